@@ -1,0 +1,219 @@
+#include "domain/blob.h"
+
+#include "domain/repository.h"
+#include "storage/kv.h"
+#include "storage/tbl_blob.h"
+#include "storage/tbl_edge.h"
+#include "storage/tbl_job.h"
+#include "storage/tbl_upload.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+static struct edge
+membership(uint64_t repo, const struct digest *d)
+{
+    return (struct edge){.to = *d, .kind = EDGE_MEMBER, .repo = repo};
+}
+
+/* ---- finding ---- */
+
+struct renewal {
+    const struct registry *reg;
+    const struct digest *d;
+    bool gone;
+};
+
+static int
+renew(struct txn *t, void *arg, struct err *err)
+{
+    struct renewal *rn = arg;
+    struct rec_blob r;
+    int rc = tbl_blob_get_for_update(t, rn->d, &r, err);
+
+    rn->gone = rc == 0;
+    if (rc != 1)
+        return rc;
+    r.leased_until = clock_wall_ms() + rn->reg->lease_ms;
+    return tbl_blob_put(t, rn->d, &r, err);
+}
+
+/* What a pusher was told is here stays for the time of a lease. A blob that something keeps (the
+ * common case) needs none, and one whose lease is fresh neither, so nothing is written for them. */
+static int
+hold_for_push(const struct registry *reg, const struct digest *d, const struct rec_blob *r,
+              struct err *err)
+{
+    struct renewal rn = {.reg = reg, .d = d};
+    int kept;
+
+    if (r->leased_until > clock_wall_ms() + reg->lease_ms / 2)
+        return 1;
+    kept = tbl_edge_kept(kv_reads(reg->kv), d, err);
+    if (kept != 0)
+        return kept;
+    if (txn_run(reg->kv, renew, &rn, err) != 0)
+        return -1;
+    return rn.gone ? 0 : 1;
+}
+
+static int
+find_in(const struct registry *reg, uint64_t repo, const struct digest *d, struct rec_blob *r,
+        struct err *err)
+{
+    struct edge member = membership(repo, d);
+    int rc = tbl_edge_has(kv_reads(reg->kv), &member, err);
+
+    return rc == 1 ? tbl_blob_get(kv_reads(reg->kv), d, r, err) : rc;
+}
+
+int
+blob_find(const struct registry *reg, const char *repository, const struct digest *d, bool for_push,
+          struct blob *b, struct err *err)
+{
+    struct rec_repo repo;
+    struct rec_blob r;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    if (rc == 1)
+        rc = find_in(reg, repo.id, d, &r, err);
+    if (rc == 1 && for_push)
+        rc = hold_for_push(reg, d, &r, err);
+    if (rc == 1) {
+        b->digest = *d;
+        b->size = r.size;
+        blob_file_path(b->path, d, r.instance);
+    }
+    return rc;
+}
+
+int
+blob_need(const struct registry *reg, const char *repository, const struct digest *d, bool for_push,
+          struct blob *b, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+    struct rec_repo repo;
+    int rc = blob_find(reg, repository, d, for_push, b, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    digest_text(text, d);
+    return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
+}
+
+/* ---- committing ---- */
+
+struct commit {
+    const struct registry *reg;
+    uint64_t repo;
+    const char *upload;
+    const struct digest *d;
+    uint64_t size;
+    bool published; /* is there a file of our own? */
+    uint64_t instance;
+    enum {
+        COMMIT_INSERTED, /* the record names our file */
+        COMMIT_FOUND,    /* another's was there first */
+        COMMIT_NO_FILE,  /* none there, and we have published none: nothing was done */
+    } result;
+};
+
+/* Writes the record (new, or with its lease renewed) and what follows from it. */
+static int
+commit_record(struct txn *t, struct commit *c, struct rec_blob *r, struct err *err)
+{
+    struct edge member = membership(c->repo, c->d);
+    uint64_t until = clock_wall_ms() + c->reg->lease_ms;
+
+    if (r->leased_until < until)
+        r->leased_until = until;
+    if (tbl_blob_put(t, c->d, r, err) != 0 || tbl_edge_put(t, &member, err) != 0)
+        return -1;
+    if (c->result == COMMIT_INSERTED) {
+        /* Nothing keeps it yet: somebody has to look when its lease is over. */
+        struct job job = {.kind = JOB_COLLECT, .due = r->leased_until, .digest = *c->d};
+        struct rec_job work = {.tries = 0};
+
+        return tbl_job_put(t, &job, &work, err);
+    }
+    return 0;
+}
+
+static int
+commit(struct txn *t, void *arg, struct err *err)
+{
+    struct commit *c = arg;
+    struct rec_blob r;
+    int found;
+
+    c->result = COMMIT_FOUND;
+    if (c->upload != NULL && tbl_upload_delete(t, c->upload, err) < 0)
+        return -1;
+    found = tbl_blob_get_for_update(t, c->d, &r, err);
+    if (found < 0)
+        return -1;
+    if (found == 0 && !c->published) {
+        c->result = COMMIT_NO_FILE;
+        return err_set(err, ERR_BUSY, "a blob went while it was pushed");
+    }
+    c->result = found ? COMMIT_FOUND : COMMIT_INSERTED;
+    if (!found)
+        r = (struct rec_blob){.size = c->size, .instance = c->instance};
+    return commit_record(t, c, &r, err);
+}
+
+int
+blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const struct digest *d,
+            int fd, uint64_t size, struct err *err)
+{
+    struct commit c = {.reg = reg, .repo = repo, .upload = upload, .d = d, .size = size};
+    struct rec_blob there;
+    struct err ignored;
+    int rc;
+
+    /* If it is there already, its record alone is what we need; if that is collected in
+     * between, the transaction notices, and it is published after all. */
+    rc = tbl_blob_get(kv_reads(reg->kv), d, &there, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 1) {
+        rc = txn_run(reg->kv, commit, &c, err);
+        if (rc == 0 || c.result != COMMIT_NO_FILE)
+            return rc;
+    }
+    if (blob_file_publish(reg->dirfd, fd, d, &c.instance, err) != 0)
+        return -1;
+    c.published = true;
+    rc = txn_run(reg->kv, commit, &c, err);
+    /* After a failure nobody knows whether the record names our file: the sweep will find out. */
+    if (rc == 0 && c.result == COMMIT_FOUND &&
+        blob_file_unlink(reg->dirfd, d, c.instance, &ignored) != 0)
+        log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
+                 ignored.message);
+    return rc;
+}
+
+/* ---- mounting ---- */
+
+int
+blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
+           struct err *err)
+{
+    struct commit c = {.reg = reg, .d = d};
+    struct rec_repo source, target;
+    struct rec_blob r;
+    int rc = repository_find(reg, from, &source, err);
+
+    if (rc == 1)
+        rc = find_in(reg, source.id, d, &r, err);
+    if (rc != 1)
+        return rc;
+    if (repository_ensure(reg, to, &target, err) != 0)
+        return -1;
+    c.repo = target.id;
+    if (txn_run(reg->kv, commit, &c, err) == 0)
+        return 1;
+    return c.result == COMMIT_NO_FILE ? 0 : -1;
+}

@@ -1,0 +1,37 @@
+#ifndef DOMAIN_BLOB_H
+#define DOMAIN_BLOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/registry.h"
+#include "storage/blob_file.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+struct blob {
+    struct digest digest;
+    uint64_t size;
+    char path[BLOB_FILE_PATH_MAX]; /* below layers/ */
+};
+
+/* The blob, if this repository may serve it: 1, 0, -1. for_push: whoever asks may push, and may
+ * rely on the answer for what it is pushing: if nothing keeps the blob, its lease is renewed. */
+int blob_find(const struct registry *reg, const char *repository, const struct digest *d,
+              bool for_push, struct blob *b, struct err *err);
+
+/* The same, but a blob that isn't there is -1 with ERR_NO_REPOSITORY or ERR_NO_BLOB. */
+int blob_need(const struct registry *reg, const char *repository, const struct digest *d,
+              bool for_push, struct blob *b, struct err *err);
+
+/* Lets `to` serve a blob that `from` may serve. The caller has asked for the rights on both.
+ * 1 done, 0 it isn't there, -1. */
+int blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
+               struct err *err);
+
+/* Makes the open file fd, whose `size` bytes hash to d, a blob of that repository (its id), in the
+ * order that loses nothing: the file is durable, then one transaction says so and ends the
+ * upload (its id; NULL for none). A blob that is there already is kept as it is. */
+int blob_commit(const struct registry *reg, uint64_t repo, const char *upload,
+                const struct digest *d, int fd, uint64_t size, struct err *err);
+
+#endif

@@ -1,0 +1,139 @@
+#include "domain/gc.h"
+
+#include "storage/blob_file.h"
+#include "storage/kv.h"
+#include "storage/tbl_blob.h"
+#include "storage/tbl_edge.h"
+#include "storage/tbl_job.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+#define BATCH 100
+
+/* A download that was answered may be about to open the file. */
+#define UNLINK_AFTER_MS 60000
+
+/* A file whose record is still to come was linked less than this ago. */
+#define SWEEP_AGE_S 3600
+
+struct due {
+    uint64_t now;
+    struct job jobs[BATCH];
+    struct rec_job records[BATCH];
+    size_t n;
+};
+
+static int
+see(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
+{
+    struct due *due = arg;
+
+    (void)err;
+    if (j->due > due->now)
+        return 1;
+    due->jobs[due->n] = *j;
+    due->records[due->n] = *r;
+    due->n++;
+    return due->n == BATCH;
+}
+
+/* ---- a blob that may have lost its last keeper ---- */
+
+static int
+put_job(struct txn *t, enum job_kind kind, uint64_t when, const struct digest *d, uint64_t instance,
+        struct err *err)
+{
+    struct job j = {.kind = kind, .due = when, .digest = *d};
+    struct rec_job r = {.instance = instance};
+
+    return tbl_job_put(t, &j, &r, err);
+}
+
+/* The decision: nothing keeps it and its lease is over, seen and done in one transaction. */
+static int
+collect(struct txn *t, void *arg, struct err *err)
+{
+    const struct job *j = arg;
+    uint64_t now = clock_wall_ms();
+    struct rec_blob r;
+    int found = tbl_blob_get_for_update(t, &j->digest, &r, err);
+    int kept = found == 1 ? tbl_edge_kept(t, &j->digest, err) : found;
+
+    if (kept < 0)
+        return -1;
+    if (found == 1 && kept == 0 && r.leased_until <= now) {
+        if (tbl_blob_delete(t, &j->digest, err) < 0 ||
+            tbl_edge_delete_all(t, &j->digest, err) != 0 ||
+            put_job(t, JOB_UNLINK, now + UNLINK_AFTER_MS, &j->digest, r.instance, err) != 0)
+            return -1;
+    } else if (found == 1 && kept == 0) {
+        if (put_job(t, JOB_COLLECT, r.leased_until, &j->digest, 0, err) != 0)
+            return -1;
+    }
+    return tbl_job_delete(t, j, err) < 0 ? -1 : 0;
+}
+
+static int
+forget(struct txn *t, void *arg, struct err *err)
+{
+    return tbl_job_delete(t, arg, err) < 0 ? -1 : 0;
+}
+
+static int
+run_due(const struct registry *reg, enum job_kind kind, struct err *err)
+{
+    struct due due = {.now = clock_wall_ms()};
+
+    if (tbl_job_each(kv_reads(reg->kv), kind, see, &due, err) != 0)
+        return -1;
+    for (size_t i = 0; i < due.n; i++) {
+        struct job *j = &due.jobs[i];
+
+        if (kind == JOB_UNLINK &&
+            blob_file_unlink(reg->dirfd, &j->digest, due.records[i].instance, err) != 0)
+            log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
+        if (txn_run(reg->kv, kind == JOB_UNLINK ? forget : collect, j, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int
+gc_step(const struct registry *reg, struct err *err)
+{
+    if (run_due(reg, JOB_COLLECT, err) != 0)
+        return -1;
+    return run_due(reg, JOB_UNLINK, err);
+}
+
+/* ---- files without a record ---- */
+
+struct sweep {
+    const struct registry *reg;
+};
+
+static int
+see_file(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg, struct err *err)
+{
+    const struct sweep *s = arg;
+    struct rec_blob r;
+    int rc;
+
+    if (age_s < SWEEP_AGE_S)
+        return 0;
+    rc = tbl_blob_get(kv_reads(s->reg->kv), d, &r, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 1 && r.instance == instance)
+        return 0;
+    return blob_file_unlink(s->reg->dirfd, d, instance, err);
+}
+
+int
+gc_sweep(const struct registry *reg, unsigned directory, struct err *err)
+{
+    struct sweep s = {reg};
+
+    return blob_file_each(reg->dirfd, directory, see_file, &s, err);
+}

@@ -1,0 +1,18 @@
+#ifndef DOMAIN_GC_H
+#define DOMAIN_GC_H
+
+#include "domain/registry.h"
+#include "util/err.h"
+
+/* Garbage is collected while the registry runs. Work comes from the job table: whoever makes a blob
+ * that nothing keeps yet, or takes its last keeper away, writes a job for when its lease is over.
+ */
+
+/* Does a bounded number of the jobs that are due. */
+int gc_step(const struct registry *reg, struct err *err);
+
+/* Looks through one directory of blob files (0 … BLOB_FILE_DIRECTORIES - 1) for files that no
+ * record names: what a crash between a file and its record left. */
+int gc_sweep(const struct registry *reg, unsigned directory, struct err *err);
+
+#endif

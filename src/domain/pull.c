@@ -1,0 +1,96 @@
+#include "domain/pull.h"
+
+#include <stdio.h>
+
+#include "domain/repository.h"
+#include "storage/kv.h"
+#include "storage/tbl_blob.h"
+#include "storage/tbl_content.h"
+#include "storage/tbl_manifest.h"
+#include "storage/tbl_tag.h"
+#include "util/banned.h"
+
+static int
+no_manifest(const char *repository, const struct reference *reference, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    if (reference->tag != NULL)
+        return err_set(err, ERR_NO_MANIFEST, "repository %s has no tag %s", repository,
+                       reference->tag);
+    digest_text(text, &reference->digest);
+    return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository, text);
+}
+
+/* Finds the manifest's record: 1, 0, -1. */
+static int
+resolve(struct txn *t, uint64_t repo, const struct reference *reference, struct digest *d,
+        struct rec_manifest *r, struct err *err)
+{
+    struct rec_tag tag;
+    int rc;
+
+    *d = reference->digest;
+    if (reference->tag != NULL) {
+        rc = tbl_tag_get(t, repo, reference->tag, &tag, err);
+        if (rc != 1)
+            return rc;
+        *d = tag.target;
+    }
+    return tbl_manifest_get(t, repo, d, r, err);
+}
+
+static int
+read_document(const struct registry *reg, struct arena *arena, struct pulled *out, struct err *err)
+{
+    struct rec_blob blob;
+    struct buf bytes;
+    int rc;
+
+    if (out->size > CONTENT_MAX) {
+        rc = tbl_blob_get(kv_reads(reg->kv), &out->digest, &blob, err);
+        if (rc == 1)
+            blob_file_path(out->path, &out->digest, blob.instance);
+        return rc;
+    }
+    rc = tbl_content_get(kv_reads(reg->kv), &out->digest, &bytes, err);
+    if (rc == 1) {
+        out->document = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
+        if (out->document.p == NULL)
+            rc = err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
+static int
+pull_once(const struct registry *reg, uint64_t repo, const struct reference *reference,
+          bool want_document, struct arena *arena, struct pulled *out, struct err *err)
+{
+    struct rec_manifest r;
+    int rc = resolve(kv_reads(reg->kv), repo, reference, &out->digest, &r, err);
+
+    if (rc != 1)
+        return rc;
+    out->size = r.size;
+    snprintf(out->media_type, sizeof out->media_type, "%s", r.media_type);
+    return want_document ? read_document(reg, arena, out, err) : 1;
+}
+
+int
+pull_manifest(const struct registry *reg, const char *repository, const struct reference *reference,
+              bool want_document, struct arena *arena, struct pulled *out, struct err *err)
+{
+    struct rec_repo repo;
+    int rc = 0;
+
+    *out = (struct pulled){.size = 0};
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    /* Each read sees its own moment: a tag that moved between two of them is read once more. */
+    for (int i = 0; i < 2 && rc == 0; i++)
+        rc = pull_once(reg, repo.id, reference, want_document, arena, out, err);
+    if (rc == 0)
+        return no_manifest(repository, reference, err);
+    return rc < 0 ? -1 : 0;
+}

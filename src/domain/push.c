@@ -1,0 +1,291 @@
+#include "domain/push.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "domain/event.h"
+#include "domain/repository.h"
+#include "domain/tag.h"
+#include "storage/blob_file.h"
+#include "storage/tbl_blob.h"
+#include "storage/tbl_content.h"
+#include "storage/tbl_edge.h"
+#include "storage/tbl_event.h"
+#include "storage/tbl_manifest.h"
+#include "util/clock.h"
+#include "util/banned.h"
+
+/* What the transaction works on; prepared outside of it, so that it only reads and writes records.
+ */
+struct pushing {
+    const struct registry *reg;
+    struct push *p;
+    struct arena *arena;
+    struct rec_repo repo;
+    uint64_t now;
+    struct manifest_descriptor *parts; /* each digest once, in the order of keys */
+    size_t parts_n;
+    struct digest old[PUSH_TAGS_MAX]; /* where the tags pointed */
+    bool large;                       /* stands with the blobs */
+    bool published;                   /* large, and there is a file of our own */
+    uint64_t instance;
+    const char **missing;
+    size_t missing_n;
+};
+
+static int
+compare_parts(const void *a, const void *b)
+{
+    const struct manifest_descriptor *x = a, *y = b;
+
+    return digest_compare(&x->digest, &y->digest);
+}
+
+/* One digest may stand several times (the same layer twice, a config that is a layer too). */
+static int
+sort_parts(struct pushing *w, struct err *err)
+{
+    const struct manifest *m = &w->p->manifest;
+
+    w->parts = arena_array(w->arena, m->descriptors_n + 1, sizeof *w->parts);
+    w->missing = arena_array(w->arena, m->descriptors_n + 1, sizeof *w->missing);
+    if (w->parts == NULL || w->missing == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    for (size_t i = 0; i < m->descriptors_n; i++)
+        w->parts[i] = m->descriptors[i];
+    qsort(w->parts, m->descriptors_n, sizeof *w->parts, compare_parts);
+    for (size_t i = 0; i < m->descriptors_n; i++) {
+        struct manifest_descriptor *last = w->parts_n > 0 ? &w->parts[w->parts_n - 1] : NULL;
+
+        if (last != NULL && digest_equal(&last->digest, &w->parts[i].digest))
+            last->elsewhere = last->elsewhere && w->parts[i].elsewhere;
+        else
+            w->parts[w->parts_n++] = w->parts[i];
+    }
+    return 0;
+}
+
+static int
+note_missing(struct pushing *w, const struct digest *d, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    digest_text(text, d);
+    w->missing[w->missing_n] = arena_strdup(w->arena, text);
+    if (w->missing[w->missing_n] == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    w->missing_n++;
+    return 0;
+}
+
+/* ---- the transaction, table by table ---- */
+
+static int
+move_tags(struct txn *t, struct pushing *w, struct err *err)
+{
+    const struct push *p = w->p;
+
+    for (size_t i = 0; i < p->tags_n; i++)
+        if (tag_move(t, w->repo.id, p->tags[i], &p->digest, p->actor, &w->old[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+static int
+put_manifest(struct txn *t, struct pushing *w, struct err *err)
+{
+    const struct manifest *m = &w->p->manifest;
+    struct rec_manifest r;
+    int rc = tbl_manifest_get(t, w->repo.id, &w->p->digest, &r, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    r = (struct rec_manifest){.size = w->p->document.n, .pushed = w->now};
+    snprintf(r.media_type, sizeof r.media_type, "%s", m->media_type->name);
+    snprintf(r.artifact_type, sizeof r.artifact_type, "%s", m->artifact_type);
+    return tbl_manifest_put(t, w->repo.id, &w->p->digest, &r, err);
+}
+
+static int
+put_content(struct txn *t, struct pushing *w, struct err *err)
+{
+    struct rec_blob r;
+    int rc;
+
+    if (!w->large)
+        return tbl_content_put(t, &w->p->digest, w->p->document, err);
+    rc = tbl_blob_get_for_update(t, &w->p->digest, &r, err);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (!w->published)
+        return err_set(err, ERR_BUSY, "a manifest went while it was pushed");
+    r = (struct rec_blob){.size = w->p->document.n, .instance = w->instance};
+    return tbl_blob_put(t, &w->p->digest, &r, err);
+}
+
+/* A part is there when the repository may serve it as a blob, or (an index's child) has it as a
+ * manifest. What is read here stays locked until the commit, so nothing is collected under our
+ * hands. */
+static int
+check_part(struct txn *t, struct pushing *w, const struct manifest_descriptor *part,
+           struct err *err)
+{
+    struct edge member = {.to = part->digest, .kind = EDGE_MEMBER, .repo = w->repo.id};
+    struct rec_manifest manifest;
+    struct rec_blob blob;
+    int rc = 0;
+
+    if (part->elsewhere)
+        return 0;
+    if (part->part == PART_CHILD)
+        rc = tbl_manifest_get(t, w->repo.id, &part->digest, &manifest, err);
+    if (rc == 0) {
+        rc = tbl_blob_get(t, &part->digest, &blob, err);
+        if (rc == 1)
+            rc = tbl_edge_has(t, &member, err);
+    }
+    if (rc == 0)
+        return note_missing(w, &part->digest, err);
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+compare_edges(const void *a, const void *b)
+{
+    return tbl_edge_compare(a, b);
+}
+
+/* All edges of the push: what the manifest keeps, what keeps it, and where tags no longer point. */
+static int
+put_edges(struct txn *t, struct pushing *w, struct err *err)
+{
+    const struct push *p = w->p;
+    struct edge *edges = arena_array(w->arena, w->parts_n + p->tags_n + 2, sizeof *edges);
+    enum edge_kind keeps = p->manifest.media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
+    size_t n = 0;
+
+    if (edges == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    edges[n++] = (struct edge){.to = p->digest, .kind = EDGE_HELD, .repo = w->repo.id};
+    if (p->manifest.has_subject)
+        edges[n++] = (struct edge){
+            .to = p->manifest.subject, .kind = EDGE_SUBJECT, .repo = w->repo.id, .from = p->digest};
+    for (size_t i = 0; i < w->parts_n; i++)
+        edges[n++] = (struct edge){
+            .to = w->parts[i].digest, .kind = keeps, .repo = w->repo.id, .from = p->digest};
+    for (size_t i = 0; i < p->tags_n; i++)
+        edges[n++] =
+            (struct edge){.to = p->digest, .kind = EDGE_TAG, .repo = w->repo.id, .tag = p->tags[i]};
+    qsort(edges, n, sizeof *edges, compare_edges);
+    for (size_t i = 0; i < n; i++)
+        if (tbl_edge_put(t, &edges[i], err) != 0)
+            return -1;
+    for (size_t i = 0; i < p->tags_n; i++) {
+        struct edge was = {
+            .to = w->old[i], .kind = EDGE_TAG, .repo = w->repo.id, .tag = p->tags[i]};
+
+        if (was.to.algo != DIGEST_NONE && !digest_equal(&was.to, &p->digest) &&
+            tbl_edge_delete(t, &was, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+append_events(struct txn *t, struct pushing *w, struct err *err)
+{
+    const struct push *p = w->p;
+    struct rec_event e = event_of(EVENT_MANIFEST, p->repository, p->actor);
+
+    e.digest = p->digest;
+    e.id = p->manifest.config.algo != DIGEST_NONE ? p->manifest.config : p->digest;
+    snprintf(e.media_type, sizeof e.media_type, "%s", p->manifest.media_type->name);
+    if (tbl_event_append(t, &e, err) != 0)
+        return -1;
+    e.type = EVENT_TAG;
+    for (size_t i = 0; i < p->tags_n; i++) {
+        e.old = w->old[i];
+        snprintf(e.tag, sizeof e.tag, "%s", p->tags[i]);
+        if (tbl_event_append(t, &e, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+push(struct txn *t, void *arg, struct err *err)
+{
+    struct pushing *w = arg;
+
+    w->missing_n = 0;
+    if (repository_touch(t, w->p->repository, &w->repo, w->now, err) != 0 ||
+        move_tags(t, w, err) != 0 || put_manifest(t, w, err) != 0)
+        return -1;
+    if (!w->large && put_content(t, w, err) != 0)
+        return -1;
+    for (size_t i = 0; i < w->parts_n; i++)
+        if (check_part(t, w, &w->parts[i], err) != 0)
+            return -1;
+    if (w->missing_n > 0) {
+        err_set(err, ERR_MISSING_PARTS,
+                "the repository %s lacks %zu of what the manifest refers to: %s%s",
+                w->p->repository, w->missing_n, w->missing[0], w->missing_n > 1 ? ", …" : "");
+        err->about = w->missing;
+        err->about_n = w->missing_n;
+        return -1;
+    }
+    if (w->large && put_content(t, w, err) != 0)
+        return -1;
+    if (put_edges(t, w, err) != 0)
+        return -1;
+    return append_events(t, w, err);
+}
+
+/* ---- around it ---- */
+
+static int
+check_digest(struct push *p, struct err *err)
+{
+    enum digest_algo algo = p->digest.algo != DIGEST_NONE ? p->digest.algo : DIGEST_SHA256;
+    char want[DIGEST_TEXT_MAX], got[DIGEST_TEXT_MAX];
+    struct digest actual;
+
+    digest_of(&actual, algo, p->document);
+    if (p->digest.algo != DIGEST_NONE && !digest_equal(&actual, &p->digest)) {
+        digest_text(want, &p->digest);
+        digest_text(got, &actual);
+        return err_set(err, ERR_DIGEST_MISMATCH, "the manifest is %s, not %s", got, want);
+    }
+    p->digest = actual;
+    return 0;
+}
+
+/* A large document's file has to be durable before the transaction speaks of it. */
+static int
+publish(struct pushing *w, struct err *err)
+{
+    struct rec_blob there;
+    int rc;
+
+    w->large = w->p->document.n > CONTENT_MAX;
+    if (!w->large)
+        return 0;
+    rc = tbl_blob_get(kv_reads(w->reg->kv), &w->p->digest, &there, err);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    w->published = true;
+    return blob_file_write(w->reg->dirfd, w->p->document, &w->p->digest, &w->instance, err);
+}
+
+int
+push_manifest(const struct registry *reg, struct push *p, struct arena *arena, struct err *err)
+{
+    struct pushing w = {.reg = reg, .p = p, .arena = arena, .now = clock_wall_ms()};
+
+    if (check_digest(p, err) != 0 ||
+        manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
+        sort_parts(&w, err) != 0 || repository_ensure(reg, p->repository, &w.repo, err) != 0 ||
+        publish(&w, err) != 0)
+        return -1;
+    return txn_run(reg->kv, push, &w, err);
+}

@@ -1,0 +1,25 @@
+#ifndef DOMAIN_REGISTRY_H
+#define DOMAIN_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kv;
+
+/* What every function of this floor works on: one store, opened by this process. Set up once by
+ * whoever opens the store (process/), read-only from then on. */
+struct registry {
+    struct kv *kv;
+    int dirfd; /* the data directory: layers/, uploads/, auth/ are below it */
+
+    /* limits and times, in milliseconds; see the options of the same names */
+    uint64_t lease_ms;
+    uint64_t upload_expiry_ms;
+    uint64_t gc_interval_ms;
+    uint64_t max_blob_size; /* 0: none */
+
+    /* Was a user given with --user? Those in auth/htpasswd are looked up as they come and go. */
+    bool users_given;
+};
+
+#endif

@@ -1,0 +1,77 @@
+#include "domain/repository.h"
+
+#include "storage/kv.h"
+#include "storage/tbl_meta.h"
+#include "storage/tbl_repo.h"
+#include "util/clock.h"
+#include "util/banned.h"
+
+#define TOUCH_MS 60000
+
+int
+repository_find(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
+{
+    return tbl_repo_get(kv_reads(reg->kv), name, r, err);
+}
+
+int
+repository_need(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
+{
+    int rc = repository_find(reg, name, r, err);
+
+    if (rc == 0)
+        return err_set(err, ERR_NO_REPOSITORY, "there is no repository %s", name);
+    return rc < 0 ? -1 : 0;
+}
+
+struct making {
+    const char *name;
+    struct rec_repo *r;
+};
+
+static int
+make(struct txn *t, void *arg, struct err *err)
+{
+    struct making *m = arg;
+    struct rec_repo r = {.created = clock_wall_ms()};
+    int rc;
+
+    r.updated = r.created;
+    if (tbl_meta_take_next(t, META_NEXT_REPO, &r.id, err) != 0)
+        return -1;
+    rc = tbl_repo_get_for_update(t, m->name, m->r, err);
+    if (rc != 0)
+        return rc < 0 ? -1
+                      : 0; /* somebody was faster; the id that we took is lost, as ids may be */
+    *m->r = r;
+    return tbl_repo_put(t, m->name, &r, err);
+}
+
+int
+repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
+{
+    struct making m = {name, r};
+    int rc = repository_find(reg, name, r, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    return txn_run(reg->kv, make, &m, err);
+}
+
+int
+repository_touch(struct txn *t, const char *name, const struct rec_repo *r, uint64_t now,
+                 struct err *err)
+{
+    struct rec_repo current;
+    int rc;
+
+    if (now < r->updated + TOUCH_MS)
+        return 0;
+    rc = tbl_repo_get_for_update(t, name, &current, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 0)
+        return err_set(err, ERR_NO_REPOSITORY, "there is no repository %s", name);
+    current.updated = now;
+    return tbl_repo_put(t, name, &current, err);
+}

@@ -1,0 +1,30 @@
+#ifndef DOMAIN_REPOSITORY_H
+#define DOMAIN_REPOSITORY_H
+
+#include <stdint.h>
+#include "domain/registry.h"
+#include "storage/kv.h"
+#include "storage/record.h"
+#include "util/err.h"
+
+/* A repository comes to be with the first thing that is uploaded to it. Names are checked by the
+ * caller (name.h). */
+
+/* 1 and its record, 0, -1. */
+int repository_find(const struct registry *reg, const char *name, struct rec_repo *r,
+                    struct err *err);
+
+/* The same, but a missing one is -1 and ERR_NO_REPOSITORY. */
+int repository_need(const struct registry *reg, const char *name, struct rec_repo *r,
+                    struct err *err);
+
+/* Finds it or makes it, in a transaction of its own. */
+int repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r,
+                      struct err *err);
+
+/* Notes in a transaction that it changed: to the minute, so that pushes don't wait for each other
+ * at this record. r is its record as it was read. */
+int repository_touch(struct txn *t, const char *name, const struct rec_repo *r, uint64_t now,
+                     struct err *err);
+
+#endif

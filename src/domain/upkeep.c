@@ -1,0 +1,51 @@
+#include "domain/upkeep.h"
+
+#include "domain/event.h"
+#include "domain/gc.h"
+#include "domain/upload.h"
+#include "storage/blob_file.h"
+#include "storage/upload_dir.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+#define UPLOADS_EACH_MS 2000
+#define EVENTS_EACH_MS 60000
+#define EVENTS_KEPT_MS (30ull * 24 * 3600 * 1000)
+
+/* True when it is time, and sets the next. */
+static bool
+is_due(uint64_t *next, uint64_t each)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (now < *next)
+        return false;
+    *next = now + each;
+    return true;
+}
+
+/* Files that stay behind are a nuisance, no danger: say it and go on. */
+static void
+shrug(int rc, const struct err *err)
+{
+    if (rc != 0)
+        log_line(LOG_WARN, "upkeep left something for the next time", "why=%s", err->message);
+}
+
+int
+upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
+{
+    if (is_due(&u->next_uploads_ms, UPLOADS_EACH_MS)) {
+        shrug(upload_dir_sweep_bodies(reg->dirfd, err), err);
+        shrug(upload_expire(reg, err), err);
+    }
+    if (is_due(&u->next_jobs_ms, reg->gc_interval_ms) && gc_step(reg, err) != 0)
+        return -1;
+    if (is_due(&u->next_events_ms, EVENTS_EACH_MS) && event_trim(reg, EVENTS_KEPT_MS, err) != 0)
+        return -1;
+    /* One directory a step: the whole store in about nine minutes. */
+    shrug(gc_sweep(reg, u->sweep_at, err), err);
+    u->sweep_at = (u->sweep_at + 1) % BLOB_FILE_DIRECTORIES;
+    return 0;
+}

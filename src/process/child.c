@@ -1,0 +1,91 @@
+#include "process/child.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "storage/tables.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+static void
+take_signals(void (*on_term)(int))
+{
+    static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction term = {.sa_handler = on_term != NULL ? on_term : SIG_IGN}; /* no SA_RESTART */
+    struct sigaction normal = {.sa_handler = SIG_DFL};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        sigaction(ignored[i], &ignore, NULL);
+    sigaction(SIGTERM, &term, NULL);
+    sigaction(SIGCHLD, &normal, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+static void
+close_others(const struct server *s, int socket)
+{
+    int keep[] = {s->dir.fd, s->dir.lock, socket};
+    const size_t n = sizeof keep / sizeof *keep;
+    int next = STDERR_FILENO + 1;
+    qsort(keep, n, sizeof *keep, by_number);
+    for (size_t i = 0; i < n; i++) {
+        if (keep[i] < next)
+            continue;
+        if (keep[i] > next)
+            close_range((unsigned)next, (unsigned)keep[i] - 1, 0);
+        next = keep[i] + 1;
+    }
+    close_range((unsigned)next, ~0u, 0);
+}
+
+void
+child_begin(const struct server *s, pid_t master, int socket, void (*on_term)(int))
+{
+    if (privileges_forget(&s->who) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) {
+        log_line(LOG_ERROR, "child can't begin", "why=%s", strerror(errno));
+        _exit(CHILD_FAILED);
+    }
+    if (getppid() != master) /* it died before we could ask to be told */
+        _exit(CHILD_FAILED);
+    close_others(s, socket);
+    take_signals(on_term);
+}
+
+static void
+on_lost(const char *why)
+{
+    log_line(LOG_ERROR, "database lost, asking for recovery", "why=%s", why);
+    _exit(CHILD_LOST);
+}
+
+void
+child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
+{
+    struct err err;
+    struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, on_lost, &err);
+    if (kv == NULL) {
+        log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
+        _exit(CHILD_FAILED);
+    }
+    const struct options *o = s->options;
+    *reg = (struct registry){
+        .kv = kv,
+        .dirfd = s->dir.fd,
+        .lease_ms = o->lease_ms,
+        .upload_expiry_ms = o->upload_expiry_ms,
+        .gc_interval_ms = o->gc_interval_ms,
+        .max_blob_size = o->max_blob_size,
+        .users_given = o->users.n > 0,
+    };
+    atomic_store(&slot->ready, true);
+}

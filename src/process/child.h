@@ -1,0 +1,29 @@
+#ifndef PROCESS_CHILD_H
+#define PROCESS_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include "domain/registry.h"
+#include "process/server.h"
+#include "storage/kv.h"
+
+/* What all forked children (not nginx) have in common. */
+
+/* Their exit codes. All but CHILD_DONE make the master recover the database, unless the slot says
+ * that the child was outside of it. */
+enum child_exit {
+    CHILD_DONE = 0,
+    CHILD_FAILED = 1,
+    CHILD_LOST = 70, /* the environment is beyond use */
+};
+
+/* First thing after fork: dies with the master, gives up rights, lets go of all descriptors but
+ * stdio, the data directory, its lock and `socket` (-1: none), and takes signals: SIGTERM calls
+ * on_term (NULL: ignored), the terminal's are the master's business. */
+void child_begin(const struct server *s, pid_t master, int socket, void (*on_term)(int));
+
+/* Joins the database, or ends the process; *reg is what the floors below work on. */
+void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);
+
+#endif

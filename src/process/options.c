@@ -1,0 +1,435 @@
+#include "process/options.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "process/userfile.h"
+#include "util/kvfile.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+#define CONFIG_MAX (1u << 20)
+#define DEFAULT_PORT "8000"
+#define WORKERS_MAX 100
+
+enum kind {
+    KIND_FLAG,
+    KIND_TEXT,
+    KIND_TEXTS,
+    KIND_PORTS,
+    KIND_USERS,
+    KIND_COUNT,    /* 1..WORKERS_MAX */
+    KIND_DURATION, /* may be 0 */
+    KIND_PERIOD,   /* may not */
+    KIND_SIZE,
+    KIND_LEVEL,
+};
+
+static const struct row {
+    const char *name;
+    char letter;         /* NUL: none */
+    const char *arg;     /* as --help shows it; NULL for a flag */
+    const char *help;
+    enum kind kind;
+    bool repeatable;
+    size_t at; /* of the member of struct options */
+    bool command_line_only;
+} rows[] = {
+#define AT(member) offsetof(struct options, member)
+    {"port", 'p', "port", "port to listen on", KIND_PORTS, true, AT(ports), false},
+    {"dir", 'd', "directory", "set directory to store data in", KIND_TEXT, false, AT(dir), false},
+    {"user", 'u', "user:pass", "authenticate access", KIND_USERS, true, AT(users), false},
+    {"listen", 0, "address", "address to listen on (all, IPv4 and IPv6)", KIND_TEXTS, true,
+     AT(listen), false},
+    {"tls-cert", 0, "file", "certificate (chain): every --port speaks TLS", KIND_TEXT, false,
+     AT(tls_cert), false},
+    {"tls-key", 0, "file", "its key", KIND_TEXT, false, AT(tls_key), false},
+    {"tls-port", 0, "port", "port that speaks TLS; then --port stays plain", KIND_PORTS, true,
+     AT(tls_ports), false},
+    {"run-as", 0, "user", "when started as root: become this user (www-data)", KIND_TEXT, false,
+     AT(run_as), false},
+    {"workers", 0, "n", "processes for small requests (4, or the cores)", KIND_COUNT, false,
+     AT(workers), false},
+    {"bulk-workers", 0, "n", "processes for uploads (2, or the cores)", KIND_COUNT, false,
+     AT(bulk_workers), false},
+    {"config", 0, "file", "read options from a file: name=value a line", KIND_TEXT, false,
+     AT(config), true},
+    {"lease", 0, "time", "keep what no image uses this long (1h)", KIND_DURATION, false,
+     AT(lease_ms), false},
+    {"upload-expiry", 0, "time", "drop an upload this long after its last byte (24h)", KIND_PERIOD,
+     false, AT(upload_expiry_ms), false},
+    {"gc-interval", 0, "time", "collect garbage this often (60s)", KIND_PERIOD, false,
+     AT(gc_interval_ms), false},
+    {"max-blob-size", 0, "size", "refuse larger layers (0: no limit)", KIND_SIZE, false,
+     AT(max_blob_size), false},
+    {"log-level", 0, "level", "error, warn, info or debug (info)", KIND_LEVEL, false, AT(log_level),
+     false},
+    {"help", 0, NULL, "print this", KIND_FLAG, false, AT(help), true},
+    {"version", 0, NULL, "print the version", KIND_FLAG, false, AT(version), true},
+#undef AT
+};
+
+#define ROWS (sizeof rows / sizeof *rows)
+
+struct parser {
+    struct options *o;
+    bool given[ROWS]; /* on the command line */
+};
+
+/* ---- values ---- */
+
+static int
+set_text(char **to, const char *value, struct err *err)
+{
+    char *copy = strdup(value);
+    if (copy == NULL)
+        return err_errno(err, "out of memory");
+    free(*to);
+    *to = copy;
+    return 0;
+}
+
+static int
+add_text(struct options_list *list, const char *value, const char *what, struct err *err)
+{
+    if (list->n == OPTIONS_MANY_MAX)
+        return err_set(err, ERR_BAD_REQUEST, "%s: given more than %d times", what,
+                       OPTIONS_MANY_MAX);
+    list->v[list->n] = NULL;
+    if (set_text(&list->v[list->n], value, err) < 0)
+        return -1;
+    list->n++;
+    return 0;
+}
+
+static int
+add_port(struct options_list *list, const char *value, const char *what, struct err *err)
+{
+    uint64_t port;
+    if (!parse_u64(value, strlen(value), &port) || port > 65535)
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: not a port number (0 to 65535, 0 for any)",
+                       what, value);
+    char text[8];
+    snprintf(text, sizeof text, "%u", (unsigned)port);
+    return add_text(list, text, what, err);
+}
+
+/* The message never holds the value: half of it is a password. */
+static int
+add_user(struct options_list *list, const char *value, const char *what, struct err *err)
+{
+    const char *colon = strchr(value, ':');
+    if (colon == NULL || colon == value || colon[1] == '\0')
+        return err_set(err, ERR_BAD_REQUEST, "%s: NAME:PASSWORD is wanted, neither of them empty",
+                       what);
+    if (*value == '#')
+        return err_set(err, ERR_BAD_REQUEST, "%s: a name can't start with #", what);
+    for (const char *c = value; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return err_set(err, ERR_BAD_REQUEST, "%s: a control character in the name or password",
+                           what);
+    return add_text(list, value, what, err);
+}
+
+static int
+set_number(uint64_t *to, enum kind kind, const char *value, const char *what, struct err *err)
+{
+    uint64_t n;
+    switch (kind) {
+    case KIND_COUNT:
+        if (!parse_u64(value, strlen(value), &n) || n < 1 || n > WORKERS_MAX)
+            return err_set(err, ERR_BAD_REQUEST, "%s %s: a number from 1 to %d is wanted", what,
+                           value, WORKERS_MAX);
+        break;
+    case KIND_SIZE:
+        if (!parse_size(value, &n))
+            return err_set(err, ERR_BAD_REQUEST, "%s %s: a size like 512K, 20M or 4G is wanted",
+                           what, value);
+        break;
+    default:
+        if (!parse_duration_ms(value, &n) || (kind == KIND_PERIOD && n == 0))
+            return err_set(err, ERR_BAD_REQUEST, "%s %s: a time like 90s, 10m, 6h or 30d is wanted",
+                           what, value);
+        break;
+    }
+    *to = n;
+    return 0;
+}
+
+/* what: how the option is called in messages. */
+static int
+set_value(struct options *o, const struct row *row, const char *value, const char *what,
+          struct err *err)
+{
+    void *to = (char *)o + row->at;
+    if (row->kind != KIND_FLAG && *value == '\0')
+        return err_set(err, ERR_BAD_REQUEST, "%s: the value is empty; a %s is wanted", what,
+                       row->arg);
+    switch (row->kind) {
+    case KIND_FLAG:
+        *(bool *)to = true;
+        return 0;
+    case KIND_TEXT:
+        return set_text(to, value, err);
+    case KIND_TEXTS:
+        return add_text(to, value, what, err);
+    case KIND_PORTS:
+        return add_port(to, value, what, err);
+    case KIND_USERS:
+        return add_user(to, value, what, err);
+    case KIND_LEVEL:
+        if (!log_level_parse(value, to))
+            return err_set(err, ERR_BAD_REQUEST, "%s %s: error, warn, info or debug is wanted",
+                           what, value);
+        return 0;
+    default:
+        return set_number(to, row->kind, value, what, err);
+    }
+}
+
+/* ---- the command line ---- */
+
+static const struct row *
+row_by_name(const char *name, size_t n)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+static const struct row *
+row_by_letter(char letter)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].letter != '\0' && rows[i].letter == letter)
+            return &rows[i];
+    return NULL;
+}
+
+/* Finds the row of one argument, and its value when it has it inside (NULL when not). */
+static int
+read_argument(char *arg, const struct row **row, char **value, struct err *err)
+{
+    *value = NULL;
+    if (strncmp(arg, "--", 2) == 0 && arg[2] != '\0') {
+        size_t n = strcspn(arg + 2, "=");
+        *row = row_by_name(arg + 2, n);
+        if (arg[2 + n] == '=')
+            *value = arg + 3 + n;
+        if (*row == NULL)
+            return err_set(err, ERR_BAD_REQUEST,
+                           "unknown option --%.*s: see docker-registry-server --help", (int)n,
+                           arg + 2);
+        return 0;
+    }
+    if (arg[0] != '-' || arg[1] == '\0' || arg[1] == '-')
+        return err_set(err, ERR_BAD_REQUEST,
+                       "unexpected argument %s: see docker-registry-server --help", arg);
+    *row = row_by_letter(arg[1]);
+    if (*row == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "unknown option -%c: see docker-registry-server --help", arg[1]);
+    if (arg[2] != '\0')
+        *value = arg + 2;
+    return 0;
+}
+
+static int
+parse_command_line(struct parser *p, int argc, char **argv, struct err *err)
+{
+    int i = argc > 1 && strcmp(argv[1], "serve") == 0 ? 2 : 1;
+    for (; i < argc; i++) {
+        const struct row *row;
+        char *value;
+        if (read_argument(argv[i], &row, &value, err) < 0)
+            return -1;
+        char what[32];
+        snprintf(what, sizeof what, "--%s", row->name);
+        if (row->kind == KIND_FLAG) {
+            if (value != NULL)
+                return err_set(err, ERR_BAD_REQUEST, "%s takes no value", what);
+            set_value(p->o, row, "", what, err);
+            return 0;
+        }
+        if (value == NULL) {
+            value = i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0 ? argv[++i] : NULL;
+            if (value == NULL)
+                return err_set(err, ERR_BAD_REQUEST, "%s needs a value: %s [%s]", what, what,
+                               row->arg);
+        }
+        int r = set_value(p->o, row, value, what, err);
+        if (row->kind == KIND_USERS)
+            memset(value, '*', strlen(value));
+        if (r < 0)
+            return -1;
+        p->given[row - rows] = true;
+    }
+    return 0;
+}
+
+/* ---- the file ---- */
+
+static int
+take_line(const char *name, const char *value, int line, void *arg, struct err *err)
+{
+    struct parser *p = arg;
+    char what[128];
+    const struct row *row = row_by_name(name, strlen(name));
+    if (row == NULL || row->command_line_only)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s, line %d: unknown name %s: it takes the names of --help without dashes",
+                       p->o->config, line, name);
+    snprintf(what, sizeof what, "%s, line %d: %s", p->o->config, line, name);
+    if (value == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "%s needs a value: %s = [%s]", what, name, row->arg);
+    if (p->given[row - rows] && !row->repeatable)
+        return 0;
+    return set_value(p->o, row, value, what, err);
+}
+
+static int
+parse_file(struct parser *p, struct err *err)
+{
+    struct buf text;
+    buf_init(&text, CONFIG_MAX);
+    int r = userfile_read(AT_FDCWD, p->o->config, &text, err);
+    if (r == 0)
+        r = kvfile_each(buf_bytes(&text), take_line, p, err);
+    if (text.p != NULL)
+        explicit_bzero(text.p, text.n);
+    buf_free(&text);
+    if (r < 0 && strstr(err->message, p->o->config) == NULL) {
+        struct err inner = *err;
+        return err_set(err, inner.code, "%s, %s", p->o->config, inner.message);
+    }
+    return r;
+}
+
+/* ---- the whole ---- */
+
+static void
+forget_list(struct options_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->v[i]);
+        list->v[i] = NULL;
+    }
+    list->n = 0;
+}
+
+void
+options_forget_users(struct options *o)
+{
+    for (size_t i = 0; i < o->users.n; i++) {
+        if (o->users.v[i] != NULL)
+            explicit_bzero(o->users.v[i], strlen(o->users.v[i]));
+        free(o->users.v[i]);
+        o->users.v[i] = NULL;
+    }
+}
+
+void
+options_free(struct options *o)
+{
+    options_forget_users(o);
+    forget_list(&o->users);
+    forget_list(&o->ports);
+    forget_list(&o->tls_ports);
+    forget_list(&o->listen);
+    char **const texts[] = {&o->dir, &o->run_as, &o->tls_cert, &o->tls_key, &o->config};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        free(*texts[i]);
+        *texts[i] = NULL;
+    }
+}
+
+static uint64_t
+at_least_cores(uint64_t least)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores < (long)least)
+        return least;
+    return cores > WORKERS_MAX ? WORKERS_MAX : (uint64_t)cores;
+}
+
+/* --port, else $PORT, else 8000. With --tls-port alone nothing is plain that wasn't asked for. */
+static int
+fill_in_port(struct options *o, struct err *err)
+{
+    if (o->ports.n > 0)
+        return 0;
+    const char *port = getenv("PORT");
+    if (port != NULL && *port != '\0')
+        return add_port(&o->ports, port, "PORT in the environment:", err);
+    if (o->tls_ports.n > 0)
+        return 0;
+    return add_port(&o->ports, DEFAULT_PORT, "port", err);
+}
+
+static int
+check_together(const struct options *o, struct err *err)
+{
+    if (o->tls_cert != NULL && o->tls_key == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "--tls-cert needs its key too: give --tls-key FILE");
+    if (o->tls_key != NULL && o->tls_cert == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--tls-key needs its certificate too: give --tls-cert FILE");
+    if (o->tls_ports.n > 0 && o->tls_cert == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--tls-port needs a certificate: give --tls-cert FILE and --tls-key FILE");
+    for (size_t i = 0; i < o->ports.n; i++)
+        for (size_t j = 0; j < o->tls_ports.n; j++)
+            if (strcmp(o->ports.v[i], o->tls_ports.v[j]) == 0 && strcmp(o->ports.v[i], "0") != 0)
+                return err_set(err, ERR_BAD_REQUEST,
+                               "port %s can't be both --port and --tls-port: choose another for one",
+                               o->ports.v[i]);
+    return 0;
+}
+
+int
+options_parse(struct options *o, int argc, char **argv, struct err *err)
+{
+    struct parser p = {.o = o};
+    *o = (struct options){
+        .workers = at_least_cores(4),
+        .bulk_workers = at_least_cores(2),
+        .lease_ms = UINT64_C(3600) * 1000,
+        .upload_expiry_ms = UINT64_C(24) * 3600 * 1000,
+        .gc_interval_ms = UINT64_C(60) * 1000,
+        .log_level = LOG_INFO,
+    };
+    if (parse_command_line(&p, argc, argv, err) < 0)
+        return -1;
+    if (o->help || o->version)
+        return 0;
+    if (o->config != NULL && parse_file(&p, err) < 0)
+        return -1;
+    if (o->dir == NULL && set_text(&o->dir, ".", err) < 0)
+        return -1;
+    if (fill_in_port(o, err) < 0)
+        return -1;
+    return check_together(o, err);
+}
+
+void
+options_help(FILE *to)
+{
+    fputs("Usage: docker-registry-server [options]\n\n", to);
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct row *row = &rows[i];
+        char left[64];
+        int n;
+        if (row->letter != '\0')
+            n = snprintf(left, sizeof left, "--%s,%*s-%c  [%s]", row->name,
+                         (int)(strlen("port ") - strlen(row->name)), "", row->letter, row->arg);
+        else if (row->arg != NULL)
+            n = snprintf(left, sizeof left, "--%s  [%s]", row->name, row->arg);
+        else
+            n = snprintf(left, sizeof left, "--%s", row->name);
+        (void)n;
+        fprintf(to, "  %-23s  %s\n", left, row->help);
+    }
+    fputc('\n', to);
+}

@@ -1,0 +1,56 @@
+#ifndef PROCESS_OPTIONS_H
+#define PROCESS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "util/err.h"
+#include "util/log.h"
+
+/* The command line and the configuration file, by one table (options.c) that --help, the parser
+ * and the manual's test read. */
+
+#define OPTIONS_MANY_MAX 64
+
+struct options_list {
+    char *v[OPTIONS_MANY_MAX];
+    size_t n;
+};
+
+struct options {
+    struct options_list ports;     /* --port; texts that parse as 0..65535 */
+    struct options_list tls_ports; /* --tls-port */
+    struct options_list listen;    /* --listen: addresses */
+    struct options_list users;     /* --user NAME:PASS; see options_forget_users */
+    char *dir;
+    char *run_as; /* NULL: not given */
+    char *tls_cert;
+    char *tls_key;
+    char *config;
+    uint64_t workers;      /* pool api */
+    uint64_t bulk_workers; /* pool bulk */
+    uint64_t lease_ms;
+    uint64_t upload_expiry_ms;
+    uint64_t gc_interval_ms;
+    uint64_t max_blob_size; /* 0: none */
+    enum log_level log_level;
+    bool help;
+    bool version;
+};
+
+/* Parses the command line, then the file that --config names (the command line wins, repeatable
+ * ones add up), then fills in the defaults. Passwords in argv are blanked: they are copied first,
+ * so that ps doesn't show them. With --help or --version nothing behind it is looked at. 0, or -1
+ * with what is wrong, with what, and what to do; the caller exits with 2. Texts are copies and live
+ * until options_free. */
+int options_parse(struct options *o, int argc, char **argv, struct err *err);
+void options_free(struct options *o);
+
+/* Wipes the passwords from memory, once they are hashed. How many users there were stays. */
+void options_forget_users(struct options *o);
+
+/* --help: the original's first lines, then ours. */
+void options_help(FILE *to);
+
+#endif

@@ -1,0 +1,13 @@
+#include "process/pools.h"
+#include "util/banned.h"
+
+const struct pool pools[POOL_COUNT] = {
+    [POOL_API] = {"api", "run/api.sock", offsetof(struct options, workers)},
+    [POOL_BULK] = {"bulk", "run/bulk.sock", offsetof(struct options, bulk_workers)},
+};
+
+uint64_t
+pool_workers(enum pool_id id, const struct options *o)
+{
+    return *(const uint64_t *)((const char *)o + pools[id].workers_at);
+}

@@ -1,0 +1,26 @@
+#ifndef PROCESS_POOLS_H
+#define PROCESS_POOLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "process/options.h"
+
+/* A worker does one thing at a time, so what takes seconds has workers of its own: nobody's pull
+ * waits behind somebody's 10 GB push. nginx chooses the pool (conf/). */
+enum pool_id {
+    POOL_API,
+    POOL_BULK,
+    POOL_COUNT,
+};
+
+struct pool {
+    const char *name;   /* as ps shows it */
+    const char *socket; /* relative to the data directory */
+    size_t workers_at;  /* of the option that says how many */
+};
+
+extern const struct pool pools[POOL_COUNT];
+
+uint64_t pool_workers(enum pool_id id, const struct options *o);
+
+#endif

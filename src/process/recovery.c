@@ -1,0 +1,33 @@
+#include "process/recovery.h"
+#include <string.h>
+#include "domain/store.h"
+#include "process/child.h"
+#include "process/title.h"
+#include "storage/tables.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+/* The format that the database says it has: written into a fresh one, checked in another. */
+static int
+begin_store(struct err *err)
+{
+    struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err)};
+    if (reg.kv == NULL)
+        return -1;
+    int r = store_begin(&reg, err);
+    kv_close(reg.kv);
+    return r;
+}
+
+int
+recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX])
+{
+    struct err err;
+    child_begin(s, master, -1, NULL);
+    title_set("recovery");
+    if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 && begin_store(&err) == 0)
+        return CHILD_DONE;
+    log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
+    memcpy(message, err.message, sizeof err.message);
+    return CHILD_FAILED;
+}

@@ -1,0 +1,150 @@
+#include "process/server.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "domain/htpasswd.h"
+#include "process/runfile.h"
+#include "process/strays.h"
+#include "process/tls.h"
+#include "util/fdio.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+#define PID_NAME "run/master.pid"
+
+/* Hashes the users' passwords, and forgets them. */
+static int
+take_users(struct server *s, struct err *err)
+{
+    struct options *o = s->options;
+    int r = 0;
+    buf_init(&s->given, HTPASSWD_MAX);
+    for (size_t i = 0; r == 0 && i < o->users.n; i++) {
+        char *colon = strchr(o->users.v[i], ':');
+        *colon = '\0';
+        r = htpasswd_add(&s->given, o->users.v[i], colon + 1, err);
+        *colon = ':';
+    }
+    options_forget_users(o);
+    return r;
+}
+
+static int
+open_sockets(struct server *s, struct err *err)
+{
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        s->sockets[i] = listener_unix(pools[i].socket, err);
+        if (s->sockets[i] < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+write_pid(const struct server *s, struct err *err)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    return runfile_write(s->dir.fd, PID_NAME, bytes_of(text, (size_t)n), err);
+}
+
+/* What only root may do, if it is root: the directory, the ports, the key. */
+static int
+prepare_as_started(struct server *s, struct tls *tls, struct err *err)
+{
+    struct options *o = s->options;
+    s->startdir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (s->startdir < 0)
+        return err_errno(err, "cannot open the current directory");
+    if (privileges_plan(&s->who, o->run_as, err) < 0)
+        return -1;
+    if (tls_wanted(o) && tls_read(tls, s->startdir, o, err) < 0)
+        return -1;
+    if (datadir_open(&s->dir, o->dir, &s->who, err) < 0)
+        return -1;
+    /* nginx's workers of a server that was killed may still have our ports. */
+    strays_kill(s->dir.fd);
+    return listeners_open(&s->listeners, o, err);
+}
+
+static int
+prepare_as_user(struct server *s, const struct tls *tls, struct err *err)
+{
+    if (datadir_begin(&s->dir, &s->who, err) < 0 || write_pid(s, err) < 0 ||
+        open_sockets(s, err) < 0)
+        return -1;
+    if (tls_wanted(s->options) && tls_install(tls, s->dir.fd, err) < 0)
+        return -1;
+    if (take_users(s, err) < 0)
+        return -1;
+    return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
+}
+
+int
+server_prepare(struct server *s, struct options *o, struct err *err)
+{
+    struct tls tls = {{0}, {0}};
+    *s = (struct server){.options = o, .startdir = -1, .dir = {.fd = -1, .lock = -1}};
+    for (size_t i = 0; i < POOL_COUNT; i++)
+        s->sockets[i] = -1;
+    umask(0027);
+    int r = prepare_as_started(s, &tls, err);
+    if (r == 0)
+        r = privileges_drop(&s->who, tls_wanted(o), err);
+    if (r == 0 && (r = prepare_as_user(s, &tls, err)) < 0)
+        server_finish(s);
+    tls_free(&tls);
+    return r;
+}
+
+static void
+reload_tls(struct server *s, struct err *err)
+{
+    struct tls tls;
+    if (!tls_wanted(s->options))
+        return;
+    privileges_reading(&s->who, true);
+    int r = tls_read(&tls, s->startdir, s->options, err);
+    privileges_reading(&s->who, false);
+    if (r == 0) {
+        r = tls_install(&tls, s->dir.fd, err);
+        tls_free(&tls);
+    }
+    if (r < 0)
+        log_line(LOG_ERROR, "certificate and key stay as they were", "why=%s", err->message);
+}
+
+void
+server_reload(struct server *s)
+{
+    struct err err;
+    reload_tls(s, &err);
+    if (htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, &err) < 0)
+        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+}
+
+void
+server_close_ports(struct server *s)
+{
+    listeners_close(&s->listeners);
+}
+
+void
+server_finish(struct server *s)
+{
+    server_close_ports(s);
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        fdio_close(s->sockets[i]);
+        unlinkat(s->dir.fd, pools[i].socket, 0);
+    }
+    static const char *const gone[] = {"run/htpasswd", "run/nginx.pid", "run/nginx.lock", PID_NAME};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        unlinkat(s->dir.fd, gone[i], 0);
+    tls_remove(s->dir.fd);
+    buf_free(&s->given);
+    fdio_close(s->startdir);
+    fdio_close(s->dir.fd);
+    fdio_close(s->dir.lock);
+}

@@ -1,0 +1,40 @@
+#ifndef PROCESS_SERVER_H
+#define PROCESS_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "process/datadir.h"
+#include "process/listener.h"
+#include "process/options.h"
+#include "process/pools.h"
+#include "process/privileges.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+/* What a server is before it has a child: all that is bound, read and locked once. Children get it
+ * by fork. */
+struct server {
+    struct options *options;
+    struct privileges who;
+    struct datadir dir;
+    int startdir; /* where relative names on the command line start */
+    struct listeners listeners;
+    int sockets[POOL_COUNT];
+    struct buf given; /* the lines of --user for run/htpasswd */
+    size_t users;     /* with those in auth/htpasswd */
+};
+
+/* Everything up to the first child; from here on the working directory is the data directory, and
+ * the process is the user that it stays. The message says what to do. */
+int server_prepare(struct server *s, struct options *o, struct err *err);
+
+/* SIGHUP: reads certificate, key and users anew. What can't be read stays as it was, and is logged. */
+void server_reload(struct server *s);
+
+/* No more connections: our copies of the ports. nginx closes its own. */
+void server_close_ports(struct server *s);
+
+/* Removes what run/ must not keep: sockets, pid file, keys, hashes. Frees the rest. */
+void server_finish(struct server *s);
+
+#endif

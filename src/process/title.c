@@ -1,0 +1,64 @@
+#include "process/title.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "util/banned.h"
+
+static char *room;
+static size_t room_n;
+
+/* The end of the run of texts that follow each other in memory. */
+static char *
+run_end(char *end, char **texts)
+{
+    for (; *texts != NULL && *texts == end; texts++)
+        end = *texts + strlen(*texts) + 1;
+    return end;
+}
+
+static void
+move_environment(void)
+{
+    size_t n = 0;
+    while (environ[n] != NULL)
+        n++;
+    char **copy = calloc(n + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < n; i++) {
+        copy[i] = strdup(environ[i]);
+        if (copy[i] == NULL)
+            return; /* it stays where it is; so does its memory, which nobody overwrites */
+    }
+    if (copy != NULL)
+        environ = copy;
+}
+
+void
+title_init(int argc, char **argv)
+{
+    if (argc < 1)
+        return;
+    char **before = environ;
+    char *end = run_end(argv[0], argv);
+    move_environment();
+    if (environ != before)
+        end = run_end(end, before);
+    room = argv[0];
+    room_n = (size_t)(end - argv[0]);
+}
+
+void
+title_set(const char *fmt, ...)
+{
+    char text[128] = "docker-registry-server: ";
+    size_t n = strlen(text);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text + n, sizeof text - n, fmt, ap);
+    va_end(ap);
+    if (room_n == 0)
+        return;
+    memset(room, 0, room_n);
+    snprintf(room, room_n, "%s", text);
+}

@@ -1,0 +1,67 @@
+#include "process/tls.h"
+#include <string.h>
+#include <unistd.h>
+#include "process/runfile.h"
+#include "process/userfile.h"
+#include "util/banned.h"
+
+#define PEM_MAX (1u << 20)
+#define CERT_NAME "run/tls.crt"
+#define KEY_NAME "run/tls.key"
+
+bool
+tls_wanted(const struct options *o)
+{
+    return o->tls_cert != NULL;
+}
+
+/* A growing buffer leaves its past behind in freed memory; a key gets all of its room at once. */
+static int
+read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct err *err)
+{
+    buf_init(b, PEM_MAX);
+    if (buf_extend(b, 64 * 1024) == NULL)
+        return err_set(err, ERR_SYSTEM, "out of memory");
+    if (userfile_read(dirfd, name, b, err) == 0) {
+        if (b->n > 0)
+            return 0;
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: the file is empty", option, name);
+    }
+    struct err inner = *err;
+    return err_set(err, inner.code, "%s: %s", option, inner.message);
+}
+
+int
+tls_read(struct tls *t, int dirfd, const struct options *o, struct err *err)
+{
+    *t = (struct tls){{0}, {0}};
+    if (read_pem(&t->cert, dirfd, o->tls_cert, "--tls-cert", err) == 0 &&
+        read_pem(&t->key, dirfd, o->tls_key, "--tls-key", err) == 0)
+        return 0;
+    tls_free(t);
+    return -1;
+}
+
+int
+tls_install(const struct tls *t, int dirfd, struct err *err)
+{
+    if (runfile_write(dirfd, CERT_NAME, buf_bytes(&t->cert), err) < 0)
+        return -1;
+    return runfile_write(dirfd, KEY_NAME, buf_bytes(&t->key), err);
+}
+
+void
+tls_remove(int dirfd)
+{
+    unlinkat(dirfd, CERT_NAME, 0);
+    unlinkat(dirfd, KEY_NAME, 0);
+}
+
+void
+tls_free(struct tls *t)
+{
+    if (t->key.p != NULL)
+        explicit_bzero(t->key.p, t->key.room);
+    buf_free(&t->key);
+    buf_free(&t->cert);
+}

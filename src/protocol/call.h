@@ -1,0 +1,44 @@
+#ifndef PROTOCOL_CALL_H
+#define PROTOCOL_CALL_H
+
+#include "domain/access.h"
+#include "domain/registry.h"
+#include "protocol/http.h"
+#include "protocol/query.h"
+#include "util/json.h"
+
+/* One request on its way through the dispatcher to its handler. */
+struct call {
+    const struct registry *reg;
+    const struct http_request *req;
+    struct http_reply *reply;
+    struct arena *arena;
+    struct query query;
+    struct actor actor;
+    const char *name; /* the route's {name}: a repository's, valid; else NULL */
+    const char *last; /* the route's last variable: digest, reference, upload; else NULL */
+};
+
+/* A handler fills the reply and returns 0, or returns -1 with err filled: then the dispatcher makes
+ * the error's reply of it, and keeps the headers that are set. */
+typedef int call_handler(struct call *c, struct err *err);
+
+/* Texts in the arena: these set *out, or fail with ERR_SYSTEM. */
+int call_text(struct call *c, const char **out, struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Adds a header with a formatted value. */
+int call_header(struct call *c, struct err *err, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A status without a body. */
+int call_empty(struct call *c, int status);
+
+/* A JSON body; frees it. */
+int call_json(struct call *c, int status, struct json *body, struct err *err);
+
+/* Lets nginx send a file below layers/: with ranges, HEAD, and the headers of the reply. What must
+ * be cached for how long goes into cache_control. */
+int call_file(struct call *c, const char *path, const char *cache_control, struct err *err);
+
+#endif

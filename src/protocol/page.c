@@ -1,0 +1,47 @@
+#include "protocol/page.h"
+
+#include <string.h>
+
+#include "util/buf.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+int
+page_limit(const struct call *c, size_t *limit, struct err *err)
+{
+    const char *n = query_get(&c->query, "n");
+    uint64_t value;
+
+    *limit = PAGE_MAX;
+    if (n == NULL)
+        return 0;
+    if (*n == '\0' || strspn(n, "0123456789") != strlen(n))
+        return err_set(err, ERR_BAD_REQUEST, "n is no number");
+    if (parse_u64(n, strlen(n), &value) && value < PAGE_MAX)
+        *limit = (size_t)value;
+    return 0;
+}
+
+int
+page_link(struct call *c, const char *path, size_t limit, const char *last, struct err *err)
+{
+    struct buf link;
+    const char *text;
+
+    buf_init(&link, 4096);
+    buf_putf(&link, "<%s?n=%zu&last=", path, limit);
+    for (const char *p = last; *p != '\0'; p++) {
+        if (strchr("-._~/", *p) != NULL || (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
+            (*p >= 'A' && *p <= 'Z'))
+            buf_putc(&link, *p);
+        else
+            buf_putf(&link, "%%%02X", (unsigned char)*p);
+    }
+    buf_puts(&link, ">; rel=\"next\"");
+    text = buf_ok(&link) ? arena_strdup(c->arena, buf_text(&link)) : NULL;
+    buf_free(&link);
+    if (text == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a Link");
+    http_reply_header(c->reply, "Link", text);
+    return 0;
+}

@@ -1,0 +1,123 @@
+#include "protocol/route.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "domain/name.h"
+#include "util/buf.h"
+#include "util/banned.h"
+
+#define NAME "{name}"
+
+/* A pattern, taken apart: segments before {name}, whether there is one, segments behind it. */
+struct pattern {
+    const char *segments[8];
+    size_t lengths[8];
+    size_t n;
+    size_t name_at;        /* n when there is none */
+    const char *parameter; /* "" when none is needed */
+};
+
+static void
+split(const char *text, struct pattern *p)
+{
+    size_t end = strcspn(text, "?");
+
+    p->n = 0;
+    p->parameter = text[end] == '?' ? text + end + 1 : "";
+    for (size_t at = 1; p->n < 8;) {
+        size_t length = strcspn(text + at, "/?");
+
+        p->segments[p->n] = text + at;
+        p->lengths[p->n++] = length;
+        at += length;
+        if (at >= end)
+            break;
+        at++;
+    }
+    p->name_at = p->n;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->lengths[i] == strlen(NAME) && strncmp(p->segments[i], NAME, p->lengths[i]) == 0)
+            p->name_at = i;
+}
+
+/* Does one segment fit? A variable fits anything but nothing, and is remembered. */
+static bool
+fits(const struct pattern *p, size_t i, const char *segment, const char **last)
+{
+    if (p->lengths[i] > 0 && p->segments[i][0] == '{') {
+        *last = segment;
+        return segment[0] != '\0';
+    }
+    return strlen(segment) == p->lengths[i] && strncmp(p->segments[i], segment, p->lengths[i]) == 0;
+}
+
+/* {name} takes what the fixed segments round it leave over, at least one. */
+static bool
+match(const struct pattern *p, const struct path *path, size_t *name_n, const char **last)
+{
+    bool has_name = p->name_at < p->n;
+    size_t behind = has_name ? p->n - p->name_at - 1 : 0;
+
+    *last = NULL;
+    if (has_name ? path->n < p->n : path->n != p->n)
+        return false;
+    *name_n = has_name ? path->n - p->name_at - behind : 0;
+    for (size_t i = 0; i < p->name_at; i++)
+        if (!fits(p, i, path->segments[i], last))
+            return false;
+    for (size_t i = 0; i < behind; i++)
+        if (!fits(p, p->n - behind + i, path->segments[path->n - behind + i], last))
+            return false;
+    return true;
+}
+
+static int
+join_name(struct call *c, const struct path *path, size_t from, size_t n, struct err *err)
+{
+    struct buf name;
+    int rc = 0;
+
+    buf_init(&name, 8192);
+    for (size_t i = from; i < from + n; i++) {
+        if (i > from)
+            buf_putc(&name, '/');
+        buf_puts(&name, path->segments[i]);
+    }
+    if (!buf_ok(&name) || !name_is_repository(buf_text(&name)))
+        rc = err_set(err, ERR_BAD_NAME, "%s is no valid name for a repository",
+                     buf_ok(&name) ? buf_text(&name) : "this");
+    else if ((c->name = arena_strdup(c->arena, buf_text(&name))) == NULL)
+        rc = err_set(err, ERR_SYSTEM, "no memory for a name");
+    buf_free(&name);
+    return rc;
+}
+
+const struct route *
+route_find(struct call *c, const struct path *path, unsigned *allowed, struct err *err)
+{
+    *allowed = 0;
+    for (size_t i = 0; i < routes_n; i++) {
+        const struct route *r = &routes[i];
+        struct pattern p;
+        const char *last;
+        size_t name_n;
+
+        split(r->pattern, &p);
+        if (!match(&p, path, &name_n, &last))
+            continue;
+        *allowed |= r->methods;
+        if ((r->methods & c->req->method) == 0 ||
+            (p.parameter[0] != '\0' && query_get(&c->query, p.parameter) == NULL))
+            continue;
+        c->last = last;
+        if (name_n > 0 && join_name(c, path, p.name_at, name_n, err) != 0)
+            return NULL;
+        return r;
+    }
+    if (*allowed != 0)
+        err_set(err, ERR_NO_METHOD, "%s isn't supported here", c->req->method_text);
+    else
+        err_set(err, ERR_NO_ROUTE, "nothing is served at %s", c->req->raw_path);
+    return NULL;
+}

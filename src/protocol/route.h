@@ -1,0 +1,33 @@
+#ifndef PROTOCOL_ROUTE_H
+#define PROTOCOL_ROUTE_H
+
+#include "domain/access.h"
+#include "protocol/call.h"
+#include "protocol/path.h"
+
+/* Which workers answer: nginx's locations (conf/) and this column say the same, and a test holds
+ * one against the other. */
+enum pool {
+    POOL_API,  /* decides quickly */
+    POOL_BULK, /* hashes and syncs uploads */
+};
+
+struct route {
+    unsigned methods;    /* of enum http_method; GET serves HEAD only when it says so */
+    const char *pattern; /* {name}: a repository, one or more segments; {x}: one segment;
+                            a final "?x": only with that parameter in the query */
+    enum verb verb;
+    enum pool pool;
+    call_handler *handler;
+};
+
+/* The table, in routes.c: what this server answers to. The first row that fits is taken. */
+extern const struct route routes[];
+extern const size_t routes_n;
+
+/* The row for the call's method, path and query, and its variables into c. NULL and ERR_NO_ROUTE,
+ * or ERR_NO_METHOD when the path fits other methods: then *allowed has those. */
+const struct route *route_find(struct call *c, const struct path *p, unsigned *allowed,
+                               struct err *err);
+
+#endif

@@ -1,0 +1,41 @@
+#include "protocol/route.h"
+#include "protocol/server.h"
+#include "protocol/v1_base.h"
+#include "protocol/v2_base.h"
+#include "protocol/v2_blob.h"
+#include "protocol/v2_manifest.h"
+#include "protocol/v2_tags.h"
+#include "protocol/v2_upload.h"
+#include "util/banned.h"
+
+#define READ (HTTP_GET | HTTP_HEAD)
+
+/* clang-format off */
+const struct route routes[] = {
+    /* methods     path                                     right         pool       handler */
+    {READ,         "/",                                     VERB_PUBLIC, POOL_API,  server_root},
+    {READ,         "/healthz",                              VERB_PUBLIC, POOL_API,  server_health},
+
+    {READ,         "/v2/",                                  VERB_LOGIN,  POOL_API,  v2_base},
+    {READ,         "/v2",                                   VERB_LOGIN,  POOL_API,  v2_base},
+    {HTTP_POST,    "/v2/{name}/blobs/uploads/?mount",       VERB_PUSH,   POOL_API,  v2_upload_mount},
+    {HTTP_POST,    "/v2/{name}/blobs/uploads/?digest",      VERB_PUSH,   POOL_BULK, v2_upload_whole},
+    {HTTP_POST,    "/v2/{name}/blobs/uploads/",             VERB_PUSH,   POOL_API,  v2_upload_begin},
+    {HTTP_POST,    "/v2/{name}/blobs/uploads?mount",        VERB_PUSH,   POOL_API,  v2_upload_mount},
+    {HTTP_POST,    "/v2/{name}/blobs/uploads?digest",       VERB_PUSH,   POOL_BULK, v2_upload_whole},
+    {HTTP_POST,    "/v2/{name}/blobs/uploads",              VERB_PUSH,   POOL_API,  v2_upload_begin},
+    {HTTP_PATCH,   "/v2/{name}/blobs/uploads/{upload}",     VERB_PUSH,   POOL_BULK, v2_upload_patch},
+    {HTTP_PUT,     "/v2/{name}/blobs/uploads/{upload}",     VERB_PUSH,   POOL_BULK, v2_upload_put},
+    {READ,         "/v2/{name}/blobs/uploads/{upload}",     VERB_PUSH,   POOL_API,  v2_upload_status},
+    {HTTP_DELETE,  "/v2/{name}/blobs/uploads/{upload}",     VERB_PUSH,   POOL_API,  v2_upload_cancel},
+    {READ,         "/v2/{name}/blobs/{digest}",             VERB_PULL,   POOL_API,  v2_blob_get},
+    {READ,         "/v2/{name}/manifests/{reference}",      VERB_PULL,   POOL_API,  v2_manifest_get},
+    {HTTP_PUT,     "/v2/{name}/manifests/{reference}",      VERB_PUSH,   POOL_API,  v2_manifest_put},
+    {READ,         "/v2/{name}/tags/list",                  VERB_PULL,   POOL_API,  v2_tags_list},
+
+    {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},
+    {READ,         "/v1/_ping",                             VERB_PUBLIC, POOL_API,  v1_ping},
+};
+/* clang-format on */
+
+const size_t routes_n = sizeof routes / sizeof routes[0];

@@ -1,0 +1,50 @@
+#include "protocol/v2_blob.h"
+
+#include "domain/blob.h"
+#include "protocol/range.h"
+#include "protocol/v2_base.h"
+#include "util/banned.h"
+
+/* A blob never changes under its digest. */
+#define BLOB_CACHE "max-age=31536000, immutable"
+
+static int
+add_headers(struct call *c, const char *digest, struct err *err)
+{
+    http_reply_header(c->reply, "Docker-Content-Digest", digest);
+    http_reply_header(c->reply, "Content-Type", "application/octet-stream");
+    return call_header(c, err, "ETag", "\"%s\"", digest);
+}
+
+int
+v2_blob_get(struct call *c, struct err *err)
+{
+    const char *range = c->req->header(c->req, "HTTP_RANGE");
+    char text[DIGEST_TEXT_MAX];
+    const char *digest;
+    struct digest d;
+    struct blob b;
+    bool may_push;
+
+    if (v2_digest(c->last, &d, err) != 0)
+        return -1;
+    /* A pusher asks with HEAD what it need not send, and relies on the answer. */
+    may_push = c->req->method == HTTP_HEAD &&
+               access_check(c->reg, &c->actor, c->name, VERB_PUSH, err) == 0;
+    if (blob_need(c->reg, c->name, &d, may_push, &b, err) != 0)
+        return -1;
+    digest_text(text, &d);
+    if (call_text(c, &digest, err, "%s", text) != 0)
+        return -1;
+    if (range != NULL && range_is_unsatisfiable(range, b.size)) {
+        if (call_header(c, err, "Content-Range", "bytes */%llu", (unsigned long long)b.size) != 0)
+            return -1;
+        return err_set(err, ERR_BAD_RANGE, "the blob has %llu bytes, and none of them is in %s",
+                       (unsigned long long)b.size, range);
+    }
+    if (add_headers(c, digest, err) != 0)
+        return -1;
+    if (v2_is_unchanged(c, text))
+        return call_empty(c, 304);
+    return call_file(c, b.path, BLOB_CACHE, err);
+}

@@ -1,0 +1,9 @@
+#ifndef PROTOCOL_V2_BLOB_H
+#define PROTOCOL_V2_BLOB_H
+
+#include "protocol/call.h"
+
+/* GET, HEAD /v2/<name>/blobs/<digest>: nginx sends the file; ranges included. */
+call_handler v2_blob_get;
+
+#endif

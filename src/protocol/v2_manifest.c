@@ -1,0 +1,96 @@
+#include "protocol/v2_manifest.h"
+
+#include <string.h>
+
+#include "domain/name.h"
+#include "domain/pull.h"
+#include "domain/push.h"
+#include "protocol/v2_base.h"
+#include "util/banned.h"
+
+/* A colon is in every digest and in no tag. */
+static int
+parse_reference(const char *text, struct reference *r, struct err *err)
+{
+    *r = (struct reference){.tag = NULL};
+    if (strchr(text, ':') != NULL)
+        return v2_digest(text, &r->digest, err);
+    if (!name_is_tag(text))
+        return err_set(err, ERR_BAD_TAG, "%s is no valid tag", text);
+    r->tag = text;
+    return 0;
+}
+
+static int
+add_headers(struct call *c, const char *digest, const char *media_type, struct err *err)
+{
+    const char *type;
+
+    if (call_text(c, &type, err, "%s", media_type) != 0)
+        return -1;
+    http_reply_header(c->reply, "Docker-Content-Digest", digest);
+    http_reply_header(c->reply, "Content-Type", type);
+    return call_header(c, err, "ETag", "\"%s\"", digest);
+}
+
+int
+v2_manifest_get(struct call *c, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+    struct reference reference;
+    struct pulled pulled;
+    const char *digest;
+    bool head = c->req->method == HTTP_HEAD;
+
+    if (parse_reference(c->last, &reference, err) != 0 ||
+        pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
+        return -1;
+    digest_text(text, &pulled.digest);
+    if (call_text(c, &digest, err, "%s", text) != 0 ||
+        add_headers(c, digest, pulled.media_type, err) != 0)
+        return -1;
+    if (v2_is_unchanged(c, digest))
+        return call_empty(c, 304);
+    if (pulled.path[0] != '\0')
+        return call_file(c, pulled.path, "no-cache", err);
+    http_reply_header(c->reply, "Cache-Control", "no-cache");
+    c->reply->status = 200;
+    c->reply->body = pulled.document;
+    c->reply->length_known = true;
+    c->reply->length = pulled.size;
+    return 0;
+}
+
+/* The Content-Type without its parameters, in lower case as it is stored. */
+static int
+plain_content_type(struct call *c, const char **out, struct err *err)
+{
+    const char *type = c->req->content_type;
+    size_t n = strcspn(type, "; \t");
+
+    if (call_text(c, out, err, "%.*s", (int)n, type) != 0)
+        return -1;
+    return 0;
+}
+
+int
+v2_manifest_put(struct call *c, struct err *err)
+{
+    struct push p = {.repository = c->name, .document = c->req->body, .actor = &c->actor};
+    char text[DIGEST_TEXT_MAX];
+    struct reference reference;
+
+    if (parse_reference(c->last, &reference, err) != 0 ||
+        plain_content_type(c, &p.content_type, err) != 0)
+        return -1;
+    p.digest = reference.digest;
+    p.tags = &reference.tag;
+    p.tags_n = reference.tag != NULL ? 1 : 0;
+    if (push_manifest(c->reg, &p, c->arena, err) != 0)
+        return -1;
+    digest_text(text, &p.digest);
+    if (call_header(c, err, "Docker-Content-Digest", "%s", text) != 0 ||
+        call_header(c, err, "Location", "/v2/%s/manifests/%s", c->name, text) != 0)
+        return -1;
+    return call_empty(c, 201);
+}

@@ -1,0 +1,169 @@
+#include "storage/blob_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/fdio.h"
+#include "util/hex.h"
+#include "util/random.h"
+#include "util/banned.h"
+
+#define LAYERS "layers/"
+#define BLOB_MODE 0440
+
+void
+blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance)
+{
+    char hex[DIGEST_TEXT_MAX];
+
+    digest_hex(hex, d);
+    snprintf(out, BLOB_FILE_PATH_MAX, "%s/%.2s/%s.%016llx", digest_algo_name(d->algo), hex, hex,
+             (unsigned long long)instance);
+}
+
+/* The directory that holds the blobs of d, made durable when it is new. */
+static int
+make_directory(int root, const struct digest *d, char *out, size_t room, struct err *err)
+{
+    char hex[DIGEST_TEXT_MAX], parent[32];
+    int made;
+
+    digest_hex(hex, d);
+    snprintf(parent, sizeof parent, LAYERS "%s", digest_algo_name(d->algo));
+    snprintf(out, room, "%s/%.2s", parent, hex);
+    made = fdio_mkdir(root, parent, 0750, err);
+    if (made < 0 || (made == 1 && fdio_fsync_dir(root, LAYERS, err) != 0))
+        return -1;
+    made = fdio_mkdir(root, out, 0750, err);
+    if (made < 0 || (made == 1 && fdio_fsync_dir(root, parent, err) != 0))
+        return -1;
+    return 0;
+}
+
+int
+blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, struct err *err)
+{
+    char directory[64], path[BLOB_FILE_PATH_MAX], to[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    char self[32];
+
+    *instance = random_u64();
+    blob_file_path(path, d, *instance);
+    snprintf(to, sizeof to, LAYERS "%s", path);
+    if (make_directory(root, d, directory, sizeof directory, err) != 0)
+        return -1;
+    if (fchmod(fd, BLOB_MODE) != 0)
+        return err_errno(err, "chmod %s", to);
+    if (fdio_fsync(fd, to, err) != 0)
+        return -1;
+    /* By descriptor: it is this inode that was hashed, whatever its name points at by now. */
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, self, root, to, AT_SYMLINK_FOLLOW) != 0)
+        return err_errno(err, "link %s", to);
+    if (fdio_fsync_dir(root, directory, err) != 0) {
+        struct err ignored;
+
+        blob_file_unlink(root, d, *instance, &ignored);
+        return -1;
+    }
+    return 0;
+}
+
+int
+blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
+                struct err *err)
+{
+    int fd = openat(root, "uploads", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int rc;
+
+    if (fd < 0)
+        return err_errno(err, "create a file in uploads/");
+    rc = fdio_write_all(fd, content.p, content.n, "uploads/", err);
+    if (rc == 0)
+        rc = blob_file_publish(root, fd, d, instance, err);
+    fdio_close(fd);
+    return rc;
+}
+
+int
+blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err)
+{
+    char path[BLOB_FILE_PATH_MAX], whole[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    int fd;
+
+    blob_file_path(path, d, instance);
+    snprintf(whole, sizeof whole, LAYERS "%s", path);
+    fd = openat(root, whole, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_errno(err, "open %s", whole);
+    return fd;
+}
+
+int
+blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err)
+{
+    char path[BLOB_FILE_PATH_MAX], whole[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+
+    blob_file_path(path, d, instance);
+    snprintf(whole, sizeof whole, LAYERS "%s", path);
+    if (unlinkat(root, whole, 0) != 0 && errno != ENOENT)
+        return err_errno(err, "unlink %s", whole);
+    return 0;
+}
+
+/* "<hex>.<16 hex>", as blob_file_path writes it. */
+static bool
+parse_name(enum digest_algo algo, const char *name, struct digest *d, uint64_t *instance)
+{
+    size_t digits = 2 * digest_size(algo);
+    uint8_t b[8];
+
+    *d = (struct digest){.algo = algo};
+    if (strlen(name) != digits + 1 + 16 || name[digits] != '.' ||
+        !hex_decode(d->bytes, digits / 2, name, digits) ||
+        !hex_decode(b, sizeof b, name + digits + 1, 16))
+        return false;
+    *instance = 0;
+    for (size_t i = 0; i < sizeof b; i++)
+        *instance = *instance << 8 | b[i];
+    return true;
+}
+
+int
+blob_file_each(int root, unsigned directory,
+               int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
+                         struct err *err),
+               void *arg, struct err *err)
+{
+    enum digest_algo algo = directory < 256 ? DIGEST_SHA256 : DIGEST_SHA512;
+    time_t now = time(NULL);
+    char name[64];
+    struct dirent *de;
+    struct stat st;
+    struct digest d;
+    uint64_t instance;
+    DIR *dir;
+    int fd, rc = 0;
+
+    snprintf(name, sizeof name, LAYERS "%s/%02x", digest_algo_name(algo), directory % 256);
+    fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "open %s", name);
+    if ((dir = fdopendir(fd)) == NULL) {
+        fdio_close(fd);
+        return err_errno(err, "read %s", name);
+    }
+    while (rc == 0 && (de = readdir(dir)) != NULL) {
+        if (!parse_name(algo, de->d_name, &d, &instance) ||
+            fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        rc = fn(&d, instance, now > st.st_ctime ? (uint64_t)(now - st.st_ctime) : 0, arg, err);
+    }
+    closedir(dir);
+    return rc < 0 ? -1 : 0;
+}

@@ -1,0 +1,43 @@
+#ifndef STORAGE_BLOB_FILE_H
+#define STORAGE_BLOB_FILE_H
+
+#include <stdint.h>
+#include "util/bytes.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* The files below layers/: immutable, named <algorithm>/<2 hex>/<hex>.<instance>. The instance is
+ * new with each publishing, so there is never a file in the way, and a record that names
+ * (digest, instance) names one file for ever. root is the data directory's descriptor. */
+
+#define BLOB_FILE_PATH_MAX 192
+
+/* The name below layers/. */
+void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance);
+
+/* Makes the open file fd, whose bytes hash to d, a blob file: takes away its write permission,
+ * fsyncs it, links it into place and fsyncs the directories. After 0 it survives a power loss; no
+ * record speaks of it yet. The file may be a name elsewhere or none at all (O_TMPFILE). */
+int blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance,
+                      struct err *err);
+
+/* The same from memory. */
+int blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
+                    struct err *err);
+
+/* A descriptor for reading, or -1. */
+int blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err);
+
+/* Gone, or it wasn't there: 0. */
+int blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err);
+
+/* The directories that hold the files, for a sweep: 0 … BLOB_FILE_DIRECTORIES - 1. Calls fn for
+ * each file in one of them, with the seconds since its last change of name (st_ctime: publishing is
+ * one). */
+#define BLOB_FILE_DIRECTORIES 512
+int blob_file_each(int root, unsigned directory,
+                   int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
+                             struct err *err),
+                   void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,294 @@
+#include "storage/kv_bdb.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "util/fdio.h"
+#include "util/log.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+/* The environment and its tables: settings, opening, closing, recovery. Every process must make the
+ * same settings. */
+
+#define CACHE_BYTES (16u << 20)
+#define LOCKS 20000
+#define LOCKERS 4000
+#define MUTEXES \
+    20000 /* each process that dies idle leaves about 51 behind, until the next recovery */
+#define TRANSACTIONS 200
+#define LOG_BUFFER (1u << 20)
+#define LOG_FILE (16u << 20)
+#define EXTENT_PAGES 64
+#define FILE_MODE 0640
+#define DIR_MODE 0750
+
+static void
+on_error(const DB_ENV *env, const char *prefix, const char *text)
+{
+    (void)env;
+    (void)prefix;
+    log_line(LOG_ERROR, "berkeley db", "text=%s", text);
+}
+
+struct kv *
+bdb_new(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < n; i++)
+        if (tables[i].kind == KV_QUEUE && tables[i].record_size > longest)
+            longest = tables[i].record_size;
+
+    struct kv *kv = calloc(1, sizeof *kv);
+    if (kv == NULL)
+        goto fail;
+    kv->tables = tables;
+    kv->n = n;
+    kv->reads.kv = kv;
+    kv->txn.kv = kv;
+    kv->dir = strdup(dir);
+    kv->db = calloc(n, sizeof(DB *));
+    kv->record = malloc(longest + BDB_LENGTH_BYTES);
+    if (kv->dir == NULL || kv->db == NULL || kv->record == NULL)
+        goto fail;
+    return kv;
+
+fail:
+    bdb_free(kv);
+    errno = ENOMEM;
+    err_errno(err, "opening %s", dir);
+    return NULL;
+}
+
+void
+bdb_free(struct kv *kv)
+{
+    if (kv == NULL)
+        return;
+    free(kv->db);
+    free(kv->dir);
+    free(kv->record);
+    free(kv);
+}
+
+static int
+configure(DB_ENV *env)
+{
+    int ret;
+
+    env->set_errcall(env, on_error);
+    if ((ret = env->set_cachesize(env, 0, CACHE_BYTES, 1)) != 0 ||
+        (ret = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
+        (ret = env->set_lk_max_locks(env, LOCKS)) != 0 ||
+        (ret = env->set_lk_max_objects(env, LOCKS)) != 0 ||
+        (ret = env->set_lk_max_lockers(env, LOCKERS)) != 0 ||
+        (ret = env->mutex_set_increment(env, MUTEXES)) != 0 ||
+        (ret = env->set_tx_max(env, TRANSACTIONS)) != 0 ||
+        (ret = env->set_lg_bsize(env, LOG_BUFFER)) != 0 ||
+        (ret = env->set_lg_max(env, LOG_FILE)) != 0)
+        return ret;
+    return 0;
+}
+
+static int
+open_table(struct kv *kv, size_t i, uint32_t create)
+{
+    const struct kv_table *t = &kv->tables[i];
+    DB *db;
+    int ret;
+
+    if ((ret = db_create(&kv->db[i], kv->env, 0)) != 0) {
+        kv->db[i] = NULL;
+        return ret;
+    }
+    db = kv->db[i];
+    if ((ret = db->set_flags(db, DB_CHKSUM)) != 0)
+        return ret;
+    if (t->page_size != 0 && (ret = db->set_pagesize(db, t->page_size)) != 0)
+        return ret;
+    if (t->kind == KV_QUEUE &&
+        ((ret = db->set_re_len(db, t->record_size + BDB_LENGTH_BYTES)) != 0 ||
+         (ret = db->set_re_pad(db, 0)) != 0 || (ret = db->set_q_extentsize(db, EXTENT_PAGES)) != 0))
+        return ret;
+    return db->open(db, NULL, t->name, NULL, t->kind == KV_QUEUE ? DB_QUEUE : DB_BTREE,
+                    DB_AUTO_COMMIT | create, FILE_MODE);
+}
+
+int
+bdb_attach(struct kv *kv, bool create, struct err *err)
+{
+    uint32_t flags = DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL;
+    int ret;
+
+    if ((ret = db_env_create(&kv->env, 0)) != 0) {
+        kv->env = NULL;
+        bdb_error(err, ret, "opening", kv->dir);
+        return -1;
+    }
+    if (create)
+        flags |= DB_CREATE | DB_RECOVER;
+    if ((ret = configure(kv->env)) != 0 ||
+        (ret = kv->env->open(kv->env, kv->dir, flags, FILE_MODE)) != 0)
+        return bdb_error(err, ret, "opening", kv->dir);
+    for (size_t i = 0; i < kv->n; i++)
+        if ((ret = open_table(kv, i, create ? DB_CREATE : 0)) != 0)
+            return bdb_error(err, ret, "opening table", kv->tables[i].name);
+    return 0;
+}
+
+int
+bdb_detach(struct kv *kv)
+{
+    int first = 0;
+    int ret;
+
+    /* The tables' pages stay in the cache, which is everybody's: their changes are in the log. */
+    for (size_t i = 0; i < kv->n; i++) {
+        if (kv->db[i] != NULL && (ret = kv->db[i]->close(kv->db[i], DB_NOSYNC)) != 0 && first == 0)
+            first = ret;
+        kv->db[i] = NULL;
+    }
+    if (kv->env != NULL && (ret = kv->env->close(kv->env, 0)) != 0 && first == 0)
+        first = ret;
+    kv->env = NULL;
+    return first;
+}
+
+/* ---- recovery ---- */
+
+/* Which extent files a queue needs. */
+struct extents {
+    uint32_t first;
+    uint32_t last;
+};
+
+/* From the queue's page of metadata, as its file has it after a checkpoint: the library tells all
+ * of this but the records a page. False when it isn't understood. */
+static bool
+read_extents(int dirfd, const char *name, struct extents *out)
+{
+    enum {
+        MAGIC = 3,
+        VERSION = 4,
+        FIRST_RECNO = 18,
+        CUR_RECNO = 19,
+        REC_PAGE = 22,
+        PAGE_EXT = 23,
+    };
+    uint32_t meta[PAGE_EXT + 1];
+
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    bool whole = pread(fd, meta, sizeof meta, 0) == (ssize_t)sizeof meta;
+    fdio_close(fd);
+    if (!whole || meta[MAGIC] != 0x42253 || meta[VERSION] != 4)
+        return false;
+
+    uint32_t first = meta[FIRST_RECNO];
+    uint32_t next = meta[CUR_RECNO];
+    uint64_t records = (uint64_t)meta[REC_PAGE] * meta[PAGE_EXT];
+    if (records == 0 || first == 0 || first > next)
+        return false;
+    out->first = (uint32_t)((first - 1) / records);
+    out->last = (uint32_t)((next - 1) / records);
+    return true;
+}
+
+/* Recovery makes extent files anew in order to repeat what was deleted from them, and leaves them
+ * behind. */
+static int
+remove_stale_extents(int dirfd, const char *name, struct err *err)
+{
+    char prefix[256];
+    struct extents keep;
+
+    int n = snprintf(prefix, sizeof prefix, "__dbq.%s.", name);
+    if (n < 0 || (size_t)n >= sizeof prefix)
+        return err_set(err, ERR_SYSTEM, "table name too long: %s", name);
+    if (!read_extents(dirfd, name, &keep)) {
+        log_line(LOG_WARN, "queue not understood, stale files stay", "table=%s", name);
+        return 0;
+    }
+
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (d == NULL) {
+        fdio_close(fd);
+        return err_errno(err, "reading the directory of table %s", name);
+    }
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        uint64_t i;
+        if (strncmp(e->d_name, prefix, (size_t)n) != 0 ||
+            !parse_u64(e->d_name + n, strlen(e->d_name + n), &i))
+            continue;
+        if ((i < keep.first || i > keep.last) && unlinkat(dirfd, e->d_name, 0) != 0)
+            log_line(LOG_WARN, "stale file of a queue stays", "file=%s errno=%d", e->d_name, errno);
+    }
+    closedir(d);
+    return 0;
+}
+
+/* The regions are mapped files with holes: a hole that can't be filled later, because the disk is
+ * full, would be a SIGBUS in whoever touches it. */
+static int
+fill_regions(int dirfd, struct err *err)
+{
+    for (int i = 1; i < 100; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "__db.%03d", i);
+        int fd = openat(dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+            return errno == ENOENT ? 0 : err_errno(err, "opening %s", name);
+        struct stat st;
+        int ret = fstat(fd, &st) != 0 ? errno : posix_fallocate(fd, 0, st.st_size);
+        fdio_close(fd);
+        if (ret != 0 && ret != EOPNOTSUPP && ret != EINVAL) {
+            errno = ret;
+            return err_errno(err, "allocating %s", name);
+        }
+    }
+    return 0;
+}
+
+/* After the library is done with it. */
+static int
+tidy(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0)
+        return err_errno(err, "opening %s", dir);
+    int ret = fill_regions(dirfd, err);
+    for (size_t i = 0; ret == 0 && i < n; i++)
+        if (tables[i].kind == KV_QUEUE)
+            ret = remove_stale_extents(dirfd, tables[i].name, err);
+    if (ret == 0)
+        ret = fdio_fsync(dirfd, dir, err);
+    fdio_close(dirfd);
+    return ret;
+}
+
+int
+kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    if (fdio_mkdir(AT_FDCWD, dir, DIR_MODE, err) < 0)
+        return -1;
+    struct kv *kv = bdb_new(dir, tables, n, err);
+    if (kv == NULL)
+        return -1;
+
+    int ret = bdb_attach(kv, true, err);
+    if (ret == 0) {
+        int code = kv->env->txn_checkpoint(kv->env, 0, 0, DB_FORCE);
+        if (code != 0)
+            ret = bdb_error(err, code, "checkpoint of", dir);
+    }
+    int code = bdb_detach(kv);
+    bdb_free(kv);
+    if (code != 0 && ret == 0)
+        ret = bdb_error(err, code, "closing", dir);
+    return ret == 0 ? tidy(dir, tables, n, err) : -1;
+}

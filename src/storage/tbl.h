@@ -1,0 +1,23 @@
+#ifndef STORAGE_TBL_H
+#define STORAGE_TBL_H
+
+#include <stdbool.h>
+#include "storage/key.h"
+#include "storage/kv.h"
+#include "storage/tables.h"
+
+/* What the tbl_*.c have in common: one record in, one record out. */
+
+/* The longest record that is no document. */
+#define TBL_RECORD_MAX 2048
+
+/* Initialises val with that maximum and reads into it: 1, 0, -1. The caller frees val in each case.
+ */
+int tbl_fetch(struct txn *t, enum table table, const struct key *k, bool for_update, size_t max,
+              struct buf *val, struct err *err);
+
+/* Puts the encoded record and frees val. */
+int tbl_store(struct txn *t, enum table table, const struct key *k, struct buf *val,
+              struct err *err);
+
+#endif

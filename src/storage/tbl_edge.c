@@ -1,0 +1,112 @@
+#include "storage/tbl_edge.h"
+
+#include <string.h>
+
+#include "storage/kv_range.h"
+#include "storage/tbl.h"
+#include "util/banned.h"
+
+static struct key
+make_key(const struct edge *e)
+{
+    struct key k = {.n = 0};
+
+    key_digest(&k, &e->to);
+    key_u8(&k, (uint8_t)e->kind);
+    key_u64(&k, e->repo);
+    if (e->tag != NULL)
+        key_text(&k, e->tag);
+    else if (e->from.algo != DIGEST_NONE)
+        key_digest(&k, &e->from);
+    return k;
+}
+
+int
+tbl_edge_compare(const struct edge *a, const struct edge *b)
+{
+    struct key ka = make_key(a), kb = make_key(b);
+    int c = memcmp(ka.p, kb.p, ka.n < kb.n ? ka.n : kb.n);
+
+    if (c != 0)
+        return c;
+    return ka.n < kb.n ? -1 : ka.n > kb.n;
+}
+
+int
+tbl_edge_has(struct txn *t, const struct edge *e, struct err *err)
+{
+    struct key k = make_key(e);
+
+    return kv_get(t, TABLE_EDGE, key_of(&k), NULL, err);
+}
+
+int
+tbl_edge_put(struct txn *t, const struct edge *e, struct err *err)
+{
+    static const uint8_t version = 1;
+    struct key k = make_key(e);
+
+    return kv_put(t, TABLE_EDGE, key_of(&k), bytes_of(&version, 1), err);
+}
+
+int
+tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err)
+{
+    struct key k = make_key(e);
+
+    return kv_delete(t, TABLE_EDGE, key_of(&k), err);
+}
+
+static struct key
+make_prefix(const struct digest *d)
+{
+    struct key k = {.n = 0};
+
+    key_digest(&k, d);
+    return k;
+}
+
+/* The first edge of a digest says it all: the keeping kinds sort first. */
+struct first {
+    size_t kind_at;
+    bool kept;
+};
+
+static int
+see_first(struct bytes key, struct bytes val, void *arg, struct err *err)
+{
+    struct first *f = arg;
+
+    (void)val;
+    (void)err;
+    f->kept = key.n > f->kind_at && ((const uint8_t *)key.p)[f->kind_at] < EDGE_KEEPS_END;
+    return 1;
+}
+
+int
+tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err)
+{
+    struct key prefix = make_prefix(d);
+    struct first f = {.kind_at = prefix.n};
+
+    if (kv_range_each(t, TABLE_EDGE, key_of(&prefix), bytes_of("", 0), see_first, &f, err) != 0)
+        return -1;
+    return f.kept ? 1 : 0;
+}
+
+int
+tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
+{
+    struct key prefix = make_prefix(d);
+    struct buf key;
+    int rc;
+
+    buf_init(&key, KEY_MAX);
+    while ((rc = kv_last(t, TABLE_EDGE, key_of(&prefix), &key, NULL, err)) == 1)
+        if (kv_delete(t, TABLE_EDGE, buf_bytes(&key), err) < 0) {
+            rc = -1;
+            break;
+        }
+    buf_free(&key);
+    return rc;
+}

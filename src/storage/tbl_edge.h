@@ -1,0 +1,45 @@
+#ifndef STORAGE_TBL_EDGE_H
+#define STORAGE_TBL_EDGE_H
+
+#include <stdbool.h>
+#include "storage/kv.h"
+#include "util/digest.h"
+
+/* edge: digest, kind, repository id, source -> nothing. Everything that points at a digest, and
+ * why. The numbers are stored, and those below EDGE_KEEPS_END keep what they point at from being
+ * collected, so "is it kept?" is the first hit of a cursor. */
+enum edge_kind {
+    EDGE_HELD = 1,  /* a manifest, by the repository that has it; no source */
+    EDGE_TAG = 2,   /* a manifest or v1 image, by a tag; source: the tag */
+    EDGE_CHILD = 3, /* a manifest or blob, by an index; source: the index's digest */
+    EDGE_PART = 4,  /* a blob, by a manifest; source: the manifest's digest */
+    EDGE_IMAGE = 5, /* a v1 image's layer or parent; repository 0; source: the image's id */
+    EDGE_KEEPS_END = 16,
+    EDGE_MEMBER = 17, /* a blob that this repository may serve; no source */
+    EDGE_SUBJECT =
+        18, /* what a manifest refers to as its subject; source: that manifest's digest */
+};
+
+struct edge {
+    struct digest to;
+    enum edge_kind kind;
+    uint64_t repo;
+    struct digest from; /* DIGEST_NONE where the kind has no source, or it is a tag */
+    const char *tag;    /* EDGE_TAG's source, else NULL */
+};
+
+/* The order of the keys: transactions put edges in it. */
+int tbl_edge_compare(const struct edge *a, const struct edge *b);
+
+/* Is exactly this edge there? 1, 0, -1. */
+int tbl_edge_has(struct txn *t, const struct edge *e, struct err *err);
+int tbl_edge_put(struct txn *t, const struct edge *e, struct err *err);
+int tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err);
+
+/* Does anything keep it? 1, 0, -1. */
+int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
+
+/* Removes everything that points at it: when it dies, no right outlives it. */
+int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
+
+#endif

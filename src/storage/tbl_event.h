@@ -1,0 +1,16 @@
+#ifndef STORAGE_TBL_EVENT_H
+#define STORAGE_TBL_EVENT_H
+
+#include "storage/kv.h"
+#include "storage/record.h"
+
+/* event: sequence -> struct rec_event, a queue. The last thing that a transaction does. */
+int tbl_event_append(struct txn *t, const struct rec_event *r, struct err *err);
+
+/* Visits the events from that sequence on. fn as kv_range_fn has it. */
+int tbl_event_each(struct txn *t, uint32_t from,
+                   int (*fn)(uint32_t seq, const struct rec_event *r, void *arg, struct err *err),
+                   void *arg, struct err *err);
+int tbl_event_delete(struct txn *t, uint32_t seq, struct err *err);
+
+#endif

@@ -1,0 +1,14 @@
+#ifndef STORAGE_TBL_MANIFEST_H
+#define STORAGE_TBL_MANIFEST_H
+
+#include "storage/kv.h"
+#include "storage/record.h"
+
+/* manifest: repository id, digest -> struct rec_manifest: the repository has that manifest. */
+int tbl_manifest_get(struct txn *t, uint64_t repo, const struct digest *d, struct rec_manifest *r,
+                     struct err *err);
+int tbl_manifest_put(struct txn *t, uint64_t repo, const struct digest *d,
+                     const struct rec_manifest *r, struct err *err);
+int tbl_manifest_delete(struct txn *t, uint64_t repo, const struct digest *d, struct err *err);
+
+#endif

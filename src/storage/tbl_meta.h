@@ -1,0 +1,17 @@
+#ifndef STORAGE_TBL_META_H
+#define STORAGE_TBL_META_H
+
+#include "storage/kv.h"
+
+/* meta: name -> number. What there is once a store. */
+#define META_FORMAT "format"          /* the version of all the record formats */
+#define META_NEXT_REPO "next-repo-id" /* repository ids are never used again */
+
+#define STORE_FORMAT 1
+
+int tbl_meta_get(struct txn *t, const char *name, uint64_t *value, struct err *err);
+int tbl_meta_put(struct txn *t, const char *name, uint64_t value, struct err *err);
+/* The number that stands there (1 at first), and one more is written. */
+int tbl_meta_take_next(struct txn *t, const char *name, uint64_t *value, struct err *err);
+
+#endif

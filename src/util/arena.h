@@ -1,0 +1,28 @@
+#ifndef UTIL_ARENA_H
+#define UTIL_ARENA_H
+
+#include <stddef.h>
+#include "util/bytes.h"
+
+/* The memory of one request: handed out piece by piece, freed in one go, never more than `max`
+ * bytes (each piece counts rounded up to the alignment, 16). Every function returns NULL when the
+ * maximum is passed or memory is out. */
+struct arena {
+    struct arena_block *blocks;
+    size_t used;
+    size_t max;
+};
+
+void arena_init(struct arena *a, size_t max);
+/* Frees everything; the arena may be used again. */
+void arena_reset(struct arena *a);
+
+/* Zeroed, aligned for any type. n * size is checked for overflow. */
+void *arena_alloc(struct arena *a, size_t n);
+void *arena_array(struct arena *a, size_t n, size_t size);
+/* A NUL-terminated copy. */
+char *arena_copy(struct arena *a, const void *p, size_t n);
+char *arena_strdup(struct arena *a, const char *s);
+char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,2 @@
+/* Functions that nobody may call here: no bounds, hidden state, or a shell. Included last. */
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gets system popen strncpy strncat

@@ -1,0 +1,245 @@
+#include "util/digest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <openssl/evp.h>
+#include "util/hex.h"
+#include "util/banned.h"
+
+#define READ_SIZE ((size_t)1 << 20)
+/* How much is read before the kernel is asked to write it out. */
+#define WRITEBACK_SIZE ((uint64_t)8 << 20)
+
+struct digest_state {
+    EVP_MD_CTX *ctx;
+    enum digest_algo algo;
+    bool failed;
+};
+
+size_t
+digest_size(enum digest_algo algo)
+{
+    switch (algo) {
+    case DIGEST_SHA256:
+    case DIGEST_V1_ID:
+        return 32;
+    case DIGEST_SHA512:
+        return 64;
+    case DIGEST_NONE:
+        break;
+    }
+    return 0;
+}
+
+const char *
+digest_algo_name(enum digest_algo algo)
+{
+    switch (algo) {
+    case DIGEST_SHA256:
+        return "sha256";
+    case DIGEST_SHA512:
+        return "sha512";
+    case DIGEST_V1_ID:
+        return "v1";
+    case DIGEST_NONE:
+        break;
+    }
+    return "none";
+}
+
+/* How much of a stranger's text goes into a message: a whole sha512, and of nonsense no more. */
+static int
+shown(size_t n)
+{
+    return n < DIGEST_TEXT_MAX ? (int)n : DIGEST_TEXT_MAX - 1;
+}
+
+static int
+parse_hex(struct digest *d, enum digest_algo algo, struct bytes hex)
+{
+    *d = (struct digest){.algo = algo};
+    if (!hex_decode(d->bytes, digest_size(algo), hex.p, hex.n)) {
+        *d = (struct digest){.algo = DIGEST_NONE};
+        return -1;
+    }
+    return 0;
+}
+
+int
+digest_parse(struct digest *d, const char *text, size_t n, struct err *err)
+{
+    static const enum digest_algo algos[] = {DIGEST_SHA256, DIGEST_SHA512};
+    struct bytes whole = bytes_of(text, n);
+    *d = (struct digest){.algo = DIGEST_NONE};
+    for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
+        struct bytes name = bytes_str(digest_algo_name(algos[i]));
+        if (n <= name.n || text[name.n] != ':' || !bytes_start_with(whole, name)) {
+            continue;
+        }
+        if (parse_hex(d, algos[i], bytes_of(text + name.n + 1, n - name.n - 1)) == 0) {
+            return 0;
+        }
+        return err_set(err, ERR_BAD_DIGEST,
+                       "digest \"%.*s\": %zu lower-case hex digits go behind %s:", shown(n), text,
+                       2 * digest_size(algos[i]), (const char *)name.p);
+    }
+    return err_set(err, ERR_BAD_DIGEST, "digest \"%.*s\": neither sha256:... nor sha512:...",
+                   shown(n), text);
+}
+
+int
+digest_parse_v1_id(struct digest *d, const char *text, size_t n, struct err *err)
+{
+    if (parse_hex(d, DIGEST_V1_ID, bytes_of(text, n)) < 0) {
+        return err_set(err, ERR_BAD_DIGEST, "image id \"%.*s\": not 64 lower-case hex digits",
+                       shown(n), text);
+    }
+    return 0;
+}
+
+void
+digest_hex(char out[DIGEST_TEXT_MAX], const struct digest *d)
+{
+    hex_encode(out, d->bytes, digest_size(d->algo));
+}
+
+void
+digest_text(char out[DIGEST_TEXT_MAX], const struct digest *d)
+{
+    if (d->algo == DIGEST_SHA256 || d->algo == DIGEST_SHA512) {
+        const char *name = digest_algo_name(d->algo);
+        size_t n = strlen(name);
+        memcpy(out, name, n);
+        out[n] = ':';
+        out += n + 1;
+    }
+    hex_encode(out, d->bytes, digest_size(d->algo));
+}
+
+bool
+digest_equal(const struct digest *a, const struct digest *b)
+{
+    return digest_compare(a, b) == 0;
+}
+
+int
+digest_compare(const struct digest *a, const struct digest *b)
+{
+    if (a->algo != b->algo) {
+        return a->algo < b->algo ? -1 : 1;
+    }
+    return memcmp(a->bytes, b->bytes, digest_size(a->algo));
+}
+
+struct digest_state *
+digest_begin(enum digest_algo algo)
+{
+    const EVP_MD *md = NULL;
+    if (algo == DIGEST_SHA256) {
+        md = EVP_sha256();
+    } else if (algo == DIGEST_SHA512) {
+        md = EVP_sha512();
+    }
+    struct digest_state *s = md != NULL ? calloc(1, sizeof *s) : NULL;
+    if (s == NULL) {
+        return NULL;
+    }
+    s->algo = algo;
+    s->ctx = EVP_MD_CTX_new();
+    if (s->ctx == NULL || EVP_DigestInit_ex(s->ctx, md, NULL) != 1) {
+        EVP_MD_CTX_free(s->ctx);
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void
+digest_update(struct digest_state *s, const void *p, size_t n)
+{
+    if (n > 0 && EVP_DigestUpdate(s->ctx, p, n) != 1) {
+        s->failed = true;
+    }
+}
+
+void
+digest_end(struct digest_state *s, struct digest *d)
+{
+    if (d != NULL) {
+        *d = (struct digest){.algo = s->algo};
+        if (s->failed || EVP_DigestFinal_ex(s->ctx, d->bytes, NULL) != 1) {
+            *d = (struct digest){.algo = DIGEST_NONE};
+        }
+    }
+    EVP_MD_CTX_free(s->ctx);
+    free(s);
+}
+
+void
+digest_of(struct digest *d, enum digest_algo algo, struct bytes b)
+{
+    *d = (struct digest){.algo = DIGEST_NONE};
+    struct digest_state *s = digest_begin(algo);
+    if (s != NULL) {
+        digest_update(s, b.p, b.n);
+        digest_end(s, d);
+    }
+}
+
+/* Feeds the whole file to s. 0, or -1 and errno. */
+static int
+read_through(struct digest_state *s, int fd, unsigned char *block, uint64_t *size)
+{
+    uint64_t at = 0;
+    uint64_t asked = 0;
+    for (;;) {
+        ssize_t n = pread(fd, block, READ_SIZE, (off_t)at);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            *size = at;
+            return (int)n;
+        }
+        digest_update(s, block, (size_t)n);
+        at += (uint64_t)n;
+        if (at - asked >= WRITEBACK_SIZE) {
+            /* Only to save time later; whether it worked, the fsync tells. */
+            sync_file_range(fd, (off_t)asked, (off_t)(at - asked), SYNC_FILE_RANGE_WRITE);
+            asked = at;
+        }
+    }
+}
+
+int
+digest_of_fd(struct digest *d, enum digest_algo algo, int fd, uint64_t *size, struct err *err)
+{
+    int r = -1;
+    *d = (struct digest){.algo = DIGEST_NONE};
+    *size = 0;
+    unsigned char *block = malloc(READ_SIZE);
+    struct digest_state *s = digest_begin(algo);
+    if (block == NULL || s == NULL) {
+        err_set(err, ERR_SYSTEM, "cannot begin a %s digest", digest_algo_name(algo));
+        goto done;
+    }
+    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    if (read_through(s, fd, block, size) < 0) {
+        err_errno(err, "cannot read a file to hash it");
+        goto done;
+    }
+    digest_end(s, d);
+    s = NULL;
+    r = 0;
+    if (d->algo == DIGEST_NONE) {
+        r = err_set(err, ERR_SYSTEM, "the %s digest failed", digest_algo_name(algo));
+    }
+done:
+    if (s != NULL) {
+        digest_end(s, NULL);
+    }
+    free(block);
+    return r;
+}

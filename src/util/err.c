@@ -1,0 +1,68 @@
+#include "util/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "util/banned.h"
+
+/* Messages hold names that strangers chose, and may be cut anywhere: only printable ASCII goes on,
+ * so that every message can stand in JSON and in a terminal. */
+static void
+keep_printable(char *s)
+{
+    for (; *s != '\0'; s++) {
+        if (*s < 0x20 || *s > 0x7e) {
+            *s = '?';
+        }
+    }
+}
+
+/* `text` is not e->message itself, because the arguments of the message may point into that. */
+static void
+fill(struct err *e, enum err_code code, int sys, const char *text)
+{
+    e->code = code;
+    e->sys = sys;
+    snprintf(e->message, sizeof e->message, "%s", text);
+    keep_printable(e->message);
+    e->about = NULL;
+    e->about_n = 0;
+}
+
+int
+err_set(struct err *e, enum err_code code, const char *fmt, ...)
+{
+    char text[ERR_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fill(e, code, 0, text);
+    return -1;
+}
+
+int
+err_errno(struct err *e, const char *fmt, ...)
+{
+    int sys = errno;
+    char text[ERR_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+
+    /* When both don't fit, the reason is worth more than the end of a long name. */
+    const char *reason = strerror(sys);
+    size_t reason_n = strlen(reason) + 2;
+    size_t at = strlen(text);
+    if (reason_n < sizeof text) {
+        if (at > sizeof text - 1 - reason_n) {
+            at = sizeof text - 1 - reason_n;
+        }
+        snprintf(text + at, sizeof text - at, ": %s", reason);
+    }
+    fill(e, sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_SYSTEM, sys, text);
+    errno = sys;
+    return -1;
+}

@@ -1,0 +1,357 @@
+#include "util/json.h"
+
+#include <limits.h>
+#include <stdlib.h>
+/* json-c has a type of the same name as ours; here it goes by another. */
+#define json_type jsonc_type
+#include <json-c/json.h>
+#undef json_type
+#include "util/banned.h"
+
+/* What json-c 0.16 lets through in its strict mode, and RFC 8259 doesn't: NaN and Infinity, names
+ * in single quotes, control characters within strings, numbers like 00, 1. and -.5, UTF-8 that is
+ * overlong, a surrogate or past U+10FFFF; and a NUL escaped within a name, where json-c cuts the
+ * name. These functions look for just that before json-c reads the text. Each gives NULL or the
+ * complaint. */
+struct scan {
+    const unsigned char *p;
+    size_t n;
+    size_t at;
+    size_t values; /* at most so many are in what was read */
+};
+
+static unsigned char
+peek(const struct scan *s, size_t ahead)
+{
+    return ahead < s->n - s->at ? s->p[s->at + ahead] : '\0';
+}
+
+static bool
+is_digit(unsigned char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* RFC 3629, section 4. */
+static const char *
+scan_utf8(struct scan *s)
+{
+    unsigned char c = peek(s, 0);
+    unsigned char low = 0x80;
+    unsigned char high = 0xbf;
+    size_t more;
+    if (c >= 0xc2 && c <= 0xdf) {
+        more = 1;
+    } else if (c >= 0xe0 && c <= 0xef) {
+        more = 2;
+        low = c == 0xe0 ? 0xa0 : low;
+        high = c == 0xed ? 0x9f : high;
+    } else if (c >= 0xf0 && c <= 0xf4) {
+        more = 3;
+        low = c == 0xf0 ? 0x90 : low;
+        high = c == 0xf4 ? 0x8f : high;
+    } else {
+        return "invalid UTF-8";
+    }
+    for (size_t i = 1; i <= more; i++) {
+        if (peek(s, i) < low || peek(s, i) > high) {
+            return "invalid UTF-8";
+        }
+        low = 0x80;
+        high = 0xbf;
+    }
+    s->at += more + 1;
+    return NULL;
+}
+
+static bool
+name_ends_here(const struct scan *s)
+{
+    size_t i = 0;
+    while (peek(s, i) == ' ' || peek(s, i) == '\t' || peek(s, i) == '\n' || peek(s, i) == '\r') {
+        i++;
+    }
+    return peek(s, i) == ':';
+}
+
+static const char *
+scan_string(struct scan *s)
+{
+    bool nul = false;
+    s->at++;
+    while (s->at < s->n && peek(s, 0) != '"') {
+        unsigned char c = peek(s, 0);
+        if (c < 0x20) {
+            return "a control character within a string";
+        }
+        if (c >= 0x80) {
+            const char *complaint = scan_utf8(s);
+            if (complaint != NULL) {
+                return complaint;
+            }
+            continue;
+        }
+        if (c == '\\') {
+            nul = nul || (s->n - s->at >= 6 && memcmp(s->p + s->at, "\\u0000", 6) == 0);
+            s->at++;
+        }
+        s->at += s->at < s->n;
+    }
+    s->at += s->at < s->n;
+    return nul && name_ends_here(s) ? "a NUL within a name" : NULL;
+}
+
+static const char *
+scan_number(struct scan *s)
+{
+    s->at += peek(s, 0) == '-';
+    if (s->at < s->n && !is_digit(peek(s, 0))) {
+        return "a number without digits";
+    }
+    if (peek(s, 0) == '0' && is_digit(peek(s, 1))) {
+        return "a number with a leading zero";
+    }
+    for (;; s->at++) {
+        unsigned char c = peek(s, 0);
+        if (c == '.' && !is_digit(peek(s, 1))) {
+            return "a number without digits behind its point";
+        }
+        if (!is_digit(c) && (c == '\0' || strchr(".eE+-", c) == NULL)) {
+            return NULL;
+        }
+    }
+}
+
+static const char *
+scan_text(struct scan *s)
+{
+    while (s->at < s->n) {
+        unsigned char c = peek(s, 0);
+        const char *complaint = NULL;
+        if (c == '"') {
+            complaint = scan_string(s);
+        } else if (c == '-' || is_digit(c)) {
+            complaint = scan_number(s);
+        } else if (c == '\0') {
+            complaint = "a NUL byte";
+        } else if (strchr("{}[]:, \t\n\r.+E" /* and of the words: */ "truefalsn", c) == NULL) {
+            complaint = "unexpected character";
+        } else {
+            s->values += c == ',' || c == '[' || c == '{';
+            s->at++;
+        }
+        if (s->values > JSON_VALUES_MAX) {
+            complaint = "too many values";
+        }
+        if (complaint != NULL) {
+            return complaint;
+        }
+    }
+    return NULL;
+}
+
+static int
+refuse(struct err *err, size_t at, const char *complaint)
+{
+    return err_set(err, ERR_BAD_REQUEST, "JSON at byte %zu: %s", at, complaint);
+}
+
+int
+json_parse(struct bytes text, int max_depth, struct json **out, struct err *err)
+{
+    *out = NULL;
+    struct scan scan = {.p = text.p, .n = text.n};
+    const char *complaint = scan_text(&scan);
+    if (complaint != NULL) {
+        return refuse(err, scan.at, complaint);
+    }
+    if (text.n > INT_MAX) {
+        return err_set(err, ERR_TOO_LARGE, "JSON of %zu bytes", text.n);
+    }
+    struct json_tokener *tok = json_tokener_new_ex(max_depth);
+    if (tok == NULL) {
+        return err_set(err, ERR_SYSTEM, "cannot begin to read JSON");
+    }
+    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    struct json_object *value = json_tokener_parse_ex(tok, text.n > 0 ? text.p : "", (int)text.n);
+    size_t at = json_tokener_get_parse_end(tok);
+    if (json_tokener_get_error(tok) == json_tokener_continue) {
+        /* A number or word may go on behind the text; the NUL says that it doesn't. */
+        value = json_tokener_parse_ex(tok, "", 1);
+        at = text.n;
+    }
+    enum json_tokener_error status = json_tokener_get_error(tok);
+    json_tokener_free(tok);
+    if (status != json_tokener_success) {
+        return refuse(err, at, json_tokener_error_desc(status));
+    }
+    *out = (struct json *)value;
+    return 0;
+}
+
+void
+json_free(struct json *j)
+{
+    json_object_put((struct json_object *)j);
+}
+
+/* json-c's readers want no const, and change nothing, or only what they have cached. */
+static struct json_object *
+inner(const struct json *j)
+{
+    return (struct json_object *)j;
+}
+
+enum json_type
+json_type(const struct json *j)
+{
+    switch (json_object_get_type(inner(j))) {
+    case json_type_boolean:
+        return JSON_BOOLEAN;
+    case json_type_double:
+    case json_type_int:
+        return JSON_NUMBER;
+    case json_type_string:
+        return JSON_STRING;
+    case json_type_array:
+        return JSON_ARRAY;
+    case json_type_object:
+        return JSON_OBJECT;
+    case json_type_null:
+        break;
+    }
+    return JSON_NULL;
+}
+
+const struct json *
+json_member(const struct json *object, const char *name)
+{
+    struct json_object *value = NULL;
+    if (json_type(object) == JSON_OBJECT) {
+        json_object_object_get_ex(inner(object), name, &value);
+    }
+    return (const struct json *)value;
+}
+
+size_t
+json_length(const struct json *array)
+{
+    return json_type(array) == JSON_ARRAY ? json_object_array_length(inner(array)) : 0;
+}
+
+const struct json *
+json_item(const struct json *array, size_t i)
+{
+    if (i >= json_length(array)) {
+        return NULL;
+    }
+    return (const struct json *)json_object_array_get_idx(inner(array), i);
+}
+
+const char *
+json_string(const struct json *j)
+{
+    if (json_type(j) != JSON_STRING) {
+        return NULL;
+    }
+    const char *s = json_object_get_string(inner(j));
+    return strlen(s) == (size_t)json_object_get_string_len(inner(j)) ? s : NULL;
+}
+
+bool
+json_u64(const struct json *j, uint64_t *out)
+{
+    if (json_object_get_type(inner(j)) != json_type_int || json_object_get_int64(inner(j)) < 0) {
+        return false;
+    }
+    /* What is too large, json-c turns into UINT64_MAX without a word. */
+    uint64_t v = json_object_get_uint64(inner(j));
+    if (v == UINT64_MAX) {
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+int
+json_each(const struct json *object,
+          int (*fn)(const char *name, const struct json *value, void *arg), void *arg)
+{
+    if (json_type(object) != JSON_OBJECT) {
+        return 0;
+    }
+    struct json_object_iterator it = json_object_iter_begin(inner(object));
+    struct json_object_iterator end = json_object_iter_end(inner(object));
+    int r = 0;
+    for (; r == 0 && !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
+        r = fn(json_object_iter_peek_name(&it),
+               (const struct json *)json_object_iter_peek_value(&it), arg);
+    }
+    return r;
+}
+
+static struct json *
+made(struct json_object *value)
+{
+    if (value == NULL) {
+        abort();
+    }
+    return (struct json *)value;
+}
+
+struct json *
+json_new_object(void)
+{
+    return made(json_object_new_object());
+}
+
+struct json *
+json_new_array(void)
+{
+    return made(json_object_new_array());
+}
+
+void
+json_set(struct json *object, const char *name, struct json *value)
+{
+    if (json_object_object_add(inner(object), name, inner(value)) != 0) {
+        abort();
+    }
+}
+
+void
+json_set_string(struct json *object, const char *name, const char *value)
+{
+    json_set(object, name, made(json_object_new_string(value)));
+}
+
+void
+json_set_u64(struct json *object, const char *name, uint64_t value)
+{
+    json_set(object, name, made(json_object_new_uint64(value)));
+}
+
+void
+json_add(struct json *array, struct json *value)
+{
+    if (json_object_array_add(inner(array), inner(value)) != 0) {
+        abort();
+    }
+}
+
+void
+json_add_string(struct json *array, const char *value)
+{
+    json_add(array, made(json_object_new_string(value)));
+}
+
+const char *
+json_text(struct json *j, size_t *n)
+{
+    const char *text = json_object_to_json_string_length(
+        inner(j), JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, n);
+    if (text == NULL) {
+        abort();
+    }
+    return text;
+}

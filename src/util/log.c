@@ -1,0 +1,193 @@
+#include "util/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "util/banned.h"
+
+#define LINE_SIZE 2000
+/* Kept free for what ends a line that is cut: a quote and the newline. */
+#define LINE_ROOM (LINE_SIZE - 2)
+
+struct line {
+    char p[LINE_SIZE];
+    size_t n;
+    bool full;
+};
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static enum log_level most = LOG_INFO;
+
+bool
+log_level_parse(const char *s, enum log_level *out)
+{
+    for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++) {
+        if (strcmp(s, level_names[i]) == 0) {
+            *out = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+log_set_level(enum log_level level)
+{
+    most = level;
+}
+
+/* All n bytes or none, so that no escape is cut in two; nothing follows what didn't fit. */
+static void
+put(struct line *l, const char *s, size_t n)
+{
+    if (l->full || n > LINE_ROOM - l->n) {
+        l->full = true;
+        return;
+    }
+    memcpy(l->p + l->n, s, n);
+    l->n += n;
+}
+
+/* As much of a long text as fits. */
+static void
+put_text(struct line *l, const char *s)
+{
+    for (; *s != '\0' && !l->full; s++) {
+        put(l, s, 1);
+    }
+}
+
+static void
+put_quoted(struct line *l, const char *s, size_t n)
+{
+    put(l, "\"", 1);
+    bool opened = !l->full;
+    for (size_t i = 0; i < n && !l->full; i++) {
+        unsigned char c = (unsigned char)s[i];
+        char escape[5];
+        if (c == '"' || c == '\\') {
+            put(l, (char[]){'\\', (char)c}, 2);
+        } else if (c == '\n') {
+            put(l, "\\n", 2);
+        } else if (c < 0x20 || c > 0x7e) {
+            snprintf(escape, sizeof escape, "\\x%02x", c);
+            put(l, escape, 4);
+        } else {
+            put(l, s + i, 1);
+        }
+    }
+    if (opened) {
+        l->p[l->n++] = '"'; /* there is room: LINE_ROOM; a full line takes nothing after it */
+        l->full = l->full || l->n >= LINE_ROOM;
+    }
+}
+
+static void
+put_value(struct line *l, const char *s, size_t n)
+{
+    bool quote = n == 0;
+    for (size_t i = 0; i < n && !quote; i++) {
+        quote = s[i] <= 0x20 || s[i] > 0x7e || s[i] == '"' || s[i] == '=' || s[i] == '\\';
+    }
+    if (quote) {
+        put_quoted(l, s, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        put(l, s + i, 1);
+    }
+}
+
+/* Formats the conversion behind the % that f points at, and returns what follows it. An unknown
+ * one returns NULL: its argument can't be skipped, and neither can those behind it be read. */
+static const char *
+put_conversion(struct line *value, const char *f, va_list *ap)
+{
+    char text[32];
+    const char *end = f + 1;
+    if (*f == 's') {
+        const char *s = va_arg(*ap, const char *);
+        put_text(value, s != NULL ? s : "(null)");
+        return end;
+    } else if (*f == 'c') {
+        char c = (char)va_arg(*ap, int);
+        put(value, &c, 1);
+        return end;
+    } else if (*f == 'd') {
+        snprintf(text, sizeof text, "%d", va_arg(*ap, int));
+    } else if (*f == 'u') {
+        snprintf(text, sizeof text, "%u", va_arg(*ap, unsigned));
+    } else if (strncmp(f, "ld", 2) == 0) {
+        snprintf(text, sizeof text, "%ld", va_arg(*ap, long));
+        end = f + 2;
+    } else if (strncmp(f, "lu", 2) == 0) {
+        snprintf(text, sizeof text, "%lu", va_arg(*ap, unsigned long));
+        end = f + 2;
+    } else if (strncmp(f, "lld", 3) == 0) {
+        snprintf(text, sizeof text, "%lld", va_arg(*ap, long long));
+        end = f + 3;
+    } else if (strncmp(f, "llu", 3) == 0) {
+        snprintf(text, sizeof text, "%llu", va_arg(*ap, unsigned long long));
+        end = f + 3;
+    } else if (strncmp(f, "zu", 2) == 0) {
+        snprintf(text, sizeof text, "%zu", va_arg(*ap, size_t));
+        end = f + 2;
+    } else {
+        return NULL;
+    }
+    put_text(value, text);
+    return end;
+}
+
+/* A value is put together first and quoted as a whole: what one %s brings may need quotes round all
+ * of "key=%s/%s". */
+static void
+put_fields(struct line *l, const char *f, va_list *ap)
+{
+    while (f != NULL && *f != '\0') {
+        size_t key = strcspn(f, "= ");
+        put(l, f, key);
+        f += key;
+        if (*f == ' ') {
+            put(l, f++, 1);
+        } else if (*f == '=') {
+            put(l, f++, 1);
+            struct line value = {.n = 0};
+            while (f != NULL && *f != '\0' && *f != ' ') {
+                if (*f == '%') {
+                    f = put_conversion(&value, f + 1, ap);
+                } else {
+                    put(&value, f++, 1);
+                }
+            }
+            put_value(l, value.p, value.n);
+        }
+    }
+}
+
+void
+log_line(enum log_level level, const char *msg, const char *fields, ...)
+{
+    if (level > most) {
+        return;
+    }
+    int saved = errno;
+    struct line l = {.n = 0};
+    put_text(&l, "level=");
+    put_text(&l, level_names[level]);
+    put_text(&l, " msg=");
+    put_quoted(&l, msg, strlen(msg));
+    if (fields != NULL && *fields != '\0') {
+        put(&l, " ", 1);
+        va_list ap;
+        va_start(ap, fields);
+        put_fields(&l, fields, &ap);
+        va_end(ap);
+    }
+    l.p[l.n++] = '\n';
+    while (write(STDERR_FILENO, l.p, l.n) < 0 && errno == EINTR) {
+    }
+    errno = saved;
+}

@@ -1,0 +1,257 @@
+package Registry;
+use v5.36;
+
+# One running registry: the real program with the real nginx, in a fresh directory on a free port.
+#
+#   use Registry;
+#   my $registry = Registry->start(args => ['--user', 'ann:secret']);
+#   is($registry->get('/v2/')->status, 401, 'a password is needed');
+#   finish();
+#
+# finish() stops what still runs and fails when a server didn't stop as it should, when something
+# of it is left, or when its log tells of a crash, an alert, or an error that the test didn't expect.
+# REGISTRY_SERVER names the program, REGISTRY_TEST_KEEP=1 keeps the directories.
+
+use parent 'Registry::Client';
+use Cwd ();
+use IO::Socket::INET ();
+use POSIX ();
+use Registry::Process;
+use Registry::Tools;
+use Test::More ();
+use Time::HiRes qw(time);
+
+my @servers;
+my $main = $$;
+
+# Options: limit => seconds that the whole test may take (60).
+sub import ($class, %o) {
+    my $caller = caller;
+    my $limit  = $o{limit} // 60;
+    no strict 'refs';
+    *{"${caller}::finish"} = \&finish;
+    delete @ENV{qw(http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY)};
+    $SIG{ALRM} = sub { die "the test took longer than $limit s\n" };
+    alarm $limit;
+    return;
+}
+
+sub program ($class) {
+    state $program = do {
+        my @places = $ENV{REGISTRY_SERVER} // ('docker-registry-server', 'build/docker-registry-server');
+        my ($found) = grep { -x } @places;
+        Test::More::BAIL_OUT("no program at @places: set REGISTRY_SERVER") if !$found;
+        Cwd::abs_path($found);
+    };
+    return $program;
+}
+
+# Starts the program and waits for its ready lines. Options:
+#   args      more arguments
+#   listen    the addresses and ports, as arguments; else --listen 127.0.0.1 --port 0
+#   listeners how many ready lines there will be (1)
+#   dir       the data directory; else a fresh one; undef: not given as an argument
+#   cwd, env  of the process
+#   prefix    a command that starts the program (and becomes it by exec)
+#   program   another copy of it
+#   expected  what its log may hold though it would fail the test (a pattern)
+#   user      as Registry::Client
+sub start ($class, %o) {
+    my $tmp  = tempdir();
+    my $dir  = exists $o{dir} ? $o{dir} : "$tmp/data";
+    my $self = bless {
+        host => '127.0.0.1', timeout => 30, user => $o{user},
+        tmp  => $tmp, dir => $dir // Cwd::abs_path($o{cwd}), expected => $o{expected}, problems => [],
+    }, $class;
+    my @command = (
+        @{ $o{prefix} // [] }, $o{program} // $class->program,
+        @{ $o{listen} // [ '--listen', '127.0.0.1', '--port', '0' ] },
+        defined $dir ? ('--dir', $dir) : (), @{ $o{args} // [] },
+    );
+    $self->{pid} = fork // die "fork: $!";
+    _become($tmp, \@command, \%o) if $self->{pid} == 0;
+    push @servers, $self;
+
+    my $listeners = $o{listeners} // 1;
+    my $ready     = wait_for(30, sub { $self->ports >= $listeners || !$self->running });
+    if (!$ready || !$self->running) {
+        my $state = $self->running ? "isn't ready after 30 s" : "ended ($self->{status})";
+        die "@command\n$state\n" . $self->log . $self->output;
+    }
+    $self->{port} = ($self->ports)[0];
+    return $self;
+}
+
+sub _become ($tmp, $command, $o) {
+    open STDIN,  '<', '/dev/null'   or POSIX::_exit(126);
+    open STDOUT, '>>', "$tmp/stdout" or POSIX::_exit(126);
+    open STDERR, '>>', "$tmp/stderr" or POSIX::_exit(126);
+    chdir($o->{cwd} // $tmp) or POSIX::_exit(126);
+    delete $ENV{PORT};
+    $ENV{$_} = $o->{env}{$_} for keys %{ $o->{env} // {} };
+    { no warnings 'exec'; exec { $command->[0] } @$command }
+    print STDERR "cannot run $command->[0]: $!\n";
+    POSIX::_exit(127);
+}
+
+# Runs the program to its end, for when it isn't meant to stay: as Registry::Tools::run.
+sub try ($class, $args, %o) {
+    local $ENV{PORT};
+    delete $ENV{PORT};
+    return run([ @{ $o{prefix} // [] }, $o{program} // $class->program, @$args ],
+        timeout => 20, cwd => tempdir(), %o);
+}
+
+sub pid ($self)    { return $self->{pid} }
+sub dir ($self)    { return $self->{dir} }
+sub output ($self) { return slurp("$self->{tmp}/stdout") }
+sub log ($self)    { return slurp("$self->{tmp}/stderr") }
+sub ports ($self)  { return $self->output =~ /^Server is listening on port (\d+)$/mg }
+
+# The log's lines that a pattern matches.
+sub logged ($self, $pattern) { return grep { $_ =~ $pattern } split /\n/, $self->log }
+
+sub running ($self) {
+    return 0 if defined $self->{status};
+    return 1 if waitpid($self->{pid}, POSIX::WNOHANG()) == 0;
+    $self->{status} = $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8);
+    return 0;
+}
+
+# ---- its processes ----
+
+sub processes ($self) { return processes_below($self->{dir}) }
+
+# Pids by what ps shows: 'worker api', 'worker bulk', 'keeper'.
+sub children ($self, $title) { return grep { title_of($_) =~ /^\Q$title\E\b/ } $self->processes }
+
+sub nginx_master ($self)  { return grep { command_of($_) =~ /^nginx: master/ } $self->processes }
+sub nginx_workers ($self) { return grep { command_of($_) =~ /^nginx: worker/ } $self->processes }
+
+# ---- its files ----
+
+# Regular files below a part of its directory, relative to it.
+sub files ($self, $below = '') {
+    my @found;
+    my @todo = ($below);
+    while (defined(my $at = shift @todo)) {
+        opendir my $open, "$self->{dir}/$at" or next;
+        for my $name (sort grep { !/^\.\.?$/ } readdir $open) {
+            my $path = length $at ? "$at/$name" : $name;
+            if    (-l "$self->{dir}/$path") { push @found, $path }
+            elsif (-d _)                    { push @todo,  $path }
+            elsif (-f _)                    { push @found, $path }
+        }
+    }
+    return @found;
+}
+
+# "Nothing is left in uploads/" 5 s after the last answer.
+sub no_uploads_left ($self) { return defined wait_for(5, sub { !$self->files('uploads') }) }
+
+# Files below layers/ that hold a digest's bytes.
+sub blob_files ($self, $digest) {
+    my ($hex) = $digest =~ /:(.*)/;
+    return grep { index($_, $hex) >= 0 } $self->files('layers');
+}
+
+# ---- its end ----
+
+# Stops it; problems come out at finish().
+sub stop ($self, $signal = 'TERM') {
+    return if !$self->running;
+    my $started = time;
+    kill $signal, $self->{pid};
+    if (!wait_for(20, sub { !$self->running })) {
+        $self->_problem("still running 20 s after SIG$signal");
+        return $self->_destroy;
+    }
+    $self->{seconds} = time - $started;
+    $self->_problem("ended with $self->{status} after SIG$signal") if $self->{status} ne 'exit 0';
+    $self->_problem(sprintf 'took %.1f s to stop', $self->{seconds}) if $self->{seconds} > 10;
+    $self->_nothing_left(1);
+    return;
+}
+
+# The program itself is killed, as the test wants it; all the rest has to go by itself.
+sub crash ($self) {
+    kill 'KILL', $self->{pid};
+    wait_for(5, sub { !$self->running });
+    return;
+}
+
+sub seconds_to_stop ($self) { return $self->{seconds} }
+
+sub _problem ($self, $text) { push @{ $self->{problems} }, $text; return }
+
+sub _nothing_left ($self, $limit) {
+    if (!wait_for($limit, sub { !$self->processes })) {
+        $self->_problem("left process $_: " . command_of($_)) for $self->processes;
+        $self->_destroy;
+    }
+    for my $port ($self->ports) {
+        my $open = IO::Socket::INET->new(PeerHost => '127.0.0.1', PeerPort => $port, Timeout => 1);
+        $self->_problem("port $port is still open") if $open;
+    }
+    return;
+}
+
+sub _destroy ($self) {
+    my @pids = ($self->running ? $self->{pid} : (), $self->processes);
+    kill 'KILL', @pids;
+    wait_for(5, sub { !$self->running && !$self->processes });
+    return;
+}
+
+# What a log must not hold: our errors, processes that died, sanitizers, and of nginx what is worse than
+# an error (those tell of clients that did wrong) or tells of a worker that didn't answer.
+my $BAD = qr/
+    \blevel=error\ (?!msg=nginx\b) | \bseverity=(?:alert|crit|emerg)\b | \[(?:alert|crit|emerg)\]
+  | \bmsg="(?:process\ died|recovering\ ) | Sanitizer | runtime\ error: | core\ dumped | Assertion
+  | stack\ smashing | double\ free | corrupted\ size | level=error\ .*\bupstream\b
+/x;
+
+sub _log_problems ($self) {
+    my @bad = grep { !defined $self->{expected} || $_ !~ $self->{expected} } $self->logged($BAD);
+    splice @bad, 10 if @bad > 10;
+    $self->_problem("log: $_") for @bad;
+    return;
+}
+
+# The last check of each test.
+sub finish () {
+    for my $server (@servers) {
+        $server->stop;
+        $server->_nothing_left(5) if $server->{status} eq 'signal 9';
+        $server->_log_problems;
+    }
+    my @problems = map { @{ $_->{problems} } } @servers;
+    Test::More::ok(!@problems, 'stopped cleanly, nothing is left, and the log is clean')
+        or Test::More::diag(join "\n", @problems);
+    _show_logs() if !Test::More->builder->is_passing;
+    Test::More::done_testing();
+    alarm 0;
+    return;
+}
+
+sub _show_logs () {
+    for my $server (@servers) {
+        my @lines = split /\n/, $server->log;
+        splice @lines, 0, @lines - 30 if @lines > 30;
+        Test::More::diag("---- the end of the log of $server->{dir}\n" . join "\n", @lines);
+    }
+    return;
+}
+
+# A test that died leaves its servers.
+END {
+    if ($$ == $main) {
+        my $status  = $?;
+        my @orphans = grep { $_->running || $_->processes } @servers;
+        _show_logs() if @orphans;
+        $_->_destroy for @orphans;
+        $? = $status;
+    }
+}
+
+1;

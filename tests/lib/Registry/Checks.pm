@@ -1,0 +1,79 @@
+package Registry::Checks;
+use v5.36;
+
+# Checks of answers, one test each.
+
+use Exporter 'import';
+use Registry::Tools;
+use Test::More ();
+
+our @EXPORT = qw(is_status is_error is_v1_error is_blob);
+
+sub _report ($ok, $name, @wrong) {
+    my $passed = Test::More::ok($ok, $name);
+    Test::More::diag(join "\n", @wrong) if !$passed;
+    return $passed;
+}
+
+# The status, and headers where they are given (texts, or patterns).
+sub is_status ($response, $status, $name, %headers) {
+    my @wrong;
+    push @wrong, "status " . $response->status . ", not $status" if $response->status != $status;
+    for my $header (sort keys %headers) {
+        my ($is, $want) = ($response->header($header), $headers{$header});
+        next if !defined $is && !defined $want;
+        next if defined $is && defined $want && (ref $want ? $is =~ $want : $is eq $want);
+        push @wrong, "$header: " . ($is // 'missing') . ', not ' . ($want // 'missing');
+    }
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return _report(!@wrong, $name, @wrong, @wrong ? $response->describe : ());
+}
+
+# $status: one, or several in an array.
+sub _common ($response, $status) {
+    my @wrong;
+    my @wanted = ref $status ? @$status : $status;
+    push @wrong, 'status ' . $response->status . ", not @wanted" if !grep { $response->status == $_ } @wanted;
+    push @wrong, "Content-Type: " . ($response->header('Content-Type') // 'missing')
+        if ($response->header('Content-Type') // '') !~ m{^application/json\b};
+    return @wrong;
+}
+
+# An error in OCI's form (distribution-spec, "Error Codes"). $code: a text or a pattern.
+sub is_error ($response, $status, $code, $name) {
+    my @wrong = _common($response, $status);
+    push @wrong, "code '" . $response->code . "', not '$code'"
+        if ref $code ? $response->code !~ $code : $response->code ne $code;
+    push @wrong, 'no message' if !length $response->message;
+    # docker takes this very text for its own and repeats a push for 40 s
+    push @wrong, "message '" . $response->message . "'" if lc $response->message eq 'authentication required';
+    push @wrong, 'no Docker-Distribution-Api-Version'
+        if ($response->header('Docker-Distribution-Api-Version') // '') ne 'registry/2.0';
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return _report(!@wrong, $name, @wrong, @wrong ? $response->describe : ());
+}
+
+# An error in the old API's form.
+sub is_v1_error ($response, $status, $name) {
+    my @wrong = _common($response, $status);
+    my $json  = $response->json;
+    push @wrong, 'not {"error": "…"}' if ref $json ne 'HASH' || !length($json->{error} // '') || exists $json->{errors};
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return _report(!@wrong, $name, @wrong, @wrong ? $response->describe : ());
+}
+
+# A repository serves a blob whole. $bytes: the bytes themselves.
+sub is_blob ($client, $repository, $bytes, $name) {
+    my $digest   = digest($bytes);
+    my $response = $client->get("/v2/$repository/blobs/$digest");
+    my @wrong;
+    push @wrong, "status " . $response->status if $response->status != 200;
+    push @wrong, 'other bytes: ' . length($response->content) . ' of ' . length $bytes
+        if $response->content ne $bytes;
+    push @wrong, 'Docker-Content-Digest: ' . ($response->header('Docker-Content-Digest') // 'missing')
+        if ($response->header('Docker-Content-Digest') // '') ne $digest;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return _report(!@wrong, $name, @wrong, @wrong ? $response->describe : ());
+}
+
+1;

@@ -1,0 +1,123 @@
+package Registry::Clients;
+use v5.36;
+
+# The clients that people use, each with a home, a storage and credentials of its own in a temporary
+# directory: nothing of the machine's is touched. All return what Registry::Tools::run returns.
+
+use Exporter 'import';
+use Registry::Process;
+use POSIX ();
+use Registry::Tools qw(tempdir wait_for find_program spew slurp);
+
+our @EXPORT = qw(curl skopeo);
+my @engines;
+
+sub curl (@args) { return Registry::Tools::run([ 'curl', '-q', '--silent', '--show-error', '--max-time', '50', @args ]) }
+
+# A home in which containers' tools find the settings that they need.
+sub _home () {
+    my $home = tempdir();
+    mkdir $_ for "$home/.config", "$home/.config/containers", "$home/run";
+    spew("$home/.config/containers/policy.json", '{"default":[{"type":"insecureAcceptAnything"}]}');
+    spew("$home/registries.conf",                "unqualified-search-registries = []\n");
+    spew("$home/auth.json",                      '{}');
+    return $home;
+}
+
+sub _containers_env ($home) {
+    return {
+        HOME => $home, XDG_RUNTIME_DIR => "$home/run", TMPDIR => "$home/run",
+        CONTAINERS_REGISTRIES_CONF => "$home/registries.conf", REGISTRY_AUTH_FILE => "$home/auth.json",
+    };
+}
+
+sub skopeo (@args) {
+    state $home = _home();
+    return Registry::Tools::run([ 'skopeo', '--policy', "$home/.config/containers/policy.json", @args ],
+        env => _containers_env($home), cwd => $home, timeout => 120);
+}
+
+# ---- podman and buildah: my $podman = Registry::Clients->podman; $podman->run('pull', …) ----
+
+sub podman ($class)  { return $class->_containers('podman') }
+sub buildah ($class) { return $class->_containers('buildah') }
+
+sub _containers ($class, $program) {
+    my $home = _home();
+    mkdir $_ for "$home/root", "$home/runroot";
+    my @command = ($program, '--root', "$home/root", '--runroot', "$home/runroot", '--storage-driver', 'vfs');
+    push @command, '--cgroup-manager', 'cgroupfs' if $program eq 'podman';
+    return bless { home => $home, command => \@command, env => _containers_env($home) }, $class;
+}
+
+# The same storage for the other program.
+sub like ($self, $program) {
+    my @command = @{ $self->{command} };
+    @command = ($program, @command[ 1 .. 6 ]);    # without podman's own options
+    return bless { %$self, command => \@command }, ref $self;
+}
+
+sub home ($self) { return $self->{home} }
+
+sub run ($self, @args) {
+    return Registry::Tools::run([ @{ $self->{command} }, @args ],
+        env => $self->{env}, cwd => $self->{home}, timeout => 120);
+}
+
+# ---- a docker engine and its command line: docker_engine, ->run('push', …), ->stop ----
+
+# undef when it doesn't come up; its log is then in $@.
+sub docker_engine ($class) {
+    my $home   = tempdir();
+    my $socket = "unix://$home/docker.sock";
+    my $pid    = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDOUT, '>', "$home/log" or POSIX::_exit(126);
+        open STDERR, '>&', \*STDOUT   or POSIX::_exit(126);
+        open STDIN,  '<', '/dev/null' or POSIX::_exit(126);
+        chdir $home;
+        my $dockerd = find_program('dockerd');
+        my @arguments = (
+            '--iptables=false', '--ip6tables=false', '--bridge=none', '--storage-driver=vfs', '--data-root',
+            "$home/data", '--exec-root', "$home/exec", '--pidfile', "$home/pid", '-H', $socket,
+        );
+        { no warnings 'exec'; exec $dockerd, @arguments }
+        POSIX::_exit(127);
+    }
+    my $self = bless {
+        home => $home, pid => $pid, owner => $$, command => [ 'docker', '-H', $socket ],
+        env => { HOME => $home, DOCKER_CONFIG => "$home/config", TMPDIR => $home },
+    }, $class;
+    push @engines, $self;
+    my $gone = 0;
+    my $up   = wait_for(40, sub {
+        $gone = waitpid($pid, POSIX::WNOHANG()) == $pid;
+        return $gone || $self->run('version')->{exit} == 0;
+    });
+    return $self if $up && !$gone;
+    $@ = slurp("$home/log");
+    $self->stop;
+    return undef;
+}
+
+# Stops the engine and waits for the processes that it started.
+sub stop ($self) {
+    my $pid = delete $self->{pid} // return;
+    @engines = grep { $_ != $self } @engines;
+    kill 'TERM', $pid;
+    if (!wait_for(20, sub { waitpid($pid, POSIX::WNOHANG()) != 0 })) {
+        kill 'KILL', $pid;
+        waitpid $pid, 0;
+    }
+    wait_for(10, sub { !processes_below($self->{home}) });
+    kill 'KILL', processes_below($self->{home});
+    return;
+}
+
+END {
+    my $status = $?;
+    $_->stop for grep { ($_->{owner} // 0) == $$ } @engines;
+    $? = $status;
+}
+
+1;

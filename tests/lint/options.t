@@ -1,0 +1,39 @@
+#!/usr/bin/perl
+# --help, the manual and the table of options say the same.
+use v5.36;
+use FindBin;
+use lib $FindBin::Bin;
+use Lint;
+use Test::More;
+
+my $table   = 'src/process/options.c';
+my $manual  = 'src/man/docker-registry-server.8';
+my $program = $ENV{REGISTRY_SERVER} // 'build/docker-registry-server';
+
+# {"port", 'p', ...
+my %rows  = slurp($table) =~ /^\s*\{"([a-z0-9-]+)",\s*('\w'|0),/mg;
+my @names = sort keys %rows;
+cmp_ok(scalar @names, '>', 5, "$table has options");
+
+sub options_in ($text) {
+    my %seen = map { $_ => 1 } $text =~ /(?<![\w-])--([a-z][a-z0-9-]*)/g;
+    delete $seen{'on-'};    # --on-{hook}: a name for many
+    return [ sort keys %seen ];
+}
+
+SKIP: {
+    skip "no program at $program: set REGISTRY_SERVER", 2 if !-x $program;
+    my $help = `'$program' --help 2>&1`;
+    is($?, 0, '--help succeeds');
+    is_deeply(options_in($help), \@names, '--help names the options of the table');
+    my @letters = grep { $rows{$_} ne '0' } @names;
+    none([ grep { my $l = $rows{$_} =~ tr/'//dr; $help !~ /--\Q$_\E,\s+-$l\b/ } @letters ], 'with their letters');
+}
+
+ok(-e $manual, "$manual is there") or BAIL_OUT('no manual');
+my $text = slurp($manual) =~ s/^\.\\".*$//mgr =~ s/\\-/-/gr =~ s/\\f[BIRP]//gr;
+is_deeply(options_in($text), \@names, 'the manual names the options of the table');
+# Named is not described: each has a paragraph of its own.
+my @undescribed = grep { $text !~ /^\.(?:It Fl|B|BR|TP|BI|IP|SS)?\s*"?(?:-.*)?--?\Q$_\E\b/m } @names;
+none(\@undescribed, 'and has a paragraph for each');
+done_testing();

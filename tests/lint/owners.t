@@ -1,0 +1,73 @@
+#!/usr/bin/perl
+# One library, one owner; one file, one prefix; the banned functions are banned everywhere.
+use v5.36;
+use FindBin;
+use lib $FindBin::Bin;
+use Lint;
+use Test::More;
+
+# Who may include a library's header.
+my @owners = (
+    [ qr{^db\.h$},                qr{^src/storage/kv_bdb\w*\.[ch]$} ],
+    [ qr{^(json-c/)?json\w*\.h$}, qr{^src/util/json\.c$} ],
+    [ qr{^openssl/},              qr{^src/util/digest\.c$} ],
+    [ qr{^crypt\.h$},             qr{^src/domain/htpasswd\.c$} ],
+    [ qr{^fcgi\w*\.h$},           qr{^src/process/fcgi\.c$} ],
+    [ qr{^archive\w*\.h$},        qr{^src/storage/tar_scan\.c$} ],
+);
+
+# What a header may export although it doesn't begin with the header's name.
+my %exceptions = (
+    'src/storage/kv.h'       => qr/^txn_run$/,
+    'src/storage/kv_bdb.h'   => qr/^bdb_/,
+    'src/storage/record.h'   => qr/^rec_/,
+    'src/protocol/v2_base.h' => qr/^v2_/,
+);
+
+my @sources = files('src/*/*.c', 'src/*/*.h');
+
+for my $owner (@owners) {
+    my ($header, $file) = @$owner;
+    my @bad;
+    for my $source (grep { !/$file/ } @sources) {
+        push @bad, map { "$source: $_" } grep { /$header/ } slurp($source) =~ /^\s*#\s*include\s*<([^>]*)>/mg;
+    }
+    none(\@bad, "<$header> is included by $file only");
+}
+
+my @unbanned;
+for my $source (grep { /\.c$/ } @sources) {
+    my @includes = slurp($source) =~ /^\s*#\s*include\s*([<"][^>"]*[>"])/mg;
+    push @unbanned, $source if !@includes || $includes[-1] ne '"util/banned.h"';
+}
+none(\@unbanned, 'the last include of each .c is util/banned.h');
+none([ grep { /\.h$/ && slurp($_) =~ /include\s*"util\/banned\.h"/ } @sources ], 'and no header has it');
+
+# Names that a header declares outside of braces: functions, and variables with extern.
+sub exported ($header) {
+    my $text = code($header);
+    $text =~ s/^\s*#(?:[^\n]*\\\n)*[^\n]*//mg;
+    $text =~ s/__attribute__\s*(\((?:[^()]|(?1))*\))//g;
+    $text =~ s/_Static_assert\s*(\((?:[^()]|(?1))*\))\s*;//g;
+    $text =~ s/(\{(?:[^{}]|(?1))*\})/;/g;
+    my @names;
+    for my $declaration (split /;/, $text) {
+        next if $declaration =~ /^\s*typedef\b/;
+        if ($declaration =~ /^[^=(]*?\b(\w+)\s*\(/s) { push @names, $1 }
+        elsif ($declaration =~ /^\s*extern\b[^=]*?\b(\w+)\s*(?:\[[^]]*\]\s*)*$/s) { push @names, $1 }
+    }
+    return @names;
+}
+
+my (@foreign, $count);
+for my $header (grep { /\.h$/ } @sources) {
+    my $stem = stem($header) =~ s/s$//r;    # pools.h: pools, pool_workers
+    for my $name (exported($header)) {
+        $count++;
+        next if $name =~ /^\Q$stem\Es?(_|$)/ || $exceptions{$header} && $name =~ $exceptions{$header};
+        push @foreign, "$header: $name";
+    }
+}
+cmp_ok($count, '>', 50, 'headers export something');
+none(\@foreign, "what a header exports begins with the header's name");
+done_testing();

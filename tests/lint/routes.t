@@ -1,0 +1,181 @@
+#!/usr/bin/perl
+# The table of routes against nginx's configuration: for each route, nginx chooses the pool that the
+# table says, gives the right ROLE, and asks for a password where one may be needed.
+use v5.36;
+use FindBin;
+use lib $FindBin::Bin;
+use Lint;
+use Test::More;
+
+# ---- the templates, expanded as src/process/nginx_conf.c does it ----
+
+my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# ---- |\z)/msg;
+my %values = (
+    NAME     => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
+    MAX_BLOB => 0,          VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
+    LISTEN   => 'listen 1', TLS     => '',
+);
+
+sub expand ($text, $depth = 0) {
+    die "too deep" if $depth > 8;
+    $text =~ s/^\s*#.*$//mg;
+    $text =~ s{\@(\w+)\@}{ $values{$1} // expand($blocks{$1} // die("no block $1"), $depth + 1) }ge;
+    return $text;
+}
+
+# A block of directives: [ [words...], [words..., [directives...]], ... ]
+sub parse ($tokens) {
+    my (@directives, @words);
+    while (defined(my $token = shift @$tokens)) {
+        if ($token eq ';') { push @directives, [@words]; @words = () }
+        elsif ($token eq '{') { push @directives, [ @words, parse($tokens) ]; @words = () }
+        elsif ($token eq '}') { last }
+        else { push @words, $token =~ s/^(['"])(.*)\1$/$2/r }
+    }
+    return \@directives;
+}
+
+sub tokens ($text) { return [ $text =~ /"(?:[^"\\]|\\.)*"|'[^']*'|[;{}]|[^\s;{}"']+/g ] }
+
+my $conf = parse(tokens(expand(slurp('conf/standalone.conf'))));
+my ($http)   = map { $_->[-1] } grep { $_->[0] eq 'http' } @$conf;
+my ($server) = map { $_->[-1] } grep { $_->[0] eq 'server' } @$http;
+
+# ---- nginx, as far as it matters here ----
+
+sub locations ($block) { return grep { $_->[0] eq 'location' } @$block }
+
+# The locations that the path goes through, outermost first.
+sub locate ($block, $path) {
+    my ($best, @regexes);
+    for my $location (locations($block)) {
+        my $kind = @$location == 4 ? $location->[1] : '';
+        my $text = $location->[-2];
+        return ($location) if $kind eq '=' && $path eq $text;
+        if ($kind eq '~') { push @regexes, $location }
+        elsif ($kind ne '=' && index($path, $text) == 0) {
+            $best = $location if !$best || length $text > length $best->[-2];
+        }
+    }
+    my @inner = $best ? locate($best->[-1], $path) : ();
+    return ($best, @inner) if @inner;
+    if (!$best || $best->[1] ne '^~') {
+        for my $location (@regexes) {
+            return ($location) if $path =~ /$location->[-2]/;
+        }
+    }
+    return $best // ();
+}
+
+# The arguments of a directive, from the innermost location that has it. fastcgi_param is inherited
+# as a whole, or not at all.
+sub setting ($chain, $name, $param = undef) {
+    for my $location (reverse @$chain) {
+        my @all = grep { $_->[0] eq $name } @{ $location->[-1] } or next;
+        @all = grep { $_->[1] eq $param } @all if defined $param;
+        return @all ? $all[-1]->[-1] : '';
+    }
+    return '';
+}
+
+# The value of a text with variables: those of the request, and those of maps.
+sub value ($text, $request) {
+    return $text =~ s{\$(\w+)}{ $request->{$1} // map_value($1, $request) }ger;
+}
+
+sub map_value ($name, $request) {
+    my ($map) = grep { $_->[0] eq 'map' && $_->[2] eq "\$$name" } @$http;
+    die "no map for \$$name" if !$map;
+    my $source = value($map->[1], $request);
+    my $default;
+    my @regexes;
+    for my $entry (@{ $map->[-1] }) {
+        my ($key, $result) = @$entry;
+        if    ($key eq 'default') { $default = $result }
+        elsif ($key =~ /^~\*(.*)/) { push @regexes, [ qr/$1/i, $result ] }
+        elsif ($key =~ /^~(.*)/)   { push @regexes, [ qr/$1/, $result ] }
+        elsif ($key eq $source)    { return $result }
+    }
+    for my $regex (@regexes) {
+        return $regex->[1] if $source =~ $regex->[0];
+    }
+    return $default // '';
+}
+
+# ---- the table ----
+
+my $table = slurp('src/protocol/routes.c');
+my %macros = $table =~ /^#define (\w+) \(?([A-Z_ |]+)\)?$/mg;
+
+sub methods ($text) {
+    $text =~ s/\b(\w+)\b/$macros{$1} \/\/ $1/ge;
+    return $text =~ /HTTP_(\w+)/g;
+}
+
+my @rows = $table =~ /^\s*\{(.+?),\s*"([^"]+)",\s*VERB_(\w+),\s*POOL_(\w+),\s*\w+\},/mg;
+cmp_ok(@rows / 4, '>', 10, 'the table has routes');
+my $begun = () = $table =~ /^\s*\{.*"\//mg;
+is(@rows / 4, $begun, 'and each of its rows is understood');
+
+# Names that look like something else.
+my @names = ('a', 'library/a', 'a/blobs', 'a/blobs/uploads', 'a/manifests', 'v1/_ping', 'a.php');
+my %variables = (
+    digest => 'sha256:' . 'ab' x 32, reference => 'latest', upload => '0123-abcd', tag => 'latest', id => 'ab' x 32,
+);
+
+sub paths ($pattern) {
+    my ($path) = $pattern =~ /^([^?]*)/;
+    $path =~ s/\{(\w+)\}/ $1 eq 'name' ? '{name}' : $variables{$1} \/\/ die "what is {$1}?" /ge;
+    return $path =~ /\{name\}/ ? map { $path =~ s/\{name\}/$_/r } @names : ($path);
+}
+
+my %asked;
+while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
+    my ($parameter) = $pattern =~ /\?(\w+)$/;
+    for my $method (methods($methods)) {
+        my @wrong;
+        for my $path (paths($pattern)) {
+            my %request = (
+                request_method => $method,
+                arg_digest     => ($parameter // '') eq 'digest' ? 'sha256:ab' : '',
+            );
+            my @chain = locate($server, $path);
+            my $goes  = value(setting(\@chain, 'fastcgi_pass'), \%request) =~ s/^registry_(\w+)_main$/\U$1/r;
+            my $role  = value(setting(\@chain, 'fastcgi_param', 'ROLE'), \%request);
+            my $realm = setting(\@chain, 'auth_basic');
+
+            # The body of an upload goes to a file, and may begin only when a worker agrees.
+            my $upload = $pattern =~ m{/blobs/uploads} && $method =~ /^(POST|PATCH|PUT)$/;
+            my $body   = setting(\@chain, 'fastcgi_pass_request_body') eq 'off' && setting(\@chain, 'auth_request') =~ m{/authorize$};
+            push @wrong, "$path: pool $goes" if $goes ne $pool;
+            push @wrong, "$path: role $role" if $role ne ($upload ? 'upload' : 'main');
+            push @wrong, "$path: the body goes through FastCGI" if $upload && !$body;
+            push @wrong, "$path: password: $realm" if $realm ne ($verb eq 'PUBLIC' ? 'off' : '$registry_realm_main');
+            push @wrong, "$path: a bulk worker for what is no upload" if $goes eq 'BULK' && !$upload;
+            $asked{$goes} = 1;
+        }
+        none(\@wrong, "$method $pattern: \L$pool\E");
+    }
+}
+
+my @upstreams = sort map { $_->[1] =~ /^registry_(\w+)_main$/ ? uc $1 : $_->[1] } grep { $_->[0] eq 'upstream' } @$http;
+is_deeply([ sort keys %asked ], \@upstreams, 'each pool of nginx is one that routes go to');
+
+# A parameter that is given twice is sent twice, and the worker would look at the first.
+sub doubled ($block) {
+    my %seen;
+    my @doubled = grep { $seen{$_}++ } map { $_->[1] } grep { $_->[0] eq 'fastcgi_param' } @$block;
+    return @doubled, map { my $l = $_; map { "$_ in $l->[-2]" } doubled($l->[-1]) } locations($block);
+}
+none([ doubled($server) ], 'no location gives a fastcgi_param twice');
+
+# In somebody else's nginx, a site's regular expressions come before a plain prefix.
+my @beaten = grep { $_->[1] !~ /^(=|\^~)$/ } locations(parse(tokens(expand('@LOCATIONS@'))));
+none([ map { $_->[-2] } @beaten ], 'no location of ours can be taken over by a site');
+
+# What nobody outside may enter.
+for my $path ('/_registry_main/authorize', '/_registry_main/v2/blob/sha256/ab/x', '/_registry_main/error', '/_registry_main/x') {
+    my @chain = locate($server, $path);
+    ok((grep { $_->[0] eq 'internal' } @{ $chain[-1][-1] }), "$path is internal");
+}
+done_testing();

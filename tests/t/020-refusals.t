@@ -1,0 +1,162 @@
+# What can't work is refused at once, with one line that says what is wrong, with what, and what to do.
+use v5.36;
+use Registry limit => 150;
+use Registry::Checks;
+use Registry::Process;
+use Registry::Tools;
+use IO::Socket::INET;
+use Test::More;
+
+my @HERE = ('--listen', '127.0.0.1', '--port', '0');
+
+# Ends with this code and one line; each pattern is in that line.
+sub refused ($name, $exit, $args, $patterns, %o) {
+    my $ran  = Registry->try($args, %o);
+    my @said = grep { !/level=(?:info|debug)/ } split /\n/, $ran->{err};
+    subtest $name => sub {
+        ok(!$ran->{timed_out}, 'it ends');
+        is($ran->{exit}, $exit, "exit code $exit");
+        is(scalar @said, 1, 'one line on stderr');
+        like($said[0] // '', $_, "... that tells $_") for @$patterns;
+        unlike($ran->{out}, qr/listening/, 'it was never ready');
+    } or diag("exit $ran->{exit}, signal $ran->{signal}\n$ran->{err}");
+    return;
+}
+
+sub wrong_usage ($args, @patterns) {
+    my $dir = tempdir() . '/data';
+    refused("@$args", 2, [ @HERE, '--dir', $dir, @$args ], \@patterns);
+    ok(!-e $dir, '... and nothing was made');
+    return;
+}
+
+# ---- the command line ----
+
+wrong_usage(['--nonsense'],              qr/--nonsense/);
+wrong_usage(['--port'],                  qr/--port/);
+wrong_usage([ '--port', 'http' ],        qr/--port/, qr/http/);
+wrong_usage([ '--port', '65536' ],       qr/--port/, qr/65536/);
+wrong_usage(['-p=5'],                    qr/=5/);
+wrong_usage([ '--listen', 'nowhere' ],   qr/--listen/, qr/nowhere/);
+wrong_usage([ '--user', 'ann' ],         qr/--user/);
+wrong_usage([ '--workers', '0' ],        qr/--workers/);
+wrong_usage([ '--bulk-workers', 'two' ], qr/--bulk-workers/, qr/two/);
+wrong_usage([ '--lease', '10x' ],        qr/--lease/, qr/10x/);
+wrong_usage([ '--max-blob-size', '1Z' ], qr/--max-blob-size/, qr/1Z/);
+wrong_usage([ '--log-level', 'loud' ],   qr/--log-level/, qr/loud/);
+wrong_usage([ '--tls-cert', '/nowhere/a.crt' ], qr/--tls-key/);
+wrong_usage([ '--tls-port', '0' ],       qr/--tls-cert/);
+wrong_usage(['unheard-of'],              qr/unheard-of/);
+
+{
+    my $tmp = tempdir();
+    spew("$tmp/a.conf", "# fine\nlog-level=info\ncolour=blue\n");
+    wrong_usage([ '--config', "$tmp/a.conf" ], qr/\Q$tmp\E\/a\.conf/, qr/\b3\b/, qr/colour/);
+    spew("$tmp/b.conf", "workers=many\n");
+    wrong_usage([ '--config', "$tmp/b.conf" ], qr/\Q$tmp\E\/b\.conf/, qr/\b1\b/, qr/many/);
+    wrong_usage([ '--config', "$tmp/none.conf" ], qr/\Q$tmp\E\/none\.conf/);
+}
+
+# ---- the port ----
+
+{
+    my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 5);
+    my $port  = $taken->sockport;
+    my $dir   = tempdir() . '/data';
+    refused('a port in use', 1, [ '--listen', '127.0.0.1', '-p', $port, '-d', $dir ], [ qr/\b$port\b/, qr/in use/i ]);
+    is_deeply([ processes_below($dir) ], [], '... and nothing is left');
+}
+
+# ---- the directory ----
+
+{
+    my $tmp = tempdir();
+    spew("$tmp/file", 'x');
+    refused('a file instead of a directory', 1, [ @HERE, '--dir', "$tmp/file" ], [qr/\Q$tmp\E\/file/]);
+    refused('a directory below a file', 1, [ @HERE, '--dir', "$tmp/file/data" ], [qr/\Q$tmp\E\/file/]);
+}
+
+my @NOBODY = is_root() ? ('setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups') : ();
+
+sub program_for_all () {
+    my $tmp = tempdir();
+    run([ 'cp', Registry->program, "$tmp/program" ]);
+    chmod 0755, "$tmp/program";
+    return "$tmp/program";
+}
+
+SKIP: {
+    skip 'needs setpriv', 1 if is_root() && !find_program('setpriv');
+    my $dir = tempdir() . '/data';
+    mkdir $dir;
+    chmod 0555, $dir;
+    refused('a directory that one may not write to', 1, [ @HERE, '--dir', $dir ], [qr/\Q$dir\E/],
+        prefix => \@NOBODY, program => program_for_all());
+    chmod 0755, $dir;
+}
+
+SKIP: {
+    skip 'only root can give directories away', 2 if !is_root();
+    my $dir = tempdir() . '/data';
+    mkdir $_ for $dir, "$dir/db";
+    chown scalar(getpwnam 'nobody'), -1, "$dir/db";
+    refused("somebody else's directory, for root", 1, [ @HERE, '--dir', $dir, '--run-as', 'www-data' ],
+        [ qr/\Q$dir\E|\bdb\b/, qr/nobody/, qr/www-data/ ]);
+
+    $dir = tempdir() . '/data';
+    mkdir $_ for $dir, "$dir/layers";
+    chown scalar(getpwnam 'nobody'),   -1, $dir;
+    chown scalar(getpwnam 'www-data'), -1, "$dir/layers";
+    refused("somebody else's directory, for a user", 1, [ @HERE, '--dir', $dir ],
+        [ qr/\Q$dir\E|\blayers\b/, qr/nobody/, qr/www-data/ ],
+        prefix => \@NOBODY, program => program_for_all());
+    refused('a user that there is not', 1, [ @HERE, '--dir', tempdir(), '--run-as', 'nosuchuser' ], [qr/nosuchuser/]);
+}
+
+{
+    my $dir = tempdir() . '/data';
+    mkdir $_ for $dir, "$dir/db", "$dir/layers";
+    my %files = ('db/CURRENT' => "MANIFEST-000001\n", 'db/MANIFEST-000001' => 'x', 'db/000003.log' => 'y', 'db/LOCK' => '');
+    spew("$dir/$_", $files{$_}) for keys %files;
+    refused('the database of another program', 1, [ @HERE, '--dir', $dir ], [qr/\Q$dir\E|\bdb\b/]);
+    my %after = map { $_ => slurp("$dir/$_") } keys %files;
+    is_deeply(\%after, \%files, '... is left as it was');
+    opendir my $db, "$dir/db";
+    is_deeply([ sort grep { !/^\./ } readdir $db ], [ map { s{db/}{}r } sort keys %files ], '... nothing is added');
+}
+
+my $registry = Registry->start;
+is_status($registry->push_image('a/b', '1', [ random_bytes(1000) ]), 201, 'a first server runs');
+refused('a second server on the same directory', 1, [ @HERE, '--dir', $registry->dir ], [qr/\Q@{[$registry->dir]}\E/]);
+is_status($registry->get('/v2/a/b/manifests/1'), 200, '... and the first one goes on');
+is_status($registry->push_image('a/b', '2', [ random_bytes(1000) ]), 201, '... also with pushes');
+$registry->stop;
+
+{
+    my $dir    = $registry->dir;
+    my $format = slurp("$dir/db/format");
+    is($format, "docker-registry-server store, format 1\n", 'the store tells its format');
+    spew("$dir/db/format", "docker-registry-server store, format 2\n");
+    refused('a store of a newer format', 1, [ @HERE, '--dir', $dir ], [ qr/\Q$dir\E|\bdb\b/, qr/format/, qr/\b2\b/ ]);
+    is(slurp("$dir/db/format"), "docker-registry-server store, format 2\n", '... is left as it was');
+    spew("$dir/db/format", $format);
+    my $again = Registry->start(dir => $dir);
+    is_status($again->get('/v2/a/b/manifests/2'), 200, 'put right, it is served again');
+    $again->stop;
+}
+
+# ---- nginx ----
+
+SKIP: {
+    my $nginx = find_program('nginx') // '/usr/sbin/nginx';
+    # as a user: root of a namespace of its own hides nginx, and becomes the user again
+    my $hide   = "mount --bind /dev/null $nginx && exec ";
+    my @prefix = is_root()
+        ? ('unshare', '--mount', 'sh', '-c', "$hide \"\$@\"", 'sh')
+        : ('unshare', '--user', '--map-root-user', '--mount', 'sh', '-c',
+        "$hide unshare --user --map-user=$> --map-group=" . ($) + 0) . ' "$@"', 'sh');
+    skip 'nginx cannot be hidden here (no mount namespaces)', 1 if run([ @prefix, 'true' ])->{exit};
+    refused('no nginx', 1, [ @HERE, '--dir', tempdir() . '/data' ], [ qr/nginx/, qr/install/i ], prefix => \@prefix);
+}
+
+finish();

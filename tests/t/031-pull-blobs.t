@@ -1,0 +1,139 @@
+# A blob is served as nginx serves files: whole, in parts, by HEAD, to slow readers; with its digest as ETag.
+use v5.36;
+use Registry limit => 90;
+use Registry::Checks;
+use Registry::Tools;
+use Test::More;
+
+# a file that is taken away below makes nginx say so
+my $registry = Registry->start(args => [ '--workers', '2', '--bulk-workers', '1' ]);
+my $bytes    = random_bytes(1_000_000);
+my $digest   = digest($bytes);
+my $path     = "/v2/team/app/blobs/$digest";
+is_status($registry->push_blob('team/app', $bytes), 201, 'a blob is pushed');
+
+my %wanted = (
+    'Content-Type'                    => 'application/octet-stream',
+    'Content-Length'                  => 1_000_000,
+    'Docker-Content-Digest'           => $digest,
+    'ETag'                            => qq("$digest"),
+    'Accept-Ranges'                   => 'bytes',
+    'Docker-Distribution-Api-Version' => 'registry/2.0',
+    'X-Content-Type-Options'          => 'nosniff',
+);
+
+subtest 'GET and HEAD' => sub {
+    is_status(my $get  = $registry->get($path),  200, 'GET',  %wanted);
+    is_status(my $head = $registry->head($path), 200, 'HEAD', %wanted);
+    is($get->content, $bytes, 'the bytes');
+    my %differ = map { $_ => 1 } qw(date connection);
+    my @names  = grep { !$differ{$_} } keys %{ { %{ $get->{headers} }, %{ $head->{headers} } } };
+    for my $name (sort @names) {
+        is($head->header($name), $get->header($name), "$name is the same");
+    }
+    ok(!(grep { /^x-accel/ } @names), 'nothing internal gets out');
+    is_status($registry->get("$path?unknown=1"), 200, 'an unknown parameter');
+    is_status($registry->get($path =~ s/:/%3A/r), 200, 'an escaped colon');
+};
+
+subtest 'parts' => sub {
+    my @parts = (
+        [ 'bytes=0-99',             0,       100 ],
+        [ 'bytes=999900-',          999_900, 100 ],
+        [ 'bytes=-100',             999_900, 100 ],
+        [ 'bytes=500000-500000',    500_000, 1 ],
+        [ 'bytes=999900-99999999',  999_900, 100 ],
+        [ 'bytes=0-',               0,       1_000_000 ],
+    );
+    for my $part (@parts) {
+        my ($range, $from, $length) = @$part;
+        my $response = $registry->get($path, headers => { Range => $range });
+        my $is       = sprintf 'bytes %d-%d/1000000', $from, $from + $length - 1;
+        is_status($response, 206, $range, 'Content-Range' => $is, 'Content-Length' => $length, 'Docker-Content-Digest' => $digest);
+        ok($response->content eq substr($bytes, $from, $length), '... the bytes');
+    }
+    my $response = $registry->get($path, headers => { Range => 'bytes=1000000-' });
+    is_error($response, 416, qr/./, 'behind the end');
+    is($response->header('Content-Range'), 'bytes */1000000', '... says how much there is');
+    unlike($response->header('Cache-Control') // '', qr/max-age|immutable/, '... and nobody keeps that answer');
+    is_status($registry->get($path, headers => { Range => 'bytes=0-9', 'If-Range' => qq("$digest") }), 206, 'If-Range, the same');
+    is_status($registry->get($path, headers => { Range => 'bytes=0-9', 'If-Range' => '"other"' }), 200, 'If-Range, another');
+    like($registry->get($path, headers => { Range => 'bytes=0-9,20-29' })->status, qr/^20[06]$/, 'several parts');
+    is_status($registry->get($path, headers => { Range => $_ }), 200, "no range: $_") for 'bytes=abc', 'lines=0-9';
+};
+
+subtest 'what one has already' => sub {
+    is_status($registry->get($path, headers => { 'If-None-Match' => qq("$digest") }), 304, 'If-None-Match', ETag => qq("$digest"));
+    is_status($registry->get($path, headers => { 'If-None-Match' => '"other"' }), 200, '... of another');
+    is_status($registry->head($path, headers => { 'If-None-Match' => qq("$digest") }), 304, '... with HEAD');
+    is_status($registry->get($path, headers => { 'If-Modified-Since' => 'Fri, 01 Jan 2038 00:00:00 GMT' }), 200, 'no dates');
+};
+
+subtest 'the empty blob' => sub {
+    is_status($registry->push_blob('team/app', ''), 201, 'pushed');
+    my $empty = '/v2/team/app/blobs/' . digest('');
+    is_status($registry->get($empty), 200, 'GET', 'Content-Length' => 0, 'Docker-Content-Digest' => digest(''));
+    is_status($registry->head($empty), 200, 'HEAD', 'Content-Length' => 0);
+    like($registry->get($empty, headers => { Range => "bytes=0-" })->status, qr{^(?:200|416)$}, "a part of nothing");
+};
+
+subtest 'what is not there' => sub {
+    my $none = 'sha256:' . '0' x 64;
+    is_error($registry->get("/v2/team/app/blobs/$none"), 404, 'BLOB_UNKNOWN', 'GET');
+    is_status($registry->head("/v2/team/app/blobs/$none"), 404, 'HEAD');
+    is_error($registry->get("/v2/team/other/blobs/$digest"), 404, qr/^(BLOB|NAME)_UNKNOWN$/, 'in a repository that is not there');
+    $registry->push_blob('team/other', 'x');
+    is_error($registry->get("/v2/team/other/blobs/$digest"), 404, 'BLOB_UNKNOWN', 'in a repository without it');
+    is_error($registry->get("/v2/team/app/blobs/$_"), 400, 'DIGEST_INVALID', "no digest: $_")
+        for 'sha256:12', 'latest', 'md5:' . '0' x 32, 'sha256:' . 'A' x 64;
+};
+
+subtest 'slow people hold up nobody' => sub {
+    my $large = cheap_bytes(8_000_000);
+    $registry->push_blob('team/app', $large);
+    my @readers = map {
+        my $connection = $registry->connect;
+        $connection->send($registry->head_of('GET', '/v2/team/app/blobs/' . digest($large)));
+        $connection;
+    } 1 .. 20;
+    my @writers = map {
+        my $place      = $registry->start_upload('team/app');
+        my $connection = $registry->connect;
+        $connection->send($registry->head_of('PATCH', $place, headers => { 'Transfer-Encoding' => 'chunked' }));
+        $connection->send_chunk('a' x 1000);
+        [ $connection, $place ];
+    } 1 .. 20;
+    is_status($registry->with(timeout => 10)->get('/v2/'), 200, 'the API answers');
+    is_status($registry->with(timeout => 10)->push_blob('team/app', random_bytes(500_000)), 201, 'a push goes through');
+    is_status($registry->with(timeout => 10)->get($path), 200, 'a pull goes through');
+
+    my @read = map { $_->response } @readers;
+    is(scalar(grep { $_->status == 200 && $_->content eq $large } @read), 20, 'slow readers get all');
+    my $done = 0;
+    for my $writer (@writers) {
+        my ($connection, $place) = @$writer;
+        $connection->send_chunk($_) for 'b' x 1000, '';
+        $done++ if $connection->response('PATCH')->status == 202;
+        $registry->delete($place);
+    }
+    is($done, 20, 'slow writers get through');
+};
+
+subtest 'three hundred at once' => sub {
+    my @connections = map { $registry->connect } 1 .. 300;
+    $_->send($registry->head_of('HEAD', $path)) for @connections;
+    my %statuses;
+    $statuses{ $_->response('HEAD')->status }++ for @connections;
+    is_deeply(\%statuses, { 200 => 300 }, 'all are answered');
+};
+
+subtest 'a file that somebody took away' => sub {
+    my $lost = random_bytes(1000);
+    $registry->push_blob('team/app', $lost);
+    unlink map { $registry->dir . "/$_" } $registry->blob_files(digest($lost));
+    my $response = $registry->get('/v2/team/app/blobs/' . digest($lost));
+    is_error($response, [ 404, 503 ], qr/./, 'is told in the API\'s form');
+    unlike($response->header('Cache-Control') // '', qr/max-age|immutable/, '... and nobody keeps that answer');
+};
+
+finish();

@@ -1,0 +1,85 @@
+# With a certificate the ports speak TLS and HTTP/2, and a renewed one is taken up without a stop.
+use v5.36;
+use Registry limit => 90;
+use Registry::Checks;
+use Registry::Clients;
+use Registry::Tools;
+use Test::More;
+
+BEGIN { need('openssl', 'curl') }
+
+my $tmp = tempdir();
+my ($cert, $key) = make_certificate($tmp, 'registry', 1001);
+chmod 0600, $key;
+
+# The status and the protocol's version that curl sees.
+sub answer ($port, $path, @more) {
+    my $ran = curl('--cacert', $cert, '-o', '/dev/null', '-w', '%{http_code} %{http_version}', "https://127.0.0.1:$port$path", @more);
+    return $ran->{exit} ? "curl $ran->{exit}: $ran->{err}" : $ran->{out};
+}
+
+sub serial ($port) {
+    my $seen = run([ 'sh', '-c', "openssl s_client -connect 127.0.0.1:$port </dev/null 2>/dev/null | openssl x509 -noout -serial" ]);
+    return $seen->{out} =~ /serial=0*([0-9A-F]+)/ ? hex $1 : 0;
+}
+
+subtest 'every port' => sub {
+    my $registry = Registry->start(args => [ '--tls-cert', $cert, '--tls-key', $key ]);
+    my $port     = $registry->port;
+    is(answer($port, '/v2/', '--http1.1'), '200 1.1', 'HTTP/1.1');
+    is(answer($port, '/v2/', '--http2'),   '200 2',   'HTTP/2');
+    is_status($registry->get('/v2/'), 400, 'plain HTTP is told that it is wrong', 'Content-Type' => qr{^application/json});
+
+    my $bytes = cheap_bytes(5_000_000);
+    spew("$tmp/blob", $bytes);
+    my $digest = digest($bytes);
+    for my $version ('--http1.1', '--http2') {
+        my $name = 'team/' . $version =~ tr/a-z0-9//cdr;
+        my $base = "https://127.0.0.1:$port";
+        my $begun = curl($version, '--cacert', $cert, '-i', '-X', 'POST', '-H', 'Content-Length: 0', "$base/v2/$name/blobs/uploads/");
+        my ($place) = $begun->{out} =~ /^location: (\S+)/mi;
+        like($place // '', qr{^/v2/}, "$version: an upload begins");
+        is(answer($port, $place, $version, '-X', 'PATCH', '-H', 'Transfer-Encoding: chunked', '-H', 'Expect:', '--data-binary', "\@$tmp/blob") =~ s/ .*//r, 202, '... PATCH');
+        is(answer($port, "$place?digest=$digest", $version, '-X', 'PUT', '-H', 'Content-Length: 0') =~ s/ .*//r, 201, '... PUT');
+        my $got = curl($version, '--cacert', $cert, '-o', "$tmp/got", "$base/v2/$name/blobs/$digest");
+        is($got->{exit}, 0, '... GET');
+        is(file_digest("$tmp/got"), $digest, '... the same bytes');
+    }
+    ok($registry->no_uploads_left, 'nothing is left in uploads/');
+};
+
+subtest 'one port of two' => sub {
+    my $registry = Registry->start(listeners => 2,
+        args => [ '--tls-port', '0', '--tls-cert', $cert, '--tls-key', $key, '--user', 'ann:secret' ]);
+    my ($tls)   = grep { serial($_) } $registry->ports;
+    my ($plain) = grep { $_ != ($tls // 0) } $registry->ports;
+    ok($tls && $plain, 'one speaks TLS, the other does not') or return;
+    is_status($registry->with(port => $plain)->get('/v2/'), 401, 'plain HTTP is as before');
+    is(answer($tls, '/v2/'),                        '401 2', 'a password is needed over TLS');
+    is(answer($tls, '/v2/', '-u', 'ann:secret'),    '200 2', '... the right one');
+    is(answer($tls, '/v2/', '-u', 'ann:wrong'),     '401 2', '... and no other');
+    is(answer($tls, '/v2/a/b/blobs/uploads/', '-X', 'POST', '-d', ''), '401 2', '... for an upload');
+
+    is(serial($tls), 1001, 'the first certificate');
+    make_certificate($tmp, 'registry', 1002);
+    chmod 0600, $key;
+    my @before = $registry->children('worker');
+    kill 'HUP', $registry->pid;
+    ok(wait_for(10, sub { serial($tls) == 1002 }), 'SIGHUP: the renewed certificate');
+    is(answer($tls, '/v2/', '-u', 'ann:secret'), '200 2', '... the registry goes on');
+    ok($registry->running, '... and runs');
+};
+
+subtest 'certificates that cannot be used' => sub {
+    spew("$tmp/bad.crt", "hello\n");
+    for my $pair ([ "$tmp/none.crt", $key ], [ "$tmp/bad.crt", $key ], [ $cert, "$tmp/bad.crt" ]) {
+        my $ran = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', tempdir() . '/data', '--tls-cert', $pair->[0], '--tls-key', $pair->[1] ]);
+        my ($bad) = grep { m{/(?:none|bad)} } @$pair;
+        ok(!$ran->{timed_out}, "$bad: it ends");
+        like($ran->{exit}, qr/^[12]$/, '... with an error');
+        like($ran->{err}, qr/\Q$bad\E/, '... that names the file');
+        unlike($ran->{out}, qr/listening/, '... and was never ready');
+    }
+};
+
+finish();

@@ -1,0 +1,52 @@
+# The memory of no process grows with the size of what is pushed or pulled.
+use v5.36;
+use Registry limit => 120;
+use Digest::SHA;
+use Registry::Checks;
+use Registry::Process;
+use Registry::Tools;
+use Test::More;
+
+my $SIZE  = 200 << 20;
+my $BLOCK = random_bytes(1 << 20);
+
+# A body of $SIZE bytes that never is in memory as a whole, and its digest.
+sub large_body ($number) {
+    my $block = sub ($i) { return substr(pack('NN', $number, $i) . $BLOCK, 0, 1 << 20) };
+    my $sha   = Digest::SHA->new(256);
+    $sha->add($block->($_)) for 0 .. ($SIZE >> 20) - 1;
+    my $i = 0;
+    return (sub { return $i < $SIZE >> 20 ? $block->($i++) : undef }, 'sha256:' . $sha->hexdigest);
+}
+
+my $registry = Registry->start;
+# each worker has had something of each kind to do
+for (1 .. 12) {
+    my $bytes = random_bytes(2_000_000);
+    $registry->push_image('warm/up', 'v1', [$bytes], way => $_ % 2 ? 'patch' : 'put');
+    $registry->get('/v2/warm/up/blobs/' . digest($bytes));
+}
+my @pids   = ($registry->children('worker'), $registry->children('keeper'), $registry->nginx_workers);
+my %before = map { $_ => memory_peak_kb($_) } @pids;
+cmp_ok($_, '>', 0, 'a process has some memory') for values %before;
+
+my @pushed;
+for my $way ([ way => 'patch' ], [ way => 'put', length => $SIZE ], [ way => 'post' ]) {
+    my ($body, $digest) = large_body(scalar @pushed);
+    push @pushed, $digest;
+    is_status($registry->with(timeout => 60)->push_blob('team/large', $body, digest => $digest, @$way), 201, "200 MiB: @$way");
+}
+for my $digest (@pushed[ 0, 1 ]) {
+    my $sha      = Digest::SHA->new(256);
+    my $response = $registry->get("/v2/team/large/blobs/$digest", to => sub ($piece) { $sha->add($piece) });
+    is_status($response, 200, 'a pull');
+    is('sha256:' . $sha->hexdigest, $digest, '... of the same bytes');
+}
+
+for my $pid (@pids) {
+    my $grown = memory_peak_kb($pid) - $before{$pid};
+    cmp_ok($grown, '<', 8 << 10, (title_of($pid) || command_of($pid)) . ": KiB of growth");
+}
+ok($registry->no_uploads_left, 'nothing is left in uploads/');
+
+finish();

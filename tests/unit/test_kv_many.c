@@ -1,0 +1,285 @@
+#include "test_kv.h"
+#include "util/banned.h"
+
+/* The store with several processes at once: conflicts, and reads beside them. */
+
+static int
+count_fn(struct txn *t, void *arg, struct err *e)
+{
+    /* Without kv_get_for_update, and in either order: as many conflicts as can be. */
+    const unsigned *order = arg;
+    for (int i = 0; i < 2; i++) {
+        struct buf b;
+        buf_init(&b, 20);
+        int ret = kv_get(t, order[i], bytes_str("n"), &b, e);
+        char text[24];
+        snprintf(text, sizeof text, "%ld", ret == 1 ? strtol(buf_text(&b), NULL, 10) + 1 : 1);
+        buf_free(&b);
+        if (ret < 0 || kv_put(t, order[i], bytes_str("n"), bytes_str(text), e) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void
+counting_child(void *arg)
+{
+    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    CHECK(kv != NULL);
+    for (int done = 0; done < 100;) {
+        if (txn_run(kv, count_fn, arg, &err) == 0)
+            done++;
+        else
+            CHECK(err.code == ERR_BUSY);
+    }
+    kv_close(kv);
+}
+
+static void
+transactions_in_conflict_all_succeed(void **state)
+{
+    (void)state;
+    static unsigned ab[2] = {A, B};
+    static unsigned ba[2] = {B, A};
+    pid_t one = spawn(counting_child, ab);
+    pid_t two = spawn(counting_child, ba);
+    pid_t three = spawn(counting_child, ba);
+    join(one);
+    join(two);
+    join(three);
+    struct kv *kv = open_kv(NULL);
+    expect(kv, A, "n", "300");
+    expect(kv, B, "n", "300");
+    kv_close(kv);
+}
+
+/* One that always loses: the winner holds more, and takes what the loser has, once it waits. */
+struct duel {
+    atomic_int winner_has_b; /* how many times */
+    atomic_int loser_has_a;
+    atomic_int over;
+    int round;
+    int tries;
+    bool swallow;
+};
+
+static int
+winner_fn(struct txn *t, void *arg, struct err *e)
+{
+    struct duel *d = arg;
+    uint32_t seq;
+    for (int i = 0; i < 5; i++)
+        if (kv_append(t, Q, bytes_str("w"), &seq, e) != 0)
+            return -1;
+    if (kv_put(t, B, bytes_str("b"), bytes_str("w"), e) != 0)
+        return -1;
+    atomic_store(&d->winner_has_b, d->round);
+    while (atomic_load(&d->loser_has_a) < d->round && !atomic_load(&d->over))
+        clock_sleep_ms(1);
+    return kv_put(t, A, bytes_str("a"), bytes_str("w"), e);
+}
+
+static void
+winner_child(void *arg)
+{
+    struct duel *d = arg;
+    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    CHECK(kv != NULL);
+    for (d->round = 1; !atomic_load(&d->over); d->round++)
+        CHECK(txn_run(kv, winner_fn, d, &err) == 0);
+    kv_close(kv);
+}
+
+static int
+loser_fn(struct txn *t, void *arg, struct err *e)
+{
+    struct duel *d = arg;
+    d->tries++;
+    if (kv_put(t, A, bytes_str("a"), bytes_str("l"), e) != 0)
+        return -1;
+    atomic_store(&d->loser_has_a, d->tries);
+    if (!wait_for(&d->winner_has_b, d->tries))
+        return err_set(e, ERR_SYSTEM, "the winner doesn't come");
+    if (kv_get(t, B, bytes_str("b"), NULL, e) == -1) {
+        if (e->code != ERR_BUSY || kv_put(t, A, bytes_str("a"), bytes_str("x"), e) != -1)
+            return err_set(e, ERR_SYSTEM, "no conflict, or it goes on after one");
+        return d->swallow ? 0 : -1;
+    }
+    return 0;
+}
+
+static void
+lose_always(bool swallow)
+{
+    struct duel *d = shared(sizeof *d);
+    d->swallow = swallow;
+    pid_t winner = spawn(winner_child, d);
+    struct kv *kv = open_kv(NULL);
+    assert_int_equal(txn_run(kv, loser_fn, d, &err), -1);
+    assert_int_equal(err.code, ERR_BUSY);
+    assert_int_equal(d->tries, 21);
+    atomic_store(&d->over, 1);
+    join(winner);
+    expect(kv, A, "a", "w");
+    kv_close(kv);
+    munmap(d, sizeof *d);
+}
+
+static void
+who_loses_every_conflict_is_told_busy(void **state)
+{
+    (void)state;
+    lose_always(false);
+}
+
+static void
+a_conflict_cannot_be_swallowed(void **state)
+{
+    (void)state;
+    lose_always(true);
+}
+
+/* Two keys far from each other, so that it holds two pages in either order. */
+static int
+pair_fn(struct txn *t, void *arg, struct err *e)
+{
+    static char val[600];
+    char key[16], other[16];
+    const int *i = arg;
+    uint32_t seq;
+
+    snprintf(key, sizeof key, "%04d", *i % 400);
+    snprintf(other, sizeof other, "%04d", *i * 211 % 400);
+    memset(val, 'a' + *i % 26, sizeof val);
+    if (kv_put(t, A, bytes_str(key), bytes_of(val, sizeof val), e) != 0)
+        return -1;
+    if (*i % 5 == 4)
+        return kv_delete(t, A, bytes_str(other), e) < 0 ? -1 : 0;
+    if (kv_put(t, A, bytes_str(other), bytes_of(val, sizeof val), e) != 0 ||
+        kv_put(t, B, bytes_str(key), bytes_of(val, 10), e) != 0 ||
+        kv_append(t, Q, bytes_str("e"), &seq, e) != 0)
+        return -1;
+    return 0;
+}
+
+static void
+writing_child(void *arg)
+{
+    atomic_int *writers = arg;
+    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    CHECK(kv != NULL);
+    for (int i = 0; i < 1500; i++) {
+        int n = i * 37;
+        CHECK(txn_run(kv, pair_fn, &n, &err) == 0);
+    }
+    kv_close(kv);
+    atomic_fetch_sub(writers, 1);
+}
+
+/* All of a table, with a look at another for each: in order, and no error. */
+static void
+scan(struct kv *kv, unsigned table, bool look)
+{
+    struct kv_cursor *c;
+    struct buf last, val;
+    int ret;
+
+    buf_init(&last, 100);
+    buf_init(&val, 1000);
+    assert_int_equal(kv_cursor_open(kv_reads(kv), table, &c, &err), 0);
+    for (ret = kv_cursor_seek(c, bytes_str(""), &err); ret == 1; ret = kv_cursor_next(c, &err)) {
+        struct bytes k = kv_cursor_key(c);
+        assert_int_equal(k.n, 4);
+        assert_true(last.n == 0 || memcmp(last.p, k.p, 4) < 0);
+        buf_reset(&last);
+        buf_put(&last, k.p, k.n);
+        if (look && kv_get(kv_reads(kv), table == A ? B : A, k, &val, &err) < 0)
+            fail_msg("%s", err.message);
+    }
+    if (ret != 0)
+        fail_msg("%s", err.message);
+    kv_cursor_close(c);
+    buf_free(&last);
+    buf_free(&val);
+}
+
+static void
+reads_outside_transactions_go_on_while_others_write(void **state)
+{
+    (void)state;
+    atomic_int *writers = shared(sizeof *writers);
+    atomic_store(writers, 2);
+    pid_t one = spawn(writing_child, writers);
+    pid_t two = spawn(writing_child, writers);
+    struct kv *kv = open_kv(NULL);
+    while (atomic_load(writers) > 0) {
+        scan(kv, A, true);
+        scan(kv, B, true);
+        scan(kv, A, false);
+        scan(kv, Q, false);
+        assert_true(kv_last(kv_reads(kv), A, bytes_str("0"), NULL, NULL, &err) >= 0);
+        if (waitpid(one, NULL, WNOHANG) == one)
+            break;
+    }
+    waitpid(one, NULL, 0);
+    join(two);
+    assert_int_equal(atomic_load(writers), 0);
+    kv_close(kv);
+    munmap(writers, sizeof *writers);
+}
+
+static void
+one_write_child(void *arg)
+{
+    atomic_int *step = arg;
+    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    CHECK(kv != NULL);
+    struct op o = {.table = A, .key = "a", .val = bytes_str("2")};
+    atomic_store(step, 1);
+    CHECK(wait_for(step, 2));
+    CHECK(txn_run(kv, put_fn, &o, &err) == 0);
+    kv_close(kv);
+}
+
+static void
+a_look_beside_an_open_cursor_does_not_wait_for_who_waits_for_the_cursor(void **state)
+{
+    (void)state;
+    struct kv_cursor *c, *d;
+    atomic_int *step = shared(sizeof *step);
+    pid_t writer = spawn(one_write_child, step);
+    struct kv *kv = open_kv(NULL);
+    assert_true(wait_for(step, 1));
+    put(kv, A, "a", "1");
+    put(kv, A, "b", "1");
+    assert_int_equal(kv_cursor_open(kv_reads(kv), A, &c, &err), 0);
+    assert_int_equal(kv_cursor_seek(c, bytes_str("a"), &err), 1);
+    atomic_store(step, 2);
+    clock_sleep_ms(200); /* the writer stands in front of the page now, or the test is too easy */
+    expect(kv, A, "a", "1");
+    expect(kv, A, "b", "1");
+    assert_int_equal(kv_cursor_open(kv_reads(kv), A, &d, &err), 0);
+    assert_int_equal(kv_cursor_seek(d, bytes_str("b"), &err), 1);
+    assert_int_equal(kv_cursor_next(c, &err), 1);
+    kv_cursor_close(c);
+    kv_cursor_close(d);
+    join(writer);
+    expect(kv, A, "a", "2");
+    kv_close(kv);
+    munmap(step, sizeof *step);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(transactions_in_conflict_all_succeed),
+        TEST(who_loses_every_conflict_is_told_busy),
+        TEST(a_conflict_cannot_be_swallowed),
+        TEST(reads_outside_transactions_go_on_while_others_write),
+        TEST(a_look_beside_an_open_cursor_does_not_wait_for_who_waits_for_the_cursor),
+    };
+    alarm(100); /* a hang is a failure */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

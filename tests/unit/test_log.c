@@ -1,0 +1,142 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "util/log.h"
+#include "util/banned.h"
+
+static int old_stderr;
+static FILE *caught;
+
+/* From here to log_caught, stderr goes into a file. */
+static void
+catch_log(void)
+{
+    caught = tmpfile();
+    assert_non_null(caught);
+    old_stderr = dup(STDERR_FILENO);
+    dup2(fileno(caught), STDERR_FILENO);
+}
+
+static const char *
+log_caught(void)
+{
+    static char text[5000];
+    dup2(old_stderr, STDERR_FILENO);
+    close(old_stderr);
+    ssize_t n = pread(fileno(caught), text, sizeof text - 1, 0);
+    fclose(caught);
+    assert_true(n >= 0);
+    text[n] = '\0';
+    return text;
+}
+
+static void
+a_line_has_level_message_and_fields(void **state)
+{
+    (void)state;
+    catch_log();
+    log_line(LOG_WARN, "worker died", "pid=%d signal=%u name=%s", -31, 9u, "blob");
+    log_line(LOG_ERROR, "x", NULL);
+    assert_string_equal(log_caught(), "level=warn msg=\"worker died\" pid=-31 signal=9 name=blob\n"
+                                      "level=error msg=\"x\"\n");
+}
+
+static void
+all_promised_conversions_work(void **state)
+{
+    (void)state;
+    catch_log();
+    log_line(LOG_INFO, "m", "a=%ld b=%lu c=%lld d=%llu e=%zu f=%c g=%s/%d", -1L, 2ul, -3ll, 4ull,
+             (size_t)5, 'x', "p", 6);
+    assert_string_equal(log_caught(), "level=info msg=\"m\" a=-1 b=2 c=-3 d=4 e=5 f=x g=p/6\n");
+}
+
+static void
+strangers_cannot_forge_a_line_or_field(void **state)
+{
+    (void)state;
+    catch_log();
+    log_line(LOG_INFO, "a \"b\"\\", "v=%s w=%s x=%s y=%s z=%s/%s q=%c", "a b", "a\nlevel=error", "",
+             "\xc3\xa9\x1b", "a\"", "\\", ' ');
+    assert_string_equal(log_caught(),
+                        "level=info msg=\"a \\\"b\\\"\\\\\" v=\"a b\" w=\"a\\nlevel=error\" x=\"\" "
+                        "y=\"\\xc3\\xa9\\x1b\" z=\"a\\\"/\\\\\" q=\" \"\n");
+}
+
+static void
+a_long_line_is_cut_and_still_well_formed(void **state)
+{
+    (void)state;
+    char text[3000];
+    memset(text, '\n', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (size_t pad = 0; pad < 3; pad++) {
+        catch_log();
+        log_line(LOG_INFO, &"aa"[pad], "v=%s last=%d", text, 1);
+        const char *line = log_caught();
+        size_t n = strlen(line);
+        assert_true(n >= 1990 && n <= 2000);
+        assert_memory_equal(line + n - 4, "\\n\"\n", 4);
+        assert_ptr_equal(strchr(line, '\n'), line + n - 1);
+        assert_null(strstr(line, "last"));
+    }
+    memset(text, 'x', sizeof text - 1);
+    catch_log();
+    log_line(LOG_INFO, "m", "v=%s last=%d", text, 1);
+    const char *line = log_caught();
+    assert_int_equal(strlen(line), 1999);
+    assert_string_equal(line + 1990, "xxxxxxxx\n");
+}
+
+static void
+only_what_the_level_asks_for_is_written(void **state)
+{
+    (void)state;
+    enum log_level level;
+    assert_true(log_level_parse("error", &level));
+    log_set_level(level);
+    catch_log();
+    log_line(LOG_WARN, "w", NULL);
+    assert_string_equal(log_caught(), "");
+    assert_true(log_level_parse("debug", &level));
+    log_set_level(level);
+    catch_log();
+    log_line(LOG_DEBUG, "d", NULL);
+    assert_string_equal(log_caught(), "level=debug msg=\"d\"\n");
+    log_set_level(LOG_INFO);
+    assert_false(log_level_parse("Info", &level));
+    assert_false(log_level_parse("", &level));
+}
+
+static void
+errno_stays(void **state)
+{
+    (void)state;
+    catch_log();
+    close(STDERR_FILENO);
+    errno = EPIPE;
+    log_line(LOG_ERROR, "nobody reads", NULL);
+    int after = errno;
+    log_caught();
+    assert_int_equal(after, EPIPE);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_has_level_message_and_fields),
+        cmocka_unit_test(all_promised_conversions_work),
+        cmocka_unit_test(strangers_cannot_forge_a_line_or_field),
+        cmocka_unit_test(a_long_line_is_cut_and_still_well_formed),
+        cmocka_unit_test(only_what_the_level_asks_for_is_written),
+        cmocka_unit_test(errno_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
