@@ -1,18 +1,25 @@
 #include "domain/access.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "util/banned.h"
 
-bool
-access_users_exist(const struct registry *reg)
+/* Only what surely isn't there counts as absent. */
+static bool
+may_exist(const struct registry *reg, const char *name)
 {
     struct stat st;
 
-    if (reg->users_given)
-        return true;
-    /* Looked at each time: users that are added count at once. */
-    return fstatat(reg->dirfd, "auth/htpasswd", &st, 0) == 0 && st.st_size > 0;
+    return fstatat(reg->dirfd, name, &st, 0) == 0 || errno != ENOENT;
+}
+
+/* Looked at each time, so that users count as soon as they are added. Either file closes the
+ * registry, also an empty one: what is being edited, or was lost, opens nothing. */
+bool
+access_users_exist(const struct registry *reg)
+{
+    return reg->users_given || may_exist(reg, "run/htpasswd") || may_exist(reg, "auth/htpasswd");
 }
 
 int

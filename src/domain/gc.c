@@ -67,11 +67,13 @@ collect(struct txn *t, void *arg, struct err *err)
             tbl_edge_delete_all(t, &j->digest, err) != 0 ||
             put_job(t, JOB_UNLINK, now + UNLINK_AFTER_MS, &j->digest, r.instance, err) != 0)
             return -1;
-    } else if (found == 1 && kept == 0) {
-        if (put_job(t, JOB_COLLECT, r.leased_until, &j->digest, 0, err) != 0)
-            return -1;
     }
-    return tbl_job_delete(t, j, err) < 0 ? -1 : 0;
+    if (tbl_job_delete(t, j, err) < 0)
+        return -1;
+    /* Last, because after a step of the clock it may be the same job as the one before. */
+    if (found == 1 && kept == 0 && r.leased_until > now)
+        return put_job(t, JOB_COLLECT, r.leased_until, &j->digest, 0, err);
+    return 0;
 }
 
 static int

@@ -117,33 +117,34 @@ take_line(struct buf *out, struct bytes given, struct bytes line, unsigned numbe
 }
 
 int
-htpasswd_install(int dirfd, struct bytes given, size_t *users, struct err *err)
+htpasswd_install(int dirfd, struct bytes given, struct htpasswd_state *state, struct err *err)
 {
-    struct buf file;
-    struct buf out;
+    struct htpasswd_state new = {.users = 0};
+    struct bytes line, rest = given;
+    struct buf file, out;
     buf_init(&file, HTPASSWD_MAX);
     buf_init(&out, 2 * HTPASSWD_MAX);
-    *users = 0;
 
     int r = fdio_read_file(dirfd, OURS, &file, err);
     if (r < 0)
         goto done;
-    struct bytes line;
-    for (struct bytes rest = given; next_line(&rest, &line);)
-        ++*users;
+    new.closed = r == 1 || given.n > 0;
+    while (next_line(&rest, &line))
+        new.users++;
     buf_put(&out, given.p, given.n);
-    struct bytes rest = buf_bytes(&file);
+    rest = buf_bytes(&file);
     for (unsigned number = 1; next_line(&rest, &line); number++)
-        take_line(&out, given, line, number, users);
-    if (!buf_ok(&out)) {
+        take_line(&out, given, line, number, &new.users);
+    if (!buf_ok(&out))
         r = err_set(err, ERR_TOO_LARGE, "%s: too large", OURS);
-    } else if (*users > 0) {
+    else if (new.closed)
         r = fdio_replace_file(dirfd, NGINX, 0600, buf_bytes(&out), err);
-    } else {
+    else if (unlinkat(dirfd, NGINX, 0) < 0 && errno != ENOENT)
+        r = err_errno(err, "cannot remove %s", NGINX);
+    else
         r = 0;
-        if (unlinkat(dirfd, NGINX, 0) < 0 && errno != ENOENT)
-            r = err_errno(err, "cannot remove %s", NGINX);
-    }
+    if (r == 0)
+        *state = new;
 done:
     buf_free(&file);
     buf_free(&out);

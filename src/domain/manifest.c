@@ -101,6 +101,8 @@ parse_media_type(const struct json *doc, const char *content_type, struct manife
     const char *inner = json_string(json_member(doc, "mediaType"));
     const char *name = content_type[0] != '\0' ? content_type : inner;
 
+    if (inner == NULL && json_type(json_member(doc, "mediaType")) != JSON_NULL)
+        return bad(err, "is no text", "mediaType");
     if (name == NULL)
         return bad(err, "says what it is: neither Content-Type nor mediaType", "nothing");
     if (media_type_is_schema1(name))
@@ -135,7 +137,8 @@ parse_document(const struct json *doc, const char *content_type, struct manifest
     image = json_member(doc, "layers") != NULL || json_member(doc, "config") != NULL;
     if (index && image)
         return bad(err, "could be read as an index and as a manifest", "the document");
-    if (artifact_type != NULL && !media_type_is_valid(artifact_type))
+    if (json_type(json_member(doc, "artifactType")) != JSON_NULL &&
+        (artifact_type == NULL || !media_type_is_valid(artifact_type)))
         return bad(err, "is no media type", "artifactType");
     m->artifact_type = arena_strdup(arena, artifact_type != NULL ? artifact_type : "");
     if (m->artifact_type == NULL)

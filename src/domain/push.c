@@ -13,6 +13,7 @@
 #include "storage/tbl_event.h"
 #include "storage/tbl_manifest.h"
 #include "util/clock.h"
+#include "util/log.h"
 #include "util/banned.h"
 
 /* What the transaction works on; prepared outside of it, so that it only reads and writes records.
@@ -28,6 +29,7 @@ struct pushing {
     struct digest old[PUSH_TAGS_MAX]; /* where the tags pointed */
     bool large;                       /* stands with the blobs */
     bool published;                   /* large, and there is a file of our own */
+    bool inserted;                    /* and the record names it */
     uint64_t instance;
     const char **missing;
     size_t missing_n;
@@ -119,6 +121,7 @@ put_content(struct txn *t, struct pushing *w, struct err *err)
         return rc < 0 ? -1 : 0;
     if (!w->published)
         return err_set(err, ERR_BUSY, "a manifest went while it was pushed");
+    w->inserted = true;
     r = (struct rec_blob){.size = w->p->document.n, .instance = w->instance};
     return tbl_blob_put(t, &w->p->digest, &r, err);
 }
@@ -218,6 +221,7 @@ push(struct txn *t, void *arg, struct err *err)
     struct pushing *w = arg;
 
     w->missing_n = 0;
+    w->inserted = false;
     if (repository_touch(t, w->p->repository, &w->repo, w->now, err) != 0 ||
         move_tags(t, w, err) != 0 || put_manifest(t, w, err) != 0)
         return -1;
@@ -229,7 +233,7 @@ push(struct txn *t, void *arg, struct err *err)
     if (w->missing_n > 0) {
         err_set(err, ERR_MISSING_PARTS,
                 "the repository %s lacks %zu of what the manifest refers to: %s%s",
-                w->p->repository, w->missing_n, w->missing[0], w->missing_n > 1 ? ", …" : "");
+                w->p->repository, w->missing_n, w->missing[0], w->missing_n > 1 ? ", ..." : "");
         err->about = w->missing;
         err->about_n = w->missing_n;
         return -1;
@@ -277,15 +281,31 @@ publish(struct pushing *w, struct err *err)
     return blob_file_write(w->reg->dirfd, w->p->document, &w->p->digest, &w->instance, err);
 }
 
+/* Takes the file back when the record surely doesn't name it. After a failed commit nobody knows:
+ * the sweep will find out. */
+static void
+unpublish(const struct pushing *w, int rc, const struct err *err)
+{
+    struct err ignored;
+
+    if (w->published && !w->inserted && (rc == 0 || err->code == ERR_MISSING_PARTS) &&
+        blob_file_unlink(w->reg->dirfd, &w->p->digest, w->instance, &ignored) != 0)
+        log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
+                 ignored.message);
+}
+
 int
 push_manifest(const struct registry *reg, struct push *p, struct arena *arena, struct err *err)
 {
     struct pushing w = {.reg = reg, .p = p, .arena = arena, .now = clock_wall_ms()};
+    int rc;
 
     if (check_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         sort_parts(&w, err) != 0 || repository_ensure(reg, p->repository, &w.repo, err) != 0 ||
         publish(&w, err) != 0)
         return -1;
-    return txn_run(reg->kv, push, &w, err);
+    rc = txn_run(reg->kv, push, &w, err);
+    unpublish(&w, rc, err);
+    return rc;
 }

@@ -69,15 +69,22 @@ upload_begin(const struct registry *reg, const char *repository, const struct ac
     return txn_run(reg->kv, put_row, &row, err);
 }
 
+static bool
+is_id(const char *id)
+{
+    uint8_t secret[16];
+
+    return hex_decode(secret, sizeof secret, id, strlen(id));
+}
+
 static int
 find_row(const struct registry *reg, const char *repository, const char *id,
          const struct actor *actor, struct rec_upload *r, struct err *err)
 {
     struct rec_repo repo;
-    uint8_t secret[16];
     int rc;
 
-    if (!hex_decode(secret, sizeof secret, id, strlen(id)))
+    if (!is_id(id))
         return no_upload(repository, err);
     rc = repository_find(reg, repository, &repo, err);
     if (rc == 1)
@@ -262,14 +269,13 @@ see_directory(const char *id, uint64_t changed, void *arg, struct err *err)
 {
     struct expiry *x = arg;
     struct rec_upload r;
-    int rc =
-        strlen(id) < RECORD_UPLOAD_ID_MAX ? tbl_upload_get(kv_reads(x->reg->kv), id, &r, err) : 1;
+    int rc;
 
+    if (!is_id(id)) /* lost+found, say */
+        return 0;
+    rc = tbl_upload_get(kv_reads(x->reg->kv), id, &r, err);
     if (rc == 1)
-        return changed + x->reg->upload_expiry_ms < clock_wall_ms() &&
-                       strlen(id) < RECORD_UPLOAD_ID_MAX
-                   ? remember(x, id)
-                   : 0;
+        return changed + x->reg->upload_expiry_ms < clock_wall_ms() ? remember(x, id) : 0;
     return rc < 0 ? -1 : remember(x, id);
 }
 
@@ -295,7 +301,10 @@ upload_expire(const struct registry *reg, struct err *err)
 
     if (rc == 0 && x.n < EXPIRE_BATCH)
         rc = tbl_upload_each(kv_reads(reg->kv), see_row, &x, err);
-    for (size_t i = 0; i < x.n && rc == 0; i++)
-        rc = end(reg, x.ids[i], err);
+    if (rc != 0)
+        return -1;
+    for (size_t i = 0; i < x.n; i++)
+        if (end(reg, x.ids[i], err) != 0)
+            rc = -1; /* and the others don't wait for it */
     return rc;
 }

@@ -85,7 +85,7 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
         .upload_expiry_ms = o->upload_expiry_ms,
         .gc_interval_ms = o->gc_interval_ms,
         .max_blob_size = o->max_blob_size,
-        .users_given = o->users.n > 0,
+        .users_given = s->given.n > 0,
     };
     atomic_store(&slot->ready, true);
 }

@@ -56,8 +56,8 @@ children_init(struct children *c, const struct server *s, struct err *err)
         c->n += pool_workers((enum pool_id)pool, s->options);
     throttle_init(&c->throttle, CRASH_BURST, CRASH_REFILL_MS, clock_mono_ms());
     c->v = calloc(c->n, sizeof *c->v);
-    void *page = mmap(NULL, shared_size(c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                      0);
+    void *page =
+        mmap(NULL, shared_size(c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         page = NULL;
     c->shared = page;
@@ -207,9 +207,12 @@ log_death(const struct child *child, pid_t pid, int status, bool in_db)
 {
     char name[32];
     name_child(child, name);
-    log_line(LOG_WARN, "process died", "name=%s pid=%d signal=%d exit=%d in_db=%d", name, (int)pid,
-             WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-             WIFEXITED(status) ? WEXITSTATUS(status) : -1, (int)in_db);
+    if (status == 0 && !in_db)
+        log_line(LOG_INFO, "process ended", "name=%s pid=%d", name, (int)pid);
+    else
+        log_line(LOG_WARN, "process died", "name=%s pid=%d signal=%d exit=%d in_db=%d", name,
+                 (int)pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                 WIFEXITED(status) ? WEXITSTATUS(status) : -1, (int)in_db);
 }
 
 static void

@@ -95,8 +95,10 @@ read_format(const struct datadir *d, struct err *err)
         const char *number = buf_text(&text) + n;
         if (!bytes_start_with(buf_bytes(&text), bytes_str(FORMAT_TEXT)) ||
             !parse_u64(number, strcspn(number, "\n"), &format) || format == 0)
-            r = err_set(err, ERR_CORRUPT, "%s/%s isn't one of ours: choose another directory with "
-                        "--dir", d->name, FORMAT_NAME);
+            r = err_set(err, ERR_CORRUPT,
+                        "%s/%s isn't one of ours: choose another directory with "
+                        "--dir",
+                        d->name, FORMAT_NAME);
         else if (format > FORMAT)
             r = err_set(err, ERR_UNSUPPORTED,
                         "%s was written by a newer version (format %llu, and this one knows %u): "
@@ -131,13 +133,17 @@ wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct p
             struct err *err)
 {
     const struct passwd *pw = getpwuid(uid);
-    char number[24];
-    snprintf(number, sizeof number, "user %lu", (unsigned long)uid);
-    const char *owner = pw != NULL ? pw->pw_name : number;
+    char owner[64];
+    char or_else[96] = "";
+    if (pw != NULL)
+        snprintf(owner, sizeof owner, "%s", pw->pw_name);
+    else
+        snprintf(owner, sizeof owner, "user %lu", (unsigned long)uid);
+    if (uid != 0 && pw != NULL)
+        snprintf(or_else, sizeof or_else, ", or run it as %s", owner);
     return err_set(err, ERR_SYSTEM,
-                   "%s/%s belongs to %s, and the server runs as %s: change its owner (chown -R), "
-                   "or run as %s",
-                   d->name, name, owner, who->user, owner);
+                   "%s/%s belongs to %s, and the server runs as %s: give it back with chown -R%s",
+                   d->name, name, owner, who->user, or_else);
 }
 
 /* Makes it if it isn't there, and gives it to `who` if it is root's and new. */
@@ -183,8 +189,8 @@ check_files(const struct datadir *d, const struct privileges *who, struct err *e
     int r = 0;
     for (const struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
         struct stat st;
-        if (strcmp(e->d_name, "..") == 0 ||
-            fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid == who->uid)
+        if (strcmp(e->d_name, "..") == 0 || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            st.st_uid == who->uid)
             continue;
         r = wrong_owner(d, "db", st.st_uid, who, err);
     }
@@ -235,8 +241,8 @@ open_directory(struct datadir *d, const struct privileges *who, struct err *err)
     return 0;
 }
 
-/* A directory that is root's and closed (mktemp -d, say), in which nothing but ours is: the group of
- * the user whom we become may enter it. Any other stays as it is. */
+/* A directory that is root's and closed (mktemp -d, say), in which nothing but ours is: the group
+ * of the user whom we become may enter it. Any other stays as it is. */
 static int
 let_in(const struct datadir *d, const struct privileges *who, struct err *err)
 {
@@ -247,8 +253,14 @@ let_in(const struct datadir *d, const struct privileges *who, struct err *err)
     static const struct subdir whole = {".", 0, {"layers", "db", "uploads", "auth", "run"}};
     if (faccessat(d->fd, FORMAT_NAME, F_OK, 0) < 0) {
         int r = holds_something(d->fd, &whole, err);
-        if (r != 0)
-            return r < 0 ? -1 : 0;
+        if (r < 0)
+            return -1;
+        if (r > 0)
+            return err_set(
+                err, ERR_SYSTEM,
+                "%s is closed to %s, as whom the server runs: open it with chmod 711, or "
+                "choose another directory with --dir",
+                d->name, who->user);
     }
     if (fchown(d->fd, (uid_t)-1, who->gid) < 0 || fchmod(d->fd, (st.st_mode & 07777) | 0050) < 0)
         return err_errno(err, "cannot let %s into %s", who->user, d->name);
@@ -288,9 +300,10 @@ locked_already(const struct datadir *d, struct err *err)
     char by[48] = "another server";
     if (known)
         snprintf(by, sizeof by, "another server (process %llu)", (unsigned long long)pid);
-    return err_set(err, ERR_BUSY,
-                   "%s is in use by %s: stop that one first, or choose another directory with --dir",
-                   d->name, by);
+    return err_set(
+        err, ERR_BUSY,
+        "%s is in use by %s: stop that one first, or choose another directory with --dir", d->name,
+        by);
 }
 
 static int
@@ -333,8 +346,9 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
 {
     for (size_t i = 0; i < SUBDIRS; i++)
         if (faccessat(d->fd, subdirs[i].name, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
-            return err_errno(err, "%s/%s: %s can't work there", d->name, subdirs[i].name,
-                             who->user);
+            return err_errno(
+                err, "%s can't read and write in %s/%s (check the modes, from there up to %s)",
+                who->user, d->name, subdirs[i].name, d->name);
     static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid"};
     for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
         unlinkat(d->fd, leftovers[i], 0);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include "util/buf.h"
 #include "util/clock.h"
@@ -79,8 +80,8 @@ struct refusal {
 /* The parameters that locations give come first, and libfcgi returns the first of a name: one that
  * is there twice means that the configuration is not ours, or was tampered with. What the client's
  * headers became (HTTP_…) may repeat. */
-static bool
-any_twice(char *const *envp)
+static const char *
+first_twice(char *const *envp)
 {
     for (; *envp != NULL; envp++) {
         size_t n = strcspn(*envp, "=") + 1;
@@ -88,9 +89,9 @@ any_twice(char *const *envp)
             continue;
         for (char *const *other = envp + 1; *other != NULL; other++)
             if (strncmp(*envp, *other, n) == 0)
-                return true;
+                return *envp;
     }
-    return false;
+    return NULL;
 }
 
 static bool
@@ -129,13 +130,11 @@ read_params(struct call *call, struct refusal *no)
 {
     const char *v[PARAM_COUNT];
     struct http_request *r = &call->req;
-    *no = (struct refusal){500, "the web server in front sent parameters that aren't ours"};
-    if (any_twice(call->fcgi->envp))
-        return false;
+    const char *bad = first_twice(call->fcgi->envp);
     for (size_t i = 0; i < PARAM_COUNT; i++) {
         v[i] = FCGX_GetParam(params[i].name, call->fcgi->envp);
         if (v[i] == NULL && params[i].required)
-            return false;
+            bad = params[i].name;
         if (v[i] == NULL)
             v[i] = "";
     }
@@ -153,14 +152,20 @@ read_params(struct call *call, struct refusal *no)
         .carrier = call,
     };
     if (!parse_role(v[PARAM_ROLE], &r->role))
+        bad = params[PARAM_ROLE].name;
+    if (bad != NULL) {
+        log_line(LOG_ERROR,
+                 "parameter missing, wrong or there twice: is nginx's configuration ours?",
+                 "name=%s", bad);
+        *no = (struct refusal){500, "the web server in front isn't configured for this registry"};
         return false;
+    }
     if (!split_uri(call, v[PARAM_URI])) {
         *no = (struct refusal){414, "the request line is too long"};
         return false;
     }
     r->has_length = *v[PARAM_LENGTH] != '\0';
-    if (r->has_length &&
-        !parse_u64(v[PARAM_LENGTH], strlen(v[PARAM_LENGTH]), &r->content_length)) {
+    if (r->has_length && !parse_u64(v[PARAM_LENGTH], strlen(v[PARAM_LENGTH]), &r->content_length)) {
         *no = (struct refusal){400, "Content-Length is no number"};
         return false;
     }
@@ -237,7 +242,8 @@ send_reply(struct call *call, const struct http_reply *reply)
         if (!bare && call->req.method != HTTP_HEAD)
             send_all(call->fcgi->out, reply->body);
     } else {
-        send_all(call->fcgi->out, bytes_str("Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"));
+        send_all(call->fcgi->out,
+                 bytes_str("Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"));
     }
     buf_free(&head);
 }
@@ -274,8 +280,9 @@ send_verdict(struct call *call, const struct http_reply *reply)
     buf_putf(&head, "X-Registry-Status: %d\r\n", reply->status);
     put_text(&head, reply->body);
     buf_puts(&head, "Content-Length: 0\r\n\r\n");
-    send_all(call->fcgi->out,
-             buf_ok(&head) ? buf_bytes(&head) : bytes_str("Status: 403\r\nContent-Length: 0\r\n\r\n"));
+    send_all(call->fcgi->out, buf_ok(&head)
+                                  ? buf_bytes(&head)
+                                  : bytes_str("Status: 403\r\nContent-Length: 0\r\n\r\n"));
     buf_free(&head);
 }
 
@@ -285,8 +292,8 @@ refuse(struct call *call, const struct refusal *no)
 {
     log_line(LOG_WARN, "request refused", "status=%d why=%s", no->status, no->why);
     struct http_reply reply = {.status = no->status};
-    const char *body = arena_printf(&call->arena,
-                                    "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"%s\"}]}", no->why);
+    const char *body = arena_printf(
+        &call->arena, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"%s\"}]}", no->why);
     if (body != NULL)
         reply.body = bytes_str(body);
     http_reply_header(&reply, "Content-Type", "application/json");

@@ -16,8 +16,8 @@ typedef void fcgi_handler(const struct http_request *req, struct arena *arena,
  * that far. 0, or -1 when the socket is of no use. */
 int fcgi_serve(int socket, fcgi_handler *handle, void *arg, struct err *err);
 
-/* For a signal handler: fcgi_serve returns once the request in hand is answered. A signal that comes
- * just before it waits for the next is lost on it: send it again. */
+/* For a signal handler: fcgi_serve returns once the request in hand is answered. A signal that
+ * comes just before it waits for the next is lost on it: send it again. */
 void fcgi_stop(void);
 
 #endif

@@ -10,7 +10,8 @@
 #include "util/banned.h"
 
 #define ROUND_MS 1000
-/* So much log, or so much time, since the last checkpoint: recovery takes as long as there is log. */
+/* So much log, or so much time, since the last checkpoint: recovery takes as long as there is log.
+ */
 #define CHECKPOINT_KBYTES 8192
 #define CHECKPOINT_MINUTES 1
 /* The same trouble again is said again after this. */

@@ -61,19 +61,17 @@ add_all(struct addresses *a)
 static int
 add_named(struct addresses *a, const char *name, struct err *err)
 {
-    char bare[256];
-    size_t n = strlen(name);
-    bool brackets = n > 2 && name[0] == '[' && name[n - 1] == ']';
-    snprintf(bare, sizeof bare, "%.*s", (int)(brackets ? n - 2 : n), name + brackets);
-
     const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
-    int r = getaddrinfo(bare, NULL, &hints, &found);
+    int r = getaddrinfo(name, NULL, &hints, &found);
     if (r != 0)
-        return err_set(err, ERR_BAD_REQUEST, "--listen %s: no address (%s): give one of this "
-                       "machine's, such as 127.0.0.1 or ::1", name, gai_strerror(r));
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--listen %s: no address (%s): give one of this "
+                       "machine's, such as 127.0.0.1 or ::1",
+                       name, gai_strerror(r));
     for (const struct addrinfo *i = found; i != NULL; i = i->ai_next) {
-        if (a->n == sizeof a->v / sizeof *a->v || (i->ai_family != AF_INET && i->ai_family != AF_INET6))
+        if (a->n == sizeof a->v / sizeof *a->v ||
+            (i->ai_family != AF_INET && i->ai_family != AF_INET6))
             continue;
         memcpy(&a->v[a->n].sa, i->ai_addr, i->ai_addrlen);
         a->v[a->n++].n = i->ai_addrlen;
@@ -129,8 +127,8 @@ bind_failed(const struct sockaddr_storage *sa, struct err *err)
                 port, at);
         break;
     case EADDRNOTAVAIL:
-        err_set(err, ERR_SYSTEM,
-                "%s is no address of this machine: choose another with --listen", at);
+        err_set(err, ERR_SYSTEM, "%s is no address of this machine: choose another with --listen",
+                at);
         break;
     default:
         errno = saved;

@@ -77,9 +77,13 @@ announce(struct master *m)
         if (!told_already(l, i))
             printf("Server is listening on port %u\n", l->v[i].port);
     fflush(stdout);
-    if (m->server->users == 0)
-        log_line(LOG_WARN, "there are no users: everybody may push and pull; --user NAME:PASS or "
-                 "auth/htpasswd changes that", NULL);
+    if (!m->server->users.closed)
+        log_line(LOG_WARN,
+                 "there are no users: everybody may push and pull; --user NAME:PASS or "
+                 "auth/htpasswd changes that",
+                 NULL);
+    else if (m->server->users.users == 0)
+        log_line(LOG_WARN, "auth/htpasswd names nobody: nobody may push or pull", NULL);
     m->phase = PHASE_SERVING;
 }
 
@@ -120,6 +124,9 @@ step(struct master *m, uint64_t now)
     case PHASE_STOPPING_CHILDREN:
         if (children_gone(&m->children))
             m->phase = PHASE_DONE;
+        break;
+    case PHASE_SERVING:
+        server_watch(m->server);
         break;
     default:
         break;
@@ -228,6 +235,8 @@ master_run(struct server *s, struct err *err)
         children_init(&m.children, s, err) < 0)
         goto done;
     children_start(&m.children, clock_mono_ms());
+    if (nginx_configure(&m.nginx, &m.err) < 0)
+        give_up(&m, clock_mono_ms());
     r = loop(&m);
     if (r < 0)
         *err = m.err;

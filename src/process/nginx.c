@@ -1,6 +1,7 @@
 #include "process/nginx.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,9 +77,10 @@ pick_listens(const struct server *s, bool tls)
     return l;
 }
 
-static int
-write_conf(const struct server *s, struct err *err)
+int
+nginx_configure(const struct nginx *n, struct err *err)
 {
+    const struct server *s = n->server;
     struct listens plain = pick_listens(s, false);
     struct listens tls = pick_listens(s, true);
     struct nginx_conf c = {
@@ -117,6 +119,7 @@ static int
 hand_over_ports(const struct server *s)
 {
     struct buf list;
+    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* also what we were started with */
     buf_init(&list, 8192);
     for (size_t i = 0; i < s->listeners.n; i++) {
         int fd = s->listeners.v[i].fd;
@@ -151,10 +154,9 @@ become_nginx(const struct nginx *n, pid_t master, int log)
     if (nothing > STDERR_FILENO)
         close(nothing);
 
-    /* -e: else it opens the log of the system's nginx first, and complains when it may not. As root,
-     * only when asked to stay root, it would give its workers to nobody. */
-    const char *argv[] = {"nginx", "-p",     "./", "-c", CONF_NAME,
-                          "-e",    "stderr", NULL, NULL, NULL};
+    /* -e: else it opens the log of the system's nginx first, and complains when it may not. As
+     * root, only when asked to stay root, it would give its workers to nobody. */
+    const char *argv[] = {"nginx", "-p", "./", "-c", CONF_NAME, "-e", "stderr", NULL, NULL, NULL};
     if (geteuid() == 0) {
         argv[7] = "-g";
         argv[8] = "user root;";
@@ -164,8 +166,8 @@ become_nginx(const struct nginx *n, pid_t master, int log)
     _exit(1);
 }
 
-static int
-spawn(struct nginx *n, uint64_t now, struct err *err)
+int
+nginx_start(struct nginx *n, uint64_t now, struct err *err)
 {
     int ends[2];
     pid_t master = getpid();
@@ -189,20 +191,21 @@ spawn(struct nginx *n, uint64_t now, struct err *err)
     return 0;
 }
 
-int
-nginx_start(struct nginx *n, uint64_t now, struct err *err)
-{
-    if (write_conf(n->server, err) < 0)
-        return -1;
-    return spawn(n, now, err);
-}
-
 /* ---- its life ---- */
 
 static void
 fail(struct nginx *n, const char *why)
 {
-    snprintf(n->message, sizeof n->message, "nginx did not start: %.200s", why);
+    const struct options *o = n->server->options;
+    struct err err;
+    /* It knows only our copies. */
+    if (strstr(why, "run/tls.crt") != NULL)
+        err_set(&err, ERR_BAD_REQUEST, "--tls-cert %s can't be used: %s", o->tls_cert, why);
+    else if (strstr(why, "run/tls.key") != NULL)
+        err_set(&err, ERR_BAD_REQUEST, "--tls-key %s can't be used: %s", o->tls_key, why);
+    else
+        err_set(&err, ERR_SYSTEM, "nginx did not start: %s", why);
+    memcpy(n->message, err.message, sizeof n->message);
     n->state = NGINX_BROKEN;
 }
 
@@ -284,7 +287,7 @@ nginx_tick(struct nginx *n, uint64_t now)
         }
         break;
     case NGINX_WAITING:
-        if (now >= n->start_at && spawn(n, now, &err) < 0) {
+        if (now >= n->start_at && nginx_start(n, now, &err) < 0) {
             log_line(LOG_ERROR, "nginx can't be started", "why=%s", err.message);
             restart_later(n, now);
         }

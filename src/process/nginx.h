@@ -37,8 +37,9 @@ struct nginx {
 
 /* Finds the program; none: the message names the package. */
 int nginx_init(struct nginx *n, const struct server *s, struct err *err);
+/* Writes run/nginx.conf. */
+int nginx_configure(const struct nginx *n, struct err *err);
 
-/* Writes run/nginx.conf and starts nginx. */
 int nginx_start(struct nginx *n, uint64_t now, struct err *err);
 /* True when pid was it; status is waitpid's. */
 bool nginx_died(struct nginx *n, pid_t pid, int status, uint64_t now);

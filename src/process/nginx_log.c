@@ -24,7 +24,8 @@ nginx_log_split(char *line, const char **severity)
     for (const char *c = open + 1; c < close; c++)
         if (!islower((unsigned char)*c))
             return line;
-    bool dated = isdigit((unsigned char)*line) && open - line == (ptrdiff_t)strlen("2026/11/23 17:00:00 ");
+    bool dated =
+        isdigit((unsigned char)*line) && open - line == (ptrdiff_t)strlen("2026/11/23 17:00:00 ");
     if (!dated && strncmp(line, "nginx: [", 8) != 0)
         return line;
     *close = '\0';
@@ -40,7 +41,10 @@ level_of(const char *severity)
     static const struct {
         const char *name;
         enum log_level level;
-    } levels[] = {{"warn", LOG_WARN}, {"notice", LOG_INFO}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
+    } levels[] = {
+        {"error", LOG_WARN}, /* what a client did: a wrong password, a body too large */
+        {"warn", LOG_WARN},  {"notice", LOG_DEBUG}, {"info", LOG_DEBUG}, {"debug", LOG_DEBUG},
+    };
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
         if (strcmp(severity, levels[i].name) == 0)
             return levels[i].level;

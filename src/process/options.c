@@ -1,4 +1,5 @@
 #include "process/options.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 enum kind {
     KIND_FLAG,
     KIND_TEXT,
-    KIND_TEXTS,
+    KIND_ADDRESSES,
     KIND_PORTS,
     KIND_USERS,
     KIND_COUNT,    /* 1..WORKERS_MAX */
@@ -28,8 +29,8 @@ enum kind {
 
 static const struct row {
     const char *name;
-    char letter;         /* NUL: none */
-    const char *arg;     /* as --help shows it; NULL for a flag */
+    char letter;     /* NUL: none */
+    const char *arg; /* as --help shows it; NULL for a flag */
     const char *help;
     enum kind kind;
     bool repeatable;
@@ -40,7 +41,7 @@ static const struct row {
     {"port", 'p', "port", "port to listen on", KIND_PORTS, true, AT(ports), false},
     {"dir", 'd', "directory", "set directory to store data in", KIND_TEXT, false, AT(dir), false},
     {"user", 'u', "user:pass", "authenticate access", KIND_USERS, true, AT(users), false},
-    {"listen", 0, "address", "address to listen on (all, IPv4 and IPv6)", KIND_TEXTS, true,
+    {"listen", 0, "address", "address to listen on (all, IPv4 and IPv6)", KIND_ADDRESSES, true,
      AT(listen), false},
     {"tls-cert", 0, "file", "certificate (chain): every --port speaks TLS", KIND_TEXT, false,
      AT(tls_cert), false},
@@ -96,10 +97,10 @@ add_text(struct options_list *list, const char *value, const char *what, struct 
     if (list->n == OPTIONS_MANY_MAX)
         return err_set(err, ERR_BAD_REQUEST, "%s: given more than %d times", what,
                        OPTIONS_MANY_MAX);
-    list->v[list->n] = NULL;
-    if (set_text(&list->v[list->n], value, err) < 0)
-        return -1;
-    list->n++;
+    char *copy = strdup(value);
+    if (copy == NULL)
+        return err_errno(err, "out of memory");
+    list->v[list->n++] = copy;
     return 0;
 }
 
@@ -113,6 +114,23 @@ add_port(struct options_list *list, const char *value, const char *what, struct 
     char text[8];
     snprintf(text, sizeof text, "%u", (unsigned)port);
     return add_text(list, text, what, err);
+}
+
+/* Kept without the brackets that IPv6 may have. */
+static int
+add_address(struct options_list *list, const char *value, const char *what, struct err *err)
+{
+    char bare[64];
+    unsigned char address[sizeof(struct in6_addr)];
+    size_t n = strlen(value);
+    bool brackets = n > 2 && value[0] == '[' && value[n - 1] == ']';
+    snprintf(bare, sizeof bare, "%.*s", (int)(brackets ? n - 2 : n), value + brackets);
+    if (strcmp(bare, "localhost") != 0 && inet_pton(AF_INET, bare, address) != 1 &&
+        inet_pton(AF_INET6, bare, address) != 1)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: an address is wanted, such as 127.0.0.1, ::1 or localhost", what,
+                       value);
+    return add_text(list, bare, what, err);
 }
 
 /* The message never holds the value: half of it is a password. */
@@ -172,8 +190,8 @@ set_value(struct options *o, const struct row *row, const char *value, const cha
         return 0;
     case KIND_TEXT:
         return set_text(to, value, err);
-    case KIND_TEXTS:
-        return add_text(to, value, what, err);
+    case KIND_ADDRESSES:
+        return add_address(to, value, what, err);
     case KIND_PORTS:
         return add_port(to, value, what, err);
     case KIND_USERS:
@@ -208,32 +226,34 @@ row_by_letter(char letter)
     return NULL;
 }
 
-/* Finds the row of one argument, and its value when it has it inside (NULL when not). */
-static int
-read_argument(char *arg, const struct row **row, char **value, struct err *err)
+/* The row of one argument, and its value when it has it inside (else NULL). NULL: unknown. */
+static const struct row *
+read_argument(char *arg, char **value, struct err *err)
 {
+    const struct row *row;
     *value = NULL;
     if (strncmp(arg, "--", 2) == 0 && arg[2] != '\0') {
         size_t n = strcspn(arg + 2, "=");
-        *row = row_by_name(arg + 2, n);
         if (arg[2 + n] == '=')
             *value = arg + 3 + n;
-        if (*row == NULL)
-            return err_set(err, ERR_BAD_REQUEST,
-                           "unknown option --%.*s: see docker-registry-server --help", (int)n,
-                           arg + 2);
-        return 0;
+        row = row_by_name(arg + 2, n);
+        if (row == NULL)
+            err_set(err, ERR_BAD_REQUEST,
+                    "unknown option --%.*s: see docker-registry-server --help", (int)n, arg + 2);
+        return row;
     }
-    if (arg[0] != '-' || arg[1] == '\0' || arg[1] == '-')
-        return err_set(err, ERR_BAD_REQUEST,
-                       "unexpected argument %s: see docker-registry-server --help", arg);
-    *row = row_by_letter(arg[1]);
-    if (*row == NULL)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "unknown option -%c: see docker-registry-server --help", arg[1]);
+    if (arg[0] != '-' || arg[1] == '\0' || arg[1] == '-') {
+        err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
+                arg);
+        return NULL;
+    }
     if (arg[2] != '\0')
         *value = arg + 2;
-    return 0;
+    row = row_by_letter(arg[1]);
+    if (row == NULL)
+        err_set(err, ERR_BAD_REQUEST, "unknown option -%c: see docker-registry-server --help",
+                arg[1]);
+    return row;
 }
 
 static int
@@ -241,9 +261,9 @@ parse_command_line(struct parser *p, int argc, char **argv, struct err *err)
 {
     int i = argc > 1 && strcmp(argv[1], "serve") == 0 ? 2 : 1;
     for (; i < argc; i++) {
-        const struct row *row;
         char *value;
-        if (read_argument(argv[i], &row, &value, err) < 0)
+        const struct row *row = read_argument(argv[i], &value, err);
+        if (row == NULL)
             return -1;
         char what[32];
         snprintf(what, sizeof what, "--%s", row->name);
@@ -382,9 +402,10 @@ check_together(const struct options *o, struct err *err)
     for (size_t i = 0; i < o->ports.n; i++)
         for (size_t j = 0; j < o->tls_ports.n; j++)
             if (strcmp(o->ports.v[i], o->tls_ports.v[j]) == 0 && strcmp(o->ports.v[i], "0") != 0)
-                return err_set(err, ERR_BAD_REQUEST,
-                               "port %s can't be both --port and --tls-port: choose another for one",
-                               o->ports.v[i]);
+                return err_set(
+                    err, ERR_BAD_REQUEST,
+                    "port %s can't be both --port and --tls-port: choose another for one",
+                    o->ports.v[i]);
     return 0;
 }
 

@@ -21,7 +21,7 @@ struct options_list {
 struct options {
     struct options_list ports;     /* --port; texts that parse as 0..65535 */
     struct options_list tls_ports; /* --tls-port */
-    struct options_list listen;    /* --listen: addresses */
+    struct options_list listen;    /* --listen: IPv4 or IPv6 addresses, or localhost */
     struct options_list users;     /* --user NAME:PASS; see options_forget_users */
     char *dir;
     char *run_as; /* NULL: not given */

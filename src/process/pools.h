@@ -4,15 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "process/options.h"
+#include "protocol/route.h"
 
 /* A worker does one thing at a time, so what takes seconds has workers of its own: nobody's pull
- * waits behind somebody's 10 GB push. nginx chooses the pool (conf/). */
-enum pool_id {
-    POOL_API,
-    POOL_BULK,
-    POOL_COUNT,
-};
-
+ * waits behind somebody's 10 GB push. nginx chooses the pool (conf/), by the
+ * same column of the route table. */
 struct pool {
     const char *name;   /* as ps shows it */
     const char *socket; /* relative to the data directory */

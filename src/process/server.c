@@ -13,6 +13,7 @@
 #include "util/banned.h"
 
 #define PID_NAME "run/master.pid"
+#define USERS_NAME "auth/htpasswd"
 
 /* Hashes the users' passwords, and forgets them. */
 static int
@@ -29,6 +30,14 @@ take_users(struct server *s, struct err *err)
     }
     options_forget_users(o);
     return r;
+}
+
+static int
+read_users(struct server *s, struct err *err)
+{
+    if (fstatat(s->dir.fd, USERS_NAME, &s->users_file, 0) < 0)
+        s->users_file = (struct stat){0};
+    return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
 }
 
 static int
@@ -79,7 +88,7 @@ prepare_as_user(struct server *s, const struct tls *tls, struct err *err)
         return -1;
     if (take_users(s, err) < 0)
         return -1;
-    return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
+    return read_users(s, err);
 }
 
 int
@@ -121,8 +130,24 @@ server_reload(struct server *s)
 {
     struct err err;
     reload_tls(s, &err);
-    if (htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, &err) < 0)
+    if (read_users(s, &err) < 0)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+}
+
+void
+server_watch(struct server *s)
+{
+    const struct stat *was = &s->users_file;
+    struct stat st;
+    struct err err;
+    if (fstatat(s->dir.fd, USERS_NAME, &st, 0) < 0 ||
+        (st.st_ino == was->st_ino && st.st_size == was->st_size &&
+         st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec))
+        return;
+    if (read_users(s, &err) < 0)
+        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+    else
+        log_line(LOG_INFO, "users read anew", "users=%zu", s->users.users);
 }
 
 void

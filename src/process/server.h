@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
+#include "domain/htpasswd.h"
 #include "process/datadir.h"
 #include "process/listener.h"
 #include "process/options.h"
@@ -20,16 +22,22 @@ struct server {
     int startdir; /* where relative names on the command line start */
     struct listeners listeners;
     int sockets[POOL_COUNT];
-    struct buf given; /* the lines of --user for run/htpasswd */
-    size_t users;     /* with those in auth/htpasswd */
+    struct buf given;            /* the lines of --user for run/htpasswd */
+    struct htpasswd_state users; /* with those in auth/htpasswd */
+    struct stat users_file;      /* auth/htpasswd as it was read */
 };
 
 /* Everything up to the first child; from here on the working directory is the data directory, and
  * the process is the user that it stays. The message says what to do. */
 int server_prepare(struct server *s, struct options *o, struct err *err);
 
-/* SIGHUP: reads certificate, key and users anew. What can't be read stays as it was, and is logged. */
+/* SIGHUP: reads certificate, key and users anew. What can't be read stays as it was, and is logged.
+ */
 void server_reload(struct server *s);
+
+/* Every now and then: reads auth/htpasswd anew when it was changed, so that users count without a
+ * signal. That it was removed is believed only with SIGHUP: an accident shall open nothing. */
+void server_watch(struct server *s);
 
 /* No more connections: our copies of the ports. nginx closes its own. */
 void server_close_ports(struct server *s);

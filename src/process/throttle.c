@@ -11,7 +11,7 @@ uint64_t
 throttle_take(struct throttle *t, uint64_t now_ms)
 {
     uint64_t new = now_ms > t->since_ms ? (now_ms - t->since_ms) / t->refill_ms : 0;
-    t->since_ms += new *t->refill_ms;
+    t->since_ms += new * t->refill_ms;
     if (t->tokens + new >= t->burst) {
         t->tokens = t->burst;
         t->since_ms = now_ms > t->since_ms ? now_ms : t->since_ms;

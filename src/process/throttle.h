@@ -14,8 +14,8 @@ struct throttle {
 
 void throttle_init(struct throttle *t, uint64_t burst, uint64_t refill_ms, uint64_t now_ms);
 
-/* Takes a token. Returns after how many milliseconds to start: 0 while there are tokens; else when the
- * next comes that nobody waits for yet. Whoever waits has paid. */
+/* Takes a token. Returns after how many milliseconds to start: 0 while there are tokens; else when
+ * the next comes that nobody waits for yet. Whoever waits has paid. */
 uint64_t throttle_take(struct throttle *t, uint64_t now_ms);
 
 #endif

@@ -27,8 +27,12 @@ move_environment(void)
     char **copy = calloc(n + 1, sizeof *copy);
     for (size_t i = 0; copy != NULL && i < n; i++) {
         copy[i] = strdup(environ[i]);
-        if (copy[i] == NULL)
-            return; /* it stays where it is; so does its memory, which nobody overwrites */
+        if (copy[i] != NULL)
+            continue;
+        while (i-- > 0)
+            free(copy[i]);
+        free(copy);
+        return; /* it stays where it is; so does its memory, which nobody overwrites then */
     }
     if (copy != NULL)
         environ = copy;

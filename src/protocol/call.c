@@ -5,7 +5,7 @@
 
 #include "util/banned.h"
 
-static const char *
+__attribute__((format(printf, 2, 0))) static const char *
 format(struct call *c, const char *fmt, va_list ap)
 {
     va_list again;
@@ -73,13 +73,16 @@ call_json(struct call *c, int status, struct json *body, struct err *err)
 }
 
 int
-call_file(struct call *c, const char *path, const char *cache_control, struct err *err)
+call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
+          struct err *err)
 {
     /* Where nginx keeps what only it may enter; it differs between two registries in one nginx. */
-    const char *prefix = c->req->header(c->req, "REGISTRY_INTERNAL");
+    const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
 
+    if (internal == NULL)
+        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
     c->reply->status = 200;
     http_reply_header(c->reply, "X-Cache-Control", cache_control);
-    return call_header(c, err, "X-Accel-Redirect", "%s/v2/blob/%s",
-                       prefix != NULL ? prefix : "/_registry_main", path);
+    return call_header(c, err, "X-Accel-Redirect", "%s/v2/%s/%s", internal,
+                       mode == FILE_RANGES ? "blob" : "whole", path);
 }

@@ -37,8 +37,13 @@ int call_empty(struct call *c, int status);
 /* A JSON body; frees it. */
 int call_json(struct call *c, int status, struct json *body, struct err *err);
 
-/* Lets nginx send a file below layers/: with ranges, HEAD, and the headers of the reply. What must
- * be cached for how long goes into cache_control. */
-int call_file(struct call *c, const char *path, const char *cache_control, struct err *err);
+/* Lets nginx send a file below layers/, with HEAD, and the headers of the reply; with ranges, or
+ * whole whatever the client's Range says. cache_control: for whoever may keep it how long. */
+enum call_file_mode {
+    FILE_RANGES,
+    FILE_WHOLE,
+};
+int call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
+              struct err *err);
 
 #endif

@@ -39,9 +39,8 @@ add_allow(struct call *c, unsigned methods)
     call_header(c, &ignored, "Allow", "%s", text);
 }
 
-/* From the request to the handler, in the one order that every role shares. */
-static int
-answer(struct call *c, struct err *err)
+static const struct route *
+find_route(struct call *c, struct err *err)
 {
     const struct http_request *req = c->req;
     const struct route *route;
@@ -50,15 +49,37 @@ answer(struct call *c, struct err *err)
 
     if (path_parse(&path, req->raw_path, req->path, c->arena, err) != 0 ||
         query_parse(&c->query, req->query, c->arena, err) != 0)
-        return -1;
+        return NULL;
     route = route_find(c, &path, &allowed, err);
-    if (route == NULL && err->code == ERR_NO_METHOD) {
+    if (route == NULL && err->code == ERR_NO_METHOD)
         add_allow(c, allowed);
-        if (req->method == HTTP_OPTIONS)
-            return call_empty(c, 204);
-    }
+    return route;
+}
+
+/* Nobody without a password learns what the APIs have and what they don't. */
+static int
+refuse_stranger(struct call *c, struct err *err)
+{
+    const char *path = c->req->raw_path;
+    struct err refused;
+
+    if ((strncmp(path, "/v1", 3) == 0 || strncmp(path, "/v2", 3) == 0) &&
+        access_check(c->reg, &c->actor, NULL, VERB_LOGIN, &refused) != 0)
+        *err = refused;
+    return -1;
+}
+
+/* From the request to the handler, in the one order that every role shares. */
+static int
+answer(struct call *c, struct err *err)
+{
+    const struct http_request *req = c->req;
+    const struct route *route = find_route(c, err);
+
+    if (route == NULL && err->code == ERR_NO_METHOD && req->method == HTTP_OPTIONS)
+        return call_empty(c, 204);
     if (route == NULL)
-        return -1;
+        return refuse_stranger(c, err);
     if (access_check(c->reg, &c->actor, c->name, route->verb, err) != 0)
         return -1;
     if (req->role == ROLE_AUTH)

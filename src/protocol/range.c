@@ -12,29 +12,43 @@ digits(const char *s)
     return strspn(s, "0123456789");
 }
 
-bool
-range_is_unsatisfiable(const char *range, uint64_t size)
+/* "-N", the last N bytes. */
+static enum range_kind
+judge_suffix(const char *range, uint64_t size)
+{
+    size_t n = digits(range + 1);
+    uint64_t last;
+
+    if (n == 0 || range[1 + n] != '\0')
+        return RANGE_IGNORED;
+    if (size == 0 || (parse_u64(range + 1, n, &last) && last == 0))
+        return RANGE_UNSATISFIABLE;
+    return RANGE_GOOD;
+}
+
+enum range_kind
+range_judge(const char *range, uint64_t size)
 {
     uint64_t first, last;
-    size_t n;
+    size_t n, m;
 
     if (strncasecmp(range, "bytes=", 6) != 0)
-        return false;
+        return RANGE_IGNORED;
     range += 6;
+    if (range[0] == '-')
+        return judge_suffix(range, size);
     n = digits(range);
-    if (n == 0) { /* "-N": the last N bytes */
-        if (range[0] != '-' || digits(range + 1) == 0 || range[1 + digits(range + 1)] != '\0')
-            return false;
-        return size == 0 || (parse_u64(range + 1, digits(range + 1), &last) && last == 0);
-    }
-    if (range[n] != '-' || range[n + 1 + digits(range + n + 1)] != '\0')
-        return false;
+    if (n == 0 || range[n] != '-')
+        return RANGE_IGNORED;
+    m = digits(range + n + 1);
+    if (range[n + 1 + m] != '\0')
+        return RANGE_IGNORED;
+    /* A number that is too large for us is beyond any file. */
     if (!parse_u64(range, n, &first))
-        return true; /* well-formed, and beyond any file */
-    if (digits(range + n + 1) > 0 && parse_u64(range + n + 1, digits(range + n + 1), &last) &&
-        last < first)
-        return false; /* not a range at all: ignored */
-    return first >= size;
+        return RANGE_UNSATISFIABLE;
+    if (m > 0 && parse_u64(range + n + 1, m, &last) && last < first)
+        return RANGE_IGNORED;
+    return first >= size ? RANGE_UNSATISFIABLE : RANGE_GOOD;
 }
 
 bool

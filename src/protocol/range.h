@@ -4,11 +4,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Range of a download, RFC 9110 14.2. nginx serves ranges; what it would answer badly (its own 416
- * keeps the headers of the whole) is found out before. */
-
-/* Is it a single, well-formed range of bytes that nothing of `size` bytes satisfies? */
-bool range_is_unsatisfiable(const char *range, uint64_t size);
+/* Range of a download, RFC 9110 14.2. nginx serves ranges, but what it would refuse has to be found
+ * out before: it answers 416 also to what the RFC says to ignore, and its 416 keeps the headers of
+ * the whole. */
+enum range_kind {
+    RANGE_GOOD,          /* one range of bytes, and some of them exist: nginx's part */
+    RANGE_UNSATISFIABLE, /* one range of bytes, and none of them exists: 416 */
+    RANGE_IGNORED,       /* several, of another unit, or nonsense: the whole is sent */
+};
+enum range_kind range_judge(const char *range, uint64_t size);
 
 /* Content-Range of an upload's piece in the forms that clients send: "0-99", "bytes 0-99",
  * "bytes=0-99", with or without a total behind a slash. Last is inclusive. False for anything else.

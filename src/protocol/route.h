@@ -7,9 +7,10 @@
 
 /* Which workers answer: nginx's locations (conf/) and this column say the same, and a test holds
  * one against the other. */
-enum pool {
+enum pool_id {
     POOL_API,  /* decides quickly */
     POOL_BULK, /* hashes and syncs uploads */
+    POOL_COUNT,
 };
 
 struct route {
@@ -17,7 +18,7 @@ struct route {
     const char *pattern; /* {name}: a repository, one or more segments; {x}: one segment;
                             a final "?x": only with that parameter in the query */
     enum verb verb;
-    enum pool pool;
+    enum pool_id pool;
     call_handler *handler;
 };
 

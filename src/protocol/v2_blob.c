@@ -24,6 +24,7 @@ v2_blob_get(struct call *c, struct err *err)
     const char *digest;
     struct digest d;
     struct blob b;
+    enum range_kind kind;
     bool may_push;
 
     if (v2_digest(c->last, &d, err) != 0)
@@ -36,7 +37,8 @@ v2_blob_get(struct call *c, struct err *err)
     digest_text(text, &d);
     if (call_text(c, &digest, err, "%s", text) != 0)
         return -1;
-    if (range != NULL && range_is_unsatisfiable(range, b.size)) {
+    kind = range != NULL ? range_judge(range, b.size) : RANGE_GOOD;
+    if (kind == RANGE_UNSATISFIABLE) {
         if (call_header(c, err, "Content-Range", "bytes */%llu", (unsigned long long)b.size) != 0)
             return -1;
         return err_set(err, ERR_BAD_RANGE, "the blob has %llu bytes, and none of them is in %s",
@@ -46,5 +48,5 @@ v2_blob_get(struct call *c, struct err *err)
         return -1;
     if (v2_is_unchanged(c, text))
         return call_empty(c, 304);
-    return call_file(c, b.path, BLOB_CACHE, err);
+    return call_file(c, b.path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, BLOB_CACHE, err);
 }

@@ -47,12 +47,14 @@ struct txn;
 /* ---- opening ---- */
 
 /* Creates what is missing and recovers what a crash left: alone, nobody else may have the store
- * open. dir is relative to the working directory, which must not change while the store is open. */
+ * open. dir is relative to the working directory, which must not change while the store is open.
+ * ERR_NO_SPACE: the disk is full; it works again once there is room. */
 int kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
 
 /* Joins a recovered store. tables: the same as for kv_recover; they are named by their index from
  * here on. slot may be NULL (tests). lost: called when the environment is beyond use for everybody
- * and only a recovery helps; it must not return. NULL on failure. */
+ * and only a recovery helps; it must not return. NULL on failure: in_db then stays true, so
+ * that the master recovers; except after ERR_NO_SPACE, which recovery doesn't cure. */
 struct kv *kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
                    void (*lost)(const char *why), struct err *err);
 /* Clean: leaves nothing behind in the shared regions. NULL is fine. */
@@ -61,14 +63,15 @@ void kv_close(struct kv *kv);
 /* ---- transactions ---- */
 
 /* Reads outside a transaction: each sees what is committed at its moment. Lives as long as kv.
- * Writes through it fail. */
+ * Writes through it fail, and so does everything during a transaction: it would wait for itself. */
 struct txn *kv_reads(struct kv *kv);
 
 /* Begins, calls fn, and commits durably when fn returns 0; aborts when it returns -1. After a
  * conflict with others (a deadlock) everything is undone and fn is called again, at most 20 times,
  * with jittered pauses; then ERR_BUSY. So fn must be free of effects outside the transaction, and
  * must set anew at its start all that it hands out. Nothing else retries. Returns what fn returned,
- * or -1 when the commit failed. err is cleared before each try.
+ * or -1 when the commit failed, or something before it that fn kept to itself. err is cleared
+ * before each try. Fails at once inside another transaction, or while a cursor is open outside.
  *
  * Rules for fn: no file I/O, short; tables in the order of tables.h, keys sorted within a table;
  * kv_get_for_update where a put of the same key follows; the event last. */
@@ -77,7 +80,8 @@ int txn_run(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err),
 
 /* ---- one key ---- (look-ups: 1 found, 0 not there, -1 failed) */
 
-/* val is reset and filled; NULL to ask only whether it is there. */
+/* val is reset and filled; NULL to ask only whether it is there. A value longer than val's maximum
+ * is ERR_CORRUPT. */
 int kv_get(struct txn *t, unsigned table, struct bytes key, struct buf *val, struct err *err);
 int kv_get_for_update(struct txn *t, unsigned table, struct bytes key, struct buf *val,
                       struct err *err);

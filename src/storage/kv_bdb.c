@@ -213,8 +213,11 @@ kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot
     if (bdb_attach(kv, false, err) != 0) {
         if (bdb_is_fatal(err->sys))
             bdb_lost(kv, err->message);
-        /* in_db stays: a store that can't be joined is a case for recovery, whatever was left. */
         (void)bdb_detach(kv);
+        /* A store that can't be joined is a case for recovery, so in_db stays. But recovery makes
+         * no room on a disk, and would take the store from those who still read. */
+        if (err->code == ERR_NO_SPACE)
+            bdb_leave(kv);
         bdb_free(kv);
         return NULL;
     }
@@ -230,8 +233,12 @@ kv_close(struct kv *kv)
     assert(kv->depth == 0);
 
     bdb_enter(kv);
-    if (bdb_detach(kv) != 0)
+    int ret = bdb_detach(kv);
+    if (bdb_is_fatal(ret))
         bdb_lost(kv, "closing failed");
+    /* Closing writes to the log, too. What stays in the regions is what the dead leave as well. */
+    if (ret != 0)
+        log_line(LOG_WARN, "closing the store failed", "why=%s", db_strerror(ret));
     bdb_leave(kv);
     bdb_free(kv);
 }

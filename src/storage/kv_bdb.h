@@ -33,6 +33,8 @@ struct kv {
     uint8_t *record;           /* room for the longest record of a queue */
     uint32_t recno;            /* the number that the key of a queue points to */
     struct timespec synced;    /* when the directory had changed last before its last fsync */
+    unsigned lines;            /* what the library has said since lines_since_ms */
+    uint64_t lines_since_ms;
 };
 
 /* Records of queues have a fixed length; two bytes in front say how many are the value. */

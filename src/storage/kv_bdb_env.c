@@ -4,8 +4,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -23,15 +24,27 @@
 #define LOG_BUFFER (1u << 20)
 #define LOG_FILE (16u << 20)
 #define EXTENT_PAGES 64
+#define LINES_MAX 20 /* of the library's, in the log, in LINES_MS */
+#define LINES_MS 10000
 #define FILE_MODE 0640
 #define DIR_MODE 0750
 
+/* What the library has to say. On a full disk that is a line for each page, so there is a limit. */
 static void
 on_error(const DB_ENV *env, const char *prefix, const char *text)
 {
-    (void)env;
+    struct kv *kv = env->app_private;
+    uint64_t now = clock_mono_ms();
+
     (void)prefix;
-    log_line(LOG_ERROR, "berkeley db", "text=%s", text);
+    if (now - kv->lines_since_ms > LINES_MS) {
+        if (kv->lines > LINES_MAX)
+            log_line(LOG_ERROR, "berkeley db", "unsaid=%u", kv->lines - LINES_MAX);
+        kv->lines = 0;
+        kv->lines_since_ms = now;
+    }
+    if (kv->lines++ < LINES_MAX)
+        log_line(LOG_ERROR, "berkeley db", "text=%s", text);
 }
 
 struct kv *
@@ -75,10 +88,12 @@ bdb_free(struct kv *kv)
 }
 
 static int
-configure(DB_ENV *env)
+configure(struct kv *kv)
 {
+    DB_ENV *env = kv->env;
     int ret;
 
+    env->app_private = kv;
     env->set_errcall(env, on_error);
     if ((ret = env->set_cachesize(env, 0, CACHE_BYTES, 1)) != 0 ||
         (ret = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
@@ -130,7 +145,7 @@ bdb_attach(struct kv *kv, bool create, struct err *err)
     }
     if (create)
         flags |= DB_CREATE | DB_RECOVER;
-    if ((ret = configure(kv->env)) != 0 ||
+    if ((ret = configure(kv)) != 0 ||
         (ret = kv->env->open(kv->env, kv->dir, flags, FILE_MODE)) != 0)
         return bdb_error(err, ret, "opening", kv->dir);
     for (size_t i = 0; i < kv->n; i++)
@@ -232,26 +247,34 @@ remove_stale_extents(int dirfd, const char *name, struct err *err)
     return 0;
 }
 
-/* The regions are mapped files with holes: a hole that can't be filled later, because the disk is
- * full, would be a SIGBUS in whoever touches it. */
+/* The regions are mapped files that grow, with holes. A hole that can't be filled because the disk
+ * is full is a SIGBUS for whoever touches it, and with that a recovery, which has no room either.
+ * So all that they may ever need is allocated while they are mapped: only then is it known how
+ * much. */
 static int
-fill_regions(int dirfd, struct err *err)
+fill_regions(const char *dir, struct err *err)
 {
-    for (int i = 1; i < 100; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "__db.%03d", i);
-        int fd = openat(dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-            return errno == ENOENT ? 0 : err_errno(err, "opening %s", name);
-        struct stat st;
-        int ret = fstat(fd, &st) != 0 ? errno : posix_fallocate(fd, 0, st.st_size);
+    char line[4500];
+    int ret = 0;
+
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (maps == NULL)
+        return err_errno(err, "reading /proc/self/maps");
+    while (ret == 0 && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long long from, to;
+        char path[4200];
+        const char *name = strstr(line, "/__db.");
+        if (name == NULL || sscanf(line, "%llx-%llx", &from, &to) != 2)
+            continue;
+        snprintf(path, sizeof path, "%s%.*s", dir, (int)strcspn(name, "\n"), name);
+        int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 ||
+            (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)(to - from)) != 0 && errno != EOPNOTSUPP))
+            ret = err_errno(err, "allocating %s", path);
         fdio_close(fd);
-        if (ret != 0 && ret != EOPNOTSUPP && ret != EINVAL) {
-            errno = ret;
-            return err_errno(err, "allocating %s", name);
-        }
     }
-    return 0;
+    fclose(maps);
+    return ret;
 }
 
 /* After the library is done with it. */
@@ -261,7 +284,7 @@ tidy(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
     int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
         return err_errno(err, "opening %s", dir);
-    int ret = fill_regions(dirfd, err);
+    int ret = 0;
     for (size_t i = 0; ret == 0 && i < n; i++)
         if (tables[i].kind == KV_QUEUE)
             ret = remove_stale_extents(dirfd, tables[i].name, err);
@@ -269,6 +292,20 @@ tidy(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
         ret = fdio_fsync(dirfd, dir, err);
     fdio_close(dirfd);
     return ret;
+}
+
+/* On a full disk the library says only that recovery is needed: says what would help. */
+static void
+blame_disk(const char *dir, struct err *err)
+{
+    char why[ERR_MESSAGE_MAX];
+    struct statvfs fs;
+
+    if (err->code == ERR_NO_SPACE || statvfs(dir, &fs) != 0 ||
+        (uint64_t)fs.f_bavail * fs.f_frsize >= LOG_FILE)
+        return;
+    memcpy(why, err->message, sizeof why);
+    err_set(err, ERR_NO_SPACE, "the disk is full: %s", why);
 }
 
 int
@@ -285,10 +322,16 @@ kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err 
         int code = kv->env->txn_checkpoint(kv->env, 0, 0, DB_FORCE);
         if (code != 0)
             ret = bdb_error(err, code, "checkpoint of", dir);
+        else
+            ret = fill_regions(dir, err);
     }
     int code = bdb_detach(kv);
     bdb_free(kv);
     if (code != 0 && ret == 0)
         ret = bdb_error(err, code, "closing", dir);
-    return ret == 0 ? tidy(dir, tables, n, err) : -1;
+    if (ret == 0)
+        ret = tidy(dir, tables, n, err);
+    if (ret != 0)
+        blame_disk(dir, err);
+    return ret;
 }

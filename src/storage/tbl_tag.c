@@ -1,5 +1,6 @@
 #include "storage/tbl_tag.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "storage/kv_range.h"
@@ -97,10 +98,13 @@ tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
              int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
              void *arg, struct err *err)
 {
-    struct each e = {after, fn, arg};
-    struct key prefix = {.n = 0};
-    struct key from = make_key(repo, after);
+    /* No tag is longer, so what sorts behind the start of `after` sorts behind all of it. */
+    char start[RECORD_TAG_MAX + 1];
+    struct each e = {start, fn, arg};
+    struct key prefix = {.n = 0}, from;
 
+    snprintf(start, sizeof start, "%s", after);
+    from = make_key(repo, start);
     key_u64(&prefix, repo);
     return kv_range_each(t, TABLE_TAG, key_of(&prefix), key_of(&from), visit, &e, err);
 }

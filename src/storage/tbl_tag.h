@@ -12,8 +12,8 @@ int tbl_tag_put(struct txn *t, uint64_t repo, const char *tag, const struct rec_
                 struct err *err);
 int tbl_tag_delete(struct txn *t, uint64_t repo, const char *tag, struct err *err);
 
-/* Visits the tags of a repository that sort behind `after` ("" for all), in byte order. The cost is
- * that of what is visited. fn as kv_range_fn has it. */
+/* Visits the tags of a repository that sort behind `after` ("" for all; of any length), in byte
+ * order. The cost is that of what is visited. fn as kv_range_fn has it. */
 int tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
                  int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
                  void *arg, struct err *err);

@@ -55,9 +55,13 @@ upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err)
                 continue;
             return err_errno(err, "open %s", path);
         }
-        if (lock(u->fd, path, err) != 0 || fstat(u->fd, &st) != 0) {
+        if (lock(u->fd, path, err) != 0) {
             upload_dir_close(u);
             return -1;
+        }
+        if (fstat(u->fd, &st) != 0) {
+            upload_dir_close(u);
+            return err_errno(err, "stat %s", path);
         }
         if (st.st_nlink > 0)
             return 0;
@@ -88,15 +92,17 @@ upload_dir_size(int root, const char *id, uint64_t *size, struct err *err)
     return 0;
 }
 
-/* What follows uploads/body/ in the name from nginx, if it is made of digits and single slashes. */
+/* What follows the last uploads/body/ in the name from nginx, if it is made of digits and single
+ * slashes. */
 static const char *
 body_name(const char *body_file)
 {
-    const char *at = strstr(body_file, BODIES), *name;
+    const char *name = NULL;
 
-    if (at == NULL)
+    for (const char *at = body_file; (at = strstr(at, BODIES)) != NULL; at = name)
+        name = at + strlen(BODIES);
+    if (name == NULL)
         return NULL;
-    name = at + strlen(BODIES);
     for (const char *p = name; *p != '\0'; p++)
         if (!(*p >= '0' && *p <= '9') && !(*p == '/' && p > name && p[-1] != '/' && p[1] != '\0'))
             return NULL;
@@ -136,26 +142,25 @@ open_body(int root, const char *name, uint64_t size, char path[PATH_ROOM], struc
     return fd;
 }
 
-/* Behind what is there. */
+/* Behind what is there. Nobody else changes it: the directory is locked. */
 static int
 append(const struct upload_dir *u, int body, uint64_t size, uint64_t *total, struct err *err)
 {
     struct stat st;
-    int fd = openat(u->fd, DATA, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    int rc = -1;
+    int fd, rc;
 
+    if (fstatat(u->fd, DATA, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_errno(err, "stat an upload's data");
+    if ((st.st_mode & S_IWUSR) == 0)
+        return err_set(err, ERR_BAD_RANGE,
+                       "this upload is closed: its blob is already in the registry");
+    fd = openat(u->fd, DATA, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_errno(err, "open an upload's data");
-    if (fstat(fd, &st) != 0) {
-        err_errno(err, "stat an upload's data");
-    } else if ((st.st_mode & S_IWUSR) == 0) {
-        err_set(err, ERR_BAD_RANGE, "this upload is closed: its blob is already in the registry");
-    } else {
-        rc = fdio_append(fd, (uint64_t)st.st_size, body, size, "an upload's data", err);
-        if (rc != 0 && ftruncate(fd, st.st_size) != 0)
-            log_line(LOG_ERROR, "an upload's data can't be cut back", "errno=%d", errno);
-        *total = (uint64_t)st.st_size + size;
-    }
+    rc = fdio_append(fd, (uint64_t)st.st_size, body, size, "an upload's data", err);
+    if (rc != 0 && ftruncate(fd, st.st_size) != 0)
+        log_line(LOG_ERROR, "an upload's data can't be cut back", "errno=%d", errno);
+    *total = (uint64_t)st.st_size + (rc == 0 ? size : 0);
     fdio_close(fd);
     return rc;
 }
@@ -259,6 +264,14 @@ sweep_body(int dir, const char *name)
     fdio_close(fd);
 }
 
+static bool
+is_directory(int dir, const char *name)
+{
+    struct stat st;
+
+    return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* nginx makes two levels of directories below (client_body_temp_path … 1 2). */
 static int
 sweep_level(int root, const char *path, int below, struct err *err)
@@ -275,7 +288,8 @@ sweep_level(int root, const char *path, int below, struct err *err)
             continue;
         if (below == 0)
             sweep_body(dirfd(dir), de->d_name);
-        else if (snprintf(sub, sizeof sub, "%s/%s", path, de->d_name) < PATH_ROOM)
+        else if (is_directory(dirfd(dir), de->d_name) &&
+                 snprintf(sub, sizeof sub, "%s/%s", path, de->d_name) < PATH_ROOM)
             rc = sweep_level(root, sub, below - 1, err);
     }
     closedir(dir);

@@ -23,9 +23,9 @@ enum json_type {
 #define JSON_VALUES_MAX 200000
 
 /* Strict: one value, nothing behind it but white space, valid UTF-8, no deeper than max_depth
- * (the value itself is at depth 1, what is in it at 2), and no more than JSON_VALUES_MAX values, since
- * each costs json-c a hundred bytes and more. Of members with the same name the last
- * counts. 0 and *out, or -1 and ERR_BAD_REQUEST whose message says what and where. */
+ * (the value itself is at depth 1, what is in it at 2), and no more than JSON_VALUES_MAX values,
+ * since each costs json-c a hundred bytes and more. Of members with the same name the last counts.
+ * 0 and *out, or -1 and ERR_BAD_REQUEST whose message says what and where. */
 int json_parse(struct bytes text, int max_depth, struct json **out, struct err *err);
 void json_free(struct json *j);
 

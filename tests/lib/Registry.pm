@@ -73,7 +73,7 @@ sub start ($class, %o) {
     push @servers, $self;
 
     my $listeners = $o{listeners} // 1;
-    my $ready     = wait_for(30, sub { $self->ports >= $listeners || !$self->running });
+    my $ready     = wait_for(30, sub { scalar(() = $self->ports) >= $listeners || !$self->running });
     if (!$ready || !$self->running) {
         my $state = $self->running ? "isn't ready after 30 s" : "ended ($self->{status})";
         die "@command\n$state\n" . $self->log . $self->output;
@@ -170,6 +170,7 @@ sub stop ($self, $signal = 'TERM') {
     $self->_problem("ended with $self->{status} after SIG$signal") if $self->{status} ne 'exit 0';
     $self->_problem(sprintf 'took %.1f s to stop', $self->{seconds}) if $self->{seconds} > 10;
     $self->_nothing_left(1);
+    $self->_ports_free;
     return;
 }
 
@@ -185,10 +186,12 @@ sub seconds_to_stop ($self) { return $self->{seconds} }
 sub _problem ($self, $text) { push @{ $self->{problems} }, $text; return }
 
 sub _nothing_left ($self, $limit) {
-    if (!wait_for($limit, sub { !$self->processes })) {
-        $self->_problem("left process $_: " . command_of($_)) for $self->processes;
-        $self->_destroy;
-    }
+    return if wait_for($limit, sub { !$self->processes });
+    $self->_problem("left process $_: " . command_of($_)) for $self->processes;
+    return $self->_destroy;
+}
+
+sub _ports_free ($self) {
     for my $port ($self->ports) {
         my $open = IO::Socket::INET->new(PeerHost => '127.0.0.1', PeerPort => $port, Timeout => 1);
         $self->_problem("port $port is still open") if $open;
@@ -206,9 +209,10 @@ sub _destroy ($self) {
 # What a log must not hold: our errors, processes that died, sanitizers, and of nginx what is worse than
 # an error (those tell of clients that did wrong) or tells of a worker that didn't answer.
 my $BAD = qr/
-    \blevel=error\ (?!msg=nginx\b) | \bseverity=(?:alert|crit|emerg)\b | \[(?:alert|crit|emerg)\]
+    \blevel=error\ (?!msg="nginx") | \bseverity=(?:alert|crit|emerg)\b | \[(?:alert|crit|emerg)\]
   | \bmsg="(?:process\ died|recovering\ ) | Sanitizer | runtime\ error: | core\ dumped | Assertion
-  | stack\ smashing | double\ free | corrupted\ size | level=error\ .*\bupstream\b
+  | stack\ smashing | double\ free | corrupted\ size
+  | upstream\ (?:prematurely\ closed|sent) | failed\ \([^)]*\)\ while\ (?:connecting|reading|sending)\ [^,]*upstream
 /x;
 
 sub _log_problems ($self) {
@@ -234,11 +238,12 @@ sub finish () {
     return;
 }
 
+# The ends of the logs that have more to say than usual.
 sub _show_logs () {
     for my $server (@servers) {
-        my @lines = split /\n/, $server->log;
-        splice @lines, 0, @lines - 30 if @lines > 30;
-        Test::More::diag("---- the end of the log of $server->{dir}\n" . join "\n", @lines);
+        my @lines = grep { !/^level=info|there are no users/ } split /\n/, $server->log;
+        splice @lines, 0, @lines - 20 if @lines > 20;
+        Test::More::diag(join "\n", "---- the end of the log of $server->{dir}", @lines) if @lines;
     }
     return;
 }

@@ -20,6 +20,7 @@ for my $floor (qw(util storage domain protocol process)) {
         grep { !m{^src/process/(main|conf_data)\.c$} } files("src/$floor/*.c", "src/$floor/*.h"));
 }
 check('unit_tests',   map { s/\.c$//r } files('tests/unit/test_*.c'));
+check('unit_helpers', grep { !m{/test_[^/]*\.c$} } files('tests/unit/*.[ch]'));
 check('lint_tests',   files('tests/lint/*.t'));
 check('system_tests', files('tests/t/*.t'));
 check('man_pages',    files('src/man/*.[1-8]'));

@@ -63,7 +63,7 @@ subtest 'processes have names' => sub {
     is(scalar $registry->children('worker api'),  3, 'api workers, as many as wanted');
     is(scalar $registry->children('worker bulk'), 2, 'bulk workers, as many as wanted');
     is(scalar $registry->children('keeper'),      1, 'a keeper');
-    is(scalar $registry->nginx_master,            1, 'an nginx');
+    ok(wait_for(5, sub { $registry->nginx_master == 1 }), 'an nginx');
     is(slurp($registry->dir . '/run/master.pid') + 0, $registry->pid, 'run/master.pid names the master');
 };
 
@@ -121,7 +121,8 @@ subtest 'the current directory, below a closed one' => sub {
     my $closed = tempdir() . '/closed';
     mkdir $_, 0755 for $closed, "$closed/here";
     chmod 0700, $closed;
-    my $registry = Registry->start(dir => undef, cwd => "$closed/here");
+    run([ 'cp', Registry->program, "$closed/program" ]);
+    my $registry = Registry->start(dir => undef, cwd => "$closed/here", program => "$closed/program");
     is_status($registry->get('/v2/'), 200, 'it runs');
     ok(-d "$closed/here/$_", "$_/ is there") for qw(db layers uploads run);
     my $bytes = random_bytes(300_000);

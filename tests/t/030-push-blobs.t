@@ -148,6 +148,23 @@ subtest 'a client that goes away' => sub {
     ok($registry->no_uploads_left, 'nothing is left in uploads/') or diag(join "\n", $registry->files('uploads'));
 };
 
+subtest 'clients that do not wait for the answer' => sub {
+    my @places = map { $registry->start_upload('library/base') } 1 .. 20;
+    my $bytes  = random_bytes(400_000);
+    for my $place (@places) {
+        my $connection = $registry->connect;
+        $connection->send($registry->head_of('PATCH', $place, headers => { 'Content-Length' => length $bytes }));
+        $connection->send($bytes);
+        $connection->close;
+    }
+    ok(wait_for(10, sub { !$registry->files('uploads/body') }), 'nothing is left of the bodies');
+    my %lengths;
+    $lengths{ $registry->get($_)->header('Range') // 'none' }++ for @places;
+    is_deeply([ grep { !/^0-(?:0|399999)$/ } keys %lengths ], [], 'each upload has all or nothing');
+    is_status($registry->delete($_), 204, 'DELETE') for @places;
+    ok($registry->no_uploads_left, 'nothing is left in uploads/') or diag(join "\n", $registry->files('uploads'));
+};
+
 subtest 'details of HTTP' => sub {
     my $bytes  = random_bytes(300_000);
     my $digest = digest($bytes);

@@ -20,13 +20,14 @@ subtest 'ways to write a path that are refused' => sub {
         '/v2/team/app/tags/list%',            '/v2/team/app/tags/list%2',    '/v2/team/app/tags/list%zz',
         '/v2/team/app/tags/list%0D%0AX:%20y', '/v2/Team/app/tags/list',      '/v2/team/app/manifests/v1%0a',
         '/v2/team/%61pp%2Ftags/list',         '/v2/team/app/manifests/%20v1', '/v2/team/app/manifests/v1%7f',
-        '/v2/team/app/tags%2Flist',           '/v2%2Fteam/app/tags/list',    '/v2/team/app/tags/list%252F',
+        '/v2/team/app/tags%2Flist',            '/v2/team/app/tags/list%252F',
     );
     for my $path (@paths) {
         my $response = $registry->get($path);
         is_error($response, [ 400, 404 ], qr/./, $path);
         is($response->header('X'), undef, '... and no header is made of it');
     }
+    is_status($registry->get('/v2%2Fteam/app/tags/list'), 400, '/v2%2F');
     my $long = '/v2/' . 'a' x 3000 . '/tags/list';
     is_error($registry->get($long), [ 400, 404, 414 ], qr/./, 'a name of 3000 letters');
     is_status($registry->get('/v2/team/%61pp/tags/list'), 200, 'a needless escape is decoded, once');
@@ -88,7 +89,8 @@ subtest 'the absolute form of a request line' => sub {
 subtest 'routes that there are not' => sub {
     is_error($registry->get($_), 404, qr/./, "GET $_")
         for '/v2/team', '/v2/team/app', '/v2/team/app/tags', '/v2/team/app/blobs/', '/v2/team/app/manifests/', '/v2/team/app/unknown/x', '/v2/tags/list';
-    is_v1_error($registry->get($_), 404, "GET $_") for '/v1/', '/v1/nothing', '/v1/nothing/at/all', '/v1/%2e/x';
+    is_v1_error($registry->get($_), 404, "GET $_") for '/v1/', '/v1/nothing', '/v1/nothing/at/all';
+    is_v1_error($registry->get('/v1/%2e/x'), 400, 'GET /v1/%2e/x');
     is_status($registry->get($_), 404, "GET $_") for '/nothing', '/v3/', '/v2x';
     is_status(my $slash = $registry->get('/v2'), $registry->get('/v2')->status, 'GET /v2');
     like($slash->header('Location') // '/v2/', qr{^/v2/$}, '... sends nobody to another port');
@@ -123,8 +125,12 @@ subtest 'broken requests' => sub {
     is_v1_error($registry->raw('GET /v1/x?' . 'x' x 40_000 . " HTTP/1.1\r\n$host\r\n"), 414, 'a long request line, old API');
     is_error($registry->put('/v2/a/manifests/b', body => 'x' x ((4 << 20) + 1)), 413, 'SIZE_INVALID', 'a body of more than 4 MiB');
     is_error($registry->put('/v2/a/manifests/b', body => 'x' x ((4 << 20) + 1), chunked => 1), 413, 'SIZE_INVALID', '... in chunks');
-    my $head = $registry->head('/v2/no/such/tags/list');
-    is_status($head, 404, 'HEAD of what is not there');
+    my $connection = $registry->connect;
+    for my $path ('/v2/no/such/tags/list', '/v2/team%2Fapp/tags/list', '/v1/nothing', '/nothing') {
+        my $status = $registry->get($path)->status;
+        is_status($registry->head($path, on => $connection), $status, "HEAD $path is answered as GET");
+    }
+    is_status($registry->get('/v2/', on => $connection), 200, '... and without a body');
     is_status($registry->get('/v2/'), 200, 'and the registry goes on');
 };
 

@@ -149,6 +149,13 @@ subtest 'passwords stay secret' => sub {
     is_deeply(\@open, [], 'hashes are not for everybody');
 };
 
+subtest 'a busy client' => sub {
+    my $connection = $registry->connect;
+    my %statuses;
+    $statuses{ $registry->get('/v2/', on => $connection)->status }++ for 1 .. 1000;
+    is_deeply(\%statuses, { 200 => 1000 }, 'with the right password is not taken for a guesser');
+};
+
 subtest 'many guesses at once' => sub {
     my @connections = map { $nobody->connect } 1 .. 60;
     $_->send($nobody->head_of('GET', '/v2/', headers => { Authorization => basic('ann:guess') })) for @connections;
@@ -168,11 +175,19 @@ subtest 'auth/htpasswd' => sub {
     my ($uid, $gid) = (stat $open->dir . '/layers')[ 4, 5 ];
     chown $uid, $gid, $file, $open->dir . '/auth';
     chmod 0640, $file;
-    kill 'HUP', $open->pid;
-    ok(wait_for(10, sub { $open->get('/v2/')->status == 401 }), 'after SIGHUP a password is needed');
-    is_status($open->with(user => 'carl:third')->get('/v2/'), 200, '... the right one');
+    is_status($open->get('/v2/'), 401, 'as soon as the file is there a password is needed');
+    ok(wait_for(10, sub { $open->with(user => 'carl:third')->get('/v2/')->status == 200 }),
+        'a moment later the right one is known, without a signal');
     is_status($open->with(user => 'carl:wrong')->get('/v2/'), 401, '... and no other');
     is_status($open->with(user => 'carl:third')->push_blob('a/b', random_bytes(100_000)), 201, 'a push goes through');
+    spew($file, '');
+    is_status($open->get('/v2/'), 401, 'an empty file lets nobody in');
+    unlink $file;
+    is_status($open->get('/v2/'), 401, 'nor does one that is gone');
+    sleep 1;
+    is_status($open->get('/v2/'), 401, '... also after a while');
+    kill 'HUP', $open->pid;
+    ok(wait_for(10, sub { $open->get('/v2/')->status == 200 }), 'until SIGHUP says that it was meant so');
 };
 
 finish();

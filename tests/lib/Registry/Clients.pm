@@ -10,7 +10,7 @@ use POSIX ();
 use Registry::Tools qw(tempdir wait_for find_program spew slurp);
 
 our @EXPORT = qw(curl skopeo);
-my @engines;
+my @started;
 
 sub curl (@args) { return Registry::Tools::run([ 'curl', '-q', '--silent', '--show-error', '--max-time', '50', @args ]) }
 
@@ -47,7 +47,9 @@ sub _containers ($class, $program) {
     mkdir $_ for "$home/root", "$home/runroot";
     my @command = ($program, '--root', "$home/root", '--runroot', "$home/runroot", '--storage-driver', 'vfs');
     push @command, '--cgroup-manager', 'cgroupfs' if $program eq 'podman';
-    return bless { home => $home, command => \@command, env => _containers_env($home) }, $class;
+    my $self = bless { home => $home, owner => $$, command => \@command, env => _containers_env($home) }, $class;
+    push @started, $self;
+    return $self;
 }
 
 # The same storage for the other program.
@@ -88,7 +90,7 @@ sub docker_engine ($class) {
         home => $home, pid => $pid, owner => $$, command => [ 'docker', '-H', $socket ],
         env => { HOME => $home, DOCKER_CONFIG => "$home/config", TMPDIR => $home },
     }, $class;
-    push @engines, $self;
+    push @started, $self;
     my $gone = 0;
     my $up   = wait_for(40, sub {
         $gone = waitpid($pid, POSIX::WNOHANG()) == $pid;
@@ -100,23 +102,28 @@ sub docker_engine ($class) {
     return undef;
 }
 
-# Stops the engine and waits for the processes that it started.
+# ---- the end ----
+
+# Stops the engine, or what podman leaves behind for an ordinary user; also done at the test's end.
 sub stop ($self) {
-    my $pid = delete $self->{pid} // return;
-    @engines = grep { $_ != $self } @engines;
-    kill 'TERM', $pid;
-    if (!wait_for(20, sub { waitpid($pid, POSIX::WNOHANG()) != 0 })) {
-        kill 'KILL', $pid;
-        waitpid $pid, 0;
+    @started = grep { $_ != $self } @started;
+    if (my $pid = delete $self->{pid}) {
+        kill 'TERM', $pid;
+        if (!wait_for(20, sub { waitpid($pid, POSIX::WNOHANG()) != 0 })) {
+            kill 'KILL', $pid;
+            waitpid $pid, 0;
+        }
+        wait_for(10, sub { !processes_below($self->{home}) });
+    } elsif ($> != 0) {
+        $self->run('unshare', 'rm', '-rf', "$self->{home}/root", "$self->{home}/runroot");
     }
-    wait_for(10, sub { !processes_below($self->{home}) });
     kill 'KILL', processes_below($self->{home});
     return;
 }
 
 END {
     my $status = $?;
-    $_->stop for grep { ($_->{owner} // 0) == $$ } @engines;
+    $_->stop for grep { $_->{owner} == $$ } @started;
     $? = $status;
 }
 

@@ -9,14 +9,22 @@ use IO::Select ();
 use IO::Socket::INET ();
 use IO::Socket::IP ();
 use Registry::Response ();
+use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
 sub open ($class, $host, $port, $timeout = 30) {
-    my $family = $host =~ /:/ ? 'IO::Socket::IP' : 'IO::Socket::INET';
-    my $socket = $family->new(PeerHost => $host, PeerPort => $port, Timeout => 5)
-        or return undef;
+    my $self = bless { host => $host, port => $port, timeout => $timeout }, $class;
+    return $self->_connect ? $self : undef;
+}
+
+sub _connect ($self) {
+    my $family = $self->{host} =~ /:/ ? 'IO::Socket::IP' : 'IO::Socket::INET';
+    my $socket = $family->new(PeerHost => $self->{host}, PeerPort => $self->{port}, Timeout => 5)
+        or return 0;
     $socket->blocking(0);
-    return bless { socket => $socket, timeout => $timeout, seen => '' }, $class;
+    $socket->setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
+    @$self{qw(socket seen over)} = ($socket, '', 0);
+    return 1;
 }
 
 sub close ($self) {
@@ -25,9 +33,11 @@ sub close ($self) {
     return;
 }
 
-# Sends all, unless the other side answers or hangs up first: true when all is sent.
+# Sends all, unless the other side answers or hangs up first: true when all is sent. After an answer that
+# said "Connection: close", on a new connection.
 sub send ($self, $bytes) {
     local $SIG{PIPE} = 'IGNORE';
+    return 0 if $self->{over} && !$self->_connect;
     my $socket = $self->{socket};
     my $end    = time + $self->{timeout};
     my $at     = 0;
@@ -108,6 +118,7 @@ sub _response ($self, $method, %o) {
         $continued++;
     }
     $response->{continued} = $continued;
+    $self->{over} = ($response->header('Connection') // '') =~ /close/i;
     my $status = $response->status;
     return $response if $method eq 'HEAD' || $status < 200 || $status == 204 || $status == 304;
 

@@ -120,7 +120,8 @@ sub in_parallel ($n, $limit, $work) {
     }
     my @values = (undef) x $n;
     my $reap   = sub {
-        for my $pid (grep { waitpid($_, POSIX::WNOHANG()) == $_ } keys %at) {
+        for my $pid (keys %at) {
+            next if waitpid($pid, POSIX::WNOHANG()) != $pid;
             my $i = delete $at{$pid};
             $values[$i] = JSON::PP->new->allow_nonref->decode(slurp("$tmp/$i")) if $? == 0;
         }

@@ -1,0 +1,373 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "process/options.h"
+#include "util/banned.h"
+
+#define ARGS_MAX 80
+
+/* Parses copies of the arguments, up to NULL; they stay in args. */
+static char *args[ARGS_MAX];
+static int args_n;
+
+static void
+forget_args(void)
+{
+    for (int i = 0; i < args_n; i++)
+        free(args[i]);
+    args_n = 0;
+}
+
+static int
+parse(struct options *o, struct err *err, ...)
+{
+    va_list ap;
+    forget_args();
+    args[args_n++] = strdup("docker-registry-server");
+    va_start(ap, err);
+    for (const char *a; (a = va_arg(ap, const char *)) != NULL;)
+        args[args_n++] = strdup(a);
+    va_end(ap);
+    args[args_n] = NULL;
+    return options_parse(o, args_n, args, err);
+}
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    return unsetenv("PORT");
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    forget_args();
+    return 0;
+}
+
+static void
+without_options_there_are_defaults(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, NULL), 0);
+    assert_string_equal(o.dir, ".");
+    assert_int_equal(o.ports.n, 1);
+    assert_string_equal(o.ports.v[0], "8000");
+    assert_int_equal(o.users.n, 0);
+    assert_int_equal(o.listen.n, 0);
+    assert_true(o.workers >= 4);
+    assert_true(o.bulk_workers >= 2);
+    assert_int_equal(o.lease_ms, 3600 * 1000);
+    assert_int_equal(o.upload_expiry_ms, 24 * 3600 * 1000);
+    assert_int_equal(o.gc_interval_ms, 60 * 1000);
+    assert_int_equal(o.max_blob_size, 0);
+    assert_int_equal(o.log_level, LOG_INFO);
+    assert_null(o.run_as);
+    options_free(&o);
+}
+
+static void
+values_come_in_four_forms(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "serve", "-p5000", "-p", "5001", "--port=5002", "--port",
+                           "5003", "-dx", "--max-blob-size", "2K", "--log-level=debug", NULL),
+                     0);
+    assert_int_equal(o.ports.n, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(strtol(o.ports.v[i], NULL, 10), 5000 + i);
+    assert_string_equal(o.dir, "x");
+    assert_int_equal(o.max_blob_size, 2048);
+    assert_int_equal(o.log_level, LOG_DEBUG);
+    options_free(&o);
+}
+
+static void
+the_port_of_the_environment_counts_when_none_is_given(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    setenv("PORT", "7000", 1);
+    assert_int_equal(parse(&o, &err, NULL), 0);
+    assert_string_equal(o.ports.v[0], "7000");
+    options_free(&o);
+    assert_int_equal(parse(&o, &err, "-p", "1", NULL), 0);
+    assert_int_equal(o.ports.n, 1);
+    assert_string_equal(o.ports.v[0], "1");
+    options_free(&o);
+    setenv("PORT", "http", 1);
+    assert_int_equal(parse(&o, &err, NULL), -1);
+    assert_non_null(strstr(err.message, "http"));
+    options_free(&o);
+}
+
+static void
+tls_alone_opens_no_plain_port(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "--tls-cert=c", "--tls-key=k", "--tls-port=443", NULL), 0);
+    assert_int_equal(o.ports.n, 0);
+    assert_int_equal(o.tls_ports.n, 1);
+    options_free(&o);
+}
+
+static void
+passwords_are_blanked_in_the_arguments(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "-u", "ann:one:two", "--user=bob:three", "-ucid:four", NULL),
+                     0);
+    assert_int_equal(o.users.n, 3);
+    assert_string_equal(o.users.v[0], "ann:one:two");
+    assert_string_equal(o.users.v[1], "bob:three");
+    assert_string_equal(o.users.v[2], "cid:four");
+    for (int i = 1; i < args_n; i++) {
+        assert_null(strstr(args[i], "one"));
+        assert_null(strstr(args[i], "three"));
+        assert_null(strstr(args[i], "four"));
+    }
+    options_forget_users(&o);
+    assert_int_equal(o.users.n, 3);
+    assert_null(o.users.v[0]);
+    options_free(&o);
+}
+
+static void
+a_refused_user_is_blanked_too_and_stays_out_of_the_message(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "-u", ":secret", NULL), -1);
+    assert_null(strstr(args[2], "secret"));
+    assert_null(strstr(err.message, "secret"));
+    options_free(&o);
+}
+
+/* Each is refused, and the message names the thing. */
+static void
+nonsense_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args[3];
+        const char *named;
+    } cases[] = {
+        {{"--nonsense"}, "--nonsense"},
+        {{"--nonsense=3"}, "--nonsense"},
+        {{"-x"}, "-x"},
+        {{"somewhere"}, "somewhere"},
+        {{"-"}, "-"},
+        {{"--"}, "--"},
+        {{"--port"}, "--port"},
+        {{"--dir", "--port"}, "--dir"},
+        {{"--dir="}, "--dir"},
+        {{"--port", "65536"}, "65536"},
+        {{"--port", "-1"}, "-1"},
+        {{"--port", "80a"}, "80a"},
+        {{"-p=1"}, "=1"},
+        {{"--workers", "0"}, "--workers"},
+        {{"--workers", "101"}, "101"},
+        {{"--lease", "1w"}, "1w"},
+        {{"--gc-interval", "0"}, "--gc-interval"},
+        {{"--max-blob-size", "1T"}, "1T"},
+        {{"--log-level", "loud"}, "loud"},
+        {{"--listen", "nowhere"}, "nowhere"},
+        {{"--listen", "1.2.3"}, "1.2.3"},
+        {{"--user", "ann"}, "--user"},
+        {{"--user", "ann:"}, "--user"},
+        {{"--user", "a\tb:c"}, "--user"},
+        {{"--user", "#ann:c"}, "--user"},
+        {{"--help=1"}, "--help"},
+        {{"--tls-cert", "c"}, "--tls-key"},
+        {{"--tls-key", "k"}, "--tls-cert"},
+        {{"--tls-port", "443"}, "--tls-cert"},
+        {{"--config", "/nowhere/at/all"}, "/nowhere/at/all"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct err err;
+        assert_int_equal(parse(&o, &err, cases[i].args[0], cases[i].args[1], NULL), -1);
+        if (strstr(err.message, cases[i].named) == NULL)
+            fail_msg("%s isn't in: %s", cases[i].named, err.message);
+        options_free(&o);
+    }
+}
+
+static void
+one_port_is_not_both_plain_and_tls(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(
+        parse(&o, &err, "--tls-cert=c", "--tls-key=k", "--tls-port=0443", "--port=443", NULL), -1);
+    assert_non_null(strstr(err.message, "443"));
+    options_free(&o);
+    assert_int_equal(
+        parse(&o, &err, "--tls-cert=c", "--tls-key=k", "--tls-port=0", "--port=0", NULL), 0);
+    options_free(&o);
+}
+
+static void
+addresses_may_have_brackets(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "--listen", "[::1]", "--listen=::1", "--listen", "127.0.0.1",
+                           "--listen", "localhost", NULL),
+                     0);
+    assert_int_equal(o.listen.n, 4);
+    assert_string_equal(o.listen.v[0], "::1");
+    assert_string_equal(o.listen.v[1], "::1");
+    options_free(&o);
+}
+
+static void
+too_many_of_one_are_refused(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    char *many[OPTIONS_MANY_MAX + 3];
+    char text[] = "-p1";
+    int n = 0;
+    many[n++] = text;
+    for (int i = 0; i < OPTIONS_MANY_MAX; i++)
+        many[n++] = text;
+    assert_int_equal(options_parse(&o, n, many, &err), 0);
+    options_free(&o);
+    many[n++] = text;
+    assert_int_equal(options_parse(&o, n, many, &err), -1);
+    options_free(&o);
+}
+
+/* ---- the file ---- */
+
+static char path[] = "/tmp/test_options.XXXXXX";
+
+static void
+write_file(const char *text)
+{
+    memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static void
+the_command_line_wins_and_repeatable_ones_add_up(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    write_file("# ours\n\nport = 6000\nport=6001\ndir=/from/file\nlease = 5m\nuser = ann:a b#c \n"
+               "lease=7m\n");
+    assert_int_equal(parse(&o, &err, "--config", path, "-p", "5000", "-d", "here", NULL), 0);
+    assert_int_equal(o.ports.n, 3);
+    assert_string_equal(o.ports.v[0], "5000");
+    assert_string_equal(o.ports.v[2], "6001");
+    assert_string_equal(o.dir, "here");
+    assert_int_equal(o.lease_ms, 7 * 60 * 1000);
+    assert_string_equal(o.users.v[0], "ann:a b#c");
+    options_free(&o);
+    unlink(path);
+}
+
+static void
+a_wrong_line_is_named_with_file_and_number(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"#\nprot=1\n",   "#\nport=x\n", "#\nport\n",    "#\nhelp\n",
+                                        "#\nconfig=x\n", "#\n=x\n",     "#\n--port=1\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct options o;
+        struct err err;
+        write_file(texts[i]);
+        assert_int_equal(parse(&o, &err, "--config", path, NULL), -1);
+        if (strstr(err.message, path) == NULL || strstr(err.message, "line 2") == NULL)
+            fail_msg("no file or line in: %s", err.message);
+        options_free(&o);
+        unlink(path);
+    }
+}
+
+/* ---- help ---- */
+
+static void
+help_begins_as_it_always_did(void **state)
+{
+    (void)state;
+    static const char first[] = "Usage: docker-registry-server [options]\n"
+                                "\n"
+                                "  --port, -p  [port]       port to listen on\n"
+                                "  --dir,  -d  [directory]  set directory to store data in\n"
+                                "  --user, -u  [user:pass]  authenticate access\n";
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+    assert_non_null(to);
+    options_help(to);
+    fclose(to);
+    assert_true(n > strlen(first));
+    assert_memory_equal(text, first, strlen(first));
+    assert_string_equal(text + n - 2, "\n\n");
+    free(text);
+}
+
+static void
+help_ends_the_parsing(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "--help", "--nonsense", NULL), 0);
+    assert_true(o.help);
+    options_free(&o);
+    assert_int_equal(parse(&o, &err, "--version", NULL), 0);
+    assert_true(o.version);
+    options_free(&o);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(without_options_there_are_defaults),
+        TEST(values_come_in_four_forms),
+        TEST(the_port_of_the_environment_counts_when_none_is_given),
+        TEST(tls_alone_opens_no_plain_port),
+        TEST(passwords_are_blanked_in_the_arguments),
+        TEST(a_refused_user_is_blanked_too_and_stays_out_of_the_message),
+        TEST(nonsense_is_refused_by_name),
+        TEST(one_port_is_not_both_plain_and_tls),
+        TEST(addresses_may_have_brackets),
+        TEST(too_many_of_one_are_refused),
+        TEST(the_command_line_wins_and_repeatable_ones_add_up),
+        TEST(a_wrong_line_is_named_with_file_and_number),
+        TEST(help_begins_as_it_always_did),
+        TEST(help_ends_the_parsing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

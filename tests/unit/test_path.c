@@ -1,0 +1,201 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include "protocol/path.h"
+#include "util/buf.h"
+#include "util/banned.h"
+
+static struct arena arena;
+static struct path path;
+static struct err err;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    arena_init(&arena, 1u << 20);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    arena_reset(&arena);
+    return 0;
+}
+
+/* The segments with | round each. */
+static void
+expect(const char *raw, const char *nginx, const char *want)
+{
+    struct buf b;
+
+    if (path_parse(&path, raw, nginx, &arena, &err) != 0)
+        fail_msg("%s: %s", raw, err.message);
+    buf_init(&b, 10000);
+    buf_putc(&b, '|');
+    for (size_t i = 0; i < path.n; i++)
+        buf_putf(&b, "%s|", path.segments[i]);
+    assert_string_equal(buf_text(&b), want);
+    buf_free(&b);
+}
+
+static void
+refuse(const char *raw, const char *nginx, const char *says)
+{
+    if (path_parse(&path, raw, nginx, &arena, &err) != -1)
+        fail_msg("%s was accepted", raw);
+    assert_int_equal(err.code, ERR_BAD_REQUEST);
+    if (strstr(err.message, says) == NULL)
+        fail_msg("%s: %s", raw, err.message);
+}
+
+static void
+paths_are_split_and_decoded_once(void **state)
+{
+    (void)state;
+    expect("/", "/", "||");
+    expect("/v2/", "/v2/", "|v2||");
+    expect("/v2", "/v2", "|v2|");
+    expect("/v2/a/b/tags/list", "/v2/a/b/tags/list", "|v2|a|b|tags|list|");
+    expect("/v2/a/blobs/sha256%3Aab", "/v2/a/blobs/sha256:ab", "|v2|a|blobs|sha256:ab|");
+    expect("/%76%32/%61", "/v2/a", "|v2|a|");
+    expect("/a%2525", "/a%25", "|a%25|"); /* and not twice */
+    expect("/a+b%20c", "/a+b c", "|a+b c|");
+    expect("/%c3%a4/%C3%A4", "/\xc3\xa4/\xc3\xa4", "|\xc3\xa4|\xc3\xa4|");
+    expect("/.../..a/a..", "/.../..a/a..", "|...|..a|a..|");
+}
+
+static void
+what_could_be_read_in_two_ways_is_refused(void **state)
+{
+    (void)state;
+    refuse("", "/", "slash");
+    refuse("v2/", "/v2/", "slash");
+    refuse("/v2", "v2", "slash");
+    refuse("//v2/", "//v2/", "empty");
+    refuse("/v2//a", "/v2//a", "empty");
+    refuse("/v2//", "/v2/", "empty");
+    refuse("/v2/./a", "/v2/./a", "segment");
+    refuse("/v2/../a", "/v2/../a", "segment");
+    refuse("/v2/..", "/v2/..", "segment");
+    refuse("/v2/%2e%2e/a", "/v2/../a", "segment");
+    refuse("/v2/%2E/a", "/v2/./a", "segment");
+    refuse("/v2/a%2fb", "/v2/a/b", "segment");
+    refuse("/v2/a%2Fb", "/v2/a/b", "segment");
+    refuse("/v2/a%5cb", "/v2/a\\b", "segment");
+    refuse("/v2/a\\b", "/v2/a\\b", "segment");
+    refuse("/v2/a%00b", "/v2/a", "segment");
+    refuse("/v2/a%0a", "/v2/a\n", "segment");
+    refuse("/v2/a%1f", "/v2/a\x1f", "segment");
+    refuse("/v2/a%7f", "/v2/a\x7f", "segment");
+}
+
+static void
+bad_escapes_are_refused(void **state)
+{
+    static const char *const bad[] = {"/a%", "/a%2", "/a%g0", "/a%0g", "/%%41", "/a%/b", "/a%4/1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        refuse(bad[i], "/a", "escape");
+}
+
+static void
+a_path_must_be_the_one_that_nginx_decided_on(void **state)
+{
+    (void)state;
+    refuse("/v2/a", "/v2/b", "ambiguous");
+    refuse("/v2/a", "/v2/a/", "ambiguous");
+    refuse("/v2/a/", "/v2/a", "ambiguous");
+    refuse("/v2/a", "/v2/ab", "ambiguous");
+    refuse("/v2/ab", "/v2/a", "ambiguous");
+    refuse("/v2/a/b", "/v2/a", "ambiguous");
+    refuse("/v2", "/v2/a", "ambiguous");
+    refuse("/V2/a", "/v2/a", "ambiguous");
+    refuse("/a%2525", "/a%", "ambiguous");
+    refuse("/v2/../a", "/a", "ambiguous");
+    refuse("/", "/v2", "ambiguous");
+    refuse("/v2", "/", "ambiguous");
+}
+
+static void
+there_is_a_bound_on_segments(void **state)
+{
+    char text[2 * PATH_SEGMENTS_MAX + 3];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 2 == 0 ? '/' : 'a';
+    text[2 * PATH_SEGMENTS_MAX] = '\0';
+    assert_int_equal(path_parse(&path, text, text, &arena, &err), 0);
+    assert_int_equal(path.n, PATH_SEGMENTS_MAX);
+    text[2 * PATH_SEGMENTS_MAX] = '/';
+    text[2 * PATH_SEGMENTS_MAX + 1] = 'a';
+    text[2 * PATH_SEGMENTS_MAX + 2] = '\0';
+    refuse(text, text, "too many");
+}
+
+static void
+memory_that_is_out_is_our_fault(void **state)
+{
+    (void)state;
+    arena_reset(&arena);
+    arena_init(&arena, 16);
+    assert_int_equal(path_parse(&path, "/v2/abc", "/v2/abc", &arena, &err), -1);
+    assert_int_equal(err.code, ERR_SYSTEM);
+}
+
+/* In a block that ends where the text ends, so that a sanitizer sees what reads on. */
+static size_t
+unescape(const char *text, size_t n, int plus, char *out)
+{
+    char *copy = malloc(n > 0 ? n : 1);
+    size_t length;
+
+    assert_non_null(copy);
+    memcpy(copy, text, n);
+    length = path_unescape(copy, n, plus);
+    if (length != (size_t)-1)
+        memcpy(out, copy, length);
+    free(copy);
+    return length;
+}
+
+static void
+escapes_are_undone_in_place(void **state)
+{
+    char out[10];
+
+    (void)state;
+    assert_int_equal(unescape("", 0, 0, out), 0);
+    assert_int_equal(unescape("%00%fF", 6, 0, out), 2);
+    assert_memory_equal(out, "\0\xff", 2);
+    assert_int_equal(unescape("a+b", 3, 1, out), 3);
+    assert_memory_equal(out, "a b", 3);
+    assert_int_equal(unescape("a+b", 3, 0, out), 3);
+    assert_memory_equal(out, "a+b", 3);
+    assert_int_equal(unescape("%", 1, 0, out), (size_t)-1);
+    assert_int_equal(unescape("%4", 2, 0, out), (size_t)-1);
+    char cut[] = "%41";
+    assert_int_equal(path_unescape(cut, 2, 0), (size_t)-1);
+    assert_int_equal(unescape("%4%31", 5, 0, out), (size_t)-1);
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(paths_are_split_and_decoded_once), TEST(what_could_be_read_in_two_ways_is_refused),
+        TEST(bad_escapes_are_refused),          TEST(a_path_must_be_the_one_that_nginx_decided_on),
+        TEST(there_is_a_bound_on_segments),     TEST(memory_that_is_out_is_our_fault),
+        TEST(escapes_are_undone_in_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

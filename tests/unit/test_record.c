@@ -1,0 +1,505 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include "storage/record.h"
+#include "util/hex.h"
+#include "util/banned.h"
+
+/* One record of each kind, and the same code for all of them: what is encoded, decoded and encoded
+ * again gives the same bytes. */
+
+union any {
+    struct rec_repo repo;
+    struct rec_upload upload;
+    struct rec_tag tag;
+    struct rec_tag_log tag_log;
+    struct rec_image image;
+    struct rec_manifest manifest;
+    struct rec_blob blob;
+    struct rec_event event;
+    struct rec_job job;
+};
+
+static struct digest
+make_digest(enum digest_algo algo)
+{
+    struct digest d = {.algo = algo};
+
+    for (size_t i = 0; i < digest_size(algo); i++)
+        d.bytes[i] = (uint8_t)((i % 16) * 0x11);
+    return d;
+}
+
+static void
+fill(char *out, size_t n)
+{
+    memset(out, 'x', n);
+    out[n] = '\0';
+}
+
+#define KIND(name)                                                           \
+    static void name##_encode(struct buf *out, const union any *r)           \
+    {                                                                        \
+        rec_##name##_encode(out, &r->name);                                  \
+    }                                                                        \
+    static int name##_decode(union any *r, struct bytes in, struct err *err) \
+    {                                                                        \
+        return rec_##name##_decode(&r->name, in, err);                       \
+    }
+
+/* clang-format off */
+KIND(repo)
+KIND(upload)
+KIND(tag)
+KIND(tag_log)
+KIND(image)
+KIND(manifest)
+KIND(blob)
+KIND(event)
+KIND(job)
+/* clang-format on */
+
+static void
+make_repo(union any *r)
+{
+    r->repo = (struct rec_repo){.id = 7, .created = 1, .updated = UINT64_MAX};
+}
+
+static void
+make_upload(union any *r)
+{
+    r->upload = (struct rec_upload){.repo = 3, .started = 1700000000000, .user = "alice"};
+}
+
+static void
+make_tag(union any *r)
+{
+    r->tag = (struct rec_tag){.target = make_digest(DIGEST_SHA256), .updated = 5, .by = "bob"};
+}
+
+static void
+make_tag_log(union any *r)
+{
+    r->tag_log = (struct rec_tag_log){
+        .before = {.algo = DIGEST_NONE}, .after = make_digest(DIGEST_SHA512), .time = 9, .by = ""};
+}
+
+static void
+make_image(union any *r)
+{
+    r->image = (struct rec_image){.state = IMAGE_COMPLETE,
+                                  .parent = make_digest(DIGEST_V1_ID),
+                                  .layer = make_digest(DIGEST_SHA256),
+                                  .checksum = {.algo = DIGEST_NONE},
+                                  .created = 11,
+                                  .json = bytes_of("{\"id\":\0\"\"}", 10)};
+}
+
+static void
+make_manifest(union any *r)
+{
+    r->manifest = (struct rec_manifest){.size = 1234, .pushed = 5678};
+    fill(r->manifest.media_type, RECORD_TYPE_MAX);
+}
+
+static void
+make_blob(union any *r)
+{
+    r->blob = (struct rec_blob){.size = 1ull << 40, .instance = 0xfedcba9876543210};
+}
+
+static void
+make_event(union any *r)
+{
+    struct rec_event *e = &r->event;
+
+    *e = (struct rec_event){.type = EVENT_DELETE, .time = 1700000000000};
+    e->id = e->digest = e->old = make_digest(DIGEST_SHA512);
+    fill(e->repository, RECORD_REPOSITORY_MAX);
+    fill(e->tag, RECORD_TAG_MAX);
+    fill(e->media_type, RECORD_TYPE_MAX);
+    fill(e->actor, RECORD_ACTOR_MAX);
+}
+
+static void
+make_job(union any *r)
+{
+    r->job = (struct rec_job){.tries = 0xdeadbeef, .instance = 42};
+}
+
+#define ROW(name)                                        \
+    {                                                    \
+#name, make_##name, name##_encode, name##_decode \
+    }
+static const struct kind {
+    const char *name;
+    void (*make)(union any *r);
+    void (*encode)(struct buf *out, const union any *r);
+    int (*decode)(union any *r, struct bytes in, struct err *err);
+} kinds[] = {
+    ROW(repo),     ROW(upload), ROW(tag),   ROW(tag_log), ROW(image),
+    ROW(manifest), ROW(blob),   ROW(event), ROW(job),
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+static struct buf
+encoded(const struct kind *k, const union any *r)
+{
+    struct buf b;
+
+    buf_init(&b, 4096);
+    k->encode(&b, r);
+    assert_true(buf_ok(&b));
+    return b;
+}
+
+/* Decodes bytes that end where the heap block ends, so that a sanitizer sees what reads on. */
+static int
+decode_exact(const struct kind *k, union any *r, struct bytes in, struct err *err)
+{
+    char *copy = malloc(in.n > 0 ? in.n : 1);
+    int rc;
+
+    assert_non_null(copy);
+    if (in.n > 0)
+        memcpy(copy, in.p, in.n);
+    rc = k->decode(r, bytes_of(copy, in.n), err);
+    free(copy);
+    return rc;
+}
+
+static void
+every_record_comes_back_as_it_was_stored(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        union any made, got;
+        struct err err;
+
+        memset(&made, 0, sizeof made);
+        memset(&got, 0xaa, sizeof got);
+        kinds[i].make(&made);
+        struct buf one = encoded(&kinds[i], &made);
+        assert_int_equal(kinds[i].decode(&got, buf_bytes(&one), &err), 0);
+        struct buf two = encoded(&kinds[i], &got);
+        assert_true(bytes_equal(buf_bytes(&one), buf_bytes(&two)));
+        buf_free(&one);
+        buf_free(&two);
+    }
+}
+
+static void
+the_fields_are_those_that_were_stored(void **state)
+{
+    (void)state;
+    union any made = {0}, got;
+    struct err err;
+    struct buf b;
+
+    make_image(&made);
+    b = encoded(&kinds[4], &made);
+    assert_int_equal(rec_image_decode(&got.image, buf_bytes(&b), &err), 0);
+    assert_int_equal(got.image.state, IMAGE_COMPLETE);
+    assert_true(digest_equal(&got.image.parent, &made.image.parent));
+    assert_true(digest_equal(&got.image.layer, &made.image.layer));
+    assert_int_equal(got.image.checksum.algo, DIGEST_NONE);
+    assert_int_equal(got.image.created, 11);
+    assert_true(bytes_equal(got.image.json, made.image.json));
+    buf_free(&b);
+
+    make_event(&made);
+    b = encoded(&kinds[7], &made);
+    assert_int_equal(rec_event_decode(&got.event, buf_bytes(&b), &err), 0);
+    assert_int_equal(got.event.type, EVENT_DELETE);
+    assert_int_equal(got.event.time, 1700000000000);
+    assert_string_equal(got.event.repository, made.event.repository);
+    assert_string_equal(got.event.tag, made.event.tag);
+    assert_string_equal(got.event.media_type, made.event.media_type);
+    assert_string_equal(got.event.actor, made.event.actor);
+    assert_true(digest_equal(&got.event.old, &made.event.old));
+    buf_free(&b);
+
+    make_job(&made);
+    b = encoded(&kinds[8], &made);
+    assert_int_equal(rec_job_decode(&got.job, buf_bytes(&b), &err), 0);
+    assert_int_equal(got.job.tries, 0xdeadbeef);
+    assert_int_equal(got.job.instance, 42);
+    buf_free(&b);
+}
+
+static void
+the_longest_event_fits_the_queue(void **state)
+{
+    (void)state;
+    union any r;
+    make_event(&r);
+    struct buf b = encoded(&kinds[7], &r);
+    assert_in_range(b.n, 900, RECORD_EVENT_MAX);
+    buf_free(&b);
+}
+
+static void
+a_record_that_is_cut_anywhere_is_corrupt(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        union any r;
+        kinds[i].make(&r);
+        struct buf b = encoded(&kinds[i], &r);
+        for (size_t n = 0; n < b.n; n++) {
+            struct err err = {.code = ERR_NONE};
+            union any got;
+            assert_int_equal(decode_exact(&kinds[i], &got, bytes_of(b.p, n), &err), -1);
+            assert_int_equal(err.code, ERR_CORRUPT);
+            assert_non_null(strstr(err.message, kinds[i].name));
+        }
+        buf_free(&b);
+    }
+}
+
+static void
+a_byte_too_many_is_corrupt(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        union any r, got;
+        struct err err = {.code = ERR_NONE};
+        kinds[i].make(&r);
+        struct buf b = encoded(&kinds[i], &r);
+        buf_putc(&b, '\0');
+        assert_int_equal(decode_exact(&kinds[i], &got, buf_bytes(&b), &err), -1);
+        assert_int_equal(err.code, ERR_CORRUPT);
+        buf_free(&b);
+    }
+}
+
+static void
+another_version_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        union any r, got;
+        struct err err = {.code = ERR_NONE};
+        kinds[i].make(&r);
+        struct buf b = encoded(&kinds[i], &r);
+        assert_int_equal(b.p[0], 1);
+        for (int version = 0; version < 256; version += version == 0 ? 2 : 1) {
+            b.p[0] = (char)version;
+            assert_int_equal(kinds[i].decode(&got, buf_bytes(&b), &err), -1);
+            assert_int_equal(err.code, ERR_CORRUPT);
+        }
+        buf_free(&b);
+    }
+}
+
+/* Each of these is a valid record but for the byte that is changed. */
+static void
+what_no_field_can_hold_is_corrupt(void **state)
+{
+    (void)state;
+    union any r = {0}, got;
+    struct err err;
+    struct buf b;
+
+    make_upload(&r);
+    b = encoded(&kinds[1], &r);
+    b.p[b.n - 1] = '\0'; /* a NUL within a text */
+    assert_int_equal(kinds[1].decode(&got, buf_bytes(&b), &err), -1);
+    buf_free(&b);
+
+    for (int algo = 0; algo < 256; algo++) { /* a digest without bytes: only of none */
+        buf_init(&b, 100);
+        buf_put(&b, "\1", 1);
+        buf_putc(&b, (char)algo);
+        buf_put(&b, "\0\0\0\0\0\0\0\5\0", 10);
+        assert_int_equal(kinds[2].decode(&got, buf_bytes(&b), &err), algo == DIGEST_NONE ? 0 : -1);
+        buf_free(&b);
+    }
+
+    make_image(&r);
+    b = encoded(&kinds[4], &r);
+    for (int state_byte = 0; state_byte < 256; state_byte++) {
+        b.p[1] = (char)state_byte;
+        assert_int_equal(kinds[4].decode(&got, buf_bytes(&b), &err),
+                         state_byte >= IMAGE_JSON && state_byte <= IMAGE_COMPLETE ? 0 : -1);
+    }
+    buf_free(&b);
+
+    make_event(&r);
+    b = encoded(&kinds[7], &r);
+    for (int type = 0; type < 256; type++) {
+        b.p[1] = (char)type;
+        assert_int_equal(kinds[7].decode(&got, buf_bytes(&b), &err),
+                         type >= EVENT_IMAGE && type <= EVENT_DELETE ? 0 : -1);
+    }
+    buf_free(&b);
+}
+
+static void
+a_text_that_is_too_long_for_its_field_is_corrupt(void **state)
+{
+    (void)state;
+    struct rec_upload got;
+    struct err err;
+    struct buf b;
+
+    for (size_t n = RECORD_ACTOR_MAX; n <= RECORD_ACTOR_MAX + 1; n++) {
+        buf_init(&b, 4096);
+        buf_put(&b, "\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\2\0", 18);
+        buf_putc(&b, (char)n);
+        for (size_t i = 0; i < n; i++)
+            buf_putc(&b, 'u');
+        assert_int_equal(rec_upload_decode(&got, buf_bytes(&b), &err),
+                         n <= RECORD_ACTOR_MAX ? 0 : -1);
+        buf_free(&b);
+    }
+}
+
+/* xorshift, so that it is the same everywhere. */
+static uint32_t
+next_random(uint32_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 17;
+    *x ^= *x << 5;
+    return *x;
+}
+
+static void
+random_bytes_are_never_read_beyond_their_end(void **state)
+{
+    (void)state;
+    uint32_t seed = 20140612;
+    uint8_t bytes[300];
+    unsigned good = 0;
+
+    for (int i = 0; i < 20000; i++) {
+        const struct kind *k = &kinds[next_random(&seed) % KINDS];
+        size_t n = next_random(&seed) % sizeof bytes;
+        union any got;
+        struct err err;
+
+        if (i % 2 == 0) { /* noise behind a good version */
+            for (size_t j = 0; j < n; j++)
+                bytes[j] = (uint8_t)(next_random(&seed) % 4 == 0 ? next_random(&seed) : 0);
+            bytes[0] = 1;
+        } else { /* a record with a byte or two changed */
+            union any r;
+            k->make(&r);
+            struct buf b = encoded(k, &r);
+            n = b.n < sizeof bytes ? b.n : sizeof bytes;
+            memcpy(bytes, b.p, n);
+            buf_free(&b);
+            bytes[next_random(&seed) % n] = (uint8_t)next_random(&seed);
+            bytes[next_random(&seed) % n] ^= 1;
+        }
+        if (decode_exact(k, &got, bytes_of(bytes, n), &err) == 0) {
+            if (k->decode == image_decode)
+                got.image.json = bytes_of("", 0); /* it pointed into what is freed by now */
+            struct buf b = encoded(k, &got);      /* whatever was accepted can be stored again */
+            assert_true(k->decode == image_decode ||
+                        bytes_equal(buf_bytes(&b), bytes_of(bytes, n)));
+            buf_free(&b);
+            good++;
+        }
+    }
+    assert_in_range(good, 100, 19000);
+}
+
+/* The bytes on disk are final: a change here needs a new version, and a reader for this one. Blanks
+ * in what is expected stand between the fields, D for the sixteen bytes of which digests are made.
+ */
+static void
+expect_bytes(const struct kind *k, const union any *r, const char *fields)
+{
+    struct buf b = encoded(k, r), hex;
+    char got[2 * 300 + 1];
+
+    assert_true(b.n <= 300);
+    hex_encode(got, b.p, b.n);
+    buf_init(&hex, 1000);
+    for (; *fields != '\0'; fields++)
+        if (*fields == 'D')
+            buf_puts(&hex, "00112233445566778899aabbccddeeff");
+        else if (*fields != ' ')
+            buf_putc(&hex, *fields);
+    assert_string_equal(got, buf_text(&hex));
+    buf_free(&hex);
+    buf_free(&b);
+}
+
+static void
+the_bytes_on_disk_stay_what_they_are(void **state)
+{
+    (void)state;
+    union any r = {0};
+
+    make_repo(&r);
+    expect_bytes(&kinds[0], &r, "01 0000000000000007 0000000000000001 ffffffffffffffff");
+    make_upload(&r);
+    expect_bytes(&kinds[1], &r, "01 0000000000000003 0000018bcfe56800 0005 616c696365");
+    make_tag(&r);
+    expect_bytes(&kinds[2], &r, "01 01DD 0000000000000005 0003 626f62");
+    make_tag_log(&r);
+    expect_bytes(&kinds[3], &r, "01 00 02DDDD 0000000000000009 0000");
+    make_image(&r);
+    expect_bytes(&kinds[4], &r,
+                 "01 03 03DD 01DD 00 000000000000000b 0000000a 7b226964223a0022227d");
+    r.manifest = (struct rec_manifest){
+        .size = 1234, .pushed = 5678, .media_type = "a/b", .artifact_type = "c/d"};
+    expect_bytes(&kinds[5], &r, "01 00000000000004d2 000000000000162e 0003 612f62 0003 632f64");
+    make_blob(&r);
+    expect_bytes(&kinds[6], &r, "01 0000010000000000 fedcba9876543210 0000000000000000");
+    r.event = (struct rec_event){.type = EVENT_TAG,
+                                 .time = 1,
+                                 .id = make_digest(DIGEST_SHA256),
+                                 .repository = "r",
+                                 .tag = "t",
+                                 .media_type = "a/b",
+                                 .actor = "u"};
+    expect_bytes(&kinds[7], &r,
+                 "01 04 0000000000000001 01DD 00 00 0001 72 0001 74 0003 612f62 0001 75");
+    make_job(&r);
+    expect_bytes(&kinds[8], &r, "01 deadbeef 000000000000002a");
+}
+
+static void
+the_parts_of_a_key_are_read_in_order(void **state)
+{
+    (void)state;
+    struct rec_reader r = rec_reader_of(bytes_of("\5\0\0\0\0\0\0\1\2\0rest", 14));
+    struct digest d;
+
+    assert_int_equal(rec_take_u8(&r), 5);
+    assert_int_equal(rec_take_u64(&r), 0x102);
+    rec_take_digest(&r, &d);
+    assert_int_equal(d.algo, DIGEST_NONE);
+    struct bytes rest = rec_take_rest(&r);
+    assert_true(bytes_equal(rest, bytes_str("rest")));
+    assert_false(r.bad);
+    assert_int_equal(rec_take_u8(&r), 0);
+    assert_true(r.bad);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_record_comes_back_as_it_was_stored),
+        cmocka_unit_test(the_fields_are_those_that_were_stored),
+        cmocka_unit_test(the_longest_event_fits_the_queue),
+        cmocka_unit_test(a_record_that_is_cut_anywhere_is_corrupt),
+        cmocka_unit_test(a_byte_too_many_is_corrupt),
+        cmocka_unit_test(another_version_is_refused),
+        cmocka_unit_test(what_no_field_can_hold_is_corrupt),
+        cmocka_unit_test(a_text_that_is_too_long_for_its_field_is_corrupt),
+        cmocka_unit_test(random_bytes_are_never_read_beyond_their_end),
+        cmocka_unit_test(the_bytes_on_disk_stay_what_they_are),
+        cmocka_unit_test(the_parts_of_a_key_are_read_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,246 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+#include "protocol/reply_error.h"
+#include "util/banned.h"
+
+static struct arena arena;
+static struct http_request request;
+static struct http_reply reply;
+static struct call call;
+static struct json *body;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    arena_init(&arena, 1u << 16);
+    request = (struct http_request){.method = HTTP_GET, .method_text = "GET", .raw_path = "/v2/"};
+    reply = (struct http_reply){.status = 0};
+    call = (struct call){.req = &request, .reply = &reply, .arena = &arena};
+    body = NULL;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    json_free(body);
+    arena_reset(&arena);
+    return 0;
+}
+
+static const char *
+header(const char *name)
+{
+    const char *found = NULL;
+
+    for (size_t i = 0; i < reply.headers_n; i++)
+        if (strcmp(reply.headers[i].name, name) == 0) {
+            assert_null(found); /* never twice */
+            found = reply.headers[i].value;
+        }
+    return found;
+}
+
+/* Makes the reply, with the headers that an earlier one left dropped, and reads its body. */
+static void
+answer(enum error_form form, const struct err *err)
+{
+    struct err ignored;
+
+    reply = (struct http_reply){.status = 0};
+    reply_error(&call, form, err);
+    json_free(body);
+    assert_int_equal(json_parse(reply.body, 8, &body, &ignored), 0);
+    assert_string_equal(header("Content-Type"), "application/json");
+}
+
+static const char *
+member(size_t i, const char *name)
+{
+    return json_string(json_member(json_item(json_member(body, "errors"), i), name));
+}
+
+/* OCI distribution-spec 1.1, "Error Codes", and what docker's has besides. */
+static const struct {
+    enum err_code code;
+    int status;
+    const char *text;
+    const char *retry_after;
+} meanings[] = {
+    {ERR_NONE, 500, "UNKNOWN", NULL},
+    {ERR_SYSTEM, 500, "UNKNOWN", NULL},
+    {ERR_NO_SPACE, 503, "UNAVAILABLE", "30"},
+    {ERR_BUSY, 503, "UNAVAILABLE", "1"},
+    {ERR_CORRUPT, 500, "UNKNOWN", NULL},
+    {ERR_BAD_REQUEST, 400, "UNSUPPORTED", NULL},
+    {ERR_BAD_NAME, 400, "NAME_INVALID", NULL},
+    {ERR_BAD_TAG, 400, "TAG_INVALID", NULL},
+    {ERR_BAD_DIGEST, 400, "DIGEST_INVALID", NULL},
+    {ERR_DIGEST_MISMATCH, 400, "DIGEST_INVALID", NULL},
+    {ERR_BAD_SIZE, 400, "SIZE_INVALID", NULL},
+    {ERR_BAD_RANGE, 416, "BLOB_UPLOAD_INVALID", NULL},
+    {ERR_BAD_MANIFEST, 400, "MANIFEST_INVALID", NULL},
+    {ERR_TOO_LARGE, 413, "SIZE_INVALID", NULL},
+    {ERR_TOO_MANY, 429, "TOOMANYREQUESTS", "5"},
+    {ERR_NO_ROUTE, 404, "NAME_UNKNOWN", NULL},
+    {ERR_NO_METHOD, 405, "UNSUPPORTED", NULL},
+    {ERR_NO_REPOSITORY, 404, "NAME_UNKNOWN", NULL},
+    {ERR_NO_MANIFEST, 404, "MANIFEST_UNKNOWN", NULL},
+    {ERR_NO_BLOB, 404, "BLOB_UNKNOWN", NULL},
+    {ERR_NO_UPLOAD, 404, "BLOB_UPLOAD_UNKNOWN", NULL},
+    {ERR_MISSING_PARTS, 404, "MANIFEST_BLOB_UNKNOWN", NULL},
+    {ERR_UNAUTHORIZED, 401, "UNAUTHORIZED", NULL},
+    {ERR_DENIED, 403, "DENIED", NULL},
+    {ERR_UNSUPPORTED, 400, "UNSUPPORTED", NULL},
+};
+
+static void
+every_error_has_its_status_and_code(void **state)
+{
+    (void)state;
+    /* A new code of util/err.h goes into the table above. */
+    assert_int_equal(sizeof meanings / sizeof meanings[0], ERR_UNSUPPORTED + 1);
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
+        struct err err = {.message = "what went wrong"};
+
+        assert_int_equal(meanings[i].code, i);
+        err.code = meanings[i].code;
+        answer(ERROR_FORM_OCI, &err);
+        assert_int_equal(reply.status, meanings[i].status);
+        assert_int_equal(json_length(json_member(body, "errors")), 1);
+        assert_string_equal(member(0, "code"), meanings[i].text);
+        assert_string_equal(member(0, "message"), "what went wrong");
+        if (meanings[i].retry_after == NULL)
+            assert_null(header("Retry-After"));
+        else
+            assert_string_equal(header("Retry-After"), meanings[i].retry_after);
+        answer(ERROR_FORM_V1, &err);
+        assert_int_equal(reply.status, meanings[i].status);
+    }
+}
+
+static int
+is_string(const char *name, const struct json *value, void *arg)
+{
+    (void)arg;
+    assert_string_equal(name, "error");
+    assert_int_equal(json_type(value), JSON_STRING);
+    return 0;
+}
+
+static void
+the_old_api_gets_nothing_but_strings(void **state)
+{
+    static const char *const about[] = {"sha256:aa"};
+    struct err err = {.code = ERR_NO_BLOB, .about = about, .about_n = 1};
+
+    (void)state;
+    memcpy(err.message, "gone \"away\"", 12);
+    answer(ERROR_FORM_V1, &err);
+    assert_string_equal(json_string(json_member(body, "error")), "gone \"away\"");
+    assert_int_equal(json_each(body, is_string, NULL), 0);
+}
+
+static void
+each_missing_part_is_an_error_with_its_digest(void **state)
+{
+    static const char *const about[] = {"sha256:aa", "sha256:bb", "sha256:cc"};
+    struct err err = {.code = ERR_MISSING_PARTS, .message = "parts", .about = about, .about_n = 3};
+
+    (void)state;
+    answer(ERROR_FORM_OCI, &err);
+    assert_int_equal(reply.status, 404);
+    assert_int_equal(json_length(json_member(body, "errors")), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct json *one = json_item(json_member(body, "errors"), i);
+
+        assert_string_equal(member(i, "code"), "MANIFEST_BLOB_UNKNOWN");
+        assert_string_equal(member(i, "message"), "parts");
+        assert_string_equal(json_string(json_member(json_member(one, "detail"), "digest")),
+                            about[i]);
+    }
+}
+
+static void
+who_lacks_a_password_is_told_how_to_send_one(void **state)
+{
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
+        err_set(&err, meanings[i].code, "no");
+        answer(ERROR_FORM_OCI, &err);
+        if (meanings[i].status == 401)
+            assert_string_equal(header("WWW-Authenticate"), "Basic realm=\"registry\"");
+        else
+            assert_null(header("WWW-Authenticate"));
+    }
+}
+
+/* docker retries a push for 40 seconds when a 401 says just that. */
+static void
+a_refusal_never_says_what_makes_docker_retry(void **state)
+{
+    struct actor nobody = {.user = "", .address = "192.0.2.1"};
+    struct registry reg = {.dirfd = -1, .users_given = true};
+    struct err err;
+
+    (void)state;
+    for (enum verb verb = VERB_LOGIN; verb <= VERB_ADMIN; verb++) {
+        assert_int_equal(access_check(&reg, &nobody, "a/b", verb, &err), -1);
+        assert_int_equal(err.code, ERR_UNAUTHORIZED);
+        answer(ERROR_FORM_OCI, &err);
+        assert_int_equal(reply.status, 401);
+        assert_string_not_equal(member(0, "message"), "authentication required");
+        answer(ERROR_FORM_V1, &err);
+        assert_string_not_equal(json_string(json_member(body, "error")), "authentication required");
+    }
+    assert_int_equal(access_check(&reg, &nobody, NULL, VERB_PUBLIC, &err), 0);
+}
+
+static void
+headers_that_are_set_already_stay(void **state)
+{
+    struct err err = {.code = ERR_BAD_RANGE, .message = "no"};
+
+    (void)state;
+    http_reply_header(&reply, "Range", "0-5");
+    reply_error(&call, ERROR_FORM_OCI, &err);
+    assert_string_equal(header("Range"), "0-5");
+    assert_int_equal(reply.status, 416);
+}
+
+static void
+without_memory_there_is_still_a_status(void **state)
+{
+    struct err err = {.code = ERR_NO_BLOB, .message = "no"};
+
+    (void)state;
+    arena_reset(&arena);
+    arena_init(&arena, 8);
+    reply_error(&call, ERROR_FORM_OCI, &err);
+    assert_int_equal(reply.status, 404);
+    assert_int_equal(reply.body.n, 0);
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(every_error_has_its_status_and_code),
+        TEST(the_old_api_gets_nothing_but_strings),
+        TEST(each_missing_part_is_an_error_with_its_digest),
+        TEST(who_lacks_a_password_is_told_how_to_send_one),
+        TEST(a_refusal_never_says_what_makes_docker_retry),
+        TEST(headers_that_are_set_already_stay),
+        TEST(without_memory_there_is_still_a_status),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,269 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+#include "protocol/route.h"
+#include "protocol/server.h"
+#include "protocol/v1_base.h"
+#include "protocol/v2_base.h"
+#include "protocol/v2_blob.h"
+#include "protocol/v2_manifest.h"
+#include "protocol/v2_tags.h"
+#include "protocol/v2_upload.h"
+#include "util/banned.h"
+
+static struct arena arena;
+static struct http_request request;
+static struct call call;
+static struct err err;
+static unsigned allowed;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    arena_init(&arena, 1u << 20);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    arena_reset(&arena);
+    return 0;
+}
+
+/* target: a path, and what is behind a ? */
+static const struct route *
+find(const char *method, const char *target)
+{
+    struct path path;
+    size_t n = strcspn(target, "?");
+    const char *raw = arena_copy(&arena, target, n);
+
+    request = (struct http_request){
+        .method = http_method_parse(method), .method_text = method, .raw_path = raw};
+    call = (struct call){.req = &request, .arena = &arena};
+    assert_int_equal(path_parse(&path, raw, raw, &arena, &err), 0);
+    assert_int_equal(query_parse(&call.query, target[n] == '?' ? target + n + 1 : "", &arena, &err),
+                     0);
+    return route_find(&call, &path, &allowed, &err);
+}
+
+struct row {
+    const char *method;
+    const char *target;
+    call_handler *handler;
+    const char *name;
+    const char *last;
+};
+
+static void
+expect(const struct row *row)
+{
+    const struct route *r = find(row->method, row->target);
+
+    if (r == NULL)
+        fail_msg("%s %s: %s", row->method, row->target, err.message);
+    if (r->handler != row->handler)
+        fail_msg("%s %s is taken by %s", row->method, row->target, r->pattern);
+    if (row->name == NULL)
+        assert_null(call.name);
+    else
+        assert_string_equal(call.name, row->name);
+    if (row->last == NULL)
+        assert_null(call.last);
+    else
+        assert_string_equal(call.last, row->last);
+}
+
+static void
+refuse(const char *method, const char *target, enum err_code code)
+{
+    if (find(method, target) != NULL)
+        fail_msg("%s %s was accepted", method, target);
+    if (err.code != code)
+        fail_msg("%s %s: %s (code %d)", method, target, err.message, err.code);
+}
+
+static void
+each_request_finds_its_handler(void **state)
+{
+    static const struct row rows[] = {
+        {"GET", "/", server_root, NULL, NULL},
+        {"HEAD", "/", server_root, NULL, NULL},
+        {"GET", "/healthz", server_health, NULL, NULL},
+        {"GET", "/v2/", v2_base, NULL, NULL},
+        {"GET", "/v2", v2_base, NULL, NULL},
+        {"GET", "/_ping", v1_ping, NULL, NULL},
+        {"GET", "/v1/_ping", v1_ping, NULL, NULL},
+        {"GET", "/v2/a/tags/list", v2_tags_list, "a", NULL},
+        {"GET", "/v2/a/b/c/tags/list?n=5", v2_tags_list, "a/b/c", NULL},
+        {"GET", "/v2/a/manifests/latest", v2_manifest_get, "a", "latest"},
+        {"HEAD", "/v2/a/b/manifests/sha256:aa", v2_manifest_get, "a/b", "sha256:aa"},
+        {"PUT", "/v2/a/b/manifests/latest", v2_manifest_put, "a/b", "latest"},
+        {"GET", "/v2/a/blobs/sha256:aa", v2_blob_get, "a", "sha256:aa"},
+        {"HEAD", "/v2/a/blobs/sha256:aa", v2_blob_get, "a", "sha256:aa"},
+        {"POST", "/v2/a/b/blobs/uploads/", v2_upload_begin, "a/b", NULL},
+        {"POST", "/v2/a/b/blobs/uploads", v2_upload_begin, "a/b", NULL},
+        {"PATCH", "/v2/a/blobs/uploads/0123", v2_upload_patch, "a", "0123"},
+        {"PUT", "/v2/a/blobs/uploads/0123?digest=x", v2_upload_put, "a", "0123"},
+        {"PUT", "/v2/a/blobs/uploads/0123", v2_upload_put, "a", "0123"},
+        {"GET", "/v2/a/blobs/uploads/0123", v2_upload_status, "a", "0123"},
+        {"HEAD", "/v2/a/blobs/uploads/0123", v2_upload_status, "a", "0123"},
+        {"DELETE", "/v2/a/blobs/uploads/0123", v2_upload_cancel, "a", "0123"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        expect(&rows[i]);
+}
+
+static void
+parameters_choose_among_uploads(void **state)
+{
+    static const struct row rows[] = {
+        {"POST", "/v2/a/blobs/uploads/?mount=x&from=b", v2_upload_mount, "a", NULL},
+        {"POST", "/v2/a/blobs/uploads?from=b&mount=x", v2_upload_mount, "a", NULL},
+        {"POST", "/v2/a/blobs/uploads/?mount", v2_upload_mount, "a", NULL},
+        {"POST", "/v2/a/blobs/uploads/?digest=x", v2_upload_whole, "a", NULL},
+        {"POST", "/v2/a/blobs/uploads?digest=x", v2_upload_whole, "a", NULL},
+        {"POST", "/v2/a/blobs/uploads/?digest=x&mount=y", v2_upload_mount, "a", NULL},
+        {"POST", "/v2/a/blobs/uploads/?other=x", v2_upload_begin, "a", NULL},
+        {"POST", "/v2/a/blobs/uploads/?Digest=x", v2_upload_begin, "a", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        expect(&rows[i]);
+}
+
+/* {name} takes all that the fixed segments leave, whatever it looks like. */
+static void
+a_repository_may_be_named_like_a_part_of_the_api(void **state)
+{
+    static const struct row rows[] = {
+        {"GET", "/v2/a/blobs/uploads/manifests/latest", v2_manifest_get, "a/blobs/uploads",
+         "latest"},
+        {"PUT", "/v2/a/blobs/uploads/manifests/latest", v2_manifest_put, "a/blobs/uploads",
+         "latest"},
+        {"GET", "/v2/a/blobs/uploads/blobs/sha256:aa", v2_blob_get, "a/blobs/uploads", "sha256:aa"},
+        {"POST", "/v2/a/blobs/uploads/blobs/uploads/", v2_upload_begin, "a/blobs/uploads", NULL},
+        {"PATCH", "/v2/a/blobs/uploads/blobs/uploads/0123", v2_upload_patch, "a/blobs/uploads",
+         "0123"},
+        {"GET", "/v2/manifests/manifests/manifests", v2_manifest_get, "manifests", "manifests"},
+        {"GET", "/v2/a/manifests/manifests/x", v2_manifest_get, "a/manifests", "x"},
+        {"GET", "/v2/tags/list/tags/list", v2_tags_list, "tags/list", NULL},
+        {"GET", "/v2/v2/tags/list", v2_tags_list, "v2", NULL},
+        {"GET", "/v2/a/tags/list/manifests/x", v2_manifest_get, "a/tags/list", "x"},
+        {"GET", "/v2/blobs/blobs/x", v2_blob_get, "blobs", "x"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        expect(&rows[i]);
+}
+
+static void
+a_name_of_any_length_that_is_allowed_is_found(void **state)
+{
+    char target[400] = "/v2/", *end = target + 4;
+
+    (void)state;
+    for (int i = 0; i < 128; i++, end += 2)
+        memcpy(end, "a/", 3);
+    memcpy(end, "tags/list", 10);
+    assert_non_null(find("GET", target));
+    assert_int_equal(strlen(call.name), 255);
+    memcpy(end, "a/tags/list", 12);
+    refuse("GET", target, ERR_BAD_NAME);
+}
+
+static void
+what_is_not_served_is_told_from_what_is_served_otherwise(void **state)
+{
+    static const char *const nothing[] = {
+        "/x",
+        "/v2/a",
+        "/v2/tags/list",
+        "/v2/manifests/x",
+        "/v1",
+        "/v1/",
+        "/v2/a/tags",
+        "/v2/a/tags/list/",
+        "/v2/a/manifests/",
+        "/healthz/",
+        "/v2/a/blobs/",
+        "/V2/",
+        "/v3/",
+        "/v2/a/manifests",
+        "/v2/a/b",
+        "/v2/a/tags/listing",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++) {
+        refuse("GET", nothing[i], ERR_NO_ROUTE);
+        assert_int_equal(allowed, 0);
+    }
+    refuse("POST", "/v2/", ERR_NO_METHOD);
+    assert_int_equal(allowed, HTTP_GET | HTTP_HEAD);
+    refuse("PUT", "/v2/a/tags/list", ERR_NO_METHOD);
+    assert_int_equal(allowed, HTTP_GET | HTTP_HEAD);
+    refuse("POST", "/v2/a/manifests/latest", ERR_NO_METHOD);
+    assert_int_equal(allowed & HTTP_PUT, HTTP_PUT);
+    assert_int_equal(allowed & HTTP_POST, 0);
+    refuse("GET", "/v2/a/blobs/uploads/", ERR_NO_METHOD);
+    assert_int_equal(allowed, HTTP_POST);
+    refuse("OPTIONS", "/v2/a/blobs/uploads/0123", ERR_NO_METHOD);
+    assert_int_equal(allowed & (HTTP_PATCH | HTTP_PUT | HTTP_GET | HTTP_HEAD | HTTP_DELETE),
+                     HTTP_PATCH | HTTP_PUT | HTTP_GET | HTTP_HEAD | HTTP_DELETE);
+    assert_int_equal(allowed & HTTP_POST, 0);
+    refuse("BREW", "/v2/", ERR_NO_METHOD);
+}
+
+static void
+a_bad_name_is_told_so(void **state)
+{
+    (void)state;
+    refuse("GET", "/v2/UPPER/tags/list", ERR_BAD_NAME);
+    refuse("GET", "/v2/a/-b/manifests/latest", ERR_BAD_NAME);
+    refuse("PUT", "/v2/a..b/manifests/latest", ERR_BAD_NAME);
+    refuse("POST", "/v2/a___b/blobs/uploads/", ERR_BAD_NAME);
+}
+
+/* What follows from the table for nginx's locations and for rights. */
+static void
+each_row_asks_for_the_right_that_it_needs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < routes_n; i++) {
+        const struct route *r = &routes[i];
+        bool writes = (r->methods & ~(unsigned)(HTTP_GET | HTTP_HEAD)) != 0;
+        bool named = strstr(r->pattern, "{name}") != NULL;
+
+        assert_int_equal(r->pattern[0], '/');
+        assert_non_null(r->handler);
+        assert_true(!writes || r->verb >= VERB_PUSH);
+        assert_true(named ? r->verb >= VERB_PULL : r->verb <= VERB_LOGIN || r->verb == VERB_ADMIN);
+    }
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(each_request_finds_its_handler),
+        TEST(parameters_choose_among_uploads),
+        TEST(a_repository_may_be_named_like_a_part_of_the_api),
+        TEST(a_name_of_any_length_that_is_allowed_is_found),
+        TEST(what_is_not_served_is_told_from_what_is_served_otherwise),
+        TEST(a_bad_name_is_told_so),
+        TEST(each_row_asks_for_the_right_that_it_needs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
