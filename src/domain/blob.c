@@ -21,6 +21,8 @@ membership(uint64_t repo, const struct digest *d)
 struct renewal {
     const struct registry *reg;
     const struct digest *d;
+    struct edge
+        member; /* what gives the right to it: it may have died, and been pushed elsewhere */
     bool gone;
 };
 
@@ -31,6 +33,8 @@ renew(struct txn *t, void *arg, struct err *err)
     struct rec_blob r;
     int rc = tbl_blob_get_for_update(t, rn->d, &r, err);
 
+    if (rc == 1)
+        rc = tbl_edge_has(t, &rn->member, err);
     rn->gone = rc == 0;
     if (rc != 1)
         return rc;
@@ -41,10 +45,10 @@ renew(struct txn *t, void *arg, struct err *err)
 /* What a pusher was told is here stays for the time of a lease. A blob that something keeps (the
  * common case) needs none, and one whose lease is fresh neither, so nothing is written for them. */
 static int
-hold_for_push(const struct registry *reg, const struct digest *d, const struct rec_blob *r,
-              struct err *err)
+hold_for_push(const struct registry *reg, uint64_t repo, const struct digest *d,
+              const struct rec_blob *r, struct err *err)
 {
-    struct renewal rn = {.reg = reg, .d = d};
+    struct renewal rn = {.reg = reg, .d = d, .member = membership(repo, d)};
     int kept;
 
     if (r->leased_until > clock_wall_ms() + reg->lease_ms / 2)
@@ -78,7 +82,7 @@ blob_find(const struct registry *reg, const char *repository, const struct diges
     if (rc == 1)
         rc = find_in(reg, repo.id, d, &r, err);
     if (rc == 1 && for_push)
-        rc = hold_for_push(reg, d, &r, err);
+        rc = hold_for_push(reg, repo.id, d, &r, err);
     if (rc == 1) {
         b->digest = *d;
         b->size = r.size;
@@ -111,7 +115,8 @@ struct commit {
     const char *upload;
     const struct digest *d;
     uint64_t size;
-    bool published; /* is there a file of our own? */
+    const struct edge *source; /* of a mount: the membership that gives the right; else NULL */
+    bool published;            /* is there a file of our own? */
     uint64_t instance;
     enum {
         COMMIT_INSERTED, /* the record names our file */
@@ -153,6 +158,8 @@ commit(struct txn *t, void *arg, struct err *err)
         return -1;
     found = tbl_blob_get_for_update(t, c->d, &r, err);
     if (found < 0)
+        return -1;
+    if (found == 1 && c->source != NULL && (found = tbl_edge_has(t, c->source, err)) < 0)
         return -1;
     if (found == 0 && !c->published) {
         c->result = COMMIT_NO_FILE;
@@ -203,6 +210,7 @@ blob_mount(const struct registry *reg, const char *to, const char *from, const s
 {
     struct commit c = {.reg = reg, .d = d};
     struct rec_repo source, target;
+    struct edge member;
     struct rec_blob r;
     int rc = repository_find(reg, from, &source, err);
 
@@ -212,6 +220,8 @@ blob_mount(const struct registry *reg, const char *to, const char *from, const s
         return rc;
     if (repository_ensure(reg, to, &target, err) != 0)
         return -1;
+    member = membership(source.id, d);
+    c.source = &member;
     c.repo = target.id;
     if (txn_run(reg->kv, commit, &c, err) == 0)
         return 1;

@@ -111,14 +111,21 @@ gc_step(const struct registry *reg, struct err *err)
 
 /* ---- files without a record ---- */
 
+struct orphan {
+    struct digest digest;
+    uint64_t instance;
+};
+
 struct sweep {
     const struct registry *reg;
+    struct orphan orphans[BATCH];
+    size_t n;
 };
 
 static int
 see_file(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg, struct err *err)
 {
-    const struct sweep *s = arg;
+    struct sweep *s = arg;
     struct rec_blob r;
     int rc;
 
@@ -129,13 +136,29 @@ see_file(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg, s
         return -1;
     if (rc == 1 && r.instance == instance)
         return 0;
-    return blob_file_unlink(s->reg->dirfd, d, instance, err);
+    s->orphans[s->n++] = (struct orphan){*d, instance};
+    return s->n == BATCH;
+}
+
+/* Not at once: its record may have gone this moment, and a download may be about to open it. */
+static int
+doom(struct txn *t, void *arg, struct err *err)
+{
+    const struct sweep *s = arg;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (put_job(t, JOB_UNLINK, clock_wall_ms() + UNLINK_AFTER_MS, &s->orphans[i].digest,
+                    s->orphans[i].instance, err) != 0)
+            return -1;
+    return 0;
 }
 
 int
 gc_sweep(const struct registry *reg, unsigned directory, struct err *err)
 {
-    struct sweep s = {reg};
+    struct sweep s = {.reg = reg};
 
-    return blob_file_each(reg->dirfd, directory, see_file, &s, err);
+    if (blob_file_each(reg->dirfd, directory, see_file, &s, err) != 0)
+        return -1;
+    return s.n > 0 ? txn_run(reg->kv, doom, &s, err) : 0;
 }

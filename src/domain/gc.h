@@ -12,7 +12,7 @@
 int gc_step(const struct registry *reg, struct err *err);
 
 /* Looks through one directory of blob files (0 … BLOB_FILE_DIRECTORIES - 1) for files that no
- * record names: what a crash between a file and its record left. */
+ * record names, what a crash between a file and its record left, and has them removed soon. */
 int gc_sweep(const struct registry *reg, unsigned directory, struct err *err);
 
 #endif

@@ -11,10 +11,49 @@
 #include "util/random.h"
 #include "util/banned.h"
 
-#define OURS "auth/htpasswd"
-#define NGINX "run/htpasswd"
 #define ROUNDS 1000
 #define SALT_BYTES 16
+
+_Static_assert(HTPASSWD_PASSWORD_MAX < CRYPT_MAX_PASSPHRASE_SIZE, "libcrypt's limit");
+
+static bool
+has_control(struct bytes text)
+{
+    const unsigned char *p = text.p;
+    for (size_t i = 0; i < text.n; i++)
+        if (p[i] < ' ' || p[i] == 0x7f)
+            return true;
+    return false;
+}
+
+int
+htpasswd_check_name(struct bytes name, struct err *err)
+{
+    if (name.n == 0)
+        return err_set(err, ERR_BAD_REQUEST, "the name is empty");
+    if (name.n > HTPASSWD_NAME_MAX)
+        return err_set(err, ERR_BAD_REQUEST, "the name has more than %d bytes", HTPASSWD_NAME_MAX);
+    if (has_control(name))
+        return err_set(err, ERR_BAD_REQUEST, "the name has a control character in it");
+    if (memchr(name.p, ':', name.n) != NULL)
+        return err_set(err, ERR_BAD_REQUEST, "the name has a colon in it");
+    if (*(const char *)name.p == '#')
+        return err_set(err, ERR_BAD_REQUEST, "a name can't start with #");
+    return 0;
+}
+
+int
+htpasswd_check_password(struct bytes password, struct err *err)
+{
+    if (password.n == 0)
+        return err_set(err, ERR_BAD_REQUEST, "the password is empty");
+    if (password.n > HTPASSWD_PASSWORD_MAX)
+        return err_set(err, ERR_BAD_REQUEST, "the password has more than %d bytes",
+                       HTPASSWD_PASSWORD_MAX);
+    if (has_control(password))
+        return err_set(err, ERR_BAD_REQUEST, "the password has a control character in it");
+    return 0;
+}
 
 int
 htpasswd_add(struct buf *lines, const char *name, const char *password, struct err *err)
@@ -42,18 +81,31 @@ htpasswd_add(struct buf *lines, const char *name, const char *password, struct e
 
 /* ---- lines ---- */
 
-/* The next line of *rest without its end; false when there is none. */
+/* The next line of *rest with its end, which the last one may lack; false when there is none. */
 static bool
-next_line(struct bytes *rest, struct bytes *line)
+next_whole(struct bytes *rest, struct bytes *line)
 {
     if (rest->n == 0)
         return false;
     const char *p = rest->p;
     const char *end = memchr(p, '\n', rest->n);
-    size_t n = end != NULL ? (size_t)(end - p) : rest->n;
-    size_t taken = end != NULL ? n + 1 : n;
-    *rest = bytes_of(p + taken, rest->n - taken);
-    *line = bytes_of(p, n > 0 && p[n - 1] == '\r' ? n - 1 : n);
+    size_t n = end != NULL ? (size_t)(end - p) + 1 : rest->n;
+    *line = bytes_of(p, n);
+    *rest = bytes_of(p + n, rest->n - n);
+    return true;
+}
+
+/* The same without its end. */
+static bool
+next_line(struct bytes *rest, struct bytes *line)
+{
+    if (!next_whole(rest, line))
+        return false;
+    const char *p = line->p;
+    if (line->n > 0 && p[line->n - 1] == '\n')
+        line->n--;
+    if (line->n > 0 && p[line->n - 1] == '\r')
+        line->n--;
     return true;
 }
 
@@ -62,25 +114,80 @@ static size_t
 name_length(struct bytes line)
 {
     const char *p = line.p;
-    const char *colon = memchr(p, ':', line.n);
-    for (size_t i = 0; i < line.n; i++)
-        if ((unsigned char)p[i] < ' ' || p[i] == 0x7f)
-            return 0;
-    if (colon == NULL || colon == p || colon + 1 == p + line.n)
+    const char *colon = line.n > 0 ? memchr(p, ':', line.n) : NULL;
+    if (colon == NULL || colon == p || colon + 1 == p + line.n || *p == '#' || has_control(line))
         return 0;
     return (size_t)(colon - p);
 }
 
-/* Does one of the lines give this name? */
-static bool
-has_name(struct bytes lines, struct bytes name)
+bool
+htpasswd_next(struct bytes *rest, struct bytes *line, struct bytes *name)
 {
-    struct bytes line;
-    while (next_line(&lines, &line))
-        if (name_length(line) == name.n && bytes_start_with(line, name))
+    while (next_line(rest, line)) {
+        size_t n = name_length(*line);
+        *name = bytes_of(line->p, n);
+        if (n > 0 && n <= HTPASSWD_NAME_MAX)
             return true;
+    }
     return false;
 }
+
+struct bytes
+htpasswd_find(struct bytes file, struct bytes name)
+{
+    struct bytes line, other;
+    while (htpasswd_next(&file, &line, &other))
+        if (bytes_equal(other, name))
+            return line;
+    return bytes_of(NULL, 0);
+}
+
+/* ---- editing ---- */
+
+/* Does the line begin with "NAME:", whatever follows? */
+static bool
+is_of(struct bytes line, struct bytes name)
+{
+    return line.n > name.n && bytes_start_with(line, name) && ((const char *)line.p)[name.n] == ':';
+}
+
+void
+htpasswd_put(struct bytes file, struct bytes line, struct buf *out)
+{
+    struct bytes old;
+    struct bytes name =
+        bytes_of(line.p, (size_t)((char *)memchr(line.p, ':', line.n) - (char *)line.p));
+    bool done = false;
+    while (next_whole(&file, &old)) {
+        if (!is_of(old, name)) {
+            buf_put(out, old.p, old.n);
+        } else if (!done) {
+            buf_put(out, line.p, line.n);
+            done = true;
+        }
+    }
+    if (done)
+        return;
+    if (out->n > 0 && out->p[out->n - 1] != '\n')
+        buf_putc(out, '\n');
+    buf_put(out, line.p, line.n);
+}
+
+int
+htpasswd_remove(struct bytes file, struct bytes name, struct buf *out)
+{
+    struct bytes line;
+    int removed = 0;
+    while (next_whole(&file, &line)) {
+        if (is_of(line, name))
+            removed = 1;
+        else
+            buf_put(out, line.p, line.n);
+    }
+    return removed;
+}
+
+/* ---- what nginx reads ---- */
 
 /* These take a tenth of a second each, and more, in which nginx does nothing else. */
 static bool
@@ -101,16 +208,22 @@ take_line(struct buf *out, struct bytes given, struct bytes line, unsigned numbe
         return;
     size_t n = name_length(line);
     if (n == 0) {
-        log_line(LOG_WARN, "line left out: not NAME:HASH", "file=" OURS " line=%u", number);
+        log_line(LOG_WARN, "line left out: not NAME:HASH", "file=" HTPASSWD_OURS " line=%u",
+                 number);
         return;
     }
-    if (has_name(given, bytes_of(p, n)))
+    if (n > HTPASSWD_NAME_MAX) {
+        log_line(LOG_WARN, "line left out: the name is too long",
+                 "file=" HTPASSWD_OURS " line=%u most=%d", number, HTPASSWD_NAME_MAX);
+        return;
+    }
+    if (htpasswd_find(given, bytes_of(p, n)).p != NULL)
         return;
     if (is_slow(bytes_of(p + n + 1, line.n - n - 1)))
         log_line(LOG_WARN,
                  "slow hash: every request with it stops all others for a moment; "
                  "SHA-256-crypt ($5$) doesn't",
-                 "file=" OURS " line=%u", number);
+                 "file=" HTPASSWD_OURS " line=%u", number);
     buf_put(out, line.p, line.n);
     buf_putc(out, '\n');
     (*users)++;
@@ -125,7 +238,7 @@ htpasswd_install(int dirfd, struct bytes given, struct htpasswd_state *state, st
     buf_init(&file, HTPASSWD_MAX);
     buf_init(&out, 2 * HTPASSWD_MAX);
 
-    int r = fdio_read_file(dirfd, OURS, &file, err);
+    int r = fdio_read_file(dirfd, HTPASSWD_OURS, &file, err);
     if (r < 0)
         goto done;
     new.closed = r == 1 || given.n > 0;
@@ -136,11 +249,11 @@ htpasswd_install(int dirfd, struct bytes given, struct htpasswd_state *state, st
     for (unsigned number = 1; next_line(&rest, &line); number++)
         take_line(&out, given, line, number, &new.users);
     if (!buf_ok(&out))
-        r = err_set(err, ERR_TOO_LARGE, "%s: too large", OURS);
+        r = err_set(err, ERR_TOO_LARGE, "%s: too large", HTPASSWD_OURS);
     else if (new.closed)
-        r = fdio_replace_file(dirfd, NGINX, 0600, buf_bytes(&out), err);
-    else if (unlinkat(dirfd, NGINX, 0) < 0 && errno != ENOENT)
-        r = err_errno(err, "cannot remove %s", NGINX);
+        r = fdio_replace_file(dirfd, HTPASSWD_RUN, 0600, buf_bytes(&out), err);
+    else if (unlinkat(dirfd, HTPASSWD_RUN, 0) < 0 && errno != ENOENT)
+        r = err_errno(err, "cannot remove %s", HTPASSWD_RUN);
     else
         r = 0;
     if (r == 0)

@@ -140,6 +140,12 @@ check_size(const struct registry *reg, uint64_t size, struct err *err)
                    (unsigned long long)reg->max_blob_size);
 }
 
+static uint64_t
+chunk_size(const struct upload_chunk *chunk)
+{
+    return chunk->body_file[0] != '\0' ? chunk->size : 0;
+}
+
 static int
 append(const struct registry *reg, struct upload_dir *dir, struct upload *u,
        const struct upload_chunk *chunk, struct err *err)
@@ -150,7 +156,7 @@ append(const struct registry *reg, struct upload_dir *dir, struct upload *u,
         return err_set(err, ERR_BAD_RANGE,
                        "the upload has %llu bytes, and this piece begins at %llu",
                        (unsigned long long)u->size, (unsigned long long)chunk->first);
-    if (chunk->body_file[0] == '\0' || chunk->size == 0)
+    if (chunk_size(chunk) == 0)
         return 0;
     if (check_size(reg, u->size + chunk->size, err) != 0)
         return -1;
@@ -214,13 +220,19 @@ upload_finish(const struct registry *reg, const char *repository, struct upload 
     struct upload_dir dir;
     struct rec_upload r;
     struct err ignored;
+    uint64_t before;
     int rc;
 
     if (enter(reg, repository, u->id, actor, &dir, &r, err) != 0)
         return -1;
     rc = append(reg, &dir, u, chunk, err);
+    before = rc == 0 ? u->size - chunk_size(chunk) : u->size;
     if (rc == 0)
         rc = commit(reg, r.repo, &dir, u, d, err);
+    /* A failure of ours: the client may send the last piece once more. */
+    if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
+        upload_dir_rewind(&dir, before, &ignored) == 0)
+        u->size = before;
     if (rc == 0 && upload_dir_remove(reg->dirfd, u->id, &ignored) != 0)
         log_line(LOG_WARN, "a finished upload's directory stays for the sweep", "why=%s",
                  ignored.message);

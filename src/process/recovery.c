@@ -3,6 +3,7 @@
 #include "domain/store.h"
 #include "process/child.h"
 #include "process/title.h"
+#include "storage/blob_file.h"
 #include "storage/tables.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -25,7 +26,8 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     struct err err;
     child_begin(s, master, -1, NULL);
     title_set("recovery");
-    if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 && begin_store(&err) == 0)
+    if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&
+        blob_file_prepare(s->dir.fd, &err) == 0 && begin_store(&err) == 0)
         return CHILD_DONE;
     log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
     memcpy(message, err.message, sizeof err.message);

@@ -46,7 +46,8 @@ range_judge(const char *range, uint64_t size)
     /* A number that is too large for us is beyond any file. */
     if (!parse_u64(range, n, &first))
         return RANGE_UNSATISFIABLE;
-    if (m > 0 && parse_u64(range + n + 1, m, &last) && last < first)
+    /* nginx can't count further. */
+    if (m > 0 && (!parse_u64(range + n + 1, m, &last) || last > INT64_MAX || last < first))
         return RANGE_IGNORED;
     return first >= size ? RANGE_UNSATISFIABLE : RANGE_GOOD;
 }

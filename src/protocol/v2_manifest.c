@@ -61,7 +61,7 @@ v2_manifest_get(struct call *c, struct err *err)
     return 0;
 }
 
-/* The Content-Type without its parameters, in lower case as it is stored. */
+/* The Content-Type without its parameters. */
 static int
 plain_content_type(struct call *c, const char **out, struct err *err)
 {

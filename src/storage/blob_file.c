@@ -27,36 +27,46 @@ blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t in
              (unsigned long long)instance);
 }
 
-/* The directory that holds the blobs of d, made durable when it is new. */
 static int
-make_directory(int root, const struct digest *d, char *out, size_t room, struct err *err)
+prepare_algorithm(int root, enum digest_algo algo, struct err *err)
 {
-    char hex[DIGEST_TEXT_MAX], parent[32];
-    int made;
+    char parent[32], name[48];
+    int made = 0;
 
-    digest_hex(hex, d);
-    snprintf(parent, sizeof parent, LAYERS "%s", digest_algo_name(d->algo));
-    snprintf(out, room, "%s/%.2s", parent, hex);
-    made = fdio_mkdir(root, parent, 0750, err);
-    if (made < 0 || (made == 1 && fdio_fsync_dir(root, LAYERS, err) != 0))
+    snprintf(parent, sizeof parent, LAYERS "%s", digest_algo_name(algo));
+    if (fdio_mkdir(root, parent, 0750, err) < 0)
         return -1;
-    made = fdio_mkdir(root, out, 0750, err);
-    if (made < 0 || (made == 1 && fdio_fsync_dir(root, parent, err) != 0))
+    for (unsigned i = 0; i < 256; i++) {
+        int rc;
+
+        snprintf(name, sizeof name, "%s/%02x", parent, i);
+        rc = fdio_mkdir(root, name, 0750, err);
+        if (rc < 0)
+            return -1;
+        made += rc;
+    }
+    return made > 0 ? fdio_fsync_dir(root, parent, err) : 0;
+}
+
+int
+blob_file_prepare(int root, struct err *err)
+{
+    if (prepare_algorithm(root, DIGEST_SHA256, err) != 0 ||
+        prepare_algorithm(root, DIGEST_SHA512, err) != 0)
         return -1;
-    return 0;
+    return fdio_fsync_dir(root, LAYERS, err);
 }
 
 int
 blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, struct err *err)
 {
-    char directory[64], path[BLOB_FILE_PATH_MAX], to[sizeof LAYERS + BLOB_FILE_PATH_MAX];
-    char self[32];
+    char path[BLOB_FILE_PATH_MAX], to[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    char directory[sizeof to], self[32];
 
     *instance = random_u64();
     blob_file_path(path, d, *instance);
     snprintf(to, sizeof to, LAYERS "%s", path);
-    if (make_directory(root, d, directory, sizeof directory, err) != 0)
-        return -1;
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(to, '/') - to), to);
     if (fchmod(fd, BLOB_MODE) != 0)
         return err_errno(err, "chmod %s", to);
     if (fdio_fsync(fd, to, err) != 0)

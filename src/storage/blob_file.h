@@ -12,6 +12,10 @@
 
 #define BLOB_FILE_PATH_MAX 192
 
+/* Makes the directories that the files go into, durably, so that publishing never has to. Alone, at
+ * the start. */
+int blob_file_prepare(int root, struct err *err);
+
 /* The name below layers/. */
 void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance);
 

@@ -1,5 +1,6 @@
 #include "storage/tbl.h"
 
+#include "util/log.h"
 #include "util/banned.h"
 
 int
@@ -22,4 +23,11 @@ tbl_store(struct txn *t, enum table table, const struct key *k, struct buf *val,
         rc = err_set(err, ERR_SYSTEM, "no memory for a record of table %s", tables[table].name);
     buf_free(val);
     return rc;
+}
+
+int
+tbl_skip(const struct err *err)
+{
+    log_line(LOG_ERROR, "a record is passed over", "why=%s", err->message);
+    return 0;
 }

@@ -20,4 +20,7 @@ int tbl_fetch(struct txn *t, enum table table, const struct key *k, bool for_upd
 int tbl_store(struct txn *t, enum table table, const struct key *k, struct buf *val,
               struct err *err);
 
+/* For a visitor: a record that can't be read is told, and passed over. Returns 0. */
+int tbl_skip(const struct err *err);
+
 #endif

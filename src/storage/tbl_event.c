@@ -44,10 +44,12 @@ visit(struct bytes key, struct bytes val, void *arg, struct err *err)
     const uint8_t *p = key.p;
     struct rec_event r;
 
-    if (key.n != 4)
-        return err_set(err, ERR_CORRUPT, "a key of table event can't be read");
+    if (key.n != 4) {
+        err_set(err, ERR_CORRUPT, "a key of table event can't be read");
+        return tbl_skip(err);
+    }
     if (rec_event_decode(&r, val, err) != 0)
-        return -1;
+        return tbl_skip(err);
     return e->fn((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3], &r,
                  e->arg, err);
 }

@@ -51,10 +51,12 @@ visit(struct bytes key, struct bytes val, void *arg, struct err *err)
     rec_take_u8(&rd);
     j.due = rec_take_u64(&rd);
     rec_take_digest(&rd, &j.digest);
-    if (rd.bad || rd.n != 0)
-        return err_set(err, ERR_CORRUPT, "a key of table job can't be read");
+    if (rd.bad || rd.n != 0) {
+        err_set(err, ERR_CORRUPT, "a key of table job can't be read");
+        return tbl_skip(err);
+    }
     if (rec_job_decode(&r, val, err) != 0)
-        return -1;
+        return tbl_skip(err);
     return e->fn(&j, &r, e->arg, err);
 }
 

@@ -66,12 +66,14 @@ visit(struct bytes key, struct bytes val, void *arg, struct err *err)
     char id[RECORD_UPLOAD_ID_MAX];
     struct rec_upload r;
 
-    if (key.n >= sizeof id)
-        return err_set(err, ERR_CORRUPT, "a key of table upload is too long");
+    if (key.n >= sizeof id) {
+        err_set(err, ERR_CORRUPT, "a key of table upload is too long");
+        return tbl_skip(err);
+    }
     memcpy(id, key.p, key.n);
     id[key.n] = '\0';
     if (rec_upload_decode(&r, val, err) != 0)
-        return -1;
+        return tbl_skip(err);
     return e->fn(id, &r, e->arg, err);
 }
 

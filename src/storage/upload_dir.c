@@ -119,7 +119,7 @@ open_body(int root, const char *name, uint64_t size, char path[PATH_ROOM], struc
 
     if (snprintf(path, PATH_ROOM, BODIES "%s", name) >= PATH_ROOM)
         return err_set(err, ERR_SYSTEM, "nginx named a body file that can't be one: %s", name);
-    fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    fd = openat(root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOENT)
             return err_set(err, ERR_BUSY, "the client went before its upload was looked at");
@@ -192,6 +192,25 @@ upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_
 }
 
 int
+upload_dir_rewind(struct upload_dir *u, uint64_t size, struct err *err)
+{
+    struct stat st;
+    int fd, rc = 0;
+
+    if (fstatat(u->fd, DATA, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : err_errno(err, "stat an upload's data");
+    if (size == 0)
+        return unlinkat(u->fd, DATA, 0) != 0 ? err_errno(err, "unlink an upload's data") : 0;
+    if ((st.st_mode & S_IWUSR) == 0)
+        return 0;
+    fd = openat(u->fd, DATA, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
+        rc = err_errno(err, "cut back an upload's data");
+    fdio_close(fd);
+    return rc;
+}
+
+int
 upload_dir_data(struct upload_dir *u, struct err *err)
 {
     int fd = openat(u->fd, DATA, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -257,7 +276,7 @@ upload_dir_each(int root, int (*fn)(const char *id, uint64_t changed, void *arg,
 static void
 sweep_body(int dir, const char *name)
 {
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd >= 0 && fdio_in_use(fd) == 0)
         unlinkat(dir, name, 0);

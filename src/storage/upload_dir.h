@@ -31,6 +31,11 @@ int upload_dir_size(int root, const char *id, uint64_t *size, struct err *err);
 int upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_t size,
                       uint64_t *total, struct err *err);
 
+/* Takes back a piece that was appended behind `size` bytes, so that it can be sent again. What is
+ * sealed stays as it is, except that the name of a first piece is taken away: its file may be a
+ * blob by now. */
+int upload_dir_rewind(struct upload_dir *u, uint64_t size, struct err *err);
+
 /* The data, open for reading (and fsync); an empty file is made when nothing has come. -1: failed.
  */
 int upload_dir_data(struct upload_dir *u, struct err *err);

@@ -32,17 +32,26 @@ our @EXPORT = qw(options has tempdir settle ours peer plain_nginx push_blob push
 our $MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 
 my $main = $$;
+my $usage_failed;
 my $tmp;        # all that is written goes below it
-my @running;
+my @running;    # servers
+my %watchers;   # pids
 
 delete @ENV{qw(http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY PORT)};
-$SIG{$_} = sub { exit 130 } for qw(INT TERM HUP);    # so that END clears up
 $| = 1;
+
+# So that END clears up, undisturbed.
+my @signals = qw(INT TERM HUP);
+$SIG{$_} = sub { $SIG{$_} = 'IGNORE' for @signals; exit 130 } for @signals;
 
 END {
     if ($$ == $main) {
-        my $status = $?;
-        $_->stop for @running;
+        my $status = $? == 0 || $? == 130 ? $? : $usage_failed ? 2 : 1;
+        kill 'TERM', keys %watchers;
+        for my $server (my @left = @running) {
+            print STDERR "---- the end of the log of $server->{name}\n", $server->last_words if $status == 1;
+            $server->stop;
+        }
         File::Path::remove_tree($tmp) if defined $tmp;
         $? = $status;
     }
@@ -55,8 +64,9 @@ sub options ($usage, %defaults) {
     my %o = (%defaults, dir => $ENV{TMPDIR} // '/tmp');
     my $good = Getopt::Long::GetOptions(\%o, 'help', map { "$_=s" } 'dir', keys %defaults);
     if (!$good || @ARGV || $o{help}) {
-        print { $o{help} ? *STDOUT : *STDERR } $usage;
-        exit($o{help} ? 0 : 2);
+        print { $good && $o{help} ? *STDOUT : *STDERR } $usage;
+        exit 0 if $good && $o{help};
+        _wrong();
     }
     for my $name (grep { $_ ne 'size' && $_ ne 'dir' } keys %defaults) {
         _wrong("--$name $o{$name}: a number from 1 on is wanted") if $o{$name} !~ /^[1-9]\d{0,5}$/;
@@ -66,8 +76,9 @@ sub options ($usage, %defaults) {
     return \%o;
 }
 
-sub _wrong ($text) {
-    print STDERR "$text\n";
+sub _wrong (@lines) {
+    print STDERR "$_\n" for @lines;
+    $usage_failed = 1;
     exit 2;
 }
 
@@ -193,8 +204,8 @@ sub about_machine () {
 # ---- the servers: each is { name, about, command for a directory and a port } ----
 
 sub ours () {
-    my $top      = "$FindBin::Bin/../..";
-    my @places   = grep { defined } $ENV{REGISTRY_SERVER},
+    my $top    = "$FindBin::Bin/../..";
+    my @places = grep { defined } $ENV{REGISTRY_SERVER},
         map({ ("$_/docker-registry-server", "$_/build/docker-registry-server") } '.', $top),
         find_program('docker-registry-server');
     my ($found) = grep { -f && -x } @places;
@@ -237,7 +248,7 @@ sub peer () {
 }
 
 # nginx with nothing behind it: PUT /put keeps the body in a file and answers with the file's name;
-# GET /body/… serves it. The settings are the best that were found for either.
+# GET /body/… serves it. Its settings are those that were the fastest for either.
 sub plain_nginx () {
     my $program = find_program('nginx') // die "nginx is not installed\n";
     return Bench::Server->new(
@@ -386,8 +397,15 @@ sub start ($self) {
     push @running, $self;
     my $get = $self->{client}->head_of('GET', $self->{ready} // '/v2/');
     my $up  = wait_for(30, sub { !$self->_running || $self->{client}->raw($get)->status == 200 });
-    die "$self->{name} doesn't start: @command\n" . slurp("$dir/log") if !$up || !$self->_running;
+    die "$self->{name} doesn't start: @command\n" if !$up || !$self->_running;
     return $self;
+}
+
+# The end of what it wrote to its output and log.
+sub last_words ($self) {
+    my @lines = split /^/, slurp("$self->{dir}/log");
+    splice @lines, 0, @lines - 20 if @lines > 20;
+    return @lines;
 }
 
 sub _running ($self) {
@@ -443,11 +461,10 @@ sub cpu ($self) {
 }
 
 # Proportional share of memory of all its processes, in kB: what several have in common counts once.
-sub memory ($self) { return _memory($self->pids) }
-
-sub _memory (@pids) {
+# undef when it may not be seen.
+sub memory ($self) {
     my $sum = 0;
-    for my $pid (@pids) {
+    for my $pid ($self->pids) {
         $sum += slurp("/proc/$pid/smaps_rollup") =~ /^Pss:\s+(\d+)/m ? $1 : 0;
     }
     return $sum || undef;
@@ -461,7 +478,7 @@ sub watch ($self, $work) {
     if ($watcher == 0) {
         my ($most, $done) = (0, 0);
         local $SIG{TERM} = sub { $done = 1 };
-        while (!$done) {
+        while (!$done && getppid == $main) {
             my $now = $self->memory // 0;
             $most = $now if $now > $most;
             sleep 0.25 if !$done;
@@ -469,11 +486,13 @@ sub watch ($self, $work) {
         syswrite STDOUT, $most;
         POSIX::_exit(0);
     }
+    $watchers{$watcher} = 1;
     my @result = eval { $work->() };
     my $failed = $@;
     kill 'TERM', $watcher;
     my $most = <$out>;
     close $out;
+    delete $watchers{$watcher};
     die $failed if $failed;
     return { result => $result[0], cpu => $self->cpu - $before, memory => $most || undef };
 }

@@ -85,7 +85,7 @@ fixture_files(void **state)
         .upload_expiry_ms = HOUR_MS,
         .gc_interval_ms = 1000,
     };
-    return f->reg.dirfd >= 0 ? 0 : -1;
+    return f->reg.dirfd >= 0 ? blob_file_prepare(f->reg.dirfd, &f->err) : -1;
 }
 
 static void

@@ -117,6 +117,26 @@ an_upload_in_pieces_becomes_a_blob(void **state)
 }
 
 static void
+a_last_piece_can_be_sent_again_when_its_commit_failed(void **state)
+{
+    struct fixture *f = *state;
+    struct upload u = begin(f, "a/b");
+    struct digest d = fixture_digest("all of it");
+    struct upload_chunk last = chunk_of(f, "all of it");
+
+    /* Nothing can be published while its directory is away. */
+    assert_int_equal(rename("layers", "moved"), 0);
+    REFUSED(f, upload_finish(&f->reg, "a/b", &u, &alice, &last, &d, &f->err), ERR_SYSTEM);
+    assert_int_equal(u.size, 0);
+    assert_int_equal(rename("moved", "layers"), 0);
+
+    last = chunk_of(f, "all of it");
+    OK(f, upload_finish(&f->reg, "a/b", &u, &alice, &last, &d, &f->err));
+    expect_blob(f, "a/b", "all of it");
+    expect_no_upload(f, &u);
+}
+
+static void
 an_empty_blob_can_be_pushed(void **state)
 {
     struct fixture *f = *state;
@@ -443,6 +463,7 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_store, fixture_done)
     const struct CMUnitTest tests[] = {
         TEST(an_upload_in_pieces_becomes_a_blob),
+        TEST(a_last_piece_can_be_sent_again_when_its_commit_failed),
         TEST(an_empty_blob_can_be_pushed),
         TEST(a_blob_may_be_named_by_sha512),
         TEST(a_piece_must_continue_the_upload),
