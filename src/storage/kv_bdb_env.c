@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -132,6 +133,32 @@ open_table(struct kv *kv, size_t i, uint32_t create)
                     DB_AUTO_COMMIT | create, FILE_MODE);
 }
 
+/* Whoever joins while another process makes the first region larger finds two sizes that don't
+ * agree
+ * (__env_attach), and the library then waits 3 s before it looks again. A moment is enough. */
+static int
+pause_shortly(unsigned long seconds, unsigned long microseconds)
+{
+    const long most = 3000000;
+    struct timespec t = {.tv_nsec =
+                             seconds > 0 || microseconds > 3000 ? most : (long)microseconds * 1000};
+
+    nanosleep(&t, NULL);
+    return 0;
+}
+
+static int
+open_environment(struct kv *kv, uint32_t flags)
+{
+    int ret;
+
+    if ((ret = configure(kv)) != 0 || (ret = db_env_set_func_yield(pause_shortly)) != 0)
+        return ret;
+    ret = kv->env->open(kv->env, kv->dir, flags, FILE_MODE);
+    db_env_set_func_yield(NULL);
+    return ret;
+}
+
 int
 bdb_attach(struct kv *kv, bool create, struct err *err)
 {
@@ -145,8 +172,7 @@ bdb_attach(struct kv *kv, bool create, struct err *err)
     }
     if (create)
         flags |= DB_CREATE | DB_RECOVER;
-    if ((ret = configure(kv)) != 0 ||
-        (ret = kv->env->open(kv->env, kv->dir, flags, FILE_MODE)) != 0)
+    if ((ret = open_environment(kv, flags)) != 0)
         return bdb_error(err, ret, "opening", kv->dir);
     for (size_t i = 0; i < kv->n; i++)
         if ((ret = open_table(kv, i, create ? DB_CREATE : 0)) != 0)

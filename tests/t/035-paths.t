@@ -20,7 +20,7 @@ subtest 'ways to write a path that are refused' => sub {
         '/v2/team/app/tags/list%',            '/v2/team/app/tags/list%2',    '/v2/team/app/tags/list%zz',
         '/v2/team/app/tags/list%0D%0AX:%20y', '/v2/Team/app/tags/list',      '/v2/team/app/manifests/v1%0a',
         '/v2/team/%61pp%2Ftags/list',         '/v2/team/app/manifests/%20v1', '/v2/team/app/manifests/v1%7f',
-        '/v2/team/app/tags%2Flist',            '/v2/team/app/tags/list%252F',
+        '/v2/team/app/tags/list#x', '/v2/team/app/manifests/v1#', '/v2/team/app/tags%2Flist',            '/v2/team/app/tags/list%252F',
     );
     for my $path (@paths) {
         my $response = $registry->get($path);
