@@ -152,11 +152,9 @@ is_of(struct bytes line, struct bytes name)
 }
 
 void
-htpasswd_put(struct bytes file, struct bytes line, struct buf *out)
+htpasswd_put(struct bytes file, struct bytes name, struct bytes line, struct buf *out)
 {
     struct bytes old;
-    struct bytes name =
-        bytes_of(line.p, (size_t)((char *)memchr(line.p, ':', line.n) - (char *)line.p));
     bool done = false;
     while (next_whole(&file, &old)) {
         if (!is_of(old, name)) {

@@ -53,10 +53,11 @@ bool htpasswd_next(struct bytes *rest, struct bytes *line, struct bytes *name);
 /* The line that gives this name its password, without its end; {NULL, 0} when there is none. */
 struct bytes htpasswd_find(struct bytes file, struct bytes name);
 
-/* Appends to out the file with `line`, "NAME:HASH\n", in place of the first line of that name, or
+/* Appends to out the file with this name's line, "NAME:HASH\n", in place of its first one, or
  * behind all when there is none; without further lines of that name, and otherwise byte for byte as
- * it was. */
-void htpasswd_put(struct bytes file, struct bytes line, struct buf *out);
+ * it was.
+ */
+void htpasswd_put(struct bytes file, struct bytes name, struct bytes line, struct buf *out);
 
 /* Appends to out the file without the lines of that name, also those that let nobody in. 1 there
  * was one, 0 there was none. */

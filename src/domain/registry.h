@@ -20,6 +20,12 @@ struct registry {
 
     /* Was a user given with --user? Those in auth/htpasswd are looked up as they come and go. */
     bool users_given;
+    /* --trust-remote-user: the users are the site's around us, and nobody is let in without a name.
+     */
+    bool users_trusted;
+
+    /* --base-url: what goes in front of paths in Location and Link; NULL: nothing */
+    const char *base_url;
 };
 
 #endif

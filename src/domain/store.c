@@ -1,5 +1,6 @@
 #include "domain/store.h"
 
+#include "storage/body_dir.h"
 #include "storage/kv.h"
 #include "storage/tbl_meta.h"
 #include "util/banned.h"
@@ -37,5 +38,5 @@ store_check(const struct registry *reg, struct err *err)
 
     if (rc == 0)
         return err_set(err, ERR_CORRUPT, "the database has no format");
-    return rc < 0 ? -1 : 0;
+    return rc < 0 ? -1 : body_dir_check(reg->dirfd, err);
 }

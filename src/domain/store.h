@@ -8,7 +8,7 @@
  * Called once, by whoever has just recovered the store. */
 int store_begin(const struct registry *reg, struct err *err);
 
-/* Can the store be read? 0, or -1 with the reason. */
+/* Can the store be read, and can uploads be taken over from nginx? 0, or -1 with the reason. */
 int store_check(const struct registry *reg, struct err *err);
 
 #endif

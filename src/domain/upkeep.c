@@ -4,12 +4,15 @@
 #include "domain/gc.h"
 #include "domain/upload.h"
 #include "storage/blob_file.h"
+#include "storage/room.h"
 #include "storage/upload_dir.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/banned.h"
 
 #define UPLOADS_EACH_MS 2000
+/* On a full disk, what nobody goes on with is in everybody's way. */
+#define UPLOADS_SHORT_MS (10ull * 60 * 1000)
 #define EVENTS_EACH_MS 60000
 #define EVENTS_KEPT_MS (30ull * 24 * 3600 * 1000)
 
@@ -33,13 +36,22 @@ shrug(int rc, const struct err *err)
         log_line(LOG_WARN, "upkeep left something for the next time", "why=%s", err->message);
 }
 
+static void
+tend_uploads(const struct registry *reg, struct err *err)
+{
+    struct registry now = *reg;
+
+    if (room_check(reg->dirfd, 0, err) != 0 && now.upload_expiry_ms > UPLOADS_SHORT_MS)
+        now.upload_expiry_ms = UPLOADS_SHORT_MS;
+    shrug(upload_dir_sweep_bodies(reg->dirfd, err), err);
+    shrug(upload_expire(&now, err), err);
+}
+
 int
 upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
 {
-    if (is_due(&u->next_uploads_ms, UPLOADS_EACH_MS)) {
-        shrug(upload_dir_sweep_bodies(reg->dirfd, err), err);
-        shrug(upload_expire(reg, err), err);
-    }
+    if (is_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
+        tend_uploads(reg, err);
     if (is_due(&u->next_jobs_ms, reg->gc_interval_ms) && gc_step(reg, err) != 0)
         return -1;
     if (is_due(&u->next_events_ms, EVENTS_EACH_MS) && event_trim(reg, EVENTS_KEPT_MS, err) != 0)

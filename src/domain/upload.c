@@ -6,6 +6,7 @@
 #include "domain/blob.h"
 #include "domain/repository.h"
 #include "storage/kv.h"
+#include "storage/room.h"
 #include "storage/tbl_upload.h"
 #include "storage/upload_dir.h"
 #include "util/clock.h"
@@ -69,6 +70,12 @@ upload_begin(const struct registry *reg, const char *repository, const struct ac
     return txn_run(reg->kv, put_row, &row, err);
 }
 
+int
+upload_room(const struct registry *reg, uint64_t size, struct err *err)
+{
+    return room_check(reg->dirfd, size, err);
+}
+
 static bool
 is_id(const char *id)
 {
@@ -84,6 +91,7 @@ find_row(const struct registry *reg, const char *repository, const char *id,
     struct rec_repo repo;
     int rc;
 
+    *r = (struct rec_upload){0}; /* clang --analyze doesn't know that err_set returns -1 */
     if (!is_id(id))
         return no_upload(repository, err);
     rc = repository_find(reg, repository, &repo, err);
@@ -160,6 +168,9 @@ append(const struct registry *reg, struct upload_dir *dir, struct upload *u,
         return 0;
     if (check_size(reg, u->size + chunk->size, err) != 0)
         return -1;
+    /* nginx has written the piece already; a further one is copied. */
+    if (room_check(reg->dirfd, u->size > 0 ? chunk->size : 0, err) != 0)
+        return -1;
     return upload_dir_append(reg->dirfd, dir, chunk->body_file, chunk->size, &u->size, err);
 }
 
@@ -182,7 +193,7 @@ upload_append(const struct registry *reg, const char *repository, struct upload 
 static int
 end(const struct registry *reg, char *id, struct err *err)
 {
-    if (txn_run(reg->kv, delete_row, id, err) != 0)
+    if (txn_run_anyway(reg->kv, delete_row, id, err) != 0)
         return -1;
     return upload_dir_remove(reg->dirfd, id, err);
 }

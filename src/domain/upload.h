@@ -29,6 +29,9 @@ struct upload_chunk {
 int upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
                  struct upload *u, struct err *err);
 
+/* Before the first byte: has the disk room for so many more? 0, or -1. */
+int upload_room(const struct registry *reg, uint64_t size, struct err *err);
+
 /* 0, or -1: ERR_NO_UPLOAD also for an upload of another repository or user. */
 int upload_find(const struct registry *reg, const char *repository, const char *id,
                 const struct actor *actor, struct upload *u, struct err *err);

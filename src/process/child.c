@@ -74,6 +74,8 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
     struct err err;
     struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, on_lost, &err);
     if (kv == NULL) {
+        if (err.code == ERR_NO_SPACE)
+            _exit(CHILD_NO_SPACE); /* the master tells of it, now and then */
         log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
         _exit(CHILD_FAILED);
     }
@@ -86,6 +88,8 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
         .gc_interval_ms = o->gc_interval_ms,
         .max_blob_size = o->max_blob_size,
         .users_given = s->given.n > 0,
+        .users_trusted = o->trust_remote_user,
+        .base_url = o->base_url,
     };
     atomic_store(&slot->ready, true);
 }

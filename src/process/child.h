@@ -15,7 +15,8 @@
 enum child_exit {
     CHILD_DONE = 0,
     CHILD_FAILED = 1,
-    CHILD_LOST = 70, /* the environment is beyond use */
+    CHILD_LOST = 70,     /* the environment is beyond use */
+    CHILD_NO_SPACE = 71, /* the disk is full: no fault of anything here */
 };
 
 /* First thing after fork: dies with the master, gives up rights, lets go of all descriptors but

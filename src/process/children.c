@@ -1,22 +1,24 @@
 #include "process/children.h"
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "process/child.h"
 #include "process/keeper.h"
 #include "process/recovery.h"
 #include "process/worker.h"
+#include "storage/room.h"
 #include "util/clock.h"
+#include "util/fdio.h"
 #include "util/log.h"
 #include "util/banned.h"
 
-/* Transactions are short; the longest legitimate step is a checkpoint of some seconds. */
-#define WATCHDOG_MS 30000
 #define IDLE_DEATHS_MAX 20
 #define FAILURES_MAX 5
 #define FAILURE_PAUSE_MS 100 /* doubled each time */
@@ -25,8 +27,17 @@
 #define CRASH_BURST 60
 #define CRASH_REFILL_MS 1000
 #define FORK_PAUSE_MS 1000
+/* On a full disk nothing is given up, only tried again. */
+#define STARVED_PAUSE_MS 5000
+#define STARVED_ROOM (1u << 20) /* with less, nobody needs to try to join the database */
+#define STARVED_SAY_MS 60000
+/* What is short is worth waiting for in a socket. After this, who asks is told that it takes
+ * longer. */
+#define UNSERVED_MS 5000
 #define TERM_EACH_MS 100
 #define TERM_FOR_MS 1500
+/* When no nginx of ours has waited for their requests before. */
+#define TERM_FASTCGI_MS 7000
 
 struct children_shared {
     char message[ERR_MESSAGE_MAX]; /* of a recovery that failed */
@@ -134,7 +145,44 @@ start_recovery(struct children *c, uint64_t now)
 void
 children_start(struct children *c, uint64_t now)
 {
+    for (int pool = 0; pool < POOL_COUNT; pool++)
+        c->served_at[pool] = now;
     start_recovery(c, now);
+}
+
+/* ---- the full disk ---- */
+
+/* Did it die of that? Regions that can't be built are a SIGBUS. */
+static bool
+is_starved(const struct children *c, int status)
+{
+    struct err ignored;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) == CHILD_NO_SPACE;
+    return WTERMSIG(status) == SIGBUS && room_check(c->server->dir.fd, 0, &ignored) != 0;
+}
+
+static void
+starve(struct children *c, const char *why, uint64_t now)
+{
+    if (!c->starved || now >= c->say_at) {
+        log_line(LOG_ERROR, "the disk is full: waiting for room", "why=%s free=%llu",
+                 *why != '\0' ? why : "processes can't start",
+                 (unsigned long long)room_free(c->server->dir.fd));
+        c->say_at = now + STARVED_SAY_MS;
+    }
+    c->starved = true;
+    room_give(c->server->dir.fd);
+}
+
+/* Is it worth starting somebody? */
+static bool
+may_start(struct children *c, uint64_t now)
+{
+    if (!c->starved || room_free(c->server->dir.fd) >= STARVED_ROOM)
+        return true;
+    starve(c, "", now);
+    return false;
 }
 
 /* ---- dying ---- */
@@ -171,6 +219,7 @@ static void
 recovered(struct children *c, uint64_t now)
 {
     c->failures = 0;
+    c->hungry = 0;
     c->idle_deaths = 0;
     c->rounds++;
     if (!c->were_ready && c->rounds > ROUNDS_MAX) {
@@ -190,6 +239,14 @@ recovery_died(struct children *c, int status, uint64_t now)
         return;
     if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_DONE) {
         recovered(c, now);
+        return;
+    }
+    if (is_starved(c, status)) {
+        uint64_t pause = (uint64_t)FAILURE_PAUSE_MS << c->hungry;
+        starve(c, c->shared->message, now);
+        c->hungry += pause < STARVED_PAUSE_MS;
+        c->state = CHILDREN_KILLING;
+        c->recover_at = now + pause;
         return;
     }
     log_line(LOG_ERROR, "recovery of the database died", "status=%d tries=%u", status,
@@ -228,12 +285,21 @@ child_died(struct children *c, struct child *child, int status, uint64_t now)
     if (c->state != CHILDREN_SERVING)
         return;
 
+    if (!in_db && is_starved(c, status)) {
+        starve(c, "", now);
+        child->start_at = now + FORK_PAUSE_MS;
+        return;
+    }
     log_death(child, pid, status, in_db);
     if (in_db || lost) {
         kill_all(c, lost ? "a process found it broken" : "a process died inside", now);
         return;
     }
-    c->idle_deaths += !clean;
+    if (clean) { /* it was told to, or retired */
+        child->start_at = now;
+        return;
+    }
+    c->idle_deaths++;
     if (c->idle_deaths >= IDLE_DEATHS_MAX) {
         kill_all(c, "many processes died outside", now);
         return;
@@ -271,7 +337,7 @@ watch(struct children *c, uint64_t now)
         if (c->v[i].pid == 0 || !atomic_load(&slot->in_db))
             continue;
         uint64_t since = atomic_load(&slot->since_ms);
-        if (since <= now && now - since > WATCHDOG_MS) {
+        if (since <= now && now - since > c->server->options->watchdog_ms) {
             char name[32];
             name_child(&c->v[i], name);
             log_line(LOG_ERROR, "process hangs inside the database", "name=%s pid=%d ms=%llu", name,
@@ -286,12 +352,16 @@ static void
 tick_serving(struct children *c, uint64_t now)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (c->v[i].pid == 0 && now >= c->v[i].start_at)
+        if (c->v[i].pid == 0 && now >= c->v[i].start_at && may_start(c, now))
             start_child(c, &c->v[i], now);
     watch(c, now);
     if (c->state == CHILDREN_SERVING && c->rounds > 0 && children_ready(c)) {
         c->rounds = 0;
         c->were_ready = true;
+    }
+    if (c->starved && children_ready(c)) {
+        log_line(LOG_INFO, "room on the disk: all are at work again", NULL);
+        c->starved = false;
     }
 }
 
@@ -309,9 +379,37 @@ tick_stopping(struct children *c, uint64_t now)
     }
 }
 
+static bool
+has_worker(const struct children *c, int pool)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->v[i].pool == pool && c->v[i].pid != 0)
+            return true;
+    return false;
+}
+
+/* Hangs up on whoever waits in a socket that nobody serves: nginx then says 503. */
+static void
+turn_away(struct children *c, uint64_t now)
+{
+    for (int pool = 0; pool < POOL_COUNT; pool++) {
+        struct pollfd waiting = {.fd = c->server->sockets[pool], .events = POLLIN};
+        if (has_worker(c, pool))
+            c->served_at[pool] = now;
+        while (now - c->served_at[pool] > UNSERVED_MS && poll(&waiting, 1, 0) == 1) {
+            int fd = accept4(waiting.fd, NULL, NULL, SOCK_CLOEXEC);
+            if (fd < 0)
+                break;
+            fdio_close(fd);
+        }
+    }
+}
+
 void
 children_tick(struct children *c, uint64_t now)
 {
+    if (c->state != CHILDREN_STOPPING)
+        turn_away(c, now);
     switch (c->state) {
     case CHILDREN_SERVING:
         tick_serving(c, now);
@@ -340,13 +438,26 @@ children_ready(struct children *c)
     return true;
 }
 
+bool
+children_may_be_asked(const struct children *c)
+{
+    return c->state == CHILDREN_SERVING || c->starved;
+}
+
 void
 children_stop(struct children *c, uint64_t now)
 {
     c->state = CHILDREN_STOPPING;
     c->term_at = now;
-    c->kill_at = now + TERM_FOR_MS;
+    c->kill_at = now + (c->server->options->fastcgi != NULL ? TERM_FASTCGI_MS : TERM_FOR_MS);
     tick_stopping(c, now);
+}
+
+void
+children_hurry(struct children *c, uint64_t now)
+{
+    if (c->kill_at > now + TERM_FOR_MS)
+        c->kill_at = now + TERM_FOR_MS;
 }
 
 bool

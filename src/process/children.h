@@ -39,12 +39,16 @@ struct children {
     struct child *v;
     size_t n;
     enum children_state state;
-    pid_t recovery;       /* 0: doesn't run */
-    uint64_t recover_at;  /* KILLING: not before */
-    unsigned failures;    /* recoveries that failed, one after the other */
-    unsigned rounds;      /* recoveries since all were ready */
-    unsigned idle_deaths; /* since the last recovery; each leaks a little */
-    bool were_ready;      /* once, since the start */
+    pid_t recovery;                 /* 0: doesn't run */
+    uint64_t recover_at;            /* KILLING: not before */
+    unsigned failures;              /* recoveries that failed, one after the other */
+    unsigned rounds;                /* recoveries since all were ready */
+    bool starved;                   /* somebody died of a full disk, and not all are back */
+    unsigned hungry;                /* recoveries that did, one after the other */
+    uint64_t say_at;                /* when to say so again */
+    uint64_t served_at[POOL_COUNT]; /* when there was a worker last */
+    unsigned idle_deaths;           /* since the last recovery; each leaks a little */
+    bool were_ready;                /* once, since the start */
     struct throttle throttle;
     uint64_t term_at; /* STOPPING: the next SIGTERM */
     uint64_t kill_at; /* and from when on SIGKILL */
@@ -63,8 +67,13 @@ void children_tick(struct children *c, uint64_t now);
 /* Are all at work? */
 bool children_ready(struct children *c);
 
+/* Is it time for nginx? It is also when the disk is full: then it says so, with 503. */
+bool children_may_be_asked(const struct children *c);
+
 /* Ends them: they finish their requests, but not for long. */
 void children_stop(struct children *c, uint64_t now);
+/* Not for as long as that: what children_stop waits for is cut short. */
+void children_hurry(struct children *c, uint64_t now);
 bool children_gone(const struct children *c);
 
 /* CHILDREN_BROKEN: what is wrong, and what to do. Returns -1. */

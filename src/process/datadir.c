@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "process/pools.h"
+#include "storage/room.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/parse.h"
@@ -222,11 +223,11 @@ make_path(const char *name, mode_t mode, struct err *err)
 }
 
 static int
-open_directory(struct datadir *d, const struct privileges *who, struct err *err)
+open_directory(struct datadir *d, bool make, const struct privileges *who, struct err *err)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     d->fd = open(d->name, flags);
-    if (d->fd < 0 && errno == ENOENT) {
+    if (d->fd < 0 && errno == ENOENT && make) {
         if (make_path(d->name, 0750, err) < 0)
             return -1;
         d->fd = open(d->name, flags);
@@ -331,7 +332,7 @@ int
 datadir_open(struct datadir *d, const char *name, const struct privileges *who, struct err *err)
 {
     *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
-    if (open_directory(d, who, err) < 0 || let_in(d, who, err) < 0 || check_ours(d, err) < 0)
+    if (open_directory(d, true, who, err) < 0 || let_in(d, who, err) < 0 || check_ours(d, err) < 0)
         return -1;
     for (size_t i = 0; i < SUBDIRS; i++)
         if (make_subdir(d, &subdirs[i], who, err) < 0)
@@ -341,6 +342,69 @@ datadir_open(struct datadir *d, const char *name, const struct privileges *who, 
     return take_lock(d, who, err);
 }
 
+/* ---- without the rest ---- */
+
+static const struct subdir *
+find_subdir(const char *name)
+{
+    for (size_t i = 0; i < SUBDIRS; i++)
+        if (strcmp(subdirs[i].name, name) == 0)
+            return &subdirs[i];
+    abort(); /* none of the table's */
+}
+
+int
+datadir_open_auth(struct datadir *d, const char *name, bool make, const struct privileges *who,
+                  struct err *err)
+{
+    struct stat st;
+    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
+    if (open_directory(d, make, who, err) < 0)
+        return -1;
+    if (fstatat(d->fd, "auth", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno != ENOENT)
+            return err_errno(err, "cannot look at %s/auth as %s", name,
+                             who->root ? "root" : who->user);
+        if (!make)
+            return 0;
+    } else if (!make) {
+        return st.st_uid == who->uid ? 1 : wrong_owner(d, "auth", st.st_uid, who, err);
+    }
+    if (let_in(d, who, err) < 0 || check_ours(d, err) < 0 ||
+        make_subdir(d, find_subdir("auth"), who, err) < 0)
+        return -1;
+    return 1;
+}
+
+bool
+datadir_is_served(const struct datadir *d)
+{
+    int fd = openat(d->fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    /* A server that starts in this moment asks for its lock again. */
+    bool served = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    fdio_close(fd);
+    return served;
+}
+
+bool
+datadir_owner(const char *name, uid_t *uid)
+{
+    static const char *const tells[] = {FORMAT_NAME, "auth"};
+    struct stat st;
+    bool known = false;
+    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && !known && i < sizeof tells / sizeof *tells; i++)
+        known = fstatat(fd, tells[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && (i == 0 || st.st_uid != 0);
+    if (known)
+        *uid = st.st_uid;
+    fdio_close(fd);
+    return known;
+}
+
+/* ---- the whole, as its user ---- */
+
 int
 datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err)
 {
@@ -349,11 +413,15 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
             return err_errno(
                 err, "%s can't read and write in %s/%s (check the modes, from there up to %s)",
                 who->user, d->name, subdirs[i].name, d->name);
+    room_give(d->fd);
     static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid"};
     for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
         unlinkat(d->fd, leftovers[i], 0);
-    for (size_t i = 0; i < POOL_COUNT; i++)
-        unlinkat(d->fd, pools[i].socket, 0);
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "run/%s", pools[i].socket);
+        unlinkat(d->fd, name, 0);
+    }
 
     int r = read_format(d, err);
     if (r != 0)

@@ -1,6 +1,8 @@
 #ifndef PROCESS_DATADIR_H
 #define PROCESS_DATADIR_H
 
+#include <stdbool.h>
+#include <sys/types.h>
 #include "process/privileges.h"
 #include "util/err.h"
 
@@ -18,6 +20,21 @@ struct datadir {
  * another program, another user or a newer version keeps something, or where a server runs. */
 int datadir_open(struct datadir *d, const char *name, const struct privileges *who,
                  struct err *err);
+
+/* For the commands that only change users, whether a server runs or not: opens the directory, which
+ * becomes the working directory, without its lock. d->lock is -1, and d->fd is the caller's to
+ * close, also after a failure. auth/ has to belong to `who`. With `make` it is made if it isn't
+ * there, and so is the whole, so that there can be users before the first start; refuses then what
+ * datadir_open refuses. 1, or without `make` 0: there is no auth/; -1. */
+int datadir_open_auth(struct datadir *d, const char *name, bool make, const struct privileges *who,
+                      struct err *err);
+
+/* Does a server run on it? Asks without waiting. */
+bool datadir_is_served(const struct datadir *d);
+
+/* The user whose registry is in this directory: whoever has db/format, else auth/ if that isn't
+ * root's. False when it tells nothing. */
+bool datadir_owner(const char *name, uid_t *uid);
 
 /* After the change of user: can all of it be written to? Marks a new one as ours (db/format), and
  * removes what a server that was killed has left in run/. */

@@ -4,7 +4,9 @@
 #include <time.h>
 #include "domain/upkeep.h"
 #include "process/child.h"
+#include "process/stopped.h"
 #include "process/title.h"
+#include "storage/room.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -14,6 +16,7 @@
  */
 #define CHECKPOINT_KBYTES 8192
 #define CHECKPOINT_MINUTES 1
+#define CHECKPOINT_ROOM (1u << 20) /* with less it isn't tried: each try fills the log */
 /* The same trouble again is said again after this. */
 #define REPEAT_MS 60000
 
@@ -43,6 +46,31 @@ complain(struct trouble *t, const char *what, const struct err *err)
     t->again_ms = now + REPEAT_MS;
 }
 
+/* Checkpoints make the cache clean, and old logs removable. On a disk that gets full that is done
+ * at once, as long as it can be: a cache that is dirty when there is no room at all can't be read
+ * through any more. */
+static void
+tend_store(int dirfd, struct kv *kv, struct trouble *full, struct trouble *store)
+{
+    struct err err;
+    bool is_short = room_check(dirfd, 0, &err) != 0;
+    if (is_short) {
+        complain(full, "hardly any room on the disk: nothing can be pushed", &err);
+        room_give(dirfd);
+        if (room_free(dirfd) < CHECKPOINT_ROOM)
+            return;
+    } else if (full->again_ms != 0) {
+        log_line(LOG_INFO, "room on the disk again", NULL);
+        full->again_ms = 0;
+    }
+    if (kv_checkpoint(kv, is_short ? 0 : CHECKPOINT_KBYTES, is_short ? 0 : CHECKPOINT_MINUTES,
+                      &err) < 0 ||
+        kv_trim_logs(kv, &err) < 0)
+        complain(store, "checkpoint failed", &err);
+    else if (!is_short)
+        room_save(dirfd);
+}
+
 static void
 pause_round(void)
 {
@@ -54,8 +82,10 @@ pause_round(void)
 int
 keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
 {
+    struct trouble full = {.again_ms = 0};
     struct trouble store = {.again_ms = 0};
     struct trouble upkeep = {.again_ms = 0};
+    struct stopped stopped = {.n = 0};
     struct upkeep memory = {0};
     struct err err;
     child_begin(s, master, -1, on_term);
@@ -64,9 +94,8 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     struct registry reg;
     child_open(s, slot, &reg);
     while (!stopping) {
-        if (kv_checkpoint(reg.kv, CHECKPOINT_KBYTES, CHECKPOINT_MINUTES, &err) < 0 ||
-            kv_trim_logs(reg.kv, &err) < 0)
-            complain(&store, "checkpoint failed", &err);
+        stopped_wake(&stopped, s->dir.fd, s->options->watchdog_ms, clock_mono_ms());
+        tend_store(s->dir.fd, reg.kv, &full, &store);
         if (!stopping && upkeep_step(&memory, &reg, &err) < 0)
             complain(&upkeep, "upkeep failed", &err);
         pause_round();

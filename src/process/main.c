@@ -1,6 +1,10 @@
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+#include "process/command.h"
+#include "process/command_nginx_conf.h"
+#include "process/command_user.h"
 #include "process/master.h"
 #include "process/options.h"
 #include "process/server.h"
@@ -8,29 +12,35 @@
 #include "util/log.h"
 #include "util/banned.h"
 
-enum {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-};
-
-static int
-complain(const struct err *err, int code)
-{
-    fprintf(stderr, "docker-registry-server: %s\n", err->message);
-    return code;
-}
-
-static int
-serve(struct options *o)
+static enum command_exit
+serve(struct options *o, struct err *err)
 {
     struct server s;
-    struct err err;
-    if (server_prepare(&s, o, &err) < 0)
-        return complain(&err, EXIT_FAILED);
-    int r = master_run(&s, &err);
+    if (server_prepare(&s, o, err) < 0)
+        return COMMAND_FAILED;
+    int r = master_run(&s, err);
     server_finish(&s);
-    return r == 0 ? EXIT_DONE : complain(&err, EXIT_FAILED);
+    return r == 0 ? COMMAND_DONE : COMMAND_FAILED;
+}
+
+static const struct command {
+    const char *name;
+    command_run *run;
+} commands[] = {
+    {"serve", serve},
+    {"print-nginx-conf", command_nginx_conf},
+    {"user", command_user},
+};
+
+static enum command_exit
+run_command(struct options *o, struct err *err)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, o->command) == 0)
+            return commands[i].run(o, err);
+    err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
+            o->command);
+    return COMMAND_USAGE;
 }
 
 /* Descriptors 0 to 2 are taken, so that no socket becomes one of them. */
@@ -52,19 +62,19 @@ main(int argc, char **argv)
     struct err err;
     take_stdio();
     title_init(argc, argv);
-    int code;
+    enum command_exit code = COMMAND_DONE;
     if (options_parse(&o, argc, argv, &err) < 0) {
-        code = complain(&err, EXIT_USAGE);
+        code = COMMAND_USAGE;
     } else if (o.help) {
         options_help(stdout);
-        code = EXIT_DONE;
     } else if (o.version) {
         printf("docker-registry-server %s\n", PACKAGE_VERSION);
-        code = EXIT_DONE;
     } else {
         log_set_level(o.log_level);
-        code = serve(&o);
+        code = run_command(&o, &err);
     }
+    if (code != COMMAND_DONE)
+        fprintf(stderr, "docker-registry-server: %s\n", err.message);
     options_free(&o);
     return code;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "process/children.h"
 #include "process/nginx.h"
+#include "process/stopped.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -31,6 +32,7 @@ struct master {
     struct server *server;
     struct children children;
     struct nginx nginx;
+    struct stopped stopped;
     enum phase phase;
     int signals;
     bool failed; /* and err says why */
@@ -49,6 +51,8 @@ stop(struct master *m, bool hurry, uint64_t now)
         nginx_stop(&m->nginx, hurry, now);
     } else if (m->phase == PHASE_STOPPING_NGINX && hurry) {
         nginx_stop(&m->nginx, true, now);
+    } else if (m->phase == PHASE_STOPPING_CHILDREN && hurry) {
+        children_hurry(&m->children, now);
     }
 }
 
@@ -73,11 +77,16 @@ static void
 announce(struct master *m)
 {
     const struct listeners *l = &m->server->listeners;
+    const struct options *o = m->server->options;
+    if (o->fastcgi != NULL)
+        printf("Server is listening on %s/%s\n", o->fastcgi, pools[POOL_API].socket);
     for (size_t i = 0; i < l->n; i++)
         if (!told_already(l, i))
             printf("Server is listening on port %u\n", l->v[i].port);
     fflush(stdout);
-    if (!m->server->users.closed)
+    if (o->trust_remote_user)
+        log_line(LOG_INFO, "users are those of the web server in front", NULL);
+    else if (!m->server->users.closed)
         log_line(LOG_WARN,
                  "there are no users: everybody may push and pull; --user NAME:PASS or "
                  "auth/htpasswd changes that",
@@ -106,10 +115,11 @@ step(struct master *m, uint64_t now)
 {
     children_tick(&m->children, now);
     nginx_tick(&m->nginx, now);
+    stopped_wake(&m->stopped, m->server->dir.fd, m->server->options->watchdog_ms, now);
     check_broken(m, now);
     switch (m->phase) {
     case PHASE_STARTING:
-        if (m->nginx.state == NGINX_OFF && m->children.state == CHILDREN_SERVING &&
+        if (m->nginx.state == NGINX_OFF && children_may_be_asked(&m->children) &&
             nginx_start(&m->nginx, now, &m->err) < 0)
             give_up(m, now);
         else if (m->nginx.state == NGINX_UP && children_ready(&m->children))
@@ -240,6 +250,7 @@ master_run(struct server *s, struct err *err)
     r = loop(&m);
     if (r < 0)
         *err = m.err;
+    nginx_free(&m.nginx);
     children_free(&m.children);
 done:
     fdio_close(m.signals);

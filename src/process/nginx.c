@@ -13,6 +13,7 @@
 #include "process/nginx_conf.h"
 #include "process/runfile.h"
 #include "process/strays.h"
+#include "storage/room.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -40,7 +41,9 @@ is_program(const char *dir, size_t dir_n, char *out, size_t n)
 int
 nginx_init(struct nginx *n, const struct server *s, struct err *err)
 {
-    *n = (struct nginx){.server = s, .log = {.fd = -1}};
+    *n = (struct nginx){.server = s, .log = {.fd = -1}, .leash = LEASH_NONE};
+    if (s->options->fastcgi != NULL)
+        return 0;
     throttle_init(&n->throttle, CRASH_BURST, CRASH_REFILL_MS, clock_mono_ms());
     const char *path = getenv("PATH");
     for (const char *p = path != NULL ? path : ""; *p != '\0';) {
@@ -81,10 +84,12 @@ int
 nginx_configure(const struct nginx *n, struct err *err)
 {
     const struct server *s = n->server;
+    if (s->options->fastcgi != NULL)
+        return 0;
     struct listens plain = pick_listens(s, false);
     struct listens tls = pick_listens(s, true);
     struct nginx_conf c = {
-        .name = "main",
+        .name = s->options->name,
         .dir = "",
         .sockets = "run/",
         .htpasswd = "htpasswd",
@@ -143,7 +148,9 @@ become_nginx(const struct nginx *n, pid_t master, int log)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    setpgid(0, 0); /* the terminal's ^C is for the master alone */
+    /* the terminal's ^C is for the master alone */
+    if (n->leash.group == 0 || setpgid(0, n->leash.group) < 0)
+        setpgid(0, 0);
     if (hand_over_ports(n->server) < 0 || privileges_forget(&n->server->who) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != master)
         _exit(1);
@@ -171,6 +178,12 @@ nginx_start(struct nginx *n, uint64_t now, struct err *err)
 {
     int ends[2];
     pid_t master = getpid();
+    if (n->server->options->fastcgi != NULL) {
+        n->state = NGINX_UP; /* or not: it is somebody else's */
+        return 0;
+    }
+    leash_hold(&n->leash, &n->server->who);
+    room_give(n->server->dir.fd); /* it can't begin without its pid file */
     unlinkat(n->server->dir.fd, PID_NAME, 0);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe for nginx");
@@ -223,6 +236,8 @@ restart_later(struct nginx *n, uint64_t now)
 bool
 nginx_died(struct nginx *n, pid_t pid, int status, uint64_t now)
 {
+    if (leash_died(&n->leash, pid))
+        return true;
     if (pid != n->pid || pid == 0)
         return false;
     n->pid = 0;
@@ -276,6 +291,8 @@ void
 nginx_tick(struct nginx *n, uint64_t now)
 {
     struct err err;
+    if (n->pid != 0)
+        leash_hold(&n->leash, &n->server->who);
     switch (n->state) {
     case NGINX_STARTING:
         if (has_pid_file(n)) {
@@ -324,4 +341,10 @@ nginx_stop(struct nginx *n, bool hurry, uint64_t now)
     if (hurry && n->stop_step == 0)
         n->since_ms = now - TERM_AFTER_MS; /* as if it had been asked long ago */
     nginx_tick(n, now);
+}
+
+void
+nginx_free(struct nginx *n)
+{
+    leash_let_go(&n->leash);
 }

@@ -4,12 +4,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "process/leash.h"
 #include "process/nginx_log.h"
 #include "process/server.h"
 #include "process/throttle.h"
 
 /* The system's nginx as our child: it gets the ports that we bound, and dies with us. Times are
- * clock_mono_ms(). */
+ * clock_mono_ms(). With --fastcgi there is none: then all of this does nothing, and succeeds. */
 
 enum nginx_state {
     NGINX_OFF,
@@ -31,12 +32,15 @@ struct nginx {
     uint64_t start_at;
     int stop_step; /* how hard we have asked */
     struct throttle throttle;
+    struct leash leash;
     struct nginx_log log;
     char message[ERR_MESSAGE_MAX];
 };
 
 /* Finds the program; none: the message names the package. */
 int nginx_init(struct nginx *n, const struct server *s, struct err *err);
+/* Once it is gone. */
+void nginx_free(struct nginx *n);
 /* Writes run/nginx.conf. */
 int nginx_configure(const struct nginx *n, struct err *err);
 

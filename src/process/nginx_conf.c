@@ -203,6 +203,27 @@ expand_addresses(struct expansion *x, const char *block, const char *const *addr
     return 0;
 }
 
+/* What a site with users of its own is spared, and what it gets instead. */
+static const struct {
+    const char *name;
+    const char *instead; /* NULL: nothing */
+} for_trusted[] = {
+    {"REALM", NULL},
+    {"USERS", NULL},
+    {"PASSWORD", NULL},
+    {"NO_PASSWORD", NULL},
+    {"REMOTE_USER", "TRUSTED_USER"},
+};
+
+static const char *
+chosen_block(const struct nginx_conf *c, const char *name)
+{
+    for (size_t i = 0; c->trust_remote_user && i < sizeof for_trusted / sizeof *for_trusted; i++)
+        if (strcmp(name, for_trusted[i].name) == 0)
+            return for_trusted[i].instead;
+    return strcmp(name, "TLS") == 0 && c->tls_n == 0 ? NULL : name;
+}
+
 static int
 expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *err)
 {
@@ -220,10 +241,9 @@ expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *e
             return -1;
         return expand_addresses(x, "LISTEN_TLS", c->tls, c->tls_n, indent, err);
     }
-    if (bytes_equal(name, bytes_str("TLS")) && c->tls_n == 0)
-        return 0;
     snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
-    return expand_block(x, text, indent, err);
+    const char *block = chosen_block(c, text);
+    return block != NULL ? expand_block(x, block, indent, err) : 0;
 }
 
 /* ---- text ---- */

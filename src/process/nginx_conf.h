@@ -1,6 +1,7 @@
 #ifndef PROCESS_NGINX_CONF_H
 #define PROCESS_NGINX_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "util/buf.h"
@@ -20,6 +21,9 @@ struct nginx_conf {
     const char *htpasswd; /* relative to the configuration's directory, or absolute */
     const char *version;  /* for X-Docker-Registry-Version */
     uint64_t max_blob_size; /* in bytes; 0: any */
+    /* Passwords are checked by the site around us, which sets $registry_remote_user_NAME, and not
+     * by us. */
+    bool trust_remote_user;
 
     /* The rest is for a configuration of our own. */
 

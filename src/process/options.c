@@ -4,7 +4,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
+#include "domain/htpasswd.h"
+#include "process/base_url.h"
+#include "process/fullname.h"
+#include "process/pools.h"
 #include "process/userfile.h"
 #include "util/kvfile.h"
 #include "util/parse.h"
@@ -13,6 +18,10 @@
 #define CONFIG_MAX (1u << 20)
 #define DEFAULT_PORT "8000"
 #define WORKERS_MAX 100
+/* Longer variables need a change of the site's variables_hash_bucket_size. */
+#define NAME_MAX_BYTES 22
+#define NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789_"
+#define PRINT_NGINX_CONF "print-nginx-conf"
 
 enum kind {
     KIND_FLAG,
@@ -25,6 +34,8 @@ enum kind {
     KIND_PERIOD,   /* may not */
     KIND_SIZE,
     KIND_LEVEL,
+    KIND_NAME,
+    KIND_URL,
 };
 
 static const struct row {
@@ -48,12 +59,22 @@ static const struct row {
     {"tls-key", 0, "file", "its key", KIND_TEXT, false, AT(tls_key), false},
     {"tls-port", 0, "port", "port that speaks TLS; then --port stays plain", KIND_PORTS, true,
      AT(tls_ports), false},
+    {"fastcgi", 0, "directory", "put sockets there for your own nginx, and start none", KIND_TEXT,
+     false, AT(fastcgi), false},
+    {"name", 0, "name", "tells registries in one nginx apart (main)", KIND_NAME, false, AT(name),
+     false},
+    {"trust-remote-user", 0, NULL, "users are those of your own nginx", KIND_FLAG, false,
+     AT(trust_remote_user), false},
+    {"base-url", 0, "url", "put this in front of Locations (they are relative)", KIND_URL, false,
+     AT(base_url), false},
     {"run-as", 0, "user", "when started as root: become this user (www-data)", KIND_TEXT, false,
      AT(run_as), false},
     {"workers", 0, "n", "processes for small requests (4, or the cores)", KIND_COUNT, false,
      AT(workers), false},
     {"bulk-workers", 0, "n", "processes for uploads (2, or the cores)", KIND_COUNT, false,
      AT(bulk_workers), false},
+    {"watchdog", 0, "time", "replace a process that hangs this long (30s)", KIND_PERIOD, false,
+     AT(watchdog_ms), false},
     {"config", 0, "file", "read options from a file: name=value a line", KIND_TEXT, false,
      AT(config), true},
     {"lease", 0, "time", "keep what no image uses this long (1h)", KIND_DURATION, false,
@@ -66,6 +87,10 @@ static const struct row {
      AT(max_blob_size), false},
     {"log-level", 0, "level", "error, warn, info or debug (info)", KIND_LEVEL, false, AT(log_level),
      false},
+    {"http", 0, NULL, PRINT_NGINX_CONF ": only the part for http { }", KIND_FLAG, false,
+     AT(http_part), true},
+    {"server", 0, NULL, PRINT_NGINX_CONF ": only the part for server { }", KIND_FLAG, false,
+     AT(server_part), true},
     {"help", 0, NULL, "print this", KIND_FLAG, false, AT(help), true},
     {"version", 0, NULL, "print the version", KIND_FLAG, false, AT(version), true},
 #undef AT
@@ -91,6 +116,9 @@ set_text(char **to, const char *value, struct err *err)
     return 0;
 }
 
+/* gcc's analyzer loses sight of what is in an array. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 static int
 add_text(struct options_list *list, const char *value, const char *what, struct err *err)
 {
@@ -103,6 +131,7 @@ add_text(struct options_list *list, const char *value, const char *what, struct 
     list->v[list->n++] = copy;
     return 0;
 }
+#pragma GCC diagnostic pop
 
 static int
 add_port(struct options_list *list, const char *value, const char *what, struct err *err)
@@ -138,15 +167,13 @@ static int
 add_user(struct options_list *list, const char *value, const char *what, struct err *err)
 {
     const char *colon = strchr(value, ':');
+    struct err why;
     if (colon == NULL || colon == value || colon[1] == '\0')
         return err_set(err, ERR_BAD_REQUEST, "%s: NAME:PASSWORD is wanted, neither of them empty",
                        what);
-    if (*value == '#')
-        return err_set(err, ERR_BAD_REQUEST, "%s: a name can't start with #", what);
-    for (const char *c = value; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            return err_set(err, ERR_BAD_REQUEST, "%s: a control character in the name or password",
-                           what);
+    if (htpasswd_check_name(bytes_of(value, (size_t)(colon - value)), &why) < 0 ||
+        htpasswd_check_password(bytes_str(colon + 1), &why) < 0)
+        return err_set(err, ERR_BAD_REQUEST, "%s: %s", what, why.message);
     return add_text(list, value, what, err);
 }
 
@@ -172,6 +199,28 @@ set_number(uint64_t *to, enum kind kind, const char *value, const char *what, st
         break;
     }
     *to = n;
+    return 0;
+}
+
+static int
+set_name(char **to, const char *value, const char *what, struct err *err)
+{
+    size_t n = strlen(value);
+    if (strspn(value, NAME_BYTES) != n || n > NAME_MAX_BYTES)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: small letters, digits and _ are wanted, at most %d of them", what,
+                       value, NAME_MAX_BYTES);
+    return set_text(to, value, err);
+}
+
+static int
+set_url(char **to, const char *value, const char *what, struct err *err)
+{
+    char *url = base_url_parse(value, what, err);
+    if (url == NULL)
+        return -1;
+    free(*to);
+    *to = url;
     return 0;
 }
 
@@ -201,6 +250,10 @@ set_value(struct options *o, const struct row *row, const char *value, const cha
             return err_set(err, ERR_BAD_REQUEST, "%s %s: error, warn, info or debug is wanted",
                            what, value);
         return 0;
+    case KIND_NAME:
+        return set_name(to, value, what, err);
+    case KIND_URL:
+        return set_url(to, value, what, err);
     default:
         return set_number(to, row->kind, value, what, err);
     }
@@ -259,9 +312,16 @@ read_argument(char *arg, char **value, struct err *err)
 static int
 parse_command_line(struct parser *p, int argc, char **argv, struct err *err)
 {
-    int i = argc > 1 && strcmp(argv[1], "serve") == 0 ? 2 : 1;
-    for (; i < argc; i++) {
+    bool named = argc > 1 && *argv[1] != '-';
+    p->o->command = named ? argv[1] : "serve";
+    bool takes_words = strcmp(p->o->command, "serve") != 0;
+    for (int i = named ? 2 : 1; i < argc; i++) {
         char *value;
+        if (takes_words && *argv[i] != '-') {
+            if (add_text(&p->o->words, argv[i], p->o->command, err) < 0)
+                return -1;
+            continue;
+        }
         const struct row *row = read_argument(argv[i], &value, err);
         if (row == NULL)
             return -1;
@@ -271,7 +331,9 @@ parse_command_line(struct parser *p, int argc, char **argv, struct err *err)
             if (value != NULL)
                 return err_set(err, ERR_BAD_REQUEST, "%s takes no value", what);
             set_value(p->o, row, "", what, err);
-            return 0;
+            if (p->o->help || p->o->version)
+                return 0;
+            continue;
         }
         if (value == NULL) {
             value = i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0 ? argv[++i] : NULL;
@@ -302,6 +364,11 @@ take_line(const char *name, const char *value, int line, void *arg, struct err *
                        "%s, line %d: unknown name %s: it takes the names of --help without dashes",
                        p->o->config, line, name);
     snprintf(what, sizeof what, "%s, line %d: %s", p->o->config, line, name);
+    if (row->kind == KIND_FLAG && value != NULL)
+        return err_set(err, ERR_BAD_REQUEST, "%s takes no value: leave out what follows the name",
+                       what);
+    if (row->kind == KIND_FLAG)
+        return set_value(p->o, row, "", what, err);
     if (value == NULL)
         return err_set(err, ERR_BAD_REQUEST, "%s needs a value: %s = [%s]", what, name, row->arg);
     if (p->given[row - rows] && !row->repeatable)
@@ -354,11 +421,13 @@ void
 options_free(struct options *o)
 {
     options_forget_users(o);
+    forget_list(&o->words);
     forget_list(&o->users);
     forget_list(&o->ports);
     forget_list(&o->tls_ports);
     forget_list(&o->listen);
-    char **const texts[] = {&o->dir, &o->run_as, &o->tls_cert, &o->tls_key, &o->config};
+    char **const texts[] = {&o->dir,    &o->fastcgi,  &o->sockets, &o->name,  &o->base_url,
+                            &o->run_as, &o->tls_cert, &o->tls_key, &o->config};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(*texts[i]);
         *texts[i] = NULL;
@@ -378,7 +447,7 @@ at_least_cores(uint64_t least)
 static int
 fill_in_port(struct options *o, struct err *err)
 {
-    if (o->ports.n > 0)
+    if (o->ports.n > 0 || o->fastcgi != NULL)
         return 0;
     const char *port = getenv("PORT");
     if (port != NULL && *port != '\0')
@@ -386,6 +455,68 @@ fill_in_port(struct options *o, struct err *err)
     if (o->tls_ports.n > 0)
         return 0;
     return add_port(&o->ports, DEFAULT_PORT, "port", err);
+}
+
+/* The sockets' full names: nginx needs those, and they may not be longer than the kernel allows. */
+static int
+fill_in_sockets(struct options *o, struct err *err)
+{
+    const size_t room = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+    char *full = fullname(o->fastcgi, err);
+    if (full == NULL)
+        return -1;
+    size_t n = strlen(full);
+    for (size_t i = 0; i < POOL_COUNT; i++)
+        if (n + 1 + strlen(pools[i].socket) > room) {
+            free(full);
+            return err_set(err, ERR_BAD_REQUEST,
+                           "--fastcgi %.100s: the name of a socket there would have more than %zu "
+                           "bytes (with %s): choose a directory with a shorter name",
+                           o->fastcgi, room, pools[i].socket);
+        }
+    o->sockets = malloc(n + 2);
+    if (o->sockets == NULL)
+        err_errno(err, "out of memory");
+    else
+        snprintf(o->sockets, n + 2, strcmp(full, "/") == 0 ? "%s" : "%s/", full);
+    free(full);
+    return o->sockets != NULL ? 0 : -1;
+}
+
+/* What makes no sense with, or without, an nginx of somebody else's. */
+static int
+check_fastcgi(const struct options *o, struct err *err)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } ours[] = {
+        {"port", o->ports.n > 0},         {"listen", o->listen.n > 0},
+        {"tls-port", o->tls_ports.n > 0}, {"tls-cert", o->tls_cert != NULL},
+        {"tls-key", o->tls_key != NULL},
+    };
+    for (size_t i = 0; o->fastcgi != NULL && i < sizeof ours / sizeof *ours; i++)
+        if (ours[i].given)
+            return err_set(err, ERR_BAD_REQUEST,
+                           "--%s and --fastcgi can't be together: with --fastcgi your own nginx "
+                           "has the ports and certificates",
+                           ours[i].name);
+    if (o->trust_remote_user && o->fastcgi == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--trust-remote-user is for your own nginx in front: it needs --fastcgi");
+    if (o->trust_remote_user && o->users.n > 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--user and --trust-remote-user can't be together: with the latter your own "
+                       "nginx knows the users");
+    bool prints = strcmp(o->command, PRINT_NGINX_CONF) == 0;
+    if ((o->http_part || o->server_part) && !prints)
+        return err_set(err, ERR_BAD_REQUEST, "--%s is for " PRINT_NGINX_CONF " only",
+                       o->http_part ? "http" : "server");
+    if (prints && o->fastcgi == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       PRINT_NGINX_CONF
+                       " needs --fastcgi DIR, where the sockets of the server are");
+    return 0;
 }
 
 static int
@@ -416,6 +547,7 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
     *o = (struct options){
         .workers = at_least_cores(4),
         .bulk_workers = at_least_cores(2),
+        .watchdog_ms = UINT64_C(30) * 1000,
         .lease_ms = UINT64_C(3600) * 1000,
         .upload_expiry_ms = UINT64_C(24) * 3600 * 1000,
         .gc_interval_ms = UINT64_C(60) * 1000,
@@ -429,7 +561,11 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
         return -1;
     if (o->dir == NULL && set_text(&o->dir, ".", err) < 0)
         return -1;
-    if (fill_in_port(o, err) < 0)
+    if (o->name == NULL && set_text(&o->name, "main", err) < 0)
+        return -1;
+    if (check_fastcgi(o, err) < 0 || fill_in_port(o, err) < 0)
+        return -1;
+    if (o->fastcgi != NULL && fill_in_sockets(o, err) < 0)
         return -1;
     return check_together(o, err);
 }
@@ -452,5 +588,10 @@ options_help(FILE *to)
         (void)n;
         fprintf(to, "  %-23s  %s\n", left, row->help);
     }
-    fputc('\n', to);
+    fputs("\nCommands, each with --dir, --config and --run-as where it needs them:\n\n"
+          "  user add [name]          give a user a password: asked for, or from stdin\n"
+          "  user del [name]          refuse a user from now on\n"
+          "  user list                print the users' names\n"
+          "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n\n",
+          to);
 }

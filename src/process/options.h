@@ -19,22 +19,32 @@ struct options_list {
 };
 
 struct options {
+    const char *command;           /* argv[1] when it is no option, else "serve" */
+    struct options_list words;     /* what else is no option; "serve" takes none */
     struct options_list ports;     /* --port; texts that parse as 0..65535 */
     struct options_list tls_ports; /* --tls-port */
     struct options_list listen;    /* --listen: IPv4 or IPv6 addresses, or localhost */
     struct options_list users;     /* --user NAME:PASS; see options_forget_users */
     char *dir;
-    char *run_as; /* NULL: not given */
+    char *fastcgi;  /* --fastcgi: the directory for the sockets, as given; NULL: standalone */
+    char *sockets;  /* its full name, with a final slash */
+    char *name;     /* --name */
+    char *base_url; /* --base-url, without a final slash; NULL: not given */
+    char *run_as;   /* NULL: not given */
     char *tls_cert;
     char *tls_key;
     char *config;
     uint64_t workers;      /* pool api */
     uint64_t bulk_workers; /* pool bulk */
+    uint64_t watchdog_ms;
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
     uint64_t max_blob_size; /* 0: none */
     enum log_level log_level;
+    bool trust_remote_user;
+    bool http_part;   /* of print-nginx-conf: only the part for http { } */
+    bool server_part; /* and for server { } */
     bool help;
     bool version;
 };

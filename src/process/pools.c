@@ -2,8 +2,8 @@
 #include "util/banned.h"
 
 const struct pool pools[POOL_COUNT] = {
-    [POOL_API] = {"api", "run/api.sock", offsetof(struct options, workers)},
-    [POOL_BULK] = {"bulk", "run/bulk.sock", offsetof(struct options, bulk_workers)},
+    [POOL_API] = {"api", "api.sock", offsetof(struct options, workers)},
+    [POOL_BULK] = {"bulk", "bulk.sock", offsetof(struct options, bulk_workers)},
 };
 
 uint64_t

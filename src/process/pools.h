@@ -11,7 +11,7 @@
  * same column of the route table. */
 struct pool {
     const char *name;   /* as ps shows it */
-    const char *socket; /* relative to the data directory */
+    const char *socket; /* in run/ of the data directory, or where --fastcgi says */
     size_t workers_at;  /* of the option that says how many */
 };
 

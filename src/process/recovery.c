@@ -4,6 +4,7 @@
 #include "process/child.h"
 #include "process/title.h"
 #include "storage/blob_file.h"
+#include "storage/room.h"
 #include "storage/tables.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -26,10 +27,13 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     struct err err;
     child_begin(s, master, -1, NULL);
     title_set("recovery");
+    room_give(s->dir.fd);
     if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&
         blob_file_prepare(s->dir.fd, &err) == 0 && begin_store(&err) == 0)
         return CHILD_DONE;
-    log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
     memcpy(message, err.message, sizeof err.message);
+    if (err.code == ERR_NO_SPACE)
+        return CHILD_NO_SPACE;
+    log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
     return CHILD_FAILED;
 }

@@ -1,13 +1,17 @@
 #include "process/server.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/htpasswd.h"
+#include "process/fullname.h"
 #include "process/runfile.h"
+#include "process/socket_dir.h"
 #include "process/strays.h"
 #include "process/tls.h"
+#include "storage/body_dir.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -24,6 +28,8 @@ take_users(struct server *s, struct err *err)
     buf_init(&s->given, HTPASSWD_MAX);
     for (size_t i = 0; r == 0 && i < o->users.n; i++) {
         char *colon = strchr(o->users.v[i], ':');
+        if (colon == NULL)
+            continue; /* can't be, says options.c, but gcc's analyzer hasn't heard of it */
         *colon = '\0';
         r = htpasswd_add(&s->given, o->users.v[i], colon + 1, err);
         *colon = ':';
@@ -40,15 +46,39 @@ read_users(struct server *s, struct err *err)
     return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
 }
 
+static const char *
+sockets_directory(const struct server *s)
+{
+    return s->options->fastcgi != NULL ? s->options->sockets : "run/";
+}
+
 static int
 open_sockets(struct server *s, struct err *err)
 {
+    const struct options *o = s->options;
     for (size_t i = 0; i < POOL_COUNT; i++) {
-        s->sockets[i] = listener_unix(pools[i].socket, err);
+        char path[128];
+        snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
+        if (o->fastcgi != NULL && socket_dir_clear(o->sockets, pools[i].socket, &s->who, err) < 0)
+            return -1;
+        s->sockets[i] = listener_unix(path, err);
         if (s->sockets[i] < 0)
             return -1;
     }
-    return 0;
+    return o->fastcgi != NULL ? socket_dir_reach(s->full_dir, &s->who, err) : 0;
+}
+
+static void
+close_sockets(struct server *s)
+{
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
+        if (s->sockets[i] >= 0) /* else it may be somebody else's */
+            unlinkat(s->dir.fd, path, 0);
+        fdio_close(s->sockets[i]);
+        s->sockets[i] = -1;
+    }
 }
 
 static int
@@ -67,6 +97,8 @@ prepare_as_started(struct server *s, struct tls *tls, struct err *err)
     s->startdir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (s->startdir < 0)
         return err_errno(err, "cannot open the current directory");
+    if (o->fastcgi != NULL && (s->full_dir = fullname(o->dir, err)) == NULL)
+        return -1;
     if (privileges_plan(&s->who, o->run_as, err) < 0)
         return -1;
     if (tls_wanted(o) && tls_read(tls, s->startdir, o, err) < 0)
@@ -75,6 +107,8 @@ prepare_as_started(struct server *s, struct tls *tls, struct err *err)
         return -1;
     /* nginx's workers of a server that was killed may still have our ports. */
     strays_kill(s->dir.fd);
+    if (o->fastcgi != NULL)
+        return socket_dir_open(o->sockets, &s->who, err);
     return listeners_open(&s->listeners, o, err);
 }
 
@@ -95,7 +129,8 @@ int
 server_prepare(struct server *s, struct options *o, struct err *err)
 {
     struct tls tls = {{0}, {0}};
-    *s = (struct server){.options = o, .startdir = -1, .dir = {.fd = -1, .lock = -1}};
+    *s = (struct server){
+        .options = o, .startdir = -1, .bodies_good = true, .dir = {.fd = -1, .lock = -1}};
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
     umask(0027);
@@ -105,6 +140,10 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     if (r == 0 && (r = prepare_as_user(s, &tls, err)) < 0)
         server_finish(s);
     tls_free(&tls);
+    if (r < 0) {
+        free(s->full_dir);
+        s->full_dir = NULL;
+    }
     return r;
 }
 
@@ -134,9 +173,25 @@ server_reload(struct server *s)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
 }
 
+/* Another nginx's doing, or a mount's: tells once, and once more when it is over. */
+static void
+watch_bodies(struct server *s)
+{
+    struct err err;
+    bool good = body_dir_check(s->dir.fd, &err) == 0;
+    if (good == s->bodies_good)
+        return;
+    s->bodies_good = good;
+    if (good)
+        log_line(LOG_INFO, "uploads can be taken over from nginx again", NULL);
+    else
+        log_line(LOG_ERROR, "uploads can't be taken over from nginx", "why=%s", err.message);
+}
+
 void
 server_watch(struct server *s)
 {
+    watch_bodies(s);
     const struct stat *was = &s->users_file;
     struct stat st;
     struct err err;
@@ -160,15 +215,14 @@ void
 server_finish(struct server *s)
 {
     server_close_ports(s);
-    for (size_t i = 0; i < POOL_COUNT; i++) {
-        fdio_close(s->sockets[i]);
-        unlinkat(s->dir.fd, pools[i].socket, 0);
-    }
+    close_sockets(s);
     static const char *const gone[] = {"run/htpasswd", "run/nginx.pid", "run/nginx.lock", PID_NAME};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         unlinkat(s->dir.fd, gone[i], 0);
     tls_remove(s->dir.fd);
     buf_free(&s->given);
+    free(s->full_dir);
+    s->full_dir = NULL;
     fdio_close(s->startdir);
     fdio_close(s->dir.fd);
     fdio_close(s->dir.lock);

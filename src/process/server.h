@@ -19,12 +19,14 @@ struct server {
     struct options *options;
     struct privileges who;
     struct datadir dir;
-    int startdir; /* where relative names on the command line start */
+    char *full_dir; /* with --fastcgi: the data directory's full name */
+    int startdir;   /* where relative names on the command line start */
     struct listeners listeners;
     int sockets[POOL_COUNT];
     struct buf given;            /* the lines of --user for run/htpasswd */
     struct htpasswd_state users; /* with those in auth/htpasswd */
     struct stat users_file;      /* auth/htpasswd as it was read */
+    bool bodies_good;            /* uploads can be taken over, when last looked */
 };
 
 /* Everything up to the first child; from here on the working directory is the data directory, and
@@ -35,8 +37,9 @@ int server_prepare(struct server *s, struct options *o, struct err *err);
  */
 void server_reload(struct server *s);
 
-/* Every now and then: reads auth/htpasswd anew when it was changed, so that users count without a
- * signal. That it was removed is believed only with SIGHUP: an accident shall open nothing. */
+/* Every now and then. Reads auth/htpasswd anew when it was changed, so that users count without a
+ * signal; that it was removed is believed only with SIGHUP: an accident shall open nothing. Logs
+ * when nginx's bodies can't be taken over any more. */
 void server_watch(struct server *s);
 
 /* No more connections: our copies of the ports. nginx closes its own. */

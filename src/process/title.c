@@ -21,21 +21,20 @@ run_end(char *end, char **texts)
 static void
 move_environment(void)
 {
-    size_t n = 0;
+    size_t n = 0, size = 0;
     while (environ[n] != NULL)
-        n++;
-    char **copy = calloc(n + 1, sizeof *copy);
-    for (size_t i = 0; copy != NULL && i < n; i++) {
-        copy[i] = strdup(environ[i]);
-        if (copy[i] != NULL)
-            continue;
-        while (i-- > 0)
-            free(copy[i]);
-        free(copy);
+        size += strlen(environ[n++]) + 1;
+    char **copy = malloc((n + 1) * sizeof *copy + size);
+    if (copy == NULL)
         return; /* it stays where it is; so does its memory, which nobody overwrites then */
+    char *at = (char *)(copy + n + 1);
+    for (size_t i = 0; i < n; i++) {
+        size_t length = strlen(environ[i]) + 1;
+        copy[i] = memcpy(at, environ[i], length);
+        at += length;
     }
-    if (copy != NULL)
-        environ = copy;
+    copy[n] = NULL;
+    environ = copy;
 }
 
 void

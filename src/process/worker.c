@@ -4,8 +4,15 @@
 #include "process/fcgi.h"
 #include "process/title.h"
 #include "protocol/dispatch.h"
+#include "storage/room.h"
 #include "util/log.h"
+#include "util/random.h"
 #include "util/banned.h"
+
+/* A worker ends by itself after so many requests, and a new one takes its place: whatever leaks or
+ * wears out, in us or in a library, does so for a while only. Not all at the same time. */
+#define RETIRE_AFTER 10000
+#define RETIRE_SPREAD 2000
 
 static void
 on_term(int number)
@@ -14,10 +21,21 @@ on_term(int number)
     fcgi_stop();
 }
 
+struct work {
+    struct registry reg;
+    uint64_t served;
+    uint64_t retire_at;
+};
+
 static void
 answer(const struct http_request *req, struct arena *arena, struct http_reply *reply, void *arg)
 {
-    dispatch(arg, req, arena, reply);
+    struct work *w = arg;
+    struct err ignored;
+    dispatch(&w->reg, req, arena, reply);
+    /* On a full disk a successor might not get into the database. */
+    if (++w->served >= w->retire_at && room_check(w->reg.dirfd, 0, &ignored) == 0)
+        fcgi_stop();
 }
 
 int
@@ -27,12 +45,13 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     child_begin(s, master, s->sockets[pool], on_term);
     title_set("worker %s %u", pools[pool].name, number);
 
-    struct registry reg;
-    child_open(s, slot, &reg);
+    struct work work = {.retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
+    child_open(s, slot, &work.reg);
+    kv_keep_room(work.reg.kv);
     struct err err;
-    int r = fcgi_serve(s->sockets[pool], answer, &reg, &err);
+    int r = fcgi_serve(s->sockets[pool], answer, &work, &err);
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
-    kv_close(reg.kv);
+    kv_close(work.reg.kv);
     return r == 0 ? CHILD_DONE : CHILD_FAILED;
 }

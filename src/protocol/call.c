@@ -47,6 +47,12 @@ call_header(struct call *c, struct err *err, const char *name, const char *fmt, 
     return 0;
 }
 
+const char *
+call_base(const struct call *c)
+{
+    return c->reg != NULL && c->reg->base_url != NULL ? c->reg->base_url : "";
+}
+
 int
 call_empty(struct call *c, int status)
 {

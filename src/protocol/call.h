@@ -31,6 +31,9 @@ int call_text(struct call *c, const char **out, struct err *err, const char *fmt
 int call_header(struct call *c, struct err *err, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* What goes in front of a path of ours in an answer: --base-url, or "". */
+const char *call_base(const struct call *c);
+
 /* A status without a body. */
 int call_empty(struct call *c, int status);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "domain/upload.h"
 #include "protocol/reply_error.h"
 #include "protocol/route.h"
 #include "util/banned.h"
@@ -82,8 +83,12 @@ answer(struct call *c, struct err *err)
         return refuse_stranger(c, err);
     if (access_check(c->reg, &c->actor, c->name, route->verb, err) != 0)
         return -1;
-    if (req->role == ROLE_AUTH)
+    if (req->role == ROLE_AUTH) {
+        if ((req->method & (HTTP_POST | HTTP_PATCH | HTTP_PUT)) != 0 &&
+            upload_room(c->reg, req->has_length ? req->content_length : 0, err) != 0)
+            return -1;
         return call_empty(c, 204);
+    }
     return route->handler(c, err);
 }
 

@@ -29,7 +29,7 @@ page_link(struct call *c, const char *path, size_t limit, const char *last, stru
     const char *text;
 
     buf_init(&link, 4096);
-    buf_putf(&link, "<%s?n=%zu&last=", path, limit);
+    buf_putf(&link, "<%s%s?n=%zu&last=", call_base(c), path, limit);
     for (const char *p = last; *p != '\0'; p++) {
         if (strchr("-._~/", *p) != NULL || (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
             (*p >= 'A' && *p <= 'Z'))

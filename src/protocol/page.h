@@ -11,7 +11,8 @@
 /* n clamped to 0 … PAGE_MAX; PAGE_MAX when it isn't given. ERR_BAD_REQUEST when it is no number. */
 int page_limit(const struct call *c, size_t *limit, struct err *err);
 
-/* Adds `Link: <path?n=…&last=…>; rel="next"`, relative. path needs no escaping. */
+/* Adds `Link: <path?n=…&last=…>; rel="next"`, relative without --base-url. path needs no escaping.
+ */
 int page_link(struct call *c, const char *path, size_t limit, const char *last, struct err *err);
 
 #endif

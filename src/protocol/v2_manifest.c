@@ -90,7 +90,7 @@ v2_manifest_put(struct call *c, struct err *err)
         return -1;
     digest_text(text, &p.digest);
     if (call_header(c, err, "Docker-Content-Digest", "%s", text) != 0 ||
-        call_header(c, err, "Location", "/v2/%s/manifests/%s", c->name, text) != 0)
+        call_header(c, err, "Location", "%s/v2/%s/manifests/%s", call_base(c), c->name, text) != 0)
         return -1;
     return call_empty(c, 201);
 }

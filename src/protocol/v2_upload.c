@@ -16,7 +16,8 @@
 static int
 add_state(struct call *c, const struct upload *u, struct err *err)
 {
-    if (call_header(c, err, "Location", "/v2/%s/blobs/uploads/%s", c->name, u->id) != 0 ||
+    if (call_header(c, err, "Location", "%s/v2/%s/blobs/uploads/%s", call_base(c), c->name,
+                    u->id) != 0 ||
         call_header(c, err, "Docker-Upload-UUID", "%s", u->id) != 0)
         return -1;
     return call_header(c, err, "Range", "0-%llu",
@@ -35,7 +36,7 @@ reply_created(struct call *c, const struct digest *d, struct err *err)
     char text[DIGEST_TEXT_MAX];
 
     digest_text(text, d);
-    if (call_header(c, err, "Location", "/v2/%s/blobs/%s", c->name, text) != 0 ||
+    if (call_header(c, err, "Location", "%s/v2/%s/blobs/%s", call_base(c), c->name, text) != 0 ||
         call_header(c, err, "Docker-Content-Digest", "%s", text) != 0)
         return -1;
     return call_empty(c, 201);

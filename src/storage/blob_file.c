@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "storage/body_dir.h"
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/random.h"
@@ -73,8 +74,11 @@ blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, 
         return -1;
     /* By descriptor: it is this inode that was hashed, whatever its name points at by now. */
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, root, to, AT_SYMLINK_FOLLOW) != 0)
+    if (linkat(AT_FDCWD, self, root, to, AT_SYMLINK_FOLLOW) != 0) {
+        if (errno == EXDEV && body_dir_check(root, err) != 0)
+            return -1;
         return err_errno(err, "link %s", to);
+    }
     if (fdio_fsync_dir(root, directory, err) != 0) {
         struct err ignored;
 

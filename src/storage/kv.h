@@ -26,7 +26,7 @@ enum kv_kind {
 struct kv_table {
     const char *name; /* also the name of its file */
     enum kv_kind kind;
-    uint32_t page_size;   /* ordered */
+    uint32_t page_size;   /* 0: 4096 */
     uint32_t record_size; /* queue: longest value */
 };
 
@@ -77,6 +77,13 @@ struct txn *kv_reads(struct kv *kv);
  * kv_get_for_update where a put of the same key follows; the event last. */
 int txn_run(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
             struct err *err);
+
+/* From here on txn_run fails with ERR_NO_SPACE while there is less room on the disk than the margin
+ * (storage/room.h): for processes that write what strangers send. */
+void kv_keep_room(struct kv *kv);
+/* As txn_run, but without regard to that: for what makes room in the end. */
+int txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
+                   struct err *err);
 
 /* ---- one key ---- (look-ups: 1 found, 0 not there, -1 failed) */
 

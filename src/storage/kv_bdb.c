@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "storage/room.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -301,9 +302,24 @@ run_once(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), vo
     return result;
 }
 
+void
+kv_keep_room(struct kv *kv)
+{
+    kv->keep_room = open(kv->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 int
 txn_run(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
         struct err *err)
+{
+    if (kv->keep_room >= 0 && room_check(kv->keep_room, 0, err) != 0)
+        return -1;
+    return txn_run_anyway(kv, fn, arg, err);
+}
+
+int
+txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
+               struct err *err)
 {
     if (kv->depth != 0)
         return err_set(err, ERR_SYSTEM, "a transaction inside another, or beside an open cursor");

@@ -26,7 +26,8 @@ struct kv {
     char *dir;
     struct kv_slot *slot;
     void (*lost)(const char *why);
-    int depth; /* how many things are open or going on: slot->in_db is depth > 0 */
+    int keep_room; /* the directory, to look for room; -1: doesn't matter */
+    int depth;     /* how many things are open or going on: slot->in_db is depth > 0 */
     struct txn reads;
     struct txn txn;            /* the one that runs, when its id isn't NULL */
     struct kv_cursor *cursors; /* those open outside transactions */

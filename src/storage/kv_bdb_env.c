@@ -24,6 +24,7 @@
 #define TRANSACTIONS 200
 #define LOG_BUFFER (1u << 20)
 #define LOG_FILE (16u << 20)
+#define PAGE_BYTES 4096
 #define EXTENT_PAGES 64
 #define LINES_MAX 20 /* of the library's, in the log, in LINES_MS */
 #define LINES_MS 10000
@@ -59,6 +60,7 @@ bdb_new(const char *dir, const struct kv_table *tables, size_t n, struct err *er
     struct kv *kv = calloc(1, sizeof *kv);
     if (kv == NULL)
         goto fail;
+    kv->keep_room = -1;
     kv->tables = tables;
     kv->n = n;
     kv->reads.kv = kv;
@@ -82,6 +84,7 @@ bdb_free(struct kv *kv)
 {
     if (kv == NULL)
         return;
+    fdio_close(kv->keep_room);
     free(kv->db);
     free(kv->dir);
     free(kv->record);
@@ -123,7 +126,8 @@ open_table(struct kv *kv, size_t i, uint32_t create)
     db = kv->db[i];
     if ((ret = db->set_flags(db, DB_CHKSUM)) != 0)
         return ret;
-    if (t->page_size != 0 && (ret = db->set_pagesize(db, t->page_size)) != 0)
+    /* The library's own choice is the file system's block, which may be too small for a record. */
+    if ((ret = db->set_pagesize(db, t->page_size != 0 ? t->page_size : PAGE_BYTES)) != 0)
         return ret;
     if (t->kind == KV_QUEUE &&
         ((ret = db->set_re_len(db, t->record_size + BDB_LENGTH_BYTES)) != 0 ||

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/body_dir.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -112,7 +113,8 @@ body_name(const char *body_file)
 /* Opens the body and makes sure that it is what nginx wrote: a regular file of our user, with that
  * one name, as long as announced. */
 static int
-open_body(int root, const char *name, uint64_t size, char path[PATH_ROOM], struct err *err)
+open_body(int root, const char *name, const char *body_file, uint64_t size, char path[PATH_ROOM],
+          struct err *err)
 {
     struct stat st;
     int fd;
@@ -120,11 +122,8 @@ open_body(int root, const char *name, uint64_t size, char path[PATH_ROOM], struc
     if (snprintf(path, PATH_ROOM, BODIES "%s", name) >= PATH_ROOM)
         return err_set(err, ERR_SYSTEM, "nginx named a body file that can't be one: %s", name);
     fd = openat(root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        if (errno == ENOENT)
-            return err_set(err, ERR_BUSY, "the client went before its upload was looked at");
-        return err_errno(err, "open %s", path);
-    }
+    if (fd < 0)
+        return body_dir_explain(root, path, body_file, err);
     if (fstat(fd, &st) != 0) {
         fdio_close(fd);
         return err_errno(err, "stat %s", path);
@@ -176,17 +175,15 @@ upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_
     if (name == NULL)
         return err_set(err, ERR_SYSTEM, "nginx named a body file outside of " BODIES ": %s",
                        body_file);
-    body = open_body(root, name, size, path, err);
+    body = open_body(root, name, body_file, size, path, err);
     if (body < 0)
         return -1;
     if (linkat(root, path, u->fd, DATA, 0) == 0)
         *total = size;
     else if (errno == EEXIST)
         rc = append(u, body, size, total, err);
-    else if (errno == ENOENT)
-        rc = err_set(err, ERR_BUSY, "the client went before its upload was looked at");
     else
-        rc = err_errno(err, "link %s into its upload", path);
+        rc = body_dir_explain(root, path, body_file, err);
     fdio_close(body);
     return rc;
 }

@@ -219,7 +219,9 @@ digest_of_fd(struct digest *d, enum digest_algo algo, int fd, uint64_t *size, st
     int r = -1;
     *d = (struct digest){.algo = DIGEST_NONE};
     *size = 0;
-    unsigned char *block = malloc(READ_SIZE);
+    /* Of a large malloc, which begins 16 bytes into a page, the kernel's copy takes three times as
+     * long on some processors: half a second a GiB. */
+    unsigned char *block = aligned_alloc(4096, READ_SIZE);
     struct digest_state *s = digest_begin(algo);
     if (block == NULL || s == NULL) {
         err_set(err, ERR_SYSTEM, "cannot begin a %s digest", digest_algo_name(algo));

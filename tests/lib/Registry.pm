@@ -21,7 +21,11 @@ use Registry::Tools;
 use Test::More ();
 use Time::HiRes qw(time);
 
+# What sanitizers say.
+my $REPORT = qr/Sanitizer|runtime error: /;
+
 my @servers;
+my @reports;    # of sanitizers, from programs that ran to their end
 my $main = $$;
 
 # Options: limit => seconds that the whole test may take (60).
@@ -50,6 +54,7 @@ sub program ($class) {
 #   args      more arguments
 #   listen    the addresses and ports, as arguments; else --listen 127.0.0.1 --port 0
 #   listeners how many ready lines there will be (1)
+#   fastcgi   a directory for sockets: no port, and no nginx of its own
 #   dir       the data directory; else a fresh one; undef: not given as an argument
 #   cwd, env  of the process
 #   prefix    a command that starts the program (and becomes it by exec)
@@ -65,7 +70,7 @@ sub start ($class, %o) {
     }, $class;
     my @command = (
         @{ $o{prefix} // [] }, $o{program} // $class->program,
-        @{ $o{listen} // [ '--listen', '127.0.0.1', '--port', '0' ] },
+        @{ $o{listen} // ($o{fastcgi} ? [ '--fastcgi', $o{fastcgi} ] : [ '--listen', '127.0.0.1', '--port', '0' ]) },
         defined $dir ? ('--dir', $dir) : (), @{ $o{args} // [] },
     );
     $self->{pid} = fork // die "fork: $!";
@@ -73,7 +78,7 @@ sub start ($class, %o) {
     push @servers, $self;
 
     my $listeners = $o{listeners} // 1;
-    my $ready     = wait_for(30, sub { scalar(() = $self->ports) >= $listeners || !$self->running });
+    my $ready     = wait_for(30, sub { scalar(() = $self->output =~ /^Server is listening on .*\n/mg) >= $listeners || !$self->running });
     if (!$ready || !$self->running) {
         my $state = $self->running ? "isn't ready after 30 s" : "ended ($self->{status})";
         die "@command\n$state\n" . $self->log . $self->output;
@@ -98,8 +103,16 @@ sub _become ($tmp, $command, $o) {
 sub try ($class, $args, %o) {
     local $ENV{PORT};
     delete $ENV{PORT};
-    return run([ @{ $o{prefix} // [] }, $o{program} // $class->program, @$args ],
+    my $ran = run([ @{ $o{prefix} // [] }, $o{program} // $class->program, @$args ],
         timeout => 20, cwd => tempdir(), %o);
+    push @reports, grep { $_ =~ $REPORT } split /\n/, $ran->{err};
+    return $ran;
+}
+
+# Built by configure --with-sanitizers? Then it needs several times the memory.
+sub sanitized ($class) {
+    state $sanitized = index(slurp($class->program), '__asan_init') >= 0;
+    return $sanitized;
 }
 
 sub pid ($self)    { return $self->{pid} }
@@ -145,9 +158,6 @@ sub files ($self, $below = '') {
     }
     return @found;
 }
-
-# "Nothing is left in uploads/" 5 s after the last answer.
-sub no_uploads_left ($self) { return defined wait_for(5, sub { !$self->files('uploads') }) }
 
 # Files below layers/ that hold a digest's bytes.
 sub blob_files ($self, $digest) {
@@ -210,13 +220,14 @@ sub _destroy ($self) {
 # an error (those tell of clients that did wrong) or tells of a worker that didn't answer.
 my $BAD = qr/
     \blevel=error\ (?!msg="nginx") | \bseverity=(?:alert|crit|emerg)\b | \[(?:alert|crit|emerg)\]
-  | \bmsg="(?:process\ died|recovering\ ) | Sanitizer | runtime\ error: | core\ dumped | Assertion
+  | \bmsg="(?:process\ died|recovering\ ) | core\ dumped | Assertion
   | stack\ smashing | double\ free | corrupted\ size
   | upstream\ (?:prematurely\ closed|sent) | failed\ \([^)]*\)\ while\ (?:connecting|reading|sending)\ [^,]*upstream
 /x;
 
 sub _log_problems ($self) {
     my @bad = grep { !defined $self->{expected} || $_ !~ $self->{expected} } $self->logged($BAD);
+    unshift @bad, $self->logged($REPORT);    # no test expects these
     splice @bad, 10 if @bad > 10;
     $self->_problem("log: $_") for @bad;
     return;
@@ -229,7 +240,7 @@ sub finish () {
         $server->_nothing_left(5) if $server->{status} eq 'signal 9';
         $server->_log_problems;
     }
-    my @problems = map { @{ $_->{problems} } } @servers;
+    my @problems = (@reports, map { @{ $_->{problems} } } @servers);
     Test::More::ok(!@problems, 'stopped cleanly, nothing is left, and the log is clean')
         or Test::More::diag(join "\n", @problems);
     _show_logs() if !Test::More->builder->is_passing;

@@ -20,7 +20,8 @@ subtest 'ways to write a path that are refused' => sub {
         '/v2/team/app/tags/list%',            '/v2/team/app/tags/list%2',    '/v2/team/app/tags/list%zz',
         '/v2/team/app/tags/list%0D%0AX:%20y', '/v2/Team/app/tags/list',      '/v2/team/app/manifests/v1%0a',
         '/v2/team/%61pp%2Ftags/list',         '/v2/team/app/manifests/%20v1', '/v2/team/app/manifests/v1%7f',
-        '/v2/team/app/tags/list#x', '/v2/team/app/manifests/v1#', '/v2/team/app/tags%2Flist',            '/v2/team/app/tags/list%252F',
+        '/v2/team/app/tags%2Flist',           '/v2/team/app/tags/list%252F', '/v2/team/app/tags/list#x',
+        '/v2/team/app/manifests/v1#',
     );
     for my $path (@paths) {
         my $response = $registry->get($path);
@@ -48,17 +49,26 @@ subtest 'uploads by other spellings' => sub {
     }
     is_status($registry->get($place), 204, 'nothing has come in', Range => '0-0');
     is_status($registry->delete($place), 204, 'DELETE');
-    for my $path ('/v2/team%2Fapp/blobs/uploads/', '/v2/x/../team/app/blobs/uploads/', '/v2/team/app/blobs/uploads//', '/v2/team/app/blobs/uploads/%0A') {
+    for my $path (
+        '/v2/team%2Fapp/blobs/uploads/', '/v2/x/../team/app/blobs/uploads/',
+        '/v2/team/app/blobs/uploads//',  '/v2/team/app/blobs/uploads/%0A',
+        )
+    {
         is_error($registry->post($path, body => ''), [ 400, 404, 405 ], qr/./, "POST $path");
     }
-    is_error($registry->post('/v2/team/app/blobs/uploads/%2e%2e?digest=' . digest('x'), body => 'x'), [ 400, 404, 405 ], qr/./, 'POST with a digest');
-    ok($registry->no_uploads_left, 'nothing is left in uploads/') or diag(join "\n", $registry->files('uploads'));
+    my $above = '/v2/team/app/blobs/uploads/%2e%2e?digest=' . digest('x');
+    is_error($registry->post($above, body => 'x'), [ 400, 404, 405 ], qr/./, 'POST with a digest');
+    is_tidy($registry);
 };
 
 subtest 'what only nginx itself may enter' => sub {
     my ($file) = $registry->blob_files($digest);
     my $below = $file =~ s{^layers/}{}r;
-    for my $inside ("v2/blob/$below", "v1/blob/$below", "v1/whole/$below", 'authorize', 'v2/refused', 'v2/error', 'v2/busy', 'v1/error', 'events/x', '') {
+    my @insides = (
+        "v2/blob/$below", "v1/blob/$below", "v1/whole/$below", 'authorize', 'v2/refused', 'v2/error',
+        'v2/busy', 'v1/error', 'events/x', '',
+    );
+    for my $inside (@insides) {
         for my $prefix (
             '/_registry_main/',        '//_registry_main/',      '/v2/../_registry_main/', '/./_registry_main/',
             '/%5fregistry_main/',      '/_registry_main%2F',     '/_registry_main//',      '/v1/%2e%2e/_registry_main/',
@@ -70,10 +80,12 @@ subtest 'what only nginx itself may enter' => sub {
             unlike($response->content, qr/\Q$secret\E/, '... and holds nothing') if $inside =~ /blob|whole/;
         }
     }
-    is_status($registry->raw("GET http://x/_registry_main/v2/blob/$below HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 404, 'nor in absolute form');
+    my $absolute = "GET http://x/_registry_main/v2/blob/$below HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    is_status($registry->raw($absolute), 404, 'nor in absolute form');
     is_status($registry->get('/_registry_main/authorize', headers => { 'X-Original-URI' => '/v2/' }), 404, 'nor with headers');
     for my $header ('X-Accel-Redirect', 'X-Sendfile', 'X-Registry-Status') {
-        is_status($registry->get('/v2/', headers => { $header => "/_registry_main/v2/blob/$below" }), 200, "a client's $header does nothing");
+        my $response = $registry->get('/v2/', headers => { $header => "/_registry_main/v2/blob/$below" });
+        is_status($response, 200, "a client's $header does nothing");
     }
     is_error($registry->get("/v2/team/app/blobs/$_"), [ 400, 404 ], qr/./, "blobs/$_")
         for 'sha256:..%2f..%2f..%2fetc%2fpasswd', '..%2f..%2fdb%2fformat', 'sha256%2f' . $below =~ s{/}{%2f}gr;
@@ -82,13 +94,15 @@ subtest 'what only nginx itself may enter' => sub {
 };
 
 subtest 'the absolute form of a request line' => sub {
-    my $response = $registry->raw("GET http://elsewhere.example/v2/team/app/tags/list HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    my $line     = 'GET http://elsewhere.example/v2/team/app/tags/list HTTP/1.1';
+    my $response = $registry->raw("$line\r\nHost: x\r\nConnection: close\r\n\r\n");
     is_status($response, 200, 'is answered as its path');
 };
 
 subtest 'routes that there are not' => sub {
     is_error($registry->get($_), 404, qr/./, "GET $_")
-        for '/v2/team', '/v2/team/app', '/v2/team/app/tags', '/v2/team/app/blobs/', '/v2/team/app/manifests/', '/v2/team/app/unknown/x', '/v2/tags/list';
+        for '/v2/team', '/v2/team/app', '/v2/team/app/tags', '/v2/team/app/blobs/', '/v2/team/app/manifests/',
+        '/v2/team/app/unknown/x', '/v2/tags/list';
     is_v1_error($registry->get($_), 404, "GET $_") for '/v1/', '/v1/nothing', '/v1/nothing/at/all';
     is_v1_error($registry->get('/v1/%2e/x'), 400, 'GET /v1/%2e/x');
     is_status($registry->get($_), 404, "GET $_") for '/nothing', '/v3/', '/v2x';
@@ -100,6 +114,8 @@ subtest 'routes that there are not' => sub {
 
 subtest 'broken requests' => sub {
     my $host = "Host: x\r\nConnection: close\r\n";
+    my $put  = "PUT /v2/a/manifests/b HTTP/1.1\r\n";
+    my $none = 'Authorization: Basic Og==';
     my @requests = (
         [ 'no HTTP',              "GARBAGE\r\n\r\n",                                             400 ],
         [ 'no Host',              "GET /v2/ HTTP/1.1\r\nConnection: close\r\n\r\n",                400 ],
@@ -109,11 +125,11 @@ subtest 'broken requests' => sub {
         [ 'HTTP/9.9',             "GET /v2/ HTTP/9.9\r\n$host\r\n",                              505 ],
         [ 'a long request line',  'GET /v2/?' . 'x' x 40_000 . " HTTP/1.1\r\n$host\r\n",         414 ],
         [ 'a long header',        "GET /v2/ HTTP/1.1\r\n${host}X: " . 'x' x 40_000 . "\r\n\r\n", 431 ],
-        [ 'an unknown encoding',  "PUT /v2/a/manifests/b HTTP/1.1\r\n${host}Transfer-Encoding: gzip\r\n\r\n", 501 ],
-        [ 'two lengths',          "PUT /v2/a/manifests/b HTTP/1.1\r\n${host}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400 ],
-        [ 'a length and chunks',  "PUT /v2/a/manifests/b HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 ],
-        [ 'a length that is no number', "PUT /v2/a/manifests/b HTTP/1.1\r\n${host}Content-Length: ten\r\n\r\n", 400 ],
-        [ 'two credentials',      "GET /v2/ HTTP/1.1\r\n${host}Authorization: Basic Og==\r\nAuthorization: Basic Og==\r\n\r\n", 400 ],
+        [ 'an unknown encoding',  "${put}${host}Transfer-Encoding: gzip\r\n\r\n", 501 ],
+        [ 'two lengths',          "${put}${host}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400 ],
+        [ 'a length and chunks',  "${put}${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 ],
+        [ 'a length that is no number', "${put}${host}Content-Length: ten\r\n\r\n", 400 ],
+        [ 'two credentials',      "GET /v2/ HTTP/1.1\r\n$host$none\r\n$none\r\n\r\n", 400 ],
     );
     for my $request (@requests) {
         my ($name, $bytes, $status) = @$request;
@@ -123,8 +139,10 @@ subtest 'broken requests' => sub {
     }
     is_v1_error($registry->raw("TRACE /v1/x HTTP/1.1\r\n$host\r\n"), 405, 'TRACE, old API');
     is_v1_error($registry->raw('GET /v1/x?' . 'x' x 40_000 . " HTTP/1.1\r\n$host\r\n"), 414, 'a long request line, old API');
-    is_error($registry->put('/v2/a/manifests/b', body => 'x' x ((4 << 20) + 1)), 413, 'SIZE_INVALID', 'a body of more than 4 MiB');
-    is_error($registry->put('/v2/a/manifests/b', body => 'x' x ((4 << 20) + 1), chunked => 1), 413, 'SIZE_INVALID', '... in chunks');
+    for my $chunked (0, 1) {
+        my $response = $registry->put('/v2/a/manifests/b', body => 'x' x ((4 << 20) + 1), chunked => $chunked);
+        is_error($response, 413, 'SIZE_INVALID', 'a body of more than 4 MiB' . ($chunked ? ', in chunks' : ''));
+    }
     my $connection = $registry->connect;
     for my $path ('/v2/no/such/tags/list', '/v2/team%2Fapp/tags/list', '/v1/nothing', '/nothing') {
         my $status = $registry->get($path)->status;

@@ -81,7 +81,8 @@ subtest 'workers are killed, fifty times, while four clients push' => sub {
         cmp_ok($told[$i]{pushed}, '>', 5, '... after some pushes');
         is($told[$i]{given_up}, 0, '... all of which succeeded, at most after repeats');
         cmp_ok($told[$i]{slowest}, '<', 20, '... and never hung');
-        is_deeply([ grep { !/^503, / } keys %{ $told[$i]{refused} } ], [], '... failing cleanly in between') or diag(explain($told[$i]{refused}));
+        is_deeply([ grep { !/^503, / } keys %{ $told[$i]{refused} } ], [], '... failing cleanly in between')
+            or diag(explain($told[$i]{refused}));
         is_whole($registry, "team/app$i", $told[$i], "client $i");
         note("client $i: $told[$i]{pushed} pushes, slowest $told[$i]{slowest} s; ", explain($told[$i]{refused}));
     }
@@ -126,7 +127,7 @@ subtest 'a killed nginx' => sub {
     is_blob($registry, 'a/b', $bytes, '... with what was there');
     is_status($registry->push_blob('a/b', random_bytes(500_000)), 201, '... and pushes go on');
     is_status($registry->delete($place), 204, '... the upload can be given up');
-    ok($registry->no_uploads_left, 'nothing is left in uploads/') or diag(join "\n", $registry->files('uploads'));
+    is_tidy($registry);
 };
 
 subtest 'a killed master' => sub {
@@ -149,7 +150,8 @@ subtest 'a killed master' => sub {
     my $again = Registry->start(listen => [ '--listen', '127.0.0.1', '--port', $port ], dir => $registry->dir);
     is_blob($again, 'a/b', $layer, 'the same command runs again');
     is_status($again->get('/v2/a/b/manifests/v1'), 200, '... with its tags');
-    ok(wait_for(10, sub { !$again->files('uploads/body') }), '... and without what nginx left') or diag(join "\n", $again->files('uploads'));
+    ok(wait_for(10, sub { !$again->files('uploads/body') }), '... and without what nginx left')
+        or diag(join "\n", $again->files('uploads'));
     is_status($again->push_blob('a/b', random_bytes(1000)), 201, '... for pushes, too');
 };
 

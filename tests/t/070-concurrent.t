@@ -31,7 +31,8 @@ subtest 'eight clients push different images to the same tag' => sub {
     for my $round (1 .. 3) {
         my $common  = random_bytes(100_000);
         my @answers = in_parallel(8, 40, sub ($i) {
-            my $response = $registry->push_image('team/moving', 'latest', [ $common, random_bytes(50_000 + $i) ], note => "$round $i");
+            my @layers   = ($common, random_bytes(50_000 + $i));
+            my $response = $registry->push_image('team/moving', 'latest', \@layers, note => "$round $i");
             return [ $response->status, $response->header('Docker-Content-Digest') ];
         });
         is_deeply([ map { $_->[0] } @answers ], [ (201) x 8 ], "round $round: all succeed") or diag(explain(\@answers));
@@ -52,7 +53,7 @@ subtest 'eight clients, forty tags' => sub {
     is(scalar @{ $registry->get('/v2/team/tags/tags/list')->json->{tags} }, 40, 'none is lost');
 };
 
-ok($registry->no_uploads_left, 'nothing is left in uploads/') or diag(join "\n", $registry->files('uploads'));
+is_tidy($registry);
 
 subtest 'two registries side by side' => sub {
     my $other = Registry->start;
@@ -73,7 +74,9 @@ subtest 'nothing is written outside the directory' => sub {
     my $trace = "$tmp/trace";
     mkdir "$tmp/$_" for qw(home tmp cwd);
     chmod 0777, map { "$tmp/$_" } qw(home tmp cwd);
-    my @strace = ('strace', '-D', '-f', '-y', '-o', $trace, '-e', 'trace=open,openat,creat,mkdir,mkdirat,link,linkat,symlink,symlinkat,rename,renameat,renameat2,unlink,unlinkat,mknod,mknodat,truncate');
+    my $calls  = 'open,openat,creat,mkdir,mkdirat,link,linkat,symlink,symlinkat,rename,renameat,renameat2,unlink,'
+        . 'unlinkat,mknod,mknodat,truncate';
+    my @strace = ('strace', '-D', '-f', '-y', '-o', $trace, '-e', "trace=$calls");
     plan skip_all => 'strace cannot trace here' if run([ @strace, 'true' ])->{exit};
     my $traced = Registry->start(prefix => \@strace, cwd => "$tmp/cwd",
         env => { HOME => "$tmp/home", TMPDIR => "$tmp/tmp", ASAN_OPTIONS => 'detect_leaks=0' });

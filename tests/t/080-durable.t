@@ -14,7 +14,7 @@ sub traced ($pids, $work) {
     if ($pid == 0) {
         open STDERR, '>', "$tmp/err" or POSIX::_exit(126);
         exec 'strace', '-f', '-y', '-s', '120', '-o', "$tmp/trace", '-e',
-            'trace=fsync,fdatasync,sync_file_range,link,linkat,rename,renameat2,mkdir,mkdirat,pwrite64,write,writev,sendto,sendmsg,unlink,unlinkat',
+            'trace=fsync,fdatasync,link,linkat,rename,renameat2,mkdir,mkdirat,write,writev,sendto,sendmsg',
             map { ('-p', $_) } @$pids;
     }
     my $attached = wait_for(10, sub { (() = slurp("$tmp/err") =~ /attached/g) >= @$pids });

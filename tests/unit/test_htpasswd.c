@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <crypt.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,6 +135,20 @@ lines_that_are_none_are_left_out(void **state)
 }
 
 static void
+a_name_that_no_record_could_hold_is_left_out(void **state)
+{
+    (void)state;
+    char text[2 * HTPASSWD_NAME_MAX + 40];
+    char name[HTPASSWD_NAME_MAX + 2];
+    memset(name, 'n', sizeof name);
+    snprintf(text, sizeof text, "%.*s:A\n%.*s:B\n", HTPASSWD_NAME_MAX + 1, name, HTPASSWD_NAME_MAX,
+             name);
+    write_ours(text);
+    assert_int_equal(install(), 1);
+    assert_int_equal(file.n, HTPASSWD_NAME_MAX + 3);
+}
+
+static void
 what_cannot_be_read_leaves_the_file_as_it_was(void **state)
 {
     (void)state;
@@ -149,6 +164,116 @@ what_cannot_be_read_leaves_the_file_as_it_was(void **state)
     assert_string_equal(buf_text(&file), "ann:$5$x\n");
 }
 
+/* ---- what may be a name, or a password ---- */
+
+static void
+names_and_passwords_are_checked(void **state)
+{
+    (void)state;
+    struct err err;
+    char longest[HTPASSWD_PASSWORD_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    static const char *const good[] = {"a", "ann", "a b", "ann@example.org", "J\xc3\xb6rg", "a#"};
+    static const char *const bad[] = {"", "a:b", ":", "#a", "a\tb", "a\n", "a\x7f"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_int_equal(htpasswd_check_name(bytes_str(good[i]), &err), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(htpasswd_check_name(bytes_str(bad[i]), &err), -1);
+        assert_int_equal(err.code, ERR_BAD_REQUEST);
+    }
+    assert_int_equal(htpasswd_check_name(bytes_of("a\0b", 3), &err), -1);
+    assert_int_equal(htpasswd_check_name(bytes_of(longest, HTPASSWD_NAME_MAX), &err), 0);
+    assert_int_equal(htpasswd_check_name(bytes_of(longest, HTPASSWD_NAME_MAX + 1), &err), -1);
+
+    assert_int_equal(htpasswd_check_password(bytes_str("#a: b"), &err), 0);
+    assert_int_equal(htpasswd_check_password(bytes_of(longest, HTPASSWD_PASSWORD_MAX), &err), 0);
+    assert_int_equal(htpasswd_check_password(bytes_of(longest, sizeof longest), &err), -1);
+    assert_int_equal(htpasswd_check_password(bytes_str(""), &err), -1);
+    assert_int_equal(htpasswd_check_password(bytes_of("secret\0x", 8), &err), -1);
+    assert_int_equal(htpasswd_check_password(bytes_str("secret\r"), &err), -1);
+    assert_null(strstr(err.message, "secret"));
+}
+
+static void
+the_longest_password_can_be_hashed(void **state)
+{
+    (void)state;
+    struct err err;
+    char longest[HTPASSWD_PASSWORD_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    longest[HTPASSWD_PASSWORD_MAX] = '\0';
+    assert_int_equal(htpasswd_add(&given, "ann", longest, &err), 0);
+}
+
+/* ---- editing ---- */
+
+static const char *
+put(const char *text, const char *name, const char *line)
+{
+    buf_reset(&file);
+    htpasswd_put(bytes_str(text), bytes_str(name), bytes_str(line), &file);
+    assert_true(buf_ok(&file));
+    return buf_text(&file);
+}
+
+static void
+a_new_user_goes_behind_all_others(void **state)
+{
+    (void)state;
+    assert_string_equal(put("", "ann", "ann:H\n"), "ann:H\n");
+    assert_string_equal(put("# us\n\nbob:B\n", "ann", "ann:H\n"), "# us\n\nbob:B\nann:H\n");
+    assert_string_equal(put("bob:B", "ann", "ann:H\n"), "bob:B\nann:H\n");
+    assert_string_equal(put("annette:A\nan:B\n#ann:C\n", "ann", "ann:H\n"),
+                        "annette:A\nan:B\n#ann:C\nann:H\n");
+}
+
+static void
+a_user_who_is_there_is_replaced_and_the_rest_stays(void **state)
+{
+    (void)state;
+    assert_string_equal(put("# us\r\nann:A\r\nnonsense\nbob:B", "ann", "ann:H\n"),
+                        "# us\r\nann:H\nnonsense\nbob:B");
+    assert_string_equal(put("bob:B\nann:A", "ann", "ann:H\n"), "bob:B\nann:H\n");
+    assert_string_equal(put("ann:\nbob:B\nann:A\n", "ann", "ann:H\n"), "ann:H\nbob:B\n");
+}
+
+static void
+a_user_is_removed_with_all_lines_and_the_rest_stays(void **state)
+{
+    (void)state;
+    static const char text[] = "# ann:\nann:A\n\nannette:B\r\nann:\nann\nbob:B";
+    assert_int_equal(htpasswd_remove(bytes_str(text), bytes_str("ann"), &file), 1);
+    assert_string_equal(buf_text(&file), "# ann:\n\nannette:B\r\nann\nbob:B");
+    buf_reset(&file);
+    assert_int_equal(htpasswd_remove(bytes_str(text), bytes_str("anne"), &file), 0);
+    assert_string_equal(buf_text(&file), text);
+}
+
+static void
+users_come_in_the_order_of_the_file(void **state)
+{
+    (void)state;
+    struct bytes line, name;
+    struct bytes rest = bytes_str("# c: d\nzoe:$5$z\r\n\nnobody:\nno colon\n:x\nann:$5$a");
+    assert_true(htpasswd_next(&rest, &line, &name));
+    assert_true(bytes_equal(name, bytes_str("zoe")));
+    assert_true(bytes_equal(line, bytes_str("zoe:$5$z")));
+    assert_true(htpasswd_next(&rest, &line, &name));
+    assert_true(bytes_equal(name, bytes_str("ann")));
+    assert_true(bytes_equal(line, bytes_str("ann:$5$a")));
+    assert_false(htpasswd_next(&rest, &line, &name));
+}
+
+static void
+a_user_is_found_by_the_whole_name(void **state)
+{
+    (void)state;
+    struct bytes text = bytes_str("annette:A\nann:\nann:B\nann:C\n");
+    assert_true(bytes_equal(htpasswd_find(text, bytes_str("ann")), bytes_str("ann:B")));
+    assert_null(htpasswd_find(text, bytes_str("anne")).p);
+    assert_null(htpasswd_find(bytes_of(NULL, 0), bytes_str("ann")).p);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -161,7 +286,15 @@ main(void)
         TEST(without_the_file_the_registry_is_open_again),
         TEST(the_given_password_wins),
         TEST(lines_that_are_none_are_left_out),
+        TEST(a_name_that_no_record_could_hold_is_left_out),
         TEST(what_cannot_be_read_leaves_the_file_as_it_was),
+        TEST(names_and_passwords_are_checked),
+        TEST(the_longest_password_can_be_hashed),
+        TEST(a_new_user_goes_behind_all_others),
+        TEST(a_user_who_is_there_is_replaced_and_the_rest_stays),
+        TEST(a_user_is_removed_with_all_lines_and_the_rest_stays),
+        TEST(users_come_in_the_order_of_the_file),
+        TEST(a_user_is_found_by_the_whole_name),
     };
     log_set_level(LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

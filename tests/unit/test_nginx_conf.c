@@ -216,6 +216,43 @@ blocks_for_another_nginx(void **state)
     buf_free(&b);
 }
 
+/* The site around us knows the users: nothing of ours may stand in its way, or believe a header. */
+static void
+trust_leaves_passwords_to_the_site(void **state)
+{
+    (void)state;
+    static const char upload[] = "location ~ ^/v2/.+/blobs/uploads/?[^/]*\\z {";
+    struct nginx_conf c = {
+        .name = "b",
+        .dir = "/srv/registry/",
+        .sockets = "/run/registry/",
+        .htpasswd = "/srv/registry/run/htpasswd",
+        .version = "0.1.0",
+        .trust_remote_user = true,
+    };
+    struct buf b;
+    struct err err = {0};
+    buf_init(&b, NGINX_CONF_MAX);
+
+    assert_int_equal(nginx_conf_expand("@HTTP@\n@LOCATIONS@", &c, &b, &err), 0);
+    assert_null(strchr(buf_text(&b), '@'));
+    assert_balanced(&b);
+    assert_has_not(&b, "$remote_user");
+    assert_has_not(&b, "auth_basic_user_file");
+    assert_has_not(&b, "$registry_users_b");
+    assert_has_not(&b, "$registry_realm_b");
+    assert_location_has(&b, "location ^~ /v2/ {", "REMOTE_USER $registry_remote_user_b;");
+    assert_location_has(&b, "location ^~ /v2/ {", "satisfy all;");
+    assert_location_has(&b, upload, "REMOTE_USER $registry_remote_user_b;");
+    assert_location_has(&b, upload, "auth_request /_registry_b/authorize;");
+    /* else an error page of ours would be refused, too */
+    assert_location_has(&b, "location ^~ /_registry_b/ {", "auth_basic off;");
+    const char *first = strstr(buf_text(&b), "auth_basic");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "auth_basic"));
+    buf_free(&b);
+}
+
 static void
 expansion(void **state)
 {
@@ -303,6 +340,7 @@ main(void)
         cmocka_unit_test(no_address_is_an_error),
         cmocka_unit_test(traps_are_closed),
         cmocka_unit_test(blocks_for_another_nginx),
+        cmocka_unit_test(trust_leaves_passwords_to_the_site),
         cmocka_unit_test(expansion),
         cmocka_unit_test(unknown_names_are_errors),
         cmocka_unit_test(values_cannot_break_out),

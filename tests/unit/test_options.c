@@ -11,6 +11,9 @@
 #include "util/banned.h"
 
 #define ARGS_MAX 80
+#define NAME_OF_16 "0123456789abcdef"
+#define NAME_OF_48 NAME_OF_16 NAME_OF_16 NAME_OF_16
+#define NAME_OF_144 NAME_OF_48 NAME_OF_48 NAME_OF_48
 
 /* Parses copies of the arguments, up to NULL; they stay in args. */
 static char *args[ARGS_MAX];
@@ -73,6 +76,24 @@ without_options_there_are_defaults(void **state)
     assert_int_equal(o.max_blob_size, 0);
     assert_int_equal(o.log_level, LOG_INFO);
     assert_null(o.run_as);
+    options_free(&o);
+}
+
+static void
+a_command_may_have_words_among_its_options(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "user", "add", "--dir", "x", "ann", NULL), 0);
+    assert_string_equal(o.command, "user");
+    assert_int_equal(o.words.n, 2);
+    assert_string_equal(o.words.v[0], "add");
+    assert_string_equal(o.words.v[1], "ann");
+    assert_string_equal(o.dir, "x");
+    options_free(&o);
+    assert_int_equal(parse(&o, &err, "-dx", NULL), 0);
+    assert_string_equal(o.command, "serve");
     options_free(&o);
 }
 
@@ -173,7 +194,6 @@ nonsense_is_refused_by_name(void **state)
         {{"--nonsense"}, "--nonsense"},
         {{"--nonsense=3"}, "--nonsense"},
         {{"-x"}, "-x"},
-        {{"somewhere"}, "somewhere"},
         {{"-"}, "-"},
         {{"--"}, "--"},
         {{"--port"}, "--port"},
@@ -195,6 +215,8 @@ nonsense_is_refused_by_name(void **state)
         {{"--user", "ann:"}, "--user"},
         {{"--user", "a\tb:c"}, "--user"},
         {{"--user", "#ann:c"}, "--user"},
+        {{"--user", NAME_OF_144 ":c"}, "128"},
+        {{"serve", "here"}, "here"},
         {{"--help=1"}, "--help"},
         {{"--tls-cert", "c"}, "--tls-key"},
         {{"--tls-key", "k"}, "--tls-cert"},
@@ -311,6 +333,145 @@ a_wrong_line_is_named_with_file_and_number(void **state)
     }
 }
 
+static void
+a_flag_stands_alone_on_its_line(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    write_file("fastcgi = s\ntrust-remote-user\n");
+    assert_int_equal(parse(&o, &err, "--config", path, NULL), 0);
+    assert_true(o.trust_remote_user);
+    options_free(&o);
+    unlink(path);
+    write_file("fastcgi = s\ntrust-remote-user = yes\n");
+    assert_int_equal(parse(&o, &err, "--config", path, NULL), -1);
+    assert_non_null(strstr(err.message, "line 2"));
+    options_free(&o);
+    unlink(path);
+}
+
+/* ---- somebody else's nginx ---- */
+
+static void
+fastcgi_opens_no_port(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    char here[4096], want[4200];
+    setenv("PORT", "7000", 1); /* of no concern */
+    assert_int_equal(parse(&o, &err, "--fastcgi", "./run//sockets/", NULL), 0);
+    assert_int_equal(o.ports.n, 0);
+    assert_string_equal(o.fastcgi, "./run//sockets/");
+    snprintf(want, sizeof want, "%s/run/sockets/", getcwd(here, sizeof here));
+    assert_string_equal(o.sockets, want);
+    assert_string_equal(o.name, "main");
+    assert_null(o.base_url);
+    options_free(&o);
+}
+
+static void
+names_of_sockets_have_107_bytes_at_most(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    char dir[128];
+    memset(dir, 'x', sizeof dir);
+    dir[0] = '/';
+    dir[107 - strlen("/bulk.sock")] = '\0';
+    assert_int_equal(parse(&o, &err, "--fastcgi", dir, NULL), 0);
+    options_free(&o);
+    dir[107 - strlen("/bulk.sock")] = 'x';
+    dir[107 - strlen("/bulk.sock") + 1] = '\0';
+    assert_int_equal(parse(&o, &err, "--fastcgi", dir, NULL), -1);
+    assert_non_null(strstr(err.message, "107"));
+    options_free(&o);
+}
+
+/* Each is refused, and the message names the thing. */
+static void
+what_is_the_other_nginx_s_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args[4];
+        const char *named;
+    } cases[] = {
+        {{"--fastcgi=s", "--port=1"}, "--port"},
+        {{"--fastcgi=s", "--listen=::1"}, "--listen"},
+        {{"--fastcgi=s", "--tls-port=1"}, "--tls-port"},
+        {{"--fastcgi=s", "--tls-cert=c"}, "--tls-cert"},
+        {{"--fastcgi=s", "--tls-key=k"}, "--tls-key"},
+        {{"--fastcgi=s", "--user=a:b", "--trust-remote-user"}, "--user"},
+        {{"--trust-remote-user"}, "--fastcgi"},
+        {{"--http"}, "print-nginx-conf"},
+        {{"--fastcgi=s", "--server"}, "print-nginx-conf"},
+        {{"print-nginx-conf"}, "--fastcgi"},
+        {{"--name", "A"}, "--name"},
+        {{"--name", "a-b"}, "--name"},
+        {{"--name", "aaaaaaaaaaaaaaaaaaaaaaa"}, "--name"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct err err;
+        const char *const *a = cases[i].args;
+        assert_int_equal(parse(&o, &err, a[0], a[1], a[2], NULL), -1);
+        if (strstr(err.message, cases[i].named) == NULL)
+            fail_msg("%s isn't in: %s", cases[i].named, err.message);
+        options_free(&o);
+    }
+}
+
+static void
+flags_do_not_end_the_parsing(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    assert_int_equal(parse(&o, &err, "print-nginx-conf", "--http", "--fastcgi=s", "--name=b_2",
+                           "--trust-remote-user", "--server", "--dir", "x", NULL),
+                     0);
+    assert_true(o.http_part && o.server_part && o.trust_remote_user);
+    assert_string_equal(o.name, "b_2");
+    assert_string_equal(o.dir, "x");
+    options_free(&o);
+}
+
+static void
+a_base_url_is_scheme_host_and_port(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {
+        {"http://a", "http://a"},
+        {"HTTPS://registry.example.com/", "HTTPS://registry.example.com"},
+        {"https://a-b:8443", "https://a-b:8443"},
+        {"https://[::1]:1/", "https://[::1]:1"},
+        {"http://127.0.0.1:65535", "http://127.0.0.1:65535"},
+    };
+    static const char *const bad[] = {
+        "registry.example.com", "ftp://a",      "http://",        "http:///",     "http://a/b",
+        "http://a//",           "http://a?b",   "http://a#b",     "http://u@a",   "http://a:",
+        "http://a:0",           "http://a:x",   "http://a:65536", "http://[::1",  "http://[a]",
+        "http://a b",           "http://a\r\n", "http://[]",      "http://a:1:2",
+    };
+    struct options o;
+    struct err err;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        if (parse(&o, &err, "--base-url", good[i][0], NULL) != 0)
+            fail_msg("%s", err.message);
+        assert_string_equal(o.base_url, good[i][1]);
+        options_free(&o);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (parse(&o, &err, "--base-url", bad[i], NULL) != -1)
+            fail_msg("taken: %s", bad[i]);
+        assert_non_null(strstr(err.message, "--base-url"));
+        options_free(&o);
+    }
+}
+
 /* ---- help ---- */
 
 static void
@@ -355,6 +516,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(without_options_there_are_defaults),
+        TEST(a_command_may_have_words_among_its_options),
         TEST(values_come_in_four_forms),
         TEST(the_port_of_the_environment_counts_when_none_is_given),
         TEST(tls_alone_opens_no_plain_port),
@@ -366,6 +528,12 @@ main(void)
         TEST(too_many_of_one_are_refused),
         TEST(the_command_line_wins_and_repeatable_ones_add_up),
         TEST(a_wrong_line_is_named_with_file_and_number),
+        TEST(a_flag_stands_alone_on_its_line),
+        TEST(fastcgi_opens_no_port),
+        TEST(names_of_sockets_have_107_bytes_at_most),
+        TEST(what_is_the_other_nginx_s_is_refused),
+        TEST(flags_do_not_end_the_parsing),
+        TEST(a_base_url_is_scheme_host_and_port),
         TEST(help_begins_as_it_always_did),
         TEST(help_ends_the_parsing),
     };

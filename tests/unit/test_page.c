@@ -83,6 +83,18 @@ the_link_leads_to_the_next_page(void **state)
 }
 
 static void
+the_link_is_absolute_with_a_base_url(void **state)
+{
+    static const struct registry reg = {.base_url = "https://example.com:8443"};
+
+    (void)state;
+    call.reg = &reg;
+    assert_int_equal(page_link(&call, "/v2/a/tags/list", 10, "x", &err), 0);
+    assert_string_equal(reply.headers[0].value,
+                        "<https://example.com:8443/v2/a/tags/list?n=10&last=x>; rel=\"next\"");
+}
+
+static void
 what_stands_in_a_link_is_escaped(void **state)
 {
     (void)state;
@@ -115,6 +127,7 @@ main(void)
         TEST(a_page_is_as_long_as_asked_for_up_to_a_thousand),
         TEST(what_is_no_number_is_refused),
         TEST(the_link_leads_to_the_next_page),
+        TEST(the_link_is_absolute_with_a_base_url),
         TEST(what_stands_in_a_link_is_escaped),
         TEST(the_link_can_be_followed),
     };

@@ -7,9 +7,10 @@ use Exporter 'import';
 use Registry::Tools;
 use Test::More ();
 
-our @EXPORT = qw(is_status is_error is_v1_error is_blob);
+our @EXPORT = qw(is_status is_error is_v1_error is_blob is_tidy works is_refused);
 
 sub _report ($ok, $name, @wrong) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $passed = Test::More::ok($ok, $name);
     Test::More::diag(join "\n", @wrong) if !$passed;
     return $passed;
@@ -74,6 +75,26 @@ sub is_blob ($client, $repository, $bytes, $name) {
         if ($response->header('Docker-Content-Digest') // '') ne $digest;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     return _report(!@wrong, $name, @wrong, @wrong ? $response->describe : ());
+}
+
+# "Nothing is left in uploads/": no regular file 5 s after the last answer.
+sub is_tidy ($registry) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $tidy = defined wait_for(5, sub { !$registry->files('uploads') });
+    return _report($tidy, 'nothing is left in uploads/', $tidy ? () : $registry->files('uploads'));
+}
+
+# A program that was run (Registry::Tools::run) ended well.
+sub works ($ran, $name) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return _report($ran->{exit} == 0 && !$ran->{signal}, $name, $ran->{err} . $ran->{out});
+}
+
+# It ended with an error, and told why.
+sub is_refused ($ran, $pattern, $name) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $said = $ran->{out} . $ran->{err};
+    return _report($ran->{exit} != 0 && $said =~ $pattern, "$name, with a message", "exit $ran->{exit}", $said);
 }
 
 1;

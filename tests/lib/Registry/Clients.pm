@@ -68,22 +68,42 @@ sub run ($self, @args) {
 
 # ---- a docker engine and its command line: docker_engine, ->run('push', …), ->stop ----
 
-# undef when it doesn't come up; its log is then in $@.
-sub docker_engine ($class) {
+# The engine takes any name and address of the loopback network for insecure: it would neither look
+# at a certificate there nor insist on TLS. 0.0.0.0 is none of them, and Linux leads it to 127.0.0.1.
+# So in an /etc that only this engine sees, the name has that address. Its arguments: the engine's
+# home, the name, and what runs there.
+my $OWN_ETC = <<'END';
+set -e
+mount -t tmpfs -o mode=0755 tmpfs "$1/etc"
+cp -a /etc/. "$1/etc"
+echo "0.0.0.0 $2" >>"$1/etc/hosts"
+rm -rf "$1/etc/docker"
+mkdir "$1/etc/docker"
+ln -s "$1/certs.d" "$1/etc/docker/certs.d"
+mount --bind "$1/etc" /etc
+shift 2
+exec "$@"
+END
+
+# Option: name, by which this engine alone knows 127.0.0.1, with TLS and nothing less. undef when it
+# doesn't come up; its log is then in $@.
+sub docker_engine ($class, %o) {
     my $home   = tempdir();
     my $socket = "unix://$home/docker.sock";
-    my $pid    = fork // die "fork: $!";
+    mkdir "$home/$_" for 'etc', 'certs.d';
+    my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         open STDOUT, '>', "$home/log" or POSIX::_exit(126);
         open STDERR, '>&', \*STDOUT   or POSIX::_exit(126);
         open STDIN,  '<', '/dev/null' or POSIX::_exit(126);
         chdir $home;
-        my $dockerd = find_program('dockerd');
-        my @arguments = (
-            '--iptables=false', '--ip6tables=false', '--bridge=none', '--storage-driver=vfs', '--data-root',
-            "$home/data", '--exec-root', "$home/exec", '--pidfile', "$home/pid", '-H', $socket,
+        $ENV{TMPDIR} = $home;
+        my @command = (
+            find_program('dockerd'), '--iptables=false', '--ip6tables=false', '--bridge=none', '--storage-driver=vfs',
+            '--data-root', "$home/data", '--exec-root', "$home/exec", '--pidfile', "$home/pid", '-H', $socket,
         );
-        { no warnings 'exec'; exec $dockerd, @arguments }
+        unshift @command, 'unshare', '--mount', 'sh', '-c', $OWN_ETC, 'sh', $home, $o{name} if defined $o{name};
+        { no warnings 'exec'; exec { $command[0] } @command }
         POSIX::_exit(127);
     }
     my $self = bless {
@@ -100,6 +120,13 @@ sub docker_engine ($class) {
     $@ = slurp("$home/log");
     $self->stop;
     return undef;
+}
+
+# From now on the engine (one with a name) believes this authority, and no other, for name:port.
+sub trust ($self, $address, $authority) {
+    mkdir "$self->{home}/certs.d/$address";
+    spew("$self->{home}/certs.d/$address/ca.crt", slurp($authority));
+    return;
 }
 
 # ---- the end ----

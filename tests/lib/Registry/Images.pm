@@ -15,7 +15,8 @@ our @EXPORT = qw(make_layout make_layout_index make_archive layout_digests);
 # A layer: a tar of one file of so many bytes. The same note gives the same name, not the same bytes.
 sub _layer ($size, $name) {
     my $tar = Archive::Tar->new;
-    $tar->add_data($name, cheap_bytes($size), { mode => 0644, mtime => 1_000_000_000, uid => 0, gid => 0, uname => "", gname => "" });
+    my %root = (uid => 0, gid => 0, uname => '', gname => '');
+    $tar->add_data($name, cheap_bytes($size), { mode => 0644, mtime => 1_000_000_000, %root });
     my $path = tempdir() . '/layer.tar';
     $tar->write($path) or die $tar->error;
     my $bytes = slurp($path);

@@ -14,7 +14,7 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(tempdir run wait_for in_parallel need skip_or_fail find_program is_root
-    random_bytes cheap_bytes digest file_digest spew slurp free_port make_certificate json_of);
+    random_bytes cheap_bytes digest file_digest spew slurp free_port make_certificate serial_at json_of);
 
 my @tempdirs;
 
@@ -109,12 +109,11 @@ sub in_parallel ($n, $limit, $work) {
         if ($pid == 0) {
             srand;
             my $value = eval { $work->($i) };
-            if ($@) {
-                print STDERR "# in parallel, $i: $@";
-                POSIX::_exit(1);
-            }
-            spew("$tmp/$i", JSON::PP->new->allow_nonref->encode($value));
-            POSIX::_exit(0);
+            my $why   = $@;
+            print STDERR "# in parallel, $i: $why" if $why;
+            spew("$tmp/$i", JSON::PP->new->allow_nonref->encode($value)) if !$why;
+            @tempdirs = ();    # those that it made; others are their makers'
+            POSIX::_exit($why ? 1 : 0);
         }
         $at{$pid} = $i;
     }
@@ -181,15 +180,24 @@ sub free_port () {
     return $socket->sockport;
 }
 
-# A self-signed certificate for 127.0.0.1: paths of certificate and key.
-sub make_certificate ($dir, $name, $serial = 1) {
+# A certificate for 127.0.0.1 and registry.test: paths of certificate and key. It is signed by itself,
+# or by another one (its paths).
+sub make_certificate ($dir, $name, $serial = 1, @by) {
     my ($cert, $key) = ("$dir/$name.crt", "$dir/$name.key");
     my $made = run([
         'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', "/CN=$name",
-        '-addext', 'subjectAltName=IP:127.0.0.1', '-set_serial', $serial, '-keyout', $key, '-out', $cert,
+        '-addext', 'subjectAltName=IP:127.0.0.1,DNS:registry.test', '-set_serial', $serial,
+        '-keyout', $key, '-out', $cert, @by ? ('-CA', $by[0], '-CAkey', $by[1]) : (),
     ]);
     die "openssl: $made->{err}" if $made->{exit};
     return ($cert, $key);
+}
+
+# The serial number of the certificate that a port shows; 0 when it shows none.
+sub serial_at ($port) {
+    my $show = "openssl s_client -connect 127.0.0.1:$port </dev/null 2>/dev/null | openssl x509 -noout -serial";
+    my $seen = run([ 'sh', '-c', $show ]);
+    return $seen->{out} =~ /serial=0*([0-9A-F]+)/ ? hex $1 : 0;
 }
 
 sub json_of ($value) { return JSON::PP->new->canonical->encode($value) }

@@ -1,0 +1,10 @@
+#ifndef PROCESS_COMMAND_NGINX_CONF_H
+#define PROCESS_COMMAND_NGINX_CONF_H
+
+#include "process/command.h"
+
+/* print-nginx-conf: what an administrator includes into an nginx of his own, to stdout. Makes no
+ * directory, and needs none to be there. */
+command_run command_nginx_conf;
+
+#endif

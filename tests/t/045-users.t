@@ -1,0 +1,291 @@
+# Users are added, changed and removed while the registry runs, and before it ever did; what a command has
+# done counts as soon as it returns.
+use v5.36;
+use Registry limit => 120;
+use Registry::Checks;
+use Registry::Tools;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $registry = Registry->start;
+my $dir      = $registry->dir;
+
+# As whoever started the registry. Options as Registry::Tools::run.
+sub user ($at, $args, %o) { return Registry->try([ 'user', @$args, '--dir', $at ], %o) }
+
+sub add ($at, $name, $password, @more) { return user($at, [ 'add', $name, @more ], stdin => "$password\n") }
+
+sub is_done ($result, $name) {
+    is($result->{exit}, 0, $name) or diag($result->{err});
+    is($result->{out} . $result->{err}, '', '... and says nothing');
+    return;
+}
+
+sub status_of ($pair) { return $registry->with(user => $pair)->get('/v2/')->status }
+
+subtest 'while the registry runs' => sub {
+    is($registry->get('/v2/')->status, 200, 'without users it is open');
+    is_done(add($dir, 'ann', 'p4ss: word '), 'the first user is added');
+    is($registry->get('/v2/')->status,   401, 'at once a password is needed');
+    is(status_of('ann:p4ss: word '),     200, '... and hers is right');
+    is(status_of('ann:p4ss: word'),      401, '... another is wrong');
+    is(status_of('bob:p4ss: word '),     401, '... and so is another name');
+
+    is_done(add($dir, 'bob', 'second'), 'a second one is added');
+    is(status_of('bob:second'),      200, 'both may come in');
+    is(status_of('ann:p4ss: word '), 200, '... both');
+    is_status($registry->with(user => 'bob:second')->push_image('a/b', '1', [ random_bytes(1000) ]), 201, '... and push');
+
+    is_done(add($dir, 'ann', 'changed'), 'a password is changed');
+    is(status_of('ann:changed'),     200, 'the new one is right at once');
+    is(status_of('ann:p4ss: word '), 401, '... and the old one wrong');
+
+    my $list = user($dir, ['list']);
+    is("$list->{exit} $list->{out}", "0 ann\nbob\n", 'the list has their names, in the order of the file');
+    is($list->{err}, '', '... and nothing else');
+
+    is_done(user($dir, [ 'del', 'ann' ]), 'a user is removed');
+    is(status_of('ann:changed'), 401, '... and refused at once');
+    is(status_of('bob:second'),  200, '... the other one is not');
+
+    my $unknown = user($dir, [ 'del', 'ann' ]);
+    is($unknown->{exit}, 1, 'who is unknown cannot be removed');
+    like($unknown->{err}, qr/no user ann\b/, '... and that is said');
+    is($unknown->{err} =~ tr/\n//, 1, '... in one line');
+};
+
+subtest 'the rest of the file stays' => sub {
+    my $file = "$dir/auth/htpasswd";
+    my $bob  = slurp($file);
+    open my $out, '>', $file;
+    print {$out} "# our users\r\n\n${bob}no line of any use\neve:\$5\$x";
+    close $out;
+    is_done(add($dir, 'bob', 'third'), 'a line is replaced');
+    like(slurp($file), qr/\A# our users\r\n\nbob:\$5\$\S+\nno line of any use\neve:\$5\$x\z/, '... where it was');
+    is_done(add($dir, 'cid', 'x' x 511), 'a line is added');
+    like(slurp($file), qr/\neve:\$5\$x\ncid:\$5\$\S+\n\z/, '... as the last one');
+    is(status_of('cid:' . 'x' x 511), 200, '... of the longest password');
+    is_done(user($dir, [ 'del', 'bob' ]), 'a line is removed');
+    like(slurp($file), qr/\A# our users\r\n\nno line of any use\neve:\$5\$x\ncid:\$5\$\S+\n\z/, '... and no other');
+    is_done(user($dir, [ 'del', $_ ]), "$_, too") for 'cid';
+};
+
+subtest 'the last one' => sub {
+    my $last = user($dir, [ 'del', 'eve' ]);
+    is($last->{exit}, 0, 'the last user is removed');
+    like($last->{err}, qr/nobody may push or pull.*\Q$dir\E\/auth\/htpasswd.*SIGHUP/, '... and what that means is said');
+    is($last->{out}, '', '... on stderr');
+    is($registry->get('/v2/')->status, 401, 'the registry stays closed');
+    ok(-e "$dir/auth/htpasswd", 'the file stays');
+    my $list = user($dir, ['list']);
+    is("$list->{exit} $list->{out}", '0 ', 'the list is empty');
+    like($list->{err}, qr/names nobody/, '... and stderr says what that means');
+
+    unlink "$dir/auth/htpasswd";
+    kill 'HUP', $registry->pid;
+    ok(wait_for(5, sub { $registry->get('/v2/')->status == 200 }), 'as it was told: without the file it is open');
+    $list = user($dir, ['list']);
+    is("$list->{exit} $list->{out}", '0 ', 'there is no user then');
+    like($list->{err}, qr/everybody may/, '... and stderr says what that means');
+    is(user($dir, [ 'del', 'ann' ])->{exit}, 1, 'nobody can be removed');
+    ok(!-e "$dir/auth/htpasswd", '... and no file is made by that');
+};
+
+subtest 'many at once' => sub {
+    my @failed = in_parallel(2, 60, sub ($i) {
+        return join ' ', map { my $r = add($dir, "user-$i-$_", "secret-$i-$_"); $r->{exit} ? "$_: $r->{err}" : () } 1 .. 10;
+    });
+    is_deeply(\@failed, [ '', '' ], 'two add ten users each');
+    my @expected = sort map { my $i = $_; map { "user-$i-$_" } 1 .. 10 } 0 .. 1;
+    is_deeply([ sort split /\n/, user($dir, ['list'])->{out} ], \@expected, 'none of them is lost');
+    is(join(' ', map { status_of(s/user/$_:secret/r) } @expected), join(' ', (200) x 20), '... and all may come in');
+    is_deeply([ grep { /^auth/ } $registry->files ], ['auth/htpasswd'], 'nothing else is left in auth/');
+};
+
+# ---- what is refused ----
+
+subtest 'refused' => sub {
+    my $before = slurp("$dir/auth/htpasswd");
+    my %names  = (
+        'a colon'          => 'a:b',
+        'nothing'          => '',
+        'a tab'            => "a\tb",
+        'a line end'       => "a\nb",
+        'DEL'              => "a\x7f",
+        'a comment'        => '#ann',
+        'more than 128'    => 'n' x 129,
+    );
+    for my $what (sort keys %names) {
+        for my $verb ('add', 'del') {
+            my $result = user($dir, [ $verb, $names{$what} ], stdin => "secret\n");
+            is($result->{exit}, 2, "$verb, a name with $what");
+            is($result->{err} =~ tr/\n//, 1, '... in one line');
+        }
+    }
+    my %passwords = (
+        'nothing'         => '',
+        'an empty line'   => "\nsecret\n",
+        'a tab'           => "se\tcret\n",
+        'a NUL'           => "secret\0\n",
+        'more than 511'   => 'x' x 512 . "\n",
+        'a lot more'      => 'x' x 100_000,
+    );
+    for my $what (sort keys %passwords) {
+        my $result = user($dir, [ 'add', 'ann' ], stdin => $passwords{$what});
+        is($result->{exit}, 1, "a password with $what");
+        like($result->{err}, qr/^docker-registry-server: the password .*\n\z/, '... in one line');
+    }
+    my @usages = ([], ['add'], ['del'], ['help'], [ 'add', 'ann', 'bob' ], [ 'list', 'ann' ], [ 'list', '--nonsense' ]);
+    for my $words (@usages) {
+        my $result = user($dir, $words, stdin => "secret\n");
+        is($result->{exit}, 2, "user @$words");
+        like($result->{err}, ($words->[-1] // '') eq '--nonsense' ? qr/--nonsense/ : qr/usage: .*add NAME.*del NAME.*list/, '... is told how');
+    }
+    is(slurp("$dir/auth/htpasswd"), $before, 'nothing has changed');
+    is_done(add($dir, 'n' x 128, "secret\nand more"), 'a name of 128 bytes is fine');
+    is(status_of('n' x 128 . ':secret'), 200, '... and its password is the first line');
+
+    my $nowhere = tempdir() . '/none';
+    for my $words (['list'], [ 'del', 'ann' ]) {
+        my $result = user($nowhere, $words);
+        is($result->{exit}, 1, "user $words->[0] without the directory");
+        like($result->{err}, qr/\Q$nowhere\E/, '... names it');
+        ok(!-e $nowhere, '... and does not make it');
+    }
+    my $help = Registry->try(['--help'])->{out};
+    like($help, qr/^\s+user $_\b/m, "--help has user $_") for qw(add del list);
+};
+
+# ---- a terminal ----
+
+# What was written to the terminal, and the exit code; types what it is asked for.
+sub at_terminal ($at, $name, @typed) {
+    my $tmp  = tempdir();
+    my $line = join ' ', map { "'$_'" } Registry->program, 'user', 'add', $name, '--dir', $at;
+    pipe my $keys, my $fingers or die "pipe: $!";
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDIN,  '<&', $keys     or POSIX::_exit(126);
+        open STDOUT, '>', "$tmp/out" or POSIX::_exit(126);
+        close $fingers;
+        exec 'script', '-qefc', $line, '/dev/null' or POSIX::_exit(127);
+    }
+    close $keys;
+    my $asked = 0;
+    for my $text (@typed) {
+        $asked++;
+        wait_for(10, sub { my $n = () = slurp("$tmp/out") =~ /: /g; $n >= $asked }) or last;
+        syswrite $fingers, $text;
+    }
+    my $ended = wait_for(10, sub { waitpid($pid, POSIX::WNOHANG()) == $pid });
+    my $exit  = $? >> 8;
+    close $fingers;
+    if (!$ended) {
+        kill 'KILL', $pid;
+        waitpid $pid, 0;
+        $exit = 'still running';
+    }
+    return { exit => $exit, out => slurp("$tmp/out") };
+}
+
+SKIP: {
+    skip 'script (of bsdutils) is not installed', 1 if !find_program('script');
+    subtest 'at a terminal' => sub {
+        my $added = at_terminal($dir, 'tess', "at the keys\n", "at the keys\n");
+        is($added->{exit}, 0, 'the password is asked for twice') or diag($added->{out});
+        is(() = $added->{out} =~ /: /g, 2, '... no more');
+        unlike($added->{out}, qr/at the keys/, '... and not shown');
+        is(status_of('tess:at the keys'), 200, '... and counts');
+        my $two = at_terminal($dir, 'tess', "one\n", "two\n");
+        is($two->{exit}, 1, 'two that differ are refused');
+        like($two->{out}, qr/two different passwords/, '... and that is said');
+        is(at_terminal($dir, 'tess', "\n")->{exit}, 1, 'an empty one is refused');
+        is(status_of('tess:at the keys'), 200, 'the first one still counts');
+        is(at_terminal($dir, 'tess', "\x03")->{exit}, 128 + 2, 'Ctrl-C ends it');
+    };
+}
+
+# ---- the server's answer ----
+
+subtest 'a server that does not answer, or knows better' => sub {
+    my $given = Registry->start(args => [ '--user', 'ann:given' ]);
+    my $added = add($given->dir, 'ann', 'kept');
+    is($added->{exit}, 0, 'a user whom --user gives is added');
+    like($added->{err}, qr/warning: .*--user/, '... with a warning');
+    is($given->with(user => 'ann:given')->get('/v2/')->status, 200, '... since the other password counts');
+    kill 'STOP', $given->pid;
+    my $started = time;
+    $added = add($given->dir, 'bob', 'secret');
+    is($added->{exit}, 0, 'a server that hangs holds nobody up');
+    like($added->{err}, qr/warning: /, '... but there is a warning');
+    cmp_ok(time - $started, '<', 6, '... after some seconds');
+    kill 'CONT', $given->pid;
+    ok(wait_for(5, sub { $given->with(user => 'bob:secret')->get('/v2/')->status == 200 }), '... and it counts in the end');
+    $given->stop;
+    $started = time;
+    is_done(add($given->dir, 'cid', 'secret'), 'without a server it is done');
+    cmp_ok(time - $started, '<', 2, '... at once');
+};
+
+# ---- whose files ----
+
+sub owner_and_mode ($path) {
+    my @st = stat $path or return "no $path";
+    return sprintf '%s %04o', scalar(getpwuid $st[4]), $st[2] & 07777;
+}
+
+subtest 'before the first start' => sub {
+    my $me  = is_root() ? 'www-data' : getpwuid $>;
+    my $new = tempdir() . '/new/data';
+    my $added = add($new, 'ann', 'secret');
+    is($added->{exit}, 0, 'a user is added where nothing is') or diag($added->{err});
+    like($added->{err}, qr/no registry in \Q$new\E yet/, '... which is said');
+    is(owner_and_mode("$new/auth"),          "$me 0700", 'the directory is the later server\'s');
+    is(owner_and_mode("$new/auth/htpasswd"), "$me 0600", '... and so is the file');
+    my $started = Registry->start(dir => $new);
+    is($started->get('/v2/')->status, 401, 'the registry starts closed');
+    is($started->with(user => 'ann:secret')->get('/v2/')->status, 200, '... and knows the user');
+};
+
+SKIP: {
+    skip 'needs root, for another user\'s registry', 1 if !is_root() || !find_program('setpriv');
+    subtest 'as root' => sub {
+        my @nobody = ('setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups');
+        my $tmp    = tempdir();
+        run([ 'cp', Registry->program, "$tmp/program" ]);
+        chmod 0755, "$tmp/program";
+        my $theirs = "$tmp/theirs";
+        mkdir $theirs;
+        chown scalar(getpwnam 'nobody'), scalar(getgrnam 'nogroup'), $theirs;
+
+        my %as_nobody = (prefix => \@nobody, program => "$tmp/program");
+        my $server    = Registry->start(dir => $theirs, args => [ '--run-as', 'nobody' ]);
+        is_done(add($theirs, 'ann', 'secret'), 'root adds a user to somebody\'s registry');
+        is(owner_and_mode("$theirs/auth/htpasswd"), 'nobody 0600', '... whose file it is');
+        is($server->with(user => 'ann:secret')->get('/v2/')->status, 200, '... and it counts');
+        is_done(user($theirs, [ 'add', 'bob' ], stdin => "x\n", %as_nobody), 'they can do it themselves');
+        is($server->with(user => 'bob:x')->get('/v2/')->status, 200, '... too');
+
+        chown 0, 0, "$theirs/auth/htpasswd";
+        chmod 0644, "$theirs/auth/htpasswd";
+        is_done(add($theirs, 'cid', 'secret'), 'a file that root wrote');
+        is(owner_and_mode("$theirs/auth/htpasswd"), 'nobody 0600', '... becomes theirs');
+
+        my $wrong = add($theirs, 'dan', 'secret', '--run-as', 'www-data');
+        is($wrong->{exit}, 1, 'the wrong --run-as is refused');
+        like($wrong->{err}, qr/belongs to nobody.*www-data/, '... with the reason');
+
+        is(user($dir, ['list'], %as_nobody)->{exit}, 1, 'other users\' registries are closed to them');
+
+        $server->stop;
+        spew("$tmp/secret", "root:\$5\$x\n");
+        chmod 0600, "$tmp/secret";
+        unlink "$theirs/auth/htpasswd";
+        symlink "$tmp/secret", "$theirs/auth/htpasswd";
+        is(user($theirs, ['list'])->{exit}, 1, 'a link to what only root may read is not followed');
+        is(add($theirs, 'eve', 'secret')->{exit}, 1, '... nor replaced');
+        is(slurp("$tmp/secret"), "root:\$5\$x\n", '... nor what it leads to');
+    };
+}
+
+finish();

@@ -1,0 +1,213 @@
+# README's recipe for an existing nginx, line by line; and what doesn't fit is told, in the log, to the client and in /healthz.
+use v5.36;
+use Registry limit => 240;
+use Registry::Checks;
+use Registry::Nginx;
+use Registry::Process;
+use Registry::Tools;
+use Test::More;
+
+BEGIN { need('curl') }
+
+my $tmp = tempdir();
+
+# ---- the recipe ----
+
+my ($section) = slurp(($ENV{srcdir} // '.') . '/README') =~ /^Behind an existing nginx\n-+\n(.*?)^\S[^\n]*\n-{3,}\n/ms;
+my ($recipe) = ($section // '') =~ /\A(.*?)^Users of your own\./ms;
+my @commands = map { s/^    //r } grep { /^    \S| {8}/ } split /\n/, $recipe // '';
+
+# Debian's nginx as far as it matters: what its nginx.conf includes, and a site that is there already.
+sub make_debian ($root) {
+    mkdir $_ for $root, "$root/bin", "$root/run", "$root/lib", "$root/etc",
+        map { "$root/etc/nginx$_" } '', '/conf.d', '/snippets', '/sites-enabled', '/www', '/temp';
+    my $port = free_port();
+    my $user = is_root() ? 'user www-data;' : '';
+    my $temp = join ' ', map { "${_}_temp_path temp/$_;" } qw(client_body fastcgi proxy scgi uwsgi);
+    spew("$root/etc/nginx/www/index.html", 'the site that was there');
+    spew("$root/etc/nginx/nginx.conf", <<~"END");
+        $user
+        worker_processes auto;
+        pid $root/run/nginx.pid;
+        error_log $root/error.log;
+        events { worker_connections 768; }
+        http {
+            access_log off;
+            $temp
+            gzip on;
+            include $root/etc/nginx/conf.d/*.conf;
+            include $root/etc/nginx/sites-enabled/*;
+        }
+        END
+    spew("$root/etc/nginx/sites-enabled/default", <<~"END");
+        server {
+            listen 127.0.0.1:$port default_server;
+            root $root/etc/nginx/www;
+            server_name _;
+            location / { try_files \$uri \$uri/ =404; }
+        }
+        END
+    # The programs, by the names that one calls them by.
+    symlink Registry->program, "$root/bin/docker-registry-server";
+    my $nginx = find_program('nginx');
+    spew("$root/bin/nginx", <<~"END");
+        #!/bin/sh
+        exec $nginx -p $root/etc/nginx/ -c $root/etc/nginx/nginx.conf -e $root/error.log "\$@"
+        END
+    chmod 0755, "$root/bin/nginx";
+    return $port;
+}
+
+# On a port of one's own, below a directory of one's own: nothing else is changed.
+sub adapt ($root, $port, @lines) {
+    my %values = (
+        data => "$root/lib/docker-registry-server", sockets => "$root/run/docker-registry-server",
+        etc  => "$root/etc", listen => "127.0.0.1:$port",
+    );
+    my $changed = 0;
+    for my $line (@lines) {
+        next if $line !~ /^(?:data|sockets|etc|name)=/;
+        $changed += $line =~ s/(?<![\w-])$_=\S+/$_=$values{$_}/ for sort keys %values;
+    }
+    is($changed, 4, 'its values are at the top');
+    return @lines;
+}
+
+subtest 'README' => sub {
+    cmp_ok(scalar @commands, '>', 15, 'there is a recipe') or return;
+    my $root  = "$tmp/debian";
+    my $site  = make_debian($root);
+    my $port  = free_port();
+    my $pid   = "$root/lib/docker-registry-server/run/master.pid";
+    my $path  = "$root/bin:$ENV{PATH}";
+    my $nginx = run(["$root/bin/nginx"]);
+    is($nginx->{exit}, 0, 'nginx runs already') or return diag($nginx->{err});
+
+    my @lines = adapt($root, $port, @commands);
+    my $ran   = run([ 'sh', '-eu' ], stdin => join("\n", @lines, ''), env => { PATH => $path }, cwd => $root, timeout => 60);
+    works($ran, 'its commands');
+    like($ran->{out}, qr{^Server is listening on \Q$root\E/run/docker-registry-server/api\.sock$}m, 'the registry is ready');
+    like($ran->{out}, qr/^\{\}\s*\z/m, 'the last one prints {}');
+
+    my $client = Registry::Client->new(port => $port, user => 'ann:secret');
+    my $bytes  = random_bytes(2_000_000);
+    is_status($client->push_image('a/b', 'v1', [$bytes]), 201, 'a push');
+    is_blob($client, 'a/b', $bytes, 'a pull');
+    is_error($client->with->get('/v2/'), 401, 'UNAUTHORIZED', 'without a password');
+    is_status($client->with->get('/healthz'), 200, '/healthz, without one');
+    is(Registry::Client->new(port => $site)->get('/')->content, 'the site that was there', 'the other site is there');
+    is_status(Registry::Client->new(port => $site)->get('/v2/'), 404, '... and has no registry');
+
+    is(run([ "$root/bin/nginx", '-s', 'stop' ])->{exit}, 0, 'nginx stops');
+    my $master = slurp($pid) + 0;
+    ok($master > 1, 'the registry runs') or return;
+    kill 'TERM', $master;
+    ok(wait_for(10, sub { !alive($master) }), '... and stops');
+    ok(!-e "$root/run/docker-registry-server/api.sock", '... with its sockets');
+};
+
+# ---- what doesn't fit ----
+
+sub site_for ($registry, %o) {
+    my @options = ('--dir', $o{dir} // $registry->dir, '--fastcgi', $o{sockets});
+    my $site    = Registry::Nginx->start(
+        %o,
+        files => {
+            map { ("$_.conf" => Registry->try([ 'print-nginx-conf', "--$_", @options ])->{out}) } 'http', 'server'
+        },
+        http   => 'include http.conf;',
+        server => "include server.conf;\nlocation = /health/of/it { rewrite ^ /_registry_main/healthz last; }",
+    );
+    ok($site, 'nginx starts') or diag(Registry::Nginx->last_words);
+    return $site;
+}
+
+# Each upload: a clear line in the log, and as clear an answer.
+sub is_told ($registry, $site, $pattern) {
+    my $response = $site->client->push_blob('a/b', random_bytes(10_000), way => 'put');
+    is_error($response, 500, 'UNKNOWN', 'an upload fails');
+    like($response->message, $pattern, '... and says why');
+    ok(wait_for(2, sub { grep { $_ =~ $pattern } $registry->logged(qr/level=error/) }), 'so does the log')
+        or diag($registry->log);
+    return;
+}
+
+sub is_ill ($site, $pattern) {
+    my $health;
+    wait_for(3, sub { $health = $site->client->get('/health/of/it'); $health->status == 503 });
+    is_v1_error($health, 503, '/healthz says 503');
+    like($health->content, $pattern, '... and why');
+    return;
+}
+
+subtest 'another file system' => sub {
+    my $other = File::Temp->newdir('registry-test-XXXXXX', DIR => '/dev/shm', CLEANUP => 1);
+    my $dir   = "$tmp/exdev";
+    plan skip_all => '/dev/shm is on the same one' if (stat $other)[0] == (stat $tmp)[0];
+    my $registry = Registry->start(dir => $dir, fastcgi => "$tmp/s1", expected => qr/file systems/);
+    my $site     = site_for($registry, sockets => "$tmp/s1") // return;
+    is_status($site->client->get('/health/of/it'), 200, '/healthz is fine');
+    is_status($site->client->post('/health/of/it', body => 'x'), 405, '... and for reading');
+    chown +(stat "$dir/uploads")[ 4, 5 ], $other;
+    rename "$dir/uploads/body", "$dir/uploads/body.away";
+    symlink "$other", "$dir/uploads/body";
+    is_told($registry, $site, qr{uploads/body and uploads are on different file systems});
+    is_ill($site, qr/different file systems/);
+    ok(wait_for(2, sub { $registry->logged(qr/can't be taken over from nginx/) }), 'so does the log by itself');
+    unlink "$dir/uploads/body";
+    rename "$dir/uploads/body.away", "$dir/uploads/body";
+    is_status($site->client->push_blob('a/b', random_bytes(10_000)), 201, 'when it is one again, it works again');
+    is_status($site->client->get('/health/of/it'), 200, '... and /healthz says so');
+    ok(wait_for(2, sub { $registry->logged(qr/taken over from nginx again/) }), '... and the log');
+    $site->stop;
+};
+
+subtest 'a configuration for another directory' => sub {
+    mkdir $_ for "$tmp/elsewhere", "$tmp/elsewhere/uploads";
+    chown scalar(getpwnam 'www-data'), -1, "$tmp/elsewhere/uploads" if is_root();
+    my $registry = Registry->start(dir => "$tmp/here", fastcgi => "$tmp/s2", expected => qr/elsewhere/);
+    my $site     = site_for($registry, dir => "$tmp/elsewhere", sockets => "$tmp/s2") // return;
+    is_told($registry, $site, qr{nginx puts bodies elsewhere, as \Q$tmp\E/elsewhere/uploads/body/.*--dir});
+    $site->stop;
+};
+
+subtest 'other users' => sub {
+    plan skip_all => 'needs root' if !is_root();
+    my $of_root  = Registry->start(dir => "$tmp/root", fastcgi => "$tmp/s3", expected => qr/runs as root/);
+    my $site     = site_for($of_root, sockets => "$tmp/s3", user => 'root') // return;
+    is_told($of_root, $site, qr/nginx runs as root.*but this server runs as www-data/);
+    is_ill($site, qr/nginx runs as root/);
+    $site->stop;
+
+    my $of_nobody = Registry->start(
+        dir => "$tmp/nobody", fastcgi => "$tmp/s4", args => [ '--run-as', 'nobody' ], expected => qr/runs as www-data/);
+    is((stat "$tmp/s4/api.sock")[4], scalar getpwnam('nobody'), 'the sockets are of --run-as');
+    $site = site_for($of_nobody, sockets => "$tmp/s4") // return;
+    ok(wait_for(3, sub { $of_nobody->logged(qr/level=error.*nginx runs as www-data.*runs as nobody/) }), 'the log tells')
+        or diag($of_nobody->log);
+    my $response = $site->client->push_blob('a/b', random_bytes(10_000), way => 'put');
+    is_error($response, 503, 'UNAVAILABLE', 'an upload fails');
+    like($response->message, qr/out of reach/, '... with a hint');
+    like($site->log, qr{api\.sock failed \(13: Permission denied\)}, '... which the log of nginx explains');
+    $site->stop;
+};
+
+subtest 'where nginx can not get to' => sub {
+    plan skip_all => 'needs root' if !is_root();
+    mkdir "$tmp/closed", 0700;
+    for my $case ([ qr{www-data can't make sockets in \Q$tmp\E/closed/s}, "$tmp/open", "$tmp/closed/s" ],
+        [ qr{can't reach \Q$tmp\E/closed/data: .*--dir}, "$tmp/closed/data", "$tmp/s5" ]) {
+        my ($pattern, $dir, $sockets) = @$case;
+        my $ran = Registry->try([ '--dir', $dir, '--fastcgi', $sockets ]);
+        is($ran->{exit}, 1, "refused: --dir $dir --fastcgi $sockets");
+        like($ran->{err}, $pattern, '... and why');
+        ok(!-e "$sockets/api.sock", '... and no socket is left');
+    }
+    mkdir "$tmp/full";
+    spew("$tmp/full/file", '');
+    my $ran = Registry->try([ '--dir', "$tmp/open", '--fastcgi', "$tmp/full" ]);
+    is($ran->{exit}, 1, 'a directory of root\'s, with something in it');
+    like($ran->{err}, qr{www-data can't make sockets in \Q$tmp\E/full}, '... is not taken');
+};
+
+finish();

@@ -1,0 +1,185 @@
+# A full disk refuses pushes and nothing else; what was acknowledged stays, and with room all goes on by itself.
+use v5.36;
+use Registry limit => 240;
+use Registry::Checks;
+use Registry::Process;
+use Registry::Tools;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use constant MiB => 1 << 20;
+
+# A file system of its own.
+my $disk = tempdir() . '/disk';
+my $mounted;
+END { run([ 'umount', $disk ]) if $mounted && $$ == $mounted }
+mkdir $disk or die "$disk: $!";
+skip_or_fail('mounting takes root') if !is_root();
+$mounted = $$ if run([ 'mount', '-t', 'tmpfs', '-o', 'size=300m,mode=755', 'registry-test', $disk ])->{exit} == 0;
+skip_or_fail('no file system can be mounted here') if !$mounted;
+
+# What the log has to say then, and of workers that are killed here.
+my $FULL = qr/No space left|disk is full|room on the disk|berkeley db|giving up|signal=9|recovering |upstream|checkpoint failed|written only/;
+
+sub free_bytes () { return (split ' ', (split /\n/, run([ 'df', '-B1', $disk ])->{out})[1])[3] }
+
+# Somebody else's file takes all but so many bytes.
+sub fill ($left) {
+    my $n = free_bytes() - $left;
+    return if $n <= 0;
+    open my $out, '>>', "$disk/beside" or die "beside: $!";
+    close $out;
+    run([ 'fallocate', '-l', $n + -s "$disk/beside", "$disk/beside" ])->{exit} == 0
+        or fill_slowly($left);
+    return;
+}
+
+sub fill_slowly ($left) {
+    open my $out, '>>', "$disk/beside" or die "beside: $!";
+    while ((my $n = free_bytes() - $left) > 0) {
+        syswrite $out, "\0" x ($n > MiB ? MiB : $n) or last;
+    }
+    return;
+}
+
+sub make_room () { unlink "$disk/beside"; return }
+
+sub is_full ($response, $name) {
+    is_error($response, 503, 'UNAVAILABLE', $name);
+    like($response->header('Retry-After') // '', qr/^\d+$/, '... to be repeated later');
+    return;
+}
+
+# Everything that was acknowledged: [ tag, manifest's digest, layer's digest ].
+my @images;
+
+sub push_one ($registry, $bytes) {
+    my $tag   = 't' . @images;
+    my $layer = random_bytes($bytes);
+    my $response = $registry->push_image('a/b', $tag, [$layer], way => (qw(patch put post))[ @images % 3 ]);
+    push @images, [ $tag, $response->header('Docker-Content-Digest'), digest($layer) ] if $response->status == 201;
+    return $response;
+}
+
+sub all_is_there ($registry, $name, @some) {
+    my @lost;
+    my $connection = $registry->connect;
+    for my $image (@some ? @some : @images) {
+        my ($tag, $manifest, $layer) = @$image;
+        my $response = $registry->get("/v2/a/b/manifests/$tag", on => $connection);
+        push @lost, "$tag: " . $response->status if digest($response->content) ne $manifest;
+        $response = $registry->get("/v2/a/b/blobs/$layer", on => $connection);
+        push @lost, "$layer: " . $response->status if digest($response->content) ne $layer;
+    }
+    my $tags = $registry->get('/v2/a/b/tags/list')->json;
+    push @lost, 'tags' if !@some && @{ $tags->{tags} // [] } < @images;
+    ok(!@lost, $name) or diag(join "\n", splice @lost, 0, 10);
+    return;
+}
+
+my $registry = Registry->start(dir => "$disk/data", expected => $FULL);
+my $pid      = $registry->pid;
+is(push_one($registry, 1000)->status, 201, 'with room an image is pushed');
+ok(wait_for(5, sub { -e "$disk/data/db/reserve" }), 'the server puts something by');
+
+subtest 'the disk is filled by pushes, ten times' => sub {
+    for my $round (1 .. 10) {
+        fill(40 * MiB);
+        my $before = @images;
+        my $response;
+        my $begin = time;
+        do { $response = push_one($registry, 100_000 + int rand 2 * MiB) }
+            until $response->status != 201 || time - $begin > 20;
+        is_full($response, "round $round: after " . (@images - $before) . ' images the next is refused');
+        cmp_ok(@images - $before, '>', 0, '... and not before');
+        is_status($registry->get('/healthz'), 200, '... the server is well');
+        all_is_there($registry, '... reads go on', @images[ -1, 0 ]);
+        make_room();
+        is(push_one($registry, 1000)->status, 201, '... and with room the next push succeeds at once');
+    }
+    ok(wait_for(5, sub { !$registry->files('uploads/body') }), 'no bodies are left')
+        or diag(join "\n", $registry->files('uploads'));
+    all_is_there($registry, 'all ' . @images . ' images are whole');
+};
+
+subtest 'a body that turns out to be too large' => sub {
+    fill(60 * MiB);
+    my $place = $registry->start_upload('a/b');
+    my $block  = random_bytes(MiB);
+    my $left   = 100;
+    my $blocks = sub { return $left-- > 0 ? $block : undef };
+    is_full($registry->patch($place, body => $blocks, length => 100 * MiB, expect => 1), 'announced: it is refused');
+    $left = 100;
+    my $response = $registry->patch($place, body => $blocks, chunked => 1);
+    is_full($response, 'unannounced: it is refused when there is no room for more');
+    ok(wait_for(5, sub { free_bytes() > 50 * MiB }), '... and its bytes are gone') or diag(free_bytes());
+    is_status($registry->get($place), 204, '... the upload is as it was', Range => '0-0');
+    is_status($registry->patch($place, body => 'x' x 1000, chunked => 1), 202, '... and takes what fits');
+    make_room();
+    is_status($registry->put($registry->with_digest($place, digest('x' x 1000)), body => ''), 201, 'it can be finished');
+    ok(wait_for(5, sub { !$registry->files('uploads/body') }), 'no bodies are left');
+};
+
+# Until the database has to be recovered: after twenty who died outside of it, too.
+sub kill_many ($registry) {
+    my $before = $registry->logged(qr/recovering the database/);
+    return wait_for(10, sub {
+        kill 'KILL', $registry->children('worker');
+        return $registry->logged(qr/recovering the database/) > $before;
+    });
+}
+
+subtest 'not a byte is left' => sub {
+    my $place = $registry->start_upload('a/b');
+    fill(0);
+    is(free_bytes(), 0, 'somebody takes the last one');
+    is_full(push_one($registry, 1000), 'pushes are refused');
+    is_status($registry->delete($place), 204, '... an upload can be given up');
+    all_is_there($registry, '... all can be read');
+
+    ok(kill_many($registry), 'the database must be recovered');
+    ok(wait_for(10, sub { $registry->get('/healthz')->status == 200 }), '... and is, with what was put by');
+    all_is_there($registry, '... all can be read');
+    is_full(push_one($registry, 1000), '... pushes are still refused');
+};
+
+# Takes every byte that gets free, as long as it lives.
+sub take_all () {
+    my $pid = fork // die "fork: $!";
+    return $pid if $pid;
+    open my $out, '>>', "$disk/beside" or POSIX::_exit(1);
+    while (1) { syswrite $out, "\0" x 65536 or sleep 0.001 }
+}
+
+subtest 'what was put by goes as well, and whatever gets free' => sub {
+    my $taker = take_all();
+    ok(kill_many($registry), 'the database must be recovered');
+    ok(wait_for(10, sub { $registry->logged(qr/waiting for room/) }), '... and cannot be');
+    sleep 6;
+    my $begin = time;
+    is_status($registry->get('/healthz'), 503, '/healthz says so', 'Retry-After' => qr/./);
+    cmp_ok(time - $begin, '<', 2, '... at once');
+    is_full($registry->get('/v2/a/b/tags/list'), 'so does everything else');
+    cmp_ok(scalar $registry->logged(qr/level=error/), '<', 200, '... and the log not too often') or diag($registry->log);
+    kill 'KILL', $taker;
+    waitpid $taker, 0;
+    make_room();
+    ok(wait_for(20, sub { $registry->get('/healthz')->status == 200 }), 'with room it works again by itself');
+    ok($registry->running && $registry->pid == $pid, '... without a restart');
+    is(push_one($registry, 1000)->status, 201, '... pushes, too');
+    all_is_there($registry, '... and nothing is lost');
+};
+
+subtest 'a start on a full disk' => sub {
+    ok(wait_for(5, sub { -e "$disk/data/db/reserve" }), 'there is something put by again');
+    $registry->stop;
+    fill(0);
+    $registry = Registry->start(dir => "$disk/data", expected => $FULL);
+    all_is_there($registry, 'what is there can be read');
+    is_full(push_one($registry, 1000), 'pushes are refused');
+    make_room();
+    is(push_one($registry, 1000)->status, 201, 'with room they go on');
+    $registry->stop;
+};
+
+finish();
