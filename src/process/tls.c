@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include "process/runfile.h"
 #include "process/userfile.h"
+#include "util/certificate.h"
 #include "util/banned.h"
 
 #define PEM_MAX (1u << 20)
@@ -31,12 +32,24 @@ read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct 
     return err_set(err, inner.code, "%s: %s", option, inner.message);
 }
 
+/* Two that don't match, from a renewal that is half done say, would keep nginx from starting. */
+static int
+check_pair(const struct tls *t, const struct options *o, struct err *err)
+{
+    struct err inner;
+
+    if (certificate_check(buf_bytes(&t->cert), buf_bytes(&t->key), &inner) == 0)
+        return 0;
+    return err_set(err, inner.code, "--tls-cert %s, --tls-key %s: %s", o->tls_cert, o->tls_key,
+                   inner.message);
+}
+
 int
 tls_read(struct tls *t, int dirfd, const struct options *o, struct err *err)
 {
     *t = (struct tls){{0}, {0}};
     if (read_pem(&t->cert, dirfd, o->tls_cert, "--tls-cert", err) == 0 &&
-        read_pem(&t->key, dirfd, o->tls_key, "--tls-key", err) == 0)
+        read_pem(&t->key, dirfd, o->tls_key, "--tls-key", err) == 0 && check_pair(t, o, err) == 0)
         return 0;
     tls_free(t);
     return -1;

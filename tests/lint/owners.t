@@ -10,7 +10,7 @@ use Test::More;
 my @owners = (
     [ qr{^db\.h$},                qr{^src/storage/kv_bdb\w*\.[ch]$} ],
     [ qr{^(json-c/)?json\w*\.h$}, qr{^src/util/json\.c$} ],
-    [ qr{^openssl/},              qr{^src/util/digest\.c$} ],
+    [ qr{^openssl/},              qr{^src/util/(digest|certificate)\.c$} ],
     [ qr{^crypt\.h$},             qr{^src/domain/htpasswd\.c$} ],
     [ qr{^fcgi\w*\.h$},           qr{^src/process/fcgi\.c$} ],
     [ qr{^archive\w*\.h$},        qr{^src/storage/tar_scan\.c$} ],

@@ -85,4 +85,26 @@ subtest 'certificates that cannot be used' => sub {
     }
 };
 
+subtest 'a renewal that is half done' => sub {
+    my ($other, $other_key) = make_certificate($tmp, 'other', 7);
+    my $ran = Registry->try([
+        '--listen', '127.0.0.1', '--port', '0', '--dir', tempdir() . '/data', '--tls-cert', $other, '--tls-key', $key,
+    ]);
+    is($ran->{exit}, 1, 'a key of another certificate is refused at the start');
+    like($ran->{err}, qr/doesn't belong to the certificate/, '... with the reason');
+
+    my ($new, $new_key) = ("$tmp/half.crt", "$tmp/half.key");
+    spew($new, slurp($cert));
+    spew($new_key, slurp($key));
+    my $server = Registry->start(args => [ '--tls-cert', $new, '--tls-key', $new_key ], expected => qr/stay as they were|nginx died/);
+    my $before = slurp($server->dir . '/run/tls.crt');
+    spew($new, slurp($other));
+    kill 'HUP', $server->pid;
+    ok(wait_for(10, sub { $server->logged(qr/certificate and key stay as they were/) }), 'SIGHUP in the middle of it is told');
+    is(slurp($server->dir . '/run/tls.crt'), $before, '... and the old pair stays');
+    kill 'KILL', $server->nginx_master;
+    ok(wait_for(10, sub { ($server->nginx_master)[0] && serial_at($server->port) }), 'nginx can still be started anew');
+    $server->stop;
+};
+
 finish();

@@ -30,6 +30,8 @@ spew("$trust{wrong}/ca.crt", slurp($other[0]));
 #
 # A client is a hash of subs, and most of them return what Registry::Tools::run does. $at is the
 # registry's address, $trust tells which authority the client believes, $password is ann's.
+#   host         by which name it knows 127.0.0.1
+#   wrong        our text for a wrong password, if it shows that
 #   unusable     why it can't be tested here, or undef
 #   image        an image of layers of these sizes, from nowhere
 #   login, logout, push, pull
@@ -110,6 +112,7 @@ sub docker_client () {
     };
     return {
         host     => 'registry.test',
+        wrong    => qr/unauthorized: wrong user name or password/,
         unusable => sub {
             return 'a docker engine needs root' if !is_root();
             $docker = Registry::Clients->docker_engine(name => 'registry.test');
@@ -170,7 +173,7 @@ sub goes_through ($client, $at) {
     refused($client->{login}->($at, 'right', 'wrong'),  $PASSWORD,  'login with a wrong password');
     refused($client->{push}->($at, 'right'),            $PASSWORD,  'push without login');
     refused($client->{pull}->($at, 'right'),            $PASSWORD,  'pull without login');
-    refused($client->{push_as}->($client, $at, 'wrong'), $PASSWORD, 'push with a wrong password');
+    refused($client->{push_as}->($client, $at, 'wrong'), $client->{wrong} // $PASSWORD, 'push with a wrong password');
     $client->{logout}->($at);
 
     works($client->{login}->($at, 'right', 'secret'), 'login');

@@ -1,0 +1,54 @@
+#include "util/certificate.h"
+
+#include <limits.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "util/banned.h"
+
+/* Nobody is asked for a passphrase: the server may have no terminal. */
+static int
+no_passphrase(char *out, int room, int writing, void *arg)
+{
+    (void)out;
+    (void)room;
+    (void)writing;
+    (void)arg;
+    return -1;
+}
+
+static BIO *
+open_pem(struct bytes pem)
+{
+    return pem.n <= INT_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+}
+
+int
+certificate_check(struct bytes certificate, struct bytes key, struct err *err)
+{
+    BIO *certificate_in = open_pem(certificate), *key_in = open_pem(key);
+    X509 *x509 = NULL;
+    EVP_PKEY *pkey = NULL;
+    int rc = 0;
+
+    if (certificate_in != NULL)
+        x509 = PEM_read_bio_X509(certificate_in, NULL, no_passphrase, NULL);
+    if (key_in != NULL)
+        pkey = PEM_read_bio_PrivateKey(key_in, NULL, no_passphrase, NULL);
+    if (x509 == NULL)
+        rc = err_set(err, ERR_BAD_REQUEST, "the certificate can't be read: PEM is wanted");
+    else if (pkey == NULL)
+        rc = err_set(err, ERR_BAD_REQUEST,
+                     "the key can't be read: PEM without a passphrase is wanted");
+    else if (X509_check_private_key(x509, pkey) != 1)
+        rc = err_set(err, ERR_BAD_REQUEST, "the key doesn't belong to the certificate");
+    ERR_clear_error();
+    EVP_PKEY_free(pkey);
+    X509_free(x509);
+    BIO_free(key_in);
+    BIO_free(certificate_in);
+    return rc;
+}
