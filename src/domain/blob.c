@@ -1,9 +1,11 @@
 #include "domain/blob.h"
 
+#include "domain/event.h"
 #include "domain/repository.h"
 #include "storage/kv.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_edge.h"
+#include "storage/tbl_event.h"
 #include "storage/tbl_job.h"
 #include "storage/tbl_upload.h"
 #include "util/clock.h"
@@ -107,6 +109,39 @@ blob_need(const struct registry *reg, const char *repository, const struct diges
     return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
 }
 
+/* ---- losing a keeper ---- */
+
+static int
+look_at(struct txn *t, const struct digest *d, uint64_t due, struct err *err)
+{
+    struct job job = {.kind = JOB_COLLECT, .due = due, .digest = *d};
+    struct rec_job work = {.tries = 0};
+
+    return tbl_job_put(t, &job, &work, err);
+}
+
+int
+blob_lease(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+           struct err *err)
+{
+    struct rec_blob r;
+    int found = tbl_blob_get_for_update(t, d, &r, err);
+
+    if (found != 1)
+        return found;
+    if (r.leased_until >= now + reg->lease_ms)
+        return 0;
+    r.leased_until = now + reg->lease_ms;
+    return tbl_blob_put(t, d, &r, err);
+}
+
+int
+blob_look_later(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+                struct err *err)
+{
+    return look_at(t, d, now + reg->lease_ms, err);
+}
+
 /* ---- committing ---- */
 
 struct commit {
@@ -136,13 +171,9 @@ commit_record(struct txn *t, struct commit *c, struct rec_blob *r, struct err *e
         r->leased_until = until;
     if (tbl_blob_put(t, c->d, r, err) != 0 || tbl_edge_put(t, &member, err) != 0)
         return -1;
-    if (c->result == COMMIT_INSERTED) {
-        /* Nothing keeps it yet: somebody has to look when its lease is over. */
-        struct job job = {.kind = JOB_COLLECT, .due = r->leased_until, .digest = *c->d};
-        struct rec_job work = {.tries = 0};
-
-        return tbl_job_put(t, &job, &work, err);
-    }
+    /* Nothing keeps it yet: somebody has to look when its lease is over. */
+    if (c->result == COMMIT_INSERTED)
+        return look_at(t, c->d, r->leased_until, err);
     return 0;
 }
 
@@ -226,4 +257,79 @@ blob_mount(const struct registry *reg, const char *to, const char *from, const s
     if (txn_run(reg->kv, commit, &c, err) == 0)
         return 1;
     return c.result == COMMIT_NO_FILE ? 0 : -1;
+}
+
+/* ---- deleting ---- */
+
+struct deletion {
+    const struct registry *reg;
+    const char *repository;
+    const struct actor *actor;
+    const struct digest *d;
+    uint64_t repo;
+    bool gone;
+    struct digest user; /* a manifest that needs it, or DIGEST_NONE */
+};
+
+static int
+see_user(const struct edge *e, void *arg, struct err *err)
+{
+    (void)err;
+    *(struct digest *)arg = e->from;
+    return 1;
+}
+
+static int
+take_away(struct txn *t, void *arg, struct err *err)
+{
+    struct deletion *x = arg;
+    struct edge member = membership(x->repo, x->d);
+    struct rec_event e = event_of(EVENT_DELETE, x->repository, x->actor);
+    uint64_t now = clock_wall_ms();
+    int had;
+
+    x->user = (struct digest){.algo = DIGEST_NONE};
+    if (blob_lease(t, x->reg, x->d, now, err) != 0 ||
+        tbl_edge_each(t, x->d, EDGE_CHILD, x->repo, NULL, see_user, &x->user, err) != 0 ||
+        tbl_edge_each(t, x->d, EDGE_PART, x->repo, NULL, see_user, &x->user, err) != 0)
+        return -1;
+    if (x->user.algo != DIGEST_NONE)
+        return err_set(err, ERR_IN_USE, "a manifest of repository %s needs this blob",
+                       x->repository);
+    had = tbl_edge_delete(t, &member, err);
+    x->gone = had == 0;
+    if (had != 1)
+        return had;
+    e.id = e.digest = *x->d;
+    if (blob_look_later(t, x->reg, x->d, now, err) != 0)
+        return -1;
+    return tbl_event_append(t, &e, err);
+}
+
+int
+blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
+            const struct actor *actor, struct arena *arena, struct err *err)
+{
+    struct deletion x = {.reg = reg, .repository = repository, .actor = actor, .d = d};
+    char text[DIGEST_TEXT_MAX];
+    struct rec_repo repo;
+    const char **about;
+
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    x.repo = repo.id;
+    if (txn_run(reg->kv, take_away, &x, err) != 0) {
+        about = err->code == ERR_IN_USE ? arena_array(arena, 1, sizeof *about) : NULL;
+        if (about != NULL) {
+            digest_text(text, &x.user);
+            about[0] = arena_strdup(arena, text);
+            err->about = about;
+            err->about_n = about[0] != NULL;
+        }
+        return -1;
+    }
+    if (!x.gone)
+        return 0;
+    digest_text(text, d);
+    return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
 }

@@ -3,8 +3,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "domain/access.h"
 #include "domain/registry.h"
+#include "storage/kv.h"
 #include "storage/blob_file.h"
+#include "util/arena.h"
 #include "util/digest.h"
 #include "util/err.h"
 
@@ -22,6 +25,19 @@ int blob_find(const struct registry *reg, const char *repository, const struct d
 /* The same, but a blob that isn't there is -1 with ERR_NO_REPOSITORY or ERR_NO_BLOB. */
 int blob_need(const struct registry *reg, const char *repository, const struct digest *d,
               bool for_push, struct blob *b, struct err *err);
+
+/* For a transaction that takes a keeper of the blob away: gives it a lease, since somebody may have
+ * been told just now that it is here. blob_look_later, which comes later in the order of tables,
+ * has it looked at when that is over. Not there is fine: 0. */
+int blob_lease(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+               struct err *err);
+int blob_look_later(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+                    struct err *err);
+
+/* Takes the blob from the repository. ERR_NO_REPOSITORY, ERR_NO_BLOB; ERR_IN_USE while a manifest
+ * of that repository needs it: err->about names one, in the arena. */
+int blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
+                const struct actor *actor, struct arena *arena, struct err *err);
 
 /* Lets `to` serve a blob that `from` may serve. The caller has asked for the rights on both.
  * 1 done, 0 it isn't there, -1. */

@@ -1,6 +1,7 @@
 #include "domain/pull.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "domain/repository.h"
 #include "storage/kv.h"
@@ -8,6 +9,7 @@
 #include "storage/tbl_content.h"
 #include "storage/tbl_manifest.h"
 #include "storage/tbl_tag.h"
+#include "util/fdio.h"
 #include "util/banned.h"
 
 static int
@@ -41,10 +43,60 @@ resolve(struct txn *t, uint64_t repo, const struct reference *reference, struct 
 }
 
 static int
+read_content(const struct registry *reg, const struct digest *d, struct arena *arena,
+             struct bytes *document, struct err *err)
+{
+    struct buf bytes;
+    int rc = tbl_content_get(kv_reads(reg->kv), d, &bytes, err);
+
+    if (rc == 1) {
+        *document = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
+        if (document->p == NULL)
+            rc = err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
+/* From its file among the blobs. */
+static int
+read_file(const struct registry *reg, const struct digest *d, uint64_t size, struct arena *arena,
+          struct bytes *document, struct err *err)
+{
+    struct rec_blob blob;
+    char *p = arena_alloc(arena, size + 1);
+    size_t n = 0;
+    ssize_t got = 1;
+    int rc = tbl_blob_get(kv_reads(reg->kv), d, &blob, err), fd;
+
+    if (rc != 1)
+        return rc;
+    if (p == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    fd = blob_file_open(reg->dirfd, d, blob.instance, err);
+    if (fd < 0)
+        return -1;
+    while (n < size && (got = read(fd, p + n, size - n)) > 0)
+        n += (size_t)got;
+    fdio_close(fd);
+    if (n != size)
+        return err_set(err, ERR_CORRUPT, "the file of a manifest is too short");
+    *document = bytes_of(p, n);
+    return 1;
+}
+
+int
+pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
+              struct arena *arena, struct bytes *document, struct err *err)
+{
+    return size > CONTENT_MAX ? read_file(reg, d, size, arena, document, err)
+                              : read_content(reg, d, arena, document, err);
+}
+
+static int
 read_document(const struct registry *reg, struct arena *arena, struct pulled *out, struct err *err)
 {
     struct rec_blob blob;
-    struct buf bytes;
     int rc;
 
     if (out->size > CONTENT_MAX) {
@@ -53,14 +105,7 @@ read_document(const struct registry *reg, struct arena *arena, struct pulled *ou
             blob_file_path(out->path, &out->digest, blob.instance);
         return rc;
     }
-    rc = tbl_content_get(kv_reads(reg->kv), &out->digest, &bytes, err);
-    if (rc == 1) {
-        out->document = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
-        if (out->document.p == NULL)
-            rc = err_set(err, ERR_SYSTEM, "no memory for a manifest");
-    }
-    buf_free(&bytes);
-    return rc;
+    return read_content(reg, &out->digest, arena, &out->document, err);
 }
 
 static int

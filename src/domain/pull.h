@@ -29,4 +29,9 @@ int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);
 
+/* The bytes of a manifest of that digest and size, wherever they stand, in the arena. 1, 0 (it
+ * isn't there any more), -1. */
+int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
+                  struct arena *arena, struct bytes *document, struct err *err);
+
 #endif

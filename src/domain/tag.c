@@ -30,6 +30,24 @@ tag_move(struct txn *t, uint64_t repo, const char *tag, const struct digest *to,
     return tbl_tag_log_add(t, repo, tag, &move, err);
 }
 
+int
+tag_remove(struct txn *t, uint64_t repo, const char *tag, const struct digest *from,
+           const struct actor *actor, struct err *err)
+{
+    struct rec_tag_log move = {.before = *from, .time = clock_wall_ms()};
+    struct rec_tag r;
+    int rc = tbl_tag_get_for_update(t, repo, tag, &r, err);
+
+    if (rc != 1)
+        return rc;
+    if (!digest_equal(&r.target, from))
+        return 0;
+    snprintf(move.by, sizeof move.by, "%s", actor->user);
+    if (tbl_tag_delete(t, repo, tag, err) < 0 || tbl_tag_log_add(t, repo, tag, &move, err) != 0)
+        return -1;
+    return 1;
+}
+
 struct listing {
     struct tag_page *page;
     size_t limit;

@@ -14,6 +14,11 @@
 int tag_move(struct txn *t, uint64_t repo, const char *tag, const struct digest *to,
              const struct actor *actor, struct digest *old, struct err *err);
 
+/* Where a tag is deleted, likewise: if it points at `from`. 1 done, 0 it doesn't (or isn't there),
+ * -1. */
+int tag_remove(struct txn *t, uint64_t repo, const char *tag, const struct digest *from,
+               const struct actor *actor, struct err *err);
+
 struct tag_page {
     const char **names; /* in byte order, in the arena */
     size_t n;

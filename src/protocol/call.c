@@ -64,6 +64,13 @@ call_empty(struct call *c, int status)
 int
 call_json(struct call *c, int status, struct json *body, struct err *err)
 {
+    return call_json_as(c, status, "application/json", body, err);
+}
+
+int
+call_json_as(struct call *c, int status, const char *content_type, struct json *body,
+             struct err *err)
+{
     const char *text;
     size_t n;
 
@@ -74,7 +81,7 @@ call_json(struct call *c, int status, struct json *body, struct err *err)
         return err_set(err, ERR_SYSTEM, "no memory for a reply");
     c->reply->status = status;
     c->reply->body = bytes_of(text, n);
-    http_reply_header(c->reply, "Content-Type", "application/json");
+    http_reply_header(c->reply, "Content-Type", content_type);
     return 0;
 }
 

@@ -39,6 +39,9 @@ int call_empty(struct call *c, int status);
 
 /* A JSON body; frees it. */
 int call_json(struct call *c, int status, struct json *body, struct err *err);
+/* The same, of another type than application/json. */
+int call_json_as(struct call *c, int status, const char *content_type, struct json *body,
+                 struct err *err);
 
 /* Lets nginx send a file below layers/, with HEAD, and the headers of the reply; with ranges, or
  * whole whatever the client's Range says. cache_control: for whoever may keep it how long. */

@@ -54,7 +54,7 @@ struct http_request {
  * "Pushing Manifests": at least 4 MiB). */
 #define HTTP_BODY_MAX (4u * 1024 * 1024)
 
-#define HTTP_REPLY_HEADERS_MAX 24
+#define HTTP_REPLY_HEADERS_MAX 40
 
 struct http_header {
     const char *name;

@@ -38,6 +38,8 @@ meaning_of(enum err_code code)
         return (struct meaning){400, "MANIFEST_INVALID", NULL};
     case ERR_TOO_LARGE:
         return (struct meaning){413, "SIZE_INVALID", NULL};
+    case ERR_IN_USE:
+        return (struct meaning){405, "UNSUPPORTED", NULL};
     case ERR_TOO_MANY:
         return (struct meaning){429, "TOOMANYREQUESTS", "5"};
     case ERR_NO_ROUTE:

@@ -3,7 +3,9 @@
 #include "protocol/v1_base.h"
 #include "protocol/v2_base.h"
 #include "protocol/v2_blob.h"
+#include "protocol/v2_catalog.h"
 #include "protocol/v2_manifest.h"
+#include "protocol/v2_referrers.h"
 #include "protocol/v2_tags.h"
 #include "protocol/v2_upload.h"
 #include "util/banned.h"
@@ -18,6 +20,7 @@ const struct route routes[] = {
 
     {READ,         "/v2/",                                  VERB_LOGIN,  POOL_API,  v2_base},
     {READ,         "/v2",                                   VERB_LOGIN,  POOL_API,  v2_base},
+    {READ,         "/v2/_catalog",                          VERB_LOGIN,  POOL_API,  v2_catalog_list},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?mount",       VERB_PUSH,   POOL_API,  v2_upload_mount},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?digest",      VERB_PUSH,   POOL_BULK, v2_upload_whole},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/",             VERB_PUSH,   POOL_API,  v2_upload_begin},
@@ -29,8 +32,11 @@ const struct route routes[] = {
     {READ,         "/v2/{name}/blobs/uploads/{upload}",     VERB_PUSH,   POOL_API,  v2_upload_status},
     {HTTP_DELETE,  "/v2/{name}/blobs/uploads/{upload}",     VERB_PUSH,   POOL_API,  v2_upload_cancel},
     {READ,         "/v2/{name}/blobs/{digest}",             VERB_PULL,   POOL_API,  v2_blob_get},
+    {HTTP_DELETE,  "/v2/{name}/blobs/{digest}",             VERB_DELETE, POOL_API,  v2_blob_delete},
     {READ,         "/v2/{name}/manifests/{reference}",      VERB_PULL,   POOL_API,  v2_manifest_get},
     {HTTP_PUT,     "/v2/{name}/manifests/{reference}",      VERB_PUSH,   POOL_API,  v2_manifest_put},
+    {HTTP_DELETE,  "/v2/{name}/manifests/{reference}",      VERB_DELETE, POOL_API,  v2_manifest_delete},
+    {READ,         "/v2/{name}/referrers/{digest}",         VERB_PULL,   POOL_API,  v2_referrers_list},
     {READ,         "/v2/{name}/tags/list",                  VERB_PULL,   POOL_API,  v2_tags_list},
 
     {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},

@@ -50,3 +50,14 @@ v2_blob_get(struct call *c, struct err *err)
         return call_empty(c, 304);
     return call_file(c, b.path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, BLOB_CACHE, err);
 }
+
+int
+v2_blob_delete(struct call *c, struct err *err)
+{
+    struct digest d;
+
+    if (v2_digest(c->last, &d, err) != 0 ||
+        blob_delete(c->reg, c->name, &d, &c->actor, c->arena, err) != 0)
+        return -1;
+    return call_empty(c, 202);
+}

@@ -1,7 +1,9 @@
 #include "protocol/v2_manifest.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "domain/delete.h"
 #include "domain/name.h"
 #include "domain/pull.h"
 #include "domain/push.h"
@@ -73,24 +75,89 @@ plain_content_type(struct call *c, const char **out, struct err *err)
     return 0;
 }
 
+static int
+compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The tags that the manifest is to get: the one in the path, or behind a digest those of ?tag=,
+ * which may repeat (OCI distribution-spec main, "Pushing Manifests"). Sorted, each once. */
+static int
+take_tags(const struct call *c, const struct reference *reference, const char **tags, size_t *n,
+          struct err *err)
+{
+    size_t kept = 0;
+
+    *n = 0;
+    if (reference->tag != NULL)
+        tags[(*n)++] = reference->tag;
+    for (size_t i = 0; i < c->query.n && reference->tag == NULL; i++) {
+        if (strcmp(c->query.parameters[i].name, "tag") != 0)
+            continue;
+        if (!name_is_tag(c->query.parameters[i].value))
+            return err_set(err, ERR_BAD_TAG, "%s is no valid tag", c->query.parameters[i].value);
+        if (*n == PUSH_TAGS_MAX)
+            return err_set(err, ERR_BAD_TAG, "at most %d tags at once", PUSH_TAGS_MAX);
+        tags[(*n)++] = c->query.parameters[i].value;
+    }
+    qsort(tags, *n, sizeof *tags, compare_texts);
+    for (size_t i = 0; i < *n; i++)
+        if (kept == 0 || strcmp(tags[kept - 1], tags[i]) != 0)
+            tags[kept++] = tags[i];
+    *n = kept;
+    return 0;
+}
+
+static int
+reply_pushed(struct call *c, const struct push *p, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    digest_text(text, &p->digest);
+    if (call_header(c, err, "Docker-Content-Digest", "%s", text) != 0 ||
+        call_header(c, err, "Location", "%s/v2/%s/manifests/%s", call_base(c), c->name, text) != 0)
+        return -1;
+    if (strchr(c->last, ':') != NULL)
+        for (size_t i = 0; i < p->tags_n; i++)
+            http_reply_header(c->reply, "OCI-Tag", p->tags[i]);
+    if (p->manifest.has_subject) {
+        digest_text(text, &p->manifest.subject);
+        if (call_header(c, err, "OCI-Subject", "%s", text) != 0)
+            return -1;
+    }
+    return call_empty(c, 201);
+}
+
 int
 v2_manifest_put(struct call *c, struct err *err)
 {
     struct push p = {.repository = c->name, .document = c->req->body, .actor = &c->actor};
-    char text[DIGEST_TEXT_MAX];
+    const char *tags[PUSH_TAGS_MAX];
     struct reference reference;
 
     if (parse_reference(c->last, &reference, err) != 0 ||
+        take_tags(c, &reference, tags, &p.tags_n, err) != 0 ||
         plain_content_type(c, &p.content_type, err) != 0)
         return -1;
     p.digest = reference.digest;
-    p.tags = &reference.tag;
-    p.tags_n = reference.tag != NULL ? 1 : 0;
+    p.tags = tags;
     if (push_manifest(c->reg, &p, c->arena, err) != 0)
         return -1;
-    digest_text(text, &p.digest);
-    if (call_header(c, err, "Docker-Content-Digest", "%s", text) != 0 ||
-        call_header(c, err, "Location", "%s/v2/%s/manifests/%s", call_base(c), c->name, text) != 0)
+    return reply_pushed(c, &p, err);
+}
+
+int
+v2_manifest_delete(struct call *c, struct err *err)
+{
+    struct reference reference;
+    int rc;
+
+    if (parse_reference(c->last, &reference, err) != 0)
         return -1;
-    return call_empty(c, 201);
+    if (reference.tag != NULL)
+        rc = delete_tag(c->reg, c->name, reference.tag, &c->actor, c->arena, err);
+    else
+        rc = delete_manifest(c->reg, c->name, &reference.digest, &c->actor, c->arena, err);
+    return rc != 0 ? -1 : call_empty(c, 202);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "storage/kv_range.h"
+#include "storage/record.h"
 #include "storage/tbl.h"
 #include "util/banned.h"
 
@@ -55,6 +56,64 @@ tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err)
     struct key k = make_key(e);
 
     return kv_delete(t, TABLE_EDGE, key_of(&k), err);
+}
+
+struct each {
+    const struct digest *to;
+    const struct digest *after;
+    int (*fn)(const struct edge *e, void *arg, struct err *err);
+    void *arg;
+};
+
+static int
+visit(struct bytes key, struct bytes val, void *arg, struct err *err)
+{
+    const struct each *each = arg;
+    struct rec_reader rd = rec_reader_of(key);
+    char tag[RECORD_TAG_MAX + 1];
+    struct edge e;
+
+    (void)val;
+    rec_take_digest(&rd, &e.to);
+    e = (struct edge){.to = e.to, .kind = (enum edge_kind)rec_take_u8(&rd)};
+    e.repo = rec_take_u64(&rd);
+    if (e.kind == EDGE_TAG) {
+        struct bytes text = rec_take_rest(&rd);
+
+        if (!rd.bad && text.n < sizeof tag) {
+            memcpy(tag, text.p, text.n);
+            tag[text.n] = '\0';
+            e.tag = tag;
+        }
+    } else if (rd.n > 0) {
+        rec_take_digest(&rd, &e.from);
+    }
+    if (rd.bad || rd.n != 0 || (e.kind == EDGE_TAG && e.tag == NULL)) {
+        err_set(err, ERR_CORRUPT, "a key of table edge can't be read");
+        return tbl_skip(err);
+    }
+    if (each->after != NULL && digest_equal(&e.from, each->after))
+        return 0;
+    return each->fn(&e, each->arg, err);
+}
+
+int
+tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t repo,
+              const struct digest *after,
+              int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
+              struct err *err)
+{
+    struct each each = {to, after, fn, arg};
+    struct key prefix = {.n = 0}, from;
+
+    key_digest(&prefix, to);
+    key_u8(&prefix, (uint8_t)kind);
+    if (repo != 0)
+        key_u64(&prefix, repo);
+    from = prefix;
+    if (after != NULL)
+        key_digest(&from, after);
+    return kv_range_each(t, TABLE_EDGE, key_of(&prefix), key_of(&from), visit, &each, err);
 }
 
 static struct key

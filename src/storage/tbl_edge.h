@@ -36,6 +36,14 @@ int tbl_edge_has(struct txn *t, const struct edge *e, struct err *err);
 int tbl_edge_put(struct txn *t, const struct edge *e, struct err *err);
 int tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err);
 
+/* Visits the edges of one kind that point at a digest: those of one repository (repo 0: of all),
+ * behind the source `after` (NULL: from the first; only where sources are digests). The edge's
+ * texts are valid during the call. fn as kv_range_fn has it. */
+int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t repo,
+                  const struct digest *after,
+                  int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
+                  struct err *err);
+
 /* Does anything keep it? 1, 0, -1. */
 int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
 

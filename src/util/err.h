@@ -24,6 +24,7 @@ enum err_code {
     ERR_BAD_RANGE,       /* a chunk that doesn't continue the upload, or a bad range */
     ERR_BAD_MANIFEST,    /* no manifest that we accept */
     ERR_TOO_LARGE,       /* over a bound on bytes */
+    ERR_IN_USE,          /* something still needs it */
     ERR_TOO_MANY,        /* over a bound on how many at once; later is fine */
 
     /* what isn't there */

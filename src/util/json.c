@@ -345,6 +345,16 @@ json_add_string(struct json *array, const char *value)
     json_add(array, made(json_object_new_string(value)));
 }
 
+struct json *
+json_copy(const struct json *j)
+{
+    struct json_object *copy = NULL;
+
+    if (j != NULL && json_object_deep_copy(inner(j), &copy, NULL) != 0)
+        abort();
+    return (struct json *)copy;
+}
+
 const char *
 json_text(struct json *j, size_t *n)
 {

@@ -55,6 +55,8 @@ void json_set_string(struct json *object, const char *name, const char *value);
 void json_set_u64(struct json *object, const char *name, uint64_t value);
 void json_add(struct json *array, struct json *value);
 void json_add_string(struct json *array, const char *value);
+/* A copy of its own, of a value that was read; NULL of NULL. */
+struct json *json_copy(const struct json *j);
 /* Without blanks or escaped slashes; valid until j is freed or changed. Bytes that are no UTF-8
  * must not have been put in. */
 const char *json_text(struct json *j, size_t *n);

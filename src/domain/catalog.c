@@ -1,0 +1,77 @@
+#include "domain/catalog.h"
+
+#include <stdio.h>
+
+#include "storage/record.h"
+#include "storage/tbl_manifest.h"
+#include "storage/tbl_repo.h"
+#include "util/banned.h"
+
+/* So many are looked at a time, with no cursor open meanwhile. */
+#define BATCH 64
+
+struct batch {
+    struct {
+        char name[RECORD_REPOSITORY_MAX + 1];
+        uint64_t id;
+    } repos[BATCH];
+    size_t n;
+};
+
+static int
+see(const char *name, const struct rec_repo *r, void *arg, struct err *err)
+{
+    struct batch *b = arg;
+
+    (void)err;
+    snprintf(b->repos[b->n].name, sizeof b->repos[b->n].name, "%s", name);
+    b->repos[b->n].id = r->id;
+    b->n++;
+    return b->n == BATCH;
+}
+
+/* Takes one into the page, if it is to be listed; sets more when the page is full. */
+static int
+take(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
+     size_t limit, struct arena *arena, struct catalog_page *page, struct err *err)
+{
+    struct err refused;
+    int any;
+
+    if (access_check(reg, actor, name, VERB_PULL, &refused) != 0)
+        return 0;
+    any = tbl_manifest_any(kv_reads(reg->kv), id, err);
+    if (any != 1)
+        return any;
+    if (page->n == limit) {
+        page->more = true;
+        return 0;
+    }
+    page->names[page->n] = arena_strdup(arena, name);
+    if (page->names[page->n] == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+    page->n++;
+    return 0;
+}
+
+int
+catalog_list(const struct registry *reg, const struct actor *actor, const char *after, size_t limit,
+             struct arena *arena, struct catalog_page *page, struct err *err)
+{
+    struct batch *b = arena_alloc(arena, sizeof *b);
+
+    *page = (struct catalog_page){.names = arena_array(arena, limit + 1, sizeof *page->names)};
+    if (page->names == NULL || b == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+    do {
+        b->n = 0;
+        if (tbl_repo_each(kv_reads(reg->kv), after, see, b, err) != 0)
+            return -1;
+        for (size_t i = 0; i < b->n && !page->more; i++)
+            if (take(reg, actor, b->repos[i].name, b->repos[i].id, limit, arena, page, err) != 0)
+                return -1;
+        if (b->n > 0 && (after = arena_strdup(arena, b->repos[b->n - 1].name)) == NULL)
+            return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+    } while (b->n == BATCH && !page->more);
+    return 0;
+}

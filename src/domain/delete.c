@@ -1,0 +1,340 @@
+#include "domain/delete.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "domain/blob.h"
+#include "domain/event.h"
+#include "domain/manifest.h"
+#include "domain/pull.h"
+#include "domain/repository.h"
+#include "domain/tag.h"
+#include "storage/tbl_blob.h"
+#include "storage/tbl_content.h"
+#include "storage/tbl_edge.h"
+#include "storage/tbl_event.h"
+#include "storage/tbl_manifest.h"
+#include "storage/tbl_tag.h"
+#include "util/clock.h"
+#include "util/banned.h"
+
+/* Tags come and go while we look: so often it is looked again. */
+#define TRIES 5
+
+/* A transaction's locks are bounded; a manifest with more tags loses them in several. */
+#define TAGS_MAX 500
+
+struct deleting {
+    const struct registry *reg;
+    const char *repository;
+    const struct actor *actor;
+    struct arena *arena;
+    struct rec_repo repo;
+    uint64_t now;
+
+    struct digest digest;
+    struct manifest manifest; /* parsed outside of the transaction */
+    uint64_t size;
+    char media_type[RECORD_TYPE_MAX + 1];
+
+    const char **tags; /* those that are to go with it */
+    size_t tags_n;
+    bool all;   /* the manifest too, not only its tags */
+    bool stale; /* it was not as expected: look again */
+};
+
+/* ---- what it is about, before the transaction ---- */
+
+static int
+compare_descriptors(const void *a, const void *b)
+{
+    const struct manifest_descriptor *x = a, *y = b;
+
+    return digest_compare(&x->digest, &y->digest);
+}
+
+/* Reads and parses the manifest, and puts what it refers to into the order of keys: 1, 0 (it isn't
+ * there), -1. */
+static int
+look(struct deleting *x, struct err *err)
+{
+    struct bytes document;
+    struct rec_manifest r;
+    int rc = tbl_manifest_get(kv_reads(x->reg->kv), x->repo.id, &x->digest, &r, err);
+
+    if (rc == 1)
+        rc = pull_document(x->reg, &x->digest, r.size, x->arena, &document, err);
+    if (rc != 1)
+        return rc;
+    x->size = r.size;
+    snprintf(x->media_type, sizeof x->media_type, "%s", r.media_type);
+    if (manifest_parse(&x->manifest, document, r.media_type, x->arena, err) != 0)
+        return -1;
+    if (x->manifest.descriptors_n > 0)
+        qsort(x->manifest.descriptors, x->manifest.descriptors_n, sizeof *x->manifest.descriptors,
+              compare_descriptors);
+    return 1;
+}
+
+static int
+see_tag(const struct edge *e, void *arg, struct err *err)
+{
+    struct deleting *x = arg;
+
+    x->tags[x->tags_n] = arena_strdup(x->arena, e->tag);
+    if (x->tags[x->tags_n] == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a deletion");
+    x->tags_n++;
+    return x->tags_n == TAGS_MAX;
+}
+
+static int
+find_tags(struct deleting *x, struct err *err)
+{
+    x->tags_n = 0;
+    return tbl_edge_each(kv_reads(x->reg->kv), &x->digest, EDGE_TAG, x->repo.id, NULL, see_tag, x,
+                         err);
+}
+
+/* ---- the transaction, table by table ---- */
+
+static int
+remove_tags(struct txn *t, struct deleting *x, struct err *err)
+{
+    for (size_t i = 0; i < x->tags_n; i++) {
+        int rc = tag_remove(t, x->repo.id, x->tags[i], &x->digest, x->actor, err);
+
+        if (rc < 0)
+            return -1;
+        if (rc == 0) {
+            x->stale = true;
+            return err_set(err, ERR_BUSY, "a tag moved while it was deleted");
+        }
+    }
+    return 0;
+}
+
+struct holders {
+    uint64_t us;
+    bool others;
+};
+
+static int
+see_holder(const struct edge *e, void *arg, struct err *err)
+{
+    struct holders *h = arg;
+
+    (void)err;
+    h->others = e->repo != h->us;
+    return h->others;
+}
+
+/* The document goes with its last holder. Here edges are read before they are written, so nobody
+ * can become a holder meanwhile. */
+static int
+remove_content(struct txn *t, struct deleting *x, struct err *err)
+{
+    struct holders h = {.us = x->repo.id};
+
+    if (tbl_edge_each(t, &x->digest, EDGE_HELD, 0, NULL, see_holder, &h, err) != 0)
+        return -1;
+    if (h.others)
+        return 0;
+    if (x->size > CONTENT_MAX)
+        return blob_lease(t, x->reg, &x->digest, x->now, err);
+    return tbl_content_delete(t, &x->digest, err) < 0 ? -1 : 0;
+}
+
+static int
+lease_parts(struct txn *t, struct deleting *x, struct err *err)
+{
+    for (size_t i = 0; i < x->manifest.descriptors_n; i++)
+        if (blob_lease(t, x->reg, &x->manifest.descriptors[i].digest, x->now, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int
+compare_edges(const void *a, const void *b)
+{
+    return tbl_edge_compare(a, b);
+}
+
+static int
+remove_edges(struct txn *t, struct deleting *x, struct err *err)
+{
+    const struct manifest *m = &x->manifest;
+    enum edge_kind keeps = m->media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
+    struct edge *edges = arena_array(x->arena, m->descriptors_n + x->tags_n + 2, sizeof *edges);
+    size_t n = 0;
+
+    if (edges == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a deletion");
+    for (size_t i = 0; i < x->tags_n; i++)
+        edges[n++] =
+            (struct edge){.to = x->digest, .kind = EDGE_TAG, .repo = x->repo.id, .tag = x->tags[i]};
+    if (x->all) {
+        edges[n++] = (struct edge){.to = x->digest, .kind = EDGE_HELD, .repo = x->repo.id};
+        if (m->has_subject)
+            edges[n++] = (struct edge){
+                .to = m->subject, .kind = EDGE_SUBJECT, .repo = x->repo.id, .from = x->digest};
+        for (size_t i = 0; i < m->descriptors_n; i++)
+            edges[n++] = (struct edge){.to = m->descriptors[i].digest,
+                                       .kind = keeps,
+                                       .repo = x->repo.id,
+                                       .from = x->digest};
+    }
+    qsort(edges, n, sizeof *edges, compare_edges);
+    for (size_t i = 0; i < n; i++)
+        if (tbl_edge_delete(t, &edges[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int
+look_later(struct txn *t, struct deleting *x, struct err *err)
+{
+    for (size_t i = 0; i < x->manifest.descriptors_n; i++)
+        if (blob_look_later(t, x->reg, &x->manifest.descriptors[i].digest, x->now, err) != 0)
+            return -1;
+    return x->size > CONTENT_MAX ? blob_look_later(t, x->reg, &x->digest, x->now, err) : 0;
+}
+
+static int
+append_events(struct txn *t, struct deleting *x, struct err *err)
+{
+    struct rec_event e = event_of(EVENT_UNTAG, x->repository, x->actor);
+
+    e.digest = x->digest;
+    e.id = x->manifest.config.algo != DIGEST_NONE ? x->manifest.config : x->digest;
+    snprintf(e.media_type, sizeof e.media_type, "%s", x->media_type);
+    for (size_t i = 0; i < x->tags_n; i++) {
+        snprintf(e.tag, sizeof e.tag, "%s", x->tags[i]);
+        if (tbl_event_append(t, &e, err) != 0)
+            return -1;
+    }
+    if (!x->all)
+        return 0;
+    e.type = EVENT_DELETE;
+    e.tag[0] = '\0';
+    return tbl_event_append(t, &e, err);
+}
+
+static int
+remaining(const struct edge *e, void *arg, struct err *err)
+{
+    (void)e;
+    (void)err;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* A tag that came to it while we looked would name nothing. */
+static int
+check_untagged(struct txn *t, struct deleting *x, struct err *err)
+{
+    bool tagged = false;
+
+    if (tbl_edge_each(t, &x->digest, EDGE_TAG, x->repo.id, NULL, remaining, &tagged, err) != 0)
+        return -1;
+    if (!tagged)
+        return 0;
+    x->stale = true;
+    return err_set(err, ERR_BUSY, "a manifest was tagged while it was deleted");
+}
+
+static int
+remove_all(struct txn *t, struct deleting *x, struct err *err)
+{
+    int rc = tbl_manifest_delete(t, x->repo.id, &x->digest, err);
+
+    if (rc == 0) {
+        x->stale = true;
+        return err_set(err, ERR_BUSY, "a manifest went while it was deleted");
+    }
+    if (rc < 0 || remove_content(t, x, err) != 0 || lease_parts(t, x, err) != 0 ||
+        remove_edges(t, x, err) != 0 || check_untagged(t, x, err) != 0)
+        return -1;
+    return look_later(t, x, err);
+}
+
+static int
+run(struct txn *t, void *arg, struct err *err)
+{
+    struct deleting *x = arg;
+
+    x->stale = false;
+    x->now = clock_wall_ms();
+    if (remove_tags(t, x, err) != 0)
+        return -1;
+    if (x->all ? remove_all(t, x, err) != 0 : remove_edges(t, x, err) != 0)
+        return -1;
+    return append_events(t, x, err);
+}
+
+/* ---- the two that are called ---- */
+
+static int
+begin(struct deleting *x, struct err *err)
+{
+    x->tags = arena_array(x->arena, TAGS_MAX + 1, sizeof *x->tags);
+    if (x->tags == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a deletion");
+    return repository_need(x->reg, x->repository, &x->repo, err);
+}
+
+int
+delete_tag(const struct registry *reg, const char *repository, const char *tag,
+           const struct actor *actor, struct arena *arena, struct err *err)
+{
+    struct deleting x = {
+        .reg = reg, .repository = repository, .actor = actor, .arena = arena, .stale = true};
+    struct rec_tag r;
+    int rc = begin(&x, err);
+
+    for (int i = 0; i < TRIES && rc == 0; i++) {
+        rc = tbl_tag_get(kv_reads(reg->kv), x.repo.id, tag, &r, err);
+        if (rc == 0)
+            return err_set(err, ERR_NO_MANIFEST, "repository %s has no tag %s", repository, tag);
+        x.digest = r.target;
+        if (rc < 0 || (rc = look(&x, err)) < 0)
+            return -1;
+        x.tags[0] = tag;
+        x.tags_n = 1;
+        rc = rc == 1 ? txn_run(reg->kv, run, &x, err) : 0;
+        if (rc == 0 || !x.stale)
+            return rc;
+        rc = 0;
+    }
+    return -1;
+}
+
+int
+delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,
+                const struct actor *actor, struct arena *arena, struct err *err)
+{
+    struct deleting x = {
+        .reg = reg, .repository = repository, .actor = actor, .arena = arena, .digest = *d};
+    char text[DIGEST_TEXT_MAX];
+    int rc = begin(&x, err);
+
+    for (int i = 0; i < TRIES && rc == 0;) {
+        rc = look(&x, err);
+        if (rc == 0) {
+            digest_text(text, d);
+            return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository,
+                           text);
+        }
+        if (rc < 0 || find_tags(&x, err) != 0)
+            return -1;
+        x.all = x.tags_n < TAGS_MAX;
+        rc = txn_run(reg->kv, run, &x, err);
+        if (rc == 0 && x.all)
+            return 0;
+        if (rc != 0 && !x.stale)
+            return -1;
+        i += rc != 0;
+        rc = 0;
+    }
+    return -1;
+}

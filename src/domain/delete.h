@@ -1,0 +1,21 @@
+#ifndef DOMAIN_DELETE_H
+#define DOMAIN_DELETE_H
+
+#include "domain/access.h"
+#include "domain/registry.h"
+#include "util/arena.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* Deleting tags and manifests (blobs: blob.h). What loses its last keeper thereby gets a lease, and
+ * is collected when that is over. */
+
+/* The tag alone; what it named stays. ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
+int delete_tag(const struct registry *reg, const char *repository, const char *tag,
+               const struct actor *actor, struct arena *arena, struct err *err);
+
+/* The manifest, and all tags of the repository that name it. ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
+int delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,
+                    const struct actor *actor, struct arena *arena, struct err *err);
+
+#endif
