@@ -235,23 +235,48 @@ blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const
 
 /* ---- mounting ---- */
 
+static int
+see_member(const struct edge *e, void *arg, struct err *err)
+{
+    (void)err;
+    *(struct edge *)arg = *e;
+    return 1;
+}
+
+/* The membership that gives the right: of that repository, or of any (whoever may pull may do so
+ * everywhere, until there are access rules). 1, 0, -1. */
+static int
+find_source(const struct registry *reg, const char *from, const struct digest *d,
+            struct edge *member, struct err *err)
+{
+    struct rec_repo source;
+    int rc;
+
+    *member = (struct edge){.to = {.algo = DIGEST_NONE}};
+    if (from == NULL) {
+        rc = tbl_edge_each(kv_reads(reg->kv), d, EDGE_MEMBER, 0, NULL, see_member, member, err);
+        return rc < 0 ? -1 : member->to.algo != DIGEST_NONE;
+    }
+    rc = repository_find(reg, from, &source, err);
+    if (rc != 1)
+        return rc;
+    *member = membership(source.id, d);
+    return tbl_edge_has(kv_reads(reg->kv), member, err);
+}
+
 int
 blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
            struct err *err)
 {
     struct commit c = {.reg = reg, .d = d};
-    struct rec_repo source, target;
+    struct rec_repo target;
     struct edge member;
-    struct rec_blob r;
-    int rc = repository_find(reg, from, &source, err);
+    int rc = find_source(reg, from, d, &member, err);
 
-    if (rc == 1)
-        rc = find_in(reg, source.id, d, &r, err);
     if (rc != 1)
         return rc;
     if (repository_ensure(reg, to, &target, err) != 0)
         return -1;
-    member = membership(source.id, d);
     c.source = &member;
     c.repo = target.id;
     if (txn_run(reg->kv, commit, &c, err) == 0)

@@ -39,8 +39,9 @@ int blob_look_later(struct txn *t, const struct registry *reg, const struct dige
 int blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
                 const struct actor *actor, struct arena *arena, struct err *err);
 
-/* Lets `to` serve a blob that `from` may serve. The caller has asked for the rights on both.
- * 1 done, 0 it isn't there, -1. */
+/* Lets `to` serve a blob that `from` may serve; with from NULL, that any repository may serve which
+ * the actor may pull from. The caller has asked for the rights on those that are named. 1 done, 0
+ * it isn't there, -1. */
 int blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
                struct err *err);
 

@@ -95,8 +95,12 @@ refuse_range(struct call *c, const struct upload *u, struct err *err)
 int
 v2_upload_begin(struct call *c, struct err *err)
 {
+    const char *algorithm = query_get(&c->query, "digest-algorithm");
     struct upload u;
 
+    /* A hint, since the bytes are hashed at the end, but one that can't be kept is refused now. */
+    if (algorithm != NULL && strcmp(algorithm, "sha256") != 0 && strcmp(algorithm, "sha512") != 0)
+        return err_set(err, ERR_BAD_DIGEST, "digest-algorithm %s isn't known here", algorithm);
     if (upload_begin(c->reg, c->name, &c->actor, &u, err) != 0)
         return -1;
     return reply_state(c, 202, &u, err);
@@ -113,8 +117,8 @@ v2_upload_mount(struct call *c, struct err *err)
     if (query_digest(c, "mount", &d, err) != 0)
         return -1;
     /* Without the right to pull it from there it is as if it weren't there. */
-    if (from != NULL && name_is_repository(from) &&
-        access_check(c->reg, &c->actor, from, VERB_PULL, &refused) == 0)
+    if (from == NULL || (name_is_repository(from) &&
+                         access_check(c->reg, &c->actor, from, VERB_PULL, &refused) == 0))
         rc = blob_mount(c->reg, c->name, from, &d, err);
     if (rc < 0)
         return -1;
