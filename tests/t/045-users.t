@@ -168,6 +168,7 @@ sub at_terminal ($at, $name, @typed) {
         open STDIN,  '<&', $keys     or POSIX::_exit(126);
         open STDOUT, '>', "$tmp/out" or POSIX::_exit(126);
         close $fingers;
+        $SIG{INT} = 'DEFAULT';    # whoever runs the tests in the background has it ignored
         exec 'script', '-qefc', $line, '/dev/null' or POSIX::_exit(127);
     }
     close $keys;
