@@ -1,4 +1,5 @@
 #include "process/server.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +13,13 @@
 #include "process/strays.h"
 #include "process/tls.h"
 #include "storage/body_dir.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/banned.h"
 
 #define PID_NAME "run/master.pid"
+#define DYING_MS 2000
 #define USERS_NAME "auth/htpasswd"
 
 /* Hashes the users' passwords, and forgets them. */
@@ -89,6 +92,22 @@ write_pid(const struct server *s, struct err *err)
     return runfile_write(s->dir.fd, PID_NAME, bytes_of(text, (size_t)n), err);
 }
 
+/* A server that was killed leaves its pid file, and maybe processes that are on their way out: for
+ * a moment they have our ports, and neither a name nor a directory by which they could be known. */
+static int
+open_ports(struct server *s, struct err *err)
+{
+    bool killed = faccessat(s->dir.fd, PID_NAME, F_OK, 0) == 0;
+    uint64_t until = clock_mono_ms() + (killed ? DYING_MS : 0);
+    int r;
+    while ((r = listeners_open(&s->listeners, s->options, err)) < 0 && err->sys == EADDRINUSE &&
+           clock_mono_ms() < until) {
+        clock_sleep_ms(10);
+        strays_kill(s->dir.fd);
+    }
+    return r;
+}
+
 /* What only root may do, if it is root: the directory, the ports, the key. */
 static int
 prepare_as_started(struct server *s, struct tls *tls, struct err *err)
@@ -109,7 +128,7 @@ prepare_as_started(struct server *s, struct tls *tls, struct err *err)
     strays_kill(s->dir.fd);
     if (o->fastcgi != NULL)
         return socket_dir_open(o->sockets, &s->who, err);
-    return listeners_open(&s->listeners, o, err);
+    return open_ports(s, err);
 }
 
 static int
