@@ -123,7 +123,7 @@ subtest 'a body that turns out to be too large' => sub {
 # Until the database has to be recovered: after twenty who died outside of it, too.
 sub kill_many ($registry) {
     my $before = $registry->logged(qr/recovering the database/);
-    return wait_for(10, sub {
+    return wait_for(30, sub {
         kill 'KILL', $registry->children('worker');
         return $registry->logged(qr/recovering the database/) > $before;
     });
@@ -139,7 +139,7 @@ subtest 'not a byte is left' => sub {
     all_is_there($registry, '... all can be read');
 
     ok(kill_many($registry), 'the database must be recovered');
-    ok(wait_for(10, sub { $registry->get('/healthz')->status == 200 }), '... and is, with what was put by');
+    ok(wait_for(30, sub { $registry->get('/healthz')->status == 200 }), '... and is, with what was put by');
     all_is_there($registry, '... all can be read');
     is_full(push_one($registry, 1000), '... pushes are still refused');
 };
@@ -155,7 +155,7 @@ sub take_all () {
 subtest 'what was put by goes as well, and whatever gets free' => sub {
     my $taker = take_all();
     ok(kill_many($registry), 'the database must be recovered');
-    ok(wait_for(10, sub { $registry->logged(qr/waiting for room/) }), '... and cannot be');
+    ok(wait_for(30, sub { $registry->logged(qr/waiting for room/) }), '... and cannot be');
     sleep 6;
     my $begin = time;
     is_status($registry->get('/healthz'), 503, '/healthz says so', 'Retry-After' => qr/./);
