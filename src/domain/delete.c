@@ -1,7 +1,6 @@
 #include "domain/delete.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "domain/blob.h"
 #include "domain/event.h"
@@ -45,14 +44,6 @@ struct deleting {
 
 /* ---- what it is about, before the transaction ---- */
 
-static int
-compare_descriptors(const void *a, const void *b)
-{
-    const struct manifest_descriptor *x = a, *y = b;
-
-    return digest_compare(&x->digest, &y->digest);
-}
-
 /* Reads and parses the manifest, and puts what it refers to into the order of keys: 1, 0 (it isn't
  * there), -1. */
 static int
@@ -70,9 +61,7 @@ look(struct deleting *x, struct err *err)
     snprintf(x->media_type, sizeof x->media_type, "%s", r.media_type);
     if (manifest_parse(&x->manifest, document, r.media_type, x->arena, err) != 0)
         return -1;
-    if (x->manifest.descriptors_n > 0)
-        qsort(x->manifest.descriptors, x->manifest.descriptors_n, sizeof *x->manifest.descriptors,
-              compare_descriptors);
+    manifest_sort(x->manifest.descriptors, x->manifest.descriptors_n);
     return 1;
 }
 
@@ -155,12 +144,6 @@ lease_parts(struct txn *t, struct deleting *x, struct err *err)
 }
 
 static int
-compare_edges(const void *a, const void *b)
-{
-    return tbl_edge_compare(a, b);
-}
-
-static int
 remove_edges(struct txn *t, struct deleting *x, struct err *err)
 {
     const struct manifest *m = &x->manifest;
@@ -184,7 +167,7 @@ remove_edges(struct txn *t, struct deleting *x, struct err *err)
                                        .repo = x->repo.id,
                                        .from = x->digest};
     }
-    qsort(edges, n, sizeof *edges, compare_edges);
+    tbl_edge_sort(edges, n);
     for (size_t i = 0; i < n; i++)
         if (tbl_edge_delete(t, &edges[i], err) < 0)
             return -1;

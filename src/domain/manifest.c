@@ -1,5 +1,6 @@
 #include "domain/manifest.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/json.h"
@@ -165,4 +166,19 @@ manifest_parse(struct manifest *m, struct bytes document, const char *content_ty
     rc = parse_document(doc, content_type, m, arena, err);
     json_free(doc);
     return rc;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    const struct manifest_descriptor *x = a, *y = b;
+
+    return digest_compare(&x->digest, &y->digest);
+}
+
+void
+manifest_sort(struct manifest_descriptor *descriptors, size_t n)
+{
+    if (n > 0)
+        qsort(descriptors, n, sizeof *descriptors, compare);
 }

@@ -45,4 +45,7 @@ struct manifest {
 int manifest_parse(struct manifest *m, struct bytes document, const char *content_type,
                    struct arena *arena, struct err *err);
 
+/* Into the order of their digests, which is that of the keys in storage. */
+void manifest_sort(struct manifest_descriptor *descriptors, size_t n);
+
 #endif

@@ -1,7 +1,6 @@
 #include "domain/push.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "domain/event.h"
 #include "domain/repository.h"
@@ -35,14 +34,6 @@ struct pushing {
     size_t missing_n;
 };
 
-static int
-compare_parts(const void *a, const void *b)
-{
-    const struct manifest_descriptor *x = a, *y = b;
-
-    return digest_compare(&x->digest, &y->digest);
-}
-
 /* One digest may stand several times (the same layer twice, a config that is a layer too). */
 static int
 sort_parts(struct pushing *w, struct err *err)
@@ -55,7 +46,7 @@ sort_parts(struct pushing *w, struct err *err)
         return err_set(err, ERR_SYSTEM, "no memory for a manifest");
     for (size_t i = 0; i < m->descriptors_n; i++)
         w->parts[i] = m->descriptors[i];
-    qsort(w->parts, m->descriptors_n, sizeof *w->parts, compare_parts);
+    manifest_sort(w->parts, m->descriptors_n);
     for (size_t i = 0; i < m->descriptors_n; i++) {
         struct manifest_descriptor *last = w->parts_n > 0 ? &w->parts[w->parts_n - 1] : NULL;
 
@@ -152,12 +143,6 @@ check_part(struct txn *t, struct pushing *w, const struct manifest_descriptor *p
     return rc < 0 ? -1 : 0;
 }
 
-static int
-compare_edges(const void *a, const void *b)
-{
-    return tbl_edge_compare(a, b);
-}
-
 /* All edges of the push: what the manifest keeps, what keeps it, and where tags no longer point. */
 static int
 put_edges(struct txn *t, struct pushing *w, struct err *err)
@@ -179,7 +164,7 @@ put_edges(struct txn *t, struct pushing *w, struct err *err)
     for (size_t i = 0; i < p->tags_n; i++)
         edges[n++] =
             (struct edge){.to = p->digest, .kind = EDGE_TAG, .repo = w->repo.id, .tag = p->tags[i]};
-    qsort(edges, n, sizeof *edges, compare_edges);
+    tbl_edge_sort(edges, n);
     for (size_t i = 0; i < n; i++)
         if (tbl_edge_put(t, &edges[i], err) != 0)
             return -1;

@@ -1,5 +1,6 @@
 #include "storage/tbl_edge.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "storage/kv_range.h"
@@ -31,6 +32,18 @@ tbl_edge_compare(const struct edge *a, const struct edge *b)
     if (c != 0)
         return c;
     return ka.n < kb.n ? -1 : ka.n > kb.n;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    return tbl_edge_compare(a, b);
+}
+
+void
+tbl_edge_sort(struct edge *edges, size_t n)
+{
+    qsort(edges, n, sizeof *edges, compare);
 }
 
 int
