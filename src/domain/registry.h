@@ -17,6 +17,7 @@ struct registry {
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
     uint64_t max_blob_size; /* 0: none */
+    uint64_t event_keep_ms;
 
     /* Was a user given with --user? Those in auth/htpasswd are looked up as they come and go. */
     bool users_given;

@@ -14,7 +14,6 @@
 /* On a full disk, what nobody goes on with is in everybody's way. */
 #define UPLOADS_SHORT_MS (10ull * 60 * 1000)
 #define EVENTS_EACH_MS 60000
-#define EVENTS_KEPT_MS (30ull * 24 * 3600 * 1000)
 
 /* True when it is time, and sets the next. */
 static bool
@@ -54,7 +53,7 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
         tend_uploads(reg, err);
     if (is_due(&u->next_jobs_ms, reg->gc_interval_ms) && gc_step(reg, err) != 0)
         return -1;
-    if (is_due(&u->next_events_ms, EVENTS_EACH_MS) && event_trim(reg, EVENTS_KEPT_MS, err) != 0)
+    if (is_due(&u->next_events_ms, EVENTS_EACH_MS) && event_trim(reg, reg->event_keep_ms, err) != 0)
         return -1;
     /* One directory a step: the whole store in about nine minutes. */
     shrug(gc_sweep(reg, u->sweep_at, err), err);

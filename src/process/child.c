@@ -61,6 +61,21 @@ child_begin(const struct server *s, pid_t master, int socket, void (*on_term)(in
     take_signals(on_term);
 }
 
+void
+child_hooks(const struct server *s, struct hooks *h)
+{
+    const struct options *o = s->options;
+    bool changed = s->who.root && s->who.uid != 0; /* root's home is closed to it */
+    *h = (struct hooks){
+        .dirfd = s->dir.fd,
+        .dir = o->hooks != NULL ? o->hooks : "./hooks",
+        .home = changed && s->who.home[0] != '\0' ? s->who.home : NULL,
+        .user = changed ? s->who.user : NULL,
+    };
+    for (int i = 0; i < HOOK_COUNT; i++)
+        h->scripts[i] = o->on[i];
+}
+
 static void
 on_lost(const char *why)
 {
@@ -87,6 +102,7 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
         .upload_expiry_ms = o->upload_expiry_ms,
         .gc_interval_ms = o->gc_interval_ms,
         .max_blob_size = o->max_blob_size,
+        .event_keep_ms = o->event_keep_ms,
         .users_given = s->given.n > 0,
         .users_trusted = o->trust_remote_user,
         .base_url = o->base_url,

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include "domain/hook.h"
 #include "domain/registry.h"
 #include "process/server.h"
 #include "storage/kv.h"
@@ -23,6 +24,10 @@ enum child_exit {
  * stdio, the data directory, its lock and `socket` (-1: none), and takes signals: SIGTERM calls
  * on_term (NULL: ignored), the terminal's are the master's business. */
 void child_begin(const struct server *s, pid_t master, int socket, void (*on_term)(int));
+
+/* The hooks as options and data directory have them, for whoever looks for hooks. What it points to
+ * lives as long as s and its options. */
+void child_hooks(const struct server *s, struct hooks *h);
 
 /* Joins the database, or ends the process; *reg is what the floors below work on. */
 void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);

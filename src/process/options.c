@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "domain/hook.h"
 #include "domain/htpasswd.h"
 #include "process/base_url.h"
 #include "process/fullname.h"
@@ -29,7 +30,9 @@ enum kind {
     KIND_ADDRESSES,
     KIND_PORTS,
     KIND_USERS,
+    KIND_SCRIPT,
     KIND_COUNT,    /* 1..WORKERS_MAX */
+    KIND_TRIES,    /* 0..WORKERS_MAX */
     KIND_DURATION, /* may be 0 */
     KIND_PERIOD,   /* may not */
     KIND_SIZE,
@@ -49,9 +52,26 @@ static const struct row {
     bool command_line_only;
 } rows[] = {
 #define AT(member) offsetof(struct options, member)
+/* One line of --help stands for all of these. */
+#define ON(name, hook)                                                         \
+    {                                                                          \
+        "on-" name, 0, "script", NULL, KIND_SCRIPT, false, AT(on[hook]), false \
+    }
     {"port", 'p', "port", "port to listen on", KIND_PORTS, true, AT(ports), false},
     {"dir", 'd', "directory", "set directory to store data in", KIND_TEXT, false, AT(dir), false},
     {"user", 'u', "user:pass", "authenticate access", KIND_USERS, true, AT(users), false},
+    ON("image", HOOK_IMAGE),
+    ON("layer", HOOK_LAYER),
+    ON("verify", HOOK_VERIFY),
+    ON("index", HOOK_INDEX),
+    ON("tag", HOOK_TAG),
+    ON("untag", HOOK_UNTAG),
+    ON("manifest", HOOK_MANIFEST),
+    ON("delete", HOOK_DELETE),
+    ON("pre-tag", HOOK_PRE_TAG),
+    ON("pre-delete", HOOK_PRE_DELETE),
+    {"hooks", 0, "directory", "where hooks are files (hooks/ of the data)", KIND_TEXT, false,
+     AT(hooks), false},
     {"listen", 0, "address", "address to listen on (all, IPv4 and IPv6)", KIND_ADDRESSES, true,
      AT(listen), false},
     {"tls-cert", 0, "file", "certificate (chain): every --port speaks TLS", KIND_TEXT, false,
@@ -85,6 +105,15 @@ static const struct row {
      AT(gc_interval_ms), false},
     {"max-blob-size", 0, "size", "refuse larger layers (0: no limit)", KIND_SIZE, false,
      AT(max_blob_size), false},
+    {"hook-timeout", 0, "time", "kill a hook after this (10m)", KIND_PERIOD, false,
+     AT(hook_timeout_ms), false},
+    {"hook-jobs", 0, "n", "hooks that run at once (4)", KIND_COUNT, false, AT(hook_jobs), false},
+    {"hook-retries", 0, "n", "try a hook that fails so often again (5)", KIND_TRIES, false,
+     AT(hook_retries), false},
+    {"pre-hook-timeout", 0, "time", "refuse when a pre-hook takes longer (30s)", KIND_PERIOD, false,
+     AT(pre_hook_timeout_ms), false},
+    {"event-keep", 0, "time", "drop events after this (30d)", KIND_PERIOD, false, AT(event_keep_ms),
+     false},
     {"log-level", 0, "level", "error, warn, info or debug (info)", KIND_LEVEL, false, AT(log_level),
      false},
     {"http", 0, NULL, PRINT_NGINX_CONF ": only the part for http { }", KIND_FLAG, false,
@@ -93,6 +122,7 @@ static const struct row {
      AT(server_part), true},
     {"help", 0, NULL, "print this", KIND_FLAG, false, AT(help), true},
     {"version", 0, NULL, "print the version", KIND_FLAG, false, AT(version), true},
+#undef ON
 #undef AT
 };
 
@@ -183,9 +213,10 @@ set_number(uint64_t *to, enum kind kind, const char *value, const char *what, st
     uint64_t n;
     switch (kind) {
     case KIND_COUNT:
-        if (!parse_u64(value, strlen(value), &n) || n < 1 || n > WORKERS_MAX)
-            return err_set(err, ERR_BAD_REQUEST, "%s %s: a number from 1 to %d is wanted", what,
-                           value, WORKERS_MAX);
+    case KIND_TRIES:
+        if (!parse_u64(value, strlen(value), &n) || n < (kind == KIND_COUNT) || n > WORKERS_MAX)
+            return err_set(err, ERR_BAD_REQUEST, "%s %s: a number from %d to %d is wanted", what,
+                           value, kind == KIND_COUNT, WORKERS_MAX);
         break;
     case KIND_SIZE:
         if (!parse_size(value, &n))
@@ -238,6 +269,12 @@ set_value(struct options *o, const struct row *row, const char *value, const cha
         *(bool *)to = true;
         return 0;
     case KIND_TEXT:
+        return set_text(to, value, err);
+    case KIND_SCRIPT:
+        if (strlen(value) > HOOK_SCRIPT_MAX)
+            return err_set(err, ERR_BAD_REQUEST,
+                           "%s: the script has more than %d bytes: put it into a file", what,
+                           HOOK_SCRIPT_MAX);
         return set_text(to, value, err);
     case KIND_ADDRESSES:
         return add_address(to, value, what, err);
@@ -426,11 +463,15 @@ options_free(struct options *o)
     forget_list(&o->ports);
     forget_list(&o->tls_ports);
     forget_list(&o->listen);
-    char **const texts[] = {&o->dir,    &o->fastcgi,  &o->sockets, &o->name,  &o->base_url,
-                            &o->run_as, &o->tls_cert, &o->tls_key, &o->config};
+    char **const texts[] = {&o->dir,    &o->fastcgi,  &o->sockets, &o->name,   &o->base_url,
+                            &o->run_as, &o->tls_cert, &o->tls_key, &o->config, &o->hooks};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(*texts[i]);
         *texts[i] = NULL;
+    }
+    for (size_t i = 0; i < HOOK_COUNT; i++) {
+        free(o->on[i]);
+        o->on[i] = NULL;
     }
 }
 
@@ -481,6 +522,18 @@ fill_in_sockets(struct options *o, struct err *err)
         snprintf(o->sockets, n + 2, strcmp(full, "/") == 0 ? "%s" : "%s/", full);
     free(full);
     return o->sockets != NULL ? 0 : -1;
+}
+
+/* The working directory is another one later. */
+static int
+fill_in_hooks(struct options *o, struct err *err)
+{
+    char *full = o->hooks != NULL ? fullname(o->hooks, err) : NULL;
+    if (o->hooks != NULL && full == NULL)
+        return -1;
+    free(o->hooks);
+    o->hooks = full;
+    return 0;
 }
 
 /* What makes no sense with, or without, an nginx of somebody else's. */
@@ -551,6 +604,11 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
         .lease_ms = UINT64_C(3600) * 1000,
         .upload_expiry_ms = UINT64_C(24) * 3600 * 1000,
         .gc_interval_ms = UINT64_C(60) * 1000,
+        .hook_timeout_ms = UINT64_C(600) * 1000,
+        .hook_jobs = 4,
+        .hook_retries = 5,
+        .pre_hook_timeout_ms = UINT64_C(30) * 1000,
+        .event_keep_ms = UINT64_C(30) * 24 * 3600 * 1000,
         .log_level = LOG_INFO,
     };
     if (parse_command_line(&p, argc, argv, err) < 0)
@@ -563,7 +621,7 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
         return -1;
     if (o->name == NULL && set_text(&o->name, "main", err) < 0)
         return -1;
-    if (check_fastcgi(o, err) < 0 || fill_in_port(o, err) < 0)
+    if (check_fastcgi(o, err) < 0 || fill_in_port(o, err) < 0 || fill_in_hooks(o, err) < 0)
         return -1;
     if (o->fastcgi != NULL && fill_in_sockets(o, err) < 0)
         return -1;
@@ -578,6 +636,11 @@ options_help(FILE *to)
         const struct row *row = &rows[i];
         char left[64];
         int n;
+        if (row->kind == KIND_SCRIPT) {
+            if (row->at == offsetof(struct options, on[HOOK_IMAGE]))
+                fputs("  --on-{hook} [script]     specify a hook\n", to);
+            continue;
+        }
         if (row->letter != '\0')
             n = snprintf(left, sizeof left, "--%s,%*s-%c  [%s]", row->name,
                          (int)(strlen("port ") - strlen(row->name)), "", row->letter, row->arg);
@@ -592,6 +655,8 @@ options_help(FILE *to)
           "  user add [name]          give a user a password: asked for, or from stdin\n"
           "  user del [name]          refuse a user from now on\n"
           "  user list                print the users' names\n"
-          "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n\n",
+          "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n\n"
+          "Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
+          "which may refuse. See docker-registry-server-hooks(5).\n\n",
           to);
 }

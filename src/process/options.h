@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "domain/hook.h"
 #include "util/err.h"
 #include "util/log.h"
 
@@ -34,6 +35,8 @@ struct options {
     char *tls_cert;
     char *tls_key;
     char *config;
+    char *on[HOOK_COUNT];  /* --on-NAME; NULL: not given */
+    char *hooks;           /* --hooks, its full name; NULL: hooks/ of the data directory */
     uint64_t workers;      /* pool api */
     uint64_t bulk_workers; /* pool bulk */
     uint64_t watchdog_ms;
@@ -41,6 +44,11 @@ struct options {
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
     uint64_t max_blob_size; /* 0: none */
+    uint64_t hook_timeout_ms;
+    uint64_t hook_jobs;
+    uint64_t hook_retries; /* may be 0 */
+    uint64_t pre_hook_timeout_ms;
+    uint64_t event_keep_ms;
     enum log_level log_level;
     bool trust_remote_user;
     bool http_part;   /* of print-nginx-conf: only the part for http { } */

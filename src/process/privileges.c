@@ -58,6 +58,8 @@ privileges_plan(struct privileges *p, const char *run_as, struct err *err)
         p->uid = pw->pw_uid;
         p->gid = pw->pw_gid;
         snprintf(p->user, sizeof p->user, "%s", pw->pw_name);
+        if (strlen(pw->pw_dir) < sizeof p->home)
+            memcpy(p->home, pw->pw_dir, strlen(pw->pw_dir) + 1);
     }
     return 0;
 }

@@ -10,8 +10,9 @@ struct privileges {
     bool root; /* started as root */
     uid_t uid;
     gid_t gid;
-    char user[64]; /* its name, or its number when it has none */
-    bool keeps;    /* may still read what only root may, on demand */
+    char user[64];  /* its name, or its number when it has none */
+    char home[256]; /* when root becomes it; "" when it has none, or an odd one */
+    bool keeps;     /* may still read what only root may, on demand */
 };
 
 /* Started as root: run_as, www-data when that is NULL. Started as a user: that user; another

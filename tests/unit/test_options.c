@@ -209,6 +209,13 @@ nonsense_is_refused_by_name(void **state)
         {{"--gc-interval", "0"}, "--gc-interval"},
         {{"--max-blob-size", "1T"}, "1T"},
         {{"--log-level", "loud"}, "loud"},
+        {{"--hook-jobs", "0"}, "1 to 100"},
+        {{"--hook-retries", "101"}, "0 to 100"},
+        {{"--hook-timeout", "0"}, "--hook-timeout"},
+        {{"--on-push", "true"}, "--on-push"},
+        {{"--on-tag"}, "--on-tag"},
+        {{"--on-tag="}, "--on-tag"},
+        {{"--hooks="}, "--hooks"},
         {{"--listen", "nowhere"}, "nowhere"},
         {{"--listen", "1.2.3"}, "1.2.3"},
         {{"--user", "ann"}, "--user"},
@@ -313,6 +320,49 @@ the_command_line_wins_and_repeatable_ones_add_up(void **state)
     assert_string_equal(o.users.v[0], "ann:a b#c");
     options_free(&o);
     unlink(path);
+}
+
+static void
+each_hook_has_a_script_of_its_own(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    write_file("on-tag = from file\non-pre-tag = echo \"$1\" # all of it\nhook-retries = 0\n");
+    assert_int_equal(parse(&o, &err, "--config", path, "--on-tag", "echo $2", "--on-untag=x",
+                           "--hooks", "/etc/hooks/", NULL),
+                     0);
+    assert_string_equal(o.on[HOOK_TAG], "echo $2");
+    assert_string_equal(o.on[HOOK_UNTAG], "x");
+    assert_string_equal(o.on[HOOK_PRE_TAG], "echo \"$1\" # all of it");
+    assert_null(o.on[HOOK_IMAGE]);
+    assert_string_equal(o.hooks, "/etc/hooks");
+    assert_int_equal(o.hook_retries, 0);
+    assert_int_equal(o.hook_jobs, 4);
+    assert_int_equal(o.hook_timeout_ms, 600 * 1000);
+    assert_int_equal(o.pre_hook_timeout_ms, 30 * 1000);
+    assert_int_equal(o.event_keep_ms, 30ull * 24 * 3600 * 1000);
+    options_free(&o);
+    unlink(path);
+}
+
+/* The kernel takes no longer argument; from here it would be the hook that fails, each time. */
+static void
+a_script_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    struct options o;
+    struct err err;
+    char *script = malloc(HOOK_SCRIPT_MAX + 2);
+    assert_non_null(script);
+    memset(script, ' ', HOOK_SCRIPT_MAX + 1);
+    script[HOOK_SCRIPT_MAX + 1] = '\0';
+    assert_int_equal(parse(&o, &err, "--on-tag", script, NULL), -1);
+    assert_non_null(strstr(err.message, "--on-tag"));
+    options_free(&o);
+    assert_int_equal(parse(&o, &err, "--on-tag", script + 1, NULL), 0);
+    options_free(&o);
+    free(script);
 }
 
 static void
@@ -482,7 +532,8 @@ help_begins_as_it_always_did(void **state)
                                 "\n"
                                 "  --port, -p  [port]       port to listen on\n"
                                 "  --dir,  -d  [directory]  set directory to store data in\n"
-                                "  --user, -u  [user:pass]  authenticate access\n";
+                                "  --user, -u  [user:pass]  authenticate access\n"
+                                "  --on-{hook} [script]     specify a hook\n";
     char *text = NULL;
     size_t n = 0;
     FILE *to = open_memstream(&text, &n);
@@ -527,6 +578,8 @@ main(void)
         TEST(addresses_may_have_brackets),
         TEST(too_many_of_one_are_refused),
         TEST(the_command_line_wins_and_repeatable_ones_add_up),
+        TEST(each_hook_has_a_script_of_its_own),
+        TEST(a_script_that_is_too_long_is_refused),
         TEST(a_wrong_line_is_named_with_file_and_number),
         TEST(a_flag_stands_alone_on_its_line),
         TEST(fastcgi_opens_no_port),
