@@ -7,7 +7,9 @@
 #include "util/parse.h"
 #include "util/banned.h"
 
-#define HOST_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define HOST_BYTES LOWER UPPER "0123456789.-_"
 
 /* The length of the host at the start of a text, brackets of IPv6 included; 0: none. */
 static size_t
@@ -37,6 +39,37 @@ good_rest(const char *rest, const char **end)
     }
     *end = rest;
     return strcmp(rest, "") == 0 || strcmp(rest, "/") == 0;
+}
+
+/* A browser leaves out the port that the scheme implies, so an origin with it would never match. */
+static bool
+is_implied_port(const char *text, const char *rest)
+{
+    return (strncmp(text, "http:", 5) == 0 && strcmp(rest, ":80") == 0) ||
+           (strncmp(text, "https:", 6) == 0 && strcmp(rest, ":443") == 0);
+}
+
+int
+base_url_check_origin(const char *text, const char *what, struct err *err)
+{
+    size_t scheme = strspn(text, LOWER "0123456789+.-");
+    const char *host = text + scheme + 3, *end;
+
+    if (strcmp(text, "*") == 0)
+        return 0;
+    if (scheme == 0 || strchr(LOWER, text[0]) == NULL || strncmp(host - 3, "://", 3) != 0 ||
+        host_length(host) == 0 || !good_rest(host + host_length(host), &end) || *end != '\0' ||
+        strpbrk(text, UPPER) != NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: an origin like https://ui.example.com is wanted, in small letters "
+                       "and without a path, or * for any",
+                       what, text);
+    if (is_implied_port(text, host + host_length(host)))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: browsers leave out the port that the scheme implies: leave it out, "
+                       "too",
+                       what, text);
+    return 0;
 }
 
 char *

@@ -8,4 +8,8 @@
  * option's name, for the message. To be freed; NULL: err. */
 char *base_url_parse(const char *text, const char *what, struct err *err);
 
+/* Is this an origin as browsers send it (RFC 6454 6.2): scheme://host[:port] in small letters, no
+ * path, no port that goes without saying? Or "*", for any. 0, or -1 with what is wrong. */
+int base_url_check_origin(const char *text, const char *what, struct err *err);
+
 #endif

@@ -100,6 +100,8 @@ command_nginx_conf(struct options *o, struct err *err)
         .version = PACKAGE_VERSION,
         .max_blob_size = o->max_blob_size,
         .trust_remote_user = o->trust_remote_user,
+        .cors = (const char *const *)o->cors.v,
+        .cors_n = o->cors.n,
     };
     if (put_all(o, &c, &out, err) < 0) {
         code = err->code == ERR_BAD_REQUEST ? COMMAND_USAGE : COMMAND_FAILED;

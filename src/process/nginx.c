@@ -95,6 +95,8 @@ nginx_configure(const struct nginx *n, struct err *err)
         .htpasswd = "htpasswd",
         .version = PACKAGE_VERSION,
         .max_blob_size = s->options->max_blob_size,
+        .cors = (const char *const *)s->options->cors.v,
+        .cors_n = s->options->cors.n,
         .plain = plain.v,
         .plain_n = plain.n,
         .tls = tls.v,

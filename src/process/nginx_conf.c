@@ -12,6 +12,7 @@
 #define DIGITS "0123456789"
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define ORIGIN_BYTES LOWER DIGITS "+.:/[]_-"
 #define PATH_BYTES LOWER UPPER DIGITS "/._+,:=-"
 
 /* Starts the line that begins a block. */
@@ -26,7 +27,9 @@ enum value {
     VALUE_MAX_BLOB,
     VALUE_NOFILE,
     VALUE_CONNECTIONS,
-    VALUE_ADDRESS,
+    VALUE_ADDRESS, /* from here on: only inside of a block that has it */
+    VALUE_ORIGIN,
+    VALUE_ORIGIN_PATTERN,
     VALUE_COUNT,
 };
 
@@ -45,11 +48,14 @@ static const struct {
     [VALUE_NOFILE] = {"NOFILE", DIGITS, false},
     [VALUE_CONNECTIONS] = {"CONNECTIONS", DIGITS, false},
     [VALUE_ADDRESS] = {"ADDRESS", "abcdefABCDEF" DIGITS ".:[]", false},
+    [VALUE_ORIGIN] = {"ORIGIN", ORIGIN_BYTES, false},
+    [VALUE_ORIGIN_PATTERN] = {"ORIGIN_PATTERN", ORIGIN_BYTES "\\", false},
 };
 
 struct expansion {
     const struct nginx_conf *c;
-    const char *values[VALUE_COUNT]; /* ADDRESS: NULL outside of LISTEN_ blocks */
+    /* ADDRESS: NULL outside of LISTEN_ blocks; ORIGIN and its pattern: outside of CORS_ORIGIN */
+    const char *values[VALUE_COUNT];
     char max_blob[NUMBER_MAX];
     char nofile[NUMBER_MAX];
     char connections[NUMBER_MAX];
@@ -203,6 +209,50 @@ expand_addresses(struct expansion *x, const char *block, const char *const *addr
     return 0;
 }
 
+/* An origin as a regular expression. nginx's maps can look up plain texts too, but how long those
+ * may be is the site's to say. */
+static void
+origin_pattern(struct buf *out, const char *origin)
+{
+    buf_init(out, 1024);
+    for (const char *p = origin; *p != '\0'; p++) {
+        if (strchr("+.[]", *p) != NULL)
+            buf_putc(out, '\\');
+        buf_putc(out, *p);
+    }
+}
+
+static int
+expand_origin(struct expansion *x, const char *origin, size_t indent, struct err *err)
+{
+    struct buf pattern;
+    int rc;
+
+    origin_pattern(&pattern, origin);
+    x->values[VALUE_ORIGIN] = origin;
+    x->values[VALUE_ORIGIN_PATTERN] = buf_ok(&pattern) ? buf_text(&pattern) : NULL;
+    rc = check_value(VALUE_ORIGIN, origin, err);
+    if (rc == 0)
+        rc = check_value(VALUE_ORIGIN_PATTERN, x->values[VALUE_ORIGIN_PATTERN], err);
+    if (rc == 0)
+        rc = expand_block(x, "CORS_ORIGIN", indent, err);
+    x->values[VALUE_ORIGIN] = x->values[VALUE_ORIGIN_PATTERN] = NULL;
+    buf_free(&pattern);
+    return rc;
+}
+
+/* A block for each origin that has a name. */
+static int
+expand_origins(struct expansion *x, size_t indent, struct err *err)
+{
+    const struct nginx_conf *c = x->c;
+
+    for (size_t i = 0; i < c->cors_n; i++)
+        if (strcmp(c->cors[i], "*") != 0 && expand_origin(x, c->cors[i], indent, err) != 0)
+            return -1;
+    return 0;
+}
+
 /* What a site with users of its own is spared, and what it gets instead. */
 static const struct {
     const char *name;
@@ -215,13 +265,26 @@ static const struct {
     {"REMOTE_USER", "TRUSTED_USER"},
 };
 
+static size_t
+count_any_origin(const struct nginx_conf *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->cors_n; i++)
+        n += strcmp(c->cors[i], "*") == 0;
+    return n;
+}
+
 static const char *
 chosen_block(const struct nginx_conf *c, const char *name)
 {
     for (size_t i = 0; c->trust_remote_user && i < sizeof for_trusted / sizeof *for_trusted; i++)
         if (strcmp(name, for_trusted[i].name) == 0)
             return for_trusted[i].instead;
-    return strcmp(name, "TLS") == 0 && c->tls_n == 0 ? NULL : name;
+    bool left_out = (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
+                    (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
+                    (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
+    return left_out ? NULL : name;
 }
 
 static int
@@ -241,6 +304,8 @@ expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *e
             return -1;
         return expand_addresses(x, "LISTEN_TLS", c->tls, c->tls_n, indent, err);
     }
+    if (bytes_equal(name, bytes_str("CORS_ORIGINS")))
+        return expand_origins(x, indent, err);
     snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
     const char *block = chosen_block(c, text);
     return block != NULL ? expand_block(x, block, indent, err) : 0;
@@ -311,7 +376,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_NOFILE] = x.nofile;
     x.values[VALUE_CONNECTIONS] = x.connections;
     for (enum value v = 0; v < VALUE_COUNT; v++) {
-        if (v != VALUE_ADDRESS && check_value(v, x.values[v], err) != 0)
+        if (v < VALUE_ADDRESS && check_value(v, x.values[v], err) != 0)
             return -1;
     }
 

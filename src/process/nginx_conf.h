@@ -25,6 +25,10 @@ struct nginx_conf {
      * by us. */
     bool trust_remote_user;
 
+    /* Origins whose pages may use /v2/: "*" for any, and others by name. */
+    const char *const *cors;
+    size_t cors_n;
+
     /* The rest is for a configuration of our own. */
 
     /* "0.0.0.0:8000", "[::]:8000": exactly what the inherited sockets are bound to, since nginx

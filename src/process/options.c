@@ -39,6 +39,7 @@ enum kind {
     KIND_LEVEL,
     KIND_NAME,
     KIND_URL,
+    KIND_ORIGINS,
 };
 
 static const struct row {
@@ -87,6 +88,8 @@ static const struct row {
      AT(trust_remote_user), false},
     {"base-url", 0, "url", "put this in front of Locations (they are relative)", KIND_URL, false,
      AT(base_url), false},
+    {"cors", 0, "origin", "let web pages from there use the API; * for any", KIND_ORIGINS, true,
+     AT(cors), false},
     {"run-as", 0, "user", "when started as root: become this user (www-data)", KIND_TEXT, false,
      AT(run_as), false},
     {"workers", 0, "n", "processes for small requests (4, or the cores)", KIND_COUNT, false,
@@ -291,6 +294,8 @@ set_value(struct options *o, const struct row *row, const char *value, const cha
         return set_name(to, value, what, err);
     case KIND_URL:
         return set_url(to, value, what, err);
+    case KIND_ORIGINS:
+        return base_url_check_origin(value, what, err) < 0 ? -1 : add_text(to, value, what, err);
     default:
         return set_number(to, row->kind, value, what, err);
     }
@@ -463,6 +468,7 @@ options_free(struct options *o)
     forget_list(&o->ports);
     forget_list(&o->tls_ports);
     forget_list(&o->listen);
+    forget_list(&o->cors);
     char **const texts[] = {&o->dir,    &o->fastcgi,  &o->sockets, &o->name,   &o->base_url,
                             &o->run_as, &o->tls_cert, &o->tls_key, &o->config, &o->hooks};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

@@ -25,6 +25,7 @@ struct options {
     struct options_list ports;     /* --port; texts that parse as 0..65535 */
     struct options_list tls_ports; /* --tls-port */
     struct options_list listen;    /* --listen: IPv4 or IPv6 addresses, or localhost */
+    struct options_list cors;      /* --cors: origins as browsers send them, or * */
     struct options_list users;     /* --user NAME:PASS; see options_forget_users */
     char *dir;
     char *fastcgi;  /* --fastcgi: the directory for the sockets, as given; NULL: standalone */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "domain/upload.h"
+#include "protocol/cors.h"
 #include "protocol/reply_error.h"
 #include "protocol/route.h"
 #include "util/banned.h"
@@ -16,44 +17,22 @@ form_of(const char *raw_path)
                : ERROR_FORM_V1;
 }
 
-/* The methods of a path, for Allow. */
-static void
-add_allow(struct call *c, unsigned methods)
-{
-    static const struct {
-        enum http_method method;
-        const char *text;
-    } all[] = {
-        {HTTP_GET, "GET"},   {HTTP_HEAD, "HEAD"},   {HTTP_PUT, "PUT"},
-        {HTTP_POST, "POST"}, {HTTP_PATCH, "PATCH"}, {HTTP_DELETE, "DELETE"},
-    };
-    char text[64] = "OPTIONS";
-    size_t n = strlen(text);
-    struct err ignored;
-
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if ((methods & all[i].method) != 0 && n + strlen(all[i].text) + 3 < sizeof text) {
-            memcpy(text + n, ", ", 2);
-            memcpy(text + n + 2, all[i].text, strlen(all[i].text) + 1);
-            n += 2 + strlen(all[i].text);
-        }
-    call_header(c, &ignored, "Allow", "%s", text);
-}
+#define ALL_METHODS (HTTP_GET | HTTP_HEAD | HTTP_PUT | HTTP_POST | HTTP_PATCH | HTTP_DELETE)
 
 static const struct route *
-find_route(struct call *c, struct err *err)
+find_route(struct call *c, unsigned *allowed, struct err *err)
 {
     const struct http_request *req = c->req;
     const struct route *route;
     struct path path;
-    unsigned allowed;
+    struct err ignored;
 
     if (path_parse(&path, req->raw_path, req->path, c->arena, err) != 0 ||
         query_parse(&c->query, req->query, c->arena, err) != 0)
         return NULL;
-    route = route_find(c, &path, &allowed, err);
-    if (route == NULL && err->code == ERR_NO_METHOD)
-        add_allow(c, allowed);
+    route = route_find(c, &path, allowed, err);
+    if (route == NULL && err->code == ERR_NO_METHOD && req->method != HTTP_OPTIONS)
+        cors_add_allow(c, *allowed, &ignored);
     return route;
 }
 
@@ -70,15 +49,33 @@ refuse_stranger(struct call *c, struct err *err)
     return -1;
 }
 
+/* Asked without a password, also by browsers before a page's request: so it tells of what the APIs
+ * have, not of what is stored. Where there is nothing, any method may come and get its 404, which a
+ * page can read, while a failed preflight tells it nothing. */
+static int
+answer_options(struct call *c, enum error_form form, struct err *err)
+{
+    unsigned allowed = 0;
+
+    if (form == ERROR_FORM_V1)
+        return cors_options_v1(c, err);
+    if (find_route(c, &allowed, err) == NULL && err->code != ERR_NO_METHOD &&
+        err->code != ERR_NO_ROUTE)
+        return -1;
+    return cors_options(c, allowed != 0 ? allowed : ALL_METHODS, err);
+}
+
 /* From the request to the handler, in the one order that every role shares. */
 static int
-answer(struct call *c, struct err *err)
+answer(struct call *c, enum error_form form, struct err *err)
 {
     const struct http_request *req = c->req;
-    const struct route *route = find_route(c, err);
+    const struct route *route;
+    unsigned allowed;
 
-    if (route == NULL && err->code == ERR_NO_METHOD && req->method == HTTP_OPTIONS)
-        return call_empty(c, 204);
+    if (req->method == HTTP_OPTIONS)
+        return answer_options(c, form, err);
+    route = find_route(c, &allowed, err);
     if (route == NULL)
         return refuse_stranger(c, err);
     if (access_check(c->reg, &c->actor, c->name, route->verb, err) != 0)
@@ -109,6 +106,6 @@ dispatch(const struct registry *reg, const struct http_request *req, struct aren
         http_reply_header(reply, "Docker-Distribution-Api-Version", "registry/2.0");
     else
         http_reply_header(reply, "X-Docker-Registry-Version", PACKAGE_VERSION);
-    if (answer(&c, &err) != 0)
+    if (answer(&c, form, &err) != 0)
         reply_error(&c, form, &err);
 }

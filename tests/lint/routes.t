@@ -13,7 +13,7 @@ my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# -
 my %values = (
     NAME     => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
     MAX_BLOB => 0,          VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
-    LISTEN   => 'listen 1', TLS     => '',
+    LISTEN   => 'listen 1', TLS     => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
 );
 
 sub expand ($text, $depth = 0) {

@@ -97,7 +97,9 @@ subtest 'what is refused' => sub {
 
 my $registry = Registry->start(
     dir => "$tmp/a", fastcgi => "$tmp/sockets", args => [ '--user', 'ann:secret', '--user', 'bob:second', '--max-blob-size', '4M' ]);
-my @options = ('--dir', "$tmp/a", '--fastcgi', "$tmp/sockets", '--max-blob-size', '4M');
+my @options = (
+    '--dir', "$tmp/a", '--fastcgi', "$tmp/sockets", '--max-blob-size', '4M', '--cors', 'https://ui.' . 'long.' x 20 . 'example.com',
+);
 
 my $HOSTILE_HTTP = <<'END';
 limit_req_zone $server_port zone=site:1m rate=1r/m;
@@ -111,6 +113,7 @@ charset utf-8;
 charset_types *;
 expires 1h;
 add_header X-Site yes always;
+add_header Access-Control-Allow-Origin * always;
 recursive_error_pages on;
 fastcgi_intercept_errors on;
 fastcgi_param ROLE auth;
@@ -226,6 +229,20 @@ subtest 'nothing of the site gets into the registry' => sub {
     }
     is_status($ann->get('/v2/') => 200, 'the same again, fast') for 1 .. 10;
     unlike(join('', $registry->logged(qr/level=error/)), qr/parameter/, 'and no parameter comes twice');
+};
+
+subtest 'pages that may use the registry are told to print-nginx-conf' => sub {
+    my $ui   = $options[-1];
+    my $blob = '/v2/team/app/blobs/' . digest('{}');
+    $ann->push_blob('team/app', '{}');
+    for my $origin ($ui, 'https://evil.example') {
+        my %cors = ('Access-Control-Allow-Origin' => $origin eq $ui ? $ui : undef, Vary => qr/\bOrigin\b/);
+        is_status($ann->get($_, headers => { Origin => $origin }), /none/ ? 404 : 200, "$_, of $origin", %cors)
+            for '/v2/', $blob, '/v2/none';
+        is_status($nobody->get('/v2/', headers => { Origin => $origin }), 401, '... 401', %cors);
+        is_status($nobody->request(OPTIONS => $_, headers => { Origin => $origin }), 204, "... OPTIONS $_", %cors)
+            for '/v2/', '/v2/team/app/blobs/uploads/x';
+    }
 };
 
 subtest 'more requests at the same time than the site allows' => sub {

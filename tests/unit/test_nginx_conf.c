@@ -254,6 +254,42 @@ trust_leaves_passwords_to_the_site(void **state)
 }
 
 static void
+origins_are_compared_whole(void **state)
+{
+    (void)state;
+    static const char *const named[] = {"https://ui.example.com", "http://[::1]:8080"};
+    static const char *const both[] = {"*", "https://ui.example.com"};
+    static const char *const bad[] = {"https://a\"; b"};
+    struct nginx_conf c = standalone();
+    struct err err = {0};
+    struct buf b;
+    buf_init(&b, NGINX_CONF_MAX);
+
+    assert_int_equal(nginx_conf_expand("@HTTP@", &c, &b, &err), 0);
+    assert_has_not(&b, "\"~^v2 \" \"*\";");
+    assert_has_not(&b, "v2 Origin;");
+    c.cors = named;
+    c.cors_n = 2;
+    buf_reset(&b);
+    assert_int_equal(nginx_conf_expand("@HTTP@", &c, &b, &err), 0);
+    assert_has(&b, "\"~^v2 https://ui\\.example\\.com$\" \"https://ui.example.com\";");
+    assert_has(&b, "\"~^v2 http://\\[::1\\]:8080$\" \"http://[::1]:8080\";");
+    assert_has_not(&b, "\"~^v2 \" \"*\";");
+    assert_has(&b, "v2 Origin;");
+    c.cors = both;
+    buf_reset(&b);
+    assert_int_equal(nginx_conf_expand("@HTTP@", &c, &b, &err), 0);
+    assert_has(&b, "\"https://ui.example.com\";\n    \"~^v2 \" \"*\";");
+    assert_has(&b, "v2 Origin;");
+    c.cors = bad;
+    c.cors_n = 1;
+    buf_reset(&b);
+    assert_int_equal(nginx_conf_expand("@HTTP@", &c, &b, &err), -1);
+    assert_int_equal(err.code, ERR_BAD_REQUEST);
+    buf_free(&b);
+}
+
+static void
 expansion(void **state)
 {
     (void)state;
@@ -341,6 +377,7 @@ main(void)
         cmocka_unit_test(traps_are_closed),
         cmocka_unit_test(blocks_for_another_nginx),
         cmocka_unit_test(trust_leaves_passwords_to_the_site),
+        cmocka_unit_test(origins_are_compared_whole),
         cmocka_unit_test(expansion),
         cmocka_unit_test(unknown_names_are_errors),
         cmocka_unit_test(values_cannot_break_out),

@@ -522,6 +522,58 @@ a_base_url_is_scheme_host_and_port(void **state)
     }
 }
 
+static void
+an_origin_is_as_browsers_send_it(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "*",
+        "https://ui.example.com",
+        "http://localhost:8080",
+        "http://[::1]:8080",
+        "https://10.0.0.1",
+        "https://a.example:80",
+        "chrome-extension://abcdef",
+    };
+    static const char *const bad[] = {
+        "ui.example.com",
+        "https://ui.example.com/",
+        "https://UI.example.com",
+        "https://",
+        "https://a/b",
+        "null",
+        "HTTPS://a",
+        "https://a:443",
+        "http://a:80",
+        "http://a:x",
+        "https://a b",
+        "https://*.a",
+        "https://a,http://b",
+        "://a",
+        "1http://a",
+        "http:/a",
+        "https://a\"",
+        "https://a$b",
+        "https://u@a",
+        "https://[::1",
+    };
+    struct options o;
+    struct err err;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        if (parse(&o, &err, "--cors", good[i], "--cors=*", NULL) != 0)
+            fail_msg("%s", err.message);
+        assert_int_equal(o.cors.n, 2);
+        assert_string_equal(o.cors.v[0], good[i]);
+        options_free(&o);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (parse(&o, &err, "--cors", bad[i], NULL) != -1)
+            fail_msg("taken: %s", bad[i]);
+        assert_non_null(strstr(err.message, "--cors"));
+        options_free(&o);
+    }
+}
+
 /* ---- help ---- */
 
 static void
@@ -587,6 +639,7 @@ main(void)
         TEST(what_is_the_other_nginx_s_is_refused),
         TEST(flags_do_not_end_the_parsing),
         TEST(a_base_url_is_scheme_host_and_port),
+        TEST(an_origin_is_as_browsers_send_it),
         TEST(help_begins_as_it_always_did),
         TEST(help_ends_the_parsing),
     };
