@@ -277,6 +277,7 @@ send_verdict(struct call *call, const struct http_reply *reply)
     if (reply->status == 401)
         put_headers(&head, reply, "WWW-Authenticate");
     put_headers(&head, reply, "Retry-After");
+    put_headers(&head, reply, "Allow");
     buf_putf(&head, "X-Registry-Status: %d\r\n", reply->status);
     put_text(&head, reply->body);
     buf_puts(&head, "Content-Length: 0\r\n\r\n");

@@ -34,7 +34,7 @@ query_parse(struct query *q, const char *raw, struct arena *arena, struct err *e
 
         if (length > 0) {
             if (q->n == QUERY_PARAMETERS_MAX)
-                return err_set(err, ERR_BAD_REQUEST, "the query has too many parameters");
+                return err_set(err, ERR_TOO_LONG, "the query has too many parameters");
             q->parameters[q->n].name = decode(raw, name, arena, err);
             q->parameters[q->n].value =
                 name < length ? decode(raw + name + 1, length - name - 1, arena, err) : "";

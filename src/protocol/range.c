@@ -47,14 +47,17 @@ range_judge(const char *range, uint64_t size)
     if (!parse_u64(range, n, &first))
         return RANGE_UNSATISFIABLE;
     /* nginx can't count further. */
-    if (m > 0 && (!parse_u64(range + n + 1, m, &last) || last > INT64_MAX || last < first))
+    if (m > 0 && (!parse_u64(range + n + 1, m, &last) || last > INT64_MAX))
         return RANGE_IGNORED;
+    if (m > 0 && last < first)
+        return RANGE_UNSATISFIABLE;
     return first >= size ? RANGE_UNSATISFIABLE : RANGE_GOOD;
 }
 
 bool
 range_parse_content(const char *text, uint64_t *first, uint64_t *last)
 {
+    uint64_t total;
     size_t n;
 
     if (strncasecmp(text, "bytes", 5) == 0) {
@@ -76,5 +79,8 @@ range_parse_content(const char *text, uint64_t *first, uint64_t *last)
     if (text[0] != '/')
         return false;
     text++;
-    return strcmp(text, "*") == 0 || (digits(text) > 0 && text[digits(text)] == '\0');
+    if (strcmp(text, "*") == 0)
+        return true;
+    n = digits(text);
+    return text[n] == '\0' && parse_u64(text, n, &total) && total > *last;
 }

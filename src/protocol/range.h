@@ -9,14 +9,16 @@
  * the whole. */
 enum range_kind {
     RANGE_GOOD,          /* one range of bytes, and some of them exist: nginx's part */
-    RANGE_UNSATISFIABLE, /* one range of bytes, and none of them exists: 416 */
+    RANGE_UNSATISFIABLE, /* one range of bytes, and none of them exists, or it goes backwards: 416.
+                          * RFC 9110 14.2 leaves the latter to us, and the conformance suite of the
+                          * distribution-spec asks for it */
     RANGE_IGNORED,       /* several, of another unit, or nonsense: the whole is sent */
 };
 enum range_kind range_judge(const char *range, uint64_t size);
 
 /* Content-Range of an upload's piece in the forms that clients send: "0-99", "bytes 0-99",
- * "bytes=0-99", with or without a total behind a slash. Last is inclusive. False for anything else.
- */
+ * "bytes=0-99", with or without a total behind a slash. Last is inclusive, the total more than
+ * that. False for anything else. */
 bool range_parse_content(const char *text, uint64_t *first, uint64_t *last);
 
 #endif

@@ -34,10 +34,14 @@ meaning_of(enum err_code code)
         return (struct meaning){400, "SIZE_INVALID", NULL};
     case ERR_BAD_RANGE:
         return (struct meaning){416, "BLOB_UPLOAD_INVALID", NULL};
+    case ERR_BAD_EXTENT:
+        return (struct meaning){416, "SIZE_INVALID", NULL};
     case ERR_BAD_MANIFEST:
         return (struct meaning){400, "MANIFEST_INVALID", NULL};
     case ERR_TOO_LARGE:
         return (struct meaning){413, "SIZE_INVALID", NULL};
+    case ERR_TOO_LONG:
+        return (struct meaning){414, "UNSUPPORTED", NULL};
     case ERR_IN_USE:
         return (struct meaning){405, "UNSUPPORTED", NULL};
     case ERR_TOO_MANY:

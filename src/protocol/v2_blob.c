@@ -41,7 +41,7 @@ v2_blob_get(struct call *c, struct err *err)
     if (kind == RANGE_UNSATISFIABLE) {
         if (call_header(c, err, "Content-Range", "bytes */%llu", (unsigned long long)b.size) != 0)
             return -1;
-        return err_set(err, ERR_BAD_RANGE, "the blob has %llu bytes, and none of them is in %s",
+        return err_set(err, ERR_BAD_EXTENT, "the blob has %llu bytes, and none of them is in %s",
                        (unsigned long long)b.size, range);
     }
     if (add_headers(c, digest, err) != 0)

@@ -98,7 +98,7 @@ take_tags(const struct call *c, const struct reference *reference, const char **
         if (!name_is_tag(c->query.parameters[i].value))
             return err_set(err, ERR_BAD_TAG, "%s is no valid tag", c->query.parameters[i].value);
         if (*n == PUSH_TAGS_MAX)
-            return err_set(err, ERR_BAD_TAG, "at most %d tags at once", PUSH_TAGS_MAX);
+            return err_set(err, ERR_TOO_LONG, "at most %d tags at once", PUSH_TAGS_MAX);
         tags[(*n)++] = c->query.parameters[i].value;
     }
     qsort(tags, *n, sizeof *tags, compare_texts);

@@ -21,9 +21,11 @@ enum err_code {
     ERR_BAD_DIGEST,      /* no digest, or of an unknown algorithm */
     ERR_DIGEST_MISMATCH, /* the bytes are not those that the digest names */
     ERR_BAD_SIZE,        /* length missing, wrong, or other than announced */
-    ERR_BAD_RANGE,       /* a chunk that doesn't continue the upload, or a bad range */
+    ERR_BAD_RANGE,       /* a chunk that doesn't continue the upload */
+    ERR_BAD_EXTENT,      /* none of the bytes that are asked for are there */
     ERR_BAD_MANIFEST,    /* no manifest that we accept */
     ERR_TOO_LARGE,       /* over a bound on bytes */
+    ERR_TOO_LONG,        /* over a bound on what one query may name */
     ERR_IN_USE,          /* something still needs it */
     ERR_TOO_MANY,        /* over a bound on how many at once; later is fine */
 

@@ -284,7 +284,7 @@ is_tidy($_) for $alone, $behind;
 
 subtest 'the wrong protocol is told at once' => sub {
     my $answer = $alone->get('/v2/');
-    is_error($answer, 400, 'UNKNOWN', 'HTTP where HTTPS is spoken');
+    is_error($answer, 400, 'UNSUPPORTED', 'HTTP where HTTPS is spoken');
     like($answer->message, qr/HTTPS/, '... says so');
     is_v1_error($alone->get('/v1/'), 400, '... in the form of the old API');
 

@@ -131,7 +131,7 @@ there_is_a_bound_on_parameters(void **state)
     raw[2 * QUERY_PARAMETERS_MAX] = 'a';
     raw[2 * QUERY_PARAMETERS_MAX + 1] = '\0';
     assert_int_equal(query_parse(&query, raw, &arena, &err), -1);
-    assert_int_equal(err.code, ERR_BAD_REQUEST);
+    assert_int_equal(err.code, ERR_TOO_LONG);
 }
 
 static void
