@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
+#include "domain/outbox.h"
 #include "storage/tbl_event.h"
+#include "storage/tbl_meta.h"
 #include "util/clock.h"
 #include "util/banned.h"
 
@@ -20,6 +22,7 @@ event_of(enum event_type type, const char *repository, const struct actor *actor
 
 struct trim {
     uint64_t before;
+    uint32_t upto;
     uint32_t seqs[TRIM_BATCH];
     size_t n;
 };
@@ -30,7 +33,7 @@ see(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
     struct trim *tr = arg;
 
     (void)err;
-    if (r->time >= tr->before)
+    if (r->time >= tr->before || seq > tr->upto)
         return 1;
     tr->seqs[tr->n++] = seq;
     return tr->n == TRIM_BATCH;
@@ -41,6 +44,8 @@ drop(struct txn *t, void *arg, struct err *err)
 {
     const struct trim *tr = arg;
 
+    if (tbl_meta_put(t, META_EVENTS_TRIMMED, tr->seqs[tr->n - 1], err) != 0)
+        return -1;
     for (size_t i = 0; i < tr->n; i++)
         if (tbl_event_delete(t, tr->seqs[i], err) < 0)
             return -1;
@@ -52,7 +57,11 @@ event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err)
 {
     uint64_t now = clock_wall_ms();
     struct trim tr = {.before = now > keep_ms ? now - keep_ms : 0};
+    struct outbox_marks m;
 
+    if (outbox_marks_get(reg, &m, err) != 0)
+        return -1;
+    tr.upto = m.told < m.queued ? m.told : m.queued;
     if (tbl_event_each(kv_reads(reg->kv), 0, see, &tr, err) != 0)
         return -1;
     return tr.n > 0 ? txn_run(reg->kv, drop, &tr, err) : 0;

@@ -10,7 +10,8 @@
 /* An event of now, about that repository, by that actor; the caller fills in the rest. */
 struct rec_event event_of(enum event_type type, const char *repository, const struct actor *actor);
 
-/* Drops the events that are older than keep_ms, a bounded number at a time. */
+/* Drops the events that are older than keep_ms, a bounded number at a time; never one that is still
+ * to be told, or to be queued for its hook (outbox.h). */
 int event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err);
 
 #endif

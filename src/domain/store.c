@@ -1,5 +1,6 @@
 #include "domain/store.h"
 
+#include "domain/outbox.h"
 #include "storage/body_dir.h"
 #include "storage/kv.h"
 #include "storage/tbl_meta.h"
@@ -14,14 +15,14 @@ begin(struct txn *t, void *arg, struct err *err)
     (void)arg;
     if (rc < 0)
         return -1;
-    if (rc == 0)
-        return tbl_meta_put(t, META_FORMAT, STORE_FORMAT, err);
-    if (format != STORE_FORMAT)
+    if (rc == 0 && tbl_meta_put(t, META_FORMAT, STORE_FORMAT, err) != 0)
+        return -1;
+    if (rc == 1 && format != STORE_FORMAT)
         return err_set(err, ERR_CORRUPT,
                        "the database has format %llu, and this program knows format %d: use a "
                        "newer docker-registry-server",
                        (unsigned long long)format, STORE_FORMAT);
-    return 0;
+    return outbox_begin(t, err);
 }
 
 int

@@ -13,7 +13,7 @@
 #define UPLOADS_EACH_MS 2000
 /* On a full disk, what nobody goes on with is in everybody's way. */
 #define UPLOADS_SHORT_MS (10ull * 60 * 1000)
-#define EVENTS_EACH_MS 60000
+#define EVENTS_EACH_MS 1000
 
 /* True when it is time, and sets the next. */
 static bool

@@ -90,6 +90,12 @@ rec_take_u8(struct rec_reader *r)
     return (uint8_t)take_uint(r, 1);
 }
 
+uint32_t
+rec_take_u32(struct rec_reader *r)
+{
+    return (uint32_t)take_uint(r, 4);
+}
+
 uint64_t
 rec_take_u64(struct rec_reader *r)
 {
@@ -326,23 +332,30 @@ rec_event_encode(struct buf *out, const struct rec_event *r)
     put_text(out, r->actor);
 }
 
+static void
+take_event(struct rec_reader *rd, struct rec_event *r)
+{
+    uint8_t type = rec_take_u8(rd);
+
+    if (type < EVENT_IMAGE || type > EVENT_DELETE)
+        rd->bad = true;
+    r->type = (enum event_type)type;
+    r->time = rec_take_u64(rd);
+    rec_take_digest(rd, &r->id);
+    rec_take_digest(rd, &r->digest);
+    rec_take_digest(rd, &r->old);
+    take_text(rd, r->repository, sizeof r->repository);
+    take_text(rd, r->tag, sizeof r->tag);
+    take_text(rd, r->media_type, sizeof r->media_type);
+    take_text(rd, r->actor, sizeof r->actor);
+}
+
 int
 rec_event_decode(struct rec_event *r, struct bytes in, struct err *err)
 {
     struct rec_reader rd = begin(in);
-    uint8_t type = rec_take_u8(&rd);
 
-    if (type < EVENT_IMAGE || type > EVENT_DELETE)
-        rd.bad = true;
-    r->type = (enum event_type)type;
-    r->time = rec_take_u64(&rd);
-    rec_take_digest(&rd, &r->id);
-    rec_take_digest(&rd, &r->digest);
-    rec_take_digest(&rd, &r->old);
-    take_text(&rd, r->repository, sizeof r->repository);
-    take_text(&rd, r->tag, sizeof r->tag);
-    take_text(&rd, r->media_type, sizeof r->media_type);
-    take_text(&rd, r->actor, sizeof r->actor);
+    take_event(&rd, r);
     return finish(&rd, "event", err);
 }
 
@@ -362,4 +375,28 @@ rec_job_decode(struct rec_job *r, struct bytes in, struct err *err)
     r->tries = (uint32_t)take_uint(&rd, 4);
     r->instance = rec_take_u64(&rd);
     return finish(&rd, "job", err);
+}
+
+void
+rec_hook_encode(struct buf *out, const struct rec_hook *r)
+{
+    put_u8(out, RECORD_VERSION);
+    put_uint(out, r->tries, 4);
+    put_u64(out, r->due);
+    put_text(out, r->line);
+    rec_event_encode(out, &r->event);
+}
+
+int
+rec_hook_decode(struct rec_hook *r, struct bytes in, struct err *err)
+{
+    struct rec_reader rd = begin(in);
+
+    r->tries = rec_take_u32(&rd);
+    r->due = rec_take_u64(&rd);
+    take_text(&rd, r->line, sizeof r->line);
+    if (rec_take_u8(&rd) != RECORD_VERSION)
+        rd.bad = true;
+    take_event(&rd, &r->event);
+    return finish(&rd, "hook", err);
 }

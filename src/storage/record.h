@@ -114,6 +114,15 @@ struct rec_job {
     uint64_t instance; /* of the blob file, where the kind is about one */
 };
 
+/* hook: an event whose hook is still to run, or has failed for good. */
+#define RECORD_HOOK_LINE_MAX 200
+struct rec_hook {
+    uint32_t tries;                      /* that have failed */
+    uint64_t due;                        /* not before */
+    char line[RECORD_HOOK_LINE_MAX + 1]; /* the last that the last try said, or why it failed */
+    struct rec_event event;
+};
+
 void rec_repo_encode(struct buf *out, const struct rec_repo *r);
 void rec_upload_encode(struct buf *out, const struct rec_upload *r);
 void rec_tag_encode(struct buf *out, const struct rec_tag *r);
@@ -123,6 +132,7 @@ void rec_manifest_encode(struct buf *out, const struct rec_manifest *r);
 void rec_blob_encode(struct buf *out, const struct rec_blob *r);
 void rec_event_encode(struct buf *out, const struct rec_event *r);
 void rec_job_encode(struct buf *out, const struct rec_job *r);
+void rec_hook_encode(struct buf *out, const struct rec_hook *r);
 
 int rec_repo_decode(struct rec_repo *r, struct bytes in, struct err *err);
 int rec_upload_decode(struct rec_upload *r, struct bytes in, struct err *err);
@@ -133,6 +143,7 @@ int rec_manifest_decode(struct rec_manifest *r, struct bytes in, struct err *err
 int rec_blob_decode(struct rec_blob *r, struct bytes in, struct err *err);
 int rec_event_decode(struct rec_event *r, struct bytes in, struct err *err);
 int rec_job_decode(struct rec_job *r, struct bytes in, struct err *err);
+int rec_hook_decode(struct rec_hook *r, struct bytes in, struct err *err);
 
 /* Reading keys (key.h makes them): from field to field; it remembers when it ran off the end. */
 struct rec_reader {
@@ -142,6 +153,7 @@ struct rec_reader {
 };
 struct rec_reader rec_reader_of(struct bytes in);
 uint8_t rec_take_u8(struct rec_reader *r);
+uint32_t rec_take_u32(struct rec_reader *r);
 uint64_t rec_take_u64(struct rec_reader *r);
 void rec_take_digest(struct rec_reader *r, struct digest *d);
 /* All that is left. */

@@ -17,6 +17,7 @@ enum table {
     TABLE_BLOB,
     TABLE_EDGE,
     TABLE_JOB,
+    TABLE_HOOK,
     TABLE_EVENT,
     TABLE_COUNT,
 };

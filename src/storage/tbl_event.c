@@ -67,6 +67,20 @@ tbl_event_each(struct txn *t, uint32_t from,
 }
 
 int
+tbl_event_last(struct txn *t, uint32_t *seq, struct err *err)
+{
+    struct buf key;
+    int rc;
+
+    buf_init(&key, 4);
+    rc = kv_last(t, TABLE_EVENT, bytes_of("", 0), &key, NULL, err);
+    struct rec_reader rd = rec_reader_of(buf_bytes(&key));
+    *seq = rc == 1 ? rec_take_u32(&rd) : 0;
+    buf_free(&key);
+    return rc < 0 ? -1 : 0;
+}
+
+int
 tbl_event_delete(struct txn *t, uint32_t seq, struct err *err)
 {
     struct key k = make_key(seq);

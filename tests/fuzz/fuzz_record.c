@@ -13,6 +13,7 @@ union any {
     struct rec_blob blob;
     struct rec_event event;
     struct rec_job job;
+    struct rec_hook hook;
 };
 
 #define KIND(name)                                                           \
@@ -35,6 +36,7 @@ KIND(manifest)
 KIND(blob)
 KIND(event)
 KIND(job)
+KIND(hook)
 /* clang-format on */
 
 static const struct {
@@ -45,7 +47,7 @@ static const struct {
     {tag_encode, tag_decode},     {tag_log_encode, tag_log_decode},
     {image_encode, image_decode}, {manifest_encode, manifest_decode},
     {blob_encode, blob_decode},   {event_encode, event_decode},
-    {job_encode, job_decode},
+    {job_encode, job_decode},     {hook_encode, hook_decode},
 };
 
 #define KINDS (sizeof kinds / sizeof *kinds)

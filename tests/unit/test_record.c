@@ -22,6 +22,7 @@ union any {
     struct rec_blob blob;
     struct rec_event event;
     struct rec_job job;
+    struct rec_hook hook;
 };
 
 static struct digest
@@ -61,6 +62,7 @@ KIND(manifest)
 KIND(blob)
 KIND(event)
 KIND(job)
+KIND(hook)
 /* clang-format on */
 
 static void
@@ -131,6 +133,15 @@ make_job(union any *r)
     r->job = (struct rec_job){.tries = 0xdeadbeef, .instance = 42};
 }
 
+static void
+make_hook(union any *r)
+{
+    make_event(r);
+    struct rec_event e = r->event;
+    r->hook = (struct rec_hook){.tries = 3, .due = 1700000000000, .event = e};
+    fill(r->hook.line, RECORD_HOOK_LINE_MAX);
+}
+
 #define ROW(name)                                        \
     {                                                    \
 #name, make_##name, name##_encode, name##_decode \
@@ -142,7 +153,7 @@ static const struct kind {
     int (*decode)(union any *r, struct bytes in, struct err *err);
 } kinds[] = {
     ROW(repo),     ROW(upload), ROW(tag),   ROW(tag_log), ROW(image),
-    ROW(manifest), ROW(blob),   ROW(event), ROW(job),
+    ROW(manifest), ROW(blob),   ROW(event), ROW(job),     ROW(hook),
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 

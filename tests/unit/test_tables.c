@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "domain/event.h"
+#include "domain/outbox.h"
 #include "storage/tables.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_content.h"
@@ -412,6 +413,14 @@ old_events_are_trimmed_and_new_ones_stay(void **state)
 
     for (size_t i = 0; i < 3; i++)
         fixture_run(f, append_event, &times[i]);
+    OK(f, event_trim(&f->reg, 60000, &f->err));
+    snprintf(want, sizeof want, "1:1 2:%llu 3:%llu ", (unsigned long long)times[1],
+             (unsigned long long)times[2]);
+    expect_events(f, 0, want); /* nobody was told of them yet */
+    OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 3, .queued = 0}, &f->err));
+    OK(f, event_trim(&f->reg, 60000, &f->err));
+    expect_events(f, 0, want);
+    OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 3, .queued = 3}, &f->err));
     OK(f, event_trim(&f->reg, now, &f->err)); /* nothing is as old as that */
     snprintf(want, sizeof want, "2:%llu 3:%llu ", (unsigned long long)times[1],
              (unsigned long long)times[2]);
