@@ -189,7 +189,7 @@ append_events(struct txn *t, struct deleting *x, struct err *err)
     struct rec_event e = event_of(EVENT_UNTAG, x->repository, x->actor);
 
     e.digest = x->digest;
-    e.id = x->manifest.config.algo != DIGEST_NONE ? x->manifest.config : x->digest;
+    e.id = *manifest_id(&x->manifest, &x->digest);
     snprintf(e.media_type, sizeof e.media_type, "%s", x->media_type);
     for (size_t i = 0; i < x->tags_n; i++) {
         snprintf(e.tag, sizeof e.tag, "%s", x->tags[i]);

@@ -93,7 +93,7 @@ struct hook_command {
  *   REGISTRY_EVENT_ID       seq; the same at each try. "" for pre-hooks
  *   REGISTRY_TIME           RFC 3339, UTC, with milliseconds
  *   REGISTRY_REPOSITORY, REGISTRY_TAG
- *   REGISTRY_DIGEST         the manifest's, sha256:...; "" for what has none
+ *   REGISTRY_DIGEST         the manifest's, sha256:...; of a layer its own; "" for what has none
  *   REGISTRY_OLD_DIGEST     where the tag pointed before, or ""
  *   REGISTRY_MEDIA_TYPE     of the manifest
  *   REGISTRY_ACTOR          the user, or ""

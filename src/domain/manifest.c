@@ -12,6 +12,31 @@ bad(struct err *err, const char *what, const char *where)
     return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: %s %s", where, what);
 }
 
+static bool
+begins_with(const char *s, const char *with)
+{
+    return strncmp(s, with, strlen(with)) == 0;
+}
+
+/* OCI image-spec "media-types.md", and docker's own. Signatures and attestations pass for images as
+ * far as their config goes, and are betrayed by their layers. */
+static bool
+is_image(const struct json *config, const struct json *layers)
+{
+    const char *type = json_string(json_member(config, "mediaType"));
+
+    if (type == NULL || (strcmp(type, "application/vnd.oci.image.config.v1+json") != 0 &&
+                         strcmp(type, "application/vnd.docker.container.image.v1+json") != 0))
+        return false;
+    for (size_t i = 0; i < json_length(layers); i++) {
+        type = json_string(json_member(json_item(layers, i), "mediaType"));
+        if (type == NULL || (!begins_with(type, "application/vnd.oci.image.layer.") &&
+                             !begins_with(type, "application/vnd.docker.image.rootfs.")))
+            return false;
+    }
+    return true;
+}
+
 static int
 parse_descriptor(const struct json *j, const char *where, struct manifest_descriptor *d,
                  struct err *err)
@@ -72,6 +97,7 @@ parse_image(const struct json *doc, struct manifest *m, struct arena *arena, str
     d.elsewhere = false;
     m->descriptors[0] = d;
     m->config = d.digest;
+    m->is_image = m->artifact_type[0] == '\0' && is_image(config, json_member(doc, "layers"));
     if (m->artifact_type[0] == '\0')
         m->artifact_type = arena_strdup(arena, json_string(json_member(config, "mediaType")));
     if (m->artifact_type == NULL)
@@ -166,6 +192,12 @@ manifest_parse(struct manifest *m, struct bytes document, const char *content_ty
     rc = parse_document(doc, content_type, m, arena, err);
     json_free(doc);
     return rc;
+}
+
+const struct digest *
+manifest_id(const struct manifest *m, const struct digest *d)
+{
+    return m->is_image ? &m->config : d;
 }
 
 static int

@@ -35,6 +35,7 @@ struct manifest {
     bool has_subject;
     struct digest subject;
     struct digest config; /* DIGEST_NONE in an index */
+    bool is_image;        /* to be run, with layers to be unpacked; else an index or an artifact */
     struct manifest_descriptor *descriptors;
     size_t descriptors_n;
 };
@@ -44,6 +45,10 @@ struct manifest {
  * ERR_UNSUPPORTED (schema 1), ERR_BAD_DIGEST; the message says which member is wrong. */
 int manifest_parse(struct manifest *m, struct bytes document, const char *content_type,
                    struct arena *arena, struct err *err);
+
+/* What it is called to hooks, and in the first API: an image by its config, all else by its own
+ * digest d. */
+const struct digest *manifest_id(const struct manifest *m, const struct digest *d);
 
 /* Into the order of their digests, which is that of the keys in storage. */
 void manifest_sort(struct manifest_descriptor *descriptors, size_t n);

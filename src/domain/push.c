@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "domain/event.h"
+#include "domain/new_layers.h"
 #include "domain/repository.h"
 #include "domain/tag.h"
 #include "storage/blob_file.h"
@@ -26,9 +27,11 @@ struct pushing {
     struct manifest_descriptor *parts; /* each digest once, in the order of keys */
     size_t parts_n;
     struct digest old[PUSH_TAGS_MAX]; /* where the tags pointed */
-    bool large;                       /* stands with the blobs */
-    bool published;                   /* large, and there is a file of our own */
-    bool inserted;                    /* and the record names it */
+    struct new_layers layers;
+    bool known;     /* the repository had it before */
+    bool large;     /* stands with the blobs */
+    bool published; /* large, and there is a file of our own */
+    bool inserted;  /* and the record names it */
     uint64_t instance;
     const char **missing;
     size_t missing_n;
@@ -91,6 +94,7 @@ put_manifest(struct txn *t, struct pushing *w, struct err *err)
     struct rec_manifest r;
     int rc = tbl_manifest_get(t, w->repo.id, &w->p->digest, &r, err);
 
+    w->known = rc == 1;
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     r = (struct rec_manifest){.size = w->p->document.n, .pushed = w->now};
@@ -179,16 +183,23 @@ put_edges(struct txn *t, struct pushing *w, struct err *err)
     return 0;
 }
 
+/* Layers, image, manifest, tags: whoever hears of one has heard of what it is made of. What was
+ * there already is told of by its tags alone. */
 static int
 append_events(struct txn *t, struct pushing *w, struct err *err)
 {
     const struct push *p = w->p;
-    struct rec_event e = event_of(EVENT_MANIFEST, p->repository, p->actor);
+    struct rec_event e = event_of(EVENT_IMAGE, p->repository, p->actor);
 
     e.digest = p->digest;
-    e.id = p->manifest.config.algo != DIGEST_NONE ? p->manifest.config : p->digest;
+    e.id = *manifest_id(&p->manifest, &p->digest);
     snprintf(e.media_type, sizeof e.media_type, "%s", p->manifest.media_type->name);
-    if (tbl_event_append(t, &e, err) != 0)
+    if (!w->known && p->manifest.is_image &&
+        (new_layers_append(t, &w->layers, w->repo.id, &p->digest, &e, err) != 0 ||
+         tbl_event_append(t, &e, err) != 0))
+        return -1;
+    e.type = EVENT_MANIFEST;
+    if (!w->known && tbl_event_append(t, &e, err) != 0)
         return -1;
     e.type = EVENT_TAG;
     for (size_t i = 0; i < p->tags_n; i++) {
@@ -288,7 +299,7 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
     if (check_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         sort_parts(&w, err) != 0 || repository_ensure(reg, p->repository, &w.repo, err) != 0 ||
-        publish(&w, err) != 0)
+        new_layers_find(reg, &p->manifest, arena, &w.layers, err) != 0 || publish(&w, err) != 0)
         return -1;
     rc = txn_run(reg->kv, push, &w, err);
     unpublish(&w, rc, err);

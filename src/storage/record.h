@@ -98,7 +98,7 @@ struct rec_event {
     enum event_type type;
     uint64_t time;
     struct digest id;     /* what the hook's $1 is */
-    struct digest digest; /* the manifest's, or DIGEST_NONE */
+    struct digest digest; /* the manifest's; EVENT_LAYER: the layer's; or DIGEST_NONE */
     struct digest old;    /* where the tag pointed before, or DIGEST_NONE */
     char repository[RECORD_REPOSITORY_MAX + 1];
     char tag[RECORD_TAG_MAX + 1];

@@ -138,9 +138,10 @@ make_prefix(const struct digest *d)
     return k;
 }
 
-/* The first edge of a digest says it all: the keeping kinds sort first. */
+/* The first edge of a digest says it all (the first but one): the keeping kinds sort first. */
 struct first {
     size_t kind_at;
+    struct bytes but; /* this key doesn't count; empty: all do */
     bool kept;
 };
 
@@ -151,19 +152,35 @@ see_first(struct bytes key, struct bytes val, void *arg, struct err *err)
 
     (void)val;
     (void)err;
+    if (bytes_equal(key, f->but))
+        return 0;
     f->kept = key.n > f->kind_at && ((const uint8_t *)key.p)[f->kind_at] < EDGE_KEEPS_END;
     return 1;
+}
+
+static int
+is_kept(struct txn *t, const struct digest *d, struct bytes but, struct err *err)
+{
+    struct key prefix = make_prefix(d);
+    struct first f = {.kind_at = prefix.n, .but = but};
+
+    if (kv_range_each(t, TABLE_EDGE, key_of(&prefix), bytes_of("", 0), see_first, &f, err) != 0)
+        return -1;
+    return f.kept ? 1 : 0;
 }
 
 int
 tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err)
 {
-    struct key prefix = make_prefix(d);
-    struct first f = {.kind_at = prefix.n};
+    return is_kept(t, d, bytes_of("", 0), err);
+}
 
-    if (kv_range_each(t, TABLE_EDGE, key_of(&prefix), bytes_of("", 0), see_first, &f, err) != 0)
-        return -1;
-    return f.kept ? 1 : 0;
+int
+tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err)
+{
+    struct key k = make_key(e);
+
+    return is_kept(t, &e->to, key_of(&k), err);
 }
 
 int

@@ -47,6 +47,8 @@ int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, u
 
 /* Does anything keep it? 1, 0, -1. */
 int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
+/* Does anything but this edge keep what it points at? 1, 0, -1. */
+int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
 
 /* Removes everything that points at it: when it dies, no right outlives it. */
 int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);

@@ -45,8 +45,11 @@ has_edge(struct fixture *f, enum edge_kind kind, const char *repository, const s
 static int
 see_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
 {
-    static const char *const types[] = {
-        [EVENT_TAG] = "tag", [EVENT_MANIFEST] = "manifest", [EVENT_DELETE] = "other"};
+    static const char *const types[] = {[EVENT_IMAGE] = "image",
+                                        [EVENT_LAYER] = "layer",
+                                        [EVENT_TAG] = "tag",
+                                        [EVENT_MANIFEST] = "manifest",
+                                        [EVENT_DELETE] = "other"};
     char digest[DIGEST_TEXT_MAX], old[DIGEST_TEXT_MAX];
 
     (void)seq;
