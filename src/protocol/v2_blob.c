@@ -56,8 +56,12 @@ v2_blob_delete(struct call *c, struct err *err)
 {
     struct digest d;
 
-    if (v2_digest(c->last, &d, err) != 0 ||
-        blob_delete(c->reg, c->name, &d, &c->actor, c->arena, err) != 0)
+    if (v2_digest(c->last, &d, err) != 0)
         return -1;
-    return call_empty(c, 202);
+    if (blob_delete(c->reg, c->name, &d, &c->actor, c->arena, err) == 0)
+        return call_empty(c, 202);
+    /* RFC 9110 15.5.6: what is allowed at this moment. */
+    if (err->code == ERR_IN_USE)
+        http_reply_header(c->reply, "Allow", "OPTIONS, GET, HEAD");
+    return -1;
 }
