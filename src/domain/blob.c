@@ -2,12 +2,12 @@
 
 #include "domain/event.h"
 #include "domain/repository.h"
+#include "domain/upload.h"
 #include "storage/kv.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_edge.h"
 #include "storage/tbl_event.h"
 #include "storage/tbl_job.h"
-#include "storage/tbl_upload.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -185,7 +185,7 @@ commit(struct txn *t, void *arg, struct err *err)
     int found;
 
     c->result = COMMIT_FOUND;
-    if (c->upload != NULL && tbl_upload_delete(t, c->upload, err) < 0)
+    if (c->upload != NULL && upload_close(t, c->upload, err) != 0)
         return -1;
     found = tbl_blob_get_for_update(t, c->d, &r, err);
     if (found < 0)

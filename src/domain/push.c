@@ -82,7 +82,7 @@ move_tags(struct txn *t, struct pushing *w, struct err *err)
     const struct push *p = w->p;
 
     for (size_t i = 0; i < p->tags_n; i++)
-        if (tag_move(t, w->repo.id, p->tags[i], &p->digest, p->actor, &w->old[i], err) != 0)
+        if (tag_move(t, w->reg, w->repo.id, p->tags[i], &p->digest, p->actor, &w->old[i], err) != 0)
             return -1;
     return 0;
 }
@@ -284,7 +284,8 @@ unpublish(const struct pushing *w, int rc, const struct err *err)
 {
     struct err ignored;
 
-    if (w->published && !w->inserted && (rc == 0 || err->code == ERR_MISSING_PARTS) &&
+    if (w->published && !w->inserted &&
+        (rc == 0 || err->code == ERR_MISSING_PARTS || err->code == ERR_FULL) &&
         blob_file_unlink(w->reg->dirfd, &w->p->digest, w->instance, &ignored) != 0)
         log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
                  ignored.message);

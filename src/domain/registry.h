@@ -16,7 +16,10 @@ struct registry {
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
-    uint64_t max_blob_size; /* 0: none */
+    uint64_t max_blob_size;    /* 0: none */
+    uint64_t max_repositories; /* 0: none; so the next two */
+    uint64_t max_tags;         /* of a repository */
+    uint64_t max_uploads;      /* in progress, of a user or address */
     uint64_t event_keep_ms;
 
     /* Was a user given with --user? Those in auth/htpasswd are looked up as they come and go. */

@@ -1,5 +1,6 @@
 #include "domain/repository.h"
 
+#include "domain/bound.h"
 #include "storage/kv.h"
 #include "storage/tbl_meta.h"
 #include "storage/tbl_repo.h"
@@ -25,6 +26,7 @@ repository_need(const struct registry *reg, const char *name, struct rec_repo *r
 }
 
 struct making {
+    const struct registry *reg;
     const char *name;
     struct rec_repo *r;
 };
@@ -44,13 +46,15 @@ make(struct txn *t, void *arg, struct err *err)
         return rc < 0 ? -1
                       : 0; /* somebody was faster; the id that we took is lost, as ids may be */
     *m->r = r;
+    if (bound_add_repository(t, m->reg, err) != 0)
+        return -1;
     return tbl_repo_put(t, m->name, &r, err);
 }
 
 int
 repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
 {
-    struct making m = {name, r};
+    struct making m = {reg, name, r};
     int rc = repository_find(reg, name, r, err);
 
     if (rc != 0)

@@ -18,7 +18,7 @@ int repository_find(const struct registry *reg, const char *name, struct rec_rep
 int repository_need(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
-/* Finds it or makes it, in a transaction of its own. */
+/* Finds it or makes it, in a transaction of its own. ERR_FULL: it would be one too many. */
 int repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r,
                       struct err *err);
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "domain/bound.h"
 #include "domain/repository.h"
 #include "storage/tbl_tag.h"
 #include "storage/tbl_tag_log.h"
@@ -9,14 +10,14 @@
 #include "util/banned.h"
 
 int
-tag_move(struct txn *t, uint64_t repo, const char *tag, const struct digest *to,
-         const struct actor *actor, struct digest *old, struct err *err)
+tag_move(struct txn *t, const struct registry *reg, uint64_t repo, const char *tag,
+         const struct digest *to, const struct actor *actor, struct digest *old, struct err *err)
 {
     struct rec_tag_log move = {.after = *to, .time = clock_wall_ms()};
     struct rec_tag r;
     int rc = tbl_tag_get_for_update(t, repo, tag, &r, err);
 
-    if (rc < 0)
+    if (rc < 0 || (rc == 0 && bound_add_tag(t, reg, repo, err) != 0))
         return -1;
     *old = rc == 1 ? r.target : (struct digest){.algo = DIGEST_NONE};
     r = (struct rec_tag){.target = *to, .updated = move.time};
@@ -43,7 +44,8 @@ tag_remove(struct txn *t, uint64_t repo, const char *tag, const struct digest *f
     if (!digest_equal(&r.target, from))
         return 0;
     snprintf(move.by, sizeof move.by, "%s", actor->user);
-    if (tbl_tag_delete(t, repo, tag, err) < 0 || tbl_tag_log_add(t, repo, tag, &move, err) != 0)
+    if (tbl_tag_delete(t, repo, tag, err) < 0 || bound_drop_tag(t, repo, err) != 0 ||
+        tbl_tag_log_add(t, repo, tag, &move, err) != 0)
         return -1;
     return 1;
 }

@@ -10,9 +10,10 @@
 
 /* Where a tag is written: the record and its history, in the caller's transaction. *old: where it
  * pointed before, or DIGEST_NONE. The caller moves the edge (EDGE_TAG) and tells of the event, both
- * of which come later in the order of tables. */
-int tag_move(struct txn *t, uint64_t repo, const char *tag, const struct digest *to,
-             const struct actor *actor, struct digest *old, struct err *err);
+ * of which come later in the order of tables. ERR_FULL: it is new, and one too many. */
+int tag_move(struct txn *t, const struct registry *reg, uint64_t repo, const char *tag,
+             const struct digest *to, const struct actor *actor, struct digest *old,
+             struct err *err);
 
 /* Where a tag is deleted, likewise: if it points at `from`. 1 done, 0 it doesn't (or isn't there),
  * -1. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain/blob.h"
+#include "domain/bound.h"
 #include "domain/repository.h"
 #include "storage/kv.h"
 #include "storage/room.h"
@@ -19,6 +20,7 @@
 /* ---- the row ---- */
 
 struct row {
+    const struct registry *reg;
     const char *id;
     struct rec_upload r;
 };
@@ -28,13 +30,28 @@ put_row(struct txn *t, void *arg, struct err *err)
 {
     struct row *row = arg;
 
-    return tbl_upload_put(t, row->id, &row->r, err);
+    if (tbl_upload_put(t, row->id, &row->r, err) != 0)
+        return -1;
+    return bound_add_upload(t, row->reg, row->r.user, err);
+}
+
+int
+upload_close(struct txn *t, const char *id, struct err *err)
+{
+    struct rec_upload r;
+    int rc = tbl_upload_get_for_update(t, id, &r, err);
+
+    if (rc != 1)
+        return rc;
+    if (tbl_upload_delete(t, id, err) < 0)
+        return -1;
+    return r.counted ? bound_drop_upload(t, r.user, err) : 0;
 }
 
 static int
 delete_row(struct txn *t, void *arg, struct err *err)
 {
-    return tbl_upload_delete(t, arg, err) < 0 ? -1 : 0;
+    return upload_close(t, arg, err);
 }
 
 static int
@@ -55,7 +72,7 @@ int
 upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
              struct upload *u, struct err *err)
 {
-    struct row row = {.id = u->id};
+    struct row row = {.reg = reg, .id = u->id, .r = {.counted = true}};
     struct rec_repo repo;
     uint8_t secret[16];
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include "domain/access.h"
 #include "domain/registry.h"
+#include "storage/kv.h"
 #include "storage/record.h"
 #include "util/digest.h"
 #include "util/err.h"
@@ -26,6 +27,7 @@ struct upload_chunk {
     uint64_t first; /* with has_range: where the client says that it goes */
 };
 
+/* ERR_FULL: a repository would be one too many; ERR_TOO_MANY: the upload would be. */
 int upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
                  struct upload *u, struct err *err);
 
@@ -49,6 +51,10 @@ int upload_finish(const struct registry *reg, const char *repository, struct upl
 
 int upload_cancel(const struct registry *reg, const char *repository, const char *id,
                   const struct actor *actor, struct err *err);
+
+/* In the transaction that ends it: its row goes, and it doesn't count any more. 0 also when it was
+ * gone already. */
+int upload_close(struct txn *t, const char *id, struct err *err);
 
 /* Ends the uploads into which nothing has come for --upload-expiry, and removes the directories
  * that belong to none. */

@@ -36,6 +36,7 @@ enum kind {
     KIND_DURATION, /* may be 0 */
     KIND_PERIOD,   /* may not */
     KIND_SIZE,
+    KIND_LIMIT, /* 0: none */
     KIND_LEVEL,
     KIND_NAME,
     KIND_URL,
@@ -117,6 +118,12 @@ static const struct row {
      AT(pre_hook_timeout_ms), false},
     {"event-keep", 0, "time", "drop events after this (30d)", KIND_PERIOD, false, AT(event_keep_ms),
      false},
+    {"max-repositories", 0, "n", "refuse further repositories (100000; 0: no limit)", KIND_LIMIT,
+     false, AT(max_repositories), false},
+    {"max-tags", 0, "n", "refuse further tags of a repository (100000)", KIND_LIMIT, false,
+     AT(max_tags), false},
+    {"max-uploads", 0, "n", "refuse further uploads at once of a user (100)", KIND_LIMIT, false,
+     AT(max_uploads), false},
     {"log-level", 0, "level", "error, warn, info or debug (info)", KIND_LEVEL, false, AT(log_level),
      false},
     {"http", 0, NULL, PRINT_NGINX_CONF ": only the part for http { }", KIND_FLAG, false,
@@ -220,6 +227,11 @@ set_number(uint64_t *to, enum kind kind, const char *value, const char *what, st
         if (!parse_u64(value, strlen(value), &n) || n < (kind == KIND_COUNT) || n > WORKERS_MAX)
             return err_set(err, ERR_BAD_REQUEST, "%s %s: a number from %d to %d is wanted", what,
                            value, kind == KIND_COUNT, WORKERS_MAX);
+        break;
+    case KIND_LIMIT:
+        if (!parse_u64(value, strlen(value), &n))
+            return err_set(err, ERR_BAD_REQUEST, "%s %s: a number is wanted, 0 for no limit", what,
+                           value);
         break;
     case KIND_SIZE:
         if (!parse_size(value, &n))
@@ -615,6 +627,9 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
         .hook_retries = 5,
         .pre_hook_timeout_ms = UINT64_C(30) * 1000,
         .event_keep_ms = UINT64_C(30) * 24 * 3600 * 1000,
+        .max_repositories = 100000,
+        .max_tags = 100000,
+        .max_uploads = 100,
         .log_level = LOG_INFO,
     };
     if (parse_command_line(&p, argc, argv, err) < 0)

@@ -44,7 +44,10 @@ struct options {
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
-    uint64_t max_blob_size; /* 0: none */
+    uint64_t max_blob_size;    /* 0: none */
+    uint64_t max_repositories; /* 0: none; so the next two */
+    uint64_t max_tags;
+    uint64_t max_uploads;
     uint64_t hook_timeout_ms;
     uint64_t hook_jobs;
     uint64_t hook_retries; /* may be 0 */

@@ -46,6 +46,8 @@ meaning_of(enum err_code code)
         return (struct meaning){405, "UNSUPPORTED", NULL};
     case ERR_TOO_MANY:
         return (struct meaning){429, "TOOMANYREQUESTS", "5"};
+    case ERR_FULL:
+        return (struct meaning){403, "DENIED", NULL};
     case ERR_NO_ROUTE:
         return (struct meaning){404, "NAME_UNKNOWN", NULL};
     case ERR_NO_METHOD:

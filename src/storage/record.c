@@ -5,6 +5,8 @@
 #include "util/banned.h"
 
 #define RECORD_VERSION 1
+/* The version of an upload that is in its owner's tally. */
+#define UPLOAD_COUNTED 2
 
 /* ---- writing ---- */
 
@@ -187,7 +189,7 @@ rec_repo_decode(struct rec_repo *r, struct bytes in, struct err *err)
 void
 rec_upload_encode(struct buf *out, const struct rec_upload *r)
 {
-    put_u8(out, RECORD_VERSION);
+    put_u8(out, r->counted ? UPLOAD_COUNTED : RECORD_VERSION);
     put_u64(out, r->repo);
     put_u64(out, r->started);
     put_text(out, r->user);
@@ -196,8 +198,12 @@ rec_upload_encode(struct buf *out, const struct rec_upload *r)
 int
 rec_upload_decode(struct rec_upload *r, struct bytes in, struct err *err)
 {
-    struct rec_reader rd = begin(in);
+    struct rec_reader rd = rec_reader_of(in);
+    uint8_t version = rec_take_u8(&rd);
 
+    if (version != RECORD_VERSION && version != UPLOAD_COUNTED)
+        rd.bad = true;
+    r->counted = version == UPLOAD_COUNTED;
     r->repo = rec_take_u64(&rd);
     r->started = rec_take_u64(&rd);
     take_text(&rd, r->user, sizeof r->user);

@@ -34,6 +34,7 @@ struct rec_upload {
     uint64_t repo;
     uint64_t started;
     char user[RECORD_ACTOR_MAX + 1]; /* or the address of somebody anonymous */
+    bool counted; /* in the user's tally. Version 2 of the record; those of version 1 aren't */
 };
 
 /* tag: repository, tag -> what it names: a manifest, or (DIGEST_V1_ID) a v1 image. */

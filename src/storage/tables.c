@@ -7,6 +7,7 @@ const struct kv_table tables[TABLE_COUNT] = {
     [TABLE_REPO] = {.name = "repo", .page_size = 4096},
     [TABLE_UPLOAD] = {.name = "upload", .page_size = 4096},
     [TABLE_TAG] = {.name = "tag", .page_size = 4096},
+    [TABLE_TALLY] = {.name = "tally", .page_size = 1024},
     [TABLE_TAG_LOG] = {.name = "tag_log", .page_size = 4096},
     [TABLE_IMAGE] = {.name = "image", .page_size = 8192},
     [TABLE_MANIFEST] = {.name = "manifest", .page_size = 4096},

@@ -10,6 +10,7 @@ enum table {
     TABLE_REPO,
     TABLE_UPLOAD,
     TABLE_TAG,
+    TABLE_TALLY,
     TABLE_TAG_LOG,
     TABLE_IMAGE,
     TABLE_MANIFEST,

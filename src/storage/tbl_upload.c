@@ -36,6 +36,14 @@ tbl_upload_get(struct txn *t, const char *id, struct rec_upload *r, struct err *
 }
 
 int
+tbl_upload_get_for_update(struct txn *t, const char *id, struct rec_upload *r, struct err *err)
+{
+    struct key k = make_key(id);
+
+    return load(t, &k, true, r, err);
+}
+
+int
 tbl_upload_put(struct txn *t, const char *id, const struct rec_upload *r, struct err *err)
 {
     struct key k = make_key(id);

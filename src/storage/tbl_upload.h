@@ -6,6 +6,7 @@
 
 /* upload: id (32 hex digits) -> struct rec_upload. */
 int tbl_upload_get(struct txn *t, const char *id, struct rec_upload *r, struct err *err);
+int tbl_upload_get_for_update(struct txn *t, const char *id, struct rec_upload *r, struct err *err);
 int tbl_upload_put(struct txn *t, const char *id, const struct rec_upload *r, struct err *err);
 int tbl_upload_delete(struct txn *t, const char *id, struct err *err);
 

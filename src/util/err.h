@@ -28,6 +28,7 @@ enum err_code {
     ERR_TOO_LONG,        /* over a bound on what one query may name */
     ERR_IN_USE,          /* something still needs it */
     ERR_TOO_MANY,        /* over a bound on how many at once; later is fine */
+    ERR_FULL,            /* over a bound on how many there may be: something has to go first */
 
     /* what isn't there */
     ERR_NO_ROUTE,

@@ -269,6 +269,70 @@ a_look_beside_an_open_cursor_does_not_wait_for_who_waits_for_the_cursor(void **s
     munmap(step, sizeof *step);
 }
 
+/* Two who find that a key isn't there, and each want to put it. */
+struct place {
+    const char *key;
+    atomic_int step;
+    int found[2];
+};
+
+static int
+look_at_place_fn(struct txn *t, void *arg, struct err *e)
+{
+    struct place *p = arg;
+
+    p->found[1] = kv_get_for_update(t, A, bytes_str(p->key), NULL, e);
+    return p->found[1] < 0 ? -1 : 0;
+}
+
+static void
+second_child(void *arg)
+{
+    struct place *p = arg;
+    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    CHECK(kv != NULL);
+    atomic_store(&p->step, 2);
+    CHECK(wait_for(&p->step, 3));
+    CHECK(txn_run(kv, look_at_place_fn, p, &err) == 0);
+    kv_close(kv);
+}
+
+static int
+first_fn(struct txn *t, void *arg, struct err *e)
+{
+    struct place *p = arg;
+
+    p->found[0] = kv_get_for_update(t, A, bytes_str(p->key), NULL, e);
+    atomic_store(&p->step, 3);
+    clock_sleep_ms(200); /* the other one comes now, or the test is too easy */
+    return kv_put(t, A, bytes_str(p->key), bytes_str("x"), e);
+}
+
+static void
+what_is_not_there_is_locked_too(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"first of all", "b", "zzz", "a", "m"};
+    struct kv *kv = open_kv(NULL);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct place *p = shared(sizeof *p);
+        p->key = keys[i];
+        pid_t second = spawn(second_child, p);
+        assert_true(wait_for(&p->step, 2));
+        assert_int_equal(txn_run(kv, first_fn, p, &err), 0);
+        join(second);
+        assert_int_equal(p->found[0], 0);
+        assert_int_equal(p->found[1], 1);
+        munmap(p, sizeof *p);
+        for (int n = 0; n < 400; n++) { /* more pages */
+            char key[32];
+            snprintf(key, sizeof key, "%c%03d", "bqy"[n % 3], n);
+            put(kv, A, key, "0123456789012345678901234567890123456789");
+        }
+    }
+    kv_close(kv);
+}
+
 int
 main(void)
 {
@@ -279,6 +343,7 @@ main(void)
         TEST(a_conflict_cannot_be_swallowed),
         TEST(reads_outside_transactions_go_on_while_others_write),
         TEST(a_look_beside_an_open_cursor_does_not_wait_for_who_waits_for_the_cursor),
+        TEST(what_is_not_there_is_locked_too),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,9 @@ without_options_there_are_defaults(void **state)
     assert_int_equal(o.upload_expiry_ms, 24 * 3600 * 1000);
     assert_int_equal(o.gc_interval_ms, 60 * 1000);
     assert_int_equal(o.max_blob_size, 0);
+    assert_int_equal(o.max_repositories, 100000);
+    assert_int_equal(o.max_tags, 100000);
+    assert_int_equal(o.max_uploads, 100);
     assert_int_equal(o.log_level, LOG_INFO);
     assert_null(o.run_as);
     options_free(&o);
