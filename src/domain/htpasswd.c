@@ -8,11 +8,9 @@
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/random.h"
 #include "util/banned.h"
 
 #define ROUNDS 1000
-#define SALT_BYTES 16
 
 _Static_assert(HTPASSWD_PASSWORD_MAX < CRYPT_MAX_PASSPHRASE_SIZE, "libcrypt's limit");
 
@@ -56,16 +54,16 @@ htpasswd_check_password(struct bytes password, struct err *err)
 }
 
 int
-htpasswd_add(struct buf *lines, const char *name, const char *password, struct err *err)
+htpasswd_add(struct buf *lines, const char *name, const char *password, const uint8_t *salt,
+             struct err *err)
 {
-    char salt[SALT_BYTES];
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    random_bytes(salt, sizeof salt);
     struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB: too much for a stack */
     if (data == NULL)
         return err_errno(err, "cannot hash the password of %s", name);
     const char *hash = NULL;
-    if (crypt_gensalt_rn("$5$", ROUNDS, salt, sizeof salt, setting, sizeof setting) != NULL)
+    if (crypt_gensalt_rn("$5$", ROUNDS, (const char *)salt, HTPASSWD_SALT_BYTES, setting,
+                         sizeof setting) != NULL)
         hash = crypt_r(password, setting, data);
     bool good = hash != NULL && *hash == '$';
     int why = errno;

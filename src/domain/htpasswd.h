@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "storage/record.h"
 #include "util/buf.h"
 #include "util/bytes.h"
@@ -34,9 +35,13 @@ struct htpasswd_state {
 int htpasswd_check_name(struct bytes name, struct err *err);
 int htpasswd_check_password(struct bytes password, struct err *err);
 
+#define HTPASSWD_SALT_BYTES 16
+
 /* Appends "NAME:HASH\n" to lines: SHA-256-crypt with the fewest rounds, since nginx computes it in
- * its event loop at each request. Both have passed the checks above. */
-int htpasswd_add(struct buf *lines, const char *name, const char *password, struct err *err);
+ * its event loop at each request. Both have passed the checks above. salt: HTPASSWD_SALT_BYTES that
+ * nobody can guess; the same for a name gives the same line for the same password. */
+int htpasswd_add(struct buf *lines, const char *name, const char *password, const uint8_t *salt,
+                 struct err *err);
 
 /* Writes run/htpasswd from the given lines (of htpasswd_add) and auth/htpasswd, or removes it when
  * there are neither. Who is in both has the given password. Lines that aren't NAME:HASH, or whose

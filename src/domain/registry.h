@@ -5,12 +5,15 @@
 #include <stdint.h>
 
 struct kv;
+struct token_key;
 
 /* What every function of this floor works on: one store, opened by this process. Set up once by
  * whoever opens the store (process/), read-only from then on. */
 struct registry {
     struct kv *kv;
     int dirfd; /* the data directory: layers/, uploads/, auth/ are below it */
+
+    uint64_t started_ms; /* when the server was, by clock_mono_ms */
 
     /* limits and times, in milliseconds; see the options of the same names */
     uint64_t lease_ms;
@@ -27,6 +30,9 @@ struct registry {
     /* --trust-remote-user: the users are the site's around us, and nobody is let in without a name.
      */
     bool users_trusted;
+
+    /* Signs the tokens of the first API; NULL where nobody asks for any. */
+    const struct token_key *token_key;
 
     /* --base-url: what goes in front of paths in Location and Link; NULL: nothing */
     const char *base_url;

@@ -98,6 +98,7 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
     *reg = (struct registry){
         .kv = kv,
         .dirfd = s->dir.fd,
+        .started_ms = s->started_ms,
         .lease_ms = o->lease_ms,
         .upload_expiry_ms = o->upload_expiry_ms,
         .gc_interval_ms = o->gc_interval_ms,
@@ -107,6 +108,7 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
         .max_uploads = o->max_uploads,
         .event_keep_ms = o->event_keep_ms,
         .users_given = s->given.n > 0,
+        .token_key = &s->token_key,
         .users_trusted = o->trust_remote_user,
         .base_url = o->base_url,
     };

@@ -15,6 +15,7 @@
 #include "process/privileges.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/random.h"
 #include "util/banned.h"
 
 /* Another one of us holds the lock for the time of a write. */
@@ -179,9 +180,11 @@ static int
 make_line(const struct users *u, struct buf *line, struct err *err)
 {
     struct password password;
+    uint8_t salt[HTPASSWD_SALT_BYTES];
+    random_bytes(salt, sizeof salt);
     int r = password_read(&password, u->name, err);
     if (r == 0)
-        r = htpasswd_add(line, u->name, password.text, err);
+        r = htpasswd_add(line, u->name, password.text, salt, err);
     explicit_bzero(&password, sizeof password);
     return r;
 }

@@ -261,6 +261,19 @@ put_text(struct buf *head, struct bytes body)
     buf_puts(head, "\r\n");
 }
 
+/* nginx before 1.23 passes on one of several; conf/ adds the second of the first API. */
+static void
+put_challenge(struct buf *head, const struct http_reply *reply)
+{
+    for (size_t i = 0; i < reply->headers_n; i++) {
+        const struct http_header *h = &reply->headers[i];
+        if (strcmp(h->name, "WWW-Authenticate") == 0) {
+            buf_putf(head, "%s: %s\r\n", h->name, h->value);
+            return;
+        }
+    }
+}
+
 /* To auth_request any 2xx is a yes, and it passes on only 401 with its challenge, and 403; all else
  * would be a 500. So the real status and body travel in headers, and conf/ puts them together
  * again. */
@@ -275,7 +288,7 @@ send_verdict(struct call *call, const struct http_reply *reply)
     buf_init(&head, HEADERS_MAX);
     buf_putf(&head, "Status: %d\r\n", reply->status == 401 ? 401 : 403);
     if (reply->status == 401)
-        put_headers(&head, reply, "WWW-Authenticate");
+        put_challenge(&head, reply);
     put_headers(&head, reply, "Retry-After");
     put_headers(&head, reply, "Allow");
     buf_putf(&head, "X-Registry-Status: %d\r\n", reply->status);

@@ -258,11 +258,8 @@ static const struct {
     const char *name;
     const char *instead; /* NULL: nothing */
 } for_trusted[] = {
-    {"REALM", NULL},
-    {"USERS", NULL},
-    {"PASSWORD", NULL},
-    {"NO_PASSWORD", NULL},
-    {"REMOTE_USER", "TRUSTED_USER"},
+    {"REALM", NULL},       {"USERS", NULL},     {"PASSWORD", NULL},
+    {"NO_PASSWORD", NULL}, {"CHALLENGE", NULL}, {"REMOTE_USER", "TRUSTED_USER"},
 };
 
 static size_t

@@ -22,7 +22,8 @@
 #define DYING_MS 2000
 #define USERS_NAME "auth/htpasswd"
 
-/* Hashes the users' passwords, and forgets them. */
+/* Hashes the users' passwords, and forgets them. The same password has the same hash at the next
+ * start: tokens that were given out hang on it. */
 static int
 take_users(struct server *s, struct err *err)
 {
@@ -33,8 +34,12 @@ take_users(struct server *s, struct err *err)
         char *colon = strchr(o->users.v[i], ':');
         if (colon == NULL)
             continue; /* can't be, says options.c, but gcc's analyzer hasn't heard of it */
+        uint8_t salt[HTPASSWD_SALT_BYTES];
         *colon = '\0';
-        r = htpasswd_add(&s->given, o->users.v[i], colon + 1, err);
+        if (token_key_derive(&s->token_key, "salt", o->users.v[i], salt, sizeof salt))
+            r = htpasswd_add(&s->given, o->users.v[i], colon + 1, salt, err);
+        else
+            r = err_set(err, ERR_SYSTEM, "cannot hash the password of %s", o->users.v[i]);
         *colon = ':';
     }
     options_forget_users(o);
@@ -139,7 +144,7 @@ prepare_as_user(struct server *s, const struct tls *tls, struct err *err)
         return -1;
     if (tls_wanted(s->options) && tls_install(tls, s->dir.fd, err) < 0)
         return -1;
-    if (take_users(s, err) < 0)
+    if (token_key_open(&s->token_key, s->dir.fd, err) < 0 || take_users(s, err) < 0)
         return -1;
     return read_users(s, err);
 }
@@ -148,8 +153,11 @@ int
 server_prepare(struct server *s, struct options *o, struct err *err)
 {
     struct tls tls = {{0}, {0}};
-    *s = (struct server){
-        .options = o, .startdir = -1, .bodies_good = true, .dir = {.fd = -1, .lock = -1}};
+    *s = (struct server){.options = o,
+                         .started_ms = clock_mono_ms(),
+                         .startdir = -1,
+                         .bodies_good = true,
+                         .dir = {.fd = -1, .lock = -1}};
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
     umask(0027);

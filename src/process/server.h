@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 #include "domain/htpasswd.h"
+#include "domain/token.h"
 #include "process/datadir.h"
 #include "process/listener.h"
 #include "process/options.h"
@@ -23,6 +24,8 @@ struct server {
     int startdir;   /* where relative names on the command line start */
     struct listeners listeners;
     int sockets[POOL_COUNT];
+    uint64_t started_ms; /* clock_mono_ms */
+    struct token_key token_key;
     struct buf given;            /* the lines of --user for run/htpasswd */
     struct htpasswd_state users; /* with those in auth/htpasswd */
     struct stat users_file;      /* auth/htpasswd as it was read */

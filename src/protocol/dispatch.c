@@ -6,6 +6,7 @@
 #include "protocol/cors.h"
 #include "protocol/reply_error.h"
 #include "protocol/route.h"
+#include "protocol/v1_auth.h"
 #include "util/banned.h"
 
 /* Which API was asked, by the raw path, so that even an unreadable request gets its own form. */
@@ -75,6 +76,8 @@ answer(struct call *c, enum error_form form, struct err *err)
 
     if (req->method == HTTP_OPTIONS)
         return answer_options(c, form, err);
+    if (form == ERROR_FORM_V1 && v1_auth_enter(c, err) != 0)
+        return -1;
     route = find_route(c, &allowed, err);
     if (route == NULL)
         return refuse_stranger(c, err);
@@ -86,6 +89,8 @@ answer(struct call *c, enum error_form form, struct err *err)
             return -1;
         return call_empty(c, 204);
     }
+    if (form == ERROR_FORM_V1 && route->verb != VERB_PUBLIC && v1_auth_hand_out(c, err) != 0)
+        return -1;
     return route->handler(c, err);
 }
 

@@ -1,5 +1,6 @@
 #include "protocol/reply_error.h"
 
+#include "protocol/v1_auth.h"
 #include "util/log.h"
 #include "util/banned.h"
 
@@ -106,7 +107,9 @@ v1_body(const struct err *err)
 {
     struct json *body = json_new_object();
 
-    json_set_string(body, "error", err->message);
+    /* The original's words, which are all that a client shows. */
+    json_set_string(body, "error",
+                    err->code == ERR_UNAUTHORIZED ? "Requires authorization" : err->message);
     return body;
 }
 
@@ -119,7 +122,9 @@ reply_error(struct call *c, enum error_form form, const struct err *err)
     if (m.status == 500)
         log_line(LOG_ERROR, "a request failed", "method=%s path=%s why=%s", c->req->method_text,
                  c->req->raw_path, err->message);
-    if (m.status == 401)
+    if (m.status == 401 && form == ERROR_FORM_V1)
+        v1_auth_challenge(c);
+    else if (m.status == 401)
         http_reply_header(c->reply, "WWW-Authenticate", "Basic realm=\"registry\"");
     http_reply_header(c->reply, "Retry-After", m.retry_after);
     if (call_json(c, m.status, form == ERROR_FORM_OCI ? oci_body(m.code, err) : v1_body(err),

@@ -93,9 +93,22 @@ join_name(struct call *c, const struct path *path, size_t from, size_t n, struct
     return rc;
 }
 
-const struct route *
-route_find(struct call *c, const struct path *path, unsigned *allowed, struct err *err)
+/* The first API's clients end a path with a slash, or not, as they like. */
+static struct path
+without_slash(const struct path *path)
 {
+    struct path p = *path;
+
+    if (p.n > 1 && strcmp(p.segments[0], "v1") == 0 && p.segments[p.n - 1][0] == '\0')
+        p.n--;
+    return p;
+}
+
+const struct route *
+route_find(struct call *c, const struct path *asked, unsigned *allowed, struct err *err)
+{
+    const struct path path = without_slash(asked);
+
     *allowed = 0;
     for (size_t i = 0; i < routes_n; i++) {
         const struct route *r = &routes[i];
@@ -104,14 +117,14 @@ route_find(struct call *c, const struct path *path, unsigned *allowed, struct er
         size_t name_n;
 
         split(r->pattern, &p);
-        if (!match(&p, path, &name_n, &last))
+        if (!match(&p, &path, &name_n, &last))
             continue;
         *allowed |= r->methods;
         if ((r->methods & c->req->method) == 0 ||
             (p.parameter[0] != '\0' && query_get(&c->query, p.parameter) == NULL))
             continue;
         c->last = last;
-        if (name_n > 0 && join_name(c, path, p.name_at, name_n, err) != 0)
+        if (name_n > 0 && join_name(c, &path, p.name_at, name_n, err) != 0)
             return NULL;
         return r;
     }

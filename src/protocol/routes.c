@@ -1,6 +1,7 @@
 #include "protocol/route.h"
 #include "protocol/server.h"
 #include "protocol/v1_base.h"
+#include "protocol/v1_users.h"
 #include "protocol/v2_base.h"
 #include "protocol/v2_blob.h"
 #include "protocol/v2_catalog.h"
@@ -41,6 +42,9 @@ const struct route routes[] = {
 
     {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},
     {READ,         "/v1/_ping",                             VERB_PUBLIC, POOL_API,  v1_ping},
+    {READ,         "/v1/users",                             VERB_LOGIN,  POOL_API,  v1_users_get},
+    {HTTP_POST,    "/v1/users",                             VERB_LOGIN,  POOL_API,  v1_users_post},
+    {HTTP_PUT,     "/v1/users/{user}",                      VERB_LOGIN,  POOL_API,  v1_users_put},
 };
 /* clang-format on */
 

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include "util/hex.h"
 #include "util/banned.h"
 
@@ -131,6 +134,20 @@ digest_compare(const struct digest *a, const struct digest *b)
         return a->algo < b->algo ? -1 : 1;
     }
     return memcmp(a->bytes, b->bytes, digest_size(a->algo));
+}
+
+bool
+digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct bytes message)
+{
+    unsigned n = DIGEST_HMAC_BYTES;
+    return key.n <= INT_MAX &&
+           HMAC(EVP_sha256(), key.p, (int)key.n, message.p, message.n, out, &n) != NULL;
+}
+
+bool
+digest_secret_equal(struct bytes a, struct bytes b)
+{
+    return a.n == b.n && CRYPTO_memcmp(a.p, b.p, a.n) == 0;
 }
 
 struct digest_state *

@@ -43,6 +43,13 @@ bool digest_equal(const struct digest *a, const struct digest *b);
 /* By algorithm, then bytes: the order of the keys in storage. */
 int digest_compare(const struct digest *a, const struct digest *b);
 
+#define DIGEST_HMAC_BYTES 32
+
+/* HMAC-SHA256 (RFC 2104). False: the library refuses. */
+bool digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct bytes message);
+/* In a time that tells nothing of where they differ. */
+bool digest_secret_equal(struct bytes a, struct bytes b);
+
 /* A hash in the making. NULL when the library refuses, and for what is no hash: NONE, V1_ID. */
 struct digest_state;
 struct digest_state *digest_begin(enum digest_algo algo);

@@ -120,7 +120,7 @@ is(@rows / 4, $begun, 'and each of its rows is understood');
 # Names that look like something else.
 my @names = ('a', 'library/a', 'a/blobs', 'a/blobs/uploads', 'a/manifests', 'v1/_ping', 'a.php');
 my %variables = (
-    digest => 'sha256:' . 'ab' x 32, reference => 'latest', upload => '0123-abcd', tag => 'latest', id => 'ab' x 32,
+    digest => 'sha256:' . 'ab' x 32, reference => 'latest', upload => '0123-abcd', tag => 'latest', user => 'ann', id => 'ab' x 32,
 );
 
 sub paths ($pattern) {

@@ -99,7 +99,7 @@ subtest 'many at once' => sub {
     my @expected = sort map { my $i = $_; map { "user-$i-$_" } 1 .. 10 } 0 .. 1;
     is_deeply([ sort split /\n/, user($dir, ['list'])->{out} ], \@expected, 'none of them is lost');
     is(join(' ', map { status_of(s/user/$_:secret/r) } @expected), join(' ', (200) x 20), '... and all may come in');
-    is_deeply([ grep { /^auth/ } $registry->files ], ['auth/htpasswd'], 'nothing else is left in auth/');
+    is_deeply([ grep { /^auth/ } $registry->files ], [ 'auth/htpasswd', 'auth/token.key' ], 'nothing else is left in auth/');
 };
 
 # ---- what is refused ----

@@ -63,18 +63,42 @@ install(void)
     return state.users;
 }
 
+static const uint8_t salt[HTPASSWD_SALT_BYTES] = "0123456789abcde";
+
 static void
 the_hash_is_one_that_crypt_checks_quickly(void **state)
 {
     (void)state;
     struct err err;
-    assert_int_equal(htpasswd_add(&given, "ann", "a:b c", &err), 0);
+    assert_int_equal(htpasswd_add(&given, "ann", "a:b c", salt, &err), 0);
     const char *line = buf_text(&given);
     assert_memory_equal(line, "ann:$5$rounds=1000$", 19);
     char *hash = strndup(line + 4, strcspn(line + 4, "\n"));
     assert_string_equal(crypt("a:b c", hash), hash);
     assert_string_not_equal(crypt("a:b", hash), hash);
     free(hash);
+}
+
+/* A token that was given out before a restart hangs on the line. */
+static void
+the_line_follows_from_name_password_and_salt(void **state)
+{
+    (void)state;
+    struct err err;
+    struct buf again;
+    uint8_t other[HTPASSWD_SALT_BYTES];
+    memset(other, 'x', sizeof other);
+    buf_init(&again, 10000);
+    assert_int_equal(htpasswd_add(&given, "ann", "a:b c", salt, &err), 0);
+    assert_int_equal(htpasswd_add(&again, "ann", "a:b c", salt, &err), 0);
+    assert_string_equal(buf_text(&given), buf_text(&again));
+    buf_reset(&again);
+    assert_int_equal(htpasswd_add(&again, "ann", "a:b d", salt, &err), 0);
+    assert_string_not_equal(buf_text(&given), buf_text(&again));
+    buf_reset(&again);
+    assert_int_equal(htpasswd_add(&again, "ann", "a:b c", other, &err), 0);
+    assert_string_not_equal(buf_text(&given), buf_text(&again));
+    buf_free(&again);
 }
 
 static bool
@@ -202,7 +226,7 @@ the_longest_password_can_be_hashed(void **state)
     char longest[HTPASSWD_PASSWORD_MAX + 1];
     memset(longest, 'x', sizeof longest);
     longest[HTPASSWD_PASSWORD_MAX] = '\0';
-    assert_int_equal(htpasswd_add(&given, "ann", longest, &err), 0);
+    assert_int_equal(htpasswd_add(&given, "ann", longest, salt, &err), 0);
 }
 
 /* ---- editing ---- */
@@ -281,6 +305,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_hash_is_one_that_crypt_checks_quickly),
+        TEST(the_line_follows_from_name_password_and_salt),
         TEST(nobody_means_no_file),
         TEST(a_file_that_names_nobody_lets_nobody_in),
         TEST(without_the_file_the_registry_is_open_again),

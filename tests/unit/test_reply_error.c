@@ -187,6 +187,27 @@ who_lacks_a_password_is_told_how_to_send_one(void **state)
     }
 }
 
+/* Each challenge on a line of its own, Basic first; a token only where it would be taken. */
+static void
+the_old_api_has_two_challenges(void **state)
+{
+    struct registry trusting = {.users_trusted = true};
+    struct err err;
+
+    (void)state;
+    err_set(&err, ERR_UNAUTHORIZED, "no");
+    answer(ERROR_FORM_V1, &err);
+    assert_string_equal(json_string(json_member(body, "error")), "Requires authorization");
+    assert_int_equal(reply.headers_n, 3);
+    assert_string_equal(reply.headers[0].name, "WWW-Authenticate");
+    assert_string_equal(reply.headers[0].value, "Basic realm=\"registry\"");
+    assert_string_equal(reply.headers[1].name, "WWW-Authenticate");
+    assert_string_equal(reply.headers[1].value, "Token");
+    call.reg = &trusting;
+    answer(ERROR_FORM_V1, &err);
+    assert_string_equal(header("WWW-Authenticate"), "Basic realm=\"registry\"");
+}
+
 /* docker retries a push for 40 seconds when a 401 says just that. */
 static void
 a_refusal_never_says_what_makes_docker_retry(void **state)
@@ -242,6 +263,7 @@ main(void)
         TEST(the_old_api_gets_nothing_but_strings),
         TEST(each_missing_part_is_an_error_with_its_digest),
         TEST(who_lacks_a_password_is_told_how_to_send_one),
+        TEST(the_old_api_has_two_challenges),
         TEST(a_refusal_never_says_what_makes_docker_retry),
         TEST(headers_that_are_set_already_stay),
         TEST(without_memory_there_is_still_a_status),

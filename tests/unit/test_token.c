@@ -1,0 +1,283 @@
+#include "store_fixture.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "domain/htpasswd.h"
+#include "domain/token.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+#include "util/banned.h"
+
+static struct token_key key;
+static char made[TOKEN_TEXT_MAX];
+static char whose[RECORD_ACTOR_MAX + 1];
+
+static int
+setup(void **state)
+{
+    struct fixture *f;
+    if (fixture_files(state) != 0)
+        return -1;
+    f = *state;
+    for (size_t i = 0; i < sizeof key.bytes; i++)
+        key.bytes[i] = (uint8_t)i;
+    f->reg.token_key = &key;
+    return 0;
+}
+
+static void
+users_are(struct fixture *f, const char *lines)
+{
+    OK(f, fdio_replace_file(f->reg.dirfd, HTPASSWD_RUN, 0600, bytes_str(lines), &f->err));
+}
+
+static int
+check(struct fixture *f, const char *text)
+{
+    int r = token_check(&f->reg, bytes_str(text), whose, &f->err);
+    assert_in_range(r, 0, 1);
+    return r;
+}
+
+static void
+make(struct fixture *f, const char *user)
+{
+    OK(f, token_make(&f->reg, user, made, &f->err));
+}
+
+#define MAC "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+static void
+the_form_is_the_originals(void **state)
+{
+    struct fixture *f = *state;
+    struct token t;
+    make(f, TOKEN_ANYBODY);
+    assert_true(token_parse(&t, bytes_str(made)));
+    assert_true(bytes_equal(t.user, bytes_str("anon")));
+    assert_in_range(t.expiry, clock_wall_ms() / 1000 + 6 * 3600 - 5,
+                    clock_wall_ms() / 1000 + 6 * 3600);
+    assert_int_equal(t.mac.n, 43);
+    assert_null(strchr(made, '='));
+}
+
+/* python3: hmac.new(bytes(range(64)), b"anon.<expiry>", "sha256") */
+static void
+without_users_it_is_signed_with_the_key_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct digest_state *s = digest_begin(DIGEST_SHA256);
+    struct digest inner, outer;
+    uint8_t pad[64];
+    char mac[BASE64_TEXT(32)];
+    struct token t;
+    make(f, TOKEN_ANYBODY);
+    assert_true(token_parse(&t, bytes_str(made)));
+    for (size_t i = 0; i < sizeof pad; i++)
+        pad[i] = (uint8_t)(i ^ 0x36);
+    digest_update(s, pad, sizeof pad);
+    digest_update(s, t.head.p, t.head.n);
+    digest_end(s, &inner);
+    for (size_t i = 0; i < sizeof pad; i++)
+        pad[i] = (uint8_t)(i ^ 0x5c);
+    s = digest_begin(DIGEST_SHA256);
+    digest_update(s, pad, sizeof pad);
+    digest_update(s, inner.bytes, 32);
+    digest_end(s, &outer);
+    base64_encode(mac, bytes_of(outer.bytes, 32));
+    assert_true(bytes_equal(t.mac, bytes_str(mac)));
+    assert_int_equal(check(f, made), 0); /* nobody is named by it: there are no users */
+}
+
+static void
+a_token_names_its_user(void **state)
+{
+    struct fixture *f = *state;
+    users_are(f, "ann:$5$x\nb.o.b:$5$y\n c d\xc3\xa9 :$5$z\n");
+    const char *const users[] = {"ann", "b.o.b", " c d\xc3\xa9 "};
+    for (size_t i = 0; i < 3; i++) {
+        make(f, users[i]);
+        assert_int_equal(check(f, made), 1);
+        assert_string_equal(whose, users[i]);
+    }
+}
+
+static void
+a_forged_one_names_nobody(void **state)
+{
+    struct fixture *f = *state;
+    users_are(f, "ann:$5$x\nbob:$5$x\nann.1:$5$x\n");
+    make(f, "ann");
+    for (size_t i = 0; made[i] != '\0'; i++) {
+        char was = made[i];
+        made[i] = was == '0' ? '1' : '0';
+        assert_int_equal(check(f, made), 0);
+        made[i] = was;
+    }
+    for (size_t n = strlen(made); n-- > 0;)
+        assert_int_equal(token_check(&f->reg, bytes_of(made, n), whose, &f->err), 0);
+    char longer[TOKEN_TEXT_MAX + 2];
+    snprintf(longer, sizeof longer, "%s=", made);
+    assert_int_equal(check(f, longer), 0);
+    snprintf(longer, sizeof longer, "bob%s", made + 3);
+    assert_int_equal(check(f, longer), 0);
+    assert_int_equal(check(f, made), 1);
+    key.bytes[63] ^= 1;
+    assert_int_equal(check(f, made), 0);
+}
+
+static void
+it_lives_six_hours(void **state)
+{
+    struct fixture *f = *state;
+    users_are(f, "ann:$5$x\n");
+    make(f, "ann");
+    fixture_forward_ms((6 * 3600 - 60) * UINT64_C(1000));
+    assert_int_equal(check(f, made), 1);
+    fixture_forward_ms(61 * UINT64_C(1000));
+    assert_int_equal(check(f, made), 0);
+}
+
+static void
+it_ends_with_its_user_and_his_password(void **state)
+{
+    struct fixture *f = *state;
+    users_are(f, "ann:$5$x\nbob:$5$y\n");
+    make(f, "ann");
+    users_are(f, "bob:$5$y\nann:$5$x\ncarl:$5$z\n");
+    assert_int_equal(check(f, made), 1);
+    users_are(f, "bob:$5$y\n");
+    assert_int_equal(check(f, made), 0);
+    users_are(f, "ann:$5$other\nbob:$5$y\n");
+    assert_int_equal(check(f, made), 0);
+    users_are(f, "ann:$5$x\n");
+    assert_int_equal(check(f, made), 1);
+    assert_int_equal(unlink(HTPASSWD_RUN), 0);
+    assert_int_equal(check(f, made), 0);
+}
+
+/* Given out when there were no users, to anybody; or by a server whose users were the site's. */
+static void
+one_from_before_there_were_users_names_nobody(void **state)
+{
+    struct fixture *f = *state;
+    make(f, TOKEN_ANYBODY);
+    users_are(f, "ann:$5$x\n");
+    assert_int_equal(check(f, made), 0);
+    users_are(f, "anon:$5$x\n");
+    assert_int_equal(check(f, made), 0);
+    f->reg.users_trusted = true;
+    make(f, "anon");
+    assert_int_equal(check(f, made), 0);
+    f->reg.users_trusted = false;
+    assert_int_equal(check(f, made), 0);
+}
+
+static void
+what_is_no_token(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        ".",
+        "..",
+        "...",
+        "a.1.",
+        "a.1." MAC "A",
+        "a.1.A",
+        ".1." MAC,
+        "a..." MAC,
+        "a.." MAC,
+        "a.x." MAC,
+        "a.-1." MAC,
+        "a.+1." MAC,
+        "a. 1." MAC,
+        "a.1 ." MAC,
+        "a." MAC,
+        MAC,
+        "a.18446744073709551616." MAC,
+        "signature=\"x\",repository=\"a/b\",access=write",
+    };
+    struct fixture *f = *state;
+    char name[RECORD_ACTOR_MAX + 2], text[TOKEN_TEXT_MAX + 10];
+    struct token t;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(token_parse(&t, bytes_str(bad[i])));
+        assert_int_equal(check(f, bad[i]), 0);
+    }
+    assert_false(token_parse(&t, bytes_of("a\0b.1." MAC, 6 + 43)));
+    assert_true(token_parse(&t, bytes_str("a.18446744073709551615." MAC)));
+    memset(name, 'n', sizeof name);
+    name[RECORD_ACTOR_MAX + 1] = '\0';
+    snprintf(text, sizeof text, "%s.1." MAC, name);
+    assert_false(token_parse(&t, bytes_str(text)));
+    assert_true(token_parse(&t, bytes_str(text + 1)));
+}
+
+static void
+the_longest_name_has_one(void **state)
+{
+    struct fixture *f = *state;
+    char name[RECORD_ACTOR_MAX + 1], lines[RECORD_ACTOR_MAX + 10];
+    memset(name, 'n', sizeof name);
+    name[RECORD_ACTOR_MAX] = '\0';
+    snprintf(lines, sizeof lines, "%s:$5$x\n", name);
+    users_are(f, lines);
+    make(f, name);
+    assert_int_equal(check(f, made), 1);
+    assert_string_equal(whose, name);
+}
+
+static void
+the_key_is_made_once(void **state)
+{
+    struct fixture *f = *state;
+    struct token_key first, again;
+    struct stat st;
+    OK(f, token_key_open(&first, f->reg.dirfd, &f->err));
+    OK(f, token_key_open(&again, f->reg.dirfd, &f->err));
+    assert_memory_equal(&first, &again, sizeof first);
+    assert_int_equal(stat(TOKEN_KEY_NAME, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(st.st_size, 64);
+    assert_int_equal(unlink(TOKEN_KEY_NAME), 0);
+    OK(f, token_key_open(&again, f->reg.dirfd, &f->err));
+    assert_memory_not_equal(&first, &again, sizeof first);
+    assert_int_equal(truncate(TOKEN_KEY_NAME, 63), 0);
+    REFUSED(f, token_key_open(&again, f->reg.dirfd, &f->err), ERR_CORRUPT);
+}
+
+static void
+what_follows_from_the_key_differs_by_purpose_and_name(void **state)
+{
+    (void)state;
+    uint8_t a[16], b[16];
+    assert_true(token_key_derive(&key, "salt", "ann", a, sizeof a));
+    assert_true(token_key_derive(&key, "salt", "ann", b, sizeof b));
+    assert_memory_equal(a, b, sizeof a);
+    assert_true(token_key_derive(&key, "salt", "bob", b, sizeof b));
+    assert_memory_not_equal(a, b, sizeof a);
+    assert_true(token_key_derive(&key, "other", "ann", b, sizeof b));
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, fixture_done)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_form_is_the_originals),
+        TEST(without_users_it_is_signed_with_the_key_alone),
+        TEST(a_token_names_its_user),
+        TEST(a_forged_one_names_nobody),
+        TEST(it_lives_six_hours),
+        TEST(it_ends_with_its_user_and_his_password),
+        TEST(one_from_before_there_were_users_names_nobody),
+        TEST(what_is_no_token),
+        TEST(the_longest_name_has_one),
+        TEST(the_key_is_made_once),
+        TEST(what_follows_from_the_key_differs_by_purpose_and_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
