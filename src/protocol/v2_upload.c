@@ -9,6 +9,12 @@
 #include "protocol/v2_base.h"
 #include "util/banned.h"
 
+/* Pieces of any size are taken, the smallest too (OCI distribution-spec 1.1, "Pushing a blob in
+ * chunks"). But there are clients that cut a blob into pieces of just this size, or send it whole
+ * when it is smaller; so it is one with which they are quick. 5 MiB is what they know from others.
+ */
+#define CHUNK_ADVICE "5242880"
+
 /* ---- replies ---- */
 
 /* Where the upload is and how far it has come. The inclusive form can't say "nothing": clients
@@ -103,6 +109,7 @@ v2_upload_begin(struct call *c, struct err *err)
         return err_set(err, ERR_BAD_DIGEST, "digest-algorithm %s isn't known here", algorithm);
     if (upload_begin(c->reg, c->name, &c->actor, &u, err) != 0)
         return -1;
+    http_reply_header(c->reply, "OCI-Chunk-Min-Length", CHUNK_ADVICE);
     return reply_state(c, 202, &u, err);
 }
 

@@ -63,6 +63,29 @@ subtest 'what an upload answers' => sub {
     is_status($registry->put($registry->with_digest($place, $digest), body => ''), 201, 'the same PUT, repeated');
 };
 
+subtest 'how long a piece may be' => sub {
+    my @posts = map { $registry->post("/v2/library/base/blobs/uploads/$_", body => '') } '', '?digest-algorithm=sha512', "?mount=$NONE";
+    my $advice;
+    for my $post (@posts) {
+        is_status($post, 202, 'POST', 'OCI-Chunk-Min-Length' => qr/^[1-9]\d*$/);
+        $advice = $post->header('OCI-Chunk-Min-Length');
+    }
+    # Some clients cut a blob into pieces of this size, some hold one in memory.
+    cmp_ok($advice, '>=', 1 << 20, 'whoever takes it for the size of a piece is quick');
+    cmp_ok($advice, '<=', 16 << 20, '... and needs little memory');
+    my ($smaller, $place) = ('', $registry->place_of($posts[0]));
+    for my $piece ('a', 'b' x 7, '', 'c' x 1000, 'd') {
+        my $from  = length $smaller;
+        my %range = length $piece ? ('Content-Range' => sprintf '%d-%d', $from, $from + length($piece) - 1) : ();
+        $smaller .= $piece;
+        is_status($registry->patch($place, body => $piece, headers => {%range}), 202, 'a smaller one is taken: ' . length $piece,
+            Range => '0-' . (length($smaller) - 1));
+    }
+    is_status($registry->put($registry->with_digest($place, digest($smaller)), body => ''), 201, '... and makes a blob');
+    is_blob($registry, 'library/base', $smaller, '... that is whole');
+    $registry->delete($registry->place_of($_)) for @posts[ 1, 2 ];
+};
+
 subtest 'ranges of chunks' => sub {
     my $place = $registry->start_upload('library/base');
     my $at    = 0;
