@@ -114,7 +114,7 @@ hook_queue_add(struct hook_queue *q, const struct outbox_event *v, const bool *w
 {
     struct adding a = {q, v, wanted, n, m, 0};
 
-    if (txn_run_anyway(q->reg->kv, add, &a, err) != 0)
+    if (txn_run(q->reg->kv, add, &a, err) != 0)
         return -1;
     q->waiting += a.added;
     hook_queue_look(q);
@@ -251,7 +251,7 @@ hook_queue_settle(struct hook_queue *q, struct hook_result *v, size_t n, struct 
     s->v = v;
     s->n = n;
     qsort(v, n, sizeof *v, by_key);
-    int rc = txn_run_anyway(q->reg->kv, settle, s, err);
+    int rc = txn_run(q->reg->kv, settle, s, err);
     if (rc == 0) {
         q->waiting -= s->gone < q->waiting ? s->gone : q->waiting;
         hook_queue_look(q);
@@ -357,7 +357,7 @@ change(const struct registry *reg, uint32_t seq,
 
     if (rc != 1)
         return rc;
-    return txn_run_anyway(reg->kv, fn, &h, err) == 0 ? 1 : -1;
+    return txn_run(reg->kv, fn, &h, err) == 0 ? 1 : -1;
 }
 
 int

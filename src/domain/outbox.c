@@ -47,7 +47,7 @@ outbox_marks_save(const struct registry *reg, const struct outbox_marks *m, stru
 {
     struct outbox_marks copy = *m;
 
-    return txn_run_anyway(reg->kv, save, &copy, err);
+    return txn_run(reg->kv, save, &copy, err);
 }
 
 /* ---- reading ---- */

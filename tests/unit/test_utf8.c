@@ -1,0 +1,55 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include "util/utf8.h"
+#include "util/banned.h"
+
+static void
+expect(const char *text, const char *want)
+{
+    char copy[64];
+    snprintf(copy, sizeof copy, "%s", text);
+    utf8_mend(copy);
+    assert_string_equal(copy, want);
+}
+
+static void
+good_text_stays(void **state)
+{
+    (void)state;
+    expect("", "");
+    expect("ann", "ann");
+    expect("j\xc3\xb6rg", "j\xc3\xb6rg");
+    expect("\xe2\x82\xac \xf0\x9f\x90\xb3 \xf4\x8f\xbf\xbf",
+           "\xe2\x82\xac \xf0\x9f\x90\xb3 \xf4\x8f\xbf\xbf");
+}
+
+static void
+bad_bytes_become_question_marks(void **state)
+{
+    (void)state;
+    expect("j\xf6rg", "j?rg");
+    expect("\x80\xbf", "??");
+    expect("a\xc3", "a?"); /* cut */
+    expect("\xe2\x82", "??");
+    expect("\xf0\x9f\x90", "???");
+    expect("\xc0\xaf", "??"); /* overlong */
+    expect("\xe0\x80\xaf", "???");
+    expect("\xed\xa0\x80", "???");      /* a surrogate */
+    expect("\xf4\x90\x80\x80", "????"); /* beyond U+10FFFF */
+    expect("\xfe\xff", "??");
+    expect("\xc3\xc3\xb6", "?\xc3\xb6");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_text_stays),
+        cmocka_unit_test(bad_bytes_become_question_marks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
