@@ -81,7 +81,7 @@ event_text_json(struct buf *out, uint32_t seq, const struct rec_event *e)
     digest_text(digest, &e->digest);
     clock_rfc3339(time, e->time);
     hook_arguments_of(&a, hook, e);
-    json_set_string(object, "type", hook_name(hook));
+    json_set_string(object, "type", event_text_type(e->type));
     json_set_string(object, "id", a.id);
     if (e->type == EVENT_LAYER)
         json_set_string(object, "checksum", digest);
@@ -97,12 +97,17 @@ event_text_json(struct buf *out, uint32_t seq, const struct rec_event *e)
     json_free(object);
 }
 
+const char *
+event_text_type(enum event_type type)
+{
+    return hook_name(hook_of_event(type));
+}
+
 unsigned
 event_text_mask(const char *name)
 {
     for (int type = EVENT_IMAGE; type <= EVENT_DELETE; type++)
-        if (type != EVENT_INDEX &&
-            strcmp(name, hook_name(hook_of_event((enum event_type)type))) == 0)
+        if (type != EVENT_INDEX && strcmp(name, event_text_type((enum event_type)type)) == 0)
             return event_text_bit((enum event_type)type);
     return 0;
 }

@@ -17,6 +17,9 @@ void event_text_log(struct buf *out, const struct rec_event *e);
 /* A line of the event stream, without its end: {"type":"tag","id":...}. */
 void event_text_json(struct buf *out, uint32_t seq, const struct rec_event *e);
 
+/* "tag" */
+const char *event_text_type(enum event_type type);
+
 /* Which types a listener wants: a bit for each. */
 #define EVENT_TEXT_ALL (~0u)
 static inline unsigned

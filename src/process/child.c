@@ -32,11 +32,13 @@ by_number(const void *a, const void *b)
 }
 
 static void
-close_others(const struct server *s, int socket)
+close_others(const struct server *s, const int *more, size_t more_n)
 {
-    int keep[] = {s->dir.fd, s->dir.lock, socket};
-    const size_t n = sizeof keep / sizeof *keep;
+    int keep[2 + CHILD_KEEP_MAX] = {s->dir.fd, s->dir.lock};
+    size_t n = 2;
     int next = STDERR_FILENO + 1;
+    for (size_t i = 0; i < more_n && i < CHILD_KEEP_MAX; i++)
+        keep[n++] = more[i];
     qsort(keep, n, sizeof *keep, by_number);
     for (size_t i = 0; i < n; i++) {
         if (keep[i] < next)
@@ -49,7 +51,8 @@ close_others(const struct server *s, int socket)
 }
 
 void
-child_begin(const struct server *s, pid_t master, int socket, void (*on_term)(int))
+child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,
+            void (*on_term)(int))
 {
     if (privileges_forget(&s->who) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) {
         log_line(LOG_ERROR, "child can't begin", "why=%s", strerror(errno));
@@ -57,7 +60,7 @@ child_begin(const struct server *s, pid_t master, int socket, void (*on_term)(in
     }
     if (getppid() != master) /* it died before we could ask to be told */
         _exit(CHILD_FAILED);
-    close_others(s, socket);
+    close_others(s, keep, keep_n);
     take_signals(on_term);
 }
 

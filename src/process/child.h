@@ -21,9 +21,11 @@ enum child_exit {
 };
 
 /* First thing after fork: dies with the master, gives up rights, lets go of all descriptors but
- * stdio, the data directory, its lock and `socket` (-1: none), and takes signals: SIGTERM calls
- * on_term (NULL: ignored), the terminal's are the master's business. */
-void child_begin(const struct server *s, pid_t master, int socket, void (*on_term)(int));
+ * stdio, the data directory, its lock and `keep` (up to CHILD_KEEP_MAX of them), and takes signals:
+ * SIGTERM calls on_term (NULL: ignored), the terminal's are the master's business. */
+#define CHILD_KEEP_MAX 6
+void child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,
+                 void (*on_term)(int));
 
 /* The hooks as options and data directory have them, for whoever looks for hooks. What it points to
  * lives as long as s and its options. */

@@ -414,7 +414,8 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
                 err, "%s can't read and write in %s/%s (check the modes, from there up to %s)",
                 who->user, d->name, subdirs[i].name, d->name);
     room_give(d->fd);
-    static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid"};
+    static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid", "run/herald.sock",
+                                            "run/feed.sock"};
     for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
         unlinkat(d->fd, leftovers[i], 0);
     for (size_t i = 0; i < POOL_COUNT; i++) {

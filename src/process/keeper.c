@@ -1,9 +1,10 @@
 #include "process/keeper.h"
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include "domain/upkeep.h"
 #include "process/child.h"
+#include "process/feeder.h"
 #include "process/stopped.h"
 #include "process/title.h"
 #include "storage/room.h"
@@ -17,6 +18,8 @@
 #define CHECKPOINT_KBYTES 8192
 #define CHECKPOINT_MINUTES 1
 #define CHECKPOINT_ROOM (1u << 20) /* with less it isn't tried: each try fills the log */
+/* For what is under way when we are told to stop; the master has its own limit. */
+#define FINISH_MS 9000
 /* The same trouble again is said again after this. */
 #define REPEAT_MS 60000
 
@@ -71,12 +74,38 @@ tend_store(int dirfd, struct kv *kv, struct trouble *full, struct trouble *store
         room_save(dirfd);
 }
 
+/* Until a round is due, somebody pokes, or the herald has something. A signal ends it. */
 static void
-pause_round(void)
+wait_for_work(const struct server *s, struct feeder *f, uint64_t round_at)
 {
-    const struct timespec t = {.tv_sec = ROUND_MS / 1000, .tv_nsec = ROUND_MS % 1000 * 1000000};
-    if (!stopping)
-        nanosleep(&t, NULL); /* a signal ends it */
+    uint64_t now = clock_mono_ms(), wait = feeder_wait_ms(f);
+    if (round_at <= now)
+        wait = 0;
+    else if (round_at - now < wait)
+        wait = round_at - now;
+    struct pollfd fds[] = {{.fd = s->poke, .events = POLLIN}, feeder_poll(f)};
+    if (poll(fds, 2, (int)wait) > 0 && fds[0].revents != 0)
+        feeder_poke(f, server_poked(s->poke) >= SERVER_POKE_HOOKS);
+}
+
+static void
+feed(struct feeder *f, struct trouble *trouble)
+{
+    struct err err;
+    if (feeder_step(f, &err) < 0)
+        complain(trouble, "events have to wait", &err);
+}
+
+/* The hooks that the herald still waits for may end well; it hangs up when it is done. */
+static void
+finish_feeding(const struct server *s, struct feeder *f, struct trouble *trouble)
+{
+    uint64_t until = clock_mono_ms() + FINISH_MS;
+    while (!feeder_is_alone(f) && clock_mono_ms() < until) {
+        feed(f, trouble);
+        wait_for_work(s, f, clock_mono_ms() + 50);
+    }
+    feeder_free(f);
 }
 
 int
@@ -85,21 +114,33 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     struct trouble full = {.again_ms = 0};
     struct trouble store = {.again_ms = 0};
     struct trouble upkeep = {.again_ms = 0};
+    struct trouble events = {.again_ms = 0};
     struct stopped stopped = {.n = 0};
     struct upkeep memory = {0};
     struct err err;
-    child_begin(s, master, -1, on_term);
+    child_begin(s, master, &s->poke, 1, on_term);
     title_set("keeper");
 
     struct registry reg;
     child_open(s, slot, &reg);
-    while (!stopping) {
+    struct feeder *feeder = feeder_new(s, &reg, &err);
+    if (feeder == NULL) {
+        log_line(LOG_ERROR, "keeper stops", "why=%s", err.message);
+        kv_close(reg.kv);
+        return CHILD_FAILED;
+    }
+    for (uint64_t round_at = 0; !stopping; wait_for_work(s, feeder, round_at)) {
+        feed(feeder, &events);
+        if (clock_mono_ms() < round_at)
+            continue;
+        round_at = clock_mono_ms() + ROUND_MS;
+        feeder_poke(feeder, false); /* somebody's poke may have been lost with him */
         stopped_wake(&stopped, s->dir.fd, s->options->watchdog_ms, clock_mono_ms());
         tend_store(s->dir.fd, reg.kv, &full, &store);
         if (!stopping && upkeep_step(&memory, &reg, &err) < 0)
             complain(&upkeep, "upkeep failed", &err);
-        pause_round();
     }
+    finish_feeding(s, feeder, &events);
     kv_close(reg.kv);
     return CHILD_DONE;
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "process/children.h"
+#include "process/herald_watch.h"
 #include "process/nginx.h"
 #include "process/stopped.h"
 #include "util/clock.h"
@@ -32,6 +33,7 @@ struct master {
     struct server *server;
     struct children children;
     struct nginx nginx;
+    struct herald_watch herald;
     struct stopped stopped;
     enum phase phase;
     int signals;
@@ -49,9 +51,12 @@ stop(struct master *m, bool hurry, uint64_t now)
         m->phase = PHASE_STOPPING_NGINX;
         server_close_ports(m->server);
         nginx_stop(&m->nginx, hurry, now);
+        herald_watch_stop(&m->herald, hurry, now);
     } else if (m->phase == PHASE_STOPPING_NGINX && hurry) {
         nginx_stop(&m->nginx, true, now);
+        herald_watch_stop(&m->herald, true, now);
     } else if (m->phase == PHASE_STOPPING_CHILDREN && hurry) {
+        herald_watch_stop(&m->herald, true, now);
         children_hurry(&m->children, now);
     }
 }
@@ -114,6 +119,7 @@ static void
 step(struct master *m, uint64_t now)
 {
     children_tick(&m->children, now);
+    herald_watch_tick(&m->herald, now);
     nginx_tick(&m->nginx, now);
     stopped_wake(&m->stopped, m->server->dir.fd, m->server->options->watchdog_ms, now);
     check_broken(m, now);
@@ -126,13 +132,16 @@ step(struct master *m, uint64_t now)
             announce(m);
         break;
     case PHASE_STOPPING_NGINX:
-        if (m->nginx.state == NGINX_GONE) {
+        /* Hooks that are still running may tell the keeper how they ended. With --fastcgi the
+         * requests in the workers need that time. */
+        if (m->nginx.state == NGINX_GONE &&
+            (herald_watch_is_gone(&m->herald) || m->server->options->fastcgi != NULL)) {
             m->phase = PHASE_STOPPING_CHILDREN;
             children_stop(&m->children, now);
         }
         break;
     case PHASE_STOPPING_CHILDREN:
-        if (children_gone(&m->children))
+        if (children_gone(&m->children) && herald_watch_is_gone(&m->herald))
             m->phase = PHASE_DONE;
         break;
     case PHASE_SERVING:
@@ -151,7 +160,8 @@ reap(struct master *m, uint64_t now)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!children_died(&m->children, pid, status, now))
+        if (!children_died(&m->children, pid, status, now) &&
+            !herald_watch_died(&m->herald, pid, status, now))
             nginx_died(&m->nginx, pid, status, now); /* else somebody's orphan: reaped is enough */
 }
 
@@ -170,6 +180,7 @@ take_signals(struct master *m, uint64_t now)
                 log_line(LOG_INFO, "reading certificates and users anew", NULL);
                 server_reload(m->server);
                 nginx_reload(&m->nginx);
+                herald_watch_reload(&m->herald);
             }
             break;
         default:
@@ -244,6 +255,7 @@ master_run(struct server *s, struct err *err)
     if (catch_signals(&m, err) < 0 || nginx_init(&m.nginx, s, err) < 0 ||
         children_init(&m.children, s, err) < 0)
         goto done;
+    herald_watch_init(&m.herald, s, clock_mono_ms());
     children_start(&m.children, clock_mono_ms());
     if (nginx_configure(&m.nginx, &m.err) < 0)
         give_up(&m, clock_mono_ms());

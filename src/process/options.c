@@ -10,7 +10,7 @@
 #include "domain/htpasswd.h"
 #include "process/base_url.h"
 #include "process/fullname.h"
-#include "process/pools.h"
+#include "process/server.h"
 #include "process/userfile.h"
 #include "util/kvfile.h"
 #include "util/parse.h"
@@ -525,14 +525,13 @@ fill_in_sockets(struct options *o, struct err *err)
     if (full == NULL)
         return -1;
     size_t n = strlen(full);
-    for (size_t i = 0; i < POOL_COUNT; i++)
-        if (n + 1 + strlen(pools[i].socket) > room) {
-            free(full);
-            return err_set(err, ERR_BAD_REQUEST,
-                           "--fastcgi %.100s: the name of a socket there would have more than %zu "
-                           "bytes (with %s): choose a directory with a shorter name",
-                           o->fastcgi, room, pools[i].socket);
-        }
+    if (n + 1 + strlen(SERVER_HERALD_NAME) > room) { /* the longest of them */
+        free(full);
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--fastcgi %.100s: the name of a socket there would have more than %zu "
+                       "bytes (with %s): choose a directory with a shorter name",
+                       o->fastcgi, room, SERVER_HERALD_NAME);
+    }
     o->sockets = malloc(n + 2);
     if (o->sockets == NULL)
         err_errno(err, "out of memory");

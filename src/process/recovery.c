@@ -25,7 +25,7 @@ int
 recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX])
 {
     struct err err;
-    child_begin(s, master, -1, NULL);
+    child_begin(s, master, NULL, 0, NULL);
     title_set("recovery");
     room_give(s->dir.fd);
     if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&

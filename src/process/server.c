@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/htpasswd.h"
+#include "process/feed.h"
 #include "process/fullname.h"
 #include "process/runfile.h"
 #include "process/socket_dir.h"
@@ -60,6 +62,33 @@ sockets_directory(const struct server *s)
     return s->options->fastcgi != NULL ? s->options->sockets : "run/";
 }
 
+/* The name of one that isn't a pool's, from the data directory on or full. */
+static void
+name_extra(const struct server *s, enum server_extra which, char *path, size_t n)
+{
+    if (which == SERVER_HERALD)
+        snprintf(path, n, "%s%s", sockets_directory(s), SERVER_HERALD_NAME);
+    else
+        snprintf(path, n, "%s", FEED_SOCKET);
+}
+
+static int
+open_extra(struct server *s, struct err *err)
+{
+    const struct options *o = s->options;
+    if (o->fastcgi != NULL && socket_dir_clear(o->sockets, SERVER_HERALD_NAME, &s->who, err) < 0)
+        return -1;
+    for (int i = 0; i < SERVER_EXTRA_COUNT; i++) {
+        char path[128];
+        name_extra(s, (enum server_extra)i, path, sizeof path);
+        s->extra[i] = i == SERVER_HERALD ? listener_unix(path, err) : feed_listen(path, err);
+        if (s->extra[i] < 0)
+            return -1;
+    }
+    s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return s->poke >= 0 ? 0 : err_errno(err, "cannot make an eventfd");
+}
+
 static int
 open_sockets(struct server *s, struct err *err)
 {
@@ -73,6 +102,8 @@ open_sockets(struct server *s, struct err *err)
         if (s->sockets[i] < 0)
             return -1;
     }
+    if (open_extra(s, err) < 0)
+        return -1;
     return o->fastcgi != NULL ? socket_dir_reach(s->full_dir, &s->who, err) : 0;
 }
 
@@ -87,6 +118,16 @@ close_sockets(struct server *s)
         fdio_close(s->sockets[i]);
         s->sockets[i] = -1;
     }
+    for (int i = 0; i < SERVER_EXTRA_COUNT; i++) {
+        char path[128];
+        name_extra(s, (enum server_extra)i, path, sizeof path);
+        if (s->extra[i] >= 0)
+            unlinkat(s->dir.fd, path, 0);
+        fdio_close(s->extra[i]);
+        s->extra[i] = -1;
+    }
+    fdio_close(s->poke);
+    s->poke = -1;
 }
 
 static int
@@ -157,7 +198,10 @@ server_prepare(struct server *s, struct options *o, struct err *err)
                          .started_ms = clock_mono_ms(),
                          .startdir = -1,
                          .bodies_good = true,
-                         .dir = {.fd = -1, .lock = -1}};
+                         .dir = {.fd = -1, .lock = -1},
+                         .poke = -1};
+    for (size_t i = 0; i < SERVER_EXTRA_COUNT; i++)
+        s->extra[i] = -1;
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
     umask(0027);
@@ -230,6 +274,21 @@ server_watch(struct server *s)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
     else
         log_line(LOG_INFO, "users read anew", "users=%zu", s->users.users);
+}
+
+void
+server_poke(int poke, uint64_t what)
+{
+    /* It can't be full before it is poked 2^32 times unread; then it is poked enough. */
+    ssize_t ignored = write(poke, &what, sizeof what);
+    (void)ignored;
+}
+
+uint64_t
+server_poked(int poke)
+{
+    uint64_t what;
+    return read(poke, &what, sizeof what) == (ssize_t)sizeof what ? what : 0;
 }
 
 void

@@ -14,6 +14,15 @@
 #include "util/buf.h"
 #include "util/err.h"
 
+/* Sockets besides those of pools. */
+enum server_extra {
+    SERVER_HERALD, /* nginx leads listeners to events here */
+    SERVER_FEED,   /* between keeper and herald */
+    SERVER_EXTRA_COUNT,
+};
+/* herald.sock: where the pools' are. */
+#define SERVER_HERALD_NAME "herald.sock"
+
 /* What a server is before it has a child: all that is bound, read and locked once. Children get it
  * by fork. */
 struct server {
@@ -26,6 +35,8 @@ struct server {
     int sockets[POOL_COUNT];
     uint64_t started_ms; /* clock_mono_ms */
     struct token_key token_key;
+    int extra[SERVER_EXTRA_COUNT];
+    int poke;                    /* an eventfd: see server_poke */
     struct buf given;            /* the lines of --user for run/htpasswd */
     struct htpasswd_state users; /* with those in auth/htpasswd */
     struct stat users_file;      /* auth/htpasswd as it was read */
@@ -47,6 +58,14 @@ void server_watch(struct server *s);
 
 /* No more connections: our copies of the ports. nginx closes its own. */
 void server_close_ports(struct server *s);
+
+/* Tells the keeper that there is something for it; costs it little, blocks nobody, and one that is
+ * lost is made up for within a second. */
+#define SERVER_POKE_EVENTS 1
+#define SERVER_POKE_HOOKS (UINT64_C(1) << 32) /* and those that wait have changed */
+void server_poke(int poke, uint64_t what);
+/* What has come since the last time: 0, or at least one of them. */
+uint64_t server_poked(int poke);
 
 /* Removes what run/ must not keep: sockets, pid file, keys, hashes. Frees the rest. */
 void server_finish(struct server *s);

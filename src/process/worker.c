@@ -23,6 +23,7 @@ on_term(int number)
 
 struct work {
     struct registry reg;
+    int poke;
     uint64_t served;
     uint64_t retire_at;
 };
@@ -33,6 +34,8 @@ answer(const struct http_request *req, struct arena *arena, struct http_reply *r
     struct work *w = arg;
     struct err ignored;
     dispatch(&w->reg, req, arena, reply);
+    if ((req->method & (HTTP_GET | HTTP_HEAD)) == 0)
+        server_poke(w->poke, SERVER_POKE_EVENTS);
     /* On a full disk a successor might not get into the database. */
     if (++w->served >= w->retire_at && room_check(w->reg.dirfd, 0, &ignored) == 0)
         fcgi_stop();
@@ -42,10 +45,11 @@ int
 worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
             struct kv_slot *slot)
 {
-    child_begin(s, master, s->sockets[pool], on_term);
+    const int keep[] = {s->sockets[pool], s->poke};
+    child_begin(s, master, keep, 2, on_term);
     title_set("worker %s %u", pools[pool].name, number);
 
-    struct work work = {.retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
+    struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
     child_open(s, slot, &work.reg);
     kv_keep_room(work.reg.kv);
     struct err err;

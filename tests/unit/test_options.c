@@ -433,11 +433,11 @@ names_of_sockets_have_107_bytes_at_most(void **state)
     char dir[128];
     memset(dir, 'x', sizeof dir);
     dir[0] = '/';
-    dir[107 - strlen("/bulk.sock")] = '\0';
+    dir[107 - strlen("/herald.sock")] = '\0';
     assert_int_equal(parse(&o, &err, "--fastcgi", dir, NULL), 0);
     options_free(&o);
-    dir[107 - strlen("/bulk.sock")] = 'x';
-    dir[107 - strlen("/bulk.sock") + 1] = '\0';
+    dir[107 - strlen("/herald.sock")] = 'x';
+    dir[107 - strlen("/herald.sock") + 1] = '\0';
     assert_int_equal(parse(&o, &err, "--fastcgi", dir, NULL), -1);
     assert_non_null(strstr(err.message, "107"));
     options_free(&o);
