@@ -148,15 +148,17 @@ struct commit {
     const struct registry *reg;
     uint64_t repo;
     const char *upload;
+    const struct blob_claim *claim; /* instead of repository and upload; else NULL */
     const struct digest *d;
     uint64_t size;
     const struct edge *source; /* of a mount: the membership that gives the right; else NULL */
     bool published;            /* is there a file of our own? */
     uint64_t instance;
     enum {
-        COMMIT_INSERTED, /* the record names our file */
-        COMMIT_FOUND,    /* another's was there first */
-        COMMIT_NO_FILE,  /* none there, and we have published none: nothing was done */
+        COMMIT_UNDECIDED, /* it failed before it came to the record */
+        COMMIT_INSERTED,  /* the record names our file */
+        COMMIT_FOUND,     /* another's was there first */
+        COMMIT_NO_FILE,   /* none there, and we have published none: nothing was done */
     } result;
 };
 
@@ -169,7 +171,11 @@ commit_record(struct txn *t, struct commit *c, struct rec_blob *r, struct err *e
 
     if (r->leased_until < until)
         r->leased_until = until;
-    if (tbl_blob_put(t, c->d, r, err) != 0 || tbl_edge_put(t, &member, err) != 0)
+    if (tbl_blob_put(t, c->d, r, err) != 0)
+        return -1;
+    if (c->claim != NULL) /* which keeps it, so there is nothing to look at later */
+        return c->claim->after(t, c->claim->arg, err);
+    if (tbl_edge_put(t, &member, err) != 0)
         return -1;
     /* Nothing keeps it yet: somebody has to look when its lease is over. */
     if (c->result == COMMIT_INSERTED)
@@ -184,8 +190,10 @@ commit(struct txn *t, void *arg, struct err *err)
     struct rec_blob r;
     int found;
 
-    c->result = COMMIT_FOUND;
+    c->result = COMMIT_UNDECIDED;
     if (c->upload != NULL && upload_close(t, c->upload, err) != 0)
+        return -1;
+    if (c->claim != NULL && c->claim->before(t, c->claim->arg, err) != 0)
         return -1;
     found = tbl_blob_get_for_update(t, c->d, &r, err);
     if (found < 0)
@@ -202,35 +210,53 @@ commit(struct txn *t, void *arg, struct err *err)
     return commit_record(t, c, &r, err);
 }
 
-int
-blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const struct digest *d,
-            int fd, uint64_t size, struct err *err)
+static int
+publish_and_commit(struct commit *c, int fd, struct err *err)
 {
-    struct commit c = {.reg = reg, .repo = repo, .upload = upload, .d = d, .size = size};
+    const struct registry *reg = c->reg;
     struct rec_blob there;
     struct err ignored;
     int rc;
 
     /* If it is there already, its record alone is what we need; if that is collected in
      * between, the transaction notices, and it is published after all. */
-    rc = tbl_blob_get(kv_reads(reg->kv), d, &there, err);
+    rc = tbl_blob_get(kv_reads(reg->kv), c->d, &there, err);
     if (rc < 0)
         return -1;
     if (rc == 1) {
-        rc = txn_run(reg->kv, commit, &c, err);
-        if (rc == 0 || c.result != COMMIT_NO_FILE)
+        rc = txn_run(reg->kv, commit, c, err);
+        if (rc == 0 || c->result != COMMIT_NO_FILE)
             return rc;
     }
-    if (blob_file_publish(reg->dirfd, fd, d, &c.instance, err) != 0)
+    if (blob_file_publish(reg->dirfd, fd, c->d, &c->instance, err) != 0)
         return -1;
-    c.published = true;
-    rc = txn_run(reg->kv, commit, &c, err);
-    /* After a failure nobody knows whether the record names our file: the sweep will find out. */
-    if (rc == 0 && c.result == COMMIT_FOUND &&
-        blob_file_unlink(reg->dirfd, d, c.instance, &ignored) != 0)
+    c->published = true;
+    rc = txn_run(reg->kv, commit, c, err);
+    /* After other failures nobody knows whether the record names our file: the sweep will find
+     * out. */
+    if ((rc == 0 ? c->result == COMMIT_FOUND : c->result == COMMIT_UNDECIDED) &&
+        blob_file_unlink(reg->dirfd, c->d, c->instance, &ignored) != 0)
         log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
                  ignored.message);
     return rc;
+}
+
+int
+blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const struct digest *d,
+            int fd, uint64_t size, struct err *err)
+{
+    struct commit c = {.reg = reg, .repo = repo, .upload = upload, .d = d, .size = size};
+
+    return publish_and_commit(&c, fd, err);
+}
+
+int
+blob_commit_for(const struct registry *reg, const struct blob_claim *claim, const struct digest *d,
+                int fd, uint64_t size, struct err *err)
+{
+    struct commit c = {.reg = reg, .claim = claim, .d = d, .size = size};
+
+    return publish_and_commit(&c, fd, err);
 }
 
 /* ---- mounting ---- */

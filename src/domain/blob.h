@@ -51,4 +51,17 @@ int blob_mount(const struct registry *reg, const char *to, const char *from, con
 int blob_commit(const struct registry *reg, uint64_t repo, const char *upload,
                 const struct digest *d, int fd, uint64_t size, struct err *err);
 
+/* Who else wants a blob (a v1 image): both are called in the transaction that commits it, `before`
+ * before the table of blobs is touched, `after` behind it, to put the edge that keeps the blob and
+ * all that comes later in the order of tables. */
+struct blob_claim {
+    int (*before)(struct txn *t, void *arg, struct err *err);
+    int (*after)(struct txn *t, void *arg, struct err *err);
+    void *arg;
+};
+
+/* As blob_commit, for such a one instead of a repository. */
+int blob_commit_for(const struct registry *reg, const struct blob_claim *claim,
+                    const struct digest *d, int fd, uint64_t size, struct err *err);
+
 #endif

@@ -5,6 +5,7 @@
 #include "storage/record.h"
 #include "storage/tbl_manifest.h"
 #include "storage/tbl_repo.h"
+#include "storage/tbl_tag.h"
 #include "util/banned.h"
 
 /* So many are looked at a time, with no cursor open meanwhile. */
@@ -30,6 +31,28 @@ see(const char *name, const struct rec_repo *r, void *arg, struct err *err)
     return b->n == BATCH;
 }
 
+static int
+see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+{
+    (void)tag;
+    (void)r;
+    (void)err;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* A manifest, or a tag: of v1 images there is nothing else. */
+static int
+has_any(const struct registry *reg, uint64_t id, struct err *err)
+{
+    bool any = false;
+    int rc = tbl_manifest_any(kv_reads(reg->kv), id, err);
+
+    if (rc == 0 && tbl_tag_each(kv_reads(reg->kv), id, "", see_tag, &any, err) != 0)
+        return -1;
+    return any ? 1 : rc;
+}
+
 /* Takes one into the page, if it is to be listed; sets more when the page is full. */
 static int
 take(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
@@ -40,7 +63,7 @@ take(const struct registry *reg, const struct actor *actor, const char *name, ui
 
     if (access_check(reg, actor, name, VERB_PULL, &refused) != 0)
         return 0;
-    any = tbl_manifest_any(kv_reads(reg->kv), id, err);
+    any = has_any(reg, id, err);
     if (any != 1)
         return any;
     if (page->n == limit) {

@@ -1,9 +1,11 @@
 #include "domain/delete.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "domain/blob.h"
 #include "domain/event.h"
+#include "domain/image.h"
 #include "domain/manifest.h"
 #include "domain/pull.h"
 #include "domain/repository.h"
@@ -22,6 +24,9 @@
 
 /* A transaction's locks are bounded; a manifest with more tags loses them in several. */
 #define TAGS_MAX 500
+
+/* For one tag of many: the document of what it names, and what is in it. */
+#define ONE_TAG_MEMORY (16u << 20)
 
 struct deleting {
     const struct registry *reg;
@@ -51,8 +56,11 @@ look(struct deleting *x, struct err *err)
 {
     struct bytes document;
     struct rec_manifest r;
-    int rc = tbl_manifest_get(kv_reads(x->reg->kv), x->repo.id, &x->digest, &r, err);
+    int rc;
 
+    if (x->digest.algo == DIGEST_V1_ID) /* of which nothing but the tag can be deleted */
+        return 1;
+    rc = tbl_manifest_get(kv_reads(x->reg->kv), x->repo.id, &x->digest, &r, err);
     if (rc == 1)
         rc = pull_document(x->reg, &x->digest, r.size, x->arena, &document, err);
     if (rc != 1)
@@ -147,7 +155,7 @@ static int
 remove_edges(struct txn *t, struct deleting *x, struct err *err)
 {
     const struct manifest *m = &x->manifest;
-    enum edge_kind keeps = m->media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
+    enum edge_kind keeps = x->all && m->media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
     struct edge *edges = arena_array(x->arena, m->descriptors_n + x->tags_n + 2, sizeof *edges);
     size_t n = 0;
 
@@ -188,8 +196,9 @@ append_events(struct txn *t, struct deleting *x, struct err *err)
 {
     struct rec_event e = event_of(EVENT_UNTAG, x->repository, x->actor);
 
-    e.digest = x->digest;
     e.id = *manifest_id(&x->manifest, &x->digest);
+    if (x->digest.algo != DIGEST_V1_ID)
+        e.digest = x->digest;
     snprintf(e.media_type, sizeof e.media_type, "%s", x->media_type);
     for (size_t i = 0; i < x->tags_n; i++) {
         snprintf(e.tag, sizeof e.tag, "%s", x->tags[i]);
@@ -248,9 +257,11 @@ run(struct txn *t, void *arg, struct err *err)
 
     x->stale = false;
     x->now = clock_wall_ms();
-    if (remove_tags(t, x, err) != 0)
+    if (remove_tags(t, x, err) != 0 || image_lease(t, x->reg, &x->digest, x->now, err) != 0)
         return -1;
     if (x->all ? remove_all(t, x, err) != 0 : remove_edges(t, x, err) != 0)
+        return -1;
+    if (image_look_later(t, x->reg, &x->digest, x->now, err) != 0)
         return -1;
     return append_events(t, x, err);
 }
@@ -320,4 +331,52 @@ delete_manifest(const struct registry *reg, const char *repository, const struct
         rc = 0;
     }
     return -1;
+}
+
+/* ---- a whole repository ---- */
+
+static int
+see_first(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+{
+    (void)r;
+    (void)err;
+    snprintf(arg, RECORD_TAG_MAX + 1, "%s", tag);
+    return 1;
+}
+
+/* One that somebody else takes meanwhile isn't counted. */
+static int
+delete_next(const struct registry *reg, const char *repository, const char *tag,
+            const struct actor *actor, size_t *n, struct err *err)
+{
+    struct arena arena;
+    int rc;
+
+    arena_init(&arena, ONE_TAG_MEMORY);
+    rc = delete_tag(reg, repository, tag, actor, &arena, err);
+    arena_reset(&arena);
+    *n += rc == 0;
+    return rc == 0 || err->code == ERR_NO_MANIFEST ? 0 : -1;
+}
+
+int
+delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,
+                size_t *n, struct err *err)
+{
+    char tag[RECORD_TAG_MAX + 1] = "", next[RECORD_TAG_MAX + 1];
+    struct rec_repo repo;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    *n = 0;
+    while (rc == 1) {
+        next[0] = '\0';
+        if (tbl_tag_each(kv_reads(reg->kv), repo.id, tag, see_first, next, err) != 0)
+            return -1;
+        if (next[0] == '\0')
+            return 0;
+        memcpy(tag, next, sizeof tag);
+        if (delete_next(reg, repository, tag, actor, n, err) != 0)
+            return -1;
+    }
+    return rc;
 }

@@ -10,12 +10,17 @@
 /* Deleting tags and manifests (blobs: blob.h). What loses its last keeper thereby gets a lease, and
  * is collected when that is over. */
 
-/* The tag alone; what it named stays. ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
+/* The tag alone, of a manifest or a v1 image; what it named stays. ERR_NO_REPOSITORY,
+ * ERR_NO_MANIFEST. */
 int delete_tag(const struct registry *reg, const char *repository, const char *tag,
                const struct actor *actor, struct arena *arena, struct err *err);
 
 /* The manifest, and all tags of the repository that name it. ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
 int delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,
                     const struct actor *actor, struct arena *arena, struct err *err);
+
+/* All tags of the repository, each for itself. *n: so many it was; 0 also without a repository. */
+int delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,
+                    size_t *n, struct err *err);
 
 #endif

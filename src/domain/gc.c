@@ -1,9 +1,12 @@
 #include "domain/gc.h"
 
+#include "domain/blob.h"
 #include "storage/blob_file.h"
 #include "storage/kv.h"
 #include "storage/tbl_blob.h"
+#include "storage/tbl_content.h"
 #include "storage/tbl_edge.h"
+#include "storage/tbl_image.h"
 #include "storage/tbl_job.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -52,7 +55,7 @@ put_job(struct txn *t, enum job_kind kind, uint64_t when, const struct digest *d
 
 /* The decision: nothing keeps it and its lease is over, seen and done in one transaction. */
 static int
-collect(struct txn *t, void *arg, struct err *err)
+collect_blob(struct txn *t, void *arg, struct err *err)
 {
     const struct job *j = arg;
     uint64_t now = clock_wall_ms();
@@ -76,6 +79,75 @@ collect(struct txn *t, void *arg, struct err *err)
     return 0;
 }
 
+/* ---- a v1 image that may have lost its last keeper ---- */
+
+struct collecting {
+    const struct registry *reg;
+    struct job job;
+    struct job parent; /* to be looked at next; of DIGEST_NONE when there is none */
+};
+
+/* With the image go its JSON, the right of repositories to show it, and what it kept. Its layer
+ * gets a lease, as blobs do that lose a keeper; its parent has its own (image_find). */
+static int
+bury_image(struct txn *t, struct collecting *c, const struct rec_image *r, uint64_t now,
+           struct err *err)
+{
+    const struct digest *id = &c->job.digest;
+    struct edge layer = {.to = r->layer, .kind = EDGE_IMAGE, .from = *id};
+    struct edge parent = {.to = r->parent, .kind = EDGE_IMAGE, .from = *id};
+
+    if (tbl_image_delete(t, id, err) < 0 || tbl_content_delete(t, id, err) < 0 ||
+        blob_lease(t, c->reg, &r->layer, now, err) != 0 || tbl_edge_delete_all(t, id, err) != 0)
+        return -1;
+    if (r->layer.algo != DIGEST_NONE && (tbl_edge_delete(t, &layer, err) < 0 ||
+                                         blob_look_later(t, c->reg, &r->layer, now, err) != 0))
+        return -1;
+    if (r->parent.algo == DIGEST_NONE)
+        return 0;
+    c->parent = (struct job){.kind = JOB_COLLECT, .due = now, .digest = r->parent};
+    if (tbl_edge_delete(t, &parent, err) < 0)
+        return -1;
+    return put_job(t, JOB_COLLECT, now, &r->parent, 0, err);
+}
+
+static int
+collect_image(struct txn *t, void *arg, struct err *err)
+{
+    struct collecting *c = arg;
+    uint64_t now = clock_wall_ms();
+    struct rec_image r;
+    int found = tbl_image_get_for_update(t, &c->job.digest, &r, err);
+    int kept = found == 1 ? tbl_edge_kept(t, &c->job.digest, err) : found;
+
+    c->parent = (struct job){.digest = {.algo = DIGEST_NONE}};
+    if (kept < 0)
+        return -1;
+    if (found == 1 && kept == 0 && r.leased_until <= now && bury_image(t, c, &r, now, err) != 0)
+        return -1;
+    if (tbl_job_delete(t, &c->job, err) < 0)
+        return -1;
+    if (found == 1 && kept == 0 && r.leased_until > now)
+        return put_job(t, JOB_COLLECT, r.leased_until, &c->job.digest, 0, err);
+    return 0;
+}
+
+/* And up its chain: a round comes once a minute, and chains are long. */
+static int
+collect_chain(const struct registry *reg, const struct job *first, struct err *err)
+{
+    struct collecting c = {.reg = reg, .parent = *first};
+
+    for (int i = 0; i < BATCH && c.parent.digest.algo != DIGEST_NONE; i++) {
+        c.job = c.parent;
+        if (txn_run(reg->kv, collect_image, &c, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- what is due ---- */
+
 static int
 forget(struct txn *t, void *arg, struct err *err)
 {
@@ -95,7 +167,9 @@ run_due(const struct registry *reg, enum job_kind kind, struct err *err)
         if (kind == JOB_UNLINK &&
             blob_file_unlink(reg->dirfd, &j->digest, due.records[i].instance, err) != 0)
             log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
-        if (txn_run(reg->kv, kind == JOB_UNLINK ? forget : collect, j, err) != 0)
+        if (kind == JOB_COLLECT && j->digest.algo == DIGEST_V1_ID
+                ? collect_chain(reg, j, err) != 0
+                : txn_run(reg->kv, kind == JOB_UNLINK ? forget : collect_blob, j, err) != 0)
             return -1;
     }
     return 0;

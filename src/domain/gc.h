@@ -5,8 +5,8 @@
 #include "util/err.h"
 
 /* Garbage is collected while the registry runs. Work comes from the job table: whoever makes a blob
- * that nothing keeps yet, or takes its last keeper away, writes a job for when its lease is over.
- */
+ * or v1 image that nothing keeps yet, or takes its last keeper away, writes a job for when its
+ * lease is over. */
 
 /* Does a bounded number of the jobs that are due. */
 int gc_step(const struct registry *reg, struct err *err);

@@ -38,6 +38,10 @@ resolve(struct txn *t, uint64_t repo, const struct reference *reference, struct 
         if (rc != 1)
             return rc;
         *d = tag.target;
+        if (d->algo == DIGEST_V1_ID)
+            return err_set(err, ERR_NOT_CONVERTED,
+                           "tag %s is an image of the first API, of which there is no manifest yet",
+                           reference->tag);
     }
     return tbl_manifest_get(t, repo, d, r, err);
 }

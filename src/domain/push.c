@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "domain/event.h"
+#include "domain/image.h"
 #include "domain/new_layers.h"
 #include "domain/repository.h"
 #include "domain/tag.h"
@@ -83,6 +84,19 @@ move_tags(struct txn *t, struct pushing *w, struct err *err)
 
     for (size_t i = 0; i < p->tags_n; i++)
         if (tag_move(t, w->reg, w->repo.id, p->tags[i], &p->digest, p->actor, &w->old[i], err) != 0)
+            return -1;
+    /* Of a v1 image that was the last keeper, perhaps; a manifest stays with its repository. */
+    for (size_t i = 0; i < p->tags_n; i++)
+        if (image_lease(t, w->reg, &w->old[i], w->now, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int
+look_later(struct txn *t, struct pushing *w, struct err *err)
+{
+    for (size_t i = 0; i < w->p->tags_n; i++)
+        if (image_look_later(t, w->reg, &w->old[i], w->now, err) != 0)
             return -1;
     return 0;
 }
@@ -236,7 +250,7 @@ push(struct txn *t, void *arg, struct err *err)
     }
     if (w->large && put_content(t, w, err) != 0)
         return -1;
-    if (put_edges(t, w, err) != 0)
+    if (put_edges(t, w, err) != 0 || look_later(t, w, err) != 0)
         return -1;
     return append_events(t, w, err);
 }

@@ -28,8 +28,13 @@ find_route(struct call *c, unsigned *allowed, struct err *err)
     struct path path;
     struct err ignored;
 
-    if (path_parse(&path, req->raw_path, req->path, c->arena, err) != 0 ||
-        query_parse(&c->query, req->query, c->arena, err) != 0)
+    if (path_parse(&path, req->raw_path, req->path, c->arena, err) != 0) {
+        /* What docker asks for when it has found no image. */
+        if (form_of(req->raw_path) == ERROR_FORM_V1 && strstr(req->raw_path, "//") != NULL)
+            err_set(err, ERR_NO_ROUTE, "nothing is served at %s", req->raw_path);
+        return NULL;
+    }
+    if (query_parse(&c->query, req->query, c->arena, err) != 0)
         return NULL;
     route = route_find(c, &path, allowed, err);
     if (route == NULL && err->code == ERR_NO_METHOD && req->method != HTTP_OPTIONS)

@@ -38,6 +38,7 @@ meaning_of(enum err_code code)
     case ERR_BAD_EXTENT:
         return (struct meaning){416, "SIZE_INVALID", NULL};
     case ERR_BAD_MANIFEST:
+    case ERR_BAD_IMAGE:
         return (struct meaning){400, "MANIFEST_INVALID", NULL};
     case ERR_TOO_LARGE:
         return (struct meaning){413, "SIZE_INVALID", NULL};
@@ -45,6 +46,8 @@ meaning_of(enum err_code code)
         return (struct meaning){414, "UNSUPPORTED", NULL};
     case ERR_IN_USE:
         return (struct meaning){405, "UNSUPPORTED", NULL};
+    case ERR_EXISTS:
+        return (struct meaning){409, "DENIED", NULL};
     case ERR_TOO_MANY:
         return (struct meaning){429, "TOOMANYREQUESTS", "5"};
     case ERR_FULL:
@@ -56,6 +59,8 @@ meaning_of(enum err_code code)
     case ERR_NO_REPOSITORY:
         return (struct meaning){404, "NAME_UNKNOWN", NULL};
     case ERR_NO_MANIFEST:
+    case ERR_NO_IMAGE:
+    case ERR_NOT_CONVERTED:
         return (struct meaning){404, "MANIFEST_UNKNOWN", NULL};
     case ERR_NO_BLOB:
         return (struct meaning){404, "BLOB_UNKNOWN", NULL};
@@ -73,17 +78,19 @@ meaning_of(enum err_code code)
     return (struct meaning){500, "UNKNOWN", NULL};
 }
 
+/* detail: one member of that name, unless its value is NULL. */
 static void
-add_oci_error(struct json *errors, const char *code, const char *message, const char *digest)
+add_oci_error(struct json *errors, const char *code, const char *message, const char *name,
+              const char *value)
 {
     struct json *one = json_new_object();
 
     json_set_string(one, "code", code);
     json_set_string(one, "message", message);
-    if (digest != NULL) {
+    if (value != NULL) {
         struct json *detail = json_new_object();
 
-        json_set_string(detail, "digest", digest);
+        json_set_string(detail, name, value);
         json_set(one, "detail", detail);
     }
     json_add(errors, one);
@@ -95,9 +102,10 @@ oci_body(const char *code, const struct err *err)
     struct json *body = json_new_object(), *errors = json_new_array();
 
     if (err->about_n == 0)
-        add_oci_error(errors, code, err->message, NULL);
+        add_oci_error(errors, code, err->message, "reason",
+                      err->code == ERR_NOT_CONVERTED ? "converting" : NULL);
     for (size_t i = 0; i < err->about_n; i++)
-        add_oci_error(errors, code, err->message, err->about[i]);
+        add_oci_error(errors, code, err->message, "digest", err->about[i]);
     json_set(body, "errors", errors);
     return body;
 }

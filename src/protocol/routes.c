@@ -1,6 +1,9 @@
 #include "protocol/route.h"
 #include "protocol/server.h"
 #include "protocol/v1_base.h"
+#include "protocol/v1_images.h"
+#include "protocol/v1_repositories.h"
+#include "protocol/v1_tags.h"
 #include "protocol/v1_users.h"
 #include "protocol/v2_base.h"
 #include "protocol/v2_blob.h"
@@ -42,6 +45,24 @@ const struct route routes[] = {
 
     {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},
     {READ,         "/v1/_ping",                             VERB_PUBLIC, POOL_API,  v1_ping},
+    {READ,         "/v1/images/{id}/json",                  VERB_PULL,   POOL_API,  v1_images_get_json},
+    {HTTP_PUT,     "/v1/images/{id}/json",                  VERB_PUSH,   POOL_API,  v1_images_put_json},
+    {READ,         "/v1/images/{id}/layer",                 VERB_PULL,   POOL_API,  v1_images_get_layer},
+    {HTTP_PUT,     "/v1/images/{id}/layer",                 VERB_PUSH,   POOL_BULK, v1_images_put_layer},
+    {HTTP_PUT,     "/v1/images/{id}/checksum",              VERB_PUSH,   POOL_BULK, v1_images_put_checksum},
+    {READ,         "/v1/images/{id}/ancestry",              VERB_PULL,   POOL_API,  v1_images_get_ancestry},
+    {READ,         "/v1/repositories",                      VERB_LOGIN,  POOL_API,  v1_repositories_list},
+    {READ,         "/v1/repositories/{name}/tags/{tag}",    VERB_PULL,   POOL_API,  v1_tags_get},
+    {HTTP_PUT,     "/v1/repositories/{name}/tags/{tag}",    VERB_PUSH,   POOL_API,  v1_tags_put},
+    {HTTP_DELETE,  "/v1/repositories/{name}/tags/{tag}",    VERB_DELETE, POOL_API,  v1_tags_delete},
+    {READ,         "/v1/repositories/{name}/tags",          VERB_PULL,   POOL_API,  v1_tags_list},
+    {HTTP_DELETE,  "/v1/repositories/{name}/tags",          VERB_DELETE, POOL_API,  v1_repositories_delete},
+    {READ,         "/v1/repositories/{name}/images",        VERB_PULL,   POOL_API,  v1_repositories_images},
+    {HTTP_PUT,     "/v1/repositories/{name}/images",        VERB_PUSH,   POOL_API,  v1_repositories_finish},
+    {HTTP_DELETE,  "/v1/repositories/{name}/images",        VERB_DELETE, POOL_API,  v1_repositories_unlist},
+    {HTTP_PUT,     "/v1/repositories/{name}/auth",          VERB_PUSH,   POOL_API,  v1_repositories_auth},
+    {HTTP_PUT,     "/v1/repositories/{name}",               VERB_PUSH,   POOL_API,  v1_repositories_begin},
+    {HTTP_DELETE,  "/v1/repositories/{name}",               VERB_DELETE, POOL_API,  v1_repositories_delete},
     {READ,         "/v1/users",                             VERB_LOGIN,  POOL_API,  v1_users_get},
     {HTTP_POST,    "/v1/users",                             VERB_LOGIN,  POOL_API,  v1_users_post},
     {HTTP_PUT,     "/v1/users/{user}",                      VERB_LOGIN,  POOL_API,  v1_users_put},

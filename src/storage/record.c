@@ -261,7 +261,8 @@ rec_image_encode(struct buf *out, const struct rec_image *r)
     put_digest(out, &r->layer);
     put_digest(out, &r->checksum);
     put_u64(out, r->created);
-    put_bytes(out, r->json, 4);
+    put_u64(out, r->leased_until);
+    put_text(out, r->by);
 }
 
 int
@@ -270,14 +271,15 @@ rec_image_decode(struct rec_image *r, struct bytes in, struct err *err)
     struct rec_reader rd = begin(in);
     uint8_t state = rec_take_u8(&rd);
 
-    if (state < IMAGE_JSON || state > IMAGE_COMPLETE)
+    if (state < IMAGE_JSON || state > IMAGE_MISMATCHED)
         rd.bad = true;
     r->state = (enum image_state)state;
     rec_take_digest(&rd, &r->parent);
     rec_take_digest(&rd, &r->layer);
     rec_take_digest(&rd, &r->checksum);
     r->created = rec_take_u64(&rd);
-    r->json = take(&rd, (size_t)take_uint(&rd, 4));
+    r->leased_until = rec_take_u64(&rd);
+    take_text(&rd, r->by, sizeof r->by);
     return finish(&rd, "image", err);
 }
 

@@ -53,11 +53,13 @@ struct rec_tag_log {
     char by[RECORD_ACTOR_MAX + 1];
 };
 
-/* image: v1 image id -> the image. json is verbatim and points into what was decoded. */
+/* image: v1 image id -> the image. Its JSON is in the table content, so that walking from parent to
+ * parent reads little. */
 enum image_state {
-    IMAGE_JSON = 1,     /* only the JSON has come */
-    IMAGE_LAYER = 2,    /* its layer too, not verified */
-    IMAGE_COMPLETE = 3, /* verified: never changed any more */
+    IMAGE_JSON = 1,       /* only the JSON has come */
+    IMAGE_LAYER = 2,      /* its layer too, not verified */
+    IMAGE_COMPLETE = 3,   /* verified: never changed any more */
+    IMAGE_MISMATCHED = 4, /* its layer too, but the client's checksum was another */
 };
 struct rec_image {
     enum image_state state;
@@ -65,7 +67,8 @@ struct rec_image {
     struct digest layer;    /* a blob's, or DIGEST_NONE */
     struct digest checksum; /* payload checksum, or DIGEST_NONE */
     uint64_t created;
-    struct bytes json;
+    uint64_t leased_until;         /* so long it stays even if nothing keeps it */
+    char by[RECORD_ACTOR_MAX + 1]; /* who pushed its JSON */
 };
 
 /* manifest: repository, digest -> this repository has that manifest. */

@@ -17,7 +17,9 @@ tbl_content_get(struct txn *t, const struct digest *d, struct buf *bytes, struct
 {
     struct key k = make_key(d);
 
-    return tbl_fetch(t, TABLE_CONTENT, &k, false, CONTENT_MAX, bytes, err);
+    size_t max = d->algo == DIGEST_V1_ID ? CONTENT_JSON_MAX : CONTENT_MAX;
+
+    return tbl_fetch(t, TABLE_CONTENT, &k, false, max, bytes, err);
 }
 
 int

@@ -1,9 +1,8 @@
 #include "storage/tbl_image.h"
 
+#include "storage/kv_range.h"
 #include "storage/tbl.h"
 #include "util/banned.h"
-
-#define IMAGE_RECORD_MAX (IMAGE_JSON_MAX + TBL_RECORD_MAX)
 
 static struct key
 make_key(const struct digest *id)
@@ -14,16 +13,30 @@ make_key(const struct digest *id)
     return k;
 }
 
-int
-tbl_image_get(struct txn *t, const struct digest *id, struct buf *val, struct rec_image *r,
-              struct err *err)
+static int
+load(struct txn *t, const struct digest *id, bool for_update, struct rec_image *r, struct err *err)
 {
     struct key k = make_key(id);
-    int rc = tbl_fetch(t, TABLE_IMAGE, &k, false, IMAGE_RECORD_MAX, val, err);
+    struct buf val;
+    int rc = tbl_fetch(t, TABLE_IMAGE, &k, for_update, TBL_RECORD_MAX, &val, err);
 
-    if (rc == 1 && rec_image_decode(r, buf_bytes(val), err) != 0)
+    if (rc == 1 && rec_image_decode(r, buf_bytes(&val), err) != 0)
         rc = -1;
+    buf_free(&val);
     return rc;
+}
+
+int
+tbl_image_get(struct txn *t, const struct digest *id, struct rec_image *r, struct err *err)
+{
+    return load(t, id, false, r, err);
+}
+
+int
+tbl_image_get_for_update(struct txn *t, const struct digest *id, struct rec_image *r,
+                         struct err *err)
+{
+    return load(t, id, true, r, err);
 }
 
 int
@@ -32,7 +45,50 @@ tbl_image_put(struct txn *t, const struct digest *id, const struct rec_image *r,
     struct key k = make_key(id);
     struct buf val;
 
-    buf_init(&val, IMAGE_RECORD_MAX);
+    buf_init(&val, TBL_RECORD_MAX);
     rec_image_encode(&val, r);
     return tbl_store(t, TABLE_IMAGE, &k, &val, err);
+}
+
+int
+tbl_image_delete(struct txn *t, const struct digest *id, struct err *err)
+{
+    struct key k = make_key(id);
+
+    return kv_delete(t, TABLE_IMAGE, key_of(&k), err);
+}
+
+struct each {
+    int (*fn)(const struct digest *id, const struct rec_image *r, void *arg, struct err *err);
+    void *arg;
+};
+
+static int
+visit(struct bytes key, struct bytes val, void *arg, struct err *err)
+{
+    const struct each *e = arg;
+    struct rec_reader rd = rec_reader_of(key);
+    struct rec_image r;
+    struct digest id;
+
+    rec_take_digest(&rd, &id);
+    if (rd.bad || rd.n != 0) {
+        err_set(err, ERR_CORRUPT, "a key of table image can't be read");
+        return tbl_skip(err);
+    }
+    if (rec_image_decode(&r, val, err) != 0)
+        return tbl_skip(err);
+    return e->fn(&id, &r, e->arg, err);
+}
+
+int
+tbl_image_each(struct txn *t, const struct digest *from,
+               int (*fn)(const struct digest *id, const struct rec_image *r, void *arg,
+                         struct err *err),
+               void *arg, struct err *err)
+{
+    struct each e = {fn, arg};
+    struct key k = make_key(from);
+
+    return kv_range_each(t, TABLE_IMAGE, bytes_of("", 0), key_of(&k), visit, &e, err);
 }

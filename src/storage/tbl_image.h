@@ -4,15 +4,19 @@
 #include "storage/kv.h"
 #include "storage/record.h"
 
-/* image: v1 image id (a digest of kind DIGEST_V1_ID) -> struct rec_image. */
-
-/* The longest image JSON. */
-#define IMAGE_JSON_MAX (1024u * 1024)
-
-/* Initialises val, which holds the bytes into which r->json points; the caller frees it. */
-int tbl_image_get(struct txn *t, const struct digest *id, struct buf *val, struct rec_image *r,
-                  struct err *err);
+/* image: v1 image id (a digest of kind DIGEST_V1_ID) -> struct rec_image. Its JSON is in the table
+ * content, under the same id. */
+int tbl_image_get(struct txn *t, const struct digest *id, struct rec_image *r, struct err *err);
+int tbl_image_get_for_update(struct txn *t, const struct digest *id, struct rec_image *r,
+                             struct err *err);
 int tbl_image_put(struct txn *t, const struct digest *id, const struct rec_image *r,
                   struct err *err);
+int tbl_image_delete(struct txn *t, const struct digest *id, struct err *err);
+
+/* Visits the images from that id on, in the order of ids. fn as kv_range_fn has it. */
+int tbl_image_each(struct txn *t, const struct digest *from,
+                   int (*fn)(const struct digest *id, const struct rec_image *r, void *arg,
+                             struct err *err),
+                   void *arg, struct err *err);
 
 #endif

@@ -7,7 +7,7 @@
 /* job: kind, when it is due, digest -> struct rec_job. Work for the keeper. The numbers are stored.
  */
 enum job_kind {
-    JOB_COLLECT = 1, /* look whether anything keeps the blob; if not, it goes */
+    JOB_COLLECT = 1, /* look whether anything keeps the blob or v1 image; if not, it goes */
     JOB_UNLINK = 2,  /* its record went: remove the file of that instance */
     JOB_INDEX = 3,   /* index a layer */
     JOB_CONVERT = 4, /* write the manifest of a v1 image */

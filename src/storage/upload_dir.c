@@ -113,12 +113,15 @@ body_name(const char *body_file)
 /* Opens the body and makes sure that it is what nginx wrote: a regular file of our user, with that
  * one name, as long as announced. */
 static int
-open_body(int root, const char *name, const char *body_file, uint64_t size, char path[PATH_ROOM],
-          struct err *err)
+open_body(int root, const char *body_file, uint64_t size, char path[PATH_ROOM], struct err *err)
 {
+    const char *name = body_name(body_file);
     struct stat st;
     int fd;
 
+    if (name == NULL)
+        return err_set(err, ERR_SYSTEM, "nginx named a body file outside of " BODIES ": %s",
+                       body_file);
     if (snprintf(path, PATH_ROOM, BODIES "%s", name) >= PATH_ROOM)
         return err_set(err, ERR_SYSTEM, "nginx named a body file that can't be one: %s", name);
     fd = openat(root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
@@ -168,14 +171,9 @@ int
 upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_t size,
                   uint64_t *total, struct err *err)
 {
-    const char *name = body_name(body_file);
     char path[PATH_ROOM];
-    int body, rc = 0;
+    int body = open_body(root, body_file, size, path, err), rc = 0;
 
-    if (name == NULL)
-        return err_set(err, ERR_SYSTEM, "nginx named a body file outside of " BODIES ": %s",
-                       body_file);
-    body = open_body(root, name, body_file, size, path, err);
     if (body < 0)
         return -1;
     if (linkat(root, path, u->fd, DATA, 0) == 0)
@@ -186,6 +184,14 @@ upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_
         rc = body_dir_explain(root, path, body_file, err);
     fdio_close(body);
     return rc;
+}
+
+int
+upload_dir_open_body(int root, const char *body_file, uint64_t size, struct err *err)
+{
+    char path[PATH_ROOM];
+
+    return open_body(root, body_file, size, path, err);
 }
 
 int

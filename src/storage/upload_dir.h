@@ -31,6 +31,10 @@ int upload_dir_size(int root, const char *id, uint64_t *size, struct err *err);
 int upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_t size,
                       uint64_t *total, struct err *err);
 
+/* Opens the request's body that nginx has put into a file below uploads/body/, for reading; checked
+ * as above. A body of no bytes has no file, and is none of these. -1: failed. */
+int upload_dir_open_body(int root, const char *body_file, uint64_t size, struct err *err);
+
 /* Takes back a piece that was appended behind `size` bytes, so that it can be sent again. What is
  * sealed stays as it is, except that the name of a first piece is taken away: its file may be a
  * blob by now. */

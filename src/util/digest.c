@@ -205,9 +205,10 @@ digest_of(struct digest *d, enum digest_algo algo, struct bytes b)
     }
 }
 
-/* Feeds the whole file to s. 0, or -1 and errno. */
+/* Feeds the whole file to s, and to `also` unless that is NULL. 0, or -1 and errno. */
 static int
-read_through(struct digest_state *s, int fd, unsigned char *block, uint64_t *size)
+read_through(struct digest_state *s, struct digest_state *also, int fd, unsigned char *block,
+             uint64_t *size)
 {
     uint64_t at = 0;
     uint64_t asked = 0;
@@ -221,6 +222,9 @@ read_through(struct digest_state *s, int fd, unsigned char *block, uint64_t *siz
             return (int)n;
         }
         digest_update(s, block, (size_t)n);
+        if (also != NULL) {
+            digest_update(also, block, (size_t)n);
+        }
         at += (uint64_t)n;
         if (at - asked >= WRITEBACK_SIZE) {
             /* Only to save time later; whether it worked, the fsync tells. */
@@ -232,6 +236,13 @@ read_through(struct digest_state *s, int fd, unsigned char *block, uint64_t *siz
 
 int
 digest_of_fd(struct digest *d, enum digest_algo algo, int fd, uint64_t *size, struct err *err)
+{
+    return digest_of_fd_with(d, algo, NULL, fd, size, err);
+}
+
+int
+digest_of_fd_with(struct digest *d, enum digest_algo algo, struct digest_state *also, int fd,
+                  uint64_t *size, struct err *err)
 {
     int r = -1;
     *d = (struct digest){.algo = DIGEST_NONE};
@@ -245,7 +256,7 @@ digest_of_fd(struct digest *d, enum digest_algo algo, int fd, uint64_t *size, st
         goto done;
     }
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    if (read_through(s, fd, block, size) < 0) {
+    if (read_through(s, also, fd, block, size) < 0) {
         err_errno(err, "cannot read a file to hash it");
         goto done;
     }

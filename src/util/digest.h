@@ -64,5 +64,9 @@ void digest_of(struct digest *d, enum digest_algo algo, struct bytes b);
  * start writing what it has read, so that the fsync that follows finds little left to do. Fails
  * with the read's error. *size: how many bytes there were (that were read, when it fails). */
 int digest_of_fd(struct digest *d, enum digest_algo algo, int fd, uint64_t *size, struct err *err);
+/* The same, and feeds another hash on the way, so that the file is read once for both. The caller
+ * has begun it, may have fed it something before, and ends it. */
+int digest_of_fd_with(struct digest *d, enum digest_algo algo, struct digest_state *also, int fd,
+                      uint64_t *size, struct err *err);
 
 #endif

@@ -24,9 +24,11 @@ enum err_code {
     ERR_BAD_RANGE,       /* a chunk that doesn't continue the upload */
     ERR_BAD_EXTENT,      /* none of the bytes that are asked for are there */
     ERR_BAD_MANIFEST,    /* no manifest that we accept */
+    ERR_BAD_IMAGE,       /* no v1 image that we accept */
     ERR_TOO_LARGE,       /* over a bound on bytes */
     ERR_TOO_LONG,        /* over a bound on what one query may name */
     ERR_IN_USE,          /* something still needs it */
+    ERR_EXISTS,          /* it is there already, and is never changed */
     ERR_TOO_MANY,        /* over a bound on how many at once; later is fine */
     ERR_FULL,            /* over a bound on how many there may be: something has to go first */
 
@@ -37,6 +39,8 @@ enum err_code {
     ERR_NO_MANIFEST,
     ERR_NO_BLOB,
     ERR_NO_UPLOAD,
+    ERR_NO_IMAGE,
+    ERR_NOT_CONVERTED, /* a v1 image, and as yet there is no manifest of it */
     ERR_MISSING_PARTS, /* a manifest refers to what the repository doesn't have */
 
     /* rights */

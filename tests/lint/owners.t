@@ -13,7 +13,7 @@ my @owners = (
     [ qr{^openssl/},              qr{^src/util/(digest|certificate)\.c$} ],
     [ qr{^crypt\.h$},             qr{^src/domain/htpasswd\.c$} ],
     [ qr{^fcgi\w*\.h$},           qr{^src/process/fcgi\.c$} ],
-    [ qr{^archive\w*\.h$},        qr{^src/storage/tar_scan\.c$} ],
+    [ qr{^archive\w*\.h$},        qr{^src/storage/tar_(scan|unpack)\.c$} ],
 );
 
 # What a header may export although it doesn't begin with the header's name.

@@ -126,7 +126,8 @@ my %variables = (
 sub paths ($pattern) {
     my ($path) = $pattern =~ /^([^?]*)/;
     $path =~ s/\{(\w+)\}/ $1 eq 'name' ? '{name}' : $variables{$1} \/\/ die "what is {$1}?" /ge;
-    return $path =~ /\{name\}/ ? map { $path =~ s/\{name\}/$_/r } @names : ($path);
+    my @paths = $path =~ /\{name\}/ ? map { $path =~ s/\{name\}/$_/r } @names : ($path);
+    return $path =~ m{^/v1/} ? map { ($_, "$_/") } @paths : @paths;
 }
 
 my %asked;
@@ -145,13 +146,14 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
             my $realm = setting(\@chain, 'auth_basic');
 
             # The body of an upload goes to a file, and may begin only when a worker agrees.
-            my $upload = $pattern =~ m{/blobs/uploads} && $method =~ /^(POST|PATCH|PUT)$/;
+            my $upload = $pattern =~ m{/blobs/uploads|/layer$} && $method =~ /^(POST|PATCH|PUT)$/;
             my $body   = setting(\@chain, 'fastcgi_pass_request_body') eq 'off' && setting(\@chain, 'auth_request') =~ m{/authorize$};
             push @wrong, "$path: pool $goes" if $goes ne $pool;
             push @wrong, "$path: role $role" if $role ne ($upload ? 'upload' : 'main');
             push @wrong, "$path: the body goes through FastCGI" if $upload && !$body;
             push @wrong, "$path: password: $realm" if $realm ne ($verb eq 'PUBLIC' ? 'off' : '$registry_realm_main');
-            push @wrong, "$path: a bulk worker for what is no upload" if $goes eq 'BULK' && !$upload;
+            push @wrong, "$path: a bulk worker for what is no upload"
+                if $goes eq 'BULK' && !$upload && $pattern !~ m{/checksum$};
             $asked{$goes} = 1;
         }
         none(\@wrong, "$method $pattern: \L$pool\E");

@@ -7,6 +7,9 @@
 #include "protocol/route.h"
 #include "protocol/server.h"
 #include "protocol/v1_base.h"
+#include "protocol/v1_images.h"
+#include "protocol/v1_repositories.h"
+#include "protocol/v1_tags.h"
 #include "protocol/v1_users.h"
 #include "protocol/v2_base.h"
 #include "protocol/v2_blob.h"
@@ -122,11 +125,53 @@ each_request_finds_its_handler(void **state)
         {"GET", "/v2/a/blobs/uploads/0123", v2_upload_status, "a", "0123"},
         {"HEAD", "/v2/a/blobs/uploads/0123", v2_upload_status, "a", "0123"},
         {"DELETE", "/v2/a/blobs/uploads/0123", v2_upload_cancel, "a", "0123"},
+        {"GET", "/v1/images/ab/json", v1_images_get_json, NULL, "ab"},
+        {"HEAD", "/v1/images/ab/json/", v1_images_get_json, NULL, "ab"},
+        {"PUT", "/v1/images/ab/json", v1_images_put_json, NULL, "ab"},
+        {"GET", "/v1/images/ab/layer", v1_images_get_layer, NULL, "ab"},
+        {"PUT", "/v1/images/ab/layer/", v1_images_put_layer, NULL, "ab"},
+        {"PUT", "/v1/images/ab/checksum", v1_images_put_checksum, NULL, "ab"},
+        {"GET", "/v1/images/ab/ancestry", v1_images_get_ancestry, NULL, "ab"},
+        {"GET", "/v1/repositories", v1_repositories_list, NULL, NULL},
+        {"GET", "/v1/repositories/", v1_repositories_list, NULL, NULL},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         expect(&rows[i]);
+}
+
+/* The last word of the API in a path parts the name from what is asked of it. */
+static void
+a_name_of_the_first_api_has_any_depth_and_its_library(void **state)
+{
+    static const struct row rows[] = {
+        {"PUT", "/v1/repositories/a/b/", v1_repositories_begin, "a/b", NULL},
+        {"PUT", "/v1/repositories/a/b", v1_repositories_begin, "a/b", NULL},
+        {"PUT", "/v1/repositories/b/", v1_repositories_begin, "library/b", NULL},
+        {"PUT", "/v1/repositories/library/b/", v1_repositories_begin, "library/b", NULL},
+        {"PUT", "/v1/repositories/a/b/c/d", v1_repositories_begin, "a/b/c/d", NULL},
+        {"DELETE", "/v1/repositories/a/b/", v1_repositories_delete, "a/b", NULL},
+        {"DELETE", "/v1/repositories/a/b/tags", v1_repositories_delete, "a/b", NULL},
+        {"GET", "/v1/repositories/x/images", v1_repositories_images, "library/x", NULL},
+        {"PUT", "/v1/repositories/x/images/", v1_repositories_finish, "library/x", NULL},
+        {"GET", "/v1/repositories/a/b/c/images", v1_repositories_images, "a/b/c", NULL},
+        {"GET", "/v1/repositories/a/b/tags", v1_tags_list, "a/b", NULL},
+        {"GET", "/v1/repositories/b/tags/", v1_tags_list, "library/b", NULL},
+        {"GET", "/v1/repositories/a/tags/b/tags", v1_tags_list, "a/tags/b", NULL},
+        {"GET", "/v1/repositories/a/images/b/tags/latest", v1_tags_get, "a/images/b", "latest"},
+        {"PUT", "/v1/repositories/a/b/tags/tags", v1_tags_put, "a/b", "tags"},
+        {"PUT", "/v1/repositories/a/tags/images", v1_tags_put, "library/a", "images"},
+        {"DELETE", "/v1/repositories/b/tags/v1/", v1_tags_delete, "library/b", "v1"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        expect(&rows[i]);
+    refuse("PUT", "/v1/repositories/a/tags", ERR_BAD_NAME);
+    refuse("PUT", "/v1/repositories/a/tags/images/tags/x", ERR_BAD_NAME);
+    refuse("DELETE", "/v1/repositories/a/b/json", ERR_BAD_NAME);
+    refuse("GET", "/v1/repositories/A/tags", ERR_BAD_NAME);
 }
 
 static void
@@ -252,7 +297,7 @@ each_row_asks_for_the_right_that_it_needs(void **state)
         /* nothing is kept of these */
         bool idle = strncmp(r->pattern, "/v1/users", 9) == 0;
         bool writes = !idle && (r->methods & ~(unsigned)(HTTP_GET | HTTP_HEAD)) != 0;
-        bool named = strstr(r->pattern, "{name}") != NULL;
+        bool named = strstr(r->pattern, "{name}") != NULL || strstr(r->pattern, "{id}") != NULL;
 
         assert_int_equal(r->pattern[0], '/');
         assert_non_null(r->handler);
@@ -267,6 +312,7 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_request_finds_its_handler),
+        TEST(a_name_of_the_first_api_has_any_depth_and_its_library),
         TEST(parameters_choose_among_uploads),
         TEST(a_repository_may_be_named_like_a_part_of_the_api),
         TEST(a_name_of_any_length_that_is_allowed_is_found),

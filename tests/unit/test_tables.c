@@ -503,31 +503,71 @@ a_document_of_the_largest_size_is_kept_byte_for_byte(void **state)
     free(bytes);
 }
 
-static int
-put_image(struct txn *t, void *arg, struct err *err)
+/* ids that differ in one byte, in no order */
+static struct digest
+image_id(unsigned char last)
 {
     struct digest id = {.algo = DIGEST_V1_ID};
-    struct rec_image r = {.state = IMAGE_LAYER, .json = bytes_of(arg, IMAGE_JSON_MAX)};
 
-    return tbl_image_put(t, &id, &r, err);
+    id.bytes[31] = last;
+    return id;
+}
+
+static int
+put_images(struct txn *t, void *arg, struct err *err)
+{
+    struct rec_image r = {.state = IMAGE_LAYER, .by = "bob"};
+    struct digest last = image_id(9);
+
+    for (const char *p = "\5\1\3"; *p != '\0'; p++) {
+        struct digest id = image_id((unsigned char)*p);
+
+        r.created = (unsigned char)*p;
+        WANT(tbl_image_put(t, &id, &r, err) == 0);
+    }
+    return tbl_content_put(t, &last, bytes_of(arg, CONTENT_JSON_MAX), err);
+}
+
+static int
+see_image(const struct digest *id, const struct rec_image *r, void *arg, struct err *err)
+{
+    (void)err;
+    assert_int_equal(id->bytes[31], r->created);
+    buf_putf(arg, "%llu ", (unsigned long long)r->created);
+    return 0;
+}
+
+static int
+delete_image(struct txn *t, void *arg, struct err *err)
+{
+    WANT(tbl_image_delete(t, arg, err) == 1);
+    WANT(tbl_image_delete(t, arg, err) == 0);
+    return 0;
 }
 
 static void
-an_image_with_the_longest_json_is_kept(void **state)
+images_are_found_and_visited_in_order_and_have_long_jsons(void **state)
 {
     struct fixture *f = *state;
-    struct digest id = {.algo = DIGEST_V1_ID}, other = {.algo = DIGEST_SHA256};
-    char *bytes = fixture_bytes(IMAGE_JSON_MAX, 2);
+    struct digest three = image_id(3), two = image_id(2), last = image_id(9);
+    char *bytes = fixture_bytes(CONTENT_JSON_MAX, 2);
     struct rec_image r;
-    struct buf val;
+    struct buf seen, json;
 
-    fixture_run(f, put_image, bytes);
-    assert_int_equal(tbl_image_get(kv_reads(f->reg.kv), &id, &val, &r, &f->err), 1);
-    assert_int_equal(r.state, IMAGE_LAYER);
-    assert_true(bytes_equal(r.json, bytes_of(bytes, IMAGE_JSON_MAX)));
-    buf_free(&val);
-    assert_int_equal(tbl_image_get(kv_reads(f->reg.kv), &other, &val, &r, &f->err), 0);
-    buf_free(&val);
+    buf_init(&seen, 100);
+    fixture_run(f, put_images, bytes);
+    assert_int_equal(tbl_image_get(kv_reads(f->reg.kv), &three, &r, &f->err), 1);
+    assert_int_equal(r.created, 3);
+    assert_string_equal(r.by, "bob");
+    assert_int_equal(tbl_image_get(kv_reads(f->reg.kv), &two, &r, &f->err), 0);
+    OK(f, tbl_image_each(kv_reads(f->reg.kv), &two, see_image, &seen, &f->err));
+    assert_string_equal(buf_text(&seen), "3 5 ");
+    fixture_run(f, delete_image, &three);
+    assert_int_equal(tbl_image_get(kv_reads(f->reg.kv), &three, &r, &f->err), 0);
+    assert_int_equal(tbl_content_get(kv_reads(f->reg.kv), &last, &json, &f->err), 1);
+    assert_true(bytes_equal(buf_bytes(&json), bytes_of(bytes, CONTENT_JSON_MAX)));
+    buf_free(&json);
+    buf_free(&seen);
     free(bytes);
 }
 
@@ -548,7 +588,7 @@ main(void)
         TEST(old_events_are_trimmed_and_new_ones_stay),
         TEST(a_number_is_taken_once),
         TEST(a_document_of_the_largest_size_is_kept_byte_for_byte),
-        TEST(an_image_with_the_longest_json_is_kept),
+        TEST(images_are_found_and_visited_in_order_and_have_long_jsons),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);

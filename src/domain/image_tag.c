@@ -1,0 +1,309 @@
+#include "domain/image_tag.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "domain/event.h"
+#include "domain/image.h"
+#include "domain/repository.h"
+#include "domain/tag.h"
+#include "storage/tbl_edge.h"
+#include "storage/tbl_event.h"
+#include "storage/tbl_repo.h"
+#include "storage/tbl_tag.h"
+#include "util/clock.h"
+#include "util/random.h"
+#include "util/banned.h"
+
+/* ---- putting ---- */
+
+struct tagging {
+    const struct registry *reg;
+    const char *repository;
+    const char *tag;
+    const struct digest *id;
+    const struct actor *actor;
+    struct rec_repo repo;
+    struct digest *chain; /* the image and its ancestors; room for IMAGE_CHAIN_MAX */
+    size_t n;
+    struct edge *edges; /* one more than that */
+};
+
+/* The right of the repository to show the image and its ancestors. Those of a chain come together,
+ * so if the first is there all are. */
+static int
+put_edges(struct txn *t, struct tagging *g, const struct digest *old, struct err *err)
+{
+    struct edge tag = {.to = *g->id, .kind = EDGE_TAG, .repo = g->repo.id, .tag = g->tag};
+    struct edge member = {.to = *g->id, .kind = EDGE_MEMBER, .repo = g->repo.id};
+    int has = tbl_edge_has(t, &member, err);
+    size_t n = 0;
+
+    if (has < 0)
+        return -1;
+    g->edges[n++] = tag;
+    for (size_t i = 0; i < g->n && has == 0; i++)
+        g->edges[n++] = (struct edge){.to = g->chain[i], .kind = EDGE_MEMBER, .repo = g->repo.id};
+    tbl_edge_sort(g->edges, n);
+    for (size_t i = 0; i < n; i++)
+        if (tbl_edge_put(t, &g->edges[i], err) != 0)
+            return -1;
+    tag.to = *old;
+    if (old->algo == DIGEST_NONE || digest_equal(old, g->id))
+        return 0;
+    return tbl_edge_delete(t, &tag, err) < 0 ? -1 : 0;
+}
+
+static int
+put_tag(struct txn *t, void *arg, struct err *err)
+{
+    struct tagging *g = arg;
+    struct rec_event e = event_of(EVENT_TAG, g->repository, g->actor);
+    uint64_t now = clock_wall_ms();
+    struct digest old;
+    bool moved;
+
+    if (repository_touch(t, g->repository, &g->repo, now, err) != 0 ||
+        tag_move(t, g->reg, g->repo.id, g->tag, g->id, g->actor, &old, err) != 0)
+        return -1;
+    moved = !digest_equal(&old, g->id);
+    if ((moved && image_lease(t, g->reg, &old, now, err) != 0) ||
+        image_chain(t, g->id, g->chain, &g->n, err) != 0 || put_edges(t, g, &old, err) != 0 ||
+        (moved && image_look_later(t, g->reg, &old, now, err) != 0))
+        return -1;
+    e.id = *g->id;
+    e.old = old;
+    snprintf(e.tag, sizeof e.tag, "%s", g->tag);
+    return tbl_event_append(t, &e, err);
+}
+
+int
+image_tag_put(const struct registry *reg, const char *repository, const char *tag,
+              const struct digest *id, const struct actor *actor, struct arena *arena,
+              struct err *err)
+{
+    struct tagging g = {.reg = reg, .repository = repository, .tag = tag, .id = id, .actor = actor};
+
+    g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
+    g.edges = arena_array(arena, IMAGE_CHAIN_MAX + 1, sizeof *g.edges);
+    if (g.chain == NULL || g.edges == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for an image's parents");
+    /* Nobody makes a repository with a tag that names nothing. */
+    if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0 ||
+        repository_ensure(reg, repository, &g.repo, err) != 0)
+        return -1;
+    return txn_run(reg->kv, put_tag, &g, err);
+}
+
+/* ---- looking ---- */
+
+static int
+no_repository(struct err *err)
+{
+    return err_set(err, ERR_NO_REPOSITORY, "Repository not found");
+}
+
+int
+image_tag_find(const struct registry *reg, const char *repository, const char *tag,
+               struct digest *id, struct err *err)
+{
+    struct rec_repo repo;
+    struct rec_tag r;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    if (rc == 1)
+        rc = tbl_tag_get(kv_reads(reg->kv), repo.id, tag, &r, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || r.target.algo != DIGEST_V1_ID)
+        return err_set(err, ERR_NO_MANIFEST, "Tag not found");
+    *id = r.target;
+    return 0;
+}
+
+struct each {
+    int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err);
+    void *arg;
+    bool any;
+};
+
+static int
+see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+{
+    struct each *e = arg;
+
+    if (r->target.algo != DIGEST_V1_ID)
+        return 0;
+    e->any = true;
+    return e->fn(tag, &r->target, e->arg, err);
+}
+
+int
+image_tag_each(const struct registry *reg, const char *repository,
+               int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err),
+               void *arg, struct err *err)
+{
+    struct each e = {fn, arg, false};
+    struct rec_repo repo;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    if (rc == 1 && tbl_tag_each(kv_reads(reg->kv), repo.id, "", see_tag, &e, err) != 0)
+        return -1;
+    if (rc < 0)
+        return -1;
+    return e.any ? 0 : no_repository(err);
+}
+
+/* ---- all images of a repository ---- */
+
+/* A set with open addressing, twice as large as what it may hold. */
+#define SLOTS (1u << 17)
+_Static_assert(SLOTS > 2 * IMAGE_TAG_IMAGES_MAX, "the set fills up");
+
+struct collection {
+    struct digest *ids; /* in their order */
+    size_t n;
+    uint32_t *slots; /* index into ids, plus one */
+    struct digest *tops;
+    size_t tops_n;
+    uint64_t seed; /* ids are chosen by clients: nobody can make them collide in here */
+    bool full;
+};
+
+/* Once. FNV-1a. */
+static void
+add(struct collection *c, const struct digest *id)
+{
+    uint64_t h = c->seed;
+    uint32_t at;
+
+    for (size_t i = 0; i < 32; i++)
+        h = (h ^ id->bytes[i]) * 1099511628211u;
+    for (at = (uint32_t)(h >> 32) % SLOTS; c->slots[at] != 0; at = (at + 1) % SLOTS)
+        if (digest_equal(&c->ids[c->slots[at] - 1], id))
+            return;
+    c->full = c->n == IMAGE_TAG_IMAGES_MAX;
+    if (c->full)
+        return;
+    c->ids[c->n++] = *id;
+    c->slots[at] = (uint32_t)c->n;
+}
+
+static int
+see_top(const char *tag, const struct digest *id, void *arg, struct err *err)
+{
+    struct collection *c = arg;
+
+    (void)tag;
+    if (c->tops_n == IMAGE_TAG_IMAGES_MAX)
+        return err_set(err, ERR_TOO_LARGE, "more than %d tags: ask for one of them",
+                       IMAGE_TAG_IMAGES_MAX);
+    c->tops[c->tops_n++] = *id;
+    return 0;
+}
+
+/* Its ancestors first, as far as they aren't there yet. What went meanwhile is left out. */
+static int
+add_chain(const struct registry *reg, struct collection *c, const struct digest *top,
+          struct digest *chain, struct err *err)
+{
+    size_t n;
+
+    if (image_chain(kv_reads(reg->kv), top, chain, &n, err) != 0)
+        return err->code == ERR_NO_IMAGE ? 0 : -1;
+    while (n > 0)
+        add(c, &chain[--n]);
+    if (c->full)
+        return err_set(err, ERR_TOO_LARGE, "more than %d images: ask for the tags instead",
+                       IMAGE_TAG_IMAGES_MAX);
+    return 0;
+}
+
+int
+image_tag_images(const struct registry *reg, const char *repository, struct arena *arena,
+                 struct digest **ids, size_t *n, struct err *err)
+{
+    struct collection c = {.ids = arena_array(arena, IMAGE_TAG_IMAGES_MAX, sizeof *c.ids),
+                           .seed = random_u64()};
+    struct digest *chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *chain);
+
+    c.slots = arena_array(arena, SLOTS, sizeof *c.slots);
+    c.tops = arena_array(arena, IMAGE_TAG_IMAGES_MAX, sizeof *c.tops);
+    if (c.ids == NULL || c.slots == NULL || c.tops == NULL || chain == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a list of images");
+    if (image_tag_each(reg, repository, see_top, &c, err) != 0)
+        return -1;
+    for (size_t i = 0; i < c.tops_n; i++)
+        if (add_chain(reg, &c, &c.tops[i], chain, err) != 0)
+            return -1;
+    *ids = c.ids;
+    *n = c.n;
+    return 0;
+}
+
+/* ---- all repositories ---- */
+
+#define BATCH 64
+
+struct batch {
+    struct {
+        char name[RECORD_REPOSITORY_MAX + 1];
+        uint64_t id;
+    } repos[BATCH];
+    size_t n;
+};
+
+static int
+see_repository(const char *name, const struct rec_repo *r, void *arg, struct err *err)
+{
+    struct batch *b = arg;
+
+    (void)err;
+    snprintf(b->repos[b->n].name, sizeof b->repos[b->n].name, "%s", name);
+    b->repos[b->n++].id = r->id;
+    return b->n == BATCH;
+}
+
+struct everywhere {
+    const char *repository;
+    int (*fn)(const char *repository, const char *tag, const struct digest *id, void *arg,
+              struct err *err);
+    void *arg;
+};
+
+static int
+see_one(const char *tag, const struct digest *id, void *arg, struct err *err)
+{
+    struct everywhere *e = arg;
+
+    return e->fn(e->repository, tag, id, e->arg, err);
+}
+
+int
+image_tag_everywhere(const struct registry *reg, const struct actor *actor,
+                     int (*fn)(const char *repository, const char *tag, const struct digest *id,
+                               void *arg, struct err *err),
+                     void *arg, struct err *err)
+{
+    struct everywhere every = {.fn = fn, .arg = arg};
+    struct each each = {see_one, &every, false};
+    char after[RECORD_REPOSITORY_MAX + 1] = "";
+    struct err refused;
+    struct batch b;
+
+    do {
+        b.n = 0;
+        if (tbl_repo_each(kv_reads(reg->kv), after, see_repository, &b, err) != 0)
+            return -1;
+        for (size_t i = 0; i < b.n; i++) {
+            every.repository = b.repos[i].name;
+            if (access_check(reg, actor, every.repository, VERB_PULL, &refused) == 0 &&
+                tbl_tag_each(kv_reads(reg->kv), b.repos[i].id, "", see_tag, &each, err) != 0)
+                return -1;
+        }
+        if (b.n > 0)
+            memcpy(after, b.repos[b.n - 1].name, sizeof after);
+    } while (b.n == BATCH);
+    return 0;
+}

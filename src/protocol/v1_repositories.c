@@ -1,0 +1,154 @@
+#include "protocol/v1_repositories.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/delete.h"
+#include "domain/hook.h"
+#include "domain/image_tag.h"
+#include "protocol/v1_base.h"
+#include "util/banned.h"
+
+/* Deep enough for {"id": ...} in a list. */
+#define LIST_DEPTH_MAX 8
+
+/* ---- a push ---- */
+
+static int
+check_list(struct call *c, struct err *err)
+{
+    struct json *body;
+    enum json_type type;
+
+    if (v1_base_body(c, LIST_DEPTH_MAX, &body, err) != 0)
+        return -1;
+    type = json_type(body);
+    json_free(body);
+    return type == JSON_ARRAY ? 0 : err_set(err, ERR_BAD_REQUEST, "a list of images is needed");
+}
+
+int
+v1_repositories_begin(struct call *c, struct err *err)
+{
+    return check_list(c, err) != 0 ? -1 : v1_base_done(c);
+}
+
+int
+v1_repositories_finish(struct call *c, struct err *err)
+{
+    return check_list(c, err) != 0 ? -1 : call_empty(c, 204);
+}
+
+int
+v1_repositories_auth(struct call *c, struct err *err)
+{
+    (void)err;
+    c->reply->status = 200;
+    c->reply->body = bytes_str("\"OK\"");
+    http_reply_header(c->reply, "Content-Type", "application/json");
+    return 0;
+}
+
+/* ---- its images ---- */
+
+int
+v1_repositories_images(struct call *c, struct err *err)
+{
+    struct digest *ids;
+    struct json *body;
+    size_t n;
+
+    if (image_tag_images(c->reg, c->name, c->arena, &ids, &n, err) != 0)
+        return -1;
+    body = json_new_array();
+    for (size_t i = 0; i < n; i++) {
+        struct json *one = json_new_object();
+        char hex[DIGEST_TEXT_MAX];
+
+        digest_hex(hex, &ids[i]);
+        json_set_string(one, "id", hex);
+        json_add(body, one);
+    }
+    return call_json(c, 200, body, err);
+}
+
+int
+v1_repositories_unlist(struct call *c, struct err *err)
+{
+    (void)err;
+    return call_empty(c, 204);
+}
+
+int
+v1_repositories_delete(struct call *c, struct err *err)
+{
+    size_t n;
+
+    if (delete_all_tags(c->reg, c->name, &c->actor, &n, err) != 0)
+        return -1;
+    if (n == 0)
+        return err_set(err, ERR_NO_REPOSITORY, "Repository not found");
+    return v1_base_done(c);
+}
+
+/* ---- all repositories ---- */
+
+struct entry {
+    const char *full; /* name:tag */
+    const char *name; /* as the original says it: without library/ and :latest */
+    struct digest id;
+};
+
+struct listing {
+    struct arena *arena;
+    struct entry *entries;
+    size_t n;
+};
+
+static int
+take_entry(const char *repository, const char *tag, const struct digest *id, void *arg,
+           struct err *err)
+{
+    struct listing *l = arg;
+    struct entry *e = &l->entries[l->n];
+    char name[HOOK_SHORT_MAX];
+
+    if (l->n == IMAGE_TAG_IMAGES_MAX)
+        return err_set(err, ERR_TOO_LARGE, "more than %d tags: use /v2/_catalog",
+                       IMAGE_TAG_IMAGES_MAX);
+    hook_short_name(name, repository, tag);
+    e->full = arena_printf(l->arena, "%s:%s", repository, tag);
+    e->name = arena_strdup(l->arena, name);
+    e->id = *id;
+    l->n++;
+    return e->full != NULL && e->name != NULL ? 0 : err_set(err, ERR_TOO_LARGE, "too many tags");
+}
+
+static int
+by_full_name(const void *a, const void *b)
+{
+    return strcmp(((const struct entry *)a)->full, ((const struct entry *)b)->full);
+}
+
+int
+v1_repositories_list(struct call *c, struct err *err)
+{
+    struct listing l = {.arena = c->arena,
+                        .entries = arena_array(c->arena, IMAGE_TAG_IMAGES_MAX, sizeof *l.entries)};
+    struct json *body;
+
+    if (l.entries == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a list of repositories");
+    if (image_tag_everywhere(c->reg, &c->actor, take_entry, &l, err) != 0)
+        return -1;
+    if (l.n > 0)
+        qsort(l.entries, l.n, sizeof *l.entries, by_full_name);
+    body = json_new_object();
+    for (size_t i = 0; i < l.n; i++) {
+        char hex[DIGEST_TEXT_MAX];
+
+        digest_hex(hex, &l.entries[i].id);
+        json_set_string(body, l.entries[i].name, hex);
+    }
+    return call_json(c, 200, body, err);
+}
