@@ -1,4 +1,6 @@
 /* A line with a size, and a Range or Content-Range. */
+#include <errno.h>
+#include <regex.h>
 #include <strings.h>
 #include "fuzz.h"
 #include "protocol/range.h"
@@ -18,6 +20,25 @@ judge(const char *text, uint64_t size)
     MUST(kind != RANGE_GOOD || size > 0);
 }
 
+/* The forms that range.h names, by other means. */
+static bool
+is_content_range(const char *text)
+{
+    static regex_t form;
+    static bool has_form;
+    regmatch_t at[4];
+    if (!has_form)
+        MUST(regcomp(&form, "^(bytes[ =])?([0-9]+)-([0-9]+)(/(\\*|[0-9]+))?$",
+                     REG_EXTENDED | REG_ICASE) == 0);
+    has_form = true;
+    if (regexec(&form, text, 4, at, 0) != 0)
+        return false;
+    errno = 0;
+    unsigned long long first = strtoull(text + at[2].rm_so, NULL, 10);
+    unsigned long long last = strtoull(text + at[3].rm_so, NULL, 10);
+    return errno == 0 && first <= last;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -29,7 +50,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     judge(text, size);
     judge(text, 0);
     judge(text, UINT64_MAX);
-    if (range_parse_content(text, &first, &last)) {
+    bool good = range_parse_content(text, &first, &last);
+    MUST(good == is_content_range(text));
+    if (good) {
         char written[64];
         MUST(first <= last);
         snprintf(written, sizeof written, "bytes %llu-%llu/*", (unsigned long long)first,
