@@ -233,6 +233,12 @@ sub _log_problems ($self) {
     return;
 }
 
+# For a program that is no test: what was wrong with it, after stop().
+sub problems ($self) {
+    $self->_log_problems;
+    return (@reports, @{ $self->{problems} });
+}
+
 # The last check of each test.
 sub finish () {
     for my $server (@servers) {

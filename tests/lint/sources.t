@@ -29,7 +29,7 @@ check('man_pages',    files('src/man/*.[1-8]'));
 check('conf_templates', reverse files('conf/*'));
 
 my %kept = map { $_ => 1 } listed('test_files'), listed('papers');
-my @perl = files('tests/lib/*.pm', 'tests/lib/*/*.pm', 'tests/lint/*.pm', 'tests/bench/*', 'tests/soak/*', 'tests/fuzz/run', 'tests/unit/run');
+my @perl = files('tests/lib/*.pm', 'tests/lib/*/*.pm', 'tests/lint/*.pm', 'tests/bench/*', 'tests/clients/run', 'tests/clients/*.pm', 'tests/clients/*/*.pm', 'tests/soak/*', 'tests/fuzz/run', 'tests/unit/run');
 my @rest = files('src/README', 'contrib/*', 'hooks/*', '.ci/*');
 none([ grep { !$kept{$_} } @perl, @rest ], 'test_files and papers are complete');
 none([ grep { !-f } sort keys %kept ], 'and hold nothing that is gone');

@@ -180,13 +180,13 @@ sub free_port () {
     return $socket->sockport;
 }
 
-# A certificate for 127.0.0.1 and registry.test: paths of certificate and key. It is signed by itself,
+# A certificate for 127.0.0.1, 0.0.0.0 and registry.test: paths of certificate and key. It is signed by itself,
 # or by another one (its paths).
 sub make_certificate ($dir, $name, $serial = 1, @by) {
     my ($cert, $key) = ("$dir/$name.crt", "$dir/$name.key");
     my $made = run([
         'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', "/CN=$name",
-        '-addext', 'subjectAltName=IP:127.0.0.1,DNS:registry.test', '-set_serial', $serial,
+        '-addext', 'subjectAltName=IP:127.0.0.1,IP:0.0.0.0,DNS:registry.test', '-set_serial', $serial,
         '-keyout', $key, '-out', $cert, @by ? ('-CA', $by[0], '-CAkey', $by[1]) : (),
     ]);
     die "openssl: $made->{err}" if $made->{exit};
