@@ -332,6 +332,12 @@ json_set_u64(struct json *object, const char *name, uint64_t value)
 }
 
 void
+json_set_bool(struct json *object, const char *name, bool value)
+{
+    json_set(object, name, made(json_object_new_boolean(value)));
+}
+
+void
 json_add(struct json *array, struct json *value)
 {
     if (json_object_array_add(inner(array), inner(value)) != 0) {

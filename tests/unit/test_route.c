@@ -9,6 +9,7 @@
 #include "protocol/v1_base.h"
 #include "protocol/v1_images.h"
 #include "protocol/v1_repositories.h"
+#include "protocol/v1_search.h"
 #include "protocol/v1_tags.h"
 #include "protocol/v1_users.h"
 #include "protocol/v2_base.h"
@@ -105,6 +106,7 @@ each_request_finds_its_handler(void **state)
         {"GET", "/_ping", v1_ping, NULL, NULL},
         {"GET", "/v1/_ping", v1_ping, NULL, NULL},
         {"GET", "/v1/_ping/", v1_ping, NULL, NULL},
+        {"HEAD", "/v1/search", v1_search, NULL, NULL},
         {"GET", "/v1/users", v1_users_get, NULL, NULL},
         {"GET", "/v1/users/", v1_users_get, NULL, NULL},
         {"POST", "/v1/users/", v1_users_post, NULL, NULL},
