@@ -113,7 +113,7 @@ subtest 'regclient, regctl' => sub {
     my $cancel = $registry->start_upload('team/app');
     is_status($registry->delete($cancel), 204, 'DELETE of an upload');
     my $min = $registry->post($UPLOADS)->header('OCI-Chunk-Min-Length');
-    ok(!defined $min || $min =~ /^\d+$/ && $min <= 1 << 20, 'no minimum of chunks that this would break');
+    ok(!defined $min || $min =~ /^\d+$/, 'a minimum for chunks is a number, and advice: smaller ones were taken');
 };
 
 sub artifact ($type, $subject, %more) {
