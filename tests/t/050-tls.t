@@ -107,4 +107,35 @@ subtest 'a renewal that is half done' => sub {
     $server->stop;
 };
 
+# Old clients try HTTPS first, wherever they are sent; while nobody answers, they don't get to plain HTTP.
+subtest 'TLS on a plain port' => sub {
+    my $plain = Registry->start;
+    my $hello = pack('CnnCCn', 22, 0x0301, 512, 1, 0, 508) . pack('n', 0x0303) . random_bytes(506);
+    for my $n (length $hello, 1, 5, 50) {
+        my $connection = $plain->connect;
+        $connection->send(substr $hello, 0, $n);
+        ok($connection->answers_within(5), "$n bytes of a ClientHello are not waited for");
+        my $answer = $connection->response;
+        ok($answer->status == 400 || $answer->content =~ /^connection closed/, '... but answered with 400, or hung up on') or diag($answer->describe);
+        $connection->close;
+    }
+    my $ran = run([ 'openssl', 's_client', '-connect', '127.0.0.1:' . $plain->port ], timeout => 10);
+    ok(!$ran->{timed_out} && $ran->{exit}, 'openssl gives up at once');
+    is_status($plain->get('/v1/_ping'), 200, 'and plain HTTP works');
+    $plain->stop;
+};
+
+subtest 'plain HTTP on a TLS port' => sub {
+    my $registry = Registry->start(args => [ '--tls-cert', $cert, '--tls-key', $key ]);
+    is_v1_error(my $told = $registry->get('/v1/_ping'), 400, 'the first API');
+    like($told->json->{error}, qr/https/i, '... says what is wrong');
+    is_error($registry->get('/v2/'), 400, qr/./, 'the second');
+    is_status($registry->raw("G\r\n\r\n"), 400, 'what is no request');
+    my $connection = $registry->connect;
+    $connection->send('GET /v1/_ping HTTP/1.0');
+    $connection->close;
+    is(answer($registry->port, '/v1/_ping'), '200 2', 'and TLS works');
+    $registry->stop;
+};
+
 finish();

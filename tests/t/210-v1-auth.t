@@ -5,9 +5,10 @@ use Digest::SHA qw(hmac_sha256);
 use FindBin ();
 use MIME::Base64 qw(encode_base64);
 use Registry::Checks;
-use Registry::Clients;
+use Registry::Curl;
 use Registry::Nginx;
 use Registry::Tools;
+use Registry::V1;
 use Test::More;
 
 sub basic ($pair) { return 'Basic ' . encode_base64($pair, '') }
@@ -255,26 +256,84 @@ subtest 'without users' => sub {
     $open->stop;
 };
 
-subtest 'over TLS' => sub {
-    plan skip_all => 'openssl or curl is not installed' if !find_program('openssl') || !find_program('curl');
-    my $tmp = tempdir();
-    my ($cert, $key) = make_certificate($tmp, 'registry');
-    my $server = Registry->start(args => [ '--tls-cert', $cert, '--tls-key', $key, @users ]);
-    my $ask    = sub (@more) {
-        my $ran = curl('--cacert', $cert, '-i', @more, 'https://127.0.0.1:' . $server->port . '/v1/users');
-        return Registry::Response->parse((split /\r?\n\r?\n/, $ran->{out} =~ s{^HTTP/2 }{HTTP/1.1 }r)[0]);
-    };
-    for my $version ('--http1.1', '--http2') {
-        is_let_in(my $got = $ask->($version, '-u', 'ann:secret'), "$version: a password", 'ann', '127.0.0.1:' . $server->port);
-        my $its = $got->header('X-Docker-Token');
-        is_let_in($ask->($version, '-H', "Authorization: Token $its"), '... its token', 'ann', '127.0.0.1:' . $server->port, $its);
-        for my $bad ('Basic Og==', 'Token ', "Token x$its", basic('ann:wrong')) {
-            my $refused = $ask->($version, '-H', "Authorization: $bad");
-            is_status($refused, 401, "... $bad");
-            is_deeply($refused->{headers}{'www-authenticate'}, [ 'Basic realm="registry"', 'Token' ], '... two challenges');
+# ---- what docker does ----
+
+# Each answer of a conversation is the one that docker waits for; returns whether all were.
+sub goes_well ($name, @steps) {
+    my @wrong = grep { $_->[1]->status != $_->[2] } @steps;
+    return ok(!@wrong && @steps, $name) || diag(map { "$_->[0], not $_->[2]: " . $_->[1]->describe } @wrong);
+}
+
+sub push_and_pull ($name, $v1, $repository, @images) {
+    goes_well("$name: push", $v1->push_images($repository, 'latest', @images));
+    my $pulled = $v1->pull_images($repository, 'latest');
+    goes_well("$name: pull", @{ $pulled->{steps} });
+    is_deeply([ map { [ $_->{json}, $_->{layer} ] } @{ $pulled->{images} } ], [ map { [ $_->{json}, $_->{layer} ] } @images ],
+        '... the same bytes');
+    return;
+}
+
+subtest 'docker over plain HTTP: a password first, then the token' => sub {
+    my $server = Registry->start(args => \@users);
+    for my $version ('1.6', '17.05') {
+        my @images = (image('A sent'), image('B sent'), random_chain(3));
+        $images[2]{json} =~ s/\{/{"parent":"$images[1]{id}",/;
+        $images[2]{payload} = payload_of(@{ $images[2] }{qw(json layer)});
+        my $v1 = Registry::V1->new($server->with, user => 'ann:secret', version => $version);
+        push_and_pull("docker $version", $v1, "team/v$version", @images);
+        like($v1->{token}, qr/^ann\./, '... with its token');
+        for my $user ('ann:wrong', undef) {
+            my $stranger = Registry::V1->new($server->with, user => $user, version => $version);
+            my $name     = "docker $version with " . (defined $user ? 'a wrong password' : 'none');
+            is_refusal($stranger->begin('team/x', 'latest', @images), ['PUT'], "$name: no push");
+            is_refusal($stranger->get('/v1/repositories/team/app/images', session => 1), ['GET'], '... no pull');
+            is_refusal($stranger->put_json($images[0]), ['PUT'], '... no image');
+            is_refusal($stranger->put_layer($images[0]), ['PUT'], '... no layer');
         }
     }
+    is_tidy($server);
     $server->stop;
+};
+
+subtest 'a restart in the middle of a push' => sub {
+    my $server = Registry->start(args => \@users);
+    my @images = random_chain(3);
+    my $v1     = Registry::V1->new($server->with, user => 'ann:secret', version => '17.05');
+    goes_well('before it', [ 'PUT repository', $v1->begin('team/app', 'latest', @images), 200 ], $v1->push_image($images[0]));
+    $server->stop;
+    $server = Registry->start(dir => $server->dir, args => \@users);
+    $v1->{client} = $server->with;
+    goes_well('after it, with the token from before', (map { $v1->push_image($_) } @images[ 1, 2 ]),
+        [ 'PUT tag', $v1->put_tag('team/app', 'latest', $images[2]{id}), 200 ], [ 'PUT images', $v1->finish_push('team/app'), 204 ]);
+    $server->stop;
+};
+
+subtest 'over TLS' => sub {
+    plan skip_all => 'openssl or curl is not installed' if !find_program('openssl') || !find_program('curl');
+    my ($cert, $key) = make_certificate(tempdir(), 'registry');
+    my @tls    = ('--tls-cert', $cert, '--tls-key', $key);
+    my $server = Registry->start(args => [ @tls, @users ]);
+    my $at     = '127.0.0.1:' . $server->port;
+    for my $version ('--http1.1', '--http2') {
+        my $client = Registry::Curl->new("https://$at", '--cacert', $cert, $version);
+        is_let_in(my $got = $client->get('/v1/users', with(basic('ann:secret'))), "$version: a password", 'ann', $at);
+        my $its = $got->header('X-Docker-Token');
+        is_let_in($client->get('/v1/users', with("Token $its")), '... its token', 'ann', $at, $its);
+        is_refusal($client->get('/v1/users', with($_)), ['GET'], "... $_")
+            for 'Basic Og==', 'Token ', "Token x$its", basic('ann:wrong');
+    }
+    my $client = Registry::Curl->new("https://$at", '--cacert', $cert);
+    my @images = (image('A'), image('B'), image('C'));
+    push_and_pull('docker, with its password each time', Registry::V1->new($client, https => 1, user => 'ann:secret'), 'team/app', @images);
+    my $stranger = Registry::V1->new($client, https => 1);
+    is_refusal($stranger->begin('team/app', 'latest', @images), ['PUT'], 'docker without one: no push');
+    is_refusal($stranger->put_layer($images[0]), ['PUT'], '... no layer');
+    $server->stop;
+
+    my $open = Registry->start(args => \@tls);
+    $client = Registry::Curl->new('https://127.0.0.1:' . $open->port, '--cacert', $cert);
+    push_and_pull('without users, with an empty password', Registry::V1->new($client, https => 1), 'team/app', @images);
+    $open->stop;
 };
 
 # ---- behind somebody else's nginx ----
@@ -296,6 +355,8 @@ subtest 'behind an nginx that is there already' => sub {
         server => "auth_basic site;\nadd_header WWW-Authenticate Negotiate always;\ninclude locations.conf;",
     ) or return fail(Registry::Nginx->last_words);
     every_route($behind, $nginx->client, 'every route');
+    push_and_pull('docker', Registry::V1->new($nginx->client, user => 'ann:secret'), 'team/pushed', random_chain(4));
+    is_tidy($behind);
     $nginx->stop;
     $behind->stop;
 };
