@@ -7,6 +7,7 @@
 #include "domain/event.h"
 #include "domain/image.h"
 #include "domain/manifest.h"
+#include "domain/prehook.h"
 #include "domain/pull.h"
 #include "domain/repository.h"
 #include "domain/tag.h"
@@ -37,6 +38,8 @@ struct deleting {
     uint64_t now;
 
     struct digest digest;
+    struct digest judged; /* which the pre-hook let go; or DIGEST_NONE */
+    struct bytes document;
     struct manifest manifest; /* parsed outside of the transaction */
     uint64_t size;
     char media_type[RECORD_TYPE_MAX + 1];
@@ -54,7 +57,6 @@ struct deleting {
 static int
 look(struct deleting *x, struct err *err)
 {
-    struct bytes document;
     struct rec_manifest r;
     int rc;
 
@@ -62,12 +64,12 @@ look(struct deleting *x, struct err *err)
         return 1;
     rc = tbl_manifest_get(kv_reads(x->reg->kv), x->repo.id, &x->digest, &r, err);
     if (rc == 1)
-        rc = pull_document(x->reg, &x->digest, r.size, x->arena, &document, err);
+        rc = pull_document(x->reg, &x->digest, r.size, x->arena, &x->document, err);
     if (rc != 1)
         return rc;
     x->size = r.size;
     snprintf(x->media_type, sizeof x->media_type, "%s", r.media_type);
-    if (manifest_parse(&x->manifest, document, r.media_type, x->arena, err) != 0)
+    if (manifest_parse(&x->manifest, x->document, r.media_type, x->arena, err) != 0)
         return -1;
     manifest_sort(x->manifest.descriptors, x->manifest.descriptors_n);
     return 1;
@@ -91,6 +93,38 @@ find_tags(struct deleting *x, struct err *err)
     x->tags_n = 0;
     return tbl_edge_each(kv_reads(x->reg->kv), &x->digest, EDGE_TAG, x->repo.id, NULL, see_tag, x,
                          err);
+}
+
+static struct rec_event
+event_of_deletion(const struct deleting *x, enum event_type type)
+{
+    struct rec_event e = event_of(type, x->repository, x->actor);
+
+    if (x->digest.algo != DIGEST_V1_ID)
+        e.digest = x->digest;
+    e.id = *manifest_id(&x->manifest, &x->digest);
+    snprintf(e.media_type, sizeof e.media_type, "%s", x->media_type);
+    return e;
+}
+
+/* Asks the pre-hook, once for each manifest that it may turn out to be. tag: "" when the manifest
+ * itself is to go. */
+static int
+judge(struct deleting *x, const char *tag, struct err *err)
+{
+    struct rec_event e = event_of_deletion(x, EVENT_DELETE);
+    int rc;
+
+    if (digest_equal(&x->judged, &x->digest))
+        return 0;
+    rc = prehook_find(x->reg, HOOK_PRE_DELETE, err);
+    if (rc != 1)
+        return rc;
+    snprintf(e.tag, sizeof e.tag, "%s", tag);
+    if (prehook_ask(x->reg, HOOK_PRE_DELETE, &e, x->document, x->arena, err) != 0)
+        return -1;
+    x->judged = x->digest;
+    return 0;
 }
 
 /* ---- the transaction, table by table ---- */
@@ -194,12 +228,8 @@ look_later(struct txn *t, struct deleting *x, struct err *err)
 static int
 append_events(struct txn *t, struct deleting *x, struct err *err)
 {
-    struct rec_event e = event_of(EVENT_UNTAG, x->repository, x->actor);
+    struct rec_event e = event_of_deletion(x, EVENT_UNTAG);
 
-    e.id = *manifest_id(&x->manifest, &x->digest);
-    if (x->digest.algo != DIGEST_V1_ID)
-        e.digest = x->digest;
-    snprintf(e.media_type, sizeof e.media_type, "%s", x->media_type);
     for (size_t i = 0; i < x->tags_n; i++) {
         snprintf(e.tag, sizeof e.tag, "%s", x->tags[i]);
         if (tbl_event_append(t, &e, err) != 0)
@@ -295,6 +325,8 @@ delete_tag(const struct registry *reg, const char *repository, const char *tag,
             return -1;
         x.tags[0] = tag;
         x.tags_n = 1;
+        if (rc == 1 && judge(&x, tag, err) != 0)
+            return -1;
         rc = rc == 1 ? txn_run(reg->kv, run, &x, err) : 0;
         if (rc == 0 || !x.stale)
             return rc;
@@ -319,7 +351,7 @@ delete_manifest(const struct registry *reg, const char *repository, const struct
             return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository,
                            text);
         }
-        if (rc < 0 || find_tags(&x, err) != 0)
+        if (rc < 0 || judge(&x, "", err) != 0 || find_tags(&x, err) != 0)
             return -1;
         x.all = x.tags_n < TAGS_MAX;
         rc = txn_run(reg->kv, run, &x, err);

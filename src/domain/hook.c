@@ -147,9 +147,9 @@ hook_find(struct hooks *h, enum hook which, struct err *err)
     } else if (!S_ISREG(st.st_mode)) {
         err_set(err, ERR_SYSTEM, "%s is no file", path);
     } else if (faccessat(h->dirfd, path, X_OK, AT_EACCESS) != 0) {
-        err_errno(err,
-                  "%s isn't executable for the user of the registry, so it isn't used: chmod +x",
-                  path);
+        err_set(err, ERR_SYSTEM,
+                "%s isn't executable for the user of the registry, so it isn't used (chmod +x)",
+                path);
         rc = 0;
     } else if (check_format(h, path, err) == 0) {
         return 1;

@@ -5,6 +5,7 @@
 #include "domain/event.h"
 #include "domain/image.h"
 #include "domain/new_layers.h"
+#include "domain/prehook.h"
 #include "domain/repository.h"
 #include "domain/tag.h"
 #include "storage/blob_file.h"
@@ -13,9 +14,13 @@
 #include "storage/tbl_edge.h"
 #include "storage/tbl_event.h"
 #include "storage/tbl_manifest.h"
+#include "storage/tbl_tag.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/banned.h"
+
+/* Where a tag is fought for, so often is asked. */
+#define JUDGEMENTS_MAX 3
 
 /* What the transaction works on; prepared outside of it, so that it only reads and writes records.
  */
@@ -27,7 +32,10 @@ struct pushing {
     uint64_t now;
     struct manifest_descriptor *parts; /* each digest once, in the order of keys */
     size_t parts_n;
-    struct digest old[PUSH_TAGS_MAX]; /* where the tags pointed */
+    struct digest old[PUSH_TAGS_MAX];    /* where the tags pointed */
+    struct digest judged[PUSH_TAGS_MAX]; /* where they did when a pre-hook let them go */
+    bool asked;                          /* it did */
+    bool stale;                          /* one has moved since: ask again */
     struct new_layers layers;
     bool known;     /* the repository had it before */
     bool large;     /* stands with the blobs */
@@ -75,6 +83,43 @@ note_missing(struct pushing *w, const struct digest *d, struct err *err)
     return 0;
 }
 
+/* What all events of a push have in common. */
+static struct rec_event
+event_of_push(const struct push *p, enum event_type type)
+{
+    struct rec_event e = event_of(type, p->repository, p->actor);
+
+    e.digest = p->digest;
+    e.id = *manifest_id(&p->manifest, &p->digest);
+    snprintf(e.media_type, sizeof e.media_type, "%s", p->manifest.media_type->name);
+    return e;
+}
+
+/* The pre-hook is asked for each tag; one that refuses refuses all. What it was told to be the old
+ * digest is what the transaction will find, or else it is asked again. */
+static int
+judge(struct pushing *w, struct err *err)
+{
+    const struct push *p = w->p;
+    struct rec_event e = event_of_push(p, EVENT_TAG);
+    struct rec_tag r;
+    int rc = p->tags_n > 0 ? prehook_find(w->reg, HOOK_PRE_TAG, err) : 0;
+
+    w->asked = rc == 1;
+    for (size_t i = 0; rc == 1 && i < p->tags_n; i++) {
+        rc = tbl_tag_get(kv_reads(w->reg->kv), w->repo.id, p->tags[i], &r, err);
+        if (rc < 0)
+            return -1;
+        w->judged[i] = rc == 1 ? r.target : (struct digest){.algo = DIGEST_NONE};
+        e.old = w->judged[i];
+        snprintf(e.tag, sizeof e.tag, "%s", p->tags[i]);
+        if (prehook_ask(w->reg, HOOK_PRE_TAG, &e, p->document, w->arena, err) != 0)
+            return -1;
+        rc = 1;
+    }
+    return rc < 0 ? -1 : 0;
+}
+
 /* ---- the transaction, table by table ---- */
 
 static int
@@ -82,9 +127,13 @@ move_tags(struct txn *t, struct pushing *w, struct err *err)
 {
     const struct push *p = w->p;
 
-    for (size_t i = 0; i < p->tags_n; i++)
+    for (size_t i = 0; i < p->tags_n; i++) {
         if (tag_move(t, w->reg, w->repo.id, p->tags[i], &p->digest, p->actor, &w->old[i], err) != 0)
             return -1;
+        w->stale = w->stale || (w->asked && !digest_equal(&w->old[i], &w->judged[i]));
+    }
+    if (w->stale)
+        return err_set(err, ERR_BUSY, "a tag moved again and again while a hook looked at it");
     /* Of a v1 image that was the last keeper, perhaps; a manifest stays with its repository. */
     for (size_t i = 0; i < p->tags_n; i++)
         if (image_lease(t, w->reg, &w->old[i], w->now, err) != 0)
@@ -203,11 +252,8 @@ static int
 append_events(struct txn *t, struct pushing *w, struct err *err)
 {
     const struct push *p = w->p;
-    struct rec_event e = event_of(EVENT_IMAGE, p->repository, p->actor);
+    struct rec_event e = event_of_push(p, EVENT_IMAGE);
 
-    e.digest = p->digest;
-    e.id = *manifest_id(&p->manifest, &p->digest);
-    snprintf(e.media_type, sizeof e.media_type, "%s", p->manifest.media_type->name);
     if (!w->known && p->manifest.is_image &&
         (new_layers_append(t, &w->layers, w->repo.id, &p->digest, &e, err) != 0 ||
          tbl_event_append(t, &e, err) != 0))
@@ -232,6 +278,7 @@ push(struct txn *t, void *arg, struct err *err)
 
     w->missing_n = 0;
     w->inserted = false;
+    w->stale = false;
     if (repository_touch(t, w->p->repository, &w->repo, w->now, err) != 0 ||
         move_tags(t, w, err) != 0 || put_manifest(t, w, err) != 0)
         return -1;
@@ -299,7 +346,7 @@ unpublish(const struct pushing *w, int rc, const struct err *err)
     struct err ignored;
 
     if (w->published && !w->inserted &&
-        (rc == 0 || err->code == ERR_MISSING_PARTS || err->code == ERR_FULL) &&
+        (rc == 0 || err->code == ERR_MISSING_PARTS || err->code == ERR_FULL || w->stale) &&
         blob_file_unlink(w->reg->dirfd, &w->p->digest, w->instance, &ignored) != 0)
         log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
                  ignored.message);
@@ -309,14 +356,17 @@ int
 push_manifest(const struct registry *reg, struct push *p, struct arena *arena, struct err *err)
 {
     struct pushing w = {.reg = reg, .p = p, .arena = arena, .now = clock_wall_ms()};
-    int rc;
+    int rc = 0;
 
     if (check_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         sort_parts(&w, err) != 0 || repository_ensure(reg, p->repository, &w.repo, err) != 0 ||
-        new_layers_find(reg, &p->manifest, arena, &w.layers, err) != 0 || publish(&w, err) != 0)
+        new_layers_find(reg, &p->manifest, arena, &w.layers, err) != 0 || judge(&w, err) != 0 ||
+        publish(&w, err) != 0)
         return -1;
     rc = txn_run(reg->kv, push, &w, err);
+    for (int i = 1; i < JUDGEMENTS_MAX && rc != 0 && w.stale; i++)
+        rc = judge(&w, err) != 0 ? -1 : txn_run(reg->kv, push, &w, err);
     unpublish(&w, rc, err);
     return rc;
 }

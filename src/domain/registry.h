@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct hooks;
 struct kv;
 struct token_key;
 
@@ -33,6 +34,9 @@ struct registry {
 
     /* Signs the tokens of the first API; NULL where nobody asks for any. */
     const struct token_key *token_key;
+
+    struct hooks *hooks; /* those of the administrator; NULL: none */
+    uint64_t pre_hook_timeout_ms;
 
     /* --base-url: what goes in front of paths in Location and Link; NULL: nothing */
     const char *base_url;

@@ -110,6 +110,7 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
         .max_tags = o->max_tags,
         .max_uploads = o->max_uploads,
         .event_keep_ms = o->event_keep_ms,
+        .pre_hook_timeout_ms = o->pre_hook_timeout_ms,
         .users_given = s->given.n > 0,
         .token_key = &s->token_key,
         .users_trusted = o->trust_remote_user,

@@ -95,6 +95,13 @@ children_free(struct children *c)
 
 /* ---- starting ---- */
 
+/* Those that wait for pre-hooks cost nothing where there are none. */
+static bool
+is_wanted(const struct children *c, int pool)
+{
+    return pool != POOL_GATE || c->server->gate;
+}
+
 static int
 run_child(const struct children *c, const struct child *child, pid_t master)
 {
@@ -228,7 +235,8 @@ recovered(struct children *c, uint64_t now)
     }
     c->state = CHILDREN_SERVING;
     for (size_t i = 0; i < c->n; i++)
-        start_child(c, &c->v[i], now);
+        if (is_wanted(c, c->v[i].pool))
+            start_child(c, &c->v[i], now);
 }
 
 static void
@@ -352,7 +360,8 @@ static void
 tick_serving(struct children *c, uint64_t now)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (c->v[i].pid == 0 && now >= c->v[i].start_at && may_start(c, now))
+        if (c->v[i].pid == 0 && is_wanted(c, c->v[i].pool) && now >= c->v[i].start_at &&
+            may_start(c, now))
             start_child(c, &c->v[i], now);
     watch(c, now);
     if (c->state == CHILDREN_SERVING && c->rounds > 0 && children_ready(c)) {
@@ -394,7 +403,7 @@ turn_away(struct children *c, uint64_t now)
 {
     for (int pool = 0; pool < POOL_COUNT; pool++) {
         struct pollfd waiting = {.fd = c->server->sockets[pool], .events = POLLIN};
-        if (has_worker(c, pool))
+        if (has_worker(c, pool) || !is_wanted(c, pool))
             c->served_at[pool] = now;
         while (now - c->served_at[pool] > UNSERVED_MS && poll(&waiting, 1, 0) == 1) {
             int fd = accept4(waiting.fd, NULL, NULL, SOCK_CLOEXEC);
@@ -433,7 +442,7 @@ children_ready(struct children *c)
     if (c->state != CHILDREN_SERVING)
         return false;
     for (size_t i = 0; i < c->n; i++)
-        if (c->v[i].pid == 0 || !atomic_load(&c->v[i].slot->ready))
+        if (is_wanted(c, c->v[i].pool) && (c->v[i].pid == 0 || !atomic_load(&c->v[i].slot->ready)))
             return false;
     return true;
 }

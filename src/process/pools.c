@@ -4,6 +4,7 @@
 const struct pool pools[POOL_COUNT] = {
     [POOL_API] = {"api", "api.sock", offsetof(struct options, workers)},
     [POOL_BULK] = {"bulk", "bulk.sock", offsetof(struct options, bulk_workers)},
+    [POOL_GATE] = {"gate", "gate.sock", offsetof(struct options, hook_jobs)},
 };
 
 uint64_t

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/htpasswd.h"
+#include "process/child.h"
 #include "process/feed.h"
 #include "process/fullname.h"
 #include "process/runfile.h"
@@ -23,6 +24,7 @@
 #define PID_NAME "run/master.pid"
 #define DYING_MS 2000
 #define USERS_NAME "auth/htpasswd"
+#define PRE_HOOKS_NAME "run/pre-hooks"
 
 /* Hashes the users' passwords, and forgets them. The same password has the same hash at the next
  * start: tokens that were given out hang on it. */
@@ -54,6 +56,37 @@ read_users(struct server *s, struct err *err)
     if (fstatat(s->dir.fd, USERS_NAME, &s->users_file, 0) < 0)
         s->users_file = (struct stat){0};
     return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
+}
+
+/* Which hooks there are; nginx looks for the file. */
+static void
+look_for_prehooks(struct server *s)
+{
+    static const enum hook pre[] = {HOOK_PRE_TAG, HOOK_PRE_DELETE};
+    struct err err;
+    bool asked = false;
+    for (size_t i = 0; i < sizeof pre / sizeof *pre; i++)
+        asked = hook_find(&s->hooks, pre[i], &err) != 0 || asked;
+    if (asked == s->asked)
+        return;
+    s->asked = asked;
+    s->gate = s->gate || asked;
+    if (!asked)
+        unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
+    else if (runfile_write(s->dir.fd, PRE_HOOKS_NAME, bytes_of("", 0), &err) < 0)
+        log_line(LOG_ERROR, "pre-hooks get no workers of their own", "why=%s", err.message);
+}
+
+/* SIGHUP, and the start. */
+static void
+read_hooks(struct server *s)
+{
+    const char *dir = s->options->hooks;
+    if (dir != NULL && faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) < 0)
+        log_line(LOG_WARN, "the directory of --hooks can't be used", "dir=%s why=%s", dir,
+                 strerror(errno));
+    hook_forget(&s->hooks);
+    look_for_prehooks(s);
 }
 
 static const char *
@@ -187,6 +220,9 @@ prepare_as_user(struct server *s, const struct tls *tls, struct err *err)
         return -1;
     if (token_key_open(&s->token_key, s->dir.fd, err) < 0 || take_users(s, err) < 0)
         return -1;
+    child_hooks(s, &s->hooks);
+    unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
+    read_hooks(s);
     return read_users(s, err);
 }
 
@@ -240,6 +276,7 @@ server_reload(struct server *s)
 {
     struct err err;
     reload_tls(s, &err);
+    read_hooks(s);
     if (read_users(s, &err) < 0)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
 }
@@ -263,6 +300,7 @@ void
 server_watch(struct server *s)
 {
     watch_bodies(s);
+    look_for_prehooks(s);
     const struct stat *was = &s->users_file;
     struct stat st;
     struct err err;
@@ -302,7 +340,8 @@ server_finish(struct server *s)
 {
     server_close_ports(s);
     close_sockets(s);
-    static const char *const gone[] = {"run/htpasswd", "run/nginx.pid", "run/nginx.lock", PID_NAME};
+    static const char *const gone[] = {"run/htpasswd", "run/nginx.pid", "run/nginx.lock",
+                                       PRE_HOOKS_NAME, PID_NAME};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         unlinkat(s->dir.fd, gone[i], 0);
     tls_remove(s->dir.fd);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include "domain/hook.h"
 #include "domain/htpasswd.h"
 #include "domain/token.h"
 #include "process/datadir.h"
@@ -40,20 +41,23 @@ struct server {
     struct buf given;            /* the lines of --user for run/htpasswd */
     struct htpasswd_state users; /* with those in auth/htpasswd */
     struct stat users_file;      /* auth/htpasswd as it was read */
-    bool bodies_good;            /* uploads can be taken over, when last looked */
+    struct hooks hooks;
+    bool gate;        /* there was a pre-hook: the workers of POOL_GATE run */
+    bool asked;       /* there is one: nginx sends them what it is asked about */
+    bool bodies_good; /* uploads can be taken over, when last looked */
 };
 
 /* Everything up to the first child; from here on the working directory is the data directory, and
  * the process is the user that it stays. The message says what to do. */
 int server_prepare(struct server *s, struct options *o, struct err *err);
 
-/* SIGHUP: reads certificate, key and users anew. What can't be read stays as it was, and is logged.
- */
+/* SIGHUP: reads certificate, key and users anew. What can't be read stays as it was, and is logged;
+ * so is each file of a pre-hook that can't be run. */
 void server_reload(struct server *s);
 
 /* Every now and then. Reads auth/htpasswd anew when it was changed, so that users count without a
- * signal; that it was removed is believed only with SIGHUP: an accident shall open nothing. Logs
- * when nginx's bodies can't be taken over any more. */
+ * signal; that it was removed is believed only with SIGHUP: an accident shall open nothing. Looks
+ * whether there are pre-hooks. Logs when nginx's bodies can't be taken over any more. */
 void server_watch(struct server *s);
 
 /* No more connections: our copies of the ports. nginx closes its own. */

@@ -24,6 +24,7 @@ on_term(int number)
 struct work {
     struct registry reg;
     int poke;
+    struct hooks hooks;
     uint64_t served;
     uint64_t retire_at;
 };
@@ -51,6 +52,9 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
 
     struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
     child_open(s, slot, &work.reg);
+    child_hooks(s, &work.hooks);
+    work.hooks.quiet = true; /* the master says it, once for all workers */
+    work.reg.hooks = &work.hooks;
     kv_keep_room(work.reg.kv);
     struct err err;
     int r = fcgi_serve(s->sockets[pool], answer, &work, &err);

@@ -107,6 +107,46 @@ spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err)
     return err_errno(err, "cannot run %s", s->path);
 }
 
+static _Noreturn void
+wait_for_end(pid_t group, int end)
+{
+    char c;
+
+    if (setpgid(0, group) < 0)
+        _exit(1);
+    dup2(end, STDIN_FILENO);
+    close_range(STDIN_FILENO + 1, ~0u, 0);
+    while (read(STDIN_FILENO, &c, 1) < 0 && errno == EINTR)
+        ;
+    kill(0, SIGKILL); /* and ourselves */
+    _exit(0);
+}
+
+int
+spawn_leash(pid_t pid, pid_t *leash, struct err *err)
+{
+    sigset_t all, before;
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_errno(err, "cannot make a pipe");
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    *leash = fork();
+    if (*leash == 0)
+        wait_for_end(pid, ends[0]); /* with all signals blocked */
+    if (*leash < 0)
+        err_errno(err, "cannot start a process");
+    else
+        setpgid(*leash, pid); /* so that it is in the group when we return */
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    close(ends[0]);
+    if (*leash > 0)
+        return ends[1];
+    close(ends[1]);
+    return -1;
+}
+
 void
 spawn_kill(pid_t pid)
 {

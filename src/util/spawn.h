@@ -24,6 +24,12 @@ struct spawn {
  * *pid is a child, to be reaped by the caller; it keeps its number until then. */
 int spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err);
 
+/* dies_with_us is about the program alone. This is about all that it starts, too: a small process
+ * in its group, a child like it, that kills the group when the returned descriptor is closed, be it
+ * by our end. Made while the program isn't reaped; *leash is to be reaped after spawn_kill. -1:
+ * err. */
+int spawn_leash(pid_t pid, pid_t *leash, struct err *err);
+
 /* SIGKILL to all that are in its process group: the program, and whatever it started that didn't
  * go away on purpose (setsid). Works until *pid is reaped, also when it has ended by itself. */
 void spawn_kill(pid_t pid);

@@ -138,6 +138,7 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
         for my $path (paths($pattern)) {
             my %request = (
                 request_method => $method,
+                registry_asked_main => 1,    # there are pre-hooks
                 arg_digest     => ($parameter // '') eq 'digest' ? 'sha256:ab' : '',
             );
             my @chain = locate($server, $path);
@@ -148,7 +149,9 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
             # The body of an upload goes to a file, and may begin only when a worker agrees.
             my $upload = $pattern =~ m{/blobs/uploads|/layer$} && $method =~ /^(POST|PATCH|PUT)$/;
             my $body   = setting(\@chain, 'fastcgi_pass_request_body') eq 'off' && setting(\@chain, 'auth_request') =~ m{/authorize$};
+            my $else  = value(setting(\@chain, 'fastcgi_pass'), { %request, registry_asked_main => '' }) =~ s/^registry_(\w+)_main$/\U$1/r;
             push @wrong, "$path: pool $goes" if $goes ne $pool;
+            push @wrong, "$path: pool $else without pre-hooks" if $else ne ($pool eq 'GATE' ? 'API' : $pool);
             push @wrong, "$path: role $role" if $role ne ($upload ? 'upload' : 'main');
             push @wrong, "$path: the body goes through FastCGI" if $upload && !$body;
             push @wrong, "$path: password: $realm" if $realm ne ($verb eq 'PUBLIC' ? 'off' : '$registry_realm_main');

@@ -293,6 +293,35 @@ it_dies_with_us_when_asked_to(void **state)
     assert_int_equal(status, 5 << 8);
 }
 
+/* The program's child has the pipe, too. */
+static void
+on_a_leash_its_children_die_with_us(void **state)
+{
+    const char *const argv[] = {"sh", "-c", "sleep 300 <&0 & sleep 300", NULL};
+    struct spawn s = shell(argv);
+    struct buf said;
+    int ends[2], status;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    s.in = ends[1];
+    pid_t middle = fork();
+    if (middle == 0) {
+        struct err err;
+        pid_t pid, leash;
+        int out;
+
+        close(ends[0]);
+        _exit(spawn_start(&s, &pid, &out, &err) == 0 && spawn_leash(pid, &leash, &err) >= 0 ? 5
+                                                                                            : 1);
+    }
+    close(ends[1]);
+    read_all(ends[0], &said);
+    buf_free(&said);
+    assert_int_equal(waitpid(middle, &status, 0), middle);
+    assert_int_equal(status, 5 << 8);
+}
+
 int
 main(void)
 {
@@ -307,6 +336,7 @@ main(void)
         cmocka_unit_test(what_cannot_run_is_an_error_and_leaves_nothing),
         cmocka_unit_test(it_is_killed_with_all_that_it_started),
         cmocka_unit_test(it_dies_with_us_when_asked_to),
+        cmocka_unit_test(on_a_leash_its_children_die_with_us),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);
