@@ -1,21 +1,27 @@
 #include "domain/hook_output.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "util/fdio.h"
+#include "util/utf8.h"
 #include "util/banned.h"
 
-/* The log may be a pipe that nobody reads any more: no reason to stop anything. */
+/* The log may be a pipe that nobody reads any more: no reason to stop anything. One that can be
+ * written to has room for PIPE_BUF bytes. */
 static void
 print(const char *a, const char *b)
 {
     char text[HOOK_OUTPUT_LINE_MAX + 600];
+    struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
     struct err ignored;
     int n = snprintf(text, sizeof text, "%s%s\n", a, b);
 
-    if (n > 0 && (size_t)n < sizeof text)
+    _Static_assert(sizeof text <= PIPE_BUF, "a line may block");
+    if (n > 0 && (size_t)n < sizeof text && poll(&ready, 1, 0) == 1)
         fdio_write_all(STDOUT_FILENO, text, (size_t)n, "stdout", &ignored);
 }
 
@@ -39,6 +45,7 @@ end_line(struct hook_output *o)
     size_t n = o->n;
 
     o->line[n] = '\0';
+    utf8_mend(o->line);
     if (n > 0)
         memcpy(o->last, o->line, n + 1);
     o->n = 0;

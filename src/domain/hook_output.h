@@ -9,9 +9,9 @@
 /* What a hook says, on its way to the log (stdout), line by line:
  *   1b930d010525 - executing ./hooks/tag 1b930d010525... app:v1
  *   1b930d010525 - ./hooks/tag: what it said
- * Each line is one write. A longer line is cut; control characters become '?', so that no hook
- * forges another's line or speaks to a terminal; behind HOOK_OUTPUT_MAX bytes nothing more of a run
- * is written, which is said once. The last line is kept in any case. */
+ * Each line is one write. A longer line is cut; control characters, and what is no UTF-8, become
+ * '?', so that no hook forges another's line or speaks to a terminal; behind HOOK_OUTPUT_MAX bytes
+ * nothing more of a run is written, which is said once. The last line is kept in any case. */
 
 #define HOOK_OUTPUT_LINE_MAX 1000
 #define HOOK_OUTPUT_MAX (64u << 10)

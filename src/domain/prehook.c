@@ -159,7 +159,7 @@ verdict(const struct registry *reg, enum hook which, const struct running *r, en
     if (WEXITSTATUS(status) == 0)
         return 0;
     if (r->said.last[0] != '\0')
-        return err_set(err, ERR_DENIED, "%s", r->said.last);
+        return err_set_utf8(err, ERR_DENIED, r->said.last);
     return err_set(err, ERR_DENIED, "refused by the hook %s (exit code %d)", name,
                    WEXITSTATUS(status));
 }

@@ -43,6 +43,21 @@ err_set(struct err *e, enum err_code code, const char *fmt, ...)
 }
 
 int
+err_set_utf8(struct err *e, enum err_code code, const char *text)
+{
+    size_t n = strlen(text);
+    if (n >= sizeof e->message) {
+        n = sizeof e->message - 1;
+        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+            n--;
+    }
+    fill(e, code, 0, "");
+    memcpy(e->message, text, n);
+    e->message[n] = '\0';
+    return -1;
+}
+
+int
 err_errno(struct err *e, const char *fmt, ...)
 {
     int sys = errno;

@@ -67,6 +67,10 @@ struct err {
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same with a text of somebody else's as it is, which is valid UTF-8 without control
+ * characters; a long one is cut between two of its characters. */
+int err_set_utf8(struct err *e, enum err_code code, const char *text);
+
 /* The same for a failed system call: takes errno, appends its text (which is there even when the
  * message before it had to be cut), and picks ERR_NO_SPACE for ENOSPC and EDQUOT, else ERR_SYSTEM.
  * errno stays. */

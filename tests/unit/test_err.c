@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "util/err.h"
 #include "util/banned.h"
@@ -84,6 +85,25 @@ bytes_that_spoil_json_or_a_terminal_are_replaced(void **state)
     assert_string_equal(e.message, "a????~ z");
 }
 
+static void
+a_text_of_others_is_cut_between_its_characters(void **state)
+{
+    (void)state;
+    struct err e;
+    char text[ERR_MESSAGE_MAX + 10];
+    assert_int_equal(err_set_utf8(&e, ERR_DENIED, "nicht gepr\303\274ft"), -1);
+    assert_int_equal(e.code, ERR_DENIED);
+    assert_string_equal(e.message, "nicht gepr\303\274ft");
+    memset(text, 'x', sizeof text);
+    for (int at = 0; at < 4; at++) {
+        snprintf(text + ERR_MESSAGE_MAX - 4 + at, sizeof text - (ERR_MESSAGE_MAX - 4 + (size_t)at),
+                 "\342\202\254yyy");
+        err_set_utf8(&e, ERR_DENIED, text);
+        assert_int_equal(strlen(e.message), ERR_MESSAGE_MAX - (at == 0 ? 1 : 4 - at));
+        text[ERR_MESSAGE_MAX - 4 + at] = 'x';
+    }
+}
+
 int
 main(void)
 {
@@ -94,6 +114,7 @@ main(void)
         cmocka_unit_test(a_long_name_is_cut_but_the_reason_stays),
         cmocka_unit_test(a_message_may_be_built_on_the_one_before),
         cmocka_unit_test(bytes_that_spoil_json_or_a_terminal_are_replaced),
+        cmocka_unit_test(a_text_of_others_is_cut_between_its_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,7 @@ the_exit_code_decides_and_the_last_line_is_the_message(void **state)
         {"echo 'the last that says something'; echo; echo; exit 1", "the last that says something"},
         {"printf 'without an end'; exit 1", "without an end"},
         {"printf 'a\\tb\\033[31mc\\r\\001\\n'; exit 1", "a b?[31mc??"},
+        {"printf 'Pr\\303\\274fung \\374\\n'; exit 1", "Pr\303\274fung ?"},
         {"exit 3", "refused by the hook pre-tag (exit code 3)"},
         {"kill -9 $$", "the hook pre-tag died of signal 9"},
         {"nonsense-that-is-no-command 2>/dev/null", "refused by the hook pre-tag (exit code 127)"},
