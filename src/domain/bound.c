@@ -68,6 +68,13 @@ drop(struct txn *t, const struct tally *tally, struct err *err)
     return tbl_tally_put(t, tally, n > 0 ? n - 1 : 0, err);
 }
 
+static int
+add_facts(uint64_t max, uint64_t n, const char *what, struct err *err)
+{
+    err_expected(err, "at most %llu %s", (unsigned long long)max, what);
+    return err_found(err, "%llu, and one more", (unsigned long long)n);
+}
+
 int
 bound_add_repository(struct txn *t, const struct registry *reg, struct err *err)
 {
@@ -77,10 +84,11 @@ bound_add_repository(struct txn *t, const struct registry *reg, struct err *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    return err_set(err, ERR_FULL,
-                   "there are %llu repositories, and --max-repositories allows no more: push to "
-                   "one of them, or have the limit raised",
-                   (unsigned long long)n);
+    err_set(err, ERR_FULL,
+            "there are %llu repositories, and --max-repositories allows no more: push to one of "
+            "them, or have the limit raised",
+            (unsigned long long)n);
+    return add_facts(reg->max_repositories, n, "repositories", err);
 }
 
 int
@@ -92,10 +100,11 @@ bound_add_tag(struct txn *t, const struct registry *reg, uint64_t repo, struct e
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    return err_set(err, ERR_FULL,
-                   "the repository has %llu tags, and --max-tags allows no more: delete some, or "
-                   "have the limit raised",
-                   (unsigned long long)n);
+    err_set(err, ERR_FULL,
+            "the repository has %llu tags, and --max-tags allows no more: delete some, or have the "
+            "limit raised",
+            (unsigned long long)n);
+    return add_facts(reg->max_tags, n, "tags in a repository", err);
 }
 
 int
@@ -107,10 +116,11 @@ bound_add_upload(struct txn *t, const struct registry *reg, const char *owner, s
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    return err_set(err, ERR_TOO_MANY,
-                   "%s has %llu uploads in progress, and --max-uploads allows no more: finish or "
-                   "cancel some (DELETE of their Location), or wait until they expire",
-                   owner, (unsigned long long)n);
+    err_set(err, ERR_TOO_MANY,
+            "%s has %llu uploads in progress, and --max-uploads allows no more: finish or cancel "
+            "some (DELETE of their Location), or wait until they expire",
+            owner, (unsigned long long)n);
+    return add_facts(reg->max_uploads, n, "uploads in progress", err);
 }
 
 int

@@ -62,6 +62,14 @@ parse_descriptor(const struct json *j, const char *where, struct manifest_descri
 }
 
 static int
+refuse_number(size_t n, const char *where, struct err *err)
+{
+    bad(err, "has too many entries: 1000 descriptors at most", where);
+    err_expected(err, "at most %d descriptors", MANIFEST_DESCRIPTORS_MAX);
+    return err_found(err, "%zu", n);
+}
+
+static int
 parse_list(const struct json *list, const char *where, enum manifest_part part, size_t before,
            struct manifest *m, struct arena *arena, struct err *err)
 {
@@ -70,7 +78,7 @@ parse_list(const struct json *list, const char *where, enum manifest_part part, 
     if (json_type(list) != JSON_ARRAY)
         return bad(err, "is no array", where);
     if (n > MANIFEST_DESCRIPTORS_MAX - before)
-        return bad(err, "has too many entries: 1000 descriptors at most", where);
+        return refuse_number(before + n, where, err);
     m->descriptors = arena_array(arena, n + before + 1, sizeof *m->descriptors);
     if (m->descriptors == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a manifest");
@@ -120,6 +128,15 @@ parse_subject(const struct json *doc, struct manifest *m, struct err *err)
     return 0;
 }
 
+static int
+refuse_types(const char *outer, const char *inner, struct err *err)
+{
+    err_set(err, ERR_BAD_MANIFEST, "manifest invalid: Content-Type is %s, but mediaType is %s",
+            outer, inner);
+    err_expected(err, "Content-Type: %s", inner);
+    return err_found(err, "Content-Type: %s", outer);
+}
+
 /* The type in the header and the one in the document: one may be missing, both may not differ. */
 static int
 parse_media_type(const struct json *doc, const char *content_type, struct manifest *m,
@@ -140,8 +157,7 @@ parse_media_type(const struct json *doc, const char *content_type, struct manife
     if (m->media_type == NULL)
         return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: unknown media type %s", name);
     if (inner != NULL && strcmp(inner, name) != 0)
-        return err_set(err, ERR_BAD_MANIFEST,
-                       "manifest invalid: Content-Type is %s, but mediaType is %s", name, inner);
+        return refuse_types(name, inner, err);
     return 0;
 }
 

@@ -315,7 +315,9 @@ check_digest(struct push *p, struct err *err)
     if (p->digest.algo != DIGEST_NONE && !digest_equal(&actual, &p->digest)) {
         digest_text(want, &p->digest);
         digest_text(got, &actual);
-        return err_set(err, ERR_DIGEST_MISMATCH, "the manifest is %s, not %s", got, want);
+        err_set(err, ERR_DIGEST_MISMATCH, "the manifest is %s, not %s", got, want);
+        err_expected(err, "%s", want);
+        return err_found(err, "%s", got);
     }
     p->digest = actual;
     return 0;

@@ -161,8 +161,11 @@ check_size(const struct registry *reg, uint64_t size, struct err *err)
 {
     if (reg->max_blob_size == 0 || size <= reg->max_blob_size)
         return 0;
-    return err_set(err, ERR_TOO_LARGE, "a blob may have at most %llu bytes here",
-                   (unsigned long long)reg->max_blob_size);
+    err_set(err, ERR_TOO_LARGE, "a blob may have at most %llu bytes here",
+            (unsigned long long)reg->max_blob_size);
+    err_expected(err, "at most %llu bytes (--max-blob-size)",
+                 (unsigned long long)reg->max_blob_size);
+    return err_found(err, "%llu bytes or more", (unsigned long long)size);
 }
 
 static uint64_t
@@ -172,15 +175,22 @@ chunk_size(const struct upload_chunk *chunk)
 }
 
 static int
+refuse_place(uint64_t size, uint64_t first, struct err *err)
+{
+    err_set(err, ERR_BAD_RANGE, "the upload has %llu bytes, and this piece begins at %llu",
+            (unsigned long long)size, (unsigned long long)first);
+    err_expected(err, "a piece that begins at byte %llu", (unsigned long long)size);
+    return err_found(err, "one that begins at byte %llu", (unsigned long long)first);
+}
+
+static int
 append(const struct registry *reg, struct upload_dir *dir, struct upload *u,
        const struct upload_chunk *chunk, struct err *err)
 {
     if (upload_dir_size(reg->dirfd, u->id, &u->size, err) != 0)
         return -1;
     if (chunk->has_range && chunk->first != u->size)
-        return err_set(err, ERR_BAD_RANGE,
-                       "the upload has %llu bytes, and this piece begins at %llu",
-                       (unsigned long long)u->size, (unsigned long long)chunk->first);
+        return refuse_place(u->size, chunk->first, err);
     if (chunk_size(chunk) == 0)
         return 0;
     if (check_size(reg, u->size + chunk->size, err) != 0)
@@ -231,7 +241,9 @@ commit(const struct registry *reg, uint64_t repo, struct upload_dir *dir, struct
     if (rc == 0 && !digest_equal(&actual, d)) {
         digest_text(want, d);
         digest_text(got, &actual);
-        rc = err_set(err, ERR_DIGEST_MISMATCH, "what was uploaded is %s, not %s", got, want);
+        err_set(err, ERR_DIGEST_MISMATCH, "what was uploaded is %s, not %s", got, want);
+        err_expected(err, "%s", want);
+        rc = err_found(err, "%s", got);
         end(reg, u->id, &ignored);
     } else if (rc == 0) {
         rc = blob_commit(reg, repo, u->id, d, fd, u->size, err);

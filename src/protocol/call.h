@@ -15,9 +15,10 @@ struct call {
     struct arena *arena;
     struct query query;
     struct actor actor;
-    const char *token; /* that the actor came with, valid; NULL: with a password, or nothing */
-    const char *name;  /* the route's {name}: a repository's, valid; else NULL */
-    const char *last;  /* the route's last variable: digest, reference, upload; else NULL */
+    const char *token;     /* that the actor came with, valid; NULL: with a password, or nothing */
+    const char *name;      /* the route's {name}: a repository's, valid; else NULL */
+    const char *last;      /* the route's last variable: digest, reference, upload; else NULL */
+    const char *last_name; /* how the route calls it: "{digest}"; with `last` only */
 };
 
 /* A handler fills the reply and returns 0, or returns -1 with err filled: then the dispatcher makes

@@ -1,5 +1,6 @@
 #include "protocol/reply_error.h"
 
+#include "protocol/error_detail.h"
 #include "protocol/v1_auth.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -78,34 +79,27 @@ meaning_of(enum err_code code)
     return (struct meaning){500, "UNKNOWN", NULL};
 }
 
-/* detail: one member of that name, unless its value is NULL. */
 static void
-add_oci_error(struct json *errors, const char *code, const char *message, const char *name,
-              const char *value)
+add_oci_error(struct json *errors, const struct call *c, const char *code, const struct err *err,
+              const char *digest)
 {
     struct json *one = json_new_object();
 
     json_set_string(one, "code", code);
-    json_set_string(one, "message", message);
-    if (value != NULL) {
-        struct json *detail = json_new_object();
-
-        json_set_string(detail, name, value);
-        json_set(one, "detail", detail);
-    }
+    json_set_string(one, "message", err->message);
+    json_set(one, "detail", error_detail_make(c, err, digest));
     json_add(errors, one);
 }
 
 static struct json *
-oci_body(const char *code, const struct err *err)
+oci_body(const struct call *c, const char *code, const struct err *err)
 {
     struct json *body = json_new_object(), *errors = json_new_array();
 
     if (err->about_n == 0)
-        add_oci_error(errors, code, err->message, "reason",
-                      err->code == ERR_NOT_CONVERTED ? "converting" : NULL);
+        add_oci_error(errors, c, code, err, NULL);
     for (size_t i = 0; i < err->about_n; i++)
-        add_oci_error(errors, code, err->message, "digest", err->about[i]);
+        add_oci_error(errors, c, code, err, err->about[i]);
     json_set(body, "errors", errors);
     return body;
 }
@@ -135,7 +129,7 @@ reply_error(struct call *c, enum error_form form, const struct err *err)
     else if (m.status == 401)
         http_reply_header(c->reply, "WWW-Authenticate", "Basic realm=\"registry\"");
     http_reply_header(c->reply, "Retry-After", m.retry_after);
-    if (call_json(c, m.status, form == ERROR_FORM_OCI ? oci_body(m.code, err) : v1_body(err),
+    if (call_json(c, m.status, form == ERROR_FORM_OCI ? oci_body(c, m.code, err) : v1_body(err),
                   &again) != 0)
         call_empty(c, m.status);
 }

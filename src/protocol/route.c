@@ -42,12 +42,18 @@ split(const char *text, struct pattern *p)
             p->name_at = i;
 }
 
+/* One segment of a path that the pattern leaves open: "{digest}...", and what stands there. */
+struct variable {
+    const char *name;
+    const char *value;
+};
+
 /* Does one segment fit? A variable fits anything but nothing, and is remembered. */
 static bool
-fits(const struct pattern *p, size_t i, const char *segment, const char **last)
+fits(const struct pattern *p, size_t i, const char *segment, struct variable *last)
 {
     if (p->lengths[i] > 0 && p->segments[i][0] == '{') {
-        *last = segment;
+        *last = (struct variable){p->segments[i], segment};
         return segment[0] != '\0';
     }
     return strlen(segment) == p->lengths[i] && strncmp(p->segments[i], segment, p->lengths[i]) == 0;
@@ -55,12 +61,12 @@ fits(const struct pattern *p, size_t i, const char *segment, const char **last)
 
 /* {name} takes what the fixed segments round it leave over, at least one. */
 static bool
-match(const struct pattern *p, const struct path *path, size_t *name_n, const char **last)
+match(const struct pattern *p, const struct path *path, size_t *name_n, struct variable *last)
 {
     bool has_name = p->name_at < p->n;
     size_t behind = has_name ? p->n - p->name_at - 1 : 0;
 
-    *last = NULL;
+    *last = (struct variable){NULL, NULL};
     if (has_name ? path->n < p->n : path->n != p->n)
         return false;
     *name_n = has_name ? path->n - p->name_at - behind : 0;
@@ -85,10 +91,11 @@ join_name(struct call *c, const struct path *path, size_t from, size_t n, struct
             buf_putc(&name, '/');
         buf_puts(&name, path->segments[i]);
     }
-    if (!buf_ok(&name) || !name_is_repository(buf_text(&name)))
-        rc = err_set(err, ERR_BAD_NAME, "%s is no valid name for a repository",
-                     buf_ok(&name) ? buf_text(&name) : "this");
-    else if ((c->name = arena_strdup(c->arena, buf_text(&name))) == NULL)
+    if (!buf_ok(&name) || !name_is_repository(buf_text(&name))) {
+        err_set(err, ERR_BAD_NAME, "%s is no valid name for a repository",
+                buf_ok(&name) ? buf_text(&name) : "this");
+        rc = err_found(err, "%s", buf_ok(&name) ? buf_text(&name) : "a longer one");
+    } else if ((c->name = arena_strdup(c->arena, buf_text(&name))) == NULL)
         rc = err_set(err, ERR_SYSTEM, "no memory for a name");
     buf_free(&name);
     return rc;
@@ -132,7 +139,7 @@ route_find(struct call *c, const struct path *asked, unsigned *allowed, struct e
     for (size_t i = 0; i < routes_n; i++) {
         const struct route *r = &routes[i];
         struct pattern p;
-        const char *last;
+        struct variable last;
         size_t name_n;
 
         split(r->pattern, &p);
@@ -142,16 +149,19 @@ route_find(struct call *c, const struct path *asked, unsigned *allowed, struct e
         if ((r->methods & c->req->method) == 0 ||
             (p.parameter[0] != '\0' && query_get(&c->query, p.parameter) == NULL))
             continue;
-        c->last = last;
+        c->last = last.value;
+        c->last_name = last.name;
         if (name_n > 0 && join_name(c, &path, p.name_at, name_n, err) != 0)
             return NULL;
         if (name_n > 0 && strcmp(path.segments[0], "v1") == 0 && name_of_v1(c, err) != 0)
             return NULL;
         return r;
     }
-    if (*allowed != 0)
+    if (*allowed != 0) {
         err_set(err, ERR_NO_METHOD, "%s isn't supported here", c->req->method_text);
-    else
+        err_found(err, "%s", c->req->method_text);
+    } else {
         err_set(err, ERR_NO_ROUTE, "nothing is served at %s", c->req->raw_path);
+    }
     return NULL;
 }

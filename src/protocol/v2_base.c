@@ -13,7 +13,7 @@ v2_base(struct call *c, struct err *err)
 int
 v2_digest(const char *text, struct digest *d, struct err *err)
 {
-    return digest_parse(d, text, strlen(text), err);
+    return digest_parse(d, text, strlen(text), err) == 0 ? 0 : err_found(err, "%s", text);
 }
 
 bool

@@ -16,6 +16,15 @@ add_headers(struct call *c, const char *digest, struct err *err)
     return call_header(c, err, "ETag", "\"%s\"", digest);
 }
 
+static int
+refuse_extent(uint64_t size, const char *range, struct err *err)
+{
+    err_set(err, ERR_BAD_EXTENT, "the blob has %llu bytes, and none of them is in %s",
+            (unsigned long long)size, range);
+    err_expected(err, "bytes of the first %llu", (unsigned long long)size);
+    return err_found(err, "%s", range);
+}
+
 int
 v2_blob_get(struct call *c, struct err *err)
 {
@@ -41,8 +50,7 @@ v2_blob_get(struct call *c, struct err *err)
     if (kind == RANGE_UNSATISFIABLE) {
         if (call_header(c, err, "Content-Range", "bytes */%llu", (unsigned long long)b.size) != 0)
             return -1;
-        return err_set(err, ERR_BAD_EXTENT, "the blob has %llu bytes, and none of them is in %s",
-                       (unsigned long long)b.size, range);
+        return refuse_extent(b.size, range, err);
     }
     if (add_headers(c, digest, err) != 0)
         return -1;

@@ -10,6 +10,13 @@
 #include "protocol/v2_base.h"
 #include "util/banned.h"
 
+static int
+refuse_tag(const char *text, struct err *err)
+{
+    err_set(err, ERR_BAD_TAG, "%s is no valid tag", text);
+    return err_found(err, "%s", text);
+}
+
 /* A colon is in every digest and in no tag. */
 static int
 parse_reference(const char *text, struct reference *r, struct err *err)
@@ -18,7 +25,7 @@ parse_reference(const char *text, struct reference *r, struct err *err)
     if (strchr(text, ':') != NULL)
         return v2_digest(text, &r->digest, err);
     if (!name_is_tag(text))
-        return err_set(err, ERR_BAD_TAG, "%s is no valid tag", text);
+        return refuse_tag(text, err);
     r->tag = text;
     return 0;
 }
@@ -96,7 +103,7 @@ take_tags(const struct call *c, const struct reference *reference, const char **
         if (strcmp(c->query.parameters[i].name, "tag") != 0)
             continue;
         if (!name_is_tag(c->query.parameters[i].value))
-            return err_set(err, ERR_BAD_TAG, "%s is no valid tag", c->query.parameters[i].value);
+            return refuse_tag(c->query.parameters[i].value, err);
         if (*n == PUSH_TAGS_MAX)
             return err_set(err, ERR_TOO_LONG, "at most %d tags at once", PUSH_TAGS_MAX);
         tags[(*n)++] = c->query.parameters[i].value;

@@ -11,9 +11,9 @@
 
 /* Pieces of any size are taken, the smallest too (OCI distribution-spec 1.1, "Pushing a blob in
  * chunks"). But there are clients that cut a blob into pieces of just this size, or send it whole
- * when it is smaller; so it is one with which they are quick. 5 MiB is what they know from others.
- */
-#define CHUNK_ADVICE "5242880"
+ * when it is smaller; so it is one with which they are quick. Not more than others take by
+ * themselves, since they would hold as much in memory: 1 MiB. */
+#define CHUNK_ADVICE "1048576"
 
 /* ---- replies ---- */
 
@@ -66,6 +66,17 @@ find(struct call *c, struct upload *u, struct err *err)
     return upload_find(c->reg, c->name, c->last, &c->actor, u, err);
 }
 
+static int
+refuse_size(const struct upload_chunk *chunk, uint64_t last, struct err *err)
+{
+    unsigned long long named = last - chunk->first + 1, came = chunk->size;
+
+    err_set(err, ERR_BAD_SIZE, "Content-Range %llu-%llu names %llu bytes, and %llu came",
+            (unsigned long long)chunk->first, (unsigned long long)last, named, came);
+    err_expected(err, "%llu bytes", named);
+    return err_found(err, "%llu bytes", came);
+}
+
 /* The piece in the request's body, and where it says that it goes. */
 static int
 chunk_of(const struct call *c, struct upload_chunk *chunk, struct err *err)
@@ -77,14 +88,13 @@ chunk_of(const struct call *c, struct upload_chunk *chunk, struct err *err)
                                    .size = c->req->has_length ? c->req->content_length : 0};
     if (range == NULL || range[0] == '\0')
         return 0;
-    if (!range_parse_content(range, &chunk->first, &last))
-        return err_set(err, ERR_BAD_RANGE, "Content-Range %s can't be understood", range);
+    if (!range_parse_content(range, &chunk->first, &last)) {
+        err_set(err, ERR_BAD_RANGE, "Content-Range %s can't be understood", range);
+        err_expected(err, "FIRST-LAST, the numbers of the first and the last byte");
+        return err_found(err, "%s", range);
+    }
     chunk->has_range = true;
-    if (last - chunk->first + 1 != chunk->size)
-        return err_set(err, ERR_BAD_SIZE, "Content-Range %s names %llu bytes, and %llu came", range,
-                       (unsigned long long)(last - chunk->first + 1),
-                       (unsigned long long)chunk->size);
-    return 0;
+    return last - chunk->first + 1 == chunk->size ? 0 : refuse_size(chunk, last, err);
 }
 
 /* A piece that doesn't fit: 416, with where the upload really is. */
@@ -105,8 +115,11 @@ v2_upload_begin(struct call *c, struct err *err)
     struct upload u;
 
     /* A hint, since the bytes are hashed at the end, but one that can't be kept is refused now. */
-    if (algorithm != NULL && strcmp(algorithm, "sha256") != 0 && strcmp(algorithm, "sha512") != 0)
-        return err_set(err, ERR_BAD_DIGEST, "digest-algorithm %s isn't known here", algorithm);
+    if (algorithm != NULL && strcmp(algorithm, "sha256") != 0 && strcmp(algorithm, "sha512") != 0) {
+        err_set(err, ERR_BAD_DIGEST, "digest-algorithm %s isn't known here", algorithm);
+        err_expected(err, "sha256 or sha512");
+        return err_found(err, "%s", algorithm);
+    }
     if (upload_begin(c->reg, c->name, &c->actor, &u, err) != 0)
         return -1;
     http_reply_header(c->reply, "OCI-Chunk-Min-Length", CHUNK_ADVICE);

@@ -28,6 +28,7 @@ fill(struct err *e, enum err_code code, int sys, const char *text)
     keep_printable(e->message);
     e->about = NULL;
     e->about_n = 0;
+    e->expected[0] = e->found[0] = '\0';
 }
 
 int
@@ -79,5 +80,27 @@ err_errno(struct err *e, const char *fmt, ...)
     }
     fill(e, sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_SYSTEM, sys, text);
     errno = sys;
+    return -1;
+}
+
+int
+err_expected(struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e->expected, sizeof e->expected, fmt, ap);
+    va_end(ap);
+    keep_printable(e->expected);
+    return -1;
+}
+
+int
+err_found(struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e->found, sizeof e->found, fmt, ap);
+    va_end(ap);
+    keep_printable(e->found);
     return -1;
 }

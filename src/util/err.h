@@ -50,6 +50,7 @@ enum err_code {
 };
 
 #define ERR_MESSAGE_MAX 256
+#define ERR_FACT_MAX 160 /* a sha512 digest fits */
 
 /* Filled by whoever fails, with the object's name in the message. `about` names the things that
  * the error is about (missing digests, say); it belongs to the arena of the request, or is NULL. */
@@ -59,6 +60,8 @@ struct err {
     char message[ERR_MESSAGE_MAX];
     const char *const *about;
     size_t about_n;
+    char expected[ERR_FACT_MAX]; /* what there should have been, and what there was: "" where */
+    char found[ERR_FACT_MAX];    /* the message alone says it all */
 };
 
 /* Fill *e and return -1, so that a failing function can end in `return err_set(e, ...)`. A message
@@ -75,5 +78,9 @@ int err_set_utf8(struct err *e, enum err_code code, const char *text);
  * message before it had to be cut), and picks ERR_NO_SPACE for ENOSPC and EDQUOT, else ERR_SYSTEM.
  * errno stays. */
 int err_errno(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Add to what err_set or err_errno has filled, and return -1 like them. */
+int err_expected(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int err_found(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -133,6 +133,72 @@ every_error_has_its_status_and_code(void **state)
     }
 }
 
+static const char *
+detail(const char *name)
+{
+    const struct json *one = json_item(json_member(body, "errors"), 0);
+
+    return json_string(json_member(json_member(one, "detail"), name));
+}
+
+static void
+every_error_says_what_to_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
+        struct err err = {.code = meanings[i].code, .message = "no"};
+
+        answer(ERROR_FORM_OCI, &err);
+        assert_non_null(detail("hint"));
+        assert_true(strlen(detail("hint")) > 10);
+        assert_string_equal(detail("path"), "/v2/");
+        assert_null(detail("repository"));
+        assert_null(detail("found"));
+    }
+}
+
+static void
+an_error_tells_what_it_is_about(void **state)
+{
+    struct err err;
+
+    (void)state;
+    call.name = "a/b";
+    call.last = "latest\x80\n\"";
+    call.last_name = "{reference}/x";
+    err_set(&err, ERR_TOO_LARGE, "no");
+    assert_int_equal(err_expected(&err, "at most %d", 5), -1);
+    assert_int_equal(err_found(&err, "%s", "7\n"), -1);
+    answer(ERROR_FORM_OCI, &err);
+    assert_string_equal(detail("repository"), "a/b");
+    assert_string_equal(detail("reference"), "latest??\"");
+    assert_string_equal(detail("expected"), "at most 5");
+    assert_string_equal(detail("found"), "7?");
+    assert_null(detail("path"));
+    /* The next error is another one. */
+    err_set(&err, ERR_BAD_TAG, "no");
+    answer(ERROR_FORM_OCI, &err);
+    assert_non_null(strstr(detail("expected"), "127"));
+    assert_null(detail("found"));
+}
+
+static void
+what_is_long_is_cut(void **state)
+{
+    static char path[5000];
+    struct err err;
+
+    (void)state;
+    memset(path, 'x', sizeof path - 1);
+    request.raw_path = path;
+    err_set(&err, ERR_NO_ROUTE, "no");
+    err_found(&err, "%s", path);
+    answer(ERROR_FORM_OCI, &err);
+    assert_true(strlen(detail("path")) <= 300);
+    assert_true(strlen(detail("found")) < ERR_FACT_MAX);
+    assert_true(reply.body.n < 2048); /* a refusal travels in a header */
+}
+
 static int
 is_string(const char *name, const struct json *value, void *arg)
 {
@@ -264,6 +330,9 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(every_error_has_its_status_and_code),
+        TEST(every_error_says_what_to_do),
+        TEST(an_error_tells_what_it_is_about),
+        TEST(what_is_long_is_cut),
         TEST(the_old_api_gets_nothing_but_strings),
         TEST(each_missing_part_is_an_error_with_its_digest),
         TEST(who_lacks_a_password_is_told_how_to_send_one),
