@@ -20,23 +20,33 @@ judge(const char *text, uint64_t size)
     MUST(kind != RANGE_GOOD || size > 0);
 }
 
+/* The number at a place of the text; false when it is too large for us. */
+static bool
+number_at(const char *text, const regmatch_t *at, unsigned long long *number)
+{
+    errno = 0;
+    *number = strtoull(text + at->rm_so, NULL, 10);
+    return errno == 0;
+}
+
 /* The forms that range.h names, by other means. */
 static bool
 is_content_range(const char *text)
 {
     static regex_t form;
     static bool has_form;
-    regmatch_t at[4];
+    unsigned long long first, last, total;
+    regmatch_t at[6];
     if (!has_form)
         MUST(regcomp(&form, "^(bytes[ =])?([0-9]+)-([0-9]+)(/(\\*|[0-9]+))?$",
                      REG_EXTENDED | REG_ICASE) == 0);
     has_form = true;
-    if (regexec(&form, text, 4, at, 0) != 0)
+    if (regexec(&form, text, 6, at, 0) != 0 || !number_at(text, &at[2], &first) ||
+        !number_at(text, &at[3], &last) || first > last)
         return false;
-    errno = 0;
-    unsigned long long first = strtoull(text + at[2].rm_so, NULL, 10);
-    unsigned long long last = strtoull(text + at[3].rm_so, NULL, 10);
-    return errno == 0 && first <= last;
+    if (at[5].rm_so < 0 || text[at[5].rm_so] == '*')
+        return true;
+    return number_at(text, &at[5], &total) && total > last;
 }
 
 int
