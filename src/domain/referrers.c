@@ -45,6 +45,9 @@ compare(const void *a, const void *b)
     return digest_compare(a, b);
 }
 
+/* What the fallback tag has of a digest (distribution-spec, "Referrers Tag Schema"). */
+#define FALLBACK_HEX_MAX 64
+
 /* The index behind the fallback tag, if there is one: its manifests. */
 static int
 read_fallback(struct search *s, const struct digest *after, struct err *err)
@@ -57,9 +60,7 @@ read_fallback(struct search *s, const struct digest *after, struct err *err)
     int rc;
 
     digest_hex(hex, s->subject);
-    snprintf(tag, sizeof tag, "%s-%s", digest_algo_name(s->subject->algo), hex);
-    if (strlen(tag) > RECORD_TAG_MAX)
-        return 0;
+    snprintf(tag, sizeof tag, "%s-%.*s", digest_algo_name(s->subject->algo), FALLBACK_HEX_MAX, hex);
     rc = tbl_tag_get(kv_reads(s->reg->kv), s->repo, tag, &at, err);
     if (rc == 1)
         rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo, &at.target, &r, err);

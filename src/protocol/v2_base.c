@@ -24,7 +24,8 @@ v2_is_unchanged(const struct call *c, const char *digest_text)
 
     if (tags == NULL)
         return false;
-    if (strcmp(tags, "*") == 0)
+    /* RFC 9110 wants quotes, some clients leave them out. */
+    if (strcmp(tags, "*") == 0 || strcmp(tags, digest_text) == 0)
         return true;
     for (const char *p = tags; (p = strstr(p, digest_text)) != NULL; p += n)
         if (p > tags && p[-1] == '"' && p[n] == '"')

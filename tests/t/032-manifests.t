@@ -112,6 +112,7 @@ subtest 'what one has already' => sub {
         my $asked = sub ($tag) { $registry->get("/v2/a/b/manifests/$reference", headers => { 'If-None-Match' => qq("$tag") }) };
         is_status($asked->($digest), 304, "$reference: the same");
         is_status($asked->('other'), 200, '... another');
+        is_status($registry->get("/v2/a/b/manifests/$reference", headers => { 'If-None-Match' => $digest }), 304, '... the same, without quotes');
     }
 };
 

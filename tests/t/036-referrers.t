@@ -79,6 +79,12 @@ subtest 'the fallback tag' => sub {
     is_deeply(digests(referrers()), [ sort @all, digest($plain) ], 'it is listed with the others, each once');
     is_deeply(digests(referrers('?artifactType=text/x-old')), [ digest($plain) ], 'and filtered');
     is_status($registry->get("/v2/team/app/manifests/$tag"), 200, 'the tag works');
+
+    # The specification cuts the hex digits of a longer digest to 64.
+    my $long = digest($image, 'sha512');
+    my $cut  = 'sha512-' . substr $long, 7, 64;
+    is_status($registry->put_manifest('team/app', $cut, $index, $Registry::Client::TYPE{index}), 201, 'the tag of a sha512 digest');
+    is_deeply(digests(referrers('', $long)), [ sort map { digest($_) } $plain, $of{1} ], '... counts as well');
 };
 
 is_status($registry->delete('/v2/team/app/manifests/' . digest($of{1})), 202, 'one is deleted');
