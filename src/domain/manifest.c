@@ -137,6 +137,17 @@ refuse_types(const char *outer, const char *inner, struct err *err)
     return err_found(err, "Content-Type: %s", outer);
 }
 
+/* Also by its looks: it has no mediaType, and is sent as application/json, or as nothing. */
+static bool
+is_schema1(const struct json *doc, const char *media_type)
+{
+    uint64_t version;
+
+    return media_type_is_schema1(media_type) ||
+           (json_u64(json_member(doc, "schemaVersion"), &version) && version == 1 &&
+            json_type(json_member(doc, "fsLayers")) == JSON_ARRAY);
+}
+
 /* The type in the header and the one in the document: one may be missing, both may not differ. */
 static int
 parse_media_type(const struct json *doc, const char *content_type, struct manifest *m,
@@ -147,12 +158,12 @@ parse_media_type(const struct json *doc, const char *content_type, struct manife
 
     if (inner == NULL && json_type(json_member(doc, "mediaType")) != JSON_NULL)
         return bad(err, "is no text", "mediaType");
-    if (name == NULL)
-        return bad(err, "says what it is: neither Content-Type nor mediaType", "nothing");
-    if (media_type_is_schema1(name))
+    if (is_schema1(doc, name != NULL ? name : ""))
         return err_set(err, ERR_UNSUPPORTED,
                        "schema 1 manifests aren't accepted: push with a client that writes "
                        "schema 2 or OCI manifests (docker 1.10 or later)");
+    if (name == NULL)
+        return bad(err, "says what it is: neither Content-Type nor mediaType", "nothing");
     m->media_type = media_type_find(name);
     if (m->media_type == NULL)
         return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: unknown media type %s", name);

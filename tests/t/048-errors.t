@@ -83,6 +83,8 @@ my @rows = (
         of(expected => qr/1000/, found => '1001') ],
     [ 'schema 1', 400, 'UNSUPPORTED', PUT => "$M/x", { typed('application/vnd.docker.distribution.manifest.v1+prettyjws', '{}') },
         of(hint => qr/schema 2/) ],
+    [ '... by its looks', 400, 'UNSUPPORTED', PUT => "$M/x", { typed('application/json', '{"schemaVersion":1,"name":"a/b","fsLayers":[]}') },
+        of(hint => qr/schema 2/) ],
     [ 'missing parts', 404, 'MANIFEST_BLOB_UNKNOWN', PUT => "$M/v1",
         { typed($TYPE{manifest}, document(layers => [ $registry->descriptor('layer', 'none') ])) },
         of(digest => $none, hint => qr/push/) ],
@@ -175,6 +177,19 @@ subtest 'no worker can be reached' => sub {
     check([ $_->[0], 503, 'UNAVAILABLE', @$_[ 1 .. 3 ], { hint => qr/Retry-After/ }, 'Retry-After' => qr/^\d+$/ ])
         for [ 'a list', GET => '/v2/a/b/tags/list', {} ], [ 'an upload', POST => "$B/uploads/", { body => 'x' } ];
     rename $registry->dir . '/run/gone', $registry->dir . '/run/api.sock';
+};
+
+subtest 'a manifest is no blob' => sub {
+    # A large one stands with the blobs, and is none all the same.
+    my $large = document(annotations => { x => 'x' x 100_000 });
+    is_status($registry->put_manifest('a/b', digest($large), $large), 201, 'a large one');
+    for my $document ($manifest, $large) {
+        my $path = "$B/" . digest($document);
+        is_error($registry->get($path), 404, 'BLOB_UNKNOWN', length($document) . ' bytes: GET');
+        is_status($registry->head($path), 404, '... HEAD');
+        is_error($registry->delete($path), 404, 'BLOB_UNKNOWN', '... DELETE');
+        is_status($registry->get("$M/" . digest($document)), 200, '... and it is still a manifest');
+    }
 };
 
 subtest 'Accept makes no error' => sub {

@@ -192,7 +192,11 @@ schema_1_is_refused_with_what_to_do(void **state)
                ERR_UNSUPPORTED, "schema 1");
     expect_bad("{'schemaVersion':1}", "application/vnd.docker.distribution.manifest.v1+json",
                ERR_UNSUPPORTED, "schema 1");
+    expect_bad("{'schemaVersion':1,'name':'a','fsLayers':[],'history':[]}", "application/json",
+               ERR_UNSUPPORTED, "schema 1");
+    expect_bad("{'schemaVersion':1,'name':'a','fsLayers':[]}", "", ERR_UNSUPPORTED, "schema 1");
     expect_bad("{'schemaVersion':1}", OCI, ERR_BAD_MANIFEST, "schemaVersion");
+    expect_bad("{'schemaVersion':2,'fsLayers':[]}", "application/json", ERR_BAD_MANIFEST, "type");
     expect_bad("{'config':" CONFIG ",'layers':[]}", OCI, ERR_BAD_MANIFEST, "schemaVersion");
     expect_bad("{'schemaVersion':'2','config':" CONFIG ",'layers':[]}", OCI, ERR_BAD_MANIFEST,
                "schemaVersion");
