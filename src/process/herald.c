@@ -404,7 +404,7 @@ begin(struct herald *h, const struct server *s, struct err *err)
     herald_log_init(&h->log, STDOUT_FILENO);
     h->signals = catch_signals();
     h->jobs = calloc(h->jobs_n, sizeof *h->jobs);
-    h->fds = calloc(PLACE_COUNT + 1 + HERALD_HTTP_MAX + h->jobs_n, sizeof *h->fds);
+    h->fds = calloc(PLACE_COUNT + 1 + HERALD_HTTP_PLACES + h->jobs_n, sizeof *h->fds);
     if (h->signals < 0 || h->jobs == NULL || h->fds == NULL)
         return err_errno(err, "no memory, or no signals");
     return herald_http_init(&h->http, s->extra[SERVER_HERALD], &h->ring, err);

@@ -1,5 +1,6 @@
 #include "process/herald_http.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,9 @@ int
 herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring, struct err *err)
 {
     *h = (struct herald_http){.socket = socket, .ring = ring};
-    h->v = calloc(HERALD_HTTP_MAX, sizeof *h->v);
+    if (fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
+        return err_errno(err, "cannot listen without waiting");
+    h->v = calloc(HERALD_HTTP_PLACES, sizeof *h->v);
     return h->v != NULL ? 0 : err_errno(err, "no memory for listeners");
 }
 
@@ -42,6 +45,7 @@ herald_http_close(struct herald_http *h)
 {
     for (size_t i = 0; i < h->n; i++)
         send_away(h, &h->v[i]);
+    fdio_close(h->socket); /* who waits in it is refused when the master has closed it, too */
     h->socket = -1;
 }
 
@@ -163,7 +167,7 @@ reply(struct herald_listener *l, const char *status, const char *type, const cha
     buf_putf(&l->out,
              "HTTP/1.1 %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
              "X-Docker-Registry-Version: " PACKAGE_VERSION "\r\n"
-             "Access-Control-Allow-Origin: *\r\nConnection: close\r\n%s\r\n",
+             "Connection: close\r\n%s\r\n",
              status, type, more);
 }
 
@@ -205,8 +209,17 @@ parse_path(struct herald_listener *l, const char *path, size_t n)
     return l->fresh || parse_u32(since, since_n, &l->at);
 }
 
+static size_t
+count_open(const struct herald_http *h)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < h->n; i++)
+        n += is_open(&h->v[i]);
+    return n;
+}
+
 static void
-answer(struct herald_listener *l, uint64_t now)
+answer(const struct herald_http *h, struct herald_listener *l, uint64_t now)
 {
     const char *text = buf_text(&l->in);
     bool head = strncmp(text, "HEAD ", 5) == 0;
@@ -216,6 +229,8 @@ answer(struct herald_listener *l, uint64_t now)
     if ((!head && strncmp(text, "GET ", 4) != 0) ||
         !parse_path(l, path + 1, strcspn(path + 1, " \r")))
         refuse(l, "400 Bad Request", "the web server in front isn't configured for this registry");
+    else if (count_open(h) > HERALD_HTTP_MAX)
+        refuse(l, "503 Service Unavailable", "too many listen to events");
     else
         reply(l, "200 OK", l->sse ? "text/event-stream" : "application/x-ndjson", "");
     l->ending = l->ending || head;
@@ -238,7 +253,7 @@ read_request(struct herald_http *h, struct herald_listener *l, uint64_t now)
     if (!buf_ok(&l->in))
         send_away(h, l);
     else if (memmem(l->in.p, l->in.n, "\r\n\r\n", 4) != NULL)
-        answer(l, now);
+        answer(h, l, now);
     if (l->fd >= 0 && !l->asking)
         write_out(h, l, now);
 }
@@ -249,20 +264,7 @@ find_place(struct herald_http *h)
     for (size_t i = 0; i < h->n; i++)
         if (h->v[i].fd < 0)
             return &h->v[i];
-    return h->n < HERALD_HTTP_MAX ? &h->v[h->n++] : NULL;
-}
-
-static void
-turn_away(int fd)
-{
-    struct herald_listener l = {.fd = fd};
-    buf_init(&l.out, OUT_ROOM);
-    refuse(&l, "503 Service Unavailable", "too many listen to events");
-    if (buf_ok(&l.out) && send(fd, l.out.p, l.out.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        log_line(LOG_DEBUG, "a listener is gone already", NULL);
-    shutdown(fd, SHUT_WR);
-    buf_free(&l.out);
-    fdio_close(fd);
+    return h->n < HERALD_HTTP_PLACES ? &h->v[h->n++] : NULL;
 }
 
 static void
@@ -273,8 +275,8 @@ accept_listeners(struct herald_http *h, uint64_t now)
         if (fd < 0)
             return;
         struct herald_listener *l = find_place(h);
-        if (l == NULL) {
-            turn_away(fd);
+        if (l == NULL) { /* even those who are being refused are many */
+            fdio_close(fd);
             continue;
         }
         *l = (struct herald_listener){.fd = fd, .id = ++h->last_id, .asking = true, .since = now};

@@ -14,10 +14,11 @@
  * from a client (types: the bits of event_text.h, in decimal; since: a number, or "new"). Headers
  * are passed over. Times are clock_mono_ms(). */
 
-#define HERALD_HTTP_MAX 1000       /* at once; more get 503 */
-#define HERALD_HTTP_BEAT_MS 15000  /* of silence, then an empty line */
-#define HERALD_HTTP_STALL_MS 20000 /* who takes nothing for so long is sent away */
-#define HERALD_HTTP_OUT_MAX 16384  /* not filled up further until it was written */
+#define HERALD_HTTP_PLACES (HERALD_HTTP_MAX + 24) /* those are being refused */
+#define HERALD_HTTP_MAX 1000                      /* at once; more get 503 */
+#define HERALD_HTTP_BEAT_MS 15000                 /* of silence, then an empty line */
+#define HERALD_HTTP_STALL_MS 20000                /* who takes nothing for so long is sent away */
+#define HERALD_HTTP_OUT_MAX 16384                 /* not filled up further until it was written */
 
 struct herald_listener {
     int fd;      /* -1: free */
@@ -38,7 +39,7 @@ struct herald_listener {
 struct herald_http {
     int socket;
     struct herald_ring *ring;
-    struct herald_listener *v; /* HERALD_HTTP_MAX */
+    struct herald_listener *v; /* HERALD_HTTP_PLACES */
     size_t n;                  /* places ever used */
     size_t pages;              /* how many are asked for */
     size_t page_next;          /* whose turn it is to ask */
@@ -50,7 +51,7 @@ int herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring
 void herald_http_close(struct herald_http *h);
 void herald_http_free(struct herald_http *h);
 
-/* What to wait for: fills up to HERALD_HTTP_MAX + 1 of them, and hands them to herald_http_step
+/* What to wait for: fills up to HERALD_HTTP_PLACES + 1 of them, and hands them to herald_http_step
  * afterwards, in the same order. */
 size_t herald_http_poll(const struct herald_http *h, struct pollfd *fds);
 void herald_http_step(struct herald_http *h, const struct pollfd *fds, size_t n, uint64_t now);

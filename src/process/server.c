@@ -141,6 +141,17 @@ open_sockets(struct server *s, struct err *err)
 }
 
 static void
+close_extra(struct server *s, enum server_extra which)
+{
+    char path[128];
+    name_extra(s, which, path, sizeof path);
+    if (s->extra[which] >= 0)
+        unlinkat(s->dir.fd, path, 0);
+    fdio_close(s->extra[which]);
+    s->extra[which] = -1;
+}
+
+static void
 close_sockets(struct server *s)
 {
     for (size_t i = 0; i < POOL_COUNT; i++) {
@@ -151,14 +162,8 @@ close_sockets(struct server *s)
         fdio_close(s->sockets[i]);
         s->sockets[i] = -1;
     }
-    for (int i = 0; i < SERVER_EXTRA_COUNT; i++) {
-        char path[128];
-        name_extra(s, (enum server_extra)i, path, sizeof path);
-        if (s->extra[i] >= 0)
-            unlinkat(s->dir.fd, path, 0);
-        fdio_close(s->extra[i]);
-        s->extra[i] = -1;
-    }
+    for (int i = 0; i < SERVER_EXTRA_COUNT; i++)
+        close_extra(s, (enum server_extra)i);
     fdio_close(s->poke);
     s->poke = -1;
 }
@@ -333,6 +338,7 @@ void
 server_close_ports(struct server *s)
 {
     listeners_close(&s->listeners);
+    close_extra(s, SERVER_HERALD);
 }
 
 void

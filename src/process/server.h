@@ -60,7 +60,8 @@ void server_reload(struct server *s);
  * whether there are pre-hooks. Logs when nginx's bodies can't be taken over any more. */
 void server_watch(struct server *s);
 
-/* No more connections: our copies of the ports. nginx closes its own. */
+/* No more connections: our copies of the ports, and of the herald's socket, so that whoever waits
+ * there is refused. nginx and the herald close their own. */
 void server_close_ports(struct server *s);
 
 /* Tells the keeper that there is something for it; costs it little, blocks nobody, and one that is

@@ -23,6 +23,7 @@ http_reason(int status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {409, "Conflict"},
+        {410, "Gone"},
         {413, "Content Too Large"},
         {416, "Range Not Satisfiable"},
         {429, "Too Many Requests"},

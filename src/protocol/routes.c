@@ -1,6 +1,7 @@
 #include "protocol/route.h"
 #include "protocol/server.h"
 #include "protocol/v1_base.h"
+#include "protocol/v1_events.h"
 #include "protocol/v1_images.h"
 #include "protocol/v1_repositories.h"
 #include "protocol/v1_search.h"
@@ -65,6 +66,7 @@ const struct route routes[] = {
     {HTTP_PUT,     "/v1/repositories/{name}",               VERB_PUSH,   POOL_API,  v1_repositories_begin},
     {HTTP_DELETE,  "/v1/repositories/{name}",               VERB_DELETE, POOL_API,  v1_repositories_delete},
     {READ,         "/v1/search",                            VERB_LOGIN,  POOL_API,  v1_search},
+    {READ,         "/v1/events",                            VERB_LOGIN,  POOL_API,  v1_events},
     {READ,         "/v1/users",                             VERB_LOGIN,  POOL_API,  v1_users_get},
     {HTTP_POST,    "/v1/users",                             VERB_LOGIN,  POOL_API,  v1_users_post},
     {HTTP_PUT,     "/v1/users/{user}",                      VERB_LOGIN,  POOL_API,  v1_users_put},
