@@ -6,6 +6,7 @@
 
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/prehook.h"
 #include "domain/repository.h"
 #include "domain/tag.h"
 #include "storage/tbl_edge.h"
@@ -27,8 +28,33 @@ struct tagging {
     struct rec_repo repo;
     struct digest *chain; /* the image and its ancestors; room for IMAGE_CHAIN_MAX */
     size_t n;
-    struct edge *edges; /* one more than that */
+    struct edge *edges;   /* one more than that */
+    struct digest judged; /* where the tag pointed when a pre-hook let it go */
+    bool asked;           /* it did */
+    bool stale;           /* it has moved since: ask again */
 };
+
+/* The pre-hook gets the image's JSON for a manifest. */
+static int
+judge(struct tagging *g, struct arena *arena, struct err *err)
+{
+    struct rec_event e = event_of(EVENT_TAG, g->repository, g->actor);
+    struct bytes json;
+    struct rec_tag r;
+    int rc = prehook_find(g->reg, HOOK_PRE_TAG, err);
+
+    g->asked = rc == 1;
+    if (rc != 1)
+        return rc;
+    rc = tbl_tag_get(kv_reads(g->reg->kv), g->repo.id, g->tag, &r, err);
+    if (rc < 0 || image_json(g->reg, g->id, arena, &json, err) != 0)
+        return -1;
+    g->judged = rc == 1 ? r.target : (struct digest){.algo = DIGEST_NONE};
+    e.id = *g->id;
+    e.old = g->judged;
+    snprintf(e.tag, sizeof e.tag, "%s", g->tag);
+    return prehook_ask(g->reg, HOOK_PRE_TAG, &e, json, arena, err);
+}
 
 /* The right of the repository to show the image and its ancestors. Those of a chain come together,
  * so if the first is there all are. */
@@ -64,9 +90,13 @@ put_tag(struct txn *t, void *arg, struct err *err)
     struct digest old;
     bool moved;
 
+    g->stale = false;
     if (repository_touch(t, g->repository, &g->repo, now, err) != 0 ||
         tag_move(t, g->reg, g->repo.id, g->tag, g->id, g->actor, &old, err) != 0)
         return -1;
+    g->stale = g->asked && !digest_equal(&old, &g->judged);
+    if (g->stale)
+        return err_set(err, ERR_BUSY, "a tag moved again and again while a hook looked at it");
     moved = !digest_equal(&old, g->id);
     if ((moved && image_lease(t, g->reg, &old, now, err) != 0) ||
         image_chain(t, g->id, g->chain, &g->n, err) != 0 || put_edges(t, g, &old, err) != 0 ||
@@ -84,6 +114,7 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
               struct err *err)
 {
     struct tagging g = {.reg = reg, .repository = repository, .tag = tag, .id = id, .actor = actor};
+    int rc;
 
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     g.edges = arena_array(arena, IMAGE_CHAIN_MAX + 1, sizeof *g.edges);
@@ -91,9 +122,12 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
         return err_set(err, ERR_SYSTEM, "no memory for an image's parents");
     /* Nobody makes a repository with a tag that names nothing. */
     if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0 ||
-        repository_ensure(reg, repository, &g.repo, err) != 0)
+        repository_ensure(reg, repository, &g.repo, err) != 0 || judge(&g, arena, err) != 0)
         return -1;
-    return txn_run(reg->kv, put_tag, &g, err);
+    rc = txn_run(reg->kv, put_tag, &g, err);
+    for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && g.stale; i++)
+        rc = judge(&g, arena, err) != 0 ? -1 : txn_run(reg->kv, put_tag, &g, err);
+    return rc;
 }
 
 /* ---- looking ---- */

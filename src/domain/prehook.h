@@ -11,6 +11,9 @@
  * and may refuse. Outside of any transaction: the caller sees to it that what was judged is what is
  * done. */
 
+/* Where a tag moves again while it is judged, it is judged again: so often altogether. */
+#define PREHOOK_JUDGEMENTS_MAX 3
+
 /* Is there one? 1, 0; -1: it can't be run, so it refuses (ERR_DENIED). A stat where there is none.
  */
 int prehook_find(const struct registry *reg, enum hook which, struct err *err);

@@ -19,9 +19,6 @@
 #include "util/log.h"
 #include "util/banned.h"
 
-/* Where a tag is fought for, so often is asked. */
-#define JUDGEMENTS_MAX 3
-
 /* What the transaction works on; prepared outside of it, so that it only reads and writes records.
  */
 struct pushing {
@@ -367,7 +364,7 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
         publish(&w, err) != 0)
         return -1;
     rc = txn_run(reg->kv, push, &w, err);
-    for (int i = 1; i < JUDGEMENTS_MAX && rc != 0 && w.stale; i++)
+    for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && w.stale; i++)
         rc = judge(&w, err) != 0 ? -1 : txn_run(reg->kv, push, &w, err);
     unpublish(&w, rc, err);
     return rc;
