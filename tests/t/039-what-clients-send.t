@@ -299,6 +299,10 @@ subtest 'HTTP/2 over TLS' => sub {
     ok(slurp("$tmp/back") eq $bytes . $bytes, 'GET');
     like($curl->('-r', '10-19', '-o', '/dev/null', $pull), qr{^HTTP/2 206.*^content-range: bytes 10-19/600000\r?$}msi, 'a range');
     like($curl->("$root/v2/none/tags/list"), qr{^HTTP/2 404.*"NAME_UNKNOWN"}ms, 'an error');
+    for my $bad ('a%00b', 'a%', 'a%2Fb', 'a/../b') {
+        like($curl->('--path-as-is', "$root/v2/$bad/tags/list"),
+            qr{^HTTP/2 400.*^docker-distribution-api-version: registry/2\.0\r?\n.*^\{"errors":\[\{"code":"[A-Z_]+"}msi, "refused: $bad");
+    }
     $secure->stop;
 };
 
