@@ -166,7 +166,7 @@ nothing_refers_to_what_is_not_there(void **state)
     assert_false(page(f, "none", &subject, NULL, &from_the_first, 10, &s));
     fixture_blob(f, "a/b", "config");
     assert_false(page(f, "a/b", &subject, NULL, &from_the_first, 10, &s));
-    digest_of(&big, DIGEST_SHA512, bytes_str("subject")); /* no tag could hold its name */
+    digest_of(&big, DIGEST_SHA512, bytes_str("subject")); /* its fallback tag has half of it */
     assert_false(page(f, "a/b", &big, NULL, &from_the_first, 10, &s));
     assert_int_equal(s.n, 0);
 }
