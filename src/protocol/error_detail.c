@@ -87,6 +87,10 @@ advice_for(enum err_code code)
                                      "user's: begin a new one by POST"};
     case ERR_MISSING_PARTS:
         return (struct advice){NULL, "push or mount it first, then the manifest"};
+    case ERR_NO_FILE:
+        return (struct advice){NULL, "list the directory above it"};
+    case ERR_NOT_BROWSABLE:
+        return (struct advice){NULL, "download the layer, and look into it there"};
     case ERR_UNAUTHORIZED:
         return (struct advice){NULL, "log in: WWW-Authenticate tells how"};
     case ERR_DENIED:

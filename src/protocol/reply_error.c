@@ -69,6 +69,10 @@ meaning_of(enum err_code code)
         return (struct meaning){404, "BLOB_UPLOAD_UNKNOWN", NULL};
     case ERR_MISSING_PARTS:
         return (struct meaning){404, "MANIFEST_BLOB_UNKNOWN", NULL};
+    case ERR_NO_FILE:
+        return (struct meaning){404, "NOT_FOUND", NULL};
+    case ERR_NOT_BROWSABLE:
+        return (struct meaning){422, "UNSUPPORTED", NULL};
     case ERR_UNAUTHORIZED:
         return (struct meaning){401, "UNAUTHORIZED", NULL};
     case ERR_DENIED:

@@ -43,6 +43,10 @@ enum err_code {
     ERR_NOT_CONVERTED, /* a v1 image, and as yet there is no manifest of it */
     ERR_MISSING_PARTS, /* a manifest refers to what the repository doesn't have */
 
+    /* inside of images */
+    ERR_NO_FILE,       /* no such path, or nothing that can be read there */
+    ERR_NOT_BROWSABLE, /* a layer that can't be looked into, or not there; the message says why */
+
     /* rights */
     ERR_UNAUTHORIZED, /* credentials are needed, and there are none or wrong ones */
     ERR_DENIED,       /* they are known, and it isn't theirs to do */

@@ -14,6 +14,11 @@ my @owners = (
     [ qr{^crypt\.h$},             qr{^src/domain/htpasswd\.c$} ],
     [ qr{^fcgi\w*\.h$},           qr{^src/process/fcgi\.c$} ],
     [ qr{^archive\w*\.h$},        qr{^src/storage/tar_(scan|unpack)\.c$} ],
+    [ qr{^zlib\.h$},              qr{^src/storage/(inflate_gzip|inflate_zlib|sorted_format)\.c$} ],
+    [ qr{^zstd\w*\.h$},           qr{^src/storage/(inflate_zstd|sorted_file|sorted_writer)\.c$} ],
+    [ qr{^lzma\.h$},              qr{^src/storage/inflate_xz\.c$} ],
+    [ qr{^bzlib\.h$},             qr{^src/storage/inflate_bzip2\.c$} ],
+    [ qr{^isa-l/},                qr{^src/storage/inflate_isal\.c$} ],
 );
 
 # What a header may export although it doesn't begin with the header's name.

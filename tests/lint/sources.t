@@ -21,6 +21,7 @@ for my $floor (qw(util storage domain protocol process)) {
 }
 check('unit_tests',   map { s/\.c$//r } files('tests/unit/test_*.c'));
 check('unit_helpers', grep { !m{/test_[^/]*\.c$} } files('tests/unit/*.[ch]'));
+check('bench_programs', map { s/\.c$//r } files('tests/bench/*.c'));
 check('fuzzers',      map { s/\.c$//r } files('tests/fuzz/fuzz_*.c'));
 check('fuzz_tests',   files('tests/fuzz/*.t'));
 check('lint_tests',   files('tests/lint/*.t'));
@@ -29,7 +30,7 @@ check('man_pages',    files('src/man/*.[1-8]'));
 check('conf_templates', reverse files('conf/*'));
 
 my %kept = map { $_ => 1 } listed('test_files'), listed('papers');
-my @perl = files('tests/lib/*.pm', 'tests/lib/*/*.pm', 'tests/lint/*.pm', 'tests/bench/*', 'tests/clients/run', 'tests/clients/*.pm', 'tests/clients/*/*.pm', 'tests/soak/*', 'tests/fuzz/run', 'tests/unit/run');
+my @perl = grep { !m{^tests/bench/.*\.c$} } files('tests/lib/*.pm', 'tests/lib/*/*.pm', 'tests/lint/*.pm', 'tests/bench/*', 'tests/clients/run', 'tests/clients/*.pm', 'tests/clients/*/*.pm', 'tests/soak/*', 'tests/fuzz/run', 'tests/unit/run');
 my @rest = files('src/README', 'contrib/*', 'hooks/*', '.ci/*');
 none([ grep { !$kept{$_} } @perl, @rest ], 'test_files and papers are complete');
 none([ grep { !-f } sort keys %kept ], 'and hold nothing that is gone');

@@ -1,0 +1,122 @@
+#include "util/digest_thread.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include "util/banned.h"
+
+#define SLOTS 8
+#define SLOT_SIZE ((size_t)256 << 10)
+
+struct slot {
+    size_t n;
+    char bytes[SLOT_SIZE];
+};
+
+/* A ring: the caller fills `head`, the thread empties `tail`. */
+struct digest_thread {
+    struct digest_state *state;
+    pthread_t thread;
+    bool threaded;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned head, tail; /* counted up without end */
+    bool over;
+    struct slot slots[SLOTS];
+};
+
+static void *
+work(void *arg)
+{
+    struct digest_thread *t = arg;
+
+    pthread_mutex_lock(&t->lock);
+    for (;;) {
+        while (t->tail == t->head && !t->over)
+            pthread_cond_wait(&t->changed, &t->lock);
+        if (t->tail == t->head)
+            break;
+        struct slot *s = &t->slots[t->tail % SLOTS];
+        pthread_mutex_unlock(&t->lock);
+        digest_update(t->state, s->bytes, s->n);
+        pthread_mutex_lock(&t->lock);
+        t->tail++;
+        pthread_cond_signal(&t->changed);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return NULL;
+}
+
+struct digest_thread *
+digest_thread_begin(enum digest_algo algo)
+{
+    struct digest_thread *t = malloc(sizeof *t);
+
+    if (t == NULL)
+        return NULL;
+    memset(t, 0, offsetof(struct digest_thread, slots));
+    t->state = digest_begin(algo);
+    if (t->state == NULL) {
+        free(t);
+        return NULL;
+    }
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->changed, NULL);
+    t->slots[0].n = 0;
+    t->threaded = pthread_create(&t->thread, NULL, work, t) == 0;
+    return t;
+}
+
+/* Gives the slot that is being filled to the thread, and takes the next one. */
+static void
+hand_over(struct digest_thread *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->head++;
+    pthread_cond_signal(&t->changed);
+    while (t->head - t->tail >= SLOTS)
+        pthread_cond_wait(&t->changed, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+    t->slots[t->head % SLOTS].n = 0;
+}
+
+void
+digest_thread_update(struct digest_thread *t, const void *p, size_t n)
+{
+    const char *from = p;
+
+    if (!t->threaded) {
+        digest_update(t->state, p, n);
+        return;
+    }
+    while (n > 0) {
+        struct slot *s = &t->slots[t->head % SLOTS];
+        size_t part = SLOT_SIZE - s->n < n ? SLOT_SIZE - s->n : n;
+
+        memcpy(s->bytes + s->n, from, part);
+        s->n += part;
+        from += part;
+        n -= part;
+        if (s->n == SLOT_SIZE)
+            hand_over(t);
+    }
+}
+
+void
+digest_thread_end(struct digest_thread *t, struct digest *d)
+{
+    if (t->threaded) {
+        pthread_mutex_lock(&t->lock);
+        t->head += t->slots[t->head % SLOTS].n > 0;
+        t->over = true;
+        pthread_cond_signal(&t->changed);
+        pthread_mutex_unlock(&t->lock);
+        pthread_join(t->thread, NULL);
+    }
+    digest_end(t->state, d);
+    pthread_cond_destroy(&t->changed);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
