@@ -17,7 +17,7 @@ struct query {
     size_t n;
 };
 
-/* ERR_BAD_REQUEST: a bad escape, a NUL, too many. */
+/* ERR_BAD_REQUEST: a bad escape, a NUL. ERR_TOO_LONG: too many parameters. */
 int query_parse(struct query *q, const char *raw, struct arena *arena, struct err *err);
 
 /* The first value of that name, or NULL. */
