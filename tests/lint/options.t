@@ -41,4 +41,14 @@ is_deeply(options_in($text), \@names, 'the manual names the options of the table
 # Named is not described: each has a paragraph of its own.
 my @undescribed = grep { $text !~ /^\.(?:It Fl|B|BR|TP|BI|IP|SS)?\s*"?(?:-.*)?--?\Q$_\E\b/m } @names;
 none(\@undescribed, 'and has a paragraph for each');
+
+# ---- the manual of the hooks ----
+
+my $hooks_manual = slurp('src/man/docker-registry-server-hooks.5') =~ s/^\.\\".*$//mgr =~ s/\\-/-/gr;
+my @variables    = slurp('src/domain/hook.c') =~ /set\(env, "(REGISTRY_\w+)"/g;
+cmp_ok(scalar @variables, '>', 5, 'hooks have variables');
+none([ grep { $hooks_manual !~ /^\.TP\n\.BI \Q$_\E /m } sort keys %hooks ],    'each hook has a paragraph in its manual');
+none([ grep { $hooks_manual !~ /^\.TP\n\.B \Q$_\E$/m } @variables ],           '... and each variable');
+none([ grep { !-e || $hooks_manual !~ /^\.TP\n\.I \Q${\ (stem($_)) }\E$/m } files('hooks/*.sample') ], '... and each sample');
+is_deeply([ grep { !{ map { $_ => 1 } @names }->{$_} && $_ ne 'on-' && $_ !~ /^on-/ } @{ options_in($hooks_manual) } ], [], '... and it names no other options');
 done_testing();

@@ -29,7 +29,7 @@ check('system_tests', files('tests/t/*.t'));
 check('man_pages',    files('src/man/*.[1-8]'));
 check('conf_templates', reverse files('conf/*'));
 
-my %kept = map { $_ => 1 } listed('test_files'), listed('papers');
+my %kept = map { $_ => 1 } listed('test_files'), listed('papers'), listed('samples');
 my @perl = grep { !m{^tests/bench/.*\.c$} } files('tests/lib/*.pm', 'tests/lib/*/*.pm', 'tests/lint/*.pm', 'tests/bench/*', 'tests/clients/run', 'tests/clients/*.pm', 'tests/clients/*/*.pm', 'tests/soak/*', 'tests/fuzz/run', 'tests/unit/run');
 my @rest = files('src/README', 'contrib/*', 'hooks/*', '.ci/*');
 none([ grep { !$kept{$_} } @perl, @rest ], 'test_files and papers are complete');
