@@ -88,7 +88,8 @@ keep_only(int fd)
 static void
 confine(pid_t parent, int fd, const struct confined_limits *limits, const void *answer)
 {
-    static const int usual[] = {SIGTERM, SIGALRM, SIGXCPU, SIGINT, SIGPIPE};
+    static const int usual[] = {SIGTERM, SIGALRM, SIGXCPU, SIGINT, SIGPIPE,
+                                SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGABRT};
     struct sigaction normal = {.sa_handler = SIG_DFL};
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
