@@ -14,6 +14,9 @@
 /* Images that are half there don't count for a short id; but so many are passed over, not more. */
 #define SHORT_VISITS_MAX 1000
 
+/* The time from hearing that an image is here to relying on it: docker goes on at once. */
+#define NEAR_MS 10000
+
 static int
 no_image(struct err *err)
 {
@@ -110,22 +113,31 @@ see_any(const struct edge *e, void *arg, struct err *err)
     return 1;
 }
 
-/* What a pusher was told is here stays for the time of a lease. Whoever takes a tag away gives one
- * to the image; but an ancestor would lose its keeper without, when that is collected, so it gets
- * its lease here. Written at most twice in the time of a lease. 1, 0 (it went), -1. */
+/* What a pusher was told is here stays, so that it needn't be sent. Whoever takes a tag away gives
+ * the image a lease. What only another image keeps would lose its keeper without one, when that is
+ * collected, so it gets its lease here: written at most twice in the time of a lease. What nothing
+ * keeps at all isn't renewed, or whoever looks whether it is gone would keep it: near its end it
+ * isn't here any more, and who then sends its JSON hears that it exists, and renews it thereby
+ * (image_push.c). 1, 0 (it is gone, or about to go), -1. */
 static int
 hold_for_push(const struct registry *reg, const struct digest *id, const struct rec_image *r,
               struct err *err)
 {
     struct renewal rn = {.reg = reg, .id = id};
+    uint64_t now = clock_wall_ms(),
+             near = reg->lease_ms / 4 < NEAR_MS ? reg->lease_ms / 4 : NEAR_MS;
     bool tagged = false;
+    int kept;
 
-    if (r->leased_until > clock_wall_ms() + reg->lease_ms / 2)
+    if (r->leased_until > now + reg->lease_ms / 2)
         return 1;
     if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_TAG, 0, NULL, see_any, &tagged, err) != 0)
         return -1;
     if (tagged)
         return 1;
+    kept = tbl_edge_kept(kv_reads(reg->kv), id, err);
+    if (kept < 1)
+        return kept < 0 ? -1 : r->leased_until > now + near;
     if (txn_run(reg->kv, renew, &rn, err) == 0)
         return rn.gone ? 0 : 1;
     /* With a full disk nobody pushes, but pulls go on, and they ask just so. */

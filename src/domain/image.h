@@ -39,7 +39,7 @@ bool image_is_whole(const struct rec_image *r);
 int image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err);
 
 /* The image, if it is whole: 0, or -1 and ERR_NO_IMAGE. for_push: whoever asks may push, and may
- * rely on the answer: unless a tag keeps the image, its lease is renewed. */
+ * rely on the answer for some seconds: an image that is about to go is not there. */
 int image_find(const struct registry *reg, const struct digest *id, bool for_push,
                struct image *image, struct err *err);
 

@@ -108,6 +108,7 @@ struct json_push {
     struct bytes json;
     struct digest parent;
     const struct actor *actor;
+    bool complete; /* it is there, and needn't be pushed */
 };
 
 static int
@@ -223,13 +224,28 @@ put_new(struct txn *t, const struct json_push *p, bool is_new, const struct rec_
     return append_event(t, EVENT_IMAGE, p->id, NULL, p->actor, err);
 }
 
+/* To the pusher this says: skip it. So it has to stay until something keeps it. */
+static int
+renew(struct txn *t, const struct json_push *p, struct rec_image *r, struct err *err)
+{
+    uint64_t now = clock_wall_ms();
+
+    if (r->leased_until > now + p->reg->lease_ms / 2)
+        return 0;
+    lease(p->reg, r, now);
+    return tbl_image_put(t, p->id, r, err);
+}
+
 static int
 put_json(struct txn *t, void *arg, struct err *err)
 {
-    const struct json_push *p = arg;
+    struct json_push *p = arg;
     struct rec_image old = {.parent = {.algo = DIGEST_NONE}, .layer = {.algo = DIGEST_NONE}};
     int found = tbl_image_get_for_update(t, p->id, &old, err), same = 0;
 
+    p->complete = found == 1 && old.state == IMAGE_COMPLETE;
+    if (p->complete)
+        return renew(t, p, &old, err);
     if (found == 1)
         same = has_json(t, p->id, p->json, err);
     if (found < 0 || same < 0)
@@ -251,9 +267,9 @@ image_push_json(const struct registry *reg, const struct digest *id, struct byte
 {
     struct json_push p = {.reg = reg, .id = id, .json = json, .actor = actor};
 
-    if (parse(&p, err) != 0)
+    if (parse(&p, err) != 0 || txn_run(reg->kv, put_json, &p, err) != 0)
         return -1;
-    return txn_run(reg->kv, put_json, &p, err);
+    return p.complete ? exists(err) : 0;
 }
 
 /* ---- the layer ---- */

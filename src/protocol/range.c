@@ -49,9 +49,9 @@ range_judge(const char *range, uint64_t size)
     /* nginx can't count further. */
     if (m > 0 && (!parse_u64(range + n + 1, m, &last) || last > INT64_MAX))
         return RANGE_IGNORED;
-    if (m > 0 && last < first)
+    if (first >= size)
         return RANGE_UNSATISFIABLE;
-    return first >= size ? RANGE_UNSATISFIABLE : RANGE_GOOD;
+    return m > 0 && last < first ? RANGE_BACKWARDS : RANGE_GOOD;
 }
 
 bool

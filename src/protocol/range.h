@@ -9,9 +9,10 @@
  * the whole. */
 enum range_kind {
     RANGE_GOOD,          /* one range of bytes, and some of them exist: nginx's part */
-    RANGE_UNSATISFIABLE, /* one range of bytes, and none of them exists, or it goes backwards: 416.
-                          * RFC 9110 14.2 leaves the latter to us, and the conformance suite of the
-                          * distribution-spec asks for it */
+    RANGE_UNSATISFIABLE, /* one range of bytes, and none of them exists: 416 */
+    RANGE_BACKWARDS,     /* RFC 9110 14.2 leaves it to us: the conformance suite of the
+                          * distribution-spec wants 416, the first API's clients the whole, since
+                          * to them 416 means that they have everything */
     RANGE_IGNORED,       /* several, of another unit, or nonsense: the whole is sent */
 };
 enum range_kind range_judge(const char *range, uint64_t size);

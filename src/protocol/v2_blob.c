@@ -47,7 +47,7 @@ v2_blob_get(struct call *c, struct err *err)
     if (call_text(c, &digest, err, "%s", text) != 0)
         return -1;
     kind = range != NULL ? range_judge(range, b.size) : RANGE_GOOD;
-    if (kind == RANGE_UNSATISFIABLE) {
+    if (kind == RANGE_UNSATISFIABLE || kind == RANGE_BACKWARDS) {
         if (call_header(c, err, "Content-Range", "bytes */%llu", (unsigned long long)b.size) != 0)
             return -1;
         return refuse_extent(b.size, range, err);

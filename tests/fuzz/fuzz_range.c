@@ -11,7 +11,8 @@ static void
 judge(const char *text, uint64_t size)
 {
     enum range_kind kind = range_judge(text, size);
-    MUST(kind == RANGE_GOOD || kind == RANGE_UNSATISFIABLE || kind == RANGE_IGNORED);
+    MUST(kind == RANGE_GOOD || kind == RANGE_UNSATISFIABLE || kind == RANGE_BACKWARDS ||
+         kind == RANGE_IGNORED);
     if (kind != RANGE_IGNORED) {
         MUST(strncasecmp(text, "bytes=", 6) == 0);
         MUST(strspn(text + 6, "0123456789-") == strlen(text + 6));
