@@ -6,6 +6,7 @@ use MIME::Base64 qw(encode_base64);
 use Registry::Checks;
 use Registry::Clients;
 use Registry::Tools;
+use Registry::V1;
 use Test::More;
 
 my $registry = Registry->start;
@@ -28,15 +29,17 @@ sub search ($client, $query, %o) {
 sub names ($found) { return join ' ', map { $_->{name} } @{ $found->{results} // [] } }
 
 push_all($registry, 'zoo', 'team/app', 'library/busybox', 'team/web/front-end', 'a.b_c--d/app2');
+my @steps = Registry::V1->new($registry->with)->push_images('old/app3', 'latest', random_chain(2));
+is_deeply([ map { $_->[1]->status } @steps ], [ map { $_->[2] } @steps ], 'one is pushed through the first API');
 is_status($registry->post('/v2/empty/repository/blobs/uploads/', body => ''), 202, 'a repository in which nothing is yet');
 
 subtest 'what is found' => sub {
-    my $all = 'a.b_c--d/app2 library/busybox team/app team/web/front-end zoo';
+    my $all = 'a.b_c--d/app2 library/busybox old/app3 team/app team/web/front-end zoo';
     is(names(search($registry, '')),        $all, 'without q all, sorted');
     is(names(search($registry, '?q=')),     $all, 'so with an empty one');
     is(names(search($registry, '/?q=')),    $all, 'a slash at the end');
-    is(names(search($registry, '?q=app')),  'a.b_c--d/app2 team/app', 'a part of the name');
-    is(names(search($registry, '?q=APP')),  'a.b_c--d/app2 team/app', '... whatever its case');
+    is(names(search($registry, '?q=app')),  'a.b_c--d/app2 old/app3 team/app', 'a part of the name');
+    is(names(search($registry, '?q=APP')),  'a.b_c--d/app2 old/app3 team/app', '... whatever its case');
     is(names(search($registry, '?q=team/app')),   'team/app', 'with a slash');
     is(names(search($registry, '?q=team%2Fapp')), 'team/app', '... escaped');
     is(names(search($registry, '?q=library')), 'library/busybox', 'library/ is part of the name');
@@ -104,9 +107,9 @@ subtest 'podman' => sub {
         my $ran = $podman->run('search', '--tls-verify=false', '--format', '{{.Name}}', @more, '127.0.0.1:' . $on->port . "/$term");
         return $ran->{exit} ? "exit $ran->{exit}: $ran->{err}" : printed($ran, $on->port);
     };
-    is($search->($registry, 'app'),  'a.b_c--d/app2 team/app', 'search');
+    is($search->($registry, 'app'),  'a.b_c--d/app2 old/app3 team/app', 'search');
     is($search->($registry, 'none'), '', 'nothing');
-    is($search->($registry, ''), 'a.b_c--d/app2 library/busybox team/app team/web/front-end zoo', 'all of them');
+    is($search->($registry, ''), 'a.b_c--d/app2 library/busybox old/app3 team/app team/web/front-end zoo', 'all of them');
     is($search->($registry, 'app', '--limit', '1'), 'a.b_c--d/app2', 'one');
     like($search->($closed, 'secret'), qr/^exit/, 'without a password');
     works($podman->run('login', '--tls-verify=false', '-u', 'ann', '-p', 'secret', '127.0.0.1:' . $closed->port), 'login');
@@ -122,7 +125,7 @@ subtest 'docker' => sub {
         my $ran = $docker->run('search', '--no-trunc', '--format', '{{.Name}}', @more, '127.0.0.1:' . $on->port . "/$term");
         return $ran->{exit} ? "exit $ran->{exit}: $ran->{err}" : printed($ran, $on->port);
     };
-    is($search->($registry, 'app'),  'a.b_c--d/app2 team/app', 'search');
+    is($search->($registry, 'app'),  'a.b_c--d/app2 old/app3 team/app', 'search');
     is($search->($registry, 'team/web'), 'team/web/front-end', 'a name with slashes');
     is($search->($registry, 'none'), '', 'nothing');
     is($search->($registry, 'app', '--limit', '1'), 'a.b_c--d/app2', 'one');
