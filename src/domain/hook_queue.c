@@ -127,6 +127,7 @@ void
 hook_queue_look(struct hook_queue *q)
 {
     memcpy(q->from, q->at, sizeof q->from);
+    q->from_begun = q->at_begun;
     q->wrapped = false;
     q->look = true;
     q->next_due = UINT64_MAX;
@@ -146,17 +147,37 @@ hook_queue_wait_ms(const struct hook_queue *q)
 static int
 step(struct hook_queue *q, struct tbl_hook *h, struct err *err)
 {
-    int rc = tbl_hook_first_behind(kv_reads(q->reg->kv), q->at, h, err);
+    struct txn *reads = kv_reads(q->reg->kv);
+    int rc = tbl_hook_first_behind(reads, q->at_begun ? q->at : NULL, h, err);
 
     if (rc == 0 && !q->wrapped) {
         q->wrapped = true;
-        q->at[0] = '\0';
-        rc = q->from[0] == '\0' ? 0 : tbl_hook_first_behind(kv_reads(q->reg->kv), "", h, err);
+        q->at_begun = false;
+        rc = q->from_begun ? tbl_hook_first_behind(reads, NULL, h, err) : 0;
     }
     if (rc == 1 && q->wrapped && strcmp(h->record.event.repository, q->from) > 0)
         rc = 0;
-    if (rc == 1)
+    if (rc == 1) {
         memcpy(q->at, h->record.event.repository, sizeof q->at);
+        q->at_begun = true;
+    }
+    return rc;
+}
+
+/* Images of the first API come before anybody says for which repository, so their events have none,
+ * and one order among themselves. A tag of such an image waits for what came before it there:
+ * whoever hears of the tag has heard of the image. 1, 0, -1. */
+static int
+waits_for_images(const struct hook_queue *q, const struct tbl_hook *h, struct err *err)
+{
+    struct tbl_hook first;
+    int rc;
+
+    if (h->record.event.id.algo != DIGEST_V1_ID || h->record.event.repository[0] == '\0')
+        return 0;
+    rc = tbl_hook_first_behind(kv_reads(q->reg->kv), NULL, &first, err);
+    if (rc == 1)
+        rc = first.record.event.repository[0] == '\0' && first.seq < h->seq;
     return rc;
 }
 
@@ -173,12 +194,15 @@ hook_queue_next(struct hook_queue *q, bool (*is_busy)(const char *repository, vo
 
         if (rc < 0)
             return -1;
-        if (rc == 0)
+        if (rc == 0) {
             q->look = false;
-        else if (h->record.due > now)
+        } else if (h->record.due > now) {
             q->next_due = h->record.due < q->next_due ? h->record.due : q->next_due;
-        else if (!is_busy(h->record.event.repository, arg))
-            return 1;
+        } else if (!is_busy(h->record.event.repository, arg)) {
+            rc = waits_for_images(q, h, err);
+            if (rc <= 0)
+                return rc < 0 ? -1 : 1;
+        }
     }
     return 0;
 }

@@ -10,8 +10,9 @@
 /* The hooks that are still to run: in order within a repository, since only the first of each may
  * run; at least once, since a row goes only after its hook has ended well. One that fails is tried
  * again after HOOK_QUEUE_PAUSE_MS(1), (2), ..., and its repository waits for it; after so many
- * retries it stays as failed, and the next one's turn comes. One process (the keeper) works on it;
- * others only look, and change what isn't running. */
+ * retries it stays as failed, and the next one's turn comes. Events of the first API's images
+ * belong to no repository, and are one row of their own; its tags wait for those before them. One
+ * process (the keeper) works on it; others only look, and change what isn't running. */
 
 #define HOOK_QUEUE_RESULTS_MAX 64
 /* More than this many don't wait: what comes then counts as failed at once. */
@@ -27,6 +28,7 @@ struct hook_queue {
     /* Whose turn is next: repositories take turns, in the order of their names. */
     char at[RECORD_REPOSITORY_MAX + 1];
     char from[RECORD_REPOSITORY_MAX + 1]; /* where this round began */
+    bool at_begun, from_begun;            /* false: before the first, which may be "" */
     bool wrapped;
     bool look;         /* this round isn't over */
     uint64_t next_due; /* clock_wall_ms() when one that was passed over is due; UINT64_MAX */

@@ -129,7 +129,7 @@ tbl_hook_first_behind(struct txn *t, const char *repository, struct tbl_hook *h,
     h->seq = 0; /* no event's */
     key_u8(&all, TBL_HOOK_WAITING);
     key_u8(&from, TBL_HOOK_WAITING);
-    if (repository[0] != '\0') {
+    if (repository != NULL) {
         /* The name is closed by a NUL, and no name goes on with a byte as small as this. */
         key_text(&from, repository);
         key_u8(&from, 1);

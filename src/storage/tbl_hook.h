@@ -31,7 +31,7 @@ typedef int tbl_hook_fn(const struct tbl_hook *h, void *arg, struct err *err);
  * from the very first when that is NULL. fn as kv_range_fn has it. */
 int tbl_hook_each(struct txn *t, enum tbl_hook_state state, const struct tbl_hook *after,
                   tbl_hook_fn *fn, void *arg, struct err *err);
-/* The first that waits in the repositories behind that one ("": in any): 1, 0, -1. */
+/* The first that waits in the repositories behind that one (NULL: in any): 1, 0, -1. */
 int tbl_hook_first_behind(struct txn *t, const char *repository, struct tbl_hook *h,
                           struct err *err);
 

@@ -16,14 +16,20 @@ begin(struct fixture *f)
 }
 
 static void
-add(struct fixture *f, uint32_t seq, const char *repository)
+add_of(struct fixture *f, uint32_t seq, const char *repository, enum digest_algo id)
 {
-    struct outbox_event e = {.seq = seq, .event = {.type = EVENT_TAG}};
+    struct outbox_event e = {.seq = seq, .event = {.type = EVENT_TAG, .id = {.algo = id}}};
     struct outbox_marks m = {seq, seq};
     bool wanted = true;
 
     snprintf(e.event.repository, sizeof e.event.repository, "%s", repository);
     OK(f, hook_queue_add(&q, &e, &wanted, 1, &m, &f->err));
+}
+
+static void
+add(struct fixture *f, uint32_t seq, const char *repository)
+{
+    add_of(f, seq, repository, DIGEST_SHA256);
 }
 
 /* busy: names in blanks, " a b ". */
@@ -95,6 +101,25 @@ a_repository_keeps_its_order_and_others_go_on(void **state)
     assert_int_equal(next(f, " a b/c "), 2);
     assert_int_equal(q.waiting, 3);
     expect_rows(f, "4:w:0 2:w:0 3:w:0 ");
+}
+
+static void
+a_tag_of_the_first_api_waits_for_its_image(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f);
+    add_of(f, 1, "", DIGEST_V1_ID);
+    add_of(f, 2, "a", DIGEST_V1_ID);
+    add_of(f, 3, "", DIGEST_V1_ID);
+    add(f, 4, "b");
+    assert_int_equal(next(f, ""), 1);
+    assert_int_equal(next(f, "  "), 4); /* nobody else waits */
+    assert_int_equal(next(f, "  b "), 0);
+    settle(f, 1, "", true);
+    assert_int_equal(next(f, "  b "), 2); /* not for what comes later */
+    settle(f, 2, "a", true);
+    assert_int_equal(next(f, " b "), 3);
 }
 
 static void
@@ -265,6 +290,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_repository_keeps_its_order_and_others_go_on),
+        TEST(a_tag_of_the_first_api_waits_for_its_image),
         TEST(repositories_take_turns),
         TEST(what_fails_is_tried_again_and_then_stays_as_failed),
         TEST(pauses_grow_up_to_a_bound),
