@@ -154,7 +154,7 @@ sub prepared ($registry, $name, $note = '') {
 
 subtest 'a hook that hangs' => sub {
     my $registry = Registry->start(args => [ '--on-pre-tag', '[ "$REGISTRY_TAG" != slow ] || { trap "" TERM; sleep 1000 & sleep 1000; }',
-            '--pre-hook-timeout', '3s', '--hook-jobs', '2', '--workers', '2' ]);
+            '--pre-hook-timeout', '3s', '--hook-jobs', '2', '--workers', '2', '--watchdog', '2s' ]);
     my $manifest = prepared($registry, 'a/b');
     is_status($registry->put_manifest('a/b', 'fast', $manifest), 201, 'a tag that it lets through');
     my $digest  = digest($manifest);
