@@ -129,18 +129,19 @@ subtest 'a deployment' => sub {
     my $registry = Registry->start(args => [@as_is], env => $podman->{env});
     my $address  = '127.0.0.1:' . $registry->port;
     my $command  = join ' ', @{ $podman->{command} };
+    make_archive("$seen/image.tar", "$address/team/app:ci", 50_000);
+    works($podman->run('load', '-i', "$seen/image.tar"), 'an image');
+    works($podman->run('push', '--tls-verify=false', "$address/team/app:ci"), '... is pushed');
+    works($podman->run('rmi', '-a', '-f'), '... and removed here');
     install($registry, 'deploy', 'tag', image => 'team/app', registry => $address,
         pull => qq{$command pull --quiet --tls-verify=false "\$1"}, restart => "echo restarted >>$seen/restarts");
-    make_archive("$seen/image.tar", "$address/team/app:latest", 50_000);
-    works($podman->run('load', '-i', "$seen/image.tar"), 'an image');
-    works($podman->run('push', '--tls-verify=false', "$address/team/app:latest", "$address/team/$_"), "$_ is pushed") for 'app:old', 'other:latest', 'app:latest';
-    works($podman->run('rmi', '-a', '-f'), 'it is removed here');
-    unlink "$seen/restarts";
-    works($podman->run('load', '-i', "$seen/image.tar"), 'once more');
-    works($podman->run('push', '--tls-verify=false', "$address/team/app:latest"), 'pushed');
-    works($podman->run('rmi', '-a', '-f'), 'and removed');
+    is_status($registry->push_image('team/other', 'latest', [$layer]), 201, 'another one is tagged');
+    my $manifest = $registry->get('/v2/team/app/manifests/ci')->content;
+    is_status($registry->put_manifest('team/app', $_, $manifest), 201, "$_ is tagged") for 'old', 'latest';
     ok(wait_for(60, sub { -e "$seen/restarts" }), 'what runs it is restarted');
     ok(wait_for(60, sub { $registry->output =~ /deployed team\/app, sha256:/ }), 'the log says so');
+    works($podman->run('image', 'exists', "$address/team/app:latest"), 'the image is here');
+    is(slurp("$seen/restarts"), "restarted\n", 'once');
     unlike($registry->output, qr/deployed team\/(other|app:old)/, '... of nothing else');
     is(scalar(() = $registry->logged(qr/hook failed/)), 0, '... and of no failure');
     $registry->stop;
