@@ -44,8 +44,8 @@ int
 new_layers_find(const struct registry *reg, const struct manifest *m, struct arena *arena,
                 struct new_layers *out, struct err *err)
 {
-    size_t of[CHAIN_LAYERS_MAX];
-    struct digest *chain;
+    size_t of[CHAIN_LAYERS_MAX] = {0}; /* the analyzers don't see that n of them are set */
+    struct digest *chain = NULL;
     size_t layers = m->descriptors_n - 1;
     int rc;
 
