@@ -179,6 +179,19 @@ none([ doubled($server) ], 'no location gives a fastcgi_param twice');
 my @beaten = grep { $_->[1] !~ /^(=|\^~)$/ } locations(parse(tokens(expand('@LOCATIONS@'))));
 none([ map { $_->[-2] } @beaten ], 'no location of ours can be taken over by a site');
 
+# To the path of a prefix without its last slash nginx answers with a redirect in HTML, unless that has a location.
+sub redirecting ($block) {
+    my @all   = locations($block);
+    my %exact = map { $_->[-2] => 1 } grep { $_->[1] eq '=' } @all;
+    my @found = map { $_->[-2] } grep {
+        my $l = $_;
+        $l->[1] !~ /^[=~]/ && $l->[-2] =~ m{^(/.+)/$} && !$exact{$1}
+            && (grep { $_->[0] eq 'fastcgi_pass' } @{ $l->[-1] }) && !grep { $_->[0] eq 'internal' } @{ $l->[-1] }
+    } @all;
+    return @found, map { redirecting($_->[-1]) } @all;
+}
+none([ redirecting($server) ], 'no location makes nginx redirect to it');
+
 # What nobody outside may enter.
 for my $path ('/_registry_main/authorize', '/_registry_main/v2/blob/sha256/ab/x', '/_registry_main/events/sse/1/new', '/_registry_main/error', '/_registry_main/x') {
     my @chain = locate($server, $path);
