@@ -179,6 +179,12 @@ subtest 'X-Docker-Endpoints' => sub {
     is_status($ask->('h:1', '1.0'), 200, 'HTTP/1.0 with Host',    'X-Docker-Endpoints' => 'h:1');
 };
 
+subtest 'X-Docker-Endpoints with --base-url' => sub {
+    my $named = Registry->start(args => [ '--base-url', 'https://registry.example.com:8443/' ]);
+    is_status($named->get('/v1/users'), 200, 'is its host', 'X-Docker-Endpoints' => 'registry.example.com:8443');
+    $named->stop;
+};
+
 subtest 'the key' => sub {
     my $name = $registry->dir . '/auth/token.key';
     my @stat = stat $name;
