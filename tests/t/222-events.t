@@ -12,27 +12,6 @@ use Time::HiRes qw(sleep time);
 
 sub listen_to ($registry, %o) { return Registry::Listener->open($registry, %o) }
 
-# One after the other, on one connection: quick.
-sub tag_many ($registry, $name, $manifest, @tags) {
-    my $connection = $registry->connect;
-    my $slowest    = 0;
-    for my $tag (@tags) {
-        my $begin    = time;
-        my $response = $registry->put("/v2/$name/manifests/$tag", body => $manifest, on => $connection,
-            headers => { 'Content-Type' => $Registry::Client::TYPE{manifest} });
-        return undef if $response->status != 201;
-        $slowest = max($slowest, time - $begin);
-    }
-    return $slowest;
-}
-
-sub push_parts ($registry, $name) {
-    my $layer = random_bytes(500);
-    my ($config, $manifest) = $registry->image_of([$layer]);
-    $registry->push_blob($name, $_) for $layer, $config;
-    return ($config, $manifest);
-}
-
 subtest 'what is told' => sub {
     my $registry = Registry->start(args => [ '--user', 'ann:secret' ], user => 'ann:secret');
     is_status($registry->with->get('/v1/events'), 401, 'a password is needed');
@@ -82,8 +61,8 @@ subtest 'what is told' => sub {
 
 subtest 'since' => sub {
     my $registry = Registry->start;
-    my ($config, $manifest) = push_parts($registry, 'a/b');
-    ok(defined tag_many($registry, 'a/b', $manifest, map { "t$_" } 1 .. 40), 'forty tags');
+    my ($config, $manifest) = $registry->push_parts('a/b');
+    ok(defined $registry->push_tags('a/b', $manifest, map { "t$_" } 1 .. 40), 'forty tags');
     my $all = listen_to($registry, query => '?since=0&type=tag');
     ok($all->wait(10, sub ($l) { $l->events >= 40 }), 'since=0: all from the beginning');
     my @seqs = $all->seqs;
@@ -103,7 +82,7 @@ subtest 'since' => sub {
     my @heard = @seqs[ 0 .. 39 ];
     my $n     = 40;
     for my $what ('a restart', 'the herald', 'the keeper', 'the database', 'all') {
-        tag_many($registry, 'a/b', $manifest, map { "u$n$_" } 1 .. 5);
+        $registry->push_tags('a/b', $manifest, map { "u$n$_" } 1 .. 5);
         if    ($what eq 'the herald')   { kill 'KILL', $registry->children('herald') }
         elsif ($what eq 'the keeper')   { kill 'KILL', $registry->children('keeper') }
         elsif ($what eq 'the database') { kill 'KILL', $registry->children('worker'), $registry->children('keeper') }
@@ -127,12 +106,12 @@ subtest 'since' => sub {
 
 subtest 'two hundred listeners' => sub {
     my $registry = Registry->start;
-    my ($config, $manifest) = push_parts($registry, 'a/b');
-    my $alone     = tag_many($registry, 'a/b', $manifest, map { "a$_" } 1 .. 100);
+    my ($config, $manifest) = $registry->push_parts('a/b');
+    my $alone     = $registry->push_tags('a/b', $manifest, map { "a$_" } 1 .. 100);
     my @listeners = map { listen_to($registry, query => '?type=tag' . ($_ % 2 ? '&since=0' : '')) } 1 .. 200;
     ok(Registry::Listener->wait_all(30, sub ($l) { $l->status == 200 }, @listeners), 'are let in');
     my ($herald) = $registry->children('herald');
-    my @pushed = in_parallel(4, 60, sub ($i) { tag_many($registry, "a/b", $manifest, map { "b$i-$_" } 1 .. 50) });
+    my @pushed = in_parallel(4, 60, sub ($i) { $registry->push_tags("a/b", $manifest, map { "b$i-$_" } 1 .. 50) });
     is(scalar(grep { defined } @pushed), 4, 'pushes go on');
     cmp_ok(max(map { $_ // 99 } @pushed), '<', 5, '... and none is held up');
     my @odd  = @listeners[ grep { $_ % 2 == 0 } 0 .. 199 ];    # these asked from the beginning
@@ -149,8 +128,8 @@ subtest 'two hundred listeners' => sub {
 
 subtest 'more than the newest thousand' => sub {
     my $registry = Registry->start;
-    my ($config, $manifest) = push_parts($registry, 'a/b');
-    my @pushed = in_parallel(4, 60, sub ($i) { tag_many($registry, 'a/b', $manifest, map { "b$i-$_" } 1 .. 300) });
+    my ($config, $manifest) = $registry->push_parts('a/b');
+    my @pushed = in_parallel(4, 60, sub ($i) { $registry->push_tags('a/b', $manifest, map { "b$i-$_" } 1 .. 300) });
     is(scalar(grep { defined } @pushed), 4, '1200 tags');
     my @listeners = map { listen_to($registry, query => '?since=0') } 1 .. 10;
     ok(Registry::Listener->wait_all(60, sub ($l) { grep({ $_->{type} eq 'tag' } $l->events) >= 1200 }, @listeners), 'come from the disk');
@@ -161,7 +140,7 @@ subtest 'more than the newest thousand' => sub {
 
 subtest 'one who does not read' => sub {
     my $registry = Registry->start;
-    my ($config, $manifest) = push_parts($registry, 'a/b');
+    my ($config, $manifest) = $registry->push_parts('a/b');
     my $herald_socket = $registry->dir . '/run/herald.sock';
     my $asleep = IO::Socket::UNIX->new(Peer => $herald_socket) or die "connect: $!";
     syswrite $asleep, "GET /events/ndjson/255/0 HTTP/1.0\r\n\r\n";
@@ -169,11 +148,11 @@ subtest 'one who does not read' => sub {
     my $awake = listen_to($registry, query => '?since=0&type=tag');
     my ($herald) = $registry->children('herald');
     my $name = join '/', ('n' x 60) x 4;
-    push_parts($registry, $name);
+    $registry->push_parts($name);
     $registry->push_blob($name, $config);
     $registry->post("/v2/$name/blobs/uploads/?mount=$_->{digest}&from=a/b", body => '')
         for @{ JSON::PP->new->decode($manifest)->{layers} };
-    my @pushed = in_parallel(4, 60, sub ($i) { tag_many($registry, $name, $manifest, map { 't' x 100 . "$i-$_" } 1 .. 150) });
+    my @pushed = in_parallel(4, 60, sub ($i) { $registry->push_tags($name, $manifest, map { 't' x 100 . "$i-$_" } 1 .. 150) });
     is(scalar(grep { defined } @pushed), 4, '600 tags with long names are pushed');
     ok($awake->wait(30, sub ($l) { $l->events >= 600 }), 'who reads hears of them');
     cmp_ok(listeners_of($herald), '>', 1, 'who does not is still there');
@@ -191,8 +170,8 @@ sub listeners_of ($herald) {
 
 subtest 'what was trimmed' => sub {
     my $registry = Registry->start(args => [ '--event-keep', '1s' ]);
-    my ($config, $manifest) = push_parts($registry, 'a/b');
-    tag_many($registry, 'a/b', $manifest, 'one');
+    my ($config, $manifest) = $registry->push_parts('a/b');
+    $registry->push_tags('a/b', $manifest, 'one');
     ok(wait_for(20, sub { $registry->head('/v1/events?since=0')->status == 410 }), 'is 410');
     my $response = $registry->get('/v1/events?since=0');
     my $oldest   = $response->json->{oldest};
@@ -200,7 +179,7 @@ subtest 'what was trimmed' => sub {
     like($response->json->{error}, qr/\w/, '... and why');
     my $on = listen_to($registry, query => '?since=' . ($oldest - 1) . '&type=tag');
     ok($on->wait(5, sub ($l) { $l->status == 200 }), 'there one may go on');
-    tag_many($registry, 'a/b', $manifest, 'two');
+    $registry->push_tags('a/b', $manifest, 'two');
     ok($on->wait(10, sub ($l) { grep { $_->{tag} eq 'a/b:two' } $l->events }), '... and hears');
 };
 

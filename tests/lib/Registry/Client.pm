@@ -8,6 +8,7 @@ use MIME::Base64 qw(encode_base64);
 use Registry::Connection ();
 use Registry::Response   ();
 use Registry::Tools;
+use Time::HiRes qw(time);
 
 our %TYPE = (
     manifest        => 'application/vnd.oci.image.manifest.v1+json',
@@ -169,6 +170,29 @@ sub type_of ($self, $manifest) {
 sub put_manifest ($self, $repository, $reference, $manifest, $type = $self->type_of($manifest)) {
     return $self->put("/v2/$repository/manifests/$reference",
         body => $manifest, headers => { 'Content-Type' => $type });
+}
+
+# The parts of a small image, and its manifest, without a tag; see push_tags.
+sub push_parts ($self, $repository) {
+    my $layer = random_bytes(500);
+    my ($config, $manifest) = $self->image_of([$layer]);
+    $self->push_blob($repository, $_) for $layer, $config;
+    return ($config, $manifest);
+}
+
+# Puts a manifest under many tags, one after the other. The longest time that one took; undef when
+# one failed.
+sub push_tags ($self, $repository, $manifest, @tags) {
+    my $connection = $self->connect;
+    my $slowest    = 0;
+    for my $tag (@tags) {
+        my $begin    = time;
+        my $response = $self->put("/v2/$repository/manifests/$tag", body => $manifest, on => $connection,
+            headers => { 'Content-Type' => $self->type_of($manifest) });
+        return undef if $response->status != 201;
+        $slowest = time - $begin if time - $begin > $slowest;
+    }
+    return $slowest;
 }
 
 # All of an image as docker pushes it (a blob that is there isn't sent again). Returns the last
