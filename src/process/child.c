@@ -87,16 +87,8 @@ on_lost(const char *why)
 }
 
 void
-child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
+child_registry(const struct server *s, struct kv *kv, struct registry *reg)
 {
-    struct err err;
-    struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, on_lost, &err);
-    if (kv == NULL) {
-        if (err.code == ERR_NO_SPACE)
-            _exit(CHILD_NO_SPACE); /* the master tells of it, now and then */
-        log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
-        _exit(CHILD_FAILED);
-    }
     const struct options *o = s->options;
     *reg = (struct registry){
         .kv = kv,
@@ -116,5 +108,19 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
         .users_trusted = o->trust_remote_user,
         .base_url = o->base_url,
     };
+}
+
+void
+child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
+{
+    struct err err;
+    struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, on_lost, &err);
+    if (kv == NULL) {
+        if (err.code == ERR_NO_SPACE)
+            _exit(CHILD_NO_SPACE); /* the master tells of it, now and then */
+        log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
+        _exit(CHILD_FAILED);
+    }
+    child_registry(s, kv, reg);
     atomic_store(&slot->ready, true);
 }

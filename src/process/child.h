@@ -31,6 +31,9 @@ void child_begin(const struct server *s, pid_t master, const int *keep, size_t k
  * lives as long as s and its options. */
 void child_hooks(const struct server *s, struct hooks *h);
 
+/* What the floors below work on, as the options have it. */
+void child_registry(const struct server *s, struct kv *kv, struct registry *reg);
+
 /* Joins the database, or ends the process; *reg is what the floors below work on. */
 void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);
 

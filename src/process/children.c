@@ -53,7 +53,9 @@ shared_size(const struct children *c)
 static void
 name_child(const struct child *child, char out[32])
 {
-    if (child->pool == POOL_COUNT)
+    if (child->pool == CHILDREN_COMMAND)
+        snprintf(out, 32, "command");
+    else if (child->pool == POOL_COUNT)
         snprintf(out, 32, "keeper");
     else
         snprintf(out, 32, "worker %s %u", pools[child->pool].name, child->number);
@@ -62,7 +64,7 @@ name_child(const struct child *child, char out[32])
 int
 children_init(struct children *c, const struct server *s, struct err *err)
 {
-    *c = (struct children){.server = s, .n = 1};
+    *c = (struct children){.server = s, .n = 1 + CONTROL_MAX};
     for (int pool = 0; pool < POOL_COUNT; pool++)
         c->n += pool_workers((enum pool_id)pool, s->options);
     throttle_init(&c->throttle, CRASH_BURST, CRASH_REFILL_MS, clock_mono_ms());
@@ -79,7 +81,9 @@ children_init(struct children *c, const struct server *s, struct err *err)
     for (int pool = 0; pool < POOL_COUNT; pool++)
         for (unsigned k = 1; k <= pool_workers((enum pool_id)pool, s->options); k++)
             c->v[i++] = (struct child){.pool = pool, .number = k};
-    c->v[i] = (struct child){.pool = POOL_COUNT};
+    c->v[i++] = (struct child){.pool = POOL_COUNT};
+    while (i < c->n)
+        c->v[i++] = (struct child){.pool = CHILDREN_COMMAND};
     for (i = 0; i < c->n; i++)
         c->v[i].slot = &c->shared->slots[i];
     return 0;
@@ -95,16 +99,19 @@ children_free(struct children *c)
 
 /* ---- starting ---- */
 
-/* Those that wait for pre-hooks cost nothing where there are none. */
+/* Those that wait for pre-hooks cost nothing where there are none; those for commands come when
+ * they are asked for. */
 static bool
 is_wanted(const struct children *c, int pool)
 {
-    return pool != POOL_GATE || c->server->gate;
+    return pool != CHILDREN_COMMAND && (pool != POOL_GATE || c->server->gate);
 }
 
 static int
 run_child(const struct children *c, const struct child *child, pid_t master)
 {
+    if (child->pool == CHILDREN_COMMAND)
+        return control_main(c->server, master, child->slot, child->request);
     if (child->pool == POOL_COUNT)
         return keeper_main(c->server, master, child->slot);
     return worker_main(c->server, master, (enum pool_id)child->pool, child->number, child->slot);
@@ -155,6 +162,23 @@ children_start(struct children *c, uint64_t now)
     for (int pool = 0; pool < POOL_COUNT; pool++)
         c->served_at[pool] = now;
     start_recovery(c, now);
+}
+
+bool
+children_lend(struct children *c, const struct control_request *r, uint64_t now)
+{
+    if (c->state != CHILDREN_SERVING)
+        return false;
+    for (size_t i = 0; i < c->n; i++) {
+        struct child *child = &c->v[i];
+        if (child->pool != CHILDREN_COMMAND || child->pid != 0)
+            continue;
+        child->request = r;
+        start_child(c, child, now);
+        child->request = NULL;
+        return child->pid != 0;
+    }
+    return false;
 }
 
 /* ---- the full disk ---- */
@@ -298,7 +322,8 @@ child_died(struct children *c, struct child *child, int status, uint64_t now)
         child->start_at = now + FORK_PAUSE_MS;
         return;
     }
-    log_death(child, pid, status, in_db);
+    if (child->pool != CHILDREN_COMMAND || status != 0 || in_db)
+        log_death(child, pid, status, in_db);
     if (in_db || lost) {
         kill_all(c, lost ? "a process found it broken" : "a process died inside", now);
         return;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "process/control.h"
 #include "process/server.h"
 #include "process/throttle.h"
 #include "storage/kv.h"
@@ -24,12 +25,14 @@ enum children_state {
 };
 
 struct child {
-    int pool; /* or POOL_COUNT: the keeper */
+    int pool; /* or POOL_COUNT: the keeper; CHILDREN_COMMAND: see children_lend */
     unsigned number;
     pid_t pid;         /* 0: not there */
     uint64_t start_at; /* then: when to start it */
     struct kv_slot *slot;
+    const struct control_request *request; /* of a command: while it is forked */
 };
+#define CHILDREN_COMMAND (POOL_COUNT + 1)
 
 struct children_shared;
 
@@ -62,6 +65,9 @@ void children_free(struct children *c);
 void children_start(struct children *c, uint64_t now);
 /* True when pid was one of them; status is waitpid's. */
 bool children_died(struct children *c, pid_t pid, int status, uint64_t now);
+/* Starts a child that serves a command (control.h), if one can be now: then it is killed with the
+ * others for a recovery, and is a reason for one, but nobody takes its place. */
+bool children_lend(struct children *c, const struct control_request *r, uint64_t now);
 /* What is due: call it after deaths, and at least every 250 ms. */
 void children_tick(struct children *c, uint64_t now);
 /* Are all at work? */

@@ -1,7 +1,6 @@
 #include "process/command_user.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -271,28 +270,10 @@ find_verb(const struct options_list *words)
     return NULL;
 }
 
-/* As root and without --run-as it is whoever the directory belongs to already. */
-static int
-find_user(struct privileges *who, const struct options *o, struct err *err)
-{
-    uid_t uid;
-    char name[sizeof who->user];
-    if (geteuid() != 0 || o->run_as != NULL || !datadir_owner(o->dir, &uid))
-        return privileges_plan(who, o->run_as, err);
-    const struct passwd *pw = getpwuid(uid);
-    if (pw == NULL)
-        return err_set(err, ERR_SYSTEM,
-                       "what is in %s belongs to user %lu, who has no name here: become that user, "
-                       "and try again",
-                       o->dir, (unsigned long)uid);
-    snprintf(name, sizeof name, "%s", pw->pw_name);
-    return privileges_plan(who, name, err);
-}
-
 static int
 run_verb(const struct verb *v, const struct options *o, struct users *u, struct err *err)
 {
-    if (find_user(&u->who, o, err) < 0)
+    if (datadir_plan(o->dir, o->run_as, &u->who, err) < 0)
         return -1;
     umask(0027);
     int r = datadir_open_auth(&u->dir, o->dir, v->makes, &u->who, err);

@@ -403,6 +403,56 @@ datadir_owner(const char *name, uid_t *uid)
     return known;
 }
 
+int
+datadir_plan(const char *name, const char *run_as, struct privileges *who, struct err *err)
+{
+    uid_t uid;
+    char user[sizeof who->user];
+    if (geteuid() != 0 || run_as != NULL || !datadir_owner(name, &uid))
+        return privileges_plan(who, run_as, err);
+    const struct passwd *pw = getpwuid(uid);
+    if (pw == NULL)
+        return err_set(err, ERR_SYSTEM,
+                       "what is in %s belongs to user %lu, who has no name here: become that user, "
+                       "and try again",
+                       name, (unsigned long)uid);
+    snprintf(user, sizeof user, "%s", pw->pw_name);
+    return privileges_plan(who, user, err);
+}
+
+int
+datadir_open_ours(struct datadir *d, const char *name, const struct privileges *who,
+                  struct err *err)
+{
+    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
+    if (open_directory(d, false, who, err) < 0)
+        return -1;
+    int r = read_format(d, err);
+    if (r == 0)
+        err_set(err, ERR_BAD_REQUEST, "there is no registry in %s: say where it is with --dir",
+                name);
+    return r == 1 ? 0 : -1;
+}
+
+int
+datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
+{
+    if (check_files(d, who, err) < 0)
+        return -1;
+    d->lock = open_lock(d, who);
+    if (d->lock < 0)
+        return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
+    if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+        return 1;
+    int sys = errno;
+    fdio_close(d->lock);
+    d->lock = -1;
+    errno = sys;
+    return sys == EWOULDBLOCK || sys == EINTR
+               ? 0
+               : err_errno(err, "cannot lock %s/%s", d->name, LOCK_NAME);
+}
+
 /* ---- the whole, as its user ---- */
 
 int
@@ -415,7 +465,7 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
                 who->user, d->name, subdirs[i].name, d->name);
     room_give(d->fd);
     static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid", "run/herald.sock",
-                                            "run/feed.sock"};
+                                            "run/feed.sock", "run/control.sock"};
     for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
         unlinkat(d->fd, leftovers[i], 0);
     for (size_t i = 0; i < POOL_COUNT; i++) {

@@ -36,6 +36,17 @@ bool datadir_is_served(const struct datadir *d);
  * root's. False when it tells nothing. */
 bool datadir_owner(const char *name, uid_t *uid);
 
+/* Who a command is to be: as datadir_owner says, when it is root's and without --run-as; else as
+ * the server. */
+int datadir_plan(const char *name, const char *run_as, struct privileges *who, struct err *err);
+
+/* For commands that need the store: opens a directory in which there is one, without its lock; it
+ * becomes the working directory. d->fd is the caller's to close, also after a failure. */
+int datadir_open_ours(struct datadir *d, const char *name, const struct privileges *who,
+                      struct err *err);
+/* And takes the lock, if nobody has it: 1, 0, -1. */
+int datadir_lock(struct datadir *d, const struct privileges *who, struct err *err);
+
 /* After the change of user: can all of it be written to? Marks a new one as ours (db/format), and
  * removes what a server that was killed has left in run/. */
 int datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err);

@@ -415,7 +415,8 @@ herald_main(const struct server *s, pid_t master)
 {
     struct herald h;
     struct err err;
-    child_begin(s, master, s->extra, SERVER_EXTRA_COUNT, NULL);
+    const int keep[] = {s->extra[SERVER_HERALD], s->extra[SERVER_FEED]};
+    child_begin(s, master, keep, 2, NULL);
     title_set("herald");
     raise_limit();
     if (begin(&h, s, &err) < 0) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "process/command.h"
+#include "process/command_hooks.h"
 #include "process/command_nginx_conf.h"
 #include "process/command_user.h"
 #include "process/master.h"
@@ -30,6 +31,7 @@ static const struct command {
     {"serve", serve},
     {"print-nginx-conf", command_nginx_conf},
     {"user", command_user},
+    {"hooks", command_hooks},
 };
 
 static enum command_exit

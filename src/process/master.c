@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "process/children.h"
+#include "process/control.h"
 #include "process/herald_watch.h"
 #include "process/nginx.h"
 #include "process/stopped.h"
@@ -34,6 +35,7 @@ struct master {
     struct children children;
     struct nginx nginx;
     struct herald_watch herald;
+    struct control_door *door;
     struct stopped stopped;
     enum phase phase;
     int signals;
@@ -152,6 +154,20 @@ step(struct master *m, uint64_t now)
     }
 }
 
+/* Whoever asks for a command gets a child for it. */
+static void
+serve_commands(struct master *m, uint64_t now)
+{
+    struct control_request *r;
+    if (m->phase >= PHASE_STOPPING_NGINX) {
+        control_close(m->door);
+        return;
+    }
+    control_accept(m->door, now);
+    while ((r = control_ready(m->door)) != NULL && children_lend(&m->children, r, now))
+        control_done(r, NULL);
+}
+
 /* ---- events ---- */
 
 static void
@@ -204,11 +220,12 @@ static int
 loop(struct master *m)
 {
     while (m->phase != PHASE_DONE) {
-        struct pollfd fds[2] = {
+        struct pollfd fds[2 + CONTROL_MAX + 1] = {
             {.fd = m->signals, .events = POLLIN},
             {.fd = m->nginx.log.fd, .events = POLLIN}, /* ignored while it is -1 */
         };
-        if (poll(fds, 2, timeout_of(m)) < 0 && errno != EINTR) {
+        control_poll(m->door, fds + 2);
+        if (poll(fds, 2 + CONTROL_MAX + 1, timeout_of(m)) < 0 && errno != EINTR) {
             if (!m->failed)
                 err_errno(&m->err, "poll");
             return -1;
@@ -219,6 +236,7 @@ loop(struct master *m)
         if (fds[0].revents != 0)
             take_signals(m, now);
         step(m, now);
+        serve_commands(m, now);
     }
     return m->failed ? -1 : 0;
 }
@@ -250,8 +268,10 @@ catch_signals(struct master *m, struct err *err)
 int
 master_run(struct server *s, struct err *err)
 {
-    struct master m = {.server = s, .signals = -1};
+    struct control_door door; /* some hundred KiB: what was asked for, until it is served */
+    struct master m = {.server = s, .signals = -1, .door = &door};
     int r = -1;
+    control_open(&door, s->extra[SERVER_CONTROL]);
     if (catch_signals(&m, err) < 0 || nginx_init(&m.nginx, s, err) < 0 ||
         children_init(&m.children, s, err) < 0)
         goto done;

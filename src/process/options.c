@@ -130,6 +130,9 @@ static const struct row {
      AT(http_part), true},
     {"server", 0, NULL, PRINT_NGINX_CONF ": only the part for server { }", KIND_FLAG, false,
      AT(server_part), true},
+    {"json", 0, NULL, "hooks: print JSON", KIND_FLAG, false, AT(json), true},
+    {"retry", 0, "id", "hooks: try this one again, now", KIND_TEXT, false, AT(retry), true},
+    {"drop", 0, "id", "hooks: forget this one", KIND_TEXT, false, AT(drop), true},
     {"help", 0, NULL, "print this", KIND_FLAG, false, AT(help), true},
     {"version", 0, NULL, "print the version", KIND_FLAG, false, AT(version), true},
 #undef ON
@@ -481,8 +484,9 @@ options_free(struct options *o)
     forget_list(&o->tls_ports);
     forget_list(&o->listen);
     forget_list(&o->cors);
-    char **const texts[] = {&o->dir,    &o->fastcgi,  &o->sockets, &o->name,   &o->base_url,
-                            &o->run_as, &o->tls_cert, &o->tls_key, &o->config, &o->hooks};
+    char **const texts[] = {&o->dir,      &o->fastcgi, &o->sockets,  &o->name,
+                            &o->base_url, &o->run_as,  &o->tls_cert, &o->tls_key,
+                            &o->config,   &o->retry,   &o->drop,     &o->hooks};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(*texts[i]);
         *texts[i] = NULL;
@@ -579,6 +583,11 @@ check_fastcgi(const struct options *o, struct err *err)
                        "--user and --trust-remote-user can't be together: with the latter your own "
                        "nginx knows the users");
     bool prints = strcmp(o->command, PRINT_NGINX_CONF) == 0;
+    if ((o->json || o->retry != NULL || o->drop != NULL) && strcmp(o->command, "hooks") != 0)
+        return err_set(err, ERR_BAD_REQUEST, "--%s is for the command hooks only",
+                       o->json            ? "json"
+                       : o->retry != NULL ? "retry"
+                                          : "drop");
     if ((o->http_part || o->server_part) && !prints)
         return err_set(err, ERR_BAD_REQUEST, "--%s is for " PRINT_NGINX_CONF " only",
                        o->http_part ? "http" : "server");
@@ -675,6 +684,8 @@ options_help(FILE *to)
           "  user add [name]          give a user a password: asked for, or from stdin\n"
           "  user del [name]          refuse a user from now on\n"
           "  user list                print the users' names\n"
+          "  hooks                    list those that wait, run or failed\n"
+          "  hooks test [name] [tag]  run a hook by hand, as if NAME:TAG had just been pushed\n"
           "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n\n"
           "Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
           "which may refuse. See docker-registry-server-hooks(5).\n\n",

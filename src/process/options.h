@@ -57,6 +57,9 @@ struct options {
     bool trust_remote_user;
     bool http_part;   /* of print-nginx-conf: only the part for http { } */
     bool server_part; /* and for server { } */
+    bool json;        /* of hooks: print JSON */
+    char *retry;      /* of hooks: an id */
+    char *drop;
     bool help;
     bool version;
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "domain/htpasswd.h"
 #include "process/child.h"
+#include "process/control.h"
 #include "process/feed.h"
 #include "process/fullname.h"
 #include "process/runfile.h"
@@ -102,7 +103,7 @@ name_extra(const struct server *s, enum server_extra which, char *path, size_t n
     if (which == SERVER_HERALD)
         snprintf(path, n, "%s%s", sockets_directory(s), SERVER_HERALD_NAME);
     else
-        snprintf(path, n, "%s", FEED_SOCKET);
+        snprintf(path, n, "%s", which == SERVER_FEED ? FEED_SOCKET : CONTROL_SOCKET);
 }
 
 static int

@@ -17,8 +17,9 @@
 
 /* Sockets besides those of pools. */
 enum server_extra {
-    SERVER_HERALD, /* nginx leads listeners to events here */
-    SERVER_FEED,   /* between keeper and herald */
+    SERVER_HERALD,  /* nginx leads listeners to events here */
+    SERVER_FEED,    /* between keeper and herald */
+    SERVER_CONTROL, /* commands ask the master here */
     SERVER_EXTRA_COUNT,
 };
 /* herald.sock: where the pools' are. */

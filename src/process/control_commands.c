@@ -1,0 +1,20 @@
+#include "process/control_commands.h"
+#include <string.h>
+#include "process/command_hooks.h"
+#include "util/banned.h"
+
+static const struct {
+    const char *name;
+    control_fn *run;
+} commands[] = {
+    {"hooks", command_hooks_work},
+};
+
+control_fn *
+control_commands_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run;
+    return NULL;
+}
