@@ -175,6 +175,20 @@ sub doubled ($block) {
 }
 none([ doubled($server) ], 'no location gives a fastcgi_param twice');
 
+# A prefix with a slash at its end makes nginx redirect the path without it, in HTML.
+sub redirecting ($block) {
+    my %exact = map { $_->[2] => 1 } grep { $_->[1] eq '=' } locations($block);
+    my @bad;
+    for my $location (locations($block)) {
+        my ($kind, $path) = @$location == 4 ? @$location[ 1, 2 ] : ('', $location->[1]);
+        my $passes = grep { $_->[0] eq 'fastcgi_pass' } @{ $location->[-1] };
+        push @bad, $path if $passes && $kind =~ /^(\^~)?$/ && $path =~ m{^(.+)/$} && !$exact{$1};
+        push @bad, redirecting($location->[-1]);
+    }
+    return @bad;
+}
+none([ redirecting($server) ], 'nginx redirects no path to itself with a slash');
+
 # In somebody else's nginx, a site's regular expressions come before a plain prefix.
 my @beaten = grep { $_->[1] !~ /^(=|\^~)$/ } locations(parse(tokens(expand('@LOCATIONS@'))));
 none([ map { $_->[-2] } @beaten ], 'no location of ours can be taken over by a site');
