@@ -3,34 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "storage/record.h"
+#include "domain/repository.h"
 #include "storage/tbl_manifest.h"
-#include "storage/tbl_repo.h"
 #include "storage/tbl_tag.h"
 #include "util/banned.h"
-
-/* So many are looked at a time, with no cursor open meanwhile. */
-#define BATCH 64
-
-struct batch {
-    struct {
-        char name[RECORD_REPOSITORY_MAX + 1];
-        uint64_t id;
-    } repos[BATCH];
-    size_t n;
-};
-
-static int
-see(const char *name, const struct rec_repo *r, void *arg, struct err *err)
-{
-    struct batch *b = arg;
-
-    (void)err;
-    snprintf(b->repos[b->n].name, sizeof b->repos[b->n].name, "%s", name);
-    b->repos[b->n].id = r->id;
-    b->n++;
-    return b->n == BATCH;
-}
 
 static int
 see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
@@ -90,21 +66,19 @@ int
 catalog_list(const struct registry *reg, const struct actor *actor, const char *after, size_t limit,
              struct arena *arena, struct catalog_page *page, struct err *err)
 {
-    struct batch *b = arena_alloc(arena, sizeof *b);
+    struct repository_batch *b = arena_alloc(arena, sizeof *b);
 
     *page = (struct catalog_page){.names = arena_array(arena, limit + 1, sizeof *page->names)};
     if (page->names == NULL || b == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+    snprintf(b->after, sizeof b->after, "%s", after);
     do {
-        b->n = 0;
-        if (tbl_repo_each(kv_reads(reg->kv), after, see, b, err) != 0)
+        if (repository_next(reg, b, err) != 0)
             return -1;
         for (size_t i = 0; i < b->n && !page->more; i++)
-            if (take(reg, actor, b->repos[i].name, b->repos[i].id, limit, arena, page, err) != 0)
+            if (take(reg, actor, b->v[i].name, b->v[i].id, limit, arena, page, err) != 0)
                 return -1;
-        if (b->n > 0 && (after = arena_strdup(arena, b->repos[b->n - 1].name)) == NULL)
-            return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
-    } while (b->n == BATCH && !page->more);
+    } while (b->n == REPOSITORY_BATCH && !page->more);
     return 0;
 }
 
@@ -132,23 +106,19 @@ catalog_search(const struct registry *reg, const struct actor *actor, const char
                uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
                struct err *err)
 {
-    struct batch *b = arena_alloc(arena, sizeof *b);
-    char after[RECORD_REPOSITORY_MAX + 1] = "";
+    struct repository_batch *b = arena_alloc(arena, sizeof *b);
 
     *found = (struct catalog_found){.names = arena_array(arena, limit, sizeof *found->names)};
     if (found->names == NULL || b == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+    b->after[0] = '\0';
     do {
-        b->n = 0;
-        if (tbl_repo_each(kv_reads(reg->kv), after, see, b, err) != 0)
+        if (repository_next(reg, b, err) != 0)
             return -1;
         for (size_t i = 0; i < b->n; i++)
-            if (strcasestr(b->repos[i].name, text) != NULL &&
-                count(reg, actor, b->repos[i].name, b->repos[i].id, skip, limit, arena, found,
-                      err) != 0)
+            if (strcasestr(b->v[i].name, text) != NULL &&
+                count(reg, actor, b->v[i].name, b->v[i].id, skip, limit, arena, found, err) != 0)
                 return -1;
-        if (b->n > 0)
-            snprintf(after, sizeof after, "%s", b->repos[b->n - 1].name);
-    } while (b->n == BATCH);
+    } while (b->n == REPOSITORY_BATCH);
     return 0;
 }

@@ -11,7 +11,6 @@
 #include "domain/tag.h"
 #include "storage/tbl_edge.h"
 #include "storage/tbl_event.h"
-#include "storage/tbl_repo.h"
 #include "storage/tbl_tag.h"
 #include "util/clock.h"
 #include "util/random.h"
@@ -278,27 +277,6 @@ image_tag_images(const struct registry *reg, const char *repository, struct aren
 
 /* ---- all repositories ---- */
 
-#define BATCH 64
-
-struct batch {
-    struct {
-        char name[RECORD_REPOSITORY_MAX + 1];
-        uint64_t id;
-    } repos[BATCH];
-    size_t n;
-};
-
-static int
-see_repository(const char *name, const struct rec_repo *r, void *arg, struct err *err)
-{
-    struct batch *b = arg;
-
-    (void)err;
-    snprintf(b->repos[b->n].name, sizeof b->repos[b->n].name, "%s", name);
-    b->repos[b->n++].id = r->id;
-    return b->n == BATCH;
-}
-
 struct everywhere {
     const char *repository;
     int (*fn)(const char *repository, const char *tag, const struct digest *id, void *arg,
@@ -322,22 +300,18 @@ image_tag_everywhere(const struct registry *reg, const struct actor *actor,
 {
     struct everywhere every = {.fn = fn, .arg = arg};
     struct each each = {see_one, &every, false};
-    char after[RECORD_REPOSITORY_MAX + 1] = "";
+    struct repository_batch b = {.after = ""};
     struct err refused;
-    struct batch b;
 
     do {
-        b.n = 0;
-        if (tbl_repo_each(kv_reads(reg->kv), after, see_repository, &b, err) != 0)
+        if (repository_next(reg, &b, err) != 0)
             return -1;
         for (size_t i = 0; i < b.n; i++) {
-            every.repository = b.repos[i].name;
+            every.repository = b.v[i].name;
             if (access_check(reg, actor, every.repository, VERB_PULL, &refused) == 0 &&
-                tbl_tag_each(kv_reads(reg->kv), b.repos[i].id, "", see_tag, &each, err) != 0)
+                tbl_tag_each(kv_reads(reg->kv), b.v[i].id, "", see_tag, &each, err) != 0)
                 return -1;
         }
-        if (b.n > 0)
-            memcpy(after, b.repos[b.n - 1].name, sizeof after);
-    } while (b.n == BATCH);
+    } while (b.n == REPOSITORY_BATCH);
     return 0;
 }

@@ -1,5 +1,8 @@
 #include "domain/repository.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "domain/bound.h"
 #include "storage/kv.h"
 #include "storage/tbl_meta.h"
@@ -60,6 +63,29 @@ repository_ensure(const struct registry *reg, const char *name, struct rec_repo 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     return txn_run(reg->kv, make, &m, err);
+}
+
+static int
+see(const char *name, const struct rec_repo *r, void *arg, struct err *err)
+{
+    struct repository_batch *b = arg;
+
+    (void)err;
+    snprintf(b->v[b->n].name, sizeof b->v[b->n].name, "%s", name);
+    b->v[b->n].id = r->id;
+    b->n++;
+    return b->n == REPOSITORY_BATCH;
+}
+
+int
+repository_next(const struct registry *reg, struct repository_batch *b, struct err *err)
+{
+    b->n = 0;
+    if (tbl_repo_each(kv_reads(reg->kv), b->after, see, b, err) != 0)
+        return -1;
+    if (b->n > 0)
+        memcpy(b->after, b->v[b->n - 1].name, sizeof b->after);
+    return 0;
 }
 
 int

@@ -22,6 +22,20 @@ int repository_need(const struct registry *reg, const char *name, struct rec_rep
 int repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r,
                       struct err *err);
 
+/* A walk over all repositories, in byte order, some at a time and with no cursor open meanwhile. */
+#define REPOSITORY_BATCH 64
+struct repository_batch {
+    char after[RECORD_REPOSITORY_MAX + 1]; /* the name behind which to begin; "" for all */
+    struct {
+        char name[RECORD_REPOSITORY_MAX + 1];
+        uint64_t id;
+    } v[REPOSITORY_BATCH];
+    size_t n; /* fewer than REPOSITORY_BATCH: the last ones */
+};
+
+/* The next ones: at first behind `after`, which the caller sets, and then where it got to. */
+int repository_next(const struct registry *reg, struct repository_batch *b, struct err *err);
+
 /* Notes in a transaction that it changed: to the minute, so that pushes don't wait for each other
  * at this record. r is its record as it was read. */
 int repository_touch(struct txn *t, const char *name, const struct rec_repo *r, uint64_t now,
