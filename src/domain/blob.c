@@ -2,7 +2,7 @@
 
 #include "domain/event.h"
 #include "domain/repository.h"
-#include "domain/upload.h"
+#include "domain/upload_row.h"
 #include "storage/kv.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_edge.h"
@@ -191,7 +191,7 @@ commit(struct txn *t, void *arg, struct err *err)
     int found;
 
     c->result = COMMIT_UNDECIDED;
-    if (c->upload != NULL && upload_close(t, c->upload, err) != 0)
+    if (c->upload != NULL && upload_row_drop(t, c->upload, err) != 0)
         return -1;
     if (c->claim != NULL && c->claim->before(t, c->claim->arg, err) != 0)
         return -1;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "domain/blob.h"
-#include "domain/bound.h"
 #include "domain/repository.h"
+#include "domain/upload_row.h"
 #include "storage/kv.h"
 #include "storage/room.h"
 #include "storage/tbl_upload.h"
@@ -30,28 +30,13 @@ put_row(struct txn *t, void *arg, struct err *err)
 {
     struct row *row = arg;
 
-    if (tbl_upload_put(t, row->id, &row->r, err) != 0)
-        return -1;
-    return bound_add_upload(t, row->reg, row->r.user, err);
-}
-
-int
-upload_close(struct txn *t, const char *id, struct err *err)
-{
-    struct rec_upload r;
-    int rc = tbl_upload_get_for_update(t, id, &r, err);
-
-    if (rc != 1)
-        return rc;
-    if (tbl_upload_delete(t, id, err) < 0)
-        return -1;
-    return r.counted ? bound_drop_upload(t, r.user, err) : 0;
+    return upload_row_add(t, row->reg, row->id, &row->r, err);
 }
 
 static int
 delete_row(struct txn *t, void *arg, struct err *err)
 {
-    return upload_close(t, arg, err);
+    return upload_row_drop(t, arg, err);
 }
 
 static int
@@ -72,7 +57,7 @@ int
 upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
              struct upload *u, struct err *err)
 {
-    struct row row = {.reg = reg, .id = u->id, .r = {.counted = true}};
+    struct row row = {.reg = reg, .id = u->id};
     struct rec_repo repo;
     uint8_t secret[16];
 

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include "domain/access.h"
 #include "domain/registry.h"
-#include "storage/kv.h"
 #include "storage/record.h"
 #include "util/digest.h"
 #include "util/err.h"
@@ -51,10 +50,6 @@ int upload_finish(const struct registry *reg, const char *repository, struct upl
 
 int upload_cancel(const struct registry *reg, const char *repository, const char *id,
                   const struct actor *actor, struct err *err);
-
-/* In the transaction that ends it: its row goes, and it doesn't count any more. 0 also when it was
- * gone already. */
-int upload_close(struct txn *t, const char *id, struct err *err);
 
 /* Ends the uploads into which nothing has come for --upload-expiry, and removes the directories
  * that belong to none. */

@@ -40,8 +40,8 @@ const struct route routes[] = {
     {READ,         "/v2/{name}/blobs/{digest}",             VERB_PULL,   POOL_API,  v2_blob_get},
     {HTTP_DELETE,  "/v2/{name}/blobs/{digest}",             VERB_DELETE, POOL_API,  v2_blob_delete},
     {READ,         "/v2/{name}/manifests/{reference}",      VERB_PULL,   POOL_API,  v2_manifest_get},
-    {HTTP_PUT,     "/v2/{name}/manifests/{reference}",      VERB_PUSH,   POOL_GATE,  v2_manifest_put},
-    {HTTP_DELETE,  "/v2/{name}/manifests/{reference}",      VERB_DELETE, POOL_GATE,  v2_manifest_delete},
+    {HTTP_PUT,     "/v2/{name}/manifests/{reference}",      VERB_PUSH,   POOL_GATE, v2_manifest_put},
+    {HTTP_DELETE,  "/v2/{name}/manifests/{reference}",      VERB_DELETE, POOL_GATE, v2_manifest_delete},
     {READ,         "/v2/{name}/referrers/{digest}",         VERB_PULL,   POOL_API,  v2_referrers_list},
     {READ,         "/v2/{name}/tags/list",                  VERB_PULL,   POOL_API,  v2_tags_list},
 

@@ -8,6 +8,7 @@
 #include "domain/delete.h"
 #include "domain/repository.h"
 #include "domain/upload.h"
+#include "domain/upload_row.h"
 #include "storage/tables.h"
 #include "storage/tbl_tag.h"
 #include "storage/tbl_tally.h"
@@ -223,7 +224,7 @@ put_old_upload(struct txn *t, void *arg, struct err *err)
 static int
 close_old_upload(struct txn *t, void *arg, struct err *err)
 {
-    return upload_close(t, arg, err);
+    return upload_row_drop(t, arg, err);
 }
 
 static void
