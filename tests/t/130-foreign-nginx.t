@@ -8,6 +8,7 @@ use Registry::Images;
 use Registry::Nginx;
 use Registry::Process;
 use Registry::Tools;
+use Registry::V1;
 use Test::More;
 
 # What nginx has to include; options as for the registry.
@@ -184,6 +185,18 @@ subtest 'the site keeps its own' => sub {
     is_status($site->get('/limited/file'), 200, 'its limit: once');
     is_status($site->get('/limited/file'), 429, '... and not again');
     like($site->post('/', body => 'x' x 200_000)->content, qr/site says oops/, 'its limit of bodies');
+};
+
+subtest 'push and pull by the first API' => sub {
+    my @images = (random_chain(2), image('A sent'));
+    for my $chain ([ @images[ 0, 1 ] ], [ $images[2] ]) {
+        my $v1 = Registry::V1->new($ann, user => 'ann:secret');
+        is_status($_->[1], $_->[2], $_->[0]) for $v1->push_images('team/old', 'latest', @$chain);
+        my $pulled = $v1->pull_images('team/old', 'latest');
+        is_deeply([ map { "$_->{json}$_->{layer}" } @{ $pulled->{images} } ], [ map { "$_->{json}$_->{layer}" } @$chain ], 'and back');
+    }
+    my $layer = $ann->get("/v1/images/$images[2]{id}/layer", headers => { Range => 'bytes=100-421' });
+    is_status($layer, 206, 'the rest of a layer', 'Content-Encoding' => undef, 'X-Site' => undef, 'X-Docker-Registry-Version' => qr/./);
 };
 
 subtest 'push and pull' => sub {
