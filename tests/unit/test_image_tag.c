@@ -149,6 +149,16 @@ collect_after(struct fixture *f, uint64_t ms)
     OK(f, gc_step(&f->reg, &f->err));
 }
 
+/* Would a pusher be told that it is here? */
+static bool
+is_promised(struct fixture *f, unsigned n)
+{
+    struct digest id = v1_id(n);
+    struct image image;
+
+    return image_find(&f->reg, &id, true, &image, &f->err) == 0;
+}
+
 static void
 an_image_that_nothing_keeps_goes_with_its_chain_and_then_its_layers(void **state)
 {
@@ -188,6 +198,7 @@ what_a_tag_leads_to_stays_until_a_lease_after_the_tag_went(void **state)
     collect_after(f, 3 * HOUR);
     assert_true(v1_is_seen(f, 2));
     OK(f, delete_tag(&f->reg, "c/d", "latest", &v1_alice, &f->arena, &f->err));
+    assert_true(is_promised(f, 2));
     collect_after(f, HOUR - 10 * SECOND);
     assert_true(v1_is_seen(f, 2));
     collect_after(f, 20 * SECOND);
@@ -196,21 +207,31 @@ what_a_tag_leads_to_stays_until_a_lease_after_the_tag_went(void **state)
 }
 
 static void
-a_tag_that_moves_away_takes_its_image_with_it(void **state)
+a_tag_that_moves_away_takes_its_image_with_it_after_a_lease(void **state)
 {
     struct fixture *f = *state;
     struct digest config = fixture_blob(f, "a/b", "config"), layer = fixture_blob(f, "a/b", "l");
+    const char *document = fixture_image(f, &config, &layer, "");
     struct push p;
 
     v1_push(f, 1, 0, "one");
     v1_push(f, 2, 0, "two");
+    OK(f, fixture_push(f, "a/b", "z", document, OCI_IMAGE, &p));
     OK(f, v1_tag(f, "a/b", "x", 1));
     OK(f, v1_tag(f, "a/b", "y", 2));
-    OK(f, fixture_push(f, "a/b", "x", fixture_image(f, &config, &layer, ""), OCI_IMAGE, &p));
-    OK(f, v1_tag(f, "a/b", "x", 2));
-    collect_after(f, HOUR + SECOND);
-    assert_false(v1_has_record(f, 1));
+    collect_after(f, 3 * HOUR);
+    v1_push(f, 3, 0, "three");
+    OK(f, fixture_push(f, "a/b", "x", document, OCI_IMAGE, &p)); /* by a manifest */
+    OK(f, v1_tag(f, "a/b", "y", 3));                             /* and by another image */
+    assert_true(is_promised(f, 1));
+    assert_true(is_promised(f, 2));
+    collect_after(f, HOUR - 10 * SECOND);
+    assert_true(v1_is_seen(f, 1));
     assert_true(v1_is_seen(f, 2));
+    collect_after(f, 20 * SECOND);
+    assert_false(v1_has_record(f, 1));
+    assert_false(v1_has_record(f, 2));
+    assert_true(v1_is_seen(f, 3));
 }
 
 /* A pusher was told of the base, which only another image keeps, and relies on it. */
@@ -280,7 +301,7 @@ main(void)
         TEST(each_tag_that_is_put_or_deleted_is_told),
         TEST(an_image_that_nothing_keeps_goes_with_its_chain_and_then_its_layers),
         TEST(what_a_tag_leads_to_stays_until_a_lease_after_the_tag_went),
-        TEST(a_tag_that_moves_away_takes_its_image_with_it),
+        TEST(a_tag_that_moves_away_takes_its_image_with_it_after_a_lease),
         TEST(what_a_pusher_was_told_is_here_stays_for_a_lease),
         TEST(asking_keeps_nothing_that_nothing_keeps_but_sending_does),
         TEST(an_image_without_a_layer_waits_for_it_as_an_upload_does),
