@@ -5,7 +5,7 @@
 #include "storage/record.h"
 #include "util/buf.h"
 
-/* Events as people and programs read them; docker-registry-server-hooks(5) documents both. */
+/* Events as people and programs read them; ../README, "Hooks" and "Events", documents both. */
 
 /* The first 12 digits of the id: how each line about an event begins. */
 #define EVENT_TEXT_ID 13

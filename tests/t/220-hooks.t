@@ -160,6 +160,19 @@ subtest 'not more at once than --hook-jobs' => sub {
     ok(!-e "$seen/two", 'never were two at once');
 };
 
+subtest 'at once' => sub {
+    my $registry = Registry->start(args => [ '--on-tag', 'echo here is $2' ]);
+    my ($config, $manifest) = $registry->push_parts('a/b');
+    my $begun = time;
+    for my $i (1 .. 20) {
+        $registry->push_tags('a/b', $manifest, "t$i");
+        wait_for(10, sub { $registry->output =~ m{here is a/b:t$i\n} }) or last;
+    }
+    # Whoever looked once a second would need about 20.
+    cmp_ok(time - $begun, '<', 8, 'twenty pushes, each waiting for its hook');
+    note(sprintf '%.2f s', time - $begun);
+};
+
 subtest 'failing' => sub {
     my $seen     = open_dir();
     my $registry = Registry->start(env => { SEEN => $seen }, args => [
