@@ -142,7 +142,7 @@ image_tag_find(const struct registry *reg, const char *repository, const char *t
                struct digest *id, struct err *err)
 {
     struct rec_repo repo;
-    struct rec_tag r;
+    struct rec_tag r = {.target = {.algo = DIGEST_NONE}};
     int rc = repository_find(reg, repository, &repo, err);
 
     if (rc == 1)

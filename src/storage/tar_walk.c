@@ -144,7 +144,7 @@ read_block(struct tar_walk *w, struct err *err)
 static int
 read_record(struct tar_walk *w, struct buf *out, struct err *err)
 {
-    struct bytes b;
+    struct bytes b = bytes_of("", 0); /* clang --analyze doesn't know that err_set returns -1 */
     int rc;
 
     buf_reset(out);

@@ -128,6 +128,8 @@ sum_all(struct tar_walk *w, enum tarsum_version version, struct sums *all, struc
     while ((rc = tar_walk_next(w, &e, err)) == 1) {
         if ((all->n == all->room || all->n == ENTRIES_MAX) && grow(all, err) != 0)
             return -1;
+        if (all->p == NULL) /* can't be, but clang --analyze hasn't heard what err_set returns */
+            return -1;
         if (sum_entry(w, &e, version, &all->p[all->n], err) != 0)
             return -1;
         all->n++;
@@ -160,6 +162,8 @@ conclude(struct sums *all, struct bytes json, struct tarsum *out, struct err *er
 
     if (s == NULL)
         return err_set(err, ERR_SYSTEM, "cannot begin a digest");
+    if (all->p == NULL)
+        all->n = 0;
     if (all->n > 0)
         qsort(all->p, all->n, sizeof *all->p, by_name);
     for (size_t i = 1; i < all->n; i++)
