@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/fdio.h"
@@ -15,11 +17,13 @@
 static _Noreturn void
 become(const struct spawn *s, pid_t parent, int out, int failed)
 {
-    struct sigaction normal = {.sa_handler = SIG_DFL};
+    /* Not by sigaction(), which keeps off the library's own two: whoever was started by posix_spawn
+     * has those ignored. In the kernel's struct zeroes are SIG_DFL. */
+    static const uint64_t normal[8];
     sigset_t none;
 
     for (int i = 1; i < NSIG; i++)
-        sigaction(i, &normal, NULL); /* refused for two of them, and for the library's own */
+        syscall(SYS_rt_sigaction, i, normal, NULL, (size_t)NSIG / 8);
     sigemptyset(&none);
     if (setpgid(0, 0) < 0 || (s->dirfd != AT_FDCWD && fchdir(s->dirfd) < 0) ||
         (s->dies_with_us && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0))
