@@ -1,12 +1,9 @@
 #include "domain/chain.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "storage/blob_file.h"
 #include "storage/tbl_blob.h"
-#include "util/fdio.h"
 #include "util/json.h"
 #include "util/banned.h"
 
@@ -59,30 +56,13 @@ chain_parse(struct bytes config, size_t n, struct arena *arena, struct digest **
     return rc;
 }
 
-static bool
-read_file(int fd, char *p, size_t n)
-{
-    size_t got = 0;
-
-    while (got < n) {
-        ssize_t k = read(fd, p + got, n - got);
-
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        got += (size_t)k;
-    }
-    return true;
-}
-
 int
 chain_read(const struct registry *reg, const struct digest *config, size_t n, struct arena *arena,
            struct digest **chain, struct err *err)
 {
     struct rec_blob r;
     struct err ignored;
-    int fd, rc = tbl_blob_get(kv_reads(reg->kv), config, &r, err);
+    int rc = tbl_blob_get(kv_reads(reg->kv), config, &r, err);
     char *text;
 
     if (rc != 1)
@@ -92,12 +72,7 @@ chain_read(const struct registry *reg, const struct digest *config, size_t n, st
     text = arena_alloc(arena, (size_t)r.size + 1);
     if (text == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for the config of an image");
-    fd = blob_file_open(reg->dirfd, config, r.instance, &ignored);
-    if (fd < 0)
+    if (blob_file_read(reg->dirfd, config, r.instance, text, (size_t)r.size, &ignored) != 0)
         return 0;
-    rc = read_file(fd, text, (size_t)r.size)
-             ? chain_parse(bytes_of(text, (size_t)r.size), n, arena, chain, err)
-             : 0;
-    fdio_close(fd);
-    return rc;
+    return chain_parse(bytes_of(text, (size_t)r.size), n, arena, chain, err);
 }

@@ -1,7 +1,6 @@
 #include "domain/pull.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "domain/repository.h"
 #include "storage/kv.h"
@@ -9,7 +8,6 @@
 #include "storage/tbl_content.h"
 #include "storage/tbl_manifest.h"
 #include "storage/tbl_tag.h"
-#include "util/fdio.h"
 #include "util/banned.h"
 
 static int
@@ -69,23 +67,15 @@ read_file(const struct registry *reg, const struct digest *d, uint64_t size, str
 {
     struct rec_blob blob;
     char *p = arena_alloc(arena, size + 1);
-    size_t n = 0;
-    ssize_t got = 1;
-    int rc = tbl_blob_get(kv_reads(reg->kv), d, &blob, err), fd;
+    int rc = tbl_blob_get(kv_reads(reg->kv), d, &blob, err);
 
     if (rc != 1)
         return rc;
     if (p == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a manifest");
-    fd = blob_file_open(reg->dirfd, d, blob.instance, err);
-    if (fd < 0)
+    if (blob_file_read(reg->dirfd, d, blob.instance, p, size, err) != 0)
         return -1;
-    while (n < size && (got = read(fd, p + n, size - n)) > 0)
-        n += (size_t)got;
-    fdio_close(fd);
-    if (n != size)
-        return err_set(err, ERR_CORRUPT, "the file of a manifest is too short");
-    *document = bytes_of(p, n);
+    *document = bytes_of(p, size);
     return 1;
 }
 

@@ -119,6 +119,29 @@ blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *
 }
 
 int
+blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
+               struct err *err)
+{
+    int fd = blob_file_open(root, d, instance, err);
+    char *at = p;
+    ssize_t got = 1;
+
+    if (fd < 0)
+        return -1;
+    while (n > 0 && got != 0) {
+        got = read(fd, at, n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            break;
+        at += got;
+        n -= (size_t)got;
+    }
+    fdio_close(fd);
+    return n == 0 ? 0 : err_set(err, ERR_CORRUPT, "the file of a blob is too short");
+}
+
+int
 blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err)
 {
     char path[BLOB_FILE_PATH_MAX], whole[sizeof LAYERS + BLOB_FILE_PATH_MAX];

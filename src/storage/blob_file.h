@@ -32,6 +32,10 @@ int blob_file_write(int root, struct bytes content, const struct digest *d, uint
 /* A descriptor for reading, or -1. */
 int blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err);
 
+/* Its first n bytes into p. ERR_CORRUPT: it has fewer, or can't be read. */
+int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
+                   struct err *err);
+
 /* Gone, or it wasn't there: 0. */
 int blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err);
 
