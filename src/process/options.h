@@ -9,8 +9,8 @@
 #include "util/err.h"
 #include "util/log.h"
 
-/* The command line and the configuration file, by one table (options.c) that --help, the parser
- * and the manual's test read. */
+/* The command line and the configuration file, by one table (options_table.h) that --help, the
+ * parser and the manual's test read. */
 
 #define OPTIONS_MANY_MAX 64
 

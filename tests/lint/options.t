@@ -6,7 +6,7 @@ use lib $FindBin::Bin;
 use Lint;
 use Test::More;
 
-my $table   = 'src/process/options.c';
+my $table   = 'src/process/options_table.c';
 my $manual  = 'src/man/docker-registry-server.8';
 my $program = $ENV{REGISTRY_SERVER} // 'build/docker-registry-server';
 
