@@ -1,9 +1,12 @@
 #include "process/fcgi.h"
 #include <errno.h>
 #include <fcgiapp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -20,6 +23,15 @@
 /* accept fails: no descriptors, say. */
 #define ACCEPT_PAUSE_MS 100
 #define ACCEPT_FAILURES_MAX 100
+
+/* A stream's headers are held back until it has so many bytes, or all. */
+#define STREAM_FIRST (8u << 10)
+
+const struct fcgi_limits fcgi_limits_default = {
+    .patience_ms = 30000,
+    .rate = 64u << 10,
+    .stuck_ms = 60000,
+};
 
 static volatile sig_atomic_t stopping;
 
@@ -65,6 +77,8 @@ static const struct {
 };
 
 struct call {
+    int socket; /* where the next requests wait */
+    const struct fcgi_limits *limits;
     FCGX_Request *fcgi;
     struct http_request req;
     struct arena arena;
@@ -212,40 +226,177 @@ put_headers(struct buf *out, const struct http_reply *reply, const char *only)
     }
 }
 
-static void
+/* False: nginx went away. Of a short answer there is nobody to tell then. */
+static bool
 send_all(FCGX_Stream *out, struct bytes b)
 {
     const char *p = b.p;
     while (b.n > 0) {
         int step = b.n > 65536 ? 65536 : (int)b.n;
         if (FCGX_PutStr(p, step, out) < 0)
-            return; /* nginx went away: nobody to tell */
+            return false;
         p += step;
         b.n -= (size_t)step;
     }
+    return true;
 }
 
-static void
-send_reply(struct call *call, const struct http_reply *reply)
+/* Status line and headers; false: they are too long, and an error was sent instead, or nginx went
+ * away. */
+static bool
+send_head(struct call *call, const struct http_reply *reply, bool has_length, uint64_t length)
 {
     struct buf head;
     buf_init(&head, HEADERS_MAX);
     buf_putf(&head, "Status: %d %s\r\n", reply->status, http_reason(reply->status));
     put_headers(&head, reply, NULL);
-    bool bare = reply->status == 204 || reply->status == 304; /* RFC 9110, 8.6 */
-    if (!bare)
-        buf_putf(&head, "Content-Length: %llu\r\n",
-                 (unsigned long long)(reply->length_known ? reply->length : reply->body.n));
+    if (has_length)
+        buf_putf(&head, "Content-Length: %llu\r\n", (unsigned long long)length);
     buf_puts(&head, "\r\n");
-    if (buf_ok(&head)) {
-        send_all(call->fcgi->out, buf_bytes(&head));
-        if (!bare && call->req.method != HTTP_HEAD)
-            send_all(call->fcgi->out, reply->body);
-    } else {
+    bool good = buf_ok(&head);
+    if (good)
+        good = send_all(call->fcgi->out, buf_bytes(&head));
+    else
         send_all(call->fcgi->out,
                  bytes_str("Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"));
-    }
     buf_free(&head);
+    return good;
+}
+
+static void
+send_reply(struct call *call, const struct http_reply *reply)
+{
+    bool bare = reply->status == 204 || reply->status == 304; /* RFC 9110, 8.6 */
+    uint64_t length = reply->length_known ? reply->length : reply->body.n;
+    if (send_head(call, reply, !bare, length) && !bare && call->req.method != HTTP_HEAD)
+        send_all(call->fcgi->out, reply->body);
+}
+
+/* ---- a reply that is made while it is sent ---- */
+
+struct outlet {
+    struct http_sink sink; /* first: what a producer sees */
+    struct call *call;
+    const struct http_reply *reply;
+    struct buf first;
+    bool begun; /* the headers are sent */
+    bool gone;  /* nobody takes any more */
+    uint64_t sent;
+    uint64_t since; /* clock_mono_ms */
+};
+
+/* A worker waits for its reader. One who reads too slowly may have it as long as nobody else wants
+ * it: then a connection waits in the socket, which an idle worker would have taken. */
+static bool
+is_in_the_way(const struct outlet *o)
+{
+    const struct fcgi_limits *l = o->call->limits;
+    struct pollfd waiting = {.fd = o->call->socket, .events = POLLIN};
+    uint64_t ms = clock_mono_ms() - o->since;
+    return ms > l->patience_ms && o->sent / l->rate < ms / 1000 && poll(&waiting, 1, 0) == 1;
+}
+
+static bool
+send_piece(struct outlet *o, struct bytes b)
+{
+    while (b.n > 0) {
+        size_t step = b.n < STREAM_FIRST ? b.n : STREAM_FIRST;
+        if (!send_all(o->call->fcgi->out, bytes_of(b.p, step)))
+            return false;
+        o->sent += step;
+        b = bytes_of((const char *)b.p + step, b.n - step);
+        if (is_in_the_way(o)) {
+            log_line(LOG_INFO, "a slow reader was cut off for those who wait", "path=%s bytes=%llu",
+                     o->call->req.raw_path, (unsigned long long)o->sent);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+begin(struct outlet *o, bool has_length, uint64_t length)
+{
+    o->begun = true;
+    return send_head(o->call, o->reply, has_length, length) && send_piece(o, buf_bytes(&o->first));
+}
+
+static int
+put_piece(struct http_sink *to, struct bytes b, struct err *err)
+{
+    struct outlet *o = (struct outlet *)to;
+    const struct http_reply *r = o->reply;
+    bool good = true;
+    if (!o->begun && b.n < STREAM_FIRST - o->first.n) {
+        buf_put(&o->first, b.p, b.n);
+        return 0;
+    }
+    if (!o->gone && !o->begun)
+        good = begin(o, r->length_known, r->length);
+    o->gone = o->gone || !good || !send_piece(o, b);
+    return o->gone ? err_set(err, ERR_BUSY, "the client went away") : 0;
+}
+
+/* All of it was put. False: it isn't as long as was announced. */
+static bool
+end_stream(struct outlet *o)
+{
+    const struct http_reply *r = o->reply;
+    uint64_t n = o->begun ? o->sent : o->first.n;
+    if (r->length_known && n != r->length) {
+        log_line(LOG_ERROR, "an answer has another length than announced", "path=%s bytes=%llu",
+                 o->call->req.raw_path, (unsigned long long)n);
+        return false;
+    }
+    if (!o->begun)
+        begin(o, true, n);
+    return true;
+}
+
+/* Nothing tells nginx that an answer is broken but that the end of the request is missing. It
+ * breaks the client's connection, or stream, then. */
+static void
+break_off(struct call *call)
+{
+    FCGX_Detach(call->fcgi); /* else closing waits until nginx has closed */
+    FCGX_Free(call->fcgi, 1);
+}
+
+static void
+run_stream(struct call *call, struct http_reply *reply)
+{
+    uint64_t stuck_ms = call->limits->stuck_ms;
+    struct timeval stuck = {(time_t)(stuck_ms / 1000), (suseconds_t)(stuck_ms % 1000 * 1000)};
+    struct outlet o = {.sink = {put_piece}, .call = call, .reply = reply};
+    struct err err = {.code = ERR_NONE};
+    o.since = clock_mono_ms();
+    buf_init(&o.first, STREAM_FIRST);
+    (void)setsockopt(call->fcgi->ipcFd, SOL_SOCKET, SO_SNDTIMEO, &stuck, sizeof stuck);
+    int rc = reply->stream.produce(reply->stream.arg, &o.sink, &err);
+    if (rc == 0 && !o.gone && end_stream(&o)) {
+        /* sent */
+    } else if (rc != 0 && !o.begun && reply->refuse != NULL) {
+        reply->refuse(reply, reply->refuse_arg, &err);
+        send_reply(call, reply);
+    } else {
+        if (rc != 0 && !o.gone)
+            log_line(LOG_WARN, "an answer was broken off", "path=%s bytes=%llu why=%s",
+                     call->req.raw_path, (unsigned long long)o.sent, err.message);
+        break_off(call);
+    }
+    buf_free(&o.first);
+}
+
+static void
+send_stream(struct call *call, struct http_reply *reply)
+{
+    const struct http_stream stream = reply->stream;
+    if (call->req.method == HTTP_HEAD)
+        send_head(call, reply, reply->length_known, reply->length);
+    else
+        run_stream(call, reply);
+    if (stream.release != NULL)
+        stream.release(stream.arg);
 }
 
 /* The body in a header: on one line. */
@@ -329,6 +480,8 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
     handle(&call->req, &call->arena, &reply, arg);
     if (call->req.role == ROLE_AUTH)
         send_verdict(call, &reply);
+    else if (reply.stream.produce != NULL)
+        send_stream(call, &reply);
     else
         send_reply(call, &reply);
     log_line(LOG_DEBUG, "request", "method=%s path=%s role=%d status=%d ms=%llu",
@@ -347,10 +500,11 @@ forget(struct call *call)
 }
 
 int
-fcgi_serve(int socket, fcgi_handler *handle, void *arg, struct err *err)
+fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, void *arg,
+           struct err *err)
 {
     FCGX_Request fcgi;
-    struct call call = {.fcgi = &fcgi};
+    struct call call = {.socket = socket, .limits = limits, .fcgi = &fcgi};
     int failures = 0;
     if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, socket, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
         return err_set(err, ERR_SYSTEM, "the FastCGI library doesn't start");

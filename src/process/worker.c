@@ -57,7 +57,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     work.reg.hooks = &work.hooks;
     kv_keep_room(work.reg.kv);
     struct err err;
-    int r = fcgi_serve(s->sockets[pool], answer, &work, &err);
+    int r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer, &work, &err);
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
     kv_close(work.reg.kv);

@@ -86,6 +86,24 @@ call_json_as(struct call *c, int status, const char *content_type, struct json *
 }
 
 int
+call_stream(struct call *c, int status, const char *content_type, const struct http_stream *stream)
+{
+    c->reply->status = status;
+    c->reply->stream = *stream;
+    http_reply_header(c->reply, "Content-Type", content_type);
+    return 0;
+}
+
+int
+call_stream_of(struct call *c, int status, const char *content_type, uint64_t length,
+               const struct http_stream *stream)
+{
+    c->reply->length_known = true;
+    c->reply->length = length;
+    return call_stream(c, status, content_type, stream);
+}
+
+int
 call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
           struct err *err)
 {

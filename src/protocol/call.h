@@ -45,6 +45,14 @@ int call_json(struct call *c, int status, struct json *body, struct err *err);
 int call_json_as(struct call *c, int status, const char *content_type, struct json *body,
                  struct err *err);
 
+/* A body that is made while it is sent: the last thing that a handler does, since from here on the
+ * stream's `release` is called by whoever sends. */
+int call_stream(struct call *c, int status, const char *content_type,
+                const struct http_stream *stream);
+/* The same, of so many bytes. */
+int call_stream_of(struct call *c, int status, const char *content_type, uint64_t length,
+                   const struct http_stream *stream);
+
 /* Lets nginx send a file below layers/, with HEAD, and the headers of the reply; with ranges, or
  * whole whatever the client's Range says. cache_control: for whoever may keep it how long. */
 enum call_file_mode {

@@ -99,6 +99,36 @@ answer(struct call *c, enum error_form form, struct err *err)
     return route->handler(c, err);
 }
 
+/* A stream failed before a byte of it was sent. */
+struct refusal {
+    struct call call;
+    enum error_form form;
+    size_t headers_n; /* of the reply before its handler */
+};
+
+static void
+refuse(struct http_reply *reply, void *arg, const struct err *err)
+{
+    struct refusal *r = arg;
+
+    reply->headers_n = r->headers_n;
+    reply->length_known = false;
+    reply_error(&r->call, r->form, err);
+}
+
+/* From here on the reply is made without us. */
+static void
+allow_refusal(struct call *c, enum error_form form, size_t headers_n)
+{
+    struct refusal *r = arena_alloc(c->arena, sizeof *r);
+
+    if (r == NULL)
+        return;
+    *r = (struct refusal){*c, form, headers_n};
+    c->reply->refuse = refuse;
+    c->reply->refuse_arg = r;
+}
+
 void
 dispatch(const struct registry *reg, const struct http_request *req, struct arena *arena,
          struct http_reply *reply)
@@ -110,12 +140,16 @@ dispatch(const struct registry *reg, const struct http_request *req, struct aren
                      .actor = {.user = req->user, .address = req->remote_addr}};
     enum error_form form = form_of(req->raw_path);
     struct err err = {.code = ERR_NONE};
+    size_t headers_n;
 
     *reply = (struct http_reply){.status = 500};
     if (form == ERROR_FORM_OCI)
         http_reply_header(reply, "Docker-Distribution-Api-Version", "registry/2.0");
     else
         http_reply_header(reply, "X-Docker-Registry-Version", PACKAGE_VERSION);
+    headers_n = reply->headers_n;
     if (answer(&c, form, &err) != 0)
         reply_error(&c, form, &err);
+    else if (reply->stream.produce != NULL)
+        allow_refusal(&c, form, headers_n);
 }

@@ -61,15 +61,35 @@ struct http_header {
     const char *value;
 };
 
+/* Where a body goes that is made piece by piece. put: 0, or -1 (ERR_BUSY) when nobody takes any
+ * more: whoever makes it stops then. What is put is copied or sent when it returns. */
+struct http_sink {
+    int (*put)(struct http_sink *to, struct bytes b, struct err *err);
+};
+
+/* A body that is made while it is sent, in memory that doesn't grow with it. */
+struct http_stream {
+    /* Makes all of it; not called for HEAD. 0, or -1: it can't be had. Then the client gets an
+     * error if nothing was sent yet, and else sees that the transfer broke. */
+    int (*produce)(void *arg, struct http_sink *to, struct err *err);
+    void (*release)(void *arg); /* called once, whatever happened; NULL: nothing to do */
+    void *arg;
+};
+
 /* Filled by a handler; texts belong to the request's arena or are constants. */
 struct http_reply {
     int status;
     struct http_header headers[HTTP_REPLY_HEADERS_MAX];
     size_t headers_n;
     struct bytes body; /* not sent for HEAD */
-    /* Content-Length when it isn't body.n: a HEAD whose body was never read. */
+    /* Content-Length when it isn't body.n: a HEAD whose body was never read, or a stream. */
     bool length_known;
     uint64_t length;
+    struct http_stream stream; /* with produce: instead of body */
+    /* Makes the reply of an error out of this one, for a stream that failed before its first bytes
+     * were sent. Set with every stream, by the dispatcher. */
+    void (*refuse)(struct http_reply *r, void *arg, const struct err *err);
+    void *refuse_arg;
 };
 
 /* The reason phrase of a status that we send (RFC 9110 15): some clients choke on a status line
