@@ -7,6 +7,10 @@
 #define RECORD_VERSION 1
 /* The version of an upload that is in its owner's tally. */
 #define UPLOAD_COUNTED 2
+/* The version of an image that says why there is no manifest of it. */
+#define IMAGE_WITH_WHY 2
+/* The version of a manifest that was made of a v1 image. */
+#define MANIFEST_MADE 2
 
 /* ---- writing ---- */
 
@@ -156,6 +160,17 @@ begin(struct bytes in)
     return r;
 }
 
+/* Of a record that has two versions: is it the second? */
+static bool
+take_version(struct rec_reader *r, uint8_t second)
+{
+    uint8_t version = rec_take_u8(r);
+
+    if (version != RECORD_VERSION && version != second)
+        r->bad = true;
+    return version == second;
+}
+
 static int
 finish(const struct rec_reader *r, const char *what, struct err *err)
 {
@@ -199,11 +214,8 @@ int
 rec_upload_decode(struct rec_upload *r, struct bytes in, struct err *err)
 {
     struct rec_reader rd = rec_reader_of(in);
-    uint8_t version = rec_take_u8(&rd);
 
-    if (version != RECORD_VERSION && version != UPLOAD_COUNTED)
-        rd.bad = true;
-    r->counted = version == UPLOAD_COUNTED;
+    r->counted = take_version(&rd, UPLOAD_COUNTED);
     r->repo = rec_take_u64(&rd);
     r->started = rec_take_u64(&rd);
     take_text(&rd, r->user, sizeof r->user);
@@ -255,7 +267,7 @@ rec_tag_log_decode(struct rec_tag_log *r, struct bytes in, struct err *err)
 void
 rec_image_encode(struct buf *out, const struct rec_image *r)
 {
-    put_u8(out, RECORD_VERSION);
+    put_u8(out, r->unconvertible[0] != '\0' ? IMAGE_WITH_WHY : RECORD_VERSION);
     put_u8(out, (uint8_t)r->state);
     put_digest(out, &r->parent);
     put_digest(out, &r->layer);
@@ -263,12 +275,15 @@ rec_image_encode(struct buf *out, const struct rec_image *r)
     put_u64(out, r->created);
     put_u64(out, r->leased_until);
     put_text(out, r->by);
+    if (r->unconvertible[0] != '\0')
+        put_text(out, r->unconvertible);
 }
 
 int
 rec_image_decode(struct rec_image *r, struct bytes in, struct err *err)
 {
-    struct rec_reader rd = begin(in);
+    struct rec_reader rd = rec_reader_of(in);
+    bool with_why = take_version(&rd, IMAGE_WITH_WHY);
     uint8_t state = rec_take_u8(&rd);
 
     if (state < IMAGE_JSON || state > IMAGE_MISMATCHED)
@@ -280,28 +295,50 @@ rec_image_decode(struct rec_image *r, struct bytes in, struct err *err)
     r->created = rec_take_u64(&rd);
     r->leased_until = rec_take_u64(&rd);
     take_text(&rd, r->by, sizeof r->by);
+    r->unconvertible[0] = '\0';
+    if (with_why) {
+        take_text(&rd, r->unconvertible, sizeof r->unconvertible);
+        rd.bad = rd.bad || r->unconvertible[0] == '\0';
+    }
     return finish(&rd, "image", err);
 }
 
 void
 rec_manifest_encode(struct buf *out, const struct rec_manifest *r)
 {
-    put_u8(out, RECORD_VERSION);
+    bool made = r->made_from.algo != DIGEST_NONE;
+
+    put_u8(out, made ? MANIFEST_MADE : RECORD_VERSION);
     put_u64(out, r->size);
     put_u64(out, r->pushed);
     put_text(out, r->media_type);
     put_text(out, r->artifact_type);
+    if (made) {
+        put_digest(out, &r->made_from);
+        put_u8(out, r->pushed_too);
+    }
 }
 
 int
 rec_manifest_decode(struct rec_manifest *r, struct bytes in, struct err *err)
 {
-    struct rec_reader rd = begin(in);
+    struct rec_reader rd = rec_reader_of(in);
+    bool made = take_version(&rd, MANIFEST_MADE);
 
     r->size = rec_take_u64(&rd);
     r->pushed = rec_take_u64(&rd);
     take_text(&rd, r->media_type, sizeof r->media_type);
     take_text(&rd, r->artifact_type, sizeof r->artifact_type);
+    r->made_from = (struct digest){.algo = DIGEST_NONE};
+    r->pushed_too = false;
+    if (made) {
+        uint8_t pushed_too;
+
+        rec_take_digest(&rd, &r->made_from);
+        pushed_too = rec_take_u8(&rd);
+        rd.bad = rd.bad || r->made_from.algo != DIGEST_V1_ID || pushed_too > 1;
+        r->pushed_too = pushed_too == 1;
+    }
     return finish(&rd, "manifest", err);
 }
 

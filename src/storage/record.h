@@ -61,6 +61,7 @@ enum image_state {
     IMAGE_COMPLETE = 3,   /* verified: never changed any more */
     IMAGE_MISMATCHED = 4, /* its layer too, but the client's checksum was another */
 };
+#define RECORD_IMAGE_WHY_MAX 250
 struct rec_image {
     enum image_state state;
     struct digest parent;   /* DIGEST_V1_ID, or DIGEST_NONE */
@@ -69,6 +70,8 @@ struct rec_image {
     uint64_t created;
     uint64_t leased_until;         /* so long it stays even if nothing keeps it */
     char by[RECORD_ACTOR_MAX + 1]; /* who pushed its JSON */
+    /* Why no manifest can be made of it; "": nothing is known of that. Version 2 of the record. */
+    char unconvertible[RECORD_IMAGE_WHY_MAX + 1];
 };
 
 /* manifest: repository, digest -> this repository has that manifest. */
@@ -77,6 +80,11 @@ struct rec_manifest {
     uint64_t pushed;
     char media_type[RECORD_TYPE_MAX + 1];
     char artifact_type[RECORD_TYPE_MAX + 1]; /* "" for none */
+    /* Of one that the keeper made of a v1 image: that image, else DIGEST_NONE; and did a client
+     * push it besides? If not, it goes with its last tag. Version 2 of the record; those of version
+     * 1 were all pushed. */
+    struct digest made_from;
+    bool pushed_too;
 };
 
 /* blob: digest -> the file layers/…/<hex>.<instance>, and until when it stays even if nothing keeps

@@ -14,6 +14,7 @@ enum edge_kind {
     EDGE_CHILD = 3, /* a manifest or blob, by an index; source: the index's digest */
     EDGE_PART = 4,  /* a blob, by a manifest; source: the manifest's digest */
     EDGE_IMAGE = 5, /* a v1 image's layer or parent; repository 0; source: the image's id */
+    EDGE_MADE = 6,  /* a v1 image, by the manifest that was made of it; source: its digest */
     EDGE_KEEPS_END = 16,
     EDGE_MEMBER = 17, /* a blob that this repository may serve; no source */
     EDGE_SUBJECT =

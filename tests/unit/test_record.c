@@ -301,7 +301,8 @@ another_version_is_refused(void **state)
         struct buf b = encoded(&kinds[i], &r);
         assert_int_equal(b.p[0], 1);
         for (int version = 0; version < 256; version += version == 0 ? 2 : 1) {
-            if (kinds[i].make == make_upload && version == 2)
+            if (version == 2 && (kinds[i].make == make_upload || kinds[i].make == make_image ||
+                                 kinds[i].make == make_manifest))
                 continue;
             b.p[0] = (char)version;
             assert_int_equal(kinds[i].decode(&got, buf_bytes(&b), &err), -1);
@@ -309,6 +310,91 @@ another_version_is_refused(void **state)
         }
         buf_free(&b);
     }
+}
+
+/* Whatever is left of it, or put behind it, is no record. */
+static void
+check_ends(const struct kind *kind, const struct buf *b)
+{
+    char longer[2000] = {0};
+    union any got;
+
+    memcpy(longer, b->p, b->n);
+    for (size_t n = 0; n < b->n; n++) {
+        struct err err = {.code = ERR_NONE};
+        assert_int_equal(decode_exact(kind, &got, bytes_of(b->p, n), &err), -1);
+        assert_int_equal(err.code, ERR_CORRUPT);
+    }
+    struct err err = {.code = ERR_NONE};
+    assert_int_equal(decode_exact(kind, &got, bytes_of(longer, b->n + 1), &err), -1);
+}
+
+static void
+an_image_says_why_it_has_no_manifest_only_if_it_does(void **state)
+{
+    (void)state;
+    union any r = {0}, got;
+    struct err err;
+    struct buf b;
+
+    make_image(&r);
+    fill(r.image.unconvertible, RECORD_IMAGE_WHY_MAX);
+    b = encoded(&kinds[4], &r);
+    assert_int_equal(b.p[0], 2);
+    assert_int_equal(decode_exact(&kinds[4], &got, buf_bytes(&b), &err), 0);
+    assert_string_equal(got.image.unconvertible, r.image.unconvertible);
+    assert_string_equal(got.image.by, "bob");
+    check_ends(&kinds[4], &b);
+
+    /* Without a reason it would have been the other version. */
+    b.p[b.n - RECORD_IMAGE_WHY_MAX - 2] = b.p[b.n - RECORD_IMAGE_WHY_MAX - 1] = '\0';
+    assert_int_equal(rec_image_decode(&got.image, bytes_of(b.p, b.n - RECORD_IMAGE_WHY_MAX), &err),
+                     -1);
+    buf_free(&b);
+
+    make_image(&r);
+    b = encoded(&kinds[4], &r);
+    fill(got.image.unconvertible, 5);
+    assert_int_equal(rec_image_decode(&got.image, buf_bytes(&b), &err), 0);
+    assert_string_equal(got.image.unconvertible, "");
+    buf_free(&b);
+}
+
+static void
+a_manifest_knows_of_which_image_it_was_made(void **state)
+{
+    (void)state;
+    union any r = {0}, got;
+    struct err err;
+    struct buf b;
+
+    make_manifest(&r);
+    r.manifest.made_from = make_digest(DIGEST_V1_ID);
+    r.manifest.pushed_too = true;
+    b = encoded(&kinds[5], &r);
+    assert_int_equal(b.p[0], 2);
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), 0);
+    assert_true(digest_equal(&got.manifest.made_from, &r.manifest.made_from));
+    assert_true(got.manifest.pushed_too);
+    assert_int_equal(got.manifest.size, 1234);
+    check_ends(&kinds[5], &b);
+
+    b.p[b.n - 1] = 2;
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), -1);
+    b.p[b.n - 1] = 0;
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), 0);
+    assert_false(got.manifest.pushed_too);
+    b.p[b.n - 1 - 33] = DIGEST_SHA256; /* not of a v1 image */
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), -1);
+    buf_free(&b);
+
+    make_manifest(&r);
+    r.manifest.made_from.algo = DIGEST_NONE;
+    b = encoded(&kinds[5], &r);
+    assert_int_equal(rec_manifest_decode(&got.manifest, buf_bytes(&b), &err), 0);
+    assert_int_equal(got.manifest.made_from.algo, DIGEST_NONE);
+    assert_false(got.manifest.pushed_too);
+    buf_free(&b);
 }
 
 /* Each of these is a valid record but for the byte that is changed. */
@@ -526,6 +612,8 @@ main(void)
         cmocka_unit_test(a_record_that_is_cut_anywhere_is_corrupt),
         cmocka_unit_test(a_byte_too_many_is_corrupt),
         cmocka_unit_test(another_version_is_refused),
+        cmocka_unit_test(an_image_says_why_it_has_no_manifest_only_if_it_does),
+        cmocka_unit_test(a_manifest_knows_of_which_image_it_was_made),
         cmocka_unit_test(what_no_field_can_hold_is_corrupt),
         cmocka_unit_test(a_text_that_is_too_long_for_its_field_is_corrupt),
         cmocka_unit_test(an_upload_of_before_is_one_that_nobody_counted),

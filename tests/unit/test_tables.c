@@ -145,8 +145,8 @@ edges_keep(struct txn *t, void *arg, struct err *err)
         enum edge_kind kind;
         int keeps;
     } kinds[] = {
-        {EDGE_HELD, 1},  {EDGE_TAG, 1},    {EDGE_CHILD, 1},   {EDGE_PART, 1},
-        {EDGE_IMAGE, 1}, {EDGE_MEMBER, 0}, {EDGE_SUBJECT, 0},
+        {EDGE_HELD, 1},  {EDGE_TAG, 1},  {EDGE_CHILD, 1},  {EDGE_PART, 1},
+        {EDGE_IMAGE, 1}, {EDGE_MADE, 1}, {EDGE_MEMBER, 0}, {EDGE_SUBJECT, 0},
     };
     struct digest d = fixture_digest("kept"), from = fixture_digest("from");
     struct edge member = {.to = d, .kind = EDGE_MEMBER, .repo = 1};
