@@ -4,31 +4,7 @@
 #include <string.h>
 
 #include "domain/repository.h"
-#include "storage/tbl_manifest.h"
-#include "storage/tbl_tag.h"
 #include "util/banned.h"
-
-static int
-see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
-{
-    (void)tag;
-    (void)r;
-    (void)err;
-    *(bool *)arg = true;
-    return 1;
-}
-
-/* A manifest, or a tag: of v1 images there is nothing else. */
-static int
-has_any(const struct registry *reg, uint64_t id, struct err *err)
-{
-    bool any = false;
-    int rc = tbl_manifest_any(kv_reads(reg->kv), id, err);
-
-    if (rc == 0 && tbl_tag_each(kv_reads(reg->kv), id, "", see_tag, &any, err) != 0)
-        return -1;
-    return any ? 1 : rc;
-}
 
 /* 1 it is to be listed for this actor, 0 not, -1. */
 static int
@@ -39,7 +15,7 @@ is_listed(const struct registry *reg, const struct actor *actor, const char *nam
 
     if (access_check(reg, actor, name, VERB_PULL, &refused) != 0)
         return 0;
-    return has_any(reg, id, err);
+    return repository_has_any(reg, id, err);
 }
 
 /* Takes one into the page, if it is to be listed; sets more when the page is full. */

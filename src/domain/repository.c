@@ -4,13 +4,19 @@
 #include <string.h>
 
 #include "domain/bound.h"
+#include "domain/name.h"
 #include "storage/kv.h"
+#include "storage/tbl_manifest.h"
 #include "storage/tbl_meta.h"
 #include "storage/tbl_repo.h"
+#include "storage/tbl_tag.h"
 #include "util/clock.h"
 #include "util/banned.h"
 
 #define TOUCH_MS 60000
+
+/* The namespace of names without one, for clients of the first API. */
+#define LIBRARY "library/"
 
 int
 repository_find(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
@@ -63,6 +69,67 @@ repository_ensure(const struct registry *reg, const char *name, struct rec_repo 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     return txn_run(reg->kv, make, &m, err);
+}
+
+static int
+see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+{
+    (void)tag;
+    (void)r;
+    (void)err;
+    *(bool *)arg = true;
+    return 1;
+}
+
+int
+repository_has_any(const struct registry *reg, uint64_t id, struct err *err)
+{
+    bool any = false;
+    int rc = tbl_manifest_any(kv_reads(reg->kv), id, err);
+
+    if (rc == 0 && tbl_tag_each(kv_reads(reg->kv), id, "", see_tag, &any, err) != 0)
+        return -1;
+    return any ? 1 : rc;
+}
+
+static int
+is_in_use(const struct registry *reg, const char *name, struct err *err)
+{
+    struct rec_repo r;
+    int rc = repository_find(reg, name, &r, err);
+
+    return rc == 1 ? repository_has_any(reg, r.id, err) : rc;
+}
+
+/* NULL when there is none, or no memory. */
+static const char *
+other_name(const char *name, struct arena *arena)
+{
+    const size_t n = strlen(LIBRARY);
+    const char *other;
+
+    if (strncmp(name, LIBRARY, n) == 0)
+        return strchr(name + n, '/') == NULL ? name + n : NULL;
+    if (strchr(name, '/') != NULL)
+        return NULL;
+    other = arena_printf(arena, LIBRARY "%s", name);
+    return other != NULL && name_is_repository(other) ? other : NULL;
+}
+
+int
+repository_meant(const struct registry *reg, const char *name, struct arena *arena,
+                 const char **meant, struct err *err)
+{
+    const char *other = other_name(name, arena);
+    int here;
+
+    *meant = name;
+    if (other == NULL)
+        return 0;
+    here = is_in_use(reg, name, err);
+    if (here == 0 && (here = is_in_use(reg, other, err)) == 1)
+        *meant = other;
+    return here < 0 ? -1 : 0;
 }
 
 static int

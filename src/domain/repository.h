@@ -5,6 +5,7 @@
 #include "domain/registry.h"
 #include "storage/kv.h"
 #include "storage/record.h"
+#include "util/arena.h"
 #include "util/err.h"
 
 /* A repository comes to be with the first thing that is uploaded to it. Names are checked by the
@@ -21,6 +22,16 @@ int repository_need(const struct registry *reg, const char *name, struct rec_rep
 /* Finds it or makes it, in a transaction of its own. ERR_FULL: it would be one too many. */
 int repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r,
                       struct err *err);
+
+/* Has it a manifest, or a tag (of v1 images there is nothing else)? One that was emptied, or into
+ * which nothing came yet, hasn't. 1, 0, -1. */
+int repository_has_any(const struct registry *reg, uint64_t id, struct err *err);
+
+/* Which one a client of the first API means: to it, NAME and library/NAME are the same, for a NAME
+ * of one part. The one that is called just so, if there is anything in it; else the other, if there
+ * is anything in that; else the one called so. *meant: name, or a text in the arena. */
+int repository_meant(const struct registry *reg, const char *name, struct arena *arena,
+                     const char **meant, struct err *err);
 
 /* A walk over all repositories, in byte order, some at a time and with no cursor open meanwhile. */
 #define REPOSITORY_BATCH 64

@@ -16,7 +16,7 @@ struct call {
     struct query query;
     struct actor actor;
     const char *token;     /* that the actor came with, valid; NULL: with a password, or nothing */
-    const char *name;      /* the route's {name}: a repository's, valid; else NULL */
+    const char *name;      /* of the route's repository, valid, the one that is meant; else NULL */
     const char *last;      /* the route's last variable: digest, reference, upload; else NULL */
     const char *last_name; /* how the route calls it: "{digest}"; with `last` only */
 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "domain/repository.h"
 #include "domain/upload.h"
 #include "protocol/cors.h"
 #include "protocol/reply_error.h"
@@ -86,6 +87,9 @@ answer(struct call *c, enum error_form form, struct err *err)
     route = find_route(c, &allowed, err);
     if (route == NULL)
         return refuse_stranger(c, err);
+    if (form == ERROR_FORM_V1 && c->name != NULL &&
+        repository_meant(c->reg, c->name, c->arena, &c->name, err) != 0)
+        return -1;
     if (access_check(c->reg, &c->actor, c->name, route->verb, err) != 0)
         return -1;
     if (req->role == ROLE_AUTH) {

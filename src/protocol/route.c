@@ -8,7 +8,6 @@
 #include "util/banned.h"
 
 #define NAME "{name}"
-#define LIBRARY "library/"
 
 /* A pattern, taken apart: segments before {name}, whether there is one, segments behind it. */
 struct pattern {
@@ -112,22 +111,18 @@ without_slash(const struct path *path)
     return p;
 }
 
-/* The first API means library/a by a. What its paths have behind a name can't end one. */
+/* What the first API's paths have behind a name can't end one. */
 static int
-name_of_v1(struct call *c, struct err *err)
+check_v1_name(const struct call *c, struct err *err)
 {
     static const char *const words[] = {"tags", "images", "auth", "json", "properties"};
-    const char *slash = strrchr(c->name, '/'), *name = c->name;
-    const char *last = slash != NULL ? slash + 1 : name;
+    const char *slash = strrchr(c->name, '/'), *last = slash != NULL ? slash + 1 : c->name;
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcmp(last, words[i]) == 0)
-            return err_set(err, ERR_BAD_NAME, "a repository can't be called %s in this API", name);
-    if (slash != NULL)
-        return 0;
-    if (call_text(c, &c->name, err, LIBRARY "%s", name) != 0)
-        return -1;
-    return name_is_repository(c->name) ? 0 : err_set(err, ERR_BAD_NAME, "%s is too long", name);
+            return err_set(err, ERR_BAD_NAME, "a repository can't be called %s in this API",
+                           c->name);
+    return 0;
 }
 
 const struct route *
@@ -153,7 +148,7 @@ route_find(struct call *c, const struct path *asked, unsigned *allowed, struct e
         c->last_name = last.name;
         if (name_n > 0 && join_name(c, &path, p.name_at, name_n, err) != 0)
             return NULL;
-        if (name_n > 0 && strcmp(path.segments[0], "v1") == 0 && name_of_v1(c, err) != 0)
+        if (name_n > 0 && strcmp(path.segments[0], "v1") == 0 && check_v1_name(c, err) != 0)
             return NULL;
         return r;
     }

@@ -28,8 +28,8 @@ extern const struct route routes[];
 extern const size_t routes_n;
 
 /* The row for the call's method, path and query, and its variables into c. A slash at the end of a
- * path below /v1 doesn't count, and a name of one segment is one below library/ there. NULL and
- * ERR_NO_ROUTE, or ERR_NO_METHOD when the path fits other methods: then *allowed has those. */
+ * path below /v1 doesn't count. NULL and ERR_NO_ROUTE, or ERR_NO_METHOD when the path fits other
+ * methods: then *allowed has those. */
 const struct route *route_find(struct call *c, const struct path *p, unsigned *allowed,
                                struct err *err);
 

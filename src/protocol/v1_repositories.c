@@ -6,6 +6,7 @@
 #include "domain/delete.h"
 #include "domain/hook.h"
 #include "domain/image_tag.h"
+#include "domain/repository.h"
 #include "protocol/v1_base.h"
 #include "util/banned.h"
 
@@ -95,15 +96,42 @@ v1_repositories_delete(struct call *c, struct err *err)
 
 struct entry {
     const char *full; /* name:tag */
-    const char *name; /* as the original says it: without library/ and :latest */
+    const char *name; /* as the original says it: without :latest, and without library/ if it is
+                         found by that */
     struct digest id;
 };
 
 struct listing {
+    const struct registry *reg;
     struct arena *arena;
+    const char *repository; /* the last one */
+    const char *called;     /* and its name here */
     struct entry *entries;
     size_t n;
 };
+
+/* Short, if it is this repository that a client would mean by it. */
+static int
+name_repository(struct listing *l, const char *repository, struct err *err)
+{
+    char name[HOOK_SHORT_MAX];
+    const char *meant;
+
+    if (l->repository != NULL && strcmp(l->repository, repository) == 0)
+        return 0;
+    hook_short_name(name, repository, "");
+    l->repository = arena_strdup(l->arena, repository);
+    l->called = arena_strdup(l->arena, name);
+    if (l->repository == NULL || l->called == NULL)
+        return err_set(err, ERR_TOO_LARGE, "too many tags");
+    if (strcmp(name, repository) == 0)
+        return 0;
+    if (repository_meant(l->reg, l->called, l->arena, &meant, err) != 0)
+        return -1;
+    if (strcmp(meant, repository) != 0)
+        l->called = l->repository;
+    return 0;
+}
 
 static int
 take_entry(const char *repository, const char *tag, const struct digest *id, void *arg,
@@ -111,14 +139,15 @@ take_entry(const char *repository, const char *tag, const struct digest *id, voi
 {
     struct listing *l = arg;
     struct entry *e = &l->entries[l->n];
-    char name[HOOK_SHORT_MAX];
 
     if (l->n == IMAGE_TAG_IMAGES_MAX)
         return err_set(err, ERR_TOO_LARGE, "more than %d tags: use /v2/_catalog",
                        IMAGE_TAG_IMAGES_MAX);
-    hook_short_name(name, repository, tag);
+    if (name_repository(l, repository, err) != 0)
+        return -1;
     e->full = arena_printf(l->arena, "%s:%s", repository, tag);
-    e->name = arena_strdup(l->arena, name);
+    e->name =
+        strcmp(tag, "latest") == 0 ? l->called : arena_printf(l->arena, "%s:%s", l->called, tag);
     e->id = *id;
     l->n++;
     return e->full != NULL && e->name != NULL ? 0 : err_set(err, ERR_TOO_LARGE, "too many tags");
@@ -133,7 +162,8 @@ by_full_name(const void *a, const void *b)
 int
 v1_repositories_list(struct call *c, struct err *err)
 {
-    struct listing l = {.arena = c->arena,
+    struct listing l = {.reg = c->reg,
+                        .arena = c->arena,
                         .entries = arena_array(c->arena, IMAGE_TAG_IMAGES_MAX, sizeof *l.entries)};
     struct json *body;
 

@@ -81,7 +81,7 @@ subtest 'a tag that moves' => sub {
 subtest 'both APIs' => sub {
     my $list = $registry->get('/v2/foo/bar/tags/list')->json;
     is_deeply($list->{tags}, [qw(by-v2 latest two)], 'tags are one list');
-    is_deeply($registry->get('/v2/_catalog')->json->{repositories}, [qw(foo/bar library/other)], 'repositories too');
+    is_deeply($registry->get('/v2/_catalog')->json->{repositories}, [qw(foo/bar other)], 'repositories too');
     my $manifest = $registry->get('/v2/foo/bar/manifests/latest');
     is_error($manifest, 404, 'MANIFEST_UNKNOWN', 'of an image of the first API there is no manifest');
     is($manifest->detail->{reason}, 'converting', '... yet');
