@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "domain/index_job.h"
 #include "domain/outbox.h"
 #include "storage/tbl_event.h"
 #include "storage/tbl_meta.h"
@@ -58,10 +59,12 @@ event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err)
     uint64_t now = clock_wall_ms();
     struct trim tr = {.before = now > keep_ms ? now - keep_ms : 0};
     struct outbox_marks m;
+    uint32_t indexed;
 
-    if (outbox_marks_get(reg, &m, err) != 0)
+    if (outbox_marks_get(reg, &m, err) != 0 || index_job_mark(reg, &indexed, err) != 0)
         return -1;
     tr.upto = m.told < m.queued ? m.told : m.queued;
+    tr.upto = indexed < tr.upto ? indexed : tr.upto;
     if (tbl_event_each(kv_reads(reg->kv), 0, see, &tr, err) != 0)
         return -1;
     return tr.n > 0 ? txn_run(reg->kv, drop, &tr, err) : 0;

@@ -11,7 +11,7 @@
 struct rec_event event_of(enum event_type type, const char *repository, const struct actor *actor);
 
 /* Drops the events that are older than keep_ms, a bounded number at a time; never one that is still
- * to be told, or to be queued for its hook (outbox.h). */
+ * to be told, or to be queued for its hook (outbox.h), or to be indexed (index_job.h). */
 int event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err);
 
 #endif

@@ -128,7 +128,7 @@ outbox_begin(struct txn *t, struct err *err)
     if (find_ends(t, &first, &last, err) != 0)
         return -1;
     struct outbox_marks m = {.told = last, .queued = last};
-    if (outbox_marks_put(t, &m, err) != 0)
+    if (outbox_marks_put(t, &m, err) != 0 || tbl_meta_put(t, META_EVENTS_INDEXED, last, err) != 0)
         return -1;
     return tbl_meta_put(t, META_EVENTS_TRIMMED, first > 0 ? first - 1 : 0, err);
 }

@@ -14,6 +14,9 @@ struct registry {
     struct kv *kv;
     int dirfd; /* the data directory: layers/, uploads/, auth/ are below it */
 
+    /* An eventfd: adding 1 makes the keeper look for work at once. NULL: there is no keeper. */
+    const int *poke;
+
     uint64_t started_ms; /* when the server was, by clock_mono_ms */
 
     /* limits and times, in milliseconds; see the options of the same names */

@@ -93,6 +93,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
     *reg = (struct registry){
         .kv = kv,
         .dirfd = s->dir.fd,
+        .poke = &s->poke,
         .started_ms = s->started_ms,
         .lease_ms = o->lease_ms,
         .upload_expiry_ms = o->upload_expiry_ms,

@@ -11,6 +11,8 @@
 #define IMAGE_WITH_WHY 2
 /* The version of a manifest that was made of a v1 image. */
 #define MANIFEST_MADE 2
+/* The version of a job that is about somebody's image. */
+#define JOB_NAMED 2
 
 /* ---- writing ---- */
 
@@ -407,18 +409,33 @@ rec_event_decode(struct rec_event *r, struct bytes in, struct err *err)
 void
 rec_job_encode(struct buf *out, const struct rec_job *r)
 {
-    put_u8(out, RECORD_VERSION);
+    bool named = r->repository[0] != '\0' || r->by[0] != '\0';
+
+    put_u8(out, named ? JOB_NAMED : RECORD_VERSION);
     put_uint(out, r->tries, 4);
     put_u64(out, r->instance);
+    if (named) {
+        put_text(out, r->repository);
+        put_text(out, r->by);
+    }
 }
 
 int
 rec_job_decode(struct rec_job *r, struct bytes in, struct err *err)
 {
-    struct rec_reader rd = begin(in);
+    struct rec_reader rd = rec_reader_of(in);
+    uint8_t version = rec_take_u8(&rd);
 
-    r->tries = (uint32_t)take_uint(&rd, 4);
+    if (version != RECORD_VERSION && version != JOB_NAMED)
+        rd.bad = true;
+    *r = (struct rec_job){.tries = (uint32_t)take_uint(&rd, 4)};
     r->instance = rec_take_u64(&rd);
+    if (version == JOB_NAMED) {
+        take_text(&rd, r->repository, sizeof r->repository);
+        take_text(&rd, r->by, sizeof r->by);
+        if (r->repository[0] == '\0' && r->by[0] == '\0')
+            rd.bad = true; /* one value, one way to write it */
+    }
     return finish(&rd, "job", err);
 }
 

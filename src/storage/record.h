@@ -124,6 +124,10 @@ struct rec_event {
 struct rec_job {
     uint32_t tries;
     uint64_t instance; /* of the blob file, where the kind is about one */
+    /* Of the event that it came from, where it is about an image. Version 2 of the record; without
+     * either it is written as version 1. */
+    char repository[RECORD_REPOSITORY_MAX + 1];
+    char by[RECORD_ACTOR_MAX + 1];
 };
 
 /* hook: an event whose hook is still to run, or has failed for good. */

@@ -16,6 +16,20 @@ make_key(const struct job *j)
 }
 
 int
+tbl_job_get(struct txn *t, const struct job *j, struct rec_job *r, struct err *err)
+{
+    struct key k = make_key(j);
+    struct rec_job ignored;
+    struct buf val;
+    int rc = tbl_fetch(t, TABLE_JOB, &k, false, TBL_RECORD_MAX, &val, err);
+
+    if (rc == 1 && rec_job_decode(r != NULL ? r : &ignored, buf_bytes(&val), err) != 0)
+        rc = -1;
+    buf_free(&val);
+    return rc;
+}
+
+int
 tbl_job_put(struct txn *t, const struct job *j, const struct rec_job *r, struct err *err)
 {
     struct key k = make_key(j);

@@ -7,9 +7,11 @@
 #define META_FORMAT "format"          /* the version of all the record formats */
 #define META_NEXT_REPO "next-repo-id" /* repository ids are never used again */
 /* Numbers of events: up to which each was told (log, listeners), up to which each has its row in
- * table hook if it needs one, up to which they were trimmed. */
+ * table hook if it needs one, up to which each image has its job to be indexed, up to which they
+ * were trimmed. */
 #define META_EVENTS_TOLD "events-told"
 #define META_EVENTS_QUEUED "events-queued"
+#define META_EVENTS_INDEXED "events-indexed"
 #define META_EVENTS_TRIMMED "events-trimmed"
 
 #define STORE_FORMAT 1

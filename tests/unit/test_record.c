@@ -241,6 +241,16 @@ the_fields_are_those_that_were_stored(void **state)
     assert_int_equal(rec_job_decode(&got.job, buf_bytes(&b), &err), 0);
     assert_int_equal(got.job.tries, 0xdeadbeef);
     assert_int_equal(got.job.instance, 42);
+    assert_string_equal(got.job.repository, "");
+    buf_free(&b);
+
+    fill(made.job.repository, RECORD_REPOSITORY_MAX);
+    fill(made.job.by, RECORD_ACTOR_MAX);
+    b = encoded(&kinds[8], &made);
+    assert_int_equal(rec_job_decode(&got.job, buf_bytes(&b), &err), 0);
+    assert_int_equal(got.job.tries, 0xdeadbeef);
+    assert_string_equal(got.job.repository, made.job.repository);
+    assert_string_equal(got.job.by, made.job.by);
     buf_free(&b);
 }
 

@@ -1,0 +1,223 @@
+/* The files below index/: what can be lost is made again, and what is damaged goes. */
+#include "layer_fixture.h"
+#include "store_fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "storage/index_file.h"
+#include "util/fdio.h"
+#include "util/banned.h"
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_files, fixture_done)
+
+/* Scans a layer of one file into a new index, without a name as yet. */
+static int
+scanned(struct fixture *f, struct digest *layer)
+{
+    struct layer_info info;
+    struct buf tar;
+    int blob, fd;
+
+    buf_init(&tar, 1 << 20);
+    layers_put_line(&tar, "f a/b text");
+    layers_put_end(&tar);
+    digest_of(layer, DIGEST_SHA256, buf_bytes(&tar));
+    blob = layers_file(buf_bytes(&tar));
+    buf_free(&tar);
+    fd = index_file_create(f->reg.dirfd, &f->err);
+    assert_true(fd >= 0);
+    OK(f, layer_scan(blob, layer, fd, &layer_scan_defaults, &info, &f->err));
+    fdio_close(blob);
+    return fd;
+}
+
+static struct digest
+published(struct fixture *f)
+{
+    struct digest layer;
+    int fd = scanned(f, &layer);
+
+    OK(f, index_file_publish(f->reg.dirfd, fd, &layer, &f->err));
+    fdio_close(fd);
+    return layer;
+}
+
+static bool
+is_there(const struct digest *layer)
+{
+    char path[INDEX_FILE_PATH_MAX];
+    struct stat st;
+
+    index_file_path(path, layer);
+    return stat(path, &st) == 0;
+}
+
+/* 1 or 0. */
+static int
+opens(struct fixture *f, const struct digest *layer)
+{
+    struct layer_index *x;
+    int rc = index_file_open(f->reg.dirfd, layer, &x, &f->err);
+
+    assert_in_range(rc, 0, 1);
+    layer_index_close(x);
+    return rc;
+}
+
+static void
+an_index_is_found_by_its_layer(void **state)
+{
+    struct fixture *f = *state;
+    struct digest layer = published(f);
+    struct layer_info info;
+
+    assert_int_equal(opens(f, &layer), 1);
+    assert_int_equal(index_file_info(f->reg.dirfd, &layer, &info, &f->err), 1);
+    assert_true(info.browsable);
+    assert_true(digest_equal(&info.diff_id, &layer)); /* it isn't compressed */
+    assert_int_equal(info.files, 1);
+    OK(f, index_file_remove(f->reg.dirfd, &layer, &f->err));
+    assert_int_equal(opens(f, &layer), 0);
+    OK(f, index_file_remove(f->reg.dirfd, &layer, &f->err));
+}
+
+static void
+without_the_directory_there_is_none(void **state)
+{
+    struct fixture *f = *state;
+    struct digest layer = fixture_digest("x");
+
+    assert_int_equal(opens(f, &layer), 0);
+    OK(f, index_file_remove(f->reg.dirfd, &layer, &f->err));
+}
+
+static void
+all_of_them_may_go_while_one_is_made(void **state)
+{
+    struct fixture *f = *state;
+    struct digest layer;
+    int fd = scanned(f, &layer);
+
+    OK(f, fdio_remove_tree(f->reg.dirfd, "index", &f->err));
+    OK(f, index_file_publish(f->reg.dirfd, fd, &layer, &f->err));
+    fdio_close(fd);
+    assert_int_equal(opens(f, &layer), 1);
+}
+
+static void
+one_that_is_given_up_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct digest layer;
+
+    fdio_close(scanned(f, &layer));
+    assert_int_equal(fixture_entries(f, "index"), 0);
+}
+
+static void
+the_one_that_is_there_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct digest layer = published(f);
+    struct stat before, after;
+    char path[INDEX_FILE_PATH_MAX];
+
+    index_file_path(path, &layer);
+    assert_int_equal(stat(path, &before), 0);
+    published(f);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+}
+
+/* Each kind of damage that its beginning shows. */
+static void
+what_is_damaged_goes(void **state)
+{
+    struct fixture *f = *state;
+    char path[INDEX_FILE_PATH_MAX], other[INDEX_FILE_PATH_MAX];
+    struct digest layer = published(f), stranger = fixture_digest("x");
+    int fd;
+
+    index_file_path(path, &layer);
+    assert_int_equal(truncate(path, 40), 0);
+    assert_int_equal(opens(f, &layer), 0);
+    assert_false(is_there(&layer));
+
+    published(f);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "\xff", 1, 9), 1);
+    fdio_close(fd);
+    assert_int_equal(opens(f, &layer), 0);
+    assert_false(is_there(&layer));
+
+    published(f);
+    index_file_path(other, &stranger);
+    fdio_mkdir(f->reg.dirfd, "index/sha256", 0700, &f->err);
+    snprintf(path, sizeof path, "%.*s", (int)(strrchr(other, '/') - other), other);
+    fdio_mkdir(f->reg.dirfd, path, 0700, &f->err);
+    index_file_path(path, &layer);
+    assert_int_equal(link(path, other), 0);
+    assert_int_equal(opens(f, &stranger), 0);
+    assert_false(is_there(&stranger));
+    assert_int_equal(opens(f, &layer), 1);
+}
+
+static void
+a_refusal_is_an_index_too(void **state)
+{
+    struct fixture *f = *state;
+    struct layer_info info = {.layer = fixture_digest("x"), .layer_size = 7, .remark = "too slow"};
+    struct layer_info got;
+
+    OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
+    assert_int_equal(index_file_info(f->reg.dirfd, &info.layer, &got, &f->err), 1);
+    assert_false(got.browsable);
+    assert_string_equal(got.remark, "too slow");
+    assert_int_equal(got.layer_size, 7);
+    assert_int_equal(got.diff_id.algo, DIGEST_NONE);
+}
+
+static int
+count(const struct digest *layer, void *arg, struct err *err)
+{
+    (void)err;
+    assert_true(is_there(layer));
+    ++*(int *)arg;
+    return 0;
+}
+
+static void
+a_sweep_sees_each(void **state)
+{
+    struct fixture *f = *state;
+    struct layer_info info = {.layer = fixture_digest("x"), .remark = "no"};
+    int n = 0;
+
+    OK(f, index_file_each(f->reg.dirfd, 0, count, &n, &f->err));
+    published(f);
+    OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
+    for (unsigned i = 0; i < INDEX_FILE_DIRECTORIES; i++)
+        OK(f, index_file_each(f->reg.dirfd, i, count, &n, &f->err));
+    assert_int_equal(n, 2);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_index_is_found_by_its_layer),
+        TEST(without_the_directory_there_is_none),
+        TEST(all_of_them_may_go_while_one_is_made),
+        TEST(one_that_is_given_up_leaves_nothing),
+        TEST(the_one_that_is_there_stays),
+        TEST(what_is_damaged_goes),
+        TEST(a_refusal_is_an_index_too),
+        TEST(a_sweep_sees_each),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
