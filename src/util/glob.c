@@ -1,0 +1,209 @@
+#include "util/glob.h"
+
+#include <string.h>
+
+#include "util/banned.h"
+
+static void
+set_bit(struct glob_set *s, size_t i)
+{
+    s->word[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+/* to |= (from & mask), moved up by `by` places, 1 or 2. */
+static void
+add_moved(struct glob_set *to, const struct glob_set *from, const struct glob_set *mask,
+          unsigned by)
+{
+    uint64_t carry = 0;
+
+    for (size_t i = 0; i < GLOB_WORDS; i++) {
+        uint64_t w = from->word[i] & mask->word[i];
+
+        to->word[i] |= w << by | carry;
+        carry = w >> (64 - by);
+    }
+}
+
+/* ---- compiling ---- */
+
+struct one_of {
+    bool bytes[256];
+};
+
+static bool
+in_class(struct bytes name, unsigned char c)
+{
+    bool lower = c >= 'a' && c <= 'z', upper = c >= 'A' && c <= 'Z', digit = c >= '0' && c <= '9';
+    bool hex = digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    bool graph = c > ' ' && c < 0x7f, alnum = lower || upper || digit;
+    const struct {
+        const char *name;
+        bool is;
+    } classes[] = {
+        {"alnum", alnum},
+        {"alpha", lower || upper},
+        {"blank", c == ' ' || c == '\t'},
+        {"cntrl", c < ' ' || c == 0x7f},
+        {"digit", digit},
+        {"graph", graph},
+        {"lower", lower},
+        {"print", graph || c == ' '},
+        {"punct", graph && !alnum},
+        {"space", c == ' ' || (c >= '\t' && c <= '\r')},
+        {"upper", upper},
+        {"xdigit", hex},
+    };
+
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (bytes_equal(name, bytes_str(classes[i].name)))
+            return classes[i].is;
+    return false;
+}
+
+/* [:NAME:] at the beginning of p: its length, 0 for none. */
+static size_t
+take_class(const unsigned char *p, size_t n, struct one_of *set)
+{
+    const unsigned char *end = n > 4 && p[1] == ':' ? memchr(p + 2, ':', n - 3) : NULL;
+    struct bytes name;
+
+    if (end == NULL || end[1] != ']')
+        return 0;
+    name = bytes_of(p + 2, (size_t)(end - p) - 2);
+    for (unsigned c = 0; c < 256; c++)
+        set->bytes[c] |= in_class(name, (unsigned char)c);
+    return name.n + 4;
+}
+
+static unsigned char
+take_byte(const unsigned char *p, size_t n, size_t *at)
+{
+    if (p[*at] == '\\' && *at + 1 < n)
+        ++*at;
+    return p[(*at)++];
+}
+
+/* A bracket at the beginning of p: its length, 0 when it isn't closed. */
+static size_t
+take_bracket(const unsigned char *p, size_t n, struct one_of *set)
+{
+    bool other = n > 1 && (p[1] == '!' || p[1] == '^');
+    size_t first = other ? 2 : 1, at = first;
+
+    *set = (struct one_of){{false}};
+    while (at < n && (p[at] != ']' || at == first)) {
+        size_t class = p[at] == '[' ? take_class(p + at, n - at, set) : 0;
+        unsigned char from, to;
+
+        at += class;
+        if (class > 0)
+            continue;
+        from = to = take_byte(p, n, &at);
+        if (at + 1 < n && p[at] == '-' && p[at + 1] != ']') {
+            at++;
+            to = take_byte(p, n, &at);
+        }
+        for (unsigned c = from; c <= to; c++)
+            set->bytes[c] = true;
+    }
+    if (at >= n)
+        return 0;
+    for (unsigned c = 0; c < 256; c++)
+        set->bytes[c] = c != '/' && set->bytes[c] != other;
+    return at + 1;
+}
+
+static bool
+has_bit(const struct glob_set *s, size_t i)
+{
+    return (s->word[i / 64] >> (i % 64) & 1) != 0;
+}
+
+/* Stars that begin at p[at]; where the next thing does. */
+static size_t
+put_stars(struct glob *g, const unsigned char *p, size_t n, size_t at)
+{
+    size_t end = at;
+    bool component;
+
+    while (end < n && p[end] == '*')
+        end++;
+    component = end - at == 2 && (at == 0 || p[at - 1] == '/') && end < n && p[end] == '/';
+    if (component && g->n >= 2 && has_bit(&g->entering, g->n - 2))
+        return end + 1;
+    for (unsigned c = 0; c < 256; c++)
+        if (c != '/' || end - at > 1)
+            set_bit(&g->stays[c], g->n);
+    set_bit(&g->empty, g->n);
+    if (component)
+        set_bit(&g->entering, g->n);
+    g->n++;
+    return end;
+}
+
+static void
+put_byte(struct glob *g, unsigned char c)
+{
+    set_bit(&g->goes_on[c], g->n++);
+}
+
+/* What begins at p[at]; where the next thing does. */
+static size_t
+put(struct glob *g, const unsigned char *p, size_t n, size_t at)
+{
+    struct one_of set;
+    size_t length = 1;
+
+    if (p[at] == '*')
+        return put_stars(g, p, n, at);
+    if (p[at] == '?')
+        for (unsigned c = 0; c < 256; c++)
+            set.bytes[c] = c != '/';
+    else if (p[at] != '[' || (length = take_bracket(p + at, n - at, &set)) == 0) {
+        put_byte(g, take_byte(p, n, &at));
+        return at;
+    }
+    for (unsigned c = 0; c < 256; c++)
+        if (set.bytes[c])
+            set_bit(&g->goes_on[c], g->n);
+    g->n++;
+    return at + length;
+}
+
+int
+glob_compile(struct glob *g, struct bytes pattern, struct err *err)
+{
+    *g = (struct glob){.n = 0};
+    if (pattern.n > GLOB_MAX)
+        return err_set(err, ERR_TOO_LONG, "a pattern has at most %d bytes", GLOB_MAX);
+    for (size_t at = 0; at < pattern.n;)
+        at = put(g, pattern.p, pattern.n, at);
+    set_bit(&g->start, 0);
+    add_moved(&g->start, &g->start, &g->entering, 2);
+    add_moved(&g->start, &g->start, &g->empty, 1);
+    return 0;
+}
+
+bool
+glob_match(const struct glob *g, struct bytes text)
+{
+    const unsigned char *p = text.p;
+    struct glob_set at = g->start;
+
+    for (size_t i = 0; i < text.n; i++) {
+        struct glob_set next = {{0}};
+        uint64_t any = 0;
+
+        /* Behind a place that is passed there is none of the same kind, so once each is enough. */
+        add_moved(&next, &at, &g->goes_on[p[i]], 1);
+        add_moved(&next, &next, &g->entering, 2);
+        for (size_t w = 0; w < GLOB_WORDS; w++)
+            any |= next.word[w] |= at.word[w] & g->stays[p[i]].word[w];
+        if (any == 0)
+            return false;
+        add_moved(&next, &next, &g->empty, 1);
+        at = next;
+    }
+    return has_bit(&at, g->n);
+}
