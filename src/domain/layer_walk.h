@@ -1,0 +1,26 @@
+#ifndef DOMAIN_LAYER_WALK_H
+#define DOMAIN_LAYER_WALK_H
+
+#include "domain/layer_merge.h"
+#include "util/bytes.h"
+#include "util/err.h"
+
+/* All that is below a directory of the merged tree, in the byte order of paths: what `find` prints,
+ * sorted in the C locale. So "d-x" comes between "d" and "d/y". Memory doesn't grow with the tree:
+ * it is bounded by its depth, and by the number of layers. */
+
+struct layer_walk;
+
+/* dir: a node that is a directory; its parts aren't needed any more afterwards. Nothing of it
+ * itself is given. after: only paths that are larger than this one, whether it is there or not
+ * (""; all). NULL: failed. */
+struct layer_walk *layer_walk_begin(struct layer_merge *m, const struct layer_merge_node *dir,
+                                    struct bytes after, struct err *err);
+/* The next one: its path from the directory on, without slashes at the ends, and what is there.
+ * Both are valid until the next call with this walk. 1, 0 at the end, -1 (then it can only be
+ * ended). */
+int layer_walk_next(struct layer_walk *w, struct bytes *path, struct layer_merge_node *node,
+                    struct err *err);
+void layer_walk_end(struct layer_walk *w);
+
+#endif
