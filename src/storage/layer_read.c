@@ -14,17 +14,21 @@ const struct layer_read_limits layer_read_defaults = {
     .memory = 32u << 20,
 };
 
-struct reading {
+struct layer_reader {
     const struct layer_read_limits *limits;
     struct layer_index *index;
     int layer;
     int (*fn)(void *arg, struct bytes b, struct err *err);
     void *arg;
-    uint64_t until_ms; /* for the first byte */
+    uint64_t until_ms; /* for the first byte; 0: there was one */
+    uint64_t decoded;
     struct inflate *f; /* NULL: nothing is open */
     struct bytes left; /* of the piece that was pulled last: what isn't used */
     uint64_t at;       /* its position in the uncompressed layer */
 };
+
+/* Going on beats starting at a checkpoint that is not further ahead than this. */
+#define NEAR (1u << 20)
 
 static int
 too_far(struct err *err)
@@ -35,35 +39,56 @@ too_far(struct err *err)
 
 /* The checkpoint from which `position` is reached; *found is false for the layer's beginning. */
 static int
-start_for(struct layer_index *x, uint64_t position, const struct layer_read_limits *limits,
-          struct inflate_checkpoint *c, bool *found, struct err *err)
+start_for(struct layer_index *x, uint64_t position, struct inflate_checkpoint *c, bool *found,
+          struct err *err)
+{
+    int rc = 0;
+
+    if (layer_index_info(x)->format != INFLATE_PLAIN)
+        rc = layer_index_checkpoint(x, position, c, err);
+    *found = rc > 0;
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+check_distance(struct layer_index *x, uint64_t distance, const struct layer_read_limits *limits,
+               struct err *err)
 {
     enum inflate_format format = layer_index_info(x)->format;
-    uint64_t distance = format == INFLATE_GZIP ? limits->distance : limits->distance_slow;
-    int rc;
 
-    *found = false;
     if (format == INFLATE_PLAIN)
         return 0;
-    rc = layer_index_checkpoint(x, position, c, err);
-    if (rc < 0)
-        return -1;
-    *found = rc > 0;
-    if (position - (*found ? c->out : 0) > distance)
+    if (distance > (format == INFLATE_GZIP ? limits->distance : limits->distance_slow))
         return too_far(err);
     return 0;
 }
 
+static void
+stop(struct layer_reader *r)
+{
+    inflate_close(r->f);
+    r->f = NULL;
+    r->left = bytes_of("", 0);
+}
+
+/* Makes `at` a place before `position` from where it is reached by decoding. */
 static int
-open_at(struct reading *r, uint64_t position, struct err *err)
+open_at(struct layer_reader *r, uint64_t position, struct err *err)
 {
     enum inflate_format format = layer_index_info(r->index)->format;
     const struct inflate_options options = {.memory = r->limits->memory};
     struct inflate_checkpoint c;
-    bool found;
+    bool ahead = r->f != NULL && r->at <= position, found;
 
-    if (start_for(r->index, position, r->limits, &c, &found, err) != 0)
+    if (ahead && position - r->at <= NEAR)
+        return 0;
+    if (start_for(r->index, position, &c, &found, err) != 0)
         return -1;
+    if (ahead && format != INFLATE_PLAIN && r->at >= (found ? c.out : 0))
+        return check_distance(r->index, position - r->at, r->limits, err);
+    if (check_distance(r->index, position - (found ? c.out : 0), r->limits, err) != 0)
+        return -1;
+    stop(r);
     if ((r->f = inflate_open(r->layer, format, &options, err)) == NULL)
         return -1;
     if (found && inflate_resume(r->f, &c, err) != 0)
@@ -76,7 +101,7 @@ open_at(struct reading *r, uint64_t position, struct err *err)
 
 /* Makes sure that there are bytes left. */
 static int
-more(struct reading *r, struct err *err)
+more(struct layer_reader *r, struct err *err)
 {
     while (r->left.n == 0) {
         int rc = inflate_pull(r->f, &r->left, err);
@@ -85,6 +110,7 @@ more(struct reading *r, struct err *err)
             return -1;
         if (rc == 0)
             return err_set(err, ERR_NOT_BROWSABLE, "the layer is damaged, or ends before this");
+        r->decoded += r->left.n;
         if (r->until_ms != 0 && clock_mono_ms() > r->until_ms)
             return too_far(err);
     }
@@ -92,7 +118,7 @@ more(struct reading *r, struct err *err)
 }
 
 static struct bytes
-use(struct reading *r, uint64_t n)
+use(struct layer_reader *r, uint64_t n)
 {
     struct bytes b = bytes_of(r->left.p, n < r->left.n ? (size_t)n : r->left.n);
 
@@ -101,11 +127,11 @@ use(struct reading *r, uint64_t n)
     return b;
 }
 
-/* n bytes of the uncompressed layer. Positions only grow from call to call. */
+/* n bytes of the uncompressed layer. */
 static int
-copy(struct reading *r, uint64_t position, uint64_t n, struct err *err)
+copy(struct layer_reader *r, uint64_t position, uint64_t n, struct err *err)
 {
-    if (r->f == NULL && open_at(r, position, err) != 0)
+    if (open_at(r, position, err) != 0)
         return -1;
     while (r->at < position) {
         if (more(r, err) != 0)
@@ -127,7 +153,7 @@ copy(struct reading *r, uint64_t position, uint64_t n, struct err *err)
 }
 
 static int
-zeros(struct reading *r, uint64_t n, struct err *err)
+zeros(struct layer_reader *r, uint64_t n, struct err *err)
 {
     static const char zero[16384];
 
@@ -144,8 +170,8 @@ zeros(struct reading *r, uint64_t n, struct err *err)
 
 /* [from, end) of a file in pieces, whose data begin at `data`. */
 static int
-copy_pieces(struct reading *r, const struct layer_piece *pieces, size_t pieces_n, uint64_t data,
-            uint64_t from, uint64_t end, struct err *err)
+copy_pieces(struct layer_reader *r, const struct layer_piece *pieces, size_t pieces_n,
+            uint64_t data, uint64_t from, uint64_t end, struct err *err)
 {
     for (size_t i = 0; i < pieces_n && from < end; data += pieces[i].length, i++) {
         uint64_t start = pieces[i].offset, stop = start + pieces[i].length;
@@ -165,7 +191,7 @@ copy_pieces(struct reading *r, const struct layer_piece *pieces, size_t pieces_n
 }
 
 static int
-read_sparse(struct reading *r, const struct layer_entry *e, uint64_t from, uint64_t n,
+read_sparse(struct layer_reader *r, const struct layer_entry *e, uint64_t from, uint64_t n,
             struct err *err)
 {
     struct layer_piece *pieces;
@@ -205,7 +231,60 @@ layer_read_check(struct layer_index *x, const struct layer_entry *e, uint64_t fr
         return -1;
     if ((e->flags & LAYER_SPARSE) != 0)
         from = 0;
-    return start_for(x, e->data + from, limits, &c, &found, err);
+    if (start_for(x, e->data + from, &c, &found, err) != 0)
+        return -1;
+    return check_distance(x, e->data + from - (found ? c.out : 0), limits, err);
+}
+
+struct layer_reader *
+layer_read_begin(int layer, struct layer_index *x, const struct layer_read_limits *limits,
+                 struct err *err)
+{
+    struct layer_reader *r = malloc(sizeof *r);
+
+    if (r == NULL) {
+        err_set(err, ERR_SYSTEM, "out of memory for reading a layer");
+        return NULL;
+    }
+    *r = (struct layer_reader){.limits = limits, .index = x, .layer = layer};
+    return r;
+}
+
+int
+layer_read_more(struct layer_reader *r, const struct layer_entry *e, uint64_t from, uint64_t n,
+                int (*fn)(void *arg, struct bytes b, struct err *err), void *arg, struct err *err)
+{
+    int rc;
+
+    if (check(e, from, n, err) != 0)
+        return -1;
+    if (n == 0)
+        return 0;
+    r->fn = fn;
+    r->arg = arg;
+    r->until_ms = clock_mono_ms() + r->limits->wait_ms;
+    if ((e->flags & LAYER_SPARSE) != 0)
+        rc = read_sparse(r, e, from, n, err);
+    else
+        rc = copy(r, e->data + from, n, err);
+    if (rc != 0)
+        stop(r);
+    return rc;
+}
+
+uint64_t
+layer_read_decoded(const struct layer_reader *r)
+{
+    return r->decoded;
+}
+
+void
+layer_read_end(struct layer_reader *r)
+{
+    if (r == NULL)
+        return;
+    stop(r);
+    free(r);
 }
 
 int
@@ -213,18 +292,9 @@ layer_read(int layer, struct layer_index *x, const struct layer_entry *e, uint64
            const struct layer_read_limits *limits,
            int (*fn)(void *arg, struct bytes b, struct err *err), void *arg, struct err *err)
 {
-    struct reading r = {.limits = limits, .index = x, .layer = layer, .fn = fn, .arg = arg};
-    int rc;
+    struct layer_reader *r = layer_read_begin(layer, x, limits, err);
+    int rc = r != NULL ? layer_read_more(r, e, from, n, fn, arg, err) : -1;
 
-    if (check(e, from, n, err) != 0)
-        return -1;
-    if (n == 0)
-        return 0;
-    r.until_ms = clock_mono_ms() + limits->wait_ms;
-    if ((e->flags & LAYER_SPARSE) != 0)
-        rc = read_sparse(&r, e, from, n, err);
-    else
-        rc = copy(&r, e->data + from, n, err);
-    inflate_close(r.f);
+    layer_read_end(r);
     return rc;
 }

@@ -29,4 +29,18 @@ int layer_read(int layer, struct layer_index *x, const struct layer_entry *e, ui
                uint64_t n, const struct layer_read_limits *limits,
                int (*fn)(void *arg, struct bytes b, struct err *err), void *arg, struct err *err);
 
+/* The same for many files of a layer, one after the other: where the next one lies ahead, and no
+ * checkpoint is nearer, decoding just goes on. So who reads them in the order of their data reads
+ * the layer once. layer, x and limits have to stay. NULL: failed. */
+struct layer_reader;
+struct layer_reader *layer_read_begin(int layer, struct layer_index *x,
+                                      const struct layer_read_limits *limits, struct err *err);
+/* As layer_read. It may be called again after it failed. */
+int layer_read_more(struct layer_reader *r, const struct layer_entry *e, uint64_t from, uint64_t n,
+                    int (*fn)(void *arg, struct bytes b, struct err *err), void *arg,
+                    struct err *err);
+/* How many bytes were decoded so far, for whatever reason. */
+uint64_t layer_read_decoded(const struct layer_reader *r);
+void layer_read_end(struct layer_reader *r);
+
 #endif

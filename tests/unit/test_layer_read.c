@@ -266,6 +266,56 @@ sparse_ranges_have_their_zeros(void **state)
     buf_free(&out);
 }
 
+/* One reader for many files: in any order they are what they are, and in the order of their data
+ * the layer is decoded once. */
+static void
+a_reader_goes_on_where_it_is(void **state)
+{
+    static const struct layer_read_limits far = {UINT64_MAX, UINT64_MAX, 60000, 32u << 20};
+    struct layers *l = *state;
+    struct buf tar = make_tar(), blob, out;
+    struct layer_reader *r;
+    struct layer_entry e;
+    uint64_t once;
+    char name[20];
+
+    buf_init(&blob, MAX);
+    buf_init(&out, MAX);
+    l->limits.spacing = 1u << 18;
+    layers_gzip(&blob, buf_bytes(&tar), 6);
+    layers_add_bytes(l, buf_bytes(&blob));
+    r = layer_read_begin(l->blob[0], l->index[0], &far, &l->err);
+    assert_non_null(r);
+    for (unsigned i = 0; i < 400; i++) {
+        unsigned file = i < FILES ? i : (unsigned)rand() % FILES;
+
+        snprintf(name, sizeof name, "file%u", file);
+        e = entry(l, name);
+        buf_reset(&out);
+        assert_int_equal(
+            layer_read_more(r, &e, e.size / 3, e.size - e.size / 3, append, &out, &l->err), 0);
+        assert_true(bytes_equal(buf_bytes(&out), bytes_of(contents[file].p + e.size / 3,
+                                                          contents[file].n - e.size / 3)));
+        if (i == FILES - 1)
+            once = layer_read_decoded(r);
+        if (i == FILES - 1)
+            assert_true(once <= tar.n);
+    }
+    assert_true(layer_read_decoded(r) > once);
+    e.data = tar.n + 5;
+    assert_int_equal(layer_read_more(r, &e, 0, 1, append, &out, &l->err), -1);
+    assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
+    e = entry(l, "file3");
+    buf_reset(&out);
+    assert_int_equal(layer_read_more(r, &e, 0, e.size, append, &out, &l->err), 0);
+    assert_true(bytes_equal(buf_bytes(&out), buf_bytes(&contents[3])));
+    layer_read_end(r);
+    free_contents();
+    buf_free(&tar);
+    buf_free(&blob);
+    buf_free(&out);
+}
+
 int
 main(void)
 {
@@ -275,6 +325,7 @@ main(void)
         TEST(too_long_a_way_is_refused),
         TEST(only_files_have_bytes_and_only_so_many),
         TEST(sparse_ranges_have_their_zeros),
+        TEST(a_reader_goes_on_where_it_is),
     };
     return cmocka_run_group_tests_name("layer_read", tests, NULL, NULL);
 }
