@@ -39,6 +39,7 @@ struct level {
 
 struct layer_walk {
     struct layer_merge *m;
+    enum layer_walk_order order;
     struct level *top;
     struct buf path;
     size_t open; /* lists of layers */
@@ -177,13 +178,15 @@ look(struct layer_walk *w, struct level *v, struct err *err)
 
 /* Whether all that is in directory `dir` comes before `name` beside it. */
 static bool
-before(const struct waiting *dir, struct bytes name)
+before(const struct layer_walk *w, const struct waiting *dir, struct bytes name)
 {
     size_t shorter = dir->name_n < name.n ? dir->name_n : name.n;
     int order = memcmp(dir->name, name.p, shorter);
 
-    if (order != 0 || name.n <= dir->name_n)
-        return order < 0;
+    if (w->order == LAYER_WALK_TREE || order < 0)
+        return true;
+    if (order > 0 || name.n <= dir->name_n)
+        return false;
     return ((const unsigned char *)name.p)[dir->name_n] > '/';
 }
 
@@ -238,14 +241,15 @@ directory(struct layer_walk *w, struct level *v, struct bytes name, int *rc, str
     return d;
 }
 
-/* The first name that is still to be given in v. A name beside a directory that lies on the way
- * comes behind it only when it is larger than the directory with its slash. */
+/* Goes on in v with the first name that is larger than `name` and `next`. A name beside a directory
+ * that lies on the way comes behind what is in it, by bytes, when it is larger than the directory
+ * with its slash. */
 static void
-begin_behind(struct level *v, struct bytes name, bool last)
+begin_behind(struct level *v, struct bytes name, char next)
 {
     v->from_n = name.n < LAYER_NAME_MAX ? name.n : LAYER_NAME_MAX;
     memcpy(v->from, name.p, v->from_n);
-    v->from[v->from_n++] = last ? '\0' : '/';
+    v->from[v->from_n++] = next;
 }
 
 static int
@@ -258,12 +262,12 @@ skip_to(struct layer_walk *w, struct bytes after, struct err *err)
         struct waiting *d;
         int rc;
 
-        if (wait_before(w, v, name, err) != 0)
+        if (w->order == LAYER_WALK_BYTES && wait_before(w, v, name, err) != 0)
             return -1;
         d = directory(w, v, name, &rc, err);
         if (rc != 0)
             return -1;
-        begin_behind(v, name, slash == NULL);
+        begin_behind(v, name, slash == NULL || w->order == LAYER_WALK_TREE ? '\0' : '/');
         if (slash == NULL && d != NULL) {
             d->below = v->waiting;
             v->waiting = d;
@@ -280,8 +284,8 @@ skip_to(struct layer_walk *w, struct bytes after, struct err *err)
 /* ---- */
 
 struct layer_walk *
-layer_walk_begin(struct layer_merge *m, const struct layer_merge_node *dir, struct bytes after,
-                 struct err *err)
+layer_walk_begin(struct layer_merge *m, const struct layer_merge_node *dir,
+                 enum layer_walk_order order, struct bytes after, struct err *err)
 {
     struct layer_walk *w = calloc(1, sizeof *w);
     struct waiting *root;
@@ -291,6 +295,7 @@ layer_walk_begin(struct layer_merge *m, const struct layer_merge_node *dir, stru
         return NULL;
     }
     w->m = m;
+    w->order = order;
     buf_init(&w->path, PATH_MAX_BYTES);
     root = waiting_new(bytes_of("", 0), dir, NULL, err);
     if (root == NULL || enter(w, root, err) != 0 || skip_to(w, after, err) != 0) {
@@ -331,7 +336,7 @@ layer_walk_next(struct layer_walk *w, struct bytes *path, struct layer_merge_nod
 
         if (look(w, v, err) != 0)
             return -1;
-        if (v->waiting != NULL && (v->over || before(v->waiting, v->next.entry.name))) {
+        if (v->waiting != NULL && (v->over || before(w, v->waiting, v->next.entry.name))) {
             struct waiting *d = v->waiting;
 
             v->waiting = d->below;

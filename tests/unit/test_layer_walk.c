@@ -14,10 +14,30 @@
 static char *paths[PATHS_MAX];
 static size_t paths_n;
 
+/* The order that is being tested. */
+static enum layer_walk_order order;
+
+/* Of one byte; in the order of the tree the slash is the smallest. */
 static int
-by_bytes(const void *a, const void *b)
+weight(char c)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return c == '/' && order == LAYER_WALK_TREE ? 1 : 2 * (unsigned char)c;
+}
+
+static int
+compare(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    return weight(*a) - weight(*b);
+}
+
+static int
+by_order(const void *a, const void *b)
+{
+    return compare(*(char *const *)a, *(char *const *)b);
 }
 
 static void
@@ -40,7 +60,7 @@ take_paths(struct layers *l)
         paths[paths_n++] = strndup(line, strcspn(line, " "));
     }
     free(copy);
-    qsort(paths, paths_n, sizeof *paths, by_bytes);
+    qsort(paths, paths_n, sizeof *paths, by_order);
 }
 
 static void
@@ -52,10 +72,10 @@ expect_walk(struct layers *l, const char *after)
     size_t at = 0;
     int rc;
 
-    while (at < paths_n && strcmp(paths[at], after) <= 0)
+    while (at < paths_n && compare(paths[at], after) <= 0)
         at++;
     if (layer_merge_find(&l->merge, &l->arena, bytes_of("", 0), true, &root, &l->err) != 1 ||
-        (w = layer_walk_begin(&l->merge, &root, bytes_str(after), &l->err)) == NULL)
+        (w = layer_walk_begin(&l->merge, &root, order, bytes_str(after), &l->err)) == NULL)
         fail_msg("walk: %s", l->err.message);
     while ((rc = layer_walk_next(w, &path, &node, &l->err)) > 0) {
         if (at == paths_n || !bytes_equal(path, bytes_str(paths[at])))
@@ -140,9 +160,8 @@ add_random(struct layers *l, int lines)
 }
 
 static void
-random_trees_are_walked_in_order_from_anywhere_on(void **state)
+expect_random_walks(struct layers *l)
 {
-    struct layers *l = *state;
     struct buf after;
 
     srand(1);
@@ -164,6 +183,21 @@ random_trees_are_walked_in_order_from_anywhere_on(void **state)
     assert_true(paths_n > 200);
     forget_paths();
     buf_free(&after);
+}
+
+static void
+random_trees_are_walked_in_order_from_anywhere_on(void **state)
+{
+    order = LAYER_WALK_BYTES;
+    expect_random_walks(*state);
+}
+
+static void
+and_so_in_the_order_of_the_tree(void **state)
+{
+    order = LAYER_WALK_TREE;
+    expect_random_walks(*state);
+    order = LAYER_WALK_BYTES;
 }
 
 /* More lists than are kept open. */
@@ -193,6 +227,10 @@ a_deep_tree_of_many_layers_is_walked(void **state)
     assert_int_equal(paths_n, 60 * (2 * LAYERS_MAX + 1));
     expect_walk(l, "");
     expect_walk(l, paths[paths_n / 2]);
+    order = LAYER_WALK_TREE;
+    take_paths(l);
+    expect_walk(l, "");
+    order = LAYER_WALK_BYTES;
     forget_paths();
     buf_free(&tar);
     buf_free(&path);
@@ -233,7 +271,7 @@ a_walk_has_its_bound(void **state)
     assert_int_equal(layer_merge_find(&l->merge, &l->arena, bytes_of("", 0), true, &root, &l->err),
                      1);
     l->merge.steps = 4;
-    w = layer_walk_begin(&l->merge, &root, bytes_of("", 0), &l->err);
+    w = layer_walk_begin(&l->merge, &root, order, bytes_of("", 0), &l->err);
     assert_non_null(w);
     while ((rc = layer_walk_next(w, &path, &node, &l->err)) > 0)
         ;
@@ -248,6 +286,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(names_that_go_on_below_the_slash_come_before_what_is_in_a_directory),
         TEST(random_trees_are_walked_in_order_from_anywhere_on),
+        TEST(and_so_in_the_order_of_the_tree),
         TEST(a_deep_tree_of_many_layers_is_walked),
         TEST(a_name_that_is_longer_than_any_is_no_harm),
         TEST(a_walk_has_its_bound),
