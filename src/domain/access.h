@@ -21,6 +21,7 @@ enum verb {
 struct actor {
     const char *user;    /* checked by nginx; "" for nobody */
     const char *address; /* of the client */
+    bool quiet;          /* nobody hears of what he does, and no hook is asked: an import */
 };
 
 /* Are there users at all? Without any, everybody may pull and push. */

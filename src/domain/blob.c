@@ -152,7 +152,8 @@ struct commit {
     const struct digest *d;
     uint64_t size;
     const struct edge *source; /* of a mount: the membership that gives the right; else NULL */
-    bool published;            /* is there a file of our own? */
+    const struct blob_file_link *by; /* who links the file; NULL: we do */
+    bool published;                  /* is there a file of our own? */
     uint64_t instance;
     enum {
         COMMIT_UNDECIDED, /* it failed before it came to the record */
@@ -210,6 +211,16 @@ commit(struct txn *t, void *arg, struct err *err)
     return commit_record(t, c, &r, err);
 }
 
+/* 1, 0: it can't be linked; -1. */
+static int
+publish(struct commit *c, int fd, struct err *err)
+{
+    if (c->by != NULL)
+        return blob_file_adopt(c->reg->dirfd, fd, c->d, c->by, &c->instance, err);
+    return blob_file_publish(c->reg->dirfd, fd, c->d, &c->instance, err) == 0 ? 1 : -1;
+}
+
+/* 0, 1: the file can't be linked; -1. */
 static int
 publish_and_commit(struct commit *c, int fd, struct err *err)
 {
@@ -228,8 +239,9 @@ publish_and_commit(struct commit *c, int fd, struct err *err)
         if (rc == 0 || c->result != COMMIT_NO_FILE)
             return rc;
     }
-    if (blob_file_publish(reg->dirfd, fd, c->d, &c->instance, err) != 0)
-        return -1;
+    rc = publish(c, fd, err);
+    if (rc != 1)
+        return rc < 0 ? -1 : 1;
     c->published = true;
     rc = txn_run(reg->kv, commit, c, err);
     /* After other failures nobody knows whether the record names our file: the sweep will find
@@ -248,6 +260,26 @@ blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const
     struct commit c = {.reg = reg, .repo = repo, .upload = upload, .d = d, .size = size};
 
     return publish_and_commit(&c, fd, err);
+}
+
+int
+blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
+                   uint64_t size, const struct blob_file_link *by, struct err *err)
+{
+    struct commit c = {.reg = reg, .repo = repo, .d = d, .size = size, .by = by};
+    int rc = publish_and_commit(&c, fd, err);
+
+    return rc < 0 ? -1 : rc == 0;
+}
+
+int
+blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
+{
+    struct commit c = {.reg = reg, .repo = repo, .d = d};
+
+    if (txn_run(reg->kv, commit, &c, err) == 0)
+        return 1;
+    return c.result == COMMIT_NO_FILE ? 0 : -1;
 }
 
 int

@@ -51,6 +51,15 @@ int blob_mount(const struct registry *reg, const char *to, const char *from, con
 int blob_commit(const struct registry *reg, uint64_t repo, const char *upload,
                 const struct digest *d, int fd, uint64_t size, struct err *err);
 
+/* As blob_commit without an upload, but the file is somebody else's, and gets its name by `by`
+ * (blob_file_adopt). 1, 0: it can't be linked, and nothing was done; -1. */
+int blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
+                       uint64_t size, const struct blob_file_link *by, struct err *err);
+
+/* Lets that repository (its id) serve a blob that is in the store, for whoever may do so: 1, 0 it
+ * isn't there, -1. */
+int blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err);
+
 /* Who else wants a blob (a v1 image): both are called in the transaction that commits it, `before`
  * before the table of blobs is touched, `after` behind it, to put the edge that keeps the blob and
  * all that comes later in the order of tables. */

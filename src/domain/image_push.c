@@ -66,6 +66,8 @@ append_event(struct txn *t, enum event_type type, const struct digest *id,
 {
     struct rec_event e = event_of(type, "", actor);
 
+    if (actor->quiet)
+        return 0;
     e.id = *id;
     if (checksum != NULL)
         e.digest = *checksum;
@@ -362,12 +364,22 @@ check_waiting(struct layer_push *p, struct arena *arena, struct err *err)
     return image_json(p->reg, p->id, arena, &p->json, err);
 }
 
+static int
+push_layer(struct layer_push *p, int fd, struct err *err)
+{
+    struct blob_claim claim = {.before = take_layer, .after = keep_layer, .arg = p};
+    uint64_t size;
+
+    if (hash(p, fd, &size, err) != 0)
+        return -1;
+    return blob_commit_for(p->reg, &claim, &p->layer, fd, size, err);
+}
+
 int
 image_push_layer(const struct registry *reg, const struct digest *id, const char *body_file,
                  uint64_t size, const struct actor *actor, struct arena *arena, struct err *err)
 {
     struct layer_push p = {.reg = reg, .id = id, .actor = actor};
-    struct blob_claim claim = {.before = take_layer, .after = keep_layer, .arg = &p};
     int fd, rc;
 
     if (check_waiting(&p, arena, err) != 0)
@@ -380,11 +392,18 @@ image_push_layer(const struct registry *reg, const struct digest *id, const char
     fd = upload_dir_open_body(reg->dirfd, body_file, size, err);
     if (fd < 0)
         return -1;
-    rc = hash(&p, fd, &size, err);
-    if (rc == 0)
-        rc = blob_commit_for(reg, &claim, &p.layer, fd, size, err);
+    rc = push_layer(&p, fd, err);
     fdio_close(fd);
     return rc;
+}
+
+int
+image_push_layer_file(const struct registry *reg, const struct digest *id, int fd,
+                      const struct actor *actor, struct arena *arena, struct err *err)
+{
+    struct layer_push p = {.reg = reg, .id = id, .actor = actor};
+
+    return check_waiting(&p, arena, err) == 0 ? push_layer(&p, fd, err) : -1;
 }
 
 /* ---- the checksum ---- */

@@ -28,6 +28,10 @@ int image_push_layer(const struct registry *reg, const struct digest *id, const 
                      uint64_t size, const struct actor *actor, struct arena *arena,
                      struct err *err);
 
+/* The same of a file that has no name yet (blob_file_create), which stays the caller's to close. */
+int image_push_layer_file(const struct registry *reg, const struct digest *id, int fd,
+                          const struct actor *actor, struct arena *arena, struct err *err);
+
 /* What the client says of JSON and layer (domain/checksum.h). ERR_NO_IMAGE without JSON and layer;
  * ERR_BAD_IMAGE: it says nothing; ERR_DIGEST_MISMATCH: the image can't be seen any more, until its
  * layer comes again or the right checksum, unless it was complete before. Said again of a complete

@@ -100,7 +100,8 @@ judge(struct pushing *w, struct err *err)
     const struct push *p = w->p;
     struct rec_event e = event_of_push(p, EVENT_TAG);
     struct rec_tag r;
-    int rc = p->tags_n > 0 ? prehook_find(w->reg, HOOK_PRE_TAG, err) : 0;
+    bool ask = p->tags_n > 0 && !p->actor->quiet;
+    int rc = ask ? prehook_find(w->reg, HOOK_PRE_TAG, err) : 0;
 
     w->asked = rc == 1;
     for (size_t i = 0; rc == 1 && i < p->tags_n; i++) {
@@ -251,6 +252,8 @@ append_events(struct txn *t, struct pushing *w, struct err *err)
     const struct push *p = w->p;
     struct rec_event e = event_of_push(p, EVENT_IMAGE);
 
+    if (p->actor->quiet)
+        return 0;
     if (!w->known && p->manifest.is_image &&
         (new_layers_append(t, &w->layers, w->repo.id, &p->digest, &e, err) != 0 ||
          tbl_event_append(t, &e, err) != 0))
@@ -360,8 +363,8 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
     if (check_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         sort_parts(&w, err) != 0 || repository_ensure(reg, p->repository, &w.repo, err) != 0 ||
-        new_layers_find(reg, &p->manifest, arena, &w.layers, err) != 0 || judge(&w, err) != 0 ||
-        publish(&w, err) != 0)
+        (!p->actor->quiet && new_layers_find(reg, &p->manifest, arena, &w.layers, err) != 0) ||
+        judge(&w, err) != 0 || publish(&w, err) != 0)
         return -1;
     rc = txn_run(reg->kv, push, &w, err);
     for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && w.stale; i++)

@@ -1,6 +1,7 @@
 #include "process/control_commands.h"
 #include <string.h>
 #include "process/command_hooks.h"
+#include "process/command_import.h"
 #include "util/banned.h"
 
 static const struct {
@@ -8,6 +9,7 @@ static const struct {
     control_fn *run;
 } commands[] = {
     {"hooks", command_hooks_work},
+    {"import", command_import_work},
 };
 
 control_fn *

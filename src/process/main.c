@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "process/command.h"
 #include "process/command_hooks.h"
+#include "process/command_import.h"
 #include "process/command_nginx_conf.h"
 #include "process/command_user.h"
 #include "process/master.h"
@@ -28,10 +29,9 @@ static const struct command {
     const char *name;
     command_run *run;
 } commands[] = {
-    {"serve", serve},
-    {"print-nginx-conf", command_nginx_conf},
-    {"user", command_user},
-    {"hooks", command_hooks},
+    {"serve", serve},           {"print-nginx-conf", command_nginx_conf},
+    {"user", command_user},     {"hooks", command_hooks},
+    {"import", command_import},
 };
 
 static enum command_exit

@@ -60,6 +60,8 @@ struct options {
     bool json;        /* of hooks: print JSON */
     char *retry;      /* of hooks: an id */
     char *drop;
+    char *prefix;  /* of import: a name in front of all others */
+    char *listing; /* of import: a file */
     bool help;
     bool version;
 };

@@ -84,6 +84,10 @@ const struct options_row options_table[] = {
     {"json", 0, NULL, "hooks: print JSON", OPTIONS_FLAG, false, AT(json), true},
     {"retry", 0, "id", "hooks: try this one again, now", OPTIONS_TEXT, false, AT(retry), true},
     {"drop", 0, "id", "hooks: forget this one", OPTIONS_TEXT, false, AT(drop), true},
+    {"prefix", 0, "name", "import: put name/ in front of repositories' names", OPTIONS_TEXT, false,
+     AT(prefix), true},
+    {"listing", 0, "file", "import: the images of an original, as it told them", OPTIONS_TEXT,
+     false, AT(listing), true},
     {"help", 0, NULL, "print this", OPTIONS_FLAG, false, AT(help), true},
     {"version", 0, NULL, "print the version", OPTIONS_FLAG, false, AT(version), true},
 #undef ON

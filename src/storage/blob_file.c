@@ -58,45 +58,90 @@ blob_file_prepare(int root, struct err *err)
     return fdio_fsync_dir(root, LAYERS, err);
 }
 
+/* Its whole name, and that of its directory. */
+struct place {
+    char file[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    char directory[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+};
+
+static void
+find_place(struct place *at, const struct digest *d, uint64_t instance)
+{
+    char path[BLOB_FILE_PATH_MAX];
+
+    blob_file_path(path, d, instance);
+    snprintf(at->file, sizeof at->file, LAYERS "%s", path);
+    snprintf(at->directory, sizeof at->directory, "%.*s", (int)(strrchr(at->file, '/') - at->file),
+             at->file);
+}
+
+static int
+settle(int root, const struct place *at, const struct digest *d, uint64_t instance, struct err *err)
+{
+    struct err ignored;
+
+    if (fdio_fsync_dir(root, at->directory, err) == 0)
+        return 0;
+    blob_file_unlink(root, d, instance, &ignored);
+    return -1;
+}
+
 int
 blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, struct err *err)
 {
-    char path[BLOB_FILE_PATH_MAX], to[sizeof LAYERS + BLOB_FILE_PATH_MAX];
-    char directory[sizeof to], self[32];
+    struct place at;
+    char self[32];
 
     *instance = random_u64();
-    blob_file_path(path, d, *instance);
-    snprintf(to, sizeof to, LAYERS "%s", path);
-    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(to, '/') - to), to);
+    find_place(&at, d, *instance);
     if (fchmod(fd, BLOB_MODE) != 0)
-        return err_errno(err, "chmod %s", to);
-    if (fdio_fsync(fd, to, err) != 0)
+        return err_errno(err, "chmod %s", at.file);
+    if (fdio_fsync(fd, at.file, err) != 0)
         return -1;
     /* By descriptor: it is this inode that was hashed, whatever its name points at by now. */
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, root, to, AT_SYMLINK_FOLLOW) != 0) {
+    if (linkat(AT_FDCWD, self, root, at.file, AT_SYMLINK_FOLLOW) != 0) {
         if (errno == EXDEV && body_dir_check(root, err) != 0)
             return -1;
-        return err_errno(err, "link %s", to);
+        return err_errno(err, "link %s", at.file);
     }
-    if (fdio_fsync_dir(root, directory, err) != 0) {
-        struct err ignored;
+    return settle(root, &at, d, *instance, err);
+}
 
-        blob_file_unlink(root, d, *instance, &ignored);
+int
+blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
+                uint64_t *instance, struct err *err)
+{
+    struct place at;
+    int rc;
+
+    *instance = random_u64();
+    find_place(&at, d, *instance);
+    if (fdio_fsync(fd, at.file, err) != 0)
         return -1;
-    }
-    return 0;
+    rc = by->fn(by->arg, at.file, err);
+    if (rc != 1)
+        return rc;
+    return settle(root, &at, d, *instance, err) == 0 ? 1 : -1;
+}
+
+int
+blob_file_create(int root, struct err *err)
+{
+    int fd = openat(root, "uploads", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    return fd >= 0 ? fd : err_errno(err, "create a file in uploads/");
 }
 
 int
 blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
                 struct err *err)
 {
-    int fd = openat(root, "uploads", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = blob_file_create(root, err);
     int rc;
 
     if (fd < 0)
-        return err_errno(err, "create a file in uploads/");
+        return -1;
     rc = fdio_write_all(fd, content.p, content.n, "uploads/", err);
     if (rc == 0)
         rc = blob_file_publish(root, fd, d, instance, err);

@@ -25,6 +25,21 @@ void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64
 int blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance,
                       struct err *err);
 
+/* Who may give a file that isn't ours a second name: `to`, below the data directory. 1; 0: it can't
+ * be linked (another file system, say); -1. */
+struct blob_file_link {
+    int (*fn)(void *arg, const char *to, struct err *err);
+    void *arg;
+};
+
+/* The same by somebody else's link. The file stays as it is, its owner and mode included: it has to
+ * be one that nobody changes. fd is open on it. 1, 0 (nothing was done), -1. */
+int blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
+                    uint64_t *instance, struct err *err);
+
+/* A file without a name, in uploads/, for blob_file_publish; open for reading and writing. -1. */
+int blob_file_create(int root, struct err *err);
+
 /* The same from memory. */
 int blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
                     struct err *err);

@@ -1,8 +1,11 @@
 #include "storage/tar_walk.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/buf.h"
 #include "util/banned.h"
@@ -11,6 +14,9 @@
 
 /* The longest name, and the longest pax record: longer ones are an attack. */
 #define RECORD_MAX (1u << 20)
+
+/* What is read of a plain file at once: some headers. */
+#define FILE_PIECE 4096
 
 #define XATTR "SCHILY.xattr."
 
@@ -47,7 +53,11 @@ static const struct {
 };
 
 struct tar_walk {
-    struct tar_unpack *from;
+    struct tar_unpack *from; /* NULL: a plain file */
+    int fd;
+    uint64_t at; /* how much of it was read or passed over */
+    uint64_t size;
+    unsigned char read[FILE_PIECE];
     struct bytes piece; /* what is left of the last one */
     uint64_t data;      /* bytes of the entry's data still to come */
     uint64_t padding;   /* and behind them, up to the next block */
@@ -66,11 +76,31 @@ tar_walk_begin(struct tar_unpack *from)
     if (w == NULL)
         return NULL;
     w->from = from;
+    w->fd = -1;
     buf_init(&w->name, 2 * BLOCK);
     buf_init(&w->long_name, RECORD_MAX);
     buf_init(&w->long_link, RECORD_MAX);
     buf_init(&w->pax, RECORD_MAX);
     return w;
+}
+
+struct tar_walk *
+tar_walk_begin_file(int fd)
+{
+    struct tar_walk *w = tar_walk_begin(NULL);
+    struct stat st;
+
+    if (w == NULL)
+        return NULL;
+    w->fd = fd;
+    w->size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+    return w;
+}
+
+uint64_t
+tar_walk_position(const struct tar_walk *w)
+{
+    return w->at - w->piece.n;
 }
 
 void
@@ -88,17 +118,32 @@ tar_walk_end(struct tar_walk *w)
 static int
 no_tar(const char *why, struct err *err)
 {
-    return err_set(err, ERR_BAD_IMAGE, "the layer is no tar that can be summed: %s", why);
+    return err_set(err, ERR_BAD_IMAGE, "it is no tar that can be read: %s", why);
 }
 
 /* ---- bytes ---- */
+
+static int
+read_piece(struct tar_walk *w, struct err *err)
+{
+    ssize_t n;
+
+    do
+        n = pread(w->fd, w->read, sizeof w->read, (off_t)w->at);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return err_errno(err, "read a tar");
+    w->piece = bytes_of(w->read, (size_t)n);
+    w->at += (uint64_t)n;
+    return n > 0;
+}
 
 /* The next at most n bytes: 1, 0 at the end, -1. */
 static int
 take(struct tar_walk *w, uint64_t n, struct bytes *out, struct err *err)
 {
     if (w->piece.n == 0) {
-        int rc = tar_unpack_next(w->from, &w->piece, err);
+        int rc = w->from != NULL ? tar_unpack_next(w->from, &w->piece, err) : read_piece(w, err);
 
         if (rc != 1)
             return rc;
@@ -113,8 +158,14 @@ skip(struct tar_walk *w, uint64_t *n, struct err *err)
 {
     while (*n > 0) {
         struct bytes b;
-        int rc = take(w, *n, &b, err);
+        int rc;
 
+        if (w->from == NULL && w->piece.n == 0 && w->at <= w->size && *n <= w->size - w->at) {
+            w->at += *n;
+            *n = 0;
+            return 0;
+        }
+        rc = take(w, *n, &b, err);
         if (rc != 1)
             return rc < 0 ? -1 : no_tar("it ends within an entry", err);
         *n -= b.n;

@@ -39,12 +39,18 @@ struct tar_walk;
 
 /* from stays the caller's. NULL: no memory. */
 struct tar_walk *tar_walk_begin(struct tar_unpack *from);
+/* The same over a plain file, whose data is not read where it isn't asked for. fd stays the
+ * caller's; its offset is not used. */
+struct tar_walk *tar_walk_begin_file(int fd);
 void tar_walk_end(struct tar_walk *w);
 
 /* The next entry, whose data is passed over if it wasn't read: 1, 0 at the end (a block of zeroes,
  * or no bytes any more), -1: ERR_BAD_IMAGE when it is no tar, or has what we don't take. What e
  * points to is valid until the next call. */
 int tar_walk_next(struct tar_walk *w, struct tar_walk_entry *e, struct err *err);
+
+/* Of a plain file: where the data of the entry that tar_walk_next gave begins. */
+uint64_t tar_walk_position(const struct tar_walk *w);
 
 /* The next piece of the entry's data: 1, 0 at its end, -1. */
 int tar_walk_data(struct tar_walk *w, struct bytes *piece, struct err *err);

@@ -1,0 +1,175 @@
+#include "domain/import_layout.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "domain/import_name.h"
+#include "domain/manifest.h"
+#include "util/json.h"
+#include "util/banned.h"
+
+/* index.json has an entry of some hundred bytes for each image. */
+#define INDEX_MAX ((size_t)16 << 20)
+
+#define ONLY_TAG "latest"
+
+struct layout {
+    struct import_store *s;
+    const struct import_files *files;
+    const char *fallback;
+    const struct json *entries;
+    char common[RECORD_REPOSITORY_MAX + 1]; /* the repository of what has no name */
+    char entered[RECORD_REPOSITORY_MAX + 1];
+    bool good; /* the one that was entered may have this name */
+};
+
+/* ---- what import_store asks for ---- */
+
+static int
+find_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
+{
+    const struct layout *l = arg;
+    char path[DIGEST_TEXT_MAX + 32], hex[DIGEST_TEXT_MAX];
+    int rc;
+
+    digest_hex(hex, d);
+    snprintf(path, sizeof path, "blobs/%s/%s", digest_algo_name(d->algo), hex);
+    rc = import_files_open(l->files, path, file, err);
+    file->fixed = rc == 1 && l->files->tar == NULL;
+    return rc;
+}
+
+/* All documents and blobs are in one place, and in all repositories. */
+static int
+find_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
+{
+    struct import_file file;
+    int rc = find_blob(arg, d, &file, err);
+
+    if (rc == 1 && file.size > out->max)
+        rc = 0;
+    if (rc == 1) {
+        char *p = buf_extend(out, (size_t)file.size);
+
+        rc = p != NULL && import_files_bytes(&file, 0, p, (size_t)file.size, err) == 0 ? 1 : -1;
+        if (p == NULL)
+            err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    }
+    import_files_shut(&file);
+    return rc;
+}
+
+/* ---- index.json ---- */
+
+/* Its name, or NULL. */
+static const char *
+name_of(const struct json *entry)
+{
+    const struct json *notes = json_member(entry, "annotations");
+    const char *whole = json_string(json_member(notes, "io.containerd.image.name"));
+
+    return whole != NULL && whole[0] != '\0'
+               ? whole
+               : json_string(json_member(notes, "org.opencontainers.image.ref.name"));
+}
+
+static void
+find_common(struct layout *l)
+{
+    struct import_name n;
+    bool many = false;
+
+    for (size_t i = 0; i < json_length(l->entries) && !many; i++) {
+        const char *name = name_of(json_item(l->entries, i));
+
+        if (name == NULL || name[0] == '\0' || !import_name_parse(&n, name, l->fallback))
+            continue;
+        many = l->common[0] != '\0' && strcmp(l->common, n.repository) != 0;
+        snprintf(l->common, sizeof l->common, "%s", n.repository);
+    }
+    if (many || l->common[0] == '\0')
+        snprintf(l->common, sizeof l->common, "%s", l->fallback);
+}
+
+static int
+enter(struct layout *l, const char *repository, struct err *err)
+{
+    int rc;
+
+    if (l->entered[0] != '\0' && strcmp(l->entered, repository) == 0)
+        return l->good;
+    rc = import_store_enter(l->s, repository, err);
+    snprintf(l->entered, sizeof l->entered, "%s", repository);
+    l->good = rc == 1;
+    return rc;
+}
+
+static int
+take_entry(struct layout *l, const struct json *entry, struct err *err)
+{
+    const char *text = json_string(json_member(entry, "digest")), *name = name_of(entry);
+    const char *type = json_string(json_member(entry, "mediaType"));
+    struct import_name n = {.tag = ""};
+    struct digest d;
+    int rc;
+
+    if (text == NULL || digest_parse(&d, text, strlen(text), err) != 0)
+        return import_store_leave_out(l->s, "index.json has an entry without a digest: left out");
+    if (name == NULL || name[0] == '\0') {
+        snprintf(n.repository, sizeof n.repository, "%s", l->common);
+        if (json_length(l->entries) == 1)
+            snprintf(n.tag, sizeof n.tag, ONLY_TAG);
+    } else if (!import_name_parse(&n, name, l->fallback)) {
+        return import_store_leave_out(
+            l->s, "%.300s is left out: a repository or tag can't have this name here", name);
+    }
+    rc = enter(l, n.repository, err);
+    if (rc != 1)
+        return rc;
+    type = type != NULL ? type : "";
+    return n.tag[0] != '\0' ? import_store_tag(l->s, n.tag, &d, type, err)
+                            : import_store_manifest(l->s, &d, type, err);
+}
+
+static int
+take_all(struct layout *l, struct err *err)
+{
+    size_t n = json_length(l->entries);
+
+    find_common(l);
+    l->s->counts->all = n;
+    for (size_t i = 0; i < n; i++) {
+        l->s->counts->at = i + 1;
+        if (take_entry(l, json_item(l->entries, i), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int
+import_layout_run(struct import_store *s, const struct import_files *files, const char *name,
+                  struct err *err)
+{
+    struct layout l = {.s = s, .files = files, .fallback = name};
+    struct import_source source = {.document = find_document, .blob = find_blob, .arg = &l};
+    struct json *index = NULL;
+    struct buf text;
+    int rc;
+
+    s->source = &source;
+    buf_init(&text, INDEX_MAX);
+    rc = import_files_read(files, "index.json", &text, err);
+    if (rc == 0)
+        rc = err_set(err, ERR_NO_FILE, "it has no index.json");
+    if (rc == 1 && json_parse(buf_bytes(&text), MANIFEST_DEPTH_MAX, &index, err) != 0)
+        rc = err_set(err, ERR_BAD_MANIFEST, "index.json: %.200s", err->message);
+    buf_free(&text);
+    if (rc != 1)
+        return -1;
+    l.entries = json_member(index, "manifests");
+    rc = json_type(l.entries) == JSON_ARRAY
+             ? take_all(&l, err)
+             : err_set(err, ERR_BAD_MANIFEST, "index.json has no list of manifests");
+    json_free(index);
+    return rc;
+}
