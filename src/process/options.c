@@ -317,6 +317,8 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
     *o = (struct options){
         .workers = at_least_cores(4),
         .bulk_workers = at_least_cores(2),
+        .browse_workers = 4,
+        .index_wait_ms = UINT64_C(10) * 1000,
         .watchdog_ms = UINT64_C(30) * 1000,
         .lease_ms = UINT64_C(3600) * 1000,
         .upload_expiry_ms = UINT64_C(24) * 3600 * 1000,

@@ -40,6 +40,8 @@ struct options {
     char *hooks;           /* --hooks, its full name; NULL: hooks/ of the data directory */
     uint64_t workers;      /* pool api */
     uint64_t bulk_workers; /* pool bulk */
+    uint64_t browse_workers;
+    uint64_t index_wait_ms;
     uint64_t watchdog_ms;
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;

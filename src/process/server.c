@@ -119,6 +119,10 @@ open_extra(struct server *s, struct err *err)
         if (s->extra[i] < 0)
             return -1;
     }
+    /* Half of the workers may wait for indexes; the others answer where they are there. */
+    uint64_t workers = pool_workers(POOL_BROWSE, s->options);
+    if (seats_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
+        return -1;
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return s->poke >= 0 ? 0 : err_errno(err, "cannot make an eventfd");
 }
@@ -165,6 +169,7 @@ close_sockets(struct server *s)
     }
     for (int i = 0; i < SERVER_EXTRA_COUNT; i++)
         close_extra(s, (enum server_extra)i);
+    seats_close(&s->index_seats);
     fdio_close(s->poke);
     s->poke = -1;
 }
@@ -241,7 +246,8 @@ server_prepare(struct server *s, struct options *o, struct err *err)
                          .startdir = -1,
                          .bodies_good = true,
                          .dir = {.fd = -1, .lock = -1},
-                         .poke = -1};
+                         .poke = -1,
+                         .index_seats = {.fd = -1}};
     for (size_t i = 0; i < SERVER_EXTRA_COUNT; i++)
         s->extra[i] = -1;
     for (size_t i = 0; i < POOL_COUNT; i++)

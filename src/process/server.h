@@ -14,6 +14,7 @@
 #include "process/privileges.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/seats.h"
 
 /* Sockets besides those of pools. */
 enum server_extra {
@@ -39,6 +40,7 @@ struct server {
     struct token_key token_key;
     int extra[SERVER_EXTRA_COUNT];
     int poke;                    /* an eventfd: see server_poke */
+    struct seats index_seats;    /* of workers that wait for an index */
     struct buf given;            /* the lines of --user for run/htpasswd */
     struct htpasswd_state users; /* with those in auth/htpasswd */
     struct stat users_file;      /* auth/htpasswd as it was read */

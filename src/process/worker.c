@@ -1,5 +1,6 @@
 #include "process/worker.h"
 #include <unistd.h>
+#include "domain/index_cache.h"
 #include "process/child.h"
 #include "process/fcgi.h"
 #include "process/title.h"
@@ -46,8 +47,8 @@ int
 worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
             struct kv_slot *slot)
 {
-    const int keep[] = {s->sockets[pool], s->poke};
-    child_begin(s, master, keep, 2, on_term);
+    const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd};
+    child_begin(s, master, keep, sizeof keep / sizeof *keep, on_term);
     title_set("worker %s %u", pools[pool].name, number);
 
     struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
@@ -56,10 +57,15 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     work.hooks.quiet = true; /* the master says it, once for all workers */
     work.reg.hooks = &work.hooks;
     kv_keep_room(work.reg.kv);
+    if (pool == POOL_BROWSE) {
+        work.reg.index_seats = &s->index_seats;
+        work.reg.indexes = index_cache_new(INDEX_CACHE_KEEP);
+    }
     struct err err;
     int r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer, &work, &err);
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
+    index_cache_free(work.reg.indexes);
     kv_close(work.reg.kv);
     return r == 0 ? CHILD_DONE : CHILD_FAILED;
 }

@@ -17,8 +17,10 @@ struct call {
     struct actor actor;
     const char *token;     /* that the actor came with, valid; NULL: with a password, or nothing */
     const char *name;      /* of the route's repository, valid, the one that is meant; else NULL */
+    const char *first;     /* the route's first variable but {name}; else NULL */
     const char *last;      /* the route's last variable: digest, reference, upload; else NULL */
     const char *last_name; /* how the route calls it: "{digest}"; with `last` only */
+    struct bytes rest;     /* a path inside of an image: "" or with a slash in front; any bytes */
 };
 
 /* A handler fills the reply and returns 0, or returns -1 with err filled: then the dispatcher makes

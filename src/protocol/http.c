@@ -1,6 +1,8 @@
 #include "protocol/http.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "util/banned.h"
 
@@ -25,7 +27,9 @@ http_reason(int status)
         {409, "Conflict"},
         {410, "Gone"},
         {413, "Content Too Large"},
+        {414, "URI Too Long"},
         {416, "Range Not Satisfiable"},
+        {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
@@ -35,6 +39,21 @@ http_reason(int status)
         if (reasons[i].status == status)
             return reasons[i].text;
     return status < 400 ? "OK" : "Error";
+}
+
+void
+http_date(char out[HTTP_DATE_MAX], int64_t seconds)
+{
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t t = (time_t)seconds;
+    struct tm tm = {.tm_mday = 1};
+
+    gmtime_r(&t, &tm);
+    snprintf(out, HTTP_DATE_MAX, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7],
+             tm.tm_mday % 100, months[tm.tm_mon % 12], (tm.tm_year + 1900) % 10000,
+             tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
 }
 
 enum http_method

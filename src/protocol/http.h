@@ -96,6 +96,10 @@ struct http_reply {
  * without one. */
 const char *http_reason(int status);
 
+/* RFC 9110 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT". */
+#define HTTP_DATE_MAX 32
+void http_date(char out[HTTP_DATE_MAX], int64_t seconds);
+
 enum http_method http_method_parse(const char *text);
 
 /* Adds a header. A value with a control character in it (from outside) is dropped with the header:

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "util/buf.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -30,26 +29,41 @@ page_limit(const struct call *c, size_t *limit, struct err *err)
     return 0;
 }
 
+void
+page_escape(struct buf *out, struct bytes b)
+{
+    const char *p = b.p;
+
+    for (size_t i = 0; i < b.n; i++) {
+        if ((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'z') ||
+            (p[i] >= 'A' && p[i] <= 'Z') || (p[i] != '\0' && strchr("-._~/", p[i]) != NULL))
+            buf_putc(out, p[i]);
+        else
+            buf_putf(out, "%%%02X", (unsigned char)p[i]);
+    }
+}
+
 int
-page_link(struct call *c, const char *path, size_t limit, const char *last, struct err *err)
+page_link_more(struct call *c, const char *path, size_t limit, struct bytes last, const char *more,
+               struct err *err)
 {
     struct buf link;
     const char *text;
 
-    buf_init(&link, 4096);
+    buf_init(&link, 65536);
     buf_putf(&link, "<%s%s?n=%zu&last=", call_base(c), path, limit);
-    for (const char *p = last; *p != '\0'; p++) {
-        if (strchr("-._~/", *p) != NULL || (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
-            (*p >= 'A' && *p <= 'Z'))
-            buf_putc(&link, *p);
-        else
-            buf_putf(&link, "%%%02X", (unsigned char)*p);
-    }
-    buf_puts(&link, ">; rel=\"next\"");
+    page_escape(&link, last);
+    buf_putf(&link, "%s>; rel=\"next\"", more);
     text = buf_ok(&link) ? arena_strdup(c->arena, buf_text(&link)) : NULL;
     buf_free(&link);
     if (text == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a Link");
     http_reply_header(c->reply, "Link", text);
     return 0;
+}
+
+int
+page_link(struct call *c, const char *path, size_t limit, const char *last, struct err *err)
+{
+    return page_link_more(c, path, limit, bytes_str(last), "", err);
 }

@@ -54,6 +54,24 @@ range_judge(const char *range, uint64_t size)
     return m > 0 && last < first ? RANGE_BACKWARDS : RANGE_GOOD;
 }
 
+void
+range_take(const char *range, uint64_t size, uint64_t *from, uint64_t *n)
+{
+    uint64_t last = size - 1, suffix = size;
+    const char *p = range + strlen("bytes=");
+    size_t at = digits(p);
+
+    if (at == 0) { /* the last so many */
+        (void)parse_u64(p + 1, digits(p + 1), &suffix);
+        *n = suffix < size ? suffix : size;
+        *from = size - *n;
+        return;
+    }
+    (void)parse_u64(p, at, from);
+    (void)parse_u64(p + at + 1, digits(p + at + 1), &last);
+    *n = (last < size ? last : size - 1) - *from + 1;
+}
+
 bool
 range_parse_content(const char *text, uint64_t *first, uint64_t *last)
 {

@@ -17,6 +17,9 @@ enum range_kind {
 };
 enum range_kind range_judge(const char *range, uint64_t size);
 
+/* Of a RANGE_GOOD: where it begins, and how many bytes of those that exist. */
+void range_take(const char *range, uint64_t size, uint64_t *from, uint64_t *n);
+
 /* Content-Range of an upload's piece in the forms that clients send: "0-99", "bytes 0-99",
  * "bytes=0-99", with or without a total behind a slash. Last is inclusive, the total more than
  * that. False for anything else. */

@@ -16,6 +16,7 @@ struct pattern {
     size_t n;
     size_t name_at;        /* n when there is none */
     const char *parameter; /* "" when none is needed */
+    bool inside;           /* a path inside of an image follows */
 };
 
 static void
@@ -24,10 +25,15 @@ split(const char *text, struct pattern *p)
     size_t end = strcspn(text, "?");
 
     p->n = 0;
+    p->inside = false;
     p->parameter = text[end] == '?' ? text + end + 1 : "";
     for (size_t at = 1; p->n < 8;) {
         size_t length = strcspn(text + at, "/?");
 
+        if (strncmp(text + at, "...", 3) == 0) {
+            p->inside = true;
+            break;
+        }
         p->segments[p->n] = text + at;
         p->lengths[p->n++] = length;
         at += length;
@@ -41,18 +47,23 @@ split(const char *text, struct pattern *p)
             p->name_at = i;
 }
 
-/* One segment of a path that the pattern leaves open: "{digest}...", and what stands there. */
+/* Segments of a path that the pattern leaves open: "{digest}...", and what stands there. */
 struct variable {
     const char *name;
     const char *value;
 };
+struct variables {
+    struct variable first, last;
+};
 
 /* Does one segment fit? A variable fits anything but nothing, and is remembered. */
 static bool
-fits(const struct pattern *p, size_t i, const char *segment, struct variable *last)
+fits(const struct pattern *p, size_t i, const char *segment, struct variables *v)
 {
     if (p->lengths[i] > 0 && p->segments[i][0] == '{') {
-        *last = (struct variable){p->segments[i], segment};
+        v->last = (struct variable){p->segments[i], segment};
+        if (v->first.name == NULL)
+            v->first = v->last;
         return segment[0] != '\0';
     }
     return strlen(segment) == p->lengths[i] && strncmp(p->segments[i], segment, p->lengths[i]) == 0;
@@ -60,20 +71,22 @@ fits(const struct pattern *p, size_t i, const char *segment, struct variable *la
 
 /* {name} takes what the fixed segments round it leave over, at least one. */
 static bool
-match(const struct pattern *p, const struct path *path, size_t *name_n, struct variable *last)
+match(const struct pattern *p, const struct path *path, size_t *name_n, struct variables *v)
 {
     bool has_name = p->name_at < p->n;
     size_t behind = has_name ? p->n - p->name_at - 1 : 0;
 
-    *last = (struct variable){NULL, NULL};
+    *v = (struct variables){{NULL, NULL}, {NULL, NULL}};
+    if (p->inside != path->inside)
+        return false;
     if (has_name ? path->n < p->n : path->n != p->n)
         return false;
     *name_n = has_name ? path->n - p->name_at - behind : 0;
     for (size_t i = 0; i < p->name_at; i++)
-        if (!fits(p, i, path->segments[i], last))
+        if (!fits(p, i, path->segments[i], v))
             return false;
     for (size_t i = 0; i < behind; i++)
-        if (!fits(p, p->n - behind + i, path->segments[path->n - behind + i], last))
+        if (!fits(p, p->n - behind + i, path->segments[path->n - behind + i], v))
             return false;
     return true;
 }
@@ -134,18 +147,20 @@ route_find(struct call *c, const struct path *asked, unsigned *allowed, struct e
     for (size_t i = 0; i < routes_n; i++) {
         const struct route *r = &routes[i];
         struct pattern p;
-        struct variable last;
+        struct variables v;
         size_t name_n;
 
         split(r->pattern, &p);
-        if (!match(&p, &path, &name_n, &last))
+        if (!match(&p, &path, &name_n, &v))
             continue;
         *allowed |= r->methods;
         if ((r->methods & c->req->method) == 0 ||
             (p.parameter[0] != '\0' && query_get(&c->query, p.parameter) == NULL))
             continue;
-        c->last = last.value;
-        c->last_name = last.name;
+        c->first = v.first.value;
+        c->last = v.last.value;
+        c->last_name = v.last.name;
+        c->rest = path.rest;
         if (name_n > 0 && join_name(c, &path, p.name_at, name_n, err) != 0)
             return NULL;
         if (name_n > 0 && strcmp(path.segments[0], "v1") == 0 && check_v1_name(c, err) != 0)

@@ -8,15 +8,17 @@
 /* Which workers answer: nginx's locations (conf/) and this column say the same, and a test holds
  * one against the other. */
 enum pool_id {
-    POOL_API,  /* decides quickly */
-    POOL_BULK, /* hashes and syncs uploads */
-    POOL_GATE, /* waits for pre-hooks, while there are any; else it is POOL_API */
+    POOL_API,    /* decides quickly */
+    POOL_BULK,   /* hashes and syncs uploads */
+    POOL_GATE,   /* waits for pre-hooks, while there are any; else it is POOL_API */
+    POOL_BROWSE, /* streams out of images, as long as its reader takes */
     POOL_COUNT,
 };
 
 struct route {
     unsigned methods;    /* of enum http_method; GET serves HEAD only when it says so */
     const char *pattern; /* {name}: a repository, one or more segments; {x}: one segment;
+                            a final "/...": and a path inside of an image, or none;
                             a final "?x": only with that parameter in the query */
     enum verb verb;
     enum pool_id pool;

@@ -1,6 +1,7 @@
 #include "protocol/route.h"
 #include "protocol/server.h"
 #include "protocol/v1_base.h"
+#include "protocol/v1_browse.h"
 #include "protocol/v1_events.h"
 #include "protocol/v1_images.h"
 #include "protocol/v1_repositories.h"
@@ -9,6 +10,7 @@
 #include "protocol/v1_users.h"
 #include "protocol/v2_base.h"
 #include "protocol/v2_blob.h"
+#include "protocol/v2_browse.h"
 #include "protocol/v2_catalog.h"
 #include "protocol/v2_manifest.h"
 #include "protocol/v2_referrers.h"
@@ -44,6 +46,10 @@ const struct route routes[] = {
     {HTTP_DELETE,  "/v2/{name}/manifests/{reference}",      VERB_DELETE, POOL_GATE, v2_manifest_delete},
     {READ,         "/v2/{name}/referrers/{digest}",         VERB_PULL,   POOL_API,  v2_referrers_list},
     {READ,         "/v2/{name}/tags/list",                  VERB_PULL,   POOL_API,  v2_tags_list},
+    {READ,         "/v2/{name}/_image/{reference}/tree/...", VERB_PULL,  POOL_BROWSE, v2_browse_tree},
+    {READ,         "/v2/{name}/_image/{reference}/blobs/...", VERB_PULL, POOL_BROWSE, v2_browse_blob},
+    {READ,         "/v2/{name}/_image/{reference}/stat/...", VERB_PULL,  POOL_BROWSE, v2_browse_stat},
+    {READ,         "/v2/{name}/_image/{reference}/layers/{n}/tree/...", VERB_PULL, POOL_BROWSE, v2_browse_layer},
 
     {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},
     {READ,         "/v1/_ping",                             VERB_PUBLIC, POOL_API,  v1_ping},
@@ -53,6 +59,8 @@ const struct route routes[] = {
     {HTTP_PUT,     "/v1/images/{id}/layer",                 VERB_PUSH,   POOL_BULK, v1_images_put_layer},
     {HTTP_PUT,     "/v1/images/{id}/checksum",              VERB_PUSH,   POOL_BULK, v1_images_put_checksum},
     {READ,         "/v1/images/{id}/ancestry",              VERB_PULL,   POOL_API,  v1_images_get_ancestry},
+    {READ,         "/v1/images/{id}/tree/...",              VERB_PULL,   POOL_BROWSE, v1_browse_tree},
+    {READ,         "/v1/images/{id}/blobs/...",             VERB_PULL,   POOL_BROWSE, v1_browse_blob},
     {READ,         "/v1/repositories",                      VERB_LOGIN,  POOL_API,  v1_repositories_list},
     {READ,         "/v1/repositories/{name}/tags/{tag}",    VERB_PULL,   POOL_API,  v1_tags_get},
     {HTTP_PUT,     "/v1/repositories/{name}/tags/{tag}",    VERB_PUSH,   POOL_GATE, v1_tags_put},

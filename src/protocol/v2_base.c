@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "domain/name.h"
 #include "util/banned.h"
 
 int
@@ -14,6 +15,26 @@ int
 v2_digest(const char *text, struct digest *d, struct err *err)
 {
     return digest_parse(d, text, strlen(text), err) == 0 ? 0 : err_found(err, "%s", text);
+}
+
+int
+v2_tag(const char *text, struct err *err)
+{
+    if (name_is_tag(text))
+        return 0;
+    err_set(err, ERR_BAD_TAG, "%s is no valid tag", text);
+    return err_found(err, "%s", text);
+}
+
+/* A colon is in every digest and in no tag. */
+int
+v2_reference(const char *text, struct reference *r, struct err *err)
+{
+    *r = (struct reference){.tag = NULL};
+    if (strchr(text, ':') != NULL)
+        return v2_digest(text, &r->digest, err);
+    r->tag = text;
+    return v2_tag(text, err);
 }
 
 bool

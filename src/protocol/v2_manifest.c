@@ -4,31 +4,10 @@
 #include <string.h>
 
 #include "domain/delete.h"
-#include "domain/name.h"
 #include "domain/pull.h"
 #include "domain/push.h"
 #include "protocol/v2_base.h"
 #include "util/banned.h"
-
-static int
-refuse_tag(const char *text, struct err *err)
-{
-    err_set(err, ERR_BAD_TAG, "%s is no valid tag", text);
-    return err_found(err, "%s", text);
-}
-
-/* A colon is in every digest and in no tag. */
-static int
-parse_reference(const char *text, struct reference *r, struct err *err)
-{
-    *r = (struct reference){.tag = NULL};
-    if (strchr(text, ':') != NULL)
-        return v2_digest(text, &r->digest, err);
-    if (!name_is_tag(text))
-        return refuse_tag(text, err);
-    r->tag = text;
-    return 0;
-}
 
 static int
 add_headers(struct call *c, const char *digest, const char *media_type, struct err *err)
@@ -51,7 +30,7 @@ v2_manifest_get(struct call *c, struct err *err)
     const char *digest;
     bool head = c->req->method == HTTP_HEAD;
 
-    if (parse_reference(c->last, &reference, err) != 0 ||
+    if (v2_reference(c->last, &reference, err) != 0 ||
         pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
         return -1;
     digest_text(text, &pulled.digest);
@@ -102,8 +81,8 @@ take_tags(const struct call *c, const struct reference *reference, const char **
     for (size_t i = 0; i < c->query.n && reference->tag == NULL; i++) {
         if (strcmp(c->query.parameters[i].name, "tag") != 0)
             continue;
-        if (!name_is_tag(c->query.parameters[i].value))
-            return refuse_tag(c->query.parameters[i].value, err);
+        if (v2_tag(c->query.parameters[i].value, err) != 0)
+            return -1;
         if (*n == PUSH_TAGS_MAX)
             return err_set(err, ERR_TOO_LONG, "at most %d tags at once", PUSH_TAGS_MAX);
         tags[(*n)++] = c->query.parameters[i].value;
@@ -143,7 +122,7 @@ v2_manifest_put(struct call *c, struct err *err)
     const char *tags[PUSH_TAGS_MAX];
     struct reference reference;
 
-    if (parse_reference(c->last, &reference, err) != 0 ||
+    if (v2_reference(c->last, &reference, err) != 0 ||
         take_tags(c, &reference, tags, &p.tags_n, err) != 0 ||
         plain_content_type(c, &p.content_type, err) != 0)
         return -1;
@@ -160,7 +139,7 @@ v2_manifest_delete(struct call *c, struct err *err)
     struct reference reference;
     int rc;
 
-    if (parse_reference(c->last, &reference, err) != 0)
+    if (v2_reference(c->last, &reference, err) != 0)
         return -1;
     if (reference.tag != NULL)
         rc = delete_tag(c->reg, c->name, reference.tag, &c->actor, c->arena, err);

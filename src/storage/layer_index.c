@@ -270,6 +270,21 @@ layer_index_info(const struct layer_index *x)
 }
 
 int
+layer_index_check(struct layer_index *x, struct err *err)
+{
+    struct sorted_cursor cursor;
+    struct bytes key, value;
+    int rc;
+
+    if (sorted_file_seek(x->file, &cursor, bytes_of("", 0), err) != 0)
+        return -1;
+    while ((rc = sorted_file_next(&cursor, &key, &value, err)) > 0)
+        ;
+    sorted_file_leave(&cursor);
+    return rc;
+}
+
+int
 layer_index_root(struct layer_index *x, struct layer_entry *e, struct err *err)
 {
     struct key k = {.n = 0};

@@ -77,6 +77,9 @@ struct layer_index *layer_index_open(int fd, struct err *err);
 void layer_index_close(struct layer_index *x);
 const struct layer_info *layer_index_info(const struct layer_index *x);
 
+/* Reads all of it: 0, or -1 and ERR_CORRUPT when any of it is damaged. */
+int layer_index_check(struct layer_index *x, struct err *err);
+
 /* Look-ups; what they give points into the index until the next call. 1, 0, -1. */
 int layer_index_root(struct layer_index *x, struct layer_entry *e, struct err *err);
 int layer_index_get(struct layer_index *x, uint32_t dir, struct bytes name, struct layer_entry *e,

@@ -1,5 +1,6 @@
 #include "util/utf8.h"
 #include <stddef.h>
+#include <string.h>
 #include "util/banned.h"
 
 /* RFC 3629, section 4: how many bytes the character has, and what its second may be. */
@@ -12,14 +13,16 @@ static const struct {
     {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
-/* 0: it is none. The NUL at the end belongs to no character, so nothing is read behind it. */
+/* Of the one that begins there, in at most `left` bytes. 0: it is none. */
 static size_t
-character_length(const unsigned char *p)
+character_length(const unsigned char *p, size_t left)
 {
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         size_t n = kinds[k].n;
         if (*p < kinds[k].first || *p > kinds[k].last)
             continue;
+        if (n > left)
+            return 0;
         if (n > 1 && (p[1] < kinds[k].low || p[1] > kinds[k].high))
             return 0;
         for (size_t i = 2; i < n; i++)
@@ -34,10 +37,38 @@ void
 utf8_mend(char *text)
 {
     unsigned char *p = (unsigned char *)text;
-    while (*p != '\0') {
-        size_t n = character_length(p);
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t n = character_length(p, left);
         if (n == 0)
             *p = '?';
-        p += n == 0 ? 1 : n;
+        n = n == 0 ? 1 : n;
+        p += n;
+        left -= n;
     }
+}
+
+bool
+utf8_put_json(struct buf *out, struct bytes b)
+{
+    const unsigned char *p = b.p;
+    bool good = true;
+    buf_putc(out, '"');
+    for (size_t at = 0; at < b.n;) {
+        size_t n = character_length(p + at, b.n - at);
+        if (n == 0) {
+            buf_puts(out, "\xef\xbf\xbd");
+            good = false;
+        } else if (p[at] == '"' || p[at] == '\\') {
+            buf_putc(out, '\\');
+            buf_putc(out, (char)p[at]);
+        } else if (p[at] < ' ' || p[at] == 0x7f) {
+            buf_putf(out, "\\u%04x", p[at]);
+        } else {
+            buf_put(out, p + at, n);
+        }
+        at += n == 0 ? 1 : n;
+    }
+    buf_putc(out, '"');
+    return good;
 }

@@ -120,13 +120,17 @@ is(@rows / 4, $begun, 'and each of its rows is understood');
 # Names that look like something else.
 my @names = ('a', 'library/a', 'a/blobs', 'a/blobs/uploads', 'a/manifests', 'v1/_ping', 'a.php');
 my %variables = (
-    digest => 'sha256:' . 'ab' x 32, reference => 'latest', upload => '0123-abcd', tag => 'latest', user => 'ann', id => 'ab' x 32,
+    n => 0, digest => 'sha256:' . 'ab' x 32, reference => 'latest', upload => '0123-abcd', tag => 'latest', user => 'ann', id => 'ab' x 32,
 );
+
+# Files in an image may be called like anything that nginx chooses by.
+my @insides = ('', '/', '/etc', "/a b/\xff", "/two\nlines", '/x/manifests/y', '/x/blobs/uploads/', '/layer', '/_image/a/tree', '/a.php');
 
 sub paths ($pattern) {
     my ($path) = $pattern =~ /^([^?]*)/;
     $path =~ s/\{(\w+)\}/ $1 eq 'name' ? '{name}' : $variables{$1} \/\/ die "what is {$1}?" /ge;
     my @paths = $path =~ /\{name\}/ ? map { $path =~ s/\{name\}/$_/r } @names : ($path);
+    return map { my $p = $_; map { $p =~ s{/\.\.\.$}{$_}r } @insides } @paths if $path =~ m{/\.\.\.$};
     return $path =~ m{^/v1/} ? map { ($_, "$_/") } @paths : @paths;
 }
 

@@ -96,6 +96,75 @@ what_could_be_read_in_two_ways_is_refused(void **state)
     refuse("/v2/a%7f", "/v2/a\x7f", "segment");
 }
 
+/* Behind the segments, what is inside of an image. */
+static void
+expect_inside(const char *raw, const char *nginx, size_t segments, const char *rest)
+{
+    if (path_parse(&path, raw, nginx, &arena, &err) != 0)
+        fail_msg("%s: %s", raw, err.message);
+    if (!path.inside)
+        fail_msg("%s doesn't lead inside", raw);
+    assert_int_equal(path.n, segments);
+    if (!bytes_equal(path.rest, bytes_str(rest)))
+        fail_msg("%s: %.*s", raw, (int)path.rest.n, (const char *)path.rest.p);
+}
+
+static void
+what_is_inside_of_an_image_may_be_anything(void **state)
+{
+#define I "/v2/a/b/_image/v1"
+    (void)state;
+    expect_inside(I "/tree", I "/tree", 6, "");
+    expect_inside(I "/tree/", I "/tree/", 6, "/");
+    expect_inside(I "/tree/etc/x", I "/tree/etc/x", 6, "/etc/x");
+    expect_inside(I "/tree/a//b/./c/../d/", I "/tree/a/b/d/", 6, "/a//b/./c/../d/");
+    expect_inside(I "/tree/etc%2fx", I "/tree/etc/x", 6, "/etc/x");
+    expect_inside(I "/tree/x/../../tree/y", I "/tree/y", 6, "/x/../../tree/y"); /* the root's .. */
+    expect_inside(I "/blobs/%ff%0a%5c%7f%20%2525", I "/blobs/\xff\n\\\x7f %25", 6,
+                  "/\xff\n\\\x7f %25");
+    expect_inside(I "/stat/_image/x/tree/y", I "/stat/_image/x/tree/y", 6, "/_image/x/tree/y");
+    expect_inside(I "/archive/...", I "/archive/...", 6, "/...");
+    expect_inside(I "/layers/0/tree/tree", I "/layers/0/tree/tree", 8, "/tree");
+    expect_inside("/v2/a/%5fimage/v1/%74ree/x", "/v2/a/_image/v1/tree/x", 5, "/x");
+    expect_inside("/v1/images/ab/tree/tree", "/v1/images/ab/tree/tree", 4, "/tree");
+    expect_inside("/v1/images/ab/blobs/json", "/v1/images/ab/blobs/json", 4, "/json");
+    expect(I "/history", I "/history", "|v2|a|b|_image|v1|history|");
+    assert_false(path.inside);
+    expect("/v1/images/ab/json", "/v1/images/ab/json", "|v1|images|ab|json|");
+    assert_false(path.inside);
+    expect("/v1/images/ab/stat/x", "/v1/images/ab/stat/x", "|v1|images|ab|stat|x|");
+    assert_false(path.inside);
+    expect("/v2/a/tree/x", "/v2/a/tree/x", "|v2|a|tree|x|");
+    assert_false(path.inside);
+}
+
+/* What chooses the location, the handler and the rights is what is before. */
+static void
+nothing_inside_of_an_image_changes_what_is_before(void **state)
+{
+    (void)state;
+    refuse(I "/tree/../blobs/x", I "/blobs/x", "ambiguous");
+    refuse(I "/tree/%2e%2e/blobs/x", I "/blobs/x", "ambiguous");
+    refuse(I "/tree/..", "/v2/a/b/_image/v1/", "ambiguous");
+    refuse(I "/tree/../tree", I "/tree", "ambiguous");
+    refuse(I "/tree/../../../manifests/x", "/v2/a/b/manifests/x", "ambiguous");
+    refuse(I "/tree%2f../x", I "/x", "segment");
+    refuse(I "//tree/x", I "/tree/x", "empty");
+    refuse(I "/./tree/x", I "/tree/x", "segment");
+    refuse(I "/x/../tree/x", I "/tree/x", "ambiguous");
+    refuse("/v2/c/../a/b/_image/v1/tree/x", I "/tree/x", "ambiguous");
+    refuse("/v2/a%2fb/_image/v1/tree/x", I "/tree/x", "segment");
+    refuse("/v2/a/b/_image/%2e%2e/tree/x", "/v2/a/b/tree/x", "ambiguous");
+    refuse("/v2//a/b/_image/v1/tree/x", I "/tree/x", "empty");
+    refuse(I "/tree/x", I "/treex", "ambiguous");
+    refuse(I "/tree/x", I "/tree", "ambiguous");
+    refuse(I "/tree", I "/tree/", "ambiguous");
+    refuse(I "/tree/a%00b", I "/tree/a", "NUL");
+    refuse(I "/tree/a%4", I "/tree/a", "escape");
+    refuse("/v1/images/ab/tree/../json", "/v1/images/ab/json", "ambiguous");
+    refuse("/v1/images/ab/tree/%2e%2e/%2e%2e/cd/tree", "/v1/images/cd/tree", "ambiguous");
+}
+
 static void
 bad_escapes_are_refused(void **state)
 {
@@ -192,10 +261,15 @@ main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(paths_are_split_and_decoded_once), TEST(what_could_be_read_in_two_ways_is_refused),
-        TEST(bad_escapes_are_refused),          TEST(a_path_must_be_the_one_that_nginx_decided_on),
-        TEST(there_is_a_bound_on_segments),     TEST(memory_that_is_out_is_our_fault),
+        TEST(paths_are_split_and_decoded_once),
+        TEST(what_could_be_read_in_two_ways_is_refused),
+        TEST(bad_escapes_are_refused),
+        TEST(a_path_must_be_the_one_that_nginx_decided_on),
+        TEST(there_is_a_bound_on_segments),
+        TEST(memory_that_is_out_is_our_fault),
         TEST(escapes_are_undone_in_place),
+        TEST(what_is_inside_of_an_image_may_be_anything),
+        TEST(nothing_inside_of_an_image_changes_what_is_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

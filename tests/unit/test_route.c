@@ -7,6 +7,7 @@
 #include "protocol/route.h"
 #include "protocol/server.h"
 #include "protocol/v1_base.h"
+#include "protocol/v1_browse.h"
 #include "protocol/v1_images.h"
 #include "protocol/v1_repositories.h"
 #include "protocol/v1_search.h"
@@ -14,6 +15,7 @@
 #include "protocol/v1_users.h"
 #include "protocol/v2_base.h"
 #include "protocol/v2_blob.h"
+#include "protocol/v2_browse.h"
 #include "protocol/v2_manifest.h"
 #include "protocol/v2_tags.h"
 #include "protocol/v2_upload.h"
@@ -195,6 +197,36 @@ parameters_choose_among_uploads(void **state)
         expect(&rows[i]);
 }
 
+static void
+a_path_inside_of_an_image_is_not_looked_at(void **state)
+{
+    static const struct row rows[] = {
+        {"GET", "/v2/a/_image/v1/tree", v2_browse_tree, "a", "v1"},
+        {"HEAD", "/v2/a/b/_image/sha256:aa/tree/", v2_browse_tree, "a/b", "sha256:aa"},
+        {"GET", "/v2/a/_image/v1/tree/blobs/x", v2_browse_tree, "a", "v1"},
+        {"GET", "/v2/a/_image/v1/blobs/manifests/x", v2_browse_blob, "a", "v1"},
+        {"GET", "/v2/a/blobs/_image/v1/stat/tags/list", v2_browse_stat, "a/blobs", "v1"},
+        {"GET", "/v2/a/_image/v1/layers/12/tree/layers/3/tree", v2_browse_layer, "a", "12"},
+        {"GET", "/v1/images/ab/tree", v1_browse_tree, NULL, "ab"},
+        {"GET", "/v1/images/ab/tree/", v1_browse_tree, NULL, "ab"},
+        {"GET", "/v1/images/ab/blobs/json/", v1_browse_blob, NULL, "ab"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        expect(&rows[i]);
+    assert_true(bytes_equal(call.rest, bytes_str("/json/")));
+    find("GET", "/v2/a/_image/v1/layers/12/tree/x");
+    assert_string_equal(call.first, "v1");
+    refuse("GET", "/v2/a/_image/v1", ERR_NO_ROUTE);
+    refuse("GET", "/v2/a/_image/v1/trees/x", ERR_NO_ROUTE);
+    refuse("GET", "/v2/a/_image/v1/layers/0", ERR_NO_ROUTE);
+    refuse("GET", "/v2/_image/v1/tree/x", ERR_NO_ROUTE);
+    refuse("GET", "/v2/A/_image/v1/tree/x", ERR_BAD_NAME);
+    refuse("PUT", "/v2/a/_image/v1/tree/x", ERR_NO_METHOD);
+    refuse("DELETE", "/v1/images/ab/tree/x", ERR_NO_METHOD);
+}
+
 /* {name} takes all that the fixed segments leave, whatever it looks like. */
 static void
 a_repository_may_be_named_like_a_part_of_the_api(void **state)
@@ -316,6 +348,7 @@ main(void)
         TEST(each_request_finds_its_handler),
         TEST(a_name_of_the_first_api_has_any_depth),
         TEST(parameters_choose_among_uploads),
+        TEST(a_path_inside_of_an_image_is_not_looked_at),
         TEST(a_repository_may_be_named_like_a_part_of_the_api),
         TEST(a_name_of_any_length_that_is_allowed_is_found),
         TEST(what_is_not_served_is_told_from_what_is_served_otherwise),
