@@ -2,6 +2,7 @@
 
 #include "domain/blob.h"
 #include "storage/blob_file.h"
+#include "storage/index_file.h"
 #include "storage/kv.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_content.h"
@@ -154,6 +155,18 @@ forget(struct txn *t, void *arg, struct err *err)
     return tbl_job_delete(t, arg, err) < 0 ? -1 : 0;
 }
 
+/* What is derived from a blob goes with it; unless it came again meanwhile. */
+static int
+remove_file(const struct registry *reg, const struct job *j, uint64_t instance, struct err *err)
+{
+    struct rec_blob r;
+    int rc = tbl_blob_get(kv_reads(reg->kv), &j->digest, &r, err);
+
+    if (blob_file_unlink(reg->dirfd, &j->digest, instance, err) != 0 || rc < 0)
+        return -1;
+    return rc == 0 ? index_file_remove(reg->dirfd, &j->digest, err) : 0;
+}
+
 static int
 run_due(const struct registry *reg, enum job_kind kind, struct err *err)
 {
@@ -164,8 +177,7 @@ run_due(const struct registry *reg, enum job_kind kind, struct err *err)
     for (size_t i = 0; i < due.n; i++) {
         struct job *j = &due.jobs[i];
 
-        if (kind == JOB_UNLINK &&
-            blob_file_unlink(reg->dirfd, &j->digest, due.records[i].instance, err) != 0)
+        if (kind == JOB_UNLINK && remove_file(reg, j, due.records[i].instance, err) != 0)
             log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
         if (kind == JOB_COLLECT && j->digest.algo == DIGEST_V1_ID
                 ? collect_chain(reg, j, err) != 0
@@ -227,12 +239,25 @@ doom(struct txn *t, void *arg, struct err *err)
     return 0;
 }
 
+/* Of a layer that went while it was indexed, for one. Whoever has it open reads on. */
+static int
+see_index(const struct digest *layer, void *arg, struct err *err)
+{
+    const struct registry *reg = arg;
+    struct rec_blob r;
+    int rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err);
+
+    return rc != 0 ? (rc < 0 ? -1 : 0) : index_file_remove(reg->dirfd, layer, err);
+}
+
 int
 gc_sweep(const struct registry *reg, unsigned directory, struct err *err)
 {
+    struct registry copy = *reg;
     struct sweep s = {.reg = reg};
 
-    if (blob_file_each(reg->dirfd, directory, see_file, &s, err) != 0)
+    if (blob_file_each(reg->dirfd, directory, see_file, &s, err) != 0 ||
+        index_file_each(reg->dirfd, directory, see_index, &copy, err) != 0)
         return -1;
     return s.n > 0 ? txn_run(reg->kv, doom, &s, err) : 0;
 }

@@ -12,7 +12,8 @@
 int gc_step(const struct registry *reg, struct err *err);
 
 /* Looks through one directory of blob files (0 … BLOB_FILE_DIRECTORIES - 1) for files that no
- * record names, what a crash between a file and its record left, and has them removed soon. */
+ * record names, what a crash between a file and its record left, and has them removed soon; and
+ * through that of indexes for those of layers that aren't here. */
 int gc_sweep(const struct registry *reg, unsigned directory, struct err *err);
 
 #endif

@@ -241,32 +241,45 @@ index_job_image(const struct registry *reg, const struct index_job *j, struct ar
 /* ---- how it ends ---- */
 
 struct ending {
-    const struct index_job *j;
-    const struct digest *id;
-    uint64_t due;
+    const struct index_job_end *v;
+    size_t n;
 };
+
+static int
+append_event(struct txn *t, const struct index_job_end *x, struct err *err)
+{
+    struct actor by = {.user = x->job.record.by, .address = ""};
+    struct rec_event e = event_of(EVENT_INDEX, x->job.record.repository, &by);
+
+    e.id = x->id;
+    if (x->job.job.digest.algo != DIGEST_V1_ID)
+        e.digest = x->job.job.digest;
+    return tbl_event_append(t, &e, err);
+}
 
 static int
 done(struct txn *t, void *arg, struct err *err)
 {
     const struct ending *x = arg;
-    struct actor by = {.user = x->j->record.by, .address = ""};
-    struct rec_event e = event_of(EVENT_INDEX, x->j->record.repository, &by);
-    int rc = tbl_job_delete(t, &x->j->job, err);
+    bool was_there[INDEX_JOB_DONE_MAX];
 
-    if (rc != 1)
-        return rc; /* somebody else was told already */
-    e.id = *x->id;
-    if (x->j->job.digest.algo != DIGEST_V1_ID)
-        e.digest = x->j->job.digest;
-    return tbl_event_append(t, &e, err);
+    for (size_t i = 0; i < x->n; i++) {
+        int rc = tbl_job_delete(t, &x->v[i].job.job, err);
+
+        if (rc < 0)
+            return -1;
+        was_there[i] = rc == 1;
+    }
+    for (size_t i = 0; i < x->n; i++)
+        if (was_there[i] && append_event(t, &x->v[i], err) != 0)
+            return -1;
+    return 0;
 }
 
 int
-index_job_done(const struct registry *reg, const struct index_job *j, const struct digest *id,
-               struct err *err)
+index_job_done(const struct registry *reg, const struct index_job_end *v, size_t n, struct err *err)
 {
-    struct ending x = {.j = j, .id = id};
+    struct ending x = {v, n < INDEX_JOB_DONE_MAX ? n : INDEX_JOB_DONE_MAX};
 
     return txn_run(reg->kv, done, &x, err);
 }
@@ -285,10 +298,15 @@ index_job_drop(const struct registry *reg, const struct index_job *j, struct err
     return txn_run(reg->kv, drop, &job, err);
 }
 
+struct postponing {
+    const struct index_job *j;
+    uint64_t due;
+};
+
 static int
 postpone(struct txn *t, void *arg, struct err *err)
 {
-    const struct ending *x = arg;
+    const struct postponing *x = arg;
     struct job j = x->j->job;
     struct rec_job r = x->j->record;
     int rc = tbl_job_delete(t, &j, err);
@@ -306,7 +324,7 @@ int
 index_job_postpone(const struct registry *reg, const struct index_job *j, uint64_t due,
                    struct err *err)
 {
-    struct ending x = {.j = j, .due = due};
+    struct postponing x = {j, due};
 
     return txn_run(reg->kv, postpone, &x, err);
 }

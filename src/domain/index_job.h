@@ -53,8 +53,14 @@ struct index_job_image {
 int index_job_image(const struct registry *reg, const struct index_job *j, struct arena *arena,
                     struct index_job_image *image, struct err *err);
 
-/* All of its layers are done: one transaction, in which the job goes and EVENT_INDEX comes. */
-int index_job_done(const struct registry *reg, const struct index_job *j, const struct digest *id,
+/* All of their layers are done: one transaction for up to INDEX_JOB_DONE_MAX images, in which the
+ * jobs go and EVENT_INDEX comes for each. */
+#define INDEX_JOB_DONE_MAX 64
+struct index_job_end {
+    struct index_job job;
+    struct digest id; /* what hooks call the image */
+};
+int index_job_done(const struct registry *reg, const struct index_job_end *v, size_t n,
                    struct err *err);
 int index_job_drop(const struct registry *reg, const struct index_job *j, struct err *err);
 /* Not before `due`; counts a try. Only for JOB_INDEX_IMAGE. */

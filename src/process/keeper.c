@@ -5,6 +5,7 @@
 #include "domain/upkeep.h"
 #include "process/child.h"
 #include "process/feeder.h"
+#include "process/indexer.h"
 #include "process/stopped.h"
 #include "process/title.h"
 #include "storage/room.h"
@@ -74,18 +75,36 @@ tend_store(int dirfd, struct kv *kv, struct trouble *full, struct trouble *store
         room_save(dirfd);
 }
 
-/* Until a round is due, somebody pokes, or the herald has something. A signal ends it. */
+/* Until a round is due, somebody pokes, the herald has something, or an index is made. A signal
+ * ends it. x: NULL when nothing is indexed any more. */
 static void
-wait_for_work(const struct server *s, struct feeder *f, uint64_t round_at)
+wait_for_work(const struct server *s, struct feeder *f, struct indexer *x, uint64_t round_at)
 {
-    uint64_t now = clock_mono_ms(), wait = feeder_wait_ms(f);
-    if (round_at <= now)
-        wait = 0;
-    else if (round_at - now < wait)
-        wait = round_at - now;
-    struct pollfd fds[] = {{.fd = s->poke, .events = POLLIN}, feeder_poll(f)};
-    if (poll(fds, 2, (int)wait) > 0 && fds[0].revents != 0)
-        feeder_poke(f, server_poked(s->poke) >= SERVER_POKE_HOOKS);
+    uint64_t now = clock_mono_ms(), wait = round_at > now ? round_at - now : 0;
+    struct pollfd fds[2 + INDEXER_POLL_MAX] = {{.fd = s->poke, .events = POLLIN}, feeder_poll(f)};
+    size_t n = 2;
+    if (feeder_wait_ms(f) < wait)
+        wait = feeder_wait_ms(f);
+    if (x != NULL && indexer_wait_ms(x) < wait)
+        wait = indexer_wait_ms(x);
+    if (x != NULL)
+        n += indexer_poll(x, fds + n);
+    if (poll(fds, (nfds_t)n, (int)wait) <= 0 || fds[0].revents == 0)
+        return;
+    feeder_poke(f, server_poked(s->poke) >= SERVER_POKE_HOOKS);
+    if (x != NULL)
+        indexer_poke(x);
+}
+
+static void
+tend_indexes(struct indexer *x, struct feeder *f, struct trouble *trouble)
+{
+    struct err err;
+    bool told;
+    if (indexer_step(x, &told, &err) < 0)
+        complain(trouble, "layers have to wait to be indexed", &err);
+    if (told)
+        feeder_poke(f, false);
 }
 
 static void
@@ -103,7 +122,7 @@ finish_feeding(const struct server *s, struct feeder *f, struct trouble *trouble
     uint64_t until = clock_mono_ms() + FINISH_MS;
     while (!feeder_is_alone(f) && clock_mono_ms() < until) {
         feed(f, trouble);
-        wait_for_work(s, f, clock_mono_ms() + 50);
+        wait_for_work(s, f, NULL, clock_mono_ms() + 50);
     }
     feeder_free(f);
 }
@@ -115,6 +134,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     struct trouble store = {.again_ms = 0};
     struct trouble upkeep = {.again_ms = 0};
     struct trouble events = {.again_ms = 0};
+    struct trouble indexes = {.again_ms = 0};
     struct stopped stopped = {.n = 0};
     struct upkeep memory = {0};
     struct err err;
@@ -124,22 +144,27 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     struct registry reg;
     child_open(s, slot, &reg);
     struct feeder *feeder = feeder_new(s, &reg, &err);
-    if (feeder == NULL) {
+    struct indexer *indexer = feeder != NULL ? indexer_new(s->options, &reg, &err) : NULL;
+    if (indexer == NULL) {
         log_line(LOG_ERROR, "keeper stops", "why=%s", err.message);
+        feeder_free(feeder);
         kv_close(reg.kv);
         return CHILD_FAILED;
     }
-    for (uint64_t round_at = 0; !stopping; wait_for_work(s, feeder, round_at)) {
+    for (uint64_t round_at = 0; !stopping; wait_for_work(s, feeder, indexer, round_at)) {
+        tend_indexes(indexer, feeder, &indexes);
         feed(feeder, &events);
         if (clock_mono_ms() < round_at)
             continue;
         round_at = clock_mono_ms() + ROUND_MS;
         feeder_poke(feeder, false); /* somebody's poke may have been lost with him */
+        indexer_poke(indexer);
         stopped_wake(&stopped, s->dir.fd, s->options->watchdog_ms, clock_mono_ms());
         tend_store(s->dir.fd, reg.kv, &full, &store);
         if (!stopping && upkeep_step(&memory, &reg, &err) < 0)
             complain(&upkeep, "upkeep failed", &err);
     }
+    indexer_free(indexer);
     finish_feeding(s, feeder, &events);
     kv_close(reg.kv);
     return CHILD_DONE;

@@ -11,6 +11,7 @@
 #include "process/options_value.h"
 #include "process/server.h"
 #include "process/userfile.h"
+#include "storage/layer_scan.h"
 #include "util/kvfile.h"
 #include "util/banned.h"
 
@@ -300,6 +301,8 @@ check_together(const struct options *o, struct err *err)
     if (o->tls_ports.n > 0 && o->tls_cert == NULL)
         return err_set(err, ERR_BAD_REQUEST,
                        "--tls-port needs a certificate: give --tls-cert FILE and --tls-key FILE");
+    if (o->index_memory < OPTIONS_INDEX_MEMORY_MIN)
+        return err_set(err, ERR_BAD_REQUEST, "--index-memory: at least 128M is wanted");
     for (size_t i = 0; i < o->ports.n; i++)
         for (size_t j = 0; j < o->tls_ports.n; j++)
             if (strcmp(o->ports.v[i], o->tls_ports.v[j]) == 0 && strcmp(o->ports.v[i], "0") != 0)
@@ -331,6 +334,13 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
         .max_repositories = 100000,
         .max_tags = 100000,
         .max_uploads = 100,
+        .index_jobs = at_least_cores(1),
+        .index_memory = UINT64_C(512) << 20,
+        .index_time_ms = UINT64_C(600) * 1000,
+        .index_max_entries = layer_scan_defaults.tree.entries,
+        .index_max_depth = layer_scan_defaults.tree.depth,
+        .index_max_output = layer_scan_defaults.output,
+        .index_max_ratio = layer_scan_defaults.ratio,
         .log_level = LOG_INFO,
     };
     if (parse_command_line(&p, argc, argv, err) < 0)

@@ -13,6 +13,8 @@
  * parser and the manual's test read. */
 
 #define OPTIONS_MANY_MAX 64
+/* Of processes of a kind, tries and the like. */
+#define OPTIONS_COUNT_MAX 100
 
 struct options_list {
     char *v[OPTIONS_MANY_MAX];
@@ -55,6 +57,13 @@ struct options {
     uint64_t hook_retries; /* may be 0 */
     uint64_t pre_hook_timeout_ms;
     uint64_t event_keep_ms;
+    uint64_t index_jobs;
+    uint64_t index_memory;  /* bytes; at least OPTIONS_INDEX_MEMORY_MIN */
+    uint64_t index_time_ms; /* of the processor */
+    uint64_t index_max_entries;
+    uint64_t index_max_depth;
+    uint64_t index_max_output; /* 0: none */
+    uint64_t index_max_ratio;
     enum log_level log_level;
     bool trust_remote_user;
     bool http_part;   /* of print-nginx-conf: only the part for http { } */
@@ -67,6 +76,8 @@ struct options {
     bool help;
     bool version;
 };
+
+#define OPTIONS_INDEX_MEMORY_MIN (UINT64_C(128) << 20)
 
 /* Parses the command line, then the file that --config names (the command line wins, repeatable
  * ones add up), then fills in the defaults. Passwords in argv are blanked: they are copied first,

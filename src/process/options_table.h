@@ -19,14 +19,15 @@ enum options_kind {
     OPTIONS_DURATION, /* may be 0 */
     OPTIONS_PERIOD,   /* may not */
     OPTIONS_SIZE,
-    OPTIONS_LIMIT, /* 0: none */
+    OPTIONS_LIMIT,  /* 0: none */
+    OPTIONS_NUMBER, /* 1..OPTIONS_NUMBER_MAX */
     OPTIONS_LEVEL,
     OPTIONS_NAME,
     OPTIONS_URL,
     OPTIONS_ORIGINS,
 };
 
-#define OPTIONS_COUNT_MAX 100
+#define OPTIONS_NUMBER_MAX 1000000000
 
 struct options_row {
     const char *name;

@@ -102,6 +102,11 @@ set_number(uint64_t *to, enum options_kind kind, const char *value, const char *
             return err_set(err, ERR_BAD_REQUEST, "%s %s: a number is wanted, 0 for no limit", what,
                            value);
         break;
+    case OPTIONS_NUMBER:
+        if (!parse_u64(value, strlen(value), &n) || n == 0 || n > OPTIONS_NUMBER_MAX)
+            return err_set(err, ERR_BAD_REQUEST, "%s %s: a number from 1 to %d is wanted", what,
+                           value, OPTIONS_NUMBER_MAX);
+        break;
     case OPTIONS_SIZE:
         if (!parse_size(value, &n))
             return err_set(err, ERR_BAD_REQUEST, "%s %s: a size like 512K, 20M or 4G is wanted",

@@ -1,6 +1,7 @@
 #include "util/confined.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -8,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/fdio.h"
 #include "util/banned.h"
 
 /* A sanitizer reserves terabytes of addresses. */
@@ -23,11 +27,16 @@
 #endif
 
 #define MAPPINGS_MAX 256
+#define FILES_MAX 64
+
+/* ioprio_set(2), for which the C library has neither function nor names. */
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE (3 << 13)
 
 static void
-limit(__rlimit_resource_t what, uint64_t value)
+limit(__rlimit_resource_t what, uint64_t soft, uint64_t hard)
 {
-    struct rlimit r = {.rlim_cur = value, .rlim_max = value};
+    struct rlimit r = {.rlim_cur = soft, .rlim_max = hard};
 
     if (setrlimit(what, &r) != 0)
         _exit(126);
@@ -75,57 +84,159 @@ unshare_memory(const void *but)
             munmap((void *)found[i].from, found[i].to - found[i].from);
 }
 
-static void
-keep_only(int fd)
+static int
+by_number(const void *a, const void *b)
 {
-    unsigned first = STDERR_FILENO + 1;
-
-    if (fd > (int)first)
-        close_range(first, (unsigned)fd - 1, 0);
-    close_range((unsigned)fd + 1, ~0u, 0);
+    return *(const int *)a - *(const int *)b;
 }
 
 static void
-confine(pid_t parent, int fd, const struct confined_limits *limits, const void *answer)
+keep_only(const int *fds, size_t n)
 {
-    static const int usual[] = {SIGTERM, SIGALRM, SIGXCPU, SIGINT, SIGPIPE,
-                                SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGABRT};
+    int sorted[CONFINED_FDS_MAX], next = STDERR_FILENO + 1;
+
+    memcpy(sorted, fds, n * sizeof *fds);
+    qsort(sorted, n, sizeof *sorted, by_number);
+    for (size_t i = 0; i < n; i++) {
+        if (sorted[i] < next)
+            continue;
+        if (sorted[i] > next)
+            close_range((unsigned)next, (unsigned)sorted[i] - 1, 0);
+        next = sorted[i] + 1;
+    }
+    close_range((unsigned)next, ~0u, 0);
+}
+
+/* What of this is refused isn't worth more than trying. */
+static void
+step_back(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0 && write(fd, "800", 3) < 0)
+        errno = 0;
+    fdio_close(fd);
+    setpriority(PRIO_PROCESS, 0, 19);
+    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+}
+
+static void
+confine(pid_t parent, const int *fds, size_t fds_n, const struct confined_limits *limits,
+        const void *answer)
+{
+    static const int usual[] = {SIGTERM, SIGALRM, SIGXCPU, SIGXFSZ, SIGINT, SIGPIPE,
+                                SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGABRT};
     struct sigaction normal = {.sa_handler = SIG_DFL};
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
         _exit(126);
     for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
         sigaction(usual[i], &normal, NULL);
-    keep_only(fd);
+    if (limits->background)
+        step_back();
+    else if (nice(10) < 0)
+        errno = 0; /* then it is as quick as we are */
+    keep_only(fds, fds_n);
     unshare_memory(answer);
     if (LIMIT_MEMORY)
-        limit(RLIMIT_AS, limits->memory);
-    limit(RLIMIT_CPU, limits->seconds);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_CORE, 0);
-    alarm(4 * limits->seconds);
-    if (nice(10) < 0)
-        errno = 0; /* then it is as quick as we are */
+        limit(RLIMIT_AS, limits->memory, limits->memory);
+    limit(RLIMIT_CPU, limits->seconds, limits->seconds + 1);
+    limit(RLIMIT_FSIZE, limits->file, limits->file);
+    limit(RLIMIT_NOFILE, FILES_MAX, FILES_MAX);
+    limit(RLIMIT_CORE, 0, 0);
+    if (!limits->background)
+        alarm(4 * limits->seconds);
 }
 
+int
+confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *arg, const int *fds,
+               size_t fds_n, const struct confined_limits *limits, size_t n, struct err *err)
+{
+    pid_t parent = getpid();
+
+    *c = (struct confined){.ended = -1, .n = n};
+    c->answer = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (c->answer == MAP_FAILED) {
+        c->answer = NULL;
+        return err_errno(err, "share memory with a child");
+    }
+    c->pid = fork();
+    if (c->pid == 0) {
+        confine(parent, fds, fds_n, limits, c->answer);
+        fn(arg, c->answer);
+        _exit(0);
+    }
+    if (c->pid < 0)
+        err_errno(err, "start a confined child");
+    else if ((c->ended = pidfd_open(c->pid, 0)) < 0)
+        err_errno(err, "watch a confined child");
+    if (c->ended >= 0)
+        return 0;
+    confined_stop(c);
+    return -1;
+}
+
+static enum confined_end
+describe(int status, char why[CONFINED_WHY_MAX])
+{
+    why[0] = '\0';
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return CONFINED_DONE;
+    if (WIFEXITED(status))
+        snprintf(why, CONFINED_WHY_MAX, "it ended with exit code %d", WEXITSTATUS(status));
+    else if (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)
+        snprintf(why, CONFINED_WHY_MAX, "it took too long");
+    else if (WTERMSIG(status) == SIGXFSZ)
+        snprintf(why, CONFINED_WHY_MAX, "it wrote too much");
+    else if (WTERMSIG(status) == SIGKILL)
+        snprintf(why, CONFINED_WHY_MAX, "it was killed");
+    else
+        snprintf(why, CONFINED_WHY_MAX, "it ended with signal %d", WTERMSIG(status));
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? CONFINED_KILLED : CONFINED_DIED;
+}
+
+/* Its status, at once or when it ends. 1, 0. */
 static int
-wait_for(pid_t child, char *why, size_t why_n, struct err *err)
+reap(struct confined *c, bool wait, int *status)
+{
+    pid_t got;
+
+    do
+        got = waitpid(c->pid, status, wait ? 0 : WNOHANG);
+    while (got < 0 && errno == EINTR);
+    if (got == 0)
+        return 0;
+    if (got < 0)
+        *status = 0x7f00; /* nobody can say: as if it had failed */
+    c->pid = 0;
+    return 1;
+}
+
+int
+confined_ended(struct confined *c, enum confined_end *end, char why[CONFINED_WHY_MAX])
 {
     int status;
 
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return err_errno(err, "wait for a confined child");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 1;
-    if (WIFSIGNALED(status) &&
-        (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGALRM))
-        snprintf(why, why_n, "it took too long");
-    else if (WIFSIGNALED(status))
-        snprintf(why, why_n, "it ended with signal %d", WTERMSIG(status));
-    else
-        snprintf(why, why_n, "it ended with exit code %d", WEXITSTATUS(status));
-    return 0;
+    if (reap(c, false, &status) == 0)
+        return 0;
+    *end = describe(status, why);
+    return 1;
+}
+
+void
+confined_stop(struct confined *c)
+{
+    int status;
+
+    if (c->pid > 0) {
+        kill(c->pid, SIGKILL);
+        reap(c, true, &status);
+    }
+    fdio_close(c->ended);
+    c->ended = -1;
+    if (c->answer != NULL)
+        munmap(c->answer, c->n);
+    c->answer = NULL;
 }
 
 int
@@ -133,21 +244,18 @@ confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
              const struct confined_limits *limits, void *answer, size_t n, char *why, size_t why_n,
              struct err *err)
 {
-    void *shared = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t parent = getpid(), child;
-    int rc;
+    char how[CONFINED_WHY_MAX];
+    struct confined c;
+    int status;
 
-    if (shared == MAP_FAILED)
-        return err_errno(err, "share memory with a child");
-    child = fork();
-    if (child == 0) {
-        confine(parent, fd, limits, shared);
-        fn(arg, shared);
-        _exit(0);
-    }
-    rc = child < 0 ? err_errno(err, "start a confined child") : wait_for(child, why, why_n, err);
-    if (rc == 1)
-        memcpy(answer, shared, n);
-    munmap(shared, n);
-    return rc;
+    if (confined_start(&c, fn, arg, &fd, 1, limits, n, err) != 0)
+        return -1;
+    reap(&c, true, &status);
+    bool done = describe(status, how) == CONFINED_DONE;
+    if (done)
+        memcpy(answer, c.answer, n);
+    else
+        snprintf(why, why_n, "%s", how);
+    confined_stop(&c);
+    return done;
 }

@@ -58,7 +58,7 @@ subtest "README's example" => sub {
         "$id12 - added manifest library/hello\@" . digest($manifest), "$id12 - tagged with hello",
         "$id12 - executing ./hooks/tag $id hello", "$id12 - ./hooks/tag: image $id was tagged with hello - please deploy",
     );
-    is_deeply([ grep { !/^Server/ } split /\n/, $registry->output ], \@want, 'the log has each line');
+    is_deeply([ grep { !/^Server|indexed layer data/ } split /\n/, $registry->output ], \@want, 'the log has each line');
     is_status($registry->delete('/v2/library/hello/manifests/latest'), 202, 'the tag goes');
     ok(wait_for(10, sub { $registry->output =~ /^\Q$id12\E - untagged with hello$/m }), '... which is told without a hook');
 
@@ -71,7 +71,7 @@ subtest "README's example" => sub {
         "$v12 - tagged with foo/bar:v1", "$v12 - executing ./hooks/tag $v1 foo/bar:v1",
         "$v12 - ./hooks/tag: image $v1 was tagged with foo/bar:v1 - please deploy",
     );
-    my @got = grep { /^\Q$v12\E/ } split /\n/, $registry->output;
+    my @got = grep { /^\Q$v12\E/ && !/indexed layer data/ } split /\n/, $registry->output;
     is_deeply([ sort @got ], [ sort @v1 ], 'with the lines of the original');
 };
 

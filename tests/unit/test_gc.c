@@ -11,6 +11,7 @@
 #include "domain/upkeep.h"
 #include "domain/upload.h"
 #include "storage/blob_file.h"
+#include "storage/index_file.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_edge.h"
 #include "storage/tbl_job.h"
@@ -85,6 +86,56 @@ its_file_goes_a_minute_later(void **state)
     step(f);
     assert_int_equal(fixture_layer_files(f), 0);
     assert_int_equal(jobs(f, JOB_UNLINK), 0);
+}
+
+static void
+make_index(struct fixture *f, const struct digest *layer)
+{
+    struct layer_info info = {.layer = *layer, .remark = "a test"};
+
+    OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
+}
+
+static int
+has_index(struct fixture *f, const struct digest *layer)
+{
+    struct layer_info info;
+    int rc = index_file_info(f->reg.dirfd, layer, &info, &f->err);
+
+    assert_in_range(rc, 0, 1);
+    return rc;
+}
+
+static void
+its_index_goes_with_it(void **state)
+{
+    struct fixture *f = *state;
+    struct digest gone = fixture_blob(f, "a/b", "garbage"), back = fixture_blob(f, "a/b", "back");
+
+    make_index(f, &gone);
+    make_index(f, &back);
+    fixture_forward_ms(HOUR + SECOND);
+    step(f);
+    assert_int_equal(has_index(f, &gone), 1);
+    fixture_blob(f, "a/b", "back");
+    fixture_forward_ms(2 * MINUTE);
+    step(f);
+    assert_int_equal(has_index(f, &gone), 0);
+    assert_int_equal(has_index(f, &back), 1);
+}
+
+static void
+an_index_of_nothing_is_swept(void **state)
+{
+    struct fixture *f = *state;
+    struct digest nothing = fixture_digest("nothing"), blob = fixture_blob(f, "a/b", "blob");
+
+    make_index(f, &nothing);
+    make_index(f, &blob);
+    for (unsigned i = 0; i < BLOB_FILE_DIRECTORIES; i++)
+        OK(f, gc_sweep(&f->reg, i, &f->err));
+    assert_int_equal(has_index(f, &nothing), 0);
+    assert_int_equal(has_index(f, &blob), 1);
 }
 
 static void
@@ -402,6 +453,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_blob_that_nothing_keeps_goes_after_its_lease_and_not_before),
         TEST(its_file_goes_a_minute_later),
+        TEST(its_index_goes_with_it),
+        TEST(an_index_of_nothing_is_swept),
         TEST(a_blob_that_is_pushed_again_meanwhile_keeps_its_new_file),
         TEST(what_a_manifest_refers_to_is_never_collected),
         TEST(a_blob_that_an_index_names_is_never_collected),

@@ -98,6 +98,14 @@ indexed(struct fixture *f)
 }
 
 static void
+end(struct fixture *f, const struct index_job *j, const struct digest *id)
+{
+    struct index_job_end x = {*j, *id};
+
+    OK(f, index_job_done(&f->reg, &x, 1, &f->err));
+}
+
+static void
 a_pushed_image_is_told_of_once(void **state)
 {
     struct fixture *f = *state;
@@ -114,8 +122,8 @@ a_pushed_image_is_told_of_once(void **state)
     assert_int_equal(image.layers_n, 1);
     assert_true(digest_equal(&image.layers[0], &layer));
     assert_int_equal(indexed(f).n, 0);
-    OK(f, index_job_done(&f->reg, &v[0], &image.id, &f->err));
-    OK(f, index_job_done(&f->reg, &v[0], &image.id, &f->err));
+    end(f, &v[0], &image.id);
+    end(f, &v[0], &image.id);
     x = indexed(f);
     assert_int_equal(x.n, 1);
     assert_true(digest_equal(&x.last.id, &config));
@@ -191,7 +199,7 @@ an_image_of_the_first_api_has_those_of_its_chain(void **state)
     assert_int_equal(image.layers_n, 2);
     assert_true(digest_equal(&image.layers[0], &top));
     assert_true(digest_equal(&image.layers[1], &base));
-    OK(f, index_job_done(&f->reg, &v[0], &image.id, &f->err));
+    end(f, &v[0], &image.id);
     x = indexed(f);
     assert_true(digest_equal(&x.last.id, &id));
     assert_string_equal(x.last.repository, "");
