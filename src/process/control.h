@@ -19,7 +19,7 @@
  * the command locks the data directory, recovers the store, and works in its own process. */
 
 #define CONTROL_SOCKET "run/control.sock"
-#define CONTROL_ARGS_MAX 32
+#define CONTROL_ARGS_MAX 72 /* all words that options.h allows, and more */
 
 /* What a command is told, wherever it runs. */
 struct control {

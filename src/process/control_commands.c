@@ -1,5 +1,6 @@
 #include "process/control_commands.h"
 #include <string.h>
+#include "process/command_export.h"
 #include "process/command_hooks.h"
 #include "process/command_import.h"
 #include "util/banned.h"
@@ -8,6 +9,7 @@ static const struct {
     const char *name;
     control_fn *run;
 } commands[] = {
+    {"export", command_export_work},
     {"hooks", command_hooks_work},
     {"import", command_import_work},
 };

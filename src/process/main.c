@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "process/command.h"
+#include "process/command_export.h"
 #include "process/command_hooks.h"
 #include "process/command_import.h"
 #include "process/command_nginx_conf.h"
@@ -31,7 +32,7 @@ static const struct command {
 } commands[] = {
     {"serve", serve},           {"print-nginx-conf", command_nginx_conf},
     {"user", command_user},     {"hooks", command_hooks},
-    {"import", command_import},
+    {"import", command_import}, {"export", command_export},
 };
 
 static enum command_exit

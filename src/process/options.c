@@ -173,9 +173,9 @@ options_free(struct options *o)
     forget_list(&o->tls_ports);
     forget_list(&o->listen);
     forget_list(&o->cors);
-    char **const texts[] = {&o->dir,    &o->fastcgi,  &o->sockets, &o->name,   &o->base_url,
-                            &o->run_as, &o->tls_cert, &o->tls_key, &o->config, &o->retry,
-                            &o->drop,   &o->hooks,    &o->prefix,  &o->listing};
+    char **const texts[] = {&o->dir,    &o->fastcgi,  &o->sockets, &o->name,    &o->base_url,
+                            &o->run_as, &o->tls_cert, &o->tls_key, &o->config,  &o->retry,
+                            &o->drop,   &o->hooks,    &o->prefix,  &o->listing, &o->output};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(*texts[i]);
         *texts[i] = NULL;
@@ -280,6 +280,8 @@ check_fastcgi(const struct options *o, struct err *err)
     if ((o->prefix != NULL || o->listing != NULL) && strcmp(o->command, "import") != 0)
         return err_set(err, ERR_BAD_REQUEST, "--%s is for the command import only",
                        o->prefix != NULL ? "prefix" : "listing");
+    if (o->output != NULL && strcmp(o->command, "export") != 0)
+        return err_set(err, ERR_BAD_REQUEST, "--output is for the command export only");
     if ((o->http_part || o->server_part) && !prints)
         return err_set(err, ERR_BAD_REQUEST, "--%s is for " OPTIONS_PRINT_NGINX_CONF " only",
                        o->http_part ? "http" : "server");
@@ -390,6 +392,7 @@ options_help(FILE *to)
           "  hooks                    list those that wait, run or failed\n"
           "  hooks test [name] [tag]  run a hook by hand, as if NAME:TAG had just been pushed\n"
           "  import [path]            take over the images of another registry, or of an archive\n"
+          "  export [name] ...        write images (NAME, NAME:TAG, NAME@DIGEST) as an OCI layout\n"
           "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n\n"
           "Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
           "which may refuse. See docker-registry-server-hooks(5).\n\n",

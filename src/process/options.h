@@ -73,6 +73,7 @@ struct options {
     char *drop;
     char *prefix;  /* of import: a name in front of all others */
     char *listing; /* of import: a file */
+    char *output;  /* of export; NULL: stdout */
     bool help;
     bool version;
 };

@@ -106,6 +106,8 @@ const struct options_row options_table[] = {
      AT(prefix), true},
     {"listing", 0, "file", "import: the images of an original, as it told them", OPTIONS_TEXT,
      false, AT(listing), true},
+    {"output", 'o', "path", "export: write there; a directory ends with /", OPTIONS_TEXT, false,
+     AT(output), true},
     {"help", 0, NULL, "print this", OPTIONS_FLAG, false, AT(help), true},
     {"version", 0, NULL, "print the version", OPTIONS_FLAG, false, AT(version), true},
 #undef ON

@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "util/random.h"
@@ -243,6 +245,51 @@ fdio_append(int to, uint64_t at, int from, uint64_t n, const char *what, struct 
         }
         done += (uint64_t)got;
     }
+    return 0;
+}
+
+int
+fdio_can_write(int fd, int timeout_ms, const char *what, struct err *err)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int r = poll(&p, 1, timeout_ms);
+    if (r < 0 && errno != EINTR) {
+        return err_errno(err, "cannot wait for %s", what);
+    }
+    return r == 1;
+}
+
+/* As sendfile, through memory: some of the bytes. */
+static ssize_t
+send_copy(int to, int from, off_t *at, size_t n)
+{
+    char block[READ_SIZE];
+    ssize_t got = pread(from, block, n < sizeof block ? n : sizeof block, *at);
+    if (got > 0 && write_fully(to, block, (size_t)got, -1) < 0) {
+        return -1;
+    }
+    *at += got > 0 ? got : 0;
+    return got;
+}
+
+int
+fdio_send(int to, int from, uint64_t *at, uint64_t n, const char *what, struct err *err)
+{
+    off_t in = (off_t)*at;
+    size_t want = n < COPY_SIZE ? (size_t)n : COPY_SIZE;
+    ssize_t done = sendfile(to, from, &in, want);
+    /* To a file that is only appended to, or a terminal. */
+    if (done < 0 && (errno == EINVAL || errno == ENOSYS)) {
+        done = send_copy(to, from, &in, want);
+    }
+    if (done < 0 && errno != EINTR) {
+        return err_errno(err, "cannot write %s", what);
+    }
+    if (done == 0 && n > 0) {
+        return err_set(err, ERR_BAD_SIZE, "%s: what goes there has no more than %llu bytes", what,
+                       (unsigned long long)*at);
+    }
+    *at += done > 0 ? (uint64_t)done : 0;
     return 0;
 }
 

@@ -34,6 +34,15 @@ int fdio_replace_file(int dirfd, const char *name, mode_t mode, struct bytes con
  * than n bytes in `from` is ERR_BAD_SIZE. After a failure `to` may have bytes behind `at`. */
 int fdio_append(int to, uint64_t at, int from, uint64_t n, const char *what, struct err *err);
 
+/* Waits until `fd`, a pipe say, takes bytes: 1 it does, or never will, so a write says more; 0 not
+ * within that time, or a signal came; -1. */
+int fdio_can_write(int fd, int timeout_ms, const char *what, struct err *err);
+
+/* Sends some of the n bytes of the file `from` behind *at to `to`, a file or pipe at its position,
+ * in the kernel (sendfile; read and write where that isn't to be had), and counts *at up. None of
+ * them were sent when a signal came. Fewer than n bytes in `from` is ERR_BAD_SIZE. */
+int fdio_send(int to, int from, uint64_t *at, uint64_t n, const char *what, struct err *err);
+
 /* Removes the directory `name` below dirfd with all that is in it. Nothing there is fine; a file or
  * symbolic link of that name is an error. Needs a descriptor for each level. */
 int fdio_remove_tree(int dirfd, const char *name, struct err *err);

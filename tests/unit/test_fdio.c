@@ -182,6 +182,58 @@ an_append_goes_behind_what_is_there(void **state)
 }
 
 static void
+sending_goes_to_files_and_pipes(void **state)
+{
+    (void)state;
+    struct err err;
+    int ends[2];
+    char back[6] = "";
+    make_file("from", "hello world");
+    make_file("to", "");
+    make_file("log", "so ");
+    int from = openat(dir, "from", O_RDONLY | O_CLOEXEC);
+    int to = openat(dir, "to", O_WRONLY | O_CLOEXEC);
+    int log = openat(dir, "log", O_WRONLY | O_APPEND | O_CLOEXEC); /* sendfile refuses these */
+    uint64_t at = 6;
+    assert_int_equal(fdio_send(to, from, &at, 5, "to", &err), 0);
+    assert_int_equal(at, 11);
+    assert_content("to", "world");
+    assert_int_equal(fdio_send(to, from, &at, 1, "to", &err), -1);
+    assert_int_equal(err.code, ERR_BAD_SIZE);
+    at = 0;
+    assert_int_equal(fdio_send(log, from, &at, 5, "log", &err), 0);
+    assert_int_equal(at, 5);
+    assert_content("log", "so hello");
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    at = 0;
+    assert_int_equal(fdio_send(ends[1], from, &at, 5, "pipe", &err), 0);
+    assert_int_equal(read(ends[0], back, 5), 5);
+    assert_string_equal(back, "hello");
+    close(ends[0]);
+    close(ends[1]);
+    fdio_close(log);
+    fdio_close(to);
+    fdio_close(from);
+}
+
+static void
+a_pipe_that_is_full_is_waited_for(void **state)
+{
+    (void)state;
+    static const char block[65536];
+    struct err err;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_int_equal(fdio_can_write(ends[1], 0, "pipe", &err), 1);
+    while (write(ends[1], block, sizeof block) > 0)
+        continue;
+    assert_int_equal(fdio_can_write(ends[1], 10, "pipe", &err), 0);
+    close(ends[0]); /* a write says more */
+    assert_int_equal(fdio_can_write(ends[1], 10, "pipe", &err), 1);
+    close(ends[1]);
+}
+
+static void
 an_append_works_where_the_kernel_cannot_copy(void **state)
 {
     (void)state;
@@ -313,6 +365,8 @@ main(void)
         TEST(a_file_is_replaced_with_exactly_that_mode),
         TEST(a_replacement_that_fails_leaves_nothing),
         TEST(an_append_goes_behind_what_is_there),
+        TEST(sending_goes_to_files_and_pipes),
+        TEST(a_pipe_that_is_full_is_waited_for),
         TEST(an_append_works_where_the_kernel_cannot_copy),
         TEST(a_tree_is_removed_and_what_it_links_to_stays),
         TEST(a_file_that_somebody_has_open_is_in_use),

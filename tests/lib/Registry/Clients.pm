@@ -150,7 +150,8 @@ sub stop ($self) {
 
 END {
     my $status = $?;
-    $_->stop for grep { $_->{owner} == $$ } @started;
+    my @ours = grep { $_->{owner} == $$ } @started;    # stop() takes them out of the list
+    $_->stop for @ours;
     $? = $status;
 }
 
