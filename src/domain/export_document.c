@@ -1,6 +1,7 @@
 #include "domain/export_document.h"
 #include <string.h>
 #include "domain/manifest.h"
+#include "domain/platform.h"
 #include "util/json.h"
 #include "util/banned.h"
 
@@ -128,20 +129,17 @@ put_image(const struct export_plan *p, const struct export_tag *t, const struct 
     json_free(j);
 }
 
+/* An index stands for the image that everybody else takes it for, too. */
 static int
 take_tag(const struct export_plan *p, const struct export_tag *t, struct arena *arena,
          struct buf *out, struct err *err)
 {
-    struct bytes document;
-    struct manifest m;
-    int found = pull_document(p->reg, &t->digest, t->size, arena, &document, err);
-    if (found == 0)
-        return err_set(err, ERR_NO_MANIFEST, "the manifest of %s:%s was deleted just now",
-                       p->repositories[t->repository].name, t->tag);
-    if (found < 0 || manifest_parse(&m, document, t->media_type, arena, err) < 0)
-        return -1;
-    if (m.is_image && is_all_here(p, &m))
-        put_image(p, t, &m, out);
+    struct platform_image image;
+    if (platform_find(p->reg, p->repositories[t->repository].id, &t->digest, NULL, arena, &image,
+                      err) < 0)
+        return err->code == ERR_NO_IMAGE ? 0 : -1;
+    if (is_all_here(p, &image.manifest))
+        put_image(p, t, &image.manifest, out);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "domain/export_document.h"
 #include "domain/import_name.h"
 #include "domain/manifest.h"
 #include "util/json.h"
@@ -73,6 +74,13 @@ name_of(const struct json *entry)
                : json_string(json_member(notes, "org.opencontainers.image.ref.name"));
 }
 
+/* What it is called in the registry of this kind that exported it, or NULL. */
+static const char *
+own_name_of(const struct json *entry)
+{
+    return json_string(json_member(json_member(entry, "annotations"), EXPORT_DOCUMENT_NAME));
+}
+
 static void
 find_common(struct layout *l)
 {
@@ -108,14 +116,16 @@ static int
 take_entry(struct layout *l, const struct json *entry, struct err *err)
 {
     const char *text = json_string(json_member(entry, "digest")), *name = name_of(entry);
-    const char *type = json_string(json_member(entry, "mediaType"));
+    const char *type = json_string(json_member(entry, "mediaType")), *own = own_name_of(entry);
     struct import_name n = {.tag = ""};
     struct digest d;
     int rc;
 
     if (text == NULL || digest_parse(&d, text, strlen(text), err) != 0)
         return import_store_leave_out(l->s, "index.json has an entry without a digest: left out");
-    if (name == NULL || name[0] == '\0') {
+    if (own != NULL && import_name_parse_own(&n, own)) {
+        /* it says all */
+    } else if (name == NULL || name[0] == '\0') {
         snprintf(n.repository, sizeof n.repository, "%s", l->common);
         if (json_length(l->entries) == 1)
             snprintf(n.tag, sizeof n.tag, ONLY_TAG);

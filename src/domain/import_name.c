@@ -55,6 +55,19 @@ import_name_parse(struct import_name *n, const char *reference, const char *fall
     return name_is_repository(n->repository) && (colon == NULL || name_is_tag(n->tag));
 }
 
+bool
+import_name_parse_own(struct import_name *n, const char *text)
+{
+    size_t length = strcspn(text, ":");
+    const char *tag = text[length] == ':' ? text + length + 1 : NULL;
+
+    if (length >= sizeof n->repository || (tag != NULL && !name_is_tag(tag)))
+        return false;
+    snprintf(n->repository, sizeof n->repository, "%.*s", (int)length, text);
+    snprintf(n->tag, sizeof n->tag, "%s", tag != NULL ? tag : "");
+    return name_is_repository(n->repository);
+}
+
 static bool
 ends_with(const char *s, size_t n, const char *end)
 {

@@ -16,6 +16,10 @@ struct import_name {
  * belongs to the repository `fallback`. False: it is no name that a repository can have. */
 bool import_name_parse(struct import_name *n, const char *reference, const char *fallback);
 
+/* text: as an export of ours has it (export_document.h): NAME:TAG or NAME, nothing to be added or
+ * dropped. */
+bool import_name_parse_own(struct import_name *n, const char *text);
+
 /* A repository's name out of a file's: "My App.tar" is "my-app". False: nothing is left. */
 bool import_name_of_file(char out[RECORD_REPOSITORY_MAX + 1], const char *file);
 
