@@ -269,22 +269,23 @@ put_tag(const struct original *o, const char *tag, const struct digest *id, stru
     return import_store_leave_out(s, "tag %s:%s is left out: %s", s->name, tag, err->message);
 }
 
-/* "library/app:latest", and its id. */
+/* "library/app:latest", or as the original shortens it: "app"; and its id. */
 static int
 take_tag(const struct original *o, const char *name, const char *id, struct err *err)
 {
-    const char *colon = strrchr(name, ':');
+    const char *colon = strrchr(name, ':'), *tag = colon != NULL ? colon + 1 : "latest";
     char repository[RECORD_REPOSITORY_MAX + 1];
     struct digest d;
+    size_t n;
     int rc;
 
     if (strncmp(name, "library/", strlen("library/")) == 0) /* as docker calls it */
         name += strlen("library/");
-    if (colon == NULL || colon <= name || (size_t)(colon - name) >= sizeof repository ||
-        !name_is_tag(colon + 1))
+    n = colon == NULL ? strlen(name) : colon > name ? (size_t)(colon - name) : 0;
+    if (n == 0 || n >= sizeof repository || !name_is_tag(tag))
         return import_store_leave_out(
             o->s, "%.300s is left out: a repository or tag can't have this name here", name);
-    snprintf(repository, sizeof repository, "%.*s", (int)(colon - name), name);
+    snprintf(repository, sizeof repository, "%.*s", (int)n, name);
     rc = import_store_enter(o->s, repository, err);
     if (rc != 1)
         return rc;
@@ -293,8 +294,8 @@ take_tag(const struct original *o, const char *name, const char *id, struct err 
     rc = take_chain(o, &d, err);
     if (rc == 0)
         return import_store_leave_out(o->s, "tag %s:%s is left out with its image", o->s->name,
-                                      colon + 1);
-    return rc == 1 ? put_tag(o, colon + 1, &d, err) : -1;
+                                      tag);
+    return rc == 1 ? put_tag(o, tag, &d, err) : -1;
 }
 
 struct visit {

@@ -169,6 +169,7 @@ become(struct helper *h, pid_t parent)
         _exit(1);
     for (size_t i = 0; i < 4; i++)
         high[i] = *keep[i] >= 0 ? fcntl(*keep[i], F_DUPFD_CLOEXEC, 100) : -1;
+    close_range(3, 6, 0); /* the caller's end of the socket may be among them */
     for (size_t i = 0; i < 4; i++)
         *keep[i] = high[i] >= 0 ? dup3(high[i], 3 + (int)i, O_CLOEXEC) : -1;
     close_range(7, ~0u, 0);
