@@ -62,35 +62,37 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
 
 /* ---- index.json ---- */
 
-/* Its name, or NULL. */
-static const char *
-name_of(const struct json *entry)
+/* What it is called: 1, 0 it has no name, -1 it has one that can't be; *text is what it says. */
+static int
+name_of(const struct layout *l, const struct json *entry, struct import_name *n, const char **text)
 {
+    static const char *const members[] = {
+        EXPORT_DOCUMENT_NAME,
+        "io.containerd.image.name",
+        "org.opencontainers.image.ref.name",
+    };
     const struct json *notes = json_member(entry, "annotations");
-    const char *whole = json_string(json_member(notes, "io.containerd.image.name"));
 
-    return whole != NULL && whole[0] != '\0'
-               ? whole
-               : json_string(json_member(notes, "org.opencontainers.image.ref.name"));
-}
-
-/* What it is called in the registry of this kind that exported it, or NULL. */
-static const char *
-own_name_of(const struct json *entry)
-{
-    return json_string(json_member(json_member(entry, "annotations"), EXPORT_DOCUMENT_NAME));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        *text = json_string(json_member(notes, members[i]));
+        if (*text == NULL || **text == '\0')
+            continue;
+        return (i == 0 ? import_name_parse_own(n, *text) : import_name_parse(n, *text, l->fallback))
+                   ? 1
+                   : -1;
+    }
+    return 0;
 }
 
 static void
 find_common(struct layout *l)
 {
     struct import_name n;
+    const char *text;
     bool many = false;
 
     for (size_t i = 0; i < json_length(l->entries) && !many; i++) {
-        const char *name = name_of(json_item(l->entries, i));
-
-        if (name == NULL || name[0] == '\0' || !import_name_parse(&n, name, l->fallback))
+        if (name_of(l, json_item(l->entries, i), &n, &text) != 1)
             continue;
         many = l->common[0] != '\0' && strcmp(l->common, n.repository) != 0;
         snprintf(l->common, sizeof l->common, "%s", n.repository);
@@ -115,23 +117,21 @@ enter(struct layout *l, const char *repository, struct err *err)
 static int
 take_entry(struct layout *l, const struct json *entry, struct err *err)
 {
-    const char *text = json_string(json_member(entry, "digest")), *name = name_of(entry);
-    const char *type = json_string(json_member(entry, "mediaType")), *own = own_name_of(entry);
+    const char *text = json_string(json_member(entry, "digest")), *name;
+    const char *type = json_string(json_member(entry, "mediaType"));
     struct import_name n = {.tag = ""};
     struct digest d;
-    int rc;
+    int rc = name_of(l, entry, &n, &name);
 
     if (text == NULL || digest_parse(&d, text, strlen(text), err) != 0)
         return import_store_leave_out(l->s, "index.json has an entry without a digest: left out");
-    if (own != NULL && import_name_parse_own(&n, own)) {
-        /* it says all */
-    } else if (name == NULL || name[0] == '\0') {
+    if (rc < 0)
+        return import_store_leave_out(
+            l->s, "%.300s is left out: a repository or tag can't have this name here", name);
+    if (rc == 0) {
         snprintf(n.repository, sizeof n.repository, "%s", l->common);
         if (json_length(l->entries) == 1)
             snprintf(n.tag, sizeof n.tag, ONLY_TAG);
-    } else if (!import_name_parse(&n, name, l->fallback)) {
-        return import_store_leave_out(
-            l->s, "%.300s is left out: a repository or tag can't have this name here", name);
     }
     rc = enter(l, n.repository, err);
     if (rc != 1)

@@ -10,7 +10,7 @@
 static bool
 is_host(const char *s, size_t n)
 {
-    return memchr(s, '.', n) != NULL || memchr(s, ':', n) != NULL ||
+    return (n > 0 && s[0] != '.' && memchr(s, '.', n) != NULL) || memchr(s, ':', n) != NULL ||
            (n == strlen("localhost") && memcmp(s, "localhost", n) == 0);
 }
 

@@ -72,6 +72,12 @@ subtest 'names in index.json' => sub {
     is($ran->{exit}, 1, '... some are none');
     like($ran->{err}, qr/\Q$_\E is left out/, "$_ is said") for 'UPPER/x:1', 'a:b:c', '../../x:1';
     is(pulled($registry, @$_), $image, join ':', @$_) for [qw(alpine 3)], [qw(pod/app x)], [qw(team/app latest)], [qw(plain 1)], [qw(my-app 9.9)], [qw(whole/name 1)];
+    my $own = 'docker-registry-server.name';
+    $write->($entry->($image, annotations => { $own => 'example.com/app:1', 'io.containerd.image.name' => 'other:1' }), $entry->($image, annotations => { $own => 'by/digest' }));
+    works(import_of($registry, $layout), 'names of our own export');
+    is(pulled($registry, 'example.com/app', '1'), $image, '... are taken as they are');
+    is(pulled($registry, 'by/digest', $image), $image, '... without a tag too');
+    is_deeply($registry->get('/v2/by/digest/tags/list')->json->{tags} // [], [], '... and get none');
     $write->($entry->($image));
     works(import_of($registry, $layout, '--prefix', 'only'), 'an image alone, without a name');
     is(pulled($registry, 'only/my-app', 'latest'), $image, '... is the latest');
