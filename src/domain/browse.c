@@ -362,8 +362,9 @@ browse_read_check(struct browse_image *im, const struct layer_merge_node *node, 
 {
     size_t layer = browse_layer_of(im, node);
 
-    if (layer_read_check(im->indexes[layer], &node->entry, from, &layer_read_defaults, err) != 0)
-        return name_layer(im, layer, err);
+    while (layer_read_check(im->indexes[layer], &node->entry, from, &layer_read_defaults, err) != 0)
+        if (err->code != ERR_CORRUPT || browse_mend(im, err) != 0)
+            return name_layer(im, layer, err);
     return 0;
 }
 

@@ -76,7 +76,8 @@ int browse_mend(struct browse_image *im, struct err *err);
 int browse_read(struct browse_image *im, const struct layer_merge_node *node, uint64_t from,
                 uint64_t n, int (*fn)(void *arg, struct bytes b, struct err *err), void *arg,
                 struct err *err);
-/* Whether that can be done, as layer_read_check. */
+/* Whether that can be done, as layer_read_check; sees to damaged indexes itself, and node stays
+ * valid. */
 int browse_read_check(struct browse_image *im, const struct layer_merge_node *node, uint64_t from,
                       struct err *err);
 

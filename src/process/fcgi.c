@@ -353,12 +353,11 @@ end_stream(struct outlet *o)
     return true;
 }
 
-/* Nothing tells nginx that an answer is broken but that the end of the request is missing. It
- * breaks the client's connection, or stream, then. */
+/* Nothing tells nginx that an answer is broken but that the end of the request is missing, where
+ * fastcgi_keep_conn is on. It breaks the client's connection, or stream, then. */
 static void
 break_off(struct call *call)
 {
-    FCGX_Detach(call->fcgi); /* else closing waits until nginx has closed */
     FCGX_Free(call->fcgi, 1);
 }
 
@@ -371,6 +370,8 @@ run_stream(struct call *call, struct http_reply *reply)
     struct err err = {.code = ERR_NONE};
     o.since = clock_mono_ms();
     buf_init(&o.first, STREAM_FIRST);
+    FCGX_Detach(
+        call->fcgi); /* else closing waits until nginx has closed, and that for its client */
     (void)setsockopt(call->fcgi->ipcFd, SOL_SOCKET, SO_SNDTIMEO, &stuck, sizeof stuck);
     int rc = reply->stream.produce(reply->stream.arg, &o.sink, &err);
     if (rc == 0 && !o.gone && end_stream(&o)) {
@@ -521,6 +522,7 @@ fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, v
             continue;
         }
         failures = 0;
+        fcgi.keepConnection = 0; /* it would pin us; see conf/ for why some ask for it */
         serve_one(&call, handle, arg);
         FCGX_Finish_r(&fcgi);
         forget(&call);

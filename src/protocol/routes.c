@@ -49,6 +49,7 @@ const struct route routes[] = {
     {READ,         "/v2/{name}/_image/{reference}/tree/...", VERB_PULL,  POOL_BROWSE, v2_browse_tree},
     {READ,         "/v2/{name}/_image/{reference}/blobs/...", VERB_PULL, POOL_BROWSE, v2_browse_blob},
     {READ,         "/v2/{name}/_image/{reference}/stat/...", VERB_PULL,  POOL_BROWSE, v2_browse_stat},
+    {READ,         "/v2/{name}/_image/{reference}/history", VERB_PULL,   POOL_BROWSE, v2_browse_history},
     {READ,         "/v2/{name}/_image/{reference}/layers/{n}/tree/...", VERB_PULL, POOL_BROWSE, v2_browse_layer},
 
     {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "domain/browse_history.h"
 #include "protocol/browse_view.h"
 #include "protocol/v2_base.h"
 #include "util/parse.h"
@@ -66,4 +67,49 @@ v2_browse_layer(struct call *c, struct err *err)
     }
     browse_alone(im, im->n - 1 - (size_t)n);
     return browse_view_tree(c, im, base, err);
+}
+
+static struct json *
+step_json(const struct browse_image *im, const struct browse_step *s)
+{
+    struct json *o = json_new_object();
+    char digest[DIGEST_TEXT_MAX] = "";
+
+    if (!s->empty)
+        digest_text(digest, &im->layers[s->layer]);
+    json_set_string(o, "created", s->created);
+    json_set_string(o, "created_by", s->created_by);
+    json_set_u64(o, "size", s->empty ? 0 : im->sizes[s->layer]);
+    json_set_bool(o, "empty", s->empty);
+    json_set_string(o, "digest", digest);
+    if (s->empty || s->known)
+        json_set_u64(o, "files", s->files);
+    else
+        json_set(o, "files", NULL);
+    if (s->empty || s->visible_known)
+        json_set_u64(o, "hidden_bytes", s->hidden_bytes);
+    else
+        json_set(o, "hidden_bytes", NULL);
+    return o;
+}
+
+int
+v2_browse_history(struct call *c, struct err *err)
+{
+    struct browse_image *im;
+    struct browse_step *steps;
+    struct json *body;
+    size_t n;
+
+    if (v2_browse_open(c, &im, err) != 0)
+        return -1;
+    if (browse_history(im, c->arena, &steps, &n, err) != 0) {
+        browse_close(im);
+        return -1;
+    }
+    body = json_new_array();
+    for (size_t i = 0; i < n; i++)
+        json_add(body, step_json(im, &steps[i]));
+    browse_close(im);
+    return call_json(c, 200, body, err);
 }

@@ -16,6 +16,10 @@ call_handler v2_browse_stat;
 /* GET .../layers/<n>/tree[/<path>]: of one layer alone, the lowest is 0. */
 call_handler v2_browse_layer;
 
+/* GET .../history: what made each layer, from the first on: an array of created, created_by, size
+ * (of the blob), empty, digest, files, hidden_bytes. */
+call_handler v2_browse_history;
+
 /* The image that a call means (its name and `first`), open; it has to be closed after 0. */
 int v2_browse_open(struct call *c, struct browse_image **im, struct err *err);
 
