@@ -51,3 +51,64 @@ clock_rfc3339(char out[CLOCK_RFC3339_MAX], uint64_t wall_ms)
     size_t n = strftime(out, CLOCK_RFC3339_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(out + n, CLOCK_RFC3339_MAX - n, ".%03uZ", (unsigned)(wall_ms % 1000));
 }
+
+/* So many digits that are at least `low` and at most `high` together; -1: others. */
+static int
+digits(const char **text, size_t n, int low, int high)
+{
+    int v = 0;
+    for (size_t i = 0; i < n; i++, (*text)++) {
+        if (**text < '0' || **text > '9') {
+            return -1;
+        }
+        v = 10 * v + **text - '0';
+    }
+    return v >= low && v <= high ? v : -1;
+}
+
+static bool
+skip(const char **text, char c)
+{
+    if (**text != c) {
+        return false;
+    }
+    (*text)++;
+    return true;
+}
+
+static int
+days_of(int year, int month)
+{
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (month == 2) {
+        return leap ? 29 : 28;
+    }
+    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+bool
+clock_is_rfc3339(const char *text)
+{
+    int year = digits(&text, 4, 0, 9999);
+    if (year < 0 || !skip(&text, '-')) {
+        return false;
+    }
+    int month = digits(&text, 2, 1, 12);
+    if (month < 0 || !skip(&text, '-') || digits(&text, 2, 1, days_of(year, month)) < 0 ||
+        !skip(&text, 'T') || digits(&text, 2, 0, 23) < 0 || !skip(&text, ':') ||
+        digits(&text, 2, 0, 59) < 0 || !skip(&text, ':') || digits(&text, 2, 0, 59) < 0) {
+        return false;
+    }
+    if (skip(&text, '.')) {
+        size_t n = strspn(text, "0123456789");
+        if (n < 1 || n > 9) {
+            return false;
+        }
+        text += n;
+    }
+    if (skip(&text, 'Z')) {
+        return *text == '\0';
+    }
+    return (skip(&text, '+') || skip(&text, '-')) && digits(&text, 2, 0, 23) >= 0 &&
+           skip(&text, ':') && digits(&text, 2, 0, 59) >= 0 && *text == '\0';
+}

@@ -273,6 +273,44 @@ json_u64(const struct json *j, uint64_t *out)
     return true;
 }
 
+bool
+json_i64(const struct json *j, int64_t *out)
+{
+    if (json_object_get_type(inner(j)) != json_type_int) {
+        return false;
+    }
+    int64_t v = json_object_get_int64(inner(j));
+    if (v == INT64_MIN || (v >= 0 && json_object_get_uint64(inner(j)) > INT64_MAX)) {
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+static int
+is_inexact(const char *name, const struct json *value, void *arg)
+{
+    (void)name;
+    (void)arg;
+    return !json_is_exact(value);
+}
+
+bool
+json_is_exact(const struct json *j)
+{
+    uint64_t u;
+    int64_t i;
+    for (size_t n = 0; n < json_length(j); n++) {
+        if (!json_is_exact(json_item(j, n))) {
+            return false;
+        }
+    }
+    if (json_object_get_type(inner(j)) == json_type_int) {
+        return json_u64(j, &u) || json_i64(j, &i);
+    }
+    return json_each(j, is_inexact, NULL) == 0;
+}
+
 int
 json_each(const struct json *object,
           int (*fn)(const char *name, const struct json *value, void *arg), void *arg)

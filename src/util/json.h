@@ -41,6 +41,11 @@ const char *json_string(const struct json *j);
 /* False when it is no integer, negative, or does not fit. 2^64 - 1 counts as not fitting: json-c
  * gives that for all that is larger. 1.0 and 1e3 are no integers here. */
 bool json_u64(const struct json *j, uint64_t *out);
+/* The same for one that may be negative, but not -2^63, which stands for all that is smaller. */
+bool json_i64(const struct json *j, int64_t *out);
+/* Would json_text give every number in it as it was? False when there is an integer that json-c
+ * can't hold. */
+bool json_is_exact(const struct json *j);
 
 /* Calls fn for each member; stops when it returns other than 0, and returns that. */
 int json_each(const struct json *object,

@@ -101,6 +101,51 @@ only_whole_numbers_that_fit_are_taken(void **state)
 }
 
 static void
+negative_numbers_are_taken_where_they_are_wanted(void **state)
+{
+    (void)state;
+    struct json *j = parsed("[0,-1,9223372036854775807,-9223372036854775807]");
+    static const int64_t good[] = {0, -1, INT64_MAX, -INT64_MAX};
+    for (size_t i = 0; i < 4; i++) {
+        int64_t v = 7;
+        assert_true(json_i64(json_item(j, i), &v));
+        assert_int_equal(v, good[i]);
+    }
+    json_free(j);
+    j = parsed(
+        "[9223372036854775808,18446744073709551616,-9223372036854775809,1.0,1e3,\"1\",null]");
+    for (size_t i = 0; i < json_length(j); i++) {
+        int64_t v;
+        assert_false(json_i64(json_item(j, i), &v));
+    }
+    json_free(j);
+}
+
+static void
+what_would_not_come_out_as_it_came_in_is_known(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"[1,-1,1.50,1e400,18446744073709551614]", "null", "\"x\"",
+                                       "{\"a\":{\"b\":[-9223372036854775807]}}"};
+    static const char *const bad[] = {"18446744073709551616", "[[1,99999999999999999999]]",
+                                      "{\"a\":{\"b\":[-9223372036854775809]}}"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct json *j = parsed(good[i]);
+        assert_true(json_is_exact(j));
+        if (j != NULL) {
+            size_t n;
+            assert_string_equal(json_text(j, &n), good[i]);
+        }
+        json_free(j);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct json *j = parsed(bad[i]);
+        assert_false(json_is_exact(j));
+        json_free(j);
+    }
+}
+
+static void
 all_that_is_json_is_accepted(void **state)
 {
     (void)state;
@@ -280,6 +325,8 @@ main(void)
         cmocka_unit_test(values_are_found_by_name_and_place),
         cmocka_unit_test(looking_into_the_wrong_type_finds_nothing),
         cmocka_unit_test(only_whole_numbers_that_fit_are_taken),
+        cmocka_unit_test(negative_numbers_are_taken_where_they_are_wanted),
+        cmocka_unit_test(what_would_not_come_out_as_it_came_in_is_known),
         cmocka_unit_test(all_that_is_json_is_accepted),
         cmocka_unit_test(what_is_no_json_is_refused_with_its_place),
         cmocka_unit_test(bytes_that_are_no_utf8_are_refused),
