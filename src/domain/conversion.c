@@ -147,6 +147,17 @@ date(struct conversion_draft *d)
     }
 }
 
+/* Of two images that differ in nothing but their ids, each has a config of its own by this, so that
+ * a manifest is of one image. No client knows the member. */
+static void
+add_id(struct conversion_draft *d)
+{
+    const struct json *id = json_member(d->top, "id");
+
+    if (json_string(id) != NULL)
+        image_config_add(&d->config, "v1_id", json_copy(id));
+}
+
 static struct json *
 make_rootfs(const struct conversion_draft *d)
 {
@@ -175,6 +186,7 @@ make_config(struct conversion_draft *d)
     image_config_add(&d->config, "created", NULL);
     image_config_add(&d->config, "history", history);
     image_config_add(&d->config, "rootfs", make_rootfs(d));
+    add_id(d);
     for (size_t i = 0; i < d->config.n; i++)
         json_set(doc, d->config.members[i].name, d->config.members[i].json);
     d->config.n = 0;

@@ -10,8 +10,9 @@
 
 /* What clients of the second API want of a v1 image: an image's config, and a manifest ("image
  * manifest version 2, schema 2"). Its layers stay as they are, each of them, the empty ones too,
- * and each image of the chain becomes a line of the history. The bytes follow from what is given
- * and from nothing else, so they are the same on each server. */
+ * and each image of the chain becomes a line of the history; the config has the image's id, as a
+ * member v1_id. The bytes follow from what is given and from nothing else, so they are the same on
+ * each server. */
 
 /* More layers no client can run (docker ends at 127). */
 #define CONVERSION_LAYERS_MAX 127

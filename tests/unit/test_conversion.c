@@ -169,7 +169,8 @@ is_refused(const char *members, const char *why)
 }
 
 #define ARCHITECTURE "\"architecture\":\"amd64\","
-#define ROOTFS_A "\"rootfs\":{\"diff_ids\":[\"" DIFF_A "\"],\"type\":\"layers\"}"
+#define ROOTFS_A \
+    "\"rootfs\":{\"diff_ids\":[\"" DIFF_A "\"],\"type\":\"layers\"},\"v1_id\":\"" ID_A "\""
 #define NO_CONFIG ARCHITECTURE "\"config\":{},"
 /* What is behind `created` and the config's other members. */
 #define REST                                             \
@@ -186,24 +187,25 @@ an_image_of_old_becomes_these_bytes(void **state)
 
     (void)state;
     assert_int_equal(m.rc, 0);
-    assert_text(m.c.config, "{\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"/bin/true\"]},"
-                            "\"created\":\"2014-05-13T16:53:23Z\",\"history\":["
-                            "{\"created\":\"2014-05-13T16:53:20.000000001Z\","
-                            "\"created_by\":\"/bin/sh -c #(nop) ADD file in / && <true>\"},"
-                            "{\"created\":\"2014-05-13T16:53:21Z\"},"
-                            "{\"created\":\"2014-05-13T16:53:21Z\"},"
-                            "{\"created\":\"2014-05-13T16:53:23Z\"}],"
-                            "\"os\":\"linux\",\"rootfs\":{\"diff_ids\":[\"" DIFF_A "\",\"" DIFF_B
-                            "\",\"" DIFF_C "\",\"" DIFF_E "\"],\"type\":\"layers\"}}");
+    assert_text(m.c.config,
+                "{\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"/bin/true\"]},"
+                "\"created\":\"2014-05-13T16:53:23Z\",\"history\":["
+                "{\"created\":\"2014-05-13T16:53:20.000000001Z\","
+                "\"created_by\":\"/bin/sh -c #(nop) ADD file in / && <true>\"},"
+                "{\"created\":\"2014-05-13T16:53:21Z\"},"
+                "{\"created\":\"2014-05-13T16:53:21Z\"},"
+                "{\"created\":\"2014-05-13T16:53:23Z\"}],"
+                "\"os\":\"linux\",\"rootfs\":{\"diff_ids\":[\"" DIFF_A "\",\"" DIFF_B "\",\"" DIFF_C
+                "\",\"" DIFF_E "\"],\"type\":\"layers\"},\"v1_id\":\"" ID_E "\"}");
     assert_digest(&m.c.config_digest,
-                  "sha256:802d3e83407e8b6dec82c912002569d3717edac35f6f52146c3eb11ef4774cfa");
+                  "sha256:2db44504a1c91605c0908f50acdcb0d745895d7a16f5d57543e9d696a6cb0eac");
     assert_text(
         m.c.manifest,
         "{\"schemaVersion\":2,"
         "\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+json\","
         "\"config\":{\"mediaType\":\"application/vnd.docker.container.image.v1+json\","
-        "\"size\":656,\"digest\":\"sha256:"
-        "802d3e83407e8b6dec82c912002569d3717edac35f6f52146c3eb11ef4774cfa\"},\"layers\":["
+        "\"size\":731,\"digest\":\"sha256:"
+        "2db44504a1c91605c0908f50acdcb0d745895d7a16f5d57543e9d696a6cb0eac\"},\"layers\":["
         "{\"mediaType\":\"application/vnd.docker.image.rootfs.diff.tar.gzip\",\"size\":268,"
         "\"digest\":\"sha256:08086f86510ba040c5e1d5026972b98d9b8f9c398e043bb0ca239c35d5d5a55b\"},"
         "{\"mediaType\":\"application/vnd.docker.image.rootfs.diff.tar.gzip\",\"size\":191,"
@@ -214,7 +216,7 @@ an_image_of_old_becomes_these_bytes(void **state)
         "\"digest\":\"sha256:a1b1b81d3d1afdb8fe119b002318c12c20934713b9754a40f702adb18a2540b9\"}]"
         "}");
     assert_digest(&m.c.manifest_digest,
-                  "sha256:1530b0179a97d9275a26d8d78584badbe61680e2c3b184a112b5d91bbf6d9cda");
+                  "sha256:e079597dfcc6c3e8278b839e589c54140201f7bf8ae44aa3435307425af937b9");
     arena_reset(&m.arena);
 }
 
@@ -307,7 +309,7 @@ missing_dates_follow_from_those_that_are_there(void **state)
                 "{\"created\":\"2014-01-01T00:00:00Z\"},"
                 "{\"author\":\"A\",\"comment\":\"C\",\"created\":\"2014-01-01T00:00:00Z\"}],"
                 "\"os\":\"linux\",\"rootfs\":{\"diff_ids\":[\"" DIFF_A "\",\"" DIFF_A "\",\"" DIFF_A
-                "\",\"" DIFF_A "\",\"" DIFF_A "\"],\"type\":\"layers\"}}");
+                "\",\"" DIFF_A "\",\"" DIFF_A "\"],\"type\":\"layers\"},\"v1_id\":\"" ID_A "\"}");
     arena_reset(&m.arena);
 }
 
