@@ -6,6 +6,7 @@
 #include "domain/blob.h"
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/made.h"
 #include "domain/manifest.h"
 #include "domain/prehook.h"
 #include "domain/pull.h"
@@ -43,11 +44,14 @@ struct deleting {
     struct manifest manifest; /* parsed outside of the transaction */
     uint64_t size;
     char media_type[RECORD_TYPE_MAX + 1];
+    struct digest made_from; /* a v1 image, or DIGEST_NONE */
+    bool ours;               /* made_is_ours: goes with its last tag, and nobody hears of it */
 
     const char **tags; /* those that are to go with it */
     size_t tags_n;
-    bool all;   /* the manifest too, not only its tags */
-    bool stale; /* it was not as expected: look again */
+    bool all;    /* the manifest too, not only its tags */
+    bool silent; /* it goes because nothing needs it */
+    bool stale;  /* it was not as expected: look again */
 };
 
 /* ---- what it is about, before the transaction ---- */
@@ -60,6 +64,8 @@ look(struct deleting *x, struct err *err)
     struct rec_manifest r;
     int rc;
 
+    x->made_from = (struct digest){.algo = DIGEST_NONE};
+    x->ours = false;
     if (x->digest.algo == DIGEST_V1_ID) /* of which nothing but the tag can be deleted */
         return 1;
     rc = tbl_manifest_get(kv_reads(x->reg->kv), x->repo.id, &x->digest, &r, err);
@@ -68,6 +74,8 @@ look(struct deleting *x, struct err *err)
     if (rc != 1)
         return rc;
     x->size = r.size;
+    x->made_from = r.made_from;
+    x->ours = made_is_ours(&r);
     snprintf(x->media_type, sizeof x->media_type, "%s", r.media_type);
     if (manifest_parse(&x->manifest, x->document, r.media_type, x->arena, err) != 0)
         return -1;
@@ -102,7 +110,7 @@ event_of_deletion(const struct deleting *x, enum event_type type)
 
     if (x->digest.algo != DIGEST_V1_ID)
         e.digest = x->digest;
-    e.id = *manifest_id(&x->manifest, &x->digest);
+    e.id = x->made_from.algo != DIGEST_NONE ? x->made_from : *manifest_id(&x->manifest, &x->digest);
     snprintf(e.media_type, sizeof e.media_type, "%s", x->media_type);
     return e;
 }
@@ -190,7 +198,7 @@ remove_edges(struct txn *t, struct deleting *x, struct err *err)
 {
     const struct manifest *m = &x->manifest;
     enum edge_kind keeps = x->all && m->media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
-    struct edge *edges = arena_array(x->arena, m->descriptors_n + x->tags_n + 2, sizeof *edges);
+    struct edge *edges = arena_array(x->arena, m->descriptors_n + x->tags_n + 3, sizeof *edges);
     size_t n = 0;
 
     if (edges == NULL)
@@ -200,6 +208,9 @@ remove_edges(struct txn *t, struct deleting *x, struct err *err)
             (struct edge){.to = x->digest, .kind = EDGE_TAG, .repo = x->repo.id, .tag = x->tags[i]};
     if (x->all) {
         edges[n++] = (struct edge){.to = x->digest, .kind = EDGE_HELD, .repo = x->repo.id};
+        if (x->made_from.algo != DIGEST_NONE)
+            edges[n++] = (struct edge){
+                .to = x->made_from, .kind = EDGE_MADE, .repo = x->repo.id, .from = x->digest};
         if (m->has_subject)
             edges[n++] = (struct edge){
                 .to = m->subject, .kind = EDGE_SUBJECT, .repo = x->repo.id, .from = x->digest};
@@ -237,6 +248,8 @@ append_events(struct txn *t, struct deleting *x, struct err *err)
     }
     if (!x->all)
         return 0;
+    if (x->silent)
+        return 0;
     e.type = EVENT_DELETE;
     e.tag[0] = '\0';
     return tbl_event_append(t, &e, err);
@@ -251,16 +264,27 @@ remaining(const struct edge *e, void *arg, struct err *err)
     return 1;
 }
 
+/* Does a tag need it, or, if nobody has asked for its end, an index? 1, 0, -1. */
+static int
+is_needed(struct txn *t, const struct deleting *x, struct err *err)
+{
+    bool needed = false;
+
+    if (tbl_edge_each(t, &x->digest, EDGE_TAG, x->repo.id, NULL, remaining, &needed, err) != 0 ||
+        (x->silent &&
+         tbl_edge_each(t, &x->digest, EDGE_CHILD, x->repo.id, NULL, remaining, &needed, err) != 0))
+        return -1;
+    return needed;
+}
+
 /* A tag that came to it while we looked would name nothing. */
 static int
 check_untagged(struct txn *t, struct deleting *x, struct err *err)
 {
-    bool tagged = false;
+    int rc = is_needed(t, x, err);
 
-    if (tbl_edge_each(t, &x->digest, EDGE_TAG, x->repo.id, NULL, remaining, &tagged, err) != 0)
-        return -1;
-    if (!tagged)
-        return 0;
+    if (rc <= 0)
+        return rc;
     x->stale = true;
     return err_set(err, ERR_BUSY, "a manifest was tagged while it was deleted");
 }
@@ -287,11 +311,13 @@ run(struct txn *t, void *arg, struct err *err)
 
     x->stale = false;
     x->now = clock_wall_ms();
-    if (remove_tags(t, x, err) != 0 || image_lease(t, x->reg, &x->digest, x->now, err) != 0)
+    if (remove_tags(t, x, err) != 0 || image_lease(t, x->reg, &x->digest, x->now, err) != 0 ||
+        (x->all && image_lease(t, x->reg, &x->made_from, x->now, err) != 0))
         return -1;
     if (x->all ? remove_all(t, x, err) != 0 : remove_edges(t, x, err) != 0)
         return -1;
-    if (image_look_later(t, x->reg, &x->digest, x->now, err) != 0)
+    if (image_look_later(t, x->reg, &x->digest, x->now, err) != 0 ||
+        (x->all && image_look_later(t, x->reg, &x->made_from, x->now, err) != 0))
         return -1;
     return append_events(t, x, err);
 }
@@ -305,6 +331,23 @@ begin(struct deleting *x, struct err *err)
     if (x->tags == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a deletion");
     return repository_need(x->reg, x->repository, &x->repo, err);
+}
+
+/* Of a manifest that was made of a v1 image: is this its last tag, and does no index need it, so
+ * that it goes as well? Others that come meanwhile are found by check_untagged. */
+static int
+look_for_more(struct deleting *x, struct err *err)
+{
+    bool child = false;
+
+    x->all = x->silent = false;
+    if (!x->ours)
+        return 0;
+    if (find_tags(x, err) != 0 || tbl_edge_each(kv_reads(x->reg->kv), &x->digest, EDGE_CHILD,
+                                                x->repo.id, NULL, remaining, &child, err) != 0)
+        return -1;
+    x->all = x->silent = x->tags_n == 1 && !child;
+    return 0;
 }
 
 int
@@ -323,10 +366,10 @@ delete_tag(const struct registry *reg, const char *repository, const char *tag,
         x.digest = r.target;
         if (rc < 0 || (rc = look(&x, err)) < 0)
             return -1;
+        if (rc == 1 && (judge(&x, tag, err) != 0 || look_for_more(&x, err) != 0))
+            return -1;
         x.tags[0] = tag;
         x.tags_n = 1;
-        if (rc == 1 && judge(&x, tag, err) != 0)
-            return -1;
         rc = rc == 1 ? txn_run(reg->kv, run, &x, err) : 0;
         if (rc == 0 || !x.stale)
             return rc;
@@ -363,6 +406,36 @@ delete_manifest(const struct registry *reg, const char *repository, const struct
         rc = 0;
     }
     return -1;
+}
+
+/* ---- what was made of v1 images ---- */
+
+int
+delete_made(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
+{
+    static const struct actor keeper = {.user = ""};
+    struct arena arena;
+    struct deleting x = {.reg = reg,
+                         .repository = "",
+                         .actor = &keeper,
+                         .arena = &arena,
+                         .digest = *d,
+                         .all = true,
+                         .silent = true,
+                         .repo = {.id = repo}};
+    int rc;
+
+    arena_init(&arena, ONE_TAG_MEMORY);
+    rc = look(&x, err);
+    if (rc == 0)
+        rc = 1;
+    else if (rc == 1)
+        rc = x.ours ? is_needed(kv_reads(reg->kv), &x, err) : 1;
+    if (rc == 0)
+        rc = txn_run(reg->kv, run, &x, err);
+    arena_reset(&arena);
+    /* Needed by now, or gone. */
+    return rc < 0 && !x.stale ? -1 : 0;
 }
 
 /* ---- a whole repository ---- */

@@ -1,6 +1,7 @@
 #include "domain/gc.h"
 
 #include "domain/blob.h"
+#include "domain/delete.h"
 #include "storage/blob_file.h"
 #include "storage/index_file.h"
 #include "storage/kv.h"
@@ -179,9 +180,11 @@ run_due(const struct registry *reg, enum job_kind kind, struct err *err)
 
         if (kind == JOB_UNLINK && remove_file(reg, j, due.records[i].instance, err) != 0)
             log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
+        if (kind == JOB_FORGET && delete_made(reg, due.records[i].instance, &j->digest, err) != 0)
+            return -1;
         if (kind == JOB_COLLECT && j->digest.algo == DIGEST_V1_ID
                 ? collect_chain(reg, j, err) != 0
-                : txn_run(reg->kv, kind == JOB_UNLINK ? forget : collect_blob, j, err) != 0)
+                : txn_run(reg->kv, kind == JOB_COLLECT ? collect_blob : forget, j, err) != 0)
             return -1;
     }
     return 0;
@@ -190,7 +193,7 @@ run_due(const struct registry *reg, enum job_kind kind, struct err *err)
 int
 gc_step(const struct registry *reg, struct err *err)
 {
-    if (run_due(reg, JOB_COLLECT, err) != 0)
+    if (run_due(reg, JOB_FORGET, err) != 0 || run_due(reg, JOB_COLLECT, err) != 0)
         return -1;
     return run_due(reg, JOB_UNLINK, err);
 }

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "domain/convert.h"
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/made.h"
 #include "domain/prehook.h"
 #include "domain/repository.h"
 #include "domain/tag.h"
@@ -25,12 +27,14 @@ struct tagging {
     const struct digest *id;
     const struct actor *actor;
     struct rec_repo repo;
+    struct digest target; /* what the tag is to name: the image, or the manifest made of it */
     struct digest *chain; /* the image and its ancestors; room for IMAGE_CHAIN_MAX */
     size_t n;
     struct edge *edges;   /* one more than that */
     struct digest judged; /* where the tag pointed when a pre-hook let it go */
     bool asked;           /* it did */
     bool stale;           /* it has moved since: ask again */
+    bool unmade;          /* the manifest went, or came, meanwhile: begin anew */
 };
 
 /* The pre-hook gets the image's JSON for a manifest. */
@@ -60,7 +64,7 @@ judge(struct tagging *g, struct arena *arena, struct err *err)
 static int
 put_edges(struct txn *t, struct tagging *g, const struct digest *old, struct err *err)
 {
-    struct edge tag = {.to = *g->id, .kind = EDGE_TAG, .repo = g->repo.id, .tag = g->tag};
+    struct edge tag = {.to = g->target, .kind = EDGE_TAG, .repo = g->repo.id, .tag = g->tag};
     struct edge member = {.to = *g->id, .kind = EDGE_MEMBER, .repo = g->repo.id};
     int has = tbl_edge_has(t, &member, err);
     size_t n = 0;
@@ -75,9 +79,34 @@ put_edges(struct txn *t, struct tagging *g, const struct digest *old, struct err
         if (tbl_edge_put(t, &g->edges[i], err) != 0)
             return -1;
     tag.to = *old;
-    if (old->algo == DIGEST_NONE || digest_equal(old, g->id))
+    if (old->algo == DIGEST_NONE || digest_equal(old, &g->target))
         return 0;
     return tbl_edge_delete(t, &tag, err) < 0 ? -1 : 0;
+}
+
+/* Is the manifest that was found still there? */
+static int
+check_target(struct txn *t, struct tagging *g, struct err *err)
+{
+    struct digest id;
+    int rc = made_id(t, g->repo.id, &g->target, &id, err);
+
+    if (rc < 0 || (rc == 1 && digest_equal(&id, g->id)))
+        return rc < 0 ? -1 : 0;
+    g->unmade = true;
+    return err_set(err, ERR_BUSY, "a manifest came and went while its image was tagged");
+}
+
+/* The tag's edge has moved: who looks at what it named, and has what it names converted? */
+static int
+put_jobs(struct txn *t, struct tagging *g, const struct digest *old, bool was_made, uint64_t now,
+         struct err *err)
+{
+    if (!digest_equal(old, &g->target) && image_look_later(t, g->reg, old, now, err) != 0)
+        return -1;
+    if (was_made && made_look_later(t, g->repo.id, old, now, err) != 0)
+        return -1;
+    return g->target.algo == DIGEST_V1_ID ? convert_later(t, g->id, now, err) : 0;
 }
 
 static int
@@ -87,26 +116,43 @@ put_tag(struct txn *t, void *arg, struct err *err)
     struct rec_event e = event_of(EVENT_TAG, g->repository, g->actor);
     uint64_t now = clock_wall_ms();
     struct digest old;
+    int was_made = 0;
     bool moved;
 
-    g->stale = false;
+    g->stale = g->unmade = false;
     if (repository_touch(t, g->repository, &g->repo, now, err) != 0 ||
-        tag_move(t, g->reg, g->repo.id, g->tag, g->id, g->actor, &old, err) != 0)
+        tag_move(t, g->reg, g->repo.id, g->tag, &g->target, g->actor, &old, err) != 0)
         return -1;
     g->stale = g->asked && !digest_equal(&old, &g->judged);
     if (g->stale)
         return err_set(err, ERR_BUSY, "a tag moved again and again while a hook looked at it");
-    moved = !digest_equal(&old, g->id);
+    moved = !digest_equal(&old, &g->target);
     if ((moved && image_lease(t, g->reg, &old, now, err) != 0) ||
-        image_chain(t, g->id, g->chain, &g->n, err) != 0 || put_edges(t, g, &old, err) != 0 ||
-        (moved && image_look_later(t, g->reg, &old, now, err) != 0))
+        image_chain(t, g->id, g->chain, &g->n, err) != 0 || check_target(t, g, err) != 0 ||
+        (moved && (was_made = made_was(t, g->repo.id, &old, err)) < 0) ||
+        put_edges(t, g, &old, err) != 0 || put_jobs(t, g, &old, was_made == 1, now, err) != 0)
         return -1;
     if (g->actor->quiet)
         return 0;
     e.id = *g->id;
+    if (g->target.algo != DIGEST_V1_ID)
+        e.digest = g->target;
     e.old = old;
     snprintf(e.tag, sizeof e.tag, "%s", g->tag);
     return tbl_event_append(t, &e, err);
+}
+
+/* Once. With a manifest of that image in the repository the tag names that at once. */
+static int
+try(struct tagging *g, struct err *err)
+{
+    int rc = made_find(kv_reads(g->reg->kv), g->repo.id, g->id, &g->target, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0)
+        g->target = *g->id;
+    return txn_run(g->reg->kv, put_tag, g, err);
 }
 
 int
@@ -125,9 +171,9 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0 ||
         repository_ensure(reg, repository, &g.repo, err) != 0 || judge(&g, arena, err) != 0)
         return -1;
-    rc = txn_run(reg->kv, put_tag, &g, err);
-    for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && g.stale; i++)
-        rc = judge(&g, arena, err) != 0 ? -1 : txn_run(reg->kv, put_tag, &g, err);
+    rc = try(&g, err);
+    for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && (g.stale || g.unmade); i++)
+        rc = g.stale && judge(&g, arena, err) != 0 ? -1 : try(&g, err);
     return rc;
 }
 
@@ -151,27 +197,58 @@ image_tag_find(const struct registry *reg, const char *repository, const char *t
         rc = tbl_tag_get(kv_reads(reg->kv), repo.id, tag, &r, err);
     if (rc < 0)
         return -1;
-    if (rc == 0 || r.target.algo != DIGEST_V1_ID)
-        return err_set(err, ERR_NO_MANIFEST, "Tag not found");
-    *id = r.target;
-    return 0;
+    if (rc == 1)
+        rc = made_id(kv_reads(reg->kv), repo.id, &r.target, id, err);
+    if (rc < 0)
+        return -1;
+    return rc == 1 ? 0 : err_set(err, ERR_NO_MANIFEST, "Tag not found");
 }
 
-struct each {
-    int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err);
-    void *arg;
-    bool any;
+/* Some tags of a repository at a time: manifests are looked up with no cursor open. */
+#define TAGS_BATCH 64
+struct tags {
+    char names[TAGS_BATCH][RECORD_TAG_MAX + 1];
+    struct digest targets[TAGS_BATCH];
+    size_t n;
 };
 
 static int
 see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
 {
-    struct each *e = arg;
+    struct tags *t = arg;
 
-    if (r->target.algo != DIGEST_V1_ID)
-        return 0;
-    e->any = true;
-    return e->fn(tag, &r->target, e->arg, err);
+    (void)err;
+    snprintf(t->names[t->n], sizeof t->names[0], "%s", tag);
+    t->targets[t->n++] = r->target;
+    return t->n == TAGS_BATCH;
+}
+
+/* *any: there was one. */
+static int
+each_in(const struct registry *reg, uint64_t repo,
+        int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err), void *arg,
+        bool *any, struct err *err)
+{
+    struct txn *t = kv_reads(reg->kv);
+    char after[RECORD_TAG_MAX + 1] = "";
+    struct tags tags;
+    int rc = 0;
+
+    do {
+        tags.n = 0;
+        if (tbl_tag_each(t, repo, after, see_tag, &tags, err) != 0)
+            return -1;
+        for (size_t i = 0; i < tags.n && rc == 0; i++) {
+            struct digest id;
+            int found = made_id(t, repo, &tags.targets[i], &id, err);
+
+            *any = *any || found == 1;
+            rc = found == 1 ? fn(tags.names[i], &id, arg, err) : found;
+        }
+        if (tags.n > 0)
+            snprintf(after, sizeof after, "%s", tags.names[tags.n - 1]);
+    } while (tags.n == TAGS_BATCH && rc == 0);
+    return rc < 0 ? -1 : 0;
 }
 
 int
@@ -179,15 +256,15 @@ image_tag_each(const struct registry *reg, const char *repository,
                int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err),
                void *arg, struct err *err)
 {
-    struct each e = {fn, arg, false};
+    bool any = false;
     struct rec_repo repo;
     int rc = repository_find(reg, repository, &repo, err);
 
-    if (rc == 1 && tbl_tag_each(kv_reads(reg->kv), repo.id, "", see_tag, &e, err) != 0)
+    if (rc == 1 && each_in(reg, repo.id, fn, arg, &any, err) != 0)
         return -1;
     if (rc < 0)
         return -1;
-    return e.any ? 0 : no_repository(err);
+    return any ? 0 : no_repository(err);
 }
 
 /* ---- all images of a repository ---- */
@@ -301,7 +378,7 @@ image_tag_everywhere(const struct registry *reg, const struct actor *actor,
                      void *arg, struct err *err)
 {
     struct everywhere every = {.fn = fn, .arg = arg};
-    struct each each = {see_one, &every, false};
+    bool any = false;
     struct repository_batch b = {.after = ""};
     struct err refused;
 
@@ -311,7 +388,7 @@ image_tag_everywhere(const struct registry *reg, const struct actor *actor,
         for (size_t i = 0; i < b.n; i++) {
             every.repository = b.v[i].name;
             if (access_check(reg, actor, every.repository, VERB_PULL, &refused) == 0 &&
-                tbl_tag_each(kv_reads(reg->kv), b.v[i].id, "", see_tag, &each, err) != 0)
+                each_in(reg, b.v[i].id, see_one, &every, &any, err) != 0)
                 return -1;
         }
     } while (b.n == REPOSITORY_BATCH);

@@ -7,8 +7,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Tags that name v1 images. They stand in one table with those that name manifests, so each API may
- * move and delete what the other has put there; but these lists have v1 images only. */
+/* Tags that name v1 images, or manifests that were made of those (convert.h). They stand in one
+ * table with those that name other manifests, so each API may move and delete what the other has
+ * put there; but these lists have v1 images only. */
 
 /* Moves the tag to the image, whose whole chain has to be here (ERR_NO_IMAGE), and makes all of it
  * visible to those who may pull from the repository. */

@@ -6,6 +6,7 @@
 #include "storage/kv.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_content.h"
+#include "storage/tbl_image.h"
 #include "storage/tbl_manifest.h"
 #include "storage/tbl_tag.h"
 #include "util/banned.h"
@@ -20,6 +21,25 @@ no_manifest(const char *repository, const struct reference *reference, struct er
                        reference->tag);
     digest_text(text, &reference->digest);
     return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository, text);
+}
+
+/* The tag is an image of the first API. */
+static int
+not_converted(struct txn *t, const char *tag, const struct digest *id, struct err *err)
+{
+    struct rec_image r;
+    int rc = tbl_image_get(t, id, &r, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || r.unconvertible[0] == '\0')
+        return err_set(err, ERR_NOT_CONVERTED,
+                       "tag %s is an image of the first API, of which there is no manifest yet",
+                       tag);
+    err_set(err, ERR_UNCONVERTIBLE,
+            "tag %s is an image of the first API, of which no manifest can be made: %s", tag,
+            r.unconvertible);
+    return err_found(err, "%s", r.unconvertible);
 }
 
 /* Finds the manifest's record: 1, 0, -1. */
@@ -37,9 +57,7 @@ resolve(struct txn *t, uint64_t repo, const struct reference *reference, struct 
             return rc;
         *d = tag.target;
         if (d->algo == DIGEST_V1_ID)
-            return err_set(err, ERR_NOT_CONVERTED,
-                           "tag %s is an image of the first API, of which there is no manifest yet",
-                           reference->tag);
+            return not_converted(t, reference->tag, d, err);
     }
     return tbl_manifest_get(t, repo, d, r, err);
 }

@@ -24,7 +24,7 @@ struct pulled {
     char path[BLOB_FILE_PATH_MAX]; /* else, when it stands with the blobs: below layers/; "" */
 };
 
-/* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED. */
+/* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED, ERR_UNCONVERTIBLE. */
 int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);

@@ -4,6 +4,7 @@
 
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/made.h"
 #include "domain/new_layers.h"
 #include "domain/prehook.h"
 #include "domain/repository.h"
@@ -31,6 +32,7 @@ struct pushing {
     size_t parts_n;
     struct digest old[PUSH_TAGS_MAX];    /* where the tags pointed */
     struct digest judged[PUSH_TAGS_MAX]; /* where they did when a pre-hook let them go */
+    bool made[PUSH_TAGS_MAX];            /* that was a manifest that was made of a v1 image */
     bool asked;                          /* it did */
     bool stale;                          /* one has moved since: ask again */
     struct new_layers layers;
@@ -143,8 +145,24 @@ static int
 look_later(struct txn *t, struct pushing *w, struct err *err)
 {
     for (size_t i = 0; i < w->p->tags_n; i++)
-        if (image_look_later(t, w->reg, &w->old[i], w->now, err) != 0)
+        if (image_look_later(t, w->reg, &w->old[i], w->now, err) != 0 ||
+            (w->made[i] && made_look_later(t, w->repo.id, &w->old[i], w->now, err) != 0))
             return -1;
+    return 0;
+}
+
+/* What the tags named before: one that was made of a v1 image may go now. */
+static int
+look_at_old(struct txn *t, struct pushing *w, struct err *err)
+{
+    for (size_t i = 0; i < w->p->tags_n; i++) {
+        int rc =
+            digest_equal(&w->old[i], &w->p->digest) ? 0 : made_was(t, w->repo.id, &w->old[i], err);
+
+        if (rc < 0)
+            return -1;
+        w->made[i] = rc == 1;
+    }
     return 0;
 }
 
@@ -156,8 +174,12 @@ put_manifest(struct txn *t, struct pushing *w, struct err *err)
     int rc = tbl_manifest_get(t, w->repo.id, &w->p->digest, &r, err);
 
     w->known = rc == 1;
-    if (rc != 0)
+    if (rc < 0 || (rc == 1 && !made_is_ours(&r)))
         return rc < 0 ? -1 : 0;
+    if (rc == 1) { /* the keeper has made it: from now on it stays until it is deleted */
+        r.pushed_too = true;
+        return tbl_manifest_put(t, w->repo.id, &w->p->digest, &r, err);
+    }
     r = (struct rec_manifest){.size = w->p->document.n, .pushed = w->now};
     snprintf(r.media_type, sizeof r.media_type, "%s", m->media_type->name);
     snprintf(r.artifact_type, sizeof r.artifact_type, "%s", m->artifact_type);
@@ -280,7 +302,7 @@ push(struct txn *t, void *arg, struct err *err)
     w->inserted = false;
     w->stale = false;
     if (repository_touch(t, w->p->repository, &w->repo, w->now, err) != 0 ||
-        move_tags(t, w, err) != 0 || put_manifest(t, w, err) != 0)
+        move_tags(t, w, err) != 0 || look_at_old(t, w, err) != 0 || put_manifest(t, w, err) != 0)
         return -1;
     if (!w->large && put_content(t, w, err) != 0)
         return -1;

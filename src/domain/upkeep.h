@@ -2,6 +2,7 @@
 #define DOMAIN_UPKEEP_H
 
 #include <stdint.h>
+#include "domain/convert_adopt.h"
 #include "domain/registry.h"
 #include "util/err.h"
 
@@ -12,6 +13,7 @@ struct upkeep {
     uint64_t next_jobs_ms;
     uint64_t next_events_ms;
     unsigned sweep_at; /* the next directory of layers/ to sweep */
+    struct convert_adopt adopt;
 };
 
 /* What the keeper does between two looks at the clock: one bounded step of each kind of work that

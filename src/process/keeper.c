@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include "domain/convert.h"
 #include "domain/upkeep.h"
 #include "process/child.h"
 #include "process/feeder.h"
@@ -96,7 +97,8 @@ wait_for_work(const struct server *s, struct feeder *f, struct indexer *x, uint6
         indexer_poke(x);
 }
 
-static void
+/* True when an image was indexed. */
+static bool
 tend_indexes(struct indexer *x, struct feeder *f, struct trouble *trouble)
 {
     struct err err;
@@ -105,6 +107,16 @@ tend_indexes(struct indexer *x, struct feeder *f, struct trouble *trouble)
         complain(trouble, "layers have to wait to be indexed", &err);
     if (told)
         feeder_poke(f, false);
+    return told;
+}
+
+/* Images of the first API become manifests when their layers are indexed. */
+static void
+tend_images(const struct registry *reg, bool hurry, struct trouble *trouble)
+{
+    struct err err;
+    if (convert_step(reg, hurry, &err) < 0)
+        complain(trouble, "images of the first API have to wait for their manifests", &err);
 }
 
 static void
@@ -135,6 +147,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     struct trouble upkeep = {.again_ms = 0};
     struct trouble events = {.again_ms = 0};
     struct trouble indexes = {.again_ms = 0};
+    struct trouble images = {.again_ms = 0};
     struct stopped stopped = {.n = 0};
     struct upkeep memory = {0};
     struct err err;
@@ -152,7 +165,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
         return CHILD_FAILED;
     }
     for (uint64_t round_at = 0; !stopping; wait_for_work(s, feeder, indexer, round_at)) {
-        tend_indexes(indexer, feeder, &indexes);
+        tend_images(&reg, tend_indexes(indexer, feeder, &indexes), &images);
         feed(feeder, &events);
         if (clock_mono_ms() < round_at)
             continue;

@@ -59,6 +59,9 @@ advice_for(enum err_code code)
     case ERR_NOT_CONVERTED:
         return (struct advice){NULL, "it was pushed by the first API, and its manifest is being "
                                      "made: try again in a moment"};
+    case ERR_UNCONVERTIBLE:
+        return (struct advice){NULL, "it was pushed by the first API, and can be pulled by that "
+                                     "alone: push it again by the second"};
     case ERR_TOO_LARGE:
         return (struct advice){NULL, "make it smaller, or have the limit raised"};
     case ERR_TOO_LONG:
@@ -150,7 +153,7 @@ error_detail_make(const struct call *c, const struct err *err, const char *diges
     if (err->code == ERR_NOT_CONVERTED)
         set_text(detail, "reason", "converting");
     set_text(detail, "expected", err->expected[0] != '\0' ? err->expected : advice.expected);
-    set_text(detail, "found", err->found);
+    set_text(detail, err->code == ERR_UNCONVERTIBLE ? "reason" : "found", err->found);
     set_text(detail, "hint", advice.hint);
     return detail;
 }

@@ -62,6 +62,7 @@ meaning_of(enum err_code code)
     case ERR_NO_MANIFEST:
     case ERR_NO_IMAGE:
     case ERR_NOT_CONVERTED:
+    case ERR_UNCONVERTIBLE:
         return (struct meaning){404, "MANIFEST_UNKNOWN", NULL};
     case ERR_NO_BLOB:
         return (struct meaning){404, "BLOB_UNKNOWN", NULL};

@@ -61,7 +61,7 @@ enum image_state {
     IMAGE_COMPLETE = 3,   /* verified: never changed any more */
     IMAGE_MISMATCHED = 4, /* its layer too, but the client's checksum was another */
 };
-#define RECORD_IMAGE_WHY_MAX 250
+#define RECORD_IMAGE_WHY_MAX 150
 struct rec_image {
     enum image_state state;
     struct digest parent;   /* DIGEST_V1_ID, or DIGEST_NONE */
@@ -123,7 +123,7 @@ struct rec_event {
 /* job: what the keeper has to do, see tbl_job.h for the kinds. */
 struct rec_job {
     uint32_t tries;
-    uint64_t instance; /* of the blob file, where the kind is about one */
+    uint64_t instance; /* of the blob file, where the kind is about one; JOB_FORGET: repository */
     /* Of the event that it came from, where it is about an image. Version 2 of the record; without
      * either it is written as version 1. */
     char repository[RECORD_REPOSITORY_MAX + 1];

@@ -10,8 +10,9 @@ enum job_kind {
     JOB_COLLECT = 1,     /* look whether anything keeps the blob or v1 image; if not, it goes */
     JOB_UNLINK = 2,      /* its record went: remove the file of that instance */
     JOB_INDEX = 3,       /* somebody waits for the index of a layer */
-    JOB_CONVERT = 4,     /* write the manifest of a v1 image */
+    JOB_CONVERT = 4,     /* write config and manifest of a v1 image */
     JOB_INDEX_IMAGE = 5, /* index the layers of an image: a manifest's digest, or a v1 id */
+    JOB_FORGET = 6,      /* look whether a tag needs the manifest that was made of a v1 image */
 };
 
 struct job {

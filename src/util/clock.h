@@ -15,8 +15,8 @@ void clock_sleep_ms(uint64_t ms);
 #define CLOCK_RFC3339_MAX 32
 void clock_rfc3339(char out[CLOCK_RFC3339_MAX], uint64_t wall_ms);
 
-/* Is it a date and time of RFC 3339, with T and Z in capitals, at most nine digits behind a second's
- * point, and no leap second? That is what programs in Go can read. */
+/* Is it a date and time of RFC 3339, with T and Z in capitals, at most nine digits behind a
+ * second's point, and no leap second? That is what programs in Go can read. */
 bool clock_is_rfc3339(const char *text);
 
 #endif

@@ -41,6 +41,7 @@ enum err_code {
     ERR_NO_UPLOAD,
     ERR_NO_IMAGE,
     ERR_NOT_CONVERTED, /* a v1 image, and as yet there is no manifest of it */
+    ERR_UNCONVERTIBLE, /* a v1 image of which none can be made; `found` says why */
     ERR_MISSING_PARTS, /* a manifest refers to what the repository doesn't have */
 
     /* inside of images */

@@ -131,6 +131,7 @@ subtest 'a body that ends before its end' => sub {
     is_status($_->[1], 200, "and then: $_->[0]") for $v1->push_image($image);
 };
 
+wait_for(60, sub { !$registry->children('index') });
 is(join(' ', sort { $a <=> $b } $registry->processes), $before, 'every process lives');
 is($registry->get("/v1/images/$good->{id}/json")->content, $good->{json}, 'what was good is good');
 is($registry->get('/v1/repositories')->content, qq({"foo/bar":"$good->{id}"}), 'and there is nothing else');

@@ -255,7 +255,7 @@ each_compression_has_a_type_that_clients_know(void **state)
         const char *type;
     } rows[] = {
         {INFLATE_PLAIN, "diff.tar\""},      {INFLATE_GZIP, "diff.tar.gzip\""},
-        {INFLATE_ZSTD, "diff.tar.zstd\""},  {INFLATE_XZ, "diff.tar.gzip\""},
+        {INFLATE_ZSTD, "diff.tar.gzip\""},  {INFLATE_XZ, "diff.tar.gzip\""},
         {INFLATE_BZIP2, "diff.tar.gzip\""},
     };
 
