@@ -1,5 +1,6 @@
 #include "process/indexer.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@
 #define PAUSE_MAX_MS 60000
 #define LAYER_PAUSE_MAX_MS 600000
 #define KILLS_MAX 3
+
+#define CANT_LOOK "a layer can't be looked into"
 
 /* What a child says of how it went. */
 struct answer {
@@ -108,9 +111,15 @@ make_index(void *arg, void *to)
     digest_hex(hex, &t->digest);
     title_set("index %.12s", hex);
     a->err.code = ERR_SYSTEM; /* whatever happens */
-    if (layer_scan(t->layer, &t->digest, t->out, &t->limits, &info, &a->err) == 0 &&
-        fdio_fsync(t->out, "an index", &a->err) == 0)
-        a->err.code = ERR_NONE;
+    /* What others pull shall stay in the cache, rather than this. */
+    posix_fadvise(t->layer, 0, 0, POSIX_FADV_SEQUENTIAL);
+    posix_fadvise(t->layer, 0, 0, POSIX_FADV_NOREUSE);
+    if (layer_scan(t->layer, &t->digest, t->out, &t->limits, &info, &a->err) < 0 ||
+        fdio_fsync(t->out, "an index", &a->err) < 0)
+        return;
+    if (!info.browsable)
+        log_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);
+    a->err.code = ERR_NONE;
 }
 
 /* ---- trouble ---- */
@@ -146,8 +155,8 @@ note_sick(struct indexer *x, const struct digest *layer, const char *why)
     }
     s->tries++;
     digest_hex(hex, layer);
-    log_line(LOG_ERROR, "a layer can't be indexed now", "layer=%.12s tries=%u why=%s", hex,
-             s->tries, why);
+    log_line(LOG_WARN, "a layer can't be indexed now", "layer=%s tries=%u why=%s", hex, s->tries,
+             why);
     s->again_ms = clock_mono_ms() + grown(s->tries, LAYER_PAUSE_MAX_MS);
     return s;
 }
@@ -177,7 +186,7 @@ refuse(struct indexer *x, const struct task *t, const char *why, struct err *err
     char hex[DIGEST_TEXT_MAX];
     digest_hex(hex, &t->digest);
     snprintf(info.remark, sizeof info.remark, "%s", why);
-    log_line(LOG_WARN, "a layer can't be looked into", "layer=%.12s why=%s", hex, why);
+    log_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, why);
     return index_file_refuse(x->reg->dirfd, &info, err);
 }
 
@@ -289,8 +298,9 @@ start_child(struct indexer *x, struct running *r, struct err *err)
     struct task *t = &r->task;
     struct confined_limits limits = x->child;
     limits.file = INDEX_BYTES(t->size);
-    if (room_check(x->reg->dirfd, INDEX_ROOM(t->size), err) < 0 ||
-        (t->out = index_file_create(x->reg->dirfd, err)) < 0)
+    if (room_check(x->reg->dirfd, INDEX_ROOM(t->size), err) < 0)
+        return err_set(err, ERR_NO_SPACE, "there is no room on the disk for the index of a layer");
+    if ((t->out = index_file_create(x->reg->dirfd, err)) < 0)
         return -1;
     const int fds[] = {t->layer, t->out};
     return confined_start(&r->child, make_index, t, fds, 2, &limits, sizeof(struct answer), err);
@@ -610,9 +620,12 @@ indexer_step(struct indexer *x, bool *told, struct err *err)
     }
     if (clock_mono_ms() < x->pause_until || !(x->fresh || x->look))
         return 0;
+    if (room_check(x->reg->dirfd, 0, err) < 0) {
+        pause_all(x); /* the keeper tells of that anyway */
+        return 0;
+    }
     x->look = false;
-    if (room_check(x->reg->dirfd, 0, err) < 0 || take_events(x, err) < 0 ||
-        tend_demands(x, err) < 0 || tend_images(x, told, err) < 0)
+    if (take_events(x, err) < 0 || tend_demands(x, err) < 0 || tend_images(x, told, err) < 0)
         rc = -1;
     if (rc < 0)
         pause_all(x);
