@@ -158,7 +158,7 @@ import_run(const struct registry *reg, const struct import_access *access, const
     struct stat st;
     int fd, rc;
 
-    *counts = (struct import_counts){.blobs = 0};
+    *counts = (struct import_counts){.of = "images"};
     if (!import_name_of_file(fallback, name))
         snprintf(fallback, sizeof fallback, "imported");
     rc = access->open(access->arg, "", &fd, err);

@@ -24,8 +24,9 @@ struct import_counts {
     size_t copied;
     size_t left_out; /* what was complained of */
     uint64_t bytes;  /* that were read so far */
-    size_t at;       /* how many of `all` repositories were looked at; 0 of 0: not known */
-    size_t all;
+    size_t at;       /* the number of the one that is at hand, */
+    size_t all;      /* of so many (0: they aren't counted yet) */
+    const char *of;  /* "repositories", "images" or "tags" */
 };
 
 /* Whoever wants the import, and all that is outside of the store, with his rights. */

@@ -328,6 +328,7 @@ import_original_run(struct import_store *s, const struct import_files *files,
     const struct original o = {.s = s, .files = files, .listing = listing};
     struct visit v = {.o = &o, .err = err};
 
+    s->counts->of = "tags";
     json_each(listing->tags, count_tag, &s->counts->all);
     return json_each(listing->tags, see_tag, &v);
 }

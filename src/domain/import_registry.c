@@ -259,6 +259,7 @@ import_registry_run(struct import_store *s, const struct import_files *files, st
     int rc;
 
     s->source = &source;
+    s->counts->of = "repositories";
     rc = collect(&w, "", err);
     s->counts->all = w.n;
     for (size_t i = 0; i < w.n && rc == 0; i++) {

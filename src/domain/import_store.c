@@ -330,6 +330,25 @@ take_parts(struct level *l, struct err *err)
     return all;
 }
 
+/* The parts of one that is new. Of an index the document is let go meanwhile: there may be many
+ * within each other. */
+static int
+fetch_parts(struct level *l, struct err *err)
+{
+    bool index = l->push.manifest.media_type->kind == DOCUMENT_INDEX;
+    int rc;
+
+    if (index)
+        buf_free(&l->document);
+    rc = take_parts(l, err);
+    if (rc != 1)
+        return rc < 0 ? -1 : refuse(l, "not all that it refers to is there and good", err);
+    if (index && (rc = read_document(l, err)) != 1)
+        return rc < 0 ? refuse_unless_fatal(l, err) : refuse(l, "it went meanwhile", err);
+    l->push.document = buf_bytes(&l->document);
+    return 1;
+}
+
 /* Parses it, fetches its parts, and pushes it: 1, 0, -1. */
 static int
 push(struct level *l, const char *media_type, struct err *err)
@@ -345,8 +364,8 @@ push(struct level *l, const char *media_type, struct err *err)
         return refuse_unless_fatal(l, err);
     if ((rc = import_store_ensure(s, err)) != 1)
         return rc;
-    if (l->tag == NULL && (rc = take_parts(l, err)) != 1)
-        return rc < 0 ? -1 : refuse(l, "not all that it refers to is there and good", err);
+    if (l->tag == NULL && (rc = fetch_parts(l, err)) != 1)
+        return rc;
     if (l->tag != NULL) {
         p->tags = &l->tag;
         p->tags_n = 1;
@@ -395,7 +414,8 @@ take_new(struct level *l, const char *media_type, bool maybe_blob, struct err *e
     int rc;
 
     if (l->depth > IMPORT_STORE_DEPTH_MAX)
-        return refuse(l, "too many manifests within each other", err);
+        return import_store_leave_out(l->s, "manifest %s@%s is left out: it is within too many",
+                                      l->s->name, l->text);
     rc = read_document(l, err);
     if (rc < 0)
         return refuse_unless_fatal(l, err);

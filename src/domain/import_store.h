@@ -27,7 +27,7 @@ struct import_source {
 };
 
 /* Manifests within manifests. */
-#define IMPORT_STORE_DEPTH_MAX 8
+#define IMPORT_STORE_DEPTH_MAX 100
 
 struct import_store {
     const struct registry *reg;

@@ -51,8 +51,8 @@ tell(void *arg, const struct import_counts *n)
         return;
     w->next = now + SHOW_MS;
     clear_line(w);
-    fprintf(stderr, "%zu of %zu, %zu tags, %zu blobs, %.1f MB read", n->at, n->all, n->tags,
-            n->blobs, (double)n->bytes / 1e6);
+    fprintf(stderr, "%zu of %zu %s, %zu blobs, %.1f MB read", n->at, n->all, n->of, n->blobs,
+            (double)n->bytes / 1e6);
     fflush(stderr);
     w->shown = true;
 }

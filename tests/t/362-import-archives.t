@@ -237,6 +237,13 @@ subtest 'layouts that lie' => sub {
     my ($config) = map { $_->{digest} } decode_json(slurp("$layout/blobs/sha256/" . substr $image, 7))->{config};
     $try->('a config for a manifest', qr/left out/, { manifests => [ { %$good, digest => $config } ] });
     $try->('a number for a name', qr/left out|^\z/, { manifests => [ { %$good, annotations => { 'org.opencontainers.image.ref.name' => "a\n\e[31mb:1" } } ] });
+    my $deep = slurp("$layout/blobs/sha256/" . substr $image, 7);
+    for (1 .. 120) {
+        spew("$layout/blobs/sha256/" . substr(digest($deep), 7), $deep);
+        $deep = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index}, manifests => [ Registry::Client->descriptor($_ > 1 ? 'index' : 'manifest', $deep) ] });
+    }
+    spew("$layout/blobs/sha256/" . substr(digest($deep), 7), $deep);
+    $try->('an index in an index in an index ...', qr/within too many/, { manifests => [ { %$good, digest => digest($deep), mediaType => $Registry::Client::TYPE{index} } ] });
     is_deeply($fresh->get('/v2/_catalog')->json->{repositories}, [], 'nothing of it is there');
     spew("$layout/index.json", json_of({ manifests => [ { %$good, mediaType => $Registry::Client::TYPE{index} } ] }));
     works(import_of($fresh, $layout), 'what the document says of its type beats what others say');
