@@ -37,6 +37,7 @@
 #define PAUSE_MAX_MS 60000
 #define LAYER_PAUSE_MAX_MS 600000
 #define KILLS_MAX 3
+#define SECONDS_MAX 1000000000u
 
 #define CANT_LOOK "a layer can't be looked into"
 
@@ -548,9 +549,11 @@ indexer_new(const struct options *o, const struct registry *reg, struct err *err
     x->limits.ratio = o->index_max_ratio;
     if (x->limits.memory > o->index_memory / 4)
         x->limits.memory = o->index_memory / 4;
-    x->child = (struct confined_limits){.memory = o->index_memory,
-                                        .seconds = (unsigned)((o->index_time_ms + 999) / 1000),
-                                        .background = true};
+    uint64_t seconds = (o->index_time_ms + 999) / 1000;
+    x->child = (struct confined_limits){
+        .memory = o->index_memory,
+        .seconds = (unsigned)(seconds < SECONDS_MAX ? seconds : SECONDS_MAX),
+        .background = true};
     write_texts(x, o);
     arena_init(&x->arena, ARENA_MAX);
     x->next_due_ms = UINT64_MAX;

@@ -4,10 +4,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "util/confined.h"
 #include "util/fdio.h"
@@ -152,6 +154,120 @@ how_it_died_is_told(void **state)
     assert_string_equal(why, "it ended with signal 15");
 }
 
+/* ---- without waiting ---- */
+
+static const struct confined_limits background = {
+    .memory = 512u << 20, .seconds = 5, .file = 10000, .background = true};
+
+static enum confined_end
+wait_for(struct confined *c)
+{
+    struct pollfd ended = {.fd = c->ended, .events = POLLIN};
+    enum confined_end end = CONFINED_DIED;
+
+    assert_int_equal(poll(&ended, 1, 20000), 1);
+    assert_int_equal(confined_ended(c, &end, why), 1);
+    return end;
+}
+
+struct job {
+    int fds[3], number;
+};
+
+static void
+tell(void *arg, void *answer)
+{
+    const struct job *j = arg;
+    int *out = answer;
+
+    out[0] = j->number;
+    out[1] = getpriority(PRIO_PROCESS, 0);
+    for (int i = 0; i < 3; i++)
+        out[2 + i] = fcntl(j->fds[i], F_GETFD) >= 0;
+}
+
+static void
+some_run_at_the_same_time(void **state)
+{
+    struct job jobs[3];
+    struct confined children[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        jobs[i].number = i;
+        for (int k = 0; k < 3; k++)
+            assert_true((jobs[i].fds[k] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0);
+        const int fds[] = {jobs[i].fds[2], jobs[i].fds[0]};
+        assert_int_equal(confined_start(&children[i], tell, &jobs[i], fds, 2, &background,
+                                        5 * sizeof(int), &err),
+                         0);
+    }
+    for (int i = 3; i-- > 0;) {
+        assert_int_equal(wait_for(&children[i]), CONFINED_DONE);
+        const int *answer = children[i].answer;
+        assert_int_equal(answer[0], i);
+        assert_int_equal(answer[1], 19);
+        assert_true(answer[2] && !answer[3] && answer[4]);
+        confined_stop(&children[i]);
+        for (int k = 0; k < 3; k++)
+            fdio_close(jobs[i].fds[k]);
+    }
+}
+
+static void
+write_much(void *arg, void *answer)
+{
+    char bytes[6000] = {0};
+
+    for (int i = 0; i < 3; i++)
+        if (write(*(int *)arg, bytes, sizeof bytes) < 0)
+            *(int *)answer = 1;
+}
+
+static void
+a_file_has_an_end(void **state)
+{
+    int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    struct confined c;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(confined_start(&c, write_much, &fd, &fd, 1, &background, 4, &err), 0);
+    assert_int_equal(wait_for(&c), CONFINED_DIED);
+    assert_string_equal(why, "it wrote too much");
+    assert_int_equal(lseek(fd, 0, SEEK_END), 10000);
+    confined_stop(&c);
+    fdio_close(fd);
+}
+
+static void
+who_is_killed_by_others_did_nothing_wrong(void **state)
+{
+    struct confined c;
+    enum confined_end end;
+
+    (void)state;
+    assert_int_equal(confined_start(&c, never_end, NULL, NULL, 0, &background, 4, &err), 0);
+    assert_int_equal(confined_ended(&c, &end, why), 0);
+    kill(c.pid, SIGKILL);
+    assert_int_equal(wait_for(&c), CONFINED_KILLED);
+    assert_string_equal(why, "it was killed");
+    confined_stop(&c);
+}
+
+static void
+who_is_stopped_is_gone(void **state)
+{
+    struct confined c;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(confined_start(&c, never_end, NULL, NULL, 0, &background, 4, &err), 0);
+    pid = c.pid;
+    confined_stop(&c);
+    assert_int_equal(kill(pid, 0), -1);
+}
+
 int
 main(void)
 {
@@ -164,6 +280,10 @@ main(void)
         cmocka_unit_test(memory_has_an_end),
 #endif
         cmocka_unit_test(how_it_died_is_told),
+        cmocka_unit_test(some_run_at_the_same_time),
+        cmocka_unit_test(a_file_has_an_end),
+        cmocka_unit_test(who_is_killed_by_others_did_nothing_wrong),
+        cmocka_unit_test(who_is_stopped_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

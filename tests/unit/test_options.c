@@ -76,6 +76,13 @@ without_options_there_are_defaults(void **state)
     assert_int_equal(o.max_blob_size, 0);
     assert_int_equal(o.max_repositories, 100000);
     assert_int_equal(o.max_tags, 100000);
+    assert_true(o.index_jobs >= 1);
+    assert_int_equal(o.index_memory, 512 << 20);
+    assert_int_equal(o.index_time_ms, 600000);
+    assert_int_equal(o.index_max_entries, 500000);
+    assert_int_equal(o.index_max_depth, 256);
+    assert_int_equal(o.index_max_output, UINT64_C(64) << 30);
+    assert_int_equal(o.index_max_ratio, 200);
     assert_int_equal(o.max_uploads, 100);
     assert_int_equal(o.log_level, LOG_INFO);
     assert_null(o.run_as);
@@ -215,6 +222,13 @@ nonsense_is_refused_by_name(void **state)
         {{"--hook-jobs", "0"}, "1 to 100"},
         {{"--hook-retries", "101"}, "0 to 100"},
         {{"--hook-timeout", "0"}, "--hook-timeout"},
+        {{"--index-jobs", "0"}, "1 to 100"},
+        {{"--index-memory", "127M"}, "128M"},
+        {{"--index-time", "0"}, "--index-time"},
+        {{"--index-max-entries", "0"}, "1 to 1000000000"},
+        {{"--index-max-depth", "1000000001"}, "1 to 1000000000"},
+        {{"--index-max-output", "much"}, "much"},
+        {{"--index-max-ratio", "x"}, "--index-max-ratio"},
         {{"--on-push", "true"}, "--on-push"},
         {{"--on-tag"}, "--on-tag"},
         {{"--on-tag="}, "--on-tag"},
