@@ -183,6 +183,12 @@ layer_index_finish(struct layer_index_writer *w, struct err *err)
     return sorted_file_finish(w->file, err);
 }
 
+uint64_t
+layer_index_written(const struct layer_index_writer *w)
+{
+    return sorted_file_written(w->file);
+}
+
 /* ---- reading ---- */
 
 static void

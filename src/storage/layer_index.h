@@ -66,6 +66,8 @@ int layer_index_put_root(struct layer_index_writer *w, const struct layer_entry 
 int layer_index_put_sparse(struct layer_index_writer *w, uint64_t data,
                            const struct layer_piece *pieces, size_t n, struct err *err);
 int layer_index_finish(struct layer_index_writer *w, struct err *err);
+/* Bytes that are in the file so far. */
+uint64_t layer_index_written(const struct layer_index_writer *w);
 void layer_index_free(struct layer_index_writer *w);
 
 /* ---- reading ---- */

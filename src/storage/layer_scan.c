@@ -19,6 +19,12 @@ const struct layer_scan_limits layer_scan_defaults = {
     .spacing = 4u << 20,
 };
 
+/* An index is to have at most a fortieth of its layer's size. What an entry takes in it, about;
+ * where that alone uses the room up, checkpoints come in distances that are larger by so much. */
+#define INDEX_PART 40
+#define ENTRY_SIZE 13
+#define WIDE 4
+
 struct scan {
     const struct layer_scan_limits *limits;
     struct layer_info *info;
@@ -26,6 +32,8 @@ struct scan {
     struct digest_thread *hash; /* NULL: a plain layer, whose digest is known */
     struct layer_tree *tree;
     struct layer_index_writer *index;
+    uint64_t entries;
+    uint64_t checkpoint; /* where the last one in the index is */
 };
 
 /* Adds to what is odd about the layer: one line, that can stand in any answer. */
@@ -40,6 +48,15 @@ remark(struct layer_info *info, const char *text)
             *p = '?';
 }
 
+/* Whether the index has room for it, or has to have it. */
+static bool
+is_worth(const struct scan *s, const struct inflate_checkpoint *at)
+{
+    uint64_t needed = layer_index_written(s->index) + s->entries * ENTRY_SIZE;
+
+    return needed < at->in / INDEX_PART || at->out - s->checkpoint >= WIDE * s->limits->spacing;
+}
+
 static int
 pull(void *arg, struct bytes *out, struct err *err)
 {
@@ -49,9 +66,11 @@ pull(void *arg, struct bytes *out, struct err *err)
 
     if (rc > 0 && s->hash != NULL)
         digest_thread_update(s->hash, out->p, out->n);
-    if (rc > 0 && inflate_checkpoint(s->inflate, &at) &&
-        layer_index_put_checkpoint(s->index, &at, err) != 0)
-        return -1;
+    if (rc > 0 && inflate_checkpoint(s->inflate, &at) && is_worth(s, &at)) {
+        s->checkpoint = at.out;
+        if (layer_index_put_checkpoint(s->index, &at, err) != 0)
+            return -1;
+    }
     return rc;
 }
 
@@ -68,6 +87,7 @@ on_entry(void *arg, const struct tar_entry *e, struct err *err)
 {
     struct scan *s = arg;
 
+    s->entries++;
     return layer_tree_add(s->tree, e, err);
 }
 

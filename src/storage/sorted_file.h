@@ -29,6 +29,8 @@ struct sorted_writer *sorted_file_create(int fd, struct err *err);
 int sorted_file_put(struct sorted_writer *w, struct bytes key, struct bytes value, struct err *err);
 /* The file is complete when this has returned 0. */
 int sorted_file_finish(struct sorted_writer *w, struct err *err);
+/* Bytes that are in the file so far. */
+uint64_t sorted_file_written(const struct sorted_writer *w);
 void sorted_file_free(struct sorted_writer *w);
 
 /* ---- reading ---- */

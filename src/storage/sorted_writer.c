@@ -54,6 +54,12 @@ sorted_file_create(int fd, struct err *err)
     return w;
 }
 
+uint64_t
+sorted_file_written(const struct sorted_writer *w)
+{
+    return w->at;
+}
+
 void
 sorted_file_free(struct sorted_writer *w)
 {

@@ -2,9 +2,11 @@
 #include "layer_fixture.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/fdio.h"
@@ -447,6 +449,58 @@ entries_in_great_number_fit_into_64_mb(void **state)
     close(layer);
 }
 
+/* A gzip of so many files of 620 bytes that can't be compressed, with names of all kinds. */
+static void
+put_small_files(struct buf *z, unsigned n)
+{
+    struct buf tar;
+    uint64_t seed = 1;
+    char name[60], data[620];
+
+    buf_init(&tar, (size_t)64 << 20);
+    for (unsigned i = 0; i < n; i++) {
+        for (size_t k = 0; k < sizeof data; k++)
+            data[k] = (char)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 56);
+        snprintf(name, sizeof name, "some/where/%u/%016" PRIx64, i / 100, seed);
+        layers_put_file(&tar, name, data, sizeof data);
+    }
+    layers_put_end(&tar);
+    layers_gzip(z, buf_bytes(&tar), 1);
+    buf_free(&tar);
+}
+
+/* Names take their room; then checkpoints take less. */
+static void
+an_index_of_small_files_stays_small(void **state)
+{
+    struct digest digest = {.algo = DIGEST_SHA256};
+    struct inflate_checkpoint at = {.out = 0};
+    struct layer_info info;
+    struct layer_index *x;
+    struct stat st;
+    struct buf z;
+    struct err err;
+    int layer, out = layers_file(bytes_of("", 0));
+
+    (void)state;
+    buf_init(&z, (size_t)64 << 20);
+    put_small_files(&z, 25000);
+    layer = layers_file(buf_bytes(&z));
+    assert_int_equal(layer_scan(layer, &digest, out, &layer_scan_defaults, &info, &err), 0);
+    assert_int_equal(fstat(out, &st), 0);
+    assert_true((uint64_t)st.st_size * 40 <= z.n);
+    x = layer_index_open(out, &err);
+    assert_non_null(x);
+    for (uint64_t position = 0; position < info.size; position += 1u << 20) {
+        assert_true(layer_index_checkpoint(x, position, &at, &err) >= 0);
+        assert_true(position - at.out <= 5 * layer_scan_defaults.spacing);
+    }
+    assert_true(at.out > 0);
+    layer_index_close(x);
+    close(layer);
+    buf_free(&z);
+}
+
 /* Damage anywhere in a layer: an index is made, which is in order. */
 static void
 any_flipped_bit_of_a_layer_is_survived(void **state)
@@ -492,6 +546,7 @@ main(int argc, char **argv)
         TEST(zeros_without_end_are_stopped_in_time),
         TEST(a_name_twenty_thousand_times_is_one_entry),
         TEST(any_flipped_bit_of_a_layer_is_survived),
+        cmocka_unit_test(an_index_of_small_files_stays_small),
         cmocka_unit_test(entries_in_great_number_fit_into_64_mb),
     };
 
