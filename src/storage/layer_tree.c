@@ -27,8 +27,14 @@ struct layer_tree {
     size_t sparse_n, sparse_room, pieces_n;
 };
 
+/* A directory that only whiteouts are in. Never written. */
+#define ONLY_HIDES 64
+
 static const struct layer_node implicit = {
     .type = LAYER_DIR, .flags = LAYER_IMPLICIT, .mode = 0755};
+static const struct layer_node nothing = {.type = LAYER_NONE};
+static const struct layer_node only_hides = {
+    .type = LAYER_DIR, .flags = LAYER_IMPLICIT | ONLY_HIDES, .mode = 0755};
 
 static struct layer_node *
 node(const struct layer_tree *t, uint32_t i)
@@ -93,11 +99,16 @@ is_whiteout(struct bytes name)
     return starts(name, WHITEOUT) && (!starts(name, AUFS) || bytes_equal(name, bytes_str(OPAQUE)));
 }
 
+/* What a path is walked for: for what is there; for an entry, making what is missing or in the way;
+ * or for a whiteout, which makes what is missing, but is about nothing where something is in the
+ * way: below what is no directory any more (umoci writes such), or is hidden itself. */
+enum walk { FIND, MAKE, HIDE };
+
 /* One step down from *dir, or where a link leads. 1 done; 0 there is nothing, or too many links;
  * -1. */
 static int
 step(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, struct bytes name,
-     bool making, struct err *err)
+     enum walk what, struct err *err)
 {
     uint32_t i;
 
@@ -110,6 +121,8 @@ step(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, struct b
     if (name.n > LAYER_NAME_MAX || is_whiteout(name))
         return 0; /* a link has led there */
     i = layer_nodes_find(&t->nodes, *dir, name);
+    if (what == HIDE && i != LAYER_NODES_NONE && node(t, i)->type != LAYER_DIR)
+        return 0;
     if (i != LAYER_NODES_NONE && node(t, i)->type == LAYER_SYMLINK) {
         struct bytes link = bytes_of(node(t, i)->link, node(t, i)->link_n);
 
@@ -118,21 +131,22 @@ step(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, struct b
         return layer_path_follow(walk, link);
     }
     if (i == LAYER_NODES_NONE || node(t, i)->type != LAYER_DIR) {
-        if (!making)
+        if (what == FIND)
             return 0;
         if (i == LAYER_NODES_NONE &&
             (i = layer_nodes_make(&t->nodes, *dir, name, err)) == LAYER_NODES_NONE)
             return -1;
-        layer_nodes_become(&t->nodes, i, &implicit);
+        layer_nodes_become(&t->nodes, i, what == HIDE ? &only_hides : &implicit);
     }
+    if (what == MAKE)
+        node(t, i)->flags &= (uint8_t)~ONLY_HIDES;
     *dir = i;
     return 1;
 }
 
-/* To the directory that holds the path's last component; making: with all that is missing. 1, 0:
- * not there (or can't be), -1. */
+/* To the directory that holds the path's last component. 1, 0: not there (or can't be), -1. */
 static int
-walk_to_parent(struct layer_tree *t, const struct layer_path *path, bool making, uint32_t *dir,
+walk_to_parent(struct layer_tree *t, const struct layer_path *path, enum walk what, uint32_t *dir,
                struct err *err)
 {
     struct layer_path_walk walk;
@@ -142,7 +156,7 @@ walk_to_parent(struct layer_tree *t, const struct layer_path *path, bool making,
     *dir = LAYER_NODES_ROOT;
     layer_path_begin(&walk, bytes_of(path->text, layer_path_base(path)));
     while (rc > 0 && layer_path_step(&walk, &name))
-        rc = step(t, &walk, dir, name, making, err);
+        rc = step(t, &walk, dir, name, what, err);
     return rc;
 }
 
@@ -198,7 +212,7 @@ resolve_hard_link(struct layer_tree *t, const struct tar_entry *e, uint32_t self
         return err_set(err, ERR_NOT_BROWSABLE, "a link that no file system can hold");
     if (path.depth == 0 || below_whiteout(&path))
         return 0;
-    if ((rc = walk_to_parent(t, &path, false, &dir, err)) < 0)
+    if ((rc = walk_to_parent(t, &path, FIND, &dir, err)) < 0)
         return -1;
     if (rc > 0) {
         size_t base = layer_path_base(&path);
@@ -293,6 +307,8 @@ put_whiteout(struct layer_tree *t, uint32_t dir, struct bytes name, struct err *
     if (i == LAYER_NODES_NONE &&
         (i = layer_nodes_make(&t->nodes, dir, hidden, err)) == LAYER_NODES_NONE)
         return -1;
+    if ((node(t, i)->flags & ONLY_HIDES) != 0)
+        layer_nodes_become(&t->nodes, i, &nothing);
     node(t, i)->flags |= LAYER_HIDES_BELOW;
     return 1;
 }
@@ -304,6 +320,7 @@ add(struct layer_tree *t, const struct layer_path *path, const struct tar_entry 
     struct bytes name = bytes_of(path->text + base, path->n - base);
     struct layer_node is;
     uint32_t dir;
+    bool hides = is_whiteout(name);
     int rc;
 
     if (path->depth == 0) {
@@ -312,14 +329,14 @@ add(struct layer_tree *t, const struct layer_path *path, const struct tar_entry 
         layer_nodes_become(&t->nodes, LAYER_NODES_ROOT, &is);
         return 1;
     }
-    rc = walk_to_parent(t, path, true, &dir, err);
+    rc = walk_to_parent(t, path, hides ? HIDE : MAKE, &dir, err);
     if (rc <= 0)
-        return rc;
+        return hides && rc == 0 ? 1 : rc;
     if (bytes_equal(name, bytes_str(OPAQUE))) {
         node(t, dir)->flags |= LAYER_OPAQUE;
         return 1;
     }
-    if (starts(name, WHITEOUT) && !starts(name, AUFS))
+    if (hides)
         return put_whiteout(t, dir, name, err);
     return put(t, dir, name, e, err);
 }
@@ -373,7 +390,7 @@ entry_of(const struct layer_node *x)
     struct layer_entry e = {.name = name_of(x),
                             .link = bytes_of(x->link, x->link_n),
                             .type = (enum layer_type)x->type,
-                            .flags = x->flags,
+                            .flags = x->flags & LAYER_FLAGS,
                             .mode = x->mode,
                             .uid = x->uid,
                             .gid = x->gid,

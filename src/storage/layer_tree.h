@@ -18,9 +18,10 @@
  * - a hard link takes over what its target is at that moment; is the target not in this layer, it
  *   is looked for below (LAYER_LOWER)
  * - .wh.NAME of any type: what lower layers have as NAME is hidden (LAYER_HIDES_BELOW); this
- *   layer's own NAME isn't. .wh..wh..opq: all they have in that directory (LAYER_OPAQUE). Other
- *   names that begin with .wh..wh. are aufs's: not shown, but a hard link may lead to them. What is
- *   below a .wh. directory is dropped */
+ *   layer's own NAME isn't. .wh..wh..opq: all they have in that directory (LAYER_OPAQUE). Both say
+ *   nothing when this layer has something else than a directory in their way. Other names that
+ * begin with .wh..wh. are aufs's: not shown, but a hard link may lead to them. What is below a .wh.
+ * directory is dropped */
 
 /* A layer that goes beyond is ERR_NOT_BROWSABLE. */
 struct layer_limits {

@@ -221,4 +221,3 @@ for my $blob (grep { $_->{size} > 50e6 } @{ $parsed->{layers} }) {
 }
 
 finish();
-done_testing();

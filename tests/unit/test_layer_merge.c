@@ -212,6 +212,23 @@ a_whiteout_and_an_entry_of_one_layer_in_any_order(void **state)
     TREE(l, "f x new\nf y new\n");
 }
 
+/* As umoci writes it when a directory has become something else, or is gone: also what was in it is
+ * gone. */
+static void
+whiteouts_below_what_is_no_directory_say_nothing(void **state)
+{
+    struct layers *l = *state;
+
+    layers_add(l, "f d/x 1", "f e/x 1", "f g/x 1", "f t/x 1", "f h/x 1", NULL);
+    layers_add(l, "f d 2", "f d/.wh.x", "f e/.wh.x", "f e 2", "l g t", "f g/.wh.x",
+               "f g/.wh..wh..opq", "l i nowhere", "f i/.wh.x", "f .wh.h", "f h/.wh.x", NULL);
+    TREE(l, "f d 2\nf e 2\nl g t\nl i nowhere\nD t\nf t/x 1\n");
+    layers_add(l, "f t/.wh.x", "f .wh.t", "f u/v/.wh.x", "f u/v/.wh..wh..opq", "f .wh.u", NULL);
+    TREE(l, "f d 2\nf e 2\nl g t\nl i nowhere\n");
+    layers_add(l, "f u/.wh.x", "f u/y 3", "f .wh.u", NULL);
+    TREE(l, "f d 2\nf e 2\nl g t\nl i nowhere\nD u\nf u/y 3\n");
+}
+
 static void
 a_whiteout_beside_its_directory_makes_that_opaque(void **state)
 {
@@ -455,6 +472,7 @@ struct item {
     char kind; /* f d D */
     char text[8];
     bool hides, opaque;
+    bool bare; /* a directory that only whiteouts need */
 };
 
 struct model {
@@ -514,7 +532,42 @@ model_parents(struct model *m, const char *path)
         item = model_at(m, parent);
         if (item->kind != 'd' && item->kind != 'D')
             item->kind = 'D';
+        item->bare = false;
     }
+}
+
+/* For a whiteout; false: something is in the way. */
+static bool
+model_parents_to_hide(struct model *m, const char *path)
+{
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        char parent[32];
+        struct item *item;
+
+        snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
+        item = model_find(m, parent);
+        if (item != NULL && item->kind != 'd' && item->kind != 'D')
+            return false;
+        item = model_at(m, parent);
+        item->bare = item->bare || item->kind == '-';
+        item->kind = item->kind == '-' ? 'D' : item->kind;
+    }
+    return true;
+}
+
+static void
+model_hide(struct model *m, const char *path)
+{
+    struct item *item;
+
+    if (!model_parents_to_hide(m, path))
+        return;
+    item = model_at(m, path);
+    if (item->bare) {
+        model_drop(m, path, true);
+        item = model_at(m, path);
+    }
+    item->hides = true;
 }
 
 static void
@@ -530,6 +583,7 @@ model_put(struct model *m, const char *path, char kind, const char *text)
         item->opaque = false;
     }
     item->kind = kind;
+    item->bare = false;
     snprintf(item->text, sizeof item->text, "%s", text);
 }
 
@@ -606,14 +660,14 @@ random_entry(struct model *m, struct buf *tar)
         model_put(m, path, 'd', "");
     } else if (kind < 9) {
         snprintf(line, sizeof line, "f %.*s.wh.%s", (int)(base - path), path, base);
-        model_parents(m, path);
-        model_at(m, path)->hides = true;
+        model_hide(m, path);
     } else {
         snprintf(line, sizeof line, "f %s/.wh..wh..opq", path);
         snprintf(path + strlen(path), 3, "/x");
-        model_parents(m, path);
-        path[strlen(path) - 2] = '\0';
-        model_at(m, path)->opaque = true;
+        if (model_parents_to_hide(m, path)) {
+            path[strlen(path) - 2] = '\0';
+            model_at(m, path)->opaque = true;
+        }
     }
     layers_put_line(tar, line);
 }
@@ -677,6 +731,7 @@ main(void)
         TEST(a_directory_replaces_a_file),
         TEST(a_file_or_link_replaces_a_directory_with_all_in_it),
         TEST(a_whiteout_and_an_entry_of_one_layer_in_any_order),
+        TEST(whiteouts_below_what_is_no_directory_say_nothing),
         TEST(a_whiteout_beside_its_directory_makes_that_opaque),
         TEST(an_opaque_mark_hides_what_is_below_whatever_the_order),
         TEST(an_opaque_root_hides_all),

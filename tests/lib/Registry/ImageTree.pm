@@ -30,10 +30,12 @@ sub image_tree ($client, $base) {
         die "tree/$dir: " . $answer->describe if $answer->status != 200;
         my $last = '';
         for my $entry (@{ $json->decode($answer->content) }) {
-            my $path = _path_of($entry);
+            my $path   = _path_of($entry);
+            my $is_dir = $path =~ s{/$}{};
             die "tree/$dir: '$path' after '$last'\n" if $path le $last;
             $last = $path;
-            my $is_dir = $path =~ s{/$}{};
+            $entry->{linkname} = defined $entry->{linkname_b64} ? decode_base64($entry->{linkname_b64}) : _bytes($entry->{linkname})
+                if defined $entry->{linkname};
             die "tree/$dir: '$path' isn't in it\n" if $path !~ m{^/\Q@{[ $dir eq '' ? '' : "$dir/" ]}\E[^/]+$}s;
             die "tree/$dir: '$path' is twice in it\n" if $tree{ $path =~ s{^/}{}r };
             die "tree/$dir: '$path' is a $entry->{type}\n" if $is_dir != ($entry->{type} eq 'directory');
@@ -89,7 +91,7 @@ sub tree_differences ($listed, $unpacked) {
         push @found, "$path: size is $is->{size} and not $was->{size}"
             if $type eq 'file' && $was->{type} eq 'file' && $is->{type} ne 'link' && $is->{size} != $was->{size};
         push @found, "$path leads to $is->{linkname} and not to $was->{linkname}"
-            if $type eq 'symlink' && $was->{type} eq 'symlink' && _bytes($is->{linkname}) ne $was->{linkname};
+            if $type eq 'symlink' && $was->{type} eq 'symlink' && $is->{linkname} ne $was->{linkname};
     }
     push @found, map { "$_ ($listed->{$_}{type}) was not unpacked" } grep { !$unpacked->{$_} } sort keys %$listed;
     return @found;
