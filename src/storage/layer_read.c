@@ -217,6 +217,9 @@ check(const struct layer_entry *e, uint64_t from, uint64_t n, struct err *err)
         return err_set(err, ERR_BAD_RANGE, "the file has %llu bytes", (unsigned long long)e->size);
     if (e->data > UINT64_MAX - e->size)
         return err_set(err, ERR_CORRUPT, "an index is damaged: a file's place");
+    if ((e->flags & LAYER_SPARSE) != 0 && e->size > LAYER_READ_SPARSE_MAX)
+        return err_set(err, ERR_NOT_BROWSABLE,
+                       "a sparse file of more than 64 GiB: download the layer");
     return 0;
 }
 

@@ -16,6 +16,10 @@ struct layer_read_limits {
 };
 extern const struct layer_read_limits layer_read_defaults;
 
+/* What a sparse file may have with its holes; a larger one is ERR_NOT_BROWSABLE. Holes cost whoever
+ * makes them nothing, and whoever sends them a worker for as long as there is a reader. */
+#define LAYER_READ_SPARSE_MAX ((uint64_t)64 << 30)
+
 /* Whether that would be within the limits, as far as can be told without reading. 0, or -1 as
  * layer_read. */
 int layer_read_check(struct layer_index *x, const struct layer_entry *e, uint64_t from,

@@ -1,4 +1,3 @@
-#!/usr/bin/perl
 # What is shown of an image is what umoci makes of it, path by path and byte for byte: files of this
 # machine's system, and above them layers of random changes, made by umoci.
 #
@@ -85,18 +84,36 @@ sub look_around () {
     @files  = sort grep { $tree->{$_}{type} eq 'file' && $_ ne 'opt/data/large' } keys %$tree;
     @others = sort grep { $tree->{$_}{type} !~ /^(file|directory)$/ } keys %$tree;
 }
-sub some_dir ()  { return "$root/" . one_of(@dirs) }
-sub some_file () { return "$root/" . one_of(@files) }
+
+# A path below the root, by whose directories nobody is led out of it: an earlier change of the same
+# layer may have put a link there, and what it leads to is this machine's.
+sub inside ($path) {
+    die "$path\n" if index("/$path/", '/../') >= 0;
+    my $at = $root;
+    for my $name (split m{/}, $path =~ s{(?:^|/)[^/]*$}{}r) {
+        $at .= "/$name";
+        die "$at\n" if -l $at || !-d _;
+    }
+    return "$root/$path";
+}
+sub real_dir ($path)  { my $at = inside($path); die "$at\n" if -l $at || !-d _; return $at }
+sub real_file ($path) { my $at = inside($path); die "$at\n" if -l $at || !-f _; return $at }
+sub some_dir ()       { return real_dir(one_of(@dirs)) }
+sub some_file ()      { return real_file(one_of(@files)) }
 # One that isn't half of the system.
-sub small_dir () { return "$root/" . one_of(grep { m{/.*/.*/} && !m{^opt/data} } @dirs) }
-sub put_file ($path) { return spew($path, 'z' x rand(3000) . random_bytes(1 + int rand 2000)) }
+sub small_dir ()       { return real_dir(one_of(grep { m{/.*/.*/} && !m{^opt/data} } @dirs)) }
+sub put_file ($path)   { return -l $path ? undef : spew($path, 'z' x rand(3000) . random_bytes(1 + int rand 2000)) }
 sub put_dir ($path) {
-    mkdir $path, 0700 + int rand 0100;
+    mkdir $path, 0700 + int rand 0100 or die "$path\n";
     put_file("$path/" . fresh_name()) for 1 .. 1 + rand 3;
     mkdir "$path/sub";
     put_file("$path/sub/" . fresh_name());
 }
-sub drop ($path) { run([ 'rm', '-rf', '--', $path ]) }
+sub drop ($path) {
+    die "$path\n" if index($path, "$root/") != 0;
+    run([ 'rm', '-rf', '--', $path ]);
+}
+sub names_in ($dir) { opendir my $open, $dir or die "$dir\n"; return grep { !/^\.\.?$/ } readdir $open }
 
 my @changes = (
     sub { put_file(some_dir() . '/' . fresh_name()) },
@@ -106,9 +123,9 @@ my @changes = (
     sub { put_file(some_file()) },
     sub { my $f = some_file(); unlink $f; put_dir($f) },
     sub { my $d = small_dir(); drop($d); put_file($d) },
-    sub { my $d = small_dir(); drop($d); symlink one_of('/etc', '..', '../..', 'nowhere', 'a/b/c'), $d },
+    sub { my $d = small_dir(); drop($d); symlink one_of('/opt/data', '..', '../..', 'nowhere', 'a/b/c'), $d },
     sub { my $d = small_dir(); drop($d); put_dir($d) },
-    sub { my $f = "$root/" . one_of(@others); unlink $f; rand() < 0.5 ? put_dir($f) : put_file($f) },
+    sub { my $f = inside(one_of(@others)); unlink $f; rand() < 0.5 ? put_dir($f) : put_file($f) },
     sub { chmod int(rand 010000), some_file() },
     sub { chmod 0700 + int(rand 0100) + 01000 * int(rand 8), some_dir() },
     sub { chown int(rand 2**31), int(rand 70000), some_file() },
@@ -120,7 +137,7 @@ my @changes = (
     sub { run([ 'mknod', '-m', '0600', some_dir() . '/' . fresh_name(), one_of('c', 'b'), int rand 255, int rand 255 ]) },
     sub { my $d = small_dir(); rename $d, some_dir() . '/' . fresh_name() },
     sub { rename some_file(), some_dir() . '/' . fresh_name() },
-    sub { drop("$_") for glob(quotemeta(small_dir()) . '/*') },
+    sub { my $d = small_dir(); drop("$d/$_") for names_in($d) },
 );
 
 my $inserts = $layers > 8 ? 5 : 1;

@@ -263,6 +263,12 @@ sparse_ranges_have_their_zeros(void **state)
     /* One whose pieces are not known. */
     assert_int_equal(read_range(l, "g", 0, 1, &layer_read_defaults, &out), -1);
     assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
+    e.data = 3;
+    e.size = LAYER_READ_SPARSE_MAX;
+    assert_int_equal(layer_read_check(l->index[0], &e, 0, &layer_read_defaults, &l->err), 0);
+    e.size++;
+    assert_int_equal(layer_read_check(l->index[0], &e, 0, &layer_read_defaults, &l->err), -1);
+    assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
     buf_free(&out);
 }
 
