@@ -55,6 +55,14 @@ utf8_put_json(struct buf *out, struct bytes b)
     bool good = true;
     buf_putc(out, '"');
     for (size_t at = 0; at < b.n;) {
+        size_t plain = at;
+        while (plain < b.n && p[plain] >= ' ' && p[plain] < 0x7f && p[plain] != '"' &&
+               p[plain] != '\\')
+            plain++;
+        buf_put(out, p + at, plain - at);
+        at = plain;
+        if (at == b.n)
+            break;
         size_t n = character_length(p + at, b.n - at);
         if (n == 0) {
             buf_puts(out, "\xef\xbf\xbd");

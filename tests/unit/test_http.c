@@ -23,6 +23,18 @@ methods_are_known_by_their_exact_name(void **state)
 }
 
 static void
+dates_are_those_of_http(void **state)
+{
+    char text[HTTP_DATE_MAX];
+
+    (void)state;
+    http_date(text, 784111777); /* RFC 9110's example */
+    assert_string_equal(text, "Sun, 06 Nov 1994 08:49:37 GMT");
+    http_date(text, 0);
+    assert_string_equal(text, "Thu, 01 Jan 1970 00:00:00 GMT");
+}
+
+static void
 headers_come_in_their_order(void **state)
 {
     (void)state;
@@ -69,6 +81,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(methods_are_known_by_their_exact_name),
+        cmocka_unit_test(dates_are_those_of_http),
         cmocka_unit_test(headers_come_in_their_order),
         cmocka_unit_test(nobody_splits_our_answers),
         cmocka_unit_test(there_is_a_bound_on_headers),

@@ -104,6 +104,14 @@ what_stands_in_a_link_is_escaped(void **state)
 }
 
 static void
+a_link_may_have_more_parameters_and_any_last(void **state)
+{
+    (void)state;
+    assert_int_equal(page_link_more(&call, "/p", 1, bytes_of("a\0\xff", 3), "&x=1", &err), 0);
+    assert_string_equal(reply.headers[0].value, "</p?n=1&last=a%00%FF&x=1>; rel=\"next\"");
+}
+
+static void
 the_link_can_be_followed(void **state)
 {
     static const char last[] = "a/b c&n=5+%41";
@@ -129,6 +137,7 @@ main(void)
         TEST(the_link_leads_to_the_next_page),
         TEST(the_link_is_absolute_with_a_base_url),
         TEST(what_stands_in_a_link_is_escaped),
+        TEST(a_link_may_have_more_parameters_and_any_last),
         TEST(the_link_can_be_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,6 +130,36 @@ what_says_no_place_is_refused(void **state)
             fail_msg("\"%s\" was accepted", bad[i]);
 }
 
+static void
+a_range_is_taken_as_far_as_there_are_bytes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t size, from, n;
+    } good[] = {
+        {"bytes=0-0", 10, 0, 1},
+        {"bytes=3-5", 10, 3, 3},
+        {"bytes=3-", 10, 3, 7},
+        {"bytes=9-9", 10, 9, 1},
+        {"bytes=0-99", 10, 0, 10},
+        {"bytes=-3", 10, 7, 3},
+        {"bytes=-30", 10, 0, 10},
+        {"BYTES=1-2", 10, 1, 2},
+        {"bytes=-99999999999999999999", 10, 0, 10},
+        {"bytes=18446744073709551613-", UINT64_MAX, UINT64_MAX - 2, 2},
+    };
+    uint64_t from, n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(range_judge(good[i].text, good[i].size), RANGE_GOOD);
+        range_take(good[i].text, good[i].size, &from, &n);
+        if (from != good[i].from || n != good[i].n)
+            fail_msg("%s: %llu + %llu", good[i].text, (unsigned long long)from,
+                     (unsigned long long)n);
+    }
+}
+
 int
 main(void)
 {
@@ -138,6 +168,7 @@ main(void)
         cmocka_unit_test(a_range_beyond_the_end_is_told_so),
         cmocka_unit_test(a_range_that_goes_backwards_is_told_so),
         cmocka_unit_test(what_is_no_single_range_of_bytes_is_ignored),
+        cmocka_unit_test(a_range_is_taken_as_far_as_there_are_bytes),
         cmocka_unit_test(a_piece_of_an_upload_says_where_it_goes),
         cmocka_unit_test(what_says_no_place_is_refused),
     };

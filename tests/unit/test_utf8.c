@@ -44,11 +44,35 @@ bad_bytes_become_question_marks(void **state)
     expect("\xc3\xc3\xb6", "?\xc3\xb6");
 }
 
+static void
+quoted(struct bytes b, const char *want, bool good)
+{
+    struct buf out;
+
+    buf_init(&out, 1000);
+    assert_int_equal(utf8_put_json(&out, b), good);
+    assert_string_equal(buf_text(&out), want);
+    buf_free(&out);
+}
+
+static void
+any_bytes_make_a_json_string(void **state)
+{
+    (void)state;
+    quoted(bytes_str(""), "\"\"", true);
+    quoted(bytes_str("a/\"b\\\n\x7f"), "\"a/\\\"b\\\\\\u000a\\u007f\"", true);
+    quoted(bytes_of("a\0b", 3), "\"a\\u0000b\"", true);
+    quoted(bytes_str("\xe2\x82\xac"), "\"\xe2\x82\xac\"", true);
+    quoted(bytes_of("\xe2\x82\xac", 2), "\"\xef\xbf\xbd\xef\xbf\xbd\"", false); /* ends inside */
+    quoted(bytes_str("a\xff"), "\"a\xef\xbf\xbd\"", false);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_text_stays),
+        cmocka_unit_test(any_bytes_make_a_json_string),
         cmocka_unit_test(bad_bytes_become_question_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

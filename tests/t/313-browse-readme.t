@@ -1,0 +1,60 @@
+# README's commands for looking into images, as they stand there; a transfer that breaks over HTTP/2.
+use v5.36;
+use Registry limit => 120;
+use Registry::Checks;
+use Registry::Clients qw(curl);
+use Registry::Layers;
+use Registry::Tools;
+use Test::More;
+
+my ($section) = slurp(($ENV{srcdir} // '.') . '/README') =~ /^Looking inside images\n-+\n(.*?)^\S[^\n]*\n-{3,}\n/ms;
+
+subtest 'README' => sub {
+    my $registry = Registry->start;
+    my $release  = "PRETTY_NAME=\"a test\"\nNAME=x\n";
+    push_layers($registry, 'hello', '1', gzip_layer(tar_of('d etc/', { name => 'etc/os-release', data => $release })));
+    my @commands = $section =~ /^    (curl .*)$/mg;
+    cmp_ok(scalar @commands, '>=', 5, 'README has commands');
+    my $port = $registry->port;
+    my $all  = '';
+    for my $command (@commands) {
+        my $ran = run([ 'sh', '-c', $command =~ s/localhost:8000/127.0.0.1:$port/gr =~ s/^curl /curl -sSf /r ]);
+        works($ran, $command);
+        $all .= "$ran->{out}\n";
+    }
+    like($all, qr{"path":"/etc/"},                              'the root is listed');
+    like($all, qr{^\[\{"path":"/etc/os-release"}m,              '... and the directory');
+    like($all, qr{^\{"path":"/etc/os-release","type":"file"}m,  '... and the entry');
+    like($all, qr/^\Q$release\E/m,                              'the file');
+    like($all, qr/^\Q${\ substr $release, 0, 10}\E$/m,          'its first ten bytes');
+    my %members = map { $_ => 1 } $section =~ /"(\w+)":/g;
+    my @missing = grep { !$members{$_} } keys %{ $registry->get('/v2/hello/_image/1/stat/etc')->json },
+        keys %{ $registry->get('/v2/hello/_image/1/history')->json->[0] };
+    ok(!@missing, 'all members are told of') or diag("@missing");
+};
+
+subtest 'HTTP/2' => sub {
+    my $tmp = tempdir();
+    my ($certificate, $key) = make_certificate($tmp, 'registry');
+    my $registry = Registry->start(args => [ '--tls-cert', $certificate, '--tls-key', $key, '--tls-port', '0' ], listeners => 2,
+        expected => qr/upstream prematurely closed/);
+    my ($plain, $tls) = sort { ($registry->with(port => $b)->get('/v2/')->status == 200) <=> ($registry->with(port => $a)->get('/v2/')->status == 200) }
+        $registry->ports;
+    my $client = $registry->with(port => $plain);
+    my $big    = join '', map { pack 'N', $_ * 2654435761 % 4294967296 } 1 .. 500_000;
+    my $layer  = gzip_layer(tar_entry(name => 'big', data => $big) . tar_end());
+    push_layers($client, 'team/app', 'v1', $layer);
+    my $fetch = sub {
+        return curl('--cacert', $certificate, '--http2', '--output', "$tmp/big", '--write-out', '%{http_version} %{http_code}',
+            "https://127.0.0.1:$tls/v2/team/app/_image/v1/blobs/big");
+    };
+    my $ran = $fetch->();
+    is("$ran->{exit} $ran->{out}", '0 2 200', 'a file over HTTP/2');
+    ok(slurp("$tmp/big") eq $big, '... its bytes');
+    my ($file) = map { $registry->dir . "/$_" } $registry->blob_files(digest($layer->{blob}));
+    chmod 0640, $file;
+    truncate $file, (-s $file) / 2;
+    is($fetch->()->{exit}, 92, 'of a layer that was cut: the stream is broken');
+    is($client->get('/v2/')->status, 200, 'and all goes on');
+};
+finish();

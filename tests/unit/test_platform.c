@@ -1,0 +1,96 @@
+#include <string.h>
+#include "domain/platform.h"
+#include "domain/repository.h"
+#include "store_fixture.h"
+#include "util/banned.h"
+
+/* Which images are chosen in which order is asked from outside, by the system tests; here is what
+ * they can't easily make. */
+
+static void
+platforms_have_two_or_three_parts(void **state)
+{
+    static const char *const bad[] = {
+        "",        "linux",        "linux/", "/amd64", "a//b",    "a/b/", "a/b/c/",
+        "a/b/c/d", "linux/am d64", "a/b\n",  "a/\xc3", "a\x7f/b", "/",    "//"};
+    struct fixture *f = *state;
+    struct platform p;
+    char text[200] = "linux/";
+
+    OK(f, platform_parse(&p, "linux/arm/v7", &f->err));
+    assert_string_equal(p.os, "linux");
+    assert_string_equal(p.architecture, "arm");
+    assert_string_equal(p.variant, "v7");
+    OK(f, platform_parse(&p, "linux/amd64", &f->err));
+    assert_string_equal(p.variant, "");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        REFUSED(f, platform_parse(&p, bad[i], &f->err), ERR_BAD_REQUEST);
+    memset(text + 6, 'a', 63);
+    OK(f, platform_parse(&p, text, &f->err));
+    text[6 + 63] = 'a';
+    REFUSED(f, platform_parse(&p, text, &f->err), ERR_BAD_REQUEST);
+}
+
+static struct digest
+push(struct fixture *f, const char *document, const char *type)
+{
+    struct push p;
+
+    OK(f, fixture_push(f, "a", NULL, document, type, &p));
+    return p.digest;
+}
+
+static int
+find(struct fixture *f, const struct digest *d, const char *want, struct platform_image *out)
+{
+    struct platform p;
+    struct rec_repo repo;
+
+    OK(f, repository_need(&f->reg, "a", &repo, &f->err));
+    if (want != NULL)
+        OK(f, platform_parse(&p, want, &f->err));
+    return platform_find(&f->reg, repo.id, d, want != NULL ? &p : NULL, &f->arena, out, &f->err);
+}
+
+/* Indexes in indexes, the innermost with what is no image: no matter how many, it ends. */
+static void
+what_leads_nowhere_is_no_image(void **state)
+{
+    struct fixture *f = *state;
+    struct digest config = fixture_blob(f, "a", "{}"), layer = fixture_blob(f, "a", "layer");
+    struct digest d = push(f, fixture_image(f, &config, &layer, ""), OCI_IMAGE), none;
+    struct platform_image out;
+
+    REFUSED(f, find(f, &d, NULL, &out), ERR_NO_IMAGE);
+    for (int i = 0; i < 8; i++) {
+        d = push(f, fixture_index(f, &d), OCI_INDEX);
+        REFUSED(f, find(f, &d, NULL, &out), ERR_NO_IMAGE);
+        REFUSED(f, find(f, &d, "linux/amd64", &out), ERR_NO_IMAGE);
+    }
+    none = fixture_digest("nothing");
+    REFUSED(f, find(f, &none, NULL, &out), ERR_NO_MANIFEST);
+}
+
+static void
+a_config_is_read_whole_if_it_is_there(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = fixture_blob(f, "a", "{\"os\":\"x\"}"), none = fixture_digest("nothing");
+    struct bytes config;
+
+    assert_int_equal(platform_config(&f->reg, &d, &f->arena, &config, &f->err), 1);
+    assert_true(bytes_equal(config, bytes_str("{\"os\":\"x\"}")));
+    assert_int_equal(platform_config(&f->reg, &none, &f->arena, &config, &f->err), 0);
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_store, fixture_done)
+    const struct CMUnitTest tests[] = {
+        TEST(platforms_have_two_or_three_parts),
+        TEST(what_leads_nowhere_is_no_image),
+        TEST(a_config_is_read_whole_if_it_is_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
