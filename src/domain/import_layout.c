@@ -5,12 +5,15 @@
 
 #include "domain/export_document.h"
 #include "domain/import_name.h"
+#include "domain/import_prune.h"
 #include "domain/manifest.h"
 #include "util/json.h"
 #include "util/banned.h"
 
 /* index.json has an entry of some hundred bytes for each image. */
 #define INDEX_MAX ((size_t)16 << 20)
+
+#define DOCUMENT_MAX ((size_t)4 << 20)
 
 #define ONLY_TAG "latest"
 
@@ -21,7 +24,9 @@ struct layout {
     const struct json *entries;
     char common[RECORD_REPOSITORY_MAX + 1]; /* the repository of what has no name */
     char entered[RECORD_REPOSITORY_MAX + 1];
-    bool good; /* the one that was entered may have this name */
+    bool good;            /* the one that was entered may have this name */
+    struct buf made;      /* an index with less in it, or nothing */
+    struct digest pruned; /* and its digest */
 };
 
 /* ---- what import_store asks for ---- */
@@ -44,9 +49,15 @@ find_blob(void *arg, const struct digest *d, struct import_file *file, struct er
 static int
 find_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
 {
+    const struct layout *l = arg;
     struct import_file file;
-    int rc = find_blob(arg, d, &file, err);
+    int rc;
 
+    if (l->made.n > 0 && digest_equal(d, &l->pruned)) {
+        buf_put(out, l->made.p, l->made.n);
+        return buf_ok(out) ? 1 : err_set(err, ERR_TOO_LARGE, "it is too long");
+    }
+    rc = find_blob(arg, d, &file, err);
     if (rc == 1 && file.size > out->max)
         rc = 0;
     if (rc == 1) {
@@ -114,6 +125,37 @@ enter(struct layout *l, const char *repository, struct err *err)
     return rc;
 }
 
+/* If not all that the index names came along, *d is that of another one. */
+static int
+prune(struct layout *l, struct digest *d, struct err *err)
+{
+    char was[DIGEST_TEXT_MAX], is[DIGEST_TEXT_MAX];
+    struct buf document;
+    struct digest got;
+    int rc;
+
+    buf_reset(&l->made);
+    buf_init(&document, DOCUMENT_MAX);
+    rc = find_document(l, d, &document, err);
+    if (rc == 1) {
+        digest_of(&got, d->algo, buf_bytes(&document));
+        rc = digest_equal(&got, d) ? import_prune(l->s->source, buf_bytes(&document), &l->made, err)
+                                   : 0;
+    }
+    buf_free(&document);
+    if (rc < 0)
+        return import_store_is_fatal(err) ? -1 : 0; /* else it is said by who takes it */
+    if (rc == 0)
+        return 0;
+    digest_of(&l->pruned, d->algo, buf_bytes(&l->made));
+    digest_text(was, d);
+    digest_text(is, &l->pruned);
+    import_store_say(l->s, "index %s lacks images: it comes in as %s, with those that are there",
+                     was, is);
+    *d = l->pruned;
+    return 0;
+}
+
 static int
 take_entry(struct layout *l, const struct json *entry, struct err *err)
 {
@@ -136,6 +178,8 @@ take_entry(struct layout *l, const struct json *entry, struct err *err)
     rc = enter(l, n.repository, err);
     if (rc != 1)
         return rc;
+    if (prune(l, &d, err) != 0)
+        return -1;
     type = type != NULL ? type : "";
     return n.tag[0] != '\0' ? import_store_tag(l->s, n.tag, &d, type, err)
                             : import_store_manifest(l->s, &d, type, err);
@@ -168,6 +212,7 @@ import_layout_run(struct import_store *s, const struct import_files *files, cons
 
     s->source = &source;
     buf_init(&text, INDEX_MAX);
+    buf_init(&l.made, DOCUMENT_MAX);
     rc = import_files_read(files, "index.json", &text, err);
     if (rc == 0)
         rc = err_set(err, ERR_NO_FILE, "it has no index.json");
@@ -181,5 +226,6 @@ import_layout_run(struct import_store *s, const struct import_files *files, cons
              ? take_all(&l, err)
              : err_set(err, ERR_BAD_MANIFEST, "index.json has no list of manifests");
     json_free(index);
+    buf_free(&l.made);
     return rc;
 }

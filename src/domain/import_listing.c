@@ -89,7 +89,9 @@ take_image(struct import_listing *l, struct bytes rest, size_t line, struct err 
 
     if (digest_parse_v1_id(&image.id, id.p, id.n, err) != 0)
         return wrong(line, "no image's id", err);
-    if (!parse_u64(size.p, size.n, &image.size))
+    if (is_word(size, "-"))
+        image.size = UINT64_MAX;
+    else if (!parse_u64(size.p, size.n, &image.size))
         return wrong(line, "no size", err);
     if (!is_word(checksum, "-") && digest_parse(&image.checksum, checksum.p, checksum.n, err) != 0)
         return wrong(line, "no checksum: sha256:<hex> or -", err);

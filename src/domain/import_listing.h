@@ -14,13 +14,14 @@
  *     tags {"library/app:latest":"<id>",...}           as GET /v1/repositories
  *     image <id> <size of its layer> <checksum> {...}  as GET /v1/images/<id>/json, and its headers
  *
- * The checksum is "sha256:<hex>", or "-". Empty lines, and those that begin with "#", don't count.
+ * The checksum is "sha256:<hex>"; it and the size may be "-", where nothing is known. Empty lines,
+ * and those that begin with "#", don't count.
  */
 
 struct import_listing_image {
     struct digest id;
-    struct digest parent; /* DIGEST_NONE: none */
-    uint64_t size;
+    struct digest parent;   /* DIGEST_NONE: none */
+    uint64_t size;          /* UINT64_MAX: unknown */
     struct digest checksum; /* DIGEST_NONE: unknown */
     struct bytes json;      /* in the text that was parsed */
 };

@@ -178,7 +178,7 @@ check_size(const struct original *o, const struct taking *t, const struct import
 
     snprintf(why, sizeof why, "its layer has %llu bytes, and should have %llu",
              (unsigned long long)file->size, (unsigned long long)t->image->size);
-    if (file->size != t->image->size)
+    if (t->image->size != UINT64_MAX && file->size != t->image->size)
         return leave_out(o, t, why);
     if (t->image->json.n > IMAGE_PUSH_JSON_MAX)
         return leave_out(o, t, "its JSON is too long");

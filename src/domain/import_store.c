@@ -50,20 +50,37 @@ import_store_end(struct import_store *s)
 
 /* ---- what all need ---- */
 
-int
-import_store_leave_out(struct import_store *s, const char *fmt, ...)
+static void
+say(struct import_store *s, const char *fmt, va_list ap)
 {
     char text[1024];
-    va_list ap;
 
-    va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
     for (char *p = text; *p != '\0'; p++)
         if (*p < ' ' || *p > '~')
             *p = '?';
-    s->counts->left_out++;
     s->access->complain(s->access->arg, text);
+}
+
+void
+import_store_say(struct import_store *s, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(s, fmt, ap);
+    va_end(ap);
+}
+
+int
+import_store_leave_out(struct import_store *s, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(s, fmt, ap);
+    va_end(ap);
+    s->counts->left_out++;
     return 0;
 }
 

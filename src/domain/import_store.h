@@ -82,6 +82,10 @@ int import_store_count_blob(struct import_store *s, const struct digest *d, stru
 int import_store_leave_out(struct import_store *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Says something else. */
+void import_store_say(struct import_store *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Is it the machine's fault, or ours, so that nothing else would go better? */
 bool import_store_is_fatal(const struct err *err);
 

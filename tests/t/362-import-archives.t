@@ -220,6 +220,29 @@ subtest 'tars by hand' => sub {
     like(pulled($registry, 'hand', '1'), qr/^sha256:/, '... is followed');
 };
 
+# docker 29 saves one platform's image with the index of all.
+subtest 'an index that came alone' => sub {
+    my $partly = "$dir/partly";
+    my $whole  = make_layout_index($partly, 'v3', 700);
+    my $blob   = sub ($digest) { return "$partly/blobs/sha256/" . substr $digest, 7 };
+    my ($here, $lost) = map { $_->{digest} } @{ decode_json(slurp($blob->($whole)))->{manifests} };
+    unlink $blob->(decode_json(slurp($blob->($lost)))->{layers}[0]{digest});
+    my $ran = import_of($registry, $partly);
+    works($ran, 'import');
+    like($ran->{err}, qr/index \Q$whole\E lacks images/, '... says so');
+    my $index = $registry->get('/v2/partly/manifests/v3')->json;
+    is_deeply([ map { $_->{digest} } @{ $index->{manifests} } ], [$here], 'those that are there can be pulled');
+    is($index->{manifests}[0]{platform}{architecture}, 'amd64', '... by their platform');
+    my $digest = pulled($registry, 'partly', 'v3');
+    like($digest, qr/^sha256:/, '... whole');
+    works(import_of($registry, $partly, '--prefix', 'again'), 'again');
+    is(pulled($registry, 'again/partly', 'v3'), $digest, '... it is the same');
+    unlink $blob->($_) for $here, $lost;
+    my $none = import_of($registry, $partly, '--prefix', 'none');
+    is($none->{exit}, 1, 'without any it is left out');
+    like($none->{err}, qr/tag none\/partly:v3 is left out/, '... and says so');
+};
+
 subtest 'layouts that lie' => sub {
     my $fresh = Registry->start;
     my $good  = { mediaType => $Registry::Client::TYPE{manifest}, digest => $image, size => 1, annotations => { 'org.opencontainers.image.ref.name' => 'lies:1' } };

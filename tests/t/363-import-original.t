@@ -51,6 +51,12 @@ subtest 'a directory and a listing' => sub {
     my $ran_again = import_of($registry, $dir, '--listing', $listing);
     is($ran_again->{out}, "imported 2 repositories, 3 tags, 4 blobs (0 linked, 0 copied)\n", 'a second time nothing is copied');
     is($registry->output =~ tr/\n//, 1, 'and no event was told');
+    my $image = random_image();
+    my ($bare) = original({ bare => $image->{id} }, $image);
+    my $ran_bare = import_of($registry, $bare, '--listing', spew("$bare/bare", qq(# by hand\n\ntags {"bare":"$image->{id}"}\r\nimage $image->{id} - - {"id":"$image->{id}"}\n)));
+    works($ran_bare, 'a listing without sizes and checksums');
+    my ($got) = @{ Registry::V1->new($registry)->pull_images('bare', 'latest')->{images} };
+    is($got->{layer}, $image->{layer}, '... will do');
 };
 
 subtest 'what is wrong is left out' => sub {
