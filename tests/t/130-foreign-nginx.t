@@ -3,6 +3,7 @@ use v5.36;
 use Registry limit => 240;
 use MIME::Base64 qw(encode_base64);
 use Registry::Checks;
+use Registry::Layers qw(gzip_layer push_layers tar_of);
 use Registry::Clients;
 use Registry::Images;
 use Registry::Nginx;
@@ -216,6 +217,18 @@ subtest 'push and pull' => sub {
         is_status($ann->push_image($name, 'v.js', [ random_bytes(1000) ]), 201, "a repository $name");
         is_status($ann->get("/v2/$name/manifests/v.js"), 200, '... and back');
     }
+    my $file = random_bytes(2_000_000);
+    push_layers($ann, 'team/inside', 'v.js', gzip_layer(tar_of('d a.php/', { name => 'a.php/b.css', data => $file })));
+    my %none = ('X-Site' => undef, Expires => undef, 'Content-Encoding' => undef);
+    my $list = $ann->get('/v2/team/inside/_image/v.js/tree/a.php', headers => { 'Accept-Encoding' => 'gzip' });
+    is_status($list, 200, 'what is inside', 'Content-Type' => 'application/json', %none);
+    is($list->json->[0]{path}, '/a.php/b.css', '... is listed');
+    my $got = $ann->get('/v2/team/inside/_image/v.js/blobs/a.php/b.css', headers => { 'Accept-Encoding' => 'gzip' });
+    is_status($got, 200, '... and read', 'Content-Type' => 'application/octet-stream', 'X-Content-Type-Options' => 'nosniff',
+        'Content-Length' => length $file, %none);
+    ok($got->content eq $file, '... whole');
+    is_error($nobody->get('/v2/team/inside/_image/v.js/tree'), 401, 'UNAUTHORIZED', '... with a password only');
+    is_error($ann->get('/v2/team/inside/_image/v.js/blobs/a.php'), 404, 'NOT_FOUND', '... its 404 is ours');
     is_tidy($registry);
 };
 
