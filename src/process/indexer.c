@@ -1,22 +1,15 @@
 #include "process/indexer.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "domain/index_job.h"
-#include "process/title.h"
+#include "process/index_child.h"
 #include "storage/blob_file.h"
 #include "storage/index_file.h"
-#include "storage/layer_scan.h"
 #include "storage/room.h"
 #include "storage/tbl_blob.h"
 #include "util/arena.h"
 #include "util/clock.h"
-#include "util/confined.h"
-#include "util/fdio.h"
 #include "util/log.h"
 #include "util/banned.h"
 
@@ -27,36 +20,11 @@
 #define MARK_EACH_MS 10000
 #define ARENA_MAX (16u << 20)
 
-/* An index has about 2 % of the layer's size, and some bytes for each name; a layer can be made so
- * that it has more. */
-#define INDEX_BYTES(layer_size) ((UINT64_C(64) << 20) + (layer_size) / 8)
-#define INDEX_ROOM(layer_size) ((UINT64_C(1) << 20) + (layer_size) / 32)
-
 /* After trouble with the machine; and with one layer. */
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS 60000
 #define LAYER_PAUSE_MAX_MS 600000
-#define KILLS_MAX 3
-#define SECONDS_MAX 1000000000u
-
-#define CANT_LOOK "a layer can't be looked into"
-
-/* What a child says of how it went. */
-struct answer {
-    struct err err; /* ERR_NONE: the index is written */
-};
-
-struct task {
-    int layer, out;
-    struct digest digest;
-    uint64_t size;
-    struct layer_scan_limits limits;
-};
-
-struct running {
-    struct task task;
-    struct confined child;
-};
+#define TRIES_MAX 3
 
 /* An image, with those of its layers that aren't done as far as we know. */
 struct image {
@@ -69,16 +37,14 @@ struct image {
 /* A layer with which something went wrong that may go better next time. */
 struct sick {
     struct digest layer;
-    unsigned tries, kills;
+    unsigned tries;
     uint64_t again_ms;
 };
 #define SICK_MAX 64
 
 struct indexer {
     const struct registry *reg;
-    struct layer_scan_limits limits;
-    struct confined_limits child;
-    char time_text[32], memory_text[32];
+    struct index_child_bounds bounds;
 
     bool begun;
     uint32_t mark, saved; /* events whose images have jobs */
@@ -87,7 +53,7 @@ struct indexer {
     bool look;  /* there may be something to start, or to end */
     bool more;  /* and images that aren't in `images` */
 
-    struct running *running;
+    struct index_child *running;
     size_t running_n, jobs;
     struct image images[IMAGES_MAX];
     size_t images_n;
@@ -99,29 +65,6 @@ struct indexer {
     size_t sick_at;
     struct arena arena;
 };
-
-/* ---- the child ---- */
-
-static void
-make_index(void *arg, void *to)
-{
-    struct task *t = arg;
-    struct answer *a = to;
-    struct layer_info info;
-    char hex[DIGEST_TEXT_MAX];
-    digest_hex(hex, &t->digest);
-    title_set("index %.12s", hex);
-    a->err.code = ERR_SYSTEM; /* whatever happens */
-    /* What others pull shall stay in the cache, rather than this. */
-    posix_fadvise(t->layer, 0, 0, POSIX_FADV_SEQUENTIAL);
-    posix_fadvise(t->layer, 0, 0, POSIX_FADV_NOREUSE);
-    if (layer_scan(t->layer, &t->digest, t->out, &t->limits, &info, &a->err) < 0 ||
-        fdio_fsync(t->out, "an index", &a->err) < 0)
-        return;
-    if (!info.browsable)
-        log_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);
-    a->err.code = ERR_NONE;
-}
 
 /* ---- trouble ---- */
 
@@ -180,95 +123,46 @@ pause_all(struct indexer *x)
 
 /* ---- children that have ended ---- */
 
+/* It is tried again; but what may be the layer's own fault not for ever. */
 static int
-refuse(struct indexer *x, const struct task *t, const char *why, struct err *err)
+take_failure(struct indexer *x, const struct index_child *c, enum index_child_end end,
+             const char *why, struct err *err)
 {
-    struct layer_info info = {.layer = t->digest, .layer_size = t->size, .size = t->size};
-    char hex[DIGEST_TEXT_MAX];
-    digest_hex(hex, &t->digest);
-    snprintf(info.remark, sizeof info.remark, "%s", why);
-    log_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, why);
-    return index_file_refuse(x->reg->dirfd, &info, err);
-}
-
-/* It had more than its share of something, or can't be indexed for reasons of its own. */
-static int
-blame_layer(struct indexer *x, const struct task *t, const char *why, struct err *err)
-{
-    char text[LAYER_INDEX_TEXT_MAX];
-    if (strcmp(why, "it took too long") == 0)
-        snprintf(text, sizeof text, "indexing it takes more than %s of the processor's time",
-                 x->time_text);
-    else if (strcmp(why, "it wrote too much") == 0)
-        snprintf(text, sizeof text, "its index would be too large");
-    else
-        snprintf(text, sizeof text, "indexing it failed: %s", why);
-    return refuse(x, t, text, err);
-}
-
-/* What the child could still say; it is no more to be trusted than the layer. */
-static int
-take_failure(struct indexer *x, const struct task *t, const struct err *said, struct err *err)
-{
-    char why[ERR_MESSAGE_MAX], text[LAYER_INDEX_TEXT_MAX];
-    snprintf(why, sizeof why, "%.*s", (int)sizeof said->message - 1, said->message);
-    for (char *p = why; *p != '\0'; p++)
-        if (*p < 0x20 || *p > 0x7e)
-            *p = '?';
-    if (said->code == ERR_NO_SPACE)
-        return err_set(err, ERR_NO_SPACE, "an index can't be written: %s", why);
-    /* Only its limit takes memory from it. */
-    if (said->sys == 0 || said->sys == ENOMEM) {
-        snprintf(text, sizeof text, "indexing it takes more than %s of memory (%.160s)",
-                 x->memory_text, why);
-        return refuse(x, t, text, err);
-    }
-    note_sick(x, &t->digest, why);
-    return 0;
-}
-
-static int
-take_end(struct indexer *x, struct running *r, enum confined_end end, const char *why,
-         struct err *err)
-{
-    const struct task *t = &r->task;
-    struct err said;
-    struct sick *s;
-    if (end == CONFINED_KILLED && note_sick(x, &t->digest, why)->kills++ < KILLS_MAX)
+    char text[ERR_MESSAGE_MAX + 32];
+    if (note_sick(x, &c->digest, why)->tries <= TRIES_MAX || end != INDEX_CHILD_KILLED)
         return 0;
-    if (end != CONFINED_DONE)
-        return blame_layer(x, t, why, err);
-    memcpy(&said, &((const struct answer *)r->child.answer)->err, sizeof said);
-    if (said.code != ERR_NONE)
-        return take_failure(x, t, &said, err);
-    x->pauses = 0;
-    if ((s = find_sick(x, &t->digest)) != NULL)
-        s->tries = 0;
-    return index_file_publish(x->reg->dirfd, t->out, &t->digest, err);
+    snprintf(text, sizeof text, "indexing it failed: %s", why);
+    return index_child_give_up(c, x->reg, text, err);
 }
 
 static void
-close_task(struct running *r)
+take_success(struct indexer *x, const struct digest *layer)
 {
-    confined_stop(&r->child);
-    fdio_close(r->task.layer);
-    fdio_close(r->task.out);
+    struct sick *s = find_sick(x, layer);
+    x->pauses = 0;
+    if (s != NULL)
+        s->tries = 0;
 }
 
 static int
 reap(struct indexer *x, struct err *err)
 {
-    char why[CONFINED_WHY_MAX];
-    enum confined_end end;
+    char why[ERR_MESSAGE_MAX];
+    enum index_child_end end;
     int rc = 0;
     for (size_t i = 0; i < x->running_n; i++) {
-        struct running *r = &x->running[i];
-        if (confined_ended(&r->child, &end, why) == 0)
+        struct index_child *c = &x->running[i];
+        int r = index_child_ended(c, x->reg, &x->bounds, &end, why, err);
+        if (end == INDEX_CHILD_RUNS)
             continue;
-        if (take_end(x, r, end, why, err) < 0)
+        if (r == 0 && end == INDEX_CHILD_DONE)
+            take_success(x, &c->digest);
+        else if (r == 0)
+            r = take_failure(x, c, end, why, err);
+        if (r < 0)
             rc = -1;
-        close_task(r);
-        *r = x->running[--x->running_n];
+        index_child_stop(c);
+        *c = x->running[--x->running_n];
         i--;
         x->look = true;
     }
@@ -288,50 +182,32 @@ static bool
 is_running(const struct indexer *x, const struct digest *layer)
 {
     for (size_t i = 0; i < x->running_n; i++)
-        if (digest_equal(&x->running[i].task.digest, layer))
+        if (digest_equal(&x->running[i].digest, layer))
             return true;
     return false;
 }
 
 static int
-start_child(struct indexer *x, struct running *r, struct err *err)
-{
-    struct task *t = &r->task;
-    struct confined_limits limits = x->child;
-    limits.file = INDEX_BYTES(t->size);
-    if (room_check(x->reg->dirfd, INDEX_ROOM(t->size), err) < 0)
-        return err_set(err, ERR_NO_SPACE, "there is no room on the disk for the index of a layer");
-    if ((t->out = index_file_create(x->reg->dirfd, err)) < 0)
-        return -1;
-    const int fds[] = {t->layer, t->out};
-    return confined_start(&r->child, make_index, t, fds, 2, &limits, sizeof(struct answer), err);
-}
-
-static int
 start(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
 {
-    struct running *r = &x->running[x->running_n];
     struct rec_blob blob;
     int rc = tbl_blob_get(kv_reads(x->reg->kv), layer, &blob, err);
     if (rc < 0)
         return -1;
-    *state = rc == 1 ? STATE_COMING : STATE_DONE;
+    *state = STATE_DONE;
     if (rc == 0)
         return 0;
-    *r = (struct running){.task = {.out = -1, .digest = *layer, .size = blob.size},
-                          .child = {.ended = -1}};
-    r->task.limits = x->limits;
-    r->task.layer = blob_file_open(x->reg->dirfd, layer, blob.instance, err);
-    if (r->task.layer < 0) {
+    int fd = blob_file_open(x->reg->dirfd, layer, blob.instance, err);
+    if (fd < 0) {
         note_sick(x, layer, err->message);
         *state = STATE_SICK;
         return 0;
     }
-    if (start_child(x, r, err) < 0) {
-        close_task(r);
-        *state = STATE_WAITING;
+    *state = STATE_WAITING;
+    if (index_child_start(&x->running[x->running_n], x->reg, &x->bounds, layer, blob.size, fd,
+                          err) < 0)
         return -1;
-    }
+    *state = STATE_COMING;
     x->running_n++;
     return 0;
 }
@@ -521,14 +397,6 @@ tend_images(struct indexer *x, bool *told, struct err *err)
 
 /* ---- the whole ---- */
 
-static void
-write_texts(struct indexer *x, const struct options *o)
-{
-    uint64_t seconds = o->index_time_ms / 1000, mib = o->index_memory >> 20;
-    snprintf(x->time_text, sizeof x->time_text, "%llu s", (unsigned long long)seconds);
-    snprintf(x->memory_text, sizeof x->memory_text, "%llu MiB", (unsigned long long)mib);
-}
-
 struct indexer *
 indexer_new(const struct options *o, const struct registry *reg, struct err *err)
 {
@@ -542,19 +410,7 @@ indexer_new(const struct options *o, const struct registry *reg, struct err *err
     }
     x->reg = reg;
     x->jobs = o->index_jobs;
-    x->limits = layer_scan_defaults;
-    x->limits.tree.entries = o->index_max_entries;
-    x->limits.tree.depth = (unsigned)o->index_max_depth;
-    x->limits.output = o->index_max_output;
-    x->limits.ratio = o->index_max_ratio;
-    if (x->limits.memory > o->index_memory / 4)
-        x->limits.memory = o->index_memory / 4;
-    uint64_t seconds = (o->index_time_ms + 999) / 1000;
-    x->child = (struct confined_limits){
-        .memory = o->index_memory,
-        .seconds = (unsigned)(seconds < SECONDS_MAX ? seconds : SECONDS_MAX),
-        .background = true};
-    write_texts(x, o);
+    index_child_bounds_of(&x->bounds, o);
     arena_init(&x->arena, ARENA_MAX);
     x->next_due_ms = UINT64_MAX;
     indexer_poke(x);
@@ -568,7 +424,7 @@ indexer_free(struct indexer *x)
     if (x == NULL)
         return;
     while (x->running_n > 0)
-        close_task(&x->running[--x->running_n]);
+        index_child_stop(&x->running[--x->running_n]);
     while (x->images_n > 0)
         forget_image(x, x->images_n - 1);
     if (x->begun && x->mark != x->saved)
@@ -641,7 +497,7 @@ size_t
 indexer_poll(const struct indexer *x, struct pollfd *fds)
 {
     for (size_t i = 0; i < x->running_n; i++)
-        fds[i] = (struct pollfd){.fd = x->running[i].child.ended, .events = POLLIN};
+        fds[i] = (struct pollfd){.fd = x->running[i].process.ended, .events = POLLIN};
     return x->running_n;
 }
 

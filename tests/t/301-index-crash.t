@@ -62,6 +62,34 @@ subtest 'who indexes is killed' => sub {
     is_status($answer, 200, 'and it can be looked into');
 };
 
+subtest 'who indexes is killed each time' => sub {
+    my ($layer, $config, $child) = push_and_hold($registry, 'killed');
+    my $killed = 0;
+    ok(wait_for(60, sub {
+        $killed += kill 'KILL', $registry->children('index');
+        return $registry->output =~ /^\Q${\ substr hex_of($config), 0, 12}\E - indexed/m;
+    }), 'that comes to an end');
+    cmp_ok($killed, '>=', 4, '... after some tries');
+    my $answer = $registry->get('/v2/a/b/_image/killed/tree/');
+    is_status($answer, 422, 'and then it can not be looked into');
+    like($answer->content, qr/was killed/, '... which is told');
+};
+
+subtest 'its file can not be opened' => sub {
+    my $tar = Registry::V1::tar_of([ 'file', 'text' ]);
+    my ($config, $manifest) = $registry->image_of([$tar], note => 'away');
+    $registry->push_blob('a/b', $_) for $tar, $config;
+    my $file = $registry->dir . '/' . ($registry->blob_files(digest($tar)))[0];
+    rename $file, "$file.away" or die $!;
+    is_status($registry->put_manifest('a/b', 'away', $manifest), 201, 'an image');
+    ok(wait_for(20, sub { $registry->logged(qr/can't be indexed now.*No such file/) }), 'the log tells of it');
+    my $other = Registry::V1::tar_of([ 'other', '' ]);
+    is_status($registry->push_image('a/b', 'other', [$other]), 201, 'another image');
+    is(told($registry, ($registry->image_of([$other]))[0]), 1, '... does not wait for it');
+    rename "$file.away", $file or die $!;
+    is(told($registry, $config), 1, 'when it is back the image is done');
+};
+
 subtest 'the server is stopped' => sub {
     my ($layer, $config, $child) = push_and_hold($registry, 'stop');
     my $before = indexes($registry);
