@@ -6,16 +6,34 @@
 #include "storage/layer_path.h"
 #include "util/banned.h"
 
-/* A hard link may lead to a layer below, and there to a link again: not deeper than this. */
+/* A hard link may lead to a layer below, and there to a link again: not deeper than this. On the
+ * way there may be such links as well, and on theirs; so each counts as so many steps, */
 #define LOWER_MAX 40u
+#define LOWER_STEPS 200u
+/* and has so much memory for its way. */
+#define LOWER_ARENA_MAX ((size_t)1 << 20)
+
+static int
+too_much(struct err *err)
+{
+    return err_set(err, ERR_NOT_BROWSABLE, "it takes too long to look through this image");
+}
+
+static int
+spend_steps(struct layer_merge *m, uint64_t n, struct err *err)
+{
+    if (m->steps < n) {
+        m->steps = 0;
+        return too_much(err);
+    }
+    m->steps -= n;
+    return 0;
+}
 
 static int
 spend(struct layer_merge *m, struct err *err)
 {
-    if (m->steps == 0)
-        return err_set(err, ERR_NOT_BROWSABLE, "it takes too long to look through this image");
-    m->steps--;
-    return 0;
+    return spend_steps(m, 1, err);
 }
 
 static int
@@ -92,6 +110,25 @@ static int find_from(struct layer_merge *m, struct arena *arena, size_t base, un
                      struct bytes path, bool follow, struct layer_merge_node *node,
                      struct err *err);
 
+static int
+take_target(struct arena *arena, struct layer_merge_node *node,
+            const struct layer_merge_node *target, struct err *err)
+{
+    struct layer_entry is = target->entry;
+
+    is.name = node->entry.name;
+    is.flags &= LAYER_SPARSE;
+    if (is.type != LAYER_SYMLINK) {
+        is.link = node->entry.link;
+        is.flags |= LAYER_HARD_LINK;
+    } else if ((is.link.p = arena_copy(arena, is.link.p, is.link.n)) == NULL) {
+        return no_memory(err);
+    }
+    node->entry = is;
+    node->layer = target->layer;
+    return 0;
+}
+
 /* What a hard link that leads below is: node's entry takes it over. 0 (also when there is nothing),
  * or -1. */
 static int
@@ -99,24 +136,21 @@ resolve_lower(struct layer_merge *m, struct arena *arena, unsigned depth,
               struct layer_merge_node *node, struct err *err)
 {
     struct layer_merge_node target;
-    struct layer_entry is;
+    struct arena own;
     int rc;
 
     if ((node->entry.flags & LAYER_LOWER) == 0 || depth == LOWER_MAX)
         return 0;
-    rc = find_from(m, arena, node->layer + 1, depth + 1, node->entry.link, false, &target, err);
-    if (rc <= 0 || target.entry.type == LAYER_DIR || target.entry.type == LAYER_NONE)
-        return rc < 0 && err->code != ERR_NO_FILE ? -1 : 0;
-    is = target.entry;
-    is.name = node->entry.name;
-    is.flags &= LAYER_SPARSE;
-    if (is.type != LAYER_SYMLINK) {
-        is.link = node->entry.link;
-        is.flags |= LAYER_HARD_LINK;
-    }
-    node->entry = is;
-    node->layer = target.layer;
-    return 0;
+    if (spend_steps(m, LOWER_STEPS, err) != 0)
+        return -1;
+    arena_init(&own, LOWER_ARENA_MAX);
+    rc = find_from(m, &own, node->layer + 1, depth + 1, node->entry.link, false, &target, err);
+    if (rc > 0 && target.entry.type != LAYER_DIR && target.entry.type != LAYER_NONE)
+        rc = take_target(arena, node, &target, err);
+    else if (rc < 0 && err->code == ERR_NO_FILE)
+        rc = 0;
+    arena_reset(&own);
+    return rc < 0 ? -1 : 0;
 }
 
 /* Room for one more level, of at most one part a layer. */
@@ -164,7 +198,7 @@ keep(struct walk *w, const struct merged *merged, struct err *err)
     const char *copy = "";
 
     if (link.n > 0 && (copy = arena_copy(w->arena, link.p, link.n)) == NULL)
-        return no_memory(err);
+        return w->depth > 0 ? too_much(err) : no_memory(err);
     top(w)->n = merged->node.parts_n;
     *node = merged->node;
     node->entry.name = bytes_of("", 0);
@@ -222,6 +256,8 @@ look_root(struct walk *w, struct err *err)
         if (!layer_index_info(x)->browsable)
             return err_set(err, ERR_NOT_BROWSABLE, "a layer is not browsable: %s",
                            layer_index_info(x)->remark);
+        if (spend(w->m, err) != 0)
+            return -1;
         rc = layer_index_root(x, &e, err);
         if (rc == 0)
             return err_set(err, ERR_CORRUPT, "an index is damaged: it has no root");
@@ -288,7 +324,7 @@ find_from(struct layer_merge *m, struct arena *arena, size_t base, unsigned dept
         node->parts = parts;
         node->parts_n = found->n;
         if (parts == NULL)
-            rc = no_memory(err);
+            rc = depth > 0 ? too_much(err) : no_memory(err);
         else if (found->n > 0)
             memcpy(parts, w.parts + found->first, found->n * sizeof *parts);
     }

@@ -44,7 +44,7 @@ sub system_files ($n) {
     my ($bytes, @names) = (0);
     my $wanted = sub {
         my @is = lstat;
-        return if @names >= $n || !@is || !(-d _ || -f _ || -l _) || !-r $_ && !-l $_ || $bytes > 400e3 * $n;
+        return if @names >= $n || !@is || !(-d _ || -f _ || -l _) || !-r $_ && !-l $_ || $bytes > 40e3 * $n;
         return if -f _ && (-s _ > 20e6 || $n < 10_000 && -s _ > 100e3);
         $bytes += -s _ if -f _;
         push @names, substr $_, 1;

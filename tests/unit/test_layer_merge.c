@@ -451,6 +451,26 @@ a_request_that_looks_at_too_much_is_stopped(void **state)
     assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
 }
 
+/* Each of them leads through many of the next layer, and each of those again. */
+static void
+hard_links_from_layer_to_layer_are_no_work_without_end(void **state)
+{
+    struct layers *l = *state;
+    struct layer_merge_node node;
+
+    layers_add(l, "l b .", "f t x", NULL);
+    for (int i = 1; i < 20; i++)
+        layers_add(l, "h b b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b", "f u x", NULL);
+    l->merge.steps = LAYER_MERGE_STEPS;
+    assert_int_equal(layer_merge_find(&l->merge, &l->arena, bytes_str("b"), false, &node, &l->err),
+                     -1);
+    assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
+    assert_non_null(strstr(l->err.message, "takes too long"));
+    l->merge.steps = LAYER_MERGE_STEPS;
+    assert_int_equal(layer_merge_find(&l->merge, &l->arena, bytes_str("t"), false, &node, &l->err),
+                     1);
+}
+
 static void
 a_layer_that_is_not_browsable_says_why(void **state)
 {
@@ -503,6 +523,7 @@ main(void)
         TEST(a_directory_is_listed_from_a_name_on),
         TEST(the_same_layer_twice_is_the_same_tree),
         TEST(a_request_that_looks_at_too_much_is_stopped),
+        TEST(hard_links_from_layer_to_layer_are_no_work_without_end),
         TEST(a_layer_that_is_not_browsable_says_why),
     };
     return cmocka_run_group_tests_name("layer_merge", tests, NULL, NULL);
