@@ -36,7 +36,9 @@ struct pushing {
     bool asked;                          /* it did */
     bool stale;                          /* one has moved since: ask again */
     struct new_layers layers;
-    bool known;     /* the repository had it before */
+    bool known; /* the repository had it before */
+    struct digest
+        made_from;  /* and made it of this v1 image, by whose id it is known; or DIGEST_NONE */
     bool large;     /* stands with the blobs */
     bool published; /* large, and there is a file of our own */
     bool inserted;  /* and the record names it */
@@ -174,6 +176,7 @@ put_manifest(struct txn *t, struct pushing *w, struct err *err)
     int rc = tbl_manifest_get(t, w->repo.id, &w->p->digest, &r, err);
 
     w->known = rc == 1;
+    w->made_from = rc == 1 ? r.made_from : (struct digest){.algo = DIGEST_NONE};
     if (rc < 0 || (rc == 1 && !made_is_ours(&r)))
         return rc < 0 ? -1 : 0;
     if (rc == 1) { /* the keeper has made it: from now on it stays until it is deleted */
@@ -284,6 +287,8 @@ append_events(struct txn *t, struct pushing *w, struct err *err)
     if (!w->known && tbl_event_append(t, &e, err) != 0)
         return -1;
     e.type = EVENT_TAG;
+    if (w->made_from.algo != DIGEST_NONE)
+        e.id = w->made_from;
     for (size_t i = 0; i < p->tags_n; i++) {
         e.old = w->old[i];
         snprintf(e.tag, sizeof e.tag, "%s", p->tags[i]);

@@ -62,7 +62,7 @@ read_manifest(struct made *m, const struct registry *reg, uint64_t repo, struct 
     snprintf(e->media_type, sizeof e->media_type, "%s", r.media_type);
     if (manifest_parse(&parsed, m->document, r.media_type, &m->arena, err) < 0)
         return -1;
-    e->id = *manifest_id(&parsed, &e->digest);
+    e->id = r.made_from.algo != DIGEST_NONE ? r.made_from : *manifest_id(&parsed, &e->digest);
     return 0;
 }
 

@@ -453,6 +453,12 @@ what_a_client_pushed_as_well_stays_until_it_is_deleted(void **state)
         arena_printf(&f->arena, "%.*s", (int)made.document.n, (const char *)made.document.p);
     OK(f, fixture_push(f, "a/b", NULL, document, CONVERSION_MEDIA_TYPE, &p));
     assert_true(digest_equal(&p.digest, &made.digest));
+    OK(f, fixture_push(f, "a/b", "copy", document, CONVERSION_MEDIA_TYPE, &p));
+    assert_v1_tag(f, "a/b", "copy", 2);
+    v1_expect_events(f, "image 01 by alice\nlayer 01=b5ff by alice\nverify 01 by alice\n"
+                        "image 02 by alice\nlayer 02=7eef by alice\nverify 02 by alice\n"
+                        "tag 02 a/b:one by alice\ntag 02=15a0 a/b:copy by alice\n");
+    OK(f, delete_tag(&f->reg, "a/b", "copy", &v1_alice, &f->arena, &f->err));
     OK(f, delete_tag(&f->reg, "a/b", "one", &v1_alice, &f->arena, &f->err));
     collect_all(f);
     OK(f, pull_by_digest(f, "a/b", &p.digest));
