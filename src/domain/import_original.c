@@ -12,6 +12,7 @@
 #include "storage/blob_file.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_image.h"
+#include "storage/tbl_manifest.h"
 #include "storage/tbl_tag.h"
 #include "util/fdio.h"
 #include "util/banned.h"
@@ -245,20 +246,31 @@ take_chain(const struct original *o, const struct digest *id, struct err *err)
 
 /* ---- tags ---- */
 
+/* Does it name the image already, or the manifest that was made of it? 1, 0, -1. */
+static int
+is_tagged(const struct import_store *s, const char *tag, const struct digest *id, struct err *err)
+{
+    struct rec_manifest made;
+    struct rec_tag r;
+    int rc = tbl_tag_get(kv_reads(s->reg->kv), s->repo.id, tag, &r, err);
+
+    if (rc != 1 || digest_equal(&r.target, id))
+        return rc;
+    rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo.id, &r.target, &made, err);
+    return rc == 1 ? digest_equal(&made.made_from, id) : rc;
+}
+
 static int
 put_tag(const struct original *o, const char *tag, const struct digest *id, struct err *err)
 {
     struct import_store *s = o->s;
     struct arena arena;
-    struct rec_tag r = {.target = {.algo = DIGEST_NONE}};
     int rc = import_store_ensure(s, err);
 
-    if (rc == 1)
-        rc = tbl_tag_get(kv_reads(s->reg->kv), s->repo.id, tag, &r, err) < 0 ? -1 : 1;
     if (rc != 1)
         return rc;
-    if (digest_equal(&r.target, id))
-        return import_store_count_tag(s, err);
+    if ((rc = is_tagged(s, tag, id, err)) != 0)
+        return rc < 0 ? -1 : import_store_count_tag(s, err);
     arena_init(&arena, ARENA_MAX);
     rc = image_tag_put(s->reg, s->name, tag, id, &s->actor, &arena, err);
     arena_reset(&arena);
