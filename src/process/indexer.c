@@ -289,6 +289,13 @@ postpone(struct indexer *x, const struct index_job *j, struct err *err)
     return index_job_postpone(x->reg, j, clock_wall_ms() + pause, err);
 }
 
+/* Trouble of the whole store, and not of one record or file in it. */
+static bool
+is_general(const struct err *err)
+{
+    return err->code == ERR_BUSY || err->code == ERR_NO_SPACE;
+}
+
 /* Asks which layers it has. An image that is gone, or isn't whole, is none of ours (now). */
 static int
 add_image(struct indexer *x, const struct index_job *j, struct err *err)
@@ -297,8 +304,14 @@ add_image(struct indexer *x, const struct index_job *j, struct err *err)
     struct index_job_image found;
     arena_reset(&x->arena);
     int rc = index_job_image(x->reg, j, &x->arena, &found, err);
-    if (rc < 0)
-        return err->code == ERR_NO_IMAGE ? postpone(x, j, err) : -1;
+    if (rc < 0 && is_general(err))
+        return -1;
+    if (rc < 0) {
+        if (err->code != ERR_NO_IMAGE)
+            log_line(LOG_WARN, "an image can't be indexed now", "repository=%s why=%s",
+                     j->record.repository, err->message);
+        return postpone(x, j, err);
+    }
     if (rc == 0)
         return index_job_drop(x->reg, j, err);
     *image = (struct image){.job = *j, .id = found.id, .layers_n = found.layers_n};
@@ -362,7 +375,7 @@ end_images(struct indexer *x, bool *told, struct err *err)
             v[n++] = (struct index_job_end){image->job, image->id};
         else if (rc == 0 && index_job_drop(x->reg, &image->job, err) < 0)
             return -1;
-        else if (rc < 0 && err->code != ERR_NO_IMAGE)
+        else if (rc < 0 && is_general(err))
             return -1;
     }
     if (n > 0 && index_job_done(x->reg, v, n, err) < 0)
