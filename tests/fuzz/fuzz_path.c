@@ -6,7 +6,8 @@
 #include "util/buf.h"
 #include "util/banned.h"
 
-/* The segments are those of nginx's path, and nothing in one of them leads elsewhere. */
+/* The segments are those of nginx's path, as far as it doesn't lead into an image, and nothing in
+ * one of them leads elsewhere. */
 static void
 check_path(const struct path *p, const char *nginx_path)
 {
@@ -21,7 +22,8 @@ check_path(const struct path *p, const char *nginx_path)
         buf_putc(&joined, '/');
         buf_puts(&joined, s);
     }
-    MUST(buf_ok(&joined) && strcmp(buf_text(&joined), nginx_path) == 0);
+    MUST(buf_ok(&joined) && strncmp(buf_text(&joined), nginx_path, joined.n) == 0);
+    MUST(nginx_path[joined.n] == '\0' || (p->inside && nginx_path[joined.n] == '/'));
     buf_free(&joined);
 }
 

@@ -12,7 +12,7 @@ use Time::HiRes qw(time);
 # REGISTRY_EVIL_FULL=1: the bombs in full size.
 my $full     = $ENV{REGISTRY_EVIL_FULL};
 my $tmp      = tempdir();
-my $registry = Registry->start(args => [ '--index-wait', '30s', '--index-time', '60s', $full ? () : ('--index-max-entries', 50_000) ]);
+my $registry = Registry->start(args => [ '--index-wait', '10s', '--index-time', '60s', $full ? () : ('--index-max-entries', 50_000) ]);
 my @before   = grep { title_of($_) ne '' } $registry->processes;
 my $secret   = 'the secret is ' . unpack('H*', random_bytes(16));
 spew("$tmp/secret", $secret);
