@@ -2,6 +2,7 @@
 
 #include "domain/chain.h"
 #include "domain/image.h"
+#include "domain/image_view.h"
 #include "domain/index_cache.h"
 #include "domain/index_job.h"
 #include "domain/repository.h"
@@ -215,7 +216,7 @@ open_tagged_v1(const struct registry *reg, const char *repository, const char *t
         return -1;
     if (rc == 0 || r.target.algo != DIGEST_V1_ID)
         return err_set(err, ERR_BUSY, "tag %s has just been moved", tag);
-    return browse_open_v1(reg, &r.target, arena, im, err);
+    return browse_open_v1(reg, &r.target, NULL, arena, im, err);
 }
 
 int
@@ -242,9 +243,9 @@ browse_open_manifest(const struct registry *reg, const char *repository,
     return open_image(reg, arena, im, err);
 }
 
-int
-browse_open_v1(const struct registry *reg, const struct digest *id, struct arena *arena,
-               struct browse_image *im, struct err *err)
+static int
+open_v1(const struct registry *reg, const struct digest *id, struct arena *arena,
+        struct browse_image *im, struct err *err)
 {
     struct digest *chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *chain);
     size_t n;
@@ -264,6 +265,39 @@ browse_open_v1(const struct registry *reg, const struct digest *id, struct arena
     }
     im->n = n;
     return browse_open_layers(reg, arena, im, err);
+}
+
+/* What the first API sees of an image of the second, which may be a part of it. */
+static int
+open_view(const struct registry *reg, const struct digest *id, const struct platform *want,
+          struct arena *arena, struct browse_image *im, struct err *err)
+{
+    struct image_view v;
+    int rc = image_view_find(reg, id, want, arena, &v, err);
+
+    if (rc == 0)
+        return err_set(err, ERR_NO_IMAGE, "Image not found");
+    if (rc < 0)
+        return -1;
+    *im = (struct browse_image){.reg = reg, .id = v.ids[0], .layers = v.layers, .ids = v.ids};
+    im->n = v.layers[0].algo != DIGEST_NONE ? v.n : 0;
+    return browse_open_layers(reg, arena, im, err);
+}
+
+int
+browse_open_v1(const struct registry *reg, const struct digest *id, const char *platform,
+               struct arena *arena, struct browse_image *im, struct err *err)
+{
+    struct platform want;
+
+    *im = (struct browse_image){.n = 0};
+    if (platform != NULL && platform_parse(&want, platform, err) != 0)
+        return -1;
+    if (open_v1(reg, id, arena, im, err) == 0)
+        return 0;
+    if (err->code != ERR_NO_IMAGE)
+        return -1;
+    return open_view(reg, id, platform != NULL ? &want : NULL, arena, im, err);
 }
 
 /* ---- looking ---- */

@@ -47,9 +47,9 @@ struct browse_image {
 int browse_open_manifest(const struct registry *reg, const char *repository,
                          const struct reference *reference, const char *platform,
                          struct arena *arena, struct browse_image *im, struct err *err);
-/* A v1 image, by its id. */
-int browse_open_v1(const struct registry *reg, const struct digest *id, struct arena *arena,
-                   struct browse_image *im, struct err *err);
+/* By the id that the first API knows: a v1 image, or what it sees of another (image_view.h). */
+int browse_open_v1(const struct registry *reg, const struct digest *id, const char *platform,
+                   struct arena *arena, struct browse_image *im, struct err *err);
 /* Any: im->id, n, layers and ids are set, in the arena. */
 int browse_open_layers(const struct registry *reg, struct arena *arena, struct browse_image *im,
                        struct err *err);

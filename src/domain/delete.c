@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "domain/blob.h"
+#include "domain/chain.h"
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/image_ids.h"
 #include "domain/made.h"
 #include "domain/manifest.h"
 #include "domain/prehook.h"
@@ -46,6 +48,7 @@ struct deleting {
     char media_type[RECORD_TYPE_MAX + 1];
     struct digest made_from; /* a v1 image, or DIGEST_NONE */
     bool ours;               /* made_is_ours: goes with its last tag, and nobody hears of it */
+    struct image_ids ids;    /* when all is to go */
 
     const char **tags; /* those that are to go with it */
     size_t tags_n;
@@ -101,6 +104,19 @@ find_tags(struct deleting *x, struct err *err)
     x->tags_n = 0;
     return tbl_edge_each(kv_reads(x->reg->kv), &x->digest, EDGE_TAG, x->repo.id, NULL, see_tag, x,
                          err);
+}
+
+/* By which the first API finds it: they were put by its push, out of the same config. */
+static int
+find_ids(struct deleting *x, struct err *err)
+{
+    const struct manifest *m = &x->manifest;
+    struct digest *chain = NULL;
+    size_t layers = m->is_image ? m->descriptors_n - 1 : 0;
+
+    if (m->is_image && chain_read(x->reg, &m->config, layers, x->arena, &chain, err) < 0)
+        return -1;
+    return image_ids_of(m, &x->digest, chain, chain != NULL ? layers : 0, x->arena, &x->ids, err);
 }
 
 static struct rec_event
@@ -198,7 +214,8 @@ remove_edges(struct txn *t, struct deleting *x, struct err *err)
 {
     const struct manifest *m = &x->manifest;
     enum edge_kind keeps = x->all && m->media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
-    struct edge *edges = arena_array(x->arena, m->descriptors_n + x->tags_n + 3, sizeof *edges);
+    struct edge *edges =
+        arena_array(x->arena, m->descriptors_n + x->tags_n + x->ids.n + 3, sizeof *edges);
     size_t n = 0;
 
     if (edges == NULL)
@@ -219,6 +236,8 @@ remove_edges(struct txn *t, struct deleting *x, struct err *err)
                                        .kind = keeps,
                                        .repo = x->repo.id,
                                        .from = x->digest};
+        image_ids_edges(&x->ids, x->repo.id, &x->digest, edges + n);
+        n += x->ids.n;
     }
     tbl_edge_sort(edges, n);
     for (size_t i = 0; i < n; i++)
@@ -394,7 +413,7 @@ delete_manifest(const struct registry *reg, const char *repository, const struct
             return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository,
                            text);
         }
-        if (rc < 0 || judge(&x, "", err) != 0 || find_tags(&x, err) != 0)
+        if (rc < 0 || judge(&x, "", err) != 0 || find_tags(&x, err) != 0 || find_ids(&x, err) != 0)
             return -1;
         x.all = x.tags_n < TAGS_MAX;
         rc = txn_run(reg->kv, run, &x, err);

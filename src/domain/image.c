@@ -39,21 +39,43 @@ struct candidates {
     unsigned visits;
 };
 
+static bool
+begins_so(const struct candidates *c, const struct digest *id)
+{
+    char hex[DIGEST_TEXT_MAX];
+
+    digest_hex(hex, id);
+    return strncmp(hex, c->digits, c->n) == 0;
+}
+
+static int
+take(struct candidates *c, const struct digest *id)
+{
+    if (c->count == 0 || !digest_equal(&c->found, id))
+        c->count++;
+    c->found = *id;
+    return c->count > 1;
+}
+
 static int
 see_candidate(const struct digest *id, const struct rec_image *r, void *arg, struct err *err)
 {
     struct candidates *c = arg;
-    char hex[DIGEST_TEXT_MAX];
 
     (void)err;
-    digest_hex(hex, id);
-    if (strncmp(hex, c->digits, c->n) != 0)
+    if (!begins_so(c, id) || (image_is_whole(r) && take(c, id)))
         return 1;
-    if (image_is_whole(r)) {
-        c->found = *id;
-        c->count++;
-    }
-    return c->count > 1 || ++c->visits == SHORT_VISITS_MAX;
+    return ++c->visits == SHORT_VISITS_MAX;
+}
+
+/* What the second API has pushed. */
+static int
+see_view(const struct digest *id, void *arg, struct err *err)
+{
+    struct candidates *c = arg;
+
+    (void)err;
+    return !begins_so(c, id) || take(c, id);
 }
 
 int
@@ -71,7 +93,8 @@ image_resolve(const struct registry *reg, const char *text, struct digest *id, s
     memcpy(first, text, c.n);
     if (!hex_decode(from.bytes, 32, first, sizeof first - 1))
         return no_image(err);
-    if (tbl_image_each(kv_reads(reg->kv), &from, see_candidate, &c, err) != 0)
+    if (tbl_image_each(kv_reads(reg->kv), &from, see_candidate, &c, err) != 0 ||
+        tbl_edge_each_target(kv_reads(reg->kv), EDGE_ID, &from, see_view, &c, err) != 0)
         return -1;
     if (c.count == 0)
         return no_image(err);

@@ -34,8 +34,8 @@ struct image {
 /* Is it all there, for others to see? The checksum may still be to come: some clients send none. */
 bool image_is_whole(const struct rec_image *r);
 
-/* The id in a path that reads: all 64 digits, or the first of them. ERR_NO_IMAGE; ERR_BAD_REQUEST
- * when several images begin so. */
+/* The id in a path that reads: all 64 digits, or the first of them; also of what the second API has
+ * pushed (image_view.h). ERR_NO_IMAGE; ERR_BAD_REQUEST when several begin so. */
 int image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err);
 
 /* The image, if it is whole: 0, or -1 and ERR_NO_IMAGE. for_push: whoever asks may push, and may

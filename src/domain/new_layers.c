@@ -41,27 +41,20 @@ find_unkept(const struct registry *reg, const struct manifest *m, struct new_lay
 }
 
 int
-new_layers_find(const struct registry *reg, const struct manifest *m, struct arena *arena,
-                struct new_layers *out, struct err *err)
+new_layers_find(const struct registry *reg, const struct manifest *m, const struct digest *chain,
+                struct arena *arena, struct new_layers *out, struct err *err)
 {
     size_t of[CHAIN_LAYERS_MAX] = {0}; /* the analyzers don't see that n of them are set */
-    struct digest *chain = NULL;
     size_t layers = m->descriptors_n - 1;
-    int rc;
 
     *out = (struct new_layers){.n = 0};
-    if (!m->is_image || layers == 0 || layers > CHAIN_LAYERS_MAX)
+    if (chain == NULL || layers == 0 || layers > CHAIN_LAYERS_MAX)
         return 0;
     out->v = arena_array(arena, layers, sizeof *out->v);
     if (out->v == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
     if (find_unkept(reg, m, out, of, err) != 0)
         return -1;
-    rc = out->n > 0 ? chain_read(reg, &m->config, layers, arena, &chain, err) : 0;
-    if (rc < 0)
-        return -1;
-    if (rc == 0)
-        out->n = 0;
     for (size_t i = 0; i < out->n; i++)
         out->v[i].chain = chain[of[i]];
     return 0;

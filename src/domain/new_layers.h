@@ -19,11 +19,12 @@ struct new_layers {
     size_t n;
 };
 
-/* Before the transaction, so that it needn't read a config, and asks about few layers: those that
- * nothing keeps now. None for what is no image, and for an image whose config doesn't tell the
- * chain ids; that is no error. */
-int new_layers_find(const struct registry *reg, const struct manifest *m, struct arena *arena,
-                    struct new_layers *out, struct err *err);
+/* Before the transaction, so that it asks about few layers: those that nothing keeps now. chain:
+ * the chain ids of all, lowest first; NULL for what is no image, and for an image whose config
+ * doesn't tell: then there are none, and that is no error. */
+int new_layers_find(const struct registry *reg, const struct manifest *m,
+                    const struct digest *chain, struct arena *arena, struct new_layers *out,
+                    struct err *err);
 
 /* In the transaction, after the edges of the manifest `from` were put: an event EVENT_LAYER for
  * each that nothing else keeps even now (two images may come at once), made of e. */

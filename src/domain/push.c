@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 
+#include "domain/chain.h"
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/image_ids.h"
 #include "domain/made.h"
 #include "domain/new_layers.h"
 #include "domain/prehook.h"
@@ -36,6 +38,7 @@ struct pushing {
     bool asked;                          /* it did */
     bool stale;                          /* one has moved since: ask again */
     struct new_layers layers;
+    struct image_ids ids;
     bool known; /* the repository had it before */
     struct digest
         made_from;  /* and made it of this v1 image, by whose id it is known; or DIGEST_NONE */
@@ -183,7 +186,8 @@ put_manifest(struct txn *t, struct pushing *w, struct err *err)
         r.pushed_too = true;
         return tbl_manifest_put(t, w->repo.id, &w->p->digest, &r, err);
     }
-    r = (struct rec_manifest){.size = w->p->document.n, .pushed = w->now};
+    r = (struct rec_manifest){
+        .size = w->p->document.n, .pushed = w->now, .id = *manifest_id(m, &w->p->digest)};
     snprintf(r.media_type, sizeof r.media_type, "%s", m->media_type->name);
     snprintf(r.artifact_type, sizeof r.artifact_type, "%s", m->artifact_type);
     return tbl_manifest_put(t, w->repo.id, &w->p->digest, &r, err);
@@ -233,12 +237,14 @@ check_part(struct txn *t, struct pushing *w, const struct manifest_descriptor *p
     return rc < 0 ? -1 : 0;
 }
 
-/* All edges of the push: what the manifest keeps, what keeps it, and where tags no longer point. */
+/* All edges of the push: what the manifest keeps, what keeps it, by which ids it is found, and
+ * where tags no longer point. */
 static int
 put_edges(struct txn *t, struct pushing *w, struct err *err)
 {
     const struct push *p = w->p;
-    struct edge *edges = arena_array(w->arena, w->parts_n + p->tags_n + 2, sizeof *edges);
+    struct edge *edges =
+        arena_array(w->arena, w->parts_n + p->tags_n + w->ids.n + 2, sizeof *edges);
     enum edge_kind keeps = p->manifest.media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
     size_t n = 0;
 
@@ -254,6 +260,8 @@ put_edges(struct txn *t, struct pushing *w, struct err *err)
     for (size_t i = 0; i < p->tags_n; i++)
         edges[n++] =
             (struct edge){.to = p->digest, .kind = EDGE_TAG, .repo = w->repo.id, .tag = p->tags[i]};
+    image_ids_edges(&w->ids, w->repo.id, &p->digest, edges + n);
+    n += w->ids.n;
     tbl_edge_sort(edges, n);
     for (size_t i = 0; i < n; i++)
         if (tbl_edge_put(t, &edges[i], err) != 0)
@@ -381,6 +389,25 @@ unpublish(const struct pushing *w, int rc, const struct err *err)
                  ignored.message);
 }
 
+/* What is told of an image, and what the first API calls it, comes from its config. A manifest has
+ * no descriptors but those of the parts. */
+static int
+read_config(struct pushing *w, struct err *err)
+{
+    const struct manifest *m = &w->p->manifest;
+    struct digest *chain = NULL;
+    size_t layers = m->is_image ? m->descriptors_n - 1 : 0;
+
+    if (m->is_image && chain_read(w->reg, &m->config, layers, w->arena, &chain, err) < 0)
+        return -1;
+    if (image_ids_of(m, &w->p->digest, chain, chain != NULL ? layers : 0, w->arena, &w->ids, err) !=
+        0)
+        return -1;
+    if (w->p->actor->quiet) /* nothing is told */
+        return 0;
+    return new_layers_find(w->reg, m, chain, w->arena, &w->layers, err);
+}
+
 int
 push_manifest(const struct registry *reg, struct push *p, struct arena *arena, struct err *err)
 {
@@ -390,8 +417,7 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
     if (check_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         sort_parts(&w, err) != 0 || repository_ensure(reg, p->repository, &w.repo, err) != 0 ||
-        (!p->actor->quiet && new_layers_find(reg, &p->manifest, arena, &w.layers, err) != 0) ||
-        judge(&w, err) != 0 || publish(&w, err) != 0)
+        read_config(&w, err) != 0 || judge(&w, err) != 0 || publish(&w, err) != 0)
         return -1;
     rc = txn_run(reg->kv, push, &w, err);
     for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && w.stale; i++)

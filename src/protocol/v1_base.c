@@ -36,3 +36,19 @@ v1_base_body(struct call *c, int max_depth, struct json **body, struct err *err)
     snprintf(why, sizeof why, "%s", err->message);
     return err_set(err, ERR_BAD_REQUEST, "could not parse json: %s", why);
 }
+
+int
+v1_base_platform(struct call *c, const struct platform **platform, struct err *err)
+{
+    const char *text = query_get(&c->query, "platform");
+    struct platform *p;
+
+    *platform = NULL;
+    if (text == NULL)
+        return 0;
+    p = arena_alloc(c->arena, sizeof *p);
+    if (p == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a platform");
+    *platform = p;
+    return platform_parse(p, text, err);
+}

@@ -5,7 +5,7 @@
 
 #include "domain/delete.h"
 #include "domain/hook.h"
-#include "domain/image_tag.h"
+#include "domain/image_list.h"
 #include "domain/repository.h"
 #include "protocol/v1_base.h"
 #include "util/banned.h"
@@ -55,11 +55,13 @@ v1_repositories_auth(struct call *c, struct err *err)
 int
 v1_repositories_images(struct call *c, struct err *err)
 {
+    const struct platform *platform;
     struct digest *ids;
     struct json *body;
     size_t n;
 
-    if (image_tag_images(c->reg, c->name, c->arena, &ids, &n, err) != 0)
+    if (v1_base_platform(c, &platform, err) != 0 ||
+        image_list_images(c->reg, c->name, platform, c->arena, &ids, &n, err) != 0)
         return -1;
     body = json_new_array();
     for (size_t i = 0; i < n; i++) {
@@ -140,9 +142,8 @@ take_entry(const char *repository, const char *tag, const struct digest *id, voi
     struct listing *l = arg;
     struct entry *e = &l->entries[l->n];
 
-    if (l->n == IMAGE_TAG_IMAGES_MAX)
-        return err_set(err, ERR_TOO_LARGE, "more than %d tags: use /v2/_catalog",
-                       IMAGE_TAG_IMAGES_MAX);
+    if (l->n == IMAGE_LIST_MAX)
+        return err_set(err, ERR_TOO_LARGE, "more than %d tags: use /v2/_catalog", IMAGE_LIST_MAX);
     if (name_repository(l, repository, err) != 0)
         return -1;
     e->full = arena_printf(l->arena, "%s:%s", repository, tag);
@@ -164,12 +165,12 @@ v1_repositories_list(struct call *c, struct err *err)
 {
     struct listing l = {.reg = c->reg,
                         .arena = c->arena,
-                        .entries = arena_array(c->arena, IMAGE_TAG_IMAGES_MAX, sizeof *l.entries)};
+                        .entries = arena_array(c->arena, IMAGE_LIST_MAX, sizeof *l.entries)};
     struct json *body;
 
     if (l.entries == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a list of repositories");
-    if (image_tag_everywhere(c->reg, &c->actor, take_entry, &l, err) != 0)
+    if (image_list_everywhere(c->reg, &c->actor, take_entry, &l, err) != 0)
         return -1;
     if (l.n > 0)
         qsort(l.entries, l.n, sizeof *l.entries, by_full_name);

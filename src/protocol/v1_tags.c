@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "domain/delete.h"
+#include "domain/image_list.h"
 #include "domain/image_tag.h"
 #include "domain/name.h"
 #include "protocol/v1_base.h"
@@ -30,9 +31,13 @@ add_tag(const char *tag, const struct digest *id, void *arg, struct err *err)
 int
 v1_tags_list(struct call *c, struct err *err)
 {
-    struct json *body = json_new_object();
+    const struct platform *platform;
+    struct json *body;
 
-    if (image_tag_each(c->reg, c->name, add_tag, body, err) != 0) {
+    if (v1_base_platform(c, &platform, err) != 0)
+        return -1;
+    body = json_new_object();
+    if (image_list_tags(c->reg, c->name, platform, add_tag, body, err) != 0) {
         json_free(body);
         return -1;
     }
@@ -43,10 +48,12 @@ int
 v1_tags_get(struct call *c, struct err *err)
 {
     char hex[DIGEST_TEXT_MAX];
+    const struct platform *platform;
     const char *text;
     struct digest id;
 
-    if (image_tag_find(c->reg, c->name, c->last, &id, err) != 0)
+    if (v1_base_platform(c, &platform, err) != 0 ||
+        image_list_find(c->reg, c->name, c->last, platform, &id, err) != 0)
         return -1;
     digest_hex(hex, &id);
     if (call_text(c, &text, err, "\"%s\"", hex) != 0)

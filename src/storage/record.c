@@ -11,6 +11,9 @@
 #define IMAGE_WITH_WHY 2
 /* The version of a manifest that was made of a v1 image. */
 #define MANIFEST_MADE 2
+/* The version of a manifest that says what it is called, and of which v1 image it was made, if so.
+ */
+#define MANIFEST_WITH_ID 3
 /* The version of a job that is about somebody's image. */
 #define JOB_NAMED 2
 
@@ -308,39 +311,54 @@ rec_image_decode(struct rec_image *r, struct bytes in, struct err *err)
 void
 rec_manifest_encode(struct buf *out, const struct rec_manifest *r)
 {
-    bool made = r->made_from.algo != DIGEST_NONE;
+    bool made = r->made_from.algo != DIGEST_NONE, with_id = r->id.algo != DIGEST_NONE;
 
-    put_u8(out, made ? MANIFEST_MADE : RECORD_VERSION);
+    put_u8(out, with_id ? MANIFEST_WITH_ID : made ? MANIFEST_MADE : RECORD_VERSION);
     put_u64(out, r->size);
     put_u64(out, r->pushed);
     put_text(out, r->media_type);
     put_text(out, r->artifact_type);
-    if (made) {
+    if (with_id)
+        put_digest(out, &r->id);
+    if (made || with_id) {
         put_digest(out, &r->made_from);
-        put_u8(out, r->pushed_too);
+        put_u8(out, made && r->pushed_too);
     }
+}
+
+static void
+take_made(struct rec_reader *rd, struct rec_manifest *r)
+{
+    uint8_t pushed_too;
+
+    rec_take_digest(rd, &r->made_from);
+    pushed_too = rec_take_u8(rd);
+    rd->bad = rd->bad || pushed_too > 1;
+    r->pushed_too = pushed_too == 1;
 }
 
 int
 rec_manifest_decode(struct rec_manifest *r, struct bytes in, struct err *err)
 {
     struct rec_reader rd = rec_reader_of(in);
-    bool made = take_version(&rd, MANIFEST_MADE);
+    uint8_t version = rec_take_u8(&rd);
 
+    if (version < RECORD_VERSION || version > MANIFEST_WITH_ID)
+        rd.bad = true;
     r->size = rec_take_u64(&rd);
     r->pushed = rec_take_u64(&rd);
     take_text(&rd, r->media_type, sizeof r->media_type);
     take_text(&rd, r->artifact_type, sizeof r->artifact_type);
-    r->made_from = (struct digest){.algo = DIGEST_NONE};
+    r->id = r->made_from = (struct digest){.algo = DIGEST_NONE};
     r->pushed_too = false;
-    if (made) {
-        uint8_t pushed_too;
-
-        rec_take_digest(&rd, &r->made_from);
-        pushed_too = rec_take_u8(&rd);
-        rd.bad = rd.bad || r->made_from.algo != DIGEST_V1_ID || pushed_too > 1;
-        r->pushed_too = pushed_too == 1;
+    if (version == MANIFEST_WITH_ID) {
+        rec_take_digest(&rd, &r->id);
+        rd.bad = rd.bad || r->id.algo == DIGEST_NONE;
     }
+    if (version != RECORD_VERSION)
+        take_made(&rd, r);
+    if (version == MANIFEST_MADE || r->made_from.algo != DIGEST_NONE || r->pushed_too)
+        rd.bad = rd.bad || r->made_from.algo != DIGEST_V1_ID;
     return finish(&rd, "manifest", err);
 }
 

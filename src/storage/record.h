@@ -85,6 +85,9 @@ struct rec_manifest {
      * 1 were all pushed. */
     struct digest made_from;
     bool pushed_too;
+    /* What hooks and the first API call it: an image by its config, all else by itself. Version 3
+     * of the record; DIGEST_NONE in those before. */
+    struct digest id;
 };
 
 /* blob: digest -> the file layers/…/<hex>.<instance>, and until when it stays even if nothing keeps

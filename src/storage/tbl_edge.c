@@ -183,13 +183,14 @@ tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err)
     return is_kept(t, &e->to, key_of(&k), err);
 }
 
-int
-tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
+static int
+delete_kind(struct txn *t, const struct digest *d, enum edge_kind kind, struct err *err)
 {
     struct key prefix = make_prefix(d);
     struct buf key;
     int rc;
 
+    key_u8(&prefix, (uint8_t)kind);
     buf_init(&key, KEY_MAX);
     while ((rc = kv_last(t, TABLE_EDGE, key_of(&prefix), &key, NULL, err)) == 1)
         if (kv_delete(t, TABLE_EDGE, buf_bytes(&key), err) < 0) {
@@ -198,4 +199,63 @@ tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
         }
     buf_free(&key);
     return rc;
+}
+
+int
+tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
+{
+    for (int kind = EDGE_HELD; kind < EDGE_ID; kind++)
+        if (delete_kind(t, d, (enum edge_kind)kind, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* ---- what is pointed at ---- */
+
+/* The first edge that isn't below a key. */
+struct nearest {
+    struct digest to;
+    enum edge_kind kind;
+    bool found;
+};
+
+static int
+see_nearest(struct bytes key, struct bytes val, void *arg, struct err *err)
+{
+    struct nearest *n = arg;
+    struct rec_reader rd = rec_reader_of(key);
+
+    (void)val;
+    (void)err;
+    rec_take_digest(&rd, &n->to);
+    n->kind = (enum edge_kind)rec_take_u8(&rd);
+    n->found = !rd.bad;
+    return 1;
+}
+
+/* Over edges of other kinds, and over all but the first of this one, it leaps: there may be a
+ * hundred thousand of them. */
+int
+tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *from,
+                     int (*fn)(const struct digest *to, void *arg, struct err *err), void *arg,
+                     struct err *err)
+{
+    struct key at = make_prefix(from), algo = {.n = 0};
+    struct nearest n;
+    int rc;
+
+    key_u8(&algo, (uint8_t)from->algo);
+    key_u8(&at, (uint8_t)kind);
+    for (;;) {
+        n.found = false;
+        if (kv_range_each(t, TABLE_EDGE, key_of(&algo), key_of(&at), see_nearest, &n, err) != 0)
+            return -1;
+        if (!n.found)
+            return 0;
+        rc = n.kind == kind ? fn(&n.to, arg, err) : 0;
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+        at = make_prefix(&n.to);
+        key_u8(&at, (uint8_t)(n.kind < kind ? kind : UINT8_MAX));
+    }
 }

@@ -19,6 +19,9 @@ enum edge_kind {
     EDGE_MEMBER = 17, /* a blob that this repository may serve; no source */
     EDGE_SUBJECT =
         18, /* what a manifest refers to as its subject; source: that manifest's digest */
+    /* An id (DIGEST_V1_ID) by which the first API finds a manifest; source: the manifest's digest.
+     * It belongs to the manifest, not to what it points at. */
+    EDGE_ID = 19,
 };
 
 struct edge {
@@ -51,7 +54,13 @@ int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
 /* Does anything but this edge keep what it points at? 1, 0, -1. */
 int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
 
-/* Removes everything that points at it: when it dies, no right outlives it. */
+/* Removes everything that points at it, but EDGE_ID: when it dies, no right outlives it. */
 int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
+
+/* Visits the digests at which edges of that kind point, each once, from that one on, and only those
+ * of its algorithm. fn as kv_range_fn has it, but that no page is locked. */
+int tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *from,
+                         int (*fn)(const struct digest *to, void *arg, struct err *err), void *arg,
+                         struct err *err);
 
 #endif

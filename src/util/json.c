@@ -311,6 +311,12 @@ json_is_exact(const struct json *j)
     return json_each(j, is_inexact, NULL) == 0;
 }
 
+bool
+json_is_true(const struct json *j)
+{
+    return json_type(j) == JSON_BOOLEAN && json_object_get_boolean(inner(j));
+}
+
 int
 json_each(const struct json *object,
           int (*fn)(const char *name, const struct json *value, void *arg), void *arg)

@@ -46,6 +46,8 @@ bool json_i64(const struct json *j, int64_t *out);
 /* Would json_text give every number in it as it was? False when there is an integer that json-c
  * can't hold. */
 bool json_is_exact(const struct json *j);
+/* Is it there, and true? */
+bool json_is_true(const struct json *j);
 
 /* Calls fn for each member; stops when it returns other than 0, and returns that. */
 int json_each(const struct json *object,

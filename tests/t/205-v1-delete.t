@@ -89,7 +89,8 @@ subtest 'both APIs' => sub {
     is_error($registry->get('/v2/foo/bar/manifests/by-v2'), 404, 'MANIFEST_UNKNOWN', '... it is gone');
     is_status($registry->push_image('foo/bar', 'latest', [ random_bytes(500) ]), 201, 'a manifest takes over a tag');
     is_status($registry->get('/v2/foo/bar/manifests/latest'), 200, '... and is served');
-    is_v1_error($v1->get('/v1/repositories/foo/bar/tags/latest'), 404, '... which the first API does not show');
+    like($v1->get('/v1/repositories/foo/bar/tags/latest')->content, qr/^"[0-9a-f]{64}"$/, '... which the first API shows as well');
+    isnt($v1->get('/v1/repositories/foo/bar/tags/latest')->content, qq("$base[0]{id}"), '... by another id');
     is_status($v1->put_tag('foo/bar', 'latest', $base[0]{id}), 200, 'and an image takes it back');
     is($v1->get('/v1/repositories/foo/bar/tags/latest')->content, qq("$base[0]{id}"), '... and is shown');
 };

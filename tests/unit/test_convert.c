@@ -12,6 +12,7 @@
 #include "domain/gc.h"
 #include "domain/image.h"
 #include "domain/image_push.h"
+#include "domain/image_list.h"
 #include "domain/image_tag.h"
 #include "domain/pull.h"
 #include "domain/repository.h"
@@ -96,7 +97,7 @@ assert_v1_tag(struct fixture *f, const char *repository, const char *tag, unsign
 {
     struct digest id, want = v1_id(n);
 
-    OK(f, image_tag_find(&f->reg, repository, tag, &id, &f->err));
+    OK(f, image_list_find(&f->reg, repository, tag, NULL, &id, &f->err));
     assert_true(digest_equal(&id, &want));
 }
 

@@ -4,6 +4,7 @@
 #include "domain/delete.h"
 #include "domain/gc.h"
 #include "domain/image.h"
+#include "domain/image_list.h"
 #include "domain/image_tag.h"
 #include "domain/pull.h"
 #include "domain/tag.h"
@@ -49,7 +50,7 @@ tags_lead_to_images_and_images_are_listed_after_their_parents(void **state)
 
     buf_init(&b, 1000);
     REFUSED(f, v1_tag(f, "a/b", "latest", 9), ERR_NO_IMAGE);
-    REFUSED(f, image_tag_each(&f->reg, "a/b", see_tag, &b, &f->err), ERR_NO_REPOSITORY);
+    REFUSED(f, image_list_tags(&f->reg, "a/b", NULL, see_tag, &b, &f->err), ERR_NO_REPOSITORY);
     for (unsigned i = 1; i <= 4; i++)
         v1_push(f, i, i - 1, "layer");
     v1_push(f, 5, 2, "branch");
@@ -57,18 +58,18 @@ tags_lead_to_images_and_images_are_listed_after_their_parents(void **state)
     OK(f, v1_tag(f, "a/b", "m", 5));
     OK(f, v1_tag(f, "a/b", "a", 2));
     OK(f, v1_tag(f, "library/c", "latest", 1));
-    OK(f, image_tag_each(&f->reg, "a/b", see_tag, &b, &f->err));
+    OK(f, image_list_tags(&f->reg, "a/b", NULL, see_tag, &b, &f->err));
     expect_text(&b, "a=02 m=05 z=04 ");
-    OK(f, image_tag_images(&f->reg, "a/b", &f->arena, &ids, &n, &f->err));
+    OK(f, image_list_images(&f->reg, "a/b", NULL, &f->arena, &ids, &n, &f->err));
     for (size_t i = 0; i < n; i++)
         buf_putf(&b, "%02x ", ids[i].bytes[0]);
-    expect_text(&b, "01 02 05 03 04 ");
-    OK(f, image_tag_everywhere(&f->reg, &v1_alice, see_everywhere, &b, &f->err));
+    expect_text(&b, "01 02 03 04 05 ");
+    OK(f, image_list_everywhere(&f->reg, &v1_alice, see_everywhere, &b, &f->err));
     expect_text(&b, "a/b:a=02 a/b:m=05 a/b:z=04 library/c:latest=01 ");
-    OK(f, image_tag_find(&f->reg, "a/b", "m", &id, &f->err));
+    OK(f, image_list_find(&f->reg, "a/b", "m", NULL, &id, &f->err));
     assert_int_equal(id.bytes[0], 5);
-    REFUSED(f, image_tag_find(&f->reg, "a/b", "n", &id, &f->err), ERR_NO_MANIFEST);
-    REFUSED(f, image_tag_find(&f->reg, "a/c", "m", &id, &f->err), ERR_NO_MANIFEST);
+    REFUSED(f, image_list_find(&f->reg, "a/b", "n", NULL, &id, &f->err), ERR_NO_MANIFEST);
+    REFUSED(f, image_list_find(&f->reg, "a/c", "m", NULL, &id, &f->err), ERR_NO_MANIFEST);
     buf_free(&b);
 }
 
@@ -93,9 +94,10 @@ both_apis_move_and_delete_the_same_tags(void **state)
     OK(f, v1_tag(f, "a/b", "latest", 1));
     REFUSED(f, pull_manifest(&f->reg, "a/b", &latest, true, &f->arena, &pulled, &f->err),
             ERR_NOT_CONVERTED);
-    OK(f, image_tag_find(&f->reg, "a/b", "latest", &id, &f->err));
+    OK(f, image_list_find(&f->reg, "a/b", "latest", NULL, &id, &f->err));
     OK(f, fixture_push(f, "a/b", "latest", document, OCI_IMAGE, &p));
-    REFUSED(f, image_tag_find(&f->reg, "a/b", "latest", &id, &f->err), ERR_NO_MANIFEST);
+    OK(f, image_list_find(&f->reg, "a/b", "latest", NULL, &id, &f->err));
+    assert_memory_equal(id.bytes, manifest_id(&p.manifest, &p.digest)->bytes, 32);
     OK(f, pull_manifest(&f->reg, "a/b", &latest, true, &f->arena, &pulled, &f->err));
 
     OK(f, v1_tag(f, "only/v1", "one", 1));
@@ -105,7 +107,7 @@ both_apis_move_and_delete_the_same_tags(void **state)
     OK(f, catalog_list(&f->reg, &v1_alice, "", 10, &f->arena, &repositories, &f->err));
     assert_int_equal(repositories.n, 2);
     OK(f, delete_tag(&f->reg, "only/v1", "two", &v1_alice, &f->arena, &f->err));
-    OK(f, image_tag_each(&f->reg, "only/v1", see_tag, &b, &f->err));
+    OK(f, image_list_tags(&f->reg, "only/v1", NULL, see_tag, &b, &f->err));
     expect_text(&b, "one=01 ");
     OK(f, v1_tag(f, "a/b", "old", 1));
     OK(f, delete_all_tags(&f->reg, "a/b", &v1_alice, &n, &f->err));

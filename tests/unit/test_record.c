@@ -407,6 +407,39 @@ a_manifest_knows_of_which_image_it_was_made(void **state)
     buf_free(&b);
 }
 
+static void
+a_manifest_knows_what_it_is_called(void **state)
+{
+    (void)state;
+    union any r = {0}, got;
+    struct err err;
+    struct buf b;
+
+    make_manifest(&r);
+    r.manifest.id = make_digest(DIGEST_SHA512);
+    b = encoded(&kinds[5], &r);
+    assert_int_equal(b.p[0], 3);
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), 0);
+    assert_true(digest_equal(&got.manifest.id, &r.manifest.id));
+    assert_int_equal(got.manifest.made_from.algo, DIGEST_NONE);
+    b.p[b.n - 1] = 1; /* pushed besides, but of nothing */
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), -1);
+    buf_free(&b);
+
+    r.manifest.made_from = make_digest(DIGEST_V1_ID);
+    r.manifest.pushed_too = true;
+    b = encoded(&kinds[5], &r);
+    assert_int_equal(b.p[0], 3);
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), 0);
+    assert_true(digest_equal(&got.manifest.id, &r.manifest.id));
+    assert_true(digest_equal(&got.manifest.made_from, &r.manifest.made_from));
+    assert_true(got.manifest.pushed_too);
+    check_ends(&kinds[5], &b);
+    b.p[0] = 4;
+    assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), -1);
+    buf_free(&b);
+}
+
 /* Each of these is a valid record but for the byte that is changed. */
 static void
 what_no_field_can_hold_is_corrupt(void **state)
@@ -624,6 +657,7 @@ main(void)
         cmocka_unit_test(another_version_is_refused),
         cmocka_unit_test(an_image_says_why_it_has_no_manifest_only_if_it_does),
         cmocka_unit_test(a_manifest_knows_of_which_image_it_was_made),
+        cmocka_unit_test(a_manifest_knows_what_it_is_called),
         cmocka_unit_test(what_no_field_can_hold_is_corrupt),
         cmocka_unit_test(a_text_that_is_too_long_for_its_field_is_corrupt),
         cmocka_unit_test(an_upload_of_before_is_one_that_nobody_counted),

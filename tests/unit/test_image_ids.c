@@ -1,0 +1,222 @@
+#include "v1_images.h"
+#include <string.h>
+#include "domain/delete.h"
+#include "domain/gc.h"
+#include "domain/image_ids.h"
+#include "domain/image_push.h"
+#include "storage/tbl_edge.h"
+#include "util/banned.h"
+
+#define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
+#define OCI_LAYER "application/vnd.oci.image.layer.v1.tar+gzip"
+
+/* A config of two layers, whose diff ids it makes up. */
+static struct digest
+push_config(struct fixture *f, const char *repository, const char *note)
+{
+    struct digest one = fixture_digest("one"), two = fixture_digest("two");
+    char a[DIGEST_TEXT_MAX], b[DIGEST_TEXT_MAX];
+
+    digest_text(a, &one);
+    digest_text(b, &two);
+    return fixture_blob(f, repository,
+                        arena_printf(&f->arena,
+                                     "{\"note\":\"%s\",\"rootfs\":{\"type\":\"layers\","
+                                     "\"diff_ids\":[\"%s\",\"%s\"]}}",
+                                     note, a, b));
+}
+
+static struct digest
+push_image(struct fixture *f, const char *repository, const struct digest *config)
+{
+    struct digest low = fixture_blob(f, repository, "low"),
+                  top = fixture_blob(f, repository, "top");
+    char c[DIGEST_TEXT_MAX], a[DIGEST_TEXT_MAX], b[DIGEST_TEXT_MAX];
+    struct push p;
+
+    digest_text(c, config);
+    digest_text(a, &low);
+    digest_text(b, &top);
+    OK(f,
+       fixture_push(
+           f, repository, "v1",
+           arena_printf(&f->arena,
+                        "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"" OCI_CONFIG
+                        "\",\"digest\":\"%s\",\"size\":1},\"layers\":[{\"mediaType\":\"" OCI_LAYER
+                        "\",\"digest\":\"%s\",\"size\":3},{\"mediaType\":\"" OCI_LAYER
+                        "\",\"digest\":\"%s\",\"size\":3}]}",
+                        c, a, b),
+           OCI_IMAGE, &p));
+    return p.digest;
+}
+
+static struct digest
+id_of(const struct digest *d)
+{
+    struct digest id;
+
+    assert_true(image_ids_from(d, &id));
+    return id;
+}
+
+static struct digest
+chain_id(void)
+{
+    struct digest one = fixture_digest("one"), two = fixture_digest("two"), both;
+    char text[2 * DIGEST_TEXT_MAX];
+
+    digest_text(text, &one);
+    text[strlen(text) + 1] = '\0';
+    text[strlen(text)] = ' ';
+    digest_text(text + strlen(text), &two);
+    digest_of(&both, DIGEST_SHA256, bytes_str(text));
+    return id_of(&both);
+}
+
+static int
+see_edge(const struct edge *e, void *arg, struct err *err)
+{
+    (void)e;
+    (void)err;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+/* How many manifests have that id. */
+static size_t
+holders(struct fixture *f, struct digest id)
+{
+    size_t n = 0;
+
+    OK(f, tbl_edge_each(kv_reads(f->reg.kv), &id, EDGE_ID, 0, NULL, see_edge, &n, &f->err));
+    return n;
+}
+
+static int
+see_target(const struct digest *to, void *arg, struct err *err)
+{
+    (void)err;
+    assert_int_equal(to->algo, DIGEST_V1_ID);
+    ++*(size_t *)arg;
+    return 0;
+}
+
+static size_t
+ids_in_all(struct fixture *f)
+{
+    struct digest from = {.algo = DIGEST_V1_ID};
+    size_t n = 0;
+
+    OK(f, tbl_edge_each_target(kv_reads(f->reg.kv), EDGE_ID, &from, see_target, &n, &f->err));
+    return n;
+}
+
+static void
+an_image_has_the_id_of_its_config_and_those_of_its_layers(void **state)
+{
+    struct fixture *f = *state;
+    struct digest config = push_config(f, "a/b", "x"), one = fixture_digest("one");
+    struct digest manifest = push_image(f, "a/b", &config);
+
+    assert_int_equal(holders(f, id_of(&config)), 1);
+    assert_int_equal(holders(f, id_of(&one)), 1);
+    assert_int_equal(holders(f, chain_id()), 1);
+    assert_int_equal(holders(f, id_of(&manifest)), 0);
+    assert_int_equal(ids_in_all(f), 3);
+    push_image(f, "a/b", &config);
+    assert_int_equal(holders(f, id_of(&config)), 1);
+    OK(f, delete_tag(&f->reg, "a/b", "v1", &v1_alice, &f->arena, &f->err));
+    assert_int_equal(ids_in_all(f), 3);
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    assert_int_equal(ids_in_all(f), 0);
+}
+
+static void
+images_upon_the_same_layers_share_their_ids(void **state)
+{
+    struct fixture *f = *state;
+    struct digest x = push_config(f, "a/b", "x"), one = fixture_digest("one");
+    struct digest first = push_image(f, "a/b", &x), y, second;
+
+    push_config(f, "c/d", "x");
+    push_image(f, "c/d", &x);
+    y = push_config(f, "a/b", "y");
+    second = push_image(f, "a/b", &y);
+    assert_int_equal(holders(f, id_of(&x)), 2);
+    assert_int_equal(holders(f, id_of(&y)), 1);
+    assert_int_equal(holders(f, id_of(&one)), 3);
+    assert_int_equal(ids_in_all(f), 4);
+    OK(f, delete_manifest(&f->reg, "a/b", &first, &v1_alice, &f->arena, &f->err));
+    assert_int_equal(holders(f, id_of(&x)), 1);
+    OK(f, delete_manifest(&f->reg, "c/d", &first, &v1_alice, &f->arena, &f->err));
+    assert_int_equal(holders(f, id_of(&x)), 0);
+    assert_int_equal(holders(f, id_of(&one)), 1);
+    OK(f, delete_manifest(&f->reg, "a/b", &second, &v1_alice, &f->arena, &f->err));
+    assert_int_equal(ids_in_all(f), 0);
+}
+
+static void
+what_is_no_image_is_called_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct digest blob = fixture_blob(f, "a/b", "blob");
+    struct push artifact, index;
+
+    OK(f, fixture_push(f, "a/b", NULL, fixture_image(f, &blob, &blob, ",\"artifactType\":\"a/b\""),
+                       OCI_IMAGE, &artifact));
+    OK(f, fixture_push(f, "a/b", "v1", fixture_index(f, &artifact.digest), OCI_INDEX, &index));
+    assert_int_equal(holders(f, id_of(&artifact.digest)), 1);
+    assert_int_equal(holders(f, id_of(&index.digest)), 1);
+    assert_int_equal(ids_in_all(f), 2);
+    OK(f, delete_manifest(&f->reg, "a/b", &index.digest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &artifact.digest, &v1_alice, &f->arena, &f->err));
+    assert_int_equal(ids_in_all(f), 0);
+}
+
+static void
+a_config_that_tells_no_layers_leaves_the_image_its_own_id(void **state)
+{
+    struct fixture *f = *state;
+    struct digest config = fixture_blob(f, "a/b", "no JSON");
+    struct digest manifest = push_image(f, "a/b", &config);
+
+    assert_int_equal(holders(f, id_of(&config)), 1);
+    assert_int_equal(ids_in_all(f), 1);
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    assert_int_equal(ids_in_all(f), 0);
+}
+
+/* docker from 1.10 on pushes an image to a registry of the first API under the same ids. */
+static void
+a_v1_image_of_the_same_id_takes_no_id_with_it(void **state)
+{
+    struct fixture *f = *state;
+    struct digest config = push_config(f, "a/b", "x"), first = fixture_digest("one");
+    struct digest one = id_of(&first);
+    char hex[DIGEST_TEXT_MAX];
+
+    push_image(f, "a/b", &config);
+    digest_hex(hex, &one);
+    OK(f, image_push_json(&f->reg, &one, bytes_str(arena_printf(&f->arena, "{\"id\":\"%s\"}", hex)),
+                          &v1_alice, &f->err));
+    fixture_forward_ms(1000ull * 3600 * 24);
+    for (int i = 0; i < 3; i++)
+        OK(f, gc_step(&f->reg, &f->err));
+    assert_int_equal(holders(f, one), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_store, fixture_done)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_image_has_the_id_of_its_config_and_those_of_its_layers),
+        TEST(images_upon_the_same_layers_share_their_ids),
+        TEST(what_is_no_image_is_called_by_itself),
+        TEST(a_config_that_tells_no_layers_leaves_the_image_its_own_id),
+        TEST(a_v1_image_of_the_same_id_takes_no_id_with_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
