@@ -27,7 +27,7 @@ layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_typ
 {
     const char *slash = p->whole || path.n == 0 ? NULL : memrchr(path.p, '/', path.n);
 
-    if (type == LAYER_NONE || (p->dirs && type != LAYER_DIR))
+    if (p->dirs && type != LAYER_DIR)
         return false;
     if (slash != NULL)
         path = bytes_of(slash + 1, path.n - (size_t)(slash + 1 - (const char *)path.p));
@@ -50,8 +50,10 @@ find(struct layer_walk *w, const struct layer_pattern *p, size_t n,
         if (*more)
             return 0;
         n--;
-        if (fn(arg, path, &node, err) != 0)
-            return -1;
+        rc = fn(arg, path, &node, err);
+        *more = rc > 0;
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
     }
     return rc;
 }

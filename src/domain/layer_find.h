@@ -23,8 +23,9 @@ int layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *e
 bool layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_type type);
 
 /* Calls fn for the first n entries behind the path `after` ("": from the first on) that the pattern
- * fits, in the byte order of paths; -1 from fn stops. *more: there are others. 0; -1: ERR_CORRUPT;
- * ERR_NOT_BROWSABLE: there is more to look through than merge->steps, or fn's. */
+ * fits, in the byte order of paths; 1 from fn: that was enough; -1 stops. *more: there are others,
+ * or may be. 0; -1: ERR_CORRUPT; ERR_NOT_BROWSABLE: there is more to look through than
+ * merge->steps; or fn's. */
 int layer_find(struct layer_merge *m, const struct layer_pattern *p, struct bytes after, size_t n,
                int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node,
                          struct err *err),

@@ -94,28 +94,39 @@ find_file(struct call *c, struct reading *r, struct bytes path, struct err *err)
 
 /* RFC 6266, 8187: a name for old clients, of harmless letters, and the right one if it is UTF-8 (a
  * wrong escape is better than none). */
-static int
-add_disposition(struct call *c, struct bytes path, struct err *err)
+int
+browse_view_download(struct call *c, struct bytes name, struct err *err)
 {
-    const char *p = path.p, *text;
-    size_t from = path.n;
+    const char *p = name.p, *text;
     struct buf b;
     int rc;
 
-    while (from > 0 && p[from - 1] != '/')
-        from--;
     buf_init(&b, 4096);
     buf_puts(&b, "attachment; filename=\"");
-    for (size_t i = from; i < path.n; i++)
+    for (size_t i = 0; i < name.n; i++)
         buf_putc(&b, p[i] >= ' ' && p[i] <= '~' && strchr("\"\\%/", p[i]) == NULL ? p[i] : '_');
     buf_puts(&b, "\"; filename*=UTF-8''");
-    page_escape(&b, bytes_of(p + from, path.n - from));
+    page_escape(&b, name);
     rc = buf_ok(&b) ? call_text(c, &text, err, "%s", buf_text(&b))
                     : err_set(err, ERR_SYSTEM, "no memory for a file's name");
     buf_free(&b);
-    if (rc == 0)
-        http_reply_header(c->reply, "Content-Disposition", text);
-    return rc;
+    if (rc != 0)
+        return -1;
+    http_reply_header(c->reply, "Content-Disposition", text);
+    http_reply_header(c->reply, "Content-Security-Policy", "sandbox; default-src 'none'");
+    return 0;
+}
+
+/* The last name of a clean path. */
+static struct bytes
+name_of(struct bytes path)
+{
+    const char *p = path.p;
+    size_t from = path.n;
+
+    while (from > 0 && p[from - 1] != '/')
+        from--;
+    return bytes_of(p + from, path.n - from);
 }
 
 /* The same bytes of the same layer are the same for ever. */
@@ -138,7 +149,6 @@ add_headers(struct call *c, const struct reading *r, const char *tag, struct byt
 
     http_reply_header(c->reply, "Accept-Ranges", "bytes");
     http_reply_header(c->reply, "Cache-Control", "no-cache");
-    http_reply_header(c->reply, "Content-Security-Policy", "sandbox; default-src 'none'");
     if (e->mtime >= 0 && e->mtime <= (int64_t)(clock_wall_ms() / 1000)) {
         http_date(date, e->mtime);
         if (call_header(c, err, "Last-Modified", "%s", date) != 0)
@@ -146,7 +156,7 @@ add_headers(struct call *c, const struct reading *r, const char *tag, struct byt
     }
     if (call_header(c, err, "ETag", "\"%s\"", tag) != 0)
         return -1;
-    return add_disposition(c, path, err);
+    return browse_view_download(c, name_of(path), err);
 }
 
 /* RFC 9110 13.1.5: a range of something else than the client has is of no use to it. */

@@ -86,21 +86,29 @@ put_milliseconds(struct buf *out, const struct layer_entry *e)
 }
 
 void
+browse_entry_put_path(struct buf *out, struct bytes path, bool dir)
+{
+    char slashed[BROWSE_PATH_MAX];
+
+    if (dir && path.n > 1 && path.n < sizeof slashed) {
+        memcpy(slashed, path.p, path.n);
+        slashed[path.n] = '/';
+        path = bytes_of(slashed, path.n + 1);
+    }
+    put_text(out, "path", path);
+}
+
+void
 browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes path,
                  const struct layer_merge_node *node)
 {
     const struct layer_entry *e = &node->entry;
     size_t layer = browse_layer_of(im, node);
     bool is_link = (e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0;
-    char text[DIGEST_TEXT_MAX], slashed[BROWSE_PATH_MAX];
+    char text[DIGEST_TEXT_MAX];
 
-    if (e->type == LAYER_DIR && path.n > 1 && path.n < sizeof slashed) {
-        memcpy(slashed, path.p, path.n);
-        slashed[path.n] = '/';
-        path = bytes_of(slashed, path.n + 1);
-    }
     buf_putc(out, '{');
-    put_text(out, "path", path);
+    browse_entry_put_path(out, path, e->type == LAYER_DIR);
     buf_puts(out, ",\"type\":\"");
     buf_puts(out, type_of(e));
     /* The tar header of a hard link says 0, and so did the original. */

@@ -11,6 +11,8 @@
 /* path: absolute, without a slash at its end but for the root's. */
 void browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes path,
                       const struct layer_merge_node *node);
+/* Of that only "path":"...", and path_b64 if need be; a directory's gets its slash. */
+void browse_entry_put_path(struct buf *out, struct bytes path, bool dir);
 
 /* No request has a longer path, with a name behind it. */
 #define BROWSE_PATH_MAX ((size_t)16 << 10)

@@ -15,6 +15,10 @@ int browse_view_tree(struct call *c, struct browse_image *im, const char *base, 
 /* A file's bytes: links are followed; one range, If-Range, If-None-Match, Last-Modified. */
 int browse_view_blob(struct call *c, struct browse_image *im, struct err *err);
 
+/* Headers of what a browser is to keep, and not to run: Content-Disposition with that name, and a
+ * Content-Security-Policy. */
+int browse_view_download(struct call *c, struct bytes name, struct err *err);
+
 /* One entry; a link at the end is shown itself, unless a slash follows. */
 int browse_view_stat(struct call *c, struct browse_image *im, struct err *err);
 

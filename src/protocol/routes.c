@@ -11,6 +11,9 @@
 #include "protocol/v2_base.h"
 #include "protocol/v2_blob.h"
 #include "protocol/v2_browse.h"
+#include "protocol/v2_browse_archive.h"
+#include "protocol/v2_browse_diff.h"
+#include "protocol/v2_browse_find.h"
 #include "protocol/v2_catalog.h"
 #include "protocol/v2_manifest.h"
 #include "protocol/v2_referrers.h"
@@ -51,6 +54,9 @@ const struct route routes[] = {
     {READ,         "/v2/{name}/_image/{reference}/stat/...", VERB_PULL,  POOL_BROWSE, v2_browse_stat},
     {READ,         "/v2/{name}/_image/{reference}/history", VERB_PULL,   POOL_BROWSE, v2_browse_history},
     {READ,         "/v2/{name}/_image/{reference}/layers/{n}/tree/...", VERB_PULL, POOL_BROWSE, v2_browse_layer},
+    {READ,         "/v2/{name}/_image/{reference}/archive/...", VERB_PULL, POOL_BROWSE, v2_browse_archive},
+    {READ,         "/v2/{name}/_image/{reference}/diff",    VERB_PULL,   POOL_BROWSE, v2_browse_diff},
+    {READ,         "/v2/{name}/_image/{reference}/find",    VERB_PULL,   POOL_BROWSE, v2_browse_find},
 
     {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},
     {READ,         "/v1/_ping",                             VERB_PUBLIC, POOL_API,  v1_ping},

@@ -13,7 +13,8 @@ subtest 'README' => sub {
     my $registry = Registry->start;
     my $release  = "PRETTY_NAME=\"a test\"\nNAME=x\n";
     push_layers($registry, 'hello', '1', gzip_layer(tar_of('d etc/', { name => 'etc/os-release', data => $release })));
-    my @commands = $section =~ /^    (curl .*)$/mg;
+    push_layers($registry, 'hello', '2', gzip_layer(tar_of('d etc/', { name => 'etc/os-release', data => "$release\n" }, 'f etc/new x')));
+    my @commands = grep { !/DIRECTORY/ } $section =~ /^    (curl .*)$/mg;
     cmp_ok(scalar @commands, '>=', 5, 'README has commands');
     my $port = $registry->port;
     my $all  = '';
@@ -27,6 +28,9 @@ subtest 'README' => sub {
     like($all, qr{^\{"path":"/etc/os-release","type":"file"}m,  '... and the entry');
     like($all, qr/^\Q$release\E/m,                              'the file');
     like($all, qr/^\Q${\ substr $release, 0, 10}\E$/m,          'its first ten bytes');
+    like($all, qr{^[-rw]+ \S+ +28 \S+ \S+ os-release}m,        'what tar says of the archive');
+    like($all, qr{^\[\{"path":"/etc/os-release".*\}\]$}m,      'what was found');
+    like($all, qr{^\{"op":"add","path":"/etc/new"\}$}m,         'and what is different');
     my %members = map { $_ => 1 } $section =~ /"(\w+)":/g;
     my @missing = grep { !$members{$_} } keys %{ $registry->get('/v2/hello/_image/1/stat/etc')->json },
         keys %{ $registry->get('/v2/hello/_image/1/history')->json->[0] };

@@ -53,9 +53,9 @@ without_a_slash_it_is_the_last_name(void **state)
     FOUND(l, "lib", "lib usr/lib usr/share/lib usr/share/lib/lib .");
     FOUND(l, "lib/", "usr/lib usr/share/lib .");
     FOUND(l, "b.conf", ".");
-    FOUND(l, "n", ".");
+    FOUND(l, "n", "n .");
     FOUND(l, "*",
-          "etc etc/a.conf etc/new etc/new/.a.conf lib usr usr/lib usr/lib/x.so usr/share "
+          "etc etc/a.conf etc/new etc/new/.a.conf lib n usr usr/lib usr/lib/x.so usr/share "
           "usr/share/lib usr/share/lib/lib .");
 }
 
