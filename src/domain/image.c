@@ -127,15 +127,6 @@ renew(struct txn *t, void *arg, struct err *err)
     return tbl_image_put(t, rn->id, &r, err);
 }
 
-static int
-see_any(const struct edge *e, void *arg, struct err *err)
-{
-    (void)e;
-    (void)err;
-    *(bool *)arg = true;
-    return 1;
-}
-
 /* What a pusher was told is here stays, so that it needn't be sent. Whoever takes a tag away gives
  * the image a lease. What only another image keeps would lose its keeper without one, when that is
  * collected, so it gets its lease here: written at most twice in the time of a lease. What nothing
@@ -149,15 +140,13 @@ hold_for_push(const struct registry *reg, const struct digest *id, const struct 
     struct renewal rn = {.reg = reg, .id = id};
     uint64_t now = clock_wall_ms(),
              near = reg->lease_ms / 4 < NEAR_MS ? reg->lease_ms / 4 : NEAR_MS;
-    bool tagged = false;
     int kept;
 
     if (r->leased_until > now + reg->lease_ms / 2)
         return 1;
-    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_TAG, 0, NULL, see_any, &tagged, err) != 0)
-        return -1;
-    if (tagged)
-        return 1;
+    kept = tbl_edge_any(kv_reads(reg->kv), id, EDGE_TAG, err);
+    if (kept != 0)
+        return kept;
     kept = tbl_edge_kept(kv_reads(reg->kv), id, err);
     if (kept < 1)
         return kept < 0 ? -1 : r->leased_until > now + near;
@@ -241,11 +230,7 @@ image_ancestry(const struct registry *reg, const struct digest *id, struct diges
 int
 image_is_held(struct txn *t, const struct digest *id, struct err *err)
 {
-    bool held = false;
-
-    if (tbl_edge_each(t, id, EDGE_MEMBER, 0, NULL, see_any, &held, err) != 0)
-        return -1;
-    return held ? 1 : 0;
+    return tbl_edge_any(t, id, EDGE_MEMBER, err);
 }
 
 int

@@ -71,25 +71,12 @@ repository_ensure(const struct registry *reg, const char *name, struct rec_repo 
     return txn_run(reg->kv, make, &m, err);
 }
 
-static int
-see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
-{
-    (void)tag;
-    (void)r;
-    (void)err;
-    *(bool *)arg = true;
-    return 1;
-}
-
 int
 repository_has_any(const struct registry *reg, uint64_t id, struct err *err)
 {
-    bool any = false;
     int rc = tbl_manifest_any(kv_reads(reg->kv), id, err);
 
-    if (rc == 0 && tbl_tag_each(kv_reads(reg->kv), id, "", see_tag, &any, err) != 0)
-        return -1;
-    return any ? 1 : rc;
+    return rc == 0 ? tbl_tag_any(kv_reads(reg->kv), id, err) : rc;
 }
 
 static int

@@ -21,3 +21,23 @@ kv_range_each(struct txn *t, unsigned table, struct bytes prefix, struct bytes f
     kv_cursor_close(c);
     return found < 0 || rc < 0 ? -1 : 0;
 }
+
+static int
+see(struct bytes key, struct bytes val, void *arg, struct err *err)
+{
+    (void)key;
+    (void)val;
+    (void)err;
+    *(bool *)arg = true;
+    return 1;
+}
+
+int
+kv_range_any(struct txn *t, unsigned table, struct bytes prefix, struct err *err)
+{
+    bool any = false;
+
+    if (kv_range_each(t, table, prefix, bytes_of("", 0), see, &any, err) != 0)
+        return -1;
+    return any ? 1 : 0;
+}

@@ -13,4 +13,7 @@ typedef int kv_range_fn(struct bytes key, struct bytes val, void *arg, struct er
 int kv_range_each(struct txn *t, unsigned table, struct bytes prefix, struct bytes from,
                   kv_range_fn *fn, void *arg, struct err *err);
 
+/* Is there any entry whose key starts with prefix? 1, 0, -1. */
+int kv_range_any(struct txn *t, unsigned table, struct bytes prefix, struct err *err);
+
 #endif

@@ -129,6 +129,16 @@ tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint6
     return kv_range_each(t, TABLE_EDGE, key_of(&prefix), key_of(&from), visit, &each, err);
 }
 
+int
+tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err)
+{
+    struct key prefix = {.n = 0};
+
+    key_digest(&prefix, to);
+    key_u8(&prefix, (uint8_t)kind);
+    return kv_range_any(t, TABLE_EDGE, key_of(&prefix), err);
+}
+
 static struct key
 make_prefix(const struct digest *d)
 {

@@ -49,6 +49,9 @@ int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, u
                   int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
                   struct err *err);
 
+/* Does any edge of that kind point at it? 1, 0, -1. */
+int tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err);
+
 /* Does anything keep it? 1, 0, -1. */
 int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
 /* Does anything but this edge keep what it points at? 1, 0, -1. */

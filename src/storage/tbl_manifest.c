@@ -55,24 +55,11 @@ tbl_manifest_delete(struct txn *t, uint64_t repo, const struct digest *d, struct
     return kv_delete(t, TABLE_MANIFEST, key_of(&k), err);
 }
 
-static int
-see(struct bytes key, struct bytes val, void *arg, struct err *err)
-{
-    (void)key;
-    (void)val;
-    (void)err;
-    *(bool *)arg = true;
-    return 1;
-}
-
 int
 tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err)
 {
     struct key prefix = {.n = 0};
-    bool any = false;
 
     key_u64(&prefix, repo);
-    if (kv_range_each(t, TABLE_MANIFEST, key_of(&prefix), bytes_of("", 0), see, &any, err) != 0)
-        return -1;
-    return any ? 1 : 0;
+    return kv_range_any(t, TABLE_MANIFEST, key_of(&prefix), err);
 }

@@ -65,6 +65,15 @@ tbl_tag_delete(struct txn *t, uint64_t repo, const char *tag, struct err *err)
     return kv_delete(t, TABLE_TAG, key_of(&k), err);
 }
 
+int
+tbl_tag_any(struct txn *t, uint64_t repo, struct err *err)
+{
+    struct key prefix = {.n = 0};
+
+    key_u64(&prefix, repo);
+    return kv_range_any(t, TABLE_TAG, key_of(&prefix), err);
+}
+
 struct each {
     const char *after;
     int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err);

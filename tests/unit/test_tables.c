@@ -168,8 +168,12 @@ edges_keep(struct txn *t, void *arg, struct err *err)
         WANT(tbl_edge_has(t, &e, err) == 1);
         WANT(tbl_edge_kept(t, &d, err) == kinds[i].keeps);
         WANT(tbl_edge_kept(t, &from, err) == 0);
+        WANT(tbl_edge_any(t, &d, kinds[i].kind, err) == 1);
+        WANT(tbl_edge_any(t, &d, EDGE_KEEPS_END, err) == 0);
+        WANT(tbl_edge_any(t, &from, kinds[i].kind, err) == 0);
         WANT(tbl_edge_delete(t, &e, err) == 1);
         WANT(tbl_edge_delete(t, &e, err) == 0);
+        WANT(tbl_edge_any(t, &d, kinds[i].kind, err) == (kinds[i].kind == EDGE_MEMBER));
         WANT(tbl_edge_kept(t, &d, err) == 0);
     }
     return 0;

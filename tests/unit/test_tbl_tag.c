@@ -181,6 +181,19 @@ history_of(struct fixture *f, uint64_t repo, const char *tag)
 }
 
 static void
+whether_there_is_any(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(tbl_tag_any(kv_reads(f->reg.kv), 256, &f->err), 0);
+    fixture_run(f, put_tags, NULL);
+    for (uint64_t repo = 254; repo <= 258; repo++)
+        assert_int_equal(tbl_tag_any(kv_reads(f->reg.kv), repo, &f->err),
+                         repo >= 255 && repo <= 257);
+    assert_int_equal(tbl_tag_any(kv_reads(f->reg.kv), 1, &f->err), 0);
+}
+
+static void
 a_tag_remembers_its_last_hundred_moves(void **state)
 {
     struct fixture *f = *state;
@@ -214,6 +227,7 @@ main(void)
         TEST(tags_are_listed_in_byte_order_from_any_place),
         TEST(a_place_behind_the_longest_tag_is_behind_it),
         TEST(a_visit_that_fails_is_a_failure),
+        TEST(whether_there_is_any),
         TEST(a_tag_remembers_its_last_hundred_moves),
     };
     alarm(100); /* a hang is a failure */
