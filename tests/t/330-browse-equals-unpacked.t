@@ -81,7 +81,8 @@ my (@dirs, @files, @others);
 sub look_around () {
     my $tree = unpacked_tree($root);
     @dirs   = sort grep { $tree->{$_}{type} eq 'directory' } keys %$tree;
-    @files  = sort grep { $tree->{$_}{type} eq 'file' && $_ ne 'opt/data/large' } keys %$tree;
+    # umoci wants to read two of them.
+    @files  = sort grep { $tree->{$_}{type} eq 'file' && !m{^(opt/data/large|etc/(passwd|group))$} } keys %$tree;
     @others = sort grep { $tree->{$_}{type} !~ /^(file|directory)$/ } keys %$tree;
 }
 
