@@ -1,4 +1,3 @@
-#!/usr/bin/perl
 # A directory of an image as a tar: unpacked, it is what umoci makes of the image.
 use v5.36;
 use Registry limit => 600;
