@@ -315,7 +315,7 @@ sub curl_upload ($method, $file, @args) {
 }
 
 # What came and how long it took: "bytes seconds".
-sub curl_download ($url) { return _curl('-o', '/dev/null', '-w', '%{size_download} %{time_total}', $url) }
+sub curl_download ($url, $to = '/dev/null', @args) { return _curl('-o', $to, '-w', '%{size_download} %{time_total}', @args, $url) }
 
 # Dies unless these are the bytes.
 sub check_download ($url, $digest, $name) {
