@@ -7,15 +7,22 @@
 #include "domain/convert.h"
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/image_ids.h"
 #include "domain/made.h"
 #include "domain/prehook.h"
+#include "domain/pull.h"
+#include "domain/push.h"
 #include "domain/repository.h"
 #include "domain/tag.h"
 #include "storage/tbl_edge.h"
 #include "storage/tbl_event.h"
+#include "storage/tbl_manifest.h"
 #include "storage/tbl_tag.h"
 #include "util/clock.h"
 #include "util/banned.h"
+
+/* An ancestor's id may be that of many manifests: then none of so many is called so itself. */
+#define CANDIDATES_MAX 16
 
 struct tagging {
     const struct registry *reg;
@@ -152,6 +159,82 @@ try(struct tagging *g, struct err *err)
     return txn_run(g->reg->kv, put_tag, g, err);
 }
 
+/* ---- what the second API has pushed ---- */
+
+struct candidates {
+    struct digest v[CANDIDATES_MAX];
+    size_t n;
+};
+
+static int
+see_candidate(const struct edge *e, void *arg, struct err *err)
+{
+    struct candidates *c = arg;
+
+    (void)err;
+    c->v[c->n++] = e->from;
+    return c->n == CANDIDATES_MAX;
+}
+
+/* Is the manifest itself called so, and not just what it stands upon? 1, 0, -1. */
+static int
+is_called(const struct registry *reg, uint64_t repo, const struct digest *manifest,
+          const struct digest *id, struct rec_manifest *r, struct err *err)
+{
+    struct digest own;
+    int rc = tbl_manifest_get(kv_reads(reg->kv), repo, manifest, r, err);
+
+    if (rc != 1)
+        return rc;
+    return (image_ids_from(&r->id, &own) && digest_equal(&own, id)) ||
+           (image_ids_from(manifest, &own) && digest_equal(&own, id));
+}
+
+/* Of that repository, by its id: 1, 0, -1. */
+static int
+find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id,
+              struct digest *manifest, struct rec_manifest *r, struct err *err)
+{
+    struct candidates c = {.n = 0};
+    int rc = 0;
+
+    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, repo, NULL, see_candidate, &c, err) != 0)
+        return -1;
+    for (size_t i = 0; rc == 0 && i < c.n; i++) {
+        *manifest = c.v[i];
+        rc = is_called(reg, repo, manifest, id, r, err);
+    }
+    return rc;
+}
+
+/* The same as a push of the manifest that is there, by that tag. */
+static int
+tag_manifest(const struct registry *reg, const char *repository, const char *tag,
+             const struct digest *id, const struct actor *actor, struct arena *arena,
+             struct err *err)
+{
+    struct push p = {.repository = repository, .tags = &tag, .tags_n = 1, .actor = actor};
+    struct rec_repo repo;
+    struct rec_manifest r;
+    char hex[DIGEST_TEXT_MAX];
+    int rc = repository_find(reg, repository, &repo, err);
+
+    if (rc == 1)
+        rc = find_manifest(reg, repo.id, id, &p.digest, &r, err);
+    if (rc == 1)
+        rc = pull_document(reg, &p.digest, r.size, arena, &p.document, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 0) {
+        digest_hex(hex, id);
+        return err_set(err, ERR_NO_IMAGE, "Image not found: %s has no image %s", repository, hex);
+    }
+    p.content_type = r.media_type;
+    return push_manifest(reg, &p, arena, err);
+}
+
+/* ---- either ---- */
+
 int
 image_tag_put(const struct registry *reg, const char *repository, const char *tag,
               const struct digest *id, const struct actor *actor, struct arena *arena,
@@ -165,8 +248,11 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     if (g.chain == NULL || g.edges == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for an image's parents");
     /* Nobody makes a repository with a tag that names nothing. */
-    if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0 ||
-        repository_ensure(reg, repository, &g.repo, err) != 0 || judge(&g, arena, err) != 0)
+    if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0)
+        return err->code != ERR_NO_IMAGE
+                   ? -1
+                   : tag_manifest(reg, repository, tag, id, actor, arena, err);
+    if (repository_ensure(reg, repository, &g.repo, err) != 0 || judge(&g, arena, err) != 0)
         return -1;
     rc = try(&g, err);
     for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && (g.stale || g.unmade); i++)

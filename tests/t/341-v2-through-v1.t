@@ -263,6 +263,26 @@ subtest 'lists and search' => sub {
     is_deeply([ map { $_->{name} } @{ $v1->get('/v1/search?q=team/')->json->{results} } ], [ 'team/app', 'team/other', 'team/twice' ], 'the search too');
 };
 
+subtest 'tags put by an id' => sub {
+    is_status($v1->put_tag('team/app', 'copy', $image->{id}), 200, 'of an image that the repository has');
+    is($registry->get('/v2/team/app/manifests/copy')->content, $image->{manifest}, '... the tag leads to its manifest');
+    is($v1->get('/v1/repositories/team/app/tags/copy')->content, qq("$image->{id}"), '... and is listed with the id');
+    ok(wait_for(10, sub { $registry->output =~ /^@{[ substr $image->{id}, 0, 12 ]} - tagged with team\/app:copy$/m }), '... which is told');
+    my %refused = (
+        'of an image that another repository has' => [ 'team/other', $image->{id},       404 ],
+        'of a repository that is not there'       => [ 'team/none',  $image->{id},       404 ],
+        'of what an image stands upon'            => [ 'team/app',   $ids[1],            404 ],
+        'of nothing'                              => [ 'team/app',   'a' x 64,           404 ],
+        'of a short id'                           => [ 'team/app',   substr($ids[0], 0, 12), 400 ],
+    );
+    for my $what (sort keys %refused) {
+        my ($repository, $id, $status) = @{ $refused{$what} };
+        is_v1_error($v1->put_tag($repository, 'no', $id), $status, $what);
+        is_v1_error($v1->get("/v1/repositories/$repository/tags/no"), 404, '... makes no tag');
+    }
+    is_status($v1->request(DELETE => '/v1/repositories/team/app/tags/copy'), 200, 'it goes again');
+};
+
 subtest 'deleting' => sub {
     is_status($v1->request(DELETE => '/v1/repositories/team/app/tags/latest'), 200, 'a tag');
     is_error($registry->get('/v2/team/app/manifests/latest'), 404, 'MANIFEST_UNKNOWN', '... is gone from both');

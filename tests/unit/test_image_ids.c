@@ -4,7 +4,10 @@
 #include "domain/gc.h"
 #include "domain/image_ids.h"
 #include "domain/image_push.h"
+#include "domain/image_tag.h"
+#include "domain/repository.h"
 #include "storage/tbl_edge.h"
+#include "storage/tbl_tag.h"
 #include "util/banned.h"
 
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
@@ -205,6 +208,55 @@ a_v1_image_of_the_same_id_takes_no_id_with_it(void **state)
     assert_int_equal(holders(f, one), 1);
 }
 
+/* ---- tags by these ids ---- */
+
+static int
+put(struct fixture *f, const char *repository, const struct digest *d)
+{
+    struct digest id = id_of(d);
+
+    return image_tag_put(&f->reg, repository, "new", &id, &v1_alice, &f->arena, &f->err);
+}
+
+/* Where the tag stands in that repository. */
+static struct digest
+target(struct fixture *f, const char *repository)
+{
+    struct rec_repo repo;
+    struct rec_tag r;
+
+    assert_int_equal(repository_find(&f->reg, repository, &repo, &f->err), 1);
+    assert_int_equal(tbl_tag_get(kv_reads(f->reg.kv), repo.id, "new", &r, &f->err), 1);
+    return r.target;
+}
+
+static void
+a_tag_that_is_put_by_an_id_leads_to_the_manifest(void **state)
+{
+    struct fixture *f = *state;
+    struct digest config = push_config(f, "a/b", "x"), one = fixture_digest("one"), is;
+    struct digest manifest = push_image(f, "a/b", &config);
+    struct push index;
+    struct rec_repo none;
+
+    OK(f, fixture_push(f, "a/b", "i", fixture_index(f, &manifest), OCI_INDEX, &index));
+    OK(f, put(f, "a/b", &config));
+    is = target(f, "a/b");
+    assert_true(digest_equal(&is, &manifest));
+    OK(f, put(f, "a/b", &index.digest));
+    is = target(f, "a/b");
+    assert_true(digest_equal(&is, &index.digest));
+
+    REFUSED(f, put(f, "a/b", &one), ERR_NO_IMAGE); /* has no manifest of its own */
+    REFUSED(f, put(f, "c/d", &config), ERR_NO_IMAGE);
+    assert_non_null(strstr(f->err.message, "c/d has no image"));
+    assert_int_equal(repository_find(&f->reg, "c/d", &none, &f->err), 0);
+    OK(f, delete_manifest(&f->reg, "a/b", &index.digest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    REFUSED(f, put(f, "a/b", &config), ERR_NO_IMAGE);
+    assert_int_equal(ids_in_all(f), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_store, fixture_done)
 
 int
@@ -216,6 +268,7 @@ main(void)
         TEST(what_is_no_image_is_called_by_itself),
         TEST(a_config_that_tells_no_layers_leaves_the_image_its_own_id),
         TEST(a_v1_image_of_the_same_id_takes_no_id_with_it),
+        TEST(a_tag_that_is_put_by_an_id_leads_to_the_manifest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
