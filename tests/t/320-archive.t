@@ -137,6 +137,21 @@ for my $case ([ '/nothing', 404, qr{there is no /nothing} ], [ '/etc/passwd/', 4
     is($registry->head("/v2/t/image/_image/10/archive$path")->status, $status, 'by HEAD as well');
     like($got->message, $says, 'which says why');
 }
+my $type  = $Registry::Client::TYPE{manifest};
+my $index = $Registry::Client::TYPE{index};
+my @parts = map {
+    my $is = $registry->head("/v2/t/image/manifests/$_->[1]", headers => { Accept => $type });
+    { mediaType => $type, digest => $is->header('Docker-Content-Digest'), size => 0 + $is->header('Content-Length'),
+        platform => { os => 'linux', architecture => $_->[0] } };
+} [ amd64 => 1 ], [ arm64 => 10 ];
+$registry->put_manifest('t/image', 'multi', json_of({ schemaVersion => 2, mediaType => $index, manifests => \@parts }), $index);
+for my $case ([ '', 1 ], [ '?platform=linux/arm64', 10 ]) {
+    my ($query, $tag) = @$case;
+    is(digest($registry->get("/v2/t/image/_image/multi/archive/etc$query")->content), digest($registry->get("/v2/t/image/_image/$tag/archive/etc")->content),
+        "of an index$query it is that image's");
+}
+isnt(digest($registry->get('/v2/t/image/_image/1/archive/etc')->content), digest($registry->get('/v2/t/image/_image/10/archive/etc')->content),
+    'and they are not the same');
 is($registry->get('/v2/t/image/_image/none/archive')->status, 404, 'no such tag');
 is($registry->get('/v2/t/image/_image/10/archive?platform=x')->status, 400, 'a platform that is none');
 

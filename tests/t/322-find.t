@@ -98,7 +98,7 @@ subtest 'patterns that would cost' => sub {
 };
 
 subtest 'platforms, and what is not there' => sub {
-    my %of = map { $_ => push_layers($registry, 'team/app', "only-$_", gzip_layer(tar_of("f file-$_ x"))) } qw(amd64 arm64);
+    my %of = map { $_ => push_layers($registry, 'team/app', "only-$_", gzip_layer(tar_of("f file-$_ x", 'f more x'))) } qw(amd64 arm64);
     my $type  = $Registry::Client::TYPE{manifest};
     my $index = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index}, manifests => [ map { {
         mediaType => $type, digest => $of{$_}, size => length $registry->get("/v2/team/app/manifests/$of{$_}", headers => { Accept => $type })->content,
@@ -107,6 +107,9 @@ subtest 'platforms, and what is not there' => sub {
     is(found('multi', 'file-*'), '/file-amd64', 'amd64, unless another is asked for');
     my $other = find('multi', 'file-*', '&platform=linux/arm64');
     is($other->json->[0]{path}, '/file-arm64', 'which is taken then');
+    my ($next) = (find('multi', '*', '&platform=linux/arm64&n=1')->header('Link') // '') =~ /^<(.*)>/;
+    like($next, qr/platform=linux(?:%2F|\/)arm64/, '... and is taken by the next page');
+    is_deeply([ map { $_->{path} } @{ $registry->get($next)->json } ], ['/more'], '... which has the rest');
     is(find('multi', '*', '&platform=linux/s390x')->status, 404, 'there is none such');
     is_error(find('none', '*'), 404, 'MANIFEST_UNKNOWN', 'no such tag');
     is($registry->get('/v2/team/else/_image/v1/find?name=*')->status, 404, 'no such repository');
