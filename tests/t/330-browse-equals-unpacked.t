@@ -1,7 +1,7 @@
 # What is shown of an image is what umoci makes of it, path by path and byte for byte: files of this
 # machine's system, and above them layers of random changes, made by umoci.
 #
-# REGISTRY_SEED repeats a run; REGISTRY_ENTRIES (1500), REGISTRY_LAYERS (20), REGISTRY_BIG (32, MB of the
+# REGISTRY_SEED (1) makes other changes; REGISTRY_ENTRIES (1500), REGISTRY_LAYERS (20), REGISTRY_BIG (32, MB of the
 # one large file) make it larger.
 use v5.36;
 use Registry limit => 3600;
@@ -9,12 +9,14 @@ use Registry::ImageTree;
 use Registry::Tools;
 use Digest::SHA ();
 use File::Find ();
+use File::Path ();
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
 need('umoci');
 skip_or_fail('only root can unpack an image with the owners of its files') if !is_root();
-my $seed    = $ENV{REGISTRY_SEED}    // int(time * 1000) % 1_000_000;
+my $seed    = $ENV{REGISTRY_SEED}    // 1;
 my $entries = $ENV{REGISTRY_ENTRIES} // 1500;
 my $layers  = $ENV{REGISTRY_LAYERS}  // 20;
 my $big     = ($ENV{REGISTRY_BIG}    // 32) << 20;
@@ -87,8 +89,8 @@ sub look_around () {
     @others = sort grep { $tree->{$_}{type} !~ /^(file|directory)$/ } keys %$tree;
 }
 
-# A path below the root, by whose directories nobody is led out of it: an earlier change of the same
-# layer may have put a link there, and what it leads to is this machine's.
+# A path below the root, by whose directories nobody is led elsewhere: an earlier change of the same
+# layer may have put a link there.
 sub inside ($path) {
     die "$path\n" if index("/$path/", '/../') >= 0;
     my $at = $root;
@@ -104,17 +106,14 @@ sub some_dir ()       { return real_dir(one_of(@dirs)) }
 sub some_file ()      { return real_file(one_of(@files)) }
 # One that isn't half of the system.
 sub small_dir ()       { return real_dir(one_of(grep { m{/.*/.*/} && !m{^opt/data} } @dirs)) }
-sub put_file ($path)   { return -l $path ? undef : spew($path, 'z' x rand(3000) . random_bytes(1 + int rand 2000)) }
+sub put_file ($path)   { return -l $path ? undef : spew($path, 'z' x rand(3000) . join '', map { chr rand 256 } 1 .. 1 + rand 2000) }
 sub put_dir ($path) {
     mkdir $path, 0700 + int rand 0100 or die "$path\n";
     put_file("$path/" . fresh_name()) for 1 .. 1 + rand 3;
     mkdir "$path/sub";
     put_file("$path/sub/" . fresh_name());
 }
-sub drop ($path) {
-    die "$path\n" if index($path, "$root/") != 0;
-    run([ 'rm', '-rf', '--', $path ]);
-}
+sub drop ($path) { File::Path::remove_tree($path, { error => \my $ignored }) }
 sub names_in ($dir) { opendir my $open, $dir or die "$dir\n"; return grep { !/^\.\.?$/ } readdir $open }
 
 # No link takes a directory's place that leads to another one with the same names in it: umoci also
@@ -137,18 +136,35 @@ my @changes = (
     sub { link some_file(), some_dir() . '/' . fresh_name() },
     sub { my $f = some_dir() . '/' . fresh_name(); put_file($f); link $f, some_dir() . '/' . fresh_name() for 1 .. 3 },
     sub { symlink one_of('/etc/passwd', '../../..', "t\xff", "/$files[0]", 'x' x 300), some_dir() . '/' . fresh_name() },
-    sub { run([ 'mkfifo', '-m', '0640', some_dir() . '/' . fresh_name() ]) },
-    sub { run([ 'mknod', '-m', '0600', some_dir() . '/' . fresh_name(), one_of('c', 'b'), int rand 255, int rand 255 ]) },
+    sub { POSIX::mkfifo(some_dir() . '/' . fresh_name(), 0640) },
     sub { my $d = small_dir(); rename $d, some_dir() . '/' . fresh_name() },
     sub { rename some_file(), some_dir() . '/' . fresh_name() },
     sub { my $d = small_dir(); drop("$d/$_") for names_in($d) },
 );
 
+# By a child that has the image's root for its own: wherever a link leads to, and whatever is wrong
+# above, it is in the image, and no file of this machine. A device is made by its parent, in the root.
+sub change ($i) {
+    my $child = fork // die "fork: $!";
+    if ($child == 0) {
+        chroot $root and chdir '/' or POSIX::_exit(1);
+        $root = '';
+        srand $seed + 1000 * $i;
+        # What an earlier change has taken away is no place for a later one: then nothing happens.
+        my ($tried, $done) = (5 + int rand 40, 0);
+        for (1 .. $tried) { $done += eval { one_of(@changes)->(); 1 } // 0 }
+        POSIX::_exit($done > $tried / 2 ? 0 : 2);
+    }
+    waitpid $child, 0;
+    die "the changes of layer $i: $?" if $?;
+    run([ 'mknod', '-m', '0600', "$root/device$i", one_of('c', 'b'), int rand 255, int rand 255 ]) if $i % 4 == 0;
+}
+
 my $inserts = $layers > 8 ? 5 : 1;
 for my $i (2 .. $layers - $inserts) {
     look_around();
-    # What an earlier change has taken away is no place for a later one: then nothing happens.
-    eval { one_of(@changes)->() } for 1 .. 5 + rand 40;
+    $made = 1000 * $i;
+    change($i);
     repack();
 }
 $step->($layers - $inserts - 1 . ' layers of changes');
