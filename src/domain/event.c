@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "domain/index_job.h"
 #include "domain/outbox.h"
 #include "storage/tbl_event.h"
 #include "storage/tbl_meta.h"
@@ -61,7 +60,7 @@ event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err)
     struct outbox_marks m;
     uint32_t indexed;
 
-    if (outbox_marks_get(reg, &m, err) != 0 || index_job_mark(reg, &indexed, err) != 0)
+    if (outbox_marks_get(reg, &m, err) != 0 || outbox_indexed(reg, &indexed, err) != 0)
         return -1;
     tr.upto = m.told < m.queued ? m.told : m.queued;
     tr.upto = indexed < tr.upto ? indexed : tr.upto;

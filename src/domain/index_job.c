@@ -54,29 +54,6 @@ index_job_demand(const struct registry *reg, const struct digest *layer, struct 
 
 /* ---- from events to jobs ---- */
 
-int
-index_job_mark(const struct registry *reg, uint32_t *mark, struct err *err)
-{
-    uint64_t value = 0;
-
-    if (tbl_meta_get(kv_reads(reg->kv), META_EVENTS_INDEXED, &value, err) < 0)
-        return -1;
-    *mark = (uint32_t)value;
-    return 0;
-}
-
-static int
-save_mark(struct txn *t, void *arg, struct err *err)
-{
-    return tbl_meta_put(t, META_EVENTS_INDEXED, *(uint32_t *)arg, err);
-}
-
-int
-index_job_mark_save(const struct registry *reg, uint32_t mark, struct err *err)
-{
-    return txn_run(reg->kv, save_mark, &mark, err);
-}
-
 struct taking {
     struct outbox_event events[BATCH];
     size_t n;

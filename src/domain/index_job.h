@@ -28,13 +28,9 @@ struct index_job {
     struct rec_job record;
 };
 
-/* The number of the event up to which jobs were put. */
-int index_job_mark(const struct registry *reg, uint32_t *mark, struct err *err);
-int index_job_mark_save(const struct registry *reg, uint32_t mark, struct err *err);
-
 /* Reads some events behind *mark, moves it, and puts a job for each new image among them: those of
  * manifests, and the first API's when their layer has come. *more: there may be others. With a job
- * the mark is saved. */
+ * the mark is saved (outbox_indexed_save). */
 int index_job_take(const struct registry *reg, uint32_t *mark, bool *more, struct err *err);
 
 /* The first n that are due now of JOB_INDEX or JOB_INDEX_IMAGE. *next_due: clock_wall_ms() when the

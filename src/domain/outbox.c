@@ -50,6 +50,24 @@ outbox_marks_save(const struct registry *reg, const struct outbox_marks *m, stru
     return txn_run(reg->kv, save, &copy, err);
 }
 
+int
+outbox_indexed(const struct registry *reg, uint32_t *mark, struct err *err)
+{
+    return get_mark(kv_reads(reg->kv), META_EVENTS_INDEXED, mark, err);
+}
+
+static int
+save_indexed(struct txn *t, void *arg, struct err *err)
+{
+    return tbl_meta_put(t, META_EVENTS_INDEXED, *(uint32_t *)arg, err);
+}
+
+int
+outbox_indexed_save(const struct registry *reg, uint32_t mark, struct err *err)
+{
+    return txn_run(reg->kv, save_indexed, &mark, err);
+}
+
 /* ---- reading ---- */
 
 struct reading {

@@ -30,6 +30,10 @@ int outbox_marks_get(const struct registry *reg, struct outbox_marks *m, struct 
 int outbox_marks_put(struct txn *t, const struct outbox_marks *m, struct err *err);
 int outbox_marks_save(const struct registry *reg, const struct outbox_marks *m, struct err *err);
 
+/* Up to there, images among the events have jobs to be indexed (index_job.h). */
+int outbox_indexed(const struct registry *reg, uint32_t *mark, struct err *err);
+int outbox_indexed_save(const struct registry *reg, uint32_t mark, struct err *err);
+
 /* The first events behind `after`, at most n of them, in order; *got: how many. Waits for those
  * whose transaction isn't over yet, so none is ever passed over. */
 int outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "domain/index_job.h"
+#include "domain/outbox.h"
 #include "process/index_child.h"
 #include "storage/blob_file.h"
 #include "storage/index_file.h"
@@ -441,7 +442,7 @@ indexer_free(struct indexer *x)
     while (x->images_n > 0)
         forget_image(x, x->images_n - 1);
     if (x->begun && x->mark != x->saved)
-        index_job_mark_save(x->reg, x->mark, &ignored);
+        outbox_indexed_save(x->reg, x->mark, &ignored);
     arena_reset(&x->arena);
     free(x->running);
     free(x);
@@ -460,7 +461,7 @@ static int
 take_events(struct indexer *x, struct err *err)
 {
     uint64_t now = clock_mono_ms();
-    if (!x->begun && index_job_mark(x->reg, &x->mark, err) < 0)
+    if (!x->begun && outbox_indexed(x->reg, &x->mark, err) < 0)
         return -1;
     if (!x->begun)
         x->saved = x->mark;
@@ -470,7 +471,7 @@ take_events(struct indexer *x, struct err *err)
             return -1;
     if (x->mark == x->saved || now < x->save_at)
         return 0;
-    if (index_job_mark_save(x->reg, x->mark, err) < 0)
+    if (outbox_indexed_save(x->reg, x->mark, err) < 0)
         return -1;
     x->saved = x->mark;
     x->save_at = now + MARK_EACH_MS;

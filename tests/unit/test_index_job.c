@@ -61,7 +61,7 @@ taken(struct fixture *f, enum job_kind kind, struct index_job *v)
     bool more = true;
     size_t n;
 
-    OK(f, index_job_mark(&f->reg, &mark, &f->err));
+    OK(f, outbox_indexed(&f->reg, &mark, &f->err));
     while (more)
         OK(f, index_job_take(&f->reg, &mark, &more, &f->err));
     fixture_forward_ms(10); /* those that were moved by a millisecond are due as well */

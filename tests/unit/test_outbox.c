@@ -103,7 +103,7 @@ who_was_away_too_long_is_told(void **state)
     for (uint64_t i = 0; i < 5; i++)
         append_at(f, i < 3 ? 1 : now);
     OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 5, .queued = 5}, &f->err));
-    OK(f, index_job_mark_save(&f->reg, 5, &f->err));
+    OK(f, outbox_indexed_save(&f->reg, 5, &f->err));
     OK(f, event_trim(&f->reg, 60000, &f->err));
     assert_int_equal(outbox_goes_on(&f->reg, 2, &oldest, &f->err), 0);
     assert_int_equal(oldest, 4);

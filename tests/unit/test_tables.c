@@ -428,7 +428,7 @@ old_events_are_trimmed_and_new_ones_stay(void **state)
     OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 3, .queued = 3}, &f->err));
     OK(f, event_trim(&f->reg, 60000, &f->err));
     expect_events(f, 0, want); /* images may still be to be indexed */
-    OK(f, index_job_mark_save(&f->reg, 3, &f->err));
+    OK(f, outbox_indexed_save(&f->reg, 3, &f->err));
     OK(f, event_trim(&f->reg, now, &f->err)); /* nothing is as old as that */
     snprintf(want, sizeof want, "2:%llu 3:%llu ", (unsigned long long)times[1],
              (unsigned long long)times[2]);
