@@ -7,6 +7,7 @@
 #include "domain/checksum.h"
 #include "domain/event.h"
 #include "domain/image.h"
+#include "domain/image_adopt.h"
 #include "storage/blob_file.h"
 #include "storage/tbl_blob.h"
 #include "storage/tbl_content.h"
@@ -263,13 +264,26 @@ put_json(struct txn *t, void *arg, struct err *err)
     return put_new(t, p, found == 0, &old, err);
 }
 
+/* A parent that the second API has brought. */
+static int
+have_parent(const struct json_push *p, struct err *err)
+{
+    struct rec_image r;
+    int rc = is_named(&p->parent) ? tbl_image_get(kv_reads(p->reg->kv), &p->parent, &r, err) : 1;
+
+    if (rc == 0)
+        rc = image_adopt(p->reg, &p->parent, p->actor, err);
+    return rc < 0 ? -1 : 0;
+}
+
 int
 image_push_json(const struct registry *reg, const struct digest *id, struct bytes json,
                 const struct actor *actor, struct err *err)
 {
     struct json_push p = {.reg = reg, .id = id, .json = json, .actor = actor};
 
-    if (parse(&p, err) != 0 || txn_run(reg->kv, put_json, &p, err) != 0)
+    if (parse(&p, err) != 0 || have_parent(&p, err) != 0 ||
+        txn_run(reg->kv, put_json, &p, err) != 0)
         return -1;
     return p.complete ? exists(err) : 0;
 }

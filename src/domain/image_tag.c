@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "domain/blob.h"
 #include "domain/convert.h"
 #include "domain/event.h"
 #include "domain/image.h"
 #include "domain/image_ids.h"
+#include "domain/image_view.h"
 #include "domain/made.h"
+#include "domain/manifest.h"
 #include "domain/prehook.h"
 #include "domain/pull.h"
 #include "domain/push.h"
@@ -207,6 +210,36 @@ find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id
     return rc;
 }
 
+/* Who has pulled an image from one repository and pushes it to another, sends nothing of it: it is
+ * here, by its id. Lets this repository serve what that one does, for the manifest to be pushed.
+ * 1, 0, -1. */
+static int
+bring(const struct registry *reg, const struct digest *id, struct push *p, struct rec_manifest *r,
+      struct arena *arena, struct err *err)
+{
+    struct image_view v;
+    struct manifest m;
+    int rc = image_view_find(reg, id, NULL, arena, &v, err);
+
+    if (rc < 0 && err->code == ERR_NO_IMAGE)
+        return 0;
+    if (rc == 1 && (!v.topmost || !digest_equal(&v.ids[0], id)))
+        return 0;
+    if (rc == 1)
+        rc = tbl_manifest_get(kv_reads(reg->kv), v.repo, &v.manifest, r, err);
+    if (rc == 1)
+        rc = pull_document(reg, &v.manifest, r->size, arena, &p->document, err);
+    if (rc != 1)
+        return rc;
+    if (manifest_parse(&m, p->document, r->media_type, arena, err) != 0)
+        return -1;
+    for (size_t i = 0; i < m.descriptors_n; i++)
+        if (blob_mount(reg, p->repository, NULL, &m.descriptors[i].digest, err) < 0)
+            return -1;
+    p->digest = v.manifest;
+    return 1;
+}
+
 /* The same as a push of the manifest that is there, by that tag. */
 static int
 tag_manifest(const struct registry *reg, const char *repository, const char *tag,
@@ -223,11 +256,13 @@ tag_manifest(const struct registry *reg, const char *repository, const char *tag
         rc = find_manifest(reg, repo.id, id, &p.digest, &r, err);
     if (rc == 1)
         rc = pull_document(reg, &p.digest, r.size, arena, &p.document, err);
+    if (rc == 0)
+        rc = bring(reg, id, &p, &r, arena, err);
     if (rc < 0)
         return -1;
     if (rc == 0) {
         digest_hex(hex, id);
-        return err_set(err, ERR_NO_IMAGE, "Image not found: %s has no image %s", repository, hex);
+        return err_set(err, ERR_NO_IMAGE, "Image not found: there is no image %s", hex);
     }
     p.content_type = r.media_type;
     return push_manifest(reg, &p, arena, err);

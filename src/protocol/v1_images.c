@@ -66,10 +66,20 @@ send_json(struct call *c, const char *etag, struct bytes json, struct err *err)
 
 /* The sum over JSON and layer would take as long as reading the layer: clients do without. */
 static int
+send_by_sum(struct call *c, struct bytes json, struct err *err)
+{
+    char etag[DIGEST_TEXT_MAX];
+    struct digest sum;
+
+    digest_of(&sum, DIGEST_SHA256, json);
+    digest_text(etag, &sum);
+    return send_json(c, etag, json, err);
+}
+
+static int
 view_json(struct call *c, const struct image_view *v, struct err *err)
 {
-    char path[BLOB_FILE_PATH_MAX], etag[DIGEST_TEXT_MAX];
-    struct digest sum;
+    char path[BLOB_FILE_PATH_MAX];
     struct bytes json;
     uint64_t size;
     int rc = image_view_layer(c->reg, v, &size, path, err);
@@ -78,9 +88,7 @@ view_json(struct call *c, const struct image_view *v, struct err *err)
         return -1;
     if (rc == 1 && call_header(c, err, "X-Docker-Size", "%llu", (unsigned long long)size) != 0)
         return -1;
-    digest_of(&sum, DIGEST_SHA256, json);
-    digest_text(etag, &sum);
-    return send_json(c, etag, json, err);
+    return send_by_sum(c, json, err);
 }
 
 int
@@ -94,11 +102,14 @@ v1_images_get_json(struct call *c, struct err *err)
         return -1;
     if (s.is_view)
         return view_json(c, &s.view, err);
-    digest_text(checksum, &s.image.checksum);
     if (call_header(c, err, "X-Docker-Size", "%llu", (unsigned long long)s.image.size) != 0 ||
-        call_header(c, err, "X-Docker-Checksum", "%s", checksum) != 0 ||
-        call_header(c, err, "X-Docker-Checksum-Payload", "%s", checksum) != 0 ||
         image_json(c->reg, &s.image.id, c->arena, &json, err) != 0)
+        return -1;
+    if (s.image.checksum.algo == DIGEST_NONE) /* it was such a view before (image_adopt.h) */
+        return send_by_sum(c, json, err);
+    digest_text(checksum, &s.image.checksum);
+    if (call_header(c, err, "X-Docker-Checksum", "%s", checksum) != 0 ||
+        call_header(c, err, "X-Docker-Checksum-Payload", "%s", checksum) != 0)
         return -1;
     return send_json(c, checksum, json, err);
 }

@@ -62,6 +62,12 @@ sub push_view ($repository, $layers, %o) {
     return { config => $config, manifest => $manifest, id => hex_of($config), chain => [ chain_of(@$layers) ] };
 }
 
+sub is_steps ($steps, $name) {
+    my @wrong = map { "$_->[0]: " . $_->[1]->describe } grep { $_->[1]->status != $_->[2] } @$steps;
+    ok(!@wrong, $name) or diag("@wrong");
+    return;
+}
+
 sub image_json ($id) {
     my $got = $v1->get("/v1/images/$id/json");
     return $got->status == 200 ? $got->json : $got->describe;
@@ -269,8 +275,7 @@ subtest 'tags put by an id' => sub {
     is($v1->get('/v1/repositories/team/app/tags/copy')->content, qq("$image->{id}"), '... and is listed with the id');
     ok(wait_for(10, sub { $registry->output =~ /^@{[ substr $image->{id}, 0, 12 ]} - tagged with team\/app:copy$/m }), '... which is told');
     my %refused = (
-        'of an image that another repository has' => [ 'team/other', $image->{id},       404 ],
-        'of a repository that is not there'       => [ 'team/none',  $image->{id},       404 ],
+        'of a repository that is not there'       => [ 'team/none',  'b' x 64,           404 ],
         'of what an image stands upon'            => [ 'team/app',   $ids[1],            404 ],
         'of nothing'                              => [ 'team/app',   'a' x 64,           404 ],
         'of a short id'                           => [ 'team/app',   substr($ids[0], 0, 12), 400 ],
@@ -283,6 +288,36 @@ subtest 'tags put by an id' => sub {
     is_status($v1->request(DELETE => '/v1/repositories/team/app/tags/copy'), 200, 'it goes again');
 };
 
+# A docker of then that has pulled it here sends nothing that is here.
+subtest 'pushed on under another name' => sub {
+    my $pulled = $v1->pull_images('team/app', 'latest');
+    my @steps = $v1->push_images('moved/app', 'latest', @{ $pulled->{images} });
+    is_steps(\@steps, 'without an error');
+    ok(!(grep { $_->[0] eq 'PUT layer' } @steps), '... or a layer being sent');
+    is($registry->get('/v2/moved/app/manifests/latest')->content, $image->{manifest}, 'the same manifest is there');
+    is($registry->get('/v2/moved/app/blobs/' . digest($layers[0]{bytes}))->content, $layers[0]{bytes}, '... with its layers');
+    is_status($v1->put_tag('nothing/here', 'x', $ids[1]), 404, 'an ancestor has no manifest');
+    is($registry->get('/v2/nothing/here/tags/list')->status, 404, '... and makes no repository');
+    is_status($registry->delete('/v2/moved/app/manifests/' . digest($image->{manifest})), 202, 'it goes again');
+};
+
+subtest 'built upon' => sub {
+    my $before = $v1->pull_images('team/app', 'latest');
+    my $child  = Registry::V1::random_image($ids[0]);
+    is_steps([ $v1->push_images('built/app', 'latest', @{ $before->{images} }, $child) ], 'only what is new is sent');
+    my $after = $v1->pull_images('built/app', 'latest');
+    is_steps($after->{steps}, '... and all of it can be pulled');
+    my @bare = map { my %i = %$_; delete $i{payload}; \%i } @{ $before->{images} };
+    is_deeply([ map { my %i = %$_; delete $i{payload}; \%i } @{ $after->{images} }[ 0 .. $#bare ] ], \@bare, '... what was there is as before');
+    is($after->{images}[-1]{json}, $child->{json}, '... and what is new, as it came');
+    ok(wait_for(60, sub { $registry->get('/v2/built/app/manifests/latest')->status == 200 }), 'the second API has it too');
+    my $manifest = $registry->get('/v2/built/app/manifests/latest')->json;
+    is_deeply([ map { $_->{digest} } @{ $manifest->{layers} } ], [ (map { digest($_->{bytes}) } @layers), digest($child->{layer}) ], '... with these layers');
+    my $odd = Registry::V1::random_image('d' x 64);
+    is_v1_error($v1->put_json($odd), 400, 'on what is not there nothing is built');
+    is_status($v1->request(DELETE => '/v1/repositories/built/app/tags/latest'), 200, 'its tag goes again');
+};
+
 subtest 'deleting' => sub {
     is_status($v1->request(DELETE => '/v1/repositories/team/app/tags/latest'), 200, 'a tag');
     is_error($registry->get('/v2/team/app/manifests/latest'), 404, 'MANIFEST_UNKNOWN', '... is gone from both');
@@ -290,8 +325,9 @@ subtest 'deleting' => sub {
         if ok(wait_for(10, sub { $registry->output =~ /untagged with team\/app$/m }), 'the log has it');
     is_status($v1->get("/v1/images/$ids[0]/json"), 200, 'its manifest stays, and so does the image');
     is_status($registry->delete('/v2/team/app/manifests/' . digest($image->{manifest})), 202, 'the manifest');
-    is_v1_error($v1->get("/v1/images/$_/json"), 404, '... with it goes an id') for $ids[0], $ids[1], $image->{chain}[3];
-    is_v1_error($v1->get('/v1/images/' . substr($ids[0], 0, 12) . '/json'), 404, '... also when it is short');
+    is_v1_error($v1->get("/v1/images/$image->{chain}[3]/json"), 404, '... with it goes an id');
+    is_v1_error($v1->get('/v1/images/' . substr($image->{chain}[3], 0, 12) . '/json'), 404, '... also when it is short');
+    is_status($v1->get("/v1/images/$_/json"), 200, '... what was built upon has its lease') for $ids[0], $ids[1];
     is_status($v1->get("/v1/images/$_/json"), 200, '... another manifest still has this one') for @ids[ 2, 3 ];
     is_status($v1->request(DELETE => '/v1/repositories/things/'), 200, 'all tags of a repository');
     is_v1_error($v1->get('/v1/repositories/things/tags'), 404, '... are gone');

@@ -2,11 +2,15 @@
 #include <string.h>
 #include "domain/delete.h"
 #include "domain/gc.h"
+#include "domain/image.h"
+#include "domain/image_adopt.h"
 #include "domain/image_ids.h"
 #include "domain/image_push.h"
 #include "domain/image_tag.h"
+#include "domain/image_view.h"
 #include "domain/repository.h"
 #include "storage/tbl_edge.h"
+#include "storage/tbl_image.h"
 #include "storage/tbl_tag.h"
 #include "util/banned.h"
 
@@ -248,13 +252,60 @@ a_tag_that_is_put_by_an_id_leads_to_the_manifest(void **state)
     assert_true(digest_equal(&is, &index.digest));
 
     REFUSED(f, put(f, "a/b", &one), ERR_NO_IMAGE); /* has no manifest of its own */
-    REFUSED(f, put(f, "c/d", &config), ERR_NO_IMAGE);
-    assert_non_null(strstr(f->err.message, "c/d has no image"));
+    REFUSED(f, put(f, "c/d", &index.digest), ERR_NO_IMAGE);
+    assert_non_null(strstr(f->err.message, "there is no image"));
     assert_int_equal(repository_find(&f->reg, "c/d", &none, &f->err), 0);
+    OK(f, put(f, "e/f", &config)); /* it comes from the other repository */
+    is = target(f, "e/f");
+    assert_true(digest_equal(&is, &manifest));
+    OK(f, delete_manifest(&f->reg, "e/f", &manifest, &v1_alice, &f->arena, &f->err));
     OK(f, delete_manifest(&f->reg, "a/b", &index.digest, &v1_alice, &f->arena, &f->err));
     OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
     REFUSED(f, put(f, "a/b", &config), ERR_NO_IMAGE);
     assert_int_equal(ids_in_all(f), 0);
+}
+
+/* ---- and images that are built upon them ---- */
+
+static int
+is_there(struct fixture *f, const struct digest *id)
+{
+    struct rec_image r;
+
+    return tbl_image_get(kv_reads(f->reg.kv), id, &r, &f->err);
+}
+
+static void
+what_is_built_upon_becomes_v1_images_and_goes_as_they_do(void **state)
+{
+    struct fixture *f = *state;
+    struct digest config = push_config(f, "a/b", "x"), first = fixture_digest("one");
+    struct digest manifest = push_image(f, "a/b", &config);
+    struct digest top = id_of(&config), low = id_of(&first), no = fixture_digest("no"),
+                  nothing = id_of(&no);
+    struct digest layer = fixture_digest("low");
+    struct bytes seen, json;
+    struct image_view v;
+
+    assert_int_equal(image_adopt(&f->reg, &nothing, &v1_alice, &f->err), 0);
+    assert_int_equal(image_view_find(&f->reg, &low, NULL, &f->arena, &v, &f->err), 1);
+    OK(f, image_view_json(&v, &f->arena, &seen, &f->err));
+    assert_int_equal(image_adopt(&f->reg, &top, &v1_alice, &f->err), 1);
+    assert_int_equal(image_adopt(&f->reg, &top, &v1_alice, &f->err), 1); /* again: nothing new */
+    OK(f, image_json(&f->reg, &low, &f->arena, &json, &f->err));
+    assert_true(bytes_equal(seen, json));
+
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    fixture_forward_ms(1000 * 60);
+    OK(f, gc_step(&f->reg, &f->err));
+    assert_int_equal(is_there(f, &top), 1);
+    for (int i = 0; i < 6; i++) {
+        fixture_forward_ms(1000ull * 3600 * 2);
+        OK(f, gc_step(&f->reg, &f->err));
+    }
+    assert_int_equal(is_there(f, &top), 0);
+    assert_int_equal(is_there(f, &low), 0);
+    assert_int_equal(tbl_edge_kept(kv_reads(f->reg.kv), &layer, &f->err), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_store, fixture_done)
@@ -269,6 +320,7 @@ main(void)
         TEST(a_config_that_tells_no_layers_leaves_the_image_its_own_id),
         TEST(a_v1_image_of_the_same_id_takes_no_id_with_it),
         TEST(a_tag_that_is_put_by_an_id_leads_to_the_manifest),
+        TEST(what_is_built_upon_becomes_v1_images_and_goes_as_they_do),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
