@@ -22,6 +22,7 @@ is_status($registry->push_image('good/name', 'v1', [$layer]), 201, 'an image is 
 my $good      = digest($layer);
 my $hex       = $good =~ s/.*://r;
 my $place     = $registry->start_upload('good/name');
+wait_for(60, sub { $registry->output =~ /indexed layer data/ });    # who did that is gone then
 my @processes = $registry->processes;
 
 my (@requests, %names);

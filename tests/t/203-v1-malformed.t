@@ -12,7 +12,9 @@ my $registry = Registry->start;
 my $v1       = Registry::V1->new($registry);
 my $good     = random_image();
 is_status($_->[1], $_->[2], $_->[0]) for $v1->push_images('foo/bar', 'latest', $good);
-my $before = join ' ', sort { $a <=> $b } $registry->processes;
+sub all_processes () { return join ' ', sort { $a <=> $b } $registry->processes }
+wait_for(60, sub { $registry->output =~ /indexed layer data/ });    # who did that is gone then
+my $before = all_processes();
 my $ID     = random_image()->{id};
 my $MIB    = 1 << 20;
 
@@ -131,8 +133,8 @@ subtest 'a body that ends before its end' => sub {
     is_status($_->[1], 200, "and then: $_->[0]") for $v1->push_image($image);
 };
 
-wait_for(60, sub { !$registry->children('index') });
-is(join(' ', sort { $a <=> $b } $registry->processes), $before, 'every process lives');
+wait_for(60, sub { all_processes() eq $before });
+is(all_processes(), $before, 'every process lives');
 is($registry->get("/v1/images/$good->{id}/json")->content, $good->{json}, 'what was good is good');
 is($registry->get('/v1/repositories')->content, qq({"foo/bar":"$good->{id}"}), 'and there is nothing else');
 is_tidy($registry);
