@@ -9,7 +9,7 @@ use Registry::Images;
 use Registry::Nginx;
 use Registry::Process;
 use Registry::Tools;
-use Registry::V1;
+use Registry::V1 qw(image random_chain);
 use Test::More;
 
 # What nginx has to include; options as for the registry.
