@@ -247,6 +247,7 @@ static int
 tend_demands(struct indexer *x, struct err *err)
 {
     struct index_job v[DEMANDS_MAX];
+    struct err later;
     uint64_t ignored;
     enum state state;
     size_t n;
@@ -255,7 +256,8 @@ tend_demands(struct indexer *x, struct err *err)
     for (size_t i = 0; i < n; i++) {
         int rc = tend_layer(x, &v[i].job.digest, &state, err);
         /* Who still wants a sick one says so again. */
-        if ((state == STATE_DONE || state == STATE_SICK) && index_job_drop(x->reg, &v[i], err) < 0)
+        if ((state == STATE_DONE || state == STATE_SICK) &&
+            index_job_drop(x->reg, &v[i], rc == 0 ? err : &later) < 0)
             return -1;
         if (rc < 0)
             return -1;
@@ -391,6 +393,7 @@ end_images(struct indexer *x, bool *told, struct err *err)
 static int
 tend_images(struct indexer *x, bool *told, struct err *err)
 {
+    struct err later; /* what goes wrong after the first thing that did */
     int rc = 0;
     bool sick;
     if (add_images(x, err) < 0)
@@ -399,12 +402,12 @@ tend_images(struct indexer *x, bool *told, struct err *err)
         rc = tend_image(x, &x->images[i], &sick, err);
         if (!sick)
             continue;
-        if (postpone(x, &x->images[i].job, err) < 0)
+        if (postpone(x, &x->images[i].job, rc == 0 ? err : &later) < 0)
             return -1;
         forget_image(x, i--);
         x->more = true;
     }
-    if (end_images(x, told, err) < 0)
+    if (end_images(x, told, rc == 0 ? err : &later) < 0)
         return -1;
     return rc;
 }
