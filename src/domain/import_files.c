@@ -114,6 +114,16 @@ import_files_bytes(const struct import_file *file, uint64_t from, void *p, size_
 }
 
 int
+import_files_append(const struct import_file *file, struct buf *out, struct err *err)
+{
+    char *p = buf_extend(out, (size_t)file->size);
+
+    if (p == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    return import_files_bytes(file, 0, p, (size_t)file->size, err);
+}
+
+int
 import_files_read(const struct import_files *f, const char *name, struct buf *out, struct err *err)
 {
     struct import_file file;

@@ -44,6 +44,9 @@ int import_files_read(const struct import_files *f, const char *name, struct buf
 int import_files_bytes(const struct import_file *file, uint64_t from, void *p, size_t n,
                        struct err *err);
 
+/* All of the file, behind what is in out, which has room for it. 0, or -1 and ERR_NO_FILE. */
+int import_files_append(const struct import_file *file, struct buf *out, struct err *err);
+
 /* Visits the names in a directory, in the order of their bytes, without those that begin with a
  * dot. 0: there is no such directory. fn: 0 to go on, 1 to stop, -1. */
 int import_files_each(const struct import_files *f, const char *directory,

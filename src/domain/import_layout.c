@@ -60,13 +60,8 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
     rc = find_blob(arg, d, &file, err);
     if (rc == 1 && file.size > out->max)
         rc = 0;
-    if (rc == 1) {
-        char *p = buf_extend(out, (size_t)file.size);
-
-        rc = p != NULL && import_files_bytes(&file, 0, p, (size_t)file.size, err) == 0 ? 1 : -1;
-        if (p == NULL)
-            err_set(err, ERR_SYSTEM, "no memory for a manifest");
-    }
+    if (rc == 1 && import_files_append(&file, out, err) != 0)
+        rc = -1;
     import_files_shut(&file);
     return rc;
 }

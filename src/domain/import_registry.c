@@ -82,13 +82,8 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
         return err_set(err, ERR_NO_FILE, "its file isn't there");
     if (rc == 1 && file.size > out->max)
         rc = err_set(err, ERR_TOO_LARGE, "it has more than %zu bytes", out->max);
-    if (rc == 1) {
-        char *p = buf_extend(out, (size_t)file.size);
-
-        rc = p != NULL && import_files_bytes(&file, 0, p, (size_t)file.size, err) == 0 ? 1 : -1;
-        if (p == NULL)
-            err_set(err, ERR_SYSTEM, "no memory for a manifest");
-    }
+    if (rc == 1 && import_files_append(&file, out, err) != 0)
+        rc = -1;
     import_files_shut(&file);
     return rc;
 }

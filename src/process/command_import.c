@@ -7,22 +7,17 @@
 #include "domain/import.h"
 #include "domain/name.h"
 #include "process/import_helper.h"
+#include "process/progress.h"
 #include "storage/kv.h"
-#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/banned.h"
-
-/* How often a line on a terminal changes. */
-#define SHOW_MS 200
 
 /* ---- the part with the database ---- */
 
 struct work {
     int socket; /* first: it is what import_helper_* take */
     struct control *c;
-    bool terminal;
-    bool shown; /* a line stands there that isn't ended */
-    uint64_t next;
+    struct progress progress;
 };
 
 static bool
@@ -34,27 +29,12 @@ is_over(void *arg)
 }
 
 static void
-clear_line(struct work *w)
-{
-    if (w->shown)
-        fputs("\r\033[K", stderr);
-    w->shown = false;
-}
-
-static void
 tell(void *arg, const struct import_counts *n)
 {
     struct work *w = arg;
-    uint64_t now;
 
-    if (!w->terminal || (now = clock_mono_ms()) < w->next)
-        return;
-    w->next = now + SHOW_MS;
-    clear_line(w);
-    fprintf(stderr, "%zu of %zu %s, %zu blobs, %.1f MB read", n->at, n->all, n->of, n->blobs,
-            (double)n->bytes / 1e6);
-    fflush(stderr);
-    w->shown = true;
+    progress_tell(&w->progress, "%zu of %zu %s, %zu blobs, %.1f MB read", n->at, n->all, n->of,
+                  n->blobs, (double)n->bytes / 1e6);
 }
 
 static void
@@ -62,14 +42,14 @@ complain(void *arg, const char *text)
 {
     struct work *w = arg;
 
-    clear_line(w);
+    progress_end(&w->progress);
     fprintf(stderr, "docker-registry-server: %s\n", text);
 }
 
 enum command_exit
 command_import_work(struct control *c, struct err *err)
 {
-    struct work w = {.socket = STDIN_FILENO, .c = c, .terminal = isatty(STDERR_FILENO) == 1};
+    struct work w = {.socket = STDIN_FILENO, .c = c};
     struct import_access access = {
         .open = import_helper_open,
         .listing = import_helper_listing,
@@ -88,10 +68,11 @@ command_import_work(struct control *c, struct err *err)
                 "the server that runs is of another version, and doesn't know this: restart it");
         return COMMAND_FAILED;
     }
+    progress_begin(&w.progress);
     prefix = c->args[2][0] != '\0' ? c->args[2] : NULL;
     kv_keep_room(c->reg->kv);
     rc = import_run(c->reg, &access, c->args[1], prefix, &n, err);
-    clear_line(&w);
+    progress_end(&w.progress);
     if (rc != 0)
         return COMMAND_FAILED;
     printf("imported %zu repositories, %zu tags, %zu blobs (%zu linked, %zu copied)\n",
