@@ -311,3 +311,22 @@ fixture_push(struct fixture *f, const char *repository, const char *tag, const c
     p->tags = NULL;
     return rc;
 }
+
+static int
+count_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
+{
+    (void)j;
+    (void)r;
+    (void)err;
+    ++*(int *)arg;
+    return 0;
+}
+
+int
+fixture_jobs(struct fixture *f, enum job_kind kind)
+{
+    int n = 0;
+
+    OK(f, tbl_job_each(kv_reads(f->reg.kv), kind, count_job, &n, &f->err));
+    return n;
+}

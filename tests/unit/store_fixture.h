@@ -10,6 +10,7 @@
 #include "domain/registry.h"
 #include "storage/kv.h"
 #include "storage/record.h"
+#include "storage/tbl_job.h"
 #include "util/arena.h"
 #include "util/bytes.h"
 #include "util/digest.h"
@@ -33,6 +34,9 @@ int fixture_done(void **state);
 
 /* The clock of this program (not that of the kernel, which dates files) goes so much ahead. */
 void fixture_forward_ms(uint64_t ms);
+
+/* How many jobs of a kind there are, due or not. */
+int fixture_jobs(struct fixture *f, enum job_kind kind);
 
 /* Runs fn in a transaction, and fails the test with the reason when that fails. */
 void fixture_run(struct fixture *f, int (*fn)(struct txn *t, void *arg, struct err *err),

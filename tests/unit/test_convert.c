@@ -101,25 +101,6 @@ assert_v1_tag(struct fixture *f, const char *repository, const char *tag, unsign
     assert_true(digest_equal(&id, &want));
 }
 
-static int
-count_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
-{
-    (void)j;
-    (void)r;
-    (void)err;
-    ++*(int *)arg;
-    return 0;
-}
-
-static int
-jobs(struct fixture *f, enum job_kind kind)
-{
-    int n = 0;
-
-    OK(f, tbl_job_each(kv_reads(f->reg.kv), kind, count_job, &n, &f->err));
-    return n;
-}
-
 /* Until nothing is to be collected any more. */
 static void
 collect_all(struct fixture *f)
@@ -157,7 +138,7 @@ tags_name_a_manifest_as_soon_as_all_layers_are_indexed(void **state)
     index_layer(f, "one", NULL);
     OK(f, convert_step(&f->reg, false, &f->err));
     REFUSED(f, pull(f, "a/b", "latest", &p), ERR_NOT_CONVERTED);
-    assert_int_equal(jobs(f, JOB_INDEX), 1); /* somebody waits for the other one */
+    assert_int_equal(fixture_jobs(f, JOB_INDEX), 1); /* somebody waits for the other one */
 
     index_layer(f, "two", NULL);
     OK(f, convert_step(&f->reg, false, &f->err)); /* it waits for a moment, so that it */
@@ -176,7 +157,7 @@ tags_name_a_manifest_as_soon_as_all_layers_are_indexed(void **state)
     assert_true(digest_equal(&one, &p.digest) && digest_equal(&two, &p.digest));
     assert_v1_tag(f, "a/b", "latest", 2);
     assert_v1_tag(f, "c", "x", 2);
-    assert_int_equal(jobs(f, JOB_CONVERT), 0);
+    assert_int_equal(fixture_jobs(f, JOB_CONVERT), 0);
     v1_expect_events(f, "image 01 by alice\nlayer 01=b5ff by alice\nverify 01 by alice\n"
                         "image 02 by alice\nlayer 02=7eef by alice\nverify 02 by alice\n"
                         "tag 02 a/b:latest by alice\ntag 02 a/b:again by alice\n"
@@ -196,8 +177,8 @@ another_tag_of_it_names_the_manifest_at_once(void **state)
     struct digest one = pulled_digest(f, "a/b", "latest"), two = pulled_digest(f, "a/b", "second");
     assert_true(digest_equal(&one, &two));
     assert_v1_tag(f, "a/b", "second", 2);
-    assert_int_equal(jobs(f, JOB_CONVERT), 0);
-    assert_int_equal(jobs(f, JOB_FORGET), 0);
+    assert_int_equal(fixture_jobs(f, JOB_CONVERT), 0);
+    assert_int_equal(fixture_jobs(f, JOB_FORGET), 0);
 }
 
 static void
@@ -259,7 +240,7 @@ what_cannot_be_converted_says_why(void **state)
     REFUSED(f, pull(f, "a/b", "three", &p), ERR_UNCONVERTIBLE);
     assert_string_equal(f->err.found, "in its JSON, config.User is no string");
     assert_v1_tag(f, "a/b", "two", 2);
-    assert_int_equal(jobs(f, JOB_CONVERT), 0);
+    assert_int_equal(fixture_jobs(f, JOB_CONVERT), 0);
 
     /* Put again, it is tried again: its index may be another one by now. */
     struct digest layer = fixture_digest("two");
@@ -301,7 +282,7 @@ a_tag_that_moved_on_meanwhile_is_left_alone(void **state)
     convert_now(f);
     struct digest d = pulled_digest(f, "a/b", "latest");
     assert_true(digest_equal(&d, &p.digest));
-    assert_int_equal(jobs(f, JOB_CONVERT), 0);
+    assert_int_equal(fixture_jobs(f, JOB_CONVERT), 0);
 }
 
 struct forgotten {
@@ -356,7 +337,7 @@ tags_from_before_are_converted_too(void **state)
     while (!a.done && steps++ < 100)
         OK(f, convert_adopt_step(&f->reg, &a, &f->err));
     assert_true(a.done);
-    while (jobs(f, JOB_CONVERT) > 0 && steps++ < 100)
+    while (fixture_jobs(f, JOB_CONVERT) > 0 && steps++ < 100)
         convert_now(f);
     for (unsigned i = 0; i < 150; i++) {
         snprintf(tag, sizeof tag, "t%u", i);
@@ -410,7 +391,7 @@ a_tag_that_moves_away_takes_it_along_too(void **state)
     OK(f, fixture_push(f, "a/b", "v2", document, OCI_IMAGE, &p));
     convert_now(f);
     assert_v1_tag(f, "a/b", "v1", 3);
-    assert_int_equal(jobs(f, JOB_FORGET), 2);
+    assert_int_equal(fixture_jobs(f, JOB_FORGET), 2);
     OK(f, gc_step(&f->reg, &f->err));
     REFUSED(f, pull_by_digest(f, "a/b", &of_two), ERR_NO_MANIFEST);
     REFUSED(f, pull_by_digest(f, "a/b", &of_one), ERR_NO_MANIFEST);

@@ -28,25 +28,6 @@ step(struct fixture *f)
     OK(f, gc_step(&f->reg, &f->err));
 }
 
-static int
-count_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
-{
-    (void)j;
-    (void)r;
-    (void)err;
-    ++*(int *)arg;
-    return 0;
-}
-
-static int
-jobs(struct fixture *f, enum job_kind kind)
-{
-    int n = 0;
-
-    OK(f, tbl_job_each(kv_reads(f->reg.kv), kind, count_job, &n, &f->err));
-    return n;
-}
-
 static void
 a_blob_that_nothing_keeps_goes_after_its_lease_and_not_before(void **state)
 {
@@ -59,14 +40,14 @@ a_blob_that_nothing_keeps_goes_after_its_lease_and_not_before(void **state)
     step(f);
     assert_true(fixture_has_blob(f, "a/b", &d));
     assert_int_equal(tbl_edge_has(kv_reads(f->reg.kv), &member, &f->err), 1);
-    assert_int_equal(jobs(f, JOB_COLLECT), 1);
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 1);
 
     fixture_forward_ms(20 * SECOND);
     step(f);
     assert_false(fixture_has_blob(f, "a/b", &d));
     assert_int_equal(fixture_blob_record(f, &d, &r), 0);
     assert_int_equal(tbl_edge_has(kv_reads(f->reg.kv), &member, &f->err), 0);
-    assert_int_equal(jobs(f, JOB_COLLECT), 0);
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 0);
 }
 
 static void
@@ -78,14 +59,14 @@ its_file_goes_a_minute_later(void **state)
     fixture_forward_ms(HOUR + SECOND);
     step(f);
     assert_int_equal(fixture_layer_files(f), 1); /* a download may be about to open it */
-    assert_int_equal(jobs(f, JOB_UNLINK), 1);
+    assert_int_equal(fixture_jobs(f, JOB_UNLINK), 1);
     fixture_forward_ms(55 * SECOND);
     step(f);
     assert_int_equal(fixture_layer_files(f), 1);
     fixture_forward_ms(10 * SECOND);
     step(f);
     assert_int_equal(fixture_layer_files(f), 0);
-    assert_int_equal(jobs(f, JOB_UNLINK), 0);
+    assert_int_equal(fixture_jobs(f, JOB_UNLINK), 0);
 }
 
 static void
@@ -180,7 +161,7 @@ what_a_manifest_refers_to_is_never_collected(void **state)
     assert_true(fixture_has_blob(f, "a/b", &layer));
     assert_false(fixture_has_blob(f, "a/b", &unused));
     assert_int_equal(fixture_layer_files(f), 2);
-    assert_int_equal(jobs(f, JOB_COLLECT), 0); /* nobody looks again in vain */
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 0); /* nobody looks again in vain */
     OK(f, pull_manifest(&f->reg, "a/b", &tag, true, &f->arena, &got, &f->err));
 }
 
@@ -242,7 +223,7 @@ who_may_push_and_asks_gets_a_fresh_lease(void **state)
     assert_int_equal(blob_find(&f->reg, "a/b", &d, true, &b, &f->err), 1);
     step(f);
     assert_true(fixture_has_blob(f, "a/b", &d));
-    assert_int_equal(jobs(f, JOB_COLLECT), 1); /* somebody looks again */
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 1); /* somebody looks again */
     fixture_forward_ms(HOUR - 10 * SECOND);
     step(f);
     OK(f, fixture_push(f, "a/b", "v1", fixture_image(f, &d, &d, ""), OCI_IMAGE, &p));
@@ -371,9 +352,9 @@ more_garbage_than_one_round_takes_goes_in_several(void **state)
     }
     fixture_forward_ms(SECOND);
     step(f);
-    assert_in_range(jobs(f, JOB_COLLECT), 1, 119);
+    assert_in_range(fixture_jobs(f, JOB_COLLECT), 1, 119);
     step(f);
-    assert_int_equal(jobs(f, JOB_COLLECT), 0);
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 0);
     fixture_forward_ms(2 * MINUTE);
     step(f);
     step(f);
