@@ -6,4 +6,5 @@ command -v autoreconf >/dev/null && command -v automake >/dev/null || {
     echo "autogen.sh: install the Debian packages autoconf and automake first" >&2
     exit 1
 }
+contrib/list-sources
 exec autoreconf --install "$@"

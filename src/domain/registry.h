@@ -7,7 +7,7 @@
 struct hooks;
 struct index_cache;
 struct kv;
-struct seats;
+struct semaphore;
 struct token_key;
 
 /* What every function of this floor works on: one store, opened by this process. Set up once by
@@ -46,7 +46,7 @@ struct registry {
     /* Looking into images. Those who wait for an index at the same time have a seat each; NULL: any
      * number. indexes: those that this process keeps open; NULL: none. */
     uint64_t index_wait_ms;
-    const struct seats *index_seats;
+    const struct semaphore *index_seats;
     struct index_cache *indexes;
 
     /* --base-url: what goes in front of paths in Location and Link; NULL: nothing */

@@ -2,16 +2,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "process/command.h"
-#include "process/command_export.h"
-#include "process/command_hooks.h"
-#include "process/command_import.h"
-#include "process/command_nginx_conf.h"
-#include "process/command_user.h"
-#include "process/master.h"
-#include "process/options.h"
-#include "process/server.h"
-#include "process/title.h"
+#include "process/commands/command.h"
+#include "process/commands/command_export.h"
+#include "process/commands/command_hooks.h"
+#include "process/commands/command_import.h"
+#include "process/commands/command_nginx_conf.h"
+#include "process/commands/command_user.h"
+#include "process/master/master.h"
+#include "process/options/options.h"
+#include "process/server/server.h"
+#include "process/server/process_title.h"
 #include "util/log.h"
 #include "util/banned.h"
 
@@ -64,7 +64,7 @@ main(int argc, char **argv)
     struct options o;
     struct err err;
     take_stdio();
-    title_init(argc, argv);
+    process_title_init(argc, argv);
     enum command_exit code = COMMAND_DONE;
     if (options_parse(&o, argc, argv, &err) < 0) {
         code = COMMAND_USAGE;

@@ -1,24 +1,24 @@
-#include "protocol/route.h"
-#include "protocol/server.h"
-#include "protocol/v1_base.h"
-#include "protocol/v1_browse.h"
-#include "protocol/v1_events.h"
-#include "protocol/v1_images.h"
-#include "protocol/v1_repositories.h"
-#include "protocol/v1_search.h"
-#include "protocol/v1_tags.h"
-#include "protocol/v1_users.h"
-#include "protocol/v2_base.h"
-#include "protocol/v2_blob.h"
-#include "protocol/v2_browse.h"
-#include "protocol/v2_browse_archive.h"
-#include "protocol/v2_browse_diff.h"
-#include "protocol/v2_browse_find.h"
-#include "protocol/v2_catalog.h"
-#include "protocol/v2_manifest.h"
-#include "protocol/v2_referrers.h"
-#include "protocol/v2_tags.h"
-#include "protocol/v2_upload.h"
+#include "protocol/http/route.h"
+#include "protocol/http/health.h"
+#include "protocol/v1/v1_base.h"
+#include "protocol/inside/v1_browse.h"
+#include "protocol/v1/v1_events.h"
+#include "protocol/v1/v1_images.h"
+#include "protocol/v1/v1_repositories.h"
+#include "protocol/v1/v1_search.h"
+#include "protocol/v1/v1_tags.h"
+#include "protocol/v1/v1_users.h"
+#include "protocol/v2/v2_base.h"
+#include "protocol/v2/v2_blob.h"
+#include "protocol/inside/v2_browse.h"
+#include "protocol/inside/v2_browse_archive.h"
+#include "protocol/inside/v2_browse_diff.h"
+#include "protocol/inside/v2_browse_find.h"
+#include "protocol/v2/v2_catalog.h"
+#include "protocol/v2/v2_manifest.h"
+#include "protocol/v2/v2_referrers.h"
+#include "protocol/v2/v2_tags.h"
+#include "protocol/v2/v2_upload.h"
 #include "util/banned.h"
 
 #define READ (HTTP_GET | HTTP_HEAD)
@@ -26,8 +26,8 @@
 /* clang-format off */
 const struct route routes[] = {
     /* methods     path                                     right         pool       handler */
-    {READ,         "/",                                     VERB_PUBLIC, POOL_API,  server_root},
-    {READ,         "/healthz",                              VERB_PUBLIC, POOL_API,  server_health},
+    {READ,         "/",                                     VERB_PUBLIC, POOL_API,  health_root},
+    {READ,         "/healthz",                              VERB_PUBLIC, POOL_API,  health_check},
 
     {READ,         "/v2/",                                  VERB_LOGIN,  POOL_API,  v2_base},
     {READ,         "/v2",                                   VERB_LOGIN,  POOL_API,  v2_base},

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 /* What can go wrong, in the registry's own terms. Floors above util return these and know no
- * HTTP status; protocol/reply_error.c is the one place that turns a code into an answer. */
+ * HTTP status; protocol/http/reply_error.c is the one place that turns a code into an answer. */
 enum err_code {
     ERR_NONE = 0,
 

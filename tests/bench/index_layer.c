@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "storage/layer_path.h"
-#include "storage/layer_read.h"
-#include "storage/layer_scan.h"
+#include "storage/layers/layer_path.h"
+#include "storage/layers/layer_read.h"
+#include "storage/layers/layer_scan.h"
 #include "util/banned.h"
 
 static struct err err;

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "fuzz.h"
-#include "storage/upload_dir.h"
+#include "storage/files/upload_dir.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 

@@ -1,8 +1,8 @@
 /* The JSONs of a chain of v1 images, the base first, with NUL between. */
 #include <strings.h>
-#include "domain/chain.h"
-#include "domain/conversion.h"
-#include "domain/manifest.h"
+#include "domain/core/chain_id.h"
+#include "domain/v1/conversion.h"
+#include "domain/core/manifest.h"
 #include "fuzz.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -118,7 +118,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         MUST(err.code == ERR_BAD_IMAGE && err.message[0] != '\0');
     } else {
         check_config(&c, layers);
-        MUST(chain_parse(c.config, layers, &arena, &chain, &err) == 1);
+        MUST(chain_id_parse(c.config, layers, &arena, &chain, &err) == 1);
         MUST(manifest_parse(&m, c.manifest, CONVERSION_MEDIA_TYPE, &arena, &err) == 0);
         MUST(m.is_image && m.descriptors_n == layers + 1);
         MUST(digest_equal(&m.config, &c.config_digest));

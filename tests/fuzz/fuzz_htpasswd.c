@@ -1,5 +1,5 @@
 /* A line with a user's name, and a password file. */
-#include "domain/htpasswd.h"
+#include "domain/access/htpasswd.h"
 #include "fuzz.h"
 #include "util/banned.h"
 

@@ -1,6 +1,6 @@
 /* What an original says of its images, as contrib/original-listing writes it down. */
 #include "fuzz.h"
-#include "domain/import_listing.h"
+#include "domain/transfer/import_listing.h"
 #include "util/banned.h"
 
 int

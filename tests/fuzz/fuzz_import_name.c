@@ -1,7 +1,7 @@
 /* What an image is called in an archive. */
 #include "fuzz.h"
-#include "domain/import_name.h"
-#include "domain/name.h"
+#include "domain/transfer/import_name.h"
+#include "domain/core/name.h"
 #include "util/banned.h"
 
 int

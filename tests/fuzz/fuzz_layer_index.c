@@ -2,8 +2,8 @@
  * length of the key, two bytes of length of the value, both), of which a file is made. All that can
  * be asked is answered, or ERR_CORRUPT. */
 #include "layer.h"
-#include "storage/layer_read.h"
-#include "storage/sorted_format.h"
+#include "storage/layers/layer_read.h"
+#include "storage/layers/sorted_format.h"
 #include "util/banned.h"
 
 #define DEPTH_MAX 40u

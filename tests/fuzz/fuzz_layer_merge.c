@@ -2,7 +2,7 @@
  * The merged tree is in order, what it lists is what is found by its path, and nothing takes long.
  */
 #include "layer.h"
-#include "domain/layer_merge.h"
+#include "domain/inside/layer_merge.h"
 #include "util/banned.h"
 
 #define LAYERS 8

@@ -2,7 +2,7 @@
  * tar of lines. Whatever it is, its index can be walked, and what it names can be read or not, but
  * without a word of damage in the index. */
 #include "layer.h"
-#include "storage/layer_read.h"
+#include "storage/layers/layer_read.h"
 #include "util/banned.h"
 
 struct walk {

@@ -1,5 +1,5 @@
 /* A line with the Content-Type, and a manifest. */
-#include "domain/manifest.h"
+#include "domain/core/manifest.h"
 #include "fuzz.h"
 #include "util/banned.h"
 

@@ -1,8 +1,8 @@
 /* What stands in a path for a repository, a tag, a digest or an upload, and names of media types.
  */
 #include <regex.h>
-#include "domain/media_type.h"
-#include "domain/name.h"
+#include "domain/core/media_type.h"
+#include "domain/core/name.h"
 #include "fuzz.h"
 #include "util/digest.h"
 #include "util/banned.h"

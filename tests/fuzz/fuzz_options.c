@@ -2,7 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "fuzz.h"
-#include "process/options.h"
+#include "process/options/options.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 

@@ -1,8 +1,8 @@
 /* A line with the method, one with the path and query as the client sent them, and one with the
  * path that nginx made of it; without that one, it is the decoded path. */
-#include "domain/name.h"
+#include "domain/core/name.h"
 #include "fuzz.h"
-#include "protocol/route.h"
+#include "protocol/http/route.h"
 #include "util/buf.h"
 #include "util/banned.h"
 

@@ -1,6 +1,6 @@
 /* What is behind the ?. */
 #include "fuzz.h"
-#include "protocol/query.h"
+#include "protocol/http/query.h"
 #include "util/banned.h"
 
 int

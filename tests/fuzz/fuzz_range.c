@@ -3,7 +3,7 @@
 #include <regex.h>
 #include <strings.h>
 #include "fuzz.h"
-#include "protocol/range.h"
+#include "protocol/http/range.h"
 #include "util/parse.h"
 #include "util/banned.h"
 

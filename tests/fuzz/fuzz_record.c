@@ -1,6 +1,6 @@
 /* A byte that chooses the kind of record (or a key), and its bytes as they might be on disk. */
 #include "fuzz.h"
-#include "storage/record.h"
+#include "storage/tables/record.h"
 #include "util/banned.h"
 
 union any {

@@ -2,8 +2,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "fuzz.h"
-#include "storage/tar_walk.h"
-#include "storage/tarsum.h"
+#include "storage/layers/tar_walk.h"
+#include "storage/layers/tarsum.h"
 #include "util/banned.h"
 
 #define PIECES_MAX 100000

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "fuzz.h"
-#include "storage/tar_files.h"
+#include "storage/layers/tar_files.h"
 #include "util/banned.h"
 
 int

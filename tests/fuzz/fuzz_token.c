@@ -1,6 +1,6 @@
 /* What may follow "Authorization: Token ". */
 #include "fuzz.h"
-#include "domain/token.h"
+#include "domain/access/token.h"
 #include "util/banned.h"
 
 int

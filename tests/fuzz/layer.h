@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "fuzz.h"
-#include "storage/layer_scan.h"
+#include "storage/layers/layer_scan.h"
 #include "util/buf.h"
 
 /* What the fuzzers of layers share: tars from lines, files without a name, small limits. */

@@ -7,7 +7,7 @@ use Exporter 'import';
 use FindBin;
 use Test::More ();
 
-our @EXPORT = qw(none files slurp lines code stem);
+our @EXPORT = qw(none files slurp lines code stem sources);
 
 # All paths are relative to the top of the sources.
 chdir($ENV{srcdir} // "$FindBin::Bin/../..") or die "no sources: $!";
@@ -23,6 +23,9 @@ sub files (@patterns) {
     my @files = sort grep { -f } map { glob } @patterns;
     return @files;
 }
+
+# The patterns of all sources.
+sub sources ($suffix = '[ch]') { return map { "src/$_.$suffix" } '*/*', '*/*/*' }
 
 sub slurp ($path) {
     open my $in, '<:raw', $path or die "cannot read $path: $!";

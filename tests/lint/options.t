@@ -6,7 +6,7 @@ use lib $FindBin::Bin;
 use Lint;
 use Test::More;
 
-my $table   = 'src/process/options_table.c';
+my $table   = 'src/process/options/options_table.c';
 my $manual  = 'src/man/docker-registry-server.8';
 my $program = $ENV{REGISTRY_SERVER} // 'build/docker-registry-server';
 
@@ -16,7 +16,7 @@ my @names = sort keys %rows;
 cmp_ok(scalar @names, '>', 5, "$table has options");
 
 # --on-{hook} is a name for many, one for each hook.
-my %hooks = map { $_ => 1 } slurp('src/domain/hook.c') =~ /\[HOOK_\w+\] = "([a-z-]+)"/g;
+my %hooks = map { $_ => 1 } slurp('src/domain/events/hook.c') =~ /\[HOOK_\w+\] = "([a-z-]+)"/g;
 cmp_ok(scalar keys %hooks, '>', 5, 'there are hooks');
 is_deeply([ sort(slurp($table) =~ /^\s*ON\("([a-z-]+)",/mg) ], [ sort keys %hooks ], "... each an option in $table");
 
@@ -45,7 +45,7 @@ none(\@undescribed, 'and has a paragraph for each');
 # ---- the manual of the hooks ----
 
 my $hooks_manual = slurp('src/man/docker-registry-server-hooks.5') =~ s/^\.\\".*$//mgr =~ s/\\-/-/gr;
-my @variables    = slurp('src/domain/hook.c') =~ /set\(env, "(REGISTRY_\w+)"/g;
+my @variables    = slurp('src/domain/events/hook.c') =~ /set\(env, "(REGISTRY_\w+)"/g;
 cmp_ok(scalar @variables, '>', 5, 'hooks have variables');
 none([ grep { $hooks_manual !~ /^\.TP\n\.BI \Q$_\E /m } sort keys %hooks ],    'each hook has a paragraph in its manual');
 none([ grep { $hooks_manual !~ /^\.TP\n\.B \Q$_\E$/m } @variables ],           '... and each variable');

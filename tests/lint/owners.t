@@ -8,28 +8,28 @@ use Test::More;
 
 # Who may include a library's header.
 my @owners = (
-    [ qr{^db\.h$},                qr{^src/storage/kv_bdb\w*\.[ch]$} ],
+    [ qr{^db\.h$},                qr{^src/storage/kv/kv_bdb\w*\.[ch]$} ],
     [ qr{^(json-c/)?json\w*\.h$}, qr{^src/util/json\.c$} ],
     [ qr{^openssl/},              qr{^src/util/(digest|certificate)\.c$} ],
-    [ qr{^crypt\.h$},             qr{^src/domain/htpasswd\.c$} ],
-    [ qr{^fcgi\w*\.h$},           qr{^src/process/fcgi\.c$} ],
-    [ qr{^archive\w*\.h$},        qr{^src/storage/tar_(scan|unpack)\.c$} ],
-    [ qr{^zlib\.h$},              qr{^src/storage/(inflate_gzip|inflate_zlib|sorted_format)\.c$} ],
-    [ qr{^zstd\w*\.h$},           qr{^src/storage/(inflate_zstd|sorted_file|sorted_writer)\.c$} ],
-    [ qr{^lzma\.h$},              qr{^src/storage/inflate_xz\.c$} ],
-    [ qr{^bzlib\.h$},             qr{^src/storage/inflate_bzip2\.c$} ],
-    [ qr{^isa-l/},                qr{^src/storage/inflate_isal\.c$} ],
+    [ qr{^crypt\.h$},             qr{^src/domain/access/htpasswd\.c$} ],
+    [ qr{^fcgi\w*\.h$},           qr{^src/process/worker/fcgi\.c$} ],
+    [ qr{^archive\w*\.h$},        qr{^src/storage/layers/tar_(scan|unpack)\.c$} ],
+    [ qr{^zlib\.h$},              qr{^src/storage/layers/(inflate_gzip|inflate_zlib|sorted_format)\.c$} ],
+    [ qr{^zstd\w*\.h$},           qr{^src/storage/layers/(inflate_zstd|sorted_file|sorted_writer)\.c$} ],
+    [ qr{^lzma\.h$},              qr{^src/storage/layers/inflate_xz\.c$} ],
+    [ qr{^bzlib\.h$},             qr{^src/storage/layers/inflate_bzip2\.c$} ],
+    [ qr{^isa-l/},                qr{^src/storage/layers/inflate_isal\.c$} ],
 );
 
 # What a header may export although it doesn't begin with the header's name.
 my %exceptions = (
-    'src/storage/kv.h'       => qr/^txn_run(_anyway)?$/,
-    'src/storage/kv_bdb.h'   => qr/^bdb_/,
-    'src/storage/record.h'   => qr/^rec_/,
-    'src/protocol/v2_base.h' => qr/^v2_/,
+    'src/storage/kv/kv.h'       => qr/^txn_run(_anyway)?$/,
+    'src/storage/kv/kv_bdb.h'   => qr/^bdb_/,
+    'src/storage/tables/record.h'   => qr/^rec_/,
+    'src/protocol/v2/v2_base.h' => qr/^v2_/,
 );
 
-my @sources = files('src/*/*.c', 'src/*/*.h');
+my @sources = files(sources());
 
 for my $owner (@owners) {
     my ($header, $file) = @$owner;

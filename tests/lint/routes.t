@@ -7,7 +7,7 @@ use lib $FindBin::Bin;
 use Lint;
 use Test::More;
 
-# ---- the templates, expanded as src/process/nginx_conf.c does it ----
+# ---- the templates, expanded as src/process/nginx/nginx_conf.c does it ----
 
 my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# ---- |\z)/msg;
 my %values = (

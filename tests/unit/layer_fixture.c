@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
-#include "storage/layer_read.h"
+#include "storage/layers/layer_read.h"
 #include "util/banned.h"
 
 #define TAR_MAX ((size_t)1 << 30)

@@ -7,9 +7,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdbool.h>
-#include "domain/layer_merge.h"
-#include "storage/layer_index.h"
-#include "storage/layer_scan.h"
+#include "domain/inside/layer_merge.h"
+#include "storage/layers/layer_index.h"
+#include "storage/layers/layer_scan.h"
 #include "util/buf.h"
 #include "util/err.h"
 

@@ -9,11 +9,11 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#include "domain/access.h"
-#include "domain/blob.h"
-#include "domain/upload.h"
-#include "storage/tables.h"
-#include "storage/tbl_blob.h"
+#include "domain/access/access.h"
+#include "domain/core/blob.h"
+#include "domain/core/upload.h"
+#include "storage/tables/tables.h"
+#include "storage/tables/tbl_blob.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 

@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "domain/push.h"
+#include "domain/core/push.h"
 #include "domain/registry.h"
-#include "storage/kv.h"
-#include "storage/record.h"
-#include "storage/tbl_job.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+#include "storage/tables/tbl_job.h"
 #include "util/arena.h"
 #include "util/bytes.h"
 #include "util/digest.h"

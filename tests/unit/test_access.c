@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "domain/access.h"
+#include "domain/access/access.h"
 #include "util/banned.h"
 
 static int

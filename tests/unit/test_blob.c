@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/access.h"
-#include "domain/blob.h"
-#include "domain/delete.h"
-#include "domain/gc.h"
-#include "domain/repository.h"
-#include "storage/tbl_event.h"
-#include "storage/tbl_job.h"
+#include "domain/access/access.h"
+#include "domain/core/blob.h"
+#include "domain/core/delete.h"
+#include "domain/core/garbage.h"
+#include "domain/core/repository.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_job.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 
@@ -35,7 +35,7 @@ static void
 pass(struct fixture *f, uint64_t ms)
 {
     fixture_forward_ms(ms);
-    OK(f, gc_step(&f->reg, &f->err));
+    OK(f, garbage_step(&f->reg, &f->err));
 }
 
 static int

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "storage/blob_file.h"
+#include "storage/files/blob_file.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "storage/body_dir.h"
+#include "storage/files/body_dir.h"
 #include "util/banned.h"
 
 static void

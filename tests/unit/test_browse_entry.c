@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "protocol/browse_entry.h"
+#include "protocol/inside/browse_entry.h"
 #include "util/json.h"
 #include "util/banned.h"
 

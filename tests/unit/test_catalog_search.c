@@ -1,10 +1,10 @@
 #include "store_fixture.h"
 #include <stdio.h>
 #include <string.h>
-#include "domain/access.h"
-#include "domain/catalog.h"
-#include "storage/tbl_manifest.h"
-#include "storage/tbl_repo.h"
+#include "domain/access/access.h"
+#include "domain/core/catalog.h"
+#include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_repo.h"
 #include "util/banned.h"
 
 #define MANY 10200u

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "domain/conversion.h"
-#include "domain/image_config.h"
+#include "domain/v1/conversion.h"
+#include "domain/v1/image_config.h"
 #include "util/buf.h"
 #include "util/json.h"
 #include "util/banned.h"

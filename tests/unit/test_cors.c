@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "protocol/cors.h"
+#include "protocol/http/cors.h"
 #include "util/banned.h"
 
 static struct arena arena;

@@ -3,18 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/access.h"
-#include "domain/blob.h"
-#include "domain/delete.h"
-#include "domain/gc.h"
-#include "domain/pull.h"
-#include "domain/repository.h"
-#include "domain/tag.h"
-#include "storage/tbl_blob.h"
-#include "storage/tbl_content.h"
-#include "storage/tbl_edge.h"
-#include "storage/tbl_event.h"
-#include "storage/tbl_tag_log.h"
+#include "domain/access/access.h"
+#include "domain/core/blob.h"
+#include "domain/core/delete.h"
+#include "domain/core/garbage.h"
+#include "domain/core/pull.h"
+#include "domain/core/repository.h"
+#include "domain/core/tag.h"
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_content.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_tag_log.h"
 #include "util/banned.h"
 
 #define SECOND 1000ull
@@ -96,7 +96,7 @@ static void
 pass(struct fixture *f, uint64_t ms)
 {
     fixture_forward_ms(ms);
-    OK(f, gc_step(&f->reg, &f->err));
+    OK(f, garbage_step(&f->reg, &f->err));
 }
 
 static int

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-#include "domain/event_text.h"
+#include "domain/events/event_text.h"
 #include "util/json.h"
 #include "util/banned.h"
 

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "domain/blob.h"
-#include "domain/delete.h"
-#include "domain/export.h"
-#include "domain/export_document.h"
+#include "domain/core/blob.h"
+#include "domain/core/delete.h"
+#include "domain/transfer/export.h"
+#include "domain/transfer/export_document.h"
 #include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_store, fixture_done)

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "process/fcgi.h"
+#include "process/worker/fcgi.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/banned.h"

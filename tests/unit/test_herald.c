@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "process/herald_job.h"
-#include "process/herald_log.h"
-#include "process/herald_ring.h"
+#include "process/herald/herald_job.h"
+#include "process/herald/herald_log.h"
+#include "process/herald/herald_ring.h"
 #include "util/clock.h"
 #include "util/banned.h"
 

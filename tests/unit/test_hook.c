@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "domain/hook.h"
+#include "domain/events/hook.h"
 #include "store_fixture.h"
 #include "util/fdio.h"
 #include "util/banned.h"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "domain/hook_queue.h"
+#include "domain/events/hook_queue.h"
 #include "util/banned.h"
 
 #define RETRIES 2

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "domain/htpasswd.h"
+#include "domain/access/htpasswd.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/banned.h"

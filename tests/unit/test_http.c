@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "protocol/http.h"
+#include "protocol/http/http.h"
 #include "util/banned.h"
 
 static void

@@ -1,10 +1,10 @@
 #include "v1_images.h"
 #include <stdlib.h>
 #include <string.h>
-#include "domain/gc.h"
-#include "domain/image.h"
-#include "domain/image_push.h"
-#include "storage/tbl_edge.h"
+#include "domain/core/garbage.h"
+#include "domain/v1/image.h"
+#include "domain/v1/image_push.h"
+#include "storage/tables/tbl_edge.h"
 #include "util/banned.h"
 
 #define SECOND 1000ull
@@ -174,9 +174,9 @@ what_was_not_verified_may_come_again_until_a_tag_leads_to_it(void **state)
     REFUSED(f, v1_put_text(f, 1, other), ERR_EXISTS);
 
     fixture_forward_ms(2 * HOUR);
-    OK(f, gc_step(&f->reg, &f->err));
+    OK(f, garbage_step(&f->reg, &f->err));
     fixture_forward_ms(2 * MINUTE);
-    OK(f, gc_step(&f->reg, &f->err));
+    OK(f, garbage_step(&f->reg, &f->err));
     assert_int_equal(fixture_layer_files(f), 1);
     assert_true(v1_is_seen(f, 1));
 }

@@ -1,17 +1,17 @@
 #include "v1_images.h"
 #include <string.h>
-#include "domain/delete.h"
-#include "domain/gc.h"
-#include "domain/image.h"
-#include "domain/image_adopt.h"
-#include "domain/image_ids.h"
-#include "domain/image_push.h"
-#include "domain/image_tag.h"
-#include "domain/image_view.h"
-#include "domain/repository.h"
-#include "storage/tbl_edge.h"
-#include "storage/tbl_image.h"
-#include "storage/tbl_tag.h"
+#include "domain/core/delete.h"
+#include "domain/core/garbage.h"
+#include "domain/v1/image.h"
+#include "domain/v1/image_of_manifest.h"
+#include "domain/v1/image_ids.h"
+#include "domain/v1/image_push.h"
+#include "domain/v1/image_tag.h"
+#include "domain/v1/image_view.h"
+#include "domain/core/repository.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_image.h"
+#include "storage/tables/tbl_tag.h"
 #include "util/banned.h"
 
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
@@ -208,7 +208,7 @@ a_v1_image_of_the_same_id_takes_no_id_with_it(void **state)
                           &v1_alice, &f->err));
     fixture_forward_ms(1000ull * 3600 * 24);
     for (int i = 0; i < 3; i++)
-        OK(f, gc_step(&f->reg, &f->err));
+        OK(f, garbage_step(&f->reg, &f->err));
     assert_int_equal(holders(f, one), 1);
 }
 
@@ -287,21 +287,22 @@ what_is_built_upon_becomes_v1_images_and_goes_as_they_do(void **state)
     struct bytes seen, json;
     struct image_view v;
 
-    assert_int_equal(image_adopt(&f->reg, &nothing, &v1_alice, &f->err), 0);
+    assert_int_equal(image_of_manifest_adopt(&f->reg, &nothing, &v1_alice, &f->err), 0);
     assert_int_equal(image_view_find(&f->reg, &low, NULL, &f->arena, &v, &f->err), 1);
     OK(f, image_view_json(&v, &f->arena, &seen, &f->err));
-    assert_int_equal(image_adopt(&f->reg, &top, &v1_alice, &f->err), 1);
-    assert_int_equal(image_adopt(&f->reg, &top, &v1_alice, &f->err), 1); /* again: nothing new */
+    assert_int_equal(image_of_manifest_adopt(&f->reg, &top, &v1_alice, &f->err), 1);
+    assert_int_equal(image_of_manifest_adopt(&f->reg, &top, &v1_alice, &f->err),
+                     1); /* again: nothing new */
     OK(f, image_json(&f->reg, &low, &f->arena, &json, &f->err));
     assert_true(bytes_equal(seen, json));
 
     OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
     fixture_forward_ms(1000 * 60);
-    OK(f, gc_step(&f->reg, &f->err));
+    OK(f, garbage_step(&f->reg, &f->err));
     assert_int_equal(is_there(f, &top), 1);
     for (int i = 0; i < 6; i++) {
         fixture_forward_ms(1000ull * 3600 * 2);
-        OK(f, gc_step(&f->reg, &f->err));
+        OK(f, garbage_step(&f->reg, &f->err));
     }
     assert_int_equal(is_there(f, &top), 0);
     assert_int_equal(is_there(f, &low), 0);

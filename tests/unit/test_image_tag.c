@@ -1,13 +1,13 @@
 #include "v1_images.h"
 #include <string.h>
-#include "domain/catalog.h"
-#include "domain/delete.h"
-#include "domain/gc.h"
-#include "domain/image.h"
-#include "domain/image_list.h"
-#include "domain/image_tag.h"
-#include "domain/pull.h"
-#include "domain/tag.h"
+#include "domain/core/catalog.h"
+#include "domain/core/delete.h"
+#include "domain/core/garbage.h"
+#include "domain/v1/image.h"
+#include "domain/v1/image_list.h"
+#include "domain/v1/image_tag.h"
+#include "domain/core/pull.h"
+#include "domain/core/tag.h"
 #include "util/banned.h"
 
 #define SECOND 1000ull
@@ -148,7 +148,7 @@ static void
 collect_after(struct fixture *f, uint64_t ms)
 {
     fixture_forward_ms(ms);
-    OK(f, gc_step(&f->reg, &f->err));
+    OK(f, garbage_step(&f->reg, &f->err));
 }
 
 /* Would a pusher be told that it is here? */

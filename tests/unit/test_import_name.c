@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "domain/import_name.h"
+#include "domain/transfer/import_name.h"
 #include "util/banned.h"
 
 static void

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdio.h>
-#include "domain/import_set.h"
+#include "domain/transfer/import_set.h"
 #include "util/banned.h"
 
 static struct digest

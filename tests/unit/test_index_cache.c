@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/index_cache.h"
+#include "domain/inside/index_cache.h"
 #include "layer_fixture.h"
 #include "store_fixture.h"
 #include "util/fdio.h"

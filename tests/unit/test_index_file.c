@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "storage/index_file.h"
+#include "storage/layers/index_file.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "domain/delete.h"
-#include "domain/event.h"
-#include "domain/index_job.h"
-#include "domain/outbox.h"
-#include "domain/store.h"
-#include "storage/tbl_event.h"
+#include "domain/core/delete.h"
+#include "domain/events/event.h"
+#include "domain/inside/index_job.h"
+#include "domain/events/outbox.h"
+#include "domain/core/store.h"
+#include "storage/tables/tbl_event.h"
 #include "util/clock.h"
 #include "util/banned.h"
 

@@ -10,7 +10,7 @@
 #include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
-#include "storage/inflate.h"
+#include "storage/layers/inflate.h"
 #include "util/banned.h"
 
 #define MAX ((size_t)1 << 28)

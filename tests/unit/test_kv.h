@@ -1,7 +1,7 @@
 #ifndef TEST_KV_H
 #define TEST_KV_H
 
-#include "storage/kv.h"
+#include "storage/kv/kv.h"
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

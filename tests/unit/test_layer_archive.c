@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/layer_archive.h"
-#include "domain/layer_walk.h"
-#include "storage/tar_scan.h"
+#include "domain/inside/layer_archive.h"
+#include "domain/inside/layer_walk.h"
+#include "storage/layers/tar_scan.h"
 #include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)

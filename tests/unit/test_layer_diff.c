@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/layer_diff.h"
-#include "storage/tar_write.h"
+#include "domain/inside/layer_diff.h"
+#include "storage/layers/tar_write.h"
 #include "util/banned.h"
 
 #define MAX ((size_t)1 << 28)

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-#include "storage/layer_path.h"
+#include "storage/layers/layer_path.h"
 #include "util/banned.h"
 
 static void

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <lzma.h>
 #include <zstd.h>
-#include "storage/layer_read.h"
+#include "storage/layers/layer_read.h"
 #include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)

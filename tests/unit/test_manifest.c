@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "domain/manifest.h"
+#include "domain/core/manifest.h"
 #include "util/buf.h"
 #include "util/banned.h"
 

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-#include "domain/media_type.h"
+#include "domain/core/media_type.h"
 #include "util/banned.h"
 
 static void

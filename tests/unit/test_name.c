@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "domain/name.h"
+#include "domain/core/name.h"
 #include "util/banned.h"
 
 static void

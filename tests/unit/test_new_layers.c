@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/event.h"
-#include "domain/new_layers.h"
-#include "domain/push.h"
-#include "storage/tbl_edge.h"
-#include "storage/tbl_event.h"
+#include "domain/events/event.h"
+#include "domain/core/new_layers.h"
+#include "domain/core/push.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_event.h"
 #include "util/banned.h"
 
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"

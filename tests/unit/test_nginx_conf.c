@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "process/nginx_conf.h"
+#include "process/nginx/nginx_conf.h"
 #include "util/banned.h"
 
 static const char *const two_plain[] = {"0.0.0.0:8000", "[::]:8000"};

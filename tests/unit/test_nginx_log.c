@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "process/nginx_log.h"
+#include "process/nginx/nginx_log.h"
 #include "util/log.h"
 #include "util/banned.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "process/options.h"
+#include "process/options/options.h"
 #include "util/banned.h"
 
 #define ARGS_MAX 80

@@ -2,12 +2,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "domain/event.h"
-#include "domain/index_job.h"
-#include "domain/outbox.h"
-#include "domain/store.h"
-#include "storage/tbl_event.h"
-#include "storage/tbl_meta.h"
+#include "domain/events/event.h"
+#include "domain/inside/index_job.h"
+#include "domain/events/outbox.h"
+#include "domain/core/store.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_meta.h"
 #include "util/clock.h"
 #include "util/banned.h"
 

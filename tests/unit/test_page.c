@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "protocol/page.h"
+#include "protocol/http/page.h"
 #include "util/banned.h"
 
 static struct arena arena;

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "protocol/path.h"
+#include "protocol/http/path.h"
 #include "util/buf.h"
 #include "util/banned.h"
 

@@ -1,6 +1,6 @@
 #include <string.h>
-#include "domain/platform.h"
-#include "domain/repository.h"
+#include "domain/core/platform.h"
+#include "domain/core/repository.h"
 #include "store_fixture.h"
 #include "util/banned.h"
 

@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "domain/delete.h"
-#include "domain/hook_output.h"
-#include "domain/prehook.h"
-#include "domain/pull.h"
+#include "domain/core/delete.h"
+#include "domain/events/hook_output.h"
+#include "domain/events/prehook.h"
+#include "domain/core/pull.h"
 #include "store_fixture.h"
 #include "util/clock.h"
 #include "util/fdio.h"

@@ -3,17 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/blob.h"
-#include "domain/pull.h"
-#include "domain/push.h"
-#include "domain/repository.h"
-#include "domain/tag.h"
-#include "storage/tbl_content.h"
-#include "storage/tbl_edge.h"
-#include "storage/tbl_event.h"
-#include "storage/tbl_manifest.h"
-#include "storage/tbl_tag.h"
-#include "storage/tbl_tag_log.h"
+#include "domain/core/blob.h"
+#include "domain/core/pull.h"
+#include "domain/core/push.h"
+#include "domain/core/repository.h"
+#include "domain/core/tag.h"
+#include "storage/tables/tbl_content.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_tag.h"
+#include "storage/tables/tbl_tag_log.h"
 #include "util/banned.h"
 
 /* ---- looking ---- */

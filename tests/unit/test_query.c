@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "protocol/query.h"
+#include "protocol/http/query.h"
 #include "util/banned.h"
 
 static struct arena arena;

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "protocol/range.h"
+#include "protocol/http/range.h"
 #include "util/banned.h"
 
 struct row {

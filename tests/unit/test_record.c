@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "storage/record.h"
+#include "storage/tables/record.h"
 #include "util/hex.h"
 #include "util/banned.h"
 

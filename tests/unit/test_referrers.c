@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "domain/access.h"
-#include "domain/delete.h"
-#include "domain/referrers.h"
+#include "domain/access/access.h"
+#include "domain/core/delete.h"
+#include "domain/core/referrers.h"
 #include "util/banned.h"
 
 static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "protocol/reply_error.h"
+#include "protocol/http/reply_error.h"
 #include "util/banned.h"
 
 static struct arena arena;

@@ -1,7 +1,7 @@
 #include "v1_images.h"
 #include <string.h>
-#include "domain/delete.h"
-#include "domain/repository.h"
+#include "domain/core/delete.h"
+#include "domain/core/repository.h"
 #include "util/banned.h"
 
 static void

@@ -4,21 +4,21 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "protocol/route.h"
-#include "protocol/server.h"
-#include "protocol/v1_base.h"
-#include "protocol/v1_browse.h"
-#include "protocol/v1_images.h"
-#include "protocol/v1_repositories.h"
-#include "protocol/v1_search.h"
-#include "protocol/v1_tags.h"
-#include "protocol/v1_users.h"
-#include "protocol/v2_base.h"
-#include "protocol/v2_blob.h"
-#include "protocol/v2_browse.h"
-#include "protocol/v2_manifest.h"
-#include "protocol/v2_tags.h"
-#include "protocol/v2_upload.h"
+#include "protocol/http/route.h"
+#include "protocol/http/health.h"
+#include "protocol/v1/v1_base.h"
+#include "protocol/inside/v1_browse.h"
+#include "protocol/v1/v1_images.h"
+#include "protocol/v1/v1_repositories.h"
+#include "protocol/v1/v1_search.h"
+#include "protocol/v1/v1_tags.h"
+#include "protocol/v1/v1_users.h"
+#include "protocol/v2/v2_base.h"
+#include "protocol/v2/v2_blob.h"
+#include "protocol/inside/v2_browse.h"
+#include "protocol/v2/v2_manifest.h"
+#include "protocol/v2/v2_tags.h"
+#include "protocol/v2/v2_upload.h"
 #include "util/banned.h"
 
 static struct arena arena;
@@ -100,9 +100,9 @@ static void
 each_request_finds_its_handler(void **state)
 {
     static const struct row rows[] = {
-        {"GET", "/", server_root, NULL, NULL},
-        {"HEAD", "/", server_root, NULL, NULL},
-        {"GET", "/healthz", server_health, NULL, NULL},
+        {"GET", "/", health_root, NULL, NULL},
+        {"HEAD", "/", health_root, NULL, NULL},
+        {"GET", "/healthz", health_check, NULL, NULL},
         {"GET", "/v2/", v2_base, NULL, NULL},
         {"GET", "/v2", v2_base, NULL, NULL},
         {"GET", "/_ping", v1_ping, NULL, NULL},

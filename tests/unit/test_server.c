@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "protocol/server.h"
+#include "protocol/http/health.h"
 #include "util/banned.h"
 
 #define SECOND UINT64_C(1000)
@@ -15,9 +15,9 @@
 static void
 says(uint64_t ms, const char *expected)
 {
-    char age[SERVER_AGE_MAX];
+    char age[HEALTH_AGE_MAX];
 
-    server_age(age, ms);
+    health_age(age, ms);
     assert_string_equal(age, expected);
 }
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "storage/sorted_file.h"
-#include "storage/sorted_format.h"
+#include "storage/layers/sorted_file.h"
+#include "storage/layers/sorted_format.h"
 #include "util/banned.h"
 
 #define RECORDS 20000u

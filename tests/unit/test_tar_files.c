@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "storage/tar_files.h"
+#include "storage/layers/tar_files.h"
 #include "util/buf.h"
 #include "util/fdio.h"
 #include "util/banned.h"

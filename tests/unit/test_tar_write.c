@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "storage/tar_write.h"
+#include "storage/layers/tar_write.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 

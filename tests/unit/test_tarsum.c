@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "storage/tarsum.h"
+#include "storage/layers/tarsum.h"
 #include "util/buf.h"
 #include "util/fdio.h"
 #include "util/hex.h"

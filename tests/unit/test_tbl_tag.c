@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "storage/tbl_tag.h"
-#include "storage/tbl_tag_log.h"
+#include "storage/tables/tbl_tag.h"
+#include "storage/tables/tbl_tag_log.h"
 #include "util/banned.h"
 
 /* ---- lists ---- */

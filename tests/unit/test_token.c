@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "domain/htpasswd.h"
-#include "domain/token.h"
+#include "domain/access/htpasswd.h"
+#include "domain/access/token.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/banned.h"

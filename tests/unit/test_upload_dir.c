@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "storage/upload_dir.h"
+#include "storage/files/upload_dir.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/banned.h"

@@ -1,11 +1,11 @@
 #include "v1_images.h"
 #include <string.h>
 #include <unistd.h>
-#include "domain/image.h"
-#include "domain/image_push.h"
-#include "domain/image_tag.h"
-#include "storage/tbl_event.h"
-#include "storage/tbl_image.h"
+#include "domain/v1/image.h"
+#include "domain/v1/image_push.h"
+#include "domain/v1/image_tag.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_image.h"
 #include "util/banned.h"
 
 const struct actor v1_alice = {.user = "alice", .address = "192.0.2.1"};

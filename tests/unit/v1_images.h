@@ -2,7 +2,7 @@
 #define V1_IMAGES_H
 
 #include "store_fixture.h"
-#include "domain/access.h"
+#include "domain/access/access.h"
 
 /* Images of the first API for tests, known by numbers. */
 

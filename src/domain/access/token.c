@@ -1,0 +1,173 @@
+#include "domain/access/token.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "domain/access/access.h"
+#include "domain/access/htpasswd.h"
+#include "util/buf.h"
+#include "util/clock.h"
+#include "util/digest.h"
+#include "util/fdio.h"
+#include "util/parse.h"
+#include "util/random.h"
+#include "util/banned.h"
+
+_Static_assert(TOKEN_MAC_BYTES == DIGEST_HMAC_BYTES, "HMAC-SHA256");
+
+#define MAC_TEXT (BASE64_TEXT(TOKEN_MAC_BYTES) - 1)
+
+/* ---- the key ---- */
+
+int
+token_key_open(struct token_key *key, int dirfd, struct err *err)
+{
+    struct buf file;
+    int r;
+
+    buf_init(&file, 4096);
+    r = fdio_read_file(dirfd, TOKEN_KEY_NAME, &file, err);
+    if (r == 1 && file.n != sizeof key->bytes)
+        r = err_set(err, ERR_CORRUPT,
+                    "%s doesn't have %zu bytes: remove it, and a new one is made; tokens that were "
+                    "given out end then",
+                    TOKEN_KEY_NAME, sizeof key->bytes);
+    else if (r == 1)
+        memcpy(key->bytes, file.p, sizeof key->bytes);
+    if (r == 0) {
+        random_bytes(key->bytes, sizeof key->bytes);
+        r = fdio_replace_file(dirfd, TOKEN_KEY_NAME, 0600, bytes_of(key->bytes, sizeof key->bytes),
+                              err);
+    }
+    buf_free(&file);
+    return r < 0 ? -1 : 0;
+}
+
+bool
+token_key_derive(const struct token_key *key, const char *purpose, const char *name, uint8_t *out,
+                 size_t n)
+{
+    uint8_t first[TOKEN_MAC_BYTES], second[TOKEN_MAC_BYTES];
+
+    if (!digest_hmac_sha256(first, bytes_of(key->bytes, sizeof key->bytes), bytes_str(purpose)) ||
+        !digest_hmac_sha256(second, bytes_of(first, sizeof first), bytes_str(name)))
+        return false;
+    memcpy(out, second, n);
+    return true;
+}
+
+/* ---- the text ---- */
+
+/* Where the last dot of b is; b.n when there is none. */
+static size_t
+last_dot(struct bytes b)
+{
+    const char *p = b.p;
+    size_t n = b.n;
+
+    while (n > 0 && p[n - 1] != '.')
+        n--;
+    return n > 0 ? n - 1 : b.n;
+}
+
+bool
+token_parse(struct token *t, struct bytes text)
+{
+    const char *p = text.p;
+    size_t head = last_dot(text);
+    size_t user = last_dot(bytes_of(p, head));
+
+    if (head == text.n || user == head || user == 0 || user > RECORD_ACTOR_MAX ||
+        text.n - head - 1 != MAC_TEXT || memchr(p, '\0', user) != NULL ||
+        !parse_u64(p + user + 1, head - user - 1, &t->expiry))
+        return false;
+    t->user = bytes_of(p, user);
+    t->head = bytes_of(p, head);
+    t->mac = bytes_of(p + head + 1, MAC_TEXT);
+    return true;
+}
+
+/* ---- whose word it is ---- */
+
+/* secret: the user's line in the password file, or nothing. */
+static bool
+sign(const struct token_key *key, struct bytes secret, struct bytes head, char out[MAC_TEXT + 1])
+{
+    uint8_t mixed[TOKEN_MAC_BYTES], mac[TOKEN_MAC_BYTES];
+    struct bytes with = bytes_of(key->bytes, sizeof key->bytes);
+
+    if (secret.n > 0) {
+        if (!digest_hmac_sha256(mixed, with, secret))
+            return false;
+        with = bytes_of(mixed, sizeof mixed);
+    }
+    if (!digest_hmac_sha256(mac, with, head))
+        return false;
+    base64_encode(out, bytes_of(mac, sizeof mac));
+    return true;
+}
+
+/* The user's line in the file that nginx reads: 1, or 0 when there is none. *file is to be freed.
+ */
+static int
+find_user(const struct registry *reg, struct bytes user, struct buf *file, struct bytes *line,
+          struct err *err)
+{
+    int r;
+
+    *line = bytes_of(NULL, 0);
+    buf_init(file, 2 * HTPASSWD_MAX);
+    if (reg->users_trusted)
+        return 0;
+    r = fdio_read_file(reg->dirfd, HTPASSWD_RUN, file, err);
+    if (r != 1)
+        return r;
+    *line = htpasswd_find(buf_bytes(file), user);
+    return line->n > 0;
+}
+
+int
+token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX], struct err *err)
+{
+    char mac[MAC_TEXT + 1];
+    struct bytes line;
+    struct buf file;
+    int r = find_user(reg, bytes_str(user), &file, &line, err);
+
+    if (r >= 0) {
+        int n = snprintf(out, TOKEN_TEXT_MAX, "%s.%llu", user,
+                         (unsigned long long)(clock_wall_ms() / 1000 + TOKEN_LIFETIME_S));
+        if (n < 0 || (size_t)n + 1 + MAC_TEXT >= TOKEN_TEXT_MAX)
+            r = err_set(err, ERR_SYSTEM, "a token doesn't have room for this name");
+        else if (!sign(reg->token_key, line, bytes_of(out, (size_t)n), mac))
+            r = err_set(err, ERR_SYSTEM, "a token can't be signed");
+        else
+            snprintf(out + n, TOKEN_TEXT_MAX - (size_t)n, ".%s", mac);
+    }
+    buf_free(&file);
+    return r < 0 ? -1 : 0;
+}
+
+int
+token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1],
+            struct err *err)
+{
+    char mac[MAC_TEXT + 1];
+    struct bytes line;
+    struct buf file;
+    struct token t;
+    int r;
+
+    if (!token_parse(&t, text) || t.expiry <= clock_wall_ms() / 1000)
+        return 0;
+    r = find_user(reg, t.user, &file, &line, err);
+    if (r == 1)
+        r = sign(reg->token_key, line, t.head, mac) &&
+            digest_secret_equal(t.mac, bytes_of(mac, MAC_TEXT));
+    if (r == 1) {
+        memcpy(user, t.user.p, t.user.n);
+        user[t.user.n] = '\0';
+    }
+    buf_free(&file);
+    return r;
+}

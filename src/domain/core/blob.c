@@ -1,0 +1,418 @@
+#include "domain/core/blob.h"
+
+#include "domain/events/event.h"
+#include "domain/core/repository.h"
+#include "domain/core/upload_row.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_job.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+static struct edge
+membership(uint64_t repo, const struct digest *d)
+{
+    return (struct edge){.to = *d, .kind = EDGE_MEMBER, .repo = repo};
+}
+
+/* ---- finding ---- */
+
+struct renewal {
+    const struct registry *reg;
+    const struct digest *d;
+    struct edge
+        member; /* what gives the right to it: it may have died, and been pushed elsewhere */
+    bool gone;
+};
+
+static int
+renew(struct txn *t, void *arg, struct err *err)
+{
+    struct renewal *rn = arg;
+    struct rec_blob r;
+    int rc = tbl_blob_get_for_update(t, rn->d, &r, err);
+
+    if (rc == 1)
+        rc = tbl_edge_has(t, &rn->member, err);
+    rn->gone = rc == 0;
+    if (rc != 1)
+        return rc;
+    r.leased_until = clock_wall_ms() + rn->reg->lease_ms;
+    return tbl_blob_put(t, rn->d, &r, err);
+}
+
+/* What a pusher was told is here stays for the time of a lease. A blob that something keeps (the
+ * common case) needs none, and one whose lease is fresh neither, so nothing is written for them. */
+static int
+hold_for_push(const struct registry *reg, uint64_t repo, const struct digest *d,
+              const struct rec_blob *r, struct err *err)
+{
+    struct renewal rn = {.reg = reg, .d = d, .member = membership(repo, d)};
+    int kept;
+
+    if (r->leased_until > clock_wall_ms() + reg->lease_ms / 2)
+        return 1;
+    kept = tbl_edge_kept(kv_reads(reg->kv), d, err);
+    if (kept != 0)
+        return kept;
+    if (txn_run(reg->kv, renew, &rn, err) != 0)
+        return -1;
+    return rn.gone ? 0 : 1;
+}
+
+static int
+find_in(const struct registry *reg, uint64_t repo, const struct digest *d, struct rec_blob *r,
+        struct err *err)
+{
+    struct edge member = membership(repo, d);
+    int rc = tbl_edge_has(kv_reads(reg->kv), &member, err);
+
+    return rc == 1 ? tbl_blob_get(kv_reads(reg->kv), d, r, err) : rc;
+}
+
+int
+blob_find(const struct registry *reg, const char *repository, const struct digest *d, bool for_push,
+          struct blob *b, struct err *err)
+{
+    struct rec_repo repo;
+    struct rec_blob r;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    if (rc == 1)
+        rc = find_in(reg, repo.id, d, &r, err);
+    if (rc == 1 && for_push)
+        rc = hold_for_push(reg, repo.id, d, &r, err);
+    if (rc == 1) {
+        b->digest = *d;
+        b->size = r.size;
+        blob_file_path(b->path, d, r.instance);
+    }
+    return rc;
+}
+
+int
+blob_need(const struct registry *reg, const char *repository, const struct digest *d, bool for_push,
+          struct blob *b, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+    struct rec_repo repo;
+    int rc = blob_find(reg, repository, d, for_push, b, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    digest_text(text, d);
+    return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
+}
+
+/* ---- losing a keeper ---- */
+
+static int
+look_at(struct txn *t, const struct digest *d, uint64_t due, struct err *err)
+{
+    struct job job = {.kind = JOB_COLLECT, .due = due, .digest = *d};
+    struct rec_job work = {.tries = 0};
+
+    return tbl_job_put(t, &job, &work, err);
+}
+
+int
+blob_lease(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+           struct err *err)
+{
+    struct rec_blob r;
+    int found = tbl_blob_get_for_update(t, d, &r, err);
+
+    if (found != 1)
+        return found;
+    if (r.leased_until >= now + reg->lease_ms)
+        return 0;
+    r.leased_until = now + reg->lease_ms;
+    return tbl_blob_put(t, d, &r, err);
+}
+
+int
+blob_look_later(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+                struct err *err)
+{
+    return look_at(t, d, now + reg->lease_ms, err);
+}
+
+/* ---- committing ---- */
+
+struct commit {
+    const struct registry *reg;
+    uint64_t repo;
+    const char *upload;
+    const struct blob_claim *claim; /* instead of repository and upload; else NULL */
+    const struct digest *d;
+    uint64_t size;
+    const struct edge *source; /* of a mount: the membership that gives the right; else NULL */
+    const struct blob_file_link *by; /* who links the file; NULL: we do */
+    bool published;                  /* is there a file of our own? */
+    uint64_t instance;
+    enum {
+        COMMIT_UNDECIDED, /* it failed before it came to the record */
+        COMMIT_INSERTED,  /* the record names our file */
+        COMMIT_FOUND,     /* another's was there first */
+        COMMIT_NO_FILE,   /* none there, and we have published none: nothing was done */
+    } result;
+};
+
+/* Writes the record (new, or with its lease renewed) and what follows from it. */
+static int
+commit_record(struct txn *t, struct commit *c, struct rec_blob *r, struct err *err)
+{
+    struct edge member = membership(c->repo, c->d);
+    uint64_t until = clock_wall_ms() + c->reg->lease_ms;
+
+    if (r->leased_until < until)
+        r->leased_until = until;
+    if (tbl_blob_put(t, c->d, r, err) != 0)
+        return -1;
+    if (c->claim != NULL) /* which keeps it, so there is nothing to look at later */
+        return c->claim->after(t, c->claim->arg, err);
+    if (tbl_edge_put(t, &member, err) != 0)
+        return -1;
+    /* Nothing keeps it yet: somebody has to look when its lease is over. */
+    if (c->result == COMMIT_INSERTED)
+        return look_at(t, c->d, r->leased_until, err);
+    return 0;
+}
+
+static int
+commit(struct txn *t, void *arg, struct err *err)
+{
+    struct commit *c = arg;
+    struct rec_blob r;
+    int found;
+
+    c->result = COMMIT_UNDECIDED;
+    if (c->upload != NULL && upload_row_drop(t, c->upload, err) != 0)
+        return -1;
+    if (c->claim != NULL && c->claim->before(t, c->claim->arg, err) != 0)
+        return -1;
+    found = tbl_blob_get_for_update(t, c->d, &r, err);
+    if (found < 0)
+        return -1;
+    if (found == 1 && c->source != NULL && (found = tbl_edge_has(t, c->source, err)) < 0)
+        return -1;
+    if (found == 0 && !c->published) {
+        c->result = COMMIT_NO_FILE;
+        return err_set(err, ERR_BUSY, "a blob went while it was pushed");
+    }
+    c->result = found ? COMMIT_FOUND : COMMIT_INSERTED;
+    if (!found)
+        r = (struct rec_blob){.size = c->size, .instance = c->instance};
+    return commit_record(t, c, &r, err);
+}
+
+/* 1, 0: it can't be linked; -1. */
+static int
+publish(struct commit *c, int fd, struct err *err)
+{
+    if (c->by != NULL)
+        return blob_file_adopt(c->reg->dirfd, fd, c->d, c->by, &c->instance, err);
+    return blob_file_publish(c->reg->dirfd, fd, c->d, &c->instance, err) == 0 ? 1 : -1;
+}
+
+/* 0, 1: the file can't be linked; -1. */
+static int
+publish_and_commit(struct commit *c, int fd, struct err *err)
+{
+    const struct registry *reg = c->reg;
+    struct rec_blob there;
+    struct err ignored;
+    int rc;
+
+    /* If it is there already, its record alone is what we need; if that is collected in
+     * between, the transaction notices, and it is published after all. */
+    rc = tbl_blob_get(kv_reads(reg->kv), c->d, &there, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 1) {
+        rc = txn_run(reg->kv, commit, c, err);
+        if (rc == 0 || c->result != COMMIT_NO_FILE)
+            return rc;
+    }
+    rc = publish(c, fd, err);
+    if (rc != 1)
+        return rc < 0 ? -1 : 1;
+    c->published = true;
+    rc = txn_run(reg->kv, commit, c, err);
+    /* After other failures nobody knows whether the record names our file: the sweep will find
+     * out. */
+    if ((rc == 0 ? c->result == COMMIT_FOUND : c->result == COMMIT_UNDECIDED) &&
+        blob_file_unlink(reg->dirfd, c->d, c->instance, &ignored) != 0)
+        log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
+                 ignored.message);
+    return rc;
+}
+
+int
+blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const struct digest *d,
+            int fd, uint64_t size, struct err *err)
+{
+    struct commit c = {.reg = reg, .repo = repo, .upload = upload, .d = d, .size = size};
+
+    return publish_and_commit(&c, fd, err);
+}
+
+int
+blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
+                   uint64_t size, const struct blob_file_link *by, struct err *err)
+{
+    struct commit c = {.reg = reg, .repo = repo, .d = d, .size = size, .by = by};
+    int rc = publish_and_commit(&c, fd, err);
+
+    return rc < 0 ? -1 : rc == 0;
+}
+
+int
+blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
+{
+    struct commit c = {.reg = reg, .repo = repo, .d = d};
+
+    if (txn_run(reg->kv, commit, &c, err) == 0)
+        return 1;
+    return c.result == COMMIT_NO_FILE ? 0 : -1;
+}
+
+int
+blob_commit_for(const struct registry *reg, const struct blob_claim *claim, const struct digest *d,
+                int fd, uint64_t size, struct err *err)
+{
+    struct commit c = {.reg = reg, .claim = claim, .d = d, .size = size};
+
+    return publish_and_commit(&c, fd, err);
+}
+
+/* ---- mounting ---- */
+
+static int
+see_member(const struct edge *e, void *arg, struct err *err)
+{
+    (void)err;
+    *(struct edge *)arg = *e;
+    return 1;
+}
+
+/* The membership that gives the right: of that repository, or of any (whoever may pull may do so
+ * everywhere, until there are access rules). 1, 0, -1. */
+static int
+find_source(const struct registry *reg, const char *from, const struct digest *d,
+            struct edge *member, struct err *err)
+{
+    struct rec_repo source;
+    int rc;
+
+    *member = (struct edge){.to = {.algo = DIGEST_NONE}};
+    if (from == NULL) {
+        rc = tbl_edge_each(kv_reads(reg->kv), d, EDGE_MEMBER, 0, NULL, see_member, member, err);
+        return rc < 0 ? -1 : member->to.algo != DIGEST_NONE;
+    }
+    rc = repository_find(reg, from, &source, err);
+    if (rc != 1)
+        return rc;
+    *member = membership(source.id, d);
+    return tbl_edge_has(kv_reads(reg->kv), member, err);
+}
+
+int
+blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
+           struct err *err)
+{
+    struct commit c = {.reg = reg, .d = d};
+    struct rec_repo target;
+    struct edge member;
+    int rc = find_source(reg, from, d, &member, err);
+
+    if (rc != 1)
+        return rc;
+    if (repository_ensure(reg, to, &target, err) != 0)
+        return -1;
+    c.source = &member;
+    c.repo = target.id;
+    if (txn_run(reg->kv, commit, &c, err) == 0)
+        return 1;
+    return c.result == COMMIT_NO_FILE ? 0 : -1;
+}
+
+/* ---- deleting ---- */
+
+struct deletion {
+    const struct registry *reg;
+    const char *repository;
+    const struct actor *actor;
+    const struct digest *d;
+    uint64_t repo;
+    bool gone;
+    struct digest user; /* a manifest that needs it, or DIGEST_NONE */
+};
+
+static int
+see_user(const struct edge *e, void *arg, struct err *err)
+{
+    (void)err;
+    *(struct digest *)arg = e->from;
+    return 1;
+}
+
+static int
+take_away(struct txn *t, void *arg, struct err *err)
+{
+    struct deletion *x = arg;
+    struct edge member = membership(x->repo, x->d);
+    struct rec_event e = event_of(EVENT_DELETE, x->repository, x->actor);
+    uint64_t now = clock_wall_ms();
+    int had;
+
+    x->user = (struct digest){.algo = DIGEST_NONE};
+    if (blob_lease(t, x->reg, x->d, now, err) != 0 ||
+        tbl_edge_each(t, x->d, EDGE_CHILD, x->repo, NULL, see_user, &x->user, err) != 0 ||
+        tbl_edge_each(t, x->d, EDGE_PART, x->repo, NULL, see_user, &x->user, err) != 0)
+        return -1;
+    if (x->user.algo != DIGEST_NONE)
+        return err_set(err, ERR_IN_USE, "a manifest of repository %s needs this blob",
+                       x->repository);
+    had = tbl_edge_delete(t, &member, err);
+    x->gone = had == 0;
+    if (had != 1)
+        return had;
+    e.id = e.digest = *x->d;
+    if (blob_look_later(t, x->reg, x->d, now, err) != 0)
+        return -1;
+    return tbl_event_append(t, &e, err);
+}
+
+int
+blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
+            const struct actor *actor, struct arena *arena, struct err *err)
+{
+    struct deletion x = {.reg = reg, .repository = repository, .actor = actor, .d = d};
+    char text[DIGEST_TEXT_MAX];
+    struct rec_repo repo;
+    const char **about;
+
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    x.repo = repo.id;
+    if (txn_run(reg->kv, take_away, &x, err) != 0) {
+        about = err->code == ERR_IN_USE ? arena_array(arena, 1, sizeof *about) : NULL;
+        if (about != NULL) {
+            digest_text(text, &x.user);
+            about[0] = arena_strdup(arena, text);
+            err->about = about;
+            err->about_n = about[0] != NULL;
+        }
+        return -1;
+    }
+    if (!x.gone)
+        return 0;
+    digest_text(text, d);
+    return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
+}

@@ -1,0 +1,76 @@
+#ifndef DOMAIN_CORE_BLOB_H
+#define DOMAIN_CORE_BLOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/access/access.h"
+#include "domain/registry.h"
+#include "storage/kv/kv.h"
+#include "storage/files/blob_file.h"
+#include "util/arena.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+struct blob {
+    struct digest digest;
+    uint64_t size;
+    char path[BLOB_FILE_PATH_MAX]; /* below layers/ */
+};
+
+/* The blob, if this repository may serve it: 1, 0, -1. for_push: whoever asks may push, and may
+ * rely on the answer for what it is pushing: if nothing keeps the blob, its lease is renewed. */
+int blob_find(const struct registry *reg, const char *repository, const struct digest *d,
+              bool for_push, struct blob *b, struct err *err);
+
+/* The same, but a blob that isn't there is -1 with ERR_NO_REPOSITORY or ERR_NO_BLOB. */
+int blob_need(const struct registry *reg, const char *repository, const struct digest *d,
+              bool for_push, struct blob *b, struct err *err);
+
+/* For a transaction that takes a keeper of the blob away: gives it a lease, since somebody may have
+ * been told just now that it is here. blob_look_later, which comes later in the order of tables,
+ * has it looked at when that is over. Not there is fine: 0. */
+int blob_lease(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+               struct err *err);
+int blob_look_later(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
+                    struct err *err);
+
+/* Takes the blob from the repository. ERR_NO_REPOSITORY, ERR_NO_BLOB; ERR_IN_USE while a manifest
+ * of that repository needs it: err->about names one, in the arena. */
+int blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
+                const struct actor *actor, struct arena *arena, struct err *err);
+
+/* Lets `to` serve a blob that `from` may serve; with from NULL, that any repository may serve which
+ * the actor may pull from. The caller has asked for the rights on those that are named. 1 done, 0
+ * it isn't there, -1. */
+int blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
+               struct err *err);
+
+/* Makes the open file fd, whose `size` bytes hash to d, a blob of that repository (its id), in the
+ * order that loses nothing: the file is durable, then one transaction says so and ends the
+ * upload (its id; NULL for none). A blob that is there already is kept as it is. */
+int blob_commit(const struct registry *reg, uint64_t repo, const char *upload,
+                const struct digest *d, int fd, uint64_t size, struct err *err);
+
+/* As blob_commit without an upload, but the file is somebody else's, and gets its name by `by`
+ * (blob_file_adopt). 1, 0: it can't be linked, and nothing was done; -1. */
+int blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
+                       uint64_t size, const struct blob_file_link *by, struct err *err);
+
+/* Lets that repository (its id) serve a blob that is in the store, for whoever may do so: 1, 0 it
+ * isn't there, -1. */
+int blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err);
+
+/* Who else wants a blob (a v1 image): both are called in the transaction that commits it, `before`
+ * before the table of blobs is touched, `after` behind it, to put the edge that keeps the blob and
+ * all that comes later in the order of tables. */
+struct blob_claim {
+    int (*before)(struct txn *t, void *arg, struct err *err);
+    int (*after)(struct txn *t, void *arg, struct err *err);
+    void *arg;
+};
+
+/* As blob_commit, for such a one instead of a repository. */
+int blob_commit_for(const struct registry *reg, const struct blob_claim *claim,
+                    const struct digest *d, int fd, uint64_t size, struct err *err);
+
+#endif

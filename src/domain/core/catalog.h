@@ -1,0 +1,41 @@
+#ifndef DOMAIN_CORE_CATALOG_H
+#define DOMAIN_CORE_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "domain/access/access.h"
+#include "domain/registry.h"
+#include "util/arena.h"
+#include "util/err.h"
+
+/* The names of repositories, in byte order; those without a manifest aren't listed, nor those that
+ * the actor may not pull from. */
+
+struct catalog_page {
+    const char **names; /* in the arena */
+    size_t n;
+    bool more;
+};
+
+/* The repositories whose names have a text in them, whatever the case of its letters. */
+struct catalog_found {
+    const char **names; /* in the arena */
+    size_t n;
+    uint64_t total; /* of all pages */
+};
+
+/* Looking into each repository takes ten times as long as reading its name. From so many on, those
+ * that aren't listed are counted too; none of them is ever in a page. */
+#define CATALOG_EXACT_MAX 10000
+
+/* At most `limit` of them, behind the first `skip`. Reads each name that there is. */
+int catalog_search(const struct registry *reg, const struct actor *actor, const char *text,
+                   uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
+                   struct err *err);
+
+/* At most `limit` behind `after`. */
+int catalog_list(const struct registry *reg, const struct actor *actor, const char *after,
+                 size_t limit, struct arena *arena, struct catalog_page *page, struct err *err);
+
+#endif

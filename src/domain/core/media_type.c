@@ -1,0 +1,47 @@
+#include "domain/core/media_type.h"
+
+#include <string.h>
+
+#include "util/banned.h"
+
+static const struct media_type known[] = {
+    {"application/vnd.oci.image.manifest.v1+json", DOCUMENT_IMAGE},
+    {"application/vnd.oci.image.index.v1+json", DOCUMENT_INDEX},
+    {"application/vnd.docker.distribution.manifest.v2+json", DOCUMENT_IMAGE},
+    {"application/vnd.docker.distribution.manifest.list.v2+json", DOCUMENT_INDEX},
+};
+
+const struct media_type *
+media_type_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i].name, name) == 0)
+            return &known[i];
+    return NULL;
+}
+
+bool
+media_type_is_schema1(const char *name)
+{
+    return strcmp(name, "application/vnd.docker.distribution.manifest.v1+json") == 0 ||
+           strcmp(name, "application/vnd.docker.distribution.manifest.v1+prettyjws") == 0;
+}
+
+static size_t
+restricted_name(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$&-^_.+");
+
+    return n > 127 || strspn(s, "!#$&-^_.+") > 0 ? 0 : n;
+}
+
+bool
+media_type_is_valid(const char *name)
+{
+    size_t type = restricted_name(name), subtype;
+
+    if (type == 0 || name[type] != '/')
+        return false;
+    subtype = restricted_name(name + type + 1);
+    return subtype > 0 && name[type + 1 + subtype] == '\0';
+}

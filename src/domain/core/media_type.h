@@ -1,0 +1,27 @@
+#ifndef DOMAIN_CORE_MEDIA_TYPE_H
+#define DOMAIN_CORE_MEDIA_TYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The documents that a registry stores under manifests/. */
+enum document_kind {
+    DOCUMENT_IMAGE, /* config and layers: an image or an artifact */
+    DOCUMENT_INDEX, /* manifests: a list of others */
+};
+
+struct media_type {
+    const char *name;
+    enum document_kind kind;
+};
+
+/* The one that is named so, or NULL. */
+const struct media_type *media_type_find(const char *name);
+
+/* Docker's schema 1, which nobody should push any more. */
+bool media_type_is_schema1(const char *name);
+
+/* RFC 6838 4.2: type "/" subtype, 127 bytes each, no parameters. */
+bool media_type_is_valid(const char *name);
+
+#endif

@@ -1,0 +1,84 @@
+#include "domain/core/new_layers.h"
+
+#include "domain/core/chain_id.h"
+#include "storage/tables/tbl_event.h"
+#include "util/banned.h"
+
+static bool
+is_among(const struct new_layers *layers, const struct digest *blob)
+{
+    for (size_t i = 0; i < layers->n; i++)
+        if (digest_equal(&layers->v[i].blob, blob))
+            return true;
+    return false;
+}
+
+/* Marks what isn't kept; `of` remembers which layer of the image each is. */
+static int
+find_unkept(const struct registry *reg, const struct manifest *m, struct new_layers *out,
+            size_t *of, struct err *err)
+{
+    size_t layer = 0;
+
+    for (size_t i = 0; i < m->descriptors_n; i++) {
+        const struct manifest_descriptor *d = &m->descriptors[i];
+        int kept;
+
+        if (d->part != PART_LAYER)
+            continue;
+        if (!d->elsewhere && !is_among(out, &d->digest)) {
+            kept = tbl_edge_kept(kv_reads(reg->kv), &d->digest, err);
+            if (kept < 0)
+                return -1;
+            if (kept == 0) {
+                out->v[out->n] = (struct new_layer){.blob = d->digest};
+                of[out->n++] = layer;
+            }
+        }
+        layer++;
+    }
+    return 0;
+}
+
+int
+new_layers_find(const struct registry *reg, const struct manifest *m, const struct digest *chain,
+                struct arena *arena, struct new_layers *out, struct err *err)
+{
+    size_t of[CHAIN_ID_LAYERS_MAX] = {0}; /* the analyzers don't see that n of them are set */
+    size_t layers = m->descriptors_n - 1;
+
+    *out = (struct new_layers){.n = 0};
+    if (chain == NULL || layers == 0 || layers > CHAIN_ID_LAYERS_MAX)
+        return 0;
+    out->v = arena_array(arena, layers, sizeof *out->v);
+    if (out->v == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
+    if (find_unkept(reg, m, out, of, err) != 0)
+        return -1;
+    for (size_t i = 0; i < out->n; i++)
+        out->v[i].chain = chain[of[i]];
+    return 0;
+}
+
+int
+new_layers_append(struct txn *t, const struct new_layers *layers, uint64_t repo,
+                  const struct digest *from, const struct rec_event *e, struct err *err)
+{
+    struct rec_event layer = *e;
+
+    layer.type = EVENT_LAYER;
+    for (size_t i = 0; i < layers->n; i++) {
+        struct edge ours = {
+            .to = layers->v[i].blob, .kind = EDGE_PART, .repo = repo, .from = *from};
+        int kept = tbl_edge_kept_beside(t, &ours, err);
+
+        if (kept < 0)
+            return -1;
+        layer.id = layers->v[i].chain;
+        layer.digest = layers->v[i].blob;
+        layer.media_type[0] = '\0';
+        if (kept == 0 && tbl_event_append(t, &layer, err) != 0)
+            return -1;
+    }
+    return 0;
+}

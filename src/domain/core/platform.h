@@ -1,0 +1,41 @@
+#ifndef DOMAIN_CORE_PLATFORM_H
+#define DOMAIN_CORE_PLATFORM_H
+
+#include "domain/core/manifest.h"
+#include "domain/registry.h"
+#include "util/arena.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* Which image is meant when an index has several: the one of the platform that is asked for, as
+ * os/architecture or os/architecture/variant; else linux/amd64, else the first of linux, else the
+ * first (OCI image-spec image-index.md, "platform"). */
+
+struct platform {
+    char os[64];
+    char architecture[64];
+    char variant[64]; /* "": any */
+};
+
+/* 0, or -1 and ERR_BAD_REQUEST. */
+int platform_parse(struct platform *p, const char *text, struct err *err);
+
+struct platform_image {
+    struct digest digest; /* of its manifest, */
+    struct manifest manifest;
+    struct bytes document; /* and its bytes */
+};
+
+/* The image that a manifest of that repository (its id) is, or leads to. want: NULL for none. Texts
+ * are in the arena. Reads files: not in a transaction. 0, or -1: ERR_NO_MANIFEST, the repository
+ * has none of that digest; ERR_NO_IMAGE, it isn't and leads to no image (of that platform). */
+int platform_find(const struct registry *reg, uint64_t repo, const struct digest *manifest,
+                  const struct platform *want, struct arena *arena, struct platform_image *out,
+                  struct err *err);
+
+/* An image's config, read whole; 1, 0: it isn't there, or too large for one. */
+#define PLATFORM_CONFIG_MAX (4u << 20)
+int platform_config(const struct registry *reg, const struct digest *config, struct arena *arena,
+                    struct bytes *out, struct err *err);
+
+#endif

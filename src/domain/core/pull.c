@@ -1,0 +1,153 @@
+#include "domain/core/pull.h"
+
+#include <stdio.h>
+
+#include "domain/core/repository.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_content.h"
+#include "storage/tables/tbl_image.h"
+#include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_tag.h"
+#include "util/banned.h"
+
+static int
+no_manifest(const char *repository, const struct reference *reference, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    if (reference->tag != NULL)
+        return err_set(err, ERR_NO_MANIFEST, "repository %s has no tag %s", repository,
+                       reference->tag);
+    digest_text(text, &reference->digest);
+    return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository, text);
+}
+
+/* The tag is an image of the first API. */
+static int
+not_converted(struct txn *t, const char *tag, const struct digest *id, struct err *err)
+{
+    struct rec_image r;
+    int rc = tbl_image_get(t, id, &r, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || r.unconvertible[0] == '\0')
+        return err_set(err, ERR_NOT_CONVERTED,
+                       "tag %s is an image of the first API, of which there is no manifest yet",
+                       tag);
+    err_set(err, ERR_UNCONVERTIBLE,
+            "tag %s is an image of the first API, of which no manifest can be made: %s", tag,
+            r.unconvertible);
+    return err_found(err, "%s", r.unconvertible);
+}
+
+/* Finds the manifest's record: 1, 0, -1. */
+static int
+resolve(struct txn *t, uint64_t repo, const struct reference *reference, struct digest *d,
+        struct rec_manifest *r, struct err *err)
+{
+    struct rec_tag tag;
+    int rc;
+
+    *d = reference->digest;
+    if (reference->tag != NULL) {
+        rc = tbl_tag_get(t, repo, reference->tag, &tag, err);
+        if (rc != 1)
+            return rc;
+        *d = tag.target;
+        if (d->algo == DIGEST_V1_ID)
+            return not_converted(t, reference->tag, d, err);
+    }
+    return tbl_manifest_get(t, repo, d, r, err);
+}
+
+static int
+read_content(const struct registry *reg, const struct digest *d, struct arena *arena,
+             struct bytes *document, struct err *err)
+{
+    struct buf bytes;
+    int rc = tbl_content_get(kv_reads(reg->kv), d, &bytes, err);
+
+    if (rc == 1) {
+        *document = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
+        if (document->p == NULL)
+            rc = err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
+/* From its file among the blobs. */
+static int
+read_file(const struct registry *reg, const struct digest *d, uint64_t size, struct arena *arena,
+          struct bytes *document, struct err *err)
+{
+    struct rec_blob blob;
+    char *p = arena_alloc(arena, size + 1);
+    int rc = tbl_blob_get(kv_reads(reg->kv), d, &blob, err);
+
+    if (rc != 1)
+        return rc;
+    if (p == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    if (blob_file_read(reg->dirfd, d, blob.instance, p, size, err) != 0)
+        return -1;
+    *document = bytes_of(p, size);
+    return 1;
+}
+
+int
+pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
+              struct arena *arena, struct bytes *document, struct err *err)
+{
+    return size > CONTENT_MAX ? read_file(reg, d, size, arena, document, err)
+                              : read_content(reg, d, arena, document, err);
+}
+
+static int
+read_document(const struct registry *reg, struct arena *arena, struct pulled *out, struct err *err)
+{
+    struct rec_blob blob;
+    int rc;
+
+    if (out->size > CONTENT_MAX) {
+        rc = tbl_blob_get(kv_reads(reg->kv), &out->digest, &blob, err);
+        if (rc == 1)
+            blob_file_path(out->path, &out->digest, blob.instance);
+        return rc;
+    }
+    return read_content(reg, &out->digest, arena, &out->document, err);
+}
+
+static int
+pull_once(const struct registry *reg, uint64_t repo, const struct reference *reference,
+          bool want_document, struct arena *arena, struct pulled *out, struct err *err)
+{
+    struct rec_manifest r;
+    int rc = resolve(kv_reads(reg->kv), repo, reference, &out->digest, &r, err);
+
+    if (rc != 1)
+        return rc;
+    out->size = r.size;
+    snprintf(out->media_type, sizeof out->media_type, "%s", r.media_type);
+    return want_document ? read_document(reg, arena, out, err) : 1;
+}
+
+int
+pull_manifest(const struct registry *reg, const char *repository, const struct reference *reference,
+              bool want_document, struct arena *arena, struct pulled *out, struct err *err)
+{
+    struct rec_repo repo;
+    int rc = 0;
+
+    *out = (struct pulled){.size = 0};
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    /* Each read sees its own moment: a tag that moved between two of them is read once more. */
+    for (int i = 0; i < 2 && rc == 0; i++)
+        rc = pull_once(reg, repo.id, reference, want_document, arena, out, err);
+    if (rc == 0)
+        return no_manifest(repository, reference, err);
+    return rc < 0 ? -1 : 0;
+}

@@ -1,0 +1,37 @@
+#ifndef DOMAIN_CORE_PULL_H
+#define DOMAIN_CORE_PULL_H
+
+#include <stdbool.h>
+#include "domain/registry.h"
+#include "storage/files/blob_file.h"
+#include "storage/tables/record.h"
+#include "util/arena.h"
+#include "util/bytes.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* What is asked for under manifests/: a tag, or a digest. */
+struct reference {
+    const char *tag; /* NULL: by digest */
+    struct digest digest;
+};
+
+struct pulled {
+    struct digest digest;
+    char media_type[RECORD_TYPE_MAX + 1];
+    uint64_t size;
+    struct bytes document;         /* in the arena, when it was asked for and is small */
+    char path[BLOB_FILE_PATH_MAX]; /* else, when it stands with the blobs: below layers/; "" */
+};
+
+/* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED, ERR_UNCONVERTIBLE. */
+int pull_manifest(const struct registry *reg, const char *repository,
+                  const struct reference *reference, bool want_document, struct arena *arena,
+                  struct pulled *out, struct err *err);
+
+/* The bytes of a manifest of that digest and size, wherever they stand, in the arena. 1, 0 (it
+ * isn't there any more), -1. */
+int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
+                  struct arena *arena, struct bytes *document, struct err *err);
+
+#endif

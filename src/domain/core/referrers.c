@@ -1,0 +1,185 @@
+#include "domain/core/referrers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/core/manifest.h"
+#include "domain/core/pull.h"
+#include "domain/core/repository.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_tag.h"
+#include "util/banned.h"
+
+/* So many are looked up at a time, with no cursor open meanwhile. */
+#define BATCH 128
+
+struct search {
+    const struct registry *reg;
+    const struct digest *subject;
+    const char *artifact_type;
+    struct arena *arena;
+    uint64_t repo;
+    struct digest batch[BATCH];
+    size_t batch_n;
+    struct digest *fallback; /* in order */
+    size_t fallback_n;
+    size_t fallback_at;
+};
+
+static int
+see(const struct edge *e, void *arg, struct err *err)
+{
+    struct search *s = arg;
+
+    (void)err;
+    s->batch[s->batch_n++] = e->from;
+    return s->batch_n == BATCH;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    return digest_compare(a, b);
+}
+
+/* What the fallback tag has of a digest (distribution-spec, "Referrers Tag Schema"). */
+#define FALLBACK_HEX_MAX 64
+
+/* The index behind the fallback tag, if there is one: its manifests. */
+static int
+read_fallback(struct search *s, const struct digest *after, struct err *err)
+{
+    char hex[DIGEST_TEXT_MAX], tag[RECORD_TAG_MAX + 64];
+    struct bytes document;
+    struct rec_manifest r;
+    struct rec_tag at;
+    struct manifest m;
+    int rc;
+
+    digest_hex(hex, s->subject);
+    snprintf(tag, sizeof tag, "%s-%.*s", digest_algo_name(s->subject->algo), FALLBACK_HEX_MAX, hex);
+    rc = tbl_tag_get(kv_reads(s->reg->kv), s->repo, tag, &at, err);
+    if (rc == 1)
+        rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo, &at.target, &r, err);
+    if (rc == 1)
+        rc = pull_document(s->reg, &at.target, r.size, s->arena, &document, err);
+    if (rc != 1)
+        return rc;
+    if (manifest_parse(&m, document, r.media_type, s->arena, err) != 0 ||
+        m.media_type->kind != DOCUMENT_INDEX)
+        return 0;
+    s->fallback = arena_array(s->arena, m.descriptors_n + 1, sizeof *s->fallback);
+    if (s->fallback == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for referrers");
+    for (size_t i = 0; i < m.descriptors_n; i++)
+        if (after->algo == DIGEST_NONE || digest_compare(&m.descriptors[i].digest, after) > 0)
+            s->fallback[s->fallback_n++] = m.descriptors[i].digest;
+    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare);
+    return 0;
+}
+
+/* The next digest of both, each once: 1, 0, -1. *at: the one before (DIGEST_NONE at first). */
+static int
+next(struct search *s, struct digest *at, size_t *batch_at, struct err *err)
+{
+    const struct digest *one = NULL, *other = NULL;
+
+    if (*batch_at == s->batch_n && (s->batch_n == BATCH || *batch_at == 0)) {
+        struct digest after = *batch_at > 0 ? s->batch[s->batch_n - 1] : *at;
+
+        *batch_at = s->batch_n = 0;
+        if (tbl_edge_each(kv_reads(s->reg->kv), s->subject, EDGE_SUBJECT, s->repo,
+                          after.algo != DIGEST_NONE ? &after : NULL, see, s, err) != 0)
+            return -1;
+    }
+    if (*batch_at < s->batch_n)
+        one = &s->batch[*batch_at];
+    while (s->fallback_at < s->fallback_n && at->algo != DIGEST_NONE &&
+           digest_compare(&s->fallback[s->fallback_at], at) <= 0)
+        s->fallback_at++;
+    if (s->fallback_at < s->fallback_n)
+        other = &s->fallback[s->fallback_at];
+    if (one == NULL && other == NULL)
+        return 0;
+    if (other == NULL || (one != NULL && digest_compare(one, other) <= 0)) {
+        *at = *one;
+        ++*batch_at;
+    } else {
+        *at = *other;
+        s->fallback_at++;
+    }
+    return 1;
+}
+
+static int
+read_annotations(struct search *s, struct referrer *r, struct err *err)
+{
+    struct bytes document;
+    struct json *j;
+    int rc = pull_document(s->reg, &r->digest, r->size, s->arena, &document, err);
+
+    if (rc != 1)
+        return rc;
+    if (json_parse(document, MANIFEST_DEPTH_MAX, &j, err) != 0)
+        return -1;
+    r->annotations = json_copy(json_member(j, "annotations"));
+    json_free(j);
+    return 1;
+}
+
+/* Fills r, if the manifest is (still) there and of the type that is asked for: 1, 0, -1. */
+static int
+describe(struct search *s, const struct digest *d, struct referrer *r, struct err *err)
+{
+    struct rec_manifest record;
+    int rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo, d, &record, err);
+
+    if (rc != 1)
+        return rc;
+    if (s->artifact_type != NULL && strcmp(s->artifact_type, record.artifact_type) != 0)
+        return 0;
+    *r = (struct referrer){.digest = *d, .size = record.size};
+    snprintf(r->media_type, sizeof r->media_type, "%s", record.media_type);
+    snprintf(r->artifact_type, sizeof r->artifact_type, "%s", record.artifact_type);
+    return read_annotations(s, r, err);
+}
+
+int
+referrers_each(const struct registry *reg, const char *repository, const struct digest *subject,
+               const char *artifact_type, const struct digest *after, size_t limit,
+               struct arena *arena, int (*fn)(struct referrer *r, void *arg, struct err *err),
+               void *arg, bool *more, struct err *err)
+{
+    struct search s = {
+        .reg = reg, .subject = subject, .artifact_type = artifact_type, .arena = arena};
+    struct digest at = *after;
+    struct rec_repo repo;
+    struct referrer r;
+    size_t n = 0, batch_at = 0;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    *more = false;
+    if (rc != 1)
+        return rc;
+    s.repo = repo.id;
+    if (read_fallback(&s, after, err) < 0)
+        return -1;
+    while ((rc = next(&s, &at, &batch_at, err)) == 1) {
+        rc = describe(&s, &at, &r, err);
+        if (rc == 1 && n == limit) {
+            json_free(r.annotations);
+            *more = true;
+            return 0;
+        }
+        if (rc == 1) {
+            rc = fn(&r, arg, err);
+            n++;
+        }
+        if (rc < 0)
+            return -1;
+    }
+    return rc;
+}

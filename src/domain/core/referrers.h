@@ -1,0 +1,32 @@
+#ifndef DOMAIN_CORE_REFERRERS_H
+#define DOMAIN_CORE_REFERRERS_H
+
+#include <stdbool.h>
+#include "domain/registry.h"
+#include "storage/tables/record.h"
+#include "util/arena.h"
+#include "util/digest.h"
+#include "util/err.h"
+#include "util/json.h"
+
+/* What refers to a manifest by its `subject` (OCI distribution-spec 1.1, "Listing Referrers"), and
+ * what clients without that API have put into the fallback tag <algorithm>-<hex>: both, each once.
+ */
+
+struct referrer {
+    struct digest digest;
+    uint64_t size;
+    char media_type[RECORD_TYPE_MAX + 1];
+    char artifact_type[RECORD_TYPE_MAX + 1]; /* "" for none */
+    struct json *annotations;                /* NULL for none; given to the caller */
+};
+
+/* Calls fn for at most `limit` referrers behind `after` (DIGEST_NONE: from the first), in the order
+ * of digests, of that artifact type (NULL: of any). *more: is there another one? What isn't there,
+ * subject or repository, has none. */
+int referrers_each(const struct registry *reg, const char *repository, const struct digest *subject,
+                   const char *artifact_type, const struct digest *after, size_t limit,
+                   struct arena *arena, int (*fn)(struct referrer *r, void *arg, struct err *err),
+                   void *arg, bool *more, struct err *err);
+
+#endif

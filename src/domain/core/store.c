@@ -1,0 +1,43 @@
+#include "domain/core/store.h"
+
+#include "domain/events/outbox.h"
+#include "storage/files/body_dir.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_meta.h"
+#include "util/banned.h"
+
+static int
+begin(struct txn *t, void *arg, struct err *err)
+{
+    uint64_t format;
+    int rc = tbl_meta_get(t, META_FORMAT, &format, err);
+
+    (void)arg;
+    if (rc < 0)
+        return -1;
+    if (rc == 0 && tbl_meta_put(t, META_FORMAT, STORE_FORMAT, err) != 0)
+        return -1;
+    if (rc == 1 && format != STORE_FORMAT)
+        return err_set(err, ERR_CORRUPT,
+                       "the database has format %llu, and this program knows format %d: use a "
+                       "newer docker-registry-server",
+                       (unsigned long long)format, STORE_FORMAT);
+    return outbox_begin(t, err);
+}
+
+int
+store_begin(const struct registry *reg, struct err *err)
+{
+    return txn_run(reg->kv, begin, NULL, err);
+}
+
+int
+store_check(const struct registry *reg, struct err *err)
+{
+    uint64_t format;
+    int rc = tbl_meta_get(kv_reads(reg->kv), META_FORMAT, &format, err);
+
+    if (rc == 0)
+        return err_set(err, ERR_CORRUPT, "the database has no format");
+    return rc < 0 ? -1 : body_dir_check(reg->dirfd, err);
+}

@@ -1,0 +1,70 @@
+#include "domain/events/event.h"
+
+#include <stdio.h>
+
+#include "domain/events/outbox.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_meta.h"
+#include "util/clock.h"
+#include "util/banned.h"
+
+struct rec_event
+event_of(enum event_type type, const char *repository, const struct actor *actor)
+{
+    struct rec_event e = {.type = type, .time = clock_wall_ms()};
+
+    snprintf(e.repository, sizeof e.repository, "%s", repository);
+    snprintf(e.actor, sizeof e.actor, "%s", actor->user);
+    return e;
+}
+
+#define TRIM_BATCH 500
+
+struct trim {
+    uint64_t before;
+    uint32_t upto;
+    uint32_t seqs[TRIM_BATCH];
+    size_t n;
+};
+
+static int
+see(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
+{
+    struct trim *tr = arg;
+
+    (void)err;
+    if (r->time >= tr->before || seq > tr->upto)
+        return 1;
+    tr->seqs[tr->n++] = seq;
+    return tr->n == TRIM_BATCH;
+}
+
+static int
+drop(struct txn *t, void *arg, struct err *err)
+{
+    const struct trim *tr = arg;
+
+    if (tbl_meta_put(t, META_EVENTS_TRIMMED, tr->seqs[tr->n - 1], err) != 0)
+        return -1;
+    for (size_t i = 0; i < tr->n; i++)
+        if (tbl_event_delete(t, tr->seqs[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+int
+event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err)
+{
+    uint64_t now = clock_wall_ms();
+    struct trim tr = {.before = now > keep_ms ? now - keep_ms : 0};
+    struct outbox_marks m;
+    uint32_t indexed;
+
+    if (outbox_marks_get(reg, &m, err) != 0 || outbox_indexed(reg, &indexed, err) != 0)
+        return -1;
+    tr.upto = m.told < m.queued ? m.told : m.queued;
+    tr.upto = indexed < tr.upto ? indexed : tr.upto;
+    if (tbl_event_each(kv_reads(reg->kv), 0, see, &tr, err) != 0)
+        return -1;
+    return tr.n > 0 ? txn_run(reg->kv, drop, &tr, err) : 0;
+}

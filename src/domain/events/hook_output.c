@@ -1,0 +1,81 @@
+#include "domain/events/hook_output.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/fdio.h"
+#include "util/utf8.h"
+#include "util/banned.h"
+
+/* The log may be a pipe that nobody reads any more: no reason to stop anything. One that can be
+ * written to has room for PIPE_BUF bytes. */
+static void
+print(const char *a, const char *b)
+{
+    char text[HOOK_OUTPUT_LINE_MAX + 600];
+    struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    struct err ignored;
+    int n = snprintf(text, sizeof text, "%s%s\n", a, b);
+
+    _Static_assert(sizeof text <= PIPE_BUF, "a line may block");
+    if (n > 0 && (size_t)n < sizeof text && poll(&ready, 1, 0) == 1)
+        fdio_write_all(STDOUT_FILENO, text, (size_t)n, "stdout", &ignored);
+}
+
+void
+hook_output_begin(struct hook_output *o, enum hook which, const struct rec_event *e)
+{
+    struct hook_arguments a;
+    char text[HOOK_ABOUT_MAX + DIGEST_TEXT_MAX + 100];
+
+    *o = (struct hook_output){.n = 0};
+    hook_arguments_of(&a, which, e);
+    snprintf(o->begin, sizeof o->begin, "%.12s - ./hooks/%s: ", a.id, hook_name(which));
+    snprintf(text, sizeof text, "%.12s - executing ./hooks/%s %s%s%s", a.id, hook_name(which), a.id,
+             a.about[0] != '\0' ? " " : "", a.about);
+    print(text, "");
+}
+
+static void
+end_line(struct hook_output *o)
+{
+    size_t n = o->n;
+
+    o->line[n] = '\0';
+    utf8_mend(o->line);
+    if (n > 0)
+        memcpy(o->last, o->line, n + 1);
+    o->n = 0;
+    o->any = false;
+    if (o->enough)
+        return;
+    o->bytes += n + strlen(o->begin) + 1;
+    o->enough = o->bytes > HOOK_OUTPUT_MAX;
+    print(o->begin, o->enough ? "(says more than is written here)" : o->line);
+}
+
+void
+hook_output_take(struct hook_output *o, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+
+        if (c == '\n') {
+            end_line(o);
+            continue;
+        }
+        o->any = true;
+        if (o->n < HOOK_OUTPUT_LINE_MAX)
+            o->line[o->n++] = (char)(c == '\t' ? ' ' : c < ' ' || c == 0x7f ? '?' : c);
+    }
+}
+
+void
+hook_output_end(struct hook_output *o)
+{
+    if (o->any)
+        end_line(o);
+}

@@ -1,0 +1,421 @@
+#include "domain/inside/browse.h"
+
+#include "domain/core/chain_id.h"
+#include "domain/v1/image.h"
+#include "domain/v1/image_view.h"
+#include "domain/inside/index_cache.h"
+#include "domain/inside/index_job.h"
+#include "domain/core/repository.h"
+#include "storage/files/blob_file.h"
+#include "storage/layers/index_file.h"
+#include "storage/layers/layer_read.h"
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_image.h"
+#include "storage/tables/tbl_tag.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+#include "util/semaphore.h"
+#include "util/banned.h"
+
+/* How often a file is looked for while it is waited for. */
+#define POLL_MIN_MS 5
+#define POLL_MAX_MS 100
+
+/* So often damaged indexes are made again for one request. Then something else is wrong. */
+#define MENDS_MAX 3
+
+static int
+no_memory(struct err *err)
+{
+    return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
+}
+
+/* ---- indexes: there, or waited for ---- */
+
+static void
+close_indexes(struct browse_image *im)
+{
+    for (size_t i = 0; i < im->n; i++) {
+        if (im->indexes[i] != NULL)
+            index_cache_leave(im->reg->indexes, im->indexes[i]);
+        im->indexes[i] = NULL;
+    }
+}
+
+/* Opens those that are there. *missing: how many aren't; those are asked for, if `demand`. */
+static int
+open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *err)
+{
+    *missing = 0;
+    for (size_t i = 0; i < im->n; i++) {
+        int rc = 1;
+
+        if (im->indexes[i] == NULL)
+            rc = index_cache_take(im->reg->indexes, im->reg->dirfd, &im->layers[i], &im->indexes[i],
+                                  err);
+        if (rc < 0)
+            return -1;
+        if (rc > 0)
+            continue;
+        im->indexes[i] = NULL;
+        (*missing)++;
+        if (demand && index_job_demand(im->reg, &im->layers[i], err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+not_yet(struct err *err)
+{
+    return err_set(err, ERR_BUSY, "a layer's index isn't made yet");
+}
+
+static int
+wait_for_indexes(struct browse_image *im, struct err *err)
+{
+    uint64_t until = clock_mono_ms() + im->reg->index_wait_ms, pause = POLL_MIN_MS;
+    size_t missing = 1;
+
+    while (missing > 0) {
+        if (clock_mono_ms() >= until)
+            return not_yet(err);
+        clock_sleep_ms(pause);
+        pause = 2 * pause < POLL_MAX_MS ? 2 * pause : POLL_MAX_MS;
+        if (open_indexes(im, false, &missing, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Opens all; on failure some may be open. */
+static int
+need_indexes(struct browse_image *im, struct err *err)
+{
+    const struct registry *reg = im->reg;
+    size_t missing;
+    int rc, seat;
+
+    if (open_indexes(im, true, &missing, err) != 0)
+        return -1;
+    if (missing == 0)
+        return 0;
+    seat = reg->index_seats != NULL ? semaphore_take(reg->index_seats) : 0;
+    if (seat < 0)
+        return not_yet(err);
+    rc = wait_for_indexes(im, err);
+    if (reg->index_seats != NULL)
+        semaphore_leave(reg->index_seats, seat);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+static int
+find_blobs(struct browse_image *im, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    for (size_t i = 0; i < im->n; i++) {
+        struct rec_blob r;
+        int rc = tbl_blob_get(kv_reads(im->reg->kv), &im->layers[i], &r, err);
+
+        if (rc < 0)
+            return -1;
+        digest_text(text, &im->layers[i]);
+        if (rc == 0)
+            return err_set(err, ERR_NO_BLOB, "layer %s isn't in this registry", text);
+        im->sizes[i] = r.size;
+        im->instances[i] = r.instance;
+    }
+    return 0;
+}
+
+int
+browse_open_layers(const struct registry *reg, struct arena *arena, struct browse_image *im,
+                   struct err *err)
+{
+    im->reg = reg;
+    im->sizes = arena_array(arena, im->n + 1, sizeof *im->sizes);
+    im->instances = arena_array(arena, im->n + 1, sizeof *im->instances);
+    im->indexes = arena_array(arena, im->n + 1, sizeof *im->indexes);
+    if (im->sizes == NULL || im->instances == NULL || im->indexes == NULL)
+        return no_memory(err);
+    if (find_blobs(im, err) != 0)
+        return -1;
+    if (need_indexes(im, err) != 0) {
+        close_indexes(im);
+        return -1;
+    }
+    im->first = 0;
+    im->merge = (struct layer_merge){.layers = im->indexes, .n = im->n, .steps = LAYER_MERGE_STEPS};
+    return 0;
+}
+
+void
+browse_close(struct browse_image *im)
+{
+    close_indexes(im);
+}
+
+static int
+make_room(struct browse_image *im, size_t n, struct arena *arena, struct err *err)
+{
+    if (n > BROWSE_LAYERS_MAX)
+        return err_set(err, ERR_NOT_BROWSABLE, "an image of %zu layers: at most %d can be shown", n,
+                       BROWSE_LAYERS_MAX);
+    im->layers = arena_array(arena, n + 1, sizeof *im->layers);
+    im->ids = arena_array(arena, n + 1, sizeof *im->ids);
+    return im->layers != NULL && im->ids != NULL ? 0 : no_memory(err);
+}
+
+/* The chain ids of the layers below the top. A config that doesn't tell them leaves the layers'
+ * own digests. */
+static int
+name_layers(struct browse_image *im, struct arena *arena, struct err *err)
+{
+    struct digest *chain;
+    int rc = chain_id_read(im->reg, &im->id, im->n, arena, &chain, err);
+
+    for (size_t i = 0; i < im->n && rc >= 0; i++)
+        im->ids[i] = i == 0 ? im->id : rc > 0 ? chain[im->n - 1 - i] : im->layers[i];
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+open_image(const struct registry *reg, struct arena *arena, struct browse_image *im,
+           struct err *err)
+{
+    const struct manifest *m = &im->image.manifest;
+
+    im->reg = reg;
+    im->id = m->config;
+    if (make_room(im, m->descriptors_n, arena, err) != 0)
+        return -1;
+    for (size_t i = m->descriptors_n; i > 0; i--)
+        if (m->descriptors[i - 1].part == PART_LAYER)
+            im->layers[im->n++] = m->descriptors[i - 1].digest;
+    if (name_layers(im, arena, err) != 0)
+        return -1;
+    return browse_open_layers(reg, arena, im, err);
+}
+
+/* A tag that the first API has set leads to its image, as long as there is no manifest of it. */
+static int
+open_tagged_v1(const struct registry *reg, const char *repository, const char *tag,
+               struct arena *arena, struct browse_image *im, struct err *err)
+{
+    struct rec_repo repo;
+    struct rec_tag r;
+    int rc;
+
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    rc = tbl_tag_get(kv_reads(reg->kv), repo.id, tag, &r, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || r.target.algo != DIGEST_V1_ID)
+        return err_set(err, ERR_BUSY, "tag %s has just been moved", tag);
+    return browse_open_v1(reg, &r.target, NULL, arena, im, err);
+}
+
+int
+browse_open_manifest(const struct registry *reg, const char *repository,
+                     const struct reference *reference, const char *platform, struct arena *arena,
+                     struct browse_image *im, struct err *err)
+{
+    struct platform want;
+    struct rec_repo repo;
+    struct pulled pulled;
+
+    *im = (struct browse_image){.n = 0};
+    if (platform != NULL && platform_parse(&want, platform, err) != 0)
+        return -1;
+    if (pull_manifest(reg, repository, reference, false, arena, &pulled, err) != 0) {
+        if (err->code != ERR_NOT_CONVERTED)
+            return -1;
+        return open_tagged_v1(reg, repository, reference->tag, arena, im, err);
+    }
+    if (repository_need(reg, repository, &repo, err) != 0 ||
+        platform_find(reg, repo.id, &pulled.digest, platform != NULL ? &want : NULL, arena,
+                      &im->image, err) != 0)
+        return -1;
+    return open_image(reg, arena, im, err);
+}
+
+static int
+open_v1(const struct registry *reg, const struct digest *id, struct arena *arena,
+        struct browse_image *im, struct err *err)
+{
+    struct digest *chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *chain);
+    size_t n;
+
+    *im = (struct browse_image){.reg = reg, .id = *id};
+    if (chain == NULL)
+        return no_memory(err);
+    if (image_ancestry(reg, id, chain, &n, err) != 0 || make_room(im, n, arena, err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        struct image image;
+
+        if (image_find(reg, &chain[i], false, &image, err) != 0)
+            return -1;
+        im->ids[i] = chain[i];
+        im->layers[i] = image.layer;
+    }
+    im->n = n;
+    return browse_open_layers(reg, arena, im, err);
+}
+
+/* What the first API sees of an image of the second, which may be a part of it. */
+static int
+open_view(const struct registry *reg, const struct digest *id, const struct platform *want,
+          struct arena *arena, struct browse_image *im, struct err *err)
+{
+    struct image_view v;
+    int rc = image_view_find(reg, id, want, arena, &v, err);
+
+    if (rc == 0)
+        return err_set(err, ERR_NO_IMAGE, "Image not found");
+    if (rc < 0)
+        return -1;
+    *im = (struct browse_image){.reg = reg, .id = v.ids[0], .layers = v.layers, .ids = v.ids};
+    im->n = v.layers[0].algo != DIGEST_NONE ? v.n : 0;
+    return browse_open_layers(reg, arena, im, err);
+}
+
+int
+browse_open_v1(const struct registry *reg, const struct digest *id, const char *platform,
+               struct arena *arena, struct browse_image *im, struct err *err)
+{
+    struct platform want;
+
+    *im = (struct browse_image){.n = 0};
+    if (platform != NULL && platform_parse(&want, platform, err) != 0)
+        return -1;
+    if (open_v1(reg, id, arena, im, err) == 0)
+        return 0;
+    if (err->code != ERR_NO_IMAGE)
+        return -1;
+    return open_view(reg, id, platform != NULL ? &want : NULL, arena, im, err);
+}
+
+/* ---- looking ---- */
+
+void
+browse_alone(struct browse_image *im, size_t layer)
+{
+    im->first = layer;
+    im->merge.layers = im->indexes + layer;
+    im->merge.n = 1;
+}
+
+size_t
+browse_layer_of(const struct browse_image *im, const struct layer_merge_node *node)
+{
+    return im->first + node->layer;
+}
+
+static int
+check_browsable(const struct browse_image *im, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    for (size_t i = im->first; i < im->first + im->merge.n; i++) {
+        const struct layer_info *info = layer_index_info(im->indexes[i]);
+
+        digest_text(text, &im->layers[i]);
+        if (!info->browsable)
+            return err_set(err, ERR_NOT_BROWSABLE, "layer %s is not browsable: %s", text,
+                           info->remark);
+    }
+    return 0;
+}
+
+/* Removes the file of an index that isn't whole. */
+static int
+remove_damaged(struct browse_image *im, size_t i, struct err *err)
+{
+    struct layer_index *x;
+    int rc;
+
+    index_cache_forget(im->reg->indexes, &im->layers[i]);
+    rc = index_file_open(im->reg->dirfd, &im->layers[i], &x, err);
+    if (rc <= 0)
+        return rc;
+    rc = layer_index_check(x, err);
+    layer_index_close(x);
+    if (rc == 0)
+        return 0;
+    return err->code == ERR_CORRUPT ? index_file_remove(im->reg->dirfd, &im->layers[i], err) : -1;
+}
+
+int
+browse_mend(struct browse_image *im, struct err *err)
+{
+    if (im->mended++ == MENDS_MAX)
+        return err_set(err, ERR_BUSY, "a layer's index is damaged again and again");
+    close_indexes(im);
+    for (size_t i = 0; i < im->n; i++)
+        if (remove_damaged(im, i, err) != 0)
+            return -1;
+    return need_indexes(im, err);
+}
+
+int
+browse_find(struct browse_image *im, struct arena *arena, struct bytes path, bool follow,
+            struct layer_merge_node *node, struct err *err)
+{
+    int rc;
+
+    for (;;) {
+        rc = check_browsable(im, err);
+        if (rc == 0)
+            rc = layer_merge_find(&im->merge, arena, path, follow, node, err);
+        if (rc >= 0 || err->code != ERR_CORRUPT || browse_mend(im, err) != 0)
+            return rc;
+    }
+}
+
+/* ---- reading ---- */
+
+static int
+name_layer(const struct browse_image *im, size_t layer, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    digest_text(text, &im->layers[layer]);
+    if (err->code == ERR_NOT_BROWSABLE)
+        err_set(err, ERR_NOT_BROWSABLE, "layer %s: %s", text, err->message);
+    return -1;
+}
+
+int
+browse_read_check(struct browse_image *im, const struct layer_merge_node *node, uint64_t from,
+                  struct err *err)
+{
+    size_t layer = browse_layer_of(im, node);
+
+    while (layer_read_check(im->indexes[layer], &node->entry, from, &layer_read_defaults, err) != 0)
+        if (err->code != ERR_CORRUPT || browse_mend(im, err) != 0)
+            return name_layer(im, layer, err);
+    return 0;
+}
+
+int
+browse_read(struct browse_image *im, const struct layer_merge_node *node, uint64_t from, uint64_t n,
+            int (*fn)(void *arg, struct bytes b, struct err *err), void *arg, struct err *err)
+{
+    size_t layer = browse_layer_of(im, node);
+    int rc, fd;
+
+    if (node->entry.type == LAYER_FILE && n == 0)
+        return 0;
+    fd = blob_file_open(im->reg->dirfd, &im->layers[layer], im->instances[layer], err);
+    if (fd < 0)
+        return -1;
+    rc = layer_read(fd, im->indexes[layer], &node->entry, from, n, &layer_read_defaults, fn, arg,
+                    err);
+    fdio_close(fd);
+    return rc == 0 ? 0 : name_layer(im, layer, err);
+}

@@ -1,0 +1,248 @@
+#include "domain/inside/browse_history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/v1/image.h"
+#include "domain/inside/layer_links.h"
+#include "domain/inside/layer_walk.h"
+#include "util/buf.h"
+#include "util/json.h"
+#include "util/banned.h"
+
+#define JSON_DEPTH_MAX 32
+#define LINKED_MAX 200000
+#define TEXT_MAX ((size_t)64 << 10)
+
+struct telling {
+    struct browse_image *im;
+    struct arena *arena;
+    struct browse_step *steps;
+    size_t n;
+    size_t layers; /* of the image that have their step: the lowest ones */
+};
+
+static int
+no_memory(struct err *err)
+{
+    return err_set(err, ERR_SYSTEM, "no memory for the history of an image");
+}
+
+/* A layer gets the next one from below; what goes beyond made none that is here. */
+static int
+add_step(struct telling *t, const char *created, const char *by, bool empty, struct err *err)
+{
+    struct browse_step *s = &t->steps[t->n];
+
+    if (t->n == BROWSE_HISTORY_MAX)
+        return 0;
+    *s = (struct browse_step){.created = arena_strdup(t->arena, created != NULL ? created : ""),
+                              .created_by = arena_strdup(t->arena, by != NULL ? by : ""),
+                              .empty = empty || t->layers == t->im->n};
+    if (s->created == NULL || s->created_by == NULL)
+        return no_memory(err);
+    t->n++;
+    if (!s->empty)
+        s->layer = t->im->n - 1 - t->layers++;
+    return 0;
+}
+
+static bool
+is_true(const struct json *j)
+{
+    size_t n;
+    struct json *copy;
+    bool is;
+
+    if (json_type(j) != JSON_BOOLEAN)
+        return false;
+    copy = json_copy(j);
+    is = strcmp(json_text(copy, &n), "true") == 0;
+    json_free(copy);
+    return is;
+}
+
+/* Of a config. One that can't be read tells nothing. */
+static int
+tell_config(struct telling *t, struct err *err)
+{
+    const struct json *history;
+    struct bytes config;
+    struct err ignored;
+    struct json *doc;
+    int rc = platform_config(t->im->reg, &t->im->id, t->arena, &config, err);
+
+    if (rc != 1 || json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
+        return rc < 0 ? -1 : 0;
+    history = json_member(doc, "history");
+    rc = 0;
+    for (size_t i = 0; i < json_length(history) && rc == 0; i++) {
+        const struct json *one = json_item(history, i);
+
+        rc = add_step(t, json_string(json_member(one, "created")),
+                      json_string(json_member(one, "created_by")),
+                      is_true(json_member(one, "empty_layer")), err);
+    }
+    json_free(doc);
+    return rc;
+}
+
+/* What docker shows of an image of the first API: its command, in one line. */
+static int
+tell_v1(struct telling *t, size_t layer, struct err *err)
+{
+    const struct json *command;
+    struct bytes text;
+    struct err ignored;
+    struct json *doc;
+    struct buf line;
+    int rc;
+
+    if (image_json(t->im->reg, &t->im->ids[layer], t->arena, &text, err) != 0)
+        return -1;
+    if (json_parse(text, JSON_DEPTH_MAX, &doc, &ignored) != 0)
+        return add_step(t, NULL, NULL, false, err);
+    command = json_member(json_member(doc, "container_config"), "Cmd");
+    buf_init(&line, TEXT_MAX);
+    for (size_t i = 0; i < json_length(command); i++) {
+        const char *word = json_string(json_item(command, i));
+
+        if (word != NULL)
+            buf_putf(&line, "%s%s", line.n > 0 ? " " : "", word);
+    }
+    rc = add_step(t, json_string(json_member(doc, "created")), buf_ok(&line) ? buf_text(&line) : "",
+                  false, err);
+    buf_free(&line);
+    json_free(doc);
+    return rc;
+}
+
+/* ---- what is still to be seen ---- */
+
+typedef int each_node(void *arg, struct bytes path, const struct layer_merge_node *node,
+                      struct err *err);
+
+static int
+walk_once(struct browse_image *im, struct arena *arena, each_node *fn, void *arg, struct err *err)
+{
+    struct layer_merge_node node;
+    struct layer_walk *w;
+    struct bytes path;
+    int rc = browse_find(im, arena, bytes_str("/"), true, &node, err);
+
+    if (rc <= 0)
+        return rc;
+    w = layer_walk_begin(&im->merge, &node, LAYER_WALK_TREE, bytes_str(""), err);
+    if (w == NULL)
+        return -1;
+    while ((rc = layer_walk_next(w, &path, &node, err)) > 0 &&
+           (rc = fn(arg, path, &node, err)) == 0)
+        ;
+    layer_walk_end(w);
+    return rc < 0 ? -1 : 0;
+}
+
+struct sums {
+    struct browse_image *im;
+    struct layer_links links;
+    uint64_t *visible; /* bytes, of each layer */
+};
+
+static int
+collect_links(void *arg, struct bytes path, const struct layer_merge_node *node, struct err *err)
+{
+    struct sums *s = arg;
+
+    (void)path;
+    return layer_links_add(&s->links, node, err);
+}
+
+static int
+sum_up(void *arg, struct bytes path, const struct layer_merge_node *node, struct err *err)
+{
+    struct sums *s = arg;
+    struct bytes other;
+
+    (void)err;
+    if (node->entry.type == LAYER_FILE && !layer_links_name(&s->links, node, path, &other))
+        s->visible[browse_layer_of(s->im, node)] += node->entry.size;
+    return 0;
+}
+
+static int
+see(struct sums *s, struct arena *arena, struct err *err)
+{
+    int rc;
+
+    layer_links_init(&s->links, LINKED_MAX);
+    memset(s->visible, 0, s->im->n * sizeof *s->visible);
+    rc = walk_once(s->im, arena, collect_links, s, err);
+    layer_links_sort(&s->links);
+    if (rc == 0)
+        rc = walk_once(s->im, arena, sum_up, s, err);
+    layer_links_free(&s->links);
+    return rc;
+}
+
+/* 1; 0: a layer isn't browsable, so nobody knows. */
+static int
+find_visible(struct browse_image *im, struct arena *arena, uint64_t *visible, struct err *err)
+{
+    struct sums s = {.im = im, .visible = visible};
+    int rc;
+
+    for (size_t i = 0; i < im->n; i++)
+        if (!layer_index_info(im->indexes[i])->browsable)
+            return 0;
+    do {
+        rc = see(&s, arena, err);
+    } while (rc != 0 && err->code == ERR_CORRUPT && browse_mend(im, err) == 0);
+    return rc != 0 ? -1 : 1;
+}
+
+static void
+add_sums(struct telling *t, const uint64_t *visible)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct browse_step *s = &t->steps[i];
+        const struct layer_info *info;
+
+        if (s->empty)
+            continue;
+        info = layer_index_info(t->im->indexes[s->layer]);
+        s->known = info->browsable;
+        s->files = info->files;
+        s->visible_known = visible != NULL;
+        if (visible != NULL && info->file_bytes > visible[s->layer])
+            s->hidden_bytes = info->file_bytes - visible[s->layer];
+    }
+}
+
+int
+browse_history(struct browse_image *im, struct arena *arena, struct browse_step **steps, size_t *n,
+               struct err *err)
+{
+    struct telling t = {.im = im, .arena = arena};
+    uint64_t *visible = arena_array(arena, im->n + 1, sizeof *visible);
+    int rc = 0;
+
+    t.steps = arena_array(arena, BROWSE_HISTORY_MAX, sizeof *t.steps);
+    if (t.steps == NULL || visible == NULL)
+        return no_memory(err);
+    if (im->image.document.p != NULL)
+        rc = tell_config(&t, err);
+    else
+        for (size_t i = im->n; i > 0 && rc == 0; i--)
+            rc = tell_v1(&t, i - 1, err);
+    /* Layers of which nothing is told. */
+    while (rc == 0 && t.layers < im->n && t.n < BROWSE_HISTORY_MAX)
+        rc = add_step(&t, NULL, NULL, false, err);
+    if (rc == 0)
+        rc = find_visible(im, arena, visible, err);
+    if (rc < 0)
+        return -1;
+    add_sums(&t, rc > 0 ? visible : NULL);
+    *steps = t.steps;
+    *n = t.n;
+    return 0;
+}

@@ -1,0 +1,146 @@
+#include "domain/inside/index_cache.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "util/banned.h"
+
+struct held {
+    struct held *next;
+    struct layer_index *index;
+    size_t users;
+    uint64_t last; /* when it was taken, in calls */
+    bool forgotten;
+};
+
+struct index_cache {
+    struct held *all;
+    size_t keep, idle;
+    uint64_t calls;
+};
+
+struct index_cache *
+index_cache_new(size_t keep)
+{
+    struct index_cache *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        abort();
+    c->keep = keep;
+    return c;
+}
+
+/* Takes one out of the list and closes it. */
+static void
+drop(struct index_cache *c, struct held **at)
+{
+    struct held *h = *at;
+
+    *at = h->next;
+    c->idle -= h->users == 0;
+    layer_index_close(h->index);
+    free(h);
+}
+
+void
+index_cache_free(struct index_cache *c)
+{
+    while (c != NULL && c->all != NULL)
+        drop(c, &c->all);
+    free(c);
+}
+
+static bool
+is_of(const struct held *h, const struct digest *layer)
+{
+    return !h->forgotten && digest_equal(&layer_index_info(h->index)->layer, layer);
+}
+
+static int
+open_one(struct index_cache *c, int root, const struct digest *layer, struct held **out,
+         struct err *err)
+{
+    struct held *h = calloc(1, sizeof *h);
+    int rc;
+
+    if (h == NULL)
+        return err_set(err, ERR_SYSTEM, "out of memory for an index");
+    rc = index_file_open(root, layer, &h->index, err);
+    if (rc != 1) {
+        free(h);
+        return rc;
+    }
+    h->next = c->all;
+    c->all = h;
+    c->idle++;
+    *out = h;
+    return 1;
+}
+
+int
+index_cache_take(struct index_cache *c, int root, const struct digest *layer,
+                 struct layer_index **x, struct err *err)
+{
+    struct held *h;
+    int rc;
+
+    if (c == NULL)
+        return index_file_open(root, layer, x, err);
+    for (h = c->all; h != NULL && !is_of(h, layer); h = h->next)
+        ;
+    if (h == NULL && (rc = open_one(c, root, layer, &h, err)) != 1)
+        return rc;
+    c->idle -= h->users++ == 0;
+    h->last = ++c->calls;
+    *x = h->index;
+    return 1;
+}
+
+/* The one that nobody has used for longest, or one that is forgotten. */
+static struct held **
+oldest(struct index_cache *c)
+{
+    struct held **found = NULL;
+
+    for (struct held **at = &c->all; *at != NULL; at = &(*at)->next) {
+        if ((*at)->users > 0)
+            continue;
+        if ((*at)->forgotten)
+            return at;
+        if (found == NULL || (*at)->last < (*found)->last)
+            found = at;
+    }
+    return found;
+}
+
+static void
+tidy(struct index_cache *c)
+{
+    struct held **at;
+
+    while ((at = oldest(c)) != NULL && (c->idle > c->keep || (*at)->forgotten))
+        drop(c, at);
+}
+
+void
+index_cache_leave(struct index_cache *c, struct layer_index *x)
+{
+    if (c == NULL) {
+        layer_index_close(x);
+        return;
+    }
+    for (struct held *h = c->all; h != NULL; h = h->next)
+        if (h->index == x)
+            c->idle += --h->users == 0;
+    tidy(c);
+}
+
+void
+index_cache_forget(struct index_cache *c, const struct digest *layer)
+{
+    if (c == NULL)
+        return;
+    for (struct held *h = c->all; h != NULL; h = h->next)
+        h->forgotten = h->forgotten || is_of(h, layer);
+    tidy(c);
+}

@@ -1,0 +1,307 @@
+#include "domain/inside/index_job.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "domain/events/event.h"
+#include "domain/v1/image.h"
+#include "domain/core/manifest.h"
+#include "domain/events/outbox.h"
+#include "domain/core/pull.h"
+#include "domain/core/repository.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_image.h"
+#include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_meta.h"
+#include "util/clock.h"
+#include "util/banned.h"
+
+/* Events that are read at a time. */
+#define BATCH 64
+
+/* ---- those who wait ---- */
+
+/* All demands have the same time, so that a layer has one job however many wait for it. */
+static int
+put_demand(struct txn *t, void *arg, struct err *err)
+{
+    struct rec_job r = {.tries = 0};
+
+    return tbl_job_put(t, arg, &r, err);
+}
+
+static void
+wake(const struct registry *reg)
+{
+    uint64_t one = 1;
+    ssize_t ignored = reg->poke != NULL ? write(*reg->poke, &one, sizeof one) : 0;
+
+    (void)ignored; /* it looks by itself within a second */
+}
+
+int
+index_job_demand(const struct registry *reg, const struct digest *layer, struct err *err)
+{
+    struct job j = {.kind = JOB_INDEX, .due = 0, .digest = *layer};
+    int rc = tbl_job_get(kv_reads(reg->kv), &j, NULL, err);
+
+    if (rc == 0 && txn_run(reg->kv, put_demand, &j, err) != 0)
+        return -1;
+    if (rc >= 0)
+        wake(reg);
+    return rc < 0 ? -1 : 0;
+}
+
+/* ---- from events to jobs ---- */
+
+struct taking {
+    struct outbox_event events[BATCH];
+    size_t n;
+    uint64_t now;
+};
+
+static bool
+is_new_image(const struct rec_event *e)
+{
+    if (e->id.algo == DIGEST_V1_ID)
+        return e->type == EVENT_LAYER;
+    return e->type == EVENT_IMAGE;
+}
+
+static int
+put_job(struct txn *t, const struct rec_event *e, uint64_t now, struct err *err)
+{
+    bool v1 = e->id.algo == DIGEST_V1_ID;
+    struct job j = {.kind = JOB_INDEX_IMAGE, .due = now, .digest = v1 ? e->id : e->digest};
+    struct rec_job r = {.tries = 0};
+    int rc;
+
+    snprintf(r.repository, sizeof r.repository, "%s", e->repository);
+    snprintf(r.by, sizeof r.by, "%s", e->actor);
+    /* The same image, at the same moment, into another repository. */
+    while ((rc = tbl_job_get(t, &j, NULL, err)) == 1)
+        j.due++;
+    return rc < 0 ? -1 : tbl_job_put(t, &j, &r, err);
+}
+
+static int
+put_jobs(struct txn *t, void *arg, struct err *err)
+{
+    const struct taking *x = arg;
+
+    if (tbl_meta_put(t, META_EVENTS_INDEXED, x->events[x->n - 1].seq, err) != 0)
+        return -1;
+    for (size_t i = 0; i < x->n; i++)
+        if (is_new_image(&x->events[i].event) && put_job(t, &x->events[i].event, x->now, err) != 0)
+            return -1;
+    return 0;
+}
+
+int
+index_job_take(const struct registry *reg, uint32_t *mark, bool *more, struct err *err)
+{
+    struct taking x = {.now = clock_wall_ms()};
+    bool any = false;
+
+    if (outbox_read(reg, *mark, x.events, BATCH, &x.n, err) != 0)
+        return -1;
+    *more = x.n == BATCH;
+    for (size_t i = 0; i < x.n; i++)
+        any = any || is_new_image(&x.events[i].event);
+    if (any && txn_run(reg->kv, put_jobs, &x, err) != 0)
+        return -1;
+    if (x.n > 0)
+        *mark = x.events[x.n - 1].seq;
+    return 0;
+}
+
+/* ---- looking ---- */
+
+struct listing {
+    struct index_job *v;
+    size_t n, room;
+    uint64_t now;
+    uint64_t next_due;
+};
+
+static int
+see(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
+{
+    struct listing *l = arg;
+
+    (void)err;
+    if (j->due > l->now)
+        l->next_due = j->due;
+    if (j->due > l->now || l->n == l->room)
+        return 1;
+    l->v[l->n++] = (struct index_job){*j, *r};
+    return 0;
+}
+
+int
+index_job_list(const struct registry *reg, enum job_kind kind, struct index_job *v, size_t n,
+               size_t *got, uint64_t *next_due, struct err *err)
+{
+    struct listing l = {.v = v, .room = n, .now = clock_wall_ms(), .next_due = UINT64_MAX};
+    int rc = tbl_job_each(kv_reads(reg->kv), kind, see, &l, err);
+
+    *got = l.n;
+    *next_due = l.next_due;
+    return rc;
+}
+
+static int
+layers_of_manifest(const struct registry *reg, const struct index_job *j, struct arena *arena,
+                   struct index_job_image *image, struct err *err)
+{
+    struct rec_repo repo;
+    struct rec_manifest r;
+    struct manifest m;
+    struct bytes document;
+    int rc = repository_find(reg, j->record.repository, &repo, err);
+
+    if (rc == 1)
+        rc = tbl_manifest_get(kv_reads(reg->kv), repo.id, &j->job.digest, &r, err);
+    if (rc == 1)
+        rc = pull_document(reg, &j->job.digest, r.size, arena, &document, err);
+    if (rc != 1)
+        return rc;
+    if (manifest_parse(&m, document, r.media_type, arena, err) != 0)
+        return err->code == ERR_SYSTEM ? -1 : 0;
+    image->layers = arena_array(arena, m.descriptors_n + 1, sizeof *image->layers);
+    if (image->layers == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
+    image->id = *manifest_id(&m, &j->job.digest);
+    for (size_t i = 0; i < m.descriptors_n; i++)
+        if (m.descriptors[i].part == PART_LAYER)
+            image->layers[image->layers_n++] = m.descriptors[i].digest;
+    return 1;
+}
+
+static int
+layers_of_v1(const struct registry *reg, const struct index_job *j, struct arena *arena,
+             struct index_job_image *image, struct err *err)
+{
+    struct rec_image r;
+    size_t n;
+    int rc = tbl_image_get(kv_reads(reg->kv), &j->job.digest, &r, err);
+
+    if (rc != 1)
+        return rc;
+    if (!image_is_whole(&r))
+        return 0; /* its layer is wrong, or to come again: there will be another event */
+    image->id = j->job.digest;
+    image->layers = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *image->layers);
+    if (image->layers == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
+    if (image_ancestry(reg, &j->job.digest, image->layers, &n, err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        rc = tbl_image_get(kv_reads(reg->kv), &image->layers[i], &r, err);
+        if (rc != 1)
+            return rc;
+        image->layers[i] = r.layer;
+    }
+    image->layers_n = n;
+    return 1;
+}
+
+int
+index_job_image(const struct registry *reg, const struct index_job *j, struct arena *arena,
+                struct index_job_image *image, struct err *err)
+{
+    *image = (struct index_job_image){.layers_n = 0};
+    return j->job.digest.algo == DIGEST_V1_ID ? layers_of_v1(reg, j, arena, image, err)
+                                              : layers_of_manifest(reg, j, arena, image, err);
+}
+
+/* ---- how it ends ---- */
+
+struct ending {
+    const struct index_job_end *v;
+    size_t n;
+};
+
+static int
+append_event(struct txn *t, const struct index_job_end *x, struct err *err)
+{
+    struct actor by = {.user = x->job.record.by, .address = ""};
+    struct rec_event e = event_of(EVENT_INDEX, x->job.record.repository, &by);
+
+    e.id = x->id;
+    if (x->job.job.digest.algo != DIGEST_V1_ID)
+        e.digest = x->job.job.digest;
+    return tbl_event_append(t, &e, err);
+}
+
+static int
+done(struct txn *t, void *arg, struct err *err)
+{
+    const struct ending *x = arg;
+    bool was_there[INDEX_JOB_DONE_MAX];
+
+    for (size_t i = 0; i < x->n; i++) {
+        int rc = tbl_job_delete(t, &x->v[i].job.job, err);
+
+        if (rc < 0)
+            return -1;
+        was_there[i] = rc == 1;
+    }
+    for (size_t i = 0; i < x->n; i++)
+        if (was_there[i] && append_event(t, &x->v[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+int
+index_job_done(const struct registry *reg, const struct index_job_end *v, size_t n, struct err *err)
+{
+    struct ending x = {v, n < INDEX_JOB_DONE_MAX ? n : INDEX_JOB_DONE_MAX};
+
+    return txn_run(reg->kv, done, &x, err);
+}
+
+static int
+drop(struct txn *t, void *arg, struct err *err)
+{
+    return tbl_job_delete(t, arg, err) < 0 ? -1 : 0;
+}
+
+int
+index_job_drop(const struct registry *reg, const struct index_job *j, struct err *err)
+{
+    struct job job = j->job;
+
+    return txn_run(reg->kv, drop, &job, err);
+}
+
+struct postponing {
+    const struct index_job *j;
+    uint64_t due;
+};
+
+static int
+postpone(struct txn *t, void *arg, struct err *err)
+{
+    const struct postponing *x = arg;
+    struct job j = x->j->job;
+    struct rec_job r = x->j->record;
+    int rc = tbl_job_delete(t, &j, err);
+
+    if (rc != 1)
+        return rc;
+    j.due = x->due;
+    r.tries++;
+    while ((rc = tbl_job_get(t, &j, NULL, err)) == 1)
+        j.due++;
+    return rc < 0 ? -1 : tbl_job_put(t, &j, &r, err);
+}
+
+int
+index_job_postpone(const struct registry *reg, const struct index_job *j, uint64_t due,
+                   struct err *err)
+{
+    struct postponing x = {j, due};
+
+    return txn_run(reg->kv, postpone, &x, err);
+}

@@ -1,0 +1,431 @@
+#include "domain/inside/layer_archive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/inside/layer_links.h"
+#include "domain/inside/layer_walk.h"
+#include "storage/layers/layer_path.h"
+#include "storage/layers/tar_write.h"
+#include "util/arena.h"
+#include "util/buf.h"
+#include "util/banned.h"
+
+/* Names come in the order of the tree, as GNU tar wants them: it sets a directory's time when it
+ * sees the first thing that is not in it. A layer's data may lie in any other order. So small files
+ * are read a batch at a time, as their data lie, and then put by their names; large ones directly.
+ */
+#define BATCH_FILES 8192u
+#define BATCH_NAMES ((size_t)8 << 20)
+#define BATCH_BYTES ((size_t)16 << 20)
+#define SMALL_MAX ((size_t)256 << 10)
+/* What the names of one may take. */
+#define NAMES_MAX ((size_t)4 * LAYER_PATH_MAX)
+
+struct item {
+    struct bytes path;
+    struct bytes other; /* hard_link: to this */
+    bool hard_link;
+    bool small;
+    size_t at; /* small: where in the batch's bytes */
+    struct layer_merge_node node;
+};
+
+struct archive {
+    struct layer_files *files;
+    struct layer_files large;
+    struct bytes path;
+    int (*put)(void *arg, struct bytes b, struct err *err);
+    void *arg;
+
+    struct layer_links links;
+    struct buf header;
+    struct buf after; /* the last path that was put, */
+    bool begun;       /* of what is next the header was put, */
+    uint64_t part;    /* and of its data so many bytes */
+    bool self;        /* "./" was put */
+
+    struct arena names;
+    struct item **items;
+    size_t n;
+    char *bytes;
+    size_t bytes_n;
+};
+
+static int
+no_memory(struct err *err)
+{
+    return err_set(err, ERR_SYSTEM, "out of memory for an archive");
+}
+
+/* ---- one entry ---- */
+
+static int
+put_header(struct archive *a, const struct item *item, struct err *err)
+{
+    const struct layer_entry *e = &item->node.entry;
+    const struct tar_entry t = {
+        .path = item->path,
+        .link = e->type == LAYER_SYMLINK ? e->link : item->other,
+        .hard_link = item->hard_link,
+        .type = e->type,
+        .mode = e->mode,
+        .uid = e->uid,
+        .gid = e->gid,
+        .size = e->size,
+        .mtime = e->mtime,
+        .nanos = e->nanos,
+        .major = e->major,
+        .minor = e->minor,
+    };
+
+    buf_reset(&a->header);
+    tar_write_header(&a->header, &t);
+    if (!buf_ok(&a->header))
+        return no_memory(err);
+    return a->put(a->arg, buf_bytes(&a->header), err);
+}
+
+static int
+put_part(void *arg, struct bytes b, struct err *err)
+{
+    struct archive *a = arg;
+
+    if (a->put(a->arg, b, err) != 0)
+        return -1;
+    a->part += b.n;
+    return 0;
+}
+
+static int
+put_data(struct archive *a, const struct item *item, struct err *err)
+{
+    static const char zero[512];
+    uint64_t size = item->node.entry.size;
+
+    if (item->node.entry.type != LAYER_FILE || item->hard_link || size == 0)
+        return 0;
+    if (item->small) {
+        if (put_part(a, bytes_of(a->bytes + item->at, (size_t)size), err) != 0)
+            return -1;
+    } else if (layer_files_read(&a->large, &item->node, a->part, size - a->part, put_part, a,
+                                err) != 0) {
+        return -1;
+    }
+    if (tar_write_padding(size) == 0)
+        return 0;
+    return a->put(a->arg, bytes_of(zero, tar_write_padding(size)), err);
+}
+
+static int
+put_item(struct archive *a, const struct item *item, struct err *err)
+{
+    if (!a->begun && put_header(a, item, err) != 0)
+        return -1;
+    a->begun = true;
+    if (put_data(a, item, err) != 0)
+        return -1;
+    a->begun = false;
+    a->part = 0;
+    buf_reset(&a->after);
+    buf_put(&a->after, item->path.p, item->path.n);
+    return buf_ok(&a->after) ? 0 : no_memory(err);
+}
+
+/* ---- a batch ---- */
+
+/* A copy of it, in the arena. */
+static struct item *
+keep(struct archive *a, struct bytes path, const struct layer_merge_node *node)
+{
+    struct item *item = arena_alloc(&a->names, sizeof *item);
+    const char *name = arena_copy(&a->names, path.p, path.n);
+    const char *link = arena_copy(&a->names, node->entry.link.p, node->entry.link.n);
+
+    if (item == NULL || name == NULL || link == NULL)
+        return NULL;
+    *item = (struct item){.path = bytes_of(name, path.n), .node = *node};
+    item->node.entry.link = bytes_of(link, node->entry.link.n);
+    item->hard_link = layer_links_name(&a->links, node, item->path, &item->other);
+    if (!item->hard_link)
+        item->other = bytes_of("", 0);
+    item->small =
+        node->entry.type == LAYER_FILE && !item->hard_link && node->entry.size <= SMALL_MAX;
+    if (item->small) {
+        item->at = a->bytes_n;
+        a->bytes_n += (size_t)node->entry.size;
+    }
+    return item;
+}
+
+static int
+collect(struct archive *a, struct layer_walk *walk, struct err *err)
+{
+    struct layer_merge_node node;
+    struct bytes path;
+    int rc = 1;
+
+    arena_reset(&a->names);
+    a->n = 0;
+    a->bytes_n = 0;
+    while (a->n < BATCH_FILES && a->bytes_n + SMALL_MAX <= BATCH_BYTES &&
+           a->names.used + NAMES_MAX <= a->names.max &&
+           (rc = layer_walk_next(walk, &path, &node, err)) > 0) {
+        if (node.entry.type == LAYER_NONE)
+            continue;
+        a->items[a->n] = keep(a, path, &node);
+        if (a->items[a->n++] == NULL)
+            return no_memory(err);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+by_data(const void *a, const void *b)
+{
+    const struct item *x = *(struct item *const *)a, *y = *(struct item *const *)b;
+
+    if (x->node.layer != y->node.layer)
+        return x->node.layer < y->node.layer ? -1 : 1;
+    return (x->node.entry.data > y->node.entry.data) - (x->node.entry.data < y->node.entry.data);
+}
+
+struct filling {
+    char *p;
+};
+
+static int
+fill(void *arg, struct bytes b, struct err *err)
+{
+    struct filling *f = arg;
+
+    (void)err;
+    memcpy(f->p, b.p, b.n);
+    f->p += b.n;
+    return 0;
+}
+
+static int
+read_sorted(struct archive *a, struct item **small, size_t n, struct err *err)
+{
+    qsort(small, n, sizeof *small, by_data);
+    for (size_t i = 0; i < n; i++) {
+        struct filling f = {a->bytes + small[i]->at};
+
+        if (layer_files_read(a->files, &small[i]->node, 0, small[i]->node.entry.size, fill, &f,
+                             err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+read_small(struct archive *a, struct err *err)
+{
+    struct item **small;
+    size_t n = 0;
+    int rc;
+
+    if (a->bytes_n == 0)
+        return 0;
+    small = calloc(a->n, sizeof *small);
+    a->bytes = malloc(a->bytes_n);
+    if (small == NULL || a->bytes == NULL) {
+        free(small);
+        return no_memory(err);
+    }
+    for (size_t i = 0; i < a->n; i++)
+        if (a->items[i]->small)
+            small[n++] = a->items[i];
+    rc = read_sorted(a, small, n, err);
+    free(small);
+    return rc;
+}
+
+static int
+put_batch(struct archive *a, struct err *err)
+{
+    int rc = read_small(a, err);
+
+    for (size_t i = 0; i < a->n && rc == 0; i++)
+        rc = put_item(a, a->items[i], err);
+    free(a->bytes);
+    a->bytes = NULL;
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static int
+find(struct archive *a, struct arena *arena, struct layer_merge_node *top, struct err *err)
+{
+    int rc = layer_merge_find(a->files->merge, arena, a->path, true, top, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || top->entry.type == LAYER_NONE)
+        return err_set(err, ERR_NO_FILE, "there is nothing at that path in the image");
+    return 0;
+}
+
+/* What is next behind a->after, if it was begun, is gone on with. */
+static int
+put_directory(struct archive *a, const struct layer_merge_node *top, struct err *err)
+{
+    const struct item self = {.path = bytes_str("./"), .other = bytes_of("", 0), .node = *top};
+    struct layer_walk *walk;
+    int rc;
+
+    if (!a->self && put_header(a, &self, err) != 0)
+        return -1;
+    a->self = true;
+    walk = layer_walk_begin(a->files->merge, top, LAYER_WALK_TREE, buf_bytes(&a->after), err);
+    if (walk == NULL)
+        return -1;
+    do
+        rc = collect(a, walk, err) == 0 ? put_batch(a, err) : -1;
+    while (rc == 0 && a->n > 0);
+    layer_walk_end(walk);
+    return rc;
+}
+
+static int
+put_one(struct archive *a, const struct layer_merge_node *top, struct err *err)
+{
+    const struct item item = {
+        .path = layer_archive_name(a->path), .other = bytes_of("", 0), .node = *top};
+
+    return put_item(a, &item, err);
+}
+
+static int
+put_all(struct archive *a, struct err *err)
+{
+    struct layer_merge_node top;
+    struct arena arena;
+    int rc;
+
+    arena_init(&arena, (size_t)1 << 20);
+    rc = find(a, &arena, &top, err);
+    if (rc == 0)
+        rc = top.entry.type == LAYER_DIR ? put_directory(a, &top, err) : put_one(a, &top, err);
+    arena_reset(&arena);
+    return rc;
+}
+
+/* ---- what has to be known before ---- */
+
+static int
+look_at(struct archive *a, const struct layer_merge_node *node, uint64_t *bytes, struct err *err)
+{
+    if (node->entry.type != LAYER_FILE)
+        return 0;
+    if (node->entry.size > LAYER_ARCHIVE_MAX - *bytes)
+        return err_set(err, ERR_TOO_LARGE, "more than %llu GiB of files",
+                       (unsigned long long)(LAYER_ARCHIVE_MAX >> 30));
+    *bytes += node->entry.size;
+    return layer_links_add(&a->links, node, err);
+}
+
+static int
+look_through(struct archive *a, const struct layer_merge_node *top, struct err *err)
+{
+    struct layer_merge_node node;
+    struct layer_walk *walk;
+    struct bytes path;
+    uint64_t bytes = 0;
+    int rc;
+
+    if (top->entry.type != LAYER_DIR)
+        return look_at(a, top, &bytes, err);
+    walk = layer_walk_begin(a->files->merge, top, LAYER_WALK_TREE, bytes_of("", 0), err);
+    if (walk == NULL)
+        return -1;
+    while ((rc = layer_walk_next(walk, &path, &node, err)) > 0)
+        if ((rc = look_at(a, &node, &bytes, err)) != 0)
+            break;
+    layer_walk_end(walk);
+    return rc;
+}
+
+static int
+prepare(struct archive *a, struct err *err)
+{
+    struct layer_merge_node top;
+    struct arena arena;
+    int rc;
+
+    layer_links_free(&a->links);
+    layer_links_init(&a->links, LAYER_ARCHIVE_LINKS_MAX);
+    arena_init(&arena, (size_t)1 << 20);
+    rc = find(a, &arena, &top, err);
+    if (rc == 0)
+        rc = look_through(a, &top, err);
+    arena_reset(&arena);
+    layer_links_sort(&a->links);
+    return rc;
+}
+
+/* With indexes that are damaged, and mended, as often as that helps. */
+static int
+mending(struct archive *a, int (*work)(struct archive *a, struct err *err), struct err *err)
+{
+    int rc;
+
+    do {
+        rc = work(a, err);
+        if (rc == 0)
+            return 0;
+        layer_files_close(&a->large);
+    } while (layer_files_mend(a->files, err) == 0);
+    return -1;
+}
+
+static int
+put_end(struct archive *a, struct err *err)
+{
+    buf_reset(&a->header);
+    tar_write_end(&a->header);
+    if (!buf_ok(&a->header))
+        return no_memory(err);
+    return a->put(a->arg, buf_bytes(&a->header), err);
+}
+
+int
+layer_archive(struct layer_files *files, struct bytes path,
+              int (*put)(void *arg, struct bytes b, struct err *err), void *arg, struct err *err)
+{
+    struct archive a = {.files = files,
+                        .large = {.merge = files->merge, .blob = files->blob, .arg = files->arg},
+                        .path = path,
+                        .put = put,
+                        .arg = arg,
+                        .items = calloc(BATCH_FILES, sizeof *a.items)};
+    int rc = -1;
+
+    buf_init(&a.header, (size_t)4 * TAR_WRITE_HEADER_MAX);
+    buf_init(&a.after, (size_t)4 * LAYER_PATH_MAX);
+    arena_init(&a.names, BATCH_NAMES);
+    if (a.items == NULL)
+        no_memory(err);
+    else if (mending(&a, prepare, err) == 0 && mending(&a, put_all, err) == 0)
+        rc = put_end(&a, err);
+    layer_files_close(files);
+    layer_files_close(&a.large);
+    layer_links_free(&a.links);
+    buf_free(&a.header);
+    buf_free(&a.after);
+    arena_reset(&a.names);
+    free(a.items);
+    return rc;
+}
+
+struct bytes
+layer_archive_name(struct bytes path)
+{
+    struct bytes name, last = bytes_of("", 0);
+
+    while (layer_path_next(&path, &name))
+        last = name;
+    return last;
+}

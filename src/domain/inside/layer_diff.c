@@ -1,0 +1,280 @@
+#include "domain/inside/layer_diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/inside/layer_walk.h"
+#include "util/arena.h"
+#include "util/buf.h"
+#include "util/banned.h"
+
+/* Bytes of each of two files that are compared at once. */
+#define PIECE ((size_t)256 << 10)
+
+/* One side of the walk. */
+struct side {
+    struct layer_diff_side *is;
+    struct arena arena;
+    struct layer_walk *walk;
+    bool has;
+    struct bytes path;
+    struct layer_merge_node node;
+    char *piece;
+};
+
+struct diff {
+    struct side from, to;
+    int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err);
+    void *arg;
+    struct buf after; /* the last path that was dealt with */
+};
+
+const char *
+layer_diff_name(unsigned i)
+{
+    static const char *const names[LAYER_DIFF_WHATS] = {
+        "type", "mode", "uid", "gid", "size", "mtime", "link", "device", "content",
+    };
+
+    return names[i];
+}
+
+static int
+no_memory(struct err *err)
+{
+    return err_set(err, ERR_SYSTEM, "out of memory for comparing two images");
+}
+
+/* ---- two files ---- */
+
+static int
+fill(void *arg, struct bytes b, struct err *err)
+{
+    char **at = arg;
+
+    (void)err;
+    memcpy(*at, b.p, b.n);
+    *at += b.n;
+    return 0;
+}
+
+static int
+read_piece(struct side *s, uint64_t from, size_t n, struct err *err)
+{
+    char *at = s->piece;
+
+    if (s->piece == NULL && (at = s->piece = malloc(PIECE)) == NULL)
+        return no_memory(err);
+    return layer_files_read(&s->is->files, &s->node, from, n, fill, &at, err);
+}
+
+/* Whether both have the same bytes: 1, 0, -1. */
+static int
+same_bytes(struct diff *d, struct err *err)
+{
+    uint64_t size = d->from.node.entry.size;
+
+    for (uint64_t at = 0; at < size; at += PIECE) {
+        size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
+
+        if (read_piece(&d->from, at, n, err) != 0 || read_piece(&d->to, at, n, err) != 0)
+            return -1;
+        if (memcmp(d->from.piece, d->to.piece, n) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+static bool
+same_place(const struct diff *d)
+{
+    const struct side *a = &d->from, *b = &d->to;
+
+    return a->node.entry.data == b->node.entry.data &&
+           digest_equal(&a->is->layers[a->node.layer], &b->is->layers[b->node.layer]);
+}
+
+static int
+compare_content(struct diff *d, struct layer_diff_change *c, struct err *err)
+{
+    int same;
+
+    if (d->from.node.entry.size != d->to.node.entry.size) {
+        c->changed |= LAYER_DIFF_SIZE | LAYER_DIFF_CONTENT;
+        return 0;
+    }
+    if (same_place(d))
+        return 0;
+    same = same_bytes(d, err);
+    if (same < 0 && err->code != ERR_NOT_BROWSABLE)
+        return -1;
+    if (same < 0)
+        c->unknown = LAYER_DIFF_CONTENT;
+    if (same == 0)
+        c->changed |= LAYER_DIFF_CONTENT;
+    return 0;
+}
+
+/* ---- two entries ---- */
+
+static unsigned
+if_other(uint64_t a, uint64_t b, unsigned what)
+{
+    return a != b ? what : 0;
+}
+
+static int
+compare(struct diff *d, struct layer_diff_change *c, struct err *err)
+{
+    const struct layer_entry *a = &d->from.node.entry, *b = &d->to.node.entry;
+
+    c->changed = if_other(a->type, b->type, LAYER_DIFF_TYPE) |
+                 if_other(a->uid, b->uid, LAYER_DIFF_UID) |
+                 if_other(a->gid, b->gid, LAYER_DIFF_GID) |
+                 if_other((uint64_t)a->mtime, (uint64_t)b->mtime, LAYER_DIFF_MTIME) |
+                 if_other(a->nanos, b->nanos, LAYER_DIFF_MTIME);
+    if (a->type != LAYER_SYMLINK && b->type != LAYER_SYMLINK)
+        c->changed |= if_other(a->mode, b->mode, LAYER_DIFF_MODE);
+    if (a->type != b->type)
+        return 0;
+    if (a->type == LAYER_SYMLINK && !bytes_equal(a->link, b->link))
+        c->changed |= LAYER_DIFF_LINK;
+    if (a->type == LAYER_CHAR || a->type == LAYER_BLOCK)
+        c->changed |= if_other(a->major, b->major, LAYER_DIFF_DEVICE) |
+                      if_other(a->minor, b->minor, LAYER_DIFF_DEVICE);
+    return a->type == LAYER_FILE ? compare_content(d, c, err) : 0;
+}
+
+/* ---- two walks ---- */
+
+static int
+next(struct side *s, struct err *err)
+{
+    int rc = layer_walk_next(s->walk, &s->path, &s->node, err);
+
+    s->has = rc > 0;
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+begin(struct side *s, struct bytes after, struct err *err)
+{
+    struct layer_merge *m = s->is->files.merge;
+    struct layer_merge_node root;
+    int rc = layer_merge_find(m, &s->arena, bytes_of("", 0), true, &root, err);
+
+    if (rc > 0)
+        s->walk = layer_walk_begin(m, &root, LAYER_WALK_BYTES, after, err);
+    return s->walk != NULL ? next(s, err) : -1;
+}
+
+static void
+end(struct side *s)
+{
+    layer_walk_end(s->walk);
+    s->walk = NULL;
+    arena_reset(&s->arena);
+}
+
+/* Negative: `from` comes first. */
+static int
+order(const struct diff *d)
+{
+    struct bytes a = d->from.path, b = d->to.path;
+    int rc;
+
+    if (!d->from.has || !d->to.has)
+        return d->from.has ? -1 : 1;
+    rc = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+    return rc != 0 ? rc : (a.n > b.n) - (a.n < b.n);
+}
+
+/* What comes next of both. */
+static int
+tell_next(struct diff *d, struct err *err)
+{
+    struct layer_diff_change c = {.op = LAYER_DIFF_CHANGE};
+    int which = order(d);
+    const struct side *is = which < 0 ? &d->from : &d->to;
+
+    c.path = is->path;
+    c.dir = is->node.entry.type == LAYER_DIR;
+    if (which != 0)
+        c.op = which < 0 ? LAYER_DIFF_REMOVE : LAYER_DIFF_ADD;
+    else if (compare(d, &c, err) != 0)
+        return -1;
+    if ((which != 0 || c.changed != 0 || c.unknown != 0) && d->fn(d->arg, &c, err) != 0)
+        return -1;
+    buf_reset(&d->after);
+    buf_put(&d->after, c.path.p, c.path.n);
+    if (!buf_ok(&d->after))
+        return no_memory(err);
+    if (which <= 0 && next(&d->from, err) != 0)
+        return -1;
+    return which >= 0 ? next(&d->to, err) : 0;
+}
+
+/* From d->after on. */
+static int
+tell_all(struct diff *d, struct err *err)
+{
+    int rc = 0;
+
+    if (begin(&d->from, buf_bytes(&d->after), err) != 0 ||
+        begin(&d->to, buf_bytes(&d->after), err) != 0)
+        rc = -1;
+    while (rc == 0 && (d->from.has || d->to.has))
+        rc = tell_next(d, err);
+    end(&d->from);
+    end(&d->to);
+    return rc;
+}
+
+static bool
+same_layers(const struct layer_diff_side *a, const struct layer_diff_side *b)
+{
+    if (a->files.merge->n != b->files.merge->n)
+        return false;
+    for (size_t i = 0; i < a->files.merge->n; i++)
+        if (!digest_equal(&a->layers[i], &b->layers[i]))
+            return false;
+    return true;
+}
+
+/* Both images may have what is damaged. */
+static int
+mend(struct diff *d, struct err *err)
+{
+    struct err also = *err;
+
+    if (layer_files_mend(&d->from.is->files, err) != 0)
+        return -1;
+    if (layer_files_mend(&d->to.is->files, &also) == 0)
+        return 0;
+    *err = also;
+    return -1;
+}
+
+int
+layer_diff(struct layer_diff_side *from, struct layer_diff_side *to,
+           int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err), void *arg,
+           struct err *err)
+{
+    struct diff d = {.from = {.is = from}, .to = {.is = to}, .fn = fn, .arg = arg};
+    int rc = 0;
+
+    if (same_layers(from, to))
+        return 0;
+    buf_init(&d.after, (size_t)4 * LAYER_PATH_MAX);
+    arena_init(&d.from.arena, (size_t)1 << 20);
+    arena_init(&d.to.arena, (size_t)1 << 20);
+    do
+        rc = tell_all(&d, err);
+    while (rc != 0 && mend(&d, err) == 0);
+    layer_files_close(&from->files);
+    layer_files_close(&to->files);
+    buf_free(&d.after);
+    free(d.from.piece);
+    free(d.to.piece);
+    return rc;
+}

@@ -1,0 +1,168 @@
+#include "domain/transfer/import_blob.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "domain/core/blob.h"
+#include "domain/core/upload.h"
+#include "storage/files/blob_file.h"
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* So much between two looks at whether it is to stop. */
+#define PIECE ((size_t)1 << 20)
+
+int
+import_blob_read(struct import_store *s, const struct import_file *file,
+                 struct digest_state *const *hashes, size_t n, int to, struct err *err)
+{
+    char *piece = malloc(PIECE);
+    int rc = piece != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for a blob");
+
+    for (uint64_t at = 0; rc == 0 && at < file->size;) {
+        size_t size = file->size - at < PIECE ? (size_t)(file->size - at) : PIECE;
+
+        if (import_store_go_on(s, err) != 0 || import_files_bytes(file, at, piece, size, err) != 0)
+            rc = -1;
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            digest_update(hashes[i], piece, size);
+        if (rc == 0 && to >= 0) {
+            rc = fdio_write_all(to, piece, size, "uploads/", err);
+            /* Begins to write it to the disk, so that the fsync behind it stalls nobody. */
+            sync_file_range(to, (off_t)at, (off_t)size, SYNC_FILE_RANGE_WRITE);
+        }
+        at += size;
+        s->counts->bytes += size;
+        s->access->tell(s->access->arg, s->counts);
+    }
+    free(piece);
+    return rc;
+}
+
+/* The hash of the file; 1, 0: it can't be read, which was said; -1. */
+static int
+hash(struct import_store *s, const struct digest *want, const struct import_file *file, int to,
+     struct digest *got, struct err *err)
+{
+    struct digest_state *state = digest_begin(want->algo);
+    char text[DIGEST_TEXT_MAX];
+    int rc;
+
+    if (state == NULL)
+        return err_set(err, ERR_SYSTEM, "cannot begin a digest");
+    rc = import_blob_read(s, file, &state, 1, to, err);
+    digest_end(state, got);
+    if (rc == 0)
+        return 1;
+    if (import_store_is_fatal(err))
+        return -1;
+    digest_text(text, want);
+    return import_store_leave_out(s, "blob %s is left out: %s", text, err->message);
+}
+
+static int
+check(struct import_store *s, const struct digest *want, const struct digest *got)
+{
+    char is[DIGEST_TEXT_MAX], says[DIGEST_TEXT_MAX];
+
+    if (digest_equal(want, got))
+        return 1;
+    digest_text(is, got);
+    digest_text(says, want);
+    return import_store_leave_out(s, "blob %s is damaged: its bytes are %s", says, is);
+}
+
+/* ---- by a link ---- */
+
+/* The file would be one of ours and stay somebody else's as well. So it has to be one that nobody
+ * writes to any more, by its name and by its mode, and that we may read whoever opened it. */
+static bool
+can_be_linked(const struct import_store *s, const struct import_file *file)
+{
+    struct stat is, ours;
+    char self[32];
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    return file->fixed && fstat(file->fd, &is) == 0 && S_ISREG(is.st_mode) &&
+           (is.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
+           fstatat(s->reg->dirfd, "layers", &ours, 0) == 0 && is.st_dev == ours.st_dev &&
+           access(self, R_OK) == 0;
+}
+
+/* 1, 0: left out; -1; 2: it can't be linked after all. */
+static int
+take_linked(struct import_store *s, const struct digest *d, const struct import_file *file,
+            struct err *err)
+{
+    struct blob_file_link by = {.fn = s->access->link, .arg = s->access->arg};
+    struct digest got;
+    int rc = hash(s, d, file, -1, &got, err);
+
+    if (rc == 1)
+        rc = check(s, d, &got);
+    if (rc != 1)
+        return rc;
+    rc = blob_commit_linked(s->reg, s->repo.id, d, file->fd, file->size, &by, err);
+    if (rc == 1)
+        s->counts->linked++;
+    return rc == 0 ? 2 : rc;
+}
+
+/* ---- by a copy ---- */
+
+/* On a file system that can, a clone takes neither time nor room, and is ours alone. It is hashed
+ * after it was made. */
+static int
+copy(struct import_store *s, const struct digest *d, const struct import_file *file, int to,
+     struct digest *got, struct err *err)
+{
+    struct import_file clone = {.fd = to, .size = file->size};
+
+    if (file->at == 0 && ioctl(to, FICLONE, file->fd) == 0)
+        return hash(s, d, &clone, -1, got, err);
+    return hash(s, d, file, to, got, err);
+}
+
+static int
+take_copy(struct import_store *s, const struct digest *d, const struct import_file *file,
+          struct err *err)
+{
+    struct digest got;
+    int fd, rc;
+
+    if (upload_room(s->reg, file->size, err) != 0)
+        return -1;
+    fd = blob_file_create(s->reg->dirfd, err);
+    if (fd < 0)
+        return -1;
+    rc = copy(s, d, file, fd, &got, err);
+    if (rc == 1)
+        rc = check(s, d, &got);
+    if (rc == 1 && blob_commit(s->reg, s->repo.id, NULL, d, fd, file->size, err) != 0)
+        rc = -1;
+    fdio_close(fd);
+    s->counts->copied += rc == 1;
+    return rc;
+}
+
+int
+import_blob_take(struct import_store *s, const struct digest *d, struct import_file *file,
+                 struct err *err)
+{
+    uint64_t max = s->reg->max_blob_size;
+    char text[DIGEST_TEXT_MAX];
+    int rc = 2;
+
+    digest_text(text, d);
+    if (max != 0 && file->size > max)
+        return import_store_leave_out(s, "blob %s is left out: it has more than %llu bytes", text,
+                                      (unsigned long long)max);
+    if (can_be_linked(s, file))
+        rc = take_linked(s, d, file, err);
+    return rc == 2 ? take_copy(s, d, file, err) : rc;
+}

@@ -1,0 +1,222 @@
+#include "domain/transfer/import_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* The longest path below the source. */
+#define PATH_LENGTH_MAX 2048
+
+/* More names in a directory than there are tags in any repository. */
+#define NAMES_MAX 2000000
+
+int
+import_files_tar(struct import_files *f, const struct import_access *access, int fd,
+                 struct err *err)
+{
+    *f = (struct import_files){.access = access, .below = "", .fd = fd};
+    f->tar = tar_files_open(fd, err);
+    if (f->tar != NULL)
+        return 0;
+    fdio_close(fd);
+    return -1;
+}
+
+void
+import_files_dir(struct import_files *f, const struct import_access *access, const char *below)
+{
+    *f = (struct import_files){.access = access, .below = below, .fd = -1};
+}
+
+void
+import_files_close(struct import_files *f)
+{
+    tar_files_close(f->tar);
+    fdio_close(f->fd);
+}
+
+static int
+unreadable(const char *name, const char *why, struct err *err)
+{
+    return err_set(err, ERR_NO_FILE, "%.150s can't be read: %s", name, why);
+}
+
+/* What is called so in the directory: 1, 0, -1. */
+static int
+open_below(const struct import_files *f, const char *name, int *fd, struct err *err)
+{
+    char path[PATH_LENGTH_MAX];
+
+    if (snprintf(path, sizeof path, "%s%s", f->below, name) >= (int)sizeof path)
+        return unreadable(name, "its path is too long", err);
+    return f->access->open(f->access->arg, path, fd, err);
+}
+
+int
+import_files_open(const struct import_files *f, const char *name, struct import_file *file,
+                  struct err *err)
+{
+    struct stat st;
+    int rc;
+
+    *file = (struct import_file){.fd = -1};
+    if (f->tar != NULL) {
+        if (tar_files_find(f->tar, name, &file->at, &file->size) == 0)
+            return 0;
+        file->fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+        return file->fd >= 0 ? 1 : err_errno(err, "open a tar again");
+    }
+    rc = open_below(f, name, &file->fd, err);
+    if (rc != 1)
+        return rc;
+    if (fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        import_files_shut(file);
+        return unreadable(name, "it is no file", err);
+    }
+    file->size = (uint64_t)st.st_size;
+    return 1;
+}
+
+void
+import_files_shut(struct import_file *file)
+{
+    fdio_close(file->fd);
+    file->fd = -1;
+}
+
+int
+import_files_bytes(const struct import_file *file, uint64_t from, void *p, size_t n,
+                   struct err *err)
+{
+    char *at = p;
+
+    while (n > 0) {
+        ssize_t got = pread(file->fd, at, n, (off_t)(file->at + from));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return err_set(err, ERR_NO_FILE, "a file can't be read: %s",
+                           got < 0 ? strerror(errno) : "it became shorter");
+        at += got;
+        from += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+int
+import_files_append(const struct import_file *file, struct buf *out, struct err *err)
+{
+    char *p = buf_extend(out, (size_t)file->size);
+
+    if (p == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+    return import_files_bytes(file, 0, p, (size_t)file->size, err);
+}
+
+int
+import_files_read(const struct import_files *f, const char *name, struct buf *out, struct err *err)
+{
+    struct import_file file;
+    int rc = import_files_open(f, name, &file, err);
+    char *p;
+
+    buf_reset(out);
+    if (rc != 1)
+        return rc;
+    if (file.size > out->max)
+        rc = err_set(err, ERR_TOO_LARGE, "%.150s has more than %zu bytes", name, out->max);
+    else if (file.size > 0 && (p = buf_extend(out, (size_t)file.size)) == NULL)
+        rc = err_set(err, ERR_SYSTEM, "no memory for %.150s", name);
+    else if (file.size > 0)
+        rc = import_files_bytes(&file, 0, p, (size_t)file.size, err) == 0 ? 1 : -1;
+    import_files_shut(&file);
+    return rc;
+}
+
+/* ---- directories ---- */
+
+struct names {
+    char **v;
+    size_t n;
+    size_t room;
+};
+
+static bool
+add_name(struct names *l, const char *name)
+{
+    if (l->n == l->room) {
+        size_t room = l->room > 0 ? 2 * l->room : 64;
+        char **v = realloc(l->v, room * sizeof *v);
+
+        if (v == NULL)
+            return false;
+        l->v = v;
+        l->room = room;
+    }
+    l->v[l->n] = strdup(name);
+    return l->v[l->n] != NULL && ++l->n > 0;
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Takes fd. The directory isn't held open while its names are visited. */
+static int
+read_names(int fd, const char *directory, struct names *l, struct err *err)
+{
+    DIR *dir = fdopendir(fd);
+    const struct dirent *e;
+    int rc = 0;
+
+    if (dir == NULL) {
+        unreadable(directory, strerror(errno), err);
+        fdio_close(fd);
+        return -1;
+    }
+    while (rc == 0 && (errno = 0, e = readdir(dir)) != NULL) {
+        if (e->d_name[0] == '.')
+            continue;
+        if (l->n == NAMES_MAX)
+            rc = unreadable(directory, "it has too many entries", err);
+        else if (!add_name(l, e->d_name))
+            rc = err_set(err, ERR_SYSTEM, "no memory for a directory");
+    }
+    if (rc == 0 && errno != 0)
+        rc = unreadable(directory, strerror(errno), err);
+    closedir(dir);
+    if (l->n > 0)
+        qsort(l->v, l->n, sizeof *l->v, by_bytes);
+    return rc;
+}
+
+int
+import_files_each(const struct import_files *f, const char *directory,
+                  int (*fn)(const char *name, void *arg, struct err *err), void *arg,
+                  struct err *err)
+{
+    struct names l = {.v = NULL};
+    int fd, rc = open_below(f, directory, &fd, err);
+
+    if (rc != 1)
+        return rc;
+    rc = read_names(fd, directory, &l, err);
+    for (size_t i = 0; i < l.n && rc == 0; i++)
+        rc = fn(l.v[i], arg, err);
+    for (size_t i = 0; i < l.n; i++)
+        free(l.v[i]);
+    free(l.v);
+    return rc < 0 ? -1 : 1;
+}

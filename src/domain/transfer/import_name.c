@@ -1,0 +1,101 @@
+#include "domain/transfer/import_name.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "domain/core/name.h"
+#include "util/banned.h"
+
+/* Docker's rule: with a dot or a colon, or "localhost", it is no part of a name but a host. */
+static bool
+is_host(const char *s, size_t n)
+{
+    return (n > 0 && s[0] != '.' && memchr(s, '.', n) != NULL) || memchr(s, ':', n) != NULL ||
+           (n == strlen("localhost") && memcmp(s, "localhost", n) == 0);
+}
+
+static const char *
+without_host(const char *reference)
+{
+    static const char *const docker[] = {"docker.io/library/", "index.docker.io/library/"};
+    const char *slash = strchr(reference, '/');
+
+    for (size_t i = 0; i < sizeof docker / sizeof *docker; i++)
+        if (strncmp(reference, docker[i], strlen(docker[i])) == 0)
+            return reference + strlen(docker[i]);
+    return slash != NULL && is_host(reference, (size_t)(slash - reference)) ? slash + 1 : reference;
+}
+
+bool
+import_name_parse(struct import_name *n, const char *reference, const char *fallback)
+{
+    const char *name, *colon, *at;
+    size_t length;
+
+    if (strpbrk(reference, "/:") == NULL && name_is_tag(reference)) {
+        snprintf(n->repository, sizeof n->repository, "%s", fallback);
+        snprintf(n->tag, sizeof n->tag, "%s", reference);
+        return name_is_repository(n->repository);
+    }
+    name = without_host(reference);
+    at = strchr(name, '@'); /* a digest may stand behind, which says nothing new */
+    length = at != NULL ? (size_t)(at - name) : strlen(name);
+    colon = memchr(name, ':', length);
+    if ((colon != NULL ? (size_t)(colon - name) : length) > RECORD_REPOSITORY_MAX)
+        return false;
+    if (colon != NULL && length - (size_t)(colon + 1 - name) >= sizeof n->tag)
+        return false;
+    snprintf(n->repository, sizeof n->repository, "%.*s",
+             colon != NULL ? (int)(colon - name) : (int)length, name);
+    if (colon != NULL)
+        snprintf(n->tag, sizeof n->tag, "%.*s", (int)(length - (size_t)(colon + 1 - name)),
+                 colon + 1);
+    else
+        snprintf(n->tag, sizeof n->tag, "%s", at == NULL ? "latest" : "");
+    return name_is_repository(n->repository) && (colon == NULL || name_is_tag(n->tag));
+}
+
+bool
+import_name_parse_own(struct import_name *n, const char *text)
+{
+    size_t length = strcspn(text, ":");
+    const char *tag = text[length] == ':' ? text + length + 1 : NULL;
+
+    if (length >= sizeof n->repository || (tag != NULL && !name_is_tag(tag)))
+        return false;
+    snprintf(n->repository, sizeof n->repository, "%.*s", (int)length, text);
+    snprintf(n->tag, sizeof n->tag, "%s", tag != NULL ? tag : "");
+    return name_is_repository(n->repository);
+}
+
+static bool
+ends_with(const char *s, size_t n, const char *end)
+{
+    return n > strlen(end) && memcmp(s + n - strlen(end), end, strlen(end)) == 0;
+}
+
+bool
+import_name_of_file(char out[RECORD_REPOSITORY_MAX + 1], const char *file)
+{
+    size_t n = strlen(file), length = 0;
+    bool gap = false;
+
+    if (ends_with(file, n, ".tar"))
+        n -= strlen(".tar");
+    if (ends_with(file, n, ".oci"))
+        n -= strlen(".oci");
+    for (size_t i = 0; i < n && length < RECORD_REPOSITORY_MAX - 1; i++) {
+        char c = file[i] >= 'A' && file[i] <= 'Z' ? (char)(file[i] - 'A' + 'a') : file[i];
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9')) {
+            gap = length > 0;
+            continue;
+        }
+        if (gap)
+            out[length++] = '-';
+        gap = false;
+        out[length++] = c;
+    }
+    out[length] = '\0';
+    return name_is_repository(out);
+}

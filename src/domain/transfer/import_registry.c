@@ -1,0 +1,269 @@
+#include "domain/transfer/import_registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/banned.h"
+
+#define PATH_ROOM 1024
+
+/* More than a registry of one machine has. */
+#define REPOSITORIES_MAX 1000000
+
+/* "sha512:" and its digits, perhaps a line's end. */
+#define LINK_MAX 256
+
+struct walk {
+    struct import_store *s;
+    const struct import_files *files;
+    char **names; /* of repositories, all of them */
+    size_t n;
+    size_t room;
+    const char *below;     /* while they are collected: the name so far, with a slash; or "" */
+    const char *name;      /* of the one that is taken */
+    enum digest_algo algo; /* of the revisions that are listed */
+};
+
+/* ---- the files ---- */
+
+static int
+open_blob(const struct walk *w, const struct digest *d, struct import_file *file, struct err *err)
+{
+    char path[PATH_ROOM], hex[DIGEST_TEXT_MAX];
+    int rc;
+
+    digest_hex(hex, d);
+    snprintf(path, sizeof path, "blobs/%s/%.2s/%s/data", digest_algo_name(d->algo), hex, hex);
+    rc = import_files_open(w->files, path, file, err);
+    file->fixed = rc == 1;
+    return rc;
+}
+
+/* The digest in a link: 1, 0 no such link, -1. */
+static int
+read_link(const struct walk *w, const char *path, struct digest *d, struct err *err)
+{
+    struct buf text;
+    size_t n;
+    int rc;
+
+    buf_init(&text, LINK_MAX);
+    rc = import_files_read(w->files, path, &text, err);
+    for (n = text.n; n > 0 && (text.p[n - 1] == '\n' || text.p[n - 1] == '\r'); n--)
+        ;
+    if (rc == 1 && digest_parse(d, buf_text(&text), n, err) != 0)
+        rc = -1;
+    buf_free(&text);
+    return rc;
+}
+
+/* ---- what import_store asks for ---- */
+
+static int
+find_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
+{
+    const struct walk *w = arg;
+    char path[PATH_ROOM], hex[DIGEST_TEXT_MAX];
+    struct import_file file;
+    struct digest named;
+    int rc;
+
+    digest_hex(hex, d);
+    snprintf(path, sizeof path, "repositories/%s/_manifests/revisions/%s/%s/link", w->name,
+             digest_algo_name(d->algo), hex);
+    rc = read_link(w, path, &named, err);
+    if (rc != 1)
+        return rc;
+    if (!digest_equal(&named, d))
+        return err_set(err, ERR_NO_FILE, "its link leads to another manifest");
+    rc = open_blob(w, d, &file, err);
+    if (rc == 0)
+        return err_set(err, ERR_NO_FILE, "its file isn't there");
+    if (rc == 1 && file.size > out->max)
+        rc = err_set(err, ERR_TOO_LARGE, "it has more than %zu bytes", out->max);
+    if (rc == 1 && import_files_append(&file, out, err) != 0)
+        rc = -1;
+    import_files_shut(&file);
+    return rc;
+}
+
+static int
+find_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
+{
+    return open_blob(arg, d, file, err);
+}
+
+/* ---- one repository ---- */
+
+static int
+take_revision(const char *name, void *arg, struct err *err)
+{
+    struct walk *w = arg;
+    char text[300], path[PATH_ROOM];
+    struct import_file file;
+    struct digest d;
+    int rc;
+
+    if (snprintf(text, sizeof text, "%s:%s", digest_algo_name(w->algo), name) >= (int)sizeof text ||
+        digest_parse(&d, text, strlen(text), err) != 0)
+        return 0;
+    /* A manifest that was deleted leaves a directory without a link. */
+    snprintf(path, sizeof path, "repositories/%s/_manifests/revisions/%s/%s/link", w->name,
+             digest_algo_name(d.algo), name);
+    rc = import_files_open(w->files, path, &file, err);
+    if (rc == 0)
+        return 0;
+    import_files_shut(&file);
+    return import_store_manifest(w->s, &d, "", err) < 0 ? -1 : 0;
+}
+
+static int
+take_tag(const char *name, void *arg, struct err *err)
+{
+    struct walk *w = arg;
+    char path[PATH_ROOM];
+    struct digest d;
+    int rc;
+
+    if (snprintf(path, sizeof path, "repositories/%s/_manifests/tags/%s/current/link", w->name,
+                 name) >= (int)sizeof path)
+        rc = err_set(err, ERR_BAD_TAG, "its name is too long");
+    else
+        rc = read_link(w, path, &d, err);
+    if (rc < 0 && import_store_is_fatal(err))
+        return -1;
+    if (rc == 0) /* it was deleted in this moment */
+        return 0;
+    if (rc < 0)
+        return import_store_leave_out(w->s, "tag %s:%.300s is left out: %s", w->s->name, name,
+                                      err->message);
+    return import_store_tag(w->s, name, &d, "", err) < 0 ? -1 : 0;
+}
+
+/* A directory that can't be read is said, and is no reason to stop. */
+static int
+each(struct walk *w, const char *what, int (*fn)(const char *name, void *arg, struct err *err),
+     struct err *err)
+{
+    char path[PATH_ROOM];
+    int rc;
+
+    snprintf(path, sizeof path, "repositories/%s/_manifests/%s", w->name, what);
+    rc = import_files_each(w->files, path, fn, w, err);
+    if (rc >= 0)
+        return 0;
+    if (import_store_is_fatal(err))
+        return -1;
+    return import_store_leave_out(w->s, "of repository %s something is left out: %s", w->s->name,
+                                  err->message);
+}
+
+static int
+take_repository(struct walk *w, struct err *err)
+{
+    static const enum digest_algo algos[] = {DIGEST_SHA256, DIGEST_SHA512};
+    int rc = import_store_enter(w->s, w->name, err);
+
+    if (rc != 1)
+        return rc;
+    for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
+        char what[32];
+
+        w->algo = algos[i];
+        snprintf(what, sizeof what, "revisions/%s", digest_algo_name(w->algo));
+        if (each(w, what, take_revision, err) != 0)
+            return -1;
+    }
+    return each(w, "tags", take_tag, err);
+}
+
+/* ---- all of them ---- */
+
+static int
+add(struct walk *w, const char *name, struct err *err)
+{
+    if (w->n == w->room) {
+        size_t room = w->room > 0 ? 2 * w->room : 64;
+        char **v = realloc(w->names, room * sizeof *v);
+
+        if (v == NULL)
+            return err_set(err, ERR_SYSTEM, "no memory for the repositories' names");
+        w->names = v;
+        w->room = room;
+    }
+    if (w->n == REPOSITORIES_MAX)
+        return err_set(err, ERR_TOO_MANY, "there are more than %d repositories", REPOSITORIES_MAX);
+    w->names[w->n] = strdup(name);
+    if (w->names[w->n] == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for the repositories' names");
+    w->n++;
+    return 0;
+}
+
+static int collect(struct walk *w, const char *name, struct err *err);
+
+/* What begins with "_" belongs to the repository that the directory is; all else are directories of
+ * longer names. A name that is too long for us is as well for docker-registry. */
+static int
+collect_entry(const char *entry, void *arg, struct err *err)
+{
+    struct walk *w = arg;
+    const char *below = w->below;
+    char name[RECORD_REPOSITORY_MAX + 1];
+    int rc;
+
+    if (strcmp(entry, "_manifests") == 0)
+        return add(w, below, err);
+    if (entry[0] == '_')
+        return 0;
+    if (snprintf(name, sizeof name, "%s%s%s", below, below[0] != '\0' ? "/" : "", entry) >=
+        (int)sizeof name)
+        return import_store_leave_out(w->s,
+                                      "what is below repositories/%.300s is left out: its "
+                                      "names are too long",
+                                      below);
+    rc = collect(w, name, err);
+    w->below = below;
+    return rc;
+}
+
+static int
+collect(struct walk *w, const char *name, struct err *err)
+{
+    char path[PATH_ROOM];
+    int rc;
+
+    if (import_store_go_on(w->s, err) != 0)
+        return -1;
+    snprintf(path, sizeof path, "repositories/%s", name);
+    w->below = name;
+    rc = import_files_each(w->files, path, collect_entry, w, err);
+    if (rc >= 0)
+        return 0;
+    if (import_store_is_fatal(err))
+        return -1;
+    return import_store_leave_out(w->s, "%s is left out: %s", path, err->message);
+}
+
+int
+import_registry_run(struct import_store *s, const struct import_files *files, struct err *err)
+{
+    struct walk w = {.s = s, .files = files};
+    struct import_source source = {.document = find_document, .blob = find_blob, .arg = &w};
+    int rc;
+
+    s->source = &source;
+    s->counts->of = "repositories";
+    rc = collect(&w, "", err);
+    s->counts->all = w.n;
+    for (size_t i = 0; i < w.n && rc == 0; i++) {
+        w.name = w.names[i];
+        s->counts->at = i + 1;
+        rc = take_repository(&w, err);
+    }
+    for (size_t i = 0; i < w.n; i++)
+        free(w.names[i]);
+    free(w.names);
+    return rc;
+}

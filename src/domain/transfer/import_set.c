@@ -1,0 +1,66 @@
+#include "domain/transfer/import_set.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/banned.h"
+
+void
+import_set_free(struct import_set *s)
+{
+    free(s->v);
+    *s = (struct import_set){.v = NULL};
+}
+
+/* Its place, or the free one where it would go. There is always a free one. Somebody could choose
+ * digests that meet at one place, but only by finding so many hashes. */
+static size_t
+place_of(const struct import_set *s, const struct digest *d)
+{
+    uint64_t hash;
+    size_t i;
+
+    memcpy(&hash, d->bytes, sizeof hash);
+    for (i = (size_t)hash & (s->room - 1); s->v[i].algo != DIGEST_NONE; i = (i + 1) & (s->room - 1))
+        if (digest_equal(&s->v[i], d))
+            break;
+    return i;
+}
+
+bool
+import_set_has(const struct import_set *s, const struct digest *d)
+{
+    return s->n > 0 && s->v[place_of(s, d)].algo != DIGEST_NONE;
+}
+
+static bool
+grow(struct import_set *s)
+{
+    struct import_set wider = {.n = s->n, .room = s->room > 0 ? 2 * s->room : 64};
+
+    wider.v = calloc(wider.room, sizeof *wider.v);
+    if (wider.v == NULL)
+        return false;
+    for (size_t i = 0; i < s->room; i++)
+        if (s->v[i].algo != DIGEST_NONE)
+            wider.v[place_of(&wider, &s->v[i])] = s->v[i];
+    free(s->v);
+    *s = wider;
+    return true;
+}
+
+bool
+import_set_add(struct import_set *s, const struct digest *d, bool *is_new)
+{
+    size_t i;
+
+    if (s->n >= s->room / 2 && !grow(s))
+        return false;
+    i = place_of(s, d);
+    if (is_new != NULL)
+        *is_new = s->v[i].algo == DIGEST_NONE;
+    s->n += s->v[i].algo == DIGEST_NONE;
+    s->v[i] = *d;
+    return true;
+}

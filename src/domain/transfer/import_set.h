@@ -1,0 +1,20 @@
+#ifndef DOMAIN_TRANSFER_IMPORT_SET_H
+#define DOMAIN_TRANSFER_IMPORT_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "util/digest.h"
+
+/* A set of digests, in memory. All zero is an empty one. */
+struct import_set {
+    struct digest *v; /* a hash table: DIGEST_NONE is a free place */
+    size_t n;
+    size_t room;
+};
+
+void import_set_free(struct import_set *s);
+bool import_set_has(const struct import_set *s, const struct digest *d);
+/* False: no memory. *is_new (may be NULL): it wasn't in there. */
+bool import_set_add(struct import_set *s, const struct digest *d, bool *is_new);
+
+#endif

@@ -1,0 +1,50 @@
+#ifndef DOMAIN_V1_CONVERSION_H
+#define DOMAIN_V1_CONVERSION_H
+
+#include <stdint.h>
+#include "storage/layers/inflate.h"
+#include "util/arena.h"
+#include "util/bytes.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* What clients of the second API want of a v1 image: an image's config, and a manifest ("image
+ * manifest version 2, schema 2"). Its layers stay as they are, each of them, the empty ones too,
+ * and each image of the chain becomes a line of the history; the config has the image's id, as a
+ * member v1_id. The bytes follow from what is given and from nothing else, so they are the same on
+ * each server. */
+
+/* More layers no client can run (docker ends at 127). */
+#define CONVERSION_LAYERS_MAX 127
+/* A config's bytes; they are nearly those of the top image's JSON. */
+#define CONVERSION_CONFIG_MAX (1u << 20)
+
+struct conversion_layer {
+    struct digest blob;
+    uint64_t size;
+    enum inflate_format format;
+    struct digest diff_id;
+};
+
+struct conversion {
+    struct bytes config; /* in the arena, as the next one */
+    struct bytes manifest;
+    struct digest config_digest;
+    struct digest manifest_digest;
+};
+
+#define CONVERSION_MEDIA_TYPE "application/vnd.docker.distribution.manifest.v2+json"
+
+struct conversion_draft;
+
+struct conversion_draft *conversion_begin(void);
+/* An image with its layer and JSON, the base first. ERR_BAD_IMAGE: there is no config for such an
+ * image; the message says what is wrong with it. */
+int conversion_add(struct conversion_draft *d, const struct conversion_layer *layer,
+                   struct bytes json, struct err *err);
+/* After the image itself was added. */
+int conversion_finish(struct conversion_draft *d, struct arena *arena, struct conversion *out,
+                      struct err *err);
+void conversion_free(struct conversion_draft *d);
+
+#endif

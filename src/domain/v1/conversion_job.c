@@ -1,0 +1,507 @@
+#include "domain/v1/conversion_job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/v1/conversion.h"
+#include "domain/v1/image.h"
+#include "domain/inside/index_job.h"
+#include "domain/v1/converted.h"
+#include "storage/files/blob_file.h"
+#include "storage/layers/index_file.h"
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_content.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_image.h"
+#include "storage/tables/tbl_job.h"
+#include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_tag.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+/* So many jobs a step, and no more after so long. */
+#define BATCH 16
+#define STEP_MS 200
+
+/* One that waits for an index comes again after this, twice as long each time, up to the second. */
+#define WAIT_MS 250
+#define WAIT_MAX_MS 10000
+
+/* A transaction's locks are bounded: an image with more tags gets them in several. */
+#define TAGS_MAX 100
+/* And it stays with one image for so many of them; the rest comes in the next step. */
+#define ROUNDS_MAX 100
+
+/* The JSON of one image, or config and manifest. */
+#define MEMORY (4u << 20)
+
+/* An image of the chain, as it was when the config was made. */
+struct ancestor {
+    struct digest id;
+    struct digest layer;
+    uint64_t created;
+};
+
+struct converting {
+    const struct registry *reg;
+    struct job job;
+    struct arena *arena;                          /* config and manifest */
+    struct ancestor chain[CONVERSION_LAYERS_MAX]; /* the image first */
+    struct conversion_layer layers[CONVERSION_LAYERS_MAX];
+    size_t n;
+    struct conversion made;
+    struct digest parts[CONVERSION_LAYERS_MAX + 1]; /* config and layers, each once, sorted */
+    size_t parts_n;
+    bool published, inserted; /* is there a file of our own with the config, and a record of it? */
+    uint64_t instance;
+
+    uint64_t repo; /* what the next transaction is about */
+    char tags[TAGS_MAX][RECORD_TAG_MAX + 1];
+    size_t tags_n;
+    struct edge edges[2 * CONVERSION_LAYERS_MAX + 2 * TAGS_MAX + 10];
+    bool stale; /* the image isn't any more what it was */
+};
+
+/* What becomes of the job. */
+enum outcome {
+    DONE,
+    WAITS,
+    REFUSED, /* err says why */
+    FAILED,
+};
+
+int
+conversion_job_later(struct txn *t, const struct digest *id, uint64_t now, struct err *err)
+{
+    struct job job = {.kind = JOB_CONVERT, .due = now, .digest = *id};
+    struct rec_job work = {.tries = 0};
+
+    return tbl_job_put(t, &job, &work, err);
+}
+
+/* ---- what it is made of ---- */
+
+/* The chain, as far as a client could take it: 1; 0: nobody has that image any more. */
+static int
+read_chain(struct converting *x, struct err *err)
+{
+    struct digest at = x->job.digest;
+
+    for (x->n = 0; at.algo != DIGEST_NONE;) {
+        struct rec_image r;
+        int rc = tbl_image_get(kv_reads(x->reg->kv), &at, &r, err);
+
+        if (rc < 0)
+            return -1;
+        if (rc == 0 || !image_is_whole(&r)) {
+            if (x->n == 0)
+                return 0;
+            return err_set(err, ERR_BAD_IMAGE, "one of its ancestors isn't here");
+        }
+        if (x->n == CONVERSION_LAYERS_MAX)
+            return err_set(err, ERR_BAD_IMAGE, "it has more than %d layers", CONVERSION_LAYERS_MAX);
+        x->chain[x->n++] = (struct ancestor){at, r.layer, r.created};
+        at = r.parent;
+    }
+    return 1;
+}
+
+/* 1; 0: its index is still to be made. */
+static int
+read_layer(const struct registry *reg, const struct digest *blob, struct conversion_layer *layer,
+           struct err *err)
+{
+    struct layer_info info;
+    struct rec_blob r;
+    int rc = tbl_blob_get(kv_reads(reg->kv), blob, &r, err);
+
+    if (rc == 0)
+        return err_set(err, ERR_BAD_IMAGE, "one of its layers isn't here");
+    if (rc == 1)
+        rc = index_file_info(reg->dirfd, blob, &info, err);
+    if (rc == 0 && index_job_demand(reg, blob, err) != 0)
+        return -1;
+    if (rc != 1)
+        return rc;
+    if (!info.browsable || info.diff_id.algo != DIGEST_SHA256) {
+        char text[DIGEST_TEXT_MAX];
+
+        digest_text(text, blob);
+        return err_set(err, ERR_BAD_IMAGE, "its layer %.19s can't be unpacked: %s", text,
+                       info.remark);
+    }
+    *layer = (struct conversion_layer){
+        .blob = *blob, .size = r.size, .format = info.format, .diff_id = info.diff_id};
+    return 1;
+}
+
+/* Asks for all indexes that are missing, so that they are made at once. */
+static int
+read_layers(struct converting *x, struct err *err)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < x->n; i++) {
+        int rc = read_layer(x->reg, &x->chain[i].layer, &x->layers[i], err);
+
+        if (rc < 0)
+            return -1;
+        all = all && rc == 1;
+    }
+    return all;
+}
+
+static int
+make(struct converting *x, struct err *err)
+{
+    struct conversion_draft *draft = conversion_begin();
+    int rc = draft != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for an image's config");
+
+    for (size_t i = x->n; i > 0 && rc == 0; i--) {
+        struct arena arena;
+        struct bytes json;
+
+        arena_init(&arena, MEMORY);
+        rc = image_json(x->reg, &x->chain[i - 1].id, &arena, &json, err);
+        if (rc == 0)
+            rc = conversion_add(draft, &x->layers[i - 1], json, err);
+        arena_reset(&arena);
+    }
+    if (rc == 0)
+        rc = conversion_finish(draft, x->arena, &x->made, err);
+    conversion_free(draft);
+    return rc;
+}
+
+static void
+add_part(struct converting *x, const struct digest *d)
+{
+    size_t at = x->parts_n;
+
+    for (size_t i = 0; i < x->parts_n; i++)
+        if (digest_equal(&x->parts[i], d))
+            return;
+    for (; at > 0 && digest_compare(&x->parts[at - 1], d) > 0; at--)
+        x->parts[at] = x->parts[at - 1];
+    x->parts[at] = *d;
+    x->parts_n++;
+}
+
+/* The config's file has to be durable before a transaction speaks of it. */
+static int
+publish(struct converting *x, struct err *err)
+{
+    struct rec_blob there;
+    int rc = tbl_blob_get(kv_reads(x->reg->kv), &x->made.config_digest, &there, err);
+
+    add_part(x, &x->made.config_digest);
+    for (size_t i = 0; i < x->n; i++)
+        add_part(x, &x->chain[i].layer);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    x->published = true;
+    return blob_file_write(x->reg->dirfd, x->made.config, &x->made.config_digest, &x->instance,
+                           err);
+}
+
+/* ---- the transaction, table by table ---- */
+
+/* Those that still name the image; the rest is forgotten. */
+static int
+move_tags(struct txn *t, struct converting *x, struct err *err)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < x->tags_n; i++) {
+        struct rec_tag r;
+        int rc = tbl_tag_get_for_update(t, x->repo, x->tags[i], &r, err);
+
+        if (rc < 0)
+            return -1;
+        if (rc == 0 || !digest_equal(&r.target, &x->job.digest))
+            continue;
+        r.target = x->made.manifest_digest;
+        if (tbl_tag_put(t, x->repo, x->tags[i], &r, err) != 0)
+            return -1;
+        memmove(x->tags[n++], x->tags[i], sizeof x->tags[0]);
+    }
+    x->tags_n = n;
+    return 0;
+}
+
+static int
+went(struct converting *x, struct err *err)
+{
+    x->stale = true;
+    return err_set(err, ERR_BUSY, "an image changed while it was converted");
+}
+
+/* Is the chain what it was? What is read here stays so until the commit. */
+static int
+check_chain(struct txn *t, struct converting *x, struct err *err)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        struct rec_image r;
+        int rc = tbl_image_get(t, &x->chain[i].id, &r, err);
+
+        if (rc < 0)
+            return -1;
+        if (rc == 0 || !image_is_whole(&r) || r.created != x->chain[i].created ||
+            !digest_equal(&r.layer, &x->chain[i].layer))
+            return went(x, err);
+    }
+    return 0;
+}
+
+/* Of one that a client pushed before: it stays as it is, but is known to be that image. */
+static int
+put_manifest(struct txn *t, const struct converting *x, struct err *err)
+{
+    struct rec_manifest r;
+    int rc = tbl_manifest_get(t, x->repo, &x->made.manifest_digest, &r, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0) {
+        r = (struct rec_manifest){.size = x->made.manifest.n, .pushed = clock_wall_ms()};
+        snprintf(r.media_type, sizeof r.media_type, "%s", CONVERSION_MEDIA_TYPE);
+    } else if (r.made_from.algo == DIGEST_NONE) {
+        r.pushed_too = true;
+    }
+    r.made_from = x->job.digest;
+    if (tbl_manifest_put(t, x->repo, &x->made.manifest_digest, &r, err) != 0)
+        return -1;
+    return tbl_content_put(t, &x->made.manifest_digest, x->made.manifest, err);
+}
+
+static int
+put_config(struct txn *t, struct converting *x, struct err *err)
+{
+    struct rec_blob r;
+    int rc = tbl_blob_get_for_update(t, &x->made.config_digest, &r, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (!x->published)
+        return went(x, err);
+    x->inserted = true;
+    r = (struct rec_blob){.size = x->made.config.n, .instance = x->instance};
+    return tbl_blob_put(t, &x->made.config_digest, &r, err);
+}
+
+static int
+put_edges(struct txn *t, struct converting *x, struct err *err)
+{
+    const struct digest *manifest = &x->made.manifest_digest;
+    size_t n = 0;
+
+    x->edges[n++] = (struct edge){.to = *manifest, .kind = EDGE_HELD, .repo = x->repo};
+    x->edges[n++] =
+        (struct edge){.to = x->job.digest, .kind = EDGE_MADE, .repo = x->repo, .from = *manifest};
+    for (size_t i = 0; i < x->parts_n; i++) {
+        x->edges[n++] = (struct edge){.to = x->parts[i], .kind = EDGE_MEMBER, .repo = x->repo};
+        x->edges[n++] =
+            (struct edge){.to = x->parts[i], .kind = EDGE_PART, .repo = x->repo, .from = *manifest};
+    }
+    for (size_t i = 0; i < x->tags_n; i++)
+        x->edges[n++] =
+            (struct edge){.to = *manifest, .kind = EDGE_TAG, .repo = x->repo, .tag = x->tags[i]};
+    tbl_edge_sort(x->edges, n);
+    for (size_t i = 0; i < n; i++)
+        if (tbl_edge_put(t, &x->edges[i], err) != 0)
+            return -1;
+    for (size_t i = 0; i < x->tags_n; i++) {
+        struct edge was = {
+            .to = x->job.digest, .kind = EDGE_TAG, .repo = x->repo, .tag = x->tags[i]};
+
+        if (tbl_edge_delete(t, &was, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+switch_tags(struct txn *t, void *arg, struct err *err)
+{
+    struct converting *x = arg;
+
+    x->stale = false;
+    x->inserted = false;
+    if (move_tags(t, x, err) != 0)
+        return -1;
+    if (x->tags_n == 0)
+        return 0;
+    if (check_chain(t, x, err) != 0 || put_manifest(t, x, err) != 0 || put_config(t, x, err) != 0)
+        return -1;
+    return put_edges(t, x, err);
+}
+
+/* ---- repository by repository ---- */
+
+/* Tags of the first repository that has one. */
+static int
+see_tag(const struct edge *e, void *arg, struct err *err)
+{
+    struct converting *x = arg;
+
+    (void)err;
+    if (x->tags_n > 0 && e->repo != x->repo)
+        return 1;
+    x->repo = e->repo;
+    snprintf(x->tags[x->tags_n++], sizeof x->tags[0], "%s", e->tag);
+    return x->tags_n == TAGS_MAX;
+}
+
+static enum outcome
+switch_all(struct converting *x, struct err *err)
+{
+    for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+        x->tags_n = 0;
+        if (tbl_edge_each(kv_reads(x->reg->kv), &x->job.digest, EDGE_TAG, 0, NULL, see_tag, x,
+                          err) != 0)
+            return FAILED;
+        if (x->tags_n == 0)
+            return DONE;
+        if (txn_run(x->reg->kv, switch_tags, x, err) != 0)
+            return x->stale ? WAITS : FAILED;
+        /* From now on there is a record of it. */
+        x->published = x->published && !x->inserted;
+    }
+    return WAITS;
+}
+
+/* A file that surely has no record; after a failed commit nobody knows, and the sweep finds out. */
+static void
+unpublish(const struct converting *x, enum outcome outcome)
+{
+    struct err ignored;
+
+    if (x->published && outcome != FAILED &&
+        blob_file_unlink(x->reg->dirfd, &x->made.config_digest, x->instance, &ignored) != 0)
+        log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
+                 ignored.message);
+}
+
+static enum outcome
+convert(struct converting *x, struct err *err)
+{
+    enum outcome outcome;
+    int rc = read_chain(x, err);
+
+    if (rc == 0)
+        return DONE;
+    if (rc == 1)
+        rc = read_layers(x, err);
+    if (rc == 0)
+        return WAITS;
+    if (rc < 0 || make(x, err) != 0)
+        return err->code == ERR_BAD_IMAGE ? REFUSED : FAILED;
+    if (publish(x, err) != 0)
+        return FAILED;
+    outcome = switch_all(x, err);
+    unpublish(x, outcome);
+    return outcome;
+}
+
+/* ---- jobs ---- */
+
+struct settling {
+    const struct job *job;
+    const char *why; /* it can't be converted; NULL: it was */
+    struct job next; /* due 0: none */
+    uint32_t tries;
+};
+
+static int
+settle(struct txn *t, void *arg, struct err *err)
+{
+    const struct settling *s = arg;
+    struct rec_job work = {.tries = s->tries};
+    struct rec_image r;
+    int rc = 0;
+
+    if (s->next.due == 0)
+        rc = tbl_image_get_for_update(t, &s->job->digest, &r, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 1 && strcmp(r.unconvertible, s->why != NULL ? s->why : "") != 0) {
+        snprintf(r.unconvertible, sizeof r.unconvertible, "%s", s->why != NULL ? s->why : "");
+        if (tbl_image_put(t, &s->job->digest, &r, err) != 0)
+            return -1;
+    }
+    if (tbl_job_delete(t, s->job, err) < 0)
+        return -1;
+    return s->next.due != 0 ? tbl_job_put(t, &s->next, &work, err) : 0;
+}
+
+static int
+run(const struct registry *reg, const struct job *job, const struct rec_job *r,
+    struct converting *x, struct err *err)
+{
+    struct settling s = {.job = job, .next = *job, .tries = r->tries + 1};
+    char why[RECORD_IMAGE_WHY_MAX + 1];
+    struct arena arena;
+    uint64_t wait = WAIT_MS << (r->tries < 8 ? r->tries : 8);
+    enum outcome outcome;
+
+    arena_init(&arena, MEMORY);
+    memset(x, 0, sizeof *x);
+    x->reg = reg;
+    x->job = *job;
+    x->arena = &arena;
+    outcome = convert(x, err);
+    arena_reset(&arena);
+    s.next.due = clock_wall_ms() + (wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS);
+    if (outcome == FAILED)
+        log_line(LOG_WARN, "an image isn't converted yet", "why=%s", err->message);
+    if (outcome == REFUSED) {
+        snprintf(why, sizeof why, "%.*s", RECORD_IMAGE_WHY_MAX, err->message);
+        s.why = why;
+    }
+    if (outcome == DONE || outcome == REFUSED)
+        s.next.due = 0;
+    return txn_run(reg->kv, settle, &s, err);
+}
+
+struct due {
+    uint64_t until;
+    struct job jobs[BATCH];
+    struct rec_job records[BATCH];
+    size_t n;
+};
+
+static int
+see_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
+{
+    struct due *due = arg;
+
+    (void)err;
+    if (j->due > due->until)
+        return 1;
+    due->jobs[due->n] = *j;
+    due->records[due->n] = *r;
+    return ++due->n == BATCH;
+}
+
+int
+conversion_job_step(const struct registry *reg, bool hurry, struct err *err)
+{
+    uint64_t until = clock_mono_ms() + STEP_MS;
+    struct due due = {.until = clock_wall_ms() + (hurry ? WAIT_MAX_MS : 0)};
+    struct converting *x;
+    int rc = 0;
+
+    if (tbl_job_each(kv_reads(reg->kv), JOB_CONVERT, see_job, &due, err) != 0)
+        return -1;
+    if (due.n == 0)
+        return 0;
+    x = calloc(1, sizeof *x);
+    if (x == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for converting an image");
+    for (size_t i = 0; i < due.n && rc == 0 && (i == 0 || clock_mono_ms() < until); i++)
+        rc = run(reg, &due.jobs[i], &due.records[i], x, err);
+    free(x);
+    return rc;
+}

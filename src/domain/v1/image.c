@@ -1,0 +1,262 @@
+#include "domain/v1/image.h"
+
+#include <string.h>
+
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_content.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_image.h"
+#include "storage/tables/tbl_job.h"
+#include "util/clock.h"
+#include "util/hex.h"
+#include "util/banned.h"
+
+/* Images that are half there don't count for a short id; but so many are passed over, not more. */
+#define SHORT_VISITS_MAX 1000
+
+/* The time from hearing that an image is here to relying on it: docker goes on at once. */
+#define NEAR_MS 10000
+
+static int
+no_image(struct err *err)
+{
+    return err_set(err, ERR_NO_IMAGE, "Image not found");
+}
+
+bool
+image_is_whole(const struct rec_image *r)
+{
+    return r->state == IMAGE_LAYER || r->state == IMAGE_COMPLETE;
+}
+
+/* ---- short ids ---- */
+
+struct candidates {
+    const char *digits;
+    size_t n;
+    struct digest found;
+    unsigned count;
+    unsigned visits;
+};
+
+static bool
+begins_so(const struct candidates *c, const struct digest *id)
+{
+    char hex[DIGEST_TEXT_MAX];
+
+    digest_hex(hex, id);
+    return strncmp(hex, c->digits, c->n) == 0;
+}
+
+static int
+take(struct candidates *c, const struct digest *id)
+{
+    if (c->count == 0 || !digest_equal(&c->found, id))
+        c->count++;
+    c->found = *id;
+    return c->count > 1;
+}
+
+static int
+see_candidate(const struct digest *id, const struct rec_image *r, void *arg, struct err *err)
+{
+    struct candidates *c = arg;
+
+    (void)err;
+    if (!begins_so(c, id) || (image_is_whole(r) && take(c, id)))
+        return 1;
+    return ++c->visits == SHORT_VISITS_MAX;
+}
+
+/* What the second API has pushed. */
+static int
+see_view(const struct digest *id, void *arg, struct err *err)
+{
+    struct candidates *c = arg;
+
+    (void)err;
+    return !begins_so(c, id) || take(c, id);
+}
+
+int
+image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err)
+{
+    struct candidates c = {.digits = text, .n = strlen(text)};
+    struct digest from = {.algo = DIGEST_V1_ID};
+    char first[65];
+
+    if (digest_parse_v1_id(id, text, c.n, err) == 0)
+        return 0;
+    if (c.n < IMAGE_SHORT_MIN || c.n >= sizeof first - 1)
+        return no_image(err);
+    memset(first, '0', sizeof first - 1);
+    memcpy(first, text, c.n);
+    if (!hex_decode(from.bytes, 32, first, sizeof first - 1))
+        return no_image(err);
+    if (tbl_image_each(kv_reads(reg->kv), &from, see_candidate, &c, err) != 0 ||
+        tbl_edge_each_target(kv_reads(reg->kv), EDGE_ID, &from, see_view, &c, err) != 0)
+        return -1;
+    if (c.count == 0)
+        return no_image(err);
+    if (c.count > 1)
+        return err_set(err, ERR_BAD_REQUEST, "several images begin with %s: give more digits",
+                       text);
+    *id = c.found;
+    return 0;
+}
+
+/* ---- finding ---- */
+
+struct renewal {
+    const struct registry *reg;
+    const struct digest *id;
+    bool gone;
+};
+
+static int
+renew(struct txn *t, void *arg, struct err *err)
+{
+    struct renewal *rn = arg;
+    struct rec_image r;
+    int found = tbl_image_get_for_update(t, rn->id, &r, err);
+
+    rn->gone = found == 0 || (found == 1 && !image_is_whole(&r));
+    if (found != 1 || rn->gone)
+        return found < 0 ? -1 : 0;
+    r.leased_until = clock_wall_ms() + rn->reg->lease_ms;
+    return tbl_image_put(t, rn->id, &r, err);
+}
+
+/* What a pusher was told is here stays, so that it needn't be sent. Whoever takes a tag away gives
+ * the image a lease. What only another image keeps would lose its keeper without one, when that is
+ * collected, so it gets its lease here: written at most twice in the time of a lease. What nothing
+ * keeps at all isn't renewed, or whoever looks whether it is gone would keep it: near its end it
+ * isn't here any more, and who then sends its JSON hears that it exists, and renews it thereby
+ * (image_push.c). 1, 0 (it is gone, or about to go), -1. */
+static int
+hold_for_push(const struct registry *reg, const struct digest *id, const struct rec_image *r,
+              struct err *err)
+{
+    struct renewal rn = {.reg = reg, .id = id};
+    uint64_t now = clock_wall_ms(),
+             near = reg->lease_ms / 4 < NEAR_MS ? reg->lease_ms / 4 : NEAR_MS;
+    int kept;
+
+    if (r->leased_until > now + reg->lease_ms / 2)
+        return 1;
+    kept = tbl_edge_any(kv_reads(reg->kv), id, EDGE_TAG, err);
+    if (kept != 0)
+        return kept;
+    kept = tbl_edge_kept(kv_reads(reg->kv), id, err);
+    if (kept < 1)
+        return kept < 0 ? -1 : r->leased_until > now + near;
+    if (txn_run(reg->kv, renew, &rn, err) == 0)
+        return rn.gone ? 0 : 1;
+    /* With a full disk nobody pushes, but pulls go on, and they ask just so. */
+    return err->code == ERR_NO_SPACE ? 1 : -1;
+}
+
+int
+image_find(const struct registry *reg, const struct digest *id, bool for_push, struct image *image,
+           struct err *err)
+{
+    struct rec_image r;
+    struct rec_blob layer;
+    int rc = tbl_image_get(kv_reads(reg->kv), id, &r, err);
+
+    if (rc == 1 && !image_is_whole(&r))
+        rc = 0;
+    if (rc == 1)
+        rc = tbl_blob_get(kv_reads(reg->kv), &r.layer, &layer, err);
+    if (rc == 1 && for_push)
+        rc = hold_for_push(reg, id, &r, err);
+    if (rc != 1)
+        return rc < 0 ? -1 : no_image(err);
+    *image = (struct image){.id = *id,
+                            .verified = r.state == IMAGE_COMPLETE,
+                            .layer = r.layer,
+                            .checksum = r.checksum,
+                            .size = layer.size};
+    blob_file_path(image->path, &r.layer, layer.instance);
+    return 0;
+}
+
+int
+image_json(const struct registry *reg, const struct digest *id, struct arena *arena,
+           struct bytes *json, struct err *err)
+{
+    struct buf bytes;
+    int rc = tbl_content_get(kv_reads(reg->kv), id, &bytes, err);
+
+    if (rc == 1) {
+        *json = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
+        if (json->p == NULL)
+            rc = err_set(err, ERR_SYSTEM, "no memory for an image's JSON");
+    }
+    buf_free(&bytes);
+    return rc == 0 ? no_image(err) : rc < 0 ? -1 : 0;
+}
+
+int
+image_chain(struct txn *t, const struct digest *id, struct digest *chain, size_t *n,
+            struct err *err)
+{
+    struct digest at = *id;
+
+    for (*n = 0; at.algo != DIGEST_NONE;) {
+        struct rec_image r;
+        int rc = tbl_image_get(t, &at, &r, err);
+
+        if (rc < 0)
+            return -1;
+        /* Too long: an ancestor that wasn't verified got another parent since. */
+        if (rc == 0 || !image_is_whole(&r) || *n == IMAGE_CHAIN_MAX)
+            return no_image(err);
+        chain[(*n)++] = at;
+        at = r.parent;
+    }
+    return 0;
+}
+
+int
+image_ancestry(const struct registry *reg, const struct digest *id, struct digest *chain, size_t *n,
+               struct err *err)
+{
+    return image_chain(kv_reads(reg->kv), id, chain, n, err);
+}
+
+/* ---- keeping ---- */
+
+int
+image_is_held(struct txn *t, const struct digest *id, struct err *err)
+{
+    return tbl_edge_any(t, id, EDGE_MEMBER, err);
+}
+
+int
+image_lease(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
+            struct err *err)
+{
+    struct rec_image r;
+    int found;
+
+    if (id->algo != DIGEST_V1_ID)
+        return 0;
+    found = tbl_image_get_for_update(t, id, &r, err);
+    if (found != 1)
+        return found;
+    if (r.leased_until >= now + reg->lease_ms)
+        return 0;
+    r.leased_until = now + reg->lease_ms;
+    return tbl_image_put(t, id, &r, err);
+}
+
+int
+image_look_later(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
+                 struct err *err)
+{
+    struct job job = {.kind = JOB_COLLECT, .due = now + reg->lease_ms, .digest = *id};
+    struct rec_job work = {.tries = 0};
+
+    return id->algo == DIGEST_V1_ID ? tbl_job_put(t, &job, &work, err) : 0;
+}

@@ -1,0 +1,316 @@
+#include "domain/v1/image_list.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/v1/image.h"
+#include "domain/v1/image_view.h"
+#include "domain/core/repository.h"
+#include "storage/tables/tbl_tag.h"
+#include "util/random.h"
+#include "util/banned.h"
+
+/* So many tags are read at a time, since nothing else can be read meanwhile. */
+#define BATCH 64
+
+/* For looking at one image. */
+#define ONE_IMAGE_MEMORY (32u << 20)
+
+/* ---- tags ---- */
+
+static int
+no_repository(struct err *err)
+{
+    return err_set(err, ERR_NO_REPOSITORY, "Repository not found");
+}
+
+/* What a tag names is called so: 1; 0: it went meanwhile, or isn't of that platform; -1. */
+static int
+id_of(const struct registry *reg, uint64_t repo, const struct digest *target,
+      const struct platform *platform, struct digest *id, struct err *err)
+{
+    *id = *target;
+    if (target->algo == DIGEST_V1_ID)
+        return 1;
+    return image_view_id(reg, repo, target, platform, id, err);
+}
+
+int
+image_list_find(const struct registry *reg, const char *repository, const char *tag,
+                const struct platform *platform, struct digest *id, struct err *err)
+{
+    struct rec_repo repo;
+    struct rec_tag r;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    if (rc == 1)
+        rc = tbl_tag_get(kv_reads(reg->kv), repo.id, tag, &r, err);
+    if (rc == 0)
+        return err_set(err, ERR_NO_MANIFEST, "Tag not found");
+    if (rc == 1)
+        rc = id_of(reg, repo.id, &r.target, platform, id, err);
+    if (rc == 0)
+        return err_set(err, ERR_NO_IMAGE, "Tag not found: there is no image of that platform");
+    return rc < 0 ? -1 : 0;
+}
+
+struct batch {
+    struct {
+        char name[RECORD_TAG_MAX + 1];
+        struct digest target;
+    } v[BATCH];
+    size_t n;
+};
+
+static int
+see(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+{
+    struct batch *b = arg;
+
+    (void)err;
+    snprintf(b->v[b->n].name, sizeof b->v[b->n].name, "%s", tag);
+    b->v[b->n].target = r->target;
+    b->n++;
+    return b->n == BATCH;
+}
+
+/* Visits what the tags of a repository name, as it stands in them. *any: there was a tag. */
+static int
+each_target(const struct registry *reg, uint64_t repo,
+            int (*fn)(const char *tag, const struct digest *target, void *arg, struct err *err),
+            void *arg, bool *any, struct err *err)
+{
+    char after[RECORD_TAG_MAX + 1] = "";
+    struct batch b;
+
+    do {
+        b.n = 0;
+        if (tbl_tag_each(kv_reads(reg->kv), repo, after, see, &b, err) != 0)
+            return -1;
+        for (size_t i = 0; i < b.n; i++) {
+            int rc = fn(b.v[i].name, &b.v[i].target, arg, err);
+
+            *any = true;
+            if (rc != 0)
+                return rc < 0 ? -1 : 0;
+        }
+        if (b.n > 0)
+            memcpy(after, b.v[b.n - 1].name, sizeof after);
+    } while (b.n == BATCH);
+    return 0;
+}
+
+struct tags {
+    const struct registry *reg;
+    uint64_t repo;
+    const struct platform *platform;
+    int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err);
+    void *arg;
+};
+
+static int
+see_target(const char *tag, const struct digest *target, void *arg, struct err *err)
+{
+    struct tags *t = arg;
+    struct digest id;
+    int rc = id_of(t->reg, t->repo, target, t->platform, &id, err);
+
+    return rc == 1 ? t->fn(tag, &id, t->arg, err) : rc;
+}
+
+int
+image_list_tags(const struct registry *reg, const char *repository, const struct platform *platform,
+                int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err),
+                void *arg, struct err *err)
+{
+    struct tags t = {.reg = reg, .platform = platform, .fn = fn, .arg = arg};
+    struct rec_repo repo;
+    bool any = false;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    t.repo = repo.id;
+    if (rc == 1 && each_target(reg, repo.id, see_target, &t, &any, err) != 0)
+        return -1;
+    if (rc < 0)
+        return -1;
+    return any ? 0 : no_repository(err);
+}
+
+/* ---- all images of a repository ---- */
+
+/* A set with open addressing, twice as large as what it may hold. */
+#define SLOTS (1u << 17)
+_Static_assert(SLOTS > 2 * IMAGE_LIST_MAX, "the set fills up");
+
+struct collection {
+    struct digest *ids; /* in their order */
+    size_t n;
+    uint32_t *slots;      /* index into ids, plus one */
+    struct digest *chain; /* room for IMAGE_CHAIN_MAX */
+    struct digest *tops;  /* what tags name */
+    size_t tops_n;
+    uint64_t seed; /* ids are chosen by clients: nobody can make them collide in here */
+    bool full;
+};
+
+/* Once. FNV-1a. */
+static void
+add(struct collection *c, const struct digest *id)
+{
+    uint64_t h = c->seed;
+    uint32_t at;
+
+    for (size_t i = 0; i < 32; i++)
+        h = (h ^ id->bytes[i]) * 1099511628211u;
+    for (at = (uint32_t)(h >> 32) % SLOTS; c->slots[at] != 0; at = (at + 1) % SLOTS)
+        if (digest_equal(&c->ids[c->slots[at] - 1], id))
+            return;
+    c->full = c->n == IMAGE_LIST_MAX;
+    if (c->full)
+        return;
+    c->ids[c->n++] = *id;
+    c->slots[at] = (uint32_t)c->n;
+}
+
+static int
+see_top(const char *tag, const struct digest *target, void *arg, struct err *err)
+{
+    struct collection *c = arg;
+
+    (void)tag;
+    if (c->tops_n == IMAGE_LIST_MAX)
+        return err_set(err, ERR_TOO_LARGE, "more than %d tags: ask for one of them",
+                       IMAGE_LIST_MAX);
+    c->tops[c->tops_n++] = *target;
+    return 0;
+}
+
+/* Of a v1 image: its ancestors first, as far as they aren't there yet. What went meanwhile is left
+ * out. */
+static int
+add_chain(const struct registry *reg, struct collection *c, const struct digest *top,
+          struct err *err)
+{
+    size_t n;
+
+    if (image_ancestry(reg, top, c->chain, &n, err) != 0)
+        return err->code == ERR_NO_IMAGE ? 0 : -1;
+    while (n > 0)
+        add(c, &c->chain[--n]);
+    return 0;
+}
+
+/* Of a manifest, the same; what is no image is called by its own name. */
+static int
+add_view(const struct registry *reg, struct collection *c, uint64_t repo,
+         const struct digest *manifest, const struct platform *platform, struct err *err)
+{
+    struct image_view v;
+    struct arena arena;
+    struct digest id;
+    int rc = image_view_id(reg, repo, manifest, platform, &id, err);
+
+    if (rc != 1)
+        return rc;
+    arena_init(&arena, ONE_IMAGE_MEMORY);
+    rc = image_view_of(reg, repo, manifest, platform, &arena, &v, err);
+    /* One that was made of a v1 image has that one's id and ancestors. */
+    if (rc == 1 && !digest_equal(&id, &v.ids[0]))
+        rc = add_chain(reg, c, &id, err);
+    else if (rc == 1)
+        for (size_t i = v.n; i > 0; i--)
+            add(c, &v.ids[i - 1]);
+    else if (rc < 0 && err->code == ERR_NO_IMAGE)
+        add(c, &id);
+    rc = rc < 0 && err->code != ERR_NO_IMAGE ? -1 : 0;
+    arena_reset(&arena);
+    return rc;
+}
+
+static int
+by_digest(const void *a, const void *b)
+{
+    return digest_compare(a, b);
+}
+
+int
+image_list_images(const struct registry *reg, const char *repository,
+                  const struct platform *platform, struct arena *arena, struct digest **ids,
+                  size_t *n, struct err *err)
+{
+    struct collection c = {.ids = arena_array(arena, IMAGE_LIST_MAX, sizeof *c.ids),
+                           .slots = arena_array(arena, SLOTS, sizeof *c.slots),
+                           .chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *c.chain),
+                           .tops = arena_array(arena, IMAGE_LIST_MAX, sizeof *c.tops),
+                           .seed = random_u64()};
+    struct rec_repo repo;
+    bool any = false;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    if (c.ids == NULL || c.slots == NULL || c.tops == NULL || c.chain == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a list of images");
+    if (rc < 0 || (rc == 1 && each_target(reg, repo.id, see_top, &c, &any, err) != 0))
+        return -1;
+    if (!any)
+        return no_repository(err);
+    qsort(c.tops, c.tops_n, sizeof *c.tops, by_digest);
+    for (size_t i = 0; i < c.tops_n && !c.full; i++) {
+        if (i > 0 && digest_equal(&c.tops[i], &c.tops[i - 1]))
+            continue;
+        if (c.tops[i].algo == DIGEST_V1_ID
+                ? add_chain(reg, &c, &c.tops[i], err) != 0
+                : add_view(reg, &c, repo.id, &c.tops[i], platform, err) != 0)
+            return -1;
+    }
+    if (c.full)
+        return err_set(err, ERR_TOO_LARGE, "more than %d images: ask for the tags instead",
+                       IMAGE_LIST_MAX);
+    *ids = c.ids;
+    *n = c.n;
+    return 0;
+}
+
+/* ---- all repositories ---- */
+
+struct everywhere {
+    const char *repository;
+    int (*fn)(const char *repository, const char *tag, const struct digest *id, void *arg,
+              struct err *err);
+    void *arg;
+};
+
+static int
+see_one(const char *tag, const struct digest *id, void *arg, struct err *err)
+{
+    struct everywhere *e = arg;
+
+    return e->fn(e->repository, tag, id, e->arg, err);
+}
+
+int
+image_list_everywhere(const struct registry *reg, const struct actor *actor,
+                      int (*fn)(const char *repository, const char *tag, const struct digest *id,
+                                void *arg, struct err *err),
+                      void *arg, struct err *err)
+{
+    struct everywhere every = {.fn = fn, .arg = arg};
+    struct tags tags = {.reg = reg, .fn = see_one, .arg = &every};
+    struct repository_batch b = {.after = ""};
+    struct err refused;
+    bool any;
+
+    do {
+        if (repository_next(reg, &b, err) != 0)
+            return -1;
+        for (size_t i = 0; i < b.n; i++) {
+            every.repository = b.v[i].name;
+            tags.repo = b.v[i].id;
+            if (access_check(reg, actor, every.repository, VERB_PULL, &refused) == 0 &&
+                each_target(reg, tags.repo, see_target, &tags, &any, err) != 0)
+                return -1;
+        }
+    } while (b.n == REPOSITORY_BATCH);
+    return 0;
+}

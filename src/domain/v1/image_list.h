@@ -1,0 +1,39 @@
+#ifndef DOMAIN_V1_IMAGE_LIST_H
+#define DOMAIN_V1_IMAGE_LIST_H
+
+#include "domain/access/access.h"
+#include "domain/core/platform.h"
+#include "domain/registry.h"
+#include "util/arena.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* Tags as the first API lists them, each with the id of an image: one that it has pushed itself, or
+ * what it calls a manifest (image_view_id). platform: of indexes, NULL for the usual one; a tag
+ * that leads to no image of it isn't listed. Reads files: not in a transaction. */
+
+/* ERR_NO_MANIFEST; ERR_NO_IMAGE: not of that platform. */
+int image_list_find(const struct registry *reg, const char *repository, const char *tag,
+                    const struct platform *platform, struct digest *id, struct err *err);
+
+/* Visits the tags in byte order, with nothing locked. ERR_NO_REPOSITORY when there is none. fn as
+ * kv_range_fn has it. */
+int image_list_tags(const struct registry *reg, const char *repository,
+                    const struct platform *platform,
+                    int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err),
+                    void *arg, struct err *err);
+
+/* All images to which the tags lead, each once, and after its parent; in the arena.
+ * ERR_NO_REPOSITORY; ERR_TOO_LARGE when they are more than IMAGE_LIST_MAX, or the tags are. */
+#define IMAGE_LIST_MAX 50000
+int image_list_images(const struct registry *reg, const char *repository,
+                      const struct platform *platform, struct arena *arena, struct digest **ids,
+                      size_t *n, struct err *err);
+
+/* Visits the tags of all repositories that the actor may pull from, likewise. */
+int image_list_everywhere(const struct registry *reg, const struct actor *actor,
+                          int (*fn)(const char *repository, const char *tag,
+                                    const struct digest *id, void *arg, struct err *err),
+                          void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,185 @@
+#include "domain/v1/image_of_manifest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "domain/v1/image.h"
+#include "domain/v1/image_view.h"
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_content.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_image.h"
+#include "util/arena.h"
+#include "util/clock.h"
+#include "util/banned.h"
+
+#define MEMORY_MAX (64u << 20)
+
+struct one {
+    struct digest id;
+    struct digest parent; /* DIGEST_NONE for the lowest */
+    struct digest layer;
+    struct bytes json;
+    bool is_new;
+};
+
+struct adoption {
+    const struct registry *reg;
+    const struct digest *id;
+    const struct actor *actor;
+    struct one *v; /* in the order of their ids */
+    size_t n;
+    struct digest *layers; /* in their order; one may be there twice */
+    struct edge *edges;    /* room for two of each */
+};
+
+/* ---- before the transaction ---- */
+
+static int
+by_id(const void *a, const void *b)
+{
+    return digest_compare(&((const struct one *)a)->id, &((const struct one *)b)->id);
+}
+
+static int
+by_digest(const void *a, const void *b)
+{
+    return digest_compare(a, b);
+}
+
+/* The view of the i-th below it. */
+static struct image_view
+below(const struct image_view *v, size_t i)
+{
+    struct image_view b = *v;
+
+    b.ids += i;
+    b.layers += i;
+    b.n -= i;
+    b.layer -= i;
+    b.topmost = v->topmost && i == 0;
+    return b;
+}
+
+/* 1; 0: a layer of it isn't ours; -1. */
+static int
+collect(struct adoption *a, const struct image_view *v, struct arena *arena, struct err *err)
+{
+    a->n = v->n;
+    a->v = arena_array(arena, v->n, sizeof *a->v);
+    a->layers = arena_array(arena, v->n, sizeof *a->layers);
+    a->edges = arena_array(arena, 2 * v->n, sizeof *a->edges);
+    if (a->v == NULL || a->layers == NULL || a->edges == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for an image's parents");
+    for (size_t i = 0; i < v->n; i++) {
+        struct image_view b = below(v, i);
+        char path[BLOB_FILE_PATH_MAX];
+        uint64_t size;
+        int rc =
+            b.layers[0].algo != DIGEST_NONE ? image_view_layer(a->reg, &b, &size, path, err) : 0;
+
+        if (rc != 1)
+            return rc;
+        a->layers[i] = b.layers[0];
+        a->v[i] = (struct one){.id = b.ids[0], .layer = b.layers[0]};
+        if (b.n > 1)
+            a->v[i].parent = b.ids[1];
+        if (image_view_json(&b, arena, &a->v[i].json, err) != 0)
+            return -1;
+    }
+    qsort(a->v, a->n, sizeof *a->v, by_id);
+    qsort(a->layers, a->n, sizeof *a->layers, by_digest);
+    return 1;
+}
+
+/* ---- the transaction, table by table ---- */
+
+static int
+put_records(struct txn *t, struct adoption *a, uint64_t now, struct err *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        struct one *o = &a->v[i];
+        struct rec_image r;
+        int rc = tbl_image_get_for_update(t, &o->id, &r, err);
+
+        o->is_new = rc == 0;
+        if (rc < 0)
+            return -1;
+        if (rc == 1)
+            continue;
+        r = (struct rec_image){.state = IMAGE_COMPLETE,
+                               .parent = o->parent,
+                               .layer = o->layer,
+                               .created = now,
+                               .leased_until = now + a->reg->lease_ms};
+        snprintf(r.by, sizeof r.by, "%s", a->actor->user);
+        if (tbl_image_put(t, &o->id, &r, err) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < a->n; i++)
+        if (a->v[i].is_new && tbl_content_put(t, &a->v[i].id, a->v[i].json, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* What is read stays until the commit: none is collected under our hands. */
+static int
+check_layers(struct txn *t, const struct adoption *a, struct err *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        struct rec_blob r;
+        int rc = tbl_blob_get(t, &a->layers[i], &r, err);
+
+        if (rc != 1)
+            return rc < 0 ? -1 : err_set(err, ERR_NO_IMAGE, "an image's layer has just gone");
+    }
+    return 0;
+}
+
+static int
+adopt(struct txn *t, void *arg, struct err *err)
+{
+    struct adoption *a = arg;
+    uint64_t now = clock_wall_ms();
+    size_t n = 0;
+
+    if (put_records(t, a, now, err) != 0 || check_layers(t, a, err) != 0)
+        return -1;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct one *o = &a->v[i];
+
+        if (o->is_new)
+            a->edges[n++] = (struct edge){.to = o->layer, .kind = EDGE_IMAGE, .from = o->id};
+        if (o->is_new && o->parent.algo != DIGEST_NONE)
+            a->edges[n++] = (struct edge){.to = o->parent, .kind = EDGE_IMAGE, .from = o->id};
+    }
+    tbl_edge_sort(a->edges, n);
+    for (size_t i = 0; i < n; i++)
+        if (tbl_edge_put(t, &a->edges[i], err) != 0)
+            return -1;
+    /* Nothing keeps it yet: somebody has to look when its lease is over. */
+    return image_look_later(t, a->reg, a->id, now, err);
+}
+
+/* ---- around it ---- */
+
+int
+image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
+                        const struct actor *actor, struct err *err)
+{
+    struct adoption a = {.reg = reg, .id = id, .actor = actor};
+    struct image_view v;
+    struct arena arena;
+    int rc;
+
+    arena_init(&arena, MEMORY_MAX);
+    rc = image_view_find(reg, id, NULL, &arena, &v, err);
+    if (rc == 1)
+        rc = digest_equal(&v.ids[0], id) ? collect(&a, &v, &arena, err) : 0;
+    if (rc == 1)
+        rc = txn_run(reg->kv, adopt, &a, err) == 0 ? 1 : -1;
+    if (rc < 0 && err->code == ERR_NO_IMAGE)
+        rc = 0;
+    arena_reset(&arena);
+    return rc;
+}

@@ -1,0 +1,135 @@
+#include "process/commands/command_import.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "domain/transfer/import.h"
+#include "domain/core/name.h"
+#include "process/commands/import_helper.h"
+#include "process/commands/progress.h"
+#include "storage/kv/kv.h"
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* ---- the part with the database ---- */
+
+struct work {
+    int socket; /* first: it is what import_helper_* take */
+    struct control *c;
+    struct progress progress;
+};
+
+static bool
+is_over(void *arg)
+{
+    const struct work *w = arg;
+
+    return control_is_over(w->c);
+}
+
+static void
+tell(void *arg, const struct import_counts *n)
+{
+    struct work *w = arg;
+
+    progress_tell(&w->progress, "%zu of %zu %s, %zu blobs, %.1f MB read", n->at, n->all, n->of,
+                  n->blobs, (double)n->bytes / 1e6);
+}
+
+static void
+complain(void *arg, const char *text)
+{
+    struct work *w = arg;
+
+    progress_end(&w->progress);
+    fprintf(stderr, "docker-registry-server: %s\n", text);
+}
+
+enum command_exit
+command_import_work(struct control *c, struct err *err)
+{
+    struct work w = {.socket = STDIN_FILENO, .c = c};
+    struct import_access access = {
+        .open = import_helper_open,
+        .listing = import_helper_listing,
+        .link = import_helper_link,
+        .is_over = is_over,
+        .tell = tell,
+        .complain = complain,
+        .arg = &w,
+    };
+    struct import_counts n;
+    const char *prefix;
+    int rc;
+
+    if (c->args_n != 3) {
+        err_set(err, ERR_UNSUPPORTED,
+                "the server that runs is of another version, and doesn't know this: restart it");
+        return COMMAND_FAILED;
+    }
+    progress_begin(&w.progress);
+    prefix = c->args[2][0] != '\0' ? c->args[2] : NULL;
+    kv_keep_room(c->reg->kv);
+    rc = import_run(c->reg, &access, c->args[1], prefix, &n, err);
+    progress_end(&w.progress);
+    if (rc != 0)
+        return COMMAND_FAILED;
+    printf("imported %zu repositories, %zu tags, %zu blobs (%zu linked, %zu copied)\n",
+           n.repositories, n.tags, n.blobs, n.linked, n.copied);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        err_errno(err, "cannot write what was imported");
+        return COMMAND_FAILED;
+    }
+    if (n.left_out == 0)
+        return COMMAND_DONE;
+    err_set(err, ERR_BAD_REQUEST, "not all could be imported: see above");
+    return COMMAND_FAILED;
+}
+
+/* ---- the caller's side ---- */
+
+/* The last part of a path, without slashes behind it. */
+static const char *
+last_part(char *path)
+{
+    size_t n = strlen(path);
+    const char *slash;
+
+    while (n > 1 && path[n - 1] == '/')
+        path[--n] = '\0';
+    slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+enum command_exit
+command_import(struct options *o, struct err *err)
+{
+    const char *prefix = o->prefix != NULL ? o->prefix : "";
+    const char *args[4] = {"import", NULL, prefix};
+    enum command_exit code;
+    int socket;
+
+    options_forget_users(o); /* of a configuration file */
+    if (o->words.n != 1 || o->words.v[0][0] == '\0') {
+        err_set(err, ERR_BAD_REQUEST,
+                "usage: docker-registry-server import PATH [--prefix NAME] [--listing FILE], with "
+                "--dir, --config and --run-as as for the server");
+        return COMMAND_USAGE;
+    }
+    if (prefix[0] != '\0' && !name_is_repository(prefix)) {
+        err_set(err, ERR_BAD_REQUEST, "--prefix %s: no name of a repository can begin so", prefix);
+        return COMMAND_USAGE;
+    }
+    if (import_helper_start(o->words.v[0], o->listing, o->dir, &socket, err) != 0)
+        return COMMAND_FAILED;
+    args[1] = last_part(o->words.v[0]);
+    if (dup2(socket, STDIN_FILENO) < 0) {
+        err_errno(err, "cannot take a socket");
+        code = COMMAND_FAILED;
+    } else {
+        code = control_run(o, args, err);
+    }
+    fdio_close(socket);
+    return code;
+}

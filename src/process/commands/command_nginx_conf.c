@@ -1,0 +1,119 @@
+#include "process/commands/command_nginx_conf.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "process/options/absolute_path.h"
+#include "process/nginx/nginx_conf.h"
+#include "util/banned.h"
+
+static const struct part {
+    const char *option;
+    const char *block;
+    const char *where;
+} parts[] = {
+    {"--http", "@HTTP@",
+     "# Goes into http { }: a file in /etc/nginx/conf.d, say. It claims no path and no port.\n"},
+    {"--server", "@LOCATIONS@",
+     "# Goes into one server { }, by an include in it. It claims /v1, /v2 and /_ping there, and\n"
+     "# needs the part for http { }. nginx's workers have to run as the user of the registry.\n"},
+};
+
+#define HTTP_PART (&parts[0])
+#define SERVER_PART (&parts[1])
+
+static int
+put_part(const struct part *p, const struct nginx_conf *c, struct buf *out, struct err *err)
+{
+    if (out->n > 0)
+        buf_puts(out, "\n\n");
+    buf_putf(out, "# Printed by docker-registry-server print-nginx-conf %s, for registry %s.\n%s",
+             p->option, c->name, p->where);
+    if (c->trust_remote_user && p == SERVER_PART)
+        buf_putf(out,
+                 "# Who may use it is checked by that server { }, which sets "
+                 "$registry_remote_user_%s.\n",
+                 c->name);
+    struct buf text;
+    buf_init(&text, NGINX_CONF_MAX);
+    int r = nginx_conf_expand(p->block, c, &text, err);
+    buf_putc(out, '\n');
+    buf_puts(out, buf_text(&text));
+    buf_free(&text);
+    return r;
+}
+
+static int
+put_all(const struct options *o, const struct nginx_conf *c, struct buf *out, struct err *err)
+{
+    bool both = o->http_part == o->server_part;
+    if (both)
+        buf_puts(out, "# Two files: the option --http prints the first part alone, and --server "
+                      "the second.");
+    if ((both || o->http_part) && put_part(HTTP_PART, c, out, err) < 0)
+        return -1;
+    if ((both || o->server_part) && put_part(SERVER_PART, c, out, err) < 0)
+        return -1;
+    if (!buf_ok(out))
+        return err_set(err, ERR_SYSTEM, "no memory for nginx's configuration");
+    return 0;
+}
+
+/* The data directory's full name with a final slash, or NULL. */
+static char *
+data_directory(const struct options *o, struct err *err)
+{
+    char *full = absolute_path(o->dir, err);
+    char *with_slash = NULL;
+    if (full != NULL && asprintf(&with_slash, strcmp(full, "/") == 0 ? "%s" : "%s/", full) < 0) {
+        err_errno(err, "out of memory");
+        with_slash = NULL;
+    }
+    free(full);
+    return with_slash;
+}
+
+enum command_exit
+command_nginx_conf(struct options *o, struct err *err)
+{
+    enum command_exit code = COMMAND_FAILED;
+    char *htpasswd = NULL;
+    if (o->words.n > 0) {
+        err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
+                o->words.v[0]);
+        return COMMAND_USAGE;
+    }
+    char *dir = data_directory(o, err);
+    if (dir == NULL)
+        return code;
+    struct buf out;
+    buf_init(&out, 2 * NGINX_CONF_MAX);
+    if (asprintf(&htpasswd, "%srun/htpasswd", dir) < 0) {
+        err_errno(err, "out of memory");
+        htpasswd = NULL;
+        goto done;
+    }
+    struct nginx_conf c = {
+        .name = o->name,
+        .dir = dir,
+        .sockets = o->sockets,
+        .htpasswd = htpasswd,
+        .version = PACKAGE_VERSION,
+        .max_blob_size = o->max_blob_size,
+        .trust_remote_user = o->trust_remote_user,
+        .cors = (const char *const *)o->cors.v,
+        .cors_n = o->cors.n,
+    };
+    if (put_all(o, &c, &out, err) < 0) {
+        code = err->code == ERR_BAD_REQUEST ? COMMAND_USAGE : COMMAND_FAILED;
+        goto done;
+    }
+    if (fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0)
+        code = COMMAND_DONE;
+    else
+        err_errno(err, "cannot write nginx's configuration");
+done:
+    buf_free(&out);
+    free(htpasswd);
+    free(dir);
+    return code;
+}

@@ -1,0 +1,185 @@
+#include "process/master/control.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "domain/core/store.h"
+#include "process/server/child.h"
+#include "process/commands/control_commands.h"
+#include "process/server/datadir.h"
+#include "storage/files/disk_space.h"
+#include "storage/tables/tables.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* The caller's side of control.h. */
+
+/* A server that starts or stops has no socket, and yet the lock. */
+#define SERVER_WAIT_MS 10000
+#define POLL_MS 20
+
+/* ---- with a server ---- */
+
+/* The connection, or -1: nobody listens. The directory is the working directory. */
+static int
+connect_server(void)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = CONTROL_SOCKET};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0)
+        return fd;
+    int sys = errno;
+    fdio_close(fd);
+    errno = sys;
+    return -1;
+}
+
+static int
+send_request(int fd, int startdir, const char *const *args, struct err *err)
+{
+    const int fds[4] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, startdir};
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof fds)];
+    } control = {.room = {0}};
+    struct buf packet;
+    buf_init(&packet, CONTROL_PACKET_MAX);
+    for (size_t i = 0; args[i] != NULL; i++)
+        buf_put(&packet, args[i], strlen(args[i]) + 1);
+    if (!buf_ok(&packet)) {
+        buf_free(&packet);
+        return err_set(err, ERR_BAD_REQUEST, "the arguments are too long");
+    }
+    struct iovec v = {.iov_base = packet.p, .iov_len = packet.n};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fds);
+    memcpy(CMSG_DATA(c), fds, sizeof fds);
+    ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
+    buf_free(&packet);
+    return n >= 0 ? 0 : err_errno(err, "cannot ask the server");
+}
+
+static enum command_exit
+ask_server(int fd, int startdir, const char *const *args, struct err *err)
+{
+    char packet[1 + ERR_MESSAGE_MAX];
+    ssize_t n;
+    if (send_request(fd, startdir, args, err) < 0)
+        return COMMAND_FAILED;
+    do
+        n = recv(fd, packet, sizeof packet - 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0) {
+        err_set(err, ERR_BUSY,
+                "the server ended this (it stops, or recovers its database): try again, and see "
+                "its log");
+        return COMMAND_FAILED;
+    }
+    packet[n] = '\0';
+    if (packet[0] != COMMAND_DONE)
+        err_set(err, ERR_SYSTEM, "%s", packet + 1);
+    return (enum command_exit)packet[0];
+}
+
+/* ---- without ---- */
+
+static void
+on_lost(const char *why)
+{
+    fprintf(stderr, "docker-registry-server: the database can't be used: %s\n", why);
+    _exit(COMMAND_FAILED);
+}
+
+static struct kv *
+open_store(const struct datadir *dir, struct err *err)
+{
+    disk_space_give(dir->fd);
+    if (kv_recover("db", tables, TABLE_COUNT, err) < 0)
+        return NULL;
+    struct kv *kv = kv_open("db", tables, TABLE_COUNT, NULL, on_lost, err);
+    struct registry reg = {.kv = kv};
+    if (kv != NULL && store_begin(&reg, err) < 0) {
+        kv_close(kv);
+        kv = NULL;
+    }
+    return kv;
+}
+
+static enum command_exit
+work_here(struct server *s, const char *const *args, struct err *err)
+{
+    struct registry reg;
+    struct control c = {.server = s, .reg = &reg, .poke = -1, .caller = -1};
+    enum command_exit code = COMMAND_FAILED;
+    while (args[c.args_n] != NULL && c.args_n < CONTROL_ARGS_MAX) {
+        c.args[c.args_n] = args[c.args_n];
+        c.args_n++;
+    }
+    control_fn *run = control_commands_find(args[0]);
+    struct kv *kv = open_store(&s->dir, err);
+    if (kv == NULL)
+        return COMMAND_FAILED;
+    child_registry(s, kv, &reg);
+    if (run != NULL)
+        code = run(&c, err);
+    kv_close(kv);
+    return code;
+}
+
+/* ---- which of both ---- */
+
+/* 1: the lock is ours. 0: fd is a connection to the server that has it. -1. */
+static int
+lock_or_connect(struct server *s, int *fd, struct err *err)
+{
+    uint64_t until = clock_mono_ms() + SERVER_WAIT_MS;
+    for (;;) {
+        *fd = connect_server();
+        if (*fd >= 0)
+            return 0;
+        if (errno == EACCES)
+            return err_set(err, ERR_DENIED,
+                           "a server runs in %s, and isn't yours: run this as its user, or as root",
+                           s->dir.name);
+        int r = datadir_lock(&s->dir, &s->who, err);
+        if (r != 0)
+            return r;
+        if (clock_mono_ms() >= until)
+            return err_set(err, ERR_BUSY, "a server starts, stops or hangs in %s: try again later",
+                           s->dir.name);
+        clock_sleep_ms(POLL_MS);
+    }
+}
+
+enum command_exit
+control_run(struct options *o, const char *const *args, struct err *err)
+{
+    struct server s = {.options = o, .poke = -1, .dir = {.fd = -1, .lock = -1}};
+    enum command_exit code = COMMAND_FAILED;
+    int fd = -1, locked = -1;
+    umask(0027);
+    s.startdir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (s.startdir < 0)
+        err_errno(err, "cannot open the current directory");
+    else if (datadir_plan(o->dir, o->run_as, &s.who, err) == 0 &&
+             datadir_open_ours(&s.dir, o->dir, &s.who, err) == 0)
+        locked = lock_or_connect(&s, &fd, err);
+    if (locked == 0)
+        code = ask_server(fd, s.startdir, args, err);
+    else if (locked == 1 && privileges_drop(&s.who, false, err) == 0)
+        code = work_here(&s, args, err);
+    fdio_close(fd);
+    fdio_close(s.startdir);
+    fdio_close(s.dir.fd);
+    fdio_close(s.dir.lock);
+    return code;
+}

@@ -1,0 +1,312 @@
+#include "process/commands/export_target.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "process/commands/export_dir.h"
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* The process that watches is the one that tidies up: it does nothing that could fail or hang, so
+ * one writes the tar (and may give up its rights for that), and for a directory another one makes
+ * files of it. */
+
+/* Somebody at work: the other end of a pipe gets an exit code and a message. */
+struct helper {
+    pid_t pid; /* 0: none, or it has ended */
+    int said;
+    enum command_exit code;
+    struct err err;
+};
+
+struct target {
+    const char *path;
+    char *final; /* of a file: where a symbolic link leads */
+    char *part;
+    int fd;    /* the file or directory */
+    bool made; /* the directory is */
+    sigset_t before;
+    struct helper writer, maker;
+    int stopped_by; /* a signal */
+};
+
+/* ---- helpers ---- */
+
+static void
+say(int to, enum command_exit code, const struct err *err)
+{
+    char packet[1 + ERR_MESSAGE_MAX] = {(char)code};
+    struct err ignored;
+    if (code != COMMAND_DONE)
+        memcpy(packet + 1, err->message, sizeof packet - 1);
+    fdio_write_all(to, packet, sizeof packet, "a pipe", &ignored);
+}
+
+static void
+listen_to(struct helper *h, const char *what)
+{
+    char packet[1 + ERR_MESSAGE_MAX];
+    if (read(h->said, packet, sizeof packet) == (ssize_t)sizeof packet) {
+        h->code = (enum command_exit)packet[0];
+        packet[sizeof packet - 1] = '\0';
+        err_set_utf8(&h->err, ERR_SYSTEM, packet + 1);
+    } else {
+        h->code = COMMAND_FAILED;
+        err_set(&h->err, ERR_SYSTEM, "the process that %s died", what);
+    }
+    fdio_close(h->said);
+    h->pid = 0;
+}
+
+/* 1 in the child, which may say how it went to *to; 0 in the parent; -1. */
+static int
+start(struct target *t, struct helper *h, int *to, struct err *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_errno(err, "cannot make a pipe");
+    fflush(NULL);
+    h->pid = fork();
+    if (h->pid < 0) {
+        h->pid = 0;
+        fdio_close(ends[0]);
+        fdio_close(ends[1]);
+        return err_errno(err, "cannot start a process");
+    }
+    if (h->pid == 0) {
+        sigprocmask(SIG_SETMASK, &t->before, NULL);
+        fdio_close(ends[0]);
+        *to = ends[1];
+        return 1;
+    }
+    fdio_close(ends[1]);
+    h->said = ends[0];
+    return 0;
+}
+
+static void
+stop(const struct helper *h)
+{
+    if (h->pid > 0)
+        kill(h->pid, SIGKILL);
+}
+
+static void
+take_ended(struct helper *h, const char *what)
+{
+    int status;
+    if (h->pid > 0 && waitpid(h->pid, &status, WNOHANG) == h->pid)
+        listen_to(h, what);
+}
+
+static void
+await(struct target *t, const sigset_t *signals)
+{
+    while (t->writer.pid > 0 || t->maker.pid > 0) {
+        int number = sigwaitinfo(signals, NULL);
+        if (number > 0 && number != SIGCHLD) {
+            t->stopped_by = number;
+            stop(&t->writer);
+            stop(&t->maker);
+        }
+        take_ended(&t->writer, "exports");
+        take_ended(&t->maker, "writes files");
+    }
+}
+
+/* ---- the file ---- */
+
+static int
+prepare_file(struct target *t, struct err *err)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    t->final = realpath(t->path, NULL);
+    if (t->final == NULL)
+        t->final = strdup(t->path);
+    size_t n = t->final != NULL ? strlen(t->final) + sizeof ".XXXXXX" : 0;
+    t->part = n > 0 ? malloc(n) : NULL;
+    if (t->part == NULL)
+        return err_errno(err, "out of memory");
+    snprintf(t->part, n, "%s.XXXXXX", t->final);
+    t->fd = mkostemp(t->part, O_CLOEXEC);
+    if (t->fd < 0 || fchmod(t->fd, 0666 & ~mask) < 0)
+        return err_errno(err, "cannot make %s", t->part);
+    return 0;
+}
+
+static int
+finish_file(struct target *t, struct err *err)
+{
+    if (fdio_fsync(t->fd, t->part, err) < 0)
+        return -1;
+    if (rename(t->part, t->final) < 0)
+        return err_errno(err, "cannot rename %s to %s", t->part, t->final);
+    t->part[0] = '\0';
+    return fdio_fsync_dir(AT_FDCWD, dirname(t->final), err);
+}
+
+/* ---- the directory ---- */
+
+static int
+refuse_full(int fd, const char *path, struct err *err)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *e;
+    bool full = false;
+    if (d == NULL)
+        return err_errno(err, "cannot read %s", path);
+    while (!full && (e = readdir(d)) != NULL)
+        full = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    closedir(d);
+    return full ? err_set(err, ERR_EXISTS, "%s isn't empty: an export wants a directory of its own",
+                          path)
+                : 0;
+}
+
+static int
+prepare_dir(struct target *t, struct err *err)
+{
+    int r = fdio_mkdir(AT_FDCWD, t->path, 0777, err);
+    if (r < 0)
+        return -1;
+    t->made = r == 1;
+    t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return t->fd < 0 ? err_errno(err, "cannot open %s", t->path) : refuse_full(t->fd, t->path, err);
+}
+
+/* In the parent 0, and *out is where the tar goes. */
+static int
+start_maker(struct target *t, int *out, struct err *err)
+{
+    int ends[2], to;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_errno(err, "cannot make a pipe");
+    int r = start(t, &t->maker, &to, err);
+    if (r == 1) {
+        struct err why;
+        fdio_close(ends[1]);
+        r = export_dir_write(t->fd, ends[0], &why);
+        say(to, r < 0 ? COMMAND_FAILED : COMMAND_DONE, &why);
+        _exit(0);
+    }
+    fdio_close(ends[0]);
+    *out = ends[1];
+    if (r < 0)
+        fdio_close(ends[1]);
+    return r;
+}
+
+/* ---- all of it ---- */
+
+/* Starts who is needed, and waits for them. */
+static int
+work(struct target *t, bool dir, const sigset_t *signals,
+     enum command_exit (*write)(void *arg, struct err *err), void *arg, struct err *err)
+{
+    int out = t->fd, to;
+    if (dir && start_maker(t, &out, err) < 0)
+        return -1;
+    int r = start(t, &t->writer, &to, err);
+    if (r == 1) {
+        struct err why = {.code = ERR_NONE};
+        enum command_exit code = COMMAND_FAILED;
+        if (dup2(out, STDOUT_FILENO) < 0)
+            err_errno(&why, "cannot use a descriptor");
+        else
+            code = write(arg, &why);
+        say(to, code, &why);
+        _exit(0);
+    }
+    if (dir)
+        fdio_close(out);
+    await(t, signals);
+    return r;
+}
+
+/* Who failed first says why: without the one that makes files the other can only say that nobody
+ * reads, and the other way round that it ended too early. */
+static enum command_exit
+judge(const struct target *t, struct err *err)
+{
+    const struct helper *h = &t->writer;
+    if (t->stopped_by != 0) {
+        err_set(err, ERR_SYSTEM, "the export was interrupted");
+        return COMMAND_FAILED;
+    }
+    if (t->maker.code != COMMAND_DONE &&
+        (h->code == COMMAND_DONE || strstr(h->err.message, strerror(EPIPE)) != NULL))
+        h = &t->maker;
+    *err = h->err;
+    return h->code;
+}
+
+static void
+tidy_up(struct target *t, bool dir)
+{
+    if (dir && t->fd >= 0) {
+        export_dir_remove(t->fd);
+        if (t->made)
+            rmdir(t->path);
+    } else if (!dir && t->part != NULL && t->part[0] != '\0') {
+        unlink(t->part);
+    }
+}
+
+static enum command_exit
+run(const char *path, bool dir, enum command_exit (*write)(void *arg, struct err *err), void *arg,
+    struct err *err)
+{
+    struct target t = {.path = path, .fd = -1};
+    enum command_exit code = COMMAND_FAILED;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, &t.before);
+    int r = dir ? prepare_dir(&t, err) : prepare_file(&t, err);
+    bool ours = r == 0; /* what is there now */
+    if (r == 0)
+        r = work(&t, dir, &signals, write, arg, err);
+    if (r == 0)
+        code = judge(&t, err);
+    if (code == COMMAND_DONE && !dir && finish_file(&t, err) < 0)
+        code = COMMAND_FAILED;
+    if (code != COMMAND_DONE && (ours || !dir))
+        tidy_up(&t, dir);
+    sigprocmask(SIG_SETMASK, &t.before, NULL);
+    fdio_close(t.fd);
+    free(t.final);
+    free(t.part);
+    return code;
+}
+
+enum command_exit
+export_target_run(const char *path, enum command_exit (*write)(void *arg, struct err *err),
+                  void *arg, struct err *err)
+{
+    struct stat st;
+    bool there = stat(path, &st) == 0;
+    size_t n = strlen(path);
+    if (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) {
+            err_errno(err, "cannot write to %s", path);
+            return COMMAND_FAILED;
+        }
+        return write(arg, err);
+    }
+    return run(path, (there && S_ISDIR(st.st_mode)) || (n > 0 && path[n - 1] == '/'), write, arg,
+               err);
+}

@@ -1,0 +1,297 @@
+#include "process/commands/import_helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/fdio.h"
+#include "util/banned.h"
+
+#define REQUEST_MAX 4096
+
+/* A request is one of these and a path; the answer errno, 0 with a descriptor if there is one. */
+#define OPEN 'o'
+#define LISTING 'l'
+#define LINK 'n'
+
+/* ---- the helper ---- */
+
+struct helper {
+    int socket;
+    int source;
+    int listing; /* -1 */
+    int dir;     /* the data directory */
+    int last;    /* what was opened last; -1 */
+};
+
+/* As openat, but nothing outside of the directory is reached, and no symbolic link followed. */
+static int
+open_beneath(int dir, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (unsigned)flags | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+
+    return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
+/* A descriptor that is open already for a name, opened anew for reading; files and directories
+ * only, before anything else feels it. */
+static int
+reopen(int fd)
+{
+    struct stat st;
+    char self[32];
+
+    if (fstat(fd, &st) != 0)
+        return -1;
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        errno = S_ISLNK(st.st_mode) ? ELOOP : EINVAL;
+        return -1;
+    }
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    return open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+static int
+open_source(struct helper *h, const char *path)
+{
+    int at = h->source, sys;
+
+    if (path[0] != '\0')
+        at = open_beneath(h->source, path, O_PATH | O_NOFOLLOW);
+    if (at < 0)
+        return -1;
+    fdio_close(h->last);
+    h->last = reopen(at);
+    sys = errno;
+    if (at != h->source)
+        fdio_close(at);
+    errno = sys;
+    return h->last;
+}
+
+/* 0, or errno. */
+static int
+link_last(const struct helper *h, const char *to)
+{
+    const char *slash = strrchr(to, '/');
+    char self[32], directory[REQUEST_MAX];
+    int at, sys = 0;
+
+    if (h->last < 0 || slash == NULL || strncmp(to, "layers/", strlen("layers/")) != 0)
+        return EINVAL;
+    snprintf(directory, sizeof directory, "%.*s", (int)(slash - to), to);
+    at = open_beneath(h->dir, directory, O_PATH | O_DIRECTORY);
+    if (at < 0)
+        return errno;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", h->last);
+    if (linkat(AT_FDCWD, self, at, slash + 1, AT_SYMLINK_FOLLOW) != 0)
+        sys = errno;
+    fdio_close(at);
+    return sys;
+}
+
+static bool
+answer(int socket, int sys, int fd)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof fd)];
+    } control = {.room = {0}};
+    struct iovec v = {.iov_base = &sys, .iov_len = sizeof sys};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+
+    if (sys == 0 && fd >= 0) {
+        struct cmsghdr *c;
+
+        m.msg_control = &control;
+        m.msg_controllen = sizeof control;
+        c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    }
+    return sendmsg(socket, &m, MSG_NOSIGNAL) == (ssize_t)sizeof sys;
+}
+
+/* Until nobody is there any more. */
+static void
+serve(struct helper *h)
+{
+    char request[REQUEST_MAX + 1];
+    bool good = true;
+
+    while (good) {
+        ssize_t n = recv(h->socket, request, REQUEST_MAX, 0);
+        int fd = -1, sys = 0;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        request[n] = '\0';
+        if (request[0] == OPEN)
+            fd = open_source(h, request + 1);
+        else if (request[0] == LISTING && h->listing >= 0)
+            fd = reopen(h->listing);
+        if (request[0] == LINK)
+            sys = link_last(h, request + 1);
+        else if (fd < 0)
+            sys = request[0] == LISTING && h->listing < 0 ? ENOENT : errno;
+        good = answer(h->socket, sys, fd);
+        if (fd != h->last)
+            fdio_close(fd);
+    }
+}
+
+/* Keeps what it needs, as 3, 4, ... in their order, and closes all else. */
+_Noreturn static void
+become(struct helper *h, pid_t parent)
+{
+    int *const keep[] = {&h->socket, &h->source, &h->listing, &h->dir};
+    int high[4];
+
+    signal(SIGPIPE, SIG_IGN);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
+        _exit(1);
+    for (size_t i = 0; i < 4; i++)
+        high[i] = *keep[i] >= 0 ? fcntl(*keep[i], F_DUPFD_CLOEXEC, 100) : -1;
+    close_range(3, 6, 0); /* the caller's end of the socket may be among them */
+    for (size_t i = 0; i < 4; i++)
+        *keep[i] = high[i] >= 0 ? dup3(high[i], 3 + (int)i, O_CLOEXEC) : -1;
+    close_range(7, ~0u, 0);
+    close_range(0, 1, 0);
+    serve(h);
+    _exit(0);
+}
+
+int
+import_helper_start(const char *source, const char *listing, const char *dir, int *socket,
+                    struct err *err)
+{
+    struct helper h = {.socket = -1, .source = -1, .listing = -1, .dir = -1, .last = -1};
+    pid_t parent = getpid(), child = -1;
+    int pair[2] = {-1, -1}, rc = 0;
+
+    h.source = open(source, O_PATH | O_CLOEXEC);
+    if (h.source < 0)
+        rc = err_errno(err, "cannot open %s", source);
+    if (rc == 0 && listing != NULL && (h.listing = open(listing, O_PATH | O_CLOEXEC)) < 0)
+        rc = err_errno(err, "cannot open %s", listing);
+    if (rc == 0 && (h.dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+        rc = err_errno(err, "cannot open the data directory %s", dir);
+    if (rc == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        rc = err_errno(err, "cannot make a socket");
+    h.socket = pair[1];
+    if (rc == 0 && (child = fork()) < 0)
+        rc = err_errno(err, "cannot start a process");
+    if (child == 0)
+        become(&h, parent);
+    fdio_close(h.source);
+    fdio_close(h.listing);
+    fdio_close(h.dir);
+    fdio_close(pair[1]);
+    if (rc != 0)
+        fdio_close(pair[0]);
+    *socket = rc == 0 ? pair[0] : -1;
+    return rc;
+}
+
+/* ---- who asks ---- */
+
+/* errno as the helper says it, or -1: there is no helper any more. *fd is set when one came. */
+static int
+ask(int socket, char what, const char *path, int *fd)
+{
+    char request[REQUEST_MAX];
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof *fd)];
+    } control;
+    int n = snprintf(request, sizeof request, "%c%s", what, path), sys;
+    struct iovec v = {.iov_base = &sys, .iov_len = sizeof sys};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    const struct cmsghdr *c;
+    ssize_t got;
+
+    if (n >= (int)sizeof request)
+        return ENAMETOOLONG;
+    if (send(socket, request, (size_t)n, MSG_NOSIGNAL) != n)
+        return -1;
+    do
+        got = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof sys)
+        return -1;
+    c = CMSG_FIRSTHDR(&m);
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof *fd))
+        memcpy(fd, CMSG_DATA(c), sizeof *fd);
+    return sys;
+}
+
+static int
+gone(struct err *err)
+{
+    return err_set(err, ERR_BUSY, "who asked for this import is gone");
+}
+
+static int
+take(int socket, char what, const char *path, int *fd, struct err *err)
+{
+    int got = -1, sys = ask(socket, what, path, &got);
+
+    if (sys < 0)
+        return gone(err);
+    if (sys == 0 && got >= 0) {
+        *fd = got;
+        return 1;
+    }
+    if (sys == ENOENT || sys == ENOTDIR)
+        return 0;
+    return err_set(err, ERR_NO_FILE, "%.150s can't be opened: %s", path,
+                   sys == ELOOP    ? "it is a symbolic link, or behind one"
+                   : sys == EXDEV  ? "it isn't below what is imported"
+                   : sys == EINVAL ? "it is neither a file nor a directory"
+                                   : strerror(sys));
+}
+
+int
+import_helper_open(void *arg, const char *path, int *fd, struct err *err)
+{
+    return take(*(const int *)arg, OPEN, path, fd, err);
+}
+
+int
+import_helper_listing(void *arg, int *fd, struct err *err)
+{
+    return take(*(const int *)arg, LISTING, "", fd, err);
+}
+
+int
+import_helper_link(void *arg, const char *to, struct err *err)
+{
+    int fd, sys = ask(*(const int *)arg, LINK, to, &fd);
+
+    if (sys < 0)
+        return gone(err);
+    if (sys == ENOSPC || sys == EDQUOT) {
+        errno = sys;
+        return err_errno(err, "link %s", to);
+    }
+    return sys == 0; /* else it is copied */
+}

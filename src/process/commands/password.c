@@ -1,0 +1,124 @@
+#include "process/commands/password.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* One byte of stdin, or of `signals` a number (-1: there are none to look at). 1 a byte, 0 the end,
+ * -1 and errno; EINTR: *signal ends the program. */
+static int
+read_byte(int signals, char *c, int *signal)
+{
+    struct pollfd fds[2] = {
+        {.fd = STDIN_FILENO, .events = POLLIN},
+        {.fd = signals, .events = POLLIN},
+    };
+    struct signalfd_siginfo info;
+    ssize_t got;
+    do {
+        got = poll(fds, 2, -1);
+        if (got > 0 && fds[1].revents != 0 &&
+            read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
+            *signal = (int)info.ssi_signo;
+            errno = EINTR;
+            return -1;
+        }
+        if (got > 0)
+            got = read(STDIN_FILENO, c, 1);
+    } while (got < 0 && errno == EINTR);
+    return (int)got;
+}
+
+/* Byte by byte, so that nothing behind the line is taken. One that is too long is left in the
+ * middle, with a byte too many in p. */
+static int
+read_line(struct password *p, int signals, int *signal, struct err *err)
+{
+    p->n = 0;
+    while (p->n < sizeof p->text - 1) {
+        char c;
+        int got = read_byte(signals, &c, signal);
+        if (got < 0)
+            return err_errno(err, "cannot read the password");
+        if (got == 0 || c == '\n')
+            break;
+        p->text[p->n++] = c;
+    }
+    p->text[p->n] = '\0';
+    return htpasswd_check_password(bytes_of(p->text, p->n), err);
+}
+
+/* ---- from a terminal ---- */
+
+static int
+ask(struct password *p, const char *prompt, const char *name, int signals, int *signal,
+    struct err *err)
+{
+    dprintf(STDERR_FILENO, "%s%s: ", prompt, name);
+    int r = read_line(p, signals, signal, err);
+    dprintf(STDERR_FILENO, "\n");
+    return r;
+}
+
+static int
+ask_twice(struct password *p, const char *name, int signals, int *signal, struct err *err)
+{
+    struct password again;
+    if (ask(p, "Password for ", name, signals, signal, err) < 0)
+        return -1;
+    int r = ask(&again, "The same again", "", signals, signal, err);
+    if (r == 0 && !bytes_equal(bytes_of(p->text, p->n), bytes_of(again.text, again.n)))
+        r = err_set(err, ERR_BAD_REQUEST, "these are two different passwords");
+    explicit_bzero(&again, sizeof again);
+    return r;
+}
+
+static int
+ask_hidden(struct password *p, const char *name, const struct termios *shown, struct err *err)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+    sigset_t blocked, was;
+    int signal = 0;
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+        sigaddset(&blocked, ending[i]);
+    int signals = signalfd(-1, &blocked, SFD_CLOEXEC);
+    if (signals < 0)
+        return err_errno(err, "cannot catch signals");
+    sigaddset(&blocked, SIGTSTP); /* the shell would have no echo: it waits till the end */
+    sigprocmask(SIG_BLOCK, &blocked, &was);
+
+    struct termios hidden = *shown;
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    int r = 0;
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
+        r = err_errno(err, "cannot switch off the echo of the terminal");
+    else
+        r = ask_twice(p, name, signals, &signal, err);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, shown);
+
+    fdio_close(signals);
+    if (signal != 0) {
+        explicit_bzero(p, sizeof *p);
+        raise(signal);
+    }
+    sigprocmask(SIG_SETMASK, &was, NULL);
+    return r;
+}
+
+int
+password_read(struct password *p, const char *name, struct err *err)
+{
+    struct termios shown;
+    int none;
+    if (tcgetattr(STDIN_FILENO, &shown) < 0)
+        return read_line(p, -1, &none, err);
+    return ask_hidden(p, name, &shown, err);
+}

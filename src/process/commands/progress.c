@@ -1,0 +1,51 @@
+#include "process/commands/progress.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "util/clock.h"
+#include "util/banned.h"
+
+#define PERIOD_MS 200
+
+void
+progress_begin(struct progress *p)
+{
+    *p = (struct progress){.on = isatty(STDERR_FILENO) == 1};
+}
+
+void
+progress_tell(struct progress *p, const char *fmt, ...)
+{
+    uint64_t now = clock_mono_ms();
+    va_list ap;
+    if (!p->on || now < p->next)
+        return;
+    p->next = now + PERIOD_MS;
+    fputc('\r', stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputs("\033[K", stderr); /* what is left of a longer line */
+    fflush(stderr);
+}
+
+void
+progress_end(struct progress *p)
+{
+    if (p->on && p->next > 0)
+        fputs("\r\033[K", stderr);
+    p->next = 0;
+}
+
+void
+progress_size(char out[PROGRESS_SIZE_MAX], uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double n = (double)bytes;
+    size_t i = 0;
+    while (n >= 999.5 && i + 1 < sizeof units / sizeof *units) {
+        n /= 1000;
+        i++;
+    }
+    snprintf(out, PROGRESS_SIZE_MAX, i == 0 || n >= 99.5 ? "%.0f %s" : "%.1f %s", n, units[i]);
+}

@@ -1,0 +1,530 @@
+#include "process/keeper/indexer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "domain/inside/index_job.h"
+#include "domain/events/outbox.h"
+#include "process/keeper/index_child.h"
+#include "storage/files/blob_file.h"
+#include "storage/layers/index_file.h"
+#include "storage/files/disk_space.h"
+#include "storage/tables/tbl_blob.h"
+#include "util/arena.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+/* Images and demands that are looked at together, the oldest. */
+#define IMAGES_MAX INDEX_JOB_DONE_MAX
+#define DEMANDS_MAX 64
+#define BATCHES_MAX 16 /* of events, in one step */
+#define MARK_EACH_MS 10000
+#define ARENA_MAX (16u << 20)
+
+/* After trouble with the machine; and with one layer. */
+#define PAUSE_FIRST_MS 1000
+#define PAUSE_MAX_MS 60000
+#define LAYER_PAUSE_MAX_MS 600000
+#define TRIES_MAX 3
+
+/* An image, with those of its layers that aren't done as far as we know. */
+struct image {
+    struct index_job job;
+    struct digest id;
+    struct digest *layers;
+    size_t layers_n;
+};
+
+/* A layer with which something went wrong that may go better next time. */
+struct sick {
+    struct digest layer;
+    unsigned tries;
+    uint64_t again_ms;
+};
+#define SICK_MAX 64
+
+struct indexer {
+    const struct registry *reg;
+    struct index_child_bounds bounds;
+
+    bool begun;
+    uint32_t mark, saved; /* events whose images have jobs */
+    uint64_t save_at;
+    bool fresh; /* there may be more */
+    bool look;  /* there may be something to start, or to end */
+    bool more;  /* and images that aren't in `images` */
+
+    struct index_child *running;
+    size_t running_n, jobs;
+    struct image images[IMAGES_MAX];
+    size_t images_n;
+    uint64_t next_due_ms; /* of a job, on the wall clock */
+
+    uint64_t pause_until;
+    unsigned pauses;
+    struct sick sick[SICK_MAX];
+    size_t sick_at;
+    struct arena arena;
+};
+
+/* ---- trouble ---- */
+
+static struct sick *
+find_sick(struct indexer *x, const struct digest *layer)
+{
+    for (size_t i = 0; i < SICK_MAX; i++)
+        if (x->sick[i].tries > 0 && digest_equal(&x->sick[i].layer, layer))
+            return &x->sick[i];
+    return NULL;
+}
+
+static uint64_t
+grown(unsigned tries, uint64_t max)
+{
+    uint64_t ms = PAUSE_FIRST_MS;
+    for (unsigned i = 1; i < tries && ms < max; i++)
+        ms *= 2;
+    return ms < max ? ms : max;
+}
+
+/* It is passed over for a while, and so are images that have it. */
+static struct sick *
+note_sick(struct indexer *x, const struct digest *layer, const char *why)
+{
+    char hex[DIGEST_TEXT_MAX];
+    struct sick *s = find_sick(x, layer);
+    if (s == NULL) {
+        s = &x->sick[x->sick_at];
+        x->sick_at = (x->sick_at + 1) % SICK_MAX;
+        *s = (struct sick){.layer = *layer};
+    }
+    s->tries++;
+    digest_hex(hex, layer);
+    log_line(LOG_WARN, "a layer can't be indexed now", "layer=%s tries=%u why=%s", hex, s->tries,
+             why);
+    s->again_ms = clock_mono_ms() + grown(s->tries, LAYER_PAUSE_MAX_MS);
+    return s;
+}
+
+static bool
+is_sick(struct indexer *x, const struct digest *layer)
+{
+    const struct sick *s = find_sick(x, layer);
+    return s != NULL && clock_mono_ms() < s->again_ms;
+}
+
+/* All stop for a while. */
+static void
+pause_all(struct indexer *x)
+{
+    x->pauses++;
+    x->pause_until = clock_mono_ms() + grown(x->pauses, PAUSE_MAX_MS);
+    x->look = true;
+}
+
+/* ---- children that have ended ---- */
+
+/* It is tried again; but what may be the layer's own fault not for ever. */
+static int
+take_failure(struct indexer *x, const struct index_child *c, enum index_child_end end,
+             const char *why, struct err *err)
+{
+    char text[ERR_MESSAGE_MAX + 32];
+    if (note_sick(x, &c->digest, why)->tries <= TRIES_MAX || end != INDEX_CHILD_KILLED)
+        return 0;
+    snprintf(text, sizeof text, "indexing it failed: %s", why);
+    return index_child_give_up(c, x->reg, text, err);
+}
+
+static void
+take_success(struct indexer *x, const struct digest *layer)
+{
+    struct sick *s = find_sick(x, layer);
+    x->pauses = 0;
+    if (s != NULL)
+        s->tries = 0;
+}
+
+static int
+reap(struct indexer *x, struct err *err)
+{
+    char why[ERR_MESSAGE_MAX];
+    enum index_child_end end;
+    int rc = 0;
+    for (size_t i = 0; i < x->running_n; i++) {
+        struct index_child *c = &x->running[i];
+        int r = index_child_ended(c, x->reg, &x->bounds, &end, why, err);
+        if (end == INDEX_CHILD_RUNS)
+            continue;
+        if (r == 0 && end == INDEX_CHILD_DONE)
+            take_success(x, &c->digest);
+        else if (r == 0)
+            r = take_failure(x, c, end, why, err);
+        if (r < 0)
+            rc = -1;
+        index_child_stop(c);
+        *c = x->running[--x->running_n];
+        i--;
+        x->look = true;
+    }
+    return rc;
+}
+
+/* ---- starting them ---- */
+
+enum state {
+    STATE_DONE,    /* there is an index, or no such layer in the store */
+    STATE_COMING,  /* somebody is at it */
+    STATE_WAITING, /* for its turn */
+    STATE_SICK,    /* it can't be done now */
+};
+
+static bool
+is_running(const struct indexer *x, const struct digest *layer)
+{
+    for (size_t i = 0; i < x->running_n; i++)
+        if (digest_equal(&x->running[i].digest, layer))
+            return true;
+    return false;
+}
+
+static int
+start(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
+{
+    struct rec_blob blob;
+    int rc = tbl_blob_get(kv_reads(x->reg->kv), layer, &blob, err);
+    if (rc < 0)
+        return -1;
+    *state = STATE_DONE;
+    if (rc == 0)
+        return 0;
+    int fd = blob_file_open(x->reg->dirfd, layer, blob.instance, err);
+    if (fd < 0) {
+        note_sick(x, layer, err->message);
+        *state = STATE_SICK;
+        return 0;
+    }
+    *state = STATE_WAITING;
+    if (index_child_start(&x->running[x->running_n], x->reg, &x->bounds, layer, blob.size, fd,
+                          err) < 0)
+        return -1;
+    *state = STATE_COMING;
+    x->running_n++;
+    return 0;
+}
+
+/* Is there an index of it already? */
+static int
+find_index(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
+{
+    struct layer_index *index = NULL;
+    int rc = index_file_open(x->reg->dirfd, layer, &index, err);
+    layer_index_close(index);
+    if (rc < 0)
+        note_sick(x, layer, err->message);
+    *state = rc == 1 ? STATE_DONE : rc < 0 || is_sick(x, layer) ? STATE_SICK : STATE_WAITING;
+    return rc < 0 && err->code == ERR_NO_SPACE ? -1 : 0;
+}
+
+/* What there is to do about that layer; it is started when there is room for one more. -1: none can
+ * be started now. */
+static int
+tend_layer(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
+{
+    *state = layer->algo == DIGEST_NONE ? STATE_DONE : STATE_COMING;
+    if (layer->algo == DIGEST_NONE || is_running(x, layer))
+        return 0;
+    if (find_index(x, layer, state, err) < 0)
+        return -1;
+    if (*state != STATE_WAITING || x->running_n == x->jobs)
+        return 0;
+    return start(x, layer, state, err);
+}
+
+/* ---- layers that somebody waits for ---- */
+
+static int
+tend_demands(struct indexer *x, struct err *err)
+{
+    struct index_job v[DEMANDS_MAX];
+    struct err later;
+    uint64_t ignored;
+    enum state state;
+    size_t n;
+    if (index_job_list(x->reg, JOB_INDEX, v, DEMANDS_MAX, &n, &ignored, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        int rc = tend_layer(x, &v[i].job.digest, &state, err);
+        /* Who still wants a sick one says so again. */
+        if ((state == STATE_DONE || state == STATE_SICK) &&
+            index_job_drop(x->reg, &v[i], rc == 0 ? err : &later) < 0)
+            return -1;
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- images ---- */
+
+static void
+forget_image(struct indexer *x, size_t i)
+{
+    free(x->images[i].layers);
+    x->images[i] = x->images[--x->images_n];
+}
+
+static bool
+is_known(const struct indexer *x, const struct job *j)
+{
+    for (size_t i = 0; i < x->images_n; i++) {
+        const struct job *k = &x->images[i].job.job;
+        if (k->due == j->due && digest_equal(&k->digest, &j->digest))
+            return true;
+    }
+    return false;
+}
+
+static int
+postpone(struct indexer *x, const struct index_job *j, struct err *err)
+{
+    uint64_t pause = grown(j->record.tries + 1, LAYER_PAUSE_MAX_MS);
+    return index_job_postpone(x->reg, j, clock_wall_ms() + pause, err);
+}
+
+/* Trouble of the whole store, and not of one record or file in it. */
+static bool
+is_general(const struct err *err)
+{
+    return err->code == ERR_BUSY || err->code == ERR_NO_SPACE;
+}
+
+/* Asks which layers it has. An image that is gone, or isn't whole, is none of ours (now). */
+static int
+add_image(struct indexer *x, const struct index_job *j, struct err *err)
+{
+    struct image *image = &x->images[x->images_n];
+    struct index_job_image found;
+    arena_reset(&x->arena);
+    int rc = index_job_image(x->reg, j, &x->arena, &found, err);
+    if (rc < 0 && is_general(err))
+        return -1;
+    if (rc < 0) {
+        if (err->code != ERR_NO_IMAGE)
+            log_line(LOG_WARN, "an image can't be indexed now", "repository=%s why=%s",
+                     j->record.repository, err->message);
+        return postpone(x, j, err);
+    }
+    if (rc == 0)
+        return index_job_drop(x->reg, j, err);
+    *image = (struct image){.job = *j, .id = found.id, .layers_n = found.layers_n};
+    image->layers = calloc(found.layers_n + 1, sizeof *image->layers);
+    if (image->layers == NULL)
+        return err_errno(err, "no memory for the layers of an image");
+    if (found.layers_n > 0)
+        memcpy(image->layers, found.layers, found.layers_n * sizeof *found.layers);
+    x->images_n++;
+    return 0;
+}
+
+static int
+add_images(struct indexer *x, struct err *err)
+{
+    struct index_job v[IMAGES_MAX];
+    size_t n;
+    if (!x->more || x->images_n > IMAGES_MAX / 2)
+        return 0;
+    if (index_job_list(x->reg, JOB_INDEX_IMAGE, v, IMAGES_MAX, &n, &x->next_due_ms, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n && x->images_n < IMAGES_MAX; i++)
+        if (!is_known(x, &v[i].job) && add_image(x, &v[i], err) < 0)
+            return -1;
+    x->more = n == IMAGES_MAX;
+    return 0;
+}
+
+/* Starts what can be started; those of its layers that are done are forgotten. *sick: one will have
+ * to wait. */
+static int
+tend_image(struct indexer *x, struct image *image, bool *sick, struct err *err)
+{
+    enum state state;
+    *sick = false;
+    for (size_t i = 0; i < image->layers_n; i++) {
+        int rc = tend_layer(x, &image->layers[i], &state, err);
+        *sick = *sick || state == STATE_SICK;
+        if (state == STATE_DONE)
+            image->layers[i--] = image->layers[--image->layers_n];
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+end_images(struct indexer *x, bool *told, struct err *err)
+{
+    struct index_job_end v[INDEX_JOB_DONE_MAX];
+    struct index_job_image found;
+    size_t n = 0;
+    for (size_t i = 0; i < x->images_n; i++) {
+        struct image *image = &x->images[i];
+        if (image->layers_n > 0)
+            continue;
+        /* It may have gone meanwhile. */
+        arena_reset(&x->arena);
+        int rc = index_job_image(x->reg, &image->job, &x->arena, &found, err);
+        if (rc == 1)
+            v[n++] = (struct index_job_end){image->job, image->id};
+        else if (rc == 0 && index_job_drop(x->reg, &image->job, err) < 0)
+            return -1;
+        else if (rc < 0 && is_general(err))
+            return -1;
+    }
+    if (n > 0 && index_job_done(x->reg, v, n, err) < 0)
+        return -1;
+    *told = *told || n > 0;
+    for (size_t i = x->images_n; i-- > 0;)
+        if (x->images[i].layers_n == 0)
+            forget_image(x, i);
+    return 0;
+}
+
+static int
+tend_images(struct indexer *x, bool *told, struct err *err)
+{
+    struct err later; /* what goes wrong after the first thing that did */
+    int rc = 0;
+    bool sick;
+    if (add_images(x, err) < 0)
+        return -1;
+    for (size_t i = 0; rc == 0 && i < x->images_n; i++) {
+        rc = tend_image(x, &x->images[i], &sick, err);
+        if (!sick)
+            continue;
+        if (postpone(x, &x->images[i].job, rc == 0 ? err : &later) < 0)
+            return -1;
+        forget_image(x, i--);
+        x->more = true;
+    }
+    if (end_images(x, told, rc == 0 ? err : &later) < 0)
+        return -1;
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+struct indexer *
+indexer_new(const struct options *o, const struct registry *reg, struct err *err)
+{
+    struct indexer *x = calloc(1, sizeof *x);
+    if (x != NULL)
+        x->running = calloc(o->index_jobs, sizeof *x->running);
+    if (x == NULL || x->running == NULL) {
+        free(x);
+        err_errno(err, "no memory for indexing layers");
+        return NULL;
+    }
+    x->reg = reg;
+    x->jobs = o->index_jobs;
+    index_child_bounds_of(&x->bounds, o);
+    arena_init(&x->arena, ARENA_MAX);
+    x->next_due_ms = UINT64_MAX;
+    indexer_poke(x);
+    return x;
+}
+
+void
+indexer_free(struct indexer *x)
+{
+    struct err ignored;
+    if (x == NULL)
+        return;
+    while (x->running_n > 0)
+        index_child_stop(&x->running[--x->running_n]);
+    while (x->images_n > 0)
+        forget_image(x, x->images_n - 1);
+    if (x->begun && x->mark != x->saved)
+        outbox_indexed_save(x->reg, x->mark, &ignored);
+    arena_reset(&x->arena);
+    free(x->running);
+    free(x);
+}
+
+void
+indexer_poke(struct indexer *x)
+{
+    x->fresh = true;
+    x->look = true;
+    x->more = true;
+}
+
+/* Jobs for what was pushed. The mark is written with them, else now and then. */
+static int
+take_events(struct indexer *x, struct err *err)
+{
+    uint64_t now = clock_mono_ms();
+    if (!x->begun && outbox_indexed(x->reg, &x->mark, err) < 0)
+        return -1;
+    if (!x->begun)
+        x->saved = x->mark;
+    x->begun = true;
+    for (int i = 0; x->fresh && i < BATCHES_MAX; i++)
+        if (index_job_take(x->reg, &x->mark, &x->fresh, err) < 0)
+            return -1;
+    if (x->mark == x->saved || now < x->save_at)
+        return 0;
+    if (outbox_indexed_save(x->reg, x->mark, err) < 0)
+        return -1;
+    x->saved = x->mark;
+    x->save_at = now + MARK_EACH_MS;
+    return 0;
+}
+
+int
+indexer_step(struct indexer *x, bool *told, struct err *err)
+{
+    int rc = 0;
+    *told = false;
+    if (reap(x, err) < 0) {
+        pause_all(x);
+        return -1;
+    }
+    if (x->next_due_ms <= clock_wall_ms()) {
+        x->next_due_ms = UINT64_MAX;
+        x->more = x->look = true;
+    }
+    if (clock_mono_ms() < x->pause_until || !(x->fresh || x->look))
+        return 0;
+    if (disk_space_check(x->reg->dirfd, 0, err) < 0) {
+        pause_all(x); /* the keeper tells of that anyway */
+        return 0;
+    }
+    x->look = false;
+    if (take_events(x, err) < 0 || tend_demands(x, err) < 0 || tend_images(x, told, err) < 0)
+        rc = -1;
+    if (rc < 0)
+        pause_all(x);
+    else if (x->images_n == 0 && x->running_n == 0)
+        x->pauses = 0;
+    return rc;
+}
+
+size_t
+indexer_poll(const struct indexer *x, struct pollfd *fds)
+{
+    for (size_t i = 0; i < x->running_n; i++)
+        fds[i] = (struct pollfd){.fd = x->running[i].process.ended, .events = POLLIN};
+    return x->running_n;
+}
+
+uint64_t
+indexer_wait_ms(const struct indexer *x)
+{
+    uint64_t now = clock_mono_ms(), wall = clock_wall_ms(), wait = UINT64_MAX;
+    if (x->look || x->fresh)
+        return x->pause_until > now ? x->pause_until - now : 0;
+    if (x->next_due_ms != UINT64_MAX)
+        wait = x->next_due_ms > wall ? x->next_due_ms - wall : 0;
+    return wait;
+}

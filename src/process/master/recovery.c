@@ -1,0 +1,39 @@
+#include "process/master/recovery.h"
+#include <string.h>
+#include "domain/core/store.h"
+#include "process/server/child.h"
+#include "process/server/process_title.h"
+#include "storage/files/blob_file.h"
+#include "storage/files/disk_space.h"
+#include "storage/tables/tables.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+/* The format that the database says it has: written into a fresh one, checked in another. */
+static int
+begin_store(struct err *err)
+{
+    struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err)};
+    if (reg.kv == NULL)
+        return -1;
+    int r = store_begin(&reg, err);
+    kv_close(reg.kv);
+    return r;
+}
+
+int
+recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX])
+{
+    struct err err;
+    child_begin(s, master, NULL, 0, NULL);
+    process_title_set("recovery");
+    disk_space_give(s->dir.fd);
+    if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&
+        blob_file_prepare(s->dir.fd, &err) == 0 && begin_store(&err) == 0)
+        return CHILD_DONE;
+    memcpy(message, err.message, sizeof err.message);
+    if (err.code == ERR_NO_SPACE)
+        return CHILD_NO_SPACE;
+    log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
+    return CHILD_FAILED;
+}

@@ -1,0 +1,58 @@
+#ifndef PROCESS_NGINX_NGINX_H
+#define PROCESS_NGINX_NGINX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "process/nginx/nginx_guard.h"
+#include "process/nginx/nginx_log.h"
+#include "process/server/server.h"
+#include "process/server/start_throttle.h"
+
+/* The system's nginx as our child: it gets the ports that we bound, and dies with us. Times are
+ * clock_mono_ms(). With --fastcgi there is none: then all of this does nothing, and succeeds. */
+
+enum nginx_state {
+    NGINX_OFF,
+    NGINX_STARTING, /* until its pid file is there: then it has read its configuration */
+    NGINX_UP,
+    NGINX_WAITING, /* died; starts again at start_at */
+    NGINX_STOPPING,
+    NGINX_GONE,
+    NGINX_BROKEN, /* did not start: see message */
+};
+
+struct nginx {
+    const struct server *server;
+    char program[256];
+    enum nginx_state state;
+    pid_t pid; /* 0: not there */
+    bool was_up;
+    uint64_t since_ms; /* of the start, or of the stop */
+    uint64_t start_at;
+    int stop_step; /* how hard we have asked */
+    struct start_throttle throttle;
+    struct nginx_guard leash;
+    struct nginx_log log;
+    char message[ERR_MESSAGE_MAX];
+};
+
+/* Finds the program; none: the message names the package. */
+int nginx_init(struct nginx *n, const struct server *s, struct err *err);
+/* Once it is gone. */
+void nginx_free(struct nginx *n);
+/* Writes run/nginx.conf. */
+int nginx_configure(const struct nginx *n, struct err *err);
+
+int nginx_start(struct nginx *n, uint64_t now, struct err *err);
+/* True when pid was it; status is waitpid's. */
+bool nginx_died(struct nginx *n, pid_t pid, int status, uint64_t now);
+/* What is due. */
+void nginx_tick(struct nginx *n, uint64_t now);
+/* Certificates. */
+void nginx_reload(const struct nginx *n);
+
+/* It finishes its requests, for some seconds; hurry: for half a second. NGINX_GONE in the end. */
+void nginx_stop(struct nginx *n, bool hurry, uint64_t now);
+
+#endif

@@ -1,0 +1,396 @@
+#include "process/nginx/nginx_conf.h"
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include "process/nginx/conf_data.h"
+#include "util/bytes.h"
+#include "util/banned.h"
+
+#define DEPTH_MAX 8
+#define NUMBER_MAX 24
+
+#define DIGITS "0123456789"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define ORIGIN_BYTES LOWER DIGITS "+.:/[]_-"
+#define PATH_BYTES LOWER UPPER DIGITS "/._+,:=-"
+
+/* Starts the line that begins a block. */
+#define BLOCK_MARK "# ---- @"
+
+enum value {
+    VALUE_NAME,
+    VALUE_DIR,
+    VALUE_SOCKETS,
+    VALUE_HTPASSWD,
+    VALUE_VERSION,
+    VALUE_MAX_BLOB,
+    VALUE_NOFILE,
+    VALUE_CONNECTIONS,
+    VALUE_ADDRESS, /* from here on: only inside of a block that has it */
+    VALUE_ORIGIN,
+    VALUE_ORIGIN_PATTERN,
+    VALUE_COUNT,
+};
+
+/* What a value may hold: nothing that ends a word, opens a block or names a variable in nginx. */
+static const struct {
+    const char *name;
+    const char *bytes;
+    bool may_be_empty;
+} value_rules[VALUE_COUNT] = {
+    [VALUE_NAME] = {"NAME", LOWER DIGITS "_", false},
+    [VALUE_DIR] = {"DIR", PATH_BYTES, true},
+    [VALUE_SOCKETS] = {"SOCKETS", PATH_BYTES, false},
+    [VALUE_HTPASSWD] = {"HTPASSWD", PATH_BYTES, false},
+    [VALUE_VERSION] = {"VERSION", LOWER UPPER DIGITS ".+~-", false},
+    [VALUE_MAX_BLOB] = {"MAX_BLOB", DIGITS, false},
+    [VALUE_NOFILE] = {"NOFILE", DIGITS, false},
+    [VALUE_CONNECTIONS] = {"CONNECTIONS", DIGITS, false},
+    [VALUE_ADDRESS] = {"ADDRESS", "abcdefABCDEF" DIGITS ".:[]", false},
+    [VALUE_ORIGIN] = {"ORIGIN", ORIGIN_BYTES, false},
+    [VALUE_ORIGIN_PATTERN] = {"ORIGIN_PATTERN", ORIGIN_BYTES "\\", false},
+};
+
+struct expansion {
+    const struct nginx_conf *c;
+    /* ADDRESS: NULL outside of LISTEN_ blocks; ORIGIN and its pattern: outside of CORS_ORIGIN */
+    const char *values[VALUE_COUNT];
+    char max_blob[NUMBER_MAX];
+    char nofile[NUMBER_MAX];
+    char connections[NUMBER_MAX];
+
+    struct buf *out;
+    /* Line ends and blanks that come before the next byte, if there is one. */
+    unsigned newlines;
+    size_t indent;
+    int depth;
+};
+
+static int expand_text(struct expansion *x, struct bytes text, size_t indent, struct err *err);
+
+/* ---- output ---- */
+
+static void
+put(struct expansion *x, struct bytes b)
+{
+    if (b.n == 0)
+        return;
+    if (x->newlines > 0 && x->out->n > 0)
+        buf_puts(x->out, x->newlines > 1 ? "\n\n" : "\n");
+    if (x->newlines > 0)
+        buf_putf(x->out, "%*s", (int)x->indent, "");
+    x->newlines = 0;
+    buf_put(x->out, b.p, b.n);
+}
+
+static void
+start_line(struct expansion *x, size_t indent)
+{
+    if (x->newlines == 0)
+        x->newlines = 1;
+    x->indent = indent;
+}
+
+/* ---- input ---- */
+
+static struct bytes
+skip(struct bytes b, size_t n)
+{
+    return bytes_of((const char *)b.p + n, b.n - n);
+}
+
+/* Takes the first line off the text, without its line end. */
+static struct bytes
+take_line(struct bytes *text)
+{
+    const char *end = memchr(text->p, '\n', text->n);
+    size_t n = end == NULL ? text->n : (size_t)(end - (const char *)text->p);
+    struct bytes line = bytes_of(text->p, n);
+    *text = skip(*text, end == NULL ? n : n + 1);
+    return line;
+}
+
+static size_t
+count_blanks(struct bytes line)
+{
+    const char *p = line.p;
+    size_t n = 0;
+    while (n < line.n && p[n] == ' ')
+        n++;
+    return n;
+}
+
+/* At an @: the name up to the next one. False when there is none. */
+static bool
+parse_name(struct bytes at, struct bytes *name)
+{
+    const char *p = at.p;
+    size_t n = 1;
+    while (n < at.n && p[n] != '\0' && strchr(UPPER DIGITS "_", p[n]) != NULL)
+        n++;
+    if (n == 1 || n == at.n || p[n] != '@')
+        return false;
+    *name = bytes_of(p + 1, n - 1);
+    return true;
+}
+
+static bool
+find_block(struct bytes name, struct bytes *block)
+{
+    struct bytes rest = bytes_str(conf_data_blocks);
+    struct bytes mark = bytes_str(BLOCK_MARK);
+    bool found = false;
+
+    while (rest.n > 0) {
+        struct bytes at = rest;
+        struct bytes line = take_line(&rest);
+        struct bytes here;
+        if (!bytes_start_with(line, mark))
+            continue;
+        if (found) {
+            block->n -= at.n;
+            return true;
+        }
+        if (parse_name(skip(line, mark.n - 1), &here) && bytes_equal(here, name)) {
+            *block = rest;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* ---- names ---- */
+
+static int
+expand_block(struct expansion *x, const char *name, size_t indent, struct err *err)
+{
+    struct bytes block;
+
+    if (!find_block(bytes_str(name), &block))
+        return err_set(err, ERR_CORRUPT, "nginx templates: no block @%s@", name);
+    if (x->depth == DEPTH_MAX)
+        return err_set(err, ERR_CORRUPT, "nginx templates: @%s@ is nested too deeply", name);
+    while (block.n > 0 && ((const char *)block.p)[block.n - 1] == '\n')
+        block.n--;
+    x->depth++;
+    int rc = expand_text(x, block, indent, err);
+    x->depth--;
+    return rc;
+}
+
+static int
+check_value(enum value v, const char *text, struct err *err)
+{
+    const char *name = value_rules[v].name;
+
+    if (text == NULL || (*text == '\0' && !value_rules[v].may_be_empty))
+        return err_set(err, ERR_BAD_REQUEST, "nginx configuration: no value for %s", name);
+    size_t good = strspn(text, value_rules[v].bytes);
+    if (text[good] != '\0')
+        return err_set(err, ERR_BAD_REQUEST, "nginx configuration: %s must not hold \"%c\": %s",
+                       name, text[good], text);
+    return 0;
+}
+
+/* One block for each address. */
+static int
+expand_addresses(struct expansion *x, const char *block, const char *const *addresses, size_t n,
+                 size_t indent, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (check_value(VALUE_ADDRESS, addresses[i], err) != 0)
+            return -1;
+        x->values[VALUE_ADDRESS] = addresses[i];
+        if (expand_block(x, block, indent, err) != 0)
+            return -1;
+        x->values[VALUE_ADDRESS] = NULL;
+    }
+    return 0;
+}
+
+/* An origin as a regular expression. nginx's maps can look up plain texts too, but how long those
+ * may be is the site's to say. */
+static void
+origin_pattern(struct buf *out, const char *origin)
+{
+    buf_init(out, 1024);
+    for (const char *p = origin; *p != '\0'; p++) {
+        if (strchr("+.[]", *p) != NULL)
+            buf_putc(out, '\\');
+        buf_putc(out, *p);
+    }
+}
+
+static int
+expand_origin(struct expansion *x, const char *origin, size_t indent, struct err *err)
+{
+    struct buf pattern;
+    int rc;
+
+    origin_pattern(&pattern, origin);
+    x->values[VALUE_ORIGIN] = origin;
+    x->values[VALUE_ORIGIN_PATTERN] = buf_ok(&pattern) ? buf_text(&pattern) : NULL;
+    rc = check_value(VALUE_ORIGIN, origin, err);
+    if (rc == 0)
+        rc = check_value(VALUE_ORIGIN_PATTERN, x->values[VALUE_ORIGIN_PATTERN], err);
+    if (rc == 0)
+        rc = expand_block(x, "CORS_ORIGIN", indent, err);
+    x->values[VALUE_ORIGIN] = x->values[VALUE_ORIGIN_PATTERN] = NULL;
+    buf_free(&pattern);
+    return rc;
+}
+
+/* A block for each origin that has a name. */
+static int
+expand_origins(struct expansion *x, size_t indent, struct err *err)
+{
+    const struct nginx_conf *c = x->c;
+
+    for (size_t i = 0; i < c->cors_n; i++)
+        if (strcmp(c->cors[i], "*") != 0 && expand_origin(x, c->cors[i], indent, err) != 0)
+            return -1;
+    return 0;
+}
+
+/* What a site with users of its own is spared, and what it gets instead. */
+static const struct {
+    const char *name;
+    const char *instead; /* NULL: nothing */
+} for_trusted[] = {
+    {"REALM", NULL},       {"USERS", NULL},     {"PASSWORD", NULL},
+    {"NO_PASSWORD", NULL}, {"CHALLENGE", NULL}, {"REMOTE_USER", "TRUSTED_USER"},
+};
+
+static size_t
+count_any_origin(const struct nginx_conf *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->cors_n; i++)
+        n += strcmp(c->cors[i], "*") == 0;
+    return n;
+}
+
+static const char *
+chosen_block(const struct nginx_conf *c, const char *name)
+{
+    for (size_t i = 0; c->trust_remote_user && i < sizeof for_trusted / sizeof *for_trusted; i++)
+        if (strcmp(name, for_trusted[i].name) == 0)
+            return for_trusted[i].instead;
+    bool left_out = (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
+                    (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
+                    (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
+    return left_out ? NULL : name;
+}
+
+static int
+expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *err)
+{
+    const struct nginx_conf *c = x->c;
+    char text[64];
+
+    for (size_t v = 0; v < VALUE_COUNT; v++) {
+        if (x->values[v] != NULL && bytes_equal(name, bytes_str(value_rules[v].name))) {
+            put(x, bytes_str(x->values[v]));
+            return 0;
+        }
+    }
+    if (bytes_equal(name, bytes_str("LISTEN"))) {
+        if (expand_addresses(x, "LISTEN_PLAIN", c->plain, c->plain_n, indent, err) != 0)
+            return -1;
+        return expand_addresses(x, "LISTEN_TLS", c->tls, c->tls_n, indent, err);
+    }
+    if (bytes_equal(name, bytes_str("CORS_ORIGINS")))
+        return expand_origins(x, indent, err);
+    snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
+    const char *block = chosen_block(c, text);
+    return block != NULL ? expand_block(x, block, indent, err) : 0;
+}
+
+/* ---- text ---- */
+
+static int
+expand_line(struct expansion *x, struct bytes line, size_t indent, struct err *err)
+{
+    struct bytes name;
+    const char *at;
+
+    while (line.n > 0 && (at = memchr(line.p, '@', line.n)) != NULL) {
+        size_t before = (size_t)(at - (const char *)line.p);
+        put(x, bytes_of(line.p, before));
+        line = skip(line, before);
+        if (!parse_name(line, &name))
+            return err_set(err, ERR_CORRUPT, "nginx templates: an @ without a name: %.*s",
+                           (int)line.n, (const char *)line.p);
+        if (expand_name(x, name, indent, err) != 0)
+            return -1;
+        line = skip(line, name.n + 2);
+    }
+    put(x, line);
+    return 0;
+}
+
+static int
+expand_text(struct expansion *x, struct bytes text, size_t indent, struct err *err)
+{
+    bool begun = false;
+
+    while (text.n > 0) {
+        struct bytes line = take_line(&text);
+        size_t blanks = count_blanks(line);
+        line = skip(line, blanks);
+        if (line.n == 0) {
+            /* One empty line at most, and none at the edges of a block. */
+            if (begun && text.n > 0)
+                x->newlines = 2;
+            continue;
+        }
+        if (*(const char *)line.p == '#')
+            continue;
+        start_line(x, indent + blanks);
+        if (expand_line(x, line, indent + blanks, err) != 0)
+            return -1;
+        begun = true;
+    }
+    return 0;
+}
+
+int
+nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out, struct err *err)
+{
+    struct expansion x = {.c = c, .out = out};
+
+    snprintf(x.max_blob, sizeof(x.max_blob), "%llu", (unsigned long long)c->max_blob_size);
+    snprintf(x.nofile, sizeof(x.nofile), "%llu", (unsigned long long)c->nofile);
+    snprintf(x.connections, sizeof(x.connections), "%llu", (unsigned long long)c->connections);
+    x.values[VALUE_NAME] = c->name;
+    x.values[VALUE_DIR] = c->dir;
+    x.values[VALUE_SOCKETS] = c->sockets;
+    x.values[VALUE_HTPASSWD] = c->htpasswd;
+    x.values[VALUE_VERSION] = c->version;
+    x.values[VALUE_MAX_BLOB] = x.max_blob;
+    x.values[VALUE_NOFILE] = x.nofile;
+    x.values[VALUE_CONNECTIONS] = x.connections;
+    for (enum value v = 0; v < VALUE_COUNT; v++) {
+        if (v < VALUE_ADDRESS && check_value(v, x.values[v], err) != 0)
+            return -1;
+    }
+
+    if (expand_text(&x, bytes_str(text), 0, err) != 0)
+        return -1;
+    buf_putc(out, '\n');
+    if (!buf_ok(out))
+        return err_set(err, ERR_SYSTEM, "nginx configuration: longer than %zu bytes, or no memory",
+                       out->max);
+    return 0;
+}
+
+int
+nginx_conf_standalone(const struct nginx_conf *c, struct buf *out, struct err *err)
+{
+    if (c->plain_n + c->tls_n == 0)
+        return err_set(err, ERR_BAD_REQUEST, "nginx configuration: no address to listen on");
+    buf_puts(out, "# Written by docker-registry-server at each start. Changes here are lost.");
+    return nginx_conf_expand(conf_data_standalone, c, out, err);
+}

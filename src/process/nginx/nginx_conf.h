@@ -1,0 +1,61 @@
+#ifndef PROCESS_NGINX_NGINX_CONF_H
+#define PROCESS_NGINX_NGINX_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util/buf.h"
+#include "util/err.h"
+
+/* nginx's configuration, made from the templates in conf/. Pure: reads no file, asks no system.
+ *
+ * Templates: @NAME@ is replaced by a block of blocks.conf, or by a value from the struct below;
+ * blocks may hold blocks. A block starts on a line of its own and takes over the indentation of the
+ * line that names it. Lines that start with # are left out. An unknown name is an error, and so is
+ * an @ that starts no name. */
+
+struct nginx_conf {
+    const char *name;     /* tells two registries in one nginx apart: [a-z0-9_]+ */
+    const char *dir;      /* the data directory: "" (nginx's prefix), or absolute with a final / */
+    const char *sockets;  /* where api.sock and bulk.sock are, with a final / */
+    const char *htpasswd; /* relative to the configuration's directory, or absolute */
+    const char *version;  /* for X-Docker-Registry-Version */
+    uint64_t max_blob_size; /* in bytes; 0: any */
+    /* Passwords are checked by the site around us, which sets $registry_remote_user_NAME, and not
+     * by us. */
+    bool trust_remote_user;
+
+    /* Origins whose pages may use /v2/: "*" for any, and others by name. */
+    const char *const *cors;
+    size_t cors_n;
+
+    /* The rest is for a configuration of our own. */
+
+    /* "0.0.0.0:8000", "[::]:8000": exactly what the inherited sockets are bound to, since nginx
+     * finds them by address and binds what it doesn't find. With tls_n == 0 the configuration says
+     * nothing of TLS; else nginx needs tls.crt and tls.key beside the configuration. */
+    const char *const *plain;
+    size_t plain_n;
+    const char *const *tls;
+    size_t tls_n;
+
+    /* Descriptors and connections of each of nginx's workers. To keep nginx from complaining,
+     * nofile is at most the hard limit of whoever starts it, and at least connections. */
+    uint64_t nofile;
+    uint64_t connections;
+};
+
+/* More than any configuration needs: for buf_init. */
+#define NGINX_CONF_MAX (256u * 1024)
+
+/* The whole of run/nginx.conf, appended to out. 0, or -1: a value holds a byte that nginx would
+ * take for its own (ERR_BAD_REQUEST, naming the value), or the templates are wrong (ERR_CORRUPT).
+ * What was appended then is of no use. */
+int nginx_conf_standalone(const struct nginx_conf *c, struct buf *out, struct err *err);
+
+/* The same for a text that the caller gives: "@HTTP@" or "@LOCATIONS@" for somebody else's nginx.
+ */
+int nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
+                      struct err *err);
+
+#endif

@@ -1,0 +1,129 @@
+#include "process/nginx/nginx_log.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "util/fdio.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+#define BURST 200
+#define REFILL_MS 50
+
+/* "2026/11/23 17:00:00 [warn] 12#12: *3 text", or "nginx: [emerg] text" before the log is open. */
+char *
+nginx_log_split(char *line, const char **severity)
+{
+    *severity = "";
+    char *open = strchr(line, '[');
+    char *close = open != NULL ? strchr(open, ']') : NULL;
+    if (close == NULL || close[1] != ' ')
+        return line;
+    for (const char *c = open + 1; c < close; c++)
+        if (!islower((unsigned char)*c))
+            return line;
+    bool dated =
+        isdigit((unsigned char)*line) && open - line == (ptrdiff_t)strlen("2026/11/23 17:00:00 ");
+    if (!dated && strncmp(line, "nginx: [", 8) != 0)
+        return line;
+    *close = '\0';
+    *severity = open + 1;
+    char *text = close + 2;
+    size_t digits = strspn(text, "0123456789#");
+    return dated && digits > 0 && strncmp(text + digits, ": ", 2) == 0 ? text + digits + 2 : text;
+}
+
+static enum log_level
+level_of(const char *severity)
+{
+    static const struct {
+        const char *name;
+        enum log_level level;
+    } levels[] = {
+        {"error", LOG_WARN}, /* what a client did: a wrong password, a body too large */
+        {"warn", LOG_WARN},  {"notice", LOG_DEBUG}, {"info", LOG_DEBUG}, {"debug", LOG_DEBUG},
+    };
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(severity, levels[i].name) == 0)
+            return levels[i].level;
+    return *severity != '\0' ? LOG_ERROR : LOG_WARN;
+}
+
+static void
+refill(struct nginx_log *l, uint64_t now)
+{
+    uint64_t new = (now - l->since_ms) / REFILL_MS;
+    l->since_ms += new *REFILL_MS;
+    l->tokens = l->tokens + new > BURST ? BURST : l->tokens + new;
+    if (l->dropped > 0 && l->tokens > 1) {
+        log_line(LOG_WARN, "nginx said more than is logged", "lines=%llu",
+                 (unsigned long long)l->dropped);
+        l->dropped = 0;
+        l->tokens--;
+    }
+}
+
+static void
+take_line(struct nginx_log *l, uint64_t now)
+{
+    const char *severity;
+    l->line[l->n] = '\0';
+    l->n = 0;
+    char *text = nginx_log_split(l->line, &severity);
+    if (*text == '\0')
+        return;
+    if (strcmp(severity, "emerg") == 0)
+        snprintf(l->worst, sizeof l->worst, "%s", text);
+    refill(l, now);
+    if (l->tokens == 0) {
+        l->dropped++;
+        return;
+    }
+    l->tokens--;
+    log_line(level_of(severity), "nginx", "severity=%s text=%s", *severity != '\0' ? severity : "-",
+             text);
+}
+
+void
+nginx_log_open(struct nginx_log *l, int fd, uint64_t now_ms)
+{
+    l->fd = fd;
+    l->n = 0;
+    l->worst[0] = '\0';
+    if (l->since_ms == 0) {
+        l->tokens = BURST;
+        l->since_ms = now_ms;
+    }
+}
+
+void
+nginx_log_read(struct nginx_log *l, uint64_t now_ms)
+{
+    char block[4096];
+    if (l->fd < 0)
+        return;
+    ssize_t got = read(l->fd, block, sizeof block);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        fdio_close(l->fd); /* all of nginx is gone */
+        l->fd = -1;
+    }
+    for (ssize_t i = 0; i < got; i++) {
+        if (block[i] == '\n')
+            take_line(l, now_ms);
+        else if (l->n < sizeof l->line - 1)
+            l->line[l->n++] = block[i];
+    }
+}
+
+void
+nginx_log_close(struct nginx_log *l, uint64_t now_ms)
+{
+    for (int i = 0; i < 64 && l->fd >= 0; i++)
+        nginx_log_read(l, now_ms);
+    if (l->n > 0)
+        take_line(l, now_ms);
+    fdio_close(l->fd);
+    l->fd = -1;
+}

@@ -1,0 +1,93 @@
+#include "process/options/base_url.h"
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "util/parse.h"
+#include "util/banned.h"
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define HOST_BYTES LOWER UPPER "0123456789.-_"
+
+/* The length of the host at the start of a text, brackets of IPv6 included; 0: none. */
+static size_t
+host_length(const char *text)
+{
+    char address[INET6_ADDRSTRLEN];
+    unsigned char ignored[sizeof(struct in6_addr)];
+    if (*text != '[')
+        return strspn(text, HOST_BYTES);
+    size_t n = strcspn(text, "]");
+    if (text[n] != ']' || n > sizeof address)
+        return 0;
+    snprintf(address, sizeof address, "%.*s", (int)n - 1, text + 1);
+    return inet_pton(AF_INET6, address, ignored) == 1 ? n + 1 : 0;
+}
+
+/* What may follow the host: a port, one slash. Sets where the URL ends without the slash. */
+static bool
+good_rest(const char *rest, const char **end)
+{
+    uint64_t port;
+    if (*rest == ':') {
+        size_t n = strcspn(++rest, "/");
+        if (!parse_u64(rest, n, &port) || port < 1 || port > 65535)
+            return false;
+        rest += n;
+    }
+    *end = rest;
+    return strcmp(rest, "") == 0 || strcmp(rest, "/") == 0;
+}
+
+/* A browser leaves out the port that the scheme implies, so an origin with it would never match. */
+static bool
+is_implied_port(const char *text, const char *rest)
+{
+    return (strncmp(text, "http:", 5) == 0 && strcmp(rest, ":80") == 0) ||
+           (strncmp(text, "https:", 6) == 0 && strcmp(rest, ":443") == 0);
+}
+
+int
+base_url_check_origin(const char *text, const char *what, struct err *err)
+{
+    size_t scheme = strspn(text, LOWER "0123456789+.-");
+    const char *host = text + scheme + 3, *end;
+
+    if (strcmp(text, "*") == 0)
+        return 0;
+    if (scheme == 0 || strchr(LOWER, text[0]) == NULL || strncmp(host - 3, "://", 3) != 0 ||
+        host_length(host) == 0 || !good_rest(host + host_length(host), &end) || *end != '\0' ||
+        strpbrk(text, UPPER) != NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: an origin like https://ui.example.com is wanted, in small letters "
+                       "and without a path, or * for any",
+                       what, text);
+    if (is_implied_port(text, host + host_length(host)))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: browsers leave out the port that the scheme implies: leave it out, "
+                       "too",
+                       what, text);
+    return 0;
+}
+
+char *
+base_url_parse(const char *text, const char *what, struct err *err)
+{
+    size_t scheme = strncasecmp(text, "http://", 7) == 0    ? 7
+                    : strncasecmp(text, "https://", 8) == 0 ? 8
+                                                            : 0;
+    size_t host = scheme > 0 ? host_length(text + scheme) : 0;
+    const char *end;
+    if (host == 0 || !good_rest(text + scheme + host, &end)) {
+        err_set(err, ERR_BAD_REQUEST,
+                "%s %s: a URL like https://registry.example.com is wanted, without a path", what,
+                text);
+        return NULL;
+    }
+    char *url = strndup(text, (size_t)(end - text));
+    if (url == NULL)
+        err_errno(err, "out of memory");
+    return url;
+}

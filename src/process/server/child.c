@@ -1,0 +1,128 @@
+#include "process/server/child.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "storage/tables/tables.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+static void
+take_signals(void (*on_term)(int))
+{
+    static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction term = {.sa_handler = on_term != NULL ? on_term : SIG_IGN}; /* no SA_RESTART */
+    struct sigaction normal = {.sa_handler = SIG_DFL};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        sigaction(ignored[i], &ignore, NULL);
+    sigaction(SIGTERM, &term, NULL);
+    sigaction(SIGCHLD, &normal, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+static void
+close_others(const struct server *s, const int *more, size_t more_n)
+{
+    int keep[2 + CHILD_KEEP_MAX] = {s->dir.fd, s->dir.lock};
+    size_t n = 2;
+    int next = STDERR_FILENO + 1;
+    for (size_t i = 0; i < more_n && i < CHILD_KEEP_MAX; i++)
+        keep[n++] = more[i];
+    qsort(keep, n, sizeof *keep, by_number);
+    for (size_t i = 0; i < n; i++) {
+        if (keep[i] < next)
+            continue;
+        if (keep[i] > next)
+            close_range((unsigned)next, (unsigned)keep[i] - 1, 0);
+        next = keep[i] + 1;
+    }
+    close_range((unsigned)next, ~0u, 0);
+}
+
+void
+child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,
+            void (*on_term)(int))
+{
+    if (privileges_forget(&s->who) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) {
+        log_line(LOG_ERROR, "child can't begin", "why=%s", strerror(errno));
+        _exit(CHILD_FAILED);
+    }
+    if (getppid() != master) /* it died before we could ask to be told */
+        _exit(CHILD_FAILED);
+    close_others(s, keep, keep_n);
+    take_signals(on_term);
+}
+
+void
+child_hooks(const struct server *s, struct hooks *h)
+{
+    const struct options *o = s->options;
+    bool changed = s->who.root && s->who.uid != 0; /* root's home is closed to it */
+    *h = (struct hooks){
+        .dirfd = s->dir.fd,
+        .dir = o->hooks != NULL ? o->hooks : "./hooks",
+        .home = changed && s->who.home[0] != '\0' ? s->who.home : NULL,
+        .user = changed ? s->who.user : NULL,
+    };
+    for (int i = 0; i < HOOK_COUNT; i++)
+        h->scripts[i] = o->on[i];
+}
+
+static void
+on_lost(const char *why)
+{
+    log_line(LOG_ERROR, "database lost, asking for recovery", "why=%s", why);
+    _exit(CHILD_LOST);
+}
+
+void
+child_registry(const struct server *s, struct kv *kv, struct registry *reg)
+{
+    const struct options *o = s->options;
+    *reg = (struct registry){
+        .kv = kv,
+        .dirfd = s->dir.fd,
+        .poke = &s->poke,
+        .started_ms = s->started_ms,
+        .lease_ms = o->lease_ms,
+        .upload_expiry_ms = o->upload_expiry_ms,
+        .gc_interval_ms = o->gc_interval_ms,
+        .max_blob_size = o->max_blob_size,
+        .max_repositories = o->max_repositories,
+        .max_tags = o->max_tags,
+        .max_uploads = o->max_uploads,
+        .event_keep_ms = o->event_keep_ms,
+        .pre_hook_timeout_ms = o->pre_hook_timeout_ms,
+        .index_wait_ms = o->index_wait_ms,
+        .users_given = s->given.n > 0,
+        .token_key = &s->token_key,
+        .users_trusted = o->trust_remote_user,
+        .base_url = o->base_url,
+    };
+}
+
+void
+child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
+{
+    struct err err;
+    struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, on_lost, &err);
+    if (kv == NULL) {
+        if (err.code == ERR_NO_SPACE)
+            _exit(CHILD_NO_SPACE); /* the master tells of it, now and then */
+        log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
+        _exit(CHILD_FAILED);
+    }
+    child_registry(s, kv, reg);
+    atomic_store(&slot->ready, true);
+}

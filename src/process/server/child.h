@@ -1,0 +1,40 @@
+#ifndef PROCESS_SERVER_CHILD_H
+#define PROCESS_SERVER_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include "domain/events/hook.h"
+#include "domain/registry.h"
+#include "process/server/server.h"
+#include "storage/kv/kv.h"
+
+/* What all forked children (not nginx) have in common. */
+
+/* Their exit codes. All but CHILD_DONE make the master recover the database, unless the slot says
+ * that the child was outside of it. */
+enum child_exit {
+    CHILD_DONE = 0,
+    CHILD_FAILED = 1,
+    CHILD_LOST = 70,     /* the environment is beyond use */
+    CHILD_NO_SPACE = 71, /* the disk is full: no fault of anything here */
+};
+
+/* First thing after fork: dies with the master, gives up rights, lets go of all descriptors but
+ * stdio, the data directory, its lock and `keep` (up to CHILD_KEEP_MAX of them), and takes signals:
+ * SIGTERM calls on_term (NULL: ignored), the terminal's are the master's business. */
+#define CHILD_KEEP_MAX 6
+void child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,
+                 void (*on_term)(int));
+
+/* The hooks as options and data directory have them, for whoever looks for hooks. What it points to
+ * lives as long as s and its options. */
+void child_hooks(const struct server *s, struct hooks *h);
+
+/* What the floors below work on, as the options have it. */
+void child_registry(const struct server *s, struct kv *kv, struct registry *reg);
+
+/* Joins the database, or ends the process; *reg is what the floors below work on. */
+void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);
+
+#endif

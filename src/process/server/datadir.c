@@ -1,0 +1,483 @@
+#include "process/server/datadir.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "process/server/pools.h"
+#include "storage/files/disk_space.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+#define FORMAT_NAME "db/format"
+#define FORMAT_TEXT "docker-registry-server store, format "
+#define FORMAT 1u
+#define LOCK_NAME "db/lock"
+/* A server that was killed takes its children along, but not at the same instant. */
+#define LOCK_WAIT_MS 1000
+
+/* below: what may stand in it before anything was kept there; a directory that holds something else
+ * and no db/format beside it is somebody else's. */
+static const struct subdir {
+    const char *name;
+    mode_t mode;
+    const char *below[6];
+} subdirs[] = {
+    {"layers", 0750, {"sha256", "sha512"}},
+    {"layers/sha256", 0750, {NULL}},
+    {"layers/sha512", 0750, {NULL}},
+    {"db", 0700, {"lock", "format"}},
+    {"uploads", 0700, {"body"}},
+    {"uploads/body", 0700, {NULL}},
+    {"auth", 0700, {NULL}},
+    {"run", 0700, {NULL}},
+};
+
+#define SUBDIRS (sizeof subdirs / sizeof *subdirs)
+
+/* In these something of value is kept. */
+static const struct subdir *const stores[] = {&subdirs[0], &subdirs[1], &subdirs[2], &subdirs[3],
+                                              &subdirs[4]};
+
+static bool
+expected(const struct subdir *s, const char *entry)
+{
+    if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof s->below / sizeof *s->below && s->below[i] != NULL; i++)
+        if (strcmp(entry, s->below[i]) == 0)
+            return true;
+    /* the format, half written when the machine went down */
+    size_t n = strlen(entry);
+    return strcmp(s->name, "db") == 0 && strncmp(entry, "format.", 7) == 0 && n > 4 &&
+           strcmp(entry + n - 4, ".tmp") == 0;
+}
+
+/* 1 it holds something, 0 nothing (or it isn't there), -1. */
+static int
+holds_something(int dirfd, const struct subdir *s, struct err *err)
+{
+    int fd = openat(dirfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        err_errno(err, "cannot read directory %s", s->name);
+        fdio_close(fd);
+        return -1;
+    }
+    int r = 0;
+    for (const struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;)
+        r = !expected(s, e->d_name);
+    closedir(dir);
+    return r;
+}
+
+/* ---- whose is it? ---- */
+
+/* 1 it is a store that we know, 0 there is no db/format, -1. */
+static int
+read_format(const struct datadir *d, struct err *err)
+{
+    struct buf text;
+    buf_init(&text, 256);
+    uint64_t format = 0;
+    int r = fdio_read_file(d->fd, FORMAT_NAME, &text, err);
+    if (r > 0) {
+        size_t n = strlen(FORMAT_TEXT);
+        const char *number = buf_text(&text) + n;
+        if (!bytes_start_with(buf_bytes(&text), bytes_str(FORMAT_TEXT)) ||
+            !parse_u64(number, strcspn(number, "\n"), &format) || format == 0)
+            r = err_set(err, ERR_CORRUPT,
+                        "%s/%s isn't one of ours: choose another directory with "
+                        "--dir",
+                        d->name, FORMAT_NAME);
+        else if (format > FORMAT)
+            r = err_set(err, ERR_UNSUPPORTED,
+                        "%s was written by a newer version (format %llu, and this one knows %u): "
+                        "use that version, or another directory with --dir",
+                        d->name, (unsigned long long)format, FORMAT);
+    }
+    buf_free(&text);
+    return r;
+}
+
+static int
+check_ours(const struct datadir *d, struct err *err)
+{
+    int r = read_format(d, err);
+    if (r != 0)
+        return r < 0 ? -1 : 0;
+    for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
+        r = holds_something(d->fd, stores[i], err);
+        if (r < 0)
+            return -1;
+        if (r > 0)
+            return err_set(err, ERR_UNSUPPORTED,
+                           "%s/%s holds something of another program (there is no %s): choose "
+                           "another directory with --dir",
+                           d->name, stores[i]->name, FORMAT_NAME);
+    }
+    return 0;
+}
+
+static int
+wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct privileges *who,
+            struct err *err)
+{
+    const struct passwd *pw = getpwuid(uid);
+    char owner[64];
+    char or_else[96] = "";
+    if (pw != NULL)
+        snprintf(owner, sizeof owner, "%s", pw->pw_name);
+    else
+        snprintf(owner, sizeof owner, "user %lu", (unsigned long)uid);
+    if (uid != 0 && pw != NULL)
+        snprintf(or_else, sizeof or_else, ", or run it as %s", owner);
+    return err_set(err, ERR_SYSTEM,
+                   "%s/%s belongs to %s, and the server runs as %s: give it back with chown -R%s",
+                   d->name, name, owner, who->user, or_else);
+}
+
+/* Makes it if it isn't there, and gives it to `who` if it is root's and new. */
+static int
+make_subdir(const struct datadir *d, const struct subdir *s, const struct privileges *who,
+            struct err *err)
+{
+    int made = fdio_mkdir(d->fd, s->name, s->mode, err);
+    if (made < 0 && (err->sys == EACCES || err->sys == EPERM || err->sys == EROFS))
+        return err_set(err, ERR_SYSTEM,
+                       "cannot make %s/%s: %s can't write there: change its owner, or choose "
+                       "another directory with --dir",
+                       d->name, s->name, who->root ? "root" : who->user);
+    if (made < 0)
+        return -1;
+    struct stat st;
+    if (fstatat(d->fd, s->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_errno(err, "cannot look at %s/%s", d->name, s->name);
+    if (st.st_uid == who->uid)
+        return 0;
+    if (!made) {
+        /* root's and empty: made by a start that didn't get far */
+        int holds = who->root && st.st_uid == 0 ? holds_something(d->fd, s, err) : 1;
+        if (holds != 0)
+            return holds < 0 ? -1 : wrong_owner(d, s->name, st.st_uid, who, err);
+    }
+    if (fchownat(d->fd, s->name, who->uid, who->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_errno(err, "cannot give %s/%s to %s", d->name, s->name, who->user);
+    return 0;
+}
+
+/* One table of another user's, from a start as root say, makes the database fail in odd ways. */
+static int
+check_files(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    int fd = openat(d->fd, "db", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        err_errno(err, "cannot read directory %s/db", d->name);
+        fdio_close(fd);
+        return -1;
+    }
+    int r = 0;
+    for (const struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
+        struct stat st;
+        if (strcmp(e->d_name, "..") == 0 || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            st.st_uid == who->uid)
+            continue;
+        r = wrong_owner(d, "db", st.st_uid, who, err);
+    }
+    closedir(dir);
+    return r;
+}
+
+/* ---- the directory itself ---- */
+
+/* With the directories above it. */
+static int
+make_path(const char *name, mode_t mode, struct err *err)
+{
+    char *path = strdup(name);
+    if (path == NULL)
+        return err_errno(err, "cannot make directory %s", name);
+    int r = 0;
+    for (char *slash = strchr(path + 1, '/'); r == 0 && slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            r = err_errno(err, "cannot make directory %s", path);
+        *slash = '/';
+    }
+    if (r == 0 && mkdir(path, mode) < 0 && errno != EEXIST)
+        r = err_errno(err, "cannot make directory %s", path);
+    free(path);
+    return r;
+}
+
+static int
+open_directory(struct datadir *d, bool make, const struct privileges *who, struct err *err)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    d->fd = open(d->name, flags);
+    if (d->fd < 0 && errno == ENOENT && make) {
+        if (make_path(d->name, 0750, err) < 0)
+            return -1;
+        d->fd = open(d->name, flags);
+        if (d->fd >= 0 && who->root && fchown(d->fd, who->uid, who->gid) < 0)
+            return err_errno(err, "cannot give %s to %s", d->name, who->user);
+    }
+    if (d->fd < 0)
+        return err_errno(err, "cannot open directory %s as %s", d->name,
+                         who->root ? "root" : who->user);
+    if (fchdir(d->fd) < 0)
+        return err_errno(err, "cannot enter directory %s", d->name);
+    return 0;
+}
+
+/* A directory that is root's and closed (mktemp -d, say), in which nothing but ours is: the group
+ * of the user whom we become may enter it. Any other stays as it is. */
+static int
+let_in(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    struct stat st;
+    if (!who->root || who->uid == 0 || fstat(d->fd, &st) < 0 || st.st_uid != 0 ||
+        (st.st_mode & 0077) != 0)
+        return 0;
+    static const struct subdir whole = {".", 0, {"layers", "db", "uploads", "auth", "run"}};
+    if (faccessat(d->fd, FORMAT_NAME, F_OK, 0) < 0) {
+        int r = holds_something(d->fd, &whole, err);
+        if (r < 0)
+            return -1;
+        if (r > 0)
+            return err_set(
+                err, ERR_SYSTEM,
+                "%s is closed to %s, as whom the server runs: open it with chmod 711, or "
+                "choose another directory with --dir",
+                d->name, who->user);
+    }
+    if (fchown(d->fd, (uid_t)-1, who->gid) < 0 || fchmod(d->fd, (st.st_mode & 07777) | 0050) < 0)
+        return err_errno(err, "cannot let %s into %s", who->user, d->name);
+    return 0;
+}
+
+/* ---- the lock ---- */
+
+static int
+open_lock(const struct datadir *d, const struct privileges *who)
+{
+    const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(d->fd, LOCK_NAME, flags);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    fd = openat(d->fd, LOCK_NAME, flags | O_CREAT | O_EXCL, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return openat(d->fd, LOCK_NAME, flags);
+    if (fd >= 0 && fchown(fd, who->uid, who->gid) < 0) {
+        fdio_close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int
+locked_already(const struct datadir *d, struct err *err)
+{
+    struct buf text;
+    struct err ignored;
+    uint64_t pid = 0;
+    buf_init(&text, 64);
+    bool known = fdio_read_file(d->fd, "run/master.pid", &text, &ignored) == 1 &&
+                 parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) && pid > 1 &&
+                 pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    buf_free(&text);
+    char by[48] = "another server";
+    if (known)
+        snprintf(by, sizeof by, "another server (process %llu)", (unsigned long long)pid);
+    return err_set(
+        err, ERR_BUSY,
+        "%s is in use by %s: stop that one first, or choose another directory with --dir", d->name,
+        by);
+}
+
+static int
+take_lock(struct datadir *d, const struct privileges *who, struct err *err)
+{
+    d->lock = open_lock(d, who);
+    if (d->lock < 0)
+        return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
+    uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
+    while (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EWOULDBLOCK)
+            return err_errno(err, "cannot lock %s/%s", d->name, LOCK_NAME);
+        if (clock_mono_ms() >= until)
+            return locked_already(d, err);
+        clock_sleep_ms(10);
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+int
+datadir_open(struct datadir *d, const char *name, const struct privileges *who, struct err *err)
+{
+    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
+    if (open_directory(d, true, who, err) < 0 || let_in(d, who, err) < 0 || check_ours(d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < SUBDIRS; i++)
+        if (make_subdir(d, &subdirs[i], who, err) < 0)
+            return -1;
+    if (check_files(d, who, err) < 0)
+        return -1;
+    return take_lock(d, who, err);
+}
+
+/* ---- without the rest ---- */
+
+static const struct subdir *
+find_subdir(const char *name)
+{
+    for (size_t i = 0; i < SUBDIRS; i++)
+        if (strcmp(subdirs[i].name, name) == 0)
+            return &subdirs[i];
+    abort(); /* none of the table's */
+}
+
+int
+datadir_open_auth(struct datadir *d, const char *name, bool make, const struct privileges *who,
+                  struct err *err)
+{
+    struct stat st;
+    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
+    if (open_directory(d, make, who, err) < 0)
+        return -1;
+    if (fstatat(d->fd, "auth", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno != ENOENT)
+            return err_errno(err, "cannot look at %s/auth as %s", name,
+                             who->root ? "root" : who->user);
+        if (!make)
+            return 0;
+    } else if (!make) {
+        return st.st_uid == who->uid ? 1 : wrong_owner(d, "auth", st.st_uid, who, err);
+    }
+    if (let_in(d, who, err) < 0 || check_ours(d, err) < 0 ||
+        make_subdir(d, find_subdir("auth"), who, err) < 0)
+        return -1;
+    return 1;
+}
+
+bool
+datadir_is_served(const struct datadir *d)
+{
+    int fd = openat(d->fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    /* A server that starts in this moment asks for its lock again. */
+    bool served = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    fdio_close(fd);
+    return served;
+}
+
+bool
+datadir_owner(const char *name, uid_t *uid)
+{
+    static const char *const tells[] = {FORMAT_NAME, "auth"};
+    struct stat st;
+    bool known = false;
+    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && !known && i < sizeof tells / sizeof *tells; i++)
+        known = fstatat(fd, tells[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && (i == 0 || st.st_uid != 0);
+    if (known)
+        *uid = st.st_uid;
+    fdio_close(fd);
+    return known;
+}
+
+int
+datadir_plan(const char *name, const char *run_as, struct privileges *who, struct err *err)
+{
+    uid_t uid;
+    char user[sizeof who->user];
+    if (geteuid() != 0 || run_as != NULL || !datadir_owner(name, &uid))
+        return privileges_plan(who, run_as, err);
+    const struct passwd *pw = getpwuid(uid);
+    if (pw == NULL)
+        return err_set(err, ERR_SYSTEM,
+                       "what is in %s belongs to user %lu, who has no name here: become that user, "
+                       "and try again",
+                       name, (unsigned long)uid);
+    snprintf(user, sizeof user, "%s", pw->pw_name);
+    return privileges_plan(who, user, err);
+}
+
+int
+datadir_open_ours(struct datadir *d, const char *name, const struct privileges *who,
+                  struct err *err)
+{
+    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
+    if (open_directory(d, false, who, err) < 0)
+        return -1;
+    int r = read_format(d, err);
+    if (r == 0)
+        err_set(err, ERR_BAD_REQUEST, "there is no registry in %s: say where it is with --dir",
+                name);
+    return r == 1 ? 0 : -1;
+}
+
+int
+datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
+{
+    if (check_files(d, who, err) < 0)
+        return -1;
+    d->lock = open_lock(d, who);
+    if (d->lock < 0)
+        return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
+    if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+        return 1;
+    int sys = errno;
+    fdio_close(d->lock);
+    d->lock = -1;
+    errno = sys;
+    return sys == EWOULDBLOCK || sys == EINTR
+               ? 0
+               : err_errno(err, "cannot lock %s/%s", d->name, LOCK_NAME);
+}
+
+/* ---- the whole, as its user ---- */
+
+int
+datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    for (size_t i = 0; i < SUBDIRS; i++)
+        if (faccessat(d->fd, subdirs[i].name, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+            return err_errno(
+                err, "%s can't read and write in %s/%s (check the modes, from there up to %s)",
+                who->user, d->name, subdirs[i].name, d->name);
+    disk_space_give(d->fd);
+    static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid", "run/herald.sock",
+                                            "run/feed.sock", "run/control.sock"};
+    for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
+        unlinkat(d->fd, leftovers[i], 0);
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "run/%s", pools[i].socket);
+        unlinkat(d->fd, name, 0);
+    }
+
+    int r = read_format(d, err);
+    if (r != 0)
+        return r < 0 ? -1 : 0;
+    char text[64];
+    int n = snprintf(text, sizeof text, "%s%u\n", FORMAT_TEXT, FORMAT);
+    return fdio_replace_file(d->fd, FORMAT_NAME, 0600, bytes_of(text, (size_t)n), err);
+}

@@ -1,0 +1,273 @@
+#include "process/server/listener.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* How often to look for a port that is free on all addresses. */
+#define ANY_PORT_TRIES 20
+
+struct address {
+    struct sockaddr_storage sa;
+    socklen_t n;
+    bool optional; /* not an error when the machine doesn't have that family */
+};
+
+struct addresses {
+    struct address v[OPTIONS_MANY_MAX * 2];
+    size_t n;
+};
+
+/* ---- which addresses ---- */
+
+static void
+put_port(struct sockaddr_storage *sa, unsigned port)
+{
+    if (sa->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)sa)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)sa)->sin_port = htons((uint16_t)port);
+}
+
+static unsigned
+port_of(const struct sockaddr_storage *sa)
+{
+    return ntohs(sa->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)sa)->sin6_port
+                                           : ((const struct sockaddr_in *)sa)->sin_port);
+}
+
+static void
+add_all(struct addresses *a)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&a->v[0].sa;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a->v[1].sa;
+    v4->sin_family = AF_INET;
+    a->v[0].n = sizeof *v4;
+    v6->sin6_family = AF_INET6;
+    a->v[1].n = sizeof *v6;
+    a->v[1].optional = true;
+    a->n = 2;
+}
+
+static int
+add_named(struct addresses *a, const char *name, struct err *err)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    int r = getaddrinfo(name, NULL, &hints, &found);
+    if (r != 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--listen %s: no address (%s): give one of this "
+                       "machine's, such as 127.0.0.1 or ::1",
+                       name, gai_strerror(r));
+    for (const struct addrinfo *i = found; i != NULL; i = i->ai_next) {
+        if (a->n == sizeof a->v / sizeof *a->v ||
+            (i->ai_family != AF_INET && i->ai_family != AF_INET6))
+            continue;
+        memcpy(&a->v[a->n].sa, i->ai_addr, i->ai_addrlen);
+        a->v[a->n++].n = i->ai_addrlen;
+    }
+    freeaddrinfo(found);
+    return 0;
+}
+
+static int
+collect(struct addresses *a, const struct options *o, struct err *err)
+{
+    *a = (struct addresses){.n = 0};
+    if (o->listen.n == 0)
+        add_all(a);
+    for (size_t i = 0; i < o->listen.n; i++)
+        if (add_named(a, o->listen.v[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- binding ---- */
+
+static int
+address_text(const struct sockaddr_storage *sa, char *out, size_t n)
+{
+    char host[INET6_ADDRSTRLEN];
+    bool v6 = sa->ss_family == AF_INET6;
+    const void *in = v6 ? (const void *)&((const struct sockaddr_in6 *)sa)->sin6_addr
+                        : (const void *)&((const struct sockaddr_in *)sa)->sin_addr;
+    if (inet_ntop(sa->ss_family, in, host, sizeof host) == NULL)
+        return -1;
+    snprintf(out, n, v6 ? "[%s]:%u" : "%s:%u", host, port_of(sa));
+    return 0;
+}
+
+static int
+bind_failed(const struct sockaddr_storage *sa, struct err *err)
+{
+    char at[LISTENER_ADDRESS_MAX] = "?";
+    int saved = errno;
+    unsigned port = port_of(sa);
+    address_text(sa, at, sizeof at);
+    switch (saved) {
+    case EADDRINUSE:
+        err_set(err, ERR_BUSY,
+                "port %u is in use (%s): stop what listens there, or choose another with --port",
+                port, at);
+        break;
+    case EACCES:
+        err_set(err, ERR_SYSTEM,
+                "port %u is for root only (%s): start as root, which then becomes --run-as, or "
+                "choose one above 1023 with --port",
+                port, at);
+        break;
+    case EADDRNOTAVAIL:
+        err_set(err, ERR_SYSTEM, "%s is no address of this machine: choose another with --listen",
+                at);
+        break;
+    default:
+        errno = saved;
+        err_errno(err, "cannot listen on %s", at);
+        break;
+    }
+    err->sys = saved;
+    return -1;
+}
+
+/* -1 with errno, or the descriptor; *sa then has the port that it got. */
+static int
+bind_one(struct sockaddr_storage *sa, socklen_t n)
+{
+    const int on = 1;
+    /* Not blocking: each of nginx's workers waits for all of them, and one of them gets the
+     * connection. */
+    int fd = socket(sa->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        (sa->ss_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
+        bind(fd, (const struct sockaddr *)sa, n) < 0 || listen(fd, LISTENER_BACKLOG) < 0 ||
+        getsockname(fd, (struct sockaddr *)sa, &n) < 0) {
+        fdio_close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool
+have_already(const struct listeners *l, const char *address)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->v[i].address, address) == 0)
+            return true;
+    return false;
+}
+
+static bool
+no_such_family(int number)
+{
+    return number == EAFNOSUPPORT || number == EADDRNOTAVAIL || number == EPROTONOSUPPORT;
+}
+
+/* One port on all addresses. *port: 0 to take the one that the first address gets. */
+static int
+bind_port(struct listeners *l, const struct addresses *a, unsigned *port, bool tls, struct err *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        struct listener *new = &l->v[l->n];
+        struct sockaddr_storage sa = a->v[i].sa;
+        put_port(&sa, *port);
+        if (l->n == LISTENERS_MAX)
+            return err_set(err, ERR_BAD_REQUEST, "more than %d addresses and ports to listen on",
+                           LISTENERS_MAX);
+        char at[LISTENER_ADDRESS_MAX];
+        if (*port != 0 && address_text(&sa, at, sizeof at) == 0 && have_already(l, at))
+            continue;
+        new->fd = bind_one(&sa, a->v[i].n);
+        if (new->fd < 0 && a->v[i].optional && no_such_family(errno))
+            continue;
+        if (new->fd < 0)
+            return bind_failed(&sa, err);
+        l->n++;
+        new->tls = tls;
+        new->port = *port = port_of(&sa);
+        address_text(&sa, new->address, sizeof new->address);
+    }
+    return 0;
+}
+
+static void
+close_from(struct listeners *l, size_t n)
+{
+    while (l->n > n)
+        fdio_close(l->v[--l->n].fd);
+}
+
+static int
+bind_text(struct listeners *l, const struct addresses *a, const char *text, bool tls,
+          struct err *err)
+{
+    unsigned wanted = (unsigned)strtoul(text, NULL, 10);
+    size_t before = l->n;
+    for (int tries = 0;; tries++) {
+        unsigned port = wanted;
+        if (bind_port(l, a, &port, tls, err) == 0)
+            return 0;
+        close_from(l, before);
+        if (wanted != 0 || err->sys != EADDRINUSE || tries == ANY_PORT_TRIES)
+            return -1;
+    }
+}
+
+int
+listeners_open(struct listeners *l, const struct options *o, struct err *err)
+{
+    struct addresses a;
+    l->n = 0;
+    if (collect(&a, o, err) < 0)
+        return -1;
+    bool all_tls = o->tls_cert != NULL && o->tls_ports.n == 0;
+    for (size_t i = 0; i < o->ports.n; i++)
+        if (bind_text(l, &a, o->ports.v[i], all_tls, err) < 0)
+            goto failed;
+    for (size_t i = 0; i < o->tls_ports.n; i++)
+        if (bind_text(l, &a, o->tls_ports.v[i], true, err) < 0)
+            goto failed;
+    return 0;
+failed:
+    listeners_close(l);
+    return -1;
+}
+
+void
+listeners_close(struct listeners *l)
+{
+    close_from(l, 0);
+}
+
+int
+listener_unix(const char *path, struct err *err)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof sa.sun_path)
+        return err_set(err, ERR_SYSTEM, "%s: too long for the name of a socket", path);
+    memcpy(sa.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_errno(err, "cannot make socket %s", path);
+    mode_t before = umask(0177);
+    int r = bind(fd, (const struct sockaddr *)&sa, sizeof sa);
+    umask(before);
+    if (r < 0 || listen(fd, LISTENER_BACKLOG) < 0) {
+        err_errno(err, "cannot listen on %s", path);
+        fdio_close(fd);
+        return -1;
+    }
+    return fd;
+}

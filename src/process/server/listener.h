@@ -1,0 +1,40 @@
+#ifndef PROCESS_SERVER_LISTENER_H
+#define PROCESS_SERVER_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "process/options/options.h"
+#include "util/err.h"
+
+/* Waiting connections, of every socket: with less, a burst makes nginx answer 502 at once. The
+ * kernel takes the smaller of this and net.core.somaxconn. */
+#define LISTENER_BACKLOG 4096
+
+#define LISTENERS_MAX 256
+/* "[", an IPv6 address, "]:65535" */
+#define LISTENER_ADDRESS_MAX 64
+
+struct listener {
+    int fd;
+    bool tls;
+    unsigned port;
+    char address[LISTENER_ADDRESS_MAX]; /* "0.0.0.0:8000", "[::]:8000" */
+};
+
+struct listeners {
+    struct listener v[LISTENERS_MAX];
+    size_t n;
+};
+
+/* Binds and listens on every address and port that the options name; port 0 becomes one that is
+ * free on all of the addresses. Without --listen: IPv4, and IPv6 where there is one. The message
+ * says which port, and what to do. */
+int listeners_open(struct listeners *l, const struct options *o, struct err *err);
+void listeners_close(struct listeners *l);
+
+/* A unix socket, full name or relative to the working directory, for our own user only. -1, or the
+ * descriptor.
+ */
+int listener_unix(const char *path, struct err *err);
+
+#endif

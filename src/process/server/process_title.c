@@ -1,0 +1,67 @@
+#include "process/server/process_title.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "util/banned.h"
+
+static char *room;
+static size_t room_n;
+
+/* The end of the run of texts that follow each other in memory. */
+static char *
+run_end(char *end, char **texts)
+{
+    for (; *texts != NULL && *texts == end; texts++)
+        end = *texts + strlen(*texts) + 1;
+    return end;
+}
+
+static void
+move_environment(void)
+{
+    size_t n = 0, size = 0;
+    while (environ[n] != NULL)
+        size += strlen(environ[n++]) + 1;
+    char **copy = malloc((n + 1) * sizeof *copy + size);
+    if (copy == NULL)
+        return; /* it stays where it is; so does its memory, which nobody overwrites then */
+    char *at = (char *)(copy + n + 1);
+    for (size_t i = 0; i < n; i++) {
+        size_t length = strlen(environ[i]) + 1;
+        copy[i] = memcpy(at, environ[i], length);
+        at += length;
+    }
+    copy[n] = NULL;
+    environ = copy;
+}
+
+void
+process_title_init(int argc, char **argv)
+{
+    if (argc < 1)
+        return;
+    char **before = environ;
+    char *end = run_end(argv[0], argv);
+    move_environment();
+    if (environ != before)
+        end = run_end(end, before);
+    room = argv[0];
+    room_n = (size_t)(end - argv[0]);
+}
+
+void
+process_title_set(const char *fmt, ...)
+{
+    char text[128] = "docker-registry-server: ";
+    size_t n = strlen(text);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text + n, sizeof text - n, fmt, ap);
+    va_end(ap);
+    if (room_n == 0)
+        return;
+    memset(room, 0, room_n);
+    snprintf(room, room_n, "%s", text);
+}

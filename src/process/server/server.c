@@ -1,0 +1,368 @@
+#include "process/server/server.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "domain/access/htpasswd.h"
+#include "process/server/child.h"
+#include "process/master/control.h"
+#include "process/herald/herald_protocol.h"
+#include "process/options/absolute_path.h"
+#include "process/server/runfile.h"
+#include "process/server/socket_dir.h"
+#include "process/server/stray_nginx.h"
+#include "process/server/tls_files.h"
+#include "storage/files/body_dir.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+#define PID_NAME "run/master.pid"
+#define DYING_MS 2000
+#define USERS_NAME "auth/htpasswd"
+#define PRE_HOOKS_NAME "run/pre-hooks"
+
+/* Hashes the users' passwords, and forgets them. The same password has the same hash at the next
+ * start: tokens that were given out hang on it. */
+static int
+take_users(struct server *s, struct err *err)
+{
+    struct options *o = s->options;
+    int r = 0;
+    buf_init(&s->given, HTPASSWD_MAX);
+    for (size_t i = 0; r == 0 && i < o->users.n; i++) {
+        char *colon = strchr(o->users.v[i], ':');
+        if (colon == NULL)
+            continue; /* can't be, says options.c, but gcc's analyzer hasn't heard of it */
+        uint8_t salt[HTPASSWD_SALT_BYTES];
+        *colon = '\0';
+        if (token_key_derive(&s->token_key, "salt", o->users.v[i], salt, sizeof salt))
+            r = htpasswd_add(&s->given, o->users.v[i], colon + 1, salt, err);
+        else
+            r = err_set(err, ERR_SYSTEM, "cannot hash the password of %s", o->users.v[i]);
+        *colon = ':';
+    }
+    options_forget_users(o);
+    return r;
+}
+
+static int
+read_users(struct server *s, struct err *err)
+{
+    if (fstatat(s->dir.fd, USERS_NAME, &s->users_file, 0) < 0)
+        s->users_file = (struct stat){0};
+    return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
+}
+
+/* Which hooks there are; nginx looks for the file. */
+static void
+look_for_prehooks(struct server *s)
+{
+    static const enum hook pre[] = {HOOK_PRE_TAG, HOOK_PRE_DELETE};
+    struct err err;
+    bool asked = false;
+    for (size_t i = 0; i < sizeof pre / sizeof *pre; i++)
+        asked = hook_find(&s->hooks, pre[i], &err) != 0 || asked;
+    if (asked == s->asked)
+        return;
+    s->asked = asked;
+    s->gate = s->gate || asked;
+    if (!asked)
+        unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
+    else if (runfile_write(s->dir.fd, PRE_HOOKS_NAME, bytes_of("", 0), &err) < 0)
+        log_line(LOG_ERROR, "pre-hooks get no workers of their own", "why=%s", err.message);
+}
+
+/* SIGHUP, and the start. */
+static void
+read_hooks(struct server *s)
+{
+    const char *dir = s->options->hooks;
+    if (dir != NULL && faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) < 0)
+        log_line(LOG_WARN, "the directory of --hooks can't be used", "dir=%s why=%s", dir,
+                 strerror(errno));
+    hook_forget(&s->hooks);
+    look_for_prehooks(s);
+}
+
+static const char *
+sockets_directory(const struct server *s)
+{
+    return s->options->fastcgi != NULL ? s->options->sockets : "run/";
+}
+
+/* The name of one that isn't a pool's, from the data directory on or full. */
+static void
+name_extra(const struct server *s, enum server_extra which, char *path, size_t n)
+{
+    if (which == SERVER_HERALD)
+        snprintf(path, n, "%s%s", sockets_directory(s), SERVER_HERALD_NAME);
+    else
+        snprintf(path, n, "%s", which == SERVER_FEED ? HERALD_SOCKET : CONTROL_SOCKET);
+}
+
+static int
+open_extra(struct server *s, struct err *err)
+{
+    const struct options *o = s->options;
+    if (o->fastcgi != NULL && socket_dir_clear(o->sockets, SERVER_HERALD_NAME, &s->who, err) < 0)
+        return -1;
+    for (int i = 0; i < SERVER_EXTRA_COUNT; i++) {
+        char path[128];
+        name_extra(s, (enum server_extra)i, path, sizeof path);
+        s->extra[i] =
+            i == SERVER_HERALD ? listener_unix(path, err) : herald_protocol_listen(path, err);
+        if (s->extra[i] < 0)
+            return -1;
+    }
+    /* Half of the workers may wait for indexes; the others answer where they are there. */
+    uint64_t workers = pool_workers(POOL_BROWSE, s->options);
+    if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
+        return -1;
+    s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return s->poke >= 0 ? 0 : err_errno(err, "cannot make an eventfd");
+}
+
+static int
+open_sockets(struct server *s, struct err *err)
+{
+    const struct options *o = s->options;
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
+        if (o->fastcgi != NULL && socket_dir_clear(o->sockets, pools[i].socket, &s->who, err) < 0)
+            return -1;
+        s->sockets[i] = listener_unix(path, err);
+        if (s->sockets[i] < 0)
+            return -1;
+    }
+    if (open_extra(s, err) < 0)
+        return -1;
+    return o->fastcgi != NULL ? socket_dir_reach(s->full_dir, &s->who, err) : 0;
+}
+
+static void
+close_extra(struct server *s, enum server_extra which)
+{
+    char path[128];
+    name_extra(s, which, path, sizeof path);
+    if (s->extra[which] >= 0)
+        unlinkat(s->dir.fd, path, 0);
+    fdio_close(s->extra[which]);
+    s->extra[which] = -1;
+}
+
+static void
+close_sockets(struct server *s)
+{
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
+        if (s->sockets[i] >= 0) /* else it may be somebody else's */
+            unlinkat(s->dir.fd, path, 0);
+        fdio_close(s->sockets[i]);
+        s->sockets[i] = -1;
+    }
+    for (int i = 0; i < SERVER_EXTRA_COUNT; i++)
+        close_extra(s, (enum server_extra)i);
+    semaphore_close(&s->index_seats);
+    fdio_close(s->poke);
+    s->poke = -1;
+}
+
+static int
+write_pid(const struct server *s, struct err *err)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    return runfile_write(s->dir.fd, PID_NAME, bytes_of(text, (size_t)n), err);
+}
+
+/* A server that was killed leaves its pid file, and maybe processes that are on their way out: for
+ * a moment they have our ports, and neither a name nor a directory by which they could be known. */
+static int
+open_ports(struct server *s, struct err *err)
+{
+    bool killed = faccessat(s->dir.fd, PID_NAME, F_OK, 0) == 0;
+    uint64_t until = clock_mono_ms() + (killed ? DYING_MS : 0);
+    int r;
+    while ((r = listeners_open(&s->listeners, s->options, err)) < 0 && err->sys == EADDRINUSE &&
+           clock_mono_ms() < until) {
+        clock_sleep_ms(10);
+        stray_nginx_kill(s->dir.fd);
+    }
+    return r;
+}
+
+/* What only root may do, if it is root: the directory, the ports, the key. */
+static int
+prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
+{
+    struct options *o = s->options;
+    s->startdir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (s->startdir < 0)
+        return err_errno(err, "cannot open the current directory");
+    if (o->fastcgi != NULL && (s->full_dir = absolute_path(o->dir, err)) == NULL)
+        return -1;
+    if (privileges_plan(&s->who, o->run_as, err) < 0)
+        return -1;
+    if (tls_files_wanted(o) && tls_files_read(tls, s->startdir, o, err) < 0)
+        return -1;
+    if (datadir_open(&s->dir, o->dir, &s->who, err) < 0)
+        return -1;
+    /* nginx's workers of a server that was killed may still have our ports. */
+    stray_nginx_kill(s->dir.fd);
+    if (o->fastcgi != NULL)
+        return socket_dir_open(o->sockets, &s->who, err);
+    return open_ports(s, err);
+}
+
+static int
+prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
+{
+    if (datadir_begin(&s->dir, &s->who, err) < 0 || write_pid(s, err) < 0 ||
+        open_sockets(s, err) < 0)
+        return -1;
+    if (tls_files_wanted(s->options) && tls_files_install(tls, s->dir.fd, err) < 0)
+        return -1;
+    if (token_key_open(&s->token_key, s->dir.fd, err) < 0 || take_users(s, err) < 0)
+        return -1;
+    child_hooks(s, &s->hooks);
+    unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
+    read_hooks(s);
+    return read_users(s, err);
+}
+
+int
+server_prepare(struct server *s, struct options *o, struct err *err)
+{
+    struct tls_files tls = {{0}, {0}};
+    *s = (struct server){.options = o,
+                         .started_ms = clock_mono_ms(),
+                         .startdir = -1,
+                         .bodies_good = true,
+                         .dir = {.fd = -1, .lock = -1},
+                         .poke = -1,
+                         .index_seats = {.fd = -1}};
+    for (size_t i = 0; i < SERVER_EXTRA_COUNT; i++)
+        s->extra[i] = -1;
+    for (size_t i = 0; i < POOL_COUNT; i++)
+        s->sockets[i] = -1;
+    umask(0027);
+    int r = prepare_as_started(s, &tls, err);
+    if (r == 0)
+        r = privileges_drop(&s->who, tls_files_wanted(o), err);
+    if (r == 0 && (r = prepare_as_user(s, &tls, err)) < 0)
+        server_finish(s);
+    tls_files_free(&tls);
+    if (r < 0) {
+        free(s->full_dir);
+        s->full_dir = NULL;
+    }
+    return r;
+}
+
+static void
+reload_tls(struct server *s, struct err *err)
+{
+    struct tls_files tls;
+    if (!tls_files_wanted(s->options))
+        return;
+    privileges_reading(&s->who, true);
+    int r = tls_files_read(&tls, s->startdir, s->options, err);
+    privileges_reading(&s->who, false);
+    if (r == 0) {
+        r = tls_files_install(&tls, s->dir.fd, err);
+        tls_files_free(&tls);
+    }
+    if (r < 0)
+        log_line(LOG_ERROR, "certificate and key stay as they were", "why=%s", err->message);
+}
+
+void
+server_reload(struct server *s)
+{
+    struct err err;
+    reload_tls(s, &err);
+    read_hooks(s);
+    if (read_users(s, &err) < 0)
+        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+}
+
+/* Another nginx's doing, or a mount's: tells once, and once more when it is over. */
+static void
+watch_bodies(struct server *s)
+{
+    struct err err;
+    bool good = body_dir_check(s->dir.fd, &err) == 0;
+    if (good == s->bodies_good)
+        return;
+    s->bodies_good = good;
+    if (good)
+        log_line(LOG_INFO, "uploads can be taken over from nginx again", NULL);
+    else
+        log_line(LOG_ERROR, "uploads can't be taken over from nginx", "why=%s", err.message);
+}
+
+void
+server_watch(struct server *s)
+{
+    watch_bodies(s);
+    look_for_prehooks(s);
+    const struct stat *was = &s->users_file;
+    struct stat st;
+    struct err err;
+    if (fstatat(s->dir.fd, USERS_NAME, &st, 0) < 0 ||
+        (st.st_ino == was->st_ino && st.st_size == was->st_size &&
+         st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec))
+        return;
+    if (read_users(s, &err) < 0)
+        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+    else
+        log_line(LOG_INFO, "users read anew", "users=%zu", s->users.users);
+}
+
+void
+server_poke(int poke, uint64_t what)
+{
+    /* It can't be full before it is poked 2^32 times unread; then it is poked enough. */
+    ssize_t ignored = write(poke, &what, sizeof what);
+    (void)ignored;
+}
+
+uint64_t
+server_poked(int poke)
+{
+    uint64_t what;
+    return read(poke, &what, sizeof what) == (ssize_t)sizeof what ? what : 0;
+}
+
+void
+server_close_ports(struct server *s)
+{
+    listeners_close(&s->listeners);
+    close_extra(s, SERVER_HERALD);
+}
+
+void
+server_finish(struct server *s)
+{
+    server_close_ports(s);
+    close_sockets(s);
+    static const char *const gone[] = {"run/htpasswd", "run/nginx.pid", "run/nginx.lock",
+                                       PRE_HOOKS_NAME, PID_NAME};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        unlinkat(s->dir.fd, gone[i], 0);
+    tls_files_remove(s->dir.fd);
+    buf_free(&s->given);
+    free(s->full_dir);
+    s->full_dir = NULL;
+    fdio_close(s->startdir);
+    fdio_close(s->dir.fd);
+    fdio_close(s->dir.lock);
+}

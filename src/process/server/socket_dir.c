@@ -1,0 +1,134 @@
+#include "process/server/socket_dir.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "util/fdio.h"
+#include "util/banned.h"
+
+/* ---- the directory ---- */
+
+/* With the directories above it, which others have to pass: whatever the umask is. 1 made, 0 there
+ * already, -1 and errno. */
+static int
+make_path(char *path)
+{
+    mode_t before = umask(0022);
+    int r = 0;
+    for (char *slash = strchr(path + 1, '/'); r >= 0 && slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        r = mkdir(path, 0755) == 0 ? 1 : errno == EEXIST ? 0 : -1;
+        *slash = '/';
+    }
+    umask(before);
+    return r;
+}
+
+static bool
+is_empty(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    bool empty = dir != NULL;
+    if (dir == NULL)
+        fdio_close(copy);
+    for (const struct dirent *e; empty && (e = readdir(dir)) != NULL;)
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    if (dir != NULL)
+        closedir(dir);
+    return empty;
+}
+
+static int
+give_away(const char *dir, bool made, const struct privileges *who, struct err *err)
+{
+    struct stat st;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        err_errno(err, "cannot open directory %s (--fastcgi)", dir);
+        fdio_close(fd);
+        return -1;
+    }
+    int r = 0;
+    if (who->root && st.st_uid != who->uid && (made || (st.st_uid == 0 && is_empty(fd))) &&
+        fchown(fd, who->uid, who->gid) < 0)
+        r = err_errno(err, "cannot give %s (--fastcgi) to %s", dir, who->user);
+    fdio_close(fd);
+    return r;
+}
+
+int
+socket_dir_open(const char *dir, const struct privileges *who, struct err *err)
+{
+    char *path = strdup(dir);
+    int made = path == NULL ? -1 : make_path(path);
+    if (made < 0)
+        err_errno(err, "cannot make directory %s (--fastcgi)", dir);
+    free(path);
+    return made < 0 ? -1 : give_away(dir, made > 0, who, err);
+}
+
+/* ---- one socket ---- */
+
+static bool
+is_served(const char *path)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    memcpy(sa.sun_path, path, strnlen(path, sizeof sa.sun_path - 1));
+    bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0 ||
+                              (errno != ECONNREFUSED && errno != ENOENT));
+    fdio_close(fd);
+    return served;
+}
+
+int
+socket_dir_clear(const char *dir, const char *name, const struct privileges *who, struct err *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s%s", dir, name);
+    if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
+        return err_errno(err,
+                         "%s can't make sockets in %s: chown it, let it into those above, or "
+                         "choose another with --fastcgi",
+                         who->user, dir);
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot look at %s", path);
+    if (!S_ISSOCK(st.st_mode))
+        return err_set(err, ERR_SYSTEM,
+                       "%s is there, and is no socket: choose another directory with --fastcgi",
+                       path);
+    if (is_served(path))
+        return err_set(err, ERR_BUSY,
+                       "%s is in use by another server: stop that one first, or choose another "
+                       "directory with --fastcgi",
+                       path);
+    if (unlink(path) < 0)
+        return err_errno(err, "cannot remove the old socket %s", path);
+    return 0;
+}
+
+/* ---- from nginx's side ---- */
+
+int
+socket_dir_reach(const char *data, const struct privileges *who, struct err *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/uploads/body", data);
+    if (stat(path, &st) < 0)
+        return err_errno(err,
+                         "nginx, which has to run as %s, can't reach %s: let it into the "
+                         "directories above, or choose another with --dir",
+                         who->user, data);
+    return 0;
+}

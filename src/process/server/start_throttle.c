@@ -1,0 +1,28 @@
+#include "process/server/start_throttle.h"
+#include "util/banned.h"
+
+void
+start_throttle_init(struct start_throttle *t, uint64_t burst, uint64_t refill_ms, uint64_t now_ms)
+{
+    *t = (struct start_throttle){burst, refill_ms, burst, now_ms};
+}
+
+uint64_t
+start_throttle_take(struct start_throttle *t, uint64_t now_ms)
+{
+    uint64_t new = now_ms > t->since_ms ? (now_ms - t->since_ms) / t->refill_ms : 0;
+    t->since_ms += new * t->refill_ms;
+    if (t->tokens + new >= t->burst) {
+        t->tokens = t->burst;
+        t->since_ms = now_ms > t->since_ms ? now_ms : t->since_ms;
+    } else {
+        t->tokens += new;
+    }
+    if (t->tokens > 0) {
+        t->tokens--;
+        return 0;
+    }
+    /* The next token is spent before it comes. */
+    t->since_ms += t->refill_ms;
+    return t->since_ms > now_ms ? t->since_ms - now_ms : 0;
+}

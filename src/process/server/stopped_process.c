@@ -1,0 +1,51 @@
+#include "process/server/stopped_process.h"
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include "process/server/procfs.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+struct look {
+    const struct stopped_process *before;
+    struct stopped_process now;
+    int dirfd;
+    char name[32]; /* our own */
+};
+
+static bool
+was_seen(const struct stopped_process *s, int pid)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->seen[i] == pid)
+            return true;
+    return false;
+}
+
+static void
+look_at(int pid, void *arg)
+{
+    struct look *l = arg;
+    if (procfs_state(pid) != 'T' || !procfs_works_in(pid, l->dirfd) ||
+        !(procfs_is_called(pid, l->name) || procfs_is_called(pid, "nginx")))
+        return;
+    if (was_seen(l->before, pid)) {
+        log_line(LOG_WARN, "waking a process that was stopped", "pid=%d", pid);
+        kill(pid, SIGCONT);
+    } else if (l->now.n < STOPPED_PROCESS_MAX) {
+        l->now.seen[l->now.n++] = pid;
+    }
+}
+
+void
+stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, uint64_t now)
+{
+    if (now < s->look_at)
+        return;
+    struct look l = {.before = s, .dirfd = dirfd};
+    prctl(PR_GET_NAME, l.name, 0, 0, 0);
+    procfs_each(look_at, &l);
+    *s = l.now;
+    s->look_at = now + limit_ms / 2;
+}

@@ -1,0 +1,24 @@
+#ifndef PROCESS_SERVER_STOPPED_PROCESS_H
+#define PROCESS_SERVER_STOPPED_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A process that somebody stopped (SIGSTOP) neither works nor dies, and whoever waits for it waits
+ * for ever. The master looks for such, and the keeper does, since it may be the master. Nobody who
+ * is at work is disturbed, nor one that a debugger holds. */
+
+#define STOPPED_PROCESS_MAX 64
+
+struct stopped_process {
+    uint64_t look_at; /* next */
+    int seen[STOPPED_PROCESS_MAX];
+    size_t n;
+};
+
+/* Wakes (SIGCONT) those of our processes, nginx's included, that have been stopped for longer than
+ * half of limit_ms, and at the latest after all of it. Call it each second or so; dirfd: the data
+ * directory, in which all of them work. */
+void stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, uint64_t now);
+
+#endif

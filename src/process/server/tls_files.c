@@ -1,0 +1,80 @@
+#include "process/server/tls_files.h"
+#include <string.h>
+#include <unistd.h>
+#include "process/server/runfile.h"
+#include "process/options/option_file.h"
+#include "util/certificate.h"
+#include "util/banned.h"
+
+#define PEM_MAX (1u << 20)
+#define CERT_NAME "run/tls.crt"
+#define KEY_NAME "run/tls.key"
+
+bool
+tls_files_wanted(const struct options *o)
+{
+    return o->tls_cert != NULL;
+}
+
+/* A growing buffer leaves its past behind in freed memory; a key gets all of its room at once. */
+static int
+read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct err *err)
+{
+    buf_init(b, PEM_MAX);
+    if (buf_extend(b, 64 * 1024) == NULL)
+        return err_set(err, ERR_SYSTEM, "out of memory");
+    if (option_file_read(dirfd, name, b, err) == 0) {
+        if (b->n > 0)
+            return 0;
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: the file is empty", option, name);
+    }
+    struct err inner = *err;
+    return err_set(err, inner.code, "%s: %s", option, inner.message);
+}
+
+/* Two that don't match, from a renewal that is half done say, would keep nginx from starting. */
+static int
+check_pair(const struct tls_files *t, const struct options *o, struct err *err)
+{
+    struct err inner;
+
+    if (certificate_check(buf_bytes(&t->cert), buf_bytes(&t->key), &inner) == 0)
+        return 0;
+    return err_set(err, inner.code, "--tls-cert %s, --tls-key %s: %s", o->tls_cert, o->tls_key,
+                   inner.message);
+}
+
+int
+tls_files_read(struct tls_files *t, int dirfd, const struct options *o, struct err *err)
+{
+    *t = (struct tls_files){{0}, {0}};
+    if (read_pem(&t->cert, dirfd, o->tls_cert, "--tls-cert", err) == 0 &&
+        read_pem(&t->key, dirfd, o->tls_key, "--tls-key", err) == 0 && check_pair(t, o, err) == 0)
+        return 0;
+    tls_files_free(t);
+    return -1;
+}
+
+int
+tls_files_install(const struct tls_files *t, int dirfd, struct err *err)
+{
+    if (runfile_write(dirfd, CERT_NAME, buf_bytes(&t->cert), err) < 0)
+        return -1;
+    return runfile_write(dirfd, KEY_NAME, buf_bytes(&t->key), err);
+}
+
+void
+tls_files_remove(int dirfd)
+{
+    unlinkat(dirfd, CERT_NAME, 0);
+    unlinkat(dirfd, KEY_NAME, 0);
+}
+
+void
+tls_files_free(struct tls_files *t)
+{
+    if (t->key.p != NULL)
+        explicit_bzero(t->key.p, t->key.room);
+    buf_free(&t->key);
+    buf_free(&t->cert);
+}

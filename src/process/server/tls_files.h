@@ -1,0 +1,26 @@
+#ifndef PROCESS_SERVER_TLS_FILES_H
+#define PROCESS_SERVER_TLS_FILES_H
+
+#include <stdbool.h>
+#include "process/options/options.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+/* nginx doesn't run as root and may not reach the certificate and key where they are, so it gets
+ * copies: run/tls.crt and run/tls.key. Whether the two belong together is nginx's to say. */
+struct tls_files {
+    struct buf cert;
+    struct buf key;
+};
+
+bool tls_files_wanted(const struct options *o);
+
+/* Reads both into memory; names that are relative start at dirfd. */
+int tls_files_read(struct tls_files *t, int dirfd, const struct options *o, struct err *err);
+/* Writes the copies below the data directory. */
+int tls_files_install(const struct tls_files *t, int dirfd, struct err *err);
+void tls_files_remove(int dirfd);
+/* Wipes what was read. */
+void tls_files_free(struct tls_files *t);
+
+#endif

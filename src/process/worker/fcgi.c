@@ -1,0 +1,533 @@
+#include "process/worker/fcgi.h"
+#include <errno.h>
+#include <fcgiapp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include "util/buf.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+#define REQUEST_MEMORY_MAX (32u << 20)
+#define HEADERS_MAX (64u << 10)
+/* A body buffer larger than this isn't kept for the next request. */
+#define BODY_KEEP (256u << 10)
+/* nginx takes all headers of an answer in one page; a longer text is left out, and nginx has one of
+ * its own. */
+#define AUTH_TEXT_MAX 2048
+/* accept fails: no descriptors, say. */
+#define ACCEPT_PAUSE_MS 100
+#define ACCEPT_FAILURES_MAX 100
+
+/* A stream's headers are held back until it has so many bytes, or all. */
+#define STREAM_FIRST (8u << 10)
+
+const struct fcgi_limits fcgi_limits_default = {
+    .patience_ms = 30000,
+    .rate = 64u << 10,
+    .stuck_ms = 60000,
+};
+
+static volatile sig_atomic_t stopping;
+
+void
+fcgi_stop(void)
+{
+    stopping = 1;
+    FCGX_ShutdownPending();
+}
+
+/* ---- the request ---- */
+
+enum param {
+    PARAM_ROLE,
+    PARAM_METHOD,
+    PARAM_URI,
+    PARAM_PATH,
+    PARAM_LENGTH,
+    PARAM_TYPE,
+    PARAM_USER,
+    PARAM_SCHEME,
+    PARAM_HOST,
+    PARAM_ADDRESS,
+    PARAM_BODY_FILE,
+    PARAM_COUNT,
+};
+
+static const struct {
+    const char *name;
+    bool required;
+} params[PARAM_COUNT] = {
+    [PARAM_ROLE] = {"ROLE", true},
+    [PARAM_METHOD] = {"REQUEST_METHOD", true},
+    [PARAM_URI] = {"REQUEST_URI", true},
+    [PARAM_PATH] = {"DOCUMENT_URI", true},
+    [PARAM_LENGTH] = {"CONTENT_LENGTH", false},
+    [PARAM_TYPE] = {"CONTENT_TYPE", false},
+    [PARAM_USER] = {"REMOTE_USER", false},
+    [PARAM_SCHEME] = {"SCHEME", false},
+    [PARAM_HOST] = {"HTTP_HOST", false},
+    [PARAM_ADDRESS] = {"REMOTE_ADDR", false},
+    [PARAM_BODY_FILE] = {"REQUEST_BODY_FILE", false},
+};
+
+struct call {
+    int socket; /* where the next requests wait */
+    const struct fcgi_limits *limits;
+    FCGX_Request *fcgi;
+    struct http_request req;
+    struct arena arena;
+    struct buf body;
+};
+
+/* A request that can't go on: the status for it, and why. */
+struct refusal {
+    int status;
+    const char *why;
+};
+
+/* The parameters that locations give come first, and libfcgi returns the first of a name: one that
+ * is there twice means that the configuration is not ours, or was tampered with. What the client's
+ * headers became (HTTP_…) may repeat. */
+static const char *
+first_twice(char *const *envp)
+{
+    for (; *envp != NULL; envp++) {
+        size_t n = strcspn(*envp, "=") + 1;
+        if (strncmp(*envp, "HTTP_", 5) == 0)
+            continue;
+        for (char *const *other = envp + 1; *other != NULL; other++)
+            if (strncmp(*envp, *other, n) == 0)
+                return *envp;
+    }
+    return NULL;
+}
+
+static bool
+parse_role(const char *text, enum http_role *role)
+{
+    static const char *const names[] = {
+        [ROLE_MAIN] = "main", [ROLE_AUTH] = "auth", [ROLE_UPLOAD] = "upload"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *role = (enum http_role)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *
+find_header(const struct http_request *r, const char *cgi_name)
+{
+    const struct call *call = r->carrier;
+    return FCGX_GetParam(cgi_name, call->fcgi->envp);
+}
+
+/* Behind the method: its path and query, as the client sent them. */
+static bool
+split_uri(struct call *call, const char *uri)
+{
+    size_t n = strcspn(uri, "?");
+    call->req.raw_path = arena_copy(&call->arena, uri, n);
+    call->req.query = uri[n] == '?' ? uri + n + 1 : "";
+    return call->req.raw_path != NULL;
+}
+
+static bool
+read_params(struct call *call, struct refusal *no)
+{
+    const char *v[PARAM_COUNT];
+    struct http_request *r = &call->req;
+    const char *bad = first_twice(call->fcgi->envp);
+    for (size_t i = 0; i < PARAM_COUNT; i++) {
+        v[i] = FCGX_GetParam(params[i].name, call->fcgi->envp);
+        if (v[i] == NULL && params[i].required)
+            bad = params[i].name;
+        if (v[i] == NULL)
+            v[i] = "";
+    }
+    *r = (struct http_request){
+        .method = http_method_parse(v[PARAM_METHOD]),
+        .method_text = v[PARAM_METHOD],
+        .path = v[PARAM_PATH],
+        .user = v[PARAM_USER],
+        .remote_addr = v[PARAM_ADDRESS],
+        .scheme = v[PARAM_SCHEME],
+        .host = v[PARAM_HOST],
+        .content_type = v[PARAM_TYPE],
+        .body_file = v[PARAM_BODY_FILE],
+        .header = find_header,
+        .carrier = call,
+    };
+    if (!parse_role(v[PARAM_ROLE], &r->role))
+        bad = params[PARAM_ROLE].name;
+    if (bad != NULL) {
+        log_line(LOG_ERROR,
+                 "parameter missing, wrong or there twice: is nginx's configuration ours?",
+                 "name=%s", bad);
+        *no = (struct refusal){500, "the web server in front isn't configured for this registry"};
+        return false;
+    }
+    if (!split_uri(call, v[PARAM_URI])) {
+        *no = (struct refusal){414, "the request line is too long"};
+        return false;
+    }
+    r->has_length = *v[PARAM_LENGTH] != '\0';
+    if (r->has_length && !parse_u64(v[PARAM_LENGTH], strlen(v[PARAM_LENGTH]), &r->content_length)) {
+        *no = (struct refusal){400, "Content-Length is no number"};
+        return false;
+    }
+    return true;
+}
+
+static bool
+read_body(struct call *call, struct refusal *no)
+{
+    struct buf *body = &call->body;
+    struct http_request *r = &call->req;
+    *no = (struct refusal){413, "the request body is too large"};
+    if (r->has_length && r->content_length > HTTP_BODY_MAX)
+        return false;
+    for (;;) {
+        const int step = 16384;
+        size_t had = body->n;
+        void *at = buf_extend(body, (size_t)step);
+        if (at == NULL)
+            return false;
+        int got = FCGX_GetStr(at, step, call->fcgi->in);
+        buf_cut(body, had + (got > 0 ? (size_t)got : 0));
+        if (got < step)
+            break;
+    }
+    if (body->n > HTTP_BODY_MAX)
+        return false;
+    *no = (struct refusal){400, "the request body is not as long as announced"};
+    if (FCGX_GetError(call->fcgi->in) != 0 || (r->has_length && body->n != r->content_length))
+        return false;
+    r->body = buf_bytes(body);
+    return true;
+}
+
+/* ---- the reply ---- */
+
+static void
+put_headers(struct buf *out, const struct http_reply *reply, const char *only)
+{
+    for (size_t i = 0; i < reply->headers_n; i++) {
+        const struct http_header *h = &reply->headers[i];
+        if (only == NULL || strcasecmp(h->name, only) == 0)
+            buf_putf(out, "%s: %s\r\n", h->name, h->value);
+    }
+}
+
+/* False: nginx went away. Of a short answer there is nobody to tell then. */
+static bool
+send_all(FCGX_Stream *out, struct bytes b)
+{
+    const char *p = b.p;
+    while (b.n > 0) {
+        int step = b.n > 65536 ? 65536 : (int)b.n;
+        if (FCGX_PutStr(p, step, out) < 0)
+            return false;
+        p += step;
+        b.n -= (size_t)step;
+    }
+    return true;
+}
+
+/* Status line and headers; false: they are too long, and an error was sent instead, or nginx went
+ * away. */
+static bool
+send_head(struct call *call, const struct http_reply *reply, bool has_length, uint64_t length)
+{
+    struct buf head;
+    buf_init(&head, HEADERS_MAX);
+    buf_putf(&head, "Status: %d %s\r\n", reply->status, http_reason(reply->status));
+    put_headers(&head, reply, NULL);
+    if (has_length)
+        buf_putf(&head, "Content-Length: %llu\r\n", (unsigned long long)length);
+    buf_puts(&head, "\r\n");
+    bool good = buf_ok(&head);
+    if (good)
+        good = send_all(call->fcgi->out, buf_bytes(&head));
+    else
+        send_all(call->fcgi->out,
+                 bytes_str("Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"));
+    buf_free(&head);
+    return good;
+}
+
+static void
+send_reply(struct call *call, const struct http_reply *reply)
+{
+    bool bare = reply->status == 204 || reply->status == 304; /* RFC 9110, 8.6 */
+    uint64_t length = reply->length_known ? reply->length : reply->body.n;
+    if (send_head(call, reply, !bare, length) && !bare && call->req.method != HTTP_HEAD)
+        send_all(call->fcgi->out, reply->body);
+}
+
+/* ---- a reply that is made while it is sent ---- */
+
+struct outlet {
+    struct http_sink sink; /* first: what a producer sees */
+    struct call *call;
+    const struct http_reply *reply;
+    struct buf first;
+    bool begun; /* the headers are sent */
+    bool gone;  /* nobody takes any more */
+    uint64_t sent;
+    uint64_t since; /* clock_mono_ms */
+};
+
+/* A worker waits for its reader. One who reads too slowly may have it as long as nobody else wants
+ * it: then a connection waits in the socket, which an idle worker would have taken. */
+static bool
+is_in_the_way(const struct outlet *o)
+{
+    const struct fcgi_limits *l = o->call->limits;
+    struct pollfd waiting = {.fd = o->call->socket, .events = POLLIN};
+    uint64_t ms = clock_mono_ms() - o->since;
+    return ms > l->patience_ms && o->sent / l->rate < ms / 1000 && poll(&waiting, 1, 0) == 1;
+}
+
+static bool
+send_piece(struct outlet *o, struct bytes b)
+{
+    while (b.n > 0) {
+        size_t step = b.n < STREAM_FIRST ? b.n : STREAM_FIRST;
+        if (!send_all(o->call->fcgi->out, bytes_of(b.p, step)))
+            return false;
+        o->sent += step;
+        b = bytes_of((const char *)b.p + step, b.n - step);
+        if (is_in_the_way(o)) {
+            log_line(LOG_INFO, "a slow reader was cut off for those who wait", "path=%s bytes=%llu",
+                     o->call->req.raw_path, (unsigned long long)o->sent);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+begin(struct outlet *o, bool has_length, uint64_t length)
+{
+    o->begun = true;
+    return send_head(o->call, o->reply, has_length, length) && send_piece(o, buf_bytes(&o->first));
+}
+
+static int
+put_piece(struct http_sink *to, struct bytes b, struct err *err)
+{
+    struct outlet *o = (struct outlet *)to;
+    const struct http_reply *r = o->reply;
+    bool good = true;
+    if (!o->begun && b.n < STREAM_FIRST - o->first.n) {
+        buf_put(&o->first, b.p, b.n);
+        return 0;
+    }
+    if (!o->gone && !o->begun)
+        good = begin(o, r->length_known, r->length);
+    o->gone = o->gone || !good || !send_piece(o, b);
+    return o->gone ? err_set(err, ERR_BUSY, "the client went away") : 0;
+}
+
+/* All of it was put. False: it isn't as long as was announced. */
+static bool
+end_stream(struct outlet *o)
+{
+    const struct http_reply *r = o->reply;
+    uint64_t n = o->begun ? o->sent : o->first.n;
+    if (r->length_known && n != r->length) {
+        log_line(LOG_ERROR, "an answer has another length than announced", "path=%s bytes=%llu",
+                 o->call->req.raw_path, (unsigned long long)n);
+        return false;
+    }
+    if (!o->begun)
+        begin(o, true, n);
+    return true;
+}
+
+/* Nothing tells nginx that an answer is broken but that the end of the request is missing, where
+ * fastcgi_keep_conn is on. It breaks the client's connection, or stream, then. */
+static void
+break_off(struct call *call)
+{
+    FCGX_Free(call->fcgi, 1);
+}
+
+static void
+run_stream(struct call *call, struct http_reply *reply)
+{
+    uint64_t stuck_ms = call->limits->stuck_ms;
+    struct timeval stuck = {(time_t)(stuck_ms / 1000), (suseconds_t)(stuck_ms % 1000 * 1000)};
+    struct outlet o = {.sink = {put_piece}, .call = call, .reply = reply};
+    struct err err = {.code = ERR_NONE};
+    o.since = clock_mono_ms();
+    buf_init(&o.first, STREAM_FIRST);
+    FCGX_Detach(
+        call->fcgi); /* else closing waits until nginx has closed, and that for its client */
+    (void)setsockopt(call->fcgi->ipcFd, SOL_SOCKET, SO_SNDTIMEO, &stuck, sizeof stuck);
+    int rc = reply->stream.produce(reply->stream.arg, &o.sink, &err);
+    if (rc == 0 && !o.gone && end_stream(&o)) {
+        /* sent */
+    } else if (rc != 0 && !o.begun && reply->refuse != NULL) {
+        reply->refuse(reply, reply->refuse_arg, &err);
+        send_reply(call, reply);
+    } else {
+        if (rc != 0 && !o.gone)
+            log_line(LOG_WARN, "an answer was broken off", "path=%s bytes=%llu why=%s",
+                     call->req.raw_path, (unsigned long long)o.sent, err.message);
+        break_off(call);
+    }
+    buf_free(&o.first);
+}
+
+static void
+send_stream(struct call *call, struct http_reply *reply)
+{
+    const struct http_stream stream = reply->stream;
+    if (call->req.method == HTTP_HEAD)
+        send_head(call, reply, reply->length_known, reply->length);
+    else
+        run_stream(call, reply);
+    if (stream.release != NULL)
+        stream.release(stream.arg);
+}
+
+/* The body in a header: on one line. */
+static void
+put_text(struct buf *head, struct bytes body)
+{
+    const char *p = body.p;
+    if (body.n == 0 || body.n > AUTH_TEXT_MAX)
+        return;
+    buf_puts(head, "X-Registry-Error: ");
+    for (size_t i = 0; i < body.n; i++)
+        buf_putc(head, (unsigned char)p[i] < ' ' || p[i] == 0x7f ? ' ' : p[i]);
+    buf_puts(head, "\r\n");
+}
+
+/* nginx before 1.23 passes on one of several; conf/ adds the second of the first API. */
+static void
+put_challenge(struct buf *head, const struct http_reply *reply)
+{
+    for (size_t i = 0; i < reply->headers_n; i++) {
+        const struct http_header *h = &reply->headers[i];
+        if (strcmp(h->name, "WWW-Authenticate") == 0) {
+            buf_putf(head, "%s: %s\r\n", h->name, h->value);
+            return;
+        }
+    }
+}
+
+/* To auth_request any 2xx is a yes, and it passes on only 401 with its challenge, and 403; all else
+ * would be a 500. So the real status and body travel in headers, and conf/ puts them together
+ * again. */
+static void
+send_verdict(struct call *call, const struct http_reply *reply)
+{
+    if (reply->status >= 200 && reply->status <= 299) {
+        send_all(call->fcgi->out, bytes_str("Status: 204\r\n\r\n"));
+        return;
+    }
+    struct buf head;
+    buf_init(&head, HEADERS_MAX);
+    buf_putf(&head, "Status: %d\r\n", reply->status == 401 ? 401 : 403);
+    if (reply->status == 401)
+        put_challenge(&head, reply);
+    put_headers(&head, reply, "Retry-After");
+    put_headers(&head, reply, "Allow");
+    buf_putf(&head, "X-Registry-Status: %d\r\n", reply->status);
+    put_text(&head, reply->body);
+    buf_puts(&head, "Content-Length: 0\r\n\r\n");
+    send_all(call->fcgi->out, buf_ok(&head)
+                                  ? buf_bytes(&head)
+                                  : bytes_str("Status: 403\r\nContent-Length: 0\r\n\r\n"));
+    buf_free(&head);
+}
+
+/* What never reaches a handler. Our nginx sends nothing of the kind. */
+static void
+refuse(struct call *call, const struct refusal *no)
+{
+    log_line(LOG_WARN, "request refused", "status=%d why=%s", no->status, no->why);
+    struct http_reply reply = {.status = no->status};
+    const char *body = arena_printf(
+        &call->arena, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"%s\"}]}", no->why);
+    if (body != NULL)
+        reply.body = bytes_str(body);
+    http_reply_header(&reply, "Content-Type", "application/json");
+    send_reply(call, &reply);
+}
+
+/* ---- the loop ---- */
+
+static void
+serve_one(struct call *call, fcgi_handler *handle, void *arg)
+{
+    uint64_t since = clock_mono_ms();
+    struct refusal no;
+    if (!read_params(call, &no) || (call->req.role == ROLE_MAIN && !read_body(call, &no))) {
+        refuse(call, &no);
+        return;
+    }
+    struct http_reply reply = {.status = 500};
+    handle(&call->req, &call->arena, &reply, arg);
+    if (call->req.role == ROLE_AUTH)
+        send_verdict(call, &reply);
+    else if (reply.stream.produce != NULL)
+        send_stream(call, &reply);
+    else
+        send_reply(call, &reply);
+    log_line(LOG_DEBUG, "request", "method=%s path=%s role=%d status=%d ms=%llu",
+             call->req.method_text, call->req.raw_path, (int)call->req.role, reply.status,
+             (unsigned long long)(clock_mono_ms() - since));
+}
+
+static void
+forget(struct call *call)
+{
+    arena_reset(&call->arena);
+    if (call->body.room > BODY_KEEP)
+        buf_free(&call->body);
+    else
+        buf_reset(&call->body);
+}
+
+int
+fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, void *arg,
+           struct err *err)
+{
+    FCGX_Request fcgi;
+    struct call call = {.socket = socket, .limits = limits, .fcgi = &fcgi};
+    int failures = 0;
+    if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, socket, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
+        return err_set(err, ERR_SYSTEM, "the FastCGI library doesn't start");
+    arena_init(&call.arena, REQUEST_MEMORY_MAX);
+    buf_init(&call.body, HTTP_BODY_MAX + 65536);
+    while (!stopping && failures < ACCEPT_FAILURES_MAX) {
+        int r = FCGX_Accept_r(&fcgi);
+        if (r < 0 && (stopping || r == -EINTR))
+            continue;
+        if (r < 0) {
+            failures++;
+            err_set(err, ERR_SYSTEM, "cannot take requests: %s", strerror(-r));
+            clock_sleep_ms(ACCEPT_PAUSE_MS);
+            continue;
+        }
+        failures = 0;
+        fcgi.keepConnection = 0; /* it would pin us; see conf/ for why some ask for it */
+        serve_one(&call, handle, arg);
+        FCGX_Finish_r(&fcgi);
+        forget(&call);
+    }
+    FCGX_Free(&fcgi, 1);
+    buf_free(&call.body);
+    return failures < ACCEPT_FAILURES_MAX ? 0 : -1;
+}

@@ -1,0 +1,71 @@
+#include "process/worker/worker.h"
+#include <unistd.h>
+#include "domain/inside/index_cache.h"
+#include "process/server/child.h"
+#include "process/worker/fcgi.h"
+#include "process/server/process_title.h"
+#include "protocol/http/dispatch.h"
+#include "storage/files/disk_space.h"
+#include "util/log.h"
+#include "util/random.h"
+#include "util/banned.h"
+
+/* A worker ends by itself after so many requests, and a new one takes its place: whatever leaks or
+ * wears out, in us or in a library, does so for a while only. Not all at the same time. */
+#define RETIRE_AFTER 10000
+#define RETIRE_SPREAD 2000
+
+static void
+on_term(int number)
+{
+    (void)number;
+    fcgi_stop();
+}
+
+struct work {
+    struct registry reg;
+    int poke;
+    struct hooks hooks;
+    uint64_t served;
+    uint64_t retire_at;
+};
+
+static void
+answer(const struct http_request *req, struct arena *arena, struct http_reply *reply, void *arg)
+{
+    struct work *w = arg;
+    struct err ignored;
+    dispatch(&w->reg, req, arena, reply);
+    if ((req->method & (HTTP_GET | HTTP_HEAD)) == 0)
+        server_poke(w->poke, SERVER_POKE_EVENTS);
+    /* On a full disk a successor might not get into the database. */
+    if (++w->served >= w->retire_at && disk_space_check(w->reg.dirfd, 0, &ignored) == 0)
+        fcgi_stop();
+}
+
+int
+worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
+            struct kv_slot *slot)
+{
+    const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd};
+    child_begin(s, master, keep, sizeof keep / sizeof *keep, on_term);
+    process_title_set("worker %s %u", pools[pool].name, number);
+
+    struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
+    child_open(s, slot, &work.reg);
+    child_hooks(s, &work.hooks);
+    work.hooks.quiet = true; /* the master says it, once for all workers */
+    work.reg.hooks = &work.hooks;
+    kv_keep_room(work.reg.kv);
+    if (pool == POOL_BROWSE) {
+        work.reg.index_seats = &s->index_seats;
+        work.reg.indexes = index_cache_new(INDEX_CACHE_KEEP);
+    }
+    struct err err;
+    int r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer, &work, &err);
+    if (r < 0)
+        log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
+    index_cache_free(work.reg.indexes);
+    kv_close(work.reg.kv);
+    return r == 0 ? CHILD_DONE : CHILD_FAILED;
+}

@@ -1,0 +1,13 @@
+#ifndef PROCESS_WORKER_WORKER_H
+#define PROCESS_WORKER_WORKER_H
+
+#include "process/server/pools.h"
+#include "process/server/server.h"
+#include "storage/kv/kv.h"
+
+/* A forked child that answers requests of its pool, one at a time. Returns its exit code. number:
+ * from 1, for ps. */
+int worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
+                struct kv_slot *slot);
+
+#endif

@@ -1,0 +1,119 @@
+#include "protocol/http/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "util/banned.h"
+
+__attribute__((format(printf, 2, 0))) static const char *
+format(struct call *c, const char *fmt, va_list ap)
+{
+    va_list again;
+    char *text;
+    int n;
+
+    va_copy(again, ap);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    text = n < 0 ? NULL : arena_alloc(c->arena, (size_t)n + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return text;
+}
+
+int
+call_text(struct call *c, const char **out, struct err *err, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    *out = format(c, fmt, ap);
+    va_end(ap);
+    return *out != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for a reply");
+}
+
+int
+call_header(struct call *c, struct err *err, const char *name, const char *fmt, ...)
+{
+    const char *value;
+    va_list ap;
+
+    va_start(ap, fmt);
+    value = format(c, fmt, ap);
+    va_end(ap);
+    if (value == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a reply");
+    http_reply_header(c->reply, name, value);
+    return 0;
+}
+
+const char *
+call_base(const struct call *c)
+{
+    return c->reg != NULL && c->reg->base_url != NULL ? c->reg->base_url : "";
+}
+
+int
+call_empty(struct call *c, int status)
+{
+    c->reply->status = status;
+    c->reply->body = bytes_of("", 0);
+    return 0;
+}
+
+int
+call_json(struct call *c, int status, struct json *body, struct err *err)
+{
+    return call_json_as(c, status, "application/json", body, err);
+}
+
+int
+call_json_as(struct call *c, int status, const char *content_type, struct json *body,
+             struct err *err)
+{
+    const char *text;
+    size_t n;
+
+    text = json_text(body, &n);
+    text = arena_copy(c->arena, text, n);
+    json_free(body);
+    if (text == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a reply");
+    c->reply->status = status;
+    c->reply->body = bytes_of(text, n);
+    http_reply_header(c->reply, "Content-Type", content_type);
+    return 0;
+}
+
+int
+call_stream(struct call *c, int status, const char *content_type, const struct http_stream *stream)
+{
+    c->reply->status = status;
+    c->reply->stream = *stream;
+    http_reply_header(c->reply, "Content-Type", content_type);
+    return 0;
+}
+
+int
+call_stream_of(struct call *c, int status, const char *content_type, uint64_t length,
+               const struct http_stream *stream)
+{
+    c->reply->length_known = true;
+    c->reply->length = length;
+    return call_stream(c, status, content_type, stream);
+}
+
+int
+call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
+          struct err *err)
+{
+    /* Where nginx keeps what only it may enter; it differs between two registries in one nginx. */
+    const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
+
+    if (internal == NULL)
+        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
+    c->reply->status = 200;
+    http_reply_header(c->reply, "X-Cache-Control", cache_control);
+    return call_header(c, err, "X-Accel-Redirect", "%s/v2/%s/%s", internal,
+                       mode == FILE_RANGES ? "blob" : "whole", path);
+}

@@ -1,0 +1,107 @@
+#include "protocol/http/cors.h"
+
+#include <string.h>
+
+#include "util/buf.h"
+#include "util/banned.h"
+
+/* Seconds. Browsers have maxima of their own, mostly two hours. */
+#define MAX_AGE "7200"
+
+/* What of Access-Control-Request-Headers comes back. */
+#define ECHO_MAX 1024
+
+/* RFC 9110 5.6.2 */
+#define TOKEN_BYTES                                                  \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" \
+    "!#$%&'*+-.^_`|~"
+
+static const struct {
+    enum http_method method;
+    const char *text;
+} names[] = {
+    {HTTP_GET, "GET"},     {HTTP_HEAD, "HEAD"},     {HTTP_PUT, "PUT"},         {HTTP_POST, "POST"},
+    {HTTP_PATCH, "PATCH"}, {HTTP_DELETE, "DELETE"}, {HTTP_OPTIONS, "OPTIONS"},
+};
+
+static int
+add_methods(struct call *c, const char *header, unsigned methods, struct err *err)
+{
+    char text[64] = "";
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t length = strlen(names[i].text);
+
+        if ((methods & names[i].method) == 0 || n + length + 3 > sizeof text)
+            continue;
+        memcpy(text + n, ", ", n > 0 ? 2 : 0);
+        n += n > 0 ? 2 : 0;
+        memcpy(text + n, names[i].text, length + 1);
+        n += length;
+    }
+    return call_header(c, err, header, "%s", text);
+}
+
+int
+cors_add_allow(struct call *c, unsigned methods, struct err *err)
+{
+    return add_methods(c, "Allow", methods | HTTP_OPTIONS, err);
+}
+
+/* All that are names of headers come back: which of them mean something is the request's business.
+ */
+static int
+add_headers(struct call *c, struct err *err)
+{
+    const char *asked = c->req->header(c->req, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS");
+    struct buf echo;
+    int rc = 0;
+
+    http_reply_header(c->reply, "Vary", "Access-Control-Request-Headers");
+    buf_init(&echo, ECHO_MAX);
+    while (asked != NULL && *asked != '\0') {
+        size_t n;
+
+        asked += strspn(asked, ", \t");
+        n = strspn(asked, TOKEN_BYTES);
+        if (n > 0 && strchr(", \t", asked[n]) != NULL && echo.n + n + 2 < ECHO_MAX)
+            buf_putf(&echo, "%s%.*s", echo.n > 0 ? ", " : "", (int)n, asked);
+        asked += strcspn(asked, ",");
+    }
+    if (echo.n > 0)
+        rc = call_header(c, err, "Access-Control-Allow-Headers", "%s", buf_text(&echo));
+    buf_free(&echo);
+    return rc;
+}
+
+/* Did nginx find that the page may? */
+static bool
+is_allowed(const struct call *c)
+{
+    const char *origin = c->req->header(c->req, "REGISTRY_CORS");
+
+    return origin != NULL && origin[0] != '\0';
+}
+
+int
+cors_options(struct call *c, unsigned methods, struct err *err)
+{
+    if (cors_add_allow(c, methods, err) != 0)
+        return -1;
+    if (is_allowed(c)) {
+        if (add_methods(c, "Access-Control-Allow-Methods", methods, err) != 0 ||
+            add_headers(c, err) != 0)
+            return -1;
+        http_reply_header(c->reply, "Access-Control-Max-Age", MAX_AGE);
+    }
+    return call_empty(c, 204);
+}
+
+int
+cors_options_v1(struct call *c, struct err *err)
+{
+    /* The original's text, to the byte. */
+    http_reply_header(c->reply, "Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE");
+    return add_headers(c, err) != 0 ? -1 : call_empty(c, 204);
+}

@@ -1,0 +1,159 @@
+#include "protocol/http/dispatch.h"
+
+#include <string.h>
+
+#include "domain/core/repository.h"
+#include "domain/core/upload.h"
+#include "protocol/http/cors.h"
+#include "protocol/http/reply_error.h"
+#include "protocol/http/route.h"
+#include "protocol/http/http_auth.h"
+#include "util/banned.h"
+
+/* Which API was asked, by the raw path, so that even an unreadable request gets its own form. */
+static enum error_form
+form_of(const char *raw_path)
+{
+    return strncmp(raw_path, "/v2", 3) == 0 && (raw_path[3] == '/' || raw_path[3] == '\0')
+               ? ERROR_FORM_OCI
+               : ERROR_FORM_V1;
+}
+
+#define ALL_METHODS (HTTP_GET | HTTP_HEAD | HTTP_PUT | HTTP_POST | HTTP_PATCH | HTTP_DELETE)
+
+static const struct route *
+find_route(struct call *c, unsigned *allowed, struct err *err)
+{
+    const struct http_request *req = c->req;
+    const struct route *route;
+    struct path path;
+    struct err ignored;
+
+    if (path_parse(&path, req->raw_path, req->path, c->arena, err) != 0) {
+        /* What docker asks for when it has found no image. */
+        if (form_of(req->raw_path) == ERROR_FORM_V1 && strstr(req->raw_path, "//") != NULL)
+            err_set(err, ERR_NO_ROUTE, "nothing is served at %s", req->raw_path);
+        return NULL;
+    }
+    if (query_parse(&c->query, req->query, c->arena, err) != 0)
+        return NULL;
+    route = route_find(c, &path, allowed, err);
+    if (route == NULL && err->code == ERR_NO_METHOD && req->method != HTTP_OPTIONS)
+        cors_add_allow(c, *allowed, &ignored);
+    return route;
+}
+
+/* Nobody without a password learns what the APIs have and what they don't. */
+static int
+refuse_stranger(struct call *c, struct err *err)
+{
+    const char *path = c->req->raw_path;
+    struct err refused;
+
+    if ((strncmp(path, "/v1", 3) == 0 || strncmp(path, "/v2", 3) == 0) &&
+        access_check(c->reg, &c->actor, NULL, VERB_LOGIN, &refused) != 0)
+        *err = refused;
+    return -1;
+}
+
+/* Asked without a password, also by browsers before a page's request: so it tells of what the APIs
+ * have, not of what is stored. Where there is nothing, any method may come and get its 404, which a
+ * page can read, while a failed preflight tells it nothing. */
+static int
+answer_options(struct call *c, enum error_form form, struct err *err)
+{
+    unsigned allowed = 0;
+
+    if (form == ERROR_FORM_V1)
+        return cors_options_v1(c, err);
+    if (find_route(c, &allowed, err) == NULL && err->code != ERR_NO_METHOD &&
+        err->code != ERR_NO_ROUTE)
+        return -1;
+    return cors_options(c, allowed != 0 ? allowed : ALL_METHODS, err);
+}
+
+/* From the request to the handler, in the one order that every role shares. */
+static int
+answer(struct call *c, enum error_form form, struct err *err)
+{
+    const struct http_request *req = c->req;
+    const struct route *route;
+    unsigned allowed;
+
+    if (req->method == HTTP_OPTIONS)
+        return answer_options(c, form, err);
+    if (form == ERROR_FORM_V1 && http_auth_enter(c, err) != 0)
+        return -1;
+    route = find_route(c, &allowed, err);
+    if (route == NULL)
+        return refuse_stranger(c, err);
+    if (form == ERROR_FORM_V1 && c->name != NULL &&
+        repository_meant(c->reg, c->name, c->arena, &c->name, err) != 0)
+        return -1;
+    if (access_check(c->reg, &c->actor, c->name, route->verb, err) != 0)
+        return -1;
+    if (req->role == ROLE_AUTH) {
+        if ((req->method & (HTTP_POST | HTTP_PATCH | HTTP_PUT)) != 0 &&
+            upload_room(c->reg, req->has_length ? req->content_length : 0, err) != 0)
+            return -1;
+        return call_empty(c, 204);
+    }
+    if (form == ERROR_FORM_V1 && route->verb != VERB_PUBLIC && http_auth_hand_out(c, err) != 0)
+        return -1;
+    return route->handler(c, err);
+}
+
+/* A stream failed before a byte of it was sent. */
+struct refusal {
+    struct call call;
+    enum error_form form;
+    size_t headers_n; /* of the reply before its handler */
+};
+
+static void
+refuse(struct http_reply *reply, void *arg, const struct err *err)
+{
+    struct refusal *r = arg;
+
+    reply->headers_n = r->headers_n;
+    reply->length_known = false;
+    reply_error(&r->call, r->form, err);
+}
+
+/* From here on the reply is made without us. */
+static void
+allow_refusal(struct call *c, enum error_form form, size_t headers_n)
+{
+    struct refusal *r = arena_alloc(c->arena, sizeof *r);
+
+    if (r == NULL)
+        return;
+    *r = (struct refusal){*c, form, headers_n};
+    c->reply->refuse = refuse;
+    c->reply->refuse_arg = r;
+}
+
+void
+dispatch(const struct registry *reg, const struct http_request *req, struct arena *arena,
+         struct http_reply *reply)
+{
+    struct call c = {.reg = reg,
+                     .req = req,
+                     .reply = reply,
+                     .arena = arena,
+                     .actor = {.user = req->user, .address = req->remote_addr}};
+    enum error_form form = form_of(req->raw_path);
+    struct err err = {.code = ERR_NONE};
+    size_t headers_n;
+
+    *reply = (struct http_reply){.status = 500};
+    if (form == ERROR_FORM_OCI)
+        http_reply_header(reply, "Docker-Distribution-Api-Version", "registry/2.0");
+    else
+        http_reply_header(reply, "X-Docker-Registry-Version", PACKAGE_VERSION);
+    headers_n = reply->headers_n;
+    if (answer(&c, form, &err) != 0)
+        reply_error(&c, form, &err);
+    else if (reply->stream.produce != NULL)
+        allow_refusal(&c, form, headers_n);
+}

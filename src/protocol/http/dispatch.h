@@ -1,0 +1,13 @@
+#ifndef PROTOCOL_HTTP_DISPATCH_H
+#define PROTOCOL_HTTP_DISPATCH_H
+
+#include "domain/registry.h"
+#include "protocol/http/http.h"
+
+/* Answers one request: path rule, route, rights, handler, in this order, for every role. Never
+ * fails: what goes wrong becomes a reply in the form of the API that was asked. arena: the
+ * request's; the reply's texts live in it. */
+void dispatch(const struct registry *reg, const struct http_request *req, struct arena *arena,
+              struct http_reply *reply);
+
+#endif

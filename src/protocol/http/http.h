@@ -1,0 +1,109 @@
+#ifndef PROTOCOL_HTTP_HTTP_H
+#define PROTOCOL_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util/arena.h"
+#include "util/bytes.h"
+#include "util/err.h"
+
+/* A request and its reply as the protocols see them: nothing here knows FastCGI. */
+
+enum http_method {
+    HTTP_GET = 1 << 0,
+    HTTP_HEAD = 1 << 1,
+    HTTP_PUT = 1 << 2,
+    HTTP_POST = 1 << 3,
+    HTTP_PATCH = 1 << 4,
+    HTTP_DELETE = 1 << 5,
+    HTTP_OPTIONS = 1 << 6,
+    HTTP_OTHER = 1 << 7,
+};
+
+/* Why nginx asks (its parameter ROLE). */
+enum http_role {
+    ROLE_MAIN,   /* an ordinary request; a body comes through `body` */
+    ROLE_AUTH,   /* may this upload begin? Asked before a byte of its body is kept */
+    ROLE_UPLOAD, /* an upload whose body nginx has put into body_file */
+};
+
+struct http_request {
+    enum http_method method;
+    const char *method_text;
+    enum http_role role;
+    const char *raw_path; /* as the client sent it, up to the query */
+    const char *path;     /* as nginx decoded and normalised it, and chose its location by */
+    const char *query;    /* behind the ?, raw; "" when there is none */
+    const char *user;     /* whose password nginx has checked; "" for nobody */
+    const char *remote_addr;
+    const char *scheme;       /* "http" or "https" */
+    const char *host;         /* as the client sent it; "" when it didn't */
+    const char *content_type; /* "" when there is none */
+    bool has_length;
+    uint64_t content_length; /* ROLE_UPLOAD: of body_file, also when it came in chunks */
+    const char *body_file;   /* ROLE_UPLOAD: "" when there was no body at all */
+    struct bytes body;       /* ROLE_MAIN: read whole, at most HTTP_BODY_MAX */
+
+    /* The value of a header, as the CGI variable of it ("HTTP_RANGE"), or NULL. */
+    const char *(*header)(const struct http_request *r, const char *cgi_name);
+    void *carrier; /* for whoever made the request */
+};
+
+/* The largest body that is read into memory: the largest manifest (OCI distribution-spec 1.1,
+ * "Pushing Manifests": at least 4 MiB). */
+#define HTTP_BODY_MAX (4u * 1024 * 1024)
+
+#define HTTP_REPLY_HEADERS_MAX 40
+
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
+/* Where a body goes that is made piece by piece. put: 0, or -1 (ERR_BUSY) when nobody takes any
+ * more: whoever makes it stops then. What is put is copied or sent when it returns. */
+struct http_sink {
+    int (*put)(struct http_sink *to, struct bytes b, struct err *err);
+};
+
+/* A body that is made while it is sent, in memory that doesn't grow with it. */
+struct http_stream {
+    /* Makes all of it; not called for HEAD. 0, or -1: it can't be had. Then the client gets an
+     * error if nothing was sent yet, and else sees that the transfer broke. */
+    int (*produce)(void *arg, struct http_sink *to, struct err *err);
+    void (*release)(void *arg); /* called once, whatever happened; NULL: nothing to do */
+    void *arg;
+};
+
+/* Filled by a handler; texts belong to the request's arena or are constants. */
+struct http_reply {
+    int status;
+    struct http_header headers[HTTP_REPLY_HEADERS_MAX];
+    size_t headers_n;
+    struct bytes body; /* not sent for HEAD */
+    /* Content-Length when it isn't body.n: a HEAD whose body was never read, or a stream. */
+    bool length_known;
+    uint64_t length;
+    struct http_stream stream; /* with produce: instead of body */
+    /* Makes the reply of an error out of this one, for a stream that failed before its first bytes
+     * were sent. Set with every stream, by the dispatcher. */
+    void (*refuse)(struct http_reply *r, void *arg, const struct err *err);
+    void *refuse_arg;
+};
+
+/* The reason phrase of a status that we send (RFC 9110 15): some clients choke on a status line
+ * without one. */
+const char *http_reason(int status);
+
+/* RFC 9110 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT". */
+#define HTTP_DATE_MAX 32
+void http_date(char out[HTTP_DATE_MAX], int64_t seconds);
+
+enum http_method http_method_parse(const char *text);
+
+/* Adds a header. A value with a control character in it (from outside) is dropped with the header:
+ * nobody splits our answers. */
+void http_reply_header(struct http_reply *r, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,104 @@
+#include "protocol/http/range.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "util/parse.h"
+#include "util/banned.h"
+
+static size_t
+digits(const char *s)
+{
+    return strspn(s, "0123456789");
+}
+
+/* "-N", the last N bytes. */
+static enum range_kind
+judge_suffix(const char *range, uint64_t size)
+{
+    size_t n = digits(range + 1);
+    uint64_t last;
+
+    if (n == 0 || range[1 + n] != '\0')
+        return RANGE_IGNORED;
+    if (size == 0 || (parse_u64(range + 1, n, &last) && last == 0))
+        return RANGE_UNSATISFIABLE;
+    return RANGE_GOOD;
+}
+
+enum range_kind
+range_judge(const char *range, uint64_t size)
+{
+    uint64_t first, last;
+    size_t n, m;
+
+    if (strncasecmp(range, "bytes=", 6) != 0)
+        return RANGE_IGNORED;
+    range += 6;
+    if (range[0] == '-')
+        return judge_suffix(range, size);
+    n = digits(range);
+    if (n == 0 || range[n] != '-')
+        return RANGE_IGNORED;
+    m = digits(range + n + 1);
+    if (range[n + 1 + m] != '\0')
+        return RANGE_IGNORED;
+    /* A number that is too large for us is beyond any file. */
+    if (!parse_u64(range, n, &first))
+        return RANGE_UNSATISFIABLE;
+    /* nginx can't count further. */
+    if (m > 0 && (!parse_u64(range + n + 1, m, &last) || last > INT64_MAX))
+        return RANGE_IGNORED;
+    if (first >= size)
+        return RANGE_UNSATISFIABLE;
+    return m > 0 && last < first ? RANGE_BACKWARDS : RANGE_GOOD;
+}
+
+void
+range_take(const char *range, uint64_t size, uint64_t *from, uint64_t *n)
+{
+    uint64_t last = size - 1, suffix = size;
+    const char *p = range + strlen("bytes=");
+    size_t at = digits(p);
+
+    if (at == 0) { /* the last so many */
+        (void)parse_u64(p + 1, digits(p + 1), &suffix);
+        *n = suffix < size ? suffix : size;
+        *from = size - *n;
+        return;
+    }
+    (void)parse_u64(p, at, from);
+    (void)parse_u64(p + at + 1, digits(p + at + 1), &last);
+    *n = (last < size ? last : size - 1) - *from + 1;
+}
+
+bool
+range_parse_content(const char *text, uint64_t *first, uint64_t *last)
+{
+    uint64_t total;
+    size_t n;
+
+    if (strncasecmp(text, "bytes", 5) == 0) {
+        text += 5;
+        if (*text != ' ' && *text != '=')
+            return false;
+        text++;
+    }
+    n = digits(text);
+    if (!parse_u64(text, n, first) || text[n] != '-')
+        return false;
+    text += n + 1;
+    n = digits(text);
+    if (!parse_u64(text, n, last) || *last < *first)
+        return false;
+    text += n;
+    if (text[0] == '\0')
+        return true;
+    if (text[0] != '/')
+        return false;
+    text++;
+    if (strcmp(text, "*") == 0)
+        return true;
+    n = digits(text);
+    return text[n] == '\0' && parse_u64(text, n, &total) && total > *last;
+}

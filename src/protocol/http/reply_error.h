@@ -1,0 +1,17 @@
+#ifndef PROTOCOL_HTTP_REPLY_ERROR_H
+#define PROTOCOL_HTTP_REPLY_ERROR_H
+
+#include "protocol/http/call.h"
+
+/* The two forms of an error's body: OCI distribution-spec 1.1 "Error Codes" under /v2/, and
+ * {"error": "…"} with nothing but strings for v1. */
+enum error_form {
+    ERROR_FORM_V1,
+    ERROR_FORM_OCI,
+};
+
+/* The one place where the registry's errors become statuses and codes. Keeps the headers that the
+ * reply has already. */
+void reply_error(struct call *c, enum error_form form, const struct err *err);
+
+#endif

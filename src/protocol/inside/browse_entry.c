@@ -1,0 +1,132 @@
+#include "protocol/inside/browse_entry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/base64.h"
+#include "util/utf8.h"
+#include "util/banned.h"
+
+static const char *
+type_of(const struct layer_entry *e)
+{
+    if ((e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0)
+        return "link";
+    switch (e->type) {
+    case LAYER_DIR:
+        return "directory";
+    case LAYER_SYMLINK:
+        return "symlink";
+    case LAYER_CHAR:
+        return "character-device";
+    case LAYER_BLOCK:
+        return "block-device";
+    case LAYER_FIFO:
+        return "fifo";
+    case LAYER_NONE:
+    case LAYER_FILE:
+        break;
+    }
+    return "file";
+}
+
+/* "name":"text", and "name_b64" when the text can't say it all. */
+static void
+put_text(struct buf *out, const char *name, struct bytes text)
+{
+    char *encoded;
+
+    buf_putc(out, '"');
+    buf_puts(out, name);
+    buf_puts(out, "\":");
+    if (utf8_put_json(out, text))
+        return;
+    buf_putf(out, ",\"%s_b64\":\"", name);
+    encoded = buf_extend(out, BASE64_TEXT(text.n));
+    if (encoded == NULL)
+        return;
+    base64_encode(encoded, text);
+    buf_cut(out, out->n - BASE64_TEXT(text.n) + strlen(encoded));
+    for (size_t n = strlen(encoded); n % 4 != 0; n++)
+        buf_putc(out, '=');
+    buf_putc(out, '"');
+}
+
+/* printf takes most of the time that a long list takes. */
+static void
+put_number(struct buf *out, const char *before, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    buf_puts(out, before);
+    buf_put(out, digits + at, sizeof digits - at);
+}
+
+/* Rounded down, also before 1970. */
+static void
+put_milliseconds(struct buf *out, const struct layer_entry *e)
+{
+    int64_t ms;
+
+    if (e->mtime > INT64_MAX / 1000 - 1)
+        ms = INT64_MAX;
+    else if (e->mtime < INT64_MIN / 1000 + 1)
+        ms = INT64_MIN + 1;
+    else
+        ms = e->mtime * 1000 + e->nanos / 1000000;
+    if (ms < 0)
+        put_number(out, ",\"mtime\":-", (uint64_t)-ms);
+    else
+        put_number(out, ",\"mtime\":", (uint64_t)ms);
+}
+
+void
+browse_entry_put_path(struct buf *out, struct bytes path, bool dir)
+{
+    char slashed[BROWSE_PATH_MAX];
+
+    if (dir && path.n > 1 && path.n < sizeof slashed) {
+        memcpy(slashed, path.p, path.n);
+        slashed[path.n] = '/';
+        path = bytes_of(slashed, path.n + 1);
+    }
+    put_text(out, "path", path);
+}
+
+void
+browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes path,
+                 const struct layer_merge_node *node)
+{
+    const struct layer_entry *e = &node->entry;
+    size_t layer = browse_layer_of(im, node);
+    bool is_link = (e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0;
+    char text[DIGEST_TEXT_MAX];
+
+    buf_putc(out, '{');
+    browse_entry_put_path(out, path, e->type == LAYER_DIR);
+    buf_puts(out, ",\"type\":\"");
+    buf_puts(out, type_of(e));
+    /* The tar header of a hard link says 0, and so did the original. */
+    put_number(out, "\",\"size\":", e->type == LAYER_FILE && !is_link ? e->size : 0);
+    put_number(out, ",\"mode\":", e->mode);
+    put_milliseconds(out, e);
+    buf_puts(out, ",\"image\":\"");
+    digest_hex(text, &im->ids[layer]);
+    buf_puts(out, text);
+    buf_putc(out, '"');
+    if (is_link || e->type == LAYER_SYMLINK) {
+        buf_putc(out, ',');
+        put_text(out, "linkname", e->link);
+    }
+    put_number(out, ",\"uid\":", e->uid);
+    put_number(out, ",\"gid\":", e->gid);
+    buf_puts(out, ",\"layer\":\"");
+    digest_text(text, &im->layers[layer]);
+    buf_puts(out, text);
+    buf_puts(out, "\"}");
+}

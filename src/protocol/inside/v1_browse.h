@@ -1,0 +1,14 @@
+#ifndef PROTOCOL_INSIDE_V1_BROWSE_H
+#define PROTOCOL_INSIDE_V1_BROWSE_H
+
+#include "protocol/http/call.h"
+
+/* What is inside an image of the first API, by the first digits of its id: extensions of the
+ * original. */
+
+/* GET /v1/images/<id>/tree[/<path>]: a directory's entries. */
+call_handler v1_browse_tree;
+/* GET /v1/images/<id>/blobs/<path>: a file's bytes. */
+call_handler v1_browse_blob;
+
+#endif

@@ -1,0 +1,115 @@
+#include "protocol/inside/v2_browse.h"
+
+#include <string.h>
+
+#include "domain/inside/browse_history.h"
+#include "protocol/inside/browse_view.h"
+#include "protocol/v2/v2_base.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+int
+v2_browse_open(struct call *c, struct browse_image **im, struct err *err)
+{
+    struct reference reference;
+
+    if (v2_reference(c->first, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
+        return -1;
+    return browse_open_manifest(c->reg, c->name, &reference, query_get(&c->query, "platform"),
+                                c->arena, *im, err);
+}
+
+int
+v2_browse_tree(struct call *c, struct err *err)
+{
+    struct browse_image *im;
+    const char *base;
+
+    if (call_text(c, &base, err, "/v2/%s/_image/%s/tree", c->name, c->first) != 0 ||
+        v2_browse_open(c, &im, err) != 0)
+        return -1;
+    return browse_view_tree(c, im, base, err);
+}
+
+int
+v2_browse_blob(struct call *c, struct err *err)
+{
+    struct browse_image *im;
+
+    return v2_browse_open(c, &im, err) != 0 ? -1 : browse_view_blob(c, im, err);
+}
+
+int
+v2_browse_stat(struct call *c, struct err *err)
+{
+    struct browse_image *im;
+
+    return v2_browse_open(c, &im, err) != 0 ? -1 : browse_view_stat(c, im, err);
+}
+
+int
+v2_browse_layer(struct call *c, struct err *err)
+{
+    struct browse_image *im;
+    const char *base;
+    uint64_t n;
+
+    if (!parse_u64(c->last, strlen(c->last), &n))
+        return err_set(err, ERR_NO_FILE, "a layer is a number from 0 on, not %s", c->last);
+    if (call_text(c, &base, err, "/v2/%s/_image/%s/layers/%s/tree", c->name, c->first, c->last) !=
+            0 ||
+        v2_browse_open(c, &im, err) != 0)
+        return -1;
+    if (n >= im->n) {
+        browse_close(im);
+        return err_set(err, ERR_NO_FILE, "there is no layer %s: this image has %zu", c->last,
+                       im->n);
+    }
+    browse_alone(im, im->n - 1 - (size_t)n);
+    return browse_view_tree(c, im, base, err);
+}
+
+static struct json *
+step_json(const struct browse_image *im, const struct browse_step *s)
+{
+    struct json *o = json_new_object();
+    char digest[DIGEST_TEXT_MAX] = "";
+
+    if (!s->empty)
+        digest_text(digest, &im->layers[s->layer]);
+    json_set_string(o, "created", s->created);
+    json_set_string(o, "created_by", s->created_by);
+    json_set_u64(o, "size", s->empty ? 0 : im->sizes[s->layer]);
+    json_set_bool(o, "empty", s->empty);
+    json_set_string(o, "digest", digest);
+    if (s->empty || s->known)
+        json_set_u64(o, "files", s->files);
+    else
+        json_set(o, "files", NULL);
+    if (s->empty || s->visible_known)
+        json_set_u64(o, "hidden_bytes", s->hidden_bytes);
+    else
+        json_set(o, "hidden_bytes", NULL);
+    return o;
+}
+
+int
+v2_browse_history(struct call *c, struct err *err)
+{
+    struct browse_image *im;
+    struct browse_step *steps;
+    struct json *body;
+    size_t n;
+
+    if (v2_browse_open(c, &im, err) != 0)
+        return -1;
+    if (browse_history(im, c->arena, &steps, &n, err) != 0) {
+        browse_close(im);
+        return -1;
+    }
+    body = json_new_array();
+    for (size_t i = 0; i < n; i++)
+        json_add(body, step_json(im, &steps[i]));
+    browse_close(im);
+    return call_json(c, 200, body, err);
+}

@@ -1,0 +1,97 @@
+#include "protocol/inside/v2_browse_archive.h"
+
+#include <string.h>
+
+#include "domain/inside/browse_files.h"
+#include "domain/inside/layer_archive.h"
+#include "protocol/inside/browse_view.h"
+#include "protocol/inside/v2_browse.h"
+#include "util/banned.h"
+
+struct archiving {
+    struct browse_image *im;
+    struct layer_files files;
+    struct bytes path;
+    struct http_sink *to;
+};
+
+static void
+end(void *arg)
+{
+    struct archiving *a = arg;
+
+    browse_close(a->im);
+}
+
+static int
+put(void *arg, struct bytes b, struct err *err)
+{
+    struct archiving *a = arg;
+
+    return a->to->put(a->to, b, err);
+}
+
+static int
+produce(void *arg, struct http_sink *to, struct err *err)
+{
+    struct archiving *a = arg;
+
+    a->to = to;
+    return layer_archive(&a->files, a->path, put, a, err);
+}
+
+/* What is wrong with the path alone is told here: a HEAD gets the same answer. */
+static int
+check_path(struct call *c, struct archiving *a, struct err *err)
+{
+    const char *rest = c->rest.p;
+    int shown = (int)(a->path.n < 100 ? a->path.n : 100);
+    struct layer_merge_node node;
+    int rc = browse_find(a->im, c->arena, a->path, true, &node, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0)
+        return err_set(err, ERR_NO_FILE, "there is no %.*s in this image", shown,
+                       (const char *)a->path.p);
+    if (node.entry.type == LAYER_NONE)
+        return err_set(err, ERR_NO_FILE, "%.*s is a hard link to nothing", shown,
+                       (const char *)a->path.p);
+    if (c->rest.n > 0 && rest[c->rest.n - 1] == '/' && node.entry.type != LAYER_DIR)
+        return err_set(err, ERR_NO_FILE, "%.*s is no directory", shown, (const char *)a->path.p);
+    return 0;
+}
+
+/* The last name of the path, or of the repository. */
+static int
+name_download(struct call *c, const struct archiving *a, struct err *err)
+{
+    struct bytes name = layer_archive_name(a->path);
+    const char *slash = strrchr(c->name, '/'), *text;
+
+    if (name.n == 0)
+        name = bytes_str(slash != NULL ? slash + 1 : c->name);
+    if (call_text(c, &text, err, "%.*s.tar", (int)name.n, (const char *)name.p) != 0)
+        return -1;
+    return browse_view_download(c, bytes_str(text), err);
+}
+
+int
+v2_browse_archive(struct call *c, struct err *err)
+{
+    struct archiving *a = arena_alloc(c->arena, sizeof *a);
+
+    if (a == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for an archive");
+    if (v2_browse_open(c, &a->im, err) != 0)
+        return -1;
+    browse_files_of(&a->files, a->im);
+    if (browse_view_path(c, &a->path, err) != 0 || check_path(c, a, err) != 0 ||
+        name_download(c, a, err) != 0) {
+        browse_close(a->im);
+        return -1;
+    }
+    http_reply_header(c->reply, "Cache-Control", "no-cache");
+    http_reply_header(c->reply, "Accept-Ranges", "none");
+    return call_stream(c, 200, "application/x-tar", &(const struct http_stream){produce, end, a});
+}

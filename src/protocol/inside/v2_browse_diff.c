@@ -1,0 +1,126 @@
+#include "protocol/inside/v2_browse_diff.h"
+
+#include <string.h>
+
+#include "domain/inside/browse_files.h"
+#include "domain/inside/layer_diff.h"
+#include "protocol/inside/browse_entry.h"
+#include "protocol/inside/browse_view.h"
+#include "protocol/v2/v2_base.h"
+#include "protocol/inside/v2_browse.h"
+#include "util/buf.h"
+#include "util/banned.h"
+
+struct comparing {
+    struct browse_image *from, *to;
+    struct layer_diff_side sides[2];
+    struct http_sink *sink;
+    struct buf line;
+};
+
+static void
+end(void *arg)
+{
+    struct comparing *d = arg;
+
+    buf_free(&d->line);
+    browse_close(d->from);
+    browse_close(d->to);
+}
+
+static void
+put_names(struct buf *out, const char *member, unsigned bits)
+{
+    const char *between = "";
+
+    buf_putf(out, ",\"%s\":[", member);
+    for (unsigned i = 0; i < LAYER_DIFF_WHATS; i++) {
+        if ((bits >> i & 1) == 0)
+            continue;
+        buf_putf(out, "%s\"%s\"", between, layer_diff_name(i));
+        between = ",";
+    }
+    buf_putc(out, ']');
+}
+
+static int
+put_change(void *arg, const struct layer_diff_change *change, struct err *err)
+{
+    static const char *const ops[] = {"add", "change", "remove"};
+    struct comparing *d = arg;
+    char path[BROWSE_PATH_MAX];
+    size_t n = change->path.n < sizeof path - 1 ? change->path.n : sizeof path - 1;
+
+    path[0] = '/';
+    memcpy(path + 1, change->path.p, n);
+    buf_reset(&d->line);
+    buf_putf(&d->line, "{\"op\":\"%s\",", ops[change->op]);
+    browse_entry_put_path(&d->line, bytes_of(path, n + 1), change->dir);
+    if (change->op == LAYER_DIFF_CHANGE)
+        put_names(&d->line, "changed", change->changed);
+    if (change->unknown != 0)
+        put_names(&d->line, "unknown", change->unknown);
+    buf_puts(&d->line, "}\n");
+    if (!buf_ok(&d->line))
+        return err_set(err, ERR_SYSTEM, "no memory for a line of a difference");
+    return d->sink->put(d->sink, buf_bytes(&d->line), err);
+}
+
+static int
+produce(void *arg, struct http_sink *to, struct err *err)
+{
+    struct comparing *d = arg;
+
+    d->sink = to;
+    return layer_diff(&d->sides[0], &d->sides[1], put_change, d, err);
+}
+
+static int
+open_from(struct call *c, struct browse_image **im, struct err *err)
+{
+    const char *from = query_get(&c->query, "from");
+    struct reference reference;
+
+    if (from == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "which image to compare with: from=TAG or DIGEST");
+    if (v2_reference(from, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
+        return -1;
+    return browse_open_manifest(c->reg, c->name, &reference, query_get(&c->query, "platform"),
+                                c->arena, *im, err);
+}
+
+/* Whether all of its layers can be looked into: while there is still an error to be sent. */
+static int
+check(struct call *c, struct browse_image *im, struct err *err)
+{
+    struct layer_merge_node root;
+
+    return browse_find(im, c->arena, bytes_of("", 0), true, &root, err) < 0 ? -1 : 0;
+}
+
+int
+v2_browse_diff(struct call *c, struct err *err)
+{
+    struct comparing *d = arena_alloc(c->arena, sizeof *d);
+
+    if (d == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a difference");
+    if (open_from(c, &d->from, err) != 0)
+        return -1;
+    if (v2_browse_open(c, &d->to, err) != 0) {
+        browse_close(d->from);
+        return -1;
+    }
+    buf_init(&d->line, BROWSE_ENTRY_MAX);
+    d->sides[0].layers = d->from->layers;
+    d->sides[1].layers = d->to->layers;
+    browse_files_of(&d->sides[0].files, d->from);
+    browse_files_of(&d->sides[1].files, d->to);
+    if (check(c, d->from, err) != 0 || check(c, d->to, err) != 0) {
+        end(d);
+        return -1;
+    }
+    http_reply_header(c->reply, "Cache-Control", "no-cache");
+    return call_stream(c, 200, "application/x-ndjson",
+                       &(const struct http_stream){produce, end, d});
+}

@@ -1,0 +1,54 @@
+#include "protocol/v1/v1_base.h"
+
+#include <stdio.h>
+
+#include "util/banned.h"
+
+int
+v1_ping(struct call *c, struct err *err)
+{
+    (void)err;
+    c->reply->status = 200;
+    c->reply->body = bytes_str("true");
+    http_reply_header(c->reply, "Content-Type", "application/json");
+    http_reply_header(c->reply, "X-Docker-Registry-Standalone", "true");
+    return 0;
+}
+
+int
+v1_base_done(struct call *c)
+{
+    c->reply->status = 200;
+    c->reply->body = bytes_str("\"\"");
+    http_reply_header(c->reply, "Content-Type", "application/json");
+    return 0;
+}
+
+int
+v1_base_body(struct call *c, int max_depth, struct json **body, struct err *err)
+{
+    char why[ERR_MESSAGE_MAX];
+
+    if (json_parse(c->req->body, max_depth, body, err) == 0)
+        return 0;
+    if (err->code != ERR_BAD_REQUEST)
+        return -1;
+    snprintf(why, sizeof why, "%s", err->message);
+    return err_set(err, ERR_BAD_REQUEST, "could not parse json: %s", why);
+}
+
+int
+v1_base_platform(struct call *c, const struct platform **platform, struct err *err)
+{
+    const char *text = query_get(&c->query, "platform");
+    struct platform *p;
+
+    *platform = NULL;
+    if (text == NULL)
+        return 0;
+    p = arena_alloc(c->arena, sizeof *p);
+    if (p == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a platform");
+    *platform = p;
+    return platform_parse(p, text, err);
+}

@@ -1,0 +1,82 @@
+#include "protocol/v1/v1_events.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "domain/events/event_text.h"
+#include "domain/events/outbox.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+static bool
+wants_event_stream(const struct call *c)
+{
+    const char *accept = c->req->header(c->req, "HTTP_ACCEPT");
+
+    return accept != NULL && strcasestr(accept, "text/event-stream") != NULL;
+}
+
+/* Without one: all. A type that there is not is never heard of, as with the original. */
+static unsigned
+wanted_types(const struct call *c)
+{
+    unsigned types = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < c->query.n; i++)
+        if (strcmp(c->query.parameters[i].name, "type") == 0) {
+            types |= event_text_mask(c->query.parameters[i].value);
+            any = true;
+        }
+    return any ? types : EVENT_TEXT_ALL;
+}
+
+/* A browser that comes again has the same address as before, and says by a header how far it got.
+ * *text: NULL when it is about what comes from now on. */
+static int
+find_since(const struct call *c, const char **text, uint64_t *since, struct err *err)
+{
+    *text = c->req->header(c->req, "HTTP_LAST_EVENT_ID");
+    if (*text == NULL || **text == '\0')
+        *text = query_get(&c->query, "since");
+    if (*text != NULL && !parse_u64(*text, strlen(*text), since))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "since, or Last-Event-ID, isn't the number of an event");
+    return 0;
+}
+
+static int
+tell_gone(struct call *c, uint32_t oldest, struct err *err)
+{
+    struct json *body = json_new_object();
+
+    json_set_string(body, "error",
+                    "events behind that one are not kept, or there is no such event");
+    json_set_u64(body, "oldest", oldest);
+    return call_json(c, 410, body, err);
+}
+
+int
+v1_events(struct call *c, struct err *err)
+{
+    const char *text, *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
+    char position[24] = "new";
+    uint64_t since;
+    uint32_t oldest;
+    int rc = 1;
+
+    if (internal == NULL)
+        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
+    if (find_since(c, &text, &since, err) != 0)
+        return -1;
+    if (text != NULL) {
+        rc = outbox_goes_on(c->reg, since, &oldest, err);
+        snprintf(position, sizeof position, "%llu", (unsigned long long)since);
+    }
+    if (rc != 1)
+        return rc == 0 ? tell_gone(c, oldest, err) : -1;
+    c->reply->status = 200;
+    return call_header(c, err, "X-Accel-Redirect", "%s/events/%s/%u/%s", internal,
+                       wants_event_stream(c) ? "sse" : "ndjson", wanted_types(c), position);
+}

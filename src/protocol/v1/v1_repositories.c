@@ -1,0 +1,185 @@
+#include "protocol/v1/v1_repositories.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/core/delete.h"
+#include "domain/events/hook.h"
+#include "domain/v1/image_list.h"
+#include "domain/core/repository.h"
+#include "protocol/v1/v1_base.h"
+#include "util/banned.h"
+
+/* Deep enough for {"id": ...} in a list. */
+#define LIST_DEPTH_MAX 8
+
+/* ---- a push ---- */
+
+static int
+check_list(struct call *c, struct err *err)
+{
+    struct json *body;
+    enum json_type type;
+
+    if (v1_base_body(c, LIST_DEPTH_MAX, &body, err) != 0)
+        return -1;
+    type = json_type(body);
+    json_free(body);
+    return type == JSON_ARRAY ? 0 : err_set(err, ERR_BAD_REQUEST, "a list of images is needed");
+}
+
+int
+v1_repositories_begin(struct call *c, struct err *err)
+{
+    return check_list(c, err) != 0 ? -1 : v1_base_done(c);
+}
+
+int
+v1_repositories_finish(struct call *c, struct err *err)
+{
+    return check_list(c, err) != 0 ? -1 : call_empty(c, 204);
+}
+
+int
+v1_repositories_auth(struct call *c, struct err *err)
+{
+    (void)err;
+    c->reply->status = 200;
+    c->reply->body = bytes_str("\"OK\"");
+    http_reply_header(c->reply, "Content-Type", "application/json");
+    return 0;
+}
+
+/* ---- its images ---- */
+
+int
+v1_repositories_images(struct call *c, struct err *err)
+{
+    const struct platform *platform;
+    struct digest *ids;
+    struct json *body;
+    size_t n;
+
+    if (v1_base_platform(c, &platform, err) != 0 ||
+        image_list_images(c->reg, c->name, platform, c->arena, &ids, &n, err) != 0)
+        return -1;
+    body = json_new_array();
+    for (size_t i = 0; i < n; i++) {
+        struct json *one = json_new_object();
+        char hex[DIGEST_TEXT_MAX];
+
+        digest_hex(hex, &ids[i]);
+        json_set_string(one, "id", hex);
+        json_add(body, one);
+    }
+    return call_json(c, 200, body, err);
+}
+
+int
+v1_repositories_unlist(struct call *c, struct err *err)
+{
+    (void)err;
+    return call_empty(c, 204);
+}
+
+int
+v1_repositories_delete(struct call *c, struct err *err)
+{
+    size_t n;
+
+    if (delete_all_tags(c->reg, c->name, &c->actor, &n, err) != 0)
+        return -1;
+    if (n == 0)
+        return err_set(err, ERR_NO_REPOSITORY, "Repository not found");
+    return v1_base_done(c);
+}
+
+/* ---- all repositories ---- */
+
+struct entry {
+    const char *full; /* name:tag */
+    const char *name; /* as the original says it: without :latest, and without library/ if it is
+                         found by that */
+    struct digest id;
+};
+
+struct listing {
+    const struct registry *reg;
+    struct arena *arena;
+    const char *repository; /* the last one */
+    const char *called;     /* and its name here */
+    struct entry *entries;
+    size_t n;
+};
+
+/* Short, if it is this repository that a client would mean by it. */
+static int
+name_repository(struct listing *l, const char *repository, struct err *err)
+{
+    char name[HOOK_SHORT_MAX];
+    const char *meant;
+
+    if (l->repository != NULL && strcmp(l->repository, repository) == 0)
+        return 0;
+    hook_short_name(name, repository, "");
+    l->repository = arena_strdup(l->arena, repository);
+    l->called = arena_strdup(l->arena, name);
+    if (l->repository == NULL || l->called == NULL)
+        return err_set(err, ERR_TOO_LARGE, "too many tags");
+    if (strcmp(name, repository) == 0)
+        return 0;
+    if (repository_meant(l->reg, l->called, l->arena, &meant, err) != 0)
+        return -1;
+    if (strcmp(meant, repository) != 0)
+        l->called = l->repository;
+    return 0;
+}
+
+static int
+take_entry(const char *repository, const char *tag, const struct digest *id, void *arg,
+           struct err *err)
+{
+    struct listing *l = arg;
+    struct entry *e = &l->entries[l->n];
+
+    if (l->n == IMAGE_LIST_MAX)
+        return err_set(err, ERR_TOO_LARGE, "more than %d tags: use /v2/_catalog", IMAGE_LIST_MAX);
+    if (name_repository(l, repository, err) != 0)
+        return -1;
+    e->full = arena_printf(l->arena, "%s:%s", repository, tag);
+    e->name =
+        strcmp(tag, "latest") == 0 ? l->called : arena_printf(l->arena, "%s:%s", l->called, tag);
+    e->id = *id;
+    l->n++;
+    return e->full != NULL && e->name != NULL ? 0 : err_set(err, ERR_TOO_LARGE, "too many tags");
+}
+
+static int
+by_full_name(const void *a, const void *b)
+{
+    return strcmp(((const struct entry *)a)->full, ((const struct entry *)b)->full);
+}
+
+int
+v1_repositories_list(struct call *c, struct err *err)
+{
+    struct listing l = {.reg = c->reg,
+                        .arena = c->arena,
+                        .entries = arena_array(c->arena, IMAGE_LIST_MAX, sizeof *l.entries)};
+    struct json *body;
+
+    if (l.entries == NULL)
+        return err_set(err, ERR_SYSTEM, "no memory for a list of repositories");
+    if (image_list_everywhere(c->reg, &c->actor, take_entry, &l, err) != 0)
+        return -1;
+    if (l.n > 0)
+        qsort(l.entries, l.n, sizeof *l.entries, by_full_name);
+    body = json_new_object();
+    for (size_t i = 0; i < l.n; i++) {
+        char hex[DIGEST_TEXT_MAX];
+
+        digest_hex(hex, &l.entries[i].id);
+        json_set_string(body, l.entries[i].name, hex);
+    }
+    return call_json(c, 200, body, err);
+}

@@ -1,0 +1,17 @@
+#ifndef PROTOCOL_V1_V1_TAGS_H
+#define PROTOCOL_V1_V1_TAGS_H
+
+#include "protocol/http/call.h"
+
+/* /v1/repositories/<name>/tags, docker registry API v1, "Tags". */
+
+/* GET .../tags: an object, tag to id. */
+call_handler v1_tags_list;
+/* GET .../tags/<tag>: the id, as a JSON string: docker from 1.8 on insists. */
+call_handler v1_tags_get;
+/* PUT .../tags/<tag>, the id as a JSON string. */
+call_handler v1_tags_put;
+/* DELETE .../tags/<tag>, of whichever API it came from. */
+call_handler v1_tags_delete;
+
+#endif

@@ -1,0 +1,75 @@
+#include "protocol/v2/v2_blob.h"
+
+#include "domain/core/blob.h"
+#include "protocol/http/range.h"
+#include "protocol/v2/v2_base.h"
+#include "util/banned.h"
+
+/* A blob never changes under its digest. */
+#define BLOB_CACHE "max-age=31536000, immutable"
+
+static int
+add_headers(struct call *c, const char *digest, struct err *err)
+{
+    http_reply_header(c->reply, "Docker-Content-Digest", digest);
+    http_reply_header(c->reply, "Content-Type", "application/octet-stream");
+    return call_header(c, err, "ETag", "\"%s\"", digest);
+}
+
+static int
+refuse_extent(uint64_t size, const char *range, struct err *err)
+{
+    err_set(err, ERR_BAD_EXTENT, "the blob has %llu bytes, and none of them is in %s",
+            (unsigned long long)size, range);
+    err_expected(err, "bytes of the first %llu", (unsigned long long)size);
+    return err_found(err, "%s", range);
+}
+
+int
+v2_blob_get(struct call *c, struct err *err)
+{
+    const char *range = c->req->header(c->req, "HTTP_RANGE");
+    char text[DIGEST_TEXT_MAX];
+    const char *digest;
+    struct digest d;
+    struct blob b;
+    enum range_kind kind;
+    bool may_push;
+
+    if (v2_digest(c->last, &d, err) != 0)
+        return -1;
+    /* A pusher asks with HEAD what it need not send, and relies on the answer. */
+    may_push = c->req->method == HTTP_HEAD &&
+               access_check(c->reg, &c->actor, c->name, VERB_PUSH, err) == 0;
+    if (blob_need(c->reg, c->name, &d, may_push, &b, err) != 0)
+        return -1;
+    digest_text(text, &d);
+    if (call_text(c, &digest, err, "%s", text) != 0)
+        return -1;
+    kind = range != NULL ? range_judge(range, b.size) : RANGE_GOOD;
+    if (kind == RANGE_UNSATISFIABLE || kind == RANGE_BACKWARDS) {
+        if (call_header(c, err, "Content-Range", "bytes */%llu", (unsigned long long)b.size) != 0)
+            return -1;
+        return refuse_extent(b.size, range, err);
+    }
+    if (add_headers(c, digest, err) != 0)
+        return -1;
+    if (v2_is_unchanged(c, text))
+        return call_empty(c, 304);
+    return call_file(c, b.path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, BLOB_CACHE, err);
+}
+
+int
+v2_blob_delete(struct call *c, struct err *err)
+{
+    struct digest d;
+
+    if (v2_digest(c->last, &d, err) != 0)
+        return -1;
+    if (blob_delete(c->reg, c->name, &d, &c->actor, c->arena, err) == 0)
+        return call_empty(c, 202);
+    /* RFC 9110 15.5.6: what is allowed at this moment. */
+    if (err->code == ERR_IN_USE)
+        http_reply_header(c->reply, "Allow", "OPTIONS, GET, HEAD");
+    return -1;
+}

@@ -1,0 +1,12 @@
+#ifndef PROTOCOL_V2_V2_BLOB_H
+#define PROTOCOL_V2_V2_BLOB_H
+
+#include "protocol/http/call.h"
+
+/* GET, HEAD /v2/<name>/blobs/<digest>: nginx sends the file; ranges included. */
+call_handler v2_blob_get;
+
+/* DELETE: from this repository; 405 while one of its manifests needs it. */
+call_handler v2_blob_delete;
+
+#endif

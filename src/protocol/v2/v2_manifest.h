@@ -1,0 +1,11 @@
+#ifndef PROTOCOL_V2_V2_MANIFEST_H
+#define PROTOCOL_V2_V2_MANIFEST_H
+
+#include "protocol/http/call.h"
+
+/* /v2/<name>/manifests/<tag or digest> */
+call_handler v2_manifest_get; /* HEAD too, which reads no document */
+call_handler v2_manifest_put;
+call_handler v2_manifest_delete; /* a tag alone, or a manifest with its tags */
+
+#endif

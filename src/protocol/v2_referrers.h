@@ -1,9 +1,0 @@
-#ifndef PROTOCOL_V2_REFERRERS_H
-#define PROTOCOL_V2_REFERRERS_H
-
-#include "protocol/call.h"
-
-/* GET /v2/<name>/referrers/<digest>?artifactType=&n=&last=: an OCI index, also of nothing. */
-call_handler v2_referrers_list;
-
-#endif

@@ -1,0 +1,251 @@
+#include "storage/files/blob_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "storage/files/body_dir.h"
+#include "util/fdio.h"
+#include "util/hex.h"
+#include "util/random.h"
+#include "util/banned.h"
+
+#define LAYERS "layers/"
+#define BLOB_MODE 0440
+
+void
+blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance)
+{
+    char hex[DIGEST_TEXT_MAX];
+
+    digest_hex(hex, d);
+    snprintf(out, BLOB_FILE_PATH_MAX, "%s/%.2s/%s.%016llx", digest_algo_name(d->algo), hex, hex,
+             (unsigned long long)instance);
+}
+
+static int
+prepare_algorithm(int root, enum digest_algo algo, struct err *err)
+{
+    char parent[32], name[48];
+    int made = 0;
+
+    snprintf(parent, sizeof parent, LAYERS "%s", digest_algo_name(algo));
+    if (fdio_mkdir(root, parent, 0750, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < 256; i++) {
+        int rc;
+
+        snprintf(name, sizeof name, "%s/%02x", parent, i);
+        rc = fdio_mkdir(root, name, 0750, err);
+        if (rc < 0)
+            return -1;
+        made += rc;
+    }
+    return made > 0 ? fdio_fsync_dir(root, parent, err) : 0;
+}
+
+int
+blob_file_prepare(int root, struct err *err)
+{
+    if (prepare_algorithm(root, DIGEST_SHA256, err) != 0 ||
+        prepare_algorithm(root, DIGEST_SHA512, err) != 0)
+        return -1;
+    return fdio_fsync_dir(root, LAYERS, err);
+}
+
+/* Its whole name, and that of its directory. */
+struct place {
+    char file[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    char directory[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+};
+
+static void
+find_place(struct place *at, const struct digest *d, uint64_t instance)
+{
+    char path[BLOB_FILE_PATH_MAX];
+
+    blob_file_path(path, d, instance);
+    snprintf(at->file, sizeof at->file, LAYERS "%s", path);
+    snprintf(at->directory, sizeof at->directory, "%.*s", (int)(strrchr(at->file, '/') - at->file),
+             at->file);
+}
+
+static int
+settle(int root, const struct place *at, const struct digest *d, uint64_t instance, struct err *err)
+{
+    struct err ignored;
+
+    if (fdio_fsync_dir(root, at->directory, err) == 0)
+        return 0;
+    blob_file_unlink(root, d, instance, &ignored);
+    return -1;
+}
+
+int
+blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, struct err *err)
+{
+    struct place at;
+    char self[32];
+
+    *instance = random_u64();
+    find_place(&at, d, *instance);
+    if (fchmod(fd, BLOB_MODE) != 0)
+        return err_errno(err, "chmod %s", at.file);
+    if (fdio_fsync(fd, at.file, err) != 0)
+        return -1;
+    /* By descriptor: it is this inode that was hashed, whatever its name points at by now. */
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, self, root, at.file, AT_SYMLINK_FOLLOW) != 0) {
+        if (errno == EXDEV && body_dir_check(root, err) != 0)
+            return -1;
+        return err_errno(err, "link %s", at.file);
+    }
+    return settle(root, &at, d, *instance, err);
+}
+
+int
+blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
+                uint64_t *instance, struct err *err)
+{
+    struct place at;
+    int rc;
+
+    *instance = random_u64();
+    find_place(&at, d, *instance);
+    if (fdio_fsync(fd, at.file, err) != 0)
+        return -1;
+    rc = by->fn(by->arg, at.file, err);
+    if (rc != 1)
+        return rc;
+    return settle(root, &at, d, *instance, err) == 0 ? 1 : -1;
+}
+
+int
+blob_file_create(int root, struct err *err)
+{
+    int fd = openat(root, "uploads", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    return fd >= 0 ? fd : err_errno(err, "create a file in uploads/");
+}
+
+int
+blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
+                struct err *err)
+{
+    int fd = blob_file_create(root, err);
+    int rc;
+
+    if (fd < 0)
+        return -1;
+    rc = fdio_write_all(fd, content.p, content.n, "uploads/", err);
+    if (rc == 0)
+        rc = blob_file_publish(root, fd, d, instance, err);
+    fdio_close(fd);
+    return rc;
+}
+
+int
+blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err)
+{
+    char path[BLOB_FILE_PATH_MAX], whole[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    int fd;
+
+    blob_file_path(path, d, instance);
+    snprintf(whole, sizeof whole, LAYERS "%s", path);
+    fd = openat(root, whole, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_errno(err, "open %s", whole);
+    return fd;
+}
+
+int
+blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
+               struct err *err)
+{
+    int fd = blob_file_open(root, d, instance, err);
+    char *at = p;
+    ssize_t got = 1;
+
+    if (fd < 0)
+        return -1;
+    while (n > 0 && got != 0) {
+        got = read(fd, at, n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            break;
+        at += got;
+        n -= (size_t)got;
+    }
+    fdio_close(fd);
+    return n == 0 ? 0 : err_set(err, ERR_CORRUPT, "the file of a blob is too short");
+}
+
+int
+blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err)
+{
+    char path[BLOB_FILE_PATH_MAX], whole[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+
+    blob_file_path(path, d, instance);
+    snprintf(whole, sizeof whole, LAYERS "%s", path);
+    if (unlinkat(root, whole, 0) != 0 && errno != ENOENT)
+        return err_errno(err, "unlink %s", whole);
+    return 0;
+}
+
+/* "<hex>.<16 hex>", as blob_file_path writes it. */
+static bool
+parse_name(enum digest_algo algo, const char *name, struct digest *d, uint64_t *instance)
+{
+    size_t digits = 2 * digest_size(algo);
+    uint8_t b[8];
+
+    *d = (struct digest){.algo = algo};
+    if (strlen(name) != digits + 1 + 16 || name[digits] != '.' ||
+        !hex_decode(d->bytes, digits / 2, name, digits) ||
+        !hex_decode(b, sizeof b, name + digits + 1, 16))
+        return false;
+    *instance = 0;
+    for (size_t i = 0; i < sizeof b; i++)
+        *instance = *instance << 8 | b[i];
+    return true;
+}
+
+int
+blob_file_each(int root, unsigned directory,
+               int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
+                         struct err *err),
+               void *arg, struct err *err)
+{
+    enum digest_algo algo = directory < 256 ? DIGEST_SHA256 : DIGEST_SHA512;
+    time_t now = time(NULL);
+    char name[64];
+    struct dirent *de;
+    struct stat st;
+    struct digest d;
+    uint64_t instance;
+    DIR *dir;
+    int fd, rc = 0;
+
+    snprintf(name, sizeof name, LAYERS "%s/%02x", digest_algo_name(algo), directory % 256);
+    fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "open %s", name);
+    if ((dir = fdopendir(fd)) == NULL) {
+        fdio_close(fd);
+        return err_errno(err, "read %s", name);
+    }
+    while (rc == 0 && (de = readdir(dir)) != NULL) {
+        if (!parse_name(algo, de->d_name, &d, &instance) ||
+            fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        rc = fn(&d, instance, now > st.st_ctime ? (uint64_t)(now - st.st_ctime) : 0, arg, err);
+    }
+    closedir(dir);
+    return rc < 0 ? -1 : 0;
+}

@@ -1,0 +1,96 @@
+#include "storage/files/body_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/banned.h"
+
+#define BODIES "uploads/body"
+#define USER_ROOM 64
+
+static void
+name_of(uid_t uid, char out[USER_ROOM])
+{
+    const struct passwd *pw = getpwuid(uid);
+
+    if (pw != NULL)
+        snprintf(out, USER_ROOM, "%s", pw->pw_name);
+    else
+        snprintf(out, USER_ROOM, "user %lu", (unsigned long)uid);
+}
+
+static int
+look(int root, const char *name, struct statx *st, struct err *err)
+{
+    if (statx(root, name, 0, STATX_BASIC_STATS | STATX_MNT_ID, st) != 0)
+        return err_errno(err, "cannot look at %s", name);
+    return 0;
+}
+
+/* Can a file of the one be linked into the other? Not even between two mounts of one file system.
+ */
+static bool
+can_link(const struct statx *a, const struct statx *b)
+{
+    if (a->stx_dev_major != b->stx_dev_major || a->stx_dev_minor != b->stx_dev_minor)
+        return false;
+    return (a->stx_mask & b->stx_mask & STATX_MNT_ID) == 0 || a->stx_mnt_id == b->stx_mnt_id;
+}
+
+int
+body_dir_check(int root, struct err *err)
+{
+    static const char *const others[] = {"uploads", "layers/sha256", "layers/sha512"};
+    struct statx bodies, other;
+    char owner[USER_ROOM], us[USER_ROOM];
+
+    if (look(root, BODIES, &bodies, err) != 0)
+        return -1;
+    if (bodies.stx_uid != geteuid()) {
+        name_of(bodies.stx_uid, owner);
+        name_of(geteuid(), us);
+        return err_set(err, ERR_SYSTEM,
+                       "nginx runs as %s and has made " BODIES " its own, but this server runs as "
+                       "%s: both have to be one user (--run-as); then chown -R what is in DIR",
+                       owner, us);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (look(root, others[i], &other, err) != 0)
+            return -1;
+        if (!can_link(&bodies, &other))
+            return err_set(err, ERR_SYSTEM,
+                           BODIES " and %s are on different file systems (or mounts): they have to "
+                                  "be on one, since uploads are linked and not copied",
+                           others[i]);
+    }
+    return 0;
+}
+
+int
+body_dir_explain(int root, const char *path, const char *body_file, struct err *err)
+{
+    int sys = errno;
+    char us[USER_ROOM];
+
+    if (sys == ENOENT && body_file[0] == '/' && (access(body_file, F_OK) == 0 || errno == EACCES))
+        return err_set(err, ERR_SYSTEM,
+                       "nginx puts bodies elsewhere, as %s: print its configuration anew, with the "
+                       "--dir of this server",
+                       body_file);
+    if (sys == ENOENT)
+        return err_set(err, ERR_BUSY, "the client went before its upload was looked at");
+    if ((sys == EACCES || sys == EPERM || sys == EXDEV) && body_dir_check(root, err) != 0)
+        return -1;
+    errno = sys;
+    if (sys == EACCES || sys == EPERM) {
+        name_of(geteuid(), us);
+        return err_errno(err, "%s, which nginx has made, isn't ours: nginx has to run as %s", path,
+                         us);
+    }
+    return err_errno(err, "take over %s", path);
+}

@@ -1,0 +1,200 @@
+#include "storage/layers/index_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/fdio.h"
+#include "util/hex.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+#define INDEX "index"
+
+void
+index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer)
+{
+    char hex[DIGEST_TEXT_MAX];
+
+    digest_hex(hex, layer);
+    snprintf(out, INDEX_FILE_PATH_MAX, INDEX "/%s/%.2s/%s", digest_algo_name(layer->algo), hex,
+             hex);
+}
+
+/* ---- reading ---- */
+
+/* The file of that name, unless another has taken its place by now. */
+static void
+remove_damaged(int root, const struct stat *damaged, const char *path)
+{
+    struct stat there;
+
+    if (fstatat(root, path, &there, AT_SYMLINK_NOFOLLOW) == 0 && damaged->st_dev == there.st_dev &&
+        damaged->st_ino == there.st_ino)
+        unlinkat(root, path, 0);
+}
+
+/* The index in the file fd, which it takes. 1; 0: it isn't one of that layer; -1. */
+static int
+open_index(int fd, const struct digest *layer, struct layer_index **x, struct err *err)
+{
+    *x = layer_index_open(fd, err);
+    if (*x == NULL) {
+        fdio_close(fd);
+        return err->code == ERR_CORRUPT ? 0 : -1;
+    }
+    if (digest_equal(&layer_index_info(*x)->layer, layer))
+        return 1;
+    layer_index_close(*x);
+    *x = NULL;
+    err_set(err, ERR_CORRUPT, "an index has another's name");
+    return 0;
+}
+
+int
+index_file_open(int root, const struct digest *layer, struct layer_index **x, struct err *err)
+{
+    char path[INDEX_FILE_PATH_MAX];
+    struct stat st;
+    int fd, rc;
+
+    *x = NULL;
+    index_file_path(path, layer);
+    fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "open %s", path);
+    if (fstat(fd, &st) != 0) {
+        err_errno(err, "look at %s", path);
+        fdio_close(fd);
+        return -1;
+    }
+    rc = open_index(fd, layer, x, err);
+    if (rc == 0) {
+        log_line(LOG_WARN, "an index is made again", "file=%s why=%s", path, err->message);
+        remove_damaged(root, &st, path);
+    }
+    return rc;
+}
+
+int
+index_file_info(int root, const struct digest *layer, struct layer_info *info, struct err *err)
+{
+    struct layer_index *x;
+    int rc = index_file_open(root, layer, &x, err);
+
+    if (rc == 1) {
+        *info = *layer_index_info(x);
+        layer_index_close(x);
+    }
+    return rc;
+}
+
+/* ---- writing ---- */
+
+int
+index_file_create(int root, struct err *err)
+{
+    int fd;
+
+    if (fdio_mkdir(root, INDEX, 0750, err) < 0)
+        return -1;
+    /* Without a name: whoever dies leaves nothing, and index/ may go meanwhile. */
+    fd = openat(root, INDEX, O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
+    return fd >= 0 ? fd : err_errno(err, "create a file in " INDEX "/");
+}
+
+static int
+make_directories(int root, const char *path, struct err *err)
+{
+    char part[INDEX_FILE_PATH_MAX];
+
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
+        if (fdio_mkdir(root, part, 0750, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int
+index_file_publish(int root, int fd, const struct digest *layer, struct err *err)
+{
+    char path[INDEX_FILE_PATH_MAX], self[32];
+
+    index_file_path(path, layer);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    /* Whoever deletes index/ may do so between two steps. */
+    for (int i = 0; i < 3; i++) {
+        if (linkat(AT_FDCWD, self, root, path, AT_SYMLINK_FOLLOW) == 0 || errno == EEXIST)
+            return 0;
+        if (errno != ENOENT)
+            break;
+        if (make_directories(root, path, err) != 0)
+            return -1;
+        errno = ENOENT;
+    }
+    return err_errno(err, "link %s", path);
+}
+
+int
+index_file_refuse(int root, const struct layer_info *info, struct err *err)
+{
+    struct layer_info refused = *info;
+    struct layer_index_writer *w = NULL;
+    int fd = index_file_create(root, err), rc = -1;
+
+    if (fd < 0)
+        return -1;
+    refused.browsable = false;
+    if ((w = layer_index_create(fd, err)) != NULL && layer_index_put_info(w, &refused, err) == 0 &&
+        layer_index_finish(w, err) == 0)
+        rc = index_file_publish(root, fd, &info->layer, err);
+    layer_index_free(w);
+    fdio_close(fd);
+    return rc;
+}
+
+int
+index_file_remove(int root, const struct digest *layer, struct err *err)
+{
+    char path[INDEX_FILE_PATH_MAX];
+
+    index_file_path(path, layer);
+    if (unlinkat(root, path, 0) != 0 && errno != ENOENT)
+        return err_errno(err, "unlink %s", path);
+    return 0;
+}
+
+/* ---- the sweep ---- */
+
+int
+index_file_each(int root, unsigned directory,
+                int (*fn)(const struct digest *layer, void *arg, struct err *err), void *arg,
+                struct err *err)
+{
+    enum digest_algo algo = directory < 256 ? DIGEST_SHA256 : DIGEST_SHA512;
+    size_t digits = 2 * digest_size(algo);
+    struct digest layer = {.algo = algo};
+    char name[64];
+    struct dirent *de;
+    DIR *dir;
+    int fd, rc = 0;
+
+    snprintf(name, sizeof name, INDEX "/%s/%02x", digest_algo_name(algo), directory % 256);
+    fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "open %s", name);
+    if ((dir = fdopendir(fd)) == NULL) {
+        fdio_close(fd);
+        return err_errno(err, "read %s", name);
+    }
+    while (rc == 0 && (de = readdir(dir)) != NULL)
+        if (strlen(de->d_name) == digits && hex_decode(layer.bytes, digits / 2, de->d_name, digits))
+            rc = fn(&layer, arg, err);
+    closedir(dir);
+    return rc < 0 ? -1 : 0;
+}

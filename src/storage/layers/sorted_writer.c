@@ -1,0 +1,183 @@
+#include "storage/layers/sorted_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "storage/layers/sorted_format.h"
+#include "util/banned.h"
+
+#define LEVEL 3
+#define WHAT "an index"
+
+/* The block of one level that is being filled. */
+struct open_block {
+    struct buf records;
+    uint8_t first[SORTED_FILE_KEY_MAX];
+    size_t first_n;
+};
+
+struct sorted_writer {
+    int fd;
+    uint64_t at; /* where the next block goes */
+    uint64_t records;
+    ZSTD_CCtx *zstd;
+    struct open_block level[SORTED_FORMAT_HEIGHT_MAX];
+    unsigned height;
+    uint8_t last[SORTED_FILE_KEY_MAX];
+    size_t last_n;
+    size_t packed_room;
+    uint8_t *packed;
+};
+
+struct sorted_writer *
+sorted_file_create(int fd, struct err *err)
+{
+    struct sorted_writer *w = calloc(1, sizeof *w);
+
+    if (w != NULL) {
+        w->fd = fd;
+        w->at = SORTED_FORMAT_HEADER;
+        for (unsigned i = 0; i < SORTED_FORMAT_HEIGHT_MAX; i++)
+            buf_init(&w->level[i].records, SORTED_FORMAT_MAX);
+        w->packed_room = SORTED_FORMAT_BLOCK_HEADER + ZSTD_compressBound(SORTED_FORMAT_MAX);
+        w->packed = malloc(w->packed_room);
+        w->zstd = ZSTD_createCCtx();
+    }
+    if (w == NULL || w->packed == NULL || w->zstd == NULL) {
+        sorted_file_free(w);
+        err_set(err, ERR_SYSTEM, "out of memory for writing " WHAT);
+        return NULL;
+    }
+    return w;
+}
+
+uint64_t
+sorted_file_written(const struct sorted_writer *w)
+{
+    return w->at;
+}
+
+void
+sorted_file_free(struct sorted_writer *w)
+{
+    if (w == NULL)
+        return;
+    for (unsigned i = 0; i < SORTED_FORMAT_HEIGHT_MAX; i++)
+        buf_free(&w->level[i].records);
+    ZSTD_freeCCtx(w->zstd);
+    free(w->packed);
+    free(w);
+}
+
+static int
+write_at(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *err)
+{
+    while (n > 0) {
+        ssize_t did = pwrite(fd, p, n, (off_t)at);
+
+        if (did < 0 && errno == EINTR)
+            continue;
+        if (did < 0)
+            return err_errno(err, "write " WHAT);
+        p += did;
+        n -= (size_t)did;
+        at += (uint64_t)did;
+    }
+    return 0;
+}
+
+/* Writes the block of that level, empties it, and says where it is. */
+static int
+write_block(struct sorted_writer *w, unsigned level, struct sorted_format_place *place,
+            struct err *err)
+{
+    struct buf *raw = &w->level[level].records;
+    uint8_t *body = w->packed + SORTED_FORMAT_BLOCK_HEADER;
+    size_t n;
+
+    if (!buf_ok(raw))
+        return err_set(err, ERR_SYSTEM, "out of memory for writing " WHAT);
+    n = ZSTD_compressCCtx(w->zstd, body, w->packed_room - SORTED_FORMAT_BLOCK_HEADER, raw->p,
+                          raw->n, LEVEL);
+    if (ZSTD_isError(n) || n >= raw->n) {
+        memcpy(body, raw->p, raw->n);
+        n = raw->n;
+    }
+    n += SORTED_FORMAT_BLOCK_HEADER;
+    sorted_format_seal(w->packed, n, w->at, (uint32_t)raw->n);
+    if (write_at(w->fd, w->packed, n, w->at, err) != 0)
+        return -1;
+    *place = (struct sorted_format_place){w->at, (uint32_t)n};
+    w->at += n;
+    buf_reset(raw);
+    return 0;
+}
+
+static void
+add(struct sorted_writer *w, unsigned level, struct bytes key, struct bytes value)
+{
+    struct open_block *b = &w->level[level];
+
+    if (b->records.n == 0) {
+        memcpy(b->first, key.p, key.n);
+        b->first_n = key.n;
+    }
+    if (level >= w->height)
+        w->height = level + 1;
+    sorted_format_put_record(&b->records, key, value);
+}
+
+/* Writes the block of that level, and puts its place into the level above. */
+static int
+close_block(struct sorted_writer *w, unsigned level, struct err *err)
+{
+    struct sorted_format_place place = {0, 0};
+    uint8_t value[SORTED_FORMAT_PLACE];
+
+    if (level + 1 == SORTED_FORMAT_HEIGHT_MAX)
+        return err_set(err, ERR_SYSTEM, "too much for " WHAT);
+    if (write_block(w, level, &place, err) != 0)
+        return -1;
+    sorted_format_put_place(value, place);
+    add(w, level + 1, bytes_of(w->level[level].first, w->level[level].first_n),
+        bytes_of(value, sizeof value));
+    return 0;
+}
+
+int
+sorted_file_put(struct sorted_writer *w, struct bytes key, struct bytes value, struct err *err)
+{
+    if (key.n == 0 || key.n > SORTED_FILE_KEY_MAX || value.n > SORTED_FILE_VALUE_MAX)
+        return err_set(err, ERR_SYSTEM, "a record of %zu and %zu bytes for " WHAT, key.n, value.n);
+    if (sorted_format_compare(key, bytes_of(w->last, w->last_n)) <= 0)
+        return err_set(err, ERR_SYSTEM, "the keys of " WHAT " don't ascend");
+    memcpy(w->last, key.p, key.n);
+    w->last_n = key.n;
+    w->records++;
+    add(w, 0, key, value);
+    for (unsigned i = 0; i < w->height && w->level[i].records.n >= SORTED_FORMAT_FULL; i++)
+        if (close_block(w, i, err) != 0)
+            return -1;
+    return 0;
+}
+
+int
+sorted_file_finish(struct sorted_writer *w, struct err *err)
+{
+    struct sorted_format_header h = {.records = w->records};
+    uint8_t header[SORTED_FORMAT_HEADER];
+
+    /* What is left on each level goes up, until one block alone is a level. */
+    for (unsigned i = 0; i + 1 < w->height; i++)
+        if (w->level[i].records.n > 0 && close_block(w, i, err) != 0)
+            return -1;
+    if (w->height > 0 && write_block(w, w->height - 1, &h.root, err) != 0)
+        return -1;
+    h.height = w->height;
+    h.size = w->at;
+    sorted_format_put_header(header, &h);
+    return write_at(w->fd, header, sizeof header, 0, err);
+}

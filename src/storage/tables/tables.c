@@ -1,0 +1,20 @@
+#include "storage/tables/tables.h"
+#include "storage/tables/record.h"
+#include "util/banned.h"
+
+const struct kv_table tables[TABLE_COUNT] = {
+    [TABLE_META] = {.name = "meta", .page_size = 4096},
+    [TABLE_REPO] = {.name = "repo", .page_size = 4096},
+    [TABLE_UPLOAD] = {.name = "upload", .page_size = 4096},
+    [TABLE_TAG] = {.name = "tag", .page_size = 4096},
+    [TABLE_TALLY] = {.name = "tally", .page_size = 1024},
+    [TABLE_TAG_LOG] = {.name = "tag_log", .page_size = 4096},
+    [TABLE_IMAGE] = {.name = "image", .page_size = 8192},
+    [TABLE_MANIFEST] = {.name = "manifest", .page_size = 4096},
+    [TABLE_CONTENT] = {.name = "content", .page_size = 8192},
+    [TABLE_BLOB] = {.name = "blob", .page_size = 4096},
+    [TABLE_EDGE] = {.name = "edge", .page_size = 8192},
+    [TABLE_JOB] = {.name = "job", .page_size = 4096},
+    [TABLE_HOOK] = {.name = "hook", .page_size = 8192},
+    [TABLE_EVENT] = {.name = "event", .kind = KV_QUEUE, .record_size = RECORD_EVENT_MAX},
+};

@@ -1,0 +1,14 @@
+#ifndef STORAGE_TABLES_TBL_BLOB_H
+#define STORAGE_TABLES_TBL_BLOB_H
+
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+
+/* blob: digest -> struct rec_blob. */
+int tbl_blob_get(struct txn *t, const struct digest *d, struct rec_blob *r, struct err *err);
+int tbl_blob_get_for_update(struct txn *t, const struct digest *d, struct rec_blob *r,
+                            struct err *err);
+int tbl_blob_put(struct txn *t, const struct digest *d, const struct rec_blob *r, struct err *err);
+int tbl_blob_delete(struct txn *t, const struct digest *d, struct err *err);
+
+#endif

@@ -1,0 +1,18 @@
+#ifndef STORAGE_TABLES_TBL_CONTENT_H
+#define STORAGE_TABLES_TBL_CONTENT_H
+
+#include "storage/kv/kv.h"
+#include "util/digest.h"
+
+/* content: digest -> the bytes of a manifest, verbatim. Those over CONTENT_MAX stand with the
+ * blobs: a larger value would push a good part of the cache out. And id of a v1 image -> its JSON;
+ * it is seldom over some KiB, and never over CONTENT_JSON_MAX. */
+#define CONTENT_MAX (64u * 1024)
+#define CONTENT_JSON_MAX (1024u * 1024)
+
+/* Initialises bytes and fills it; the caller frees it in each case. 1, 0, -1. */
+int tbl_content_get(struct txn *t, const struct digest *d, struct buf *bytes, struct err *err);
+int tbl_content_put(struct txn *t, const struct digest *d, struct bytes bytes, struct err *err);
+int tbl_content_delete(struct txn *t, const struct digest *d, struct err *err);
+
+#endif

@@ -1,0 +1,69 @@
+#ifndef STORAGE_TABLES_TBL_EDGE_H
+#define STORAGE_TABLES_TBL_EDGE_H
+
+#include <stdbool.h>
+#include "storage/kv/kv.h"
+#include "util/digest.h"
+
+/* edge: digest, kind, repository id, source -> nothing. Everything that points at a digest, and
+ * why. The numbers are stored, and those below EDGE_KEEPS_END keep what they point at from being
+ * collected, so "is it kept?" is the first hit of a cursor. */
+enum edge_kind {
+    EDGE_HELD = 1,  /* a manifest, by the repository that has it; no source */
+    EDGE_TAG = 2,   /* a manifest or v1 image, by a tag; source: the tag */
+    EDGE_CHILD = 3, /* a manifest or blob, by an index; source: the index's digest */
+    EDGE_PART = 4,  /* a blob, by a manifest; source: the manifest's digest */
+    EDGE_IMAGE = 5, /* a v1 image's layer or parent; repository 0; source: the image's id */
+    EDGE_MADE = 6,  /* a v1 image, by the manifest that was made of it; source: its digest */
+    EDGE_KEEPS_END = 16,
+    EDGE_MEMBER = 17, /* a blob that this repository may serve; no source */
+    EDGE_SUBJECT =
+        18, /* what a manifest refers to as its subject; source: that manifest's digest */
+    /* An id (DIGEST_V1_ID) by which the first API finds a manifest; source: the manifest's digest.
+     * It belongs to the manifest, not to what it points at. */
+    EDGE_ID = 19,
+};
+
+struct edge {
+    struct digest to;
+    enum edge_kind kind;
+    uint64_t repo;
+    struct digest from; /* DIGEST_NONE where the kind has no source, or it is a tag */
+    const char *tag;    /* EDGE_TAG's source, else NULL */
+};
+
+/* The order of the keys: transactions put edges in it. */
+int tbl_edge_compare(const struct edge *a, const struct edge *b);
+void tbl_edge_sort(struct edge *edges, size_t n);
+
+/* Is exactly this edge there? 1, 0, -1. */
+int tbl_edge_has(struct txn *t, const struct edge *e, struct err *err);
+int tbl_edge_put(struct txn *t, const struct edge *e, struct err *err);
+int tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err);
+
+/* Visits the edges of one kind that point at a digest: those of one repository (repo 0: of all),
+ * behind the source `after` (NULL: from the first; only where sources are digests). The edge's
+ * texts are valid during the call. fn as kv_range_fn has it. */
+int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t repo,
+                  const struct digest *after,
+                  int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
+                  struct err *err);
+
+/* Does any edge of that kind point at it? 1, 0, -1. */
+int tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err);
+
+/* Does anything keep it? 1, 0, -1. */
+int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
+/* Does anything but this edge keep what it points at? 1, 0, -1. */
+int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
+
+/* Removes everything that points at it, but EDGE_ID: when it dies, no right outlives it. */
+int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
+
+/* Visits the digests at which edges of that kind point, each once, from that one on, and only those
+ * of its algorithm. fn as kv_range_fn has it, but that no page is locked. */
+int tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *from,
+                         int (*fn)(const struct digest *to, void *arg, struct err *err), void *arg,
+                         struct err *err);
+
+#endif

@@ -1,0 +1,17 @@
+#ifndef STORAGE_TABLES_TBL_MANIFEST_H
+#define STORAGE_TABLES_TBL_MANIFEST_H
+
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+
+/* manifest: repository id, digest -> struct rec_manifest: the repository has that manifest. */
+int tbl_manifest_get(struct txn *t, uint64_t repo, const struct digest *d, struct rec_manifest *r,
+                     struct err *err);
+int tbl_manifest_put(struct txn *t, uint64_t repo, const struct digest *d,
+                     const struct rec_manifest *r, struct err *err);
+int tbl_manifest_delete(struct txn *t, uint64_t repo, const struct digest *d, struct err *err);
+
+/* Has the repository any? 1, 0, -1. */
+int tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err);
+
+#endif

@@ -1,0 +1,18 @@
+#ifndef STORAGE_TABLES_TBL_REPO_H
+#define STORAGE_TABLES_TBL_REPO_H
+
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+
+/* repo: name -> struct rec_repo. */
+int tbl_repo_get(struct txn *t, const char *name, struct rec_repo *r, struct err *err);
+int tbl_repo_get_for_update(struct txn *t, const char *name, struct rec_repo *r, struct err *err);
+int tbl_repo_put(struct txn *t, const char *name, const struct rec_repo *r, struct err *err);
+
+/* Visits the repositories whose names sort behind `after` ("" for all), in byte order. fn as
+ * kv_range_fn has it. */
+int tbl_repo_each(struct txn *t, const char *after,
+                  int (*fn)(const char *name, const struct rec_repo *r, void *arg, struct err *err),
+                  void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,24 @@
+#ifndef STORAGE_TABLES_TBL_TAG_H
+#define STORAGE_TABLES_TBL_TAG_H
+
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+
+/* tag: repository id, tag -> struct rec_tag. */
+int tbl_tag_get(struct txn *t, uint64_t repo, const char *tag, struct rec_tag *r, struct err *err);
+int tbl_tag_get_for_update(struct txn *t, uint64_t repo, const char *tag, struct rec_tag *r,
+                           struct err *err);
+int tbl_tag_put(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag *r,
+                struct err *err);
+int tbl_tag_delete(struct txn *t, uint64_t repo, const char *tag, struct err *err);
+
+/* Has the repository any? 1, 0, -1. */
+int tbl_tag_any(struct txn *t, uint64_t repo, struct err *err);
+
+/* Visits the tags of a repository that sort behind `after` ("" for all; of any length), in byte
+ * order. The cost is that of what is visited. fn as kv_range_fn has it. */
+int tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
+                 int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
+                 void *arg, struct err *err);
+
+#endif

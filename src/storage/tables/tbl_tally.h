@@ -1,0 +1,26 @@
+#ifndef STORAGE_TABLES_TBL_TALLY_H
+#define STORAGE_TABLES_TBL_TALLY_H
+
+#include <stdint.h>
+#include "storage/kv/kv.h"
+
+/* tally: what is counted -> how many there are. Kept by the transactions that make and remove what
+ * is counted (domain/core/count_limit.h), so it is exact. A tally of 0 has no record. */
+enum tally_kind {
+    TALLY_REPOSITORIES = 1, /* of the whole store */
+    TALLY_TAGS = 2,         /* of one repository */
+    TALLY_UPLOADS = 3,      /* in progress, of one user or address */
+};
+
+struct tally {
+    enum tally_kind kind;
+    uint64_t repo;     /* TALLY_TAGS */
+    const char *owner; /* TALLY_UPLOADS; else NULL */
+};
+
+/* 1 and *n, 0 when there is no record, -1. Nobody else counts it until the transaction ends. */
+int tbl_tally_get_for_update(struct txn *t, const struct tally *tally, uint64_t *n,
+                             struct err *err);
+int tbl_tally_put(struct txn *t, const struct tally *tally, uint64_t n, struct err *err);
+
+#endif

@@ -1,0 +1,19 @@
+#ifndef STORAGE_TABLES_TBL_UPLOAD_H
+#define STORAGE_TABLES_TBL_UPLOAD_H
+
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+
+/* upload: id (32 hex digits) -> struct rec_upload. */
+int tbl_upload_get(struct txn *t, const char *id, struct rec_upload *r, struct err *err);
+int tbl_upload_get_for_update(struct txn *t, const char *id, struct rec_upload *r, struct err *err);
+int tbl_upload_put(struct txn *t, const char *id, const struct rec_upload *r, struct err *err);
+int tbl_upload_delete(struct txn *t, const char *id, struct err *err);
+
+/* Visits all uploads. fn as kv_range_fn has it. */
+int tbl_upload_each(struct txn *t,
+                    int (*fn)(const char *id, const struct rec_upload *r, void *arg,
+                              struct err *err),
+                    void *arg, struct err *err);
+
+#endif

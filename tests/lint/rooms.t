@@ -1,0 +1,102 @@
+#!/usr/bin/perl
+# Each file stands in a room, and includes only from the rooms that src/README, section 1, lists for
+# it. Neither rooms nor files include each other in a circle.
+use v5.36;
+use FindBin;
+use lib $FindBin::Bin;
+use Lint;
+use Test::More;
+
+# Arrows that are still to go: "file includes file".
+my %not_yet = map { $_ => 1 } (
+    'src/domain/core/delete.c domain/v1/image.h',
+    'src/domain/core/delete.c domain/v1/image_ids.h',
+    'src/domain/core/delete.c domain/v1/converted.h',
+    'src/domain/core/push.c domain/v1/image.h',
+    'src/domain/core/push.c domain/v1/image_ids.h',
+    'src/domain/core/push.c domain/v1/converted.h',
+    'src/domain/core/upkeep.h domain/v1/convert_adopt.h',
+    'src/domain/inside/browse.c domain/v1/image.h',
+    'src/domain/inside/browse.c domain/v1/image_view.h',
+    'src/domain/inside/browse_history.c domain/v1/image.h',
+    'src/domain/inside/index_job.c domain/v1/image.h',
+    'src/process/commands/command_export.h process/master/control.h',
+    'src/process/commands/command_hooks.h process/master/control.h',
+    'src/process/commands/command_hooks_test.h process/master/control.h',
+    'src/process/commands/command_import.h process/master/control.h',
+    'src/process/commands/control_client.c process/master/control.h',
+    'src/process/commands/control_commands.h process/master/control.h',
+    'src/process/herald/herald_http.c process/keeper/herald_client.h',
+    'src/process/options/options.c process/server/server.h',
+    'src/process/server/server.c process/master/control.h',
+    'src/process/server/server.c process/herald/herald_protocol.h',
+);
+
+# "    domain/core: domain, domain/access, storage". A floor stands for all of its rooms.
+my ($section) = slurp('src/README') =~ /^1\. Floors and rooms\n-+\n(.*?)^2\. /ms;
+my %may = ($section // '') =~ /^    ([a-z0-9\/]+): +(\S[^\n]*(?:\n {8,}\S[^\n]*)*)/mg;
+$_ = [ grep { $_ ne 'nothing' } split /[\s,]+/ ] for values %may;
+cmp_ok(keys %may, '>', 20, 'src/README lists the rooms');
+
+sub covers ($listed, $room) { return $room eq $listed || $room =~ m{^\Q$listed\E/} && !$may{$listed} }
+none([ map { my $room = $_; map { my $to = $_; (grep { covers($to, $_) } keys %may) ? () : "$room: $to" } @{ $may{$room} } } sort keys %may ],
+    'each room in the lists exists');
+
+my @sources = files(sources());
+my (@homeless, @bad, %rooms, %modules);
+for my $file (@sources) {
+    my ($room) = $file =~ m{^src/(.*)/[^/]*$};
+    push @homeless, $file if !$may{$room};
+    my $n = 0;
+    for my $line (lines($file)) {
+        $n++;
+        my ($name) = $line =~ /^\s*#\s*include\s*"([^"]*)"/ or next;
+        my ($to) = $name =~ m{^(.*)/[^/]*\.h$};
+        if (!defined $to || !$may{$to}) { push @bad, "$file:$n: $name"; next }
+        $modules{ $file =~ s{^src/|\.[ch]$}{}gr }{ $name =~ s{\.h$}{}r } = 1;
+        next if $to eq $room;
+        $rooms{$room}{$to} = 1;
+        next if $to eq 'util' || grep { covers($_, $to) } @{ $may{$room} // [] };
+        push @bad, "$file:$n: $name" if !$not_yet{"$file $name"};
+    }
+}
+none(\@homeless, 'each source is in a room');
+none(\@bad, 'a file includes only from the rooms that its own room may use');
+none([ map { my $room = $_; map { my $to = $_; (grep { covers($to, $_) } keys %{ $rooms{$room} // {} }) ? () : "$room: $to" } @{ $may{$room} } } sort keys %may ],
+    'and no room is listed that is not used');
+
+# The members of a graph's circles, one line each: strongly connected components (Tarjan).
+sub circles ($graph) {
+    my (%index, %low, @stack, %on, @found);
+    my $visit = sub ($self, $node) {
+        $index{$node} = $low{$node} = keys %index;
+        push @stack, $node;
+        $on{$node} = 1;
+        for my $next (sort keys %{ $graph->{$node} // {} }) {
+            next if $next eq $node;
+            if (!defined $index{$next}) {
+                $self->($self, $next);
+                $low{$node} = $low{$next} if $low{$next} < $low{$node};
+            }
+            elsif ($on{$next} && $index{$next} < $low{$node}) { $low{$node} = $index{$next} }
+        }
+        return if $low{$node} != $index{$node};
+        my @members;
+        do { push @members, pop @stack; delete $on{ $members[-1] } } until $members[-1] eq $node;
+        push @found, join(' ', sort @members) if @members > 1;
+    };
+    for my $node (sort keys %$graph) { $visit->($visit, $node) if !defined $index{$node} }
+    return @found;
+}
+my %circles_not_yet = map { $_ => 1 } (
+    'storage/layers/sorted_file storage/layers/sorted_format',
+    'domain/transfer/import domain/transfer/import_archive domain/transfer/import_blob domain/transfer/import_files domain/transfer/import_layout domain/transfer/import_original domain/transfer/import_prune domain/transfer/import_registry domain/transfer/import_store',
+    'process/commands/command process/commands/command_export process/commands/command_hooks process/commands/command_hooks_test process/commands/command_import process/commands/control_commands process/commands/export_target process/master/control process/options/options process/options/options_table process/options/options_value process/server/child process/server/datadir process/server/listener process/server/pools process/server/server process/server/tls_files',
+);
+my %room_circles_not_yet = map { $_ => 1 } (
+    'domain/core domain/inside domain/v1',
+    'process/commands process/herald process/keeper process/master process/nginx process/options process/server process/worker',
+);
+none([ grep { !$room_circles_not_yet{$_} } circles(\%rooms) ], 'rooms do not include each other in a circle');
+none([ grep { !$circles_not_yet{$_} } circles(\%modules) ], 'nor do files');
+done_testing();
