@@ -3,10 +3,11 @@
 
 #include <stddef.h>
 #include "util/bytes.h"
+#include "util/err.h"
 
 /* The memory of one request: handed out piece by piece, freed in one go, never more than `max`
  * bytes (each piece counts rounded up to the alignment, 16). Every function returns NULL when the
- * maximum is passed or memory is out. */
+ * maximum would be passed, and for no other reason. */
 struct arena {
     struct arena_block *blocks;
     size_t used;
@@ -16,6 +17,10 @@ struct arena {
 void arena_init(struct arena *a, size_t max);
 /* Frees everything; the arena may be used again. */
 void arena_reset(struct arena *a);
+
+/* What a function returns when an arena gave it NULL: fills *err with "this request needs more
+ * memory than a request may have", and returns -1. */
+int arena_full(struct err *err);
 
 /* Zeroed, aligned for any type. n * size is checked for overflow. */
 void *arena_alloc(struct arena *a, size_t n);

@@ -4,9 +4,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "util/mem.h"
 #include "util/banned.h"
-
-#define FIRST_ROOM 256
 
 void
 buf_init(struct buf *b, size_t max)
@@ -29,45 +28,26 @@ buf_reset(struct buf *b)
     buf_cut(b, 0);
 }
 
-/* Room for n more bytes and the NUL. False (and failed) when there can't be. */
+/* Makes room for n more bytes and the NUL. False (and failed) when that passes the maximum. */
 static bool
-make_room(struct buf *b, size_t n)
+make_room_for(struct buf *b, size_t n)
 {
     if (b->failed || n > b->max - b->n) {
         b->failed = true;
         return false;
     }
-    size_t need = b->n + n + 1;
-    if (need <= b->room) {
-        return true;
-    }
-    size_t room = b->room > SIZE_MAX / 2 ? need : 2 * b->room;
-    if (room < FIRST_ROOM) {
-        room = FIRST_ROOM;
-    }
-    if (room > b->max + 1) {
-        room = b->max + 1;
-    }
-    if (room < need) {
-        room = need;
-    }
-    char *p = realloc(b->p, room);
-    if (p == NULL) {
-        b->failed = true;
-        return false;
-    }
-    b->p = p;
-    b->room = room;
+    b->p = mem_grow(b->p, &b->room, b->n + n + 1, 1);
     return true;
 }
 
 void *
 buf_extend(struct buf *b, size_t n)
 {
-    if (!make_room(b, n)) {
+    char *at;
+
+    if (!make_room_for(b, n))
         return NULL;
-    }
-    char *at = b->p + b->n;
+    at = b->p + b->n;
     b->n += n;
     b->p[b->n] = '\0';
     return at;
@@ -77,18 +57,17 @@ void
 buf_cut(struct buf *b, size_t n)
 {
     b->n = n;
-    if (b->p != NULL) {
+    if (b->p != NULL)
         b->p[n] = '\0';
-    }
 }
 
 void
 buf_put(struct buf *b, const void *p, size_t n)
 {
     void *at = buf_extend(b, n);
-    if (at != NULL && n > 0) {
+
+    if (at != NULL && n > 0)
         memcpy(at, p, n);
-    }
 }
 
 void
@@ -107,10 +86,12 @@ void
 buf_putf(struct buf *b, const char *fmt, ...)
 {
     va_list ap;
+    int n;
+
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    if (n < 0 || !make_room(b, (size_t)n)) {
+    if (n < 0 || !make_room_for(b, (size_t)n)) {
         b->failed = true;
         return;
     }

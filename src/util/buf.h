@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include "util/bytes.h"
 
-/* A byte buffer that grows up to a maximum which its owner names. Failure (memory, or the maximum)
- * is sticky: put as much as you like, then ask buf_ok once. The bytes are always followed by a NUL
- * that doesn't count, so buf_text() is a C string when no NUL was put. */
+/* A byte buffer that grows up to a maximum which its owner names. Passing the maximum is a failure
+ * that sticks: put as much as you like, then ask buf_ok once. The bytes are always followed by a
+ * NUL that doesn't count, so buf_text() is a C string when no NUL was put. */
 struct buf {
     char *p;
     size_t n;

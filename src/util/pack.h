@@ -1,0 +1,59 @@
+#ifndef UTIL_PACK_H
+#define UTIL_PACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util/buf.h"
+#include "util/bytes.h"
+#include "util/digest.h"
+
+/* Integers, texts and digests as bytes: in the values and keys of the database, in messages between
+ * processes, and in files. Integers are big-endian and of fixed width, so that they sort as bytes.
+ * A text has its length in front, in two bytes; a digest has a byte for its algorithm. */
+
+/* ---- to bytes: appended to out, whose failure is sticky (buf_ok) ---- */
+
+void pack_u8(struct buf *out, uint8_t v);
+void pack_u16(struct buf *out, uint16_t v);
+void pack_u32(struct buf *out, uint32_t v);
+void pack_u64(struct buf *out, uint64_t v);
+/* At most 65,535 bytes; a longer text makes out fail. */
+void pack_text(struct buf *out, const char *s);
+/* Any bytes, with a length of two or of four bytes in front. */
+void pack_bytes16(struct buf *out, struct bytes b);
+void pack_bytes32(struct buf *out, struct bytes b);
+void pack_digest(struct buf *out, const struct digest *d);
+
+/* The same at a place that has room for `width` bytes (1 to 8). */
+void pack_uint_at(uint8_t *p, uint64_t v, size_t width);
+
+/* ---- from bytes ---- */
+
+/* Reads from the front. The first thing that isn't there, or isn't well-formed, makes it bad; from
+ * then on everything reads as 0 or "". So a decoder takes all fields, and asks unpack_done once. */
+struct unpack {
+    const uint8_t *p;
+    size_t n; /* bytes that are left */
+    bool bad;
+};
+
+struct unpack unpack_of(struct bytes in);
+uint8_t unpack_u8(struct unpack *u);
+uint16_t unpack_u16(struct unpack *u);
+uint32_t unpack_u32(struct unpack *u);
+uint64_t unpack_u64(struct unpack *u);
+/* Into out, with a NUL. Bad when it has room bytes or more, or holds a NUL. */
+void unpack_text(struct unpack *u, char *out, size_t room);
+/* Bytes of the input itself. */
+struct bytes unpack_bytes(struct unpack *u, size_t n);
+struct bytes unpack_bytes16(struct unpack *u);
+struct bytes unpack_bytes32(struct unpack *u);
+struct bytes unpack_rest(struct unpack *u);
+void unpack_digest(struct unpack *u, struct digest *d);
+/* Was everything well-formed, and is nothing left? */
+bool unpack_done(const struct unpack *u);
+
+uint64_t unpack_uint_at(const uint8_t *p, size_t width);
+
+#endif
