@@ -3,6 +3,7 @@ use v5.36;
 use Registry limit => 240;
 use MIME::Base64 qw(encode_base64);
 use Registry::Checks;
+use Registry::Manual;
 use Registry::Layers qw(gzip_layer push_layers tar_of);
 use Registry::Clients;
 use Registry::Images;
@@ -428,11 +429,11 @@ subtest '--trust-remote-user' => sub {
         my $comma = run([ qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj), '/O=x,CN=eve/CN=max',
             '-keyout', "$tmp/comma.key", '-out', "$tmp/comma.crt" ]);
         works($comma, 'a certificate with a comma');
-        my ($map) = slurp(($ENV{srcdir} // '.') . '/README') =~ /^(    map "\$ssl_client_verify.*?^    \}\n)/ms;
+        my ($map) = join("\n", manual_examples('nginx.7'), '') =~ /^(map "\$ssl_client_verify.*?^\}\n)/ms;
         my $secure = Registry::Nginx->start(
             files  => { %trust, 'site.crt' => slurp($cert), 'site.key' => slurp($key), 'clients.crt' => slurp($hers) . slurp("$tmp/comma.crt") },
             listen => 'ssl',
-            http   => "include http.conf;\nvariables_hash_max_size 2048;\n" . ($map // die 'no map in README'),
+            http   => "include http.conf;\nvariables_hash_max_size 2048;\n" . ($map // die 'no map in the manual'),
             server => <<~'END',
                 ssl_certificate site.crt;
                 ssl_certificate_key site.key;
@@ -441,7 +442,7 @@ subtest '--trust-remote-user' => sub {
                 include locations.conf;
                 END
         );
-        ok($secure, 'nginx takes README\'s map') or return diag(Registry::Nginx->last_words);
+        ok($secure, 'nginx takes the manual\'s map') or return diag(Registry::Nginx->last_words);
         my $url  = 'https://127.0.0.1:' . $secure->port . '/v2/a/b/tags/list';
         my @curl = ('--cacert', $cert, '--write-out', '%{http_code}', '--output', '/dev/null', '--user', 'eve:x');
         is(curl(@curl, '--cert', $hers, '--key', $her_key, $url)->{out}, 200, 'a certificate that is known');

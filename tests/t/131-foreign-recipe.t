@@ -1,7 +1,9 @@
-# README's recipe for an existing nginx, line by line; and what doesn't fit is told, in the log, to the client and in /healthz.
+# The recipes for an existing nginx, that of the manual and that of README, line by line; and a configuration that
+# doesn't fit is reported in the log, to the client and by /healthz.
 use v5.36;
 use Registry limit => 240;
 use Registry::Checks;
+use Registry::Manual;
 use Registry::Nginx;
 use Registry::Process;
 use Registry::Tools;
@@ -11,11 +13,7 @@ BEGIN { need('curl') }
 
 my $tmp = tempdir();
 
-# ---- the recipe ----
-
-my ($section) = slurp(($ENV{srcdir} // '.') . '/README') =~ /^Behind an existing nginx\n-+\n(.*?)^\S[^\n]*\n-{3,}\n/ms;
-my ($recipe) = ($section // '') =~ /\A(.*?)^Users of your own\./ms;
-my @commands = map { s/^    //r } grep { /^    \S| {8}/ } split /\n/, $recipe // '';
+# ---- the recipes ----
 
 # Debian's nginx as far as it matters: what its nginx.conf includes, and a site that is there already.
 sub make_debian ($root) {
@@ -73,37 +71,70 @@ sub adapt ($root, $port, @lines) {
     return @lines;
 }
 
-subtest 'README' => sub {
-    cmp_ok(scalar @commands, '>', 15, 'there is a recipe') or return;
-    my $root  = "$tmp/debian";
-    my $site  = make_debian($root);
-    my $port  = free_port();
-    my $pid   = "$root/lib/docker-registry-server/run/master.pid";
-    my $path  = "$root/bin:$ENV{PATH}";
-    my $nginx = run(["$root/bin/nginx"]);
-    is($nginx->{exit}, 0, 'nginx runs already') or return diag($nginx->{err});
-
-    my @lines = adapt($root, $port, @commands);
-    my $ran   = run([ 'sh', '-eu' ], stdin => join("\n", @lines, ''), env => { PATH => $path }, cwd => $root, timeout => 60);
-    works($ran, 'its commands');
-    like($ran->{out}, qr{^Server is listening on \Q$root\E/run/docker-registry-server/api\.sock$}m, 'the registry is ready');
-    like($ran->{out}, qr/^\{\}\s*\z/m, 'the last one prints {}');
-
-    my $client = Registry::Client->new(port => $port, user => 'ann:secret');
+# A registry that a recipe has put behind nginx; and its end.
+sub is_served ($port, $user) {
+    my $client = Registry::Client->new(port => $port, user => $user);
     my $bytes  = random_bytes(2_000_000);
     is_status($client->push_image('a/b', 'v1', [$bytes]), 201, 'a push');
     is_blob($client, 'a/b', $bytes, 'a pull');
-    is_error($client->with->get('/v2/'), 401, 'UNAUTHORIZED', 'without a password');
-    is_status($client->with->get('/healthz'), 200, '/healthz, without one');
-    is(Registry::Client->new(port => $site)->get('/')->content, 'the site that was there', 'the other site is there');
-    is_status(Registry::Client->new(port => $site)->get('/v2/'), 404, '... and has no registry');
+    return $client;
+}
 
+sub is_stopped ($root, $pid, $socket) {
     is(run([ "$root/bin/nginx", '-s', 'stop' ])->{exit}, 0, 'nginx stops');
     my $master = slurp($pid) + 0;
     ok($master > 1, 'the registry runs') or return;
     kill 'TERM', $master;
     ok(wait_for(10, sub { !alive($master) }), '... and stops');
-    ok(!-e "$root/run/docker-registry-server/api.sock", '... with its sockets');
+    ok(!-e $socket, '... with its sockets');
+    return;
+}
+
+sub run_lines ($root, @lines) {
+    return run([ 'sh', '-eu' ], stdin => join("\n", @lines, ''), env => { PATH => "$root/bin:$ENV{PATH}" }, cwd => $root, timeout => 60);
+}
+
+subtest 'the manual' => sub {
+    my @commands = manual_examples('nginx.7', 'RECIPE');
+    cmp_ok(scalar @commands, '>', 15, 'there is a recipe') or return;
+    my $root  = "$tmp/debian";
+    my $site  = make_debian($root);
+    my $port  = free_port();
+    my $nginx = run(["$root/bin/nginx"]);
+    is($nginx->{exit}, 0, 'nginx runs already') or return diag($nginx->{err});
+
+    my $ran = run_lines($root, adapt($root, $port, @commands));
+    works($ran, 'its commands');
+    like($ran->{out}, qr{^Server is listening on \Q$root\E/run/docker-registry-server/api\.sock$}m, 'the registry is ready');
+    like($ran->{out}, qr/^\{\}\s*\z/m, 'the last one prints {}');
+
+    my $client = is_served($port, 'ann:secret');
+    is_error($client->with->get('/v2/'), 401, 'UNAUTHORIZED', 'without a password');
+    is_status($client->with->get('/healthz'), 200, '/healthz, without one');
+    is(Registry::Client->new(port => $site)->get('/')->content, 'the site that was there', 'the other site is there');
+    is_status(Registry::Client->new(port => $site)->get('/v2/'), 404, '... and has no registry');
+    is_stopped($root, "$root/lib/docker-registry-server/run/master.pid", "$root/run/docker-registry-server/api.sock");
+};
+
+subtest 'README' => sub {
+    my $root  = "$tmp/short";
+    my $port  = make_debian($root);
+    my $nginx = run(["$root/bin/nginx"]);
+    is($nginx->{exit}, 0, 'nginx runs already') or return diag($nginx->{err});
+
+    my @lines   = readme_examples('Behind an existing nginx');
+    my $changed = 0;
+    $changed += s{(?<![\w/])/(var/lib|run|etc)/}{"$root/" . ($1 =~ s/var.//r) . '/'}ge for @lines;
+    cmp_ok($changed, '>', 4, 'its directories');
+    my $ran = run_lines($root, @lines);
+    works($ran, 'its commands');
+    my $default = "$root/etc/nginx/sites-enabled/default";
+    spew($default, slurp($default) =~ s/^(\s*)(?=location)/$1include snippets\/registry.conf;\n$1/mr);
+    is(run([ "$root/bin/nginx", '-s', 'reload' ])->{exit}, 0, 'nginx is reloaded');
+    ok(wait_for(10, sub { Registry::Client->new(port => $port)->get('/v2/')->status == 200 }), 'the site has a registry');
+    my $client = is_served($port, undef);
+    is($client->get('/')->content, 'the site that was there', 'the site is there');
+    is_stopped($root, "$root/lib/registry/run/master.pid", "$root/run/registry/api.sock");
 };
 
 # ---- what doesn't fit ----

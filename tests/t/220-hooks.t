@@ -3,6 +3,7 @@
 use v5.36;
 use Registry limit => 240;
 use Registry::Checks;
+use Registry::Manual;
 use Registry::Process;
 use Registry::Tools;
 use JSON::PP ();
@@ -45,7 +46,8 @@ sub push_v1 ($registry, $name, $tag) {
 }
 
 subtest "README's example" => sub {
-    my $registry = Registry->start(args => [ '--on-tag', 'echo image $1 was tagged with $2 - please deploy' ]);
+    my ($script) = join("\n", readme_examples('Hooks')) =~ /--on-tag "(.*)"$/m;
+    my $registry = Registry->start(args => [ '--on-tag', $script =~ s/\\\$/\$/gr ]);
     my $layer    = random_bytes(100);
     my ($config, $manifest) = $registry->image_of([$layer]);
     is_status($registry->push_image('library/hello', 'latest', [$layer]), 201, 'a push of today');

@@ -1,21 +1,16 @@
-# README's commands for looking into images, as they stand there; a transfer that breaks over HTTP/2.
+# The commands of README and of the manual for looking inside images, as they stand there; a transfer that breaks
+# over HTTP/2.
 use v5.36;
 use Registry limit => 120;
 use Registry::Checks;
 use Registry::Clients qw(curl);
 use Registry::Layers;
+use Registry::Manual;
 use Registry::Tools;
 use Test::More;
 
-my ($section) = slurp(($ENV{srcdir} // '.') . '/README') =~ /^Looking inside images\n-+\n(.*?)^\S[^\n]*\n-{3,}\n/ms;
-
-subtest 'README' => sub {
-    my $registry = Registry->start;
-    my $release  = "PRETTY_NAME=\"a test\"\nNAME=x\n";
-    push_layers($registry, 'hello', '1', gzip_layer(tar_of('d etc/', { name => 'etc/os-release', data => $release })));
-    push_layers($registry, 'hello', '2', gzip_layer(tar_of('d etc/', { name => 'etc/os-release', data => "$release\n" }, 'f etc/new x')));
-    my @commands = grep { !/DIRECTORY/ } $section =~ /^    (curl .*)$/mg;
-    cmp_ok(scalar @commands, '>=', 5, 'README has commands');
+# Runs the commands with the registry of the test, and returns all that they print.
+sub run_examples ($registry, @commands) {
     my $port = $registry->port;
     my $all  = '';
     for my $command (@commands) {
@@ -23,18 +18,40 @@ subtest 'README' => sub {
         works($ran, $command);
         $all .= "$ran->{out}\n";
     }
+    return $all;
+}
+
+subtest 'README and manual' => sub {
+    my $registry = Registry->start;
+    my $release  = "PRETTY_NAME=\"a test\"\nNAME=x\n";
+    push_layers($registry, 'hello', '1', gzip_layer(tar_of('d etc/', { name => 'etc/os-release', data => $release })));
+    push_layers($registry, 'hello', '2', gzip_layer(tar_of('d etc/', { name => 'etc/os-release', data => "$release\n" }, 'f etc/new x')));
+
+    my @short = readme_examples('Looking inside images');
+    cmp_ok(scalar @short, '>=', 5, 'README has commands');
+    my $all = run_examples($registry, @short);
+    like($all, qr{^\[\{"path":"/etc/os-release"}m,              'the directory');
+    like($all, qr/^\Q$release\E/m,                              '... and the file');
+    like($all, qr{^[-rw]+ \S+ +28 \S+ \S+ os-release}m,         'what tar says of the archive');
+    like($all, qr{^\[\{"path":"/etc/os-release".*\}\]$}m,       'what was found');
+    like($all, qr{^\{"op":"add","path":"/etc/new"\}$}m,         'and what is different');
+
+    my @examples = manual_examples('api.7', 'LOOKING INSIDE IMAGES');
+    my @long     = grep { /^curl / && !/DIRECTORY/ } @examples;
+    cmp_ok(scalar @long, '>=', 8, 'the manual has commands');
+    $all = run_examples($registry, @long);
     like($all, qr{"path":"/etc/"},                              'the root is listed');
     like($all, qr{^\[\{"path":"/etc/os-release"}m,              '... and the directory');
     like($all, qr{^\{"path":"/etc/os-release","type":"file"}m,  '... and the entry');
     like($all, qr/^\Q$release\E/m,                              'the file');
     like($all, qr/^\Q${\ substr $release, 0, 10}\E$/m,          'its first ten bytes');
-    like($all, qr{^[-rw]+ \S+ +28 \S+ \S+ os-release}m,        'what tar says of the archive');
-    like($all, qr{^\[\{"path":"/etc/os-release".*\}\]$}m,      'what was found');
+    like($all, qr{^[-rw]+ \S+ +28 \S+ \S+ os-release}m,         'what tar says of the archive');
+    like($all, qr{^\[\{"path":"/etc/os-release".*\}\]$}m,       'what was found');
     like($all, qr{^\{"op":"add","path":"/etc/new"\}$}m,         'and what is different');
-    my %members = map { $_ => 1 } $section =~ /"(\w+)":/g;
+    my %members = map { $_ => 1 } join("\n", @examples) =~ /"(\w+)":/g;
     my @missing = grep { !$members{$_} } keys %{ $registry->get('/v2/hello/_image/1/stat/etc')->json },
         keys %{ $registry->get('/v2/hello/_image/1/history')->json->[0] };
-    ok(!@missing, 'all members are told of') or diag("@missing");
+    ok(!@missing, 'all members are described') or diag("@missing");
 };
 
 subtest 'HTTP/2' => sub {
