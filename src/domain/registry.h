@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct foreign_images;
 struct hooks;
 struct index_cache;
 struct kv;
@@ -15,6 +16,9 @@ struct token_key;
 struct registry {
     struct kv *kv;
     int dirfd; /* the data directory: layers/, uploads/, auth/ are below it */
+
+    /* How tags of images that are no manifests are treated: domain/core/foreign_images.h. */
+    const struct foreign_images *foreign;
 
     /* An eventfd: adding 1 makes the keeper look for work at once. NULL: there is no keeper. */
     const int *poke;

@@ -12,6 +12,7 @@
 #include "domain/access/access.h"
 #include "domain/core/blob.h"
 #include "domain/core/upload.h"
+#include "domain/v1/image_foreign.h"
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/fdio.h"
@@ -81,6 +82,7 @@ fixture_files(void **state)
             return -1;
     f->reg = (struct registry){
         .dirfd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+        .foreign = &image_foreign,
         .lease_ms = HOUR_MS,
         .upload_expiry_ms = HOUR_MS,
         .gc_interval_ms = 1000,

@@ -7,7 +7,6 @@
 #include "domain/core/blob.h"
 #include "domain/v1/conversion.h"
 #include "domain/v1/conversion_job.h"
-#include "domain/v1/convert_adopt.h"
 #include "domain/core/delete.h"
 #include "domain/core/garbage.h"
 #include "domain/v1/image.h"
@@ -285,70 +284,6 @@ a_tag_that_moved_on_meanwhile_is_left_alone(void **state)
     assert_int_equal(fixture_jobs(f, JOB_CONVERT), 0);
 }
 
-struct forgotten {
-    struct job jobs[1000];
-    size_t n;
-};
-
-static int
-note_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
-{
-    struct forgotten *all = arg;
-
-    (void)r;
-    WANT(all->n < 1000);
-    all->jobs[all->n++] = *j;
-    return 0;
-}
-
-static int
-forget_jobs(struct txn *t, void *arg, struct err *err)
-{
-    struct forgotten *all = arg;
-
-    for (size_t i = 0; i < all->n; i++)
-        WANT(tbl_job_delete(t, &all->jobs[i], err) == 1);
-    return 0;
-}
-
-static void
-tags_from_before_are_converted_too(void **state)
-{
-    struct fixture *f = *state;
-    struct convert_adopt a = {.begun = false}, again = {.begun = false};
-    struct forgotten all = {.n = 0};
-    struct pulled p;
-    char tag[20];
-    int steps = 0;
-
-    push_two(f);
-    for (unsigned i = 0; i < 150; i++) {
-        snprintf(tag, sizeof tag, "t%u", i);
-        OK(f, v1_tag(f, "a/b", tag, i % 2 + 1));
-        arena_reset(&f->arena);
-    }
-    OK(f, v1_tag(f, "z", "x", 1));
-    /* As if there had been no such jobs. */
-    OK(f, tbl_job_each(kv_reads(f->reg.kv), JOB_CONVERT, note_job, &all, &f->err));
-    fixture_run(f, forget_jobs, &all);
-    convert_now(f);
-    REFUSED(f, pull(f, "a/b", "t149", &p), ERR_NOT_CONVERTED);
-
-    while (!a.done && steps++ < 100)
-        OK(f, convert_adopt_step(&f->reg, &a, &f->err));
-    assert_true(a.done);
-    while (fixture_jobs(f, JOB_CONVERT) > 0 && steps++ < 100)
-        convert_now(f);
-    for (unsigned i = 0; i < 150; i++) {
-        snprintf(tag, sizeof tag, "t%u", i);
-        OK(f, pull(f, "a/b", tag, &p));
-        arena_reset(&f->arena);
-    }
-    OK(f, pull(f, "z", "x", &p));
-    OK(f, convert_adopt_step(&f->reg, &again, &f->err)); /* it was done, for good */
-    assert_true(again.done);
-}
-
 /* ---- going ---- */
 
 static void
@@ -504,7 +439,6 @@ main(void)
         TEST(what_cannot_be_converted_says_why),
         TEST(too_long_a_chain_is_not_converted),
         TEST(a_tag_that_moved_on_meanwhile_is_left_alone),
-        TEST(tags_from_before_are_converted_too),
         TEST(with_its_last_tag_everything_goes),
         TEST(a_tag_that_moves_away_takes_it_along_too),
         TEST(by_its_digest_it_goes_with_all_tags),

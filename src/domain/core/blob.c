@@ -1,13 +1,13 @@
 #include "domain/core/blob.h"
 
 #include "domain/events/event.h"
+#include "domain/core/lease.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload_row.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_event.h"
-#include "storage/tables/tbl_job.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -109,39 +109,6 @@ blob_need(const struct registry *reg, const char *repository, const struct diges
     return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
 }
 
-/* ---- losing a keeper ---- */
-
-static int
-look_at(struct txn *t, const struct digest *d, uint64_t due, struct err *err)
-{
-    struct job job = {.kind = JOB_COLLECT, .due = due, .digest = *d};
-    struct rec_job work = {.tries = 0};
-
-    return tbl_job_put(t, &job, &work, err);
-}
-
-int
-blob_lease(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
-           struct err *err)
-{
-    struct rec_blob r;
-    int found = tbl_blob_get_for_update(t, d, &r, err);
-
-    if (found != 1)
-        return found;
-    if (r.leased_until >= now + reg->lease_ms)
-        return 0;
-    r.leased_until = now + reg->lease_ms;
-    return tbl_blob_put(t, d, &r, err);
-}
-
-int
-blob_look_later(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
-                struct err *err)
-{
-    return look_at(t, d, now + reg->lease_ms, err);
-}
-
 /* ---- committing ---- */
 
 struct commit {
@@ -180,7 +147,7 @@ commit_record(struct txn *t, struct commit *c, struct rec_blob *r, struct err *e
         return -1;
     /* Nothing keeps it yet: somebody has to look when its lease is over. */
     if (c->result == COMMIT_INSERTED)
-        return look_at(t, c->d, r->leased_until, err);
+        return lease_look_at(t, c->d, r->leased_until, err);
     return 0;
 }
 
@@ -372,7 +339,7 @@ take_away(struct txn *t, void *arg, struct err *err)
     int had;
 
     x->user = (struct digest){.algo = DIGEST_NONE};
-    if (blob_lease(t, x->reg, x->d, now, err) != 0 ||
+    if (lease_blob(t, x->reg, x->d, now, err) != 0 ||
         tbl_edge_each(t, x->d, EDGE_CHILD, x->repo, NULL, see_user, &x->user, err) != 0 ||
         tbl_edge_each(t, x->d, EDGE_PART, x->repo, NULL, see_user, &x->user, err) != 0)
         return -1;
@@ -384,7 +351,7 @@ take_away(struct txn *t, void *arg, struct err *err)
     if (had != 1)
         return had;
     e.id = e.digest = *x->d;
-    if (blob_look_later(t, x->reg, x->d, now, err) != 0)
+    if (lease_look_at(t, x->d, now + x->reg->lease_ms, err) != 0)
         return -1;
     return tbl_event_append(t, &e, err);
 }

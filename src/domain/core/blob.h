@@ -26,14 +26,6 @@ int blob_find(const struct registry *reg, const char *repository, const struct d
 int blob_need(const struct registry *reg, const char *repository, const struct digest *d,
               bool for_push, struct blob *b, struct err *err);
 
-/* For a transaction that takes a keeper of the blob away: gives it a lease, since somebody may have
- * been told just now that it is here. blob_look_later, which comes later in the order of tables,
- * has it looked at when that is over. Not there is fine: 0. */
-int blob_lease(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
-               struct err *err);
-int blob_look_later(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
-                    struct err *err);
-
 /* Takes the blob from the repository. ERR_NO_REPOSITORY, ERR_NO_BLOB; ERR_IN_USE while a manifest
  * of that repository needs it: err->about names one, in the arena. */
 int blob_delete(const struct registry *reg, const char *repository, const struct digest *d,

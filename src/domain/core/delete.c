@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "domain/core/blob.h"
-#include "domain/core/chain_id.h"
+#include "domain/core/derived.h"
+#include "domain/core/foreign_images.h"
+#include "domain/core/lease.h"
+#include "domain/core/manifest_ids.h"
 #include "domain/events/event.h"
-#include "domain/v1/image.h"
-#include "domain/v1/image_ids.h"
-#include "domain/v1/converted.h"
 #include "domain/core/manifest.h"
 #include "domain/events/prehook.h"
 #include "domain/core/pull.h"
@@ -47,8 +46,8 @@ struct deleting {
     uint64_t size;
     char media_type[RECORD_TYPE_MAX + 1];
     struct digest made_from; /* a v1 image, or DIGEST_NONE */
-    bool ours;               /* converted_is_ours: goes with its last tag, and nobody hears of it */
-    struct image_ids ids;    /* when all is to go */
+    bool ours;               /* derived_is: goes with its last tag, and nobody hears of it */
+    struct manifest_ids ids; /* when all is to go */
 
     const char **tags; /* those that are to go with it */
     size_t tags_n;
@@ -78,7 +77,7 @@ look(struct deleting *x, struct err *err)
         return rc;
     x->size = r.size;
     x->made_from = r.made_from;
-    x->ours = converted_is_ours(&r);
+    x->ours = derived_is(&r);
     snprintf(x->media_type, sizeof x->media_type, "%s", r.media_type);
     if (manifest_parse(&x->manifest, x->document, r.media_type, x->arena, err) != 0)
         return -1;
@@ -104,19 +103,6 @@ find_tags(struct deleting *x, struct err *err)
     x->tags_n = 0;
     return tbl_edge_each(kv_reads(x->reg->kv), &x->digest, EDGE_TAG, x->repo.id, NULL, see_tag, x,
                          err);
-}
-
-/* By which the first API finds it: they were put by its push, out of the same config. */
-static int
-find_ids(struct deleting *x, struct err *err)
-{
-    const struct manifest *m = &x->manifest;
-    struct digest *chain = NULL;
-    size_t layers = m->is_image ? m->descriptors_n - 1 : 0;
-
-    if (m->is_image && chain_id_read(x->reg, &m->config, layers, x->arena, &chain, err) < 0)
-        return -1;
-    return image_ids_of(m, &x->digest, chain, chain != NULL ? layers : 0, x->arena, &x->ids, err);
 }
 
 static struct rec_event
@@ -196,7 +182,7 @@ remove_content(struct txn *t, struct deleting *x, struct err *err)
     if (h.others)
         return 0;
     if (x->size > CONTENT_MAX)
-        return blob_lease(t, x->reg, &x->digest, x->now, err);
+        return lease_blob(t, x->reg, &x->digest, x->now, err);
     return tbl_content_delete(t, &x->digest, err) < 0 ? -1 : 0;
 }
 
@@ -204,7 +190,7 @@ static int
 lease_parts(struct txn *t, struct deleting *x, struct err *err)
 {
     for (size_t i = 0; i < x->manifest.descriptors_n; i++)
-        if (blob_lease(t, x->reg, &x->manifest.descriptors[i].digest, x->now, err) != 0)
+        if (lease_blob(t, x->reg, &x->manifest.descriptors[i].digest, x->now, err) != 0)
             return -1;
     return 0;
 }
@@ -236,8 +222,9 @@ remove_edges(struct txn *t, struct deleting *x, struct err *err)
                                        .kind = keeps,
                                        .repo = x->repo.id,
                                        .from = x->digest};
-        image_ids_edges(&x->ids, x->repo.id, &x->digest, edges + n);
-        n += x->ids.n;
+        for (size_t i = 0; i < x->ids.n; i++)
+            edges[n++] = (struct edge){
+                .to = x->ids.v[i], .kind = EDGE_ID, .repo = x->repo.id, .from = x->digest};
     }
     tbl_edge_sort(edges, n);
     for (size_t i = 0; i < n; i++)
@@ -250,9 +237,10 @@ static int
 look_later(struct txn *t, struct deleting *x, struct err *err)
 {
     for (size_t i = 0; i < x->manifest.descriptors_n; i++)
-        if (blob_look_later(t, x->reg, &x->manifest.descriptors[i].digest, x->now, err) != 0)
+        if (lease_look_at(t, &x->manifest.descriptors[i].digest, x->now + x->reg->lease_ms, err) !=
+            0)
             return -1;
-    return x->size > CONTENT_MAX ? blob_look_later(t, x->reg, &x->digest, x->now, err) : 0;
+    return x->size > CONTENT_MAX ? lease_look_at(t, &x->digest, x->now + x->reg->lease_ms, err) : 0;
 }
 
 static int
@@ -326,17 +314,21 @@ remove_all(struct txn *t, struct deleting *x, struct err *err)
 static int
 run(struct txn *t, void *arg, struct err *err)
 {
+    static const struct digest none = {.algo = DIGEST_NONE};
     struct deleting *x = arg;
+    const struct digest *foreign;
 
     x->stale = false;
     x->now = clock_wall_ms();
-    if (remove_tags(t, x, err) != 0 || image_lease(t, x->reg, &x->digest, x->now, err) != 0 ||
-        (x->all && image_lease(t, x->reg, &x->made_from, x->now, err) != 0))
+    foreign = x->digest.algo == DIGEST_V1_ID ? &x->digest : x->all ? &x->made_from : &none;
+    if (remove_tags(t, x, err) != 0 ||
+        (foreign->algo != DIGEST_NONE &&
+         x->reg->foreign->lease(t, x->reg, foreign, x->now, err) != 0))
         return -1;
     if (x->all ? remove_all(t, x, err) != 0 : remove_edges(t, x, err) != 0)
         return -1;
-    if (image_look_later(t, x->reg, &x->digest, x->now, err) != 0 ||
-        (x->all && image_look_later(t, x->reg, &x->made_from, x->now, err) != 0))
+    if (foreign->algo != DIGEST_NONE &&
+        lease_look_at(t, foreign, x->now + x->reg->lease_ms, err) != 0)
         return -1;
     return append_events(t, x, err);
 }
@@ -413,7 +405,8 @@ delete_manifest(const struct registry *reg, const char *repository, const struct
             return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository,
                            text);
         }
-        if (rc < 0 || judge(&x, "", err) != 0 || find_tags(&x, err) != 0 || find_ids(&x, err) != 0)
+        if (rc < 0 || judge(&x, "", err) != 0 || find_tags(&x, err) != 0 ||
+            manifest_ids_read(reg, &x.manifest, d, arena, &x.ids, err) != 0)
             return -1;
         x.all = x.tags_n < TAGS_MAX;
         rc = txn_run(reg->kv, run, &x, err);
@@ -430,7 +423,7 @@ delete_manifest(const struct registry *reg, const char *repository, const struct
 /* ---- what was made of v1 images ---- */
 
 int
-delete_made(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
+delete_derived(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
 {
     static const struct actor keeper = {.user = ""};
     struct arena arena;

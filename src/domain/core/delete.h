@@ -19,9 +19,10 @@ int delete_tag(const struct registry *reg, const char *repository, const char *t
 int delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,
                     const struct actor *actor, struct arena *arena, struct err *err);
 
-/* The keeper's: a manifest that was made of a v1 image (made.h) goes, and nobody hears of it, if no
- * tag or index of the repository (its id) needs it any more. */
-int delete_made(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err);
+/* Deletes a derived manifest (derived.h) without an event, if no tag or index of the repository
+ * (its id) needs it any more. Called by the keeper for JOB_FORGET. */
+int delete_derived(const struct registry *reg, uint64_t repo, const struct digest *d,
+                   struct err *err);
 
 /* All tags of the repository, each for itself. *n: so many it was; 0 also without a repository. */
 int delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,

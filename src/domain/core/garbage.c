@@ -1,14 +1,13 @@
 #include "domain/core/garbage.h"
 
-#include "domain/core/blob.h"
 #include "domain/core/delete.h"
+#include "domain/core/foreign_images.h"
+#include "domain/core/lease.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
-#include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
-#include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_job.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -46,10 +45,9 @@ see(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
 /* ---- a blob that may have lost its last keeper ---- */
 
 static int
-put_job(struct txn *t, enum job_kind kind, uint64_t when, const struct digest *d, uint64_t instance,
-        struct err *err)
+put_unlink_job(struct txn *t, const struct digest *d, uint64_t instance, struct err *err)
 {
-    struct job j = {.kind = kind, .due = when, .digest = *d};
+    struct job j = {.kind = JOB_UNLINK, .due = clock_wall_ms() + UNLINK_AFTER_MS, .digest = *d};
     struct rec_job r = {.instance = instance};
 
     return tbl_job_put(t, &j, &r, err);
@@ -70,81 +68,14 @@ collect_blob(struct txn *t, void *arg, struct err *err)
     if (found == 1 && kept == 0 && r.leased_until <= now) {
         if (tbl_blob_delete(t, &j->digest, err) < 0 ||
             tbl_edge_delete_all(t, &j->digest, err) != 0 ||
-            put_job(t, JOB_UNLINK, now + UNLINK_AFTER_MS, &j->digest, r.instance, err) != 0)
+            put_unlink_job(t, &j->digest, r.instance, err) != 0)
             return -1;
     }
     if (tbl_job_delete(t, j, err) < 0)
         return -1;
     /* Last, because after a step of the clock it may be the same job as the one before. */
     if (found == 1 && kept == 0 && r.leased_until > now)
-        return put_job(t, JOB_COLLECT, r.leased_until, &j->digest, 0, err);
-    return 0;
-}
-
-/* ---- a v1 image that may have lost its last keeper ---- */
-
-struct collecting {
-    const struct registry *reg;
-    struct job job;
-    struct job parent; /* to be looked at next; of DIGEST_NONE when there is none */
-};
-
-/* With the image go its JSON, the right of repositories to show it, and what it kept. Its layer
- * gets a lease, as blobs do that lose a keeper; its parent has its own (image_find). */
-static int
-bury_image(struct txn *t, struct collecting *c, const struct rec_image *r, uint64_t now,
-           struct err *err)
-{
-    const struct digest *id = &c->job.digest;
-    struct edge layer = {.to = r->layer, .kind = EDGE_IMAGE, .from = *id};
-    struct edge parent = {.to = r->parent, .kind = EDGE_IMAGE, .from = *id};
-
-    if (tbl_image_delete(t, id, err) < 0 || tbl_content_delete(t, id, err) < 0 ||
-        blob_lease(t, c->reg, &r->layer, now, err) != 0 || tbl_edge_delete_all(t, id, err) != 0)
-        return -1;
-    if (r->layer.algo != DIGEST_NONE && (tbl_edge_delete(t, &layer, err) < 0 ||
-                                         blob_look_later(t, c->reg, &r->layer, now, err) != 0))
-        return -1;
-    if (r->parent.algo == DIGEST_NONE)
-        return 0;
-    c->parent = (struct job){.kind = JOB_COLLECT, .due = now, .digest = r->parent};
-    if (tbl_edge_delete(t, &parent, err) < 0)
-        return -1;
-    return put_job(t, JOB_COLLECT, now, &r->parent, 0, err);
-}
-
-static int
-collect_image(struct txn *t, void *arg, struct err *err)
-{
-    struct collecting *c = arg;
-    uint64_t now = clock_wall_ms();
-    struct rec_image r;
-    int found = tbl_image_get_for_update(t, &c->job.digest, &r, err);
-    int kept = found == 1 ? tbl_edge_kept(t, &c->job.digest, err) : found;
-
-    c->parent = (struct job){.digest = {.algo = DIGEST_NONE}};
-    if (kept < 0)
-        return -1;
-    if (found == 1 && kept == 0 && r.leased_until <= now && bury_image(t, c, &r, now, err) != 0)
-        return -1;
-    if (tbl_job_delete(t, &c->job, err) < 0)
-        return -1;
-    if (found == 1 && kept == 0 && r.leased_until > now)
-        return put_job(t, JOB_COLLECT, r.leased_until, &c->job.digest, 0, err);
-    return 0;
-}
-
-/* And up its chain: a round comes once a minute, and chains are long. */
-static int
-collect_chain(const struct registry *reg, const struct job *first, struct err *err)
-{
-    struct collecting c = {.reg = reg, .parent = *first};
-
-    for (int i = 0; i < BATCH && c.parent.digest.algo != DIGEST_NONE; i++) {
-        c.job = c.parent;
-        if (txn_run(reg->kv, collect_image, &c, err) != 0)
-            return -1;
-    }
+        return lease_look_at(t, &j->digest, r.leased_until, err);
     return 0;
 }
 
@@ -180,10 +111,11 @@ run_due(const struct registry *reg, enum job_kind kind, struct err *err)
 
         if (kind == JOB_UNLINK && remove_file(reg, j, due.records[i].instance, err) != 0)
             log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
-        if (kind == JOB_FORGET && delete_made(reg, due.records[i].instance, &j->digest, err) != 0)
+        if (kind == JOB_FORGET &&
+            delete_derived(reg, due.records[i].instance, &j->digest, err) != 0)
             return -1;
         if (kind == JOB_COLLECT && j->digest.algo == DIGEST_V1_ID
-                ? collect_chain(reg, j, err) != 0
+                ? reg->foreign->collect(reg, j, err) != 0
                 : txn_run(reg->kv, kind == JOB_COLLECT ? collect_blob : forget, j, err) != 0)
             return -1;
     }
@@ -236,8 +168,7 @@ doom(struct txn *t, void *arg, struct err *err)
     const struct sweep *s = arg;
 
     for (size_t i = 0; i < s->n; i++)
-        if (put_job(t, JOB_UNLINK, clock_wall_ms() + UNLINK_AFTER_MS, &s->orphans[i].digest,
-                    s->orphans[i].instance, err) != 0)
+        if (put_unlink_job(t, &s->orphans[i].digest, s->orphans[i].instance, err) != 0)
             return -1;
     return 0;
 }

@@ -2,11 +2,11 @@
 
 #include <stdio.h>
 
+#include "domain/core/foreign_images.h"
 #include "domain/core/repository.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
-#include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/banned.h"
@@ -23,30 +23,12 @@ no_manifest(const char *repository, const struct reference *reference, struct er
     return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository, text);
 }
 
-/* The tag is an image of the first API. */
-static int
-not_converted(struct txn *t, const char *tag, const struct digest *id, struct err *err)
-{
-    struct rec_image r;
-    int rc = tbl_image_get(t, id, &r, err);
-
-    if (rc < 0)
-        return -1;
-    if (rc == 0 || r.unconvertible[0] == '\0')
-        return err_set(err, ERR_NOT_CONVERTED,
-                       "tag %s is an image of the first API, of which there is no manifest yet",
-                       tag);
-    err_set(err, ERR_UNCONVERTIBLE,
-            "tag %s is an image of the first API, of which no manifest can be made: %s", tag,
-            r.unconvertible);
-    return err_found(err, "%s", r.unconvertible);
-}
-
 /* Finds the manifest's record: 1, 0, -1. */
 static int
-resolve(struct txn *t, uint64_t repo, const struct reference *reference, struct digest *d,
-        struct rec_manifest *r, struct err *err)
+resolve(const struct registry *reg, uint64_t repo, const struct reference *reference,
+        struct digest *d, struct rec_manifest *r, struct err *err)
 {
+    struct txn *t = kv_reads(reg->kv);
     struct rec_tag tag;
     int rc;
 
@@ -57,7 +39,7 @@ resolve(struct txn *t, uint64_t repo, const struct reference *reference, struct 
             return rc;
         *d = tag.target;
         if (d->algo == DIGEST_V1_ID)
-            return not_converted(t, reference->tag, d, err);
+            return reg->foreign->refuse_manifest(t, reference->tag, d, err);
     }
     return tbl_manifest_get(t, repo, d, r, err);
 }
@@ -125,7 +107,7 @@ pull_once(const struct registry *reg, uint64_t repo, const struct reference *ref
           bool want_document, struct arena *arena, struct pulled *out, struct err *err)
 {
     struct rec_manifest r;
-    int rc = resolve(kv_reads(reg->kv), repo, reference, &out->digest, &r, err);
+    int rc = resolve(reg, repo, reference, &out->digest, &r, err);
 
     if (rc != 1)
         return rc;

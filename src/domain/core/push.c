@@ -2,11 +2,11 @@
 
 #include <stdio.h>
 
-#include "domain/core/chain_id.h"
+#include "domain/core/derived.h"
+#include "domain/core/foreign_images.h"
+#include "domain/core/lease.h"
+#include "domain/core/manifest_ids.h"
 #include "domain/events/event.h"
-#include "domain/v1/image.h"
-#include "domain/v1/image_ids.h"
-#include "domain/v1/converted.h"
 #include "domain/core/new_layers.h"
 #include "domain/events/prehook.h"
 #include "domain/core/repository.h"
@@ -38,7 +38,7 @@ struct pushing {
     bool asked;                          /* it did */
     bool stale;                          /* one has moved since: ask again */
     struct new_layers layers;
-    struct image_ids ids;
+    struct manifest_ids ids;
     bool known; /* the repository had it before */
     struct digest
         made_from;  /* and made it of this v1 image, by whose id it is known; or DIGEST_NONE */
@@ -141,7 +141,8 @@ move_tags(struct txn *t, struct pushing *w, struct err *err)
         return err_set(err, ERR_BUSY, "a tag moved again and again while a hook looked at it");
     /* Of a v1 image that was the last keeper, perhaps; a manifest stays with its repository. */
     for (size_t i = 0; i < p->tags_n; i++)
-        if (image_lease(t, w->reg, &w->old[i], w->now, err) != 0)
+        if (w->old[i].algo == DIGEST_V1_ID &&
+            w->reg->foreign->lease(t, w->reg, &w->old[i], w->now, err) != 0)
             return -1;
     return 0;
 }
@@ -150,8 +151,9 @@ static int
 look_later(struct txn *t, struct pushing *w, struct err *err)
 {
     for (size_t i = 0; i < w->p->tags_n; i++)
-        if (image_look_later(t, w->reg, &w->old[i], w->now, err) != 0 ||
-            (w->made[i] && converted_look_later(t, w->repo.id, &w->old[i], w->now, err) != 0))
+        if ((w->old[i].algo == DIGEST_V1_ID &&
+             lease_look_at(t, &w->old[i], w->now + w->reg->lease_ms, err) != 0) ||
+            (w->made[i] && derived_look_later(t, w->repo.id, &w->old[i], w->now, err) != 0))
             return -1;
     return 0;
 }
@@ -163,7 +165,7 @@ look_at_old(struct txn *t, struct pushing *w, struct err *err)
     for (size_t i = 0; i < w->p->tags_n; i++) {
         int rc = digest_equal(&w->old[i], &w->p->digest)
                      ? 0
-                     : converted_was(t, w->repo.id, &w->old[i], err);
+                     : derived_was(t, w->repo.id, &w->old[i], err);
 
         if (rc < 0)
             return -1;
@@ -181,7 +183,7 @@ put_manifest(struct txn *t, struct pushing *w, struct err *err)
 
     w->known = rc == 1;
     w->made_from = rc == 1 ? r.made_from : (struct digest){.algo = DIGEST_NONE};
-    if (rc < 0 || (rc == 1 && !converted_is_ours(&r)))
+    if (rc < 0 || (rc == 1 && !derived_is(&r)))
         return rc < 0 ? -1 : 0;
     if (rc == 1) { /* the keeper has made it: from now on it stays until it is deleted */
         r.pushed_too = true;
@@ -261,8 +263,9 @@ put_edges(struct txn *t, struct pushing *w, struct err *err)
     for (size_t i = 0; i < p->tags_n; i++)
         edges[n++] =
             (struct edge){.to = p->digest, .kind = EDGE_TAG, .repo = w->repo.id, .tag = p->tags[i]};
-    image_ids_edges(&w->ids, w->repo.id, &p->digest, edges + n);
-    n += w->ids.n;
+    for (size_t i = 0; i < w->ids.n; i++)
+        edges[n++] = (struct edge){
+            .to = w->ids.v[i], .kind = EDGE_ID, .repo = w->repo.id, .from = p->digest};
     tbl_edge_sort(edges, n);
     for (size_t i = 0; i < n; i++)
         if (tbl_edge_put(t, &edges[i], err) != 0)
@@ -390,23 +393,17 @@ unpublish(const struct pushing *w, int rc, const struct err *err)
                  ignored.message);
 }
 
-/* What is told of an image, and what the first API calls it, comes from its config. A manifest has
- * no descriptors but those of the parts. */
+/* What is told of an image, and what the first API calls it, comes from its config. */
 static int
 read_config(struct pushing *w, struct err *err)
 {
     const struct manifest *m = &w->p->manifest;
-    struct digest *chain = NULL;
-    size_t layers = m->is_image ? m->descriptors_n - 1 : 0;
 
-    if (m->is_image && chain_id_read(w->reg, &m->config, layers, w->arena, &chain, err) < 0)
-        return -1;
-    if (image_ids_of(m, &w->p->digest, chain, chain != NULL ? layers : 0, w->arena, &w->ids, err) !=
-        0)
+    if (manifest_ids_read(w->reg, m, &w->p->digest, w->arena, &w->ids, err) != 0)
         return -1;
     if (w->p->actor->quiet) /* nothing is told */
         return 0;
-    return new_layers_find(w->reg, m, chain, w->arena, &w->layers, err);
+    return new_layers_find(w->reg, m, w->ids.chain, w->arena, &w->layers, err);
 }
 
 int

@@ -53,8 +53,6 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
         tend_uploads(reg, err);
     if (is_due(&u->next_jobs_ms, reg->gc_interval_ms) && garbage_step(reg, err) != 0)
         return -1;
-    if (!u->adopt.done && convert_adopt_step(reg, &u->adopt, err) != 0)
-        return -1;
     if (is_due(&u->next_events_ms, EVENTS_EACH_MS) && event_trim(reg, reg->event_keep_ms, err) != 0)
         return -1;
     /* One directory a step: the whole store in about nine minutes. */

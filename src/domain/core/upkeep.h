@@ -2,7 +2,6 @@
 #define DOMAIN_CORE_UPKEEP_H
 
 #include <stdint.h>
-#include "domain/v1/convert_adopt.h"
 #include "domain/registry.h"
 #include "util/err.h"
 
@@ -13,7 +12,6 @@ struct upkeep {
     uint64_t next_jobs_ms;
     uint64_t next_events_ms;
     unsigned sweep_at; /* the next directory of layers/ to sweep */
-    struct convert_adopt adopt;
 };
 
 /* What the keeper does between two looks at the clock: one bounded step of each kind of work that

@@ -1,8 +1,7 @@
 #include "domain/inside/browse.h"
 
 #include "domain/core/chain_id.h"
-#include "domain/v1/image.h"
-#include "domain/v1/image_view.h"
+#include "domain/core/foreign_images.h"
 #include "domain/inside/index_cache.h"
 #include "domain/inside/index_job.h"
 #include "domain/core/repository.h"
@@ -10,7 +9,6 @@
 #include "storage/layers/index_file.h"
 #include "storage/layers/layer_read.h"
 #include "storage/tables/tbl_blob.h"
-#include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -159,11 +157,19 @@ browse_close(struct browse_image *im)
 }
 
 static int
-make_room(struct browse_image *im, size_t n, struct arena *arena, struct err *err)
+check_layer_count(size_t n, struct err *err)
 {
     if (n > BROWSE_LAYERS_MAX)
         return err_set(err, ERR_NOT_BROWSABLE, "an image of %zu layers: at most %d can be shown", n,
                        BROWSE_LAYERS_MAX);
+    return 0;
+}
+
+static int
+make_room(struct browse_image *im, size_t n, struct arena *arena, struct err *err)
+{
+    if (check_layer_count(n, err) != 0)
+        return -1;
     im->layers = arena_array(arena, n + 1, sizeof *im->layers);
     im->ids = arena_array(arena, n + 1, sizeof *im->ids);
     return im->layers != NULL && im->ids != NULL ? 0 : no_memory(err);
@@ -243,61 +249,22 @@ browse_open_manifest(const struct registry *reg, const char *repository,
     return open_image(reg, arena, im, err);
 }
 
-static int
-open_v1(const struct registry *reg, const struct digest *id, struct arena *arena,
-        struct browse_image *im, struct err *err)
-{
-    struct digest *chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *chain);
-    size_t n;
-
-    *im = (struct browse_image){.reg = reg, .id = *id};
-    if (chain == NULL)
-        return no_memory(err);
-    if (image_ancestry(reg, id, chain, &n, err) != 0 || make_room(im, n, arena, err) != 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        struct image image;
-
-        if (image_find(reg, &chain[i], false, &image, err) != 0)
-            return -1;
-        im->ids[i] = chain[i];
-        im->layers[i] = image.layer;
-    }
-    im->n = n;
-    return browse_open_layers(reg, arena, im, err);
-}
-
-/* What the first API sees of an image of the second, which may be a part of it. */
-static int
-open_view(const struct registry *reg, const struct digest *id, const struct platform *want,
-          struct arena *arena, struct browse_image *im, struct err *err)
-{
-    struct image_view v;
-    int rc = image_view_find(reg, id, want, arena, &v, err);
-
-    if (rc == 0)
-        return err_set(err, ERR_NO_IMAGE, "Image not found");
-    if (rc < 0)
-        return -1;
-    *im = (struct browse_image){.reg = reg, .id = v.ids[0], .layers = v.layers, .ids = v.ids};
-    im->n = v.layers[0].algo != DIGEST_NONE ? v.n : 0;
-    return browse_open_layers(reg, arena, im, err);
-}
-
 int
 browse_open_v1(const struct registry *reg, const struct digest *id, const char *platform,
                struct arena *arena, struct browse_image *im, struct err *err)
 {
+    struct foreign_layers found;
     struct platform want;
 
     *im = (struct browse_image){.n = 0};
-    if (platform != NULL && platform_parse(&want, platform, err) != 0)
+    if ((platform != NULL && platform_parse(&want, platform, err) != 0) ||
+        reg->foreign->layers_by_id(reg, id, platform != NULL ? &want : NULL, arena, &found, err) !=
+            0 ||
+        check_layer_count(found.n, err) != 0)
         return -1;
-    if (open_v1(reg, id, arena, im, err) == 0)
-        return 0;
-    if (err->code != ERR_NO_IMAGE)
-        return -1;
-    return open_view(reg, id, platform != NULL ? &want : NULL, arena, im, err);
+    *im = (struct browse_image){
+        .reg = reg, .id = *id, .n = found.n, .layers = found.layers, .ids = found.ids};
+    return browse_open_layers(reg, arena, im, err);
 }
 
 /* ---- looking ---- */

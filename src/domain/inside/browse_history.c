@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domain/v1/image.h"
+#include "domain/core/foreign_images.h"
 #include "domain/inside/layer_links.h"
 #include "domain/inside/layer_walk.h"
 #include "util/buf.h"
@@ -98,7 +98,7 @@ tell_v1(struct telling *t, size_t layer, struct err *err)
     struct buf line;
     int rc;
 
-    if (image_json(t->im->reg, &t->im->ids[layer], t->arena, &text, err) != 0)
+    if (t->im->reg->foreign->json(t->im->reg, &t->im->ids[layer], t->arena, &text, err) != 0)
         return -1;
     if (json_parse(text, JSON_DEPTH_MAX, &doc, &ignored) != 0)
         return add_step(t, NULL, NULL, false, err);

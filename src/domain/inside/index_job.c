@@ -4,13 +4,12 @@
 #include <unistd.h>
 
 #include "domain/events/event.h"
-#include "domain/v1/image.h"
+#include "domain/core/foreign_images.h"
 #include "domain/core/manifest.h"
 #include "domain/events/outbox.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_event.h"
-#include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/clock.h"
@@ -182,28 +181,13 @@ static int
 layers_of_v1(const struct registry *reg, const struct index_job *j, struct arena *arena,
              struct index_job_image *image, struct err *err)
 {
-    struct rec_image r;
-    size_t n;
-    int rc = tbl_image_get(kv_reads(reg->kv), &j->job.digest, &r, err);
+    struct foreign_layers found;
+    int rc = reg->foreign->layers(reg, &j->job.digest, arena, &found, err);
 
-    if (rc != 1)
-        return rc;
-    if (!image_is_whole(&r))
-        return 0; /* its layer is wrong, or to come again: there will be another event */
-    image->id = j->job.digest;
-    image->layers = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *image->layers);
-    if (image->layers == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
-    if (image_ancestry(reg, &j->job.digest, image->layers, &n, err) != 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        rc = tbl_image_get(kv_reads(reg->kv), &image->layers[i], &r, err);
-        if (rc != 1)
-            return rc;
-        image->layers[i] = r.layer;
-    }
-    image->layers_n = n;
-    return 1;
+    if (rc == 1)
+        *image = (struct index_job_image){
+            .id = j->job.digest, .layers = found.layers, .layers_n = found.n};
+    return rc;
 }
 
 int

@@ -12,9 +12,6 @@
  * one belongs to one repository and one image, which it keeps, and goes with its last tag; unless a
  * client has pushed it as well. */
 
-/* Is it one that goes with its last tag? r: its record. */
-bool converted_is_ours(const struct rec_manifest *r);
-
 /* The manifest of that image in that repository. 1, 0, -1. */
 int converted_find(struct txn *t, uint64_t repo, const struct digest *id, struct digest *manifest,
                    struct err *err);
@@ -23,12 +20,5 @@ int converted_find(struct txn *t, uint64_t repo, const struct digest *id, struct
  * made. 1; 0: it is a manifest that a client has pushed, or it isn't there; -1. */
 int converted_id(struct txn *t, uint64_t repo, const struct digest *target, struct digest *id,
                  struct err *err);
-
-/* For a transaction that takes a tag away from `old`, in two parts, as the order of tables wants
- * it. Is it a manifest to be looked at? 1, 0 (also for DIGEST_NONE and v1 ids), -1. And puts the
- * job (JOB_FORGET). */
-int converted_was(struct txn *t, uint64_t repo, const struct digest *old, struct err *err);
-int converted_look_later(struct txn *t, uint64_t repo, const struct digest *old, uint64_t now,
-                         struct err *err);
 
 #endif

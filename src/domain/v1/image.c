@@ -6,7 +6,6 @@
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
-#include "storage/tables/tbl_job.h"
 #include "util/clock.h"
 #include "util/hex.h"
 #include "util/banned.h"
@@ -238,25 +237,12 @@ image_lease(struct txn *t, const struct registry *reg, const struct digest *id, 
             struct err *err)
 {
     struct rec_image r;
-    int found;
+    int found = tbl_image_get_for_update(t, id, &r, err);
 
-    if (id->algo != DIGEST_V1_ID)
-        return 0;
-    found = tbl_image_get_for_update(t, id, &r, err);
     if (found != 1)
         return found;
     if (r.leased_until >= now + reg->lease_ms)
         return 0;
     r.leased_until = now + reg->lease_ms;
     return tbl_image_put(t, id, &r, err);
-}
-
-int
-image_look_later(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
-                 struct err *err)
-{
-    struct job job = {.kind = JOB_COLLECT, .due = now + reg->lease_ms, .digest = *id};
-    struct rec_job work = {.tries = 0};
-
-    return id->algo == DIGEST_V1_ID ? tbl_job_put(t, &job, &work, err) : 0;
 }

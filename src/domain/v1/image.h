@@ -60,11 +60,8 @@ int image_ancestry(const struct registry *reg, const struct digest *id, struct d
  * 1, 0, -1. */
 int image_is_held(struct txn *t, const struct digest *id, struct err *err);
 
-/* For a transaction that takes a keeper of the image away, as blob_lease and blob_look_later. For
- * digests that are no v1 ids these do nothing. */
+/* For a transaction that removes a keeper of the image, as lease_blob (domain/core/lease.h). */
 int image_lease(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
                 struct err *err);
-int image_look_later(struct txn *t, const struct registry *reg, const struct digest *id,
-                     uint64_t now, struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "domain/core/lease.h"
 #include "domain/v1/image.h"
 #include "domain/v1/image_view.h"
 #include "storage/tables/tbl_blob.h"
@@ -158,7 +159,7 @@ adopt(struct txn *t, void *arg, struct err *err)
         if (tbl_edge_put(t, &a->edges[i], err) != 0)
             return -1;
     /* Nothing keeps it yet: somebody has to look when its lease is over. */
-    return image_look_later(t, a->reg, a->id, now, err);
+    return lease_look_at(t, a->id, now + a->reg->lease_ms, err);
 }
 
 /* ---- around it ---- */

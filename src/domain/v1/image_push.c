@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain/core/blob.h"
+#include "domain/core/lease.h"
 #include "domain/v1/image_checksum.h"
 #include "domain/events/event.h"
 #include "domain/v1/image.h"
@@ -214,15 +215,16 @@ put_new(struct txn *t, const struct json_push *p, bool is_new, const struct rec_
     snprintf(r.by, sizeof r.by, "%s", p->actor->user);
     lease(p->reg, &r, now);
     job.due = r.leased_until;
-    if ((moved && image_lease(t, p->reg, &old->parent, now, err) != 0) ||
+    if ((moved && is_named(&old->parent) && image_lease(t, p->reg, &old->parent, now, err) != 0) ||
         tbl_image_put(t, p->id, &r, err) != 0 || tbl_content_put(t, p->id, p->json, err) != 0 ||
-        blob_lease(t, p->reg, &old->layer, now, err) != 0 || move_edges(t, p, old, moved, err) != 0)
+        lease_blob(t, p->reg, &old->layer, now, err) != 0 || move_edges(t, p, old, moved, err) != 0)
         return -1;
     /* Nothing keeps it yet: somebody has to look when its lease is over. */
     if (is_new && tbl_job_put(t, &job, &work, err) != 0)
         return -1;
-    if ((moved && image_look_later(t, p->reg, &old->parent, now, err) != 0) ||
-        (is_named(&old->layer) && blob_look_later(t, p->reg, &old->layer, now, err) != 0))
+    if ((moved && is_named(&old->parent) &&
+         lease_look_at(t, &old->parent, now + p->reg->lease_ms, err) != 0) ||
+        (is_named(&old->layer) && lease_look_at(t, &old->layer, now + p->reg->lease_ms, err) != 0))
         return -1;
     return append_event(t, EVENT_IMAGE, p->id, NULL, p->actor, err);
 }
@@ -326,7 +328,7 @@ take_layer(struct txn *t, void *arg, struct err *err)
     lease(p->reg, &r, p->now);
     if (tbl_image_put(t, p->id, &r, err) != 0)
         return -1;
-    return p->same ? 0 : blob_lease(t, p->reg, &p->old.layer, p->now, err);
+    return p->same ? 0 : lease_blob(t, p->reg, &p->old.layer, p->now, err);
 }
 
 static int
@@ -339,7 +341,7 @@ keep_layer(struct txn *t, void *arg, struct err *err)
         return -1;
     if (!p->same && is_named(&p->old.layer) &&
         (tbl_edge_delete(t, &old, err) < 0 ||
-         blob_look_later(t, p->reg, &p->old.layer, p->now, err) != 0))
+         lease_look_at(t, &p->old.layer, p->now + p->reg->lease_ms, err) != 0))
         return -1;
     if (p->same && p->old.state == IMAGE_LAYER)
         return 0;

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "domain/core/blob.h"
+#include "domain/core/derived.h"
+#include "domain/core/lease.h"
 #include "domain/v1/conversion_job.h"
 #include "domain/events/event.h"
 #include "domain/v1/image.h"
@@ -109,9 +111,10 @@ static int
 put_jobs(struct txn *t, struct tagging *g, const struct digest *old, bool was_made, uint64_t now,
          struct err *err)
 {
-    if (!digest_equal(old, &g->target) && image_look_later(t, g->reg, old, now, err) != 0)
+    if (old->algo == DIGEST_V1_ID && !digest_equal(old, &g->target) &&
+        lease_look_at(t, old, now + g->reg->lease_ms, err) != 0)
         return -1;
-    if (was_made && converted_look_later(t, g->repo.id, old, now, err) != 0)
+    if (was_made && derived_look_later(t, g->repo.id, old, now, err) != 0)
         return -1;
     return g->target.algo == DIGEST_V1_ID ? conversion_job_later(t, g->id, now, err) : 0;
 }
@@ -134,9 +137,9 @@ put_tag(struct txn *t, void *arg, struct err *err)
     if (g->stale)
         return err_set(err, ERR_BUSY, "a tag moved again and again while a hook looked at it");
     moved = !digest_equal(&old, &g->target);
-    if ((moved && image_lease(t, g->reg, &old, now, err) != 0) ||
+    if ((moved && old.algo == DIGEST_V1_ID && image_lease(t, g->reg, &old, now, err) != 0) ||
         image_chain(t, g->id, g->chain, &g->n, err) != 0 || check_target(t, g, err) != 0 ||
-        (moved && (was_made = converted_was(t, g->repo.id, &old, err)) < 0) ||
+        (moved && (was_made = derived_was(t, g->repo.id, &old, err)) < 0) ||
         put_edges(t, g, &old, err) != 0 || put_jobs(t, g, &old, was_made == 1, now, err) != 0)
         return -1;
     if (g->actor->quiet)

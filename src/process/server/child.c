@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include "domain/v1/image_foreign.h"
 #include "storage/tables/tables.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -93,6 +94,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
     *reg = (struct registry){
         .kv = kv,
         .dirfd = s->dir.fd,
+        .foreign = &image_foreign,
         .poke = &s->poke,
         .started_ms = s->started_ms,
         .lease_ms = o->lease_ms,

@@ -13,8 +13,6 @@
 #define META_EVENTS_QUEUED "events-queued"
 #define META_EVENTS_INDEXED "events-indexed"
 #define META_EVENTS_TRIMMED "events-trimmed"
-/* Tags of v1 images from before there was JOB_CONVERT have got it. */
-#define META_TAGS_ADOPTED "tags-adopted"
 
 #define STORE_FORMAT 1
 
