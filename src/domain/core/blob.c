@@ -1,6 +1,7 @@
 #include "domain/core/blob.h"
 
 #include "domain/events/event.h"
+#include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload_row.h"
@@ -9,7 +10,6 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_event.h"
 #include "util/clock.h"
-#include "util/log.h"
 #include "util/banned.h"
 
 static struct edge
@@ -112,150 +112,65 @@ blob_need(const struct registry *reg, const char *repository, const struct diges
 /* ---- committing ---- */
 
 struct commit {
-    const struct registry *reg;
+    struct blob_draft draft;
     uint64_t repo;
-    const char *upload;
-    const struct blob_claim *claim; /* instead of repository and upload; else NULL */
-    const struct digest *d;
-    uint64_t size;
+    const char *upload;        /* ends with it; NULL: none */
     const struct edge *source; /* of a mount: the membership that gives the right; else NULL */
-    const struct blob_file_link *by; /* who links the file; NULL: we do */
-    bool published;                  /* is there a file of our own? */
-    uint64_t instance;
-    enum {
-        COMMIT_UNDECIDED, /* it failed before it came to the record */
-        COMMIT_INSERTED,  /* the record names our file */
-        COMMIT_FOUND,     /* another's was there first */
-        COMMIT_NO_FILE,   /* none there, and we have published none: nothing was done */
-    } result;
 };
 
-/* Writes the record (new, or with its lease renewed) and what follows from it. */
 static int
-commit_record(struct txn *t, struct commit *c, struct rec_blob *r, struct err *err)
-{
-    struct edge member = membership(c->repo, c->d);
-    uint64_t until = clock_wall_ms() + c->reg->lease_ms;
-
-    if (r->leased_until < until)
-        r->leased_until = until;
-    if (tbl_blob_put(t, c->d, r, err) != 0)
-        return -1;
-    if (c->claim != NULL) /* which keeps it, so there is nothing to look at later */
-        return c->claim->after(t, c->claim->arg, err);
-    if (tbl_edge_put(t, &member, err) != 0)
-        return -1;
-    /* Nothing keeps it yet: somebody has to look when its lease is over. */
-    if (c->result == COMMIT_INSERTED)
-        return lease_look_at(t, c->d, r->leased_until, err);
-    return 0;
-}
-
-static int
-commit(struct txn *t, void *arg, struct err *err)
+commit_blob(struct txn *t, void *arg, struct err *err)
 {
     struct commit *c = arg;
-    struct rec_blob r;
-    int found;
+    struct blob_draft *draft = &c->draft;
+    struct edge member = membership(c->repo, &draft->digest);
+    uint64_t until = clock_wall_ms() + draft->reg->lease_ms;
+    int rc = 1;
 
-    c->result = COMMIT_UNDECIDED;
-    if (c->upload != NULL && upload_row_drop(t, c->upload, err) != 0)
+    if ((c->upload != NULL && upload_row_drop(t, c->upload, err) != 0) ||
+        blob_draft_put(t, draft, until, err) != 0)
         return -1;
-    if (c->claim != NULL && c->claim->before(t, c->claim->arg, err) != 0)
-        return -1;
-    found = tbl_blob_get_for_update(t, c->d, &r, err);
-    if (found < 0)
-        return -1;
-    if (found == 1 && c->source != NULL && (found = tbl_edge_has(t, c->source, err)) < 0)
-        return -1;
-    if (found == 0 && !c->published) {
-        c->result = COMMIT_NO_FILE;
-        return err_set(err, ERR_BUSY, "a blob went while it was pushed");
+    if (c->source != NULL)
+        rc = tbl_edge_has(t, c->source, err);
+    if (rc == 0) {
+        draft->gone = true;
+        return err_set(err, ERR_BUSY, "a blob went while it was mounted");
     }
-    c->result = found ? COMMIT_FOUND : COMMIT_INSERTED;
-    if (!found)
-        r = (struct rec_blob){.size = c->size, .instance = c->instance};
-    return commit_record(t, c, &r, err);
-}
-
-/* 1, 0: it can't be linked; -1. */
-static int
-publish(struct commit *c, int fd, struct err *err)
-{
-    if (c->by != NULL)
-        return blob_file_adopt(c->reg->dirfd, fd, c->d, c->by, &c->instance, err);
-    return blob_file_publish(c->reg->dirfd, fd, c->d, &c->instance, err) == 0 ? 1 : -1;
-}
-
-/* 0, 1: the file can't be linked; -1. */
-static int
-publish_and_commit(struct commit *c, int fd, struct err *err)
-{
-    const struct registry *reg = c->reg;
-    struct rec_blob there;
-    struct err ignored;
-    int rc;
-
-    /* If it is there already, its record alone is what we need; if that is collected in
-     * between, the transaction notices, and it is published after all. */
-    rc = tbl_blob_get(kv_reads(reg->kv), c->d, &there, err);
-    if (rc < 0)
+    if (rc < 0 || tbl_edge_put(t, &member, err) != 0)
         return -1;
-    if (rc == 1) {
-        rc = txn_run(reg->kv, commit, c, err);
-        if (rc == 0 || c->result != COMMIT_NO_FILE)
-            return rc;
-    }
-    rc = publish(c, fd, err);
-    if (rc != 1)
-        return rc < 0 ? -1 : 1;
-    c->published = true;
-    rc = txn_run(reg->kv, commit, c, err);
-    /* After other failures nobody knows whether the record names our file: the sweep will find
-     * out. */
-    if ((rc == 0 ? c->result == COMMIT_FOUND : c->result == COMMIT_UNDECIDED) &&
-        blob_file_unlink(reg->dirfd, c->d, c->instance, &ignored) != 0)
-        log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
-                 ignored.message);
-    return rc;
+    /* Nothing keeps a new blob yet: the keeper looks at it when its lease is over. */
+    return draft->named ? lease_look_at(t, &draft->digest, until, err) : 0;
 }
 
 int
 blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const struct digest *d,
             int fd, uint64_t size, struct err *err)
 {
-    struct commit c = {.reg = reg, .repo = repo, .upload = upload, .d = d, .size = size};
+    struct commit c = {.draft = blob_draft_of_fd(reg, d, fd, size), .repo = repo, .upload = upload};
 
-    return publish_and_commit(&c, fd, err);
+    return blob_draft_commit(&c.draft, commit_blob, &c, err);
 }
 
 int
 blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
                    uint64_t size, const struct blob_file_link *by, struct err *err)
 {
-    struct commit c = {.reg = reg, .repo = repo, .d = d, .size = size, .by = by};
-    int rc = publish_and_commit(&c, fd, err);
+    struct commit c = {.draft = blob_draft_of_fd(reg, d, fd, size), .repo = repo};
 
-    return rc < 0 ? -1 : rc == 0;
+    c.draft.by = by;
+    if (blob_draft_commit(&c.draft, commit_blob, &c, err) == 0)
+        return 1;
+    return c.draft.unlinkable ? 0 : -1;
 }
 
 int
 blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
 {
-    struct commit c = {.reg = reg, .repo = repo, .d = d};
+    struct commit c = {.draft = blob_draft_of_stored(reg, d), .repo = repo};
 
-    if (txn_run(reg->kv, commit, &c, err) == 0)
+    if (blob_draft_commit(&c.draft, commit_blob, &c, err) == 0)
         return 1;
-    return c.result == COMMIT_NO_FILE ? 0 : -1;
-}
-
-int
-blob_commit_for(const struct registry *reg, const struct blob_claim *claim, const struct digest *d,
-                int fd, uint64_t size, struct err *err)
-{
-    struct commit c = {.reg = reg, .claim = claim, .d = d, .size = size};
-
-    return publish_and_commit(&c, fd, err);
+    return c.draft.gone ? 0 : -1;
 }
 
 /* ---- mounting ---- */
@@ -293,7 +208,7 @@ int
 blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
            struct err *err)
 {
-    struct commit c = {.reg = reg, .d = d};
+    struct commit c = {.draft = blob_draft_of_stored(reg, d)};
     struct rec_repo target;
     struct edge member;
     int rc = find_source(reg, from, d, &member, err);
@@ -304,9 +219,9 @@ blob_mount(const struct registry *reg, const char *to, const char *from, const s
         return -1;
     c.source = &member;
     c.repo = target.id;
-    if (txn_run(reg->kv, commit, &c, err) == 0)
+    if (blob_draft_commit(&c.draft, commit_blob, &c, err) == 0)
         return 1;
-    return c.result == COMMIT_NO_FILE ? 0 : -1;
+    return c.draft.gone ? 0 : -1;
 }
 
 /* ---- deleting ---- */

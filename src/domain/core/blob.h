@@ -52,17 +52,4 @@ int blob_commit_linked(const struct registry *reg, uint64_t repo, const struct d
  * isn't there, -1. */
 int blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err);
 
-/* Who else wants a blob (a v1 image): both are called in the transaction that commits it, `before`
- * before the table of blobs is touched, `after` behind it, to put the edge that keeps the blob and
- * all that comes later in the order of tables. */
-struct blob_claim {
-    int (*before)(struct txn *t, void *arg, struct err *err);
-    int (*after)(struct txn *t, void *arg, struct err *err);
-    void *arg;
-};
-
-/* As blob_commit, for such a one instead of a repository. */
-int blob_commit_for(const struct registry *reg, const struct blob_claim *claim,
-                    const struct digest *d, int fd, uint64_t size, struct err *err);
-
 #endif

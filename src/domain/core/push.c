@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "domain/core/blob_draft.h"
 #include "domain/core/derived.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/lease.h"
@@ -11,7 +12,6 @@
 #include "domain/events/prehook.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag.h"
-#include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
@@ -19,7 +19,6 @@
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
-#include "util/log.h"
 #include "util/banned.h"
 
 /* What the transaction works on; prepared outside of it, so that it only reads and writes records.
@@ -41,11 +40,9 @@ struct pushing {
     struct manifest_ids ids;
     bool known; /* the repository had it before */
     struct digest
-        made_from;  /* and made it of this v1 image, by whose id it is known; or DIGEST_NONE */
-    bool large;     /* stands with the blobs */
-    bool published; /* large, and there is a file of our own */
-    bool inserted;  /* and the record names it */
-    uint64_t instance;
+        made_from; /* and made it of this v1 image, by whose id it is known; or DIGEST_NONE */
+    bool large;    /* stands with the blobs: */
+    struct blob_draft draft;
     const char **missing;
     size_t missing_n;
 };
@@ -199,19 +196,9 @@ put_manifest(struct txn *t, struct pushing *w, struct err *err)
 static int
 put_content(struct txn *t, struct pushing *w, struct err *err)
 {
-    struct rec_blob r;
-    int rc;
-
-    if (!w->large)
-        return tbl_content_put(t, &w->p->digest, w->p->document, err);
-    rc = tbl_blob_get_for_update(t, &w->p->digest, &r, err);
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    if (!w->published)
-        return err_set(err, ERR_BUSY, "a manifest went while it was pushed");
-    w->inserted = true;
-    r = (struct rec_blob){.size = w->p->document.n, .instance = w->instance};
-    return tbl_blob_put(t, &w->p->digest, &r, err);
+    if (w->large)
+        return blob_draft_put(t, &w->draft, 0, err);
+    return tbl_content_put(t, &w->p->digest, w->p->document, err);
 }
 
 /* A part is there when the repository may serve it as a blob, or (an index's child) has it as a
@@ -316,7 +303,6 @@ push(struct txn *t, void *arg, struct err *err)
     struct pushing *w = arg;
 
     w->missing_n = 0;
-    w->inserted = false;
     w->stale = false;
     if (repository_touch(t, w->p->repository, &w->repo, w->now, err) != 0 ||
         move_tags(t, w, err) != 0 || look_at_old(t, w, err) != 0 || put_manifest(t, w, err) != 0)
@@ -366,31 +352,10 @@ check_digest(struct push *p, struct err *err)
 static int
 publish(struct pushing *w, struct err *err)
 {
-    struct rec_blob there;
-    int rc;
-
     w->large = w->p->document.n > CONTENT_MAX;
-    if (!w->large)
-        return 0;
-    rc = tbl_blob_get(kv_reads(w->reg->kv), &w->p->digest, &there, err);
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    w->published = true;
-    return blob_file_write(w->reg->dirfd, w->p->document, &w->p->digest, &w->instance, err);
-}
-
-/* Takes the file back when the record surely doesn't name it. After a failed commit nobody knows:
- * the sweep will find out. */
-static void
-unpublish(const struct pushing *w, int rc, const struct err *err)
-{
-    struct err ignored;
-
-    if (w->published && !w->inserted &&
-        (rc == 0 || err->code == ERR_MISSING_PARTS || err->code == ERR_FULL || w->stale) &&
-        blob_file_unlink(w->reg->dirfd, &w->p->digest, w->instance, &ignored) != 0)
-        log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
-                 ignored.message);
+    w->draft = w->large ? blob_draft_of_bytes(w->reg, &w->p->digest, w->p->document)
+                        : (struct blob_draft){.published = false};
+    return w->large ? blob_draft_begin(&w->draft, err) : 0;
 }
 
 /* What is told of an image, and what the first API calls it, comes from its config. */
@@ -420,6 +385,6 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
     rc = txn_run(reg->kv, push, &w, err);
     for (int i = 1; i < PREHOOK_JUDGEMENTS_MAX && rc != 0 && w.stale; i++)
         rc = judge(&w, err) != 0 ? -1 : txn_run(reg->kv, push, &w, err);
-    unpublish(&w, rc, err);
+    blob_draft_settle(&w.draft);
     return rc;
 }

@@ -8,7 +8,7 @@
 #include "domain/v1/image.h"
 #include "domain/inside/index_job.h"
 #include "domain/v1/converted.h"
-#include "storage/files/blob_file.h"
+#include "domain/core/blob_draft.h"
 #include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
@@ -54,8 +54,7 @@ struct converting {
     struct conversion made;
     struct digest parts[CONVERSION_LAYERS_MAX + 1]; /* config and layers, each once, sorted */
     size_t parts_n;
-    bool published, inserted; /* is there a file of our own with the config, and a record of it? */
-    uint64_t instance;
+    struct blob_draft config;
 
     uint64_t repo; /* what the next transaction is about */
     char tags[TAGS_MAX][RECORD_TAG_MAX + 1];
@@ -193,17 +192,11 @@ add_part(struct converting *x, const struct digest *d)
 static int
 publish(struct converting *x, struct err *err)
 {
-    struct rec_blob there;
-    int rc = tbl_blob_get(kv_reads(x->reg->kv), &x->made.config_digest, &there, err);
-
     add_part(x, &x->made.config_digest);
     for (size_t i = 0; i < x->n; i++)
         add_part(x, &x->chain[i].layer);
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    x->published = true;
-    return blob_file_write(x->reg->dirfd, x->made.config, &x->made.config_digest, &x->instance,
-                           err);
+    x->config = blob_draft_of_bytes(x->reg, &x->made.config_digest, x->made.config);
+    return blob_draft_begin(&x->config, err);
 }
 
 /* ---- the transaction, table by table ---- */
@@ -277,21 +270,6 @@ put_manifest(struct txn *t, const struct converting *x, struct err *err)
 }
 
 static int
-put_config(struct txn *t, struct converting *x, struct err *err)
-{
-    struct rec_blob r;
-    int rc = tbl_blob_get_for_update(t, &x->made.config_digest, &r, err);
-
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    if (!x->published)
-        return went(x, err);
-    x->inserted = true;
-    r = (struct rec_blob){.size = x->made.config.n, .instance = x->instance};
-    return tbl_blob_put(t, &x->made.config_digest, &r, err);
-}
-
-static int
 put_edges(struct txn *t, struct converting *x, struct err *err)
 {
     const struct digest *manifest = &x->made.manifest_digest;
@@ -328,12 +306,12 @@ switch_tags(struct txn *t, void *arg, struct err *err)
     struct converting *x = arg;
 
     x->stale = false;
-    x->inserted = false;
     if (move_tags(t, x, err) != 0)
         return -1;
     if (x->tags_n == 0)
         return 0;
-    if (check_chain(t, x, err) != 0 || put_manifest(t, x, err) != 0 || put_config(t, x, err) != 0)
+    if (check_chain(t, x, err) != 0 || put_manifest(t, x, err) != 0 ||
+        blob_draft_put(t, &x->config, 0, err) != 0)
         return -1;
     return put_edges(t, x, err);
 }
@@ -365,23 +343,9 @@ switch_all(struct converting *x, struct err *err)
         if (x->tags_n == 0)
             return DONE;
         if (txn_run(x->reg->kv, switch_tags, x, err) != 0)
-            return x->stale ? WAITS : FAILED;
-        /* From now on there is a record of it. */
-        x->published = x->published && !x->inserted;
+            return x->stale || x->config.gone ? WAITS : FAILED;
     }
     return WAITS;
-}
-
-/* A file that surely has no record; after a failed commit nobody knows, and the sweep finds out. */
-static void
-unpublish(const struct converting *x, enum outcome outcome)
-{
-    struct err ignored;
-
-    if (x->published && outcome != FAILED &&
-        blob_file_unlink(x->reg->dirfd, &x->made.config_digest, x->instance, &ignored) != 0)
-        log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
-                 ignored.message);
 }
 
 static enum outcome
@@ -401,7 +365,7 @@ convert(struct converting *x, struct err *err)
     if (publish(x, err) != 0)
         return FAILED;
     outcome = switch_all(x, err);
-    unpublish(x, outcome);
+    blob_draft_settle(&x->config);
     return outcome;
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "domain/core/blob.h"
+#include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/v1/image_checksum.h"
 #include "domain/events/event.h"
@@ -299,15 +299,15 @@ struct layer_push {
     struct bytes json; /* over which the checksum was made */
     struct digest layer;
     struct digest checksum;
+    struct blob_draft draft;
     uint64_t now;
     struct rec_image old; /* before */
     bool same;            /* it had that layer already */
 };
 
 static int
-take_layer(struct txn *t, void *arg, struct err *err)
+take_layer(struct txn *t, struct layer_push *p, struct err *err)
 {
-    struct layer_push *p = arg;
     struct rec_image r;
     int rc = tbl_image_get_for_update(t, p->id, &r, err);
 
@@ -332,9 +332,8 @@ take_layer(struct txn *t, void *arg, struct err *err)
 }
 
 static int
-keep_layer(struct txn *t, void *arg, struct err *err)
+keep_layer(struct txn *t, const struct layer_push *p, struct err *err)
 {
-    const struct layer_push *p = arg;
     struct edge layer = keeping(p->id, &p->layer), old = keeping(p->id, &p->old.layer);
 
     if (tbl_edge_put(t, &layer, err) != 0)
@@ -346,6 +345,17 @@ keep_layer(struct txn *t, void *arg, struct err *err)
     if (p->same && p->old.state == IMAGE_LAYER)
         return 0;
     return append_event(t, EVENT_LAYER, p->id, &p->checksum, p->actor, err);
+}
+
+static int
+commit_layer(struct txn *t, void *arg, struct err *err)
+{
+    struct layer_push *p = arg;
+
+    if (take_layer(t, p, err) != 0 ||
+        blob_draft_put(t, &p->draft, p->now + p->reg->lease_ms, err) != 0)
+        return -1;
+    return keep_layer(t, p, err);
 }
 
 /* Both hashes in one go. */
@@ -383,12 +393,12 @@ check_waiting(struct layer_push *p, struct arena *arena, struct err *err)
 static int
 push_layer(struct layer_push *p, int fd, struct err *err)
 {
-    struct blob_claim claim = {.before = take_layer, .after = keep_layer, .arg = p};
     uint64_t size;
 
     if (hash(p, fd, &size, err) != 0)
         return -1;
-    return blob_commit_for(p->reg, &claim, &p->layer, fd, size, err);
+    p->draft = blob_draft_of_fd(p->reg, &p->layer, fd, size);
+    return blob_draft_commit(&p->draft, commit_layer, p, err);
 }
 
 int

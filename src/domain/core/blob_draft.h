@@ -1,0 +1,64 @@
+#ifndef DOMAIN_CORE_BLOB_DRAFT_H
+#define DOMAIN_CORE_BLOB_DRAFT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/registry.h"
+#include "storage/files/blob_file.h"
+#include "storage/kv/kv.h"
+#include "util/bytes.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* A file on its way to become a blob. A record never names a file that isn't durable, and no file
+ * is touched in a transaction; so there are three steps:
+ *
+ *     blob_draft_begin    before the transaction: publishes a durable file, unless the blob's
+ * record is there already blob_draft_put      in the transaction, at table blob: puts the record,
+ * or keeps the one that is there blob_draft_settle   after the last transaction, whether it
+ * succeeded or failed: removes the file if no record names it
+ *
+ * blob_draft_commit does all three around one transaction. */
+struct blob_draft {
+    const struct registry *reg;
+    struct digest digest;
+    uint64_t size;
+    enum {
+        BLOB_DRAFT_NO_FILE, /* the blob has to be in the store already */
+        BLOB_DRAFT_FD,
+        BLOB_DRAFT_BYTES,
+    } source;
+    int fd;                          /* stays the caller's */
+    const struct blob_file_link *by; /* links fd in our place (blob_file_adopt); NULL: we do it */
+    struct bytes content;
+
+    bool published; /* there is a file of our own */
+    uint64_t instance;
+    bool unlinkable; /* blob_draft_begin failed because `by` can't link the file */
+    bool named;      /* blob_draft_put: the record names our file; it was not there before */
+    bool gone; /* blob_draft_put failed because neither a record nor a file of ours is there */
+};
+
+/* Of an open file, whose bytes hash to d. */
+struct blob_draft blob_draft_of_fd(const struct registry *reg, const struct digest *d, int fd,
+                                   uint64_t size);
+/* Of bytes in memory. */
+struct blob_draft blob_draft_of_bytes(const struct registry *reg, const struct digest *d,
+                                      struct bytes content);
+/* Of a blob that is expected to be in the store. */
+struct blob_draft blob_draft_of_stored(const struct registry *reg, const struct digest *d);
+
+int blob_draft_begin(struct blob_draft *d, struct err *err);
+
+/* leased_until: the record's lease lasts at least until then. 0, or -1: ERR_BUSY and d->gone when
+ * the record went since blob_draft_begin: another blob_draft_begin then publishes a file. */
+int blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struct err *err);
+
+void blob_draft_settle(struct blob_draft *d);
+
+/* Runs a transaction that calls blob_draft_put once, between begin and settle, and runs it again
+ * with a file of our own when the record went in between. */
+int blob_draft_commit(struct blob_draft *d, int (*fn)(struct txn *t, void *arg, struct err *err),
+                      void *arg, struct err *err);
+
+#endif
