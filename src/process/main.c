@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "process/commands/command.h"
 #include "process/commands/command_export.h"
+#include "process/commands/command_help.h"
 #include "process/commands/command_hooks.h"
 #include "process/commands/command_import.h"
 #include "process/commands/command_nginx_conf.h"
@@ -33,6 +34,7 @@ static const struct command {
     {"serve", serve},           {"print-nginx-conf", command_nginx_conf},
     {"user", command_user},     {"hooks", command_hooks},
     {"import", command_import}, {"export", command_export},
+    {"help", command_help},
 };
 
 static enum command_exit

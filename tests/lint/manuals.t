@@ -41,7 +41,7 @@ complaints('man', qr/^man \d/, q(LC_ALL=C.UTF-8 MANROFFSEQ= man --warnings -l '%
 # ---- what they have to have ----
 
 none([ grep { $text{$_} !~ /\A\.TH (\S+) (\d) \S+ \S+ "[^"]+"\n/ || plain(lc "$1($2)") ne title($_) } @pages ], 'each page has its title');
-none([ grep { $text{$_} !~ /^\.SH NAME\n(\S+) \\- \S/m || title($_) !~ /^\Q${\ plain($1) }\E\(/ } @pages ], '... and its name');
+none([ grep { $text{$_} !~ /^\.SH NAME\n(\S+) \\- \S.*\n\.SH /m || title($_) !~ /^\Q${\ plain($1) }\E\(/ } @pages ], '... and its name, with a description in one line');
 
 my @dangling;
 for my $page (@pages) {

@@ -385,7 +385,8 @@ options_help(FILE *to)
         (void)n;
         fprintf(to, "  %-23s  %s\n", left, row->help);
     }
-    fputs("\nCommands, each with --dir, --config and --run-as where it needs them:\n\n"
+    fputs("\nCommands, each with --dir, --config and --run-as where it needs them; see\n"
+          "\"docker-registry-server help COMMAND\":\n\n"
           "  user add [name]          give a user a password: asked for, or from stdin\n"
           "  user del [name]          refuse a user from now on\n"
           "  user list                print the users' names\n"
@@ -393,8 +394,9 @@ options_help(FILE *to)
           "  hooks test [name] [tag]  run a hook by hand, as if NAME:TAG had just been pushed\n"
           "  import [path]            take over the images of another registry, or of an archive\n"
           "  export [name] ...        write images (NAME, NAME:TAG, NAME@DIGEST) as an OCI layout\n"
-          "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n\n"
+          "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"
+          "  help [topic]             show a manual page; without a topic, list the topics\n\n"
           "Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
-          "which may refuse. See docker-registry-server-hooks(5).\n\n",
+          "which may refuse. See \"docker-registry-server help hooks.5\".\n\n",
           to);
 }

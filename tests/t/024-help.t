@@ -1,0 +1,97 @@
+# "help" shows the manual pages, whole, on a terminal and elsewhere.
+use v5.36;
+use Registry limit => 60;
+use Registry::Manual;
+use Registry::Tools;
+use Test::More;
+
+my $program = Registry->program;
+my %file    = map { (m{^\.} ? 'serve' : s/\.\d$//r) . '.' . s/.*\.//r => $_ } manual_pages();
+
+sub help (@args) { return Registry->try([ 'help', @args ]) }
+
+my @topics;
+subtest 'topics' => sub {
+    my $ran = help();
+    is($ran->{exit}, 0,  'the list');
+    is($ran->{err},  '', '... without a complaint');
+    my @lines = split /\n/, $ran->{out};
+    is(scalar @lines, scalar keys %file, '... has a line for each page');
+    is(scalar(grep { length > 80 || !/^  \S+ {2,}\S/ } @lines), 0, '... with its topic and what it is about') or diag($ran->{out});
+    @topics = map { (split)[0] } @lines;
+    my %there = map { $_ => 1 } @topics;
+    is_deeply([ grep { !$there{$_} } qw(serve user hooks hooks.5 config api nginx import export print-nginx-conf help) ], [], '... those that the manual names');
+
+    my $unknown = help('nothing');
+    is($unknown->{exit}, 2,  'an unknown topic: exit code 2');
+    is($unknown->{out},  '', '... prints no page');
+    like($unknown->{err}, qr/^  hooks\.5 .*unknown topic nothing: choose/ms, '... but the list, and what is wrong');
+    is(help('user', 'hooks')->{exit}, 2, 'two topics are too many');
+};
+
+# The words of a page, as another renderer says them.
+sub words ($text) { return [ split ' ', $text =~ s/\+\x08o/*/gr =~ s/.\x08//gr ] }
+
+subtest 'pages' => sub {
+    for my $page (sort keys %file) {
+        my ($topic, $section) = $page =~ /^(.*)\.(\d)$/;
+        my $ran = help($page);
+        is("$ran->{exit}$ran->{err}", 0, "help $page");
+        is(help($topic)->{out}, $ran->{out}, '... without its section') if $page ne 'hooks.5';
+        my @lines = split /\n/, $ran->{out};
+        like($lines[0], qr/^DOCKER-REGISTRY-SERVER.*\($section\)$/, '... begins with its title');
+        is_deeply([ grep { /^\.|^ *\.[A-Z]{1,2}(?: |$)/ || /\\[-fe(&]/ || /[^ -~]/ } @lines ], [], '... has no macro or escape left');
+        my %example = map { s/^ +//r => 1 } manual_examples($file{$page});
+        is_deeply([ grep { length > 78 && !$example{ s/^ +//r } } @lines ], [], '... has lines that fit')
+            or diag(join "\n", grep { length > 78 } @lines);
+        my %printed = map { s/^ +//r => 1 } @lines;
+        is_deeply([ grep { !$printed{$_} } keys %example ], [], '... and has the examples as they are');
+        SKIP: {
+            skip 'mandoc is not installed', 1 if !find_program('mandoc');
+            my $name  = 'docker-registry-server' . ($file{$page} =~ /^\./ ? '' : '-') . $file{$page};
+            my $other = run([ 'mandoc', '-Tascii', '-Owidth=900', ($ENV{srcdir} // '.') . "/src/man/$name" ]);
+            is_deeply(words($ran->{out} =~ s/\A.*\n//r), words($other->{out} =~ s/\A.*\n|.*\n\z//gr), '... and says what mandoc makes of it');
+        }
+    }
+};
+
+# Runs a command with a terminal for its output.
+sub on_terminal ($path, @args) {
+    return run([ find_program('script'), '-qec', "$program @args", '/dev/null' ], env => { PATH => $path, TERM => 'dumb', MANPAGER => 'cat' });
+}
+
+subtest 'a terminal' => sub {
+    if (!find_program('script')) {
+        return fail('script is installed') if ($ENV{CI} // '') eq 'true';
+        plan skip_all => 'script is not installed';
+    }
+    my $tmp = tempdir();
+    mkdir "$tmp/$_" for qw(none man mandoc);
+    my $shell = "#!/bin/sh\nPATH=/bin:/usr/bin\n";
+    spew("$tmp/man/man",       "${shell}echo \"shown by man \$*\"; cat\n");
+    spew("$tmp/mandoc/mandoc", "${shell}echo \"shown by mandoc \$*\"; cat\n");
+    chmod 0755, "$tmp/man/man", "$tmp/mandoc/mandoc";
+    symlink '/bin/sh', "$tmp/$_/sh" for qw(none man mandoc);
+    my $source = manual_source('user.8');
+    for my $case ([ man => 'man -l -' ], [ mandoc => 'mandoc -a' ]) {
+        my ($name, $command) = @$case;
+        my $ran = on_terminal("$tmp/$name", 'help', 'user');
+        is($ran->{exit}, 0, "with $name: done");
+        is($ran->{out} =~ tr/\r//dr, "shown by $command\n$source", "... which gets the page");
+    }
+    my $plain = on_terminal("$tmp/none", 'help', 'user');
+    is($plain->{exit}, 0, 'with neither: done');
+    is($plain->{out} =~ tr/\r//dr, help('user')->{out}, '... as plain text');
+
+    spew("$tmp/man/man", "${shell}exit 0\n");
+    is(on_terminal("$tmp/man", 'help', 'api')->{exit}, 0, 'a reader that has seen enough is no failure');
+    unlike(on_terminal("$tmp/none:$tmp/mandoc", 'help', 'user')->{out}, qr/^NAME/m, 'plain text comes last');
+
+    SKIP: {
+        skip 'man is not installed', 2 if !find_program('man');
+        my $ran = on_terminal("$ENV{PATH}", 'help', 'user');
+        is($ran->{exit}, 0, 'the real one: done');
+        like($ran->{out} =~ s/.\x08//gr =~ s/\e\[[0-9;]*m//gr, qr/manage the users/, '... shows the page');
+    }
+};
+finish();
