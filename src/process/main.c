@@ -17,7 +17,7 @@
 #include "util/banned.h"
 
 static enum command_exit
-serve(struct options *o, struct err *err)
+serve_registry(struct options *o, struct err *err)
 {
     struct server s;
     if (server_prepare(&s, o, err) < 0)
@@ -31,7 +31,7 @@ static const struct command {
     const char *name;
     command_run *run;
 } commands[] = {
-    {"serve", serve},           {"print-nginx-conf", command_nginx_conf},
+    {"serve", serve_registry},  {"print-nginx-conf", command_nginx_conf},
     {"user", command_user},     {"hooks", command_hooks},
     {"import", command_import}, {"export", command_export},
     {"help", command_help},

@@ -54,7 +54,7 @@ clock_rfc3339(char out[CLOCK_RFC3339_MAX], uint64_t wall_ms)
 
 /* So many digits that are at least `low` and at most `high` together; -1: others. */
 static int
-digits(const char **text, size_t n, int low, int high)
+parse_digits(const char **text, size_t n, int low, int high)
 {
     int v = 0;
     for (size_t i = 0; i < n; i++, (*text)++) {
@@ -67,7 +67,7 @@ digits(const char **text, size_t n, int low, int high)
 }
 
 static bool
-skip(const char **text, char c)
+skip_char(const char **text, char c)
 {
     if (**text != c) {
         return false;
@@ -89,26 +89,28 @@ days_of(int year, int month)
 bool
 clock_is_rfc3339(const char *text)
 {
-    int year = digits(&text, 4, 0, 9999);
-    if (year < 0 || !skip(&text, '-')) {
+    int year = parse_digits(&text, 4, 0, 9999);
+    if (year < 0 || !skip_char(&text, '-')) {
         return false;
     }
-    int month = digits(&text, 2, 1, 12);
-    if (month < 0 || !skip(&text, '-') || digits(&text, 2, 1, days_of(year, month)) < 0 ||
-        !skip(&text, 'T') || digits(&text, 2, 0, 23) < 0 || !skip(&text, ':') ||
-        digits(&text, 2, 0, 59) < 0 || !skip(&text, ':') || digits(&text, 2, 0, 59) < 0) {
+    int month = parse_digits(&text, 2, 1, 12);
+    if (month < 0 || !skip_char(&text, '-') ||
+        parse_digits(&text, 2, 1, days_of(year, month)) < 0 || !skip_char(&text, 'T') ||
+        parse_digits(&text, 2, 0, 23) < 0 || !skip_char(&text, ':') ||
+        parse_digits(&text, 2, 0, 59) < 0 || !skip_char(&text, ':') ||
+        parse_digits(&text, 2, 0, 59) < 0) {
         return false;
     }
-    if (skip(&text, '.')) {
+    if (skip_char(&text, '.')) {
         size_t n = strspn(text, "0123456789");
         if (n < 1 || n > 9) {
             return false;
         }
         text += n;
     }
-    if (skip(&text, 'Z')) {
+    if (skip_char(&text, 'Z')) {
         return *text == '\0';
     }
-    return (skip(&text, '+') || skip(&text, '-')) && digits(&text, 2, 0, 23) >= 0 &&
-           skip(&text, ':') && digits(&text, 2, 0, 59) >= 0 && *text == '\0';
+    return (skip_char(&text, '+') || skip_char(&text, '-')) && parse_digits(&text, 2, 0, 23) >= 0 &&
+           skip_char(&text, ':') && parse_digits(&text, 2, 0, 59) >= 0 && *text == '\0';
 }

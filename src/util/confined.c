@@ -85,7 +85,7 @@ unshare_memory(const void *but)
 }
 
 static int
-by_number(const void *a, const void *b)
+compare_numbers(const void *a, const void *b)
 {
     return *(const int *)a - *(const int *)b;
 }
@@ -96,7 +96,7 @@ keep_only(const int *fds, size_t n)
     int sorted[CONFINED_FDS_MAX], next = STDERR_FILENO + 1;
 
     memcpy(sorted, fds, n * sizeof *fds);
-    qsort(sorted, n, sizeof *sorted, by_number);
+    qsort(sorted, n, sizeof *sorted, compare_numbers);
     for (size_t i = 0; i < n; i++) {
         if (sorted[i] < next)
             continue;
@@ -177,7 +177,7 @@ confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *ar
 }
 
 static enum confined_end
-describe(int status, char why[CONFINED_WHY_MAX])
+describe_status(int status, char why[CONFINED_WHY_MAX])
 {
     why[0] = '\0';
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
@@ -197,7 +197,7 @@ describe(int status, char why[CONFINED_WHY_MAX])
 
 /* Its status, at once or when it ends. 1, 0. */
 static int
-reap(struct confined *c, bool wait, int *status)
+reap_confined(struct confined *c, bool wait, int *status)
 {
     pid_t got;
 
@@ -217,9 +217,9 @@ confined_ended(struct confined *c, enum confined_end *end, char why[CONFINED_WHY
 {
     int status;
 
-    if (reap(c, false, &status) == 0)
+    if (reap_confined(c, false, &status) == 0)
         return 0;
-    *end = describe(status, why);
+    *end = describe_status(status, why);
     return 1;
 }
 
@@ -230,7 +230,7 @@ confined_stop(struct confined *c)
 
     if (c->pid > 0) {
         kill(c->pid, SIGKILL);
-        reap(c, true, &status);
+        reap_confined(c, true, &status);
     }
     fdio_close(c->ended);
     c->ended = -1;
@@ -250,8 +250,8 @@ confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
 
     if (confined_start(&c, fn, arg, &fd, 1, limits, n, err) != 0)
         return -1;
-    reap(&c, true, &status);
-    bool done = describe(status, how) == CONFINED_DONE;
+    reap_confined(&c, true, &status);
+    bool done = describe_status(status, how) == CONFINED_DONE;
     if (done)
         memcpy(answer, c.answer, n);
     else

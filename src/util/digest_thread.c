@@ -28,7 +28,7 @@ struct digest_thread {
 };
 
 static void *
-work(void *arg)
+hash_pieces(void *arg)
 {
     struct digest_thread *t = arg;
 
@@ -65,7 +65,7 @@ digest_thread_begin(enum digest_algo algo)
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
     t->slots[0].n = 0;
-    t->threaded = pthread_create(&t->thread, NULL, work, t) == 0;
+    t->threaded = pthread_create(&t->thread, NULL, hash_pieces, t) == 0;
     return t;
 }
 

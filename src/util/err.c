@@ -20,7 +20,7 @@ keep_printable(char *s)
 
 /* `text` is not e->message itself, because the arguments of the message may point into that. */
 static void
-fill(struct err *e, enum err_code code, int sys, const char *text)
+fill_err(struct err *e, enum err_code code, int sys, const char *text)
 {
     e->code = code;
     e->sys = sys;
@@ -39,7 +39,7 @@ err_set(struct err *e, enum err_code code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fill(e, code, 0, text);
+    fill_err(e, code, 0, text);
     return -1;
 }
 
@@ -52,7 +52,7 @@ err_set_utf8(struct err *e, enum err_code code, const char *text)
         while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
             n--;
     }
-    fill(e, code, 0, "");
+    fill_err(e, code, 0, "");
     memcpy(e->message, text, n);
     e->message[n] = '\0';
     return -1;
@@ -78,7 +78,7 @@ err_errno(struct err *e, const char *fmt, ...)
         }
         snprintf(text + at, sizeof text - at, ": %s", reason);
     }
-    fill(e, sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_SYSTEM, sys, text);
+    fill_err(e, sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_SYSTEM, sys, text);
     errno = sys;
     return -1;
 }

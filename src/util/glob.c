@@ -150,7 +150,7 @@ put_byte(struct glob *g, unsigned char c)
 
 /* What begins at p[at]; where the next thing does. */
 static size_t
-put(struct glob *g, const unsigned char *p, size_t n, size_t at)
+put_glob_byte(struct glob *g, const unsigned char *p, size_t n, size_t at)
 {
     struct one_of set;
     size_t length = 1;
@@ -178,7 +178,7 @@ glob_compile(struct glob *g, struct bytes pattern, struct err *err)
     if (pattern.n > GLOB_MAX)
         return err_set(err, ERR_TOO_LONG, "a pattern has at most %d bytes", GLOB_MAX);
     for (size_t at = 0; at < pattern.n;)
-        at = put(g, pattern.p, pattern.n, at);
+        at = put_glob_byte(g, pattern.p, pattern.n, at);
     set_bit(&g->start, 0);
     add_moved(&g->start, &g->start, &g->entering, 2);
     add_moved(&g->start, &g->start, &g->empty, 1);

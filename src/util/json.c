@@ -151,7 +151,7 @@ scan_text(struct scan *s)
 }
 
 static int
-refuse(struct err *err, size_t at, const char *complaint)
+refuse_json(struct err *err, size_t at, const char *complaint)
 {
     return err_set(err, ERR_BAD_REQUEST, "JSON at byte %zu: %s", at, complaint);
 }
@@ -163,7 +163,7 @@ json_parse(struct bytes text, int max_depth, struct json **out, struct err *err)
     struct scan scan = {.p = text.p, .n = text.n};
     const char *complaint = scan_text(&scan);
     if (complaint != NULL) {
-        return refuse(err, scan.at, complaint);
+        return refuse_json(err, scan.at, complaint);
     }
     if (text.n > INT_MAX) {
         return err_set(err, ERR_TOO_LARGE, "JSON of %zu bytes", text.n);
@@ -183,7 +183,7 @@ json_parse(struct bytes text, int max_depth, struct json **out, struct err *err)
     enum json_tokener_error status = json_tokener_get_error(tok);
     json_tokener_free(tok);
     if (status != json_tokener_success) {
-        return refuse(err, at, json_tokener_error_desc(status));
+        return refuse_json(err, at, json_tokener_error_desc(status));
     }
     *out = (struct json *)value;
     return 0;

@@ -26,9 +26,9 @@ trim(char *s)
 }
 
 static int
-take_line(char *text, int line,
-          int (*fn)(const char *name, const char *value, int line, void *arg, struct err *err),
-          void *arg, struct err *err)
+parse_kv_line(char *text, int line,
+              int (*fn)(const char *name, const char *value, int line, void *arg, struct err *err),
+              void *arg, struct err *err)
 {
     if (text[0] == '#') {
         return 0;
@@ -66,7 +66,7 @@ kvfile_each(struct bytes text,
         if (copy == NULL) {
             return err_errno(err, "line %d", line);
         }
-        int r = take_line(copy, line, fn, arg, err);
+        int r = parse_kv_line(copy, line, fn, arg, err);
         free(copy);
         if (r != 0) {
             return r;

@@ -40,7 +40,7 @@ log_set_level(enum log_level level)
 
 /* All n bytes or none, so that no escape is cut in two; nothing follows what didn't fit. */
 static void
-put(struct line *l, const char *s, size_t n)
+put_line(struct line *l, const char *s, size_t n)
 {
     if (l->full || n > LINE_ROOM - l->n) {
         l->full = true;
@@ -52,30 +52,30 @@ put(struct line *l, const char *s, size_t n)
 
 /* As much of a long text as fits. */
 static void
-put_text(struct line *l, const char *s)
+put_line_text(struct line *l, const char *s)
 {
     for (; *s != '\0' && !l->full; s++) {
-        put(l, s, 1);
+        put_line(l, s, 1);
     }
 }
 
 static void
 put_quoted(struct line *l, const char *s, size_t n)
 {
-    put(l, "\"", 1);
+    put_line(l, "\"", 1);
     bool opened = !l->full;
     for (size_t i = 0; i < n && !l->full; i++) {
         unsigned char c = (unsigned char)s[i];
         char escape[5];
         if (c == '"' || c == '\\') {
-            put(l, (char[]){'\\', (char)c}, 2);
+            put_line(l, (char[]){'\\', (char)c}, 2);
         } else if (c == '\n') {
-            put(l, "\\n", 2);
+            put_line(l, "\\n", 2);
         } else if (c < 0x20 || c > 0x7e) {
             snprintf(escape, sizeof escape, "\\x%02x", c);
-            put(l, escape, 4);
+            put_line(l, escape, 4);
         } else {
-            put(l, s + i, 1);
+            put_line(l, s + i, 1);
         }
     }
     if (opened) {
@@ -96,7 +96,7 @@ put_value(struct line *l, const char *s, size_t n)
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        put(l, s + i, 1);
+        put_line(l, s + i, 1);
     }
 }
 
@@ -109,11 +109,11 @@ put_conversion(struct line *value, const char *f, va_list *ap)
     const char *end = f + 1;
     if (*f == 's') {
         const char *s = va_arg(*ap, const char *);
-        put_text(value, s != NULL ? s : "(null)");
+        put_line_text(value, s != NULL ? s : "(null)");
         return end;
     } else if (*f == 'c') {
         char c = (char)va_arg(*ap, int);
-        put(value, &c, 1);
+        put_line(value, &c, 1);
         return end;
     } else if (*f == 'd') {
         snprintf(text, sizeof text, "%d", va_arg(*ap, int));
@@ -137,7 +137,7 @@ put_conversion(struct line *value, const char *f, va_list *ap)
     } else {
         return NULL;
     }
-    put_text(value, text);
+    put_line_text(value, text);
     return end;
 }
 
@@ -148,18 +148,18 @@ put_fields(struct line *l, const char *f, va_list *ap)
 {
     while (f != NULL && *f != '\0') {
         size_t key = strcspn(f, "= ");
-        put(l, f, key);
+        put_line(l, f, key);
         f += key;
         if (*f == ' ') {
-            put(l, f++, 1);
+            put_line(l, f++, 1);
         } else if (*f == '=') {
-            put(l, f++, 1);
+            put_line(l, f++, 1);
             struct line value = {.n = 0};
             while (f != NULL && *f != '\0' && *f != ' ') {
                 if (*f == '%') {
                     f = put_conversion(&value, f + 1, ap);
                 } else {
-                    put(&value, f++, 1);
+                    put_line(&value, f++, 1);
                 }
             }
             put_value(l, value.p, value.n);
@@ -175,12 +175,12 @@ log_line(enum log_level level, const char *msg, const char *fields, ...)
     }
     int saved = errno;
     struct line l = {.n = 0};
-    put_text(&l, "level=");
-    put_text(&l, level_names[level]);
-    put_text(&l, " msg=");
+    put_line_text(&l, "level=");
+    put_line_text(&l, level_names[level]);
+    put_line_text(&l, " msg=");
     put_quoted(&l, msg, strlen(msg));
     if (fields != NULL && *fields != '\0') {
-        put(&l, " ", 1);
+        put_line(&l, " ", 1);
         va_list ap;
         va_start(ap, fields);
         put_fields(&l, fields, &ap);

@@ -25,7 +25,7 @@ semaphore_close(struct semaphore *s)
 }
 
 static int
-lock(const struct semaphore *s, int seat, short type)
+lock_seat(const struct semaphore *s, int seat, short type)
 {
     struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = seat, .l_len = 1};
 
@@ -36,7 +36,7 @@ int
 semaphore_take(const struct semaphore *s)
 {
     for (int i = 0; i < (int)s->n; i++)
-        if (lock(s, i, F_WRLCK) == 0)
+        if (lock_seat(s, i, F_WRLCK) == 0)
             return i;
     return -1;
 }
@@ -44,5 +44,5 @@ semaphore_take(const struct semaphore *s)
 void
 semaphore_leave(const struct semaphore *s, int seat)
 {
-    (void)lock(s, seat, F_UNLCK);
+    (void)lock_seat(s, seat, F_UNLCK);
 }

@@ -112,7 +112,7 @@ spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err)
 }
 
 static _Noreturn void
-wait_for_end(pid_t group, int end)
+wait_for_parent_end(pid_t group, int end)
 {
     char c;
 
@@ -138,7 +138,7 @@ spawn_leash(pid_t pid, pid_t *leash, struct err *err)
     sigprocmask(SIG_SETMASK, &all, &before);
     *leash = fork();
     if (*leash == 0)
-        wait_for_end(pid, ends[0]); /* with all signals blocked */
+        wait_for_parent_end(pid, ends[0]); /* with all signals blocked */
     if (*leash < 0)
         err_errno(err, "cannot start a process");
     else

@@ -144,7 +144,7 @@ htpasswd_find(struct bytes file, struct bytes name)
 
 /* Does the line begin with "NAME:", whatever follows? */
 static bool
-is_of(struct bytes line, struct bytes name)
+line_is_of(struct bytes line, struct bytes name)
 {
     return line.n > name.n && bytes_start_with(line, name) && ((const char *)line.p)[name.n] == ':';
 }
@@ -155,7 +155,7 @@ htpasswd_put(struct bytes file, struct bytes name, struct bytes line, struct buf
     struct bytes old;
     bool done = false;
     while (next_whole(&file, &old)) {
-        if (!is_of(old, name)) {
+        if (!line_is_of(old, name)) {
             buf_put(out, old.p, old.n);
         } else if (!done) {
             buf_put(out, line.p, line.n);
@@ -175,7 +175,7 @@ htpasswd_remove(struct bytes file, struct bytes name, struct buf *out)
     struct bytes line;
     int removed = 0;
     while (next_whole(&file, &line)) {
-        if (is_of(line, name))
+        if (line_is_of(line, name))
             removed = 1;
         else
             buf_put(out, line.p, line.n);
@@ -197,7 +197,8 @@ is_slow(struct bytes hash)
 }
 
 static void
-take_line(struct buf *out, struct bytes given, struct bytes line, unsigned number, size_t *users)
+take_user_line(struct buf *out, struct bytes given, struct bytes line, unsigned number,
+               size_t *users)
 {
     const char *p = line.p;
     if (line.n == 0 || *p == '#')
@@ -243,7 +244,7 @@ htpasswd_install(int dirfd, struct bytes given, struct htpasswd_state *state, st
     buf_put(&out, given.p, given.n);
     rest = buf_bytes(&file);
     for (unsigned number = 1; next_line(&rest, &line); number++)
-        take_line(&out, given, line, number, &new.users);
+        take_user_line(&out, given, line, number, &new.users);
     if (!buf_ok(&out))
         r = err_set(err, ERR_TOO_LARGE, "%s: too large", HTPASSWD_OURS);
     else if (new.closed)

@@ -28,7 +28,7 @@ struct trim {
 };
 
 static int
-see(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
+note_old_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
 {
     struct trim *tr = arg;
 
@@ -40,7 +40,7 @@ see(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
 }
 
 static int
-drop(struct txn *t, void *arg, struct err *err)
+drop_old_events(struct txn *t, void *arg, struct err *err)
 {
     const struct trim *tr = arg;
 
@@ -64,7 +64,7 @@ event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err)
         return -1;
     tr.upto = m.told < m.queued ? m.told : m.queued;
     tr.upto = indexed < tr.upto ? indexed : tr.upto;
-    if (tbl_event_each(kv_reads(reg->kv), 0, see, &tr, err) != 0)
+    if (tbl_event_each(kv_reads(reg->kv), 0, note_old_event, &tr, err) != 0)
         return -1;
-    return tr.n > 0 ? txn_run(reg->kv, drop, &tr, err) : 0;
+    return tr.n > 0 ? txn_run(reg->kv, drop_old_events, &tr, err) : 0;
 }

@@ -71,7 +71,7 @@ hook_of_event(enum event_type type)
 
 /* Once for each state of the file. */
 static void
-complain(struct hooks *h, enum hook which, const struct stat *st, const struct err *err)
+log_unusable_hook(struct hooks *h, enum hook which, const struct stat *st, const struct err *err)
 {
     struct hook_seen *seen = &h->seen[which];
 
@@ -135,7 +135,7 @@ hook_find(struct hooks *h, enum hook which, struct err *err)
         if (access(SHELL, X_OK) == 0)
             return 1;
         err_errno(err, "--on-%s needs " SHELL, names[which]);
-        complain(h, which, &st, err);
+        log_unusable_hook(h, which, &st, err);
         return -1;
     }
     if ((size_t)snprintf(path, sizeof path, "%s/%s", h->dir, names[which]) >= sizeof path)
@@ -154,7 +154,7 @@ hook_find(struct hooks *h, enum hook which, struct err *err)
     } else if (check_format(h, path, err) == 0) {
         return 1;
     }
-    complain(h, which, &st, err);
+    log_unusable_hook(h, which, &st, err);
     return rc;
 }
 
@@ -224,7 +224,7 @@ set(struct environment *env, const char *name, const char *value)
 }
 
 static bool
-is_named(const char *variable, const char *name, size_t n)
+variable_is(const char *variable, const char *name, size_t n)
 {
     return strncmp(variable, name, n) == 0 && variable[n] == '=';
 }
@@ -233,10 +233,10 @@ static bool
 is_replaced(const struct environment *env, const char *variable)
 {
     for (size_t i = 0; i < env->n; i++)
-        if (is_named(variable, env->v[i], strcspn(env->v[i], "=")))
+        if (variable_is(variable, env->v[i], strcspn(env->v[i], "=")))
             return true;
     for (size_t i = 0; i < sizeof dropped / sizeof dropped[0]; i++)
-        if (is_named(variable, dropped[i], strlen(dropped[i])))
+        if (variable_is(variable, dropped[i], strlen(dropped[i])))
             return true;
     return false;
 }

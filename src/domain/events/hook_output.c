@@ -40,7 +40,7 @@ hook_output_begin(struct hook_output *o, enum hook which, const struct rec_event
 }
 
 static void
-end_line(struct hook_output *o)
+end_output_line(struct hook_output *o)
 {
     size_t n = o->n;
 
@@ -64,7 +64,7 @@ hook_output_take(struct hook_output *o, const char *p, size_t n)
         unsigned char c = (unsigned char)p[i];
 
         if (c == '\n') {
-            end_line(o);
+            end_output_line(o);
             continue;
         }
         o->any = true;
@@ -77,5 +77,5 @@ void
 hook_output_end(struct hook_output *o)
 {
     if (o->any)
-        end_line(o);
+        end_output_line(o);
 }

@@ -24,7 +24,7 @@ hook_queue_pause_ms(uint32_t tries)
 }
 
 static int
-count(const struct tbl_hook *h, void *arg, struct err *err)
+count_failed(const struct tbl_hook *h, void *arg, struct err *err)
 {
     (void)h;
     (void)err;
@@ -39,7 +39,7 @@ hook_queue_begin(struct hook_queue *q, const struct registry *reg, uint64_t retr
     *q = (struct hook_queue){
         .reg = reg, .max = HOOK_QUEUE_WAITING_MAX, .retries = retries, .next_due = UINT64_MAX};
     hook_queue_look(q);
-    return tbl_hook_each(kv_reads(reg->kv), TBL_HOOK_WAITING, NULL, count, &q->waiting, err);
+    return tbl_hook_each(kv_reads(reg->kv), TBL_HOOK_WAITING, NULL, count_failed, &q->waiting, err);
 }
 
 /* ---- those that have failed ---- */
@@ -60,7 +60,7 @@ put_failed(struct txn *t, const struct tbl_hook *h, struct err *err)
     uint64_t n = 0;
 
     failed.state = TBL_HOOK_FAILED;
-    if (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, count, &n, err) != 0)
+    if (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, count_failed, &n, err) != 0)
         return -1;
     if (n >= HOOK_QUEUE_FAILED_MAX &&
         (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, see_oldest, &oldest, err) != 0 ||
@@ -81,7 +81,7 @@ struct adding {
 };
 
 static int
-add(struct txn *t, void *arg, struct err *err)
+queue_event(struct txn *t, void *arg, struct err *err)
 {
     struct adding *a = arg;
 
@@ -114,7 +114,7 @@ hook_queue_add(struct hook_queue *q, const struct outbox_event *v, const bool *w
 {
     struct adding a = {q, v, wanted, n, m, 0};
 
-    if (txn_run(q->reg->kv, add, &a, err) != 0)
+    if (txn_run(q->reg->kv, queue_event, &a, err) != 0)
         return -1;
     q->waiting += a.added;
     hook_queue_look(q);
@@ -145,7 +145,7 @@ hook_queue_wait_ms(const struct hook_queue *q)
 
 /* The first of the next repository: 1; 0: all have been asked, -1. */
 static int
-step(struct hook_queue *q, struct tbl_hook *h, struct err *err)
+queue_batch(struct hook_queue *q, struct tbl_hook *h, struct err *err)
 {
     struct txn *reads = kv_reads(q->reg->kv);
     int rc = tbl_hook_first_behind(reads, q->at_begun ? q->at : NULL, h, err);
@@ -190,7 +190,7 @@ hook_queue_next(struct hook_queue *q, bool (*is_busy)(const char *repository, vo
     if (!q->look && q->next_due <= now)
         hook_queue_look(q);
     for (int i = 0; q->look && i < STEPS_MAX; i++) {
-        int rc = step(q, h, err);
+        int rc = queue_batch(q, h, err);
 
         if (rc < 0)
             return -1;
@@ -249,7 +249,7 @@ settle_one(struct txn *t, struct settling *s, const struct hook_result *r, struc
 }
 
 static int
-settle(struct txn *t, void *arg, struct err *err)
+settle_result(struct txn *t, void *arg, struct err *err)
 {
     struct settling *s = arg;
 
@@ -275,7 +275,7 @@ hook_queue_settle(struct hook_queue *q, struct hook_result *v, size_t n, struct 
     s->v = v;
     s->n = n;
     qsort(v, n, sizeof *v, by_key);
-    int rc = txn_run(q->reg->kv, settle, s, err);
+    int rc = txn_run(q->reg->kv, settle_result, s, err);
     if (rc == 0) {
         q->waiting -= s->gone < q->waiting ? s->gone : q->waiting;
         hook_queue_look(q);
@@ -339,7 +339,7 @@ find_one(const struct tbl_hook *h, void *arg, struct err *err)
 
 /* Which row it is: by looking through, since people ask for one now and then. */
 static int
-find(const struct registry *reg, struct tbl_hook *h, struct err *err)
+find_hook_row(const struct registry *reg, struct tbl_hook *h, struct err *err)
 {
     struct txn *t = kv_reads(reg->kv);
     enum tbl_hook_state none = h->state;
@@ -367,17 +367,17 @@ retry(struct txn *t, void *arg, struct err *err)
 }
 
 static int
-drop(struct txn *t, void *arg, struct err *err)
+drop_failed(struct txn *t, void *arg, struct err *err)
 {
     return tbl_hook_delete(t, arg, err) < 0 ? -1 : 0;
 }
 
 static int
-change(const struct registry *reg, uint32_t seq,
-       int (*fn)(struct txn *t, void *arg, struct err *err), struct err *err)
+change_failed(const struct registry *reg, uint32_t seq,
+              int (*fn)(struct txn *t, void *arg, struct err *err), struct err *err)
 {
     struct tbl_hook h = {.seq = seq};
-    int rc = find(reg, &h, err);
+    int rc = find_hook_row(reg, &h, err);
 
     if (rc != 1)
         return rc;
@@ -387,11 +387,11 @@ change(const struct registry *reg, uint32_t seq,
 int
 hook_queue_retry(const struct registry *reg, uint32_t seq, struct err *err)
 {
-    return change(reg, seq, retry, err);
+    return change_failed(reg, seq, retry, err);
 }
 
 int
 hook_queue_drop(const struct registry *reg, uint32_t seq, struct err *err)
 {
-    return change(reg, seq, drop, err);
+    return change_failed(reg, seq, drop_failed, err);
 }

@@ -37,7 +37,7 @@ outbox_marks_put(struct txn *t, const struct outbox_marks *m, struct err *err)
 }
 
 static int
-save(struct txn *t, void *arg, struct err *err)
+save_marks(struct txn *t, void *arg, struct err *err)
 {
     return outbox_marks_put(t, arg, err);
 }
@@ -47,7 +47,7 @@ outbox_marks_save(const struct registry *reg, const struct outbox_marks *m, stru
 {
     struct outbox_marks copy = *m;
 
-    return txn_run(reg->kv, save, &copy, err);
+    return txn_run(reg->kv, save_marks, &copy, err);
 }
 
 int
@@ -77,7 +77,7 @@ struct reading {
 };
 
 static int
-see(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
+note_outbox_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
 {
     struct reading *x = arg;
 
@@ -93,14 +93,16 @@ outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, 
             size_t *got, struct err *err)
 {
     struct reading x = {.after = after, .v = v, .room = n};
-    int rc = after == UINT32_MAX ? 0 : tbl_event_each(kv_reads(reg->kv), after + 1, see, &x, err);
+    int rc = after == UINT32_MAX
+                 ? 0
+                 : tbl_event_each(kv_reads(reg->kv), after + 1, note_outbox_event, &x, err);
 
     *got = x.n;
     return rc;
 }
 
 static int
-see_first(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
+note_first_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
 {
     (void)r;
     (void)err;
@@ -113,7 +115,7 @@ static int
 find_ends(struct txn *t, uint32_t *first, uint32_t *last, struct err *err)
 {
     *first = 0;
-    if (tbl_event_each(t, 0, see_first, first, err) != 0)
+    if (tbl_event_each(t, 0, note_first_event, first, err) != 0)
         return -1;
     return tbl_event_last(t, last, err);
 }

@@ -57,8 +57,8 @@ document_file(struct bytes document, struct err *err)
 }
 
 static int
-start(const struct registry *reg, enum hook which, const struct rec_event *e, struct arena *arena,
-      struct running *r, struct err *err)
+start_prehook(const struct registry *reg, enum hook which, const struct rec_event *e,
+              struct arena *arena, struct running *r, struct err *err)
 {
     struct hook_command c;
 
@@ -81,7 +81,7 @@ start(const struct registry *reg, enum hook which, const struct rec_event *e, st
 
 /* A piece of what there is to read; false when there is nothing, now or for ever. */
 static bool
-listen_to(struct running *r)
+read_hook_output(struct running *r)
 {
     char piece[16384];
     ssize_t n;
@@ -98,7 +98,7 @@ static void
 listen_to_the_end(struct running *r)
 {
     spawn_kill(r->pid);
-    for (size_t left = PIPE_MAX / 16384; left > 0 && listen_to(r); left--)
+    for (size_t left = PIPE_MAX / 16384; left > 0 && read_hook_output(r); left--)
         ;
     hook_output_end(&r->said);
 }
@@ -120,7 +120,7 @@ wait_for(struct running *r, uint64_t deadline)
             listen_to_the_end(r);
             return ENDED;
         }
-        if (fds[1].revents != 0 && !listen_to(r) && errno != EAGAIN)
+        if (fds[1].revents != 0 && !read_hook_output(r) && errno != EAGAIN)
             fds[1].fd = -1;
     }
 }
@@ -181,7 +181,7 @@ prehook_ask(const struct registry *reg, enum hook which, const struct rec_event 
     if (r.in < 0)
         return -1;
     hook_output_begin(&r.said, which, e);
-    if (start(reg, which, e, arena, &r, err) != 0) {
+    if (start_prehook(reg, which, e, arena, &r, err) != 0) {
         clean_up(&r);
         log_line(LOG_ERROR, "a pre-hook can't be started", "hook=%s why=%s", hook_name(which),
                  err->message);

@@ -166,7 +166,7 @@ check_layer_count(size_t n, struct err *err)
 }
 
 static int
-make_room(struct browse_image *im, size_t n, struct arena *arena, struct err *err)
+allocate_layers(struct browse_image *im, size_t n, struct arena *arena, struct err *err)
 {
     if (check_layer_count(n, err) != 0)
         return -1;
@@ -189,14 +189,14 @@ name_layers(struct browse_image *im, struct arena *arena, struct err *err)
 }
 
 static int
-open_image(const struct registry *reg, struct arena *arena, struct browse_image *im,
-           struct err *err)
+open_image_layers(const struct registry *reg, struct arena *arena, struct browse_image *im,
+                  struct err *err)
 {
     const struct manifest *m = &im->image.manifest;
 
     im->reg = reg;
     im->id = m->config;
-    if (make_room(im, m->descriptors_n, arena, err) != 0)
+    if (allocate_layers(im, m->descriptors_n, arena, err) != 0)
         return -1;
     for (size_t i = m->descriptors_n; i > 0; i--)
         if (m->descriptors[i - 1].part == PART_LAYER)
@@ -246,7 +246,7 @@ browse_open_manifest(const struct registry *reg, const char *repository,
         platform_find(reg, repo.id, &pulled.digest, platform != NULL ? &want : NULL, arena,
                       &im->image, err) != 0)
         return -1;
-    return open_image(reg, arena, im, err);
+    return open_image_layers(reg, arena, im, err);
 }
 
 int
@@ -301,7 +301,7 @@ check_browsable(const struct browse_image *im, struct err *err)
 
 /* Removes the file of an index that isn't whole. */
 static int
-remove_damaged(struct browse_image *im, size_t i, struct err *err)
+remove_damaged_index(struct browse_image *im, size_t i, struct err *err)
 {
     struct layer_index *x;
     int rc;
@@ -324,7 +324,7 @@ browse_mend(struct browse_image *im, struct err *err)
         return err_set(err, ERR_BUSY, "a layer's index is damaged again and again");
     close_indexes(im);
     for (size_t i = 0; i < im->n; i++)
-        if (remove_damaged(im, i, err) != 0)
+        if (remove_damaged_index(im, i, err) != 0)
             return -1;
     return need_indexes(im, err);
 }

@@ -4,7 +4,7 @@
 #include "util/banned.h"
 
 static int
-open_blob(void *arg, size_t layer, struct err *err)
+open_layer_blob(void *arg, size_t layer, struct err *err)
 {
     struct browse_image *im = arg;
     size_t i = im->first + layer;
@@ -13,7 +13,7 @@ open_blob(void *arg, size_t layer, struct err *err)
 }
 
 static int
-mend(void *arg, struct err *err)
+mend_browse_files(void *arg, struct err *err)
 {
     return browse_mend(arg, err);
 }
@@ -21,5 +21,6 @@ mend(void *arg, struct err *err)
 void
 browse_files_of(struct layer_files *files, struct browse_image *im)
 {
-    *files = (struct layer_files){.merge = &im->merge, .blob = open_blob, .mend = mend, .arg = im};
+    *files = (struct layer_files){
+        .merge = &im->merge, .blob = open_layer_blob, .mend = mend_browse_files, .arg = im};
 }

@@ -170,7 +170,7 @@ sum_up(void *arg, struct bytes path, const struct layer_merge_node *node, struct
 }
 
 static int
-see(struct sums *s, struct arena *arena, struct err *err)
+sum_layer(struct sums *s, struct arena *arena, struct err *err)
 {
     int rc;
 
@@ -195,7 +195,7 @@ find_visible(struct browse_image *im, struct arena *arena, uint64_t *visible, st
         if (!layer_index_info(im->indexes[i])->browsable)
             return 0;
     do {
-        rc = see(&s, arena, err);
+        rc = sum_layer(&s, arena, err);
     } while (rc != 0 && err->code == ERR_CORRUPT && browse_mend(im, err) == 0);
     return rc != 0 ? -1 : 1;
 }

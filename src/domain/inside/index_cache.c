@@ -32,7 +32,7 @@ index_cache_new(size_t keep)
 
 /* Takes one out of the list and closes it. */
 static void
-drop(struct index_cache *c, struct held **at)
+drop_held(struct index_cache *c, struct held **at)
 {
     struct held *h = *at;
 
@@ -46,19 +46,19 @@ void
 index_cache_free(struct index_cache *c)
 {
     while (c != NULL && c->all != NULL)
-        drop(c, &c->all);
+        drop_held(c, &c->all);
     free(c);
 }
 
 static bool
-is_of(const struct held *h, const struct digest *layer)
+held_is_of(const struct held *h, const struct digest *layer)
 {
     return !h->forgotten && digest_equal(&layer_index_info(h->index)->layer, layer);
 }
 
 static int
-open_one(struct index_cache *c, int root, const struct digest *layer, struct held **out,
-         struct err *err)
+open_index(struct index_cache *c, int root, const struct digest *layer, struct held **out,
+           struct err *err)
 {
     struct held *h = calloc(1, sizeof *h);
     int rc;
@@ -86,9 +86,9 @@ index_cache_take(struct index_cache *c, int root, const struct digest *layer,
 
     if (c == NULL)
         return index_file_open(root, layer, x, err);
-    for (h = c->all; h != NULL && !is_of(h, layer); h = h->next)
+    for (h = c->all; h != NULL && !held_is_of(h, layer); h = h->next)
         ;
-    if (h == NULL && (rc = open_one(c, root, layer, &h, err)) != 1)
+    if (h == NULL && (rc = open_index(c, root, layer, &h, err)) != 1)
         return rc;
     c->idle -= h->users++ == 0;
     h->last = ++c->calls;
@@ -114,12 +114,12 @@ oldest(struct index_cache *c)
 }
 
 static void
-tidy(struct index_cache *c)
+drop_unused(struct index_cache *c)
 {
     struct held **at;
 
     while ((at = oldest(c)) != NULL && (c->idle > c->keep || (*at)->forgotten))
-        drop(c, at);
+        drop_held(c, at);
 }
 
 void
@@ -132,7 +132,7 @@ index_cache_leave(struct index_cache *c, struct layer_index *x)
     for (struct held *h = c->all; h != NULL; h = h->next)
         if (h->index == x)
             c->idle += --h->users == 0;
-    tidy(c);
+    drop_unused(c);
 }
 
 void
@@ -141,6 +141,6 @@ index_cache_forget(struct index_cache *c, const struct digest *layer)
     if (c == NULL)
         return;
     for (struct held *h = c->all; h != NULL; h = h->next)
-        h->forgotten = h->forgotten || is_of(h, layer);
-    tidy(c);
+        h->forgotten = h->forgotten || held_is_of(h, layer);
+    drop_unused(c);
 }

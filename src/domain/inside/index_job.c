@@ -84,7 +84,7 @@ put_job(struct txn *t, const struct rec_event *e, uint64_t now, struct err *err)
 }
 
 static int
-put_jobs(struct txn *t, void *arg, struct err *err)
+put_index_jobs(struct txn *t, void *arg, struct err *err)
 {
     const struct taking *x = arg;
 
@@ -107,7 +107,7 @@ index_job_take(const struct registry *reg, uint32_t *mark, bool *more, struct er
     *more = x.n == BATCH;
     for (size_t i = 0; i < x.n; i++)
         any = any || is_new_image(&x.events[i].event);
-    if (any && txn_run(reg->kv, put_jobs, &x, err) != 0)
+    if (any && txn_run(reg->kv, put_index_jobs, &x, err) != 0)
         return -1;
     if (x.n > 0)
         *mark = x.events[x.n - 1].seq;
@@ -124,7 +124,7 @@ struct listing {
 };
 
 static int
-see(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
+collect_index_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
 {
     struct listing *l = arg;
 
@@ -142,7 +142,7 @@ index_job_list(const struct registry *reg, enum job_kind kind, struct index_job 
                size_t *got, uint64_t *next_due, struct err *err)
 {
     struct listing l = {.v = v, .room = n, .now = clock_wall_ms(), .next_due = UINT64_MAX};
-    int rc = tbl_job_each(kv_reads(reg->kv), kind, see, &l, err);
+    int rc = tbl_job_each(kv_reads(reg->kv), kind, collect_index_job, &l, err);
 
     *got = l.n;
     *next_due = l.next_due;
@@ -207,7 +207,7 @@ struct ending {
 };
 
 static int
-append_event(struct txn *t, const struct index_job_end *x, struct err *err)
+append_index_event(struct txn *t, const struct index_job_end *x, struct err *err)
 {
     struct actor by = {.user = x->job.record.by, .address = ""};
     struct rec_event e = event_of(EVENT_INDEX, x->job.record.repository, &by);
@@ -232,7 +232,7 @@ done(struct txn *t, void *arg, struct err *err)
         was_there[i] = rc == 1;
     }
     for (size_t i = 0; i < x->n; i++)
-        if (was_there[i] && append_event(t, &x->v[i], err) != 0)
+        if (was_there[i] && append_index_event(t, &x->v[i], err) != 0)
             return -1;
     return 0;
 }
@@ -246,7 +246,7 @@ index_job_done(const struct registry *reg, const struct index_job_end *v, size_t
 }
 
 static int
-drop(struct txn *t, void *arg, struct err *err)
+drop_index_jobs(struct txn *t, void *arg, struct err *err)
 {
     return tbl_job_delete(t, arg, err) < 0 ? -1 : 0;
 }
@@ -256,7 +256,7 @@ index_job_drop(const struct registry *reg, const struct index_job *j, struct err
 {
     struct job job = j->job;
 
-    return txn_run(reg->kv, drop, &job, err);
+    return txn_run(reg->kv, drop_index_jobs, &job, err);
 }
 
 struct postponing {
@@ -265,7 +265,7 @@ struct postponing {
 };
 
 static int
-postpone(struct txn *t, void *arg, struct err *err)
+postpone_image(struct txn *t, void *arg, struct err *err)
 {
     const struct postponing *x = arg;
     struct job j = x->j->job;
@@ -287,5 +287,5 @@ index_job_postpone(const struct registry *reg, const struct index_job *j, uint64
 {
     struct postponing x = {j, due};
 
-    return txn_run(reg->kv, postpone, &x, err);
+    return txn_run(reg->kv, postpone_image, &x, err);
 }

@@ -61,7 +61,7 @@ no_memory(struct err *err)
 /* ---- one entry ---- */
 
 static int
-put_header(struct archive *a, const struct item *item, struct err *err)
+put_item_header(struct archive *a, const struct item *item, struct err *err)
 {
     const struct layer_entry *e = &item->node.entry;
     const struct tar_entry t = {
@@ -87,7 +87,7 @@ put_header(struct archive *a, const struct item *item, struct err *err)
 }
 
 static int
-put_part(void *arg, struct bytes b, struct err *err)
+put_file_part(void *arg, struct bytes b, struct err *err)
 {
     struct archive *a = arg;
 
@@ -106,9 +106,9 @@ put_data(struct archive *a, const struct item *item, struct err *err)
     if (item->node.entry.type != LAYER_FILE || item->hard_link || size == 0)
         return 0;
     if (item->small) {
-        if (put_part(a, bytes_of(a->bytes + item->at, (size_t)size), err) != 0)
+        if (put_file_part(a, bytes_of(a->bytes + item->at, (size_t)size), err) != 0)
             return -1;
-    } else if (layer_files_read(&a->large, &item->node, a->part, size - a->part, put_part, a,
+    } else if (layer_files_read(&a->large, &item->node, a->part, size - a->part, put_file_part, a,
                                 err) != 0) {
         return -1;
     }
@@ -120,7 +120,7 @@ put_data(struct archive *a, const struct item *item, struct err *err)
 static int
 put_item(struct archive *a, const struct item *item, struct err *err)
 {
-    if (!a->begun && put_header(a, item, err) != 0)
+    if (!a->begun && put_item_header(a, item, err) != 0)
         return -1;
     a->begun = true;
     if (put_data(a, item, err) != 0)
@@ -136,7 +136,7 @@ put_item(struct archive *a, const struct item *item, struct err *err)
 
 /* A copy of it, in the arena. */
 static struct item *
-keep(struct archive *a, struct bytes path, const struct layer_merge_node *node)
+keep_item(struct archive *a, struct bytes path, const struct layer_merge_node *node)
 {
     struct item *item = arena_alloc(&a->names, sizeof *item);
     const char *name = arena_copy(&a->names, path.p, path.n);
@@ -159,7 +159,7 @@ keep(struct archive *a, struct bytes path, const struct layer_merge_node *node)
 }
 
 static int
-collect(struct archive *a, struct layer_walk *walk, struct err *err)
+collect_items(struct archive *a, struct layer_walk *walk, struct err *err)
 {
     struct layer_merge_node node;
     struct bytes path;
@@ -173,7 +173,7 @@ collect(struct archive *a, struct layer_walk *walk, struct err *err)
            (rc = layer_walk_next(walk, &path, &node, err)) > 0) {
         if (node.entry.type == LAYER_NONE)
             continue;
-        a->items[a->n] = keep(a, path, &node);
+        a->items[a->n] = keep_item(a, path, &node);
         if (a->items[a->n++] == NULL)
             return no_memory(err);
     }
@@ -195,7 +195,7 @@ struct filling {
 };
 
 static int
-fill(void *arg, struct bytes b, struct err *err)
+buffer_file_part(void *arg, struct bytes b, struct err *err)
 {
     struct filling *f = arg;
 
@@ -212,8 +212,8 @@ read_sorted(struct archive *a, struct item **small, size_t n, struct err *err)
     for (size_t i = 0; i < n; i++) {
         struct filling f = {a->bytes + small[i]->at};
 
-        if (layer_files_read(a->files, &small[i]->node, 0, small[i]->node.entry.size, fill, &f,
-                             err) != 0)
+        if (layer_files_read(a->files, &small[i]->node, 0, small[i]->node.entry.size,
+                             buffer_file_part, &f, err) != 0)
             return -1;
     }
     return 0;
@@ -257,7 +257,8 @@ put_batch(struct archive *a, struct err *err)
 /* ---- all of it ---- */
 
 static int
-find(struct archive *a, struct arena *arena, struct layer_merge_node *top, struct err *err)
+find_linked_names(struct archive *a, struct arena *arena, struct layer_merge_node *top,
+                  struct err *err)
 {
     int rc = layer_merge_find(a->files->merge, arena, a->path, true, top, err);
 
@@ -276,14 +277,14 @@ put_directory(struct archive *a, const struct layer_merge_node *top, struct err 
     struct layer_walk *walk;
     int rc;
 
-    if (!a->self && put_header(a, &self, err) != 0)
+    if (!a->self && put_item_header(a, &self, err) != 0)
         return -1;
     a->self = true;
     walk = layer_walk_begin(a->files->merge, top, LAYER_WALK_TREE, buf_bytes(&a->after), err);
     if (walk == NULL)
         return -1;
     do
-        rc = collect(a, walk, err) == 0 ? put_batch(a, err) : -1;
+        rc = collect_items(a, walk, err) == 0 ? put_batch(a, err) : -1;
     while (rc == 0 && a->n > 0);
     layer_walk_end(walk);
     return rc;
@@ -299,14 +300,14 @@ put_one(struct archive *a, const struct layer_merge_node *top, struct err *err)
 }
 
 static int
-put_all(struct archive *a, struct err *err)
+put_archive(struct archive *a, struct err *err)
 {
     struct layer_merge_node top;
     struct arena arena;
     int rc;
 
     arena_init(&arena, (size_t)1 << 20);
-    rc = find(a, &arena, &top, err);
+    rc = find_linked_names(a, &arena, &top, err);
     if (rc == 0)
         rc = top.entry.type == LAYER_DIR ? put_directory(a, &top, err) : put_one(a, &top, err);
     arena_reset(&arena);
@@ -316,7 +317,8 @@ put_all(struct archive *a, struct err *err)
 /* ---- what has to be known before ---- */
 
 static int
-look_at(struct archive *a, const struct layer_merge_node *node, uint64_t *bytes, struct err *err)
+add_node_size(struct archive *a, const struct layer_merge_node *node, uint64_t *bytes,
+              struct err *err)
 {
     if (node->entry.type != LAYER_FILE)
         return 0;
@@ -328,7 +330,7 @@ look_at(struct archive *a, const struct layer_merge_node *node, uint64_t *bytes,
 }
 
 static int
-look_through(struct archive *a, const struct layer_merge_node *top, struct err *err)
+sum_sizes(struct archive *a, const struct layer_merge_node *top, struct err *err)
 {
     struct layer_merge_node node;
     struct layer_walk *walk;
@@ -337,19 +339,19 @@ look_through(struct archive *a, const struct layer_merge_node *top, struct err *
     int rc;
 
     if (top->entry.type != LAYER_DIR)
-        return look_at(a, top, &bytes, err);
+        return add_node_size(a, top, &bytes, err);
     walk = layer_walk_begin(a->files->merge, top, LAYER_WALK_TREE, bytes_of("", 0), err);
     if (walk == NULL)
         return -1;
     while ((rc = layer_walk_next(walk, &path, &node, err)) > 0)
-        if ((rc = look_at(a, &node, &bytes, err)) != 0)
+        if ((rc = add_node_size(a, &node, &bytes, err)) != 0)
             break;
     layer_walk_end(walk);
     return rc;
 }
 
 static int
-prepare(struct archive *a, struct err *err)
+prepare_archive(struct archive *a, struct err *err)
 {
     struct layer_merge_node top;
     struct arena arena;
@@ -358,9 +360,9 @@ prepare(struct archive *a, struct err *err)
     layer_links_free(&a->links);
     layer_links_init(&a->links, LAYER_ARCHIVE_LINKS_MAX);
     arena_init(&arena, (size_t)1 << 20);
-    rc = find(a, &arena, &top, err);
+    rc = find_linked_names(a, &arena, &top, err);
     if (rc == 0)
-        rc = look_through(a, &top, err);
+        rc = sum_sizes(a, &top, err);
     arena_reset(&arena);
     layer_links_sort(&a->links);
     return rc;
@@ -408,7 +410,7 @@ layer_archive(struct layer_files *files, struct bytes path,
     arena_init(&a.names, BATCH_NAMES);
     if (a.items == NULL)
         no_memory(err);
-    else if (mending(&a, prepare, err) == 0 && mending(&a, put_all, err) == 0)
+    else if (mending(&a, prepare_archive, err) == 0 && mending(&a, put_archive, err) == 0)
         rc = put_end(&a, err);
     layer_files_close(files);
     layer_files_close(&a.large);

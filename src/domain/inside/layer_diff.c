@@ -48,7 +48,7 @@ no_memory(struct err *err)
 /* ---- two files ---- */
 
 static int
-fill(void *arg, struct bytes b, struct err *err)
+fill_side_piece(void *arg, struct bytes b, struct err *err)
 {
     char **at = arg;
 
@@ -59,13 +59,13 @@ fill(void *arg, struct bytes b, struct err *err)
 }
 
 static int
-read_piece(struct side *s, uint64_t from, size_t n, struct err *err)
+read_side_piece(struct side *s, uint64_t from, size_t n, struct err *err)
 {
     char *at = s->piece;
 
     if (s->piece == NULL && (at = s->piece = malloc(PIECE)) == NULL)
         return no_memory(err);
-    return layer_files_read(&s->is->files, &s->node, from, n, fill, &at, err);
+    return layer_files_read(&s->is->files, &s->node, from, n, fill_side_piece, &at, err);
 }
 
 /* Whether both have the same bytes: 1, 0, -1. */
@@ -77,7 +77,7 @@ same_bytes(struct diff *d, struct err *err)
     for (uint64_t at = 0; at < size; at += PIECE) {
         size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
 
-        if (read_piece(&d->from, at, n, err) != 0 || read_piece(&d->to, at, n, err) != 0)
+        if (read_side_piece(&d->from, at, n, err) != 0 || read_side_piece(&d->to, at, n, err) != 0)
             return -1;
         if (memcmp(d->from.piece, d->to.piece, n) != 0)
             return 0;
@@ -124,7 +124,7 @@ if_other(uint64_t a, uint64_t b, unsigned what)
 }
 
 static int
-compare(struct diff *d, struct layer_diff_change *c, struct err *err)
+compare_nodes(struct diff *d, struct layer_diff_change *c, struct err *err)
 {
     const struct layer_entry *a = &d->from.node.entry, *b = &d->to.node.entry;
 
@@ -148,7 +148,7 @@ compare(struct diff *d, struct layer_diff_change *c, struct err *err)
 /* ---- two walks ---- */
 
 static int
-next(struct side *s, struct err *err)
+next_of_side(struct side *s, struct err *err)
 {
     int rc = layer_walk_next(s->walk, &s->path, &s->node, err);
 
@@ -157,7 +157,7 @@ next(struct side *s, struct err *err)
 }
 
 static int
-begin(struct side *s, struct bytes after, struct err *err)
+begin_side(struct side *s, struct bytes after, struct err *err)
 {
     struct layer_merge *m = s->is->files.merge;
     struct layer_merge_node root;
@@ -165,11 +165,11 @@ begin(struct side *s, struct bytes after, struct err *err)
 
     if (rc > 0)
         s->walk = layer_walk_begin(m, &root, LAYER_WALK_BYTES, after, err);
-    return s->walk != NULL ? next(s, err) : -1;
+    return s->walk != NULL ? next_of_side(s, err) : -1;
 }
 
 static void
-end(struct side *s)
+end_side(struct side *s)
 {
     layer_walk_end(s->walk);
     s->walk = NULL;
@@ -201,7 +201,7 @@ tell_next(struct diff *d, struct err *err)
     c.dir = is->node.entry.type == LAYER_DIR;
     if (which != 0)
         c.op = which < 0 ? LAYER_DIFF_REMOVE : LAYER_DIFF_ADD;
-    else if (compare(d, &c, err) != 0)
+    else if (compare_nodes(d, &c, err) != 0)
         return -1;
     if ((which != 0 || c.changed != 0 || c.unknown != 0) && d->fn(d->arg, &c, err) != 0)
         return -1;
@@ -209,9 +209,9 @@ tell_next(struct diff *d, struct err *err)
     buf_put(&d->after, c.path.p, c.path.n);
     if (!buf_ok(&d->after))
         return no_memory(err);
-    if (which <= 0 && next(&d->from, err) != 0)
+    if (which <= 0 && next_of_side(&d->from, err) != 0)
         return -1;
-    return which >= 0 ? next(&d->to, err) : 0;
+    return which >= 0 ? next_of_side(&d->to, err) : 0;
 }
 
 /* From d->after on. */
@@ -220,13 +220,13 @@ tell_all(struct diff *d, struct err *err)
 {
     int rc = 0;
 
-    if (begin(&d->from, buf_bytes(&d->after), err) != 0 ||
-        begin(&d->to, buf_bytes(&d->after), err) != 0)
+    if (begin_side(&d->from, buf_bytes(&d->after), err) != 0 ||
+        begin_side(&d->to, buf_bytes(&d->after), err) != 0)
         rc = -1;
     while (rc == 0 && (d->from.has || d->to.has))
         rc = tell_next(d, err);
-    end(&d->from);
-    end(&d->to);
+    end_side(&d->from);
+    end_side(&d->to);
     return rc;
 }
 
@@ -243,7 +243,7 @@ same_layers(const struct layer_diff_side *a, const struct layer_diff_side *b)
 
 /* Both images may have what is damaged. */
 static int
-mend(struct diff *d, struct err *err)
+mend_sides(struct diff *d, struct err *err)
 {
     struct err also = *err;
 
@@ -270,7 +270,7 @@ layer_diff(struct layer_diff_side *from, struct layer_diff_side *to,
     arena_init(&d.to.arena, (size_t)1 << 20);
     do
         rc = tell_all(&d, err);
-    while (rc != 0 && mend(&d, err) == 0);
+    while (rc != 0 && mend_sides(&d, err) == 0);
     layer_files_close(&from->files);
     layer_files_close(&to->files);
     buf_free(&d.after);

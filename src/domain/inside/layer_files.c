@@ -23,7 +23,7 @@ close_one(struct layer_files *f, struct layer_files_one *one)
 }
 
 static int
-open_one(struct layer_files *f, struct layer_files_one *one, size_t layer, struct err *err)
+open_layer_file(struct layer_files *f, struct layer_files_one *one, size_t layer, struct err *err)
 {
     close_one(f, one);
     one->fd = f->blob(f->arg, layer, err);
@@ -39,7 +39,7 @@ open_one(struct layer_files *f, struct layer_files_one *one, size_t layer, struc
 
 /* The one that is open for that layer, or the one that wasn't used for longest, opened for it. */
 static struct layer_files_one *
-find(struct layer_files *f, size_t layer, struct err *err)
+find_open_layer(struct layer_files *f, size_t layer, struct err *err)
 {
     struct layer_files_one *oldest = &f->open[0];
 
@@ -51,7 +51,7 @@ find(struct layer_files *f, size_t layer, struct err *err)
         if (one->reader == NULL || (oldest->reader != NULL && one->used < oldest->used))
             oldest = one;
     }
-    return open_one(f, oldest, layer, err) == 0 ? oldest : NULL;
+    return open_layer_file(f, oldest, layer, err) == 0 ? oldest : NULL;
 }
 
 static uint64_t
@@ -76,7 +76,7 @@ layer_files_read(struct layer_files *f, const struct layer_merge_node *node, uin
         return 0;
     if (decoded(f) > LAYER_FILES_MAX)
         return err_set(err, ERR_NOT_BROWSABLE, "too much of this image would have to be read");
-    one = find(f, node->layer, err);
+    one = find_open_layer(f, node->layer, err);
     if (one == NULL)
         return -1;
     one->used = ++f->calls;

@@ -35,9 +35,10 @@ layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_typ
 }
 
 static int
-find(struct layer_walk *w, const struct layer_pattern *p, size_t n,
-     int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node, struct err *err),
-     void *arg, bool *more, struct err *err)
+find_names(struct layer_walk *w, const struct layer_pattern *p, size_t n,
+           int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node,
+                     struct err *err),
+           void *arg, bool *more, struct err *err)
 {
     struct layer_merge_node node;
     struct bytes path;
@@ -74,7 +75,7 @@ layer_find(struct layer_merge *m, const struct layer_pattern *p, struct bytes af
     if (layer_merge_find(m, &arena, bytes_of("", 0), true, &root, err) > 0)
         w = layer_walk_begin(m, &root, LAYER_WALK_BYTES, after, err);
     if (w != NULL)
-        rc = find(w, p, n, fn, arg, more, err);
+        rc = find_names(w, p, n, fn, arg, more, err);
     layer_walk_end(w);
     arena_reset(&arena);
     return rc;

@@ -23,7 +23,7 @@ layer_links_free(struct layer_links *l)
 }
 
 static int
-compare(const void *a, const void *b)
+compare_links(const void *a, const void *b)
 {
     const struct layer_link *x = a, *y = b;
 
@@ -58,9 +58,9 @@ layer_links_sort(struct layer_links *l)
     size_t kept = 0;
 
     if (l->n > 0)
-        qsort(l->all, l->n, sizeof *l->all, compare);
+        qsort(l->all, l->n, sizeof *l->all, compare_links);
     for (size_t i = 0; i < l->n; i++)
-        if (kept == 0 || compare(&l->all[kept - 1], &l->all[i]) != 0)
+        if (kept == 0 || compare_links(&l->all[kept - 1], &l->all[i]) != 0)
             l->all[kept++] = l->all[i];
     l->n = kept;
 }
@@ -73,7 +73,7 @@ layer_links_name(struct layer_links *l, const struct layer_merge_node *node, str
     struct layer_link *link = NULL;
 
     if (node->entry.type == LAYER_FILE && l->n > 0)
-        link = bsearch(&is, l->all, l->n, sizeof *l->all, compare);
+        link = bsearch(&is, l->all, l->n, sizeof *l->all, compare_links);
     if (link == NULL)
         return false;
     if (link->path.p == NULL)

@@ -53,7 +53,7 @@ struct merged {
 };
 
 static void
-take_attributes(struct layer_entry *to, const struct layer_entry *from)
+inherit_attributes(struct layer_entry *to, const struct layer_entry *from)
 {
     to->mode = from->mode;
     to->uid = from->uid;
@@ -77,7 +77,7 @@ merge(struct merged *m, size_t layer, const struct layer_entry *e)
         m->node = (struct layer_merge_node){.entry = *e, .layer = layer};
     } else if (is_dir && (m->node.entry.flags & LAYER_IMPLICIT) != 0 &&
                (e->flags & LAYER_IMPLICIT) == 0) {
-        take_attributes(&m->node.entry, e);
+        inherit_attributes(&m->node.entry, e);
         m->node.layer = layer;
     }
     if (is_dir && !m->opaque)
@@ -191,7 +191,7 @@ top(const struct walk *w)
 
 /* The result becomes the walk's last level. */
 static int
-keep(struct walk *w, const struct merged *merged, struct err *err)
+keep_merged(struct walk *w, const struct merged *merged, struct err *err)
 {
     struct layer_merge_node *node = &top(w)->node;
     struct bytes link = merged->node.entry.link;
@@ -208,7 +208,7 @@ keep(struct walk *w, const struct merged *merged, struct err *err)
 
 /* Pushes what is there by that name in the last level. 1, 0: nothing, -1. */
 static int
-look(struct walk *w, struct bytes name, struct err *err)
+look_in_layers(struct walk *w, struct bytes name, struct err *err)
 {
     struct level from = *top(w);
     struct merged merged = {.parts = push_level(w)};
@@ -238,7 +238,7 @@ look(struct walk *w, struct bytes name, struct err *err)
         w->levels_n--;
         return 0;
     }
-    return keep(w, &merged, err) == 0 ? 1 : -1;
+    return keep_merged(w, &merged, err) == 0 ? 1 : -1;
 }
 
 static int
@@ -267,13 +267,13 @@ look_root(struct walk *w, struct err *err)
     }
     if (!merged.any)
         merged.node.entry = (struct layer_entry){.type = LAYER_DIR, .mode = 0755};
-    return keep(w, &merged, err);
+    return keep_merged(w, &merged, err);
 }
 
 /* One component; `last` of the path. 1, 0: there is nothing, -1. */
 static int
-step(struct walk *w, struct layer_path_walk *path, struct bytes name, bool last, bool follow,
-     struct err *err)
+take_step(struct walk *w, struct layer_path_walk *path, struct bytes name, bool last, bool follow,
+          struct err *err)
 {
     struct bytes link;
     int rc;
@@ -284,7 +284,7 @@ step(struct walk *w, struct layer_path_walk *path, struct bytes name, bool last,
         w->levels_n -= w->levels_n > 1;
         return spend(w->m, err) == 0 ? 1 : -1;
     }
-    rc = look(w, name, err);
+    rc = look_in_layers(w, name, err);
     if (rc <= 0 || top(w)->node.entry.type != LAYER_SYMLINK || (last && !follow))
         return rc;
     link = top(w)->node.entry.link;
@@ -304,7 +304,7 @@ walk_path(struct walk *w, struct bytes path, bool follow, struct err *err)
     layer_path_begin(&rest, path);
     while (rc > 0 && layer_path_step(&rest, &name)) {
         behind = rest;
-        rc = step(w, &rest, name, !layer_path_step(&behind, &next), follow, err);
+        rc = take_step(w, &rest, name, !layer_path_step(&behind, &next), follow, err);
     }
     return rc;
 }
@@ -411,7 +411,7 @@ layer_merge_leave(struct layer_merge_list *l)
 }
 
 static int
-by_bytes(struct bytes a, struct bytes b)
+compare_names(struct bytes a, struct bytes b)
 {
     int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
 
@@ -427,7 +427,7 @@ next_name(const struct layer_merge_list *l, struct bytes *name)
     for (size_t i = 0; i < l->n; i++) {
         const struct source *s = &l->sources[i];
 
-        if (s->has && (!any || by_bytes(s->entry.name, *name) < 0)) {
+        if (s->has && (!any || compare_names(s->entry.name, *name) < 0)) {
             *name = s->entry.name;
             any = true;
         }

@@ -84,7 +84,7 @@ close_list(struct layer_walk *w, struct level *v)
 
 /* Enters it, whatever becomes of that: it is the walk's. */
 static int
-enter(struct layer_walk *w, struct waiting *dir, struct err *err)
+enter_directory(struct layer_walk *w, struct waiting *dir, struct err *err)
 {
     struct level *v = calloc(1, sizeof *v);
 
@@ -151,7 +151,7 @@ close_some(struct layer_walk *w)
 
 /* Makes `next` what comes next in this directory, unless it is that already. */
 static int
-look(struct layer_walk *w, struct level *v, struct err *err)
+look_at_level(struct layer_walk *w, struct level *v, struct err *err)
 {
     int rc;
 
@@ -202,7 +202,7 @@ wait_before(struct layer_walk *w, struct level *v, struct bytes name, struct err
             continue;
         v->from_n = n;
         memcpy(v->from, name.p, n);
-        if (look(w, v, err) != 0)
+        if (look_at_level(w, v, err) != 0)
             return -1;
         if (v->over || !bytes_equal(v->next.entry.name, bytes_of(name.p, n)) ||
             v->next.entry.type != LAYER_DIR) {
@@ -230,7 +230,7 @@ directory(struct layer_walk *w, struct level *v, struct bytes name, int *rc, str
         return NULL;
     v->from_n = name.n;
     memcpy(v->from, name.p, name.n);
-    *rc = look(w, v, err);
+    *rc = look_at_level(w, v, err);
     if (*rc == 0 && !v->over && bytes_equal(v->next.entry.name, name) &&
         v->next.entry.type == LAYER_DIR) {
         d = waiting_new(name, &v->next, NULL, err);
@@ -274,7 +274,7 @@ skip_to(struct layer_walk *w, struct bytes after, struct err *err)
         }
         if (slash == NULL || d == NULL)
             return 0;
-        if (enter(w, d, err) != 0)
+        if (enter_directory(w, d, err) != 0)
             return -1;
         after = bytes_of(slash + 1, after.n - name.n - 1);
     }
@@ -298,7 +298,7 @@ layer_walk_begin(struct layer_merge *m, const struct layer_merge_node *dir,
     w->order = order;
     buf_init(&w->path, PATH_MAX_BYTES);
     root = waiting_new(bytes_of("", 0), dir, NULL, err);
-    if (root == NULL || enter(w, root, err) != 0 || skip_to(w, after, err) != 0) {
+    if (root == NULL || enter_directory(w, root, err) != 0 || skip_to(w, after, err) != 0) {
         layer_walk_end(w);
         return NULL;
     }
@@ -306,7 +306,7 @@ layer_walk_begin(struct layer_merge *m, const struct layer_merge_node *dir,
 }
 
 static int
-give(struct layer_walk *w, struct bytes *path, struct layer_merge_node *node, struct err *err)
+give_node(struct layer_walk *w, struct bytes *path, struct layer_merge_node *node, struct err *err)
 {
     struct level *v = w->top;
 
@@ -334,18 +334,18 @@ layer_walk_next(struct layer_walk *w, struct bytes *path, struct layer_merge_nod
     while (w->top != NULL) {
         struct level *v = w->top;
 
-        if (look(w, v, err) != 0)
+        if (look_at_level(w, v, err) != 0)
             return -1;
         if (v->waiting != NULL && (v->over || before(w, v->waiting, v->next.entry.name))) {
             struct waiting *d = v->waiting;
 
             v->waiting = d->below;
-            if (enter(w, d, err) != 0)
+            if (enter_directory(w, d, err) != 0)
                 return -1;
         } else if (v->over) {
             leave(w);
         } else {
-            return give(w, path, node, err);
+            return give_node(w, path, node, err);
         }
     }
     return 0;

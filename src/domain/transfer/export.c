@@ -33,7 +33,7 @@ go_on(const struct out *o, struct err *err)
 
 /* Whoever reads a pipe may take his time, and may have been told to stop. */
 static int
-await(const struct out *o, struct err *err)
+wait_for_reader(const struct out *o, struct err *err)
 {
     int r;
     do
@@ -45,11 +45,11 @@ await(const struct out *o, struct err *err)
 /* ---- the entries of a tar ---- */
 
 static int
-put_bytes(struct out *o, const char *p, size_t n, struct err *err)
+write_bytes(struct out *o, const char *p, size_t n, struct err *err)
 {
     while (n > 0) {
         size_t some = n < STEP ? n : STEP;
-        if (await(o, err) < 0 || fdio_write_all(o->to->fd, p, some, o->to->what, err) < 0)
+        if (wait_for_reader(o, err) < 0 || fdio_write_all(o->to->fd, p, some, o->to->what, err) < 0)
             return -1;
         p += some;
         n -= some;
@@ -58,7 +58,7 @@ put_bytes(struct out *o, const char *p, size_t n, struct err *err)
 }
 
 static int
-put_header(struct out *o, const char *name, enum layer_type type, uint64_t size, struct err *err)
+write_header(struct out *o, const char *name, enum layer_type type, uint64_t size, struct err *err)
 {
     const struct tar_entry e = {.path = bytes_str(name),
                                 .type = type,
@@ -67,32 +67,32 @@ put_header(struct out *o, const char *name, enum layer_type type, uint64_t size,
     struct buf header;
     buf_init(&header, TAR_WRITE_HEADER_MAX);
     tar_write_header(&header, &e);
-    int r = buf_ok(&header) ? put_bytes(o, header.p, header.n, err)
+    int r = buf_ok(&header) ? write_bytes(o, header.p, header.n, err)
                             : err_set(err, ERR_SYSTEM, "no memory for a tar");
     buf_free(&header);
     return r;
 }
 
 static int
-put_padding(struct out *o, uint64_t size, struct err *err)
+write_padding(struct out *o, uint64_t size, struct err *err)
 {
     static const char zeroes[512];
-    return put_bytes(o, zeroes, tar_write_padding(size), err);
+    return write_bytes(o, zeroes, tar_write_padding(size), err);
 }
 
 static int
 put_file(struct out *o, const char *name, struct bytes content, struct err *err)
 {
-    if (put_header(o, name, LAYER_FILE, content.n, err) < 0 ||
-        put_bytes(o, content.p, content.n, err) < 0)
+    if (write_header(o, name, LAYER_FILE, content.n, err) < 0 ||
+        write_bytes(o, content.p, content.n, err) < 0)
         return -1;
-    return put_padding(o, content.n, err);
+    return write_padding(o, content.n, err);
 }
 
 /* ---- blobs ---- */
 
 static int
-gone(const struct digest *d, struct err *err)
+blob_is_gone(const struct digest *d, struct err *err)
 {
     char text[DIGEST_TEXT_MAX];
     digest_text(text, d);
@@ -102,7 +102,7 @@ gone(const struct digest *d, struct err *err)
 /* The blob's file, which is as long as it has to be; -1. One that was collected and came again has
  * another name than before: so twice. */
 static int
-open_blob(const struct out *o, const struct export_item *item, struct err *err)
+open_exported_blob(const struct out *o, const struct export_item *item, struct err *err)
 {
     struct rec_blob r;
     struct stat st;
@@ -110,7 +110,7 @@ open_blob(const struct out *o, const struct export_item *item, struct err *err)
     for (int i = 0; i < 2 && fd < 0; i++) {
         int found = tbl_blob_get(kv_reads(o->plan->reg->kv), &item->digest, &r, err);
         if (found != 1)
-            return found < 0 ? -1 : gone(&item->digest, err);
+            return found < 0 ? -1 : blob_is_gone(&item->digest, err);
         fd = blob_file_open(o->plan->reg->dirfd, &item->digest, r.instance, err);
     }
     if (fd >= 0 && (fstat(fd, &st) < 0 || (uint64_t)st.st_size != item->size)) {
@@ -127,30 +127,30 @@ open_blob(const struct out *o, const struct export_item *item, struct err *err)
 static int
 put_blob(struct out *o, const char *name, const struct export_item *item, struct err *err)
 {
-    int fd = open_blob(o, item, err);
+    int fd = open_exported_blob(o, item, err);
     if (fd < 0)
         return -1;
-    int r = put_header(o, name, LAYER_FILE, item->size, err);
+    int r = write_header(o, name, LAYER_FILE, item->size, err);
     uint64_t at = 0;
     while (r == 0 && at < item->size) {
         uint64_t before = at, n = item->size - at < STEP ? item->size - at : STEP;
-        r = await(o, err) < 0 ? -1 : fdio_send(o->to->fd, fd, &at, n, o->to->what, err);
+        r = wait_for_reader(o, err) < 0 ? -1 : fdio_send(o->to->fd, fd, &at, n, o->to->what, err);
         o->done += at - before;
         o->to->tell(o->to->arg, o->done, o->all);
     }
     fdio_close(fd);
-    return r < 0 ? -1 : put_padding(o, item->size, err);
+    return r < 0 ? -1 : write_padding(o, item->size, err);
 }
 
 static int
-put_manifest(struct out *o, const char *name, const struct export_item *item, struct err *err)
+write_manifest(struct out *o, const char *name, const struct export_item *item, struct err *err)
 {
     struct bytes document;
     struct arena arena;
     arena_init(&arena, MANIFEST_SCRATCH);
     int r = pull_document(o->plan->reg, &item->digest, item->size, &arena, &document, err);
     if (r == 0)
-        r = gone(&item->digest, err);
+        r = blob_is_gone(&item->digest, err);
     if (r == 1)
         r = put_file(o, name, document, err);
     arena_reset(&arena);
@@ -171,7 +171,7 @@ put_items(struct out *o, struct err *err)
 {
     char name[32 + DIGEST_TEXT_MAX], hex[DIGEST_TEXT_MAX];
     const struct export_plan *p = o->plan;
-    int r = put_header(o, "blobs", LAYER_DIR, 0, err);
+    int r = write_header(o, "blobs", LAYER_DIR, 0, err);
     for (size_t i = 0; r == 0 && i < p->n; i++) {
         const struct export_item *item = &p->items[i];
         const char *algo = digest_algo_name(item->digest.algo);
@@ -179,12 +179,12 @@ put_items(struct out *o, struct err *err)
             continue;
         snprintf(name, sizeof name, "blobs/%s", algo);
         if (i == 0 || item->digest.algo != p->items[i - 1].digest.algo)
-            r = put_header(o, name, LAYER_DIR, 0, err);
+            r = write_header(o, name, LAYER_DIR, 0, err);
         digest_hex(hex, &item->digest);
         snprintf(name, sizeof name, "blobs/%s/%s", algo, hex);
         if (r == 0)
             r = item->repository == EXPORT_PLAN_BLOB ? put_blob(o, name, item, err)
-                                                     : put_manifest(o, name, item, err);
+                                                     : write_manifest(o, name, item, err);
     }
     return r;
 }
@@ -223,7 +223,7 @@ export_write(const struct export_plan *p, const struct export_to *to, struct err
         return -1;
     buf_init(&end, TAR_WRITE_HEADER_MAX);
     tar_write_end(&end);
-    int r = buf_ok(&end) ? put_bytes(&o, end.p, end.n, err)
+    int r = buf_ok(&end) ? write_bytes(&o, end.p, end.n, err)
                          : err_set(err, ERR_SYSTEM, "no memory for a tar");
     buf_free(&end);
     return r;

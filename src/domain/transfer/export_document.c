@@ -131,8 +131,8 @@ put_image(const struct export_plan *p, const struct export_tag *t, const struct 
 
 /* An index stands for the image that everybody else takes it for, too. */
 static int
-take_tag(const struct export_plan *p, const struct export_tag *t, struct arena *arena,
-         struct buf *out, struct err *err)
+put_index_entry(const struct export_plan *p, const struct export_tag *t, struct arena *arena,
+                struct buf *out, struct err *err)
 {
     struct platform_image image;
     if (platform_find(p->reg, p->repositories[t->repository].id, &t->digest, NULL, arena, &image,
@@ -152,7 +152,7 @@ export_document_docker(const struct export_plan *p, struct buf *out, bool (*is_o
     arena_init(&arena, SCRATCH_MAX);
     for (size_t i = 0; r == 0 && i < p->tags_n && buf_ok(out); i++) {
         r = is_over(arg) ? err_set(err, ERR_BUSY, "the export was interrupted")
-                         : take_tag(p, &p->tags[i], &arena, out, err);
+                         : put_index_entry(p, &p->tags[i], &arena, out, err);
         arena_reset(&arena);
     }
     if (out->n > 0)

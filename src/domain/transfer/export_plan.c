@@ -44,7 +44,7 @@ no_memory(struct err *err)
 }
 
 static int
-make_room(void **v, size_t *room, size_t n, size_t size, struct err *err)
+grow_plan(void **v, size_t *room, size_t n, size_t size, struct err *err)
 {
     if (n < *room)
         return 0;
@@ -59,7 +59,7 @@ make_room(void **v, size_t *room, size_t n, size_t size, struct err *err)
 
 /* Digests are hashes already. */
 static size_t
-place_of(const struct export_plan *p, uint32_t repository, const struct digest *d)
+item_place(const struct export_plan *p, uint32_t repository, const struct digest *d)
 {
     uint64_t h;
     memcpy(&h, d->bytes, sizeof h);
@@ -69,9 +69,9 @@ place_of(const struct export_plan *p, uint32_t repository, const struct digest *
 
 /* Where it is, or would be. */
 static uint32_t *
-find_place(const struct export_plan *p, uint32_t repository, const struct digest *d)
+find_item_place(const struct export_plan *p, uint32_t repository, const struct digest *d)
 {
-    size_t at = place_of(p, repository, d);
+    size_t at = item_place(p, repository, d);
     for (; p->places[at] != 0; at = (at + 1) & (p->places_n - 1)) {
         const struct export_item *i = &p->items[p->places[at] - 1];
         if (i->repository == repository && digest_equal(&i->digest, d))
@@ -93,7 +93,7 @@ grow_places(struct export_plan *p, struct err *err)
     p->places = v;
     p->places_n = n;
     for (size_t i = 0; i < p->n; i++)
-        *find_place(p, p->items[i].repository, &p->items[i].digest) = (uint32_t)i + 1;
+        *find_item_place(p, p->items[i].repository, &p->items[i].digest) = (uint32_t)i + 1;
     return 0;
 }
 
@@ -103,7 +103,7 @@ add_item(struct export_plan *p, const struct export_item *item, struct err *err)
 {
     if (grow_places(p, err) < 0)
         return -1;
-    uint32_t *place = find_place(p, item->repository, &item->digest);
+    uint32_t *place = find_item_place(p, item->repository, &item->digest);
     if (*place != 0) {
         p->items[*place - 1].named |= item->named;
         return 0;
@@ -111,7 +111,7 @@ add_item(struct export_plan *p, const struct export_item *item, struct err *err)
     if (p->n >= p->max)
         return err_set(err, ERR_TOO_MANY,
                        "that is more than %zu manifests and layers: make several exports", p->max);
-    if (make_room((void **)&p->items, &p->room, p->n, sizeof *p->items, err) < 0)
+    if (grow_plan((void **)&p->items, &p->room, p->n, sizeof *p->items, err) < 0)
         return -1;
     p->items[p->n++] = *item;
     *place = (uint32_t)p->n;
@@ -126,7 +126,7 @@ find_repository(struct export_plan *p, const char *name, uint32_t *out, struct e
         if (strcmp(p->repositories[*out].name, name) == 0)
             return 0;
     if (repository_need(p->reg, name, &r, err) < 0 ||
-        make_room((void **)&p->repositories, &p->repositories_room, p->repositories_n,
+        grow_plan((void **)&p->repositories, &p->repositories_room, p->repositories_n,
                   sizeof *p->repositories, err) < 0)
         return -1;
     const char *copy = arena_strdup(&p->arena, name);
@@ -164,7 +164,7 @@ add_manifest(struct export_plan *p, uint32_t repository, const struct reference 
                                  .media_type = type->name};
         if (tag.tag == NULL)
             return no_memory(err);
-        if (make_room((void **)&p->tags, &p->tags_room, p->tags_n, sizeof *p->tags, err) < 0)
+        if (grow_plan((void **)&p->tags, &p->tags_room, p->tags_n, sizeof *p->tags, err) < 0)
             return -1;
         p->tags[p->tags_n++] = tag;
     }
@@ -245,8 +245,8 @@ add_child(struct export_plan *p, uint32_t repository, const struct digest *d, st
 }
 
 static int
-add_part(struct export_plan *p, uint32_t repository, const struct manifest_descriptor *d,
-         struct err *err)
+add_planned_part(struct export_plan *p, uint32_t repository, const struct manifest_descriptor *d,
+                 struct err *err)
 {
     char text[DIGEST_TEXT_MAX];
     if (d->part == PART_CHILD)
@@ -268,7 +268,7 @@ struct batch {
 };
 
 static int
-see(const struct edge *e, void *arg, struct err *err)
+collect_referrer(const struct edge *e, void *arg, struct err *err)
 {
     struct batch *b = arg;
     (void)err;
@@ -286,7 +286,7 @@ add_referrers(struct export_plan *p, uint32_t repository, const struct digest *s
         b.n = 0;
         if (tbl_edge_each(kv_reads(p->reg->kv), subject, EDGE_SUBJECT,
                           p->repositories[repository].id, after.algo != DIGEST_NONE ? &after : NULL,
-                          see, &b, err) < 0)
+                          collect_referrer, &b, err) < 0)
             return -1;
         for (size_t i = 0; i < b.n; i++) {
             const struct reference referrer = {.digest = b.v[i]};
@@ -338,7 +338,7 @@ complete(struct export_plan *p, size_t at, struct arena *arena, struct err *err)
     if (found < 0 || manifest_parse(&m, document, item.media_type, arena, err) < 0)
         return -1;
     for (size_t i = 0; i < m.descriptors_n; i++)
-        if (add_part(p, item.repository, &m.descriptors[i], err) < 0)
+        if (add_planned_part(p, item.repository, &m.descriptors[i], err) < 0)
             return -1;
     if (add_referrers(p, item.repository, &item.digest, err) < 0)
         return -1;

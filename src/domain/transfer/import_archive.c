@@ -37,7 +37,7 @@ struct archive {
 /* ---- what import_store asks for ---- */
 
 static int
-find_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
+find_archive_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
 {
     const struct archive *a = arg;
 
@@ -48,7 +48,7 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
 }
 
 static int
-find_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
+find_archive_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
 {
     const struct archive *a = arg;
 
@@ -140,8 +140,8 @@ identify_layers(struct archive *a, const struct json *names, const struct json *
 
 /* The manifest into a->document. */
 static int
-make_manifest(struct archive *a, const struct json *image, const char *name,
-              const struct buf *config, struct err *err)
+make_archive_manifest(struct archive *a, const struct json *image, const char *name,
+                      const struct buf *config, struct err *err)
 {
     struct json *parsed, *doc = json_new_object(), *about = json_new_object();
     struct json *layers = json_new_array();
@@ -208,7 +208,7 @@ take_names(struct archive *a, const struct json *names, bool only, struct err *e
 }
 
 static int
-take_image(struct archive *a, const struct json *image, bool only, struct err *err)
+import_archive_image(struct archive *a, const struct json *image, bool only, struct err *err)
 {
     const char *name = json_string(json_member(image, "Config"));
     struct buf config;
@@ -221,7 +221,7 @@ take_image(struct archive *a, const struct json *image, bool only, struct err *e
     else if ((rc = import_files_read(a->files, name, &config, err)) == 0)
         rc = err_set(err, ERR_NO_FILE, "its config isn't there");
     if (rc == 1)
-        rc = make_manifest(a, image, name, &config, err);
+        rc = make_archive_manifest(a, image, name, &config, err);
     buf_free(&config);
     if (rc == 0)
         rc = take_names(a, json_member(image, "RepoTags"), only, err);
@@ -235,7 +235,7 @@ take_image(struct archive *a, const struct json *image, bool only, struct err *e
 }
 
 static int
-take_all(struct archive *a, const struct json *list, struct err *err)
+import_archive_images(struct archive *a, const struct json *list, struct err *err)
 {
     size_t n = json_length(list);
 
@@ -246,7 +246,7 @@ take_all(struct archive *a, const struct json *list, struct err *err)
     a->s->counts->all = n;
     for (size_t i = 0; i < n; i++) {
         a->s->counts->at = i + 1;
-        if (take_image(a, json_item(list, i), n == 1, err) < 0)
+        if (import_archive_image(a, json_item(list, i), n == 1, err) < 0)
             return -1;
     }
     return 0;
@@ -257,7 +257,8 @@ import_archive_run(struct import_store *s, const struct import_files *files, con
                    struct err *err)
 {
     struct archive a = {.s = s, .files = files, .fallback = name};
-    struct import_source source = {.document = find_document, .blob = find_blob, .arg = &a};
+    struct import_source source = {
+        .document = find_archive_document, .blob = find_archive_blob, .arg = &a};
     struct json *list;
     struct buf text;
     int rc;
@@ -272,7 +273,7 @@ import_archive_run(struct import_store *s, const struct import_files *files, con
         rc = err_set(err, ERR_BAD_MANIFEST, "manifest.json: %.200s", err->message);
     buf_free(&text);
     if (rc == 1) {
-        rc = take_all(&a, list, err);
+        rc = import_archive_images(&a, list, err);
         json_free(list);
     }
     buf_free(&a.document);

@@ -46,8 +46,8 @@ import_blob_read(struct import_store *s, const struct import_file *file,
 
 /* The hash of the file; 1, 0: it can't be read, which was said; -1. */
 static int
-hash(struct import_store *s, const struct digest *want, const struct import_file *file, int to,
-     struct digest *got, struct err *err)
+hash_import_file(struct import_store *s, const struct digest *want, const struct import_file *file,
+                 int to, struct digest *got, struct err *err)
 {
     struct digest_state *state = digest_begin(want->algo);
     char text[DIGEST_TEXT_MAX];
@@ -66,7 +66,7 @@ hash(struct import_store *s, const struct digest *want, const struct import_file
 }
 
 static int
-check(struct import_store *s, const struct digest *want, const struct digest *got)
+check_import_digest(struct import_store *s, const struct digest *want, const struct digest *got)
 {
     char is[DIGEST_TEXT_MAX], says[DIGEST_TEXT_MAX];
 
@@ -101,10 +101,10 @@ take_linked(struct import_store *s, const struct digest *d, const struct import_
 {
     struct blob_file_link by = {.fn = s->access->link, .arg = s->access->arg};
     struct digest got;
-    int rc = hash(s, d, file, -1, &got, err);
+    int rc = hash_import_file(s, d, file, -1, &got, err);
 
     if (rc == 1)
-        rc = check(s, d, &got);
+        rc = check_import_digest(s, d, &got);
     if (rc != 1)
         return rc;
     rc = blob_commit_linked(s->reg, s->repo.id, d, file->fd, file->size, &by, err);
@@ -118,14 +118,14 @@ take_linked(struct import_store *s, const struct digest *d, const struct import_
 /* On a file system that can, a clone takes neither time nor room, and is ours alone. It is hashed
  * after it was made. */
 static int
-copy(struct import_store *s, const struct digest *d, const struct import_file *file, int to,
-     struct digest *got, struct err *err)
+copy_import_file(struct import_store *s, const struct digest *d, const struct import_file *file,
+                 int to, struct digest *got, struct err *err)
 {
     struct import_file clone = {.fd = to, .size = file->size};
 
     if (file->at == 0 && ioctl(to, FICLONE, file->fd) == 0)
-        return hash(s, d, &clone, -1, got, err);
-    return hash(s, d, file, to, got, err);
+        return hash_import_file(s, d, &clone, -1, got, err);
+    return hash_import_file(s, d, file, to, got, err);
 }
 
 static int
@@ -140,9 +140,9 @@ take_copy(struct import_store *s, const struct digest *d, const struct import_fi
     fd = blob_file_create(s->reg->dirfd, err);
     if (fd < 0)
         return -1;
-    rc = copy(s, d, file, fd, &got, err);
+    rc = copy_import_file(s, d, file, fd, &got, err);
     if (rc == 1)
-        rc = check(s, d, &got);
+        rc = check_import_digest(s, d, &got);
     if (rc == 1 && blob_commit(s->reg, s->repo.id, NULL, d, fd, file->size, err) != 0)
         rc = -1;
     fdio_close(fd);

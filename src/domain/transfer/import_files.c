@@ -168,7 +168,7 @@ add_name(struct names *l, const char *name)
 }
 
 static int
-by_bytes(const void *a, const void *b)
+compare_file_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -198,7 +198,7 @@ read_names(int fd, const char *directory, struct names *l, struct err *err)
         rc = unreadable(directory, strerror(errno), err);
     closedir(dir);
     if (l->n > 0)
-        qsort(l->v, l->n, sizeof *l->v, by_bytes);
+        qsort(l->v, l->n, sizeof *l->v, compare_file_names);
     return rc;
 }
 

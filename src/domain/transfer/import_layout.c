@@ -32,7 +32,7 @@ struct layout {
 /* ---- what import_store asks for ---- */
 
 static int
-find_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
+find_layout_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
 {
     const struct layout *l = arg;
     char path[DIGEST_TEXT_MAX + 32], hex[DIGEST_TEXT_MAX];
@@ -47,7 +47,7 @@ find_blob(void *arg, const struct digest *d, struct import_file *file, struct er
 
 /* All documents and blobs are in one place, and in all repositories. */
 static int
-find_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
+find_layout_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
 {
     const struct layout *l = arg;
     struct import_file file;
@@ -57,7 +57,7 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
         buf_put(out, l->made.p, l->made.n);
         return buf_ok(out) ? 1 : err_set(err, ERR_TOO_LARGE, "it is too long");
     }
-    rc = find_blob(arg, d, &file, err);
+    rc = find_layout_blob(arg, d, &file, err);
     if (rc == 1 && file.size > out->max)
         rc = 0;
     if (rc == 1 && import_files_append(&file, out, err) != 0)
@@ -70,7 +70,8 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
 
 /* What it is called: 1, 0 it has no name, -1 it has one that can't be; *text is what it says. */
 static int
-name_of(const struct layout *l, const struct json *entry, struct import_name *n, const char **text)
+layout_entry_name(const struct layout *l, const struct json *entry, struct import_name *n,
+                  const char **text)
 {
     static const char *const members[] = {
         EXPORT_DOCUMENT_NAME,
@@ -98,7 +99,7 @@ find_common(struct layout *l)
     bool many = false;
 
     for (size_t i = 0; i < json_length(l->entries) && !many; i++) {
-        if (name_of(l, json_item(l->entries, i), &n, &text) != 1)
+        if (layout_entry_name(l, json_item(l->entries, i), &n, &text) != 1)
             continue;
         many = l->common[0] != '\0' && strcmp(l->common, n.repository) != 0;
         snprintf(l->common, sizeof l->common, "%s", n.repository);
@@ -108,7 +109,7 @@ find_common(struct layout *l)
 }
 
 static int
-enter(struct layout *l, const char *repository, struct err *err)
+enter_layout_repository(struct layout *l, const char *repository, struct err *err)
 {
     int rc;
 
@@ -131,7 +132,7 @@ prune(struct layout *l, struct digest *d, struct err *err)
 
     buf_reset(&l->made);
     buf_init(&document, DOCUMENT_MAX);
-    rc = find_document(l, d, &document, err);
+    rc = find_layout_document(l, d, &document, err);
     if (rc == 1) {
         digest_of(&got, d->algo, buf_bytes(&document));
         rc = digest_equal(&got, d) ? import_prune(l->s->source, buf_bytes(&document), &l->made, err)
@@ -152,13 +153,13 @@ prune(struct layout *l, struct digest *d, struct err *err)
 }
 
 static int
-take_entry(struct layout *l, const struct json *entry, struct err *err)
+import_layout_entry(struct layout *l, const struct json *entry, struct err *err)
 {
     const char *text = json_string(json_member(entry, "digest")), *name;
     const char *type = json_string(json_member(entry, "mediaType"));
     struct import_name n = {.tag = ""};
     struct digest d;
-    int rc = name_of(l, entry, &n, &name);
+    int rc = layout_entry_name(l, entry, &n, &name);
 
     if (text == NULL || digest_parse(&d, text, strlen(text), err) != 0)
         return import_store_leave_out(l->s, "index.json has an entry without a digest: left out");
@@ -170,7 +171,7 @@ take_entry(struct layout *l, const struct json *entry, struct err *err)
         if (json_length(l->entries) == 1)
             snprintf(n.tag, sizeof n.tag, ONLY_TAG);
     }
-    rc = enter(l, n.repository, err);
+    rc = enter_layout_repository(l, n.repository, err);
     if (rc != 1)
         return rc;
     if (prune(l, &d, err) != 0)
@@ -181,7 +182,7 @@ take_entry(struct layout *l, const struct json *entry, struct err *err)
 }
 
 static int
-take_all(struct layout *l, struct err *err)
+import_layout_entries(struct layout *l, struct err *err)
 {
     size_t n = json_length(l->entries);
 
@@ -189,7 +190,7 @@ take_all(struct layout *l, struct err *err)
     l->s->counts->all = n;
     for (size_t i = 0; i < n; i++) {
         l->s->counts->at = i + 1;
-        if (take_entry(l, json_item(l->entries, i), err) < 0)
+        if (import_layout_entry(l, json_item(l->entries, i), err) < 0)
             return -1;
     }
     return 0;
@@ -200,7 +201,8 @@ import_layout_run(struct import_store *s, const struct import_files *files, cons
                   struct err *err)
 {
     struct layout l = {.s = s, .files = files, .fallback = name};
-    struct import_source source = {.document = find_document, .blob = find_blob, .arg = &l};
+    struct import_source source = {
+        .document = find_layout_document, .blob = find_layout_blob, .arg = &l};
     struct json *index = NULL;
     struct buf text;
     int rc;
@@ -218,7 +220,7 @@ import_layout_run(struct import_store *s, const struct import_files *files, cons
         return -1;
     l.entries = json_member(index, "manifests");
     rc = json_type(l.entries) == JSON_ARRAY
-             ? take_all(&l, err)
+             ? import_layout_entries(&l, err)
              : err_set(err, ERR_BAD_MANIFEST, "index.json has no list of manifests");
     json_free(index);
     buf_free(&l.made);

@@ -36,7 +36,7 @@ is_word(struct bytes w, const char *text)
 }
 
 static int
-take_tags(struct import_listing *l, struct bytes rest, size_t line, struct err *err)
+parse_tags_line(struct import_listing *l, struct bytes rest, size_t line, struct err *err)
 {
     if (l->tags != NULL)
         return wrong(line, "tags a second time", err);
@@ -64,7 +64,8 @@ read_parent(struct import_listing_image *image, size_t line, struct err *err)
 }
 
 static int
-add(struct import_listing *l, const struct import_listing_image *image, struct err *err)
+add_listed_image(struct import_listing *l, const struct import_listing_image *image,
+                 struct err *err)
 {
     if (l->n == IMAGES_MAX)
         return err_set(err, ERR_BAD_REQUEST, "the listing has more than %d images", IMAGES_MAX);
@@ -82,7 +83,7 @@ add(struct import_listing *l, const struct import_listing_image *image, struct e
 }
 
 static int
-take_image(struct import_listing *l, struct bytes rest, size_t line, struct err *err)
+parse_image_line(struct import_listing *l, struct bytes rest, size_t line, struct err *err)
 {
     struct bytes id = word(&rest), size = word(&rest), checksum = word(&rest);
     struct import_listing_image image = {.json = rest};
@@ -97,11 +98,11 @@ take_image(struct import_listing *l, struct bytes rest, size_t line, struct err 
         return wrong(line, "no checksum: sha256:<hex> or -", err);
     if (read_parent(&image, line, err) != 0)
         return -1;
-    return add(l, &image, err);
+    return add_listed_image(l, &image, err);
 }
 
 static int
-by_id(const void *a, const void *b)
+compare_listed_ids(const void *a, const void *b)
 {
     const struct import_listing_image *x = a, *y = b;
 
@@ -109,7 +110,7 @@ by_id(const void *a, const void *b)
 }
 
 static int
-take_line(struct import_listing *l, struct bytes line, size_t number, struct err *err)
+parse_listing_line(struct import_listing *l, struct bytes line, size_t number, struct err *err)
 {
     const char *p = line.p;
     struct bytes kind;
@@ -120,9 +121,9 @@ take_line(struct import_listing *l, struct bytes line, size_t number, struct err
         return 0;
     kind = word(&line);
     if (is_word(kind, "tags"))
-        return take_tags(l, line, number, err);
+        return parse_tags_line(l, line, number, err);
     if (is_word(kind, "image"))
-        return take_image(l, line, number, err);
+        return parse_image_line(l, line, number, err);
     return wrong(number, "neither tags nor an image: is it what contrib/original-listing wrote?",
                  err);
 }
@@ -139,11 +140,11 @@ import_listing_parse(struct import_listing *l, struct bytes text, struct err *er
 
         if (stop == NULL)
             stop = end;
-        rc = take_line(l, bytes_of(p, (size_t)(stop - p)), line, err);
+        rc = parse_listing_line(l, bytes_of(p, (size_t)(stop - p)), line, err);
         p = stop + 1;
     }
     if (rc == 0 && l->n > 0)
-        qsort(l->v, l->n, sizeof *l->v, by_id);
+        qsort(l->v, l->n, sizeof *l->v, compare_listed_ids);
     if (rc != 0)
         import_listing_free(l);
     return rc;
@@ -162,5 +163,5 @@ import_listing_find(const struct import_listing *l, const struct digest *id)
 {
     struct import_listing_image key = {.id = *id};
 
-    return l->n > 0 ? bsearch(&key, l->v, l->n, sizeof *l->v, by_id) : NULL;
+    return l->n > 0 ? bsearch(&key, l->v, l->n, sizeof *l->v, compare_listed_ids) : NULL;
 }

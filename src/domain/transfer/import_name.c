@@ -8,7 +8,7 @@
 
 /* Docker's rule: with a dot or a colon, or "localhost", it is no part of a name but a host. */
 static bool
-is_host(const char *s, size_t n)
+looks_like_host(const char *s, size_t n)
 {
     return (n > 0 && s[0] != '.' && memchr(s, '.', n) != NULL) || memchr(s, ':', n) != NULL ||
            (n == strlen("localhost") && memcmp(s, "localhost", n) == 0);
@@ -23,7 +23,8 @@ without_host(const char *reference)
     for (size_t i = 0; i < sizeof docker / sizeof *docker; i++)
         if (strncmp(reference, docker[i], strlen(docker[i])) == 0)
             return reference + strlen(docker[i]);
-    return slash != NULL && is_host(reference, (size_t)(slash - reference)) ? slash + 1 : reference;
+    return slash != NULL && looks_like_host(reference, (size_t)(slash - reference)) ? slash + 1
+                                                                                    : reference;
 }
 
 bool

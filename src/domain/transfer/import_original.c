@@ -78,8 +78,8 @@ make_variants(struct taking *t)
 
 /* Copies the layer, and hashes it behind each variant of the JSON on the way. */
 static int
-read_layer(const struct original *o, struct taking *t, const struct import_file *file, int to,
-           struct err *err)
+read_original_layer(const struct original *o, struct taking *t, const struct import_file *file,
+                    int to, struct err *err)
 {
     struct digest_state *hashes[VARIANTS + 1];
     int rc = 0;
@@ -120,7 +120,7 @@ leave_out_unless_fatal(const struct original *o, const struct taking *t, const s
 
 /* Its layer is in the open file fd. */
 static int
-push(const struct original *o, const struct taking *t, int fd, struct err *err)
+push_original_image(const struct original *o, const struct taking *t, int fd, struct err *err)
 {
     const struct registry *reg = o->s->reg;
     const struct actor *actor = &o->s->actor;
@@ -148,7 +148,8 @@ push(const struct original *o, const struct taking *t, int fd, struct err *err)
 }
 
 static int
-copy(const struct original *o, struct taking *t, const struct import_file *file, struct err *err)
+copy_original_layer(const struct original *o, struct taking *t, const struct import_file *file,
+                    struct err *err)
 {
     int fd, rc;
 
@@ -158,13 +159,13 @@ copy(const struct original *o, struct taking *t, const struct import_file *file,
     if (fd < 0)
         return -1;
     make_variants(t);
-    rc = read_layer(o, t, file, fd, err);
+    rc = read_original_layer(o, t, file, fd, err);
     if (rc != 0)
         rc = leave_out_unless_fatal(o, t, err);
     else if (t->variant == VARIANTS && t->image->checksum.algo != DIGEST_NONE)
         rc = leave_out(o, t, "JSON and layer don't match its checksum: one of them is damaged");
     else
-        rc = push(o, t, fd, err);
+        rc = push_original_image(o, t, fd, err);
     for (unsigned i = 0; i < VARIANTS; i++)
         buf_free(&t->json[i]);
     fdio_close(fd);
@@ -172,7 +173,7 @@ copy(const struct original *o, struct taking *t, const struct import_file *file,
 }
 
 static int
-check_size(const struct original *o, const struct taking *t, const struct import_file *file)
+check_layer_size(const struct original *o, const struct taking *t, const struct import_file *file)
 {
     char why[128];
     uint64_t max = o->s->reg->max_blob_size;
@@ -188,7 +189,7 @@ check_size(const struct original *o, const struct taking *t, const struct import
 
 /* Its parents are here. */
 static int
-take_image(const struct original *o, const struct digest *id, struct err *err)
+import_original_image(const struct original *o, const struct digest *id, struct err *err)
 {
     struct taking t = {.image = import_listing_find(o->listing, id)};
     char path[DIGEST_TEXT_MAX + 16];
@@ -209,9 +210,9 @@ take_image(const struct original *o, const struct digest *id, struct err *err)
         return leave_out_unless_fatal(o, &t, err);
     if (rc == 0)
         return leave_out(o, &t, "its layer isn't there");
-    rc = check_size(o, &t, &file);
+    rc = check_layer_size(o, &t, &file);
     if (rc == 1)
-        rc = copy(o, &t, &file, err);
+        rc = copy_original_layer(o, &t, &file, err);
     import_files_shut(&file);
     return rc;
 }
@@ -236,7 +237,9 @@ take_chain(const struct original *o, const struct digest *id, struct err *err)
     while (n > 0 && rc == 1) {
         if (import_store_go_on(o->s, err) != 0)
             return -1;
-        rc = import_set_has(&o->s->bad, &chain[n - 1]) ? 0 : take_image(o, &chain[n - 1], err);
+        rc = import_set_has(&o->s->bad, &chain[n - 1])
+                 ? 0
+                 : import_original_image(o, &chain[n - 1], err);
         if (rc == 0 && !import_set_add(&o->s->bad, &chain[n - 1], NULL))
             return err_set(err, ERR_SYSTEM, "no memory for an import");
         n--;
@@ -248,7 +251,8 @@ take_chain(const struct original *o, const struct digest *id, struct err *err)
 
 /* Does it name the image already, or the manifest that was made of it? 1, 0, -1. */
 static int
-is_tagged(const struct import_store *s, const char *tag, const struct digest *id, struct err *err)
+original_is_tagged(const struct import_store *s, const char *tag, const struct digest *id,
+                   struct err *err)
 {
     struct rec_manifest made;
     struct rec_tag r;
@@ -261,7 +265,8 @@ is_tagged(const struct import_store *s, const char *tag, const struct digest *id
 }
 
 static int
-put_tag(const struct original *o, const char *tag, const struct digest *id, struct err *err)
+put_original_tag(const struct original *o, const char *tag, const struct digest *id,
+                 struct err *err)
 {
     struct import_store *s = o->s;
     struct arena arena;
@@ -269,7 +274,7 @@ put_tag(const struct original *o, const char *tag, const struct digest *id, stru
 
     if (rc != 1)
         return rc;
-    if ((rc = is_tagged(s, tag, id, err)) != 0)
+    if ((rc = original_is_tagged(s, tag, id, err)) != 0)
         return rc < 0 ? -1 : import_store_count_tag(s, err);
     arena_init(&arena, ARENA_MAX);
     rc = image_tag_put(s->reg, s->name, tag, id, &s->actor, &arena, err);
@@ -283,7 +288,7 @@ put_tag(const struct original *o, const char *tag, const struct digest *id, stru
 
 /* "library/app:latest", or as the original shortens it: "app"; and its id. */
 static int
-take_tag(const struct original *o, const char *name, const char *id, struct err *err)
+import_original_tag(const struct original *o, const char *name, const char *id, struct err *err)
 {
     const char *colon = strrchr(name, ':'), *tag = colon != NULL ? colon + 1 : "latest";
     char repository[RECORD_REPOSITORY_MAX + 1];
@@ -307,7 +312,7 @@ take_tag(const struct original *o, const char *name, const char *id, struct err 
     if (rc == 0)
         return import_store_leave_out(o->s, "tag %s:%s is left out with its image", o->s->name,
                                       tag);
-    return rc == 1 ? put_tag(o, tag, &d, err) : -1;
+    return rc == 1 ? put_original_tag(o, tag, &d, err) : -1;
 }
 
 struct visit {
@@ -316,12 +321,12 @@ struct visit {
 };
 
 static int
-see_tag(const char *name, const struct json *value, void *arg)
+import_member_tag(const char *name, const struct json *value, void *arg)
 {
     const struct visit *v = arg;
 
     v->o->s->counts->at++;
-    return take_tag(v->o, name, json_string(value), v->err) < 0 ? -1 : 0;
+    return import_original_tag(v->o, name, json_string(value), v->err) < 0 ? -1 : 0;
 }
 
 static int
@@ -342,5 +347,5 @@ import_original_run(struct import_store *s, const struct import_files *files,
 
     s->counts->of = "tags";
     json_each(listing->tags, count_tag, &s->counts->all);
-    return json_each(listing->tags, see_tag, &v);
+    return json_each(listing->tags, import_member_tag, &v);
 }

@@ -41,7 +41,7 @@ has_blobs(const struct import_source *source, const struct json *list, struct er
 
 /* An index within it is whole when it is there: what it lacks is said later. */
 static int
-is_whole(const struct import_source *source, const struct json *child, struct err *err)
+child_is_whole(const struct import_source *source, const struct json *child, struct err *err)
 {
     const char *text = json_string(json_member(child, "digest"));
     struct json *doc = NULL;
@@ -71,11 +71,12 @@ is_whole(const struct import_source *source, const struct json *child, struct er
 }
 
 static int
-keep(const struct import_source *source, const struct json *all, struct json *kept, struct err *err)
+keep_whole_children(const struct import_source *source, const struct json *all, struct json *kept,
+                    struct err *err)
 {
     for (size_t i = 0; i < json_length(all); i++) {
         const struct json *child = json_item(all, i);
-        int rc = is_whole(source, child, err);
+        int rc = child_is_whole(source, child, err);
 
         if (rc < 0)
             return -1;
@@ -99,7 +100,7 @@ import_prune(const struct import_source *source, struct bytes document, struct b
         return 0;
     all = json_member(doc, "manifests");
     kept = json_new_array();
-    rc = json_type(all) == JSON_ARRAY ? keep(source, all, kept, err) : 0;
+    rc = json_type(all) == JSON_ARRAY ? keep_whole_children(source, all, kept, err) : 0;
     if (rc < 0 || json_length(kept) == 0 || json_length(kept) == json_length(all)) {
         json_free(kept);
     } else {

@@ -28,7 +28,8 @@ struct walk {
 /* ---- the files ---- */
 
 static int
-open_blob(const struct walk *w, const struct digest *d, struct import_file *file, struct err *err)
+open_registry_blob(const struct walk *w, const struct digest *d, struct import_file *file,
+                   struct err *err)
 {
     char path[PATH_ROOM], hex[DIGEST_TEXT_MAX];
     int rc;
@@ -61,7 +62,7 @@ read_link(const struct walk *w, const char *path, struct digest *d, struct err *
 /* ---- what import_store asks for ---- */
 
 static int
-find_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
+find_registry_document(void *arg, const struct digest *d, struct buf *out, struct err *err)
 {
     const struct walk *w = arg;
     char path[PATH_ROOM], hex[DIGEST_TEXT_MAX];
@@ -77,7 +78,7 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
         return rc;
     if (!digest_equal(&named, d))
         return err_set(err, ERR_NO_FILE, "its link leads to another manifest");
-    rc = open_blob(w, d, &file, err);
+    rc = open_registry_blob(w, d, &file, err);
     if (rc == 0)
         return err_set(err, ERR_NO_FILE, "its file isn't there");
     if (rc == 1 && file.size > out->max)
@@ -89,9 +90,9 @@ find_document(void *arg, const struct digest *d, struct buf *out, struct err *er
 }
 
 static int
-find_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
+find_registry_blob(void *arg, const struct digest *d, struct import_file *file, struct err *err)
 {
-    return open_blob(arg, d, file, err);
+    return open_registry_blob(arg, d, file, err);
 }
 
 /* ---- one repository ---- */
@@ -119,7 +120,7 @@ take_revision(const char *name, void *arg, struct err *err)
 }
 
 static int
-take_tag(const char *name, void *arg, struct err *err)
+import_registry_tag(const char *name, void *arg, struct err *err)
 {
     struct walk *w = arg;
     char path[PATH_ROOM];
@@ -175,13 +176,13 @@ take_repository(struct walk *w, struct err *err)
         if (each(w, what, take_revision, err) != 0)
             return -1;
     }
-    return each(w, "tags", take_tag, err);
+    return each(w, "tags", import_registry_tag, err);
 }
 
 /* ---- all of them ---- */
 
 static int
-add(struct walk *w, const char *name, struct err *err)
+add_repository_name(struct walk *w, const char *name, struct err *err)
 {
     if (w->n == w->room) {
         size_t room = w->room > 0 ? 2 * w->room : 64;
@@ -201,7 +202,7 @@ add(struct walk *w, const char *name, struct err *err)
     return 0;
 }
 
-static int collect(struct walk *w, const char *name, struct err *err);
+static int collect_repositories(struct walk *w, const char *name, struct err *err);
 
 /* What begins with "_" belongs to the repository that the directory is; all else are directories of
  * longer names. A name that is too long for us is as well for docker-registry. */
@@ -214,7 +215,7 @@ collect_entry(const char *entry, void *arg, struct err *err)
     int rc;
 
     if (strcmp(entry, "_manifests") == 0)
-        return add(w, below, err);
+        return add_repository_name(w, below, err);
     if (entry[0] == '_')
         return 0;
     if (snprintf(name, sizeof name, "%s%s%s", below, below[0] != '\0' ? "/" : "", entry) >=
@@ -223,13 +224,13 @@ collect_entry(const char *entry, void *arg, struct err *err)
                                       "what is below repositories/%.300s is left out: its "
                                       "names are too long",
                                       below);
-    rc = collect(w, name, err);
+    rc = collect_repositories(w, name, err);
     w->below = below;
     return rc;
 }
 
 static int
-collect(struct walk *w, const char *name, struct err *err)
+collect_repositories(struct walk *w, const char *name, struct err *err)
 {
     char path[PATH_ROOM];
     int rc;
@@ -250,12 +251,13 @@ int
 import_registry_run(struct import_store *s, const struct import_files *files, struct err *err)
 {
     struct walk w = {.s = s, .files = files};
-    struct import_source source = {.document = find_document, .blob = find_blob, .arg = &w};
+    struct import_source source = {
+        .document = find_registry_document, .blob = find_registry_blob, .arg = &w};
     int rc;
 
     s->source = &source;
     s->counts->of = "repositories";
-    rc = collect(&w, "", err);
+    rc = collect_repositories(&w, "", err);
     s->counts->all = w.n;
     for (size_t i = 0; i < w.n && rc == 0; i++) {
         w.name = w.names[i];

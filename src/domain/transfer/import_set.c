@@ -16,7 +16,7 @@ import_set_free(struct import_set *s)
 /* Its place, or the free one where it would go. There is always a free one. Somebody could choose
  * digests that meet at one place, but only by finding so many hashes. */
 static size_t
-place_of(const struct import_set *s, const struct digest *d)
+set_place(const struct import_set *s, const struct digest *d)
 {
     uint64_t hash;
     size_t i;
@@ -31,11 +31,11 @@ place_of(const struct import_set *s, const struct digest *d)
 bool
 import_set_has(const struct import_set *s, const struct digest *d)
 {
-    return s->n > 0 && s->v[place_of(s, d)].algo != DIGEST_NONE;
+    return s->n > 0 && s->v[set_place(s, d)].algo != DIGEST_NONE;
 }
 
 static bool
-grow(struct import_set *s)
+grow_set(struct import_set *s)
 {
     struct import_set wider = {.n = s->n, .room = s->room > 0 ? 2 * s->room : 64};
 
@@ -44,7 +44,7 @@ grow(struct import_set *s)
         return false;
     for (size_t i = 0; i < s->room; i++)
         if (s->v[i].algo != DIGEST_NONE)
-            wider.v[place_of(&wider, &s->v[i])] = s->v[i];
+            wider.v[set_place(&wider, &s->v[i])] = s->v[i];
     free(s->v);
     *s = wider;
     return true;
@@ -55,9 +55,9 @@ import_set_add(struct import_set *s, const struct digest *d, bool *is_new)
 {
     size_t i;
 
-    if (s->n >= s->room / 2 && !grow(s))
+    if (s->n >= s->room / 2 && !grow_set(s))
         return false;
-    i = place_of(s, d);
+    i = set_place(s, d);
     if (is_new != NULL)
         *is_new = s->v[i].algo == DIGEST_NONE;
     s->n += s->v[i].algo == DIGEST_NONE;

@@ -51,7 +51,7 @@ import_store_end(struct import_store *s)
 /* ---- what all need ---- */
 
 static void
-say(struct import_store *s, const char *fmt, va_list ap)
+report_line(struct import_store *s, const char *fmt, va_list ap)
 {
     char text[1024];
 
@@ -68,7 +68,7 @@ import_store_say(struct import_store *s, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    say(s, fmt, ap);
+    report_line(s, fmt, ap);
     va_end(ap);
 }
 
@@ -78,7 +78,7 @@ import_store_leave_out(struct import_store *s, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    say(s, fmt, ap);
+    report_line(s, fmt, ap);
     va_end(ap);
     s->counts->left_out++;
     return 0;
@@ -246,7 +246,7 @@ struct level {
 };
 
 static int
-refuse(struct level *l, const char *why, struct err *err)
+refuse_document(struct level *l, const char *why, struct err *err)
 {
     struct import_store *s = l->s;
 
@@ -258,12 +258,12 @@ refuse(struct level *l, const char *why, struct err *err)
 static int
 refuse_unless_fatal(struct level *l, struct err *err)
 {
-    return import_store_is_fatal(err) ? -1 : refuse(l, err->message, err);
+    return import_store_is_fatal(err) ? -1 : refuse_document(l, err->message, err);
 }
 
 /* What it is, if it doesn't say so itself: docker-registry and layouts keep no Content-Type. */
 static const char *
-type_of(struct bytes document, const char *media_type)
+document_type(struct bytes document, const char *media_type)
 {
     const char *type = media_type_find(media_type) != NULL ? media_type : NULL;
     struct json *doc;
@@ -301,7 +301,7 @@ looks_like_manifest(struct bytes document)
 
 /* Its bytes, checked: 1, 0 there is no such document, -1. */
 static int
-read_document(struct level *l, struct err *err)
+read_imported_document(struct level *l, struct err *err)
 {
     struct import_store *s = l->s;
     char is[DIGEST_TEXT_MAX];
@@ -359,16 +359,16 @@ fetch_parts(struct level *l, struct err *err)
         buf_free(&l->document);
     rc = take_parts(l, err);
     if (rc != 1)
-        return rc < 0 ? -1 : refuse(l, "not all that it refers to is there and good", err);
-    if (index && (rc = read_document(l, err)) != 1)
-        return rc < 0 ? refuse_unless_fatal(l, err) : refuse(l, "it went meanwhile", err);
+        return rc < 0 ? -1 : refuse_document(l, "not all that it refers to is there and good", err);
+    if (index && (rc = read_imported_document(l, err)) != 1)
+        return rc < 0 ? refuse_unless_fatal(l, err) : refuse_document(l, "it went meanwhile", err);
     l->push.document = buf_bytes(&l->document);
     return 1;
 }
 
 /* Parses it, fetches its parts, and pushes it: 1, 0, -1. */
 static int
-push(struct level *l, const char *media_type, struct err *err)
+push_imported_manifest(struct level *l, const char *media_type, struct err *err)
 {
     struct import_store *s = l->s;
     struct push *p = &l->push;
@@ -376,7 +376,7 @@ push(struct level *l, const char *media_type, struct err *err)
 
     *p = (struct push){.repository = s->name, .digest = *l->d, .actor = &s->actor};
     p->document = buf_bytes(&l->document);
-    p->content_type = type_of(p->document, media_type);
+    p->content_type = document_type(p->document, media_type);
     if (manifest_parse(&p->manifest, p->document, p->content_type, &l->arena, err) != 0)
         return refuse_unless_fatal(l, err);
     if ((rc = import_store_ensure(s, err)) != 1)
@@ -433,14 +433,15 @@ take_new(struct level *l, const char *media_type, bool maybe_blob, struct err *e
     if (l->depth > IMPORT_STORE_DEPTH_MAX)
         return import_store_leave_out(l->s, "manifest %s@%s is left out: it is within too many",
                                       l->s->name, l->text);
-    rc = read_document(l, err);
+    rc = read_imported_document(l, err);
     if (rc < 0)
         return refuse_unless_fatal(l, err);
     if (maybe_blob && (rc == 0 || !looks_like_manifest(buf_bytes(&l->document)))) {
         rc = import_store_ensure(l->s, err);
         return rc == 1 ? import_store_blob(l->s, l->d, err) : rc;
     }
-    return rc == 1 ? push(l, media_type, err) : refuse(l, "it isn't there", err);
+    return rc == 1 ? push_imported_manifest(l, media_type, err)
+                   : refuse_document(l, "it isn't there", err);
 }
 
 /* What it refers to is counted, as far as that can still be read, and what has come behind it is
@@ -449,13 +450,13 @@ static int
 count_known(struct level *l, const char *media_type, struct err *err)
 {
     struct push *p = &l->push;
-    int rc = read_document(l, err);
+    int rc = read_imported_document(l, err);
 
     l->known = true;
     p->document = buf_bytes(&l->document);
     if (rc == 1)
-        rc = manifest_parse(&p->manifest, p->document, type_of(p->document, media_type), &l->arena,
-                            err) == 0
+        rc = manifest_parse(&p->manifest, p->document, document_type(p->document, media_type),
+                            &l->arena, err) == 0
                  ? take_parts(l, err)
                  : -1;
     if (rc < 0 && import_store_is_fatal(err))
@@ -498,7 +499,7 @@ import_store_manifest(struct import_store *s, const struct digest *d, const char
 
 /* 1: it points there already; 0, -1. */
 static int
-is_tagged(const struct import_store *s, const char *tag, const struct digest *d, struct err *err)
+tag_is_there(const struct import_store *s, const char *tag, const struct digest *d, struct err *err)
 {
     struct rec_tag r;
     int rc = tbl_tag_get(kv_reads(s->reg->kv), s->repo.id, tag, &r, err);
@@ -516,11 +517,11 @@ move_tag(struct import_store *s, const char *tag, const struct digest *d, const 
     if (l == NULL)
         return no_memory(err);
     l->tag = tag;
-    rc = read_document(l, err);
+    rc = read_imported_document(l, err);
     if (rc == 1)
-        rc = push(l, media_type, err);
+        rc = push_imported_manifest(l, media_type, err);
     else if (rc == 0)
-        rc = refuse(l, "it isn't there", err);
+        rc = refuse_document(l, "it isn't there", err);
     else
         rc = refuse_unless_fatal(l, err);
     end_level(l);
@@ -538,7 +539,7 @@ import_store_tag(struct import_store *s, const char *tag, const struct digest *d
                                       tag, s->name);
     rc = import_store_manifest(s, d, media_type, err);
     if (rc == 1)
-        rc = is_tagged(s, tag, d, err) == 1 ? 1 : move_tag(s, tag, d, media_type, err);
+        rc = tag_is_there(s, tag, d, err) == 1 ? 1 : move_tag(s, tag, d, media_type, err);
     if (rc < 0)
         return -1;
     if (rc == 0)

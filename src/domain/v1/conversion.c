@@ -78,7 +78,7 @@ set_command(struct json *history, const struct json *v1, size_t *text)
 }
 
 static void
-set_text(struct json *history, const struct json *v1, const char *name, size_t *text)
+set_history_text(struct json *history, const struct json *v1, const char *name, size_t *text)
 {
     const char *value = json_string(json_member(v1, name));
 
@@ -94,8 +94,8 @@ make_history(const struct json *v1, size_t *text)
 {
     struct json *history = json_new_object();
 
-    set_text(history, v1, "author", text);
-    set_text(history, v1, "comment", text);
+    set_history_text(history, v1, "author", text);
+    set_history_text(history, v1, "comment", text);
     json_set_string(history, "created", NO_DATE);
     set_command(history, v1, text);
     return history;
@@ -218,7 +218,7 @@ make_descriptor(const char *media_type, uint64_t size, const struct digest *dige
 }
 
 static struct json *
-make_manifest(const struct conversion_draft *d, const struct conversion *c)
+make_converted_manifest(const struct conversion_draft *d, const struct conversion *c)
 {
     struct json *doc = json_new_object(), *layers = json_new_array();
 
@@ -236,8 +236,8 @@ make_manifest(const struct conversion_draft *d, const struct conversion *c)
 
 /* Writes the document down, and frees it. */
 static int
-finish(struct json *doc, struct arena *arena, struct bytes *out, struct digest *digest,
-       struct err *err)
+finish_document(struct json *doc, struct arena *arena, struct bytes *out, struct digest *digest,
+                struct err *err)
 {
     size_t n;
     const char *text = json_text(doc, &n);
@@ -259,10 +259,11 @@ conversion_finish(struct conversion_draft *d, struct arena *arena, struct conver
     if (image_config_read(d->top, &d->config, err) != 0)
         return -1;
     date(d);
-    if (finish(make_config(d), arena, &out->config, &out->config_digest, err) != 0)
+    if (finish_document(make_config(d), arena, &out->config, &out->config_digest, err) != 0)
         return -1;
     if (out->config.n > CONVERSION_CONFIG_MAX)
         return err_set(err, ERR_BAD_IMAGE, "its config has more than %u bytes",
                        CONVERSION_CONFIG_MAX);
-    return finish(make_manifest(d, out), arena, &out->manifest, &out->manifest_digest, err);
+    return finish_document(make_converted_manifest(d, out), arena, &out->manifest,
+                           &out->manifest_digest, err);
 }

@@ -82,7 +82,7 @@ static const struct known health_members[] = {
 
 /* How the clients find a member: they don't look at case. *exact: it is written as it should be. */
 static const struct known *
-find(const struct known *table, size_t n, const char *name, bool *exact)
+find_known(const struct known *table, size_t n, const char *name, bool *exact)
 {
     for (size_t i = 0; i < n; i++) {
         *exact = strcmp(table[i].name, name) == 0;
@@ -123,7 +123,7 @@ static int
 is_bad_health(const char *name, const struct json *value, void *arg)
 {
     bool exact;
-    const struct known *k = find(health_members, COUNT(health_members), name, &exact);
+    const struct known *k = find_known(health_members, COUNT(health_members), name, &exact);
 
     (void)arg;
     return k != NULL && (!exact || !has_shape(value, k->shape));
@@ -211,7 +211,7 @@ struct reading {
 };
 
 static int
-refuse(const struct reading *r, const struct known *k, bool exact)
+refuse_member(const struct reading *r, const struct known *k, bool exact)
 {
     if (!exact)
         return err_set(r->err, ERR_BAD_IMAGE, "in its JSON, %s%s is written in other letters",
@@ -234,7 +234,7 @@ read_config_member(const char *name, const struct json *value, void *arg)
 {
     struct reading *r = arg;
     bool exact;
-    const struct known *k = find(config_members, COUNT(config_members), name, &exact);
+    const struct known *k = find_known(config_members, COUNT(config_members), name, &exact);
 
     if (k == NULL) {
         if (r->keeps_unknown && is_harmless(name, value))
@@ -242,7 +242,7 @@ read_config_member(const char *name, const struct json *value, void *arg)
         return 0;
     }
     if (!exact || !has_shape(value, k->shape))
-        return refuse(r, k, exact);
+        return refuse_member(r, k, exact);
     json_set(r->config, name,
              k->shape == SHAPE_COMMAND && json_type(value) == JSON_STRING
                  ? list_of_one(json_string(value))
@@ -252,7 +252,8 @@ read_config_member(const char *name, const struct json *value, void *arg)
 
 /* NULL: it is no config. */
 static struct json *
-read_config(const char *what, const struct json *value, bool keeps_unknown, struct err *err)
+read_container_config(const char *what, const struct json *value, bool keeps_unknown,
+                      struct err *err)
 {
     struct reading r = {.what = what, .keeps_unknown = keeps_unknown, .err = err};
 
@@ -331,17 +332,18 @@ take_member(const char *name, const struct json *value, void *arg)
     struct reading r = {.what = "", .err = t->err};
     struct err ignored;
     bool exact, good;
-    const struct known *k = find(image_members, COUNT(image_members), name, &exact);
+    const struct known *k = find_known(image_members, COUNT(image_members), name, &exact);
 
     /* Those three are always there, and added by image_config_read. */
     if (k != NULL && decides(k->name))
         return exact && (k->shape == SHAPE_CONFIG || has_shape(value, k->shape))
                    ? 0
-                   : refuse(&r, k, exact);
+                   : refuse_member(&r, k, exact);
     if (t->out->n + 10 > IMAGE_CONFIG_MEMBERS_MAX)
         return err_set(t->err, ERR_BAD_IMAGE, "its JSON has too many members");
     if (k != NULL && k->shape == SHAPE_CONFIG) {
-        struct json *config = exact ? read_config("", value, t->keeps_unknown, &ignored) : NULL;
+        struct json *config =
+            exact ? read_container_config("", value, t->keeps_unknown, &ignored) : NULL;
 
         if (config != NULL)
             image_config_add(t->out, k->name, config);
@@ -377,7 +379,7 @@ image_config_read(const struct json *v1, struct image_config *out, struct err *e
         return err_set(err, ERR_BAD_IMAGE, "its JSON is no object");
     if (json_each(v1, take_member, &t) != 0)
         return -1;
-    config = read_config("config.", json_member(v1, "config"), t.keeps_unknown, err);
+    config = read_container_config("config.", json_member(v1, "config"), t.keeps_unknown, err);
     if (config == NULL)
         return -1;
     image_config_add(out, "config", config);

@@ -65,7 +65,7 @@ struct batch {
 };
 
 static int
-see(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+collect_tag_target(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
 {
     struct batch *b = arg;
 
@@ -87,7 +87,7 @@ each_target(const struct registry *reg, uint64_t repo,
 
     do {
         b.n = 0;
-        if (tbl_tag_each(kv_reads(reg->kv), repo, after, see, &b, err) != 0)
+        if (tbl_tag_each(kv_reads(reg->kv), repo, after, collect_tag_target, &b, err) != 0)
             return -1;
         for (size_t i = 0; i < b.n; i++) {
             int rc = fn(b.v[i].name, &b.v[i].target, arg, err);
@@ -157,7 +157,7 @@ struct collection {
 
 /* Once. FNV-1a. */
 static void
-add(struct collection *c, const struct digest *id)
+add_to_collection(struct collection *c, const struct digest *id)
 {
     uint64_t h = c->seed;
     uint32_t at;
@@ -198,7 +198,7 @@ add_chain(const struct registry *reg, struct collection *c, const struct digest 
     if (image_ancestry(reg, top, c->chain, &n, err) != 0)
         return err->code == ERR_NO_IMAGE ? 0 : -1;
     while (n > 0)
-        add(c, &c->chain[--n]);
+        add_to_collection(c, &c->chain[--n]);
     return 0;
 }
 
@@ -221,16 +221,16 @@ add_view(const struct registry *reg, struct collection *c, uint64_t repo,
         rc = add_chain(reg, c, &id, err);
     else if (rc == 1)
         for (size_t i = v.n; i > 0; i--)
-            add(c, &v.ids[i - 1]);
+            add_to_collection(c, &v.ids[i - 1]);
     else if (rc < 0 && err->code == ERR_NO_IMAGE)
-        add(c, &id);
+        add_to_collection(c, &id);
     rc = rc < 0 && err->code != ERR_NO_IMAGE ? -1 : 0;
     arena_reset(&arena);
     return rc;
 }
 
 static int
-by_digest(const void *a, const void *b)
+compare_digests(const void *a, const void *b)
 {
     return digest_compare(a, b);
 }
@@ -255,7 +255,7 @@ image_list_images(const struct registry *reg, const char *repository,
         return -1;
     if (!any)
         return no_repository(err);
-    qsort(c.tops, c.tops_n, sizeof *c.tops, by_digest);
+    qsort(c.tops, c.tops_n, sizeof *c.tops, compare_digests);
     for (size_t i = 0; i < c.tops_n && !c.full; i++) {
         if (i > 0 && digest_equal(&c.tops[i], &c.tops[i - 1]))
             continue;

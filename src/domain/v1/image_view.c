@@ -24,7 +24,7 @@ static const char EMPTY[1024]; /* a tar of nothing */
 /* ---- from a manifest ---- */
 
 static int
-no_image(struct err *err, const struct digest *d, const char *why)
+no_such_view(struct err *err, const struct digest *d, const char *why)
 {
     char text[DIGEST_TEXT_MAX];
 
@@ -35,8 +35,8 @@ no_image(struct err *err, const struct digest *d, const char *why)
 /* Layers stand in a manifest from the lowest up, as chain ids do; in the view it is the other way
  * round. */
 static int
-fill(struct image_view *v, const struct platform_image *image, const struct digest *chain,
-     size_t layers, struct arena *arena, struct err *err)
+fill_view(struct image_view *v, const struct platform_image *image, const struct digest *chain,
+          size_t layers, struct arena *arena, struct err *err)
 {
     const struct manifest *m = &image->manifest;
     size_t at = layers;
@@ -53,7 +53,7 @@ fill(struct image_view *v, const struct platform_image *image, const struct dige
         if (m->descriptors[i].part == PART_LAYER)
             v->layers[--at] = m->descriptors[i].digest;
     if (!image_ids_from(&m->config, &v->ids[0]))
-        return no_image(err, &image->digest, "has a config whose digest is too long for an id");
+        return no_such_view(err, &image->digest, "has a config whose digest is too long for an id");
     for (size_t i = 1; i < v->n; i++)
         image_ids_from(&chain[layers - 1 - i], &v->ids[i]);
     if (layers > 0)
@@ -80,9 +80,9 @@ image_view_of(const struct registry *reg, uint64_t repo, const struct digest *ma
     if (rc == 1)
         rc = chain_id_parse(v->config, layers, arena, &chain, err);
     if (rc == 0)
-        return no_image(err, &image.digest,
-                        "has a config that doesn't tell what its layers are called");
-    return rc < 0 ? -1 : fill(v, &image, chain, layers, arena, err);
+        return no_such_view(err, &image.digest,
+                            "has a config that doesn't tell what its layers are called");
+    return rc < 0 ? -1 : fill_view(v, &image, chain, layers, arena, err);
 }
 
 /* ---- from an id ---- */
@@ -96,7 +96,7 @@ struct candidates {
 };
 
 static int
-see_candidate(const struct edge *e, void *arg, struct err *err)
+collect_view_candidate(const struct edge *e, void *arg, struct err *err)
 {
     struct candidates *c = arg;
 
@@ -139,7 +139,8 @@ image_view_find(const struct registry *reg, const struct digest *id,
     struct digest own;
     int rc = 0;
 
-    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, 0, NULL, see_candidate, &c, err) != 0)
+    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, 0, NULL, collect_view_candidate, &c, err) !=
+        0)
         return -1;
     for (size_t i = 0; i < c.n; i++) {
         bool whole = image_ids_from(&c.v[i].manifest, &own) && digest_equal(&own, id);
@@ -268,7 +269,7 @@ struct members {
 
 /* All but what says how layers and images hang together: the view says that in its own way. */
 static int
-see_member(const char *name, const struct json *value, void *arg)
+collect_config_member(const char *name, const struct json *value, void *arg)
 {
     static const char *const others[] = {"rootfs", "history",  "id",
                                          "parent", "layer_id", "throwaway"};
@@ -284,7 +285,7 @@ see_member(const char *name, const struct json *value, void *arg)
 }
 
 static int
-by_name(const void *a, const void *b)
+compare_member_names(const void *a, const void *b)
 {
     return strcmp(((const struct member *)a)->name, ((const struct member *)b)->name);
 }
@@ -353,7 +354,7 @@ put_together(const struct image_view *v, struct members *m)
         json_set_string(id, "parent", hex);
         m->v[m->n++] = (struct member){"parent", json_member(id, "parent")};
     }
-    qsort(m->v, m->n, sizeof *m->v, by_name);
+    qsort(m->v, m->n, sizeof *m->v, compare_member_names);
     for (size_t i = 0; i < m->n; i++)
         json_set(out, m->v[i].name, json_copy(m->v[i].value));
     json_free(id);
@@ -371,7 +372,7 @@ image_view_json(const struct image_view *v, struct arena *arena, struct bytes *j
 
     if (json_parse(v->config, DEPTH_MAX, &config, err) != 0)
         return -1;
-    json_each(config, see_member, &m);
+    json_each(config, collect_config_member, &m);
     m.v = arena_array(arena, m.n + 10, sizeof *m.v);
     m.n = 0;
     if (m.v == NULL) {
@@ -379,7 +380,7 @@ image_view_json(const struct image_view *v, struct arena *arena, struct bytes *j
         return err_set(err, ERR_SYSTEM, "no memory for an image's JSON");
     }
     if (v->topmost)
-        json_each(config, see_member, &m);
+        json_each(config, collect_config_member, &m);
     else
         run = members_of_ancestor(v, config, &m);
     out = put_together(v, &m);

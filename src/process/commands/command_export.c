@@ -54,14 +54,14 @@ struct work {
 };
 
 static bool
-is_over(void *arg)
+export_is_over(void *arg)
 {
     const struct work *w = arg;
     return control_is_over(w->control);
 }
 
 static void
-tell(void *arg, uint64_t done, uint64_t all)
+show_export_progress(void *arg, uint64_t done, uint64_t all)
 {
     struct work *w = arg;
     char some[PROGRESS_SIZE_MAX], whole[PROGRESS_SIZE_MAX];
@@ -80,7 +80,7 @@ make_plan(struct work *w, struct export_plan *p, struct err *err)
         if (parse_wanted(&wanted, w->control->args[i], err) < 0 ||
             export_plan_add(p, wanted.repository, wanted.all ? NULL : &wanted.reference, err) < 0)
             return -1;
-    if (export_plan_complete(p, is_over, w, err) < 0)
+    if (export_plan_complete(p, export_is_over, w, err) < 0)
         return -1;
     export_plan_sort(p);
     if (p->absent > 0)
@@ -96,8 +96,11 @@ command_export_work(struct control *c, struct err *err)
 {
     struct work w = {.control = c};
     struct export_plan plan;
-    const struct export_to to = {
-        .fd = STDOUT_FILENO, .what = "the export", .is_over = is_over, .tell = tell, .arg = &w};
+    const struct export_to to = {.fd = STDOUT_FILENO,
+                                 .what = "the export",
+                                 .is_over = export_is_over,
+                                 .tell = show_export_progress,
+                                 .arg = &w};
     progress_begin(&w.progress);
     export_plan_begin(&plan, c->reg);
     int r = make_plan(&w, &plan, err);

@@ -125,7 +125,7 @@ print_json(const struct tbl_hook *h, const char *state, bool first)
 
 /* A page at a time: nothing is locked while somebody reads it in a pager. */
 static enum command_exit
-list(struct control *c, bool json, struct err *err)
+list_hooks(struct control *c, bool json, struct err *err)
 {
     struct tbl_hook *v = calloc(PAGE, sizeof *v);
     struct tbl_hook last;
@@ -157,7 +157,7 @@ list(struct control *c, bool json, struct err *err)
 /* ---- one of them ---- */
 
 static enum command_exit
-change(struct control *c, bool retry, const char *id, struct err *err)
+change_hook(struct control *c, bool retry, const char *id, struct err *err)
 {
     uint64_t seq;
     int rc = 0;
@@ -178,9 +178,9 @@ command_hooks_work(struct control *c, struct err *err)
 {
     const char *what = c->args_n > 1 ? c->args[1] : "";
     if (c->args_n == 2 && (strcmp(what, "list") == 0 || strcmp(what, "json") == 0))
-        return list(c, strcmp(what, "json") == 0, err);
+        return list_hooks(c, strcmp(what, "json") == 0, err);
     if (c->args_n == 3 && (strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0))
-        return change(c, strcmp(what, "retry") == 0, c->args[2], err);
+        return change_hook(c, strcmp(what, "retry") == 0, c->args[2], err);
     if (c->args_n == 4 && strcmp(what, "test") == 0)
         return command_hooks_test(c, c->args[2], c->args[3], err);
     err_set(err, ERR_UNSUPPORTED,
@@ -191,7 +191,7 @@ command_hooks_work(struct control *c, struct err *err)
 /* ---- the caller's side ---- */
 
 static bool
-is_id(const char *text)
+is_hook_id(const char *text)
 {
     uint64_t value;
     return parse_u64(text, strlen(text), &value) && value > 0 && value <= UINT32_MAX;
@@ -220,7 +220,7 @@ command_hooks(struct options *o, struct err *err)
                 "test NAME REPO:TAG, with --dir, --config and --run-as as for the server");
         return COMMAND_USAGE;
     }
-    if (id != NULL && !is_id(id)) {
+    if (id != NULL && !is_hook_id(id)) {
         err_set(err, ERR_BAD_REQUEST, "%s is no ID: the list of \"hooks\" has them in front", id);
         return COMMAND_USAGE;
     }

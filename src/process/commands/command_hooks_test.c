@@ -120,7 +120,7 @@ pass_on(int out)
 }
 
 static bool
-has_exited(pid_t pid)
+hook_has_exited(pid_t pid)
 {
     siginfo_t info = {.si_pid = 0};
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
@@ -137,7 +137,7 @@ follow(const struct control *c, pid_t pid, int out)
         poll(&p, 1, TICK_MS);
         open = open && pass_on(out);
         uint64_t now = clock_mono_ms();
-        if (!exited && has_exited(pid)) {
+        if (!exited && hook_has_exited(pid)) {
             exited = true;
             until = now + LAST_WORDS_MS;
         }
@@ -150,7 +150,7 @@ follow(const struct control *c, pid_t pid, int out)
 }
 
 static int
-run_hook(const struct control *c, struct made *m, struct hooks *hooks, struct err *err)
+run_test_hook(const struct control *c, struct made *m, struct hooks *hooks, struct err *err)
 {
     struct hook_command command;
     pid_t pid;
@@ -193,7 +193,7 @@ test(const struct control *c, struct made *m, struct err *err)
     if (rc != 1)
         return -1;
     if (m->which < HOOK_PRE_TAG)
-        return run_hook(c, m, &hooks, err);
+        return run_test_hook(c, m, &hooks, err);
     struct registry reg = *c->reg;
     reg.hooks = &hooks;
     return prehook_ask(&reg, m->which, &m->event, m->document, &m->arena, err);

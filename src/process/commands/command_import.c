@@ -21,7 +21,7 @@ struct work {
 };
 
 static bool
-is_over(void *arg)
+import_is_over(void *arg)
 {
     const struct work *w = arg;
 
@@ -29,7 +29,7 @@ is_over(void *arg)
 }
 
 static void
-tell(void *arg, const struct import_counts *n)
+show_import_progress(void *arg, const struct import_counts *n)
 {
     struct work *w = arg;
 
@@ -38,7 +38,7 @@ tell(void *arg, const struct import_counts *n)
 }
 
 static void
-complain(void *arg, const char *text)
+print_complaint(void *arg, const char *text)
 {
     struct work *w = arg;
 
@@ -54,9 +54,9 @@ command_import_work(struct control *c, struct err *err)
         .open = import_helper_open,
         .listing = import_helper_listing,
         .link = import_helper_link,
-        .is_over = is_over,
-        .tell = tell,
-        .complain = complain,
+        .is_over = import_is_over,
+        .tell = show_import_progress,
+        .complain = print_complaint,
         .arg = &w,
     };
     struct import_counts n;

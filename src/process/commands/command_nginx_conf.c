@@ -22,7 +22,7 @@ static const struct part {
 #define SERVER_PART (&parts[1])
 
 static int
-put_part(const struct part *p, const struct nginx_conf *c, struct buf *out, struct err *err)
+put_conf_part(const struct part *p, const struct nginx_conf *c, struct buf *out, struct err *err)
 {
     if (out->n > 0)
         buf_puts(out, "\n\n");
@@ -43,15 +43,15 @@ put_part(const struct part *p, const struct nginx_conf *c, struct buf *out, stru
 }
 
 static int
-put_all(const struct options *o, const struct nginx_conf *c, struct buf *out, struct err *err)
+put_all_parts(const struct options *o, const struct nginx_conf *c, struct buf *out, struct err *err)
 {
     bool both = o->http_part == o->server_part;
     if (both)
         buf_puts(out, "# Two files: the option --http prints the first part alone, and --server "
                       "the second.");
-    if ((both || o->http_part) && put_part(HTTP_PART, c, out, err) < 0)
+    if ((both || o->http_part) && put_conf_part(HTTP_PART, c, out, err) < 0)
         return -1;
-    if ((both || o->server_part) && put_part(SERVER_PART, c, out, err) < 0)
+    if ((both || o->server_part) && put_conf_part(SERVER_PART, c, out, err) < 0)
         return -1;
     if (!buf_ok(out))
         return err_set(err, ERR_SYSTEM, "no memory for nginx's configuration");
@@ -103,7 +103,7 @@ command_nginx_conf(struct options *o, struct err *err)
         .cors = (const char *const *)o->cors.v,
         .cors_n = o->cors.n,
     };
-    if (put_all(o, &c, &out, err) < 0) {
+    if (put_all_parts(o, &c, &out, err) < 0) {
         code = err->code == ERR_BAD_REQUEST ? COMMAND_USAGE : COMMAND_FAILED;
         goto done;
     }

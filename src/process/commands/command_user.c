@@ -30,11 +30,11 @@ struct users {
     bool there;       /* auth/ is */
 };
 
-static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void print_user_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Not for stdout, which has the list and nothing else. */
 static void
-say(const char *fmt, ...)
+print_user_line(const char *fmt, ...)
 {
     va_list ap;
     fputs("docker-registry-server: ", stderr);
@@ -48,7 +48,7 @@ say(const char *fmt, ...)
 
 /* 1 read, 0 no such file, -1. */
 static int
-read_file(const struct users *u, struct buf *file, struct err *err)
+read_users_file(const struct users *u, struct buf *file, struct err *err)
 {
     buf_init(file, HTPASSWD_MAX);
     int r = fdio_read_file(u->dir.fd, HTPASSWD_OURS, file, err);
@@ -67,7 +67,7 @@ names_nobody(struct bytes file)
 
 /* The lock on auth/, which holds off others of us; -1 and err. */
 static int
-take_lock(const struct users *u, struct err *err)
+lock_users(const struct users *u, struct err *err)
 {
     int fd = openat(u->dir.fd, "auth", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -94,15 +94,15 @@ take_lock(const struct users *u, struct err *err)
 /* line: "NAME:HASH\n"; of no bytes: the user goes. 1 done, 0 there is no such user, -1. *nobody: no
  * user is left. */
 static int
-change(const struct users *u, struct bytes line, bool *nobody, struct err *err)
+write_users(const struct users *u, struct bytes line, bool *nobody, struct err *err)
 {
     struct bytes name = bytes_str(u->name);
     struct buf file, out;
-    int lock = take_lock(u, err);
+    int lock = lock_users(u, err);
     if (lock < 0)
         return -1;
     buf_init(&out, HTPASSWD_MAX);
-    int r = read_file(u, &file, err);
+    int r = read_users_file(u, &file, err);
     if (r < 0)
         goto done;
     r = 1;
@@ -164,10 +164,12 @@ await_server(const struct users *u)
             continue;
         }
         if (is_overruled(u))
-            say("warning: the running server was given %s by --user, too, and that password counts",
+            print_user_line(
+                "warning: the running server was given %s by --user, too, and that password counts",
                 u->name);
         else
-            say("warning: the running server hasn't taken this over within %d s: see its log",
+            print_user_line(
+                "warning: the running server hasn't taken this over within %d s: see its log",
                 SERVER_WAIT_MS / 1000);
         return;
     }
@@ -189,20 +191,20 @@ make_line(const struct users *u, struct buf *line, struct err *err)
 }
 
 static int
-add(struct users *u, struct err *err)
+add_user(struct users *u, struct err *err)
 {
     struct buf line;
     bool nobody;
     buf_init(&line, HTPASSWD_MAX);
     int r = make_line(u, &line, err);
     if (r == 0)
-        r = change(u, buf_bytes(&line), &nobody, err);
+        r = write_users(u, buf_bytes(&line), &nobody, err);
     buf_free(&line);
     if (r < 0)
         return -1;
     if (faccessat(u->dir.fd, "db/format", F_OK, 0) < 0 && errno == ENOENT)
-        say("there is no registry in %s yet; %s may use it as soon as there is", u->dir.name,
-            u->name);
+        print_user_line("there is no registry in %s yet; %s may use it as soon as there is",
+                        u->dir.name, u->name);
     await_server(u);
     return 0;
 }
@@ -211,7 +213,7 @@ static int
 del(struct users *u, struct err *err)
 {
     bool nobody;
-    int r = u->there ? change(u, bytes_of(NULL, 0), &nobody, err) : 0;
+    int r = u->there ? write_users(u, bytes_of(NULL, 0), &nobody, err) : 0;
     if (r < 0)
         return -1;
     if (r == 0)
@@ -219,24 +221,27 @@ del(struct users *u, struct err *err)
                        HTPASSWD_OURS);
     await_server(u);
     if (nobody)
-        say("%s was the last user: nobody may push or pull now, unless the server has a --user. To "
+        print_user_line(
+            "%s was the last user: nobody may push or pull now, unless the server has a --user. To "
             "let everybody, remove %s/%s, and send SIGHUP to the server if it runs",
             u->name, u->dir.name, HTPASSWD_OURS);
     return 0;
 }
 
 static int
-list(struct users *u, struct err *err)
+list_users(struct users *u, struct err *err)
 {
     struct buf file;
     buf_init(&file, HTPASSWD_MAX);
-    int r = u->there ? read_file(u, &file, err) : 0;
+    int r = u->there ? read_users_file(u, &file, err) : 0;
     struct bytes line, name, rest = buf_bytes(&file);
     if (r == 0)
-        say("there is no %s/%s: everybody may push and pull, unless the server has a --user",
+        print_user_line(
+            "there is no %s/%s: everybody may push and pull, unless the server has a --user",
             u->dir.name, HTPASSWD_OURS);
     else if (r > 0 && names_nobody(rest))
-        say("%s/%s names nobody: nobody may push or pull, unless the server has a --user",
+        print_user_line(
+            "%s/%s names nobody: nobody may push or pull, unless the server has a --user",
             u->dir.name, HTPASSWD_OURS);
     while (r > 0 && htpasswd_next(&rest, &line, &name)) {
         fwrite(name.p, 1, name.n, stdout);
@@ -254,9 +259,9 @@ static const struct verb {
     bool makes; /* the directory, if it isn't there */
     int (*run)(struct users *u, struct err *err);
 } verbs[] = {
-    {"add", true, true, add},
+    {"add", true, true, add_user},
     {"del", true, false, del},
-    {"list", false, false, list},
+    {"list", false, false, list_users},
 };
 
 /* ---- the whole ---- */

@@ -93,7 +93,7 @@ ask_server(int fd, int startdir, const char *const *args, struct err *err)
 /* ---- without ---- */
 
 static void
-on_lost(const char *why)
+exit_on_lost_store(const char *why)
 {
     fprintf(stderr, "docker-registry-server: the database can't be used: %s\n", why);
     _exit(COMMAND_FAILED);
@@ -105,7 +105,7 @@ open_store(const struct datadir *dir, struct err *err)
     disk_space_give(dir->fd);
     if (kv_recover("db", tables, TABLE_COUNT, err) < 0)
         return NULL;
-    struct kv *kv = kv_open("db", tables, TABLE_COUNT, NULL, on_lost, err);
+    struct kv *kv = kv_open("db", tables, TABLE_COUNT, NULL, exit_on_lost_store, err);
     struct registry reg = {.kv = kv};
     if (kv != NULL && store_begin(&reg, err) < 0) {
         kv_close(kv);

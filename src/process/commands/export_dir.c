@@ -41,7 +41,7 @@ ended(struct err *err)
 }
 
 static int
-read_all(struct in *in, void *p, size_t n, struct err *err)
+read_tar_bytes(struct in *in, void *p, size_t n, struct err *err)
 {
     for (size_t done = 0; done < n;) {
         ssize_t got = read(in->fd, (char *)p + done, n - done);
@@ -70,7 +70,7 @@ read_pax(struct in *in, uint64_t n, struct entry *e, struct err *err)
     size_t all = (size_t)n + tar_write_padding(n);
     if (n >= TAR_WRITE_HEADER_MAX)
         return err_set(err, ERR_CORRUPT, "the export has a header that is too long");
-    if (read_all(in, text, all, err) < 0)
+    if (read_tar_bytes(in, text, all, err) < 0)
         return -1;
     text[n] = '\0';
     const char *size = find_record(text, " size="), *path = find_record(text, " path=");
@@ -82,7 +82,7 @@ read_pax(struct in *in, uint64_t n, struct entry *e, struct err *err)
 }
 
 static void
-read_header(const char *block, struct entry *e)
+parse_entry_header(const char *block, struct entry *e)
 {
     char digits[13];
     snprintf(digits, sizeof digits, "%.12s", block + 124);
@@ -95,22 +95,22 @@ read_header(const char *block, struct entry *e)
 
 /* 1, 0 at the end, -1. */
 static int
-next(struct in *in, struct entry *e, struct err *err)
+next_entry(struct in *in, struct entry *e, struct err *err)
 {
     static const char end[BLOCK];
     char block[BLOCK];
     *e = (struct entry){.type = 'x'};
     while (e->type == 'x') {
         struct entry pax = {.type = 'x'};
-        if (read_all(in, block, sizeof block, err) < 0)
+        if (read_tar_bytes(in, block, sizeof block, err) < 0)
             return -1;
         if (memcmp(block, end, sizeof block) == 0)
             return in->whole ? 0 : ended(err);
         if (block[156] != 'x') {
-            read_header(block, e);
+            parse_entry_header(block, e);
             break;
         }
-        read_header(block, &pax);
+        parse_entry_header(block, &pax);
         if (read_pax(in, pax.size, e, err) < 0)
             return -1;
     }
@@ -135,7 +135,7 @@ write_file(struct in *in, const struct entry *e, struct err *err)
     int r = 0;
     for (uint64_t left = e->size; r == 0 && left > 0;) {
         size_t n = left < READ_SIZE ? (size_t)left : READ_SIZE;
-        r = read_all(in, in->room, n, err);
+        r = read_tar_bytes(in, in->room, n, err);
         if (r == 0)
             r = fdio_write_all(fd, in->room, n, e->name, err);
         left -= n;
@@ -144,11 +144,11 @@ write_file(struct in *in, const struct entry *e, struct err *err)
         r = fdio_fsync(fd, e->name, err);
     fdio_close(fd);
     in->whole = index;
-    return r < 0 ? -1 : read_all(in, in->room, tar_write_padding(e->size), err);
+    return r < 0 ? -1 : read_tar_bytes(in, in->room, tar_write_padding(e->size), err);
 }
 
 static int
-finish(const struct in *in, struct err *err)
+finish_directory(const struct in *in, struct err *err)
 {
     static const char *const dirs[] = {"blobs/sha256", "blobs/sha512", "blobs", "."};
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
@@ -164,7 +164,7 @@ write_all(struct in *in, struct err *err)
 {
     struct entry e;
     int r;
-    while ((r = next(in, &e, err)) == 1) {
+    while ((r = next_entry(in, &e, err)) == 1) {
         if (!is_ours(e.name))
             return err_set(err, ERR_CORRUPT, "the export has a file %s", e.name);
         if (e.type == '5')
@@ -174,7 +174,7 @@ write_all(struct in *in, struct err *err)
         if (r < 0)
             return -1;
     }
-    return r < 0 ? -1 : finish(in, err);
+    return r < 0 ? -1 : finish_directory(in, err);
 }
 
 int

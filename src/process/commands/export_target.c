@@ -41,7 +41,7 @@ struct target {
 /* ---- helpers ---- */
 
 static void
-say(int to, enum command_exit code, const struct err *err)
+send_outcome(int to, enum command_exit code, const struct err *err)
 {
     char packet[1 + ERR_MESSAGE_MAX] = {(char)code};
     struct err ignored;
@@ -51,7 +51,7 @@ say(int to, enum command_exit code, const struct err *err)
 }
 
 static void
-listen_to(struct helper *h, const char *what)
+read_part_message(struct helper *h, const char *what)
 {
     char packet[1 + ERR_MESSAGE_MAX];
     if (read(h->said, packet, sizeof packet) == (ssize_t)sizeof packet) {
@@ -68,7 +68,7 @@ listen_to(struct helper *h, const char *what)
 
 /* 1 in the child, which may say how it went to *to; 0 in the parent; -1. */
 static int
-start(struct target *t, struct helper *h, int *to, struct err *err)
+start_part(struct target *t, struct helper *h, int *to, struct err *err)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -93,7 +93,7 @@ start(struct target *t, struct helper *h, int *to, struct err *err)
 }
 
 static void
-stop(const struct helper *h)
+stop_part(const struct helper *h)
 {
     if (h->pid > 0)
         kill(h->pid, SIGKILL);
@@ -104,18 +104,18 @@ take_ended(struct helper *h, const char *what)
 {
     int status;
     if (h->pid > 0 && waitpid(h->pid, &status, WNOHANG) == h->pid)
-        listen_to(h, what);
+        read_part_message(h, what);
 }
 
 static void
-await(struct target *t, const sigset_t *signals)
+wait_for_parts(struct target *t, const sigset_t *signals)
 {
     while (t->writer.pid > 0 || t->maker.pid > 0) {
         int number = sigwaitinfo(signals, NULL);
         if (number > 0 && number != SIGCHLD) {
             t->stopped_by = number;
-            stop(&t->writer);
-            stop(&t->maker);
+            stop_part(&t->writer);
+            stop_part(&t->maker);
         }
         take_ended(&t->writer, "exports");
         take_ended(&t->maker, "writes files");
@@ -191,12 +191,12 @@ start_maker(struct target *t, int *out, struct err *err)
     int ends[2], to;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe");
-    int r = start(t, &t->maker, &to, err);
+    int r = start_part(t, &t->maker, &to, err);
     if (r == 1) {
         struct err why;
         fdio_close(ends[1]);
         r = export_dir_write(t->fd, ends[0], &why);
-        say(to, r < 0 ? COMMAND_FAILED : COMMAND_DONE, &why);
+        send_outcome(to, r < 0 ? COMMAND_FAILED : COMMAND_DONE, &why);
         _exit(0);
     }
     fdio_close(ends[0]);
@@ -210,13 +210,13 @@ start_maker(struct target *t, int *out, struct err *err)
 
 /* Starts who is needed, and waits for them. */
 static int
-work(struct target *t, bool dir, const sigset_t *signals,
-     enum command_exit (*write)(void *arg, struct err *err), void *arg, struct err *err)
+run_parts(struct target *t, bool dir, const sigset_t *signals,
+          enum command_exit (*write)(void *arg, struct err *err), void *arg, struct err *err)
 {
     int out = t->fd, to;
     if (dir && start_maker(t, &out, err) < 0)
         return -1;
-    int r = start(t, &t->writer, &to, err);
+    int r = start_part(t, &t->writer, &to, err);
     if (r == 1) {
         struct err why = {.code = ERR_NONE};
         enum command_exit code = COMMAND_FAILED;
@@ -224,19 +224,19 @@ work(struct target *t, bool dir, const sigset_t *signals,
             err_errno(&why, "cannot use a descriptor");
         else
             code = write(arg, &why);
-        say(to, code, &why);
+        send_outcome(to, code, &why);
         _exit(0);
     }
     if (dir)
         fdio_close(out);
-    await(t, signals);
+    wait_for_parts(t, signals);
     return r;
 }
 
 /* Who failed first says why: without the one that makes files the other can only say that nobody
  * reads, and the other way round that it ended too early. */
 static enum command_exit
-judge(const struct target *t, struct err *err)
+judge_parts(const struct target *t, struct err *err)
 {
     const struct helper *h = &t->writer;
     if (t->stopped_by != 0) {
@@ -263,8 +263,8 @@ tidy_up(struct target *t, bool dir)
 }
 
 static enum command_exit
-run(const char *path, bool dir, enum command_exit (*write)(void *arg, struct err *err), void *arg,
-    struct err *err)
+run_with_target(const char *path, bool dir, enum command_exit (*write)(void *arg, struct err *err),
+                void *arg, struct err *err)
 {
     struct target t = {.path = path, .fd = -1};
     enum command_exit code = COMMAND_FAILED;
@@ -278,9 +278,9 @@ run(const char *path, bool dir, enum command_exit (*write)(void *arg, struct err
     int r = dir ? prepare_dir(&t, err) : prepare_file(&t, err);
     bool ours = r == 0; /* what is there now */
     if (r == 0)
-        r = work(&t, dir, &signals, write, arg, err);
+        r = run_parts(&t, dir, &signals, write, arg, err);
     if (r == 0)
-        code = judge(&t, err);
+        code = judge_parts(&t, err);
     if (code == COMMAND_DONE && !dir && finish_file(&t, err) < 0)
         code = COMMAND_FAILED;
     if (code != COMMAND_DONE && (ours || !dir))
@@ -307,6 +307,6 @@ export_target_run(const char *path, enum command_exit (*write)(void *arg, struct
         }
         return write(arg, err);
     }
-    return run(path, (there && S_ISDIR(st.st_mode)) || (n > 0 && path[n - 1] == '/'), write, arg,
-               err);
+    return run_with_target(path, (there && S_ISDIR(st.st_mode)) || (n > 0 && path[n - 1] == '/'),
+                           write, arg, err);
 }

@@ -104,7 +104,7 @@ link_last(const struct helper *h, const char *to)
 }
 
 static bool
-answer(int socket, int sys, int fd)
+send_answer(int socket, int sys, int fd)
 {
     union {
         struct cmsghdr align;
@@ -129,7 +129,7 @@ answer(int socket, int sys, int fd)
 
 /* Until nobody is there any more. */
 static void
-serve(struct helper *h)
+serve_requests(struct helper *h)
 {
     char request[REQUEST_MAX + 1];
     bool good = true;
@@ -151,7 +151,7 @@ serve(struct helper *h)
             sys = link_last(h, request + 1);
         else if (fd < 0)
             sys = request[0] == LISTING && h->listing < 0 ? ENOENT : errno;
-        good = answer(h->socket, sys, fd);
+        good = send_answer(h->socket, sys, fd);
         if (fd != h->last)
             fdio_close(fd);
     }
@@ -174,7 +174,7 @@ become(struct helper *h, pid_t parent)
         *keep[i] = high[i] >= 0 ? dup3(high[i], 3 + (int)i, O_CLOEXEC) : -1;
     close_range(7, ~0u, 0);
     close_range(0, 1, 0);
-    serve(h);
+    serve_requests(h);
     _exit(0);
 }
 
@@ -214,7 +214,7 @@ import_helper_start(const char *source, const char *listing, const char *dir, in
 
 /* errno as the helper says it, or -1: there is no helper any more. *fd is set when one came. */
 static int
-ask(int socket, char what, const char *path, int *fd)
+ask_helper(int socket, char what, const char *path, int *fd)
 {
     char request[REQUEST_MAX];
     union {
@@ -245,18 +245,18 @@ ask(int socket, char what, const char *path, int *fd)
 }
 
 static int
-gone(struct err *err)
+helper_is_gone(struct err *err)
 {
     return err_set(err, ERR_BUSY, "who asked for this import is gone");
 }
 
 static int
-take(int socket, char what, const char *path, int *fd, struct err *err)
+ask_for_file(int socket, char what, const char *path, int *fd, struct err *err)
 {
-    int got = -1, sys = ask(socket, what, path, &got);
+    int got = -1, sys = ask_helper(socket, what, path, &got);
 
     if (sys < 0)
-        return gone(err);
+        return helper_is_gone(err);
     if (sys == 0 && got >= 0) {
         *fd = got;
         return 1;
@@ -273,22 +273,22 @@ take(int socket, char what, const char *path, int *fd, struct err *err)
 int
 import_helper_open(void *arg, const char *path, int *fd, struct err *err)
 {
-    return take(*(const int *)arg, OPEN, path, fd, err);
+    return ask_for_file(*(const int *)arg, OPEN, path, fd, err);
 }
 
 int
 import_helper_listing(void *arg, int *fd, struct err *err)
 {
-    return take(*(const int *)arg, LISTING, "", fd, err);
+    return ask_for_file(*(const int *)arg, LISTING, "", fd, err);
 }
 
 int
 import_helper_link(void *arg, const char *to, struct err *err)
 {
-    int fd, sys = ask(*(const int *)arg, LINK, to, &fd);
+    int fd, sys = ask_helper(*(const int *)arg, LINK, to, &fd);
 
     if (sys < 0)
-        return gone(err);
+        return helper_is_gone(err);
     if (sys == ENOSPC || sys == EDQUOT) {
         errno = sys;
         return err_errno(err, "link %s", to);

@@ -58,8 +58,8 @@ read_line(struct password *p, int signals, int *signal, struct err *err)
 /* ---- from a terminal ---- */
 
 static int
-ask(struct password *p, const char *prompt, const char *name, int signals, int *signal,
-    struct err *err)
+ask_on_terminal(struct password *p, const char *prompt, const char *name, int signals, int *signal,
+                struct err *err)
 {
     dprintf(STDERR_FILENO, "%s%s: ", prompt, name);
     int r = read_line(p, signals, signal, err);
@@ -71,9 +71,9 @@ static int
 ask_twice(struct password *p, const char *name, int signals, int *signal, struct err *err)
 {
     struct password again;
-    if (ask(p, "Password for ", name, signals, signal, err) < 0)
+    if (ask_on_terminal(p, "Password for ", name, signals, signal, err) < 0)
         return -1;
-    int r = ask(&again, "The same again", "", signals, signal, err);
+    int r = ask_on_terminal(&again, "The same again", "", signals, signal, err);
     if (r == 0 && !bytes_equal(bytes_of(p->text, p->n), bytes_of(again.text, again.n)))
         r = err_set(err, ERR_BAD_REQUEST, "these are two different passwords");
     explicit_bzero(&again, sizeof again);

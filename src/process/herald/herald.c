@@ -58,7 +58,7 @@ struct herald {
 /* ---- what the keeper says ---- */
 
 static void
-take_events(struct herald *h, uint64_t now)
+print_new_events(struct herald *h, uint64_t now)
 {
     const struct herald_message *in = &h->in;
     if (in->id != 0) {
@@ -89,7 +89,7 @@ find_job(struct herald *h, uint32_t seq)
 
 /* What isn't begun any more stays in the queue, for the next start. */
 static void
-run_hook(struct herald *h, uint64_t now)
+start_job(struct herald *h, uint64_t now)
 {
     if (h->stopping || find_job(h, h->in.events[0].seq) != NULL)
         return;
@@ -104,7 +104,7 @@ run_hook(struct herald *h, uint64_t now)
 }
 
 static void
-take_packet(struct herald *h, struct link *l, uint64_t now)
+handle_message(struct herald *h, struct link *l, uint64_t now)
 {
     struct herald_job *j;
     if (h->in.type == HERALD_LOOK || h->in.type == HERALD_KEEPER) {
@@ -115,10 +115,10 @@ take_packet(struct herald *h, struct link *l, uint64_t now)
         return;
     switch (h->in.type) {
     case HERALD_EVENTS:
-        take_events(h, now);
+        print_new_events(h, now);
         break;
     case HERALD_RUN:
-        run_hook(h, now);
+        start_job(h, now);
         break;
     case HERALD_TAKEN:
         j = find_job(h, h->in.seq);
@@ -242,7 +242,7 @@ serve_link(struct herald *h, struct link *l, uint64_t now)
         return;
     herald_protocol_flush(&l->line);
     while (l->line.fd >= 0 && herald_protocol_receive(&l->line, &h->in) == 1) {
-        take_packet(h, l, now);
+        handle_message(h, l, now);
         if (!is_keeper && h->in.type == HERALD_KEEPER) {
             promote_guest(h);
             return;
@@ -257,7 +257,7 @@ serve_link(struct herald *h, struct link *l, uint64_t now)
 /* ---- stopping ---- */
 
 static void
-stop(struct herald *h, uint64_t now)
+stop_serving(struct herald *h, uint64_t now)
 {
     if (h->stopping)
         return;
@@ -268,12 +268,12 @@ stop(struct herald *h, uint64_t now)
 }
 
 static void
-take_signals(struct herald *h, uint64_t now)
+handle_herald_signals(struct herald *h, uint64_t now)
 {
     struct signalfd_siginfo info;
     while (read(h->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGTERM)
-            stop(h, now);
+            stop_serving(h, now);
         else if (info.ssi_signo == SIGUSR1 && h->stopping)
             h->cut_at = now;
         else if (info.ssi_signo == SIGHUP)
@@ -283,7 +283,7 @@ take_signals(struct herald *h, uint64_t now)
 
 /* All that runs has ended, and the keeper knows; or it is time. */
 static bool
-is_over(struct herald *h, uint64_t now)
+herald_is_over(struct herald *h, uint64_t now)
 {
     bool runs = false, owes = false;
     if (!h->stopping)
@@ -302,7 +302,7 @@ is_over(struct herald *h, uint64_t now)
 /* ---- the loop ---- */
 
 static int
-timeout_of(const struct herald *h, uint64_t now)
+herald_timeout(const struct herald *h, uint64_t now)
 {
     uint64_t at = now + BEAT_MS;
     for (size_t i = 0; i < h->jobs_n; i++)
@@ -343,11 +343,11 @@ wait_and_serve(struct herald *h)
         bool runs = h->jobs[i].state != HERALD_JOB_FREE;
         outputs[i] = (struct pollfd){.fd = runs ? h->jobs[i].out : -1, .events = POLLIN};
     }
-    if (poll(fds, PLACE_COUNT + listeners + h->jobs_n, timeout_of(h, now)) < 0)
+    if (poll(fds, PLACE_COUNT + listeners + h->jobs_n, herald_timeout(h, now)) < 0)
         return; /* interrupted */
     now = clock_mono_ms();
     if (fds[PLACE_SIGNALS].revents != 0)
-        take_signals(h, now);
+        handle_herald_signals(h, now);
     for (size_t i = 0; i < h->jobs_n; i++)
         if (outputs[i].fd >= 0 && outputs[i].revents != 0)
             herald_job_read(&h->jobs[i], &h->log, now);
@@ -357,7 +357,7 @@ wait_and_serve(struct herald *h)
 }
 
 static void
-work(struct herald *h)
+run_herald(struct herald *h)
 {
     uint64_t now = clock_mono_ms();
     serve_link(h, &h->guest, now);
@@ -373,7 +373,7 @@ work(struct herald *h)
 /* ---- the whole ---- */
 
 static int
-catch_signals(void)
+block_herald_signals(void)
 {
     static const int caught[] = {SIGCHLD, SIGTERM, SIGHUP, SIGUSR1};
     sigset_t set;
@@ -395,14 +395,14 @@ raise_limit(void)
 }
 
 static int
-begin(struct herald *h, const struct server *s, struct err *err)
+set_up_herald(struct herald *h, const struct server *s, struct err *err)
 {
     *h = (struct herald){
         .server = s, .jobs_n = s->options->hook_jobs, .keeper.line.fd = -1, .guest.line.fd = -1};
     child_hooks(s, &h->hooks);
     h->hooks.quiet = true; /* the keeper looks first, and says it */
     herald_log_init(&h->log, STDOUT_FILENO);
-    h->signals = catch_signals();
+    h->signals = block_herald_signals();
     h->jobs = calloc(h->jobs_n, sizeof *h->jobs);
     h->fds = calloc(PLACE_COUNT + 1 + HERALD_HTTP_PLACES + h->jobs_n, sizeof *h->fds);
     if (h->signals < 0 || h->jobs == NULL || h->fds == NULL)
@@ -419,14 +419,14 @@ herald_main(const struct server *s, pid_t master)
     child_begin(s, master, keep, 2, NULL);
     process_title_set("herald");
     raise_limit();
-    if (begin(&h, s, &err) < 0) {
+    if (set_up_herald(&h, s, &err) < 0) {
         log_line(LOG_ERROR, "herald can't begin", "why=%s", err.message);
         return CHILD_FAILED;
     }
     do {
         wait_and_serve(&h);
-        work(&h);
-    } while (!is_over(&h, clock_mono_ms()));
+        run_herald(&h);
+    } while (!herald_is_over(&h, clock_mono_ms()));
     herald_protocol_close(&h.keeper.line);
     herald_protocol_close(&h.guest.line);
     herald_http_free(&h.http);

@@ -88,7 +88,7 @@ write_out(struct herald_http *h, struct herald_listener *l, uint64_t now)
 }
 
 static void
-put_event(struct herald_listener *l, const struct herald_ring_entry *e)
+put_listener_event(struct herald_listener *l, const struct herald_ring_entry *e)
 {
     l->at = e->seq;
     if ((l->types & event_text_bit(e->type)) == 0 || e->type == EVENT_INDEX || e->json == NULL)
@@ -109,7 +109,7 @@ is_open(const struct herald_listener *l)
 
 /* All that the ring has for it, as far as there is room. */
 static void
-fill(const struct herald_http *h, struct herald_listener *l)
+fill_listener_output(const struct herald_http *h, struct herald_listener *l)
 {
     const struct herald_ring_entry *e;
     if (l->fresh && h->ring->begun) {
@@ -119,7 +119,7 @@ fill(const struct herald_http *h, struct herald_listener *l)
     if (l->fresh || !h->ring->begun || l->at < h->ring->base)
         return;
     while (l->out.n < HERALD_HTTP_OUT_MAX && (e = herald_ring_next(h->ring, l->at)) != NULL)
-        put_event(l, e);
+        put_listener_event(l, e);
 }
 
 static void
@@ -130,7 +130,7 @@ push_one(struct herald_http *h, struct herald_listener *l, uint64_t now)
         before = l->out.n;
         if (before == 0)
             l->since = now; /* it owes us nothing yet */
-        fill(h, l);
+        fill_listener_output(h, l);
         if (l->out.n > before)
             l->beat_at = now + HERALD_HTTP_BEAT_MS;
         if (l->out.n == 0 && now >= l->beat_at) {
@@ -162,7 +162,7 @@ herald_http_push(struct herald_http *h, uint64_t now)
 /* ---- the request ---- */
 
 static void
-reply(struct herald_listener *l, const char *status, const char *type, const char *more)
+put_reply_head(struct herald_listener *l, const char *status, const char *type, const char *more)
 {
     buf_putf(&l->out,
              "HTTP/1.1 %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
@@ -172,9 +172,9 @@ reply(struct herald_listener *l, const char *status, const char *type, const cha
 }
 
 static void
-refuse(struct herald_listener *l, const char *status, const char *why)
+refuse_listener(struct herald_listener *l, const char *status, const char *why)
 {
-    reply(l, status, "application/json", "Retry-After: 10\r\n");
+    put_reply_head(l, status, "application/json", "Retry-After: 10\r\n");
     buf_putf(&l->out, "{\"error\":\"%s\"}", why);
     l->ending = true;
 }
@@ -219,7 +219,7 @@ count_open(const struct herald_http *h)
 }
 
 static void
-answer(const struct herald_http *h, struct herald_listener *l, uint64_t now)
+answer_listener(const struct herald_http *h, struct herald_listener *l, uint64_t now)
 {
     const char *text = buf_text(&l->in);
     bool head = strncmp(text, "HEAD ", 5) == 0;
@@ -228,11 +228,12 @@ answer(const struct herald_http *h, struct herald_listener *l, uint64_t now)
     l->beat_at = now + HERALD_HTTP_BEAT_MS;
     if ((!head && strncmp(text, "GET ", 4) != 0) ||
         !parse_path(l, path + 1, strcspn(path + 1, " \r")))
-        refuse(l, "400 Bad Request", "the web server in front isn't configured for this registry");
+        refuse_listener(l, "400 Bad Request",
+                        "the web server in front isn't configured for this registry");
     else if (count_open(h) > HERALD_HTTP_MAX)
-        refuse(l, "503 Service Unavailable", "too many listen to events");
+        refuse_listener(l, "503 Service Unavailable", "too many listen to events");
     else
-        reply(l, "200 OK", l->sse ? "text/event-stream" : "application/x-ndjson", "");
+        put_reply_head(l, "200 OK", l->sse ? "text/event-stream" : "application/x-ndjson", "");
     l->ending = l->ending || head;
     buf_free(&l->in);
 }
@@ -253,13 +254,13 @@ read_request(struct herald_http *h, struct herald_listener *l, uint64_t now)
     if (!buf_ok(&l->in))
         send_away(h, l);
     else if (memmem(l->in.p, l->in.n, "\r\n\r\n", 4) != NULL)
-        answer(h, l, now);
+        answer_listener(h, l, now);
     if (l->fd >= 0 && !l->asking)
         write_out(h, l, now);
 }
 
 static struct herald_listener *
-find_place(struct herald_http *h)
+find_free_listener(struct herald_http *h)
 {
     for (size_t i = 0; i < h->n; i++)
         if (h->v[i].fd < 0)
@@ -274,7 +275,7 @@ accept_listeners(struct herald_http *h, uint64_t now)
         int fd = accept4(h->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return;
-        struct herald_listener *l = find_place(h);
+        struct herald_listener *l = find_free_listener(h);
         if (l == NULL) { /* even those who are being refused are many */
             fdio_close(fd);
             continue;
@@ -361,7 +362,7 @@ herald_http_take_page(struct herald_http *h, const struct herald_message *f, uin
                                       .type = f->events[i].event.type,
                                       .json = buf_ok(&json) ? json.p : NULL,
                                       .n = json.n};
-        put_event(l, &e);
+        put_listener_event(l, &e);
         buf_free(&json);
     }
     if (f->n == 0 && l->at < h->ring->base)

@@ -51,7 +51,7 @@ say_lost(struct herald_job *j, struct herald_log *log)
 }
 
 static void
-refill(struct herald_job *j, uint64_t now)
+refill_line_rate(struct herald_job *j, uint64_t now)
 {
     uint64_t more = (now - j->room_at) * HERALD_JOB_BYTES_PER_MS;
     j->room_at = now;
@@ -78,7 +78,7 @@ keep_last(struct herald_job *j)
 }
 
 static void
-end_line(struct herald_job *j, struct herald_log *log)
+end_job_line(struct herald_job *j, struct herald_log *log)
 {
     char text[HERALD_JOB_LINE_MAX + 64];
     if (j->line_over == 0 && j->line_n > 0 && j->line[j->line_n - 1] == '\r')
@@ -114,7 +114,7 @@ take_output(struct herald_job *j, const char *p, size_t n, struct herald_log *lo
         j->line_n += fits;
         j->line_over += piece - fits;
         if (end != NULL) {
-            end_line(j, log);
+            end_job_line(j, log);
             piece++;
         }
         p += piece;
@@ -126,7 +126,7 @@ void
 herald_job_read(struct herald_job *j, struct herald_log *log, uint64_t now)
 {
     char bytes[READ_BYTES];
-    refill(j, now);
+    refill_line_rate(j, now);
     for (int i = 0; j->out >= 0 && i < READS_MAX; i++) {
         ssize_t n = read(j->out, bytes, sizeof bytes);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -225,7 +225,7 @@ herald_job_start(struct herald_job *j, struct hooks *hooks, const struct outbox_
 /* What is left of the group goes before the leader is reaped: until then its number is nobody
  * else's. */
 static void
-finish(struct herald_job *j, struct herald_log *log, uint64_t now)
+finish_job(struct herald_job *j, struct herald_log *log, uint64_t now)
 {
     herald_job_read(j, log, now);
     spawn_kill(j->pid);
@@ -233,7 +233,7 @@ finish(struct herald_job *j, struct herald_log *log, uint64_t now)
         ;
     j->pid = 0;
     if (j->line_n > 0 || j->line_over > 0)
-        end_line(j, log);
+        end_job_line(j, log);
     say_lost(j, log);
     fdio_close(j->out);
     j->out = -1;
@@ -249,7 +249,7 @@ finish(struct herald_job *j, struct herald_log *log, uint64_t now)
 }
 
 static bool
-has_exited(const struct herald_job *j)
+job_has_exited(const struct herald_job *j)
 {
     siginfo_t info = {.si_pid = 0};
     return waitid(P_PID, (id_t)j->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -261,12 +261,12 @@ herald_job_tick(struct herald_job *j, struct herald_log *log, uint64_t now)
 {
     if (j->state == HERALD_JOB_FREE || j->state == HERALD_JOB_ENDED)
         return;
-    if (j->state != HERALD_JOB_EXITED && has_exited(j)) {
+    if (j->state != HERALD_JOB_EXITED && job_has_exited(j)) {
         j->state = HERALD_JOB_EXITED;
         j->deadline = now + LAST_WORDS_MS;
     }
     if (j->state == HERALD_JOB_EXITED && (j->out < 0 || now >= j->deadline)) {
-        finish(j, log, now);
+        finish_job(j, log, now);
     } else if (j->state == HERALD_JOB_RUNNING && now >= j->deadline) {
         j->timed_out = true;
         j->state = HERALD_JOB_TERMINATED;

@@ -33,7 +33,7 @@ herald_client_new(const struct server *s, const struct registry *reg, struct err
 
 /* What the database has to say first. */
 static int
-begin(struct herald_client *f, struct err *err)
+begin_queue(struct herald_client *f, struct err *err)
 {
     if (outbox_marks_get(f->reg, &f->marks, err) < 0 ||
         hook_queue_begin(&f->queue, f->reg, f->retries, err) < 0)
@@ -44,7 +44,7 @@ begin(struct herald_client *f, struct err *err)
 }
 
 static int
-save(struct herald_client *f, uint64_t now, struct err *err)
+save_client_marks(struct herald_client *f, uint64_t now, struct err *err)
 {
     f->save_at = now + SAVE_EACH_MS;
     if (memcmp(&f->marks, &f->saved, sizeof f->marks) == 0)
@@ -61,7 +61,7 @@ herald_client_free(struct herald_client *f)
     struct err err;
     if (f == NULL)
         return;
-    if (f->begun && save(f, 0, &err) < 0)
+    if (f->begun && save_client_marks(f, 0, &err) < 0)
         log_line(LOG_WARN, "events may be told again", "why=%s", err.message);
     herald_protocol_close(&f->line);
     free(f->held);
@@ -139,7 +139,7 @@ meet(struct herald_client *f)
 }
 
 static void
-take_packet(struct herald_client *f)
+handle_herald_message(struct herald_client *f)
 {
     const struct herald_message *in = &f->in;
     switch (in->type) {
@@ -177,13 +177,13 @@ receive(struct herald_client *f)
     while (herald_protocol_is_free(&f->line) &&
            f->results_n + f->taken_n < HOOK_QUEUE_RESULTS_MAX &&
            f->pages_n < HERALD_CLIENT_PAGES_MAX && herald_protocol_receive(&f->line, &f->in) == 1)
-        take_packet(f);
+        handle_herald_message(f);
 }
 
 /* ---- what goes out ---- */
 
 static int
-settle(struct herald_client *f, struct err *err)
+settle_results(struct herald_client *f, struct err *err)
 {
     if (f->results_n == 0)
         return 0;
@@ -317,23 +317,23 @@ send_one(struct herald_client *f, struct err *err)
 #define THINGS_MAX 100
 
 static int
-work(struct herald_client *f, uint64_t now, struct err *err)
+exchange(struct herald_client *f, uint64_t now, struct err *err)
 {
     int rc = 1;
-    if (!f->begun && begin(f, err) < 0)
+    if (!f->begun && begin_queue(f, err) < 0)
         return -1;
     if (f->line.fd < 0)
         connect_herald(f, now);
     herald_protocol_flush(&f->line);
     for (int i = 0; rc == 1 && i < THINGS_MAX && herald_protocol_is_free(&f->line); i++) {
         receive(f);
-        if (settle(f, err) < 0)
+        if (settle_results(f, err) < 0)
             return -1;
         rc = herald_protocol_is_free(&f->line) ? send_one(f, err) : 0;
     }
     if (rc < 0)
         return -1;
-    return now >= f->save_at ? save(f, now, err) : 0;
+    return now >= f->save_at ? save_client_marks(f, now, err) : 0;
 }
 
 int
@@ -342,7 +342,7 @@ herald_client_step(struct herald_client *f, struct err *err)
     uint64_t now = clock_mono_ms();
     if (now < f->retry_at)
         return 0;
-    if (work(f, now, err) == 0)
+    if (exchange(f, now, err) == 0)
         return 0;
     f->retry_at = clock_mono_ms() + RETRY_MS;
     return -1;

@@ -123,9 +123,9 @@ blame_layer(const struct index_child *c, const struct registry *reg,
 
 /* What the child could still say; it is no more to be trusted than the layer. */
 static int
-take_failure(const struct index_child *c, const struct registry *reg,
-             const struct index_child_bounds *b, enum index_child_end *end,
-             char why[ERR_MESSAGE_MAX], struct err *err)
+read_child_failure(const struct index_child *c, const struct registry *reg,
+                   const struct index_child_bounds *b, enum index_child_end *end,
+                   char why[ERR_MESSAGE_MAX], struct err *err)
 {
     struct err said;
     char text[LAYER_INDEX_TEXT_MAX];
@@ -151,8 +151,8 @@ take_failure(const struct index_child *c, const struct registry *reg,
 /* Gives it its name, and looks whether it can be read at all: else there would be no end of making
  * it again. */
 static int
-publish(const struct index_child *c, const struct registry *reg, enum index_child_end *end,
-        char why[ERR_MESSAGE_MAX], struct err *err)
+publish_index(const struct index_child *c, const struct registry *reg, enum index_child_end *end,
+              char why[ERR_MESSAGE_MAX], struct err *err)
 {
     struct layer_info info;
     if (index_file_publish(reg->dirfd, c->out, &c->digest, err) < 0)
@@ -187,8 +187,8 @@ index_child_ended(struct index_child *c, const struct registry *reg,
         break;
     }
     return ((const struct answer *)c->process.answer)->err.code == ERR_NONE
-               ? publish(c, reg, end, why, err)
-               : take_failure(c, reg, b, end, why, err);
+               ? publish_index(c, reg, end, why, err)
+               : read_child_failure(c, reg, b, end, why, err);
 }
 
 void

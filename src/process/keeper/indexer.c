@@ -126,8 +126,8 @@ pause_all(struct indexer *x)
 
 /* It is tried again; but what may be the layer's own fault not for ever. */
 static int
-take_failure(struct indexer *x, const struct index_child *c, enum index_child_end end,
-             const char *why, struct err *err)
+note_child_failure(struct indexer *x, const struct index_child *c, enum index_child_end end,
+                   const char *why, struct err *err)
 {
     char text[ERR_MESSAGE_MAX + 32];
     if (note_sick(x, &c->digest, why)->tries <= TRIES_MAX || end != INDEX_CHILD_KILLED)
@@ -146,7 +146,7 @@ take_success(struct indexer *x, const struct digest *layer)
 }
 
 static int
-reap(struct indexer *x, struct err *err)
+reap_children(struct indexer *x, struct err *err)
 {
     char why[ERR_MESSAGE_MAX];
     enum index_child_end end;
@@ -159,7 +159,7 @@ reap(struct indexer *x, struct err *err)
         if (r == 0 && end == INDEX_CHILD_DONE)
             take_success(x, &c->digest);
         else if (r == 0)
-            r = take_failure(x, c, end, why, err);
+            r = note_child_failure(x, c, end, why, err);
         if (r < 0)
             rc = -1;
         index_child_stop(c);
@@ -189,7 +189,7 @@ is_running(const struct indexer *x, const struct digest *layer)
 }
 
 static int
-start(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
+start_index_child(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
 {
     struct rec_blob blob;
     int rc = tbl_blob_get(kv_reads(x->reg->kv), layer, &blob, err);
@@ -238,7 +238,7 @@ tend_layer(struct indexer *x, const struct digest *layer, enum state *state, str
         return -1;
     if (*state != STATE_WAITING || x->running_n == x->jobs)
         return 0;
-    return start(x, layer, state, err);
+    return start_index_child(x, layer, state, err);
 }
 
 /* ---- layers that somebody waits for ---- */
@@ -286,7 +286,7 @@ is_known(const struct indexer *x, const struct job *j)
 }
 
 static int
-postpone(struct indexer *x, const struct index_job *j, struct err *err)
+postpone_index_job(struct indexer *x, const struct index_job *j, struct err *err)
 {
     uint64_t pause = grown(j->record.tries + 1, LAYER_PAUSE_MAX_MS);
     return index_job_postpone(x->reg, j, clock_wall_ms() + pause, err);
@@ -313,7 +313,7 @@ add_image(struct indexer *x, const struct index_job *j, struct err *err)
         if (err->code != ERR_NO_IMAGE)
             log_line(LOG_WARN, "an image can't be indexed now", "repository=%s why=%s",
                      j->record.repository, err->message);
-        return postpone(x, j, err);
+        return postpone_index_job(x, j, err);
     }
     if (rc == 0)
         return index_job_drop(x->reg, j, err);
@@ -391,7 +391,7 @@ end_images(struct indexer *x, bool *told, struct err *err)
 }
 
 static int
-tend_images(struct indexer *x, bool *told, struct err *err)
+finish_images(struct indexer *x, bool *told, struct err *err)
 {
     struct err later; /* what goes wrong after the first thing that did */
     int rc = 0;
@@ -402,7 +402,7 @@ tend_images(struct indexer *x, bool *told, struct err *err)
         rc = tend_image(x, &x->images[i], &sick, err);
         if (!sick)
             continue;
-        if (postpone(x, &x->images[i].job, rc == 0 ? err : &later) < 0)
+        if (postpone_index_job(x, &x->images[i].job, rc == 0 ? err : &later) < 0)
             return -1;
         forget_image(x, i--);
         x->more = true;
@@ -461,7 +461,7 @@ indexer_poke(struct indexer *x)
 
 /* Jobs for what was pushed. The mark is written with them, else now and then. */
 static int
-take_events(struct indexer *x, struct err *err)
+queue_pushed_images(struct indexer *x, struct err *err)
 {
     uint64_t now = clock_mono_ms();
     if (!x->begun && outbox_indexed(x->reg, &x->mark, err) < 0)
@@ -486,7 +486,7 @@ indexer_step(struct indexer *x, bool *told, struct err *err)
 {
     int rc = 0;
     *told = false;
-    if (reap(x, err) < 0) {
+    if (reap_children(x, err) < 0) {
         pause_all(x);
         return -1;
     }
@@ -501,7 +501,8 @@ indexer_step(struct indexer *x, bool *told, struct err *err)
         return 0;
     }
     x->look = false;
-    if (take_events(x, err) < 0 || tend_demands(x, err) < 0 || tend_images(x, told, err) < 0)
+    if (queue_pushed_images(x, err) < 0 || tend_demands(x, err) < 0 ||
+        finish_images(x, told, err) < 0)
         rc = -1;
     if (rc < 0)
         pause_all(x);

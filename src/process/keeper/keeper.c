@@ -28,7 +28,7 @@
 static volatile sig_atomic_t stopping;
 
 static void
-on_term(int number)
+note_keeper_term(int number)
 {
     (void)number;
     stopping = 1;
@@ -41,7 +41,7 @@ struct trouble {
 
 /* A full disk fails every second, and is worth a line a minute. */
 static void
-complain(struct trouble *t, const char *what, const struct err *err)
+log_trouble(struct trouble *t, const char *what, const struct err *err)
 {
     uint64_t now = clock_mono_ms();
     if (now < t->again_ms && strcmp(t->last, err->message) == 0)
@@ -60,7 +60,7 @@ tend_store(int dirfd, struct kv *kv, struct trouble *full, struct trouble *store
     struct err err;
     bool is_short = disk_space_check(dirfd, 0, &err) != 0;
     if (is_short) {
-        complain(full, "hardly any room on the disk: nothing can be pushed", &err);
+        log_trouble(full, "hardly any room on the disk: nothing can be pushed", &err);
         disk_space_give(dirfd);
         if (disk_space_free(dirfd) < CHECKPOINT_ROOM)
             return;
@@ -71,7 +71,7 @@ tend_store(int dirfd, struct kv *kv, struct trouble *full, struct trouble *store
     if (kv_checkpoint(kv, is_short ? 0 : CHECKPOINT_KBYTES, is_short ? 0 : CHECKPOINT_MINUTES,
                       &err) < 0 ||
         kv_trim_logs(kv, &err) < 0)
-        complain(store, "checkpoint failed", &err);
+        log_trouble(store, "checkpoint failed", &err);
     else if (!is_short)
         disk_space_save(dirfd);
 }
@@ -105,7 +105,7 @@ tend_indexes(struct indexer *x, struct herald_client *f, struct trouble *trouble
     struct err err;
     bool told;
     if (indexer_step(x, &told, &err) < 0)
-        complain(trouble, "layers have to wait to be indexed", &err);
+        log_trouble(trouble, "layers have to wait to be indexed", &err);
     if (told)
         herald_client_poke(f, false);
     return told;
@@ -113,11 +113,11 @@ tend_indexes(struct indexer *x, struct herald_client *f, struct trouble *trouble
 
 /* Images of the first API become manifests when their layers are indexed. */
 static void
-tend_images(const struct registry *reg, bool hurry, struct trouble *trouble)
+convert_images(const struct registry *reg, bool hurry, struct trouble *trouble)
 {
     struct err err;
     if (conversion_job_step(reg, hurry, &err) < 0)
-        complain(trouble, "images of the first API have to wait for their manifests", &err);
+        log_trouble(trouble, "images of the first API have to wait for their manifests", &err);
 }
 
 static void
@@ -125,7 +125,7 @@ feed(struct herald_client *f, struct trouble *trouble)
 {
     struct err err;
     if (herald_client_step(f, &err) < 0)
-        complain(trouble, "events have to wait", &err);
+        log_trouble(trouble, "events have to wait", &err);
 }
 
 /* The hooks that the herald still waits for may end well; it hangs up when it is done. */
@@ -152,7 +152,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     struct stopped_process stopped = {.n = 0};
     struct upkeep memory = {0};
     struct err err;
-    child_begin(s, master, &s->poke, 1, on_term);
+    child_begin(s, master, &s->poke, 1, note_keeper_term);
     process_title_set("keeper");
 
     struct registry reg;
@@ -166,7 +166,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
         return CHILD_FAILED;
     }
     for (uint64_t round_at = 0; !stopping; wait_for_work(s, feeder, indexer, round_at)) {
-        tend_images(&reg, tend_indexes(indexer, feeder, &indexes), &images);
+        convert_images(&reg, tend_indexes(indexer, feeder, &indexes), &images);
         feed(feeder, &events);
         if (clock_mono_ms() < round_at)
             continue;
@@ -176,7 +176,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
         stopped_process_wake(&stopped, s->dir.fd, s->options->watchdog_ms, clock_mono_ms());
         tend_store(s->dir.fd, reg.kv, &full, &store);
         if (!stopping && upkeep_step(&memory, &reg, &err) < 0)
-            complain(&upkeep, "upkeep failed", &err);
+            log_trouble(&upkeep, "upkeep failed", &err);
     }
     indexer_free(indexer);
     finish_feeding(s, feeder, &events);

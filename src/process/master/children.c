@@ -400,7 +400,7 @@ tick_serving(struct children *c, uint64_t now)
 }
 
 static void
-tick_stopping(struct children *c, uint64_t now)
+stop_children_step(struct children *c, uint64_t now)
 {
     if (now >= c->kill_at) {
         signal_all(c, SIGKILL);
@@ -453,7 +453,7 @@ children_tick(struct children *c, uint64_t now)
             start_recovery(c, now);
         break;
     case CHILDREN_STOPPING:
-        tick_stopping(c, now);
+        stop_children_step(c, now);
         break;
     case CHILDREN_RECOVERING:
     case CHILDREN_BROKEN:
@@ -484,7 +484,7 @@ children_stop(struct children *c, uint64_t now)
     c->state = CHILDREN_STOPPING;
     c->term_at = now;
     c->kill_at = now + (c->server->options->fastcgi != NULL ? TERM_FASTCGI_MS : TERM_FOR_MS);
-    tick_stopping(c, now);
+    stop_children_step(c, now);
 }
 
 void

@@ -23,7 +23,7 @@
 static volatile sig_atomic_t stopping;
 
 static void
-on_term(int number)
+note_control_term(int number)
 {
     (void)number;
     stopping = 1;
@@ -61,7 +61,7 @@ control_poll(const struct control_door *d, struct pollfd *fds)
 
 /* An exit code, and why. */
 static void
-say(int connection, enum command_exit code, const char *message)
+send_control_answer(int connection, enum command_exit code, const char *message)
 {
     char packet[1 + ERR_MESSAGE_MAX];
     int n = snprintf(packet + 1, sizeof packet - 1, "%s", message);
@@ -76,7 +76,7 @@ void
 control_done(struct control_request *r, const char *message)
 {
     if (message != NULL)
-        say(r->connection, COMMAND_FAILED, message);
+        send_control_answer(r->connection, COMMAND_FAILED, message);
     fdio_close(r->connection);
     r->connection = -1;
     for (size_t i = 0; r->packet_n > 0 && i < 4; i++)
@@ -196,7 +196,7 @@ control_main(const struct server *s, pid_t master, struct kv_slot *slot,
     struct err err = {.code = ERR_NONE};
     struct control c = {.server = s, .reg = &reg, .poke = s->poke, .caller = r->connection};
     const int keep[] = {r->connection, r->fds[0], r->fds[1], r->fds[2], r->fds[3], s->poke};
-    child_begin(s, master, keep, sizeof keep / sizeof *keep, on_term);
+    child_begin(s, master, keep, sizeof keep / sizeof *keep, note_control_term);
     /* What we say to the log goes to whoever typed the command, as it does without a server. */
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (dup2(r->fds[i], i) < 0)
@@ -211,6 +211,6 @@ control_main(const struct server *s, pid_t master, struct kv_slot *slot,
                                             "doesn't know this command: restart it"),
                                     COMMAND_FAILED);
     kv_close(reg.kv);
-    say(r->connection, code, code == COMMAND_DONE ? "" : err.message);
+    send_control_answer(r->connection, code, code == COMMAND_DONE ? "" : err.message);
     return CHILD_DONE;
 }

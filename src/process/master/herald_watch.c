@@ -23,7 +23,7 @@ herald_watch_init(struct herald_watch *h, const struct server *s, uint64_t now)
 }
 
 static void
-start(struct herald_watch *h, uint64_t now)
+start_herald(struct herald_watch *h, uint64_t now)
 {
     pid_t master = getpid();
     pid_t pid = fork();
@@ -41,7 +41,7 @@ void
 herald_watch_tick(struct herald_watch *h, uint64_t now)
 {
     if (!h->stopping && h->pid == 0 && now >= h->start_at)
-        start(h, now);
+        start_herald(h, now);
     if (!h->stopping || h->pid == 0)
         return;
     if (now >= h->kill_at) {

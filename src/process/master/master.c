@@ -46,7 +46,7 @@ struct master {
 /* ---- phases ---- */
 
 static void
-stop(struct master *m, bool hurry, uint64_t now)
+stop_all(struct master *m, bool hurry, uint64_t now)
 {
     if (m->phase < PHASE_STOPPING_NGINX) {
         log_line(LOG_INFO, "stopping", NULL);
@@ -68,7 +68,7 @@ static void
 give_up(struct master *m, uint64_t now)
 {
     m->failed = true;
-    stop(m, true, now);
+    stop_all(m, true, now);
 }
 
 static bool
@@ -118,7 +118,7 @@ check_broken(struct master *m, uint64_t now)
 }
 
 static void
-step(struct master *m, uint64_t now)
+step_phase(struct master *m, uint64_t now)
 {
     children_tick(&m->children, now);
     herald_watch_tick(&m->herald, now);
@@ -171,7 +171,7 @@ serve_commands(struct master *m, uint64_t now)
 /* ---- events ---- */
 
 static void
-reap(struct master *m, uint64_t now)
+reap_dead(struct master *m, uint64_t now)
 {
     int status;
     pid_t pid;
@@ -182,14 +182,14 @@ reap(struct master *m, uint64_t now)
 }
 
 static void
-take_signals(struct master *m, uint64_t now)
+handle_master_signals(struct master *m, uint64_t now)
 {
     struct signalfd_siginfo info;
     while (read(m->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         switch (info.ssi_signo) {
         case SIGTERM:
         case SIGINT:
-            stop(m, m->phase >= PHASE_STOPPING_NGINX, now);
+            stop_all(m, m->phase >= PHASE_STOPPING_NGINX, now);
             break;
         case SIGHUP:
             if (m->phase < PHASE_STOPPING_NGINX) {
@@ -203,11 +203,11 @@ take_signals(struct master *m, uint64_t now)
             break;
         }
     }
-    reap(m, now);
+    reap_dead(m, now);
 }
 
 static int
-timeout_of(const struct master *m)
+master_timeout(const struct master *m)
 {
     if (m->phase >= PHASE_STOPPING_NGINX)
         return STOP_MS;
@@ -225,7 +225,7 @@ loop(struct master *m)
             {.fd = m->nginx.log.fd, .events = POLLIN}, /* ignored while it is -1 */
         };
         control_poll(m->door, fds + 2);
-        if (poll(fds, 2 + CONTROL_MAX + 1, timeout_of(m)) < 0 && errno != EINTR) {
+        if (poll(fds, 2 + CONTROL_MAX + 1, master_timeout(m)) < 0 && errno != EINTR) {
             if (!m->failed)
                 err_errno(&m->err, "poll");
             return -1;
@@ -234,8 +234,8 @@ loop(struct master *m)
         if (fds[1].revents != 0)
             nginx_log_read(&m->nginx.log, now);
         if (fds[0].revents != 0)
-            take_signals(m, now);
-        step(m, now);
+            handle_master_signals(m, now);
+        step_phase(m, now);
         serve_commands(m, now);
     }
     return m->failed ? -1 : 0;
@@ -244,7 +244,7 @@ loop(struct master *m)
 /* ---- the whole ---- */
 
 static int
-catch_signals(struct master *m, struct err *err)
+block_master_signals(struct master *m, struct err *err)
 {
     static const int caught[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -272,7 +272,7 @@ master_run(struct server *s, struct err *err)
     struct master m = {.server = s, .signals = -1, .door = &door};
     int r = -1;
     control_open(&door, s->extra[SERVER_CONTROL]);
-    if (catch_signals(&m, err) < 0 || nginx_init(&m.nginx, s, err) < 0 ||
+    if (block_master_signals(&m, err) < 0 || nginx_init(&m.nginx, s, err) < 0 ||
         children_init(&m.children, s, err) < 0)
         goto done;
     herald_watch_init(&m.herald, s, clock_mono_ms());

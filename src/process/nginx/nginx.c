@@ -275,7 +275,7 @@ has_pid_file(const struct nginx *n)
 }
 
 static void
-tick_stopping(struct nginx *n, uint64_t now)
+stop_nginx_step(struct nginx *n, uint64_t now)
 {
     uint64_t waited = now - n->since_ms;
     if (waited >= TERM_AFTER_MS && n->stop_step == 0) {
@@ -312,7 +312,7 @@ nginx_tick(struct nginx *n, uint64_t now)
         }
         break;
     case NGINX_STOPPING:
-        tick_stopping(n, now);
+        stop_nginx_step(n, now);
         break;
     default:
         break;

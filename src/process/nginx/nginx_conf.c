@@ -72,7 +72,7 @@ static int expand_text(struct expansion *x, struct bytes text, size_t indent, st
 /* ---- output ---- */
 
 static void
-put(struct expansion *x, struct bytes b)
+put_expanded(struct expansion *x, struct bytes b)
 {
     if (b.n == 0)
         return;
@@ -95,19 +95,19 @@ start_line(struct expansion *x, size_t indent)
 /* ---- input ---- */
 
 static struct bytes
-skip(struct bytes b, size_t n)
+skip_bytes(struct bytes b, size_t n)
 {
     return bytes_of((const char *)b.p + n, b.n - n);
 }
 
 /* Takes the first line off the text, without its line end. */
 static struct bytes
-take_line(struct bytes *text)
+next_template_line(struct bytes *text)
 {
     const char *end = memchr(text->p, '\n', text->n);
     size_t n = end == NULL ? text->n : (size_t)(end - (const char *)text->p);
     struct bytes line = bytes_of(text->p, n);
-    *text = skip(*text, end == NULL ? n : n + 1);
+    *text = skip_bytes(*text, end == NULL ? n : n + 1);
     return line;
 }
 
@@ -123,7 +123,7 @@ count_blanks(struct bytes line)
 
 /* At an @: the name up to the next one. False when there is none. */
 static bool
-parse_name(struct bytes at, struct bytes *name)
+parse_block_name(struct bytes at, struct bytes *name)
 {
     const char *p = at.p;
     size_t n = 1;
@@ -144,7 +144,7 @@ find_block(struct bytes name, struct bytes *block)
 
     while (rest.n > 0) {
         struct bytes at = rest;
-        struct bytes line = take_line(&rest);
+        struct bytes line = next_template_line(&rest);
         struct bytes here;
         if (!bytes_start_with(line, mark))
             continue;
@@ -152,7 +152,7 @@ find_block(struct bytes name, struct bytes *block)
             block->n -= at.n;
             return true;
         }
-        if (parse_name(skip(line, mark.n - 1), &here) && bytes_equal(here, name)) {
+        if (parse_block_name(skip_bytes(line, mark.n - 1), &here) && bytes_equal(here, name)) {
             *block = rest;
             found = true;
         }
@@ -292,7 +292,7 @@ expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *e
 
     for (size_t v = 0; v < VALUE_COUNT; v++) {
         if (x->values[v] != NULL && bytes_equal(name, bytes_str(value_rules[v].name))) {
-            put(x, bytes_str(x->values[v]));
+            put_expanded(x, bytes_str(x->values[v]));
             return 0;
         }
     }
@@ -318,16 +318,16 @@ expand_line(struct expansion *x, struct bytes line, size_t indent, struct err *e
 
     while (line.n > 0 && (at = memchr(line.p, '@', line.n)) != NULL) {
         size_t before = (size_t)(at - (const char *)line.p);
-        put(x, bytes_of(line.p, before));
-        line = skip(line, before);
-        if (!parse_name(line, &name))
+        put_expanded(x, bytes_of(line.p, before));
+        line = skip_bytes(line, before);
+        if (!parse_block_name(line, &name))
             return err_set(err, ERR_CORRUPT, "nginx templates: an @ without a name: %.*s",
                            (int)line.n, (const char *)line.p);
         if (expand_name(x, name, indent, err) != 0)
             return -1;
-        line = skip(line, name.n + 2);
+        line = skip_bytes(line, name.n + 2);
     }
-    put(x, line);
+    put_expanded(x, line);
     return 0;
 }
 
@@ -337,9 +337,9 @@ expand_text(struct expansion *x, struct bytes text, size_t indent, struct err *e
     bool begun = false;
 
     while (text.n > 0) {
-        struct bytes line = take_line(&text);
+        struct bytes line = next_template_line(&text);
         size_t blanks = count_blanks(line);
-        line = skip(line, blanks);
+        line = skip_bytes(line, blanks);
         if (line.n == 0) {
             /* One empty line at most, and none at the edges of a block. */
             if (begun && text.n > 0)

@@ -15,7 +15,7 @@
 #define GRACE_MS 300
 
 static _Noreturn void
-wait_for_end(int end)
+wait_for_master_end(int end)
 {
     sigset_t all;
     sigfillset(&all);
@@ -43,7 +43,7 @@ nginx_guard_hold(struct nginx_guard *l, const struct privileges *who)
     if (pid == 0) {
         close(ends[1]);
         if (privileges_forget(who) == 0)
-            wait_for_end(ends[0]);
+            wait_for_master_end(ends[0]);
         _exit(1);
     }
     close(ends[0]);

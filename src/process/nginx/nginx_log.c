@@ -52,7 +52,7 @@ level_of(const char *severity)
 }
 
 static void
-refill(struct nginx_log *l, uint64_t now)
+refill_log_rate(struct nginx_log *l, uint64_t now)
 {
     uint64_t new = (now - l->since_ms) / REFILL_MS;
     l->since_ms += new *REFILL_MS;
@@ -66,7 +66,7 @@ refill(struct nginx_log *l, uint64_t now)
 }
 
 static void
-take_line(struct nginx_log *l, uint64_t now)
+relay_line(struct nginx_log *l, uint64_t now)
 {
     const char *severity;
     l->line[l->n] = '\0';
@@ -76,7 +76,7 @@ take_line(struct nginx_log *l, uint64_t now)
         return;
     if (strcmp(severity, "emerg") == 0)
         snprintf(l->worst, sizeof l->worst, "%s", text);
-    refill(l, now);
+    refill_log_rate(l, now);
     if (l->tokens == 0) {
         l->dropped++;
         return;
@@ -111,7 +111,7 @@ nginx_log_read(struct nginx_log *l, uint64_t now_ms)
     }
     for (ssize_t i = 0; i < got; i++) {
         if (block[i] == '\n')
-            take_line(l, now_ms);
+            relay_line(l, now_ms);
         else if (l->n < sizeof l->line - 1)
             l->line[l->n++] = block[i];
     }
@@ -123,7 +123,7 @@ nginx_log_close(struct nginx_log *l, uint64_t now_ms)
     for (int i = 0; i < 64 && l->fd >= 0; i++)
         nginx_log_read(l, now_ms);
     if (l->n > 0)
-        take_line(l, now_ms);
+        relay_line(l, now_ms);
     fdio_close(l->fd);
     l->fd = -1;
 }

@@ -7,7 +7,7 @@
 #include "util/banned.h"
 
 static int
-read_all(int fd, const char *name, struct buf *out, struct err *err)
+read_open_file(int fd, const char *name, struct buf *out, struct err *err)
 {
     char block[4096];
     for (;;) {
@@ -41,7 +41,7 @@ option_file_read(int dirfd, const char *name, struct buf *out, struct err *err)
     else if (S_ISDIR(st.st_mode))
         r = err_set(err, ERR_BAD_REQUEST, "%s is a directory, and a file is wanted", name);
     else
-        r = read_all(fd, name, out, err);
+        r = read_open_file(fd, name, out, err);
     fdio_close(fd);
     return r;
 }

@@ -100,7 +100,7 @@ parse_command_line(struct parser *p, int argc, char **argv, struct err *err)
 /* ---- the file ---- */
 
 static int
-take_line(const char *name, const char *value, int line, void *arg, struct err *err)
+apply_config_line(const char *name, const char *value, int line, void *arg, struct err *err)
 {
     struct parser *p = arg;
     char what[128];
@@ -129,7 +129,7 @@ parse_file(struct parser *p, struct err *err)
     buf_init(&text, CONFIG_MAX);
     int r = option_file_read(AT_FDCWD, p->o->config, &text, err);
     if (r == 0)
-        r = kvfile_each(buf_bytes(&text), take_line, p, err);
+        r = kvfile_each(buf_bytes(&text), apply_config_line, p, err);
     if (text.p != NULL)
         explicit_bzero(text.p, text.n);
     buf_free(&text);

@@ -11,7 +11,7 @@
 #include "util/banned.h"
 
 static void
-take_signals(void (*on_term)(int))
+set_child_signals(void (*on_term)(int))
 {
     static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -27,7 +27,7 @@ take_signals(void (*on_term)(int))
 }
 
 static int
-by_number(const void *a, const void *b)
+compare_descriptors(const void *a, const void *b)
 {
     return *(const int *)a - *(const int *)b;
 }
@@ -40,7 +40,7 @@ close_others(const struct server *s, const int *more, size_t more_n)
     int next = STDERR_FILENO + 1;
     for (size_t i = 0; i < more_n && i < CHILD_KEEP_MAX; i++)
         keep[n++] = more[i];
-    qsort(keep, n, sizeof *keep, by_number);
+    qsort(keep, n, sizeof *keep, compare_descriptors);
     for (size_t i = 0; i < n; i++) {
         if (keep[i] < next)
             continue;
@@ -62,7 +62,7 @@ child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n
     if (getppid() != master) /* it died before we could ask to be told */
         _exit(CHILD_FAILED);
     close_others(s, keep, keep_n);
-    take_signals(on_term);
+    set_child_signals(on_term);
 }
 
 void
@@ -81,7 +81,7 @@ child_hooks(const struct server *s, struct hooks *h)
 }
 
 static void
-on_lost(const char *why)
+exit_on_lost_database(const char *why)
 {
     log_line(LOG_ERROR, "database lost, asking for recovery", "why=%s", why);
     _exit(CHILD_LOST);
@@ -118,7 +118,7 @@ void
 child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
 {
     struct err err;
-    struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, on_lost, &err);
+    struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, exit_on_lost_database, &err);
     if (kv == NULL) {
         if (err.code == ERR_NO_SPACE)
             _exit(CHILD_NO_SPACE); /* the master tells of it, now and then */

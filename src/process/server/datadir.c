@@ -203,7 +203,7 @@ check_files(const struct datadir *d, const struct privileges *who, struct err *e
 
 /* With the directories above it. */
 static int
-make_path(const char *name, mode_t mode, struct err *err)
+make_parents(const char *name, mode_t mode, struct err *err)
 {
     char *path = strdup(name);
     if (path == NULL)
@@ -223,12 +223,12 @@ make_path(const char *name, mode_t mode, struct err *err)
 }
 
 static int
-open_directory(struct datadir *d, bool make, const struct privileges *who, struct err *err)
+open_data_directory(struct datadir *d, bool make, const struct privileges *who, struct err *err)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     d->fd = open(d->name, flags);
     if (d->fd < 0 && errno == ENOENT && make) {
-        if (make_path(d->name, 0750, err) < 0)
+        if (make_parents(d->name, 0750, err) < 0)
             return -1;
         d->fd = open(d->name, flags);
         if (d->fd >= 0 && who->root && fchown(d->fd, who->uid, who->gid) < 0)
@@ -308,7 +308,7 @@ locked_already(const struct datadir *d, struct err *err)
 }
 
 static int
-take_lock(struct datadir *d, const struct privileges *who, struct err *err)
+lock_database(struct datadir *d, const struct privileges *who, struct err *err)
 {
     d->lock = open_lock(d, who);
     if (d->lock < 0)
@@ -332,14 +332,15 @@ int
 datadir_open(struct datadir *d, const char *name, const struct privileges *who, struct err *err)
 {
     *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
-    if (open_directory(d, true, who, err) < 0 || let_in(d, who, err) < 0 || check_ours(d, err) < 0)
+    if (open_data_directory(d, true, who, err) < 0 || let_in(d, who, err) < 0 ||
+        check_ours(d, err) < 0)
         return -1;
     for (size_t i = 0; i < SUBDIRS; i++)
         if (make_subdir(d, &subdirs[i], who, err) < 0)
             return -1;
     if (check_files(d, who, err) < 0)
         return -1;
-    return take_lock(d, who, err);
+    return lock_database(d, who, err);
 }
 
 /* ---- without the rest ---- */
@@ -359,7 +360,7 @@ datadir_open_auth(struct datadir *d, const char *name, bool make, const struct p
 {
     struct stat st;
     *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
-    if (open_directory(d, make, who, err) < 0)
+    if (open_data_directory(d, make, who, err) < 0)
         return -1;
     if (fstatat(d->fd, "auth", &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno != ENOENT)
@@ -425,7 +426,7 @@ datadir_open_ours(struct datadir *d, const char *name, const struct privileges *
                   struct err *err)
 {
     *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
-    if (open_directory(d, false, who, err) < 0)
+    if (open_data_directory(d, false, who, err) < 0)
         return -1;
     int r = read_format(d, err);
     if (r == 0)

@@ -81,7 +81,7 @@ add_named(struct addresses *a, const char *name, struct err *err)
 }
 
 static int
-collect(struct addresses *a, const struct options *o, struct err *err)
+collect_addresses(struct addresses *a, const struct options *o, struct err *err)
 {
     *a = (struct addresses){.n = 0};
     if (o->listen.n == 0)
@@ -230,7 +230,7 @@ listeners_open(struct listeners *l, const struct options *o, struct err *err)
 {
     struct addresses a;
     l->n = 0;
-    if (collect(&a, o, err) < 0)
+    if (collect_addresses(&a, o, err) < 0)
         return -1;
     bool all_tls = o->tls_cert != NULL && o->tls_ports.n == 0;
     for (size_t i = 0; i < o->ports.n; i++)

@@ -26,7 +26,7 @@ set_capabilities(bool permitted, bool effective)
 }
 
 static void
-name_of(uid_t uid, char *out, size_t n)
+put_user_name(uid_t uid, char *out, size_t n)
 {
     const struct passwd *pw = getpwuid(uid);
     if (pw != NULL)
@@ -39,7 +39,7 @@ int
 privileges_plan(struct privileges *p, const char *run_as, struct err *err)
 {
     *p = (struct privileges){.root = geteuid() == 0, .uid = geteuid(), .gid = getegid()};
-    name_of(p->uid, p->user, sizeof p->user);
+    put_user_name(p->uid, p->user, sizeof p->user);
     if (run_as == NULL && !p->root)
         return 0;
 

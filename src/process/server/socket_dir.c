@@ -18,7 +18,7 @@
 /* With the directories above it, which others have to pass: whatever the umask is. 1 made, 0 there
  * already, -1 and errno. */
 static int
-make_path(char *path)
+make_socket_path(char *path)
 {
     mode_t before = umask(0022);
     int r = 0;
@@ -69,7 +69,7 @@ int
 socket_dir_open(const char *dir, const struct privileges *who, struct err *err)
 {
     char *path = strdup(dir);
-    int made = path == NULL ? -1 : make_path(path);
+    int made = path == NULL ? -1 : make_socket_path(path);
     if (made < 0)
         err_errno(err, "cannot make directory %s (--fastcgi)", dir);
     free(path);

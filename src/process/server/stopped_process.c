@@ -24,7 +24,7 @@ was_seen(const struct stopped_process *s, int pid)
 }
 
 static void
-look_at(int pid, void *arg)
+note_if_stopped(int pid, void *arg)
 {
     struct look *l = arg;
     if (procfs_state(pid) != 'T' || !procfs_works_in(pid, l->dirfd) ||
@@ -45,7 +45,7 @@ stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, ui
         return;
     struct look l = {.before = s, .dirfd = dirfd};
     prctl(PR_GET_NAME, l.name, 0, 0, 0);
-    procfs_each(look_at, &l);
+    procfs_each(note_if_stopped, &l);
     *s = l.now;
     s->look_at = now + limit_ms / 2;
 }

@@ -297,7 +297,7 @@ is_in_the_way(const struct outlet *o)
 }
 
 static bool
-send_piece(struct outlet *o, struct bytes b)
+send_output(struct outlet *o, struct bytes b)
 {
     while (b.n > 0) {
         size_t step = b.n < STREAM_FIRST ? b.n : STREAM_FIRST;
@@ -315,10 +315,10 @@ send_piece(struct outlet *o, struct bytes b)
 }
 
 static bool
-begin(struct outlet *o, bool has_length, uint64_t length)
+begin_output(struct outlet *o, bool has_length, uint64_t length)
 {
     o->begun = true;
-    return send_head(o->call, o->reply, has_length, length) && send_piece(o, buf_bytes(&o->first));
+    return send_head(o->call, o->reply, has_length, length) && send_output(o, buf_bytes(&o->first));
 }
 
 static int
@@ -332,8 +332,8 @@ put_piece(struct http_sink *to, struct bytes b, struct err *err)
         return 0;
     }
     if (!o->gone && !o->begun)
-        good = begin(o, r->length_known, r->length);
-    o->gone = o->gone || !good || !send_piece(o, b);
+        good = begin_output(o, r->length_known, r->length);
+    o->gone = o->gone || !good || !send_output(o, b);
     return o->gone ? err_set(err, ERR_BUSY, "the client went away") : 0;
 }
 
@@ -349,7 +349,7 @@ end_stream(struct outlet *o)
         return false;
     }
     if (!o->begun)
-        begin(o, true, n);
+        begin_output(o, true, n);
     return true;
 }
 
@@ -402,7 +402,7 @@ send_stream(struct call *call, struct http_reply *reply)
 
 /* The body in a header: on one line. */
 static void
-put_text(struct buf *head, struct bytes body)
+put_header_text(struct buf *head, struct bytes body)
 {
     const char *p = body.p;
     if (body.n == 0 || body.n > AUTH_TEXT_MAX)
@@ -444,7 +444,7 @@ send_verdict(struct call *call, const struct http_reply *reply)
     put_headers(&head, reply, "Retry-After");
     put_headers(&head, reply, "Allow");
     buf_putf(&head, "X-Registry-Status: %d\r\n", reply->status);
-    put_text(&head, reply->body);
+    put_header_text(&head, reply->body);
     buf_puts(&head, "Content-Length: 0\r\n\r\n");
     send_all(call->fcgi->out, buf_ok(&head)
                                   ? buf_bytes(&head)
@@ -454,7 +454,7 @@ send_verdict(struct call *call, const struct http_reply *reply)
 
 /* What never reaches a handler. Our nginx sends nothing of the kind. */
 static void
-refuse(struct call *call, const struct refusal *no)
+put_refusal(struct call *call, const struct refusal *no)
 {
     log_line(LOG_WARN, "request refused", "status=%d why=%s", no->status, no->why);
     struct http_reply reply = {.status = no->status};
@@ -474,7 +474,7 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
     uint64_t since = clock_mono_ms();
     struct refusal no;
     if (!read_params(call, &no) || (call->req.role == ROLE_MAIN && !read_body(call, &no))) {
-        refuse(call, &no);
+        put_refusal(call, &no);
         return;
     }
     struct http_reply reply = {.status = 500};
@@ -491,7 +491,7 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
 }
 
 static void
-forget(struct call *call)
+forget_call(struct call *call)
 {
     arena_reset(&call->arena);
     if (call->body.room > BODY_KEEP)
@@ -525,7 +525,7 @@ fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, v
         fcgi.keepConnection = 0; /* it would pin us; see conf/ for why some ask for it */
         serve_one(&call, handle, arg);
         FCGX_Finish_r(&fcgi);
-        forget(&call);
+        forget_call(&call);
     }
     FCGX_Free(&fcgi, 1);
     buf_free(&call.body);

@@ -16,7 +16,7 @@
 #define RETIRE_SPREAD 2000
 
 static void
-on_term(int number)
+note_worker_term(int number)
 {
     (void)number;
     fcgi_stop();
@@ -31,7 +31,8 @@ struct work {
 };
 
 static void
-answer(const struct http_request *req, struct arena *arena, struct http_reply *reply, void *arg)
+answer_request(const struct http_request *req, struct arena *arena, struct http_reply *reply,
+               void *arg)
 {
     struct work *w = arg;
     struct err ignored;
@@ -48,7 +49,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
             struct kv_slot *slot)
 {
     const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd};
-    child_begin(s, master, keep, sizeof keep / sizeof *keep, on_term);
+    child_begin(s, master, keep, sizeof keep / sizeof *keep, note_worker_term);
     process_title_set("worker %s %u", pools[pool].name, number);
 
     struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
@@ -62,7 +63,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
         work.reg.indexes = index_cache_new(INDEX_CACHE_KEEP);
     }
     struct err err;
-    int r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer, &work, &err);
+    int r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer_request, &work, &err);
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
     index_cache_free(work.reg.indexes);

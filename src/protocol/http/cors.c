@@ -52,7 +52,7 @@ cors_add_allow(struct call *c, unsigned methods, struct err *err)
 /* All that are names of headers come back: which of them mean something is the request's business.
  */
 static int
-add_headers(struct call *c, struct err *err)
+add_cors_headers(struct call *c, struct err *err)
 {
     const char *asked = c->req->header(c->req, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS");
     struct buf echo;
@@ -91,7 +91,7 @@ cors_options(struct call *c, unsigned methods, struct err *err)
         return -1;
     if (is_allowed(c)) {
         if (add_methods(c, "Access-Control-Allow-Methods", methods, err) != 0 ||
-            add_headers(c, err) != 0)
+            add_cors_headers(c, err) != 0)
             return -1;
         http_reply_header(c->reply, "Access-Control-Max-Age", MAX_AGE);
     }
@@ -103,5 +103,5 @@ cors_options_v1(struct call *c, struct err *err)
 {
     /* The original's text, to the byte. */
     http_reply_header(c->reply, "Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE");
-    return add_headers(c, err) != 0 ? -1 : call_empty(c, 204);
+    return add_cors_headers(c, err) != 0 ? -1 : call_empty(c, 204);
 }

@@ -74,7 +74,7 @@ answer_options(struct call *c, enum error_form form, struct err *err)
 
 /* From the request to the handler, in the one order that every role shares. */
 static int
-answer(struct call *c, enum error_form form, struct err *err)
+answer_call(struct call *c, enum error_form form, struct err *err)
 {
     const struct http_request *req = c->req;
     const struct route *route;
@@ -111,7 +111,7 @@ struct refusal {
 };
 
 static void
-refuse(struct http_reply *reply, void *arg, const struct err *err)
+refuse_request(struct http_reply *reply, void *arg, const struct err *err)
 {
     struct refusal *r = arg;
 
@@ -129,7 +129,7 @@ allow_refusal(struct call *c, enum error_form form, size_t headers_n)
     if (r == NULL)
         return;
     *r = (struct refusal){*c, form, headers_n};
-    c->reply->refuse = refuse;
+    c->reply->refuse = refuse_request;
     c->reply->refuse_arg = r;
 }
 
@@ -152,7 +152,7 @@ dispatch(const struct registry *reg, const struct http_request *req, struct aren
     else
         http_reply_header(reply, "X-Docker-Registry-Version", PACKAGE_VERSION);
     headers_n = reply->headers_n;
-    if (answer(&c, form, &err) != 0)
+    if (answer_call(&c, form, &err) != 0)
         reply_error(&c, form, &err);
     else if (reply->stream.produce != NULL)
         allow_refusal(&c, form, headers_n);

@@ -110,7 +110,7 @@ advice_for(enum err_code code)
 
 /* JSON is UTF-8, and this may be anything. */
 static void
-set_text(struct json *object, const char *name, const char *value)
+set_detail_text(struct json *object, const char *name, const char *value)
 {
     char text[TEXT_MAX + 1];
     size_t n = 0;
@@ -134,7 +134,7 @@ set_variable(struct json *object, const struct call *c)
         return;
     memcpy(name, c->last_name + 1, n);
     name[n] = '\0';
-    set_text(object, name, c->last);
+    set_detail_text(object, name, c->last);
 }
 
 struct json *
@@ -143,17 +143,17 @@ error_detail_make(const struct call *c, const struct err *err, const char *diges
     struct advice advice = advice_for(err->code);
     struct json *detail = json_new_object();
 
-    set_text(detail, "repository", c->name);
+    set_detail_text(detail, "repository", c->name);
     if (digest != NULL)
-        set_text(detail, "digest", digest);
+        set_detail_text(detail, "digest", digest);
     else
         set_variable(detail, c);
     if (c->name == NULL)
-        set_text(detail, "path", c->req->raw_path);
+        set_detail_text(detail, "path", c->req->raw_path);
     if (err->code == ERR_NOT_CONVERTED)
-        set_text(detail, "reason", "converting");
-    set_text(detail, "expected", err->expected[0] != '\0' ? err->expected : advice.expected);
-    set_text(detail, err->code == ERR_UNCONVERTIBLE ? "reason" : "found", err->found);
-    set_text(detail, "hint", advice.hint);
+        set_detail_text(detail, "reason", "converting");
+    set_detail_text(detail, "expected", err->expected[0] != '\0' ? err->expected : advice.expected);
+    set_detail_text(detail, err->code == ERR_UNCONVERTIBLE ? "reason" : "found", err->found);
+    set_detail_text(detail, "hint", advice.hint);
     return detail;
 }

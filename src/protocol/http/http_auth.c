@@ -39,7 +39,7 @@ http_auth_enter(struct call *c, struct err *err)
 
 /* host[:port], with brackets round an IPv6 address. */
 static bool
-is_host(const char *text)
+is_host_header(const char *text)
 {
     size_t n;
 
@@ -69,7 +69,7 @@ add_endpoints(struct call *c, struct err *err)
 
     if (base != NULL)
         return call_header(c, err, "X-Docker-Endpoints", "%s", base + 3);
-    if (is_host(c->req->host))
+    if (is_host_header(c->req->host))
         return call_header(c, err, "X-Docker-Endpoints", "%s", c->req->host);
     if (address == NULL || port == NULL)
         return 0;

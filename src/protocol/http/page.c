@@ -6,7 +6,7 @@
 #include "util/banned.h"
 
 static int
-refuse_number(const char *n, struct err *err)
+refuse_page_size(const char *n, struct err *err)
 {
     err_set(err, ERR_BAD_REQUEST, "n is no number");
     err_expected(err, "how many entries a page may have, such as n=100");
@@ -23,7 +23,7 @@ page_limit(const struct call *c, size_t *limit, struct err *err)
     if (n == NULL)
         return 0;
     if (*n == '\0' || strspn(n, "0123456789") != strlen(n))
-        return refuse_number(n, err);
+        return refuse_page_size(n, err);
     if (parse_u64(n, strlen(n), &value) && value < PAGE_MAX)
         *limit = (size_t)value;
     return 0;

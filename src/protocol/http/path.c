@@ -92,7 +92,7 @@ agrees(const char **nginx_path, const char *segment, size_t n, bool last)
 }
 
 static int
-bad(struct err *err, const char *what)
+bad_path(struct err *err, const char *what)
 {
     return err_set(err, ERR_BAD_REQUEST, "the path %s", what);
 }
@@ -107,9 +107,9 @@ parse_rest(struct path *p, const char *raw, struct arena *arena, struct err *err
         return err_set(err, ERR_SYSTEM, "no memory for a path");
     n = path_unescape(rest, n, 0);
     if (n == (size_t)-1)
-        return bad(err, "has a bad escape");
+        return bad_path(err, "has a bad escape");
     if (memchr(rest, '\0', n) != NULL)
-        return bad(err, "has a NUL");
+        return bad_path(err, "has a NUL");
     p->inside = true;
     p->rest = bytes_of(rest, n);
     return 0;
@@ -121,7 +121,7 @@ path_parse(struct path *p, const char *raw, const char *nginx_path, struct arena
 {
     *p = (struct path){.n = 0};
     if (raw[0] != '/' || nginx_path[0] != '/')
-        return bad(err, "doesn't begin with a slash");
+        return bad_path(err, "doesn't begin with a slash");
     raw++;
     nginx_path++;
     for (;;) {
@@ -133,16 +133,16 @@ path_parse(struct path *p, const char *raw, const char *nginx_path, struct arena
         if (segment == NULL)
             return err_set(err, ERR_SYSTEM, "no memory for a path");
         if (p->n == PATH_SEGMENTS_MAX)
-            return bad(err, "has too many segments");
+            return bad_path(err, "has too many segments");
         if (length == 0 && !last)
-            return bad(err, "has an empty segment");
+            return bad_path(err, "has an empty segment");
         n = path_unescape(segment, length, 0);
         if (n == (size_t)-1)
-            return bad(err, "has a bad escape");
+            return bad_path(err, "has a bad escape");
         if (!is_plain(segment, n))
-            return bad(err, "has a segment that can't be part of a name");
+            return bad_path(err, "has a segment that can't be part of a name");
         if (!agrees(&nginx_path, segment, n, last))
-            return bad(err, "is ambiguous");
+            return bad_path(err, "is ambiguous");
         segment[n] = '\0';
         p->segments[p->n++] = segment;
         if (leads_inside(p))

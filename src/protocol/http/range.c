@@ -7,7 +7,7 @@
 #include "util/banned.h"
 
 static size_t
-digits(const char *s)
+count_digits(const char *s)
 {
     return strspn(s, "0123456789");
 }
@@ -16,7 +16,7 @@ digits(const char *s)
 static enum range_kind
 judge_suffix(const char *range, uint64_t size)
 {
-    size_t n = digits(range + 1);
+    size_t n = count_digits(range + 1);
     uint64_t last;
 
     if (n == 0 || range[1 + n] != '\0')
@@ -37,10 +37,10 @@ range_judge(const char *range, uint64_t size)
     range += 6;
     if (range[0] == '-')
         return judge_suffix(range, size);
-    n = digits(range);
+    n = count_digits(range);
     if (n == 0 || range[n] != '-')
         return RANGE_IGNORED;
-    m = digits(range + n + 1);
+    m = count_digits(range + n + 1);
     if (range[n + 1 + m] != '\0')
         return RANGE_IGNORED;
     /* A number that is too large for us is beyond any file. */
@@ -59,16 +59,16 @@ range_take(const char *range, uint64_t size, uint64_t *from, uint64_t *n)
 {
     uint64_t last = size - 1, suffix = size;
     const char *p = range + strlen("bytes=");
-    size_t at = digits(p);
+    size_t at = count_digits(p);
 
     if (at == 0) { /* the last so many */
-        (void)parse_u64(p + 1, digits(p + 1), &suffix);
+        (void)parse_u64(p + 1, count_digits(p + 1), &suffix);
         *n = suffix < size ? suffix : size;
         *from = size - *n;
         return;
     }
     (void)parse_u64(p, at, from);
-    (void)parse_u64(p + at + 1, digits(p + at + 1), &last);
+    (void)parse_u64(p + at + 1, count_digits(p + at + 1), &last);
     *n = (last < size ? last : size - 1) - *from + 1;
 }
 
@@ -84,11 +84,11 @@ range_parse_content(const char *text, uint64_t *first, uint64_t *last)
             return false;
         text++;
     }
-    n = digits(text);
+    n = count_digits(text);
     if (!parse_u64(text, n, first) || text[n] != '-')
         return false;
     text += n + 1;
-    n = digits(text);
+    n = count_digits(text);
     if (!parse_u64(text, n, last) || *last < *first)
         return false;
     text += n;
@@ -99,6 +99,6 @@ range_parse_content(const char *text, uint64_t *first, uint64_t *last)
     text++;
     if (strcmp(text, "*") == 0)
         return true;
-    n = digits(text);
+    n = count_digits(text);
     return text[n] == '\0' && parse_u64(text, n, &total) && total > *last;
 }

@@ -27,7 +27,7 @@ end_reading(void *arg)
 }
 
 static int
-send_piece(void *arg, struct bytes b, struct err *err)
+send_file_piece(void *arg, struct bytes b, struct err *err)
 {
     struct reading *r = arg;
 
@@ -47,7 +47,7 @@ produce_bytes(void *arg, struct http_sink *to, struct err *err)
 
     r->to = to;
     do {
-        rc = browse_read(r->im, &r->node, r->from, r->n, send_piece, r, err);
+        rc = browse_read(r->im, &r->node, r->from, r->n, send_file_piece, r, err);
     } while (rc != 0 && err->code == ERR_CORRUPT && browse_mend(r->im, err) == 0);
     return rc;
 }
@@ -119,7 +119,7 @@ browse_view_download(struct call *c, struct bytes name, struct err *err)
 
 /* The last name of a clean path. */
 static struct bytes
-name_of(struct bytes path)
+last_name(struct bytes path)
 {
     const char *p = path.p;
     size_t from = path.n;
@@ -141,8 +141,8 @@ make_tag(struct call *c, const struct reading *r, const char **tag, struct err *
 }
 
 static int
-add_headers(struct call *c, const struct reading *r, const char *tag, struct bytes path,
-            struct err *err)
+add_file_headers(struct call *c, const struct reading *r, const char *tag, struct bytes path,
+                 struct err *err)
 {
     const struct layer_entry *e = &r->node.entry;
     char date[HTTP_DATE_MAX];
@@ -156,7 +156,7 @@ add_headers(struct call *c, const struct reading *r, const char *tag, struct byt
     }
     if (call_header(c, err, "ETag", "\"%s\"", tag) != 0)
         return -1;
-    return browse_view_download(c, name_of(path), err);
+    return browse_view_download(c, last_name(path), err);
 }
 
 /* RFC 9110 13.1.5: a range of something else than the client has is of no use to it. */
@@ -205,7 +205,7 @@ choose_range(struct call *c, struct reading *r, const char *tag, struct err *err
 }
 
 static int
-answer(struct call *c, struct reading *r, struct err *err)
+answer_file(struct call *c, struct reading *r, struct err *err)
 {
     struct bytes path;
     const char *tag;
@@ -222,7 +222,7 @@ answer(struct call *c, struct reading *r, struct err *err)
     }
     if ((status = choose_range(c, r, tag, err)) < 0 ||
         browse_read_check(r->im, &r->node, r->from, err) != 0 ||
-        add_headers(c, r, tag, path, err) != 0)
+        add_file_headers(c, r, tag, path, err) != 0)
         return -1;
     return call_stream_of(c, status, "application/octet-stream", r->n,
                           &(const struct http_stream){produce_bytes, end_reading, r});
@@ -239,7 +239,7 @@ browse_view_blob(struct call *c, struct browse_image *im, struct err *err)
         return err_set(err, ERR_SYSTEM, "no memory for a file");
     }
     *r = (struct reading){.im = im};
-    rc = answer(c, r, err);
+    rc = answer_file(c, r, err);
     if (rc != 0)
         browse_close(im);
     return rc;

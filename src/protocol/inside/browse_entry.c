@@ -8,7 +8,7 @@
 #include "util/banned.h"
 
 static const char *
-type_of(const struct layer_entry *e)
+entry_type_name(const struct layer_entry *e)
 {
     if ((e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0)
         return "link";
@@ -32,7 +32,7 @@ type_of(const struct layer_entry *e)
 
 /* "name":"text", and "name_b64" when the text can't say it all. */
 static void
-put_text(struct buf *out, const char *name, struct bytes text)
+put_text_member(struct buf *out, const char *name, struct bytes text)
 {
     char *encoded;
 
@@ -54,7 +54,7 @@ put_text(struct buf *out, const char *name, struct bytes text)
 
 /* printf takes most of the time that a long list takes. */
 static void
-put_number(struct buf *out, const char *before, uint64_t n)
+put_number_member(struct buf *out, const char *before, uint64_t n)
 {
     char digits[20];
     size_t at = sizeof digits;
@@ -80,9 +80,9 @@ put_milliseconds(struct buf *out, const struct layer_entry *e)
     else
         ms = e->mtime * 1000 + e->nanos / 1000000;
     if (ms < 0)
-        put_number(out, ",\"mtime\":-", (uint64_t)-ms);
+        put_number_member(out, ",\"mtime\":-", (uint64_t)-ms);
     else
-        put_number(out, ",\"mtime\":", (uint64_t)ms);
+        put_number_member(out, ",\"mtime\":", (uint64_t)ms);
 }
 
 void
@@ -95,7 +95,7 @@ browse_entry_put_path(struct buf *out, struct bytes path, bool dir)
         slashed[path.n] = '/';
         path = bytes_of(slashed, path.n + 1);
     }
-    put_text(out, "path", path);
+    put_text_member(out, "path", path);
 }
 
 void
@@ -110,10 +110,10 @@ browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes pa
     buf_putc(out, '{');
     browse_entry_put_path(out, path, e->type == LAYER_DIR);
     buf_puts(out, ",\"type\":\"");
-    buf_puts(out, type_of(e));
+    buf_puts(out, entry_type_name(e));
     /* The tar header of a hard link says 0, and so did the original. */
-    put_number(out, "\",\"size\":", e->type == LAYER_FILE && !is_link ? e->size : 0);
-    put_number(out, ",\"mode\":", e->mode);
+    put_number_member(out, "\",\"size\":", e->type == LAYER_FILE && !is_link ? e->size : 0);
+    put_number_member(out, ",\"mode\":", e->mode);
     put_milliseconds(out, e);
     buf_puts(out, ",\"image\":\"");
     digest_hex(text, &im->ids[layer]);
@@ -121,10 +121,10 @@ browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes pa
     buf_putc(out, '"');
     if (is_link || e->type == LAYER_SYMLINK) {
         buf_putc(out, ',');
-        put_text(out, "linkname", e->link);
+        put_text_member(out, "linkname", e->link);
     }
-    put_number(out, ",\"uid\":", e->uid);
-    put_number(out, ",\"gid\":", e->gid);
+    put_number_member(out, ",\"uid\":", e->uid);
+    put_number_member(out, ",\"gid\":", e->gid);
     buf_puts(out, ",\"layer\":\"");
     digest_text(text, &im->layers[layer]);
     buf_puts(out, text);

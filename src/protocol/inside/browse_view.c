@@ -93,7 +93,7 @@ end_listing(void *arg)
 }
 
 static int
-open_directory(struct listing *l, struct layer_merge_node *node, struct err *err)
+open_listed_directory(struct listing *l, struct layer_merge_node *node, struct err *err)
 {
     int rc = browse_find(l->im, l->arena, l->path, true, node, err);
 
@@ -106,7 +106,7 @@ open_directory(struct listing *l, struct layer_merge_node *node, struct err *err
 }
 
 static int
-give(struct listing *l, const struct layer_merge_node *node, struct err *err)
+list_node(struct listing *l, const struct layer_merge_node *node, struct err *err)
 {
     struct bytes name = node->entry.name;
     char path[BROWSE_PATH_MAX];
@@ -140,7 +140,7 @@ list_on(struct listing *l, struct err *err)
     struct layer_merge_list *list;
     int rc;
 
-    if (open_directory(l, &node, err) != 0)
+    if (open_listed_directory(l, &node, err) != 0)
         return -1;
     if (l->last.n > 0)
         buf_putc(&l->last, '\0'); /* the next larger one that can be */
@@ -150,7 +150,7 @@ list_on(struct listing *l, struct err *err)
     if (list == NULL)
         return -1;
     while ((rc = layer_merge_next(list, &node, err)) > 0)
-        if ((rc = give(l, &node, err)) != 0)
+        if ((rc = list_node(l, &node, err)) != 0)
             break;
     layer_merge_leave(list);
     return rc < 0 ? -1 : 0;
@@ -191,7 +191,8 @@ take_last(struct listing *l, const char *text)
 }
 
 static int
-add_link(struct call *c, const struct listing *l, size_t limit, const char *base, struct err *err)
+add_listing_link(struct call *c, const struct listing *l, size_t limit, const char *base,
+                 struct err *err)
 {
     const char *platform = query_get(&c->query, "platform"), *path, *more;
     struct buf b;
@@ -223,11 +224,12 @@ look_ahead(struct call *c, struct listing *l, const char *base, struct err *err)
     if (last != NULL)
         take_last(l, last);
     if (query_get(&c->query, "n") == NULL)
-        return open_directory(l, &node, err);
+        return open_listed_directory(l, &node, err);
     if (page_limit(c, &limit, err) != 0)
         return -1;
     l->left = limit;
-    if (list_all(l, err) != 0 || (l->more && limit > 0 && add_link(c, l, limit, base, err) != 0))
+    if (list_all(l, err) != 0 ||
+        (l->more && limit > 0 && add_listing_link(c, l, limit, base, err) != 0))
         return -1;
     l->left = limit;
     buf_reset(&l->last);

@@ -5,7 +5,7 @@
 #include "util/banned.h"
 
 static int
-open_image(struct call *c, struct browse_image **im, struct err *err)
+open_v1_image(struct call *c, struct browse_image **im, struct err *err)
 {
     struct digest id;
 
@@ -21,7 +21,7 @@ v1_browse_tree(struct call *c, struct err *err)
     const char *base;
 
     if (call_text(c, &base, err, "/v1/images/%s/tree", c->last) != 0 ||
-        open_image(c, &im, err) != 0)
+        open_v1_image(c, &im, err) != 0)
         return -1;
     return browse_view_tree(c, im, base, err);
 }
@@ -31,5 +31,5 @@ v1_browse_blob(struct call *c, struct err *err)
 {
     struct browse_image *im;
 
-    return open_image(c, &im, err) != 0 ? -1 : browse_view_blob(c, im, err);
+    return open_v1_image(c, &im, err) != 0 ? -1 : browse_view_blob(c, im, err);
 }

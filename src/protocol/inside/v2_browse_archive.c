@@ -16,7 +16,7 @@ struct archiving {
 };
 
 static void
-end(void *arg)
+end_archive(void *arg)
 {
     struct archiving *a = arg;
 
@@ -24,7 +24,7 @@ end(void *arg)
 }
 
 static int
-put(void *arg, struct bytes b, struct err *err)
+put_archive_bytes(void *arg, struct bytes b, struct err *err)
 {
     struct archiving *a = arg;
 
@@ -32,12 +32,12 @@ put(void *arg, struct bytes b, struct err *err)
 }
 
 static int
-produce(void *arg, struct http_sink *to, struct err *err)
+produce_archive(void *arg, struct http_sink *to, struct err *err)
 {
     struct archiving *a = arg;
 
     a->to = to;
-    return layer_archive(&a->files, a->path, put, a, err);
+    return layer_archive(&a->files, a->path, put_archive_bytes, a, err);
 }
 
 /* What is wrong with the path alone is told here: a HEAD gets the same answer. */
@@ -93,5 +93,6 @@ v2_browse_archive(struct call *c, struct err *err)
     }
     http_reply_header(c->reply, "Cache-Control", "no-cache");
     http_reply_header(c->reply, "Accept-Ranges", "none");
-    return call_stream(c, 200, "application/x-tar", &(const struct http_stream){produce, end, a});
+    return call_stream(c, 200, "application/x-tar",
+                       &(const struct http_stream){produce_archive, end_archive, a});
 }

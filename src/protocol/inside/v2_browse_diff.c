@@ -19,7 +19,7 @@ struct comparing {
 };
 
 static void
-end(void *arg)
+end_diff(void *arg)
 {
     struct comparing *d = arg;
 
@@ -29,7 +29,7 @@ end(void *arg)
 }
 
 static void
-put_names(struct buf *out, const char *member, unsigned bits)
+put_changed_names(struct buf *out, const char *member, unsigned bits)
 {
     const char *between = "";
 
@@ -57,9 +57,9 @@ put_change(void *arg, const struct layer_diff_change *change, struct err *err)
     buf_putf(&d->line, "{\"op\":\"%s\",", ops[change->op]);
     browse_entry_put_path(&d->line, bytes_of(path, n + 1), change->dir);
     if (change->op == LAYER_DIFF_CHANGE)
-        put_names(&d->line, "changed", change->changed);
+        put_changed_names(&d->line, "changed", change->changed);
     if (change->unknown != 0)
-        put_names(&d->line, "unknown", change->unknown);
+        put_changed_names(&d->line, "unknown", change->unknown);
     buf_puts(&d->line, "}\n");
     if (!buf_ok(&d->line))
         return err_set(err, ERR_SYSTEM, "no memory for a line of a difference");
@@ -67,7 +67,7 @@ put_change(void *arg, const struct layer_diff_change *change, struct err *err)
 }
 
 static int
-produce(void *arg, struct http_sink *to, struct err *err)
+produce_diff(void *arg, struct http_sink *to, struct err *err)
 {
     struct comparing *d = arg;
 
@@ -91,7 +91,7 @@ open_from(struct call *c, struct browse_image **im, struct err *err)
 
 /* Whether all of its layers can be looked into: while there is still an error to be sent. */
 static int
-check(struct call *c, struct browse_image *im, struct err *err)
+check_other_image(struct call *c, struct browse_image *im, struct err *err)
 {
     struct layer_merge_node root;
 
@@ -116,11 +116,11 @@ v2_browse_diff(struct call *c, struct err *err)
     d->sides[1].layers = d->to->layers;
     browse_files_of(&d->sides[0].files, d->from);
     browse_files_of(&d->sides[1].files, d->to);
-    if (check(c, d->from, err) != 0 || check(c, d->to, err) != 0) {
-        end(d);
+    if (check_other_image(c, d->from, err) != 0 || check_other_image(c, d->to, err) != 0) {
+        end_diff(d);
         return -1;
     }
     http_reply_header(c->reply, "Cache-Control", "no-cache");
     return call_stream(c, 200, "application/x-ndjson",
-                       &(const struct http_stream){produce, end, d});
+                       &(const struct http_stream){produce_diff, end_diff, d});
 }

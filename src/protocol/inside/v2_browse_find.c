@@ -72,7 +72,7 @@ put_parameter(struct call *c, struct buf *out, const char *name)
 }
 
 static int
-add_link(struct call *c, const struct finding *f, struct err *err)
+add_find_link(struct call *c, const struct finding *f, struct err *err)
 {
     const char *path, *more;
     struct buf b;
@@ -91,7 +91,7 @@ add_link(struct call *c, const struct finding *f, struct err *err)
 }
 
 static int
-answer(struct call *c, struct finding *f, struct err *err)
+answer_find(struct call *c, struct finding *f, struct err *err)
 {
     const char *name = query_get(&c->query, "name");
     struct layer_merge_node root;
@@ -101,7 +101,7 @@ answer(struct call *c, struct finding *f, struct err *err)
         browse_find(f->im, c->arena, bytes_of("", 0), true, &root, err) < 0 ||
         fill_page(c, f, err) != 0)
         return -1;
-    if (f->more && f->limit > 0 && add_link(c, f, err) != 0)
+    if (f->more && f->limit > 0 && add_find_link(c, f, err) != 0)
         return -1;
     buf_puts(&f->text, f->text.n > 0 ? "]" : "[]");
     c->reply->body = bytes_of(arena_copy(c->arena, f->text.p, f->text.n), f->text.n);
@@ -122,7 +122,7 @@ v2_browse_find(struct call *c, struct err *err)
         return -1;
     buf_init(&f.text, PAGE_BYTES + 2 * BROWSE_ENTRY_MAX);
     buf_init(&f.last, BROWSE_PATH_MAX);
-    rc = answer(c, &f, err);
+    rc = answer_find(c, &f, err);
     buf_free(&f.text);
     buf_free(&f.last);
     browse_close(f.im);

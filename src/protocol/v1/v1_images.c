@@ -33,7 +33,7 @@ find_view(struct call *c, const struct digest *id, struct image_view *v, struct 
 }
 
 static int
-find(struct call *c, struct shown *s, struct err *err)
+find_shown_image(struct call *c, struct shown *s, struct err *err)
 {
     struct err refused;
     struct digest id;
@@ -98,7 +98,7 @@ v1_images_get_json(struct call *c, struct err *err)
     struct shown s;
     struct bytes json;
 
-    if (find(c, &s, err) != 0)
+    if (find_shown_image(c, &s, err) != 0)
         return -1;
     if (s.is_view)
         return view_json(c, &s.view, err);
@@ -150,7 +150,7 @@ v1_images_get_layer(struct call *c, struct err *err)
     uint64_t size;
     int rc;
 
-    if (find(c, &s, err) != 0)
+    if (find_shown_image(c, &s, err) != 0)
         return -1;
     if (!s.is_view)
         return send_layer(c, &s.image.layer, s.image.size, s.image.path, err);
@@ -173,7 +173,7 @@ v1_images_get_ancestry(struct call *c, struct err *err)
 
     if (chain == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for an image's parents");
-    if (find(c, &s, err) != 0)
+    if (find_shown_image(c, &s, err) != 0)
         return -1;
     if (!s.is_view && image_ancestry(c->reg, &s.image.id, chain, &n, err) != 0)
         return -1;

@@ -136,8 +136,8 @@ name_repository(struct listing *l, const char *repository, struct err *err)
 }
 
 static int
-take_entry(const char *repository, const char *tag, const struct digest *id, void *arg,
-           struct err *err)
+put_listed_image(const char *repository, const char *tag, const struct digest *id, void *arg,
+                 struct err *err)
 {
     struct listing *l = arg;
     struct entry *e = &l->entries[l->n];
@@ -170,7 +170,7 @@ v1_repositories_list(struct call *c, struct err *err)
 
     if (l.entries == NULL)
         return err_set(err, ERR_SYSTEM, "no memory for a list of repositories");
-    if (image_list_everywhere(c->reg, &c->actor, take_entry, &l, err) != 0)
+    if (image_list_everywhere(c->reg, &c->actor, put_listed_image, &l, err) != 0)
         return -1;
     if (l.n > 0)
         qsort(l.entries, l.n, sizeof *l.entries, by_full_name);

@@ -11,7 +11,7 @@
 
 /* A number of the query, brought into 1 … max. */
 static uint64_t
-number(const struct call *c, const char *name, uint64_t without, uint64_t max)
+search_number(const struct call *c, const char *name, uint64_t without, uint64_t max)
 {
     const char *text = query_get(&c->query, name);
     const char *digits;
@@ -48,8 +48,8 @@ int
 v1_search(struct call *c, struct err *err)
 {
     const char *q = query_get(&c->query, "q");
-    uint64_t n = number(c, "n", N_DEFAULT, N_MAX);
-    uint64_t page = number(c, "page", 1, UINT64_MAX / N_MAX);
+    uint64_t n = search_number(c, "n", N_DEFAULT, N_MAX);
+    uint64_t page = search_number(c, "page", 1, UINT64_MAX / N_MAX);
     struct catalog_found found;
     struct json *body, *results;
 

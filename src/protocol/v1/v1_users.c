@@ -7,7 +7,7 @@
 
 /* A JSON string is the whole answer; text needs no escapes. */
 static int
-say(struct call *c, int status, const char *json)
+reply_user_json(struct call *c, int status, const char *json)
 {
     c->reply->status = status;
     c->reply->body = bytes_str(json);
@@ -44,8 +44,8 @@ v1_users_post(struct call *c, struct err *err)
     if (check_account(c, err) != 0)
         return -1;
     if (access_users_exist(c->reg))
-        return say(c, 400, "\"Username or email already exists\"");
-    return say(c, 201, "\"User Created\"");
+        return reply_user_json(c, 400, "\"Username or email already exists\"");
+    return reply_user_json(c, 201, "\"User Created\"");
 }
 
 int

@@ -9,7 +9,7 @@
 #define BLOB_CACHE "max-age=31536000, immutable"
 
 static int
-add_headers(struct call *c, const char *digest, struct err *err)
+add_blob_headers(struct call *c, const char *digest, struct err *err)
 {
     http_reply_header(c->reply, "Docker-Content-Digest", digest);
     http_reply_header(c->reply, "Content-Type", "application/octet-stream");
@@ -52,7 +52,7 @@ v2_blob_get(struct call *c, struct err *err)
             return -1;
         return refuse_extent(b.size, range, err);
     }
-    if (add_headers(c, digest, err) != 0)
+    if (add_blob_headers(c, digest, err) != 0)
         return -1;
     if (v2_is_unchanged(c, text))
         return call_empty(c, 304);

@@ -10,7 +10,7 @@
 #include "util/banned.h"
 
 static int
-add_headers(struct call *c, const char *digest, const char *media_type, struct err *err)
+add_manifest_headers(struct call *c, const char *digest, const char *media_type, struct err *err)
 {
     const char *type;
 
@@ -35,7 +35,7 @@ v2_manifest_get(struct call *c, struct err *err)
         return -1;
     digest_text(text, &pulled.digest);
     if (call_text(c, &digest, err, "%s", text) != 0 ||
-        add_headers(c, digest, pulled.media_type, err) != 0)
+        add_manifest_headers(c, digest, pulled.media_type, err) != 0)
         return -1;
     if (v2_is_unchanged(c, digest))
         return call_empty(c, 304);
@@ -70,8 +70,8 @@ compare_texts(const void *a, const void *b)
 /* The tags that the manifest is to get: the one in the path, or behind a digest those of ?tag=,
  * which may repeat (OCI distribution-spec main, "Pushing Manifests"). Sorted, each once. */
 static int
-take_tags(const struct call *c, const struct reference *reference, const char **tags, size_t *n,
-          struct err *err)
+collect_query_tags(const struct call *c, const struct reference *reference, const char **tags,
+                   size_t *n, struct err *err)
 {
     size_t kept = 0;
 
@@ -123,7 +123,7 @@ v2_manifest_put(struct call *c, struct err *err)
     struct reference reference;
 
     if (v2_reference(c->last, &reference, err) != 0 ||
-        take_tags(c, &reference, tags, &p.tags_n, err) != 0 ||
+        collect_query_tags(c, &reference, tags, &p.tags_n, err) != 0 ||
         plain_content_type(c, &p.content_type, err) != 0)
         return -1;
     p.digest = reference.digest;

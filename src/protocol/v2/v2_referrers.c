@@ -11,7 +11,7 @@ struct listing {
 };
 
 static int
-add(struct referrer *r, void *arg, struct err *err)
+add_referrer(struct referrer *r, void *arg, struct err *err)
 {
     struct listing *l = arg;
     struct json *one = json_new_object();
@@ -32,7 +32,7 @@ add(struct referrer *r, void *arg, struct err *err)
 }
 
 static int
-reply(struct call *c, struct json *manifests, struct err *err)
+reply_referrers(struct call *c, struct json *manifests, struct err *err)
 {
     struct json *body = json_new_object();
 
@@ -60,8 +60,8 @@ v2_referrers_list(struct call *c, struct err *err)
     if (type != NULL && type[0] == '\0')
         type = NULL;
     l.manifests = json_new_array();
-    if (referrers_each(c->reg, c->name, &subject, type, &after, limit, c->arena, add, &l, &more,
-                       err) != 0) {
+    if (referrers_each(c->reg, c->name, &subject, type, &after, limit, c->arena, add_referrer, &l,
+                       &more, err) != 0) {
         json_free(l.manifests);
         return -1;
     }
@@ -72,5 +72,5 @@ v2_referrers_list(struct call *c, struct err *err)
         json_free(l.manifests);
         return -1;
     }
-    return reply(c, l.manifests, err);
+    return reply_referrers(c, l.manifests, err);
 }

@@ -61,7 +61,7 @@ query_digest(const struct call *c, const char *name, struct digest *d, struct er
 }
 
 static int
-find(struct call *c, struct upload *u, struct err *err)
+find_upload(struct call *c, struct upload *u, struct err *err)
 {
     return upload_find(c->reg, c->name, c->last, &c->actor, u, err);
 }
@@ -146,7 +146,7 @@ v2_upload_mount(struct call *c, struct err *err)
 }
 
 static int
-finish(struct call *c, struct upload *u, const struct digest *d, struct err *err)
+finish_upload(struct call *c, struct upload *u, const struct digest *d, struct err *err)
 {
     struct upload_chunk chunk;
 
@@ -166,7 +166,7 @@ v2_upload_whole(struct call *c, struct err *err)
     if (query_digest(c, "digest", &d, err) != 0 ||
         upload_begin(c->reg, c->name, &c->actor, &u, err) != 0)
         return -1;
-    if (finish(c, &u, &d, err) == 0)
+    if (finish_upload(c, &u, &d, err) == 0)
         return 0;
     upload_cancel(c->reg, c->name, u.id, &c->actor, &ignored);
     return -1;
@@ -178,7 +178,7 @@ v2_upload_patch(struct call *c, struct err *err)
     struct upload_chunk chunk;
     struct upload u;
 
-    if (find(c, &u, err) != 0)
+    if (find_upload(c, &u, err) != 0)
         return -1;
     if (chunk_of(c, &chunk, err) != 0 ||
         upload_append(c->reg, c->name, &u, &c->actor, &chunk, err) != 0)
@@ -196,8 +196,8 @@ v2_upload_put(struct call *c, struct err *err)
 
     if (query_digest(c, "digest", &d, err) != 0)
         return -1;
-    if (find(c, &u, err) == 0)
-        return finish(c, &u, &d, err);
+    if (find_upload(c, &u, err) == 0)
+        return finish_upload(c, &u, &d, err);
     /* The answer to an earlier PUT may have been lost: what is committed is committed. */
     if (err->code == ERR_NO_UPLOAD && blob_find(c->reg, c->name, &d, true, &b, &ignored) == 1)
         return reply_created(c, &d, err);
@@ -209,7 +209,7 @@ v2_upload_status(struct call *c, struct err *err)
 {
     struct upload u;
 
-    return find(c, &u, err) != 0 ? -1 : reply_state(c, 204, &u, err);
+    return find_upload(c, &u, err) != 0 ? -1 : reply_state(c, 204, &u, err);
 }
 
 int

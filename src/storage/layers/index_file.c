@@ -29,7 +29,7 @@ index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer)
 
 /* The file of that name, unless another has taken its place by now. */
 static void
-remove_damaged(int root, const struct stat *damaged, const char *path)
+remove_damaged_file(int root, const struct stat *damaged, const char *path)
 {
     struct stat there;
 
@@ -75,7 +75,7 @@ index_file_open(int root, const struct digest *layer, struct layer_index **x, st
     rc = open_index(fd, layer, x, err);
     if (rc == 0) {
         log_line(LOG_WARN, "an index is made again", "file=%s why=%s", path, err->message);
-        remove_damaged(root, &st, path);
+        remove_damaged_file(root, &st, path);
     }
     return rc;
 }

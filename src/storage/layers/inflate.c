@@ -171,7 +171,7 @@ inflate_resume(struct inflate *f, const struct inflate_checkpoint *at, struct er
 
 /* Reads on until `want` bytes are there, or the file ends. */
 static int
-fill(struct inflate *f, size_t want, struct err *err)
+fill_input(struct inflate *f, size_t want, struct err *err)
 {
     if (f->in_n - f->in_at >= want)
         return 0;
@@ -232,7 +232,7 @@ put_checkpoint(struct inflate *f, struct inflate_checkpoint at)
 static int
 next_member(struct inflate *f, struct err *err)
 {
-    if (fill(f, MAGIC_MAX, err) != 0)
+    if (fill_input(f, MAGIC_MAX, err) != 0)
         return -1;
     if (f->in_at == f->in_n) {
         f->end = f->in_pos == 0 ? INFLATE_CUT : INFLATE_WHOLE;
@@ -284,13 +284,13 @@ after_step(struct inflate *f, enum inflate_codec_step step, const struct inflate
 
 /* One call of the decoder. */
 static int
-step(struct inflate *f, uint8_t **out, struct err *err)
+decode_step(struct inflate *f, uint8_t **out, struct err *err)
 {
     struct inflate_codec_io io = {.out = *out};
     enum inflate_codec_step did;
     size_t used, came;
 
-    if (fill(f, 1, err) != 0)
+    if (fill_input(f, 1, err) != 0)
         return -1;
     io.in = f->in + f->in_at;
     io.in_n = f->in_n - f->in_at;
@@ -311,7 +311,7 @@ step(struct inflate *f, uint8_t **out, struct err *err)
 static int
 pull_plain(struct inflate *f, struct bytes *out, struct err *err)
 {
-    if (fill(f, 1, err) != 0)
+    if (fill_input(f, 1, err) != 0)
         return -1;
     *out = bytes_of(f->in + f->in_at, f->in_n - f->in_at);
     if (out->n == 0)
@@ -333,7 +333,7 @@ pull_codec(struct inflate *f, struct bytes *out, struct err *err)
     if (!f->begun && next_member(f, err) != 0)
         return -1;
     while (f->end == INFLATE_GOING && !f->has_checkpoint && at < f->out + sizeof f->out)
-        if (step(f, &at, err) != 0)
+        if (decode_step(f, &at, err) != 0)
             return -1;
     f->out_n = (size_t)(at - start);
     *out = bytes_of(start, f->out_n);

@@ -17,7 +17,7 @@ bzip2_open(size_t memory)
 }
 
 static void
-end(struct bzip2 *b)
+end_bzip2(struct bzip2 *b)
 {
     if (b->open)
         BZ2_bzDecompressEnd(&b->s);
@@ -27,7 +27,7 @@ end(struct bzip2 *b)
 static void
 bzip2_close(void *c)
 {
-    end(c);
+    end_bzip2(c);
     free(c);
 }
 
@@ -36,7 +36,7 @@ bzip2_begin(void *c)
 {
     struct bzip2 *b = c;
 
-    end(b);
+    end_bzip2(b);
     b->s = (bz_stream){.next_in = NULL};
     b->open = BZ2_bzDecompressInit(&b->s, 0, 0) == BZ_OK;
     return b->open;

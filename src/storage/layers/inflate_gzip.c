@@ -96,7 +96,7 @@ gzip_go_on(void *c, struct bytes window, unsigned bits, unsigned value, bool fre
 
 /* Takes a field of n bytes into got; true once it is complete. */
 static bool
-take(struct gzip *g, struct inflate_codec_io *io, unsigned n)
+take_bits(struct gzip *g, struct inflate_codec_io *io, unsigned n)
 {
     while (g->got_n < n && io->in_n > 0) {
         g->got[g->got_n++] = *io->in++;
@@ -109,7 +109,7 @@ take(struct gzip *g, struct inflate_codec_io *io, unsigned n)
 }
 
 static bool
-take_text(struct inflate_codec_io *io)
+skip_header_text(struct inflate_codec_io *io)
 {
     const uint8_t *end = memchr(io->in, 0, io->in_n);
     size_t n = end != NULL ? (size_t)(end - io->in) + 1 : io->in_n;
@@ -142,20 +142,20 @@ header(struct gzip *g, struct inflate_codec_io *io)
     bool complete = true;
 
     if (g->stage == FIXED) {
-        complete = take(g, io, FIXED_SIZE);
+        complete = take_bits(g, io, FIXED_SIZE);
         g->flags = g->got[3];
         if (complete && (g->got[2] != Z_DEFLATED || (g->flags & FLAG_RESERVED) != 0))
             return INFLATE_CODEC_BAD;
     } else if ((g->flags & flag_of[g->stage]) != 0) {
         if (g->stage == EXTRA_LENGTH) {
-            complete = take(g, io, 2);
+            complete = take_bits(g, io, 2);
             g->extra = g->got[0] + 256u * g->got[1];
         } else if (g->stage == EXTRA) {
             complete = take_extra(g, io);
         } else if (g->stage == HCRC) {
-            complete = take(g, io, 2); /* most readers don't check it, so we mustn't */
+            complete = take_bits(g, io, 2); /* most readers don't check it, so we mustn't */
         } else {
-            complete = take_text(io);
+            complete = skip_header_text(io);
         }
     }
     if (complete)
@@ -172,7 +172,7 @@ little_endian(const uint8_t *p)
 static enum inflate_codec_step
 trailer(struct gzip *g, struct inflate_codec_io *io)
 {
-    if (!take(g, io, TRAILER_SIZE))
+    if (!take_bits(g, io, TRAILER_SIZE))
         return INFLATE_CODEC_MORE;
     if (g->whole && (little_endian(g->got) != g->crc || little_endian(g->got + 4) != g->size))
         return INFLATE_CODEC_BAD;

@@ -57,7 +57,7 @@ struct reader {
 };
 
 static uint64_t
-number(struct reader *r, uint64_t max)
+decode_number(struct reader *r, uint64_t max)
 {
     uint64_t v;
 
@@ -67,23 +67,23 @@ number(struct reader *r, uint64_t max)
 }
 
 static void
-take_attributes(struct layer_entry *e, struct reader *r)
+decode_attributes(struct layer_entry *e, struct reader *r)
 {
-    e->mode = (uint32_t)number(r, 07777);
-    e->uid = number(r, UINT64_MAX);
-    e->gid = number(r, UINT64_MAX);
-    e->mtime = unzigzag(number(r, UINT64_MAX));
-    e->nanos = (uint32_t)number(r, 999999999);
-    e->xattrs = (uint32_t)number(r, UINT32_MAX);
+    e->mode = (uint32_t)decode_number(r, 07777);
+    e->uid = decode_number(r, UINT64_MAX);
+    e->gid = decode_number(r, UINT64_MAX);
+    e->mtime = unzigzag(decode_number(r, UINT64_MAX));
+    e->nanos = (uint32_t)decode_number(r, 999999999);
+    e->xattrs = (uint32_t)decode_number(r, UINT32_MAX);
     if (e->type == LAYER_FILE) {
-        e->size = number(r, INT64_MAX);
-        e->data = number(r, INT64_MAX);
+        e->size = decode_number(r, INT64_MAX);
+        e->data = decode_number(r, INT64_MAX);
     }
     if (e->type == LAYER_DIR)
-        e->dir = (uint32_t)number(r, UINT32_MAX);
+        e->dir = (uint32_t)decode_number(r, UINT32_MAX);
     if (is_device(e)) {
-        e->major = (uint32_t)number(r, UINT32_MAX);
-        e->minor = (uint32_t)number(r, UINT32_MAX);
+        e->major = (uint32_t)decode_number(r, UINT32_MAX);
+        e->minor = (uint32_t)decode_number(r, UINT32_MAX);
     }
 }
 
@@ -94,10 +94,10 @@ layer_entry_decode(struct layer_entry *e, struct bytes in, struct err *err)
     struct bytes name = e->name;
 
     *e = (struct layer_entry){.name = name};
-    e->type = (enum layer_type)number(&r, LAYER_FIFO);
-    e->flags = (unsigned)number(&r, LAYER_FLAGS);
+    e->type = (enum layer_type)decode_number(&r, LAYER_FIFO);
+    e->flags = (unsigned)decode_number(&r, LAYER_FLAGS);
     if (e->type != LAYER_NONE || (e->flags & LAYER_LOWER) != 0)
-        take_attributes(e, &r);
+        decode_attributes(e, &r);
     e->link = bytes_of((const uint8_t *)in.p + r.at, in.n - r.at);
     if (r.bad || e->link.n > LAYER_PATH_MAX)
         return err_set(err, ERR_CORRUPT, "an index is damaged: an entry");

@@ -28,7 +28,7 @@ struct layer_index {
 };
 
 static int
-corrupt(struct err *err, const char *how)
+corrupt_index(struct err *err, const char *how)
 {
     return err_set(err, ERR_CORRUPT, "an index is damaged: %s", how);
 }
@@ -83,7 +83,7 @@ layer_index_free(struct layer_index_writer *w)
 
 /* Puts what is in w->value. */
 static int
-put(struct layer_index_writer *w, const struct key *k, struct err *err)
+put_index_record(struct layer_index_writer *w, const struct key *k, struct err *err)
 {
     if (!buf_ok(&w->value))
         return err_set(err, ERR_SYSTEM, "too long a record for an index");
@@ -103,7 +103,7 @@ layer_index_put_checkpoint(struct layer_index_writer *w, const struct inflate_ch
     buf_putc(&w->value, (char)c->bits);
     buf_putc(&w->value, (char)c->value);
     buf_put(&w->value, c->window.p, c->window.n);
-    return put(w, &k, err);
+    return put_index_record(w, &k, err);
 }
 
 int
@@ -115,11 +115,11 @@ layer_index_put_entry(struct layer_index_writer *w, uint32_t dir, const struct l
     key_entry(&k, dir, e->name);
     buf_reset(&w->value);
     layer_entry_encode(&w->value, e);
-    return put(w, &k, err);
+    return put_index_record(w, &k, err);
 }
 
 static void
-put_digest(struct buf *out, const struct digest *d)
+put_index_digest(struct buf *out, const struct digest *d)
 {
     buf_putc(out, (char)d->algo);
     buf_put(out, d->bytes, digest_size(d->algo));
@@ -134,8 +134,8 @@ layer_index_put_info(struct layer_index_writer *w, const struct layer_info *info
     key_u8(&k, INFO);
     buf_reset(out);
     sorted_format_put_number(out, LAYER_INDEX_VERSION);
-    put_digest(out, &info->layer);
-    put_digest(out, &info->diff_id);
+    put_index_digest(out, &info->layer);
+    put_index_digest(out, &info->diff_id);
     sorted_format_put_number(out, info->layer_size);
     sorted_format_put_number(out, info->format);
     sorted_format_put_number(out, info->browsable);
@@ -146,7 +146,7 @@ layer_index_put_info(struct layer_index_writer *w, const struct layer_info *info
     sorted_format_put_number(out, info->file_bytes);
     sorted_format_put_number(out, info->skipped);
     buf_puts(out, info->remark);
-    return put(w, &k, err);
+    return put_index_record(w, &k, err);
 }
 
 int
@@ -157,7 +157,7 @@ layer_index_put_root(struct layer_index_writer *w, const struct layer_entry *e, 
     key_u8(&k, ROOT);
     buf_reset(&w->value);
     layer_entry_encode(&w->value, e);
-    return put(w, &k, err);
+    return put_index_record(w, &k, err);
 }
 
 int
@@ -174,7 +174,7 @@ layer_index_put_sparse(struct layer_index_writer *w, uint64_t data,
         sorted_format_put_number(&w->value, pieces[i].length);
         end = pieces[i].offset + pieces[i].length;
     }
-    return put(w, &k, err);
+    return put_index_record(w, &k, err);
 }
 
 int
@@ -216,7 +216,7 @@ read_info(struct layer_info *info, struct bytes in, struct err *err)
     for (size_t i = 0; i < 9; i++)
         good = good && sorted_format_get_number(in, &at, &n[i]);
     if (!good || n[1] >= INFLATE_FORMATS || in.n - at >= sizeof info->remark)
-        return corrupt(err, "what it says of itself");
+        return corrupt_index(err, "what it says of itself");
     info->layer_size = n[0];
     info->format = (enum inflate_format)n[1];
     info->browsable = n[2] != 0;
@@ -251,7 +251,7 @@ layer_index_open(int fd, struct err *err)
     key_u8(&k, INFO);
     rc = sorted_file_get(x->file, key_of(&k), &value, err);
     if (rc == 0)
-        rc = corrupt(err, "it says nothing of itself");
+        rc = corrupt_index(err, "it says nothing of itself");
     if (rc < 0 || read_info(&x->info, value, err) != 0) {
         sorted_file_forget(x->file);
         free(x);
@@ -305,20 +305,20 @@ layer_index_root(struct layer_index *x, struct layer_entry *e, struct err *err)
     if (layer_entry_decode(e, value, err) != 0)
         return -1;
     if (e->type != LAYER_DIR || e->dir != LAYER_INDEX_ROOT)
-        return corrupt(err, "its root");
+        return corrupt_index(err, "its root");
     return 1;
 }
 
 /* A record that should be an entry of that directory. */
 static int
-read_entry(uint32_t dir, struct bytes name, struct bytes value, struct layer_entry *e,
-           struct err *err)
+decode_index_entry(uint32_t dir, struct bytes name, struct bytes value, struct layer_entry *e,
+                   struct err *err)
 {
     e->name = name;
     if (layer_entry_decode(e, value, err) != 0)
         return -1;
     if (!layer_entry_name_ok(name) || (e->type == LAYER_DIR && e->dir <= dir))
-        return corrupt(err, "an entry");
+        return corrupt_index(err, "an entry");
     return 1;
 }
 
@@ -336,9 +336,9 @@ layer_index_get(struct layer_index *x, uint32_t dir, struct bytes name, struct l
     rc = sorted_file_floor(x->file, key_of(&k), &found, &value, err);
     if (rc <= 0 || !bytes_equal(found, key_of(&k)))
         return rc < 0 ? -1 : 0;
-    return read_entry(dir,
-                      bytes_of((const uint8_t *)found.p + ENTRY_PREFIX, found.n - ENTRY_PREFIX),
-                      value, e, err);
+    return decode_index_entry(
+        dir, bytes_of((const uint8_t *)found.p + ENTRY_PREFIX, found.n - ENTRY_PREFIX), value, e,
+        err);
 }
 
 int
@@ -369,9 +369,9 @@ layer_index_next(struct layer_index_list *list, struct layer_entry *e, struct er
         layer_index_leave(list);
         return 0;
     }
-    return read_entry(list->dir,
-                      bytes_of((const uint8_t *)key.p + ENTRY_PREFIX, key.n - ENTRY_PREFIX), value,
-                      e, err);
+    return decode_index_entry(list->dir,
+                              bytes_of((const uint8_t *)key.p + ENTRY_PREFIX, key.n - ENTRY_PREFIX),
+                              value, e, err);
 }
 
 void
@@ -401,7 +401,7 @@ layer_index_checkpoint(struct layer_index *x, uint64_t position, struct inflate_
     c->out = rec_take_u64(&r);
     if (r.bad || r.n != 0 || !sorted_format_get_number(value, &at, &c->in) || value.n - at < 3 ||
         value.n - at - 3 > INFLATE_WINDOW)
-        return corrupt(err, "a checkpoint");
+        return corrupt_index(err, "a checkpoint");
     r = rec_reader_of(bytes_of((const uint8_t *)value.p + at, value.n - at));
     c->inside = rec_take_u8(&r) != 0;
     c->bits = rec_take_u8(&r);
@@ -420,7 +420,7 @@ read_pieces(struct bytes value, struct layer_piece *pieces, size_t *n, struct er
         if (*n == LAYER_INDEX_PIECES_MAX || !sorted_format_get_number(value, &at, &gap) ||
             !sorted_format_get_number(value, &at, &length) || gap > INT64_MAX - end ||
             length > INT64_MAX - end - gap)
-            return corrupt(err, "a sparse file");
+            return corrupt_index(err, "a sparse file");
         pieces[*n] = (struct layer_piece){end + gap, length};
         end += gap + length;
     }

@@ -15,7 +15,7 @@ no_memory(struct err *err)
 }
 
 static struct bytes
-name_of(const struct layer_node *x)
+node_name(const struct layer_node *x)
 {
     return bytes_of(x->name, x->name_n);
 }
@@ -41,7 +41,7 @@ layer_nodes_find(const struct layer_nodes *t, uint32_t dir, struct bytes name)
     for (; i != LAYER_NODES_NONE; i = layer_nodes_at(t, i)->hash_next) {
         const struct layer_node *x = layer_nodes_at(t, i);
 
-        if (x->hash == hash && x->parent == dir && bytes_equal(name_of(x), name))
+        if (x->hash == hash && x->parent == dir && bytes_equal(node_name(x), name))
             return i;
     }
     return LAYER_NODES_NONE;

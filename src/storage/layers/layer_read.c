@@ -64,7 +64,7 @@ check_distance(struct layer_index *x, uint64_t distance, const struct layer_read
 }
 
 static void
-stop(struct layer_reader *r)
+stop_decoding(struct layer_reader *r)
 {
     inflate_close(r->f);
     r->f = NULL;
@@ -88,7 +88,7 @@ open_at(struct layer_reader *r, uint64_t position, struct err *err)
         return check_distance(r->index, position - r->at, r->limits, err);
     if (check_distance(r->index, position - (found ? c.out : 0), r->limits, err) != 0)
         return -1;
-    stop(r);
+    stop_decoding(r);
     if ((r->f = inflate_open(r->layer, format, &options, err)) == NULL)
         return -1;
     if (found && inflate_resume(r->f, &c, err) != 0)
@@ -129,7 +129,7 @@ use(struct layer_reader *r, uint64_t n)
 
 /* n bytes of the uncompressed layer. */
 static int
-copy(struct layer_reader *r, uint64_t position, uint64_t n, struct err *err)
+copy_from_layer(struct layer_reader *r, uint64_t position, uint64_t n, struct err *err)
 {
     if (open_at(r, position, err) != 0)
         return -1;
@@ -183,7 +183,7 @@ copy_pieces(struct layer_reader *r, const struct layer_piece *pieces, size_t pie
         stop = stop < end ? stop : end;
         if (from >= stop)
             continue;
-        if (copy(r, data + (from - start), stop - from, err) != 0)
+        if (copy_from_layer(r, data + (from - start), stop - from, err) != 0)
             return -1;
         from = stop;
     }
@@ -209,7 +209,7 @@ read_sparse(struct layer_reader *r, const struct layer_entry *e, uint64_t from, 
 }
 
 static int
-check(const struct layer_entry *e, uint64_t from, uint64_t n, struct err *err)
+check_extent(const struct layer_entry *e, uint64_t from, uint64_t n, struct err *err)
 {
     if (e->type != LAYER_FILE)
         return err_set(err, ERR_NO_FILE, "that is no file");
@@ -230,7 +230,7 @@ layer_read_check(struct layer_index *x, const struct layer_entry *e, uint64_t fr
     struct inflate_checkpoint c;
     bool found;
 
-    if (check(e, from, 0, err) != 0)
+    if (check_extent(e, from, 0, err) != 0)
         return -1;
     if ((e->flags & LAYER_SPARSE) != 0)
         from = 0;
@@ -259,7 +259,7 @@ layer_read_more(struct layer_reader *r, const struct layer_entry *e, uint64_t fr
 {
     int rc;
 
-    if (check(e, from, n, err) != 0)
+    if (check_extent(e, from, n, err) != 0)
         return -1;
     if (n == 0)
         return 0;
@@ -269,9 +269,9 @@ layer_read_more(struct layer_reader *r, const struct layer_entry *e, uint64_t fr
     if ((e->flags & LAYER_SPARSE) != 0)
         rc = read_sparse(r, e, from, n, err);
     else
-        rc = copy(r, e->data + from, n, err);
+        rc = copy_from_layer(r, e->data + from, n, err);
     if (rc != 0)
-        stop(r);
+        stop_decoding(r);
     return rc;
 }
 
@@ -286,7 +286,7 @@ layer_read_end(struct layer_reader *r)
 {
     if (r == NULL)
         return;
-    stop(r);
+    stop_decoding(r);
     free(r);
 }
 

@@ -75,7 +75,7 @@ pull(void *arg, struct bytes *out, struct err *err)
 }
 
 static uint64_t
-skip(void *arg, uint64_t n)
+skip_tar_bytes(void *arg, uint64_t n)
 {
     struct scan *s = arg;
 
@@ -141,7 +141,7 @@ note_end(struct scan *s)
 
 /* Whether all bytes were seen, and were good. */
 static bool
-is_whole(const struct scan *s)
+scan_is_whole(const struct scan *s)
 {
     enum inflate_end end = inflate_end(s->inflate);
 
@@ -149,9 +149,9 @@ is_whole(const struct scan *s)
 }
 
 static int
-read_layer(struct scan *s, struct err *err)
+scan_layer_file(struct scan *s, struct err *err)
 {
-    struct tar_source source = {pull, s->hash == NULL ? skip : NULL, s};
+    struct tar_source source = {pull, s->hash == NULL ? skip_tar_bytes : NULL, s};
     struct layer_info *info = s->info;
     char why[LAYER_INDEX_TEXT_MAX];
     enum tar_end end = TAR_WHOLE;
@@ -194,7 +194,7 @@ write_index(struct scan *s, int out, struct err *err)
 }
 
 static int
-prepare(struct scan *s, int layer, int out, bool fast, struct err *err)
+prepare_scan(struct scan *s, int layer, int out, bool fast, struct err *err)
 {
     const struct inflate_options options = {.output = s->limits->output,
                                             .ratio = s->limits->ratio,
@@ -216,15 +216,15 @@ prepare(struct scan *s, int layer, int out, bool fast, struct err *err)
 
 /* 0 done; 1 nothing was written, since the fast decoder found damage; -1. */
 static int
-scan(struct scan *s, int layer, int out, bool fast, struct err *err)
+run_scan(struct scan *s, int layer, int out, bool fast, struct err *err)
 {
-    int rc = prepare(s, layer, out, fast, err);
+    int rc = prepare_scan(s, layer, out, fast, err);
 
     if (rc == 0)
-        rc = read_layer(s, err);
+        rc = scan_layer_file(s, err);
     if (s->hash != NULL)
         digest_thread_end(s->hash, &s->info->diff_id);
-    if (rc == 0 && s->hash != NULL && !is_whole(s))
+    if (rc == 0 && s->hash != NULL && !scan_is_whole(s))
         s->info->diff_id = (struct digest){.algo = DIGEST_NONE};
     if (rc == 0 && fast && s->info->format == INFLATE_GZIP &&
         inflate_end(s->inflate) == INFLATE_DAMAGED)
@@ -266,7 +266,7 @@ layer_scan(int layer, const struct digest *digest, int out, const struct layer_s
 
         if (begin_info(info, layer, digest, err) != 0)
             return -1;
-        rc = scan(&s, layer, out, fast, err);
+        rc = run_scan(&s, layer, out, fast, err);
         /* Damaged, says the fast decoder: the other one has the last word. */
         fast = false;
     } while (rc > 0);

@@ -43,7 +43,7 @@ node(const struct layer_tree *t, uint32_t i)
 }
 
 static struct bytes
-name_of(const struct layer_node *x)
+tree_node_name(const struct layer_node *x)
 {
     return bytes_of(x->name, x->name_n);
 }
@@ -107,8 +107,8 @@ enum walk { FIND, MAKE, HIDE };
 /* One step down from *dir, or where a link leads. 1 done; 0 there is nothing, or too many links;
  * -1. */
 static int
-step(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, struct bytes name,
-     enum walk what, struct err *err)
+step_into(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, struct bytes name,
+          enum walk what, struct err *err)
 {
     uint32_t i;
 
@@ -156,7 +156,7 @@ walk_to_parent(struct layer_tree *t, const struct layer_path *path, enum walk wh
     *dir = LAYER_NODES_ROOT;
     layer_path_begin(&walk, bytes_of(path->text, layer_path_base(path)));
     while (rc > 0 && layer_path_step(&walk, &name))
-        rc = step(t, &walk, dir, name, what, err);
+        rc = step_into(t, &walk, dir, name, what, err);
     return rc;
 }
 
@@ -240,8 +240,8 @@ resolve_hard_link(struct layer_tree *t, const struct tar_entry *e, uint32_t self
 
 /* 1; 0: nothing that can be; -1. */
 static int
-read_entry(struct layer_tree *t, const struct tar_entry *e, uint32_t self, struct layer_node *is,
-           struct err *err)
+node_of_entry(struct layer_tree *t, const struct tar_entry *e, uint32_t self, struct layer_node *is,
+              struct err *err)
 {
     *is = (struct layer_node){.type = (uint8_t)e->type,
                               .mode = (uint16_t)(e->mode & 07777),
@@ -278,12 +278,12 @@ read_entry(struct layer_tree *t, const struct tar_entry *e, uint32_t self, struc
 
 /* The entry `name` in the directory. 1; 0: can't be; -1. */
 static int
-put(struct layer_tree *t, uint32_t dir, struct bytes name, const struct tar_entry *e,
-    struct err *err)
+put_node(struct layer_tree *t, uint32_t dir, struct bytes name, const struct tar_entry *e,
+         struct err *err)
 {
     uint32_t i = layer_nodes_find(&t->nodes, dir, name);
     struct layer_node is;
-    int rc = read_entry(t, e, i, &is, err);
+    int rc = node_of_entry(t, e, i, &is, err);
 
     if (rc <= 0)
         return rc;
@@ -314,7 +314,8 @@ put_whiteout(struct layer_tree *t, uint32_t dir, struct bytes name, struct err *
 }
 
 static int
-add(struct layer_tree *t, const struct layer_path *path, const struct tar_entry *e, struct err *err)
+add_entry(struct layer_tree *t, const struct layer_path *path, const struct tar_entry *e,
+          struct err *err)
 {
     size_t base = layer_path_base(path);
     struct bytes name = bytes_of(path->text + base, path->n - base);
@@ -324,7 +325,7 @@ add(struct layer_tree *t, const struct layer_path *path, const struct tar_entry 
     int rc;
 
     if (path->depth == 0) {
-        if (e->type != LAYER_DIR || read_entry(t, e, LAYER_NODES_ROOT, &is, err) <= 0)
+        if (e->type != LAYER_DIR || node_of_entry(t, e, LAYER_NODES_ROOT, &is, err) <= 0)
             return 0;
         layer_nodes_become(&t->nodes, LAYER_NODES_ROOT, &is);
         return 1;
@@ -338,7 +339,7 @@ add(struct layer_tree *t, const struct layer_path *path, const struct tar_entry 
     }
     if (hides)
         return put_whiteout(t, dir, name, err);
-    return put(t, dir, name, e, err);
+    return put_node(t, dir, name, e, err);
 }
 
 int
@@ -354,7 +355,7 @@ layer_tree_add(struct layer_tree *t, const struct tar_entry *e, struct err *err)
         return err_set(err, ERR_NOT_BROWSABLE, "it has a name that no file system can hold");
     if (below_whiteout(&path))
         return 0;
-    rc = add(t, &path, e, err);
+    rc = add_entry(t, &path, e, err);
     t->skipped += rc == 0;
     return rc < 0 ? -1 : 0;
 }
@@ -368,7 +369,7 @@ struct order {
 };
 
 static int
-by_name(const void *a, const void *b, void *tree)
+compare_node_names(const void *a, const void *b, void *tree)
 {
     const struct layer_node *x = node(tree, *(const uint32_t *)a),
                             *y = node(tree, *(const uint32_t *)b);
@@ -380,14 +381,14 @@ by_name(const void *a, const void *b, void *tree)
 static bool
 is_shown(const struct layer_node *x)
 {
-    return !starts(name_of(x), AUFS) &&
+    return !starts(tree_node_name(x), AUFS) &&
            (x->type != LAYER_NONE || (x->flags & (LAYER_HIDES_BELOW | LAYER_LOWER)) != 0);
 }
 
 static struct layer_entry
 entry_of(const struct layer_node *x)
 {
-    struct layer_entry e = {.name = name_of(x),
+    struct layer_entry e = {.name = tree_node_name(x),
                             .link = bytes_of(x->link, x->link_n),
                             .type = (enum layer_type)x->type,
                             .flags = x->flags & LAYER_FLAGS,
@@ -410,7 +411,7 @@ entry_of(const struct layer_node *x)
 }
 
 static void
-count(struct layer_info *info, const struct layer_entry *e)
+count_entry(struct layer_info *info, const struct layer_entry *e)
 {
     if (e->type == LAYER_NONE && (e->flags & LAYER_LOWER) == 0)
         return;
@@ -431,7 +432,7 @@ write_directory(struct layer_tree *t, struct order *o, struct layer_index_writer
     for (uint32_t i = node(t, o->dirs[o->at])->child; i != LAYER_NODES_NONE; i = node(t, i)->next)
         if (is_shown(node(t, i)))
             o->children[n++] = i;
-    qsort_r(o->children, n, sizeof *o->children, by_name, t);
+    qsort_r(o->children, n, sizeof *o->children, compare_node_names, t);
     for (size_t k = 0; k < n; k++) {
         struct layer_node *x = node(t, o->children[k]);
         struct layer_entry e;
@@ -441,7 +442,7 @@ write_directory(struct layer_tree *t, struct order *o, struct layer_index_writer
             o->dirs[o->dirs_n++] = o->children[k];
         }
         e = entry_of(x);
-        count(info, &e);
+        count_entry(info, &e);
         if (layer_index_put_entry(w, o->at, &e, err) != 0)
             return -1;
     }

@@ -29,7 +29,7 @@ struct sorted_file {
 };
 
 static int
-corrupt(struct err *err, const char *how)
+corrupt_file(struct err *err, const char *how)
 {
     return err_set(err, ERR_CORRUPT, "an index is damaged: %s", how);
 }
@@ -45,7 +45,7 @@ read_at(int fd, uint8_t *p, size_t n, uint64_t at, struct err *err)
         if (got < 0)
             return err_errno(err, "read an index");
         if (got == 0)
-            return corrupt(err, "it ends too early");
+            return corrupt_file(err, "it ends too early");
         p += got;
         n -= (size_t)got;
         at += (uint64_t)got;
@@ -73,9 +73,9 @@ sorted_file_open(int fd, struct err *err)
     }
     f->fd = fd;
     if (!sorted_format_get_header(&f->header, header)) {
-        corrupt(err, "its header");
+        corrupt_file(err, "its header");
     } else if ((uint64_t)st.st_size != f->header.size) {
-        corrupt(err, "its size");
+        corrupt_file(err, "its size");
     } else {
         return f;
     }
@@ -116,11 +116,11 @@ unpack(const uint8_t *packed, struct sorted_format_place place, struct err *err)
     uint32_t n;
 
     if (!sorted_format_open(packed, place.length, place.offset, &n)) {
-        corrupt(err, "a checksum");
+        corrupt_file(err, "a checksum");
         return NULL;
     }
     if (n > SORTED_FORMAT_MAX || n < body_n) {
-        corrupt(err, "a block's length");
+        corrupt_file(err, "a block's length");
         return NULL;
     }
     b = malloc(sizeof *b + n);
@@ -132,7 +132,7 @@ unpack(const uint8_t *packed, struct sorted_format_place place, struct err *err)
     if (n == body_n) {
         memcpy(b->bytes, body, n);
     } else if (ZSTD_decompress(b->bytes, n, body, body_n) != n) {
-        corrupt(err, "a block");
+        corrupt_file(err, "a block");
         free(b);
         return NULL;
     }
@@ -140,7 +140,7 @@ unpack(const uint8_t *packed, struct sorted_format_place place, struct err *err)
 }
 
 static struct sorted_block *
-read_block(struct sorted_file *f, struct sorted_format_place place, struct err *err)
+read_sorted_block(struct sorted_file *f, struct sorted_format_place place, struct err *err)
 {
     uint8_t small[SORTED_FORMAT_FULL], *packed = small;
     struct sorted_block *b = NULL;
@@ -149,7 +149,7 @@ read_block(struct sorted_file *f, struct sorted_format_place place, struct err *
         place.length > SORTED_FORMAT_BLOCK_HEADER + SORTED_FORMAT_MAX ||
         place.offset < SORTED_FORMAT_HEADER || place.offset > f->header.size ||
         place.length > f->header.size - place.offset) {
-        corrupt(err, "a block's place");
+        corrupt_file(err, "a block's place");
         return NULL;
     }
     if (place.length > sizeof small && (packed = malloc(place.length)) == NULL) {
@@ -185,7 +185,7 @@ block_at(struct sorted_file *f, struct sorted_format_place place, struct err *er
         if (used(f, i) < used(f, at))
             at = i;
     }
-    b = read_block(f, place, err);
+    b = read_sorted_block(f, place, err);
     if (b == NULL)
         return NULL;
     b->used = f->calls;
@@ -206,7 +206,7 @@ last_not_above(const struct sorted_block *b, struct bytes key, size_t *found, st
         size_t start = at;
 
         if (!sorted_format_get_record(block, &at, &k, &value))
-            return corrupt(err, "a record");
+            return corrupt_file(err, "a record");
         if (sorted_format_compare(k, key) > 0)
             break;
         *found = start;
@@ -232,11 +232,11 @@ place_below(const struct sorted_block *b, struct bytes key, struct sorted_format
         return -1;
     if (!sorted_format_get_record(block, &at, &k, &value) ||
         !sorted_format_get_place(below, value) || below->offset >= b->offset)
-        return corrupt(err, "a place");
+        return corrupt_file(err, "a place");
     if (at == b->n)
         return 0;
     if (!sorted_format_get_record(block, &at, &k, &value))
-        return corrupt(err, "a record");
+        return corrupt_file(err, "a record");
     memcpy(next->key, k.p, k.n);
     next->n = k.n;
     return 0;
@@ -279,7 +279,7 @@ sorted_file_floor(struct sorted_file *f, struct bytes key, struct bytes *found, 
     if (last_not_above(b, key, &at, err) != 0)
         return -1;
     if (!sorted_format_get_record(bytes_of(b->bytes, b->n), &at, found, value))
-        return corrupt(err, "a record");
+        return corrupt_file(err, "a record");
     return sorted_format_compare(*found, key) <= 0;
 }
 
@@ -341,7 +341,7 @@ pass_below(struct sorted_cursor *c, struct bytes key, struct err *err)
 
         if (!sorted_format_get_record(bytes_of(c->block->bytes, c->block->n), &at, &k, &value)) {
             sorted_file_leave(c);
-            return corrupt(err, "a record");
+            return corrupt_file(err, "a record");
         }
         if (sorted_format_compare(k, key) >= 0)
             break;
@@ -373,5 +373,5 @@ sorted_file_next(struct sorted_cursor *c, struct bytes *key, struct bytes *value
     if (sorted_format_get_record(bytes_of(c->block->bytes, c->block->n), &c->at, key, value))
         return 1;
     sorted_file_leave(c);
-    return corrupt(err, "a record");
+    return corrupt_file(err, "a record");
 }

@@ -117,7 +117,7 @@ write_block(struct sorted_writer *w, unsigned level, struct sorted_format_place 
 }
 
 static void
-add(struct sorted_writer *w, unsigned level, struct bytes key, struct bytes value)
+add_to_level(struct sorted_writer *w, unsigned level, struct bytes key, struct bytes value)
 {
     struct open_block *b = &w->level[level];
 
@@ -142,8 +142,8 @@ close_block(struct sorted_writer *w, unsigned level, struct err *err)
     if (write_block(w, level, &place, err) != 0)
         return -1;
     sorted_format_put_place(value, place);
-    add(w, level + 1, bytes_of(w->level[level].first, w->level[level].first_n),
-        bytes_of(value, sizeof value));
+    add_to_level(w, level + 1, bytes_of(w->level[level].first, w->level[level].first_n),
+                 bytes_of(value, sizeof value));
     return 0;
 }
 
@@ -157,7 +157,7 @@ sorted_file_put(struct sorted_writer *w, struct bytes key, struct bytes value, s
     memcpy(w->last, key.p, key.n);
     w->last_n = key.n;
     w->records++;
-    add(w, 0, key, value);
+    add_to_level(w, 0, key, value);
     for (unsigned i = 0; i < w->height && w->level[i].records.n >= SORTED_FORMAT_FULL; i++)
         if (close_block(w, i, err) != 0)
             return -1;

@@ -76,7 +76,7 @@ link_target(const char *name, const struct tar_walk_entry *e)
 }
 
 static bool
-add(struct tar_files *t, const struct file *f)
+add_file(struct tar_files *t, const struct file *f)
 {
     if (t->n == t->room) {
         size_t room = t->room > 0 ? 2 * t->room : 64;
@@ -92,8 +92,8 @@ add(struct tar_files *t, const struct file *f)
 }
 
 static int
-take_entry(struct tar_files *t, const struct tar_walk_entry *e, uint64_t at, uint64_t tar_size,
-           struct err *err)
+note_tar_entry(struct tar_files *t, const struct tar_walk_entry *e, uint64_t at, uint64_t tar_size,
+               struct err *err)
 {
     bool linked = e->type == '1' || e->type == '2';
     struct file f = {.at = at, .size = (uint64_t)e->size};
@@ -109,7 +109,7 @@ take_entry(struct tar_files *t, const struct tar_walk_entry *e, uint64_t at, uin
         free(f.name);
         return 0;
     }
-    if (add(t, &f))
+    if (add_file(t, &f))
         return 0;
     free(f.name);
     free(f.link);
@@ -118,7 +118,7 @@ take_entry(struct tar_files *t, const struct tar_walk_entry *e, uint64_t at, uin
 
 /* Equal names: the later one, which counts, first. */
 static int
-by_name(const void *a, const void *b)
+compare_tar_names(const void *a, const void *b)
 {
     const struct file *x = a, *y = b;
     int c = strcmp(x->name, y->name);
@@ -127,7 +127,7 @@ by_name(const void *a, const void *b)
 }
 
 static int
-read_all(struct tar_files *t, struct tar_walk *w, uint64_t size, struct err *err)
+read_tar_entries(struct tar_files *t, struct tar_walk *w, uint64_t size, struct err *err)
 {
     struct tar_walk_entry *e = calloc(1, sizeof *e);
     size_t entries = 0;
@@ -137,7 +137,7 @@ read_all(struct tar_files *t, struct tar_walk *w, uint64_t size, struct err *err
         if (++entries > TAR_FILES_MAX)
             rc = err_set(err, ERR_BAD_IMAGE, "the tar has more than %d entries", TAR_FILES_MAX);
         else
-            rc = take_entry(t, e, tar_walk_position(w), size, err);
+            rc = note_tar_entry(t, e, tar_walk_position(w), size, err);
     }
     free(e);
     if (rc == 0 && entries == 0)
@@ -158,13 +158,13 @@ tar_files_open(int fd, struct err *err)
     else if (fstat(fd, &st) != 0)
         rc = err_errno(err, "look at a tar");
     else
-        rc = read_all(t, w, (uint64_t)st.st_size, err);
+        rc = read_tar_entries(t, w, (uint64_t)st.st_size, err);
     tar_walk_end(w);
     if (rc != 0) {
         tar_files_close(t);
         return NULL;
     }
-    qsort(t->v, t->n, sizeof *t->v, by_name);
+    qsort(t->v, t->n, sizeof *t->v, compare_tar_names);
     return t;
 }
 

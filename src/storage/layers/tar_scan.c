@@ -55,7 +55,7 @@ on_skip(struct archive *a, void *arg, la_int64_t n)
 }
 
 static enum layer_type
-type_of(const struct archive_entry *e)
+entry_type(const struct archive_entry *e)
 {
     switch (archive_entry_filetype((struct archive_entry *)e)) {
     case AE_IFREG:
@@ -107,7 +107,7 @@ take_pieces(struct scan *s, struct archive_entry *e, struct tar_entry *t)
 }
 
 static int
-take_entry(struct scan *s, struct archive_entry *e, struct tar_entry *t)
+convert_entry(struct scan *s, struct archive_entry *e, struct tar_entry *t)
 {
     const char *hard = archive_entry_hardlink(e);
     dev_t device = archive_entry_rdev(e);
@@ -116,7 +116,7 @@ take_entry(struct scan *s, struct archive_entry *e, struct tar_entry *t)
         .path = text(archive_entry_pathname(e)),
         .link = text(hard != NULL ? hard : archive_entry_symlink(e)),
         .hard_link = hard != NULL,
-        .type = hard != NULL ? LAYER_NONE : type_of(e),
+        .type = hard != NULL ? LAYER_NONE : entry_type(e),
         .mode = archive_entry_perm(e) & 07777,
         .uid = not_negative(archive_entry_uid(e)),
         .gid = not_negative(archive_entry_gid(e)),
@@ -135,7 +135,7 @@ take_entry(struct scan *s, struct archive_entry *e, struct tar_entry *t)
 
 /* The result of the call that found no further entry. */
 static int
-finish(struct scan *s, int ret, bool any, enum tar_end *end, char *why)
+end_scan(struct scan *s, int ret, bool any, enum tar_end *end, char *why)
 {
     const char *says = archive_error_string(s->a);
 
@@ -152,8 +152,8 @@ finish(struct scan *s, int ret, bool any, enum tar_end *end, char *why)
 }
 
 static int
-scan(struct scan *s, int (*fn)(void *arg, const struct tar_entry *e, struct err *err), void *arg,
-     enum tar_end *end, char *why)
+scan_entries(struct scan *s, int (*fn)(void *arg, const struct tar_entry *e, struct err *err),
+             void *arg, enum tar_end *end, char *why)
 {
     struct archive_entry *e;
     struct tar_entry t;
@@ -172,10 +172,10 @@ scan(struct scan *s, int (*fn)(void *arg, const struct tar_entry *e, struct err 
         if (ret != ARCHIVE_OK && ret != ARCHIVE_WARN)
             break;
         any = true;
-        if (take_entry(s, e, &t) != 0 || fn(arg, &t, s->err) != 0)
+        if (convert_entry(s, e, &t) != 0 || fn(arg, &t, s->err) != 0)
             return -1;
     }
-    return finish(s, ret, any, end, why);
+    return end_scan(s, ret, any, end, why);
 }
 
 int
@@ -189,7 +189,7 @@ tar_scan(const struct tar_source *source,
     why[0] = '\0';
     if (s.a == NULL)
         return err_set(err, ERR_SYSTEM, "out of memory for reading a tar");
-    rc = scan(&s, fn, arg, end, why);
+    rc = scan_entries(&s, fn, arg, end, why);
     archive_read_free(s.a);
     free(s.pieces);
     return rc;

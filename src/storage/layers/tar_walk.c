@@ -124,7 +124,7 @@ no_tar(const char *why, struct err *err)
 /* ---- bytes ---- */
 
 static int
-read_piece(struct tar_walk *w, struct err *err)
+read_tar_piece(struct tar_walk *w, struct err *err)
 {
     ssize_t n;
 
@@ -140,10 +140,11 @@ read_piece(struct tar_walk *w, struct err *err)
 
 /* The next at most n bytes: 1, 0 at the end, -1. */
 static int
-take(struct tar_walk *w, uint64_t n, struct bytes *out, struct err *err)
+take_tar_bytes(struct tar_walk *w, uint64_t n, struct bytes *out, struct err *err)
 {
     if (w->piece.n == 0) {
-        int rc = w->from != NULL ? tar_unpack_next(w->from, &w->piece, err) : read_piece(w, err);
+        int rc =
+            w->from != NULL ? tar_unpack_next(w->from, &w->piece, err) : read_tar_piece(w, err);
 
         if (rc != 1)
             return rc;
@@ -154,7 +155,7 @@ take(struct tar_walk *w, uint64_t n, struct bytes *out, struct err *err)
 }
 
 static int
-skip(struct tar_walk *w, uint64_t *n, struct err *err)
+skip_tar_data(struct tar_walk *w, uint64_t *n, struct err *err)
 {
     while (*n > 0) {
         struct bytes b;
@@ -165,7 +166,7 @@ skip(struct tar_walk *w, uint64_t *n, struct err *err)
             *n = 0;
             return 0;
         }
-        rc = take(w, *n, &b, err);
+        rc = take_tar_bytes(w, *n, &b, err);
         if (rc != 1)
             return rc < 0 ? -1 : no_tar("it ends within an entry", err);
         *n -= b.n;
@@ -175,11 +176,11 @@ skip(struct tar_walk *w, uint64_t *n, struct err *err)
 
 /* The next header: 1, 0 when there are no bytes any more, -1. */
 static int
-read_block(struct tar_walk *w, struct err *err)
+read_tar_block(struct tar_walk *w, struct err *err)
 {
     for (size_t n = 0; n < BLOCK;) {
         struct bytes b;
-        int rc = take(w, BLOCK - n, &b, err);
+        int rc = take_tar_bytes(w, BLOCK - n, &b, err);
 
         if (rc == 0 && n > 0)
             return no_tar("it ends within a block", err);
@@ -211,7 +212,7 @@ read_record(struct tar_walk *w, struct buf *out, struct err *err)
 /* ---- fields ---- */
 
 static struct bytes
-text_of(const struct tar_walk *w, enum field f)
+header_text(const struct tar_walk *w, enum field f)
 {
     const char *p = (const char *)w->block + fields[f].at;
 
@@ -298,7 +299,7 @@ static struct bytes
 whole_name(struct tar_walk *w)
 {
     enum field f = has_bytes(w, FIELD_STAR_MAGIC, "tar") ? FIELD_STAR_PREFIX : FIELD_PREFIX;
-    struct bytes name = text_of(w, FIELD_NAME), prefix = text_of(w, f);
+    struct bytes name = header_text(w, FIELD_NAME), prefix = header_text(w, f);
     const char *magic = (const char *)w->block + fields[FIELD_MAGIC].at;
 
     if (memcmp(magic, "ustar\0", 6) != 0 || prefix.n == 0)
@@ -311,7 +312,7 @@ whole_name(struct tar_walk *w)
 }
 
 static int
-read_header(struct tar_walk *w, struct tar_walk_entry *e, struct err *err)
+read_tar_header(struct tar_walk *w, struct tar_walk_entry *e, struct err *err)
 {
     bool good = parse_number(w, FIELD_MODE, &e->mode) && parse_number(w, FIELD_UID, &e->uid) &&
                 parse_number(w, FIELD_GID, &e->gid) && parse_number(w, FIELD_SIZE, &e->size) &&
@@ -319,10 +320,10 @@ read_header(struct tar_walk *w, struct tar_walk_entry *e, struct err *err)
 
     e->type = (char)w->block[fields[FIELD_TYPE].at];
     e->name = whole_name(w);
-    e->linkname = text_of(w, FIELD_LINKNAME);
+    e->linkname = header_text(w, FIELD_LINKNAME);
     if (has_bytes(w, FIELD_MAGIC, "ustar")) {
-        e->uname = text_of(w, FIELD_UNAME);
-        e->gname = text_of(w, FIELD_GNAME);
+        e->uname = header_text(w, FIELD_UNAME);
+        e->gname = header_text(w, FIELD_GNAME);
         if (e->type == '3' || e->type == '4')
             good = good && parse_number(w, FIELD_DEVMAJOR, &e->devmajor) &&
                    parse_number(w, FIELD_DEVMINOR, &e->devminor);
@@ -364,7 +365,7 @@ is_key(struct bytes key, const char *name)
 }
 
 static int
-by_name(const void *a, const void *b)
+compare_pax_names(const void *a, const void *b)
 {
     const struct tar_walk_xattr *x = a, *y = b;
     int c = memcmp(x->name.p, y->name.p, x->name.n < y->name.n ? x->name.n : y->name.n);
@@ -446,7 +447,7 @@ apply_pax(struct tar_walk *w, struct tar_walk_entry *e, struct err *err)
     while (rest.n > 0)
         if (!next_record(&rest, &key, &value) || !apply_record(e, key, value))
             return no_tar("an extended header can't be read, or is for a sparse file", err);
-    qsort(e->xattrs, e->xattrs_n, sizeof *e->xattrs, by_name);
+    qsort(e->xattrs, e->xattrs_n, sizeof *e->xattrs, compare_pax_names);
     return 0;
 }
 
@@ -495,15 +496,15 @@ tar_walk_next(struct tar_walk *w, struct tar_walk_entry *e, struct err *err)
     buf_reset(&w->long_link);
     buf_reset(&w->pax);
     do {
-        if (skip(w, &w->data, err) != 0 || skip(w, &w->padding, err) != 0)
+        if (skip_tar_data(w, &w->data, err) != 0 || skip_tar_data(w, &w->padding, err) != 0)
             return -1;
-        rc = read_block(w, err);
+        rc = read_tar_block(w, err);
         if (rc != 1 || is_zero(w))
             return rc < 0 ? -1 : 0;
         if (!is_header(w))
             return no_tar("a header has a bad checksum", err);
         *e = (struct tar_walk_entry){.type = 0};
-        if (read_header(w, e, err) != 0)
+        if (read_tar_header(w, e, err) != 0)
             return -1;
         expect_data(w, e);
         if ((rc = take_record(w, e, err)) < 0)
@@ -526,7 +527,7 @@ tar_walk_data(struct tar_walk *w, struct bytes *piece, struct err *err)
 
     if (w->data == 0)
         return 0;
-    rc = take(w, w->data, piece, err);
+    rc = take_tar_bytes(w, w->data, piece, err);
     if (rc == 0)
         return no_tar("it ends within an entry", err);
     if (rc == 1)

@@ -26,7 +26,7 @@ is_too_large(struct field f, uint64_t value)
 }
 
 static void
-put_text(unsigned char *block, struct field f, struct bytes text)
+put_tar_text(unsigned char *block, struct field f, struct bytes text)
 {
     if (text.n > 0)
         memcpy(block + f.at, text.p, text.n < f.n ? text.n : f.n);
@@ -34,7 +34,7 @@ put_text(unsigned char *block, struct field f, struct bytes text)
 
 /* Zero when it has no room: the pax header has it. */
 static void
-put_number(unsigned char *block, struct field f, uint64_t value)
+put_octal(unsigned char *block, struct field f, uint64_t value)
 {
     char digits[32];
     snprintf(digits, sizeof digits, "%0*llo", (int)f.n - 1,
@@ -55,7 +55,7 @@ put_sum(unsigned char *block)
 }
 
 static char
-type_of(const struct tar_entry *e)
+tar_type(const struct tar_entry *e)
 {
     static const char types[] = {
         [LAYER_FILE] = '0',  [LAYER_SYMLINK] = '2', [LAYER_CHAR] = '3',
@@ -74,15 +74,15 @@ static void
 put_block(struct buf *out, const struct tar_entry *e, struct bytes path, char type)
 {
     unsigned char block[BLOCK] = {0};
-    put_text(block, NAME, path);
-    put_text(block, LINK, e->link);
-    put_number(block, MODE, e->mode & 07777);
-    put_number(block, UID, e->uid);
-    put_number(block, GID, e->gid);
-    put_number(block, SIZE, type == 'x' ? e->size : size_of(e));
-    put_number(block, MTIME, e->mtime > 0 ? (uint64_t)e->mtime : 0);
-    put_number(block, MAJOR, e->major);
-    put_number(block, MINOR, e->minor);
+    put_tar_text(block, NAME, path);
+    put_tar_text(block, LINK, e->link);
+    put_octal(block, MODE, e->mode & 07777);
+    put_octal(block, UID, e->uid);
+    put_octal(block, GID, e->gid);
+    put_octal(block, SIZE, type == 'x' ? e->size : size_of(e));
+    put_octal(block, MTIME, e->mtime > 0 ? (uint64_t)e->mtime : 0);
+    put_octal(block, MAJOR, e->major);
+    put_octal(block, MINOR, e->minor);
     block[TYPE.at] = (unsigned char)type;
     memcpy(block + MAGIC.at, "ustar\00000", MAGIC.n);
     put_sum(block);
@@ -140,7 +140,7 @@ is_utf8(struct bytes text)
 
 /* Their values are UTF-8, unless it is said that they aren't. */
 static void
-put_names(struct buf *out, struct bytes path, struct bytes link)
+put_long_names(struct buf *out, struct bytes path, struct bytes link)
 {
     bool long_path = path.n > NAME.n, long_link = link.n > LINK.n;
     if ((long_path && !is_utf8(path)) || (long_link && !is_utf8(link)))
@@ -152,7 +152,7 @@ put_names(struct buf *out, struct bytes path, struct bytes link)
 }
 
 static void
-put_padding(struct buf *out, size_t n)
+put_tar_padding(struct buf *out, size_t n)
 {
     static const char zeroes[2 * BLOCK];
     buf_put(out, zeroes, n);
@@ -163,7 +163,7 @@ put_pax(struct buf *out, const struct tar_entry *e, struct bytes path)
 {
     struct buf records;
     buf_init(&records, TAR_WRITE_HEADER_MAX);
-    put_names(&records, path, e->link);
+    put_long_names(&records, path, e->link);
     put_large(&records, "size", SIZE, size_of(e));
     put_large(&records, "uid", UID, e->uid);
     put_large(&records, "gid", GID, e->gid);
@@ -176,7 +176,7 @@ put_pax(struct buf *out, const struct tar_entry *e, struct bytes path)
         const struct tar_entry pax = {.type = LAYER_FILE, .mode = 0644, .size = records.n};
         put_block(out, &pax, bytes_str("PaxHeader"), 'x');
         buf_put(out, records.p, records.n);
-        put_padding(out, tar_write_padding(records.n));
+        put_tar_padding(out, tar_write_padding(records.n));
     }
     buf_free(&records);
 }
@@ -195,7 +195,7 @@ tar_write_header(struct buf *out, const struct tar_entry *e)
         path = bytes_of(room, path.n + 1);
     }
     put_pax(out, e, path);
-    put_block(out, e, path, type_of(e));
+    put_block(out, e, path, tar_type(e));
 }
 
 size_t
@@ -207,5 +207,5 @@ tar_write_padding(uint64_t size)
 void
 tar_write_end(struct buf *out)
 {
-    put_padding(out, 2 * (size_t)BLOCK);
+    put_tar_padding(out, 2 * (size_t)BLOCK);
 }

@@ -104,7 +104,7 @@ sum_entry(struct tar_walk *w, const struct tar_walk_entry *e, enum tarsum_versio
 /* ---- all of them ---- */
 
 static int
-grow(struct sums *all, struct err *err)
+grow_sums(struct sums *all, struct err *err)
 {
     size_t room = all->room > 0 ? 2 * all->room : 1024;
     struct sum *p;
@@ -126,7 +126,7 @@ sum_all(struct tar_walk *w, enum tarsum_version version, struct sums *all, struc
     int rc;
 
     while ((rc = tar_walk_next(w, &e, err)) == 1) {
-        if ((all->n == all->room || all->n == ENTRIES_MAX) && grow(all, err) != 0)
+        if ((all->n == all->room || all->n == ENTRIES_MAX) && grow_sums(all, err) != 0)
             return -1;
         if (all->p == NULL) /* can't be, but clang --analyze hasn't heard what err_set returns */
             return -1;
@@ -138,7 +138,7 @@ sum_all(struct tar_walk *w, enum tarsum_version version, struct sums *all, struc
 }
 
 static int
-by_name(const void *a, const void *b)
+compare_sum_names(const void *a, const void *b)
 {
     const struct sum *x = a, *y = b;
 
@@ -165,9 +165,9 @@ conclude(struct sums *all, struct bytes json, struct tarsum *out, struct err *er
     if (all->p == NULL)
         all->n = 0;
     if (all->n > 0)
-        qsort(all->p, all->n, sizeof *all->p, by_name);
+        qsort(all->p, all->n, sizeof *all->p, compare_sum_names);
     for (size_t i = 1; i < all->n; i++)
-        out->duplicates = out->duplicates || by_name(&all->p[i - 1], &all->p[i]) == 0;
+        out->duplicates = out->duplicates || compare_sum_names(&all->p[i - 1], &all->p[i]) == 0;
     if (all->n > 0)
         qsort(all->p, all->n, sizeof *all->p, by_entry);
     digest_update(s, json.p, json.n);
