@@ -2,13 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "process/commands/command.h"
-#include "process/commands/command_export.h"
-#include "process/commands/command_help.h"
-#include "process/commands/command_hooks.h"
-#include "process/commands/command_import.h"
-#include "process/commands/command_nginx_conf.h"
-#include "process/commands/command_user.h"
+#include "process/commands/command_table.h"
 #include "process/master/master.h"
 #include "process/options/options.h"
 #include "process/server/server.h"
@@ -20,32 +14,36 @@ static enum command_exit
 serve_registry(struct options *o, struct err *err)
 {
     struct server s;
-    if (server_prepare(&s, o, err) < 0)
+    int rc = server_prepare(&s, o, err);
+    if (rc != 0)
         return COMMAND_FAILED;
-    int r = master_run(&s, err);
+    rc = master_run(&s, err);
     server_finish(&s);
-    return r == 0 ? COMMAND_DONE : COMMAND_FAILED;
+    return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }
-
-static const struct command {
-    const char *name;
-    command_run *run;
-} commands[] = {
-    {"serve", serve_registry},  {"print-nginx-conf", command_nginx_conf},
-    {"user", command_user},     {"hooks", command_hooks},
-    {"import", command_import}, {"export", command_export},
-    {"help", command_help},
-};
 
 static enum command_exit
 run_command(struct options *o, struct err *err)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, o->command) == 0)
-            return commands[i].run(o, err);
+    const struct command *command = command_table_find(o->command);
+    if (strcmp(o->command, "serve") == 0)
+        return serve_registry(o, err);
+    if (command != NULL)
+        return command->run(o, err);
     err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
             o->command);
     return COMMAND_USAGE;
+}
+
+static void
+print_help(void)
+{
+    options_help(stdout);
+    puts("Commands, each with --dir, --config and --run-as where it needs them; see\n"
+         "\"docker-registry-server help COMMAND\":\n");
+    for (size_t i = 0; i < command_table_n; i++)
+        fputs(command_table[i].help, stdout);
+    putchar('\n');
 }
 
 /* Descriptors 0 to 2 are taken, so that no socket becomes one of them. */
@@ -71,7 +69,7 @@ main(int argc, char **argv)
     if (options_parse(&o, argc, argv, &err) < 0) {
         code = COMMAND_USAGE;
     } else if (o.help) {
-        options_help(stdout);
+        print_help();
     } else if (o.version) {
         printf("docker-registry-server %s\n", PACKAGE_VERSION);
     } else {

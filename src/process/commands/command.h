@@ -4,7 +4,7 @@
 #include "process/options/options.h"
 #include "util/err.h"
 
-/* A subcommand of the program; main.c has the table of them. */
+/* A subcommand of the program: a row in command_table.c, and a file of its own. */
 
 enum command_exit {
     COMMAND_DONE = 0,
@@ -12,9 +12,9 @@ enum command_exit {
     COMMAND_USAGE = 2,
 };
 
-/* Runs to its end. The program exits with what it returns; unless that is COMMAND_DONE, err says
- * why. o->words are the arguments that are no options; it is the command that refuses wrong ones.
- */
+/* Runs the command in the caller's process, which exits with the result; unless that is
+ * COMMAND_DONE, err says why. o->words are the arguments that are no options; the command checks
+ * them. */
 typedef enum command_exit command_run(struct options *o, struct err *err);
 
 #endif

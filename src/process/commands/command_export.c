@@ -122,7 +122,7 @@ static enum command_exit
 write_tar(void *arg, struct err *err)
 {
     struct request *q = arg;
-    return control_run(q->options, q->args, err);
+    return control_run(q->options, command_export_work, q->args, err);
 }
 
 enum command_exit

@@ -224,5 +224,5 @@ command_hooks(struct options *o, struct err *err)
         err_set(err, ERR_BAD_REQUEST, "%s is no ID: the list of \"hooks\" has them in front", id);
         return COMMAND_USAGE;
     }
-    return control_run(o, args, err);
+    return control_run(o, command_hooks_work, args, err);
 }

@@ -1,7 +1,7 @@
 #ifndef PROCESS_COMMANDS_COMMAND_HOOKS_TEST_H
 #define PROCESS_COMMANDS_COMMAND_HOOKS_TEST_H
 
-#include "process/master/control.h"
+#include "process/commands/control.h"
 
 /* hooks test NAME REPO:TAG: runs the hook of that name by hand, with arguments and environment as
  * if it had just happened to that tag (without a tag: latest); what it says goes to stdout as it

@@ -128,7 +128,7 @@ command_import(struct options *o, struct err *err)
         err_errno(err, "cannot take a socket");
         code = COMMAND_FAILED;
     } else {
-        code = control_run(o, args, err);
+        code = control_run(o, command_import_work, args, err);
     }
     fdio_close(socket);
     return code;

@@ -2,7 +2,7 @@
 #define PROCESS_COMMANDS_COMMAND_IMPORT_H
 
 #include "process/commands/command.h"
-#include "process/master/control.h"
+#include "process/commands/control.h"
 
 /* "import PATH [--prefix NS] [--listing FILE]": takes over the images of another registry, of an
  * OCI layout, or of an archive (domain/transfer/import.h). */

@@ -64,7 +64,7 @@ name_child(const struct child *child, char out[32])
 int
 children_init(struct children *c, const struct server *s, struct err *err)
 {
-    *c = (struct children){.server = s, .n = 1 + CONTROL_MAX};
+    *c = (struct children){.server = s, .n = 1 + CONTROL_DOOR_MAX};
     for (int pool = 0; pool < POOL_COUNT; pool++)
         c->n += pool_workers((enum pool_id)pool, s->options);
     start_throttle_init(&c->throttle, CRASH_BURST, CRASH_REFILL_MS, clock_mono_ms());
@@ -111,7 +111,7 @@ static int
 run_child(const struct children *c, const struct child *child, pid_t master)
 {
     if (child->pool == CHILDREN_COMMAND)
-        return control_main(c->server, master, child->slot, child->request);
+        return control_door_main(c->server, master, child->slot, child->request);
     if (child->pool == POOL_COUNT)
         return keeper_main(c->server, master, child->slot);
     return worker_main(c->server, master, (enum pool_id)child->pool, child->number, child->slot);
@@ -165,7 +165,7 @@ children_start(struct children *c, uint64_t now)
 }
 
 bool
-children_lend(struct children *c, const struct control_request *r, uint64_t now)
+children_lend(struct children *c, const struct control_door_request *r, uint64_t now)
 {
     if (c->state != CHILDREN_SERVING)
         return false;

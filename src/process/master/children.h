@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "process/master/control.h"
+#include "process/master/control_door.h"
 #include "process/server/server.h"
 #include "process/server/start_throttle.h"
 #include "storage/kv/kv.h"
@@ -30,7 +30,7 @@ struct child {
     pid_t pid;         /* 0: not there */
     uint64_t start_at; /* then: when to start it */
     struct kv_slot *slot;
-    const struct control_request *request; /* of a command: while it is forked */
+    const struct control_door_request *request; /* of a command: while it is forked */
 };
 #define CHILDREN_COMMAND (POOL_COUNT + 1)
 
@@ -65,9 +65,9 @@ void children_free(struct children *c);
 void children_start(struct children *c, uint64_t now);
 /* True when pid was one of them; status is waitpid's. */
 bool children_died(struct children *c, pid_t pid, int status, uint64_t now);
-/* Starts a child that serves a command (control.h), if one can be now: then it is killed with the
- * others for a recovery, and is a reason for one, but nobody takes its place. */
-bool children_lend(struct children *c, const struct control_request *r, uint64_t now);
+/* Starts a child that serves a command (control_door.h), if one can be now: then it is killed with
+ * the others for a recovery, and is a reason for one, but nobody takes its place. */
+bool children_lend(struct children *c, const struct control_door_request *r, uint64_t now);
 /* What is due: call it after deaths, and at least every 250 ms. */
 void children_tick(struct children *c, uint64_t now);
 /* Are all at work? */

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "process/master/children.h"
-#include "process/master/control.h"
+#include "process/master/control_door.h"
 #include "process/master/herald_watch.h"
 #include "process/nginx/nginx.h"
 #include "process/server/stopped_process.h"
@@ -158,14 +158,14 @@ step_phase(struct master *m, uint64_t now)
 static void
 serve_commands(struct master *m, uint64_t now)
 {
-    struct control_request *r;
+    struct control_door_request *r;
     if (m->phase >= PHASE_STOPPING_NGINX) {
-        control_close(m->door);
+        control_door_close(m->door);
         return;
     }
-    control_accept(m->door, now);
-    while ((r = control_ready(m->door)) != NULL && children_lend(&m->children, r, now))
-        control_done(r, NULL);
+    control_door_accept(m->door, now);
+    while ((r = control_door_ready(m->door)) != NULL && children_lend(&m->children, r, now))
+        control_door_done(r, NULL);
 }
 
 /* ---- events ---- */
@@ -220,12 +220,12 @@ static int
 loop(struct master *m)
 {
     while (m->phase != PHASE_DONE) {
-        struct pollfd fds[2 + CONTROL_MAX + 1] = {
+        struct pollfd fds[2 + CONTROL_DOOR_MAX + 1] = {
             {.fd = m->signals, .events = POLLIN},
             {.fd = m->nginx.log.fd, .events = POLLIN}, /* ignored while it is -1 */
         };
-        control_poll(m->door, fds + 2);
-        if (poll(fds, 2 + CONTROL_MAX + 1, master_timeout(m)) < 0 && errno != EINTR) {
+        control_door_poll(m->door, fds + 2);
+        if (poll(fds, 2 + CONTROL_DOOR_MAX + 1, master_timeout(m)) < 0 && errno != EINTR) {
             if (!m->failed)
                 err_errno(&m->err, "poll");
             return -1;
@@ -271,7 +271,7 @@ master_run(struct server *s, struct err *err)
     struct control_door door; /* some hundred KiB: what was asked for, until it is served */
     struct master m = {.server = s, .signals = -1, .door = &door};
     int r = -1;
-    control_open(&door, s->extra[SERVER_CONTROL]);
+    control_door_open(&door, s->extra[SERVER_CONTROL]);
     if (block_master_signals(&m, err) < 0 || nginx_init(&m.nginx, s, err) < 0 ||
         children_init(&m.children, s, err) < 0)
         goto done;

@@ -9,7 +9,6 @@
 #include "process/options/absolute_path.h"
 #include "process/options/options_table.h"
 #include "process/options/options_value.h"
-#include "process/server/server.h"
 #include "process/options/option_file.h"
 #include "storage/layers/layer_scan.h"
 #include "util/kvfile.h"
@@ -218,12 +217,12 @@ fill_in_sockets(struct options *o, struct err *err)
     if (full == NULL)
         return -1;
     size_t n = strlen(full);
-    if (n + 1 + strlen(SERVER_HERALD_NAME) > room) { /* the longest of them */
+    if (n + 1 + OPTIONS_SOCKET_NAME_MAX > room) {
         free(full);
         return err_set(err, ERR_BAD_REQUEST,
-                       "--fastcgi %.100s: the name of a socket there would have more than %zu "
-                       "bytes (with %s): choose a directory with a shorter name",
-                       o->fastcgi, room, SERVER_HERALD_NAME);
+                       "--fastcgi %.100s: the names of the sockets there would have more than %zu "
+                       "bytes: choose a directory with a shorter name",
+                       o->fastcgi, room);
     }
     o->sockets = malloc(n + 2);
     if (o->sockets == NULL)
@@ -385,17 +384,7 @@ options_help(FILE *to)
         (void)n;
         fprintf(to, "  %-23s  %s\n", left, row->help);
     }
-    fputs("\nCommands, each with --dir, --config and --run-as where it needs them; see\n"
-          "\"docker-registry-server help COMMAND\":\n\n"
-          "  user add [name]          give a user a password: asked for, or from stdin\n"
-          "  user del [name]          refuse a user from now on\n"
-          "  user list                print the users' names\n"
-          "  hooks                    list those that wait, run or failed\n"
-          "  hooks test [name] [tag]  run a hook by hand, as if NAME:TAG had just been pushed\n"
-          "  import [path]            take over the images of another registry, or of an archive\n"
-          "  export [name] ...        write images (NAME, NAME:TAG, NAME@DIGEST) as an OCI layout\n"
-          "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"
-          "  help [topic]             show a manual page; without a topic, list the topics\n\n"
+    fputs("\n"
           "Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
           "which may refuse. See \"docker-registry-server help hooks.5\".\n\n",
           to);

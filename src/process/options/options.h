@@ -16,6 +16,9 @@
 /* Of processes of a kind, tries and the like. */
 #define OPTIONS_COUNT_MAX 100
 
+/* The longest name of a socket in the directory of --fastcgi. */
+#define OPTIONS_SOCKET_NAME_MAX 11
+
 struct options_list {
     char *v[OPTIONS_MANY_MAX];
     size_t n;
@@ -91,7 +94,7 @@ void options_free(struct options *o);
 /* Wipes the passwords from memory, once they are hashed. How many users there were stays. */
 void options_forget_users(struct options *o);
 
-/* --help: the original's first lines, then ours. */
+/* The part of --help about options. Its first lines are the original's. */
 void options_help(FILE *to);
 
 #endif

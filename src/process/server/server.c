@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include "domain/access/htpasswd.h"
 #include "process/server/child.h"
-#include "process/master/control.h"
 #include "process/herald/herald_protocol.h"
 #include "process/options/absolute_path.h"
 #include "process/server/runfile.h"
@@ -103,7 +102,7 @@ name_extra(const struct server *s, enum server_extra which, char *path, size_t n
     if (which == SERVER_HERALD)
         snprintf(path, n, "%s%s", sockets_directory(s), SERVER_HERALD_NAME);
     else
-        snprintf(path, n, "%s", which == SERVER_FEED ? HERALD_SOCKET : CONTROL_SOCKET);
+        snprintf(path, n, "%s", which == SERVER_FEED ? HERALD_SOCKET : SERVER_CONTROL_NAME);
 }
 
 static int

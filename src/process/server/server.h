@@ -25,6 +25,8 @@ enum server_extra {
 };
 /* herald.sock: where the pools' are. */
 #define SERVER_HERALD_NAME "herald.sock"
+_Static_assert(sizeof SERVER_HERALD_NAME - 1 <= OPTIONS_SOCKET_NAME_MAX, "see options.h");
+#define SERVER_CONTROL_NAME "run/control.sock"
 
 /* What a server is before it has a child: all that is bound, read and locked once. Children get it
  * by fork. */

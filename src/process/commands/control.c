@@ -1,6 +1,8 @@
-#include "process/master/control.h"
+#include "process/commands/control.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,7 +11,6 @@
 #include <unistd.h>
 #include "domain/core/store.h"
 #include "process/server/child.h"
-#include "process/commands/control_commands.h"
 #include "process/server/datadir.h"
 #include "storage/files/disk_space.h"
 #include "storage/tables/tables.h"
@@ -17,11 +18,25 @@
 #include "util/fdio.h"
 #include "util/banned.h"
 
-/* The caller's side of control.h. */
-
 /* A server that starts or stops has no socket, and yet the lock. */
 #define SERVER_WAIT_MS 10000
 #define POLL_MS 20
+
+static volatile sig_atomic_t stopping;
+
+void
+control_stop(int signal)
+{
+    (void)signal;
+    stopping = 1;
+}
+
+bool
+control_is_over(const struct control *c)
+{
+    struct pollfd p = {.fd = c->caller, .events = POLLRDHUP};
+    return stopping || (c->caller >= 0 && poll(&p, 1, 0) == 1);
+}
 
 /* ---- with a server ---- */
 
@@ -29,7 +44,7 @@
 static int
 connect_server(void)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = CONTROL_SOCKET};
+    struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = SERVER_CONTROL_NAME};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0)
         return fd;
@@ -115,22 +130,20 @@ open_store(const struct datadir *dir, struct err *err)
 }
 
 static enum command_exit
-work_here(struct server *s, const char *const *args, struct err *err)
+work_here(struct server *s, control_work *work, const char *const *args, struct err *err)
 {
     struct registry reg;
     struct control c = {.server = s, .reg = &reg, .poke = -1, .caller = -1};
-    enum command_exit code = COMMAND_FAILED;
+    enum command_exit code;
     while (args[c.args_n] != NULL && c.args_n < CONTROL_ARGS_MAX) {
         c.args[c.args_n] = args[c.args_n];
         c.args_n++;
     }
-    control_fn *run = control_commands_find(args[0]);
     struct kv *kv = open_store(&s->dir, err);
     if (kv == NULL)
         return COMMAND_FAILED;
     child_registry(s, kv, &reg);
-    if (run != NULL)
-        code = run(&c, err);
+    code = work(&c, err);
     kv_close(kv);
     return code;
 }
@@ -161,7 +174,7 @@ lock_or_connect(struct server *s, int *fd, struct err *err)
 }
 
 enum command_exit
-control_run(struct options *o, const char *const *args, struct err *err)
+control_run(struct options *o, control_work *work, const char *const *args, struct err *err)
 {
     struct server s = {.options = o, .poke = -1, .dir = {.fd = -1, .lock = -1}};
     enum command_exit code = COMMAND_FAILED;
@@ -176,7 +189,7 @@ control_run(struct options *o, const char *const *args, struct err *err)
     if (locked == 0)
         code = ask_server(fd, s.startdir, args, err);
     else if (locked == 1 && privileges_drop(&s.who, false, err) == 0)
-        code = work_here(&s, args, err);
+        code = work_here(&s, work, args, err);
     fdio_close(fd);
     fdio_close(s.startdir);
     fdio_close(s.dir.fd);

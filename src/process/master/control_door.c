@@ -1,14 +1,13 @@
-#include "process/master/control.h"
+#include "process/master/control_door.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "process/server/child.h"
-#include "process/commands/control_commands.h"
+#include "process/commands/command_table.h"
 #include "process/server/process_title.h"
 #include "storage/kv/kv.h"
 #include "util/fdio.h"
@@ -20,43 +19,25 @@
 #define SAY_MS 2000
 #define WAIT_MS 30000
 
-static volatile sig_atomic_t stopping;
-
-static void
-note_control_term(int number)
-{
-    (void)number;
-    stopping = 1;
-}
-
-bool
-control_is_over(const struct control *c)
-{
-    struct pollfd p = {.fd = c->caller, .events = POLLRDHUP};
-    return stopping || (c->caller >= 0 && poll(&p, 1, 0) == 1);
-}
-
-/* ---- the door ---- */
-
 void
-control_open(struct control_door *d, int socket)
+control_door_open(struct control_door *d, int socket)
 {
     d->socket = socket;
-    for (size_t i = 0; i < CONTROL_MAX; i++)
+    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++)
         d->requests[i].connection = -1;
 }
 
 /* Nobody new while all places are taken; and whoever has said what he wants waits for a child. */
 void
-control_poll(const struct control_door *d, struct pollfd *fds)
+control_door_poll(const struct control_door *d, struct pollfd *fds)
 {
     bool full = true;
-    for (size_t i = 0; i < CONTROL_MAX; i++) {
-        const struct control_request *r = &d->requests[i];
+    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++) {
+        const struct control_door_request *r = &d->requests[i];
         full = full && r->connection >= 0;
         fds[i] = (struct pollfd){.fd = r->packet_n == 0 ? r->connection : -1, .events = POLLIN};
     }
-    fds[CONTROL_MAX] = (struct pollfd){.fd = full ? -1 : d->socket, .events = POLLIN};
+    fds[CONTROL_DOOR_MAX] = (struct pollfd){.fd = full ? -1 : d->socket, .events = POLLIN};
 }
 
 /* An exit code, and why. */
@@ -73,7 +54,7 @@ send_control_answer(int connection, enum command_exit code, const char *message)
 }
 
 void
-control_done(struct control_request *r, const char *message)
+control_door_done(struct control_door_request *r, const char *message)
 {
     if (message != NULL)
         send_control_answer(r->connection, COMMAND_FAILED, message);
@@ -85,11 +66,11 @@ control_done(struct control_request *r, const char *message)
 }
 
 void
-control_close(struct control_door *d)
+control_door_close(struct control_door *d)
 {
-    for (size_t i = 0; i < CONTROL_MAX; i++)
+    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++)
         if (d->requests[i].connection >= 0)
-            control_done(&d->requests[i], "the server is stopping");
+            control_door_done(&d->requests[i], "the server is stopping");
     d->socket = -1; /* the server's to close */
 }
 
@@ -104,7 +85,7 @@ may_enter(int fd)
 }
 
 static bool
-take_descriptors(struct control_request *r, const struct msghdr *m)
+take_descriptors(struct control_door_request *r, const struct msghdr *m)
 {
     const struct cmsghdr *c = CMSG_FIRSTHDR(m);
     if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
@@ -117,7 +98,7 @@ take_descriptors(struct control_request *r, const struct msghdr *m)
 /* The packet, with the caller's descriptors. One that is not as ours would be ends it; descriptors
  * beyond ours are closed by the kernel, since there is no room for them. */
 static void
-read_packet(struct control_request *r)
+read_packet(struct control_door_request *r)
 {
     union {
         struct cmsghdr align;
@@ -130,26 +111,26 @@ read_packet(struct control_request *r)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        control_done(r, NULL);
+        control_door_done(r, NULL);
     } else if (!take_descriptors(r, &m) || r->packet[n - 1] != '\0') {
-        control_done(r, "this is no command");
+        control_door_done(r, "this is no command");
     } else {
         r->packet_n = (size_t)n;
     }
 }
 
 void
-control_accept(struct control_door *d, uint64_t now)
+control_door_accept(struct control_door *d, uint64_t now)
 {
-    for (size_t i = 0; i < CONTROL_MAX; i++) {
-        struct control_request *r = &d->requests[i];
+    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++) {
+        struct control_door_request *r = &d->requests[i];
         if (r->connection >= 0 && r->packet_n == 0) {
             read_packet(r);
             if (r->connection >= 0 && r->packet_n > 0)
                 r->give_up = now + WAIT_MS;
         }
         if (r->connection >= 0 && now >= r->give_up)
-            control_done(r, "the server is busy, or recovers its database: try again later");
+            control_door_done(r, "the server is busy, or recovers its database: try again later");
         if (r->connection >= 0)
             continue;
         int fd = accept4(d->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -159,16 +140,16 @@ control_accept(struct control_door *d, uint64_t now)
         r->packet_n = 0;
         r->give_up = now + SAY_MS;
         if (!may_enter(fd))
-            control_done(r, "only root and the server's user may do this");
+            control_door_done(r, "only root and the server's user may do this");
         else
             read_packet(r);
     }
 }
 
-struct control_request *
-control_ready(struct control_door *d)
+struct control_door_request *
+control_door_ready(struct control_door *d)
 {
-    for (size_t i = 0; i < CONTROL_MAX; i++)
+    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++)
         if (d->requests[i].connection >= 0 && d->requests[i].packet_n > 0)
             return &d->requests[i];
     return NULL;
@@ -177,7 +158,7 @@ control_ready(struct control_door *d)
 /* ---- the child ---- */
 
 static bool
-split_args(struct control *c, const struct control_request *r)
+split_args(struct control *c, const struct control_door_request *r)
 {
     const char *p = r->packet, *end = r->packet + r->packet_n;
     for (; p < end; p += strlen(p) + 1) {
@@ -189,27 +170,28 @@ split_args(struct control *c, const struct control_request *r)
 }
 
 int
-control_main(const struct server *s, pid_t master, struct kv_slot *slot,
-             const struct control_request *r)
+control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
+                  const struct control_door_request *r)
 {
     struct registry reg;
     struct err err = {.code = ERR_NONE};
     struct control c = {.server = s, .reg = &reg, .poke = s->poke, .caller = r->connection};
     const int keep[] = {r->connection, r->fds[0], r->fds[1], r->fds[2], r->fds[3], s->poke};
-    child_begin(s, master, keep, sizeof keep / sizeof *keep, note_control_term);
+    child_begin(s, master, keep, sizeof keep / sizeof *keep, control_stop);
     /* What we say to the log goes to whoever typed the command, as it does without a server. */
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (dup2(r->fds[i], i) < 0)
             return CHILD_FAILED;
-    control_fn *run = split_args(&c, r) ? control_commands_find(c.args[0]) : NULL;
+    const struct command *command = split_args(&c, r) ? command_table_find(c.args[0]) : NULL;
     process_title_set("command %.40s", c.args_n > 0 ? c.args[0] : "");
     child_open(s, slot, &reg);
-    enum command_exit code = run != NULL
-                                 ? run(&c, &err)
-                                 : (err_set(&err, ERR_UNSUPPORTED,
-                                            "the server that runs is of another version, and "
-                                            "doesn't know this command: restart it"),
-                                    COMMAND_FAILED);
+    enum command_exit code = COMMAND_FAILED;
+    if (command != NULL && command->work != NULL)
+        code = command->work(&c, &err);
+    else
+        err_set(&err, ERR_UNSUPPORTED,
+                "the server that runs is of another version, and doesn't know this command: "
+                "restart it");
     kv_close(reg.kv);
     send_control_answer(r->connection, code, code == COMMAND_DONE ? "" : err.message);
     return CHILD_DONE;

@@ -1,0 +1,39 @@
+#include "process/commands/command_table.h"
+#include <string.h>
+#include "process/commands/command_export.h"
+#include "process/commands/command_help.h"
+#include "process/commands/command_hooks.h"
+#include "process/commands/command_import.h"
+#include "process/commands/command_nginx_conf.h"
+#include "process/commands/command_user.h"
+#include "util/banned.h"
+
+/* In the order of --help. */
+const struct command command_table[] = {
+    {"user", command_user, NULL,
+     "  user add [name]          give a user a password: asked for, or from stdin\n"
+     "  user del [name]          refuse a user from now on\n"
+     "  user list                print the users' names\n"},
+    {"hooks", command_hooks, command_hooks_work,
+     "  hooks                    list those that wait, run or failed\n"
+     "  hooks test [name] [tag]  run a hook by hand, as if NAME:TAG had just been pushed\n"},
+    {"import", command_import, command_import_work,
+     "  import [path]            take over the images of another registry, or of an archive\n"},
+    {"export", command_export, command_export_work,
+     "  export [name] ...        write images (NAME, NAME:TAG, NAME@DIGEST) as an OCI layout\n"},
+    {"print-nginx-conf", command_nginx_conf, NULL,
+     "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
+    {"help", command_help, NULL,
+     "  help [topic]             show a manual page; without a topic, list the topics\n"},
+};
+
+const size_t command_table_n = sizeof command_table / sizeof *command_table;
+
+const struct command *
+command_table_find(const char *name)
+{
+    for (size_t i = 0; i < command_table_n; i++)
+        if (strcmp(command_table[i].name, name) == 0)
+            return &command_table[i];
+    return NULL;
+}
