@@ -27,6 +27,7 @@ subtest 'topics' => sub {
     is($unknown->{out},  '', '... prints no page');
     like($unknown->{err}, qr/^  hooks\.5 .*unknown topic nothing: choose/ms, '... but the list, and what is wrong');
     is(help('user', 'hooks')->{exit}, 2, 'two topics are too many');
+    like(Registry->try([ 'user', '--help' ])->{out}, qr/docker-registry-server help/, '--help of a command leads here');
 };
 
 # The words of a page, as another renderer says them.
