@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* A sanitizer reserves terabytes of addresses. */
@@ -163,6 +164,7 @@ confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *ar
     c->pid = fork();
     if (c->pid == 0) {
         confine(parent, fds, fds_n, limits, c->answer);
+        mem_exit_silently();
         fn(arg, c->answer);
         _exit(0);
     }
@@ -182,12 +184,14 @@ describe_status(int status, char why[CONFINED_WHY_MAX])
     why[0] = '\0';
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return CONFINED_DONE;
-    if (WIFEXITED(status))
+    if (WIFEXITED(status) && WEXITSTATUS(status) == MEM_EXIT)
+        snprintf(why, CONFINED_WHY_MAX, CONFINED_NO_MEMORY);
+    else if (WIFEXITED(status))
         snprintf(why, CONFINED_WHY_MAX, "it ended with exit code %d", WEXITSTATUS(status));
     else if (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)
-        snprintf(why, CONFINED_WHY_MAX, "it took too long");
+        snprintf(why, CONFINED_WHY_MAX, CONFINED_NO_TIME);
     else if (WTERMSIG(status) == SIGXFSZ)
-        snprintf(why, CONFINED_WHY_MAX, "it wrote too much");
+        snprintf(why, CONFINED_WHY_MAX, CONFINED_NO_FILE);
     else if (WTERMSIG(status) == SIGKILL)
         snprintf(why, CONFINED_WHY_MAX, "it was killed");
     else

@@ -33,6 +33,11 @@ int confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
 #define CONFINED_FDS_MAX 4
 #define CONFINED_WHY_MAX 64
 
+/* The words of confined_ended and confined_run for a child that reached a limit. */
+#define CONFINED_NO_MEMORY "it needed too much memory"
+#define CONFINED_NO_TIME "it took too long"
+#define CONFINED_NO_FILE "it wrote too much"
+
 struct confined {
     pid_t pid;    /* 0: there is none any more */
     int ended;    /* a descriptor that can be read once it has ended, for poll */

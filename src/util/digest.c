@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include "util/hex.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define READ_SIZE ((size_t)1 << 20)
@@ -153,23 +154,17 @@ digest_secret_equal(struct bytes a, struct bytes b)
 struct digest_state *
 digest_begin(enum digest_algo algo)
 {
-    const EVP_MD *md = NULL;
-    if (algo == DIGEST_SHA256) {
-        md = EVP_sha256();
-    } else if (algo == DIGEST_SHA512) {
-        md = EVP_sha512();
-    }
-    struct digest_state *s = md != NULL ? calloc(1, sizeof *s) : NULL;
-    if (s == NULL) {
+    struct digest_state *s;
+
+    if (algo != DIGEST_SHA256 && algo != DIGEST_SHA512)
         return NULL;
-    }
+    s = mem_alloc(sizeof *s);
     s->algo = algo;
     s->ctx = EVP_MD_CTX_new();
-    if (s->ctx == NULL || EVP_DigestInit_ex(s->ctx, md, NULL) != 1) {
-        EVP_MD_CTX_free(s->ctx);
-        free(s);
-        return NULL;
-    }
+    if (s->ctx == NULL)
+        mem_exhausted();
+    s->failed =
+        EVP_DigestInit_ex(s->ctx, algo == DIGEST_SHA512 ? EVP_sha512() : EVP_sha256(), NULL) != 1;
     return s;
 }
 

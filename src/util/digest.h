@@ -50,7 +50,7 @@ bool digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct
 /* In a time that tells nothing of where they differ. */
 bool digest_secret_equal(struct bytes a, struct bytes b);
 
-/* A hash in the making. NULL when the library refuses, and for what is no hash: NONE, V1_ID. */
+/* A hash in the making. NULL for algorithms that are no hash: NONE, V1_ID. */
 struct digest_state;
 struct digest_state *digest_begin(enum digest_algo algo);
 void digest_update(struct digest_state *s, const void *p, size_t n);

@@ -1,4 +1,5 @@
 #include "util/digest_thread.h"
+#include "util/mem.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -52,16 +53,13 @@ hash_pieces(void *arg)
 struct digest_thread *
 digest_thread_begin(enum digest_algo algo)
 {
-    struct digest_thread *t = malloc(sizeof *t);
+    struct digest_state *state = digest_begin(algo);
+    struct digest_thread *t;
 
-    if (t == NULL)
+    if (state == NULL)
         return NULL;
-    memset(t, 0, offsetof(struct digest_thread, slots));
-    t->state = digest_begin(algo);
-    if (t->state == NULL) {
-        free(t);
-        return NULL;
-    }
+    t = mem_alloc(sizeof *t);
+    t->state = state;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
     t->slots[0].n = 0;

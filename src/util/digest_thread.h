@@ -9,7 +9,7 @@
  * say) the caller's does it. */
 struct digest_thread;
 
-/* NULL: out of memory, or the library refuses. */
+/* NULL as digest_begin. */
 struct digest_thread *digest_thread_begin(enum digest_algo algo);
 /* Copies the bytes; waits when the thread is two megabytes behind. */
 void digest_thread_update(struct digest_thread *t, const void *p, size_t n);

@@ -1,4 +1,5 @@
 #include "util/fdio.h"
+#include "util/mem.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -179,15 +180,10 @@ int
 fdio_replace_file(int dirfd, const char *name, mode_t mode, struct bytes content, struct err *err)
 {
     int r = -1;
-    char *temp = NULL;
     const char *slash = strrchr(name, '/');
-    char *dir = slash != NULL ? strndup(name, (size_t)(slash - name) + 1) : strdup(".");
-    if (dir == NULL ||
-        asprintf(&temp, "%s.%016llx.tmp", name, (unsigned long long)random_u64()) < 0) {
-        temp = NULL;
-        err_errno(err, "cannot replace %s", name);
-        goto done;
-    }
+    char *dir = slash != NULL ? mem_copy(name, (size_t)(slash - name) + 1) : mem_strdup(".");
+    char *temp = mem_printf("%s.%016llx.tmp", name, (unsigned long long)random_u64());
+
     if (write_temp(dirfd, temp, mode, content, err) < 0) {
         goto done;
     }

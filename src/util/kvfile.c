@@ -1,4 +1,5 @@
 #include "util/kvfile.h"
+#include "util/mem.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -62,10 +63,7 @@ kvfile_each(struct bytes text,
         if (memchr(at, '\0', n) != NULL) {
             return err_set(err, ERR_BAD_REQUEST, "line %d: a NUL byte", line);
         }
-        char *copy = strndup(at, n);
-        if (copy == NULL) {
-            return err_errno(err, "line %d", line);
-        }
+        char *copy = mem_copy(at, n);
         int r = parse_kv_line(copy, line, fn, arg, err);
         free(copy);
         if (r != 0) {

@@ -1,6 +1,7 @@
 #include "util/mem.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +13,19 @@
 /* The first array has room for this many elements. */
 #define FIRST_ROOM 16
 
+static bool silent;
+
+void
+mem_exit_silently(void)
+{
+    silent = true;
+}
+
 void
 mem_exhausted(void)
 {
-    log_line(LOG_ERROR, "out of memory; this process ends", "pid=%d", (int)getpid());
+    if (!silent)
+        log_line(LOG_ERROR, "out of memory; this process ends", "pid=%d", (int)getpid());
     _exit(MEM_EXIT);
 }
 

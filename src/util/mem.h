@@ -30,6 +30,10 @@ char *mem_copy(const void *p, size_t n);
 char *mem_strdup(const char *s);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* From here on this process prints nothing when it gets no memory: it is a child with a limit, and
+ * its parent learns from the exit code that the limit was reached. */
+void mem_exit_silently(void);
+
 /* For libraries that report a failed allocation by themselves: prints the line and exits. */
 void mem_exhausted(void) __attribute__((noreturn));
 

@@ -75,7 +75,7 @@ file_of_records(const uint8_t *p, size_t n)
 {
     int fd = fuzz_file(bytes_of("", 0));
     struct err err = {0};
-    struct sorted_writer *w = sorted_file_create(fd, &err);
+    struct sorted_writer *w = sorted_file_create(fd);
 
     MUST(w != NULL);
     while (n > 3) {

@@ -40,7 +40,7 @@ index_layer(struct fixture *f, const char *text, const char *why)
 
     assert_true(fd >= 0);
     snprintf(info.remark, sizeof info.remark, "%s", why != NULL ? why : "");
-    w = layer_index_create(fd, &f->err);
+    w = layer_index_create(fd);
     assert_non_null(w);
     OK(f, layer_index_put_info(w, &info, &f->err));
     OK(f, layer_index_finish(w, &f->err));

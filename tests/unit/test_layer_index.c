@@ -87,7 +87,7 @@ the_nearest_checkpoint_is_found(void **state)
 {
     struct layers *l = *state;
     int fd = layers_file(bytes_of("", 0));
-    struct layer_index_writer *w = layer_index_create(fd, &l->err);
+    struct layer_index_writer *w = layer_index_create(fd);
     struct layer_info info = {.browsable = true, .format = INFLATE_GZIP};
     struct inflate_checkpoint c;
     struct layer_index *x;
@@ -132,7 +132,7 @@ a_directory_is_not_below_itself(void **state)
 {
     struct layers *l = *state;
     int fd = layers_file(bytes_of("", 0));
-    struct layer_index_writer *w = layer_index_create(fd, &l->err);
+    struct layer_index_writer *w = layer_index_create(fd);
     struct layer_info info = {.browsable = true};
     struct layer_entry e = {.name = {"loop", 4}, .type = LAYER_DIR, .dir = 3};
     struct layer_index *x;

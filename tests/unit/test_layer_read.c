@@ -236,7 +236,7 @@ sparse_ranges_have_their_zeros(void **state)
         blob[i] = (char)('A' + i);
     memcpy(want + 100, blob + 3, 60);
     want[1000] = blob[63];
-    w = layer_index_create(fd, &l->err);
+    w = layer_index_create(fd);
     assert_int_equal(layer_index_put_entry(w, 0, &e, &l->err), 0);
     e.name = bytes_str("g");
     e.data = 4;
@@ -290,7 +290,7 @@ a_reader_goes_on_where_it_is(void **state)
     l->limits.spacing = 1u << 18;
     layers_gzip(&blob, buf_bytes(&tar), 6);
     layers_add_bytes(l, buf_bytes(&blob));
-    r = layer_read_begin(l->blob[0], l->index[0], &far, &l->err);
+    r = layer_read_begin(l->blob[0], l->index[0], &far);
     assert_non_null(r);
     for (unsigned i = 0; i < 400; i++) {
         unsigned file = i < FILES ? i : (unsigned)rand() % FILES;

@@ -38,7 +38,7 @@ static int
 make(unsigned records)
 {
     int fd = layers_file(bytes_of("", 0));
-    struct sorted_writer *w = sorted_file_create(fd, &err);
+    struct sorted_writer *w = sorted_file_create(fd);
     char key[64], value[64];
 
     assert_non_null(w);
@@ -149,7 +149,7 @@ a_file_may_be_empty_or_have_one_record(void **state)
 static void
 keys_have_to_ascend_and_to_fit(void **state)
 {
-    struct sorted_writer *w = sorted_file_create(layers_file(bytes_of("", 0)), &err);
+    struct sorted_writer *w = sorted_file_create(layers_file(bytes_of("", 0)));
     static char long_one[SORTED_FILE_VALUE_MAX + 1];
 
     (void)state;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define ROUNDS 1000
@@ -58,7 +59,7 @@ htpasswd_add(struct buf *lines, const char *name, const char *password, const ui
              struct err *err)
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB: too much for a stack */
+    struct crypt_data *data = mem_alloc(sizeof *data); /* 32 KiB: too much for a stack */
     if (data == NULL)
         return err_errno(err, "cannot hash the password of %s", name);
     const char *hash = NULL;

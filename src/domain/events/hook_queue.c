@@ -6,6 +6,7 @@
 #include "storage/kv/kv.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Repositories that are looked at in one call. */
@@ -267,10 +268,8 @@ settle_result(struct txn *t, void *arg, struct err *err)
 int
 hook_queue_settle(struct hook_queue *q, struct hook_result *v, size_t n, struct err *err)
 {
-    struct settling *s = malloc(sizeof *s);
+    struct settling *s = mem_alloc(sizeof *s);
 
-    if (s == NULL)
-        return err_errno(err, "no memory for what hooks said");
     s->q = q;
     s->v = v;
     s->n = n;

@@ -10,6 +10,7 @@
 #include "storage/layers/layer_read.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/semaphore.h"
@@ -21,12 +22,6 @@
 
 /* So often damaged indexes are made again for one request. Then something else is wrong. */
 #define MENDS_MAX 3
-
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
-}
 
 /* ---- indexes: there, or waited for ---- */
 
@@ -138,7 +133,7 @@ browse_open_layers(const struct registry *reg, struct arena *arena, struct brows
     im->instances = arena_array(arena, im->n + 1, sizeof *im->instances);
     im->indexes = arena_array(arena, im->n + 1, sizeof *im->indexes);
     if (im->sizes == NULL || im->instances == NULL || im->indexes == NULL)
-        return no_memory(err);
+        return arena_full(err);
     if (find_blobs(im, err) != 0)
         return -1;
     if (need_indexes(im, err) != 0) {
@@ -172,7 +167,7 @@ allocate_layers(struct browse_image *im, size_t n, struct arena *arena, struct e
         return -1;
     im->layers = arena_array(arena, n + 1, sizeof *im->layers);
     im->ids = arena_array(arena, n + 1, sizeof *im->ids);
-    return im->layers != NULL && im->ids != NULL ? 0 : no_memory(err);
+    return im->layers != NULL && im->ids != NULL ? 0 : arena_full(err);
 }
 
 /* The chain ids of the layers below the top. A config that doesn't tell them leaves the layers'

@@ -6,6 +6,7 @@
 #include "domain/core/foreign_images.h"
 #include "domain/inside/layer_links.h"
 #include "domain/inside/layer_walk.h"
+#include "util/arena.h"
 #include "util/buf.h"
 #include "util/json.h"
 #include "util/banned.h"
@@ -22,12 +23,6 @@ struct telling {
     size_t layers; /* of the image that have their step: the lowest ones */
 };
 
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "no memory for the history of an image");
-}
-
 /* A layer gets the next one from below; what goes beyond made none that is here. */
 static int
 add_step(struct telling *t, const char *created, const char *by, bool empty, struct err *err)
@@ -40,7 +35,7 @@ add_step(struct telling *t, const char *created, const char *by, bool empty, str
                               .created_by = arena_strdup(t->arena, by != NULL ? by : ""),
                               .empty = empty || t->layers == t->im->n};
     if (s->created == NULL || s->created_by == NULL)
-        return no_memory(err);
+        return arena_full(err);
     t->n++;
     if (!s->empty)
         s->layer = t->im->n - 1 - t->layers++;
@@ -154,7 +149,9 @@ collect_links(void *arg, struct bytes path, const struct layer_merge_node *node,
     struct sums *s = arg;
 
     (void)path;
-    return layer_links_add(&s->links, node, err);
+    (void)err;
+    layer_links_add(&s->links, node);
+    return 0;
 }
 
 static int
@@ -228,7 +225,7 @@ browse_history(struct browse_image *im, struct arena *arena, struct browse_step 
 
     t.steps = arena_array(arena, BROWSE_HISTORY_MAX, sizeof *t.steps);
     if (t.steps == NULL || visible == NULL)
-        return no_memory(err);
+        return arena_full(err);
     if (im->image.document.p != NULL)
         rc = tell_config(&t, err);
     else

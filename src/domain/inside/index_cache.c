@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "util/mem.h"
 #include "util/banned.h"
 
 struct held {
@@ -22,10 +23,8 @@ struct index_cache {
 struct index_cache *
 index_cache_new(size_t keep)
 {
-    struct index_cache *c = calloc(1, sizeof *c);
+    struct index_cache *c = mem_alloc(sizeof *c);
 
-    if (c == NULL)
-        abort();
     c->keep = keep;
     return c;
 }
@@ -60,11 +59,9 @@ static int
 open_index(struct index_cache *c, int root, const struct digest *layer, struct held **out,
            struct err *err)
 {
-    struct held *h = calloc(1, sizeof *h);
+    struct held *h = mem_alloc(sizeof *h);
     int rc;
 
-    if (h == NULL)
-        return err_set(err, ERR_SYSTEM, "out of memory for an index");
     rc = index_file_open(root, layer, &h->index, err);
     if (rc != 1) {
         free(h);

@@ -12,6 +12,7 @@
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_meta.h"
+#include "util/arena.h"
 #include "util/clock.h"
 #include "util/banned.h"
 
@@ -169,7 +170,7 @@ layers_of_manifest(const struct registry *reg, const struct index_job *j, struct
         return err->code == ERR_SYSTEM ? -1 : 0;
     image->layers = arena_array(arena, m.descriptors_n + 1, sizeof *image->layers);
     if (image->layers == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
+        return arena_full(err);
     image->id = *manifest_id(&m, &j->job.digest);
     for (size_t i = 0; i < m.descriptors_n; i++)
         if (m.descriptors[i].part == PART_LAYER)

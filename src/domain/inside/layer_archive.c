@@ -9,6 +9,7 @@
 #include "storage/layers/tar_write.h"
 #include "util/arena.h"
 #include "util/buf.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Names come in the order of the tree, as GNU tar wants them: it sets a directory's time when it
@@ -52,12 +53,6 @@ struct archive {
     size_t bytes_n;
 };
 
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "out of memory for an archive");
-}
-
 /* ---- one entry ---- */
 
 static int
@@ -82,7 +77,7 @@ put_item_header(struct archive *a, const struct item *item, struct err *err)
     buf_reset(&a->header);
     tar_write_header(&a->header, &t);
     if (!buf_ok(&a->header))
-        return no_memory(err);
+        return arena_full(err);
     return a->put(a->arg, buf_bytes(&a->header), err);
 }
 
@@ -129,7 +124,7 @@ put_item(struct archive *a, const struct item *item, struct err *err)
     a->part = 0;
     buf_reset(&a->after);
     buf_put(&a->after, item->path.p, item->path.n);
-    return buf_ok(&a->after) ? 0 : no_memory(err);
+    return buf_ok(&a->after) ? 0 : arena_full(err);
 }
 
 /* ---- a batch ---- */
@@ -175,7 +170,7 @@ collect_items(struct archive *a, struct layer_walk *walk, struct err *err)
             continue;
         a->items[a->n] = keep_item(a, path, &node);
         if (a->items[a->n++] == NULL)
-            return no_memory(err);
+            return arena_full(err);
     }
     return rc < 0 ? -1 : 0;
 }
@@ -228,12 +223,8 @@ read_small(struct archive *a, struct err *err)
 
     if (a->bytes_n == 0)
         return 0;
-    small = calloc(a->n, sizeof *small);
-    a->bytes = malloc(a->bytes_n);
-    if (small == NULL || a->bytes == NULL) {
-        free(small);
-        return no_memory(err);
-    }
+    small = mem_array(a->n, sizeof *small);
+    a->bytes = mem_alloc(a->bytes_n);
     for (size_t i = 0; i < a->n; i++)
         if (a->items[i]->small)
             small[n++] = a->items[i];
@@ -326,7 +317,8 @@ add_node_size(struct archive *a, const struct layer_merge_node *node, uint64_t *
         return err_set(err, ERR_TOO_LARGE, "more than %llu GiB of files",
                        (unsigned long long)(LAYER_ARCHIVE_MAX >> 30));
     *bytes += node->entry.size;
-    return layer_links_add(&a->links, node, err);
+    layer_links_add(&a->links, node);
+    return 0;
 }
 
 static int
@@ -389,7 +381,7 @@ put_end(struct archive *a, struct err *err)
     buf_reset(&a->header);
     tar_write_end(&a->header);
     if (!buf_ok(&a->header))
-        return no_memory(err);
+        return arena_full(err);
     return a->put(a->arg, buf_bytes(&a->header), err);
 }
 
@@ -402,15 +394,13 @@ layer_archive(struct layer_files *files, struct bytes path,
                         .path = path,
                         .put = put,
                         .arg = arg,
-                        .items = calloc(BATCH_FILES, sizeof *a.items)};
+                        .items = mem_array(BATCH_FILES, sizeof *a.items)};
     int rc = -1;
 
     buf_init(&a.header, (size_t)4 * TAR_WRITE_HEADER_MAX);
     buf_init(&a.after, (size_t)4 * LAYER_PATH_MAX);
     arena_init(&a.names, BATCH_NAMES);
-    if (a.items == NULL)
-        no_memory(err);
-    else if (mending(&a, prepare_archive, err) == 0 && mending(&a, put_archive, err) == 0)
+    if (mending(&a, prepare_archive, err) == 0 && mending(&a, put_archive, err) == 0)
         rc = put_end(&a, err);
     layer_files_close(files);
     layer_files_close(&a.large);

@@ -6,6 +6,7 @@
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
 #include "util/buf.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Bytes of each of two files that are compared at once. */
@@ -39,12 +40,6 @@ layer_diff_name(unsigned i)
     return names[i];
 }
 
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "out of memory for comparing two images");
-}
-
 /* ---- two files ---- */
 
 static int
@@ -61,10 +56,11 @@ fill_side_piece(void *arg, struct bytes b, struct err *err)
 static int
 read_side_piece(struct side *s, uint64_t from, size_t n, struct err *err)
 {
-    char *at = s->piece;
+    char *at;
 
-    if (s->piece == NULL && (at = s->piece = malloc(PIECE)) == NULL)
-        return no_memory(err);
+    if (s->piece == NULL)
+        s->piece = mem_alloc(PIECE);
+    at = s->piece;
     return layer_files_read(&s->is->files, &s->node, from, n, fill_side_piece, &at, err);
 }
 
@@ -208,7 +204,7 @@ tell_next(struct diff *d, struct err *err)
     buf_reset(&d->after);
     buf_put(&d->after, c.path.p, c.path.n);
     if (!buf_ok(&d->after))
-        return no_memory(err);
+        return arena_full(err);
     if (which <= 0 && next_of_side(&d->from, err) != 0)
         return -1;
     return which >= 0 ? next_of_side(&d->to, err) : 0;

@@ -30,11 +30,8 @@ open_layer_file(struct layer_files *f, struct layer_files_one *one, size_t layer
     if (one->fd < 0)
         return -1;
     one->layer = layer;
-    one->reader = layer_read_begin(one->fd, f->merge->layers[layer], &limits, err);
-    if (one->reader != NULL)
-        return 0;
-    fdio_close(one->fd);
-    return -1;
+    one->reader = layer_read_begin(one->fd, f->merge->layers[layer], &limits);
+    return 0;
 }
 
 /* The one that is open for that layer, or the one that wasn't used for longest, opened for it. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Bytes of all their names. */
@@ -32,24 +33,15 @@ compare_links(const void *a, const void *b)
     return (x->data > y->data) - (x->data < y->data);
 }
 
-int
-layer_links_add(struct layer_links *l, const struct layer_merge_node *node, struct err *err)
+void
+layer_links_add(struct layer_links *l, const struct layer_merge_node *node)
 {
     if (node->entry.type != LAYER_FILE || (node->entry.flags & LAYER_HARD_LINK) == 0)
-        return 0;
+        return;
     if (l->n == l->max)
-        return 0;
-    if (l->n == l->room) {
-        size_t room = l->room > 0 ? 2 * l->room : 64;
-        struct layer_link *all = realloc(l->all, room * sizeof *all);
-
-        if (all == NULL)
-            return err_set(err, ERR_SYSTEM, "out of memory for an image's hard links");
-        l->all = all;
-        l->room = room;
-    }
+        return;
+    l->all = mem_grow(l->all, &l->room, l->n + 1, sizeof *l->all);
     l->all[l->n++] = (struct layer_link){.layer = node->layer, .data = node->entry.data};
-    return 0;
 }
 
 void

@@ -28,8 +28,8 @@ struct layer_links {
 void layer_links_init(struct layer_links *l, size_t max);
 void layer_links_free(struct layer_links *l);
 
-/* First all nodes of the tree, in any order. What is over the maximum is passed over. 0 or -1. */
-int layer_links_add(struct layer_links *l, const struct layer_merge_node *node, struct err *err);
+/* First all nodes of the tree, in any order. Files beyond the maximum are passed over. */
+void layer_links_add(struct layer_links *l, const struct layer_merge_node *node);
 /* Then this. */
 void layer_links_sort(struct layer_links *l);
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "storage/layers/layer_path.h"
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* A hard link may lead to a layer below, and there to a link again: not deeper than this. On the
@@ -34,12 +36,6 @@ static int
 spend(struct layer_merge *m, struct err *err)
 {
     return spend_steps(m, 1, err);
-}
-
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "out of memory for an image's tree");
 }
 
 /* ---- one name, from the top layer down ---- */
@@ -122,7 +118,7 @@ take_target(struct arena *arena, struct layer_merge_node *node,
         is.link = node->entry.link;
         is.flags |= LAYER_HARD_LINK;
     } else if ((is.link.p = arena_copy(arena, is.link.p, is.link.n)) == NULL) {
-        return no_memory(err);
+        return arena_full(err);
     }
     node->entry = is;
     node->layer = target->layer;
@@ -161,24 +157,8 @@ push_level(struct walk *w)
 
     if (w->levels_n > 0)
         used = w->levels[w->levels_n - 1].first + w->levels[w->levels_n - 1].n;
-    if (w->levels_n == w->levels_room) {
-        size_t room = w->levels_room > 0 ? 2 * w->levels_room : 32;
-        struct level *levels = realloc(w->levels, room * sizeof *levels);
-
-        if (levels == NULL)
-            return NULL;
-        w->levels = levels;
-        w->levels_room = room;
-    }
-    if (w->parts_room - used < w->m->n) {
-        size_t room = 2 * w->parts_room + w->m->n;
-        struct layer_merge_part *parts = realloc(w->parts, room * sizeof *parts);
-
-        if (parts == NULL)
-            return NULL;
-        w->parts = parts;
-        w->parts_room = room;
-    }
+    w->levels = mem_grow(w->levels, &w->levels_room, w->levels_n + 1, sizeof *w->levels);
+    w->parts = mem_grow(w->parts, &w->parts_room, used + w->m->n, sizeof *w->parts);
     w->levels[w->levels_n++] = (struct level){.first = used};
     return w->parts + used;
 }
@@ -198,7 +178,7 @@ keep_merged(struct walk *w, const struct merged *merged, struct err *err)
     const char *copy = "";
 
     if (link.n > 0 && (copy = arena_copy(w->arena, link.p, link.n)) == NULL)
-        return w->depth > 0 ? too_much(err) : no_memory(err);
+        return w->depth > 0 ? too_much(err) : arena_full(err);
     top(w)->n = merged->node.parts_n;
     *node = merged->node;
     node->entry.name = bytes_of("", 0);
@@ -214,8 +194,6 @@ look_in_layers(struct walk *w, struct bytes name, struct err *err)
     struct merged merged = {.parts = push_level(w)};
     char link[LAYER_PATH_MAX];
 
-    if (merged.parts == NULL)
-        return no_memory(err);
     for (size_t i = 0; i < from.n && !merged.over; i++) {
         struct layer_merge_part part = w->parts[from.first + i];
         bool any = merged.any;
@@ -246,8 +224,6 @@ look_root(struct walk *w, struct err *err)
 {
     struct merged merged = {.parts = push_level(w)};
 
-    if (merged.parts == NULL)
-        return no_memory(err);
     for (size_t i = w->base; i < w->m->n && !merged.over; i++) {
         struct layer_index *x = w->m->layers[i];
         struct layer_entry e;
@@ -324,7 +300,7 @@ find_from(struct layer_merge *m, struct arena *arena, size_t base, unsigned dept
         node->parts = parts;
         node->parts_n = found->n;
         if (parts == NULL)
-            rc = depth > 0 ? too_much(err) : no_memory(err);
+            rc = depth > 0 ? too_much(err) : arena_full(err);
         else if (found->n > 0)
             memcpy(parts, w.parts + found->first, found->n * sizeof *parts);
     }
@@ -374,15 +350,9 @@ struct layer_merge_list *
 layer_merge_list(struct layer_merge *m, const struct layer_merge_node *dir, struct bytes from,
                  struct err *err)
 {
-    struct layer_merge_list *l = calloc(1, sizeof *l + dir->parts_n * sizeof *l->sources);
+    struct layer_merge_list *l = mem_alloc(sizeof *l + dir->parts_n * sizeof *l->sources);
 
-    if (l != NULL)
-        l->parts = calloc(dir->parts_n + 1, sizeof *l->parts);
-    if (l == NULL || l->parts == NULL) {
-        no_memory(err);
-        free(l);
-        return NULL;
-    }
+    l->parts = mem_array(dir->parts_n + 1, sizeof *l->parts);
     l->m = m;
     arena_init(&l->arena, LIST_ARENA_MAX);
     for (size_t i = 0; i < dir->parts_n; i++) {

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/arena.h"
 #include "util/buf.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* No path of a merged tree is longer than those of its layers. */
@@ -45,24 +47,13 @@ struct layer_walk {
     size_t open; /* lists of layers */
 };
 
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "out of memory for an image's tree");
-}
-
 /* ---- levels ---- */
 
 static struct waiting *
-waiting_new(struct bytes name, const struct layer_merge_node *dir, struct waiting *below,
-            struct err *err)
+waiting_new(struct bytes name, const struct layer_merge_node *dir, struct waiting *below)
 {
-    struct waiting *d = malloc(sizeof *d + dir->parts_n * sizeof *d->parts);
+    struct waiting *d = mem_alloc(sizeof *d + dir->parts_n * sizeof *d->parts);
 
-    if (d == NULL) {
-        no_memory(err);
-        return NULL;
-    }
     d->below = below;
     d->name_n = name.n < sizeof d->name ? name.n : sizeof d->name;
     memcpy(d->name, name.p, d->name_n);
@@ -86,12 +77,8 @@ close_list(struct layer_walk *w, struct level *v)
 static int
 enter_directory(struct layer_walk *w, struct waiting *dir, struct err *err)
 {
-    struct level *v = calloc(1, sizeof *v);
+    struct level *v = mem_alloc(sizeof *v);
 
-    if (v == NULL) {
-        free(dir);
-        return no_memory(err);
-    }
     v->self = dir;
     v->up = w->top;
     w->top = v;
@@ -210,7 +197,7 @@ wait_before(struct layer_walk *w, struct level *v, struct bytes name, struct err
             v->over = false;
             continue;
         }
-        d = waiting_new(v->next.entry.name, &v->next, v->waiting, err);
+        d = waiting_new(v->next.entry.name, &v->next, v->waiting);
         close_list(w, v);
         if (d == NULL)
             return -1;
@@ -233,7 +220,7 @@ directory(struct layer_walk *w, struct level *v, struct bytes name, int *rc, str
     *rc = look_at_level(w, v, err);
     if (*rc == 0 && !v->over && bytes_equal(v->next.entry.name, name) &&
         v->next.entry.type == LAYER_DIR) {
-        d = waiting_new(name, &v->next, NULL, err);
+        d = waiting_new(name, &v->next, NULL);
         *rc = d != NULL ? 0 : -1;
     }
     close_list(w, v);
@@ -287,17 +274,13 @@ struct layer_walk *
 layer_walk_begin(struct layer_merge *m, const struct layer_merge_node *dir,
                  enum layer_walk_order order, struct bytes after, struct err *err)
 {
-    struct layer_walk *w = calloc(1, sizeof *w);
+    struct layer_walk *w = mem_alloc(sizeof *w);
     struct waiting *root;
 
-    if (w == NULL) {
-        no_memory(err);
-        return NULL;
-    }
     w->m = m;
     w->order = order;
     buf_init(&w->path, PATH_MAX_BYTES);
-    root = waiting_new(bytes_of("", 0), dir, NULL, err);
+    root = waiting_new(bytes_of("", 0), dir, NULL);
     if (root == NULL || enter_directory(w, root, err) != 0 || skip_to(w, after, err) != 0) {
         layer_walk_end(w);
         return NULL;
@@ -311,7 +294,7 @@ give_node(struct layer_walk *w, struct bytes *path, struct layer_merge_node *nod
     struct level *v = w->top;
 
     if (v->next.entry.type == LAYER_DIR) {
-        struct waiting *d = waiting_new(v->next.entry.name, &v->next, v->waiting, err);
+        struct waiting *d = waiting_new(v->next.entry.name, &v->next, v->waiting);
 
         if (d == NULL)
             return -1;

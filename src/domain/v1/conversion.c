@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "domain/v1/image_config.h"
+#include "util/arena.h"
 #include "util/buf.h"
 #include "util/json.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define DEPTH_MAX 64
@@ -34,7 +36,7 @@ struct conversion_draft {
 struct conversion_draft *
 conversion_begin(void)
 {
-    return calloc(1, sizeof(struct conversion_draft));
+    return mem_alloc(sizeof(struct conversion_draft));
 }
 
 void
@@ -245,7 +247,7 @@ finish_document(struct json *doc, struct arena *arena, struct bytes *out, struct
     *out = bytes_of(arena_copy(arena, text, n), n);
     json_free(doc);
     if (out->p == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for an image's config");
+        return arena_full(err);
     digest_of(digest, DIGEST_SHA256, *out);
     if (digest->algo == DIGEST_NONE)
         return err_set(err, ERR_SYSTEM, "the digest of an image's config failed");

@@ -5,6 +5,7 @@
 #include "domain/v1/image_ids.h"
 #include "domain/v1/image_view.h"
 #include "storage/tables/tbl_image.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 static int

@@ -1,5 +1,6 @@
 #include "domain/v1/image_ids.h"
 
+#include "util/arena.h"
 #include "util/banned.h"
 
 bool

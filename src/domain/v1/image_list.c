@@ -9,6 +9,7 @@
 #include "domain/v1/image_view.h"
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
 #include "util/random.h"
 #include "util/banned.h"
 
@@ -250,7 +251,7 @@ image_list_images(const struct registry *reg, const char *repository,
     int rc = repository_find(reg, repository, &repo, err);
 
     if (c.ids == NULL || c.slots == NULL || c.tops == NULL || c.chain == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a list of images");
+        return arena_full(err);
     if (rc < 0 || (rc == 1 && each_target(reg, repo.id, see_top, &c, &any, err) != 0))
         return -1;
     if (!any)

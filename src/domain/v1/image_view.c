@@ -9,6 +9,7 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
+#include "util/arena.h"
 #include "util/json.h"
 #include "util/banned.h"
 
@@ -48,7 +49,7 @@ fill_view(struct image_view *v, const struct platform_image *image, const struct
     v->ids = arena_array(arena, v->n, sizeof *v->ids);
     v->layers = arena_array(arena, v->n, sizeof *v->layers);
     if (v->ids == NULL || v->layers == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
+        return arena_full(err);
     for (size_t i = 0; i < m->descriptors_n && at > 0; i++)
         if (m->descriptors[i].part == PART_LAYER)
             v->layers[--at] = m->descriptors[i].digest;
@@ -377,7 +378,7 @@ image_view_json(const struct image_view *v, struct arena *arena, struct bytes *j
     m.n = 0;
     if (m.v == NULL) {
         json_free(config);
-        return err_set(err, ERR_SYSTEM, "no memory for an image's JSON");
+        return arena_full(err);
     }
     if (v->topmost)
         json_each(config, collect_config_member, &m);
@@ -389,5 +390,5 @@ image_view_json(const struct image_view *v, struct arena *arena, struct bytes *j
     json_free(out);
     json_free(run);
     json_free(config);
-    return json->p != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for an image's JSON");
+    return json->p != NULL ? 0 : arena_full(err);
 }

@@ -19,6 +19,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Descriptors for listeners and for hooks that run, if the limit can be raised so far. */
@@ -403,8 +404,8 @@ set_up_herald(struct herald *h, const struct server *s, struct err *err)
     h->hooks.quiet = true; /* the keeper looks first, and says it */
     herald_log_init(&h->log, STDOUT_FILENO);
     h->signals = block_herald_signals();
-    h->jobs = calloc(h->jobs_n, sizeof *h->jobs);
-    h->fds = calloc(PLACE_COUNT + 1 + HERALD_HTTP_PLACES + h->jobs_n, sizeof *h->fds);
+    h->jobs = mem_array(h->jobs_n, sizeof *h->jobs);
+    h->fds = mem_array(PLACE_COUNT + 1 + HERALD_HTTP_PLACES + h->jobs_n, sizeof *h->fds);
     if (h->signals < 0 || h->jobs == NULL || h->fds == NULL)
         return err_errno(err, "no memory, or no signals");
     return herald_http_init(&h->http, s->extra[SERVER_HERALD], &h->ring, err);

@@ -9,6 +9,7 @@
 #include "process/keeper/herald_client.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -23,7 +24,7 @@ herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring, st
     *h = (struct herald_http){.socket = socket, .ring = ring};
     if (fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
         return err_errno(err, "cannot listen without waiting");
-    h->v = calloc(HERALD_HTTP_PLACES, sizeof *h->v);
+    h->v = mem_array(HERALD_HTTP_PLACES, sizeof *h->v);
     return h->v != NULL ? 0 : err_errno(err, "no memory for listeners");
 }
 

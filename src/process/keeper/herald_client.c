@@ -4,6 +4,7 @@
 #include "process/server/child.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define CONNECT_EACH_MS 100
@@ -15,9 +16,9 @@
 struct herald_client *
 herald_client_new(const struct server *s, const struct registry *reg, struct err *err)
 {
-    struct herald_client *f = calloc(1, sizeof *f);
+    struct herald_client *f = mem_alloc(sizeof *f);
     if (f != NULL)
-        f->held = calloc(s->options->hook_jobs, sizeof *f->held);
+        f->held = mem_array(s->options->hook_jobs, sizeof *f->held);
     if (f == NULL || f->held == NULL) {
         free(f);
         err_errno(err, "no memory for hooks");

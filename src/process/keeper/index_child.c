@@ -111,10 +111,12 @@ blame_layer(const struct index_child *c, const struct registry *reg,
             const struct index_child_bounds *b, const char *why, struct err *err)
 {
     char text[LAYER_INDEX_TEXT_MAX];
-    if (strcmp(why, "it took too long") == 0)
+    if (strcmp(why, CONFINED_NO_MEMORY) == 0)
+        snprintf(text, sizeof text, "indexing it takes more than %s of memory", b->memory_text);
+    else if (strcmp(why, CONFINED_NO_TIME) == 0)
         snprintf(text, sizeof text, "indexing it takes more than %s of the processor's time",
                  b->time_text);
-    else if (strcmp(why, "it wrote too much") == 0)
+    else if (strcmp(why, CONFINED_NO_FILE) == 0)
         snprintf(text, sizeof text, "its index would be too large");
     else
         snprintf(text, sizeof text, "indexing it failed: %s", why);

@@ -12,6 +12,7 @@
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Images and demands that are looked at together, the oldest. */
@@ -318,9 +319,7 @@ add_image(struct indexer *x, const struct index_job *j, struct err *err)
     if (rc == 0)
         return index_job_drop(x->reg, j, err);
     *image = (struct image){.job = *j, .id = found.id, .layers_n = found.layers_n};
-    image->layers = calloc(found.layers_n + 1, sizeof *image->layers);
-    if (image->layers == NULL)
-        return err_errno(err, "no memory for the layers of an image");
+    image->layers = mem_array(found.layers_n + 1, sizeof *image->layers);
     if (found.layers_n > 0)
         memcpy(image->layers, found.layers, found.layers_n * sizeof *found.layers);
     x->images_n++;
@@ -417,9 +416,9 @@ finish_images(struct indexer *x, bool *told, struct err *err)
 struct indexer *
 indexer_new(const struct options *o, const struct registry *reg, struct err *err)
 {
-    struct indexer *x = calloc(1, sizeof *x);
+    struct indexer *x = mem_alloc(sizeof *x);
     if (x != NULL)
-        x->running = calloc(o->index_jobs, sizeof *x->running);
+        x->running = mem_array(o->index_jobs, sizeof *x->running);
     if (x == NULL || x->running == NULL) {
         free(x);
         err_errno(err, "no memory for indexing layers");

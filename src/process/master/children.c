@@ -17,6 +17,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define IDLE_DEATHS_MAX 20
@@ -68,7 +69,7 @@ children_init(struct children *c, const struct server *s, struct err *err)
     for (int pool = 0; pool < POOL_COUNT; pool++)
         c->n += pool_workers((enum pool_id)pool, s->options);
     start_throttle_init(&c->throttle, CRASH_BURST, CRASH_REFILL_MS, clock_mono_ms());
-    c->v = calloc(c->n, sizeof *c->v);
+    c->v = mem_array(c->n, sizeof *c->v);
     void *page =
         mmap(NULL, shared_size(c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)

@@ -14,6 +14,7 @@
 #include "storage/files/disk_space.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -205,9 +206,7 @@ check_files(const struct datadir *d, const struct privileges *who, struct err *e
 static int
 make_parents(const char *name, mode_t mode, struct err *err)
 {
-    char *path = strdup(name);
-    if (path == NULL)
-        return err_errno(err, "cannot make directory %s", name);
+    char *path = mem_strdup(name);
     int r = 0;
     for (char *slash = strchr(path + 1, '/'); r == 0 && slash != NULL;
          slash = strchr(slash + 1, '/')) {

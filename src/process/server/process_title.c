@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "util/mem.h"
 #include "util/banned.h"
 
 static char *room;
@@ -24,7 +25,7 @@ move_environment(void)
     size_t n = 0, size = 0;
     while (environ[n] != NULL)
         size += strlen(environ[n++]) + 1;
-    char **copy = malloc((n + 1) * sizeof *copy + size);
+    char **copy = mem_alloc((n + 1) * sizeof *copy + size);
     if (copy == NULL)
         return; /* it stays where it is; so does its memory, which nobody overwrites then */
     char *at = (char *)(copy + n + 1);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* ---- the directory ---- */
@@ -68,7 +69,7 @@ give_away(const char *dir, bool made, const struct privileges *who, struct err *
 int
 socket_dir_open(const char *dir, const struct privileges *who, struct err *err)
 {
-    char *path = strdup(dir);
+    char *path = mem_strdup(dir);
     int made = path == NULL ? -1 : make_socket_path(path);
     if (made < 0)
         err_errno(err, "cannot make directory %s (--fastcgi)", dir);

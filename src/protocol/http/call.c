@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "util/arena.h"
 #include "util/banned.h"
 
 __attribute__((format(printf, 2, 0))) static const char *
@@ -29,7 +30,7 @@ call_text(struct call *c, const char **out, struct err *err, const char *fmt, ..
     va_start(ap, fmt);
     *out = format(c, fmt, ap);
     va_end(ap);
-    return *out != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for a reply");
+    return *out != NULL ? 0 : arena_full(err);
 }
 
 int
@@ -42,7 +43,7 @@ call_header(struct call *c, struct err *err, const char *name, const char *fmt, 
     value = format(c, fmt, ap);
     va_end(ap);
     if (value == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a reply");
+        return arena_full(err);
     http_reply_header(c->reply, name, value);
     return 0;
 }
@@ -78,7 +79,7 @@ call_json_as(struct call *c, int status, const char *content_type, struct json *
     text = arena_copy(c->arena, text, n);
     json_free(body);
     if (text == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a reply");
+        return arena_full(err);
     c->reply->status = status;
     c->reply->body = bytes_of(text, n);
     http_reply_header(c->reply, "Content-Type", content_type);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain/access/token.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 /* As the original reads it: in this spelling, with one blank. */
@@ -32,7 +33,7 @@ http_auth_enter(struct call *c, struct err *err)
     if (c->actor.user != NULL)
         return 0;
     c->actor.user = "";
-    return err_set(err, ERR_SYSTEM, "no memory for a user's name");
+    return arena_full(err);
 }
 
 /* ---- what we are called ---- */

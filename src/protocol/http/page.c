@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "util/arena.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -57,7 +58,7 @@ page_link_more(struct call *c, const char *path, size_t limit, struct bytes last
     text = buf_ok(&link) ? arena_strdup(c->arena, buf_text(&link)) : NULL;
     buf_free(&link);
     if (text == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a Link");
+        return arena_full(err);
     http_reply_header(c->reply, "Link", text);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "util/arena.h"
 #include "util/banned.h"
 
 static int
@@ -104,7 +105,7 @@ parse_rest(struct path *p, const char *raw, struct arena *arena, struct err *err
     char *rest = arena_copy(arena, raw, n);
 
     if (rest == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a path");
+        return arena_full(err);
     n = path_unescape(rest, n, 0);
     if (n == (size_t)-1)
         return bad_path(err, "has a bad escape");
@@ -131,7 +132,7 @@ path_parse(struct path *p, const char *raw, const char *nginx_path, struct arena
         size_t n;
 
         if (segment == NULL)
-            return err_set(err, ERR_SYSTEM, "no memory for a path");
+            return arena_full(err);
         if (p->n == PATH_SEGMENTS_MAX)
             return bad_path(err, "has too many segments");
         if (length == 0 && !last)

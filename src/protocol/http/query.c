@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "protocol/http/path.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 /* Decodes n bytes of s; NULL and err when they can't be. */
@@ -13,7 +14,7 @@ decode(const char *s, size_t n, struct arena *arena, struct err *err)
     size_t decoded;
 
     if (copy == NULL) {
-        err_set(err, ERR_SYSTEM, "no memory for a query");
+        arena_full(err);
         return NULL;
     }
     decoded = path_unescape(copy, n, 1);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain/core/name.h"
+#include "util/arena.h"
 #include "util/buf.h"
 #include "util/banned.h"
 
@@ -108,7 +109,7 @@ join_name(struct call *c, const struct path *path, size_t from, size_t n, struct
                 buf_ok(&name) ? buf_text(&name) : "this");
         rc = err_found(err, "%s", buf_ok(&name) ? buf_text(&name) : "a longer one");
     } else if ((c->name = arena_strdup(c->arena, buf_text(&name))) == NULL)
-        rc = err_set(err, ERR_SYSTEM, "no memory for a name");
+        rc = arena_full(err);
     buf_free(&name);
     return rc;
 }

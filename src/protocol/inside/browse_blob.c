@@ -4,6 +4,7 @@
 #include "protocol/http/page.h"
 #include "protocol/http/range.h"
 #include "protocol/v2/v2_base.h"
+#include "util/arena.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/banned.h"
@@ -107,8 +108,7 @@ browse_view_download(struct call *c, struct bytes name, struct err *err)
         buf_putc(&b, p[i] >= ' ' && p[i] <= '~' && strchr("\"\\%/", p[i]) == NULL ? p[i] : '_');
     buf_puts(&b, "\"; filename*=UTF-8''");
     page_escape(&b, name);
-    rc = buf_ok(&b) ? call_text(c, &text, err, "%s", buf_text(&b))
-                    : err_set(err, ERR_SYSTEM, "no memory for a file's name");
+    rc = buf_ok(&b) ? call_text(c, &text, err, "%s", buf_text(&b)) : arena_full(err);
     buf_free(&b);
     if (rc != 0)
         return -1;
@@ -236,7 +236,7 @@ browse_view_blob(struct call *c, struct browse_image *im, struct err *err)
 
     if (r == NULL) {
         browse_close(im);
-        return err_set(err, ERR_SYSTEM, "no memory for a file");
+        return arena_full(err);
     }
     *r = (struct reading){.im = im};
     rc = answer_file(c, r, err);

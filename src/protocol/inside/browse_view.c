@@ -5,6 +5,7 @@
 
 #include "protocol/inside/browse_entry.h"
 #include "protocol/http/page.h"
+#include "util/arena.h"
 #include "util/buf.h"
 #include "util/banned.h"
 
@@ -17,7 +18,7 @@ browse_view_room(struct call *c, struct err *err)
     struct browse_image *im = arena_alloc(c->arena, sizeof *im);
 
     if (im == NULL)
-        err_set(err, ERR_SYSTEM, "no memory for an image");
+        arena_full(err);
     return im;
 }
 
@@ -33,7 +34,7 @@ browse_view_path(struct call *c, struct bytes *path, struct err *err)
         return err_set(err, ERR_TOO_LONG, "the path is too long");
     text = arena_alloc(c->arena, rest.n + 2);
     if (text == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a path");
+        return arena_full(err);
     for (size_t at = 0, end; at < rest.n; at = end) {
         while (at < rest.n && p[at] == '/')
             at++;
@@ -245,7 +246,7 @@ browse_view_tree(struct call *c, struct browse_image *im, const char *base, stru
 
     if (l == NULL) {
         browse_close(im);
-        return err_set(err, ERR_SYSTEM, "no memory for a list");
+        return arena_full(err);
     }
     *l = (struct listing){.im = im, .arena = c->arena, .left = UINT64_MAX};
     buf_init(&l->last, LAYER_NAME_MAX + 1);
@@ -277,7 +278,7 @@ stat_entry(struct call *c, struct browse_image *im, struct buf *text, struct err
     browse_entry_put(text, im, path, &node);
     c->reply->body = bytes_of(arena_copy(c->arena, text->p, text->n), text->n);
     if (!buf_ok(text) || c->reply->body.p == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for an entry");
+        return arena_full(err);
     c->reply->status = 200;
     http_reply_header(c->reply, "Content-Type", "application/json");
     return 0;

@@ -6,6 +6,7 @@
 #include "domain/inside/layer_archive.h"
 #include "protocol/inside/browse_view.h"
 #include "protocol/inside/v2_browse.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 struct archiving {
@@ -82,7 +83,7 @@ v2_browse_archive(struct call *c, struct err *err)
     struct archiving *a = arena_alloc(c->arena, sizeof *a);
 
     if (a == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for an archive");
+        return arena_full(err);
     if (v2_browse_open(c, &a->im, err) != 0)
         return -1;
     browse_files_of(&a->files, a->im);

@@ -8,6 +8,7 @@
 #include "protocol/inside/browse_view.h"
 #include "protocol/v2/v2_base.h"
 #include "protocol/inside/v2_browse.h"
+#include "util/arena.h"
 #include "util/buf.h"
 #include "util/banned.h"
 
@@ -62,7 +63,7 @@ put_change(void *arg, const struct layer_diff_change *change, struct err *err)
         put_changed_names(&d->line, "unknown", change->unknown);
     buf_puts(&d->line, "}\n");
     if (!buf_ok(&d->line))
-        return err_set(err, ERR_SYSTEM, "no memory for a line of a difference");
+        return arena_full(err);
     return d->sink->put(d->sink, buf_bytes(&d->line), err);
 }
 
@@ -104,7 +105,7 @@ v2_browse_diff(struct call *c, struct err *err)
     struct comparing *d = arena_alloc(c->arena, sizeof *d);
 
     if (d == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a difference");
+        return arena_full(err);
     if (open_from(c, &d->from, err) != 0)
         return -1;
     if (v2_browse_open(c, &d->to, err) != 0) {

@@ -7,6 +7,7 @@
 #include "protocol/inside/browse_view.h"
 #include "protocol/http/page.h"
 #include "protocol/inside/v2_browse.h"
+#include "util/arena.h"
 #include "util/buf.h"
 #include "util/banned.h"
 
@@ -36,7 +37,7 @@ put_entry(void *arg, struct bytes path, const struct layer_merge_node *node, str
     buf_reset(&f->last);
     buf_put(&f->last, absolute, n + 1);
     if (!buf_ok(&f->text) || !buf_ok(&f->last))
-        return err_set(err, ERR_SYSTEM, "no memory for what was found");
+        return arena_full(err);
     return f->text.n > PAGE_BYTES;
 }
 
@@ -82,7 +83,7 @@ add_find_link(struct call *c, const struct finding *f, struct err *err)
     put_parameter(c, &b, "name");
     put_parameter(c, &b, "platform");
     if (!buf_ok(&b))
-        err_set(err, ERR_SYSTEM, "no memory for a Link");
+        arena_full(err);
     else if (call_text(c, &more, err, "%s", buf_text(&b)) == 0 &&
              call_text(c, &path, err, "/v2/%s/_image/%s/find", c->name, c->first) == 0)
         rc = page_link_more(c, path, f->limit, buf_bytes(&f->last), more, err);
@@ -106,7 +107,7 @@ answer_find(struct call *c, struct finding *f, struct err *err)
     buf_puts(&f->text, f->text.n > 0 ? "]" : "[]");
     c->reply->body = bytes_of(arena_copy(c->arena, f->text.p, f->text.n), f->text.n);
     if (!buf_ok(&f->text) || c->reply->body.p == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for what was found");
+        return arena_full(err);
     c->reply->status = 200;
     http_reply_header(c->reply, "Content-Type", "application/json");
     return 0;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "util/arena.h"
 #include "util/banned.h"
 
 int
@@ -48,7 +49,7 @@ v1_base_platform(struct call *c, const struct platform **platform, struct err *e
         return 0;
     p = arena_alloc(c->arena, sizeof *p);
     if (p == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a platform");
+        return arena_full(err);
     *platform = p;
     return platform_parse(p, text, err);
 }

@@ -8,6 +8,7 @@
 #include "protocol/http/range.h"
 #include "protocol/v1/v1_base.h"
 #include "protocol/v2/v2_base.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 /* ---- reading ---- */
@@ -172,7 +173,7 @@ v1_images_get_ancestry(struct call *c, struct err *err)
     size_t n;
 
     if (chain == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for an image's parents");
+        return arena_full(err);
     if (find_shown_image(c, &s, err) != 0)
         return -1;
     if (!s.is_view && image_ancestry(c->reg, &s.image.id, chain, &n, err) != 0)

@@ -8,6 +8,7 @@
 #include "domain/v1/image_list.h"
 #include "domain/core/repository.h"
 #include "protocol/v1/v1_base.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 /* Deep enough for {"id": ...} in a list. */
@@ -169,7 +170,7 @@ v1_repositories_list(struct call *c, struct err *err)
     struct json *body;
 
     if (l.entries == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a list of repositories");
+        return arena_full(err);
     if (image_list_everywhere(c->reg, &c->actor, put_listed_image, &l, err) != 0)
         return -1;
     if (l.n > 0)

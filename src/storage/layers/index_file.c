@@ -150,8 +150,8 @@ index_file_refuse(int root, const struct layer_info *info, struct err *err)
     if (fd < 0)
         return -1;
     refused.browsable = false;
-    if ((w = layer_index_create(fd, err)) != NULL && layer_index_put_info(w, &refused, err) == 0 &&
-        layer_index_finish(w, err) == 0)
+    w = layer_index_create(fd);
+    if (layer_index_put_info(w, &refused, err) == 0 && layer_index_finish(w, err) == 0)
         rc = index_file_publish(root, fd, &info->layer, err);
     layer_index_free(w);
     fdio_close(fd);

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "storage/layers/inflate_codec.h"
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define IN_SIZE ((size_t)256 << 10)
@@ -103,12 +105,6 @@ limit_of(const struct inflate_options *o, uint64_t size)
     return limit < by_ratio ? limit : by_ratio;
 }
 
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "out of memory for reading a layer");
-}
-
 struct inflate *
 inflate_open(int fd, enum inflate_format format, const struct inflate_options *o, struct err *err)
 {
@@ -119,11 +115,7 @@ inflate_open(int fd, enum inflate_format format, const struct inflate_options *o
         err_errno(err, "stat a layer");
         return NULL;
     }
-    f = malloc(sizeof *f);
-    if (f == NULL) {
-        no_memory(err);
-        return NULL;
-    }
+    f = mem_alloc(sizeof *f);
     memset(f, 0, offsetof(struct inflate, in));
     f->fd = fd;
     f->format = format;
@@ -132,7 +124,7 @@ inflate_open(int fd, enum inflate_format format, const struct inflate_options *o
     f->size = (uint64_t)st.st_size;
     f->limit = limit_of(o, f->size);
     if (f->codec != NULL && (f->state = f->codec->open(o->memory)) == NULL) {
-        no_memory(err);
+        arena_full(err);
         free(f);
         return NULL;
     }
@@ -161,7 +153,7 @@ inflate_resume(struct inflate *f, const struct inflate_checkpoint *at, struct er
     if (f->codec == NULL || f->codec->go_on == NULL)
         return err_set(err, ERR_CORRUPT, "a checkpoint of another format");
     if (!f->codec->go_on(f->state, at->window, at->bits, at->value, true))
-        return no_memory(err);
+        return arena_full(err);
     if (at->window.n > 0)
         memcpy(f->out + INFLATE_WINDOW - at->window.n, at->window.p, at->window.n);
     f->member_out = at->window.n;
@@ -240,7 +232,7 @@ next_member(struct inflate *f, struct err *err)
         f->end = INFLATE_TRAILED;
     } else {
         if (!f->codec->begin(f->state))
-            return no_memory(err);
+            return arena_full(err);
         f->member_out = 0;
         f->begun = true;
     }
@@ -260,7 +252,7 @@ after_step(struct inflate *f, enum inflate_codec_step step, const struct inflate
                        (struct inflate_checkpoint){
                            .inside = true, .bits = io->bits, .value = io->value, .window = window});
         if (!f->codec->go_on(f->state, window, io->bits, io->value, false))
-            return no_memory(err);
+            return arena_full(err);
         break;
     }
     case INFLATE_CODEC_END:
@@ -277,7 +269,7 @@ after_step(struct inflate *f, enum inflate_codec_step step, const struct inflate
         return err_set(err, ERR_NOT_BROWSABLE, "reading it takes too much memory: its %s window",
                        inflate_format_name(f->format));
     case INFLATE_CODEC_FAILED:
-        return no_memory(err);
+        return arena_full(err);
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "storage/layers/inflate_codec.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 struct bzip2 {
@@ -13,7 +14,7 @@ static void *
 bzip2_open(size_t memory)
 {
     (void)memory; /* 3.7 MB at most */
-    return calloc(1, sizeof(struct bzip2));
+    return mem_alloc(sizeof(struct bzip2));
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include "storage/layers/inflate_codec.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* RFC 1952, 2.3.1 */
@@ -35,7 +36,7 @@ struct gzip {
 static void *
 open_with(const struct inflate_codec_raw *lib)
 {
-    struct gzip *g = calloc(1, sizeof *g);
+    struct gzip *g = mem_alloc(sizeof *g);
 
     if (g != NULL && (g->raw = lib->open()) == NULL) {
         free(g);

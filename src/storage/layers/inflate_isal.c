@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
+#include "util/mem.h"
 
 struct raw {
     struct inflate_state s;
@@ -20,10 +21,9 @@ struct raw {
 static void *
 isal_open(void)
 {
-    struct raw *r = calloc(1, sizeof *r);
+    struct raw *r = mem_alloc(sizeof *r);
 
-    if (r != NULL)
-        isal_inflate_init(&r->s);
+    isal_inflate_init(&r->s);
     return r;
 }
 
@@ -104,4 +104,5 @@ const struct inflate_codec_raw *const inflate_codec_isal = &isal;
 const struct inflate_codec_raw *const inflate_codec_isal = NULL;
 #endif
 
+#include "util/mem.h"
 #include "util/banned.h"

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "storage/layers/inflate_codec.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 struct xz {
@@ -12,7 +13,7 @@ struct xz {
 static void *
 xz_open(size_t memory)
 {
-    struct xz *x = calloc(1, sizeof *x);
+    struct xz *x = mem_alloc(sizeof *x);
 
     if (x != NULL) {
         x->s = (lzma_stream)LZMA_STREAM_INIT;

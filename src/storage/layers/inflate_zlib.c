@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include "storage/layers/inflate_codec.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* What inflate() says of where it stopped, in data_type. */
@@ -18,7 +19,7 @@ struct raw {
 static void *
 zlib_open(void)
 {
-    struct raw *r = calloc(1, sizeof *r);
+    struct raw *r = mem_alloc(sizeof *r);
 
     if (r != NULL && inflateInit2(&r->z, -MAX_WBITS) != Z_OK) {
         free(r);

@@ -6,6 +6,8 @@
 #include "storage/tables/key.h"
 #include "storage/tables/record.h"
 #include "storage/layers/sorted_format.h"
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define CHECKPOINT 'C'
@@ -54,20 +56,12 @@ key_entry(struct key *k, uint32_t dir, struct bytes name)
 /* ---- writing ---- */
 
 struct layer_index_writer *
-layer_index_create(int fd, struct err *err)
+layer_index_create(int fd)
 {
-    struct layer_index_writer *w = malloc(sizeof *w);
+    struct layer_index_writer *w = mem_alloc(sizeof *w);
 
-    if (w == NULL) {
-        err_set(err, ERR_SYSTEM, "out of memory for writing an index");
-        return NULL;
-    }
     buf_init(&w->value, SORTED_FILE_VALUE_MAX);
-    w->file = sorted_file_create(fd, err);
-    if (w->file == NULL) {
-        free(w);
-        return NULL;
-    }
+    w->file = sorted_file_create(fd);
     return w;
 }
 
@@ -234,15 +228,11 @@ read_info(struct layer_info *info, struct bytes in, struct err *err)
 struct layer_index *
 layer_index_open(int fd, struct err *err)
 {
-    struct layer_index *x = calloc(1, sizeof *x);
+    struct layer_index *x = mem_alloc(sizeof *x);
     struct key k = {.n = 0};
     struct bytes value;
     int rc;
 
-    if (x == NULL) {
-        err_set(err, ERR_SYSTEM, "out of memory for an index");
-        return NULL;
-    }
     x->file = sorted_file_open(fd, err);
     if (x->file == NULL) {
         free(x);
@@ -440,9 +430,7 @@ layer_index_sparse(struct layer_index *x, uint64_t data, struct layer_piece **pi
     if (rc <= 0)
         return rc;
     /* Each takes two bytes at least. */
-    *pieces = calloc(value.n / 2 + 1, sizeof **pieces);
-    if (*pieces == NULL)
-        return err_set(err, ERR_SYSTEM, "out of memory for an index");
+    *pieces = mem_array(value.n / 2 + 1, sizeof **pieces);
     rc = read_pieces(value, *pieces, n, err);
     if (rc < 0) {
         free(*pieces);

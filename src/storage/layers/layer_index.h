@@ -54,7 +54,7 @@ struct layer_piece {
 struct layer_index_writer;
 
 /* fd as for sorted_file_create. */
-struct layer_index_writer *layer_index_create(int fd, struct err *err);
+struct layer_index_writer *layer_index_create(int fd);
 int layer_index_put_checkpoint(struct layer_index_writer *w, const struct inflate_checkpoint *c,
                                struct err *err);
 int layer_index_put_entry(struct layer_index_writer *w, uint32_t dir, const struct layer_entry *e,

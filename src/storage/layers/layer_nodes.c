@@ -3,16 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/arena.h"
 #include "util/random.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define FIRST_BUCKETS 1024u
-
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "out of memory for a layer's tree");
-}
 
 static struct bytes
 node_name(const struct layer_node *x)
@@ -66,14 +62,12 @@ take_out(struct layer_nodes *t, uint32_t i)
     *at = layer_nodes_at(t, i)->hash_next;
 }
 
-static int
-grow_buckets(struct layer_nodes *t, struct err *err)
+static void
+grow_buckets(struct layer_nodes *t)
 {
     uint32_t old_n = t->buckets_n, *old = t->buckets;
-    uint32_t n = old_n > 0 ? 2 * old_n : FIRST_BUCKETS, *buckets = malloc(n * sizeof *buckets);
+    uint32_t n = old_n > 0 ? 2 * old_n : FIRST_BUCKETS, *buckets = mem_alloc(n * sizeof *buckets);
 
-    if (buckets == NULL)
-        return no_memory(err);
     memset(buckets, 0xff, n * sizeof *buckets);
     t->buckets = buckets;
     t->buckets_n = n;
@@ -83,10 +77,9 @@ grow_buckets(struct layer_nodes *t, struct err *err)
             hang_in(t, i);
         }
     free(old);
-    return 0;
 }
 
-/* A node that isn't used; LAYER_NODES_NONE: out of memory. */
+/* A node that isn't in use; LAYER_NODES_NONE: there are as many as there can be. */
 static uint32_t
 take_node(struct layer_nodes *t)
 {
@@ -98,12 +91,9 @@ take_node(struct layer_nodes *t)
     }
     if (t->taken == LAYER_NODES_CHUNK * LAYER_NODES_CHUNKS_MAX)
         return LAYER_NODES_NONE;
-    if (t->taken % LAYER_NODES_CHUNK == 0) {
+    if (t->taken % LAYER_NODES_CHUNK == 0)
         t->chunks[t->taken / LAYER_NODES_CHUNK] =
-            malloc(LAYER_NODES_CHUNK * sizeof(struct layer_node));
-        if (t->chunks[t->taken / LAYER_NODES_CHUNK] == NULL)
-            return LAYER_NODES_NONE;
-    }
+            mem_alloc(LAYER_NODES_CHUNK * sizeof(struct layer_node));
     return t->taken++;
 }
 
@@ -120,7 +110,7 @@ layer_nodes_keep(struct layer_nodes *t, struct bytes text, struct err *err)
     }
     copy = arena_copy(&t->texts, text.p, text.n);
     if (copy == NULL)
-        no_memory(err);
+        arena_full(err);
     return copy;
 }
 
@@ -140,10 +130,10 @@ layer_nodes_make(struct layer_nodes *t, uint32_t dir, struct bytes name, struct 
     }
     if ((text = layer_nodes_keep(t, name, err)) == NULL)
         return LAYER_NODES_NONE;
-    if (t->n >= t->buckets_n && grow_buckets(t, err) != 0)
-        return LAYER_NODES_NONE;
+    if (t->n >= t->buckets_n)
+        grow_buckets(t);
     if ((i = take_node(t)) == LAYER_NODES_NONE) {
-        no_memory(err);
+        arena_full(err);
         return LAYER_NODES_NONE;
     }
     x = layer_nodes_at(t, i);
@@ -206,23 +196,22 @@ layer_nodes_become(struct layer_nodes *t, uint32_t i, const struct layer_node *i
     *x = new;
 }
 
-int
-layer_nodes_init(struct layer_nodes *t, const struct layer_nodes_limits *limits, struct err *err)
+void
+layer_nodes_init(struct layer_nodes *t, const struct layer_nodes_limits *limits)
 {
     memset(t, 0, sizeof *t);
     t->limits = *limits;
     t->unused = LAYER_NODES_NONE;
     t->seed = random_u64();
     arena_init(&t->texts, SIZE_MAX);
-    if (grow_buckets(t, err) != 0 || take_node(t) != LAYER_NODES_ROOT)
-        return no_memory(err);
+    grow_buckets(t);
+    take_node(t); /* LAYER_NODES_ROOT */
     *layer_nodes_at(t, LAYER_NODES_ROOT) = (struct layer_node){.child = LAYER_NODES_NONE,
                                                                .next = LAYER_NODES_NONE,
                                                                .name = "",
                                                                .type = LAYER_DIR,
                                                                .flags = LAYER_IMPLICIT,
                                                                .mode = 0755};
-    return 0;
 }
 
 void

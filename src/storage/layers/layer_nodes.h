@@ -52,8 +52,7 @@ struct layer_nodes {
 };
 
 /* With a root, an implicit directory. 0 or -1; to be freed in both cases. */
-int layer_nodes_init(struct layer_nodes *t, const struct layer_nodes_limits *limits,
-                     struct err *err);
+void layer_nodes_init(struct layer_nodes *t, const struct layer_nodes_limits *limits);
 void layer_nodes_free(struct layer_nodes *t);
 
 static inline struct layer_node *

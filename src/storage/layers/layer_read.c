@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "storage/layers/inflate.h"
+#include "util/arena.h"
 #include "util/clock.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 const struct layer_read_limits layer_read_defaults = {
@@ -240,15 +242,10 @@ layer_read_check(struct layer_index *x, const struct layer_entry *e, uint64_t fr
 }
 
 struct layer_reader *
-layer_read_begin(int layer, struct layer_index *x, const struct layer_read_limits *limits,
-                 struct err *err)
+layer_read_begin(int layer, struct layer_index *x, const struct layer_read_limits *limits)
 {
-    struct layer_reader *r = malloc(sizeof *r);
+    struct layer_reader *r = mem_alloc(sizeof *r);
 
-    if (r == NULL) {
-        err_set(err, ERR_SYSTEM, "out of memory for reading a layer");
-        return NULL;
-    }
     *r = (struct layer_reader){.limits = limits, .index = x, .layer = layer};
     return r;
 }
@@ -295,7 +292,7 @@ layer_read(int layer, struct layer_index *x, const struct layer_entry *e, uint64
            const struct layer_read_limits *limits,
            int (*fn)(void *arg, struct bytes b, struct err *err), void *arg, struct err *err)
 {
-    struct layer_reader *r = layer_read_begin(layer, x, limits, err);
+    struct layer_reader *r = layer_read_begin(layer, x, limits);
     int rc = r != NULL ? layer_read_more(r, e, from, n, fn, arg, err) : -1;
 
     layer_read_end(r);

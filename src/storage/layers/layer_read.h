@@ -38,7 +38,7 @@ int layer_read(int layer, struct layer_index *x, const struct layer_entry *e, ui
  * the layer once. layer, x and limits have to stay. NULL: failed. */
 struct layer_reader;
 struct layer_reader *layer_read_begin(int layer, struct layer_index *x,
-                                      const struct layer_read_limits *limits, struct err *err);
+                                      const struct layer_read_limits *limits);
 /* As layer_read. It may be called again after it failed. */
 int layer_read_more(struct layer_reader *r, const struct layer_entry *e, uint64_t from, uint64_t n,
                     int (*fn)(void *arg, struct bytes b, struct err *err), void *arg,

@@ -7,6 +7,7 @@
 
 #include "storage/layers/inflate.h"
 #include "storage/layers/tar_scan.h"
+#include "util/arena.h"
 #include "util/digest_thread.h"
 #include "util/banned.h"
 
@@ -181,8 +182,7 @@ write_index(struct scan *s, int out, struct err *err)
         s->index = NULL;
         if (ftruncate(out, 0) != 0)
             return err_errno(err, "empty an index");
-        if ((s->index = layer_index_create(out, err)) == NULL)
-            return -1;
+        s->index = layer_index_create(out);
         return layer_index_put_info(s->index, s->info, err) == 0 ? layer_index_finish(s->index, err)
                                                                  : -1;
     }
@@ -205,12 +205,12 @@ prepare_scan(struct scan *s, int layer, int out, bool fast, struct err *err)
 
     if (ftruncate(out, 0) != 0)
         return err_errno(err, "empty an index");
-    if ((s->inflate = inflate_open(layer, s->info->format, &options, err)) == NULL ||
-        (s->index = layer_index_create(out, err)) == NULL ||
-        (s->tree = layer_tree_new(&s->limits->tree, err)) == NULL)
+    if ((s->inflate = inflate_open(layer, s->info->format, &options, err)) == NULL)
         return -1;
-    if (s->info->format != INFLATE_PLAIN && (s->hash = digest_thread_begin(DIGEST_SHA256)) == NULL)
-        return err_set(err, ERR_SYSTEM, "out of memory for hashing a layer");
+    s->index = layer_index_create(out);
+    s->tree = layer_tree_new(&s->limits->tree);
+    if (s->info->format != INFLATE_PLAIN)
+        s->hash = digest_thread_begin(DIGEST_SHA256);
     return 0;
 }
 

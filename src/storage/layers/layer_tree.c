@@ -5,6 +5,8 @@
 
 #include "storage/layers/layer_nodes.h"
 #include "storage/layers/layer_path.h"
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define WHITEOUT ".wh."
@@ -48,27 +50,14 @@ tree_node_name(const struct layer_node *x)
     return bytes_of(x->name, x->name_n);
 }
 
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "out of memory for a layer's tree");
-}
-
 struct layer_tree *
-layer_tree_new(const struct layer_limits *limits, struct err *err)
+layer_tree_new(const struct layer_limits *limits)
 {
     const struct layer_nodes_limits nodes = {limits->entries, limits->names, limits->depth};
-    struct layer_tree *t = calloc(1, sizeof *t);
+    struct layer_tree *t = mem_alloc(sizeof *t);
 
-    if (t == NULL) {
-        no_memory(err);
-        return NULL;
-    }
     t->work_max = limits->work;
-    if (layer_nodes_init(&t->nodes, &nodes, err) != 0) {
-        layer_tree_free(t);
-        return NULL;
-    }
+    layer_nodes_init(&t->nodes, &nodes);
     return t;
 }
 
@@ -174,29 +163,19 @@ below_whiteout(const struct layer_path *path)
 
 /* ---- entries ---- */
 
-static int
-keep_pieces(struct layer_tree *t, const struct tar_entry *e, struct err *err)
+static void
+keep_pieces(struct layer_tree *t, const struct tar_entry *e)
 {
     struct sparse *s;
 
     if (e->pieces == NULL || e->pieces_n > PIECES_MAX - t->pieces_n)
-        return 0; /* such a file is listed, but can't be read */
-    if (t->sparse_n == t->sparse_room) {
-        size_t room = t->sparse_room > 0 ? 2 * t->sparse_room : 16;
-
-        if ((s = realloc(t->sparse, room * sizeof *s)) == NULL)
-            return no_memory(err);
-        t->sparse = s;
-        t->sparse_room = room;
-    }
+        return; /* such a file is listed, but can't be read */
+    t->sparse = mem_grow(t->sparse, &t->sparse_room, t->sparse_n + 1, sizeof *t->sparse);
     s = &t->sparse[t->sparse_n];
-    *s = (struct sparse){e->data, malloc(e->pieces_n * sizeof *s->pieces), e->pieces_n};
-    if (s->pieces == NULL)
-        return no_memory(err);
+    *s = (struct sparse){e->data, mem_alloc(e->pieces_n * sizeof *s->pieces), e->pieces_n};
     memcpy(s->pieces, e->pieces, e->pieces_n * sizeof *s->pieces);
     t->sparse_n++;
     t->pieces_n += e->pieces_n;
-    return 0;
 }
 
 /* What the hard link is to be. 1; 0: nothing that can be; -1. */
@@ -259,7 +238,9 @@ node_of_entry(struct layer_tree *t, const struct tar_entry *e, uint32_t self, st
         is->u.size = e->size;
         is->data = e->data;
         is->flags = e->sparse ? LAYER_SPARSE : 0;
-        return !e->sparse || keep_pieces(t, e, err) == 0 ? 1 : -1;
+        if (e->sparse)
+            keep_pieces(t, e);
+        return 1;
     case LAYER_SYMLINK:
         is->link_n = (uint16_t)e->link.n;
         is->link = layer_nodes_keep(&t->nodes, e->link, err);
@@ -454,19 +435,15 @@ layer_tree_write(struct layer_tree *t, struct layer_index_writer *w, struct laye
                  struct err *err)
 {
     size_t room = (size_t)t->nodes.n + 1;
-    struct order o = {.dirs = malloc(room * sizeof *o.dirs),
-                      .children = malloc(room * sizeof *o.children)};
+    struct order o = {.dirs = mem_alloc(room * sizeof *o.dirs),
+                      .children = mem_alloc(room * sizeof *o.children)};
     int rc = 0;
 
     info->names = info->files = info->file_bytes = 0;
     info->skipped = t->skipped;
-    if (o.dirs == NULL || o.children == NULL) {
-        rc = no_memory(err);
-    } else {
-        o.dirs[o.dirs_n++] = LAYER_NODES_ROOT;
-        for (; rc == 0 && o.at < o.dirs_n; o.at++)
-            rc = write_directory(t, &o, w, info, err);
-    }
+    o.dirs[o.dirs_n++] = LAYER_NODES_ROOT;
+    for (; rc == 0 && o.at < o.dirs_n; o.at++)
+        rc = write_directory(t, &o, w, info, err);
     free(o.dirs);
     free(o.children);
     return rc;

@@ -33,7 +33,7 @@ struct layer_limits {
 
 struct layer_tree;
 
-struct layer_tree *layer_tree_new(const struct layer_limits *limits, struct err *err);
+struct layer_tree *layer_tree_new(const struct layer_limits *limits);
 void layer_tree_free(struct layer_tree *t);
 
 /* 0; or -1: ERR_NOT_BROWSABLE, also for names that no file system can hold, or out of memory. */

@@ -9,6 +9,8 @@
 #include <zstd.h>
 
 #include "storage/layers/sorted_format.h"
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Blocks that are kept in memory. */
@@ -66,11 +68,7 @@ sorted_file_open(int fd, struct err *err)
     }
     if (read_at(fd, header, sizeof header, 0, err) != 0)
         return NULL;
-    f = calloc(1, sizeof *f);
-    if (f == NULL) {
-        err_set(err, ERR_SYSTEM, "out of memory for an index");
-        return NULL;
-    }
+    f = mem_alloc(sizeof *f);
     f->fd = fd;
     if (!sorted_format_get_header(&f->header, header)) {
         corrupt_file(err, "its header");
@@ -123,11 +121,7 @@ unpack(const uint8_t *packed, struct sorted_format_place place, struct err *err)
         corrupt_file(err, "a block's length");
         return NULL;
     }
-    b = malloc(sizeof *b + n);
-    if (b == NULL) {
-        err_set(err, ERR_SYSTEM, "out of memory for an index");
-        return NULL;
-    }
+    b = mem_alloc(sizeof *b + n);
     *b = (struct sorted_block){.offset = place.offset, .n = n};
     if (n == body_n) {
         memcpy(b->bytes, body, n);
@@ -152,10 +146,8 @@ read_sorted_block(struct sorted_file *f, struct sorted_format_place place, struc
         corrupt_file(err, "a block's place");
         return NULL;
     }
-    if (place.length > sizeof small && (packed = malloc(place.length)) == NULL) {
-        err_set(err, ERR_SYSTEM, "out of memory for an index");
-        return NULL;
-    }
+    if (place.length > sizeof small)
+        packed = mem_alloc(place.length);
     if (read_at(f->fd, packed, place.length, place.offset, err) == 0)
         b = unpack(packed, place, err);
     if (packed != small)
@@ -302,10 +294,9 @@ sorted_file_leave(struct sorted_cursor *c)
 static struct sorted_block *
 copy_of(const struct sorted_block *b)
 {
-    struct sorted_block *copy = malloc(sizeof *b + b->n);
+    struct sorted_block *copy = mem_alloc(sizeof *b + b->n);
 
-    if (copy != NULL)
-        memcpy(copy, b, sizeof *b + b->n);
+    memcpy(copy, b, sizeof *b + b->n);
     return copy;
 }
 
@@ -322,8 +313,6 @@ enter_leaf(struct sorted_cursor *c, struct bytes key, struct err *err)
     if (rc <= 0)
         return rc;
     c->block = copy_of(b);
-    if (c->block == NULL)
-        return err_set(err, ERR_SYSTEM, "out of memory for an index");
     c->at = 0;
     c->next_n = next.n;
     memcpy(c->next, next.key, next.n);

@@ -24,7 +24,7 @@
 struct sorted_writer;
 
 /* fd: an empty file, open for writing; it stays the caller's, and so does making it durable. */
-struct sorted_writer *sorted_file_create(int fd, struct err *err);
+struct sorted_writer *sorted_file_create(int fd);
 /* Keys ascend; one that doesn't is ERR_SYSTEM, and so is a record that is too long. */
 int sorted_file_put(struct sorted_writer *w, struct bytes key, struct bytes value, struct err *err);
 /* The file is complete when this has returned 0. */

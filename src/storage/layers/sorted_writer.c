@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "storage/layers/sorted_format.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define LEVEL 3
@@ -33,24 +34,19 @@ struct sorted_writer {
 };
 
 struct sorted_writer *
-sorted_file_create(int fd, struct err *err)
+sorted_file_create(int fd)
 {
-    struct sorted_writer *w = calloc(1, sizeof *w);
+    struct sorted_writer *w = mem_alloc(sizeof *w);
 
-    if (w != NULL) {
-        w->fd = fd;
-        w->at = SORTED_FORMAT_HEADER;
-        for (unsigned i = 0; i < SORTED_FORMAT_HEIGHT_MAX; i++)
-            buf_init(&w->level[i].records, SORTED_FORMAT_MAX);
-        w->packed_room = SORTED_FORMAT_BLOCK_HEADER + ZSTD_compressBound(SORTED_FORMAT_MAX);
-        w->packed = malloc(w->packed_room);
-        w->zstd = ZSTD_createCCtx();
-    }
-    if (w == NULL || w->packed == NULL || w->zstd == NULL) {
-        sorted_file_free(w);
-        err_set(err, ERR_SYSTEM, "out of memory for writing " WHAT);
-        return NULL;
-    }
+    w->fd = fd;
+    w->at = SORTED_FORMAT_HEADER;
+    for (unsigned i = 0; i < SORTED_FORMAT_HEIGHT_MAX; i++)
+        buf_init(&w->level[i].records, SORTED_FORMAT_MAX);
+    w->packed_room = SORTED_FORMAT_BLOCK_HEADER + ZSTD_compressBound(SORTED_FORMAT_MAX);
+    w->packed = mem_alloc(w->packed_room);
+    w->zstd = ZSTD_createCCtx();
+    if (w->zstd == NULL)
+        mem_exhausted();
     return w;
 }
 
@@ -99,7 +95,7 @@ write_block(struct sorted_writer *w, unsigned level, struct sorted_format_place 
     size_t n;
 
     if (!buf_ok(raw))
-        return err_set(err, ERR_SYSTEM, "out of memory for writing " WHAT);
+        return err_set(err, ERR_SYSTEM, "a block of " WHAT " is too long");
     n = ZSTD_compressCCtx(w->zstd, body, w->packed_room - SORTED_FORMAT_BLOCK_HEADER, raw->p,
                           raw->n, LEVEL);
     if (ZSTD_isError(n) || n >= raw->n) {

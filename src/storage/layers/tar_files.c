@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "storage/layers/tar_walk.h"
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Links that lead to links; docker makes one at most. */
@@ -55,7 +57,7 @@ plain_name(const char *from, struct bytes text)
         }
         p += length + 1;
     }
-    return n > 0 ? strndup(out, n) : NULL;
+    return n > 0 ? mem_copy(out, n) : NULL;
 }
 
 /* A symbolic link starts in its own directory, a hard link at the top. */
@@ -75,20 +77,11 @@ link_target(const char *name, const struct tar_walk_entry *e)
     return plain_name(from, e->linkname);
 }
 
-static bool
+static void
 add_file(struct tar_files *t, const struct file *f)
 {
-    if (t->n == t->room) {
-        size_t room = t->room > 0 ? 2 * t->room : 64;
-        struct file *v = realloc(t->v, room * sizeof *v);
-
-        if (v == NULL)
-            return false;
-        t->v = v;
-        t->room = room;
-    }
+    t->v = mem_grow(t->v, &t->room, t->n + 1, sizeof *t->v);
     t->v[t->n++] = *f;
-    return true;
 }
 
 static int
@@ -109,11 +102,8 @@ note_tar_entry(struct tar_files *t, const struct tar_walk_entry *e, uint64_t at,
         free(f.name);
         return 0;
     }
-    if (add_file(t, &f))
-        return 0;
-    free(f.name);
-    free(f.link);
-    return err_set(err, ERR_SYSTEM, "no memory for the names in a tar");
+    add_file(t, &f);
+    return 0;
 }
 
 /* Equal names: the later one, which counts, first. */
@@ -129,9 +119,9 @@ compare_tar_names(const void *a, const void *b)
 static int
 read_tar_entries(struct tar_files *t, struct tar_walk *w, uint64_t size, struct err *err)
 {
-    struct tar_walk_entry *e = calloc(1, sizeof *e);
+    struct tar_walk_entry *e = mem_alloc(sizeof *e);
     size_t entries = 0;
-    int rc = e != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for a tar's header");
+    int rc = 0;
 
     while (rc == 0 && (rc = tar_walk_next(w, e, err)) == 1) {
         if (++entries > TAR_FILES_MAX)
@@ -148,14 +138,12 @@ read_tar_entries(struct tar_files *t, struct tar_walk *w, uint64_t size, struct 
 struct tar_files *
 tar_files_open(int fd, struct err *err)
 {
-    struct tar_files *t = calloc(1, sizeof *t);
+    struct tar_files *t = mem_alloc(sizeof *t);
     struct tar_walk *w = tar_walk_begin_file(fd);
     struct stat st = {.st_size = 0};
     int rc;
 
-    if (t == NULL || w == NULL)
-        rc = err_set(err, ERR_SYSTEM, "no memory for a tar");
-    else if (fstat(fd, &st) != 0)
+    if (fstat(fd, &st) != 0)
         rc = err_errno(err, "look at a tar");
     else
         rc = read_tar_entries(t, w, (uint64_t)st.st_size, err);

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 struct scan {
@@ -97,9 +99,7 @@ take_pieces(struct scan *s, struct archive_entry *e, struct tar_entry *t)
     if (n <= 0 || n > LAYER_INDEX_PIECES_MAX)
         return 0;
     if (s->pieces == NULL)
-        s->pieces = calloc(LAYER_INDEX_PIECES_MAX, sizeof *s->pieces);
-    if (s->pieces == NULL)
-        return err_set(s->err, ERR_SYSTEM, "out of memory for reading a tar");
+        s->pieces = mem_array(LAYER_INDEX_PIECES_MAX, sizeof *s->pieces);
     while (t->pieces_n < (size_t)n && archive_entry_sparse_next(e, &offset, &length) == ARCHIVE_OK)
         s->pieces[t->pieces_n++] = (struct layer_piece){not_negative(offset), not_negative(length)};
     t->pieces = s->pieces;
@@ -188,7 +188,7 @@ tar_scan(const struct tar_source *source,
 
     why[0] = '\0';
     if (s.a == NULL)
-        return err_set(err, ERR_SYSTEM, "out of memory for reading a tar");
+        mem_exhausted();
     rc = scan_entries(&s, fn, arg, end, why);
     archive_read_free(s.a);
     free(s.pieces);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* libarchive's filters alone ("raw" is its format of bytes that are nothing): its reader of tar
@@ -50,13 +51,11 @@ set_up(struct tar_unpack *u, int fd, struct err *err)
 struct tar_unpack *
 tar_unpack_open(int fd, struct err *err)
 {
-    struct tar_unpack *u = calloc(1, sizeof *u);
+    struct tar_unpack *u = mem_alloc(sizeof *u);
 
-    if (u == NULL || (u->a = archive_read_new()) == NULL) {
-        free(u);
-        err_set(err, ERR_SYSTEM, "no memory to unpack a layer");
-        return NULL;
-    }
+    u->a = archive_read_new();
+    if (u->a == NULL)
+        mem_exhausted();
     if (set_up(u, fd, err) == 0)
         return u;
     tar_unpack_close(u);

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/arena.h"
 #include "util/buf.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define BLOCK 512
@@ -71,10 +73,8 @@ struct tar_walk {
 struct tar_walk *
 tar_walk_begin(struct tar_unpack *from)
 {
-    struct tar_walk *w = calloc(1, sizeof *w);
+    struct tar_walk *w = mem_alloc(sizeof *w);
 
-    if (w == NULL)
-        return NULL;
     w->from = from;
     w->fd = -1;
     buf_init(&w->name, 2 * BLOCK);
@@ -90,8 +90,6 @@ tar_walk_begin_file(int fd)
     struct tar_walk *w = tar_walk_begin(NULL);
     struct stat st;
 
-    if (w == NULL)
-        return NULL;
     w->fd = fd;
     w->size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
     return w;
@@ -205,7 +203,7 @@ read_record(struct tar_walk *w, struct buf *out, struct err *err)
     while ((rc = tar_walk_data(w, &b, err)) == 1)
         buf_put(out, b.p, b.n);
     if (rc == 0 && !buf_ok(out))
-        return err_set(err, ERR_SYSTEM, "no memory for a tar's record");
+        return arena_full(err);
     return rc;
 }
 

@@ -6,8 +6,10 @@
 
 #include "storage/layers/tar_unpack.h"
 #include "storage/layers/tar_walk.h"
+#include "util/arena.h"
 #include "util/confined.h"
 #include "util/hex.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define ENTRIES_MAX 500000
@@ -106,16 +108,9 @@ sum_entry(struct tar_walk *w, const struct tar_walk_entry *e, enum tarsum_versio
 static int
 grow_sums(struct sums *all, struct err *err)
 {
-    size_t room = all->room > 0 ? 2 * all->room : 1024;
-    struct sum *p;
-
     if (all->n == ENTRIES_MAX)
         return err_set(err, ERR_BAD_IMAGE, "it has more than %d entries", ENTRIES_MAX);
-    p = realloc(all->p, room * sizeof *p);
-    if (p == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a tarsum");
-    all->p = p;
-    all->room = room;
+    all->p = mem_grow(all->p, &all->room, all->n + 1, sizeof *all->p);
     return 0;
 }
 
@@ -190,9 +185,7 @@ tarsum_here(int fd, enum tarsum_version version, struct bytes json, struct tarsu
     int rc = -1;
 
     *out = (struct tarsum){.computed = false};
-    if (unpack != NULL && walk == NULL)
-        err_set(err, ERR_SYSTEM, "no memory for a tarsum");
-    else if (unpack != NULL && (rc = sum_all(walk, version, &all, err)) == 0)
+    if (unpack != NULL && (rc = sum_all(walk, version, &all, err)) == 0)
         rc = conclude(&all, json, out, err);
     tar_walk_end(walk);
     tar_unpack_close(unpack);
