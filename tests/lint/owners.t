@@ -8,7 +8,7 @@ use Test::More;
 
 # Who may include a library's header.
 my @owners = (
-    [ qr{^db\.h$},                qr{^src/storage/kv/kv_bdb\w*\.[ch]$} ],
+    [ qr{^db\.h$},                qr{^src/storage/kv/bdb\w*\.[ch]$} ],
     [ qr{^(json-c/)?json\w*\.h$}, qr{^src/util/json\.c$} ],
     [ qr{^openssl/},              qr{^src/util/(digest|certificate)\.c$} ],
     [ qr{^crypt\.h$},             qr{^src/domain/access/htpasswd\.c$} ],
@@ -25,7 +25,7 @@ my @owners = (
 my %exceptions = (
     'src/util/pack.h'             => qr/^unpack_/,
     'src/storage/kv/kv.h'         => qr/^txn_run(_anyway)?$/,
-    'src/storage/kv/kv_bdb.h'     => qr/^bdb_/,
+    'src/storage/kv/kv_open.h'    => qr/^kv_(recover|close)$/,
     'src/storage/tables/record.h' => qr/^rec_/,
     'src/protocol/v2/v2_base.h'   => qr/^v2_/,
 );

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include "domain/core/push.h"
 #include "domain/registry.h"
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_open.h"
 #include "storage/tables/record.h"
 #include "storage/tables/tbl_job.h"
 #include "util/arena.h"

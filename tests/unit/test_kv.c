@@ -97,10 +97,9 @@ writes_outside_transactions_fail(void **state)
     (void)state;
     struct kv *kv = open_kv(NULL);
     struct txn *r = kv_reads(kv);
-    uint32_t seq;
     assert_int_equal(kv_put(r, A, bytes_str("k"), bytes_str("v"), &err), -1);
     assert_int_equal(kv_delete(r, A, bytes_str("k"), &err), -1);
-    assert_int_equal(kv_append(r, Q, bytes_str("v"), &seq, &err), -1);
+    assert_int_equal(kv_append(r, Q, bytes_str("v"), &err), -1);
     assert_int_equal(kv_get_for_update(r, A, bytes_str("k"), NULL, &err), -1);
     expect(kv, A, "k", NULL); /* and reads go on */
     kv_close(kv);
@@ -138,13 +137,67 @@ delete_all_fn(struct txn *t, void *arg, struct err *e)
     *n = 0;
     if (kv_cursor_open(t, A, &c, e) != 0)
         return -1;
-    for (ret = kv_cursor_seek(c, bytes_str("k"), e); ret == 1; ret = kv_cursor_next(c, e)) {
+    for (ret = kv_cursor_seek(c, &(struct kv_range){.from = bytes_str("k")}, e); ret == 1;
+         ret = kv_cursor_next(c, e)) {
         if ((ret = kv_delete(t, A, kv_cursor_key(c), e)) != 1)
             break;
         (*n)++;
     }
     kv_cursor_close(c);
     return ret < 0 ? -1 : 0;
+}
+
+/* The keys of a range, with blanks between. */
+static const char *
+keys_in(struct kv *kv, const struct kv_range *range)
+{
+    static char out[100];
+    struct kv_cursor *c;
+    int rc;
+
+    out[0] = '\0';
+    assert_int_equal(kv_cursor_open(kv_reads(kv), A, &c, &err), 0);
+    for (rc = kv_cursor_seek(c, range, &err); rc == 1; rc = kv_cursor_next(c, &err)) {
+        struct bytes key = kv_cursor_key(c);
+        snprintf(out + strlen(out), sizeof out - strlen(out), "%.*s ", (int)key.n,
+                 (const char *)key.p);
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(kv_cursor_next(c, &err), 0);
+    kv_cursor_close(c);
+    return out;
+}
+
+static int
+drop_fn(struct txn *t, void *arg, struct err *e)
+{
+    const struct bytes keys[] = {bytes_str("a2"), bytes_str("none")};
+    (void)arg;
+    kv_expect(t, A, keys, 2);
+    return kv_drop(t, A, keys[0], e) != 0 || kv_drop(t, A, keys[1], e) != 0 ? -1 : 0;
+}
+
+static void
+a_cursor_ends_with_its_range(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "a1", "a2", "a3", "b"};
+    const struct bytes a = bytes_str("a"), a1 = bytes_str("a1"), a15 = bytes_str("a15");
+    struct kv *kv = open_kv(NULL);
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        put(kv, A, keys[i], "");
+    assert_string_equal(keys_in(kv, &(struct kv_range){0}), "a a1 a2 a3 b ");
+    assert_string_equal(keys_in(kv, &(struct kv_range){.prefix = a}), "a a1 a2 a3 ");
+    assert_string_equal(keys_in(kv, &(struct kv_range){.prefix = a, .limit = 2}), "a a1 ");
+    assert_string_equal(keys_in(kv, &(struct kv_range){.prefix = a, .from = a1}), "a1 a2 a3 ");
+    assert_string_equal(keys_in(kv, &(struct kv_range){.from = a1, .behind = true}), "a2 a3 b ");
+    assert_string_equal(keys_in(kv, &(struct kv_range){.from = a15, .behind = true, .limit = 1}),
+                        "a2 ");
+    assert_string_equal(keys_in(kv, &(struct kv_range){.prefix = a15}), "");
+    assert_int_equal(txn_run(kv, drop_fn, NULL, &err), 0);
+    assert_string_equal(keys_in(kv, &(struct kv_range){.prefix = a}), "a a1 a3 ");
+    kv_close(kv);
 }
 
 static void
@@ -216,11 +269,10 @@ the_last_of_a_prefix_is_found_beside_any_neighbours(void **state)
 static int
 change_all_then_fail_fn(struct txn *t, void *arg, struct err *e)
 {
-    uint32_t seq;
     (void)arg;
     if (kv_put(t, A, bytes_str("old"), bytes_str("changed"), e) != 0 ||
         kv_put(t, A, bytes_str("new"), bytes_str("x"), e) != 0 ||
-        kv_delete(t, B, bytes_str("old"), e) != 1 || kv_append(t, Q, bytes_str("x"), &seq, e) != 0)
+        kv_delete(t, B, bytes_str("old"), e) != 1 || kv_append(t, Q, bytes_str("x"), e) != 0)
         return -1;
     if (kv_get(t, A, bytes_str("new"), NULL, e) != 1 ||
         kv_get(t, B, bytes_str("old"), NULL, e) != 0)
@@ -356,6 +408,7 @@ main(void)
         TEST(a_value_that_is_larger_than_the_buffer_is_an_error),
         TEST(writes_outside_transactions_fail),
         TEST(cursors_go_in_byte_order_from_any_key),
+        TEST(a_cursor_ends_with_its_range),
         TEST(what_a_cursor_stands_on_may_be_deleted),
         TEST(the_last_of_a_prefix_is_found_beside_any_neighbours),
         TEST(an_aborted_transaction_leaves_no_trace),

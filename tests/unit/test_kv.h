@@ -1,7 +1,7 @@
 #ifndef TEST_KV_H
 #define TEST_KV_H
 
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_open.h"
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -122,7 +122,8 @@ keys_from(struct txn *t, unsigned table, struct bytes from)
     buf_free(&b);
     buf_init(&b, 10000);
     assert_int_equal(kv_cursor_open(t, table, &c, &err), 0);
-    for (ret = kv_cursor_seek(c, from, &err); ret == 1; ret = kv_cursor_next(c, &err)) {
+    for (ret = kv_cursor_seek(c, &(struct kv_range){.from = from}, &err); ret == 1;
+         ret = kv_cursor_next(c, &err)) {
         if (table == Q)
             buf_putf(&b, "%u:", seq_of(kv_cursor_key(c)));
         struct bytes v = table == Q ? kv_cursor_val(c) : kv_cursor_key(c);

@@ -53,10 +53,9 @@ static int
 write_fn(struct txn *t, void *arg, struct err *e)
 {
     struct write *w = arg;
-    uint32_t seq;
 
     if (kv_put(t, A, bytes_str(w->key), bytes_str(w->key), e) != 0 ||
-        add(t, w->writer, 1, e) != 0 || kv_append(t, Q, bytes_str(w->key), &seq, e) != 0)
+        add(t, w->writer, 1, e) != 0 || kv_append(t, Q, bytes_str(w->key), e) != 0)
         return -1;
     return 0;
 }
@@ -115,7 +114,7 @@ keep_for_ever(struct writer *self)
         struct taken taken = {.n = 0};
         struct kv_cursor *c;
         CHECK(kv_cursor_open(kv_reads(kv), Q, &c, &err) == 0);
-        int ret = kv_cursor_seek(c, bytes_str(""), &err);
+        int ret = kv_cursor_seek(c, &(struct kv_range){0}, &err);
         for (; ret == 1 && taken.n < TAKEN_AT_ONCE; ret = kv_cursor_next(c, &err))
             memcpy(taken.key[taken.n++], kv_cursor_key(c).p, 4);
         CHECK(ret >= 0 || err.code == ERR_BUSY);
@@ -213,7 +212,8 @@ count_all(struct kv *kv, unsigned table)
     int ret;
 
     assert_int_equal(kv_cursor_open(kv_reads(kv), table, &c, &err), 0);
-    for (ret = kv_cursor_seek(c, bytes_str(""), &err); ret == 1; ret = kv_cursor_next(c, &err))
+    for (ret = kv_cursor_seek(c, &(struct kv_range){0}, &err); ret == 1;
+         ret = kv_cursor_next(c, &err))
         n++;
     assert_int_equal(ret, 0);
     kv_cursor_close(c);

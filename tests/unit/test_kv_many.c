@@ -67,9 +67,8 @@ static int
 winner_fn(struct txn *t, void *arg, struct err *e)
 {
     struct duel *d = arg;
-    uint32_t seq;
     for (int i = 0; i < 5; i++)
-        if (kv_append(t, Q, bytes_str("w"), &seq, e) != 0)
+        if (kv_append(t, Q, bytes_str("w"), e) != 0)
             return -1;
     if (kv_put(t, B, bytes_str("b"), bytes_str("w"), e) != 0)
         return -1;
@@ -146,7 +145,6 @@ pair_fn(struct txn *t, void *arg, struct err *e)
     static char val[600];
     char key[16], other[16];
     const int *i = arg;
-    uint32_t seq;
 
     snprintf(key, sizeof key, "%04d", *i % 400);
     snprintf(other, sizeof other, "%04d", *i * 211 % 400);
@@ -157,7 +155,7 @@ pair_fn(struct txn *t, void *arg, struct err *e)
         return kv_delete(t, A, bytes_str(other), e) < 0 ? -1 : 0;
     if (kv_put(t, A, bytes_str(other), bytes_of(val, sizeof val), e) != 0 ||
         kv_put(t, B, bytes_str(key), bytes_of(val, 10), e) != 0 ||
-        kv_append(t, Q, bytes_str("e"), &seq, e) != 0)
+        kv_append(t, Q, bytes_str("e"), e) != 0)
         return -1;
     return 0;
 }
@@ -187,7 +185,8 @@ scan(struct kv *kv, unsigned table, bool look)
     buf_init(&last, 100);
     buf_init(&val, 1000);
     assert_int_equal(kv_cursor_open(kv_reads(kv), table, &c, &err), 0);
-    for (ret = kv_cursor_seek(c, bytes_str(""), &err); ret == 1; ret = kv_cursor_next(c, &err)) {
+    for (ret = kv_cursor_seek(c, &(struct kv_range){0}, &err); ret == 1;
+         ret = kv_cursor_next(c, &err)) {
         struct bytes k = kv_cursor_key(c);
         assert_int_equal(k.n, 4);
         assert_true(last.n == 0 || memcmp(last.p, k.p, 4) < 0);
@@ -253,13 +252,13 @@ a_look_beside_an_open_cursor_does_not_wait_for_who_waits_for_the_cursor(void **s
     put(kv, A, "a", "1");
     put(kv, A, "b", "1");
     assert_int_equal(kv_cursor_open(kv_reads(kv), A, &c, &err), 0);
-    assert_int_equal(kv_cursor_seek(c, bytes_str("a"), &err), 1);
+    assert_int_equal(kv_cursor_seek(c, &(struct kv_range){.from = bytes_str("a")}, &err), 1);
     atomic_store(step, 2);
     clock_sleep_ms(200); /* the writer stands in front of the page now, or the test is too easy */
     expect(kv, A, "a", "1");
     expect(kv, A, "b", "1");
     assert_int_equal(kv_cursor_open(kv_reads(kv), A, &d, &err), 0);
-    assert_int_equal(kv_cursor_seek(d, bytes_str("b"), &err), 1);
+    assert_int_equal(kv_cursor_seek(d, &(struct kv_range){.from = bytes_str("b")}, &err), 1);
     assert_int_equal(kv_cursor_next(c, &err), 1);
     kv_cursor_close(c);
     kv_cursor_close(d);

@@ -8,8 +8,13 @@ static int
 append_fn(struct txn *t, void *arg, struct err *e)
 {
     struct op *o = arg;
-    if (kv_append(t, Q, o->val, &o->seq, e) != 0)
+    struct buf key;
+    if (kv_append(t, Q, o->val, e) != 0)
         return -1;
+    buf_init(&key, 4);
+    assert_int_equal(kv_last(t, Q, bytes_str(""), &key, NULL, e), 1);
+    o->seq = seq_of(buf_bytes(&key));
+    buf_free(&key);
     return o->fail ? err_set(e, ERR_BAD_TAG, "changed my mind") : 0;
 }
 
@@ -97,12 +102,11 @@ static int
 batch_fn(struct txn *t, void *arg, struct err *e)
 {
     uint32_t from = *(uint32_t *)arg;
-    uint32_t seq;
 
     for (uint32_t i = from; i < from + BATCH; i++) {
-        if (kv_append(t, Q, bytes_str("x"), &seq, e) != 0)
+        if (kv_append(t, Q, bytes_str("x"), e) != 0)
             return -1;
-        uint8_t key[4] = {0, 0, (uint8_t)(seq >> 8), (uint8_t)seq};
+        uint8_t key[4] = {0, 0, (uint8_t)(i >> 8), (uint8_t)i};
         if (i < RECORDS - 1 && kv_delete(t, Q, bytes_of(key, 4), e) != 1)
             return -1;
     }

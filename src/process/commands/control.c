@@ -13,6 +13,7 @@
 #include "process/server/child.h"
 #include "process/server/datadir.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/clock.h"
 #include "util/fdio.h"

@@ -10,6 +10,7 @@
 #include "process/server/stopped_process.h"
 #include "process/server/process_title.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv_open.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/banned.h"

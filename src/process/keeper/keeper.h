@@ -2,7 +2,7 @@
 #define PROCESS_KEEPER_KEEPER_H
 
 #include "process/server/server.h"
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_slot.h"
 
 /* A forked child that does the background work which needs the database: checkpoints, removal of
  * logs, and what upkeep_step does. Returns its exit code. */

@@ -8,7 +8,7 @@
 #include "process/master/control_door.h"
 #include "process/server/server.h"
 #include "process/server/start_throttle.h"
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_slot.h"
 
 /* The processes that have the database open, and what happens when one of them dies. Whoever dies
  * inside the database may leave locks behind on which all others wait for ever, so then all are

@@ -9,7 +9,7 @@
 #include "process/server/child.h"
 #include "process/commands/command_table.h"
 #include "process/server/process_title.h"
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_open.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/banned.h"

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include "process/commands/control.h"
 #include "process/server/server.h"
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_slot.h"
 
 /* The master's side of process/commands/control.h: the socket that callers connect to. For each
  * request the master forks a child, which is among those that have the database open (children.h).

@@ -5,6 +5,7 @@
 #include "process/server/process_title.h"
 #include "storage/files/blob_file.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/log.h"
 #include "util/banned.h"

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "domain/v1/image_foreign.h"
+#include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/log.h"
 #include "util/banned.h"

@@ -7,7 +7,7 @@
 #include "domain/events/hook.h"
 #include "domain/registry.h"
 #include "process/server/server.h"
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_slot.h"
 
 /* What all forked children (not nginx) have in common. */
 

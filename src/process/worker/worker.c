@@ -6,6 +6,7 @@
 #include "process/server/process_title.h"
 #include "protocol/http/dispatch.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv_open.h"
 #include "util/log.h"
 #include "util/random.h"
 #include "util/banned.h"

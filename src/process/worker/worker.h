@@ -3,7 +3,7 @@
 
 #include "process/server/pools.h"
 #include "process/server/server.h"
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_slot.h"
 
 /* A forked child that answers requests of its pool, one at a time. Returns its exit code. number:
  * from 1, for ps. */

@@ -4,14 +4,13 @@
 #include "storage/kv/kv.h"
 
 /* Called for one entry. 0: go on, 1: enough, -1: failed. Key and value are valid during the call.
- * It runs with a page locked, so it only looks and remembers. */
+ * The entry's page is locked meanwhile, so it only looks and remembers. */
 typedef int kv_range_fn(struct bytes key, struct bytes val, void *arg, struct err *err);
 
-/* Visits the entries whose keys start with prefix, in order, beginning with the first that is not
- * below `from` (an empty one: with the first). 0 when it came to the end or fn had enough, or -1.
- */
-int kv_range_each(struct txn *t, unsigned table, struct bytes prefix, struct bytes from,
-                  kv_range_fn *fn, void *arg, struct err *err);
+/* Visits the entries of the range, in order. 0 at the end of the range or when fn had enough, or
+ * -1. */
+int kv_range_each(struct txn *t, unsigned table, const struct kv_range *range, kv_range_fn *fn,
+                  void *arg, struct err *err);
 
 /* Is there any entry whose key starts with prefix? 1, 0, -1. */
 int kv_range_any(struct txn *t, unsigned table, struct bytes prefix, struct err *err);

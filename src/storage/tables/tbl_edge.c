@@ -126,7 +126,9 @@ tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint6
     from = prefix;
     if (after != NULL)
         key_digest(&from, after);
-    return kv_range_each(t, TABLE_EDGE, key_of(&prefix), key_of(&from), visit, &each, err);
+    return kv_range_each(t, TABLE_EDGE,
+                         &(struct kv_range){.prefix = key_of(&prefix), .from = key_of(&from)},
+                         visit, &each, err);
 }
 
 int
@@ -174,7 +176,8 @@ is_kept(struct txn *t, const struct digest *d, struct bytes but, struct err *err
     struct key prefix = make_prefix(d);
     struct first f = {.kind_at = prefix.n, .but = but};
 
-    if (kv_range_each(t, TABLE_EDGE, key_of(&prefix), bytes_of("", 0), see_first, &f, err) != 0)
+    if (kv_range_each(t, TABLE_EDGE, &(struct kv_range){.prefix = key_of(&prefix)}, see_first, &f,
+                      err) != 0)
         return -1;
     return f.kept ? 1 : 0;
 }
@@ -258,7 +261,9 @@ tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *fr
     key_u8(&at, (uint8_t)kind);
     for (;;) {
         n.found = false;
-        if (kv_range_each(t, TABLE_EDGE, key_of(&algo), key_of(&at), see_nearest, &n, err) != 0)
+        if (kv_range_each(t, TABLE_EDGE,
+                          &(struct kv_range){.prefix = key_of(&algo), .from = key_of(&at)},
+                          see_nearest, &n, err) != 0)
             return -1;
         if (!n.found)
             return 0;

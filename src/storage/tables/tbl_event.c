@@ -19,13 +19,12 @@ int
 tbl_event_append(struct txn *t, const struct rec_event *r, struct err *err)
 {
     struct buf val;
-    uint32_t seq;
     int rc;
 
     buf_init(&val, RECORD_EVENT_MAX);
     rec_event_encode(&val, r);
     if (buf_ok(&val))
-        rc = kv_append(t, TABLE_EVENT, buf_bytes(&val), &seq, err);
+        rc = kv_append(t, TABLE_EVENT, buf_bytes(&val), err);
     else
         rc = err_set(err, ERR_SYSTEM, "an event doesn't fit its record");
     buf_free(&val);
@@ -62,7 +61,8 @@ tbl_event_each(struct txn *t, uint32_t from,
     struct each e = {fn, arg};
     struct key k = make_key(from);
 
-    return kv_range_each(t, TABLE_EVENT, bytes_of("", 0), from == 0 ? bytes_of("", 0) : key_of(&k),
+    return kv_range_each(t, TABLE_EVENT,
+                         &(struct kv_range){.from = from == 0 ? bytes_of("", 0) : key_of(&k)},
                          visit, &e, err);
 }
 

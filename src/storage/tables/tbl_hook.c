@@ -109,7 +109,9 @@ tbl_hook_each(struct txn *t, enum tbl_hook_state state, const struct tbl_hook *a
         from = make_key(after);
         e.after = &from;
     }
-    return kv_range_each(t, TABLE_HOOK, key_of(&all), key_of(&from), visit, &e, err);
+    return kv_range_each(t, TABLE_HOOK,
+                         &(struct kv_range){.prefix = key_of(&all), .from = key_of(&from)}, visit,
+                         &e, err);
 }
 
 static int
@@ -134,7 +136,9 @@ tbl_hook_first_behind(struct txn *t, const char *repository, struct tbl_hook *h,
         key_text(&from, repository);
         key_u8(&from, 1);
     }
-    if (kv_range_each(t, TABLE_HOOK, key_of(&all), key_of(&from), visit, &e, err) != 0)
+    if (kv_range_each(t, TABLE_HOOK,
+                      &(struct kv_range){.prefix = key_of(&all), .from = key_of(&from)}, visit, &e,
+                      err) != 0)
         return -1;
     return h->seq != 0;
 }

@@ -90,5 +90,5 @@ tbl_image_each(struct txn *t, const struct digest *from,
     struct each e = {fn, arg};
     struct key k = make_key(from);
 
-    return kv_range_each(t, TABLE_IMAGE, bytes_of("", 0), key_of(&k), visit, &e, err);
+    return kv_range_each(t, TABLE_IMAGE, &(struct kv_range){.from = key_of(&k)}, visit, &e, err);
 }

@@ -83,5 +83,6 @@ tbl_job_each(struct txn *t, enum job_kind kind,
     struct key prefix = {.n = 0};
 
     key_u8(&prefix, (uint8_t)kind);
-    return kv_range_each(t, TABLE_JOB, key_of(&prefix), bytes_of("", 0), visit, &e, err);
+    return kv_range_each(t, TABLE_JOB, &(struct kv_range){.prefix = key_of(&prefix)}, visit, &e,
+                         err);
 }

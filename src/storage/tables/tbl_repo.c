@@ -91,5 +91,6 @@ tbl_repo_each(struct txn *t, const char *after,
     struct each e = {start, fn, arg};
 
     snprintf(start, sizeof start, "%s", after);
-    return kv_range_each(t, TABLE_REPO, bytes_of("", 0), bytes_str(start), visit, &e, err);
+    return kv_range_each(t, TABLE_REPO, &(struct kv_range){.from = bytes_str(start)}, visit, &e,
+                         err);
 }

@@ -115,5 +115,7 @@ tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
     snprintf(start, sizeof start, "%s", after);
     from = make_key(repo, start);
     key_u64(&prefix, repo);
-    return kv_range_each(t, TABLE_TAG, key_of(&prefix), key_of(&from), visit, &e, err);
+    return kv_range_each(t, TABLE_TAG,
+                         &(struct kv_range){.prefix = key_of(&prefix), .from = key_of(&from)},
+                         visit, &e, err);
 }

@@ -77,5 +77,6 @@ tbl_tag_log_each(struct txn *t, uint64_t repo, const char *tag,
     struct each e = {fn, arg};
     struct key prefix = make_prefix(repo, tag);
 
-    return kv_range_each(t, TABLE_TAG_LOG, key_of(&prefix), bytes_of("", 0), visit, &e, err);
+    return kv_range_each(t, TABLE_TAG_LOG, &(struct kv_range){.prefix = key_of(&prefix)}, visit, &e,
+                         err);
 }

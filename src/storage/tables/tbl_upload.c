@@ -92,5 +92,5 @@ tbl_upload_each(struct txn *t,
 {
     struct each e = {fn, arg};
 
-    return kv_range_each(t, TABLE_UPLOAD, bytes_of("", 0), bytes_of("", 0), visit, &e, err);
+    return kv_range_each(t, TABLE_UPLOAD, &(struct kv_range){0}, visit, &e, err);
 }

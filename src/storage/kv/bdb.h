@@ -1,0 +1,93 @@
+#ifndef STORAGE_KV_BDB_H
+#define STORAGE_KV_BDB_H
+
+#include <db.h>
+#include <time.h>
+#include "storage/kv/kv_filling.h"
+#include "storage/kv/kv_slot.h"
+
+/* What the bdb_*.c files share: the filling of kv.h with Berkeley DB. Only they see db.h. `ret` is
+ * always a number of the library (0, or an error), `rc` one of ours.
+ *
+ * Handles are opened without DB_THREAD, because a process uses the store from one thread, and
+ * because Berkeley DB then gives all reads outside transactions one locker. With DB_THREAD each
+ * read has its own, and a get beside an open cursor waits for ever as soon as a writer stands
+ * between the two in the queue for the page: no deadlock detector sees that both belong to one
+ * process. */
+
+struct bdb {
+    struct kv kv;
+    DB_ENV *env;
+    DB **db; /* one a table; NULL where not open */
+    const struct kv_table *tables;
+    size_t n;
+    DB_TXN *txn; /* the transaction that runs, or NULL */
+    struct kv_slot *slot;
+    void (*lost)(const char *why);
+    unsigned depth;             /* of bdb_enter; slot->in_db is depth > 0 */
+    struct bdb_cursor *cursors; /* those open outside transactions */
+    uint8_t *record;            /* room for the longest record of a queue */
+    db_recno_t recno;           /* the number that the key of a queue points to */
+    struct timespec synced;     /* the directory's last change before its last fsync */
+    unsigned lines;             /* that the library has logged since lines_since_ms */
+    uint64_t lines_since_ms;
+};
+
+/* Records of queues have a fixed length; two bytes in front are the length of the value. */
+#define BDB_LENGTH_BYTES 2
+
+/* Retries of a read outside a transaction, after it has lost a conflict. */
+#define BDB_RETRIES 20
+
+static inline struct bdb *
+bdb_of(const struct txn *t)
+{
+    return (struct bdb *)t->kv;
+}
+
+/* The library's name for t. */
+static inline DB_TXN *
+bdb_txn(const struct txn *t)
+{
+    return t->is_reads ? NULL : bdb_of(t)->txn;
+}
+
+static inline DBT
+bdb_dbt(const void *p, size_t n)
+{
+    return (DBT){.data = (void *)p, .size = (uint32_t)n};
+}
+
+/* A store with nothing open. */
+struct bdb *bdb_new(const char *dir, const struct kv_table *tables, size_t n);
+void bdb_free(struct bdb *b);
+
+/* Around everything during which other processes might have to wait for this one. They nest. */
+void bdb_enter(struct bdb *b);
+void bdb_leave(struct bdb *b);
+
+/* Nothing but a recovery helps. Doesn't return. */
+_Noreturn void bdb_lost(struct bdb *b, const char *why);
+/* Is ret of that kind? */
+bool bdb_is_fatal(int ret);
+bool bdb_is_conflict(int ret);
+/* Before something that has lost a conflict is tried again. */
+void bdb_pause(void);
+
+/* Fills err from the library's number, and returns -1. */
+int bdb_error(struct err *err, int ret, const char *what, const char *name);
+/* The same for something done to the whole environment; doesn't return if it was fatal. */
+int bdb_fail_env(struct bdb *b, int ret, const char *what, struct err *err);
+/* The same for an operation in t, which can't be committed after it. */
+int bdb_fail(struct txn *t, int ret, const char *what, unsigned table, struct err *err);
+
+/* Points dbt at the key as the table wants it. False: no such key can be there. */
+bool bdb_key(struct bdb *b, unsigned table, struct bytes key, DBT *dbt);
+/* The value in a record of the library's: 0 or -1. */
+int bdb_value(const struct bdb *b, unsigned table, const DBT *dbt, struct bytes *val,
+              struct err *err);
+/* Copies into out; NULL is fine. 0 or -1. */
+int bdb_copy(const struct bdb *b, unsigned table, struct bytes from, struct buf *out,
+             struct err *err);
+
+#endif

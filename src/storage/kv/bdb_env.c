@@ -1,0 +1,151 @@
+#include "storage/kv/bdb_env.h"
+
+#include <time.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/banned.h"
+
+/* Every process must make the same settings. */
+
+#define CACHE_BYTES (16u << 20)
+#define LOCKS 20000
+#define LOCKERS 4000
+/* Each process that dies idle leaves about 51 mutexes behind, until the next recovery. */
+#define MUTEXES 20000
+#define TRANSACTIONS 200
+#define LOG_BUFFER (1u << 20)
+#define PAGE_BYTES 4096
+#define EXTENT_PAGES 64
+#define LINES_MAX 20 /* that the library may log in LINES_MS */
+#define LINES_MS 10000
+#define FILE_MODE 0640
+
+/* Logs an error line of the library. On a full disk it has one for each page, so there is a limit.
+ */
+static void
+on_library_error(const DB_ENV *env, const char *prefix, const char *text)
+{
+    struct bdb *b = env->app_private;
+    uint64_t now = clock_mono_ms();
+
+    (void)prefix;
+    if (now - b->lines_since_ms > LINES_MS) {
+        if (b->lines > LINES_MAX)
+            log_line(LOG_ERROR, "berkeley db", "unsaid=%u", b->lines - LINES_MAX);
+        b->lines = 0;
+        b->lines_since_ms = now;
+    }
+    if (b->lines++ < LINES_MAX)
+        log_line(LOG_ERROR, "berkeley db", "text=%s", text);
+}
+
+static int
+configure_environment(struct bdb *b)
+{
+    DB_ENV *env = b->env;
+    int ret;
+
+    env->app_private = b;
+    env->set_errcall(env, on_library_error);
+    if ((ret = env->set_cachesize(env, 0, CACHE_BYTES, 1)) != 0 ||
+        (ret = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
+        (ret = env->set_lk_max_locks(env, LOCKS)) != 0 ||
+        (ret = env->set_lk_max_objects(env, LOCKS)) != 0 ||
+        (ret = env->set_lk_max_lockers(env, LOCKERS)) != 0 ||
+        (ret = env->mutex_set_increment(env, MUTEXES)) != 0 ||
+        (ret = env->set_tx_max(env, TRANSACTIONS)) != 0 ||
+        (ret = env->set_lg_bsize(env, LOG_BUFFER)) != 0 ||
+        (ret = env->set_lg_max(env, BDB_ENV_LOG_FILE)) != 0)
+        return ret;
+    return 0;
+}
+
+static int
+open_table(struct bdb *b, size_t i, uint32_t create)
+{
+    const struct kv_table *t = &b->tables[i];
+    DB *db;
+    int ret;
+
+    if ((ret = db_create(&b->db[i], b->env, 0)) != 0) {
+        b->db[i] = NULL;
+        return ret;
+    }
+    db = b->db[i];
+    if ((ret = db->set_flags(db, DB_CHKSUM)) != 0)
+        return ret;
+    /* The library's own choice is the file system's block, which may be too small for a record. */
+    if ((ret = db->set_pagesize(db, t->page_size != 0 ? t->page_size : PAGE_BYTES)) != 0)
+        return ret;
+    if (t->kind == KV_QUEUE &&
+        ((ret = db->set_re_len(db, t->record_size + BDB_LENGTH_BYTES)) != 0 ||
+         (ret = db->set_re_pad(db, 0)) != 0 || (ret = db->set_q_extentsize(db, EXTENT_PAGES)) != 0))
+        return ret;
+    return db->open(db, NULL, t->name, NULL, t->kind == KV_QUEUE ? DB_QUEUE : DB_BTREE,
+                    DB_AUTO_COMMIT | create, FILE_MODE);
+}
+
+/* A process that joins while another one enlarges the first region finds two sizes that don't agree
+ * (__env_attach); the library then waits 3 s before it looks again. A moment is enough. */
+static int
+pause_shortly(unsigned long seconds, unsigned long microseconds)
+{
+    const long most = 3000000;
+    struct timespec t = {.tv_nsec =
+                             seconds > 0 || microseconds > 3000 ? most : (long)microseconds * 1000};
+
+    nanosleep(&t, NULL);
+    return 0;
+}
+
+static int
+open_environment(struct bdb *b, uint32_t flags)
+{
+    int ret;
+
+    if ((ret = configure_environment(b)) != 0 || (ret = db_env_set_func_yield(pause_shortly)) != 0)
+        return ret;
+    ret = b->env->open(b->env, b->kv.dir, flags, FILE_MODE);
+    db_env_set_func_yield(NULL);
+    return ret;
+}
+
+int
+bdb_env_attach(struct bdb *b, bool create, struct err *err)
+{
+    uint32_t flags = DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL;
+    int ret;
+
+    if ((ret = db_env_create(&b->env, 0)) != 0) {
+        b->env = NULL;
+        return bdb_error(err, ret, "opening", b->kv.dir);
+    }
+    if (create)
+        flags |= DB_CREATE | DB_RECOVER;
+    if ((ret = open_environment(b, flags)) != 0)
+        return bdb_error(err, ret, "opening", b->kv.dir);
+    for (size_t i = 0; i < b->n; i++)
+        if ((ret = open_table(b, i, create ? DB_CREATE : 0)) != 0)
+            return bdb_error(err, ret, "opening table", b->tables[i].name);
+    return 0;
+}
+
+int
+bdb_env_detach(struct bdb *b)
+{
+    int first = 0;
+    int ret;
+
+    /* The tables' pages stay in the cache, which all processes share; the changes are in the log.
+     */
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->db[i] != NULL && (ret = b->db[i]->close(b->db[i], DB_NOSYNC)) != 0 && first == 0)
+            first = ret;
+        b->db[i] = NULL;
+    }
+    if (b->env != NULL && (ret = b->env->close(b->env, 0)) != 0 && first == 0)
+        first = ret;
+    b->env = NULL;
+    return first;
+}

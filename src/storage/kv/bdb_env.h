@@ -1,0 +1,15 @@
+#ifndef STORAGE_KV_BDB_ENV_H
+#define STORAGE_KV_BDB_ENV_H
+
+#include "storage/kv/bdb.h"
+
+/* A log file's bytes. */
+#define BDB_ENV_LOG_FILE (16u << 20)
+
+/* Opens the environment with all settings, and all tables. create: runs recovery, and creates what
+ * is missing. 0 or -1; err->sys is the library's number. */
+int bdb_env_attach(struct bdb *b, bool create, struct err *err);
+/* Closes what is open. 0, or the library's number for the first failure. */
+int bdb_env_detach(struct bdb *b);
+
+#endif

@@ -1,0 +1,285 @@
+#include "storage/kv/bdb_filling.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "storage/kv/bdb.h"
+#include "storage/kv/bdb_cursor.h"
+#include "storage/kv/bdb_env.h"
+#include "storage/kv/bdb_recovery.h"
+#include "util/fdio.h"
+#include "util/log.h"
+#include "util/pack.h"
+#include "util/banned.h"
+
+/* ---- opening ---- */
+
+static struct kv *
+bdb_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
+         void (*lost)(const char *why), struct err *err)
+{
+    struct bdb *b = bdb_new(dir, tables, n);
+
+    b->slot = slot;
+    b->lost = lost;
+    bdb_enter(b);
+    if (bdb_env_attach(b, false, err) != 0) {
+        if (bdb_is_fatal(err->sys))
+            bdb_lost(b, err->message);
+        (void)bdb_env_detach(b);
+        /* A store that can't be joined is a case for recovery, so in_db stays true. But recovery
+         * makes no room on a disk, and would take the store from those who still read. */
+        if (err->code == ERR_NO_SPACE)
+            bdb_leave(b);
+        bdb_free(b);
+        return NULL;
+    }
+    bdb_leave(b);
+    return &b->kv;
+}
+
+static void
+bdb_close(struct kv *kv)
+{
+    struct bdb *b = (struct bdb *)kv;
+    int ret;
+
+    assert(b->depth == 0);
+    bdb_enter(b);
+    ret = bdb_env_detach(b);
+    if (bdb_is_fatal(ret))
+        bdb_lost(b, "closing failed");
+    /* Closing writes to the log, too. What stays in the regions is no more than a dead process
+     * leaves. */
+    if (ret != 0)
+        log_line(LOG_WARN, "closing the store failed", "why=%s", db_strerror(ret));
+    bdb_leave(b);
+    bdb_free(b);
+}
+
+/* ---- transactions ---- */
+
+static int
+bdb_begin(struct kv *kv, unsigned tries, struct err *err)
+{
+    struct bdb *b = (struct bdb *)kv;
+    int ret;
+
+    if (tries > 0)
+        bdb_pause();
+    bdb_enter(b);
+    ret = b->env->txn_begin(b->env, NULL, &b->txn, 0);
+    if (ret == 0)
+        return 0;
+    bdb_fail_env(b, ret, "transaction in", err);
+    b->txn = NULL;
+    bdb_leave(b);
+    return -1;
+}
+
+static int
+bdb_commit(struct txn *t, struct err *err)
+{
+    struct bdb *b = bdb_of(t);
+    int ret = b->txn->commit(b->txn, 0);
+
+    b->txn = NULL;
+    if (ret != 0) {
+        bdb_fail_env(b, ret, "commit in", err);
+        t->doom = *err;
+    }
+    bdb_leave(b);
+    return ret == 0 ? 0 : -1;
+}
+
+static void
+bdb_abort(struct txn *t)
+{
+    struct bdb *b = bdb_of(t);
+
+    if (b->txn->abort(b->txn) != 0)
+        bdb_lost(b, "abort of a transaction failed");
+    b->txn = NULL;
+    bdb_leave(b);
+}
+
+/* ---- one key ---- */
+
+static int
+bdb_get(struct txn *t, unsigned table, struct bytes key, bool for_update, struct buf *val,
+        struct err *err)
+{
+    struct bdb *b = bdb_of(t);
+    DB *db = b->db[table];
+    uint32_t flags = for_update ? DB_RMW : 0;
+    DBT k, v;
+    struct bytes found;
+    int ret, rc;
+
+    if (!bdb_key(b, table, key, &k))
+        return 0;
+    bdb_enter(b);
+    for (int i = 0;; i++) {
+        v = (DBT){0};
+        ret = val == NULL ? db->exists(db, bdb_txn(t), &k, flags)
+                          : db->get(db, bdb_txn(t), &k, &v, flags);
+        if (!bdb_is_conflict(ret) || !t->is_reads || i == BDB_RETRIES)
+            break;
+        bdb_cursor_release_all(b);
+        bdb_pause();
+    }
+    if (ret == DB_NOTFOUND || ret == DB_KEYEMPTY)
+        rc = 0;
+    else if (ret != 0)
+        rc = bdb_fail(t, ret, "reading table", table, err);
+    else if (val != NULL && (bdb_value(b, table, &v, &found, err) != 0 ||
+                             bdb_copy(b, table, found, val, err) != 0))
+        rc = -1;
+    else
+        rc = 1;
+    bdb_leave(b);
+    return rc;
+}
+
+/* A read costs a microsecond here: nothing to fetch ahead. */
+static void
+bdb_expect(struct txn *t, unsigned table, const struct bytes *keys, size_t n)
+{
+    (void)t;
+    (void)table;
+    (void)keys;
+    (void)n;
+}
+
+static int
+bdb_put(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err)
+{
+    DB *db = bdb_of(t)->db[table];
+    DBT k = bdb_dbt(key.p, key.n), v = bdb_dbt(val.p, val.n);
+    int ret = db->put(db, bdb_txn(t), &k, &v, 0);
+
+    return ret == 0 ? 0 : bdb_fail(t, ret, "writing table", table, err);
+}
+
+static int
+bdb_delete(struct txn *t, unsigned table, struct bytes key, struct err *err)
+{
+    struct bdb *b = bdb_of(t);
+    DB *db = b->db[table];
+    DBT k;
+    int ret;
+
+    if (!bdb_key(b, table, key, &k))
+        return 0;
+    ret = db->del(db, bdb_txn(t), &k, 0);
+    if (ret == DB_NOTFOUND || ret == DB_KEYEMPTY)
+        return 0;
+    return ret == 0 ? 1 : bdb_fail(t, ret, "deleting from table", table, err);
+}
+
+static int
+bdb_drop(struct txn *t, unsigned table, struct bytes key, struct err *err)
+{
+    return bdb_delete(t, table, key, err) < 0 ? -1 : 0;
+}
+
+static int
+bdb_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
+{
+    struct bdb *b = bdb_of(t);
+    DB *db = b->db[table];
+    db_recno_t number = 0;
+    DBT k = {.data = &number, .ulen = sizeof number, .flags = DB_DBT_USERMEM};
+    DBT v = bdb_dbt(b->record, val.n + BDB_LENGTH_BYTES);
+    int ret;
+
+    pack_uint_at(b->record, val.n, BDB_LENGTH_BYTES);
+    if (val.n > 0)
+        memcpy(b->record + BDB_LENGTH_BYTES, val.p, val.n);
+    ret = db->put(db, bdb_txn(t), &k, &v, DB_APPEND);
+    return ret == 0 ? 0 : bdb_fail(t, ret, "appending to table", table, err);
+}
+
+/* ---- upkeep ---- */
+
+/* The library fsyncs files, but not the directory with their names. */
+static int
+bdb_sync_directory(struct bdb *b, struct err *err)
+{
+    struct stat st;
+
+    if (stat(b->kv.dir, &st) != 0)
+        return err_errno(err, "looking at %s", b->kv.dir);
+    if (st.st_mtim.tv_sec == b->synced.tv_sec && st.st_mtim.tv_nsec == b->synced.tv_nsec)
+        return 0;
+    if (fdio_fsync_dir(AT_FDCWD, b->kv.dir, err) != 0)
+        return -1;
+    b->synced = st.st_mtim;
+    return 0;
+}
+
+static int
+bdb_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err)
+{
+    struct bdb *b = (struct bdb *)kv;
+    int ret;
+
+    bdb_enter(b);
+    ret = b->env->txn_checkpoint(b->env, log_kbytes, minutes, 0);
+    if (ret != 0)
+        bdb_fail_env(b, ret, "checkpoint of", err);
+    bdb_leave(b);
+    return ret == 0 ? bdb_sync_directory(b, err) : -1;
+}
+
+static int
+bdb_trim_logs(struct kv *kv, struct err *err)
+{
+    struct bdb *b = (struct bdb *)kv;
+    char path[4096];
+    int fd, ret, rc = 0;
+    int n = snprintf(path, sizeof path, "%s/backup.lock", kv->dir);
+
+    if (n < 0 || (size_t)n >= sizeof path)
+        return err_set(err, ERR_SYSTEM, "name too long: %s", kv->dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return err_errno(err, "opening %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        bdb_enter(b);
+        ret = b->env->log_archive(b->env, NULL, DB_ARCH_REMOVE);
+        if (ret != 0)
+            rc = bdb_fail_env(b, ret, "trimming the log of", err);
+        bdb_leave(b);
+    } else if (errno != EWOULDBLOCK) {
+        rc = err_errno(err, "locking %s", path);
+    }
+    fdio_close(fd);
+    return rc;
+}
+
+const struct kv_filling bdb_filling = {
+    .recover = bdb_recovery_run,
+    .open = bdb_open,
+    .close = bdb_close,
+    .begin = bdb_begin,
+    .commit = bdb_commit,
+    .abort = bdb_abort,
+    .get = bdb_get,
+    .expect = bdb_expect,
+    .put = bdb_put,
+    .delete = bdb_delete,
+    .drop = bdb_drop,
+    .append = bdb_append,
+    .cursor_open = bdb_cursor_open,
+    .cursor_close = bdb_cursor_close,
+    .cursor_seek = bdb_cursor_seek,
+    .cursor_next = bdb_cursor_next,
+    .last = bdb_cursor_last,
+    .checkpoint = bdb_checkpoint,
+    .trim_logs = bdb_trim_logs,
+};

@@ -1,0 +1,181 @@
+#include "storage/kv/bdb_recovery.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "storage/kv/bdb_env.h"
+#include "util/fdio.h"
+#include "util/log.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+#define DIR_MODE 0750
+
+/* The extent files that a queue needs. */
+struct extents {
+    uint32_t first;
+    uint32_t last;
+};
+
+/* Reads them from the queue's page of metadata, as its file has it after a checkpoint: the library
+ * reports all of this except the records a page. False: that page has another format. */
+static bool
+read_extents(int dirfd, const char *name, struct extents *out)
+{
+    enum {
+        MAGIC = 3,
+        VERSION = 4,
+        FIRST_RECNO = 18,
+        CUR_RECNO = 19,
+        REC_PAGE = 22,
+        PAGE_EXT = 23,
+    };
+    uint32_t meta[PAGE_EXT + 1], first, next;
+    uint64_t records;
+    bool is_whole;
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return false;
+    is_whole = pread(fd, meta, sizeof meta, 0) == (ssize_t)sizeof meta;
+    fdio_close(fd);
+    if (!is_whole || meta[MAGIC] != 0x42253 || meta[VERSION] != 4)
+        return false;
+
+    first = meta[FIRST_RECNO];
+    next = meta[CUR_RECNO];
+    records = (uint64_t)meta[REC_PAGE] * meta[PAGE_EXT];
+    if (records == 0 || first == 0 || first > next)
+        return false;
+    out->first = (uint32_t)((first - 1) / records);
+    out->last = (uint32_t)((next - 1) / records);
+    return true;
+}
+
+/* Recovery creates extent files again in order to repeat what was deleted from them, and leaves
+ * them behind. */
+static int
+remove_stale_extents(int dirfd, const char *name, struct err *err)
+{
+    char prefix[256];
+    struct extents keep;
+    uint64_t i;
+    DIR *d;
+    int fd, n = snprintf(prefix, sizeof prefix, "__dbq.%s.", name);
+
+    if (n < 0 || (size_t)n >= sizeof prefix)
+        return err_set(err, ERR_SYSTEM, "table name too long: %s", name);
+    if (!read_extents(dirfd, name, &keep)) {
+        log_line(LOG_WARN, "queue not understood, stale files stay", "table=%s", name);
+        return 0;
+    }
+
+    fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    d = fd < 0 ? NULL : fdopendir(fd);
+    if (d == NULL) {
+        fdio_close(fd);
+        return err_errno(err, "reading the directory of table %s", name);
+    }
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, prefix, (size_t)n) != 0 ||
+            !parse_u64(e->d_name + n, strlen(e->d_name + n), &i))
+            continue;
+        if ((i < keep.first || i > keep.last) && unlinkat(dirfd, e->d_name, 0) != 0)
+            log_line(LOG_WARN, "stale file of a queue stays", "file=%s errno=%d", e->d_name, errno);
+    }
+    closedir(d);
+    return 0;
+}
+
+/* The regions are mapped files that grow, with holes. If the disk is full, filling a hole fails
+ * with SIGBUS in the process that touches it, and then a recovery is needed, which has no room
+ * either. So all that they may ever need is allocated here, while they are mapped: only then their
+ * final sizes are known. */
+static int
+fill_regions(const char *dir, struct err *err)
+{
+    char line[4500], path[4200];
+    unsigned long long from, to;
+    const char *name;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    int fd, rc = 0;
+
+    if (maps == NULL)
+        return err_errno(err, "reading /proc/self/maps");
+    while (rc == 0 && fgets(line, sizeof line, maps) != NULL) {
+        name = strstr(line, "/__db.");
+        if (name == NULL || sscanf(line, "%llx-%llx", &from, &to) != 2)
+            continue;
+        snprintf(path, sizeof path, "%s%.*s", dir, (int)strcspn(name, "\n"), name);
+        fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 ||
+            (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)(to - from)) != 0 && errno != EOPNOTSUPP))
+            rc = err_errno(err, "allocating %s", path);
+        fdio_close(fd);
+    }
+    fclose(maps);
+    return rc;
+}
+
+/* After the library has closed everything. */
+static int
+tidy_directory(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    int rc = 0, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dirfd < 0)
+        return err_errno(err, "opening %s", dir);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (tables[i].kind == KV_QUEUE)
+            rc = remove_stale_extents(dirfd, tables[i].name, err);
+    if (rc == 0)
+        rc = fdio_fsync(dirfd, dir, err);
+    fdio_close(dirfd);
+    return rc;
+}
+
+/* On a full disk the library reports only that recovery is needed: adds what would help. */
+static void
+blame_full_disk(const char *dir, struct err *err)
+{
+    char why[ERR_MESSAGE_MAX];
+    struct statvfs fs;
+
+    if (err->code == ERR_NO_SPACE || statvfs(dir, &fs) != 0 ||
+        (uint64_t)fs.f_bavail * fs.f_frsize >= BDB_ENV_LOG_FILE)
+        return;
+    memcpy(why, err->message, sizeof why);
+    err_set(err, ERR_NO_SPACE, "the disk is full: %s", why);
+}
+
+static int
+recover_environment(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    struct bdb *b = bdb_new(dir, tables, n);
+    int ret, rc = bdb_env_attach(b, true, err);
+
+    if (rc == 0 && (ret = b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE)) != 0)
+        rc = bdb_error(err, ret, "checkpoint of", dir);
+    if (rc == 0)
+        rc = fill_regions(dir, err);
+    ret = bdb_env_detach(b);
+    bdb_free(b);
+    if (ret != 0 && rc == 0)
+        rc = bdb_error(err, ret, "closing", dir);
+    return rc;
+}
+
+int
+bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    if (fdio_mkdir(AT_FDCWD, dir, DIR_MODE, err) < 0)
+        return -1;
+    if (recover_environment(dir, tables, n, err) == 0 && tidy_directory(dir, tables, n, err) == 0)
+        return 0;
+    blame_full_disk(dir, err);
+    return -1;
+}

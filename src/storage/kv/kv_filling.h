@@ -1,0 +1,79 @@
+#ifndef STORAGE_KV_KV_FILLING_H
+#define STORAGE_KV_KV_FILLING_H
+
+#include "storage/kv/kv_types.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+/* What stands behind kv.h: a table of functions, and the structs that kv.c shares with them. A
+ * filling embeds struct kv and struct kv_cursor at the front of its own.
+ *
+ * kv.c checks the arguments before it calls a filling: the kind of the table, the length of keys
+ * and records, that a transaction is still good, that a write is inside one. It repeats
+ * transactions, and ends ranges. The functions promise what the function of the same name in kv.h
+ * or kv_open.h promises. */
+
+struct kv_slot;
+
+struct txn {
+    struct kv *kv;
+    bool is_reads;   /* kv_reads */
+    struct err doom; /* ERR_NONE, or why it can't be committed any more; ERR_BUSY: a conflict */
+};
+
+struct kv {
+    const struct kv_filling *filling;
+    const struct kv_table *tables;
+    size_t n;
+    const char *dir;  /* where its files are; the filling's */
+    int keep_room;    /* dir, to look for room; -1: doesn't matter */
+    bool is_running;  /* a transaction */
+    unsigned cursors; /* that are open */
+    struct txn reads;
+    struct txn txn; /* the one that runs */
+};
+
+struct kv_cursor {
+    struct txn *t;
+    unsigned table;
+    struct kv_range range; /* `from` is where it starts; valid during cursor_seek */
+    size_t seen;           /* entries, for the limit */
+    bool is_on;            /* it stands on an entry: */
+    struct bytes key, val; /* the filling's memory */
+};
+
+struct kv_filling {
+    int (*recover)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
+    struct kv *(*open)(const char *dir, const struct kv_table *tables, size_t n,
+                       struct kv_slot *slot, void (*lost)(const char *why), struct err *err);
+    void (*close)(struct kv *kv);
+
+    /* tries: the conflicts that this transaction has lost so far. begin waits a moment if there
+     * were any. After a conflict, commit and all functions below doom the transaction; commit then
+     * has undone everything. */
+    int (*begin)(struct kv *kv, unsigned tries, struct err *err);
+    int (*commit)(struct txn *t, struct err *err);
+    void (*abort)(struct txn *t);
+
+    int (*get)(struct txn *t, unsigned table, struct bytes key, bool for_update, struct buf *val,
+               struct err *err);
+    void (*expect)(struct txn *t, unsigned table, const struct bytes *keys, size_t n);
+    int (*put)(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err);
+    int (*delete)(struct txn *t, unsigned table, struct bytes key, struct err *err);
+    int (*drop)(struct txn *t, unsigned table, struct bytes key, struct err *err);
+    int (*append)(struct txn *t, unsigned table, struct bytes val, struct err *err);
+
+    /* Cursors: NULL on failure. seek goes to the first entry at or behind c->range.from (or behind
+     * it, by c->range.behind); it may fetch no more than the range. Both moves set key and val. */
+    struct kv_cursor *(*cursor_open)(struct txn *t, unsigned table, struct err *err);
+    void (*cursor_close)(struct kv_cursor *c);
+    int (*cursor_seek)(struct kv_cursor *c, struct err *err);
+    int (*cursor_next)(struct kv_cursor *c, struct err *err);
+    int (*last)(struct txn *t, unsigned table, struct bytes prefix, struct buf *key,
+                struct buf *val, struct err *err);
+
+    int (*checkpoint)(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
+    int (*trim_logs)(struct kv *kv, struct err *err);
+};
+
+#endif

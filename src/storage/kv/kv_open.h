@@ -1,0 +1,22 @@
+#ifndef STORAGE_KV_KV_OPEN_H
+#define STORAGE_KV_KV_OPEN_H
+
+#include "storage/kv/kv.h"
+#include "storage/kv/kv_slot.h"
+
+/* Creates what is missing and repairs what a crash left. No other process may have the store open.
+ * dir is relative to the working directory, which must not change while the store is open. Returns
+ * at once if the filling needs no recovery. ERR_NO_SPACE: the disk is full; it works again once
+ * there is room. */
+int kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
+
+/* Joins a recovered store. tables: the same as for kv_recover; a table is named by its index from
+ * here on. slot may be NULL (tests). lost: called when the store is beyond use for every process
+ * and only a recovery helps; must not return. NULL on failure: slot->in_db then stays true, so that
+ * the master recovers; except after ERR_NO_SPACE, which recovery doesn't cure. */
+struct kv *kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
+                   void (*lost)(const char *why), struct err *err);
+/* NULL is fine. */
+void kv_close(struct kv *kv);
+
+#endif

@@ -1,0 +1,17 @@
+#ifndef STORAGE_KV_KV_SLOT_H
+#define STORAGE_KV_KV_SLOT_H
+
+#include <stdatomic.h>
+
+/* What a process that has the store open shares with the master, in memory that survives the
+ * process. in_db: the process may hold something that others wait for, so that its death (or the
+ * master's decision to kill it) must be followed by a recovery. The filling sets and clears it; the
+ * master sets it before it forks. A filling that needs no recovery leaves it false. */
+struct kv_slot {
+    atomic_int pid;
+    atomic_bool in_db;
+    atomic_bool ready;      /* the store is open, or the process is at work */
+    atomic_ullong since_ms; /* clock_mono_ms() when in_db became true last */
+};
+
+#endif

@@ -1,0 +1,36 @@
+#ifndef STORAGE_KV_KV_TYPES_H
+#define STORAGE_KV_KV_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util/bytes.h"
+
+/* What the two sides of the waist, kv.h and kv_filling.h, have in common. */
+
+struct kv;
+struct kv_cursor;
+/* How reads and writes are made: inside a transaction, or each read for itself (kv_reads). */
+struct txn;
+
+enum kv_kind {
+    KV_ORDERED, /* keys in byte order */
+    KV_QUEUE,   /* keys are sequence numbers (4 bytes, big-endian, from 1) */
+};
+
+struct kv_table {
+    const char *name;
+    enum kv_kind kind;
+    uint32_t page_size;   /* bytes that are locked, read and written together; 0: 4096 */
+    uint32_t record_size; /* queue: the longest value, in bytes */
+};
+
+/* The entries that a cursor visits, in the order of their keys. */
+struct kv_range {
+    struct bytes prefix; /* only keys that start with it */
+    struct bytes from;   /* only this key and those behind it; empty, or not below prefix */
+    bool behind;         /* without the key `from` itself */
+    size_t limit;        /* only the first `limit` entries; 0: no limit */
+};
+
+#endif
