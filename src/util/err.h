@@ -52,6 +52,8 @@ enum err_code {
     ERR_UNAUTHORIZED, /* credentials are needed, and there are none or wrong ones */
     ERR_DENIED,       /* they are known, and it isn't theirs to do */
     ERR_UNSUPPORTED,
+
+    ERR_COUNT
 };
 
 #define ERR_MESSAGE_MAX 256

@@ -56,7 +56,7 @@ none([ grep { !$titles{'docker-registry-server' . ($_ eq 'serve' ? '' : "-$_") .
 my $program = plain($text{'src/man/docker-registry-server.8'});
 none([ grep { $program !~ /^\.TP\n\.B \Q$_\E\b/m } @commands ], '... and a paragraph in the page of the program');
 
-my ($errors) = files('src/protocol/*/reply_error.c');
+my ($errors) = files('src/protocol/http/error_table.c');
 my %codes    = map { $_ => 1 } slurp($errors) =~ /"([A-Z]+(?:_[A-Z]+)*)"/g;
 cmp_ok(scalar keys %codes, '>', 10, 'there are error codes');
 none([ grep { $text{'src/man/docker-registry-server-api.7'} !~ /^\.TP\n\.B \Q$_\E$/m } sort keys %codes ], '... each described');

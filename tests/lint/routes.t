@@ -14,6 +14,7 @@ my %values = (
     NAME     => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
     MAX_BLOB => 0,          VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
     LISTEN   => 'listen 1', TLS     => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
+    ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', REFUSALS => '',
 );
 
 sub expand ($text, $depth = 0) {
@@ -178,20 +179,6 @@ sub doubled ($block) {
     return @doubled, map { my $l = $_; map { "$_ in $l->[-2]" } doubled($l->[-1]) } locations($block);
 }
 none([ doubled($server) ], 'no location gives a fastcgi_param twice');
-
-# A prefix with a slash at its end makes nginx redirect the path without it, in HTML.
-sub redirecting ($block) {
-    my %exact = map { $_->[2] => 1 } grep { $_->[1] eq '=' } locations($block);
-    my @bad;
-    for my $location (locations($block)) {
-        my ($kind, $path) = @$location == 4 ? @$location[ 1, 2 ] : ('', $location->[1]);
-        my $passes = grep { $_->[0] eq 'fastcgi_pass' } @{ $location->[-1] };
-        push @bad, $path if $passes && $kind =~ /^(\^~)?$/ && $path =~ m{^(.+)/$} && !$exact{$1};
-        push @bad, redirecting($location->[-1]);
-    }
-    return @bad;
-}
-none([ redirecting($server) ], 'nginx redirects no path to itself with a slash');
 
 # In somebody else's nginx, a site's regular expressions come before a plain prefix.
 my @beaten = grep { $_->[1] !~ /^(=|\^~)$/ } locations(parse(tokens(expand('@LOCATIONS@'))));

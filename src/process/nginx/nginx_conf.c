@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "process/nginx/conf_data.h"
+#include "protocol/http/error_table.h"
 #include "util/bytes.h"
 #include "util/banned.h"
 
@@ -284,6 +285,55 @@ chosen_block(const struct nginx_conf *c, const char *name)
     return left_out ? NULL : name;
 }
 
+/* The lines of a map of nginx's own errors, out of the table of errors. */
+static void
+put_error_map(struct buf *out, const char *map)
+{
+    for (size_t i = 0; i < error_table_nginx_n; i++) {
+        const struct error_table_nginx *e = &error_table_nginx[i];
+        bool is_status = e->key[strspn(e->key, DIGITS)] == '\0' || strcmp(e->key, "default") == 0;
+
+        if (strcmp(map, "ERROR_TEXTS") == 0)
+            buf_putf(out, "%s \"%s\";\n", e->key, e->text);
+        else if (strcmp(map, "ERROR_HINTS") == 0 && e->hint != NULL)
+            buf_putf(out, "%s \"%s\";\n", e->key, e->hint);
+        else if (strcmp(map, "ERROR_CODES") == 0 && is_status)
+            buf_putf(out, "%s %s;\n", e->key, error_table_row(e->like)->code);
+    }
+}
+
+/* For each status that a worker may refuse an upload with: a `return`. 401 comes after them. */
+static void
+put_refusals(struct buf *out)
+{
+    for (int status = 400; status < 600; status++)
+        for (int code = 0; code < ERR_COUNT; code++)
+            if (status != 401 && error_table_row((enum err_code)code)->status == status) {
+                buf_putf(out,
+                         "if ($registry_refused_status_@NAME@ = %d) "
+                         "{ return %d $registry_refusal_@NAME@; }\n",
+                         status, status);
+                break;
+            }
+}
+
+static int
+expand_errors(struct expansion *x, const char *name, size_t indent, struct err *err)
+{
+    struct buf text;
+    int rc;
+
+    buf_init(&text, NGINX_CONF_MAX);
+    if (strcmp(name, "REFUSALS") == 0)
+        put_refusals(&text);
+    else
+        put_error_map(&text, name);
+    buf_cut(&text, text.n - 1); /* the last line end */
+    rc = expand_text(x, buf_bytes(&text), indent, err);
+    buf_free(&text);
+    return rc;
+}
+
 static int
 expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *err)
 {
@@ -304,6 +354,8 @@ expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *e
     if (bytes_equal(name, bytes_str("CORS_ORIGINS")))
         return expand_origins(x, indent, err);
     snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
+    if (strncmp(text, "ERROR_", 6) == 0 || strcmp(text, "REFUSALS") == 0)
+        return expand_errors(x, text, indent, err);
     const char *block = chosen_block(c, text);
     return block != NULL ? expand_block(x, block, indent, err) : 0;
 }

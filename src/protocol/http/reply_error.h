@@ -10,8 +10,8 @@ enum error_form {
     ERROR_FORM_OCI,
 };
 
-/* The one place where the registry's errors become statuses and codes. Keeps the headers that the
- * reply has already. */
+/* Makes the reply of an error, by its row in error_table.c. Keeps the headers that the reply has
+ * already. */
 void reply_error(struct call *c, enum error_form form, const struct err *err);
 
 #endif

@@ -1,0 +1,35 @@
+#ifndef PROTOCOL_HTTP_ERROR_TABLE_H
+#define PROTOCOL_HTTP_ERROR_TABLE_H
+
+#include <stddef.h>
+#include "util/err.h"
+
+/* The table of errors: what a client gets for each code of util/err.h, and for each error that
+ * nginx answers by itself. reply_error.c makes replies of it, and process/nginx/nginx_conf.c the
+ * maps of nginx's configuration. */
+
+struct error_row {
+    int status;
+    const char *code;        /* OCI distribution-spec 1.1, "Error Codes", and docker's */
+    const char *retry_after; /* seconds; NULL: no such header */
+    const char *expected;    /* the grammar of what the request should have had; NULL */
+    const char *hint;        /* what to do about it */
+};
+
+/* Never NULL. */
+const struct error_row *error_table_row(enum err_code code);
+
+/* An error of nginx. The key is its status, and behind that a word where one status has several
+ * reasons (conf/blocks.conf, block ERRORS); "default" stands for all others. The OCI code is that
+ * of `like`. */
+struct error_table_nginx {
+    const char *key;
+    enum err_code like;
+    const char *text;
+    const char *hint; /* NULL: that of "default" */
+};
+
+extern const struct error_table_nginx error_table_nginx[];
+extern const size_t error_table_nginx_n;
+
+#endif
