@@ -35,7 +35,7 @@ find_running(struct running *r)
     struct herald_message *f = malloc(sizeof *f);
     uint64_t until = clock_mono_ms() + LOOK_MS;
     r->n = 0;
-    if (f == NULL || herald_protocol_connect(&line, HERALD_SOCKET, &ignored) < 0) {
+    if (f == NULL || herald_protocol_connect(&line, SERVER_FEED_NAME, &ignored) < 0) {
         free(f);
         return;
     }

@@ -12,7 +12,7 @@
 #include "domain/events/prehook.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
-#include "process/server/child.h"
+#include "process/server/server.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
@@ -185,7 +185,7 @@ static int
 test(const struct control *c, struct made *m, struct err *err)
 {
     struct hooks hooks;
-    child_hooks(c->server, &hooks);
+    server_hooks(c->server, &hooks);
     int rc = hook_find(&hooks, m->which, err);
     if (rc == 0)
         err_set(err, ERR_BAD_REQUEST, "there is no hook %s: neither --on-%s nor %s/%s",

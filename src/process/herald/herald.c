@@ -400,15 +400,16 @@ set_up_herald(struct herald *h, const struct server *s, struct err *err)
 {
     *h = (struct herald){
         .server = s, .jobs_n = s->options->hook_jobs, .keeper.line.fd = -1, .guest.line.fd = -1};
-    child_hooks(s, &h->hooks);
+    server_hooks(s, &h->hooks);
     h->hooks.quiet = true; /* the keeper looks first, and says it */
     herald_log_init(&h->log, STDOUT_FILENO);
     h->signals = block_herald_signals();
     h->jobs = mem_array(h->jobs_n, sizeof *h->jobs);
     h->fds = mem_array(PLACE_COUNT + 1 + HERALD_HTTP_PLACES + h->jobs_n, sizeof *h->fds);
-    if (h->signals < 0 || h->jobs == NULL || h->fds == NULL)
-        return err_errno(err, "no memory, or no signals");
-    return herald_http_init(&h->http, s->extra[SERVER_HERALD], &h->ring, err);
+    if (h->signals < 0)
+        return err_errno(err, "cannot catch signals");
+    herald_http_init(&h->http, s->extra[SERVER_HERALD], &h->ring);
+    return 0;
 }
 
 int

@@ -1,12 +1,10 @@
 #include "process/herald/herald_http.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "domain/events/event_text.h"
-#include "process/keeper/herald_client.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -18,14 +16,11 @@
 /* One event more than OUT_MAX, as the event stream has it. */
 #define OUT_ROOM (HERALD_HTTP_OUT_MAX + 10000)
 
-int
-herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring, struct err *err)
+void
+herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring)
 {
     *h = (struct herald_http){.socket = socket, .ring = ring};
-    if (fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
-        return err_errno(err, "cannot listen without waiting");
     h->v = mem_array(HERALD_HTTP_PLACES, sizeof *h->v);
-    return h->v != NULL ? 0 : err_errno(err, "no memory for listeners");
 }
 
 static void
@@ -323,7 +318,7 @@ herald_http_step(struct herald_http *h, const struct pollfd *fds, size_t n, uint
 bool
 herald_http_want_page(struct herald_http *h, struct herald_message *f)
 {
-    if (!h->ring->begun || h->pages >= HERALD_CLIENT_PAGES_MAX)
+    if (!h->ring->begun || h->pages >= HERALD_PAGES_MAX)
         return false;
     for (size_t k = 0; k < h->n; k++) {
         struct herald_listener *l = &h->v[(h->page_next + k) % h->n];

@@ -46,7 +46,8 @@ struct herald_http {
     uint32_t last_id;
 };
 
-int herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring, struct err *err);
+/* socket: listening, O_NONBLOCK. */
+void herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring);
 /* Sends all away. */
 void herald_http_close(struct herald_http *h);
 void herald_http_free(struct herald_http *h);

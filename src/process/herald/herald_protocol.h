@@ -10,8 +10,8 @@
 #include "util/err.h"
 
 /* What keeper and herald say to each other, in packets (SOCK_SEQPACKET), so that one that dies
- * leaves no half of anything. The herald listens on run/feed.sock, the keeper connects; either may
- * be replaced at any time, and then all begins anew with HERALD_RUNNING and HERALD_HELLO. */
+ * leaves no half of anything. The herald listens on SERVER_FEED_NAME, the keeper connects; either
+ * may be replaced at any time, and then all begins anew with HERALD_RUNNING and HERALD_HELLO. */
 
 enum herald_message_type {
     /* herald to keeper */
@@ -34,6 +34,7 @@ enum herald_message_type {
 };
 
 #define HERALD_EVENTS_MAX 16
+#define HERALD_PAGES_MAX 4 /* requests for a page that the keeper may owe at once */
 #define HERALD_PACKET_MAX (32 + HERALD_EVENTS_MAX * (6 + RECORD_EVENT_MAX))
 
 struct herald_message {
@@ -62,10 +63,6 @@ struct herald_line {
     struct buf out; /* what the socket didn't take */
 };
 
-#define HERALD_SOCKET "run/feed.sock"
-
-/* The listening socket of that name. -1, or the descriptor. */
-int herald_protocol_listen(const char *path, struct err *err);
 /* Connects: 0, or -1 (nobody listens, or too many wait). */
 int herald_protocol_connect(struct herald_line *l, const char *path, struct err *err);
 void herald_protocol_open(struct herald_line *l, int fd);

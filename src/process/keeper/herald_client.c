@@ -1,7 +1,6 @@
 #include "process/keeper/herald_client.h"
 #include <stdlib.h>
 #include <string.h>
-#include "process/server/child.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -28,7 +27,7 @@ herald_client_new(const struct server *s, const struct registry *reg, struct err
     f->line.fd = -1;
     f->jobs = s->options->hook_jobs;
     f->retries = s->options->hook_retries;
-    child_hooks(s, &f->hooks);
+    server_hooks(s, &f->hooks);
     return f;
 }
 
@@ -87,7 +86,7 @@ connect_herald(struct herald_client *f, uint64_t now)
     if (now < f->connect_at)
         return;
     f->connect_at = now + CONNECT_EACH_MS;
-    if (herald_protocol_connect(&f->line, HERALD_SOCKET, &ignored) < 0)
+    if (herald_protocol_connect(&f->line, SERVER_FEED_NAME, &ignored) < 0)
         return;
     f->met = false;
     f->held_n = f->results_n = f->taken_n = f->pages_n = 0;
@@ -176,8 +175,8 @@ static void
 receive(struct herald_client *f)
 {
     while (herald_protocol_is_free(&f->line) &&
-           f->results_n + f->taken_n < HOOK_QUEUE_RESULTS_MAX &&
-           f->pages_n < HERALD_CLIENT_PAGES_MAX && herald_protocol_receive(&f->line, &f->in) == 1)
+           f->results_n + f->taken_n < HOOK_QUEUE_RESULTS_MAX && f->pages_n < HERALD_PAGES_MAX &&
+           herald_protocol_receive(&f->line, &f->in) == 1)
         handle_herald_message(f);
 }
 

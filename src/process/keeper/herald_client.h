@@ -14,8 +14,6 @@
  * is, and writes down how they ended. Only what is in the database counts: a keeper that dies loses
  * nothing. Times are clock_mono_ms(). */
 
-#define HERALD_CLIENT_PAGES_MAX 4
-
 struct herald_client_held {
     uint32_t seq;
     char repository[RECORD_REPOSITORY_MAX + 1];
@@ -45,7 +43,7 @@ struct herald_client {
     size_t taken_n;
     struct {
         uint32_t id, after;
-    } pages[HERALD_CLIENT_PAGES_MAX];
+    } pages[HERALD_PAGES_MAX];
     size_t pages_n;
 
     struct herald_message in, out;

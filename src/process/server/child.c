@@ -66,21 +66,6 @@ child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n
     set_child_signals(on_term);
 }
 
-void
-child_hooks(const struct server *s, struct hooks *h)
-{
-    const struct options *o = s->options;
-    bool changed = s->who.root && s->who.uid != 0; /* root's home is closed to it */
-    *h = (struct hooks){
-        .dirfd = s->dir.fd,
-        .dir = o->hooks != NULL ? o->hooks : "./hooks",
-        .home = changed && s->who.home[0] != '\0' ? s->who.home : NULL,
-        .user = changed ? s->who.user : NULL,
-    };
-    for (int i = 0; i < HOOK_COUNT; i++)
-        h->scripts[i] = o->on[i];
-}
-
 static void
 exit_on_lost_database(const char *why)
 {

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-#include "domain/events/hook.h"
 #include "domain/registry.h"
 #include "process/server/server.h"
 #include "storage/kv/kv_slot.h"
@@ -26,10 +25,6 @@ enum child_exit {
 #define CHILD_KEEP_MAX 6
 void child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,
                  void (*on_term)(int));
-
-/* The hooks as options and data directory have them, for whoever looks for hooks. What it points to
- * lives as long as s and its options. */
-void child_hooks(const struct server *s, struct hooks *h);
 
 /* What the floors below work on, as the options have it. */
 void child_registry(const struct server *s, struct kv *kv, struct registry *reg);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/banned.h"
@@ -249,25 +247,4 @@ void
 listeners_close(struct listeners *l)
 {
     close_from(l, 0);
-}
-
-int
-listener_unix(const char *path, struct err *err)
-{
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof sa.sun_path)
-        return err_set(err, ERR_SYSTEM, "%s: too long for the name of a socket", path);
-    memcpy(sa.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return err_errno(err, "cannot make socket %s", path);
-    mode_t before = umask(0177);
-    int r = bind(fd, (const struct sockaddr *)&sa, sizeof sa);
-    umask(before);
-    if (r < 0 || listen(fd, LISTENER_BACKLOG) < 0) {
-        err_errno(err, "cannot listen on %s", path);
-        fdio_close(fd);
-        return -1;
-    }
-    return fd;
 }

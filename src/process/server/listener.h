@@ -32,9 +32,4 @@ struct listeners {
 int listeners_open(struct listeners *l, const struct options *o, struct err *err);
 void listeners_close(struct listeners *l);
 
-/* A unix socket, full name or relative to the working directory, for our own user only. -1, or the
- * descriptor.
- */
-int listener_unix(const char *path, struct err *err);
-
 #endif

@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/htpasswd.h"
-#include "process/server/child.h"
-#include "process/herald/herald_protocol.h"
 #include "process/options/absolute_path.h"
 #include "process/server/runfile.h"
 #include "process/server/socket_dir.h"
 #include "process/server/stray_nginx.h"
 #include "process/server/tls_files.h"
+#include "process/server/unix_socket.h"
 #include "storage/files/body_dir.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -23,6 +23,8 @@
 
 #define PID_NAME "run/master.pid"
 #define DYING_MS 2000
+/* Connections that wait at a socket for a few callers: the keeper, commands. */
+#define PACKETS_BACKLOG 16
 #define USERS_NAME "auth/htpasswd"
 #define PRE_HOOKS_NAME "run/pre-hooks"
 
@@ -102,7 +104,7 @@ name_extra(const struct server *s, enum server_extra which, char *path, size_t n
     if (which == SERVER_HERALD)
         snprintf(path, n, "%s%s", sockets_directory(s), SERVER_HERALD_NAME);
     else
-        snprintf(path, n, "%s", which == SERVER_FEED ? HERALD_SOCKET : SERVER_CONTROL_NAME);
+        snprintf(path, n, "%s", which == SERVER_FEED ? SERVER_FEED_NAME : SERVER_CONTROL_NAME);
 }
 
 static int
@@ -115,7 +117,9 @@ open_extra(struct server *s, struct err *err)
         char path[128];
         name_extra(s, (enum server_extra)i, path, sizeof path);
         s->extra[i] =
-            i == SERVER_HERALD ? listener_unix(path, err) : herald_protocol_listen(path, err);
+            i == SERVER_HERALD
+                ? unix_socket_listen(path, SOCK_STREAM | SOCK_NONBLOCK, LISTENER_BACKLOG, err)
+                : unix_socket_listen(path, SOCK_SEQPACKET | SOCK_NONBLOCK, PACKETS_BACKLOG, err);
         if (s->extra[i] < 0)
             return -1;
     }
@@ -136,7 +140,7 @@ open_sockets(struct server *s, struct err *err)
         snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
         if (o->fastcgi != NULL && socket_dir_clear(o->sockets, pools[i].socket, &s->who, err) < 0)
             return -1;
-        s->sockets[i] = listener_unix(path, err);
+        s->sockets[i] = unix_socket_listen(path, SOCK_STREAM, LISTENER_BACKLOG, err);
         if (s->sockets[i] < 0)
             return -1;
     }
@@ -231,7 +235,7 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
         return -1;
     if (token_key_open(&s->token_key, s->dir.fd, err) < 0 || take_users(s, err) < 0)
         return -1;
-    child_hooks(s, &s->hooks);
+    server_hooks(s, &s->hooks);
     unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
     read_hooks(s);
     return read_users(s, err);
@@ -324,6 +328,21 @@ server_watch(struct server *s)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
     else
         log_line(LOG_INFO, "users read anew", "users=%zu", s->users.users);
+}
+
+void
+server_hooks(const struct server *s, struct hooks *h)
+{
+    const struct options *o = s->options;
+    bool changed = s->who.root && s->who.uid != 0; /* root's home is closed to it */
+    *h = (struct hooks){
+        .dirfd = s->dir.fd,
+        .dir = o->hooks != NULL ? o->hooks : "./hooks",
+        .home = changed && s->who.home[0] != '\0' ? s->who.home : NULL,
+        .user = changed ? s->who.user : NULL,
+    };
+    for (int i = 0; i < HOOK_COUNT; i++)
+        h->scripts[i] = o->on[i];
 }
 
 void

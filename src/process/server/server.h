@@ -26,6 +26,7 @@ enum server_extra {
 /* herald.sock: where the pools' are. */
 #define SERVER_HERALD_NAME "herald.sock"
 _Static_assert(sizeof SERVER_HERALD_NAME - 1 <= OPTIONS_SOCKET_NAME_MAX, "see options.h");
+#define SERVER_FEED_NAME "run/feed.sock"
 #define SERVER_CONTROL_NAME "run/control.sock"
 
 /* What a server is before it has a child: all that is bound, read and locked once. Children get it
@@ -68,6 +69,9 @@ void server_watch(struct server *s);
 /* No more connections: our copies of the ports, and of the herald's socket, so that whoever waits
  * there is refused. nginx and the herald close their own. */
 void server_close_ports(struct server *s);
+
+/* The hooks that the options and the data directory name. *h points into s and its options. */
+void server_hooks(const struct server *s, struct hooks *h);
 
 /* Tells the keeper that there is something for it; costs it little, blocks nobody, and one that is
  * lost is made up for within a second. */

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+#include "process/server/unix_socket.h"
 #include "util/fdio.h"
 #include "util/mem.h"
 #include "util/banned.h"
@@ -82,13 +82,11 @@ socket_dir_open(const char *dir, const struct privileges *who, struct err *err)
 static bool
 is_served(const char *path)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    memcpy(sa.sun_path, path, strnlen(path, sizeof sa.sun_path - 1));
-    bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0 ||
-                              (errno != ECONNREFUSED && errno != ENOENT));
+    struct err err;
+    int fd = unix_socket_connect(path, SOCK_STREAM | SOCK_NONBLOCK, &err);
+
     fdio_close(fd);
-    return served;
+    return fd >= 0 || (err.sys != ECONNREFUSED && err.sys != ENOENT);
 }
 
 int

@@ -55,7 +55,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
 
     struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
     child_open(s, slot, &work.reg);
-    child_hooks(s, &work.hooks);
+    server_hooks(s, &work.hooks);
     work.hooks.quiet = true; /* the master says it, once for all workers */
     work.reg.hooks = &work.hooks;
     kv_keep_room(work.reg.kv);
