@@ -108,7 +108,8 @@ int
 call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
           struct err *err)
 {
-    /* Where nginx keeps what only it may enter; it differs between two registries in one nginx. */
+    /* The prefix of locations that only nginx itself may enter. It differs between two registries
+     * in one nginx. */
     const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
 
     if (internal == NULL)

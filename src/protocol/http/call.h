@@ -15,16 +15,19 @@ struct call {
     struct arena *arena;
     struct query query;
     struct actor actor;
-    const char *token;     /* that the actor came with, valid; NULL: with a password, or nothing */
-    const char *name;      /* of the route's repository, valid, the one that is meant; else NULL */
+    const char *token;     /* the valid token that the actor came with; NULL: a password, or
+                            * nothing */
+    const char *name;      /* the name of the route's repository, valid and resolved (with or
+                            * without library/); else NULL */
     const char *first;     /* the route's first variable but {name}; else NULL */
     const char *last;      /* the route's last variable: digest, reference, upload; else NULL */
-    const char *last_name; /* how the route calls it: "{digest}"; with `last` only */
-    struct bytes rest;     /* a path inside of an image: "" or with a slash in front; any bytes */
+    const char *last_name; /* the name of that variable in the route: "{digest}"; only with
+                            * `last` */
+    struct bytes rest;     /* a path inside an image: "" or beginning with a slash; any bytes */
 };
 
-/* A handler fills the reply and returns 0, or returns -1 with err filled: then the dispatcher makes
- * the error's reply of it, and keeps the headers that are set. */
+/* A handler fills the reply and returns 0, or returns -1 with err filled. The dispatcher then makes
+ * the reply of that error, and keeps the headers that are set. */
 typedef int call_handler(struct call *c, struct err *err);
 
 /* Texts in the arena: these set *out, or fail with ERR_SYSTEM. */
@@ -35,7 +38,7 @@ int call_text(struct call *c, const char **out, struct err *err, const char *fmt
 int call_header(struct call *c, struct err *err, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* What goes in front of a path of ours in an answer: --base-url, or "". */
+/* The prefix of our own paths in an answer: --base-url, or "". */
 const char *call_base(const struct call *c);
 
 /* A status without a body. */
@@ -43,20 +46,21 @@ int call_empty(struct call *c, int status);
 
 /* A JSON body; frees it. */
 int call_json(struct call *c, int status, struct json *body, struct err *err);
-/* The same, of another type than application/json. */
+/* The same with another type than application/json. */
 int call_json_as(struct call *c, int status, const char *content_type, struct json *body,
                  struct err *err);
 
-/* A body that is made while it is sent: the last thing that a handler does, since from here on the
- * stream's `release` is called by whoever sends. */
+/* A body that is made while it is sent. It is the last act of a handler: the sender calls the
+ * stream's `release` from here on. */
 int call_stream(struct call *c, int status, const char *content_type,
                 const struct http_stream *stream);
-/* The same, of so many bytes. */
+/* The same for a body whose size is known. */
 int call_stream_of(struct call *c, int status, const char *content_type, uint64_t length,
                    const struct http_stream *stream);
 
-/* Lets nginx send a file below layers/, with HEAD, and the headers of the reply; with ranges, or
- * whole whatever the client's Range says. cache_control: for whoever may keep it how long. */
+/* Lets nginx send a file below layers/, with the headers of the reply; HEAD is answered too. Ranges
+ * are served, or with `whole` the file is sent whatever the client's Range says. cache_control: the
+ * header Cache-Control. */
 enum call_file_mode {
     FILE_RANGES,
     FILE_WHOLE,

@@ -5,10 +5,11 @@
 #include "util/buf.h"
 #include "util/banned.h"
 
-/* Seconds. Browsers have maxima of their own, mostly two hours. */
+/* Seconds that a browser may keep the answer. Browsers have maxima of their own, mostly two
+ * hours. */
 #define MAX_AGE "7200"
 
-/* What of Access-Control-Request-Headers comes back. */
+/* The names of Access-Control-Request-Headers that are sent back. */
 #define ECHO_MAX 1024
 
 /* RFC 9110 5.6.2 */
@@ -49,8 +50,8 @@ cors_add_allow(struct call *c, unsigned methods, struct err *err)
     return add_methods(c, "Allow", methods | HTTP_OPTIONS, err);
 }
 
-/* All that are names of headers come back: which of them mean something is the request's business.
- */
+/* Every valid header name is sent back. The request that follows decides which of them mean
+ * something. */
 static int
 add_cors_headers(struct call *c, struct err *err)
 {
@@ -75,7 +76,7 @@ add_cors_headers(struct call *c, struct err *err)
     return rc;
 }
 
-/* Did nginx find that the page may? */
+/* Has nginx found that the page may read the answer? */
 static bool
 is_allowed(const struct call *c)
 {

@@ -3,13 +3,13 @@
 
 #include "protocol/http/call.h"
 
-/* OPTIONS, and what a browser asks by it before a page may send a request (Fetch standard,
- * "CORS-preflight request"). Which pages may is decided in conf/blocks.conf, which also puts the
- * headers that any answer needs on this one. */
+/* OPTIONS, also as a browser sends it before a request of a page (Fetch standard, "CORS-preflight
+ * request"). conf/blocks.conf decides which pages may, and adds the headers that every answer
+ * needs. */
 
-/* The answer for a path with these methods (of enum http_method): 204, with Allow. When the page
- * may: also the methods, the headers that it asked for, and for how long the browser may rely on
- * it. */
+/* The answer for a path with these methods (of enum http_method): 204, with Allow. If the page may
+ * read it, the answer also has the methods, the headers that it asked for, and how long the browser
+ * may keep it. */
 int cors_options(struct call *c, unsigned methods, struct err *err);
 
 /* The first API answers each OPTIONS like this, whatever the path. */

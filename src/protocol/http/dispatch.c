@@ -30,7 +30,7 @@ find_route(struct call *c, unsigned *allowed, struct err *err)
     struct err ignored;
 
     if (path_parse(&path, req->raw_path, req->path, c->arena, err) != 0) {
-        /* What docker asks for when it has found no image. */
+        /* docker asks this when it has found no image. */
         if (form_of(req->raw_path) == ERROR_FORM_V1 && strstr(req->raw_path, "//") != NULL)
             err_set(err, ERR_NO_ROUTE, "nothing is served at %s", req->raw_path);
         return NULL;
@@ -43,7 +43,7 @@ find_route(struct call *c, unsigned *allowed, struct err *err)
     return route;
 }
 
-/* Nobody without a password learns what the APIs have and what they don't. */
+/* A client without a password doesn't learn which routes there are. */
 static int
 refuse_stranger(struct call *c, struct err *err)
 {
@@ -56,9 +56,9 @@ refuse_stranger(struct call *c, struct err *err)
     return -1;
 }
 
-/* Asked without a password, also by browsers before a page's request: so it tells of what the APIs
- * have, not of what is stored. Where there is nothing, any method may come and get its 404, which a
- * page can read, while a failed preflight tells it nothing. */
+/* OPTIONS is answered without a password, because browsers send it before a page's request. So it
+ * tells which routes there are, and nothing of what is stored. A path without a route allows all
+ * methods: a page can read the 404 that follows, while a failed preflight would tell it nothing. */
 static int
 answer_options(struct call *c, enum error_form form, struct err *err)
 {
@@ -107,7 +107,7 @@ answer_call(struct call *c, enum error_form form, struct err *err)
 struct refusal {
     struct call call;
     enum error_form form;
-    size_t headers_n; /* of the reply before its handler */
+    size_t headers_n; /* the number of headers of the reply before the handler ran */
 };
 
 static void
@@ -120,7 +120,7 @@ refuse_request(struct http_reply *reply, void *arg, const struct err *err)
     reply_error(&r->call, r->form, err);
 }
 
-/* From here on the reply is made without us. */
+/* The sender of the stream makes the reply from here on. */
 static void
 allow_refusal(struct call *c, enum error_form form, size_t headers_n)
 {

@@ -4,9 +4,9 @@
 #include "domain/registry.h"
 #include "protocol/http/http.h"
 
-/* Answers one request: path rule, route, rights, handler, in this order, for every role. Never
- * fails: what goes wrong becomes a reply in the form of the API that was asked. arena: the
- * request's; the reply's texts live in it. */
+/* Answers one request: path rule, route, rights, handler, in this order, for every role. It never
+ * fails: an error becomes a reply in the form of the API that was asked. The texts of the reply
+ * live in `arena`, which belongs to the request. */
 void dispatch(const struct registry *reg, const struct http_request *req, struct arena *arena,
               struct http_reply *reply);
 

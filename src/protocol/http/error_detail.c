@@ -5,10 +5,10 @@
 #include "protocol/http/error_table.h"
 #include "util/banned.h"
 
-/* What came from outside is cut. */
+/* The longest text from outside, in bytes. Longer ones are cut. */
 #define TEXT_MAX 300
 
-/* JSON is UTF-8, and this may be anything. */
+/* The value may hold any bytes, but JSON is UTF-8: other bytes than printable ASCII become '?'. */
 static void
 set_detail_text(struct json *object, const char *name, const char *value)
 {

@@ -19,7 +19,7 @@ health_age(char out[HEALTH_AGE_MAX], uint64_t ms)
     static const struct {
         uint64_t below;
         const char *text;
-        uint64_t unit; /* 0: the text says it all */
+        uint64_t unit; /* 0: the text is complete without a number */
     } ages[] = {
         {42000, "just now", 0},          {MINUTE * 3 / 2, "a minute ago", 0},
         {HOUR, "minutes ago", MINUTE},   {HOUR * 3 / 2, "an hour ago", 0},

@@ -3,13 +3,13 @@
 
 #include "protocol/http/call.h"
 
-/* What belongs to neither API. */
+/* Paths that belong to neither API. */
 
-/* GET /: who this is, and since when, as the original says it. */
+/* GET /: the name of the server and how long it has run, in the original's words. */
 call_handler health_root;
 
-/* How long ago that is, in the original's words: "just now", "5 minutes ago", "yesterday". Not
- * longer than HEALTH_AGE_MAX with its NUL. */
+/* A span of time in the original's words: "just now", "5 minutes ago", "yesterday". At most
+ * HEALTH_AGE_MAX bytes with the NUL. */
 #define HEALTH_AGE_MAX 40
 void health_age(char out[HEALTH_AGE_MAX], uint64_t ms);
 

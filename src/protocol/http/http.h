@@ -8,7 +8,7 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* A request and its reply as the protocols see them: nothing here knows FastCGI. */
+/* A request and its reply. Nothing in here knows FastCGI. */
 
 enum http_method {
     HTTP_GET = 1 << 0,
@@ -21,10 +21,10 @@ enum http_method {
     HTTP_OTHER = 1 << 7,
 };
 
-/* Why nginx asks (its parameter ROLE). */
+/* The purpose of nginx's request (its parameter ROLE). */
 enum http_role {
     ROLE_MAIN,   /* an ordinary request; a body comes through `body` */
-    ROLE_AUTH,   /* may this upload begin? Asked before a byte of its body is kept */
+    ROLE_AUTH,   /* may this upload begin? Sent before any byte of the body is kept */
     ROLE_UPLOAD, /* an upload whose body nginx has put into body_file */
 };
 
@@ -33,12 +33,12 @@ struct http_request {
     const char *method_text;
     enum http_role role;
     const char *raw_path; /* as the client sent it, up to the query */
-    const char *path;     /* as nginx decoded and normalised it, and chose its location by */
-    const char *query;    /* behind the ?, raw; "" when there is none */
-    const char *user;     /* whose password nginx has checked; "" for nobody */
+    const char *path;     /* as nginx decoded and normalised it to choose the location */
+    const char *query;    /* the part behind the ?, raw; "" when there is none */
+    const char *user;     /* the user whose password nginx has checked; "" for none */
     const char *remote_addr;
     const char *scheme;       /* "http" or "https" */
-    const char *host;         /* as the client sent it; "" when it didn't */
+    const char *host;         /* as the client sent it; "" when it sent none */
     const char *content_type; /* "" when there is none */
     bool has_length;
     uint64_t content_length; /* ROLE_UPLOAD: of body_file, also when it came in chunks */
@@ -47,7 +47,7 @@ struct http_request {
 
     /* The value of a header, as the CGI variable of it ("HTTP_RANGE"), or NULL. */
     const char *(*header)(const struct http_request *r, const char *cgi_name);
-    void *carrier; /* for whoever made the request */
+    void *carrier; /* for the creator of the request */
 };
 
 /* The largest body that is read into memory: the largest manifest (OCI distribution-spec 1.1,
@@ -61,18 +61,19 @@ struct http_header {
     const char *value;
 };
 
-/* Where a body goes that is made piece by piece. put: 0, or -1 (ERR_BUSY) when nobody takes any
- * more: whoever makes it stops then. What is put is copied or sent when it returns. */
+/* The receiver of a body that is made piece by piece. put returns 0, or -1 (ERR_BUSY) when the
+ * client is gone or cut off; the producer then stops. The bytes are copied or sent when put
+ * returns. */
 struct http_sink {
     int (*put)(struct http_sink *to, struct bytes b, struct err *err);
 };
 
-/* A body that is made while it is sent, in memory that doesn't grow with it. */
+/* A body that is made while it is sent. Its memory doesn't grow with its length. */
 struct http_stream {
-    /* Makes all of it; not called for HEAD. 0, or -1: it can't be had. Then the client gets an
-     * error if nothing was sent yet, and else sees that the transfer broke. */
+    /* Produces the whole body; not called for HEAD. 0, or -1: it can't be produced. The client then
+     * gets an error if nothing was sent yet, and else a transfer that is visibly broken. */
     int (*produce)(void *arg, struct http_sink *to, struct err *err);
-    void (*release)(void *arg); /* called once, whatever happened; NULL: nothing to do */
+    void (*release)(void *arg); /* called once at the end, in all cases; NULL: nothing to do */
     void *arg;
 };
 
@@ -82,17 +83,17 @@ struct http_reply {
     struct http_header headers[HTTP_REPLY_HEADERS_MAX];
     size_t headers_n;
     struct bytes body; /* not sent for HEAD */
-    /* Content-Length when it isn't body.n: a HEAD whose body was never read, or a stream. */
+    /* the Content-Length if it isn't body.n: for a HEAD that read no body, or a stream */
     bool length_known;
     uint64_t length;
     struct http_stream stream; /* with produce: instead of body */
-    /* Makes the reply of an error out of this one, for a stream that failed before its first bytes
-     * were sent. Set with every stream, by the dispatcher. */
+    /* Turns this reply into that of an error, for a stream that failed before its first bytes were
+     * sent. The dispatcher sets it with every stream. */
     void (*refuse)(struct http_reply *r, void *arg, const struct err *err);
     void *refuse_arg;
 };
 
-/* The reason phrase of a status that we send (RFC 9110 15): some clients choke on a status line
+/* The reason phrase of a status that we send (RFC 9110 15). Some clients fail on a status line
  * without one. */
 const char *http_reason(int status);
 
@@ -102,8 +103,8 @@ void http_date(char out[HTTP_DATE_MAX], int64_t seconds);
 
 enum http_method http_method_parse(const char *text);
 
-/* Adds a header. A value with a control character in it (from outside) is dropped with the header:
- * nobody splits our answers. */
+/* Adds a header. If the value holds a control character (from outside), the header is dropped, so
+ * that nobody can split an answer. */
 void http_reply_header(struct http_reply *r, const char *name, const char *value);
 
 #endif

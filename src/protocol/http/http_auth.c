@@ -7,7 +7,7 @@
 #include "util/arena.h"
 #include "util/banned.h"
 
-/* As the original reads it: in this spelling, with one blank. */
+/* The original reads it like this: in this spelling, with one blank. */
 #define SCHEME "Token "
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -36,7 +36,7 @@ http_auth_enter(struct call *c, struct err *err)
     return arena_full(err);
 }
 
-/* ---- what we are called ---- */
+/* ---- our own address ---- */
 
 /* host[:port], with brackets round an IPv6 address. */
 static bool
@@ -60,7 +60,8 @@ is_host_header(const char *text)
            strspn(text, DIGITS) == strlen(text);
 }
 
-/* --base-url, else as the client calls us, else (HTTP/1.0 has no Host) where it reached us. */
+/* --base-url; else the address that the client used; else (HTTP/1.0 has no Host) the address that
+ * it reached. */
 static int
 add_endpoints(struct call *c, struct err *err)
 {
@@ -79,7 +80,7 @@ add_endpoints(struct call *c, struct err *err)
     return call_header(c, err, "X-Docker-Endpoints", "%s:%s", address, port);
 }
 
-/* ---- what is handed out ---- */
+/* ---- headers for the client ---- */
 
 int
 http_auth_hand_out(struct call *c, struct err *err)
@@ -91,7 +92,7 @@ http_auth_hand_out(struct call *c, struct err *err)
     if (add_endpoints(c, err) != 0)
         return -1;
     /* The site around us asks for its own passwords on each request, and takes no token of ours.
-     * But docker up to 1.6 doesn't begin a push without one. */
+     * But docker up to 1.6 doesn't begin a push without a token. */
     if (c->reg->users_trusted && c->req->method != HTTP_PUT)
         return 0;
     if (token == NULL) {
@@ -105,8 +106,8 @@ http_auth_hand_out(struct call *c, struct err *err)
                : 0;
 }
 
-/* Basic first, and each on a line of its own: some clients read only the first, or only one of a
- * line. */
+/* Basic comes first, and each challenge has a line of its own: some clients read only the first
+ * challenge, or only one of a line. */
 void
 http_auth_challenge(struct call *c)
 {

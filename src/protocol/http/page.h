@@ -9,18 +9,19 @@
 
 #define PAGE_MAX 1000
 
-/* n clamped to 0 … PAGE_MAX; PAGE_MAX when it isn't given. ERR_BAD_REQUEST when it is no number. */
+/* n, clamped to 0 … PAGE_MAX; PAGE_MAX when it isn't given. ERR_BAD_REQUEST when it is no
+ * number. */
 int page_limit(const struct call *c, size_t *limit, struct err *err);
 
 /* Adds `Link: <path?n=…&last=…>; rel="next"`, relative without --base-url. path needs no escaping.
  */
 int page_link(struct call *c, const char *path, size_t limit, const char *last, struct err *err);
 
-/* The same for a `last` of any bytes, and with more parameters: "" or "&name=value", escaped. */
+/* The same for a `last` of any bytes, and with further parameters: "" or "&name=value", escaped. */
 int page_link_more(struct call *c, const char *path, size_t limit, struct bytes last,
                    const char *more, struct err *err);
 
-/* Appends b as it may stand in a path or a value. */
+/* Appends b, escaped for a path or a value. */
 void page_escape(struct buf *out, struct bytes b);
 
 #endif

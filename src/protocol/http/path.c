@@ -61,8 +61,8 @@ is_one_of(const char *s, const char *const *words, size_t n)
     return false;
 }
 
-/* Does the path lead into an image behind these segments? The first _image counts: it is no part of
- * a repository's name. */
+/* Does the path lead into an image behind these segments? The first _image counts, because it can't
+ * be part of a repository's name. */
 static bool
 leads_inside(const struct path *p)
 {
@@ -82,7 +82,8 @@ leads_inside(const struct path *p)
            strcmp(last, "tree") == 0;
 }
 
-/* Is the rest of nginx's path this segment, and then a slash or the end? Moves on behind it. */
+/* Does the rest of nginx's path begin with this segment, and then a slash or the end? Moves on
+ * behind it. */
 static bool
 agrees(const char **nginx_path, const char *segment, size_t n, bool last)
 {

@@ -14,21 +14,21 @@
 struct path {
     const char *segments[PATH_SEGMENTS_MAX]; /* decoded; the last is "" after a final slash */
     size_t n;
-    /* Behind these segments the path is one inside of an image: any bytes but NUL, decoded. It
-     * isn't part of `segments`. */
+    /* Behind these segments the path may lead on inside an image: any bytes but NUL, decoded. That
+     * part isn't in `segments`. */
     bool inside;
-    struct bytes rest; /* "" or what begins with the slash behind the last segment */
+    struct bytes rest; /* "", or the part from the slash behind the last segment on */
 };
 
 /* Splits the raw path on "/" and decodes each segment. Refused (ERR_BAD_REQUEST): empty segments
- * but for the last, "." and "..", slashes, backslashes and control characters in a decoded segment,
- * bad escapes; and a path that isn't, byte for byte, what nginx made of it and chose its location
- * by. So nothing is ever decided on two different paths.
+ * except the last, "." and "..", slashes, backslashes and control characters in a decoded segment,
+ * bad escapes, and a path that doesn't equal, byte for byte, the one by which nginx chose the
+ * location. So nothing is ever decided on two different paths.
  *
- * What files in an image are called is the image's business. So what follows /v1/images/<id>/ and
- * tree or blobs, or /v2/<name>/_image/<reference>/ and tree, blobs, stat, archive or
- * layers/<n>/tree, may be anything; the location, the handler and the rights are chosen by what is
- * before it, of which all of the above is true. */
+ * A file in an image may have any name. So the part behind /v1/images/<id>/ and tree or blobs, or
+ * behind /v2/<name>/_image/<reference>/ and tree, blobs, stat, archive or layers/<n>/tree, may be
+ * anything. Location, handler and rights are chosen by the part before it, to which all of the
+ * above applies. */
 int path_parse(struct path *p, const char *raw, const char *nginx_path, struct arena *arena,
                struct err *err);
 

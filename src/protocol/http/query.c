@@ -6,7 +6,7 @@
 #include "util/arena.h"
 #include "util/banned.h"
 
-/* Decodes n bytes of s; NULL and err when they can't be. */
+/* Decodes n bytes of s. NULL, with err filled, if they can't be decoded. */
 static const char *
 decode(const char *s, size_t n, struct arena *arena, struct err *err)
 {

@@ -12,7 +12,7 @@
 struct query {
     struct {
         const char *name;
-        const char *value; /* "" for a name alone */
+        const char *value; /* "" for a name without a value */
     } parameters[QUERY_PARAMETERS_MAX];
     size_t n;
 };

@@ -43,10 +43,10 @@ range_judge(const char *range, uint64_t size)
     m = count_digits(range + n + 1);
     if (range[n + 1 + m] != '\0')
         return RANGE_IGNORED;
-    /* A number that is too large for us is beyond any file. */
+    /* A number that overflows is behind the end of any file. */
     if (!parse_u64(range, n, &first))
         return RANGE_UNSATISFIABLE;
-    /* nginx can't count further. */
+    /* nginx can't count beyond this. */
     if (m > 0 && (!parse_u64(range + n + 1, m, &last) || last > INT64_MAX))
         return RANGE_IGNORED;
     if (first >= size)

@@ -36,7 +36,7 @@ v1_body(const struct err *err)
 {
     struct json *body = json_new_object();
 
-    /* The original's words, which are all that a client shows. */
+    /* The original's words. Clients show nothing else. */
     json_set_string(body, "error",
                     err->code == ERR_UNAUTHORIZED ? "Requires authorization" : err->message);
     return body;

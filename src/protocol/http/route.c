@@ -15,7 +15,7 @@ struct pattern {
     const char *segments[8];
     size_t lengths[8];
     size_t n;
-    size_t name_at;        /* n when there is none */
+    size_t name_at;        /* n if there is no {name} */
     const char *parameter; /* "" when none is needed */
     bool inside;           /* a path inside of an image follows */
 };
@@ -48,7 +48,7 @@ split(const char *text, struct pattern *p)
             p->name_at = i;
 }
 
-/* Segments of a path that the pattern leaves open: "{digest}...", and what stands there. */
+/* The variables of a pattern: "{digest}...", and the segments of the path that they stand for. */
 struct variable {
     const char *name;
     const char *value;
@@ -57,7 +57,7 @@ struct variables {
     struct variable first, last;
 };
 
-/* Does one segment fit? A variable fits anything but nothing, and is remembered. */
+/* Does one segment fit? A variable fits any segment that isn't empty, and is remembered. */
 static bool
 fits(const struct pattern *p, size_t i, const char *segment, struct variables *v)
 {
@@ -70,7 +70,7 @@ fits(const struct pattern *p, size_t i, const char *segment, struct variables *v
     return strlen(segment) == p->lengths[i] && strncmp(p->segments[i], segment, p->lengths[i]) == 0;
 }
 
-/* {name} takes what the fixed segments round it leave over, at least one. */
+/* {name} takes the segments that the fixed ones round it leave over, at least one. */
 static bool
 match(const struct pattern *p, const struct path *path, size_t *name_n, struct variables *v)
 {
@@ -114,7 +114,7 @@ join_name(struct call *c, const struct path *path, size_t from, size_t n, struct
     return rc;
 }
 
-/* The first API's clients end a path with a slash, or not, as they like. */
+/* Clients of the first API may or may not end a path with a slash. */
 static struct path
 without_slash(const struct path *path)
 {
@@ -125,7 +125,7 @@ without_slash(const struct path *path)
     return p;
 }
 
-/* What the first API's paths have behind a name can't end one. */
+/* A name can't end with a word that paths of the first API have behind a name. */
 static int
 check_v1_name(const struct call *c, struct err *err)
 {

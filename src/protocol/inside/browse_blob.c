@@ -9,8 +9,8 @@
 #include "util/clock.h"
 #include "util/banned.h"
 
-/* A file out of an image, for browse_view.h. Strangers made it, and a browser may be asked to show
- * it: so it is a download of a type that no browser runs. */
+/* Sends a file out of an image (browse_view.h). Strangers made it, and a browser may be asked to
+ * show it, so it is a download of a type that no browser runs. */
 
 struct reading {
     struct browse_image *im;
@@ -39,7 +39,8 @@ send_file_piece(void *arg, struct bytes b, struct err *err)
     return 0;
 }
 
-/* What was sent stays sent, also when an index has to be made again in between. */
+/* The bytes that were sent aren't sent again, also when an index has to be made again in
+ * between. */
 static int
 produce_bytes(void *arg, struct http_sink *to, struct err *err)
 {
@@ -93,7 +94,7 @@ find_file(struct call *c, struct reading *r, struct bytes path, struct err *err)
     return 0;
 }
 
-/* RFC 6266, 8187: a name for old clients, of harmless letters, and the right one if it is UTF-8 (a
+/* RFC 6266, 8187: a name of harmless letters for old clients, and the real name if it is UTF-8 (a
  * wrong escape is better than none). */
 int
 browse_view_download(struct call *c, struct bytes name, struct err *err)
@@ -129,7 +130,7 @@ last_name(struct bytes path)
     return bytes_of(p + from, path.n - from);
 }
 
-/* The same bytes of the same layer are the same for ever. */
+/* The same bytes of the same layer never change. */
 static int
 make_tag(struct call *c, const struct reading *r, const char **tag, struct err *err)
 {
@@ -159,7 +160,7 @@ add_file_headers(struct call *c, const struct reading *r, const char *tag, struc
     return browse_view_download(c, last_name(path), err);
 }
 
-/* RFC 9110 13.1.5: a range of something else than the client has is of no use to it. */
+/* RFC 9110 13.1.5: a client can't use a range of another version than the one that it has. */
 static bool
 is_same(const struct call *c, const struct reading *r, const char *tag)
 {

@@ -30,7 +30,7 @@ entry_type_name(const struct layer_entry *e)
     return "file";
 }
 
-/* "name":"text", and "name_b64" when the text can't say it all. */
+/* Puts "name":"text", and "name_b64" if the text isn't valid UTF-8. */
 static void
 put_text_member(struct buf *out, const char *name, struct bytes text)
 {
@@ -52,7 +52,7 @@ put_text_member(struct buf *out, const char *name, struct bytes text)
     buf_putc(out, '"');
 }
 
-/* printf takes most of the time that a long list takes. */
+/* printf would take most of the time of a long list. */
 static void
 put_number_member(struct buf *out, const char *before, uint64_t n)
 {
@@ -111,7 +111,7 @@ browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes pa
     browse_entry_put_path(out, path, e->type == LAYER_DIR);
     buf_puts(out, ",\"type\":\"");
     buf_puts(out, entry_type_name(e));
-    /* The tar header of a hard link says 0, and so did the original. */
+    /* The tar header of a hard link says 0, and the original showed that. */
     put_number_member(out, "\",\"size\":", e->type == LAYER_FILE && !is_link ? e->size : 0);
     put_number_member(out, ",\"mode\":", e->mode);
     put_milliseconds(out, e);

@@ -76,8 +76,9 @@ struct listing {
     struct browse_image *im;
     struct arena *arena;
     struct bytes path;
-    struct buf last; /* the last name that was given, or that was asked for; failed never */
-    uint64_t left;   /* how many more may be given */
+    struct buf last; /* the last name that was given or asked for; passing its maximum is
+                      * impossible */
+    uint64_t left;   /* how many more entries the page may have */
     struct buf text;
     struct http_sink *to; /* NULL: only counted */
     bool any, more;
@@ -133,7 +134,7 @@ list_node(struct listing *l, const struct layer_merge_node *node, struct err *er
     return l->to->put(l->to, buf_bytes(&l->text), err);
 }
 
-/* Behind the last name that was given. */
+/* Goes on behind the last name that was given. */
 static int
 list_on(struct listing *l, struct err *err)
 {
@@ -144,7 +145,7 @@ list_on(struct listing *l, struct err *err)
     if (open_listed_directory(l, &node, err) != 0)
         return -1;
     if (l->last.n > 0)
-        buf_putc(&l->last, '\0'); /* the next larger one that can be */
+        buf_putc(&l->last, '\0'); /* the next larger name that is possible */
     list = layer_merge_list(&l->im->merge, &node, buf_bytes(&l->last), err);
     if (l->last.n > 0)
         buf_cut(&l->last, l->last.n - 1);
@@ -214,7 +215,7 @@ add_listing_link(struct call *c, const struct listing *l, size_t limit, const ch
     return rc;
 }
 
-/* Goes through the page once before it is sent, to see where the next one begins. */
+/* Goes through the page once before it is sent, to learn where the next page begins. */
 static int
 look_ahead(struct call *c, struct listing *l, const char *base, struct err *err)
 {

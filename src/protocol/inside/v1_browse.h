@@ -3,8 +3,8 @@
 
 #include "protocol/http/call.h"
 
-/* What is inside an image of the first API, by the first digits of its id: extensions of the
- * original. */
+/* Looking inside an image of the first API, by its id or the first digits of it. These are
+ * extensions of the original. */
 
 /* GET /v1/images/<id>/tree[/<path>]: a directory's entries. */
 call_handler v1_browse_tree;

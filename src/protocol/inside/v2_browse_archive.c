@@ -41,7 +41,7 @@ produce_archive(void *arg, struct http_sink *to, struct err *err)
     return layer_archive(&a->files, a->path, put_archive_bytes, a, err);
 }
 
-/* What is wrong with the path alone is told here: a HEAD gets the same answer. */
+/* Errors of the path are found here, before the first byte, so that a HEAD gets the same answer. */
 static int
 check_path(struct call *c, struct archiving *a, struct err *err)
 {

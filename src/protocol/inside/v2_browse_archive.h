@@ -3,8 +3,8 @@
 
 #include "protocol/http/call.h"
 
-/* GET /v2/<name>/_image/<tag or digest>/archive[/<path>]: a directory, or one thing else, as a tar,
- * made while it is sent (domain/inside/layer_archive.h). */
+/* GET /v2/<name>/_image/<tag or digest>/archive[/<path>]: a directory, or one other entry, as a tar
+ * that is made while it is sent (domain/inside/layer_archive.h). */
 call_handler v2_browse_archive;
 
 #endif

@@ -90,7 +90,7 @@ open_from(struct call *c, struct browse_image **im, struct err *err)
                                 c->arena, *im, err);
 }
 
-/* Whether all of its layers can be looked into: while there is still an error to be sent. */
+/* Checks that all layers can be looked into, while an error can still be sent. */
 static int
 check_other_image(struct call *c, struct browse_image *im, struct err *err)
 {

@@ -11,7 +11,7 @@
 #include "util/buf.h"
 #include "util/banned.h"
 
-/* Bytes of a page, but for its last entry. */
+/* Bytes of a page, without its last entry. */
 #define PAGE_BYTES ((size_t)1 << 20)
 
 struct finding {
@@ -41,7 +41,7 @@ put_entry(void *arg, struct bytes path, const struct layer_merge_node *node, str
     return f->text.n > PAGE_BYTES;
 }
 
-/* A page, begun again when an index has to be made again. */
+/* Makes a page. It is begun again when an index has to be made again. */
 static int
 fill_page(struct call *c, struct finding *f, struct err *err)
 {

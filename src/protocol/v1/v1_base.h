@@ -7,14 +7,14 @@
 /* GET /v1/_ping and /_ping: is this a registry? (docker registry API v1, "Status") */
 call_handler v1_ping;
 
-/* 200 and the empty JSON string, by which this API says that something is done. */
+/* 200 and the empty JSON string, which in this API means that something is done. */
 int v1_base_done(struct call *c);
 
 /* The request's body as JSON; the caller frees it. 0, or -1 and ERR_BAD_REQUEST. */
 int v1_base_body(struct call *c, int max_depth, struct json **body, struct err *err);
 
-/* Of which platform an image is to be: ?platform=os/architecture[/variant], in the arena; NULL
- * without it. 0, or -1 and ERR_BAD_REQUEST. */
+/* The platform that is asked for: ?platform=os/architecture[/variant], in the arena; NULL without
+ * it. 0, or -1 and ERR_BAD_REQUEST. */
 int v1_base_platform(struct call *c, const struct platform **platform, struct err *err);
 
 #endif

@@ -17,7 +17,7 @@ wants_event_stream(const struct call *c)
     return accept != NULL && strcasestr(accept, "text/event-stream") != NULL;
 }
 
-/* Without one: all. A type that there is not is never heard of, as with the original. */
+/* Without a ?type= all types are sent. An unknown type matches no event, as with the original. */
 static unsigned
 wanted_types(const struct call *c)
 {
@@ -32,8 +32,8 @@ wanted_types(const struct call *c)
     return any ? types : EVENT_TEXT_ALL;
 }
 
-/* A browser that comes again has the same address as before, and says by a header how far it got.
- * *text: NULL when it is about what comes from now on. */
+/* A browser that reconnects uses the same address as before, and a header says how far it got.
+ * *text: NULL when only new events are wanted. */
 static int
 find_since(const struct call *c, const char **text, uint64_t *since, struct err *err)
 {

@@ -13,7 +13,7 @@
 
 /* ---- reading ---- */
 
-/* What is there by an id: an image of this API, or what it sees of one of the other. */
+/* The thing that an id names: an image of this API, or a view of one of the second API. */
 struct shown {
     bool is_view;
     struct image_view view;
@@ -65,7 +65,8 @@ send_json(struct call *c, const char *etag, struct bytes json, struct err *err)
     return 0;
 }
 
-/* The sum over JSON and layer would take as long as reading the layer: clients do without. */
+/* The checksum over JSON and layer would take as long as reading the layer, and clients do without
+ * it. */
 static int
 send_by_sum(struct call *c, struct bytes json, struct err *err)
 {
@@ -106,8 +107,7 @@ v1_images_get_json(struct call *c, struct err *err)
     if (call_header(c, err, "X-Docker-Size", "%llu", (unsigned long long)s.image.size) != 0 ||
         image_json(c->reg, &s.image.id, c->arena, &json, err) != 0)
         return -1;
-    if (s.image.checksum.algo ==
-        DIGEST_NONE) /* it was such a view before (image_of_manifest_adopt.h) */
+    if (s.image.checksum.algo == DIGEST_NONE) /* it was a view before (image_of_manifest.h) */
         return send_by_sum(c, json, err);
     digest_text(checksum, &s.image.checksum);
     if (call_header(c, err, "X-Docker-Checksum", "%s", checksum) != 0 ||
@@ -116,7 +116,7 @@ v1_images_get_json(struct call *c, struct err *err)
     return send_json(c, checksum, json, err);
 }
 
-/* path: below layers/, or "" for the one layer that is no file. */
+/* path: below layers/; "" for the one layer that is no file. */
 static int
 send_layer(struct call *c, const struct digest *layer, uint64_t size, const char *path,
            struct err *err)

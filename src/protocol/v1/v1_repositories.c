@@ -99,8 +99,8 @@ v1_repositories_delete(struct call *c, struct err *err)
 
 struct entry {
     const char *full; /* name:tag */
-    const char *name; /* as the original says it: without :latest, and without library/ if it is
-                         found by that */
+    const char *name; /* as the original shows it: without :latest, and without library/ if the
+                       * short name finds it */
     struct digest id;
 };
 
@@ -113,7 +113,7 @@ struct listing {
     size_t n;
 };
 
-/* Short, if it is this repository that a client would mean by it. */
+/* The short name, if a client that uses it would mean this repository. */
 static int
 name_repository(struct listing *l, const char *repository, struct err *err)
 {

@@ -9,7 +9,7 @@
 #define N_DEFAULT 25
 #define N_MAX 100
 
-/* A number of the query, brought into 1 … max. */
+/* A number of the query, clamped to 1 … max. */
 static uint64_t
 search_number(const struct call *c, const char *name, uint64_t without, uint64_t max)
 {
@@ -29,7 +29,7 @@ search_number(const struct call *c, const char *name, uint64_t without, uint64_t
     return value == 0 ? 1 : value;
 }
 
-/* Clients decode it strictly by type, and each version wants other members. */
+/* Clients decode the members strictly by type, and each version needs other members. */
 static void
 add_result(struct json *results, const char *name)
 {

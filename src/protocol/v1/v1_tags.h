@@ -7,11 +7,11 @@
 
 /* GET .../tags: an object, tag to id. */
 call_handler v1_tags_list;
-/* GET .../tags/<tag>: the id, as a JSON string: docker from 1.8 on insists. */
+/* GET .../tags/<tag>: the id, as a JSON string, which docker requires from 1.8 on. */
 call_handler v1_tags_get;
 /* PUT .../tags/<tag>, the id as a JSON string. */
 call_handler v1_tags_put;
-/* DELETE .../tags/<tag>, of whichever API it came from. */
+/* DELETE .../tags/<tag>, whichever API it came from. */
 call_handler v1_tags_delete;
 
 #endif

@@ -5,7 +5,7 @@
 
 #define DEPTH_MAX 8
 
-/* A JSON string is the whole answer; text needs no escapes. */
+/* The whole answer is a JSON string. The text needs no escapes. */
 static int
 reply_user_json(struct call *c, int status, const char *json)
 {
@@ -15,7 +15,7 @@ reply_user_json(struct call *c, int status, const char *json)
     return 0;
 }
 
-/* What is in it, a password maybe, is nobody's business here. */
+/* The body, which may hold a password, is ignored. */
 static int
 check_account(const struct call *c, struct err *err)
 {

@@ -26,7 +26,7 @@ v2_tag(const char *text, struct err *err)
     return err_found(err, "%s", text);
 }
 
-/* A colon is in every digest and in no tag. */
+/* Every digest has a colon, and no tag has one. */
 int
 v2_reference(const char *text, struct reference *r, struct err *err)
 {

@@ -38,7 +38,7 @@ v2_blob_get(struct call *c, struct err *err)
 
     if (v2_digest(c->last, &d, err) != 0)
         return -1;
-    /* A pusher asks with HEAD what it need not send, and relies on the answer. */
+    /* A pusher sends HEAD to learn which blobs it needn't send, and relies on the answer. */
     may_push = c->req->method == HTTP_HEAD &&
                access_check(c->reg, &c->actor, c->name, VERB_PUSH, err) == 0;
     if (blob_need(c->reg, c->name, &d, may_push, &b, err) != 0)
@@ -68,7 +68,7 @@ v2_blob_delete(struct call *c, struct err *err)
         return -1;
     if (blob_delete(c->reg, c->name, &d, &c->actor, c->arena, err) == 0)
         return call_empty(c, 202);
-    /* RFC 9110 15.5.6: what is allowed at this moment. */
+    /* RFC 9110 15.5.6: the methods that are allowed at this moment. */
     if (err->code == ERR_IN_USE)
         http_reply_header(c->reply, "Allow", "OPTIONS, GET, HEAD");
     return -1;

@@ -67,8 +67,8 @@ compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The tags that the manifest is to get: the one in the path, or behind a digest those of ?tag=,
- * which may repeat (OCI distribution-spec main, "Pushing Manifests"). Sorted, each once. */
+/* The tags for the manifest: the one in the path, or behind a digest those of ?tag=, which may
+ * repeat (OCI distribution-spec main, "Pushing Manifests"). Sorted, without doubles. */
 static int
 collect_query_tags(const struct call *c, const struct reference *reference, const char **tags,
                    size_t *n, struct err *err)

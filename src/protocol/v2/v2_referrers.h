@@ -3,7 +3,8 @@
 
 #include "protocol/http/call.h"
 
-/* GET /v2/<name>/referrers/<digest>?artifactType=&n=&last=: an OCI index, also of nothing. */
+/* GET /v2/<name>/referrers/<digest>?artifactType=&n=&last=: an OCI index, empty if there are
+ * none. */
 call_handler v2_referrers_list;
 
 #endif

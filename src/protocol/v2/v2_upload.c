@@ -9,16 +9,16 @@
 #include "protocol/v2/v2_base.h"
 #include "util/banned.h"
 
-/* Pieces of any size are taken, the smallest too (OCI distribution-spec 1.1, "Pushing a blob in
- * chunks"). But there are clients that cut a blob into pieces of just this size, or send it whole
- * when it is smaller; so it is one with which they are quick. Not more than others take by
- * themselves, since they would hold as much in memory: 1 MiB. */
+/* Pieces of any size are accepted, however small (OCI distribution-spec 1.1, "Pushing a blob in
+ * chunks"). But some clients cut a blob into pieces of exactly this size, or send it whole when it
+ * is smaller. So it is a size with which they are fast. It isn't larger than other registries'
+ * sizes, because those clients hold that much in memory: 1 MiB. */
 #define CHUNK_ADVICE "1048576"
 
 /* ---- replies ---- */
 
-/* Where the upload is and how far it has come. The inclusive form can't say "nothing": clients
- * expect 0-0 then. */
+/* Headers that say where the upload is, and how far it has come. The inclusive form can't say
+ * "nothing": clients expect 0-0 then. */
 static int
 add_state(struct call *c, const struct upload *u, struct err *err)
 {
@@ -77,7 +77,7 @@ refuse_size(const struct upload_chunk *chunk, uint64_t last, struct err *err)
     return err_found(err, "%llu bytes", came);
 }
 
-/* The piece in the request's body, and where it says that it goes. */
+/* The piece in the request's body, and the place that it claims. */
 static int
 chunk_of(const struct call *c, struct upload_chunk *chunk, struct err *err)
 {
@@ -97,7 +97,7 @@ chunk_of(const struct call *c, struct upload_chunk *chunk, struct err *err)
     return last - chunk->first + 1 == chunk->size ? 0 : refuse_size(chunk, last, err);
 }
 
-/* A piece that doesn't fit: 416, with where the upload really is. */
+/* A piece that doesn't fit: 416, with the real position of the upload. */
 static int
 refuse_range(struct call *c, const struct upload *u, struct err *err)
 {
@@ -114,7 +114,8 @@ v2_upload_begin(struct call *c, struct err *err)
     const char *algorithm = query_get(&c->query, "digest-algorithm");
     struct upload u;
 
-    /* A hint, since the bytes are hashed at the end, but one that can't be kept is refused now. */
+    /* Only a hint, since the bytes are hashed at the end; but an algorithm that can't be stored is
+     * refused now. */
     if (algorithm != NULL && strcmp(algorithm, "sha256") != 0 && strcmp(algorithm, "sha512") != 0) {
         err_set(err, ERR_BAD_DIGEST, "digest-algorithm %s isn't known here", algorithm);
         err_expected(err, "sha256 or sha512");
@@ -136,7 +137,7 @@ v2_upload_mount(struct call *c, struct err *err)
 
     if (query_digest(c, "mount", &d, err) != 0)
         return -1;
-    /* Without the right to pull it from there it is as if it weren't there. */
+    /* Without the right to pull from the source, the blob counts as absent there. */
     if (from == NULL || (name_is_repository(from) &&
                          access_check(c->reg, &c->actor, from, VERB_PULL, &refused) == 0))
         rc = blob_mount(c->reg, c->name, from, &d, err);
@@ -198,7 +199,8 @@ v2_upload_put(struct call *c, struct err *err)
         return -1;
     if (find_upload(c, &u, err) == 0)
         return finish_upload(c, &u, &d, err);
-    /* The answer to an earlier PUT may have been lost: what is committed is committed. */
+    /* The answer to an earlier PUT may have been lost. The blob of that PUT is committed, so this
+     * one succeeds too. */
     if (err->code == ERR_NO_UPLOAD && blob_find(c->reg, c->name, &d, true, &b, &ignored) == 1)
         return reply_created(c, &d, err);
     return -1;
