@@ -13,7 +13,7 @@
 
 #define DEPTH_MAX 64
 
-/* For images of which nobody says when they were made. */
+/* The date of images without one. */
 #define NO_DATE "1970-01-01T00:00:00Z"
 
 #define CONFIG_TYPE "application/vnd.docker.container.image.v1+json"
@@ -22,7 +22,7 @@
 struct image {
     struct conversion_layer layer;
     char created[IMAGE_CONFIG_DATE_MAX]; /* "": it doesn't say */
-    struct json *history;                /* its line; the date is still to come */
+    struct json *history;                /* its line of the history, still without the date */
 };
 
 struct conversion_draft {
@@ -53,7 +53,8 @@ conversion_free(struct conversion_draft *d)
 
 /* ---- one image ---- */
 
-/* The command that made it, as docker's history shows it: the words with blanks between. */
+/* The command that made the image, as docker's history shows it: the words with blanks between
+ * them. */
 static void
 set_command(struct json *history, const struct json *v1, size_t *text)
 {
@@ -90,7 +91,7 @@ set_history_text(struct json *history, const struct json *v1, const char *name, 
     json_set_string(history, name, value);
 }
 
-/* The members in the order of their names, like everything that is made here. */
+/* The members in the byte order of their names, as in all documents that are made here. */
 static struct json *
 make_history(const struct json *v1, size_t *text)
 {
@@ -129,8 +130,8 @@ conversion_add(struct conversion_draft *d, const struct conversion_layer *layer,
 
 /* ---- the config ---- */
 
-/* An image without a date is as old as the one below it; those at the base are as old as the first
- * above them that has one. So dates never go backwards for lack of one. */
+/* An image without a date gets that of the image below it. Images at the base get that of the first
+ * image above them that has one. So dates never go backwards because one is missing. */
 static void
 date(struct conversion_draft *d)
 {
@@ -149,8 +150,8 @@ date(struct conversion_draft *d)
     }
 }
 
-/* Of two images that differ in nothing but their ids, each has a config of its own by this, so that
- * a manifest is of one image. No client knows the member. */
+/* Two images that differ only in their ids have different configs because of this member, so a
+ * manifest belongs to one image. No client knows the member. */
 static void
 add_id(struct conversion_draft *d)
 {
@@ -198,8 +199,8 @@ make_config(struct conversion_draft *d)
 
 /* ---- the manifest ---- */
 
-/* Clients find out what it is compressed with by a layer's first bytes; and types for anything but
- * gzip are unknown to some of them, or to all. */
+/* The type is always that of gzip. Clients detect the compression by a layer's first bytes, and
+ * some of them, or all, don't know the types of other formats. */
 static const char *
 layer_type(enum inflate_format format)
 {

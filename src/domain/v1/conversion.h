@@ -8,15 +8,14 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What clients of the second API want of a v1 image: an image's config, and a manifest ("image
- * manifest version 2, schema 2"). Its layers stay as they are, each of them, the empty ones too,
- * and each image of the chain becomes a line of the history; the config has the image's id, as a
- * member v1_id. The bytes follow from what is given and from nothing else, so they are the same on
- * each server. */
+/* The documents that clients of the second API need for a v1 image: an image's config, and a
+ * manifest ("image manifest version 2, schema 2"). All layers stay as they are, the empty ones too,
+ * and each image of the chain becomes a line of the history. The config has the image's id in a
+ * member v1_id. The bytes depend on nothing but the input, so they are the same on each server. */
 
-/* More layers no client can run (docker ends at 127). */
+/* Layers of an image, at most. No client runs more (docker ends at 127). */
 #define CONVERSION_LAYERS_MAX 127
-/* A config's bytes; they are nearly those of the top image's JSON. */
+/* The longest config, in bytes. Its size is nearly that of the top image's JSON. */
 #define CONVERSION_CONFIG_MAX (1u << 20)
 
 struct conversion_layer {
@@ -38,8 +37,8 @@ struct conversion {
 struct conversion_draft;
 
 struct conversion_draft *conversion_begin(void);
-/* An image with its layer and JSON, the base first. ERR_BAD_IMAGE: there is no config for such an
- * image; the message says what is wrong with it. */
+/* Adds an image with its layer and JSON, the base first. ERR_BAD_IMAGE: no config can be made of
+ * such an image; the message says what is wrong with it. */
 int conversion_add(struct conversion_draft *d, const struct conversion_layer *layer,
                    struct bytes json, struct err *err);
 /* After the image itself was added. */

@@ -10,7 +10,7 @@
 
 #define SEPARATORS " \t,[]\""
 
-/* The longest that can be one of ours. */
+/* The longest checksum that can equal one of ours, in bytes. */
 #define WORD_MAX 128
 
 /* The next word of a list, in lower case; its length, 0 at the end. */
@@ -92,12 +92,11 @@ compare_tarsum(const struct checksum_subject *s, enum tarsum_version version,
         *verdict = IMAGE_CHECKSUM_MATCH;
     else
         *verdict = sum.duplicates ? IMAGE_CHECKSUM_UNSURE : IMAGE_CHECKSUM_MISMATCH;
-    /* Nobody else vouches for what we can't even read. */
     return sum.computed ? 0 : 1;
 }
 
-/* X-Docker-Checksum: the first word that fits decides, else the last one. alone: it is all there
- * is. */
+/* X-Docker-Checksum: the first word that fits decides, else the last one. alone: no other checksum
+ * is given. */
 static int
 compare_list(const struct checksum_subject *s, const char *list, bool alone,
              enum checksum_verdict *verdict, struct err *err)
@@ -106,7 +105,7 @@ compare_list(const struct checksum_subject *s, const char *list, bool alone,
     struct digest want;
     char word[WORD_MAX];
 
-    /* Of another kind than we know: the payload's checksum is enough. */
+    /* A checksum of an unknown kind: the payload's checksum is enough. */
     *verdict = alone ? IMAGE_CHECKSUM_MISMATCH : IMAGE_CHECKSUM_UNSURE;
     while (next_word(&list, word) > 0) {
         int rc = 0;

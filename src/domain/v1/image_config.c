@@ -8,19 +8,19 @@
 #include "util/clock.h"
 #include "util/banned.h"
 
-/* Of a JSON value; null is of each shape, as it is to the clients. */
+/* The shape of a JSON value. Clients accept null for each shape. */
 enum shape {
     SHAPE_ANY,
     SHAPE_STRING,
     SHAPE_BOOLEAN,
     SHAPE_INTEGER,
     SHAPE_STRINGS, /* a list of them */
-    SHAPE_COMMAND, /* such a list, or one string for a list of one */
+    SHAPE_COMMAND, /* a list of strings, or one string for a list of one */
     SHAPE_SET,     /* an object whose members are {} */
     SHAPE_MAP,     /* of strings to strings */
     SHAPE_HEALTH,
     SHAPE_CONFIG,
-    SHAPE_DROP, /* goes, whatever it is */
+    SHAPE_DROP, /* removed, whatever it is */
 };
 
 struct known {
@@ -28,7 +28,7 @@ struct known {
     enum shape shape;
 };
 
-/* In the image's JSON itself. */
+/* The members of the image's JSON itself. */
 static const struct known image_members[] = {
     {"architecture", SHAPE_STRING}, {"author", SHAPE_STRING},
     {"comment", SHAPE_STRING},      {"config", SHAPE_CONFIG},
@@ -42,7 +42,7 @@ static const struct known image_members[] = {
     {"throwaway", SHAPE_DROP},      {"variant", SHAPE_STRING},
 };
 
-/* In config and container_config. */
+/* The members of config and container_config. */
 static const struct known config_members[] = {
     {"ArgsEscaped", SHAPE_BOOLEAN},
     {"AttachStderr", SHAPE_BOOLEAN},
@@ -80,7 +80,8 @@ static const struct known health_members[] = {
 
 /* ---- shapes ---- */
 
-/* How the clients find a member: they don't look at case. *exact: it is written as it should be. */
+/* Finds a member as the clients do, without regard to case. *exact: it is written in the right
+ * letters. */
 static const struct known *
 find_known(const struct known *table, size_t n, const char *name, bool *exact)
 {
@@ -129,7 +130,7 @@ is_bad_health(const char *name, const struct json *value, void *arg)
     return k != NULL && (!exact || !has_shape(value, k->shape));
 }
 
-/* Not of SHAPE_CONFIG, see read_config. */
+/* Not for SHAPE_CONFIG, see read_container_config. */
 static bool
 has_shape(const struct json *value, enum shape shape)
 {
@@ -189,9 +190,9 @@ shape_name(enum shape shape)
     return "object";
 }
 
-/* One that nobody knows is kept as it is, if it can be: its name may mean nothing else to a client
- * (whose letters without case go beyond ASCII), and its numbers have to come out as they came in.
- */
+/* An unknown member is kept as it is, if that is safe: clients must not take its name for another
+ * one (their comparison without case goes beyond ASCII), and its numbers must come out as they came
+ * in. */
 static bool
 is_harmless(const char *name, const struct json *value)
 {
@@ -250,7 +251,7 @@ read_config_member(const char *name, const struct json *value, void *arg)
     return 0;
 }
 
-/* NULL: it is no config. */
+/* NULL: the value is no config. */
 static struct json *
 read_container_config(const char *what, const struct json *value, bool keeps_unknown,
                       struct err *err)
@@ -293,8 +294,8 @@ image_config_free(struct image_config *c)
     c->n = 0;
 }
 
-/* The first docker that keeps what it doesn't know, when it makes a config of such a JSON; it
- * believes that only JSONs of its own kind have more. */
+/* The first version of docker that keeps unknown members when it makes a config of such a JSON. It
+ * assumes that only JSONs of its own kind have more. */
 static bool
 is_recent(const char *version)
 {
@@ -334,7 +335,7 @@ take_member(const char *name, const struct json *value, void *arg)
     bool exact, good;
     const struct known *k = find_known(image_members, COUNT(image_members), name, &exact);
 
-    /* Those three are always there, and added by image_config_read. */
+    /* These three are always there; image_config_read adds them. */
     if (k != NULL && decides(k->name))
         return exact && (k->shape == SHAPE_CONFIG || has_shape(value, k->shape))
                    ? 0

@@ -5,12 +5,12 @@
 #include "util/json.h"
 
 /* The JSON of a v1 image, as far as it can become an image's config: docker's image specification
- * v1.2, and OCI image-spec config.md, which is read from the same document. Strangers write it, and
- * what clients read into fixed types ends their pull when its type is another. So what says how a
- * container runs has to be of its type, or there is no config; and of what else there is only that
- * stays which is. */
+ * v1.2, and OCI image-spec config.md, both read from the same document. Strangers write it, and a
+ * client's pull fails if a member has another type than the client expects. So a member that says
+ * how a container runs must have the right type, or there is no config. Of the other members, those
+ * with a wrong type are left out. */
 
-/* Room for what stays of an image's JSON: docker's own have about fifteen members. */
+/* Members that are kept of an image's JSON, at most. docker's own JSONs have about fifteen. */
 #define IMAGE_CONFIG_MEMBERS_MAX 500
 
 struct image_config_member {
@@ -23,16 +23,18 @@ struct image_config {
     size_t n;
 };
 
-/* All but what names the image, its parent and its layers, and its date, in the order of names;
- * with config, architecture and os, also when it has none. ERR_BAD_IMAGE says which member is
- * wrong. Whatever it returns, image_config_free is due; names are valid as long as v1 is. */
+/* The members except those that name the image, its parent, its layers and its date, in the byte
+ * order of names; with config, architecture and os even if the JSON has none. ERR_BAD_IMAGE says
+ * which member is wrong. Call image_config_free in all cases; the names are valid as long as v1
+ * is. */
 int image_config_read(const struct json *v1, struct image_config *out, struct err *err);
 void image_config_free(struct image_config *c);
 
-/* Puts one more into its place. */
+/* Adds one more member, in its place. */
 void image_config_add(struct image_config *c, const char *name, struct json *json);
 
-/* When it was made, in the form of RFC 3339 that all clients can read; "" when it doesn't say. */
+/* The date of creation in the form of RFC 3339 that all clients can read; "" if the JSON has
+ * none. */
 #define IMAGE_CONFIG_DATE_MAX 36
 void image_config_created(const struct json *v1, char out[IMAGE_CONFIG_DATE_MAX]);
 

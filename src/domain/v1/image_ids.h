@@ -8,17 +8,17 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The ids by which the first API finds a manifest: an image's config, and the chain ids of its
- * layers (chain.h), which are those of its ancestors; of all else its own digest. Each is an edge,
- * which comes and goes with the manifest (tbl_edge.h, EDGE_ID). */
+/* The ids by which the first API finds a manifest: for an image the digest of its config, and the
+ * chain ids of its layers (chain_id.h), which are the ids of its ancestors; for others their own
+ * digest. Each id is an edge that comes and goes with the manifest (tbl_edge.h, EDGE_ID). */
 
-/* The ids of the manifest with digest d: struct foreign_images, ids_of_manifest. There is none when
- * it would be a sha512, since clients of the first API don't take those. */
+/* The ids of the manifest with digest d; it fills ids_of_manifest of struct foreign_images. A
+ * sha512 gives no id, because clients of the first API don't accept it. */
 int image_ids_of(const struct manifest *m, const struct digest *d, const struct digest *chain,
                  size_t n, struct arena *arena, struct digest **ids, size_t *ids_n,
                  struct err *err);
 
-/* A digest as an id; false: it is too long for one, and stays what it is. */
+/* A digest as an id. False: it is too long for one, and stays a digest. */
 bool image_ids_from(const struct digest *d, struct digest *id);
 
 #endif

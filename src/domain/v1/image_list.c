@@ -13,10 +13,10 @@
 #include "util/random.h"
 #include "util/banned.h"
 
-/* So many tags are read at a time, since nothing else can be read meanwhile. */
+/* Tags that are read at a time; nothing else can be read meanwhile. */
 #define BATCH 64
 
-/* For looking at one image. */
+/* Memory for looking at one image, in bytes. */
 #define ONE_IMAGE_MEMORY (32u << 20)
 
 /* ---- tags ---- */
@@ -27,7 +27,8 @@ no_repository(struct err *err)
     return err_set(err, ERR_NO_REPOSITORY, "Repository not found");
 }
 
-/* What a tag names is called so: 1; 0: it went meanwhile, or isn't of that platform; -1. */
+/* The id of a tag's target: 1; 0: the target has gone meanwhile, or has no image of that platform;
+ * -1. */
 static int
 id_of(const struct registry *reg, uint64_t repo, const struct digest *target,
       const struct platform *platform, struct digest *id, struct err *err)
@@ -77,7 +78,7 @@ collect_tag_target(const char *tag, const struct rec_tag *r, void *arg, struct e
     return b->n == BATCH;
 }
 
-/* Visits what the tags of a repository name, as it stands in them. *any: there was a tag. */
+/* Visits the targets of a repository's tags, as the tags have them. *any: there was a tag. */
 static int
 each_target(const struct registry *reg, uint64_t repo,
             int (*fn)(const char *tag, const struct digest *target, void *arg, struct err *err),
@@ -141,7 +142,7 @@ image_list_tags(const struct registry *reg, const char *repository, const struct
 
 /* ---- all images of a repository ---- */
 
-/* A set with open addressing, twice as large as what it may hold. */
+/* Slots of a set with open addressing: twice as many as it may hold. */
 #define SLOTS (1u << 17)
 _Static_assert(SLOTS > 2 * IMAGE_LIST_MAX, "the set fills up");
 
@@ -152,7 +153,7 @@ struct collection {
     struct digest *chain; /* room for IMAGE_CHAIN_MAX */
     struct digest *tops;  /* what tags name */
     size_t tops_n;
-    uint64_t seed; /* ids are chosen by clients: nobody can make them collide in here */
+    uint64_t seed; /* random, because clients choose the ids: nobody can make them collide */
     bool full;
 };
 
@@ -188,8 +189,8 @@ see_top(const char *tag, const struct digest *target, void *arg, struct err *err
     return 0;
 }
 
-/* Of a v1 image: its ancestors first, as far as they aren't there yet. What went meanwhile is left
- * out. */
+/* Adds a v1 image and its ancestors, ancestors first, without doubles. Images that have gone
+ * meanwhile are left out. */
 static int
 add_chain(const struct registry *reg, struct collection *c, const struct digest *top,
           struct err *err)
@@ -203,7 +204,7 @@ add_chain(const struct registry *reg, struct collection *c, const struct digest 
     return 0;
 }
 
-/* Of a manifest, the same; what is no image is called by its own name. */
+/* The same for a manifest. A manifest that is no image has its own digest as its id. */
 static int
 add_view(const struct registry *reg, struct collection *c, uint64_t repo,
          const struct digest *manifest, const struct platform *platform, struct err *err)
@@ -217,7 +218,7 @@ add_view(const struct registry *reg, struct collection *c, uint64_t repo,
         return rc;
     arena_init(&arena, ONE_IMAGE_MEMORY);
     rc = image_view_of(reg, repo, manifest, platform, &arena, &v, err);
-    /* One that was made of a v1 image has that one's id and ancestors. */
+    /* A manifest that was made of a v1 image has the id and ancestors of that image. */
     if (rc == 1 && !digest_equal(&id, &v.ids[0]))
         rc = add_chain(reg, c, &id, err);
     else if (rc == 1)

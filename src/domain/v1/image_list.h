@@ -8,11 +8,12 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Tags as the first API lists them, each with the id of an image: one that it has pushed itself, or
- * what it calls a manifest (image_view_id). platform: of indexes, NULL for the usual one; a tag
- * that leads to no image of it isn't listed. Reads files: not in a transaction. */
+/* Tags as the first API lists them, each with the id of an image: a v1 image, or the id that the
+ * first API gives a manifest (image_view_id). platform: selects an image of an index, NULL for the
+ * default. A tag that leads to no image of that platform isn't listed. These functions read files,
+ * so they run outside of transactions. */
 
-/* ERR_NO_MANIFEST; ERR_NO_IMAGE: not of that platform. */
+/* ERR_NO_MANIFEST; ERR_NO_IMAGE: the tag has no image of that platform. */
 int image_list_find(const struct registry *reg, const char *repository, const char *tag,
                     const struct platform *platform, struct digest *id, struct err *err);
 
@@ -23,8 +24,8 @@ int image_list_tags(const struct registry *reg, const char *repository,
                     int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err),
                     void *arg, struct err *err);
 
-/* All images to which the tags lead, each once, and after its parent; in the arena.
- * ERR_NO_REPOSITORY; ERR_TOO_LARGE when they are more than IMAGE_LIST_MAX, or the tags are. */
+/* All images to which the tags lead, without doubles, each after its parent; in the arena.
+ * ERR_NO_REPOSITORY; ERR_TOO_LARGE: there are more than IMAGE_LIST_MAX images or tags. */
 #define IMAGE_LIST_MAX 50000
 int image_list_images(const struct registry *reg, const char *repository,
                       const struct platform *platform, struct arena *arena, struct digest **ids,

@@ -13,11 +13,11 @@
 #include "util/json.h"
 #include "util/banned.h"
 
-/* Many manifests may have the same id: each that was built upon the same base has its layers'. So
- * many are tried. */
+/* Manifests that are tried for an id. Many may have the same one: each manifest that was built upon
+ * a base has the layers of that base. */
 #define CANDIDATES_MAX 16
 
-/* For looking at a manifest, of which only its id is wanted. */
+/* Memory for looking at a manifest whose id is wanted, in bytes. */
 #define ID_MEMORY (32u << 20)
 
 static const char EMPTY[1024]; /* a tar of nothing */
@@ -33,8 +33,8 @@ no_such_view(struct err *err, const struct digest *d, const char *why)
     return err_set(err, ERR_NO_IMAGE, "%s %s", text, why);
 }
 
-/* Layers stand in a manifest from the lowest up, as chain ids do; in the view it is the other way
- * round. */
+/* A manifest lists its layers from the lowest up, as chain ids do. The view lists them from the top
+ * down. */
 static int
 fill_view(struct image_view *v, const struct platform_image *image, const struct digest *chain,
           size_t layers, struct arena *arena, struct err *err)
@@ -108,7 +108,7 @@ collect_view_candidate(const struct edge *e, void *arg, struct err *err)
     return c->n == CANDIDATES_MAX;
 }
 
-/* Makes it the view of the image of that id. False: there is none in it. */
+/* Cuts the view so that the image of that id is its first. False: the view has no such image. */
 static bool
 go_down_to(struct image_view *v, const struct digest *id)
 {
@@ -157,9 +157,8 @@ image_view_find(const struct registry *reg, const struct digest *id,
     return rc;
 }
 
-/* ---- what a manifest is called ---- */
+/* ---- the id of a manifest ---- */
 
-/* Of a record from before they had ids. 1, 0, -1. */
 static int
 read_id(const struct registry *reg, const struct digest *manifest, const struct rec_manifest *r,
         struct arena *arena, struct digest *id, struct err *err)
@@ -176,7 +175,7 @@ read_id(const struct registry *reg, const struct digest *manifest, const struct 
     return 1;
 }
 
-/* By reading documents. platform: NULL for none. */
+/* Finds the id by reading documents. platform: NULL for none. */
 static int
 look_for_id(const struct registry *reg, uint64_t repo, const struct digest *manifest,
             const struct rec_manifest *r, bool list, const struct platform *platform,
@@ -222,7 +221,7 @@ image_view_id(const struct registry *reg, uint64_t repo, const struct digest *ma
     return rc;
 }
 
-/* ---- what it has ---- */
+/* ---- JSON and layer ---- */
 
 int
 image_view_layer(const struct registry *reg, const struct image_view *v, uint64_t *size,
@@ -237,7 +236,7 @@ image_view_layer(const struct registry *reg, const struct image_view *v, uint64_
     path[0] = '\0';
     if (layer->algo == DIGEST_NONE)
         return 1;
-    /* What is elsewhere for this repository may be here for another. */
+    /* A layer that this repository has elsewhere may be in the store for another one. */
     rc = tbl_edge_has(kv_reads(reg->kv), &member, err);
     if (rc == 1)
         rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err);
@@ -268,7 +267,7 @@ struct members {
     size_t n;
 };
 
-/* All but what says how layers and images hang together: the view says that in its own way. */
+/* All members except those that relate layers and images: the view puts those in itself. */
 static int
 collect_config_member(const char *name, const struct json *value, void *arg)
 {
@@ -298,8 +297,8 @@ add_string(struct members *m, const char *name, const struct json *value)
         m->v[m->n++] = (struct member){name, value};
 }
 
-/* The history's entry for a layer, or NULL when it isn't about just these layers: entries for what
- * left none are passed over. */
+/* The history's entry for a layer. NULL if the history doesn't fit these layers; entries that left
+ * no layer are passed over. */
 static const struct json *
 history_of(const struct image_view *v, const struct json *history)
 {
@@ -317,7 +316,8 @@ history_of(const struct image_view *v, const struct json *history)
     return layers == v->layers_n ? entry : NULL;
 }
 
-/* What docker's own view has for such, id and parent, and what the history tells besides. */
+/* The members that docker's own view has for an ancestor, id and parent, and those that the history
+ * adds. */
 static struct json *
 members_of_ancestor(const struct image_view *v, const struct json *config, struct members *m)
 {
@@ -340,7 +340,7 @@ members_of_ancestor(const struct image_view *v, const struct json *config, struc
     return run;
 }
 
-/* An object of the members in the order of their names, as docker writes it. */
+/* An object of the members in the byte order of their names, as docker writes it. */
 static struct json *
 put_together(const struct image_view *v, struct members *m)
 {
