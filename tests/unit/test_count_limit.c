@@ -8,7 +8,6 @@
 #include "domain/core/delete.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
-#include "domain/core/upload_row.h"
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tally.h"
@@ -127,31 +126,6 @@ a_tag_too_many_is_refused_until_one_goes(void **state)
     assert_int_equal(tally(f, TALLY_TAGS, repository_id(f, "b"), NULL), 1);
 }
 
-static int
-put_old_tags(struct txn *t, void *arg, struct err *err)
-{
-    const uint64_t *repo = arg;
-    struct rec_tag r = {.target = fixture_digest("x")};
-
-    WANT(tbl_tag_put(t, *repo, "old1", &r, err) == 0);
-    WANT(tbl_tag_put(t, *repo, "old2", &r, err) == 0);
-    return 0;
-}
-
-static void
-tags_from_before_there_was_a_tally_count(void **state)
-{
-    struct fixture *f = *state;
-    const char *one = image(f, "a", "1");
-    uint64_t a = repository_id(f, "a");
-
-    fixture_run(f, put_old_tags, &a);
-    f->reg.max_tags = 3;
-    OK(f, push(f, "a", "t1", one));
-    REFUSED(f, push(f, "a", "t2", one), ERR_FULL);
-    assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 3);
-}
-
 /* A transaction that puts several tags gets all of them, or none. */
 static void
 several_tags_at_once_are_all_counted(void **state)
@@ -211,35 +185,6 @@ an_upload_too_many_is_refused_until_one_ends(void **state)
     assert_int_equal(tally(f, TALLY_UPLOADS, 0, "alice"), 0);
     assert_int_equal(tally(f, TALLY_UPLOADS, 0, "192.0.2.1"), 0);
     OK(f, upload_begin(&f->reg, "a", &alice, &u[0], &f->err));
-}
-
-static int
-put_old_upload(struct txn *t, void *arg, struct err *err)
-{
-    struct rec_upload r = {.user = "alice"};
-
-    return tbl_upload_put(t, arg, &r, err);
-}
-
-static int
-close_old_upload(struct txn *t, void *arg, struct err *err)
-{
-    return upload_row_drop(t, arg, err);
-}
-
-static void
-an_upload_from_before_there_was_a_tally_takes_none_away(void **state)
-{
-    struct fixture *f = *state;
-    static char id[] = "0123456789abcdef0123456789abcdef";
-    struct upload u;
-
-    fixture_run(f, put_old_upload, id);
-    OK(f, upload_begin(&f->reg, "a", &alice, &u, &f->err));
-    fixture_run(f, close_old_upload, id);
-    assert_int_equal(tally(f, TALLY_UPLOADS, 0, "alice"), 1);
-    fixture_run(f, close_old_upload, id);
-    assert_int_equal(tally(f, TALLY_UPLOADS, 0, "alice"), 1);
 }
 
 /* ---- many at once ---- */
@@ -316,10 +261,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_repository_too_many_is_refused),
         TEST(a_tag_too_many_is_refused_until_one_goes),
-        TEST(tags_from_before_there_was_a_tally_count),
         TEST(several_tags_at_once_are_all_counted),
         TEST(an_upload_too_many_is_refused_until_one_ends),
-        TEST(an_upload_from_before_there_was_a_tally_takes_none_away),
         TEST(many_at_once_never_get_more),
     };
     alarm(100); /* a hang is a failure */

@@ -5,10 +5,9 @@
 #include "util/banned.h"
 
 int
-upload_row_add(struct txn *t, const struct registry *reg, const char *id, struct rec_upload *r,
-               struct err *err)
+upload_row_add(struct txn *t, const struct registry *reg, const char *id,
+               const struct rec_upload *r, struct err *err)
 {
-    r->counted = true;
     if (tbl_upload_put(t, id, r, err) != 0)
         return -1;
     return count_limit_add_upload(t, reg, r->user, err);
@@ -24,5 +23,5 @@ upload_row_drop(struct txn *t, const char *id, struct err *err)
         return rc;
     if (tbl_upload_delete(t, id, err) < 0)
         return -1;
-    return r.counted ? count_limit_drop_upload(t, r.user, err) : 0;
+    return count_limit_drop_upload(t, r.user, err);
 }

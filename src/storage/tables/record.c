@@ -6,7 +6,6 @@
 
 #define RECORD_VERSION 1
 /* The version of an upload that is in its owner's tally. */
-#define UPLOAD_COUNTED 2
 /* The version of an image that says why there is no manifest of it. */
 #define IMAGE_WITH_WHY 2
 /* The version of a manifest that was made of a v1 image. */
@@ -209,7 +208,7 @@ rec_repo_decode(struct rec_repo *r, struct bytes in, struct err *err)
 void
 rec_upload_encode(struct buf *out, const struct rec_upload *r)
 {
-    put_u8(out, r->counted ? UPLOAD_COUNTED : RECORD_VERSION);
+    put_u8(out, RECORD_VERSION);
     put_u64(out, r->repo);
     put_u64(out, r->started);
     put_text(out, r->user);
@@ -218,9 +217,8 @@ rec_upload_encode(struct buf *out, const struct rec_upload *r)
 int
 rec_upload_decode(struct rec_upload *r, struct bytes in, struct err *err)
 {
-    struct rec_reader rd = rec_reader_of(in);
+    struct rec_reader rd = begin(in);
 
-    r->counted = take_version(&rd, UPLOAD_COUNTED);
     r->repo = rec_take_u64(&rd);
     r->started = rec_take_u64(&rd);
     take_text(&rd, r->user, sizeof r->user);
@@ -232,6 +230,7 @@ rec_tag_encode(struct buf *out, const struct rec_tag *r)
 {
     put_u8(out, RECORD_VERSION);
     put_digest(out, &r->target);
+    put_u8(out, r->derived);
     put_u64(out, r->updated);
     put_text(out, r->by);
 }
@@ -240,8 +239,12 @@ int
 rec_tag_decode(struct rec_tag *r, struct bytes in, struct err *err)
 {
     struct rec_reader rd = begin(in);
+    uint8_t derived;
 
     rec_take_digest(&rd, &r->target);
+    derived = rec_take_u8(&rd);
+    rd.bad = rd.bad || derived > 1;
+    r->derived = derived == 1;
     r->updated = rec_take_u64(&rd);
     take_text(&rd, r->by, sizeof r->by);
     return finish(&rd, "tag", err);

@@ -34,12 +34,12 @@ struct rec_upload {
     uint64_t repo;
     uint64_t started;
     char user[RECORD_ACTOR_MAX + 1]; /* or the address of somebody anonymous */
-    bool counted; /* in the user's tally. Version 2 of the record; those of version 1 aren't */
 };
 
 /* tag: repository, tag -> what it names: a manifest, or (DIGEST_V1_ID) a v1 image. */
 struct rec_tag {
     struct digest target;
+    bool derived; /* a manifest that was made here of a v1 image (domain/core/derived.h) */
     uint64_t updated;
     char by[RECORD_ACTOR_MAX + 1];
 };
