@@ -41,8 +41,8 @@ arena_full(struct err *err)
     return err_set(err, ERR_SYSTEM, "this request needs more memory than a request may have");
 }
 
-/* A block with room for n bytes, zeroed. A block for a single large piece goes behind the first
- * one, whose rest stays in use. */
+/* A zeroed block with room for n bytes. A block for a single large piece is put behind the first
+ * block, whose free rest stays in use. */
 static struct arena_block *
 add_block(struct arena *a, size_t n)
 {
@@ -67,7 +67,7 @@ arena_alloc(struct arena *a, size_t n)
 
     if (n > SIZE_MAX - sizeof *block - step)
         return NULL;
-    /* An empty piece gets a place of its own too, so that NULL always means failure. */
+    /* An empty piece gets an address of its own, so that NULL always means failure. */
     n = n == 0 ? step : (n + step - 1) / step * step;
     if (n > a->max - a->used)
         return NULL;
@@ -87,7 +87,7 @@ arena_array(struct arena *a, size_t n, size_t size)
     return arena_alloc(a, n * size);
 }
 
-/* gcc's analyzer believes that the copying may overwrite the list of blocks. */
+/* gcc's analyzer wrongly reports that the copy may overwrite the list of blocks. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 char *

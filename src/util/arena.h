@@ -5,9 +5,9 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* The memory of one request: handed out piece by piece, freed in one go, never more than `max`
- * bytes (each piece counts rounded up to the alignment, 16). Every function returns NULL when the
- * maximum would be passed, and for no other reason. */
+/* The memory of one request: allocated piece by piece, freed all at once, and never more than `max`
+ * bytes. The size of each piece is rounded up to the alignment, 16. Every function returns NULL
+ * when the maximum would be passed, and for no other reason. */
 struct arena {
     struct arena_block *blocks;
     size_t used;
@@ -18,11 +18,11 @@ void arena_init(struct arena *a, size_t max);
 /* Frees everything; the arena may be used again. */
 void arena_reset(struct arena *a);
 
-/* What a function returns when an arena gave it NULL: fills *err with "this request needs more
- * memory than a request may have", and returns -1. */
+/* Reports that the arena's maximum was passed: fills *err with "this request needs more memory than
+ * a request may have", and returns -1. For callers that got NULL from an arena. */
 int arena_full(struct err *err);
 
-/* Zeroed, aligned for any type. n * size is checked for overflow. */
+/* Zeroed memory, aligned for any type. The product n * size is checked for overflow. */
 void *arena_alloc(struct arena *a, size_t n);
 void *arena_array(struct arena *a, size_t n, size_t size);
 /* A NUL-terminated copy. */

@@ -4,10 +4,11 @@
 #include <stddef.h>
 #include "util/bytes.h"
 
-/* How long the text for n bytes is, with its NUL. */
+/* The length of the text for n bytes, with its NUL. */
 #define BASE64_TEXT(n) (((n)*4 + 2) / 3 + 1)
 
-/* RFC 4648 4 (with + and /), without the = at the end. out has BASE64_TEXT(b.n) bytes. */
+/* Encodes by RFC 4648 section 4 (with + and /), without the = at the end. out has room for
+ * BASE64_TEXT(b.n) bytes. */
 void base64_encode(char *out, struct bytes b);
 
 #endif

@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include "util/bytes.h"
 
-/* A byte buffer that grows up to a maximum which its owner names. Passing the maximum is a failure
- * that sticks: put as much as you like, then ask buf_ok once. The bytes are always followed by a
- * NUL that doesn't count, so buf_text() is a C string when no NUL was put. */
+/* A byte buffer that grows up to a maximum, which its owner names. The failure is sticky: once the
+ * maximum was passed, the buffer stays failed. So callers append as much as they like, then ask
+ * buf_ok once. The bytes are always followed by a NUL that is not counted, so buf_text() is a C
+ * string unless a NUL was appended. */
 struct buf {
     char *p;
     size_t n;
@@ -16,10 +17,10 @@ struct buf {
     bool failed;
 };
 
-/* max: the most bytes it may ever hold. Allocates nothing. */
+/* max: the most bytes that the buffer may ever hold. Allocates nothing. */
 void buf_init(struct buf *b, size_t max);
 void buf_free(struct buf *b);
-/* Empties it, keeps the memory, forgets a failure. */
+/* Empties the buffer and clears its failure, but keeps the memory. */
 void buf_reset(struct buf *b);
 
 /* p may not point into b. */
@@ -28,9 +29,10 @@ void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* n bytes to be written by the caller at the returned place, or NULL (and failed). */
+/* Room for n more bytes, which the caller fills; NULL (and the buffer is failed) if they pass the
+ * maximum. */
 void *buf_extend(struct buf *b, size_t n);
-/* Cuts it to n bytes; n is at most b->n. */
+/* Cuts the buffer to n bytes; n is at most b->n. */
 void buf_cut(struct buf *b, size_t n);
 
 bool buf_ok(const struct buf *b);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* A run of bytes that somebody else owns. */
+/* A run of bytes that is owned by something else. */
 struct bytes {
     const void *p;
     size_t n;

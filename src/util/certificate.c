@@ -9,7 +9,7 @@
 
 #include "util/banned.h"
 
-/* Nobody is asked for a passphrase: the server may have no terminal. */
+/* Replaces the prompt for a passphrase, because the server may have no terminal. */
 static int
 no_passphrase(char *out, int room, int writing, void *arg)
 {
@@ -39,10 +39,10 @@ certificate_check(struct bytes certificate, struct bytes key, struct err *err)
     if (key_in != NULL)
         pkey = PEM_read_bio_PrivateKey(key_in, NULL, no_passphrase, NULL);
     if (x509 == NULL)
-        rc = err_set(err, ERR_BAD_REQUEST, "the certificate can't be read: PEM is wanted");
+        rc = err_set(err, ERR_BAD_REQUEST, "the certificate can't be read: it must be PEM");
     else if (pkey == NULL)
         rc = err_set(err, ERR_BAD_REQUEST,
-                     "the key can't be read: PEM without a passphrase is wanted");
+                     "the key can't be read: it must be PEM without a passphrase");
     else if (X509_check_private_key(x509, pkey) != 1)
         rc = err_set(err, ERR_BAD_REQUEST, "the key doesn't belong to the certificate");
     ERR_clear_error();

@@ -6,8 +6,9 @@
 
 /* A certificate and its key for TLS, as PEM. */
 
-/* Do they belong together? 0, or -1 and ERR_BAD_REQUEST: one of them can't be read (the first
- * certificate counts; a key with a passphrase can't), or the key is another's. */
+/* Checks that the certificate and the key belong together. Returns 0, or -1 and ERR_BAD_REQUEST
+ * when one of them can't be read, or they don't match. Of several certificates the first one is
+ * used. A key with a passphrase can't be read. */
 int certificate_check(struct bytes certificate, struct bytes key, struct err *err);
 
 #endif

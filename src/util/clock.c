@@ -29,7 +29,7 @@ clock_mono_ms(void)
 void
 clock_sleep_ms(uint64_t ms)
 {
-    /* Until a point in time, so that signals don't make it longer. */
+    /* A point in time, so that signals don't make the sleep longer. */
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(ms / 1000);
@@ -52,7 +52,7 @@ clock_rfc3339(char out[CLOCK_RFC3339_MAX], uint64_t wall_ms)
     snprintf(out + n, CLOCK_RFC3339_MAX - n, ".%03uZ", (unsigned)(wall_ms % 1000));
 }
 
-/* So many digits that are at least `low` and at most `high` together; -1: others. */
+/* Reads a number of n digits between `low` and `high`. Returns -1 for anything else. */
 static int
 parse_digits(const char **text, size_t n, int low, int high)
 {

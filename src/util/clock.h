@@ -4,19 +4,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Milliseconds since 1970, for what is stored. */
+/* Milliseconds since 1970, for times that are stored. */
 uint64_t clock_wall_ms(void);
-/* Milliseconds that never go back, the same for all processes of the machine, for time limits. */
+/* Milliseconds of a clock that never goes back and is the same for all processes of the machine,
+ * for time limits. */
 uint64_t clock_mono_ms(void);
-/* Sleeps that long, signals or not. */
+/* Sleeps for the whole time, even when signals arrive. */
 void clock_sleep_ms(uint64_t ms);
 
 /* "2026-11-23T17:01:01.234Z" (RFC 3339, UTC). */
 #define CLOCK_RFC3339_MAX 32
 void clock_rfc3339(char out[CLOCK_RFC3339_MAX], uint64_t wall_ms);
 
-/* Is it a date and time of RFC 3339, with T and Z in capitals, at most nine digits behind a
- * second's point, and no leap second? That is what programs in Go can read. */
+/* True for a date and time by RFC 3339 with T and Z as capitals, at most nine digits in the
+ * fraction of a second, and no leap second. Programs in Go can read exactly these. */
 bool clock_is_rfc3339(const char *text);
 
 #endif

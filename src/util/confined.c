@@ -20,7 +20,7 @@
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* A sanitizer reserves terabytes of addresses. */
+/* The address sanitizer reserves terabytes of address space. */
 #ifdef __SANITIZE_ADDRESS__
 #define LIMIT_MEMORY false
 #else
@@ -30,7 +30,7 @@
 #define MAPPINGS_MAX 256
 #define FILES_MAX 64
 
-/* ioprio_set(2), for which the C library has neither function nor names. */
+/* For ioprio_set(2); the C library has neither the function nor these names. */
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_IDLE (3 << 13)
 
@@ -48,8 +48,8 @@ struct mapping {
     uintptr_t to;
 };
 
-/* The mappings that other processes have too, and that can be written: the database's, mostly. -1:
- * can't tell. */
+/* Lists the writable mappings that are shared with other processes, mostly the database's. Returns
+ * their number, or -1 when they can't be listed. */
 static int
 shared_mappings(struct mapping out[MAPPINGS_MAX])
 {
@@ -63,7 +63,7 @@ shared_mappings(struct mapping out[MAPPINGS_MAX])
     while (n >= 0 && fgets(line, sizeof line, maps) != NULL) {
         if (strchr(line, '\n') == NULL ||
             sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &m.from, &m.to, flags) != 3)
-            continue; /* longer than any name of ours */
+            continue; /* no mapping of ours has such a long line */
         if (flags[1] == 'w' && flags[3] == 's')
             n = n < MAPPINGS_MAX ? (out[n] = m, n + 1) : -1;
     }
@@ -71,7 +71,8 @@ shared_mappings(struct mapping out[MAPPINGS_MAX])
     return n;
 }
 
-/* Whatever happens in here, it happens to nobody else's memory. */
+/* Removes all shared writable memory except `but`, so that the child can't damage other processes.
+ * */
 static void
 unshare_memory(const void *but)
 {
@@ -108,7 +109,7 @@ keep_only(const int *fds, size_t n)
     close_range((unsigned)next, ~0u, 0);
 }
 
-/* What of this is refused isn't worth more than trying. */
+/* Lowers the priority as far as the system permits. It is no error if a step fails. */
 static void
 step_back(void)
 {
@@ -136,7 +137,7 @@ confine(pid_t parent, const int *fds, size_t fds_n, const struct confined_limits
     if (limits->background)
         step_back();
     else if (nice(10) < 0)
-        errno = 0; /* then it is as quick as we are */
+        errno = 0; /* it may not be changed: the priority stays as ours */
     keep_only(fds, fds_n);
     unshare_memory(answer);
     if (LIMIT_MEMORY)
@@ -159,7 +160,7 @@ confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *ar
     c->answer = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (c->answer == MAP_FAILED) {
         c->answer = NULL;
-        return err_errno(err, "share memory with a child");
+        return err_errno(err, "cannot share memory with a child");
     }
     c->pid = fork();
     if (c->pid == 0) {
@@ -169,9 +170,9 @@ confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *ar
         _exit(0);
     }
     if (c->pid < 0)
-        err_errno(err, "start a confined child");
+        err_errno(err, "cannot start a confined child");
     else if ((c->ended = pidfd_open(c->pid, 0)) < 0)
-        err_errno(err, "watch a confined child");
+        err_errno(err, "cannot watch a confined child");
     if (c->ended >= 0)
         return 0;
     confined_stop(c);
@@ -199,7 +200,7 @@ describe_status(int status, char why[CONFINED_WHY_MAX])
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? CONFINED_KILLED : CONFINED_DIED;
 }
 
-/* Its status, at once or when it ends. 1, 0. */
+/* Reads the status of the child, and waits for its end if `wait`. Returns 1, or 0 while it runs. */
 static int
 reap_confined(struct confined *c, bool wait, int *status)
 {
@@ -211,7 +212,7 @@ reap_confined(struct confined *c, bool wait, int *status)
     if (got == 0)
         return 0;
     if (got < 0)
-        *status = 0x7f00; /* nobody can say: as if it had failed */
+        *status = 0x7f00; /* unknown: treated as a failure */
     c->pid = 0;
     return 1;
 }

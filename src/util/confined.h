@@ -7,57 +7,58 @@
 #include <sys/types.h>
 #include "util/err.h"
 
-/* Work on what strangers sent that could take all memory, or for ever, or end the process: in a
- * child that has few descriptors of ours, a limit for each, and no memory shared with anybody but
- * the answer. */
+/* Runs work on untrusted input in a child process, because that work could use up all memory, never
+ * end, or crash. The child has only a few of our descriptors, limits on its resources, and no
+ * memory that it shares with another process, except the answer. */
 
 struct confined_limits {
-    uint64_t memory;  /* bytes of address space, ours included */
-    unsigned seconds; /* of the processor */
-    uint64_t file;    /* bytes of a file that it writes; 0: it writes none */
-    /* False: it is waited for, and has four times as long on the clock. True: it has the lowest
-     * priority, as long on the clock as that takes, and is the first to go when the machine has no
-     * memory left. */
+    uint64_t memory;  /* bytes of address space, including what we use already */
+    unsigned seconds; /* seconds of processor time */
+    uint64_t file;    /* maximal size in bytes of a file that it writes; 0: it writes none */
+    /* False: a caller waits for the child, and its time limit on the clock is four times `seconds`.
+     * True: the child has the lowest priority and no limit on the clock, and the kernel kills it
+     * first when the machine runs out of memory. */
     bool background;
 };
 
-/* Runs fn(arg, answer) in a child, a copy of this process, which keeps the descriptor fd and stderr
- * and dies with us; answer is n bytes, zeroed before, and copied to ours when fn returned. The
- * caller has no threads. 1 done; 0 the child died, and why says how; -1 it couldn't be started. */
+/* Runs fn(arg, answer) in a child, which is a copy of this process, keeps the descriptor fd and
+ * stderr, and dies when this process dies. `answer` has n bytes; the child gets them zeroed, and
+ * they are copied back when fn has returned. The caller must not have threads. Returns 1 when fn
+ * returned; 0 when the child died, and `why` says how; -1 when it could not be started. */
 int confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
                  const struct confined_limits *limits, void *answer, size_t n, char *why,
                  size_t why_n, struct err *err);
 
-/* ---- the same, without waiting ---- */
+/* ---- the same without waiting ---- */
 
 #define CONFINED_FDS_MAX 4
 #define CONFINED_WHY_MAX 64
 
-/* The words of confined_ended and confined_run for a child that reached a limit. */
+/* The texts that confined_ended and confined_run give for a child that reached a limit. */
 #define CONFINED_NO_MEMORY "it needed too much memory"
 #define CONFINED_NO_TIME "it took too long"
 #define CONFINED_NO_FILE "it wrote too much"
 
 struct confined {
-    pid_t pid;    /* 0: there is none any more */
-    int ended;    /* a descriptor that can be read once it has ended, for poll */
-    void *answer; /* shared with it: whatever is in there may be nonsense */
+    pid_t pid;    /* 0: the child has been reaped */
+    int ended;    /* for poll: readable once the child has ended */
+    void *answer; /* shared with the child, which may have written anything */
     size_t n;
 };
 
 enum confined_end {
     CONFINED_DONE,   /* fn returned */
-    CONFINED_DIED,   /* by what it did, or a limit */
-    CONFINED_KILLED, /* by somebody else: a person, or for want of memory */
+    CONFINED_DIED,   /* by its own fault, or at a limit */
+    CONFINED_KILLED, /* from outside: by a person, or because the machine had no memory */
 };
 
-/* It keeps those descriptors, 0 to 2, and the limits. 0 or -1. */
+/* Starts the child, which keeps the descriptors fds, and 0 to 2. Returns 0 or -1. */
 int confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *arg,
                    const int *fds, size_t fds_n, const struct confined_limits *limits, size_t n,
                    struct err *err);
-/* 1 when it has ended, 0 while it runs. why: how, in words. */
+/* Returns 1 when the child has ended, 0 while it runs. why: how it ended, in words. */
 int confined_ended(struct confined *c, enum confined_end *end, char why[CONFINED_WHY_MAX]);
-/* Kills it, if it runs, and forgets the answer. */
+/* Kills the child if it runs, and releases the answer. */
 void confined_stop(struct confined *c);
 
 #endif

@@ -13,7 +13,7 @@
 #include "util/banned.h"
 
 #define READ_SIZE ((size_t)1 << 20)
-/* How much is read before the kernel is asked to write it out. */
+/* Bytes that are read before the kernel is asked to write them to disk. */
 #define WRITEBACK_SIZE ((uint64_t)8 << 20)
 
 struct digest_state {
@@ -53,7 +53,7 @@ digest_algo_name(enum digest_algo algo)
     return "none";
 }
 
-/* How much of a stranger's text goes into a message: a whole sha512, and of nonsense no more. */
+/* Bytes of the client's text that a message quotes: enough for a whole sha512. */
 static int
 shown(size_t n)
 {
@@ -200,7 +200,7 @@ digest_of(struct digest *d, enum digest_algo algo, struct bytes b)
     }
 }
 
-/* Feeds the whole file to s, and to `also` unless that is NULL. 0, or -1 and errno. */
+/* Updates s, and `also` unless it is NULL, with the whole file. Returns 0, or -1 and errno. */
 static int
 read_through(struct digest_state *s, struct digest_state *also, int fd, unsigned char *block,
              uint64_t *size)
@@ -222,7 +222,8 @@ read_through(struct digest_state *s, struct digest_state *also, int fd, unsigned
         }
         at += (uint64_t)n;
         if (at - asked >= WRITEBACK_SIZE) {
-            /* Only to save time later; whether it worked, the fsync tells. */
+            /* This only saves time later. Its failure doesn't matter, because the fsync reports
+             * errors. */
             sync_file_range(fd, (off_t)asked, (off_t)(at - asked), SYNC_FILE_RANGE_WRITE);
             asked = at;
         }
@@ -242,8 +243,9 @@ digest_of_fd_with(struct digest *d, enum digest_algo algo, struct digest_state *
     int r = -1;
     *d = (struct digest){.algo = DIGEST_NONE};
     *size = 0;
-    /* Of a large malloc, which begins 16 bytes into a page, the kernel's copy takes three times as
-     * long on some processors: half a second a GiB. */
+    /* The block is aligned, because a large block of malloc begins 16 bytes into a page, and on
+     * some processors the kernel copies three times slower to it: half a second more for each GiB.
+     * */
     unsigned char *block = aligned_alloc(4096, READ_SIZE);
     struct digest_state *s = digest_begin(algo);
     if (block == NULL || s == NULL) {

@@ -16,14 +16,14 @@ struct slot {
     char bytes[SLOT_SIZE];
 };
 
-/* A ring: the caller fills `head`, the thread empties `tail`. */
+/* A ring of slots: the caller fills slot `head`, the thread hashes slot `tail`. */
 struct digest_thread {
     struct digest_state *state;
     pthread_t thread;
     bool threaded;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    unsigned head, tail; /* counted up without end */
+    unsigned head, tail; /* only ever counted up */
     bool over;
     struct slot slots[SLOTS];
 };
@@ -67,7 +67,7 @@ digest_thread_begin(enum digest_algo algo)
     return t;
 }
 
-/* Gives the slot that is being filled to the thread, and takes the next one. */
+/* Passes the slot that was filled to the thread, and takes the next one. */
 static void
 hand_over(struct digest_thread *t)
 {

@@ -6,8 +6,8 @@
 #include <string.h>
 #include "util/banned.h"
 
-/* Messages hold names that strangers chose, and may be cut anywhere: only printable ASCII goes on,
- * so that every message can stand in JSON and in a terminal. */
+/* Messages contain names from clients and may be cut anywhere. Only printable ASCII is kept, so
+ * that every message is safe in JSON and on a terminal. */
 static void
 keep_printable(char *s)
 {
@@ -18,7 +18,7 @@ keep_printable(char *s)
     }
 }
 
-/* `text` is not e->message itself, because the arguments of the message may point into that. */
+/* `text` is a separate buffer, because the arguments of the message may point into e->message. */
 static void
 fill_err(struct err *e, enum err_code code, int sys, const char *text)
 {
@@ -68,7 +68,7 @@ err_errno(struct err *e, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
 
-    /* When both don't fit, the reason is worth more than the end of a long name. */
+    /* When both don't fit, the name is cut, because the reason is worth more. */
     const char *reason = strerror(sys);
     size_t reason_n = strlen(reason) + 2;
     size_t at = strlen(text);

@@ -15,7 +15,7 @@
 #include "util/banned.h"
 
 #define READ_SIZE 65536
-/* One copy_file_range: enough to be quick, little enough that a signal is noticed. */
+/* Bytes per copy_file_range: large enough to be fast, small enough to notice a signal. */
 #define COPY_SIZE ((uint64_t)64 << 20)
 
 void
@@ -28,7 +28,7 @@ fdio_close(int fd)
     }
 }
 
-/* write, or pwrite when at >= 0, until all is written. 0, or -1 and errno. */
+/* Writes everything, with pwrite if at >= 0. Returns 0, or -1 and errno. */
 static int
 write_fully(int fd, const void *p, size_t n, off_t at)
 {
@@ -58,8 +58,8 @@ fdio_write_all(int fd, const void *p, size_t n, const char *what, struct err *er
 int
 fdio_fsync(int fd, const char *what, struct err *err)
 {
-    /* Only EINTR is asked again: after any other failure the kernel may have dropped the pages, and
-     * a second fsync would say that all is well. */
+    /* Only EINTR is retried: after any other failure the kernel may have dropped the pages, and a
+     * second fsync would succeed although data was lost. */
     while (fsync(fd) < 0) {
         if (errno != EINTR) {
             return err_errno(err, "cannot sync %s", what);
@@ -96,7 +96,7 @@ fdio_mkdir(int dirfd, const char *name, mode_t mode, struct err *err)
     return err_errno(err, "cannot make directory %s", name);
 }
 
-/* read, and again after a signal. */
+/* Reads, and retries after EINTR. */
 static ssize_t
 read_some(int fd, void *p, size_t n)
 {
@@ -154,7 +154,7 @@ fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err)
     return r;
 }
 
-/* The new file `temp`, complete and on disk. */
+/* Writes the new file `temp` and syncs it. */
 static int
 write_temp(int dirfd, const char *temp, mode_t mode, struct bytes content, struct err *err)
 {
@@ -163,7 +163,7 @@ write_temp(int dirfd, const char *temp, mode_t mode, struct bytes content, struc
         return err_errno(err, "cannot make %s", temp);
     }
     int r = 0;
-    if (fchmod(fd, mode) < 0) { /* not by open: the umask would take from it */
+    if (fchmod(fd, mode) < 0) { /* fchmod, because the mode given to open is reduced by the umask */
         r = err_errno(err, "cannot set the mode of %s", temp);
     } else if (fdio_write_all(fd, content.p, content.n, temp, err) < 0 ||
                fdio_fsync(fd, temp, err) < 0) {
@@ -199,8 +199,9 @@ done:
     return r;
 }
 
-/* The first n bytes of `from` behind `at` of `to`, as far as the kernel does it by itself. Returns
- * how many it did; the caller goes on from there by other means, which also find the reason. */
+/* Copies the first n bytes of `from` behind `at` of `to`, as far as the kernel does it by itself.
+ * Returns the number of bytes copied. The caller copies the rest by other means, which also find
+ * the reason of a failure. */
 static uint64_t
 copy_in_kernel(int to, uint64_t at, int from, uint64_t n)
 {
@@ -230,7 +231,7 @@ fdio_append(int to, uint64_t at, int from, uint64_t n, const char *what, struct 
             continue;
         }
         if (got < 0) {
-            return err_errno(err, "cannot read what goes to %s", what);
+            return err_errno(err, "cannot read the source of %s", what);
         }
         if (got == 0) {
             return err_set(err, ERR_BAD_SIZE, "%s: only %llu of %llu bytes are there to append",
@@ -255,7 +256,7 @@ fdio_can_write(int fd, int timeout_ms, const char *what, struct err *err)
     return r == 1;
 }
 
-/* As sendfile, through memory: some of the bytes. */
+/* Like sendfile, but through memory: copies some of the bytes. */
 static ssize_t
 send_copy(int to, int from, off_t *at, size_t n)
 {
@@ -274,7 +275,7 @@ fdio_send(int to, int from, uint64_t *at, uint64_t n, const char *what, struct e
     off_t in = (off_t)*at;
     size_t want = n < COPY_SIZE ? (size_t)n : COPY_SIZE;
     ssize_t done = sendfile(to, from, &in, want);
-    /* To a file that is only appended to, or a terminal. */
+    /* `to` is O_APPEND or a terminal. */
     if (done < 0 && (errno == EINVAL || errno == ENOSYS)) {
         done = send_copy(to, from, &in, want);
     }
@@ -282,7 +283,7 @@ fdio_send(int to, int from, uint64_t *at, uint64_t n, const char *what, struct e
         return err_errno(err, "cannot write %s", what);
     }
     if (done == 0 && n > 0) {
-        return err_set(err, ERR_BAD_SIZE, "%s: what goes there has no more than %llu bytes", what,
+        return err_set(err, ERR_BAD_SIZE, "%s: the source has only %llu bytes", what,
                        (unsigned long long)*at);
     }
     *at += done > 0 ? (uint64_t)done : 0;
@@ -339,9 +340,9 @@ remove_entries(DIR *dir, const char *name, struct err *err)
 int
 fdio_in_use(int fd)
 {
-    /* Who opens the file while the lease is ours makes the kernel send us a signal: SIGIO, which
-     * ends a process that didn't ask for it. SIGURG is ignored unless somebody catches it, and the
-     * lease is given back at once anyway. */
+    /* When another process opens the file during the lease, the kernel signals this process. The
+     * default signal, SIGIO, would end a process that doesn't handle it, so SIGURG is used, which
+     * is ignored by default. The lease is given back at once anyway. */
     if (fcntl(fd, F_SETSIG, SIGURG) < 0) {
         return -1;
     }

@@ -9,54 +9,62 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* Files, the careful way: short counts and EINTR are handled, names are relative to a directory's
- * descriptor, symbolic links at the last step are never followed. `what` is the name that goes into
- * messages. */
+/* Operations on files that handle short counts and EINTR. Names are relative to the descriptor of a
+ * directory, and a symbolic link as the last component is never followed. `what` is the name of the
+ * file in error messages. */
 
 int fdio_write_all(int fd, const void *p, size_t n, const char *what, struct err *err);
 int fdio_fsync(int fd, const char *what, struct err *err);
-/* fsync of the directory `name` below dirfd ("." for itself). */
+/* Syncs the directory `name` below dirfd ("." for dirfd itself). */
 int fdio_fsync_dir(int dirfd, const char *name, struct err *err);
 
-/* Makes it when it isn't there. 1 made, 0 was there (and is a directory), -1. */
+/* Makes a directory unless it exists. Returns 1 when it was made, 0 when it existed (and is a
+ * directory), -1 on failure. */
 int fdio_mkdir(int dirfd, const char *name, mode_t mode, struct err *err);
 
-/* The whole file into out, which is emptied first; larger than out's maximum is ERR_TOO_LARGE.
- * 1 read, 0 no such file, -1. */
+/* Reads the whole file into out, which is emptied first. A file larger than out's maximum is
+ * ERR_TOO_LARGE. Returns 1 when it was read, 0 when there is no such file, -1 on failure. */
 int fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err);
-/* Whole or not at all: a temporary file beside it (<name>.<16 hex digits>.tmp, which a crash may
- * leave), fsync, rename, fsync of the directory. The mode is exact, whatever the umask. */
+/* Replaces a file atomically: writes a temporary file beside it (<name>.<16 hex digits>.tmp, which
+ * a crash may leave behind), syncs it, renames it, and syncs the directory. The file gets exactly
+ * this mode, whatever the umask is. */
 int fdio_replace_file(int dirfd, const char *name, mode_t mode, struct bytes content,
                       struct err *err);
 
-/* Appends the n bytes of `from` (from its offset 0) behind the `at` bytes that `to` has, in the
- * kernel (copy_file_range; read and write where that isn't to be had). `to` isn't O_APPEND. Fewer
- * than n bytes in `from` is ERR_BAD_SIZE. After a failure `to` may have bytes behind `at`. */
+/* Appends the first n bytes of the file `from` to the file `to`, which has `at` bytes. The kernel
+ * copies them (copy_file_range); where it can't, they are read and written. `to` must not be
+ * O_APPEND. Fewer than n bytes in `from` is ERR_BAD_SIZE. After a failure, `to` may be longer than
+ * `at`. */
 int fdio_append(int to, uint64_t at, int from, uint64_t n, const char *what, struct err *err);
 
-/* Waits until `fd`, a pipe say, takes bytes: 1 it does, or never will, so a write says more; 0 not
- * within that time, or a signal came; -1. */
+/* Waits until a write to `fd` (a pipe, for example) doesn't block. Returns 1 when a write doesn't
+ * block, or would fail at once, in which case its error tells more; 0 when the time has passed or a
+ * signal arrived; -1 on failure. */
 int fdio_can_write(int fd, int timeout_ms, const char *what, struct err *err);
 
-/* Sends some of the n bytes of the file `from` behind *at to `to`, a file or pipe at its position,
- * in the kernel (sendfile; read and write where that isn't to be had), and counts *at up. None of
- * them were sent when a signal came. Fewer than n bytes in `from` is ERR_BAD_SIZE. */
+/* Sends some of the n bytes of the file `from` that follow offset *at to the file or pipe `to` at
+ * its position, and adds their number to *at. The kernel copies them (sendfile); where it can't,
+ * they are read and written. If a signal arrived, nothing was sent. Fewer than n bytes in `from` is
+ * ERR_BAD_SIZE. */
 int fdio_send(int to, int from, uint64_t *at, uint64_t n, const char *what, struct err *err);
 
-/* Removes the directory `name` below dirfd with all that is in it. Nothing there is fine; a file or
- * symbolic link of that name is an error. Needs a descriptor for each level. */
+/* Removes the directory `name` below dirfd with everything in it. It is no error if nothing has
+ * that name, but it is one if a file or symbolic link has it. Uses one descriptor for each level.
+ * */
 int fdio_remove_tree(int dirfd, const char *name, struct err *err);
 
-/* Does any process have this file open (or mapped)? 1 yes, 0 surely not, -1 can't be told (errno is
- * set; EACCES: the file isn't ours and we have no CAP_LEASE; EINVAL: a file system without leases).
- * fd is open on it, and is the only descriptor of ours on it; a fork's copy of fd doesn't count as
- * another. Asks for a lease (fcntl(2) F_SETLEASE) and gives it back at once. Who opens the file in
- * that moment waits, or with O_NONBLOCK fails with EWOULDBLOCK; nginx opens what it serves so. So
- * ask only about a file whose name nobody can reach any more. Our process may get a SIGURG then,
- * which is ignored by default. */
+/* Tells whether any process has this file open or mapped. Returns 1 for yes, 0 for certainly not,
+ * -1 when that can't be found out. Then errno is set; EACCES: the file belongs to another user and
+ * we have no CAP_LEASE; EINVAL: the file system has no leases.
+ *
+ * fd must be our only descriptor of the file; a copy of fd that a fork made doesn't count. The
+ * function asks for a lease (fcntl(2) F_SETLEASE) and gives it back at once. A process that opens
+ * the file in that moment waits, or fails with EWOULDBLOCK if it uses O_NONBLOCK, as nginx does for
+ * the files that it serves. So call this only for a file that no process can reach by name any
+ * more. Our process may get a SIGURG, which is ignored by default. */
 int fdio_in_use(int fd);
 
-/* Closes it when it is one (>= 0); errno stays. */
+/* Closes fd if it is >= 0, and leaves errno as it was. */
 void fdio_close(int fd);
 
 #endif

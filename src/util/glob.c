@@ -10,7 +10,7 @@ set_bit(struct glob_set *s, size_t i)
     s->word[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-/* to |= (from & mask), moved up by `by` places, 1 or 2. */
+/* Adds (from & mask) to `to`, moved up by `by` places, 1 or 2. */
 static void
 add_moved(struct glob_set *to, const struct glob_set *from, const struct glob_set *mask,
           unsigned by)
@@ -61,7 +61,7 @@ in_class(struct bytes name, unsigned char c)
     return false;
 }
 
-/* [:NAME:] at the beginning of p: its length, 0 for none. */
+/* Reads [:NAME:] at the beginning of p. Returns its length, or 0 when there is none. */
 static size_t
 take_class(const unsigned char *p, size_t n, struct one_of *set)
 {
@@ -84,7 +84,8 @@ take_byte(const unsigned char *p, size_t n, size_t *at)
     return p[(*at)++];
 }
 
-/* A bracket at the beginning of p: its length, 0 when it isn't closed. */
+/* Reads a bracket expression at the beginning of p. Returns its length, or 0 when it isn't closed.
+ * */
 static size_t
 take_bracket(const unsigned char *p, size_t n, struct one_of *set)
 {
@@ -120,7 +121,7 @@ has_bit(const struct glob_set *s, size_t i)
     return (s->word[i / 64] >> (i % 64) & 1) != 0;
 }
 
-/* Stars that begin at p[at]; where the next thing does. */
+/* Adds the stars that begin at p[at]. Returns the offset of the next element. */
 static size_t
 put_stars(struct glob *g, const unsigned char *p, size_t n, size_t at)
 {
@@ -148,7 +149,7 @@ put_byte(struct glob *g, unsigned char c)
     set_bit(&g->goes_on[c], g->n++);
 }
 
-/* What begins at p[at]; where the next thing does. */
+/* Adds the element that begins at p[at]. Returns the offset of the next one. */
 static size_t
 put_glob_byte(struct glob *g, const unsigned char *p, size_t n, size_t at)
 {
@@ -176,7 +177,7 @@ glob_compile(struct glob *g, struct bytes pattern, struct err *err)
 {
     *g = (struct glob){.n = 0};
     if (pattern.n > GLOB_MAX)
-        return err_set(err, ERR_TOO_LONG, "a pattern has at most %d bytes", GLOB_MAX);
+        return err_set(err, ERR_TOO_LONG, "the pattern is longer than %d bytes", GLOB_MAX);
     for (size_t at = 0; at < pattern.n;)
         at = put_glob_byte(g, pattern.p, pattern.n, at);
     set_bit(&g->start, 0);
@@ -195,7 +196,8 @@ glob_match(const struct glob *g, struct bytes text)
         struct glob_set next = {{0}};
         uint64_t any = 0;
 
-        /* Behind a place that is passed there is none of the same kind, so once each is enough. */
+        /* Two places of the same kind never follow each other, so one step for each kind is enough.
+         */
         add_moved(&next, &at, &g->goes_on[p[i]], 1);
         add_moved(&next, &next, &g->entering, 2);
         for (size_t w = 0; w < GLOB_WORDS; w++)

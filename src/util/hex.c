@@ -15,7 +15,7 @@ hex_encode(char *out, const void *p, size_t n)
     *out = '\0';
 }
 
-/* -1 when it is none. */
+/* Returns -1 when c is not a digit. */
 static int
 digit_value(char c)
 {

@@ -4,10 +4,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Lower-case hex of n bytes, and a NUL: out has room for 2 * n + 1. */
+/* Writes n bytes as lower-case hex with a NUL: out has room for 2 * n + 1 bytes. */
 void hex_encode(char *out, const void *p, size_t n);
 
-/* Exactly n bytes from 2 * n lower-case digits; anything else, upper case too, is false. */
+/* Decodes exactly n bytes from 2 * n lower-case digits. Returns false for anything else, also for
+ * upper case. */
 bool hex_decode(void *out, size_t n, const char *hex, size_t hex_n);
 
 #endif

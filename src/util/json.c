@@ -2,22 +2,21 @@
 
 #include <limits.h>
 #include <stdlib.h>
-/* json-c has a type of the same name as ours; here it goes by another. */
+/* json-c has a type of the same name as ours, so its type gets another name here. */
 #define json_type jsonc_type
 #include <json-c/json.h>
 #undef json_type
 #include "util/banned.h"
 
-/* What json-c 0.16 lets through in its strict mode, and RFC 8259 doesn't: NaN and Infinity, names
+/* json-c 0.16 in strict mode accepts several things that RFC 8259 forbids: NaN and Infinity, names
  * in single quotes, control characters within strings, numbers like 00, 1. and -.5, UTF-8 that is
- * overlong, a surrogate or past U+10FFFF; and a NUL escaped within a name, where json-c cuts the
- * name. These functions look for just that before json-c reads the text. Each gives NULL or the
- * complaint. */
+ * overlong, a surrogate or past U+10FFFF; and it cuts names at an escaped NUL. These functions look
+ * for exactly these before json-c reads the text. Each returns NULL or a complaint. */
 struct scan {
     const unsigned char *p;
     size_t n;
     size_t at;
-    size_t values; /* at most so many are in what was read */
+    size_t values; /* upper bound of the values read up to now */
 };
 
 static unsigned char
@@ -134,7 +133,9 @@ scan_text(struct scan *s)
             complaint = scan_number(s);
         } else if (c == '\0') {
             complaint = "a NUL byte";
-        } else if (strchr("{}[]:, \t\n\r.+E" /* and of the words: */ "truefalsn", c) == NULL) {
+        } else if (strchr(
+                       "{}[]:, \t\n\r.+E" /* the rest are the letters of the words */ "truefalsn",
+                       c) == NULL) {
             complaint = "unexpected character";
         } else {
             s->values += c == ',' || c == '[' || c == '{';
@@ -176,7 +177,7 @@ json_parse(struct bytes text, int max_depth, struct json **out, struct err *err)
     struct json_object *value = json_tokener_parse_ex(tok, text.n > 0 ? text.p : "", (int)text.n);
     size_t at = json_tokener_get_parse_end(tok);
     if (json_tokener_get_error(tok) == json_tokener_continue) {
-        /* A number or word may go on behind the text; the NUL says that it doesn't. */
+        /* A number or word could continue; the NUL tells json-c that it ends here. */
         value = json_tokener_parse_ex(tok, "", 1);
         at = text.n;
     }
@@ -195,7 +196,7 @@ json_free(struct json *j)
     json_object_put((struct json_object *)j);
 }
 
-/* json-c's readers want no const, and change nothing, or only what they have cached. */
+/* json-c's functions for reading take no const, but change nothing except a cache. */
 static struct json_object *
 inner(const struct json *j)
 {
@@ -264,7 +265,7 @@ json_u64(const struct json *j, uint64_t *out)
     if (json_object_get_type(inner(j)) != json_type_int || json_object_get_int64(inner(j)) < 0) {
         return false;
     }
-    /* What is too large, json-c turns into UINT64_MAX without a word. */
+    /* json-c turns larger numbers into UINT64_MAX without an error. */
     uint64_t v = json_object_get_uint64(inner(j));
     if (v == UINT64_MAX) {
         return false;

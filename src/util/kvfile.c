@@ -11,7 +11,7 @@ is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The part of s without the blanks round it, ended with a NUL in place. */
+/* Returns s without the blanks around it, ended with a NUL in place. */
 static char *
 trim(char *s)
 {

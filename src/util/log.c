@@ -8,7 +8,7 @@
 #include "util/banned.h"
 
 #define LINE_SIZE 2000
-/* Kept free for what ends a line that is cut: a quote and the newline. */
+/* The room that is kept free for the end of a line that is cut: a quote and the newline. */
 #define LINE_ROOM (LINE_SIZE - 2)
 
 struct line {
@@ -38,7 +38,8 @@ log_set_level(enum log_level level)
     most = level;
 }
 
-/* All n bytes or none, so that no escape is cut in two; nothing follows what didn't fit. */
+/* Appends all n bytes or none, so that no escape is cut. After bytes that didn't fit, nothing is
+ * appended any more. */
 static void
 put_line(struct line *l, const char *s, size_t n)
 {
@@ -50,7 +51,7 @@ put_line(struct line *l, const char *s, size_t n)
     l->n += n;
 }
 
-/* As much of a long text as fits. */
+/* Appends as much of a long text as fits. */
 static void
 put_line_text(struct line *l, const char *s)
 {
@@ -79,7 +80,7 @@ put_quoted(struct line *l, const char *s, size_t n)
         }
     }
     if (opened) {
-        l->p[l->n++] = '"'; /* there is room: LINE_ROOM; a full line takes nothing after it */
+        l->p[l->n++] = '"'; /* LINE_ROOM left room for it; nothing follows in a full line */
         l->full = l->full || l->n >= LINE_ROOM;
     }
 }
@@ -100,8 +101,8 @@ put_value(struct line *l, const char *s, size_t n)
     }
 }
 
-/* Formats the conversion behind the % that f points at, and returns what follows it. An unknown
- * one returns NULL: its argument can't be skipped, and neither can those behind it be read. */
+/* Formats the conversion behind the % that f points at, and returns the text behind it. Returns
+ * NULL for an unknown conversion, because neither its argument nor the later ones can be read. */
 static const char *
 put_conversion(struct line *value, const char *f, va_list *ap)
 {
@@ -141,8 +142,8 @@ put_conversion(struct line *value, const char *f, va_list *ap)
     return end;
 }
 
-/* A value is put together first and quoted as a whole: what one %s brings may need quotes round all
- * of "key=%s/%s". */
+/* A value is built first and then quoted as a whole, since one %s may make quotes around all of
+ * "key=%s/%s" necessary. */
 static void
 put_fields(struct line *l, const char *f, va_list *ap)
 {

@@ -10,7 +10,7 @@
 #include "util/log.h"
 #include "util/banned.h"
 
-/* The first array has room for this many elements. */
+/* Elements in an array when it is first allocated. */
 #define FIRST_ROOM 16
 
 static bool silent;

@@ -8,9 +8,9 @@
 #include "util/bytes.h"
 #include "util/digest.h"
 
-/* Integers, texts and digests as bytes: in the values and keys of the database, in messages between
- * processes, and in files. Integers are big-endian and of fixed width, so that they sort as bytes.
- * A text has its length in front, in two bytes; a digest has a byte for its algorithm. */
+/* Integers, texts and digests as bytes: for keys and values of the database, messages between
+ * processes, and files. Integers are big-endian and of fixed width, so that they sort as bytes. A
+ * text has its length in front, in two bytes; a digest has one byte for its algorithm in front. */
 
 /* ---- to bytes: appended to out, whose failure is sticky (buf_ok) ---- */
 
@@ -25,16 +25,16 @@ void pack_bytes16(struct buf *out, struct bytes b);
 void pack_bytes32(struct buf *out, struct bytes b);
 void pack_digest(struct buf *out, const struct digest *d);
 
-/* The same at a place that has room for `width` bytes (1 to 8). */
+/* Writes an integer of `width` bytes (1 to 8) at p. */
 void pack_uint_at(uint8_t *p, uint64_t v, size_t width);
 
 /* ---- from bytes ---- */
 
-/* Reads from the front. The first thing that isn't there, or isn't well-formed, makes it bad; from
- * then on everything reads as 0 or "". So a decoder takes all fields, and asks unpack_done once. */
+/* Reads from the front. When a field is missing or malformed, u->bad is set, and all later reads
+ * give 0 or "". So a decoder reads all fields, and asks unpack_done once. */
 struct unpack {
     const uint8_t *p;
-    size_t n; /* bytes that are left */
+    size_t n; /* bytes left */
     bool bad;
 };
 
@@ -43,15 +43,16 @@ uint8_t unpack_u8(struct unpack *u);
 uint16_t unpack_u16(struct unpack *u);
 uint32_t unpack_u32(struct unpack *u);
 uint64_t unpack_u64(struct unpack *u);
-/* Into out, with a NUL. Bad when it has room bytes or more, or holds a NUL. */
+/* Reads a text into out, with a NUL. A text that has `room` bytes or more, or contains a NUL, is
+ * malformed. */
 void unpack_text(struct unpack *u, char *out, size_t room);
-/* Bytes of the input itself. */
+/* The result points into the input. */
 struct bytes unpack_bytes(struct unpack *u, size_t n);
 struct bytes unpack_bytes16(struct unpack *u);
 struct bytes unpack_bytes32(struct unpack *u);
 struct bytes unpack_rest(struct unpack *u);
 void unpack_digest(struct unpack *u, struct digest *d);
-/* Was everything well-formed, and is nothing left? */
+/* True if all fields were well-formed and no bytes are left. */
 bool unpack_done(const struct unpack *u);
 
 uint64_t unpack_uint_at(const uint8_t *p, size_t width);

@@ -4,7 +4,7 @@
 #include "util/banned.h"
 
 struct unit {
-    char letter; /* NUL: no letter at all */
+    char letter; /* NUL: no letter */
     uint64_t factor;
 };
 

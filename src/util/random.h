@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* From the kernel's generator; ends the program when there is none, since nothing could go on. */
+/* Random bytes from the kernel. Ends the program when the kernel gives none. */
 void random_bytes(void *p, size_t n);
 uint64_t random_u64(void);
 

@@ -6,15 +6,15 @@
 #include "util/fdio.h"
 #include "util/banned.h"
 
-/* A seat is a locked byte of a file that has no name, and no bytes. The kernel unlocks what a dead
- * process had. */
+/* A seat is a locked byte of an empty file without a name. The kernel removes the locks of a
+ * process that dies. */
 
 int
 semaphore_make(struct semaphore *s, unsigned n, struct err *err)
 {
     s->n = n;
     s->fd = memfd_create("seats", MFD_CLOEXEC);
-    return s->fd >= 0 ? 0 : err_errno(err, "make a file for locks");
+    return s->fd >= 0 ? 0 : err_errno(err, "cannot make a file for locks");
 }
 
 void

@@ -3,9 +3,9 @@
 
 #include "util/err.h"
 
-/* A number of seats that processes share: who has one may do what only so many may do at once. A
- * process that dies gives its seat back. Made before the fork; a process takes one seat at a time.
- */
+/* A semaphore for processes: n seats, of which each is held by at most one process. A seat is freed
+ * when its process dies. The semaphore is made before the fork; a process holds at most one seat.
+ * */
 struct semaphore {
     int fd;
     unsigned n;
@@ -15,7 +15,7 @@ struct semaphore {
 int semaphore_make(struct semaphore *s, unsigned n, struct err *err);
 void semaphore_close(struct semaphore *s);
 
-/* A seat, or -1: all are taken. Never waits. */
+/* Returns a seat, or -1 when all are taken. Never waits. */
 int semaphore_take(const struct semaphore *s);
 void semaphore_leave(const struct semaphore *s, int seat);
 

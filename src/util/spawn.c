@@ -12,13 +12,14 @@
 #include "util/fdio.h"
 #include "util/banned.h"
 
-/* In the child, where nothing may be allocated. What fails goes to the parent, as errno, through
- * the pipe that a successful exec closes. */
+/* Runs in the child, where nothing may be allocated. On failure, errno is sent to the parent
+ * through a pipe, which a successful exec closes. */
 static _Noreturn void
 become(const struct spawn *s, pid_t parent, int out, int failed)
 {
-    /* Not by sigaction(), which keeps off the library's own two: whoever was started by posix_spawn
-     * has those ignored. In the kernel's struct zeroes are SIG_DFL. */
+    /* The system call is made directly, because sigaction() refuses to change the two signals of
+     * the C library, which are ignored in a process started by posix_spawn. In the kernel's struct,
+     * zeroes mean SIG_DFL. */
     static const uint64_t normal[8];
     sigset_t none;
 
@@ -29,9 +30,9 @@ become(const struct spawn *s, pid_t parent, int out, int failed)
         (s->dies_with_us && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0))
         goto err;
     if (s->dies_with_us && getppid() != parent)
-        _exit(1); /* it died before we could ask to be told */
+        _exit(1); /* the parent died before PR_SET_PDEATHSIG was set */
 
-    /* First out of the way of 0, 1 and 2, should one of those be closed in the parent. */
+    /* Moves the descriptors above 2, in case 0, 1 or 2 is closed in the parent. */
     int in = s->in >= 0 ? s->in : open("/dev/null", O_RDONLY | O_CLOEXEC);
     in = fcntl(in, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     out = fcntl(out, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -49,7 +50,7 @@ err:;
     _exit(127);
 }
 
-/* No handler of ours may run between the fork and the exec. */
+/* Forks with all signals blocked, so that no handler of ours runs between the fork and the exec. */
 static pid_t
 fork_quietly(const struct spawn *s, int out, int failed)
 {
@@ -67,7 +68,7 @@ fork_quietly(const struct spawn *s, int out, int failed)
     return pid;
 }
 
-/* errno of a program that couldn't be executed, else 0. */
+/* Returns the errno of a program that couldn't be executed, else 0. */
 static int
 wait_for_exec(int failed)
 {
@@ -122,7 +123,7 @@ wait_for_parent_end(pid_t group, int end)
     close_range(STDIN_FILENO + 1, ~0u, 0);
     while (read(STDIN_FILENO, &c, 1) < 0 && errno == EINTR)
         ;
-    kill(0, SIGKILL); /* and ourselves */
+    kill(0, SIGKILL); /* the group includes this process */
     _exit(0);
 }
 
@@ -138,11 +139,11 @@ spawn_leash(pid_t pid, pid_t *leash, struct err *err)
     sigprocmask(SIG_SETMASK, &all, &before);
     *leash = fork();
     if (*leash == 0)
-        wait_for_parent_end(pid, ends[0]); /* with all signals blocked */
+        wait_for_parent_end(pid, ends[0]); /* all signals are blocked */
     if (*leash < 0)
         err_errno(err, "cannot start a process");
     else
-        setpgid(*leash, pid); /* so that it is in the group when we return */
+        setpgid(*leash, pid); /* done here too, so that it is in the group when we return */
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(ends[0]);
     if (*leash > 0)

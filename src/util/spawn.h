@@ -5,33 +5,36 @@
 #include <sys/types.h>
 #include "util/err.h"
 
-/* Starts a program of somebody else's, with nothing of ours: no descriptor but 0, 1 and 2, all
- * signals with their default action and none blocked, a process group of its own (whose number is
- * the pid), not traced to a terminal of ours by its stdin. User, umask and limits are inherited. */
+/* Starts a program that is not part of the registry. It inherits the user, umask and limits, but no
+ * descriptor except 0, 1 and 2. All its signals have the default action and none is blocked. It has
+ * a process group of its own, whose number is its pid, and its stdin leads to no terminal of ours.
+ * */
 struct spawn {
-    const char *path;        /* executed as it is, from dirfd on if it is relative; no PATH */
-    const char *const *argv; /* up to NULL */
-    const char *const *envp; /* up to NULL: all of its environment */
+    const char *path;        /* executed as it is, relative to dirfd; PATH is not searched */
+    const char *const *argv; /* ends with NULL */
+    const char *const *envp; /* ends with NULL; the whole environment */
     int dirfd;               /* its working directory; AT_FDCWD: ours */
-    int in;                  /* its stdin; -1: /dev/null. Stays ours */
-    bool dies_with_us;       /* SIGKILL when the thread that started it ends, whatever the reason */
+    int in;                  /* its stdin, still owned by the caller; -1: /dev/null */
+    bool dies_with_us; /* it gets SIGKILL when the thread that started it ends, for any reason */
 };
 
-/* Returns when the program runs, or couldn't be executed: then err->sys tells why (ENOENT: it, or
- * its interpreter, isn't there; ENOEXEC: no known format), and nothing is left of it. *out is the
- * reading end of its stdout and stderr, O_NONBLOCK and O_CLOEXEC, to be closed by the caller. It
- * ends (EOF) when the last process that has it is gone, which may be long after *pid has ended.
- * *pid is a child, to be reaped by the caller; it keeps its number until then. */
+/* Returns once the program runs, or could not be executed. In the second case err->sys tells the
+ * reason (ENOENT: the program or its interpreter doesn't exist; ENOEXEC: unknown format), and no
+ * process is left. *out is the reading end of its stdout and stderr, O_NONBLOCK and O_CLOEXEC, to
+ * be closed by the caller. It reaches EOF when the last process that holds the other end is gone,
+ * perhaps long after *pid has ended. *pid is a child that the caller reaps; until then the number
+ * stays its. */
 int spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err);
 
-/* dies_with_us is about the program alone. This is about all that it starts, too: a small process
- * in its group, a child like it, that kills the group when the returned descriptor is closed, be it
- * by our end. Made while the program isn't reaped; *leash is to be reaped after spawn_kill. -1:
- * err. */
+/* Like dies_with_us, but for all processes that the program starts, too. Starts a small process in
+ * the program's group, also a child of the caller, that kills the group when the returned
+ * descriptor is closed, also by our own end. Call it before the program is reaped, and reap *leash
+ * after spawn_kill. Returns -1 and err on failure. */
 int spawn_leash(pid_t pid, pid_t *leash, struct err *err);
 
-/* SIGKILL to all that are in its process group: the program, and whatever it started that didn't
- * go away on purpose (setsid). Works until *pid is reaped, also when it has ended by itself. */
+/* Sends SIGKILL to the program's process group: the program, and the processes that it started,
+ * except those that left the group on purpose (setsid). Works until *pid is reaped, even when the
+ * program has ended by itself. */
 void spawn_kill(pid_t pid);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "util/banned.h"
 
-/* RFC 3629, section 4: how many bytes the character has, and what its second may be. */
+/* RFC 3629, section 4: the bytes in the character, and the range of its second byte. */
 static const struct {
     unsigned char first, last, low, high;
     size_t n;
@@ -13,7 +13,7 @@ static const struct {
     {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
-/* Of the one that begins there, in at most `left` bytes. 0: it is none. */
+/* The length of the character that begins at p, in at most `left` bytes. 0: no character. */
 static size_t
 character_length(const unsigned char *p, size_t left)
 {

@@ -5,12 +5,12 @@
 #include "util/buf.h"
 #include "util/bytes.h"
 
-/* Makes valid UTF-8 (RFC 3629) of what may be any bytes: each that belongs to no character becomes
- * a question mark. */
+/* Makes any bytes valid UTF-8 (RFC 3629): each byte that is not part of a character becomes a
+ * question mark. */
 void utf8_mend(char *text);
 
-/* Any bytes as a JSON string (RFC 8259 7), with its quotes. What belongs to no character becomes
- * U+FFFD; then false. */
+/* Appends any bytes as a JSON string (RFC 8259 section 7), with its quotes. Each byte that is not
+ * part of a character becomes U+FFFD, and then the result is false. */
 bool utf8_put_json(struct buf *out, struct bytes b);
 
 #endif

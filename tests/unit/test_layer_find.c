@@ -98,7 +98,7 @@ what_can_not_be_asked_for_is_refused(void **state)
     FOUND(l, "/", ".");
     memset(pattern, 'a', sizeof pattern);
     pattern[sizeof pattern - 1] = '\0';
-    FOUND(l, pattern, "a pattern has at most 255 bytes");
+    FOUND(l, pattern, "the pattern is longer than 255 bytes");
     l->merge.steps = 5;
     FOUND(l, "*", "it takes too long to look through this image");
     assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
