@@ -11,7 +11,6 @@
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tally.h"
-#include "storage/tables/tbl_upload.h"
 #include "util/banned.h"
 
 static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};
@@ -124,6 +123,31 @@ a_tag_too_many_is_refused_until_one_goes(void **state)
     OK(f, push(f, "a", "t6", one));
     assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 1);
     assert_int_equal(tally(f, TALLY_TAGS, repository_id(f, "b"), NULL), 1);
+}
+
+static int
+put_old_tags(struct txn *t, void *arg, struct err *err)
+{
+    const uint64_t *repo = arg;
+    struct rec_tag r = {.target = fixture_digest("x")};
+
+    WANT(tbl_tag_put(t, *repo, "old1", &r, err) == 0);
+    WANT(tbl_tag_put(t, *repo, "old2", &r, err) == 0);
+    return 0;
+}
+
+static void
+tags_from_before_there_was_a_tally_count(void **state)
+{
+    struct fixture *f = *state;
+    const char *one = image(f, "a", "1");
+    uint64_t a = repository_id(f, "a");
+
+    fixture_run(f, put_old_tags, &a);
+    f->reg.max_tags = 3;
+    OK(f, push(f, "a", "t1", one));
+    REFUSED(f, push(f, "a", "t2", one), ERR_FULL);
+    assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 3);
 }
 
 /* A transaction that puts several tags gets all of them, or none. */
@@ -261,6 +285,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_repository_too_many_is_refused),
         TEST(a_tag_too_many_is_refused_until_one_goes),
+        TEST(tags_from_before_there_was_a_tally_count),
         TEST(several_tags_at_once_are_all_counted),
         TEST(an_upload_too_many_is_refused_until_one_ends),
         TEST(many_at_once_never_get_more),

@@ -38,8 +38,8 @@ static void
 pack_herald_event(struct buf *out, const struct outbox_event *e)
 {
     struct buf record;
-    buf_init(&record, RECORD_EVENT_MAX);
-    rec_event_encode(&record, &e->event);
+    buf_init(&record, TABLES_EVENT_MAX);
+    record_encode(&record, &record_event, &e->event);
     pack_u32(out, e->seq);
     pack_bytes16(out, buf_bytes(&record));
     buf_free(&record);
@@ -80,7 +80,7 @@ unpack_herald_events(struct unpack *u, struct herald_message *f)
         u->bad = true;
     for (size_t i = 0; i < n && !u->bad; i++) {
         f->events[i].seq = unpack_u32(u);
-        if (rec_event_decode(&f->events[i].event, unpack_bytes16(u), &ignored) != 0)
+        if (record_decode(&record_event, &f->events[i].event, unpack_bytes16(u), &ignored) != 0)
             u->bad = true;
     }
     f->n = n;

@@ -35,7 +35,7 @@ enum herald_message_type {
 
 #define HERALD_EVENTS_MAX 16
 #define HERALD_PAGES_MAX 4 /* requests for a page that the keeper may owe at once */
-#define HERALD_PACKET_MAX (32 + HERALD_EVENTS_MAX * (6 + RECORD_EVENT_MAX))
+#define HERALD_PACKET_MAX (32 + HERALD_EVENTS_MAX * (6 + TABLES_EVENT_MAX))
 
 struct herald_message {
     enum herald_message_type type;

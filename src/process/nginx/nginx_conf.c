@@ -34,8 +34,7 @@ enum value {
     VALUE_COUNT,
 };
 
-/* The bytes that a value may hold: none of them ends a word, opens a block or names a variable in
- * nginx. */
+/* What a value may hold: nothing that ends a word, opens a block or names a variable in nginx. */
 static const struct {
     const char *name;
     const char *bytes;
@@ -63,7 +62,7 @@ struct expansion {
     char connections[NUMBER_MAX];
 
     struct buf *out;
-    /* Line ends and blanks to be put before the next byte, if one follows. */
+    /* Line ends and blanks that come before the next byte, if there is one. */
     unsigned newlines;
     size_t indent;
     int depth;
@@ -211,8 +210,8 @@ expand_addresses(struct expansion *x, const char *block, const char *const *addr
     return 0;
 }
 
-/* An origin as a regular expression. nginx's maps can look up plain texts too, but the site decides
- * how long those may be. */
+/* An origin as a regular expression. nginx's maps can look up plain texts too, but how long those
+ * may be is the site's to say. */
 static void
 origin_pattern(struct buf *out, const char *origin)
 {
@@ -243,7 +242,7 @@ expand_origin(struct expansion *x, const char *origin, size_t indent, struct err
     return rc;
 }
 
-/* A block for each origin that isn't "*". */
+/* A block for each origin that has a name. */
 static int
 expand_origins(struct expansion *x, size_t indent, struct err *err)
 {
@@ -255,7 +254,7 @@ expand_origins(struct expansion *x, size_t indent, struct err *err)
     return 0;
 }
 
-/* Blocks that are left out for a site with users of its own, or replaced. */
+/* What a site with users of its own is spared, and what it gets instead. */
 static const struct {
     const char *name;
     const char *instead; /* NULL: nothing */

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "storage/tables/key.h"
-#include "storage/tables/record.h"
 #include "storage/layers/sorted_format.h"
 #include "util/arena.h"
 #include "util/mem.h"
+#include "util/pack.h"
 #include "util/banned.h"
 
 #define CHECKPOINT 'C'
@@ -188,10 +188,10 @@ layer_index_written(const struct layer_index_writer *w)
 static void
 get_digest(struct bytes in, size_t *at, struct digest *d)
 {
-    struct rec_reader r = rec_reader_of(bytes_of((const uint8_t *)in.p + *at, in.n - *at));
+    struct unpack u = unpack_of(bytes_of((const uint8_t *)in.p + *at, in.n - *at));
 
-    rec_take_digest(&r, d);
-    *at = r.bad ? in.n : in.n - r.n;
+    unpack_digest(&u, d);
+    *at = u.bad ? in.n : in.n - u.n;
 }
 
 static int
@@ -375,7 +375,7 @@ layer_index_checkpoint(struct layer_index *x, uint64_t position, struct inflate_
                        struct err *err)
 {
     struct bytes key, value;
-    struct rec_reader r;
+    struct unpack u;
     struct key k;
     size_t at = 0;
     int rc;
@@ -384,19 +384,19 @@ layer_index_checkpoint(struct layer_index *x, uint64_t position, struct inflate_
     rc = sorted_file_floor(x->file, key_of(&k), &key, &value, err);
     if (rc <= 0)
         return rc;
-    r = rec_reader_of(key);
+    u = unpack_of(key);
     *c = (struct inflate_checkpoint){.out = 0};
-    if (rec_take_u8(&r) != CHECKPOINT)
+    if (unpack_u8(&u) != CHECKPOINT)
         return 0;
-    c->out = rec_take_u64(&r);
-    if (r.bad || r.n != 0 || !sorted_format_get_number(value, &at, &c->in) || value.n - at < 3 ||
+    c->out = unpack_u64(&u);
+    if (!unpack_done(&u) || !sorted_format_get_number(value, &at, &c->in) || value.n - at < 3 ||
         value.n - at - 3 > INFLATE_WINDOW)
         return corrupt_index(err, "a checkpoint");
-    r = rec_reader_of(bytes_of((const uint8_t *)value.p + at, value.n - at));
-    c->inside = rec_take_u8(&r) != 0;
-    c->bits = rec_take_u8(&r);
-    c->value = rec_take_u8(&r);
-    c->window = rec_take_rest(&r);
+    u = unpack_of(bytes_of((const uint8_t *)value.p + at, value.n - at));
+    c->inside = unpack_u8(&u) != 0;
+    c->bits = unpack_u8(&u);
+    c->value = unpack_u8(&u);
+    c->window = unpack_rest(&u);
     return 1;
 }
 

@@ -1,485 +1,277 @@
 #include "storage/tables/record.h"
 
-#include <string.h>
+#include <stddef.h>
 
+#include "util/pack.h"
 #include "util/banned.h"
 
+/* The first byte of each record. A format that has been released stays readable: fields that come
+ * to a record later get a new version, and a list of fields of their own. */
 #define RECORD_VERSION 1
-/* The version of an upload that is in its owner's tally. */
-/* The version of an image that says why there is no manifest of it. */
-#define IMAGE_WITH_WHY 2
-/* The version of a manifest that was made of a v1 image. */
-#define MANIFEST_MADE 2
-/* The version of a manifest that says what it is called, and of which v1 image it was made, if so.
- */
-#define MANIFEST_WITH_ID 3
-/* The version of a job that is about somebody's image. */
-#define JOB_NAMED 2
 
-/* ---- writing ---- */
+enum field_kind {
+    FIELD_END = 0,
+    FIELD_NUMBER, /* uint32_t or uint64_t */
+    FIELD_FLAG,   /* bool: a byte, 0 or 1 */
+    FIELD_CHOICE, /* an enum, from 1 to `last`: a byte */
+    FIELD_TEXT,   /* a char array, closed by a NUL */
+    FIELD_DIGEST,
+    FIELD_V1_ID,   /* the same, DIGEST_V1_ID or DIGEST_NONE only */
+    FIELD_RECORD,  /* the fields of another record */
+    FIELD_PADDING, /* `size` zeros that no struct has */
+};
 
-static void
-put_u8(struct buf *out, uint8_t v)
-{
-    buf_put(out, &v, 1);
-}
+struct field {
+    enum field_kind kind;
+    size_t offset, size; /* in the struct */
+    unsigned last;
+    const struct record *record;
+};
 
-static void
-put_uint(struct buf *out, uint64_t v, size_t width)
-{
-    uint8_t b[8];
+#define FIELDS_MAX 10
 
-    for (size_t i = 0; i < width; i++)
-        b[i] = (uint8_t)(v >> (8 * (width - 1 - i)));
-    buf_put(out, b, width);
-}
+struct record {
+    enum table table;
+    struct field fields[FIELDS_MAX + 1];
+};
 
-static void
-put_u64(struct buf *out, uint64_t v)
-{
-    put_uint(out, v, 8);
-}
-
-static void
-put_digest(struct buf *out, const struct digest *d)
-{
-    put_u8(out, (uint8_t)d->algo);
-    buf_put(out, d->bytes, digest_size(d->algo));
-}
-
-static void
-put_bytes(struct buf *out, struct bytes b, size_t width)
-{
-    put_uint(out, b.n, width);
-    buf_put(out, b.p, b.n);
-}
-
-static void
-put_text(struct buf *out, const char *s)
-{
-    put_bytes(out, bytes_str(s), 2);
-}
-
-/* ---- reading ---- */
-
-struct rec_reader
-rec_reader_of(struct bytes in)
-{
-    return (struct rec_reader){.p = in.p, .n = in.n};
-}
-
-static struct bytes
-take(struct rec_reader *r, size_t n)
-{
-    struct bytes b = {r->p, n};
-
-    if (r->bad || n > r->n) {
-        r->bad = true;
-        return (struct bytes){NULL, 0};
+#define FIELD(kind, type, name, ...)                                                     \
+    {                                                                                    \
+        kind, offsetof(struct rec_##type, name), sizeof(((struct rec_##type *)0)->name), \
+            __VA_ARGS__                                                                  \
     }
-    r->p += n;
-    r->n -= n;
-    return b;
+#define NUMBER(type, name) FIELD(FIELD_NUMBER, type, name, 0, NULL)
+#define FLAG(type, name) FIELD(FIELD_FLAG, type, name, 0, NULL)
+#define CHOICE(type, name, last) FIELD(FIELD_CHOICE, type, name, last, NULL)
+#define TEXT(type, name) FIELD(FIELD_TEXT, type, name, 0, NULL)
+#define DIGEST(type, name) FIELD(FIELD_DIGEST, type, name, 0, NULL)
+#define V1_ID(type, name) FIELD(FIELD_V1_ID, type, name, 0, NULL)
+#define RECORD(type, name, record) FIELD(FIELD_RECORD, type, name, 0, record)
+#define PADDING(size)                   \
+    {                                   \
+        FIELD_PADDING, 0, size, 0, NULL \
+    }
+
+/* ---- the records: what is stored, in this order ---- */
+
+/* clang-format off */
+const struct record record_meta = {TABLE_META, {
+    NUMBER(number, value),
+}};
+
+const struct record record_repo = {TABLE_REPO, {
+    NUMBER(repo, id),
+    NUMBER(repo, created),
+    NUMBER(repo, updated),
+}};
+
+const struct record record_upload = {TABLE_UPLOAD, {
+    NUMBER(upload, repo),
+    NUMBER(upload, started),
+    TEXT(upload, user),
+}};
+
+const struct record record_tag = {TABLE_TAG, {
+    DIGEST(tag, target),
+    NUMBER(tag, updated),
+    TEXT(tag, by),
+}};
+
+/* A page is locked as a whole until the commit. Padded to 200 bytes only four tallies share one,
+ * and counting in one repository seldom waits for another. */
+const struct record record_tally = {TABLE_TALLY, {
+    NUMBER(number, value),
+    PADDING(191),
+}};
+
+const struct record record_tag_log = {TABLE_TAG_LOG, {
+    DIGEST(tag_log, before),
+    DIGEST(tag_log, after),
+    NUMBER(tag_log, time),
+    TEXT(tag_log, by),
+}};
+
+const struct record record_image = {TABLE_IMAGE, {
+    CHOICE(image, state, IMAGE_MISMATCHED),
+    V1_ID(image, parent),
+    DIGEST(image, layer),
+    DIGEST(image, checksum),
+    NUMBER(image, created),
+    NUMBER(image, leased_until),
+    TEXT(image, by),
+    TEXT(image, unconvertible),
+}};
+
+const struct record record_manifest = {TABLE_MANIFEST, {
+    NUMBER(manifest, size),
+    NUMBER(manifest, pushed),
+    TEXT(manifest, media_type),
+    TEXT(manifest, artifact_type),
+    DIGEST(manifest, id),
+    V1_ID(manifest, made_from),
+    FLAG(manifest, pushed_too),
+}};
+
+const struct record record_blob = {TABLE_BLOB, {
+    NUMBER(blob, size),
+    NUMBER(blob, instance),
+    NUMBER(blob, leased_until),
+}};
+
+const struct record record_edge = {TABLE_EDGE, {{0}}};
+
+const struct record record_job = {TABLE_JOB, {
+    NUMBER(job, tries),
+    NUMBER(job, instance),
+    TEXT(job, repository),
+    TEXT(job, by),
+}};
+
+const struct record record_hook = {TABLE_HOOK, {
+    NUMBER(hook, tries),
+    NUMBER(hook, due),
+    TEXT(hook, line),
+    RECORD(hook, event, &record_event),
+}};
+
+const struct record record_event = {TABLE_EVENT, {
+    CHOICE(event, type, EVENT_DELETE),
+    NUMBER(event, time),
+    DIGEST(event, id),
+    DIGEST(event, digest),
+    DIGEST(event, old),
+    TEXT(event, repository),
+    TEXT(event, tag),
+    TEXT(event, media_type),
+    TEXT(event, actor),
+}};
+/* clang-format on */
+
+enum table
+record_table(const struct record *record)
+{
+    return record->table;
 }
 
-static uint64_t
-take_uint(struct rec_reader *r, size_t width)
-{
-    struct bytes b = take(r, width);
-    const uint8_t *p = b.p;
-    uint64_t v = 0;
+/* ---- to bytes ---- */
 
-    for (size_t i = 0; i < b.n; i++)
-        v = v << 8 | p[i];
+_Static_assert(sizeof(enum image_state) == sizeof(unsigned), "a FIELD_CHOICE is an unsigned");
+_Static_assert(sizeof(enum event_type) == sizeof(unsigned), "a FIELD_CHOICE is an unsigned");
+
+static void
+encode_fields(struct buf *out, const struct field *f, const uint8_t *r)
+{
+    for (; f->kind != FIELD_END; f++) {
+        const void *p = r + f->offset;
+
+        switch (f->kind) {
+        case FIELD_NUMBER:
+            if (f->size == sizeof(uint32_t))
+                pack_u32(out, *(const uint32_t *)p);
+            else
+                pack_u64(out, *(const uint64_t *)p);
+            break;
+        case FIELD_FLAG:
+            pack_u8(out, *(const bool *)p);
+            break;
+        case FIELD_CHOICE:
+            pack_u8(out, (uint8_t) * (const unsigned *)p);
+            break;
+        case FIELD_TEXT:
+            pack_text(out, p);
+            break;
+        case FIELD_DIGEST:
+        case FIELD_V1_ID:
+            pack_digest(out, p);
+            break;
+        case FIELD_RECORD:
+            encode_fields(out, f->record->fields, p);
+            break;
+        case FIELD_PADDING:
+            for (size_t i = 0; i < f->size; i++)
+                pack_u8(out, 0);
+            break;
+        case FIELD_END:
+            break;
+        }
+    }
+}
+
+void
+record_encode(struct buf *out, const struct record *record, const void *r)
+{
+    pack_u8(out, RECORD_VERSION);
+    encode_fields(out, record->fields, r);
+}
+
+/* ---- from bytes ---- */
+
+static unsigned
+decode_choice(struct unpack *in, unsigned first, unsigned last)
+{
+    unsigned v = unpack_u8(in);
+
+    in->bad = in->bad || v < first || v > last;
     return v;
 }
 
-uint8_t
-rec_take_u8(struct rec_reader *r)
-{
-    return (uint8_t)take_uint(r, 1);
-}
-
-uint32_t
-rec_take_u32(struct rec_reader *r)
-{
-    return (uint32_t)take_uint(r, 4);
-}
-
-uint64_t
-rec_take_u64(struct rec_reader *r)
-{
-    return take_uint(r, 8);
-}
-
-void
-rec_take_digest(struct rec_reader *r, struct digest *d)
-{
-    struct bytes b;
-
-    *d = (struct digest){.algo = DIGEST_NONE};
-    uint8_t algo = rec_take_u8(r);
-    if (algo > DIGEST_V1_ID) {
-        r->bad = true;
-        return;
-    }
-    b = take(r, digest_size((enum digest_algo)algo));
-    if (r->bad)
-        return;
-    d->algo = (enum digest_algo)algo;
-    if (b.n > 0)
-        memcpy(d->bytes, b.p, b.n);
-}
-
-struct bytes
-rec_take_rest(struct rec_reader *r)
-{
-    return take(r, r->n);
-}
-
-/* Into a field of `room` bytes, its NUL included. */
 static void
-take_text(struct rec_reader *r, char *out, size_t room)
+decode_v1_id(struct unpack *in, struct digest *d)
 {
-    struct bytes b = take(r, (size_t)take_uint(r, 2));
+    unpack_digest(in, d);
+    in->bad = in->bad || (d->algo != DIGEST_NONE && d->algo != DIGEST_V1_ID);
+}
 
-    out[0] = '\0';
-    if (r->bad)
-        return;
-    if (b.n >= room || memchr(b.p, '\0', b.n) != NULL) {
-        r->bad = true;
-        return;
+static void
+decode_fields(struct unpack *in, const struct field *f, uint8_t *r)
+{
+    for (; f->kind != FIELD_END; f++) {
+        void *p = r + f->offset;
+
+        switch (f->kind) {
+        case FIELD_NUMBER:
+            if (f->size == sizeof(uint32_t))
+                *(uint32_t *)p = unpack_u32(in);
+            else
+                *(uint64_t *)p = unpack_u64(in);
+            break;
+        case FIELD_FLAG:
+            *(bool *)p = decode_choice(in, 0, 1) == 1;
+            break;
+        case FIELD_CHOICE:
+            *(unsigned *)p = decode_choice(in, 1, f->last);
+            break;
+        case FIELD_TEXT:
+            unpack_text(in, p, f->size);
+            break;
+        case FIELD_DIGEST:
+            unpack_digest(in, p);
+            break;
+        case FIELD_V1_ID:
+            decode_v1_id(in, p);
+            break;
+        case FIELD_RECORD:
+            decode_fields(in, f->record->fields, p);
+            break;
+        case FIELD_PADDING:
+            for (size_t i = 0; i < f->size; i++)
+                in->bad = unpack_u8(in) != 0 || in->bad;
+            break;
+        case FIELD_END:
+            break;
+        }
     }
-    memcpy(out, b.p, b.n);
-    out[b.n] = '\0';
 }
 
-static struct rec_reader
-begin(struct bytes in)
+int
+record_decode(const struct record *record, void *r, struct bytes in, struct err *err)
 {
-    struct rec_reader r = rec_reader_of(in);
+    struct unpack u = unpack_of(in);
 
-    if (rec_take_u8(&r) != RECORD_VERSION)
-        r.bad = true;
-    return r;
-}
-
-/* Of a record that has two versions: is it the second? */
-static bool
-take_version(struct rec_reader *r, uint8_t second)
-{
-    uint8_t version = rec_take_u8(r);
-
-    if (version != RECORD_VERSION && version != second)
-        r->bad = true;
-    return version == second;
-}
-
-static int
-finish(const struct rec_reader *r, const char *what, struct err *err)
-{
-    if (r->bad || r->n != 0)
-        return err_set(err, ERR_CORRUPT, "a record of table %s can't be read", what);
+    decode_choice(&u, RECORD_VERSION, RECORD_VERSION);
+    decode_fields(&u, record->fields, r);
+    if (!unpack_done(&u))
+        return err_set(err, ERR_CORRUPT, "a record of table %s can't be read",
+                       tables[record->table].name);
     return 0;
-}
-
-/* ---- one pair for each table ---- */
-
-void
-rec_repo_encode(struct buf *out, const struct rec_repo *r)
-{
-    put_u8(out, RECORD_VERSION);
-    put_u64(out, r->id);
-    put_u64(out, r->created);
-    put_u64(out, r->updated);
-}
-
-int
-rec_repo_decode(struct rec_repo *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = begin(in);
-
-    r->id = rec_take_u64(&rd);
-    r->created = rec_take_u64(&rd);
-    r->updated = rec_take_u64(&rd);
-    return finish(&rd, "repo", err);
-}
-
-void
-rec_upload_encode(struct buf *out, const struct rec_upload *r)
-{
-    put_u8(out, RECORD_VERSION);
-    put_u64(out, r->repo);
-    put_u64(out, r->started);
-    put_text(out, r->user);
-}
-
-int
-rec_upload_decode(struct rec_upload *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = begin(in);
-
-    r->repo = rec_take_u64(&rd);
-    r->started = rec_take_u64(&rd);
-    take_text(&rd, r->user, sizeof r->user);
-    return finish(&rd, "upload", err);
-}
-
-void
-rec_tag_encode(struct buf *out, const struct rec_tag *r)
-{
-    put_u8(out, RECORD_VERSION);
-    put_digest(out, &r->target);
-    put_u8(out, r->derived);
-    put_u64(out, r->updated);
-    put_text(out, r->by);
-}
-
-int
-rec_tag_decode(struct rec_tag *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = begin(in);
-    uint8_t derived;
-
-    rec_take_digest(&rd, &r->target);
-    derived = rec_take_u8(&rd);
-    rd.bad = rd.bad || derived > 1;
-    r->derived = derived == 1;
-    r->updated = rec_take_u64(&rd);
-    take_text(&rd, r->by, sizeof r->by);
-    return finish(&rd, "tag", err);
-}
-
-void
-rec_tag_log_encode(struct buf *out, const struct rec_tag_log *r)
-{
-    put_u8(out, RECORD_VERSION);
-    put_digest(out, &r->before);
-    put_digest(out, &r->after);
-    put_u64(out, r->time);
-    put_text(out, r->by);
-}
-
-int
-rec_tag_log_decode(struct rec_tag_log *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = begin(in);
-
-    rec_take_digest(&rd, &r->before);
-    rec_take_digest(&rd, &r->after);
-    r->time = rec_take_u64(&rd);
-    take_text(&rd, r->by, sizeof r->by);
-    return finish(&rd, "tag_log", err);
-}
-
-void
-rec_image_encode(struct buf *out, const struct rec_image *r)
-{
-    put_u8(out, r->unconvertible[0] != '\0' ? IMAGE_WITH_WHY : RECORD_VERSION);
-    put_u8(out, (uint8_t)r->state);
-    put_digest(out, &r->parent);
-    put_digest(out, &r->layer);
-    put_digest(out, &r->checksum);
-    put_u64(out, r->created);
-    put_u64(out, r->leased_until);
-    put_text(out, r->by);
-    if (r->unconvertible[0] != '\0')
-        put_text(out, r->unconvertible);
-}
-
-int
-rec_image_decode(struct rec_image *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = rec_reader_of(in);
-    bool with_why = take_version(&rd, IMAGE_WITH_WHY);
-    uint8_t state = rec_take_u8(&rd);
-
-    if (state < IMAGE_JSON || state > IMAGE_MISMATCHED)
-        rd.bad = true;
-    r->state = (enum image_state)state;
-    rec_take_digest(&rd, &r->parent);
-    rec_take_digest(&rd, &r->layer);
-    rec_take_digest(&rd, &r->checksum);
-    r->created = rec_take_u64(&rd);
-    r->leased_until = rec_take_u64(&rd);
-    take_text(&rd, r->by, sizeof r->by);
-    r->unconvertible[0] = '\0';
-    if (with_why) {
-        take_text(&rd, r->unconvertible, sizeof r->unconvertible);
-        rd.bad = rd.bad || r->unconvertible[0] == '\0';
-    }
-    return finish(&rd, "image", err);
-}
-
-void
-rec_manifest_encode(struct buf *out, const struct rec_manifest *r)
-{
-    bool made = r->made_from.algo != DIGEST_NONE, with_id = r->id.algo != DIGEST_NONE;
-
-    put_u8(out, with_id ? MANIFEST_WITH_ID : made ? MANIFEST_MADE : RECORD_VERSION);
-    put_u64(out, r->size);
-    put_u64(out, r->pushed);
-    put_text(out, r->media_type);
-    put_text(out, r->artifact_type);
-    if (with_id)
-        put_digest(out, &r->id);
-    if (made || with_id) {
-        put_digest(out, &r->made_from);
-        put_u8(out, made && r->pushed_too);
-    }
-}
-
-static void
-take_made(struct rec_reader *rd, struct rec_manifest *r)
-{
-    uint8_t pushed_too;
-
-    rec_take_digest(rd, &r->made_from);
-    pushed_too = rec_take_u8(rd);
-    rd->bad = rd->bad || pushed_too > 1;
-    r->pushed_too = pushed_too == 1;
-}
-
-int
-rec_manifest_decode(struct rec_manifest *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = rec_reader_of(in);
-    uint8_t version = rec_take_u8(&rd);
-
-    if (version < RECORD_VERSION || version > MANIFEST_WITH_ID)
-        rd.bad = true;
-    r->size = rec_take_u64(&rd);
-    r->pushed = rec_take_u64(&rd);
-    take_text(&rd, r->media_type, sizeof r->media_type);
-    take_text(&rd, r->artifact_type, sizeof r->artifact_type);
-    r->id = r->made_from = (struct digest){.algo = DIGEST_NONE};
-    r->pushed_too = false;
-    if (version == MANIFEST_WITH_ID) {
-        rec_take_digest(&rd, &r->id);
-        rd.bad = rd.bad || r->id.algo == DIGEST_NONE;
-    }
-    if (version != RECORD_VERSION)
-        take_made(&rd, r);
-    if (version == MANIFEST_MADE || r->made_from.algo != DIGEST_NONE || r->pushed_too)
-        rd.bad = rd.bad || r->made_from.algo != DIGEST_V1_ID;
-    return finish(&rd, "manifest", err);
-}
-
-void
-rec_blob_encode(struct buf *out, const struct rec_blob *r)
-{
-    put_u8(out, RECORD_VERSION);
-    put_u64(out, r->size);
-    put_u64(out, r->instance);
-    put_u64(out, r->leased_until);
-}
-
-int
-rec_blob_decode(struct rec_blob *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = begin(in);
-
-    r->size = rec_take_u64(&rd);
-    r->instance = rec_take_u64(&rd);
-    r->leased_until = rec_take_u64(&rd);
-    return finish(&rd, "blob", err);
-}
-
-void
-rec_event_encode(struct buf *out, const struct rec_event *r)
-{
-    put_u8(out, RECORD_VERSION);
-    put_u8(out, (uint8_t)r->type);
-    put_u64(out, r->time);
-    put_digest(out, &r->id);
-    put_digest(out, &r->digest);
-    put_digest(out, &r->old);
-    put_text(out, r->repository);
-    put_text(out, r->tag);
-    put_text(out, r->media_type);
-    put_text(out, r->actor);
-}
-
-static void
-take_event(struct rec_reader *rd, struct rec_event *r)
-{
-    uint8_t type = rec_take_u8(rd);
-
-    if (type < EVENT_IMAGE || type > EVENT_DELETE)
-        rd->bad = true;
-    r->type = (enum event_type)type;
-    r->time = rec_take_u64(rd);
-    rec_take_digest(rd, &r->id);
-    rec_take_digest(rd, &r->digest);
-    rec_take_digest(rd, &r->old);
-    take_text(rd, r->repository, sizeof r->repository);
-    take_text(rd, r->tag, sizeof r->tag);
-    take_text(rd, r->media_type, sizeof r->media_type);
-    take_text(rd, r->actor, sizeof r->actor);
-}
-
-int
-rec_event_decode(struct rec_event *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = begin(in);
-
-    take_event(&rd, r);
-    return finish(&rd, "event", err);
-}
-
-void
-rec_job_encode(struct buf *out, const struct rec_job *r)
-{
-    bool named = r->repository[0] != '\0' || r->by[0] != '\0';
-
-    put_u8(out, named ? JOB_NAMED : RECORD_VERSION);
-    put_uint(out, r->tries, 4);
-    put_u64(out, r->instance);
-    if (named) {
-        put_text(out, r->repository);
-        put_text(out, r->by);
-    }
-}
-
-int
-rec_job_decode(struct rec_job *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = rec_reader_of(in);
-    uint8_t version = rec_take_u8(&rd);
-
-    if (version != RECORD_VERSION && version != JOB_NAMED)
-        rd.bad = true;
-    *r = (struct rec_job){.tries = (uint32_t)take_uint(&rd, 4)};
-    r->instance = rec_take_u64(&rd);
-    if (version == JOB_NAMED) {
-        take_text(&rd, r->repository, sizeof r->repository);
-        take_text(&rd, r->by, sizeof r->by);
-        if (r->repository[0] == '\0' && r->by[0] == '\0')
-            rd.bad = true; /* one value, one way to write it */
-    }
-    return finish(&rd, "job", err);
-}
-
-void
-rec_hook_encode(struct buf *out, const struct rec_hook *r)
-{
-    put_u8(out, RECORD_VERSION);
-    put_uint(out, r->tries, 4);
-    put_u64(out, r->due);
-    put_text(out, r->line);
-    rec_event_encode(out, &r->event);
-}
-
-int
-rec_hook_decode(struct rec_hook *r, struct bytes in, struct err *err)
-{
-    struct rec_reader rd = begin(in);
-
-    r->tries = rec_take_u32(&rd);
-    r->due = rec_take_u64(&rd);
-    take_text(&rd, r->line, sizeof r->line);
-    if (rec_take_u8(&rd) != RECORD_VERSION)
-        rd.bad = true;
-    take_event(&rd, &r->event);
-    return finish(&rd, "hook", err);
 }

@@ -1,5 +1,4 @@
 #include "storage/tables/tables.h"
-#include "storage/tables/record.h"
 #include "util/banned.h"
 
 const struct kv_table tables[TABLE_COUNT] = {
@@ -16,5 +15,5 @@ const struct kv_table tables[TABLE_COUNT] = {
     [TABLE_EDGE] = {.name = "edge", .page_size = 8192},
     [TABLE_JOB] = {.name = "job", .page_size = 4096},
     [TABLE_HOOK] = {.name = "hook", .page_size = 8192},
-    [TABLE_EVENT] = {.name = "event", .kind = KV_QUEUE, .record_size = RECORD_EVENT_MAX},
+    [TABLE_EVENT] = {.name = "event", .kind = KV_QUEUE, .record_size = TABLES_EVENT_MAX},
 };

@@ -1,10 +1,10 @@
 #ifndef STORAGE_TABLES_TABLES_H
 #define STORAGE_TABLES_TABLES_H
 
-#include "storage/kv/kv.h"
+#include "storage/kv/kv_types.h"
 
-/* The tables, in the order in which a transaction touches them. src/README says what each holds;
- * the keys are built in tbl_*.c, the values in record.c. */
+/* The tables, in the order in which a transaction touches them. src/README describes what each
+ * holds; the keys are built in tbl_*.c, the values in record.c. */
 enum table {
     TABLE_META,
     TABLE_REPO,
@@ -22,6 +22,9 @@ enum table {
     TABLE_EVENT,
     TABLE_COUNT,
 };
+
+/* The longest record of the queue of events, in bytes. */
+#define TABLES_EVENT_MAX 1024
 
 extern const struct kv_table tables[TABLE_COUNT];
 

@@ -1,26 +1,35 @@
 #ifndef STORAGE_TABLES_TBL_H
 #define STORAGE_TABLES_TBL_H
 
-#include <stdbool.h>
-#include "storage/tables/key.h"
 #include "storage/kv/kv.h"
-#include "storage/tables/tables.h"
+#include "storage/tables/key.h"
+#include "storage/tables/record.h"
 
-/* What the tbl_*.c have in common: one record in, one record out. */
+/* Records in and out of their tables, for the tbl_*.c, which add the types. r points to the struct
+ * of the record's kind. */
 
-/* The longest record that is no document. */
-#define TBL_RECORD_MAX 2048
+/* 1, 0, -1. r NULL: only whether it is there. */
+int tbl_get(struct txn *t, const struct record *record, struct key key, void *r, struct err *err);
+int tbl_get_for_update(struct txn *t, const struct record *record, struct key key, void *r,
+                       struct err *err);
 
-/* Initialises val with that maximum and reads into it: 1, 0, -1. The caller frees val in each case.
- */
-int tbl_fetch(struct txn *t, enum table table, const struct key *k, bool for_update, size_t max,
-              struct buf *val, struct err *err);
+int tbl_put(struct txn *t, const struct record *record, struct key key, const void *r,
+            struct err *err);
+/* To the end of a queue. */
+int tbl_append(struct txn *t, const struct record *record, const void *r, struct err *err);
 
-/* Puts the encoded record and frees val. */
-int tbl_store(struct txn *t, enum table table, const struct key *k, struct buf *val,
-              struct err *err);
+/* 1: deleted, 0: it wasn't there, -1. */
+int tbl_delete(struct txn *t, const struct record *record, struct key key, struct err *err);
+/* The same without the answer: 0, -1. */
+int tbl_drop(struct txn *t, const struct record *record, struct key key, struct err *err);
 
-/* For a visitor: a record that can't be read is told, and passed over. Returns 0. */
-int tbl_skip(const struct err *err);
+/* Called for one entry: its key, to be read from the front, and its record. As kv_range_fn, or
+ * TBL_BAD_KEY if the key isn't one. */
+typedef int tbl_visit_fn(struct unpack *key, const void *r, void *arg, struct err *err);
+#define TBL_BAD_KEY 2
+
+/* Visits the entries of a range. An entry that can't be read is logged and passed over. */
+int tbl_each(struct txn *t, const struct record *record, const struct kv_range *range,
+             tbl_visit_fn *fn, void *arg, struct err *err);
 
 #endif

@@ -4,16 +4,14 @@
 #include <string.h>
 
 #include "storage/kv/kv_range.h"
-#include "storage/tables/record.h"
 #include "storage/tables/tbl.h"
 #include "util/banned.h"
 
 static struct key
-make_key(const struct edge *e)
+edge_key(const struct edge *e)
 {
-    struct key k = {.n = 0};
+    struct key k = key_of_digest(&e->to);
 
-    key_digest(&k, &e->to);
     key_u8(&k, (uint8_t)e->kind);
     key_u64(&k, e->repo);
     if (e->tag != NULL)
@@ -23,10 +21,22 @@ make_key(const struct edge *e)
     return k;
 }
 
+/* The start of the keys of all edges of that kind. */
+static struct key
+edge_kind_key(const struct digest *to, enum edge_kind kind)
+{
+    struct key k = key_of_digest(to);
+
+    key_u8(&k, (uint8_t)kind);
+    return k;
+}
+
+/* ---- order ---- */
+
 int
 tbl_edge_compare(const struct edge *a, const struct edge *b)
 {
-    struct key ka = make_key(a), kb = make_key(b);
+    struct key ka = edge_key(a), kb = edge_key(b);
     int c = memcmp(ka.p, kb.p, ka.n < kb.n ? ka.n : kb.n);
 
     if (c != 0)
@@ -35,7 +45,7 @@ tbl_edge_compare(const struct edge *a, const struct edge *b)
 }
 
 static int
-compare(const void *a, const void *b)
+compare_edge(const void *a, const void *b)
 {
     return tbl_edge_compare(a, b);
 }
@@ -43,71 +53,59 @@ compare(const void *a, const void *b)
 void
 tbl_edge_sort(struct edge *edges, size_t n)
 {
-    qsort(edges, n, sizeof *edges, compare);
+    qsort(edges, n, sizeof *edges, compare_edge);
 }
+
+/* ---- one edge ---- */
 
 int
 tbl_edge_has(struct txn *t, const struct edge *e, struct err *err)
 {
-    struct key k = make_key(e);
-
-    return kv_get(t, TABLE_EDGE, key_of(&k), NULL, err);
+    return tbl_get(t, &record_edge, edge_key(e), NULL, err);
 }
 
 int
 tbl_edge_put(struct txn *t, const struct edge *e, struct err *err)
 {
-    static const uint8_t version = 1;
-    struct key k = make_key(e);
-
-    return kv_put(t, TABLE_EDGE, key_of(&k), bytes_of(&version, 1), err);
+    return tbl_put(t, &record_edge, edge_key(e), NULL, err);
 }
 
 int
 tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err)
 {
-    struct key k = make_key(e);
-
-    return kv_delete(t, TABLE_EDGE, key_of(&k), err);
+    return tbl_delete(t, &record_edge, edge_key(e), err);
 }
 
-struct each {
-    const struct digest *to;
+/* ---- the edges that point at a digest ---- */
+
+struct edge_visit {
     const struct digest *after;
     int (*fn)(const struct edge *e, void *arg, struct err *err);
     void *arg;
 };
 
 static int
-visit(struct bytes key, struct bytes val, void *arg, struct err *err)
+visit_edge(struct unpack *key, const void *r, void *arg, struct err *err)
 {
-    const struct each *each = arg;
-    struct rec_reader rd = rec_reader_of(key);
+    const struct edge_visit *v = arg;
     char tag[RECORD_TAG_MAX + 1];
-    struct edge e;
+    struct edge e = {.repo = 0};
 
-    (void)val;
-    rec_take_digest(&rd, &e.to);
-    e = (struct edge){.to = e.to, .kind = (enum edge_kind)rec_take_u8(&rd)};
-    e.repo = rec_take_u64(&rd);
+    (void)r;
+    unpack_digest(key, &e.to);
+    e.kind = (enum edge_kind)unpack_u8(key);
+    e.repo = unpack_u64(key);
     if (e.kind == EDGE_TAG) {
-        struct bytes text = rec_take_rest(&rd);
-
-        if (!rd.bad && text.n < sizeof tag) {
-            memcpy(tag, text.p, text.n);
-            tag[text.n] = '\0';
-            e.tag = tag;
-        }
-    } else if (rd.n > 0) {
-        rec_take_digest(&rd, &e.from);
+        key_take_text(key, tag, sizeof tag);
+        e.tag = tag;
+    } else if (key->n > 0) {
+        unpack_digest(key, &e.from);
     }
-    if (rd.bad || rd.n != 0 || (e.kind == EDGE_TAG && e.tag == NULL)) {
-        err_set(err, ERR_CORRUPT, "a key of table edge can't be read");
-        return tbl_skip(err);
-    }
-    if (each->after != NULL && digest_equal(&e.from, each->after))
+    if (!unpack_done(key))
+        return TBL_BAD_KEY;
+    if (v->after != NULL && digest_equal(&e.from, v->after))
         return 0;
-    return each->fn(&e, each->arg, err);
+    return v->fn(&e, v->arg, err);
 }
 
 int
@@ -116,161 +114,140 @@ tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint6
               int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
               struct err *err)
 {
-    struct each each = {to, after, fn, arg};
-    struct key prefix = {.n = 0}, from;
+    struct edge_visit v = {after, fn, arg};
+    struct key all = edge_kind_key(to, kind), from;
 
-    key_digest(&prefix, to);
-    key_u8(&prefix, (uint8_t)kind);
     if (repo != 0)
-        key_u64(&prefix, repo);
-    from = prefix;
+        key_u64(&all, repo);
+    from = all;
     if (after != NULL)
         key_digest(&from, after);
-    return kv_range_each(t, TABLE_EDGE,
-                         &(struct kv_range){.prefix = key_of(&prefix), .from = key_of(&from)},
-                         visit, &each, err);
+    return tbl_each(t, &record_edge,
+                    &(struct kv_range){.prefix = key_of(&all), .from = key_of(&from)}, visit_edge,
+                    &v, err);
 }
 
 int
 tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err)
 {
-    struct key prefix = {.n = 0};
+    struct key k = edge_kind_key(to, kind);
 
-    key_digest(&prefix, to);
-    key_u8(&prefix, (uint8_t)kind);
-    return kv_range_any(t, TABLE_EDGE, key_of(&prefix), err);
-}
-
-static struct key
-make_prefix(const struct digest *d)
-{
-    struct key k = {.n = 0};
-
-    key_digest(&k, d);
-    return k;
-}
-
-/* The first edge of a digest says it all (the first but one): the keeping kinds sort first. */
-struct first {
-    size_t kind_at;
-    struct bytes but; /* this key doesn't count; empty: all do */
-    bool kept;
-};
-
-static int
-see_first(struct bytes key, struct bytes val, void *arg, struct err *err)
-{
-    struct first *f = arg;
-
-    (void)val;
-    (void)err;
-    if (bytes_equal(key, f->but))
-        return 0;
-    f->kept = key.n > f->kind_at && ((const uint8_t *)key.p)[f->kind_at] < EDGE_KEEPS_END;
-    return 1;
-}
-
-static int
-is_kept(struct txn *t, const struct digest *d, struct bytes but, struct err *err)
-{
-    struct key prefix = make_prefix(d);
-    struct first f = {.kind_at = prefix.n, .but = but};
-
-    if (kv_range_each(t, TABLE_EDGE, &(struct kv_range){.prefix = key_of(&prefix)}, see_first, &f,
-                      err) != 0)
-        return -1;
-    return f.kept ? 1 : 0;
-}
-
-int
-tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err)
-{
-    return is_kept(t, d, bytes_of("", 0), err);
-}
-
-int
-tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err)
-{
-    struct key k = make_key(e);
-
-    return is_kept(t, &e->to, key_of(&k), err);
-}
-
-static int
-delete_kind(struct txn *t, const struct digest *d, enum edge_kind kind, struct err *err)
-{
-    struct key prefix = make_prefix(d);
-    struct buf key;
-    int rc;
-
-    key_u8(&prefix, (uint8_t)kind);
-    buf_init(&key, KEY_MAX);
-    while ((rc = kv_last(t, TABLE_EDGE, key_of(&prefix), &key, NULL, err)) == 1)
-        if (kv_delete(t, TABLE_EDGE, buf_bytes(&key), err) < 0) {
-            rc = -1;
-            break;
-        }
-    buf_free(&key);
-    return rc;
+    return kv_range_any(t, TABLE_EDGE, key_of(&k), err);
 }
 
 int
 tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
 {
-    for (int kind = EDGE_HELD; kind < EDGE_ID; kind++)
-        if (delete_kind(t, d, (enum edge_kind)kind, err) != 0)
-            return -1;
-    return 0;
+    struct buf last;
+    int rc = 0;
+
+    buf_init(&last, KEY_MAX);
+    for (int kind = EDGE_HELD; kind < EDGE_ID && rc == 0; kind++) {
+        struct key k = edge_kind_key(d, (enum edge_kind)kind);
+
+        while ((rc = kv_last(t, TABLE_EDGE, key_of(&k), &last, NULL, err)) == 1)
+            if (kv_drop(t, TABLE_EDGE, buf_bytes(&last), err) != 0)
+                break;
+    }
+    buf_free(&last);
+    return rc == 0 ? 0 : -1;
 }
 
-/* ---- what is pointed at ---- */
+/* ---- is it kept? ---- */
 
-/* The first edge that isn't below a key. */
-struct nearest {
-    struct digest to;
-    enum edge_kind kind;
-    bool found;
+/* The first edge of a digest answers it (the first but one): the keeping kinds sort first. */
+struct first_edge {
+    size_t kind_at;
+    struct bytes but; /* this key doesn't count; empty: all do */
+    bool is_keeping;
 };
 
 static int
-see_nearest(struct bytes key, struct bytes val, void *arg, struct err *err)
+note_first_edge(struct bytes key, struct bytes val, void *arg, struct err *err)
 {
-    struct nearest *n = arg;
-    struct rec_reader rd = rec_reader_of(key);
+    struct first_edge *f = arg;
 
     (void)val;
     (void)err;
-    rec_take_digest(&rd, &n->to);
-    n->kind = (enum edge_kind)rec_take_u8(&rd);
-    n->found = !rd.bad;
+    if (bytes_equal(key, f->but))
+        return 0;
+    f->is_keeping = key.n > f->kind_at && ((const uint8_t *)key.p)[f->kind_at] < EDGE_KEEPS_END;
     return 1;
 }
 
-/* Over edges of other kinds, and over all but the first of this one, it leaps: there may be a
- * hundred thousand of them. */
+static int
+is_kept_beside(struct txn *t, const struct digest *d, struct bytes but, struct err *err)
+{
+    struct key k = key_of_digest(d);
+    struct first_edge f = {.kind_at = k.n, .but = but};
+
+    if (kv_range_each(t, TABLE_EDGE, &(struct kv_range){.prefix = key_of(&k), .limit = 2},
+                      note_first_edge, &f, err) != 0)
+        return -1;
+    return f.is_keeping;
+}
+
+int
+tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err)
+{
+    return is_kept_beside(t, d, bytes_of("", 0), err);
+}
+
+int
+tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err)
+{
+    struct key k = edge_key(e);
+
+    return is_kept_beside(t, &e->to, key_of(&k), err);
+}
+
+/* ---- the digests that are pointed at ---- */
+
+struct nearest_edge {
+    struct digest to;
+    enum edge_kind kind;
+    bool is_found;
+};
+
+static int
+note_nearest_edge(struct bytes key, struct bytes val, void *arg, struct err *err)
+{
+    struct nearest_edge *n = arg;
+    struct unpack u = unpack_of(key);
+
+    (void)val;
+    (void)err;
+    unpack_digest(&u, &n->to);
+    n->kind = (enum edge_kind)unpack_u8(&u);
+    n->is_found = !u.bad;
+    return 1;
+}
+
+/* Seeks over edges of other kinds, and over all but the first of this one: there may be a hundred
+ * thousand of them. */
 int
 tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *from,
                      int (*fn)(const struct digest *to, void *arg, struct err *err), void *arg,
                      struct err *err)
 {
-    struct key at = make_prefix(from), algo = {.n = 0};
-    struct nearest n;
+    struct key at = edge_kind_key(from, kind), algo = {.n = 0};
+    struct nearest_edge n;
     int rc;
 
     key_u8(&algo, (uint8_t)from->algo);
-    key_u8(&at, (uint8_t)kind);
     for (;;) {
-        n.found = false;
-        if (kv_range_each(t, TABLE_EDGE,
-                          &(struct kv_range){.prefix = key_of(&algo), .from = key_of(&at)},
-                          see_nearest, &n, err) != 0)
+        n.is_found = false;
+        if (kv_range_each(
+                t, TABLE_EDGE,
+                &(struct kv_range){.prefix = key_of(&algo), .from = key_of(&at), .limit = 1},
+                note_nearest_edge, &n, err) != 0)
             return -1;
-        if (!n.found)
+        if (!n.is_found)
             return 0;
         rc = n.kind == kind ? fn(&n.to, arg, err) : 0;
         if (rc != 0)
             return rc < 0 ? -1 : 0;
-        at = make_prefix(&n.to);
+        at = key_of_digest(&n.to);
         key_u8(&at, (uint8_t)(n.kind < kind ? kind : UINT8_MAX));
     }
 }

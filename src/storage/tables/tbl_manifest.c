@@ -5,7 +5,7 @@
 #include "util/banned.h"
 
 static struct key
-make_key(uint64_t repo, const struct digest *d)
+manifest_key(uint64_t repo, const struct digest *d)
 {
     struct key k = {.n = 0};
 
@@ -14,52 +14,31 @@ make_key(uint64_t repo, const struct digest *d)
     return k;
 }
 
-static int
-load(struct txn *t, const struct key *k, bool for_update, struct rec_manifest *r, struct err *err)
-{
-    struct buf val;
-    int rc = tbl_fetch(t, TABLE_MANIFEST, k, for_update, TBL_RECORD_MAX, &val, err);
-
-    if (rc == 1 && rec_manifest_decode(r, buf_bytes(&val), err) != 0)
-        rc = -1;
-    buf_free(&val);
-    return rc;
-}
-
 int
 tbl_manifest_get(struct txn *t, uint64_t repo, const struct digest *d, struct rec_manifest *r,
                  struct err *err)
 {
-    struct key k = make_key(repo, d);
-
-    return load(t, &k, false, r, err);
+    return tbl_get(t, &record_manifest, manifest_key(repo, d), r, err);
 }
 
 int
 tbl_manifest_put(struct txn *t, uint64_t repo, const struct digest *d, const struct rec_manifest *r,
                  struct err *err)
 {
-    struct key k = make_key(repo, d);
-    struct buf val;
-
-    buf_init(&val, TBL_RECORD_MAX);
-    rec_manifest_encode(&val, r);
-    return tbl_store(t, TABLE_MANIFEST, &k, &val, err);
+    return tbl_put(t, &record_manifest, manifest_key(repo, d), r, err);
 }
 
 int
 tbl_manifest_delete(struct txn *t, uint64_t repo, const struct digest *d, struct err *err)
 {
-    struct key k = make_key(repo, d);
-
-    return kv_delete(t, TABLE_MANIFEST, key_of(&k), err);
+    return tbl_delete(t, &record_manifest, manifest_key(repo, d), err);
 }
 
 int
 tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err)
 {
-    struct key prefix = {.n = 0};
+    struct key k = {.n = 0};
 
-    key_u64(&prefix, repo);
-    return kv_range_any(t, TABLE_MANIFEST, key_of(&prefix), err);
+    key_u64(&k, repo);
+    return kv_range_any(t, TABLE_MANIFEST, key_of(&k), err);
 }

@@ -1,72 +1,63 @@
 #include "storage/tables/tbl_tag_log.h"
 
-#include "storage/kv/kv_range.h"
 #include "storage/tables/tbl.h"
 #include "util/banned.h"
 
+/* Without a sequence (0): of all moves of the tag. */
 static struct key
-make_prefix(uint64_t repo, const char *tag)
+tag_log_key(uint64_t repo, const char *tag, uint64_t seq)
 {
     struct key k = {.n = 0};
 
     key_u64(&k, repo);
     key_closed_text(&k, tag);
+    if (seq != 0)
+        key_u64(&k, seq);
     return k;
 }
 
+/* The sequence is the end of the key. */
 static uint64_t
-sequence_of(struct bytes key)
+take_tag_log_seq(struct unpack *key)
 {
-    struct rec_reader r = rec_reader_of(
-        bytes_of((const char *)key.p + key.n - (key.n < 8 ? key.n : 8), key.n < 8 ? key.n : 8));
-
-    return rec_take_u64(&r);
+    unpack_bytes(key, key->n - sizeof(uint64_t));
+    return unpack_u64(key);
 }
 
 int
 tbl_tag_log_add(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag_log *r,
                 struct err *err)
 {
-    struct key prefix = make_prefix(repo, tag), k = prefix;
-    struct buf last, val;
-    uint64_t seq = 1;
+    struct key all = tag_log_key(repo, tag, 0);
+    struct buf last;
+    struct unpack u;
+    uint64_t seq;
     int rc;
 
     buf_init(&last, KEY_MAX);
-    rc = kv_last(t, TABLE_TAG_LOG, key_of(&prefix), &last, NULL, err);
-    if (rc == 1)
-        seq = sequence_of(buf_bytes(&last)) + 1;
+    rc = kv_last(t, TABLE_TAG_LOG, key_of(&all), &last, NULL, err);
+    u = unpack_of(buf_bytes(&last));
+    seq = rc == 1 ? take_tag_log_seq(&u) + 1 : 1;
     buf_free(&last);
-    if (rc < 0)
+    if (rc < 0 ||
+        (seq > TAG_LOG_KEPT &&
+         tbl_drop(t, &record_tag_log, tag_log_key(repo, tag, seq - TAG_LOG_KEPT), err) != 0))
         return -1;
-
-    if (seq > TAG_LOG_KEPT) {
-        struct key old = prefix;
-
-        key_u64(&old, seq - TAG_LOG_KEPT);
-        if (kv_delete(t, TABLE_TAG_LOG, key_of(&old), err) < 0)
-            return -1;
-    }
-    key_u64(&k, seq);
-    buf_init(&val, TBL_RECORD_MAX);
-    rec_tag_log_encode(&val, r);
-    return tbl_store(t, TABLE_TAG_LOG, &k, &val, err);
+    return tbl_put(t, &record_tag_log, tag_log_key(repo, tag, seq), r, err);
 }
 
-struct each {
+struct tag_log_visit {
     int (*fn)(uint64_t seq, const struct rec_tag_log *r, void *arg, struct err *err);
     void *arg;
 };
 
 static int
-visit(struct bytes key, struct bytes val, void *arg, struct err *err)
+visit_tag_log(struct unpack *key, const void *r, void *arg, struct err *err)
 {
-    const struct each *e = arg;
-    struct rec_tag_log r;
+    const struct tag_log_visit *v = arg;
+    uint64_t seq = take_tag_log_seq(key);
 
-    if (rec_tag_log_decode(&r, val, err) != 0)
-        return -1;
-    return e->fn(sequence_of(key), &r, e->arg, err);
+    return unpack_done(key) ? v->fn(seq, r, v->arg, err) : TBL_BAD_KEY;
 }
 
 int
@@ -74,9 +65,9 @@ tbl_tag_log_each(struct txn *t, uint64_t repo, const char *tag,
                  int (*fn)(uint64_t seq, const struct rec_tag_log *r, void *arg, struct err *err),
                  void *arg, struct err *err)
 {
-    struct each e = {fn, arg};
-    struct key prefix = make_prefix(repo, tag);
+    struct tag_log_visit v = {fn, arg};
+    struct key all = tag_log_key(repo, tag, 0);
 
-    return kv_range_each(t, TABLE_TAG_LOG, &(struct kv_range){.prefix = key_of(&prefix)}, visit, &e,
-                         err);
+    return tbl_each(t, &record_tag_log, &(struct kv_range){.prefix = key_of(&all)}, visit_tag_log,
+                    &v, err);
 }
