@@ -8,6 +8,7 @@
 #include "storage/kv/kv.h"
 #include "storage/layers/tar_write.h"
 #include "storage/tables/tbl_blob.h"
+#include "util/arena.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 
@@ -67,8 +68,7 @@ write_header(struct out *o, const char *name, enum layer_type type, uint64_t siz
     struct buf header;
     buf_init(&header, TAR_WRITE_HEADER_MAX);
     tar_write_header(&header, &e);
-    int r = buf_ok(&header) ? write_bytes(o, header.p, header.n, err)
-                            : err_set(err, ERR_SYSTEM, "no memory for a tar");
+    int r = buf_ok(&header) ? write_bytes(o, header.p, header.n, err) : arena_full(err);
     buf_free(&header);
     return r;
 }
@@ -223,8 +223,7 @@ export_write(const struct export_plan *p, const struct export_to *to, struct err
         return -1;
     buf_init(&end, TAR_WRITE_HEADER_MAX);
     tar_write_end(&end);
-    int r = buf_ok(&end) ? write_bytes(&o, end.p, end.n, err)
-                         : err_set(err, ERR_SYSTEM, "no memory for a tar");
+    int r = buf_ok(&end) ? write_bytes(&o, end.p, end.n, err) : arena_full(err);
     buf_free(&end);
     return r;
 }

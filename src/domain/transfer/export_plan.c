@@ -10,6 +10,8 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* A document of 4 MiB, and what is made of it. */
@@ -35,27 +37,7 @@ export_plan_end(struct export_plan *p)
     free(p->tags);
 }
 
-/* ---- arrays that grow ---- */
-
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "no memory for so large an export: make several");
-}
-
-static int
-grow_plan(void **v, size_t *room, size_t n, size_t size, struct err *err)
-{
-    if (n < *room)
-        return 0;
-    size_t more = *room > 0 ? 2 * *room : 64;
-    void *p = reallocarray(*v, more, size);
-    if (p == NULL)
-        return no_memory(err);
-    *v = p;
-    *room = more;
-    return 0;
-}
+/* ---- items by their digests ---- */
 
 /* Digests are hashes already. */
 static size_t
@@ -80,30 +62,26 @@ find_item_place(const struct export_plan *p, uint32_t repository, const struct d
     return &p->places[at];
 }
 
-static int
-grow_places(struct export_plan *p, struct err *err)
+static void
+grow_places(struct export_plan *p)
 {
     if (2 * p->n < p->places_n)
-        return 0;
-    size_t n = p->places_n > 0 ? 2 * p->places_n : 256;
-    uint32_t *v = calloc(n, sizeof *v);
-    if (v == NULL)
-        return no_memory(err);
+        return;
     free(p->places);
-    p->places = v;
-    p->places_n = n;
+    p->places_n = p->places_n > 0 ? 2 * p->places_n : 256;
+    p->places = mem_array(p->places_n, sizeof *p->places);
     for (size_t i = 0; i < p->n; i++)
         *find_item_place(p, p->items[i].repository, &p->items[i].digest) = (uint32_t)i + 1;
-    return 0;
 }
 
 /* Adds it unless it is there; named: something in here names it. */
 static int
 add_item(struct export_plan *p, const struct export_item *item, struct err *err)
 {
-    if (grow_places(p, err) < 0)
-        return -1;
-    uint32_t *place = find_item_place(p, item->repository, &item->digest);
+    uint32_t *place;
+
+    grow_places(p);
+    place = find_item_place(p, item->repository, &item->digest);
     if (*place != 0) {
         p->items[*place - 1].named |= item->named;
         return 0;
@@ -111,8 +89,7 @@ add_item(struct export_plan *p, const struct export_item *item, struct err *err)
     if (p->n >= p->max)
         return err_set(err, ERR_TOO_MANY,
                        "that is more than %zu manifests and layers: make several exports", p->max);
-    if (grow_plan((void **)&p->items, &p->room, p->n, sizeof *p->items, err) < 0)
-        return -1;
+    p->items = mem_grow(p->items, &p->room, p->n + 1, sizeof *p->items);
     p->items[p->n++] = *item;
     *place = (uint32_t)p->n;
     return 0;
@@ -125,13 +102,14 @@ find_repository(struct export_plan *p, const char *name, uint32_t *out, struct e
     for (*out = 0; *out < p->repositories_n; ++*out)
         if (strcmp(p->repositories[*out].name, name) == 0)
             return 0;
-    if (repository_need(p->reg, name, &r, err) < 0 ||
-        grow_plan((void **)&p->repositories, &p->repositories_room, p->repositories_n,
-                  sizeof *p->repositories, err) < 0)
-        return -1;
     const char *copy = arena_strdup(&p->arena, name);
+
+    if (repository_need(p->reg, name, &r, err) != 0)
+        return -1;
     if (copy == NULL)
-        return no_memory(err);
+        return arena_full(err);
+    p->repositories = mem_grow(p->repositories, &p->repositories_room, p->repositories_n + 1,
+                               sizeof *p->repositories);
     p->repositories[p->repositories_n].name = copy;
     p->repositories[p->repositories_n++].id = r.id;
     return 0;
@@ -163,9 +141,8 @@ add_manifest(struct export_plan *p, uint32_t repository, const struct reference 
                                  .size = m.size,
                                  .media_type = type->name};
         if (tag.tag == NULL)
-            return no_memory(err);
-        if (grow_plan((void **)&p->tags, &p->tags_room, p->tags_n, sizeof *p->tags, err) < 0)
-            return -1;
+            return arena_full(err);
+        p->tags = mem_grow(p->tags, &p->tags_room, p->tags_n + 1, sizeof *p->tags);
         p->tags[p->tags_n++] = tag;
     }
     return add_item(p, &item, err);

@@ -9,6 +9,7 @@
 #include "domain/core/manifest.h"
 #include "storage/layers/inflate.h"
 #include "util/json.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define LIST_MAX ((size_t)16 << 20)
@@ -123,9 +124,7 @@ identify_layers(struct archive *a, const struct json *names, const struct json *
         return err_set(err, ERR_BAD_IMAGE, "its config has another number of layers");
     if (n >= MANIFEST_DESCRIPTORS_MAX)
         return err_set(err, ERR_BAD_IMAGE, "it has too many layers");
-    a->parts = calloc(n + 1, sizeof *a->parts);
-    if (a->parts == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for an image");
+    a->parts = mem_array(n + 1, sizeof *a->parts);
     for (size_t i = 0; i < n; i++) {
         const char *name = json_string(json_item(names, i)), *id = json_string(json_item(ids, i));
 

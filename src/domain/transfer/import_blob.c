@@ -11,7 +11,9 @@
 #include "domain/core/blob.h"
 #include "domain/core/upload.h"
 #include "storage/files/blob_file.h"
+#include "util/arena.h"
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* So much between two looks at whether it is to stop. */
@@ -21,8 +23,8 @@ int
 import_blob_read(struct import_store *s, const struct import_file *file,
                  struct digest_state *const *hashes, size_t n, int to, struct err *err)
 {
-    char *piece = malloc(PIECE);
-    int rc = piece != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for a blob");
+    char *piece = mem_alloc(PIECE);
+    int rc = 0;
 
     for (uint64_t at = 0; rc == 0 && at < file->size;) {
         size_t size = file->size - at < PIECE ? (size_t)(file->size - at) : PIECE;

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/arena.h"
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* The longest path below the source. */
@@ -119,7 +121,7 @@ import_files_append(const struct import_file *file, struct buf *out, struct err 
     char *p = buf_extend(out, (size_t)file->size);
 
     if (p == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+        return arena_full(err);
     return import_files_bytes(file, 0, p, (size_t)file->size, err);
 }
 
@@ -128,17 +130,14 @@ import_files_read(const struct import_files *f, const char *name, struct buf *ou
 {
     struct import_file file;
     int rc = import_files_open(f, name, &file, err);
-    char *p;
 
     buf_reset(out);
     if (rc != 1)
         return rc;
     if (file.size > out->max)
         rc = err_set(err, ERR_TOO_LARGE, "%.150s has more than %zu bytes", name, out->max);
-    else if (file.size > 0 && (p = buf_extend(out, (size_t)file.size)) == NULL)
-        rc = err_set(err, ERR_SYSTEM, "no memory for %.150s", name);
     else if (file.size > 0)
-        rc = import_files_bytes(&file, 0, p, (size_t)file.size, err) == 0 ? 1 : -1;
+        rc = import_files_append(&file, out, err) == 0 ? 1 : -1;
     import_files_shut(&file);
     return rc;
 }
@@ -151,20 +150,11 @@ struct names {
     size_t room;
 };
 
-static bool
+static void
 add_name(struct names *l, const char *name)
 {
-    if (l->n == l->room) {
-        size_t room = l->room > 0 ? 2 * l->room : 64;
-        char **v = realloc(l->v, room * sizeof *v);
-
-        if (v == NULL)
-            return false;
-        l->v = v;
-        l->room = room;
-    }
-    l->v[l->n] = strdup(name);
-    return l->v[l->n] != NULL && ++l->n > 0;
+    l->v = mem_grow(l->v, &l->room, l->n + 1, sizeof *l->v);
+    l->v[l->n++] = mem_strdup(name);
 }
 
 static int
@@ -191,8 +181,8 @@ read_names(int fd, const char *directory, struct names *l, struct err *err)
             continue;
         if (l->n == NAMES_MAX)
             rc = unreadable(directory, "it has too many entries", err);
-        else if (!add_name(l, e->d_name))
-            rc = err_set(err, ERR_SYSTEM, "no memory for a directory");
+        else
+            add_name(l, e->d_name);
     }
     if (rc == 0 && errno != 0)
         rc = unreadable(directory, strerror(errno), err);

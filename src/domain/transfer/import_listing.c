@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/parse.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define DEPTH_MAX 64
@@ -69,15 +70,7 @@ add_listed_image(struct import_listing *l, const struct import_listing_image *im
 {
     if (l->n == IMAGES_MAX)
         return err_set(err, ERR_BAD_REQUEST, "the listing has more than %d images", IMAGES_MAX);
-    if (l->n == l->room) {
-        size_t room = l->room > 0 ? 2 * l->room : 64;
-        struct import_listing_image *v = realloc(l->v, room * sizeof *v);
-
-        if (v == NULL)
-            return err_set(err, ERR_SYSTEM, "no memory for a listing");
-        l->v = v;
-        l->room = room;
-    }
+    l->v = mem_grow(l->v, &l->room, l->n + 1, sizeof *l->v);
     l->v[l->n++] = *image;
     return 0;
 }

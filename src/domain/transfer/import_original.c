@@ -14,6 +14,7 @@
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 
@@ -144,7 +145,7 @@ push_original_image(const struct original *o, const struct taking *t, int fd, st
     arena_reset(&arena);
     if (rc != 0)
         return leave_out_unless_fatal(o, t, err);
-    return import_store_count_blob(o->s, &t->layer, err);
+    return import_store_count_blob(o->s, &t->layer);
 }
 
 static int
@@ -201,7 +202,7 @@ import_original_image(const struct original *o, const struct digest *id, struct 
     if (rc < 0)
         return -1;
     if (rc == 1 && image_is_whole(&r))
-        return import_store_count_blob(o->s, &r.layer, err);
+        return import_store_count_blob(o->s, &r.layer);
     if (t.image == NULL)
         return leave_out(o, &t, "it isn't in the listing");
     snprintf(path, sizeof path, "layers/%s", t.text);
@@ -240,8 +241,8 @@ take_chain(const struct original *o, const struct digest *id, struct err *err)
         rc = import_set_has(&o->s->bad, &chain[n - 1])
                  ? 0
                  : import_original_image(o, &chain[n - 1], err);
-        if (rc == 0 && !import_set_add(&o->s->bad, &chain[n - 1], NULL))
-            return err_set(err, ERR_SYSTEM, "no memory for an import");
+        if (rc == 0)
+            import_set_add(&o->s->bad, &chain[n - 1], NULL);
         n--;
     }
     return rc;
@@ -275,12 +276,12 @@ put_original_tag(const struct original *o, const char *tag, const struct digest 
     if (rc != 1)
         return rc;
     if ((rc = original_is_tagged(s, tag, id, err)) != 0)
-        return rc < 0 ? -1 : import_store_count_tag(s, err);
+        return rc < 0 ? -1 : import_store_count_tag(s);
     arena_init(&arena, ARENA_MAX);
     rc = image_tag_put(s->reg, s->name, tag, id, &s->actor, &arena, err);
     arena_reset(&arena);
     if (rc == 0)
-        return import_store_count_tag(s, err);
+        return import_store_count_tag(s);
     if (import_store_is_fatal(err))
         return -1;
     return import_store_leave_out(s, "tag %s:%s is left out: %s", s->name, tag, err->message);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define PATH_ROOM 1024
@@ -184,20 +185,10 @@ take_repository(struct walk *w, struct err *err)
 static int
 add_repository_name(struct walk *w, const char *name, struct err *err)
 {
-    if (w->n == w->room) {
-        size_t room = w->room > 0 ? 2 * w->room : 64;
-        char **v = realloc(w->names, room * sizeof *v);
-
-        if (v == NULL)
-            return err_set(err, ERR_SYSTEM, "no memory for the repositories' names");
-        w->names = v;
-        w->room = room;
-    }
+    w->names = mem_grow(w->names, &w->room, w->n + 1, sizeof *w->names);
     if (w->n == REPOSITORIES_MAX)
         return err_set(err, ERR_TOO_MANY, "there are more than %d repositories", REPOSITORIES_MAX);
-    w->names[w->n] = strdup(name);
-    if (w->names[w->n] == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the repositories' names");
+    w->names[w->n] = mem_strdup(name);
     w->n++;
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/mem.h"
 #include "util/banned.h"
 
 void
@@ -34,33 +35,29 @@ import_set_has(const struct import_set *s, const struct digest *d)
     return s->n > 0 && s->v[set_place(s, d)].algo != DIGEST_NONE;
 }
 
-static bool
+static void
 grow_set(struct import_set *s)
 {
     struct import_set wider = {.n = s->n, .room = s->room > 0 ? 2 * s->room : 64};
 
-    wider.v = calloc(wider.room, sizeof *wider.v);
-    if (wider.v == NULL)
-        return false;
+    wider.v = mem_array(wider.room, sizeof *wider.v);
     for (size_t i = 0; i < s->room; i++)
         if (s->v[i].algo != DIGEST_NONE)
             wider.v[set_place(&wider, &s->v[i])] = s->v[i];
     free(s->v);
     *s = wider;
-    return true;
 }
 
-bool
+void
 import_set_add(struct import_set *s, const struct digest *d, bool *is_new)
 {
     size_t i;
 
-    if (s->n >= s->room / 2 && !grow_set(s))
-        return false;
+    if (s->n >= s->room / 2)
+        grow_set(s);
     i = set_place(s, d);
     if (is_new != NULL)
         *is_new = s->v[i].algo == DIGEST_NONE;
     s->n += s->v[i].algo == DIGEST_NONE;
     s->v[i] = *d;
-    return true;
 }

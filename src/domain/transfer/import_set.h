@@ -14,7 +14,7 @@ struct import_set {
 
 void import_set_free(struct import_set *s);
 bool import_set_has(const struct import_set *s, const struct digest *d);
-/* False: no memory. *is_new (may be NULL): it wasn't in there. */
-bool import_set_add(struct import_set *s, const struct digest *d, bool *is_new);
+/* *is_new (may be NULL): it wasn't in there. */
+void import_set_add(struct import_set *s, const struct digest *d, bool *is_new);
 
 #endif

@@ -13,7 +13,9 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
 #include "util/json.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* The largest document, as for a push. */
@@ -100,41 +102,33 @@ import_store_go_on(const struct import_store *s, struct err *err)
                    "it was told to stop; what is here stays, and the next time goes on from here");
 }
 
-static int
-no_memory(struct err *err)
-{
-    return err_set(err, ERR_SYSTEM, "no memory for an import");
-}
-
 int
-import_store_count_blob(struct import_store *s, const struct digest *d, struct err *err)
+import_store_count_blob(struct import_store *s, const struct digest *d)
 {
     bool is_new;
 
-    if (!import_set_add(&s->blobs, d, &is_new))
-        return no_memory(err);
+    import_set_add(&s->blobs, d, &is_new);
     s->counts->blobs += is_new;
     return 1;
 }
 
 static int
-count_repository(struct import_store *s, struct err *err)
+count_repository(struct import_store *s)
 {
     struct digest hash;
     bool is_new;
 
     digest_of(&hash, DIGEST_SHA256, bytes_str(s->name));
-    if (!import_set_add(&s->repositories, &hash, &is_new))
-        return no_memory(err);
+    import_set_add(&s->repositories, &hash, &is_new);
     s->counts->repositories += is_new;
     return 1;
 }
 
 int
-import_store_count_tag(struct import_store *s, struct err *err)
+import_store_count_tag(struct import_store *s)
 {
     s->counts->tags++;
-    return count_repository(s, err);
+    return count_repository(s);
 }
 
 /* ---- the repository ---- */
@@ -173,12 +167,6 @@ import_store_ensure(struct import_store *s, struct err *err)
 
 /* ---- blobs ---- */
 
-static int
-mark_bad(struct import_store *s, const struct digest *d, struct err *err)
-{
-    return import_set_add(&s->bad, d, NULL) ? 0 : no_memory(err);
-}
-
 /* It isn't in the store. */
 static int
 fetch_blob(struct import_store *s, const struct digest *d, struct err *err)
@@ -214,10 +202,10 @@ import_store_blob(struct import_store *s, const struct digest *d, struct err *er
         rc = fetch_blob(s, d, err);
     s->access->tell(s->access->arg, s->counts);
     if (rc == 0)
-        return mark_bad(s, d, err);
-    if (rc == 1 && !import_set_add(&s->joined, d, NULL))
-        return no_memory(err);
-    return rc == 1 ? import_store_count_blob(s, d, err) : -1;
+        import_set_add(&s->bad, d, NULL);
+    if (rc == 1)
+        import_set_add(&s->joined, d, NULL);
+    return rc == 1 ? import_store_count_blob(s, d) : rc;
 }
 
 /* One of a manifest that is here already. */
@@ -227,7 +215,7 @@ see_blob(struct import_store *s, const struct digest *d, struct err *err)
     struct rec_blob r;
     int rc = tbl_blob_get(kv_reads(s->reg->kv), d, &r, err);
 
-    return rc == 1 ? import_store_count_blob(s, d, err) : rc;
+    return rc == 1 ? import_store_count_blob(s, d) : rc;
 }
 
 /* ---- manifests ---- */
@@ -246,19 +234,20 @@ struct level {
 };
 
 static int
-refuse_document(struct level *l, const char *why, struct err *err)
+refuse_document(struct level *l, const char *why)
 {
     struct import_store *s = l->s;
 
     import_store_leave_out(s, "manifest %s@%s is left out: %s", s->name, l->text, why);
-    return import_set_add(&s->refused, l->d, NULL) ? 0 : no_memory(err);
+    import_set_add(&s->refused, l->d, NULL);
+    return 0;
 }
 
 /* After a call that failed. */
 static int
 refuse_unless_fatal(struct level *l, struct err *err)
 {
-    return import_store_is_fatal(err) ? -1 : refuse_document(l, err->message, err);
+    return import_store_is_fatal(err) ? -1 : refuse_document(l, err->message);
 }
 
 /* What it is, if it doesn't say so itself: docker-registry and layouts keep no Content-Type. */
@@ -359,9 +348,9 @@ fetch_parts(struct level *l, struct err *err)
         buf_free(&l->document);
     rc = take_parts(l, err);
     if (rc != 1)
-        return rc < 0 ? -1 : refuse_document(l, "not all that it refers to is there and good", err);
+        return rc < 0 ? -1 : refuse_document(l, "not all that it refers to is there and good");
     if (index && (rc = read_imported_document(l, err)) != 1)
-        return rc < 0 ? refuse_unless_fatal(l, err) : refuse_document(l, "it went meanwhile", err);
+        return rc < 0 ? refuse_unless_fatal(l, err) : refuse_document(l, "it went meanwhile");
     l->push.document = buf_bytes(&l->document);
     return 1;
 }
@@ -389,16 +378,14 @@ push_imported_manifest(struct level *l, const char *media_type, struct err *err)
     }
     if (push_manifest(s->reg, p, &l->arena, err) != 0)
         return refuse_unless_fatal(l, err);
-    return count_repository(s, err);
+    return count_repository(s);
 }
 
 static struct level *
 begin_level(struct import_store *s, const struct digest *d, unsigned depth)
 {
-    struct level *l = calloc(1, sizeof *l);
+    struct level *l = mem_alloc(sizeof *l);
 
-    if (l == NULL)
-        return NULL;
     l->s = s;
     l->d = d;
     l->depth = depth;
@@ -441,7 +428,7 @@ take_new(struct level *l, const char *media_type, bool maybe_blob, struct err *e
         return rc == 1 ? import_store_blob(l->s, l->d, err) : rc;
     }
     return rc == 1 ? push_imported_manifest(l, media_type, err)
-                   : refuse_document(l, "it isn't there", err);
+                   : refuse_document(l, "it isn't there");
 }
 
 /* What it refers to is counted, as far as that can still be read, and what has come behind it is
@@ -461,7 +448,7 @@ count_known(struct level *l, const char *media_type, struct err *err)
                  : -1;
     if (rc < 0 && import_store_is_fatal(err))
         return -1;
-    return count_repository(l->s, err);
+    return count_repository(l->s);
 }
 
 static int
@@ -478,13 +465,11 @@ take_manifest(struct import_store *s, const struct digest *d, const char *media_
     if (import_store_go_on(s, err) != 0 || (is_known = known(s, d, err)) < 0)
         return -1;
     l = begin_level(s, d, depth);
-    if (l == NULL)
-        return no_memory(err);
     rc = is_known ? count_known(l, media_type, err) : take_new(l, media_type, maybe_blob, err);
     end_level(l);
     s->access->tell(s->access->arg, s->counts);
-    if (rc == 1 && !import_set_add(&s->taken, d, NULL))
-        return no_memory(err);
+    if (rc == 1)
+        import_set_add(&s->taken, d, NULL);
     return rc;
 }
 
@@ -514,14 +499,12 @@ move_tag(struct import_store *s, const char *tag, const struct digest *d, const 
     struct level *l = begin_level(s, d, 0);
     int rc;
 
-    if (l == NULL)
-        return no_memory(err);
     l->tag = tag;
     rc = read_imported_document(l, err);
     if (rc == 1)
         rc = push_imported_manifest(l, media_type, err);
     else if (rc == 0)
-        rc = refuse_document(l, "it isn't there", err);
+        rc = refuse_document(l, "it isn't there");
     else
         rc = refuse_unless_fatal(l, err);
     end_level(l);
@@ -544,5 +527,5 @@ import_store_tag(struct import_store *s, const char *tag, const struct digest *d
         return -1;
     if (rc == 0)
         return import_store_leave_out(s, "tag %s:%s is left out with its manifest", s->name, tag);
-    return import_store_count_tag(s, err);
+    return import_store_count_tag(s);
 }

@@ -70,13 +70,13 @@ int import_store_tag(struct import_store *s, const char *tag, const struct diges
                      const char *media_type, struct err *err);
 
 /* Counts a tag of this repository, and the repository. */
-int import_store_count_tag(struct import_store *s, struct err *err);
+int import_store_count_tag(struct import_store *s);
 
 /* The blob of that digest, for this repository. */
 int import_store_blob(struct import_store *s, const struct digest *d, struct err *err);
 
 /* Counts a blob that is in the store. */
-int import_store_count_blob(struct import_store *s, const struct digest *d, struct err *err);
+int import_store_count_blob(struct import_store *s, const struct digest *d);
 
 /* Says that something was left out. Returns 0. */
 int import_store_leave_out(struct import_store *s, const char *fmt, ...)

@@ -9,6 +9,7 @@
 #include "process/herald/herald_protocol.h"
 #include "util/clock.h"
 #include "util/json.h"
+#include "util/mem.h"
 #include "util/parse.h"
 #include "util/utf8.h"
 #include "util/banned.h"
@@ -32,10 +33,10 @@ find_running(struct running *r)
 {
     struct herald_line line;
     struct err ignored;
-    struct herald_message *f = malloc(sizeof *f);
+    struct herald_message *f = mem_alloc(sizeof *f);
     uint64_t until = clock_mono_ms() + LOOK_MS;
     r->n = 0;
-    if (f == NULL || herald_protocol_connect(&line, SERVER_FEED_NAME, &ignored) < 0) {
+    if (herald_protocol_connect(&line, SERVER_FEED_NAME, &ignored) < 0) {
         free(f);
         return;
     }
@@ -127,11 +128,11 @@ print_json(const struct tbl_hook *h, const char *state, bool first)
 static enum command_exit
 list_hooks(struct control *c, bool json, struct err *err)
 {
-    struct tbl_hook *v = calloc(PAGE, sizeof *v);
+    struct tbl_hook *v = mem_array(PAGE, sizeof *v);
     struct tbl_hook last;
     struct running running;
     size_t n = PAGE, total = 0;
-    int rc = v != NULL ? 0 : err_errno(err, "no memory for a list");
+    int rc = 0;
     find_running(&running);
     if (json)
         putchar('[');

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "storage/layers/tar_write.h"
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -180,8 +181,8 @@ write_all(struct in *in, struct err *err)
 int
 export_dir_write(int dir, int from, struct err *err)
 {
-    struct in in = {.fd = from, .dir = dir, .room = malloc(READ_SIZE)};
-    int r = in.room != NULL ? write_all(&in, err) : err_errno(err, "no memory for an export");
+    struct in in = {.fd = from, .dir = dir, .room = mem_alloc(READ_SIZE)};
+    int r = write_all(&in, err);
     free(in.room);
     return r;
 }

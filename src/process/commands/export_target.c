@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "process/commands/export_dir.h"
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* The process that watches is the one that tidies up: it does nothing that could fail or hang, so
@@ -131,12 +132,8 @@ prepare_file(struct target *t, struct err *err)
     umask(mask);
     t->final = realpath(t->path, NULL);
     if (t->final == NULL)
-        t->final = strdup(t->path);
-    size_t n = t->final != NULL ? strlen(t->final) + sizeof ".XXXXXX" : 0;
-    t->part = n > 0 ? malloc(n) : NULL;
-    if (t->part == NULL)
-        return err_errno(err, "out of memory");
-    snprintf(t->part, n, "%s.XXXXXX", t->final);
+        t->final = mem_strdup(t->path);
+    t->part = mem_printf("%s.XXXXXX", t->final);
     t->fd = mkostemp(t->part, O_CLOEXEC);
     if (t->fd < 0 || fchmod(t->fd, 0666 & ~mask) < 0)
         return err_errno(err, "cannot make %s", t->part);
