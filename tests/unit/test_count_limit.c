@@ -125,31 +125,6 @@ a_tag_too_many_is_refused_until_one_goes(void **state)
     assert_int_equal(tally(f, TALLY_TAGS, repository_id(f, "b"), NULL), 1);
 }
 
-static int
-put_old_tags(struct txn *t, void *arg, struct err *err)
-{
-    const uint64_t *repo = arg;
-    struct rec_tag r = {.target = fixture_digest("x")};
-
-    WANT(tbl_tag_put(t, *repo, "old1", &r, err) == 0);
-    WANT(tbl_tag_put(t, *repo, "old2", &r, err) == 0);
-    return 0;
-}
-
-static void
-tags_from_before_there_was_a_tally_count(void **state)
-{
-    struct fixture *f = *state;
-    const char *one = image(f, "a", "1");
-    uint64_t a = repository_id(f, "a");
-
-    fixture_run(f, put_old_tags, &a);
-    f->reg.max_tags = 3;
-    OK(f, push(f, "a", "t1", one));
-    REFUSED(f, push(f, "a", "t2", one), ERR_FULL);
-    assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 3);
-}
-
 /* A transaction that puts several tags gets all of them, or none. */
 static void
 several_tags_at_once_are_all_counted(void **state)
@@ -285,7 +260,6 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_repository_too_many_is_refused),
         TEST(a_tag_too_many_is_refused_until_one_goes),
-        TEST(tags_from_before_there_was_a_tally_count),
         TEST(several_tags_at_once_are_all_counted),
         TEST(an_upload_too_many_is_refused_until_one_ends),
         TEST(many_at_once_never_get_more),

@@ -367,7 +367,7 @@ what_no_field_can_hold_is_corrupt(void **state)
         buf_init(&b, 100);
         buf_put(&b, "\1", 1);
         buf_putc(&b, (char)algo);
-        buf_put(&b, "\0\0\0\0\0\0\0\5\0", 10);
+        buf_put(&b, "\0\0\0\0\0\0\0\0\5\0", 11);
         assert_int_equal(record_decode(kinds[2].record, &got, buf_bytes(&b), &err),
                          algo == DIGEST_NONE ? 0 : -1);
         buf_free(&b);
@@ -493,7 +493,7 @@ the_bytes_on_disk_stay_what_they_are(void **state)
     make_upload(&r);
     expect_bytes(&kinds[1], &r, "01 0000000000000003 0000018bcfe56800 0005 616c696365");
     make_tag(&r);
-    expect_bytes(&kinds[2], &r, "01 01DD 0000000000000005 0003 626f62");
+    expect_bytes(&kinds[2], &r, "01 01DD 00 0000000000000005 0003 626f62");
     make_tag_log(&r);
     expect_bytes(&kinds[3], &r, "01 00 02DDDD 0000000000000009 0000");
     make_image(&r);

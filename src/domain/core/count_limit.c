@@ -1,64 +1,25 @@
 #include "domain/core/count_limit.h"
 
-#include "storage/tables/tbl_repo.h"
-#include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tally.h"
 #include "util/banned.h"
 
-/* ---- where there is no tally: none yet, or a store from before there were any ---- */
-
+/* Counts one more, if that is allowed: 1; 0: there are *n already; -1. */
 static int
-see_repository(const char *name, const struct rec_repo *r, void *arg, struct err *err)
-{
-    (void)name;
-    (void)r;
-    (void)err;
-    ++*(uint64_t *)arg;
-    return 0;
-}
-
-static int
-see_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
-{
-    (void)tag;
-    (void)r;
-    (void)err;
-    ++*(uint64_t *)arg;
-    return 0;
-}
-
-static int
-count(struct txn *t, const struct tally *tally, uint64_t *n, struct err *err)
-{
-    *n = 0;
-    switch (tally->kind) {
-    case TALLY_REPOSITORIES:
-        return tbl_repo_each(t, "", see_repository, n, err);
-    case TALLY_TAGS:
-        return tbl_tag_each(t, tally->repo, "", see_tag, n, err);
-    case TALLY_UPLOADS: /* one from before isn't counted: struct rec_upload */
-        break;
-    }
-    return 0;
-}
-
-/* ---- the tally ---- */
-
-/* One more, if it may be: 1, 0 (there are *n), -1. */
-static int
-add(struct txn *t, const struct tally *tally, uint64_t max, uint64_t *n, struct err *err)
+add_to_tally(struct txn *t, const struct tally *tally, uint64_t max, uint64_t *n, struct err *err)
 {
     int rc = tbl_tally_get_for_update(t, tally, n, err);
 
-    if (rc < 0 || (rc == 0 && count(t, tally, n, err) != 0))
+    if (rc < 0)
         return -1;
+    if (rc == 0)
+        *n = 0;
     if (max > 0 && *n >= max)
         return 0;
     return tbl_tally_put(t, tally, *n + 1, err) == 0 ? 1 : -1;
 }
 
 static int
-drop(struct txn *t, const struct tally *tally, struct err *err)
+drop_from_tally(struct txn *t, const struct tally *tally, struct err *err)
 {
     uint64_t n;
     int rc = tbl_tally_get_for_update(t, tally, &n, err);
@@ -69,7 +30,7 @@ drop(struct txn *t, const struct tally *tally, struct err *err)
 }
 
 static int
-add_facts(uint64_t max, uint64_t n, const char *what, struct err *err)
+add_limit_facts(uint64_t max, uint64_t n, const char *what, struct err *err)
 {
     err_expected(err, "at most %llu %s", (unsigned long long)max, what);
     return err_found(err, "%llu, and one more", (unsigned long long)n);
@@ -80,7 +41,7 @@ count_limit_add_repository(struct txn *t, const struct registry *reg, struct err
 {
     const struct tally all = {.kind = TALLY_REPOSITORIES};
     uint64_t n;
-    int rc = add(t, &all, reg->max_repositories, &n, err);
+    int rc = add_to_tally(t, &all, reg->max_repositories, &n, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
@@ -88,7 +49,7 @@ count_limit_add_repository(struct txn *t, const struct registry *reg, struct err
             "there are %llu repositories, and --max-repositories allows no more: push to one of "
             "them, or have the limit raised",
             (unsigned long long)n);
-    return add_facts(reg->max_repositories, n, "repositories", err);
+    return add_limit_facts(reg->max_repositories, n, "repositories", err);
 }
 
 int
@@ -96,7 +57,7 @@ count_limit_add_tag(struct txn *t, const struct registry *reg, uint64_t repo, st
 {
     const struct tally tags = {.kind = TALLY_TAGS, .repo = repo};
     uint64_t n;
-    int rc = add(t, &tags, reg->max_tags, &n, err);
+    int rc = add_to_tally(t, &tags, reg->max_tags, &n, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
@@ -104,7 +65,7 @@ count_limit_add_tag(struct txn *t, const struct registry *reg, uint64_t repo, st
             "the repository has %llu tags, and --max-tags allows no more: delete some, or have the "
             "limit raised",
             (unsigned long long)n);
-    return add_facts(reg->max_tags, n, "tags in a repository", err);
+    return add_limit_facts(reg->max_tags, n, "tags in a repository", err);
 }
 
 int
@@ -113,7 +74,7 @@ count_limit_add_upload(struct txn *t, const struct registry *reg, const char *ow
 {
     const struct tally uploads = {.kind = TALLY_UPLOADS, .owner = owner};
     uint64_t n;
-    int rc = add(t, &uploads, reg->max_uploads, &n, err);
+    int rc = add_to_tally(t, &uploads, reg->max_uploads, &n, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
@@ -121,7 +82,7 @@ count_limit_add_upload(struct txn *t, const struct registry *reg, const char *ow
             "%s has %llu uploads in progress, and --max-uploads allows no more: finish or cancel "
             "some (DELETE of their Location), or wait until they expire",
             owner, (unsigned long long)n);
-    return add_facts(reg->max_uploads, n, "uploads in progress", err);
+    return add_limit_facts(reg->max_uploads, n, "uploads in progress", err);
 }
 
 int
@@ -129,7 +90,7 @@ count_limit_drop_tag(struct txn *t, uint64_t repo, struct err *err)
 {
     const struct tally tags = {.kind = TALLY_TAGS, .repo = repo};
 
-    return drop(t, &tags, err);
+    return drop_from_tally(t, &tags, err);
 }
 
 int
@@ -137,5 +98,5 @@ count_limit_drop_upload(struct txn *t, const char *owner, struct err *err)
 {
     const struct tally uploads = {.kind = TALLY_UPLOADS, .owner = owner};
 
-    return drop(t, &uploads, err);
+    return drop_from_tally(t, &uploads, err);
 }

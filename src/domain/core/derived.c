@@ -1,7 +1,6 @@
 #include "domain/core/derived.h"
 
 #include "storage/tables/tbl_job.h"
-#include "storage/tables/tbl_manifest.h"
 #include "util/banned.h"
 
 bool
@@ -11,22 +10,9 @@ derived_is(const struct rec_manifest *r)
 }
 
 int
-derived_was(struct txn *t, uint64_t repo, const struct digest *old, struct err *err)
+derived_look_at(struct txn *t, uint64_t repo, const struct digest *d, uint64_t now, struct err *err)
 {
-    struct rec_manifest r;
-    int rc;
-
-    if (old->algo == DIGEST_V1_ID || old->algo == DIGEST_NONE)
-        return 0;
-    rc = tbl_manifest_get(t, repo, old, &r, err);
-    return rc == 1 ? derived_is(&r) : rc;
-}
-
-int
-derived_look_later(struct txn *t, uint64_t repo, const struct digest *old, uint64_t now,
-                   struct err *err)
-{
-    struct job job = {.kind = JOB_FORGET, .due = now, .digest = *old};
+    struct job job = {.kind = JOB_FORGET, .due = now, .digest = *d};
     struct rec_job work = {.instance = repo};
     int rc;
 

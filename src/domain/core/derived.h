@@ -13,11 +13,9 @@
 
 bool derived_is(const struct rec_manifest *r);
 
-/* For a transaction that moves a tag away from `old`: is that a derived manifest? 1, 0, -1. */
-int derived_was(struct txn *t, uint64_t repo, const struct digest *old, struct err *err);
-/* Then, later in the order of tables: puts the job (JOB_FORGET) that deletes it if no tag needs it.
- */
-int derived_look_later(struct txn *t, uint64_t repo, const struct digest *old, uint64_t now,
-                       struct err *err);
+/* Puts the job (JOB_FORGET) that deletes the manifest if no tag of the repository needs it: in a
+ * transaction that takes a tag from it. */
+int derived_look_at(struct txn *t, uint64_t repo, const struct digest *d, uint64_t now,
+                    struct err *err);
 
 #endif

@@ -5,8 +5,8 @@
 #include "util/banned.h"
 
 int
-upload_row_add(struct txn *t, const struct registry *reg, const char *id, struct rec_upload *r,
-               struct err *err)
+upload_row_add(struct txn *t, const struct registry *reg, const char *id,
+               const struct rec_upload *r, struct err *err)
 {
     if (tbl_upload_put(t, id, r, err) != 0)
         return -1;

@@ -9,6 +9,8 @@
 #include "domain/inside/index_job.h"
 #include "domain/v1/converted.h"
 #include "domain/core/blob_draft.h"
+#include "domain/core/edge_batch.h"
+#include "domain/core/tag_move.h"
 #include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
@@ -16,7 +18,6 @@
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_job.h"
 #include "storage/tables/tbl_manifest.h"
-#include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/banned.h"
@@ -57,9 +58,9 @@ struct converting {
     struct blob_draft config;
 
     uint64_t repo; /* what the next transaction is about */
-    char tags[TAGS_MAX][RECORD_TAG_MAX + 1];
-    size_t tags_n;
-    struct edge edges[2 * CONVERSION_LAYERS_MAX + 2 * TAGS_MAX + 10];
+    struct tag_move move;
+    struct tag_move_tag tags[TAGS_MAX];
+    char names[TAGS_MAX][RECORD_TAG_MAX + 1];
     bool stale; /* the image isn't any more what it was */
 };
 
@@ -201,29 +202,6 @@ publish(struct converting *x, struct err *err)
 
 /* ---- the transaction, table by table ---- */
 
-/* Those that still name the image; the rest is forgotten. */
-static int
-move_tags(struct txn *t, struct converting *x, struct err *err)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < x->tags_n; i++) {
-        struct rec_tag r;
-        int rc = tbl_tag_get_for_update(t, x->repo, x->tags[i], &r, err);
-
-        if (rc < 0)
-            return -1;
-        if (rc == 0 || !digest_equal(&r.target, &x->job.digest))
-            continue;
-        r.target = x->made.manifest_digest;
-        if (tbl_tag_put(t, x->repo, x->tags[i], &r, err) != 0)
-            return -1;
-        memmove(x->tags[n++], x->tags[i], sizeof x->tags[0]);
-    }
-    x->tags_n = n;
-    return 0;
-}
-
 static int
 went(struct converting *x, struct err *err)
 {
@@ -270,34 +248,37 @@ put_manifest(struct txn *t, const struct converting *x, struct err *err)
 }
 
 static int
-put_edges(struct txn *t, struct converting *x, struct err *err)
+put_manifest_edges(struct txn *t, struct converting *x, struct err *err)
 {
     const struct digest *manifest = &x->made.manifest_digest;
-    size_t n = 0;
+    struct edge_batch edges = {.n = 0};
+    struct edge e = {.repo = x->repo, .to = *manifest, .kind = EDGE_HELD};
 
-    x->edges[n++] = (struct edge){.to = *manifest, .kind = EDGE_HELD, .repo = x->repo};
-    x->edges[n++] =
-        (struct edge){.to = x->job.digest, .kind = EDGE_MADE, .repo = x->repo, .from = *manifest};
+    edge_batch_put(&edges, e);
     for (size_t i = 0; i < x->parts_n; i++) {
-        x->edges[n++] = (struct edge){.to = x->parts[i], .kind = EDGE_MEMBER, .repo = x->repo};
-        x->edges[n++] =
-            (struct edge){.to = x->parts[i], .kind = EDGE_PART, .repo = x->repo, .from = *manifest};
+        e.to = x->parts[i];
+        e.kind = EDGE_MEMBER;
+        edge_batch_put(&edges, e);
     }
-    for (size_t i = 0; i < x->tags_n; i++)
-        x->edges[n++] =
-            (struct edge){.to = *manifest, .kind = EDGE_TAG, .repo = x->repo, .tag = x->tags[i]};
-    tbl_edge_sort(x->edges, n);
-    for (size_t i = 0; i < n; i++)
-        if (tbl_edge_put(t, &x->edges[i], err) != 0)
-            return -1;
-    for (size_t i = 0; i < x->tags_n; i++) {
-        struct edge was = {
-            .to = x->job.digest, .kind = EDGE_TAG, .repo = x->repo, .tag = x->tags[i]};
+    e.from = *manifest;
+    e.kind = EDGE_PART;
+    for (size_t i = 0; i < x->parts_n; i++) {
+        e.to = x->parts[i];
+        edge_batch_put(&edges, e);
+    }
+    e.to = x->job.digest;
+    e.kind = EDGE_MADE;
+    edge_batch_put(&edges, e);
+    return tag_move_edges(t, &x->move, &edges, err);
+}
 
-        if (tbl_edge_delete(t, &was, err) < 0)
-            return -1;
-    }
-    return 0;
+static bool
+moves_any_tag(const struct tag_move *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (m->tags[i].moves)
+            return true;
+    return false;
 }
 
 static int
@@ -306,14 +287,14 @@ switch_tags(struct txn *t, void *arg, struct err *err)
     struct converting *x = arg;
 
     x->stale = false;
-    if (move_tags(t, x, err) != 0)
+    if (tag_move_records(t, &x->move, err) != 0)
         return -1;
-    if (x->tags_n == 0)
+    if (!moves_any_tag(&x->move))
         return 0;
     if (check_chain(t, x, err) != 0 || put_manifest(t, x, err) != 0 ||
         blob_draft_put(t, &x->config, 0, err) != 0)
         return -1;
-    return put_edges(t, x, err);
+    return put_manifest_edges(t, x, err);
 }
 
 /* ---- repository by repository ---- */
@@ -325,23 +306,30 @@ see_tag(const struct edge *e, void *arg, struct err *err)
     struct converting *x = arg;
 
     (void)err;
-    if (x->tags_n > 0 && e->repo != x->repo)
+    if (x->move.n > 0 && e->repo != x->repo)
         return 1;
     x->repo = e->repo;
-    snprintf(x->tags[x->tags_n++], sizeof x->tags[0], "%s", e->tag);
-    return x->tags_n == TAGS_MAX;
+    snprintf(x->names[x->move.n], sizeof x->names[0], "%s", e->tag);
+    x->tags[x->move.n] = (struct tag_move_tag){
+        .name = x->names[x->move.n], .expects = true, .expected = x->job.digest};
+    return ++x->move.n == TAGS_MAX;
 }
 
 static enum outcome
 switch_all(struct converting *x, struct err *err)
 {
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
-        x->tags_n = 0;
+        x->move = (struct tag_move){.reg = x->reg,
+                                    .to = x->made.manifest_digest,
+                                    .to_derived = true,
+                                    .silent = true,
+                                    .tags = x->tags};
         if (tbl_edge_each(kv_reads(x->reg->kv), &x->job.digest, EDGE_TAG, 0, NULL, see_tag, x,
                           err) != 0)
             return FAILED;
-        if (x->tags_n == 0)
+        if (x->move.n == 0)
             return DONE;
+        x->move.repo = x->repo;
         if (txn_run(x->reg->kv, switch_tags, x, err) != 0)
             return x->stale || x->config.gone ? WAITS : FAILED;
     }

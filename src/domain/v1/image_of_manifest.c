@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "domain/core/edge_batch.h"
 #include "domain/core/lease.h"
 #include "domain/v1/image.h"
 #include "domain/v1/image_view.h"
@@ -31,7 +32,6 @@ struct adoption {
     struct one *v; /* in the order of their ids */
     size_t n;
     struct digest *layers; /* in their order; one may be there twice */
-    struct edge *edges;    /* room for two of each */
 };
 
 /* ---- before the transaction ---- */
@@ -69,9 +69,8 @@ collect(struct adoption *a, const struct image_view *v, struct arena *arena, str
     a->n = v->n;
     a->v = arena_array(arena, v->n, sizeof *a->v);
     a->layers = arena_array(arena, v->n, sizeof *a->layers);
-    a->edges = arena_array(arena, 2 * v->n, sizeof *a->edges);
-    if (a->v == NULL || a->layers == NULL || a->edges == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for an image's parents");
+    if (a->v == NULL || a->layers == NULL)
+        return arena_full(err);
     for (size_t i = 0; i < v->n; i++) {
         struct image_view b = below(v, i);
         char path[BLOB_FILE_PATH_MAX];
@@ -142,22 +141,22 @@ adopt(struct txn *t, void *arg, struct err *err)
 {
     struct adoption *a = arg;
     uint64_t now = clock_wall_ms();
-    size_t n = 0;
+    struct edge_batch edges = {.n = 0};
 
     if (put_records(t, a, now, err) != 0 || check_layers(t, a, err) != 0)
         return -1;
     for (size_t i = 0; i < a->n; i++) {
         const struct one *o = &a->v[i];
 
-        if (o->is_new)
-            a->edges[n++] = (struct edge){.to = o->layer, .kind = EDGE_IMAGE, .from = o->id};
-        if (o->is_new && o->parent.algo != DIGEST_NONE)
-            a->edges[n++] = (struct edge){.to = o->parent, .kind = EDGE_IMAGE, .from = o->id};
+        if (!o->is_new)
+            continue;
+        edge_batch_put(&edges, (struct edge){.to = o->layer, .kind = EDGE_IMAGE, .from = o->id});
+        if (o->parent.algo != DIGEST_NONE)
+            edge_batch_put(&edges,
+                           (struct edge){.to = o->parent, .kind = EDGE_IMAGE, .from = o->id});
     }
-    tbl_edge_sort(a->edges, n);
-    for (size_t i = 0; i < n; i++)
-        if (tbl_edge_put(t, &a->edges[i], err) != 0)
-            return -1;
+    if (edge_batch_write(t, &edges, err) != 0)
+        return -1;
     /* Nothing keeps it yet: somebody has to look when its lease is over. */
     return lease_look_at(t, a->id, now + a->reg->lease_ms, err);
 }

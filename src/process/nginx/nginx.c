@@ -23,7 +23,7 @@
 #define CONF_NAME "run/nginx.conf"
 #define PID_NAME "run/nginx.pid"
 #define START_MS 15000
-/* Its own limit for open requests is 6 s (conf/), which takes up to 7.5. */
+/* nginx's own limit for open requests is 6 s (conf/), which takes up to 7.5. */
 #define TERM_AFTER_MS 7500
 #define KILL_AFTER_MS 8000
 #define CRASH_BURST 10
@@ -64,7 +64,7 @@ nginx_init(struct nginx *n, const struct server *s, struct err *err)
 
 /* ---- its configuration ---- */
 
-/* More of them than any set of options names. */
+/* More sockets than any options name. */
 struct listens {
     const char *v[LISTENERS_MAX];
     size_t n;
@@ -158,13 +158,14 @@ become_nginx(const struct nginx *n, pid_t master, int log)
         _exit(1);
     int nothing = open("/dev/null", O_RDWR);
     dup2(nothing, STDIN_FILENO);
-    dup2(nothing, STDOUT_FILENO); /* a pipe that waits for our end shall not wait for nginx */
+    dup2(nothing, STDOUT_FILENO); /* the pipe that signals our end must not be held by nginx */
     dup2(log, STDERR_FILENO);
     if (nothing > STDERR_FILENO)
         close(nothing);
 
-    /* -e: else it opens the log of the system's nginx first, and complains when it may not. As
-     * root, only when asked to stay root, it would give its workers to nobody. */
+    /* -e: otherwise it opens the log of the system's nginx first, and complains if it may not.
+     * `user root` only if it shall stay root: otherwise root's nginx gives its workers to
+     * nobody. */
     const char *argv[] = {"nginx", "-p", "./", "-c", CONF_NAME, "-e", "stderr", NULL, NULL, NULL};
     if (geteuid() == 0) {
         argv[7] = "-g";
@@ -181,7 +182,7 @@ nginx_start(struct nginx *n, uint64_t now, struct err *err)
     int ends[2];
     pid_t master = getpid();
     if (n->server->options->fastcgi != NULL) {
-        n->state = NGINX_UP; /* or not: it is somebody else's */
+        n->state = NGINX_UP; /* otherwise it belongs to another program */
         return 0;
     }
     nginx_guard_hold(&n->leash, &n->server->who);
@@ -213,7 +214,7 @@ fail(struct nginx *n, const char *why)
 {
     const struct options *o = n->server->options;
     struct err err;
-    /* It knows only our copies. */
+    /* nginx reads only our copies. */
     if (strstr(why, "run/tls.crt") != NULL)
         err_set(&err, ERR_BAD_REQUEST, "--tls-cert %s can't be used: %s", o->tls_cert, why);
     else if (strstr(why, "run/tls.key") != NULL)
@@ -341,7 +342,7 @@ nginx_stop(struct nginx *n, bool hurry, uint64_t now)
             kill(n->pid, SIGQUIT);
     }
     if (hurry && n->stop_step == 0)
-        n->since_ms = now - TERM_AFTER_MS; /* as if it had been asked long ago */
+        n->since_ms = now - TERM_AFTER_MS; /* as if it had been told to stop long ago */
     nginx_tick(n, now);
 }
 

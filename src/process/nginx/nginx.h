@@ -9,12 +9,12 @@
 #include "process/server/server.h"
 #include "process/server/start_throttle.h"
 
-/* The system's nginx as our child: it gets the ports that we bound, and dies with us. Times are
- * clock_mono_ms(). With --fastcgi there is none: then all of this does nothing, and succeeds. */
+/* The system's nginx as our child. It gets the ports that we bound, and dies with us. Times are
+ * clock_mono_ms(). With --fastcgi there is none: these functions then do nothing, and succeed. */
 
 enum nginx_state {
     NGINX_OFF,
-    NGINX_STARTING, /* until its pid file is there: then it has read its configuration */
+    NGINX_STARTING, /* until its pid file exists: then it has read its configuration */
     NGINX_UP,
     NGINX_WAITING, /* died; starts again at start_at */
     NGINX_STOPPING,
@@ -30,14 +30,14 @@ struct nginx {
     bool was_up;
     uint64_t since_ms; /* of the start, or of the stop */
     uint64_t start_at;
-    int stop_step; /* how hard we have asked */
+    int stop_step; /* the signals that were sent so far */
     struct start_throttle throttle;
     struct nginx_guard leash;
     struct nginx_log log;
     char message[ERR_MESSAGE_MAX];
 };
 
-/* Finds the program; none: the message names the package. */
+/* Finds the program. If there is none, the message names the package. */
 int nginx_init(struct nginx *n, const struct server *s, struct err *err);
 /* Once it is gone. */
 void nginx_free(struct nginx *n);
@@ -52,7 +52,8 @@ void nginx_tick(struct nginx *n, uint64_t now);
 /* Certificates. */
 void nginx_reload(const struct nginx *n);
 
-/* It finishes its requests, for some seconds; hurry: for half a second. NGINX_GONE in the end. */
+/* Lets it finish its requests, for some seconds; with hurry for half a second. The state becomes
+ * NGINX_GONE. */
 void nginx_stop(struct nginx *n, bool hurry, uint64_t now);
 
 #endif

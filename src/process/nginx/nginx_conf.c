@@ -34,7 +34,8 @@ enum value {
     VALUE_COUNT,
 };
 
-/* What a value may hold: nothing that ends a word, opens a block or names a variable in nginx. */
+/* The bytes that a value may hold: none of them ends a word, opens a block or names a variable in
+ * nginx. */
 static const struct {
     const char *name;
     const char *bytes;
@@ -62,7 +63,7 @@ struct expansion {
     char connections[NUMBER_MAX];
 
     struct buf *out;
-    /* Line ends and blanks that come before the next byte, if there is one. */
+    /* Line ends and blanks to be put before the next byte, if one follows. */
     unsigned newlines;
     size_t indent;
     int depth;
@@ -210,8 +211,8 @@ expand_addresses(struct expansion *x, const char *block, const char *const *addr
     return 0;
 }
 
-/* An origin as a regular expression. nginx's maps can look up plain texts too, but how long those
- * may be is the site's to say. */
+/* An origin as a regular expression. nginx's maps can look up plain texts too, but the site decides
+ * how long those may be. */
 static void
 origin_pattern(struct buf *out, const char *origin)
 {
@@ -242,7 +243,7 @@ expand_origin(struct expansion *x, const char *origin, size_t indent, struct err
     return rc;
 }
 
-/* A block for each origin that has a name. */
+/* A block for each origin that isn't "*". */
 static int
 expand_origins(struct expansion *x, size_t indent, struct err *err)
 {
@@ -254,7 +255,7 @@ expand_origins(struct expansion *x, size_t indent, struct err *err)
     return 0;
 }
 
-/* What a site with users of its own is spared, and what it gets instead. */
+/* Blocks that are left out for a site with users of its own, or replaced. */
 static const struct {
     const char *name;
     const char *instead; /* NULL: nothing */

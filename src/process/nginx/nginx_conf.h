@@ -21,8 +21,7 @@ struct nginx_conf {
     const char *htpasswd; /* relative to the configuration's directory, or absolute */
     const char *version;  /* for X-Docker-Registry-Version */
     uint64_t max_blob_size; /* in bytes; 0: any */
-    /* Passwords are checked by the site around us, which sets $registry_remote_user_NAME, and not
-     * by us. */
+    /* The site around us checks passwords, and sets $registry_remote_user_NAME. */
     bool trust_remote_user;
 
     /* Origins whose pages may use /v2/: "*" for any, and others by name. */
@@ -31,16 +30,16 @@ struct nginx_conf {
 
     /* The rest is for a configuration of our own. */
 
-    /* "0.0.0.0:8000", "[::]:8000": exactly what the inherited sockets are bound to, since nginx
-     * finds them by address and binds what it doesn't find. With tls_n == 0 the configuration says
-     * nothing of TLS; else nginx needs tls.crt and tls.key beside the configuration. */
+    /* "0.0.0.0:8000", "[::]:8000": exactly the addresses of the inherited sockets, because nginx
+     * finds them by address and binds the ones that it doesn't find. With tls_n == 0 the
+     * configuration has no TLS; else nginx needs tls.crt and tls.key beside the configuration. */
     const char *const *plain;
     size_t plain_n;
     const char *const *tls;
     size_t tls_n;
 
-    /* Descriptors and connections of each of nginx's workers. To keep nginx from complaining,
-     * nofile is at most the hard limit of whoever starts it, and at least connections. */
+    /* Descriptors and connections of each of nginx's workers. nginx warns unless nofile is at most
+     * the hard limit of its parent, and at least connections. */
     uint64_t nofile;
     uint64_t connections;
 };
@@ -48,13 +47,12 @@ struct nginx_conf {
 /* More than any configuration needs: for buf_init. */
 #define NGINX_CONF_MAX (256u * 1024)
 
-/* The whole of run/nginx.conf, appended to out. 0, or -1: a value holds a byte that nginx would
- * take for its own (ERR_BAD_REQUEST, naming the value), or the templates are wrong (ERR_CORRUPT).
- * What was appended then is of no use. */
+/* Appends the whole of run/nginx.conf to out. 0, or -1: a value holds a byte that has a meaning for
+ * nginx (ERR_BAD_REQUEST, naming the value), or the templates are wrong (ERR_CORRUPT); the appended
+ * bytes are then useless. */
 int nginx_conf_standalone(const struct nginx_conf *c, struct buf *out, struct err *err);
 
-/* The same for a text that the caller gives: "@HTTP@" or "@LOCATIONS@" for somebody else's nginx.
- */
+/* The same for a text of the caller: "@HTTP@" or "@LOCATIONS@" for an existing nginx. */
 int nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
                       struct err *err);
 

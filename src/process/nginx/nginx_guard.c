@@ -11,7 +11,7 @@
 #include "util/log.h"
 #include "util/banned.h"
 
-/* nginx's master is told of our end by the kernel, and cleans up. */
+/* The kernel tells nginx's master of our end, and it cleans up. */
 #define GRACE_MS 300
 
 static _Noreturn void
@@ -52,7 +52,7 @@ nginx_guard_hold(struct nginx_guard *l, const struct privileges *who)
         close(ends[1]);
         return false;
     }
-    /* The old group, as long as there is somebody in it; else a new one. */
+    /* The old group, while it has members; else a new one. */
     if (l->group == 0 || setpgid(pid, l->group) < 0) {
         setpgid(pid, pid);
         l->group = pid;

@@ -42,7 +42,7 @@ level_of(const char *severity)
         const char *name;
         enum log_level level;
     } levels[] = {
-        {"error", LOG_WARN}, /* what a client did: a wrong password, a body too large */
+        {"error", LOG_WARN}, /* caused by a client: a wrong password, a body that is too large */
         {"warn", LOG_WARN},  {"notice", LOG_DEBUG}, {"info", LOG_DEBUG}, {"debug", LOG_DEBUG},
     };
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)

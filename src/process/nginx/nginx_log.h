@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What nginx says on its stderr becomes lines of our log. A stranger can make nginx say something
- * with each request, so lines are counted: past a burst they are dropped, and their number told. */
+/* Lines on nginx's stderr become lines of our log. A client can cause such a line with each
+ * request, so lines are counted: beyond a burst they are dropped, and their number is logged. */
 
 #define NGINX_LOG_LINE_MAX 1024
 
@@ -20,13 +20,13 @@ struct nginx_log {
 };
 
 void nginx_log_open(struct nginx_log *l, int fd, uint64_t now_ms);
-/* Takes what is there to read. */
+/* Reads the lines that are available. */
 void nginx_log_read(struct nginx_log *l, uint64_t now_ms);
-/* Takes the rest, too, and closes. */
+/* Reads the rest too, and closes. */
 void nginx_log_close(struct nginx_log *l, uint64_t now_ms);
 
-/* One line without its end: splits off what the log gives anyway. Returns the text, and sets
- * *severity to "warn" and the like, "" when there is none; both inside of line. */
+/* Splits a line without its end: removes the parts that our log adds itself. Returns the text, and
+ * sets *severity to "warn" and the like, "" if there is none; both point into line. */
 char *nginx_log_split(char *line, const char **severity);
 
 #endif

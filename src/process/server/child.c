@@ -107,7 +107,7 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
     struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, exit_on_lost_database, &err);
     if (kv == NULL) {
         if (err.code == ERR_NO_SPACE)
-            _exit(CHILD_NO_SPACE); /* the master tells of it, now and then */
+            _exit(CHILD_NO_SPACE); /* the master logs it, now and then */
         log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
         _exit(CHILD_FAILED);
     }

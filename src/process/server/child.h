@@ -8,28 +8,29 @@
 #include "process/server/server.h"
 #include "storage/kv/kv_slot.h"
 
-/* What all forked children (not nginx) have in common. */
+/* What all forked children have in common (nginx is not one of them). */
 
-/* Their exit codes. All but CHILD_DONE make the master recover the database, unless the slot says
- * that the child was outside of it. */
+/* Their exit codes. All except CHILD_DONE make the master recover the database, unless the slot
+ * says that the child was outside of it. */
 enum child_exit {
     CHILD_DONE = 0,
     CHILD_FAILED = 1,
-    CHILD_LOST = 70,     /* the environment is beyond use */
+    CHILD_LOST = 70,     /* the database needs a recovery */
     CHILD_NO_SPACE = 71, /* the disk is full: no fault of anything here */
 };
 
-/* First thing after fork: dies with the master, gives up rights, lets go of all descriptors but
- * stdio, the data directory, its lock and `keep` (up to CHILD_KEEP_MAX of them), and takes signals:
- * SIGTERM calls on_term (NULL: ignored), the terminal's are the master's business. */
+/* The first call after fork. The child dies with the master, gives up rights, closes all
+ * descriptors but stdio, the data directory, its lock and `keep` (up to CHILD_KEEP_MAX), and sets
+ * its signals: SIGTERM calls on_term (NULL: ignored); signals of the terminal are left to the
+ * master. */
 #define CHILD_KEEP_MAX 6
 void child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,
                  void (*on_term)(int));
 
-/* What the floors below work on, as the options have it. */
+/* Fills the registry that the floors below work on, from the options. */
 void child_registry(const struct server *s, struct kv *kv, struct registry *reg);
 
-/* Joins the database, or ends the process; *reg is what the floors below work on. */
+/* Joins the database, or ends the process. *reg: the registry that the floors below work on. */
 void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);
 
 #endif

@@ -22,11 +22,11 @@
 #define FORMAT_TEXT "docker-registry-server store, format "
 #define FORMAT 1u
 #define LOCK_NAME "db/lock"
-/* A server that was killed takes its children along, but not at the same instant. */
+/* A killed server takes its children along, but not at the same instant. */
 #define LOCK_WAIT_MS 1000
 
-/* below: what may stand in it before anything was kept there; a directory that holds something else
- * and no db/format beside it is somebody else's. */
+/* The directories. below: names that may be in it before anything was stored there. A directory
+ * that holds something else, without a db/format beside it, belongs to another program. */
 static const struct subdir {
     const char *name;
     mode_t mode;
@@ -44,7 +44,7 @@ static const struct subdir {
 
 #define SUBDIRS (sizeof subdirs / sizeof *subdirs)
 
-/* In these something of value is kept. */
+/* Directories that hold something of value. */
 static const struct subdir *const stores[] = {&subdirs[0], &subdirs[1], &subdirs[2], &subdirs[3],
                                               &subdirs[4]};
 
@@ -56,13 +56,13 @@ expected(const struct subdir *s, const char *entry)
     for (size_t i = 0; i < sizeof s->below / sizeof *s->below && s->below[i] != NULL; i++)
         if (strcmp(entry, s->below[i]) == 0)
             return true;
-    /* the format, half written when the machine went down */
+    /* the format, half written when the machine crashed */
     size_t n = strlen(entry);
     return strcmp(s->name, "db") == 0 && strncmp(entry, "format.", 7) == 0 && n > 4 &&
            strcmp(entry + n - 4, ".tmp") == 0;
 }
 
-/* 1 it holds something, 0 nothing (or it isn't there), -1. */
+/* 1 it holds something, 0 it is empty or missing, -1. */
 static int
 holds_something(int dirfd, const struct subdir *s, struct err *err)
 {
@@ -148,7 +148,7 @@ wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct p
                    d->name, name, owner, who->user, or_else);
 }
 
-/* Makes it if it isn't there, and gives it to `who` if it is root's and new. */
+/* Makes it if it is missing, and gives it to `who` if it is new and root's. */
 static int
 make_subdir(const struct datadir *d, const struct subdir *s, const struct privileges *who,
             struct err *err)
@@ -177,7 +177,8 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
     return 0;
 }
 
-/* One table of another user's, from a start as root say, makes the database fail in odd ways. */
+/* A single table of another user, from a start as root for example, makes the database fail in odd
+ * ways. */
 static int
 check_files(const struct datadir *d, const struct privileges *who, struct err *err)
 {
@@ -202,7 +203,7 @@ check_files(const struct datadir *d, const struct privileges *who, struct err *e
 
 /* ---- the directory itself ---- */
 
-/* With the directories above it. */
+/* Makes the directories above it too. */
 static int
 make_parents(const char *name, mode_t mode, struct err *err)
 {
@@ -241,8 +242,9 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
     return 0;
 }
 
-/* A directory that is root's and closed (mktemp -d, say), in which nothing but ours is: the group
- * of the user whom we become may enter it. Any other stays as it is. */
+/* If the directory is root's and closed (mktemp -d, for example), and holds only our files, the
+ * group of the user that we become gets the right to enter it. Other directories stay as they
+ * are. */
 static int
 let_in(const struct datadir *d, const struct privileges *who, struct err *err)
 {
@@ -350,7 +352,7 @@ find_subdir(const char *name)
     for (size_t i = 0; i < SUBDIRS; i++)
         if (strcmp(subdirs[i].name, name) == 0)
             return &subdirs[i];
-    abort(); /* none of the table's */
+    abort(); /* not in the table */
 }
 
 int
@@ -382,7 +384,7 @@ datadir_is_served(const struct datadir *d)
     int fd = openat(d->fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return false;
-    /* A server that starts in this moment asks for its lock again. */
+    /* A server that starts at this moment asks for its lock again. */
     bool served = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
     fdio_close(fd);
     return served;

@@ -11,7 +11,7 @@
 #include "util/fdio.h"
 #include "util/banned.h"
 
-/* How often to look for a port that is free on all addresses. */
+/* Attempts to find a port that is free on all addresses. */
 #define ANY_PORT_TRIES 20
 
 struct address {
@@ -137,13 +137,13 @@ bind_failed(const struct sockaddr_storage *sa, struct err *err)
     return -1;
 }
 
-/* -1 with errno, or the descriptor; *sa then has the port that it got. */
+/* The descriptor, or -1 and errno. *sa then has the port that was chosen. */
 static int
 bind_one(struct sockaddr_storage *sa, socklen_t n)
 {
     const int on = 1;
-    /* Not blocking: each of nginx's workers waits for all of them, and one of them gets the
-     * connection. */
+    /* Not blocking, because each of nginx's workers waits for all sockets, and only one of them
+     * gets the connection. */
     int fd = socket(sa->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
@@ -173,7 +173,7 @@ no_such_family(int number)
     return number == EAFNOSUPPORT || number == EADDRNOTAVAIL || number == EPROTONOSUPPORT;
 }
 
-/* One port on all addresses. *port: 0 to take the one that the first address gets. */
+/* One port on all addresses. *port: 0 takes the port that the first address gets. */
 static int
 bind_port(struct listeners *l, const struct addresses *a, unsigned *port, bool tls, struct err *err)
 {

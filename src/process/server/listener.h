@@ -6,8 +6,8 @@
 #include "process/options/options.h"
 #include "util/err.h"
 
-/* Waiting connections, of every socket: with less, a burst makes nginx answer 502 at once. The
- * kernel takes the smaller of this and net.core.somaxconn. */
+/* Connections that may wait, for each socket. With fewer, a burst makes nginx answer 502 at once.
+ * The kernel uses the smaller of this and net.core.somaxconn. */
 #define LISTENER_BACKLOG 4096
 
 #define LISTENERS_MAX 256
@@ -26,9 +26,9 @@ struct listeners {
     size_t n;
 };
 
-/* Binds and listens on every address and port that the options name; port 0 becomes one that is
- * free on all of the addresses. Without --listen: IPv4, and IPv6 where there is one. The message
- * says which port, and what to do. */
+/* Binds and listens on each address and port of the options. Port 0 becomes a port that is free on
+ * all of the addresses. Without --listen: IPv4, and IPv6 if the machine has it. The message says
+ * which port failed, and what to do. */
 int listeners_open(struct listeners *l, const struct options *o, struct err *err);
 void listeners_close(struct listeners *l);
 

@@ -6,13 +6,12 @@
 #include "process/options/options.h"
 #include "protocol/http/route.h"
 
-/* A worker does one thing at a time, so what takes seconds has workers of its own: nobody's pull
- * waits behind somebody's 10 GB push. nginx chooses the pool (conf/), by the
- * same column of the route table. */
+/* The pools of workers. A worker does one thing at a time, so slow work has workers of its own, and
+ * no pull waits behind a 10 GB push. nginx chooses the pool (conf/), as the route table does. */
 struct pool {
     const char *name;   /* as ps shows it */
-    const char *socket; /* in run/ of the data directory, or where --fastcgi says */
-    size_t workers_at;  /* of the option that says how many */
+    const char *socket; /* in run/ of the data directory, or in the directory of --fastcgi */
+    size_t workers_at;  /* the option with the number of workers */
 };
 
 extern const struct pool pools[POOL_COUNT];

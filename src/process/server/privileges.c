@@ -12,7 +12,7 @@
 
 #define DEFAULT_USER "www-data"
 
-/* The C library has no function for this; libcap would be one more library for one call. */
+/* The C library has no function for this, and libcap would be a library for a single call. */
 static int
 set_capabilities(bool permitted, bool effective)
 {
@@ -64,7 +64,7 @@ privileges_plan(struct privileges *p, const char *run_as, struct err *err)
     return 0;
 }
 
-/* Trust nothing: ask for the way back, and be refused. */
+/* Checks by trying: the way back must be refused. */
 static int
 no_way_back(const struct privileges *p)
 {
@@ -95,8 +95,8 @@ privileges_drop(struct privileges *p, bool keep_reading, struct err *err)
     prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
     if (no_way_back(p) < 0)
         return err_set(err, ERR_SYSTEM, "could become root again after becoming %s", p->user);
-    /* The change of user has made the process one that its own user can't look at in /proc. All
-     * that it still knows is below the data directory, where that user can read it too. */
+    /* The change of user has hidden the process from its own user in /proc. It knows nothing that
+     * this user can't read below the data directory. */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     return 0;
 }

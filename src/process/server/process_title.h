@@ -1,13 +1,13 @@
 #ifndef PROCESS_SERVER_PROCESS_TITLE_H
 #define PROCESS_SERVER_PROCESS_TITLE_H
 
-/* What ps shows of a process: the memory in which the kernel keeps its arguments. */
+/* The title of a process in ps: the memory in which the kernel keeps its arguments. */
 
-/* Once, first thing in main: finds out how much room there is, and moves the environment away from
- * it. Copy what you need of argv before process_title_set. */
+/* Call it once, first in main. It finds the available room, and moves the environment out of it.
+ * Copy the arguments that you need before process_title_set. */
 void process_title_init(int argc, char **argv);
 
-/* Overwrites the arguments with "docker-registry-server: TEXT", cut to the room that there is. */
+/* Overwrites the arguments with "docker-registry-server: TEXT", cut to the available room. */
 void process_title_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

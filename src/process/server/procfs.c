@@ -26,7 +26,7 @@ procfs_read(int pid, const char *file, char *out, size_t n)
             out[i] = ' ';
 }
 
-/* "123 (name) S 1 ...": a name may have blanks and brackets in it. */
+/* "123 (name) S 1 ...": the name may contain blanks and brackets. */
 char
 procfs_state(int pid)
 {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Processes as /proc shows them. What can't be read isn't there. */
+/* Processes as /proc shows them. A process that can't be read counts as absent. */
 
 /* A small file of a process: "stat", or "cmdline" with blanks between the arguments; "" when it
  * can't be read. */
@@ -13,12 +13,12 @@ void procfs_read(int pid, const char *file, char *out, size_t n);
 /* 'R', 'S', 'T' (stopped), 'Z' and so on; '\0' when there is no such process. */
 char procfs_state(int pid);
 int procfs_parent(int pid);
-/* Is that what the kernel calls it? Its first 15 bytes count. */
+/* Is that the kernel's name of the process? The first 15 bytes count. */
 bool procfs_is_called(int pid, const char *name);
 /* Is this directory its working directory? */
 bool procfs_works_in(int pid, int dirfd);
 
-/* Calls fn for all processes but our own. */
+/* Calls fn for all processes except our own. */
 void procfs_each(void (*fn)(int pid, void *arg), void *arg);
 
 #endif

@@ -4,8 +4,8 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* Puts a file below run/ in place, mode 0600, whole or not at all for those who read it. Nothing in
- * run/ outlives the server, so no disk is waited for. */
+/* Puts a file below run/ in place, mode 0600. Readers see it whole or not at all. Nothing in run/
+ * outlives the server, so there is no fsync. */
 int runfile_write(int dirfd, const char *name, struct bytes content, struct err *err);
 
 #endif

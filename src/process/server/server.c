@@ -23,13 +23,13 @@
 
 #define PID_NAME "run/master.pid"
 #define DYING_MS 2000
-/* Connections that wait at a socket for a few callers: the keeper, commands. */
+/* Connections that may wait at a socket with few callers: the keeper, commands. */
 #define PACKETS_BACKLOG 16
 #define USERS_NAME "auth/htpasswd"
 #define PRE_HOOKS_NAME "run/pre-hooks"
 
-/* Hashes the users' passwords, and forgets them. The same password has the same hash at the next
- * start: tokens that were given out hang on it. */
+/* Hashes the passwords of --user, and forgets them. A password must have the same hash at the next
+ * start, because tokens depend on it. */
 static int
 take_users(struct server *s, struct err *err)
 {
@@ -39,7 +39,7 @@ take_users(struct server *s, struct err *err)
     for (size_t i = 0; r == 0 && i < o->users.n; i++) {
         char *colon = strchr(o->users.v[i], ':');
         if (colon == NULL)
-            continue; /* can't be, says options.c, but gcc's analyzer hasn't heard of it */
+            continue; /* options.c rules this out, but gcc's analyzer doesn't know that */
         uint8_t salt[HTPASSWD_SALT_BYTES];
         *colon = '\0';
         if (token_key_derive(&s->token_key, "salt", o->users.v[i], salt, sizeof salt))
@@ -60,7 +60,7 @@ read_users(struct server *s, struct err *err)
     return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
 }
 
-/* Which hooks there are; nginx looks for the file. */
+/* Looks which hooks there are. nginx looks for the file that this makes. */
 static void
 look_for_prehooks(struct server *s)
 {
@@ -97,7 +97,7 @@ sockets_directory(const struct server *s)
     return s->options->fastcgi != NULL ? s->options->sockets : "run/";
 }
 
-/* The name of one that isn't a pool's, from the data directory on or full. */
+/* The name of a socket that isn't a pool's, relative to the data directory or full. */
 static void
 name_extra(const struct server *s, enum server_extra which, char *path, size_t n)
 {
@@ -123,7 +123,8 @@ open_extra(struct server *s, struct err *err)
         if (s->extra[i] < 0)
             return -1;
     }
-    /* Half of the workers may wait for indexes; the others answer where they are there. */
+    /* Half of the workers may wait for indexes. The others answer requests whose indexes are
+     * there. */
     uint64_t workers = pool_workers(POOL_BROWSE, s->options);
     if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
         return -1;
@@ -166,7 +167,7 @@ close_sockets(struct server *s)
     for (size_t i = 0; i < POOL_COUNT; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
-        if (s->sockets[i] >= 0) /* else it may be somebody else's */
+        if (s->sockets[i] >= 0) /* otherwise it may belong to another program */
             unlinkat(s->dir.fd, path, 0);
         fdio_close(s->sockets[i]);
         s->sockets[i] = -1;
@@ -186,8 +187,8 @@ write_pid(const struct server *s, struct err *err)
     return runfile_write(s->dir.fd, PID_NAME, bytes_of(text, (size_t)n), err);
 }
 
-/* A server that was killed leaves its pid file, and maybe processes that are on their way out: for
- * a moment they have our ports, and neither a name nor a directory by which they could be known. */
+/* A killed server leaves its pid file, and perhaps processes that are about to end. For a moment
+ * those hold our ports, and have neither a name nor a directory that identifies them. */
 static int
 open_ports(struct server *s, struct err *err)
 {
@@ -202,7 +203,7 @@ open_ports(struct server *s, struct err *err)
     return r;
 }
 
-/* What only root may do, if it is root: the directory, the ports, the key. */
+/* The steps that need root, if it is root: the directory, the ports, the key. */
 static int
 prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
 {
@@ -218,7 +219,7 @@ prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
         return -1;
     if (datadir_open(&s->dir, o->dir, &s->who, err) < 0)
         return -1;
-    /* nginx's workers of a server that was killed may still have our ports. */
+    /* The nginx workers of a killed server may still hold our ports. */
     stray_nginx_kill(s->dir.fd);
     if (o->fastcgi != NULL)
         return socket_dir_open(o->sockets, &s->who, err);
@@ -297,7 +298,7 @@ server_reload(struct server *s)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
 }
 
-/* Another nginx's doing, or a mount's: tells once, and once more when it is over. */
+/* Caused by another nginx, or by a mount. Logged once, and once more when it is over. */
 static void
 watch_bodies(struct server *s)
 {
@@ -334,7 +335,7 @@ void
 server_hooks(const struct server *s, struct hooks *h)
 {
     const struct options *o = s->options;
-    bool changed = s->who.root && s->who.uid != 0; /* root's home is closed to it */
+    bool changed = s->who.root && s->who.uid != 0; /* the home directory of root is closed to it */
     *h = (struct hooks){
         .dirfd = s->dir.fd,
         .dir = o->hooks != NULL ? o->hooks : "./hooks",
@@ -348,7 +349,8 @@ server_hooks(const struct server *s, struct hooks *h)
 void
 server_poke(int poke, uint64_t what)
 {
-    /* It can't be full before it is poked 2^32 times unread; then it is poked enough. */
+    /* The counter overflows only after 2^32 pokes that were not read; then the keeper is awake
+     * anyway. */
     ssize_t ignored = write(poke, &what, sizeof what);
     (void)ignored;
 }

@@ -16,8 +16,8 @@
 
 /* ---- the directory ---- */
 
-/* With the directories above it, which others have to pass: whatever the umask is. 1 made, 0 there
- * already, -1 and errno. */
+/* Makes the directories above it too, with a mode that lets others pass, whatever the umask is. 1
+ * made, 0 it was there, -1 and errno. */
 static int
 make_socket_path(char *path)
 {

@@ -4,20 +4,20 @@
 #include "process/server/privileges.h"
 #include "util/err.h"
 
-/* The directory of --fastcgi, where somebody else's nginx finds the workers' sockets. dir: its full
+/* The directory of --fastcgi, in which an existing nginx finds the workers' sockets. dir: its full
  * name with a final slash (struct options, sockets). Messages say what to do. */
 
-/* While still root: makes it if it isn't there, and gives it to `who`, when it is new or root's and
- * empty (one that systemd has made, say). */
+/* While the process is still root: makes it if it is missing, and gives it to `who` if it is new,
+ * or root's and empty (made by systemd, for example). */
 int socket_dir_open(const char *dir, const struct privileges *who, struct err *err);
 
-/* As `who`: removes a socket that a server which was killed has left. ERR_BUSY when a server still
- * listens there; what is no socket stays, and is an error. */
+/* As `who`: removes a socket that a killed server left. ERR_BUSY: a server still listens there.
+ * Anything else than a socket stays, and is an error. */
 int socket_dir_clear(const char *dir, const char *name, const struct privileges *who,
                      struct err *err);
 
-/* nginx runs as `who`, too, and knows full names only. That of the sockets is good when they could
- * be made: can it get to the data directory (its full name)? */
+/* nginx runs as `who` too, and uses full names. It can reach the sockets, since they could be made:
+ * can it also reach the data directory (its full name)? */
 int socket_dir_reach(const char *data, const struct privileges *who, struct err *err);
 
 #endif

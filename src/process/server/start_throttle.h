@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-/* How fast what died is started again: a few deaths are healed at once, however quickly they come;
- * a loop of them is slowed down, so that it can't eat the machine. A bucket of tokens. */
+/* A limit on restarts, as a bucket of tokens. A few deaths are healed at once, however fast they
+ * come. A loop of deaths is slowed down, so that it doesn't use up the machine. */
 struct start_throttle {
     uint64_t burst;
     uint64_t refill_ms; /* one token each */
@@ -15,8 +15,8 @@ struct start_throttle {
 void start_throttle_init(struct start_throttle *t, uint64_t burst, uint64_t refill_ms,
                          uint64_t now_ms);
 
-/* Takes a token. Returns after how many milliseconds to start: 0 while there are tokens; else when
- * the next comes that nobody waits for yet. Whoever waits has paid. */
+/* Takes a token, and returns the milliseconds to wait before the start: 0 while there are tokens;
+ * else the time until the next token that isn't spent yet. The token is spent by this call. */
 uint64_t start_throttle_take(struct start_throttle *t, uint64_t now_ms);
 
 #endif

@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A process that somebody stopped (SIGSTOP) neither works nor dies, and whoever waits for it waits
- * for ever. The master looks for such, and the keeper does, since it may be the master. Nobody who
- * is at work is disturbed, nor one that a debugger holds. */
+/* A process that was stopped (SIGSTOP) neither works nor dies, and its waiters wait for ever.
+ * Master and keeper look for such processes, since it may be one of the two. A process that works,
+ * or that a debugger holds, is left alone. */
 
 #define STOPPED_PROCESS_MAX 64
 
@@ -17,7 +17,7 @@ struct stopped_process {
 };
 
 /* Wakes (SIGCONT) those of our processes, nginx's included, that have been stopped for longer than
- * half of limit_ms, and at the latest after all of it. Call it each second or so; dirfd: the data
+ * half of limit_ms, at the latest after all of it. Call it each second or so. dirfd: the data
  * directory, in which all of them work. */
 void stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, uint64_t now);
 

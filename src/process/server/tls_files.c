@@ -16,7 +16,8 @@ tls_files_wanted(const struct options *o)
     return o->tls_cert != NULL;
 }
 
-/* A growing buffer leaves its past behind in freed memory; a key gets all of its room at once. */
+/* A growing buffer would leave copies of the key in freed memory, so it gets all of its room at
+ * once. */
 static int
 read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct err *err)
 {
@@ -32,7 +33,7 @@ read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct 
     return err_set(err, inner.code, "%s: %s", option, inner.message);
 }
 
-/* Two that don't match, from a renewal that is half done say, would keep nginx from starting. */
+/* If the two don't match, in the middle of a renewal for example, nginx would refuse to start. */
 static int
 check_pair(const struct tls_files *t, const struct options *o, struct err *err)
 {

@@ -6,8 +6,8 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* nginx doesn't run as root and may not reach the certificate and key where they are, so it gets
- * copies: run/tls.crt and run/tls.key. Whether the two belong together is nginx's to say. */
+/* nginx doesn't run as root and may be unable to read the certificate and key, so it gets copies:
+ * run/tls.crt and run/tls.key. nginx checks whether the two belong together. */
 struct tls_files {
     struct buf cert;
     struct buf key;
@@ -20,7 +20,7 @@ int tls_files_read(struct tls_files *t, int dirfd, const struct options *o, stru
 /* Writes the copies below the data directory. */
 int tls_files_install(const struct tls_files *t, int dirfd, struct err *err);
 void tls_files_remove(int dirfd);
-/* Wipes what was read. */
+/* Wipes the memory of both. */
 void tls_files_free(struct tls_files *t);
 
 #endif

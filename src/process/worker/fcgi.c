@@ -15,16 +15,16 @@
 
 #define REQUEST_MEMORY_MAX (32u << 20)
 #define HEADERS_MAX (64u << 10)
-/* A body buffer larger than this isn't kept for the next request. */
+/* A body buffer larger than this, in bytes, isn't kept for the next request. */
 #define BODY_KEEP (256u << 10)
-/* nginx takes all headers of an answer in one page; a longer text is left out, and nginx has one of
+/* nginx takes all headers of an answer in one page. A longer text is left out, and nginx has one of
  * its own. */
 #define AUTH_TEXT_MAX 2048
-/* accept fails: no descriptors, say. */
+/* Pause after a failed accept (no descriptors, for example). */
 #define ACCEPT_PAUSE_MS 100
 #define ACCEPT_FAILURES_MAX 100
 
-/* A stream's headers are held back until it has so many bytes, or all. */
+/* The headers of a stream are held back until it has this many bytes, or all. */
 #define STREAM_FIRST (8u << 10)
 
 const struct fcgi_limits fcgi_limits_default = {
@@ -85,15 +85,15 @@ struct call {
     struct buf body;
 };
 
-/* A request that can't go on: the status for it, and why. */
+/* The status and the reason for a request that can't go on. */
 struct refusal {
     int status;
     const char *why;
 };
 
-/* The parameters that locations give come first, and libfcgi returns the first of a name: one that
- * is there twice means that the configuration is not ours, or was tampered with. What the client's
- * headers became (HTTP_…) may repeat. */
+/* Parameters of locations come first, and libfcgi returns the first of a name. A name that is there
+ * twice means that the configuration isn't ours, or was tampered with. Parameters made of the
+ * client's headers (HTTP_…) may repeat. */
 static const char *
 first_twice(char *const *envp)
 {
@@ -129,7 +129,7 @@ find_header(const struct http_request *r, const char *cgi_name)
     return FCGX_GetParam(cgi_name, call->fcgi->envp);
 }
 
-/* Behind the method: its path and query, as the client sent them. */
+/* The path and query behind the method, as the client sent them. */
 static bool
 split_uri(struct call *call, const char *uri)
 {
@@ -226,7 +226,7 @@ put_headers(struct buf *out, const struct http_reply *reply, const char *only)
     }
 }
 
-/* False: nginx went away. Of a short answer there is nobody to tell then. */
+/* False: nginx went away. If the answer is short, nobody is left to be told. */
 static bool
 send_all(FCGX_Stream *out, struct bytes b)
 {
@@ -241,8 +241,8 @@ send_all(FCGX_Stream *out, struct bytes b)
     return true;
 }
 
-/* Status line and headers; false: they are too long, and an error was sent instead, or nginx went
- * away. */
+/* Sends status line and headers. False: they are too long, and an error was sent instead, or nginx
+ * went away. */
 static bool
 send_head(struct call *call, const struct http_reply *reply, bool has_length, uint64_t length)
 {
@@ -275,18 +275,18 @@ send_reply(struct call *call, const struct http_reply *reply)
 /* ---- a reply that is made while it is sent ---- */
 
 struct outlet {
-    struct http_sink sink; /* first: what a producer sees */
+    struct http_sink sink; /* first: the part that a producer sees */
     struct call *call;
     const struct http_reply *reply;
     struct buf first;
     bool begun; /* the headers are sent */
-    bool gone;  /* nobody takes any more */
+    bool gone;  /* the client is gone, or was cut off */
     uint64_t sent;
     uint64_t since; /* clock_mono_ms */
 };
 
-/* A worker waits for its reader. One who reads too slowly may have it as long as nobody else wants
- * it: then a connection waits in the socket, which an idle worker would have taken. */
+/* A worker waits for its reader. A slow reader may hold it while no other request waits. When one
+ * waits, a connection is in the socket, which an idle worker would have taken. */
 static bool
 is_in_the_way(const struct outlet *o)
 {
@@ -337,7 +337,7 @@ put_piece(struct http_sink *to, struct bytes b, struct err *err)
     return o->gone ? err_set(err, ERR_BUSY, "the client went away") : 0;
 }
 
-/* All of it was put. False: it isn't as long as was announced. */
+/* The whole body was put. False: its length isn't the announced one. */
 static bool
 end_stream(struct outlet *o)
 {
@@ -353,8 +353,8 @@ end_stream(struct outlet *o)
     return true;
 }
 
-/* Nothing tells nginx that an answer is broken but that the end of the request is missing, where
- * fastcgi_keep_conn is on. It breaks the client's connection, or stream, then. */
+/* nginx learns of a broken answer only from the missing end of the request, with fastcgi_keep_conn
+ * on. It then breaks the client's connection, or stream. */
 static void
 break_off(struct call *call)
 {
@@ -370,8 +370,8 @@ run_stream(struct call *call, struct http_reply *reply)
     struct err err = {.code = ERR_NONE};
     o.since = clock_mono_ms();
     buf_init(&o.first, STREAM_FIRST);
-    FCGX_Detach(
-        call->fcgi); /* else closing waits until nginx has closed, and that for its client */
+    FCGX_Detach(call->fcgi); /* otherwise closing waits until nginx has closed, and nginx waits for
+                              * its client */
     (void)setsockopt(call->fcgi->ipcFd, SOL_SOCKET, SO_SNDTIMEO, &stuck, sizeof stuck);
     int rc = reply->stream.produce(reply->stream.arg, &o.sink, &err);
     if (rc == 0 && !o.gone && end_stream(&o)) {
@@ -413,7 +413,7 @@ put_header_text(struct buf *head, struct bytes body)
     buf_puts(head, "\r\n");
 }
 
-/* nginx before 1.23 passes on one of several; conf/ adds the second of the first API. */
+/* nginx before 1.23 passes on only one challenge; conf/ adds the second of the first API. */
 static void
 put_challenge(struct buf *head, const struct http_reply *reply)
 {
@@ -426,9 +426,9 @@ put_challenge(struct buf *head, const struct http_reply *reply)
     }
 }
 
-/* To auth_request any 2xx is a yes, and it passes on only 401 with its challenge, and 403; all else
- * would be a 500. So the real status and body travel in headers, and conf/ puts them together
- * again. */
+/* auth_request takes any 2xx as a yes, and passes on only 401 with its challenge, and 403; other
+ * statuses would become 500. So the real status and body travel in headers, and conf/ puts them
+ * together again. */
 static void
 send_verdict(struct call *call, const struct http_reply *reply)
 {
@@ -452,7 +452,7 @@ send_verdict(struct call *call, const struct http_reply *reply)
     buf_free(&head);
 }
 
-/* What never reaches a handler. Our nginx sends nothing of the kind. */
+/* Answers a request that reaches no handler. Our nginx sends no such request. */
 static void
 put_refusal(struct call *call, const struct refusal *no)
 {
@@ -522,7 +522,8 @@ fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, v
             continue;
         }
         failures = 0;
-        fcgi.keepConnection = 0; /* it would pin us; see conf/ for why some ask for it */
+        fcgi.keepConnection = 0; /* it would bind the worker to one connection; conf/ says why some
+                                  * locations ask for it */
         serve_one(&call, handle, arg);
         FCGX_Finish_r(&fcgi);
         forget_call(&call);

@@ -11,23 +11,23 @@
 typedef void fcgi_handler(const struct http_request *req, struct arena *arena,
                           struct http_reply *reply, void *arg);
 
-/* A worker waits for whoever reads a stream from it (nginx sends on what it takes, and keeps next
- * to nothing). One who reads slowly is cut off only when others wait. */
+/* Limits for readers of a stream. A worker waits for the reader (nginx passes on each piece, and
+ * buffers next to nothing). A slow reader is cut off only when others wait. */
 struct fcgi_limits {
-    uint64_t patience_ms; /* for so long any speed will do; */
-    uint64_t rate;        /* then so many bytes a second on average are enough */
-    uint64_t stuck_ms;    /* who takes nothing at all for so long is always cut off */
+    uint64_t patience_ms; /* milliseconds in which any speed is accepted; */
+    uint64_t rate;        /* then the least average speed, in bytes a second */
+    uint64_t stuck_ms;    /* a reader that takes nothing for this long is always cut off */
 };
 extern const struct fcgi_limits fcgi_limits_default;
 
-/* Serves one request after the other from a listening socket until fcgi_stop. A request is whole
- * when the handler gets it; one that our nginx can't have sent (no ROLE, a name twice) never gets
- * that far. 0, or -1 when the socket is of no use. */
+/* Serves one request after the other from a listening socket until fcgi_stop. The handler gets
+ * whole requests. A request that our nginx can't have sent (no ROLE, a name twice) never reaches
+ * it. 0, or -1 if the socket is useless. */
 int fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, void *arg,
                struct err *err);
 
-/* For a signal handler: fcgi_serve returns once the request in hand is answered. A signal that
- * comes just before it waits for the next is lost on it: send it again. */
+/* For a signal handler: fcgi_serve returns once the current request is answered. A signal that
+ * comes just before it waits for the next request is lost: send it again. */
 void fcgi_stop(void);
 
 #endif

@@ -11,8 +11,8 @@
 #include "util/random.h"
 #include "util/banned.h"
 
-/* A worker ends by itself after so many requests, and a new one takes its place: whatever leaks or
- * wears out, in us or in a library, does so for a while only. Not all at the same time. */
+/* A worker exits after this many requests, and another takes its place, so leaks in us or in a
+ * library are bounded. The number differs, so that they don't exit together. */
 #define RETIRE_AFTER 10000
 #define RETIRE_SPREAD 2000
 
@@ -40,7 +40,7 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
     dispatch(&w->reg, req, arena, reply);
     if ((req->method & (HTTP_GET | HTTP_HEAD)) == 0)
         server_poke(w->poke, SERVER_POKE_EVENTS);
-    /* On a full disk a successor might not get into the database. */
+    /* On a full disk the successor might be unable to open the database. */
     if (++w->served >= w->retire_at && disk_space_check(w->reg.dirfd, 0, &ignored) == 0)
         fcgi_stop();
 }
@@ -56,7 +56,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
     child_open(s, slot, &work.reg);
     server_hooks(s, &work.hooks);
-    work.hooks.quiet = true; /* the master says it, once for all workers */
+    work.hooks.quiet = true; /* the master logs it, once for all workers */
     work.reg.hooks = &work.hooks;
     kv_keep_room(work.reg.kv);
     if (pool == POOL_BROWSE) {

@@ -73,6 +73,7 @@ const struct record record_upload = {TABLE_UPLOAD, {
 
 const struct record record_tag = {TABLE_TAG, {
     DIGEST(tag, target),
+    FLAG(tag, derived),
     NUMBER(tag, updated),
     TEXT(tag, by),
 }};

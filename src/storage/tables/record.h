@@ -37,6 +37,7 @@ struct rec_upload {
 /* tag: repository, tag -> its target: a manifest, or (DIGEST_V1_ID) a v1 image. */
 struct rec_tag {
     struct digest target;
+    bool derived; /* the target is a manifest that was made here of a v1 image */
     uint64_t updated;
     char by[RECORD_ACTOR_MAX + 1];
 };

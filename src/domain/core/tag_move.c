@@ -1,0 +1,217 @@
+#include "domain/core/tag_move.h"
+
+#include <stdio.h>
+
+#include "domain/core/count_limit.h"
+#include "domain/core/derived.h"
+#include "domain/core/foreign_images.h"
+#include "domain/core/lease.h"
+#include "domain/events/prehook.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_tag.h"
+#include "storage/tables/tbl_tag_log.h"
+#include "util/clock.h"
+#include "util/banned.h"
+
+/* ---- before the transaction ---- */
+
+static int
+ask_about_tag(struct tag_move *m, struct tag_move_tag *tag, struct err *err)
+{
+    struct digest names = {.algo = DIGEST_NONE};
+    struct rec_event e = *m->told;
+    struct rec_tag r;
+    int rc = tbl_tag_get(kv_reads(m->reg->kv), m->repo, tag->name, &r, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 1)
+        names = r.target;
+    if (tag->expects && digest_equal(&tag->expected, &names)) /* the hook has agreed to that */
+        return 0;
+    e.old = names;
+    snprintf(e.tag, sizeof e.tag, "%s", tag->name);
+    if (prehook_ask(m->reg, HOOK_PRE_TAG, &e, m->document, m->arena, err) != 0)
+        return -1;
+    tag->expects = true;
+    tag->expected = names;
+    return 0;
+}
+
+int
+tag_move_ask(struct tag_move *m, struct err *err)
+{
+    bool ask = m->n > 0 && !m->actor->quiet;
+    int rc = ask ? prehook_find(m->reg, HOOK_PRE_TAG, err) : 0;
+
+    for (size_t i = 0; i < m->n && rc >= 0; i++) {
+        if (rc == 0)
+            m->tags[i].expects = false;
+        else if (ask_about_tag(m, &m->tags[i], err) != 0)
+            rc = -1;
+    }
+    m->asked = rc >= 0;
+    m->stale = false;
+    return rc < 0 ? -1 : 0;
+}
+
+int
+tag_move_run(struct tag_move *m, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
+             struct err *err)
+{
+    int rc = -1;
+
+    for (int i = 0; i < PREHOOK_JUDGEMENTS_MAX && (i == 0 || m->stale); i++) {
+        if ((!m->asked || m->stale) && tag_move_ask(m, err) != 0)
+            return -1;
+        rc = txn_run(m->reg->kv, fn, arg, err);
+    }
+    return rc;
+}
+
+/* ---- the records ---- */
+
+static bool
+is_named(const struct digest *d)
+{
+    return d->algo != DIGEST_NONE;
+}
+
+static int
+write_tag_record(struct txn *t, struct tag_move *m, struct tag_move_tag *tag, struct err *err)
+{
+    struct rec_tag r = {.target = {.algo = DIGEST_NONE}};
+    int rc = tbl_tag_get_for_update(t, m->repo, tag->name, &r, err);
+
+    if (rc < 0)
+        return -1;
+    tag->is_new = rc == 0;
+    tag->old = r.target;
+    tag->old_derived = r.derived;
+    tag->moves = !digest_equal(&tag->old, &m->to);
+    if (tag->expects && !digest_equal(&tag->old, &tag->expected)) {
+        tag->moves = false;
+        m->stale = !m->silent;
+        return m->silent ? 0 : err_set(err, ERR_BUSY, "tag %s moved at the same time", tag->name);
+    }
+    if (!is_named(&m->to))
+        return tbl_tag_delete(t, m->repo, tag->name, err) < 0 ? -1 : 0;
+    r.target = m->to;
+    r.derived = m->to_derived;
+    if (!m->silent) {
+        r.updated = m->now;
+        snprintf(r.by, sizeof r.by, "%s", m->actor->user);
+    }
+    return tbl_tag_put(t, m->repo, tag->name, &r, err);
+}
+
+static int
+count_tag(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag, struct err *err)
+{
+    if (!tag->moves)
+        return 0;
+    if (!is_named(&m->to))
+        return count_limit_drop_tag(t, m->repo, err);
+    return tag->is_new ? count_limit_add_tag(t, m->reg, m->repo, err) : 0;
+}
+
+static int
+log_tag(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag, struct err *err)
+{
+    struct rec_tag_log entry = {.before = tag->old, .after = m->to, .time = m->now};
+
+    if (!tag->moves || m->silent)
+        return 0;
+    snprintf(entry.by, sizeof entry.by, "%s", m->actor->user);
+    return tbl_tag_log_add(t, m->repo, tag->name, &entry, err);
+}
+
+static bool
+loses_foreign_image(const struct tag_move *m, const struct tag_move_tag *tag)
+{
+    return tag->moves && !m->silent && tag->old.algo == DIGEST_V1_ID;
+}
+
+static int
+lease_old_target(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag,
+                 struct err *err)
+{
+    if (!loses_foreign_image(m, tag))
+        return 0;
+    return m->reg->foreign->lease(t, m->reg, &tag->old, m->now, err);
+}
+
+int
+tag_move_records(struct txn *t, struct tag_move *m, struct err *err)
+{
+    m->stale = false;
+    m->now = clock_wall_ms();
+    for (size_t i = 0; i < m->n; i++)
+        if (write_tag_record(t, m, &m->tags[i], err) != 0)
+            return -1;
+    for (size_t i = 0; i < m->n; i++)
+        if (count_tag(t, m, &m->tags[i], err) != 0)
+            return -1;
+    for (size_t i = 0; i < m->n; i++)
+        if (log_tag(t, m, &m->tags[i], err) != 0)
+            return -1;
+    for (size_t i = 0; i < m->n; i++)
+        if (lease_old_target(t, m, &m->tags[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+/* ---- the edges, and the jobs ---- */
+
+/* What a tag no longer names may have lost its last keeper. */
+static int
+look_at_old_target(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag,
+                   struct err *err)
+{
+    if (loses_foreign_image(m, tag))
+        return lease_look_at(t, &tag->old, m->now + m->reg->lease_ms, err);
+    if (tag->moves && tag->old_derived && !m->target_goes)
+        return derived_look_at(t, m->repo, &tag->old, m->now, err);
+    return 0;
+}
+
+int
+tag_move_edges(struct txn *t, struct tag_move *m, struct edge_batch *edges, struct err *err)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct tag_move_tag *tag = &m->tags[i];
+        struct edge e = {.kind = EDGE_TAG, .repo = m->repo, .tag = tag->name};
+
+        e.to = tag->old;
+        if (tag->moves && is_named(&tag->old))
+            edge_batch_delete(edges, e);
+        e.to = m->to;
+        if (tag->moves && is_named(&m->to))
+            edge_batch_put(edges, e);
+    }
+    if (edge_batch_write(t, edges, err) != 0)
+        return -1;
+    for (size_t i = 0; i < m->n; i++)
+        if (look_at_old_target(t, m, &m->tags[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+/* ---- the events ---- */
+
+int
+tag_move_events(struct txn *t, struct tag_move *m, const struct rec_event *e, struct err *err)
+{
+    struct rec_event event = *e;
+
+    if (m->silent || m->actor->quiet)
+        return 0;
+    for (size_t i = 0; i < m->n; i++) {
+        if (event.type == EVENT_TAG)
+            event.old = m->tags[i].old;
+        snprintf(event.tag, sizeof event.tag, "%s", m->tags[i].name);
+        if (tbl_event_append(t, &event, err) != 0)
+            return -1;
+    }
+    return 0;
+}
