@@ -22,6 +22,9 @@ none([ map { my $room = $_; map { my $to = $_; (grep { covers($to, $_) } keys %m
     'each room in the lists exists');
 
 my @sources = files(sources());
+my @patterns = map { s/\*/\\w*/r } ($section // '') =~ /\b([a-z][a-z0-9_]*\*?)/g;
+my %named    = map { my $stem = stem($_); ($stem => scalar grep { $stem =~ /^$_$/ } @patterns) } @sources;
+none([ grep { !$named{$_} } sort keys %named ], 'src/README says what each file is for');
 my (@homeless, @bad, %rooms, %modules);
 for my $file (@sources) {
     my ($room) = $file =~ m{^src/(.*)/[^/]*$};

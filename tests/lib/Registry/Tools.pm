@@ -22,6 +22,7 @@ my @tempdirs;
 sub tempdir () {
     my $dir = File::Temp->newdir('registry-test-XXXXXX', TMPDIR => 1, CLEANUP => !$ENV{REGISTRY_TEST_KEEP});
     push @tempdirs, $dir;
+    print STDERR "# keeps $dir\n" if $ENV{REGISTRY_TEST_KEEP};
     chmod 0755, "$dir" or die "cannot open up $dir: $!";
     return "$dir";
 }
