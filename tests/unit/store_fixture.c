@@ -231,7 +231,7 @@ fixture_blob(struct fixture *f, const char *repository, const char *text)
     if (chunk.size > 0)
         chunk.body_file = fixture_body(f, bytes_str(text));
     OK(f, upload_begin(&f->reg, repository, &anybody, &u, &f->err));
-    OK(f, upload_finish(&f->reg, repository, &u, &anybody, &chunk, &d, &f->err));
+    OK(f, upload_finish(&f->reg, &u, &chunk, &d, &f->err));
     if (chunk.size > 0)
         assert_int_equal(unlink(chunk.body_file), 0); /* as nginx does at the end */
     return d;

@@ -170,12 +170,11 @@ an_upload_too_many_is_refused_until_one_ends(void **state)
     OK(f, upload_begin(&f->reg, "a", &nobody_else, &u[3], &f->err));
 
     /* It may end in four ways. */
-    OK(f, upload_cancel(&f->reg, "a", u[0].id, &alice, &f->err));
+    OK(f, upload_cancel(&f->reg, &u[0], &f->err));
     OK(f, upload_begin(&f->reg, "a", &alice, &u[0], &f->err));
-    OK(f, upload_finish(&f->reg, "b", &u[1], &alice, &nothing, &empty, &f->err));
+    OK(f, upload_finish(&f->reg, &u[1], &nothing, &empty, &f->err));
     OK(f, upload_begin(&f->reg, "a", &alice, &u[1], &f->err));
-    REFUSED(f, upload_finish(&f->reg, "a", &u[1], &alice, &nothing, &wrong, &f->err),
-            ERR_DIGEST_MISMATCH);
+    REFUSED(f, upload_finish(&f->reg, &u[1], &nothing, &wrong, &f->err), ERR_DIGEST_MISMATCH);
     OK(f, upload_begin(&f->reg, "a", &alice, &u[1], &f->err));
     REFUSED(f, upload_begin(&f->reg, "a", &alice, &u[2], &f->err), ERR_TOO_MANY);
     assert_int_equal(tally(f, TALLY_UPLOADS, 0, "alice"), 2);

@@ -43,7 +43,7 @@ append(struct fixture *f, struct upload *u, const char *text)
 {
     struct upload_chunk chunk = chunk_of(f, text);
 
-    return upload_append(&f->reg, "a/b", u, &alice, &chunk, &f->err);
+    return upload_append(&f->reg, u, &chunk, &f->err);
 }
 
 static int
@@ -51,7 +51,7 @@ finish(struct fixture *f, struct upload *u, const char *text)
 {
     struct digest d = fixture_digest(text);
 
-    return upload_finish(&f->reg, "a/b", u, &alice, &nothing, &d, &f->err);
+    return upload_finish(&f->reg, u, &nothing, &d, &f->err);
 }
 
 static int
@@ -107,7 +107,7 @@ an_upload_in_pieces_becomes_a_blob(void **state)
     assert_string_equal(found.id, u.id);
     assert_int_equal(found.size, 9);
     last = chunk_of(f, "and three");
-    OK(f, upload_finish(&f->reg, "a/b", &u, &alice, &last, &d, &f->err));
+    OK(f, upload_finish(&f->reg, &u, &last, &d, &f->err));
     assert_int_equal(u.size, 18);
     expect_blob(f, "a/b", "one, two and three");
     assert_int_equal(fixture_layer_files(f), 1);
@@ -126,12 +126,12 @@ a_last_piece_can_be_sent_again_when_its_commit_failed(void **state)
 
     /* Nothing can be published while its directory is away. */
     assert_int_equal(rename("layers", "moved"), 0);
-    REFUSED(f, upload_finish(&f->reg, "a/b", &u, &alice, &last, &d, &f->err), ERR_SYSTEM);
+    REFUSED(f, upload_finish(&f->reg, &u, &last, &d, &f->err), ERR_SYSTEM);
     assert_int_equal(u.size, 0);
     assert_int_equal(rename("moved", "layers"), 0);
 
     last = chunk_of(f, "all of it");
-    OK(f, upload_finish(&f->reg, "a/b", &u, &alice, &last, &d, &f->err));
+    OK(f, upload_finish(&f->reg, &u, &last, &d, &f->err));
     expect_blob(f, "a/b", "all of it");
     expect_no_upload(f, &u);
 }
@@ -157,7 +157,7 @@ a_blob_may_be_named_by_sha512(void **state)
 
     digest_of(&d, DIGEST_SHA512, bytes_str("long"));
     OK(f, append(f, &u, "long"));
-    OK(f, upload_finish(&f->reg, "a/b", &u, &alice, &nothing, &d, &f->err));
+    OK(f, upload_finish(&f->reg, &u, &nothing, &d, &f->err));
     OK(f, blob_need(&f->reg, "a/b", &d, false, &b, &f->err));
     assert_int_equal(strncmp(b.path, "sha512/", 7), 0);
 }
@@ -177,11 +177,11 @@ a_piece_must_continue_the_upload(void **state)
         chunk.has_range = true;
         chunk.first = first;
         u.size = 99;
-        REFUSED(f, upload_append(&f->reg, "a/b", &u, &alice, &chunk, &f->err), ERR_BAD_RANGE);
+        REFUSED(f, upload_append(&f->reg, &u, &chunk, &f->err), ERR_BAD_RANGE);
         assert_int_equal(u.size, 5); /* for the client, who asks where to go on */
     }
     chunk.first = 5;
-    OK(f, upload_append(&f->reg, "a/b", &u, &alice, &chunk, &f->err));
+    OK(f, upload_append(&f->reg, &u, &chunk, &f->err));
     OK(f, finish(f, &u, "12345678"));
 }
 
@@ -193,7 +193,7 @@ a_piece_of_another_length_than_announced_is_refused(void **state)
     struct upload_chunk chunk = chunk_of(f, "123");
 
     chunk.size = 4;
-    REFUSED(f, upload_append(&f->reg, "a/b", &u, &alice, &chunk, &f->err), ERR_BAD_SIZE);
+    REFUSED(f, upload_append(&f->reg, &u, &chunk, &f->err), ERR_BAD_SIZE);
     OK(f, append(f, &u, "right"));
     OK(f, finish(f, &u, "right"));
     expect_blob(f, "a/b", "right");
@@ -221,17 +221,11 @@ an_upload_belongs_to_its_repository_and_user(void **state)
 {
     struct fixture *f = *state;
     struct upload u = begin(f, "a/b"), found, other = begin(f, "c");
-    struct upload_chunk chunk = chunk_of(f, "x");
-    struct digest d = fixture_digest("");
 
     REFUSED(f, upload_find(&f->reg, "c", u.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
     REFUSED(f, upload_find(&f->reg, "a/b", u.id, &bob, &found, &f->err), ERR_NO_UPLOAD);
     REFUSED(f, upload_find(&f->reg, "none", u.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
-    REFUSED(f, upload_append(&f->reg, "c", &u, &alice, &chunk, &f->err), ERR_NO_UPLOAD);
-    REFUSED(f, upload_append(&f->reg, "a/b", &u, &bob, &chunk, &f->err), ERR_NO_UPLOAD);
-    REFUSED(f, upload_finish(&f->reg, "a/b", &u, &bob, &nothing, &d, &f->err), ERR_NO_UPLOAD);
-    REFUSED(f, upload_finish(&f->reg, "a/b", &other, &alice, &nothing, &d, &f->err), ERR_NO_UPLOAD);
-    REFUSED(f, upload_cancel(&f->reg, "a/b", u.id, &bob, &f->err), ERR_NO_UPLOAD);
+    REFUSED(f, upload_find(&f->reg, "a/b", other.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
     OK(f, upload_find(&f->reg, "a/b", u.id, &alice, &found, &f->err));
     assert_int_equal(fixture_layer_files(f), 0);
 }
@@ -264,10 +258,8 @@ what_is_no_id_is_no_upload(void **state)
     struct upload found;
 
     begin(f, "a/b");
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         REFUSED(f, upload_find(&f->reg, "a/b", ids[i], &alice, &found, &f->err), ERR_NO_UPLOAD);
-        REFUSED(f, upload_cancel(&f->reg, "a/b", ids[i], &alice, &f->err), ERR_NO_UPLOAD);
-    }
     assert_int_equal(fixture_entries(f, "uploads/body"), 1);
 }
 
@@ -278,9 +270,9 @@ a_cancelled_upload_leaves_nothing(void **state)
     struct upload u = begin(f, "a/b");
 
     OK(f, append(f, &u, "x"));
-    OK(f, upload_cancel(&f->reg, "a/b", u.id, &alice, &f->err));
+    OK(f, upload_cancel(&f->reg, &u, &f->err));
     expect_no_upload(f, &u);
-    REFUSED(f, upload_cancel(&f->reg, "a/b", u.id, &alice, &f->err), ERR_NO_UPLOAD);
+    REFUSED(f, upload_cancel(&f->reg, &u, &f->err), ERR_NO_UPLOAD);
 }
 
 static void

@@ -1,10 +1,10 @@
 #include "domain/core/blob.h"
 
-#include "domain/events/event.h"
 #include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload_row.h"
+#include "domain/events/event.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
@@ -20,18 +20,18 @@ membership(uint64_t repo, const struct digest *d)
 
 /* ---- finding ---- */
 
-struct renewal {
+struct blob_renewal {
     const struct registry *reg;
     const struct digest *d;
     struct edge
-        member; /* what gives the right to it: it may have died, and been pushed elsewhere */
+        member; /* gone when the blob was collected, and then pushed to another repository */
     bool gone;
 };
 
 static int
-renew(struct txn *t, void *arg, struct err *err)
+renew_blob(struct txn *t, void *arg, struct err *err)
 {
-    struct renewal *rn = arg;
+    struct blob_renewal *rn = arg;
     struct rec_blob r;
     int rc = tbl_blob_get_for_update(t, rn->d, &r, err);
 
@@ -44,13 +44,13 @@ renew(struct txn *t, void *arg, struct err *err)
     return tbl_blob_put(t, rn->d, &r, err);
 }
 
-/* What a pusher was told is here stays for the time of a lease. A blob that something keeps (the
- * common case) needs none, and one whose lease is fresh neither, so nothing is written for them. */
+/* A blob that a pusher was told of stays for the time of a lease. Nothing is written when something
+ * keeps it, which is the common case, or when its lease is fresh. 1, 0 (it is gone), -1. */
 static int
-hold_for_push(const struct registry *reg, uint64_t repo, const struct digest *d,
-              const struct rec_blob *r, struct err *err)
+hold_blob_for_push(const struct registry *reg, uint64_t repo, const struct digest *d,
+                   const struct rec_blob *r, struct err *err)
 {
-    struct renewal rn = {.reg = reg, .d = d, .member = membership(repo, d)};
+    struct blob_renewal rn = {.reg = reg, .d = d, .member = membership(repo, d)};
     int kept;
 
     if (r->leased_until > clock_wall_ms() + reg->lease_ms / 2)
@@ -58,14 +58,14 @@ hold_for_push(const struct registry *reg, uint64_t repo, const struct digest *d,
     kept = tbl_edge_kept(kv_reads(reg->kv), d, err);
     if (kept != 0)
         return kept;
-    if (txn_run(reg->kv, renew, &rn, err) != 0)
+    if (txn_run(reg->kv, renew_blob, &rn, err) != 0)
         return -1;
     return rn.gone ? 0 : 1;
 }
 
 static int
-find_in(const struct registry *reg, uint64_t repo, const struct digest *d, struct rec_blob *r,
-        struct err *err)
+find_member_blob(const struct registry *reg, uint64_t repo, const struct digest *d,
+                 struct rec_blob *r, struct err *err)
 {
     struct edge member = membership(repo, d);
     int rc = tbl_edge_has(kv_reads(reg->kv), &member, err);
@@ -73,18 +73,15 @@ find_in(const struct registry *reg, uint64_t repo, const struct digest *d, struc
     return rc == 1 ? tbl_blob_get(kv_reads(reg->kv), d, r, err) : rc;
 }
 
-int
-blob_find(const struct registry *reg, const char *repository, const struct digest *d, bool for_push,
-          struct blob *b, struct err *err)
+static int
+find_blob_in(const struct registry *reg, uint64_t repo, const struct digest *d, bool for_push,
+             struct blob *b, struct err *err)
 {
-    struct rec_repo repo;
     struct rec_blob r;
-    int rc = repository_find(reg, repository, &repo, err);
+    int rc = find_member_blob(reg, repo, d, &r, err);
 
-    if (rc == 1)
-        rc = find_in(reg, repo.id, d, &r, err);
     if (rc == 1 && for_push)
-        rc = hold_for_push(reg, repo.id, d, &r, err);
+        rc = hold_blob_for_push(reg, repo, d, &r, err);
     if (rc == 1) {
         b->digest = *d;
         b->size = r.size;
@@ -94,19 +91,37 @@ blob_find(const struct registry *reg, const char *repository, const struct diges
 }
 
 int
+blob_find(const struct registry *reg, const char *repository, const struct digest *d, bool for_push,
+          struct blob *b, struct err *err)
+{
+    struct rec_repo repo;
+    int rc = repository_find(reg, repository, &repo, err);
+
+    return rc == 1 ? find_blob_in(reg, repo.id, d, for_push, b, err) : rc;
+}
+
+static int
+refuse_no_blob(const char *repository, const struct digest *d, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    digest_text(text, d);
+    return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
+}
+
+int
 blob_need(const struct registry *reg, const char *repository, const struct digest *d, bool for_push,
           struct blob *b, struct err *err)
 {
-    char text[DIGEST_TEXT_MAX];
     struct rec_repo repo;
-    int rc = blob_find(reg, repository, d, for_push, b, err);
+    int rc;
 
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
-    digest_text(text, d);
-    return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
+    rc = find_blob_in(reg, repo.id, d, for_push, b, err);
+    if (rc == 0)
+        return refuse_no_blob(repository, d, err);
+    return rc < 0 ? -1 : 0;
 }
 
 /* ---- committing ---- */
@@ -163,40 +178,37 @@ blob_commit_linked(const struct registry *reg, uint64_t repo, const struct diges
     return c.draft.unlinkable ? 0 : -1;
 }
 
-int
-blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
-{
-    struct commit c = {.draft = blob_draft_of_stored(reg, d), .repo = repo};
-
-    if (blob_draft_commit(&c.draft, commit_blob, &c, err) == 0)
-        return 1;
-    return c.draft.gone ? 0 : -1;
-}
-
 /* ---- mounting ---- */
 
 static int
-see_member(const struct edge *e, void *arg, struct err *err)
+copy_edge(const struct edge *e, void *arg, struct err *err)
 {
     (void)err;
     *(struct edge *)arg = *e;
     return 1;
 }
 
-/* The membership that gives the right: of that repository, or of any (whoever may pull may do so
- * everywhere, until there are access rules). 1, 0, -1. */
+/* Of any repository: whoever may pull may do so everywhere, until there are access rules. */
 static int
-find_source(const struct registry *reg, const char *from, const struct digest *d,
-            struct edge *member, struct err *err)
+find_any_member(const struct registry *reg, const struct digest *d, struct edge *member,
+                struct err *err)
+{
+    *member = (struct edge){.to = {.algo = DIGEST_NONE}};
+    if (tbl_edge_each(kv_reads(reg->kv), d, EDGE_MEMBER, 0, NULL, copy_edge, member, err) != 0)
+        return -1;
+    return member->to.algo != DIGEST_NONE;
+}
+
+/* The membership that gives the right to a mount: 1, 0, -1. */
+static int
+find_mount_source(const struct registry *reg, const char *from, const struct digest *d,
+                  struct edge *member, struct err *err)
 {
     struct rec_repo source;
     int rc;
 
-    *member = (struct edge){.to = {.algo = DIGEST_NONE}};
-    if (from == NULL) {
-        rc = tbl_edge_each(kv_reads(reg->kv), d, EDGE_MEMBER, 0, NULL, see_member, member, err);
-        return rc < 0 ? -1 : member->to.algo != DIGEST_NONE;
-    }
+    if (from == NULL)
+        return find_any_member(reg, d, member, err);
     rc = repository_find(reg, from, &source, err);
     if (rc != 1)
         return rc;
@@ -204,40 +216,63 @@ find_source(const struct registry *reg, const char *from, const struct digest *d
     return tbl_edge_has(kv_reads(reg->kv), member, err);
 }
 
-int
-blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
-           struct err *err)
+/* 1, 0 (the blob or its membership is gone), -1. */
+static int
+commit_stored_blob(const struct registry *reg, uint64_t repo, const struct edge *source,
+                   const struct digest *d, struct err *err)
 {
-    struct commit c = {.draft = blob_draft_of_stored(reg, d)};
-    struct rec_repo target;
-    struct edge member;
-    int rc = find_source(reg, from, d, &member, err);
+    struct commit c = {.draft = blob_draft_of_stored(reg, d), .repo = repo, .source = source};
 
-    if (rc != 1)
-        return rc;
-    if (repository_ensure(reg, to, &target, err) != 0)
-        return -1;
-    c.source = &member;
-    c.repo = target.id;
     if (blob_draft_commit(&c.draft, commit_blob, &c, err) == 0)
         return 1;
     return c.draft.gone ? 0 : -1;
 }
 
+int
+blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
+{
+    return commit_stored_blob(reg, repo, NULL, d, err);
+}
+
+int
+blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
+           struct err *err)
+{
+    struct rec_repo target;
+    struct edge member;
+    int rc = find_mount_source(reg, from, d, &member, err);
+
+    if (rc != 1)
+        return rc;
+    if (repository_ensure(reg, to, &target, err) != 0)
+        return -1;
+    return commit_stored_blob(reg, target.id, &member, d, err);
+}
+
+int
+blob_mount_from_any(const struct registry *reg, uint64_t repo, const struct digest *d,
+                    struct err *err)
+{
+    struct edge member;
+    int rc = find_any_member(reg, d, &member, err);
+
+    return rc == 1 ? commit_stored_blob(reg, repo, &member, d, err) : rc;
+}
+
 /* ---- deleting ---- */
 
-struct deletion {
+struct blob_deletion {
     const struct registry *reg;
     const char *repository;
     const struct actor *actor;
     const struct digest *d;
     uint64_t repo;
     bool gone;
-    struct digest user; /* a manifest that needs it, or DIGEST_NONE */
+    struct digest needed_by; /* a manifest, or DIGEST_NONE */
 };
 
 static int
-see_user(const struct edge *e, void *arg, struct err *err)
+copy_edge_source(const struct edge *e, void *arg, struct err *err)
 {
     (void)err;
     *(struct digest *)arg = e->from;
@@ -245,20 +280,21 @@ see_user(const struct edge *e, void *arg, struct err *err)
 }
 
 static int
-take_away(struct txn *t, void *arg, struct err *err)
+remove_member(struct txn *t, void *arg, struct err *err)
 {
-    struct deletion *x = arg;
+    struct blob_deletion *x = arg;
     struct edge member = membership(x->repo, x->d);
     struct rec_event e = event_of(EVENT_DELETE, x->repository, x->actor);
     uint64_t now = clock_wall_ms();
     int had;
 
-    x->user = (struct digest){.algo = DIGEST_NONE};
+    x->needed_by = (struct digest){.algo = DIGEST_NONE};
     if (lease_blob(t, x->reg, x->d, now, err) != 0 ||
-        tbl_edge_each(t, x->d, EDGE_CHILD, x->repo, NULL, see_user, &x->user, err) != 0 ||
-        tbl_edge_each(t, x->d, EDGE_PART, x->repo, NULL, see_user, &x->user, err) != 0)
+        tbl_edge_each(t, x->d, EDGE_CHILD, x->repo, NULL, copy_edge_source, &x->needed_by, err) !=
+            0 ||
+        tbl_edge_each(t, x->d, EDGE_PART, x->repo, NULL, copy_edge_source, &x->needed_by, err) != 0)
         return -1;
-    if (x->user.algo != DIGEST_NONE)
+    if (x->needed_by.algo != DIGEST_NONE)
         return err_set(err, ERR_IN_USE, "a manifest of repository %s needs this blob",
                        x->repository);
     had = tbl_edge_delete(t, &member, err);
@@ -275,7 +311,7 @@ int
 blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
             const struct actor *actor, struct arena *arena, struct err *err)
 {
-    struct deletion x = {.reg = reg, .repository = repository, .actor = actor, .d = d};
+    struct blob_deletion x = {.reg = reg, .repository = repository, .actor = actor, .d = d};
     char text[DIGEST_TEXT_MAX];
     struct rec_repo repo;
     const char **about;
@@ -283,18 +319,15 @@ blob_delete(const struct registry *reg, const char *repository, const struct dig
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
     x.repo = repo.id;
-    if (txn_run(reg->kv, take_away, &x, err) != 0) {
+    if (txn_run(reg->kv, remove_member, &x, err) != 0) {
         about = err->code == ERR_IN_USE ? arena_array(arena, 1, sizeof *about) : NULL;
         if (about != NULL) {
-            digest_text(text, &x.user);
+            digest_text(text, &x.needed_by);
             about[0] = arena_strdup(arena, text);
             err->about = about;
             err->about_n = about[0] != NULL;
         }
         return -1;
     }
-    if (!x.gone)
-        return 0;
-    digest_text(text, d);
-    return err_set(err, ERR_NO_BLOB, "repository %s has no blob %s", repository, text);
+    return x.gone ? refuse_no_blob(repository, d, err) : 0;
 }

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include "domain/access/access.h"
 #include "domain/registry.h"
-#include "storage/kv/kv.h"
 #include "storage/files/blob_file.h"
 #include "util/arena.h"
 #include "util/digest.h"
@@ -17,8 +16,8 @@ struct blob {
     char path[BLOB_FILE_PATH_MAX]; /* below layers/ */
 };
 
-/* The blob, if this repository may serve it: 1, 0, -1. for_push: whoever asks may push, and may
- * rely on the answer for what it is pushing: if nothing keeps the blob, its lease is renewed. */
+/* The blob, if this repository may serve it: 1, 0, -1. for_push: the actor may push, and relies on
+ * the answer for the push that it makes; if nothing keeps the blob, its lease is renewed. */
 int blob_find(const struct registry *reg, const char *repository, const struct digest *d,
               bool for_push, struct blob *b, struct err *err);
 
@@ -31,25 +30,27 @@ int blob_need(const struct registry *reg, const char *repository, const struct d
 int blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
                 const struct actor *actor, struct arena *arena, struct err *err);
 
-/* Lets `to` serve a blob that `from` may serve; with from NULL, that any repository may serve which
- * the actor may pull from. The caller has asked for the rights on those that are named. 1 done, 0
- * it isn't there, -1. */
+/* Lets `to` serve a blob that `from` may serve; with from NULL, that any repository may serve. The
+ * caller has checked the rights to those that are named. 1, 0 (the blob isn't there), -1. */
 int blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
                struct err *err);
+/* The same with from NULL, for a repository that is known by its id. */
+int blob_mount_from_any(const struct registry *reg, uint64_t repo, const struct digest *d,
+                        struct err *err);
 
-/* Makes the open file fd, whose `size` bytes hash to d, a blob of that repository (its id), in the
- * order that loses nothing: the file is durable, then one transaction says so and ends the
- * upload (its id; NULL for none). A blob that is there already is kept as it is. */
+/* Makes the open file fd, whose `size` bytes hash to d, a blob of that repository (its id), by
+ * struct blob_draft; the same transaction ends the upload (its id; NULL for none). A blob that is
+ * there already stays as it is. */
 int blob_commit(const struct registry *reg, uint64_t repo, const char *upload,
                 const struct digest *d, int fd, uint64_t size, struct err *err);
 
-/* As blob_commit without an upload, but the file is somebody else's, and gets its name by `by`
- * (blob_file_adopt). 1, 0: it can't be linked, and nothing was done; -1. */
+/* As blob_commit without an upload, but the file belongs to somebody else, and `by` links it
+ * (blob_file_adopt). 1, 0 (it can't be linked, and nothing was done), -1. */
 int blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
                        uint64_t size, const struct blob_file_link *by, struct err *err);
 
-/* Lets that repository (its id) serve a blob that is in the store, for whoever may do so: 1, 0 it
- * isn't there, -1. */
+/* Lets that repository (its id) serve a blob of the store, whoever else may serve it: 1, 0 (the
+ * blob isn't there), -1. */
 int blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err);
 
 #endif

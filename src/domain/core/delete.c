@@ -338,26 +338,36 @@ delete_tag_once(struct deleting *x, const char *tag, struct err *err)
     return run_deletion(x, err);
 }
 
-int
-delete_tag(const struct registry *reg, const char *repository, const char *tag,
-           const struct actor *actor, struct arena *arena, struct err *err)
+static int
+delete_tag_of(const struct registry *reg, const char *repository, const struct rec_repo *repo,
+              const char *tag, const struct actor *actor, struct arena *arena, struct err *err)
 {
     struct tag_move_tag one;
     struct deleting x = {.reg = reg,
                          .repository = repository,
                          .actor = actor,
                          .arena = arena,
+                         .repo = *repo,
                          .move.tags = &one,
                          .stale = true};
-    int rc = repository_need(reg, repository, &x.repo, err);
+    int rc = -1;
 
-    if (rc != 0)
-        return -1;
     for (int i = 0; i < TRIES && x.stale; i++) {
         x.stale = false;
         rc = delete_tag_once(&x, tag, err);
     }
     return rc;
+}
+
+int
+delete_tag(const struct registry *reg, const char *repository, const char *tag,
+           const struct actor *actor, struct arena *arena, struct err *err)
+{
+    struct rec_repo repo;
+
+    if (repository_need(reg, repository, &repo, err) != 0)
+        return -1;
+    return delete_tag_of(reg, repository, &repo, tag, actor, arena, err);
 }
 
 /* Those of its tags that one transaction can take, and the manifest with the last of them. */
@@ -445,14 +455,14 @@ copy_first_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *
 
 /* A tag that somebody else deletes meanwhile isn't counted. */
 static int
-delete_next_tag(const struct registry *reg, const char *repository, const char *tag,
-                const struct actor *actor, size_t *n, struct err *err)
+delete_next_tag(const struct registry *reg, const char *repository, const struct rec_repo *repo,
+                const char *tag, const struct actor *actor, size_t *n, struct err *err)
 {
     struct arena arena;
     int rc;
 
     arena_init(&arena, ONE_TAG_MEMORY);
-    rc = delete_tag(reg, repository, tag, actor, &arena, err);
+    rc = delete_tag_of(reg, repository, repo, tag, actor, &arena, err);
     arena_reset(&arena);
     *n += rc == 0;
     return rc == 0 || err->code == ERR_NO_MANIFEST ? 0 : -1;
@@ -474,7 +484,7 @@ delete_all_tags(const struct registry *reg, const char *repository, const struct
         if (next[0] == '\0')
             return 0;
         memcpy(tag, next, sizeof tag);
-        if (delete_next_tag(reg, repository, tag, actor, n, err) != 0)
+        if (delete_next_tag(reg, repository, &repo, tag, actor, n, err) != 0)
             return -1;
     }
     return rc;

@@ -126,6 +126,7 @@ pull_manifest(const struct registry *reg, const char *repository, const struct r
     *out = (struct pulled){.size = 0};
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
+    out->repo = repo.id;
     /* Each read sees its own moment: a tag that moved between two of them is read once more. */
     for (int i = 0; i < 2 && rc == 0; i++)
         rc = pull_once(reg, repo.id, reference, want_document, arena, out, err);

@@ -17,7 +17,8 @@ struct reference {
 };
 
 struct pulled {
-    struct digest digest;
+    uint64_t repo;
+    struct digest digest; /* after ERR_NOT_CONVERTED: the id of the v1 image */
     char media_type[RECORD_TYPE_MAX + 1];
     uint64_t size;
     struct bytes document;         /* in the arena, when it was asked for and is small */

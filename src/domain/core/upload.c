@@ -19,57 +19,52 @@
 
 /* ---- the row ---- */
 
-struct row {
+struct upload_row_put {
     const struct registry *reg;
     const char *id;
     struct rec_upload r;
 };
 
 static int
-put_row(struct txn *t, void *arg, struct err *err)
+put_upload_row(struct txn *t, void *arg, struct err *err)
 {
-    struct row *row = arg;
+    const struct upload_row_put *x = arg;
 
-    return upload_row_add(t, row->reg, row->id, &row->r, err);
+    return upload_row_add(t, x->reg, x->id, &x->r, err);
 }
 
 static int
-delete_row(struct txn *t, void *arg, struct err *err)
+drop_upload_row(struct txn *t, void *arg, struct err *err)
 {
     return upload_row_drop(t, arg, err);
 }
 
 static int
-no_upload(const char *repository, struct err *err)
+refuse_no_upload(const char *repository, struct err *err)
 {
     return err_set(err, ERR_NO_UPLOAD, "repository %s has no such upload: begin a new one",
                    repository);
-}
-
-/* Who began it: the user, or the address of somebody anonymous. */
-static const char *
-owner_of(const struct actor *actor)
-{
-    return actor->user[0] != '\0' ? actor->user : actor->address;
 }
 
 int
 upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
              struct upload *u, struct err *err)
 {
-    struct row row = {.reg = reg, .id = u->id};
+    /* The uploads of anonymous users are counted by address. */
+    const char *owner = actor->user[0] != '\0' ? actor->user : actor->address;
+    struct upload_row_put x = {.reg = reg, .id = u->id};
     struct rec_repo repo;
     uint8_t secret[16];
 
     if (repository_ensure(reg, repository, &repo, err) != 0)
         return -1;
+    *u = (struct upload){.repository = repository, .repo = repo.id};
     random_bytes(secret, sizeof secret);
     hex_encode(u->id, secret, sizeof secret);
-    u->size = 0;
-    row.r.repo = repo.id;
-    row.r.started = clock_wall_ms();
-    snprintf(row.r.user, sizeof row.r.user, "%s", owner_of(actor));
-    return txn_run(reg->kv, put_row, &row, err);
+    x.r.repo = repo.id;
+    x.r.started = clock_wall_ms();
+    snprintf(x.r.user, sizeof x.r.user, "%s", owner);
+    return txn_run(reg->kv, put_upload_row, &x, err);
 }
 
 int
@@ -79,77 +74,71 @@ upload_room(const struct registry *reg, uint64_t size, struct err *err)
 }
 
 static bool
-is_id(const char *id)
+is_upload_id(const char *id)
 {
     uint8_t secret[16];
 
     return hex_decode(secret, sizeof secret, id, strlen(id));
 }
 
-static int
-find_row(const struct registry *reg, const char *repository, const char *id,
-         const struct actor *actor, struct rec_upload *r, struct err *err)
-{
-    struct rec_repo repo;
-    int rc;
-
-    *r = (struct rec_upload){0}; /* clang --analyze doesn't know that err_set returns -1 */
-    if (!is_id(id))
-        return no_upload(repository, err);
-    rc = repository_find(reg, repository, &repo, err);
-    if (rc == 1)
-        rc = tbl_upload_get(kv_reads(reg->kv), id, r, err);
-    if (rc < 0)
-        return -1;
-    /* An address may change on the way (NAT, mobile), a user doesn't. */
-    if (rc == 0 || r->repo != repo.id ||
-        (actor->user[0] != '\0' && strcmp(r->user, actor->user) != 0))
-        return no_upload(repository, err);
-    return 0;
-}
-
 int
 upload_find(const struct registry *reg, const char *repository, const char *id,
             const struct actor *actor, struct upload *u, struct err *err)
 {
-    struct rec_upload r;
+    struct rec_upload r = {.repo = 0};
+    struct rec_repo repo;
+    int rc;
 
-    if (find_row(reg, repository, id, actor, &r, err) != 0)
+    if (!is_upload_id(id))
+        return refuse_no_upload(repository, err);
+    rc = repository_find(reg, repository, &repo, err);
+    if (rc == 1)
+        rc = tbl_upload_get(kv_reads(reg->kv), id, &r, err);
+    if (rc < 0)
         return -1;
+    /* An address may change on the way (NAT, mobile), a user doesn't. */
+    if (rc == 0 || r.repo != repo.id ||
+        (actor->user[0] != '\0' && strcmp(r.user, actor->user) != 0))
+        return refuse_no_upload(repository, err);
+    *u = (struct upload){.repository = repository, .repo = repo.id};
     snprintf(u->id, sizeof u->id, "%s", id);
     return upload_dir_size(reg->dirfd, u->id, &u->size, err);
 }
 
 /* ---- the bytes ---- */
 
-/* Locks the upload's directory. Only then is it sure that the upload is still open: while we
- * waited, another request may have closed it. */
+/* Only when the directory is locked it is sure that the upload is still open: another request may
+ * have closed it while this one waited. */
 static int
-enter(const struct registry *reg, const char *repository, const char *id, const struct actor *actor,
-      struct upload_dir *dir, struct rec_upload *r, struct err *err)
+lock_upload(const struct registry *reg, const struct upload *u, struct upload_dir *dir,
+            struct err *err)
 {
+    struct rec_upload r;
     struct err ignored;
+    int rc;
 
-    if (find_row(reg, repository, id, actor, r, err) != 0 ||
-        upload_dir_open(reg->dirfd, id, dir, err) != 0)
+    if (upload_dir_open(reg->dirfd, u->id, dir, err) != 0)
         return -1;
-    if (find_row(reg, repository, id, actor, r, err) == 0)
+    rc = tbl_upload_get(kv_reads(reg->kv), u->id, &r, err);
+    if (rc == 1)
         return 0;
-    if (err->code == ERR_NO_UPLOAD)
-        upload_dir_remove(reg->dirfd, id, &ignored);
+    if (rc == 0) {
+        refuse_no_upload(u->repository, err);
+        upload_dir_remove(reg->dirfd, u->id, &ignored);
+    }
     upload_dir_close(dir);
     return -1;
 }
 
 static int
-check_size(const struct registry *reg, uint64_t size, struct err *err)
+check_upload_size(const struct registry *reg, uint64_t size, struct err *err)
 {
-    if (reg->max_blob_size == 0 || size <= reg->max_blob_size)
+    unsigned long long max = reg->max_blob_size;
+
+    if (max == 0 || size <= max)
         return 0;
-    err_set(err, ERR_TOO_LARGE, "a blob may have at most %llu bytes here",
-            (unsigned long long)reg->max_blob_size);
-    err_expected(err, "at most %llu bytes (--max-blob-size)",
-                 (unsigned long long)reg->max_blob_size);
+    err_set(err, ERR_TOO_LARGE, "a blob may have at most %llu bytes here", max);
+    err_expected(err, "at most %llu bytes (--max-blob-size)", max);
     return err_found(err, "%llu bytes or more", (unsigned long long)size);
 }
 
@@ -160,7 +149,7 @@ chunk_size(const struct upload_chunk *chunk)
 }
 
 static int
-refuse_place(uint64_t size, uint64_t first, struct err *err)
+refuse_chunk_place(uint64_t size, uint64_t first, struct err *err)
 {
     err_set(err, ERR_BAD_RANGE, "the upload has %llu bytes, and this piece begins at %llu",
             (unsigned long long)size, (unsigned long long)first);
@@ -169,92 +158,101 @@ refuse_place(uint64_t size, uint64_t first, struct err *err)
 }
 
 static int
-append(const struct registry *reg, struct upload_dir *dir, struct upload *u,
-       const struct upload_chunk *chunk, struct err *err)
+append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *u,
+             const struct upload_chunk *chunk, struct err *err)
 {
     if (upload_dir_size(reg->dirfd, u->id, &u->size, err) != 0)
         return -1;
     if (chunk->has_range && chunk->first != u->size)
-        return refuse_place(u->size, chunk->first, err);
+        return refuse_chunk_place(u->size, chunk->first, err);
     if (chunk_size(chunk) == 0)
         return 0;
-    if (check_size(reg, u->size + chunk->size, err) != 0)
+    if (check_upload_size(reg, u->size + chunk->size, err) != 0)
         return -1;
-    /* nginx has written the piece already; a further one is copied. */
+    /* nginx has written the piece already; only one that isn't the first is copied. */
     if (disk_space_check(reg->dirfd, u->size > 0 ? chunk->size : 0, err) != 0)
         return -1;
     return upload_dir_append(reg->dirfd, dir, chunk->body_file, chunk->size, &u->size, err);
 }
 
 int
-upload_append(const struct registry *reg, const char *repository, struct upload *u,
-              const struct actor *actor, const struct upload_chunk *chunk, struct err *err)
+upload_append(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
+              struct err *err)
 {
     struct upload_dir dir;
-    struct rec_upload r;
     int rc;
 
-    if (enter(reg, repository, u->id, actor, &dir, &r, err) != 0)
+    if (lock_upload(reg, u, &dir, err) != 0)
         return -1;
-    rc = append(reg, &dir, u, chunk, err);
+    rc = append_chunk(reg, &dir, u, chunk, err);
     upload_dir_close(&dir);
     return rc;
 }
 
-/* The row first: what is left of the directory without it is nobody's, and is swept. */
+/* The row goes first: without it the directory is nobody's, and what is left of it is swept. */
 static int
-end(const struct registry *reg, char *id, struct err *err)
+end_upload(const struct registry *reg, const char *id, struct err *err)
 {
-    if (txn_run_anyway(reg->kv, delete_row, id, err) != 0)
+    char row[RECORD_UPLOAD_ID_MAX];
+
+    snprintf(row, sizeof row, "%s", id);
+    if (txn_run_anyway(reg->kv, drop_upload_row, row, err) != 0)
         return -1;
     return upload_dir_remove(reg->dirfd, id, err);
 }
 
 static int
-commit(const struct registry *reg, uint64_t repo, struct upload_dir *dir, struct upload *u,
-       const struct digest *d, struct err *err)
+check_upload_digest(int fd, struct upload *u, const struct digest *d, struct err *err)
 {
     char want[DIGEST_TEXT_MAX], got[DIGEST_TEXT_MAX];
     struct digest actual;
+
+    if (digest_of_fd(&actual, d->algo, fd, &u->size, err) != 0)
+        return -1;
+    if (digest_equal(&actual, d))
+        return 0;
+    digest_text(want, d);
+    digest_text(got, &actual);
+    err_set(err, ERR_DIGEST_MISMATCH, "what was uploaded is %s, not %s", got, want);
+    err_expected(err, "%s", want);
+    return err_found(err, "%s", got);
+}
+
+static int
+commit_upload(const struct registry *reg, struct upload_dir *dir, struct upload *u,
+              const struct digest *d, struct err *err)
+{
     struct err ignored;
     int fd = upload_dir_data(dir, err);
     int rc;
 
     if (fd < 0)
         return -1;
-    rc = digest_of_fd(&actual, d->algo, fd, &u->size, err);
-    if (rc == 0 && !digest_equal(&actual, d)) {
-        digest_text(want, d);
-        digest_text(got, &actual);
-        err_set(err, ERR_DIGEST_MISMATCH, "what was uploaded is %s, not %s", got, want);
-        err_expected(err, "%s", want);
-        rc = err_found(err, "%s", got);
-        end(reg, u->id, &ignored);
-    } else if (rc == 0) {
-        rc = blob_commit(reg, repo, u->id, d, fd, u->size, err);
-    }
+    rc = check_upload_digest(fd, u, d, err);
+    if (rc == 0)
+        rc = blob_commit(reg, u->repo, u->id, d, fd, u->size, err);
+    else if (err->code == ERR_DIGEST_MISMATCH)
+        end_upload(reg, u->id, &ignored);
     fdio_close(fd);
     return rc;
 }
 
 int
-upload_finish(const struct registry *reg, const char *repository, struct upload *u,
-              const struct actor *actor, const struct upload_chunk *chunk, const struct digest *d,
-              struct err *err)
+upload_finish(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
+              const struct digest *d, struct err *err)
 {
     struct upload_dir dir;
-    struct rec_upload r;
     struct err ignored;
     uint64_t before;
     int rc;
 
-    if (enter(reg, repository, u->id, actor, &dir, &r, err) != 0)
+    if (lock_upload(reg, u, &dir, err) != 0)
         return -1;
-    rc = append(reg, &dir, u, chunk, err);
+    rc = append_chunk(reg, &dir, u, chunk, err);
     before = rc == 0 ? u->size - chunk_size(chunk) : u->size;
     if (rc == 0)
-        rc = commit(reg, r.repo, &dir, u, d, err);
-    /* A failure of ours: the client may send the last piece once more. */
+        rc = commit_upload(reg, &dir, u, d, err);
+    /* The client may send the last piece once more: the failure may be ours. */
     if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
         upload_dir_rewind(&dir, before, &ignored) == 0)
         u->size = before;
@@ -266,82 +264,78 @@ upload_finish(const struct registry *reg, const char *repository, struct upload 
 }
 
 int
-upload_cancel(const struct registry *reg, const char *repository, const char *id,
-              const struct actor *actor, struct err *err)
+upload_cancel(const struct registry *reg, const struct upload *u, struct err *err)
 {
     struct upload_dir dir;
-    struct rec_upload r;
-    struct upload u;
     int rc;
 
-    if (enter(reg, repository, id, actor, &dir, &r, err) != 0)
+    if (lock_upload(reg, u, &dir, err) != 0)
         return -1;
-    snprintf(u.id, sizeof u.id, "%s", id);
-    rc = end(reg, u.id, err);
+    rc = end_upload(reg, u->id, err);
     upload_dir_close(&dir);
     return rc;
 }
 
-/* ---- those that nobody ends ---- */
+/* ---- uploads that nobody ends ---- */
 
 #define EXPIRE_BATCH 100
 
-struct expiry {
+struct upload_expiry {
     const struct registry *reg;
     char ids[EXPIRE_BATCH][RECORD_UPLOAD_ID_MAX];
     size_t n;
 };
 
 static int
-remember(struct expiry *x, const char *id)
+add_expired(struct upload_expiry *x, const char *id)
 {
     snprintf(x->ids[x->n++], RECORD_UPLOAD_ID_MAX, "%s", id);
     return x->n == EXPIRE_BATCH;
 }
 
-/* A directory whose upload isn't open: its row is written before the directory, and deleted before
- * it is removed, so it is nobody's. */
+/* A directory without a row belongs to nobody: the row is written before the directory, and deleted
+ * before the directory is removed. */
 static int
-see_directory(const char *id, uint64_t changed, void *arg, struct err *err)
+check_upload_directory(const char *id, uint64_t changed, void *arg, struct err *err)
 {
-    struct expiry *x = arg;
+    struct upload_expiry *x = arg;
     struct rec_upload r;
     int rc;
 
-    if (!is_id(id)) /* lost+found, say */
+    if (!is_upload_id(id)) /* lost+found, for example */
         return 0;
     rc = tbl_upload_get(kv_reads(x->reg->kv), id, &r, err);
     if (rc == 1)
-        return changed + x->reg->upload_expiry_ms < clock_wall_ms() ? remember(x, id) : 0;
-    return rc < 0 ? -1 : remember(x, id);
+        return changed + x->reg->upload_expiry_ms < clock_wall_ms() ? add_expired(x, id) : 0;
+    return rc < 0 ? -1 : add_expired(x, id);
 }
 
-/* An upload that was begun long ago and has no bytes at all. */
+/* An upload that has no bytes may have no directory. */
 static int
-see_row(const char *id, const struct rec_upload *r, void *arg, struct err *err)
+check_upload_row(const char *id, const struct rec_upload *r, void *arg, struct err *err)
 {
-    struct expiry *x = arg;
+    struct upload_expiry *x = arg;
     uint64_t size;
 
     if (r->started + x->reg->upload_expiry_ms >= clock_wall_ms())
         return 0;
     if (upload_dir_size(x->reg->dirfd, id, &size, err) != 0)
         return -1;
-    return size == 0 ? remember(x, id) : 0;
+    return size == 0 ? add_expired(x, id) : 0;
 }
 
 int
 upload_expire(const struct registry *reg, struct err *err)
 {
-    struct expiry x = {.reg = reg};
-    int rc = upload_dir_each(reg->dirfd, see_directory, &x, err);
+    struct upload_expiry x = {.reg = reg};
+    int rc = upload_dir_each(reg->dirfd, check_upload_directory, &x, err);
 
     if (rc == 0 && x.n < EXPIRE_BATCH)
-        rc = tbl_upload_each(kv_reads(reg->kv), see_row, &x, err);
+        rc = tbl_upload_each(kv_reads(reg->kv), check_upload_row, &x, err);
     if (rc != 0)
         return -1;
     for (size_t i = 0; i < x.n; i++)
-        if (end(reg, x.ids[i], err) != 0)
-            rc = -1; /* and the others don't wait for it */
+        if (end_upload(reg, x.ids[i], err) != 0)
+            rc = -1; /* the others are ended nevertheless */
     return rc;
 }

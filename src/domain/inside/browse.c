@@ -4,12 +4,10 @@
 #include "domain/core/foreign_images.h"
 #include "domain/inside/index_cache.h"
 #include "domain/inside/index_job.h"
-#include "domain/core/repository.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
 #include "storage/layers/layer_read.h"
 #include "storage/tables/tbl_blob.h"
-#include "storage/tables/tbl_tag.h"
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -201,32 +199,12 @@ open_image_layers(const struct registry *reg, struct arena *arena, struct browse
     return browse_open_layers(reg, arena, im, err);
 }
 
-/* A tag that the first API has set leads to its image, as long as there is no manifest of it. */
-static int
-open_tagged_v1(const struct registry *reg, const char *repository, const char *tag,
-               struct arena *arena, struct browse_image *im, struct err *err)
-{
-    struct rec_repo repo;
-    struct rec_tag r;
-    int rc;
-
-    if (repository_need(reg, repository, &repo, err) != 0)
-        return -1;
-    rc = tbl_tag_get(kv_reads(reg->kv), repo.id, tag, &r, err);
-    if (rc < 0)
-        return -1;
-    if (rc == 0 || r.target.algo != DIGEST_V1_ID)
-        return err_set(err, ERR_BUSY, "tag %s has just been moved", tag);
-    return browse_open_v1(reg, &r.target, NULL, arena, im, err);
-}
-
 int
 browse_open_manifest(const struct registry *reg, const char *repository,
                      const struct reference *reference, const char *platform, struct arena *arena,
                      struct browse_image *im, struct err *err)
 {
     struct platform want;
-    struct rec_repo repo;
     struct pulled pulled;
 
     *im = (struct browse_image){.n = 0};
@@ -235,10 +213,10 @@ browse_open_manifest(const struct registry *reg, const char *repository,
     if (pull_manifest(reg, repository, reference, false, arena, &pulled, err) != 0) {
         if (err->code != ERR_NOT_CONVERTED)
             return -1;
-        return open_tagged_v1(reg, repository, reference->tag, arena, im, err);
+        /* A tag of the first API leads to its image while there is no manifest of it. */
+        return browse_open_v1(reg, &pulled.digest, NULL, arena, im, err);
     }
-    if (repository_need(reg, repository, &repo, err) != 0 ||
-        platform_find(reg, repo.id, &pulled.digest, platform != NULL ? &want : NULL, arena,
+    if (platform_find(reg, pulled.repo, &pulled.digest, platform != NULL ? &want : NULL, arena,
                       &im->image, err) != 0)
         return -1;
     return open_image_layers(reg, arena, im, err);

@@ -166,6 +166,7 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
 {
     struct image_view v;
     struct manifest m;
+    struct rec_repo repo;
     int rc = image_view_find(reg, id, NULL, arena, &v, err);
 
     if (rc < 0 && err->code == ERR_NO_IMAGE)
@@ -178,10 +179,11 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
         rc = pull_document(reg, &v.manifest, r->size, arena, &p->document, err);
     if (rc != 1)
         return rc;
-    if (manifest_parse(&m, p->document, r->media_type, arena, err) != 0)
+    if (manifest_parse(&m, p->document, r->media_type, arena, err) != 0 ||
+        repository_ensure(reg, p->repository, &repo, err) != 0)
         return -1;
     for (size_t i = 0; i < m.descriptors_n; i++)
-        if (blob_mount(reg, p->repository, NULL, &m.descriptors[i].digest, err) < 0)
+        if (blob_mount_from_any(reg, repo.id, &m.descriptors[i].digest, err) < 0)
             return -1;
     p->digest = v.manifest;
     return 1;

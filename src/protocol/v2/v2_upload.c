@@ -6,7 +6,7 @@
 #include "domain/core/name.h"
 #include "domain/core/upload.h"
 #include "protocol/http/range.h"
-#include "protocol/v2/v2_base.h"
+#include "protocol/http/reference.h"
 #include "util/banned.h"
 
 /* Pieces of any size are accepted, however small (OCI distribution-spec 1.1, "Pushing a blob in
@@ -57,7 +57,7 @@ query_digest(const struct call *c, const char *name, struct digest *d, struct er
 
     if (text == NULL)
         return err_set(err, ERR_BAD_DIGEST, "the parameter %s is missing", name);
-    return v2_digest(text, d, err);
+    return reference_parse_digest(text, d, err);
 }
 
 static int
@@ -151,8 +151,7 @@ finish_upload(struct call *c, struct upload *u, const struct digest *d, struct e
 {
     struct upload_chunk chunk;
 
-    if (chunk_of(c, &chunk, err) != 0 ||
-        upload_finish(c->reg, c->name, u, &c->actor, &chunk, d, err) != 0)
+    if (chunk_of(c, &chunk, err) != 0 || upload_finish(c->reg, u, &chunk, d, err) != 0)
         return refuse_range(c, u, err);
     return reply_created(c, d, err);
 }
@@ -169,7 +168,7 @@ v2_upload_whole(struct call *c, struct err *err)
         return -1;
     if (finish_upload(c, &u, &d, err) == 0)
         return 0;
-    upload_cancel(c->reg, c->name, u.id, &c->actor, &ignored);
+    upload_cancel(c->reg, &u, &ignored);
     return -1;
 }
 
@@ -181,8 +180,7 @@ v2_upload_patch(struct call *c, struct err *err)
 
     if (find_upload(c, &u, err) != 0)
         return -1;
-    if (chunk_of(c, &chunk, err) != 0 ||
-        upload_append(c->reg, c->name, &u, &c->actor, &chunk, err) != 0)
+    if (chunk_of(c, &chunk, err) != 0 || upload_append(c->reg, &u, &chunk, err) != 0)
         return refuse_range(c, &u, err);
     return reply_state(c, 202, &u, err);
 }
@@ -217,7 +215,9 @@ v2_upload_status(struct call *c, struct err *err)
 int
 v2_upload_cancel(struct call *c, struct err *err)
 {
-    if (upload_cancel(c->reg, c->name, c->last, &c->actor, err) != 0)
+    struct upload u;
+
+    if (find_upload(c, &u, err) != 0 || upload_cancel(c->reg, &u, err) != 0)
         return -1;
     return call_empty(c, 204);
 }
