@@ -1,7 +1,7 @@
 #include "protocol/http/route.h"
 #include "protocol/http/health.h"
 #include "protocol/v1/v1_base.h"
-#include "protocol/inside/v1_browse.h"
+#include "protocol/v1/v1_browse.h"
 #include "protocol/v1/v1_events.h"
 #include "protocol/v1/v1_images.h"
 #include "protocol/v1/v1_repositories.h"

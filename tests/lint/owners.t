@@ -27,7 +27,6 @@ my %exceptions = (
     'src/storage/kv/kv.h'         => qr/^txn_run(_anyway)?$/,
     'src/storage/kv/kv_open.h'    => qr/^kv_(recover|close)$/,
     'src/storage/tables/record.h' => qr/^rec_/,
-    'src/protocol/v2/v2_base.h'   => qr/^v2_/,
 );
 
 my @sources = files(sources());

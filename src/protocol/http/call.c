@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "util/arena.h"
 #include "util/banned.h"
@@ -54,12 +55,47 @@ call_base(const struct call *c)
     return c->reg != NULL && c->reg->base_url != NULL ? c->reg->base_url : "";
 }
 
+bool
+call_is_unchanged(const struct call *c, const char *etag)
+{
+    const char *tags = c->req->header(c->req, "HTTP_IF_NONE_MATCH");
+    size_t n = strlen(etag);
+
+    if (tags == NULL)
+        return false;
+    /* RFC 9110 wants quotes, some clients leave them out. */
+    if (strcmp(tags, "*") == 0 || strcmp(tags, etag) == 0)
+        return true;
+    for (const char *p = tags; (p = strstr(p, etag)) != NULL; p += n)
+        if (p > tags && p[-1] == '"' && p[n] == '"')
+            return true;
+    return false;
+}
+
 int
 call_empty(struct call *c, int status)
 {
     c->reply->status = status;
     c->reply->body = bytes_of("", 0);
     return 0;
+}
+
+int
+call_body(struct call *c, int status, const char *content_type, struct bytes body)
+{
+    c->reply->status = status;
+    c->reply->body = body;
+    http_reply_header(c->reply, "Content-Type", content_type);
+    return 0;
+}
+
+int
+call_copy(struct call *c, int status, const char *content_type, struct bytes body, struct err *err)
+{
+    const char *copy = arena_copy(c->arena, body.p, body.n);
+
+    return copy == NULL ? arena_full(err)
+                        : call_body(c, status, content_type, bytes_of(copy, body.n));
 }
 
 int
@@ -72,18 +108,12 @@ int
 call_json_as(struct call *c, int status, const char *content_type, struct json *body,
              struct err *err)
 {
-    const char *text;
     size_t n;
+    const char *text = json_text(body, &n);
+    int rc = call_copy(c, status, content_type, bytes_of(text, n), err);
 
-    text = json_text(body, &n);
-    text = arena_copy(c->arena, text, n);
     json_free(body);
-    if (text == NULL)
-        return arena_full(err);
-    c->reply->status = status;
-    c->reply->body = bytes_of(text, n);
-    http_reply_header(c->reply, "Content-Type", content_type);
-    return 0;
+    return rc;
 }
 
 int

@@ -41,8 +41,21 @@ int call_header(struct call *c, struct err *err, const char *name, const char *f
 /* The prefix of our own paths in an answer: --base-url, or "". */
 const char *call_base(const struct call *c);
 
+/* If-None-Match of a GET or HEAD: has the client the version with this ETag, given without quotes?
+ * (RFC 9110 13.1.2) */
+bool call_is_unchanged(const struct call *c, const char *etag);
+
+/* The following functions make the whole reply, and return 0 unless they can fail. */
+
 /* A status without a body. */
 int call_empty(struct call *c, int status);
+
+/* A body that lives as long as the arena. */
+int call_body(struct call *c, int status, const char *content_type, struct bytes body);
+
+/* The same with a copy of the body in the arena. */
+int call_copy(struct call *c, int status, const char *content_type, struct bytes body,
+              struct err *err);
 
 /* A JSON body; frees it. */
 int call_json(struct call *c, int status, struct json *body, struct err *err);

@@ -63,9 +63,6 @@ health_check(struct call *c, struct err *err)
         err->code = ERR_BUSY;
         return -1;
     }
-    c->reply->status = 200;
-    c->reply->body = bytes_str("ok");
-    http_reply_header(c->reply, "Content-Type", "text/plain");
     http_reply_header(c->reply, "Cache-Control", "no-store");
-    return 0;
+    return call_body(c, 200, "text/plain", bytes_str("ok"));
 }

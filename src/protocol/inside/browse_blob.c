@@ -1,9 +1,10 @@
+#include "protocol/inside/browse_blob.h"
+
 #include <string.h>
 
-#include "protocol/inside/browse_view.h"
 #include "protocol/http/page.h"
 #include "protocol/http/range.h"
-#include "protocol/v2/v2_base.h"
+#include "protocol/inside/browse_view.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/clock.h"
@@ -55,7 +56,7 @@ produce_bytes(void *arg, struct http_sink *to, struct err *err)
 }
 
 static const char *
-what_it_is(const struct layer_entry *e)
+kind_of_entry(const struct layer_entry *e)
 {
     switch (e->type) {
     case LAYER_DIR:
@@ -77,27 +78,17 @@ what_it_is(const struct layer_entry *e)
 static int
 find_file(struct call *c, struct reading *r, struct bytes path, struct err *err)
 {
-    const char *rest = c->rest.p;
-    int shown = (int)(path.n < 100 ? path.n : 100);
-    int rc = browse_find(r->im, c->arena, path, true, &r->node, err);
-
-    if (rc < 0)
+    if (browse_view_find(r->im, c->arena, path, &r->node, err) != 0)
         return -1;
-    if (rc == 0)
-        return err_set(err, ERR_NO_FILE, "there is no %.*s in this image", shown,
-                       (const char *)path.p);
     if (r->node.entry.type != LAYER_FILE)
-        return err_set(err, ERR_NO_FILE, "%.*s is %s", shown, (const char *)path.p,
-                       what_it_is(&r->node.entry));
-    if (rest[c->rest.n - 1] == '/')
-        return err_set(err, ERR_NO_FILE, "%.*s is no directory", shown, (const char *)path.p);
-    return 0;
+        return browse_view_refuse(path, kind_of_entry(&r->node.entry), err);
+    return browse_view_wants_directory(c) ? browse_view_refuse(path, "no directory", err) : 0;
 }
 
 /* RFC 6266, 8187: a name of harmless letters for old clients, and the real name if it is UTF-8 (a
  * wrong escape is better than none). */
 int
-browse_view_download(struct call *c, struct bytes name, struct err *err)
+browse_blob_add_download(struct call *c, struct bytes name, struct err *err)
 {
     const char *p = name.p, *text;
     struct buf b;
@@ -157,7 +148,7 @@ add_file_headers(struct call *c, const struct reading *r, const char *tag, struc
     }
     if (call_header(c, err, "ETag", "\"%s\"", tag) != 0)
         return -1;
-    return browse_view_download(c, last_name(path), err);
+    return browse_blob_add_download(c, last_name(path), err);
 }
 
 /* RFC 9110 13.1.5: a client can't use a range of another version than the one that it has. */
@@ -217,7 +208,7 @@ answer_file(struct call *c, struct reading *r, struct err *err)
     if (browse_view_path(c, &path, err) != 0 || find_file(c, r, path, err) != 0 ||
         make_tag(c, r, &tag, err) != 0)
         return -1;
-    if (v2_is_unchanged(c, tag)) {
+    if (call_is_unchanged(c, tag)) {
         browse_close(r->im);
         return call_header(c, err, "ETag", "\"%s\"", tag) == 0 ? call_empty(c, 304) : -1;
     }
@@ -230,7 +221,7 @@ answer_file(struct call *c, struct reading *r, struct err *err)
 }
 
 int
-browse_view_blob(struct call *c, struct browse_image *im, struct err *err)
+browse_blob_send(struct call *c, struct browse_image *im, struct err *err)
 {
     struct reading *r = arena_alloc(c->arena, sizeof *r);
     int rc;

@@ -9,7 +9,7 @@
 #include "util/buf.h"
 #include "util/banned.h"
 
-/* In messages. */
+/* The length to which a path is cut in messages. */
 #define SHOWN_MAX 100
 
 struct browse_image *
@@ -57,17 +57,33 @@ browse_view_path(struct call *c, struct bytes *path, struct err *err)
     return 0;
 }
 
-static bool
-ends_with_slash(struct bytes path)
+bool
+browse_view_wants_directory(const struct call *c)
 {
-    return path.n > 0 && ((const char *)path.p)[path.n - 1] == '/';
+    return c->rest.n > 0 && ((const char *)c->rest.p)[c->rest.n - 1] == '/';
 }
 
 static int
-nothing_there(struct bytes path, struct err *err)
+refuse_missing(struct bytes path, struct err *err)
 {
     return err_set(err, ERR_NO_FILE, "there is no %.*s in this image",
                    (int)(path.n < SHOWN_MAX ? path.n : SHOWN_MAX), (const char *)path.p);
+}
+
+int
+browse_view_refuse(struct bytes path, const char *kind, struct err *err)
+{
+    return err_set(err, ERR_NO_FILE, "%.*s is %s", (int)(path.n < SHOWN_MAX ? path.n : SHOWN_MAX),
+                   (const char *)path.p, kind);
+}
+
+int
+browse_view_find(struct browse_image *im, struct arena *arena, struct bytes path,
+                 struct layer_merge_node *node, struct err *err)
+{
+    int rc = browse_find(im, arena, path, true, node, err);
+
+    return rc == 0 ? refuse_missing(path, err) : rc < 0 ? -1 : 0;
 }
 
 /* ---- a directory ---- */
@@ -97,14 +113,9 @@ end_listing(void *arg)
 static int
 open_listed_directory(struct listing *l, struct layer_merge_node *node, struct err *err)
 {
-    int rc = browse_find(l->im, l->arena, l->path, true, node, err);
-
-    if (rc <= 0)
-        return rc < 0 ? -1 : nothing_there(l->path, err);
-    if (node->entry.type == LAYER_DIR)
-        return 0;
-    return err_set(err, ERR_NO_FILE, "%.*s is no directory",
-                   (int)(l->path.n < SHOWN_MAX ? l->path.n : SHOWN_MAX), (const char *)l->path.p);
+    if (browse_view_find(l->im, l->arena, l->path, node, err) != 0)
+        return -1;
+    return node->entry.type == LAYER_DIR ? 0 : browse_view_refuse(l->path, "no directory", err);
 }
 
 static int
@@ -271,18 +282,15 @@ stat_entry(struct call *c, struct browse_image *im, struct buf *text, struct err
 
     if (browse_view_path(c, &path, err) != 0)
         return -1;
-    rc = browse_find(im, c->arena, path, ends_with_slash(c->rest), &node, err);
+    rc = browse_find(im, c->arena, path, browse_view_wants_directory(c), &node, err);
     if (rc < 0)
         return -1;
-    if (rc == 0 || (ends_with_slash(c->rest) && node.entry.type != LAYER_DIR))
-        return nothing_there(c->rest, err);
+    if (rc == 0 || (browse_view_wants_directory(c) && node.entry.type != LAYER_DIR))
+        return refuse_missing(c->rest, err);
     browse_entry_put(text, im, path, &node);
-    c->reply->body = bytes_of(arena_copy(c->arena, text->p, text->n), text->n);
-    if (!buf_ok(text) || c->reply->body.p == NULL)
+    if (!buf_ok(text))
         return arena_full(err);
-    c->reply->status = 200;
-    http_reply_header(c->reply, "Content-Type", "application/json");
-    return 0;
+    return call_copy(c, 200, "application/json", buf_bytes(text), err);
 }
 
 int

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "domain/inside/browse_history.h"
+#include "protocol/http/reference.h"
+#include "protocol/inside/browse_blob.h"
 #include "protocol/inside/browse_view.h"
-#include "protocol/v2/v2_base.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -13,7 +14,7 @@ v2_browse_open(struct call *c, struct browse_image **im, struct err *err)
 {
     struct reference reference;
 
-    if (v2_reference(c->first, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
+    if (reference_parse(c->first, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
         return -1;
     return browse_open_manifest(c->reg, c->name, &reference, query_get(&c->query, "platform"),
                                 c->arena, *im, err);
@@ -36,7 +37,7 @@ v2_browse_blob(struct call *c, struct err *err)
 {
     struct browse_image *im;
 
-    return v2_browse_open(c, &im, err) != 0 ? -1 : browse_view_blob(c, im, err);
+    return v2_browse_open(c, &im, err) != 0 ? -1 : browse_blob_send(c, im, err);
 }
 
 int

@@ -4,6 +4,7 @@
 
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_archive.h"
+#include "protocol/inside/browse_blob.h"
 #include "protocol/inside/browse_view.h"
 #include "protocol/inside/v2_browse.h"
 #include "util/arena.h"
@@ -45,21 +46,14 @@ produce_archive(void *arg, struct http_sink *to, struct err *err)
 static int
 check_path(struct call *c, struct archiving *a, struct err *err)
 {
-    const char *rest = c->rest.p;
-    int shown = (int)(a->path.n < 100 ? a->path.n : 100);
     struct layer_merge_node node;
-    int rc = browse_find(a->im, c->arena, a->path, true, &node, err);
 
-    if (rc < 0)
+    if (browse_view_find(a->im, c->arena, a->path, &node, err) != 0)
         return -1;
-    if (rc == 0)
-        return err_set(err, ERR_NO_FILE, "there is no %.*s in this image", shown,
-                       (const char *)a->path.p);
     if (node.entry.type == LAYER_NONE)
-        return err_set(err, ERR_NO_FILE, "%.*s is a hard link to nothing", shown,
-                       (const char *)a->path.p);
-    if (c->rest.n > 0 && rest[c->rest.n - 1] == '/' && node.entry.type != LAYER_DIR)
-        return err_set(err, ERR_NO_FILE, "%.*s is no directory", shown, (const char *)a->path.p);
+        return browse_view_refuse(a->path, "a hard link to nothing", err);
+    if (browse_view_wants_directory(c) && node.entry.type != LAYER_DIR)
+        return browse_view_refuse(a->path, "no directory", err);
     return 0;
 }
 
@@ -74,7 +68,7 @@ name_download(struct call *c, const struct archiving *a, struct err *err)
         name = bytes_str(slash != NULL ? slash + 1 : c->name);
     if (call_text(c, &text, err, "%.*s.tar", (int)name.n, (const char *)name.p) != 0)
         return -1;
-    return browse_view_download(c, bytes_str(text), err);
+    return browse_blob_add_download(c, bytes_str(text), err);
 }
 
 int

@@ -4,9 +4,9 @@
 
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_diff.h"
+#include "protocol/http/reference.h"
 #include "protocol/inside/browse_entry.h"
 #include "protocol/inside/browse_view.h"
-#include "protocol/v2/v2_base.h"
 #include "protocol/inside/v2_browse.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -84,7 +84,7 @@ open_from(struct call *c, struct browse_image **im, struct err *err)
 
     if (from == NULL)
         return err_set(err, ERR_BAD_REQUEST, "which image to compare with: from=TAG or DIGEST");
-    if (v2_reference(from, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
+    if (reference_parse(from, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
         return -1;
     return browse_open_manifest(c->reg, c->name, &reference, query_get(&c->query, "platform"),
                                 c->arena, *im, err);

@@ -105,12 +105,9 @@ answer_find(struct call *c, struct finding *f, struct err *err)
     if (f->more && f->limit > 0 && add_find_link(c, f, err) != 0)
         return -1;
     buf_puts(&f->text, f->text.n > 0 ? "]" : "[]");
-    c->reply->body = bytes_of(arena_copy(c->arena, f->text.p, f->text.n), f->text.n);
-    if (!buf_ok(&f->text) || c->reply->body.p == NULL)
+    if (!buf_ok(&f->text))
         return arena_full(err);
-    c->reply->status = 200;
-    http_reply_header(c->reply, "Content-Type", "application/json");
-    return 0;
+    return call_copy(c, 200, "application/json", buf_bytes(&f->text), err);
 }
 
 int

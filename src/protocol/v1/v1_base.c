@@ -9,20 +9,14 @@ int
 v1_ping(struct call *c, struct err *err)
 {
     (void)err;
-    c->reply->status = 200;
-    c->reply->body = bytes_str("true");
-    http_reply_header(c->reply, "Content-Type", "application/json");
     http_reply_header(c->reply, "X-Docker-Registry-Standalone", "true");
-    return 0;
+    return call_body(c, 200, "application/json", bytes_str("true"));
 }
 
 int
 v1_base_done(struct call *c)
 {
-    c->reply->status = 200;
-    c->reply->body = bytes_str("\"\"");
-    http_reply_header(c->reply, "Content-Type", "application/json");
-    return 0;
+    return call_body(c, 200, "application/json", bytes_str("\"\""));
 }
 
 int

@@ -7,7 +7,6 @@
 #include "domain/v1/image_view.h"
 #include "protocol/http/range.h"
 #include "protocol/v1/v1_base.h"
-#include "protocol/v2/v2_base.h"
 #include "util/arena.h"
 #include "util/banned.h"
 
@@ -57,12 +56,9 @@ send_json(struct call *c, const char *etag, struct bytes json, struct err *err)
     if (call_header(c, err, "ETag", "\"%s\"", etag) != 0)
         return -1;
     http_reply_header(c->reply, "Cache-Control", "no-cache");
-    if (v2_is_unchanged(c, etag))
+    if (call_is_unchanged(c, etag))
         return call_empty(c, 304);
-    c->reply->body = json;
-    http_reply_header(c->reply, "Content-Type", "application/json");
-    c->reply->status = 200;
-    return 0;
+    return call_body(c, 200, "application/json", json);
 }
 
 /* The checksum over JSON and layer would take as long as reading the layer, and clients do without
@@ -129,16 +125,13 @@ send_layer(struct call *c, const struct digest *layer, uint64_t size, const char
         return call_header(c, err, "Content-Range", "bytes */%llu", (unsigned long long)size) != 0
                    ? -1
                    : call_empty(c, 416);
+    if (path[0] == '\0')
+        return call_body(c, 200, "application/octet-stream", image_view_empty());
     http_reply_header(c->reply, "Content-Type", "application/octet-stream");
-    if (path[0] == '\0') {
-        c->reply->status = 200;
-        c->reply->body = image_view_empty();
-        return 0;
-    }
     digest_text(digest, layer);
     if (call_header(c, err, "ETag", "\"%s\"", digest) != 0)
         return -1;
-    if (v2_is_unchanged(c, digest))
+    if (call_is_unchanged(c, digest))
         return call_empty(c, 304);
     return call_file(c, path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, "no-cache", err);
 }

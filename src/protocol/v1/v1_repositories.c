@@ -45,10 +45,7 @@ int
 v1_repositories_auth(struct call *c, struct err *err)
 {
     (void)err;
-    c->reply->status = 200;
-    c->reply->body = bytes_str("\"OK\"");
-    http_reply_header(c->reply, "Content-Type", "application/json");
-    return 0;
+    return call_body(c, 200, "application/json", bytes_str("\"OK\""));
 }
 
 /* ---- its images ---- */

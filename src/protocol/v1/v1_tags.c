@@ -58,10 +58,7 @@ v1_tags_get(struct call *c, struct err *err)
     digest_hex(hex, &id);
     if (call_text(c, &text, err, "\"%s\"", hex) != 0)
         return -1;
-    http_reply_header(c->reply, "Content-Type", "application/json");
-    c->reply->status = 200;
-    c->reply->body = bytes_str(text);
-    return 0;
+    return call_body(c, 200, "application/json", bytes_str(text));
 }
 
 int

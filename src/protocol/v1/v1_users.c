@@ -5,16 +5,6 @@
 
 #define DEPTH_MAX 8
 
-/* The whole answer is a JSON string. The text needs no escapes. */
-static int
-reply_user_json(struct call *c, int status, const char *json)
-{
-    c->reply->status = status;
-    c->reply->body = bytes_str(json);
-    http_reply_header(c->reply, "Content-Type", "application/json");
-    return 0;
-}
-
 /* The body, which may hold a password, is ignored. */
 static int
 check_account(const struct call *c, struct err *err)
@@ -44,8 +34,9 @@ v1_users_post(struct call *c, struct err *err)
     if (check_account(c, err) != 0)
         return -1;
     if (access_users_exist(c->reg))
-        return reply_user_json(c, 400, "\"Username or email already exists\"");
-    return reply_user_json(c, 201, "\"User Created\"");
+        return call_body(c, 400, "application/json",
+                         bytes_str("\"Username or email already exists\""));
+    return call_body(c, 201, "application/json", bytes_str("\"User Created\""));
 }
 
 int

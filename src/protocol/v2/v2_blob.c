@@ -2,7 +2,7 @@
 
 #include "domain/core/blob.h"
 #include "protocol/http/range.h"
-#include "protocol/v2/v2_base.h"
+#include "protocol/http/reference.h"
 #include "util/banned.h"
 
 /* A blob never changes under its digest. */
@@ -36,7 +36,7 @@ v2_blob_get(struct call *c, struct err *err)
     enum range_kind kind;
     bool may_push;
 
-    if (v2_digest(c->last, &d, err) != 0)
+    if (reference_parse_digest(c->last, &d, err) != 0)
         return -1;
     /* A pusher sends HEAD to learn which blobs it needn't send, and relies on the answer. */
     may_push = c->req->method == HTTP_HEAD &&
@@ -54,7 +54,7 @@ v2_blob_get(struct call *c, struct err *err)
     }
     if (add_blob_headers(c, digest, err) != 0)
         return -1;
-    if (v2_is_unchanged(c, text))
+    if (call_is_unchanged(c, text))
         return call_empty(c, 304);
     return call_file(c, b.path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, BLOB_CACHE, err);
 }
@@ -64,7 +64,7 @@ v2_blob_delete(struct call *c, struct err *err)
 {
     struct digest d;
 
-    if (v2_digest(c->last, &d, err) != 0)
+    if (reference_parse_digest(c->last, &d, err) != 0)
         return -1;
     if (blob_delete(c->reg, c->name, &d, &c->actor, c->arena, err) == 0)
         return call_empty(c, 202);

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "domain/core/delete.h"
-#include "domain/core/pull.h"
 #include "domain/core/push.h"
-#include "protocol/v2/v2_base.h"
+#include "protocol/http/reference.h"
 #include "util/banned.h"
 
 static int
@@ -30,14 +29,14 @@ v2_manifest_get(struct call *c, struct err *err)
     const char *digest;
     bool head = c->req->method == HTTP_HEAD;
 
-    if (v2_reference(c->last, &reference, err) != 0 ||
+    if (reference_parse(c->last, &reference, err) != 0 ||
         pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
         return -1;
     digest_text(text, &pulled.digest);
     if (call_text(c, &digest, err, "%s", text) != 0 ||
         add_manifest_headers(c, digest, pulled.media_type, err) != 0)
         return -1;
-    if (v2_is_unchanged(c, digest))
+    if (call_is_unchanged(c, digest))
         return call_empty(c, 304);
     if (pulled.path[0] != '\0')
         return call_file(c, pulled.path, FILE_WHOLE, "no-cache", err);
@@ -81,7 +80,7 @@ collect_query_tags(const struct call *c, const struct reference *reference, cons
     for (size_t i = 0; i < c->query.n && reference->tag == NULL; i++) {
         if (strcmp(c->query.parameters[i].name, "tag") != 0)
             continue;
-        if (v2_tag(c->query.parameters[i].value, err) != 0)
+        if (reference_check_tag(c->query.parameters[i].value, err) != 0)
             return -1;
         if (*n == PUSH_TAGS_MAX)
             return err_set(err, ERR_TOO_LONG, "at most %d tags at once", PUSH_TAGS_MAX);
@@ -122,7 +121,7 @@ v2_manifest_put(struct call *c, struct err *err)
     const char *tags[PUSH_TAGS_MAX];
     struct reference reference;
 
-    if (v2_reference(c->last, &reference, err) != 0 ||
+    if (reference_parse(c->last, &reference, err) != 0 ||
         collect_query_tags(c, &reference, tags, &p.tags_n, err) != 0 ||
         plain_content_type(c, &p.content_type, err) != 0)
         return -1;
@@ -139,7 +138,7 @@ v2_manifest_delete(struct call *c, struct err *err)
     struct reference reference;
     int rc;
 
-    if (v2_reference(c->last, &reference, err) != 0)
+    if (reference_parse(c->last, &reference, err) != 0)
         return -1;
     if (reference.tag != NULL)
         rc = delete_tag(c->reg, c->name, reference.tag, &c->actor, c->arena, err);

@@ -2,7 +2,7 @@
 
 #include "domain/core/referrers.h"
 #include "protocol/http/page.h"
-#include "protocol/v2/v2_base.h"
+#include "protocol/http/reference.h"
 #include "util/banned.h"
 
 struct listing {
@@ -53,8 +53,8 @@ v2_referrers_list(struct call *c, struct err *err)
     size_t limit;
     bool more;
 
-    if (v2_digest(c->last, &subject, err) != 0 || page_limit(c, &limit, err) != 0 ||
-        (last != NULL && v2_digest(last, &after, err) != 0) ||
+    if (reference_parse_digest(c->last, &subject, err) != 0 || page_limit(c, &limit, err) != 0 ||
+        (last != NULL && reference_parse_digest(last, &after, err) != 0) ||
         call_text(c, &path, err, "/v2/%s/referrers/%s", c->name, c->last) != 0)
         return -1;
     if (type != NULL && type[0] == '\0')

@@ -1,6 +1,7 @@
-#include "protocol/inside/v1_browse.h"
+#include "protocol/v1/v1_browse.h"
 
 #include "domain/v1/image.h"
+#include "protocol/inside/browse_blob.h"
 #include "protocol/inside/browse_view.h"
 #include "util/banned.h"
 
@@ -31,5 +32,5 @@ v1_browse_blob(struct call *c, struct err *err)
 {
     struct browse_image *im;
 
-    return open_v1_image(c, &im, err) != 0 ? -1 : browse_view_blob(c, im, err);
+    return open_v1_image(c, &im, err) != 0 ? -1 : browse_blob_send(c, im, err);
 }

@@ -1,5 +1,5 @@
-#ifndef PROTOCOL_INSIDE_V1_BROWSE_H
-#define PROTOCOL_INSIDE_V1_BROWSE_H
+#ifndef PROTOCOL_V1_V1_BROWSE_H
+#define PROTOCOL_V1_V1_BROWSE_H
 
 #include "protocol/http/call.h"
 
