@@ -4,7 +4,8 @@
 #include <unistd.h>
 #include "process/commands/command_table.h"
 #include "process/master/master.h"
-#include "process/options/options.h"
+#include "process/options/options_help.h"
+#include "process/options/options_parse.h"
 #include "process/server/server.h"
 #include "process/server/process_title.h"
 #include "util/log.h"
@@ -22,19 +23,6 @@ serve_registry(struct options *o, struct err *err)
     return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }
 
-static enum command_exit
-run_command(struct options *o, struct err *err)
-{
-    const struct command *command = command_table_find(o->command);
-    if (strcmp(o->command, "serve") == 0)
-        return serve_registry(o, err);
-    if (command != NULL)
-        return command->run(o, err);
-    err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
-            o->command);
-    return COMMAND_USAGE;
-}
-
 static void
 print_help(void)
 {
@@ -46,9 +34,9 @@ print_help(void)
     putchar('\n');
 }
 
-/* Descriptors 0 to 2 are taken, so that no socket becomes one of them. */
+/* Opens what is missing of the descriptors 0 to 2, so that no socket becomes one of them. */
 static void
-take_stdio(void)
+open_missing_stdio(void)
 {
     int fd;
     do {
@@ -58,15 +46,13 @@ take_stdio(void)
         close(fd);
 }
 
-int
-main(int argc, char **argv)
+/* command: NULL for "serve". */
+static enum command_exit
+run_command(const struct command *command, int argc, char **argv, struct err *err)
 {
     struct options o;
-    struct err err;
-    take_stdio();
-    process_title_init(argc, argv);
     enum command_exit code = COMMAND_DONE;
-    if (options_parse(&o, argc, argv, &err) < 0) {
+    if (options_parse(&o, argc, argv, err) != 0) {
         code = COMMAND_USAGE;
     } else if (o.help) {
         print_help();
@@ -74,10 +60,27 @@ main(int argc, char **argv)
         printf("docker-registry-server %s\n", PACKAGE_VERSION);
     } else {
         log_set_level(o.log_level);
-        code = run_command(&o, &err);
+        code = command != NULL ? command->run(&o, err) : serve_registry(&o, err);
     }
+    options_free(&o);
+    return code;
+}
+
+int
+main(int argc, char **argv)
+{
+    const char *name = options_parse_command(argc, argv);
+    const struct command *command = command_table_find(name);
+    struct err err;
+    enum command_exit code = COMMAND_USAGE;
+    open_missing_stdio();
+    process_title_init(argc, argv);
+    if (command == NULL && strcmp(name, "serve") != 0)
+        err_set(&err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
+                name);
+    else
+        code = run_command(command, argc, argv, &err);
     if (code != COMMAND_DONE)
         fprintf(stderr, "docker-registry-server: %s\n", err.message);
-    options_free(&o);
     return code;
 }

@@ -2,7 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "fuzz.h"
-#include "process/options/options.h"
+#include "process/options/options_parse.h"
 #include "util/fdio.h"
 #include "util/banned.h"
 

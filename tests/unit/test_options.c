@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "process/options/options.h"
+#include "process/options/options_help.h"
+#include "process/options/options_parse.h"
+#include "storage/layers/layer_scan.h"
 #include "util/banned.h"
 
 #define ARGS_MAX 80
@@ -475,7 +477,6 @@ what_is_the_other_nginx_s_is_refused(void **state)
         {{"--trust-remote-user"}, "--fastcgi"},
         {{"--http"}, "print-nginx-conf"},
         {{"--fastcgi=s", "--server"}, "print-nginx-conf"},
-        {{"print-nginx-conf"}, "--fastcgi"},
         {{"--name", "A"}, "--name"},
         {{"--name", "a-b"}, "--name"},
         {{"--name", "aaaaaaaaaaaaaaaaaaaaaaa"}, "--name"},

@@ -82,6 +82,11 @@ command_nginx_conf(struct options *o, struct err *err)
                 o->words.v[0]);
         return COMMAND_USAGE;
     }
+    if (o->fastcgi == NULL) {
+        err_set(err, ERR_BAD_REQUEST,
+                "print-nginx-conf needs --fastcgi DIR, where the sockets of the server are");
+        return COMMAND_USAGE;
+    }
     char *dir = data_directory(o, err);
     if (dir == NULL)
         return code;

@@ -3,11 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 #include "util/buf.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* Appends the steps of a name, each with a slash before it. */
 static void
-put_steps(struct buf *out, const char *name)
+put_path_steps(struct buf *out, const char *name)
 {
     for (const char *p = name; *p != '\0';) {
         size_t n = strcspn(p, "/");
@@ -22,7 +23,7 @@ put_steps(struct buf *out, const char *name)
 char *
 absolute_path(const char *name, struct err *err)
 {
-    char here[PATH_MAX];
+    char here[PATH_MAX], *full = NULL;
     struct buf out;
     buf_init(&out, (size_t)2 * PATH_MAX);
     if (*name != '/') {
@@ -30,13 +31,14 @@ absolute_path(const char *name, struct err *err)
             err_errno(err, "cannot tell the full name of the current directory");
             return NULL;
         }
-        put_steps(&out, here);
+        put_path_steps(&out, here);
     }
-    put_steps(&out, name);
+    put_path_steps(&out, name);
     if (out.n == 0)
         buf_putc(&out, '/');
-    char *full = buf_ok(&out) ? strdup(buf_text(&out)) : NULL;
-    if (full == NULL)
+    if (buf_ok(&out))
+        full = mem_strdup(buf_text(&out));
+    else
         err_set(err, ERR_SYSTEM, "%s: the full name is too long", name);
     buf_free(&out);
     return full;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "util/mem.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -26,9 +27,9 @@ host_length(const char *text)
     return inet_pton(AF_INET6, address, ignored) == 1 ? n + 1 : 0;
 }
 
-/* What may follow the host: a port, one slash. Sets where the URL ends without the slash. */
+/* Whether the host is followed by nothing but a port and one slash. Sets *end to the slash. */
 static bool
-good_rest(const char *rest, const char **end)
+is_port_and_slash(const char *rest, const char **end)
 {
     uint64_t port;
     if (*rest == ':') {
@@ -41,7 +42,7 @@ good_rest(const char *rest, const char **end)
     return strcmp(rest, "") == 0 || strcmp(rest, "/") == 0;
 }
 
-/* A browser leaves out the port that the scheme implies, so an origin with it would never match. */
+/* Browsers leave out the port that the scheme implies, so an origin with this port matches none. */
 static bool
 is_implied_port(const char *text, const char *rest)
 {
@@ -58,8 +59,8 @@ base_url_check_origin(const char *text, const char *what, struct err *err)
     if (strcmp(text, "*") == 0)
         return 0;
     if (scheme == 0 || strchr(LOWER, text[0]) == NULL || strncmp(host - 3, "://", 3) != 0 ||
-        host_length(host) == 0 || !good_rest(host + host_length(host), &end) || *end != '\0' ||
-        strpbrk(text, UPPER) != NULL)
+        host_length(host) == 0 || !is_port_and_slash(host + host_length(host), &end) ||
+        *end != '\0' || strpbrk(text, UPPER) != NULL)
         return err_set(err, ERR_BAD_REQUEST,
                        "%s %s: an origin like https://ui.example.com is wanted, in small letters "
                        "and without a path, or * for any",
@@ -80,14 +81,11 @@ base_url_parse(const char *text, const char *what, struct err *err)
                                                             : 0;
     size_t host = scheme > 0 ? host_length(text + scheme) : 0;
     const char *end;
-    if (host == 0 || !good_rest(text + scheme + host, &end)) {
+    if (host == 0 || !is_port_and_slash(text + scheme + host, &end)) {
         err_set(err, ERR_BAD_REQUEST,
                 "%s %s: a URL like https://registry.example.com is wanted, without a path", what,
                 text);
         return NULL;
     }
-    char *url = strndup(text, (size_t)(end - text));
-    if (url == NULL)
-        err_errno(err, "out of memory");
-    return url;
+    return mem_copy(text, (size_t)(end - text));
 }

@@ -7,7 +7,7 @@
 #include "util/banned.h"
 
 static int
-read_open_file(int fd, const char *name, struct buf *out, struct err *err)
+read_to_end(int fd, const char *name, struct buf *out, struct err *err)
 {
     char block[4096];
     for (;;) {
@@ -18,7 +18,7 @@ read_open_file(int fd, const char *name, struct buf *out, struct err *err)
             return err_errno(err, "cannot read %s", name);
         if (got > 0)
             buf_put(out, block, (size_t)got);
-        explicit_bzero(block, sizeof block); /* it may be a key */
+        explicit_bzero(block, sizeof block); /* the file may be a key */
         if (!buf_ok(out))
             return err_set(err, ERR_TOO_LARGE, "%s: more than %zu bytes", name, out->max);
         if (got == 0)
@@ -29,19 +29,19 @@ read_open_file(int fd, const char *name, struct buf *out, struct err *err)
 int
 option_file_read(int dirfd, const char *name, struct buf *out, struct err *err)
 {
+    struct stat st;
+    int fd, rc;
     buf_reset(out);
-    /* Not to wait for a writer, should it be a named pipe; files don't care. */
-    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    /* O_NONBLOCK: the open of a named pipe does not wait for a writer. */
+    fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return err_errno(err, "cannot open %s", name);
-    struct stat st;
-    int r;
     if (fstat(fd, &st) < 0)
-        r = err_errno(err, "cannot look at %s", name);
+        rc = err_errno(err, "cannot look at %s", name);
     else if (S_ISDIR(st.st_mode))
-        r = err_set(err, ERR_BAD_REQUEST, "%s is a directory, and a file is wanted", name);
+        rc = err_set(err, ERR_BAD_REQUEST, "%s is a directory, and a file is wanted", name);
     else
-        r = read_open_file(fd, name, out, err);
+        rc = read_to_end(fd, name, out, err);
     fdio_close(fd);
-    return r;
+    return rc;
 }

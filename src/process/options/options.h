@@ -4,97 +4,94 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include "domain/events/hook.h"
-#include "util/err.h"
 #include "util/log.h"
 
-/* The command line and the configuration file, by one table (options_table.h) that --help, the
- * parser and the manual's test read. */
+/* What the command line and the configuration file say (options_parse.h). An option is a row of
+ * options_table.c and a member of struct options. */
 
+/* Values of one option, and words of a command. */
 #define OPTIONS_MANY_MAX 64
-/* Of processes of a kind, tries and the like. */
+/* Processes of one kind, and retries. */
 #define OPTIONS_COUNT_MAX 100
-
-/* The longest name of a socket in the directory of --fastcgi. */
+/* Bytes of the longest name of a socket in the directory of --fastcgi. */
 #define OPTIONS_SOCKET_NAME_MAX 11
+/* The user that root becomes without --run-as. */
+#define OPTIONS_RUN_AS "www-data"
 
 struct options_list {
     char *v[OPTIONS_MANY_MAX];
     size_t n;
 };
 
+/* Texts live until options_free. */
 struct options {
     const char *command;           /* argv[1] when it is no option, else "serve" */
-    struct options_list words;     /* what else is no option; "serve" takes none */
-    struct options_list ports;     /* --port; texts that parse as 0..65535 */
+    struct options_list words;     /* arguments that are no options; "serve" takes none */
+    struct options_list ports;     /* --port: numbers from 0 to 65535 */
     struct options_list tls_ports; /* --tls-port */
     struct options_list listen;    /* --listen: IPv4 or IPv6 addresses, or localhost */
     struct options_list cors;      /* --cors: origins as browsers send them, or * */
-    struct options_list users;     /* --user NAME:PASS; see options_forget_users */
+    struct options_list users;     /* --user: NAME:PASSWORD; see options_forget_users */
     char *dir;
-    char *fastcgi;  /* --fastcgi: the directory for the sockets, as given; NULL: standalone */
-    char *sockets;  /* its full name, with a final slash */
-    char *name;     /* --name */
-    char *base_url; /* --base-url, without a final slash; NULL: not given */
+    char *fastcgi; /* the directory for the sockets, as given; NULL: start nginx */
+    char *sockets; /* its full name, with a final slash */
+    char *name;
+    char *base_url; /* without a final slash; NULL: not given */
     char *run_as;   /* NULL: not given */
     char *tls_cert;
     char *tls_key;
     char *config;
     char *on[HOOK_COUNT];  /* --on-NAME; NULL: not given */
     char *hooks;           /* --hooks, its full name; NULL: hooks/ of the data directory */
-    uint64_t workers;      /* pool api */
-    uint64_t bulk_workers; /* pool bulk */
+    uint64_t workers;      /* of the pool api */
+    uint64_t bulk_workers; /* of the pool bulk */
     uint64_t browse_workers;
     uint64_t index_wait_ms;
     uint64_t watchdog_ms;
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
-    uint64_t max_blob_size;    /* 0: none */
-    uint64_t max_repositories; /* 0: none; so the next two */
-    uint64_t max_tags;
-    uint64_t max_uploads;
+    uint64_t max_blob_size;    /* bytes; 0: no limit */
+    uint64_t max_repositories; /* 0: no limit */
+    uint64_t max_tags;         /* 0: no limit */
+    uint64_t max_uploads;      /* 0: no limit */
     uint64_t hook_timeout_ms;
     uint64_t hook_jobs;
     uint64_t hook_retries; /* may be 0 */
     uint64_t pre_hook_timeout_ms;
     uint64_t event_keep_ms;
     uint64_t index_jobs;
-    uint64_t index_memory;  /* bytes; at least OPTIONS_INDEX_MEMORY_MIN */
-    uint64_t index_time_ms; /* of the processor */
+    uint64_t index_memory;  /* bytes */
+    uint64_t index_time_ms; /* processor time */
     uint64_t index_max_entries;
     uint64_t index_max_depth;
-    uint64_t index_max_output; /* 0: none */
+    uint64_t index_max_output; /* bytes; 0: no limit */
     uint64_t index_max_ratio;
     enum log_level log_level;
     bool trust_remote_user;
-    bool http_part;   /* of print-nginx-conf: only the part for http { } */
-    bool server_part; /* and for server { } */
-    bool json;        /* of hooks: print JSON */
-    char *retry;      /* of hooks: an id */
-    char *drop;
-    char *prefix;  /* of import: a name in front of all others */
-    char *listing; /* of import: a file */
-    char *output;  /* of export; NULL: stdout */
+    bool http_part;   /* print-nginx-conf --http */
+    bool server_part; /* print-nginx-conf --server */
+    bool json;        /* hooks --json */
+    char *retry;      /* hooks --retry: an id */
+    char *drop;       /* hooks --drop: an id */
+    char *prefix;     /* import --prefix */
+    char *listing;    /* import --listing: a file */
+    char *output;     /* export --output; NULL: stdout */
     bool help;
     bool version;
+    struct options_texts {
+        char **v;
+        size_t n, room;
+    } texts; /* all of the above that are freed */
 };
 
-#define OPTIONS_INDEX_MEMORY_MIN (UINT64_C(128) << 20)
+/* Takes over a text from the heap, and returns it. */
+char *options_keep(struct options *o, char *text);
 
-/* Parses the command line, then the file that --config names (the command line wins, repeatable
- * ones add up), then fills in the defaults. Passwords in argv are blanked: they are copied first,
- * so that ps doesn't show them. With --help or --version nothing behind it is looked at. 0, or -1
- * with what is wrong, with what, and what to do; the caller exits with 2. Texts are copies and live
- * until options_free. */
-int options_parse(struct options *o, int argc, char **argv, struct err *err);
-void options_free(struct options *o);
-
-/* Wipes the passwords from memory, once they are hashed. How many users there were stays. */
+/* Overwrites the passwords in memory, when they are hashed or not needed. users.n stays. */
 void options_forget_users(struct options *o);
 
-/* The part of --help about options. Its first lines are the original's. */
-void options_help(FILE *to);
+void options_free(struct options *o);
 
 #endif

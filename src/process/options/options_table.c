@@ -2,116 +2,127 @@
 #include <string.h>
 #include "util/banned.h"
 
+/* Commands that know an option: print-nginx-conf takes all options of the server, so that it can be
+ * given the same ones. */
+#define SERVER "serve print-nginx-conf"
+#define HOOKS "serve print-nginx-conf hooks"
+#define STORE "serve print-nginx-conf user hooks import export"
+
+/* Kinds. */
+#define AT(member) .at = offsetof(struct options, member)
+#define FLAG(member) .kind = OPTIONS_FLAG, AT(member)
+#define TEXT(member) .kind = OPTIONS_TEXT, AT(member)
+#define NAME(member) .kind = OPTIONS_NAME, AT(member)
+#define URL(member) .kind = OPTIONS_URL, AT(member)
+#define LEVEL(member) .kind = OPTIONS_LEVEL, AT(member)
+#define LIST(k, member) .kind = k, AT(member)
+#define ON(hook) .kind = OPTIONS_SCRIPT, AT(on[hook])
+#define NUMBER(member, l, m) .kind = OPTIONS_NUMBER, AT(member), .least = l, .most = m
+#define COUNT(member) NUMBER(member, 1, OPTIONS_COUNT_MAX)
+#define BIG(member) NUMBER(member, 1, 1000000000)
+#define LIMIT(member) .kind = OPTIONS_LIMIT, AT(member)
+#define SIZE(member, l) .kind = OPTIONS_SIZE, AT(member), .least = l
+#define TIME(member, l) .kind = OPTIONS_TIME, AT(member), .least = l
+
+/* name, letter, value, default, help, commands, kind. */
 const struct options_row options_table[] = {
-#define AT(member) offsetof(struct options, member)
-/* One line of --help stands for all of these. */
-#define ON(name, hook)                                                            \
-    {                                                                             \
-        "on-" name, 0, "script", NULL, OPTIONS_SCRIPT, false, AT(on[hook]), false \
-    }
-    {"port", 'p', "port", "port to listen on", OPTIONS_PORTS, true, AT(ports), false},
-    {"dir", 'd', "directory", "set directory to store data in", OPTIONS_TEXT, false, AT(dir),
-     false},
-    {"user", 'u', "user:pass", "authenticate access", OPTIONS_USERS, true, AT(users), false},
-    ON("image", HOOK_IMAGE),
-    ON("layer", HOOK_LAYER),
-    ON("verify", HOOK_VERIFY),
-    ON("index", HOOK_INDEX),
-    ON("tag", HOOK_TAG),
-    ON("untag", HOOK_UNTAG),
-    ON("manifest", HOOK_MANIFEST),
-    ON("delete", HOOK_DELETE),
-    ON("pre-tag", HOOK_PRE_TAG),
-    ON("pre-delete", HOOK_PRE_DELETE),
-    {"hooks", 0, "directory", "where hooks are files (hooks/ of the data)", OPTIONS_TEXT, false,
-     AT(hooks), false},
-    {"listen", 0, "address", "address to listen on (all, IPv4 and IPv6)", OPTIONS_ADDRESSES, true,
-     AT(listen), false},
-    {"tls-cert", 0, "file", "certificate (chain): every --port speaks TLS", OPTIONS_TEXT, false,
-     AT(tls_cert), false},
-    {"tls-key", 0, "file", "its key", OPTIONS_TEXT, false, AT(tls_key), false},
-    {"tls-port", 0, "port", "port that speaks TLS; then --port stays plain", OPTIONS_PORTS, true,
-     AT(tls_ports), false},
-    {"fastcgi", 0, "directory", "put sockets there for your own nginx, and start none",
-     OPTIONS_TEXT, false, AT(fastcgi), false},
-    {"name", 0, "name", "tells registries in one nginx apart (main)", OPTIONS_NAME, false, AT(name),
-     false},
-    {"trust-remote-user", 0, NULL, "users are those of your own nginx", OPTIONS_FLAG, false,
-     AT(trust_remote_user), false},
-    {"base-url", 0, "url", "put this in front of Locations (they are relative)", OPTIONS_URL, false,
-     AT(base_url), false},
-    {"cors", 0, "origin", "let web pages from there use the API; * for any", OPTIONS_ORIGINS, true,
-     AT(cors), false},
-    {"run-as", 0, "user", "when started as root: become this user (www-data)", OPTIONS_TEXT, false,
-     AT(run_as), false},
-    {"workers", 0, "n", "processes for small requests (4, or the cores)", OPTIONS_COUNT, false,
-     AT(workers), false},
-    {"bulk-workers", 0, "n", "processes for uploads (2, or the cores)", OPTIONS_COUNT, false,
-     AT(bulk_workers), false},
-    {"browse-workers", 0, "n", "processes for looking into images (4)", OPTIONS_COUNT, false,
-     AT(browse_workers), false},
-    {"index-wait", 0, "time", "wait so long for a layer's index, then 503 (10s)", OPTIONS_PERIOD,
-     false, AT(index_wait_ms), false},
-    {"watchdog", 0, "time", "replace a process that hangs this long (30s)", OPTIONS_PERIOD, false,
-     AT(watchdog_ms), false},
-    {"config", 0, "file", "read options from a file: name=value a line", OPTIONS_TEXT, false,
-     AT(config), true},
-    {"lease", 0, "time", "keep what no image uses this long (1h)", OPTIONS_DURATION, false,
-     AT(lease_ms), false},
-    {"upload-expiry", 0, "time", "drop an upload this long after its last byte (24h)",
-     OPTIONS_PERIOD, false, AT(upload_expiry_ms), false},
-    {"gc-interval", 0, "time", "collect garbage this often (60s)", OPTIONS_PERIOD, false,
-     AT(gc_interval_ms), false},
-    {"max-blob-size", 0, "size", "refuse larger layers (0: no limit)", OPTIONS_SIZE, false,
-     AT(max_blob_size), false},
-    {"hook-timeout", 0, "time", "kill a hook after this (10m)", OPTIONS_PERIOD, false,
-     AT(hook_timeout_ms), false},
-    {"hook-jobs", 0, "n", "hooks that run at once (4)", OPTIONS_COUNT, false, AT(hook_jobs), false},
-    {"hook-retries", 0, "n", "try a hook that fails so often again (5)", OPTIONS_TRIES, false,
-     AT(hook_retries), false},
-    {"pre-hook-timeout", 0, "time", "refuse when a pre-hook takes longer (30s)", OPTIONS_PERIOD,
-     false, AT(pre_hook_timeout_ms), false},
-    {"event-keep", 0, "time", "drop events after this (30d)", OPTIONS_PERIOD, false,
-     AT(event_keep_ms), false},
-    {"max-repositories", 0, "n", "refuse further repositories (100000; 0: no limit)", OPTIONS_LIMIT,
-     false, AT(max_repositories), false},
-    {"max-tags", 0, "n", "refuse further tags of a repository (100000)", OPTIONS_LIMIT, false,
-     AT(max_tags), false},
-    {"max-uploads", 0, "n", "refuse further uploads at once of a user (100)", OPTIONS_LIMIT, false,
-     AT(max_uploads), false},
-    {"index-jobs", 0, "n", "layers that are indexed at once (the cores)", OPTIONS_COUNT, false,
-     AT(index_jobs), false},
-    {"index-memory", 0, "size", "memory for indexing a layer (512M)", OPTIONS_SIZE, false,
-     AT(index_memory), false},
-    {"index-time", 0, "time", "of the processor, for indexing a layer (10m)", OPTIONS_PERIOD, false,
-     AT(index_time_ms), false},
-    {"index-max-entries", 0, "n", "names in a layer that can be looked into (500000)",
-     OPTIONS_NUMBER, false, AT(index_max_entries), false},
-    {"index-max-depth", 0, "n", "directories inside of each other there (256)", OPTIONS_NUMBER,
-     false, AT(index_max_depth), false},
-    {"index-max-output", 0, "size", "bytes of it without compression (64G; 0: no limit)",
-     OPTIONS_SIZE, false, AT(index_max_output), false},
-    {"index-max-ratio", 0, "n", "bytes for each compressed one, and 1G (200)", OPTIONS_NUMBER,
-     false, AT(index_max_ratio), false},
-    {"log-level", 0, "level", "error, warn, info or debug (info)", OPTIONS_LEVEL, false,
-     AT(log_level), false},
-    {"http", 0, NULL, OPTIONS_PRINT_NGINX_CONF ": only the part for http { }", OPTIONS_FLAG, false,
-     AT(http_part), true},
-    {"server", 0, NULL, OPTIONS_PRINT_NGINX_CONF ": only the part for server { }", OPTIONS_FLAG,
-     false, AT(server_part), true},
-    {"json", 0, NULL, "hooks: print JSON", OPTIONS_FLAG, false, AT(json), true},
-    {"retry", 0, "id", "hooks: try this one again, now", OPTIONS_TEXT, false, AT(retry), true},
-    {"drop", 0, "id", "hooks: forget this one", OPTIONS_TEXT, false, AT(drop), true},
-    {"prefix", 0, "name", "import: put name/ in front of repositories' names", OPTIONS_TEXT, false,
-     AT(prefix), true},
-    {"listing", 0, "file", "import: the images of an original, as it told them", OPTIONS_TEXT,
-     false, AT(listing), true},
-    {"output", 'o', "path", "export: write there; a directory ends with /", OPTIONS_TEXT, false,
-     AT(output), true},
-    {"help", 0, NULL, "print this", OPTIONS_FLAG, false, AT(help), true},
-    {"version", 0, NULL, "print the version", OPTIONS_FLAG, false, AT(version), true},
-#undef ON
-#undef AT
+    {"port", 'p', "port", "8000", "port to listen on", SERVER, LIST(OPTIONS_PORT, ports)},
+    {"dir", 'd', "directory", ".", "set directory to store data in", STORE, TEXT(dir)},
+    {"user", 'u', "user:pass", NULL, "authenticate access", SERVER, LIST(OPTIONS_USER, users)},
+    {"on-image", 0, "script", NULL, "specify a hook", HOOKS, ON(HOOK_IMAGE)},
+    {"on-layer", 0, "script", NULL, NULL, HOOKS, ON(HOOK_LAYER)},
+    {"on-verify", 0, "script", NULL, NULL, HOOKS, ON(HOOK_VERIFY)},
+    {"on-index", 0, "script", NULL, NULL, HOOKS, ON(HOOK_INDEX)},
+    {"on-tag", 0, "script", NULL, NULL, HOOKS, ON(HOOK_TAG)},
+    {"on-untag", 0, "script", NULL, NULL, HOOKS, ON(HOOK_UNTAG)},
+    {"on-manifest", 0, "script", NULL, NULL, HOOKS, ON(HOOK_MANIFEST)},
+    {"on-delete", 0, "script", NULL, NULL, HOOKS, ON(HOOK_DELETE)},
+    {"on-pre-tag", 0, "script", NULL, NULL, HOOKS, ON(HOOK_PRE_TAG)},
+    {"on-pre-delete", 0, "script", NULL, NULL, HOOKS, ON(HOOK_PRE_DELETE)},
+    {"hooks", 0, "directory", NULL, "directory of hooks (hooks/ of the data)", HOOKS, TEXT(hooks)},
+    {"listen", 0, "address", NULL, "address to listen on (all, IPv4 and IPv6)", SERVER,
+     LIST(OPTIONS_ADDRESS, listen)},
+    {"tls-cert", 0, "file", NULL, "certificate (chain): every --port speaks TLS", SERVER,
+     TEXT(tls_cert)},
+    {"tls-key", 0, "file", NULL, "key of the certificate", SERVER, TEXT(tls_key)},
+    {"tls-port", 0, "port", NULL, "port that speaks TLS; then --port stays plain", SERVER,
+     LIST(OPTIONS_PORT, tls_ports)},
+    {"fastcgi", 0, "directory", NULL, "put sockets there for your own nginx, and start none",
+     SERVER, TEXT(fastcgi)},
+    {"name", 0, "name", "main", "distinguishes registries in one nginx", SERVER, NAME(name)},
+    {"trust-remote-user", 0, NULL, NULL, "users are those of your own nginx", SERVER,
+     FLAG(trust_remote_user)},
+    {"base-url", 0, "url", NULL, "put this in front of Locations (they are relative)", SERVER,
+     URL(base_url)},
+    {"cors", 0, "origin", NULL, "let web pages from there use the API; * for any", SERVER,
+     LIST(OPTIONS_ORIGIN, cors)},
+    {"run-as", 0, "user", NULL, "when started as root: become this user (" OPTIONS_RUN_AS ")",
+     STORE, TEXT(run_as)},
+    {"workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 4", "processes for small requests",
+     SERVER, COUNT(workers)},
+    {"bulk-workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 2", "processes for uploads",
+     SERVER, COUNT(bulk_workers)},
+    {"browse-workers", 0, "n", "4", "processes for looking into images", SERVER,
+     COUNT(browse_workers)},
+    {"index-wait", 0, "time", "10s", "wait this long for the index of a layer, then 503", SERVER,
+     TIME(index_wait_ms, 1)},
+    {"watchdog", 0, "time", "30s", "replace a process that hangs this long", SERVER,
+     TIME(watchdog_ms, 1)},
+    {"config", 0, "file", NULL, "read options from a file: name=value on each line", STORE,
+     TEXT(config), .command_line_only = true},
+    {"lease", 0, "time", "1h", "keep what no image uses this long", SERVER " import",
+     TIME(lease_ms, 0)},
+    {"upload-expiry", 0, "time", "24h", "drop an upload this long after its last byte", SERVER,
+     TIME(upload_expiry_ms, 1)},
+    {"gc-interval", 0, "time", "60s", "collect garbage this often", SERVER,
+     TIME(gc_interval_ms, 1)},
+    {"max-blob-size", 0, "size", "0", "refuse larger layers", SERVER " import",
+     SIZE(max_blob_size, 0)},
+    {"hook-timeout", 0, "time", "10m", "kill a hook that runs longer", HOOKS,
+     TIME(hook_timeout_ms, 1)},
+    {"hook-jobs", 0, "n", "4", "hooks that run at once", SERVER, COUNT(hook_jobs)},
+    {"hook-retries", 0, "n", "5", "retries of a hook that failed", SERVER,
+     NUMBER(hook_retries, 0, OPTIONS_COUNT_MAX)},
+    {"pre-hook-timeout", 0, "time", "30s", "refuse when a pre-hook runs longer", HOOKS,
+     TIME(pre_hook_timeout_ms, 1)},
+    {"event-keep", 0, "time", "30d", "drop events after this time", SERVER, TIME(event_keep_ms, 1)},
+    {"max-repositories", 0, "n", "100000", "refuse further repositories", SERVER " import",
+     LIMIT(max_repositories)},
+    {"max-tags", 0, "n", "100000", "refuse further tags of a repository", SERVER " import",
+     LIMIT(max_tags)},
+    {"max-uploads", 0, "n", "100", "refuse further uploads at once of a user", SERVER,
+     LIMIT(max_uploads)},
+    {"index-jobs", 0, "n", OPTIONS_TABLE_PROCESSORS, "layers that are indexed at once", SERVER,
+     COUNT(index_jobs)},
+    {"index-memory", 0, "size", "512M", "memory for indexing a layer", SERVER,
+     SIZE(index_memory, UINT64_C(128) << 20)},
+    {"index-time", 0, "time", "10m", "processor time for indexing a layer", SERVER,
+     TIME(index_time_ms, 1)},
+    {"index-max-entries", 0, "n", "500000", "names in a layer that can be looked into", SERVER,
+     BIG(index_max_entries)},
+    {"index-max-depth", 0, "n", "256", "depth of nested directories in it", SERVER,
+     BIG(index_max_depth)},
+    {"index-max-output", 0, "size", "64G", "bytes of it without compression", SERVER,
+     SIZE(index_max_output, 0)},
+    {"index-max-ratio", 0, "n", "200", "uncompressed bytes for each compressed byte, after 1G",
+     SERVER, BIG(index_max_ratio)},
+    {"log-level", 0, "level", "info", "error, warn, info or debug", STORE, LEVEL(log_level)},
+    {"http", 0, NULL, NULL, "print-nginx-conf: only the part for http { }", "print-nginx-conf",
+     FLAG(http_part)},
+    {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
+     FLAG(server_part)},
+    {"json", 0, NULL, NULL, "hooks: print JSON", "hooks", FLAG(json)},
+    {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
+    {"drop", 0, "id", NULL, "hooks: forget this one", "hooks", TEXT(drop)},
+    {"prefix", 0, "name", NULL, "import: put name/ in front of the names of repositories", "import",
+     TEXT(prefix)},
+    {"listing", 0, "file", NULL, "import: the list of images that an original registry gave",
+     "import", TEXT(listing)},
+    {"output", 'o', "path", NULL, "export: write there; a directory ends with /", "export",
+     TEXT(output)},
+    {"help", 0, NULL, NULL, "print this", STORE " help", FLAG(help), .command_line_only = true},
+    {"version", 0, NULL, NULL, "print the version", STORE " help", FLAG(version),
+     .command_line_only = true},
 };
 
 const size_t options_table_n = sizeof options_table / sizeof *options_table;
@@ -134,4 +145,20 @@ options_table_by_letter(char letter)
         if (options_table[i].letter != '\0' && options_table[i].letter == letter)
             return &options_table[i];
     return NULL;
+}
+
+bool
+options_table_knows(const struct options_row *row, const char *command)
+{
+    size_t n = strlen(command);
+    for (const char *p = row->commands; *p != '\0'; p += strcspn(p, " "), p += *p == ' ')
+        if (strcspn(p, " ") == n && memcmp(p, command, n) == 0)
+            return true;
+    return false;
+}
+
+bool
+options_table_in_file(const struct options_row *row)
+{
+    return options_table_knows(row, "serve") && !row->command_line_only;
 }

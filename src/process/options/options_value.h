@@ -5,17 +5,13 @@
 #include "process/options/options_table.h"
 #include "util/err.h"
 
-/* From a value's text to the member of struct options, checked. what: how the option is called in
- * messages. 0, or -1 with what is wanted. */
-
+/* Checks the text of an option's value and stores it in the member of struct options. what: how the
+ * option is called in messages. 0, or -1 with what is wanted. */
 int options_value_set(struct options *o, const struct options_row *row, const char *value,
                       const char *what, struct err *err);
 
-/* For defaults that are texts. */
-int options_value_text(char **to, const char *value, struct err *err);
-int options_value_add(struct options_list *list, const char *value, const char *what,
-                      struct err *err);
-int options_value_add_port(struct options_list *list, const char *value, const char *what,
-                           struct err *err);
+/* Adds a copy of the text. */
+int options_value_add(struct options *o, struct options_list *list, const char *value,
+                      const char *what, struct err *err);
 
 #endif

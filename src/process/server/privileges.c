@@ -8,9 +8,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "process/options/options.h"
 #include "util/banned.h"
-
-#define DEFAULT_USER "www-data"
 
 /* The C library has no function for this, and libcap would be a library for a single call. */
 static int
@@ -43,7 +42,7 @@ privileges_plan(struct privileges *p, const char *run_as, struct err *err)
     if (run_as == NULL && !p->root)
         return 0;
 
-    const char *wanted = run_as != NULL ? run_as : DEFAULT_USER;
+    const char *wanted = run_as != NULL ? run_as : OPTIONS_RUN_AS;
     const struct passwd *pw = getpwnam(wanted);
     if (pw == NULL)
         return err_set(err, ERR_SYSTEM, "there is no user %s to run as: %s", wanted,

@@ -1,0 +1,295 @@
+#include "process/options/options_parse.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "process/options/absolute_path.h"
+#include "process/options/option_file.h"
+#include "process/options/options_table.h"
+#include "process/options/options_value.h"
+#include "util/kvfile.h"
+#include "util/mem.h"
+#include "util/parse.h"
+#include "util/banned.h"
+
+#define CONFIG_MAX (1u << 20)
+
+struct parser {
+    struct options *o;
+    bool given[OPTIONS_TABLE_MAX]; /* on the command line */
+};
+
+/* ---- the command line ---- */
+
+const char *
+options_parse_command(int argc, char **argv)
+{
+    return argc > 1 && *argv[1] != '-' ? argv[1] : "serve";
+}
+
+/* The row of one argument, and its value if the argument contains it (else NULL). NULL: unknown. */
+static const struct options_row *
+find_argument_row(char *arg, char **value, struct err *err)
+{
+    const struct options_row *row;
+    *value = NULL;
+    if (strncmp(arg, "--", 2) == 0 && arg[2] != '\0') {
+        size_t n = strcspn(arg + 2, "=");
+        if (arg[2 + n] == '=')
+            *value = arg + 3 + n;
+        row = options_table_by_name(arg + 2, n);
+        if (row == NULL)
+            err_set(err, ERR_BAD_REQUEST,
+                    "unknown option --%.*s: see docker-registry-server --help", (int)n, arg + 2);
+        return row;
+    }
+    if (arg[0] != '-' || arg[1] == '\0' || arg[1] == '-') {
+        err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
+                arg);
+        return NULL;
+    }
+    if (arg[2] != '\0')
+        *value = arg + 2;
+    row = options_table_by_letter(arg[1]);
+    if (row == NULL)
+        err_set(err, ERR_BAD_REQUEST, "unknown option -%c: see docker-registry-server --help",
+                arg[1]);
+    return row;
+}
+
+/* Takes the option argv[*i], and what belongs to it. */
+static int
+take_option(struct parser *p, int argc, char **argv, int *i, struct err *err)
+{
+    char *value, what[32];
+    const struct options_row *row = find_argument_row(argv[*i], &value, err);
+    int rc;
+    if (row == NULL)
+        return -1;
+    snprintf(what, sizeof what, "--%s", row->name);
+    if (!options_table_knows(row, p->o->command))
+        return err_set(err, ERR_BAD_REQUEST, "the command %s has no option %s; these have it: %s",
+                       p->o->command, what, row->commands);
+    if (row->kind == OPTIONS_FLAG && value != NULL)
+        return err_set(err, ERR_BAD_REQUEST, "%s takes no value", what);
+    if (row->kind == OPTIONS_FLAG)
+        return options_value_set(p->o, row, "", what, err);
+    if (value == NULL && *i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0)
+        value = argv[++*i];
+    if (value == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "%s needs a value: %s [%s]", what, what, row->arg);
+    rc = options_value_set(p->o, row, value, what, err);
+    if (row->kind == OPTIONS_USER)
+        memset(value, '*', strlen(value));
+    p->given[row - options_table] = true;
+    return rc;
+}
+
+static int
+parse_command_line(struct parser *p, int argc, char **argv, struct err *err)
+{
+    struct options *o = p->o;
+    bool takes_words;
+    int rc = 0;
+    o->command = options_parse_command(argc, argv);
+    takes_words = strcmp(o->command, "serve") != 0;
+    for (int i = argc > 1 && o->command == argv[1] ? 2 : 1;
+         rc == 0 && i < argc && !o->help && !o->version; i++)
+        if (takes_words && *argv[i] != '-')
+            rc = options_value_add(o, &o->words, argv[i], o->command, err);
+        else
+            rc = take_option(p, argc, argv, &i, err);
+    return rc;
+}
+
+/* ---- the file ---- */
+
+static int
+apply_config_line(const char *name, const char *value, int line, void *arg, struct err *err)
+{
+    struct parser *p = arg;
+    char what[128];
+    const struct options_row *row = options_table_by_name(name, strlen(name));
+    if (row == NULL || !options_table_in_file(row))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s, line %d: unknown name %s: it takes the names of --help without dashes",
+                       p->o->config, line, name);
+    snprintf(what, sizeof what, "%s, line %d: %s", p->o->config, line, name);
+    if (row->kind == OPTIONS_FLAG && value != NULL)
+        return err_set(err, ERR_BAD_REQUEST, "%s takes no value: leave out what follows the name",
+                       what);
+    if (row->kind != OPTIONS_FLAG && value == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "%s needs a value: %s = [%s]", what, name, row->arg);
+    if (p->given[row - options_table] && row->kind < OPTIONS_PORT)
+        return 0;
+    return options_value_set(p->o, row, value != NULL ? value : "", what, err);
+}
+
+static int
+parse_file(struct parser *p, struct err *err)
+{
+    struct buf text;
+    struct err inner;
+    int rc;
+    buf_init(&text, CONFIG_MAX);
+    rc = option_file_read(AT_FDCWD, p->o->config, &text, err);
+    if (rc == 0)
+        rc = kvfile_each(buf_bytes(&text), apply_config_line, p, err);
+    if (text.p != NULL)
+        explicit_bzero(text.p, text.n);
+    buf_free(&text);
+    if (rc == 0 || strstr(err->message, p->o->config) != NULL)
+        return rc;
+    inner = *err; /* of a line that is none */
+    return err_set(err, inner.code, "%s, %s", p->o->config, inner.message);
+}
+
+/* ---- what was not given ---- */
+
+/* "the number of processors, at least 4". */
+static uint64_t
+count_processors(const char *text)
+{
+    static const char at_least[] = ", at least ";
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t n = processors > 0 ? (uint64_t)processors : 1, least = 1;
+    text += strlen(OPTIONS_TABLE_PROCESSORS);
+    if (strncmp(text, at_least, strlen(at_least)) == 0)
+        parse_u64(text + strlen(at_least), strlen(text + strlen(at_least)), &least);
+    if (n < least)
+        return least;
+    return n < OPTIONS_COUNT_MAX ? n : OPTIONS_COUNT_MAX;
+}
+
+/* Before the parsing: the defaults of all options that are no lists. */
+static int
+fill_in_defaults(struct options *o, struct err *err)
+{
+    for (size_t i = 0; i < options_table_n; i++) {
+        const struct options_row *row = &options_table[i];
+        if (row->def == NULL || row->kind >= OPTIONS_PORT)
+            continue;
+        if (strncmp(row->def, OPTIONS_TABLE_PROCESSORS, strlen(OPTIONS_TABLE_PROCESSORS)) == 0)
+            *(uint64_t *)((char *)o + row->at) = count_processors(row->def);
+        else if (options_value_set(o, row, row->def, row->name, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --port, else $PORT, else the default; but with --tls-port alone no port is plain. */
+static int
+fill_in_port(struct options *o, struct err *err)
+{
+    const struct options_row *row = options_table_by_letter('p');
+    const char *port = getenv("PORT");
+    if (o->ports.n > 0 || o->fastcgi != NULL)
+        return 0;
+    if (port != NULL && *port != '\0')
+        return options_value_set(o, row, port, "PORT in the environment:", err);
+    return o->tls_ports.n > 0 ? 0 : options_value_set(o, row, row->def, row->name, err);
+}
+
+/* nginx needs the full names of the sockets, and the kernel limits their length. */
+static int
+fill_in_sockets(struct options *o, struct err *err)
+{
+    const size_t room = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+    char *full;
+    if (o->fastcgi == NULL)
+        return 0;
+    full = absolute_path(o->fastcgi, err);
+    if (full == NULL)
+        return -1;
+    o->sockets = options_keep(o, mem_printf(strcmp(full, "/") == 0 ? "%s" : "%s/", full));
+    free(full);
+    if (strlen(o->sockets) + OPTIONS_SOCKET_NAME_MAX > room)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--fastcgi %.100s: the names of the sockets there would have more than %zu "
+                       "bytes: choose a directory with a shorter name",
+                       o->fastcgi, room);
+    return 0;
+}
+
+/* The working directory changes later. */
+static int
+fill_in_hooks(struct options *o, struct err *err)
+{
+    char *full;
+    if (o->hooks == NULL)
+        return 0;
+    full = absolute_path(o->hooks, err);
+    if (full == NULL)
+        return -1;
+    o->hooks = options_keep(o, full);
+    return 0;
+}
+
+/* ---- options that exclude or need each other ---- */
+
+static int
+check_fastcgi(const struct options *o, struct err *err)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } excluded[] = {
+        {"port", o->ports.n > 0},         {"listen", o->listen.n > 0},
+        {"tls-port", o->tls_ports.n > 0}, {"tls-cert", o->tls_cert != NULL},
+        {"tls-key", o->tls_key != NULL},
+    };
+    for (size_t i = 0; o->fastcgi != NULL && i < sizeof excluded / sizeof *excluded; i++)
+        if (excluded[i].given)
+            return err_set(err, ERR_BAD_REQUEST,
+                           "--%s and --fastcgi can't be together: with --fastcgi your own nginx "
+                           "has the ports and certificates",
+                           excluded[i].name);
+    if (o->trust_remote_user && o->fastcgi == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--trust-remote-user is for your own nginx in front: it needs --fastcgi");
+    if (o->trust_remote_user && o->users.n > 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--user and --trust-remote-user can't be together: with the latter your own "
+                       "nginx knows the users");
+    return 0;
+}
+
+static int
+check_tls(const struct options *o, struct err *err)
+{
+    if (o->tls_cert != NULL && o->tls_key == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "--tls-cert needs its key too: give --tls-key FILE");
+    if (o->tls_key != NULL && o->tls_cert == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--tls-key needs its certificate too: give --tls-cert FILE");
+    if (o->tls_ports.n > 0 && o->tls_cert == NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--tls-port needs a certificate: give --tls-cert FILE and --tls-key FILE");
+    for (size_t i = 0; i < o->ports.n; i++)
+        for (size_t j = 0; j < o->tls_ports.n; j++)
+            if (strcmp(o->ports.v[i], o->tls_ports.v[j]) == 0 && strcmp(o->ports.v[i], "0") != 0)
+                return err_set(
+                    err, ERR_BAD_REQUEST,
+                    "port %s can't be both --port and --tls-port: choose another for one",
+                    o->ports.v[i]);
+    return 0;
+}
+
+int
+options_parse(struct options *o, int argc, char **argv, struct err *err)
+{
+    struct parser p = {.o = o};
+    *o = (struct options){0};
+    if (fill_in_defaults(o, err) != 0 || parse_command_line(&p, argc, argv, err) != 0)
+        return -1;
+    if (o->help || o->version)
+        return 0;
+    if (o->config != NULL && parse_file(&p, err) != 0)
+        return -1;
+    if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 || fill_in_hooks(o, err) != 0 ||
+        fill_in_sockets(o, err) != 0)
+        return -1;
+    return check_tls(o, err);
+}
