@@ -54,7 +54,7 @@ loop_fd_stop(struct loop_fd *f)
 }
 
 void
-loop_fd_set(struct loop_fd *f, int fd, short events)
+loop_fd_set(struct loop_fd *f, int fd, int events)
 {
     struct loop *l = f->loop;
     struct pollfd *p;
@@ -74,7 +74,7 @@ loop_fd_set(struct loop_fd *f, int fd, short events)
     if (p->fd != fd)
         p->revents = 0; /* what has happened to another */
     p->fd = fd;
-    p->events = events;
+    p->events = (short)events;
 }
 
 static void
@@ -211,7 +211,7 @@ reap_loop_children(struct loop *l)
 }
 
 static void
-read_loop_signals(void *arg, short events)
+read_loop_signals(void *arg, int events)
 {
     struct loop *l = arg;
     struct signalfd_siginfo info;

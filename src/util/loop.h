@@ -20,7 +20,7 @@
 struct loop;
 
 typedef void loop_fn(void *arg);
-typedef void loop_fd_fn(void *arg, short events);
+typedef void loop_fd_fn(void *arg, int events);
 typedef void loop_signal_fn(void *arg, int number);
 typedef void loop_child_fn(void *arg, pid_t pid, int status);
 
@@ -78,7 +78,7 @@ void loop_fd_init(struct loop_fd *f, struct loop *l, loop_fd_fn *fn, void *arg);
 /* From now on f stands for this descriptor, and these events of poll(2) (POLLHUP and POLLERR come
  * unasked). fd < 0 or no events: it is not watched. Call it again after every change; it must not
  * be left watching a descriptor that was closed. */
-void loop_fd_set(struct loop_fd *f, int fd, short events);
+void loop_fd_set(struct loop_fd *f, int fd, int events);
 /* The same as no events; also for an f that is all zeros. */
 void loop_fd_stop(struct loop_fd *f);
 

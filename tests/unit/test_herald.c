@@ -16,6 +16,15 @@
 #include "util/clock.h"
 #include "util/banned.h"
 
+static struct loop loop;
+
+static void
+go(void)
+{
+    struct err err;
+    assert_int_equal(loop_wait(&loop, &err), 0);
+}
+
 /* ---- the log ---- */
 
 static void
@@ -26,16 +35,17 @@ lines_come_out_whole_and_in_order(void **state)
     int p[2];
     char got[100] = "";
     assert_int_equal(pipe(p), 0);
-    herald_log_init(&l, p[1]);
-    assert_int_equal(herald_log_poll(&l).fd, -1);
+    loop_init(&loop);
+    herald_log_init(&l, &loop, p[1]);
+    assert_int_equal(l.writable.place, 0); /* nothing to write: not watched */
     herald_log_put(&l, bytes_str("one\n"));
     herald_log_put(&l, bytes_str("two\n"));
-    assert_int_equal(herald_log_poll(&l).fd, p[1]);
-    herald_log_flush(&l);
-    assert_int_equal(herald_log_poll(&l).fd, -1);
+    go();
+    assert_int_equal(l.writable.place, 0);
     assert_int_equal(read(p[0], got, sizeof got), 8);
     assert_string_equal(got, "one\ntwo\n");
     herald_log_free(&l);
+    loop_free(&loop);
     close(p[0]);
     close(p[1]);
 }
@@ -45,29 +55,35 @@ a_log_that_nobody_reads_is_bounded_and_blocks_nobody(void **state)
 {
     (void)state;
     struct herald_log l;
+    struct loop_timer now;
     int p[2];
     size_t put = 0, taken = 0;
     char bytes[4096];
     ssize_t n;
     assert_int_equal(pipe(p), 0);
     assert_int_equal(fcntl(p[0], F_SETFL, O_NONBLOCK), 0);
-    herald_log_init(&l, p[1]);
+    loop_init(&loop);
+    loop_timer_init(&now, &loop, NULL, NULL);
+    herald_log_init(&l, &loop, p[1]);
     while (l.lost < 1000) {
         herald_log_put(&l, bytes_str("a line that nobody reads\n"));
-        herald_log_flush(&l);
+        loop_timer_at(&now, 0);
+        go();
         assert_true(++put < 1000000);
     }
     assert_in_range(l.text.n, HERALD_LOG_MAX - 100, HERALD_LOG_MAX);
     while ((n = read(p[0], bytes, sizeof bytes)) > 0 || l.text.n > 0) {
         taken += n > 0 ? (size_t)n : 0;
-        herald_log_flush(&l);
+        loop_timer_at(&now, 0);
+        go();
     }
     assert_int_equal(taken, (put - 1000) * strlen("a line that nobody reads\n"));
     herald_log_put(&l, bytes_str("again\n"));
     assert_int_equal(l.lost, 0);
-    herald_log_flush(&l);
+    go();
     assert_int_equal(read(p[0], bytes, sizeof bytes), 6);
     herald_log_free(&l);
+    loop_free(&loop);
     close(p[0]);
     close(p[1]);
 }
@@ -110,26 +126,39 @@ the_ring_has_the_newest_and_knows_from_where_on(void **state)
 static struct herald_job job;
 static struct herald_log job_log;
 
+static void
+start(const char *script, uint64_t limit_ms)
+{
+    static struct hooks hooks;
+    static struct herald_job_setting setting;
+    struct outbox_event e = {.seq = 7,
+                             .event = {.type = EVENT_TAG, .repository = "a/b", .tag = "v1"}};
+    hooks = (struct hooks){.dirfd = AT_FDCWD, .dir = "/none", .quiet = true};
+    hooks.scripts[HOOK_TAG] = script;
+    e.event.id.algo = DIGEST_SHA256;
+    buf_free(&job_log.text);
+    loop_init(&loop);
+    herald_log_init(&job_log, &loop, -1);
+    setting = (struct herald_job_setting){&loop, &job_log, &hooks, limit_ms};
+    herald_job_start(&job, &setting, &e, 2);
+}
+
+static void
+finish(void)
+{
+    uint64_t until = clock_mono_ms() + 30000;
+    while (job.state != HERALD_JOB_ENDED && clock_mono_ms() < until)
+        go();
+    assert_int_equal(job.state, HERALD_JOB_ENDED);
+    loop_free(&loop);
+}
+
 /* Runs a script as hook `tag` to its end. */
 static void
 run(const char *script, uint64_t limit_ms)
 {
-    struct hooks hooks = {.dirfd = AT_FDCWD, .dir = "/none", .quiet = true};
-    struct outbox_event e = {.seq = 7,
-                             .event = {.type = EVENT_TAG, .repository = "a/b", .tag = "v1"}};
-    hooks.scripts[HOOK_TAG] = script;
-    e.event.id.algo = DIGEST_SHA256;
-    herald_log_free(&job_log);
-    herald_log_init(&job_log, -1);
-    herald_job_start(&job, &hooks, &e, 2, limit_ms, &job_log, clock_mono_ms());
-    uint64_t until = clock_mono_ms() + 30000;
-    while (job.state != HERALD_JOB_ENDED && clock_mono_ms() < until) {
-        struct pollfd p = {.fd = job.out, .events = POLLIN};
-        poll(&p, 1, 5);
-        herald_job_read(&job, &job_log, clock_mono_ms());
-        herald_job_tick(&job, &job_log, clock_mono_ms());
-    }
-    assert_int_equal(job.state, HERALD_JOB_ENDED);
+    start(script, limit_ms);
+    finish();
 }
 
 #define TO "000000000000 - ./hooks/tag: "
@@ -183,16 +212,10 @@ static void
 a_hook_that_is_cut_is_no_failure(void **state)
 {
     (void)state;
-    struct hooks hooks = {.dirfd = AT_FDCWD, .dir = "/none", .quiet = true};
-    struct outbox_event e = {.seq = 7, .event = {.type = EVENT_TAG, .repository = "a", .tag = "v"}};
-    hooks.scripts[HOOK_TAG] = "sleep 100";
-    herald_job_start(&job, &hooks, &e, 0, 60000, &job_log, clock_mono_ms());
+    start("sleep 100", 60000);
     assert_int_equal(job.state, HERALD_JOB_RUNNING);
-    herald_job_cut(&job, clock_mono_ms());
-    while (job.state != HERALD_JOB_ENDED) {
-        herald_job_read(&job, &job_log, clock_mono_ms());
-        herald_job_tick(&job, &job_log, clock_mono_ms());
-    }
+    herald_job_cut(&job);
+    finish();
     assert_true(job.cut);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* reaped */
 }
@@ -203,7 +226,7 @@ without_a_hook_there_is_nothing_to_do(void **state)
     (void)state;
     run(NULL, 1000);
     assert_true(job.ok);
-    herald_log_free(&job_log);
+    buf_free(&job_log.text);
 }
 
 int

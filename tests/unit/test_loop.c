@@ -48,7 +48,7 @@ struct watched {
 };
 
 static void
-read_one(void *arg, short events)
+read_one(void *arg, int events)
 {
     struct watched *w = arg;
     char c;

@@ -1,71 +1,65 @@
 #include "process/herald/herald.h"
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "domain/events/event_text.h"
-#include "process/server/child.h"
-#include "process/herald/herald_protocol.h"
 #include "process/herald/herald_http.h"
 #include "process/herald/herald_job.h"
 #include "process/herald/herald_log.h"
+#include "process/herald/herald_protocol.h"
 #include "process/herald/herald_ring.h"
+#include "process/server/child.h"
 #include "process/server/process_title.h"
-#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/loop.h"
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* Descriptors for listeners and for hooks that run, if the limit can be raised so far. */
+/* Descriptors for listeners and hooks, if the limit can be raised this far. */
 #define DESCRIPTORS 4096
-/* Somebody connects and says nothing. */
-#define GUEST_MS 2000
-#define BEAT_MS 1000
+#define GUEST_MS 2000 /* for a connection to say what it is */
 
 /* A connection to the feed's socket. */
 struct link {
     struct herald_line line;
-    bool greeted;     /* it has heard all of what is running */
-    bool asked;       /* it has said who it is */
-    size_t job;       /* the next of which to tell */
-    uint64_t give_up; /* when it has to have said so */
+    struct loop_fd ready;
+    bool asked;   /* it has said what it is */
+    bool greeted; /* it was told of all hooks that run */
+    size_t job;   /* the next one to tell it of */
 };
 
 struct herald {
     const struct server *server;
+    struct loop loop;
     struct hooks hooks;
     struct herald_log log;
     struct herald_ring ring;
     struct herald_http http;
+    struct herald_job_setting setting;
     struct herald_job *jobs;
     size_t jobs_n;
-    struct link keeper, guest;
-    uint32_t seen; /* up to there events are in the log */
+    struct loop_fd connections;
+    struct link keeper;
+    struct link guest; /* a connection that isn't the keeper's, or not yet */
+    struct loop_timer guest_limit;
+    uint32_t seen; /* events up to this one are in the log */
     uint32_t seen_sent;
-    bool stopping;
-    uint64_t cut_at;
-    uint64_t end_at;
-    int signals;
+    bool stopping, over;
+    struct loop_timer cut, end; /* while it stops: of its hooks, and of the herald itself */
     struct herald_message in, out;
-    struct pollfd *fds;
 };
 
-/* ---- what the keeper says ---- */
+/* ---- messages from the keeper ---- */
 
 static void
-print_new_events(struct herald *h, uint64_t now)
+take_new_events(struct herald *h)
 {
     const struct herald_message *in = &h->in;
-    if (in->id != 0) {
-        herald_http_take_page(&h->http, in, now);
-        return;
-    }
+
     herald_ring_begin(&h->ring, in->seq);
     for (size_t i = 0; i < in->n; i++) {
         struct buf line;
@@ -77,6 +71,7 @@ print_new_events(struct herald *h, uint64_t now)
         herald_ring_add(&h->ring, &in->events[i]);
         h->seen = in->events[i].seq;
     }
+    herald_http_push(&h->http);
 }
 
 static struct herald_job *
@@ -88,38 +83,35 @@ find_job(struct herald *h, uint32_t seq)
     return NULL;
 }
 
-/* What isn't begun any more stays in the queue, for the next start. */
+/* A herald that stops begins no hook: it stays in the queue, for the next start. */
 static void
-start_job(struct herald *h, uint64_t now)
+start_job(struct herald *h)
 {
     if (h->stopping || find_job(h, h->in.events[0].seq) != NULL)
         return;
     for (size_t i = 0; i < h->jobs_n; i++) {
         if (h->jobs[i].state != HERALD_JOB_FREE)
             continue;
-        herald_job_start(&h->jobs[i], &h->hooks, &h->in.events[0], h->in.tries,
-                         h->server->options->hook_timeout_ms, &h->log, now);
+        herald_job_start(&h->jobs[i], &h->setting, &h->in.events[0], h->in.tries);
         return;
     }
     log_line(LOG_ERROR, "the keeper wants more hooks at once than there may be", NULL);
 }
 
 static void
-handle_message(struct herald *h, struct link *l, uint64_t now)
+handle_keeper_message(struct herald *h)
 {
     struct herald_job *j;
-    if (h->in.type == HERALD_LOOK || h->in.type == HERALD_KEEPER) {
-        l->asked = true;
-        return;
-    }
-    if (l != &h->keeper)
-        return;
+
     switch (h->in.type) {
     case HERALD_EVENTS:
-        print_new_events(h, now);
+        if (h->in.id != 0)
+            herald_http_take_page(&h->http, &h->in);
+        else
+            take_new_events(h);
         break;
     case HERALD_RUN:
-        start_job(h, now);
+        start_job(h);
         break;
     case HERALD_TAKEN:
         j = find_job(h, h->in.seq);
@@ -131,19 +123,26 @@ handle_message(struct herald *h, struct link *l, uint64_t now)
     }
 }
 
-/* ---- what it hears ---- */
+/* ---- messages to the keeper, and to a guest ---- */
 
+/* A hook that was cut isn't reported: it runs again after the next start. */
 static bool
-is_owed(const struct herald_job *j)
+is_to_be_reported(const struct herald_job *j)
 {
-    return j->state != HERALD_JOB_FREE && !(j->state == HERALD_JOB_ENDED && j->cut);
+    return j->state == HERALD_JOB_ENDED && !j->cut;
 }
 
-/* What is running, one after the other, and then that this was all. */
+static bool
+is_under_way(const struct herald_job *j)
+{
+    return j->state != HERALD_JOB_FREE && (j->state != HERALD_JOB_ENDED || !j->cut);
+}
+
+/* Tells of one hook that runs, or that this was all. */
 static void
 greet(struct herald *h, struct link *l)
 {
-    while (l->job < h->jobs_n && !is_owed(&h->jobs[l->job]))
+    while (l->job < h->jobs_n && !is_under_way(&h->jobs[l->job]))
         l->job++;
     if (l->job < h->jobs_n) {
         const struct outbox_event *e = &h->jobs[l->job++].event;
@@ -151,11 +150,10 @@ greet(struct herald *h, struct link *l)
         h->out.seq = e->seq;
         memcpy(h->out.repository, e->event.repository, sizeof h->out.repository);
     } else {
+        l->greeted = true;
         h->out.type = HERALD_HELLO;
         h->out.seq = h->ring.newest;
-        l->greeted = true;
     }
-    herald_protocol_send(&l->line, &h->out);
 }
 
 static bool
@@ -163,7 +161,7 @@ report_job(struct herald *h)
 {
     for (size_t i = 0; i < h->jobs_n; i++) {
         struct herald_job *j = &h->jobs[i];
-        if (j->state != HERALD_JOB_ENDED || j->cut || j->reported)
+        if (!is_to_be_reported(j) || j->reported)
             continue;
         j->reported = true;
         h->out.type = HERALD_DONE;
@@ -171,35 +169,41 @@ report_job(struct herald *h)
         h->out.ok = j->ok;
         memcpy(h->out.repository, j->event.event.repository, sizeof h->out.repository);
         memcpy(h->out.line, j->last, sizeof h->out.line);
-        herald_protocol_send(&h->keeper.line, &h->out);
         return true;
     }
     return false;
 }
 
 static bool
-tell_one(struct herald *h, struct link *l)
+report_seen(struct herald *h)
 {
-    if (!herald_protocol_is_free(&l->line) || !l->asked)
+    if (h->seen == h->seen_sent)
+        return false;
+    h->out.type = HERALD_SEEN;
+    h->out.seq = h->seen_sent = h->seen;
+    return true;
+}
+
+/* Fills h->out with the next message for that link. */
+static bool
+next_message(struct herald *h, struct link *l)
+{
+    if (!l->asked)
         return false;
     if (!l->greeted) {
         greet(h, l);
         return true;
     }
-    if (l != &h->keeper)
-        return false;
-    if (report_job(h))
-        return true;
-    if (h->seen != h->seen_sent) {
-        h->out.type = HERALD_SEEN;
-        h->out.seq = h->seen_sent = h->seen;
+    return l == &h->keeper &&
+           (report_job(h) || report_seen(h) || herald_http_want_page(&h->http, &h->out));
+}
+
+static void
+send_messages(struct herald *h, struct link *l)
+{
+    while (herald_protocol_is_free(&l->line) && next_message(h, l))
         herald_protocol_send(&l->line, &h->out);
-        return true;
-    }
-    if (!herald_http_want_page(&h->http, &h->out))
-        return false;
-    herald_protocol_send(&l->line, &h->out);
-    return true;
+    loop_fd_set(&l->ready, l->line.fd, l->line.out.n > 0 ? POLLIN | POLLOUT : POLLIN);
 }
 
 /* ---- connections ---- */
@@ -215,180 +219,139 @@ forget_keeper(struct herald *h)
 }
 
 static void
-accept_guest(struct herald *h, uint64_t now)
+close_guest(void *arg)
 {
-    if (h->guest.line.fd >= 0)
-        return;
-    int fd = accept4(h->server->extra[SERVER_FEED], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
-    h->guest = (struct link){.give_up = now + GUEST_MS};
-    herald_protocol_open(&h->guest.line, fd);
+    struct herald *h = arg;
+
+    herald_protocol_close(&h->guest.line);
 }
 
-/* Who says that he is the keeper is it: there is one at a time, and the last knows most. */
+/* A peer that identifies itself as the keeper replaces the previous one. */
 static void
 promote_guest(struct herald *h)
 {
     forget_keeper(h);
-    h->keeper = h->guest;
+    h->keeper.line = h->guest.line;
+    h->keeper.asked = true;
+    h->keeper.greeted = false;
+    h->keeper.job = 0;
     h->guest.line.fd = -1;
 }
 
 static void
-serve_link(struct herald *h, struct link *l, uint64_t now)
+on_guest_ready(void *arg, int events)
 {
-    bool is_keeper = l == &h->keeper;
-    if (l->line.fd < 0)
-        return;
-    herald_protocol_flush(&l->line);
-    while (l->line.fd >= 0 && herald_protocol_receive(&l->line, &h->in) == 1) {
-        handle_message(h, l, now);
-        if (!is_keeper && h->in.type == HERALD_KEEPER) {
+    struct herald *h = arg;
+
+    (void)events;
+    herald_protocol_flush(&h->guest.line);
+    while (h->guest.line.fd >= 0 && herald_protocol_receive(&h->guest.line, &h->in) == 1) {
+        if (h->in.type == HERALD_KEEPER) {
             promote_guest(h);
             return;
         }
+        h->guest.asked = h->guest.asked || h->in.type == HERALD_LOOK;
     }
-    if (is_keeper && l->line.fd < 0)
+}
+
+static void
+on_keeper_ready(void *arg, int events)
+{
+    struct herald *h = arg;
+
+    (void)events;
+    herald_protocol_flush(&h->keeper.line);
+    while (h->keeper.line.fd >= 0 && herald_protocol_receive(&h->keeper.line, &h->in) == 1)
+        handle_keeper_message(h);
+    if (h->keeper.line.fd < 0)
         forget_keeper(h);
-    if (!is_keeper && now >= l->give_up)
-        herald_protocol_close(&l->line);
+}
+
+static void
+on_guest_connection(void *arg, int events)
+{
+    struct herald *h = arg;
+    int fd = accept4(h->server->extra[SERVER_FEED], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)events;
+    if (fd < 0)
+        return;
+    loop_timer_at(&h->guest_limit, loop_now(&h->loop) + GUEST_MS);
+    h->guest.asked = h->guest.greeted = false;
+    h->guest.job = 0;
+    herald_protocol_open(&h->guest.line, fd);
 }
 
 /* ---- stopping ---- */
 
 static void
-stop_serving(struct herald *h, uint64_t now)
+on_cut(void *arg)
 {
+    struct herald *h = arg;
+
+    for (size_t i = 0; i < h->jobs_n; i++)
+        herald_job_cut(&h->jobs[i]);
+}
+
+static void
+on_end(void *arg)
+{
+    struct herald *h = arg;
+
+    h->over = true;
+}
+
+static void
+stop_herald(struct herald *h)
+{
+    uint64_t cut_at = loop_now(&h->loop) + HERALD_GRACE_MS;
+
     if (h->stopping)
         return;
     h->stopping = true;
-    h->cut_at = now + HERALD_GRACE_MS;
-    h->end_at = h->cut_at + 2 * HERALD_JOB_CUT_MS;
+    loop_timer_at(&h->cut, cut_at);
+    loop_timer_at(&h->end, cut_at + 2 * HERALD_JOB_CUT_MS);
     herald_http_close(&h->http);
 }
 
 static void
-handle_herald_signals(struct herald *h, uint64_t now)
+on_herald_signal(void *arg, int number)
 {
-    struct signalfd_siginfo info;
-    while (read(h->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGTERM)
-            stop_serving(h, now);
-        else if (info.ssi_signo == SIGUSR1 && h->stopping)
-            h->cut_at = now;
-        else if (info.ssi_signo == SIGHUP)
-            hook_forget(&h->hooks);
-    }
+    struct herald *h = arg;
+
+    if (number == SIGTERM)
+        stop_herald(h);
+    else if (number == SIGUSR1 && h->stopping)
+        on_cut(h);
+    else if (number == SIGHUP)
+        hook_forget(&h->hooks);
 }
 
-/* All that runs has ended, and the keeper knows; or it is time. */
+/* Has each hook ended, does the keeper know of it, and is the log written? */
 static bool
-herald_is_over(struct herald *h, uint64_t now)
+is_all_done(const struct herald *h)
 {
-    bool runs = false, owes = false;
-    if (!h->stopping)
+    bool keeper = h->keeper.line.fd >= 0;
+
+    if (h->log.text.n > 0 || (keeper && h->seen != h->seen_sent))
         return false;
     for (size_t i = 0; i < h->jobs_n; i++) {
-        struct herald_job *j = &h->jobs[i];
-        if (now >= h->cut_at)
-            herald_job_cut(j, now);
-        runs = runs || (j->state != HERALD_JOB_FREE && j->state != HERALD_JOB_ENDED);
-        owes = owes || (j->state == HERALD_JOB_ENDED && !j->cut);
+        const struct herald_job *j = &h->jobs[i];
+        if (j->state != HERALD_JOB_FREE && j->state != HERALD_JOB_ENDED)
+            return false;
+        if (keeper && is_to_be_reported(j))
+            return false;
     }
-    bool told = h->keeper.line.fd < 0 || (!owes && h->seen == h->seen_sent);
-    return (!runs && told && h->log.text.n == 0) || now >= h->end_at;
-}
-
-/* ---- the loop ---- */
-
-static int
-herald_timeout(const struct herald *h, uint64_t now)
-{
-    uint64_t at = now + BEAT_MS;
-    for (size_t i = 0; i < h->jobs_n; i++)
-        if (herald_job_due(&h->jobs[i]) < at)
-            at = herald_job_due(&h->jobs[i]);
-    if (h->stopping && at > now + 20)
-        at = now + 20;
-    return at > now ? (int)(at - now) : 0;
-}
-
-/* Their places in fds; the listeners' come behind, and then the jobs'. */
-enum place {
-    PLACE_SIGNALS,
-    PLACE_FEED,
-    PLACE_KEEPER,
-    PLACE_GUEST,
-    PLACE_LOG,
-    PLACE_COUNT,
-};
-
-static void
-wait_and_serve(struct herald *h)
-{
-    uint64_t now = clock_mono_ms();
-    struct pollfd *fds = h->fds;
-    bool full = h->guest.line.fd >= 0;
-    fds[PLACE_SIGNALS] = (struct pollfd){.fd = h->signals, .events = POLLIN};
-    fds[PLACE_FEED] =
-        (struct pollfd){.fd = full ? -1 : h->server->extra[SERVER_FEED], .events = POLLIN};
-    fds[PLACE_KEEPER] =
-        (struct pollfd){.fd = h->keeper.line.fd, .events = herald_protocol_events(&h->keeper.line)};
-    fds[PLACE_GUEST] =
-        (struct pollfd){.fd = h->guest.line.fd, .events = herald_protocol_events(&h->guest.line)};
-    fds[PLACE_LOG] = herald_log_poll(&h->log);
-    size_t listeners = herald_http_poll(&h->http, fds + PLACE_COUNT);
-    struct pollfd *outputs = fds + PLACE_COUNT + listeners;
-    for (size_t i = 0; i < h->jobs_n; i++) {
-        bool runs = h->jobs[i].state != HERALD_JOB_FREE;
-        outputs[i] = (struct pollfd){.fd = runs ? h->jobs[i].out : -1, .events = POLLIN};
-    }
-    if (poll(fds, PLACE_COUNT + listeners + h->jobs_n, herald_timeout(h, now)) < 0)
-        return; /* interrupted */
-    now = clock_mono_ms();
-    if (fds[PLACE_SIGNALS].revents != 0)
-        handle_herald_signals(h, now);
-    for (size_t i = 0; i < h->jobs_n; i++)
-        if (outputs[i].fd >= 0 && outputs[i].revents != 0)
-            herald_job_read(&h->jobs[i], &h->log, now);
-    herald_http_step(&h->http, fds + PLACE_COUNT, listeners, now);
-    if (fds[PLACE_FEED].revents != 0)
-        accept_guest(h, now);
-}
-
-static void
-run_herald(struct herald *h)
-{
-    uint64_t now = clock_mono_ms();
-    serve_link(h, &h->guest, now);
-    serve_link(h, &h->keeper, now);
-    for (size_t i = 0; i < h->jobs_n; i++)
-        herald_job_tick(&h->jobs[i], &h->log, now);
-    herald_http_push(&h->http, now);
-    herald_log_flush(&h->log);
-    while (tell_one(h, &h->guest) || tell_one(h, &h->keeper))
-        ;
+    return true;
 }
 
 /* ---- the whole ---- */
 
-static int
-block_herald_signals(void)
-{
-    static const int caught[] = {SIGCHLD, SIGTERM, SIGHUP, SIGUSR1};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
-        sigaddset(&set, caught[i]);
-    sigprocmask(SIG_SETMASK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static void
-raise_limit(void)
+raise_descriptor_limit(void)
 {
     struct rlimit l;
+
     if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= DESCRIPTORS)
         return;
     l.rlim_cur = l.rlim_max < DESCRIPTORS ? l.rlim_max : DESCRIPTORS;
@@ -398,18 +361,45 @@ raise_limit(void)
 static int
 set_up_herald(struct herald *h, const struct server *s, struct err *err)
 {
+    static const int caught[] = {SIGTERM, SIGHUP, SIGUSR1};
+
     *h = (struct herald){
         .server = s, .jobs_n = s->options->hook_jobs, .keeper.line.fd = -1, .guest.line.fd = -1};
+    loop_init(&h->loop);
     server_hooks(s, &h->hooks);
-    h->hooks.quiet = true; /* the keeper looks first, and says it */
-    herald_log_init(&h->log, STDOUT_FILENO);
-    h->signals = block_herald_signals();
+    h->hooks.quiet = true; /* the keeper looks for hooks first, and warns */
+    herald_log_init(&h->log, &h->loop, STDOUT_FILENO);
+    herald_http_init(&h->http, &h->loop, s->extra[SERVER_HERALD], &h->ring);
+    h->setting = (struct herald_job_setting){
+        .loop = &h->loop,
+        .log = &h->log,
+        .hooks = &h->hooks,
+        .limit_ms = s->options->hook_timeout_ms,
+    };
     h->jobs = mem_array(h->jobs_n, sizeof *h->jobs);
-    h->fds = mem_array(PLACE_COUNT + 1 + HERALD_HTTP_PLACES + h->jobs_n, sizeof *h->fds);
-    if (h->signals < 0)
-        return err_errno(err, "cannot catch signals");
-    herald_http_init(&h->http, s->extra[SERVER_HERALD], &h->ring);
-    return 0;
+    loop_fd_init(&h->keeper.ready, &h->loop, on_keeper_ready, h);
+    loop_fd_init(&h->guest.ready, &h->loop, on_guest_ready, h);
+    loop_fd_init(&h->connections, &h->loop, on_guest_connection, h);
+    loop_timer_init(&h->guest_limit, &h->loop, close_guest, h);
+    loop_timer_init(&h->cut, &h->loop, on_cut, h);
+    loop_timer_init(&h->end, &h->loop, on_end, h);
+    return loop_signals(&h->loop, caught, sizeof caught / sizeof *caught, on_herald_signal, h, err);
+}
+
+static int
+run_herald(struct herald *h, struct err *err)
+{
+    for (;;) {
+        send_messages(h, &h->guest);
+        send_messages(h, &h->keeper);
+        /* One guest at a time; other connections wait. */
+        loop_fd_set(&h->connections, h->server->extra[SERVER_FEED],
+                    h->guest.line.fd < 0 ? POLLIN : 0);
+        if (h->over || (h->stopping && is_all_done(h)))
+            return 0;
+        if (loop_wait(&h->loop, err) != 0)
+            return -1;
+    }
 }
 
 int
@@ -418,24 +408,22 @@ herald_main(const struct server *s, pid_t master)
     struct herald h;
     struct err err;
     const int keep[] = {s->extra[SERVER_HERALD], s->extra[SERVER_FEED]};
+    int rc;
+
     child_begin(s, master, keep, 2, NULL);
     process_title_set("herald");
-    raise_limit();
-    if (set_up_herald(&h, s, &err) < 0) {
-        log_line(LOG_ERROR, "herald can't begin", "why=%s", err.message);
-        return CHILD_FAILED;
-    }
-    do {
-        wait_and_serve(&h);
-        run_herald(&h);
-    } while (!herald_is_over(&h, clock_mono_ms()));
+    raise_descriptor_limit();
+    rc = set_up_herald(&h, s, &err);
+    if (rc == 0)
+        rc = run_herald(&h, &err);
+    if (rc != 0)
+        log_line(LOG_ERROR, "herald fails", "why=%s", err.message);
     herald_protocol_close(&h.keeper.line);
     herald_protocol_close(&h.guest.line);
     herald_http_free(&h.http);
     herald_ring_free(&h.ring);
     herald_log_free(&h.log);
     free(h.jobs);
-    free(h.fds);
-    fdio_close(h.signals);
-    return CHILD_DONE;
+    loop_free(&h.loop);
+    return rc == 0 ? CHILD_DONE : CHILD_FAILED;
 }

@@ -12,74 +12,70 @@
 #include "util/banned.h"
 
 #define REQUEST_MAX 4096
-#define ACCEPTS_MAX 64
-/* One event more than OUT_MAX, as the event stream has it. */
+#define ACCEPTS_MAX 64 /* in one go */
+/* One event more than HERALD_HTTP_OUT_MAX, as the event stream has it. */
 #define OUT_ROOM (HERALD_HTTP_OUT_MAX + 10000)
 
-void
-herald_http_init(struct herald_http *h, int socket, struct herald_ring *ring)
-{
-    *h = (struct herald_http){.socket = socket, .ring = ring};
-    h->v = mem_array(HERALD_HTTP_PLACES, sizeof *h->v);
-}
-
 static void
-send_away(struct herald_http *h, struct herald_listener *l)
+close_listener(struct herald_listener *l)
 {
     if (l->fd < 0)
         return;
     if (l->paging)
-        h->pages--;
+        l->http->pages--;
+    loop_fd_stop(&l->ready);
+    loop_timer_stop(&l->stall);
+    loop_timer_stop(&l->beat);
     fdio_close(l->fd);
+    l->fd = -1;
     buf_free(&l->in);
     buf_free(&l->out);
-    *l = (struct herald_listener){.fd = -1};
-}
-
-void
-herald_http_close(struct herald_http *h)
-{
-    for (size_t i = 0; i < h->n; i++)
-        send_away(h, &h->v[i]);
-    fdio_close(h->socket); /* who waits in it is refused when the master has closed it, too */
-    h->socket = -1;
-}
-
-void
-herald_http_free(struct herald_http *h)
-{
-    herald_http_close(h);
-    free(h->v);
-    h->v = NULL;
 }
 
 /* ---- sending ---- */
 
+/* The listener has until then to take something. */
 static void
-write_out(struct herald_http *h, struct herald_listener *l, uint64_t now)
+allow_stall(struct herald_listener *l)
+{
+    loop_timer_at(&l->stall, loop_now(l->http->loop) + HERALD_HTTP_STALL_MS);
+}
+
+static void
+expect_beat(struct herald_listener *l)
+{
+    loop_timer_at(&l->beat, loop_now(l->http->loop) + HERALD_HTTP_BEAT_MS);
+}
+
+static void
+send_listener_output(struct herald_listener *l)
 {
     size_t done = 0;
+
     while (done < l->out.n) {
         ssize_t n = send(l->fd, l->out.p + done, l->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN) {
-            send_away(h, l);
+            close_listener(l);
             return;
         }
         if (n < 0)
             break;
         done += (size_t)n;
     }
-    if (done > 0 || l->out.n == 0)
-        l->since = now;
-    if (done == l->out.n && l->ending) {
-        send_away(h, l);
-    } else if (done == l->out.n) {
-        buf_free(&l->out); /* most listeners have nothing to say most of the time */
-    } else if (done > 0) {
+    if (done < l->out.n) {
+        if (done > 0 || l->stall.next == NULL)
+            allow_stall(l);
         memmove(l->out.p, l->out.p + done, l->out.n - done);
         buf_cut(&l->out, l->out.n - done);
+        loop_fd_set(&l->ready, l->fd, POLLIN | POLLOUT);
+    } else if (l->ending) {
+        close_listener(l);
+    } else {
+        loop_timer_stop(&l->stall);
+        buf_free(&l->out); /* most listeners have nothing to write most of the time */
+        loop_fd_set(&l->ready, l->fd, POLLIN);
     }
 }
 
@@ -98,61 +94,69 @@ put_listener_event(struct herald_listener *l, const struct herald_ring_entry *e)
 }
 
 static bool
-is_open(const struct herald_listener *l)
+is_listening(const struct herald_listener *l)
 {
     return l->fd >= 0 && !l->asking && !l->ending;
 }
 
-/* All that the ring has for it, as far as there is room. */
+/* Events from the ring, as far as there is room. */
 static void
-fill_listener_output(const struct herald_http *h, struct herald_listener *l)
+fill_listener_output(struct herald_listener *l)
 {
+    const struct herald_ring *ring = l->http->ring;
     const struct herald_ring_entry *e;
-    if (l->fresh && h->ring->begun) {
-        l->at = h->ring->newest > h->ring->base ? h->ring->newest : h->ring->base;
+
+    if (l->fresh && ring->begun) {
+        l->at = ring->newest > ring->base ? ring->newest : ring->base;
         l->fresh = false;
     }
-    if (l->fresh || !h->ring->begun || l->at < h->ring->base)
+    if (l->fresh || !ring->begun || l->at < ring->base)
         return;
-    while (l->out.n < HERALD_HTTP_OUT_MAX && (e = herald_ring_next(h->ring, l->at)) != NULL)
+    while (l->out.n < HERALD_HTTP_OUT_MAX && (e = herald_ring_next(ring, l->at)) != NULL)
         put_listener_event(l, e);
 }
 
+/* Sends what there is for it, until it takes no more. */
 static void
-push_one(struct herald_http *h, struct herald_listener *l, uint64_t now)
+serve_listener(struct herald_listener *l)
 {
-    size_t before;
-    do {
-        before = l->out.n;
-        if (before == 0)
-            l->since = now; /* it owes us nothing yet */
-        fill_listener_output(h, l);
+    while (is_listening(l)) {
+        size_t before = l->out.n;
+        fill_listener_output(l);
         if (l->out.n > before)
-            l->beat_at = now + HERALD_HTTP_BEAT_MS;
-        if (l->out.n == 0 && now >= l->beat_at) {
-            buf_puts(&l->out, l->sse ? ":\n\n" : "\n");
-            l->beat_at = now + HERALD_HTTP_BEAT_MS;
-        }
-        bool had = l->out.n > 0;
-        if (!buf_ok(&l->out))
-            send_away(h, l); /* no memory: it may come again */
-        else if (had)
-            write_out(h, l, now);
-        if (!had)
-            break;
-    } while (l->fd >= 0 && l->out.n == 0);
+            expect_beat(l);
+        if (l->out.n == 0)
+            return;
+        send_listener_output(l);
+        if (l->fd >= 0 && l->out.n > 0)
+            return;
+    }
+}
+
+static void
+on_listener_beat(void *arg)
+{
+    struct herald_listener *l = arg;
+
+    expect_beat(l);
+    if (l->out.n > 0)
+        return; /* it is slow, and no silence */
+    buf_puts(&l->out, l->sse ? ":\n\n" : "\n");
+    serve_listener(l);
+}
+
+static void
+on_listener_stall(void *arg)
+{
+    close_listener(arg);
 }
 
 void
-herald_http_push(struct herald_http *h, uint64_t now)
+herald_http_push(struct herald_http *h)
 {
-    for (size_t i = 0; i < h->n; i++) {
-        struct herald_listener *l = &h->v[i];
-        if (l->fd >= 0 && (l->asking || l->out.n > 0) && now - l->since >= HERALD_HTTP_STALL_MS)
-            send_away(h, l);
-        else if (is_open(l) && l->out.n < HERALD_HTTP_OUT_MAX)
-            push_one(h, l, now);
-    }
+    for (size_t i = 0; i < h->n; i++)
+        if (h->v[i].fd >= 0 && h->v[i].out.n == 0)
+            serve_listener(&h->v[i]);
 }
 
 /* ---- the request ---- */
@@ -179,6 +183,7 @@ static bool
 parse_u32(const char *text, size_t n, uint32_t *out)
 {
     uint64_t value;
+
     if (!parse_u64(text, n, &value) || value > UINT32_MAX)
         return false;
     *out = (uint32_t)value;
@@ -187,73 +192,93 @@ parse_u32(const char *text, size_t n, uint32_t *out)
 
 /* "/events/sse/255/17" */
 static bool
-parse_path(struct herald_listener *l, const char *path, size_t n)
+parse_listener_path(struct herald_listener *l, const char *path, size_t n)
 {
     static const char ndjson[] = "/events/ndjson/", sse[] = "/events/sse/";
+    const char *types, *slash, *since;
+    size_t since_n;
+    uint32_t bits;
+
     l->sse = n > sizeof sse && strncmp(path, sse, sizeof sse - 1) == 0;
     if (!l->sse && (n < sizeof ndjson || strncmp(path, ndjson, sizeof ndjson - 1) != 0))
         return false;
-    const char *types = path + (l->sse ? sizeof sse : sizeof ndjson) - 1;
-    const char *slash = memchr(types, '/', (size_t)(path + n - types));
-    uint32_t bits;
+    types = path + (l->sse ? sizeof sse : sizeof ndjson) - 1;
+    slash = memchr(types, '/', (size_t)(path + n - types));
     if (slash == NULL || !parse_u32(types, (size_t)(slash - types), &bits))
         return false;
     l->types = bits;
-    const char *since = slash + 1;
-    size_t since_n = (size_t)(path + n - since);
+    since = slash + 1;
+    since_n = (size_t)(path + n - since);
     l->fresh = since_n == 3 && memcmp(since, "new", 3) == 0;
     return l->fresh || parse_u32(since, since_n, &l->at);
 }
 
 static size_t
-count_open(const struct herald_http *h)
+count_listening(const struct herald_http *h)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < h->n; i++)
-        n += is_open(&h->v[i]);
+        n += is_listening(&h->v[i]);
     return n;
 }
 
 static void
-answer_listener(const struct herald_http *h, struct herald_listener *l, uint64_t now)
+answer_listener(struct herald_listener *l)
 {
     const char *text = buf_text(&l->in);
     bool head = strncmp(text, "HEAD ", 5) == 0;
     const char *path = strchr(text, ' ');
+
     l->asking = false;
-    l->beat_at = now + HERALD_HTTP_BEAT_MS;
     if ((!head && strncmp(text, "GET ", 4) != 0) ||
-        !parse_path(l, path + 1, strcspn(path + 1, " \r")))
+        !parse_listener_path(l, path + 1, strcspn(path + 1, " \r")))
         refuse_listener(l, "400 Bad Request",
                         "the web server in front isn't configured for this registry");
-    else if (count_open(h) > HERALD_HTTP_MAX)
+    else if (count_listening(l->http) > HERALD_HTTP_MAX)
         refuse_listener(l, "503 Service Unavailable", "too many listen to events");
     else
         put_reply_head(l, "200 OK", l->sse ? "text/event-stream" : "application/x-ndjson", "");
     l->ending = l->ending || head;
     buf_free(&l->in);
+    if (!l->ending)
+        expect_beat(l);
+    send_listener_output(l);
+    serve_listener(l);
 }
 
 static void
-read_request(struct herald_http *h, struct herald_listener *l, uint64_t now)
+read_listener_request(struct herald_listener *l)
 {
     char bytes[1024];
     ssize_t n = recv(l->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n <= 0 || !l->asking) {
-        if (n <= 0)
-            send_away(h, l);
-        return;
-    }
-    buf_put(&l->in, bytes, (size_t)n);
-    if (!buf_ok(&l->in))
-        send_away(h, l);
+    if (n > 0 && !l->asking)
+        return; /* there is nothing more to ask for */
+    if (n > 0)
+        buf_put(&l->in, bytes, (size_t)n);
+    if (n <= 0 || !buf_ok(&l->in))
+        close_listener(l);
     else if (memmem(l->in.p, l->in.n, "\r\n\r\n", 4) != NULL)
-        answer_listener(h, l, now);
-    if (l->fd >= 0 && !l->asking)
-        write_out(h, l, now);
+        answer_listener(l);
 }
+
+static void
+on_listener_ready(void *arg, int events)
+{
+    struct herald_listener *l = arg;
+
+    if (events & (POLLIN | POLLHUP | POLLERR))
+        read_listener_request(l);
+    if (l->fd >= 0 && (events & POLLOUT)) {
+        send_listener_output(l);
+        serve_listener(l);
+    }
+}
+
+/* ---- connections ---- */
 
 static struct herald_listener *
 find_free_listener(struct herald_http *h)
@@ -265,55 +290,68 @@ find_free_listener(struct herald_http *h)
 }
 
 static void
-accept_listeners(struct herald_http *h, uint64_t now)
+open_listener(struct herald_http *h, struct herald_listener *l, int fd)
 {
-    for (int i = 0; i < ACCEPTS_MAX; i++) {
-        int fd = accept4(h->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0)
-            return;
-        struct herald_listener *l = find_free_listener(h);
-        if (l == NULL) { /* even those who are being refused are many */
-            fdio_close(fd);
-            continue;
-        }
-        *l = (struct herald_listener){.fd = fd, .id = ++h->last_id, .asking = true, .since = now};
-        if (l->id == 0) /* that is nobody's */
-            l->id = ++h->last_id;
-        buf_init(&l->in, REQUEST_MAX);
-        buf_init(&l->out, OUT_ROOM);
-    }
+    *l = (struct herald_listener){.http = h, .fd = fd, .id = ++h->last_id, .asking = true};
+    if (l->id == 0)
+        l->id = ++h->last_id;
+    buf_init(&l->in, REQUEST_MAX);
+    buf_init(&l->out, OUT_ROOM);
+    loop_fd_init(&l->ready, h->loop, on_listener_ready, l);
+    loop_timer_init(&l->stall, h->loop, on_listener_stall, l);
+    loop_timer_init(&l->beat, h->loop, on_listener_beat, l);
+    loop_fd_set(&l->ready, fd, POLLIN);
+    allow_stall(l);
 }
 
-/* ---- the loop's part ---- */
-
-size_t
-herald_http_poll(const struct herald_http *h, struct pollfd *fds)
+static void
+on_listener_connection(void *arg, int events)
 {
-    size_t n = 0;
-    fds[n++] = (struct pollfd){.fd = h->socket, .events = POLLIN};
-    for (size_t i = 0; i < h->n; i++)
-        fds[n++] = (struct pollfd){.fd = h->v[i].fd,
-                                   .events = h->v[i].out.n > 0 ? POLLIN | POLLOUT : POLLIN};
-    return n;
+    struct herald_http *h = arg;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        int fd = accept4(h->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct herald_listener *l;
+        if (fd < 0)
+            return;
+        l = find_free_listener(h);
+        if (l != NULL)
+            open_listener(h, l, fd);
+        else /* even the places for those that are refused are taken */
+            fdio_close(fd);
+    }
 }
 
 void
-herald_http_step(struct herald_http *h, const struct pollfd *fds, size_t n, uint64_t now)
+herald_http_init(struct herald_http *h, struct loop *loop, int socket,
+                 const struct herald_ring *ring)
 {
-    for (size_t i = 1; i < n; i++) {
-        struct herald_listener *l = &h->v[i - 1];
-        if (l->fd < 0 || l->fd != fds[i].fd)
-            continue;
-        if (fds[i].revents & (POLLIN | POLLHUP | POLLERR))
-            read_request(h, l, now);
-        if (l->fd >= 0 && (fds[i].revents & POLLOUT))
-            write_out(h, l, now);
-    }
-    if (n > 0 && fds[0].revents != 0 && h->socket >= 0)
-        accept_listeners(h, now);
+    *h = (struct herald_http){.loop = loop, .socket = socket, .ring = ring};
+    h->v = mem_array(HERALD_HTTP_PLACES, sizeof *h->v);
+    loop_fd_init(&h->connections, loop, on_listener_connection, h);
+    loop_fd_set(&h->connections, socket, POLLIN);
 }
 
-/* ---- what is no longer in the ring ---- */
+void
+herald_http_close(struct herald_http *h)
+{
+    for (size_t i = 0; i < h->n; i++)
+        close_listener(&h->v[i]);
+    loop_fd_stop(&h->connections);
+    fdio_close(h->socket); /* once the master has closed it too, waiting connections are refused */
+    h->socket = -1;
+}
+
+void
+herald_http_free(struct herald_http *h)
+{
+    herald_http_close(h);
+    free(h->v);
+    h->v = NULL;
+}
+
+/* ---- events that are no longer in the ring ---- */
 
 bool
 herald_http_want_page(struct herald_http *h, struct herald_message *f)
@@ -322,7 +360,7 @@ herald_http_want_page(struct herald_http *h, struct herald_message *f)
         return false;
     for (size_t k = 0; k < h->n; k++) {
         struct herald_listener *l = &h->v[(h->page_next + k) % h->n];
-        if (!is_open(l) || l->paging || l->fresh || l->at >= h->ring->base || l->out.n > 0)
+        if (!is_listening(l) || l->paging || l->fresh || l->at >= h->ring->base || l->out.n > 0)
             continue;
         h->page_next = (h->page_next + k + 1) % h->n;
         l->paging = true;
@@ -335,19 +373,26 @@ herald_http_want_page(struct herald_http *h, struct herald_message *f)
     return false;
 }
 
-void
-herald_http_take_page(struct herald_http *h, const struct herald_message *f, uint64_t now)
+static struct herald_listener *
+find_paging_listener(const struct herald_http *h, uint32_t id)
 {
-    struct herald_listener *l = NULL;
-    for (size_t i = 0; i < h->n && l == NULL; i++)
-        if (h->v[i].fd >= 0 && h->v[i].id == f->id)
-            l = &h->v[i];
-    if (l == NULL || !l->paging)
+    for (size_t i = 0; i < h->n; i++)
+        if (h->v[i].fd >= 0 && h->v[i].id == id)
+            return h->v[i].paging ? &h->v[i] : NULL;
+    return NULL;
+}
+
+void
+herald_http_take_page(struct herald_http *h, const struct herald_message *f)
+{
+    struct herald_listener *l = find_paging_listener(h, f->id);
+
+    if (l == NULL)
         return;
     l->paging = false;
     h->pages--;
-    if (f->gone) { /* asked again, a worker tells it so */
-        send_away(h, l);
+    if (f->gone) { /* when the client asks again, a worker tells it so */
+        close_listener(l);
         return;
     }
     for (size_t i = 0; i < f->n; i++) {
@@ -362,12 +407,13 @@ herald_http_take_page(struct herald_http *h, const struct herald_message *f, uin
         buf_free(&json);
     }
     if (f->n == 0 && l->at < h->ring->base)
-        l->at = h->ring->base; /* there is nothing in between */
-    l->beat_at = now + HERALD_HTTP_BEAT_MS;
+        l->at = h->ring->base; /* there are none in between */
+    if (l->out.n > 0)
+        expect_beat(l);
     if (buf_ok(&l->out))
-        push_one(h, l, now);
+        serve_listener(l);
     else
-        send_away(h, l);
+        close_listener(l);
 }
 
 void

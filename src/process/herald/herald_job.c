@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "domain/events/event_text.h"
@@ -12,53 +13,58 @@
 #include "util/spawn.h"
 #include "util/banned.h"
 
-/* From SIGTERM to SIGKILL. */
-#define TERM_MS 2000
-/* What it started may still say something when it has ended itself (tee, logger). */
-#define LAST_WORDS_MS 1000
+#define TERM_MS 2000 /* from SIGTERM to SIGKILL */
+#define LAST_WORDS_MS                                                          \
+    1000 /* for the output of programs that the hook has started (tee, logger) \
+          */
 #define READ_BYTES (16u << 10)
-#define READS_MAX 8 /* at once; others want to be read, too */
+#define READS_MAX 8 /* in one go, so that other hooks are read as well */
 #define ARENA_MAX (1u << 20)
-/* After something was left out, so much room is waited for. */
+/* Once lines were left out, the next one waits until there is room for this many bytes. */
 #define ROOM_AGAIN (HERALD_JOB_BURST / 8)
 
 /* ---- lines ---- */
 
 static void
-put_prefixed(const struct herald_job *j, struct herald_log *log, const char *text, size_t n)
+put_hook_line(const struct herald_job *j, const char *text, size_t n)
 {
     char id[EVENT_TEXT_ID];
     struct buf line;
+
     event_text_id(id, &j->event.event);
     buf_init(&line, HERALD_JOB_LINE_MAX + 200);
     buf_putf(&line, "%s - ./hooks/%s: ", id, hook_name(j->which));
     buf_put(&line, text, n);
     buf_putc(&line, '\n');
     if (buf_ok(&line))
-        herald_log_put(log, buf_bytes(&line));
+        herald_log_put(j->setting->log, buf_bytes(&line));
     buf_free(&line);
 }
 
 static void
-say_lost(struct herald_job *j, struct herald_log *log)
+put_lost_lines(struct herald_job *j)
 {
     char text[80];
+    int n;
+
     if (j->lost == 0)
         return;
-    int n = snprintf(text, sizeof text, "(%llu lines left out)", (unsigned long long)j->lost);
-    put_prefixed(j, log, text, (size_t)n);
+    n = snprintf(text, sizeof text, "(%llu lines left out)", (unsigned long long)j->lost);
+    put_hook_line(j, text, (size_t)n);
     j->lost = 0;
 }
 
 static void
-refill_line_rate(struct herald_job *j, uint64_t now)
+refill_line_rate(struct herald_job *j)
 {
+    uint64_t now = loop_now(j->setting->loop);
     uint64_t more = (now - j->room_at) * HERALD_JOB_BYTES_PER_MS;
+
     j->room_at = now;
     j->room = more >= HERALD_JOB_BURST - j->room ? HERALD_JOB_BURST : j->room + more;
 }
 
-/* Nothing that a terminal would obey. */
+/* Replaces bytes that a terminal would obey. */
 static void
 make_printable(char *p, size_t n)
 {
@@ -68,9 +74,10 @@ make_printable(char *p, size_t n)
 }
 
 static void
-keep_last(struct herald_job *j)
+keep_last_line(struct herald_job *j)
 {
     size_t n = j->line_n < sizeof j->last - 1 ? j->line_n : sizeof j->last - 1;
+
     if (n == 0)
         return;
     memcpy(j->last, j->line, n);
@@ -78,14 +85,16 @@ keep_last(struct herald_job *j)
 }
 
 static void
-end_job_line(struct herald_job *j, struct herald_log *log)
+end_hook_line(struct herald_job *j)
 {
     char text[HERALD_JOB_LINE_MAX + 64];
+    size_t n;
+
     if (j->line_over == 0 && j->line_n > 0 && j->line[j->line_n - 1] == '\r')
         j->line_n--;
     make_printable(j->line, j->line_n);
-    keep_last(j);
-    size_t n = j->line_n;
+    keep_last_line(j);
+    n = j->line_n;
     memcpy(text, j->line, n);
     if (j->line_over > 0)
         n += (size_t)snprintf(text + n, sizeof text - n, " (%llu bytes left out)",
@@ -96,13 +105,13 @@ end_job_line(struct herald_job *j, struct herald_log *log)
         j->lost++;
         return;
     }
-    say_lost(j, log);
+    put_lost_lines(j);
     j->room -= n + 1;
-    put_prefixed(j, log, text, n);
+    put_hook_line(j, text, n);
 }
 
 static void
-take_output(struct herald_job *j, const char *p, size_t n, struct herald_log *log)
+split_hook_output(struct herald_job *j, const char *p, size_t n)
 {
     while (n > 0) {
         const char *end = memchr(p, '\n', n);
@@ -114,7 +123,7 @@ take_output(struct herald_job *j, const char *p, size_t n, struct herald_log *lo
         j->line_n += fits;
         j->line_over += piece - fits;
         if (end != NULL) {
-            end_job_line(j, log);
+            end_hook_line(j);
             piece++;
         }
         p += piece;
@@ -122,49 +131,177 @@ take_output(struct herald_job *j, const char *p, size_t n, struct herald_log *lo
     }
 }
 
-void
-herald_job_read(struct herald_job *j, struct herald_log *log, uint64_t now)
+static void
+close_hook_output(struct herald_job *j)
+{
+    loop_fd_stop(&j->output_fd);
+    fdio_close(j->output);
+    j->output = -1;
+}
+
+static void
+read_hook_output(struct herald_job *j)
 {
     char bytes[READ_BYTES];
-    refill_line_rate(j, now);
-    for (int i = 0; j->out >= 0 && i < READS_MAX; i++) {
-        ssize_t n = read(j->out, bytes, sizeof bytes);
+
+    refill_line_rate(j);
+    for (int i = 0; j->output >= 0 && i < READS_MAX; i++) {
+        ssize_t n = read(j->output, bytes, sizeof bytes);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (n > 0) {
-            take_output(j, bytes, (size_t)n, log);
-        } else {
-            fdio_close(j->out);
-            j->out = -1;
-        }
+        if (n > 0)
+            split_hook_output(j, bytes, (size_t)n);
+        else
+            close_hook_output(j);
     }
 }
 
-/* ---- its beginning ---- */
+/* ---- the end ---- */
 
 static void
-say_executing(const struct herald_job *j, struct herald_log *log)
+end_job(struct herald_job *j, bool ok)
+{
+    char id[EVENT_TEXT_ID];
+
+    j->state = HERALD_JOB_ENDED;
+    j->ok = ok;
+    if (ok || j->cut)
+        return;
+    event_text_id(id, &j->event.event);
+    log_line(LOG_WARN, "hook failed", "hook=%s id=%lu image=%s repository=%s tries=%lu why=%s",
+             hook_name(j->which), (unsigned long)j->event.seq, id, j->event.event.repository,
+             (unsigned long)j->tries + 1, j->last);
+}
+
+/* Kills the group before it reaps the leader: until then no other process can get its number. */
+static int
+reap_hook(struct herald_job *j)
+{
+    int status;
+
+    spawn_kill(j->pid);
+    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    j->pid = 0;
+    loop_timer_stop(&j->deadline);
+    loop_fd_stop(&j->exited_fd);
+    fdio_close(j->exited);
+    j->exited = -1;
+    return status;
+}
+
+static void
+finish_job(struct herald_job *j)
+{
+    int status;
+    bool ok;
+
+    read_hook_output(j);
+    status = reap_hook(j);
+    if (j->line_n > 0 || j->line_over > 0)
+        end_hook_line(j);
+    put_lost_lines(j);
+    close_hook_output(j);
+    ok = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !j->timed_out;
+    if (j->timed_out)
+        snprintf(j->last, sizeof j->last, "killed after %llu s, its time limit",
+                 (unsigned long long)j->setting->limit_ms / 1000);
+    else if (!ok && j->last[0] == '\0' && WIFSIGNALED(status))
+        snprintf(j->last, sizeof j->last, "killed by signal %d", WTERMSIG(status));
+    else if (!ok && j->last[0] == '\0')
+        snprintf(j->last, sizeof j->last, "exit code %d", WEXITSTATUS(status));
+    end_job(j, ok);
+}
+
+/* ---- what happens to it ---- */
+
+static void
+on_hook_output(void *arg, int events)
+{
+    struct herald_job *j = arg;
+
+    (void)events;
+    read_hook_output(j);
+    if (j->output < 0 && j->state == HERALD_JOB_EXITED)
+        finish_job(j);
+}
+
+static void
+on_hook_exit(void *arg, int events)
+{
+    struct herald_job *j = arg;
+
+    (void)events;
+    loop_fd_stop(&j->exited_fd);
+    j->state = HERALD_JOB_EXITED;
+    if (j->output < 0)
+        finish_job(j);
+    else
+        loop_timer_at(&j->deadline, loop_now(j->setting->loop) + LAST_WORDS_MS);
+}
+
+static void
+terminate_job(struct herald_job *j, uint64_t kill_after_ms)
+{
+    j->state = HERALD_JOB_TERMINATED;
+    kill(-j->pid, SIGTERM);
+    loop_timer_at(&j->deadline, loop_now(j->setting->loop) + kill_after_ms);
+}
+
+static void
+on_hook_deadline(void *arg)
+{
+    struct herald_job *j = arg;
+
+    if (j->state == HERALD_JOB_RUNNING) {
+        j->timed_out = true;
+        terminate_job(j, TERM_MS);
+    } else if (j->state == HERALD_JOB_TERMINATED) {
+        j->state = HERALD_JOB_KILLED;
+        spawn_kill(j->pid);
+    } else if (j->state == HERALD_JOB_EXITED) {
+        finish_job(j);
+    }
+}
+
+void
+herald_job_cut(struct herald_job *j)
+{
+    if (j->state != HERALD_JOB_RUNNING)
+        return;
+    j->cut = true;
+    terminate_job(j, HERALD_JOB_CUT_MS);
+}
+
+/* ---- the beginning ---- */
+
+static void
+put_executing_line(const struct herald_job *j)
 {
     char id[EVENT_TEXT_ID];
     struct hook_arguments a;
     struct buf line;
+
     event_text_id(id, &j->event.event);
     hook_arguments_of(&a, j->which, &j->event.event);
     buf_init(&line, 2000);
     buf_putf(&line, "%s - executing ./hooks/%s %s%s%s\n", id, hook_name(j->which), a.id,
              a.about[0] != '\0' ? " " : "", a.about);
     if (buf_ok(&line))
-        herald_log_put(log, buf_bytes(&line));
+        herald_log_put(j->setting->log, buf_bytes(&line));
     buf_free(&line);
 }
 
 static int
-spawn_hook(struct herald_job *j, struct hooks *hooks, struct herald_log *log, struct err *err)
+spawn_hook(struct herald_job *j, struct err *err)
 {
+    const struct hooks *hooks = j->setting->hooks;
     struct hook_command c;
     struct arena arena;
+    int rc;
+
     arena_init(&arena, ARENA_MAX);
-    int rc = hook_command_of(hooks, j->which, &j->event.event, j->event.seq, &arena, &c, err);
+    rc = hook_command_of(hooks, j->which, &j->event.event, j->event.seq, &arena, &c, err);
     if (rc == 0) {
         struct spawn s = {.path = c.path,
                           .argv = c.argv,
@@ -172,132 +309,49 @@ spawn_hook(struct herald_job *j, struct hooks *hooks, struct herald_log *log, st
                           .dirfd = hooks->dirfd,
                           .in = -1,
                           .dies_with_us = true};
-        say_executing(j, log);
-        rc = spawn_start(&s, &j->pid, &j->out, err);
+        put_executing_line(j);
+        rc = spawn_start(&s, &j->pid, &j->output, err);
     }
     arena_reset(&arena);
-    return rc;
-}
-
-static void
-tell_failure(const struct herald_job *j)
-{
-    char id[EVENT_TEXT_ID];
-    event_text_id(id, &j->event.event);
-    log_line(LOG_WARN, "hook failed", "hook=%s id=%lu image=%s repository=%s tries=%lu why=%s",
-             hook_name(j->which), (unsigned long)j->event.seq, id, j->event.event.repository,
-             (unsigned long)j->tries + 1, j->last);
-}
-
-static void
-end_with(struct herald_job *j, bool ok)
-{
-    j->state = HERALD_JOB_ENDED;
-    j->ok = ok;
-    if (!ok && !j->cut)
-        tell_failure(j);
+    if (rc != 0)
+        return -1;
+    j->exited = pidfd_open(j->pid, 0);
+    if (j->exited >= 0)
+        return 0;
+    err_errno(err, "cannot watch a hook");
+    reap_hook(j);
+    close_hook_output(j);
+    return -1;
 }
 
 void
-herald_job_start(struct herald_job *j, struct hooks *hooks, const struct outbox_event *e,
-                 uint32_t tries, uint64_t limit_ms, struct herald_log *log, uint64_t now)
+herald_job_start(struct herald_job *j, const struct herald_job_setting *setting,
+                 const struct outbox_event *e, uint32_t tries)
 {
+    struct loop *loop = setting->loop;
     struct err err;
-    *j = (struct herald_job){.state = HERALD_JOB_RUNNING,
+    int found;
+
+    *j = (struct herald_job){.setting = setting,
+                             .state = HERALD_JOB_RUNNING,
                              .event = *e,
                              .which = hook_of_event(e->event.type),
                              .tries = tries,
-                             .out = -1,
-                             .limit_ms = limit_ms,
-                             .deadline = now + limit_ms,
+                             .output = -1,
+                             .exited = -1,
                              .room = HERALD_JOB_BURST,
-                             .room_at = now};
-    int found = hook_find(hooks, j->which, &err);
-    if (found == 1 && spawn_hook(j, hooks, log, &err) == 0)
+                             .room_at = loop_now(loop)};
+    loop_fd_init(&j->output_fd, loop, on_hook_output, j);
+    loop_fd_init(&j->exited_fd, loop, on_hook_exit, j);
+    loop_timer_init(&j->deadline, loop, on_hook_deadline, j);
+    found = hook_find(setting->hooks, j->which, &err);
+    if (found == 1 && spawn_hook(j, &err) == 0) {
+        loop_fd_set(&j->output_fd, j->output, POLLIN);
+        loop_fd_set(&j->exited_fd, j->exited, POLLIN);
+        loop_timer_at(&j->deadline, loop_now(loop) + setting->limit_ms);
         return;
+    }
     if (found != 0)
         snprintf(j->last, sizeof j->last, "%.*s", RECORD_HOOK_LINE_MAX, err.message);
-    end_with(j, found == 0); /* without a hook there is nothing to do */
-}
-
-/* ---- its end ---- */
-
-/* What is left of the group goes before the leader is reaped: until then its number is nobody
- * else's. */
-static void
-finish_job(struct herald_job *j, struct herald_log *log, uint64_t now)
-{
-    herald_job_read(j, log, now);
-    spawn_kill(j->pid);
-    while (waitpid(j->pid, &j->status, 0) < 0 && errno == EINTR)
-        ;
-    j->pid = 0;
-    if (j->line_n > 0 || j->line_over > 0)
-        end_job_line(j, log);
-    say_lost(j, log);
-    fdio_close(j->out);
-    j->out = -1;
-    bool ok = WIFEXITED(j->status) && WEXITSTATUS(j->status) == 0 && !j->timed_out;
-    if (j->timed_out)
-        snprintf(j->last, sizeof j->last, "killed after %llu s, its time limit",
-                 (unsigned long long)j->limit_ms / 1000);
-    else if (!ok && j->last[0] == '\0' && WIFSIGNALED(j->status))
-        snprintf(j->last, sizeof j->last, "killed by signal %d", WTERMSIG(j->status));
-    else if (!ok && j->last[0] == '\0')
-        snprintf(j->last, sizeof j->last, "exit code %d", WEXITSTATUS(j->status));
-    end_with(j, ok);
-}
-
-static bool
-job_has_exited(const struct herald_job *j)
-{
-    siginfo_t info = {.si_pid = 0};
-    return waitid(P_PID, (id_t)j->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == j->pid;
-}
-
-void
-herald_job_tick(struct herald_job *j, struct herald_log *log, uint64_t now)
-{
-    if (j->state == HERALD_JOB_FREE || j->state == HERALD_JOB_ENDED)
-        return;
-    if (j->state != HERALD_JOB_EXITED && job_has_exited(j)) {
-        j->state = HERALD_JOB_EXITED;
-        j->deadline = now + LAST_WORDS_MS;
-    }
-    if (j->state == HERALD_JOB_EXITED && (j->out < 0 || now >= j->deadline)) {
-        finish_job(j, log, now);
-    } else if (j->state == HERALD_JOB_RUNNING && now >= j->deadline) {
-        j->timed_out = true;
-        j->state = HERALD_JOB_TERMINATED;
-        j->deadline = now + TERM_MS;
-        kill(-j->pid, SIGTERM);
-    } else if (j->state == HERALD_JOB_TERMINATED && now >= j->deadline) {
-        j->state = HERALD_JOB_KILLED;
-        spawn_kill(j->pid);
-    }
-}
-
-uint64_t
-herald_job_due(const struct herald_job *j)
-{
-    switch (j->state) {
-    case HERALD_JOB_RUNNING:
-    case HERALD_JOB_TERMINATED:
-    case HERALD_JOB_EXITED:
-        return j->deadline;
-    default:
-        return UINT64_MAX;
-    }
-}
-
-void
-herald_job_cut(struct herald_job *j, uint64_t now)
-{
-    if (j->state != HERALD_JOB_RUNNING)
-        return;
-    j->cut = true;
-    j->state = HERALD_JOB_TERMINATED;
-    j->deadline = now + HERALD_JOB_CUT_MS;
-    kill(-j->pid, SIGTERM);
+    end_job(j, found == 0); /* without a hook there is nothing to do */
 }

@@ -1,6 +1,5 @@
 #include "process/herald/herald_protocol.h"
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "process/server/unix_socket.h"
@@ -150,12 +149,6 @@ bool
 herald_protocol_is_free(const struct herald_line *l)
 {
     return l->fd >= 0 && l->out.n == 0;
-}
-
-short
-herald_protocol_events(const struct herald_line *l)
-{
-    return l->out.n > 0 ? POLLIN | POLLOUT : POLLIN;
 }
 
 int

@@ -70,8 +70,6 @@ void herald_protocol_close(struct herald_line *l);
 
 /* May something be sent? */
 bool herald_protocol_is_free(const struct herald_line *l);
-/* For poll. */
-short herald_protocol_events(const struct herald_line *l);
 /* Only when it is free. -1: the other is gone, and the line closed. */
 int herald_protocol_send(struct herald_line *l, const struct herald_message *f);
 /* Sends what is kept, if it can be. -1 as above. */

@@ -1,7 +1,6 @@
 #ifndef PROCESS_KEEPER_HERALD_CLIENT_H
 #define PROCESS_KEEPER_HERALD_CLIENT_H
 
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,9 +8,10 @@
 #include "domain/events/hook_queue.h"
 #include "process/herald/herald_protocol.h"
 #include "process/server/server.h"
+#include "util/loop.h"
 
-/* The keeper's side of the line to the herald: tells it of events, gives it the hooks whose turn it
- * is, and writes down how they ended. Only what is in the database counts: a keeper that dies loses
+/* The keeper's side of its connection to the herald: sends events and hooks that are due, and
+ * stores the results of the hooks. All that counts is in the database, so a keeper that dies loses
  * nothing. Times are clock_mono_ms(). */
 
 struct herald_client_held {
@@ -23,48 +23,48 @@ struct herald_client {
     const struct registry *reg;
     struct hooks hooks;
     struct hook_queue queue;
+    struct loop *loop;
+    struct loop_timer due; /* of the next step */
+    struct loop_fd ready;
     struct herald_line line;
-    bool met;            /* the herald has said what it is at */
-    uint64_t connect_at; /* not before */
-    uint64_t retry_at;   /* after trouble with the database */
+    bool met;            /* the herald has told which hooks it runs */
+    uint64_t connect_at; /* of the next try */
+    uint64_t retry_at;   /* after a failure of the database */
     bool begun;
     uint64_t retries; /* --hook-retries */
 
     struct outbox_marks marks, saved;
     uint64_t save_at;
-    uint32_t fed; /* up to there the herald was told */
-    bool fresh;   /* there may be more */
+    uint32_t sent; /* events up to this one were sent to the herald */
+    bool fresh;    /* there may be more events */
 
-    struct herald_client_held *held; /* what the herald runs, or was given to */
+    struct herald_client_held *held; /* hooks that the herald has */
     size_t held_n, jobs;
-    struct hook_result results[HOOK_QUEUE_RESULTS_MAX]; /* not in the database yet */
+    struct hook_result results[HOOK_QUEUE_RESULTS_MAX]; /* not yet in the database */
     size_t results_n;
-    uint32_t taken[HOOK_QUEUE_RESULTS_MAX]; /* the herald has to be told so */
+    uint32_t taken[HOOK_QUEUE_RESULTS_MAX]; /* HERALD_TAKEN is to be sent for these */
     size_t taken_n;
     struct {
         uint32_t id, after;
-    } pages[HERALD_PAGES_MAX];
+    } pages[HERALD_PAGES_MAX]; /* requests of the herald */
     size_t pages_n;
 
     struct herald_message in, out;
 };
 
-/* Frees nothing of what there was before. NULL on failure: no memory. */
 struct herald_client *herald_client_new(const struct server *s, const struct registry *reg,
-                                        struct err *err);
-/* Writes down how far it got. */
-void herald_client_free(struct herald_client *f);
+                                        struct loop *loop);
+/* Saves how far it got. */
+void herald_client_free(struct herald_client *c);
 
-/* There may be new events; hooks: or hooks that somebody wants to be tried again. */
-void herald_client_poke(struct herald_client *f, bool hooks);
+/* There may be new events; hooks: also hooks that are to be tried again. */
+void herald_client_poke(struct herald_client *c, bool hooks);
 
-/* Does what can be done now. -1 when the database fails: it is tried again in a second. */
-int herald_client_step(struct herald_client *f, struct err *err);
-/* What to wait for, besides being poked. */
-struct pollfd herald_client_poll(const struct herald_client *f);
-uint64_t herald_client_wait_ms(const struct herald_client *f);
+/* Does what can be done now; to be called after each round of the loop, which it has end its wait
+ * in time. -1: the database fails; it tries again after a second. */
+int herald_client_step(struct herald_client *c, struct err *err);
 
-/* Has the herald gone, or never been there? */
-bool herald_client_is_alone(const struct herald_client *f);
+/* Is there no connection to a herald? */
+bool herald_client_is_alone(const struct herald_client *c);
 
 #endif

@@ -56,7 +56,9 @@ struct indexer {
     bool more;  /* and images that aren't in `images` */
 
     struct index_child *running;
+    struct loop_fd *ended; /* of those that run */
     size_t running_n, jobs;
+    struct loop_timer due; /* of the next step */
     struct image images[IMAGES_MAX];
     size_t images_n;
     uint64_t next_due_ms; /* of a job, on the wall clock */
@@ -414,18 +416,17 @@ finish_images(struct indexer *x, bool *told, struct err *err)
 /* ---- the whole ---- */
 
 struct indexer *
-indexer_new(const struct options *o, const struct registry *reg, struct err *err)
+indexer_new(const struct options *o, const struct registry *reg, struct loop *loop)
 {
     struct indexer *x = mem_alloc(sizeof *x);
-    if (x != NULL)
-        x->running = mem_array(o->index_jobs, sizeof *x->running);
-    if (x == NULL || x->running == NULL) {
-        free(x);
-        err_errno(err, "no memory for indexing layers");
-        return NULL;
-    }
+
     x->reg = reg;
     x->jobs = o->index_jobs;
+    x->running = mem_array(x->jobs, sizeof *x->running);
+    x->ended = mem_array(x->jobs, sizeof *x->ended);
+    for (size_t i = 0; i < x->jobs; i++)
+        loop_fd_init(&x->ended[i], loop, NULL, NULL);
+    loop_timer_init(&x->due, loop, NULL, NULL);
     index_child_bounds_of(&x->bounds, o);
     arena_init(&x->arena, ARENA_MAX);
     x->next_due_ms = UINT64_MAX;
@@ -437,8 +438,9 @@ void
 indexer_free(struct indexer *x)
 {
     struct err ignored;
-    if (x == NULL)
-        return;
+    loop_timer_stop(&x->due);
+    for (size_t i = 0; i < x->jobs; i++)
+        loop_fd_stop(&x->ended[i]);
     while (x->running_n > 0)
         index_child_stop(&x->running[--x->running_n]);
     while (x->images_n > 0)
@@ -447,6 +449,7 @@ indexer_free(struct indexer *x)
         outbox_indexed_save(x->reg, x->mark, &ignored);
     arena_reset(&x->arena);
     free(x->running);
+    free(x->ended);
     free(x);
 }
 
@@ -480,8 +483,8 @@ queue_pushed_images(struct indexer *x, struct err *err)
     return 0;
 }
 
-int
-indexer_step(struct indexer *x, bool *told, struct err *err)
+static int
+index_what_is_due(struct indexer *x, bool *told, struct err *err)
 {
     int rc = 0;
     *told = false;
@@ -510,21 +513,28 @@ indexer_step(struct indexer *x, bool *told, struct err *err)
     return rc;
 }
 
-size_t
-indexer_poll(const struct indexer *x, struct pollfd *fds)
+/* Has the loop end its wait when there is something to do. */
+static void
+set_indexer_wait(struct indexer *x)
 {
-    for (size_t i = 0; i < x->running_n; i++)
-        fds[i] = (struct pollfd){.fd = x->running[i].process.ended, .events = POLLIN};
-    return x->running_n;
+    uint64_t wall = clock_wall_ms();
+
+    for (size_t i = 0; i < x->jobs; i++)
+        loop_fd_set(&x->ended[i], i < x->running_n ? x->running[i].process.ended : -1, POLLIN);
+    if (x->look || x->fresh)
+        loop_timer_at(&x->due, x->pause_until);
+    else if (x->next_due_ms == UINT64_MAX)
+        loop_timer_stop(&x->due);
+    else
+        loop_timer_at(&x->due,
+                      clock_mono_ms() + (x->next_due_ms > wall ? x->next_due_ms - wall : 0));
 }
 
-uint64_t
-indexer_wait_ms(const struct indexer *x)
+int
+indexer_step(struct indexer *x, bool *told, struct err *err)
 {
-    uint64_t now = clock_mono_ms(), wall = clock_wall_ms(), wait = UINT64_MAX;
-    if (x->look || x->fresh)
-        return x->pause_until > now ? x->pause_until - now : 0;
-    if (x->next_due_ms != UINT64_MAX)
-        wait = x->next_due_ms > wall ? x->next_due_ms - wall : 0;
-    return wait;
+    int rc = index_what_is_due(x, told, err);
+
+    set_indexer_wait(x);
+    return rc;
 }

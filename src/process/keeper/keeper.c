@@ -1,186 +1,224 @@
 #include "process/keeper/keeper.h"
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include "domain/v1/conversion_job.h"
 #include "domain/core/upkeep.h"
-#include "process/server/child.h"
+#include "domain/v1/conversion_job.h"
 #include "process/keeper/herald_client.h"
 #include "process/keeper/indexer.h"
-#include "process/server/stopped_process.h"
+#include "process/server/child.h"
 #include "process/server/process_title.h"
+#include "process/server/stopped_process.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/loop.h"
 #include "util/banned.h"
 
 #define ROUND_MS 1000
-/* So much log, or so much time, since the last checkpoint: recovery takes as long as there is log.
- */
+/* A checkpoint is due after this much log, or time: recovery takes as long as there is log. */
 #define CHECKPOINT_KBYTES 8192
 #define CHECKPOINT_MINUTES 1
-#define CHECKPOINT_ROOM (1u << 20) /* with less it isn't tried: each try fills the log */
-/* For what is under way when we are told to stop; the master has its own limit. */
+/* With less room on the disk there are no checkpoints, since each try adds to the log. */
+#define CHECKPOINT_ROOM (1u << 20)
+/* For what is under way when the keeper is told to stop; the master has its own limit. */
 #define FINISH_MS 9000
-/* The same trouble again is said again after this. */
+/* How often the same trouble is logged. */
 #define REPEAT_MS 60000
 
-static volatile sig_atomic_t stopping;
-
-static void
-note_keeper_term(int number)
-{
-    (void)number;
-    stopping = 1;
-}
-
 struct trouble {
+    const char *what; /* the log line */
     char last[ERR_MESSAGE_MAX];
-    uint64_t again_ms;
+    uint64_t again_ms; /* clock_mono_ms(); 0: there is no trouble */
 };
 
-/* A full disk fails every second, and is worth a line a minute. */
+struct keeper {
+    const struct server *server;
+    struct registry reg;
+    struct loop loop;
+    struct loop_fd poke;
+    struct loop_timer round;
+    struct herald_client *herald;
+    struct indexer *indexer; /* NULL while the keeper stops */
+    struct upkeep upkeep;
+    struct stopped_process stopped;
+    bool stopping;
+    struct trouble full_disk, bad_store, bad_upkeep, late_events, late_indexes, late_manifests;
+};
+
+/* Logs the same trouble once a minute, although a full disk, say, causes it every second. */
 static void
-log_trouble(struct trouble *t, const char *what, const struct err *err)
+log_trouble(struct trouble *t, const struct err *err)
 {
     uint64_t now = clock_mono_ms();
+
     if (now < t->again_ms && strcmp(t->last, err->message) == 0)
         return;
-    log_line(LOG_ERROR, what, "why=%s", err->message);
+    log_line(LOG_ERROR, t->what, "why=%s", err->message);
     memcpy(t->last, err->message, sizeof t->last);
     t->again_ms = now + REPEAT_MS;
 }
 
-/* Checkpoints make the cache clean, and old logs removable. On a disk that gets full that is done
- * at once, as long as it can be: a cache that is dirty when there is no room at all can't be read
- * through any more. */
+/* ---- once a second ---- */
+
+/* A checkpoint writes the cache to the tables, so that old logs can be removed. When the disk gets
+ * full it is done at once, as long as there is room for it: once there is none, a cache full of
+ * changed pages can't take in any other page. */
 static void
-tend_store(int dirfd, struct kv *kv, struct trouble *full, struct trouble *store)
+tend_store(struct keeper *k)
 {
+    int dirfd = k->server->dir.fd;
+    struct kv *kv = k->reg.kv;
     struct err err;
     bool is_short = disk_space_check(dirfd, 0, &err) != 0;
+
     if (is_short) {
-        log_trouble(full, "hardly any room on the disk: nothing can be pushed", &err);
+        log_trouble(&k->full_disk, &err);
         disk_space_give(dirfd);
         if (disk_space_free(dirfd) < CHECKPOINT_ROOM)
             return;
-    } else if (full->again_ms != 0) {
+    } else if (k->full_disk.again_ms != 0) {
         log_line(LOG_INFO, "room on the disk again", NULL);
-        full->again_ms = 0;
+        k->full_disk.again_ms = 0;
     }
     if (kv_checkpoint(kv, is_short ? 0 : CHECKPOINT_KBYTES, is_short ? 0 : CHECKPOINT_MINUTES,
-                      &err) < 0 ||
-        kv_trim_logs(kv, &err) < 0)
-        log_trouble(store, "checkpoint failed", &err);
+                      &err) != 0 ||
+        kv_trim_logs(kv, &err) != 0)
+        log_trouble(&k->bad_store, &err);
     else if (!is_short)
         disk_space_save(dirfd);
 }
 
-/* Until a round is due, somebody pokes, the herald has something, or an index is made. A signal
- * ends it. x: NULL when nothing is indexed any more. */
 static void
-wait_for_work(const struct server *s, struct herald_client *f, struct indexer *x, uint64_t round_at)
+on_keeper_round(void *arg)
 {
-    uint64_t now = clock_mono_ms(), wait = round_at > now ? round_at - now : 0;
-    struct pollfd fds[2 + INDEXER_POLL_MAX] = {{.fd = s->poke, .events = POLLIN},
-                                               herald_client_poll(f)};
-    size_t n = 2;
-    if (herald_client_wait_ms(f) < wait)
-        wait = herald_client_wait_ms(f);
-    if (x != NULL && indexer_wait_ms(x) < wait)
-        wait = indexer_wait_ms(x);
-    if (x != NULL)
-        n += indexer_poll(x, fds + n);
-    if (poll(fds, (nfds_t)n, (int)wait) <= 0 || fds[0].revents == 0)
-        return;
-    herald_client_poke(f, server_poked(s->poke) >= SERVER_POKE_HOOKS);
-    if (x != NULL)
-        indexer_poke(x);
+    struct keeper *k = arg;
+    struct err err;
+
+    loop_timer_at(&k->round, loop_now(&k->loop) + ROUND_MS);
+    /* A process that died after its commit may not have poked. */
+    herald_client_poke(k->herald, false);
+    indexer_poke(k->indexer);
+    stopped_process_wake(&k->stopped, k->server->dir.fd, k->server->options->watchdog_ms,
+                         clock_mono_ms());
+    tend_store(k);
+    if (!k->stopping && upkeep_step(&k->upkeep, &k->reg, &err) != 0)
+        log_trouble(&k->bad_upkeep, &err);
 }
 
-/* True when an image was indexed. */
-static bool
-tend_indexes(struct indexer *x, struct herald_client *f, struct trouble *trouble)
+/* ---- whenever something happens ---- */
+
+static void
+on_poke(void *arg, int events)
+{
+    struct keeper *k = arg;
+
+    (void)events;
+    herald_client_poke(k->herald, server_poked(k->server->poke) >= SERVER_POKE_HOOKS);
+    if (k->indexer != NULL)
+        indexer_poke(k->indexer);
+}
+
+static void
+on_keeper_signal(void *arg, int number)
+{
+    struct keeper *k = arg;
+
+    (void)number;
+    k->stopping = true;
+}
+
+static void
+serve_herald(struct keeper *k)
+{
+    struct err err;
+
+    if (herald_client_step(k->herald, &err) != 0)
+        log_trouble(&k->late_events, &err);
+}
+
+/* Indexes layers; an index that is done may allow to convert an image of the first API, and puts
+ * events. */
+static void
+keep_up(struct keeper *k)
 {
     struct err err;
     bool told;
-    if (indexer_step(x, &told, &err) < 0)
-        log_trouble(trouble, "layers have to wait to be indexed", &err);
+
+    if (indexer_step(k->indexer, &told, &err) != 0)
+        log_trouble(&k->late_indexes, &err);
     if (told)
-        herald_client_poke(f, false);
-    return told;
+        herald_client_poke(k->herald, false);
+    if (conversion_job_step(&k->reg, told, &err) != 0)
+        log_trouble(&k->late_manifests, &err);
+    serve_herald(k);
 }
 
-/* Images of the first API become manifests when their layers are indexed. */
-static void
-convert_images(const struct registry *reg, bool hurry, struct trouble *trouble)
-{
-    struct err err;
-    if (conversion_job_step(reg, hurry, &err) < 0)
-        log_trouble(trouble, "images of the first API have to wait for their manifests", &err);
-}
+/* ---- the whole ---- */
 
+/* Hooks that still run may end well; the herald closes the connection when it is done. */
 static void
-feed(struct herald_client *f, struct trouble *trouble)
-{
-    struct err err;
-    if (herald_client_step(f, &err) < 0)
-        log_trouble(trouble, "events have to wait", &err);
-}
-
-/* The hooks that the herald still waits for may end well; it hangs up when it is done. */
-static void
-finish_feeding(const struct server *s, struct herald_client *f, struct trouble *trouble)
+finish_with_herald(struct keeper *k)
 {
     uint64_t until = clock_mono_ms() + FINISH_MS;
-    while (!herald_client_is_alone(f) && clock_mono_ms() < until) {
-        feed(f, trouble);
-        wait_for_work(s, f, NULL, clock_mono_ms() + 50);
+    struct err err;
+
+    loop_timer_init(&k->round, &k->loop, NULL, NULL);
+    loop_timer_at(&k->round, until);
+    do
+        serve_herald(k);
+    while (!herald_client_is_alone(k->herald) && loop_now(&k->loop) < until &&
+           loop_wait(&k->loop, &err) == 0);
+}
+
+static int
+run_keeper(struct keeper *k, struct err *err)
+{
+    static const int caught[] = {SIGTERM};
+    int rc = loop_signals(&k->loop, caught, 1, on_keeper_signal, k, err);
+
+    loop_fd_init(&k->poke, &k->loop, on_poke, k);
+    loop_fd_set(&k->poke, k->server->poke, POLLIN);
+    loop_timer_init(&k->round, &k->loop, on_keeper_round, k);
+    loop_timer_at(&k->round, loop_now(&k->loop));
+    while (rc == 0 && !k->stopping) {
+        keep_up(k);
+        rc = loop_wait(&k->loop, err);
     }
-    herald_client_free(f);
+    loop_timer_stop(&k->round);
+    indexer_free(k->indexer);
+    k->indexer = NULL;
+    if (rc == 0)
+        finish_with_herald(k);
+    herald_client_free(k->herald);
+    return rc;
 }
 
 int
 keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
 {
-    struct trouble full = {.again_ms = 0};
-    struct trouble store = {.again_ms = 0};
-    struct trouble upkeep = {.again_ms = 0};
-    struct trouble events = {.again_ms = 0};
-    struct trouble indexes = {.again_ms = 0};
-    struct trouble images = {.again_ms = 0};
-    struct stopped_process stopped = {.n = 0};
-    struct upkeep memory = {0};
+    struct keeper k = {
+        .server = s,
+        .full_disk.what = "hardly any room on the disk: nothing can be pushed",
+        .bad_store.what = "checkpoint failed",
+        .bad_upkeep.what = "upkeep failed",
+        .late_events.what = "events have to wait",
+        .late_indexes.what = "layers have to wait to be indexed",
+        .late_manifests.what = "images of the first API have to wait for their manifests",
+    };
     struct err err;
-    child_begin(s, master, &s->poke, 1, note_keeper_term);
-    process_title_set("keeper");
+    int rc;
 
-    struct registry reg;
-    child_open(s, slot, &reg);
-    struct herald_client *feeder = herald_client_new(s, &reg, &err);
-    struct indexer *indexer = feeder != NULL ? indexer_new(s->options, &reg, &err) : NULL;
-    if (indexer == NULL) {
-        log_line(LOG_ERROR, "keeper stops", "why=%s", err.message);
-        herald_client_free(feeder);
-        kv_close(reg.kv);
-        return CHILD_FAILED;
-    }
-    for (uint64_t round_at = 0; !stopping; wait_for_work(s, feeder, indexer, round_at)) {
-        convert_images(&reg, tend_indexes(indexer, feeder, &indexes), &images);
-        feed(feeder, &events);
-        if (clock_mono_ms() < round_at)
-            continue;
-        round_at = clock_mono_ms() + ROUND_MS;
-        herald_client_poke(feeder, false); /* somebody's poke may have been lost with him */
-        indexer_poke(indexer);
-        stopped_process_wake(&stopped, s->dir.fd, s->options->watchdog_ms, clock_mono_ms());
-        tend_store(s->dir.fd, reg.kv, &full, &store);
-        if (!stopping && upkeep_step(&memory, &reg, &err) < 0)
-            log_trouble(&upkeep, "upkeep failed", &err);
-    }
-    indexer_free(indexer);
-    finish_feeding(s, feeder, &events);
-    kv_close(reg.kv);
-    return CHILD_DONE;
+    child_begin(s, master, &s->poke, 1, NULL);
+    process_title_set("keeper");
+    child_open(s, slot, &k.reg);
+    loop_init(&k.loop);
+    k.herald = herald_client_new(s, &k.reg, &k.loop);
+    k.indexer = indexer_new(s->options, &k.reg, &k.loop);
+    rc = run_keeper(&k, &err);
+    if (rc != 0)
+        log_line(LOG_ERROR, "keeper fails", "why=%s", err.message);
+    loop_free(&k.loop);
+    kv_close(k.reg.kv);
+    return rc == 0 ? CHILD_DONE : CHILD_FAILED;
 }
