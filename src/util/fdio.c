@@ -96,6 +96,19 @@ fdio_mkdir(int dirfd, const char *name, mode_t mode, struct err *err)
     return err_errno(err, "cannot make directory %s", name);
 }
 
+DIR *
+fdio_opendir(int dirfd, const char *name, struct err *err)
+{
+    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (dir == NULL) {
+        err_errno(err, "cannot open the directory %s", name);
+        fdio_close(fd);
+    }
+    return dir;
+}
+
 /* Reads, and retries after EINTR. */
 static ssize_t
 read_some(int fd, void *p, size_t n)

@@ -1,6 +1,7 @@
 #ifndef UTIL_FDIO_H
 #define UTIL_FDIO_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,9 @@ int fdio_fsync_dir(int dirfd, const char *name, struct err *err);
 /* Makes a directory unless it exists. Returns 1 when it was made, 0 when it existed (and is a
  * directory), -1 on failure. */
 int fdio_mkdir(int dirfd, const char *name, mode_t mode, struct err *err);
+
+/* Opens the directory `name` below dirfd for readdir. NULL on failure; errno is set too. */
+DIR *fdio_opendir(int dirfd, const char *name, struct err *err);
 
 /* Reads the whole file into out, which is emptied first. A file larger than out's maximum is
  * ERR_TOO_LARGE. Returns 1 when it was read, 0 when there is no such file, -1 on failure. */

@@ -71,7 +71,7 @@ why_a_body_is_not_there(void **state)
     expect_message(f, "--dir");
     errno = EACCES;
     REFUSED(f, body_dir_explain(f->reg.dirfd, "x", "", &f->err), ERR_SYSTEM);
-    expect_message(f, "nginx has to run as");
+    expect_message(f, "nginx must run as");
     errno = ENOSPC;
     REFUSED(f, body_dir_explain(f->reg.dirfd, "x", "", &f->err), ERR_NO_SPACE);
 }

@@ -12,6 +12,7 @@
 #include "storage/files/body_dir.h"
 #include "util/fdio.h"
 #include "util/hex.h"
+#include "util/pack.h"
 #include "util/random.h"
 #include "util/banned.h"
 
@@ -32,14 +33,12 @@ static int
 prepare_algorithm(int root, enum digest_algo algo, struct err *err)
 {
     char parent[32], name[48];
-    int made = 0;
+    int rc, made = 0;
 
     snprintf(parent, sizeof parent, LAYERS "%s", digest_algo_name(algo));
     if (fdio_mkdir(root, parent, 0750, err) < 0)
         return -1;
     for (unsigned i = 0; i < 256; i++) {
-        int rc;
-
         snprintf(name, sizeof name, "%s/%02x", parent, i);
         rc = fdio_mkdir(root, name, 0750, err);
         if (rc < 0)
@@ -58,14 +57,14 @@ blob_file_prepare(int root, struct err *err)
     return fdio_fsync_dir(root, LAYERS, err);
 }
 
-/* Its whole name, and that of its directory. */
-struct place {
+/* The whole name of a blob file, and that of its directory. */
+struct blob_place {
     char file[sizeof LAYERS + BLOB_FILE_PATH_MAX];
     char directory[sizeof LAYERS + BLOB_FILE_PATH_MAX];
 };
 
 static void
-find_place(struct place *at, const struct digest *d, uint64_t instance)
+find_blob_place(struct blob_place *at, const struct digest *d, uint64_t instance)
 {
     char path[BLOB_FILE_PATH_MAX];
 
@@ -75,8 +74,10 @@ find_place(struct place *at, const struct digest *d, uint64_t instance)
              at->file);
 }
 
+/* Makes the new name durable, or takes it away again. */
 static int
-settle(int root, const struct place *at, const struct digest *d, uint64_t instance, struct err *err)
+sync_blob_place(int root, const struct blob_place *at, const struct digest *d, uint64_t instance,
+                struct err *err)
 {
     struct err ignored;
 
@@ -89,40 +90,40 @@ settle(int root, const struct place *at, const struct digest *d, uint64_t instan
 int
 blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, struct err *err)
 {
-    struct place at;
+    struct blob_place at;
     char self[32];
 
     *instance = random_u64();
-    find_place(&at, d, *instance);
+    find_blob_place(&at, d, *instance);
     if (fchmod(fd, BLOB_MODE) != 0)
         return err_errno(err, "chmod %s", at.file);
     if (fdio_fsync(fd, at.file, err) != 0)
         return -1;
-    /* By descriptor: it is this inode that was hashed, whatever its name points at by now. */
+    /* By descriptor: this inode was hashed, whatever its name points at by now. */
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     if (linkat(AT_FDCWD, self, root, at.file, AT_SYMLINK_FOLLOW) != 0) {
         if (errno == EXDEV && body_dir_check(root, err) != 0)
             return -1;
         return err_errno(err, "link %s", at.file);
     }
-    return settle(root, &at, d, *instance, err);
+    return sync_blob_place(root, &at, d, *instance, err);
 }
 
 int
 blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
                 uint64_t *instance, struct err *err)
 {
-    struct place at;
+    struct blob_place at;
     int rc;
 
     *instance = random_u64();
-    find_place(&at, d, *instance);
+    find_blob_place(&at, d, *instance);
     if (fdio_fsync(fd, at.file, err) != 0)
         return -1;
     rc = by->fn(by->arg, at.file, err);
     if (rc != 1)
         return rc;
-    return settle(root, &at, d, *instance, err) == 0 ? 1 : -1;
+    return sync_blob_place(root, &at, d, *instance, err) == 0 ? 1 : -1;
 }
 
 int
@@ -152,15 +153,12 @@ blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t
 int
 blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err)
 {
-    char path[BLOB_FILE_PATH_MAX], whole[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    struct blob_place at;
     int fd;
 
-    blob_file_path(path, d, instance);
-    snprintf(whole, sizeof whole, LAYERS "%s", path);
-    fd = openat(root, whole, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return err_errno(err, "open %s", whole);
-    return fd;
+    find_blob_place(&at, d, instance);
+    fd = openat(root, at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 ? fd : err_errno(err, "open %s", at.file);
 }
 
 int
@@ -189,18 +187,17 @@ blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, siz
 int
 blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err)
 {
-    char path[BLOB_FILE_PATH_MAX], whole[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    struct blob_place at;
 
-    blob_file_path(path, d, instance);
-    snprintf(whole, sizeof whole, LAYERS "%s", path);
-    if (unlinkat(root, whole, 0) != 0 && errno != ENOENT)
-        return err_errno(err, "unlink %s", whole);
+    find_blob_place(&at, d, instance);
+    if (unlinkat(root, at.file, 0) != 0 && errno != ENOENT)
+        return err_errno(err, "unlink %s", at.file);
     return 0;
 }
 
 /* "<hex>.<16 hex>", as blob_file_path writes it. */
 static bool
-parse_name(enum digest_algo algo, const char *name, struct digest *d, uint64_t *instance)
+parse_blob_name(enum digest_algo algo, const char *name, struct digest *d, uint64_t *instance)
 {
     size_t digits = 2 * digest_size(algo);
     uint8_t b[8];
@@ -210,9 +207,7 @@ parse_name(enum digest_algo algo, const char *name, struct digest *d, uint64_t *
         !hex_decode(d->bytes, digits / 2, name, digits) ||
         !hex_decode(b, sizeof b, name + digits + 1, 16))
         return false;
-    *instance = 0;
-    for (size_t i = 0; i < sizeof b; i++)
-        *instance = *instance << 8 | b[i];
+    *instance = unpack_uint_at(b, sizeof b);
     return true;
 }
 
@@ -230,19 +225,15 @@ blob_file_each(int root, unsigned directory,
     struct digest d;
     uint64_t instance;
     DIR *dir;
-    int fd, rc = 0;
+    int rc = 0;
 
     snprintf(name, sizeof name, LAYERS "%s/%02x", digest_algo_name(algo), directory % 256);
-    fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : err_errno(err, "open %s", name);
-    if ((dir = fdopendir(fd)) == NULL) {
-        fdio_close(fd);
-        return err_errno(err, "read %s", name);
-    }
+    dir = fdio_opendir(root, name, err);
+    if (dir == NULL)
+        return errno == ENOENT ? 0 : -1;
     while (rc == 0 && (de = readdir(dir)) != NULL) {
-        if (!parse_name(algo, de->d_name, &d, &instance) ||
-            fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        if (!parse_blob_name(algo, de->d_name, &d, &instance) ||
+            fstatat(dirfd(dir), de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         rc = fn(&d, instance, now > st.st_ctime ? (uint64_t)(now - st.st_ctime) : 0, arg, err);
     }

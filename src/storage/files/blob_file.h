@@ -12,8 +12,8 @@
 
 #define BLOB_FILE_PATH_MAX 192
 
-/* Makes the directories that the files go into, durably, so that publishing never has to. Alone, at
- * the start. */
+/* Makes the directories for the files, durably, so that publishing never has to. Called at the
+ * start, by one process. */
 int blob_file_prepare(int root, struct err *err);
 
 /* The name below layers/. */
@@ -21,26 +21,26 @@ void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64
 
 /* Makes the open file fd, whose bytes hash to d, a blob file: takes away its write permission,
  * fsyncs it, links it into place and fsyncs the directories. After 0 it survives a power loss; no
- * record speaks of it yet. The file may be a name elsewhere or none at all (O_TMPFILE). */
+ * record names it yet. The file may have another name elsewhere, or none (O_TMPFILE). */
 int blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance,
                       struct err *err);
 
-/* Who may give a file that isn't ours a second name: `to`, below the data directory. 1; 0: it can't
- * be linked (another file system, say); -1. */
+/* Gives a file of another owner a second name: `to`, below the data directory. Done by a process
+ * that has the right to. 1; 0: it can't be linked (another file system, for example); -1. */
 struct blob_file_link {
     int (*fn)(void *arg, const char *to, struct err *err);
     void *arg;
 };
 
-/* The same by somebody else's link. The file stays as it is, its owner and mode included: it has to
- * be one that nobody changes. fd is open on it. 1, 0 (nothing was done), -1. */
+/* Like blob_file_publish, but linked by `by`. The file stays as it is, its owner and mode included:
+ * nobody may change it any more. fd is open on it. 1, 0 (nothing was done), -1. */
 int blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
                     uint64_t *instance, struct err *err);
 
 /* A file without a name, in uploads/, for blob_file_publish; open for reading and writing. -1. */
 int blob_file_create(int root, struct err *err);
 
-/* The same from memory. */
+/* Publishes bytes from memory. */
 int blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
                     struct err *err);
 
@@ -51,12 +51,11 @@ int blob_file_open(int root, const struct digest *d, uint64_t instance, struct e
 int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
                    struct err *err);
 
-/* Gone, or it wasn't there: 0. */
+/* 0 also if there was no such file. */
 int blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err);
 
-/* The directories that hold the files, for a sweep: 0 … BLOB_FILE_DIRECTORIES - 1. Calls fn for
- * each file in one of them, with the seconds since its last change of name (st_ctime: publishing is
- * one). */
+/* For a sweep: calls fn for each file in one of the directories (0 to BLOB_FILE_DIRECTORIES - 1),
+ * with the seconds since its st_ctime, which publishing sets. */
 #define BLOB_FILE_DIRECTORIES 512
 int blob_file_each(int root, unsigned directory,
                    int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,

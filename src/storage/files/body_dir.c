@@ -14,7 +14,7 @@
 #define USER_ROOM 64
 
 static void
-name_of(uid_t uid, char out[USER_ROOM])
+print_user(uid_t uid, char out[USER_ROOM])
 {
     const struct passwd *pw = getpwuid(uid);
 
@@ -25,17 +25,16 @@ name_of(uid_t uid, char out[USER_ROOM])
 }
 
 static int
-look(int root, const char *name, struct statx *st, struct err *err)
+stat_body_path(int root, const char *name, struct statx *st, struct err *err)
 {
     if (statx(root, name, 0, STATX_BASIC_STATS | STATX_MNT_ID, st) != 0)
         return err_errno(err, "cannot look at %s", name);
     return 0;
 }
 
-/* Can a file of the one be linked into the other? Not even between two mounts of one file system.
- */
+/* Can a file of one directory be linked into the other? Two mounts of one file system don't do. */
 static bool
-can_link(const struct statx *a, const struct statx *b)
+can_link_between(const struct statx *a, const struct statx *b)
 {
     if (a->stx_dev_major != b->stx_dev_major || a->stx_dev_minor != b->stx_dev_minor)
         return false;
@@ -49,23 +48,23 @@ body_dir_check(int root, struct err *err)
     struct statx bodies, other;
     char owner[USER_ROOM], us[USER_ROOM];
 
-    if (look(root, BODIES, &bodies, err) != 0)
+    if (stat_body_path(root, BODIES, &bodies, err) != 0)
         return -1;
     if (bodies.stx_uid != geteuid()) {
-        name_of(bodies.stx_uid, owner);
-        name_of(geteuid(), us);
+        print_user(bodies.stx_uid, owner);
+        print_user(geteuid(), us);
         return err_set(err, ERR_SYSTEM,
-                       "nginx runs as %s and has made " BODIES " its own, but this server runs as "
-                       "%s: both have to be one user (--run-as); then chown -R what is in DIR",
+                       "nginx runs as %s and owns " BODIES ", but this server runs as "
+                       "%s: both must run as the same user (--run-as); then chown -R DIR",
                        owner, us);
     }
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (look(root, others[i], &other, err) != 0)
+        if (stat_body_path(root, others[i], &other, err) != 0)
             return -1;
-        if (!can_link(&bodies, &other))
+        if (!can_link_between(&bodies, &other))
             return err_set(err, ERR_SYSTEM,
-                           BODIES " and %s are on different file systems (or mounts): they have to "
-                                  "be on one, since uploads are linked and not copied",
+                           BODIES " and %s are on different file systems or mounts: they must be "
+                                  "on one, because uploads are linked and not copied",
                            others[i]);
     }
     return 0;
@@ -83,14 +82,14 @@ body_dir_explain(int root, const char *path, const char *body_file, struct err *
                        "--dir of this server",
                        body_file);
     if (sys == ENOENT)
-        return err_set(err, ERR_BUSY, "the client went before its upload was looked at");
+        return err_set(err, ERR_BUSY, "the client disconnected before its upload was processed");
     if ((sys == EACCES || sys == EPERM || sys == EXDEV) && body_dir_check(root, err) != 0)
         return -1;
     errno = sys;
     if (sys == EACCES || sys == EPERM) {
-        name_of(geteuid(), us);
-        return err_errno(err, "%s, which nginx has made, isn't ours: nginx has to run as %s", path,
-                         us);
+        print_user(geteuid(), us);
+        return err_errno(err, "%s, written by nginx, belongs to another user: nginx must run as %s",
+                         path, us);
     }
     return err_errno(err, "take over %s", path);
 }

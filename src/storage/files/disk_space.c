@@ -13,22 +13,18 @@
 #define RESERVE "db/reserve"
 #define RESERVE_NEW "db/reserve.tmp"
 #define MARGIN ((uint64_t)32 << 20)
-#define MARGIN_PART 8 /* of a small file system */
-
-static uint64_t
-smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+#define MARGIN_PART 8 /* of a small file system: an eighth */
 
 uint64_t
 disk_space_margin(int dirfd)
 {
     struct statvfs fs;
+    uint64_t part;
 
     if (fstatvfs(dirfd, &fs) != 0)
         return 0;
-    return smaller(MARGIN, (uint64_t)fs.f_blocks * fs.f_frsize / MARGIN_PART);
+    part = (uint64_t)fs.f_blocks * fs.f_frsize / MARGIN_PART;
+    return part < MARGIN ? part : MARGIN;
 }
 
 uint64_t
@@ -55,9 +51,8 @@ disk_space_check(int dirfd, uint64_t more, struct err *err)
 
 /* ---- ballast ---- */
 
-/* Half the margin. */
 static uint64_t
-ballast(int root)
+ballast_size(int root)
 {
     return disk_space_margin(root) / 2;
 }
@@ -65,23 +60,25 @@ ballast(int root)
 void
 disk_space_give(int root)
 {
-    if (disk_space_free(root) < ballast(root) && unlinkat(root, RESERVE, 0) == 0)
+    if (disk_space_free(root) < ballast_size(root) && unlinkat(root, RESERVE, 0) == 0)
         log_line(LOG_WARN, "the disk is full: giving up " RESERVE, NULL);
 }
 
 void
 disk_space_save(int root)
 {
-    uint64_t size = ballast(root);
+    uint64_t size = ballast_size(root);
     struct stat st;
+    bool is_made;
+    int fd;
 
     if (fstatat(root, RESERVE, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
         disk_space_free(root) < disk_space_margin(root) + 2 * size)
         return;
-    int fd = openat(root, RESERVE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool made = fd >= 0 && posix_fallocate(fd, 0, (off_t)size) == 0 &&
-                renameat(root, RESERVE_NEW, root, RESERVE) == 0;
-    if (!made && fd >= 0)
+    fd = openat(root, RESERVE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    is_made = fd >= 0 && posix_fallocate(fd, 0, (off_t)size) == 0 &&
+              renameat(root, RESERVE_NEW, root, RESERVE) == 0;
+    if (!is_made && fd >= 0)
         unlinkat(root, RESERVE_NEW, 0);
     fdio_close(fd);
 }

@@ -21,11 +21,11 @@
 #define DATA "data"
 #define PATH_ROOM 192
 
-/* A request to an upload waits so long for the one before it. */
+/* A request waits at most this long for another request to the same upload. */
 #define LOCK_WAIT_MS 20000
 
 static int
-lock(int fd, const char *path, struct err *err)
+lock_upload(int fd, const char *path, struct err *err)
 {
     uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
 
@@ -33,7 +33,7 @@ lock(int fd, const char *path, struct err *err)
         if (errno != EWOULDBLOCK && errno != EINTR)
             return err_errno(err, "lock %s", path);
         if (clock_mono_ms() > until)
-            return err_set(err, ERR_BUSY, "another request to this upload is still at work");
+            return err_set(err, ERR_BUSY, "another request to this upload is still running");
         clock_sleep_ms(10);
     }
     return 0;
@@ -56,7 +56,7 @@ upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err)
                 continue;
             return err_errno(err, "open %s", path);
         }
-        if (lock(u->fd, path, err) != 0) {
+        if (lock_upload(u->fd, path, err) != 0) {
             upload_dir_close(u);
             return -1;
         }
@@ -66,7 +66,7 @@ upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err)
         }
         if (st.st_nlink > 0)
             return 0;
-        /* It was removed while we waited: what we hold is no name any more. */
+        /* It was removed while we waited, and has no name any more. */
         upload_dir_close(u);
     }
 }
@@ -93,10 +93,10 @@ upload_dir_size(int root, const char *id, uint64_t *size, struct err *err)
     return 0;
 }
 
-/* What follows the last uploads/body/ in the name from nginx, if it is made of digits and single
- * slashes. */
+/* The part behind the last uploads/body/ in nginx's name, if it has only digits and single slashes;
+ * else NULL. */
 static const char *
-body_name(const char *body_file)
+find_body_name(const char *body_file)
 {
     const char *name = NULL;
 
@@ -110,12 +110,13 @@ body_name(const char *body_file)
     return *name != '\0' ? name : NULL;
 }
 
-/* Opens the body and makes sure that it is what nginx wrote: a regular file of our user, with that
- * one name, as long as announced. */
+/* Opens the body and checks that nginx wrote it: a regular file of our user, with this one name, as
+ * long as announced. */
 static int
-open_body(int root, const char *body_file, uint64_t size, char path[PATH_ROOM], struct err *err)
+open_body_file(int root, const char *body_file, uint64_t size, char path[PATH_ROOM],
+               struct err *err)
 {
-    const char *name = body_name(body_file);
+    const char *name = find_body_name(body_file);
     struct stat st;
     int fd;
 
@@ -123,7 +124,7 @@ open_body(int root, const char *body_file, uint64_t size, char path[PATH_ROOM], 
         return err_set(err, ERR_SYSTEM, "nginx named a body file outside of " BODIES ": %s",
                        body_file);
     if (snprintf(path, PATH_ROOM, BODIES "%s", name) >= PATH_ROOM)
-        return err_set(err, ERR_SYSTEM, "nginx named a body file that can't be one: %s", name);
+        return err_set(err, ERR_SYSTEM, "nginx named a body file with too long a name: %s", name);
     fd = openat(root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return body_dir_explain(root, path, body_file, err);
@@ -133,7 +134,7 @@ open_body(int root, const char *body_file, uint64_t size, char path[PATH_ROOM], 
     }
     if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink > 1) {
         fdio_close(fd);
-        return err_set(err, ERR_SYSTEM, "%s is no body file of nginx: nginx has to run as user %ld",
+        return err_set(err, ERR_SYSTEM, "%s is no body file of nginx: nginx must run as user %ld",
                        path, (long)geteuid());
     }
     if ((uint64_t)st.st_size != size) {
@@ -144,9 +145,10 @@ open_body(int root, const char *body_file, uint64_t size, char path[PATH_ROOM], 
     return fd;
 }
 
-/* Behind what is there. Nobody else changes it: the directory is locked. */
+/* Appends to the data, which no other process changes: the directory is locked. */
 static int
-append(const struct upload_dir *u, int body, uint64_t size, uint64_t *total, struct err *err)
+append_to_upload(const struct upload_dir *u, int body, uint64_t size, uint64_t *total,
+                 struct err *err)
 {
     struct stat st;
     int fd, rc;
@@ -172,14 +174,14 @@ upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_
                   uint64_t *total, struct err *err)
 {
     char path[PATH_ROOM];
-    int body = open_body(root, body_file, size, path, err), rc = 0;
+    int body = open_body_file(root, body_file, size, path, err), rc = 0;
 
     if (body < 0)
         return -1;
     if (linkat(root, path, u->fd, DATA, 0) == 0)
         *total = size;
     else if (errno == EEXIST)
-        rc = append(u, body, size, total, err);
+        rc = append_to_upload(u, body, size, total, err);
     else
         rc = body_dir_explain(root, path, body_file, err);
     fdio_close(body);
@@ -191,7 +193,7 @@ upload_dir_open_body(int root, const char *body_file, uint64_t size, struct err 
 {
     char path[PATH_ROOM];
 
-    return open_body(root, body_file, size, path, err);
+    return open_body_file(root, body_file, size, path, err);
 }
 
 int
@@ -234,25 +236,11 @@ upload_dir_remove(int root, const char *id, struct err *err)
     return fdio_remove_tree(root, path, err);
 }
 
-static DIR *
-open_directory(int root, const char *path, struct err *err)
-{
-    int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *dir;
-
-    if (fd < 0 || (dir = fdopendir(fd)) == NULL) {
-        err_errno(err, "open %s", path);
-        fdio_close(fd);
-        return NULL;
-    }
-    return dir;
-}
-
 int
 upload_dir_each(int root, int (*fn)(const char *id, uint64_t changed, void *arg, struct err *err),
                 void *arg, struct err *err)
 {
-    DIR *dir = open_directory(root, UPLOADS, err);
+    DIR *dir = fdio_opendir(root, UPLOADS, err);
     struct dirent *de;
     struct stat st;
     char data[NAME_MAX + sizeof "/" DATA];
@@ -277,7 +265,7 @@ upload_dir_each(int root, int (*fn)(const char *id, uint64_t changed, void *arg,
 }
 
 static void
-sweep_body(int dir, const char *name)
+remove_unused_body(int dir, const char *name)
 {
     int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 
@@ -287,18 +275,18 @@ sweep_body(int dir, const char *name)
 }
 
 static bool
-is_directory(int dir, const char *name)
+is_body_directory(int dir, const char *name)
 {
     struct stat st;
 
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* nginx makes two levels of directories below (client_body_temp_path … 1 2). */
+/* below: the levels of directories under it; nginx makes two (client_body_temp_path … 1 2). */
 static int
-sweep_level(int root, const char *path, int below, struct err *err)
+sweep_body_level(int root, const char *path, int below, struct err *err)
 {
-    DIR *dir = open_directory(root, path, err);
+    DIR *dir = fdio_opendir(root, path, err);
     struct dirent *de;
     char sub[PATH_ROOM];
     int rc = 0;
@@ -309,10 +297,10 @@ sweep_level(int root, const char *path, int below, struct err *err)
         if (de->d_name[0] == '.')
             continue;
         if (below == 0)
-            sweep_body(dirfd(dir), de->d_name);
-        else if (is_directory(dirfd(dir), de->d_name) &&
+            remove_unused_body(dirfd(dir), de->d_name);
+        else if (is_body_directory(dirfd(dir), de->d_name) &&
                  snprintf(sub, sizeof sub, "%s/%s", path, de->d_name) < PATH_ROOM)
-            rc = sweep_level(root, sub, below - 1, err);
+            rc = sweep_body_level(root, sub, below - 1, err);
     }
     closedir(dir);
     return rc;
@@ -321,5 +309,5 @@ sweep_level(int root, const char *path, int below, struct err *err)
 int
 upload_dir_sweep_bodies(int root, struct err *err)
 {
-    return sweep_level(root, "uploads/body", 2, err);
+    return sweep_body_level(root, "uploads/body", 2, err);
 }

@@ -6,8 +6,8 @@
 #include "storage/kv/kv_filling.h"
 #include "storage/kv/kv_slot.h"
 
-/* What the bdb_*.c files share: the filling of kv.h with Berkeley DB. Only they see db.h. `ret` is
- * always a number of the library (0, or an error), `rc` one of ours.
+/* The filling of kv.h with Berkeley DB: the common part of the bdb_*.c files, which alone see db.h.
+ * `ret` is always a number of the library (0, or an error), `rc` one of ours.
  *
  * Handles are opened without DB_THREAD, because a process uses the store from one thread, and
  * because Berkeley DB then gives all reads outside transactions one locker. With DB_THREAD each

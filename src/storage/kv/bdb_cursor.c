@@ -66,7 +66,7 @@ bdb_cursor_release_all(struct bdb *b)
 
 /* p may not be in c->place. */
 static void
-set_place(struct bdb_cursor *c, const void *p, size_t n, bool past)
+set_cursor_place(struct bdb_cursor *c, const void *p, size_t n, bool past)
 {
     c->place = mem_grow(c->place, &c->place_room, n, 1);
     c->place_n = n;
@@ -233,7 +233,7 @@ bdb_cursor_seek(struct kv_cursor *base, struct err *err)
     /* Number 0 of a queue is in front of all. */
     if (base->range.from.n > 0 && !bdb_key(bdb_of_cursor(c), base->table, base->range.from, &from))
         from.size = 0;
-    set_place(c, from.data, from.size, base->range.behind);
+    set_cursor_place(c, from.data, from.size, base->range.behind);
     return move_and_read(c, move_to_place, err);
 }
 
@@ -242,20 +242,20 @@ bdb_cursor_next(struct kv_cursor *base, struct err *err)
 {
     struct bdb_cursor *c = (struct bdb_cursor *)base;
 
-    set_place(c, c->key.data, c->key.size, true);
+    set_cursor_place(c, c->key.data, c->key.size, true);
     return move_and_read(c, move_next, err);
 }
 
 /* The place: the first key behind all that start with prefix, or none if there can't be one. */
 static void
-set_place_behind(struct bdb_cursor *c, struct bytes prefix)
+set_cursor_place_behind(struct bdb_cursor *c, struct bytes prefix)
 {
     const uint8_t *p = prefix.p;
     size_t n = prefix.n;
 
     while (n > 0 && p[n - 1] == 0xff)
         n--;
-    set_place(c, p, n, false);
+    set_cursor_place(c, p, n, false);
     if (n > 0)
         c->place[n - 1]++;
 }
@@ -270,7 +270,7 @@ bdb_cursor_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *
 
     if (c == NULL)
         return -1;
-    set_place_behind((struct bdb_cursor *)c, prefix);
+    set_cursor_place_behind((struct bdb_cursor *)c, prefix);
     rc = move_and_read((struct bdb_cursor *)c, move_before_place, err);
     if (rc == 1 && !bytes_start_with(c->key, prefix))
         rc = 0;

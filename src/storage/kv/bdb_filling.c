@@ -53,8 +53,7 @@ bdb_close(struct kv *kv)
     ret = bdb_env_detach(b);
     if (bdb_is_fatal(ret))
         bdb_lost(b, "closing failed");
-    /* Closing writes to the log, too. What stays in the regions is no more than a dead process
-     * leaves. */
+    /* Closing writes to the log, too. It leaves no more in the regions than a dead process does. */
     if (ret != 0)
         log_line(LOG_WARN, "closing the store failed", "why=%s", db_strerror(ret));
     bdb_leave(b);

@@ -64,8 +64,8 @@ remove_stale_extents(int dirfd, const char *name, struct err *err)
     char prefix[256];
     struct extents keep;
     uint64_t i;
-    DIR *d;
-    int fd, n = snprintf(prefix, sizeof prefix, "__dbq.%s.", name);
+    DIR *dir;
+    int n = snprintf(prefix, sizeof prefix, "__dbq.%s.", name);
 
     if (n < 0 || (size_t)n >= sizeof prefix)
         return err_set(err, ERR_SYSTEM, "table name too long: %s", name);
@@ -74,20 +74,17 @@ remove_stale_extents(int dirfd, const char *name, struct err *err)
         return 0;
     }
 
-    fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    d = fd < 0 ? NULL : fdopendir(fd);
-    if (d == NULL) {
-        fdio_close(fd);
-        return err_errno(err, "reading the directory of table %s", name);
-    }
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+    dir = fdio_opendir(dirfd, ".", err);
+    if (dir == NULL)
+        return -1;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         if (strncmp(e->d_name, prefix, (size_t)n) != 0 ||
             !parse_u64(e->d_name + n, strlen(e->d_name + n), &i))
             continue;
         if ((i < keep.first || i > keep.last) && unlinkat(dirfd, e->d_name, 0) != 0)
             log_line(LOG_WARN, "stale file of a queue stays", "file=%s errno=%d", e->d_name, errno);
     }
-    closedir(d);
+    closedir(dir);
     return 0;
 }
 

@@ -7,7 +7,7 @@
 #include "storage/kv/kv_filling.h"
 #include "util/banned.h"
 
-/* What all fillings have in common. */
+/* The part that all fillings share. */
 
 #define TXN_RETRIES 20 /* after a conflict */
 

@@ -5,8 +5,8 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* What stands behind kv.h: a table of functions, and the structs that kv.c shares with them. A
- * filling embeds struct kv and struct kv_cursor at the front of its own.
+/* A filling stands behind kv.h: a table of functions, and structs that kv.c shares with them. It
+ * embeds struct kv and struct kv_cursor at the front of its own.
  *
  * kv.c checks the arguments before it calls a filling: the kind of the table, the length of keys
  * and records, that a transaction is still good, that a write is inside one. It repeats

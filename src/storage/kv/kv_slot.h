@@ -3,10 +3,10 @@
 
 #include <stdatomic.h>
 
-/* What a process that has the store open shares with the master, in memory that survives the
- * process. in_db: the process may hold something that others wait for, so that its death (or the
- * master's decision to kill it) must be followed by a recovery. The filling sets and clears it; the
- * master sets it before it forks. A filling that needs no recovery leaves it false. */
+/* Shared by the master and a process that has the store open, in memory that survives the process.
+ * in_db: the process may hold something that others wait for, so that its death (or the master's
+ * decision to kill it) must be followed by a recovery. The filling sets and clears it; the master
+ * sets it before it forks. A filling that needs no recovery leaves it false. */
 struct kv_slot {
     atomic_int pid;
     atomic_bool in_db;

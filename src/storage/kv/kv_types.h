@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include "util/bytes.h"
 
-/* What the two sides of the waist, kv.h and kv_filling.h, have in common. */
+/* The types that both sides of the waist use, kv.h and kv_filling.h. */
 
 struct kv;
 struct kv_cursor;

@@ -4,9 +4,9 @@
 #include "storage/kv/kv.h"
 #include "util/digest.h"
 
-/* content: digest -> the bytes of a manifest, verbatim. Those over CONTENT_MAX stand with the
- * blobs: a larger value would push a good part of the cache out. And id of a v1 image -> its JSON;
- * it is seldom over some KiB, and never over CONTENT_JSON_MAX. */
+/* content: digest of a manifest -> its bytes, verbatim, up to CONTENT_MAX; longer manifests are
+ * blob files, since a larger value would push a good part of the cache out. And id of a v1 image ->
+ * its JSON, which is rarely over some KiB and never over CONTENT_JSON_MAX. */
 #define CONTENT_MAX (64u * 1024)
 #define CONTENT_JSON_MAX (1024u * 1024)
 

@@ -6,8 +6,8 @@
 #include "util/digest.h"
 
 /* edge: digest, kind, repository id, source -> nothing. Everything that points at a digest, and
- * why. The numbers are stored, and those below EDGE_KEEPS_END keep what they point at from being
- * collected, so "is it kept?" is the first hit of a cursor. */
+ * why. The numbers are stored. Edges with a number below EDGE_KEEPS_END keep their target from
+ * being collected, so that the first edge of a digest answers whether it is kept. */
 enum edge_kind {
     EDGE_HELD = 1,  /* a manifest, by the repository that has it; no source */
     EDGE_TAG = 2,   /* a manifest or v1 image, by a tag; source: the tag */
@@ -16,11 +16,10 @@ enum edge_kind {
     EDGE_IMAGE = 5, /* a v1 image's layer or parent; repository 0; source: the image's id */
     EDGE_MADE = 6,  /* a v1 image, by the manifest that was made of it; source: its digest */
     EDGE_KEEPS_END = 16,
-    EDGE_MEMBER = 17, /* a blob that this repository may serve; no source */
-    EDGE_SUBJECT =
-        18, /* what a manifest refers to as its subject; source: that manifest's digest */
+    EDGE_MEMBER = 17,  /* a blob that this repository may serve; no source */
+    EDGE_SUBJECT = 18, /* the subject of a manifest; source: that manifest's digest */
     /* An id (DIGEST_V1_ID) by which the first API finds a manifest; source: the manifest's digest.
-     * It belongs to the manifest, not to what it points at. */
+     * It belongs to the manifest, not to its target. */
     EDGE_ID = 19,
 };
 
@@ -43,7 +42,7 @@ int tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err);
 
 /* Visits the edges of one kind that point at a digest: those of one repository (repo 0: of all),
  * behind the source `after` (NULL: from the first; only where sources are digests). The edge's
- * texts are valid during the call. fn as kv_range_fn has it. */
+ * texts are valid during the call. fn is like kv_range_fn. */
 int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t repo,
                   const struct digest *after,
                   int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
@@ -54,14 +53,14 @@ int tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, st
 
 /* Does anything keep it? 1, 0, -1. */
 int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
-/* Does anything but this edge keep what it points at? 1, 0, -1. */
+/* Does anything but this edge keep its target? 1, 0, -1. */
 int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
 
-/* Removes everything that points at it, but EDGE_ID: when it dies, no right outlives it. */
+/* Removes all edges that point at it, except EDGE_ID: when it goes, no right outlives it. */
 int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
 
-/* Visits the digests at which edges of that kind point, each once, from that one on, and only those
- * of its algorithm. fn as kv_range_fn has it, but that no page is locked. */
+/* Visits the digests at which edges of that kind point, each once, beginning with `from`; only
+ * those of its algorithm. fn is like kv_range_fn, but no page is locked while it runs. */
 int tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *from,
                          int (*fn)(const struct digest *to, void *arg, struct err *err), void *arg,
                          struct err *err);

@@ -4,10 +4,10 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 
-/* event: sequence -> struct rec_event, a queue. The last thing that a transaction does. */
+/* event: sequence -> struct rec_event, a queue. Appending is the last act of a transaction. */
 int tbl_event_append(struct txn *t, const struct rec_event *r, struct err *err);
 
-/* Visits the events from that sequence on. fn as kv_range_fn has it. */
+/* Visits the events from that sequence on. fn is like kv_range_fn. */
 int tbl_event_each(struct txn *t, uint32_t from,
                    int (*fn)(uint32_t seq, const struct rec_event *r, void *arg, struct err *err),
                    void *arg, struct err *err);

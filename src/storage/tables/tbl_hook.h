@@ -4,9 +4,9 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 
-/* hook: those that wait, by repository and then by the event's number, so that the first of a
- * repository is the one whose turn it is; behind them those that have failed, by number. Each has
- * its event with it, which may be gone from the queue by then. The numbers are stored. */
+/* hook: the hooks that wait, by repository and then by the event's number, so that the first one of
+ * a repository is next; behind them the hooks that have failed, by number. Each has its event with
+ * it, since that may be gone from the queue by then. The numbers are stored. */
 enum tbl_hook_state {
     TBL_HOOK_WAITING = 1,
     TBL_HOOK_FAILED = 2,
@@ -18,7 +18,7 @@ struct tbl_hook {
     struct rec_hook record;
 };
 
-/* By the state, seq and repository that h has; the record is filled. 1, 0, -1. */
+/* Finds it by the state, seq and repository in h, and fills the record. 1, 0, -1. */
 int tbl_hook_get(struct txn *t, struct tbl_hook *h, struct err *err);
 int tbl_hook_get_for_update(struct txn *t, struct tbl_hook *h, struct err *err);
 int tbl_hook_put(struct txn *t, const struct tbl_hook *h, struct err *err);
@@ -27,11 +27,11 @@ int tbl_hook_delete(struct txn *t, const struct tbl_hook *h, struct err *err);
 
 typedef int tbl_hook_fn(const struct tbl_hook *h, void *arg, struct err *err);
 
-/* Visits those of a state, in order; from the first behind `after` (state, repository, seq), or
- * from the very first when that is NULL. fn as kv_range_fn has it. */
+/* Visits the hooks of a state, in order, behind `after` (its state, repository and seq; NULL: from
+ * the first). fn is like kv_range_fn. */
 int tbl_hook_each(struct txn *t, enum tbl_hook_state state, const struct tbl_hook *after,
                   tbl_hook_fn *fn, void *arg, struct err *err);
-/* The first that waits in the repositories behind that one (NULL: in any): 1, 0, -1. */
+/* The first hook that waits in a repository behind that one (NULL: in any): 1, 0, -1. */
 int tbl_hook_first_behind(struct txn *t, const char *repository, struct tbl_hook *h,
                           struct err *err);
 

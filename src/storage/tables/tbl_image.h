@@ -13,7 +13,7 @@ int tbl_image_put(struct txn *t, const struct digest *id, const struct rec_image
                   struct err *err);
 int tbl_image_delete(struct txn *t, const struct digest *id, struct err *err);
 
-/* Visits the images from that id on, in the order of ids. fn as kv_range_fn has it. */
+/* Visits the images from that id on, in the order of ids. fn is like kv_range_fn. */
 int tbl_image_each(struct txn *t, const struct digest *from,
                    int (*fn)(const struct digest *id, const struct rec_image *r, void *arg,
                              struct err *err),

@@ -4,15 +4,14 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 
-/* job: kind, when it is due, digest -> struct rec_job. Work for the keeper. The numbers are stored.
- */
+/* job: kind, due, digest -> struct rec_job. Work for the keeper. The numbers are stored. */
 enum job_kind {
-    JOB_COLLECT = 1,     /* look whether anything keeps the blob or v1 image; if not, it goes */
-    JOB_UNLINK = 2,      /* its record went: remove the file of that instance */
-    JOB_INDEX = 3,       /* somebody waits for the index of a layer */
+    JOB_COLLECT = 1,     /* delete the blob or v1 image, unless something keeps it */
+    JOB_UNLINK = 2,      /* the blob's record is deleted: remove the file of that instance */
+    JOB_INDEX = 3,       /* a request waits for the index of this layer */
     JOB_CONVERT = 4,     /* write config and manifest of a v1 image */
     JOB_INDEX_IMAGE = 5, /* index the layers of an image: a manifest's digest, or a v1 id */
-    JOB_FORGET = 6,      /* look whether a tag needs the manifest that was made of a v1 image */
+    JOB_FORGET = 6, /* delete the manifest that was made of a v1 image, unless a tag needs it */
 };
 
 struct job {
@@ -26,7 +25,7 @@ int tbl_job_get(struct txn *t, const struct job *j, struct rec_job *r, struct er
 int tbl_job_put(struct txn *t, const struct job *j, const struct rec_job *r, struct err *err);
 int tbl_job_delete(struct txn *t, const struct job *j, struct err *err);
 
-/* Visits the jobs of a kind, the longest due first. fn as kv_range_fn has it. */
+/* Visits the jobs of a kind; the one that is due first comes first. fn is like kv_range_fn. */
 int tbl_job_each(struct txn *t, enum job_kind kind,
                  int (*fn)(const struct job *j, const struct rec_job *r, void *arg,
                            struct err *err),

@@ -6,7 +6,7 @@
 #include "storage/tables/tbl.h"
 #include "util/banned.h"
 
-/* Of all tags: "". */
+/* tag "": the start of the keys of all tags. */
 static struct key
 tag_key(uint64_t repo, const char *tag)
 {

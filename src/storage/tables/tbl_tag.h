@@ -16,7 +16,7 @@ int tbl_tag_delete(struct txn *t, uint64_t repo, const char *tag, struct err *er
 int tbl_tag_any(struct txn *t, uint64_t repo, struct err *err);
 
 /* Visits the tags of a repository that sort behind `after` ("" for all; of any length), in byte
- * order. The cost is that of what is visited. fn as kv_range_fn has it. */
+ * order. The cost is that of what is visited. fn is like kv_range_fn. */
 int tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
                  int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
                  void *arg, struct err *err);

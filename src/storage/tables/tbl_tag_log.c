@@ -3,7 +3,7 @@
 #include "storage/tables/tbl.h"
 #include "util/banned.h"
 
-/* Without a sequence (0): of all moves of the tag. */
+/* seq 0: the start of the keys of all moves. */
 static struct key
 tag_log_key(uint64_t repo, const char *tag, uint64_t seq)
 {
