@@ -207,7 +207,7 @@ append_late(struct txn *txn, void *arg, struct err *err)
     (void)f;
     for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++)
         WANT(tbl_edge_put(txn, &edges[i], err) == 0);
-    return new_layers_append(txn, &layers, 1, &ours, &e, err);
+    return new_layers_tell(txn, &layers, 1, &ours, &anybody, &e, err);
 }
 
 static void

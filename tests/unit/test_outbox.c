@@ -12,7 +12,7 @@
 #include "util/banned.h"
 
 static int
-append(struct txn *t, void *arg, struct err *err)
+append_event(struct txn *t, void *arg, struct err *err)
 {
     struct rec_event e = {.type = EVENT_TAG, .time = *(const uint64_t *)arg};
 
@@ -21,9 +21,9 @@ append(struct txn *t, void *arg, struct err *err)
 }
 
 static void
-append_at(struct fixture *f, uint64_t time)
+append_event_at(struct fixture *f, uint64_t time)
 {
-    fixture_run(f, append, &time);
+    fixture_run(f, append_event, &time);
 }
 
 static void
@@ -36,7 +36,7 @@ events_are_read_in_pages(void **state)
     OK(f, outbox_read(&f->reg, 0, v, 3, &n, &f->err));
     assert_int_equal(n, 0);
     for (uint64_t i = 1; i <= 5; i++)
-        append_at(f, i);
+        append_event_at(f, i);
     OK(f, outbox_read(&f->reg, 0, v, 3, &n, &f->err));
     assert_int_equal(n, 3);
     assert_int_equal(v[0].seq, 1);
@@ -51,7 +51,7 @@ events_are_read_in_pages(void **state)
 }
 
 static void
-a_new_store_tells_of_all_and_an_older_one_of_what_comes(void **state)
+a_new_store_tells_all_events(void **state)
 {
     struct fixture *f = *state;
     struct outbox_marks m;
@@ -59,38 +59,15 @@ a_new_store_tells_of_all_and_an_older_one_of_what_comes(void **state)
     OK(f, store_begin(&f->reg, &f->err));
     OK(f, outbox_marks_get(&f->reg, &m, &f->err));
     assert_int_equal(m.told, 0);
-    append_at(f, 1);
+    append_event_at(f, 1);
     OK(f, store_begin(&f->reg, &f->err)); /* the next start */
     OK(f, outbox_marks_get(&f->reg, &m, &f->err));
     assert_int_equal(m.told, 0);
     assert_int_equal(m.queued, 0);
 }
 
-static int
-begin(struct txn *t, void *arg, struct err *err)
-{
-    (void)arg;
-    return outbox_begin(t, err);
-}
-
 static void
-events_of_before_there_were_marks_are_history(void **state)
-{
-    struct fixture *f = *state;
-    struct outbox_marks m;
-    uint32_t oldest;
-
-    for (uint64_t i = 1; i <= 5; i++)
-        append_at(f, i);
-    fixture_run(f, begin, NULL);
-    OK(f, outbox_marks_get(&f->reg, &m, &f->err));
-    assert_int_equal(m.told, 5);
-    assert_int_equal(m.queued, 5);
-    assert_int_equal(outbox_goes_on(&f->reg, 0, &oldest, &f->err), 1);
-}
-
-static void
-who_was_away_too_long_is_told(void **state)
+a_listener_that_was_away_too_long_is_told_so(void **state)
 {
     struct fixture *f = *state;
     uint64_t now = clock_wall_ms();
@@ -101,7 +78,7 @@ who_was_away_too_long_is_told(void **state)
     assert_int_equal(oldest, 1);
     assert_int_equal(outbox_goes_on(&f->reg, 1, &oldest, &f->err), 0); /* of another registry */
     for (uint64_t i = 0; i < 5; i++)
-        append_at(f, i < 3 ? 1 : now);
+        append_event_at(f, i < 3 ? 1 : now);
     OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 5, .queued = 5}, &f->err));
     OK(f, outbox_indexed_save(&f->reg, 5, &f->err));
     OK(f, event_trim(&f->reg, 60000, &f->err));
@@ -123,11 +100,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(events_are_read_in_pages, fixture_store, fixture_done),
-        cmocka_unit_test_setup_teardown(a_new_store_tells_of_all_and_an_older_one_of_what_comes,
-                                        fixture_store, fixture_done),
-        cmocka_unit_test_setup_teardown(events_of_before_there_were_marks_are_history,
-                                        fixture_store, fixture_done),
-        cmocka_unit_test_setup_teardown(who_was_away_too_long_is_told, fixture_store, fixture_done),
+        cmocka_unit_test_setup_teardown(a_new_store_tells_all_events, fixture_store, fixture_done),
+        cmocka_unit_test_setup_teardown(a_listener_that_was_away_too_long_is_told_so, fixture_store,
+                                        fixture_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,6 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
-#include "storage/tables/tbl_event.h"
 #include "util/clock.h"
 #include "util/banned.h"
 
@@ -304,7 +303,7 @@ remove_member(struct txn *t, void *arg, struct err *err)
     e.id = e.digest = *x->d;
     if (lease_look_at(t, x->d, now + x->reg->lease_ms, err) != 0)
         return -1;
-    return tbl_event_append(t, &e, err);
+    return event_tell(t, x->actor, &e, err);
 }
 
 int

@@ -16,7 +16,6 @@
 #include "domain/events/prehook.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
-#include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
@@ -263,14 +262,14 @@ look_at_parts(struct txn *t, const struct deleting *x, struct err *err)
 }
 
 static int
-append_deletion_events(struct txn *t, struct deleting *x, struct err *err)
+tell_deletion(struct txn *t, struct deleting *x, struct err *err)
 {
     struct rec_event e = event_of_deletion(x, EVENT_UNTAG);
 
     if (tag_move_events(t, &x->move, &e, err) != 0)
         return -1;
     e.type = EVENT_DELETE;
-    return x->all && !x->silent ? tbl_event_append(t, &e, err) : 0;
+    return x->all && !x->silent ? event_tell(t, x->actor, &e, err) : 0;
 }
 
 static int
@@ -295,7 +294,7 @@ delete_target(struct txn *t, void *arg, struct err *err)
         collect_manifest_edges(x, &edges);
     if (tag_move_edges(t, &x->move, &edges, err) != 0 || (x->all && look_at_parts(t, x, err) != 0))
         return -1;
-    return append_deletion_events(t, x, err);
+    return tell_deletion(t, x, err);
 }
 
 /* ---- around it ---- */

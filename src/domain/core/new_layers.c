@@ -1,7 +1,7 @@
 #include "domain/core/new_layers.h"
 
 #include "domain/core/chain_id.h"
-#include "storage/tables/tbl_event.h"
+#include "domain/events/event.h"
 #include "util/banned.h"
 
 static bool
@@ -61,8 +61,9 @@ new_layers_find(const struct registry *reg, const struct manifest *m, const stru
 }
 
 int
-new_layers_append(struct txn *t, const struct new_layers *layers, uint64_t repo,
-                  const struct digest *from, const struct rec_event *e, struct err *err)
+new_layers_tell(struct txn *t, const struct new_layers *layers, uint64_t repo,
+                const struct digest *from, const struct actor *actor, const struct rec_event *e,
+                struct err *err)
 {
     struct rec_event layer = *e;
 
@@ -77,7 +78,7 @@ new_layers_append(struct txn *t, const struct new_layers *layers, uint64_t repo,
         layer.id = layers->v[i].chain;
         layer.digest = layers->v[i].blob;
         layer.media_type[0] = '\0';
-        if (kept == 0 && tbl_event_append(t, &layer, err) != 0)
+        if (kept == 0 && event_tell(t, actor, &layer, err) != 0)
             return -1;
     }
     return 0;

@@ -2,6 +2,7 @@
 #define DOMAIN_CORE_NEW_LAYERS_H
 
 #include <stddef.h>
+#include "domain/access/access.h"
 #include "domain/core/manifest.h"
 #include "domain/registry.h"
 #include "storage/kv/kv.h"
@@ -28,7 +29,8 @@ int new_layers_find(const struct registry *reg, const struct manifest *m,
 
 /* In the transaction, after the edges of the manifest `from` were put: an event EVENT_LAYER for
  * each that nothing else keeps even now (two images may come at once), made of e. */
-int new_layers_append(struct txn *t, const struct new_layers *layers, uint64_t repo,
-                      const struct digest *from, const struct rec_event *e, struct err *err);
+int new_layers_tell(struct txn *t, const struct new_layers *layers, uint64_t repo,
+                    const struct digest *from, const struct actor *actor, const struct rec_event *e,
+                    struct err *err);
 
 #endif

@@ -13,7 +13,6 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
-#include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/clock.h"
 #include "util/banned.h"
@@ -173,17 +172,17 @@ put_manifest_edges(struct txn *t, struct pushing *w, struct err *err)
 /* Layers, image, manifest, tags: an event comes after those about what its object is made of. Of a
  * manifest that was there already only the tags are told. */
 static int
-append_push_events(struct txn *t, struct pushing *w, struct err *err)
+tell_push(struct txn *t, struct pushing *w, struct err *err)
 {
     struct rec_event e = event_of_push(w->p, EVENT_IMAGE);
 
-    if (!w->known && !w->p->actor->quiet) {
+    if (!w->known) {
         if (w->p->manifest.is_image &&
-            (new_layers_append(t, &w->layers, w->repo.id, &w->p->digest, &e, err) != 0 ||
-             tbl_event_append(t, &e, err) != 0))
+            (new_layers_tell(t, &w->layers, w->repo.id, &w->p->digest, w->p->actor, &e, err) != 0 ||
+             event_tell(t, w->p->actor, &e, err) != 0))
             return -1;
         e.type = EVENT_MANIFEST;
-        if (tbl_event_append(t, &e, err) != 0)
+        if (event_tell(t, w->p->actor, &e, err) != 0)
             return -1;
     }
     e.type = EVENT_TAG;
@@ -210,7 +209,7 @@ store_manifest(struct txn *t, void *arg, struct err *err)
         return -1;
     if (put_manifest_edges(t, w, err) != 0)
         return -1;
-    return append_push_events(t, w, err);
+    return tell_push(t, w, err);
 }
 
 /* ---- around it ---- */

@@ -7,7 +7,7 @@
 #include "domain/core/foreign_images.h"
 #include "domain/core/lease.h"
 #include "domain/events/prehook.h"
-#include "storage/tables/tbl_event.h"
+#include "domain/events/event.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
 #include "util/clock.h"
@@ -204,13 +204,13 @@ tag_move_events(struct txn *t, struct tag_move *m, const struct rec_event *e, st
 {
     struct rec_event event = *e;
 
-    if (m->silent || m->actor->quiet)
+    if (m->silent)
         return 0;
     for (size_t i = 0; i < m->n; i++) {
         if (event.type == EVENT_TAG)
             event.old = m->tags[i].old;
         snprintf(event.tag, sizeof event.tag, "%s", m->tags[i].name);
-        if (tbl_event_append(t, &event, err) != 0)
+        if (event_tell(t, m->actor, &event, err) != 0)
             return -1;
     }
     return 0;

@@ -18,17 +18,26 @@ event_of(enum event_type type, const char *repository, const struct actor *actor
     return e;
 }
 
+int
+event_tell(struct txn *t, const struct actor *actor, const struct rec_event *e, struct err *err)
+{
+    return actor->quiet ? 0 : tbl_event_append(t, e, err);
+}
+
+/* ---- trimming ---- */
+
+/* Events deleted in one call. */
 #define TRIM_BATCH 500
 
 struct trim {
     uint64_t before;
-    uint32_t upto;
+    uint32_t upto; /* the last event that may go */
     uint32_t seqs[TRIM_BATCH];
     size_t n;
 };
 
 static int
-note_old_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
+collect_old_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
 {
     struct trim *tr = arg;
 
@@ -40,7 +49,7 @@ note_old_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *e
 }
 
 static int
-drop_old_events(struct txn *t, void *arg, struct err *err)
+delete_old_events(struct txn *t, void *arg, struct err *err)
 {
     const struct trim *tr = arg;
 
@@ -64,7 +73,7 @@ event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err)
         return -1;
     tr.upto = m.told < m.queued ? m.told : m.queued;
     tr.upto = indexed < tr.upto ? indexed : tr.upto;
-    if (tbl_event_each(kv_reads(reg->kv), 0, note_old_event, &tr, err) != 0)
+    if (tbl_event_each(kv_reads(reg->kv), 0, collect_old_event, &tr, err) != 0)
         return -1;
-    return tr.n > 0 ? txn_run(reg->kv, drop_old_events, &tr, err) : 0;
+    return tr.n > 0 ? txn_run(reg->kv, delete_old_events, &tr, err) : 0;
 }

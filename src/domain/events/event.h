@@ -1,17 +1,26 @@
 #ifndef DOMAIN_EVENTS_EVENT_H
 #define DOMAIN_EVENTS_EVENT_H
 
+#include <stdint.h>
 #include "domain/access/access.h"
+#include "domain/registry.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 
-/* Events go into the outbox in the transaction of what they tell of, as its last act. */
+/* Events go into the outbox within the transaction of the change that they report. */
 
-/* An event of now, about that repository, by that actor; the caller fills in the rest. */
+/* An event of this moment, about that repository ("" for none), by that actor. The caller sets the
+ * members that are left. */
 struct rec_event event_of(enum event_type type, const char *repository, const struct actor *actor);
 
-/* Drops the events that are older than keep_ms, a bounded number at a time; never one that is still
- * to be told, or to be queued for its hook (outbox.h), or to be indexed (index_job.h). */
+/* Puts an event into the outbox. Must be the last step of the transaction, because the outbox is a
+ * queue, on which all writers meet. Does nothing for a quiet actor. */
+int event_tell(struct txn *t, const struct actor *actor, const struct rec_event *e,
+               struct err *err);
+
+/* Deletes events that are older than keep_ms, a bounded number in each call. Keeps those that are
+ * still to be told or to be queued for a hook (outbox.h), or whose image is still to be indexed
+ * (index_job.h). */
 int event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err);
 
 #endif

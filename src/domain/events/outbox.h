@@ -8,40 +8,39 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 
-/* The outbox from its other end: reading the events that others put into it (event.h), and how far
- * that got. Events have numbers that rise; some numbers are missing, of what was undone. */
+/* The reader's end of the outbox: the events that were put into it (event.h), and marks of how far
+ * they were processed. Each event has a number. The numbers rise, with gaps where a transaction was
+ * undone. */
 
 struct outbox_event {
     uint32_t seq;
     struct rec_event event;
 };
 
-/* How far the keeper got; written now and then, so that a new one goes on there. */
+/* How far the keeper got. The keeper saves the marks now and then, and its successor continues from
+ * there. In a new store both are 0. */
 struct outbox_marks {
-    uint32_t told;   /* up to there all were told: in the log, to listeners */
-    uint32_t queued; /* up to there each has its row in table hook, if it has a hook */
+    uint32_t told;   /* all events up to this one were told: in the log, and to listeners */
+    uint32_t queued; /* all events up to this one that have a hook have a row in table hook */
 };
 
-/* Within the transaction that begins a store: whoever reads begins with what comes from now on. */
-int outbox_begin(struct txn *t, struct err *err);
-
 int outbox_marks_get(const struct registry *reg, struct outbox_marks *m, struct err *err);
-/* In a transaction that does more, or in one of its own. */
+/* _put writes them in the caller's transaction, _save in one of its own. */
 int outbox_marks_put(struct txn *t, const struct outbox_marks *m, struct err *err);
 int outbox_marks_save(const struct registry *reg, const struct outbox_marks *m, struct err *err);
 
-/* Up to there, images among the events have jobs to be indexed (index_job.h). */
+/* The mark of the indexer: all events up to this one were turned into jobs (index_job.h). */
 int outbox_indexed(const struct registry *reg, uint32_t *mark, struct err *err);
 int outbox_indexed_save(const struct registry *reg, uint32_t mark, struct err *err);
 
-/* The first events behind `after`, at most n of them, in order; *got: how many. Waits for those
- * whose transaction isn't over yet, so none is ever passed over. */
+/* Reads the first n events after number `after`, in order; *got is their number. Waits for events
+ * whose transaction isn't over yet, so that none is skipped. */
 int outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,
                 size_t *got, struct err *err);
 
-/* Can somebody who has seen all up to `since` go on from there? 1: yes. 0: what would come next was
- * dropped, or there never was such a number; *oldest is that of the oldest event that is kept (or
- * of the next one, when there is none). -1. */
+/* Can a listener that has seen all events up to `since` continue from there? 1: yes. 0: no, because
+ * the events after that number were deleted, or the number was never given out. -1. *oldest is the
+ * number of the oldest event that is kept, or of the next one when none is. */
 int outbox_goes_on(const struct registry *reg, uint64_t since, uint32_t *oldest, struct err *err);
 
 #endif

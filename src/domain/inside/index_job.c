@@ -9,7 +9,6 @@
 #include "domain/events/outbox.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
-#include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/arena.h"
@@ -208,7 +207,7 @@ struct ending {
 };
 
 static int
-append_index_event(struct txn *t, const struct index_job_end *x, struct err *err)
+tell_of_index(struct txn *t, const struct index_job_end *x, struct err *err)
 {
     struct actor by = {.user = x->job.record.by, .address = ""};
     struct rec_event e = event_of(EVENT_INDEX, x->job.record.repository, &by);
@@ -216,7 +215,7 @@ append_index_event(struct txn *t, const struct index_job_end *x, struct err *err
     e.id = x->id;
     if (x->job.job.digest.algo != DIGEST_V1_ID)
         e.digest = x->job.job.digest;
-    return tbl_event_append(t, &e, err);
+    return event_tell(t, &by, &e, err);
 }
 
 static int
@@ -233,7 +232,7 @@ done(struct txn *t, void *arg, struct err *err)
         was_there[i] = rc == 1;
     }
     for (size_t i = 0; i < x->n; i++)
-        if (was_there[i] && append_index_event(t, &x->v[i], err) != 0)
+        if (was_there[i] && tell_of_index(t, &x->v[i], err) != 0)
             return -1;
     return 0;
 }

@@ -13,7 +13,6 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
-#include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_job.h"
 #include "storage/files/upload_dir.h"
@@ -63,17 +62,15 @@ lease(const struct registry *reg, struct rec_image *r, uint64_t now)
 }
 
 static int
-append_event(struct txn *t, enum event_type type, const struct digest *id,
-             const struct digest *checksum, const struct actor *actor, struct err *err)
+tell_of_image(struct txn *t, enum event_type type, const struct digest *id,
+              const struct digest *checksum, const struct actor *actor, struct err *err)
 {
     struct rec_event e = event_of(type, "", actor);
 
-    if (actor->quiet)
-        return 0;
     e.id = *id;
     if (checksum != NULL)
         e.digest = *checksum;
-    return tbl_event_append(t, &e, err);
+    return event_tell(t, actor, &e, err);
 }
 
 /* Is this the JSON that we have? 1, 0, -1. */
@@ -226,7 +223,7 @@ put_new(struct txn *t, const struct json_push *p, bool is_new, const struct rec_
          lease_look_at(t, &old->parent, now + p->reg->lease_ms, err) != 0) ||
         (is_named(&old->layer) && lease_look_at(t, &old->layer, now + p->reg->lease_ms, err) != 0))
         return -1;
-    return append_event(t, EVENT_IMAGE, p->id, NULL, p->actor, err);
+    return tell_of_image(t, EVENT_IMAGE, p->id, NULL, p->actor, err);
 }
 
 /* To the pusher this says: skip it. So it has to stay until something keeps it. */
@@ -344,7 +341,7 @@ keep_layer(struct txn *t, const struct layer_push *p, struct err *err)
         return -1;
     if (p->same && p->old.state == IMAGE_LAYER)
         return 0;
-    return append_event(t, EVENT_LAYER, p->id, &p->checksum, p->actor, err);
+    return tell_of_image(t, EVENT_LAYER, p->id, &p->checksum, p->actor, err);
 }
 
 static int
@@ -465,7 +462,7 @@ settle(struct txn *t, void *arg, struct err *err)
     lease(v->reg, &r, clock_wall_ms());
     if (tbl_image_put(t, v->id, &r, err) != 0)
         return -1;
-    return append_event(t, EVENT_VERIFY, v->id, NULL, v->actor, err);
+    return tell_of_image(t, EVENT_VERIFY, v->id, NULL, v->actor, err);
 }
 
 static int
