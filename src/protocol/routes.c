@@ -1,4 +1,5 @@
-#include "protocol/http/route.h"
+#include "protocol/routes.h"
+
 #include "protocol/http/health.h"
 #include "protocol/v1/v1_base.h"
 #include "protocol/v1/v1_browse.h"
@@ -24,7 +25,7 @@
 #define READ (HTTP_GET | HTTP_HEAD)
 
 /* clang-format off */
-const struct route routes[] = {
+static const struct route rows[] = {
     /* methods     path                                     right         pool       handler */
     {READ,         "/",                                     VERB_PUBLIC, POOL_API,  health_root},
     {READ,         "/healthz",                              VERB_PUBLIC, POOL_API,  health_check},
@@ -88,4 +89,4 @@ const struct route routes[] = {
 };
 /* clang-format on */
 
-const size_t routes_n = sizeof routes / sizeof routes[0];
+const struct route_table routes = {rows, sizeof rows / sizeof rows[0]};

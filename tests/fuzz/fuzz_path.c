@@ -2,7 +2,7 @@
  * path that nginx made of it; without that one, it is the decoded path. */
 #include "domain/core/name.h"
 #include "fuzz.h"
-#include "protocol/http/route.h"
+#include "protocol/routes.h"
 #include "util/buf.h"
 #include "util/banned.h"
 
@@ -72,7 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     arena_init(&arena, 1u << 20);
     struct http_request request = {
         .method = http_method_parse(method), .method_text = method, .raw_path = target};
-    struct call call = {.req = &request, .arena = &arena};
+    struct call call = {.routes = &routes, .req = &request, .arena = &arena};
     if (path_parse(&p, target, nginx_path, &arena, &err) == 0) {
         check_path(&p, nginx_path);
         if (query_parse(&call.query, query != NULL ? query : "", &arena, &err) == 0)

@@ -135,10 +135,23 @@ sub paths ($pattern) {
     return $path =~ m{^/v1/} ? map { ($_, "$_/") } @paths : @paths;
 }
 
+# The location that would send the paths of a pattern to a pool.
+sub advice ($pattern, $verb, $pool, $upload) {
+    my ($path, $rest) = $pattern =~ m{^([^?]*?)(/\.\.\.)?(?:\?.*)?$};
+    my ($outer)  = grep { $_->[1] eq '^~' && index($path, $_->[2]) == 0 } locations($server);
+    my $block    = $verb eq 'PUBLIC' ? 'OPEN' : $upload ? 'UPLOAD' : $pool;
+    my $location = $path =~ /\{/ || $path =~ m{^/v1/}
+        ? 'location ~ ^' . ($path =~ s/\{name\}/.+/r =~ s/\{\w+\}/[^\/]+/gr) . ($rest ? '(/|\z)' : $path =~ m{^/v1/} ? '/?\z' : '\z')
+        : "location = $path";
+    return 'in conf/blocks.conf, block LOCATIONS, ' . ($outer ? "inside of `location ^~ $outer->[2]`" : 'at its top')
+        . ", before what fits as well: $location { " . ($block eq 'OPEN' ? '' : '@USERS@ ') . "\@$block\@ }";
+}
+
 my %asked;
 while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
     my ($parameter) = $pattern =~ /\?(\w+)$/;
     for my $method (methods($methods)) {
+        my $upload = $pattern =~ m{/blobs/uploads|/layer$} && $method =~ /^(POST|PATCH|PUT)$/;
         my @wrong;
         for my $path (paths($pattern)) {
             my %request = (
@@ -152,7 +165,6 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
             my $realm = setting(\@chain, 'auth_basic');
 
             # The body of an upload goes to a file, and may begin only when a worker agrees.
-            my $upload = $pattern =~ m{/blobs/uploads|/layer$} && $method =~ /^(POST|PATCH|PUT)$/;
             my $body   = setting(\@chain, 'fastcgi_pass_request_body') eq 'off' && setting(\@chain, 'auth_request') =~ m{/authorize$};
             my $else  = value(setting(\@chain, 'fastcgi_pass'), { %request, registry_asked_main => '' }) =~ s/^registry_(\w+)_main$/\U$1/r;
             push @wrong, "$path: pool $goes" if $goes ne $pool;
@@ -164,7 +176,9 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
                 if $goes eq 'BULK' && !$upload && $pattern !~ m{/checksum$};
             $asked{$goes} = 1;
         }
-        none(\@wrong, "$method $pattern: \L$pool\E");
+        splice @wrong, 3;
+        none(\@wrong, "$method $pattern: \L$pool\E")
+            or diag(advice($pattern, $verb, $pool, $upload));
     }
 }
 

@@ -5,6 +5,7 @@
 #include "process/worker/fcgi.h"
 #include "process/server/process_title.h"
 #include "protocol/http/dispatch.h"
+#include "protocol/routes.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
 #include "util/log.h"
@@ -37,7 +38,7 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
 {
     struct work *w = arg;
     struct err ignored;
-    dispatch(&w->reg, req, arena, reply);
+    dispatch(&routes, &w->reg, req, arena, reply);
     if ((req->method & (HTTP_GET | HTTP_HEAD)) == 0)
         server_poke(w->poke, SERVER_POKE_EVENTS);
     /* On a full disk the successor might be unable to open the database. */

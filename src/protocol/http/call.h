@@ -7,8 +7,11 @@
 #include "protocol/http/query.h"
 #include "util/json.h"
 
+struct route_table;
+
 /* One request on its way through the dispatcher to its handler. */
 struct call {
+    const struct route_table *routes;
     const struct registry *reg;
     const struct http_request *req;
     struct http_reply *reply;

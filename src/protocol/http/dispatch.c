@@ -134,10 +134,11 @@ allow_refusal(struct call *c, enum error_form form, size_t headers_n)
 }
 
 void
-dispatch(const struct registry *reg, const struct http_request *req, struct arena *arena,
-         struct http_reply *reply)
+dispatch(const struct route_table *routes, const struct registry *reg,
+         const struct http_request *req, struct arena *arena, struct http_reply *reply)
 {
-    struct call c = {.reg = reg,
+    struct call c = {.routes = routes,
+                     .reg = reg,
                      .req = req,
                      .reply = reply,
                      .arena = arena,

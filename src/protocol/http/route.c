@@ -145,8 +145,8 @@ route_find(struct call *c, const struct path *asked, unsigned *allowed, struct e
     const struct path path = without_slash(asked);
 
     *allowed = 0;
-    for (size_t i = 0; i < routes_n; i++) {
-        const struct route *r = &routes[i];
+    for (size_t i = 0; i < c->routes->n; i++) {
+        const struct route *r = &c->routes->rows[i];
         struct pattern p;
         struct variables v;
         size_t name_n;

@@ -25,13 +25,15 @@ struct route {
     call_handler *handler;
 };
 
-/* The table of all that this server answers, in routes.c. The first row that fits is taken. */
-extern const struct route routes[];
-extern const size_t routes_n;
+/* The first row that fits is taken. */
+struct route_table {
+    const struct route *rows;
+    size_t n;
+};
 
-/* Finds the row for the call's method, path and query, and puts its variables into c. A slash at
- * the end of a path below /v1 doesn't count. NULL with ERR_NO_ROUTE, or with ERR_NO_METHOD if the
- * path fits other methods: *allowed then has those. */
+/* Finds the row of c->routes for the call's method, path and query, and puts its variables into c.
+ * A slash at the end of a path below /v1 doesn't count. NULL with ERR_NO_ROUTE, or with
+ * ERR_NO_METHOD if the path fits other methods: *allowed then has those. */
 const struct route *route_find(struct call *c, const struct path *p, unsigned *allowed,
                                struct err *err);
 
