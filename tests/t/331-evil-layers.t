@@ -111,7 +111,7 @@ for my $format ('gnu', 'pax') {
         ok($answer->status != 200 || length $answer->content < $size, 'and such a file never seems to be complete');
     }
 }
-refuses('2^63 - 1 bytes', qr/no tar.*overflow/, tar_entry(name => 'f', size => 9223372036854775807, data => 'abc', format => 'gnu') . tar_end());
+refuses('2^63 - 1 bytes', qr/not a tar.*overflow/, tar_entry(name => 'f', size => 9223372036854775807, data => 'abc', format => 'gnu') . tar_end());
 
 # ---- streams that end, or go on ----
 
@@ -145,7 +145,7 @@ like($tar->message, qr/download the layer/, 'and the answer says what to do');
 sub zstd_with_window ($log, $bytes) { return pack('V C C', 0xfd2fb528, 0, $log - 10 << 3) . substr(pack('V', length($bytes) << 3 | 1), 0, 3) . $bytes }
 refuses('a zstd window of 2 GB', qr/window/, zstd_with_window(31, tar_of('f a 1')));
 shows('one of 8 MB', ['f a 1'], zstd_with_window(23, tar_of('f a 1')));
-refuses('a pax header of a megabyte', qr/no tar/, tar_of({ name => 'f', pax => { comment => 'c' x (1 << 20) } }));
+refuses('a pax header of a megabyte', qr/not a tar/, tar_of({ name => 'f', pax => { comment => 'c' x (1 << 20) } }));
 shows('pax headers of 20000 records', [ map { "f f$_ 0" } 1 .. 5 ],
     gzip_of(tar_of(map { +{ name => "f$_", pax => { map { ("k$_" => 'v') } 1 .. 20_000 } } } 1 .. 5)));
 
@@ -194,13 +194,13 @@ $i = shows('names of any bytes', [ 'f a 1', "f bad\xff\xfe 1", "f e\xcc\x81 1", 
 is(blob($i, "bad\xff\xfe")->content, 'b', 'they can be read, too');
 is(blob($i, "new\nline")->content,   'n', 'also with a newline');
 is(get("/v2/evil/$i/_image/latest/blobs/a%00b")->status, 400, 'none has a NUL');
-refuses('links that take long to follow', qr/too long to unpack/, gzip_of(tar_of((map { "l l$_ " . 'x/../' x 700 . 'l' . ($_ + 1) } 1 .. 39), 'd x', 'd l40', map { "f l1/f$_ a" } 1 .. 5000)));
+refuses('links that take long to follow', qr/unpacking it takes too long/, gzip_of(tar_of((map { "l l$_ " . 'x/../' x 700 . 'l' . ($_ + 1) } 1 .. 39), 'd x', 'd l40', map { "f l1/f$_ a" } 1 .. 5000)));
 
-refuses('a text',            qr/no tar/, "hello world\n" x 1000);
-refuses('a text, by gzip',   qr/no tar/, gzip_of("hello world\n" x 1000));
-refuses('JSON',              qr/no tar/, '{"a":1}');
-refuses('random bytes',      qr/no tar/, random_bytes(5000));
-refuses('a negative size',   qr/no tar/, do {
+refuses('a text',            qr/not a tar/, "hello world\n" x 1000);
+refuses('a text, by gzip',   qr/not a tar/, gzip_of("hello world\n" x 1000));
+refuses('JSON',              qr/not a tar/, '{"a":1}');
+refuses('random bytes',      qr/not a tar/, random_bytes(5000));
+refuses('a negative size',   qr/not a tar/, do {
     my $h = tar_entry(name => 'f');
     substr $h, 124, 12, "\xff" x 12;
     substr $h, 148, 8, ' ' x 8;

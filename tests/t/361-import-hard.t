@@ -260,7 +260,7 @@ subtest 'what is nothing' => sub {
     is_refused(import_of($registry, "$dir/nothing"), qr/nothing/, 'a path that is not there');
     is_refused(import_of($registry, $dir), qr/it has to be/, 'an empty directory');
     is_refused(import_of($registry, $registry->dir), qr/of this very program/, 'a data directory of ours');
-    is_refused(import_of($registry, spew("$dir/text", "hello, this is some text\n")), qr/no tar/, 'a text');
+    is_refused(import_of($registry, spew("$dir/text", "hello, this is some text\n")), qr/not a tar/, 'a text');
     is_refused(import_of($registry, spew("$dir/short", 'x')), qr/no tar/, 'a byte');
     is_refused(import_of($registry, '/dev/null'), qr/./, 'a device');
     is(Registry->try([ 'import', '--dir', $registry->dir ])->{exit},                             2, 'no path is wrong usage');

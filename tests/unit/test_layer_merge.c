@@ -165,8 +165,8 @@ a_hard_link_to_nothing_is_shown_and_cannot_be_read(void **state)
 
     layers_add(l, "h a nothing", "h b b", "h c ../../etc/passwd", "d d", "h e d", NULL);
     TREE(l, "x a\nx b\nx c\nd d\n");
-    assert_string_equal(layers_cat(l, "a"), "(that is no file)");
-    assert_string_equal(layers_cat(l, "c"), "(that is no file)");
+    assert_string_equal(layers_cat(l, "a"), "(that is not a file)");
+    assert_string_equal(layers_cat(l, "c"), "(that is not a file)");
     assert_int_equal(l->info[0].skipped, 1);
 }
 
@@ -380,7 +380,7 @@ paths_follow_links_inside_the_merged_tree(void **state)
     assert_string_equal(layers_cat(l, "../../usr/bin/sh"), "shell");
     assert_string_equal(layers_cat(l, "usr/bin/sh/x"), "(not there)");
     assert_string_equal(layers_cat(l, "usr/nothing"), "(not there)");
-    assert_string_equal(layers_cat(l, "usr"), "(that is no file)");
+    assert_string_equal(layers_cat(l, "usr"), "(that is not a file)");
 }
 
 static void
@@ -482,7 +482,7 @@ a_layer_that_is_not_browsable_says_why(void **state)
     assert_int_equal(layer_merge_find(&l->merge, &l->arena, bytes_str("a"), true, &node, &l->err),
                      -1);
     assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
-    assert_non_null(strstr(l->err.message, "no tar"));
+    assert_non_null(strstr(l->err.message, "not a tar"));
 }
 
 int

@@ -86,7 +86,7 @@ what_is_no_tar_says_so(void **state)
     layers_add_bytes(l, buf_bytes(&z));
     for (size_t i = 0; i < 2; i++) {
         assert_false(l->info[i].browsable);
-        assert_non_null(strstr(l->info[i].remark, "no tar"));
+        assert_non_null(strstr(l->info[i].remark, "not a tar"));
         assert_int_equal(l->info[i].diff_id.algo, DIGEST_SHA256);
     }
     buf_free(&z);

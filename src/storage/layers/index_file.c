@@ -27,7 +27,7 @@ index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer)
 
 /* ---- reading ---- */
 
-/* The file of that name, unless another has taken its place by now. */
+/* Removes the file of that name, unless another file has taken its place. */
 static void
 remove_damaged_file(int root, const struct stat *damaged, const char *path)
 {
@@ -38,7 +38,8 @@ remove_damaged_file(int root, const struct stat *damaged, const char *path)
         unlinkat(root, path, 0);
 }
 
-/* The index in the file fd, which it takes. 1; 0: it isn't one of that layer; -1. */
+/* Opens the index in the file fd, which it takes over. Returns 1; 0 when it isn't the index of that
+ * layer; -1. */
 static int
 open_index(int fd, const struct digest *layer, struct layer_index **x, struct err *err)
 {
@@ -51,7 +52,7 @@ open_index(int fd, const struct digest *layer, struct layer_index **x, struct er
         return 1;
     layer_index_close(*x);
     *x = NULL;
-    err_set(err, ERR_CORRUPT, "an index has another's name");
+    err_set(err, ERR_CORRUPT, "the index belongs to another layer");
     return 0;
 }
 
@@ -68,7 +69,7 @@ index_file_open(int root, const struct digest *layer, struct layer_index **x, st
     if (fd < 0)
         return errno == ENOENT ? 0 : err_errno(err, "open %s", path);
     if (fstat(fd, &st) != 0) {
-        err_errno(err, "look at %s", path);
+        err_errno(err, "cannot stat %s", path);
         fdio_close(fd);
         return -1;
     }
@@ -102,9 +103,10 @@ index_file_create(int root, struct err *err)
 
     if (fdio_mkdir(root, INDEX, 0750, err) < 0)
         return -1;
-    /* Without a name: whoever dies leaves nothing, and index/ may go meanwhile. */
+    /* The file has no name yet, so that a process that dies leaves nothing behind, and index/ may
+     * be deleted meanwhile. */
     fd = openat(root, INDEX, O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
-    return fd >= 0 ? fd : err_errno(err, "create a file in " INDEX "/");
+    return fd >= 0 ? fd : err_errno(err, "cannot create a file in " INDEX "/");
 }
 
 static int
@@ -127,7 +129,7 @@ index_file_publish(int root, int fd, const struct digest *layer, struct err *err
 
     index_file_path(path, layer);
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    /* Whoever deletes index/ may do so between two steps. */
+    /* The directories may be deleted between two steps, so try again. */
     for (int i = 0; i < 3; i++) {
         if (linkat(AT_FDCWD, self, root, path, AT_SYMLINK_FOLLOW) == 0 || errno == EEXIST)
             return 0;
@@ -137,7 +139,7 @@ index_file_publish(int root, int fd, const struct digest *layer, struct err *err
             return -1;
         errno = ENOENT;
     }
-    return err_errno(err, "link %s", path);
+    return err_errno(err, "cannot link %s", path);
 }
 
 int

@@ -6,36 +6,36 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The files below index/: one for each layer, <algorithm>/<2 hex>/<hex>. They are derived, so any
- * of them, or all, may be deleted at any time; directories are made when they are missing. None is
- * made durable: what a power loss takes is made again, and half a file says so itself
- * (layer_index). root is the data directory's descriptor. */
+/* The files below index/: one for each layer, <algorithm>/<2 hex>/<hex>. They are derived data, so
+ * any or all of them may be deleted at any time; missing directories are made again. The files are
+ * not synced: one that a power loss takes is made again, and half a file is recognized as damaged
+ * (layer_index). root is the descriptor of the data directory. */
 
 #define INDEX_FILE_PATH_MAX 192
 
-/* The name below root. */
+/* Writes the name relative to root. */
 void index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer);
 
-/* The index of a layer, open. 1; 0: there is none, or it was damaged or of another version, and is
- * gone now; -1. */
+/* Opens the index of a layer. Returns 1; 0 when there is none, or when it was damaged or of another
+ * version, in which case it has been removed; -1 on failure. */
 int index_file_open(int root, const struct digest *layer, struct layer_index **x, struct err *err);
-/* Only what it says of the layer as a whole: its diff id, whether it can be looked into. */
+/* Reads only the facts about the whole layer: its diff id, whether it can be browsed. */
 int index_file_info(int root, const struct digest *layer, struct layer_info *info, struct err *err);
 
-/* A new file without a name, below index/, for layer_scan; a descriptor or -1. */
+/* Creates a file without a name below index/, for layer_scan. Returns a descriptor or -1. */
 int index_file_create(int root, struct err *err);
-/* Gives it its name. If there is one of that name, that one stays: who finds it damaged removes it.
- */
+/* Gives the file its name. A file that already has this name stays; the reader that finds it
+ * damaged removes it. */
 int index_file_publish(int root, int fd, const struct digest *layer, struct err *err);
-/* The index of a layer into which nobody can look, and why: info's `layer`, `layer_size` and
- * `remark` are what counts. */
+/* Writes the index of a layer that can't be browsed, with the reason. Only `layer`, `layer_size`
+ * and `remark` of info are used. */
 int index_file_refuse(int root, const struct layer_info *info, struct err *err);
 
-/* Gone, or it wasn't there: 0. */
+/* Removes an index. Returns 0 also when there was none. */
 int index_file_remove(int root, const struct digest *layer, struct err *err);
 
 /* For a sweep: calls fn for each index in one of the directories (0 ... INDEX_FILE_DIRECTORIES -
- * 1). fn as in blob_file_each; a name that is none of ours is passed over. */
+ * 1). fn is called as by blob_file_each; files with other names are ignored. */
 #define INDEX_FILE_DIRECTORIES 512
 int index_file_each(int root, unsigned directory,
                     int (*fn)(const struct digest *layer, void *arg, struct err *err), void *arg,

@@ -13,10 +13,11 @@
 
 #define IN_SIZE ((size_t)256 << 10)
 
-/* The longest beginning by which a format is known. */
+/* Bytes that are enough to detect every format. */
 #define MAGIC_MAX 6
 
-/* Where a member begins, a checkpoint needs no window, and may come more often. */
+/* Checkpoints per spacing at starts of members. They may be closer there, because they need no
+ * window. */
 #define MEMBERS_PER_SPACING 4
 
 struct inflate {
@@ -25,16 +26,16 @@ struct inflate {
     enum inflate_format format;
     void *state;
     uint64_t spacing;
-    uint64_t size;  /* of the file */
-    uint64_t limit; /* bytes that may come out */
-    uint64_t came;  /* have come out */
+    uint64_t size;  /* bytes in the file */
+    uint64_t limit; /* maximum of uncompressed bytes */
+    uint64_t came;  /* uncompressed bytes up to now */
 
-    uint64_t in_pos; /* where in the file in[in_at] is */
+    uint64_t in_pos; /* offset of in[in_at] in the file */
     size_t in_at, in_n;
     bool in_eof;
 
-    uint64_t out_pos;    /* of what comes next */
-    uint64_t member_out; /* of it, from this member (after a resume: with its window) */
+    uint64_t out_pos;    /* uncompressed position of the next piece */
+    uint64_t member_out; /* bytes of it in this member (after a resume, with its window) */
     uint64_t last;       /* out_pos of the last checkpoint */
     size_t out_n;        /* length of the last piece */
     bool begun;          /* a member is being decoded */
@@ -112,7 +113,7 @@ inflate_open(int fd, enum inflate_format format, const struct inflate_options *o
     struct stat st;
 
     if (fstat(fd, &st) != 0) {
-        err_errno(err, "stat a layer");
+        err_errno(err, "cannot stat a layer");
         return NULL;
     }
     f = mem_alloc(sizeof *f);
@@ -145,7 +146,7 @@ int
 inflate_resume(struct inflate *f, const struct inflate_checkpoint *at, struct err *err)
 {
     if (at->window.n > INFLATE_WINDOW || at->bits > 7 || at->value >> at->bits != 0)
-        return err_set(err, ERR_CORRUPT, "a checkpoint that can't be one");
+        return err_set(err, ERR_CORRUPT, "an invalid checkpoint");
     f->in_pos = at->in;
     f->out_pos = f->last = at->out;
     if (!at->inside)
@@ -161,7 +162,7 @@ inflate_resume(struct inflate *f, const struct inflate_checkpoint *at, struct er
     return 0;
 }
 
-/* Reads on until `want` bytes are there, or the file ends. */
+/* Reads until `want` bytes are in the buffer, or the file ends. */
 static int
 fill_input(struct inflate *f, size_t want, struct err *err)
 {
@@ -175,7 +176,7 @@ fill_input(struct inflate *f, size_t want, struct err *err)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return err_errno(err, "read a layer");
+            return err_errno(err, "cannot read a layer");
         f->in_n += (size_t)n;
         f->in_eof = n == 0;
     }
@@ -189,7 +190,7 @@ skip_in(struct inflate *f, size_t n)
     f->in_pos += n;
 }
 
-/* Some bytes back, out of the buffer if need be. */
+/* Moves back by n bytes, out of the buffer if necessary. */
 static void
 back_in(struct inflate *f, size_t n)
 {
@@ -202,7 +203,7 @@ back_in(struct inflate *f, size_t n)
     }
 }
 
-/* How many bytes of this member before `p` are still there, at most a window. */
+/* The bytes of this member before `p` that are still in the buffer, at most a window. */
 static struct bytes
 window_before(const struct inflate *f, const uint8_t *p)
 {
@@ -220,7 +221,7 @@ put_checkpoint(struct inflate *f, struct inflate_checkpoint at)
     f->has_checkpoint = true;
 }
 
-/* Between two members. */
+/* Continues between two members. */
 static int
 next_member(struct inflate *f, struct err *err)
 {
@@ -266,7 +267,7 @@ after_step(struct inflate *f, enum inflate_codec_step step, const struct inflate
         f->end = INFLATE_DAMAGED;
         break;
     case INFLATE_CODEC_WIDE:
-        return err_set(err, ERR_NOT_BROWSABLE, "reading it takes too much memory: its %s window",
+        return err_set(err, ERR_NOT_BROWSABLE, "its %s window needs too much memory",
                        inflate_format_name(f->format));
     case INFLATE_CODEC_FAILED:
         return arena_full(err);
@@ -274,7 +275,7 @@ after_step(struct inflate *f, enum inflate_codec_step step, const struct inflate
     return 0;
 }
 
-/* One call of the decoder. */
+/* Calls the decoder once. */
 static int
 decode_step(struct inflate *f, uint8_t **out, struct err *err)
 {
@@ -319,7 +320,7 @@ pull_codec(struct inflate *f, struct bytes *out, struct err *err)
     uint8_t *start = f->out + INFLATE_WINDOW, *at = start;
     size_t keep = f->out_n < INFLATE_WINDOW ? f->out_n : INFLATE_WINDOW;
 
-    /* The window of what comes ends where the piece begins. */
+    /* The window for the next piece ends where the piece begins. */
     if (keep > 0)
         memmove(f->out, f->out + f->out_n, INFLATE_WINDOW);
     if (!f->begun && next_member(f, err) != 0)

@@ -13,7 +13,7 @@ struct bzip2 {
 static void *
 bzip2_open(size_t memory)
 {
-    (void)memory; /* 3.7 MB at most */
+    (void)memory; /* it never needs more than 3.7 MB */
     return mem_alloc(sizeof(struct bzip2));
 }
 
@@ -49,7 +49,7 @@ bzip2_run(void *c, struct inflate_codec_io *io, bool between)
     struct bzip2 *b = c;
     int ret;
 
-    (void)between; /* blocks begin at any bit */
+    (void)between; /* not possible: blocks may begin at any bit */
     b->s.next_in = (char *)io->in;
     b->s.avail_in = (unsigned)io->in_n;
     b->s.next_out = (char *)io->out;

@@ -1,5 +1,5 @@
-/* Members of gzip: the header and the trailer are read here, so that both libraries that decode
- * what is between have to know nothing but RFC 1951. */
+/* The members of gzip. Header and trailer are read here, so that both libraries that decode the
+ * data between them only have to know RFC 1951. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -18,7 +18,7 @@
 #define FIXED_SIZE 10
 #define TRAILER_SIZE 8
 
-/* In their order in the file; those that the flags don't announce are passed over. */
+/* The fields in their order in the file. Fields that the flags don't announce are skipped. */
 enum stage { FIXED, EXTRA_LENGTH, EXTRA, NAME, COMMENT, HCRC, BODY, TRAILER };
 
 struct gzip {
@@ -26,11 +26,11 @@ struct gzip {
     void *raw;
     enum stage stage;
     uint8_t flags;
-    uint8_t got[FIXED_SIZE]; /* of a field of fixed size: its bytes so far */
+    uint8_t got[FIXED_SIZE]; /* the bytes read up to now of a field of fixed size */
     unsigned got_n;
-    unsigned extra; /* bytes of the extra field to come */
+    unsigned extra; /* bytes left in the extra field */
     uint32_t crc, size;
-    bool whole; /* seen from its beginning: the trailer can be checked */
+    bool whole; /* decoded from its beginning, so the trailer can be checked */
 };
 
 static void *
@@ -50,7 +50,7 @@ open_with(const struct inflate_codec_raw *lib)
 static void *
 gzip_open(size_t memory)
 {
-    (void)memory; /* a window is 32 KB */
+    (void)memory; /* not needed: a window is always 32 KB */
     return open_with(&inflate_codec_zlib);
 }
 
@@ -95,7 +95,7 @@ gzip_go_on(void *c, struct bytes window, unsigned bits, unsigned value, bool fre
     return g->lib->begin(g->raw, window, bits, value);
 }
 
-/* Takes a field of n bytes into got; true once it is complete. */
+/* Reads a field of n bytes into got. Returns true once it is complete. */
 static bool
 take_bits(struct gzip *g, struct inflate_codec_io *io, unsigned n)
 {
@@ -131,7 +131,8 @@ take_extra(struct gzip *g, struct inflate_codec_io *io)
     return g->extra == 0;
 }
 
-/* One field of the header. MORE: it isn't complete yet, or it is and the next one may come. */
+/* Reads one field of the header. INFLATE_CODEC_MORE: it is incomplete, or the next one may follow.
+ * */
 static enum inflate_codec_step
 header(struct gzip *g, struct inflate_codec_io *io)
 {
@@ -154,7 +155,7 @@ header(struct gzip *g, struct inflate_codec_io *io)
         } else if (g->stage == EXTRA) {
             complete = take_extra(g, io);
         } else if (g->stage == HCRC) {
-            complete = take_bits(g, io, 2); /* most readers don't check it, so we mustn't */
+            complete = take_bits(g, io, 2); /* not checked, as most readers don't check it */
         } else {
             complete = skip_header_text(io);
         }
@@ -193,7 +194,7 @@ body(struct gzip *g, struct inflate_codec_io *io, bool between)
     if (step != INFLATE_CODEC_END)
         return step;
     g->stage = TRAILER;
-    /* What was taken too much has to be given back before the trailer is read. */
+    /* Bytes read beyond the end must be given back before the trailer is read. */
     return io->back > 0 ? INFLATE_CODEC_MORE : trailer(g, io);
 }
 

@@ -1,8 +1,8 @@
-/* ISA-L decodes twice as fast as zlib, but isn't made for stopping between two blocks. It can be
- * brought to: the field bfinal of its state says whether the block that is being decoded is the
- * last, and is looked at when the block ends. So it is set, and what it was is kept in mind. A unit
- * test holds this against zlib, the member's CRC proves it each time, and whoever finds that wrong
- * decodes again with zlib. */
+/* ISA-L decodes twice as fast as zlib, but has no way to stop between two blocks. There is a trick:
+ * the field bfinal of its state says whether the current block is the last one, and ISA-L reads it
+ * when the block ends. So bfinal is set here, and its real value is remembered. A unit test
+ * compares the result with zlib. The member's CRC checks it each time, and if it is wrong, the
+ * caller decodes again with zlib. */
 #include "storage/layers/inflate_codec.h"
 
 #ifdef HAVE_ISAL
@@ -14,8 +14,8 @@
 
 struct raw {
     struct inflate_state s;
-    bool armed; /* bfinal is ours, not the block's */
-    bool real;  /* the block's */
+    bool armed; /* bfinal was set by us */
+    bool real;  /* bfinal of the block */
 };
 
 static void *
@@ -49,7 +49,7 @@ isal_begin(void *raw, struct bytes window, unsigned bits, unsigned value)
     return true;
 }
 
-/* Not in a header: there the state holds input that can't be given back. */
+/* Not within a block's header: there the state holds input that can't be given back. */
 static void
 arm(struct raw *r)
 {

@@ -6,14 +6,14 @@
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* What inflate() says of where it stopped, in data_type. */
+/* Bits of data_type that tell where inflate() has stopped. */
 #define BITS_LEFT 7
 #define LAST_BLOCK 64
 #define BETWEEN_BLOCKS 128
 
 struct raw {
     z_stream z;
-    uint8_t last; /* the byte that was used last */
+    uint8_t last; /* the last byte that was used */
 };
 
 static void *

@@ -5,7 +5,7 @@
 #include "storage/layers/inflate_codec.h"
 #include "util/banned.h"
 
-/* 128 MiB: what zstd itself reads unless it is told to take more. */
+/* Maximal window, as a power of two: 128 MiB, which is zstd's own default. */
 #define WINDOW_LOG_MAX 27
 
 static void *
@@ -42,7 +42,7 @@ zstd_run(void *c, struct inflate_codec_io *io, bool between)
     ZSTD_outBuffer out = {io->out, io->out_n, 0};
     size_t ret = ZSTD_decompressStream(c, &out, &in);
 
-    (void)between; /* a block can't be decoded without those before it */
+    (void)between; /* not possible: a block needs those before it */
     io->in += in.pos;
     io->in_n -= in.pos;
     io->out += out.pos;

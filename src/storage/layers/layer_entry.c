@@ -49,7 +49,7 @@ layer_entry_encode(struct buf *out, const struct layer_entry *e)
     buf_put(out, e->link.p, e->link.n);
 }
 
-/* Reads numbers, one after the other, and remembers when there was none, or too large a one. */
+/* Reads numbers one after the other, and remembers if one was missing or too large. */
 struct reader {
     struct bytes in;
     size_t at;
@@ -100,7 +100,7 @@ layer_entry_decode(struct layer_entry *e, struct bytes in, struct err *err)
         decode_attributes(e, &r);
     e->link = bytes_of((const uint8_t *)in.p + r.at, in.n - r.at);
     if (r.bad || e->link.n > LAYER_PATH_MAX)
-        return err_set(err, ERR_CORRUPT, "an index is damaged: an entry");
+        return err_set(err, ERR_CORRUPT, "an index is damaged: a malformed entry");
     return 0;
 }
 

@@ -7,14 +7,14 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* What a layer says about one name in one of its directories. */
+/* An entry of a layer: one name in one of its directories. */
 
-#define LAYER_NAME_MAX 255  /* of a component, as in every file system */
-#define LAYER_PATH_MAX 4095 /* and of a path or link */
+#define LAYER_NAME_MAX 255  /* bytes in a component, as in all file systems */
+#define LAYER_PATH_MAX 4095 /* bytes in a path or link */
 
-/* The numbers are stored. */
+/* The numbers are part of the stored format. */
 enum layer_type {
-    LAYER_NONE = 0, /* no entry: the name only hides what is below */
+    LAYER_NONE = 0, /* no entry: only hides the name in lower layers */
     LAYER_FILE = 1,
     LAYER_DIR = 2,
     LAYER_SYMLINK = 3,
@@ -23,38 +23,40 @@ enum layer_type {
     LAYER_FIFO = 6,
 };
 
-#define LAYER_HIDES_BELOW 1 /* .wh.NAME: lower layers' NAME isn't there */
-#define LAYER_OPAQUE 2      /* a directory with .wh..wh..opq: lower layers' contents aren't there */
-#define LAYER_IMPLICIT 4    /* a directory that the layer needs, and says nothing about */
-#define LAYER_HARD_LINK 8   /* link names what it is a hard link to; the rest is that file's */
-#define LAYER_LOWER 16      /* but that file is in no entry before it: a lower layer may have it */
-#define LAYER_SPARSE 32     /* the data are in pieces, with holes between: layer_index_sparse */
+#define LAYER_HIDES_BELOW 1 /* .wh.NAME: hides NAME of lower layers */
+#define LAYER_OPAQUE 2      /* .wh..wh..opq: hides the directory's contents in lower layers */
+#define LAYER_IMPLICIT 4    /* a directory of a path, without an entry in the tar */
+#define LAYER_HARD_LINK                                                                        \
+    8                   /* `link` is the path of its target; the other fields are the target's \
+                         */
+#define LAYER_LOWER 16  /* but no earlier entry is the target: a lower layer may have it */
+#define LAYER_SPARSE 32 /* the data are in pieces with holes between: layer_index_sparse */
 #define LAYER_FLAGS 63
 
 struct layer_entry {
     struct bytes name;
-    struct bytes link; /* of a symlink as in the tar; of a hard link the clean path */
+    struct bytes link; /* symlink: as in the tar; hard link: the clean path */
     enum layer_type type;
     unsigned flags;
-    uint32_t mode; /* permissions, with setuid, setgid and sticky */
+    uint32_t mode; /* permissions, setuid, setgid and sticky */
     uint64_t uid, gid;
-    uint64_t size;  /* of a file's data, holes included */
+    uint64_t size;  /* bytes of a file's data, including holes */
     int64_t mtime;  /* seconds since 1970 */
-    uint32_t nanos; /* and nanoseconds */
-    uint64_t data;  /* where a file's first byte is in the uncompressed tar */
-    uint32_t dir;   /* of a directory: its number, by which its contents are found */
+    uint32_t nanos; /* nanoseconds of mtime */
+    uint64_t data;  /* position of a file's first byte in the uncompressed tar */
+    uint32_t dir;   /* a directory's number, which is the key of its contents */
     uint32_t major, minor;
-    uint32_t xattrs; /* how many */
+    uint32_t xattrs; /* number of extended attributes */
 };
 
-/* Without the name, which is in the key. */
+/* Encodes the entry without its name, which is in the key. */
 void layer_entry_encode(struct buf *out, const struct layer_entry *e);
-/* e's link points into `in`; e->name is left alone. 0, or -1 and ERR_CORRUPT when it isn't exactly
- * one entry. */
+/* Decodes an entry. e->link points into `in`; e->name is not changed. Returns 0, or -1 and
+ * ERR_CORRUPT when `in` isn't exactly one entry. */
 int layer_entry_decode(struct layer_entry *e, struct bytes in, struct err *err);
 
-/* Whether it may be a name in a directory: neither empty nor too long, no slash, NUL, "." or "..".
- */
+/* True if it may be a name in a directory: not empty, not too long, without slash or NUL, and not
+ * "." or "..". */
 bool layer_entry_name_ok(struct bytes name);
 
 #endif

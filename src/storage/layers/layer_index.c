@@ -16,7 +16,7 @@
 #define ROOT 'R'
 #define SPARSE 'S'
 
-/* What comes before an entry's name in its key. */
+/* Bytes in front of the name in the key of an entry. */
 #define ENTRY_PREFIX 5
 
 struct layer_index_writer {
@@ -75,12 +75,12 @@ layer_index_free(struct layer_index_writer *w)
     free(w);
 }
 
-/* Puts what is in w->value. */
+/* Writes a record with the value in w->value. */
 static int
 put_index_record(struct layer_index_writer *w, const struct key *k, struct err *err)
 {
     if (!buf_ok(&w->value))
-        return err_set(err, ERR_SYSTEM, "too long a record for an index");
+        return err_set(err, ERR_SYSTEM, "a record is too long for an index");
     return sorted_file_put(w->file, key_of(k), buf_bytes(&w->value), err);
 }
 
@@ -210,7 +210,7 @@ read_info(struct layer_info *info, struct bytes in, struct err *err)
     for (size_t i = 0; i < 9; i++)
         good = good && sorted_format_get_number(in, &at, &n[i]);
     if (!good || n[1] >= INFLATE_FORMATS || in.n - at >= sizeof info->remark)
-        return corrupt_index(err, "what it says of itself");
+        return corrupt_index(err, "malformed layer info");
     info->layer_size = n[0];
     info->format = (enum inflate_format)n[1];
     info->browsable = n[2] != 0;
@@ -241,7 +241,7 @@ layer_index_open(int fd, struct err *err)
     key_u8(&k, INFO);
     rc = sorted_file_get(x->file, key_of(&k), &value, err);
     if (rc == 0)
-        rc = corrupt_index(err, "it says nothing of itself");
+        rc = corrupt_index(err, "no layer info");
     if (rc < 0 || read_info(&x->info, value, err) != 0) {
         sorted_file_forget(x->file);
         free(x);
@@ -299,7 +299,7 @@ layer_index_root(struct layer_index *x, struct layer_entry *e, struct err *err)
     return 1;
 }
 
-/* A record that should be an entry of that directory. */
+/* Decodes a record that should be an entry of that directory. */
 static int
 decode_index_entry(uint32_t dir, struct bytes name, struct bytes value, struct layer_entry *e,
                    struct err *err)
@@ -337,7 +337,7 @@ layer_index_list(struct layer_index *x, uint32_t dir, struct bytes from,
 {
     struct key k;
 
-    /* No name is longer, so one byte more than the longest changes nothing. */
+    /* No name is longer than LAYER_NAME_MAX, so further bytes don't change the order. */
     if (from.n > LAYER_NAME_MAX + 1)
         from.n = LAYER_NAME_MAX + 1;
     key_entry(&k, dir, from);
@@ -429,7 +429,7 @@ layer_index_sparse(struct layer_index *x, uint64_t data, struct layer_piece **pi
     rc = sorted_file_get(x->file, key_of(&k), &value, err);
     if (rc <= 0)
         return rc;
-    /* Each takes two bytes at least. */
+    /* Each piece takes two bytes at least. */
     *pieces = mem_array(value.n / 2 + 1, sizeof **pieces);
     rc = read_pieces(value, *pieces, n, err);
     if (rc < 0) {

@@ -16,8 +16,7 @@ node_name(const struct layer_node *x)
     return bytes_of(x->name, x->name_n);
 }
 
-/* FNV-1a, from a start that nobody can know: names that all fall into one bucket can't be made up.
- */
+/* FNV-1a with a random start, so that nobody can choose names that all fall into one bucket. */
 static uint32_t
 hash_of(const struct layer_nodes *t, uint32_t dir, struct bytes name)
 {
@@ -79,7 +78,7 @@ grow_buckets(struct layer_nodes *t)
     free(old);
 }
 
-/* A node that isn't in use; LAYER_NODES_NONE: there are as many as there can be. */
+/* Returns an unused node, or LAYER_NODES_NONE when the limit is reached. */
 static uint32_t
 take_node(struct layer_nodes *t)
 {
@@ -151,7 +150,7 @@ layer_nodes_make(struct layer_nodes *t, uint32_t dir, struct bytes name, struct 
     return i;
 }
 
-/* Takes away all that is in a directory. */
+/* Removes all contents of a directory. */
 static void
 drop_children(struct layer_nodes *t, uint32_t dir)
 {

@@ -6,17 +6,17 @@
 #include "util/arena.h"
 #include "util/err.h"
 
-/* The nodes of a layer_tree: names in directories, found by a hash. They have numbers and never
- * move; half a million of them take some 80 MB. */
+/* The nodes of a layer_tree: names in directories, found by a hash. Nodes have numbers and never
+ * move. Half a million nodes take about 80 MB. */
 
 #define LAYER_NODES_ROOT 0u
 #define LAYER_NODES_NONE UINT32_MAX
 
 struct layer_node {
-    uint32_t parent, child, next; /* `next` of one that isn't used: the next such one */
+    uint32_t parent, child, next; /* `next` of an unused node is the next unused node */
     uint32_t hash, hash_next;
     uint32_t nanos, xattrs;
-    uint32_t number; /* of a directory, when the tree is written */
+    uint32_t number; /* a directory's number while the tree is written */
     uint64_t uid, gid, data;
     union {
         uint64_t size;
@@ -30,10 +30,10 @@ struct layer_node {
     uint8_t name_n, type, flags;
 };
 
-/* What may be made of strangers' tars; beyond it is ERR_NOT_BROWSABLE. */
+/* Limits for untrusted tars; a tar that passes one is ERR_NOT_BROWSABLE. */
 struct layer_nodes_limits {
     uint64_t nodes;
-    uint64_t text; /* bytes of all names and links that ever were */
+    uint64_t text; /* bytes of all names and links that were ever added */
     unsigned depth;
 };
 
@@ -44,14 +44,14 @@ struct layer_nodes {
     struct layer_nodes_limits limits;
     struct arena texts;
     uint64_t text_bytes;
-    uint64_t n; /* nodes but the root */
+    uint64_t n; /* nodes without the root */
     uint64_t seed;
     struct layer_node *chunks[LAYER_NODES_CHUNKS_MAX];
     uint32_t taken, unused;
     uint32_t *buckets, buckets_n;
 };
 
-/* With a root, an implicit directory. 0 or -1; to be freed in both cases. */
+/* Makes the root, an implicit directory. */
 void layer_nodes_init(struct layer_nodes *t, const struct layer_nodes_limits *limits);
 void layer_nodes_free(struct layer_nodes *t);
 
@@ -61,14 +61,15 @@ layer_nodes_at(const struct layer_nodes *t, uint32_t i)
     return &t->chunks[i / LAYER_NODES_CHUNK][i % LAYER_NODES_CHUNK];
 }
 
-/* LAYER_NODES_NONE: there is none. */
+/* Returns LAYER_NODES_NONE when there is no such node. */
 uint32_t layer_nodes_find(const struct layer_nodes *t, uint32_t dir, struct bytes name);
-/* A new one, of type LAYER_NONE. LAYER_NODES_NONE: failed. */
+/* Makes a node of type LAYER_NONE. Returns LAYER_NODES_NONE on failure. */
 uint32_t layer_nodes_make(struct layer_nodes *t, uint32_t dir, struct bytes name, struct err *err);
-/* Makes i what `is` says; its place and name stay, and so does what it hides below. A directory
- * that becomes something else loses what is in it; one that becomes a directory stays opaque. */
+/* Gives node i the type and attributes of `is`. Its place and name stay, and so does what it hides
+ * in lower layers. A directory that becomes something else loses its contents; a node that becomes
+ * a directory stays opaque. */
 void layer_nodes_become(struct layer_nodes *t, uint32_t i, const struct layer_node *is);
-/* A copy that lasts as long as the nodes. NULL: failed. */
+/* Copies a text that is kept as long as the nodes. Returns NULL on failure. */
 const char *layer_nodes_keep(struct layer_nodes *t, struct bytes text, struct err *err);
 
 #endif

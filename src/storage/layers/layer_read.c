@@ -22,14 +22,14 @@ struct layer_reader {
     int layer;
     int (*fn)(void *arg, struct bytes b, struct err *err);
     void *arg;
-    uint64_t until_ms; /* for the first byte; 0: there was one */
+    uint64_t until_ms; /* time limit for the first byte; 0: the first byte was given */
     uint64_t decoded;
     struct inflate *f; /* NULL: nothing is open */
-    struct bytes left; /* of the piece that was pulled last: what isn't used */
-    uint64_t at;       /* its position in the uncompressed layer */
+    struct bytes left; /* the unused rest of the last piece */
+    uint64_t at;       /* position of `left` in the uncompressed layer */
 };
 
-/* Going on beats starting at a checkpoint that is not further ahead than this. */
+/* Maximal distance of a checkpoint, in bytes, within which it is faster to continue decoding. */
 #define NEAR (1u << 20)
 
 static int
@@ -39,7 +39,8 @@ too_far(struct err *err)
                    "too much of the layer would have to be read for this: download the layer");
 }
 
-/* The checkpoint from which `position` is reached; *found is false for the layer's beginning. */
+/* Finds the checkpoint from which `position` is reached. *found is false for the layer's beginning.
+ * */
 static int
 start_for(struct layer_index *x, uint64_t position, struct inflate_checkpoint *c, bool *found,
           struct err *err)
@@ -73,7 +74,7 @@ stop_decoding(struct layer_reader *r)
     r->left = bytes_of("", 0);
 }
 
-/* Makes `at` a place before `position` from where it is reached by decoding. */
+/* Moves r->at to a place from which decoding reaches `position`. */
 static int
 open_at(struct layer_reader *r, uint64_t position, struct err *err)
 {
@@ -101,7 +102,7 @@ open_at(struct layer_reader *r, uint64_t position, struct err *err)
     return 0;
 }
 
-/* Makes sure that there are bytes left. */
+/* Pulls a piece unless there are bytes left. */
 static int
 more(struct layer_reader *r, struct err *err)
 {
@@ -129,7 +130,7 @@ use(struct layer_reader *r, uint64_t n)
     return b;
 }
 
-/* n bytes of the uncompressed layer. */
+/* Copies n bytes of the uncompressed layer. */
 static int
 copy_from_layer(struct layer_reader *r, uint64_t position, uint64_t n, struct err *err)
 {
@@ -170,7 +171,7 @@ zeros(struct layer_reader *r, uint64_t n, struct err *err)
     return 0;
 }
 
-/* [from, end) of a file in pieces, whose data begin at `data`. */
+/* Copies the range [from, end) of a file in pieces, whose data begin at `data`. */
 static int
 copy_pieces(struct layer_reader *r, const struct layer_piece *pieces, size_t pieces_n,
             uint64_t data, uint64_t from, uint64_t end, struct err *err)
@@ -204,7 +205,7 @@ read_sparse(struct layer_reader *r, const struct layer_entry *e, uint64_t from, 
         return -1;
     if (rc == 0)
         return err_set(err, ERR_NOT_BROWSABLE,
-                       "a sparse file in too many pieces: download the layer");
+                       "the sparse file has too many pieces: download the layer");
     rc = copy_pieces(r, pieces, pieces_n, e->data, from, from + n, err);
     free(pieces);
     return rc;
@@ -214,14 +215,14 @@ static int
 check_extent(const struct layer_entry *e, uint64_t from, uint64_t n, struct err *err)
 {
     if (e->type != LAYER_FILE)
-        return err_set(err, ERR_NO_FILE, "that is no file");
+        return err_set(err, ERR_NO_FILE, "that is not a file");
     if (from > e->size || n > e->size - from)
         return err_set(err, ERR_BAD_RANGE, "the file has %llu bytes", (unsigned long long)e->size);
     if (e->data > UINT64_MAX - e->size)
-        return err_set(err, ERR_CORRUPT, "an index is damaged: a file's place");
+        return err_set(err, ERR_CORRUPT, "an index is damaged: the place of a file's data");
     if ((e->flags & LAYER_SPARSE) != 0 && e->size > LAYER_READ_SPARSE_MAX)
         return err_set(err, ERR_NOT_BROWSABLE,
-                       "a sparse file of more than 64 GiB: download the layer");
+                       "the sparse file is larger than 64 GiB: download the layer");
     return 0;
 }
 

@@ -20,8 +20,9 @@ const struct layer_scan_limits layer_scan_defaults = {
     .spacing = 4u << 20,
 };
 
-/* An index is to have at most a fortieth of its layer's size. What an entry takes in it, about;
- * where that alone uses the room up, checkpoints come in distances that are larger by so much. */
+/* An index should take at most 1/INDEX_PART of its layer's size. ENTRY_SIZE is about the bytes that
+ * an entry takes in it. If the entries alone use up that room, checkpoints are WIDE times as far
+ * apart. */
 #define INDEX_PART 40
 #define ENTRY_SIZE 13
 #define WIDE 4
@@ -30,14 +31,15 @@ struct scan {
     const struct layer_scan_limits *limits;
     struct layer_info *info;
     struct inflate *inflate;
-    struct digest_thread *hash; /* NULL: a plain layer, whose digest is known */
+    struct digest_thread *hash; /* NULL: an uncompressed layer, whose digest is known */
     struct layer_tree *tree;
     struct layer_index_writer *index;
     uint64_t entries;
-    uint64_t checkpoint; /* where the last one in the index is */
+    uint64_t checkpoint; /* position of the last checkpoint in the index */
 };
 
-/* Adds to what is odd about the layer: one line, that can stand in any answer. */
+/* Adds a remark about the layer, as one line of printable ASCII, so that it fits into any answer.
+ * */
 static void
 remark(struct layer_info *info, const char *text)
 {
@@ -49,7 +51,7 @@ remark(struct layer_info *info, const char *text)
             *p = '?';
 }
 
-/* Whether the index has room for it, or has to have it. */
+/* True if the index has room for the checkpoint, or needs it because the last one is far away. */
 static bool
 is_worth(const struct scan *s, const struct inflate_checkpoint *at)
 {
@@ -92,7 +94,7 @@ on_entry(void *arg, const struct tar_entry *e, struct err *err)
     return layer_tree_add(s->tree, e, err);
 }
 
-/* What is behind the tar's end: the diff id is of all bytes. */
+/* Reads the bytes behind the tar's end, because the diff id covers all bytes. */
 static int
 drain(struct scan *s, struct err *err)
 {
@@ -107,7 +109,8 @@ drain(struct scan *s, struct err *err)
     return rc;
 }
 
-/* rc of what has read the layer. A passed bound is a finding; all else that fails is a failure. */
+/* Handles the result of reading the layer. A passed limit makes the layer not browsable; every
+ * other error is a failure. */
 static int
 found(struct scan *s, int rc, const struct err *err)
 {
@@ -140,7 +143,7 @@ note_end(struct scan *s)
     }
 }
 
-/* Whether all bytes were seen, and were good. */
+/* True if all bytes were read without damage. */
 static bool
 scan_is_whole(const struct scan *s)
 {
@@ -177,7 +180,7 @@ static int
 write_index(struct scan *s, int out, struct err *err)
 {
     if (!s->info->browsable) {
-        /* Without what was put before. */
+        /* Starts again, without the records written before. */
         layer_index_free(s->index);
         s->index = NULL;
         if (ftruncate(out, 0) != 0)
@@ -214,7 +217,7 @@ prepare_scan(struct scan *s, int layer, int out, bool fast, struct err *err)
     return 0;
 }
 
-/* 0 done; 1 nothing was written, since the fast decoder found damage; -1. */
+/* Returns 0 when done; 1 when nothing was written, because the fast decoder found damage; -1. */
 static int
 run_scan(struct scan *s, int layer, int out, bool fast, struct err *err)
 {
@@ -245,7 +248,7 @@ begin_info(struct layer_info *info, int layer, const struct digest *digest, stru
     ssize_t n;
 
     if (fstat(layer, &st) != 0 || (n = pread(layer, magic, sizeof magic, 0)) < 0)
-        return err_errno(err, "read a layer");
+        return err_errno(err, "cannot read a layer");
     *info = (struct layer_info){.layer = *digest,
                                 .layer_size = (uint64_t)st.st_size,
                                 .size = (uint64_t)st.st_size,
@@ -267,7 +270,7 @@ layer_scan(int layer, const struct digest *digest, int out, const struct layer_s
         if (begin_info(info, layer, digest, err) != 0)
             return -1;
         rc = run_scan(&s, layer, out, fast, err);
-        /* Damaged, says the fast decoder: the other one has the last word. */
+        /* The fast decoder reports damage; the slow one decides. */
         fast = false;
     } while (rc > 0);
     return rc;

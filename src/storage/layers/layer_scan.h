@@ -6,25 +6,25 @@
 #include "storage/layers/layer_tree.h"
 #include "util/err.h"
 
-/* From a layer's file to its index, in one pass. Parses what strangers sent: for a child that has
- * resource limits, and no database open. */
+/* Makes the index of a layer's file in one pass. It parses untrusted input, so it belongs into a
+ * child process that has resource limits and no open database. */
 
 struct layer_scan_limits {
     struct layer_limits tree;
-    uint64_t output; /* uncompressed bytes: at most so many, */
-    uint64_t ratio;  /* and at most ratio times the compressed ones, and `slack` */
+    uint64_t output; /* maximum of uncompressed bytes */
+    uint64_t ratio;  /* the same as a multiple of the compressed bytes, plus `slack` */
     uint64_t slack;
-    size_t memory;    /* for a decoder's window */
-    uint64_t spacing; /* of checkpoints, in uncompressed bytes */
+    size_t memory;    /* bytes for a decoder's window */
+    uint64_t spacing; /* uncompressed bytes between checkpoints */
 };
 
-/* Bounds that every image which somebody made to be run keeps. */
+/* Limits that no image made for use passes. */
 extern const struct layer_scan_limits layer_scan_defaults;
 
-/* layer: the blob's file, from its offset 0; digest: the blob's. out: an empty file, open for
- * reading and writing; whoever calls makes it durable and gives it its name. Whatever the layer is,
- * an index is made; one that isn't browsable says why. info: what was written. 0, or -1: the
- * machine failed. */
+/* layer: the blob's file, read from its offset 0. digest: the blob's digest. out: an empty file,
+ * open for reading and writing; the caller syncs and names it. An index is made for any layer; the
+ * index of a layer that isn't browsable says why. info: the record that was written. Returns 0, or
+ * -1 when the machine failed. */
 int layer_scan(int layer, const struct digest *digest, int out,
                const struct layer_scan_limits *limits, struct layer_info *info, struct err *err);
 

@@ -13,7 +13,7 @@
 #define AUFS ".wh..wh."
 #define OPAQUE ".wh..wh..opq"
 
-/* What the tree keeps of the pieces of sparse files, all together. */
+/* Pieces of sparse files that a tree keeps, all files together. */
 #define PIECES_MAX 100000u
 
 struct sparse {
@@ -29,7 +29,7 @@ struct layer_tree {
     size_t sparse_n, sparse_room, pieces_n;
 };
 
-/* A directory that only whiteouts are in. Never written. */
+/* Marks a directory that contains only whiteouts. This flag is never written. */
 #define ONLY_HIDES 64
 
 static const struct layer_node implicit = {
@@ -81,20 +81,21 @@ starts(struct bytes name, const char *prefix)
     return bytes_start_with(name, bytes_str(prefix));
 }
 
-/* A directory of that name is none: what is in it is nobody's. */
+/* A directory with the name of a whiteout is dropped with its contents. */
 static bool
 is_whiteout(struct bytes name)
 {
     return starts(name, WHITEOUT) && (!starts(name, AUFS) || bytes_equal(name, bytes_str(OPAQUE)));
 }
 
-/* What a path is walked for: for what is there; for an entry, making what is missing or in the way;
- * or for a whiteout, which makes what is missing, but is about nothing where something is in the
- * way: below what is no directory any more (umoci writes such), or is hidden itself. */
+/* The purpose of walking a path. FIND: only existing nodes count. MAKE, for an entry: makes
+ * directories that are missing, or where something else is in the way. HIDE, for a whiteout: makes
+ * missing directories, but has no effect if something else is in the way, because then the place is
+ * no directory any more (umoci writes such whiteouts) or is hidden itself. */
 enum walk { FIND, MAKE, HIDE };
 
-/* One step down from *dir, or where a link leads. 1 done; 0 there is nothing, or too many links;
- * -1. */
+/* Takes one step from *dir, or follows a link. Returns 1; 0 when there is nothing, or after too
+ * many links; -1. */
 static int
 step_into(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, struct bytes name,
           enum walk what, struct err *err)
@@ -102,13 +103,13 @@ step_into(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, str
     uint32_t i;
 
     if (++t->work > t->work_max)
-        return err_set(err, ERR_NOT_BROWSABLE, "it takes too long to unpack");
+        return err_set(err, ERR_NOT_BROWSABLE, "unpacking it takes too long");
     if (bytes_equal(name, bytes_str(".."))) {
         *dir = node(t, *dir)->parent;
         return 1;
     }
     if (name.n > LAYER_NAME_MAX || is_whiteout(name))
-        return 0; /* a link has led there */
+        return 0; /* reached through a link */
     i = layer_nodes_find(&t->nodes, *dir, name);
     if (what == HIDE && i != LAYER_NODES_NONE && node(t, i)->type != LAYER_DIR)
         return 0;
@@ -133,7 +134,8 @@ step_into(struct layer_tree *t, struct layer_path_walk *walk, uint32_t *dir, str
     return 1;
 }
 
-/* To the directory that holds the path's last component. 1, 0: not there (or can't be), -1. */
+/* Walks to the directory of the path's last component. Returns 1; 0 when it isn't there, or can't
+ * be; -1. */
 static int
 walk_to_parent(struct layer_tree *t, const struct layer_path *path, enum walk what, uint32_t *dir,
                struct err *err)
@@ -149,7 +151,7 @@ walk_to_parent(struct layer_tree *t, const struct layer_path *path, enum walk wh
     return rc;
 }
 
-/* Whether the path goes through such a one. */
+/* True if a directory in the path has the name of a whiteout. */
 static bool
 below_whiteout(const struct layer_path *path)
 {
@@ -169,7 +171,7 @@ keep_pieces(struct layer_tree *t, const struct tar_entry *e)
     struct sparse *s;
 
     if (e->pieces == NULL || e->pieces_n > PIECES_MAX - t->pieces_n)
-        return; /* such a file is listed, but can't be read */
+        return; /* the file is listed, but can't be read */
     t->sparse = mem_grow(t->sparse, &t->sparse_room, t->sparse_n + 1, sizeof *t->sparse);
     s = &t->sparse[t->sparse_n];
     *s = (struct sparse){e->data, mem_alloc(e->pieces_n * sizeof *s->pieces), e->pieces_n};
@@ -178,7 +180,7 @@ keep_pieces(struct layer_tree *t, const struct tar_entry *e)
     t->pieces_n += e->pieces_n;
 }
 
-/* What the hard link is to be. 1; 0: nothing that can be; -1. */
+/* Fills `is` for a hard link. Returns 1; 0 when the link is ignored; -1. */
 static int
 resolve_hard_link(struct layer_tree *t, const struct tar_entry *e, uint32_t self,
                   struct layer_node *is, struct err *err)
@@ -217,7 +219,7 @@ resolve_hard_link(struct layer_tree *t, const struct tar_entry *e, uint32_t self
     return is->link != NULL ? 1 : -1;
 }
 
-/* 1; 0: nothing that can be; -1. */
+/* Fills `is` for an entry. Returns 1; 0 when the entry is ignored; -1. */
 static int
 node_of_entry(struct layer_tree *t, const struct tar_entry *e, uint32_t self, struct layer_node *is,
               struct err *err)
@@ -257,7 +259,7 @@ node_of_entry(struct layer_tree *t, const struct tar_entry *e, uint32_t self, st
     return 1;
 }
 
-/* The entry `name` in the directory. 1; 0: can't be; -1. */
+/* Puts the entry `name` into the directory. Returns 1; 0 when the entry is ignored; -1. */
 static int
 put_node(struct layer_tree *t, uint32_t dir, struct bytes name, const struct tar_entry *e,
          struct err *err)
@@ -343,7 +345,7 @@ layer_tree_add(struct layer_tree *t, const struct tar_entry *e, struct err *err)
 
 /* ---- writing ---- */
 
-/* What the writing of one tree needs: the directories by their numbers, and one's contents. */
+/* The state of writing one tree: its directories by number, and the contents of one. */
 struct order {
     uint32_t *dirs, *children;
     uint32_t dirs_n, at;
@@ -403,7 +405,7 @@ count_entry(struct layer_info *info, const struct layer_entry *e)
         info->file_bytes = UINT64_MAX;
 }
 
-/* One directory's contents, sorted; its directories get the next numbers. */
+/* Sorts the contents of one directory, and gives the next numbers to its directories. */
 static int
 write_directory(struct layer_tree *t, struct order *o, struct layer_index_writer *w,
                 struct layer_info *info, struct err *err)

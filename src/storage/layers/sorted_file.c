@@ -13,12 +13,12 @@
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* Blocks that are kept in memory. */
+/* Maximum of blocks in memory. */
 #define CACHED 12
 
 struct sorted_block {
     uint64_t offset;
-    uint64_t used; /* when, in calls */
+    uint64_t used; /* the call of its last use */
     size_t n;
     uint8_t bytes[];
 };
@@ -45,7 +45,7 @@ read_at(int fd, uint8_t *p, size_t n, uint64_t at, struct err *err)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return err_errno(err, "read an index");
+            return err_errno(err, "cannot read an index");
         if (got == 0)
             return corrupt_file(err, "it ends too early");
         p += got;
@@ -63,7 +63,7 @@ sorted_file_open(int fd, struct err *err)
     struct stat st;
 
     if (fstat(fd, &st) != 0) {
-        err_errno(err, "stat an index");
+        err_errno(err, "cannot stat an index");
         return NULL;
     }
     if (read_at(fd, header, sizeof header, 0, err) != 0)
@@ -104,7 +104,7 @@ sorted_file_records(const struct sorted_file *f)
     return f->header.records;
 }
 
-/* What was read, checked and unpacked, or NULL. */
+/* Checks and decompresses a block that was read. Returns NULL on failure. */
 static struct sorted_block *
 unpack(const uint8_t *packed, struct sorted_format_place place, struct err *err)
 {
@@ -161,7 +161,8 @@ used(const struct sorted_file *f, size_t i)
     return f->cache[i] != NULL ? f->cache[i]->used : 0;
 }
 
-/* From the cache, or into it; the cache's, until it reads another. */
+/* Returns a block from the cache, which reads it if needed. The cache owns it, until it reads
+ * another block. */
 static struct sorted_block *
 block_at(struct sorted_file *f, struct sorted_format_place place, struct err *err)
 {
@@ -186,8 +187,8 @@ block_at(struct sorted_file *f, struct sorted_format_place place, struct err *er
     return b;
 }
 
-/* Where in the block the last record with a key not larger than `key` begins, or the first one, if
- * all are larger. What is read in between ascends, or the file is damaged. */
+/* Finds the last record in the block with a key not larger than `key`, or the first one if all are
+ * larger. The keys read on the way must ascend, or the file is damaged. */
 static int
 last_not_above(const struct sorted_block *b, struct bytes key, size_t *found, struct err *err)
 {
@@ -206,13 +207,14 @@ last_not_above(const struct sorted_block *b, struct bytes key, size_t *found, st
     return 0;
 }
 
-/* The first key of the block behind one; n is 0: there is none. */
+/* The first key of the next block; n is 0 when there is none. */
 struct next {
     size_t n;
     uint8_t key[SORTED_FILE_KEY_MAX];
 };
 
-/* What a block above the leaves says about `key`: the block below, and what is behind that. */
+/* Finds, in a block above the leaves, the block below for `key`, and the first key of the next one.
+ * */
 static int
 place_below(const struct sorted_block *b, struct bytes key, struct sorted_format_place *below,
             struct next *next, struct err *err)
@@ -234,7 +236,8 @@ place_below(const struct sorted_block *b, struct bytes key, struct sorted_format
     return 0;
 }
 
-/* Down to the leaf in which the key is, or would be. 1, 0 when the file has no records, -1. */
+/* Descends to the leaf that has the key, or would have it. Returns 1, 0 when the file has no
+ * records, -1. */
 static int
 descend(struct sorted_file *f, struct bytes key, struct sorted_block **leaf, struct next *next,
         struct err *err)
@@ -300,8 +303,8 @@ copy_of(const struct sorted_block *b)
     return copy;
 }
 
-/* To the leaf where the key is, or would be, before its first record: a copy of it, since the cache
- * reads other blocks meanwhile. `key` may be the cursor's own. */
+/* Moves to the leaf for the key, before its first record. The leaf is copied, because the cache may
+ * read other blocks meanwhile. `key` may be the cursor's own. */
 static int
 enter_leaf(struct sorted_cursor *c, struct bytes key, struct err *err)
 {
@@ -319,7 +322,7 @@ enter_leaf(struct sorted_cursor *c, struct bytes key, struct err *err)
     return 0;
 }
 
-/* Passes over what is below `key` in the leaf. */
+/* Skips the records below `key` in the leaf. */
 static int
 pass_below(struct sorted_cursor *c, struct bytes key, struct err *err)
 {

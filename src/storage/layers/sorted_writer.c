@@ -13,7 +13,7 @@
 #define LEVEL 3
 #define WHAT "an index"
 
-/* The block of one level that is being filled. */
+/* The open block of one level. */
 struct open_block {
     struct buf records;
     uint8_t first[SORTED_FILE_KEY_MAX];
@@ -22,7 +22,7 @@ struct open_block {
 
 struct sorted_writer {
     int fd;
-    uint64_t at; /* where the next block goes */
+    uint64_t at; /* file offset of the next block */
     uint64_t records;
     ZSTD_CCtx *zstd;
     struct open_block level[SORTED_FORMAT_HEIGHT_MAX];
@@ -85,7 +85,7 @@ write_at(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *err)
     return 0;
 }
 
-/* Writes the block of that level, empties it, and says where it is. */
+/* Writes the block of that level, empties it, and returns its place. */
 static int
 write_block(struct sorted_writer *w, unsigned level, struct sorted_format_place *place,
             struct err *err)
@@ -126,7 +126,7 @@ add_to_level(struct sorted_writer *w, unsigned level, struct bytes key, struct b
     sorted_format_put_record(&b->records, key, value);
 }
 
-/* Writes the block of that level, and puts its place into the level above. */
+/* Writes the block of that level, and appends its place to the level above. */
 static int
 close_block(struct sorted_writer *w, unsigned level, struct err *err)
 {
@@ -166,7 +166,7 @@ sorted_file_finish(struct sorted_writer *w, struct err *err)
     struct sorted_format_header h = {.records = w->records};
     uint8_t header[SORTED_FORMAT_HEADER];
 
-    /* What is left on each level goes up, until one block alone is a level. */
+    /* The rest of each level is moved up, until a level is a single block. */
     for (unsigned i = 0; i + 1 < w->height; i++)
         if (w->level[i].records.n > 0 && close_block(w, i, err) != 0)
             return -1;

@@ -11,24 +11,24 @@
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* Links that lead to links; docker makes one at most. */
+/* Maximum of links that lead to links; docker uses one at most. */
 #define HOPS_MAX 8
 
 struct file {
     char *name;
-    char *link; /* where it leads, a name like the others; NULL: it is a file */
+    char *link; /* the name that it leads to; NULL: it is a file */
     uint64_t at;
     uint64_t size;
 };
 
 struct tar_files {
-    struct file *v; /* by name; of several the last one first */
+    struct file *v; /* sorted by name; of equal names the last entry first */
     size_t n;
     size_t room;
 };
 
-/* The name that is written `text` in the directory `from` (not ended by a slash; NULL for the top):
- * NULL when it leads out of the tar, is too long, or no name is left. */
+/* Resolves the path `text` in the directory `from` (without a slash at its end; NULL for the top).
+ * Returns NULL when it leads out of the tar, is too long, or is empty. */
 static char *
 plain_name(const char *from, struct bytes text)
 {
@@ -60,7 +60,7 @@ plain_name(const char *from, struct bytes text)
     return n > 0 ? mem_copy(out, n) : NULL;
 }
 
-/* A symbolic link starts in its own directory, a hard link at the top. */
+/* The target of a symbolic link is relative to its directory, that of a hard link to the top. */
 static char *
 link_target(const char *name, const struct tar_walk_entry *e)
 {
@@ -97,7 +97,7 @@ note_tar_entry(struct tar_files *t, const struct tar_walk_entry *e, uint64_t at,
         return err_set(err, ERR_BAD_IMAGE, "the tar is cut short");
     f.name = plain_name(NULL, e->name);
     if (f.name == NULL)
-        return 0; /* nobody will ask for it */
+        return 0; /* no client asks for it */
     if (linked && (f.link = link_target(f.name, e)) == NULL) {
         free(f.name);
         return 0;
@@ -106,7 +106,7 @@ note_tar_entry(struct tar_files *t, const struct tar_walk_entry *e, uint64_t at,
     return 0;
 }
 
-/* Equal names: the later one, which counts, first. */
+/* Of equal names the later one, which counts, comes first. */
 static int
 compare_tar_names(const void *a, const void *b)
 {
@@ -131,7 +131,7 @@ read_tar_entries(struct tar_files *t, struct tar_walk *w, uint64_t size, struct 
     }
     free(e);
     if (rc == 0 && entries == 0)
-        rc = err_set(err, ERR_BAD_IMAGE, "it is no tar, or an empty one");
+        rc = err_set(err, ERR_BAD_IMAGE, "it is not a tar, or an empty one");
     return rc;
 }
 
@@ -144,7 +144,7 @@ tar_files_open(int fd, struct err *err)
     int rc;
 
     if (fstat(fd, &st) != 0)
-        rc = err_errno(err, "look at a tar");
+        rc = err_errno(err, "cannot stat a tar");
     else
         rc = read_tar_entries(t, w, (uint64_t)st.st_size, err);
     tar_walk_end(w);
@@ -169,7 +169,7 @@ tar_files_close(struct tar_files *t)
     free(t);
 }
 
-/* The first of that name. */
+/* Returns the first entry of that name. */
 static const struct file *
 look_up(const struct tar_files *t, const char *name)
 {

@@ -15,10 +15,10 @@
 struct scan {
     const struct tar_source *source;
     struct archive *a;
-    uint64_t pulled; /* bytes that the source gave */
-    bool failed;     /* the source did; err says how */
+    uint64_t pulled; /* bytes read from the source */
+    bool failed;     /* the source failed; err says how */
     struct err *err;
-    struct layer_piece *pieces; /* room for LAYER_INDEX_PIECES_MAX, once it was needed */
+    struct layer_piece *pieces; /* allocated on first use, for LAYER_INDEX_PIECES_MAX */
 };
 
 static la_ssize_t
@@ -28,7 +28,7 @@ on_read(struct archive *a, void *arg, const void **p)
     struct bytes b;
     int rc;
 
-    /* For libarchive an empty piece is the end. */
+    /* libarchive takes an empty piece as the end. */
     do
         rc = s->source->pull(s->source->arg, &b, s->err);
     while (rc > 0 && b.n == 0);
@@ -133,7 +133,7 @@ convert_entry(struct scan *s, struct archive_entry *e, struct tar_entry *t)
     return take_pieces(s, e, t);
 }
 
-/* The result of the call that found no further entry. */
+/* The result of the call that found no more entries. */
 static int
 end_scan(struct scan *s, int ret, bool any, enum tar_end *end, char *why)
 {
@@ -147,7 +147,8 @@ end_scan(struct scan *s, int ret, bool any, enum tar_end *end, char *why)
     }
     *end = any ? TAR_INCOMPLETE : TAR_NONE;
     snprintf(why, LAYER_INDEX_TEXT_MAX, "%s: %s",
-             any ? "the tar can't be read to its end" : "no tar", says != NULL ? says : "unknown");
+             any ? "the tar can't be read to its end" : "not a tar",
+             says != NULL ? says : "unknown");
     return 0;
 }
 
@@ -167,7 +168,7 @@ scan_entries(struct scan *s, int (*fn)(void *arg, const struct tar_entry *e, str
         return err_set(s->err, ERR_SYSTEM, "libarchive: %s", archive_error_string(s->a));
     ret = archive_read_open1(s->a);
     while (ret == ARCHIVE_OK || ret == ARCHIVE_WARN) {
-        /* A warning (names that can't be converted, say) doesn't matter to us. */
+        /* Warnings (about names that can't be converted, for example) are ignored. */
         ret = archive_read_next_header(s->a, &e);
         if (ret != ARCHIVE_OK && ret != ARCHIVE_WARN)
             break;

@@ -8,8 +8,8 @@
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* libarchive's filters alone ("raw" is its format of bytes that are nothing): its reader of tar
- * would turn names, types and numbers into what they mean, and tarsums are over what is stored. */
+/* Only libarchive's filters are used ("raw" is its format of uninterpreted bytes). Its reader of
+ * tar interprets names, types and numbers, but tarsums are computed from the stored bytes. */
 
 #define BLOCK ((size_t)256 << 10)
 
@@ -40,7 +40,7 @@ set_up(struct tar_unpack *u, int fd, struct err *err)
     archive_read_support_format_empty(u->a);
     archive_read_support_format_raw(u->a);
     if (lseek(fd, 0, SEEK_SET) != 0)
-        return err_errno(err, "seek in a layer");
+        return err_errno(err, "cannot seek in a layer");
     if (archive_read_open_fd(u->a, fd, BLOCK) != ARCHIVE_OK)
         return failed(u, err);
     rc = archive_read_next_header(u->a, &entry);

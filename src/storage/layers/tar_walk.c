@@ -14,15 +14,15 @@
 
 #define BLOCK 512
 
-/* The longest name, and the longest pax record: longer ones are an attack. */
+/* Maximal bytes of a name, and of a pax record; longer ones are an attack. */
 #define RECORD_MAX (1u << 20)
 
-/* What is read of a plain file at once: some headers. */
+/* Bytes read at once from an uncompressed file: some headers. */
 #define FILE_PIECE 4096
 
 #define XATTR "SCHILY.xattr."
 
-/* Where the fields are (POSIX.1, pax, "ustar Interchange Format"). */
+/* The places of the fields (POSIX.1, pax, "ustar Interchange Format"). */
 enum field {
     FIELD_NAME,
     FIELD_MODE,
@@ -55,19 +55,19 @@ static const struct {
 };
 
 struct tar_walk {
-    struct tar_unpack *from; /* NULL: a plain file */
+    struct tar_unpack *from; /* NULL: an uncompressed file */
     int fd;
-    uint64_t at; /* how much of it was read or passed over */
+    uint64_t at; /* bytes of it that were read or skipped */
     uint64_t size;
     unsigned char read[FILE_PIECE];
-    struct bytes piece; /* what is left of the last one */
-    uint64_t data;      /* bytes of the entry's data still to come */
-    uint64_t padding;   /* and behind them, up to the next block */
+    struct bytes piece; /* rest of the last piece */
+    uint64_t data;      /* bytes left of the entry's data */
+    uint64_t padding;   /* bytes behind the data, up to the next block */
     unsigned char block[BLOCK];
     struct buf name;      /* prefix and name */
-    struct buf long_name; /* GNU's; empty when there was none */
+    struct buf long_name; /* GNU's long name, or empty */
     struct buf long_link;
-    struct buf pax; /* the records of the next entry, one behind the other */
+    struct buf pax; /* the records of the next entry */
 };
 
 struct tar_walk *
@@ -116,7 +116,7 @@ tar_walk_end(struct tar_walk *w)
 static int
 no_tar(const char *why, struct err *err)
 {
-    return err_set(err, ERR_BAD_IMAGE, "it is no tar that can be read: %s", why);
+    return err_set(err, ERR_BAD_IMAGE, "it is not a tar that can be read: %s", why);
 }
 
 /* ---- bytes ---- */
@@ -130,13 +130,13 @@ read_tar_piece(struct tar_walk *w, struct err *err)
         n = pread(w->fd, w->read, sizeof w->read, (off_t)w->at);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return err_errno(err, "read a tar");
+        return err_errno(err, "cannot read a tar");
     w->piece = bytes_of(w->read, (size_t)n);
     w->at += (uint64_t)n;
     return n > 0;
 }
 
-/* The next at most n bytes: 1, 0 at the end, -1. */
+/* Gives the next bytes, at most n. Returns 1, 0 at the end, -1. */
 static int
 take_tar_bytes(struct tar_walk *w, uint64_t n, struct bytes *out, struct err *err)
 {
@@ -172,7 +172,7 @@ skip_tar_data(struct tar_walk *w, uint64_t *n, struct err *err)
     return 0;
 }
 
-/* The next header: 1, 0 when there are no bytes any more, -1. */
+/* Reads the next header. Returns 1, 0 when no bytes are left, -1. */
 static int
 read_tar_block(struct tar_walk *w, struct err *err)
 {
@@ -190,7 +190,7 @@ read_tar_block(struct tar_walk *w, struct err *err)
     return 1;
 }
 
-/* The data of the entry, which is a name or records, as a whole. */
+/* Reads all data of the entry, which are a name or records. */
 static int
 read_record(struct tar_walk *w, struct buf *out, struct err *err)
 {
@@ -238,7 +238,7 @@ parse_base256(const unsigned char *p, size_t n, int64_t *out)
     return true;
 }
 
-/* Octal digits between blanks and NULs; nothing at all is 0. */
+/* Octal digits between blanks and NULs. No digits stand for 0. */
 static bool
 parse_number(const struct tar_walk *w, enum field f, int64_t *out)
 {
@@ -252,7 +252,7 @@ parse_number(const struct tar_walk *w, enum field f, int64_t *out)
         n--;
     while (i < n && (p[i] == ' ' || p[i] == '\0'))
         i++;
-    for (; i < n && p[i] != '\0'; i++) { /* twelve digits at most */
+    for (; i < n && p[i] != '\0'; i++) { /* at most twelve digits */
         if (p[i] < '0' || p[i] > '7')
             return false;
         v = v * 8 + (p[i] - '0');
@@ -261,7 +261,8 @@ parse_number(const struct tar_walk *w, enum field f, int64_t *out)
     return true;
 }
 
-/* Over the bytes of the header, its own field as blanks; some old programs took them as signed. */
+/* Checks the checksum over the header's bytes, with its own field as blanks. Some old programs add
+ * the bytes as signed. */
 static bool
 is_header(const struct tar_walk *w)
 {
@@ -292,7 +293,7 @@ has_bytes(const struct tar_walk *w, enum field f, const char *want)
     return memcmp(w->block + fields[f].at, want, strlen(want)) == 0;
 }
 
-/* The name, with the prefix that ustar (and star, a shorter one) has in front. */
+/* Builds the name from the prefix that ustar (and star, a shorter one) has, and the name field. */
 static struct bytes
 whole_name(struct tar_walk *w)
 {
@@ -331,7 +332,7 @@ read_tar_header(struct tar_walk *w, struct tar_walk_entry *e, struct err *err)
 
 /* ---- pax ---- */
 
-/* A decimal number; of a fraction behind it only whether it is one, towards minus infinity. */
+/* Parses a decimal number. A fraction is rounded towards minus infinity. */
 static bool
 parse_decimal(struct bytes b, int64_t *out)
 {
@@ -371,7 +372,7 @@ compare_pax_names(const void *a, const void *b)
     return c != 0 ? c : (x->name.n > y->name.n) - (x->name.n < y->name.n);
 }
 
-/* The last value of a name counts. */
+/* Stores the value of a name, replacing an earlier one. */
 static bool
 add_xattr(struct tar_walk_entry *e, struct bytes name, struct bytes value)
 {
@@ -394,7 +395,7 @@ apply_record(struct tar_walk_entry *e, struct bytes key, struct bytes value)
                          value);
     if (bytes_start_with(key, bytes_str("GNU.sparse.")))
         return false;
-    if (value.n == 0) /* the header's own value stands */
+    if (value.n == 0) /* the header's value stays */
         return true;
     if (is_key(key, "path"))
         e->name = value;
@@ -415,7 +416,7 @@ apply_record(struct tar_walk_entry *e, struct bytes key, struct bytes value)
     return true;
 }
 
-/* "<length> <key>=<value>\n", the length being that of all of it. */
+/* Parses "<length> <key>=<value>\n"; the length is that of the whole record. */
 static bool
 next_record(struct bytes *rest, struct bytes *key, struct bytes *value)
 {
@@ -464,7 +465,8 @@ expect_data(struct tar_walk *w, const struct tar_walk_entry *e)
     w->padding = (BLOCK - w->data % BLOCK) % BLOCK;
 }
 
-/* A record for the next entry, or for all (which docker passes over too): 1, 0 (no such), -1. */
+/* Reads a record for the next entry, or for all (docker ignores those too). Returns 1, 0 when it is
+ * an entry, -1. */
 static int
 take_record(struct tar_walk *w, const struct tar_walk_entry *e, struct err *err)
 {

@@ -6,10 +6,10 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* The entries of a tar as they are stored: v7, ustar (POSIX.1-1988), pax (POSIX.1-2001), and GNU's
- * long names and large numbers. The records of pax and GNU are no entries of their own; what they
- * say of the next entry is applied to it. Nothing is interpreted: names are bytes, the type is the
- * raw byte. Sparse files are refused. */
+/* Reads the entries of a tar as they are stored: v7, ustar (POSIX.1-1988), pax (POSIX.1-2001), and
+ * GNU's long names and large numbers. The records of pax and GNU are not entries; they are applied
+ * to the next entry. Nothing else is interpreted: names are bytes, and the type is the raw byte.
+ * Sparse files are refused. */
 
 #define TAR_WALK_XATTRS_MAX 64
 
@@ -26,33 +26,33 @@ struct tar_walk_entry {
     int64_t mode;
     int64_t uid;
     int64_t gid;
-    int64_t size; /* as the header has it; links and devices have no data whatever it says */
+    int64_t size; /* as in the header; links and devices have no data, whatever it is */
     int64_t mtime;
-    int64_t devmajor; /* 0 for what is no device */
+    int64_t devmajor; /* 0 for other types */
     int64_t devminor;
     char type;
-    struct tar_walk_xattr xattrs[TAR_WALK_XATTRS_MAX]; /* by name */
+    struct tar_walk_xattr xattrs[TAR_WALK_XATTRS_MAX]; /* sorted by name */
     size_t xattrs_n;
 };
 
 struct tar_walk;
 
-/* from stays the caller's. NULL: no memory. */
+/* The caller keeps `from`. */
 struct tar_walk *tar_walk_begin(struct tar_unpack *from);
-/* The same over a plain file, whose data is not read where it isn't asked for. fd stays the
- * caller's; its offset is not used. */
+/* The same for an uncompressed file. Data that is not asked for is not read. The caller keeps fd;
+ * its offset is not used. */
 struct tar_walk *tar_walk_begin_file(int fd);
 void tar_walk_end(struct tar_walk *w);
 
-/* The next entry, whose data is passed over if it wasn't read: 1, 0 at the end (a block of zeroes,
- * or no bytes any more), -1: ERR_BAD_IMAGE when it is no tar, or has what we don't take. What e
- * points to is valid until the next call. */
+/* Gives the next entry; data of the previous one that was not read is skipped. What e points to is
+ * valid until the next call. Returns 1; 0 at the end (a block of zeroes, or no more bytes); -1,
+ * with ERR_BAD_IMAGE when it is not a tar or has something that is not supported. */
 int tar_walk_next(struct tar_walk *w, struct tar_walk_entry *e, struct err *err);
 
-/* Of a plain file: where the data of the entry that tar_walk_next gave begins. */
+/* For an uncompressed file: the offset of the data of the current entry. */
 uint64_t tar_walk_position(const struct tar_walk *w);
 
-/* The next piece of the entry's data: 1, 0 at its end, -1. */
+/* Gives the next piece of the entry's data. Returns 1, 0 at its end, -1. */
 int tar_walk_data(struct tar_walk *w, struct bytes *piece, struct err *err);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define BLOCK 512
 
-/* Where the fields of a ustar header are, and how long. */
+/* The offsets and lengths of the fields of a ustar header. */
 struct field {
     size_t at, n;
 };
@@ -18,7 +18,7 @@ static const struct field NAME = {0, 100}, MODE = {100, 8}, UID = {108, 8}, GID 
 
 /* ---- a ustar header ---- */
 
-/* What octal digits in that field can't say. */
+/* True if the octal digits of that field can't hold v. */
 static bool
 is_too_large(struct field f, uint64_t value)
 {
@@ -32,7 +32,7 @@ put_tar_text(unsigned char *block, struct field f, struct bytes text)
         memcpy(block + f.at, text.p, text.n < f.n ? text.n : f.n);
 }
 
-/* Zero when it has no room: the pax header has it. */
+/* Writes zero if the number doesn't fit, because it is in the pax header. */
 static void
 put_octal(unsigned char *block, struct field f, uint64_t value)
 {
@@ -50,7 +50,7 @@ put_sum(unsigned char *block)
     memset(block + SUM.at, ' ', SUM.n);
     for (size_t i = 0; i < BLOCK; i++)
         sum += block[i];
-    snprintf(digits, sizeof digits, "%06o", sum); /* and NUL, and a blank */
+    snprintf(digits, sizeof digits, "%06o", sum); /* followed by NUL and a blank */
     memcpy(block + SUM.at, digits, SUM.n - 1);
 }
 
@@ -91,7 +91,7 @@ put_block(struct buf *out, const struct tar_entry *e, struct bytes path, char ty
 
 /* ---- a pax header ---- */
 
-/* "<length> <key>=<value>\n", where the length counts itself. */
+/* Appends "<length> <key>=<value>\n"; the length counts itself. */
 static void
 put_record(struct buf *out, const char *key, struct bytes value)
 {
@@ -112,8 +112,8 @@ put_large(struct buf *out, const char *key, struct field f, uint64_t value)
         put_record(out, key, bytes_str(text));
 }
 
-/* Before 1970 without a fraction: GNU tar and libarchive disagree on which side of the second it
- * is, and neither is right. */
+/* A time before 1970 gets no fraction: GNU tar and libarchive disagree on which side of the second
+ * it lies, and both are wrong. */
 static void
 put_time(struct buf *out, const struct tar_entry *e)
 {
@@ -138,7 +138,7 @@ is_utf8(struct bytes text)
     return memcmp(mended, text.p, text.n) == 0;
 }
 
-/* Their values are UTF-8, unless it is said that they aren't. */
+/* Values in pax records are UTF-8 unless a record declares them binary. */
 static void
 put_long_names(struct buf *out, struct bytes path, struct bytes link)
 {

@@ -6,18 +6,19 @@
 #include "storage/layers/tar_scan.h"
 #include "util/buf.h"
 
-/* The bytes of a tar around the data of its entries: ustar (POSIX.1-1988), and where it has no room
- * a pax header (POSIX.1-2001) in front. The same entry gives the same bytes, everywhere. */
+/* Makes the bytes of a tar around the data of its entries: ustar (POSIX.1-1988), with a pax header
+ * (POSIX.1-2001) in front of entries that don't fit. The same entry gives the same bytes on every
+ * machine. */
 
-/* So many at most for one header: with a path and a link of LAYER_PATH_MAX. */
+/* Maximal bytes for one entry's headers, if its path and link have LAYER_PATH_MAX. */
 #define TAR_WRITE_HEADER_MAX 12288
 
-/* Appends the header of e. Its `header`, `data` and `xattrs` don't count, and it isn't sparse: size
- * bytes of data follow, if it is a file and no hard link. A directory's path gets its slash; a time
- * before 1970 loses its fraction of a second. */
+/* Appends the header of e. Its `header`, `data` and `xattrs` are ignored, and it must not be
+ * sparse. If e is a file and not a hard link, size bytes of data must follow. A slash is added to a
+ * directory's path; a time before 1970 loses its fraction of a second. */
 void tar_write_header(struct buf *out, const struct tar_entry *e);
 
-/* How many zeroes follow that much data. */
+/* The number of zeroes behind data of that size. */
 size_t tar_write_padding(uint64_t size);
 
 /* Appends the end of the archive. */

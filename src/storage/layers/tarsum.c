@@ -18,7 +18,7 @@
 
 struct sum {
     uint8_t entry[32];
-    uint8_t name[32]; /* a hash of it, to find those that are there twice */
+    uint8_t name[32]; /* a hash of it, to find names that occur twice */
 };
 
 struct sums {
@@ -67,7 +67,7 @@ feed_header(struct digest_state *s, const struct tar_walk_entry *e, enum tarsum_
     }
 }
 
-/* docker compares names without one ./ in front and one slash behind. */
+/* docker compares names without one "./" in front and one slash at the end. */
 static void
 hash_name(struct sum *out, struct bytes name)
 {
@@ -123,7 +123,7 @@ sum_all(struct tar_walk *w, enum tarsum_version version, struct sums *all, struc
     while ((rc = tar_walk_next(w, &e, err)) == 1) {
         if ((all->n == all->room || all->n == ENTRIES_MAX) && grow_sums(all, err) != 0)
             return -1;
-        if (all->p == NULL) /* can't be, but clang --analyze hasn't heard what err_set returns */
+        if (all->p == NULL) /* impossible, but clang --analyze doesn't know what err_set returns */
             return -1;
         if (sum_entry(w, &e, version, &all->p[all->n], err) != 0)
             return -1;
@@ -140,7 +140,7 @@ compare_sum_names(const void *a, const void *b)
     return memcmp(x->name, y->name, sizeof x->name);
 }
 
-/* As hex strings, which is the order of the bytes. */
+/* Compares as hex strings, which gives the order of the bytes. */
 static int
 by_entry(const void *a, const void *b)
 {
