@@ -43,16 +43,17 @@ single_records(struct txn *t, void *arg, struct err *err)
     WANT(tbl_upload_put(t, "0123456789abcdef0123456789abcdef", &u, err) == 0);
     WANT(tbl_upload_get(t, "0123456789abcdef0123456789abcdef", &u, err) == 1);
     WANT(u.repo == 9 && strcmp(u.user, "alice") == 0);
-    WANT(tbl_upload_delete(t, "0123456789abcdef0123456789abcdef", err) == 1);
-    WANT(tbl_upload_delete(t, "0123456789abcdef0123456789abcdef", err) == 0);
+    WANT(tbl_upload_drop(t, "0123456789abcdef0123456789abcdef", err) == 0);
+    WANT(tbl_upload_drop(t, "0123456789abcdef0123456789abcdef", err) == 0);
     WANT(tbl_upload_get(t, "0123456789abcdef0123456789abcdef", &u, err) == 0);
 
     WANT(tbl_tag_put(t, 9, "latest", &tag, err) == 0);
     WANT(tbl_tag_get_for_update(t, 9, "latest", &tag, err) == 1 && digest_equal(&tag.target, &d));
     WANT(tbl_tag_get(t, 10, "latest", &tag, err) == 0);
     WANT(tbl_tag_get(t, 9, "lates", &tag, err) == 0);
-    WANT(tbl_tag_delete(t, 9, "latest", err) == 1);
-    WANT(tbl_tag_delete(t, 9, "latest", err) == 0);
+    WANT(tbl_tag_drop(t, 9, "latest", err) == 0);
+    WANT(tbl_tag_drop(t, 9, "latest", err) == 0);
+    WANT(tbl_tag_get(t, 9, "latest", &tag, err) == 0);
 
     WANT(tbl_manifest_put(t, 9, &d, &m, err) == 0);
     WANT(tbl_manifest_get(t, 9, &d, &m, err) == 1 && strcmp(m.artifact_type, "c/d") == 0);
@@ -64,8 +65,9 @@ single_records(struct txn *t, void *arg, struct err *err)
     WANT(tbl_blob_put(t, &d, &b, err) == 0);
     WANT(tbl_blob_get(t, &d, &b, err) == 1 && b.size == 6 && b.instance == 7);
     WANT(tbl_blob_get_for_update(t, &other, &b, err) == 0);
-    WANT(tbl_blob_delete(t, &d, err) == 1);
-    WANT(tbl_blob_delete(t, &d, err) == 0);
+    WANT(tbl_blob_drop(t, &d, err) == 0);
+    WANT(tbl_blob_drop(t, &d, err) == 0);
+    WANT(tbl_blob_get(t, &d, &b, err) == 0);
     return 0;
 }
 
@@ -388,8 +390,8 @@ static int
 delete_event(struct txn *t, void *arg, struct err *err)
 {
     (void)arg;
-    WANT(tbl_event_delete(t, 2, err) == 1);
-    WANT(tbl_event_delete(t, 2, err) == 0);
+    WANT(tbl_event_drop(t, 2, err) == 0);
+    WANT(tbl_event_drop(t, 2, err) == 0);
     return 0;
 }
 
@@ -486,8 +488,8 @@ delete_content(struct txn *t, void *arg, struct err *err)
     struct digest d = fixture_digest("content");
 
     (void)arg;
-    WANT(tbl_content_delete(t, &d, err) == 1);
-    WANT(tbl_content_delete(t, &d, err) == 0);
+    WANT(tbl_content_drop(t, &d, err) == 0);
+    WANT(tbl_content_drop(t, &d, err) == 0);
     return 0;
 }
 
@@ -548,8 +550,8 @@ see_image(const struct digest *id, const struct rec_image *r, void *arg, struct 
 static int
 delete_image(struct txn *t, void *arg, struct err *err)
 {
-    WANT(tbl_image_delete(t, arg, err) == 1);
-    WANT(tbl_image_delete(t, arg, err) == 0);
+    WANT(tbl_image_drop(t, arg, err) == 0);
+    WANT(tbl_image_drop(t, arg, err) == 0);
     return 0;
 }
 

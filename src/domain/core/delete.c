@@ -194,7 +194,7 @@ delete_content(struct txn *t, struct deleting *x, struct err *err)
         return 0;
     if (x->record.size > CONTENT_MAX)
         return lease_blob(t, x->reg, &x->target, x->now, err);
-    return tbl_content_delete(t, &x->target, err) < 0 ? -1 : 0;
+    return tbl_content_drop(t, &x->target, err);
 }
 
 /* From the manifest's record up to table blob. */

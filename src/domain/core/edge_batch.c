@@ -44,10 +44,10 @@ edge_batch_write(struct txn *t, struct edge_batch *b, struct err *err)
 
     if (b->n > 0)
         qsort(b->v, b->n, sizeof *b->v, compare_edge_changes);
-    for (size_t i = 0; i < b->n && rc >= 0; i++)
-        rc = b->v[i].deleted ? tbl_edge_delete(t, &b->v[i].edge, err)
+    for (size_t i = 0; i < b->n && rc == 0; i++)
+        rc = b->v[i].deleted ? tbl_edge_drop(t, &b->v[i].edge, err)
                              : tbl_edge_put(t, &b->v[i].edge, err);
     free(b->v);
     *b = (struct edge_batch){.n = 0};
-    return rc < 0 ? -1 : 0;
+    return rc;
 }

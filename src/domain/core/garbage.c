@@ -66,12 +66,12 @@ collect_blob(struct txn *t, void *arg, struct err *err)
     if (kept < 0)
         return -1;
     if (found == 1 && kept == 0 && r.leased_until <= now) {
-        if (tbl_blob_delete(t, &j->digest, err) < 0 ||
+        if (tbl_blob_drop(t, &j->digest, err) != 0 ||
             tbl_edge_delete_all(t, &j->digest, err) != 0 ||
             put_unlink_job(t, &j->digest, r.instance, err) != 0)
             return -1;
     }
-    if (tbl_job_delete(t, j, err) < 0)
+    if (tbl_job_drop(t, j, err) != 0)
         return -1;
     /* Last, because after a step of the clock it may be the same job as the one before. */
     if (found == 1 && kept == 0 && r.leased_until > now)
@@ -84,7 +84,7 @@ collect_blob(struct txn *t, void *arg, struct err *err)
 static int
 forget(struct txn *t, void *arg, struct err *err)
 {
-    return tbl_job_delete(t, arg, err) < 0 ? -1 : 0;
+    return tbl_job_drop(t, arg, err);
 }
 
 /* What is derived from a blob goes with it; unless it came again meanwhile. */

@@ -86,6 +86,17 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     return tbl_manifest_put(t, w->repo.id, &w->p->digest, &r, err);
 }
 
+static void
+expect_part(struct txn *t, const struct pushing *w, const struct manifest_descriptor *part)
+{
+    struct edge member = {.to = part->digest, .kind = EDGE_MEMBER, .repo = w->repo.id};
+
+    if (part->part == PART_CHILD)
+        tbl_manifest_expect(t, w->repo.id, &part->digest);
+    tbl_blob_expect(t, &part->digest);
+    tbl_edge_expect(t, &member);
+}
+
 /* 1, 0, -1. The repository may serve the part as a blob, or has it as a manifest, if an index
  * refers to it. What is read stays locked until the commit, so nobody collects it in between. */
 static int
@@ -123,6 +134,9 @@ check_parts(struct txn *t, struct pushing *w, struct err *err)
     char text[DIGEST_TEXT_MAX];
 
     w->missing_n = 0;
+    for (size_t i = 0; i < w->parts_n; i++)
+        if (!w->parts[i].elsewhere)
+            expect_part(t, w, &w->parts[i]);
     for (size_t i = 0; i < w->parts_n; i++) {
         int rc = w->parts[i].elsewhere ? 1 : has_part(t, w, &w->parts[i], err);
 

@@ -95,7 +95,7 @@ write_tag_record(struct txn *t, struct tag_move *m, struct tag_move_tag *tag, st
         return m->silent ? 0 : err_set(err, ERR_BUSY, "tag %s moved at the same time", tag->name);
     }
     if (!is_named(&m->to))
-        return tbl_tag_delete(t, m->repo, tag->name, err) < 0 ? -1 : 0;
+        return tbl_tag_drop(t, m->repo, tag->name, err);
     r.target = m->to;
     r.derived = m->to_derived;
     if (!m->silent) {

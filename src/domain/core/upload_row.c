@@ -21,7 +21,7 @@ upload_row_drop(struct txn *t, const char *id, struct err *err)
 
     if (rc != 1)
         return rc;
-    if (tbl_upload_delete(t, id, err) < 0)
+    if (tbl_upload_drop(t, id, err) != 0)
         return -1;
     return count_limit_drop_upload(t, r.user, err);
 }

@@ -56,7 +56,7 @@ delete_old_events(struct txn *t, void *arg, struct err *err)
     if (tbl_meta_put(t, META_EVENTS_TRIMMED, tr->seqs[tr->n - 1], err) != 0)
         return -1;
     for (size_t i = 0; i < tr->n; i++)
-        if (tbl_event_delete(t, tr->seqs[i], err) < 0)
+        if (tbl_event_drop(t, tr->seqs[i], err) != 0)
             return -1;
     return 0;
 }

@@ -65,7 +65,7 @@ put_failed(struct txn *t, const struct tbl_hook *h, struct err *err)
         return -1;
     if (n >= HOOK_QUEUE_FAILED_MAX &&
         (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, see_oldest, &oldest, err) != 0 ||
-         tbl_hook_delete(t, &oldest, err) < 0))
+         tbl_hook_drop(t, &oldest, err) != 0))
         return -1;
     return tbl_hook_put(t, &failed, err);
 }
@@ -246,7 +246,7 @@ settle_one(struct txn *t, struct settling *s, const struct hook_result *r, struc
     if (!r->ok)
         s->failed[s->failed_n++] = h;
     s->gone++;
-    return tbl_hook_delete(t, &h, err) < 0 ? -1 : 0;
+    return tbl_hook_drop(t, &h, err);
 }
 
 static int
@@ -357,7 +357,7 @@ retry(struct txn *t, void *arg, struct err *err)
 
     if (rc != 1)
         return rc == 0 ? err_set(err, ERR_BUSY, "it has just changed: look again") : -1;
-    if (h.state == TBL_HOOK_FAILED && tbl_hook_delete(t, &h, err) < 0)
+    if (h.state == TBL_HOOK_FAILED && tbl_hook_drop(t, &h, err) != 0)
         return -1;
     h.state = TBL_HOOK_WAITING;
     h.record.tries = 0;
@@ -368,7 +368,7 @@ retry(struct txn *t, void *arg, struct err *err)
 static int
 drop_failed(struct txn *t, void *arg, struct err *err)
 {
-    return tbl_hook_delete(t, arg, err) < 0 ? -1 : 0;
+    return tbl_hook_drop(t, arg, err);
 }
 
 static int

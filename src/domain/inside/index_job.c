@@ -248,7 +248,7 @@ index_job_done(const struct registry *reg, const struct index_job_end *v, size_t
 static int
 drop_index_jobs(struct txn *t, void *arg, struct err *err)
 {
-    return tbl_job_delete(t, arg, err) < 0 ? -1 : 0;
+    return tbl_job_drop(t, arg, err);
 }
 
 int

@@ -383,7 +383,7 @@ settle(struct txn *t, void *arg, struct err *err)
         if (tbl_image_put(t, &s->job->digest, &r, err) != 0)
             return -1;
     }
-    if (tbl_job_delete(t, s->job, err) < 0)
+    if (tbl_job_drop(t, s->job, err) != 0)
         return -1;
     return s->next.due != 0 ? tbl_job_put(t, &s->next, &work, err) : 0;
 }

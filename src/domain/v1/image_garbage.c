@@ -27,17 +27,17 @@ delete_image(struct txn *t, struct image_collection *c, const struct rec_image *
     struct edge layer = {.to = r->layer, .kind = EDGE_IMAGE, .from = *id};
     struct edge parent = {.to = r->parent, .kind = EDGE_IMAGE, .from = *id};
 
-    if (tbl_image_delete(t, id, err) < 0 || tbl_content_delete(t, id, err) < 0 ||
+    if (tbl_image_drop(t, id, err) != 0 || tbl_content_drop(t, id, err) != 0 ||
         lease_blob(t, c->reg, &r->layer, now, err) != 0 || tbl_edge_delete_all(t, id, err) != 0)
         return -1;
     if (r->layer.algo != DIGEST_NONE &&
-        (tbl_edge_delete(t, &layer, err) < 0 ||
+        (tbl_edge_drop(t, &layer, err) != 0 ||
          lease_look_at(t, &r->layer, now + c->reg->lease_ms, err) != 0))
         return -1;
     if (r->parent.algo == DIGEST_NONE)
         return 0;
     c->parent = (struct job){.kind = JOB_COLLECT, .due = now, .digest = r->parent};
-    if (tbl_edge_delete(t, &parent, err) < 0)
+    if (tbl_edge_drop(t, &parent, err) != 0)
         return -1;
     return lease_look_at(t, &r->parent, now, err);
 }
@@ -56,7 +56,7 @@ collect_image(struct txn *t, void *arg, struct err *err)
         return -1;
     if (found == 1 && kept == 0 && r.leased_until <= now && delete_image(t, c, &r, now, err) != 0)
         return -1;
-    if (tbl_job_delete(t, &c->job, err) < 0)
+    if (tbl_job_drop(t, &c->job, err) != 0)
         return -1;
     if (found == 1 && kept == 0 && r.leased_until > now)
         return lease_look_at(t, &c->job.digest, r.leased_until, err);

@@ -191,9 +191,9 @@ move_edges(struct txn *t, const struct json_push *p, const struct rec_image *old
     struct edge layer = keeping(p->id, &old->layer), was = keeping(p->id, &old->parent);
     struct edge is = keeping(p->id, &p->parent);
 
-    if (is_named(&old->layer) && tbl_edge_delete(t, &layer, err) < 0)
+    if (is_named(&old->layer) && tbl_edge_drop(t, &layer, err) != 0)
         return -1;
-    if (moved && is_named(&old->parent) && tbl_edge_delete(t, &was, err) < 0)
+    if (moved && is_named(&old->parent) && tbl_edge_drop(t, &was, err) != 0)
         return -1;
     return moved && is_named(&p->parent) ? tbl_edge_put(t, &is, err) : 0;
 }
@@ -336,7 +336,7 @@ keep_layer(struct txn *t, const struct layer_push *p, struct err *err)
     if (tbl_edge_put(t, &layer, err) != 0)
         return -1;
     if (!p->same && is_named(&p->old.layer) &&
-        (tbl_edge_delete(t, &old, err) < 0 ||
+        (tbl_edge_drop(t, &old, err) != 0 ||
          lease_look_at(t, &p->old.layer, p->now + p->reg->lease_ms, err) != 0))
         return -1;
     if (p->same && p->old.state == IMAGE_LAYER)

@@ -46,8 +46,9 @@ int txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err
 int kv_get(struct txn *t, unsigned table, struct bytes key, struct buf *val, struct err *err);
 int kv_get_for_update(struct txn *t, unsigned table, struct bytes key, struct buf *val,
                       struct err *err);
-/* Announces that these keys are read next: a filling behind a network fetches them together.
- * Changes no answer; a failure appears when a key is read. */
+/* Announces that these keys are read next in t, with others that are announced before the first of
+ * them is read: a filling behind a network fetches them together. Changes no answer; a failure
+ * appears when a key is read. */
 void kv_expect(struct txn *t, unsigned table, const struct bytes *keys, size_t n);
 
 /* 0 or -1; replaces. */

@@ -34,6 +34,14 @@ tbl_get_for_update(struct txn *t, const struct record *record, struct key key, v
     return fetch_record(t, record, &key, true, r, err);
 }
 
+void
+tbl_expect(struct txn *t, const struct record *record, struct key key)
+{
+    const struct bytes bytes = key_of(&key);
+
+    kv_expect(t, record_table(record), &bytes, 1);
+}
+
 /* key: NULL for a queue. */
 static int
 store_record(struct txn *t, const struct record *record, const struct key *key, const void *r,

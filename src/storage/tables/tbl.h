@@ -13,6 +13,9 @@ int tbl_get(struct txn *t, const struct record *record, struct key key, void *r,
 int tbl_get_for_update(struct txn *t, const struct record *record, struct key key, void *r,
                        struct err *err);
 
+/* Announces that the record is read next, as kv_expect does. */
+void tbl_expect(struct txn *t, const struct record *record, struct key key);
+
 int tbl_put(struct txn *t, const struct record *record, struct key key, const void *r,
             struct err *err);
 /* To the end of a queue. */

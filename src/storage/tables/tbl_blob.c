@@ -15,6 +15,12 @@ tbl_blob_get_for_update(struct txn *t, const struct digest *d, struct rec_blob *
     return tbl_get_for_update(t, &record_blob, key_of_digest(d), r, err);
 }
 
+void
+tbl_blob_expect(struct txn *t, const struct digest *d)
+{
+    tbl_expect(t, &record_blob, key_of_digest(d));
+}
+
 int
 tbl_blob_put(struct txn *t, const struct digest *d, const struct rec_blob *r, struct err *err)
 {
@@ -22,7 +28,7 @@ tbl_blob_put(struct txn *t, const struct digest *d, const struct rec_blob *r, st
 }
 
 int
-tbl_blob_delete(struct txn *t, const struct digest *d, struct err *err)
+tbl_blob_drop(struct txn *t, const struct digest *d, struct err *err)
 {
-    return tbl_delete(t, &record_blob, key_of_digest(d), err);
+    return tbl_drop(t, &record_blob, key_of_digest(d), err);
 }

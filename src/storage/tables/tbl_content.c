@@ -22,9 +22,9 @@ tbl_content_put(struct txn *t, const struct digest *d, struct bytes bytes, struc
 }
 
 int
-tbl_content_delete(struct txn *t, const struct digest *d, struct err *err)
+tbl_content_drop(struct txn *t, const struct digest *d, struct err *err)
 {
     struct key k = key_of_digest(d);
 
-    return kv_delete(t, TABLE_CONTENT, key_of(&k), err);
+    return kv_drop(t, TABLE_CONTENT, key_of(&k), err);
 }

@@ -13,6 +13,6 @@
 /* Initialises bytes and fills it; the caller frees it in each case. 1, 0, -1. */
 int tbl_content_get(struct txn *t, const struct digest *d, struct buf *bytes, struct err *err);
 int tbl_content_put(struct txn *t, const struct digest *d, struct bytes bytes, struct err *err);
-int tbl_content_delete(struct txn *t, const struct digest *d, struct err *err);
+int tbl_content_drop(struct txn *t, const struct digest *d, struct err *err);
 
 #endif

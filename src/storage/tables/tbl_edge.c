@@ -64,6 +64,12 @@ tbl_edge_has(struct txn *t, const struct edge *e, struct err *err)
     return tbl_get(t, &record_edge, edge_key(e), NULL, err);
 }
 
+void
+tbl_edge_expect(struct txn *t, const struct edge *e)
+{
+    tbl_expect(t, &record_edge, edge_key(e));
+}
+
 int
 tbl_edge_put(struct txn *t, const struct edge *e, struct err *err)
 {
@@ -74,6 +80,12 @@ int
 tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err)
 {
     return tbl_delete(t, &record_edge, edge_key(e), err);
+}
+
+int
+tbl_edge_drop(struct txn *t, const struct edge *e, struct err *err)
+{
+    return tbl_drop(t, &record_edge, edge_key(e), err);
 }
 
 /* ---- the edges that point at a digest ---- */

@@ -37,8 +37,11 @@ void tbl_edge_sort(struct edge *edges, size_t n);
 
 /* Is exactly this edge there? 1, 0, -1. */
 int tbl_edge_has(struct txn *t, const struct edge *e, struct err *err);
+void tbl_edge_expect(struct txn *t, const struct edge *e);
 int tbl_edge_put(struct txn *t, const struct edge *e, struct err *err);
+/* 1: deleted, 0: it wasn't there, -1; drop is without the answer: 0, -1. */
 int tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err);
+int tbl_edge_drop(struct txn *t, const struct edge *e, struct err *err);
 
 /* Visits the edges of one kind that point at a digest: those of one repository (repo 0: of all),
  * behind the source `after` (NULL: from the first; only where sources are digests). The edge's

@@ -59,7 +59,7 @@ tbl_event_last(struct txn *t, uint32_t *seq, struct err *err)
 }
 
 int
-tbl_event_delete(struct txn *t, uint32_t seq, struct err *err)
+tbl_event_drop(struct txn *t, uint32_t seq, struct err *err)
 {
-    return tbl_delete(t, &record_event, event_key(seq), err);
+    return tbl_drop(t, &record_event, event_key(seq), err);
 }

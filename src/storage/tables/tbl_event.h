@@ -13,6 +13,6 @@ int tbl_event_each(struct txn *t, uint32_t from,
                    void *arg, struct err *err);
 /* *seq: the number of the last event, 0 when there is none. */
 int tbl_event_last(struct txn *t, uint32_t *seq, struct err *err);
-int tbl_event_delete(struct txn *t, uint32_t seq, struct err *err);
+int tbl_event_drop(struct txn *t, uint32_t seq, struct err *err);
 
 #endif

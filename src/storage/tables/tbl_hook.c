@@ -34,9 +34,9 @@ tbl_hook_put(struct txn *t, const struct tbl_hook *h, struct err *err)
 }
 
 int
-tbl_hook_delete(struct txn *t, const struct tbl_hook *h, struct err *err)
+tbl_hook_drop(struct txn *t, const struct tbl_hook *h, struct err *err)
 {
-    return tbl_delete(t, &record_hook, hook_key(h), err);
+    return tbl_drop(t, &record_hook, hook_key(h), err);
 }
 
 struct hook_visit {

@@ -22,8 +22,7 @@ struct tbl_hook {
 int tbl_hook_get(struct txn *t, struct tbl_hook *h, struct err *err);
 int tbl_hook_get_for_update(struct txn *t, struct tbl_hook *h, struct err *err);
 int tbl_hook_put(struct txn *t, const struct tbl_hook *h, struct err *err);
-/* 1 it was there, 0, -1. */
-int tbl_hook_delete(struct txn *t, const struct tbl_hook *h, struct err *err);
+int tbl_hook_drop(struct txn *t, const struct tbl_hook *h, struct err *err);
 
 typedef int tbl_hook_fn(const struct tbl_hook *h, void *arg, struct err *err);
 

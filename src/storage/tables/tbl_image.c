@@ -23,9 +23,9 @@ tbl_image_put(struct txn *t, const struct digest *id, const struct rec_image *r,
 }
 
 int
-tbl_image_delete(struct txn *t, const struct digest *id, struct err *err)
+tbl_image_drop(struct txn *t, const struct digest *id, struct err *err)
 {
-    return tbl_delete(t, &record_image, key_of_digest(id), err);
+    return tbl_drop(t, &record_image, key_of_digest(id), err);
 }
 
 struct image_visit {

@@ -11,7 +11,7 @@ int tbl_image_get_for_update(struct txn *t, const struct digest *id, struct rec_
                              struct err *err);
 int tbl_image_put(struct txn *t, const struct digest *id, const struct rec_image *r,
                   struct err *err);
-int tbl_image_delete(struct txn *t, const struct digest *id, struct err *err);
+int tbl_image_drop(struct txn *t, const struct digest *id, struct err *err);
 
 /* Visits the images from that id on, in the order of ids. fn is like kv_range_fn. */
 int tbl_image_each(struct txn *t, const struct digest *from,

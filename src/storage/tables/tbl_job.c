@@ -32,6 +32,12 @@ tbl_job_delete(struct txn *t, const struct job *j, struct err *err)
     return tbl_delete(t, &record_job, job_key(j), err);
 }
 
+int
+tbl_job_drop(struct txn *t, const struct job *j, struct err *err)
+{
+    return tbl_drop(t, &record_job, job_key(j), err);
+}
+
 struct job_visit {
     int (*fn)(const struct job *j, const struct rec_job *r, void *arg, struct err *err);
     void *arg;

@@ -23,7 +23,9 @@ struct job {
 /* Is it there? 1, 0, -1; r may be NULL. */
 int tbl_job_get(struct txn *t, const struct job *j, struct rec_job *r, struct err *err);
 int tbl_job_put(struct txn *t, const struct job *j, const struct rec_job *r, struct err *err);
+/* 1: deleted, 0: it wasn't there, -1; drop is without the answer: 0, -1. */
 int tbl_job_delete(struct txn *t, const struct job *j, struct err *err);
+int tbl_job_drop(struct txn *t, const struct job *j, struct err *err);
 
 /* Visits the jobs of a kind; the one that is due first comes first. fn is like kv_range_fn. */
 int tbl_job_each(struct txn *t, enum job_kind kind,

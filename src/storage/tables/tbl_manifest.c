@@ -21,6 +21,12 @@ tbl_manifest_get(struct txn *t, uint64_t repo, const struct digest *d, struct re
     return tbl_get(t, &record_manifest, manifest_key(repo, d), r, err);
 }
 
+void
+tbl_manifest_expect(struct txn *t, uint64_t repo, const struct digest *d)
+{
+    tbl_expect(t, &record_manifest, manifest_key(repo, d));
+}
+
 int
 tbl_manifest_put(struct txn *t, uint64_t repo, const struct digest *d, const struct rec_manifest *r,
                  struct err *err)

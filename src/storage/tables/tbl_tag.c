@@ -37,9 +37,9 @@ tbl_tag_put(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag 
 }
 
 int
-tbl_tag_delete(struct txn *t, uint64_t repo, const char *tag, struct err *err)
+tbl_tag_drop(struct txn *t, uint64_t repo, const char *tag, struct err *err)
 {
-    return tbl_delete(t, &record_tag, tag_key(repo, tag), err);
+    return tbl_drop(t, &record_tag, tag_key(repo, tag), err);
 }
 
 int

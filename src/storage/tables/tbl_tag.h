@@ -10,7 +10,7 @@ int tbl_tag_get_for_update(struct txn *t, uint64_t repo, const char *tag, struct
                            struct err *err);
 int tbl_tag_put(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag *r,
                 struct err *err);
-int tbl_tag_delete(struct txn *t, uint64_t repo, const char *tag, struct err *err);
+int tbl_tag_drop(struct txn *t, uint64_t repo, const char *tag, struct err *err);
 
 /* Has the repository any? 1, 0, -1. */
 int tbl_tag_any(struct txn *t, uint64_t repo, struct err *err);

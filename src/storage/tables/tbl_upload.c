@@ -22,9 +22,9 @@ tbl_upload_put(struct txn *t, const char *id, const struct rec_upload *r, struct
 }
 
 int
-tbl_upload_delete(struct txn *t, const char *id, struct err *err)
+tbl_upload_drop(struct txn *t, const char *id, struct err *err)
 {
-    return tbl_delete(t, &record_upload, key_of_text(id), err);
+    return tbl_drop(t, &record_upload, key_of_text(id), err);
 }
 
 struct upload_visit {

@@ -8,7 +8,7 @@
 int tbl_upload_get(struct txn *t, const char *id, struct rec_upload *r, struct err *err);
 int tbl_upload_get_for_update(struct txn *t, const char *id, struct rec_upload *r, struct err *err);
 int tbl_upload_put(struct txn *t, const char *id, const struct rec_upload *r, struct err *err);
-int tbl_upload_delete(struct txn *t, const char *id, struct err *err);
+int tbl_upload_drop(struct txn *t, const char *id, struct err *err);
 
 /* Visits all uploads. fn is like kv_range_fn. */
 int tbl_upload_each(struct txn *t,
