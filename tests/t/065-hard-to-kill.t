@@ -183,9 +183,9 @@ subtest 'both masters are killed at once' => sub {
     my $registry = Registry->start(@listen, expected => $HEALED);
     my $layer    = random_bytes(100_000);
     is_status($registry->push_image('a/b', 'v1', [$layer]), 201, 'an image is pushed');
-    my ($leash) = $registry->children('leash') or return fail('nobody watches nginx');
-    kill 'KILL', $leash;
-    ok(wait_for(5, sub { my ($new) = $registry->children('leash'); $new && $new != $leash }), 'who watches nginx is replaced');
+    my ($guard) = $registry->children('guard') or return fail('nobody watches nginx');
+    kill 'KILL', $guard;
+    ok(wait_for(5, sub { my ($new) = $registry->children('guard'); $new && $new != $guard }), 'who watches nginx is replaced');
 
     kill 'KILL', $registry->nginx_master, $registry->pid;
     ok(wait_for(3, sub { !$registry->running && !$registry->processes }), 'nothing is left')
@@ -194,7 +194,7 @@ subtest 'both masters are killed at once' => sub {
 
     $registry = Registry->start(@listen, dir => $registry->dir, expected => $HEALED);
     is_blob($registry, 'a/b', $layer, 'the same command runs again');
-    kill 'KILL', $registry->children('leash'), $registry->nginx_master, $registry->pid;
+    kill 'KILL', $registry->children('guard'), $registry->nginx_master, $registry->pid;
     $registry->running;
     $registry = Registry->start(@listen, dir => $registry->dir, expected => $HEALED);
     is_blob($registry, 'a/b', $layer, 'so it does at once, whatever was left');

@@ -9,77 +9,89 @@
 #include "process/server/server.h"
 #include "process/server/start_throttle.h"
 #include "storage/kv/kv_slot.h"
+#include "util/loop.h"
 
-/* The processes that have the database open, and what happens when one of them dies. Whoever dies
- * inside the database may leave locks behind on which all others wait for ever, so then all are
- * killed, one process recovers, and all are started anew (0.1 to 0.5 s; the sockets stay, and
- * requests wait in them). Whoever dies outside holds nothing, and is replaced. A slot in shared
- * memory says which it was. Times are clock_mono_ms(). */
+/* The processes that have the database open, and what happens when one of them dies. A process that
+ * dies inside the database may leave locks behind, on which the others would wait for ever. So the
+ * master kills all of them, one process recovers the database, and all start anew (0.1 to 0.5 s;
+ * the sockets stay, and requests wait in them). A process that dies outside holds nothing, and is
+ * replaced. A slot in shared memory says where it was. Times are clock_mono_ms(). */
 
 enum children_state {
-    CHILDREN_RECOVERING, /* the recovery runs, and nobody else */
+    CHILDREN_RECOVERING, /* the recovery runs, and no other process */
     CHILDREN_SERVING,
-    CHILDREN_KILLING, /* killed; the recovery comes when all are gone, and it is time */
+    CHILDREN_KILLING, /* the recovery begins when all are gone, and recover_at has come */
     CHILDREN_STOPPING,
     CHILDREN_BROKEN, /* given up: see children_error */
 };
 
-struct child {
-    int pool; /* or POOL_COUNT: the keeper; CHILDREN_COMMAND: see children_lend */
-    unsigned number;
-    pid_t pid;         /* 0: not there */
-    uint64_t start_at; /* then: when to start it */
-    struct kv_slot *slot;
-    const struct control_door_request *request; /* of a command: while it is forked */
+enum children_kind {
+    CHILDREN_WORKER,
+    CHILDREN_KEEPER,
+    CHILDREN_COMMAND, /* see children_lend */
 };
-#define CHILDREN_COMMAND (POOL_COUNT + 1)
+
+struct children_member {
+    struct children *children;
+    enum children_kind kind;
+    enum pool_id pool; /* of a worker */
+    unsigned number;   /* of a worker, within its pool */
+    pid_t pid;         /* 0: it doesn't run */
+    struct loop_child child;
+    uint64_t start_at; /* if it doesn't run */
+    struct kv_slot *slot;
+    const struct control_door_request *request; /* of a command, during the fork */
+};
 
 struct children_shared;
 
 struct children {
     const struct server *server;
+    struct loop *loop;
     struct children_shared *shared;
-    struct child *v;
+    struct children_member *v;
     size_t n;
     enum children_state state;
-    pid_t recovery;                 /* 0: doesn't run */
+    pid_t recovery; /* 0: it doesn't run */
+    struct loop_child recovery_child;
     uint64_t recover_at;            /* KILLING: not before */
-    unsigned failures;              /* recoveries that failed, one after the other */
+    unsigned failures;              /* recoveries in a row that failed */
     unsigned rounds;                /* recoveries since all were ready */
-    bool starved;                   /* somebody died of a full disk, and not all are back */
-    unsigned hungry;                /* recoveries that did, one after the other */
-    uint64_t say_at;                /* when to say so again */
-    uint64_t served_at[POOL_COUNT]; /* when there was a worker last */
-    unsigned idle_deaths;           /* since the last recovery; each leaks a little */
+    bool disk_full;                 /* a process died of a full disk, and not all are back */
+    unsigned disk_full_recoveries;  /* in a row that died of it */
+    uint64_t disk_full_log_at;      /* when to log it again */
+    uint64_t served_at[POOL_COUNT]; /* when the pool had a worker last */
+    unsigned deaths_outside;        /* since the last recovery; each leaks a little */
     bool were_ready;                /* once, since the start */
+    uint64_t spared_at;             /* when the watchdog last spared a debugger */
     struct start_throttle throttle;
     uint64_t term_at; /* STOPPING: the next SIGTERM */
-    uint64_t kill_at; /* and from when on SIGKILL */
+    uint64_t kill_at; /* STOPPING: SIGKILL from then on */
 };
 
-/* Makes the table and the shared page. */
-int children_init(struct children *c, const struct server *s, struct err *err);
+/* Makes the table of processes, and the memory that they share. */
+int children_init(struct children *c, const struct server *s, struct loop *loop, struct err *err);
 void children_free(struct children *c);
 
 /* Starts the recovery; the others follow by themselves. */
-void children_start(struct children *c, uint64_t now);
-/* True when pid was one of them; status is waitpid's. */
-bool children_died(struct children *c, pid_t pid, int status, uint64_t now);
-/* Starts a child that serves a command (control_door.h), if one can be now: then it is killed with
- * the others for a recovery, and is a reason for one, but nobody takes its place. */
-bool children_lend(struct children *c, const struct control_door_request *r, uint64_t now);
-/* What is due: call it after deaths, and at least every 250 ms. */
-void children_tick(struct children *c, uint64_t now);
-/* Are all at work? */
-bool children_ready(struct children *c);
+void children_start(struct children *c);
+/* Starts a process for a command (control_door.h); false: not now. It is killed for a recovery, and
+ * may be the reason for one, as the others, but no process replaces it. */
+bool children_lend(struct children *c, const struct control_door_request *r);
+/* Does what is due; to be called after each round of the loop, and at least every 250 ms. */
+void children_tick(struct children *c);
+/* What follows from the death of a process; the loop calls it. status is waitpid's. */
+void children_member_died(struct children_member *m, int status);
 
-/* Is it time for nginx? It is also when the disk is full: then it says so, with 503. */
+/* Are all at work? */
+bool children_ready(const struct children *c);
+/* May nginx start? When the disk is full as well: it then answers 503. */
 bool children_may_be_asked(const struct children *c);
 
-/* Ends them: they finish their requests, but not for long. */
-void children_stop(struct children *c, uint64_t now);
-/* Not for as long as that: what children_stop waits for is cut short. */
-void children_hurry(struct children *c, uint64_t now);
+/* Ends them: they have a short time to finish their requests. */
+void children_stop(struct children *c);
+/* Makes that time shorter. */
+void children_hurry(struct children *c);
 bool children_gone(const struct children *c);
 
 /* CHILDREN_BROKEN: what is wrong, and what to do. Returns -1. */

@@ -1,7 +1,6 @@
 #include "process/master/control_door.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,43 +13,34 @@
 #include "util/log.h"
 #include "util/banned.h"
 
-/* How long somebody who has connected may take to say what he wants, and how long he waits for his
- * turn, for a recovery say. */
-#define SAY_MS 2000
-#define WAIT_MS 30000
+#define PACKET_MS 2000 /* from the connection to its packet */
+#define WAIT_MS 30000  /* for a child, while the database is recovered, say */
 
-void
-control_door_open(struct control_door *d, int socket)
-{
-    d->socket = socket;
-    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++)
-        d->requests[i].connection = -1;
-}
+/* ---- refusing, and letting go ---- */
 
-/* Nobody new while all places are taken; and whoever has said what he wants waits for a child. */
-void
-control_door_poll(const struct control_door *d, struct pollfd *fds)
-{
-    bool full = true;
-    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++) {
-        const struct control_door_request *r = &d->requests[i];
-        full = full && r->connection >= 0;
-        fds[i] = (struct pollfd){.fd = r->packet_n == 0 ? r->connection : -1, .events = POLLIN};
-    }
-    fds[CONTROL_DOOR_MAX] = (struct pollfd){.fd = full ? -1 : d->socket, .events = POLLIN};
-}
-
-/* An exit code, and why. */
 static void
 send_control_answer(int connection, enum command_exit code, const char *message)
 {
     char packet[1 + ERR_MESSAGE_MAX];
     int n = snprintf(packet + 1, sizeof packet - 1, "%s", message);
+    ssize_t ignored;
+
     packet[0] = (char)code;
     if (n > (int)sizeof packet - 2)
         n = (int)sizeof packet - 2;
-    ssize_t ignored = send(connection, packet, 1 + (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ignored = send(connection, packet, 1 + (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)ignored;
+}
+
+/* New connections wait while all places are taken. */
+static void
+watch_door(struct control_door *d)
+{
+    bool full = true;
+
+    for (size_t i = 0; i < CONTROL_DOOR_MAX; i++)
+        full = full && d->requests[i].connection >= 0;
+    loop_fd_set(&d->connections, d->socket, full ? 0 : POLLIN);
 }
 
 void
@@ -58,36 +48,33 @@ control_door_done(struct control_door_request *r, const char *message)
 {
     if (message != NULL)
         send_control_answer(r->connection, COMMAND_FAILED, message);
+    loop_fd_stop(&r->readable);
+    loop_timer_stop(&r->limit);
     fdio_close(r->connection);
     r->connection = -1;
     for (size_t i = 0; r->packet_n > 0 && i < 4; i++)
         fdio_close(r->fds[i]);
     r->packet_n = 0;
+    watch_door(r->door);
 }
 
 void
 control_door_close(struct control_door *d)
 {
+    d->socket = -1; /* the server closes it */
     for (size_t i = 0; i < CONTROL_DOOR_MAX; i++)
         if (d->requests[i].connection >= 0)
             control_door_done(&d->requests[i], "the server is stopping");
-    d->socket = -1; /* the server's to close */
+    watch_door(d);
 }
 
-/* The kernel says who it is; the socket's mode says the same already. */
-static bool
-may_enter(int fd)
-{
-    struct ucred who;
-    socklen_t n = sizeof who;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 &&
-           (who.uid == 0 || who.uid == geteuid());
-}
+/* ---- requests ---- */
 
 static bool
 take_descriptors(struct control_door_request *r, const struct msghdr *m)
 {
     const struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
     if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
         c->cmsg_len != CMSG_LEN(sizeof r->fds) || (m->msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0)
         return false;
@@ -95,11 +82,12 @@ take_descriptors(struct control_door_request *r, const struct msghdr *m)
     return true;
 }
 
-/* The packet, with the caller's descriptors. One that is not as ours would be ends it; descriptors
- * beyond ours are closed by the kernel, since there is no room for them. */
+/* Reads the packet with the caller's descriptors. A packet of another shape ends the request; the
+ * kernel closes descriptors beyond the four, since there is no room for them. */
 static void
-read_packet(struct control_door_request *r)
+on_control_packet(void *arg, int events)
 {
+    struct control_door_request *r = arg;
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof r->fds)];
@@ -108,6 +96,8 @@ read_packet(struct control_door_request *r)
     struct msghdr m = {
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(r->connection, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    (void)events;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -116,41 +106,71 @@ read_packet(struct control_door_request *r)
         control_door_done(r, "this is no command");
     } else {
         r->packet_n = (size_t)n;
+        loop_fd_stop(&r->readable);
+        loop_timer_at(&r->limit, loop_now(r->door->loop) + WAIT_MS);
     }
 }
 
-void
-control_door_accept(struct control_door *d, uint64_t now)
+static void
+on_control_limit(void *arg)
 {
+    control_door_done(arg, "the server is busy, or recovers its database: try again later");
+}
+
+/* The socket's mode keeps others out already; the kernel says who it is. */
+static bool
+may_enter(int fd)
+{
+    struct ucred who;
+    socklen_t n = sizeof who;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 &&
+           (who.uid == 0 || who.uid == geteuid());
+}
+
+static void
+on_control_connection(void *arg, int events)
+{
+    struct control_door *d = arg;
+    struct control_door_request *r = d->requests;
+    int fd;
+
+    (void)events;
+    while (r->connection >= 0)
+        r++; /* one is free, says watch_door */
+    fd = accept4(d->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    r->connection = fd;
+    loop_fd_set(&r->readable, fd, POLLIN);
+    loop_timer_at(&r->limit, loop_now(d->loop) + PACKET_MS);
+    watch_door(d);
+    if (!may_enter(fd))
+        control_door_done(r, "only root and the server's user may do this");
+}
+
+void
+control_door_open(struct control_door *d, struct loop *loop, int socket)
+{
+    d->loop = loop;
+    d->socket = socket;
+    loop_fd_init(&d->connections, loop, on_control_connection, d);
     for (size_t i = 0; i < CONTROL_DOOR_MAX; i++) {
         struct control_door_request *r = &d->requests[i];
-        if (r->connection >= 0 && r->packet_n == 0) {
-            read_packet(r);
-            if (r->connection >= 0 && r->packet_n > 0)
-                r->give_up = now + WAIT_MS;
-        }
-        if (r->connection >= 0 && now >= r->give_up)
-            control_door_done(r, "the server is busy, or recovers its database: try again later");
-        if (r->connection >= 0)
-            continue;
-        int fd = accept4(d->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0)
-            continue;
-        r->connection = fd;
+        r->door = d;
+        r->connection = -1;
         r->packet_n = 0;
-        r->give_up = now + SAY_MS;
-        if (!may_enter(fd))
-            control_door_done(r, "only root and the server's user may do this");
-        else
-            read_packet(r);
+        loop_fd_init(&r->readable, loop, on_control_packet, r);
+        loop_timer_init(&r->limit, loop, on_control_limit, r);
     }
+    watch_door(d);
 }
 
 struct control_door_request *
 control_door_ready(struct control_door *d)
 {
     for (size_t i = 0; i < CONTROL_DOOR_MAX; i++)
-        if (d->requests[i].connection >= 0 && d->requests[i].packet_n > 0)
+        if (d->requests[i].packet_n > 0)
             return &d->requests[i];
     return NULL;
 }

@@ -1,43 +1,45 @@
 #ifndef PROCESS_MASTER_CONTROL_DOOR_H
 #define PROCESS_MASTER_CONTROL_DOOR_H
 
-#include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+#include <sys/types.h>
 #include "process/commands/control.h"
 #include "process/server/server.h"
 #include "storage/kv/kv_slot.h"
+#include "util/loop.h"
 
 /* The master's side of process/commands/control.h: the socket that callers connect to. For each
  * request the master forks a child, which is among those that have the database open (children.h).
- * The socket takes root and the server's user. */
+ * The socket takes root and the server's user, and nothing here waits for a caller. */
 
 /* Requests that wait for a child, or for their packet, at once. */
 #define CONTROL_DOOR_MAX 8
 
 struct control_door_request {
+    struct control_door *door;
     int connection; /* -1: free */
-    int fds[4];     /* the caller's descriptors 0, 1 and 2, and its working directory */
+    struct loop_fd readable;
+    struct loop_timer limit;
+    int fds[4]; /* the caller's descriptors 0, 1 and 2, and its working directory */
     char packet[CONTROL_PACKET_MAX];
-    size_t packet_n;  /* 0: has not come yet */
-    uint64_t give_up; /* clock_mono_ms() */
+    size_t packet_n; /* 0: has not come yet */
 };
 
 struct control_door {
+    struct loop *loop;
     int socket;
+    struct loop_fd connections;
     struct control_door_request requests[CONTROL_DOOR_MAX];
 };
 
-void control_door_open(struct control_door *d, int socket);
-/* Fills in CONTROL_DOOR_MAX + 1 descriptors for poll. */
-void control_door_poll(const struct control_door *d, struct pollfd *fds);
-/* Accepts connections and reads packets, without waiting. */
-void control_door_accept(struct control_door *d, uint64_t now);
+void control_door_open(struct control_door *d, struct loop *loop, int socket);
 /* A request that a child can be started for, or NULL. */
 struct control_door_request *control_door_ready(struct control_door *d);
 /* Closes the master's copies of a request's descriptors: a child has them (message NULL), or the
  * request is refused with the message. */
 void control_door_done(struct control_door_request *r, const char *message);
+/* Refuses all requests, and accepts no more. */
 void control_door_close(struct control_door *d);
 
 /* The child: runs the command of the request, and returns its exit code. */

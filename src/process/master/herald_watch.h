@@ -6,27 +6,29 @@
 #include <sys/types.h>
 #include "process/server/server.h"
 #include "process/server/start_throttle.h"
+#include "util/loop.h"
 
-/* The master's side of the herald: there is one until we stop. Times are clock_mono_ms(). */
+/* The master's side of the herald: starts it, and starts another when it dies, until it is
+ * stopped. Times are clock_mono_ms(). */
 struct herald_watch {
     const struct server *server;
-    pid_t pid; /* 0: not there */
-    uint64_t start_at;
+    struct loop *loop;
+    struct loop_child child;
+    pid_t pid; /* 0: there is none */
     struct start_throttle throttle;
+    uint64_t start_at;
     bool stopping;
     uint64_t term_at; /* the next SIGTERM */
     uint64_t kill_at;
 };
 
-void herald_watch_init(struct herald_watch *h, const struct server *s, uint64_t now);
-/* What is due: starts it, ends it. */
-void herald_watch_tick(struct herald_watch *h, uint64_t now);
-/* True when pid was it; status is waitpid's. */
-bool herald_watch_died(struct herald_watch *h, pid_t pid, int status, uint64_t now);
-/* SIGHUP. */
+void herald_watch_init(struct herald_watch *h, const struct server *s, struct loop *loop);
+/* Does what is due. */
+void herald_watch_tick(struct herald_watch *h);
+/* Sends it SIGHUP. */
 void herald_watch_reload(const struct herald_watch *h);
-/* Lets it come to its end (herald.h says how long that takes), or without delay. */
-void herald_watch_stop(struct herald_watch *h, bool hurry, uint64_t now);
+/* Lets it come to its end (herald.h says how long that takes); hurry: without delay. */
+void herald_watch_stop(struct herald_watch *h, bool hurry);
 bool herald_watch_is_gone(const struct herald_watch *h);
 
 #endif

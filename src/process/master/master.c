@@ -1,26 +1,23 @@
 #include "process/master/master.h"
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "process/master/children.h"
 #include "process/master/control_door.h"
 #include "process/master/herald_watch.h"
 #include "process/nginx/nginx.h"
 #include "process/server/stopped_process.h"
-#include "util/clock.h"
-#include "util/fdio.h"
 #include "util/log.h"
+#include "util/loop.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
-/* While something is expected any moment, and otherwise (the watchdog's beat). */
-#define QUICK_MS 2
-#define STOP_MS 20
+/* How often the master looks for what is due, and at the slots of its children. */
+#define BEAT_STARTING_MS 2
 #define BEAT_MS 250
+#define BEAT_STOPPING_MS 20
 
 enum phase {
     PHASE_STARTING,
@@ -32,47 +29,49 @@ enum phase {
 
 struct master {
     struct server *server;
+    struct loop loop;
+    struct loop_timer beat;
     struct children children;
     struct nginx nginx;
     struct herald_watch herald;
-    struct control_door *door;
+    struct control_door door;
     struct stopped_process stopped;
     enum phase phase;
-    int signals;
-    bool failed; /* and err says why */
+    bool failed; /* err says why */
     struct err err;
 };
 
 /* ---- phases ---- */
 
+/* Stops nginx and the herald, and then the children. hurry: within 3 s. */
 static void
-stop_all(struct master *m, bool hurry, uint64_t now)
+stop_all(struct master *m, bool hurry)
 {
     if (m->phase < PHASE_STOPPING_NGINX) {
         log_line(LOG_INFO, "stopping", NULL);
-        m->phase = PHASE_STOPPING_NGINX;
         server_close_ports(m->server);
-        nginx_stop(&m->nginx, hurry, now);
-        herald_watch_stop(&m->herald, hurry, now);
-    } else if (m->phase == PHASE_STOPPING_NGINX && hurry) {
-        nginx_stop(&m->nginx, true, now);
-        herald_watch_stop(&m->herald, true, now);
-    } else if (m->phase == PHASE_STOPPING_CHILDREN && hurry) {
-        herald_watch_stop(&m->herald, true, now);
-        children_hurry(&m->children, now);
+        control_door_close(&m->door);
     }
+    if (m->phase < PHASE_STOPPING_NGINX || (m->phase == PHASE_STOPPING_NGINX && hurry))
+        nginx_stop(&m->nginx, hurry);
+    if (m->phase < PHASE_STOPPING_NGINX || hurry)
+        herald_watch_stop(&m->herald, hurry);
+    if (m->phase == PHASE_STOPPING_CHILDREN && hurry)
+        children_hurry(&m->children);
+    if (m->phase < PHASE_STOPPING_NGINX)
+        m->phase = PHASE_STOPPING_NGINX;
 }
 
 /* Ends everything because of m->err. The first reason counts. */
 static void
-give_up(struct master *m, uint64_t now)
+give_up(struct master *m)
 {
     m->failed = true;
-    stop_all(m, true, now);
+    stop_all(m, true);
 }
 
 static bool
-told_already(const struct listeners *l, size_t i)
+is_port_announced(const struct listeners *l, size_t i)
 {
     for (size_t k = 0; k < i; k++)
         if (l->v[k].port == l->v[i].port)
@@ -81,14 +80,16 @@ told_already(const struct listeners *l, size_t i)
 }
 
 static void
-announce(struct master *m)
+announce_start(struct master *m)
 {
     const struct listeners *l = &m->server->listeners;
     const struct options *o = m->server->options;
+
+    m->phase = PHASE_SERVING;
     if (o->fastcgi != NULL)
         printf("Server is listening on %s/%s\n", o->fastcgi, pools[POOL_API].socket);
     for (size_t i = 0; i < l->n; i++)
-        if (!told_already(l, i))
+        if (!is_port_announced(l, i))
             printf("Server is listening on port %u\n", l->v[i].port);
     fflush(stdout);
     if (o->trust_remote_user)
@@ -100,143 +101,107 @@ announce(struct master *m)
                  NULL);
     else if (m->server->users.users == 0)
         log_line(LOG_WARN, "auth/htpasswd names nobody: nobody may push or pull", NULL);
-    m->phase = PHASE_SERVING;
 }
 
 static void
-check_broken(struct master *m, uint64_t now)
+check_broken(struct master *m)
 {
-    if (m->failed || m->phase >= PHASE_STOPPING_NGINX)
+    if (m->phase >= PHASE_STOPPING_NGINX)
         return;
     if (m->children.state == CHILDREN_BROKEN) {
         children_error(&m->children, &m->err);
-        give_up(m, now);
+        give_up(m);
     } else if (m->nginx.state == NGINX_BROKEN) {
         err_set(&m->err, ERR_SYSTEM, "%s", m->nginx.message);
-        give_up(m, now);
+        give_up(m);
     }
 }
 
 static void
-step_phase(struct master *m, uint64_t now)
+step_phase(struct master *m)
 {
-    children_tick(&m->children, now);
-    herald_watch_tick(&m->herald, now);
-    nginx_tick(&m->nginx, now);
-    stopped_process_wake(&m->stopped, m->server->dir.fd, m->server->options->watchdog_ms, now);
-    check_broken(m, now);
+    bool herald_gone = herald_watch_is_gone(&m->herald);
+
     switch (m->phase) {
     case PHASE_STARTING:
-        if (m->nginx.state == NGINX_OFF && children_may_be_asked(&m->children) &&
-            nginx_start(&m->nginx, now, &m->err) < 0)
-            give_up(m, now);
-        else if (m->nginx.state == NGINX_UP && children_ready(&m->children))
-            announce(m);
-        break;
-    case PHASE_STOPPING_NGINX:
-        /* Hooks that are still running may tell the keeper how they ended. With --fastcgi the
-         * requests in the workers need that time. */
-        if (m->nginx.state == NGINX_GONE &&
-            (herald_watch_is_gone(&m->herald) || m->server->options->fastcgi != NULL)) {
-            m->phase = PHASE_STOPPING_CHILDREN;
-            children_stop(&m->children, now);
+        if (m->nginx.state == NGINX_OFF && children_may_be_asked(&m->children)) {
+            if (nginx_start(&m->nginx, &m->err) != 0)
+                give_up(m);
+        } else if (m->nginx.state == NGINX_UP && children_ready(&m->children)) {
+            announce_start(m);
         }
-        break;
-    case PHASE_STOPPING_CHILDREN:
-        if (children_gone(&m->children) && herald_watch_is_gone(&m->herald))
-            m->phase = PHASE_DONE;
         break;
     case PHASE_SERVING:
         server_watch(m->server);
         break;
-    default:
+    case PHASE_STOPPING_NGINX:
+        /* Hooks that still run may tell the keeper how they ended. With --fastcgi the requests in
+         * the workers need that time. */
+        if (m->nginx.state == NGINX_GONE && (herald_gone || m->server->options->fastcgi != NULL)) {
+            m->phase = PHASE_STOPPING_CHILDREN;
+            children_stop(&m->children);
+        }
+        break;
+    case PHASE_STOPPING_CHILDREN:
+        if (children_gone(&m->children) && herald_gone)
+            m->phase = PHASE_DONE;
+        break;
+    case PHASE_DONE:
         break;
     }
 }
 
-/* Whoever asks for a command gets a child for it. */
+/* ---- the loop ---- */
+
 static void
-serve_commands(struct master *m, uint64_t now)
+on_master_signal(void *arg, int number)
 {
-    struct control_door_request *r;
-    if (m->phase >= PHASE_STOPPING_NGINX) {
-        control_door_close(m->door);
-        return;
+    struct master *m = arg;
+
+    if (number != SIGHUP) {
+        stop_all(m, m->phase >= PHASE_STOPPING_NGINX);
+    } else if (m->phase < PHASE_STOPPING_NGINX) {
+        log_line(LOG_INFO, "reading certificates and users anew", NULL);
+        server_reload(m->server);
+        nginx_reload(&m->nginx);
+        herald_watch_reload(&m->herald);
     }
-    control_door_accept(m->door, now);
-    while ((r = control_door_ready(m->door)) != NULL && children_lend(&m->children, r, now))
-        control_door_done(r, NULL);
 }
 
-/* ---- events ---- */
-
-static void
-reap_dead(struct master *m, uint64_t now)
-{
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!children_died(&m->children, pid, status, now) &&
-            !herald_watch_died(&m->herald, pid, status, now))
-            nginx_died(&m->nginx, pid, status, now); /* else somebody's orphan: reaped is enough */
-}
-
-static void
-handle_master_signals(struct master *m, uint64_t now)
-{
-    struct signalfd_siginfo info;
-    while (read(m->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        switch (info.ssi_signo) {
-        case SIGTERM:
-        case SIGINT:
-            stop_all(m, m->phase >= PHASE_STOPPING_NGINX, now);
-            break;
-        case SIGHUP:
-            if (m->phase < PHASE_STOPPING_NGINX) {
-                log_line(LOG_INFO, "reading certificates and users anew", NULL);
-                server_reload(m->server);
-                nginx_reload(&m->nginx);
-                herald_watch_reload(&m->herald);
-            }
-            break;
-        default:
-            break;
-        }
-    }
-    reap_dead(m, now);
-}
-
-static int
-master_timeout(const struct master *m)
+static uint64_t
+beat_of(const struct master *m)
 {
     if (m->phase >= PHASE_STOPPING_NGINX)
-        return STOP_MS;
+        return BEAT_STOPPING_MS;
     if (m->phase == PHASE_STARTING || m->nginx.state == NGINX_STARTING)
-        return QUICK_MS;
+        return BEAT_STARTING_MS;
     return BEAT_MS;
 }
 
+static void
+do_what_is_due(struct master *m)
+{
+    struct control_door_request *r;
+
+    children_tick(&m->children);
+    herald_watch_tick(&m->herald);
+    nginx_tick(&m->nginx);
+    stopped_process_wake(&m->stopped, m->server->dir.fd, m->server->options->watchdog_ms,
+                         loop_now(&m->loop));
+    check_broken(m);
+    step_phase(m);
+    while ((r = control_door_ready(&m->door)) != NULL && children_lend(&m->children, r))
+        control_door_done(r, NULL);
+}
+
 static int
-loop(struct master *m)
+run_master(struct master *m)
 {
     while (m->phase != PHASE_DONE) {
-        struct pollfd fds[2 + CONTROL_DOOR_MAX + 1] = {
-            {.fd = m->signals, .events = POLLIN},
-            {.fd = m->nginx.log.fd, .events = POLLIN}, /* ignored while it is -1 */
-        };
-        control_door_poll(m->door, fds + 2);
-        if (poll(fds, 2 + CONTROL_DOOR_MAX + 1, master_timeout(m)) < 0 && errno != EINTR) {
-            if (!m->failed)
-                err_errno(&m->err, "poll");
+        loop_timer_at(&m->beat, loop_now(&m->loop) + beat_of(m));
+        if (loop_wait(&m->loop, &m->err) != 0)
             return -1;
-        }
-        uint64_t now = clock_mono_ms();
-        if (fds[1].revents != 0)
-            nginx_log_read(&m->nginx.log, now);
-        if (fds[0].revents != 0)
-            handle_master_signals(m, now);
-        step_phase(m, now);
-        serve_commands(m, now);
+        do_what_is_due(m);
     }
     return m->failed ? -1 : 0;
 }
@@ -244,47 +209,46 @@ loop(struct master *m)
 /* ---- the whole ---- */
 
 static int
-block_master_signals(struct master *m, struct err *err)
+set_up_signals(struct master *m, struct err *err)
 {
     static const int caught[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    struct sigaction normal = {.sa_handler = SIG_DFL};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
-        sigaddset(&set, caught[i]);
-        sigaction(caught[i], &normal, NULL); /* nohup and shells may have had them ignored */
-    }
+
     sigaction(SIGPIPE, &ignore, NULL);
-    sigprocmask(SIG_SETMASK, &set, NULL);
-    m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (m->signals < 0)
-        return err_errno(err, "cannot catch signals");
-    /* What a dead nginx leaves behind becomes our child, so that it can be killed and reaped. */
+    /* The processes that a dead nginx leaves become children of the master, which can then kill and
+     * reap them. */
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    return 0;
+    return loop_signals(&m->loop, caught, sizeof caught / sizeof *caught, on_master_signal, m, err);
 }
 
 int
 master_run(struct server *s, struct err *err)
 {
-    struct control_door door; /* some hundred KiB: what was asked for, until it is served */
-    struct master m = {.server = s, .signals = -1, .door = &door};
-    int r = -1;
-    control_door_open(&door, s->extra[SERVER_CONTROL]);
-    if (block_master_signals(&m, err) < 0 || nginx_init(&m.nginx, s, err) < 0 ||
-        children_init(&m.children, s, err) < 0)
+    struct master *m = mem_alloc(sizeof *m);
+    int rc;
+
+    m->server = s;
+    loop_init(&m->loop);
+    loop_timer_init(&m->beat, &m->loop, NULL, NULL);
+    rc = set_up_signals(m, err);
+    if (rc == 0)
+        rc = nginx_init(&m->nginx, s, &m->loop, err);
+    if (rc == 0)
+        rc = children_init(&m->children, s, &m->loop, err);
+    if (rc != 0)
         goto done;
-    herald_watch_init(&m.herald, s, clock_mono_ms());
-    children_start(&m.children, clock_mono_ms());
-    if (nginx_configure(&m.nginx, &m.err) < 0)
-        give_up(&m, clock_mono_ms());
-    r = loop(&m);
-    if (r < 0)
-        *err = m.err;
-    nginx_free(&m.nginx);
-    children_free(&m.children);
+    control_door_open(&m->door, &m->loop, s->extra[SERVER_CONTROL]);
+    herald_watch_init(&m->herald, s, &m->loop);
+    children_start(&m->children);
+    if (nginx_configure(&m->nginx, &m->err) != 0)
+        give_up(m);
+    rc = run_master(m);
+    if (rc != 0)
+        *err = m->err;
+    nginx_free(&m->nginx);
+    children_free(&m->children);
 done:
-    fdio_close(m.signals);
-    return r;
+    loop_free(&m->loop);
+    free(m);
+    return rc;
 }

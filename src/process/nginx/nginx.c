@@ -14,7 +14,6 @@
 #include "process/server/runfile.h"
 #include "process/server/stray_nginx.h"
 #include "storage/files/disk_space.h"
-#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -38,14 +37,27 @@ is_program(const char *dir, size_t dir_n, char *out, size_t n)
     return len > 0 && (size_t)len < n && *out == '/' && access(out, X_OK) == 0;
 }
 
-int
-nginx_init(struct nginx *n, const struct server *s, struct err *err)
+static void
+on_nginx_log(void *arg, int events)
 {
-    *n = (struct nginx){.server = s, .log = {.fd = -1}, .leash = NGINX_GUARD_NONE};
+    struct nginx *n = arg;
+
+    (void)events;
+    nginx_log_read(&n->log, loop_now(n->loop));
+    loop_fd_set(&n->log_readable, n->log.fd, POLLIN); /* it may be closed */
+}
+
+int
+nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct err *err)
+{
+    const char *path = getenv("PATH");
+
+    *n = (struct nginx){.server = s, .loop = loop, .log = {.fd = -1}};
+    nginx_guard_init(&n->guard, loop);
+    loop_fd_init(&n->log_readable, loop, on_nginx_log, n);
     if (s->options->fastcgi != NULL)
         return 0;
-    start_throttle_init(&n->throttle, CRASH_BURST, CRASH_REFILL_MS, clock_mono_ms());
-    const char *path = getenv("PATH");
+    start_throttle_init(&n->throttle, CRASH_BURST, CRASH_REFILL_MS, loop_now(loop));
     for (const char *p = path != NULL ? path : ""; *p != '\0';) {
         size_t len = strcspn(p, ":");
         if (is_program(p, len, n->program, sizeof n->program))
@@ -119,6 +131,55 @@ nginx_configure(const struct nginx *n, struct err *err)
     return r;
 }
 
+/* ---- dying ---- */
+
+static void
+fail_start(struct nginx *n, const char *why)
+{
+    const struct options *o = n->server->options;
+    struct err err;
+    /* nginx reads only our copies. */
+    if (strstr(why, "run/tls.crt") != NULL)
+        err_set(&err, ERR_BAD_REQUEST, "--tls-cert %s can't be used: %s", o->tls_cert, why);
+    else if (strstr(why, "run/tls.key") != NULL)
+        err_set(&err, ERR_BAD_REQUEST, "--tls-key %s can't be used: %s", o->tls_key, why);
+    else
+        err_set(&err, ERR_SYSTEM, "nginx did not start: %s", why);
+    memcpy(n->message, err.message, sizeof n->message);
+    n->state = NGINX_BROKEN;
+}
+
+static void
+restart_later(struct nginx *n)
+{
+    n->state = NGINX_WAITING;
+    n->start_at = start_throttle_next(&n->throttle, "nginx", loop_now(n->loop));
+}
+
+static void
+on_nginx_end(void *arg, pid_t pid, int status)
+{
+    struct nginx *n = arg;
+
+    n->pid = 0;
+    stray_nginx_kill(n->server->dir.fd);
+    loop_fd_stop(&n->log_readable);
+    nginx_log_close(&n->log, loop_now(n->loop));
+    if (n->state == NGINX_BROKEN)
+        return;
+    if (n->state == NGINX_STOPPING) {
+        n->state = NGINX_GONE;
+        return;
+    }
+    log_line(LOG_ERROR, "nginx died", "pid=%d signal=%d exit=%d", (int)pid,
+             WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+             WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    if (n->was_up)
+        restart_later(n);
+    else
+        fail_start(n, n->log.worst[0] != '\0' ? n->log.worst : "it died without a word");
+}
+
 /* ---- starting ---- */
 
 /* "3;4;": nginx takes these instead of binding. */
@@ -151,7 +212,7 @@ become_nginx(const struct nginx *n, pid_t master, int log)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* the terminal's ^C is for the master alone */
-    if (n->leash.group == 0 || setpgid(0, n->leash.group) < 0)
+    if (n->guard.group == 0 || setpgid(0, n->guard.group) < 0)
         setpgid(0, 0);
     if (hand_over_ports(n->server) < 0 || privileges_forget(&n->server->who) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != master)
@@ -177,21 +238,23 @@ become_nginx(const struct nginx *n, pid_t master, int log)
 }
 
 int
-nginx_start(struct nginx *n, uint64_t now, struct err *err)
+nginx_start(struct nginx *n, struct err *err)
 {
+    uint64_t now = loop_now(n->loop);
+    pid_t master = getpid(), pid;
     int ends[2];
-    pid_t master = getpid();
+
     if (n->server->options->fastcgi != NULL) {
         n->state = NGINX_UP; /* otherwise it belongs to another program */
         return 0;
     }
-    nginx_guard_hold(&n->leash, &n->server->who);
+    nginx_guard_hold(&n->guard, &n->server->who);
     disk_space_give(n->server->dir.fd); /* it can't begin without its pid file */
     unlinkat(n->server->dir.fd, PID_NAME, 0);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe for nginx");
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    pid_t pid = fork();
+    pid = fork();
     if (pid == 0)
         become_nginx(n, master, ends[1]);
     close(ends[1]);
@@ -201,6 +264,8 @@ nginx_start(struct nginx *n, uint64_t now, struct err *err)
     }
     nginx_log_close(&n->log, now);
     nginx_log_open(&n->log, ends[0], now);
+    loop_fd_set(&n->log_readable, ends[0], POLLIN);
+    loop_child(n->loop, &n->child, pid, on_nginx_end, n);
     n->pid = pid;
     n->state = NGINX_STARTING;
     n->since_ms = now;
@@ -208,57 +273,6 @@ nginx_start(struct nginx *n, uint64_t now, struct err *err)
 }
 
 /* ---- its life ---- */
-
-static void
-fail(struct nginx *n, const char *why)
-{
-    const struct options *o = n->server->options;
-    struct err err;
-    /* nginx reads only our copies. */
-    if (strstr(why, "run/tls.crt") != NULL)
-        err_set(&err, ERR_BAD_REQUEST, "--tls-cert %s can't be used: %s", o->tls_cert, why);
-    else if (strstr(why, "run/tls.key") != NULL)
-        err_set(&err, ERR_BAD_REQUEST, "--tls-key %s can't be used: %s", o->tls_key, why);
-    else
-        err_set(&err, ERR_SYSTEM, "nginx did not start: %s", why);
-    memcpy(n->message, err.message, sizeof n->message);
-    n->state = NGINX_BROKEN;
-}
-
-static void
-restart_later(struct nginx *n, uint64_t now)
-{
-    uint64_t wait = start_throttle_take(&n->throttle, now);
-    if (wait > 0)
-        log_line(LOG_WARN, "nginx dies too often: it starts later", "wait_ms=%llu",
-                 (unsigned long long)wait);
-    n->state = NGINX_WAITING;
-    n->start_at = now + wait;
-}
-
-bool
-nginx_died(struct nginx *n, pid_t pid, int status, uint64_t now)
-{
-    if (nginx_guard_died(&n->leash, pid))
-        return true;
-    if (pid != n->pid || pid == 0)
-        return false;
-    n->pid = 0;
-    stray_nginx_kill(n->server->dir.fd);
-    nginx_log_close(&n->log, now);
-    if (n->state == NGINX_STOPPING || n->state == NGINX_BROKEN) {
-        n->state = n->state == NGINX_STOPPING ? NGINX_GONE : NGINX_BROKEN;
-        return true;
-    }
-    log_line(LOG_ERROR, "nginx died", "pid=%d signal=%d exit=%d", (int)pid,
-             WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-             WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-    if (!n->was_up)
-        fail(n, n->log.worst[0] != '\0' ? n->log.worst : "it died without a word");
-    else
-        restart_later(n, now);
-    return true;
-}
 
 /* nginx writes its pid file when it has read its configuration and has the ports. */
 static bool
@@ -276,9 +290,10 @@ has_pid_file(const struct nginx *n)
 }
 
 static void
-stop_nginx_step(struct nginx *n, uint64_t now)
+stop_nginx_step(struct nginx *n)
 {
-    uint64_t waited = now - n->since_ms;
+    uint64_t waited = loop_now(n->loop) - n->since_ms;
+
     if (waited >= TERM_AFTER_MS && n->stop_step == 0) {
         n->stop_step = 1;
         kill(n->pid, SIGTERM);
@@ -291,29 +306,31 @@ stop_nginx_step(struct nginx *n, uint64_t now)
 }
 
 void
-nginx_tick(struct nginx *n, uint64_t now)
+nginx_tick(struct nginx *n)
 {
+    uint64_t now = loop_now(n->loop);
     struct err err;
+
     if (n->pid != 0)
-        nginx_guard_hold(&n->leash, &n->server->who);
+        nginx_guard_hold(&n->guard, &n->server->who);
     switch (n->state) {
     case NGINX_STARTING:
         if (has_pid_file(n)) {
             n->state = NGINX_UP;
             n->was_up = true;
         } else if (now - n->since_ms > START_MS) {
-            fail(n, "it isn't ready after 15 s");
+            fail_start(n, "it isn't ready after 15 s");
             kill(n->pid, SIGKILL);
         }
         break;
     case NGINX_WAITING:
-        if (now >= n->start_at && nginx_start(n, now, &err) < 0) {
+        if (now >= n->start_at && nginx_start(n, &err) != 0) {
             log_line(LOG_ERROR, "nginx can't be started", "why=%s", err.message);
-            restart_later(n, now);
+            restart_later(n);
         }
         break;
     case NGINX_STOPPING:
-        stop_nginx_step(n, now);
+        stop_nginx_step(n);
         break;
     default:
         break;
@@ -328,8 +345,10 @@ nginx_reload(const struct nginx *n)
 }
 
 void
-nginx_stop(struct nginx *n, bool hurry, uint64_t now)
+nginx_stop(struct nginx *n, bool hurry)
 {
+    uint64_t now = loop_now(n->loop);
+
     if (n->pid == 0) {
         n->state = NGINX_GONE;
         return;
@@ -343,11 +362,11 @@ nginx_stop(struct nginx *n, bool hurry, uint64_t now)
     }
     if (hurry && n->stop_step == 0)
         n->since_ms = now - TERM_AFTER_MS; /* as if it had been told to stop long ago */
-    nginx_tick(n, now);
+    nginx_tick(n);
 }
 
 void
 nginx_free(struct nginx *n)
 {
-    nginx_guard_let_go(&n->leash);
+    nginx_guard_let_go(&n->guard);
 }

@@ -8,6 +8,7 @@
 #include "process/nginx/nginx_log.h"
 #include "process/server/server.h"
 #include "process/server/start_throttle.h"
+#include "util/loop.h"
 
 /* The system's nginx as our child. It gets the ports that we bound, and dies with us. Times are
  * clock_mono_ms(). With --fastcgi there is none: these functions then do nothing, and succeed. */
@@ -24,6 +25,8 @@ enum nginx_state {
 
 struct nginx {
     const struct server *server;
+    struct loop *loop;
+    struct loop_child child;
     char program[256];
     enum nginx_state state;
     pid_t pid; /* 0: not there */
@@ -32,28 +35,27 @@ struct nginx {
     uint64_t start_at;
     int stop_step; /* the signals that were sent so far */
     struct start_throttle throttle;
-    struct nginx_guard leash;
+    struct nginx_guard guard;
     struct nginx_log log;
+    struct loop_fd log_readable;
     char message[ERR_MESSAGE_MAX];
 };
 
 /* Finds the program. If there is none, the message names the package. */
-int nginx_init(struct nginx *n, const struct server *s, struct err *err);
+int nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct err *err);
 /* Once it is gone. */
 void nginx_free(struct nginx *n);
 /* Writes run/nginx.conf. */
 int nginx_configure(const struct nginx *n, struct err *err);
 
-int nginx_start(struct nginx *n, uint64_t now, struct err *err);
-/* True when pid was it; status is waitpid's. */
-bool nginx_died(struct nginx *n, pid_t pid, int status, uint64_t now);
+int nginx_start(struct nginx *n, struct err *err);
 /* What is due. */
-void nginx_tick(struct nginx *n, uint64_t now);
+void nginx_tick(struct nginx *n);
 /* Certificates. */
 void nginx_reload(const struct nginx *n);
 
 /* Lets it finish its requests, for some seconds; with hurry for half a second. The state becomes
  * NGINX_GONE. */
-void nginx_stop(struct nginx *n, bool hurry, uint64_t now);
+void nginx_stop(struct nginx *n, bool hurry);
 
 #endif

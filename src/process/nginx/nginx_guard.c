@@ -20,7 +20,7 @@ wait_for_master_end(int end)
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    process_title_set("leash of nginx");
+    process_title_set("guard of nginx");
     dup2(end, STDIN_FILENO);
     close_range(STDERR_FILENO + 1, ~0u, 0);
     char c;
@@ -31,15 +31,33 @@ wait_for_master_end(int end)
     _exit(0);
 }
 
-bool
-nginx_guard_hold(struct nginx_guard *l, const struct privileges *who)
+void
+nginx_guard_init(struct nginx_guard *g, struct loop *loop)
+{
+    *g = (struct nginx_guard){.loop = loop, .end = -1};
+}
+
+static void
+on_guard_end(void *arg, pid_t pid, int status)
+{
+    struct nginx_guard *g = arg;
+
+    (void)pid;
+    (void)status;
+    g->pid = 0;
+    fdio_close(g->end);
+    g->end = -1;
+}
+
+void
+nginx_guard_hold(struct nginx_guard *g, const struct privileges *who)
 {
     int ends[2];
-    if (l->pid != 0)
-        return true;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return false;
-    pid_t pid = fork();
+    pid_t pid;
+
+    if (g->pid != 0 || pipe2(ends, O_CLOEXEC) < 0)
+        return;
+    pid = fork();
     if (pid == 0) {
         close(ends[1]);
         if (privileges_forget(who) == 0)
@@ -50,35 +68,24 @@ nginx_guard_hold(struct nginx_guard *l, const struct privileges *who)
     if (pid < 0) {
         log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
         close(ends[1]);
-        return false;
+        return;
     }
-    /* The old group, while it has members; else a new one. */
-    if (l->group == 0 || setpgid(pid, l->group) < 0) {
+    /* The old group, as long as it has a member; else a new one. */
+    if (g->group == 0 || setpgid(pid, g->group) < 0) {
         setpgid(pid, pid);
-        l->group = pid;
+        g->group = pid;
     }
-    l->pid = pid;
-    l->end = ends[1];
-    return true;
-}
-
-bool
-nginx_guard_died(struct nginx_guard *l, pid_t pid)
-{
-    if (pid != l->pid || pid == 0)
-        return false;
-    l->pid = 0;
-    fdio_close(l->end);
-    l->end = -1;
-    return true;
+    g->pid = pid;
+    g->end = ends[1];
+    loop_child(g->loop, &g->child, pid, on_guard_end, g);
 }
 
 void
-nginx_guard_let_go(struct nginx_guard *l)
+nginx_guard_let_go(struct nginx_guard *g)
 {
-    if (l->pid != 0 && kill(-l->group, SIGKILL) == 0)
-        waitpid(l->pid, NULL, 0);
-    l->pid = 0;
-    fdio_close(l->end);
-    l->end = -1;
+    if (g->pid != 0 && kill(-g->group, SIGKILL) == 0)
+        waitpid(g->pid, NULL, 0);
+    g->pid = 0;
+    fdio_close(g->end);
+    g->end = -1;
 }

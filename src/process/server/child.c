@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "domain/v1/image_foreign.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 static void
@@ -64,6 +66,17 @@ child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n
         _exit(CHILD_FAILED);
     close_others(s, keep, keep_n);
     set_child_signals(on_term);
+}
+
+void
+child_log_death(const char *name, pid_t pid, int status)
+{
+    bool no_memory = WIFEXITED(status) && WEXITSTATUS(status) == MEM_EXIT;
+
+    log_line(LOG_WARN, no_memory ? "process died: out of memory" : "process died",
+             "name=%s pid=%d signal=%d exit=%d", name, (int)pid,
+             WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+             WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
 static void

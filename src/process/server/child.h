@@ -27,6 +27,10 @@ enum child_exit {
 void child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,
                  void (*on_term)(int));
 
+/* The parent's side: logs that a process has died, with its exit code or signal; status is
+ * waitpid's. */
+void child_log_death(const char *name, pid_t pid, int status);
+
 /* Fills the registry that the floors below work on, from the options. */
 void child_registry(const struct server *s, struct kv *kv, struct registry *reg);
 

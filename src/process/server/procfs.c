@@ -49,6 +49,18 @@ procfs_parent(int pid)
     return parent;
 }
 
+int
+procfs_tracer(int pid)
+{
+    static const char field[] = "\nTracerPid:";
+    char text[1024]; /* it is among the first lines */
+    const char *at;
+
+    procfs_read(pid, "status", text, sizeof text);
+    at = strstr(text, field);
+    return at != NULL ? (int)strtol(at + sizeof field - 1, NULL, 10) : 0;
+}
+
 bool
 procfs_is_called(int pid, const char *name)
 {

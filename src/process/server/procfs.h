@@ -13,6 +13,8 @@ void procfs_read(int pid, const char *file, char *out, size_t n);
 /* 'R', 'S', 'T' (stopped), 'Z' and so on; '\0' when there is no such process. */
 char procfs_state(int pid);
 int procfs_parent(int pid);
+/* The process that traces it, a debugger say; 0: none. */
+int procfs_tracer(int pid);
 /* Is that the kernel's name of the process? The first 15 bytes count. */
 bool procfs_is_called(int pid, const char *name);
 /* Is this directory its working directory? */

@@ -1,4 +1,5 @@
 #include "process/server/start_throttle.h"
+#include "util/log.h"
 #include "util/banned.h"
 
 void
@@ -25,4 +26,15 @@ start_throttle_take(struct start_throttle *t, uint64_t now_ms)
     /* The next token is spent before it comes. */
     t->since_ms += t->refill_ms;
     return t->since_ms > now_ms ? t->since_ms - now_ms : 0;
+}
+
+uint64_t
+start_throttle_next(struct start_throttle *t, const char *name, uint64_t now_ms)
+{
+    uint64_t wait = start_throttle_take(t, now_ms);
+
+    if (wait > 0)
+        log_line(LOG_WARN, "processes die too often: the next one starts later",
+                 "name=%s wait_ms=%llu", name, (unsigned long long)wait);
+    return now_ms + wait;
 }

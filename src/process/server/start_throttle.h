@@ -19,4 +19,8 @@ void start_throttle_init(struct start_throttle *t, uint64_t burst, uint64_t refi
  * else the time until the next token that isn't spent yet. The token is spent by this call. */
 uint64_t start_throttle_take(struct start_throttle *t, uint64_t now_ms);
 
+/* The same: returns when to start the process of that name, in clock_mono_ms(), and logs it unless
+ * that is now. */
+uint64_t start_throttle_next(struct start_throttle *t, const char *name, uint64_t now_ms);
+
 #endif
