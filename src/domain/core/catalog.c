@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain/core/repository.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 /* 1 it is to be listed for this actor, 0 not, -1. */
@@ -20,8 +21,8 @@ is_listed(const struct registry *reg, const struct actor *actor, const char *nam
 
 /* Takes one into the page, if it is to be listed; sets more when the page is full. */
 static int
-take(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
-     size_t limit, struct arena *arena, struct catalog_page *page, struct err *err)
+collect_name(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
+             size_t limit, struct arena *arena, struct catalog_page *page, struct err *err)
 {
     int listed = is_listed(reg, actor, name, id, err);
 
@@ -33,7 +34,7 @@ take(const struct registry *reg, const struct actor *actor, const char *name, ui
     }
     page->names[page->n] = arena_strdup(arena, name);
     if (page->names[page->n] == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+        return arena_full(err);
     page->n++;
     return 0;
 }
@@ -46,13 +47,13 @@ catalog_list(const struct registry *reg, const struct actor *actor, const char *
 
     *page = (struct catalog_page){.names = arena_array(arena, limit + 1, sizeof *page->names)};
     if (page->names == NULL || b == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+        return arena_full(err);
     snprintf(b->after, sizeof b->after, "%s", after);
     do {
         if (repository_next(reg, b, err) != 0)
             return -1;
         for (size_t i = 0; i < b->n && !page->more; i++)
-            if (take(reg, actor, b->v[i].name, b->v[i].id, limit, arena, page, err) != 0)
+            if (collect_name(reg, actor, b->v[i].name, b->v[i].id, limit, arena, page, err) != 0)
                 return -1;
     } while (b->n == REPOSITORY_BATCH && !page->more);
     return 0;
@@ -60,9 +61,9 @@ catalog_list(const struct registry *reg, const struct actor *actor, const char *
 
 /* One with the text in its name: counts it, and takes it when it belongs to the page. */
 static int
-count(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
-      uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
-      struct err *err)
+count_match(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
+            uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
+            struct err *err)
 {
     bool exact = found->total < CATALOG_EXACT_MAX;
     bool here = found->total >= skip && found->total - skip < limit;
@@ -71,7 +72,7 @@ count(const struct registry *reg, const struct actor *actor, const char *name, u
     if (listed < 0)
         return -1;
     if (listed == 1 && here && (found->names[found->n++] = arena_strdup(arena, name)) == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+        return arena_full(err);
     if (listed == 1 || !exact)
         found->total++;
     return 0;
@@ -86,14 +87,15 @@ catalog_search(const struct registry *reg, const struct actor *actor, const char
 
     *found = (struct catalog_found){.names = arena_array(arena, limit, sizeof *found->names)};
     if (found->names == NULL || b == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a page of repositories");
+        return arena_full(err);
     b->after[0] = '\0';
     do {
         if (repository_next(reg, b, err) != 0)
             return -1;
         for (size_t i = 0; i < b->n; i++)
             if (strcasestr(b->v[i].name, text) != NULL &&
-                count(reg, actor, b->v[i].name, b->v[i].id, skip, limit, arena, found, err) != 0)
+                count_match(reg, actor, b->v[i].name, b->v[i].id, skip, limit, arena, found, err) !=
+                    0)
                 return -1;
     } while (b->n == REPOSITORY_BATCH);
     return 0;

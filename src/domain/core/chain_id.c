@@ -4,6 +4,7 @@
 
 #include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
+#include "util/arena.h"
 #include "util/json.h"
 #include "util/banned.h"
 
@@ -49,8 +50,7 @@ chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest
     diff_ids = json_member(json_member(doc, "rootfs"), "diff_ids");
     if (json_type(diff_ids) == JSON_ARRAY && json_length(diff_ids) == n) {
         *chain = arena_array(arena, n + 1, sizeof **chain);
-        rc = *chain != NULL ? link_up(diff_ids, n, *chain)
-                            : err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
+        rc = *chain != NULL ? link_up(diff_ids, n, *chain) : arena_full(err);
     }
     json_free(doc);
     return rc;
@@ -71,7 +71,7 @@ chain_id_read(const struct registry *reg, const struct digest *config, size_t n,
         return 0;
     text = arena_alloc(arena, (size_t)r.size + 1);
     if (text == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the config of an image");
+        return arena_full(err);
     if (blob_file_read(reg->dirfd, config, r.instance, text, (size_t)r.size, &ignored) != 0)
         return 0;
     return chain_id_parse(bytes_of(text, (size_t)r.size), n, arena, chain, err);

@@ -17,7 +17,7 @@
 #define CHAIN_ID_LAYERS_MAX 256
 
 /* Of the config with these bytes, lowest layer first, in the arena. 1; 0 when it isn't an image's
- * config with diff ids (sha256) for exactly n layers; -1: no memory. */
+ * config with diff ids (sha256) for exactly n layers; -1: the arena is full. */
 int chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest **chain,
                    struct err *err);
 

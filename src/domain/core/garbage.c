@@ -29,7 +29,7 @@ struct due {
 };
 
 static int
-see(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
+collect_due_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
 {
     struct due *due = arg;
 
@@ -104,7 +104,7 @@ run_due(const struct registry *reg, enum job_kind kind, struct err *err)
 {
     struct due due = {.now = clock_wall_ms()};
 
-    if (tbl_job_each(kv_reads(reg->kv), kind, see, &due, err) != 0)
+    if (tbl_job_each(kv_reads(reg->kv), kind, collect_due_job, &due, err) != 0)
         return -1;
     for (size_t i = 0; i < due.n; i++) {
         struct job *j = &due.jobs[i];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/arena.h"
 #include "util/json.h"
 #include "util/banned.h"
 
@@ -81,7 +82,7 @@ parse_list(const struct json *list, const char *where, enum manifest_part part, 
         return refuse_number(before + n, where, err);
     m->descriptors = arena_array(arena, n + before + 1, sizeof *m->descriptors);
     if (m->descriptors == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+        return arena_full(err);
     for (size_t i = 0; i < n; i++) {
         struct manifest_descriptor *d = &m->descriptors[before + i];
 
@@ -109,7 +110,7 @@ parse_image(const struct json *doc, struct manifest *m, struct arena *arena, str
     if (m->artifact_type[0] == '\0')
         m->artifact_type = arena_strdup(arena, json_string(json_member(config, "mediaType")));
     if (m->artifact_type == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+        return arena_full(err);
     return 0;
 }
 
@@ -196,7 +197,7 @@ parse_document(const struct json *doc, const char *content_type, struct manifest
         return bad(err, "is no media type", "artifactType");
     m->artifact_type = arena_strdup(arena, artifact_type != NULL ? artifact_type : "");
     if (m->artifact_type == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+        return arena_full(err);
     if (parse_subject(doc, m, err) != 0)
         return -1;
     if (m->media_type->kind == DOCUMENT_INDEX)
@@ -228,7 +229,7 @@ manifest_id(const struct manifest *m, const struct digest *d)
 }
 
 static int
-compare(const void *a, const void *b)
+compare_parts(const void *a, const void *b)
 {
     const struct manifest_descriptor *x = a, *y = b;
 
@@ -239,5 +240,5 @@ void
 manifest_sort(struct manifest_descriptor *descriptors, size_t n)
 {
     if (n > 0)
-        qsort(descriptors, n, sizeof *descriptors, compare);
+        qsort(descriptors, n, sizeof *descriptors, compare_parts);
 }

@@ -7,6 +7,7 @@
 #include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_manifest.h"
+#include "util/arena.h"
 #include "util/json.h"
 #include "util/banned.h"
 
@@ -81,7 +82,8 @@ struct search {
 
 /* 1, 0: the repository doesn't have it; -1. */
 static int
-load(struct search *s, const struct digest *d, struct platform_image *out, struct err *err)
+load_platform_document(struct search *s, const struct digest *d, struct platform_image *out,
+                       struct err *err)
 {
     struct rec_manifest r;
     int rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo, d, &r, err);
@@ -108,7 +110,7 @@ platform_config(const struct registry *reg, const struct digest *config, struct 
         return 0;
     text = arena_alloc(arena, (size_t)r.size + 1);
     if (text == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the config of an image");
+        return arena_full(err);
     if (blob_file_read(reg->dirfd, config, r.instance, text, (size_t)r.size, err) != 0)
         return -1;
     *out = bytes_of(text, (size_t)r.size);
@@ -119,7 +121,7 @@ platform_config(const struct registry *reg, const struct digest *config, struct 
 static int
 suits(struct search *s, const struct manifest *m, struct err *err)
 {
-    struct bytes config;
+    struct bytes config = {NULL, 0};
     struct err ignored;
     struct json *doc;
     int rc;
@@ -219,7 +221,7 @@ look_into(struct search *s, const struct digest *d, unsigned nesting, struct err
     int rc;
 
     s->looks++;
-    rc = load(s, d, &found, err);
+    rc = load_platform_document(s, d, &found, err);
     if (rc != 1)
         return rc;
     if (found.manifest.config.algo != DIGEST_NONE) {

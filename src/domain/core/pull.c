@@ -9,6 +9,7 @@
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 static int
@@ -54,7 +55,7 @@ read_content(const struct registry *reg, const struct digest *d, struct arena *a
     if (rc == 1) {
         *document = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
         if (document->p == NULL)
-            rc = err_set(err, ERR_SYSTEM, "no memory for a manifest");
+            rc = arena_full(err);
     }
     buf_free(&bytes);
     return rc;
@@ -72,7 +73,7 @@ read_file(const struct registry *reg, const struct digest *d, uint64_t size, str
     if (rc != 1)
         return rc;
     if (p == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a manifest");
+        return arena_full(err);
     if (blob_file_read(reg->dirfd, d, blob.instance, p, size, err) != 0)
         return -1;
     *document = bytes_of(p, size);
@@ -106,7 +107,7 @@ static int
 pull_once(const struct registry *reg, uint64_t repo, const struct reference *reference,
           bool want_document, struct arena *arena, struct pulled *out, struct err *err)
 {
-    struct rec_manifest r;
+    struct rec_manifest r = {.size = 0};
     int rc = resolve(reg, repo, reference, &out->digest, &r, err);
 
     if (rc != 1)

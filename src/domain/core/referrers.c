@@ -11,6 +11,7 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 /* So many are looked up at a time, with no cursor open meanwhile. */
@@ -30,7 +31,7 @@ struct search {
 };
 
 static int
-see(const struct edge *e, void *arg, struct err *err)
+collect_referrer_digest(const struct edge *e, void *arg, struct err *err)
 {
     struct search *s = arg;
 
@@ -40,7 +41,7 @@ see(const struct edge *e, void *arg, struct err *err)
 }
 
 static int
-compare(const void *a, const void *b)
+compare_referrers(const void *a, const void *b)
 {
     return digest_compare(a, b);
 }
@@ -73,17 +74,17 @@ read_fallback(struct search *s, const struct digest *after, struct err *err)
         return 0;
     s->fallback = arena_array(s->arena, m.descriptors_n + 1, sizeof *s->fallback);
     if (s->fallback == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for referrers");
+        return arena_full(err);
     for (size_t i = 0; i < m.descriptors_n; i++)
         if (after->algo == DIGEST_NONE || digest_compare(&m.descriptors[i].digest, after) > 0)
             s->fallback[s->fallback_n++] = m.descriptors[i].digest;
-    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare);
+    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare_referrers);
     return 0;
 }
 
 /* The next digest of both, each once: 1, 0, -1. *at: the one before (DIGEST_NONE at first). */
 static int
-next(struct search *s, struct digest *at, size_t *batch_at, struct err *err)
+next_referrers(struct search *s, struct digest *at, size_t *batch_at, struct err *err)
 {
     const struct digest *one = NULL, *other = NULL;
 
@@ -92,7 +93,8 @@ next(struct search *s, struct digest *at, size_t *batch_at, struct err *err)
 
         *batch_at = s->batch_n = 0;
         if (tbl_edge_each(kv_reads(s->reg->kv), s->subject, EDGE_SUBJECT, s->repo,
-                          after.algo != DIGEST_NONE ? &after : NULL, see, s, err) != 0)
+                          after.algo != DIGEST_NONE ? &after : NULL, collect_referrer_digest, s,
+                          err) != 0)
             return -1;
     }
     if (*batch_at < s->batch_n)
@@ -167,7 +169,7 @@ referrers_each(const struct registry *reg, const char *repository, const struct 
     s.repo = repo.id;
     if (read_fallback(&s, after, err) < 0)
         return -1;
-    while ((rc = next(&s, &at, &batch_at, err)) == 1) {
+    while ((rc = next_referrers(&s, &at, &batch_at, err)) == 1) {
         rc = describe(&s, &at, &r, err);
         if (rc == 1 && n == limit) {
             json_free(r.annotations);

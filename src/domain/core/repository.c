@@ -41,7 +41,7 @@ struct making {
 };
 
 static int
-make(struct txn *t, void *arg, struct err *err)
+make_repository(struct txn *t, void *arg, struct err *err)
 {
     struct making *m = arg;
     struct rec_repo r = {.created = clock_wall_ms()};
@@ -68,7 +68,7 @@ repository_ensure(const struct registry *reg, const char *name, struct rec_repo 
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    return txn_run(reg->kv, make, &m, err);
+    return txn_run(reg->kv, make_repository, &m, err);
 }
 
 int
@@ -88,7 +88,7 @@ is_in_use(const struct registry *reg, const char *name, struct err *err)
     return rc == 1 ? repository_has_any(reg, r.id, err) : rc;
 }
 
-/* NULL when there is none, or no memory. */
+/* NULL if there is none, or the arena is full. */
 static const char *
 other_name(const char *name, struct arena *arena)
 {
@@ -120,7 +120,7 @@ repository_meant(const struct registry *reg, const char *name, struct arena *are
 }
 
 static int
-see(const char *name, const struct rec_repo *r, void *arg, struct err *err)
+collect_repository(const char *name, const struct rec_repo *r, void *arg, struct err *err)
 {
     struct repository_batch *b = arg;
 
@@ -135,7 +135,7 @@ int
 repository_next(const struct registry *reg, struct repository_batch *b, struct err *err)
 {
     b->n = 0;
-    if (tbl_repo_each(kv_reads(reg->kv), b->after, see, b, err) != 0)
+    if (tbl_repo_each(kv_reads(reg->kv), b->after, collect_repository, b, err) != 0)
         return -1;
     if (b->n > 0)
         memcpy(b->after, b->v[b->n - 1].name, sizeof b->after);

@@ -2,6 +2,7 @@
 
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/arena.h"
 #include "util/banned.h"
 
 struct listing {
@@ -11,7 +12,7 @@ struct listing {
 };
 
 static int
-see(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+collect_listed_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
 {
     struct listing *l = arg;
     const char *name;
@@ -23,7 +24,7 @@ see(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
     }
     name = arena_strdup(l->arena, tag);
     if (name == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a page of tags");
+        return arena_full(err);
     l->page->names[l->page->n++] = name;
     return 0;
 }
@@ -40,6 +41,6 @@ tag_list(const struct registry *reg, const char *repository, const char *after, 
         return -1;
     page->names = arena_array(arena, limit + 1, sizeof *page->names);
     if (page->names == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for a page of tags");
-    return tbl_tag_each(kv_reads(reg->kv), repo.id, after, see, &l, err);
+        return arena_full(err);
+    return tbl_tag_each(kv_reads(reg->kv), repo.id, after, collect_listed_tag, &l, err);
 }

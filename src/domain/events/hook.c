@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/arena.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -325,6 +326,6 @@ hook_command_of(const struct hooks *h, enum hook which, const struct rec_event *
     c->argv = arguments_of(h, which, e, arena);
     c->envp = environment_of(h, which, e, seq, arena);
     if (c->path == NULL || c->argv == NULL || c->envp == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the hook %s", names[which]);
+        return arena_full(err);
     return 0;
 }

@@ -97,7 +97,7 @@ struct hook_command {
  *   REGISTRY_OLD_DIGEST     where the tag pointed before, or ""
  *   REGISTRY_MEDIA_TYPE     of the manifest
  *   REGISTRY_ACTOR          the user, or ""
- * always all nine, "" where an event has no such thing. 0, or -1: no memory. */
+ * always all nine, "" where an event has no such thing. 0, or -1: the arena is full. */
 int hook_command_of(const struct hooks *h, enum hook which, const struct rec_event *e, uint64_t seq,
                     struct arena *arena, struct hook_command *c, struct err *err);
 

@@ -56,8 +56,8 @@ held_is_of(const struct held *h, const struct digest *layer)
 }
 
 static int
-open_index(struct index_cache *c, int root, const struct digest *layer, struct held **out,
-           struct err *err)
+open_held_index(struct index_cache *c, int root, const struct digest *layer, struct held **out,
+                struct err *err)
 {
     struct held *h = mem_alloc(sizeof *h);
     int rc;
@@ -85,7 +85,7 @@ index_cache_take(struct index_cache *c, int root, const struct digest *layer,
         return index_file_open(root, layer, x, err);
     for (h = c->all; h != NULL && !held_is_of(h, layer); h = h->next)
         ;
-    if (h == NULL && (rc = open_index(c, root, layer, &h, err)) != 1)
+    if (h == NULL && (rc = open_held_index(c, root, layer, &h, err)) != 1)
         return rc;
     c->idle -= h->users++ == 0;
     h->last = ++c->calls;

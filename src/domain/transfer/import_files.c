@@ -198,7 +198,7 @@ import_files_each(const struct import_files *f, const char *directory,
                   struct err *err)
 {
     struct names l = {.v = NULL};
-    int fd, rc = open_below(f, directory, &fd, err);
+    int fd = -1, rc = open_below(f, directory, &fd, err);
 
     if (rc != 1)
         return rc;

@@ -331,7 +331,7 @@ import_member_tag(const char *name, const struct json *value, void *arg)
 }
 
 static int
-count_tag(const char *name, const struct json *value, void *arg)
+count_original_tag(const char *name, const struct json *value, void *arg)
 {
     (void)name;
     (void)value;
@@ -347,6 +347,6 @@ import_original_run(struct import_store *s, const struct import_files *files,
     struct visit v = {.o = &o, .err = err};
 
     s->counts->of = "tags";
-    json_each(listing->tags, count_tag, &s->counts->all);
+    json_each(listing->tags, count_original_tag, &s->counts->all);
     return json_each(listing->tags, import_member_tag, &v);
 }

@@ -17,7 +17,7 @@ import_set_free(struct import_set *s)
 /* Its place, or the free one where it would go. There is always a free one. Somebody could choose
  * digests that meet at one place, but only by finding so many hashes. */
 static size_t
-set_place(const struct import_set *s, const struct digest *d)
+digest_place(const struct import_set *s, const struct digest *d)
 {
     uint64_t hash;
     size_t i;
@@ -32,7 +32,7 @@ set_place(const struct import_set *s, const struct digest *d)
 bool
 import_set_has(const struct import_set *s, const struct digest *d)
 {
-    return s->n > 0 && s->v[set_place(s, d)].algo != DIGEST_NONE;
+    return s->n > 0 && s->v[digest_place(s, d)].algo != DIGEST_NONE;
 }
 
 static void
@@ -43,7 +43,7 @@ grow_set(struct import_set *s)
     wider.v = mem_array(wider.room, sizeof *wider.v);
     for (size_t i = 0; i < s->room; i++)
         if (s->v[i].algo != DIGEST_NONE)
-            wider.v[set_place(&wider, &s->v[i])] = s->v[i];
+            wider.v[digest_place(&wider, &s->v[i])] = s->v[i];
     free(s->v);
     *s = wider;
 }
@@ -55,7 +55,7 @@ import_set_add(struct import_set *s, const struct digest *d, bool *is_new)
 
     if (s->n >= s->room / 2)
         grow_set(s);
-    i = set_place(s, d);
+    i = digest_place(s, d);
     if (is_new != NULL)
         *is_new = s->v[i].algo == DIGEST_NONE;
     s->n += s->v[i].algo == DIGEST_NONE;

@@ -18,8 +18,10 @@
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_job.h"
 #include "storage/tables/tbl_manifest.h"
+#include "util/arena.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 /* So many jobs a step, and no more after so long. */
@@ -154,10 +156,10 @@ read_layers(struct converting *x, struct err *err)
 }
 
 static int
-make(struct converting *x, struct err *err)
+make_documents(struct converting *x, struct err *err)
 {
     struct conversion_draft *draft = conversion_begin();
-    int rc = draft != NULL ? 0 : err_set(err, ERR_SYSTEM, "no memory for an image's config");
+    int rc = 0;
 
     for (size_t i = x->n; i > 0 && rc == 0; i--) {
         struct arena arena;
@@ -248,7 +250,7 @@ put_manifest(struct txn *t, const struct converting *x, struct err *err)
 }
 
 static int
-put_manifest_edges(struct txn *t, struct converting *x, struct err *err)
+put_conversion_edges(struct txn *t, struct converting *x, struct err *err)
 {
     const struct digest *manifest = &x->made.manifest_digest;
     struct edge_batch edges = {.n = 0};
@@ -294,7 +296,7 @@ switch_tags(struct txn *t, void *arg, struct err *err)
     if (check_chain(t, x, err) != 0 || put_manifest(t, x, err) != 0 ||
         blob_draft_put(t, &x->config, 0, err) != 0)
         return -1;
-    return put_manifest_edges(t, x, err);
+    return put_conversion_edges(t, x, err);
 }
 
 /* ---- repository by repository ---- */
@@ -348,7 +350,7 @@ convert(struct converting *x, struct err *err)
         rc = read_layers(x, err);
     if (rc == 0)
         return WAITS;
-    if (rc < 0 || make(x, err) != 0)
+    if (rc < 0 || make_documents(x, err) != 0)
         return err->code == ERR_BAD_IMAGE ? REFUSED : FAILED;
     if (publish(x, err) != 0)
         return FAILED;
@@ -367,7 +369,7 @@ struct settling {
 };
 
 static int
-settle(struct txn *t, void *arg, struct err *err)
+settle_job(struct txn *t, void *arg, struct err *err)
 {
     const struct settling *s = arg;
     struct rec_job work = {.tries = s->tries};
@@ -389,8 +391,8 @@ settle(struct txn *t, void *arg, struct err *err)
 }
 
 static int
-run(const struct registry *reg, const struct job *job, const struct rec_job *r,
-    struct converting *x, struct err *err)
+run_job(const struct registry *reg, const struct job *job, const struct rec_job *r,
+        struct converting *x, struct err *err)
 {
     struct settling s = {.job = job, .next = *job, .tries = r->tries + 1};
     char why[RECORD_IMAGE_WHY_MAX + 1];
@@ -414,7 +416,7 @@ run(const struct registry *reg, const struct job *job, const struct rec_job *r,
     }
     if (outcome == DONE || outcome == REFUSED)
         s.next.due = 0;
-    return txn_run(reg->kv, settle, &s, err);
+    return txn_run(reg->kv, settle_job, &s, err);
 }
 
 struct due {
@@ -449,11 +451,9 @@ conversion_job_step(const struct registry *reg, bool hurry, struct err *err)
         return -1;
     if (due.n == 0)
         return 0;
-    x = calloc(1, sizeof *x);
-    if (x == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for converting an image");
+    x = mem_alloc(sizeof *x);
     for (size_t i = 0; i < due.n && rc == 0 && (i == 0 || clock_mono_ms() < until); i++)
-        rc = run(reg, &due.jobs[i], &due.records[i], x, err);
+        rc = run_job(reg, &due.jobs[i], &due.records[i], x, err);
     free(x);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
+#include "util/arena.h"
 #include "util/clock.h"
 #include "util/hex.h"
 #include "util/banned.h"
@@ -17,7 +18,7 @@
 #define NEAR_MS 10000
 
 static int
-no_image(struct err *err)
+refuse_unknown_image(struct err *err)
 {
     return err_set(err, ERR_NO_IMAGE, "Image not found");
 }
@@ -48,7 +49,7 @@ begins_so(const struct candidates *c, const struct digest *id)
 }
 
 static int
-take(struct candidates *c, const struct digest *id)
+note_image_id(struct candidates *c, const struct digest *id)
 {
     if (c->count == 0 || !digest_equal(&c->found, id))
         c->count++;
@@ -57,12 +58,12 @@ take(struct candidates *c, const struct digest *id)
 }
 
 static int
-see_candidate(const struct digest *id, const struct rec_image *r, void *arg, struct err *err)
+note_id_candidate(const struct digest *id, const struct rec_image *r, void *arg, struct err *err)
 {
     struct candidates *c = arg;
 
     (void)err;
-    if (!begins_so(c, id) || (image_is_whole(r) && take(c, id)))
+    if (!begins_so(c, id) || (image_is_whole(r) && note_image_id(c, id)))
         return 1;
     return ++c->visits == SHORT_VISITS_MAX;
 }
@@ -74,7 +75,7 @@ see_view(const struct digest *id, void *arg, struct err *err)
     struct candidates *c = arg;
 
     (void)err;
-    return !begins_so(c, id) || take(c, id);
+    return !begins_so(c, id) || note_image_id(c, id);
 }
 
 int
@@ -87,16 +88,16 @@ image_resolve(const struct registry *reg, const char *text, struct digest *id, s
     if (digest_parse_v1_id(id, text, c.n, err) == 0)
         return 0;
     if (c.n < IMAGE_SHORT_MIN || c.n >= sizeof first - 1)
-        return no_image(err);
+        return refuse_unknown_image(err);
     memset(first, '0', sizeof first - 1);
     memcpy(first, text, c.n);
     if (!hex_decode(from.bytes, 32, first, sizeof first - 1))
-        return no_image(err);
-    if (tbl_image_each(kv_reads(reg->kv), &from, see_candidate, &c, err) != 0 ||
+        return refuse_unknown_image(err);
+    if (tbl_image_each(kv_reads(reg->kv), &from, note_id_candidate, &c, err) != 0 ||
         tbl_edge_each_target(kv_reads(reg->kv), EDGE_ID, &from, see_view, &c, err) != 0)
         return -1;
     if (c.count == 0)
-        return no_image(err);
+        return refuse_unknown_image(err);
     if (c.count > 1)
         return err_set(err, ERR_BAD_REQUEST, "several images begin with %s: give more digits",
                        text);
@@ -113,7 +114,7 @@ struct renewal {
 };
 
 static int
-renew(struct txn *t, void *arg, struct err *err)
+renew_lease(struct txn *t, void *arg, struct err *err)
 {
     struct renewal *rn = arg;
     struct rec_image r;
@@ -149,7 +150,7 @@ hold_for_push(const struct registry *reg, const struct digest *id, const struct 
     kept = tbl_edge_kept(kv_reads(reg->kv), id, err);
     if (kept < 1)
         return kept < 0 ? -1 : r->leased_until > now + near;
-    if (txn_run(reg->kv, renew, &rn, err) == 0)
+    if (txn_run(reg->kv, renew_lease, &rn, err) == 0)
         return rn.gone ? 0 : 1;
     /* With a full disk nobody pushes, but pulls go on, and they ask just so. */
     return err->code == ERR_NO_SPACE ? 1 : -1;
@@ -170,7 +171,7 @@ image_find(const struct registry *reg, const struct digest *id, bool for_push, s
     if (rc == 1 && for_push)
         rc = hold_for_push(reg, id, &r, err);
     if (rc != 1)
-        return rc < 0 ? -1 : no_image(err);
+        return rc < 0 ? -1 : refuse_unknown_image(err);
     *image = (struct image){.id = *id,
                             .verified = r.state == IMAGE_COMPLETE,
                             .layer = r.layer,
@@ -190,10 +191,10 @@ image_json(const struct registry *reg, const struct digest *id, struct arena *ar
     if (rc == 1) {
         *json = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
         if (json->p == NULL)
-            rc = err_set(err, ERR_SYSTEM, "no memory for an image's JSON");
+            rc = arena_full(err);
     }
     buf_free(&bytes);
-    return rc == 0 ? no_image(err) : rc < 0 ? -1 : 0;
+    return rc == 0 ? refuse_unknown_image(err) : rc < 0 ? -1 : 0;
 }
 
 int
@@ -210,7 +211,7 @@ image_chain(struct txn *t, const struct digest *id, struct digest *chain, size_t
             return -1;
         /* Too long: an ancestor that wasn't verified got another parent since. */
         if (rc == 0 || !image_is_whole(&r) || *n == IMAGE_CHAIN_MAX)
-            return no_image(err);
+            return refuse_unknown_image(err);
         chain[(*n)++] = at;
         at = r.parent;
     }

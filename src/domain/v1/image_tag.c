@@ -117,7 +117,7 @@ struct candidates {
 };
 
 static int
-see_candidate(const struct edge *e, void *arg, struct err *err)
+collect_id_candidate(const struct edge *e, void *arg, struct err *err)
 {
     struct candidates *c = arg;
 
@@ -148,7 +148,8 @@ find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id
     struct candidates c = {.n = 0};
     int rc = 0;
 
-    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, repo, NULL, see_candidate, &c, err) != 0)
+    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, repo, NULL, collect_id_candidate, &c, err) !=
+        0)
         return -1;
     for (size_t i = 0; rc == 0 && i < c.n; i++) {
         *manifest = c.v[i];

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "process/options/absolute_path.h"
 #include "process/nginx/nginx_conf.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 static const struct part {
@@ -54,7 +55,7 @@ put_all_parts(const struct options *o, const struct nginx_conf *c, struct buf *o
     if ((both || o->server_part) && put_conf_part(SERVER_PART, c, out, err) < 0)
         return -1;
     if (!buf_ok(out))
-        return err_set(err, ERR_SYSTEM, "no memory for nginx's configuration");
+        return err_set(err, ERR_SYSTEM, "nginx's configuration is too long");
     return 0;
 }
 
@@ -64,10 +65,9 @@ data_directory(const struct options *o, struct err *err)
 {
     char *full = absolute_path(o->dir, err);
     char *with_slash = NULL;
-    if (full != NULL && asprintf(&with_slash, strcmp(full, "/") == 0 ? "%s" : "%s/", full) < 0) {
-        err_errno(err, "out of memory");
-        with_slash = NULL;
-    }
+
+    if (full != NULL)
+        with_slash = mem_printf(strcmp(full, "/") == 0 ? "%s" : "%s/", full);
     free(full);
     return with_slash;
 }
@@ -92,11 +92,7 @@ command_nginx_conf(struct options *o, struct err *err)
         return code;
     struct buf out;
     buf_init(&out, 2 * NGINX_CONF_MAX);
-    if (asprintf(&htpasswd, "%srun/htpasswd", dir) < 0) {
-        err_errno(err, "out of memory");
-        htpasswd = NULL;
-        goto done;
-    }
+    htpasswd = mem_printf("%srun/htpasswd", dir);
     struct nginx_conf c = {
         .name = o->name,
         .dir = dir,

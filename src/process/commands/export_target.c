@@ -185,7 +185,7 @@ prepare_dir(struct target *t, struct err *err)
 static int
 start_maker(struct target *t, int *out, struct err *err)
 {
-    int ends[2], to;
+    int ends[2], to = -1;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe");
     int r = start_part(t, &t->maker, &to, err);
@@ -210,7 +210,7 @@ static int
 run_parts(struct target *t, bool dir, const sigset_t *signals,
           enum command_exit (*write)(void *arg, struct err *err), void *arg, struct err *err)
 {
-    int out = t->fd, to;
+    int out = t->fd, to = -1;
     if (dir && start_maker(t, &out, err) < 0)
         return -1;
     int r = start_part(t, &t->writer, &to, err);

@@ -434,8 +434,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
         return -1;
     buf_putc(out, '\n');
     if (!buf_ok(out))
-        return err_set(err, ERR_SYSTEM, "nginx configuration: longer than %zu bytes, or no memory",
-                       out->max);
+        return err_set(err, ERR_SYSTEM, "nginx configuration: longer than %zu bytes", out->max);
     return 0;
 }
 

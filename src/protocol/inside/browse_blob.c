@@ -90,7 +90,7 @@ find_file(struct call *c, struct reading *r, struct bytes path, struct err *err)
 int
 browse_blob_add_download(struct call *c, struct bytes name, struct err *err)
 {
-    const char *p = name.p, *text;
+    const char *p = name.p, *text = NULL;
     struct buf b;
     int rc;
 

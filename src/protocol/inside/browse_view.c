@@ -277,7 +277,7 @@ static int
 stat_entry(struct call *c, struct browse_image *im, struct buf *text, struct err *err)
 {
     struct layer_merge_node node;
-    struct bytes path;
+    struct bytes path = {NULL, 0};
     int rc;
 
     if (browse_view_path(c, &path, err) != 0)
