@@ -257,7 +257,7 @@ confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
         return -1;
     reap_confined(&c, true, &status);
     bool done = describe_status(status, how) == CONFINED_DONE;
-    if (done)
+    if (done && c.answer != NULL) /* which gcc cannot know */
         memcpy(answer, c.answer, n);
     else
         snprintf(why, why_n, "%s", how);

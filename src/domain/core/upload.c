@@ -110,7 +110,7 @@ upload_find(const struct registry *reg, const char *repository, const char *id,
 /* Only when the directory is locked it is sure that the upload is still open: another request may
  * have closed it while this one waited. */
 static int
-lock_upload(const struct registry *reg, const struct upload *u, struct upload_dir *dir,
+hold_upload(const struct registry *reg, const struct upload *u, struct upload_dir *dir,
             struct err *err)
 {
     struct rec_upload r;
@@ -182,7 +182,7 @@ upload_append(const struct registry *reg, struct upload *u, const struct upload_
     struct upload_dir dir;
     int rc;
 
-    if (lock_upload(reg, u, &dir, err) != 0)
+    if (hold_upload(reg, u, &dir, err) != 0)
         return -1;
     rc = append_chunk(reg, &dir, u, chunk, err);
     upload_dir_close(&dir);
@@ -246,7 +246,7 @@ upload_finish(const struct registry *reg, struct upload *u, const struct upload_
     uint64_t before;
     int rc;
 
-    if (lock_upload(reg, u, &dir, err) != 0)
+    if (hold_upload(reg, u, &dir, err) != 0)
         return -1;
     rc = append_chunk(reg, &dir, u, chunk, err);
     before = rc == 0 ? u->size - chunk_size(chunk) : u->size;
@@ -269,7 +269,7 @@ upload_cancel(const struct registry *reg, const struct upload *u, struct err *er
     struct upload_dir dir;
     int rc;
 
-    if (lock_upload(reg, u, &dir, err) != 0)
+    if (hold_upload(reg, u, &dir, err) != 0)
         return -1;
     rc = end_upload(reg, u->id, err);
     upload_dir_close(&dir);

@@ -81,7 +81,7 @@ start_prehook(const struct registry *reg, enum hook which, const struct rec_even
 
 /* A piece of what there is to read; false when there is nothing, now or for ever. */
 static bool
-read_hook_output(struct running *r)
+read_prehook_output(struct running *r)
 {
     char piece[16384];
     ssize_t n;
@@ -98,7 +98,7 @@ static void
 listen_to_the_end(struct running *r)
 {
     spawn_kill(r->pid);
-    for (size_t left = PIPE_MAX / 16384; left > 0 && read_hook_output(r); left--)
+    for (size_t left = PIPE_MAX / 16384; left > 0 && read_prehook_output(r); left--)
         ;
     hook_output_end(&r->said);
 }
@@ -120,7 +120,7 @@ wait_for(struct running *r, uint64_t deadline)
             listen_to_the_end(r);
             return ENDED;
         }
-        if (fds[1].revents != 0 && !read_hook_output(r) && errno != EAGAIN)
+        if (fds[1].revents != 0 && !read_prehook_output(r) && errno != EAGAIN)
             fds[1].fd = -1;
     }
 }
