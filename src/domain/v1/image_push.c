@@ -38,7 +38,7 @@ no_image(struct err *err)
 }
 
 static bool
-is_named(const struct digest *d)
+is_some(const struct digest *d)
 {
     return d->algo != DIGEST_NONE;
 }
@@ -164,7 +164,7 @@ check_ancestors(struct txn *t, const struct json_push *p, struct err *err)
 {
     struct digest at = p->parent;
 
-    for (unsigned n = 1; is_named(&at); n++) {
+    for (unsigned n = 1; is_some(&at); n++) {
         struct rec_image r;
         int rc;
 
@@ -191,11 +191,11 @@ move_edges(struct txn *t, const struct json_push *p, const struct rec_image *old
     struct edge layer = keeping(p->id, &old->layer), was = keeping(p->id, &old->parent);
     struct edge is = keeping(p->id, &p->parent);
 
-    if (is_named(&old->layer) && tbl_edge_drop(t, &layer, err) != 0)
+    if (is_some(&old->layer) && tbl_edge_drop(t, &layer, err) != 0)
         return -1;
-    if (moved && is_named(&old->parent) && tbl_edge_drop(t, &was, err) != 0)
+    if (moved && is_some(&old->parent) && tbl_edge_drop(t, &was, err) != 0)
         return -1;
-    return moved && is_named(&p->parent) ? tbl_edge_put(t, &is, err) : 0;
+    return moved && is_some(&p->parent) ? tbl_edge_put(t, &is, err) : 0;
 }
 
 /* The record, and what comes with it, in the order of the tables. old: all zero if it is new. */
@@ -212,16 +212,16 @@ put_new(struct txn *t, const struct json_push *p, bool is_new, const struct rec_
     snprintf(r.by, sizeof r.by, "%s", p->actor->user);
     lease(p->reg, &r, now);
     job.due = r.leased_until;
-    if ((moved && is_named(&old->parent) && image_lease(t, p->reg, &old->parent, now, err) != 0) ||
+    if ((moved && is_some(&old->parent) && image_lease(t, p->reg, &old->parent, now, err) != 0) ||
         tbl_image_put(t, p->id, &r, err) != 0 || tbl_content_put(t, p->id, p->json, err) != 0 ||
         lease_blob(t, p->reg, &old->layer, now, err) != 0 || move_edges(t, p, old, moved, err) != 0)
         return -1;
     /* Nothing keeps it yet: somebody has to look when its lease is over. */
     if (is_new && tbl_job_put(t, &job, &work, err) != 0)
         return -1;
-    if ((moved && is_named(&old->parent) &&
+    if ((moved && is_some(&old->parent) &&
          lease_look_at(t, &old->parent, now + p->reg->lease_ms, err) != 0) ||
-        (is_named(&old->layer) && lease_look_at(t, &old->layer, now + p->reg->lease_ms, err) != 0))
+        (is_some(&old->layer) && lease_look_at(t, &old->layer, now + p->reg->lease_ms, err) != 0))
         return -1;
     return tell_of_image(t, EVENT_IMAGE, p->id, NULL, p->actor, err);
 }
@@ -268,7 +268,7 @@ static int
 have_parent(const struct json_push *p, struct err *err)
 {
     struct rec_image r;
-    int rc = is_named(&p->parent) ? tbl_image_get(kv_reads(p->reg->kv), &p->parent, &r, err) : 1;
+    int rc = is_some(&p->parent) ? tbl_image_get(kv_reads(p->reg->kv), &p->parent, &r, err) : 1;
 
     if (rc == 0)
         rc = image_of_manifest_adopt(p->reg, &p->parent, p->actor, err);
@@ -335,7 +335,7 @@ keep_layer(struct txn *t, const struct layer_push *p, struct err *err)
 
     if (tbl_edge_put(t, &layer, err) != 0)
         return -1;
-    if (!p->same && is_named(&p->old.layer) &&
+    if (!p->same && is_some(&p->old.layer) &&
         (tbl_edge_drop(t, &old, err) != 0 ||
          lease_look_at(t, &p->old.layer, p->now + p->reg->lease_ms, err) != 0))
         return -1;
@@ -440,7 +440,7 @@ struct verification {
 };
 
 static int
-settle(struct txn *t, void *arg, struct err *err)
+settle_checksum(struct txn *t, void *arg, struct err *err)
 {
     const struct verification *v = arg;
     struct rec_image r;
@@ -499,7 +499,8 @@ image_push_verify(const struct registry *reg, const struct digest *id, const cha
     if (rc == 0 || v.seen.state == IMAGE_JSON)
         return no_image(err);
     if (image_json(reg, id, arena, &json, err) != 0 ||
-        compare(&v, checksum, payload, json, err) != 0 || txn_run(reg->kv, settle, &v, err) != 0)
+        compare(&v, checksum, payload, json, err) != 0 ||
+        txn_run(reg->kv, settle_checksum, &v, err) != 0)
         return -1;
     if (v.verdict == IMAGE_CHECKSUM_MISMATCH)
         return err_set(err, ERR_DIGEST_MISMATCH, "Checksum mismatch");

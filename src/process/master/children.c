@@ -131,7 +131,7 @@ has_room_to_start(struct children *c)
 /* ---- killing all ---- */
 
 static bool
-is_empty(const struct children *c)
+slot_is_empty(const struct children *c)
 {
     for (size_t i = 0; i < c->n; i++)
         if (c->v[i].pid != 0)
@@ -462,7 +462,7 @@ children_tick(struct children *c)
         tick_serving(c);
         break;
     case CHILDREN_KILLING:
-        if (is_empty(c) && loop_now(c->loop) >= c->recover_at)
+        if (slot_is_empty(c) && loop_now(c->loop) >= c->recover_at)
             start_recovery(c);
         break;
     case CHILDREN_STOPPING:
@@ -514,7 +514,7 @@ children_hurry(struct children *c)
 bool
 children_gone(const struct children *c)
 {
-    return c->recovery == 0 && is_empty(c);
+    return c->recovery == 0 && slot_is_empty(c);
 }
 
 int
