@@ -14,7 +14,7 @@ my %values = (
     NAME     => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
     MAX_BLOB => 0,          VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
     LISTEN   => 'listen 1', TLS     => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
-    ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', REFUSALS => '',
+    ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', ERROR_RETRIES => '', REFUSALS => '',
 );
 
 sub expand ($text, $depth = 0) {

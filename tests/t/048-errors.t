@@ -47,7 +47,7 @@ my $M = '/v2/a/b/manifests';
 my $B = '/v2/a/b/blobs';
 my @rows = (
     # name, status, code, method, path, { options }, { detail }
-    [ 'a name', 400, 'NAME_INVALID', GET => '/v2/A/b/tags/list', {}, { found => 'A/b', expected => qr/small letters/ } ],
+    [ 'a name', 400, 'NAME_INVALID', GET => '/v2/A/b/tags/list', {}, { found => 'A/b', expected => qr/lowercase letters/ } ],
     [ 'a tag', 400, 'TAG_INVALID', GET => "$M/-x", {}, of(reference => '-x', found => '-x', expected => qr/127/) ],
     [ 'a tag among several', 400, 'TAG_INVALID', PUT => "$M/$its?tag=ok&tag=-x", { typed($TYPE{manifest}, $manifest) }, of(found => '-x') ],
     [ 'a digest', 400, 'DIGEST_INVALID', GET => "$B/sha256:12", {}, of(digest => 'sha256:12', found => 'sha256:12', expected => qr/64/) ],

@@ -292,13 +292,14 @@ put_error_map(struct buf *out, const char *map)
 {
     for (size_t i = 0; i < error_table_nginx_n; i++) {
         const struct error_table_nginx *e = &error_table_nginx[i];
-        bool is_status = e->key[strspn(e->key, DIGITS)] == '\0' || strcmp(e->key, "default") == 0;
 
         if (strcmp(map, "ERROR_TEXTS") == 0)
             buf_putf(out, "%s \"%s\";\n", e->key, e->text);
         else if (strcmp(map, "ERROR_HINTS") == 0 && e->hint != NULL)
             buf_putf(out, "%s \"%s\";\n", e->key, e->hint);
-        else if (strcmp(map, "ERROR_CODES") == 0 && is_status)
+        else if (strcmp(map, "ERROR_RETRIES") == 0 && e->retry_after != NULL)
+            buf_putf(out, "%s %s;\n", e->key, e->retry_after);
+        else if (strcmp(map, "ERROR_CODES") == 0)
             buf_putf(out, "%s %s;\n", e->key, error_table_row(e->like)->code);
     }
 }

@@ -2,84 +2,81 @@
 
 #include "util/banned.h"
 
-#define DIGEST_GRAMMAR "sha256: and 64, or sha512: and 128, small hexadecimal digits"
-#define NAME_GRAMMAR                                                                               \
-    "small letters and digits, in between . or _ or __ or dashes, parts joined by /; at most 255 " \
-    "bytes"
-#define TAG_GRAMMAR "a letter, digit or _, and then up to 127 of these, dots and dashes"
+#define DIGEST_GRAMMAR "sha256: and 64 lowercase hexadecimal digits, or sha512: and 128 of them"
+#define NAME_GRAMMAR                                                                              \
+    "lowercase letters and digits, with ., _, __ or dashes between them; parts are joined by /; " \
+    "at most 255 bytes"
+#define TAG_GRAMMAR "a letter, digit or _, followed by up to 127 of these, dots and dashes"
 
 #define HINT_LOG "the registry's log says more: tell its administrator"
+#define HINT_RETRY "try again after the seconds of Retry-After"
 
+/* A new code gets its row here, in the order of the enum. */
 static const struct error_row rows[] = {
-    [ERR_NONE] = {500, "UNKNOWN", NULL, NULL, HINT_LOG},
-    [ERR_SYSTEM] = {500, "UNKNOWN", NULL, NULL, HINT_LOG},
-    [ERR_NO_SPACE] = {503, "UNAVAILABLE", "30", NULL,
-                      "the registry's disk is full: pulls go on, and pushes will when there is "
-                      "room; tell its administrator"},
-    [ERR_BUSY] = {503, "UNAVAILABLE", "1", NULL, "try again after the seconds of Retry-After"},
-    [ERR_CORRUPT] = {500, "UNKNOWN", NULL, NULL, HINT_LOG},
-    [ERR_BAD_REQUEST] = {400, "UNSUPPORTED", NULL, NULL,
-                         "the request can't be read: see the OCI distribution-spec, and which "
-                         "characters have to be escaped"},
-    [ERR_BAD_NAME] = {400, "NAME_INVALID", NULL, NAME_GRAMMAR,
-                      "choose another name for the repository"},
-    [ERR_BAD_TAG] = {400, "TAG_INVALID", NULL, TAG_GRAMMAR, "choose another tag"},
-    [ERR_BAD_DIGEST] = {400, "DIGEST_INVALID", NULL, DIGEST_GRAMMAR,
-                        "give the whole digest, as docker prints it"},
-    [ERR_DIGEST_MISMATCH] = {400, "DIGEST_INVALID", NULL, NULL,
-                             "what came was changed on its way, or the digest is of something "
-                             "else; it is dropped: send it again"},
-    [ERR_BAD_SIZE] = {400, "SIZE_INVALID", NULL, NULL,
-                      "the range has to be as long as the piece that comes"},
-    [ERR_BAD_RANGE] = {416, "BLOB_UPLOAD_INVALID", NULL, NULL,
-                       "Range tells how far the upload is: go on behind it, or begin a new one"},
-    [ERR_BAD_EXTENT] = {416, "SIZE_INVALID", NULL, NULL, "Content-Range tells how long it is"},
-    [ERR_BAD_MANIFEST] = {400, "MANIFEST_INVALID", NULL, NULL,
-                          "see the OCI image-spec, manifest.md and image-index.md, or docker's "
-                          "image manifest version 2, schema 2"},
-    [ERR_BAD_IMAGE] = {400, "MANIFEST_INVALID", NULL, NULL,
-                       "see docker's image specification version 1"},
-    [ERR_TOO_LARGE] = {413, "SIZE_INVALID", NULL, NULL,
-                       "make it smaller, or have the limit raised"},
-    [ERR_TOO_LONG] = {414, "UNSUPPORTED", NULL, NULL, "send several requests"},
-    [ERR_IN_USE] = {405, "UNSUPPORTED", NULL, NULL, "delete the manifest of this digest first"},
-    [ERR_EXISTS] = {409, "DENIED", NULL, NULL,
-                    "what is there is never changed: give yours another name"},
-    [ERR_TOO_MANY] = {429, "TOOMANYREQUESTS", "5", NULL,
-                      "finish or cancel some, and try again after the seconds of Retry-After"},
-    [ERR_FULL] = {403, "DENIED", NULL, NULL, "delete what isn't needed, or have the limit raised"},
-    [ERR_NO_ROUTE] = {404, "NAME_UNKNOWN", NULL, NULL, "see the OCI distribution-spec, Endpoints"},
-    [ERR_NO_METHOD] = {405, "UNSUPPORTED", NULL, NULL, "Allow has the methods of this path"},
-    [ERR_NO_REPOSITORY] = {404, "NAME_UNKNOWN", NULL, NULL,
-                           "check the name; a repository comes with the first push to it, and "
-                           "/v2/_catalog lists those that there are"},
-    [ERR_NO_MANIFEST] = {404, "MANIFEST_UNKNOWN", NULL, NULL,
-                         "check the name; tags/list lists the repository's tags"},
-    [ERR_NO_BLOB] =
-        {404, "BLOB_UNKNOWN", NULL, NULL,
-         "upload it, or mount it from a repository that has it; a manifest is under manifests/"},
-    [ERR_NO_UPLOAD] = {404, "BLOB_UPLOAD_UNKNOWN", NULL, NULL,
-                       "it is finished, was cancelled, has expired or is another user's: begin a "
-                       "new one by POST"},
-    [ERR_NO_IMAGE] = {404, "MANIFEST_UNKNOWN", NULL, NULL, "check the id; push the image first"},
-    [ERR_NOT_CONVERTED] =
-        {404, "MANIFEST_UNKNOWN", NULL, NULL,
-         "it was pushed by the first API, and its manifest is being made: try again in a moment"},
-    [ERR_UNCONVERTIBLE] = {404, "MANIFEST_UNKNOWN", NULL, NULL,
-                           "it was pushed by the first API, and can be pulled by that alone: push "
-                           "it again by the second"},
-    [ERR_MISSING_PARTS] = {404, "MANIFEST_BLOB_UNKNOWN", NULL, NULL,
-                           "push or mount it first, then the manifest"},
-    [ERR_NO_FILE] = {404, "NOT_FOUND", NULL, NULL, "list the directory above it"},
-    [ERR_NOT_BROWSABLE] = {422, "UNSUPPORTED", NULL, NULL,
-                           "download the layer, and look into it there"},
-    [ERR_UNAUTHORIZED] = {401, "UNAUTHORIZED", NULL, NULL, "log in: WWW-Authenticate tells how"},
-    [ERR_DENIED] = {403, "DENIED", NULL, NULL, "these credentials are good, but not for this"},
-    [ERR_UNSUPPORTED] = {400, "UNSUPPORTED", NULL, NULL,
-                         "use a client that writes OCI or docker schema 2 manifests"},
+    {ERR_NONE, 500, "UNKNOWN", .hint = HINT_LOG},
+    {ERR_SYSTEM, 500, "UNKNOWN", .hint = HINT_LOG},
+    {ERR_NO_SPACE, 503, "UNAVAILABLE", .retry_after = "30",
+     .hint = "the registry's disk is full: pulls still work, and pushes work again when there is "
+             "room; tell its administrator"},
+    {ERR_BUSY, 503, "UNAVAILABLE", .retry_after = "1", .hint = HINT_RETRY},
+    {ERR_CORRUPT, 500, "UNKNOWN", .hint = HINT_LOG},
+    {ERR_BAD_REQUEST, 400, "UNSUPPORTED",
+     .hint = "the request can't be read: see the OCI distribution-spec, and check which characters "
+             "have to be escaped"},
+    {ERR_BAD_NAME, 400, "NAME_INVALID", .expected = NAME_GRAMMAR,
+     .hint = "choose another name for the repository"},
+    {ERR_BAD_TAG, 400, "TAG_INVALID", .expected = TAG_GRAMMAR, .hint = "choose another tag"},
+    {ERR_BAD_DIGEST, 400, "DIGEST_INVALID", .expected = DIGEST_GRAMMAR,
+     .hint = "give the whole digest, as docker prints it"},
+    {ERR_DIGEST_MISMATCH, 400, "DIGEST_INVALID",
+     .hint = "the bytes were changed on their way, or the digest is that of other bytes; they are "
+             "dropped: send them again"},
+    {ERR_BAD_SIZE, 400, "SIZE_INVALID",
+     .hint = "give the range the length of the piece that is sent"},
+    {ERR_BAD_RANGE, 416, "BLOB_UPLOAD_INVALID",
+     .hint = "continue behind the byte that Range tells, or begin a new upload"},
+    {ERR_BAD_EXTENT, 416, "SIZE_INVALID", .hint = "Content-Range tells the length"},
+    {ERR_BAD_MANIFEST, 400, "MANIFEST_INVALID",
+     .hint = "see the OCI image-spec, manifest.md and image-index.md, or docker's image manifest "
+             "version 2, schema 2"},
+    {ERR_BAD_IMAGE, 400, "MANIFEST_INVALID", .hint = "see docker's image specification version 1"},
+    {ERR_TOO_LARGE, 413, "SIZE_INVALID", .hint = "make it smaller, or have the limit raised"},
+    {ERR_TOO_LONG, 414, "UNSUPPORTED", .hint = "send several requests"},
+    {ERR_IN_USE, 405, "UNSUPPORTED", .hint = "delete the manifest of this digest first"},
+    {ERR_EXISTS, 409, "DENIED", .hint = "what exists is never changed: give yours another name"},
+    {ERR_TOO_MANY, 429, "TOOMANYREQUESTS", .retry_after = "5",
+     .hint = "finish or cancel some, and " HINT_RETRY},
+    {ERR_FULL, 403, "DENIED", .hint = "delete what isn't needed, or have the limit raised"},
+    {ERR_NO_ROUTE, 404, "NAME_UNKNOWN", .hint = "see the OCI distribution-spec, Endpoints"},
+    {ERR_NO_METHOD, 405, "UNSUPPORTED", .hint = "Allow lists the methods of this path"},
+    {ERR_NO_REPOSITORY, 404, "NAME_UNKNOWN",
+     .hint = "check the name: /v2/_catalog lists the repositories; the first push makes a new one"},
+    {ERR_NO_MANIFEST, 404, "MANIFEST_UNKNOWN",
+     .hint = "check the name; tags/list lists the repository's tags"},
+    {ERR_NO_BLOB, 404, "BLOB_UNKNOWN",
+     .hint = "upload it, or mount it from a repository that has it; a manifest is under "
+             "manifests/"},
+    {ERR_NO_UPLOAD, 404, "BLOB_UPLOAD_UNKNOWN",
+     .hint = "it is finished, was cancelled, has expired or is another user's: start another by "
+             "POST .../blobs/uploads/"},
+    {ERR_NO_IMAGE, 404, "MANIFEST_UNKNOWN", .hint = "check the id; push the image first"},
+    {ERR_NOT_CONVERTED, 404, "MANIFEST_UNKNOWN",
+     .hint = "it was pushed by the first API, and its manifest is being made: try again in a "
+             "moment"},
+    {ERR_UNCONVERTIBLE, 404, "MANIFEST_UNKNOWN",
+     .hint = "it was pushed by the first API, and only that can pull it: push it again by the "
+             "second API"},
+    {ERR_MISSING_PARTS, 404, "MANIFEST_BLOB_UNKNOWN",
+     .hint = "push or mount it first, then the manifest"},
+    {ERR_NO_FILE, 404, "NOT_FOUND", .hint = "list the directory above it"},
+    {ERR_NOT_BROWSABLE, 422, "UNSUPPORTED", .hint = "download the layer, and look into it there"},
+    {ERR_UNAUTHORIZED, 401, "UNAUTHORIZED", .hint = "log in: WWW-Authenticate tells how"},
+    {ERR_DENIED, 403, "DENIED", .hint = "these credentials are valid, but don't permit this"},
+    {ERR_UNSUPPORTED, 400, "UNSUPPORTED",
+     .hint = "use a client that writes OCI or docker schema 2 manifests"},
 };
 
-_Static_assert(sizeof rows / sizeof *rows == ERR_COUNT, "the last error has no row");
+_Static_assert(sizeof rows / sizeof *rows == ERR_COUNT, "each code of util/err.h has one row");
 
 const struct error_row *
 error_table_row(enum err_code code)
@@ -87,34 +84,46 @@ error_table_row(enum err_code code)
     return &rows[code];
 }
 
+/* No text may be exactly "authentication required": docker would retry the push for 40 s. */
 const struct error_table_nginx error_table_nginx[] = {
     {"default", ERR_BAD_REQUEST, "bad request",
-     "nginx couldn't read the request: a broken request line or header, or one that is there "
-     "twice"},
+     .hint = "nginx couldn't read the request: a broken request line or header, or one that is "
+             "there twice"},
     {"400plain", ERR_BAD_REQUEST, "this port speaks HTTPS: use https:// instead of http://",
-     "use https:// in front of the registry's name"},
-    {"404", ERR_NO_ROUTE, "not found", "check the path: see the OCI distribution-spec, Endpoints"},
-    {"405", ERR_NO_METHOD, "method not allowed", "Allow has the methods that there are"},
-    {"408", ERR_BAD_REQUEST, "request timed out",
-     "the request came too slowly: check the connection, and try again"},
-    {"411", ERR_BAD_SIZE, "length required", "send a Content-Length, or chunks"},
-    {"412", ERR_BAD_REQUEST, "precondition failed", NULL},
-    {"413", ERR_TOO_LARGE, "request body too large",
-     "a manifest may have 4 MiB, a blob what --max-blob-size allows: make it smaller, or have the "
-     "limit raised"},
-    {"414", ERR_TOO_LONG, "request line too long",
-     "a request line may have 8 KiB: make the path or the query shorter"},
-    {"416", ERR_BAD_EXTENT, "range not satisfiable",
-     "ask for bytes that there are: HEAD tells how many"},
-    {"421", ERR_BAD_REQUEST, "misdirected request", NULL},
-    {"429", ERR_TOO_MANY, "too many requests",
-     "send fewer requests, and try again after the seconds of Retry-After"},
-    {"431", ERR_BAD_REQUEST, "request header too large",
-     "a header may have 8 KiB, and all of them 32: send fewer or shorter ones"},
+     .hint = "use https:// in front of the registry's name"},
     {"400encoding", ERR_BAD_REQUEST, "unknown transfer encoding",
-     "of transfer encodings only chunked is known"},
+     .hint = "of transfer encodings only chunked is known"},
     {"400version", ERR_BAD_REQUEST, "HTTP version not supported",
-     "use HTTP/1.1, or HTTP/2 where HTTPS is spoken"},
+     .hint = "use HTTP/1.1, or HTTP/2 where HTTPS is spoken"},
+    {"401", ERR_UNAUTHORIZED, "user name and password needed",
+     .hint = "log in: WWW-Authenticate tells how"},
+    {"401wrong", ERR_UNAUTHORIZED, "wrong user name or password",
+     .hint = "log in again: docker login, podman login"},
+    {"403denied", ERR_DENIED, "access denied",
+     .hint = "the web server in front lets nobody in from this address, or with these "
+             "credentials"},
+    {"404", ERR_NO_ROUTE, "not found",
+     .hint = "check the path: see the OCI distribution-spec, Endpoints"},
+    {"405", ERR_NO_METHOD, "method not allowed", .hint = "Allow has the methods that there are"},
+    {"408", ERR_BAD_REQUEST, "request timed out",
+     .hint = "the request came too slowly: check the connection, and try again"},
+    {"411", ERR_BAD_SIZE, "length required", .hint = "send a Content-Length, or chunks"},
+    {"412", ERR_BAD_REQUEST, "precondition failed", .hint = NULL},
+    {"413", ERR_TOO_LARGE, "request body too large",
+     .hint = "a manifest may have 4 MiB, a blob what --max-blob-size allows: make it smaller, or "
+             "have the limit raised"},
+    {"414", ERR_TOO_LONG, "request line too long",
+     .hint = "a request line may have 8 KiB: make the path or the query shorter"},
+    {"416", ERR_BAD_EXTENT, "range not satisfiable",
+     .hint = "ask for bytes that there are: HEAD tells how many"},
+    {"421", ERR_BAD_REQUEST, "misdirected request", .hint = NULL},
+    {"429", ERR_TOO_MANY, "too many requests", .hint = "send fewer requests, and " HINT_RETRY,
+     .retry_after = "1"},
+    {"431", ERR_BAD_REQUEST, "request header too large",
+     .hint = "a header may have 8 KiB, and all of them 32: send fewer or shorter ones"},
+    {"503", ERR_BUSY, "the registry is busy, restarting, or out of reach for the web server",
+     .hint = HINT_RETRY "; if it stays, the logs of the registry and of nginx say why",
+     .retry_after = "2"},
 };
 
 const size_t error_table_nginx_n = sizeof error_table_nginx / sizeof *error_table_nginx;

@@ -9,10 +9,11 @@
  * maps of nginx's configuration. */
 
 struct error_row {
+    enum err_code err;
     int status;
     const char *code;        /* OCI distribution-spec 1.1, "Error Codes", and docker's */
-    const char *retry_after; /* seconds; NULL: no such header */
-    const char *expected;    /* the grammar of what the request should have had; NULL */
+    const char *retry_after; /* in seconds; NULL: the reply has no such header */
+    const char *expected;    /* the grammar that the request should have followed; NULL: none */
     const char *hint;        /* what to do about it */
 };
 
@@ -20,13 +21,14 @@ struct error_row {
 const struct error_row *error_table_row(enum err_code code);
 
 /* An error of nginx. The key is its status, and behind that a word where one status has several
- * reasons (conf/blocks.conf, block ERRORS); "default" stands for all others. The OCI code is that
- * of `like`. */
+ * reasons: conf/blocks.conf, block ERRORS, has them as arguments. "default" stands for all others.
+ * The OCI code is that of `like`. */
 struct error_table_nginx {
     const char *key;
     enum err_code like;
     const char *text;
-    const char *hint; /* NULL: that of "default" */
+    const char *hint;        /* NULL: that of "default" */
+    const char *retry_after; /* as above */
 };
 
 extern const struct error_table_nginx error_table_nginx[];

@@ -1,10 +1,65 @@
 #include "protocol/http/reply_error.h"
 
-#include "protocol/http/error_detail.h"
+#include <string.h>
+
 #include "protocol/http/error_table.h"
 #include "protocol/http/http_auth.h"
 #include "util/log.h"
 #include "util/banned.h"
+
+/* The longest text from outside, in bytes. Longer ones are cut. */
+#define DETAIL_TEXT_MAX 300
+
+/* The value may hold any bytes, but JSON is UTF-8: other bytes than printable ASCII become '?'. */
+static void
+set_detail_text(struct json *object, const char *name, const char *value)
+{
+    char text[DETAIL_TEXT_MAX + 1];
+    size_t n = 0;
+
+    if (value == NULL || value[0] == '\0')
+        return;
+    for (; value[n] != '\0' && n < DETAIL_TEXT_MAX; n++)
+        text[n] = value[n] < 0x20 || value[n] > 0x7e ? '?' : value[n];
+    text[n] = '\0';
+    json_set_string(object, name, text);
+}
+
+/* "{digest}" of the route, without the braces. */
+static void
+set_route_variable(struct json *object, const struct call *c)
+{
+    char name[32];
+    size_t n = c->last_name != NULL ? strcspn(c->last_name + 1, "}") : 0;
+
+    if (n == 0 || n >= sizeof name)
+        return;
+    memcpy(name, c->last_name + 1, n);
+    name[n] = '\0';
+    set_detail_text(object, name, c->last);
+}
+
+/* digest: a digest that the error is about and that isn't in the path; or NULL. */
+static struct json *
+error_detail(const struct call *c, const struct err *err, const char *digest)
+{
+    const struct error_row *row = error_table_row(err->code);
+    struct json *detail = json_new_object();
+
+    set_detail_text(detail, "repository", c->name);
+    if (digest != NULL)
+        set_detail_text(detail, "digest", digest);
+    else
+        set_route_variable(detail, c);
+    if (c->name == NULL)
+        set_detail_text(detail, "path", c->req->raw_path);
+    if (err->code == ERR_NOT_CONVERTED)
+        set_detail_text(detail, "reason", "converting");
+    set_detail_text(detail, "expected", err->expected[0] != '\0' ? err->expected : row->expected);
+    set_detail_text(detail, err->code == ERR_UNCONVERTIBLE ? "reason" : "found", err->found);
+    set_detail_text(detail, "hint", row->hint);
+    return detail;
+}
 
 static void
 add_oci_error(struct json *errors, const struct call *c, const char *code, const struct err *err,
@@ -14,7 +69,7 @@ add_oci_error(struct json *errors, const struct call *c, const char *code, const
 
     json_set_string(one, "code", code);
     json_set_string(one, "message", err->message);
-    json_set(one, "detail", error_detail_make(c, err, digest));
+    json_set(one, "detail", error_detail(c, err, digest));
     json_add(errors, one);
 }
 

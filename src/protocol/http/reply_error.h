@@ -4,7 +4,12 @@
 #include "protocol/http/call.h"
 
 /* The two forms of an error's body: OCI distribution-spec 1.1 "Error Codes" under /v2/, and
- * {"error": "…"} with nothing but strings for v1. */
+ * {"error": "…"} with nothing but strings for v1.
+ *
+ * The member `detail` of an OCI error is an object of texts, for people. "repository"; "reference",
+ * "digest" or "upload" as the path has it, or "path" for other paths; "expected" and "found": the
+ * value that the request should have had, and the value that it had; "reason", in one word; "hint":
+ * what to do. Unknown members are left out. */
 enum error_form {
     ERROR_FORM_V1,
     ERROR_FORM_OCI,
