@@ -39,13 +39,13 @@ struct blob_draft {
     bool gone; /* blob_draft_put failed because neither a record nor a file of ours is there */
 };
 
-/* Of an open file, whose bytes hash to d. */
+/* A draft of an open file, whose bytes hash to d. */
 struct blob_draft blob_draft_of_fd(const struct registry *reg, const struct digest *d, int fd,
                                    uint64_t size);
-/* Of bytes in memory. */
+/* A draft of bytes in memory. */
 struct blob_draft blob_draft_of_bytes(const struct registry *reg, const struct digest *d,
                                       struct bytes content);
-/* Of a blob that is expected to be in the store. */
+/* A draft without a file: the blob is expected to be in the store. */
 struct blob_draft blob_draft_of_stored(const struct registry *reg, const struct digest *d);
 
 int blob_draft_begin(struct blob_draft *d, struct err *err);

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "domain/core/repository.h"
-#include "util/arena.h"
 #include "util/banned.h"
 
-/* 1 it is to be listed for this actor, 0 not, -1. */
+/* Is the repository listed for this actor? 1, 0, -1. */
 static int
 is_listed(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
           struct err *err)
@@ -19,10 +18,10 @@ is_listed(const struct registry *reg, const struct actor *actor, const char *nam
     return repository_has_any(reg, id, err);
 }
 
-/* Takes one into the page, if it is to be listed; sets more when the page is full. */
+/* Adds the repository to the page if it is listed; sets page->more if the page is full already. */
 static int
-collect_name(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
-             size_t limit, struct arena *arena, struct catalog_page *page, struct err *err)
+add_to_page(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
+            size_t limit, struct arena *arena, struct catalog_page *page, struct err *err)
 {
     int listed = is_listed(reg, actor, name, id, err);
 
@@ -53,17 +52,17 @@ catalog_list(const struct registry *reg, const struct actor *actor, const char *
         if (repository_next(reg, b, err) != 0)
             return -1;
         for (size_t i = 0; i < b->n && !page->more; i++)
-            if (collect_name(reg, actor, b->v[i].name, b->v[i].id, limit, arena, page, err) != 0)
+            if (add_to_page(reg, actor, b->v[i].name, b->v[i].id, limit, arena, page, err) != 0)
                 return -1;
     } while (b->n == REPOSITORY_BATCH && !page->more);
     return 0;
 }
 
-/* One with the text in its name: counts it, and takes it when it belongs to the page. */
+/* For a repository with the text in its name: counts it, and adds it if it belongs to the page. */
 static int
-count_match(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
-            uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
-            struct err *err)
+add_to_found(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
+             uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
+             struct err *err)
 {
     bool exact = found->total < CATALOG_EXACT_MAX;
     bool here = found->total >= skip && found->total - skip < limit;
@@ -94,8 +93,8 @@ catalog_search(const struct registry *reg, const struct actor *actor, const char
             return -1;
         for (size_t i = 0; i < b->n; i++)
             if (strcasestr(b->v[i].name, text) != NULL &&
-                count_match(reg, actor, b->v[i].name, b->v[i].id, skip, limit, arena, found, err) !=
-                    0)
+                add_to_found(reg, actor, b->v[i].name, b->v[i].id, skip, limit, arena, found,
+                             err) != 0)
                 return -1;
     } while (b->n == REPOSITORY_BATCH);
     return 0;

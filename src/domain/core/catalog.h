@@ -9,8 +9,8 @@
 #include "util/arena.h"
 #include "util/err.h"
 
-/* The names of repositories, in byte order; those without a manifest aren't listed, nor those that
- * the actor may not pull from. */
+/* The names of repositories, in byte order. Repositories without a manifest aren't listed, nor
+ * those that the actor may not pull from. */
 
 struct catalog_page {
     const char **names; /* in the arena */
@@ -18,23 +18,24 @@ struct catalog_page {
     bool more;
 };
 
-/* The repositories whose names have a text in them, whatever the case of its letters. */
+/* The repositories whose names contain a text, in upper or lower case. */
 struct catalog_found {
     const char **names; /* in the arena */
     size_t n;
     uint64_t total; /* of all pages */
 };
 
-/* Looking into each repository takes ten times as long as reading its name. From so many on, those
- * that aren't listed are counted too; none of them is ever in a page. */
+/* Repositories of which a search finds out whether they are listed, which takes ten times as long
+ * as reading their names. Beyond that number catalog_found.total counts all; a page never has one
+ * that isn't listed. */
 #define CATALOG_EXACT_MAX 10000
 
-/* At most `limit` of them, behind the first `skip`. Reads each name that there is. */
+/* At most `limit` repositories, behind the first `skip`. Reads the names of all repositories. */
 int catalog_search(const struct registry *reg, const struct actor *actor, const char *text,
                    uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
                    struct err *err);
 
-/* At most `limit` behind `after`. */
+/* At most `limit` repositories behind `after`. */
 int catalog_list(const struct registry *reg, const struct actor *actor, const char *after,
                  size_t limit, struct arena *arena, struct catalog_page *page, struct err *err);
 

@@ -1,20 +1,19 @@
 #include "domain/core/chain_id.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "storage/files/blob_file.h"
-#include "storage/tables/tbl_blob.h"
-#include "util/arena.h"
+#include "domain/core/pull.h"
 #include "util/json.h"
 #include "util/banned.h"
 
-#define DEPTH_MAX 32
+#define JSON_DEPTH_MAX 32
 
 /* chain(0) = diff(0), chain(i) = sha256(chain(i - 1) " " diff(i)), both as text. */
 static int
-link_up(const struct json *diff_ids, size_t n, struct digest *chain)
+link_chain_ids(const struct json *diff_ids, size_t n, struct digest *chain)
 {
-    char text[2 * DIGEST_TEXT_MAX];
+    char before[DIGEST_TEXT_MAX], text[2 * DIGEST_TEXT_MAX];
     struct err ignored;
 
     for (size_t i = 0; i < n; i++) {
@@ -25,10 +24,8 @@ link_up(const struct json *diff_ids, size_t n, struct digest *chain)
             d.algo != DIGEST_SHA256)
             return 0;
         if (i > 0) {
-            digest_text(text, &chain[i - 1]);
-            size_t at = strlen(text);
-            text[at] = ' ';
-            memcpy(text + at + 1, diff, strlen(diff) + 1);
+            digest_text(before, &chain[i - 1]);
+            snprintf(text, sizeof text, "%s %s", before, diff);
             digest_of(&d, DIGEST_SHA256, bytes_str(text));
         }
         chain[i] = d;
@@ -45,12 +42,12 @@ chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest
     struct json *doc;
     int rc = 0;
 
-    if (n > CHAIN_ID_LAYERS_MAX || json_parse(config, DEPTH_MAX, &doc, &ignored) != 0)
+    if (n > CHAIN_ID_LAYERS_MAX || json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
         return 0;
     diff_ids = json_member(json_member(doc, "rootfs"), "diff_ids");
     if (json_type(diff_ids) == JSON_ARRAY && json_length(diff_ids) == n) {
         *chain = arena_array(arena, n + 1, sizeof **chain);
-        rc = *chain != NULL ? link_up(diff_ids, n, *chain) : arena_full(err);
+        rc = *chain != NULL ? link_chain_ids(diff_ids, n, *chain) : arena_full(err);
     }
     json_free(doc);
     return rc;
@@ -60,19 +57,13 @@ int
 chain_id_read(const struct registry *reg, const struct digest *config, size_t n,
               struct arena *arena, struct digest **chain, struct err *err)
 {
-    struct rec_blob r;
-    struct err ignored;
-    int rc = tbl_blob_get(kv_reads(reg->kv), config, &r, err);
-    char *text;
+    struct bytes text;
+    int rc = n > CHAIN_ID_LAYERS_MAX
+                 ? 0
+                 : pull_blob(reg, config, CHAIN_ID_CONFIG_MAX, arena, &text, err);
 
-    if (rc != 1)
-        return rc;
-    if (n > CHAIN_ID_LAYERS_MAX || r.size > CHAIN_ID_CONFIG_MAX)
+    /* A file that can't be read tells nothing, and its manifest can still be deleted. */
+    if (rc < 0 && (err->code == ERR_CORRUPT || err->code == ERR_SYSTEM))
         return 0;
-    text = arena_alloc(arena, (size_t)r.size + 1);
-    if (text == NULL)
-        return arena_full(err);
-    if (blob_file_read(reg->dirfd, config, r.instance, text, (size_t)r.size, &ignored) != 0)
-        return 0;
-    return chain_id_parse(bytes_of(text, (size_t)r.size), n, arena, chain, err);
+    return rc == 1 ? chain_id_parse(text, n, arena, chain, err) : rc;
 }

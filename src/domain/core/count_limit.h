@@ -6,17 +6,18 @@
 #include "storage/kv/kv.h"
 #include "util/err.h"
 
-/* How many there may be of what requests make: --max-repositories, --max-tags, --max-uploads, 0 for
- * any number. Decided in the transaction that makes it, by a tally that the same transaction keeps:
- * of two that want the last place, the second waits for the first, and is refused.
+/* The limits --max-repositories, --max-tags and --max-uploads; 0 is none. The transaction that
+ * makes a repository, a tag or an upload also counts it in a tally, and refuses it when the tally
+ * is at the limit. Of two transactions that want the last place the second waits for the first, and
+ * is refused.
  *
- * The first three are called for one that surely isn't there, since its record was read for update:
- * for a repository or a tag before it is put. The others are called for one that goes. */
+ * The add functions are called after the record was read for update, and was not there; the drop
+ * functions in the transaction that deletes it. */
 
-/* ERR_FULL: something has to be deleted first. */
+/* ERR_FULL: one has to be deleted first. */
 int count_limit_add_repository(struct txn *t, const struct registry *reg, struct err *err);
 int count_limit_add_tag(struct txn *t, const struct registry *reg, uint64_t repo, struct err *err);
-/* ERR_TOO_MANY: some have to end first. owner: a user, or an address. */
+/* ERR_TOO_MANY: one has to end first. owner: a user, or an address. */
 int count_limit_add_upload(struct txn *t, const struct registry *reg, const char *owner,
                            struct err *err);
 

@@ -7,15 +7,16 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Deleting tags and manifests (blobs: blob.h). What loses its last keeper thereby gets a lease, and
- * is collected when that is over. */
+/* Deletes tags and manifests (blob.h deletes blobs). A blob or a foreign image that loses its last
+ * keeper gets a lease, and is collected when that is over. */
 
-/* The tag alone, of a manifest or a v1 image; what it named stays, but for a manifest that was made
- * of a v1 image and has no other tag. ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
+/* Deletes the tag. Its target stays, except for a derived manifest that has no other tag
+ * (derived.h). ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
 int delete_tag(const struct registry *reg, const char *repository, const char *tag,
                const struct actor *actor, struct arena *arena, struct err *err);
 
-/* The manifest, and all tags of the repository that name it. ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
+/* Deletes the manifest, and all tags of the repository that name it. ERR_NO_REPOSITORY,
+ * ERR_NO_MANIFEST. */
 int delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,
                     const struct actor *actor, struct arena *arena, struct err *err);
 
@@ -24,7 +25,8 @@ int delete_manifest(const struct registry *reg, const char *repository, const st
 int delete_derived(const struct registry *reg, uint64_t repo, const struct digest *d,
                    struct err *err);
 
-/* All tags of the repository, each for itself. *n: so many it was; 0 also without a repository. */
+/* Deletes all tags of the repository, each in a transaction of its own. *n: their number; 0 also
+ * when there is no repository. */
 int delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,
                     size_t *n, struct err *err);
 

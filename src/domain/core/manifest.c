@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/arena.h"
 #include "util/json.h"
 #include "util/banned.h"
 
 static int
-bad(struct err *err, const char *what, const char *where)
+refuse_manifest(struct err *err, const char *what, const char *where)
 {
     return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: %s %s", where, what);
 }
@@ -19,10 +18,10 @@ begins_with(const char *s, const char *with)
     return strncmp(s, with, strlen(with)) == 0;
 }
 
-/* OCI image-spec "media-types.md", and docker's own. Signatures and attestations pass for images as
- * far as their config goes, and are betrayed by their layers. */
+/* By the media types of OCI image-spec "media-types.md", and docker's. Signatures and attestations
+ * may have the config of an image; the media types of their layers tell them apart. */
 static bool
-is_image(const struct json *config, const struct json *layers)
+has_image_types(const struct json *config, const struct json *layers)
 {
     const char *type = json_string(json_member(config, "mediaType"));
 
@@ -47,39 +46,39 @@ parse_descriptor(const struct json *j, const char *where, struct manifest_descri
     uint64_t size;
 
     if (json_type(j) != JSON_OBJECT)
-        return bad(err, "is no object", where);
+        return refuse_manifest(err, "is no object", where);
     if (digest == NULL)
-        return bad(err, "has no digest", where);
+        return refuse_manifest(err, "has no digest", where);
     if (digest_parse(&d->digest, digest, strlen(digest), err) != 0) {
         err->code = ERR_BAD_MANIFEST;
         return -1;
     }
     if (!json_u64(json_member(j, "size"), &size))
-        return bad(err, "has no size", where);
+        return refuse_manifest(err, "has no size", where);
     if (media_type == NULL || !media_type_is_valid(media_type))
-        return bad(err, "has no valid mediaType", where);
+        return refuse_manifest(err, "has no valid mediaType", where);
     d->elsewhere = json_length(json_member(j, "urls")) > 0;
     return 0;
 }
 
 static int
-refuse_number(size_t n, const char *where, struct err *err)
+refuse_descriptors(size_t n, const char *where, struct err *err)
 {
-    bad(err, "has too many entries: 1000 descriptors at most", where);
+    refuse_manifest(err, "has too many entries: 1000 descriptors at most", where);
     err_expected(err, "at most %d descriptors", MANIFEST_DESCRIPTORS_MAX);
     return err_found(err, "%zu", n);
 }
 
 static int
-parse_list(const struct json *list, const char *where, enum manifest_part part, size_t before,
-           struct manifest *m, struct arena *arena, struct err *err)
+parse_descriptors(const struct json *list, const char *where, enum manifest_part part,
+                  size_t before, struct manifest *m, struct arena *arena, struct err *err)
 {
     size_t n = json_length(list);
 
     if (json_type(list) != JSON_ARRAY)
-        return bad(err, "is no array", where);
+        return refuse_manifest(err, "is no array", where);
     if (n > MANIFEST_DESCRIPTORS_MAX - before)
-        return refuse_number(before + n, where, err);
+        return refuse_descriptors(before + n, where, err);
     m->descriptors = arena_array(arena, n + before + 1, sizeof *m->descriptors);
     if (m->descriptors == NULL)
         return arena_full(err);
@@ -101,12 +100,13 @@ parse_image(const struct json *doc, struct manifest *m, struct arena *arena, str
     struct manifest_descriptor d = {.part = PART_CONFIG};
 
     if (parse_descriptor(config, "config", &d, err) != 0 ||
-        parse_list(json_member(doc, "layers"), "layers", PART_LAYER, 1, m, arena, err) != 0)
+        parse_descriptors(json_member(doc, "layers"), "layers", PART_LAYER, 1, m, arena, err) != 0)
         return -1;
     d.elsewhere = false;
     m->descriptors[0] = d;
     m->config = d.digest;
-    m->is_image = m->artifact_type[0] == '\0' && is_image(config, json_member(doc, "layers"));
+    m->is_image =
+        m->artifact_type[0] == '\0' && has_image_types(config, json_member(doc, "layers"));
     if (m->artifact_type[0] == '\0')
         m->artifact_type = arena_strdup(arena, json_string(json_member(config, "mediaType")));
     if (m->artifact_type == NULL)
@@ -130,7 +130,7 @@ parse_subject(const struct json *doc, struct manifest *m, struct err *err)
 }
 
 static int
-refuse_types(const char *outer, const char *inner, struct err *err)
+refuse_content_type(const char *outer, const char *inner, struct err *err)
 {
     err_set(err, ERR_BAD_MANIFEST, "manifest invalid: Content-Type is %s, but mediaType is %s",
             outer, inner);
@@ -138,7 +138,7 @@ refuse_types(const char *outer, const char *inner, struct err *err)
     return err_found(err, "Content-Type: %s", outer);
 }
 
-/* Also by its looks: it has no mediaType, and is sent as application/json, or as nothing. */
+/* A schema 1 manifest has no mediaType, and may be sent as application/json, or without a type. */
 static bool
 is_schema1(const struct json *doc, const char *media_type)
 {
@@ -149,7 +149,7 @@ is_schema1(const struct json *doc, const char *media_type)
             json_type(json_member(doc, "fsLayers")) == JSON_ARRAY);
 }
 
-/* The type in the header and the one in the document: one may be missing, both may not differ. */
+/* Of the types in the header and in the document one may be missing; they may not differ. */
 static int
 parse_media_type(const struct json *doc, const char *content_type, struct manifest *m,
                  struct err *err)
@@ -158,50 +158,52 @@ parse_media_type(const struct json *doc, const char *content_type, struct manife
     const char *name = content_type[0] != '\0' ? content_type : inner;
 
     if (inner == NULL && json_type(json_member(doc, "mediaType")) != JSON_NULL)
-        return bad(err, "is no text", "mediaType");
+        return refuse_manifest(err, "is no text", "mediaType");
     if (is_schema1(doc, name != NULL ? name : ""))
         return err_set(err, ERR_UNSUPPORTED,
                        "schema 1 manifests aren't accepted: push with a client that writes "
                        "schema 2 or OCI manifests (docker 1.10 or later)");
     if (name == NULL)
-        return bad(err, "says what it is: neither Content-Type nor mediaType", "nothing");
+        return refuse_manifest(err, "says what it is: neither Content-Type nor mediaType",
+                               "nothing");
     m->media_type = media_type_find(name);
     if (m->media_type == NULL)
         return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: unknown media type %s", name);
     if (inner != NULL && strcmp(inner, name) != 0)
-        return refuse_types(name, inner, err);
+        return refuse_content_type(name, inner, err);
     return 0;
 }
 
 static int
-parse_document(const struct json *doc, const char *content_type, struct manifest *m,
-               struct arena *arena, struct err *err)
+parse_manifest_document(const struct json *doc, const char *content_type, struct manifest *m,
+                        struct arena *arena, struct err *err)
 {
     const char *artifact_type = json_string(json_member(doc, "artifactType"));
     uint64_t version;
     bool index, image;
 
     if (json_type(doc) != JSON_OBJECT)
-        return bad(err, "is no object", "the document");
+        return refuse_manifest(err, "is no object", "the document");
     if (parse_media_type(doc, content_type, m, err) != 0)
         return -1;
     if (!json_u64(json_member(doc, "schemaVersion"), &version) || version != 2)
-        return bad(err, "is not 2", "schemaVersion");
-    /* A document that one client reads as a manifest and another as an index (CVE-2021-41190). */
+        return refuse_manifest(err, "is not 2", "schemaVersion");
+    /* One client would read it as a manifest, and another as an index (CVE-2021-41190). */
     index = json_member(doc, "manifests") != NULL;
     image = json_member(doc, "layers") != NULL || json_member(doc, "config") != NULL;
     if (index && image)
-        return bad(err, "could be read as an index and as a manifest", "the document");
+        return refuse_manifest(err, "could be read as an index and as a manifest", "the document");
     if (json_type(json_member(doc, "artifactType")) != JSON_NULL &&
         (artifact_type == NULL || !media_type_is_valid(artifact_type)))
-        return bad(err, "is no media type", "artifactType");
+        return refuse_manifest(err, "is no media type", "artifactType");
     m->artifact_type = arena_strdup(arena, artifact_type != NULL ? artifact_type : "");
     if (m->artifact_type == NULL)
         return arena_full(err);
     if (parse_subject(doc, m, err) != 0)
         return -1;
     if (m->media_type->kind == DOCUMENT_INDEX)
-        return parse_list(json_member(doc, "manifests"), "manifests", PART_CHILD, 0, m, arena, err);
+        return parse_descriptors(json_member(doc, "manifests"), "manifests", PART_CHILD, 0, m,
+                                 arena, err);
     return parse_image(doc, m, arena, err);
 }
 
@@ -217,7 +219,7 @@ manifest_parse(struct manifest *m, struct bytes document, const char *content_ty
         err->code = ERR_BAD_MANIFEST;
         return -1;
     }
-    rc = parse_document(doc, content_type, m, arena, err);
+    rc = parse_manifest_document(doc, content_type, m, arena, err);
     json_free(doc);
     return rc;
 }
@@ -229,7 +231,7 @@ manifest_id(const struct manifest *m, const struct digest *d)
 }
 
 static int
-compare_parts(const void *a, const void *b)
+compare_descriptors(const void *a, const void *b)
 {
     const struct manifest_descriptor *x = a, *y = b;
 
@@ -240,5 +242,5 @@ void
 manifest_sort(struct manifest_descriptor *descriptors, size_t n)
 {
     if (n > 0)
-        qsort(descriptors, n, sizeof *descriptors, compare_parts);
+        qsort(descriptors, n, sizeof *descriptors, compare_descriptors);
 }

@@ -10,8 +10,8 @@
 #include "util/err.h"
 
 /* A manifest as a document: OCI image-spec 1.1 manifest.md and image-index.md, and docker's image
- * manifest version 2, schema 2, and its list. What it refers to, and nothing that the registry
- * doesn't need; its bytes are stored as they came. */
+ * manifest version 2, schema 2, and its list. Only the members that the registry needs are parsed;
+ * the bytes are stored as they came. */
 
 #define MANIFEST_DESCRIPTORS_MAX 1000
 #define MANIFEST_DEPTH_MAX 32
@@ -30,12 +30,12 @@ struct manifest_descriptor {
 
 struct manifest {
     const struct media_type *media_type;
-    const char
-        *artifact_type; /* OCI 1.1: artifactType, else the config's media type; "" for none */
+    /* OCI 1.1: artifactType, else the config's media type; "" for none */
+    const char *artifact_type;
     bool has_subject;
     struct digest subject;
     struct digest config; /* DIGEST_NONE in an index */
-    bool is_image;        /* to be run, with layers to be unpacked; else an index or an artifact */
+    bool is_image;        /* its layers can be unpacked and run; else an index or an artifact */
     struct manifest_descriptor *descriptors;
     size_t descriptors_n;
 };
@@ -46,11 +46,11 @@ struct manifest {
 int manifest_parse(struct manifest *m, struct bytes document, const char *content_type,
                    struct arena *arena, struct err *err);
 
-/* What it is called to hooks, and in the first API: an image by its config, all else by its own
- * digest d. */
+/* The id of the manifest with digest d, as hooks and the first API have it: the digest of an
+ * image's config; d for anything else. */
 const struct digest *manifest_id(const struct manifest *m, const struct digest *d);
 
-/* Into the order of their digests, which is that of the keys in storage. */
+/* Sorts by digest, which is the order of keys in storage. */
 void manifest_sort(struct manifest_descriptor *descriptors, size_t n);
 
 #endif

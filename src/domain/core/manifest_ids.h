@@ -8,9 +8,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What an image's config tells about its manifest: the chain ids of its layers, and the ids that
- * lead to the manifest besides its digest (foreign_images.h). Both follow from documents that never
- * change, so what is computed when a manifest is stored is the same when it is deleted. */
+/* Read from the config of an image: the chain ids of its layers, and the ids that lead to its
+ * manifest besides the digest (foreign_images.h). Both follow from documents that never change, so
+ * what is computed when a manifest is stored is the same when it is deleted. */
 struct manifest_ids {
     const struct digest *chain; /* lowest layer first; NULL: no image, or its config doesn't tell */
     struct digest *v;

@@ -4,7 +4,7 @@
 
 #include "util/banned.h"
 
-static const struct media_type known[] = {
+static const struct media_type known_types[] = {
     {"application/vnd.oci.image.manifest.v1+json", DOCUMENT_IMAGE},
     {"application/vnd.oci.image.index.v1+json", DOCUMENT_INDEX},
     {"application/vnd.docker.distribution.manifest.v2+json", DOCUMENT_IMAGE},
@@ -14,9 +14,9 @@ static const struct media_type known[] = {
 const struct media_type *
 media_type_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(known[i].name, name) == 0)
-            return &known[i];
+    for (size_t i = 0; i < sizeof known_types / sizeof known_types[0]; i++)
+        if (strcmp(known_types[i].name, name) == 0)
+            return &known_types[i];
     return NULL;
 }
 
@@ -28,7 +28,7 @@ media_type_is_schema1(const char *name)
 }
 
 static size_t
-restricted_name(const char *s)
+restricted_name_length(const char *s)
 {
     size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$&-^_.+");
 
@@ -38,10 +38,10 @@ restricted_name(const char *s)
 bool
 media_type_is_valid(const char *name)
 {
-    size_t type = restricted_name(name), subtype;
+    size_t type = restricted_name_length(name), subtype;
 
     if (type == 0 || name[type] != '/')
         return false;
-    subtype = restricted_name(name + type + 1);
+    subtype = restricted_name_length(name + type + 1);
     return subtype > 0 && name[type + 1 + subtype] == '\0';
 }

@@ -7,7 +7,7 @@
 /* The documents that a registry stores under manifests/. */
 enum document_kind {
     DOCUMENT_IMAGE, /* config and layers: an image or an artifact */
-    DOCUMENT_INDEX, /* manifests: a list of others */
+    DOCUMENT_INDEX, /* a list of manifests */
 };
 
 struct media_type {
@@ -15,7 +15,7 @@ struct media_type {
     enum document_kind kind;
 };
 
-/* The one that is named so, or NULL. */
+/* The media type of a manifest or an index with that name, or NULL. */
 const struct media_type *media_type_find(const char *name);
 
 /* Docker's schema 1, which nobody should push any more. */

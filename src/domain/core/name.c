@@ -11,9 +11,9 @@ is_alnum(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* The length of the separator inside a component that s begins with; 0 for none. */
+/* The length of the separator (within a component) at the beginning of s; 0 for none. */
 static size_t
-separator(const char *s)
+separator_length(const char *s)
 {
     if (s[0] == '.')
         return 1;
@@ -34,7 +34,7 @@ name_is_repository(const char *s)
             s++;
         if (*s == '\0')
             return true;
-        s += *s == '/' ? 1 : separator(s);
+        s += *s == '/' ? 1 : separator_length(s);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "util/banned.h"
 
 static bool
-is_among(const struct new_layers *layers, const struct digest *blob)
+is_new_layer(const struct new_layers *layers, const struct digest *blob)
 {
     for (size_t i = 0; i < layers->n; i++)
         if (digest_equal(&layers->v[i].blob, blob))
@@ -13,10 +13,11 @@ is_among(const struct new_layers *layers, const struct digest *blob)
     return false;
 }
 
-/* Marks what isn't kept; `of` remembers which layer of the image each is. */
+/* Collects the layers that nothing keeps. of[i]: the number of out->v[i] among the image's layers.
+ */
 static int
-find_unkept(const struct registry *reg, const struct manifest *m, struct new_layers *out,
-            size_t *of, struct err *err)
+collect_unkept_layers(const struct registry *reg, const struct manifest *m, struct new_layers *out,
+                      size_t *of, struct err *err)
 {
     size_t layer = 0;
 
@@ -26,7 +27,7 @@ find_unkept(const struct registry *reg, const struct manifest *m, struct new_lay
 
         if (d->part != PART_LAYER)
             continue;
-        if (!d->elsewhere && !is_among(out, &d->digest)) {
+        if (!d->elsewhere && !is_new_layer(out, &d->digest)) {
             kept = tbl_edge_kept(kv_reads(reg->kv), &d->digest, err);
             if (kept < 0)
                 return -1;
@@ -52,8 +53,8 @@ new_layers_find(const struct registry *reg, const struct manifest *m, const stru
         return 0;
     out->v = arena_array(arena, layers, sizeof *out->v);
     if (out->v == NULL)
-        return err_set(err, ERR_SYSTEM, "no memory for the layers of an image");
-    if (find_unkept(reg, m, out, of, err) != 0)
+        return arena_full(err);
+    if (collect_unkept_layers(reg, m, out, of, err) != 0)
         return -1;
     for (size_t i = 0; i < out->n; i++)
         out->v[i].chain = chain[of[i]];

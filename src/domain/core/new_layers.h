@@ -9,9 +9,9 @@
 #include "storage/tables/record.h"
 #include "storage/tables/tbl_edge.h"
 
-/* The layers that come to the store with an image: those that nothing kept before. */
+/* The layers that an image brings to the store: nothing kept them before. */
 struct new_layer {
-    struct digest chain; /* its chain id, see chain.h */
+    struct digest chain; /* its chain id (chain_id.h) */
     struct digest blob;
 };
 
@@ -20,15 +20,15 @@ struct new_layers {
     size_t n;
 };
 
-/* Before the transaction, so that it asks about few layers: those that nothing keeps now. chain:
- * the chain ids of all, lowest first; NULL for what is no image, and for an image whose config
- * doesn't tell: then there are none, and that is no error. */
+/* Before the transaction: the layers that nothing keeps now, so that the transaction looks at few.
+ * chain: the chain ids of all layers, lowest first; NULL when m is no image, or its config doesn't
+ * tell them: then no layer is new. */
 int new_layers_find(const struct registry *reg, const struct manifest *m,
                     const struct digest *chain, struct arena *arena, struct new_layers *out,
                     struct err *err);
 
-/* In the transaction, after the edges of the manifest `from` were put: an event EVENT_LAYER for
- * each that nothing else keeps even now (two images may come at once), made of e. */
+/* In the transaction, after the edges of the manifest `from` were put: tells EVENT_LAYER, made of e,
+ * for each layer that nothing else keeps by now. Another push may have brought the same layer. */
 int new_layers_tell(struct txn *t, const struct new_layers *layers, uint64_t repo,
                     const struct digest *from, const struct actor *actor, const struct rec_event *e,
                     struct err *err);

@@ -7,9 +7,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Which image is meant when an index has several: the one of the platform that is asked for, as
- * os/architecture or os/architecture/variant; else linux/amd64, else the first of linux, else the
- * first (OCI image-spec image-index.md, "platform"). */
+/* Chooses among the images of an index: the one of the platform that the client names, as
+ * os/architecture or os/architecture/variant. If it names none: the one for linux/amd64, else the
+ * first for linux, else the first (OCI image-spec image-index.md, "platform"). */
 
 struct platform {
     char os[64];
@@ -21,19 +21,20 @@ struct platform {
 int platform_parse(struct platform *p, const char *text, struct err *err);
 
 struct platform_image {
-    struct digest digest; /* of its manifest, */
+    struct digest digest; /* of the manifest */
     struct manifest manifest;
-    struct bytes document; /* and its bytes */
+    struct bytes document; /* the manifest's bytes */
 };
 
 /* The image that a manifest of that repository (its id) is, or leads to. want: NULL for none. Texts
- * are in the arena. Reads files: not in a transaction. 0, or -1: ERR_NO_MANIFEST, the repository
- * has none of that digest; ERR_NO_IMAGE, it isn't and leads to no image (of that platform). */
+ * are in the arena. Reads files: not in a transaction. 0, or -1: ERR_NO_MANIFEST when the
+ * repository has no manifest of that digest; ERR_NO_IMAGE when it neither is an image of that
+ * platform nor leads to one. */
 int platform_find(const struct registry *reg, uint64_t repo, const struct digest *manifest,
                   const struct platform *want, struct arena *arena, struct platform_image *out,
                   struct err *err);
 
-/* An image's config, read whole; 1, 0: it isn't there, or too large for one. */
+/* The bytes of an image's config: 1, 0 (it isn't there, or too large for a config), -1. */
 #define PLATFORM_CONFIG_MAX (4u << 20)
 int platform_config(const struct registry *reg, const struct digest *config, struct arena *arena,
                     struct bytes *out, struct err *err);

@@ -9,11 +9,10 @@
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/arena.h"
 #include "util/banned.h"
 
 static int
-no_manifest(const char *repository, const struct reference *reference, struct err *err)
+refuse_no_manifest(const char *repository, const struct reference *reference, struct err *err)
 {
     char text[DIGEST_TEXT_MAX];
 
@@ -24,10 +23,10 @@ no_manifest(const char *repository, const struct reference *reference, struct er
     return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository, text);
 }
 
-/* Finds the manifest's record: 1, 0, -1. */
+/* Finds the digest and the record of the manifest: 1, 0, -1. */
 static int
-resolve(const struct registry *reg, uint64_t repo, const struct reference *reference,
-        struct digest *d, struct rec_manifest *r, struct err *err)
+resolve_reference(const struct registry *reg, uint64_t repo, const struct reference *reference,
+                  struct digest *d, struct rec_manifest *r, struct err *err)
 {
     struct txn *t = kv_reads(reg->kv);
     struct rec_tag tag;
@@ -46,7 +45,7 @@ resolve(const struct registry *reg, uint64_t repo, const struct reference *refer
 }
 
 static int
-read_content(const struct registry *reg, const struct digest *d, struct arena *arena,
+pull_content(const struct registry *reg, const struct digest *d, struct arena *arena,
              struct bytes *document, struct err *err)
 {
     struct buf bytes;
@@ -61,22 +60,22 @@ read_content(const struct registry *reg, const struct digest *d, struct arena *a
     return rc;
 }
 
-/* From its file among the blobs. */
-static int
-read_file(const struct registry *reg, const struct digest *d, uint64_t size, struct arena *arena,
-          struct bytes *document, struct err *err)
+int
+pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
+          struct bytes *out, struct err *err)
 {
-    struct rec_blob blob;
-    char *p = arena_alloc(arena, size + 1);
-    int rc = tbl_blob_get(kv_reads(reg->kv), d, &blob, err);
+    struct rec_blob r;
+    int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
+    char *p;
 
-    if (rc != 1)
-        return rc;
+    if (rc != 1 || r.size > max)
+        return rc < 0 ? -1 : 0;
+    p = arena_alloc(arena, (size_t)r.size + 1);
     if (p == NULL)
         return arena_full(err);
-    if (blob_file_read(reg->dirfd, d, blob.instance, p, size, err) != 0)
+    if (blob_file_read(reg->dirfd, d, r.instance, p, (size_t)r.size, err) != 0)
         return -1;
-    *document = bytes_of(p, size);
+    *out = bytes_of(p, (size_t)r.size);
     return 1;
 }
 
@@ -84,12 +83,13 @@ int
 pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
               struct arena *arena, struct bytes *document, struct err *err)
 {
-    return size > CONTENT_MAX ? read_file(reg, d, size, arena, document, err)
-                              : read_content(reg, d, arena, document, err);
+    return size > CONTENT_MAX ? pull_blob(reg, d, size, arena, document, err)
+                              : pull_content(reg, d, arena, document, err);
 }
 
 static int
-read_document(const struct registry *reg, struct arena *arena, struct pulled *out, struct err *err)
+pull_content_or_path(const struct registry *reg, struct arena *arena, struct pulled *out,
+                     struct err *err)
 {
     struct rec_blob blob;
     int rc;
@@ -100,21 +100,21 @@ read_document(const struct registry *reg, struct arena *arena, struct pulled *ou
             blob_file_path(out->path, &out->digest, blob.instance);
         return rc;
     }
-    return read_content(reg, &out->digest, arena, &out->document, err);
+    return pull_content(reg, &out->digest, arena, &out->document, err);
 }
 
 static int
 pull_once(const struct registry *reg, uint64_t repo, const struct reference *reference,
           bool want_document, struct arena *arena, struct pulled *out, struct err *err)
 {
-    struct rec_manifest r = {.size = 0};
-    int rc = resolve(reg, repo, reference, &out->digest, &r, err);
+    struct rec_manifest r;
+    int rc = resolve_reference(reg, repo, reference, &out->digest, &r, err);
 
     if (rc != 1)
         return rc;
     out->size = r.size;
     snprintf(out->media_type, sizeof out->media_type, "%s", r.media_type);
-    return want_document ? read_document(reg, arena, out, err) : 1;
+    return want_document ? pull_content_or_path(reg, arena, out, err) : 1;
 }
 
 int
@@ -128,10 +128,10 @@ pull_manifest(const struct registry *reg, const char *repository, const struct r
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
     out->repo = repo.id;
-    /* Each read sees its own moment: a tag that moved between two of them is read once more. */
+    /* Each read sees its own moment: when a tag moves between two of them, both are repeated. */
     for (int i = 0; i < 2 && rc == 0; i++)
         rc = pull_once(reg, repo.id, reference, want_document, arena, out, err);
     if (rc == 0)
-        return no_manifest(repository, reference, err);
+        return refuse_no_manifest(repository, reference, err);
     return rc < 0 ? -1 : 0;
 }

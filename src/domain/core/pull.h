@@ -10,7 +10,7 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What is asked for under manifests/: a tag, or a digest. */
+/* The last part of a path below manifests/: a tag, or a digest. */
 struct reference {
     const char *tag; /* NULL: by digest */
     struct digest digest;
@@ -21,8 +21,10 @@ struct pulled {
     struct digest digest; /* after ERR_NOT_CONVERTED: the id of the v1 image */
     char media_type[RECORD_TYPE_MAX + 1];
     uint64_t size;
-    struct bytes document;         /* in the arena, when it was asked for and is small */
-    char path[BLOB_FILE_PATH_MAX]; /* else, when it stands with the blobs: below layers/; "" */
+    /* If the document was asked for: its bytes in the arena, or, when it is large, its path below
+     * layers/. */
+    struct bytes document;
+    char path[BLOB_FILE_PATH_MAX];
 };
 
 /* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED, ERR_UNCONVERTIBLE. */
@@ -30,9 +32,13 @@ int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);
 
-/* The bytes of a manifest of that digest and size, wherever they stand, in the arena. 1, 0 (it
- * isn't there any more), -1. */
+/* The bytes of the manifest of that digest and size, in the arena. 1, 0 (it isn't there any more),
+ * -1. */
 int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
                   struct arena *arena, struct bytes *document, struct err *err);
+
+/* All bytes of a blob, in the arena. 1; 0: it isn't in the store, or has more than max; -1. */
+int pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
+              struct bytes *out, struct err *err);
 
 #endif

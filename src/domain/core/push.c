@@ -47,7 +47,7 @@ is_large(const struct push *p)
     return p->document.n > CONTENT_MAX;
 }
 
-/* What all events of a push have in common. */
+/* An event with the members that all events of a push have in common. */
 static struct rec_event
 event_of_push(const struct push *p, enum event_type type)
 {
@@ -98,7 +98,8 @@ expect_part(struct txn *t, const struct pushing *w, const struct manifest_descri
 }
 
 /* 1, 0, -1. The repository may serve the part as a blob, or has it as a manifest, if an index
- * refers to it. What is read stays locked until the commit, so nobody collects it in between. */
+ * refers to it. The records that are read stay locked until the commit, so nobody collects them
+ * before. */
 static int
 has_part(struct txn *t, const struct pushing *w, const struct manifest_descriptor *part,
          struct err *err)
@@ -152,7 +153,7 @@ check_parts(struct txn *t, struct pushing *w, struct err *err)
     return w->missing_n > 0 ? refuse_missing_parts(w, err) : 0;
 }
 
-/* What keeps the manifest, what it keeps, and what leads to it. */
+/* The edges that keep the manifest, those of its parts, and those of ids that lead to it. */
 static int
 put_manifest_edges(struct txn *t, struct pushing *w, struct err *err)
 {

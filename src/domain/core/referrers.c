@@ -11,13 +11,12 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/arena.h"
 #include "util/banned.h"
 
-/* So many are looked up at a time, with no cursor open meanwhile. */
+/* Referrers that are read at once; no cursor is open while they are looked up. */
 #define BATCH 128
 
-struct search {
+struct referrer_search {
     const struct registry *reg;
     const struct digest *subject;
     const char *artifact_type;
@@ -31,9 +30,9 @@ struct search {
 };
 
 static int
-collect_referrer_digest(const struct edge *e, void *arg, struct err *err)
+collect_referrer(const struct edge *e, void *arg, struct err *err)
 {
-    struct search *s = arg;
+    struct referrer_search *s = arg;
 
     (void)err;
     s->batch[s->batch_n++] = e->from;
@@ -41,17 +40,17 @@ collect_referrer_digest(const struct edge *e, void *arg, struct err *err)
 }
 
 static int
-compare_referrers(const void *a, const void *b)
+compare_digests(const void *a, const void *b)
 {
     return digest_compare(a, b);
 }
 
-/* What the fallback tag has of a digest (distribution-spec, "Referrers Tag Schema"). */
+/* Digits of the digest in the fallback tag (distribution-spec, "Referrers Tag Schema"). */
 #define FALLBACK_HEX_MAX 64
 
-/* The index behind the fallback tag, if there is one: its manifests. */
+/* Reads the manifests of the index that the fallback tag names, if there is one. */
 static int
-read_fallback(struct search *s, const struct digest *after, struct err *err)
+read_fallback(struct referrer_search *s, const struct digest *after, struct err *err)
 {
     char hex[DIGEST_TEXT_MAX], tag[RECORD_TAG_MAX + 64];
     struct bytes document;
@@ -78,13 +77,14 @@ read_fallback(struct search *s, const struct digest *after, struct err *err)
     for (size_t i = 0; i < m.descriptors_n; i++)
         if (after->algo == DIGEST_NONE || digest_compare(&m.descriptors[i].digest, after) > 0)
             s->fallback[s->fallback_n++] = m.descriptors[i].digest;
-    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare_referrers);
+    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare_digests);
     return 0;
 }
 
-/* The next digest of both, each once: 1, 0, -1. *at: the one before (DIGEST_NONE at first). */
+/* Merges the edges and the fallback index: the next digest behind *at (DIGEST_NONE at first), each
+ * once. 1, 0, -1. */
 static int
-next_referrers(struct search *s, struct digest *at, size_t *batch_at, struct err *err)
+next_referrer(struct referrer_search *s, struct digest *at, size_t *batch_at, struct err *err)
 {
     const struct digest *one = NULL, *other = NULL;
 
@@ -93,8 +93,7 @@ next_referrers(struct search *s, struct digest *at, size_t *batch_at, struct err
 
         *batch_at = s->batch_n = 0;
         if (tbl_edge_each(kv_reads(s->reg->kv), s->subject, EDGE_SUBJECT, s->repo,
-                          after.algo != DIGEST_NONE ? &after : NULL, collect_referrer_digest, s,
-                          err) != 0)
+                          after.algo != DIGEST_NONE ? &after : NULL, collect_referrer, s, err) != 0)
             return -1;
     }
     if (*batch_at < s->batch_n)
@@ -117,7 +116,7 @@ next_referrers(struct search *s, struct digest *at, size_t *batch_at, struct err
 }
 
 static int
-read_annotations(struct search *s, struct referrer *r, struct err *err)
+read_referrer_annotations(struct referrer_search *s, struct referrer *r, struct err *err)
 {
     struct bytes document;
     struct json *j;
@@ -132,9 +131,10 @@ read_annotations(struct search *s, struct referrer *r, struct err *err)
     return 1;
 }
 
-/* Fills r, if the manifest is (still) there and of the type that is asked for: 1, 0, -1. */
+/* Fills r if the manifest is (still) there and has the wanted type: 1, 0, -1. */
 static int
-describe(struct search *s, const struct digest *d, struct referrer *r, struct err *err)
+describe_referrer(struct referrer_search *s, const struct digest *d, struct referrer *r,
+                  struct err *err)
 {
     struct rec_manifest record;
     int rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo, d, &record, err);
@@ -146,7 +146,7 @@ describe(struct search *s, const struct digest *d, struct referrer *r, struct er
     *r = (struct referrer){.digest = *d, .size = record.size};
     snprintf(r->media_type, sizeof r->media_type, "%s", record.media_type);
     snprintf(r->artifact_type, sizeof r->artifact_type, "%s", record.artifact_type);
-    return read_annotations(s, r, err);
+    return read_referrer_annotations(s, r, err);
 }
 
 int
@@ -155,7 +155,7 @@ referrers_each(const struct registry *reg, const char *repository, const struct 
                struct arena *arena, int (*fn)(struct referrer *r, void *arg, struct err *err),
                void *arg, bool *more, struct err *err)
 {
-    struct search s = {
+    struct referrer_search s = {
         .reg = reg, .subject = subject, .artifact_type = artifact_type, .arena = arena};
     struct digest at = *after;
     struct rec_repo repo;
@@ -169,8 +169,8 @@ referrers_each(const struct registry *reg, const char *repository, const struct 
     s.repo = repo.id;
     if (read_fallback(&s, after, err) < 0)
         return -1;
-    while ((rc = next_referrers(&s, &at, &batch_at, err)) == 1) {
-        rc = describe(&s, &at, &r, err);
+    while ((rc = next_referrer(&s, &at, &batch_at, err)) == 1) {
+        rc = describe_referrer(&s, &at, &r, err);
         if (rc == 1 && n == limit) {
             json_free(r.annotations);
             *more = true;

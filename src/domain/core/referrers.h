@@ -9,9 +9,9 @@
 #include "util/err.h"
 #include "util/json.h"
 
-/* What refers to a manifest by its `subject` (OCI distribution-spec 1.1, "Listing Referrers"), and
- * what clients without that API have put into the fallback tag <algorithm>-<hex>: both, each once.
- */
+/* The manifests that name a manifest as their `subject` (OCI distribution-spec 1.1, "Listing
+ * Referrers"), and those that clients without that API list under the fallback tag
+ * <algorithm>-<hex>: each once. */
 
 struct referrer {
     struct digest digest;
@@ -22,8 +22,8 @@ struct referrer {
 };
 
 /* Calls fn for at most `limit` referrers behind `after` (DIGEST_NONE: from the first), in the order
- * of digests, of that artifact type (NULL: of any). *more: is there another one? What isn't there,
- * subject or repository, has none. */
+ * of digests, of that artifact type (NULL: of any). *more: is there another one? A subject or a
+ * repository that isn't there has none. */
 int referrers_each(const struct registry *reg, const char *repository, const struct digest *subject,
                    const char *artifact_type, const struct digest *after, size_t limit,
                    struct arena *arena, int (*fn)(struct referrer *r, void *arg, struct err *err),

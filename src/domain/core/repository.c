@@ -13,6 +13,7 @@
 #include "util/clock.h"
 #include "util/banned.h"
 
+/* The time of the last change is kept to the minute. */
 #define TOUCH_MS 60000
 
 /* The namespace of names without one, for clients of the first API. */
@@ -34,16 +35,16 @@ repository_need(const struct registry *reg, const char *name, struct rec_repo *r
     return rc < 0 ? -1 : 0;
 }
 
-struct making {
+struct repository_new {
     const struct registry *reg;
     const char *name;
     struct rec_repo *r;
 };
 
 static int
-make_repository(struct txn *t, void *arg, struct err *err)
+put_repository(struct txn *t, void *arg, struct err *err)
 {
-    struct making *m = arg;
+    const struct repository_new *m = arg;
     struct rec_repo r = {.created = clock_wall_ms()};
     int rc;
 
@@ -51,9 +52,8 @@ make_repository(struct txn *t, void *arg, struct err *err)
     if (tbl_meta_take_next(t, META_NEXT_REPO, &r.id, err) != 0)
         return -1;
     rc = tbl_repo_get_for_update(t, m->name, m->r, err);
-    if (rc != 0)
-        return rc < 0 ? -1
-                      : 0; /* somebody was faster; the id that we took is lost, as ids may be */
+    if (rc != 0) /* made by another request in the meantime; the id that was taken is lost */
+        return rc < 0 ? -1 : 0;
     *m->r = r;
     if (count_limit_add_repository(t, m->reg, err) != 0)
         return -1;
@@ -63,12 +63,12 @@ make_repository(struct txn *t, void *arg, struct err *err)
 int
 repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
 {
-    struct making m = {reg, name, r};
+    struct repository_new m = {reg, name, r};
     int rc = repository_find(reg, name, r, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    return txn_run(reg->kv, make_repository, &m, err);
+    return txn_run(reg->kv, put_repository, &m, err);
 }
 
 int
@@ -80,7 +80,7 @@ repository_has_any(const struct registry *reg, uint64_t id, struct err *err)
 }
 
 static int
-is_in_use(const struct registry *reg, const char *name, struct err *err)
+is_repository_in_use(const struct registry *reg, const char *name, struct err *err)
 {
     struct rec_repo r;
     int rc = repository_find(reg, name, &r, err);
@@ -88,7 +88,7 @@ is_in_use(const struct registry *reg, const char *name, struct err *err)
     return rc == 1 ? repository_has_any(reg, r.id, err) : rc;
 }
 
-/* NULL if there is none, or the arena is full. */
+/* NAME for library/NAME, and the other way round; NULL when there is no such name. */
 static const char *
 other_name(const char *name, struct arena *arena)
 {
@@ -113,14 +113,14 @@ repository_meant(const struct registry *reg, const char *name, struct arena *are
     *meant = name;
     if (other == NULL)
         return 0;
-    here = is_in_use(reg, name, err);
-    if (here == 0 && (here = is_in_use(reg, other, err)) == 1)
+    here = is_repository_in_use(reg, name, err);
+    if (here == 0 && (here = is_repository_in_use(reg, other, err)) == 1)
         *meant = other;
     return here < 0 ? -1 : 0;
 }
 
 static int
-collect_repository(const char *name, const struct rec_repo *r, void *arg, struct err *err)
+add_to_repository_batch(const char *name, const struct rec_repo *r, void *arg, struct err *err)
 {
     struct repository_batch *b = arg;
 
@@ -135,7 +135,7 @@ int
 repository_next(const struct registry *reg, struct repository_batch *b, struct err *err)
 {
     b->n = 0;
-    if (tbl_repo_each(kv_reads(reg->kv), b->after, collect_repository, b, err) != 0)
+    if (tbl_repo_each(kv_reads(reg->kv), b->after, add_to_repository_batch, b, err) != 0)
         return -1;
     if (b->n > 0)
         memcpy(b->after, b->v[b->n - 1].name, sizeof b->after);

@@ -8,14 +8,13 @@
 #include "util/arena.h"
 #include "util/err.h"
 
-/* A repository comes to be with the first thing that is uploaded to it. Names are checked by the
- * caller (name.h). */
+/* The first upload to a repository makes it. The caller has checked the name (name.h). */
 
 /* 1 and its record, 0, -1. */
 int repository_find(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
-/* The same, but a missing one is -1 and ERR_NO_REPOSITORY. */
+/* The same, but a missing repository is -1 and ERR_NO_REPOSITORY. */
 int repository_need(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
@@ -23,32 +22,34 @@ int repository_need(const struct registry *reg, const char *name, struct rec_rep
 int repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r,
                       struct err *err);
 
-/* Has it a manifest, or a tag (of v1 images there is nothing else)? One that was emptied, or into
- * which nothing came yet, hasn't. 1, 0, -1. */
+/* Does the repository have a manifest, or a tag? (Of foreign images it has only tags.) It has
+ * neither when nothing has been pushed yet, or everything was deleted. 1, 0, -1. */
 int repository_has_any(const struct registry *reg, uint64_t id, struct err *err);
 
-/* Which one a client of the first API means: to it, NAME and library/NAME are the same, for a NAME
- * of one part. The one that is called just so, if there is anything in it; else the other, if there
- * is anything in that; else the one called so. *meant: name, or a text in the arena. */
+/* The repository that a client of the first API means. For a NAME of one part, NAME and
+ * library/NAME mean the same: the exact name wins if that repository has anything; otherwise the
+ * other name wins if that one has; otherwise the exact name. *meant: name, or a text in the arena.
+ */
 int repository_meant(const struct registry *reg, const char *name, struct arena *arena,
                      const char **meant, struct err *err);
 
-/* A walk over all repositories, in byte order, some at a time and with no cursor open meanwhile. */
+/* A walk over all repositories in byte order, batch by batch; no cursor is open between them. */
 #define REPOSITORY_BATCH 64
 struct repository_batch {
-    char after[RECORD_REPOSITORY_MAX + 1]; /* the name behind which to begin; "" for all */
+    char after[RECORD_REPOSITORY_MAX + 1]; /* the walk goes on behind this name; "": at the first */
     struct {
         char name[RECORD_REPOSITORY_MAX + 1];
         uint64_t id;
     } v[REPOSITORY_BATCH];
-    size_t n; /* fewer than REPOSITORY_BATCH: the last ones */
+    size_t n; /* fewer than REPOSITORY_BATCH: this is the last batch */
 };
 
-/* The next ones: at first behind `after`, which the caller sets, and then where it got to. */
+/* The next batch. The caller sets `after` before the first. */
 int repository_next(const struct registry *reg, struct repository_batch *b, struct err *err);
 
-/* Notes in a transaction that it changed: to the minute, so that pushes don't wait for each other
- * at this record. r is its record as it was read. */
+/* In a transaction that changes the repository: sets the time of its last change, which is kept to
+ * the minute, so that pushes don't wait for each other at this record. r: the record as it was
+ * read. */
 int repository_touch(struct txn *t, const char *name, const struct rec_repo *r, uint64_t now,
                      struct err *err);
 

@@ -2,19 +2,18 @@
 
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/arena.h"
 #include "util/banned.h"
 
-struct listing {
+struct tag_listing {
     struct tag_page *page;
     size_t limit;
     struct arena *arena;
 };
 
 static int
-collect_listed_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+add_tag_name(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
 {
-    struct listing *l = arg;
+    struct tag_listing *l = arg;
     const char *name;
 
     (void)r;
@@ -33,7 +32,7 @@ int
 tag_list(const struct registry *reg, const char *repository, const char *after, size_t limit,
          struct arena *arena, struct tag_page *page, struct err *err)
 {
-    struct listing l = {page, limit, arena};
+    struct tag_listing l = {page, limit, arena};
     struct rec_repo repo;
 
     *page = (struct tag_page){.n = 0};
@@ -42,5 +41,5 @@ tag_list(const struct registry *reg, const char *repository, const char *after, 
     page->names = arena_array(arena, limit + 1, sizeof *page->names);
     if (page->names == NULL)
         return arena_full(err);
-    return tbl_tag_each(kv_reads(reg->kv), repo.id, after, collect_listed_tag, &l, err);
+    return tbl_tag_each(kv_reads(reg->kv), repo.id, after, add_tag_name, &l, err);
 }

@@ -58,9 +58,8 @@ struct tag_move {
     uint64_t now;
 };
 
-/* Asks the pre-hook about each tag, if there is one and the actor isn't quiet. What the hook was
- * told that a tag names is what is expected of it from then on. One tag that is refused refuses
- * all. */
+/* Asks the pre-hook about each tag, if there is one and the actor isn't quiet. From then on each
+ * tag is expected to name what the hook was told. One refusal refuses all tags. */
 int tag_move_ask(struct tag_move *m, struct err *err);
 
 /* Runs fn in a transaction, after tag_move_ask. When a tag has moved since the hook was asked about

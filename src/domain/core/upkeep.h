@@ -5,8 +5,8 @@
 #include "domain/registry.h"
 #include "util/err.h"
 
-/* The keeper's round. Zeroed at first; what it remembers is only where it got to, so a keeper that
- * dies loses nothing. */
+/* The keeper's round. All zero at first. It holds only times and a position, so a keeper that dies
+ * loses nothing. */
 struct upkeep {
     uint64_t next_uploads_ms; /* clock_mono_ms() of the next look */
     uint64_t next_jobs_ms;
@@ -14,9 +14,8 @@ struct upkeep {
     unsigned sweep_at; /* the next directory of layers/ to sweep */
 };
 
-/* What the keeper does between two looks at the clock: one bounded step of each kind of work that
- * is due. Called about once a second. A thing that fails is logged and left for the next time, so
- * that one bad record stops nobody; -1 only when the store itself fails. */
+/* Does one bounded step of each kind of work that is due. The keeper calls it about once a second.
+ * A file that can't be removed is logged and left for the next time; -1 when the store fails. */
 int upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err);
 
 #endif
