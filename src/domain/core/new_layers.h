@@ -27,8 +27,9 @@ int new_layers_find(const struct registry *reg, const struct manifest *m,
                     const struct digest *chain, struct arena *arena, struct new_layers *out,
                     struct err *err);
 
-/* In the transaction, after the edges of the manifest `from` were put: tells EVENT_LAYER, made of e,
- * for each layer that nothing else keeps by now. Another push may have brought the same layer. */
+/* In the transaction, after the edges of the manifest `from` were put: tells EVENT_LAYER, made of
+ * e, for each layer that nothing else keeps by now. Another push may have brought the same layer.
+ */
 int new_layers_tell(struct txn *t, const struct new_layers *layers, uint64_t repo,
                     const struct digest *from, const struct actor *actor, const struct rec_event *e,
                     struct err *err);

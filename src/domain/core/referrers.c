@@ -30,7 +30,7 @@ struct referrer_search {
 };
 
 static int
-collect_referrer(const struct edge *e, void *arg, struct err *err)
+add_referrer_edge(const struct edge *e, void *arg, struct err *err)
 {
     struct referrer_search *s = arg;
 
@@ -40,7 +40,7 @@ collect_referrer(const struct edge *e, void *arg, struct err *err)
 }
 
 static int
-compare_digests(const void *a, const void *b)
+compare_referrer_digests(const void *a, const void *b)
 {
     return digest_compare(a, b);
 }
@@ -77,7 +77,7 @@ read_fallback(struct referrer_search *s, const struct digest *after, struct err 
     for (size_t i = 0; i < m.descriptors_n; i++)
         if (after->algo == DIGEST_NONE || digest_compare(&m.descriptors[i].digest, after) > 0)
             s->fallback[s->fallback_n++] = m.descriptors[i].digest;
-    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare_digests);
+    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare_referrer_digests);
     return 0;
 }
 
@@ -93,7 +93,8 @@ next_referrer(struct referrer_search *s, struct digest *at, size_t *batch_at, st
 
         *batch_at = s->batch_n = 0;
         if (tbl_edge_each(kv_reads(s->reg->kv), s->subject, EDGE_SUBJECT, s->repo,
-                          after.algo != DIGEST_NONE ? &after : NULL, collect_referrer, s, err) != 0)
+                          after.algo != DIGEST_NONE ? &after : NULL, add_referrer_edge, s,
+                          err) != 0)
             return -1;
     }
     if (*batch_at < s->batch_n)

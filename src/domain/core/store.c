@@ -6,7 +6,7 @@
 #include "util/banned.h"
 
 static int
-check_format(struct txn *t, void *arg, struct err *err)
+check_store_format(struct txn *t, void *arg, struct err *err)
 {
     uint64_t format;
     int rc = tbl_meta_get(t, META_FORMAT, &format, err);
@@ -27,7 +27,7 @@ check_format(struct txn *t, void *arg, struct err *err)
 int
 store_begin(const struct registry *reg, struct err *err)
 {
-    return txn_run(reg->kv, check_format, NULL, err);
+    return txn_run(reg->kv, check_store_format, NULL, err);
 }
 
 int

@@ -30,7 +30,7 @@ set_child_signals(void (*on_term)(int))
 }
 
 static int
-compare_descriptors(const void *a, const void *b)
+compare_fds(const void *a, const void *b)
 {
     return *(const int *)a - *(const int *)b;
 }
@@ -43,7 +43,7 @@ close_others(const struct server *s, const int *more, size_t more_n)
     int next = STDERR_FILENO + 1;
     for (size_t i = 0; i < more_n && i < CHILD_KEEP_MAX; i++)
         keep[n++] = more[i];
-    qsort(keep, n, sizeof *keep, compare_descriptors);
+    qsort(keep, n, sizeof *keep, compare_fds);
     for (size_t i = 0; i < n; i++) {
         if (keep[i] < next)
             continue;
