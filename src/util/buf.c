@@ -10,7 +10,7 @@
 void
 buf_init(struct buf *b, size_t max)
 {
-    /* SIZE_MAX - 1 at most, because a NUL follows the bytes. */
+    /* At most SIZE_MAX - 1, since a NUL follows the bytes. */
     *b = (struct buf){.max = max < SIZE_MAX ? max : SIZE_MAX - 1};
 }
 
@@ -28,8 +28,7 @@ buf_reset(struct buf *b)
     buf_cut(b, 0);
 }
 
-/* Makes room for n more bytes and the NUL. Returns false, and b is failed, when that passes the
- * maximum. */
+/* Makes room for n more bytes and the NUL. False (and failed) when that passes the maximum. */
 static bool
 make_room_for(struct buf *b, size_t n)
 {

@@ -35,4 +35,21 @@ bytes_start_with(struct bytes a, struct bytes prefix)
     return a.n >= prefix.n && (prefix.n == 0 || memcmp(a.p, prefix.p, prefix.n) == 0);
 }
 
+/* Without the first n bytes; n is at most b.n. */
+static inline struct bytes
+bytes_after(struct bytes b, size_t n)
+{
+    return bytes_of((const char *)b.p + n, b.n - n);
+}
+
+/* As memcmp; a prefix comes before the longer text. */
+static inline int
+bytes_compare(struct bytes a, struct bytes b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
+
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
 #endif

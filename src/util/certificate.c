@@ -9,7 +9,7 @@
 
 #include "util/banned.h"
 
-/* Replaces the prompt for a passphrase, because the server may have no terminal. */
+/* OpenSSL would ask for a passphrase at the terminal, and the server may have none. */
 static int
 no_passphrase(char *out, int room, int writing, void *arg)
 {

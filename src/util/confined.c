@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* The address sanitizer reserves terabytes of address space. */
+/* A sanitizer reserves terabytes of addresses. */
 #ifdef __SANITIZE_ADDRESS__
 #define LIMIT_MEMORY false
 #else
@@ -30,17 +29,22 @@
 #define MAPPINGS_MAX 256
 #define FILES_MAX 64
 
-/* For ioprio_set(2); the C library has neither the function nor these names. */
+/* The exit code of a child that couldn't be confined. */
+#define EXIT_UNCONFINED 126
+
+/* ioprio_set(2), for which the C library has neither function nor names. */
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_IDLE (3 << 13)
 
+/* ---- in the child ---- */
+
 static void
-limit(__rlimit_resource_t what, uint64_t soft, uint64_t hard)
+set_limit(__rlimit_resource_t what, uint64_t soft, uint64_t hard)
 {
     struct rlimit r = {.rlim_cur = soft, .rlim_max = hard};
 
     if (setrlimit(what, &r) != 0)
-        _exit(126);
+        _exit(EXIT_UNCONFINED);
 }
 
 struct mapping {
@@ -48,10 +52,10 @@ struct mapping {
     uintptr_t to;
 };
 
-/* Lists the writable mappings that are shared with other processes, mostly the database's. Returns
- * their number, or -1 when they can't be listed. */
+/* Finds the writable mappings that other processes share: mostly those of the database. Their
+ * number, or -1 when it can't be told. */
 static int
-shared_mappings(struct mapping out[MAPPINGS_MAX])
+find_shared_mappings(struct mapping out[MAPPINGS_MAX])
 {
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[4352], flags[5];
@@ -63,26 +67,29 @@ shared_mappings(struct mapping out[MAPPINGS_MAX])
     while (n >= 0 && fgets(line, sizeof line, maps) != NULL) {
         if (strchr(line, '\n') == NULL ||
             sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &m.from, &m.to, flags) != 3)
-            continue; /* no mapping of ours has such a long line */
-        if (flags[1] == 'w' && flags[3] == 's')
-            n = n < MAPPINGS_MAX ? (out[n] = m, n + 1) : -1;
+            continue; /* longer than any name of ours */
+        if (flags[1] != 'w' || flags[3] != 's')
+            continue;
+        if (n < MAPPINGS_MAX)
+            out[n++] = m;
+        else
+            n = -1;
     }
     fclose(maps);
     return n;
 }
 
-/* Removes all shared writable memory except `but`, so that the child can't damage other processes.
- * */
+/* Unmaps all memory that other processes share, except the answer. */
 static void
-unshare_memory(const void *but)
+unshare_memory(const void *answer)
 {
     struct mapping found[MAPPINGS_MAX];
-    int n = shared_mappings(found);
+    int n = find_shared_mappings(found);
 
     if (n < 0)
-        _exit(126);
+        _exit(EXIT_UNCONFINED);
     for (int i = 0; i < n; i++)
-        if (found[i].from != (uintptr_t)but)
+        if (found[i].from != (uintptr_t)answer)
             munmap((void *)found[i].from, found[i].to - found[i].from);
 }
 
@@ -92,8 +99,9 @@ compare_numbers(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
+/* Closes all descriptors but 0, 1, 2 and these. */
 static void
-keep_only(const int *fds, size_t n)
+close_other_fds(const int *fds, size_t n)
 {
     int sorted[CONFINED_FDS_MAX], next = STDERR_FILENO + 1;
 
@@ -109,12 +117,18 @@ keep_only(const int *fds, size_t n)
     close_range((unsigned)next, ~0u, 0);
 }
 
-/* Lowers the priority as far as the system permits. It is no error if a step fails. */
+/* Failures don't matter: the work is only done with a higher priority then. */
 static void
-step_back(void)
+lower_priority(bool background)
 {
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    int fd;
 
+    if (!background) {
+        if (nice(10) < 0)
+            errno = 0;
+        return;
+    }
+    fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0 && write(fd, "800", 3) < 0)
         errno = 0;
     fdio_close(fd);
@@ -123,32 +137,32 @@ step_back(void)
 }
 
 static void
-confine(pid_t parent, const int *fds, size_t fds_n, const struct confined_limits *limits,
-        const void *answer)
+confine_process(pid_t parent, const int *fds, size_t fds_n, const struct confined_limits *limits,
+                const void *answer)
 {
     static const int usual[] = {SIGTERM, SIGALRM, SIGXCPU, SIGXFSZ, SIGINT, SIGPIPE,
                                 SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGABRT};
     struct sigaction normal = {.sa_handler = SIG_DFL};
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
-        _exit(126);
+        _exit(EXIT_UNCONFINED);
     for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
         sigaction(usual[i], &normal, NULL);
-    if (limits->background)
-        step_back();
-    else if (nice(10) < 0)
-        errno = 0; /* it may not be changed: the priority stays as ours */
-    keep_only(fds, fds_n);
+    mem_exit_silently();
+    lower_priority(limits->background);
+    close_other_fds(fds, fds_n);
     unshare_memory(answer);
     if (LIMIT_MEMORY)
-        limit(RLIMIT_AS, limits->memory, limits->memory);
-    limit(RLIMIT_CPU, limits->seconds, limits->seconds + 1);
-    limit(RLIMIT_FSIZE, limits->file, limits->file);
-    limit(RLIMIT_NOFILE, FILES_MAX, FILES_MAX);
-    limit(RLIMIT_CORE, 0, 0);
+        set_limit(RLIMIT_AS, limits->memory, limits->memory);
+    set_limit(RLIMIT_CPU, limits->seconds, limits->seconds + 1);
+    set_limit(RLIMIT_FSIZE, limits->file, limits->file);
+    set_limit(RLIMIT_NOFILE, FILES_MAX, FILES_MAX);
+    set_limit(RLIMIT_CORE, 0, 0);
     if (!limits->background)
         alarm(4 * limits->seconds);
 }
+
+/* ---- in the parent ---- */
 
 int
 confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *arg, const int *fds,
@@ -164,8 +178,7 @@ confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *ar
     }
     c->pid = fork();
     if (c->pid == 0) {
-        confine(parent, fds, fds_n, limits, c->answer);
-        mem_exit_silently();
+        confine_process(parent, fds, fds_n, limits, c->answer);
         fn(arg, c->answer);
         _exit(0);
     }
@@ -180,27 +193,47 @@ confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void *ar
 }
 
 static enum confined_end
-describe_status(int status, char why[CONFINED_WHY_MAX])
+end_of_status(int status)
 {
-    why[0] = '\0';
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return CONFINED_DONE;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == MEM_EXIT)
-        snprintf(why, CONFINED_WHY_MAX, CONFINED_NO_MEMORY);
-    else if (WIFEXITED(status))
-        snprintf(why, CONFINED_WHY_MAX, "it ended with exit code %d", WEXITSTATUS(status));
-    else if (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)
-        snprintf(why, CONFINED_WHY_MAX, CONFINED_NO_TIME);
-    else if (WTERMSIG(status) == SIGXFSZ)
-        snprintf(why, CONFINED_WHY_MAX, CONFINED_NO_FILE);
-    else if (WTERMSIG(status) == SIGKILL)
-        snprintf(why, CONFINED_WHY_MAX, "it was killed");
-    else
-        snprintf(why, CONFINED_WHY_MAX, "it ended with signal %d", WTERMSIG(status));
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? CONFINED_KILLED : CONFINED_DIED;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) == 0          ? CONFINED_DONE
+               : WEXITSTATUS(status) == MEM_EXIT ? CONFINED_GREEDY
+                                                 : CONFINED_DIED;
+    switch (WTERMSIG(status)) {
+    case SIGXCPU:
+    case SIGALRM:
+        return CONFINED_SLOW;
+    case SIGXFSZ:
+        return CONFINED_LARGE;
+    case SIGKILL:
+        return CONFINED_KILLED;
+    default:
+        return CONFINED_DIED;
+    }
 }
 
-/* Reads the status of the child, and waits for its end if `wait`. Returns 1, or 0 while it runs. */
+static enum confined_end
+describe_status(int status, char why[CONFINED_WHY_MAX])
+{
+    static const char *const words[] = {
+        [CONFINED_DONE] = "",
+        [CONFINED_SLOW] = "it took too long",
+        [CONFINED_LARGE] = "it wrote too much",
+        [CONFINED_GREEDY] = "it needed too much memory",
+        [CONFINED_KILLED] = "it was killed",
+    };
+    enum confined_end end = end_of_status(status);
+
+    if (end != CONFINED_DIED)
+        snprintf(why, CONFINED_WHY_MAX, "%s", words[end]);
+    else if (WIFEXITED(status))
+        snprintf(why, CONFINED_WHY_MAX, "it ended with exit code %d", WEXITSTATUS(status));
+    else
+        snprintf(why, CONFINED_WHY_MAX, "it ended with signal %d", WTERMSIG(status));
+    return end;
+}
+
+/* Takes the child's status, at once or when it ends: 1; 0: it still runs. */
 static int
 reap_confined(struct confined *c, bool wait, int *status)
 {
@@ -212,7 +245,7 @@ reap_confined(struct confined *c, bool wait, int *status)
     if (got == 0)
         return 0;
     if (got < 0)
-        *status = 0x7f00; /* unknown: treated as a failure */
+        *status = 127 << 8; /* it is unknown: count it as a failure, exit code 127 */
     c->pid = 0;
     return 1;
 }
@@ -252,11 +285,12 @@ confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
     char how[CONFINED_WHY_MAX];
     struct confined c;
     int status;
+    bool done;
 
     if (confined_start(&c, fn, arg, &fd, 1, limits, n, err) != 0)
         return -1;
     reap_confined(&c, true, &status);
-    bool done = describe_status(status, how) == CONFINED_DONE;
+    done = describe_status(status, how) == CONFINED_DONE;
     if (done && c.answer != NULL) /* which gcc cannot know */
         memcpy(answer, c.answer, n);
     else

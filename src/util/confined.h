@@ -9,7 +9,8 @@
 
 /* Runs work on untrusted input in a child process, because that work could use up all memory, never
  * end, or crash. The child has only a few of our descriptors, limits on its resources, and no
- * memory that it shares with another process, except the answer. */
+ * memory that it shares with another process, except the answer. When it runs out of memory, it
+ * ends without a log line (util/mem.h), and its parent reports that. */
 
 struct confined_limits {
     uint64_t memory;  /* bytes of address space, including what we use already */
@@ -34,11 +35,6 @@ int confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
 #define CONFINED_FDS_MAX 4
 #define CONFINED_WHY_MAX 64
 
-/* The texts that confined_ended and confined_run give for a child that reached a limit. */
-#define CONFINED_NO_MEMORY "it needed too much memory"
-#define CONFINED_NO_TIME "it took too long"
-#define CONFINED_NO_FILE "it wrote too much"
-
 struct confined {
     pid_t pid;    /* 0: the child has been reaped */
     int ended;    /* for poll: readable once the child has ended */
@@ -48,7 +44,10 @@ struct confined {
 
 enum confined_end {
     CONFINED_DONE,   /* fn returned */
-    CONFINED_DIED,   /* by its own fault, or at a limit */
+    CONFINED_SLOW,   /* it took too long */
+    CONFINED_LARGE,  /* it wrote too much */
+    CONFINED_GREEDY, /* it needed too much memory */
+    CONFINED_DIED,   /* it exited or crashed */
     CONFINED_KILLED, /* from outside: by a person, or because the machine had no memory */
 };
 

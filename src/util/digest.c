@@ -1,19 +1,18 @@
 #include "util/digest.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include "util/fdio.h"
 #include "util/hex.h"
 #include "util/mem.h"
 #include "util/banned.h"
 
 #define READ_SIZE ((size_t)1 << 20)
-/* Bytes that are read before the kernel is asked to write them to disk. */
+/* Bytes after which the kernel is asked to begin writing to the disk. */
 #define WRITEBACK_SIZE ((uint64_t)8 << 20)
 
 struct digest_state {
@@ -53,15 +52,15 @@ digest_algo_name(enum digest_algo algo)
     return "none";
 }
 
-/* Bytes of the client's text that a message quotes: enough for a whole sha512. */
+/* Bytes of a stranger's text that go into a message: at most the length of a sha512. */
 static int
-shown(size_t n)
+shown_length(size_t n)
 {
     return n < DIGEST_TEXT_MAX ? (int)n : DIGEST_TEXT_MAX - 1;
 }
 
 static int
-parse_hex(struct digest *d, enum digest_algo algo, struct bytes hex)
+parse_digest_hex(struct digest *d, enum digest_algo algo, struct bytes hex)
 {
     *d = (struct digest){.algo = algo};
     if (!hex_decode(d->bytes, digest_size(algo), hex.p, hex.n)) {
@@ -76,29 +75,29 @@ digest_parse(struct digest *d, const char *text, size_t n, struct err *err)
 {
     static const enum digest_algo algos[] = {DIGEST_SHA256, DIGEST_SHA512};
     struct bytes whole = bytes_of(text, n);
+
     *d = (struct digest){.algo = DIGEST_NONE};
     for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
         struct bytes name = bytes_str(digest_algo_name(algos[i]));
-        if (n <= name.n || text[name.n] != ':' || !bytes_start_with(whole, name)) {
+
+        if (n <= name.n || text[name.n] != ':' || !bytes_start_with(whole, name))
             continue;
-        }
-        if (parse_hex(d, algos[i], bytes_of(text + name.n + 1, n - name.n - 1)) == 0) {
+        if (parse_digest_hex(d, algos[i], bytes_after(whole, name.n + 1)) == 0)
             return 0;
-        }
         return err_set(err, ERR_BAD_DIGEST,
-                       "digest \"%.*s\": %zu lower-case hex digits go behind %s:", shown(n), text,
-                       2 * digest_size(algos[i]), (const char *)name.p);
+                       "digest \"%.*s\": %zu lower-case hex digits go behind %s:", shown_length(n),
+                       text, 2 * digest_size(algos[i]), (const char *)name.p);
     }
     return err_set(err, ERR_BAD_DIGEST, "digest \"%.*s\": neither sha256:... nor sha512:...",
-                   shown(n), text);
+                   shown_length(n), text);
 }
 
 int
 digest_parse_v1_id(struct digest *d, const char *text, size_t n, struct err *err)
 {
-    if (parse_hex(d, DIGEST_V1_ID, bytes_of(text, n)) < 0) {
+    if (parse_digest_hex(d, DIGEST_V1_ID, bytes_of(text, n)) != 0) {
         return err_set(err, ERR_BAD_DIGEST, "image id \"%.*s\": not 64 lower-case hex digits",
-                       shown(n), text);
+                       shown_length(n), text);
     }
     return 0;
 }
@@ -115,6 +114,7 @@ digest_text(char out[DIGEST_TEXT_MAX], const struct digest *d)
     if (d->algo == DIGEST_SHA256 || d->algo == DIGEST_SHA512) {
         const char *name = digest_algo_name(d->algo);
         size_t n = strlen(name);
+
         memcpy(out, name, n);
         out[n] = ':';
         out += n + 1;
@@ -131,9 +131,8 @@ digest_equal(const struct digest *a, const struct digest *b)
 int
 digest_compare(const struct digest *a, const struct digest *b)
 {
-    if (a->algo != b->algo) {
+    if (a->algo != b->algo)
         return a->algo < b->algo ? -1 : 1;
-    }
     return memcmp(a->bytes, b->bytes, digest_size(a->algo));
 }
 
@@ -141,6 +140,7 @@ bool
 digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct bytes message)
 {
     unsigned n = DIGEST_HMAC_BYTES;
+
     return key.n <= INT_MAX &&
            HMAC(EVP_sha256(), key.p, (int)key.n, message.p, message.n, out, &n) != NULL;
 }
@@ -154,26 +154,24 @@ digest_secret_equal(struct bytes a, struct bytes b)
 struct digest_state *
 digest_begin(enum digest_algo algo)
 {
-    struct digest_state *s;
+    const EVP_MD *md = algo == DIGEST_SHA256   ? EVP_sha256()
+                       : algo == DIGEST_SHA512 ? EVP_sha512()
+                                               : NULL;
+    struct digest_state *s = mem_alloc(sizeof *s);
 
-    if (algo != DIGEST_SHA256 && algo != DIGEST_SHA512)
-        return NULL;
-    s = mem_alloc(sizeof *s);
     s->algo = algo;
     s->ctx = EVP_MD_CTX_new();
     if (s->ctx == NULL)
         mem_exhausted();
-    s->failed =
-        EVP_DigestInit_ex(s->ctx, algo == DIGEST_SHA512 ? EVP_sha512() : EVP_sha256(), NULL) != 1;
+    s->failed = md == NULL || EVP_DigestInit_ex(s->ctx, md, NULL) != 1;
     return s;
 }
 
 void
 digest_update(struct digest_state *s, const void *p, size_t n)
 {
-    if (n > 0 && EVP_DigestUpdate(s->ctx, p, n) != 1) {
+    if (!s->failed && n > 0 && EVP_DigestUpdate(s->ctx, p, n) != 1)
         s->failed = true;
-    }
 }
 
 void
@@ -181,9 +179,8 @@ digest_end(struct digest_state *s, struct digest *d)
 {
     if (d != NULL) {
         *d = (struct digest){.algo = s->algo};
-        if (s->failed || EVP_DigestFinal_ex(s->ctx, d->bytes, NULL) != 1) {
+        if (s->failed || EVP_DigestFinal_ex(s->ctx, d->bytes, NULL) != 1)
             *d = (struct digest){.algo = DIGEST_NONE};
-        }
     }
     EVP_MD_CTX_free(s->ctx);
     free(s);
@@ -192,42 +189,32 @@ digest_end(struct digest_state *s, struct digest *d)
 void
 digest_of(struct digest *d, enum digest_algo algo, struct bytes b)
 {
-    *d = (struct digest){.algo = DIGEST_NONE};
     struct digest_state *s = digest_begin(algo);
-    if (s != NULL) {
-        digest_update(s, b.p, b.n);
-        digest_end(s, d);
-    }
+
+    digest_update(s, b.p, b.n);
+    digest_end(s, d);
 }
 
-/* Updates s, and `also` unless it is NULL, with the whole file. Returns 0, or -1 and errno. */
+/* Feeds the whole file to s, and to `also` unless that is NULL. 0, or -1 and errno. */
 static int
-read_through(struct digest_state *s, struct digest_state *also, int fd, unsigned char *block,
-             uint64_t *size)
+feed_file(struct digest_state *s, struct digest_state *also, int fd, unsigned char *block,
+          uint64_t *size)
 {
-    uint64_t at = 0;
     uint64_t asked = 0;
-    for (;;) {
-        ssize_t n = pread(fd, block, READ_SIZE, (off_t)at);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            *size = at;
-            return (int)n;
-        }
+    ssize_t n;
+
+    while ((n = fdio_read_at(fd, block, READ_SIZE, *size)) > 0) {
         digest_update(s, block, (size_t)n);
-        if (also != NULL) {
+        if (also != NULL)
             digest_update(also, block, (size_t)n);
-        }
-        at += (uint64_t)n;
-        if (at - asked >= WRITEBACK_SIZE) {
-            /* This only saves time later. Its failure doesn't matter, because the fsync reports
-             * errors. */
-            sync_file_range(fd, (off_t)asked, (off_t)(at - asked), SYNC_FILE_RANGE_WRITE);
-            asked = at;
+        *size += (uint64_t)n;
+        if (*size - asked >= WRITEBACK_SIZE) {
+            /* This only saves time: a failure shows in the fsync. */
+            sync_file_range(fd, (off_t)asked, (off_t)(*size - asked), SYNC_FILE_RANGE_WRITE);
+            asked = *size;
         }
     }
+    return (int)n;
 }
 
 int
@@ -240,33 +227,21 @@ int
 digest_of_fd_with(struct digest *d, enum digest_algo algo, struct digest_state *also, int fd,
                   uint64_t *size, struct err *err)
 {
-    int r = -1;
-    *d = (struct digest){.algo = DIGEST_NONE};
-    *size = 0;
-    /* The block is aligned, because a large block of malloc begins 16 bytes into a page, and on
-     * some processors the kernel copies three times slower to it: half a second more for each GiB.
-     * */
-    unsigned char *block = aligned_alloc(4096, READ_SIZE);
+    /* Into memory that doesn't begin at a page, the kernel's copy takes three times as long on some
+     * processors: half a second a GiB. */
+    unsigned char *block = mem_pages(READ_SIZE);
     struct digest_state *s = digest_begin(algo);
-    if (block == NULL || s == NULL) {
-        err_set(err, ERR_SYSTEM, "cannot begin a %s digest", digest_algo_name(algo));
-        goto done;
-    }
+    int rc = 0;
+
+    *size = 0;
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    if (read_through(s, also, fd, block, size) < 0) {
-        err_errno(err, "cannot read a file to hash it");
-        goto done;
-    }
+    if (feed_file(s, also, fd, block, size) != 0)
+        rc = err_errno(err, "cannot read a file to hash it");
     digest_end(s, d);
-    s = NULL;
-    r = 0;
-    if (d->algo == DIGEST_NONE) {
-        r = err_set(err, ERR_SYSTEM, "the %s digest failed", digest_algo_name(algo));
-    }
-done:
-    if (s != NULL) {
-        digest_end(s, NULL);
-    }
+    if (rc == 0 && d->algo == DIGEST_NONE)
+        rc = err_set(err, ERR_SYSTEM, "the %s digest failed", digest_algo_name(algo));
+    if (rc != 0)
+        *d = (struct digest){.algo = DIGEST_NONE};
     free(block);
-    return r;
+    return rc;
 }

@@ -36,7 +36,7 @@ const char *digest_algo_name(enum digest_algo algo);
 int digest_parse(struct digest *d, const char *text, size_t n, struct err *err);
 /* Parses the 64 hex digits of a v1 id. Returns 0, or -1 and ERR_BAD_DIGEST. */
 int digest_parse_v1_id(struct digest *d, const char *text, size_t n, struct err *err);
-/* Writes "sha256:…"; a v1 id gets no prefix. without a prefix. */
+/* Writes "sha256:…"; a v1 id gets no prefix. */
 void digest_text(char out[DIGEST_TEXT_MAX], const struct digest *d);
 /* The hex digits alone. */
 void digest_hex(char out[DIGEST_TEXT_MAX], const struct digest *d);
@@ -52,13 +52,13 @@ bool digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct
 /* Compares in a time that doesn't depend on where a and b differ. */
 bool digest_secret_equal(struct bytes a, struct bytes b);
 
-/* A hash that is being computed. digest_begin returns NULL for algorithms that are not hashes:
- * DIGEST_NONE, DIGEST_V1_ID. */
+/* A hash that is being computed; never NULL. */
 struct digest_state;
 struct digest_state *digest_begin(enum digest_algo algo);
 void digest_update(struct digest_state *s, const void *p, size_t n);
-/* Stores the digest in d (unless d is NULL) and frees s. When the library failed, d becomes
- * DIGEST_NONE, which never equals a digest from a client. */
+/* Stores the digest in d (unless d is NULL) and frees s. When the library failed, or the algorithm
+ * is not a hash (DIGEST_NONE, DIGEST_V1_ID), d becomes DIGEST_NONE, which never equals a digest
+ * from a client. */
 void digest_end(struct digest_state *s, struct digest *d);
 
 /* The digest of bytes in memory; DIGEST_NONE when the library failed. */

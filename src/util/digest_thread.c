@@ -1,11 +1,10 @@
 #include "util/digest_thread.h"
-#include "util/mem.h"
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include "util/mem.h"
 #include "util/banned.h"
 
 #define SLOTS 8
@@ -16,14 +15,14 @@ struct slot {
     char bytes[SLOT_SIZE];
 };
 
-/* A ring of slots: the caller fills slot `head`, the thread hashes slot `tail`. */
+/* A ring: the caller fills `head`, the thread empties `tail`. */
 struct digest_thread {
     struct digest_state *state;
     pthread_t thread;
     bool threaded;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    unsigned head, tail; /* only ever counted up */
+    unsigned head, tail; /* slots since the beginning; both may overflow */
     bool over;
     struct slot slots[SLOTS];
 };
@@ -35,11 +34,12 @@ hash_pieces(void *arg)
 
     pthread_mutex_lock(&t->lock);
     for (;;) {
+        struct slot *s = &t->slots[t->tail % SLOTS];
+
         while (t->tail == t->head && !t->over)
             pthread_cond_wait(&t->changed, &t->lock);
         if (t->tail == t->head)
             break;
-        struct slot *s = &t->slots[t->tail % SLOTS];
         pthread_mutex_unlock(&t->lock);
         digest_update(t->state, s->bytes, s->n);
         pthread_mutex_lock(&t->lock);
@@ -53,23 +53,18 @@ hash_pieces(void *arg)
 struct digest_thread *
 digest_thread_begin(enum digest_algo algo)
 {
-    struct digest_state *state = digest_begin(algo);
-    struct digest_thread *t;
+    struct digest_thread *t = mem_alloc(sizeof *t);
 
-    if (state == NULL)
-        return NULL;
-    t = mem_alloc(sizeof *t);
-    t->state = state;
+    t->state = digest_begin(algo);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
-    t->slots[0].n = 0;
     t->threaded = pthread_create(&t->thread, NULL, hash_pieces, t) == 0;
     return t;
 }
 
-/* Passes the slot that was filled to the thread, and takes the next one. */
+/* Gives the slot that is being filled to the thread, and goes on with the next one. */
 static void
-hand_over(struct digest_thread *t)
+pass_slot(struct digest_thread *t)
 {
     pthread_mutex_lock(&t->lock);
     t->head++;
@@ -98,7 +93,7 @@ digest_thread_update(struct digest_thread *t, const void *p, size_t n)
         from += part;
         n -= part;
         if (s->n == SLOT_SIZE)
-            hand_over(t);
+            pass_slot(t);
     }
 }
 

@@ -9,7 +9,6 @@
  * on processes, for example), the caller's thread computes it. */
 struct digest_thread;
 
-/* Returns NULL in the same cases as digest_begin. */
 struct digest_thread *digest_thread_begin(enum digest_algo algo);
 /* Copies the bytes. Waits while the thread is two megabytes behind. */
 void digest_thread_update(struct digest_thread *t, const void *p, size_t n);

@@ -4,28 +4,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "util/utf8.h"
 #include "util/banned.h"
 
-/* Messages contain names from clients and may be cut anywhere. Only printable ASCII is kept, so
- * that every message is safe in JSON and on a terminal. */
-static void
-keep_printable(char *s)
-{
-    for (; *s != '\0'; s++) {
-        if (*s < 0x20 || *s > 0x7e) {
-            *s = '?';
-        }
-    }
-}
-
-/* `text` is a separate buffer, because the arguments of the message may point into e->message. */
+/* text isn't e->message: the arguments of a message may point into that. */
 static void
 fill_err(struct err *e, enum err_code code, int sys, const char *text)
 {
     e->code = code;
     e->sys = sys;
     snprintf(e->message, sizeof e->message, "%s", text);
-    keep_printable(e->message);
+    utf8_keep_ascii(e->message);
     e->about = NULL;
     e->about_n = 0;
     e->expected[0] = e->found[0] = '\0';
@@ -36,6 +25,7 @@ err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
     char text[ERR_MESSAGE_MAX];
     va_list ap;
+
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
@@ -47,6 +37,7 @@ int
 err_set_utf8(struct err *e, enum err_code code, const char *text)
 {
     size_t n = strlen(text);
+
     if (n >= sizeof e->message) {
         n = sizeof e->message - 1;
         while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
@@ -62,20 +53,20 @@ int
 err_errno(struct err *e, const char *fmt, ...)
 {
     int sys = errno;
+    const char *reason = strerror(sys);
+    size_t reason_n = strlen(reason) + 2, at;
     char text[ERR_MESSAGE_MAX];
     va_list ap;
+
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
 
-    /* When both don't fit, the name is cut, because the reason is worth more. */
-    const char *reason = strerror(sys);
-    size_t reason_n = strlen(reason) + 2;
-    size_t at = strlen(text);
+    /* When both don't fit, the reason matters more than the end of a long name. */
+    at = strlen(text);
     if (reason_n < sizeof text) {
-        if (at > sizeof text - 1 - reason_n) {
+        if (at > sizeof text - 1 - reason_n)
             at = sizeof text - 1 - reason_n;
-        }
         snprintf(text + at, sizeof text - at, ": %s", reason);
     }
     fill_err(e, sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_SYSTEM, sys, text);
@@ -83,14 +74,21 @@ err_errno(struct err *e, const char *fmt, ...)
     return -1;
 }
 
+static void
+format_fact(char out[ERR_FACT_MAX], const char *fmt, va_list ap)
+{
+    vsnprintf(out, ERR_FACT_MAX, fmt, ap);
+    utf8_keep_ascii(out);
+}
+
 int
 err_expected(struct err *e, const char *fmt, ...)
 {
     va_list ap;
+
     va_start(ap, fmt);
-    vsnprintf(e->expected, sizeof e->expected, fmt, ap);
+    format_fact(e->expected, fmt, ap);
     va_end(ap);
-    keep_printable(e->expected);
     return -1;
 }
 
@@ -98,9 +96,9 @@ int
 err_found(struct err *e, const char *fmt, ...)
 {
     va_list ap;
+
     va_start(ap, fmt);
-    vsnprintf(e->found, sizeof e->found, fmt, ap);
+    format_fact(e->found, fmt, ap);
     va_end(ap);
-    keep_printable(e->found);
     return -1;
 }

@@ -15,6 +15,11 @@
  * file in error messages. */
 
 int fdio_write_all(int fd, const void *p, size_t n, const char *what, struct err *err);
+/* Writes n bytes at that place of a regular file. */
+int fdio_write_at(int fd, const void *p, size_t n, uint64_t at, const char *what, struct err *err);
+/* Reads up to n bytes from that place. Returns their number, 0 at the end of the file, or -1 and
+ * errno. */
+ssize_t fdio_read_at(int fd, void *p, size_t n, uint64_t at);
 int fdio_fsync(int fd, const char *what, struct err *err);
 /* Syncs the directory `name` below dirfd ("." for dirfd itself). */
 int fdio_fsync_dir(int dirfd, const char *name, struct err *err);

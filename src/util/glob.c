@@ -10,7 +10,7 @@ set_bit(struct glob_set *s, size_t i)
     s->word[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-/* Adds (from & mask) to `to`, moved up by `by` places, 1 or 2. */
+/* Adds from & mask, moved up by 1 or 2 places, to `to`. */
 static void
 add_moved(struct glob_set *to, const struct glob_set *from, const struct glob_set *mask,
           unsigned by)
@@ -61,9 +61,9 @@ in_class(struct bytes name, unsigned char c)
     return false;
 }
 
-/* Reads [:NAME:] at the beginning of p. Returns its length, or 0 when there is none. */
+/* Adds the class [:NAME:] that p begins with, if any, and returns its length; 0: none. */
 static size_t
-take_class(const unsigned char *p, size_t n, struct one_of *set)
+read_class(const unsigned char *p, size_t n, struct one_of *set)
 {
     const unsigned char *end = n > 4 && p[1] == ':' ? memchr(p + 2, ':', n - 3) : NULL;
     struct bytes name;
@@ -77,33 +77,32 @@ take_class(const unsigned char *p, size_t n, struct one_of *set)
 }
 
 static unsigned char
-take_byte(const unsigned char *p, size_t n, size_t *at)
+read_pattern_byte(const unsigned char *p, size_t n, size_t *at)
 {
     if (p[*at] == '\\' && *at + 1 < n)
         ++*at;
     return p[(*at)++];
 }
 
-/* Reads a bracket expression at the beginning of p. Returns its length, or 0 when it isn't closed.
- * */
+/* Reads the bracket that p begins with, and returns its length; 0: it isn't closed. */
 static size_t
-take_bracket(const unsigned char *p, size_t n, struct one_of *set)
+read_bracket(const unsigned char *p, size_t n, struct one_of *set)
 {
     bool other = n > 1 && (p[1] == '!' || p[1] == '^');
     size_t first = other ? 2 : 1, at = first;
 
     *set = (struct one_of){{false}};
     while (at < n && (p[at] != ']' || at == first)) {
-        size_t class = p[at] == '[' ? take_class(p + at, n - at, set) : 0;
+        size_t class = p[at] == '[' ? read_class(p + at, n - at, set) : 0;
         unsigned char from, to;
 
         at += class;
         if (class > 0)
             continue;
-        from = to = take_byte(p, n, &at);
+        from = to = read_pattern_byte(p, n, &at);
         if (at + 1 < n && p[at] == '-' && p[at + 1] != ']') {
             at++;
-            to = take_byte(p, n, &at);
+            to = read_pattern_byte(p, n, &at);
         }
         for (unsigned c = from; c <= to; c++)
             set->bytes[c] = true;
@@ -121,7 +120,7 @@ has_bit(const struct glob_set *s, size_t i)
     return (s->word[i / 64] >> (i % 64) & 1) != 0;
 }
 
-/* Adds the stars that begin at p[at]. Returns the offset of the next element. */
+/* Adds the stars that begin at p[at], and returns the position behind them. */
 static size_t
 put_stars(struct glob *g, const unsigned char *p, size_t n, size_t at)
 {
@@ -149,9 +148,9 @@ put_byte(struct glob *g, unsigned char c)
     set_bit(&g->goes_on[c], g->n++);
 }
 
-/* Adds the element that begins at p[at]. Returns the offset of the next one. */
+/* Adds the element of the pattern that begins at p[at], and returns the position behind it. */
 static size_t
-put_glob_byte(struct glob *g, const unsigned char *p, size_t n, size_t at)
+put_element(struct glob *g, const unsigned char *p, size_t n, size_t at)
 {
     struct one_of set;
     size_t length = 1;
@@ -161,8 +160,8 @@ put_glob_byte(struct glob *g, const unsigned char *p, size_t n, size_t at)
     if (p[at] == '?')
         for (unsigned c = 0; c < 256; c++)
             set.bytes[c] = c != '/';
-    else if (p[at] != '[' || (length = take_bracket(p + at, n - at, &set)) == 0) {
-        put_byte(g, take_byte(p, n, &at));
+    else if (p[at] != '[' || (length = read_bracket(p + at, n - at, &set)) == 0) {
+        put_byte(g, read_pattern_byte(p, n, &at));
         return at;
     }
     for (unsigned c = 0; c < 256; c++)
@@ -179,7 +178,7 @@ glob_compile(struct glob *g, struct bytes pattern, struct err *err)
     if (pattern.n > GLOB_MAX)
         return err_set(err, ERR_TOO_LONG, "the pattern is longer than %d bytes", GLOB_MAX);
     for (size_t at = 0; at < pattern.n;)
-        at = put_glob_byte(g, pattern.p, pattern.n, at);
+        at = put_element(g, pattern.p, pattern.n, at);
     set_bit(&g->start, 0);
     add_moved(&g->start, &g->start, &g->entering, 2);
     add_moved(&g->start, &g->start, &g->empty, 1);
@@ -196,7 +195,7 @@ glob_match(const struct glob *g, struct bytes text)
         struct glob_set next = {{0}};
         uint64_t any = 0;
 
-        /* Two places of the same kind never follow each other, so one step for each kind is enough.
+        /* Two places that can be passed never follow each other, so one pass over each is enough.
          */
         add_moved(&next, &at, &g->goes_on[p[i]], 1);
         add_moved(&next, &next, &g->entering, 2);

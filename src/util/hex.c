@@ -8,6 +8,7 @@ hex_encode(char *out, const void *p, size_t n)
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *bytes = p;
+
     for (size_t i = 0; i < n; i++) {
         *out++ = digits[bytes[i] >> 4];
         *out++ = digits[bytes[i] & 15];
@@ -15,32 +16,29 @@ hex_encode(char *out, const void *p, size_t n)
     *out = '\0';
 }
 
-/* Returns -1 when c is not a digit. */
+/* -1: not a digit. */
 static int
-digit_value(char c)
+hex_value(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
+    if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
-    }
     return -1;
 }
 
 bool
 hex_decode(void *out, size_t n, const char *hex, size_t hex_n)
 {
-    if (hex_n % 2 != 0 || hex_n / 2 != n) {
-        return false;
-    }
     uint8_t *bytes = out;
+
+    if (hex_n % 2 != 0 || hex_n / 2 != n)
+        return false;
     for (size_t i = 0; i < n; i++) {
-        int high = digit_value(hex[2 * i]);
-        int low = digit_value(hex[2 * i + 1]);
-        if (high < 0 || low < 0) {
+        int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+
+        if (high < 0 || low < 0)
             return false;
-        }
         bytes[i] = (uint8_t)(high << 4 | low);
     }
     return true;

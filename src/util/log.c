@@ -8,7 +8,7 @@
 #include "util/banned.h"
 
 #define LINE_SIZE 2000
-/* The room that is kept free for the end of a line that is cut: a quote and the newline. */
+/* Leaves room for the end of a line that is cut: a quote and the newline. */
 #define LINE_ROOM (LINE_SIZE - 2)
 
 struct line {
@@ -38,8 +38,8 @@ log_set_level(enum log_level level)
     most = level;
 }
 
-/* Appends all n bytes or none, so that no escape is cut. After bytes that didn't fit, nothing is
- * appended any more. */
+/* Adds all n bytes or none, so that no escape is cut. The line is full once something didn't fit.
+ */
 static void
 put_line(struct line *l, const char *s, size_t n)
 {
@@ -51,23 +51,25 @@ put_line(struct line *l, const char *s, size_t n)
     l->n += n;
 }
 
-/* Appends as much of a long text as fits. */
+/* Adds as much of the text as fits. */
 static void
 put_line_text(struct line *l, const char *s)
 {
-    for (; *s != '\0' && !l->full; s++) {
+    for (; *s != '\0' && !l->full; s++)
         put_line(l, s, 1);
-    }
 }
 
 static void
 put_quoted(struct line *l, const char *s, size_t n)
 {
+    bool opened;
+
     put_line(l, "\"", 1);
-    bool opened = !l->full;
+    opened = !l->full;
     for (size_t i = 0; i < n && !l->full; i++) {
         unsigned char c = (unsigned char)s[i];
         char escape[5];
+
         if (c == '"' || c == '\\') {
             put_line(l, (char[]){'\\', (char)c}, 2);
         } else if (c == '\n') {
@@ -80,7 +82,7 @@ put_quoted(struct line *l, const char *s, size_t n)
         }
     }
     if (opened) {
-        l->p[l->n++] = '"'; /* LINE_ROOM left room for it; nothing follows in a full line */
+        l->p[l->n++] = '"'; /* LINE_ROOM leaves room for it */
         l->full = l->full || l->n >= LINE_ROOM;
     }
 }
@@ -89,31 +91,33 @@ static void
 put_value(struct line *l, const char *s, size_t n)
 {
     bool quote = n == 0;
-    for (size_t i = 0; i < n && !quote; i++) {
+
+    for (size_t i = 0; i < n && !quote; i++)
         quote = s[i] <= 0x20 || s[i] > 0x7e || s[i] == '"' || s[i] == '=' || s[i] == '\\';
-    }
     if (quote) {
         put_quoted(l, s, n);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         put_line(l, s + i, 1);
-    }
 }
 
-/* Formats the conversion behind the % that f points at, and returns the text behind it. Returns
- * NULL for an unknown conversion, because neither its argument nor the later ones can be read. */
+/* Formats the conversion f, the text behind a %, and returns the text behind the conversion; NULL
+ * for an unknown conversion: then this argument and the later ones can't be read. */
 static const char *
 put_conversion(struct line *value, const char *f, va_list *ap)
 {
     char text[32];
     const char *end = f + 1;
+
     if (*f == 's') {
         const char *s = va_arg(*ap, const char *);
+
         put_line_text(value, s != NULL ? s : "(null)");
         return end;
     } else if (*f == 'c') {
         char c = (char)va_arg(*ap, int);
+
         put_line(value, &c, 1);
         return end;
     } else if (*f == 'd') {
@@ -142,27 +146,26 @@ put_conversion(struct line *value, const char *f, va_list *ap)
     return end;
 }
 
-/* A value is built first and then quoted as a whole, since one %s may make quotes around all of
- * "key=%s/%s" necessary. */
+/* Formats a whole value before it is quoted: one argument of "key=%s/%s" may need quotes around all
+ * of it. */
 static void
 put_fields(struct line *l, const char *f, va_list *ap)
 {
     while (f != NULL && *f != '\0') {
+        struct line value = {.n = 0};
         size_t key = strcspn(f, "= ");
+
         put_line(l, f, key);
         f += key;
         if (*f == ' ') {
             put_line(l, f++, 1);
         } else if (*f == '=') {
             put_line(l, f++, 1);
-            struct line value = {.n = 0};
-            while (f != NULL && *f != '\0' && *f != ' ') {
-                if (*f == '%') {
+            while (f != NULL && *f != '\0' && *f != ' ')
+                if (*f == '%')
                     f = put_conversion(&value, f + 1, ap);
-                } else {
+                else
                     put_line(&value, f++, 1);
-                }
-            }
             put_value(l, value.p, value.n);
         }
     }
@@ -171,24 +174,24 @@ put_fields(struct line *l, const char *f, va_list *ap)
 void
 log_line(enum log_level level, const char *msg, const char *fields, ...)
 {
-    if (level > most) {
-        return;
-    }
-    int saved = errno;
     struct line l = {.n = 0};
+    int saved = errno;
+    va_list ap;
+
+    if (level > most)
+        return;
     put_line_text(&l, "level=");
     put_line_text(&l, level_names[level]);
     put_line_text(&l, " msg=");
     put_quoted(&l, msg, strlen(msg));
     if (fields != NULL && *fields != '\0') {
         put_line(&l, " ", 1);
-        va_list ap;
         va_start(ap, fields);
         put_fields(&l, fields, &ap);
         va_end(ap);
     }
     l.p[l.n++] = '\n';
-    while (write(STDERR_FILENO, l.p, l.n) < 0 && errno == EINTR) {
-    }
+    while (write(STDERR_FILENO, l.p, l.n) < 0 && errno == EINTR)
+        ;
     errno = saved;
 }

@@ -10,16 +10,12 @@
 #include "util/log.h"
 #include "util/banned.h"
 
-/* Elements in an array when it is first allocated. */
+/* Elements in a new array. */
 #define FIRST_ROOM 16
 
-static bool silent;
+#define MEM_PAGE 4096
 
-void
-mem_exit_silently(void)
-{
-    silent = true;
-}
+static bool silent;
 
 void
 mem_exhausted(void)
@@ -27,6 +23,12 @@ mem_exhausted(void)
     if (!silent)
         log_line(LOG_ERROR, "out of memory; this process ends", "pid=%d", (int)getpid());
     _exit(MEM_EXIT);
+}
+
+void
+mem_exit_silently(void)
+{
+    silent = true;
 }
 
 void *
@@ -56,6 +58,18 @@ mem_resize(void *p, size_t n, size_t size)
     if (moved == NULL)
         mem_exhausted();
     return moved;
+}
+
+void *
+mem_pages(size_t n)
+{
+    void *p = n <= SIZE_MAX - MEM_PAGE
+                  ? aligned_alloc(MEM_PAGE, (n + MEM_PAGE - 1) / MEM_PAGE * MEM_PAGE)
+                  : NULL;
+
+    if (p == NULL)
+        mem_exhausted();
+    return p;
 }
 
 void *

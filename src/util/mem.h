@@ -22,6 +22,9 @@ void *mem_array(size_t n, size_t size);
  * not set. */
 void *mem_resize(void *p, size_t n, size_t size);
 
+/* n bytes, not set, that begin at a page of memory. */
+void *mem_pages(size_t n);
+
 /* The one way to grow an array. *room is the number of elements that p has memory for; it becomes
  * at least `need`. Returns the array, which may have moved. The room doubles, so that n additions
  * cost O(n). */

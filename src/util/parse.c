@@ -4,25 +4,25 @@
 #include "util/banned.h"
 
 struct unit {
-    char letter; /* NUL: no letter */
+    char letter; /* NUL: the number has no unit */
     uint64_t factor;
 };
 
 bool
 parse_u64(const char *s, size_t n, uint64_t *out)
 {
-    if (n == 0) {
-        return false;
-    }
     uint64_t v = 0;
+
+    if (n == 0)
+        return false;
     for (size_t i = 0; i < n; i++) {
-        if (s[i] < '0' || s[i] > '9') {
+        uint64_t digit;
+
+        if (s[i] < '0' || s[i] > '9')
             return false;
-        }
-        uint64_t digit = (uint64_t)(s[i] - '0');
-        if (v > (UINT64_MAX - digit) / 10) {
+        digit = (uint64_t)(s[i] - '0');
+        if (v > (UINT64_MAX - digit) / 10)
             return false;
-        }
         v = v * 10 + digit;
     }
     *out = v;
@@ -34,14 +34,13 @@ parse_with_unit(const char *s, const struct unit *units, size_t units_n, uint64_
 {
     size_t digits = strspn(s, "0123456789");
     uint64_t v;
-    if (!parse_u64(s, digits, &v) || (s[digits] != '\0' && s[digits + 1] != '\0')) {
+
+    if (!parse_u64(s, digits, &v) || (s[digits] != '\0' && s[digits + 1] != '\0'))
         return false;
-    }
     for (size_t i = 0; i < units_n; i++) {
         if (units[i].letter == s[digits]) {
-            if (v > UINT64_MAX / units[i].factor) {
+            if (v > UINT64_MAX / units[i].factor)
                 return false;
-            }
             *out = v * units[i].factor;
             return true;
         }
@@ -55,6 +54,7 @@ parse_duration_ms(const char *s, uint64_t *out)
     static const struct unit units[] = {
         {'\0', 1000}, {'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000},
     };
+
     return parse_with_unit(s, units, sizeof units / sizeof *units, out);
 }
 
@@ -67,5 +67,6 @@ parse_size(const char *s, uint64_t *out)
         {'M', UINT64_C(1) << 20},
         {'G', UINT64_C(1) << 30},
     };
+
     return parse_with_unit(s, units, sizeof units / sizeof *units, out);
 }

@@ -10,8 +10,10 @@ void
 random_bytes(void *p, size_t n)
 {
     unsigned char *at = p;
+
     while (n > 0) {
         ssize_t got = getrandom(at, n, 0);
+
         if (got > 0) {
             at += got;
             n -= (size_t)got;
@@ -26,6 +28,7 @@ uint64_t
 random_u64(void)
 {
     uint64_t v;
+
     random_bytes(&v, sizeof v);
     return v;
 }

@@ -6,8 +6,8 @@
 #include "util/fdio.h"
 #include "util/banned.h"
 
-/* A seat is a locked byte of an empty file without a name. The kernel removes the locks of a
- * process that dies. */
+/* A seat is a locked byte of an empty file without a name. When a process ends, the kernel removes
+ * its locks. */
 
 int
 semaphore_make(struct semaphore *s, unsigned n, struct err *err)

@@ -12,28 +12,29 @@
 #include "util/fdio.h"
 #include "util/banned.h"
 
-/* Runs in the child, where nothing may be allocated. On failure, errno is sent to the parent
- * through a pipe, which a successful exec closes. */
+/* Runs in the child, where nothing may be allocated. If it fails, it sends errno to the parent
+ * through the pipe `failed`, which a successful exec closes. */
 static _Noreturn void
-become(const struct spawn *s, pid_t parent, int out, int failed)
+become_program(const struct spawn *s, pid_t parent, int out, int failed)
 {
-    /* The system call is made directly, because sigaction() refuses to change the two signals of
-     * the C library, which are ignored in a process started by posix_spawn. In the kernel's struct,
-     * zeroes mean SIG_DFL. */
+    /* sigaction() would refuse the C library's own two signals, which are ignored in a process that
+     * was started by posix_spawn. Zeroes are SIG_DFL in the kernel's struct. */
     static const uint64_t normal[8];
+    ssize_t ignored;
     sigset_t none;
+    int in, sys;
 
     for (int i = 1; i < NSIG; i++)
         syscall(SYS_rt_sigaction, i, normal, NULL, (size_t)NSIG / 8);
     sigemptyset(&none);
     if (setpgid(0, 0) < 0 || (s->dirfd != AT_FDCWD && fchdir(s->dirfd) < 0) ||
         (s->dies_with_us && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0))
-        goto err;
+        goto failed;
     if (s->dies_with_us && getppid() != parent)
-        _exit(1); /* the parent died before PR_SET_PDEATHSIG was set */
+        _exit(1); /* the parent ended before prctl */
 
-    /* Moves the descriptors above 2, in case 0, 1 or 2 is closed in the parent. */
-    int in = s->in >= 0 ? s->in : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    /* Moved away from 0, 1 and 2, since one of those may be closed in the parent. */
+    in = s->in >= 0 ? s->in : open("/dev/null", O_RDONLY | O_CLOEXEC);
     in = fcntl(in, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     out = fcntl(out, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     failed = fcntl(failed, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -41,34 +42,36 @@ become(const struct spawn *s, pid_t parent, int out, int failed)
         dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0 ||
         close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ||
         sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-        goto err;
+        goto failed;
     execve(s->path, (char *const *)s->argv, (char *const *)s->envp);
-err:;
-    int sys = errno;
-    ssize_t ignored = write(failed, &sys, sizeof sys);
+failed:
+    sys = errno;
+    ignored = write(failed, &sys, sizeof sys);
     (void)ignored;
     _exit(127);
 }
 
-/* Forks with all signals blocked, so that no handler of ours runs between the fork and the exec. */
+/* Forks with all signals blocked: no handler of ours may run between the fork and the exec. */
 static pid_t
-fork_quietly(const struct spawn *s, int out, int failed)
+fork_and_exec(const struct spawn *s, int out, int failed)
 {
     pid_t parent = getpid();
     sigset_t all, before;
+    pid_t pid;
+    int sys;
 
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
+    pid = fork();
     if (pid == 0)
-        become(s, parent, out, failed);
-    int sys = errno;
+        become_program(s, parent, out, failed);
+    sys = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = sys;
     return pid;
 }
 
-/* Returns the errno of a program that couldn't be executed, else 0. */
+/* errno of an exec that failed, else 0. */
 static int
 wait_for_exec(int failed)
 {
@@ -90,7 +93,7 @@ spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err)
     *pid = -1;
     *out = -1;
     if (pipe2(outs, O_CLOEXEC) == 0 && pipe2(failed, O_CLOEXEC) == 0)
-        *pid = fork_quietly(s, outs[1], failed[1]);
+        *pid = fork_and_exec(s, outs[1], failed[1]);
     if (*pid < 0)
         sys = errno;
     fdio_close(outs[1]);
@@ -123,7 +126,7 @@ wait_for_parent_end(pid_t group, int end)
     close_range(STDIN_FILENO + 1, ~0u, 0);
     while (read(STDIN_FILENO, &c, 1) < 0 && errno == EINTR)
         ;
-    kill(0, SIGKILL); /* the group includes this process */
+    kill(0, SIGKILL); /* and ourselves */
     _exit(0);
 }
 
@@ -139,11 +142,11 @@ spawn_leash(pid_t pid, pid_t *leash, struct err *err)
     sigprocmask(SIG_SETMASK, &all, &before);
     *leash = fork();
     if (*leash == 0)
-        wait_for_parent_end(pid, ends[0]); /* all signals are blocked */
+        wait_for_parent_end(pid, ends[0]); /* with all signals blocked */
     if (*leash < 0)
         err_errno(err, "cannot start a process");
     else
-        setpgid(*leash, pid); /* done here too, so that it is in the group when we return */
+        setpgid(*leash, pid); /* both do it, so that it is done when either goes on */
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(ends[0]);
     if (*leash > 0)

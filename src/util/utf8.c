@@ -3,7 +3,8 @@
 #include <string.h>
 #include "util/banned.h"
 
-/* RFC 3629, section 4: the bytes in the character, and the range of its second byte. */
+/* RFC 3629, section 4. By the first byte of a character: the lowest and highest second byte, and
+ * the character's length in bytes. */
 static const struct {
     unsigned char first, last, low, high;
     size_t n;
@@ -13,12 +14,14 @@ static const struct {
     {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
-/* The length of the character that begins at p, in at most `left` bytes. 0: no character. */
-static size_t
-character_length(const unsigned char *p, size_t left)
+size_t
+utf8_length(const void *text, size_t left)
 {
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    const unsigned char *p = text;
+
+    for (size_t k = 0; left > 0 && k < sizeof kinds / sizeof *kinds; k++) {
         size_t n = kinds[k].n;
+
         if (*p < kinds[k].first || *p > kinds[k].last)
             continue;
         if (n > left)
@@ -34,12 +37,22 @@ character_length(const unsigned char *p, size_t left)
 }
 
 void
+utf8_keep_ascii(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < 0x20 || *text > 0x7e)
+            *text = '?';
+}
+
+void
 utf8_mend(char *text)
 {
     unsigned char *p = (unsigned char *)text;
     size_t left = strlen(text);
+
     while (left > 0) {
-        size_t n = character_length(p, left);
+        size_t n = utf8_length(p, left);
+
         if (n == 0)
             *p = '?';
         n = n == 0 ? 1 : n;
@@ -53,9 +66,11 @@ utf8_put_json(struct buf *out, struct bytes b)
 {
     const unsigned char *p = b.p;
     bool good = true;
+
     buf_putc(out, '"');
     for (size_t at = 0; at < b.n;) {
-        size_t plain = at;
+        size_t plain = at, n;
+
         while (plain < b.n && p[plain] >= ' ' && p[plain] < 0x7f && p[plain] != '"' &&
                p[plain] != '\\')
             plain++;
@@ -63,7 +78,7 @@ utf8_put_json(struct buf *out, struct bytes b)
         at = plain;
         if (at == b.n)
             break;
-        size_t n = character_length(p + at, b.n - at);
+        n = utf8_length(p + at, b.n - at);
         if (n == 0) {
             buf_puts(out, "\xef\xbf\xbd");
             good = false;

@@ -2,12 +2,19 @@
 #define UTIL_UTF8_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include "util/buf.h"
 #include "util/bytes.h"
 
-/* Makes any bytes valid UTF-8 (RFC 3629): each byte that is not part of a character becomes a
- * question mark. */
+/* The bytes of the character that begins at p, of which `left` bytes are there. 0: it is not a
+ * valid character (RFC 3629). */
+size_t utf8_length(const void *p, size_t left);
+
+/* Makes any bytes valid UTF-8: each byte that is not part of a character becomes a question mark.
+ */
 void utf8_mend(char *text);
+/* Makes any bytes printable ASCII: each other byte becomes a question mark. */
+void utf8_keep_ascii(char *text);
 
 /* Appends any bytes as a JSON string (RFC 8259 section 7), with its quotes. Each byte that is not
  * part of a character becomes U+FFFD, and then the result is false. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "util/confined.h"
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/banned.h"
 
 static const struct confined_limits limits = {.memory = 512u << 20, .seconds = 1};
@@ -106,6 +107,20 @@ what_never_ends_is_ended(void **state)
     assert_string_equal(why, "it took too long");
 }
 
+static const struct confined_limits background = {
+    .memory = 512u << 20, .seconds = 5, .file = 10000, .background = true};
+
+static enum confined_end
+wait_for(struct confined *c)
+{
+    struct pollfd ended = {.fd = c->ended, .events = POLLIN};
+    enum confined_end end = CONFINED_DIED;
+
+    assert_int_equal(poll(&ended, 1, 20000), 1);
+    assert_int_equal(confined_ended(c, &end, why), 1);
+    return end;
+}
+
 #ifndef __SANITIZE_ADDRESS__
 static void
 take_memory(void *arg, void *answer)
@@ -131,6 +146,26 @@ memory_has_an_end(void **state)
     assert_int_equal(run(take_memory, &little, STDERR_FILENO, &answer), 1);
     assert_int_equal(answer, 1);
 }
+
+static void
+take_mem(void *arg, void *answer)
+{
+    free(mem_alloc(*(const size_t *)arg));
+    *(int *)answer = 1;
+}
+
+static void
+a_failed_allocation_is_told_apart(void **state)
+{
+    size_t much = 600u << 20;
+    struct confined c;
+
+    (void)state;
+    assert_int_equal(confined_start(&c, take_mem, &much, NULL, 0, &background, 4, &err), 0);
+    assert_int_equal(wait_for(&c), CONFINED_GREEDY);
+    assert_string_equal(why, "it needed too much memory");
+    confined_stop(&c);
+}
 #endif
 
 static void
@@ -155,20 +190,6 @@ how_it_died_is_told(void **state)
 }
 
 /* ---- without waiting ---- */
-
-static const struct confined_limits background = {
-    .memory = 512u << 20, .seconds = 5, .file = 10000, .background = true};
-
-static enum confined_end
-wait_for(struct confined *c)
-{
-    struct pollfd ended = {.fd = c->ended, .events = POLLIN};
-    enum confined_end end = CONFINED_DIED;
-
-    assert_int_equal(poll(&ended, 1, 20000), 1);
-    assert_int_equal(confined_ended(c, &end, why), 1);
-    return end;
-}
 
 struct job {
     int fds[3], number;
@@ -233,7 +254,7 @@ a_file_has_an_end(void **state)
     (void)state;
     assert_true(fd >= 0);
     assert_int_equal(confined_start(&c, write_much, &fd, &fd, 1, &background, 4, &err), 0);
-    assert_int_equal(wait_for(&c), CONFINED_DIED);
+    assert_int_equal(wait_for(&c), CONFINED_LARGE);
     assert_string_equal(why, "it wrote too much");
     assert_int_equal(lseek(fd, 0, SEEK_END), 10000);
     confined_stop(&c);
@@ -278,6 +299,7 @@ main(void)
         cmocka_unit_test(what_never_ends_is_ended),
 #ifndef __SANITIZE_ADDRESS__
         cmocka_unit_test(memory_has_an_end),
+        cmocka_unit_test(a_failed_allocation_is_told_apart),
 #endif
         cmocka_unit_test(how_it_died_is_told),
         cmocka_unit_test(some_run_at_the_same_time),

@@ -50,7 +50,6 @@ one_that_is_given_up_ends(void **state)
     (void)state;
     digest_thread_update(t, bytes, SIZE);
     digest_thread_end(t, NULL);
-    assert_null(digest_thread_begin(DIGEST_NONE));
 }
 
 int

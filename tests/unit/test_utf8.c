@@ -67,10 +67,34 @@ any_bytes_make_a_json_string(void **state)
     quoted(bytes_str("a\xff"), "\"a\xef\xbf\xbd\"", false);
 }
 
+static void
+bytes_that_are_no_printable_ascii_become_question_marks(void **state)
+{
+    char text[] = "a\n~\x7f\xc3\xa9 z";
+
+    (void)state;
+    utf8_keep_ascii(text);
+    assert_string_equal(text, "a?~??? z");
+}
+
+static void
+the_length_of_a_character_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(utf8_length("a", 1), 1);
+    assert_int_equal(utf8_length("\xc3\xa9x", 3), 2);
+    assert_int_equal(utf8_length("\xc3\xa9", 1), 0);
+    assert_int_equal(utf8_length("\xe0\x80\x80", 3), 0);
+    assert_int_equal(utf8_length("\xf4\x8f\xbf\xbf", 4), 4);
+    assert_int_equal(utf8_length("", 0), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_that_are_no_printable_ascii_become_question_marks),
+        cmocka_unit_test(the_length_of_a_character_is_told),
         cmocka_unit_test(good_text_stays),
         cmocka_unit_test(any_bytes_make_a_json_string),
         cmocka_unit_test(bad_bytes_become_question_marks),

@@ -1,5 +1,4 @@
 #include "process/keeper/index_child.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "storage/files/disk_space.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/utf8.h"
 #include "util/banned.h"
 
 /* An index has about 1 % of the layer's size, and some bytes for each name; a layer can be made so
@@ -105,19 +105,22 @@ index_child_give_up(const struct index_child *c, const struct registry *reg, con
     return index_file_refuse(reg->dirfd, &info, err);
 }
 
-/* It had more than its share of something, or can't be indexed for reasons of its own. */
+/* Blames the layer for an end of the child: it needed more than its share of something, or can't be
+ * indexed for another reason. */
 static int
 blame_layer(const struct index_child *c, const struct registry *reg,
-            const struct index_child_bounds *b, const char *why, struct err *err)
+            const struct index_child_bounds *b, enum confined_end how, const char *why,
+            struct err *err)
 {
     char text[LAYER_INDEX_TEXT_MAX];
-    if (strcmp(why, CONFINED_NO_MEMORY) == 0)
-        snprintf(text, sizeof text, "indexing it takes more than %s of memory", b->memory_text);
-    else if (strcmp(why, CONFINED_NO_TIME) == 0)
+
+    if (how == CONFINED_SLOW)
         snprintf(text, sizeof text, "indexing it takes more than %s of the processor's time",
                  b->time_text);
-    else if (strcmp(why, CONFINED_NO_FILE) == 0)
+    else if (how == CONFINED_LARGE)
         snprintf(text, sizeof text, "its index would be too large");
+    else if (how == CONFINED_GREEDY)
+        snprintf(text, sizeof text, "indexing it takes more than %s of memory", b->memory_text);
     else
         snprintf(text, sizeof text, "indexing it failed: %s", why);
     return index_child_give_up(c, reg, text, err);
@@ -126,27 +129,20 @@ blame_layer(const struct index_child *c, const struct registry *reg,
 /* What the child could still say; it is no more to be trusted than the layer. */
 static int
 read_child_failure(const struct index_child *c, const struct registry *reg,
-                   const struct index_child_bounds *b, enum index_child_end *end,
-                   char why[ERR_MESSAGE_MAX], struct err *err)
+                   enum index_child_end *end, char why[ERR_MESSAGE_MAX], struct err *err)
 {
     struct err said;
     char text[LAYER_INDEX_TEXT_MAX];
     memcpy(&said, &((const struct answer *)c->process.answer)->err, sizeof said);
     snprintf(why, ERR_MESSAGE_MAX, "%.*s", (int)sizeof said.message - 1, said.message);
-    for (char *p = why; *p != '\0'; p++)
-        if (*p < 0x20 || *p > 0x7e)
-            *p = '?';
+    utf8_keep_ascii(why);
     if (said.code == ERR_NO_SPACE)
         return err_set(err, ERR_NO_SPACE, "an index can't be written: %s", why);
-    if (said.sys != 0 && said.sys != ENOMEM) {
+    if (said.sys != 0) {
         *end = INDEX_CHILD_FAILED;
         return 0;
     }
-    if (said.sys == ENOMEM || strstr(why, "memory") != NULL) /* only its limit takes it away */
-        snprintf(text, sizeof text, "indexing it takes more than %s of memory (%.160s)",
-                 b->memory_text, why);
-    else
-        snprintf(text, sizeof text, "indexing it failed: %.200s", why);
+    snprintf(text, sizeof text, "indexing it failed: %.200s", why);
     return index_child_give_up(c, reg, text, err);
 }
 
@@ -183,14 +179,17 @@ index_child_ended(struct index_child *c, const struct registry *reg,
         *end = INDEX_CHILD_KILLED;
         snprintf(why, ERR_MESSAGE_MAX, "%s", died);
         return 0;
+    case CONFINED_SLOW:
+    case CONFINED_LARGE:
+    case CONFINED_GREEDY:
     case CONFINED_DIED:
-        return blame_layer(c, reg, b, died, err);
+        return blame_layer(c, reg, b, how, died, err);
     case CONFINED_DONE:
         break;
     }
     return ((const struct answer *)c->process.answer)->err.code == ERR_NONE
                ? publish_index(c, reg, end, why, err)
-               : read_child_failure(c, reg, b, end, why, err);
+               : read_child_failure(c, reg, end, why, err);
 }
 
 void
