@@ -39,7 +39,7 @@
 /* ---- in the child ---- */
 
 static void
-set_limit(__rlimit_resource_t what, uint64_t soft, uint64_t hard)
+set_confined_limit(__rlimit_resource_t what, uint64_t soft, uint64_t hard)
 {
     struct rlimit r = {.rlim_cur = soft, .rlim_max = hard};
 
@@ -153,11 +153,11 @@ confine_process(pid_t parent, const int *fds, size_t fds_n, const struct confine
     close_other_fds(fds, fds_n);
     unshare_memory(answer);
     if (LIMIT_MEMORY)
-        set_limit(RLIMIT_AS, limits->memory, limits->memory);
-    set_limit(RLIMIT_CPU, limits->seconds, limits->seconds + 1);
-    set_limit(RLIMIT_FSIZE, limits->file, limits->file);
-    set_limit(RLIMIT_NOFILE, FILES_MAX, FILES_MAX);
-    set_limit(RLIMIT_CORE, 0, 0);
+        set_confined_limit(RLIMIT_AS, limits->memory, limits->memory);
+    set_confined_limit(RLIMIT_CPU, limits->seconds, limits->seconds + 1);
+    set_confined_limit(RLIMIT_FSIZE, limits->file, limits->file);
+    set_confined_limit(RLIMIT_NOFILE, FILES_MAX, FILES_MAX);
+    set_confined_limit(RLIMIT_CORE, 0, 0);
     if (!limits->background)
         alarm(4 * limits->seconds);
 }
