@@ -1,0 +1,26 @@
+# A store that an older release has written is read by this one: a sample of each released format.
+use v5.36;
+use Registry limit => 200;
+use Registry::Checks;
+use Registry::SampleStore;
+use Registry::Tools;
+use FindBin;
+use Test::More;
+
+my @stores = glob "$FindBin::Bin/../data/store-*.tar.gz";
+ok(@stores > 0, 'there are samples');
+for my $store (@stores) {
+    subtest $store =~ s{.*/}{}r => sub {
+        my $dir = tempdir() . '/data';
+        mkdir $dir or die "$dir: $!";
+        is(run([ 'tar', '-C', $dir, '--no-same-owner', '-xzf', $store ])->{exit}, 0, 'unpacked');
+        run([ 'chown', '-R', 'www-data:', $dir ]) if is_root();
+        my $hooks = Registry->try([ 'hooks', '--dir', $dir ]);
+        works($hooks, 'the hooks that are to run');
+        like($hooks->{out}, qr{sample/image:v1}, '... are known');
+        my $registry = Registry->start(dir => $dir, args => [ is_root() ? ('--run-as', 'www-data') : (), '--upload-expiry', '36500d', '--lease', '1s', '--gc-interval', '1s' ]);
+        check_store($registry);
+        is_tidy($registry);
+    };
+}
+finish();
