@@ -107,7 +107,7 @@ static int
 pull_once(const struct registry *reg, uint64_t repo, const struct reference *reference,
           bool want_document, struct arena *arena, struct pulled *out, struct err *err)
 {
-    struct rec_manifest r;
+    struct rec_manifest r = {.size = 0};
     int rc = resolve_reference(reg, repo, reference, &out->digest, &r, err);
 
     if (rc != 1)

@@ -390,7 +390,7 @@ check_waiting(struct layer_push *p, struct arena *arena, struct err *err)
 static int
 push_layer(struct layer_push *p, int fd, struct err *err)
 {
-    uint64_t size;
+    uint64_t size = 0;
 
     if (hash(p, fd, &size, err) != 0)
         return -1;

@@ -283,6 +283,8 @@ on_listener_ready(void *arg, int events)
 static struct herald_listener *
 find_free_listener(struct herald_http *h)
 {
+    if (h->v == NULL)
+        return NULL; /* herald_http_init has made it, which clang cannot know */
     for (size_t i = 0; i < h->n; i++)
         if (h->v[i].fd < 0)
             return &h->v[i];
