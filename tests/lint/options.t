@@ -9,15 +9,30 @@ use Test::More;
 my $table   = 'src/process/options/options_table.c';
 my $program = $ENV{REGISTRY_SERVER} // 'build/docker-registry-server';
 
-# {"port", 'p', ...
-my %rows  = slurp($table) =~ /^\s*\{"([a-z0-9-]+)",\s*('\w'|0),/mg;
-my @names = sort grep { !/^on-/ } keys %rows;
-cmp_ok(scalar @names, '>', 5, "$table has options");
-
+# {"lease", 0, "time", "1h", "keep ...", SERVER " import", TIME(...)}, with the macros of texts replaced.
+my $source = slurp($table);
+my %macros = ("$source\n" . slurp($table =~ s/c$/h/r)) =~ /^#define (\w+) (".*")$/mg;
+my ($array) = $source =~ /^const struct options_row options_table\[\] = \{\n(.*?)^\};/ms;
+$array =~ s/\b([A-Z]\w+)\b(?!\()/$macros{$1} \/\/ $1/ge;
+$array =~ s/"\s+"//g;
+my %rows;
+for my $row (grep { /^"/ } split /^    \{/m, $array) {
+    my @fields = $row =~ /("[^"]*"|'.'|[^",\s]+),\s*/g;
+    my %row;
+    @row{qw(name letter arg def help commands)} = map { /^["'](.*)["']$/ ? $1 : undef } @fields;
+    $rows{ $row{name} } = \%row;
+}
 # --on-{hook} is a name for many, one for each hook.
+my @hooks = map { s/^on-//r } grep { /^on-/ } sort keys %rows;
 my %hooks = map { $_ => 1 } slurp('src/domain/events/hook.c') =~ /\[HOOK_\w+\] = "([a-z-]+)"/g;
 cmp_ok(scalar keys %hooks, '>', 5, 'there are hooks');
-is_deeply([ sort map { /^on-(.*)/ ? $1 : () } keys %rows ], [ sort keys %hooks ], "... each an option in $table");
+is_deeply(\@hooks, [ sort keys %hooks ], "... each an option in $table");
+delete @rows{ map { "on-$_" } @hooks };
+my @names = sort keys %rows;
+cmp_ok(scalar @names, '>', 5, "$table has options");
+
+my %commands = map { $_ => 1 } 'serve', slurp('src/process/commands/command_table.c') =~ /^ +\{"([a-z-]+)",/mg;
+none([ map { my $name = $_; map { "$name: $_" } grep { !$commands{$_} } split / /, $rows{$name}{commands} } @names ], 'options name commands that exist');
 
 sub options_in ($text) {
     my %seen = map { $_ => 1 } $text =~ /(?<![\w-])--([a-z][a-z0-9-]*)/g;
@@ -30,8 +45,7 @@ SKIP: {
     my $help = `'$program' --help 2>&1`;
     is($?, 0, '--help succeeds');
     is_deeply(options_in($help), \@names, '--help names the options of the table');
-    my @letters = grep { $rows{$_} ne '0' } @names;
-    none([ grep { my $l = $rows{$_} =~ tr/'//dr; $help !~ /--\Q$_\E,\s+-$l\b/ } @letters ], 'with their letters');
+    none([ grep { my $l = $rows{$_}{letter}; $l && $help !~ /--\Q$_\E,\s+-$l\b/ } @names ], 'with their letters');
 }
 
 # A page without comments and escapes, and without commands of other programs: those are examples, a line each, or
@@ -49,6 +63,12 @@ is_deeply(options_in(join "\n", values %manuals), \@names, 'the manual pages nam
 # Named is not described: each has a paragraph of its own, in one of the pages.
 sub describing ($name) { return grep { $manuals{$_} =~ /^\.TP\n\.(?:B|BR|BI) --\Q$name\E\b(?!-)/m } sort keys %manuals }
 none([ grep { describing($_) != 1 } @names ], 'and have one paragraph for each');
+# "Default: 10s.", or the same in bold; the page says of --dir "the current directory".
+sub paragraph ($name) { return $manuals{ (describing($name))[0] } =~ /^(\.TP\n\.(?:B|BR|BI) --\Q$name\E\b(?!-).*?)(?=^\.(?:TP|S[SH])\b)/ms ? $1 : '' }
+none([ grep { my $def = $rows{$_}{def}; defined $def && $_ ne 'dir' && paragraph($_) !~ /(?:Default:|else)\s(?:\.BR )?\Q$def\E\b/ } @names ],
+    '... with its default');
+none([ grep { my ($command) = (describing($_))[0] =~ /server-([a-z-]+)\.8$/; $command && " $rows{$_}{commands} " !~ / $command / } @names ],
+    '... in the page of a command that knows it');
 
 # ---- the manual of the hooks ----
 

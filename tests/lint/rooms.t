@@ -73,7 +73,6 @@ sub circles ($graph) {
 my %circles_not_yet = map { $_ => 1 } (
     'storage/layers/sorted_file storage/layers/sorted_format',
     'domain/transfer/import domain/transfer/import_archive domain/transfer/import_blob domain/transfer/import_files domain/transfer/import_layout domain/transfer/import_original domain/transfer/import_prune domain/transfer/import_registry domain/transfer/import_store',
-    'process/options/options process/options/options_table process/options/options_value',
 );
 my %room_circles_not_yet = map { $_ => 1 } (
 );

@@ -85,6 +85,10 @@ without_options_there_are_defaults(void **state)
     assert_int_equal(o.index_max_depth, 256);
     assert_int_equal(o.index_max_output, UINT64_C(64) << 30);
     assert_int_equal(o.index_max_ratio, 200);
+    assert_int_equal(o.index_max_entries, layer_scan_defaults.tree.entries);
+    assert_int_equal(o.index_max_depth, layer_scan_defaults.tree.depth);
+    assert_int_equal(o.index_max_output, layer_scan_defaults.output);
+    assert_int_equal(o.index_max_ratio, layer_scan_defaults.ratio);
     assert_int_equal(o.max_uploads, 100);
     assert_int_equal(o.log_level, LOG_INFO);
     assert_null(o.run_as);
@@ -508,6 +512,31 @@ flags_do_not_end_the_parsing(void **state)
 }
 
 static void
+a_command_refuses_options_of_other_commands(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"hooks", "--port=1", "hooks"},     {"user", "--user=a:secret", "user"},
+        {"import", "--output=x", "import"}, {"export", "--prefix=x", "export"},
+        {"help", "--dir=x", "help"},        {"serve", "--json", "hooks"},
+    };
+    struct options o;
+    struct err err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(parse(&o, &err, cases[i][0], cases[i][1], NULL), -1);
+        assert_non_null(strstr(err.message, cases[i][2]));
+        assert_null(strstr(err.message, "secret"));
+        options_free(&o);
+    }
+    assert_int_equal(parse(&o, &err, "print-nginx-conf", "--fastcgi=s", "--workers=2", NULL), 0);
+    options_free(&o);
+    write_file("port = 6000\nuser = ann:secret\n"); /* of the server, and may be of no concern */
+    assert_int_equal(parse(&o, &err, "hooks", "--json", "--config", path, NULL), 0);
+    options_free(&o);
+    unlink(path);
+}
+
+static void
 a_base_url_is_scheme_host_and_port(void **state)
 {
     (void)state;
@@ -656,6 +685,7 @@ main(void)
         TEST(names_of_sockets_have_107_bytes_at_most),
         TEST(what_is_the_other_nginx_s_is_refused),
         TEST(flags_do_not_end_the_parsing),
+        TEST(a_command_refuses_options_of_other_commands),
         TEST(a_base_url_is_scheme_host_and_port),
         TEST(an_origin_is_as_browsers_send_it),
         TEST(help_begins_as_it_always_did),

@@ -7,8 +7,8 @@
 #include "domain/events/hook.h"
 #include "util/log.h"
 
-/* What the command line and the configuration file say (options_parse.h). An option is a row of
- * options_table.c and a member of struct options. */
+/* The values of the command line and the configuration file (options_parse.h). An option is a row
+ * of options_table.c and a member of struct options. */
 
 /* Values of one option, and words of a command. */
 #define OPTIONS_MANY_MAX 64
