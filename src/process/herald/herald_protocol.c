@@ -174,7 +174,7 @@ herald_protocol_send(struct herald_line *l, const struct herald_message *f)
 {
     herald_protocol_encode(&l->out, f);
     if (!buf_ok(&l->out)) {
-        log_line(LOG_ERROR, "a packet doesn't fit, or no memory", "type=%d", (int)f->type);
+        log_line(LOG_ERROR, "a packet doesn't fit", "type=%d", (int)f->type);
         herald_protocol_close(l);
         return -1;
     }

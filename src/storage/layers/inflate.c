@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "storage/layers/inflate_codec.h"
-#include "util/arena.h"
 #include "util/mem.h"
 #include "util/banned.h"
 
@@ -124,11 +123,8 @@ inflate_open(int fd, enum inflate_format format, const struct inflate_options *o
     f->spacing = o->spacing;
     f->size = (uint64_t)st.st_size;
     f->limit = limit_of(o, f->size);
-    if (f->codec != NULL && (f->state = f->codec->open(o->memory)) == NULL) {
-        arena_full(err);
-        free(f);
-        return NULL;
-    }
+    if (f->codec != NULL && (f->state = f->codec->open(o->memory)) == NULL)
+        mem_exhausted();
     return f;
 }
 
@@ -154,7 +150,7 @@ inflate_resume(struct inflate *f, const struct inflate_checkpoint *at, struct er
     if (f->codec == NULL || f->codec->go_on == NULL)
         return err_set(err, ERR_CORRUPT, "a checkpoint of another format");
     if (!f->codec->go_on(f->state, at->window, at->bits, at->value, true))
-        return arena_full(err);
+        return err_set(err, ERR_SYSTEM, "cannot set up the decoder of a layer");
     if (at->window.n > 0)
         memcpy(f->out + INFLATE_WINDOW - at->window.n, at->window.p, at->window.n);
     f->member_out = at->window.n;
@@ -233,7 +229,7 @@ next_member(struct inflate *f, struct err *err)
         f->end = INFLATE_TRAILED;
     } else {
         if (!f->codec->begin(f->state))
-            return arena_full(err);
+            return err_set(err, ERR_SYSTEM, "cannot set up the decoder of a layer");
         f->member_out = 0;
         f->begun = true;
     }
@@ -253,7 +249,7 @@ after_step(struct inflate *f, enum inflate_codec_step step, const struct inflate
                        (struct inflate_checkpoint){
                            .inside = true, .bits = io->bits, .value = io->value, .window = window});
         if (!f->codec->go_on(f->state, window, io->bits, io->value, false))
-            return arena_full(err);
+            return err_set(err, ERR_SYSTEM, "cannot set up the decoder of a layer");
         break;
     }
     case INFLATE_CODEC_END:
@@ -270,7 +266,7 @@ after_step(struct inflate *f, enum inflate_codec_step step, const struct inflate
         return err_set(err, ERR_NOT_BROWSABLE, "its %s window needs too much memory",
                        inflate_format_name(f->format));
     case INFLATE_CODEC_FAILED:
-        return arena_full(err);
+        mem_exhausted();
     }
     return 0;
 }

@@ -31,7 +31,7 @@ struct inflate_codec_io {
 struct inflate_codec {
     /* memory is as in inflate_options. Returns NULL when there is none. */
     void *(*open)(size_t memory);
-    /* Begins a member. Returns false when there is no memory. */
+    /* Begins a member. Returns false when the library refuses. */
     bool (*begin)(void *c);
     /* between: the decoder should stop between two blocks, if it can. */
     enum inflate_codec_step (*run)(void *c, struct inflate_codec_io *io, bool between);
