@@ -47,5 +47,5 @@ stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, ui
     prctl(PR_GET_NAME, l.name, 0, 0, 0);
     procfs_each(note_if_stopped, &l);
     *s = l.now;
-    s->look_at = now + limit_ms / 2;
+    s->look_at = now + limit_ms / 3;
 }
