@@ -38,7 +38,7 @@ loop_now(const struct loop *l)
 /* ---- descriptors ---- */
 
 void
-loop_fd_init(struct loop_fd *f, struct loop *l, loop_fd_fn *fn, void *arg)
+loop_fd_init(struct loop_fd *f, struct loop *l, loop_fn *fn, void *arg)
 {
     *f = (struct loop_fd){.loop = l, .fn = fn, .arg = arg};
 }
@@ -100,7 +100,7 @@ call_for_fds(struct loop *l)
     for (size_t i = 0; i < n; i++) {
         const struct loop_fd *f = l->fds[i];
         if (f != NULL && f->fn != NULL && l->polls[i].revents != 0)
-            f->fn(f->arg, l->polls[i].revents);
+            f->fn(f->arg);
     }
 }
 
@@ -185,38 +185,46 @@ call_for_timers(struct loop *l)
 
 /* ---- signals and children ---- */
 
-void
-loop_child(struct loop *l, struct loop_child *c, pid_t pid, loop_child_fn *fn, void *arg)
+int
+loop_fork(struct loop *l, struct loop_child *c, loop_run_fn *run, loop_child_fn *ended, void *arg)
 {
-    *c = (struct loop_child){.next = l->children, .pid = pid, .fn = fn, .arg = arg};
+    pid_t parent = getpid();
+    pid_t pid = fork();
+
+    if (pid == 0)
+        exit(run(arg, parent));
+    if (pid < 0)
+        return -1;
+    *c = (struct loop_child){.next = l->children, .pid = pid, .ended = ended, .arg = arg};
     l->children = c;
+    return 0;
 }
 
 static void
 reap_loop_children(struct loop *l)
 {
+    struct loop_child **at, *c;
     pid_t pid;
     int status;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        struct loop_child **at = &l->children;
-        while (*at != NULL && (*at)->pid != pid)
+        for (at = &l->children; *at != NULL && (*at)->pid != pid;)
             at = &(*at)->next;
-        if (*at == NULL)
-            continue; /* an orphan of somebody's */
-        struct loop_child *c = *at;
+        c = *at;
+        if (c == NULL)
+            continue; /* a child of a child that has died */
         *at = c->next;
-        c->fn(c->arg, pid, status);
+        c->pid = 0;
+        c->ended(c->arg, pid, status);
     }
 }
 
 static void
-read_loop_signals(void *arg, int events)
+read_loop_signals(void *arg)
 {
     struct loop *l = arg;
     struct signalfd_siginfo info;
 
-    (void)events;
     while (read(l->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             reap_loop_children(l);

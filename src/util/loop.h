@@ -20,13 +20,13 @@
 struct loop;
 
 typedef void loop_fn(void *arg);
-typedef void loop_fd_fn(void *arg, int events);
 typedef void loop_signal_fn(void *arg, int number);
+typedef int loop_run_fn(void *arg, pid_t parent);
 typedef void loop_child_fn(void *arg, pid_t pid, int status);
 
 struct loop_fd {
     struct loop *loop;
-    loop_fd_fn *fn;
+    loop_fn *fn;
     void *arg;
     size_t place; /* in the loop's arrays, from 1; 0: not watched */
 };
@@ -41,8 +41,8 @@ struct loop_timer {
 
 struct loop_child {
     struct loop_child *next;
-    pid_t pid;
-    loop_child_fn *fn;
+    pid_t pid; /* 0: it doesn't run */
+    loop_child_fn *ended;
     void *arg;
 };
 
@@ -73,7 +73,7 @@ uint64_t loop_now(const struct loop *l);
 /* ---- descriptors ---- */
 
 /* fn NULL: the descriptor only ends the wait. */
-void loop_fd_init(struct loop_fd *f, struct loop *l, loop_fd_fn *fn, void *arg);
+void loop_fd_init(struct loop_fd *f, struct loop *l, loop_fn *fn, void *arg);
 
 /* From now on f stands for this descriptor, and these events of poll(2) (POLLHUP and POLLERR come
  * unasked). fd < 0 or no events: it is not watched. Call it again after every change; it must not
@@ -101,8 +101,10 @@ void loop_timer_stop(struct loop_timer *t);
 int loop_signals(struct loop *l, const int *numbers, size_t n, loop_signal_fn *fn, void *arg,
                  struct err *err);
 
-/* For a process with SIGCHLD in loop_signals: calls fn once, when this child has ended and is
- * reaped, with waitpid's status. */
-void loop_child(struct loop *l, struct loop_child *c, pid_t pid, loop_child_fn *fn, void *arg);
+/* For a process with SIGCHLD in loop_signals: starts a child, which exits with the result of run.
+ * When it has ended and is reaped, `ended` is called with waitpid's status, and c->pid is 0 again.
+ * -1, and errno: it can't be started. */
+int loop_fork(struct loop *l, struct loop_child *c, loop_run_fn *run, loop_child_fn *ended,
+              void *arg);
 
 #endif

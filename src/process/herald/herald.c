@@ -239,11 +239,10 @@ promote_guest(struct herald *h)
 }
 
 static void
-on_guest_ready(void *arg, int events)
+on_guest_ready(void *arg)
 {
     struct herald *h = arg;
 
-    (void)events;
     herald_protocol_flush(&h->guest.line);
     while (h->guest.line.fd >= 0 && herald_protocol_receive(&h->guest.line, &h->in) == 1) {
         if (h->in.type == HERALD_KEEPER) {
@@ -255,11 +254,10 @@ on_guest_ready(void *arg, int events)
 }
 
 static void
-on_keeper_ready(void *arg, int events)
+on_keeper_ready(void *arg)
 {
     struct herald *h = arg;
 
-    (void)events;
     herald_protocol_flush(&h->keeper.line);
     while (h->keeper.line.fd >= 0 && herald_protocol_receive(&h->keeper.line, &h->in) == 1)
         handle_keeper_message(h);
@@ -268,12 +266,11 @@ on_keeper_ready(void *arg, int events)
 }
 
 static void
-on_guest_connection(void *arg, int events)
+on_guest_connection(void *arg)
 {
     struct herald *h = arg;
     int fd = accept4(h->server->extra[SERVER_FEED], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    (void)events;
     if (fd < 0)
         return;
     loop_timer_at(&h->guest_limit, loop_now(&h->loop) + GUEST_MS);

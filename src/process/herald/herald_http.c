@@ -266,13 +266,12 @@ read_listener_request(struct herald_listener *l)
 }
 
 static void
-on_listener_ready(void *arg, int events)
+on_listener_ready(void *arg)
 {
     struct herald_listener *l = arg;
 
-    if (events & (POLLIN | POLLHUP | POLLERR))
-        read_listener_request(l);
-    if (l->fd >= 0 && (events & POLLOUT)) {
+    read_listener_request(l);
+    if (l->fd >= 0 && l->out.n > 0) {
         send_listener_output(l);
         serve_listener(l);
     }
@@ -307,11 +306,10 @@ open_listener(struct herald_http *h, struct herald_listener *l, int fd)
 }
 
 static void
-on_listener_connection(void *arg, int events)
+on_listener_connection(void *arg)
 {
     struct herald_http *h = arg;
 
-    (void)events;
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         int fd = accept4(h->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         struct herald_listener *l;

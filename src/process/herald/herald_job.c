@@ -216,22 +216,20 @@ finish_job(struct herald_job *j)
 /* ---- what happens to it ---- */
 
 static void
-on_hook_output(void *arg, int events)
+on_hook_output(void *arg)
 {
     struct herald_job *j = arg;
 
-    (void)events;
     read_hook_output(j);
     if (j->output < 0 && j->state == HERALD_JOB_EXITED)
         finish_job(j);
 }
 
 static void
-on_hook_exit(void *arg, int events)
+on_hook_exit(void *arg)
 {
     struct herald_job *j = arg;
 
-    (void)events;
     loop_fd_stop(&j->exited_fd);
     j->state = HERALD_JOB_EXITED;
     if (j->output < 0)

@@ -26,12 +26,11 @@ write_log_piece(struct herald_log *l, size_t *done)
 }
 
 static void
-write_log(void *arg, int events)
+write_log(void *arg)
 {
     struct herald_log *l = arg;
     size_t done = 0;
 
-    (void)events;
     while (write_log_piece(l, &done))
         ;
     memmove(l->text.p, l->text.p + done, l->text.n - done);

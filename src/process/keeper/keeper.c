@@ -109,11 +109,10 @@ on_keeper_round(void *arg)
 /* ---- whenever something happens ---- */
 
 static void
-on_poke(void *arg, int events)
+on_poke(void *arg)
 {
     struct keeper *k = arg;
 
-    (void)events;
     herald_client_poke(k->herald, server_poked(k->server->poke) >= SERVER_POKE_HOOKS);
     if (k->indexer != NULL)
         indexer_poke(k->indexer);

@@ -134,7 +134,7 @@ static bool
 slot_is_empty(const struct children *c)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (c->v[i].pid != 0)
+        if (c->v[i].child.pid != 0)
             return false;
     return true;
 }
@@ -143,8 +143,8 @@ static void
 signal_members(const struct children *c, int number)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (c->v[i].pid != 0)
-            kill(c->v[i].pid, number);
+        if (c->v[i].child.pid != 0)
+            kill(c->v[i].child.pid, number);
 }
 
 static void
@@ -169,16 +169,14 @@ kill_members(struct children *c, const char *why)
 /* ---- processes ---- */
 
 void
-children_member_died(struct children_member *m, int status)
+children_member_died(struct children_member *m, pid_t pid, int status)
 {
     struct children *c = m->children;
     uint64_t now = loop_now(c->loop);
     bool in_db = atomic_load(&m->slot->in_db);
     bool lost = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_LOST;
-    pid_t pid = m->pid;
     char name[32];
 
-    m->pid = 0;
     atomic_store(&m->slot->ready, false);
     atomic_store(&m->slot->pid, 0);
     if (c->state != CHILDREN_SERVING)
@@ -207,8 +205,7 @@ children_member_died(struct children_member *m, int status)
 static void
 on_member_end(void *arg, pid_t pid, int status)
 {
-    (void)pid;
-    children_member_died(arg, status);
+    children_member_died(arg, pid, status);
 }
 
 /* Workers for pre-hooks run once there was a pre-hook; processes for commands start when they are
@@ -221,8 +218,9 @@ is_wanted(const struct children_member *m)
 }
 
 static int
-run_member(const struct children_member *m, pid_t master)
+run_member(void *arg, pid_t master)
 {
+    const struct children_member *m = arg;
     const struct server *s = m->children->server;
 
     if (m->kind == CHILDREN_COMMAND)
@@ -238,23 +236,17 @@ start_member(struct children_member *m)
 {
     struct children *c = m->children;
     uint64_t now = loop_now(c->loop);
-    pid_t master = getpid(), pid;
 
     atomic_store(&m->slot->since_ms, now);
     atomic_store(&m->slot->ready, false);
     atomic_store(&m->slot->in_db, true);
-    pid = fork();
-    if (pid == 0)
-        exit(run_member(m, master));
-    if (pid < 0) {
-        log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
-        atomic_store(&m->slot->in_db, false);
-        m->start_at = now + FORK_PAUSE_MS;
+    if (loop_fork(c->loop, &m->child, run_member, on_member_end, m) == 0) {
+        atomic_store(&m->slot->pid, m->child.pid);
         return;
     }
-    m->pid = pid;
-    atomic_store(&m->slot->pid, pid);
-    loop_child(c->loop, &m->child, pid, on_member_end, m);
+    log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
+    atomic_store(&m->slot->in_db, false);
+    m->start_at = now + FORK_PAUSE_MS;
 }
 
 bool
@@ -264,12 +256,12 @@ children_lend(struct children *c, const struct control_door_request *r)
         return false;
     for (size_t i = 0; i < c->n; i++) {
         struct children_member *m = &c->v[i];
-        if (m->kind != CHILDREN_COMMAND || m->pid != 0)
+        if (m->kind != CHILDREN_COMMAND || m->child.pid != 0)
             continue;
         m->request = r;
         start_member(m);
         m->request = NULL;
-        return m->pid != 0;
+        return m->child.pid != 0;
     }
     return false;
 }
@@ -299,7 +291,6 @@ on_recovery_end(void *arg, pid_t pid, int status)
     struct children *c = arg;
     uint64_t now = loop_now(c->loop), pause;
 
-    c->recovery = 0;
     if (c->state == CHILDREN_STOPPING)
         return;
     if (status == CHILD_DONE) {
@@ -318,23 +309,23 @@ on_recovery_end(void *arg, pid_t pid, int status)
     }
 }
 
+static int
+run_recovery(void *arg, pid_t master)
+{
+    const struct children *c = arg;
+
+    return recovery_main(c->server, master, c->shared->message);
+}
+
 static void
 start_recovery(struct children *c)
 {
-    pid_t master = getpid(), pid;
-
     c->state = CHILDREN_RECOVERING;
     c->shared->message[0] = '\0';
-    pid = fork();
-    if (pid == 0)
-        exit(recovery_main(c->server, master, c->shared->message));
-    if (pid < 0) {
-        log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
-        recover_at(c, loop_now(c->loop) + FORK_PAUSE_MS);
+    if (loop_fork(c->loop, &c->recovery, run_recovery, on_recovery_end, c) == 0)
         return;
-    }
-    c->recovery = pid;
-    loop_child(c->loop, &c->recovery_child, pid, on_recovery_end, c);
+    log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
+    recover_at(c, loop_now(c->loop) + FORK_PAUSE_MS);
 }
 
 void
@@ -352,7 +343,7 @@ static bool
 is_debugged(const struct children *c)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (c->v[i].pid != 0 && procfs_tracer(c->v[i].pid) != 0)
+        if (c->v[i].child.pid != 0 && procfs_tracer(c->v[i].child.pid) != 0)
             return true;
     return false;
 }
@@ -365,7 +356,7 @@ kill_hanging(struct children *c)
 
     for (size_t i = 0; i < c->n; i++) {
         const struct children_member *m = &c->v[i];
-        if (m->pid == 0 || !atomic_load(&m->slot->in_db))
+        if (m->child.pid == 0 || !atomic_load(&m->slot->in_db))
             continue;
         since = atomic_load(&m->slot->since_ms);
         if (since < c->spared_at)
@@ -375,13 +366,13 @@ kill_hanging(struct children *c)
         name_member(m, name);
         if (is_debugged(c)) {
             log_line(LOG_WARN, "process hangs inside the database: spared, since one is debugged",
-                     "name=%s pid=%d ms=%llu", name, (int)m->pid,
+                     "name=%s pid=%d ms=%llu", name, (int)m->child.pid,
                      (unsigned long long)(now - since));
             c->spared_at = now;
             return;
         }
         log_line(LOG_ERROR, "process hangs inside the database", "name=%s pid=%d ms=%llu", name,
-                 (int)m->pid, (unsigned long long)(now - since));
+                 (int)m->child.pid, (unsigned long long)(now - since));
         kill_members(c, "a process hangs inside");
         return;
     }
@@ -394,7 +385,8 @@ tick_serving(struct children *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         struct children_member *m = &c->v[i];
-        if (m->pid == 0 && is_wanted(m) && loop_now(c->loop) >= m->start_at && has_room_to_start(c))
+        if (m->child.pid == 0 && is_wanted(m) && loop_now(c->loop) >= m->start_at &&
+            has_room_to_start(c))
             start_member(m);
     }
     kill_hanging(c);
@@ -414,8 +406,8 @@ tick_stopping(struct children *c)
 
     if (now >= c->kill_at) {
         signal_members(c, SIGKILL);
-        if (c->recovery != 0)
-            kill(c->recovery, SIGKILL); /* harmless: the next start recovers as well */
+        if (c->recovery.pid != 0)
+            kill(c->recovery.pid, SIGKILL); /* harmless: the next start recovers as well */
     } else if (now >= c->term_at) {
         /* Repeated: a worker loses a signal that comes just before it begins to wait. */
         signal_members(c, SIGTERM);
@@ -428,7 +420,7 @@ has_worker(const struct children *c, enum pool_id pool)
 {
     for (size_t i = 0; i < c->n; i++)
         if (c->v[i].kind == CHILDREN_WORKER && c->v[i].pool == pool &&
-            (c->v[i].pid != 0 || !is_wanted(&c->v[i])))
+            (c->v[i].child.pid != 0 || !is_wanted(&c->v[i])))
             return true;
     return false;
 }
@@ -481,7 +473,7 @@ children_ready(const struct children *c)
         return false;
     for (size_t i = 0; i < c->n; i++) {
         const struct children_member *m = &c->v[i];
-        if (is_wanted(m) && (m->pid == 0 || !atomic_load(&m->slot->ready)))
+        if (is_wanted(m) && (m->child.pid == 0 || !atomic_load(&m->slot->ready)))
             return false;
     }
     return true;
@@ -514,7 +506,7 @@ children_hurry(struct children *c)
 bool
 children_gone(const struct children *c)
 {
-    return c->recovery == 0 && slot_is_empty(c);
+    return c->recovery.pid == 0 && slot_is_empty(c);
 }
 
 int

@@ -36,7 +36,6 @@ struct children_member {
     enum children_kind kind;
     enum pool_id pool; /* of a worker */
     unsigned number;   /* of a worker, within its pool */
-    pid_t pid;         /* 0: it doesn't run */
     struct loop_child child;
     uint64_t start_at; /* if it doesn't run */
     struct kv_slot *slot;
@@ -52,8 +51,7 @@ struct children {
     struct children_member *v;
     size_t n;
     enum children_state state;
-    pid_t recovery; /* 0: it doesn't run */
-    struct loop_child recovery_child;
+    struct loop_child recovery;
     uint64_t recover_at;            /* KILLING: not before */
     unsigned failures;              /* recoveries in a row that failed */
     unsigned rounds;                /* recoveries since all were ready */
@@ -81,7 +79,7 @@ bool children_lend(struct children *c, const struct control_door_request *r);
 /* Does what is due; to be called after each round of the loop, and at least every 250 ms. */
 void children_tick(struct children *c);
 /* What follows from the death of a process; the loop calls it. status is waitpid's. */
-void children_member_died(struct children_member *m, int status);
+void children_member_died(struct children_member *m, pid_t pid, int status);
 
 /* Are all at work? */
 bool children_ready(const struct children *c);

@@ -85,7 +85,7 @@ take_descriptors(struct control_door_request *r, const struct msghdr *m)
 /* Reads the packet with the caller's descriptors. A packet of another shape ends the request; the
  * kernel closes descriptors beyond the four, since there is no room for them. */
 static void
-on_control_packet(void *arg, int events)
+on_control_packet(void *arg)
 {
     struct control_door_request *r = arg;
     union {
@@ -97,7 +97,6 @@ on_control_packet(void *arg, int events)
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(r->connection, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    (void)events;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -129,13 +128,12 @@ may_enter(int fd)
 }
 
 static void
-on_control_connection(void *arg, int events)
+on_control_connection(void *arg)
 {
     struct control_door *d = arg;
     struct control_door_request *r = d->requests;
     int fd;
 
-    (void)events;
     while (r->connection >= 0)
         r++; /* one is free, says watch_door */
     fd = accept4(d->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -1,8 +1,6 @@
 #include "process/master/herald_watch.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include "process/herald/herald.h"
 #include "process/server/child.h"
 #include "util/log.h"
@@ -26,28 +24,27 @@ on_herald_end(void *arg, pid_t pid, int status)
 {
     struct herald_watch *h = arg;
 
-    h->pid = 0;
     if (h->stopping)
         return;
     child_log_death("herald", pid, status);
     h->start_at = start_throttle_next(&h->throttle, "herald", loop_now(h->loop));
 }
 
+static int
+run_herald_child(void *arg, pid_t master)
+{
+    const struct herald_watch *h = arg;
+
+    return herald_main(h->server, master);
+}
+
 static void
 start_herald(struct herald_watch *h)
 {
-    pid_t master = getpid();
-    pid_t pid = fork();
-
-    if (pid == 0)
-        exit(herald_main(h->server, master));
-    if (pid < 0) {
-        log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
-        h->start_at = loop_now(h->loop) + FORK_PAUSE_MS;
+    if (loop_fork(h->loop, &h->child, run_herald_child, on_herald_end, h) == 0)
         return;
-    }
-    h->pid = pid;
-    loop_child(h->loop, &h->child, pid, on_herald_end, h);
+    log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
+    h->start_at = loop_now(h->loop) + FORK_PAUSE_MS;
 }
 
 void
@@ -55,14 +52,14 @@ herald_watch_tick(struct herald_watch *h)
 {
     uint64_t now = loop_now(h->loop);
 
-    if (!h->stopping && h->pid == 0 && now >= h->start_at)
+    if (!h->stopping && h->child.pid == 0 && now >= h->start_at)
         start_herald(h);
-    if (!h->stopping || h->pid == 0)
+    if (!h->stopping || h->child.pid == 0)
         return;
     if (now >= h->kill_at) {
-        kill(h->pid, SIGKILL);
+        kill(h->child.pid, SIGKILL);
     } else if (now >= h->term_at) {
-        kill(h->pid, SIGTERM);
+        kill(h->child.pid, SIGTERM);
         h->term_at = now + TERM_EACH_MS;
     }
 }
@@ -70,8 +67,8 @@ herald_watch_tick(struct herald_watch *h)
 void
 herald_watch_reload(const struct herald_watch *h)
 {
-    if (h->pid != 0)
-        kill(h->pid, SIGHUP);
+    if (h->child.pid != 0)
+        kill(h->child.pid, SIGHUP);
 }
 
 void
@@ -83,12 +80,12 @@ herald_watch_stop(struct herald_watch *h, bool hurry)
         h->kill_at = h->term_at + KILL_AFTER_MS;
         herald_watch_tick(h);
     }
-    if (hurry && h->pid != 0)
-        kill(h->pid, SIGUSR1);
+    if (hurry && h->child.pid != 0)
+        kill(h->child.pid, SIGUSR1);
 }
 
 bool
 herald_watch_is_gone(const struct herald_watch *h)
 {
-    return h->pid == 0;
+    return h->child.pid == 0;
 }

@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include "process/server/server.h"
 #include "process/server/start_throttle.h"
 #include "util/loop.h"
@@ -14,7 +13,6 @@ struct herald_watch {
     const struct server *server;
     struct loop *loop;
     struct loop_child child;
-    pid_t pid; /* 0: there is none */
     struct start_throttle throttle;
     uint64_t start_at;
     bool stopping;

@@ -16,6 +16,7 @@
 #include "storage/files/disk_space.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/parse.h"
 #include "util/banned.h"
 
@@ -30,19 +31,30 @@
 
 /* ---- finding it ---- */
 
+/* In PATH, and in directories that are often not in a user's PATH. */
 static bool
-is_program(const char *dir, size_t dir_n, char *out, size_t n)
+find_nginx(char *program, size_t room)
 {
-    int len = snprintf(out, n, "%.*s/nginx", (int)dir_n, dir);
-    return len > 0 && (size_t)len < n && *out == '/' && access(out, X_OK) == 0;
+    const char *path = getenv("PATH");
+    char *dirs = mem_printf("%s:/usr/sbin:/usr/local/sbin", path != NULL ? path : "");
+    bool found = false;
+
+    for (const char *p = dirs; !found && *p != '\0';) {
+        size_t n = strcspn(p, ":");
+        int length = snprintf(program, room, "%.*s/nginx", (int)n, p);
+        found =
+            length > 0 && (size_t)length < room && *program == '/' && access(program, X_OK) == 0;
+        p += n + (p[n] == ':');
+    }
+    free(dirs);
+    return found;
 }
 
 static void
-on_nginx_log(void *arg, int events)
+on_nginx_log(void *arg)
 {
     struct nginx *n = arg;
 
-    (void)events;
     nginx_log_read(&n->log, loop_now(n->loop));
     loop_fd_set(&n->log_readable, n->log.fd, POLLIN); /* it may be closed */
 }
@@ -50,25 +62,12 @@ on_nginx_log(void *arg, int events)
 int
 nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct err *err)
 {
-    const char *path = getenv("PATH");
-
     *n = (struct nginx){.server = s, .loop = loop, .log = {.fd = -1}};
-    nginx_guard_init(&n->guard, loop);
+    nginx_guard_init(&n->guard, loop, &s->who);
     loop_fd_init(&n->log_readable, loop, on_nginx_log, n);
-    if (s->options->fastcgi != NULL)
-        return 0;
     start_throttle_init(&n->throttle, CRASH_BURST, CRASH_REFILL_MS, loop_now(loop));
-    for (const char *p = path != NULL ? path : ""; *p != '\0';) {
-        size_t len = strcspn(p, ":");
-        if (is_program(p, len, n->program, sizeof n->program))
-            return 0;
-        p += len + (p[len] == ':');
-    }
-    /* often not in a user's PATH */
-    static const char *const more[] = {"/usr/sbin", "/usr/local/sbin"};
-    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
-        if (is_program(more[i], strlen(more[i]), n->program, sizeof n->program))
-            return 0;
+    if (s->options->fastcgi != NULL || find_nginx(n->program, sizeof n->program))
+        return 0;
     return err_set(err, ERR_SYSTEM,
                    "there is no nginx here, neither in PATH nor in /usr/sbin: install the package "
                    "nginx (or nginx-light)");
@@ -96,8 +95,6 @@ int
 nginx_configure(const struct nginx *n, struct err *err)
 {
     const struct server *s = n->server;
-    if (s->options->fastcgi != NULL)
-        return 0;
     struct listens plain = pick_listens(s, false);
     struct listens tls = pick_listens(s, true);
     struct nginx_conf c = {
@@ -117,18 +114,21 @@ nginx_configure(const struct nginx *n, struct err *err)
         .connections = 4096,
     };
     struct rlimit limit;
+    struct buf text;
+    int rc;
+
+    if (s->options->fastcgi != NULL)
+        return 0;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < c.nofile)
         c.nofile = limit.rlim_max;
     if (c.connections > c.nofile)
         c.connections = c.nofile;
-
-    struct buf text;
     buf_init(&text, NGINX_CONF_MAX);
-    int r = nginx_conf_standalone(&c, &text, err);
-    if (r == 0)
-        r = runfile_write(s->dir.fd, CONF_NAME, buf_bytes(&text), err);
+    rc = nginx_conf_standalone(&c, &text, err);
+    if (rc == 0)
+        rc = runfile_write(s->dir.fd, CONF_NAME, buf_bytes(&text), err);
     buf_free(&text);
-    return r;
+    return rc;
 }
 
 /* ---- dying ---- */
@@ -161,7 +161,6 @@ on_nginx_end(void *arg, pid_t pid, int status)
 {
     struct nginx *n = arg;
 
-    n->pid = 0;
     stray_nginx_kill(n->server->dir.fd);
     loop_fd_stop(&n->log_readable);
     nginx_log_close(&n->log, loop_now(n->loop));
@@ -187,48 +186,58 @@ static int
 hand_over_ports(const struct server *s)
 {
     struct buf list;
-    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* also what we were started with */
+    int rc = 0;
+
+    /* This covers also descriptors that the master was started with. */
+    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     buf_init(&list, 8192);
-    for (size_t i = 0; i < s->listeners.n; i++) {
-        int fd = s->listeners.v[i].fd;
-        if (fcntl(fd, F_SETFD, 0) < 0)
-            return -1;
-        buf_putf(&list, "%d;", fd);
+    for (size_t i = 0; rc == 0 && i < s->listeners.n; i++) {
+        rc = fcntl(s->listeners.v[i].fd, F_SETFD, 0);
+        buf_putf(&list, "%d;", s->listeners.v[i].fd);
     }
-    int r = buf_ok(&list) ? setenv("NGINX", buf_text(&list), 1) : -1;
+    if (rc == 0)
+        rc = buf_ok(&list) ? setenv("NGINX", buf_text(&list), 1) : -1;
     buf_free(&list);
-    return r;
+    return rc;
+}
+
+/* /dev/null for stdin, and for stdout, since a pipe that others read to its end must not wait for
+ * nginx; the pipe to the master for stderr. */
+static void
+set_nginx_stdio(int log)
+{
+    int nothing = open("/dev/null", O_RDWR);
+
+    dup2(nothing, STDIN_FILENO);
+    dup2(nothing, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    if (nothing > STDERR_FILENO)
+        close(nothing);
 }
 
 /* In the child. */
-static void
-become_nginx(const struct nginx *n, pid_t master, int log)
+static int
+exec_nginx(void *arg, pid_t master)
 {
     static const int normal[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGUSR1};
+    const struct nginx *n = arg;
     struct sigaction action = {.sa_handler = SIG_DFL};
+    /* -e: otherwise it opens the log of the system's nginx first, and complains if it may not. */
+    const char *argv[] = {"nginx", "-p", "./", "-c", CONF_NAME, "-e", "stderr", NULL, NULL, NULL};
+    sigset_t none;
+
     for (size_t i = 0; i < sizeof normal / sizeof *normal; i++)
         sigaction(normal[i], &action, NULL);
-    sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* the terminal's ^C is for the master alone */
     if (n->guard.group == 0 || setpgid(0, n->guard.group) < 0)
         setpgid(0, 0);
-    if (hand_over_ports(n->server) < 0 || privileges_forget(&n->server->who) < 0 ||
+    if (hand_over_ports(n->server) != 0 || privileges_forget(&n->server->who) != 0 ||
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != master)
         _exit(1);
-    int nothing = open("/dev/null", O_RDWR);
-    dup2(nothing, STDIN_FILENO);
-    dup2(nothing, STDOUT_FILENO); /* the pipe that signals our end must not be held by nginx */
-    dup2(log, STDERR_FILENO);
-    if (nothing > STDERR_FILENO)
-        close(nothing);
-
-    /* -e: otherwise it opens the log of the system's nginx first, and complains if it may not.
-     * `user root` only if it shall stay root: otherwise root's nginx gives its workers to
-     * nobody. */
-    const char *argv[] = {"nginx", "-p", "./", "-c", CONF_NAME, "-e", "stderr", NULL, NULL, NULL};
-    if (geteuid() == 0) {
+    set_nginx_stdio(n->log_end);
+    if (geteuid() == 0) { /* it shall stay root: otherwise it gives its workers to nobody */
         argv[7] = "-g";
         argv[8] = "user root;";
     }
@@ -241,38 +250,34 @@ int
 nginx_start(struct nginx *n, struct err *err)
 {
     uint64_t now = loop_now(n->loop);
-    pid_t master = getpid(), pid;
-    int ends[2];
+    int ends[2], rc;
 
     if (n->server->options->fastcgi != NULL) {
         n->state = NGINX_UP; /* otherwise it belongs to another program */
         return 0;
     }
-    nginx_guard_hold(&n->guard, &n->server->who);
+    nginx_guard_hold(&n->guard);
     disk_space_give(n->server->dir.fd); /* it can't begin without its pid file */
     unlinkat(n->server->dir.fd, PID_NAME, 0);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe for nginx");
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    pid = fork();
-    if (pid == 0)
-        become_nginx(n, master, ends[1]);
+    n->log_end = ends[1];
+    rc = loop_fork(n->loop, &n->child, exec_nginx, on_nginx_end, n);
     close(ends[1]);
-    if (pid < 0) {
+    if (rc != 0) {
         close(ends[0]);
         return err_errno(err, "cannot start nginx");
     }
     nginx_log_close(&n->log, now);
     nginx_log_open(&n->log, ends[0], now);
     loop_fd_set(&n->log_readable, ends[0], POLLIN);
-    loop_child(n->loop, &n->child, pid, on_nginx_end, n);
-    n->pid = pid;
     n->state = NGINX_STARTING;
     n->since_ms = now;
     return 0;
 }
 
-/* ---- its life ---- */
+/* ---- what is due ---- */
 
 /* nginx writes its pid file when it has read its configuration and has the ports. */
 static bool
@@ -281,10 +286,12 @@ has_pid_file(const struct nginx *n)
     struct buf text;
     struct err ignored;
     uint64_t pid;
+    bool there;
+
     buf_init(&text, 64);
-    bool there = fdio_read_file(n->server->dir.fd, PID_NAME, &text, &ignored) == 1 &&
-                 parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) &&
-                 pid == (uint64_t)n->pid;
+    there = fdio_read_file(n->server->dir.fd, PID_NAME, &text, &ignored) == 1 &&
+            parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) &&
+            pid == (uint64_t)n->child.pid;
     buf_free(&text);
     return there;
 }
@@ -296,12 +303,12 @@ stop_nginx_step(struct nginx *n)
 
     if (waited >= TERM_AFTER_MS && n->stop_step == 0) {
         n->stop_step = 1;
-        kill(n->pid, SIGTERM);
+        kill(n->child.pid, SIGTERM);
     }
     if (waited >= KILL_AFTER_MS && n->stop_step == 1) {
         n->stop_step = 2;
-        log_line(LOG_WARN, "nginx doesn't stop, killing it", "pid=%d", (int)n->pid);
-        kill(n->pid, SIGKILL);
+        log_line(LOG_WARN, "nginx doesn't stop, killing it", "pid=%d", (int)n->child.pid);
+        kill(n->child.pid, SIGKILL);
     }
 }
 
@@ -311,8 +318,8 @@ nginx_tick(struct nginx *n)
     uint64_t now = loop_now(n->loop);
     struct err err;
 
-    if (n->pid != 0)
-        nginx_guard_hold(&n->guard, &n->server->who);
+    if (n->child.pid != 0)
+        nginx_guard_hold(&n->guard);
     switch (n->state) {
     case NGINX_STARTING:
         if (has_pid_file(n)) {
@@ -320,7 +327,7 @@ nginx_tick(struct nginx *n)
             n->was_up = true;
         } else if (now - n->since_ms > START_MS) {
             fail_start(n, "it isn't ready after 15 s");
-            kill(n->pid, SIGKILL);
+            kill(n->child.pid, SIGKILL);
         }
         break;
     case NGINX_WAITING:
@@ -340,8 +347,8 @@ nginx_tick(struct nginx *n)
 void
 nginx_reload(const struct nginx *n)
 {
-    if (n->pid != 0 && (n->state == NGINX_UP || n->state == NGINX_STARTING))
-        kill(n->pid, SIGHUP);
+    if (n->child.pid != 0 && (n->state == NGINX_UP || n->state == NGINX_STARTING))
+        kill(n->child.pid, SIGHUP);
 }
 
 void
@@ -349,7 +356,7 @@ nginx_stop(struct nginx *n, bool hurry)
 {
     uint64_t now = loop_now(n->loop);
 
-    if (n->pid == 0) {
+    if (n->child.pid == 0) {
         n->state = NGINX_GONE;
         return;
     }
@@ -358,7 +365,7 @@ nginx_stop(struct nginx *n, bool hurry)
         n->since_ms = now;
         n->stop_step = 0;
         if (!hurry)
-            kill(n->pid, SIGQUIT);
+            kill(n->child.pid, SIGQUIT);
     }
     if (hurry && n->stop_step == 0)
         n->since_ms = now - TERM_AFTER_MS; /* as if it had been told to stop long ago */

@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include "process/nginx/nginx_guard.h"
 #include "process/nginx/nginx_log.h"
 #include "process/server/server.h"
@@ -29,7 +28,6 @@ struct nginx {
     struct loop_child child;
     char program[256];
     enum nginx_state state;
-    pid_t pid; /* 0: not there */
     bool was_up;
     uint64_t since_ms; /* of the start, or of the stop */
     uint64_t start_at;
@@ -38,6 +36,7 @@ struct nginx {
     struct nginx_guard guard;
     struct nginx_log log;
     struct loop_fd log_readable;
+    int log_end; /* where nginx writes, during the fork */
     char message[ERR_MESSAGE_MAX];
 };
 

@@ -11,16 +11,16 @@
  * contains a process of ours that only waits for our master's end, and then kills the group. */
 struct nginx_guard {
     struct loop *loop;
+    const struct privileges *who;
     struct loop_child child;
-    pid_t pid;   /* 0: there is none */
     pid_t group; /* for setpgid of nginx; stays when the process is replaced */
-    int end;     /* the end of a pipe that only the master has open; -1 */
+    int ends[2]; /* a pipe, of which only the master has the end to write to; -1 */
 };
 
-void nginx_guard_init(struct nginx_guard *g, struct loop *loop);
+void nginx_guard_init(struct nginx_guard *g, struct loop *loop, const struct privileges *who);
 /* Starts the guard if there is none. If it can't be started nginx runs without it, in a group of
  * its own. */
-void nginx_guard_hold(struct nginx_guard *g, const struct privileges *who);
+void nginx_guard_hold(struct nginx_guard *g);
 /* Ends it, with the remaining members of the group. */
 void nginx_guard_let_go(struct nginx_guard *g);
 
