@@ -73,7 +73,7 @@ none([ grep { my ($command) = (describing($_))[0] =~ /server-([a-z-]+)\.8$/; $co
 # ---- the manual of the hooks ----
 
 my $hooks_manual = $manuals{'src/man/docker-registry-server-hooks.5'};
-my @variables    = slurp('src/domain/events/hook.c') =~ /set\(env, "(REGISTRY_\w+)"/g;
+my @variables    = slurp('src/domain/events/hook.c') =~ /set_variable\(env, "(REGISTRY_\w+)"/g;
 cmp_ok(scalar @variables, '>', 5, 'hooks have variables');
 none([ grep { $hooks_manual !~ /^\.TP\n\.BI \Q$_\E /m } sort keys %hooks ],    'each hook has a paragraph in its manual');
 none([ grep { $hooks_manual !~ /^\.TP\n\.B \Q$_\E$/m } @variables ],           '... and each variable');

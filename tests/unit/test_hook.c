@@ -242,12 +242,12 @@ what_cannot_run_is_said_once_and_clearly(void **state)
 
     log = log_of(f, look_at_all, &h);
     assert_int_equal(count(&log, "a hook can't be run"), 6);
-    assert_int_equal(count(&log, "hook=image why=\"./hooks/image isn't executable"), 1);
+    assert_int_equal(count(&log, "hook=image why=\"./hooks/image is not executable"), 1);
     assert_int_equal(count(&log, "chmod +x"), 1);
     assert_int_equal(count(&log, "#!/bin/sh, or be a program"), 2);
     assert_int_equal(count(&log, "interpreter /no/such/shell can't be run: No such file"), 1);
     assert_int_equal(count(&log, "carriage returns"), 1);
-    assert_int_equal(count(&log, "./hooks/delete is no file"), 1);
+    assert_int_equal(count(&log, "./hooks/delete is not a regular file"), 1);
     buf_free(&log);
 
     /* The same again says nothing; what changed is said, and after SIGHUP all is. */

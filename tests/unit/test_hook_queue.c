@@ -202,10 +202,10 @@ by_hand_one_is_tried_again_or_dropped(void **state)
     settle(f, 1, "a", false); /* it ran meanwhile */
     expect_rows(f, "2:w:0 3:w:0 ");
     settle(f, 2, "a", false);
-    hook_queue_look(&q);
+    hook_queue_restart(&q);
     assert_int_equal(next(f, ""), 0);
     assert_int_equal(hook_queue_retry(&f->reg, 2, &f->err), 1);
-    hook_queue_look(&q);
+    hook_queue_restart(&q);
     assert_int_equal(next(f, ""), 2);
 }
 

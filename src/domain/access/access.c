@@ -7,7 +7,7 @@
 #include "storage/tables/record.h"
 #include "util/banned.h"
 
-/* Only what surely isn't there counts as absent. */
+/* True unless the file is surely absent: with any other error it counts as there. */
 static bool
 may_exist(const struct registry *reg, const char *name)
 {
@@ -16,7 +16,8 @@ may_exist(const struct registry *reg, const char *name)
     return fstatat(reg->dirfd, name, &st, 0) == 0 || errno != ENOENT;
 }
 
-/* The site's web server may take a name from anywhere, a certificate say. */
+/* With --trust-remote-user the name may be anything: the web server in front may take it from a
+ * certificate, for example. */
 static bool
 can_be_recorded(const char *user)
 {
@@ -30,8 +31,8 @@ can_be_recorded(const char *user)
     return true;
 }
 
-/* Looked at each time, so that users count as soon as they are added. Either file closes the
- * registry, also an empty one: what is being edited, or was lost, opens nothing. */
+/* The files are looked at for each request, so that a new user counts at once. Either file closes
+ * the registry, even if it is empty, so that it stays closed while a file is being edited. */
 bool
 access_users_exist(const struct registry *reg)
 {
@@ -43,14 +44,16 @@ int
 access_check(const struct registry *reg, const struct actor *actor, const char *repository,
              enum verb verb, struct err *err)
 {
-    (void)repository; /* whoever has a password may do everything, until there are access rules */
+    (void)repository; /* there are no access rules yet: each user may do everything */
     if (verb != VERB_PUBLIC && !can_be_recorded(actor->user))
-        return err_set(err, ERR_DENIED, "the user's name is longer than %d bytes, or odd",
+        return err_set(err, ERR_DENIED,
+                       "the user name is longer than %d bytes or contains control characters",
                        RECORD_ACTOR_MAX);
     if (verb == VERB_PUBLIC || actor->user[0] != '\0' || !access_users_exist(reg))
         return 0;
     if (reg->users_trusted)
-        return err_set(err, ERR_UNAUTHORIZED, "the web server in front has named no user");
+        return err_set(err, ERR_UNAUTHORIZED,
+                       "the web server in front of the registry named no user");
     /* Never exactly "authentication required": docker would retry a push for 40 seconds. */
     return err_set(err, ERR_UNAUTHORIZED, "user name and password needed");
 }

@@ -5,30 +5,30 @@
 #include "domain/registry.h"
 #include "util/err.h"
 
-/* Who may do what. The one place: the dispatcher asks it for every route before any handler runs.
- */
+/* Access rights, decided in this one place. The dispatcher asks for each request, before the
+ * handler of the route runs. */
 
 enum verb {
-    VERB_PUBLIC, /* anybody, also where there are users */
-    VERB_LOGIN,  /* anybody who could do something somewhere */
+    VERB_PUBLIC, /* everybody, even if there are users */
+    VERB_LOGIN,  /* everybody who has a right anywhere */
     VERB_PULL,
     VERB_PUSH,
     VERB_DELETE,
     VERB_ADMIN,
 };
 
-/* Whoever asks. Both texts are never NULL. */
+/* The user and client that make a request. Both texts are never NULL. */
 struct actor {
-    const char *user;    /* checked by nginx; "" for nobody */
+    const char *user;    /* checked by nginx; "" for an anonymous client */
     const char *address; /* of the client */
-    bool quiet;          /* nobody hears of what he does, and no hook is asked: an import */
+    bool quiet;          /* an import: causes no events, and no hook is asked */
 };
 
-/* Are there users at all? Without any, everybody may pull and push. */
+/* Does the registry have users? If not, everybody may pull and push. */
 bool access_users_exist(const struct registry *reg);
 
-/* repository: NULL where the route has none. 0, or -1 and ERR_UNAUTHORIZED (credentials would help)
- * or ERR_DENIED; the same whether the repository exists or not. */
+/* repository: NULL for a route without one. Returns 0, or -1 and ERR_UNAUTHORIZED (credentials
+ * would help) or ERR_DENIED. The answer doesn't depend on whether the repository exists. */
 int access_check(const struct registry *reg, const struct actor *actor, const char *repository,
                  enum verb verb, struct err *err);
 

@@ -1,4 +1,5 @@
 #include "domain/access/htpasswd.h"
+
 #include <crypt.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -6,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/banned.h"
 
+/* Rounds of SHA-256-crypt: the fewest that it allows. */
 #define ROUNDS 1000
 
 _Static_assert(HTPASSWD_PASSWORD_MAX < CRYPT_MAX_PASSPHRASE_SIZE, "libcrypt's limit");
@@ -19,6 +22,7 @@ static bool
 has_control(struct bytes text)
 {
     const unsigned char *p = text.p;
+
     for (size_t i = 0; i < text.n; i++)
         if (p[i] < ' ' || p[i] == 0x7f)
             return true;
@@ -33,9 +37,9 @@ htpasswd_check_name(struct bytes name, struct err *err)
     if (name.n > HTPASSWD_NAME_MAX)
         return err_set(err, ERR_BAD_REQUEST, "the name has more than %d bytes", HTPASSWD_NAME_MAX);
     if (has_control(name))
-        return err_set(err, ERR_BAD_REQUEST, "the name has a control character in it");
+        return err_set(err, ERR_BAD_REQUEST, "the name contains a control character");
     if (memchr(name.p, ':', name.n) != NULL)
-        return err_set(err, ERR_BAD_REQUEST, "the name has a colon in it");
+        return err_set(err, ERR_BAD_REQUEST, "the name contains a colon");
     if (*(const char *)name.p == '#')
         return err_set(err, ERR_BAD_REQUEST, "a name can't start with #");
     return 0;
@@ -50,7 +54,7 @@ htpasswd_check_password(struct bytes password, struct err *err)
         return err_set(err, ERR_BAD_REQUEST, "the password has more than %d bytes",
                        HTPASSWD_PASSWORD_MAX);
     if (has_control(password))
-        return err_set(err, ERR_BAD_REQUEST, "the password has a control character in it");
+        return err_set(err, ERR_BAD_REQUEST, "the password contains a control character");
     return 0;
 }
 
@@ -59,15 +63,16 @@ htpasswd_add(struct buf *lines, const char *name, const char *password, const ui
              struct err *err)
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    struct crypt_data *data = mem_alloc(sizeof *data); /* 32 KiB: too much for a stack */
-    if (data == NULL)
-        return err_errno(err, "cannot hash the password of %s", name);
+    struct crypt_data *data = mem_alloc(sizeof *data); /* 32 KiB: too much for the stack */
     const char *hash = NULL;
+    bool good;
+    int why;
+
     if (crypt_gensalt_rn("$5$", ROUNDS, (const char *)salt, HTPASSWD_SALT_BYTES, setting,
                          sizeof setting) != NULL)
         hash = crypt_r(password, setting, data);
-    bool good = hash != NULL && *hash == '$';
-    int why = errno;
+    good = hash != NULL && *hash == '$';
+    why = errno;
     if (good)
         buf_putf(lines, "%s:%s\n", name, hash);
     explicit_bzero(data, sizeof *data);
@@ -80,27 +85,31 @@ htpasswd_add(struct buf *lines, const char *name, const char *password, const ui
 
 /* ---- lines ---- */
 
-/* The next line of *rest with its end, which the last one may lack; false when there is none. */
+/* The next line of *rest, with its newline if it has one. False at the end. */
 static bool
-next_whole(struct bytes *rest, struct bytes *line)
+next_line_with_end(struct bytes *rest, struct bytes *line)
 {
+    const char *p = rest->p, *end;
+    size_t n;
+
     if (rest->n == 0)
         return false;
-    const char *p = rest->p;
-    const char *end = memchr(p, '\n', rest->n);
-    size_t n = end != NULL ? (size_t)(end - p) + 1 : rest->n;
+    end = memchr(p, '\n', rest->n);
+    n = end != NULL ? (size_t)(end - p) + 1 : rest->n;
     *line = bytes_of(p, n);
     *rest = bytes_of(p + n, rest->n - n);
     return true;
 }
 
-/* The same without its end. */
+/* The next line without its line end (LF or CRLF). */
 static bool
 next_line(struct bytes *rest, struct bytes *line)
 {
-    if (!next_whole(rest, line))
+    const char *p;
+
+    if (!next_line_with_end(rest, line))
         return false;
-    const char *p = line->p;
+    p = line->p;
     if (line->n > 0 && p[line->n - 1] == '\n')
         line->n--;
     if (line->n > 0 && p[line->n - 1] == '\r')
@@ -108,12 +117,13 @@ next_line(struct bytes *rest, struct bytes *line)
     return true;
 }
 
-/* How long the name of a line is, 0 when it is none that nginx could use. */
+/* The length of the user name in a line of the form NAME:HASH; 0 for any other line. */
 static size_t
-name_length(struct bytes line)
+user_name_length(struct bytes line)
 {
     const char *p = line.p;
     const char *colon = line.n > 0 ? memchr(p, ':', line.n) : NULL;
+
     if (colon == NULL || colon == p || colon + 1 == p + line.n || *p == '#' || has_control(line))
         return 0;
     return (size_t)(colon - p);
@@ -123,7 +133,8 @@ bool
 htpasswd_next(struct bytes *rest, struct bytes *line, struct bytes *name)
 {
     while (next_line(rest, line)) {
-        size_t n = name_length(*line);
+        size_t n = user_name_length(*line);
+
         *name = bytes_of(line->p, n);
         if (n > 0 && n <= HTPASSWD_NAME_MAX)
             return true;
@@ -135,6 +146,7 @@ struct bytes
 htpasswd_find(struct bytes file, struct bytes name)
 {
     struct bytes line, other;
+
     while (htpasswd_next(&file, &line, &other))
         if (bytes_equal(other, name))
             return line;
@@ -143,7 +155,7 @@ htpasswd_find(struct bytes file, struct bytes name)
 
 /* ---- editing ---- */
 
-/* Does the line begin with "NAME:", whatever follows? */
+/* Does the line begin with "NAME:"? What follows doesn't matter. */
 static bool
 line_is_of(struct bytes line, struct bytes name)
 {
@@ -155,7 +167,8 @@ htpasswd_put(struct bytes file, struct bytes name, struct bytes line, struct buf
 {
     struct bytes old;
     bool done = false;
-    while (next_whole(&file, &old)) {
+
+    while (next_line_with_end(&file, &old)) {
         if (!line_is_of(old, name)) {
             buf_put(out, old.p, old.n);
         } else if (!done) {
@@ -175,7 +188,8 @@ htpasswd_remove(struct bytes file, struct bytes name, struct buf *out)
 {
     struct bytes line;
     int removed = 0;
-    while (next_whole(&file, &line)) {
+
+    while (next_line_with_end(&file, &line)) {
         if (line_is_of(line, name))
             removed = 1;
         else
@@ -186,11 +200,12 @@ htpasswd_remove(struct bytes file, struct bytes name, struct buf *out)
 
 /* ---- what nginx reads ---- */
 
-/* These take a tenth of a second each, and more, in which nginx does nothing else. */
+/* Hashes that take a tenth of a second or more, during which nginx answers no other request. */
 static bool
-is_slow(struct bytes hash)
+is_slow_hash(struct bytes hash)
 {
     static const char *const slow[] = {"$2", "$y$", "$gy$", "$7$"};
+
     for (size_t i = 0; i < sizeof slow / sizeof *slow; i++)
         if (bytes_start_with(hash, bytes_str(slow[i])))
             return true;
@@ -198,30 +213,33 @@ is_slow(struct bytes hash)
 }
 
 static void
-take_user_line(struct buf *out, struct bytes given, struct bytes line, unsigned number,
-               size_t *users)
+append_user_line(struct buf *out, struct bytes given, struct bytes line, unsigned number,
+                 size_t *users)
 {
     const char *p = line.p;
+    size_t n;
+
     if (line.n == 0 || *p == '#')
         return;
-    size_t n = name_length(line);
+    n = user_name_length(line);
     if (n == 0) {
-        log_line(LOG_WARN, "line left out: not NAME:HASH", "file=" HTPASSWD_OURS " line=%u",
-                 number);
+        log_line(LOG_WARN, "a line of the password file is left out: not NAME:HASH",
+                 "file=" HTPASSWD_OURS " line=%u", number);
         return;
     }
     if (n > HTPASSWD_NAME_MAX) {
-        log_line(LOG_WARN, "line left out: the name is too long",
-                 "file=" HTPASSWD_OURS " line=%u most=%d", number, HTPASSWD_NAME_MAX);
+        log_line(LOG_WARN, "a line of the password file is left out: the name is too long",
+                 "file=" HTPASSWD_OURS " line=%u max=%d", number, HTPASSWD_NAME_MAX);
         return;
     }
     if (htpasswd_find(given, bytes_of(p, n)).p != NULL)
         return;
-    if (is_slow(bytes_of(p + n + 1, line.n - n - 1)))
-        log_line(LOG_WARN,
-                 "slow hash: every request with it stops all others for a moment; "
-                 "SHA-256-crypt ($5$) doesn't",
-                 "file=" HTPASSWD_OURS " line=%u", number);
+    if (is_slow_hash(bytes_of(p + n + 1, line.n - n - 1)))
+        log_line(
+            LOG_WARN,
+            "a slow hash in the password file: nginx answers nothing else while it checks it; use "
+            "SHA-256-crypt ($5$)",
+            "file=" HTPASSWD_OURS " line=%u", number);
     buf_put(out, line.p, line.n);
     buf_putc(out, '\n');
     (*users)++;
@@ -233,31 +251,33 @@ htpasswd_install(int dirfd, struct bytes given, struct htpasswd_state *state, st
     struct htpasswd_state new = {.users = 0};
     struct bytes line, rest = given;
     struct buf file, out;
+    int rc;
+
     buf_init(&file, HTPASSWD_MAX);
     buf_init(&out, 2 * HTPASSWD_MAX);
 
-    int r = fdio_read_file(dirfd, HTPASSWD_OURS, &file, err);
-    if (r < 0)
+    rc = fdio_read_file(dirfd, HTPASSWD_OURS, &file, err);
+    if (rc < 0)
         goto done;
-    new.closed = r == 1 || given.n > 0;
+    new.closed = rc == 1 || given.n > 0;
     while (next_line(&rest, &line))
         new.users++;
     buf_put(&out, given.p, given.n);
     rest = buf_bytes(&file);
     for (unsigned number = 1; next_line(&rest, &line); number++)
-        take_user_line(&out, given, line, number, &new.users);
+        append_user_line(&out, given, line, number, &new.users);
     if (!buf_ok(&out))
-        r = err_set(err, ERR_TOO_LARGE, "%s: too large", HTPASSWD_OURS);
+        rc = err_set(err, ERR_TOO_LARGE, "%s: too large", HTPASSWD_OURS);
     else if (new.closed)
-        r = fdio_replace_file(dirfd, HTPASSWD_RUN, 0600, buf_bytes(&out), err);
+        rc = fdio_replace_file(dirfd, HTPASSWD_RUN, 0600, buf_bytes(&out), err);
     else if (unlinkat(dirfd, HTPASSWD_RUN, 0) < 0 && errno != ENOENT)
-        r = err_errno(err, "cannot remove %s", HTPASSWD_RUN);
+        rc = err_errno(err, "cannot remove %s", HTPASSWD_RUN);
     else
-        r = 0;
-    if (r == 0)
+        rc = 0;
+    if (rc == 0)
         *state = new;
 done:
     buf_free(&file);
     buf_free(&out);
-    return r;
+    return rc;
 }

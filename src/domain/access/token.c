@@ -23,24 +23,24 @@ int
 token_key_open(struct token_key *key, int dirfd, struct err *err)
 {
     struct buf file;
-    int r;
+    int rc;
 
     buf_init(&file, 4096);
-    r = fdio_read_file(dirfd, TOKEN_KEY_NAME, &file, err);
-    if (r == 1 && file.n != sizeof key->bytes)
-        r = err_set(err, ERR_CORRUPT,
-                    "%s doesn't have %zu bytes: remove it, and a new one is made; tokens that were "
-                    "given out end then",
-                    TOKEN_KEY_NAME, sizeof key->bytes);
-    else if (r == 1)
+    rc = fdio_read_file(dirfd, TOKEN_KEY_NAME, &file, err);
+    if (rc == 1 && file.n != sizeof key->bytes)
+        rc = err_set(err, ERR_CORRUPT,
+                     "%s doesn't have %zu bytes: remove it, and the next start makes a new one; "
+                     "all tokens become invalid",
+                     TOKEN_KEY_NAME, sizeof key->bytes);
+    else if (rc == 1)
         memcpy(key->bytes, file.p, sizeof key->bytes);
-    if (r == 0) {
+    if (rc == 0) {
         random_bytes(key->bytes, sizeof key->bytes);
-        r = fdio_replace_file(dirfd, TOKEN_KEY_NAME, 0600, bytes_of(key->bytes, sizeof key->bytes),
-                              err);
+        rc = fdio_replace_file(dirfd, TOKEN_KEY_NAME, 0600, bytes_of(key->bytes, sizeof key->bytes),
+                               err);
     }
     buf_free(&file);
-    return r < 0 ? -1 : 0;
+    return rc < 0 ? -1 : 0;
 }
 
 bool
@@ -58,9 +58,9 @@ token_key_derive(const struct token_key *key, const char *purpose, const char *n
 
 /* ---- the text ---- */
 
-/* Where the last dot of b is; b.n when there is none. */
+/* The position of the last dot in b; b.n when there is none. */
 static size_t
-last_dot(struct bytes b)
+find_last_dot(struct bytes b)
 {
     const char *p = b.p;
     size_t n = b.n;
@@ -74,8 +74,8 @@ bool
 token_parse(struct token *t, struct bytes text)
 {
     const char *p = text.p;
-    size_t head = last_dot(text);
-    size_t user = last_dot(bytes_of(p, head));
+    size_t head = find_last_dot(text);
+    size_t user = find_last_dot(bytes_of(p, head));
 
     if (head == text.n || user == head || user == 0 || user > RECORD_ACTOR_MAX ||
         text.n - head - 1 != MAC_TEXT || memchr(p, '\0', user) != NULL ||
@@ -87,11 +87,12 @@ token_parse(struct token *t, struct bytes text)
     return true;
 }
 
-/* ---- whose word it is ---- */
+/* ---- the signature ---- */
 
 /* secret: the user's line in the password file, or nothing. */
 static bool
-sign(const struct token_key *key, struct bytes secret, struct bytes head, char out[MAC_TEXT + 1])
+sign_token(const struct token_key *key, struct bytes secret, struct bytes head,
+           char out[MAC_TEXT + 1])
 {
     uint8_t mixed[TOKEN_MAC_BYTES], mac[TOKEN_MAC_BYTES];
     struct bytes with = bytes_of(key->bytes, sizeof key->bytes);
@@ -107,21 +108,21 @@ sign(const struct token_key *key, struct bytes secret, struct bytes head, char o
     return true;
 }
 
-/* The user's line in the file that nginx reads: 1, or 0 when there is none. *file is to be freed.
- */
+/* Finds the user's line in the file that nginx reads: 1, 0 when there is none, -1. The caller frees
+ * *file, in which the line is. */
 static int
-find_user(const struct registry *reg, struct bytes user, struct buf *file, struct bytes *line,
-          struct err *err)
+find_user_line(const struct registry *reg, struct bytes user, struct buf *file, struct bytes *line,
+               struct err *err)
 {
-    int r;
+    int rc;
 
     *line = bytes_of(NULL, 0);
     buf_init(file, 2 * HTPASSWD_MAX);
     if (reg->users_trusted)
         return 0;
-    r = fdio_read_file(reg->dirfd, HTPASSWD_RUN, file, err);
-    if (r != 1)
-        return r;
+    rc = fdio_read_file(reg->dirfd, HTPASSWD_RUN, file, err);
+    if (rc != 1)
+        return rc;
     *line = htpasswd_find(buf_bytes(file), user);
     return line->n > 0;
 }
@@ -132,20 +133,20 @@ token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX
     char mac[MAC_TEXT + 1];
     struct bytes line;
     struct buf file;
-    int r = find_user(reg, bytes_str(user), &file, &line, err);
+    int rc = find_user_line(reg, bytes_str(user), &file, &line, err);
 
-    if (r >= 0) {
+    if (rc >= 0) {
         int n = snprintf(out, TOKEN_TEXT_MAX, "%s.%llu", user,
                          (unsigned long long)(clock_wall_ms() / 1000 + TOKEN_LIFETIME_S));
         if (n < 0 || (size_t)n + 1 + MAC_TEXT >= TOKEN_TEXT_MAX)
-            r = err_set(err, ERR_SYSTEM, "a token doesn't have room for this name");
-        else if (!sign(reg->token_key, line, bytes_of(out, (size_t)n), mac))
-            r = err_set(err, ERR_SYSTEM, "a token can't be signed");
+            rc = err_set(err, ERR_SYSTEM, "this user name is too long for a token");
+        else if (!sign_token(reg->token_key, line, bytes_of(out, (size_t)n), mac))
+            rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
         else
             snprintf(out + n, TOKEN_TEXT_MAX - (size_t)n, ".%s", mac);
     }
     buf_free(&file);
-    return r < 0 ? -1 : 0;
+    return rc < 0 ? -1 : 0;
 }
 
 int
@@ -156,18 +157,18 @@ token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTO
     struct bytes line;
     struct buf file;
     struct token t;
-    int r;
+    int rc;
 
     if (!token_parse(&t, text) || t.expiry <= clock_wall_ms() / 1000)
         return 0;
-    r = find_user(reg, t.user, &file, &line, err);
-    if (r == 1)
-        r = sign(reg->token_key, line, t.head, mac) &&
-            digest_secret_equal(t.mac, bytes_of(mac, MAC_TEXT));
-    if (r == 1) {
+    rc = find_user_line(reg, t.user, &file, &line, err);
+    if (rc == 1)
+        rc = sign_token(reg->token_key, line, t.head, mac) &&
+             digest_secret_equal(t.mac, bytes_of(mac, MAC_TEXT));
+    if (rc == 1) {
         memcpy(user, t.user.p, t.user.n);
         user[t.user.n] = '\0';
     }
     buf_free(&file);
-    return r;
+    return rc;
 }

@@ -57,9 +57,9 @@ event_text_log(struct buf *out, const struct rec_event *e)
     buf_putc(out, '\n');
 }
 
-/* Names of users may be of any bytes; JSON may not. */
+/* A user name may be any bytes, but JSON must be UTF-8. */
 static void
-set_user(struct json *object, const char *user)
+set_json_actor(struct json *object, const char *user)
 {
     char text[RECORD_ACTOR_MAX + 1];
 
@@ -91,7 +91,7 @@ event_text_json(struct buf *out, uint32_t seq, const struct rec_event *e)
     json_set_string(object, "time", time);
     json_set_string(object, "repository", e->repository);
     json_set_string(object, "digest", digest);
-    set_user(object, e->actor);
+    set_json_actor(object, e->actor);
     text = json_text(object, &n);
     buf_put(out, text, n);
     json_free(object);

@@ -5,30 +5,31 @@
 #include "storage/tables/record.h"
 #include "util/buf.h"
 
-/* Events as people and programs read them; ../README, "Hooks" and "Events", documents both. */
+/* Events as text, for people and for programs. docker-registry-server-hooks(5) and -api(7) document
+ * both forms. */
 
-/* The first 12 digits of the id: how each line about an event begins. */
+/* The first 12 digits of the event's id, with which each line about it begins. */
 #define EVENT_TEXT_ID 13
 void event_text_id(char out[EVENT_TEXT_ID], const struct rec_event *e);
 
-/* A line of the log on stdout, with its end: "<id12> - tagged with <short name>". */
+/* A line of the log on stdout, with its newline: "<id12> - tagged with <short name>". */
 void event_text_log(struct buf *out, const struct rec_event *e);
 
-/* A line of the event stream, without its end: {"type":"tag","id":...}. */
+/* A line of the event stream, without a newline: {"type":"tag","id":...}. */
 void event_text_json(struct buf *out, uint32_t seq, const struct rec_event *e);
 
 /* "tag" */
 const char *event_text_type(enum event_type type);
 
-/* Which types a listener wants: a bit for each. */
+/* The types that a listener wants: one bit each. */
 #define EVENT_TEXT_ALL (~0u)
 static inline unsigned
 event_text_bit(enum event_type type)
 {
     return 1u << type;
 }
-/* The bit of a name that ?type= may have; 0 for what is none: nobody ever hears of it. index is a
- * hook's name, but no event's. */
+/* The bit of a name in ?type=; 0 if no event has that name. "index" is only the name of a hook:
+ * listeners are not told that event. */
 unsigned event_text_mask(const char *name);
 
 #endif

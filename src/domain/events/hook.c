@@ -17,10 +17,10 @@
 
 #define SHELL "/bin/bash"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-/* As much as the kernel reads to find out what a file is (BINPRM_BUF_SIZE). */
+/* Bytes that the kernel reads to find out the format of a file (BINPRM_BUF_SIZE). */
 #define HEAD_MAX 256
 
-static const char *const names[HOOK_COUNT] = {
+static const char *const hook_names[HOOK_COUNT] = {
     [HOOK_IMAGE] = "image",           [HOOK_LAYER] = "layer",   [HOOK_VERIFY] = "verify",
     [HOOK_INDEX] = "index",           [HOOK_TAG] = "tag",       [HOOK_UNTAG] = "untag",
     [HOOK_MANIFEST] = "manifest",     [HOOK_DELETE] = "delete", [HOOK_PRE_TAG] = "pre-tag",
@@ -30,14 +30,14 @@ static const char *const names[HOOK_COUNT] = {
 const char *
 hook_name(enum hook h)
 {
-    return names[h];
+    return hook_names[h];
 }
 
 bool
 hook_parse(const char *name, enum hook *out)
 {
     for (int i = 0; i < HOOK_COUNT; i++)
-        if (strcmp(names[i], name) == 0) {
+        if (strcmp(hook_names[i], name) == 0) {
             *out = (enum hook)i;
             return true;
         }
@@ -70,21 +70,22 @@ hook_of_event(enum event_type type)
 
 /* ---- is there one? ---- */
 
-/* Once for each state of the file. */
+/* Logs a warning, once for each state of the file. */
 static void
-log_unusable_hook(struct hooks *h, enum hook which, const struct stat *st, const struct err *err)
+warn_of_hook(struct hooks *h, enum hook which, const struct stat *st, const struct err *err)
 {
     struct hook_seen *seen = &h->seen[which];
 
-    if (h->quiet || (seen->said && seen->device == st->st_dev && seen->inode == st->st_ino &&
+    if (h->quiet || (seen->warned && seen->device == st->st_dev && seen->inode == st->st_ino &&
                      seen->changed.tv_sec == st->st_ctim.tv_sec &&
                      seen->changed.tv_nsec == st->st_ctim.tv_nsec))
         return;
     *seen = (struct hook_seen){true, st->st_dev, st->st_ino, st->st_ctim};
-    log_line(LOG_WARN, "a hook can't be run", "hook=%s why=%s", names[which], err->message);
+    log_line(LOG_WARN, "a hook can't be run", "hook=%s why=%s", hook_names[which], err->message);
 }
 
-/* What stands behind "#!", up to a blank; the kernel takes it as it is, carriage return and all. */
+/* The interpreter is the word after "#!". The kernel takes it as it is, with a carriage return if
+ * there is one. */
 static int
 check_interpreter(const struct hooks *h, const char *path, char *line, struct err *err)
 {
@@ -92,19 +93,19 @@ check_interpreter(const struct hooks *h, const char *path, char *line, struct er
 
     name[strcspn(name, " \t\n")] = '\0';
     if (*name == '\0')
-        return err_set(err, ERR_SYSTEM, "%s: its first line names no interpreter behind #!", path);
+        return err_set(err, ERR_SYSTEM, "%s: its first line names no interpreter after #!", path);
     if (faccessat(h->dirfd, name, X_OK, AT_EACCESS) == 0)
         return 0;
     if (name[strlen(name) - 1] == '\r')
         return err_set(err, ERR_SYSTEM,
-                       "%s: its lines end in carriage returns, as on Windows: remove them", path);
+                       "%s: its lines end in carriage returns, as on Windows: remove these", path);
     return err_errno(err, "%s: its interpreter %s can't be run", path, name);
 }
 
-/* Would the kernel know what to do with it? A program that may be executed and not read has to show
- * it by itself. */
+/* Would the kernel execute this file? A file that we may execute but not read is assumed to be a
+ * program. */
 static int
-check_format(const struct hooks *h, const char *path, struct err *err)
+check_hook_format(const struct hooks *h, const char *path, struct err *err)
 {
     char head[HEAD_MAX + 1];
     int fd = openat(h->dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -122,7 +123,7 @@ check_format(const struct hooks *h, const char *path, struct err *err)
     if (n >= 2 && memcmp(head, "#!", 2) == 0)
         return check_interpreter(h, path, head, err);
     return err_set(err, ERR_SYSTEM,
-                   "%s: it has to begin with a line such as #!/bin/sh, or be a program", path);
+                   "%s: it must begin with a line such as #!/bin/sh, or be a program", path);
 }
 
 int
@@ -135,27 +136,26 @@ hook_find(struct hooks *h, enum hook which, struct err *err)
     if (h->scripts[which] != NULL) {
         if (access(SHELL, X_OK) == 0)
             return 1;
-        err_errno(err, "--on-%s needs " SHELL, names[which]);
-        log_unusable_hook(h, which, &st, err);
+        err_errno(err, "--on-%s needs " SHELL, hook_names[which]);
+        warn_of_hook(h, which, &st, err);
         return -1;
     }
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", h->dir, names[which]) >= sizeof path)
-        return err_set(err, ERR_SYSTEM, "the name of the directory of hooks is too long");
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", h->dir, hook_names[which]) >= sizeof path)
+        return err_set(err, ERR_SYSTEM, "the name of the directory with the hooks is too long");
     if (fstatat(h->dirfd, path, &st, 0) != 0) {
         if (errno == ENOENT || errno == ENOTDIR)
             return 0;
-        err_errno(err, "%s can't be looked at", path);
+        err_errno(err, "cannot look at %s", path);
     } else if (!S_ISREG(st.st_mode)) {
-        err_set(err, ERR_SYSTEM, "%s is no file", path);
+        err_set(err, ERR_SYSTEM, "%s is not a regular file", path);
     } else if (faccessat(h->dirfd, path, X_OK, AT_EACCESS) != 0) {
         err_set(err, ERR_SYSTEM,
-                "%s isn't executable for the user of the registry, so it isn't used (chmod +x)",
-                path);
+                "%s is not executable for the registry's user, so it is not used (chmod +x)", path);
         rc = 0;
-    } else if (check_format(h, path, err) == 0) {
+    } else if (check_hook_format(h, path, err) == 0) {
         return 1;
     }
-    log_unusable_hook(h, which, &st, err);
+    warn_of_hook(h, which, &st, err);
     return rc;
 }
 
@@ -163,7 +163,7 @@ void
 hook_forget(struct hooks *h)
 {
     for (int i = 0; i < HOOK_COUNT; i++)
-        h->seen[i].said = false;
+        h->seen[i].warned = false;
 }
 
 /* ---- how it is called ---- */
@@ -198,8 +198,8 @@ hook_arguments_of(struct hook_arguments *a, enum hook which, const struct rec_ev
     }
 }
 
-/* Meant for our process alone, or no longer true. */
-static const char *const dropped[] = {
+/* Variables that are meant for our process alone, or are wrong in the hook's directory. */
+static const char *const removed_variables[] = {
     "NOTIFY_SOCKET",  "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID",
     "LISTEN_FDNAMES", "MAINPID",       "PWD",          "OLDPWD",
 };
@@ -214,7 +214,7 @@ struct environment {
 };
 
 static void
-set(struct environment *env, const char *name, const char *value)
+set_variable(struct environment *env, const char *name, const char *value)
 {
     const char *text = arena_printf(env->arena, "%s=%s", name, value);
 
@@ -231,19 +231,20 @@ variable_is(const char *variable, const char *name, size_t n)
 }
 
 static bool
-is_replaced(const struct environment *env, const char *variable)
+is_variable_replaced(const struct environment *env, const char *variable)
 {
     for (size_t i = 0; i < env->n; i++)
         if (variable_is(variable, env->v[i], strcspn(env->v[i], "=")))
             return true;
-    for (size_t i = 0; i < sizeof dropped / sizeof dropped[0]; i++)
-        if (variable_is(variable, dropped[i], strlen(dropped[i])))
+    for (size_t i = 0; i < sizeof removed_variables / sizeof removed_variables[0]; i++)
+        if (variable_is(variable, removed_variables[i], strlen(removed_variables[i])))
             return true;
     return false;
 }
 
 static void
-set_event(struct environment *env, enum hook which, const struct rec_event *e, uint64_t seq)
+set_event_variables(struct environment *env, enum hook which, const struct rec_event *e,
+                    uint64_t seq)
 {
     char time[CLOCK_RFC3339_MAX], digest[DIGEST_TEXT_MAX], old[DIGEST_TEXT_MAX];
     char number[24] = "";
@@ -253,48 +254,48 @@ set_event(struct environment *env, enum hook which, const struct rec_event *e, u
     digest_text(old, &e->old);
     if (seq != 0)
         snprintf(number, sizeof number, "%llu", (unsigned long long)seq);
-    set(env, "REGISTRY_EVENT", names[which]);
-    set(env, "REGISTRY_EVENT_ID", number);
-    set(env, "REGISTRY_TIME", time);
-    set(env, "REGISTRY_REPOSITORY", e->repository);
-    set(env, "REGISTRY_TAG", e->tag);
-    set(env, "REGISTRY_DIGEST", digest);
-    set(env, "REGISTRY_OLD_DIGEST", old);
-    set(env, "REGISTRY_MEDIA_TYPE", e->media_type);
-    set(env, "REGISTRY_ACTOR", e->actor);
+    set_variable(env, "REGISTRY_EVENT", hook_names[which]);
+    set_variable(env, "REGISTRY_EVENT_ID", number);
+    set_variable(env, "REGISTRY_TIME", time);
+    set_variable(env, "REGISTRY_REPOSITORY", e->repository);
+    set_variable(env, "REGISTRY_TAG", e->tag);
+    set_variable(env, "REGISTRY_DIGEST", digest);
+    set_variable(env, "REGISTRY_OLD_DIGEST", old);
+    set_variable(env, "REGISTRY_MEDIA_TYPE", e->media_type);
+    set_variable(env, "REGISTRY_ACTOR", e->actor);
 }
 
 static const char *const *
-environment_of(const struct hooks *h, enum hook which, const struct rec_event *e, uint64_t seq,
-               struct arena *arena)
+hook_environment(const struct hooks *h, enum hook which, const struct rec_event *e, uint64_t seq,
+                 struct arena *arena)
 {
     struct environment env = {.arena = arena};
     const char **all;
     size_t inherited = 0, n = 0;
 
-    set_event(&env, which, e, seq);
+    set_event_variables(&env, which, e, seq);
     if (h->home != NULL)
-        set(&env, "HOME", h->home);
+        set_variable(&env, "HOME", h->home);
     if (h->user != NULL) {
-        set(&env, "USER", h->user);
-        set(&env, "LOGNAME", h->user);
+        set_variable(&env, "USER", h->user);
+        set_variable(&env, "LOGNAME", h->user);
     }
     if (getenv("PATH") == NULL)
-        set(&env, "PATH", DEFAULT_PATH);
+        set_variable(&env, "PATH", DEFAULT_PATH);
     while (environ[inherited] != NULL)
         inherited++;
     all = arena_array(arena, inherited + env.n + 1, sizeof *all);
     if (env.failed || all == NULL)
         return NULL;
     for (size_t i = 0; i < inherited; i++)
-        if (!is_replaced(&env, environ[i]))
+        if (!is_variable_replaced(&env, environ[i]))
             all[n++] = environ[i];
     memcpy(all + n, env.v, env.n * sizeof *all);
     return all;
 }
 
 static const char *const *
-arguments_of(const struct hooks *h, enum hook which, const struct rec_event *e, struct arena *arena)
+hook_argv(const struct hooks *h, enum hook which, const struct rec_event *e, struct arena *arena)
 {
     const char **argv = arena_array(arena, 7, sizeof *argv);
     struct hook_arguments *a = arena_alloc(arena, sizeof *a);
@@ -307,10 +308,12 @@ arguments_of(const struct hooks *h, enum hook which, const struct rec_event *e, 
         argv[n++] = SHELL;
         argv[n++] = "-c";
         argv[n++] = h->scripts[which];
-        argv[n++] = names[which];
-    } else if ((argv[n++] = arena_printf(arena, "./hooks/%s", names[which])) == NULL) {
-        return NULL;
+        argv[n++] = hook_names[which];
+    } else {
+        argv[n++] = arena_printf(arena, "./hooks/%s", hook_names[which]);
     }
+    if (argv[0] == NULL)
+        return NULL;
     argv[n++] = a->id;
     if (a->about[0] != '\0')
         argv[n++] = a->about;
@@ -322,9 +325,9 @@ hook_command_of(const struct hooks *h, enum hook which, const struct rec_event *
                 struct arena *arena, struct hook_command *c, struct err *err)
 {
     c->path =
-        h->scripts[which] != NULL ? SHELL : arena_printf(arena, "%s/%s", h->dir, names[which]);
-    c->argv = arguments_of(h, which, e, arena);
-    c->envp = environment_of(h, which, e, seq, arena);
+        h->scripts[which] != NULL ? SHELL : arena_printf(arena, "%s/%s", h->dir, hook_names[which]);
+    c->argv = hook_argv(h, which, e, arena);
+    c->envp = hook_environment(h, which, e, seq, arena);
     if (c->path == NULL || c->argv == NULL || c->envp == NULL)
         return arena_full(err);
     return 0;

@@ -10,10 +10,10 @@
 #include "util/utf8.h"
 #include "util/banned.h"
 
-/* The log may be a pipe that nobody reads any more: no reason to stop anything. One that can be
- * written to has room for PIPE_BUF bytes. */
+/* If the log is a pipe that is full because its reader is stuck, the line is dropped. A pipe that
+ * poll reports as writable has room for PIPE_BUF bytes. */
 static void
-print(const char *a, const char *b)
+write_log_line(const char *a, const char *b)
 {
     char text[HOOK_OUTPUT_LINE_MAX + 600];
     struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
@@ -36,7 +36,7 @@ hook_output_begin(struct hook_output *o, enum hook which, const struct rec_event
     snprintf(o->begin, sizeof o->begin, "%.12s - ./hooks/%s: ", a.id, hook_name(which));
     snprintf(text, sizeof text, "%.12s - executing ./hooks/%s %s%s%s", a.id, hook_name(which), a.id,
              a.about[0] != '\0' ? " " : "", a.about);
-    print(text, "");
+    write_log_line(text, "");
 }
 
 static void
@@ -54,7 +54,7 @@ end_output_line(struct hook_output *o)
         return;
     o->bytes += n + strlen(o->begin) + 1;
     o->enough = o->bytes > HOOK_OUTPUT_MAX;
-    print(o->begin, o->enough ? "(says more than is written here)" : o->line);
+    write_log_line(o->begin, o->enough ? "(more output is not written here)" : o->line);
 }
 
 void

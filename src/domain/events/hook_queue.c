@@ -9,8 +9,10 @@
 #include "util/mem.h"
 #include "util/banned.h"
 
-/* Repositories that are looked at in one call. */
+/* Repositories that hook_queue_next looks at in one call. */
 #define STEPS_MAX 200
+
+/* The first pause between tries, in milliseconds. Each further one is four times as long. */
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS 600000
 
@@ -25,7 +27,7 @@ hook_queue_pause_ms(uint32_t tries)
 }
 
 static int
-count_failed(const struct tbl_hook *h, void *arg, struct err *err)
+count_hook(const struct tbl_hook *h, void *arg, struct err *err)
 {
     (void)h;
     (void)err;
@@ -39,40 +41,40 @@ hook_queue_begin(struct hook_queue *q, const struct registry *reg, uint64_t retr
 {
     *q = (struct hook_queue){
         .reg = reg, .max = HOOK_QUEUE_WAITING_MAX, .retries = retries, .next_due = UINT64_MAX};
-    hook_queue_look(q);
-    return tbl_hook_each(kv_reads(reg->kv), TBL_HOOK_WAITING, NULL, count_failed, &q->waiting, err);
+    hook_queue_restart(q);
+    return tbl_hook_each(kv_reads(reg->kv), TBL_HOOK_WAITING, NULL, count_hook, &q->waiting, err);
 }
 
-/* ---- those that have failed ---- */
+/* ---- failed hooks ---- */
 
 static int
-see_oldest(const struct tbl_hook *h, void *arg, struct err *err)
+keep_first_hook(const struct tbl_hook *h, void *arg, struct err *err)
 {
     (void)err;
     *(struct tbl_hook *)arg = *h;
     return 1;
 }
 
-/* Among them, and the oldest makes room. */
+/* Puts a hook among those that failed. If there are too many, the oldest is deleted. */
 static int
-put_failed(struct txn *t, const struct tbl_hook *h, struct err *err)
+put_failed_hook(struct txn *t, const struct tbl_hook *h, struct err *err)
 {
     struct tbl_hook failed = *h, oldest = {.seq = 0};
     uint64_t n = 0;
 
     failed.state = TBL_HOOK_FAILED;
-    if (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, count_failed, &n, err) != 0)
+    if (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, count_hook, &n, err) != 0)
         return -1;
     if (n >= HOOK_QUEUE_FAILED_MAX &&
-        (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, see_oldest, &oldest, err) != 0 ||
+        (tbl_hook_each(t, TBL_HOOK_FAILED, NULL, keep_first_hook, &oldest, err) != 0 ||
          tbl_hook_drop(t, &oldest, err) != 0))
         return -1;
     return tbl_hook_put(t, &failed, err);
 }
 
-/* ---- coming ---- */
+/* ---- adding ---- */
 
-struct adding {
+struct hook_adding {
     struct hook_queue *q;
     const struct outbox_event *v;
     const bool *wanted;
@@ -82,9 +84,9 @@ struct adding {
 };
 
 static int
-queue_event(struct txn *t, void *arg, struct err *err)
+add_hooks(struct txn *t, void *arg, struct err *err)
 {
-    struct adding *a = arg;
+    struct hook_adding *a = arg;
 
     a->added = 0;
     if (outbox_marks_put(t, a->marks, err) != 0)
@@ -101,7 +103,7 @@ queue_event(struct txn *t, void *arg, struct err *err)
             rc = tbl_hook_put(t, &h, err);
         } else {
             snprintf(h.record.line, sizeof h.record.line, "too many hooks were waiting");
-            rc = put_failed(t, &h, err);
+            rc = put_failed_hook(t, &h, err);
         }
         if (rc != 0)
             return -1;
@@ -113,24 +115,24 @@ int
 hook_queue_add(struct hook_queue *q, const struct outbox_event *v, const bool *wanted, size_t n,
                const struct outbox_marks *m, struct err *err)
 {
-    struct adding a = {q, v, wanted, n, m, 0};
+    struct hook_adding a = {q, v, wanted, n, m, 0};
 
-    if (txn_run(q->reg->kv, queue_event, &a, err) != 0)
+    if (txn_run(q->reg->kv, add_hooks, &a, err) != 0)
         return -1;
     q->waiting += a.added;
-    hook_queue_look(q);
+    hook_queue_restart(q);
     return 0;
 }
 
-/* ---- whose turn it is ---- */
+/* ---- choosing the next one ---- */
 
 void
-hook_queue_look(struct hook_queue *q)
+hook_queue_restart(struct hook_queue *q)
 {
     memcpy(q->from, q->at, sizeof q->from);
     q->from_begun = q->at_begun;
     q->wrapped = false;
-    q->look = true;
+    q->in_round = true;
     q->next_due = UINT64_MAX;
 }
 
@@ -139,14 +141,14 @@ hook_queue_wait_ms(const struct hook_queue *q)
 {
     uint64_t now = clock_wall_ms();
 
-    if (q->look || q->next_due <= now)
+    if (q->in_round || q->next_due <= now)
         return 0;
     return q->next_due == UINT64_MAX ? UINT64_MAX : q->next_due - now;
 }
 
-/* The first of the next repository: 1; 0: all have been asked, -1. */
+/* The first hook of the next repository: 1, 0 at the end of the round, -1. */
 static int
-queue_batch(struct hook_queue *q, struct tbl_hook *h, struct err *err)
+next_repository_hook(struct hook_queue *q, struct tbl_hook *h, struct err *err)
 {
     struct txn *reads = kv_reads(q->reg->kv);
     int rc = tbl_hook_first_behind(reads, q->at_begun ? q->at : NULL, h, err);
@@ -165,9 +167,9 @@ queue_batch(struct hook_queue *q, struct tbl_hook *h, struct err *err)
     return rc;
 }
 
-/* Images of the first API come before anybody says for which repository, so their events have none,
- * and one order among themselves. A tag of such an image waits for what came before it there:
- * whoever hears of the tag has heard of the image. 1, 0, -1. */
+/* A v1 image is pushed before its tag names a repository, so its events have none. A tag of a v1
+ * image waits for all earlier events without a repository, so that the hook for the image runs
+ * before the hook for its tag. 1: it has to wait. 0, -1. */
 static int
 waits_for_images(const struct hook_queue *q, const struct tbl_hook *h, struct err *err)
 {
@@ -188,15 +190,15 @@ hook_queue_next(struct hook_queue *q, bool (*is_busy)(const char *repository, vo
 {
     uint64_t now = clock_wall_ms();
 
-    if (!q->look && q->next_due <= now)
-        hook_queue_look(q);
-    for (int i = 0; q->look && i < STEPS_MAX; i++) {
-        int rc = queue_batch(q, h, err);
+    if (!q->in_round && q->next_due <= now)
+        hook_queue_restart(q);
+    for (int i = 0; q->in_round && i < STEPS_MAX; i++) {
+        int rc = next_repository_hook(q, h, err);
 
         if (rc < 0)
             return -1;
         if (rc == 0) {
-            q->look = false;
+            q->in_round = false;
         } else if (h->record.due > now) {
             q->next_due = h->record.due < q->next_due ? h->record.due : q->next_due;
         } else if (!is_busy(h->record.event.repository, arg)) {
@@ -208,9 +210,9 @@ hook_queue_next(struct hook_queue *q, bool (*is_busy)(const char *repository, vo
     return 0;
 }
 
-/* ---- going ---- */
+/* ---- results ---- */
 
-struct settling {
+struct hook_settling {
     const struct hook_queue *q;
     struct hook_result *v;
     size_t n;
@@ -220,7 +222,7 @@ struct settling {
 };
 
 static int
-by_key(const void *a, const void *b)
+compare_results(const void *a, const void *b)
 {
     const struct hook_result *x = a, *y = b;
     int c = strcmp(x->repository, y->repository);
@@ -229,12 +231,15 @@ by_key(const void *a, const void *b)
 }
 
 static int
-settle_one(struct txn *t, struct settling *s, const struct hook_result *r, struct err *err)
+settle_hook_result(struct txn *t, struct hook_settling *s, const struct hook_result *r,
+                   struct err *err)
 {
     struct tbl_hook h = {.state = TBL_HOOK_WAITING, .seq = r->seq};
 
+    int rc;
+
     memcpy(h.record.event.repository, r->repository, sizeof r->repository);
-    int rc = tbl_hook_get_for_update(t, &h, err);
+    rc = tbl_hook_get_for_update(t, &h, err);
     if (rc != 1)
         return rc;
     memcpy(h.record.line, r->line, sizeof r->line);
@@ -250,17 +255,17 @@ settle_one(struct txn *t, struct settling *s, const struct hook_result *r, struc
 }
 
 static int
-settle_result(struct txn *t, void *arg, struct err *err)
+settle_hook_results(struct txn *t, void *arg, struct err *err)
 {
-    struct settling *s = arg;
+    struct hook_settling *s = arg;
 
     s->failed_n = 0;
     s->gone = 0;
     for (size_t i = 0; i < s->n; i++)
-        if (settle_one(t, s, &s->v[i], err) != 0)
+        if (settle_hook_result(t, s, &s->v[i], err) != 0)
             return -1;
     for (size_t i = 0; i < s->failed_n; i++)
-        if (put_failed(t, &s->failed[i], err) != 0)
+        if (put_failed_hook(t, &s->failed[i], err) != 0)
             return -1;
     return 0;
 }
@@ -268,16 +273,17 @@ settle_result(struct txn *t, void *arg, struct err *err)
 int
 hook_queue_settle(struct hook_queue *q, struct hook_result *v, size_t n, struct err *err)
 {
-    struct settling *s = mem_alloc(sizeof *s);
+    struct hook_settling *s = mem_alloc(sizeof *s);
+    int rc;
 
     s->q = q;
     s->v = v;
     s->n = n;
-    qsort(v, n, sizeof *v, by_key);
-    int rc = txn_run(q->reg->kv, settle_result, s, err);
+    qsort(v, n, sizeof *v, compare_results);
+    rc = txn_run(q->reg->kv, settle_hook_results, s, err);
     if (rc == 0) {
         q->waiting -= s->gone < q->waiting ? s->gone : q->waiting;
-        hook_queue_look(q);
+        hook_queue_restart(q);
     }
     for (size_t i = 0; rc == 0 && i < s->failed_n; i++)
         log_line(LOG_WARN,
@@ -288,17 +294,17 @@ hook_queue_settle(struct hook_queue *q, struct hook_result *v, size_t n, struct 
     return rc;
 }
 
-/* ---- for those who look ---- */
+/* ---- for other processes ---- */
 
-struct listing {
+struct hook_listing {
     struct tbl_hook *v;
     size_t n, room;
 };
 
 static int
-list_one(const struct tbl_hook *h, void *arg, struct err *err)
+collect_hook(const struct tbl_hook *h, void *arg, struct err *err)
 {
-    struct listing *l = arg;
+    struct hook_listing *l = arg;
 
     (void)err;
     if (l->n == l->room)
@@ -312,20 +318,20 @@ hook_queue_list(const struct registry *reg, const struct tbl_hook *after, struct
                 size_t n, size_t *got, struct err *err)
 {
     struct txn *t = kv_reads(reg->kv);
-    struct listing l = {v, 0, n};
+    struct hook_listing l = {v, 0, n};
     bool waiting = after == NULL || after->state == TBL_HOOK_WAITING;
     int rc = 0;
 
     if (waiting)
-        rc = tbl_hook_each(t, TBL_HOOK_WAITING, after, list_one, &l, err);
+        rc = tbl_hook_each(t, TBL_HOOK_WAITING, after, collect_hook, &l, err);
     if (rc == 0)
-        rc = tbl_hook_each(t, TBL_HOOK_FAILED, waiting ? NULL : after, list_one, &l, err);
+        rc = tbl_hook_each(t, TBL_HOOK_FAILED, waiting ? NULL : after, collect_hook, &l, err);
     *got = l.n;
     return rc;
 }
 
 static int
-find_one(const struct tbl_hook *h, void *arg, struct err *err)
+match_hook(const struct tbl_hook *h, void *arg, struct err *err)
 {
     struct tbl_hook *wanted = arg;
 
@@ -336,27 +342,27 @@ find_one(const struct tbl_hook *h, void *arg, struct err *err)
     return 1;
 }
 
-/* Which row it is: by looking through, since people ask for one now and then. */
+/* Finds a row by its number. Reads all rows, because a person asks for one now and then. */
 static int
 find_hook_row(const struct registry *reg, struct tbl_hook *h, struct err *err)
 {
     struct txn *t = kv_reads(reg->kv);
     enum tbl_hook_state none = h->state;
 
-    if (tbl_hook_each(t, TBL_HOOK_WAITING, NULL, find_one, h, err) != 0 ||
-        (h->state == none && tbl_hook_each(t, TBL_HOOK_FAILED, NULL, find_one, h, err) != 0))
+    if (tbl_hook_each(t, TBL_HOOK_WAITING, NULL, match_hook, h, err) != 0 ||
+        (h->state == none && tbl_hook_each(t, TBL_HOOK_FAILED, NULL, match_hook, h, err) != 0))
         return -1;
     return h->state != none;
 }
 
 static int
-retry(struct txn *t, void *arg, struct err *err)
+retry_hook(struct txn *t, void *arg, struct err *err)
 {
     struct tbl_hook h = *(struct tbl_hook *)arg;
     int rc = tbl_hook_get_for_update(t, &h, err);
 
     if (rc != 1)
-        return rc == 0 ? err_set(err, ERR_BUSY, "it has just changed: look again") : -1;
+        return rc == 0 ? err_set(err, ERR_BUSY, "the hook has just changed: try again") : -1;
     if (h.state == TBL_HOOK_FAILED && tbl_hook_drop(t, &h, err) != 0)
         return -1;
     h.state = TBL_HOOK_WAITING;
@@ -366,14 +372,14 @@ retry(struct txn *t, void *arg, struct err *err)
 }
 
 static int
-drop_failed(struct txn *t, void *arg, struct err *err)
+drop_hook(struct txn *t, void *arg, struct err *err)
 {
     return tbl_hook_drop(t, arg, err);
 }
 
 static int
-change_failed(const struct registry *reg, uint32_t seq,
-              int (*fn)(struct txn *t, void *arg, struct err *err), struct err *err)
+change_queued_hook(const struct registry *reg, uint32_t seq,
+                   int (*fn)(struct txn *t, void *arg, struct err *err), struct err *err)
 {
     struct tbl_hook h = {.seq = seq};
     int rc = find_hook_row(reg, &h, err);
@@ -386,11 +392,11 @@ change_failed(const struct registry *reg, uint32_t seq,
 int
 hook_queue_retry(const struct registry *reg, uint32_t seq, struct err *err)
 {
-    return change_failed(reg, seq, retry, err);
+    return change_queued_hook(reg, seq, retry_hook, err);
 }
 
 int
 hook_queue_drop(const struct registry *reg, uint32_t seq, struct err *err)
 {
-    return change_failed(reg, seq, drop_failed, err);
+    return change_queued_hook(reg, seq, drop_hook, err);
 }

@@ -7,76 +7,78 @@
 #include "domain/events/outbox.h"
 #include "storage/tables/tbl_hook.h"
 
-/* The hooks that are still to run: in order within a repository, since only the first of each may
- * run; at least once, since a row goes only after its hook has ended well. One that fails is tried
- * again after HOOK_QUEUE_PAUSE_MS(1), (2), ..., and its repository waits for it; after so many
- * retries it stays as failed, and the next one's turn comes. Events of the first API's images
- * belong to no repository, and are one row of their own; its tags wait for those before them. One
- * process (the keeper) works on it; others only look, and change what isn't running. */
+/* The hooks that are still to run. Hooks of a repository run in the order of their events, because
+ * only the first of each repository may run. Each runs at least once, because its row is deleted
+ * only after it has succeeded. A hook that fails is retried after hook_queue_pause_ms(1), (2), ...,
+ * and the other hooks of its repository wait. After its last retry it is kept as failed, and the
+ * next hook runs. Events of v1 images belong to no repository and are in an order of their own; a
+ * tag of a v1 image waits for all events of v1 images before it. One process, the keeper, works on
+ * the queue. Others read it, and change hooks that aren't running. */
 
+/* Results in one call of hook_queue_settle. */
 #define HOOK_QUEUE_RESULTS_MAX 64
-/* More than this many don't wait: what comes then counts as failed at once. */
+/* Hooks that wait, at most. Further hooks count as failed at once. */
 #define HOOK_QUEUE_WAITING_MAX 1000000
-/* Of those that have failed the newest stay. */
+/* Failed hooks that are kept: the newest ones. */
 #define HOOK_QUEUE_FAILED_MAX 1000
 
 struct hook_queue {
     const struct registry *reg;
     uint64_t max;
-    uint64_t waiting; /* how many; what others took out isn't counted */
+    uint64_t waiting; /* those that wait; doesn't fall when another process drops one */
     uint64_t retries;
-    /* Whose turn is next: repositories take turns, in the order of their names. */
-    char at[RECORD_REPOSITORY_MAX + 1];
-    char from[RECORD_REPOSITORY_MAX + 1]; /* where this round began */
-    bool at_begun, from_begun;            /* false: before the first, which may be "" */
-    bool wrapped;
-    bool look;         /* this round isn't over */
-    uint64_t next_due; /* clock_wall_ms() when one that was passed over is due; UINT64_MAX */
+    /* Repositories take turns, in the order of their names. A round looks at each once. */
+    char at[RECORD_REPOSITORY_MAX + 1];   /* the last repository that was looked at */
+    char from[RECORD_REPOSITORY_MAX + 1]; /* the value of `at` when the round began */
+    bool at_begun, from_begun;            /* false: before all repositories, also before "" */
+    bool wrapped;                         /* the round passed the end */
+    bool in_round;
+    uint64_t next_due; /* clock_wall_ms() at which the first postponed hook is due; UINT64_MAX */
 };
 
-/* Counts what waits. */
+/* Counts the hooks that wait. */
 int hook_queue_begin(struct hook_queue *q, const struct registry *reg, uint64_t retries,
                      struct err *err);
 
-/* One transaction: rows for those events that are wanted, and the marks. */
+/* Adds rows for those events that are wanted, and saves the marks, in one transaction. */
 int hook_queue_add(struct hook_queue *q, const struct outbox_event *v, const bool *wanted, size_t n,
                    const struct outbox_marks *m, struct err *err);
 
-/* Something has changed: begin a new round. */
-void hook_queue_look(struct hook_queue *q);
+/* Begins a new round. To be called when the queue may have changed. */
+void hook_queue_restart(struct hook_queue *q);
 
-/* The next whose turn it is, in a repository that isn't busy. 1, 0: none now, -1. Looks at a
+/* Finds the next hook to run, in a repository that isn't busy: 1, 0 none now, -1. Looks at a
  * bounded number of repositories; hook_queue_wait_ms tells when to ask again. */
 int hook_queue_next(struct hook_queue *q, bool (*is_busy)(const char *repository, void *arg),
                     void *arg, struct tbl_hook *h, struct err *err);
-/* 0: at once. UINT64_MAX: when something changes. */
+/* Milliseconds until hook_queue_next may find a hook: 0 at once, UINT64_MAX only after a change. */
 uint64_t hook_queue_wait_ms(const struct hook_queue *q);
 
-/* How one ended. */
+/* The result of a hook's run. */
 struct hook_result {
     uint32_t seq;
     char repository[RECORD_REPOSITORY_MAX + 1];
     bool ok;
-    char line[RECORD_HOOK_LINE_MAX + 1]; /* its last, or why it failed */
+    char line[RECORD_HOOK_LINE_MAX + 1]; /* its last line of output, or the reason of the failure */
 };
 
-/* Up to HOOK_QUEUE_RESULTS_MAX of them in one transaction. What isn't in the queue any more doesn't
- * matter. Sorts v. */
+/* Enters up to HOOK_QUEUE_RESULTS_MAX results in one transaction. A hook that is no longer in the
+ * queue is ignored. Sorts v. */
 int hook_queue_settle(struct hook_queue *q, struct hook_result *v, size_t n, struct err *err);
 
-/* After so many tries that failed. */
+/* The pause after that number of failed tries. */
 uint64_t hook_queue_pause_ms(uint32_t tries);
 
-/* ---- for those who look ---- */
+/* ---- for other processes ---- */
 
-/* Up to n rows behind `after` (NULL: the first), those that wait and then those that failed; *got:
- * how many, and fewer than n only at the end. */
+/* Lists up to n rows after `after` (NULL: from the first on): first those that wait, then those
+ * that failed. *got is their number, less than n only at the end. */
 int hook_queue_list(const struct registry *reg, const struct tbl_hook *after, struct tbl_hook *v,
                     size_t n, size_t *got, struct err *err);
 
-/* By the event's number: 1, 0 there is none, -1. Retry: it is due now, with as many tries as a new
- * one; one that failed is in front of its repository's again. Drop: it is gone; if it runs, it
- * isn't tried again. */
+/* Both find a hook by its event's number: 1, 0 there is none, -1. Retry makes it due now, with all
+ * its retries; a failed one becomes the first of its repository again. Drop removes it; if it is
+ * running, it isn't retried. */
 int hook_queue_retry(const struct registry *reg, uint32_t seq, struct err *err);
 int hook_queue_drop(const struct registry *reg, uint32_t seq, struct err *err);
 

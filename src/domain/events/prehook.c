@@ -22,28 +22,30 @@ prehook_find(const struct registry *reg, enum hook which, struct err *err)
 
     if (rc >= 0)
         return rc;
-    return err_set(err, ERR_DENIED, "the hook %s can't be run; the log of the registry says why",
+    return err_set(err, ERR_DENIED, "the hook %s can't be run; see the log of the registry",
                    hook_name(which));
 }
 
-/* The most that a pipe holds (/proc/sys/fs/pipe-max-size); usually it is a sixteenth of that. */
+/* The most bytes that a pipe holds (/proc/sys/fs/pipe-max-size). The default is a sixteenth of
+ * that. */
 #define PIPE_MAX (1u << 20)
+#define PIECE_MAX 16384u
 
-/* One that runs. */
-struct running {
+/* A pre-hook that runs. */
+struct prehook_run {
     pid_t pid, leash;
     int in;    /* the document */
-    int out;   /* what it says */
-    int ended; /* readable when pid has ended */
-    int held;  /* closing it lets the leash kill */
-    struct hook_output said;
+    int out;   /* its output */
+    int ended; /* a pidfd: readable when pid has ended */
+    int held;  /* when it is closed, the leash kills */
+    struct hook_output output;
 };
 
-enum end { ENDED, TOO_LONG, INTERRUPTED };
+enum prehook_end { ENDED, TOO_LONG, INTERRUPTED };
 
-/* In memory, so that nobody waits for a hook that doesn't read, and none dies of SIGPIPE. */
+/* A file in memory, because a pipe would block if the hook doesn't read, and raise SIGPIPE. */
 static int
-document_file(struct bytes document, struct err *err)
+make_document_file(struct bytes document, struct err *err)
 {
     int fd = memfd_create("manifest", MFD_CLOEXEC);
 
@@ -58,7 +60,7 @@ document_file(struct bytes document, struct err *err)
 
 static int
 start_prehook(const struct registry *reg, enum hook which, const struct rec_event *e,
-              struct arena *arena, struct running *r, struct err *err)
+              struct arena *arena, struct prehook_run *r, struct err *err)
 {
     struct hook_command c;
 
@@ -79,33 +81,35 @@ start_prehook(const struct registry *reg, enum hook which, const struct rec_even
     return r->held < 0 ? -1 : 0;
 }
 
-/* A piece of what there is to read; false when there is nothing, now or for ever. */
+/* Reads a piece of the output. False when there is none, now or at all. */
 static bool
-read_prehook_output(struct running *r)
+read_prehook_output(struct prehook_run *r)
 {
-    char piece[16384];
+    char piece[PIECE_MAX];
     ssize_t n;
 
     errno = 0;
     n = read(r->out, piece, sizeof piece);
     if (n > 0)
-        hook_output_take(&r->said, piece, (size_t)n);
+        hook_output_take(&r->output, piece, (size_t)n);
     return n > 0 || (n < 0 && errno == EINTR);
 }
 
-/* Its last words, when it has ended. Somebody that it left behind may go on talking. */
+/* The hook has ended: reads what is left in the pipe. A process outside of the hook's group may
+ * have the pipe open and write on, so no more than a pipe holds is read. */
 static void
-listen_to_the_end(struct running *r)
+read_rest_of_output(struct prehook_run *r)
 {
     spawn_kill(r->pid);
-    for (size_t left = PIPE_MAX / 16384; left > 0 && read_prehook_output(r); left--)
+    for (size_t left = PIPE_MAX / PIECE_MAX; left > 0 && read_prehook_output(r); left--)
         ;
-    hook_output_end(&r->said);
+    hook_output_end(&r->output);
 }
 
-/* It has ended when the program itself has; who else has its output doesn't count. */
-static enum end
-wait_for(struct running *r, uint64_t deadline)
+/* The hook has ended when its first process has ended, even if others still have its output open.
+ */
+static enum prehook_end
+wait_for_prehook(struct prehook_run *r, uint64_t deadline)
 {
     struct pollfd fds[2] = {{.fd = r->ended, .events = POLLIN}, {.fd = r->out, .events = POLLIN}};
 
@@ -115,9 +119,9 @@ wait_for(struct running *r, uint64_t deadline)
         if (now >= deadline)
             return TOO_LONG;
         if (poll(fds, 2, deadline - now > 60000 ? 60000 : (int)(deadline - now)) < 0)
-            return errno == EINTR ? INTERRUPTED : TOO_LONG; /* SIGTERM, and nothing else */
+            return errno == EINTR ? INTERRUPTED : TOO_LONG; /* only SIGTERM interrupts */
         if (fds[0].revents != 0) {
-            listen_to_the_end(r);
+            read_rest_of_output(r);
             return ENDED;
         }
         if (fds[1].revents != 0 && !read_prehook_output(r) && errno != EAGAIN)
@@ -125,9 +129,10 @@ wait_for(struct running *r, uint64_t deadline)
     }
 }
 
-/* Kills and reaps whatever there is. The status, as waitpid has it. */
+/* Kills and reaps all processes, and closes all descriptors. Returns the status, as from waitpid.
+ */
 static int
-clean_up(struct running *r)
+clean_up_prehook(struct prehook_run *r)
 {
     int status = 0;
 
@@ -144,13 +149,14 @@ clean_up(struct running *r)
 }
 
 static int
-verdict(const struct registry *reg, enum hook which, const struct running *r, enum end end,
-        int status, struct err *err)
+judge_prehook(const struct registry *reg, enum hook which, const struct prehook_run *r,
+              enum prehook_end end, int status, struct err *err)
 {
     const char *name = hook_name(which);
 
     if (end == INTERRUPTED)
-        return err_set(err, ERR_BUSY, "the registry stops, and nobody waits for the hook %s", name);
+        return err_set(err, ERR_BUSY, "the registry is stopping, and doesn't wait for the hook %s",
+                       name);
     if (end == TOO_LONG)
         return err_set(err, ERR_DENIED, "the hook %s took longer than %llu s", name,
                        (unsigned long long)reg->pre_hook_timeout_ms / 1000);
@@ -158,8 +164,8 @@ verdict(const struct registry *reg, enum hook which, const struct running *r, en
         return err_set(err, ERR_DENIED, "the hook %s died of signal %d", name, WTERMSIG(status));
     if (WEXITSTATUS(status) == 0)
         return 0;
-    if (r->said.last[0] != '\0')
-        return err_set_utf8(err, ERR_DENIED, r->said.last);
+    if (r->output.last[0] != '\0')
+        return err_set_utf8(err, ERR_DENIED, r->output.last);
     return err_set(err, ERR_DENIED, "refused by the hook %s (exit code %d)", name,
                    WEXITSTATUS(status));
 }
@@ -168,29 +174,29 @@ int
 prehook_ask(const struct registry *reg, enum hook which, const struct rec_event *e,
             struct bytes document, struct arena *arena, struct err *err)
 {
-    struct running r = {.pid = -1,
-                        .leash = -1,
-                        .in = document_file(document, err),
-                        .out = -1,
-                        .ended = -1,
-                        .held = -1};
+    struct prehook_run r = {.pid = -1,
+                            .leash = -1,
+                            .in = make_document_file(document, err),
+                            .out = -1,
+                            .ended = -1,
+                            .held = -1};
     uint64_t deadline = clock_mono_ms() + reg->pre_hook_timeout_ms;
-    enum end end;
+    enum prehook_end end;
     int status;
 
     if (r.in < 0)
         return -1;
-    hook_output_begin(&r.said, which, e);
+    hook_output_begin(&r.output, which, e);
     if (start_prehook(reg, which, e, arena, &r, err) != 0) {
-        clean_up(&r);
+        clean_up_prehook(&r);
         log_line(LOG_ERROR, "a pre-hook can't be started", "hook=%s why=%s", hook_name(which),
                  err->message);
         return err_set(err, ERR_BUSY, "the hook %s can't be started", hook_name(which));
     }
-    end = wait_for(&r, deadline);
-    status = clean_up(&r);
+    end = wait_for_prehook(&r, deadline);
+    status = clean_up_prehook(&r);
     if (end == TOO_LONG)
-        log_line(LOG_WARN, "a pre-hook took too long, and was killed", "hook=%s ms=%llu",
+        log_line(LOG_WARN, "a pre-hook took too long and was killed", "hook=%s ms=%llu",
                  hook_name(which), (unsigned long long)reg->pre_hook_timeout_ms);
-    return verdict(reg, which, &r, end, status, err);
+    return judge_prehook(reg, which, &r, end, status, err);
 }

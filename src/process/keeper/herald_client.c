@@ -71,7 +71,7 @@ herald_client_poke(struct herald_client *c, bool hooks)
 {
     c->fresh = true;
     if (hooks && c->begun)
-        hook_queue_look(&c->queue);
+        hook_queue_restart(&c->queue);
 }
 
 /* ---- the connection ---- */
@@ -134,7 +134,7 @@ meet_herald(struct herald_client *c)
 {
     c->met = true;
     c->sent = c->in.seq > c->marks.told ? c->in.seq : c->marks.told;
-    hook_queue_look(&c->queue);
+    hook_queue_restart(&c->queue);
     c->fresh = true;
     c->out.type = HERALD_EVENTS;
     c->out.seq = c->sent;
