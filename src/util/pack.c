@@ -56,6 +56,18 @@ pack_u64(struct buf *out, uint64_t v)
     pack_uint(out, v, 8);
 }
 
+void
+pack_number(struct buf *out, uint64_t v)
+{
+    uint8_t b[10];
+    size_t n = 0;
+
+    for (; v >= 0x80; v >>= 7)
+        b[n++] = (uint8_t)(0x80 | (v & 0x7f));
+    b[n++] = (uint8_t)v;
+    buf_put(out, b, n);
+}
+
 static void
 pack_counted(struct buf *out, struct bytes b, size_t width)
 {
@@ -143,6 +155,23 @@ uint64_t
 unpack_u64(struct unpack *u)
 {
     return unpack_uint(u, 8);
+}
+
+uint64_t
+unpack_number(struct unpack *u)
+{
+    uint64_t v = 0;
+
+    for (unsigned shift = 0; shift < 64 && !u->bad && u->n > 0; shift += 7) {
+        uint8_t byte = *u->p++;
+
+        u->n--;
+        v |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return v;
+    }
+    u->bad = true;
+    return 0;
 }
 
 struct bytes

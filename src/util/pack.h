@@ -25,6 +25,10 @@ void pack_bytes16(struct buf *out, struct bytes b);
 void pack_bytes32(struct buf *out, struct bytes b);
 void pack_digest(struct buf *out, const struct digest *d);
 
+/* An integer in as few bytes as possible: seven bits in each byte, the lowest first, and the top bit
+ * set in all bytes but the last (LEB128). Such numbers don't sort as bytes. */
+void pack_number(struct buf *out, uint64_t v);
+
 /* Writes an integer of `width` bytes (1 to 8) at p. */
 void pack_uint_at(uint8_t *p, uint64_t v, size_t width);
 
@@ -43,6 +47,7 @@ uint8_t unpack_u8(struct unpack *u);
 uint16_t unpack_u16(struct unpack *u);
 uint32_t unpack_u32(struct unpack *u);
 uint64_t unpack_u64(struct unpack *u);
+uint64_t unpack_number(struct unpack *u);
 /* Reads a text into out, with a NUL. A text that has `room` bytes or more, or contains a NUL, is
  * malformed. */
 void unpack_text(struct unpack *u, char *out, size_t room);

@@ -3,7 +3,7 @@
  * be asked is answered, or ERR_CORRUPT. */
 #include "layer.h"
 #include "storage/layers/layer_read.h"
-#include "storage/layers/sorted_format.h"
+#include "storage/layers/sorted_writer.h"
 #include "util/banned.h"
 
 #define DEPTH_MAX 40u
@@ -57,8 +57,7 @@ file_of_bytes(const uint8_t *p, size_t n)
         uint8_t *own = (uint8_t *)file.p;
 
         /* Whatever its sum is: these fields, with the sum right. */
-        h = (struct sorted_format_header){
-            .height = own[12] % 10, .records = own[28], .size = file.n};
+        h = (struct sorted_format_header){.height = own[15] % 10, .size = file.n};
         sorted_format_get_place(&h.root, bytes_of(own + 16, SORTED_FORMAT_PLACE));
         sorted_format_put_header(header, &h);
         memcpy(own, header, sizeof header);
@@ -75,7 +74,7 @@ file_of_records(const uint8_t *p, size_t n)
 {
     int fd = fuzz_file(bytes_of("", 0));
     struct err err = {0};
-    struct sorted_writer *w = sorted_file_create(fd);
+    struct sorted_writer *w = sorted_writer_new(fd);
 
     MUST(w != NULL);
     while (n > 3) {
@@ -85,13 +84,13 @@ file_of_records(const uint8_t *p, size_t n)
         n -= 3;
         key_n = key_n < n ? key_n : n;
         value_n = value_n < n - key_n ? value_n : n - key_n;
-        if (sorted_file_put(w, bytes_of(p, key_n), bytes_of(p + key_n, value_n), &err) != 0)
+        if (sorted_writer_put(w, bytes_of(p, key_n), bytes_of(p + key_n, value_n), &err) != 0)
             break;
         p += key_n + value_n;
         n -= key_n + value_n;
     }
-    MUST(sorted_file_finish(w, &err) == 0);
-    sorted_file_free(w);
+    MUST(sorted_writer_finish(w, &err) == 0);
+    sorted_writer_free(w);
     return fd;
 }
 

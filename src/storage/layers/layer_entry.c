@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "storage/layers/sorted_format.h"
+#include "util/pack.h"
 #include "util/banned.h"
 
 static uint64_t
@@ -26,82 +26,72 @@ is_device(const struct layer_entry *e)
 void
 layer_entry_encode(struct buf *out, const struct layer_entry *e)
 {
-    sorted_format_put_number(out, e->type);
-    sorted_format_put_number(out, e->flags);
+    pack_number(out, e->type);
+    pack_number(out, e->flags);
     if (e->type == LAYER_NONE && (e->flags & LAYER_LOWER) == 0)
         return;
-    sorted_format_put_number(out, e->mode);
-    sorted_format_put_number(out, e->uid);
-    sorted_format_put_number(out, e->gid);
-    sorted_format_put_number(out, zigzag(e->mtime));
-    sorted_format_put_number(out, e->nanos);
-    sorted_format_put_number(out, e->xattrs);
+    pack_number(out, e->mode);
+    pack_number(out, e->uid);
+    pack_number(out, e->gid);
+    pack_number(out, zigzag(e->mtime));
+    pack_number(out, e->nanos);
+    pack_number(out, e->xattrs);
     if (e->type == LAYER_FILE) {
-        sorted_format_put_number(out, e->size);
-        sorted_format_put_number(out, e->data);
+        pack_number(out, e->size);
+        pack_number(out, e->data);
     }
     if (e->type == LAYER_DIR)
-        sorted_format_put_number(out, e->dir);
+        pack_number(out, e->dir);
     if (is_device(e)) {
-        sorted_format_put_number(out, e->major);
-        sorted_format_put_number(out, e->minor);
+        pack_number(out, e->major);
+        pack_number(out, e->minor);
     }
     buf_put(out, e->link.p, e->link.n);
 }
 
-/* Reads numbers one after the other, and remembers if one was missing or too large. */
-struct reader {
-    struct bytes in;
-    size_t at;
-    bool bad;
-};
-
+/* Reads a number, which is malformed when it is larger than max. */
 static uint64_t
-decode_number(struct reader *r, uint64_t max)
+unpack_bounded(struct unpack *u, uint64_t max)
 {
-    uint64_t v;
+    uint64_t v = unpack_number(u);
 
-    if (!sorted_format_get_number(r->in, &r->at, &v) || v > max)
-        r->bad = true;
-    return r->bad ? 0 : v;
+    u->bad = u->bad || v > max;
+    return u->bad ? 0 : v;
 }
 
 static void
-decode_attributes(struct layer_entry *e, struct reader *r)
+decode_attributes(struct layer_entry *e, struct unpack *u)
 {
-    e->mode = (uint32_t)decode_number(r, 07777);
-    e->uid = decode_number(r, UINT64_MAX);
-    e->gid = decode_number(r, UINT64_MAX);
-    e->mtime = unzigzag(decode_number(r, UINT64_MAX));
-    e->nanos = (uint32_t)decode_number(r, 999999999);
-    e->xattrs = (uint32_t)decode_number(r, UINT32_MAX);
+    e->mode = (uint32_t)unpack_bounded(u, 07777);
+    e->uid = unpack_number(u);
+    e->gid = unpack_number(u);
+    e->mtime = unzigzag(unpack_number(u));
+    e->nanos = (uint32_t)unpack_bounded(u, 999999999);
+    e->xattrs = (uint32_t)unpack_bounded(u, UINT32_MAX);
     if (e->type == LAYER_FILE) {
-        e->size = decode_number(r, INT64_MAX);
-        e->data = decode_number(r, INT64_MAX);
+        e->size = unpack_bounded(u, INT64_MAX);
+        e->data = unpack_bounded(u, INT64_MAX);
     }
     if (e->type == LAYER_DIR)
-        e->dir = (uint32_t)decode_number(r, UINT32_MAX);
+        e->dir = (uint32_t)unpack_bounded(u, UINT32_MAX);
     if (is_device(e)) {
-        e->major = (uint32_t)decode_number(r, UINT32_MAX);
-        e->minor = (uint32_t)decode_number(r, UINT32_MAX);
+        e->major = (uint32_t)unpack_bounded(u, UINT32_MAX);
+        e->minor = (uint32_t)unpack_bounded(u, UINT32_MAX);
     }
 }
 
-int
-layer_entry_decode(struct layer_entry *e, struct bytes in, struct err *err)
+bool
+layer_entry_decode(struct layer_entry *e, struct bytes in)
 {
-    struct reader r = {.in = in};
-    struct bytes name = e->name;
+    struct unpack u = unpack_of(in);
 
-    *e = (struct layer_entry){.name = name};
-    e->type = (enum layer_type)decode_number(&r, LAYER_FIFO);
-    e->flags = (unsigned)decode_number(&r, LAYER_FLAGS);
+    *e = (struct layer_entry){.name = e->name};
+    e->type = (enum layer_type)unpack_bounded(&u, LAYER_FIFO);
+    e->flags = (unsigned)unpack_bounded(&u, LAYER_FLAGS);
     if (e->type != LAYER_NONE || (e->flags & LAYER_LOWER) != 0)
-        decode_attributes(e, &r);
-    e->link = bytes_of((const uint8_t *)in.p + r.at, in.n - r.at);
-    if (r.bad || e->link.n > LAYER_PATH_MAX)
-        return err_set(err, ERR_CORRUPT, "an index is damaged: a malformed entry");
-    return 0;
+        decode_attributes(e, &u);
+    e->link = unpack_rest(&u);
+    return !u.bad && e->link.n <= LAYER_PATH_MAX;
 }
 
 bool

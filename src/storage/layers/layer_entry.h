@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include "util/buf.h"
 #include "util/bytes.h"
-#include "util/err.h"
 
 /* An entry of a layer: one name in one of its directories. */
 
@@ -51,9 +50,9 @@ struct layer_entry {
 
 /* Encodes the entry without its name, which is in the key. */
 void layer_entry_encode(struct buf *out, const struct layer_entry *e);
-/* Decodes an entry. e->link points into `in`; e->name is not changed. Returns 0, or -1 and
- * ERR_CORRUPT when `in` isn't exactly one entry. */
-int layer_entry_decode(struct layer_entry *e, struct bytes in, struct err *err);
+/* Decodes an entry. e->link points into `in`; e->name is not changed. Returns false when `in` isn't
+ * exactly one entry. */
+bool layer_entry_decode(struct layer_entry *e, struct bytes in);
 
 /* True if it may be a name in a directory: not empty, not too long, without slash or NUL, and not
  * "." or "..". */

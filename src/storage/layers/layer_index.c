@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/tables/key.h"
-#include "storage/layers/sorted_format.h"
-#include "util/arena.h"
+#include <unistd.h>
+
+#include "storage/layers/sorted_writer.h"
 #include "util/mem.h"
 #include "util/pack.h"
 #include "util/banned.h"
@@ -19,38 +19,58 @@
 /* Bytes in front of the name in the key of an entry. */
 #define ENTRY_PREFIX 5
 
+/* Room for the name of an entry, and for a byte more, with which a list may begin. */
+struct index_key {
+    uint8_t p[ENTRY_PREFIX + LAYER_NAME_MAX + 1];
+    size_t n;
+};
+
 struct layer_index_writer {
     struct sorted_writer *file;
     struct buf value;
 };
 
 struct layer_index {
+    int fd;
     struct sorted_file *file;
     struct layer_info info;
 };
 
-static int
-corrupt_index(struct err *err, const char *how)
+/* ---- keys ---- */
+
+static struct bytes
+bytes_of_key(const struct index_key *k)
 {
-    return err_set(err, ERR_CORRUPT, "an index is damaged: %s", how);
+    return bytes_of(k->p, k->n);
 }
 
-static void
-key_position(struct key *k, uint8_t kind, uint64_t position)
+static struct index_key
+key_of_kind(uint8_t kind)
 {
-    k->n = 0;
-    key_u8(k, kind);
-    key_u64(k, position);
+    return (struct index_key){.p = {kind}, .n = 1};
 }
 
-static void
-key_entry(struct key *k, uint32_t dir, struct bytes name)
+static struct index_key
+key_of_position(uint8_t kind, uint64_t position)
 {
-    k->n = 0;
-    key_u8(k, ENTRY);
-    for (int shift = 24; shift >= 0; shift -= 8)
-        key_u8(k, (uint8_t)(dir >> shift));
-    key_bytes(k, name);
+    struct index_key k = {.p = {kind}, .n = 9};
+
+    pack_uint_at(k.p + 1, position, 8);
+    return k;
+}
+
+/* name: at most LAYER_NAME_MAX + 1 bytes. */
+static struct index_key
+key_of_entry(uint32_t dir, struct bytes name)
+{
+    struct index_key k;
+
+    k.n = ENTRY_PREFIX + name.n;
+    k.p[0] = ENTRY;
+    pack_uint_at(k.p + 1, dir, 4);
+    if (name.n > 0)
+        memcpy(k.p + ENTRY_PREFIX, name.p, name.n);
+    return k;
 }
 
 /* ---- writing ---- */
@@ -60,8 +80,8 @@ layer_index_create(int fd)
 {
     struct layer_index_writer *w = mem_alloc(sizeof *w);
 
-    buf_init(&w->value, SORTED_FILE_VALUE_MAX);
-    w->file = sorted_file_create(fd);
+    buf_init(&w->value, SORTED_FORMAT_VALUE_MAX);
+    w->file = sorted_writer_new(fd);
     return w;
 }
 
@@ -70,184 +90,166 @@ layer_index_free(struct layer_index_writer *w)
 {
     if (w == NULL)
         return;
-    sorted_file_free(w->file);
+    sorted_writer_free(w->file);
     buf_free(&w->value);
     free(w);
 }
 
-/* Writes a record with the value in w->value. */
+/* Writes a record with the value w->value. */
 static int
-put_index_record(struct layer_index_writer *w, const struct key *k, struct err *err)
+put_index_record(struct layer_index_writer *w, struct index_key k, struct err *err)
 {
     if (!buf_ok(&w->value))
         return err_set(err, ERR_SYSTEM, "a record is too long for an index");
-    return sorted_file_put(w->file, key_of(k), buf_bytes(&w->value), err);
+    return sorted_writer_put(w->file, bytes_of_key(&k), buf_bytes(&w->value), err);
 }
 
 int
 layer_index_put_checkpoint(struct layer_index_writer *w, const struct inflate_checkpoint *c,
                            struct err *err)
 {
-    struct key k;
-
-    key_position(&k, CHECKPOINT, c->out);
     buf_reset(&w->value);
-    sorted_format_put_number(&w->value, c->in);
-    buf_putc(&w->value, (char)c->inside);
-    buf_putc(&w->value, (char)c->bits);
-    buf_putc(&w->value, (char)c->value);
+    pack_number(&w->value, c->in);
+    pack_u8(&w->value, c->inside);
+    pack_u8(&w->value, c->bits);
+    pack_u8(&w->value, c->value);
     buf_put(&w->value, c->window.p, c->window.n);
-    return put_index_record(w, &k, err);
+    return put_index_record(w, key_of_position(CHECKPOINT, c->out), err);
+}
+
+static int
+put_entry_record(struct layer_index_writer *w, struct index_key k, const struct layer_entry *e,
+                 struct err *err)
+{
+    buf_reset(&w->value);
+    layer_entry_encode(&w->value, e);
+    return put_index_record(w, k, err);
 }
 
 int
 layer_index_put_entry(struct layer_index_writer *w, uint32_t dir, const struct layer_entry *e,
                       struct err *err)
 {
-    struct key k;
-
-    key_entry(&k, dir, e->name);
-    buf_reset(&w->value);
-    layer_entry_encode(&w->value, e);
-    return put_index_record(w, &k, err);
-}
-
-static void
-put_index_digest(struct buf *out, const struct digest *d)
-{
-    buf_putc(out, (char)d->algo);
-    buf_put(out, d->bytes, digest_size(d->algo));
-}
-
-int
-layer_index_put_info(struct layer_index_writer *w, const struct layer_info *info, struct err *err)
-{
-    struct key k = {.n = 0};
-    struct buf *out = &w->value;
-
-    key_u8(&k, INFO);
-    buf_reset(out);
-    sorted_format_put_number(out, LAYER_INDEX_VERSION);
-    put_index_digest(out, &info->layer);
-    put_index_digest(out, &info->diff_id);
-    sorted_format_put_number(out, info->layer_size);
-    sorted_format_put_number(out, info->format);
-    sorted_format_put_number(out, info->browsable);
-    sorted_format_put_number(out, info->incomplete);
-    sorted_format_put_number(out, info->size);
-    sorted_format_put_number(out, info->names);
-    sorted_format_put_number(out, info->files);
-    sorted_format_put_number(out, info->file_bytes);
-    sorted_format_put_number(out, info->skipped);
-    buf_puts(out, info->remark);
-    return put_index_record(w, &k, err);
+    if (e->name.n > LAYER_NAME_MAX)
+        return err_set(err, ERR_SYSTEM, "a name is too long for an index");
+    return put_entry_record(w, key_of_entry(dir, e->name), e, err);
 }
 
 int
 layer_index_put_root(struct layer_index_writer *w, const struct layer_entry *e, struct err *err)
 {
-    struct key k = {.n = 0};
+    return put_entry_record(w, key_of_kind(ROOT), e, err);
+}
 
-    key_u8(&k, ROOT);
-    buf_reset(&w->value);
-    layer_entry_encode(&w->value, e);
-    return put_index_record(w, &k, err);
+int
+layer_index_put_info(struct layer_index_writer *w, const struct layer_info *info, struct err *err)
+{
+    struct buf *out = &w->value;
+
+    buf_reset(out);
+    pack_number(out, LAYER_INDEX_VERSION);
+    pack_digest(out, &info->layer);
+    pack_digest(out, &info->diff_id);
+    pack_number(out, info->layer_size);
+    pack_number(out, info->format);
+    pack_number(out, info->browsable);
+    pack_number(out, info->incomplete);
+    pack_number(out, info->size);
+    pack_number(out, info->names);
+    pack_number(out, info->files);
+    pack_number(out, info->file_bytes);
+    pack_number(out, info->skipped);
+    buf_puts(out, info->remark);
+    return put_index_record(w, key_of_kind(INFO), err);
 }
 
 int
 layer_index_put_sparse(struct layer_index_writer *w, uint64_t data,
                        const struct layer_piece *pieces, size_t n, struct err *err)
 {
-    struct key k;
     uint64_t end = 0;
 
-    key_position(&k, SPARSE, data);
     buf_reset(&w->value);
     for (size_t i = 0; i < n; i++) {
-        sorted_format_put_number(&w->value, pieces[i].offset - end);
-        sorted_format_put_number(&w->value, pieces[i].length);
+        pack_number(&w->value, pieces[i].offset - end);
+        pack_number(&w->value, pieces[i].length);
         end = pieces[i].offset + pieces[i].length;
     }
-    return put_index_record(w, &k, err);
+    return put_index_record(w, key_of_position(SPARSE, data), err);
 }
 
 int
 layer_index_finish(struct layer_index_writer *w, struct err *err)
 {
-    return sorted_file_finish(w->file, err);
+    return sorted_writer_finish(w->file, err);
 }
 
 uint64_t
 layer_index_written(const struct layer_index_writer *w)
 {
-    return sorted_file_written(w->file);
+    return sorted_writer_bytes(w->file);
 }
 
 /* ---- reading ---- */
 
-static void
-get_digest(struct bytes in, size_t *at, struct digest *d)
-{
-    struct unpack u = unpack_of(bytes_of((const uint8_t *)in.p + *at, in.n - *at));
-
-    unpack_digest(&u, d);
-    *at = u.bad ? in.n : in.n - u.n;
-}
-
 static int
-read_info(struct layer_info *info, struct bytes in, struct err *err)
+decode_info(struct layer_info *info, struct bytes in, struct err *err)
 {
-    uint64_t version, n[9] = {0};
-    size_t at = 0;
-    bool good;
+    struct unpack u = unpack_of(in);
+    uint64_t format;
+    struct bytes remark;
 
     *info = (struct layer_info){.browsable = false};
-    if (!sorted_format_get_number(in, &at, &version) || version != LAYER_INDEX_VERSION)
+    if (unpack_number(&u) != LAYER_INDEX_VERSION)
         return err_set(err, ERR_CORRUPT, "an index of another version");
-    get_digest(in, &at, &info->layer);
-    get_digest(in, &at, &info->diff_id);
-    good = true;
-    for (size_t i = 0; i < 9; i++)
-        good = good && sorted_format_get_number(in, &at, &n[i]);
-    if (!good || n[1] >= INFLATE_FORMATS || in.n - at >= sizeof info->remark)
-        return corrupt_index(err, "malformed layer info");
-    info->layer_size = n[0];
-    info->format = (enum inflate_format)n[1];
-    info->browsable = n[2] != 0;
-    info->incomplete = n[3] != 0;
-    info->size = n[4];
-    info->names = n[5];
-    info->files = n[6];
-    info->file_bytes = n[7];
-    info->skipped = n[8];
-    if (in.n > at)
-        memcpy(info->remark, (const uint8_t *)in.p + at, in.n - at);
+    unpack_digest(&u, &info->layer);
+    unpack_digest(&u, &info->diff_id);
+    info->layer_size = unpack_number(&u);
+    format = unpack_number(&u);
+    info->browsable = unpack_number(&u) != 0;
+    info->incomplete = unpack_number(&u) != 0;
+    info->size = unpack_number(&u);
+    info->names = unpack_number(&u);
+    info->files = unpack_number(&u);
+    info->file_bytes = unpack_number(&u);
+    info->skipped = unpack_number(&u);
+    remark = unpack_rest(&u);
+    if (u.bad || format >= INFLATE_FORMATS || remark.n >= sizeof info->remark)
+        return sorted_file_corrupt(err, "malformed layer info");
+    info->format = (enum inflate_format)format;
+    memcpy(info->remark, remark.p, remark.n);
     return 0;
+}
+
+/* Gets the record of that kind. Returns 1, 0, -1. */
+static int
+get_kind(struct layer_index *x, uint8_t kind, struct bytes *value, struct err *err)
+{
+    struct index_key k = key_of_kind(kind);
+
+    return sorted_file_get(x->file, bytes_of_key(&k), value, err);
 }
 
 struct layer_index *
 layer_index_open(int fd, struct err *err)
 {
-    struct layer_index *x = mem_alloc(sizeof *x);
-    struct key k = {.n = 0};
+    struct sorted_file *file = sorted_file_open(fd, err);
+    struct layer_index *x;
     struct bytes value;
     int rc;
 
-    x->file = sorted_file_open(fd, err);
-    if (x->file == NULL) {
-        free(x);
+    if (file == NULL)
         return NULL;
-    }
-    key_u8(&k, INFO);
-    rc = sorted_file_get(x->file, key_of(&k), &value, err);
+    x = mem_alloc(sizeof *x);
+    *x = (struct layer_index){.fd = fd, .file = file};
+    rc = get_kind(x, INFO, &value, err);
     if (rc == 0)
-        rc = corrupt_index(err, "no layer info");
-    if (rc < 0 || read_info(&x->info, value, err) != 0) {
-        sorted_file_forget(x->file);
-        free(x);
-        return NULL;
-    }
-    return x;
+        rc = sorted_file_corrupt(err, "no layer info");
+    if (rc > 0 && decode_info(&x->info, value, err) == 0)
+        return x;
+    sorted_file_close(file);
+    free(x);
+    return NULL;
 }
 
 void
@@ -256,6 +258,7 @@ layer_index_close(struct layer_index *x)
     if (x == NULL)
         return;
     sorted_file_close(x->file);
+    close(x->fd);
     free(x);
 }
 
@@ -283,32 +286,26 @@ layer_index_check(struct layer_index *x, struct err *err)
 int
 layer_index_root(struct layer_index *x, struct layer_entry *e, struct err *err)
 {
-    struct key k = {.n = 0};
     struct bytes value;
-    int rc;
+    int rc = get_kind(x, ROOT, &value, err);
 
-    key_u8(&k, ROOT);
-    rc = sorted_file_get(x->file, key_of(&k), &value, err);
     if (rc <= 0)
         return rc;
     e->name = bytes_of("", 0);
-    if (layer_entry_decode(e, value, err) != 0)
-        return -1;
-    if (e->type != LAYER_DIR || e->dir != LAYER_INDEX_ROOT)
-        return corrupt_index(err, "its root");
+    if (!layer_entry_decode(e, value) || e->type != LAYER_DIR || e->dir != LAYER_INDEX_ROOT)
+        return sorted_file_corrupt(err, "the entry of the root");
     return 1;
 }
 
 /* Decodes a record that should be an entry of that directory. */
 static int
-decode_index_entry(uint32_t dir, struct bytes name, struct bytes value, struct layer_entry *e,
+decode_index_entry(uint32_t dir, struct bytes key, struct bytes value, struct layer_entry *e,
                    struct err *err)
 {
-    e->name = name;
-    if (layer_entry_decode(e, value, err) != 0)
-        return -1;
-    if (!layer_entry_name_ok(name) || (e->type == LAYER_DIR && e->dir <= dir))
-        return corrupt_index(err, "an entry");
+    e->name = bytes_after(key, ENTRY_PREFIX);
+    if (!layer_entry_name_ok(e->name) || !layer_entry_decode(e, value) ||
+        (e->type == LAYER_DIR && e->dir <= dir))
+        return sorted_file_corrupt(err, "an entry");
     return 1;
 }
 
@@ -316,52 +313,47 @@ int
 layer_index_get(struct layer_index *x, uint32_t dir, struct bytes name, struct layer_entry *e,
                 struct err *err)
 {
-    struct key k;
-    struct bytes found, value;
+    struct bytes key, value;
+    struct index_key k;
     int rc;
 
     if (!layer_entry_name_ok(name))
         return 0;
-    key_entry(&k, dir, name);
-    rc = sorted_file_floor(x->file, key_of(&k), &found, &value, err);
-    if (rc <= 0 || !bytes_equal(found, key_of(&k)))
+    k = key_of_entry(dir, name);
+    rc = sorted_file_floor(x->file, bytes_of_key(&k), &key, &value, err);
+    if (rc <= 0 || !bytes_equal(key, bytes_of_key(&k)))
         return rc < 0 ? -1 : 0;
-    return decode_index_entry(
-        dir, bytes_of((const uint8_t *)found.p + ENTRY_PREFIX, found.n - ENTRY_PREFIX), value, e,
-        err);
+    return decode_index_entry(dir, key, value, e, err);
 }
 
 int
 layer_index_list(struct layer_index *x, uint32_t dir, struct bytes from,
                  struct layer_index_list *list, struct err *err)
 {
-    struct key k;
+    struct index_key k;
 
-    /* No name is longer than LAYER_NAME_MAX, so further bytes don't change the order. */
+    /* No name is longer, so one byte more than the longest changes nothing. */
     if (from.n > LAYER_NAME_MAX + 1)
         from.n = LAYER_NAME_MAX + 1;
-    key_entry(&k, dir, from);
+    k = key_of_entry(dir, from);
     list->dir = dir;
-    return sorted_file_seek(x->file, &list->cursor, key_of(&k), err);
+    return sorted_file_seek(x->file, &list->cursor, bytes_of_key(&k), err);
 }
 
 int
 layer_index_next(struct layer_index_list *list, struct layer_entry *e, struct err *err)
 {
+    struct index_key prefix = key_of_entry(list->dir, bytes_of(NULL, 0));
     struct bytes key, value;
-    struct key prefix;
     int rc = sorted_file_next(&list->cursor, &key, &value, err);
 
     if (rc <= 0)
         return rc;
-    key_entry(&prefix, list->dir, bytes_of(NULL, 0));
-    if (!bytes_start_with(key, key_of(&prefix))) {
+    if (!bytes_start_with(key, bytes_of_key(&prefix))) {
         layer_index_leave(list);
         return 0;
     }
-    return decode_index_entry(list->dir,
-                              bytes_of((const uint8_t *)key.p + ENTRY_PREFIX, key.n - ENTRY_PREFIX),
-                              value, e, err);
+    return decode_index_entry(list->dir, key, value, e, err);
 }
 
 void
@@ -374,43 +366,41 @@ int
 layer_index_checkpoint(struct layer_index *x, uint64_t position, struct inflate_checkpoint *c,
                        struct err *err)
 {
+    struct index_key k = key_of_position(CHECKPOINT, position);
     struct bytes key, value;
-    struct unpack u;
-    struct key k;
-    size_t at = 0;
-    int rc;
+    struct unpack u, v;
+    int rc = sorted_file_floor(x->file, bytes_of_key(&k), &key, &value, err);
 
-    key_position(&k, CHECKPOINT, position);
-    rc = sorted_file_floor(x->file, key_of(&k), &key, &value, err);
     if (rc <= 0)
         return rc;
     u = unpack_of(key);
+    v = unpack_of(value);
     *c = (struct inflate_checkpoint){.out = 0};
     if (unpack_u8(&u) != CHECKPOINT)
         return 0;
     c->out = unpack_u64(&u);
-    if (!unpack_done(&u) || !sorted_format_get_number(value, &at, &c->in) || value.n - at < 3 ||
-        value.n - at - 3 > INFLATE_WINDOW)
-        return corrupt_index(err, "a checkpoint");
-    u = unpack_of(bytes_of((const uint8_t *)value.p + at, value.n - at));
-    c->inside = unpack_u8(&u) != 0;
-    c->bits = unpack_u8(&u);
-    c->value = unpack_u8(&u);
-    c->window = unpack_rest(&u);
+    c->in = unpack_number(&v);
+    c->inside = unpack_u8(&v) != 0;
+    c->bits = unpack_u8(&v);
+    c->value = unpack_u8(&v);
+    c->window = unpack_rest(&v);
+    if (!unpack_done(&u) || v.bad || c->window.n > INFLATE_WINDOW)
+        return sorted_file_corrupt(err, "a checkpoint");
     return 1;
 }
 
 static int
-read_pieces(struct bytes value, struct layer_piece *pieces, size_t *n, struct err *err)
+decode_pieces(struct bytes value, struct layer_piece *pieces, size_t *n, struct err *err)
 {
-    uint64_t end = 0, gap, length;
-    size_t at = 0;
+    struct unpack u = unpack_of(value);
+    uint64_t end = 0;
 
-    for (*n = 0; at < value.n; (*n)++) {
-        if (*n == LAYER_INDEX_PIECES_MAX || !sorted_format_get_number(value, &at, &gap) ||
-            !sorted_format_get_number(value, &at, &length) || gap > INT64_MAX - end ||
+    for (*n = 0; u.n > 0; (*n)++) {
+        uint64_t gap = unpack_number(&u), length = unpack_number(&u);
+
+        if (*n == LAYER_INDEX_PIECES_MAX || u.bad || gap > INT64_MAX - end ||
             length > INT64_MAX - end - gap)
-            return corrupt_index(err, "a sparse file");
+            return sorted_file_corrupt(err, "a sparse file");
         pieces[*n] = (struct layer_piece){end + gap, length};
         end += gap + length;
     }
@@ -421,17 +411,15 @@ int
 layer_index_sparse(struct layer_index *x, uint64_t data, struct layer_piece **pieces, size_t *n,
                    struct err *err)
 {
+    struct index_key k = key_of_position(SPARSE, data);
     struct bytes value;
-    struct key k;
-    int rc;
+    int rc = sorted_file_get(x->file, bytes_of_key(&k), &value, err);
 
-    key_position(&k, SPARSE, data);
-    rc = sorted_file_get(x->file, key_of(&k), &value, err);
     if (rc <= 0)
         return rc;
-    /* Each piece takes two bytes at least. */
+    /* Each piece takes at least two bytes. */
     *pieces = mem_array(value.n / 2 + 1, sizeof **pieces);
-    rc = read_pieces(value, *pieces, n, err);
+    rc = decode_pieces(value, *pieces, n, err);
     if (rc < 0) {
         free(*pieces);
         *pieces = NULL;

@@ -22,7 +22,7 @@
  *   R                        the entry of the root directory itself
  *   S, position (8)          the pieces of the sparse file whose data are there */
 
-#define LAYER_INDEX_VERSION 1
+#define LAYER_INDEX_VERSION 2
 #define LAYER_INDEX_TEXT_MAX 256
 #define LAYER_INDEX_ROOT 0u
 
@@ -54,7 +54,7 @@ struct layer_piece {
 
 struct layer_index_writer;
 
-/* fd as for sorted_file_create. */
+/* fd as for sorted_writer_new. */
 struct layer_index_writer *layer_index_create(int fd);
 int layer_index_put_checkpoint(struct layer_index_writer *w, const struct inflate_checkpoint *c,
                                struct err *err);

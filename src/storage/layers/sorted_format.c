@@ -3,68 +3,55 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "storage/layers/sorted_file.h"
+#include "util/pack.h"
 #include "util/banned.h"
 
-static void
-put_le(uint8_t *p, uint64_t v, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        p[i] = (uint8_t)(v >> 8 * i);
-}
-
-static uint64_t
-get_le(const uint8_t *p, unsigned n)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < n; i++)
-        v |= (uint64_t)p[i] << 8 * i;
-    return v;
-}
+/* Offsets of the header's fields. The magic comes before them, the checksum behind them. */
+#define VERSION_AT 8
+#define HEIGHT_AT 12
+#define ROOT_AT 16
+#define SIZE_AT 28
+#define CRC_AT 36
 
 void
 sorted_format_put_header(uint8_t out[SORTED_FORMAT_HEADER], const struct sorted_format_header *h)
 {
-    memcpy(out, SORTED_FORMAT_MAGIC, 8);
-    put_le(out + 8, SORTED_FORMAT_VERSION, 4);
-    put_le(out + 12, h->height, 4);
-    sorted_format_put_place(out + 16, h->root);
-    put_le(out + 28, h->records, 8);
-    put_le(out + 36, h->size, 8);
-    put_le(out + 44, crc32(0, out, 44), 4);
+    memcpy(out, SORTED_FORMAT_MAGIC, VERSION_AT);
+    pack_uint_at(out + VERSION_AT, SORTED_FORMAT_VERSION, 4);
+    pack_uint_at(out + HEIGHT_AT, h->height, 4);
+    sorted_format_put_place(out + ROOT_AT, h->root);
+    pack_uint_at(out + SIZE_AT, h->size, 8);
+    pack_uint_at(out + CRC_AT, crc32(0, out, CRC_AT), 4);
 }
 
 bool
 sorted_format_get_header(struct sorted_format_header *h, const uint8_t in[SORTED_FORMAT_HEADER])
 {
-    if (memcmp(in, SORTED_FORMAT_MAGIC, 8) != 0 || get_le(in + 8, 4) != SORTED_FORMAT_VERSION ||
-        get_le(in + 44, 4) != crc32(0, in, 44))
+    if (memcmp(in, SORTED_FORMAT_MAGIC, VERSION_AT) != 0 ||
+        unpack_uint_at(in + VERSION_AT, 4) != SORTED_FORMAT_VERSION ||
+        unpack_uint_at(in + CRC_AT, 4) != crc32(0, in, CRC_AT))
         return false;
-    h->height = (uint32_t)get_le(in + 12, 4);
-    sorted_format_get_place(&h->root, bytes_of(in + 16, SORTED_FORMAT_PLACE));
-    h->records = get_le(in + 28, 8);
-    h->size = get_le(in + 36, 8);
+    h->height = (uint32_t)unpack_uint_at(in + HEIGHT_AT, 4);
+    sorted_format_get_place(&h->root, bytes_of(in + ROOT_AT, SORTED_FORMAT_PLACE));
+    h->size = unpack_uint_at(in + SIZE_AT, 8);
     return h->height <= SORTED_FORMAT_HEIGHT_MAX;
 }
 
 void
 sorted_format_put_place(uint8_t out[SORTED_FORMAT_PLACE], struct sorted_format_place p)
 {
-    put_le(out, p.offset, 8);
-    put_le(out + 8, p.length, 4);
+    pack_uint_at(out, p.offset, 8);
+    pack_uint_at(out + 8, p.length, 4);
 }
 
 bool
 sorted_format_get_place(struct sorted_format_place *p, struct bytes in)
 {
-    const uint8_t *b = in.p;
+    struct unpack u = unpack_of(in);
 
-    if (in.n != SORTED_FORMAT_PLACE)
-        return false;
-    p->offset = get_le(b, 8);
-    p->length = (uint32_t)get_le(b + 8, 4);
-    return true;
+    p->offset = unpack_u64(&u);
+    p->length = unpack_u32(&u);
+    return unpack_done(&u);
 }
 
 static uint32_t
@@ -73,7 +60,7 @@ block_crc(const uint8_t *block, size_t n, uint64_t offset)
     uint8_t place[8];
     uLong crc;
 
-    put_le(place, offset, 8);
+    pack_uint_at(place, offset, sizeof place);
     crc = crc32(0, place, sizeof place);
     crc = crc32(crc, block, 4);
     return (uint32_t)crc32(crc, block + SORTED_FORMAT_BLOCK_HEADER,
@@ -83,46 +70,22 @@ block_crc(const uint8_t *block, size_t n, uint64_t offset)
 void
 sorted_format_seal(uint8_t *block, size_t n, uint64_t offset, uint32_t raw_n)
 {
-    put_le(block, raw_n, 4);
-    put_le(block + 4, block_crc(block, n, offset), 4);
+    pack_uint_at(block, raw_n, 4);
+    pack_uint_at(block + 4, block_crc(block, n, offset), 4);
 }
 
 bool
 sorted_format_open(const uint8_t *block, size_t n, uint64_t offset, uint32_t *raw_n)
 {
-    *raw_n = (uint32_t)get_le(block, 4);
-    return get_le(block + 4, 4) == block_crc(block, n, offset);
-}
-
-void
-sorted_format_put_number(struct buf *out, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        buf_putc(out, (char)(0x80 | (v & 0x7f)));
-    buf_putc(out, (char)v);
-}
-
-bool
-sorted_format_get_number(struct bytes in, size_t *at, uint64_t *v)
-{
-    const uint8_t *b = in.p;
-
-    *v = 0;
-    for (unsigned shift = 0; shift < 64 && *at < in.n; shift += 7) {
-        uint8_t byte = b[(*at)++];
-
-        *v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
+    *raw_n = (uint32_t)unpack_uint_at(block, 4);
+    return unpack_uint_at(block + 4, 4) == block_crc(block, n, offset);
 }
 
 void
 sorted_format_put_record(struct buf *out, struct bytes key, struct bytes value)
 {
-    sorted_format_put_number(out, key.n);
-    sorted_format_put_number(out, value.n);
+    pack_number(out, key.n);
+    pack_number(out, value.n);
     buf_put(out, key.p, key.n);
     buf_put(out, value.p, value.n);
 }
@@ -130,26 +93,13 @@ sorted_format_put_record(struct buf *out, struct bytes key, struct bytes value)
 bool
 sorted_format_get_record(struct bytes block, size_t *at, struct bytes *key, struct bytes *value)
 {
-    const uint8_t *b = block.p;
-    uint64_t key_n, value_n;
+    struct unpack u = unpack_of(bytes_after(block, *at));
+    uint64_t key_n = unpack_number(&u), value_n = unpack_number(&u);
 
-    if (!sorted_format_get_number(block, at, &key_n) ||
-        !sorted_format_get_number(block, at, &value_n) || key_n > SORTED_FILE_KEY_MAX ||
-        value_n > SORTED_FILE_VALUE_MAX || key_n + value_n > block.n - *at)
+    if (key_n > SORTED_FORMAT_KEY_MAX || value_n > SORTED_FORMAT_VALUE_MAX)
         return false;
-    *key = bytes_of(b + *at, (size_t)key_n);
-    *value = bytes_of(b + *at + key_n, (size_t)value_n);
-    *at += (size_t)(key_n + value_n);
-    return true;
-}
-
-int
-sorted_format_compare(struct bytes a, struct bytes b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-    if (order != 0)
-        return order;
-    return a.n < b.n ? -1 : a.n > b.n;
+    *key = unpack_bytes(&u, (size_t)key_n);
+    *value = unpack_bytes(&u, (size_t)value_n);
+    *at = block.n - u.n;
+    return !u.bad;
 }

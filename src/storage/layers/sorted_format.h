@@ -6,25 +6,31 @@
 #include <stdint.h>
 #include "util/buf.h"
 #include "util/bytes.h"
+#include "util/err.h"
 
-/* The bytes of a sorted_file, for its writer and its reader. Integers are little-endian.
+/* The bytes of a sorted_file, for its writer and its reader. Integers are big-endian (util/pack.h).
  *
- *   header, 48 bytes   magic, version, height (0: no records; 1: the root is a leaf), place of the
- *                      root, number of records, size of the file, CRC-32 of these
+ *   header, 40 bytes   magic, version (4 bytes), height (4; 0: no records; 1: the root is a leaf),
+ *                      place of the root, size of the file (8), CRC-32 of these
  *   blocks             length before compression; CRC-32 of the block's offset, that length and the
  *                      rest of the block; the records, plain or as a zstd frame
- *   a record           length of the key, length of the value (both LEB128), key, value
+ *   a record           length of the key, length of the value (both as pack_number), key, value
+ *   a place            offset (8 bytes) and length (4) of a block
  *
  * The leaves hold the records of the file. In a block above, each record stands for a block below:
- * the key is the first key of that block, and the value is its place, as offset (8 bytes) and
- * length (4). A block is written after all blocks below it. */
+ * the key is the first key of that block, and the value is its place. A block is written after all
+ * blocks below it. */
 
 #define SORTED_FORMAT_MAGIC "sorted1\n"
-#define SORTED_FORMAT_VERSION 1
-#define SORTED_FORMAT_HEADER 48
+#define SORTED_FORMAT_VERSION 2
+#define SORTED_FORMAT_HEADER 40
 #define SORTED_FORMAT_BLOCK_HEADER 8
-#define SORTED_FORMAT_HEIGHT_MAX 8
 #define SORTED_FORMAT_PLACE 12
+
+/* Maximal bytes of a key, and of a value. */
+#define SORTED_FORMAT_KEY_MAX 512
+#define SORTED_FORMAT_VALUE_MAX ((size_t)256 << 10)
+#define SORTED_FORMAT_HEIGHT_MAX 8
 /* Bytes from which on a block is closed. With its last record it is never larger than
  * SORTED_FORMAT_MAX. */
 #define SORTED_FORMAT_FULL ((size_t)16 << 10)
@@ -38,7 +44,6 @@ struct sorted_format_place {
 struct sorted_format_header {
     uint32_t height;
     struct sorted_format_place root;
-    uint64_t records;
     uint64_t size;
 };
 
@@ -60,11 +65,5 @@ void sorted_format_put_record(struct buf *out, struct bytes key, struct bytes va
 /* Moves *at behind the record. Returns false if there is none. */
 bool sorted_format_get_record(struct bytes block, size_t *at, struct bytes *key,
                               struct bytes *value);
-
-/* Appends a number as LEB128. */
-void sorted_format_put_number(struct buf *out, uint64_t v);
-bool sorted_format_get_number(struct bytes in, size_t *at, uint64_t *v);
-
-int sorted_format_compare(struct bytes a, struct bytes b);
 
 #endif

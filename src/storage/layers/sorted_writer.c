@@ -1,40 +1,39 @@
-#include "storage/layers/sorted_file.h"
+#include "storage/layers/sorted_writer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #include "storage/layers/sorted_format.h"
+#include "util/buf.h"
+#include "util/fdio.h"
 #include "util/mem.h"
 #include "util/banned.h"
 
-#define LEVEL 3
+#define ZSTD_LEVEL 3
 #define WHAT "an index"
 
 /* The open block of one level. */
 struct open_block {
     struct buf records;
-    uint8_t first[SORTED_FILE_KEY_MAX];
+    uint8_t first[SORTED_FORMAT_KEY_MAX];
     size_t first_n;
 };
 
 struct sorted_writer {
     int fd;
     uint64_t at; /* file offset of the next block */
-    uint64_t records;
     ZSTD_CCtx *zstd;
     struct open_block level[SORTED_FORMAT_HEIGHT_MAX];
     unsigned height;
-    uint8_t last[SORTED_FILE_KEY_MAX];
+    uint8_t last[SORTED_FORMAT_KEY_MAX];
     size_t last_n;
     size_t packed_room;
     uint8_t *packed;
 };
 
 struct sorted_writer *
-sorted_file_create(int fd)
+sorted_writer_new(int fd)
 {
     struct sorted_writer *w = mem_alloc(sizeof *w);
 
@@ -51,13 +50,13 @@ sorted_file_create(int fd)
 }
 
 uint64_t
-sorted_file_written(const struct sorted_writer *w)
+sorted_writer_bytes(const struct sorted_writer *w)
 {
     return w->at;
 }
 
 void
-sorted_file_free(struct sorted_writer *w)
+sorted_writer_free(struct sorted_writer *w)
 {
     if (w == NULL)
         return;
@@ -66,23 +65,6 @@ sorted_file_free(struct sorted_writer *w)
     ZSTD_freeCCtx(w->zstd);
     free(w->packed);
     free(w);
-}
-
-static int
-write_at(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *err)
-{
-    while (n > 0) {
-        ssize_t did = pwrite(fd, p, n, (off_t)at);
-
-        if (did < 0 && errno == EINTR)
-            continue;
-        if (did < 0)
-            return err_errno(err, "write " WHAT);
-        p += did;
-        n -= (size_t)did;
-        at += (uint64_t)did;
-    }
-    return 0;
 }
 
 /* Writes the block of that level, empties it, and returns its place. */
@@ -97,14 +79,14 @@ write_block(struct sorted_writer *w, unsigned level, struct sorted_format_place 
     if (!buf_ok(raw))
         return err_set(err, ERR_SYSTEM, "a block of " WHAT " is too long");
     n = ZSTD_compressCCtx(w->zstd, body, w->packed_room - SORTED_FORMAT_BLOCK_HEADER, raw->p,
-                          raw->n, LEVEL);
+                          raw->n, ZSTD_LEVEL);
     if (ZSTD_isError(n) || n >= raw->n) {
         memcpy(body, raw->p, raw->n);
         n = raw->n;
     }
     n += SORTED_FORMAT_BLOCK_HEADER;
     sorted_format_seal(w->packed, n, w->at, (uint32_t)raw->n);
-    if (write_at(w->fd, w->packed, n, w->at, err) != 0)
+    if (fdio_write_at(w->fd, w->packed, n, w->at, WHAT, err) != 0)
         return -1;
     *place = (struct sorted_format_place){w->at, (uint32_t)n};
     w->at += n;
@@ -134,7 +116,7 @@ close_block(struct sorted_writer *w, unsigned level, struct err *err)
     uint8_t value[SORTED_FORMAT_PLACE];
 
     if (level + 1 == SORTED_FORMAT_HEIGHT_MAX)
-        return err_set(err, ERR_SYSTEM, "too much for " WHAT);
+        return err_set(err, ERR_SYSTEM, WHAT " has too many records");
     if (write_block(w, level, &place, err) != 0)
         return -1;
     sorted_format_put_place(value, place);
@@ -144,15 +126,16 @@ close_block(struct sorted_writer *w, unsigned level, struct err *err)
 }
 
 int
-sorted_file_put(struct sorted_writer *w, struct bytes key, struct bytes value, struct err *err)
+sorted_writer_put(struct sorted_writer *w, struct bytes key, struct bytes value, struct err *err)
 {
-    if (key.n == 0 || key.n > SORTED_FILE_KEY_MAX || value.n > SORTED_FILE_VALUE_MAX)
-        return err_set(err, ERR_SYSTEM, "a record of %zu and %zu bytes for " WHAT, key.n, value.n);
-    if (sorted_format_compare(key, bytes_of(w->last, w->last_n)) <= 0)
+    if (key.n == 0 || key.n > SORTED_FORMAT_KEY_MAX || value.n > SORTED_FORMAT_VALUE_MAX)
+        return err_set(err, ERR_SYSTEM,
+                       "a key of %zu bytes and a value of %zu are no record of " WHAT, key.n,
+                       value.n);
+    if (bytes_compare(key, bytes_of(w->last, w->last_n)) <= 0)
         return err_set(err, ERR_SYSTEM, "the keys of " WHAT " don't ascend");
     memcpy(w->last, key.p, key.n);
     w->last_n = key.n;
-    w->records++;
     add_to_level(w, 0, key, value);
     for (unsigned i = 0; i < w->height && w->level[i].records.n >= SORTED_FORMAT_FULL; i++)
         if (close_block(w, i, err) != 0)
@@ -161,9 +144,9 @@ sorted_file_put(struct sorted_writer *w, struct bytes key, struct bytes value, s
 }
 
 int
-sorted_file_finish(struct sorted_writer *w, struct err *err)
+sorted_writer_finish(struct sorted_writer *w, struct err *err)
 {
-    struct sorted_format_header h = {.records = w->records};
+    struct sorted_format_header h = {.height = w->height};
     uint8_t header[SORTED_FORMAT_HEADER];
 
     /* The rest of each level is moved up, until a level is a single block. */
@@ -172,8 +155,7 @@ sorted_file_finish(struct sorted_writer *w, struct err *err)
             return -1;
     if (w->height > 0 && write_block(w, w->height - 1, &h.root, err) != 0)
         return -1;
-    h.height = w->height;
     h.size = w->at;
     sorted_format_put_header(header, &h);
-    return write_at(w->fd, header, sizeof header, 0, err);
+    return fdio_write_at(w->fd, header, sizeof header, 0, WHAT, err);
 }
