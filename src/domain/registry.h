@@ -1,5 +1,4 @@
-#ifndef DOMAIN_REGISTRY_H
-#define DOMAIN_REGISTRY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,5 +55,3 @@ struct registry {
     /* --base-url: stands in front of paths in Location and Link; NULL: nothing does */
     const char *base_url;
 };
-
-#endif

@@ -9,7 +9,6 @@
 #include "process/server/server.h"
 #include "process/server/process_title.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 static enum command_exit
 serve_registry(struct options *o, struct err *err)

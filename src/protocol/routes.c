@@ -1,5 +1,4 @@
 #include "protocol/routes.h"
-
 #include "protocol/http/health.h"
 #include "protocol/v1/v1_base.h"
 #include "protocol/v1/v1_browse.h"
@@ -20,7 +19,6 @@
 #include "protocol/v2/v2_referrers.h"
 #include "protocol/v2/v2_tags.h"
 #include "protocol/v2/v2_upload.h"
-#include "util/banned.h"
 
 #define READ (HTTP_GET | HTTP_HEAD)
 

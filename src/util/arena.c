@@ -1,12 +1,10 @@
 #include "util/arena.h"
-
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define BLOCK_SIZE 8192
 

@@ -1,5 +1,4 @@
-#ifndef UTIL_ARENA_H
-#define UTIL_ARENA_H
+#pragma once
 
 #include <stddef.h>
 #include "util/bytes.h"
@@ -29,5 +28,3 @@ void *arena_array(struct arena *a, size_t n, size_t size);
 char *arena_copy(struct arena *a, const void *p, size_t n);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-#endif

@@ -1,8 +1,5 @@
 #include "util/base64.h"
-
 #include <stdint.h>
-
-#include "util/banned.h"
 
 void
 base64_encode(char *out, struct bytes b)

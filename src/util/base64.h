@@ -1,5 +1,4 @@
-#ifndef UTIL_BASE64_H
-#define UTIL_BASE64_H
+#pragma once
 
 #include <stddef.h>
 #include "util/bytes.h"
@@ -10,5 +9,3 @@
 /* Encodes by RFC 4648 section 4 (with + and /), without the = at the end. out has room for
  * BASE64_TEXT(b.n) bytes. */
 void base64_encode(char *out, struct bytes b);
-
-#endif

@@ -1,11 +1,9 @@
 #include "util/buf.h"
-
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "util/mem.h"
-#include "util/banned.h"
 
 void
 buf_init(struct buf *b, size_t max)

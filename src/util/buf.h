@@ -1,5 +1,4 @@
-#ifndef UTIL_BUF_H
-#define UTIL_BUF_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,5 +37,3 @@ void buf_cut(struct buf *b, size_t n);
 bool buf_ok(const struct buf *b);
 const char *buf_text(const struct buf *b);
 struct bytes buf_bytes(const struct buf *b);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef UTIL_BYTES_H
-#define UTIL_BYTES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +50,3 @@ bytes_compare(struct bytes a, struct bytes b)
 
     return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
 }
-
-#endif

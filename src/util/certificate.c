@@ -1,13 +1,10 @@
 #include "util/certificate.h"
-
 #include <limits.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-
-#include "util/banned.h"
 
 /* OpenSSL would ask for a passphrase at the terminal, and the server may have none. */
 static int

@@ -1,5 +1,4 @@
-#ifndef UTIL_CERTIFICATE_H
-#define UTIL_CERTIFICATE_H
+#pragma once
 
 #include "util/bytes.h"
 #include "util/err.h"
@@ -10,5 +9,3 @@
  * when one of them can't be read, or they don't match. Of several certificates the first one is
  * used. A key with a passphrase can't be read. */
 int certificate_check(struct bytes certificate, struct bytes key, struct err *err);
-
-#endif

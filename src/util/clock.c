@@ -1,11 +1,9 @@
 #include "util/clock.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include "util/parse.h"
-#include "util/banned.h"
 
 static uint64_t
 read_clock_ms(clockid_t id)

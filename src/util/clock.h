@@ -1,5 +1,4 @@
-#ifndef UTIL_CLOCK_H
-#define UTIL_CLOCK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,5 +18,3 @@ void clock_rfc3339(char out[CLOCK_RFC3339_MAX], uint64_t wall_ms);
 /* True for a date and time by RFC 3339 with T and Z as capitals, at most nine digits in the
  * fraction of a second, and no leap second. Programs in Go can read exactly these. */
 bool clock_is_rfc3339(const char *text);
-
-#endif

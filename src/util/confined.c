@@ -1,5 +1,4 @@
 #include "util/confined.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,10 +13,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* A sanitizer reserves terabytes of addresses. */
 #ifdef __SANITIZE_ADDRESS__

@@ -1,5 +1,4 @@
-#ifndef UTIL_CONFINED_H
-#define UTIL_CONFINED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,5 +58,3 @@ int confined_start(struct confined *c, void (*fn)(void *arg, void *answer), void
 int confined_ended(struct confined *c, enum confined_end *end, char why[CONFINED_WHY_MAX]);
 /* Kills the child if it runs, and releases the answer. */
 void confined_stop(struct confined *c);
-
-#endif

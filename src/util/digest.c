@@ -1,5 +1,4 @@
 #include "util/digest.h"
-
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -9,7 +8,6 @@
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define READ_SIZE ((size_t)1 << 20)
 /* Bytes after which the kernel is asked to begin writing to the disk. */

@@ -1,5 +1,4 @@
-#ifndef UTIL_DIGEST_H
-#define UTIL_DIGEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,5 +71,3 @@ int digest_of_fd(struct digest *d, enum digest_algo algo, int fd, uint64_t *size
  * begins and ends that hash, and may have updated it with other bytes before. */
 int digest_of_fd_with(struct digest *d, enum digest_algo algo, struct digest_state *also, int fd,
                       uint64_t *size, struct err *err);
-
-#endif

@@ -1,11 +1,9 @@
 #include "util/digest_thread.h"
-
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define SLOTS 8
 #define SLOT_SIZE ((size_t)256 << 10)

@@ -1,5 +1,4 @@
-#ifndef UTIL_DIGEST_THREAD_H
-#define UTIL_DIGEST_THREAD_H
+#pragma once
 
 #include <stddef.h>
 #include "util/digest.h"
@@ -14,5 +13,3 @@ struct digest_thread *digest_thread_begin(enum digest_algo algo);
 void digest_thread_update(struct digest_thread *t, const void *p, size_t n);
 /* Like digest_end. */
 void digest_thread_end(struct digest_thread *t, struct digest *d);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef UTIL_ERR_H
-#define UTIL_ERR_H
+#pragma once
 
 #include <stddef.h>
 
@@ -90,5 +89,3 @@ int err_errno(struct err *e, const char *fmt, ...) __attribute__((format(printf,
 /* Add details to an error that err_set or err_errno has filled. They return -1, too. */
 int err_expected(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int err_found(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-#endif

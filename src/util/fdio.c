@@ -1,5 +1,4 @@
 #include "util/fdio.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +11,6 @@
 #include <unistd.h>
 #include "util/mem.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 #define BLOCK_SIZE 65536
 /* Bytes of one copy_file_range: enough for speed, few enough that a signal is noticed soon. */

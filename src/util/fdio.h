@@ -1,5 +1,4 @@
-#ifndef UTIL_FDIO_H
-#define UTIL_FDIO_H
+#pragma once
 
 #include <dirent.h>
 #include <stdbool.h>
@@ -75,5 +74,3 @@ int fdio_in_use(int fd);
 
 /* Closes fd if it is >= 0, and leaves errno as it was. */
 void fdio_close(int fd);
-
-#endif

@@ -1,8 +1,5 @@
 #include "util/glob.h"
-
 #include <string.h>
-
-#include "util/banned.h"
 
 static void
 set_bit(struct glob_set *s, size_t i)

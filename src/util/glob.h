@@ -1,5 +1,4 @@
-#ifndef UTIL_GLOB_H
-#define UTIL_GLOB_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,5 +42,3 @@ struct glob {
 /* Returns 0, or -1 and ERR_TOO_LONG. */
 int glob_compile(struct glob *g, struct bytes pattern, struct err *err);
 bool glob_match(const struct glob *g, struct bytes text);
-
-#endif

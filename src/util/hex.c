@@ -1,7 +1,5 @@
 #include "util/hex.h"
-
 #include <stdint.h>
-#include "util/banned.h"
 
 void
 hex_encode(char *out, const void *p, size_t n)

@@ -1,5 +1,4 @@
-#ifndef UTIL_HEX_H
-#define UTIL_HEX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,5 +9,3 @@ void hex_encode(char *out, const void *p, size_t n);
 /* Decodes exactly n bytes from 2 * n lower-case digits. Returns false for anything else, also for
  * upper case. */
 bool hex_decode(void *out, size_t n, const char *hex, size_t hex_n);
-
-#endif

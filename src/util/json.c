@@ -1,5 +1,4 @@
 #include "util/json.h"
-
 #include <limits.h>
 #include <stdlib.h>
 /* json-c has a type of the same name as ours, which is called jsonc_type here. */
@@ -8,7 +7,6 @@
 #undef json_type
 #include "util/mem.h"
 #include "util/utf8.h"
-#include "util/banned.h"
 
 /* json-c 0.16 in its strict mode accepts some texts that RFC 8259 doesn't: NaN and Infinity, names
  * in single quotes, control characters within strings, numbers like 00, 1. and -.5, UTF-8 that is

@@ -1,5 +1,4 @@
-#ifndef UTIL_JSON_H
-#define UTIL_JSON_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,5 +70,3 @@ struct json *json_copy(const struct json *j);
 /* The value as text, without blanks or escaped slashes, valid until j is freed or changed. All
  * strings in j must be valid UTF-8. */
 const char *json_text(struct json *j, size_t *n);
-
-#endif

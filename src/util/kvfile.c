@@ -1,8 +1,6 @@
 #include "util/kvfile.h"
-
 #include <stdlib.h>
 #include "util/mem.h"
-#include "util/banned.h"
 
 static bool
 is_blank(char c)

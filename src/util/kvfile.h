@@ -1,5 +1,4 @@
-#ifndef UTIL_KVFILE_H
-#define UTIL_KVFILE_H
+#pragma once
 
 #include "util/bytes.h"
 #include "util/err.h"
@@ -15,5 +14,3 @@ int kvfile_each(struct bytes text,
                 int (*fn)(const char *name, const char *value, int line, void *arg,
                           struct err *err),
                 void *arg, struct err *err);
-
-#endif

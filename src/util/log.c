@@ -1,11 +1,9 @@
 #include "util/log.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "util/banned.h"
 
 #define LINE_SIZE 2000
 /* Leaves room for the end of a line that is cut: a quote and the newline. */

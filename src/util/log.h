@@ -1,5 +1,4 @@
-#ifndef UTIL_LOG_H
-#define UTIL_LOG_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -16,5 +15,3 @@ void log_set_level(enum log_level level);
  * line. Conversions: %s %d %u %ld %lu %lld %llu %zu %c. A line is cut at 2000 bytes. */
 void log_line(enum log_level level, const char *msg, const char *fields, ...)
     __attribute__((format(printf, 3, 4)));
-
-#endif

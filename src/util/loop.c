@@ -9,7 +9,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* poll(2) and not epoll: stdout may be a regular file, which epoll refuses. A thousand descriptors
  * cost some 50 microseconds a round. */

@@ -1,5 +1,4 @@
-#ifndef UTIL_LOOP_H
-#define UTIL_LOOP_H
+#pragma once
 
 #include <poll.h>
 #include <stdbool.h>
@@ -106,5 +105,3 @@ int loop_signals(struct loop *l, const int *numbers, size_t n, loop_signal_fn *f
  * -1, and errno: it can't be started. */
 int loop_fork(struct loop *l, struct loop_child *c, loop_run_fn *run, loop_child_fn *ended,
               void *arg);
-
-#endif

@@ -1,5 +1,4 @@
 #include "util/mem.h"
-
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "util/log.h"
-#include "util/banned.h"
 
 /* Elements in a new array. */
 #define FIRST_ROOM 16

@@ -1,5 +1,4 @@
-#ifndef UTIL_MEM_H
-#define UTIL_MEM_H
+#pragma once
 
 #include <stddef.h>
 
@@ -41,5 +40,3 @@ void mem_exit_silently(void);
 
 /* Prints the line and exits, for libraries that report a failed allocation to their caller. */
 void mem_exhausted(void) __attribute__((noreturn));
-
-#endif

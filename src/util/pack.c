@@ -1,8 +1,5 @@
 #include "util/pack.h"
-
 #include <string.h>
-
-#include "util/banned.h"
 
 void
 pack_uint_at(uint8_t *p, uint64_t v, size_t width)

@@ -1,5 +1,4 @@
-#ifndef UTIL_PACK_H
-#define UTIL_PACK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,8 +24,8 @@ void pack_bytes16(struct buf *out, struct bytes b);
 void pack_bytes32(struct buf *out, struct bytes b);
 void pack_digest(struct buf *out, const struct digest *d);
 
-/* An integer in as few bytes as possible: seven bits in each byte, the lowest first, and the top bit
- * set in all bytes but the last (LEB128). Such numbers don't sort as bytes. */
+/* An integer in as few bytes as possible: seven bits in each byte, the lowest first, and the top
+ * bit set in all bytes but the last (LEB128). Such numbers don't sort as bytes. */
 void pack_number(struct buf *out, uint64_t v);
 
 /* Writes an integer of `width` bytes (1 to 8) at p. */
@@ -61,5 +60,3 @@ void unpack_digest(struct unpack *u, struct digest *d);
 bool unpack_done(const struct unpack *u);
 
 uint64_t unpack_uint_at(const uint8_t *p, size_t width);
-
-#endif

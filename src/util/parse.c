@@ -1,7 +1,5 @@
 #include "util/parse.h"
-
 #include <string.h>
-#include "util/banned.h"
 
 struct unit {
     char letter; /* NUL: the number has no unit */

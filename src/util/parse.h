@@ -1,5 +1,4 @@
-#ifndef UTIL_PARSE_H
-#define UTIL_PARSE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,5 +15,3 @@ bool parse_duration_ms(const char *s, uint64_t *out);
 /* "512K", "20M", "4G" (powers of 1024), or plain bytes; the result is in bytes., "4G" (powers of
  * 1024), or plain bytes. */
 bool parse_size(const char *s, uint64_t *out);
-
-#endif

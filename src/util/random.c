@@ -1,10 +1,8 @@
 #include "util/random.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include "util/log.h"
-#include "util/banned.h"
 
 void
 random_bytes(void *p, size_t n)

@@ -1,5 +1,4 @@
-#ifndef UTIL_RANDOM_H
-#define UTIL_RANDOM_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -7,5 +6,3 @@
 /* Random bytes from the kernel. Ends the program when the kernel gives none. */
 void random_bytes(void *p, size_t n);
 uint64_t random_u64(void);
-
-#endif

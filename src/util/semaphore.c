@@ -1,10 +1,7 @@
 #include "util/semaphore.h"
-
 #include <fcntl.h>
 #include <sys/mman.h>
-
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* A seat is a locked byte of an empty file without a name. When a process ends, the kernel removes
  * its locks. */

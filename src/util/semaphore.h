@@ -1,5 +1,4 @@
-#ifndef UTIL_SEMAPHORE_H
-#define UTIL_SEMAPHORE_H
+#pragma once
 
 #include "util/err.h"
 
@@ -18,5 +17,3 @@ void semaphore_close(struct semaphore *s);
 /* Returns a seat, or -1 when all are taken. Never waits. */
 int semaphore_take(const struct semaphore *s);
 void semaphore_leave(const struct semaphore *s, int seat);
-
-#endif

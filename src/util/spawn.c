@@ -1,5 +1,4 @@
 #include "util/spawn.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -10,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* Runs in the child, where nothing may be allocated. If it fails, it sends errno to the parent
  * through the pipe `failed`, which a successful exec closes. */

@@ -1,5 +1,4 @@
-#ifndef UTIL_SPAWN_H
-#define UTIL_SPAWN_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -36,5 +35,3 @@ int spawn_leash(pid_t pid, pid_t *leash, struct err *err);
  * except those that left the group on purpose (setsid). Works until *pid is reaped, even when the
  * program has ended by itself. */
 void spawn_kill(pid_t pid);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef UTIL_UTF8_H
-#define UTIL_UTF8_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,5 +18,3 @@ void utf8_keep_ascii(char *text);
 /* Appends any bytes as a JSON string (RFC 8259 section 7), with its quotes. Each byte that is not
  * part of a character becomes U+FFFD, and then the result is false. */
 bool utf8_put_json(struct buf *out, struct bytes b);
-
-#endif

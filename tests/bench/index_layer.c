@@ -15,7 +15,6 @@
 #include "storage/layers/layer_path.h"
 #include "storage/layers/layer_read.h"
 #include "storage/layers/layer_scan.h"
-#include "util/banned.h"
 
 static struct err err;
 

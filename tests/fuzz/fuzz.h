@@ -1,5 +1,4 @@
-#ifndef TESTS_FUZZ_FUZZ_H
-#define TESTS_FUZZ_FUZZ_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -47,5 +46,3 @@ fuzz_line(const uint8_t **data, size_t *n)
     *n -= length;
     return line;
 }
-
-#endif

@@ -5,7 +5,6 @@
 #include "fuzz.h"
 #include "storage/files/upload_dir.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define BODY "uploads/body/1/23/0000000123"
 

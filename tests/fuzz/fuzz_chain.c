@@ -1,7 +1,6 @@
 /* A byte for the number of layers, and an image's config. */
 #include "domain/core/chain_id.h"
 #include "fuzz.h"
-#include "util/banned.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

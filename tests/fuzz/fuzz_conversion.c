@@ -6,7 +6,6 @@
 #include "fuzz.h"
 #include "util/clock.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 static int
 convert(const uint8_t *data, size_t n, struct arena *arena, struct conversion *c, size_t *layers,

@@ -3,7 +3,6 @@
 #include <fnmatch.h>
 #include "fuzz.h"
 #include "util/glob.h"
-#include "util/banned.h"
 
 #define TEXT_MAX 512
 

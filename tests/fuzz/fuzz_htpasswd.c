@@ -1,7 +1,6 @@
 /* A line with a user's name, and a password file. */
 #include "domain/access/htpasswd.h"
 #include "fuzz.h"
-#include "util/banned.h"
 
 static bool
 is_name(struct bytes name)

@@ -1,7 +1,6 @@
 /* What an original says of its images, as contrib/original-listing writes it down. */
 #include "fuzz.h"
 #include "domain/transfer/import_listing.h"
-#include "util/banned.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -2,7 +2,6 @@
 #include "fuzz.h"
 #include "domain/transfer/import_name.h"
 #include "domain/core/name.h"
-#include "util/banned.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

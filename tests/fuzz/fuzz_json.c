@@ -1,7 +1,6 @@
 /* A byte for the depth, and a JSON text. */
 #include "fuzz.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 static int walk(const struct json *j);
 

@@ -1,7 +1,6 @@
 /* A configuration file. */
 #include "fuzz.h"
 #include "util/kvfile.h"
-#include "util/banned.h"
 
 static bool
 is_trimmed(const char *s)

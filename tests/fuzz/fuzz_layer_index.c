@@ -4,7 +4,6 @@
 #include "layer.h"
 #include "storage/layers/layer_read.h"
 #include "storage/layers/sorted_writer.h"
-#include "util/banned.h"
 
 #define DEPTH_MAX 40u
 

@@ -3,7 +3,6 @@
  */
 #include "layer.h"
 #include "domain/inside/layer_merge.h"
-#include "util/banned.h"
 
 #define LAYERS 8
 

@@ -3,7 +3,6 @@
  * without a word of damage in the index. */
 #include "layer.h"
 #include "storage/layers/layer_read.h"
-#include "util/banned.h"
 
 struct walk {
     int blob;

@@ -1,7 +1,6 @@
 /* A line with the Content-Type, and a manifest. */
 #include "domain/core/manifest.h"
 #include "fuzz.h"
-#include "util/banned.h"
 
 static void
 check(const struct manifest *m)

@@ -5,7 +5,6 @@
 #include "domain/core/name.h"
 #include "fuzz.h"
 #include "util/digest.h"
-#include "util/banned.h"
 
 /* The grammars as they are written in the OCI distribution-spec 1.1. */
 #define COMPONENT "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"

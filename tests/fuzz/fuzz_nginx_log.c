@@ -1,7 +1,6 @@
 /* A line of nginx's log, in which strangers have their say. */
 #include "fuzz.h"
 #include "process/nginx/nginx_log.h"
-#include "util/banned.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

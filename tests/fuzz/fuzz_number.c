@@ -2,7 +2,6 @@
 #include <errno.h>
 #include "fuzz.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 static bool
 library_reads(const char *text, unsigned long long *out)

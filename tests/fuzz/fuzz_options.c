@@ -4,7 +4,6 @@
 #include "fuzz.h"
 #include "process/options/options_parse.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define ARGUMENTS_MAX 70
 

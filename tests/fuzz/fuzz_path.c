@@ -4,7 +4,6 @@
 #include "fuzz.h"
 #include "protocol/routes.h"
 #include "util/buf.h"
-#include "util/banned.h"
 
 /* The segments are those of nginx's path, as far as it doesn't lead into an image, and nothing in
  * one of them leads elsewhere. */

@@ -1,7 +1,6 @@
 /* What is behind the ?. */
 #include "fuzz.h"
 #include "protocol/http/query.h"
-#include "util/banned.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -5,7 +5,6 @@
 #include "fuzz.h"
 #include "protocol/http/range.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 static void
 judge(const char *text, uint64_t size)

@@ -2,7 +2,6 @@
 #include "fuzz.h"
 #include "storage/tables/record.h"
 #include "util/pack.h"
-#include "util/banned.h"
 
 static const struct record *const records[] = {
     &record_repo,     &record_upload, &record_tag,   &record_tag_log, &record_image,

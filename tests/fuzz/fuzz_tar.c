@@ -4,7 +4,6 @@
 #include "fuzz.h"
 #include "storage/layers/tar_walk.h"
 #include "storage/layers/tarsum.h"
-#include "util/banned.h"
 
 #define PIECES_MAX 100000
 

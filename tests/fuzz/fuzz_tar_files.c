@@ -4,7 +4,6 @@
 #include <unistd.h>
 #include "fuzz.h"
 #include "storage/layers/tar_files.h"
-#include "util/banned.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

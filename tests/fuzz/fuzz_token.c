@@ -1,7 +1,6 @@
 /* What may follow "Authorization: Token ". */
 #include "fuzz.h"
 #include "domain/access/token.h"
-#include "util/banned.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,5 +1,4 @@
-#ifndef TESTS_FUZZ_LAYER_H
-#define TESTS_FUZZ_LAYER_H
+#pragma once
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -95,5 +94,3 @@ fuzz_scan(struct bytes b, int *blob)
     MUST(strcmp(info.remark, layer_index_info(x)->remark) == 0);
     return x;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* Gives files to a fuzzer, each once: main() of the fuzzers where there is no libFuzzer, which does
  * the same when it is called so. */
 #include "fuzz.h"
-#include "util/banned.h"
 
 #define INPUT_MAX (1u << 20)
 

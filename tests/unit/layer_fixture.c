@@ -1,5 +1,4 @@
 #include "layer_fixture.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +7,6 @@
 #include <unistd.h>
 #include <zlib.h>
 #include "storage/layers/layer_read.h"
-#include "util/banned.h"
 
 #define TAR_MAX ((size_t)1 << 30)
 

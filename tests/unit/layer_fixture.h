@@ -1,5 +1,4 @@
-#ifndef LAYER_FIXTURE_H
-#define LAYER_FIXTURE_H
+#pragma once
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,5 +71,3 @@ const char *layers_alone(struct layers *l, size_t i);
 const char *layers_cat(struct layers *l, const char *path);
 
 #define TREE(l, text) assert_string_equal(layers_tree(l), text)
-
-#endif

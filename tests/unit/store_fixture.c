@@ -1,5 +1,4 @@
 #include "store_fixture.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,7 +15,6 @@
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define HOUR_MS (3600ull * 1000)
 

@@ -1,5 +1,4 @@
-#ifndef STORE_FIXTURE_H
-#define STORE_FIXTURE_H
+#pragma once
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,5 +99,3 @@ const char *fixture_index(struct fixture *f, const struct digest *child);
 /* Pushes a document by tag, or by digest when tag is NULL; p is filled, also after a failure. */
 int fixture_push(struct fixture *f, const char *repository, const char *tag, const char *document,
                  const char *content_type, struct push *p);
-
-#endif

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "process/options/absolute_path.h"
-#include "util/banned.h"
 
 static void
 expect(const char *name, const char *want)

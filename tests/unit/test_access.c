@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/access.h"
-#include "util/banned.h"
 
 static int
 ask(struct fixture *f, const char *user, enum verb verb)

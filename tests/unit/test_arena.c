@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "util/arena.h"
-#include "util/banned.h"
 
 static void
 memory_is_zeroed_aligned_and_its_own(void **state)

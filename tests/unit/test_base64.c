@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "util/base64.h"
-#include "util/banned.h"
 
 static void
 encodes(const char *bytes, size_t n, const char *expected)

@@ -12,7 +12,6 @@
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_job.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define SECOND 1000ull
 #define HOUR (3600 * SECOND) /* a lease */

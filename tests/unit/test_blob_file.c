@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include "storage/files/blob_file.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static struct digest
 write_blob(struct fixture *f, enum digest_algo algo, const char *text, uint64_t *instance)

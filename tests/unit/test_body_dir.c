@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "storage/files/body_dir.h"
-#include "util/banned.h"
 
 static void
 expect_message(const struct fixture *f, const char *text)

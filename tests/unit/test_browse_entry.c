@@ -6,7 +6,6 @@
 #include <string.h>
 #include "protocol/inside/browse_entry.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 static struct digest layer = {.algo = DIGEST_SHA256, .bytes = {0xab}};
 static struct digest id = {.algo = DIGEST_V1_ID, .bytes = {0xcd}};

@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "util/buf.h"
-#include "util/banned.h"
 
 static void
 what_is_put_comes_out_in_order(void **state)

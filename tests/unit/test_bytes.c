@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "util/bytes.h"
-#include "util/banned.h"
 
 static void
 bytes_are_ordered_as_memcmp_has_them(void **state)

@@ -6,7 +6,6 @@
 #include "domain/access/access.h"
 #include "domain/core/catalog.h"
 #include "domain/core/delete.h"
-#include "util/banned.h"
 
 static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};
 static const struct actor nobody = {.user = "", .address = "192.0.2.1"};

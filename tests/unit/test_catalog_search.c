@@ -5,7 +5,6 @@
 #include "domain/core/catalog.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_repo.h"
-#include "util/banned.h"
 
 #define MANY 10200u
 /* Each tenth has nothing in it. */

@@ -4,7 +4,6 @@
 #include <unistd.h>
 #include "domain/core/chain_id.h"
 #include "store_fixture.h"
-#include "util/banned.h"
 
 /* sha256 of "a", "b" and "c", and their chain, computed with sha256sum. */
 #define A "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"

@@ -13,7 +13,6 @@
 #include "process/master/children.h"
 #include "process/server/child.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define WATCHDOG_MS 1000
 #define EXITED(code) ((code) << 8) /* waitpid's status */

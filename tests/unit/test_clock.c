@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "util/clock.h"
-#include "util/banned.h"
 
 static void
 dates_that_others_can_read_are_told_from_those_that_they_cannot(void **state)

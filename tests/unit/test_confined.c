@@ -14,7 +14,6 @@
 #include "util/confined.h"
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 static const struct confined_limits limits = {.memory = 512u << 20, .seconds = 1};
 static struct err err;

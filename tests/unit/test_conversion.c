@@ -10,7 +10,6 @@
 #include "domain/v1/image_config.h"
 #include "util/buf.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 /* Images as docker 1.6 and its like pushed them, and what has to come of them, byte for byte: a
  * manifest's digest that changes is another image to everybody. */

@@ -1,7 +1,6 @@
 /* From tags of v1 images to tags of manifests, and back to nothing. */
 #include "store_fixture.h"
 #include "v1_images.h"
-
 #include <stdio.h>
 #include <string.h>
 #include "domain/core/blob.h"
@@ -21,7 +20,6 @@
 #include "storage/tables/tbl_job.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_store, fixture_done)
 #define HOUR (3600u * 1000)

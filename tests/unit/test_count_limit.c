@@ -11,7 +11,6 @@
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tally.h"
-#include "util/banned.h"
 
 static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};
 static const struct actor nobody = {.user = "", .address = "192.0.2.1"};

@@ -15,7 +15,6 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_tag_log.h"
-#include "util/banned.h"
 
 #define SECOND 1000ull
 #define HOUR (3600 * SECOND) /* a lease */

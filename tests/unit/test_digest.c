@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "util/digest.h"
-#include "util/banned.h"
 
 /* FIPS 180-2, appendix B.1 and C.1: of "abc". */
 #define ABC_256 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

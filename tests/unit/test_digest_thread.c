@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "util/digest_thread.h"
-#include "util/banned.h"
 
 #define SIZE (5000000u)
 

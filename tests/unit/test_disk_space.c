@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "storage/files/disk_space.h"
-#include "util/banned.h"
 
 /* On a disk with some room; tests/t/140-full-disk.t has a full one. */
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "util/err.h"
-#include "util/banned.h"
 
 static void
 a_failure_is_told_with_code_and_name(void **state)

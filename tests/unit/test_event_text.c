@@ -7,7 +7,6 @@
 #include <string.h>
 #include "domain/events/event_text.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 static struct rec_event
 make(enum event_type type, const char *repository, const char *tag)

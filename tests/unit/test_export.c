@@ -10,7 +10,6 @@
 #include "domain/core/delete.h"
 #include "domain/transfer/export.h"
 #include "domain/transfer/export_document.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_store, fixture_done)
 

@@ -15,7 +15,6 @@
 #include "process/worker/fcgi.h"
 #include "util/buf.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* A worker in a process of its own, and here what nginx would say to it, byte for byte. */
 

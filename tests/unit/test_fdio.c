@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* Each test has an empty directory of its own: its descriptor. */
 static char dir_path[4096];

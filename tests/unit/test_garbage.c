@@ -16,7 +16,6 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_job.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/glob.h"
-#include "util/banned.h"
 
 static bool
 fits(const char *pattern, const char *text)

@@ -14,7 +14,6 @@
 #include "process/herald/herald_log.h"
 #include "process/herald/herald_ring.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 static struct loop loop;
 

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "process/herald/herald_protocol.h"
-#include "util/banned.h"
 
 static struct herald_message made, got;
 

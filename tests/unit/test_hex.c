@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "util/hex.h"
-#include "util/banned.h"
 
 static void
 every_byte_survives_the_way_to_text_and_back(void **state)

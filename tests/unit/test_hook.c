@@ -7,7 +7,6 @@
 #include "domain/events/hook.h"
 #include "store_fixture.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static struct hooks
 hooks_of(const struct fixture *f)

@@ -1,9 +1,7 @@
 #include "store_fixture.h"
-
 #include <stdio.h>
 #include <string.h>
 #include "domain/events/hook_queue.h"
-#include "util/banned.h"
 
 #define RETRIES 2
 

@@ -13,7 +13,6 @@
 #include "domain/access/htpasswd.h"
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 static char dir[] = "/tmp/test_htpasswd.XXXXXX";
 static int dirfd_;

@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "protocol/http/http.h"
-#include "util/banned.h"
 
 static void
 methods_are_known_by_their_exact_name(void **state)

@@ -5,7 +5,6 @@
 #include "domain/v1/image.h"
 #include "domain/v1/image_push.h"
 #include "storage/tables/tbl_edge.h"
-#include "util/banned.h"
 
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)

@@ -12,7 +12,6 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/banned.h"
 
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 #define OCI_LAYER "application/vnd.oci.image.layer.v1.tar+gzip"

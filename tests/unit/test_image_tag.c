@@ -8,7 +8,6 @@
 #include "domain/v1/image_tag.h"
 #include "domain/core/pull.h"
 #include "domain/core/tag.h"
-#include "util/banned.h"
 
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)

@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "domain/transfer/import_name.h"
-#include "util/banned.h"
 
 static void
 test_references(void **state)

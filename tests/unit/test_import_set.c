@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include "domain/transfer/import_set.h"
-#include "util/banned.h"
 
 static struct digest
 number(unsigned n)

@@ -5,7 +5,6 @@
 #include "layer_fixture.h"
 #include "store_fixture.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* Indexes of layers that nobody can look into: the smallest there are. */
 static struct digest

@@ -1,7 +1,6 @@
 /* The files below index/: what can be lost is made again, and what is damaged goes. */
 #include "layer_fixture.h"
 #include "store_fixture.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 #include <unistd.h>
 #include "storage/layers/index_file.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_files, fixture_done)
 

@@ -1,7 +1,6 @@
 /* From pushes to jobs, and from jobs to the event that tells of the index. */
 #include "store_fixture.h"
 #include "v1_images.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,7 +12,6 @@
 #include "domain/core/store.h"
 #include "storage/tables/tbl_event.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begun, fixture_done)
 #define ROOM 16

@@ -1,7 +1,6 @@
 /* Compressed layers of all kinds: the same bytes by each decoder, from the beginning and from every
  * checkpoint, and damage that is an end and nothing worse. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include <zlib.h>
 #include <zstd.h>
 #include "storage/layers/inflate.h"
-#include "util/banned.h"
 
 #define MAX ((size_t)1 << 28)
 #define SPACING 200000u

@@ -7,7 +7,6 @@
 #include <string.h>
 #include "util/buf.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 static struct json *
 parsed(const char *text)

@@ -1,6 +1,5 @@
 #include "test_kv.h"
 #include <sys/file.h>
-#include "util/banned.h"
 
 static int
 delete_fn(struct txn *t, void *arg, struct err *e)

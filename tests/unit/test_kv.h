@@ -1,5 +1,4 @@
-#ifndef TEST_KV_H
-#define TEST_KV_H
+#pragma once
 
 #include "storage/kv/kv_open.h"
 #include <stdarg.h>
@@ -187,5 +186,3 @@ wait_for(atomic_int *flag, int n)
     }
     return false;
 }
-
-#endif

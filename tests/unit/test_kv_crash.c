@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include "util/random.h"
-#include "util/banned.h"
 
 /* Writers, and a keeper who takes from the queue what they append, are killed at any moment, and
  * treated as the master does it: who died idle is replaced; when one died in_db all are killed, the

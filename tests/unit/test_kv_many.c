@@ -1,5 +1,4 @@
 #include "test_kv.h"
-#include "util/banned.h"
 
 /* The store with several processes at once: conflicts, and reads beside them. */
 

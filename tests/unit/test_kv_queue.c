@@ -1,6 +1,5 @@
 #include "test_kv.h"
 #include <dirent.h>
-#include "util/banned.h"
 
 /* Queues of the store. */
 

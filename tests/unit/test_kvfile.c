@@ -6,7 +6,6 @@
 #include <string.h>
 #include "util/buf.h"
 #include "util/kvfile.h"
-#include "util/banned.h"
 
 static int
 note(const char *name, const char *value, int line, void *arg, struct err *err)

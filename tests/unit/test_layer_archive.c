@@ -1,6 +1,5 @@
 /* Archives of merged trees: read as a layer again, they are the same tree. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +7,6 @@
 #include "domain/inside/layer_archive.h"
 #include "domain/inside/layer_walk.h"
 #include "storage/layers/tar_scan.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 #define MAX ((size_t)1 << 28)

@@ -1,13 +1,11 @@
 /* What is different between two images. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "domain/inside/layer_diff.h"
 #include "storage/layers/tar_write.h"
-#include "util/banned.h"
 
 #define MAX ((size_t)1 << 28)
 

@@ -1,11 +1,9 @@
 /* Indexes of layers: what was put is found, and what is damaged is ERR_CORRUPT. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 

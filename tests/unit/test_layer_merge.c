@@ -1,11 +1,9 @@
 /* What a container sees of layers: each row of what was tried with umoci, docker, containerd and
  * podman. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 

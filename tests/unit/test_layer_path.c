@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "storage/layers/layer_path.h"
-#include "util/banned.h"
 
 static void
 paths_are_cleaned(void **state)

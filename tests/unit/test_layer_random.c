@@ -1,10 +1,8 @@
 /* Layers made at random: their merged tree is held against a simple model. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "util/banned.h"
 
 struct item {
     char path[32];

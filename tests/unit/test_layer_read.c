@@ -1,7 +1,6 @@
 /* Bytes out of a layer: any range of any file is what the tar has there, whatever the layer is
  * compressed with. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 #include <lzma.h>
 #include <zstd.h>
 #include "storage/layers/layer_read.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 #define MAX ((size_t)1 << 28)

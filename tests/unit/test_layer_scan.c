@@ -1,6 +1,5 @@
 /* From strangers' bytes to an index: tars of all formats, and layers that were made to hurt. */
 #include "layer_fixture.h"
-
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 #define MAX ((size_t)1 << 28)

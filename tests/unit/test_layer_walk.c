@@ -1,11 +1,9 @@
 /* Walks of merged trees: all of it, in the order of bytes, from any place on. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "domain/inside/layer_walk.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 

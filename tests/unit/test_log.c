@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "util/log.h"
-#include "util/banned.h"
 
 static int old_stderr;
 static FILE *caught;

@@ -11,7 +11,6 @@
 #include <unistd.h>
 #include "util/clock.h"
 #include "util/loop.h"
-#include "util/banned.h"
 
 /* What the loop has called, in order. */
 static char called[200];

@@ -8,7 +8,6 @@
 #include <string.h>
 #include "domain/core/manifest.h"
 #include "util/buf.h"
-#include "util/banned.h"
 
 #define OCI "application/vnd.oci.image.manifest.v1+json"
 #define OCI_INDEX "application/vnd.oci.image.index.v1+json"

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "domain/core/media_type.h"
-#include "util/banned.h"
 
 static void
 images_and_indexes_are_told_apart(void **state)

@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/mem.h"
-#include "util/banned.h"
 
 static void
 memory_is_zeroed_and_even_nothing_has_a_place(void **state)

@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "domain/core/name.h"
-#include "util/banned.h"
 
 static void
 names_that_clients_use_are_repositories(void **state)

@@ -8,7 +8,6 @@
 #include "domain/core/push.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_event.h"
-#include "util/banned.h"
 
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 #define OCI_LAYER "application/vnd.oci.image.layer.v1.tar+gzip"

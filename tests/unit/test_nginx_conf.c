@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "process/nginx/nginx_conf.h"
-#include "util/banned.h"
 
 static const char *const two_plain[] = {"0.0.0.0:8000", "[::]:8000"};
 static const char *const one_tls[] = {"0.0.0.0:8443"};

@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include "process/nginx/nginx_log.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 static void
 lines_lose_what_the_log_gives_anyway(void **state)

@@ -10,7 +10,6 @@
 #include "process/options/options_help.h"
 #include "process/options/options_parse.h"
 #include "storage/layers/layer_scan.h"
-#include "util/banned.h"
 
 #define ARGS_MAX 80
 #define NAME_OF_16 "0123456789abcdef"

@@ -1,5 +1,4 @@
 #include "store_fixture.h"
-
 #include <stdio.h>
 #include <string.h>
 #include "domain/events/event.h"
@@ -9,7 +8,6 @@
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 static int
 append_event(struct txn *t, void *arg, struct err *err)

@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "util/pack.h"
-#include "util/banned.h"
 
 static void
 what_is_packed_reads_back(void **state)

@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "protocol/http/page.h"
-#include "util/banned.h"
 
 static struct arena arena;
 static struct http_reply reply;

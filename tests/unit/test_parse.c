@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "util/parse.h"
-#include "util/banned.h"
 
 static void
 numbers_are_digits_and_fit(void **state)

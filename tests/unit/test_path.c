@@ -7,7 +7,6 @@
 #include <string.h>
 #include "protocol/http/path.h"
 #include "util/buf.h"
-#include "util/banned.h"
 
 static struct arena arena;
 static struct path path;

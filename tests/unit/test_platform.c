@@ -2,7 +2,6 @@
 #include "domain/core/platform.h"
 #include "domain/core/repository.h"
 #include "store_fixture.h"
-#include "util/banned.h"
 
 /* Which images are chosen in which order is asked from outside, by the system tests; here is what
  * they can't easily make. */

@@ -13,7 +13,6 @@
 #include "store_fixture.h"
 #include "util/clock.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static struct hooks hooks;
 

@@ -14,7 +14,6 @@
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
-#include "util/banned.h"
 
 /* ---- looking ---- */
 

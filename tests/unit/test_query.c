@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <string.h>
 #include "protocol/http/query.h"
-#include "util/banned.h"
 
 static struct arena arena;
 static struct query query;

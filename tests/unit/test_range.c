@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "protocol/http/range.h"
-#include "util/banned.h"
 
 struct row {
     const char *range;

@@ -7,7 +7,6 @@
 #include <string.h>
 #include "storage/tables/record.h"
 #include "util/hex.h"
-#include "util/banned.h"
 
 /* One record of each kind, and the same code for all of them: what is encoded, decoded and encoded
  * again gives the same bytes. */

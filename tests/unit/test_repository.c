@@ -2,7 +2,6 @@
 #include <string.h>
 #include "domain/core/delete.h"
 #include "domain/core/repository.h"
-#include "util/banned.h"
 
 static void
 expect_meant(struct fixture *f, const char *name, const char *want)

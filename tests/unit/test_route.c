@@ -19,7 +19,6 @@
 #include "protocol/v2/v2_manifest.h"
 #include "protocol/v2/v2_tags.h"
 #include "protocol/v2/v2_upload.h"
-#include "util/banned.h"
 
 static struct arena arena;
 static struct http_request request;

@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/semaphore.h"
-#include "util/banned.h"
 
 static struct semaphore seats;
 static int ready[2];

@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "protocol/http/health.h"
-#include "util/banned.h"
 
 #define SECOND UINT64_C(1000)
 #define MINUTE (60 * SECOND)

@@ -1,14 +1,12 @@
 /* Files of sorted records: what was put is found, and a damaged file is never anything else than
  * that. */
 #include "layer_fixture.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "storage/layers/sorted_file.h"
 #include "storage/layers/sorted_writer.h"
-#include "util/banned.h"
 
 #define RECORDS 20000u
 #define LARGE 40000u

@@ -16,7 +16,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/spawn.h"
-#include "util/banned.h"
 
 static const char *const no_environment[] = {NULL};
 

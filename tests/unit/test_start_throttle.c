@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "process/server/start_throttle.h"
-#include "util/banned.h"
 
 #define NOW 1000000
 

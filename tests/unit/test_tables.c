@@ -20,7 +20,6 @@
 #include "storage/tables/tbl_tag_log.h"
 #include "storage/tables/tbl_upload.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* ---- one record in, one record out ---- */
 

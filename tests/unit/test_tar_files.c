@@ -11,7 +11,6 @@
 #include "storage/layers/tar_files.h"
 #include "util/buf.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static struct err err;
 

@@ -1,6 +1,5 @@
 /* Tars as tar and bsdtar make them, of all formats, and names of any bytes. */
 #include "layer_fixture.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 #define MAX ((size_t)1 << 28)

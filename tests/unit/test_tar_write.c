@@ -11,7 +11,6 @@
 #include <unistd.h>
 #include "storage/layers/tar_write.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define MAX ((size_t)1 << 24)
 

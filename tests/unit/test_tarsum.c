@@ -13,7 +13,6 @@
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "v1_fixture.h"
-#include "util/banned.h"
 
 static struct err err;
 

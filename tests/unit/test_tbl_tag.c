@@ -4,7 +4,6 @@
 #include <unistd.h>
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
-#include "util/banned.h"
 
 /* ---- lists ---- */
 

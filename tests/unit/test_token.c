@@ -7,7 +7,6 @@
 #include "domain/access/token.h"
 #include "util/clock.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static struct token_key key;
 static char made[TOKEN_TEXT_MAX];

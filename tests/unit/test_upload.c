@@ -14,7 +14,6 @@
 #include "storage/tables/tbl_upload.h"
 #include "util/clock.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};
 static const struct actor bob = {.user = "bob", .address = "192.0.2.1"};

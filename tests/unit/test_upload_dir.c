@@ -12,7 +12,6 @@
 #include "storage/files/upload_dir.h"
 #include "util/clock.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define ID "0123456789abcdef0123456789abcdef"
 

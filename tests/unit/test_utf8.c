@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include "util/utf8.h"
-#include "util/banned.h"
 
 static void
 expect(const char *text, const char *want)

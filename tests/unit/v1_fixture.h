@@ -1,5 +1,4 @@
-#ifndef V1_FIXTURE_H
-#define V1_FIXTURE_H
+#pragma once
 
 /* The images of a recorded push by the first API: their JSONs, and in hex digits their layers, as
  * gzip wrote them and as docker sent them, and one in other compressions. */
@@ -86,5 +85,3 @@
     "6aae1e204055a53406ffe90af403907ac950a7ee6ea4410064a94310d1b8460a80ec54fc184094c64fd563" \
     "2ae90e9246f225a31a9823c1f080563821853100c31f4c2d0648802980f144dfd120a269"
 /* clang-format on */
-
-#endif

@@ -6,7 +6,6 @@
 #include "domain/v1/image_tag.h"
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_image.h"
-#include "util/banned.h"
 
 const struct actor v1_alice = {.user = "alice", .address = "192.0.2.1"};
 

@@ -1,5 +1,4 @@
-#ifndef V1_IMAGES_H
-#define V1_IMAGES_H
+#pragma once
 
 #include "store_fixture.h"
 #include "domain/access/access.h"
@@ -30,5 +29,3 @@ bool v1_has_record(struct fixture *f, unsigned n);
 
 /* All events so far, a line for each: what, the id's first digits, ... */
 void v1_expect_events(struct fixture *f, const char *lines);
-
-#endif

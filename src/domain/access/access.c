@@ -1,11 +1,8 @@
 #include "domain/access/access.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-
 #include "storage/tables/record.h"
-#include "util/banned.h"
 
 /* True unless the file is surely absent: with any other error it counts as there. */
 static bool

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_ACCESS_ACCESS_H
-#define DOMAIN_ACCESS_ACCESS_H
+#pragma once
 
 #include <stdbool.h>
 #include "domain/registry.h"
@@ -31,5 +30,3 @@ bool access_users_exist(const struct registry *reg);
  * would help) or ERR_DENIED. The answer doesn't depend on whether the repository exists. */
 int access_check(const struct registry *reg, const struct actor *actor, const char *repository,
                  enum verb verb, struct err *err);
-
-#endif

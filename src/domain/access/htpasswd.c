@@ -1,5 +1,4 @@
 #include "domain/access/htpasswd.h"
-
 #include <crypt.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -7,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Rounds of SHA-256-crypt: the fewest that it allows. */
 #define ROUNDS 1000

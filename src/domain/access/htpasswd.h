@@ -1,5 +1,4 @@
-#ifndef DOMAIN_ACCESS_HTPASSWD_H
-#define DOMAIN_ACCESS_HTPASSWD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,5 +66,3 @@ void htpasswd_put(struct bytes file, struct bytes name, struct bytes line, struc
 /* Appends to out the file without the lines that begin with "NAME:", valid or not. 1: there was
  * one. 0: there was none. */
 int htpasswd_remove(struct bytes file, struct bytes name, struct buf *out);
-
-#endif

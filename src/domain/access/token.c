@@ -1,8 +1,6 @@
 #include "domain/access/token.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/access/access.h"
 #include "domain/access/htpasswd.h"
 #include "util/buf.h"
@@ -11,7 +9,6 @@
 #include "util/fdio.h"
 #include "util/parse.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 _Static_assert(TOKEN_MAC_BYTES == DIGEST_HMAC_BYTES, "HMAC-SHA256");
 

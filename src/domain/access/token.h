@@ -1,5 +1,4 @@
-#ifndef DOMAIN_ACCESS_TOKEN_H
-#define DOMAIN_ACCESS_TOKEN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,5 +55,3 @@ int token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT
  * another password, or the users are not the registry's own. -1. */
 int token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1],
                 struct err *err);
-
-#endif

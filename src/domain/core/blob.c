@@ -1,5 +1,4 @@
 #include "domain/core/blob.h"
-
 #include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/core/repository.h"
@@ -9,7 +8,6 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 static struct edge
 membership(uint64_t repo, const struct digest *d)

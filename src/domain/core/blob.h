@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_BLOB_H
-#define DOMAIN_CORE_BLOB_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,5 +51,3 @@ int blob_commit_linked(const struct registry *reg, uint64_t repo, const struct d
 /* Lets that repository (its id) serve a blob of the store, whoever else may serve it: 1, 0 (the
  * blob isn't there), -1. */
 int blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err);
-
-#endif

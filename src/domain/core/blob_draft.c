@@ -1,8 +1,6 @@
 #include "domain/core/blob_draft.h"
-
 #include "storage/tables/tbl_blob.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 struct blob_draft
 blob_draft_of_fd(const struct registry *reg, const struct digest *d, int fd, uint64_t size)

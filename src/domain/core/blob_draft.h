@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_BLOB_DRAFT_H
-#define DOMAIN_CORE_BLOB_DRAFT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -60,5 +59,3 @@ void blob_draft_settle(struct blob_draft *d);
  * with a file of our own when the record went in between. */
 int blob_draft_commit(struct blob_draft *d, int (*fn)(struct txn *t, void *arg, struct err *err),
                       void *arg, struct err *err);
-
-#endif

@@ -1,10 +1,7 @@
 #include "domain/core/catalog.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/repository.h"
-#include "util/banned.h"
 
 /* Is the repository listed for this actor? 1, 0, -1. */
 static int

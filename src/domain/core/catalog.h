@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_CATALOG_H
-#define DOMAIN_CORE_CATALOG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,5 +37,3 @@ int catalog_search(const struct registry *reg, const struct actor *actor, const 
 /* At most `limit` repositories behind `after`. */
 int catalog_list(const struct registry *reg, const struct actor *actor, const char *after,
                  size_t limit, struct arena *arena, struct catalog_page *page, struct err *err);
-
-#endif

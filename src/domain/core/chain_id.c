@@ -1,11 +1,8 @@
 #include "domain/core/chain_id.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/pull.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 #define JSON_DEPTH_MAX 32
 

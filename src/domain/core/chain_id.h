@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_CHAIN_ID_H
-#define DOMAIN_CORE_CHAIN_ID_H
+#pragma once
 
 #include <stddef.h>
 #include "domain/registry.h"
@@ -26,5 +25,3 @@ int chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct di
  * a transaction. */
 int chain_id_read(const struct registry *reg, const struct digest *config, size_t n,
                   struct arena *arena, struct digest **chain, struct err *err);
-
-#endif

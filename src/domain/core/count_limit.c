@@ -1,7 +1,5 @@
 #include "domain/core/count_limit.h"
-
 #include "storage/tables/tbl_tally.h"
-#include "util/banned.h"
 
 /* Counts one more, if that is allowed: 1; 0: there are *n already; -1. */
 static int

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_COUNT_LIMIT_H
-#define DOMAIN_CORE_COUNT_LIMIT_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/registry.h"
@@ -23,5 +22,3 @@ int count_limit_add_upload(struct txn *t, const struct registry *reg, const char
 
 int count_limit_drop_tag(struct txn *t, uint64_t repo, struct err *err);
 int count_limit_drop_upload(struct txn *t, const char *owner, struct err *err);
-
-#endif

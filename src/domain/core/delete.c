@@ -1,8 +1,6 @@
 #include "domain/core/delete.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/derived.h"
 #include "domain/core/edge_batch.h"
 #include "domain/core/foreign_images.h"
@@ -19,7 +17,6 @@
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* Tags come and go in the meantime: a deletion is tried again this many times. */
 #define TRIES 5

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_DELETE_H
-#define DOMAIN_CORE_DELETE_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "domain/registry.h"
@@ -29,5 +28,3 @@ int delete_derived(const struct registry *reg, uint64_t repo, const struct diges
  * when there is no repository. */
 int delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,
                     size_t *n, struct err *err);
-
-#endif

@@ -1,7 +1,5 @@
 #include "domain/core/derived.h"
-
 #include "storage/tables/tbl_job.h"
-#include "util/banned.h"
 
 bool
 derived_is(const struct rec_manifest *r)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_DERIVED_H
-#define DOMAIN_CORE_DERIVED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,5 +16,3 @@ bool derived_is(const struct rec_manifest *r);
  * transaction that takes a tag from it. */
 int derived_look_at(struct txn *t, uint64_t repo, const struct digest *d, uint64_t now,
                     struct err *err);
-
-#endif

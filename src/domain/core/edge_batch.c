@@ -1,10 +1,7 @@
 #include "domain/core/edge_batch.h"
-
 #include <stdbool.h>
 #include <stdlib.h>
-
 #include "util/mem.h"
-#include "util/banned.h"
 
 struct edge_change {
     struct edge edge;

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_EDGE_BATCH_H
-#define DOMAIN_CORE_EDGE_BATCH_H
+#pragma once
 
 #include <stddef.h>
 #include "storage/kv/kv.h"
@@ -19,5 +18,3 @@ void edge_batch_delete(struct edge_batch *b, struct edge e);
 /* Writes them all and frees the batch, also when that fails. An edge to be deleted that isn't there
  * is no failure. */
 int edge_batch_write(struct txn *t, struct edge_batch *b, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_FOREIGN_IMAGES_H
-#define DOMAIN_CORE_FOREIGN_IMAGES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -70,5 +69,3 @@ struct foreign_images {
     int (*json)(const struct registry *reg, const struct digest *id, struct arena *arena,
                 struct bytes *json, struct err *err);
 };
-
-#endif

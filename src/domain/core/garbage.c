@@ -1,5 +1,4 @@
 #include "domain/core/garbage.h"
-
 #include "domain/core/delete.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/lease.h"
@@ -11,7 +10,6 @@
 #include "storage/tables/tbl_job.h"
 #include "util/clock.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 /* Jobs, and orphaned files, of one step. */
 #define BATCH 100

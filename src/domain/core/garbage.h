@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_GARBAGE_H
-#define DOMAIN_CORE_GARBAGE_H
+#pragma once
 
 #include "domain/registry.h"
 #include "util/err.h"
@@ -15,5 +14,3 @@ int garbage_step(const struct registry *reg, struct err *err);
  * record names, which a crash between a file and its record leaves, and puts jobs that remove them
  * soon; and through one directory of indexes for those of layers that aren't here. */
 int garbage_sweep(const struct registry *reg, unsigned directory, struct err *err);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/core/lease.h"
-
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_job.h"
-#include "util/banned.h"
 
 int
 lease_blob(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_LEASE_H
-#define DOMAIN_CORE_LEASE_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/registry.h"
@@ -18,5 +17,3 @@ int lease_blob(struct txn *t, const struct registry *reg, const struct digest *d
 /* Puts the job that looks whether anything keeps d, a blob or a foreign image, at that time. In the
  * same transaction as the lease, later in the order of tables. */
 int lease_look_at(struct txn *t, const struct digest *d, uint64_t when, struct err *err);
-
-#endif

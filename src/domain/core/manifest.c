@@ -1,10 +1,7 @@
 #include "domain/core/manifest.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "util/json.h"
-#include "util/banned.h"
 
 static int
 refuse_manifest(struct err *err, const char *what, const char *where)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_MANIFEST_H
-#define DOMAIN_CORE_MANIFEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,5 +51,3 @@ const struct digest *manifest_id(const struct manifest *m, const struct digest *
 
 /* Sorts by digest, which is the order of keys in storage. */
 void manifest_sort(struct manifest_descriptor *descriptors, size_t n);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/core/manifest_ids.h"
-
 #include "domain/core/chain_id.h"
 #include "domain/core/foreign_images.h"
-#include "util/banned.h"
 
 int
 manifest_ids_read(const struct registry *reg, const struct manifest *m, const struct digest *d,

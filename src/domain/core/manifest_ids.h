@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_MANIFEST_IDS_H
-#define DOMAIN_CORE_MANIFEST_IDS_H
+#pragma once
 
 #include <stddef.h>
 #include "domain/core/manifest.h"
@@ -20,5 +19,3 @@ struct manifest_ids {
 /* Of the manifest with digest d. In the arena. Reads a file: not in a transaction. */
 int manifest_ids_read(const struct registry *reg, const struct manifest *m, const struct digest *d,
                       struct arena *arena, struct manifest_ids *ids, struct err *err);
-
-#endif

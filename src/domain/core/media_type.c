@@ -1,8 +1,5 @@
 #include "domain/core/media_type.h"
-
 #include <string.h>
-
-#include "util/banned.h"
 
 static const struct media_type known_types[] = {
     {"application/vnd.oci.image.manifest.v1+json", DOCUMENT_IMAGE},

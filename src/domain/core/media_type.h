@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_MEDIA_TYPE_H
-#define DOMAIN_CORE_MEDIA_TYPE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,5 +22,3 @@ bool media_type_is_schema1(const char *name);
 
 /* RFC 6838 4.2: type "/" subtype, 127 bytes each, no parameters. */
 bool media_type_is_valid(const char *name);
-
-#endif

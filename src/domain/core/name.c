@@ -1,9 +1,6 @@
 #include "domain/core/name.h"
-
 #include <string.h>
-
 #include "storage/tables/record.h"
-#include "util/banned.h"
 
 static bool
 is_alnum(char c)

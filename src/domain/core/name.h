@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_NAME_H
-#define DOMAIN_CORE_NAME_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -9,5 +8,3 @@ bool name_is_repository(const char *s);
 
 /* [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
 bool name_is_tag(const char *s);
-
-#endif

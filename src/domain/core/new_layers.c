@@ -1,8 +1,6 @@
 #include "domain/core/new_layers.h"
-
 #include "domain/core/chain_id.h"
 #include "domain/events/event.h"
-#include "util/banned.h"
 
 static bool
 is_new_layer(const struct new_layers *layers, const struct digest *blob)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_NEW_LAYERS_H
-#define DOMAIN_CORE_NEW_LAYERS_H
+#pragma once
 
 #include <stddef.h>
 #include "domain/access/access.h"
@@ -33,5 +32,3 @@ int new_layers_find(const struct registry *reg, const struct manifest *m,
 int new_layers_tell(struct txn *t, const struct new_layers *layers, uint64_t repo,
                     const struct digest *from, const struct actor *actor, const struct rec_event *e,
                     struct err *err);
-
-#endif

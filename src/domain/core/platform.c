@@ -1,12 +1,9 @@
 #include "domain/core/platform.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/pull.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 #define JSON_DEPTH_MAX 32
 

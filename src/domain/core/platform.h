@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_PLATFORM_H
-#define DOMAIN_CORE_PLATFORM_H
+#pragma once
 
 #include "domain/core/manifest.h"
 #include "domain/registry.h"
@@ -38,5 +37,3 @@ int platform_find(const struct registry *reg, uint64_t repo, const struct digest
 #define PLATFORM_CONFIG_MAX (4u << 20)
 int platform_config(const struct registry *reg, const struct digest *config, struct arena *arena,
                     struct bytes *out, struct err *err);
-
-#endif

@@ -1,7 +1,5 @@
 #include "domain/core/pull.h"
-
 #include <stdio.h>
-
 #include "domain/core/foreign_images.h"
 #include "domain/core/repository.h"
 #include "storage/kv/kv.h"
@@ -9,7 +7,6 @@
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/banned.h"
 
 static int
 refuse_no_manifest(const char *repository, const struct reference *reference, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_PULL_H
-#define DOMAIN_CORE_PULL_H
+#pragma once
 
 #include <stdbool.h>
 #include "domain/registry.h"
@@ -40,5 +39,3 @@ int pull_document(const struct registry *reg, const struct digest *d, uint64_t s
 /* All bytes of a blob, in the arena. 1; 0: it isn't in the store, or has more than max; -1. */
 int pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
               struct bytes *out, struct err *err);
-
-#endif

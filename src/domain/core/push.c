@@ -1,7 +1,5 @@
 #include "domain/core/push.h"
-
 #include <stdio.h>
-
 #include "domain/core/blob_draft.h"
 #include "domain/core/derived.h"
 #include "domain/core/edge_batch.h"
@@ -15,7 +13,6 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 struct pushing {
     const struct registry *reg;

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_PUSH_H
-#define DOMAIN_CORE_PUSH_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "domain/core/manifest.h"
@@ -26,5 +25,3 @@ struct push {
 /* Stores the document, says who it keeps, moves the tags and writes the events, in one transaction.
  * ERR_MISSING_PARTS names in err->about all that the repository doesn't have. */
 int push_manifest(const struct registry *reg, struct push *p, struct arena *arena, struct err *err);
-
-#endif

@@ -1,9 +1,7 @@
 #include "domain/core/referrers.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
@@ -11,7 +9,6 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/banned.h"
 
 /* Referrers that are read at once; no cursor is open while they are looked up. */
 #define BATCH 128

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_REFERRERS_H
-#define DOMAIN_CORE_REFERRERS_H
+#pragma once
 
 #include <stdbool.h>
 #include "domain/registry.h"
@@ -28,5 +27,3 @@ int referrers_each(const struct registry *reg, const char *repository, const str
                    const char *artifact_type, const struct digest *after, size_t limit,
                    struct arena *arena, int (*fn)(struct referrer *r, void *arg, struct err *err),
                    void *arg, bool *more, struct err *err);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/core/repository.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/count_limit.h"
 #include "domain/core/name.h"
 #include "storage/kv/kv.h"
@@ -11,7 +9,6 @@
 #include "storage/tables/tbl_repo.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* The time of the last change is kept to the minute. */
 #define TOUCH_MS 60000

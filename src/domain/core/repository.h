@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_REPOSITORY_H
-#define DOMAIN_CORE_REPOSITORY_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/registry.h"
@@ -52,5 +51,3 @@ int repository_next(const struct registry *reg, struct repository_batch *b, stru
  * read. */
 int repository_touch(struct txn *t, const char *name, const struct rec_repo *r, uint64_t now,
                      struct err *err);
-
-#endif

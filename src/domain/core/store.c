@@ -1,9 +1,7 @@
 #include "domain/core/store.h"
-
 #include "storage/files/body_dir.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_meta.h"
-#include "util/banned.h"
 
 static int
 check_store_format(struct txn *t, void *arg, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_STORE_H
-#define DOMAIN_CORE_STORE_H
+#pragma once
 
 #include "domain/registry.h"
 #include "util/err.h"
@@ -10,5 +9,3 @@ int store_begin(const struct registry *reg, struct err *err);
 
 /* Can the store be read, and can uploads be taken over from nginx? 0, or -1 with the reason. */
 int store_check(const struct registry *reg, struct err *err);
-
-#endif

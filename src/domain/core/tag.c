@@ -1,8 +1,6 @@
 #include "domain/core/tag.h"
-
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/banned.h"
 
 struct tag_listing {
     struct tag_page *page;

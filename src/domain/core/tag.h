@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_TAG_H
-#define DOMAIN_CORE_TAG_H
+#pragma once
 
 #include <stdbool.h>
 #include "domain/registry.h"
@@ -16,5 +15,3 @@ struct tag_page {
 /* At most `limit` tags behind `after`. ERR_NO_REPOSITORY. */
 int tag_list(const struct registry *reg, const char *repository, const char *after, size_t limit,
              struct arena *arena, struct tag_page *page, struct err *err);
-
-#endif

@@ -1,7 +1,5 @@
 #include "domain/core/tag_move.h"
-
 #include <stdio.h>
-
 #include "domain/core/count_limit.h"
 #include "domain/core/derived.h"
 #include "domain/core/foreign_images.h"
@@ -11,7 +9,6 @@
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* ---- before the transaction ---- */
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_TAG_MOVE_H
-#define DOMAIN_CORE_TAG_MOVE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,5 +74,3 @@ int tag_move_edges(struct txn *t, struct tag_move *m, struct edge_batch *edges, 
 
 /* One event for each tag, made of e: EVENT_TAG, or EVENT_UNTAG for deleted tags. */
 int tag_move_events(struct txn *t, struct tag_move *m, const struct rec_event *e, struct err *err);
-
-#endif

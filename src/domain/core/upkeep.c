@@ -1,5 +1,4 @@
 #include "domain/core/upkeep.h"
-
 #include "domain/core/garbage.h"
 #include "domain/core/upload.h"
 #include "domain/events/event.h"
@@ -8,7 +7,6 @@
 #include "storage/files/upload_dir.h"
 #include "util/clock.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define UPLOADS_EACH_MS 2000
 /* The expiry of uploads while the disk is full. */

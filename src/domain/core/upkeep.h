@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_UPKEEP_H
-#define DOMAIN_CORE_UPKEEP_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/registry.h"
@@ -17,5 +16,3 @@ struct upkeep {
 /* Does one bounded step of each kind of work that is due. The keeper calls it about once a second.
  * A file that can't be removed is logged and left for the next time; -1 when the store fails. */
 int upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err);
-
-#endif

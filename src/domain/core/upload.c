@@ -1,8 +1,6 @@
 #include "domain/core/upload.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/blob.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload_row.h"
@@ -15,7 +13,6 @@
 #include "util/hex.h"
 #include "util/log.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 /* ---- the row ---- */
 

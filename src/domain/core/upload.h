@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_UPLOAD_H
-#define DOMAIN_CORE_UPLOAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,5 +56,3 @@ int upload_cancel(const struct registry *reg, const struct upload *u, struct err
 /* Ends the uploads that received nothing for --upload-expiry, and removes directories that belong
  * to no upload. */
 int upload_expire(const struct registry *reg, struct err *err);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/core/upload_row.h"
-
 #include "domain/core/count_limit.h"
 #include "storage/tables/tbl_upload.h"
-#include "util/banned.h"
 
 int
 upload_row_add(struct txn *t, const struct registry *reg, const char *id,

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_CORE_UPLOAD_ROW_H
-#define DOMAIN_CORE_UPLOAD_ROW_H
+#pragma once
 
 #include "domain/registry.h"
 #include "storage/kv/kv.h"
@@ -15,5 +14,3 @@ int upload_row_add(struct txn *t, const struct registry *reg, const char *id,
 
 /* In the transaction that ends it. 0 also when the row is gone already. */
 int upload_row_drop(struct txn *t, const char *id, struct err *err);
-
-#endif

@@ -1,12 +1,9 @@
 #include "domain/events/event.h"
-
 #include <stdio.h>
-
 #include "domain/events/outbox.h"
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 struct rec_event
 event_of(enum event_type type, const char *repository, const struct actor *actor)

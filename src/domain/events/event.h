@@ -1,5 +1,4 @@
-#ifndef DOMAIN_EVENTS_EVENT_H
-#define DOMAIN_EVENTS_EVENT_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/access/access.h"
@@ -22,5 +21,3 @@ int event_tell(struct txn *t, const struct actor *actor, const struct rec_event 
  * still to be told or to be queued for a hook (outbox.h), or whose image is still to be indexed
  * (index_job.h). */
 int event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err);
-
-#endif

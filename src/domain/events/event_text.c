@@ -1,13 +1,10 @@
 #include "domain/events/event_text.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/events/hook.h"
 #include "util/clock.h"
 #include "util/json.h"
 #include "util/utf8.h"
-#include "util/banned.h"
 
 void
 event_text_id(char out[EVENT_TEXT_ID], const struct rec_event *e)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_EVENTS_EVENT_TEXT_H
-#define DOMAIN_EVENTS_EVENT_TEXT_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/tables/record.h"
@@ -31,5 +30,3 @@ event_text_bit(enum event_type type)
 /* The bit of a name in ?type=; 0 if no event has that name. "index" is only the name of a hook:
  * listeners are not told that event. */
 unsigned event_text_mask(const char *name);
-
-#endif

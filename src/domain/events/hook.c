@@ -1,5 +1,4 @@
 #include "domain/events/hook.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,12 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define SHELL "/bin/bash"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

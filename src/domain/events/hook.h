@@ -1,5 +1,4 @@
-#ifndef DOMAIN_EVENTS_HOOK_H
-#define DOMAIN_EVENTS_HOOK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,5 +99,3 @@ struct hook_command {
  * A variable is "" if the event has no such value. 0, or -1: the arena is full. */
 int hook_command_of(const struct hooks *h, enum hook which, const struct rec_event *e, uint64_t seq,
                     struct arena *arena, struct hook_command *c, struct err *err);
-
-#endif

@@ -1,14 +1,11 @@
 #include "domain/events/hook_output.h"
-
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
 #include "util/fdio.h"
 #include "util/utf8.h"
-#include "util/banned.h"
 
 /* If the log is a pipe that is full because its reader is stuck, the line is dropped. A pipe that
  * poll reports as writable has room for PIPE_BUF bytes. */

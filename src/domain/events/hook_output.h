@@ -1,5 +1,4 @@
-#ifndef DOMAIN_EVENTS_HOOK_OUTPUT_H
-#define DOMAIN_EVENTS_HOOK_OUTPUT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,5 +31,3 @@ void hook_output_begin(struct hook_output *o, enum hook which, const struct rec_
 void hook_output_take(struct hook_output *o, const char *p, size_t n);
 /* Also writes a last line that has no newline. */
 void hook_output_end(struct hook_output *o);
-
-#endif

@@ -1,13 +1,10 @@
 #include "domain/events/hook_queue.h"
-
 #include <stdio.h>
 #include <stdlib.h>
-
 #include "storage/kv/kv.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Repositories that hook_queue_next looks at in one call. */
 #define STEPS_MAX 200

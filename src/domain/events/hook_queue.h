@@ -1,5 +1,4 @@
-#ifndef DOMAIN_EVENTS_HOOK_QUEUE_H
-#define DOMAIN_EVENTS_HOOK_QUEUE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -81,5 +80,3 @@ int hook_queue_list(const struct registry *reg, const struct tbl_hook *after, st
  * running, it isn't retried. */
 int hook_queue_retry(const struct registry *reg, uint32_t seq, struct err *err);
 int hook_queue_drop(const struct registry *reg, uint32_t seq, struct err *err);
-
-#endif

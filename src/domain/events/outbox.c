@@ -1,8 +1,6 @@
 #include "domain/events/outbox.h"
-
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_meta.h"
-#include "util/banned.h"
 
 /* ---- marks ---- */
 

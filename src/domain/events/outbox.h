@@ -1,5 +1,4 @@
-#ifndef DOMAIN_EVENTS_OUTBOX_H
-#define DOMAIN_EVENTS_OUTBOX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,5 +41,3 @@ int outbox_read(const struct registry *reg, uint32_t after, struct outbox_event 
  * the events after that number were deleted, or the number was never given out. -1. *oldest is the
  * number of the oldest event that is kept, or of the next one when none is. */
 int outbox_goes_on(const struct registry *reg, uint64_t since, uint32_t *oldest, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
 #include "domain/events/prehook.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -7,13 +6,11 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
 #include "domain/events/hook_output.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/spawn.h"
-#include "util/banned.h"
 
 int
 prehook_find(const struct registry *reg, enum hook which, struct err *err)

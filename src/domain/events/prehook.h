@@ -1,5 +1,4 @@
-#ifndef DOMAIN_EVENTS_PREHOOK_H
-#define DOMAIN_EVENTS_PREHOOK_H
+#pragma once
 
 #include "domain/events/hook.h"
 #include "domain/registry.h"
@@ -27,5 +26,3 @@ int prehook_find(const struct registry *reg, enum hook which, struct err *err);
  * started, or this process was told to end. */
 int prehook_ask(const struct registry *reg, enum hook which, const struct rec_event *e,
                 struct bytes document, struct arena *arena, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
 #include "domain/inside/browse.h"
-
 #include "domain/core/chain_id.h"
 #include "domain/core/foreign_images.h"
 #include "domain/inside/index_cache.h"
@@ -12,7 +11,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/semaphore.h"
-#include "util/banned.h"
 
 /* How often a file is looked for while it is waited for. */
 #define POLL_MIN_MS 5

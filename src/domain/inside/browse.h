@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_BROWSE_H
-#define DOMAIN_INSIDE_BROWSE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -80,5 +79,3 @@ int browse_read(struct browse_image *im, const struct layer_merge_node *node, ui
  * valid. */
 int browse_read_check(struct browse_image *im, const struct layer_merge_node *node, uint64_t from,
                       struct err *err);
-
-#endif

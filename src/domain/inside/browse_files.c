@@ -1,7 +1,5 @@
 #include "domain/inside/browse_files.h"
-
 #include "storage/files/blob_file.h"
-#include "util/banned.h"
 
 static int
 open_layer_blob(void *arg, size_t layer, struct err *err)

@@ -1,15 +1,12 @@
 #include "domain/inside/browse_history.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/core/foreign_images.h"
 #include "domain/inside/layer_links.h"
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 #define JSON_DEPTH_MAX 32
 #define LINKED_MAX 200000

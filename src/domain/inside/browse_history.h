@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_BROWSE_HISTORY_H
-#define DOMAIN_INSIDE_BROWSE_HISTORY_H
+#pragma once
 
 #include <stdbool.h>
 #include "domain/inside/browse.h"
@@ -24,5 +23,3 @@ struct browse_step {
 /* Walks the whole tree, twice if it has hard links. *steps in the arena. 0 or -1. */
 int browse_history(struct browse_image *im, struct arena *arena, struct browse_step **steps,
                    size_t *n, struct err *err);
-
-#endif

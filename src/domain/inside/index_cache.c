@@ -1,10 +1,7 @@
 #include "domain/inside/index_cache.h"
-
 #include <stdbool.h>
 #include <stdlib.h>
-
 #include "util/mem.h"
-#include "util/banned.h"
 
 struct held {
     struct held *next;

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_INDEX_CACHE_H
-#define DOMAIN_INSIDE_INDEX_CACHE_H
+#pragma once
 
 #include <stddef.h>
 #include "storage/layers/index_file.h"
@@ -25,5 +24,3 @@ void index_cache_leave(struct index_cache *c, struct layer_index *x);
 
 /* That layer's is found damaged: the next one who takes it opens its file again. */
 void index_cache_forget(struct index_cache *c, const struct digest *layer);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/inside/index_job.h"
-
 #include <stdio.h>
 #include <unistd.h>
-
 #include "domain/events/event.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/manifest.h"
@@ -13,7 +11,6 @@
 #include "storage/tables/tbl_meta.h"
 #include "util/arena.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* Events that are read at a time. */
 #define BATCH 64

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_INDEX_JOB_H
-#define DOMAIN_INSIDE_INDEX_JOB_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,5 +61,3 @@ int index_job_drop(const struct registry *reg, const struct index_job *j, struct
 /* Not before `due`; counts a try. Only for JOB_INDEX_IMAGE. */
 int index_job_postpone(const struct registry *reg, const struct index_job *j, uint64_t due,
                        struct err *err);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/inside/layer_archive.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/inside/layer_links.h"
 #include "domain/inside/layer_walk.h"
 #include "storage/layers/layer_path.h"
@@ -10,7 +8,6 @@
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Names come in the order of the tree, as GNU tar wants them: it sets a directory's time when it
  * sees the first thing that is not in it. A layer's data may lie in any other order. So small files

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_LAYER_ARCHIVE_H
-#define DOMAIN_INSIDE_LAYER_ARCHIVE_H
+#pragma once
 
 #include "domain/inside/layer_files.h"
 #include "util/bytes.h"
@@ -28,5 +27,3 @@ int layer_archive(struct layer_files *files, struct bytes path,
 
 /* What the file should be called: the last name of the path, or "". It points into the path. */
 struct bytes layer_archive_name(struct bytes path);
-
-#endif

@@ -1,13 +1,10 @@
 #include "domain/inside/layer_diff.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Bytes of each of two files that are compared at once. */
 #define PIECE ((size_t)256 << 10)

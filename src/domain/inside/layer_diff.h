@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_LAYER_DIFF_H
-#define DOMAIN_INSIDE_LAYER_DIFF_H
+#pragma once
 
 #include "domain/inside/layer_files.h"
 #include "util/bytes.h"
@@ -52,5 +51,3 @@ struct layer_diff_side {
 int layer_diff(struct layer_diff_side *from, struct layer_diff_side *to,
                int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err), void *arg,
                struct err *err);
-
-#endif

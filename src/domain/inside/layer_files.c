@@ -1,7 +1,5 @@
 #include "domain/inside/layer_files.h"
-
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* Whoever goes through an image comes to each place by and by. */
 static const struct layer_read_limits limits = {

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_LAYER_FILES_H
-#define DOMAIN_INSIDE_LAYER_FILES_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/inside/layer_merge.h"
@@ -43,5 +42,3 @@ int layer_files_read(struct layer_files *f, const struct layer_merge_node *node,
 /* Something failed with *err: 0 when it was a damaged index, and is mended; else -1. */
 int layer_files_mend(struct layer_files *f, struct err *err);
 void layer_files_close(struct layer_files *f);
-
-#endif

@@ -1,10 +1,7 @@
 #include "domain/inside/layer_find.h"
-
 #include <string.h>
-
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
-#include "util/banned.h"
 
 int
 layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_LAYER_FIND_H
-#define DOMAIN_INSIDE_LAYER_FIND_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ int layer_find(struct layer_merge *m, const struct layer_pattern *p, struct byte
                int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node,
                          struct err *err),
                void *arg, bool *more, struct err *err);
-
-#endif

@@ -1,9 +1,6 @@
 #include "domain/inside/layer_links.h"
-
 #include <stdlib.h>
-
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Bytes of all their names. */
 #define PATHS_MAX ((size_t)16 << 20)

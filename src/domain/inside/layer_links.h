@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_LAYER_LINKS_H
-#define DOMAIN_INSIDE_LAYER_LINKS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,5 +36,3 @@ void layer_links_sort(struct layer_links *l);
  * its name from now on. */
 bool layer_links_name(struct layer_links *l, const struct layer_merge_node *node, struct bytes path,
                       struct bytes *other);
-
-#endif

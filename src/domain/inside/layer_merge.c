@@ -1,12 +1,9 @@
 #include "domain/inside/layer_merge.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "storage/layers/layer_path.h"
 #include "util/arena.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* A hard link may lead to a layer below, and there to a link again: not deeper than this. On the
  * way there may be such links as well, and on theirs; so each counts as so many steps, */

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_LAYER_MERGE_H
-#define DOMAIN_INSIDE_LAYER_MERGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,5 +53,3 @@ struct layer_merge_list *layer_merge_list(struct layer_merge *m, const struct la
 /* The next one, valid until the next call with this list. 1, 0 at the end, -1. */
 int layer_merge_next(struct layer_merge_list *list, struct layer_merge_node *node, struct err *err);
 void layer_merge_leave(struct layer_merge_list *list);
-
-#endif

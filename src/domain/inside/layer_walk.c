@@ -1,12 +1,9 @@
 #include "domain/inside/layer_walk.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* No path of a merged tree is longer than those of its layers. */
 #define PATH_MAX_BYTES ((size_t)2 * LAYER_PATH_MAX)

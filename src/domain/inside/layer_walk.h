@@ -1,5 +1,4 @@
-#ifndef DOMAIN_INSIDE_LAYER_WALK_H
-#define DOMAIN_INSIDE_LAYER_WALK_H
+#pragma once
 
 #include "domain/inside/layer_merge.h"
 #include "util/bytes.h"
@@ -27,5 +26,3 @@ struct layer_walk *layer_walk_begin(struct layer_merge *m, const struct layer_me
 int layer_walk_next(struct layer_walk *w, struct bytes *path, struct layer_merge_node *node,
                     struct err *err);
 void layer_walk_end(struct layer_walk *w);
-
-#endif

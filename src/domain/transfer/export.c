@@ -10,7 +10,6 @@
 #include "storage/tables/tbl_blob.h"
 #include "util/arena.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* What one of the documents may have: of a million tags, not much more. */
 #define DOCUMENT_MAX ((size_t)1 << 30)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_EXPORT_H
-#define DOMAIN_TRANSFER_EXPORT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,5 +22,3 @@ struct export_to {
 
 /* The plan is sorted. ERR_NO_BLOB, ERR_NO_MANIFEST: it was deleted in the meantime. */
 int export_write(const struct export_plan *p, const struct export_to *to, struct err *err);
-
-#endif

@@ -3,7 +3,6 @@
 #include "domain/core/manifest.h"
 #include "domain/core/platform.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 #define SCRATCH_MAX ((size_t)64 << 20)
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_EXPORT_DOCUMENT_H
-#define DOMAIN_TRANSFER_EXPORT_DOCUMENT_H
+#pragma once
 
 #include <stdbool.h>
 #include "domain/transfer/export_plan.h"
@@ -30,5 +29,3 @@ int export_document_docker(const struct export_plan *p, struct buf *out, bool (*
 /* The name as docker would complete it: "app" is "docker.io/library/app", unless the first of
  * several parts is a host. */
 void export_document_full_name(struct buf *out, const char *repository);
-
-#endif

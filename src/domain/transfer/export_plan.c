@@ -12,7 +12,6 @@
 #include "storage/tables/tbl_tag.h"
 #include "util/arena.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* A document of 4 MiB, and what is made of it. */
 #define SCRATCH_MAX ((size_t)64 << 20)

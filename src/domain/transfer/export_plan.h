@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_EXPORT_PLAN_H
-#define DOMAIN_TRANSFER_EXPORT_PLAN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,5 +76,3 @@ void export_plan_sort(struct export_plan *p);
 
 /* Is there anything of that digest? After export_plan_sort. */
 bool export_plan_has(const struct export_plan *p, const struct digest *d);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/transfer/import.h"
-
 #include <stdio.h>
 #include <sys/stat.h>
-
 #include "domain/transfer/import_archive.h"
 #include "domain/transfer/import_layout.h"
 #include "domain/transfer/import_listing.h"
@@ -11,7 +9,6 @@
 #include "domain/transfer/import_registry.h"
 #include "storage/layers/inflate.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* A million images have some gigabytes; nobody has. */
 #define LISTING_MAX ((size_t)512 << 20)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_H
-#define DOMAIN_TRANSFER_IMPORT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,5 +52,3 @@ struct import_access {
  * counts->left_out. -1: it had to stop; what was counted is here. */
 int import_run(const struct registry *reg, const struct import_access *access, const char *name,
                const char *prefix, struct import_counts *counts, struct err *err);
-
-#endif

@@ -1,16 +1,13 @@
 #include "domain/transfer/import_archive.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/transfer/import_blob.h"
 #include "domain/transfer/import_name.h"
 #include "domain/core/manifest.h"
 #include "storage/layers/inflate.h"
 #include "util/json.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define LIST_MAX ((size_t)16 << 20)
 #define CONFIG_MAX ((size_t)4 << 20)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_ARCHIVE_H
-#define DOMAIN_TRANSFER_IMPORT_ARCHIVE_H
+#pragma once
 
 #include "domain/transfer/import_store.h"
 
@@ -11,5 +10,3 @@
 /* name: the repository of images without a name. 0, -1 when it had to stop. */
 int import_archive_run(struct import_store *s, const struct import_files *files, const char *name,
                        struct err *err);
-
-#endif

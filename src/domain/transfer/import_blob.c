@@ -1,5 +1,4 @@
 #include "domain/transfer/import_blob.h"
-
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -7,14 +6,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "domain/core/blob.h"
 #include "domain/core/upload.h"
 #include "storage/files/blob_file.h"
 #include "util/arena.h"
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* So much between two looks at whether it is to stop. */
 #define PIECE ((size_t)1 << 20)

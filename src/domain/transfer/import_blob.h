@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_BLOB_H
-#define DOMAIN_TRANSFER_IMPORT_BLOB_H
+#pragma once
 
 #include "domain/transfer/import_store.h"
 
@@ -15,5 +14,3 @@ int import_blob_take(struct import_store *s, const struct digest *d, struct impo
  * that is -1. 0; -1: ERR_NO_FILE, or the whole has to stop. */
 int import_blob_read(struct import_store *s, const struct import_file *file,
                      struct digest_state *const *hashes, size_t n, int to, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
 #include "domain/transfer/import_files.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,11 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "util/arena.h"
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* The longest path below the source. */
 #define PATH_LENGTH_MAX 2048

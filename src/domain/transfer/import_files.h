@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_FILES_H
-#define DOMAIN_TRANSFER_IMPORT_FILES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,5 +51,3 @@ int import_files_append(const struct import_file *file, struct buf *out, struct 
 int import_files_each(const struct import_files *f, const char *directory,
                       int (*fn)(const char *name, void *arg, struct err *err), void *arg,
                       struct err *err);
-
-#endif

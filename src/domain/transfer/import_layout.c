@@ -1,14 +1,11 @@
 #include "domain/transfer/import_layout.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/transfer/export_document.h"
 #include "domain/transfer/import_name.h"
 #include "domain/transfer/import_prune.h"
 #include "domain/core/manifest.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 /* index.json has an entry of some hundred bytes for each image. */
 #define INDEX_MAX ((size_t)16 << 20)

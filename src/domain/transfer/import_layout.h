@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_LAYOUT_H
-#define DOMAIN_TRANSFER_IMPORT_LAYOUT_H
+#pragma once
 
 #include "domain/transfer/import_store.h"
 
@@ -14,5 +13,3 @@
 /* name: the repository of what has none. 0, -1 when it had to stop. */
 int import_layout_run(struct import_store *s, const struct import_files *files, const char *name,
                       struct err *err);
-
-#endif

@@ -1,12 +1,9 @@
 #include "domain/transfer/import_listing.h"
-
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "util/parse.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define DEPTH_MAX 64
 #define IMAGES_MAX 1000000

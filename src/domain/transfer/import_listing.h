@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_LISTING_H
-#define DOMAIN_TRANSFER_IMPORT_LISTING_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -40,5 +39,3 @@ void import_listing_free(struct import_listing *l);
 /* NULL: it has none. */
 const struct import_listing_image *import_listing_find(const struct import_listing *l,
                                                        const struct digest *id);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_NAME_H
-#define DOMAIN_TRANSFER_IMPORT_NAME_H
+#pragma once
 
 #include <stdbool.h>
 #include "storage/tables/record.h"
@@ -22,5 +21,3 @@ bool import_name_parse_own(struct import_name *n, const char *text);
 
 /* A repository's name out of a file's: "My App.tar" is "my-app". False: nothing is left. */
 bool import_name_of_file(char out[RECORD_REPOSITORY_MAX + 1], const char *file);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/transfer/import_original.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/v1/image.h"
 #include "domain/v1/image_push.h"
 #include "domain/v1/image_tag.h"
@@ -16,7 +14,6 @@
 #include "storage/tables/tbl_tag.h"
 #include "util/arena.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define ARENA_MAX ((size_t)16 << 20)
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_ORIGINAL_H
-#define DOMAIN_TRANSFER_IMPORT_ORIGINAL_H
+#pragma once
 
 #include "domain/transfer/import_listing.h"
 #include "domain/transfer/import_store.h"
@@ -13,5 +12,3 @@
 /* files: of its directory. 0, -1 when it had to stop. */
 int import_original_run(struct import_store *s, const struct import_files *files,
                         const struct import_listing *listing, struct err *err);
-
-#endif

@@ -1,10 +1,7 @@
 #include "domain/transfer/import_prune.h"
-
 #include <string.h>
-
 #include "domain/core/manifest.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 #define DOCUMENT_MAX ((size_t)4 << 20)
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_PRUNE_H
-#define DOMAIN_TRANSFER_IMPORT_PRUNE_H
+#pragma once
 
 #include "domain/transfer/import_store.h"
 
@@ -12,5 +11,3 @@
  * are there, or none is; -1. */
 int import_prune(const struct import_source *source, struct bytes document, struct buf *out,
                  struct err *err);
-
-#endif

@@ -1,11 +1,8 @@
 #include "domain/transfer/import_registry.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define PATH_ROOM 1024
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_REGISTRY_H
-#define DOMAIN_TRANSFER_IMPORT_REGISTRY_H
+#pragma once
 
 #include "domain/transfer/import_store.h"
 
@@ -13,5 +12,3 @@
 
 /* files: of the directory that has blobs/ and repositories/. 0, -1 when it had to stop. */
 int import_registry_run(struct import_store *s, const struct import_files *files, struct err *err);
-
-#endif

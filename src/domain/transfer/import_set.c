@@ -1,11 +1,8 @@
 #include "domain/transfer/import_set.h"
-
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "util/mem.h"
-#include "util/banned.h"
 
 void
 import_set_free(struct import_set *s)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_SET_H
-#define DOMAIN_TRANSFER_IMPORT_SET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,5 +15,3 @@ void import_set_free(struct import_set *s);
 bool import_set_has(const struct import_set *s, const struct digest *d);
 /* *is_new (may be NULL): it wasn't in there. */
 void import_set_add(struct import_set *s, const struct digest *d, bool *is_new);
-
-#endif

@@ -1,10 +1,8 @@
 #include "domain/transfer/import_store.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/core/blob.h"
 #include "domain/transfer/import_blob.h"
 #include "domain/core/name.h"
@@ -16,7 +14,6 @@
 #include "util/arena.h"
 #include "util/json.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* The largest document, as for a push. */
 #define DOCUMENT_MAX ((size_t)4 << 20)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_TRANSFER_IMPORT_STORE_H
-#define DOMAIN_TRANSFER_IMPORT_STORE_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "domain/transfer/import.h"
@@ -91,5 +90,3 @@ bool import_store_is_fatal(const struct err *err);
 
 /* For loops: 0, or -1 when it is to stop. */
 int import_store_go_on(const struct import_store *s, struct err *err);
-
-#endif

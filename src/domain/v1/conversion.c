@@ -1,15 +1,12 @@
 #include "domain/v1/conversion.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/v1/image_config.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/json.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define DEPTH_MAX 64
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_CONVERSION_H
-#define DOMAIN_V1_CONVERSION_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/layers/inflate.h"
@@ -45,5 +44,3 @@ int conversion_add(struct conversion_draft *d, const struct conversion_layer *la
 int conversion_finish(struct conversion_draft *d, struct arena *arena, struct conversion *out,
                       struct err *err);
 void conversion_free(struct conversion_draft *d);
-
-#endif

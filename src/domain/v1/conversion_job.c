@@ -1,9 +1,7 @@
 #include "domain/v1/conversion_job.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/v1/conversion.h"
 #include "domain/v1/image.h"
 #include "domain/inside/index_job.h"
@@ -22,7 +20,6 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* So many jobs a step, and no more after so long. */
 #define BATCH 16

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_CONVERSION_JOB_H
-#define DOMAIN_V1_CONVERSION_JOB_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ int conversion_job_later(struct txn *t, const struct digest *id, uint64_t now, s
  * index was done, so look at those that wait as well. A failure is logged, and tried again; -1 only
  * when the store itself fails. */
 int conversion_job_step(const struct registry *reg, bool hurry, struct err *err);
-
-#endif

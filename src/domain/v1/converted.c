@@ -1,8 +1,6 @@
 #include "domain/v1/converted.h"
-
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
-#include "util/banned.h"
 
 static int
 see_manifest(const struct edge *e, void *arg, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_CONVERTED_H
-#define DOMAIN_V1_CONVERTED_H
+#pragma once
 
 #include <stdbool.h>
 #include "domain/registry.h"
@@ -20,5 +19,3 @@ int converted_find(struct txn *t, uint64_t repo, const struct digest *id, struct
  * made. 1; 0: it is a manifest that a client has pushed, or it isn't there; -1. */
 int converted_id(struct txn *t, uint64_t repo, const struct digest *target, struct digest *id,
                  struct err *err);
-
-#endif

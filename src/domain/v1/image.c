@@ -1,7 +1,5 @@
 #include "domain/v1/image.h"
-
 #include <string.h>
-
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
@@ -9,7 +7,6 @@
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/hex.h"
-#include "util/banned.h"
 
 /* Images that are half there don't count for a short id; but so many are passed over, not more. */
 #define SHORT_VISITS_MAX 1000

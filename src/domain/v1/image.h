@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_H
-#define DOMAIN_V1_IMAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,5 +62,3 @@ int image_is_held(struct txn *t, const struct digest *id, struct err *err);
 /* For a transaction that removes a keeper of the image, as lease_blob (domain/core/lease.h). */
 int image_lease(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
                 struct err *err);
-
-#endif

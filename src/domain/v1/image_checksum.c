@@ -1,12 +1,9 @@
 #include "domain/v1/image_checksum.h"
-
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
-
 #include "storage/layers/tarsum.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define SEPARATORS " \t,[]\""
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_CHECKSUM_H
-#define DOMAIN_V1_IMAGE_CHECKSUM_H
+#pragma once
 
 #include "util/bytes.h"
 #include "util/digest.h"
@@ -34,5 +33,3 @@ struct checksum_subject {
  * 0 and the verdict, or -1: ERR_BAD_IMAGE if no checksum is given, or an error of ours. */
 int image_checksum_compare(const struct checksum_subject *subject, const char *checksum,
                            const char *payload, enum checksum_verdict *verdict, struct err *err);
-
-#endif

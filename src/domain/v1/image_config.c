@@ -1,12 +1,9 @@
 #include "domain/v1/image_config.h"
-
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* The shape of a JSON value. Clients accept null for each shape. */
 enum shape {

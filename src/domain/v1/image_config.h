@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_CONFIG_H
-#define DOMAIN_V1_IMAGE_CONFIG_H
+#pragma once
 
 #include "util/err.h"
 #include "util/json.h"
@@ -37,5 +36,3 @@ void image_config_add(struct image_config *c, const char *name, struct json *jso
  * none. */
 #define IMAGE_CONFIG_DATE_MAX 36
 void image_config_created(const struct json *v1, char out[IMAGE_CONFIG_DATE_MAX]);
-
-#endif

@@ -1,12 +1,10 @@
 #include "domain/v1/image_foreign.h"
-
 #include "domain/v1/image.h"
 #include "domain/v1/image_garbage.h"
 #include "domain/v1/image_ids.h"
 #include "domain/v1/image_view.h"
 #include "storage/tables/tbl_image.h"
 #include "util/arena.h"
-#include "util/banned.h"
 
 static int
 refuse_unconverted_image(struct txn *t, const char *tag, const struct digest *id, struct err *err)

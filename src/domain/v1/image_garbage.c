@@ -1,11 +1,9 @@
 #include "domain/v1/image_garbage.h"
-
 #include "domain/core/lease.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* Images of one chain that are collected at once. The jobs of the rest are found in the keeper's
  * next round. */

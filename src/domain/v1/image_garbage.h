@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_GARBAGE_H
-#define DOMAIN_V1_IMAGE_GARBAGE_H
+#pragma once
 
 #include "domain/registry.h"
 #include "storage/tables/tbl_job.h"
@@ -8,5 +7,3 @@
 /* Collects a v1 image that lost its last keeper (job: JOB_COLLECT of its id, which is due), and
  * then those of its ancestors that nothing else keeps. Each is a transaction of its own. */
 int image_garbage_collect(const struct registry *reg, const struct job *job, struct err *err);
-
-#endif

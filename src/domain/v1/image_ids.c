@@ -1,7 +1,5 @@
 #include "domain/v1/image_ids.h"
-
 #include "util/arena.h"
-#include "util/banned.h"
 
 bool
 image_ids_from(const struct digest *d, struct digest *id)

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_IDS_H
-#define DOMAIN_V1_IMAGE_IDS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,5 +19,3 @@ int image_ids_of(const struct manifest *m, const struct digest *d, const struct 
 
 /* A digest as an id. False: it is too long for one, and stays a digest. */
 bool image_ids_from(const struct digest *d, struct digest *id);
-
-#endif

@@ -1,17 +1,14 @@
 #include "domain/v1/image_list.h"
-
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/v1/image.h"
 #include "domain/v1/image_view.h"
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/arena.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 /* Tags that are read at a time; nothing else can be read meanwhile. */
 #define BATCH 64

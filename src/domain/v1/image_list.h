@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_LIST_H
-#define DOMAIN_V1_IMAGE_LIST_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "domain/core/platform.h"
@@ -36,5 +35,3 @@ int image_list_everywhere(const struct registry *reg, const struct actor *actor,
                           int (*fn)(const char *repository, const char *tag,
                                     const struct digest *id, void *arg, struct err *err),
                           void *arg, struct err *err);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/v1/image_of_manifest.h"
-
 #include <stdio.h>
 #include <stdlib.h>
-
 #include "domain/core/edge_batch.h"
 #include "domain/core/lease.h"
 #include "domain/v1/image.h"
@@ -13,7 +11,6 @@
 #include "storage/tables/tbl_image.h"
 #include "util/arena.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 #define MEMORY_MAX (64u << 20)
 

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_OF_MANIFEST_H
-#define DOMAIN_V1_IMAGE_OF_MANIFEST_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "domain/registry.h"
@@ -16,5 +15,3 @@
  * ours is called so; -1. */
 int image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
                             const struct actor *actor, struct err *err);
-
-#endif

@@ -1,8 +1,6 @@
 #include "domain/v1/image_push.h"
-
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/v1/image_checksum.h"
@@ -19,7 +17,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 /* Deeper than any configuration of a container. */
 #define JSON_DEPTH_MAX 64

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_PUSH_H
-#define DOMAIN_V1_IMAGE_PUSH_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/access/access.h"
@@ -39,5 +38,3 @@ int image_push_layer_file(const struct registry *reg, const struct digest *id, i
 int image_push_verify(const struct registry *reg, const struct digest *id, const char *checksum,
                       const char *payload, const struct actor *actor, struct arena *arena,
                       struct err *err);
-
-#endif

@@ -1,9 +1,7 @@
 #include "domain/v1/image_tag.h"
-
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
 #include "domain/core/blob.h"
 #include "domain/core/edge_batch.h"
 #include "domain/core/tag_move.h"
@@ -20,7 +18,6 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* The tag's target is looked for this many times, while the image's manifest comes or goes. */
 #define TARGETS_MAX 3

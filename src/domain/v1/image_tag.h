@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_TAG_H
-#define DOMAIN_V1_IMAGE_TAG_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "domain/registry.h"
@@ -17,5 +16,3 @@
 int image_tag_put(const struct registry *reg, const char *repository, const char *tag,
                   const struct digest *id, const struct actor *actor, struct arena *arena,
                   struct err *err);
-
-#endif

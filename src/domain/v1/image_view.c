@@ -1,8 +1,6 @@
 #include "domain/v1/image_view.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/core/chain_id.h"
 #include "domain/v1/image_ids.h"
 #include "domain/core/pull.h"
@@ -11,7 +9,6 @@
 #include "storage/tables/tbl_manifest.h"
 #include "util/arena.h"
 #include "util/json.h"
-#include "util/banned.h"
 
 /* Manifests that are tried for an id. Many may have the same one: each manifest that was built upon
  * a base has the layers of that base. */

@@ -1,5 +1,4 @@
-#ifndef DOMAIN_V1_IMAGE_VIEW_H
-#define DOMAIN_V1_IMAGE_VIEW_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,5 +60,3 @@ int image_view_json(const struct image_view *v, struct arena *arena, struct byte
 int image_view_layer(const struct registry *reg, const struct image_view *v, uint64_t *size,
                      char path[BLOB_FILE_PATH_MAX], struct err *err);
 struct bytes image_view_empty(void);
-
-#endif

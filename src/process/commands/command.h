@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_COMMAND_H
-#define PROCESS_COMMANDS_COMMAND_H
+#pragma once
 
 #include "process/options/options.h"
 #include "util/err.h"
@@ -16,5 +15,3 @@ enum command_exit {
  * COMMAND_DONE, err says why. o->words are the arguments that are no options; the command checks
  * them. */
 typedef enum command_exit command_run(struct options *o, struct err *err);
-
-#endif

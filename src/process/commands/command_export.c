@@ -8,7 +8,6 @@
 #include "domain/core/name.h"
 #include "process/commands/export_target.h"
 #include "process/commands/progress.h"
-#include "util/banned.h"
 
 #define USAGE                                                                                 \
     "usage: docker-registry-server export NAME[:TAG] ... [--output PATH], also NAME@DIGEST; " \

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_COMMAND_EXPORT_H
-#define PROCESS_COMMANDS_COMMAND_EXPORT_H
+#pragma once
 
 #include "process/commands/command.h"
 #include "process/commands/control.h"
@@ -10,5 +9,3 @@ command_run command_export;
 
 /* Its work, where the store is: the tar goes to stdout. */
 control_work command_export_work;
-
-#endif

@@ -10,7 +10,6 @@
 #include "process/commands/manual.h"
 #include "process/commands/manual_text.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static int
 list_topics(FILE *to, struct err *err)

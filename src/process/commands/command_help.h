@@ -1,9 +1,6 @@
-#ifndef PROCESS_COMMANDS_COMMAND_HELP_H
-#define PROCESS_COMMANDS_COMMAND_HELP_H
+#pragma once
 
 #include "process/commands/command.h"
 
 /* "help [TOPIC]": shows a manual page, or lists the topics. */
 command_run command_help;
-
-#endif

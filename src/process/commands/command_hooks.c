@@ -12,7 +12,6 @@
 #include "util/mem.h"
 #include "util/parse.h"
 #include "util/utf8.h"
-#include "util/banned.h"
 
 /* How long the herald may take to say what it runs. */
 #define LOOK_MS 2000

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_COMMAND_HOOKS_H
-#define PROCESS_COMMANDS_COMMAND_HOOKS_H
+#pragma once
 
 #include "process/commands/command.h"
 #include "process/commands/control.h"
@@ -10,5 +9,3 @@ command_run command_hooks;
 
 /* Its work, where the store is: hooks list|json, retry|drop ID, test NAME REPO:TAG. */
 control_work command_hooks_work;
-
-#endif

@@ -18,7 +18,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/spawn.h"
-#include "util/banned.h"
 
 #define MEMORY_MAX (32u << 20)
 #define TICK_MS 100

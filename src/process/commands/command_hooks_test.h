@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_COMMAND_HOOKS_TEST_H
-#define PROCESS_COMMANDS_COMMAND_HOOKS_TEST_H
+#pragma once
 
 #include "process/commands/control.h"
 
@@ -9,5 +8,3 @@
  * there was no event; REGISTRY_ACTOR is who moved the tag last. COMMAND_FAILED when it fails. */
 enum command_exit command_hooks_test(struct control *c, const char *name, const char *reference,
                                      struct err *err);
-
-#endif

@@ -1,16 +1,13 @@
 #include "process/commands/command_import.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
 #include "domain/transfer/import.h"
 #include "domain/core/name.h"
 #include "process/commands/import_helper.h"
 #include "process/commands/progress.h"
 #include "storage/kv/kv.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* ---- the part with the database ---- */
 

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_COMMAND_IMPORT_H
-#define PROCESS_COMMANDS_COMMAND_IMPORT_H
+#pragma once
 
 #include "process/commands/command.h"
 #include "process/commands/control.h"
@@ -11,5 +10,3 @@ enum command_exit command_import(struct options *o, struct err *err);
 /* The part that needs the database. args: "import", the last part of PATH, the prefix or "";
  * descriptor 0 is the socket of import_helper.h. */
 enum command_exit command_import_work(struct control *c, struct err *err);
-
-#endif

@@ -5,7 +5,6 @@
 #include "process/options/absolute_path.h"
 #include "process/nginx/nginx_conf.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 static const struct part {
     const char *option;

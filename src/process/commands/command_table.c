@@ -6,7 +6,6 @@
 #include "process/commands/command_import.h"
 #include "process/commands/command_nginx_conf.h"
 #include "process/commands/command_user.h"
-#include "util/banned.h"
 
 /* In the order of --help. */
 const struct command command_table[] = {

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_COMMAND_TABLE_H
-#define PROCESS_COMMANDS_COMMAND_TABLE_H
+#pragma once
 
 #include <stddef.h>
 #include "process/commands/command.h"
@@ -19,5 +18,3 @@ extern const size_t command_table_n;
 
 /* NULL: there is no such command. */
 const struct command *command_table_find(const char *name);
-
-#endif

@@ -15,7 +15,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 /* Another one of us holds the lock for the time of a write. */
 #define LOCK_WAIT_MS 10000

@@ -17,7 +17,6 @@
 #include "storage/tables/tables.h"
 #include "util/clock.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* A server that starts or stops has no socket, and yet the lock. */
 #define SERVER_WAIT_MS 10000

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_CONTROL_H
-#define PROCESS_COMMANDS_CONTROL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,5 +41,3 @@ void control_stop(int signal);
  * args: NULL at the end. */
 enum command_exit control_run(struct options *o, control_work *work, const char *const *args,
                               struct err *err);
-
-#endif

@@ -11,7 +11,6 @@
 #include "util/fdio.h"
 #include "util/mem.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 /* The rights to the store are the server's, those to the directory the caller's. So one of both
  * sends, the other one writes files; and what is sent is the tar that there is anyway. It comes

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_EXPORT_DIR_H
-#define PROCESS_COMMANDS_EXPORT_DIR_H
+#pragma once
 
 #include "util/err.h"
 
@@ -11,5 +10,3 @@ int export_dir_write(int dir, int from, struct err *err);
 
 /* Removes what it has made, whatever it came to. */
 void export_dir_remove(int dir);
-
-#endif

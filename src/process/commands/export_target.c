@@ -14,7 +14,6 @@
 #include "process/commands/export_dir.h"
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* The process that watches is the one that tidies up: it does nothing that could fail or hang, so
  * one writes the tar (and may give up its rights for that), and for a directory another one makes

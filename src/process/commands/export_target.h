@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_EXPORT_TARGET_H
-#define PROCESS_COMMANDS_EXPORT_TARGET_H
+#pragma once
 
 #include "process/commands/command.h"
 
@@ -14,5 +13,3 @@
 enum command_exit export_target_run(const char *path,
                                     enum command_exit (*write)(void *arg, struct err *err),
                                     void *arg, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
 #include "process/commands/import_helper.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -13,9 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define REQUEST_MAX 4096
 

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_IMPORT_HELPER_H
-#define PROCESS_COMMANDS_IMPORT_HELPER_H
+#pragma once
 
 #include "util/err.h"
 
@@ -21,5 +20,3 @@ int import_helper_start(const char *source, const char *listing, const char *dir
 int import_helper_open(void *arg, const char *path, int *fd, struct err *err);
 int import_helper_listing(void *arg, int *fd, struct err *err);
 int import_helper_link(void *arg, const char *to, struct err *err);
-
-#endif

@@ -2,7 +2,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include "util/banned.h"
 
 #define PREFIX "docker-registry-server"
 #define PROGRAM_TOPIC "serve"

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_MANUAL_H
-#define PROCESS_COMMANDS_MANUAL_H
+#pragma once
 
 #include "process/commands/manual_data.h"
 #include "util/bytes.h"
@@ -17,5 +16,3 @@ const struct manual_page *manual_find(const char *topic);
 
 /* The description of a page, one line of its section NAME. */
 struct bytes manual_description(const struct manual_page *page);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_MANUAL_DATA_H
-#define PROCESS_COMMANDS_MANUAL_DATA_H
+#pragma once
 
 #include <stddef.h>
 
@@ -11,5 +10,3 @@ struct manual_page {
 
 extern const struct manual_page manual_data_pages[];
 extern const size_t manual_data_pages_n;
-
-#endif

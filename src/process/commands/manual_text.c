@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/bytes.h"
-#include "util/banned.h"
 
 #define WIDTH 78
 #define INDENT 7

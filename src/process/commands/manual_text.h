@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_MANUAL_TEXT_H
-#define PROCESS_COMMANDS_MANUAL_TEXT_H
+#pragma once
 
 #include "util/buf.h"
 
@@ -10,5 +9,3 @@
  * lines. It knows the macros of man(7) that the pages of src/man use. A line with any other macro
  * is printed as it is. */
 void manual_text_render(struct buf *out, const char *page);
-
-#endif

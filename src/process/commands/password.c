@@ -9,7 +9,6 @@
 #include <termios.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* One byte of stdin, or of `signals` a number (-1: there are none to look at). 1 a byte, 0 the end,
  * -1 and errno; EINTR: *signal ends the program. */

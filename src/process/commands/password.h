@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_PASSWORD_H
-#define PROCESS_COMMANDS_PASSWORD_H
+#pragma once
 
 #include <stddef.h>
 #include "domain/access/htpasswd.h"
@@ -14,5 +13,3 @@ struct password {
  * terminal, else its first line. It has passed htpasswd_check_password. A signal that ends the
  * program gives the terminal its echo back first. The caller wipes *p, also after a failure. */
 int password_read(struct password *p, const char *name, struct err *err);
-
-#endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "util/clock.h"
-#include "util/banned.h"
 
 #define PERIOD_MS 200
 

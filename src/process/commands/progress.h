@@ -1,5 +1,4 @@
-#ifndef PROCESS_COMMANDS_PROGRESS_H
-#define PROCESS_COMMANDS_PROGRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,5 +19,3 @@ void progress_end(struct progress *p);
 #define PROGRESS_SIZE_MAX 32
 /* "1.5 GB", for people. */
 void progress_size(char out[PROGRESS_SIZE_MAX], uint64_t bytes);
-
-#endif

@@ -17,7 +17,6 @@
 #include "util/log.h"
 #include "util/loop.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Descriptors for listeners and hooks, if the limit can be raised this far. */
 #define DESCRIPTORS 4096

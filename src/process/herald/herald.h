@@ -1,5 +1,4 @@
-#ifndef PROCESS_HERALD_HERALD_H
-#define PROCESS_HERALD_HERALD_H
+#pragma once
 
 #include "process/server/server.h"
 
@@ -19,5 +18,3 @@
  * start. Returns its exit code. */
 #define HERALD_GRACE_MS 4000
 int herald_main(const struct server *s, pid_t master);
-
-#endif

@@ -9,7 +9,6 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define REQUEST_MAX 4096
 #define ACCEPTS_MAX 64 /* in one go */

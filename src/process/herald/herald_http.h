@@ -1,5 +1,4 @@
-#ifndef PROCESS_HERALD_HERALD_HTTP_H
-#define PROCESS_HERALD_HERALD_HTTP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,5 +67,3 @@ bool herald_http_want_page(struct herald_http *h, struct herald_message *f);
 void herald_http_take_page(struct herald_http *h, const struct herald_message *f);
 /* The keeper is gone, and will answer no request that is under way. */
 void herald_http_forget_pages(struct herald_http *h);
-
-#endif

@@ -11,7 +11,6 @@
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/spawn.h"
-#include "util/banned.h"
 
 #define TERM_MS 2000 /* from SIGTERM to SIGKILL */
 #define LAST_WORDS_MS                                                          \

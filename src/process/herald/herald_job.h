@@ -1,5 +1,4 @@
-#ifndef PROCESS_HERALD_HERALD_JOB_H
-#define PROCESS_HERALD_HERALD_JOB_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,5 +70,3 @@ void herald_job_start(struct herald_job *j, const struct herald_job_setting *set
 /* Ends a job that is RUNNING because the herald stops; it is killed after this time. */
 #define HERALD_JOB_CUT_MS 1000
 void herald_job_cut(struct herald_job *j);
-
-#endif

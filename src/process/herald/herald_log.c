@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "util/log.h"
-#include "util/banned.h"
 
 /* stdout is shared with other processes, so it can't be made non-blocking. But a pipe takes this
  * much without blocking when poll says that it can be written to (pipe(7)). */

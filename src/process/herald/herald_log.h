@@ -1,5 +1,4 @@
-#ifndef PROCESS_HERALD_HERALD_LOG_H
-#define PROCESS_HERALD_HERALD_LOG_H
+#pragma once
 
 #include <stdint.h>
 #include "util/buf.h"
@@ -22,5 +21,3 @@ void herald_log_init(struct herald_log *l, struct loop *loop, int fd);
 void herald_log_free(struct herald_log *l);
 /* Takes one or more whole lines. The loop writes them as soon as fd takes them. */
 void herald_log_put(struct herald_log *l, struct bytes lines);
-
-#endif

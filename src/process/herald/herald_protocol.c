@@ -6,7 +6,6 @@
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/pack.h"
-#include "util/banned.h"
 
 /* ---- packets ---- */
 

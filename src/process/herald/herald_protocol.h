@@ -1,5 +1,4 @@
-#ifndef PROCESS_HERALD_HERALD_PROTOCOL_H
-#define PROCESS_HERALD_HERALD_PROTOCOL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,5 +75,3 @@ int herald_protocol_send(struct herald_line *l, const struct herald_message *f);
 int herald_protocol_flush(struct herald_line *l);
 /* 1, 0 there is nothing now, -1 the other is gone or talks nonsense, and the line closed. */
 int herald_protocol_receive(struct herald_line *l, struct herald_message *f);
-
-#endif

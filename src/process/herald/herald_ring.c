@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "domain/events/event_text.h"
-#include "util/banned.h"
 
 #define JSON_MAX 8192 /* far more than the longest names make */
 

@@ -1,5 +1,4 @@
-#ifndef PROCESS_HERALD_HERALD_RING_H
-#define PROCESS_HERALD_HERALD_RING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,5 +32,3 @@ void herald_ring_begin(struct herald_ring *r, uint32_t base);
 void herald_ring_add(struct herald_ring *r, const struct outbox_event *e);
 /* The first behind `at`, which isn't below base; NULL when there is none. */
 const struct herald_ring_entry *herald_ring_next(const struct herald_ring *r, uint32_t at);
-
-#endif

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define CONNECT_EACH_MS 100
 #define RETRY_MS 1000

@@ -1,5 +1,4 @@
-#ifndef PROCESS_KEEPER_HERALD_CLIENT_H
-#define PROCESS_KEEPER_HERALD_CLIENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,5 +65,3 @@ int herald_client_step(struct herald_client *c, struct err *err);
 
 /* Is there no connection to a herald? */
 bool herald_client_is_alone(const struct herald_client *c);
-
-#endif

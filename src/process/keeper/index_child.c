@@ -8,7 +8,6 @@
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/utf8.h"
-#include "util/banned.h"
 
 /* An index has about 1 % of the layer's size, and some bytes for each name; a layer can be made so
  * that it has more. */

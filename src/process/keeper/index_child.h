@@ -1,5 +1,4 @@
-#ifndef PROCESS_KEEPER_INDEX_CHILD_H
-#define PROCESS_KEEPER_INDEX_CHILD_H
+#pragma once
 
 #include <stdint.h>
 #include "domain/registry.h"
@@ -51,5 +50,3 @@ int index_child_give_up(const struct index_child *c, const struct registry *reg,
                         struct err *err);
 /* Ends it, if it runs, and closes its files. */
 void index_child_stop(struct index_child *c);
-
-#endif

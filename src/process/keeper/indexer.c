@@ -13,7 +13,6 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Images and demands that are looked at together, the oldest. */
 #define IMAGES_MAX INDEX_JOB_DONE_MAX

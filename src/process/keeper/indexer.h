@@ -1,5 +1,4 @@
-#ifndef PROCESS_KEEPER_INDEXER_H
-#define PROCESS_KEEPER_INDEXER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +30,3 @@ void indexer_poke(struct indexer *x);
  * jobs; to be called after each round of the loop, which it has end its wait in time. *told: it has
  * put events. -1: the database or the machine fails; it tries again later. */
 int indexer_step(struct indexer *x, bool *told, struct err *err);
-
-#endif

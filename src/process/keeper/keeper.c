@@ -13,7 +13,6 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/loop.h"
-#include "util/banned.h"
 
 #define ROUND_MS 1000
 /* A checkpoint is due after this much log, or time: recovery takes as long as there is log. */

@@ -1,5 +1,4 @@
-#ifndef PROCESS_KEEPER_KEEPER_H
-#define PROCESS_KEEPER_KEEPER_H
+#pragma once
 
 #include "process/server/server.h"
 #include "storage/kv/kv_slot.h"
@@ -7,5 +6,3 @@
 /* A forked child that does the background work which needs the database: checkpoints, removal of
  * logs, and what upkeep_step does. Returns its exit code. */
 int keeper_main(const struct server *s, pid_t master, struct kv_slot *slot);
-
-#endif

@@ -17,7 +17,6 @@
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define DEATHS_OUTSIDE_MAX 20 /* then a recovery clears up */
 #define FAILURES_MAX 5        /* recoveries in a row */

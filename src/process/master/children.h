@@ -1,5 +1,4 @@
-#ifndef PROCESS_MASTER_CHILDREN_H
-#define PROCESS_MASTER_CHILDREN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -94,5 +93,3 @@ bool children_gone(const struct children *c);
 
 /* CHILDREN_BROKEN: what is wrong, and what to do. Returns -1. */
 int children_error(const struct children *c, struct err *err);
-
-#endif

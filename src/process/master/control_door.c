@@ -11,7 +11,6 @@
 #include "storage/kv/kv_open.h"
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define PACKET_MS 2000 /* from the connection to its packet */
 #define WAIT_MS 30000  /* for a child, while the database is recovered, say */

@@ -1,5 +1,4 @@
-#ifndef PROCESS_MASTER_CONTROL_DOOR_H
-#define PROCESS_MASTER_CONTROL_DOOR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,5 +44,3 @@ void control_door_close(struct control_door *d);
 /* The child: runs the command of the request, and returns its exit code. */
 int control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
                       const struct control_door_request *r);
-
-#endif

@@ -4,7 +4,6 @@
 #include "process/herald/herald.h"
 #include "process/server/child.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define CRASH_BURST 10
 #define CRASH_REFILL_MS 1000

@@ -1,5 +1,4 @@
-#ifndef PROCESS_MASTER_HERALD_WATCH_H
-#define PROCESS_MASTER_HERALD_WATCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,5 +27,3 @@ void herald_watch_reload(const struct herald_watch *h);
 /* Lets it come to its end (herald.h says how long that takes); hurry: without delay. */
 void herald_watch_stop(struct herald_watch *h, bool hurry);
 bool herald_watch_is_gone(const struct herald_watch *h);
-
-#endif

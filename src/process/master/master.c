@@ -12,7 +12,6 @@
 #include "util/log.h"
 #include "util/loop.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* How often the master looks for what is due, and at the slots of its children. */
 #define BEAT_STARTING_MS 2

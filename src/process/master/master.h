@@ -1,5 +1,4 @@
-#ifndef PROCESS_MASTER_MASTER_H
-#define PROCESS_MASTER_MASTER_H
+#pragma once
 
 #include "process/server/server.h"
 
@@ -9,5 +8,3 @@
  * certificates and users anew. 0, or -1 when it ended because something is broken. Nothing that it
  * started is left. */
 int master_run(struct server *s, struct err *err);
-
-#endif

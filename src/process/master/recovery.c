@@ -8,7 +8,6 @@
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 /* The format that the database says it has: written into a fresh one, checked in another. */
 static int

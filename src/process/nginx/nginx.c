@@ -18,7 +18,6 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define CONF_NAME "run/nginx.conf"
 #define PID_NAME "run/nginx.pid"

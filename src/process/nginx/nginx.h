@@ -1,5 +1,4 @@
-#ifndef PROCESS_NGINX_NGINX_H
-#define PROCESS_NGINX_NGINX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,5 +55,3 @@ void nginx_reload(const struct nginx *n);
 /* Lets it finish its requests, for some seconds; with hurry for half a second. The state becomes
  * NGINX_GONE. */
 void nginx_stop(struct nginx *n, bool hurry);
-
-#endif

@@ -5,7 +5,6 @@
 #include "process/nginx/conf_data.h"
 #include "protocol/http/error_table.h"
 #include "util/bytes.h"
-#include "util/banned.h"
 
 #define DEPTH_MAX 8
 #define NUMBER_MAX 24

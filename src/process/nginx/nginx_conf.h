@@ -1,5 +1,4 @@
-#ifndef PROCESS_NGINX_NGINX_CONF_H
-#define PROCESS_NGINX_NGINX_CONF_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ int nginx_conf_standalone(const struct nginx_conf *c, struct buf *out, struct er
 /* The same for a text of the caller: "@HTTP@" or "@LOCATIONS@" for an existing nginx. */
 int nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
                       struct err *err);
-
-#endif

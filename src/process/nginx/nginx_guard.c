@@ -9,7 +9,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 /* The kernel tells nginx's master of our end, and it cleans up. */
 #define GRACE_MS 300

@@ -1,5 +1,4 @@
-#ifndef PROCESS_NGINX_NGINX_GUARD_H
-#define PROCESS_NGINX_NGINX_GUARD_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -23,5 +22,3 @@ void nginx_guard_init(struct nginx_guard *g, struct loop *loop, const struct pri
 void nginx_guard_hold(struct nginx_guard *g);
 /* Ends it, with the remaining members of the group. */
 void nginx_guard_let_go(struct nginx_guard *g);
-
-#endif

@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define BURST 200
 #define REFILL_MS 50

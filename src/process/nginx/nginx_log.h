@@ -1,5 +1,4 @@
-#ifndef PROCESS_NGINX_NGINX_LOG_H
-#define PROCESS_NGINX_NGINX_LOG_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,5 +27,3 @@ void nginx_log_close(struct nginx_log *l, uint64_t now_ms);
 /* Splits a line without its end: removes the parts that our log adds itself. Returns the text, and
  * sets *severity to "warn" and the like, "" if there is none; both point into line. */
 char *nginx_log_split(char *line, const char **severity);
-
-#endif

@@ -4,7 +4,6 @@
 #include <unistd.h>
 #include "util/buf.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Appends the steps of a name, each with a slash before it. */
 static void

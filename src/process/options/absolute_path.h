@@ -1,5 +1,4 @@
-#ifndef PROCESS_OPTIONS_ABSOLUTE_PATH_H
-#define PROCESS_OPTIONS_ABSOLUTE_PATH_H
+#pragma once
 
 #include "util/err.h"
 
@@ -7,5 +6,3 @@
  * exist. The result has no ".", no doubled slashes and no slash at the end (except "/"); ".." and
  * symbolic links stay as they are. To be freed. NULL: err. */
 char *absolute_path(const char *name, struct err *err);
-
-#endif

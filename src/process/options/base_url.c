@@ -6,7 +6,6 @@
 #include <strings.h>
 #include "util/mem.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

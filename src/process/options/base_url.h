@@ -1,5 +1,4 @@
-#ifndef PROCESS_OPTIONS_BASE_URL_H
-#define PROCESS_OPTIONS_BASE_URL_H
+#pragma once
 
 #include "util/err.h"
 
@@ -12,5 +11,3 @@ char *base_url_parse(const char *text, const char *what, struct err *err);
  * without a path, and without the port that the scheme implies; or "*", for any. 0, or -1 with what
  * is wrong. */
 int base_url_check_origin(const char *text, const char *what, struct err *err);
-
-#endif

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static int
 read_to_end(int fd, const char *name, struct buf *out, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef PROCESS_OPTIONS_OPTION_FILE_H
-#define PROCESS_OPTIONS_OPTION_FILE_H
+#pragma once
 
 #include "util/buf.h"
 #include "util/err.h"
@@ -7,5 +6,3 @@
 /* Reads a whole file that the command line or the configuration names, at most out's maximum.
  * Unlike files of the data directory it may be a symbolic link. A relative name starts at dirfd. */
 int option_file_read(int dirfd, const char *name, struct buf *out, struct err *err);
-
-#endif

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/mem.h"
-#include "util/banned.h"
 
 char *
 options_keep(struct options *o, char *text)

@@ -1,5 +1,4 @@
-#ifndef PROCESS_OPTIONS_OPTIONS_H
-#define PROCESS_OPTIONS_OPTIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -93,5 +92,3 @@ char *options_keep(struct options *o, char *text);
 void options_forget_users(struct options *o);
 
 void options_free(struct options *o);
-
-#endif

@@ -1,7 +1,6 @@
 #include "process/options/options_help.h"
 #include <string.h>
 #include "process/options/options_table.h"
-#include "util/banned.h"
 
 /* "--port, -p  [port]"; one line stands for the scripts of all hooks. */
 static void

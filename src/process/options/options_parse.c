@@ -12,7 +12,6 @@
 #include "util/kvfile.h"
 #include "util/mem.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define CONFIG_MAX (1u << 20)
 

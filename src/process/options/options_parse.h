@@ -1,5 +1,4 @@
-#ifndef PROCESS_OPTIONS_OPTIONS_PARSE_H
-#define PROCESS_OPTIONS_OPTIONS_PARSE_H
+#pragma once
 
 #include "process/options/options.h"
 #include "util/err.h"
@@ -14,5 +13,3 @@ const char *options_parse_command(int argc, char **argv);
  * 0, or -1 with what is wrong, with which option, and what to do; the caller then exits with 2.
  * Free *o in both cases. */
 int options_parse(struct options *o, int argc, char **argv, struct err *err);
-
-#endif

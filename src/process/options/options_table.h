@@ -1,5 +1,4 @@
-#ifndef PROCESS_OPTIONS_OPTIONS_TABLE_H
-#define PROCESS_OPTIONS_OPTIONS_TABLE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,5 +53,3 @@ const struct options_row *options_table_by_letter(char letter);
 
 bool options_table_knows(const struct options_row *row, const char *command);
 bool options_table_in_file(const struct options_row *row);
-
-#endif

@@ -6,7 +6,6 @@
 #include "process/options/base_url.h"
 #include "util/mem.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 /* A name becomes part of names of nginx's variables. Longer ones would need a larger
  * variables_hash_bucket_size in the site's configuration. */

@@ -1,5 +1,4 @@
-#ifndef PROCESS_OPTIONS_OPTIONS_VALUE_H
-#define PROCESS_OPTIONS_OPTIONS_VALUE_H
+#pragma once
 
 #include "process/options/options.h"
 #include "process/options/options_table.h"
@@ -13,5 +12,3 @@ int options_value_set(struct options *o, const struct options_row *row, const ch
 /* Adds a copy of the text. */
 int options_value_add(struct options *o, struct options_list *list, const char *value,
                       const char *what, struct err *err);
-
-#endif

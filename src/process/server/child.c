@@ -11,7 +11,6 @@
 #include "storage/tables/tables.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 static void
 set_child_signals(void (*on_term)(int))

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_CHILD_H
-#define PROCESS_SERVER_CHILD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ void child_registry(const struct server *s, struct kv *kv, struct registry *reg)
 
 /* Joins the database, or ends the process. *reg: the registry that the floors below work on. */
 void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);
-
-#endif

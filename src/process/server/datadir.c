@@ -16,7 +16,6 @@
 #include "util/fdio.h"
 #include "util/mem.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define FORMAT_NAME "db/format"
 #define FORMAT_TEXT "docker-registry-server store, format "

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_DATADIR_H
-#define PROCESS_SERVER_DATADIR_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -51,5 +50,3 @@ int datadir_lock(struct datadir *d, const struct privileges *who, struct err *er
 /* After the change of user: checks that everything can be written to, marks a new directory as ours
  * (db/format), and removes the files that a killed server left in run/. */
 int datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err);
-
-#endif

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* Attempts to find a port that is free on all addresses. */
 #define ANY_PORT_TRIES 20

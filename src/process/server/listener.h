@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_LISTENER_H
-#define PROCESS_SERVER_LISTENER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +30,3 @@ struct listeners {
  * which port failed, and what to do. */
 int listeners_open(struct listeners *l, const struct options *o, struct err *err);
 void listeners_close(struct listeners *l);
-
-#endif

@@ -1,5 +1,4 @@
 #include "process/server/pools.h"
-#include "util/banned.h"
 
 const struct pool pools[POOL_COUNT] = {
     [POOL_API] = {"api", "api.sock", offsetof(struct options, workers)},

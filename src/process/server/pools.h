@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_POOLS_H
-#define PROCESS_SERVER_POOLS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,5 +16,3 @@ struct pool {
 extern const struct pool pools[POOL_COUNT];
 
 uint64_t pool_workers(enum pool_id id, const struct options *o);
-
-#endif

@@ -9,7 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "process/options/options.h"
-#include "util/banned.h"
 
 /* The C library has no function for this, and libcap would be a library for a single call. */
 static int

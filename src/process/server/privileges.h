@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_PRIVILEGES_H
-#define PROCESS_SERVER_PRIVILEGES_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -30,5 +29,3 @@ void privileges_reading(const struct privileges *p, bool on);
 
 /* In a child: gives that capability up for good. 0, or -1 and errno. */
 int privileges_forget(const struct privileges *p);
-
-#endif

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "util/mem.h"
-#include "util/banned.h"
 
 static char *room;
 static size_t room_n;

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_PROCESS_TITLE_H
-#define PROCESS_SERVER_PROCESS_TITLE_H
+#pragma once
 
 /* The title of a process in ps: the memory in which the kernel keeps its arguments. */
 
@@ -9,5 +8,3 @@ void process_title_init(int argc, char **argv);
 
 /* Overwrites the arguments with "docker-registry-server: TEXT", cut to the available room. */
 void process_title_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-#endif

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 #define NAME_LENGTH 15 /* of the kernel's */
 

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_PROCFS_H
-#define PROCESS_SERVER_PROCFS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,5 +21,3 @@ bool procfs_works_in(int pid, int dirfd);
 
 /* Calls fn for all processes except our own. */
 void procfs_each(void (*fn)(int pid, void *arg), void *arg);
-
-#endif

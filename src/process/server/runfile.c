@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 int
 runfile_write(int dirfd, const char *name, struct bytes content, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_RUNFILE_H
-#define PROCESS_SERVER_RUNFILE_H
+#pragma once
 
 #include "util/bytes.h"
 #include "util/err.h"
@@ -7,5 +6,3 @@
 /* Puts a file below run/ in place, mode 0600. Readers see it whole or not at all. Nothing in run/
  * outlives the server, so there is no fsync. */
 int runfile_write(int dirfd, const char *name, struct bytes content, struct err *err);
-
-#endif

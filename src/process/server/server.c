@@ -19,7 +19,6 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define PID_NAME "run/master.pid"
 #define DYING_MS 2000

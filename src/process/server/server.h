@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_SERVER_H
-#define PROCESS_SERVER_SERVER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -84,5 +83,3 @@ uint64_t server_poked(int poke);
 
 /* Removes the files that must not stay in run/: sockets, pid file, keys, hashes. Frees the rest. */
 void server_finish(struct server *s);
-
-#endif

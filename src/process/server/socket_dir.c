@@ -12,7 +12,6 @@
 #include "process/server/unix_socket.h"
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* ---- the directory ---- */
 

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_SOCKET_DIR_H
-#define PROCESS_SERVER_SOCKET_DIR_H
+#pragma once
 
 #include "process/server/privileges.h"
 #include "util/err.h"
@@ -19,5 +18,3 @@ int socket_dir_clear(const char *dir, const char *name, const struct privileges 
 /* nginx runs as `who` too, and uses full names. It can reach the sockets, since they could be made:
  * can it also reach the data directory (its full name)? */
 int socket_dir_reach(const char *data, const struct privileges *who, struct err *err);
-
-#endif

@@ -1,6 +1,5 @@
 #include "process/server/start_throttle.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 void
 start_throttle_init(struct start_throttle *t, uint64_t burst, uint64_t refill_ms, uint64_t now_ms)

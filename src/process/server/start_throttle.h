@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_START_THROTTLE_H
-#define PROCESS_SERVER_START_THROTTLE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -22,5 +21,3 @@ uint64_t start_throttle_take(struct start_throttle *t, uint64_t now_ms);
 /* The same: returns when to start the process of that name, in clock_mono_ms(), and logs it unless
  * that is now. */
 uint64_t start_throttle_next(struct start_throttle *t, const char *name, uint64_t now_ms);
-
-#endif

@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include "process/server/procfs.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 struct look {
     const struct stopped_process *before;

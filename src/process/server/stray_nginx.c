@@ -7,7 +7,6 @@
 #include "process/server/procfs.h"
 #include "util/clock.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define WAIT_MS 2000
 

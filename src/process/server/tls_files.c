@@ -4,7 +4,6 @@
 #include "process/server/runfile.h"
 #include "process/options/option_file.h"
 #include "util/certificate.h"
-#include "util/banned.h"
 
 #define PEM_MAX (1u << 20)
 #define CERT_NAME "run/tls.crt"

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_TLS_FILES_H
-#define PROCESS_SERVER_TLS_FILES_H
+#pragma once
 
 #include <stdbool.h>
 #include "process/options/options.h"
@@ -22,5 +21,3 @@ int tls_files_install(const struct tls_files *t, int dirfd, struct err *err);
 void tls_files_remove(int dirfd);
 /* Wipes the memory of both. */
 void tls_files_free(struct tls_files *t);
-
-#endif

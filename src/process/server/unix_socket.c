@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include "util/fdio.h"
-#include "util/banned.h"
 
 static int
 open_unix_socket(const char *path, int type, struct sockaddr_un *address, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef PROCESS_SERVER_UNIX_SOCKET_H
-#define PROCESS_SERVER_UNIX_SOCKET_H
+#pragma once
 
 #include "util/err.h"
 
@@ -11,5 +10,3 @@ int unix_socket_listen(const char *path, int type, int backlog, struct err *err)
 
 /* The descriptor, or -1: err->sys is errno (ENOENT and ECONNREFUSED: nobody listens). */
 int unix_socket_connect(const char *path, int type, struct err *err);
-
-#endif

@@ -11,7 +11,6 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define REQUEST_MEMORY_MAX (32u << 20)
 #define HEADERS_MAX (64u << 10)

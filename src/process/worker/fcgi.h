@@ -1,5 +1,4 @@
-#ifndef PROCESS_WORKER_FCGI_H
-#define PROCESS_WORKER_FCGI_H
+#pragma once
 
 #include "protocol/http/http.h"
 #include "util/arena.h"
@@ -29,5 +28,3 @@ int fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handl
 /* For a signal handler: fcgi_serve returns once the current request is answered. A signal that
  * comes just before it waits for the next request is lost: send it again. */
 void fcgi_stop(void);
-
-#endif

@@ -10,7 +10,6 @@
 #include "storage/kv/kv_open.h"
 #include "util/log.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 /* A worker exits after this many requests, and another takes its place, so leaks in us or in a
  * library are bounded. The number differs, so that they don't exit together. */

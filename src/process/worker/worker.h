@@ -1,5 +1,4 @@
-#ifndef PROCESS_WORKER_WORKER_H
-#define PROCESS_WORKER_WORKER_H
+#pragma once
 
 #include "process/server/pools.h"
 #include "process/server/server.h"
@@ -9,5 +8,3 @@
  * number: counts from 1, for ps. */
 int worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
                 struct kv_slot *slot);
-
-#endif

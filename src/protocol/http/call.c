@@ -1,11 +1,8 @@
 #include "protocol/http/call.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
 #include "util/arena.h"
-#include "util/banned.h"
 
 __attribute__((format(printf, 2, 0))) static const char *
 format(struct call *c, const char *fmt, va_list ap)

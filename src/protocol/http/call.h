@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_CALL_H
-#define PROTOCOL_HTTP_CALL_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "domain/registry.h"
@@ -83,5 +82,3 @@ enum call_file_mode {
 };
 int call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
               struct err *err);
-
-#endif

@@ -1,9 +1,6 @@
 #include "protocol/http/cors.h"
-
 #include <string.h>
-
 #include "util/buf.h"
-#include "util/banned.h"
 
 /* Seconds that a browser may keep the answer. Browsers have maxima of their own, mostly two
  * hours. */

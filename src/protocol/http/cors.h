@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_CORS_H
-#define PROTOCOL_HTTP_CORS_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -17,5 +16,3 @@ int cors_options_v1(struct call *c, struct err *err);
 
 /* Adds Allow. */
 int cors_add_allow(struct call *c, unsigned methods, struct err *err);
-
-#endif

@@ -1,14 +1,11 @@
 #include "protocol/http/dispatch.h"
-
 #include <string.h>
-
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
 #include "protocol/http/cors.h"
 #include "protocol/http/reply_error.h"
 #include "protocol/http/route.h"
 #include "protocol/http/http_auth.h"
-#include "util/banned.h"
 
 /* Which API was asked, by the raw path, so that even an unreadable request gets its own form. */
 static enum error_form

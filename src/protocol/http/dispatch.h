@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_DISPATCH_H
-#define PROTOCOL_HTTP_DISPATCH_H
+#pragma once
 
 #include "domain/registry.h"
 #include "protocol/http/http.h"
@@ -11,5 +10,3 @@ struct route_table;
  * live in `arena`, which belongs to the request. */
 void dispatch(const struct route_table *routes, const struct registry *reg,
               const struct http_request *req, struct arena *arena, struct http_reply *reply);
-
-#endif

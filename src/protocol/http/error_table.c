@@ -1,7 +1,5 @@
 #include "protocol/http/error_table.h"
 
-#include "util/banned.h"
-
 #define DIGEST_GRAMMAR "sha256: and 64 lowercase hexadecimal digits, or sha512: and 128 of them"
 #define NAME_GRAMMAR                                                                              \
     "lowercase letters and digits, with ., _, __ or dashes between them; parts are joined by /; " \

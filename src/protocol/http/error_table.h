@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_ERROR_TABLE_H
-#define PROTOCOL_HTTP_ERROR_TABLE_H
+#pragma once
 
 #include <stddef.h>
 #include "util/err.h"
@@ -33,5 +32,3 @@ struct error_table_nginx {
 
 extern const struct error_table_nginx error_table_nginx[];
 extern const size_t error_table_nginx_n;
-
-#endif

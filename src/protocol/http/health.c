@@ -1,10 +1,7 @@
 #include "protocol/http/health.h"
-
 #include <stdio.h>
-
 #include "domain/core/store.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 #define MINUTE UINT64_C(60000)
 #define HOUR (60 * MINUTE)

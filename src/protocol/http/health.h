@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_HEALTH_H
-#define PROTOCOL_HTTP_HEALTH_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -15,5 +14,3 @@ void health_age(char out[HEALTH_AGE_MAX], uint64_t ms);
 
 /* GET /healthz: 200 and "ok", or 503 when the database can't be read. */
 call_handler health_check;
-
-#endif

@@ -1,10 +1,7 @@
 #include "protocol/http/http.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#include "util/banned.h"
 
 const char *
 http_reason(int status)

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_HTTP_H
-#define PROTOCOL_HTTP_HTTP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -106,5 +105,3 @@ enum http_method http_method_parse(const char *text);
 /* Adds a header. If the value holds a control character (from outside), the header is dropped, so
  * that nobody can split an answer. */
 void http_reply_header(struct http_reply *r, const char *name, const char *value);
-
-#endif

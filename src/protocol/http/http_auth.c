@@ -1,11 +1,8 @@
 #include "protocol/http/http_auth.h"
-
 #include <stdbool.h>
 #include <string.h>
-
 #include "domain/access/token.h"
 #include "util/arena.h"
-#include "util/banned.h"
 
 /* The original reads it like this: in this spelling, with one blank. */
 #define SCHEME "Token "

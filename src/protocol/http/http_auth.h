@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_HTTP_AUTH_H
-#define PROTOCOL_HTTP_HTTP_AUTH_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -18,5 +17,3 @@ int http_auth_hand_out(struct call *c, struct err *err);
 
 /* Adds the challenges of a 401. */
 void http_auth_challenge(struct call *c);
-
-#endif

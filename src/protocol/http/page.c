@@ -1,10 +1,7 @@
 #include "protocol/http/page.h"
-
 #include <string.h>
-
 #include "util/arena.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 static int
 refuse_page_size(const char *n, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_PAGE_H
-#define PROTOCOL_HTTP_PAGE_H
+#pragma once
 
 #include <stddef.h>
 #include "protocol/http/call.h"
@@ -23,5 +22,3 @@ int page_link_more(struct call *c, const char *path, size_t limit, struct bytes 
 
 /* Appends b, escaped for a path or a value. */
 void page_escape(struct buf *out, struct bytes b);
-
-#endif

@@ -1,10 +1,7 @@
 #include "protocol/http/path.h"
-
 #include <stdbool.h>
 #include <string.h>
-
 #include "util/arena.h"
-#include "util/banned.h"
 
 static int
 hex_digit(char c)

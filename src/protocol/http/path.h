@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_PATH_H
-#define PROTOCOL_HTTP_PATH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ int path_parse(struct path *p, const char *raw, const char *nginx_path, struct a
 /* Undoes %XX in place, and + when plus is set. Returns the length, or (size_t)-1 for a bad escape.
  */
 size_t path_unescape(char *s, size_t n, int plus);
-
-#endif

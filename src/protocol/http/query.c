@@ -1,10 +1,7 @@
 #include "protocol/http/query.h"
-
 #include <string.h>
-
 #include "protocol/http/path.h"
 #include "util/arena.h"
-#include "util/banned.h"
 
 /* Decodes n bytes of s. NULL, with err filled, if they can't be decoded. */
 static const char *

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_QUERY_H
-#define PROTOCOL_HTTP_QUERY_H
+#pragma once
 
 #include <stddef.h>
 #include "util/arena.h"
@@ -22,5 +21,3 @@ int query_parse(struct query *q, const char *raw, struct arena *arena, struct er
 
 /* The first value of that name, or NULL. */
 const char *query_get(const struct query *q, const char *name);
-
-#endif

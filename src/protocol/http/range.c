@@ -1,10 +1,7 @@
 #include "protocol/http/range.h"
-
 #include <string.h>
 #include <strings.h>
-
 #include "util/parse.h"
-#include "util/banned.h"
 
 static size_t
 count_digits(const char *s)

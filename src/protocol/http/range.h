@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_RANGE_H
-#define PROTOCOL_HTTP_RANGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,5 +24,3 @@ void range_take(const char *range, uint64_t size, uint64_t *from, uint64_t *n);
  * "bytes=0-99", with or without a total behind a slash. `last` is inclusive, and the total is
  * larger than it. False for anything else. */
 bool range_parse_content(const char *text, uint64_t *first, uint64_t *last);
-
-#endif

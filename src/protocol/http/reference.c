@@ -1,9 +1,6 @@
 #include "protocol/http/reference.h"
-
 #include <string.h>
-
 #include "domain/core/name.h"
-#include "util/banned.h"
 
 int
 reference_parse_digest(const char *text, struct digest *d, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_REFERENCE_H
-#define PROTOCOL_HTTP_REFERENCE_H
+#pragma once
 
 #include "domain/core/pull.h"
 #include "util/digest.h"
@@ -14,5 +13,3 @@ int reference_check_tag(const char *text, struct err *err);
 
 /* A tag or a digest. The tag is the text itself. */
 int reference_parse(const char *text, struct reference *r, struct err *err);
-
-#endif

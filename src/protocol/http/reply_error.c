@@ -1,11 +1,8 @@
 #include "protocol/http/reply_error.h"
-
 #include <string.h>
-
 #include "protocol/http/error_table.h"
 #include "protocol/http/http_auth.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 /* The longest text from outside, in bytes. Longer ones are cut. */
 #define DETAIL_TEXT_MAX 300

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_REPLY_ERROR_H
-#define PROTOCOL_HTTP_REPLY_ERROR_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -18,5 +17,3 @@ enum error_form {
 /* Makes the reply of an error, by its row in error_table.c. Keeps the headers that the reply has
  * already. */
 void reply_error(struct call *c, enum error_form form, const struct err *err);
-
-#endif

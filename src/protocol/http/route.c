@@ -1,12 +1,9 @@
 #include "protocol/http/route.h"
-
 #include <stdbool.h>
 #include <string.h>
-
 #include "domain/core/name.h"
 #include "util/arena.h"
 #include "util/buf.h"
-#include "util/banned.h"
 
 #define NAME "{name}"
 

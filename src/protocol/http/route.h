@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_HTTP_ROUTE_H
-#define PROTOCOL_HTTP_ROUTE_H
+#pragma once
 
 #include "domain/access/access.h"
 #include "protocol/http/call.h"
@@ -36,5 +35,3 @@ struct route_table {
  * ERR_NO_METHOD if the path fits other methods: *allowed then has those. */
 const struct route *route_find(struct call *c, const struct path *p, unsigned *allowed,
                                struct err *err);
-
-#endif

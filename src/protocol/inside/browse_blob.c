@@ -1,14 +1,11 @@
 #include "protocol/inside/browse_blob.h"
-
 #include <string.h>
-
 #include "protocol/http/page.h"
 #include "protocol/http/range.h"
 #include "protocol/inside/browse_view.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/clock.h"
-#include "util/banned.h"
 
 /* Sends a file out of an image (browse_view.h). Strangers made it, and a browser may be asked to
  * show it, so it is a download of a type that no browser runs. */

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_INSIDE_BROWSE_BLOB_H
-#define PROTOCOL_INSIDE_BROWSE_BLOB_H
+#pragma once
 
 #include "domain/inside/browse.h"
 #include "protocol/http/call.h"
@@ -12,5 +11,3 @@ int browse_blob_send(struct call *c, struct browse_image *im, struct err *err);
 /* Adds headers for a file that a browser may save, but not run: Content-Disposition with that name,
  * and a Content-Security-Policy. */
 int browse_blob_add_download(struct call *c, struct bytes name, struct err *err);
-
-#endif

@@ -1,11 +1,8 @@
 #include "protocol/inside/browse_entry.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "util/base64.h"
 #include "util/utf8.h"
-#include "util/banned.h"
 
 static const char *
 entry_type_name(const struct layer_entry *e)

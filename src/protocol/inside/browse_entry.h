@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_INSIDE_BROWSE_ENTRY_H
-#define PROTOCOL_INSIDE_BROWSE_ENTRY_H
+#pragma once
 
 #include "domain/inside/browse.h"
 #include "util/buf.h"
@@ -22,5 +21,3 @@ void browse_entry_put_path(struct buf *out, struct bytes path, bool dir);
 /* Room for one entry: 6 bytes of text for each byte of a path and of a link, both in base64 too,
  * and the other members. */
 #define BROWSE_ENTRY_MAX ((size_t)256 << 10)
-
-#endif

@@ -1,13 +1,10 @@
 #include "protocol/inside/browse_view.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "protocol/inside/browse_entry.h"
 #include "protocol/http/page.h"
 #include "util/arena.h"
 #include "util/buf.h"
-#include "util/banned.h"
 
 /* The length to which a path is cut in messages. */
 #define SHOWN_MAX 100

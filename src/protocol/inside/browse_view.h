@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_INSIDE_BROWSE_VIEW_H
-#define PROTOCOL_INSIDE_BROWSE_VIEW_H
+#pragma once
 
 #include "domain/inside/browse.h"
 #include "protocol/http/call.h"
@@ -34,5 +33,3 @@ int browse_view_find(struct browse_image *im, struct arena *arena, struct bytes 
 /* ERR_NO_FILE: the path is of another kind than the request needs. kind: "a device", for example.
  */
 int browse_view_refuse(struct bytes path, const char *kind, struct err *err);
-
-#endif

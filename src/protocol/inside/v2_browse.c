@@ -1,13 +1,10 @@
 #include "protocol/inside/v2_browse.h"
-
 #include <string.h>
-
 #include "domain/inside/browse_history.h"
 #include "protocol/http/reference.h"
 #include "protocol/inside/browse_blob.h"
 #include "protocol/inside/browse_view.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 int
 v2_browse_open(struct call *c, struct browse_image **im, struct err *err)

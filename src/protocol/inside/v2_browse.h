@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_INSIDE_V2_BROWSE_H
-#define PROTOCOL_INSIDE_V2_BROWSE_H
+#pragma once
 
 #include "domain/inside/browse.h"
 #include "protocol/http/call.h"
@@ -22,5 +21,3 @@ call_handler v2_browse_history;
 
 /* Opens the image that the call names (its name and `first`). After 0 the caller closes it. */
 int v2_browse_open(struct call *c, struct browse_image **im, struct err *err);
-
-#endif

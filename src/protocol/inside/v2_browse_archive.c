@@ -1,14 +1,11 @@
 #include "protocol/inside/v2_browse_archive.h"
-
 #include <string.h>
-
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_archive.h"
 #include "protocol/inside/browse_blob.h"
 #include "protocol/inside/browse_view.h"
 #include "protocol/inside/v2_browse.h"
 #include "util/arena.h"
-#include "util/banned.h"
 
 struct archiving {
     struct browse_image *im;

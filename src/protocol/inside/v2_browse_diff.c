@@ -1,7 +1,5 @@
 #include "protocol/inside/v2_browse_diff.h"
-
 #include <string.h>
-
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_diff.h"
 #include "protocol/http/reference.h"
@@ -10,7 +8,6 @@
 #include "protocol/inside/v2_browse.h"
 #include "util/arena.h"
 #include "util/buf.h"
-#include "util/banned.h"
 
 struct comparing {
     struct browse_image *from, *to;

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_INSIDE_V2_BROWSE_DIFF_H
-#define PROTOCOL_INSIDE_V2_BROWSE_DIFF_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -7,5 +6,3 @@
  * image of the repository (domain/inside/layer_diff.h), a line of JSON for each path, made while it
  * is sent. */
 call_handler v2_browse_diff;
-
-#endif

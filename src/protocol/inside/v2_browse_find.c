@@ -1,7 +1,5 @@
 #include "protocol/inside/v2_browse_find.h"
-
 #include <string.h>
-
 #include "domain/inside/layer_find.h"
 #include "protocol/inside/browse_entry.h"
 #include "protocol/inside/browse_view.h"
@@ -9,7 +7,6 @@
 #include "protocol/inside/v2_browse.h"
 #include "util/arena.h"
 #include "util/buf.h"
-#include "util/banned.h"
 
 /* Bytes of a page, without its last entry. */
 #define PAGE_BYTES ((size_t)1 << 20)

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_INSIDE_V2_BROWSE_FIND_H
-#define PROTOCOL_INSIDE_V2_BROWSE_FIND_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -8,5 +7,3 @@
  * (PAGE_MAX), behind the path ?last=, and a Link to the next page. A page of very long entries may
  * end before its n. */
 call_handler v2_browse_find;
-
-#endif

@@ -1,9 +1,6 @@
 #include "protocol/v1/v1_base.h"
-
 #include <stdio.h>
-
 #include "util/arena.h"
-#include "util/banned.h"
 
 int
 v1_ping(struct call *c, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_BASE_H
-#define PROTOCOL_V1_V1_BASE_H
+#pragma once
 
 #include "domain/core/platform.h"
 #include "protocol/http/call.h"
@@ -16,5 +15,3 @@ int v1_base_body(struct call *c, int max_depth, struct json **body, struct err *
 /* The platform that is asked for: ?platform=os/architecture[/variant], in the arena; NULL without
  * it. 0, or -1 and ERR_BAD_REQUEST. */
 int v1_base_platform(struct call *c, const struct platform **platform, struct err *err);
-
-#endif

@@ -1,9 +1,7 @@
 #include "protocol/v1/v1_browse.h"
-
 #include "domain/v1/image.h"
 #include "protocol/inside/browse_blob.h"
 #include "protocol/inside/browse_view.h"
-#include "util/banned.h"
 
 static int
 open_v1_image(struct call *c, struct browse_image **im, struct err *err)

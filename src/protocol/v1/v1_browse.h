@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_BROWSE_H
-#define PROTOCOL_V1_V1_BROWSE_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -10,5 +9,3 @@
 call_handler v1_browse_tree;
 /* GET /v1/images/<id>/blobs/<path>: a file's bytes. */
 call_handler v1_browse_blob;
-
-#endif

@@ -1,13 +1,10 @@
 #include "protocol/v1/v1_events.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
 #include "domain/events/event_text.h"
 #include "domain/events/outbox.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 static bool
 wants_event_stream(const struct call *c)

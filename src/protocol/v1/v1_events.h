@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_EVENTS_H
-#define PROTOCOL_V1_V1_EVENTS_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -9,5 +8,3 @@
  * ones. 410 with `oldest` if those are no longer kept. The herald sends the answer, and nginx is
  * redirected to it; here it is decided who receives which events. */
 call_handler v1_events;
-
-#endif

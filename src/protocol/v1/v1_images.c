@@ -1,14 +1,11 @@
 #include "protocol/v1/v1_images.h"
-
 #include <string.h>
-
 #include "domain/v1/image.h"
 #include "domain/v1/image_push.h"
 #include "domain/v1/image_view.h"
 #include "protocol/http/range.h"
 #include "protocol/v1/v1_base.h"
 #include "util/arena.h"
-#include "util/banned.h"
 
 /* ---- reading ---- */
 

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_IMAGES_H
-#define PROTOCOL_V1_V1_IMAGES_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -25,5 +24,3 @@ call_handler v1_images_put_checksum;
 
 /* GET .../ancestry: the ids from this image to the first. */
 call_handler v1_images_get_ancestry;
-
-#endif

@@ -1,15 +1,12 @@
 #include "protocol/v1/v1_repositories.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/core/delete.h"
 #include "domain/events/hook.h"
 #include "domain/v1/image_list.h"
 #include "domain/core/repository.h"
 #include "protocol/v1/v1_base.h"
 #include "util/arena.h"
-#include "util/banned.h"
 
 /* Deep enough for {"id": ...} in a list. */
 #define LIST_DEPTH_MAX 8

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_REPOSITORIES_H
-#define PROTOCOL_V1_V1_REPOSITORIES_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -23,5 +22,3 @@ call_handler v1_repositories_unlist;
 call_handler v1_repositories_delete;
 /* PUT .../<name>/auth: docker's own registry made a token here; this one does it by headers. */
 call_handler v1_repositories_auth;
-
-#endif

@@ -1,10 +1,7 @@
 #include "protocol/v1/v1_search.h"
-
 #include <string.h>
-
 #include "domain/core/catalog.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define N_DEFAULT 25
 #define N_MAX 100

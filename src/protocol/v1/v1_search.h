@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_SEARCH_H
-#define PROTOCOL_V1_V1_SEARCH_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -7,5 +6,3 @@
  * has nothing else of the first API. So it covers images of both APIs. n is 25, at most 100; pages
  * count from 1. A parameter that isn't a number counts as missing. */
 call_handler v1_search;
-
-#endif

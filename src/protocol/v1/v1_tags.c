@@ -1,13 +1,10 @@
 #include "protocol/v1/v1_tags.h"
-
 #include <string.h>
-
 #include "domain/core/delete.h"
 #include "domain/v1/image_list.h"
 #include "domain/v1/image_tag.h"
 #include "domain/core/name.h"
 #include "protocol/v1/v1_base.h"
-#include "util/banned.h"
 
 static int
 check_tag(struct call *c, struct err *err)

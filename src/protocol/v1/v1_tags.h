@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_TAGS_H
-#define PROTOCOL_V1_V1_TAGS_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -13,5 +12,3 @@ call_handler v1_tags_get;
 call_handler v1_tags_put;
 /* DELETE .../tags/<tag>, whichever API it came from. */
 call_handler v1_tags_delete;
-
-#endif

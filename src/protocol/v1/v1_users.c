@@ -1,7 +1,5 @@
 #include "protocol/v1/v1_users.h"
-
 #include "domain/access/token.h"
-#include "util/banned.h"
 
 #define DEPTH_MAX 8
 

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V1_V1_USERS_H
-#define PROTOCOL_V1_V1_USERS_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -15,5 +14,3 @@ call_handler v1_users_post;
 
 /* PUT /v1/users/<name>: 204 where there are no users, and nothing is stored; else 404. */
 call_handler v1_users_put;
-
-#endif

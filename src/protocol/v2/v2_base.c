@@ -1,7 +1,5 @@
 #include "protocol/v2/v2_base.h"
 
-#include "util/banned.h"
-
 int
 v2_base(struct call *c, struct err *err)
 {

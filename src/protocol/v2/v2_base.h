@@ -1,10 +1,7 @@
-#ifndef PROTOCOL_V2_V2_BASE_H
-#define PROTOCOL_V2_V2_BASE_H
+#pragma once
 
 #include "protocol/http/call.h"
 
 /* GET /v2/: does this server speak the API, and are the credentials valid? (OCI distribution-spec
  * 1.1, "Determining Support") */
 call_handler v2_base;
-
-#endif

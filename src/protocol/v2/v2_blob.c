@@ -1,9 +1,7 @@
 #include "protocol/v2/v2_blob.h"
-
 #include "domain/core/blob.h"
 #include "protocol/http/range.h"
 #include "protocol/http/reference.h"
-#include "util/banned.h"
 
 /* A blob never changes under its digest. */
 #define BLOB_CACHE "max-age=31536000, immutable"

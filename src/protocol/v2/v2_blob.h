@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V2_V2_BLOB_H
-#define PROTOCOL_V2_V2_BLOB_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -8,5 +7,3 @@ call_handler v2_blob_get;
 
 /* DELETE: removes the blob from this repository; 405 while one of its manifests needs it. */
 call_handler v2_blob_delete;
-
-#endif

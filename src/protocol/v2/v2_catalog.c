@@ -1,8 +1,6 @@
 #include "protocol/v2/v2_catalog.h"
-
 #include "domain/core/catalog.h"
 #include "protocol/http/page.h"
-#include "util/banned.h"
 
 int
 v2_catalog_list(struct call *c, struct err *err)

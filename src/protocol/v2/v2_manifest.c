@@ -1,12 +1,9 @@
 #include "protocol/v2/v2_manifest.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "domain/core/delete.h"
 #include "domain/core/push.h"
 #include "protocol/http/reference.h"
-#include "util/banned.h"
 
 static int
 add_manifest_headers(struct call *c, const char *digest, const char *media_type, struct err *err)

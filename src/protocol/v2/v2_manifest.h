@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V2_V2_MANIFEST_H
-#define PROTOCOL_V2_V2_MANIFEST_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -7,5 +6,3 @@
 call_handler v2_manifest_get; /* also for HEAD, which reads no document */
 call_handler v2_manifest_put;
 call_handler v2_manifest_delete; /* deletes a tag alone, or a manifest with its tags */
-
-#endif

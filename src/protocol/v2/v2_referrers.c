@@ -1,9 +1,7 @@
 #include "protocol/v2/v2_referrers.h"
-
 #include "domain/core/referrers.h"
 #include "protocol/http/page.h"
 #include "protocol/http/reference.h"
-#include "util/banned.h"
 
 struct listing {
     struct json *manifests;

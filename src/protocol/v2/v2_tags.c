@@ -1,8 +1,6 @@
 #include "protocol/v2/v2_tags.h"
-
 #include "domain/core/tag.h"
 #include "protocol/http/page.h"
-#include "util/banned.h"
 
 int
 v2_tags_list(struct call *c, struct err *err)

@@ -1,13 +1,10 @@
 #include "protocol/v2/v2_upload.h"
-
 #include <string.h>
-
 #include "domain/core/blob.h"
 #include "domain/core/name.h"
 #include "domain/core/upload.h"
 #include "protocol/http/range.h"
 #include "protocol/http/reference.h"
-#include "util/banned.h"
 
 /* Pieces of any size are accepted, however small (OCI distribution-spec 1.1, "Pushing a blob in
  * chunks"). But some clients cut a blob into pieces of exactly this size, or send it whole when it

@@ -1,5 +1,4 @@
-#ifndef PROTOCOL_V2_V2_UPLOAD_H
-#define PROTOCOL_V2_V2_UPLOAD_H
+#pragma once
 
 #include "protocol/http/call.h"
 
@@ -11,5 +10,3 @@ call_handler v2_upload_patch;  /* PATCH: one more piece */
 call_handler v2_upload_put;    /* PUT ?digest=: the last piece, if there is one, and the end */
 call_handler v2_upload_status; /* GET */
 call_handler v2_upload_cancel; /* DELETE */
-
-#endif

@@ -1,5 +1,4 @@
 #include "storage/files/blob_file.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,13 +7,11 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
 #include "storage/files/body_dir.h"
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/pack.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 #define LAYERS "layers/"
 #define BLOB_MODE 0440

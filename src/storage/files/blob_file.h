@@ -1,5 +1,4 @@
-#ifndef STORAGE_FILES_BLOB_FILE_H
-#define STORAGE_FILES_BLOB_FILE_H
+#pragma once
 
 #include <stdint.h>
 #include "util/bytes.h"
@@ -61,5 +60,3 @@ int blob_file_each(int root, unsigned directory,
                    int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
                              struct err *err),
                    void *arg, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
 #include "storage/files/body_dir.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -7,8 +6,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "util/banned.h"
 
 #define BODIES "uploads/body"
 #define USER_ROOM 64

@@ -1,5 +1,4 @@
-#ifndef STORAGE_FILES_BODY_DIR_H
-#define STORAGE_FILES_BODY_DIR_H
+#pragma once
 
 #include "util/err.h"
 
@@ -17,5 +16,3 @@ int body_dir_check(int root, struct err *err);
  * ERR_BUSY (the client disconnected, and nginx removed the file), unless nginx puts bodies
  * elsewhere. Returns -1. */
 int body_dir_explain(int root, const char *path, const char *body_file, struct err *err);
-
-#endif

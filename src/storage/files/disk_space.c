@@ -1,14 +1,11 @@
 #include "storage/files/disk_space.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define RESERVE "db/reserve"
 #define RESERVE_NEW "db/reserve.tmp"

@@ -1,5 +1,4 @@
-#ifndef STORAGE_FILES_DISK_SPACE_H
-#define STORAGE_FILES_DISK_SPACE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,5 +24,3 @@ int disk_space_check(int dirfd, uint64_t more, struct err *err);
 void disk_space_give(int root);
 /* Creates the ballast again once there is plenty of room. */
 void disk_space_save(int root);
-
-#endif

@@ -1,5 +1,4 @@
 #include "storage/files/upload_dir.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,12 +8,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "storage/files/body_dir.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define UPLOADS "uploads/"
 #define BODIES "uploads/body/"

@@ -1,5 +1,4 @@
-#ifndef STORAGE_FILES_UPLOAD_DIR_H
-#define STORAGE_FILES_UPLOAD_DIR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,5 +53,3 @@ int upload_dir_each(int root,
 
 /* Removes the body files that no process has open: a killed nginx leaves them behind. */
 int upload_dir_sweep_bodies(int root, struct err *err);
-
-#endif

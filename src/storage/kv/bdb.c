@@ -1,15 +1,12 @@
 #include "storage/kv/bdb.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/pack.h"
 #include "util/random.h"
-#include "util/banned.h"
 
 #define PAUSE_MAX_MS 12
 

@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_BDB_H
-#define STORAGE_KV_BDB_H
+#pragma once
 
 #include <db.h>
 #include <time.h>
@@ -89,5 +88,3 @@ int bdb_value(const struct bdb *b, unsigned table, const DBT *dbt, struct bytes 
 /* Copies into out; NULL is fine. 0 or -1. */
 int bdb_copy(const struct bdb *b, unsigned table, struct bytes from, struct buf *out,
              struct err *err);
-
-#endif

@@ -1,10 +1,7 @@
 #include "storage/kv/bdb_cursor.h"
-
 #include <stdlib.h>
-
 #include "util/mem.h"
 #include "util/pack.h"
-#include "util/banned.h"
 
 /* Keys and values are copied into the cursor's own memory, so that a cursor outside a transaction
  * can release its page when others need it (bdb_cursor_release_all), and find its place again by

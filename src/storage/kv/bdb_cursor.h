@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_BDB_CURSOR_H
-#define STORAGE_KV_BDB_CURSOR_H
+#pragma once
 
 #include "storage/kv/bdb.h"
 
@@ -15,5 +14,3 @@ int bdb_cursor_last(struct txn *t, unsigned table, struct bytes prefix, struct b
  * themselves. Called before anything outside a transaction that has lost a conflict is tried again:
  * the winner may be waiting for those locks. */
 void bdb_cursor_release_all(struct bdb *b);
-
-#endif

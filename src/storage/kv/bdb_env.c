@@ -1,10 +1,7 @@
 #include "storage/kv/bdb_env.h"
-
 #include <time.h>
-
 #include "util/clock.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 /* Every process must make the same settings. */
 

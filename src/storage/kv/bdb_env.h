@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_BDB_ENV_H
-#define STORAGE_KV_BDB_ENV_H
+#pragma once
 
 #include "storage/kv/bdb.h"
 
@@ -11,5 +10,3 @@
 int bdb_env_attach(struct bdb *b, bool create, struct err *err);
 /* Closes what is open. 0, or the library's number for the first failure. */
 int bdb_env_detach(struct bdb *b);
-
-#endif

@@ -1,12 +1,10 @@
 #include "storage/kv/bdb_filling.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-
 #include "storage/kv/bdb.h"
 #include "storage/kv/bdb_cursor.h"
 #include "storage/kv/bdb_env.h"
@@ -14,7 +12,6 @@
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/pack.h"
-#include "util/banned.h"
 
 /* ---- opening ---- */
 

@@ -1,17 +1,14 @@
 #include "storage/kv/bdb_recovery.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
 #include "storage/kv/bdb_env.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/parse.h"
-#include "util/banned.h"
 
 #define DIR_MODE 0750
 

@@ -1,11 +1,8 @@
 #include "storage/kv/kv.h"
-
 #include <assert.h>
 #include <fcntl.h>
-
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_filling.h"
-#include "util/banned.h"
 
 /* The part that all fillings share. */
 

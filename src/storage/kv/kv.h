@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_KV_H
-#define STORAGE_KV_KV_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -88,5 +87,3 @@ int kv_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *key,
 int kv_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
 /* Removes logs that recovery no longer needs. Never during a backup. */
 int kv_trim_logs(struct kv *kv, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_KV_FILLING_H
-#define STORAGE_KV_KV_FILLING_H
+#pragma once
 
 #include "storage/kv/kv_types.h"
 #include "util/buf.h"
@@ -75,5 +74,3 @@ struct kv_filling {
     int (*checkpoint)(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
     int (*trim_logs)(struct kv *kv, struct err *err);
 };
-
-#endif

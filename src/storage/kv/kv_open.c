@@ -1,8 +1,6 @@
 #include "storage/kv/kv_open.h"
-
 #include "storage/kv/bdb_filling.h"
 #include "util/fdio.h"
-#include "util/banned.h"
 
 /* The one place that chooses a filling. */
 

@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_KV_OPEN_H
-#define STORAGE_KV_KV_OPEN_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/kv/kv_slot.h"
@@ -18,5 +17,3 @@ struct kv *kv_open(const char *dir, const struct kv_table *tables, size_t n, str
                    void (*lost)(const char *why), struct err *err);
 /* NULL is fine. */
 void kv_close(struct kv *kv);
-
-#endif

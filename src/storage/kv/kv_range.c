@@ -1,7 +1,5 @@
 #include "storage/kv/kv_range.h"
 
-#include "util/banned.h"
-
 int
 kv_range_each(struct txn *t, unsigned table, const struct kv_range *range, kv_range_fn *fn,
               void *arg, struct err *err)

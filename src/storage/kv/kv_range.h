@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_KV_RANGE_H
-#define STORAGE_KV_KV_RANGE_H
+#pragma once
 
 #include "storage/kv/kv.h"
 
@@ -14,5 +13,3 @@ int kv_range_each(struct txn *t, unsigned table, const struct kv_range *range, k
 
 /* Is there any entry whose key starts with prefix? 1, 0, -1. */
 int kv_range_any(struct txn *t, unsigned table, struct bytes prefix, struct err *err);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_KV_SLOT_H
-#define STORAGE_KV_KV_SLOT_H
+#pragma once
 
 #include <stdatomic.h>
 
@@ -13,5 +12,3 @@ struct kv_slot {
     atomic_bool ready;      /* the store is open, or the process is at work */
     atomic_ullong since_ms; /* clock_mono_ms() when in_db became true last */
 };
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_KV_KV_TYPES_H
-#define STORAGE_KV_KV_TYPES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,5 +31,3 @@ struct kv_range {
     bool behind;         /* without the key `from` itself */
     size_t limit;        /* only the first `limit` entries; 0: no limit */
 };
-
-#endif

@@ -1,5 +1,4 @@
 #include "storage/layers/index_file.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,11 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 #define INDEX "index"
 

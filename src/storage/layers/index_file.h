@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_INDEX_FILE_H
-#define STORAGE_LAYERS_INDEX_FILE_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/layers/layer_index.h"
@@ -40,5 +39,3 @@ int index_file_remove(int root, const struct digest *layer, struct err *err);
 int index_file_each(int root, unsigned directory,
                     int (*fn)(const struct digest *layer, void *arg, struct err *err), void *arg,
                     struct err *err);
-
-#endif

@@ -1,14 +1,11 @@
 #include "storage/layers/inflate.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define IN_SIZE ((size_t)256 << 10)
 

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_INFLATE_H
-#define STORAGE_LAYERS_INFLATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,5 +82,3 @@ void inflate_close(struct inflate *f);
 
 /* True if `fast` has an effect in this build. */
 bool inflate_has_fast(void);
-
-#endif

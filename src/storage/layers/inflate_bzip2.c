@@ -1,9 +1,7 @@
 #include <bzlib.h>
 #include <stdlib.h>
-
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 struct bzip2 {
     bz_stream s;

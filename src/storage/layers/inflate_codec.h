@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_INFLATE_CODEC_H
-#define STORAGE_LAYERS_INFLATE_CODEC_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,5 +61,3 @@ struct inflate_codec_raw {
 extern const struct inflate_codec_raw inflate_codec_zlib;
 /* NULL where ISA-L isn't built in. */
 extern const struct inflate_codec_raw *const inflate_codec_isal;
-
-#endif

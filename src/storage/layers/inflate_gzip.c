@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* RFC 1952, 2.3.1 */
 #define FLAG_HCRC 0x02

@@ -105,4 +105,3 @@ const struct inflate_codec_raw *const inflate_codec_isal = NULL;
 #endif
 
 #include "util/mem.h"
-#include "util/banned.h"

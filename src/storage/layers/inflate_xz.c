@@ -1,9 +1,7 @@
 #include <lzma.h>
 #include <stdlib.h>
-
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 struct xz {
     lzma_stream s;

@@ -1,10 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Bits of data_type that tell where inflate() has stopped. */
 #define BITS_LEFT 7

@@ -1,9 +1,7 @@
 #include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
-
 #include "storage/layers/inflate_codec.h"
-#include "util/banned.h"
 
 /* Maximal window, as a power of two: 128 MiB, which is zstd's own default. */
 #define WINDOW_LOG_MAX 27

@@ -1,9 +1,6 @@
 #include "storage/layers/layer_entry.h"
-
 #include <string.h>
-
 #include "util/pack.h"
-#include "util/banned.h"
 
 static uint64_t
 zigzag(int64_t v)

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_LAYER_ENTRY_H
-#define STORAGE_LAYERS_LAYER_ENTRY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,5 +56,3 @@ bool layer_entry_decode(struct layer_entry *e, struct bytes in);
 /* True if it may be a name in a directory: not empty, not too long, without slash or NUL, and not
  * "." or "..". */
 bool layer_entry_name_ok(struct bytes name);
-
-#endif

@@ -1,14 +1,10 @@
 #include "storage/layers/layer_index.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include <unistd.h>
-
 #include "storage/layers/sorted_writer.h"
 #include "util/mem.h"
 #include "util/pack.h"
-#include "util/banned.h"
 
 #define CHECKPOINT 'C'
 #define ENTRY 'E'

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_LAYER_INDEX_H
-#define STORAGE_LAYERS_LAYER_INDEX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -108,5 +107,3 @@ int layer_index_list(struct layer_index *x, uint32_t dir, struct bytes from,
 /* Gives the next entry, valid until the next call with this list. Returns 1, 0 at the end, -1. */
 int layer_index_next(struct layer_index_list *list, struct layer_entry *e, struct err *err);
 void layer_index_leave(struct layer_index_list *list);
-
-#endif

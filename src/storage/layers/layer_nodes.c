@@ -1,12 +1,9 @@
 #include "storage/layers/layer_nodes.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "util/arena.h"
 #include "util/random.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define FIRST_BUCKETS 1024u
 

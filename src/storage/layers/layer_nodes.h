@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_LAYER_NODES_H
-#define STORAGE_LAYERS_LAYER_NODES_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/layers/layer_entry.h"
@@ -71,5 +70,3 @@ uint32_t layer_nodes_make(struct layer_nodes *t, uint32_t dir, struct bytes name
 void layer_nodes_become(struct layer_nodes *t, uint32_t i, const struct layer_node *is);
 /* Copies a text that is kept as long as the nodes. Returns NULL on failure. */
 const char *layer_nodes_keep(struct layer_nodes *t, struct bytes text, struct err *err);
-
-#endif

@@ -1,8 +1,5 @@
 #include "storage/layers/layer_path.h"
-
 #include <string.h>
-
-#include "util/banned.h"
 
 static bool
 is(struct bytes name, const char *text)

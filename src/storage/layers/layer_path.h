@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_LAYER_PATH_H
-#define STORAGE_LAYERS_LAYER_PATH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,5 +42,3 @@ bool layer_path_step(struct layer_path_walk *w, struct bytes *name);
 /* Puts the target of a link in front of the components to be walked. Returns false after too many
  * links. */
 bool layer_path_follow(struct layer_path_walk *w, struct bytes link);
-
-#endif

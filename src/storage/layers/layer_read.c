@@ -1,13 +1,10 @@
 #include "storage/layers/layer_read.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "storage/layers/inflate.h"
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 const struct layer_read_limits layer_read_defaults = {
     .distance = 64u << 20,

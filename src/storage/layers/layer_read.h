@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_LAYER_READ_H
-#define STORAGE_LAYERS_LAYER_READ_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/layers/layer_index.h"
@@ -48,5 +47,3 @@ int layer_read_more(struct layer_reader *r, const struct layer_entry *e, uint64_
 /* The bytes decoded up to now, for any purpose. */
 uint64_t layer_read_decoded(const struct layer_reader *r);
 void layer_read_end(struct layer_reader *r);
-
-#endif

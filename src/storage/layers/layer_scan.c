@@ -1,15 +1,12 @@
 #include "storage/layers/layer_scan.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "storage/layers/inflate.h"
 #include "storage/layers/tar_scan.h"
 #include "util/arena.h"
 #include "util/digest_thread.h"
-#include "util/banned.h"
 
 const struct layer_scan_limits layer_scan_defaults = {
     .tree = {.entries = 500000, .names = 64u << 20, .depth = 256, .work = 100000000},

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_LAYER_SCAN_H
-#define STORAGE_LAYERS_LAYER_SCAN_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/layers/layer_index.h"
@@ -27,5 +26,3 @@ extern const struct layer_scan_limits layer_scan_defaults;
  * -1 when the machine failed. */
 int layer_scan(int layer, const struct digest *digest, int out,
                const struct layer_scan_limits *limits, struct layer_info *info, struct err *err);
-
-#endif

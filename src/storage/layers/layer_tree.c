@@ -1,13 +1,10 @@
 #include "storage/layers/layer_tree.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "storage/layers/layer_nodes.h"
 #include "storage/layers/layer_path.h"
 #include "util/arena.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define WHITEOUT ".wh."
 #define AUFS ".wh..wh."

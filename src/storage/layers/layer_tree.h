@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_LAYER_TREE_H
-#define STORAGE_LAYERS_LAYER_TREE_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/layers/layer_index.h"
@@ -44,5 +43,3 @@ int layer_tree_add(struct layer_tree *t, const struct tar_entry *e, struct err *
 int layer_tree_write(struct layer_tree *t, struct layer_index_writer *w, struct layer_info *info,
                      struct err *err);
 int layer_tree_write_rest(struct layer_tree *t, struct layer_index_writer *w, struct err *err);
-
-#endif

@@ -1,14 +1,11 @@
 #include "storage/layers/sorted_file.h"
-
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <zstd.h>
-
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Maximum of blocks in memory. */
 #define CACHED 12

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_SORTED_FILE_H
-#define STORAGE_LAYERS_SORTED_FILE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -51,5 +50,3 @@ int sorted_file_seek(struct sorted_file *f, struct sorted_cursor *c, struct byte
 int sorted_file_next(struct sorted_cursor *c, struct bytes *key, struct bytes *value,
                      struct err *err);
 void sorted_file_leave(struct sorted_cursor *c);
-
-#endif

@@ -1,10 +1,7 @@
 #include "storage/layers/sorted_format.h"
-
 #include <string.h>
 #include <zlib.h>
-
 #include "util/pack.h"
-#include "util/banned.h"
 
 /* Offsets of the header's fields. The magic comes before them, the checksum behind them. */
 #define VERSION_AT 8

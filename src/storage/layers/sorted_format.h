@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_SORTED_FORMAT_H
-#define STORAGE_LAYERS_SORTED_FORMAT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,5 +64,3 @@ void sorted_format_put_record(struct buf *out, struct bytes key, struct bytes va
 /* Moves *at behind the record. Returns false if there is none. */
 bool sorted_format_get_record(struct bytes block, size_t *at, struct bytes *key,
                               struct bytes *value);
-
-#endif

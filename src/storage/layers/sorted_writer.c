@@ -1,14 +1,11 @@
 #include "storage/layers/sorted_writer.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
-
 #include "storage/layers/sorted_format.h"
 #include "util/buf.h"
 #include "util/fdio.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define ZSTD_LEVEL 3
 #define WHAT "an index"

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_SORTED_WRITER_H
-#define STORAGE_LAYERS_SORTED_WRITER_H
+#pragma once
 
 #include <stdint.h>
 #include "util/bytes.h"
@@ -20,5 +19,3 @@ int sorted_writer_finish(struct sorted_writer *w, struct err *err);
 /* Bytes written to the file up to now. */
 uint64_t sorted_writer_bytes(const struct sorted_writer *w);
 void sorted_writer_free(struct sorted_writer *w);
-
-#endif

@@ -1,15 +1,12 @@
 #include "storage/layers/tar_files.h"
-
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
 #include "storage/layers/tar_walk.h"
 #include "util/arena.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Maximum of links that lead to links; docker uses one at most. */
 #define HOPS_MAX 8

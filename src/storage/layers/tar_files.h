@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_TAR_FILES_H
-#define STORAGE_LAYERS_TAR_FILES_H
+#pragma once
 
 #include <stdint.h>
 #include "util/err.h"
@@ -21,5 +20,3 @@ void tar_files_close(struct tar_files *t);
 /* name: without "./" in front and without empty, "." and ".." components. If several entries have
  * one name, the last one counts. Returns 1, or 0 when there is no such file. */
 int tar_files_find(const struct tar_files *t, const char *name, uint64_t *at, uint64_t *size);
-
-#endif

@@ -1,5 +1,4 @@
 #include "storage/layers/tar_scan.h"
-
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdio.h>
@@ -7,10 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-
 #include "util/arena.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 struct scan {
     const struct tar_source *source;

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_TAR_SCAN_H
-#define STORAGE_LAYERS_TAR_SCAN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,5 +56,3 @@ enum tar_end {
 int tar_scan(const struct tar_source *source,
              int (*fn)(void *arg, const struct tar_entry *e, struct err *err), void *arg,
              enum tar_end *end, char *why, struct err *err);
-
-#endif

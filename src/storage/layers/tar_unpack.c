@@ -1,12 +1,9 @@
 #include "storage/layers/tar_unpack.h"
-
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdlib.h>
 #include <unistd.h>
-
 #include "util/mem.h"
-#include "util/banned.h"
 
 /* Only libarchive's filters are used ("raw" is its format of uninterpreted bytes). Its reader of
  * tar interprets names, types and numbers, but tarsums are computed from the stored bytes. */

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_TAR_UNPACK_H
-#define STORAGE_LAYERS_TAR_UNPACK_H
+#pragma once
 
 #include "util/bytes.h"
 #include "util/err.h"
@@ -18,5 +17,3 @@ void tar_unpack_close(struct tar_unpack *u);
 /* Gives the next bytes, valid until the next call. Returns 1, 0 at the end, -1 (ERR_BAD_IMAGE: they
  * can't be decompressed). */
 int tar_unpack_next(struct tar_unpack *u, struct bytes *piece, struct err *err);
-
-#endif

@@ -1,16 +1,13 @@
 #include "storage/layers/tar_walk.h"
-
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define BLOCK 512
 

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_TAR_WALK_H
-#define STORAGE_LAYERS_TAR_WALK_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/layers/tar_unpack.h"
@@ -54,5 +53,3 @@ uint64_t tar_walk_position(const struct tar_walk *w);
 
 /* Gives the next piece of the entry's data. Returns 1, 0 at its end, -1. */
 int tar_walk_data(struct tar_walk *w, struct bytes *piece, struct err *err);
-
-#endif

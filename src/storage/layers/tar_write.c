@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/utf8.h"
-#include "util/banned.h"
 
 #define BLOCK 512
 

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_TAR_WRITE_H
-#define STORAGE_LAYERS_TAR_WRITE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,5 +22,3 @@ size_t tar_write_padding(uint64_t size);
 
 /* Appends the end of the archive. */
 void tar_write_end(struct buf *out);
-
-#endif

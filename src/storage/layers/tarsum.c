@@ -1,16 +1,13 @@
 #include "storage/layers/tarsum.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
 #include "storage/layers/tar_unpack.h"
 #include "storage/layers/tar_walk.h"
 #include "util/arena.h"
 #include "util/confined.h"
 #include "util/hex.h"
 #include "util/mem.h"
-#include "util/banned.h"
 
 #define ENTRIES_MAX 500000
 #define MEMORY_MAX ((uint64_t)512 << 20)

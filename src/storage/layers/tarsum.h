@@ -1,5 +1,4 @@
-#ifndef STORAGE_LAYERS_TARSUM_H
-#define STORAGE_LAYERS_TARSUM_H
+#pragma once
 
 #include <stdbool.h>
 #include "util/bytes.h"
@@ -33,5 +32,3 @@ int tarsum_of_fd(int fd, enum tarsum_version version, struct bytes json, struct 
 /* The same in this process, for tests. */
 int tarsum_here(int fd, enum tarsum_version version, struct bytes json, struct tarsum *out,
                 struct err *err);
-
-#endif

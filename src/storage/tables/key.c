@@ -1,9 +1,6 @@
 #include "storage/tables/key.h"
-
 #include <stdlib.h>
 #include <string.h>
-
-#include "util/banned.h"
 
 static void *
 key_extend(struct key *k, size_t n)

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_KEY_H
-#define STORAGE_TABLES_KEY_H
+#pragma once
 
 #include <stdint.h>
 #include "util/bytes.h"
@@ -33,5 +32,3 @@ struct bytes key_of(const struct key *k);
 
 /* What is left of a key that is read (pack.h), as a text of less than `room` bytes; else bad. */
 void key_take_text(struct unpack *u, char *out, size_t room);
-
-#endif

@@ -1,9 +1,6 @@
 #include "storage/tables/record.h"
-
 #include <stddef.h>
-
 #include "util/pack.h"
-#include "util/banned.h"
 
 /* The first byte of each record. A format that has been released stays readable: fields that come
  * to a record later get a new version, and a list of fields of their own. */

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_RECORD_H
-#define STORAGE_TABLES_RECORD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -172,5 +171,3 @@ enum table record_table(const struct record *record);
 void record_encode(struct buf *out, const struct record *record, const void *r);
 /* Reads nothing outside of `in`, whatever that is. ERR_CORRUPT: it is not exactly one record. */
 int record_decode(const struct record *record, void *r, struct bytes in, struct err *err);
-
-#endif

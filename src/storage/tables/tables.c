@@ -1,5 +1,4 @@
 #include "storage/tables/tables.h"
-#include "util/banned.h"
 
 const struct kv_table tables[TABLE_COUNT] = {
     [TABLE_META] = {.name = "meta", .page_size = 4096},

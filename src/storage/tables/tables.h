@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TABLES_H
-#define STORAGE_TABLES_TABLES_H
+#pragma once
 
 #include "storage/kv/kv_types.h"
 
@@ -27,5 +26,3 @@ enum table {
 #define TABLES_EVENT_MAX 1024
 
 extern const struct kv_table tables[TABLE_COUNT];
-
-#endif

@@ -1,8 +1,6 @@
 #include "storage/tables/tbl.h"
-
 #include "storage/kv/kv_range.h"
 #include "util/log.h"
-#include "util/banned.h"
 
 static int
 fetch_record(struct txn *t, const struct record *record, const struct key *key, bool for_update,

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_H
-#define STORAGE_TABLES_TBL_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/key.h"
@@ -34,5 +33,3 @@ typedef int tbl_visit_fn(struct unpack *key, const void *r, void *arg, struct er
 /* Visits the entries of a range. An entry that can't be read is logged and passed over. */
 int tbl_each(struct txn *t, const struct record *record, const struct kv_range *range,
              tbl_visit_fn *fn, void *arg, struct err *err);
-
-#endif

@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_blob.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 int
 tbl_blob_get(struct txn *t, const struct digest *d, struct rec_blob *r, struct err *err)

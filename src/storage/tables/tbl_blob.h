@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_BLOB_H
-#define STORAGE_TABLES_TBL_BLOB_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -11,5 +10,3 @@ int tbl_blob_get_for_update(struct txn *t, const struct digest *d, struct rec_bl
 void tbl_blob_expect(struct txn *t, const struct digest *d);
 int tbl_blob_put(struct txn *t, const struct digest *d, const struct rec_blob *r, struct err *err);
 int tbl_blob_drop(struct txn *t, const struct digest *d, struct err *err);
-
-#endif

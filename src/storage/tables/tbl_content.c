@@ -1,8 +1,6 @@
 #include "storage/tables/tbl_content.h"
-
 #include "storage/tables/key.h"
 #include "storage/tables/tables.h"
-#include "util/banned.h"
 
 int
 tbl_content_get(struct txn *t, const struct digest *d, struct buf *bytes, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_CONTENT_H
-#define STORAGE_TABLES_TBL_CONTENT_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "util/digest.h"
@@ -14,5 +13,3 @@
 int tbl_content_get(struct txn *t, const struct digest *d, struct buf *bytes, struct err *err);
 int tbl_content_put(struct txn *t, const struct digest *d, struct bytes bytes, struct err *err);
 int tbl_content_drop(struct txn *t, const struct digest *d, struct err *err);
-
-#endif

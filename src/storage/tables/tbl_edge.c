@@ -1,11 +1,8 @@
 #include "storage/tables/tbl_edge.h"
-
 #include <stdlib.h>
 #include <string.h>
-
 #include "storage/kv/kv_range.h"
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 static struct key
 edge_key(const struct edge *e)

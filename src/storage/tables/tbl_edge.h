@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_EDGE_H
-#define STORAGE_TABLES_TBL_EDGE_H
+#pragma once
 
 #include <stdbool.h>
 #include "storage/kv/kv.h"
@@ -67,5 +66,3 @@ int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
 int tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *from,
                          int (*fn)(const struct digest *to, void *arg, struct err *err), void *arg,
                          struct err *err);
-
-#endif

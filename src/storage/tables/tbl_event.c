@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_event.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 static struct key
 event_key(uint32_t seq)

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_EVENT_H
-#define STORAGE_TABLES_TBL_EVENT_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -14,5 +13,3 @@ int tbl_event_each(struct txn *t, uint32_t from,
 /* *seq: the number of the last event, 0 when there is none. */
 int tbl_event_last(struct txn *t, uint32_t *seq, struct err *err);
 int tbl_event_drop(struct txn *t, uint32_t seq, struct err *err);
-
-#endif

@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_hook.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 static struct key
 hook_key(const struct tbl_hook *h)

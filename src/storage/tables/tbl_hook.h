@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_HOOK_H
-#define STORAGE_TABLES_TBL_HOOK_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -33,5 +32,3 @@ int tbl_hook_each(struct txn *t, enum tbl_hook_state state, const struct tbl_hoo
 /* The first hook that waits in a repository behind that one (NULL: in any): 1, 0, -1. */
 int tbl_hook_first_behind(struct txn *t, const char *repository, struct tbl_hook *h,
                           struct err *err);
-
-#endif

@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_image.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 int
 tbl_image_get(struct txn *t, const struct digest *id, struct rec_image *r, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_IMAGE_H
-#define STORAGE_TABLES_TBL_IMAGE_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -18,5 +17,3 @@ int tbl_image_each(struct txn *t, const struct digest *from,
                    int (*fn)(const struct digest *id, const struct rec_image *r, void *arg,
                              struct err *err),
                    void *arg, struct err *err);
-
-#endif

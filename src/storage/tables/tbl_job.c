@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_job.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 static struct key
 job_key(const struct job *j)

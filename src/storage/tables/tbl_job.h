@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_JOB_H
-#define STORAGE_TABLES_TBL_JOB_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -32,5 +31,3 @@ int tbl_job_each(struct txn *t, enum job_kind kind,
                  int (*fn)(const struct job *j, const struct rec_job *r, void *arg,
                            struct err *err),
                  void *arg, struct err *err);
-
-#endif

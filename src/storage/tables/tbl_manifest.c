@@ -1,8 +1,6 @@
 #include "storage/tables/tbl_manifest.h"
-
 #include "storage/kv/kv_range.h"
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 static struct key
 manifest_key(uint64_t repo, const struct digest *d)

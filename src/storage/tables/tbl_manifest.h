@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_MANIFEST_H
-#define STORAGE_TABLES_TBL_MANIFEST_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -14,5 +13,3 @@ int tbl_manifest_delete(struct txn *t, uint64_t repo, const struct digest *d, st
 
 /* Has the repository any? 1, 0, -1. */
 int tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err);
-
-#endif

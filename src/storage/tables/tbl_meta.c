@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_meta.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 int
 tbl_meta_get(struct txn *t, const char *name, uint64_t *value, struct err *err)

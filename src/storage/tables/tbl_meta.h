@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_META_H
-#define STORAGE_TABLES_TBL_META_H
+#pragma once
 
 #include "storage/kv/kv.h"
 
@@ -20,5 +19,3 @@ int tbl_meta_get(struct txn *t, const char *name, uint64_t *value, struct err *e
 int tbl_meta_put(struct txn *t, const char *name, uint64_t value, struct err *err);
 /* *value: the number that is stored (1 if there is none). Stores the next one. */
 int tbl_meta_take_next(struct txn *t, const char *name, uint64_t *value, struct err *err);
-
-#endif

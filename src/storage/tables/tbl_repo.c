@@ -1,9 +1,6 @@
 #include "storage/tables/tbl_repo.h"
-
 #include <stdio.h>
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 int
 tbl_repo_get(struct txn *t, const char *name, struct rec_repo *r, struct err *err)

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_REPO_H
-#define STORAGE_TABLES_TBL_REPO_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -14,5 +13,3 @@ int tbl_repo_put(struct txn *t, const char *name, const struct rec_repo *r, stru
 int tbl_repo_each(struct txn *t, const char *after,
                   int (*fn)(const char *name, const struct rec_repo *r, void *arg, struct err *err),
                   void *arg, struct err *err);
-
-#endif

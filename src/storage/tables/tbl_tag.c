@@ -1,10 +1,7 @@
 #include "storage/tables/tbl_tag.h"
-
 #include <stdio.h>
-
 #include "storage/kv/kv_range.h"
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 /* tag "": the start of the keys of all tags. */
 static struct key

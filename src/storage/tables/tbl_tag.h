@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_TAG_H
-#define STORAGE_TABLES_TBL_TAG_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -20,5 +19,3 @@ int tbl_tag_any(struct txn *t, uint64_t repo, struct err *err);
 int tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
                  int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
                  void *arg, struct err *err);
-
-#endif

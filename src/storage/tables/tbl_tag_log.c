@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_tag_log.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 /* seq 0: the start of the keys of all moves. */
 static struct key

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_TAG_LOG_H
-#define STORAGE_TABLES_TBL_TAG_LOG_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -16,5 +15,3 @@ int tbl_tag_log_each(struct txn *t, uint64_t repo, const char *tag,
                      int (*fn)(uint64_t seq, const struct rec_tag_log *r, void *arg,
                                struct err *err),
                      void *arg, struct err *err);
-
-#endif

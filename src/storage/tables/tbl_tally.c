@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_tally.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 static struct key
 tally_key(const struct tally *tally)

@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_TALLY_H
-#define STORAGE_TABLES_TBL_TALLY_H
+#pragma once
 
 #include <stdint.h>
 #include "storage/kv/kv.h"
@@ -22,5 +21,3 @@ struct tally {
 int tbl_tally_get_for_update(struct txn *t, const struct tally *tally, uint64_t *n,
                              struct err *err);
 int tbl_tally_put(struct txn *t, const struct tally *tally, uint64_t n, struct err *err);
-
-#endif

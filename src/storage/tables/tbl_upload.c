@@ -1,7 +1,5 @@
 #include "storage/tables/tbl_upload.h"
-
 #include "storage/tables/tbl.h"
-#include "util/banned.h"
 
 int
 tbl_upload_get(struct txn *t, const char *id, struct rec_upload *r, struct err *err)

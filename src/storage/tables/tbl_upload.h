@@ -1,5 +1,4 @@
-#ifndef STORAGE_TABLES_TBL_UPLOAD_H
-#define STORAGE_TABLES_TBL_UPLOAD_H
+#pragma once
 
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
@@ -15,5 +14,3 @@ int tbl_upload_each(struct txn *t,
                     int (*fn)(const char *id, const struct rec_upload *r, void *arg,
                               struct err *err),
                     void *arg, struct err *err);
-
-#endif
