@@ -10,9 +10,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What belongs to an export: the tags and manifests that were asked for, and all that they need or
- * that is attached to them. Each tag is resolved once. It is read piece by piece, without a
- * transaction, and holds nothing: what is deleted meanwhile is missed when it is written. */
+/* The contents of an export: the requested tags and manifests, all that they need, and all that is
+ * attached to them. Each tag is resolved once. The plan is read without a transaction and holds no
+ * lease, so writing it fails if something is deleted meanwhile. */
 
 /* Manifests and blobs. Each costs 120 bytes of memory. */
 #define EXPORT_PLAN_MAX 1000000
@@ -24,8 +24,8 @@ struct export_item {
     struct digest digest;
     uint64_t size;
     const char *media_type; /* of a manifest */
-    uint32_t repository;    /* whose manifest it is, as an index; or EXPORT_PLAN_BLOB */
-    bool named;             /* by a tag, or by an index that is in here too */
+    uint32_t repository;    /* index of the manifest's repository; or EXPORT_PLAN_BLOB */
+    bool named;             /* by a tag, or by an index in the plan */
 };
 
 struct export_tag {
@@ -51,28 +51,28 @@ struct export_plan {
     size_t places_n;
     struct export_tag *tags;
     size_t tags_n, tags_room;
-    size_t absent; /* parts of indexes that aren't here any more */
+    size_t absent; /* images of indexes that the store doesn't have */
 };
 
 void export_plan_begin(struct export_plan *p, const struct registry *reg);
 void export_plan_end(struct export_plan *p);
 
-/* One tag or manifest of a repository, or (NULL) all of its tags. Errors as pull_manifest has them,
- * and ERR_TOO_MANY when there is more than p->max. */
+/* Adds one tag or manifest of a repository, or (NULL) all of its tags. Errors: those of
+ * pull_manifest, and ERR_TOO_MANY above p->max. */
 int export_plan_add(struct export_plan *p, const char *repository,
                     const struct reference *reference, struct err *err);
 
-/* All that belongs to what was added: configs, layers, the manifests of indexes as far as they are
- * here; and what is attached to any of the manifests, by its `subject` or by a tag of the digest's
- * name (<algorithm>-<hex>, also with .sig, .att, .sbom). ERR_NO_BLOB: something is missing.
- * is_over: asked now and then; then it is -1 and ERR_BUSY. */
+/* Adds all that belongs to the plan's manifests: configs, layers, the images of indexes that the
+ * store has, and what is attached by `subject` or by a tag of the form <algorithm>-<hex>, also with
+ * .sig, .att or .sbom. ERR_NO_BLOB: something is missing. ERR_BUSY: is_over, which is called now
+ * and then, returned true. */
 int export_plan_complete(struct export_plan *p, bool (*is_over)(void *arg), void *arg,
                          struct err *err);
 
-/* Puts tags and items into the order of names and digests, whatever the order in which they were
- * added, and takes away tags that are there twice. The last step: nothing is added behind it. One
- * digest may be there several times, in a row: of several repositories, and as a blob. */
+/* Sorts tags by name and items by digest, and removes duplicate tags. This is the last step;
+ * nothing may be added afterwards. Items with the same digest may follow each other: manifests of
+ * several repositories, and a blob. */
 void export_plan_sort(struct export_plan *p);
 
-/* Is there anything of that digest? After export_plan_sort. */
+/* True if the sorted plan has an item with that digest. */
 bool export_plan_has(const struct export_plan *p, const struct digest *d);

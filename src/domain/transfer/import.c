@@ -10,7 +10,7 @@
 #include "storage/layers/inflate.h"
 #include "util/fdio.h"
 
-/* A million images have some gigabytes; nobody has. */
+/* Enough for more than 100,000 images. */
 #define LISTING_MAX ((size_t)512 << 20)
 
 static int
@@ -24,7 +24,7 @@ no_kind(const char *what, struct err *err)
 
 /* ---- tars ---- */
 
-/* Takes fd. */
+/* Closes fd. */
 static int
 run_tar(struct import_store *s, int fd, const char *name, struct err *err)
 {
@@ -56,7 +56,7 @@ run_tar(struct import_store *s, int fd, const char *name, struct err *err)
 
 /* 1, 0, -1. */
 static int
-has(const struct import_store *s, const char *path, struct err *err)
+has_file(const struct import_store *s, const char *path, struct err *err)
 {
     int fd, rc = s->access->open(s->access->arg, path, &fd, err);
 
@@ -100,7 +100,7 @@ run_original(struct import_store *s, const struct import_files *files, struct er
     return rc;
 }
 
-/* 1 it was one, 0, -1. */
+/* 1: it was a registry, and was imported. 0, -1. */
 static int
 run_registry(struct import_store *s, struct err *err)
 {
@@ -112,7 +112,7 @@ run_registry(struct import_store *s, struct err *err)
         int rc;
 
         snprintf(path, sizeof path, "%srepositories", levels[i]);
-        rc = has(s, path, err);
+        rc = has_file(s, path, err);
         if (rc < 0)
             return -1;
         if (rc == 0)
@@ -130,18 +130,18 @@ run_directory(struct import_store *s, const char *name, struct err *err)
     int rc;
 
     import_files_dir(&files, s->access, "");
-    if ((rc = has(s, "index.json", err)) != 0)
+    if ((rc = has_file(s, "index.json", err)) != 0)
         return rc < 0 ? -1 : import_layout_run(s, &files, name, err);
-    if ((rc = has(s, "manifest.json", err)) != 0)
+    if ((rc = has_file(s, "manifest.json", err)) != 0)
         return rc < 0 ? -1 : import_archive_run(s, &files, name, err);
     if ((rc = run_registry(s, err)) != 0)
         return rc < 0 ? -1 : 0;
-    if ((rc = has(s, "layers/sha256", err)) != 0)
+    if ((rc = has_file(s, "layers/sha256", err)) != 0)
         return rc < 0 ? -1
                       : err_set(err, ERR_BAD_REQUEST,
                                 "this is a data directory of this very program: serve it with "
                                 "--dir, or copy its images with skopeo");
-    if ((rc = has(s, "layers", err)) != 0)
+    if ((rc = has_file(s, "layers", err)) != 0)
         return rc < 0 ? -1 : run_original(s, &files, err);
     return no_kind("nothing is known by its looks", err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "domain/transfer/import_blob.h"
 #include "domain/transfer/import_name.h"
+#include "domain/transfer/import_manifest.h"
 #include "domain/core/manifest.h"
 #include "storage/layers/inflate.h"
 #include "util/json.h"
@@ -180,7 +181,7 @@ take_name(struct archive *a, const char *name, struct err *err)
         return import_store_leave_out(
             a->s, "%.300s is left out: a repository or tag can't have this name here", name);
     rc = import_store_enter(a->s, n.repository, err);
-    return rc == 1 ? import_store_tag(a->s, n.tag, &a->digest, "", err) : rc;
+    return rc == 1 ? import_manifest_tag(a->s, n.tag, &a->digest, "", err) : rc;
 }
 
 /* Without a name it is no less an image. */
@@ -199,7 +200,7 @@ take_names(struct archive *a, const struct json *names, bool only, struct err *e
     if (n == 0 && only)
         return take_name(a, "latest", err);
     if (n == 0 && (rc = import_store_enter(a->s, a->fallback, err)) == 1)
-        rc = import_store_manifest(a->s, &a->digest, "", err);
+        rc = import_manifest_take(a->s, &a->digest, "", err);
     return rc;
 }
 

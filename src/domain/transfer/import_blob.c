@@ -13,7 +13,7 @@
 #include "util/fdio.h"
 #include "util/mem.h"
 
-/* So much between two looks at whether it is to stop. */
+/* Bytes between two calls of is_over. */
 #define PIECE ((size_t)1 << 20)
 
 int
@@ -32,7 +32,7 @@ import_blob_read(struct import_store *s, const struct import_file *file,
             digest_update(hashes[i], piece, size);
         if (rc == 0 && to >= 0) {
             rc = fdio_write_all(to, piece, size, "uploads/", err);
-            /* Begins to write it to the disk, so that the fsync behind it stalls nobody. */
+            /* Starts writing to the disk, so that the fsync at the end has little to do. */
             sync_file_range(to, (off_t)at, (off_t)size, SYNC_FILE_RANGE_WRITE);
         }
         at += size;
@@ -43,7 +43,7 @@ import_blob_read(struct import_store *s, const struct import_file *file,
     return rc;
 }
 
-/* The hash of the file; 1, 0: it can't be read, which was said; -1. */
+/* Hashes the file: 1, 0 (unreadable, with a complaint), -1. */
 static int
 hash_import_file(struct import_store *s, const struct digest *want, const struct import_file *file,
                  int to, struct digest *got, struct err *err)
@@ -78,8 +78,8 @@ check_import_digest(struct import_store *s, const struct digest *want, const str
 
 /* ---- by a link ---- */
 
-/* The file would be one of ours and stay somebody else's as well. So it has to be one that nobody
- * writes to any more, by its name and by its mode, and that we may read whoever opened it. */
+/* A linked file belongs to the registry and to the source. So its owner must never change it, its
+ * mode must not let others write, and the registry's own user must be able to read it. */
 static bool
 can_be_linked(const struct import_store *s, const struct import_file *file)
 {
@@ -93,7 +93,7 @@ can_be_linked(const struct import_store *s, const struct import_file *file)
            access(self, R_OK) == 0;
 }
 
-/* 1, 0: left out; -1; 2: it can't be linked after all. */
+/* 1, 0 (left out), -1; 2: it can't be linked after all. */
 static int
 take_linked(struct import_store *s, const struct digest *d, const struct import_file *file,
             struct err *err)
@@ -114,8 +114,8 @@ take_linked(struct import_store *s, const struct digest *d, const struct import_
 
 /* ---- by a copy ---- */
 
-/* On a file system that can, a clone takes neither time nor room, and is ours alone. It is hashed
- * after it was made. */
+/* On a file system with FICLONE, a clone takes no time and no space. It is hashed afterwards, when
+ * nobody else can change it. */
 static int
 copy_import_file(struct import_store *s, const struct digest *d, const struct import_file *file,
                  int to, struct digest *got, struct err *err)
@@ -149,9 +149,8 @@ take_copy(struct import_store *s, const struct digest *d, const struct import_fi
     return rc;
 }
 
-int
-import_blob_take(struct import_store *s, const struct digest *d, struct import_file *file,
-                 struct err *err)
+static int
+take_blob(struct import_store *s, const struct digest *d, struct import_file *file, struct err *err)
 {
     uint64_t max = s->reg->max_blob_size;
     char text[DIGEST_TEXT_MAX];
@@ -164,4 +163,47 @@ import_blob_take(struct import_store *s, const struct digest *d, struct import_f
     if (can_be_linked(s, file))
         rc = take_linked(s, d, file, err);
     return rc == 2 ? take_copy(s, d, file, err) : rc;
+}
+
+/* ---- from the store, or from the source ---- */
+
+/* For a blob that is not in the store. */
+static int
+fetch_blob(struct import_store *s, const struct digest *d, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+    struct import_file file;
+    int rc = s->source->blob(s->source->arg, d, &file, err);
+
+    digest_text(text, d);
+    if (rc < 0 && import_store_is_fatal(err))
+        return -1;
+    if (rc != 1)
+        return import_store_leave_out(s, "blob %s is left out: %s", text,
+                                      rc < 0 ? err->message : "it isn't there");
+    rc = take_blob(s, d, &file, err);
+    import_files_shut(&file);
+    return rc;
+}
+
+int
+import_blob_ensure(struct import_store *s, const struct digest *d, struct err *err)
+{
+    int rc;
+
+    if (import_set_has(&s->bad, d))
+        return 0;
+    if (import_set_has(&s->joined, d))
+        return 1;
+    if (import_store_go_on(s, err) != 0)
+        return -1;
+    rc = blob_join(s->reg, s->repo.id, d, err);
+    if (rc == 0)
+        rc = fetch_blob(s, d, err);
+    s->access->tell(s->access->arg, s->counts);
+    if (rc == 0)
+        import_set_add(&s->bad, d, NULL);
+    if (rc == 1)
+        import_set_add(&s->joined, d, NULL);
+    return rc == 1 ? import_store_count_blob(s, d) : rc;
 }

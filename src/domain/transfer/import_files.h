@@ -2,25 +2,25 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "domain/transfer/import.h"
+#include "domain/transfer/import_access.h"
 #include "storage/layers/tar_files.h"
 #include "util/buf.h"
 #include "util/err.h"
 
-/* The files of what is imported, by their names, whether they are in a directory or in a tar. */
+/* The files of a source by name, in a directory or in a tar. */
 struct import_files {
     const struct import_access *access;
-    const char *below;     /* of a directory: where in it, with a slash at the end; or "" */
+    const char *below;     /* in a directory: put before each name; "" or with a final slash */
     struct tar_files *tar; /* NULL: a directory */
     int fd;                /* of the tar */
 };
 
-/* Some bytes of a file that is open. */
+/* A range of bytes in an open file. */
 struct import_file {
     int fd;
     uint64_t at;
     uint64_t size;
-    bool fixed; /* it is a file of its own, and nobody changes it: its name is its digest */
+    bool fixed; /* a whole file that its owner never changes, because its name is its digest */
 };
 
 /* Takes fd, which is open on the tar. 0, or -1: ERR_BAD_IMAGE. */
@@ -35,19 +35,19 @@ int import_files_open(const struct import_files *f, const char *name, struct imp
                       struct err *err);
 void import_files_shut(struct import_file *file);
 
-/* The whole file into out, which is emptied first. 1, 0, -1: ERR_NO_FILE, ERR_TOO_LARGE. */
+/* Reads the whole file into out, which is emptied first. 1, 0, -1: ERR_NO_FILE, ERR_TOO_LARGE. */
 int import_files_read(const struct import_files *f, const char *name, struct buf *out,
                       struct err *err);
 
-/* n bytes of the file from `from` on, all of them: 0, or -1 and ERR_NO_FILE. */
+/* Reads exactly n bytes, from offset `from`. 0, or -1 and ERR_NO_FILE. */
 int import_files_bytes(const struct import_file *file, uint64_t from, void *p, size_t n,
                        struct err *err);
 
-/* All of the file, behind what is in out, which has room for it. 0, or -1 and ERR_NO_FILE. */
+/* Appends the whole file to out, which must have room for it. 0, or -1 and ERR_NO_FILE. */
 int import_files_append(const struct import_file *file, struct buf *out, struct err *err);
 
-/* Visits the names in a directory, in the order of their bytes, without those that begin with a
- * dot. 0: there is no such directory. fn: 0 to go on, 1 to stop, -1. */
+/* Visits the names in a directory in byte order, without names that begin with a dot. Returns 0 if
+ * there is no such directory. fn returns 0 to continue, 1 to stop, or -1. */
 int import_files_each(const struct import_files *f, const char *directory,
                       int (*fn)(const char *name, void *arg, struct err *err), void *arg,
                       struct err *err);

@@ -4,6 +4,7 @@
 #include "domain/transfer/export_document.h"
 #include "domain/transfer/import_name.h"
 #include "domain/transfer/import_prune.h"
+#include "domain/transfer/import_manifest.h"
 #include "domain/core/manifest.h"
 #include "util/json.h"
 
@@ -174,8 +175,8 @@ import_layout_entry(struct layout *l, const struct json *entry, struct err *err)
     if (prune(l, &d, err) != 0)
         return -1;
     type = type != NULL ? type : "";
-    return n.tag[0] != '\0' ? import_store_tag(l->s, n.tag, &d, type, err)
-                            : import_store_manifest(l->s, &d, type, err);
+    return n.tag[0] != '\0' ? import_manifest_tag(l->s, n.tag, &d, type, err)
+                            : import_manifest_take(l->s, &d, type, err);
 }
 
 static int

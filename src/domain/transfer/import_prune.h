@@ -2,12 +2,12 @@
 
 #include "domain/transfer/import_store.h"
 
-/* An index of which not all images came along: docker from 29 on saves the image of one platform
- * with the index that it was pulled by, as that is. Here an index is there with all of its images,
- * so this makes another one. */
+/* Indexes that lack some of their images. Since version 29, docker saves the image of one platform
+ * together with the unchanged index of all platforms. The store accepts an index only with all of
+ * its images, so this makes a smaller index. */
 
-/* The document with those images alone that the source has with all their parts, into out; always
- * the same bytes for the same ones. 1; 0: it stays as it is, since it is no index, or all of them
- * are there, or none is; -1. */
+/* Writes to out an index with only those images that the source has with all their parts; the same
+ * images give the same bytes. Returns 1; 0 if the document remains as it is, because it is no index
+ * or because all or none of its images are there; or -1. */
 int import_prune(const struct import_source *source, struct bytes document, struct buf *out,
                  struct err *err);

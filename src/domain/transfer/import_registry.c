@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "domain/transfer/import_manifest.h"
 #include "util/mem.h"
 
 #define PATH_ROOM 1024
@@ -114,7 +115,7 @@ take_revision(const char *name, void *arg, struct err *err)
     if (rc == 0)
         return 0;
     import_files_shut(&file);
-    return import_store_manifest(w->s, &d, "", err) < 0 ? -1 : 0;
+    return import_manifest_take(w->s, &d, "", err) < 0 ? -1 : 0;
 }
 
 static int
@@ -137,7 +138,7 @@ import_registry_tag(const char *name, void *arg, struct err *err)
     if (rc < 0)
         return import_store_leave_out(w->s, "tag %s:%.300s is left out: %s", w->s->name, name,
                                       err->message);
-    return import_store_tag(w->s, name, &d, "", err) < 0 ? -1 : 0;
+    return import_manifest_tag(w->s, name, &d, "", err) < 0 ? -1 : 0;
 }
 
 /* A directory that can't be read is said, and is no reason to stop. */

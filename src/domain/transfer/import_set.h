@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include "util/digest.h"
 
-/* A set of digests, in memory. All zero is an empty one. */
+/* A set of digests in memory. An empty set is all zero. */
 struct import_set {
     struct digest *v; /* a hash table: DIGEST_NONE is a free place */
     size_t n;
@@ -13,5 +13,5 @@ struct import_set {
 
 void import_set_free(struct import_set *s);
 bool import_set_has(const struct import_set *s, const struct digest *d);
-/* *is_new (may be NULL): it wasn't in there. */
+/* *is_new (may be NULL): true if the digest was not in the set. */
 void import_set_add(struct import_set *s, const struct digest *d, bool *is_new);

@@ -1,32 +1,28 @@
 #pragma once
 
 #include "domain/access/access.h"
-#include "domain/transfer/import.h"
+#include "domain/registry.h"
+#include "domain/transfer/import_access.h"
 #include "domain/transfer/import_files.h"
 #include "domain/transfer/import_set.h"
-#include "domain/registry.h"
 #include "storage/tables/record.h"
 #include "util/buf.h"
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The half of an import that is the same for all sources: manifests, tags and blobs into the store.
- *
- * All of these return 1 when it is here now, whoever brought it; 0 when it was left out, which was
- * said; and -1 when the whole import has to stop. */
+/* The state of an import, and its current repository. In this room, functions that import something
+ * return 1 if it is in the store now; 0 if it was left out and a complaint was made; and -1 if the
+ * whole import must stop. */
 
-/* Where a source keeps things. Both look into the repository that import_store_enter named. */
+/* How to find documents and blobs in the current repository of the source. */
 struct import_source {
-    /* The document of that digest into out, if it is one of that repository (and no blob). 1, 0 (a
-     * file larger than out->max is no document either), -1. */
+    /* Reads the manifest with that digest into out. Returns 1; 0 if the repository has no such
+     * manifest, or the file is larger than out->max; or -1. */
     int (*document)(void *arg, const struct digest *d, struct buf *out, struct err *err);
-    /* The file of a blob, for the caller to shut. 1, 0, -1. */
+    /* Opens a blob; the caller calls import_files_shut. Returns 1, 0 (there is none), -1. */
     int (*blob)(void *arg, const struct digest *d, struct import_file *file, struct err *err);
     void *arg;
 };
-
-/* Manifests within manifests. */
-#define IMPORT_STORE_DEPTH_MAX 100
 
 struct import_store {
     const struct registry *reg;
@@ -37,14 +33,14 @@ struct import_store {
     struct actor actor;
     struct import_set blobs;        /* counted */
     struct import_set bad;          /* blobs that were complained of */
-    struct import_set repositories; /* counted; the hashes of their names */
-    /* of this repository: */
-    struct import_set taken;              /* manifests that are here */
-    struct import_set refused;            /* that were complained of */
+    struct import_set repositories; /* counted; hashes of their names */
+    /* of the current repository: */
+    struct import_set taken;              /* imported manifests */
+    struct import_set refused;            /* manifests that were complained of */
     struct import_set joined;             /* blobs that it may serve */
-    char name[RECORD_REPOSITORY_MAX + 1]; /* of the repository, with the prefix */
+    char name[RECORD_REPOSITORY_MAX + 1]; /* with the prefix */
     struct rec_repo repo;
-    bool ensured; /* the repository is there */
+    bool ensured; /* the repository exists, and repo is set */
 };
 
 void import_store_begin(struct import_store *s, const struct registry *reg,
@@ -52,41 +48,29 @@ void import_store_begin(struct import_store *s, const struct registry *reg,
                         struct import_counts *counts);
 void import_store_end(struct import_store *s);
 
-/* What follows is about the repository that has this name in the source. It is made with the first
- * thing that comes into it. */
+/* Makes a repository of the source the current one. name: as in the source. It comes into being
+ * with the first thing that is imported into it. */
 int import_store_enter(struct import_store *s, const char *name, struct err *err);
 
-/* Makes it now, for whoever puts something into it by himself. */
+/* Creates the current repository now, unless it exists. */
 int import_store_ensure(struct import_store *s, struct err *err);
 
-/* The manifest with all that it refers to. media_type: what somebody says that it is, in case that
- * it doesn't say so itself; "" when nobody does. */
-int import_store_manifest(struct import_store *s, const struct digest *d, const char *media_type,
-                          struct err *err);
-
-/* Points the tag at it, after it is here. */
-int import_store_tag(struct import_store *s, const char *tag, const struct digest *d,
-                     const char *media_type, struct err *err);
-
-/* Counts a tag of this repository, and the repository. */
-int import_store_count_tag(struct import_store *s);
-
-/* The blob of that digest, for this repository. */
-int import_store_blob(struct import_store *s, const struct digest *d, struct err *err);
-
-/* Counts a blob that is in the store. */
+/* These count an item of the current repository that is in the store. They return 1. */
 int import_store_count_blob(struct import_store *s, const struct digest *d);
+int import_store_count_tag(struct import_store *s);
+int import_store_count_repository(struct import_store *s);
 
-/* Says that something was left out. Returns 0. */
+/* Complains that something was left out. Returns 0. */
 int import_store_leave_out(struct import_store *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Says something else. */
+/* Reports anything else. */
 void import_store_say(struct import_store *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Is it the machine's fault, or ours, so that nothing else would go better? */
+/* True if the error concerns the registry or the machine, and not the item: then the import must
+ * stop. */
 bool import_store_is_fatal(const struct err *err);
 
-/* For loops: 0, or -1 when it is to stop. */
+/* For loops: 0, or -1 when the caller of the import wants it to stop. */
 int import_store_go_on(const struct import_store *s, struct err *err);
