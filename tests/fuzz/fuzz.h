@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What fuzz_*.c share. Each of them holds one parser of foreign bytes against its contract, for
- * whatever input libFuzzer makes up (--enable-fuzzing, with clang), or replay.c reads from files.
- */
+/* For all fuzz_*.c. Each checks one parser of foreign bytes against its contract, with inputs from
+ * libFuzzer (--enable-fuzzing, with clang) or, by replay.c, from files. */
 
 /* One input. Returns 0, or ends the program when the parser broke its promise. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -1,4 +1,4 @@
-/* What an original says of its images, as contrib/original-listing writes it down. */
+/* The output of contrib/original-listing. */
 #include "fuzz.h"
 #include "domain/transfer/import_listing.h"
 

@@ -1,4 +1,4 @@
-/* What an image is called in an archive. */
+/* Names of images in archives. */
 #include "fuzz.h"
 #include "domain/transfer/import_name.h"
 #include "domain/core/name.h"

@@ -24,7 +24,7 @@ walk(const struct json *j)
     return json_each(j, walk_member, (void *)j);
 }
 
-/* What is written is read again, and is the same. */
+/* Writing and reading a document again gives the same document. */
 static void
 write_and_read(struct json *j, int depth)
 {

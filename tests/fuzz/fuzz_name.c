@@ -1,5 +1,4 @@
-/* What stands in a path for a repository, a tag, a digest or an upload, and names of media types.
- */
+/* Repositories, tags, digests and uploads in paths; names of media types. */
 #include <regex.h>
 #include "domain/core/media_type.h"
 #include "domain/core/name.h"

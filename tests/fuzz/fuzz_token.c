@@ -1,4 +1,4 @@
-/* What may follow "Authorization: Token ". */
+/* The text after "Authorization: Token ". */
 #include "fuzz.h"
 #include "domain/access/token.h"
 

@@ -154,7 +154,7 @@ layers_file(struct bytes b)
     return fd;
 }
 
-/* What the scan told is what the index tells. */
+/* The index has what the scan reported. */
 static void
 expect_info(const struct layer_info *a, const struct layer_info *b)
 {

@@ -15,8 +15,8 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What the tests of storage, domain and protocol share: each test has a fresh data directory, and
- * with fixture_store a fresh store in it. The working directory is the data directory. */
+/* For the tests of storage, domain and protocol: each test has a fresh data directory, and with
+ * fixture_store a fresh store in it. The working directory is the data directory. */
 struct fixture {
     char home[80];
     struct registry reg;

@@ -81,7 +81,7 @@ add(struct conversion_draft *d, const struct pushed *p, struct err *err)
     return conversion_add(d, &layer, bytes_str(p->json), err);
 }
 
-/* Of so many images, the base first. */
+/* A chain of n images, the base first. */
 static struct made
 convert(const struct pushed *const *images, size_t n)
 {

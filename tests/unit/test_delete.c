@@ -197,7 +197,7 @@ the_history_of_a_tag_outlives_it(void **state)
     assert_string_equal(last.by, "bob");
 }
 
-/* Nobody who has only untagged an image loses it. */
+/* An image whose tag was deleted is still there for the time of a lease. */
 static void
 the_last_tag_takes_nothing_with_it(void **state)
 {

@@ -31,10 +31,10 @@ static pid_t worker;
 static unsigned released;
 static unsigned long long produced; /* by the last stream */
 
-/* What the stream is to do. */
+/* The behaviour of the stream. */
 struct plan {
     size_t n;    /* bytes */
-    size_t fail; /* after so many */
+    size_t fail; /* after this many bytes */
 };
 static struct plan plan;
 
@@ -222,7 +222,7 @@ is_body(const struct answer *a, size_t n)
             fail_msg("byte %zu", i);
 }
 
-/* What the worker says of itself. */
+/* The worker's state. */
 static void
 tell(unsigned *was_released, unsigned long long *was_produced)
 {

@@ -21,7 +21,7 @@ put(struct fixture *f, const char *name, const char *text, mode_t mode)
     OK(f, fdio_replace_file(f->reg.dirfd, name, mode, bytes_str(text), &f->err));
 }
 
-/* What the log says while fn runs. */
+/* Returns the log lines written while fn runs. */
 static struct buf
 log_of(struct fixture *f, void (*fn)(struct fixture *f, struct hooks *h), struct hooks *h)
 {

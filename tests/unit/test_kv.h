@@ -16,7 +16,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 
-/* What the tests of the store share. */
+/* For all tests of the database. */
 
 /* Each test has a fresh store in db/ of a temporary directory. */
 

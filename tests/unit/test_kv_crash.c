@@ -293,7 +293,7 @@ no_write_that_was_acknowledged_is_lost(void **state)
                   acks);
     assert_true(acks >= (kills + 1) * (WRITERS - 1));
     assert_true(done >= acks);
-    /* What was not acknowledged is there whole, or not at all. */
+    /* A transaction that was not acknowledged is there as a whole, or not at all. */
     assert_int_equal(count_all(kv, Q) + number_at(kv, "taken"), done);
     assert_int_equal(sum_of_counts(kv), done);
     kv_close(kv);

@@ -304,7 +304,7 @@ same_kind(char a, char b)
     return a == b || (a == 'd' && b == 'D') || (a == 'D' && b == 'd');
 }
 
-/* What the diff must tell of a path, as far as the listing shows it. */
+/* The difference that the listings show for a path. */
 static void
 expect_told(const char *diff, const char *path, size_t n, const char *a, const char *b)
 {

@@ -12,7 +12,7 @@
 #include "util/clock.h"
 #include "util/loop.h"
 
-/* What the loop has called, in order. */
+/* The calls of the loop, in order. */
 static char called[200];
 
 static void

@@ -12,7 +12,7 @@
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 #define OCI_LAYER "application/vnd.oci.image.layer.v1.tar+gzip"
 
-/* What happened since the last call: types and the start of the ids. */
+/* The events since the last call: types, and the beginnings of the ids. */
 struct told {
     uint32_t after;
     struct buf text;

@@ -40,7 +40,7 @@ has_edge(struct fixture *f, enum edge_kind kind, const char *repository, const s
     return rc == 1;
 }
 
-/* What was told, in order: type, tag and the start of the digests. */
+/* The events in order: type, tag, and the beginning of the digest. */
 static int
 see_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *err)
 {

@@ -85,7 +85,8 @@ is_repository_in_use(const struct registry *reg, const char *name, struct err *e
     return rc == 1 ? repository_has_any(reg, r.id, err) : rc;
 }
 
-/* NAME for library/NAME, and the other way round; NULL when there is no such name. */
+/* The other name of a repository: NAME for library/NAME, and library/NAME for NAME. NULL: there is
+ * none. */
 static const char *
 other_name(const char *name, struct arena *arena)
 {

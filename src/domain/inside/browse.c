@@ -12,11 +12,12 @@
 #include "util/fdio.h"
 #include "util/semaphore.h"
 
-/* How often a file is looked for while it is waited for. */
+/* Interval between two looks for the file of an index, while a request waits for it. */
 #define POLL_MIN_MS 5
 #define POLL_MAX_MS 100
 
-/* So often damaged indexes are made again for one request. Then something else is wrong. */
+/* Times that one request has damaged indexes made again. If that doesn't help, something else is
+ * wrong. */
 #define MENDS_MAX 3
 
 /* ---- indexes: there, or waited for ---- */
@@ -31,7 +32,8 @@ close_indexes(struct browse_image *im)
     }
 }
 
-/* Opens those that are there. *missing: how many aren't; those are asked for, if `demand`. */
+/* Opens the indexes that exist. *missing: the number of others. If `demand`, those are asked
+ * for. */
 static int
 open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *err)
 {
@@ -77,7 +79,7 @@ wait_for_indexes(struct browse_image *im, struct err *err)
     return 0;
 }
 
-/* Opens all; on failure some may be open. */
+/* Opens all indexes. On failure some may be open. */
 static int
 need_indexes(struct browse_image *im, struct err *err)
 {
@@ -166,8 +168,8 @@ allocate_layers(struct browse_image *im, size_t n, struct arena *arena, struct e
     return im->layers != NULL && im->ids != NULL ? 0 : arena_full(err);
 }
 
-/* The chain ids of the layers below the top. A config that doesn't tell them leaves the layers'
- * own digests. */
+/* The chain ids of the layers below the top. If the config doesn't list the layers, their own
+ * digests. */
 static int
 name_layers(struct browse_image *im, struct arena *arena, struct err *err)
 {
@@ -211,7 +213,7 @@ browse_open_manifest(const struct registry *reg, const char *repository,
     if (pull_manifest(reg, repository, reference, false, arena, &pulled, err) != 0) {
         if (err->code != ERR_NOT_CONVERTED)
             return -1;
-        /* A tag of the first API leads to its image while there is no manifest of it. */
+        /* A tag of the first API leads to its image as long as the image has no manifest. */
         return browse_open_v1(reg, &pulled.digest, NULL, arena, im, err);
     }
     if (platform_find(reg, pulled.repo, &pulled.digest, platform != NULL ? &want : NULL, arena,
@@ -270,7 +272,7 @@ check_browsable(const struct browse_image *im, struct err *err)
     return 0;
 }
 
-/* Removes the file of an index that isn't whole. */
+/* Removes the file of an incomplete index. */
 static int
 remove_damaged_index(struct browse_image *im, size_t i, struct err *err)
 {

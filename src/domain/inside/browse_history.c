@@ -17,10 +17,11 @@ struct telling {
     struct arena *arena;
     struct browse_step *steps;
     size_t n;
-    size_t layers; /* of the image that have their step: the lowest ones */
+    size_t layers; /* number of the image's lowest layers that have a step already */
 };
 
-/* A layer gets the next one from below; what goes beyond made none that is here. */
+/* Gives the step the next layer, from the lowest on. A step beyond the last layer made none that is
+ * in the image. */
 static int
 add_step(struct telling *t, const char *created, const char *by, bool empty, struct err *err)
 {
@@ -54,7 +55,7 @@ is_true(const struct json *j)
     return is;
 }
 
-/* Of a config. One that can't be read tells nothing. */
+/* Takes the history of a config. A config that can't be read gives no steps. */
 static int
 tell_config(struct telling *t, struct err *err)
 {
@@ -79,7 +80,7 @@ tell_config(struct telling *t, struct err *err)
     return rc;
 }
 
-/* What docker shows of an image of the first API: its command, in one line. */
+/* The command of a v1 image on one line, as docker shows it. */
 static int
 tell_v1(struct telling *t, size_t layer, struct err *err)
 {
@@ -109,7 +110,7 @@ tell_v1(struct telling *t, size_t layer, struct err *err)
     return rc;
 }
 
-/* ---- what is still to be seen ---- */
+/* ---- sizes, and what is still visible ---- */
 
 typedef int each_node(void *arg, struct bytes path, const struct layer_merge_node *node,
                       struct err *err);
@@ -137,7 +138,7 @@ walk_once(struct browse_image *im, struct arena *arena, each_node *fn, void *arg
 struct sums {
     struct browse_image *im;
     struct layer_links links;
-    uint64_t *visible; /* bytes, of each layer */
+    uint64_t *visible; /* visible bytes of each layer */
 };
 
 static int
@@ -178,7 +179,7 @@ sum_layer(struct sums *s, struct arena *arena, struct err *err)
     return rc;
 }
 
-/* 1; 0: a layer isn't browsable, so nobody knows. */
+/* 1; 0: a layer isn't browsable, so the visible bytes are unknown. -1. */
 static int
 find_visible(struct browse_image *im, struct arena *arena, uint64_t *visible, struct err *err)
 {
@@ -228,7 +229,7 @@ browse_history(struct browse_image *im, struct arena *arena, struct browse_step 
     else
         for (size_t i = im->n; i > 0 && rc == 0; i--)
             rc = tell_v1(&t, i - 1, err);
-    /* Layers of which nothing is told. */
+    /* Adds steps for the layers without one. */
     while (rc == 0 && t.layers < im->n && t.n < BROWSE_HISTORY_MAX)
         rc = add_step(&t, NULL, NULL, false, err);
     if (rc == 0)

@@ -7,7 +7,7 @@ struct held {
     struct held *next;
     struct layer_index *index;
     size_t users;
-    uint64_t last; /* when it was taken, in calls */
+    uint64_t last; /* number of the call that last used it */
     bool forgotten;
 };
 
@@ -26,7 +26,7 @@ index_cache_new(size_t keep)
     return c;
 }
 
-/* Takes one out of the list and closes it. */
+/* Removes an index from the list and closes it. */
 static void
 drop_held(struct index_cache *c, struct held **at)
 {
@@ -90,7 +90,7 @@ index_cache_take(struct index_cache *c, int root, const struct digest *layer,
     return 1;
 }
 
-/* The one that nobody has used for longest, or one that is forgotten. */
+/* The unused index that was used least recently, or one that is to be forgotten. */
 static struct held **
 oldest(struct index_cache *c)
 {

@@ -12,12 +12,12 @@
 #include "util/arena.h"
 #include "util/clock.h"
 
-/* Events that are read at a time. */
+/* Events read in one call. */
 #define BATCH 64
 
-/* ---- those who wait ---- */
+/* ---- layers that a request waits for ---- */
 
-/* All demands have the same time, so that a layer has one job however many wait for it. */
+/* All demands have the same time, so that a layer has one job for any number of requests. */
 static int
 put_demand(struct txn *t, void *arg, struct err *err)
 {
@@ -32,7 +32,7 @@ wake(const struct registry *reg)
     uint64_t one = 1;
     ssize_t ignored = reg->poke != NULL ? write(*reg->poke, &one, sizeof one) : 0;
 
-    (void)ignored; /* it looks by itself within a second */
+    (void)ignored; /* if this fails, the keeper looks by itself within a second */
 }
 
 int
@@ -74,7 +74,7 @@ put_job(struct txn *t, const struct rec_event *e, uint64_t now, struct err *err)
 
     snprintf(r.repository, sizeof r.repository, "%s", e->repository);
     snprintf(r.by, sizeof r.by, "%s", e->actor);
-    /* The same image, at the same moment, into another repository. */
+    /* The same image pushed to another repository at the same moment has the same key. */
     while ((rc = tbl_job_get(t, &j, NULL, err)) == 1)
         j.due++;
     return rc < 0 ? -1 : tbl_job_put(t, &j, &r, err);
@@ -196,7 +196,7 @@ index_job_image(const struct registry *reg, const struct index_job *j, struct ar
                                               : layers_of_manifest(reg, j, arena, image, err);
 }
 
-/* ---- how it ends ---- */
+/* ---- finished jobs ---- */
 
 struct ending {
     const struct index_job_end *v;

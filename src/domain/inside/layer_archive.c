@@ -9,15 +9,15 @@
 #include "util/buf.h"
 #include "util/mem.h"
 
-/* Names come in the order of the tree, as GNU tar wants them: it sets a directory's time when it
- * sees the first thing that is not in it. A layer's data may lie in any other order. So small files
- * are read a batch at a time, as their data lie, and then put by their names; large ones directly.
- */
+/* Entries are written in the order of the tree, because GNU tar sets a directory's time when it
+ * sees the first entry outside of it. The data in a layer may have any other order. So small files
+ * are read in batches, in the order of their data, and then written in the order of their names.
+ * Large files are copied directly. */
 #define BATCH_FILES 8192u
 #define BATCH_NAMES ((size_t)8 << 20)
 #define BATCH_BYTES ((size_t)16 << 20)
 #define SMALL_MAX ((size_t)256 << 10)
-/* What the names of one may take. */
+/* Bytes of names in a batch. */
 #define NAMES_MAX ((size_t)4 * LAYER_PATH_MAX)
 
 struct item {
@@ -25,7 +25,7 @@ struct item {
     struct bytes other; /* hard_link: to this */
     bool hard_link;
     bool small;
-    size_t at; /* small: where in the batch's bytes */
+    size_t at; /* for a small file: its place in the batch's bytes */
     struct layer_merge_node node;
 };
 
@@ -38,9 +38,9 @@ struct archive {
 
     struct layer_links links;
     struct buf header;
-    struct buf after; /* the last path that was put, */
-    bool begun;       /* of what is next the header was put, */
-    uint64_t part;    /* and of its data so many bytes */
+    struct buf after; /* the last path that was written */
+    bool begun;       /* the header of the next entry is written, */
+    uint64_t part;    /* and this many bytes of its data */
     bool self;        /* "./" was put */
 
     struct arena names;
@@ -126,7 +126,7 @@ put_item(struct archive *a, const struct item *item, struct err *err)
 
 /* ---- a batch ---- */
 
-/* A copy of it, in the arena. */
+/* Copies the node into the arena. */
 static struct item *
 keep_item(struct archive *a, struct bytes path, const struct layer_merge_node *node)
 {
@@ -242,7 +242,7 @@ put_batch(struct archive *a, struct err *err)
     return rc;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole tree ---- */
 
 static int
 find_linked_names(struct archive *a, struct arena *arena, struct layer_merge_node *top,
@@ -257,7 +257,7 @@ find_linked_names(struct archive *a, struct arena *arena, struct layer_merge_nod
     return 0;
 }
 
-/* What is next behind a->after, if it was begun, is gone on with. */
+/* If the entry after a->after was begun, completes it. */
 static int
 put_directory(struct archive *a, const struct layer_merge_node *top, struct err *err)
 {
@@ -302,7 +302,7 @@ put_archive(struct archive *a, struct err *err)
     return rc;
 }
 
-/* ---- what has to be known before ---- */
+/* ---- before the first byte ---- */
 
 static int
 add_node_size(struct archive *a, const struct layer_merge_node *node, uint64_t *bytes,
@@ -357,7 +357,7 @@ prepare_archive(struct archive *a, struct err *err)
     return rc;
 }
 
-/* With indexes that are damaged, and mended, as often as that helps. */
+/* Starts again after each damaged index that could be replaced. */
 static int
 mending(struct archive *a, int (*work)(struct archive *a, struct err *err), struct err *err)
 {

@@ -4,26 +4,26 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* A tar of what a container would see: of a directory, with "./" for itself, or of one thing else,
- * by its name. Directories come before what is in them, and are followed by it. The same image
- * gives the same bytes.
+/* Writes a tar of what a container would see: of a directory, with "./" for itself, or of one other
+ * entry, by its name. A directory comes directly before its contents. The same image gives the same
+ * bytes.
  *
- * Of files that are one (hard links) the first has the data and the others are links to it, as far
- * as they are in the archive; of those beyond LAYER_ARCHIVE_LINKS_MAX each has the data. Sparse
- * files have their holes as zeros. A hard link to nothing is left out. Extended attributes are not
- * there: the indexes don't have them. */
+ * The first of several hard links has the data, and the others are links to it, as far as they are
+ * in the archive. Beyond LAYER_ARCHIVE_LINKS_MAX files, each link has the data. Holes of sparse
+ * files are zeros. A hard link without a target is left out. There are no extended attributes,
+ * because the indexes don't have them. */
 
-/* Bytes of files, at most. */
+/* Limit of the bytes of all files. */
 #define LAYER_ARCHIVE_MAX (UINT64_C(256) << 30)
 #define LAYER_ARCHIVE_LINKS_MAX 65536u
 
-/* files: of the image. The last symbolic link of the path is followed. Memory: some 30 MB at most,
- * little for small directories. 0; -1: ERR_NO_FILE, nothing is there, or nothing that a tar could
- * hold; ERR_NOT_BROWSABLE; ERR_TOO_LARGE; or put's. As long as the reason may lie in the tree alone
- * nothing was put. */
+/* files: of the image. If the path is a symbolic link, it is followed. Memory: about 30 MB at most,
+ * little for small directories. 0; -1: ERR_NO_FILE: there is no such entry, or a tar can't hold it;
+ * ERR_NOT_BROWSABLE; ERR_TOO_LARGE; or put's. If the error is due to the tree alone, nothing was
+ * written. */
 int layer_archive(struct layer_files *files, struct bytes path,
                   int (*put)(void *arg, struct bytes b, struct err *err), void *arg,
                   struct err *err);
 
-/* What the file should be called: the last name of the path, or "". It points into the path. */
+/* A name for the archive: the last part of the path, or "". It points into the path. */
 struct bytes layer_archive_name(struct bytes path);

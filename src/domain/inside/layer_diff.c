@@ -6,7 +6,7 @@
 #include "util/buf.h"
 #include "util/mem.h"
 
-/* Bytes of each of two files that are compared at once. */
+/* Bytes of each file that are compared at a time. */
 #define PIECE ((size_t)256 << 10)
 
 /* One side of the walk. */
@@ -24,7 +24,7 @@ struct diff {
     struct side from, to;
     int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err);
     void *arg;
-    struct buf after; /* the last path that was dealt with */
+    struct buf after; /* the last path that was compared */
 };
 
 const char *
@@ -61,7 +61,7 @@ read_side_piece(struct side *s, uint64_t from, size_t n, struct err *err)
     return layer_files_read(&s->is->files, &s->node, from, n, fill_side_piece, &at, err);
 }
 
-/* Whether both have the same bytes: 1, 0, -1. */
+/* Compares the bytes of both: 1 equal, 0 different, -1. */
 static int
 same_bytes(struct diff *d, struct err *err)
 {
@@ -169,7 +169,7 @@ end_side(struct side *s)
     arena_reset(&s->arena);
 }
 
-/* Negative: `from` comes first. */
+/* Compares the two current paths. Negative: `from` comes first. */
 static int
 order(const struct diff *d)
 {
@@ -182,7 +182,7 @@ order(const struct diff *d)
     return rc != 0 ? rc : (a.n > b.n) - (a.n < b.n);
 }
 
-/* What comes next of both. */
+/* Moves the sides that were compared to their next entry. */
 static int
 tell_next(struct diff *d, struct err *err)
 {
@@ -234,7 +234,7 @@ same_layers(const struct layer_diff_side *a, const struct layer_diff_side *b)
     return true;
 }
 
-/* Both images may have what is damaged. */
+/* Either image may have damaged indexes. */
 static int
 mend_sides(struct diff *d, struct err *err)
 {

@@ -5,14 +5,14 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What is different between two images, path by path, in the byte order of paths. Each path that is
- * only in one of them is given, also below a directory that is; and so are both sides of what
- * became a directory, or stopped being one.
+/* The differences between two images, path by path, in byte order. Each path that only one image
+ * has is reported, also below a directory that only one image has. If a path changed from or to a
+ * directory, both sides are reported.
  *
- * Whether two files of the same size have the same content is known without reading them when they
- * are the same bytes of the same layer. Else both are read. When that can't be done (the layer
- * can't be read there), or more than LAYER_FILES_MAX would be decoded, content is unknown. That
- * files are one (hard links), and extended attributes, aren't compared. */
+ * Two files of the same size are known to be equal, without reading them, if they are the same
+ * bytes of the same layer. Otherwise both are read. If a file can't be read, or if more than
+ * LAYER_FILES_MAX bytes would be decoded, the content is "unknown". Hard links and extended
+ * attributes aren't compared. */
 
 enum layer_diff_op {
     LAYER_DIFF_ADD,
@@ -26,7 +26,7 @@ enum layer_diff_op {
 #define LAYER_DIFF_GID 8u
 #define LAYER_DIFF_SIZE 16u
 #define LAYER_DIFF_MTIME 32u
-#define LAYER_DIFF_LINK 64u    /* where a symbolic link leads */
+#define LAYER_DIFF_LINK 64u    /* target of a symbolic link */
 #define LAYER_DIFF_DEVICE 128u /* the numbers of one */
 #define LAYER_DIFF_CONTENT 256u
 #define LAYER_DIFF_WHATS 9
@@ -35,10 +35,10 @@ const char *layer_diff_name(unsigned i);
 
 struct layer_diff_change {
     enum layer_diff_op op;
-    struct bytes path; /* without a slash in front */
-    bool dir;          /* what it is, or was if it is no more */
+    struct bytes path; /* without a leading slash */
+    bool dir;          /* the type in `to`; in `from` if the path was removed */
     unsigned changed;  /* of a change */
-    unsigned unknown;  /* LAYER_DIFF_CONTENT: it may be other; then changed may be 0 */
+    unsigned unknown;  /* LAYER_DIFF_CONTENT if the content may differ; then changed may be 0 */
 };
 
 struct layer_diff_side {
@@ -46,8 +46,8 @@ struct layer_diff_side {
     const struct digest *layers; /* the blobs of files.merge->layers */
 };
 
-/* fn: for each change, whose texts are valid until it returns; -1 stops. 0; -1: ERR_NOT_BROWSABLE,
- * the machine, or fn's. */
+/* Calls fn for each change, whose texts are valid until it returns; -1 stops. 0; -1:
+ * ERR_NOT_BROWSABLE, an error of the machine, or fn's. */
 int layer_diff(struct layer_diff_side *from, struct layer_diff_side *to,
                int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err), void *arg,
                struct err *err);

@@ -1,7 +1,8 @@
 #include "domain/inside/layer_files.h"
 #include "util/fdio.h"
 
-/* Whoever goes through an image comes to each place by and by. */
+/* A walk through an image comes to each place sooner or later, so no read is refused because it is
+ * far. */
 static const struct layer_read_limits limits = {
     .distance = UINT64_MAX,
     .distance_slow = UINT64_MAX,
@@ -32,7 +33,7 @@ open_layer_file(struct layer_files *f, struct layer_files_one *one, size_t layer
     return 0;
 }
 
-/* The one that is open for that layer, or the one that wasn't used for longest, opened for it. */
+/* The decoder that is open for that layer; or the least recently used one, opened for it. */
 static struct layer_files_one *
 find_open_layer(struct layer_files *f, size_t layer, struct err *err)
 {

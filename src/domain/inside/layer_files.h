@@ -6,22 +6,22 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* Reading one file of an image after the other, for answers that go through all of it. Decoders
- * stay where they are, so what lies ahead in a layer costs only the way to it. There is no limit on
- * that way, as there is for a file alone, but one on all of it. */
+/* Reads many files of an image, for answers that go through all of it. The decoders keep their
+ * place, so that the next file costs only the distance to it. The distance to one file isn't
+ * limited, as it is in layer_read, but the sum of all is. */
 
-/* Bytes that are decoded for one request, at most. */
+/* Limit of the bytes decoded for one request. */
 #define LAYER_FILES_MAX (UINT64_C(256) << 30)
 
 #define LAYER_FILES_OPEN 4
 
 struct layer_files {
     struct layer_merge *merge;
-    /* The blob of merge->layers[layer]: a descriptor that is then ours, or -1. */
+    /* Opens the blob of merge->layers[layer]: a descriptor that the callee closes, or -1. */
     int (*blob)(void *arg, size_t layer, struct err *err);
-    /* *err is ERR_CORRUPT: an index is damaged. Has the indexes made anew, so that all can be begun
-     * again, or gone on with: 0; -1: nothing can be done. NULL: that can't be done. Behind this the
-     * nodes and lists of before are no more. */
+    /* Replaces the damaged indexes after ERR_CORRUPT. 0: the caller may start again or continue;
+     * earlier nodes and lists are invalid. -1: nothing can be done. NULL: indexes can't be
+     * replaced. */
     int (*mend)(void *arg, struct err *err);
     void *arg;
 
@@ -35,10 +35,10 @@ struct layer_files {
     uint64_t calls, decoded;
 };
 
-/* As layer_read, of a node of the merged tree. ERR_NOT_BROWSABLE too when the bound is passed. */
+/* As layer_read, for a node of the merged tree. ERR_NOT_BROWSABLE also above the limit. */
 int layer_files_read(struct layer_files *f, const struct layer_merge_node *node, uint64_t from,
                      uint64_t n, int (*fn)(void *arg, struct bytes b, struct err *err), void *arg,
                      struct err *err);
-/* Something failed with *err: 0 when it was a damaged index, and is mended; else -1. */
+/* After an error: 0 if it was a damaged index, which is replaced now; otherwise -1. */
 int layer_files_mend(struct layer_files *f, struct err *err);
 void layer_files_close(struct layer_files *f);

@@ -13,7 +13,7 @@ layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)
     if (text.n == 0)
         return err_set(err, ERR_BAD_REQUEST, "a pattern is missing: name=GLOB");
     p->whole = memchr(c, '/', text.n) != NULL;
-    /* Paths have no slash in front here, so the pattern needs none. */
+    /* Paths have no leading slash here, so the pattern needs none. */
     if (*c == '/')
         text = bytes_of(c + 1, text.n - 1);
     return glob_compile(&p->glob, text, err);

@@ -7,9 +7,9 @@
 #include "util/err.h"
 #include "util/glob.h"
 
-/* Names in an image, by a pattern (util/glob.h). Without a slash it is for the last name of a path,
- * wherever it is; with one for the whole path from the root on. A slash at its end, which doesn't
- * count for that, asks for directories only. */
+/* Finds names in an image by a pattern (util/glob.h). A pattern without a slash is compared with
+ * the last part of each path; a pattern with a slash with the whole path. A slash at the end, which
+ * doesn't count as one, selects directories. */
 struct layer_pattern {
     struct glob glob;
     bool whole;
@@ -18,13 +18,12 @@ struct layer_pattern {
 
 /* ERR_BAD_REQUEST: it is empty; ERR_TOO_LONG. */
 int layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err);
-/* path: of what is there, without a slash in front. */
+/* path: without a leading slash. */
 bool layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_type type);
 
-/* Calls fn for the first n entries behind the path `after` ("": from the first on) that the pattern
- * fits, in the byte order of paths; 1 from fn: that was enough; -1 stops. *more: there are others,
- * or may be. 0; -1: ERR_CORRUPT; ERR_NOT_BROWSABLE: there is more to look through than
- * merge->steps; or fn's. */
+/* Calls fn for the first n matching entries after the path `after` ("": from the first on), in byte
+ * order. fn returns 0 to continue, 1 to stop, or -1. *more: there may be more entries. 0; -1:
+ * ERR_CORRUPT; ERR_NOT_BROWSABLE: the search would need more than merge->steps; or fn's. */
 int layer_find(struct layer_merge *m, const struct layer_pattern *p, struct bytes after, size_t n,
                int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node,
                          struct err *err),

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "util/mem.h"
 
-/* Bytes of all their names. */
+/* Limit of the bytes of all names. */
 #define PATHS_MAX ((size_t)16 << 20)
 
 void

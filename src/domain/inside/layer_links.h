@@ -7,13 +7,13 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* Which files of a merged tree are one file: those that have the same data of the same layer. Only
- * a hard link can make two of them, so only what hard links lead to is kept; and only so much. */
+/* Finds the hard links of a merged tree: names that have the same data of the same layer. Only
+ * targets of hard links can have several names, so only these are kept, up to a maximum. */
 
 struct layer_link {
     size_t layer;
     uint64_t data;
-    struct bytes path; /* p is NULL: no name yet */
+    struct bytes path; /* p is NULL as long as it has no name */
 };
 
 struct layer_links {
@@ -23,16 +23,16 @@ struct layer_links {
     struct arena paths;
 };
 
-/* max: so many files. */
+/* max: number of files. */
 void layer_links_init(struct layer_links *l, size_t max);
 void layer_links_free(struct layer_links *l);
 
-/* First all nodes of the tree, in any order. Files beyond the maximum are passed over. */
+/* First step: note all nodes of the tree, in any order. Files beyond the maximum are ignored. */
 void layer_links_add(struct layer_links *l, const struct layer_merge_node *node);
 /* Then this. */
 void layer_links_sort(struct layer_links *l);
 
-/* Then, for each name: whether the same file has another one already (*other). If not, this one is
- * its name from now on. */
+/* Second step, for each name: returns true and *other if the file has a name already. Otherwise
+ * this becomes its name. */
 bool layer_links_name(struct layer_links *l, const struct layer_merge_node *node, struct bytes path,
                       struct bytes *other);

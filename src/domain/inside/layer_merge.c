@@ -5,11 +5,11 @@
 #include "util/arena.h"
 #include "util/mem.h"
 
-/* A hard link may lead to a layer below, and there to a link again: not deeper than this. On the
- * way there may be such links as well, and on theirs; so each counts as so many steps, */
+/* Limit of hard links that lead to each other, through lower layers. The paths to them may contain
+ * further links, so each also costs this many steps, */
 #define LOWER_MAX 40u
 #define LOWER_STEPS 200u
-/* and has so much memory for its way. */
+/* and its path may use this much memory. */
 #define LOWER_ARENA_MAX ((size_t)1 << 20)
 
 static int
@@ -39,9 +39,9 @@ spend(struct layer_merge *m, struct err *err)
 
 struct merged {
     struct layer_merge_node node;
-    struct layer_merge_part *parts; /* room for one a layer */
+    struct layer_merge_part *parts; /* room for one part per layer */
     bool any;                       /* node is set */
-    bool opaque;                    /* what is in directories below doesn't matter, */
+    bool opaque;                    /* the contents of lower directories are hidden, */
     bool over;                      /* nor anything below */
 };
 
@@ -57,8 +57,8 @@ inherit_attributes(struct layer_entry *to, const struct layer_entry *from)
     to->flags = from->flags;
 }
 
-/* What the next layer says. An opaque directory ends what is in it, but one that nobody has said
- * anything about yet still takes its attributes from below. */
+/* Applies the record of the next layer below. An opaque directory hides the contents of lower ones;
+ * but a directory without attributes so far still takes its attributes from below. */
 static void
 merge(struct merged *m, size_t layer, const struct layer_entry *e)
 {
@@ -82,7 +82,8 @@ merge(struct merged *m, size_t layer, const struct layer_entry *e)
 
 /* ---- a path ---- */
 
-/* What was passed on the way, so that ".." finds back. The parts of all of them are in one row. */
+/* The directories on the path so far, so that ".." finds back. The parts of all levels are in one
+ * array. */
 struct level {
     size_t first, n;
     struct layer_merge_node node;
@@ -91,7 +92,7 @@ struct level {
 struct walk {
     struct layer_merge *m;
     struct arena *arena;
-    size_t base; /* the topmost layer that counts */
+    size_t base; /* the topmost layer that is used */
     unsigned depth;
     struct layer_merge_part *parts;
     size_t parts_room;
@@ -122,8 +123,8 @@ take_target(struct arena *arena, struct layer_merge_node *node,
     return 0;
 }
 
-/* What a hard link that leads below is: node's entry takes it over. 0 (also when there is nothing),
- * or -1. */
+/* Resolves a hard link whose target is in a lower layer, and copies the target's entry to the node.
+ * 0 (also if there is no target), or -1. */
 static int
 resolve_lower(struct layer_merge *m, struct arena *arena, unsigned depth,
               struct layer_merge_node *node, struct err *err)
@@ -146,7 +147,7 @@ resolve_lower(struct layer_merge *m, struct arena *arena, unsigned depth,
     return rc < 0 ? -1 : 0;
 }
 
-/* Room for one more level, of at most one part a layer. */
+/* Makes room for one more level, with at most one part per layer. */
 static struct layer_merge_part *
 push_level(struct walk *w)
 {
@@ -166,7 +167,7 @@ top(const struct walk *w)
     return &w->levels[w->levels_n - 1];
 }
 
-/* The result becomes the walk's last level. */
+/* Adds the result as the path's last level. */
 static int
 keep_merged(struct walk *w, const struct merged *merged, struct err *err)
 {
@@ -183,7 +184,7 @@ keep_merged(struct walk *w, const struct merged *merged, struct err *err)
     return resolve_lower(w->m, w->arena, w->depth, node, err);
 }
 
-/* Pushes what is there by that name in the last level. 1, 0: nothing, -1. */
+/* Looks the name up in the last level, and adds the result. 1, 0 (there is none), -1. */
 static int
 look_in_layers(struct walk *w, struct bytes name, struct err *err)
 {
@@ -205,7 +206,7 @@ look_in_layers(struct walk *w, struct bytes name, struct err *err)
         if (rc == 0)
             continue;
         merge(&merged, part.layer, &e);
-        /* The next layer's index may be the same one. */
+        /* The next layer may have the same index. */
         if (!any && merged.any && e.link.n > 0)
             merged.node.entry.link = bytes_of(memcpy(link, e.link.p, e.link.n), e.link.n);
     }
@@ -243,7 +244,7 @@ look_root(struct walk *w, struct err *err)
     return keep_merged(w, &merged, err);
 }
 
-/* One component; `last` of the path. 1, 0: there is nothing, -1. */
+/* Resolves one part of the path; last: it is the last part. 1, 0 (there is none), -1. */
 static int
 take_step(struct walk *w, struct layer_path_walk *path, struct bytes name, bool last, bool follow,
           struct err *err)
@@ -317,20 +318,20 @@ layer_merge_find(struct layer_merge *m, struct arena *arena, struct bytes path, 
 
 struct source {
     struct layer_index_list list;
-    struct layer_entry entry; /* the next one, if there is one */
+    struct layer_entry entry; /* the next record, if there is one */
     uint32_t layer;
-    bool has, used; /* used: in what was given last */
+    bool has, used; /* used: by the entry that was returned last */
 };
 
 struct layer_merge_list {
     struct layer_merge *m;
-    struct arena arena; /* of what was given last */
+    struct arena arena; /* of the entry that was returned last */
     struct layer_merge_part *parts;
     size_t n;
     struct source sources[];
 };
 
-/* What following hard links into lower layers may take, for one entry. */
+/* Memory for following hard links into lower layers, for one entry. */
 #define LIST_ARENA_MAX ((size_t)4 << 20)
 
 static int
@@ -385,7 +386,7 @@ compare_names(struct bytes a, struct bytes b)
     return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
 }
 
-/* The smallest of the next names; false at the end. */
+/* Finds the smallest of the parts' next names. False at the end. */
 static bool
 next_name(const struct layer_merge_list *l, struct bytes *name)
 {

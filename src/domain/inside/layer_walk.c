@@ -5,16 +5,16 @@
 #include "util/buf.h"
 #include "util/mem.h"
 
-/* No path of a merged tree is longer than those of its layers. */
+/* A path of a merged tree is as long as a path of one of its layers. */
 #define PATH_MAX_BYTES ((size_t)2 * LAYER_PATH_MAX)
 
-/* Each open list has a block of the index of each of its layers: so many at once, and the rest,
- * furthest from where the walk is, is opened again when it comes back there. */
+/* Limit of open lists. Each holds a block of each layer's index. The list that is furthest from the
+ * current place is closed, and opened again when the walk comes back. */
 #define OPEN_MAX 256u
 
-/* A directory that was given, and is still to be entered: after all names beside it that begin with
- * its own and go on with something smaller than a slash. So of these directories each one's name is
- * the beginning of the next one's. */
+/* A directory that was returned, and whose contents come later: after all names beside it that
+ * begin with its name and continue with a byte smaller than a slash. So among the waiting
+ * directories each name is the beginning of the next one. */
 struct waiting {
     struct waiting *below;
     size_t name_n, parts_n;
@@ -22,18 +22,18 @@ struct waiting {
     struct layer_merge_part parts[];
 };
 
-/* A directory that was entered. */
+/* A directory whose contents are being returned. */
 struct level {
     struct level *up;
-    struct waiting *self; /* whose name isn't used any more */
-    size_t path_n;        /* of its path, with the slash */
+    struct waiting *self; /* its name is not valid */
+    size_t path_n;        /* length of its path, with the slash */
     struct waiting *waiting;
-    struct layer_merge_list *list; /* NULL: it is to be opened, from the name `from` on */
+    struct layer_merge_list *list; /* NULL: to be opened from the name `from` on */
     char from[LAYER_NAME_MAX + 1];
     size_t from_n;
     struct layer_merge_node next; /* while it is open */
-    bool over;                    /* there is no next one, */
-    bool given;                   /* or it was given already */
+    bool over;                    /* at the end, */
+    bool given;                   /* or it was returned already */
 };
 
 struct layer_walk {
@@ -70,7 +70,7 @@ close_list(struct layer_walk *w, struct level *v)
     w->open -= v->self->parts_n;
 }
 
-/* Enters it, whatever becomes of that: it is the walk's. */
+/* Enters the directory. The walk owns it from now on, also on failure. */
 static int
 enter_directory(struct layer_walk *w, struct waiting *dir, struct err *err)
 {
@@ -117,7 +117,7 @@ open_list(struct layer_walk *w, struct level *v, struct err *err)
     return 0;
 }
 
-/* Closes what is furthest from the top, but for the top itself. */
+/* Closes the list that is furthest from the top, except the top itself. */
 static void
 close_some(struct layer_walk *w)
 {
@@ -133,7 +133,7 @@ close_some(struct layer_walk *w)
     }
 }
 
-/* Makes `next` what comes next in this directory, unless it is that already. */
+/* Reads this directory's next entry into `next`, unless it is there already. */
 static int
 look_at_level(struct layer_walk *w, struct level *v, struct err *err)
 {
@@ -160,7 +160,7 @@ look_at_level(struct layer_walk *w, struct level *v, struct err *err)
 
 /* ---- order ---- */
 
-/* Whether all that is in directory `dir` comes before `name` beside it. */
+/* True if the contents of directory `dir` come before the name beside it. */
 static bool
 before(const struct layer_walk *w, const struct waiting *dir, struct bytes name)
 {
@@ -174,8 +174,8 @@ before(const struct layer_walk *w, const struct waiting *dir, struct bytes name)
     return ((const unsigned char *)name.p)[dir->name_n] > '/';
 }
 
-/* Goes on from a path: in the directory v, `name` and what is smaller was given. Directories whose
- * contents come behind are waiting. */
+/* Restores the state after a path: in directory v, names up to `name` were returned. Directories
+ * whose contents come later are waiting. */
 static int
 wait_before(struct layer_walk *w, struct level *v, struct bytes name, struct err *err)
 {
@@ -203,7 +203,7 @@ wait_before(struct layer_walk *w, struct level *v, struct bytes name, struct err
     return 0;
 }
 
-/* The directory of that name in v, or NULL: none, or failed (*rc is -1). */
+/* The directory of that name in v. NULL: there is none, or it failed (*rc is -1). */
 static struct waiting *
 directory(struct layer_walk *w, struct level *v, struct bytes name, int *rc, struct err *err)
 {
@@ -225,9 +225,9 @@ directory(struct layer_walk *w, struct level *v, struct bytes name, int *rc, str
     return d;
 }
 
-/* Goes on in v with the first name that is larger than `name` and `next`. A name beside a directory
- * that lies on the way comes behind what is in it, by bytes, when it is larger than the directory
- * with its slash. */
+/* Continues in v with the first name that is larger than `name` and `next`. A name beside a
+ * directory of the path comes after the directory's contents if it is larger, in bytes, than the
+ * directory's name with a slash. */
 static void
 begin_behind(struct level *v, struct bytes name, char next)
 {

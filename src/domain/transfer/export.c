@@ -31,7 +31,7 @@ go_on(const struct out *o, struct err *err)
     return o->to->is_over(o->to->arg) ? err_set(err, ERR_BUSY, "the export was interrupted") : 0;
 }
 
-/* Whoever reads a pipe may take his time, and may have been told to stop. */
+/* A pipe's reader may be slow, and the export may have been told to stop. */
 static int
 wait_for_reader(const struct out *o, struct err *err)
 {

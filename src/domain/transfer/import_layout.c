@@ -66,7 +66,7 @@ find_layout_document(void *arg, const struct digest *d, struct buf *out, struct 
 
 /* ---- index.json ---- */
 
-/* What it is called: 1, 0 it has no name, -1 it has one that can't be; *text is what it says. */
+/* Finds the image's name: 1; 0: it has none; -1: it has an invalid one, which is *text. */
 static int
 layout_entry_name(const struct layout *l, const struct json *entry, struct import_name *n,
                   const char **text)

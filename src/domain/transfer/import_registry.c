@@ -193,8 +193,8 @@ add_repository_name(struct walk *w, const char *name, struct err *err)
 
 static int collect_repositories(struct walk *w, const char *name, struct err *err);
 
-/* What begins with "_" belongs to the repository that the directory is; all else are directories of
- * longer names. A name that is too long for us is as well for docker-registry. */
+/* A name that begins with "_" belongs to the repository of this directory. All others are
+ * directories of longer repository names. */
 static int
 collect_entry(const char *entry, void *arg, struct err *err)
 {

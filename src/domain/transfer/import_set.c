@@ -11,8 +11,8 @@ import_set_free(struct import_set *s)
     *s = (struct import_set){.v = NULL};
 }
 
-/* Its place, or the free one where it would go. There is always a free one. Somebody could choose
- * digests that meet at one place, but only by finding so many hashes. */
+/* The place of a digest, or the free place where it belongs. There is always a free one. A hostile
+ * source can make digests collide here only by computing very many hashes. */
 static size_t
 digest_place(const struct import_set *s, const struct digest *d)
 {

@@ -10,7 +10,7 @@
 
 #define DEPTH_MAX 64
 
-/* The date of images without one. */
+/* The date of an image if no image of its chain has one. */
 #define NO_DATE "1970-01-01T00:00:00Z"
 
 #define CONFIG_TYPE "application/vnd.docker.container.image.v1+json"
@@ -19,7 +19,7 @@
 struct image {
     struct conversion_layer layer;
     char created[IMAGE_CONFIG_DATE_MAX]; /* "": it doesn't say */
-    struct json *history;                /* its line of the history, still without the date */
+    struct json *history;                /* its entry of the history, still without the date */
 };
 
 struct conversion_draft {
@@ -234,7 +234,7 @@ make_converted_manifest(const struct conversion_draft *d, const struct conversio
     return doc;
 }
 
-/* Writes the document down, and frees it. */
+/* Writes the document to a buffer, and frees it. */
 static int
 finish_document(struct json *doc, struct arena *arena, struct bytes *out, struct digest *digest,
                 struct err *err)

@@ -21,20 +21,21 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-/* So many jobs a step, and no more after so long. */
+/* Jobs per step, and the time limit of a step. */
 #define BATCH 16
 #define STEP_MS 200
 
-/* One that waits for an index comes again after this, twice as long each time, up to the second. */
+/* An image that waits for an index is looked at again after the first time, then after twice that,
+ * up to the second. */
 #define WAIT_MS 250
 #define WAIT_MAX_MS 10000
 
-/* A transaction's locks are bounded: an image with more tags gets them in several. */
+/* Tags moved in one transaction, because its locks are bounded. */
 #define TAGS_MAX 100
-/* And it stays with one image for so many of them; the rest comes in the next step. */
+/* Transactions for one image in one step; the rest is done in the next step. */
 #define ROUNDS_MAX 100
 
-/* The JSON of one image, or config and manifest. */
+/* Memory for the JSON of one image, or for config and manifest. */
 #define MEMORY (4u << 20)
 
 /* An image of the chain, as it was when the config was made. */
@@ -56,14 +57,14 @@ struct converting {
     size_t parts_n;
     struct blob_draft config;
 
-    uint64_t repo; /* what the next transaction is about */
+    uint64_t repo; /* the repository and tags of the next transaction */
     struct tag_move move;
     struct tag_move_tag tags[TAGS_MAX];
     char names[TAGS_MAX][RECORD_TAG_MAX + 1];
-    bool stale; /* the image isn't any more what it was */
+    bool stale; /* the image has changed meanwhile */
 };
 
-/* What becomes of the job. */
+/* What happens to the job. */
 enum outcome {
     DONE,
     WAITS,
@@ -82,7 +83,7 @@ conversion_job_later(struct txn *t, const struct digest *id, uint64_t now, struc
 
 /* ---- what it is made of ---- */
 
-/* The chain, as far as a client could take it: 1; 0: nobody has that image any more. */
+/* Reads the chain: 1; 0: the image is gone or incomplete, so no client can get it. */
 static int
 read_chain(struct converting *x, struct err *err)
 {
@@ -107,7 +108,7 @@ read_chain(struct converting *x, struct err *err)
     return 1;
 }
 
-/* 1; 0: its index is still to be made. */
+/* Reads the diff id from the layer's index. 1; 0: there is no index yet. */
 static int
 read_layer(const struct registry *reg, const struct digest *blob, struct conversion_layer *layer,
            struct err *err)
@@ -136,7 +137,7 @@ read_layer(const struct registry *reg, const struct digest *blob, struct convers
     return 1;
 }
 
-/* Asks for all indexes that are missing, so that they are made at once. */
+/* Asks for all missing indexes, so that they are made one after the other. */
 static int
 read_layers(struct converting *x, struct err *err)
 {
@@ -188,7 +189,7 @@ add_part(struct converting *x, const struct digest *d)
     x->parts_n++;
 }
 
-/* The config's file has to be durable before a transaction speaks of it. */
+/* The config's file must be durable before a transaction refers to it. */
 static int
 publish(struct converting *x, struct err *err)
 {
@@ -208,7 +209,7 @@ went(struct converting *x, struct err *err)
     return err_set(err, ERR_BUSY, "an image changed while it was converted");
 }
 
-/* Is the chain what it was? What is read here stays so until the commit. */
+/* True if the chain is unchanged. The records that this reads remain locked until the commit. */
 static int
 check_chain(struct txn *t, struct converting *x, struct err *err)
 {
@@ -225,7 +226,7 @@ check_chain(struct txn *t, struct converting *x, struct err *err)
     return 0;
 }
 
-/* Of one that a client pushed before: it stays as it is, but is known to be that image. */
+/* For a manifest that a client had pushed: it stays as it is, but is noted as that image's. */
 static int
 put_manifest(struct txn *t, const struct converting *x, struct err *err)
 {
@@ -298,7 +299,7 @@ switch_tags(struct txn *t, void *arg, struct err *err)
 
 /* ---- repository by repository ---- */
 
-/* Tags of the first repository that has one. */
+/* Finds tags of the image, in the first repository that has one. */
 static int
 see_tag(const struct edge *e, void *arg, struct err *err)
 {
@@ -360,7 +361,7 @@ convert(struct converting *x, struct err *err)
 
 struct settling {
     const struct job *job;
-    const char *why; /* it can't be converted; NULL: it was */
+    const char *why; /* why it can't be converted; NULL: it was converted */
     struct job next; /* due 0: none */
     uint32_t tries;
 };

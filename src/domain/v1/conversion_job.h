@@ -7,16 +7,16 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The keeper's work for images of the first API: as soon as the layers of one are indexed, and with
- * that their diff ids known, it gets a config and a manifest (conversion.h) in each repository that
- * has a tag for it, and those tags name the manifest from then on. Nobody is told: it is the same
- * image under the same tags. One that can't be converted keeps its tags as they are, and its record
- * says why. */
+/* Converts images of the first API, as work of the keeper. When the layers of an image are indexed,
+ * their diff ids are known. Then the image gets a config and a manifest (conversion.h) in each
+ * repository that has a tag for it, and these tags point to the manifest. This causes no event,
+ * because it is the same image under the same tags. An image that can't be converted keeps its
+ * tags, and its record says why. */
 
-/* For a transaction that makes a tag name a v1 image: has it converted. */
+/* For a transaction that points a tag to a v1 image: adds the job that converts it. */
 int conversion_job_later(struct txn *t, const struct digest *id, uint64_t now, struct err *err);
 
-/* Some images whose time has come; those that wait for an index come again after a while. hurry: an
- * index was done, so look at those that wait as well. A failure is logged, and tried again; -1 only
- * when the store itself fails. */
+/* Converts some images that are due; those that wait for an index become due again later. hurry: an
+ * index was just made, so also look at images that wait. A failure is logged and tried again; -1
+ * only when the store fails. */
 int conversion_job_step(const struct registry *reg, bool hurry, struct err *err);

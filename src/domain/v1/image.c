@@ -8,10 +8,12 @@
 #include "util/clock.h"
 #include "util/hex.h"
 
-/* Images that are half there don't count for a short id; but so many are passed over, not more. */
+/* Incomplete images that a short id may match and that are passed over. Beyond that the id counts
+ * as unknown. */
 #define SHORT_VISITS_MAX 1000
 
-/* The time from hearing that an image is here to relying on it: docker goes on at once. */
+/* The time between the answer that an image exists, and the request that relies on it. docker
+ * continues at once. */
 #define NEAR_MS 10000
 
 static int
@@ -65,7 +67,7 @@ note_id_candidate(const struct digest *id, const struct rec_image *r, void *arg,
     return ++c->visits == SHORT_VISITS_MAX;
 }
 
-/* What the second API has pushed. */
+/* An image pushed by the second API. */
 static int
 see_view(const struct digest *id, void *arg, struct err *err)
 {
@@ -124,12 +126,17 @@ renew_lease(struct txn *t, void *arg, struct err *err)
     return tbl_image_put(t, rn->id, &r, err);
 }
 
-/* What a pusher was told is here stays, so that it needn't be sent. Whoever takes a tag away gives
- * the image a lease. What only another image keeps would lose its keeper without one, when that is
- * collected, so it gets its lease here: written at most twice in the time of a lease. What nothing
- * keeps at all isn't renewed, or whoever looks whether it is gone would keep it: near its end it
- * isn't here any more, and who then sends its JSON hears that it exists, and renews it thereby
- * (image_push.c). 1, 0 (it is gone, or about to go), -1. */
+/* When a pusher is told that an image exists, the image must stay for a while, because the pusher
+ * will not send it.
+ *
+ * An image that a tag keeps is safe: whoever removes the tag gives it a lease. An image that only
+ * another image keeps would have no lease when that other image is collected, so it gets a lease
+ * here, written at most twice in a lease's time. The lease of an image that nothing keeps isn't
+ * renewed here, because then looking at it would keep it for ever. Near the end of its lease it is
+ * reported as absent; a client that sends its JSON again hears that it exists, and image_push.c
+ * renews the lease.
+ *
+ * 1, 0 (it is gone, or about to go), -1. */
 static int
 hold_for_push(const struct registry *reg, const struct digest *id, const struct rec_image *r,
               struct err *err)
@@ -149,7 +156,7 @@ hold_for_push(const struct registry *reg, const struct digest *id, const struct 
         return kept < 0 ? -1 : r->leased_until > now + near;
     if (txn_run(reg->kv, renew_lease, &rn, err) == 0)
         return rn.gone ? 0 : 1;
-    /* With a full disk nobody pushes, but pulls go on, and they ask just so. */
+    /* A full disk refuses pushes, but not pulls, and these ask the same question. */
     return err->code == ERR_NO_SPACE ? 1 : -1;
 }
 
@@ -206,7 +213,7 @@ image_chain(struct txn *t, const struct digest *id, struct digest *chain, size_t
 
         if (rc < 0)
             return -1;
-        /* Too long: an ancestor that wasn't verified got another parent since. */
+        /* Too long: an ancestor without a verified checksum got another parent since. */
         if (rc == 0 || !image_is_whole(&r) || *n == IMAGE_CHAIN_MAX)
             return refuse_unknown_image(err);
         chain[(*n)++] = at;

@@ -11,43 +11,47 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Images of the first API: each has an id that its pusher chose, a JSON, one layer, and a parent,
- * but for the last of a chain. Here is what all need to know of them; they come in by image_push.h,
- * and get their tags by image_tag.h. */
+/* Images of the first API. Each has an id chosen by its pusher, a JSON, one layer, and a parent,
+ * except the last of a chain. This file has what all need; image_push.h receives images, and
+ * image_tag.h tags them. */
 
 /* The longest chain, an image and all of its ancestors. The clients end at 127. */
 #define IMAGE_CHAIN_MAX 1000
 
-/* So many digits of an id are enough to ask for it, if no other image begins so. */
+/* The fewest digits of an id that are accepted instead of all 64, if only one image begins with
+ * them. */
 #define IMAGE_SHORT_MIN 4
 
 struct image {
     struct digest id;
-    bool verified; /* by the client's checksum: never changed any more */
+    bool verified; /* the client's checksum was right: the image is never changed again */
     struct digest layer;
     struct digest checksum;        /* of the payload: its JSON, a newline, its layer */
     uint64_t size;                 /* of the layer */
     char path[BLOB_FILE_PATH_MAX]; /* of the layer, below layers/ */
 };
 
-/* Is it all there, for others to see? The checksum may still be to come: some clients send none. */
+/* True if JSON and layer are there, so that the image is visible. The checksum may be missing: some
+ * clients send none. */
 bool image_is_whole(const struct rec_image *r);
 
-/* The id in a path that reads: all 64 digits, or the first of them; also of what the second API has
- * pushed (image_view.h). ERR_NO_IMAGE; ERR_BAD_REQUEST when several begin so. */
+/* Parses the id in the path of a reading request: 64 digits, or the first ones; also the id of an
+ * image of the second API (image_view.h). ERR_NO_IMAGE; ERR_BAD_REQUEST if several images begin
+ * with these digits. */
 int image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err);
 
-/* The image, if it is whole: 0, or -1 and ERR_NO_IMAGE. for_push: whoever asks may push, and may
- * rely on the answer for some seconds: an image that is about to go is not there. */
+/* Reads the record of a complete image: 0, or -1 and ERR_NO_IMAGE. for_push: the caller may push,
+ * and may rely on the answer for some seconds; an image that is about to be collected counts as
+ * absent. */
 int image_find(const struct registry *reg, const struct digest *id, bool for_push,
                struct image *image, struct err *err);
 
-/* Its JSON, byte for byte, in the arena. ERR_NO_IMAGE. */
+/* Reads its JSON, byte for byte, into the arena. ERR_NO_IMAGE. */
 int image_json(const struct registry *reg, const struct digest *id, struct arena *arena,
                struct bytes *json, struct err *err);
 
-/* The image and its ancestors, itself first, into chain, which has room for IMAGE_CHAIN_MAX; reads
- * in that transaction. ERR_NO_IMAGE when one of them isn't whole. */
+/* Reads the ids of the image and its ancestors, itself first, into chain, which has room for
+ * IMAGE_CHAIN_MAX; reads in that transaction. ERR_NO_IMAGE if one of them is incomplete. */
 int image_chain(struct txn *t, const struct digest *id, struct digest *chain, size_t *n,
                 struct err *err);
 
@@ -55,8 +59,8 @@ int image_chain(struct txn *t, const struct digest *id, struct digest *chain, si
 int image_ancestry(const struct registry *reg, const struct digest *id, struct digest *chain,
                    size_t *n, struct err *err);
 
-/* Has a tag ever led to it? Then others may rely on it: it isn't changed any more, verified or not.
- * 1, 0, -1. */
+/* True if a tag has ever pointed to the image. Then others may rely on it, and it isn't changed any
+ * more, whether it is verified or not. 1, 0, -1. */
 int image_is_held(struct txn *t, const struct digest *id, struct err *err);
 
 /* For a transaction that removes a keeper of the image, as lease_blob (domain/core/lease.h). */

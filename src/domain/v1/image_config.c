@@ -127,7 +127,7 @@ is_bad_health(const char *name, const struct json *value, void *arg)
     return k != NULL && (!exact || !has_shape(value, k->shape));
 }
 
-/* Not for SHAPE_CONFIG, see read_container_config. */
+/* Checks a value. Not for SHAPE_CONFIG, see read_container_config. */
 static bool
 has_shape(const struct json *value, enum shape shape)
 {

@@ -12,11 +12,12 @@
 struct image_collection {
     const struct registry *reg;
     struct job job;
-    struct job parent; /* the next one to look at; of DIGEST_NONE when there is none */
+    struct job parent; /* the next image to look at; DIGEST_NONE: there is none */
 };
 
-/* With the image go its JSON, the right of repositories to show it, and what it kept. Its layer
- * gets a lease, as any blob that loses a keeper; its parent has its own (image_find). */
+/* Deletes the image with its JSON, the right of repositories to show it, and its edges. Its layer
+ * gets a lease, like any blob that loses a keeper. Its parent has a lease of its own
+ * (image_find). */
 static int
 delete_image(struct txn *t, struct image_collection *c, const struct rec_image *r, uint64_t now,
              struct err *err)
@@ -66,7 +67,8 @@ image_garbage_collect(const struct registry *reg, const struct job *job, struct 
 {
     struct image_collection c = {.reg = reg, .parent = *job};
 
-    /* The keeper's rounds are a minute apart, and chains are long: so the parent comes at once. */
+    /* The parent is looked at immediately, because chains are long and the keeper's rounds a minute
+     * apart. */
     for (int i = 0; i < CHAIN_BATCH && c.parent.digest.algo != DIGEST_NONE; i++) {
         c.job = c.parent;
         if (txn_run(reg->kv, collect_image, &c, err) != 0)

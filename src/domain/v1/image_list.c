@@ -10,7 +10,7 @@
 #include "util/arena.h"
 #include "util/random.h"
 
-/* Tags that are read at a time; nothing else can be read meanwhile. */
+/* Tags read at a time, in which the table is locked. */
 #define BATCH 64
 
 /* Memory for looking at one image, in bytes. */
@@ -24,8 +24,8 @@ no_repository(struct err *err)
     return err_set(err, ERR_NO_REPOSITORY, "Repository not found");
 }
 
-/* The id of a tag's target: 1; 0: the target has gone meanwhile, or has no image of that platform;
- * -1. */
+/* Finds the id of a tag's target: 1; 0: the target has disappeared meanwhile, or has no image of
+ * that platform; -1. */
 static int
 id_of(const struct registry *reg, uint64_t repo, const struct digest *target,
       const struct platform *platform, struct digest *id, struct err *err)
@@ -201,7 +201,7 @@ add_chain(const struct registry *reg, struct collection *c, const struct digest 
     return 0;
 }
 
-/* The same for a manifest. A manifest that is no image has its own digest as its id. */
+/* Likewise for a manifest. A manifest that is no image has its own digest as its id. */
 static int
 add_view(const struct registry *reg, struct collection *c, uint64_t repo,
          const struct digest *manifest, const struct platform *platform, struct err *err)

@@ -28,7 +28,7 @@ struct adoption {
     const struct actor *actor;
     struct one *v; /* in the order of their ids */
     size_t n;
-    struct digest *layers; /* in their order; one may be there twice */
+    struct digest *layers; /* from the top down; a layer may occur twice */
 };
 
 /* ---- before the transaction ---- */
@@ -45,7 +45,7 @@ by_digest(const void *a, const void *b)
     return digest_compare(a, b);
 }
 
-/* The view of the i-th below it. */
+/* The view of the i-th image below it. */
 static struct image_view
 below(const struct image_view *v, size_t i)
 {
@@ -59,7 +59,7 @@ below(const struct image_view *v, size_t i)
     return b;
 }
 
-/* 1; 0: a layer of it isn't ours; -1. */
+/* 1; 0: a layer isn't in the store; -1. */
 static int
 collect(struct adoption *a, const struct image_view *v, struct arena *arena, struct err *err)
 {
@@ -119,7 +119,7 @@ put_records(struct txn *t, struct adoption *a, uint64_t now, struct err *err)
     return 0;
 }
 
-/* What is read stays until the commit: none is collected under our hands. */
+/* The records that this reads remain locked until the commit, so none is collected meanwhile. */
 static int
 check_layers(struct txn *t, const struct adoption *a, struct err *err)
 {
@@ -154,7 +154,7 @@ adopt(struct txn *t, void *arg, struct err *err)
     }
     if (edge_batch_write(t, &edges, err) != 0)
         return -1;
-    /* Nothing keeps it yet: somebody has to look when its lease is over. */
+    /* Nothing keeps it yet, so a job looks at it at the end of its lease. */
     return lease_look_at(t, a->id, now + a->reg->lease_ms, err);
 }
 

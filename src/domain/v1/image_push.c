@@ -18,14 +18,14 @@
 #include "util/fdio.h"
 #include "util/json.h"
 
-/* Deeper than any configuration of a container. */
+/* Nesting limit of the JSON. Configurations of containers have far less. */
 #define JSON_DEPTH_MAX 64
 
 static int
 exists(struct err *err)
 {
-    return err_set(err, ERR_EXISTS,
-                   "Image already exists"); /* to docker these very words say: skip */
+    return err_set(err, ERR_EXISTS, "Image already exists"); /* docker skips the image when it reads
+                                                              * exactly these words */
 }
 
 static int
@@ -46,7 +46,8 @@ keeping(const struct digest *id, const struct digest *what)
     return (struct edge){.to = *what, .kind = EDGE_IMAGE, .from = *id};
 }
 
-/* An image waits for its layer as an upload for its next byte: the layer may take hours. */
+/* An image may wait for its layer as long as an upload for its next byte, since the layer may take
+ * hours. */
 static void
 lease(const struct registry *reg, struct rec_image *r, uint64_t now)
 {
@@ -70,7 +71,7 @@ tell_of_image(struct txn *t, enum event_type type, const struct digest *id,
     return event_tell(t, actor, &e, err);
 }
 
-/* Is this the JSON that we have? 1, 0, -1. */
+/* Compares the JSON with the stored one: 1 equal, 0, -1. */
 static int
 has_json(struct txn *t, const struct digest *id, struct bytes json, struct err *err)
 {
@@ -83,7 +84,7 @@ has_json(struct txn *t, const struct digest *id, struct bytes json, struct err *
     return rc;
 }
 
-/* May it get another JSON or layer? 0, or -1 and ERR_EXISTS. */
+/* Checks that the JSON or layer may be replaced. 0, or -1 and ERR_EXISTS. */
 static int
 check_open(struct txn *t, const struct digest *id, const struct rec_image *r, bool same,
            struct err *err)
@@ -106,7 +107,7 @@ struct json_push {
     struct bytes json;
     struct digest parent;
     const struct actor *actor;
-    bool complete; /* it is there, and needn't be pushed */
+    bool complete; /* the image is complete and need not be pushed */
 };
 
 static int
@@ -153,9 +154,9 @@ parse(struct json_push *p, struct err *err)
     return rc;
 }
 
-/* Walks up from the parent: all have to be here, none may be the image itself, and it ends. What is
- * read stays as it is until the commit, so two images that become each other's parent at once don't
- * get through. */
+/* Checks the ancestors: each must exist, none may be the image itself, and the chain must end. The
+ * records that this reads remain locked until the commit, so two images that become each other's
+ * parent at the same time fail. */
 static int
 check_ancestors(struct txn *t, const struct json_push *p, struct err *err)
 {
@@ -180,7 +181,7 @@ check_ancestors(struct txn *t, const struct json_push *p, struct err *err)
     return 0;
 }
 
-/* What it keeps from now on, and what no more: a layer, another parent. */
+/* Replaces the edges to the layer or the parent that it keeps. */
 static int
 move_edges(struct txn *t, const struct json_push *p, const struct rec_image *old, bool moved,
            struct err *err)
@@ -195,7 +196,8 @@ move_edges(struct txn *t, const struct json_push *p, const struct rec_image *old
     return moved && is_some(&p->parent) ? tbl_edge_put(t, &is, err) : 0;
 }
 
-/* The record, and what comes with it, in the order of the tables. old: all zero if it is new. */
+/* Writes the record and what belongs to it, in the order of the tables. old: all zero for a new
+ * image. */
 static int
 put_new(struct txn *t, const struct json_push *p, bool is_new, const struct rec_image *old,
         struct err *err)
@@ -213,7 +215,7 @@ put_new(struct txn *t, const struct json_push *p, bool is_new, const struct rec_
         tbl_image_put(t, p->id, &r, err) != 0 || tbl_content_put(t, p->id, p->json, err) != 0 ||
         lease_blob(t, p->reg, &old->layer, now, err) != 0 || move_edges(t, p, old, moved, err) != 0)
         return -1;
-    /* Nothing keeps it yet: somebody has to look when its lease is over. */
+    /* Nothing keeps it yet, so a job looks at it at the end of its lease. */
     if (is_new && tbl_job_put(t, &job, &work, err) != 0)
         return -1;
     if ((moved && is_some(&old->parent) &&
@@ -223,7 +225,7 @@ put_new(struct txn *t, const struct json_push *p, bool is_new, const struct rec_
     return tell_of_image(t, EVENT_IMAGE, p->id, NULL, p->actor, err);
 }
 
-/* To the pusher this says: skip it. So it has to stay until something keeps it. */
+/* The pusher will skip the image, so it must stay until something keeps it. */
 static int
 renew(struct txn *t, const struct json_push *p, struct rec_image *r, struct err *err)
 {
@@ -260,7 +262,7 @@ put_json(struct txn *t, void *arg, struct err *err)
     return put_new(t, p, found == 0, &old, err);
 }
 
-/* A parent that the second API has brought. */
+/* Makes a v1 image of a parent that was pushed by the second API. */
 static int
 have_parent(const struct json_push *p, struct err *err)
 {
@@ -290,7 +292,7 @@ struct layer_push {
     const struct registry *reg;
     const struct digest *id;
     const struct actor *actor;
-    struct bytes json; /* over which the checksum was made */
+    struct bytes json; /* the JSON for which the checksum was computed */
     struct digest layer;
     struct digest checksum;
     struct blob_draft draft;
@@ -352,7 +354,7 @@ commit_layer(struct txn *t, void *arg, struct err *err)
     return keep_layer(t, p, err);
 }
 
-/* Both hashes in one go. */
+/* Computes both hashes in one pass. */
 static int
 hash(struct layer_push *p, int fd, uint64_t *size, struct err *err)
 {
@@ -370,7 +372,8 @@ hash(struct layer_push *p, int fd, uint64_t *size, struct err *err)
     return rc;
 }
 
-/* Is there an image that waits for it? Looked at before the file is hashed, decided afterwards. */
+/* Checks that an image waits for the layer, before the file is hashed. The transaction checks
+ * again. */
 static int
 check_waiting(struct layer_push *p, struct arena *arena, struct err *err)
 {

@@ -22,7 +22,8 @@
 /* The tag's target is looked for this many times, while the image's manifest comes or goes. */
 #define TARGETS_MAX 3
 
-/* An ancestor's id may be that of many manifests: then none of so many is called so itself. */
+/* Manifests tried for an id. Many manifests may have the same ancestor; if none of these is the
+ * image itself, the id counts as unknown. */
 #define CANDIDATES_MAX 16
 
 struct tagging {
@@ -37,7 +38,7 @@ struct tagging {
     bool changed; /* the manifest came or went during the transaction: find the target again */
 };
 
-/* Is the manifest that was found still the image's? */
+/* Checks that the manifest still belongs to the image. */
 static int
 check_target(struct txn *t, struct tagging *g, struct err *err)
 {
@@ -50,8 +51,8 @@ check_target(struct txn *t, struct tagging *g, struct err *err)
     return err_set(err, ERR_BUSY, "a manifest came and went while its image was tagged");
 }
 
-/* Moves the tag's edge, and gives the repository the right to show the image and its ancestors.
- * Those of a chain come together, so if the first is there all are. */
+/* Moves the tag's edge, and gives the repository the right to show the image and its ancestors. The
+ * rights of a chain are added together, so if the first one exists all do. */
 static int
 put_image_edges(struct txn *t, struct tagging *g, struct err *err)
 {
@@ -86,7 +87,7 @@ put_image_tag(struct txn *t, void *arg, struct err *err)
     return tag_move_events(t, m, &e, err);
 }
 
-/* If there is a manifest of the image in the repository, the tag names that from the beginning. */
+/* If the repository has a manifest made of the image, the tag points to that. */
 static int
 move_image_tag(struct tagging *g, struct err *err)
 {
@@ -123,7 +124,7 @@ collect_id_candidate(const struct edge *e, void *arg, struct err *err)
     return c->n == CANDIDATES_MAX;
 }
 
-/* Is the manifest itself called so, and not just what it stands upon? 1, 0, -1. */
+/* True if the id is the manifest's own, and not an ancestor's. 1, 0, -1. */
 static int
 is_called(const struct registry *reg, uint64_t repo, const struct digest *manifest,
           const struct digest *id, struct rec_manifest *r, struct err *err)
@@ -137,7 +138,7 @@ is_called(const struct registry *reg, uint64_t repo, const struct digest *manife
            (image_ids_from(manifest, &own) && digest_equal(&own, id));
 }
 
-/* Of that repository, by its id: 1, 0, -1. */
+/* Finds a manifest of that repository by its id: 1, 0, -1. */
 static int
 find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id,
               struct digest *manifest, struct rec_manifest *r, struct err *err)
@@ -155,9 +156,9 @@ find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id
     return rc;
 }
 
-/* Who has pulled an image from one repository and pushes it to another, sends nothing of it: it is
- * here, by its id. Lets this repository serve what that one does, for the manifest to be pushed.
- * 1, 0, -1. */
+/* A client that pulled an image from one repository and pushes it to another sends none of it,
+ * because it exists here by its id. This gives the repository the same blobs, so that the manifest
+ * can be pushed to it. 1, 0, -1. */
 static int
 bring(const struct registry *reg, const struct digest *id, struct push *p, struct rec_manifest *r,
       struct arena *arena, struct err *err)
@@ -187,7 +188,7 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
     return 1;
 }
 
-/* The same as a push of the manifest that is there, by that tag. */
+/* Does the same as a push of the existing manifest with that tag. */
 static int
 tag_manifest(const struct registry *reg, const char *repository, const char *tag,
              const struct digest *id, const struct actor *actor, struct arena *arena,
@@ -228,7 +229,7 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     if (g.chain == NULL)
         return arena_full(err);
-    /* Nobody makes a repository with a tag that names nothing. */
+    /* A tag without a target must not create a repository. */
     if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0)
         return err->code != ERR_NO_IMAGE
                    ? -1

@@ -6,13 +6,14 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Tags that clients of the first API put. They stand in one table with those that the second has
- * put, so each API may move, delete and list (image_list.h) what the other has put there. */
+/* Tags put by clients of the first API. Both APIs share one table, so each may move, delete and
+ * list (image_list.h) the other's tags. */
 
-/* Moves the tag to the image, whose whole chain has to be here (ERR_NO_IMAGE), and makes all of it
- * visible to those who may pull from the repository. Or to a manifest, by the id that the first API
- * calls it by, or its own digest: one that the repository has (ERR_NO_IMAGE: another's right to its
- * layers isn't passed on by an id, and what an image stands upon has no manifest of its own). */
+/* Points the tag to an image, whose whole chain must exist (ERR_NO_IMAGE), and makes the chain
+ * visible to all who may pull from the repository. Or points it to a manifest of the repository, by
+ * its id in the first API or its digest. ERR_NO_IMAGE for another repository's manifest, since an
+ * id gives no right to its layers, and for the id of an ancestor, since it has no manifest of its
+ * own. */
 int image_tag_put(const struct registry *reg, const char *repository, const char *tag,
                   const struct digest *id, const struct actor *actor, struct arena *arena,
                   struct err *err);

@@ -10,8 +10,8 @@
 #include "util/arena.h"
 #include "util/json.h"
 
-/* Manifests that are tried for an id. Many may have the same one: each manifest that was built upon
- * a base has the layers of that base. */
+/* Manifests tried for an id. Many may have it: each manifest built upon a base has the layers of
+ * that base. */
 #define CANDIDATES_MAX 16
 
 /* Memory for looking at a manifest whose id is wanted, in bytes. */
@@ -233,7 +233,7 @@ image_view_layer(const struct registry *reg, const struct image_view *v, uint64_
     path[0] = '\0';
     if (layer->algo == DIGEST_NONE)
         return 1;
-    /* A layer that this repository has elsewhere may be in the store for another one. */
+    /* A layer that is foreign in this repository may be in the store for another one. */
     rc = tbl_edge_has(kv_reads(reg->kv), &member, err);
     if (rc == 1)
         rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err);

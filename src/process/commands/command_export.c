@@ -139,7 +139,7 @@ command_export(struct options *o, struct err *err)
         if (parse_wanted(&ignored, o->words.v[i], err) < 0)
             return COMMAND_USAGE;
     }
-    signal(SIGPIPE, SIG_IGN); /* it is an error, which has a message */
+    signal(SIGPIPE, SIG_IGN); /* a failure with a message */
     if (o->output != NULL && strcmp(o->output, "-") != 0)
         return export_target_run(o->output, write_tar, &q, err);
     if (isatty(STDOUT_FILENO)) {

@@ -13,9 +13,9 @@
 #include "util/parse.h"
 #include "util/utf8.h"
 
-/* How long the herald may take to say what it runs. */
+/* Time for the herald to list its running hooks. */
 #define LOOK_MS 2000
-/* More than --hook-jobs may be. */
+/* More than the largest --hook-jobs. */
 #define RUNNING_MAX 128
 #define PAGE 50
 
@@ -26,7 +26,7 @@ struct running {
     size_t n;
 };
 
-/* Without a server, or a herald, nothing is. */
+/* Without a server or a herald no hook is running. */
 static void
 find_running(struct running *r)
 {
@@ -67,7 +67,7 @@ state_of(const struct tbl_hook *h, const struct running *r)
 
 /* ---- the list ---- */
 
-/* What a hook said may be of any bytes, but here it is one field of one line. */
+/* The output of a hook may have any bytes, but here it is one field of one line. */
 static void
 make_field(char *text)
 {
@@ -123,7 +123,7 @@ print_json(const struct tbl_hook *h, const char *state, bool first)
     json_free(j);
 }
 
-/* A page at a time: nothing is locked while somebody reads it in a pager. */
+/* Reads a page at a time, so that nothing is locked while the output waits in a pager. */
 static enum command_exit
 list_hooks(struct control *c, bool json, struct err *err)
 {

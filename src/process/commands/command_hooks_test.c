@@ -23,7 +23,7 @@
 #define TICK_MS 100
 #define LAST_WORDS_MS 1000
 
-/* What is made up, and what it is about. */
+/* The made-up event, and its image. */
 struct made {
     enum hook which;
     struct rec_event event;
@@ -88,7 +88,7 @@ make_event(struct made *m, const struct registry *reg, const char *reference, st
     return read_manifest(m, reg, repo.id, err);
 }
 
-/* What of an event's members a hook of that name gets. */
+/* The members of an event that a hook of that name gets. */
 static void
 shape_event(struct made *m)
 {
@@ -105,7 +105,7 @@ shape_event(struct made *m)
 
 /* ---- running it ---- */
 
-/* To stdout, as it is. False at its end. */
+/* Copies output to stdout, unchanged. False at the end. */
 static bool
 pass_on(int out)
 {
@@ -125,7 +125,8 @@ hook_has_exited(pid_t pid)
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
 }
 
-/* Until it has ended and what it says is read; or its time is over, or nobody waits for it. */
+/* Waits until the hook has ended and its output is read; or until its time is over, or the caller
+ * is gone. */
 static const char *
 follow(const struct control *c, pid_t pid, int out)
 {

@@ -12,7 +12,7 @@
 /* ---- the part with the database ---- */
 
 struct work {
-    int socket; /* first: it is what import_helper_* take */
+    int socket; /* the first member, because import_helper_* get a pointer to it */
     struct control *c;
     struct progress progress;
 };
@@ -86,7 +86,7 @@ command_import_work(struct control *c, struct err *err)
 
 /* ---- the caller's side ---- */
 
-/* The last part of a path, without slashes behind it. */
+/* The last part of a path, without trailing slashes. */
 static const char *
 last_part(char *path)
 {

@@ -3,8 +3,8 @@
 #include "process/commands/command.h"
 #include "process/commands/control.h"
 
-/* "import PATH [--prefix NS] [--listing FILE]": takes over the images of another registry, of an
- * OCI layout, or of an archive (domain/transfer/import.h). */
+/* The command import PATH [--prefix NS] [--listing FILE]: imports the images of another registry,
+ * of an OCI layout, or of an archive (domain/transfer/import.h). */
 enum command_exit command_import(struct options *o, struct err *err);
 
 /* The part that needs the database. args: "import", the last part of PATH, the prefix or "";

@@ -2,6 +2,6 @@
 
 #include "process/commands/command.h"
 
-/* print-nginx-conf: what an administrator includes into an nginx of his own, to stdout. Makes no
- * directory, and needs none to be there. */
+/* The command print-nginx-conf: prints the configuration that an administrator includes into an
+ * existing nginx. Makes no directory, and needs none. */
 command_run command_nginx_conf;

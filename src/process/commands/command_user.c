@@ -16,7 +16,7 @@
 #include "util/fdio.h"
 #include "util/random.h"
 
-/* Another one of us holds the lock for the time of a write. */
+/* Time for another user command to release the lock, which it holds while it writes. */
 #define LOCK_WAIT_MS 10000
 /* The server looks each quarter of a second. */
 #define SERVER_WAIT_MS 3000
@@ -31,7 +31,7 @@ struct users {
 
 static void print_user_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Not for stdout, which has the list and nothing else. */
+/* Prints a notice to stderr, because stdout has only the list. */
 static void
 print_user_line(const char *fmt, ...)
 {
@@ -64,7 +64,7 @@ names_nobody(struct bytes file)
     return !htpasswd_next(&file, &line, &name);
 }
 
-/* The lock on auth/, which holds off others of us; -1 and err. */
+/* Takes the lock on auth/, against other user commands; -1 and err. */
 static int
 lock_users(const struct users *u, struct err *err)
 {
@@ -90,8 +90,8 @@ lock_users(const struct users *u, struct err *err)
     return fd;
 }
 
-/* line: "NAME:HASH\n"; of no bytes: the user goes. 1 done, 0 there is no such user, -1. *nobody: no
- * user is left. */
+/* line: "NAME:HASH\n", or empty to remove the user. 1 done, 0 there is no such user, -1. *nobody:
+ * no user is left. */
 static int
 write_users(const struct users *u, struct bytes line, bool *nobody, struct err *err)
 {
@@ -123,7 +123,8 @@ done:
 
 /* ---- the server ---- */
 
-/* Do both files say the same of the user? Others may be changing the same one. */
+/* True if both files have the same line for the user. Another command may be changing the same
+ * user. */
 static bool
 is_taken_over(const struct users *u)
 {
@@ -141,7 +142,7 @@ is_taken_over(const struct users *u)
     return same;
 }
 
-/* The server has read our file since it was changed, and yet goes by another line. */
+/* The server has read the file since it was changed, and still uses another line for the user. */
 static bool
 is_overruled(const struct users *u)
 {
@@ -255,7 +256,7 @@ list_users(struct users *u, struct err *err)
 static const struct verb {
     const char *name;
     bool takes_name;
-    bool makes; /* the directory, if it isn't there */
+    bool makes; /* the data directory, if it doesn't exist */
     int (*run)(struct users *u, struct err *err);
 } verbs[] = {
     {"add", true, true, add_user},
@@ -282,7 +283,7 @@ run_verb(const struct verb *v, const struct options *o, struct users *u, struct 
     umask(0027);
     int r = datadir_open_auth(&u->dir, o->dir, v->makes, &u->who, err);
     u->there = r > 0;
-    /* From here on a link that somebody put there leads to nothing that only root may touch. */
+    /* From here on, a planted link leads to nothing that only root may touch. */
     if (r >= 0)
         r = privileges_drop(&u->who, false, err);
     if (r == 0)

@@ -2,6 +2,7 @@
 
 #include "process/commands/command.h"
 
-/* "user add NAME", "user del NAME", "user list": edits auth/htpasswd, whether a server runs or not,
- * as the user whose registry it is. If one runs, it returns when the change counts there. */
+/* The commands user add NAME, user del NAME, user list: they edit auth/htpasswd, with a running
+ * server or without, as the registry's user. With a running server they return when the change is
+ * effective there. */
 command_run command_user;

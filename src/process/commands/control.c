@@ -18,7 +18,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 
-/* A server that starts or stops has no socket, and yet the lock. */
+/* A server that starts or stops holds the lock but has no socket. */
 #define SERVER_WAIT_MS 10000
 #define POLL_MS 20
 
@@ -40,7 +40,8 @@ control_is_over(const struct control *c)
 
 /* ---- with a server ---- */
 
-/* The connection, or -1: nobody listens. The directory is the working directory. */
+/* Connects to the server, or returns -1 if nobody listens. The data directory is the working
+ * directory. */
 static int
 connect_server(void)
 {
@@ -150,7 +151,7 @@ work_here(struct server *s, control_work *work, const char *const *args, struct 
 
 /* ---- which of both ---- */
 
-/* 1: the lock is ours. 0: fd is a connection to the server that has it. -1. */
+/* Takes the lock (1), or connects to the server that holds it (0). -1. */
 static int
 lock_or_connect(struct server *s, int *fd, struct err *err)
 {

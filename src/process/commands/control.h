@@ -17,7 +17,7 @@
 #define CONTROL_ARGS_MAX 72 /* more than options.h allows */
 #define CONTROL_PACKET_MAX 16384
 
-/* What the work gets, in either process. */
+/* The arguments of the work, in either process. */
 struct control {
     const struct server *server; /* its options are the running server's, if there is one */
     const struct registry *reg;
@@ -31,7 +31,7 @@ struct control {
  * transactions are short, and it asks control_is_over between them. */
 typedef enum command_exit control_work(struct control *c, struct err *err);
 
-/* Whether the caller has gone, or the process was told to stop. */
+/* True if the caller has gone, or the process was told to stop. */
 bool control_is_over(const struct control *c);
 
 /* A handler for SIGTERM: from then on control_is_over. */

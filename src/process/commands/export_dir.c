@@ -12,9 +12,9 @@
 #include "util/mem.h"
 #include "util/parse.h"
 
-/* The rights to the store are the server's, those to the directory the caller's. So one of both
- * sends, the other one writes files; and what is sent is the tar that there is anyway. It comes
- * from ourselves (another version at worst), and is as tar_write makes it. */
+/* Only the server's user may read the store, and only the caller may write to the directory. So one
+ * process sends a tar, and another unpacks it. The tar comes from tar_write, perhaps of another
+ * version of this program. */
 
 #define BLOCK 512
 #define INDEX "index.json"
@@ -54,7 +54,7 @@ read_tar_bytes(struct in *in, void *p, size_t n, struct err *err)
     return 0;
 }
 
-/* The value of a record, in place; NULL: it hasn't that. */
+/* Finds the value of a pax record, in place; NULL: there is none. */
 static char *
 find_record(char *text, const char *key)
 {
@@ -62,7 +62,7 @@ find_record(char *text, const char *key)
     return value != NULL ? value + strlen(key) : NULL;
 }
 
-/* A pax header: size and path are what ours has. */
+/* A pax header; our tars use only size and path. */
 static int
 read_pax(struct in *in, uint64_t n, struct entry *e, struct err *err)
 {

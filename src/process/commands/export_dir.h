@@ -4,9 +4,9 @@
 
 /* The tar of an export (domain/transfer/export.h) as a directory. */
 
-/* Puts what comes from `from` into the directory, which is empty: durable, and index.json last of
- * all, under its name only when everything is there. 0, -1; ERR_BAD_SIZE: it ended too early. */
+/* Unpacks the tar from `from` into the empty directory, durably. index.json is written last, under
+ * another name, and then renamed. 0, -1; ERR_BAD_SIZE: the tar is truncated. */
 int export_dir_write(int dir, int from, struct err *err);
 
-/* Removes what it has made, whatever it came to. */
+/* Removes all files that export_dir_write made, also after a failure. */
 void export_dir_remove(int dir);

@@ -15,11 +15,11 @@
 #include "util/fdio.h"
 #include "util/mem.h"
 
-/* The process that watches is the one that tidies up: it does nothing that could fail or hang, so
- * one writes the tar (and may give up its rights for that), and for a directory another one makes
- * files of it. */
+/* The watching process removes partial output, so it does nothing that could fail or hang. One
+ * child writes the tar, and may give up its rights for that. For a directory another child unpacks
+ * it. */
 
-/* Somebody at work: the other end of a pipe gets an exit code and a message. */
+/* A child at work. It sends its exit code and a message through the pipe. */
 struct helper {
     pid_t pid; /* 0: none, or it has ended */
     int said;
@@ -29,7 +29,7 @@ struct helper {
 
 struct target {
     const char *path;
-    char *final; /* of a file: where a symbolic link leads */
+    char *final; /* for a file: the target of a symbolic link */
     char *part;
     int fd;    /* the file or directory */
     bool made; /* the directory is */
@@ -66,7 +66,7 @@ read_part_message(struct helper *h, const char *what)
     h->pid = 0;
 }
 
-/* 1 in the child, which may say how it went to *to; 0 in the parent; -1. */
+/* Forks. 1 in the child, which reports its result to *to; 0 in the parent; -1. */
 static int
 start_part(struct target *t, struct helper *h, int *to, struct err *err)
 {
@@ -204,7 +204,7 @@ start_maker(struct target *t, int *out, struct err *err)
 
 /* ---- all of it ---- */
 
-/* Starts who is needed, and waits for them. */
+/* Starts the children that are needed, and waits for them. */
 static int
 run_parts(struct target *t, bool dir, const sigset_t *signals,
           enum command_exit (*write)(void *arg, struct err *err), void *arg, struct err *err)
@@ -229,8 +229,8 @@ run_parts(struct target *t, bool dir, const sigset_t *signals,
     return r;
 }
 
-/* Who failed first says why: without the one that makes files the other can only say that nobody
- * reads, and the other way round that it ended too early. */
+/* The child that failed first has the reason. The other one can then only report that its peer is
+ * gone. */
 static enum command_exit
 judge_parts(const struct target *t, struct err *err)
 {

@@ -16,7 +16,8 @@
 
 #define REQUEST_MAX 4096
 
-/* A request is one of these and a path; the answer errno, 0 with a descriptor if there is one. */
+/* A request is one of these and a path. The answer is an errno, or 0, with a descriptor if there is
+ * one. */
 #define OPEN 'o'
 #define LISTING 'l'
 #define LINK 'n'
@@ -28,10 +29,10 @@ struct helper {
     int source;
     int listing; /* -1 */
     int dir;     /* the data directory */
-    int last;    /* what was opened last; -1 */
+    int last;    /* the descriptor opened last; -1 */
 };
 
-/* As openat, but nothing outside of the directory is reached, and no symbolic link followed. */
+/* As openat, but never leaves the directory, and follows no symbolic link. */
 static int
 open_beneath(int dir, const char *path, int flags)
 {
@@ -43,8 +44,8 @@ open_beneath(int dir, const char *path, int flags)
     return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
-/* A descriptor that is open already for a name, opened anew for reading; files and directories
- * only, before anything else feels it. */
+/* Opens an O_PATH descriptor for reading, if it is a file or directory. Opening anything else could
+ * have effects. */
 static int
 reopen(int fd)
 {
@@ -124,7 +125,7 @@ send_answer(int socket, int sys, int fd)
     return sendmsg(socket, &m, MSG_NOSIGNAL) == (ssize_t)sizeof sys;
 }
 
-/* Until nobody is there any more. */
+/* Serves requests until the socket is closed. */
 static void
 serve_requests(struct helper *h)
 {
@@ -154,7 +155,7 @@ serve_requests(struct helper *h)
     }
 }
 
-/* Keeps what it needs, as 3, 4, ... in their order, and closes all else. */
+/* Moves the descriptors that it needs to 3, 4, ... in their order, and closes all others. */
 _Noreturn static void
 become(struct helper *h, pid_t parent)
 {
@@ -209,7 +210,7 @@ import_helper_start(const char *source, const char *listing, const char *dir, in
 
 /* ---- who asks ---- */
 
-/* errno as the helper says it, or -1: there is no helper any more. *fd is set when one came. */
+/* The helper's errno; -1: the helper is gone. *fd is set if a descriptor came. */
 static int
 ask_helper(int socket, char what, const char *path, int *fd)
 {

@@ -2,21 +2,21 @@
 
 #include "util/err.h"
 
-/* The half of "import" that keeps the rights of whoever typed it: a process that opens the files of
- * the source, and links them. The other half, with the store, is the server's user, and mostly a
- * child of the server's master; between them is a socket, which it gets as its descriptor 0.
+/* The part of "import" that keeps the caller's rights: a process that opens and links files of the
+ * source. The part with the store runs as the server's user, usually as a child of the server's
+ * master. Its descriptor 0 is a socket to the helper.
  *
- * What it may be asked for is little, since the server isn't root: to open a file or directory
- * below the source, to which no symbolic link leads; and to give the one that was opened last a
- * second name below layers/. It never writes to the source, nor changes its owners and modes. */
+ * The helper does little, because the server is not root: it opens a file or directory below the
+ * source, without following symbolic links, and it links the file opened last into layers/. It
+ * never writes to the source, and never changes owners or modes. */
 
-/* Opens the source, the listing (NULL: none) and the data directory by their names, and starts it;
- * *socket is the caller's end. It ends when that is closed everywhere, or this process ends. 0, or
- * -1: one of them isn't there. */
+/* Opens the source, the listing (NULL: none) and the data directory, and starts the helper.
+ * *socket: the caller's end. The helper ends when all copies of that are closed, or this process
+ * ends. 0, or -1: one of them doesn't exist. */
 int import_helper_start(const char *source, const char *listing, const char *dir, int *socket,
                         struct err *err);
 
-/* The other half asks: as struct import_access has them. arg: points to the socket. */
+/* For the part with the store: the functions of struct import_access. arg: points to the socket. */
 int import_helper_open(void *arg, const char *path, int *fd, struct err *err);
 int import_helper_listing(void *arg, int *fd, struct err *err);
 int import_helper_link(void *arg, const char *to, struct err *err);

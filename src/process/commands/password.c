@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include "util/fdio.h"
 
-/* One byte of stdin, or of `signals` a number (-1: there are none to look at). 1 a byte, 0 the end,
- * -1 and errno; EINTR: *signal ends the program. */
+/* Reads one byte of stdin, or a signal number from `signals` (-1: none). 1 a byte, 0 the end, -1
+ * and errno; EINTR: *signal ends the program. */
 static int
 read_byte(int signals, char *c, int *signal)
 {
@@ -35,8 +35,8 @@ read_byte(int signals, char *c, int *signal)
     return (int)got;
 }
 
-/* Byte by byte, so that nothing behind the line is taken. One that is too long is left in the
- * middle, with a byte too many in p. */
+/* Reads byte by byte, so that nothing after the line is consumed. Stops in the middle of a line
+ * that is too long, with one byte too many in p. */
 static int
 read_line(struct password *p, int signals, int *signal, struct err *err)
 {

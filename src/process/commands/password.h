@@ -9,7 +9,7 @@ struct password {
     size_t n;
 };
 
-/* A new password for this user, from standard input: asked for twice without an echo when that is a
- * terminal, else its first line. It has passed htpasswd_check_password. A signal that ends the
- * program gives the terminal its echo back first. The caller wipes *p, also after a failure. */
+/* Reads a new password for a user: twice and without echo from a terminal, otherwise the first line
+ * of standard input. The password has passed htpasswd_check_password. If a signal ends the program,
+ * the terminal's echo is restored first. The caller wipes *p, also after a failure. */
 int password_read(struct password *p, const char *name, struct err *err);

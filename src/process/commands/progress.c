@@ -24,7 +24,7 @@ progress_tell(struct progress *p, const char *fmt, ...)
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
-    fputs("\033[K", stderr); /* what is left of a longer line */
+    fputs("\033[K", stderr); /* the rest of a longer line */
     fflush(stderr);
 }
 

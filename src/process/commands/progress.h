@@ -3,17 +3,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How far long work is: one line on stderr that is written over and over, if that is a terminal;
- * else nothing. */
+/* Progress of long work: one line on stderr that is overwritten, if stderr is a terminal; otherwise
+ * nothing. */
 struct progress {
     bool on;
     uint64_t next; /* clock_mono_ms() */
 };
 
 void progress_begin(struct progress *p);
-/* Five times a second at most; call it as often as you like. */
+/* Prints at most five times a second; may be called often. */
 void progress_tell(struct progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Wipes the line, so that something else can be said. */
+/* Clears the line for other output. */
 void progress_end(struct progress *p);
 
 #define PROGRESS_SIZE_MAX 32

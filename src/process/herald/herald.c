@@ -18,17 +18,17 @@
 #include "util/loop.h"
 #include "util/mem.h"
 
-/* Descriptors for listeners and hooks, if the limit can be raised this far. */
+/* Descriptors for listeners and hooks; the limit is raised to this if possible. */
 #define DESCRIPTORS 4096
-#define GUEST_MS 2000 /* for a connection to say what it is */
+#define GUEST_MS 2000 /* time for a connection to identify itself */
 
 /* A connection to the feed's socket. */
 struct link {
     struct herald_line line;
     struct loop_fd ready;
-    bool asked;   /* it has said what it is */
-    bool greeted; /* it was told of all hooks that run */
-    size_t job;   /* the next one to tell it of */
+    bool asked;   /* it has identified itself */
+    bool greeted; /* all running hooks were sent to it */
+    size_t job;   /* the next hook to send to it */
 };
 
 struct herald {
@@ -43,12 +43,12 @@ struct herald {
     size_t jobs_n;
     struct loop_fd connections;
     struct link keeper;
-    struct link guest; /* a connection that isn't the keeper's, or not yet */
+    struct link guest; /* a connection that hasn't identified itself as the keeper */
     struct loop_timer guest_limit;
     uint32_t seen; /* events up to this one are in the log */
     uint32_t seen_sent;
     bool stopping, over;
-    struct loop_timer cut, end; /* while it stops: of its hooks, and of the herald itself */
+    struct loop_timer cut, end; /* deadlines while it stops: of the hooks, and of the herald */
     struct herald_message in, out;
 };
 
@@ -82,7 +82,7 @@ find_job(struct herald *h, uint32_t seq)
     return NULL;
 }
 
-/* A herald that stops begins no hook: it stays in the queue, for the next start. */
+/* A herald that stops begins no hook: the hook stays in the queue for the next start. */
 static void
 start_job(struct herald *h)
 {
@@ -137,7 +137,7 @@ is_under_way(const struct herald_job *j)
     return j->state != HERALD_JOB_FREE && (j->state != HERALD_JOB_ENDED || !j->cut);
 }
 
-/* Tells of one hook that runs, or that this was all. */
+/* Reports one running hook, or that there are no more. */
 static void
 greet(struct herald *h, struct link *l)
 {
@@ -323,7 +323,7 @@ on_herald_signal(void *arg, int number)
         hook_forget(&h->hooks);
 }
 
-/* Has each hook ended, does the keeper know of it, and is the log written? */
+/* True if each hook has ended, the keeper knows the results, and the log is written. */
 static bool
 is_all_done(const struct herald *h)
 {
@@ -363,7 +363,7 @@ set_up_herald(struct herald *h, const struct server *s, struct err *err)
         .server = s, .jobs_n = s->options->hook_jobs, .keeper.line.fd = -1, .guest.line.fd = -1};
     loop_init(&h->loop);
     server_hooks(s, &h->hooks);
-    h->hooks.quiet = true; /* the keeper looks for hooks first, and warns */
+    h->hooks.quiet = true; /* the keeper looks for hooks first, and logs a warning */
     herald_log_init(&h->log, &h->loop, STDOUT_FILENO);
     herald_http_init(&h->http, &h->loop, s->extra[SERVER_HERALD], &h->ring);
     h->setting = (struct herald_job_setting){
@@ -388,7 +388,7 @@ run_herald(struct herald *h, struct err *err)
     for (;;) {
         send_messages(h, &h->guest);
         send_messages(h, &h->keeper);
-        /* One guest at a time; other connections wait. */
+        /* Only one connection that isn't the keeper's at a time; others wait. */
         loop_fd_set(&h->connections, h->server->extra[SERVER_FEED],
                     h->guest.line.fd < 0 ? POLLIN : 0);
         if (h->over || (h->stopping && is_all_done(h)))

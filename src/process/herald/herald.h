@@ -11,10 +11,5 @@
 
 #include "process/server/server.h"
 
-/* A forked child that needs no database, and so outlives its recoveries: it prints the log of
- * events on stdout, runs hooks, and serves those who listen to events. What it knows it has from
- * the keeper (feed.h). Told to stop (SIGTERM), it sends listeners away at once, and lets hooks that
- * run end for HERALD_GRACE_MS; SIGUSR1 cuts that short. What it cuts is run again after the next
- * start. Returns its exit code. */
 #define HERALD_GRACE_MS 4000
 int herald_main(const struct server *s, pid_t master);

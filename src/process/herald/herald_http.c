@@ -98,7 +98,7 @@ is_listening(const struct herald_listener *l)
     return l->fd >= 0 && !l->asking && !l->ending;
 }
 
-/* Events from the ring, as far as there is room. */
+/* Copies events from the ring, as far as there is room. */
 static void
 fill_listener_output(struct herald_listener *l)
 {
@@ -115,7 +115,7 @@ fill_listener_output(struct herald_listener *l)
         put_listener_event(l, e);
 }
 
-/* Sends what there is for it, until it takes no more. */
+/* Sends the output, until the socket takes no more. */
 static void
 serve_listener(struct herald_listener *l)
 {
@@ -139,7 +139,7 @@ on_listener_beat(void *arg)
 
     expect_beat(l);
     if (l->out.n > 0)
-        return; /* it is slow, and no silence */
+        return; /* it is slow, so this is no silence */
     buf_puts(&l->out, l->sse ? ":\n\n" : "\n");
     serve_listener(l);
 }

@@ -57,13 +57,13 @@ void herald_http_init(struct herald_http *h, struct loop *loop, int socket,
 void herald_http_close(struct herald_http *h);
 void herald_http_free(struct herald_http *h);
 
-/* There are new events in the ring. */
+/* Call this after events were added to the ring. */
 void herald_http_push(struct herald_http *h);
 
-/* If a listener needs events that are no longer in the ring: true, and f asks the keeper for them.
- */
+/* True if a listener needs events that are no longer in the ring; then f asks the keeper for
+ * them. */
 bool herald_http_want_page(struct herald_http *h, struct herald_message *f);
-/* The keeper's answer. */
+/* Takes the keeper's answer. */
 void herald_http_take_page(struct herald_http *h, const struct herald_message *f);
-/* The keeper is gone, and will answer no request that is under way. */
+/* Call this when the keeper is gone: it will answer no pending request. */
 void herald_http_forget_pages(struct herald_http *h);

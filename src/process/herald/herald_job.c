@@ -17,7 +17,7 @@
     1000 /* for the output of programs that the hook has started (tee, logger) \
           */
 #define READ_BYTES (16u << 10)
-#define READS_MAX 8 /* in one go, so that other hooks are read as well */
+#define READS_MAX 8 /* at a time, so that other hooks are read as well */
 #define ARENA_MAX (1u << 20)
 /* Once lines were left out, the next one waits until there is room for this many bytes. */
 #define ROOM_AGAIN (HERALD_JOB_BURST / 8)

@@ -27,7 +27,7 @@ enum herald_job_state {
     HERALD_JOB_ENDED,      /* only the result is left */
 };
 
-/* What all jobs share. */
+/* The parts that all jobs share. */
 struct herald_job_setting {
     struct loop *loop;
     struct herald_log *log;

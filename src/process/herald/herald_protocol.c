@@ -9,7 +9,7 @@
 
 /* ---- packets ---- */
 
-/* Which fields a packet has, in this order. */
+/* The fields of each type of packet, in this order. */
 enum field {
     FIELD_SEQ = 1,
     FIELD_ID = 2,

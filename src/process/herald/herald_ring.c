@@ -3,7 +3,7 @@
 #include <string.h>
 #include "domain/events/event_text.h"
 
-#define JSON_MAX 8192 /* far more than the longest names make */
+#define JSON_MAX 8192 /* far more than an event with the longest names has */
 
 static struct herald_ring_entry *
 entry(const struct herald_ring *r, size_t i)

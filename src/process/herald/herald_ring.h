@@ -6,14 +6,14 @@
 #include "domain/events/outbox.h"
 #include "util/buf.h"
 
-/* The newest events as text, once for all listeners. Who is behind by more asks the keeper. */
+/* The newest events as text, shared by all listeners. Older events come from the keeper. */
 
 #define HERALD_RING_MAX 1024
 
 struct herald_ring_entry {
     uint32_t seq;
     enum event_type type;
-    char *json; /* without a line's end; NULL: no memory */
+    char *json; /* without a newline */
     size_t n;
 };
 
@@ -21,14 +21,14 @@ struct herald_ring {
     struct herald_ring_entry v[HERALD_RING_MAX];
     size_t first, n;
     bool begun;      /* base is known */
-    uint32_t base;   /* all events behind this one are here */
+    uint32_t base;   /* all events after this one are in the ring */
     uint32_t newest; /* 0: none yet */
 };
 
 void herald_ring_free(struct herald_ring *r);
-/* Begins behind that event, unless it has begun. */
+/* Lets the ring begin after that event, if it is new. */
 void herald_ring_begin(struct herald_ring *r, uint32_t base);
-/* The next event; the oldest goes if there is no room. */
+/* Adds the next event. The oldest is dropped if there is no room. */
 void herald_ring_add(struct herald_ring *r, const struct outbox_event *e);
-/* The first behind `at`, which isn't below base; NULL when there is none. */
+/* The first event after `at`, which must not be less than base; NULL: there is none. */
 const struct herald_ring_entry *herald_ring_next(const struct herald_ring *r, uint32_t at);

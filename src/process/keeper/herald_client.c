@@ -75,7 +75,7 @@ herald_client_poke(struct herald_client *c, bool hooks)
 
 /* ---- the connection ---- */
 
-/* Forgets what was under way on the last connection: the herald, be it a new one, tells of it. */
+/* Forgets what the last connection was doing; the herald tells it again. */
 static void
 connect_herald(struct herald_client *c, uint64_t now)
 {
@@ -100,7 +100,7 @@ hold_hook(struct herald_client *c, uint32_t seq, const char *repository)
     struct herald_client_held *h;
 
     if (c->held_n == c->jobs)
-        return; /* can't be: the herald has the same limit */
+        return; /* can't happen: the herald has the same limit */
     h = &c->held[c->held_n++];
     h->seq = seq;
     memcpy(h->repository, repository, sizeof h->repository);
@@ -127,7 +127,7 @@ is_held(const char *repository, void *arg)
 
 /* ---- messages from the herald ---- */
 
-/* Says from which event on the herald gets all. */
+/* Tells the herald the first event that it will get. */
 static void
 meet_herald(struct herald_client *c)
 {
@@ -176,7 +176,7 @@ handle_herald_message(struct herald_client *c)
     }
 }
 
-/* Takes as many messages as there is room for what they ask. */
+/* Reads messages as long as there is room for their requests. */
 static void
 receive_messages(struct herald_client *c)
 {
@@ -298,7 +298,7 @@ send_hook(struct herald_client *c, struct err *err)
     return 0;
 }
 
-/* Is a hook due, and has the herald room for it? */
+/* True if a hook is due and the herald has room for it. */
 static bool
 may_send_hook(struct herald_client *c, uint64_t now)
 {
@@ -312,7 +312,7 @@ may_send_hook(struct herald_client *c, uint64_t now)
     return wait == 0;
 }
 
-/* Does the most urgent thing: 1. 0: there is nothing to do. -1. */
+/* Does the most urgent thing. 1: something was done. 0: there is nothing to do. -1. */
 static int
 send_message(struct herald_client *c, uint64_t now, struct err *err)
 {

@@ -53,7 +53,7 @@ struct herald_client {
 
 struct herald_client *herald_client_new(const struct server *s, const struct registry *reg,
                                         struct loop *loop);
-/* Saves how far it got. */
+/* Saves the marks. */
 void herald_client_free(struct herald_client *c);
 
 /* There may be new events; hooks: also hooks that are to be tried again. */
@@ -63,5 +63,5 @@ void herald_client_poke(struct herald_client *c, bool hooks);
  * in time. -1: the database fails; it tries again after a second. */
 int herald_client_step(struct herald_client *c, struct err *err);
 
-/* Is there no connection to a herald? */
+/* True if there is no connection to a herald. */
 bool herald_client_is_alone(const struct herald_client *c);

@@ -9,15 +9,15 @@
 #include "util/log.h"
 #include "util/utf8.h"
 
-/* An index has about 1 % of the layer's size, and some bytes for each name; a layer can be made so
- * that it has more. */
+/* An index has about 1 % of the layer's size plus some bytes for each name, but a layer can be made
+ * so that it has more. Beyond this it is refused. */
 #define INDEX_BYTES(layer_size) ((UINT64_C(64) << 20) + (layer_size) / 8)
 #define INDEX_ROOM(layer_size) ((UINT64_C(1) << 20) + (layer_size) / 32)
 #define SECONDS_MAX 1000000000u
 
 #define CANT_LOOK "a layer can't be looked into"
 
-/* What a child says of how it went. */
+/* The result that a child writes to its pipe. */
 struct answer {
     struct err err; /* ERR_NONE: the index is written */
 };
@@ -54,7 +54,7 @@ make_index(void *arg, void *to)
     digest_hex(hex, &c->digest);
     process_title_set("index %.12s", hex);
     a->err.code = ERR_SYSTEM; /* whatever happens */
-    /* What others pull shall stay in the cache, rather than this. */
+    /* Reading the layer must not drive blobs that are being pulled out of the page cache. */
     posix_fadvise(c->layer, 0, 0, POSIX_FADV_SEQUENTIAL);
     posix_fadvise(c->layer, 0, 0, POSIX_FADV_NOREUSE);
     if (layer_scan(c->layer, &c->digest, c->out, &c->limits, &info, &a->err) < 0 ||
@@ -104,7 +104,7 @@ index_child_give_up(const struct index_child *c, const struct registry *reg, con
     return index_file_refuse(reg->dirfd, &info, err);
 }
 
-/* Blames the layer for an end of the child: it needed more than its share of something, or can't be
+/* Ends the child with a fault of the layer: it needed more than its share of something, or can't be
  * indexed for another reason. */
 static int
 blame_layer(const struct index_child *c, const struct registry *reg,
@@ -125,7 +125,7 @@ blame_layer(const struct index_child *c, const struct registry *reg,
     return index_child_give_up(c, reg, text, err);
 }
 
-/* What the child could still say; it is no more to be trusted than the layer. */
+/* Reads the child's result, which is trusted no more than the layer. */
 static int
 read_child_failure(const struct index_child *c, const struct registry *reg,
                    enum index_child_end *end, char why[ERR_MESSAGE_MAX], struct err *err)
@@ -145,8 +145,8 @@ read_child_failure(const struct index_child *c, const struct registry *reg,
     return index_child_give_up(c, reg, text, err);
 }
 
-/* Gives it its name, and looks whether it can be read at all: else there would be no end of making
- * it again. */
+/* Gives the index its name, after checking that it can be read. Otherwise it would be made again
+ * and again. */
 static int
 publish_index(const struct index_child *c, const struct registry *reg, enum index_child_end *end,
               char why[ERR_MESSAGE_MAX], struct err *err)

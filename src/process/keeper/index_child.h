@@ -8,45 +8,45 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* A process that indexes one layer: a child with limits, without the database, whose file has no
- * name before it has ended well. Called by whoever has the store open, and only starts and ends
- * them; which, and when, is indexer's business. */
+/* A process that indexes one layer: a child with limits, without the database. Its file gets a name
+ * only after it has ended well. The caller has the store open. indexer.c decides which layers are
+ * indexed, and when. */
 
 struct index_child_bounds {
     struct layer_scan_limits scan;
     struct confined_limits child;
     char time_text[32], memory_text[32]; /* for people */
 };
-/* As the options --index-* have them. */
+/* From the options --index-*. */
 void index_child_bounds_of(struct index_child_bounds *b, const struct options *o);
 
 struct index_child {
     struct digest digest; /* the layer's */
     uint64_t size;
-    int layer, out; /* its file, and that of the index */
+    int layer, out; /* the layer's file, and the index's */
     struct layer_scan_limits limits;
     struct confined process;
 };
 
-/* layer: the blob's file, which becomes the child's in any case. -1: the machine has no room, or no
- * process for it. */
+/* Starts a child. layer: the blob's file, which this takes over in any case. -1: the machine has no
+ * room, or no process for it. */
 int index_child_start(struct index_child *c, const struct registry *reg,
                       const struct index_child_bounds *b, const struct digest *digest,
                       uint64_t size, int layer, struct err *err);
 
 enum index_child_end {
     INDEX_CHILD_RUNS,
-    INDEX_CHILD_DONE,   /* there is an index now, be it one that says why there is none */
-    INDEX_CHILD_FAILED, /* by the machine's fault: the layer's file can't be read */
-    INDEX_CHILD_KILLED, /* by somebody, or what it wrote is no index: whose fault, who knows */
+    INDEX_CHILD_DONE,   /* there is an index now, perhaps one with a reason instead of entries */
+    INDEX_CHILD_FAILED, /* a fault of the machine: the layer's file can't be read */
+    INDEX_CHILD_KILLED, /* killed from outside, or its file is no index; the cause is unknown */
 };
-/* Has it ended? Then what it has made gets its name. why: of FAILED and KILLED. -1: it has, and the
- * machine fails. */
+/* Checks whether the child has ended, and then gives its index a name. why: for FAILED and KILLED.
+ * -1: it has ended, and the machine fails. */
 int index_child_ended(struct index_child *c, const struct registry *reg,
                       const struct index_child_bounds *b, enum index_child_end *end,
                       char why[ERR_MESSAGE_MAX], struct err *err);
-/* Nobody tries it any more: writes an index that says why. */
+/* Gives up a layer: writes an index with the reason. */
 int index_child_give_up(const struct index_child *c, const struct registry *reg, const char *why,
                         struct err *err);
-/* Ends it, if it runs, and closes its files. */
+/* Kills the child, if it runs, and closes its files. */
 void index_child_stop(struct index_child *c);

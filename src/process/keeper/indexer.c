@@ -14,20 +14,20 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-/* Images and demands that are looked at together, the oldest. */
+/* The number of the oldest images and demands that are worked on together. */
 #define IMAGES_MAX INDEX_JOB_DONE_MAX
 #define DEMANDS_MAX 64
-#define BATCHES_MAX 16 /* of events, in one step */
+#define BATCHES_MAX 16 /* batches of events in one step */
 #define MARK_EACH_MS 10000
 #define ARENA_MAX (16u << 20)
 
-/* After trouble with the machine; and with one layer. */
+/* Pauses after trouble with the machine, and after trouble with one layer. */
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS 60000
 #define LAYER_PAUSE_MAX_MS 600000
 #define TRIES_MAX 3
 
-/* An image, with those of its layers that aren't done as far as we know. */
+/* An image, and its layers that are not known to be indexed. */
 struct image {
     struct index_job job;
     struct digest id;
@@ -35,7 +35,7 @@ struct image {
     size_t layers_n;
 };
 
-/* A layer with which something went wrong that may go better next time. */
+/* A layer that failed for a reason that may pass. */
 struct sick {
     struct digest layer;
     unsigned tries;
@@ -51,8 +51,8 @@ struct indexer {
     uint32_t mark, saved; /* events whose images have jobs */
     uint64_t save_at;
     bool fresh; /* there may be more */
-    bool look;  /* there may be something to start, or to end */
-    bool more;  /* and images that aren't in `images` */
+    bool look;  /* there may be a child to start or to reap */
+    bool more;  /* and due images that aren't in `images` */
 
     struct index_child *running;
     struct loop_fd *ended; /* of those that run */
@@ -60,7 +60,7 @@ struct indexer {
     struct loop_timer due; /* of the next step */
     struct image images[IMAGES_MAX];
     size_t images_n;
-    uint64_t next_due_ms; /* of a job, on the wall clock */
+    uint64_t next_due_ms; /* when the next job is due, on the wall clock */
 
     uint64_t pause_until;
     unsigned pauses;
@@ -89,7 +89,7 @@ grown(unsigned tries, uint64_t max)
     return ms < max ? ms : max;
 }
 
-/* It is passed over for a while, and so are images that have it. */
+/* Passes the layer over for a while, and the images that have it. */
 static struct sick *
 note_sick(struct indexer *x, const struct digest *layer, const char *why)
 {
@@ -115,7 +115,7 @@ is_sick(struct indexer *x, const struct digest *layer)
     return s != NULL && clock_mono_ms() < s->again_ms;
 }
 
-/* All stop for a while. */
+/* Starts no child for a while. */
 static void
 pause_all(struct indexer *x)
 {
@@ -126,7 +126,8 @@ pause_all(struct indexer *x)
 
 /* ---- children that have ended ---- */
 
-/* It is tried again; but what may be the layer's own fault not for ever. */
+/* Tries the layer again later. If the layer itself may be the cause, the number of tries is
+ * limited. */
 static int
 note_child_failure(struct indexer *x, const struct index_child *c, enum index_child_end end,
                    const char *why, struct err *err)
@@ -215,7 +216,7 @@ start_index_child(struct indexer *x, const struct digest *layer, enum state *sta
     return 0;
 }
 
-/* Is there an index of it already? */
+/* Checks whether the layer has an index. */
 static int
 find_index(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
 {
@@ -228,7 +229,7 @@ find_index(struct indexer *x, const struct digest *layer, enum state *state, str
     return rc < 0 && err->code == ERR_NO_SPACE ? -1 : 0;
 }
 
-/* What there is to do about that layer; it is started when there is room for one more. -1: none can
+/* Decides what to do about a layer, and starts a child if there is room for one more. -1: none can
  * be started now. */
 static int
 tend_layer(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
@@ -257,7 +258,8 @@ tend_demands(struct indexer *x, struct err *err)
         return -1;
     for (size_t i = 0; i < n; i++) {
         int rc = tend_layer(x, &v[i].job.digest, &state, err);
-        /* Who still wants a sick one says so again. */
+        /* Drops the demand for a layer that is passed over. A request that still waits for it asks
+         * again. */
         if ((state == STATE_DONE || state == STATE_SICK) &&
             index_job_drop(x->reg, &v[i], rc == 0 ? err : &later) < 0)
             return -1;
@@ -294,14 +296,14 @@ postpone_index_job(struct indexer *x, const struct index_job *j, struct err *err
     return index_job_postpone(x->reg, j, clock_wall_ms() + pause, err);
 }
 
-/* Trouble of the whole store, and not of one record or file in it. */
+/* True for an error of the whole store, and not of one record or file in it. */
 static bool
 is_general(const struct err *err)
 {
     return err->code == ERR_BUSY || err->code == ERR_NO_SPACE;
 }
 
-/* Asks which layers it has. An image that is gone, or isn't whole, is none of ours (now). */
+/* Reads the image's layers. Drops an image that is gone; an incomplete one is not worked on now. */
 static int
 add_image(struct indexer *x, const struct index_job *j, struct err *err)
 {
@@ -343,8 +345,8 @@ add_images(struct indexer *x, struct err *err)
     return 0;
 }
 
-/* Starts what can be started; those of its layers that are done are forgotten. *sick: one will have
- * to wait. */
+/* Starts children for the image's layers as far as possible, and removes finished layers from its
+ * list. *sick: one of them is passed over. */
 static int
 tend_image(struct indexer *x, struct image *image, bool *sick, struct err *err)
 {
@@ -371,7 +373,7 @@ end_images(struct indexer *x, bool *told, struct err *err)
         struct image *image = &x->images[i];
         if (image->layers_n > 0)
             continue;
-        /* It may have gone meanwhile. */
+        /* It may have been deleted meanwhile. */
         arena_reset(&x->arena);
         int rc = index_job_image(x->reg, &image->job, &x->arena, &found, err);
         if (rc == 1)
@@ -393,7 +395,7 @@ end_images(struct indexer *x, bool *told, struct err *err)
 static int
 finish_images(struct indexer *x, bool *told, struct err *err)
 {
-    struct err later; /* what goes wrong after the first thing that did */
+    struct err later; /* errors after the first one */
     int rc = 0;
     bool sick;
     if (add_images(x, err) < 0)
@@ -460,7 +462,7 @@ indexer_poke(struct indexer *x)
     x->more = true;
 }
 
-/* Jobs for what was pushed. The mark is written with them, else now and then. */
+/* Adds jobs for pushed images. The mark is written with them, otherwise now and then. */
 static int
 queue_pushed_images(struct indexer *x, struct err *err)
 {
@@ -498,7 +500,7 @@ index_what_is_due(struct indexer *x, bool *told, struct err *err)
     if (clock_mono_ms() < x->pause_until || !(x->fresh || x->look))
         return 0;
     if (disk_space_check(x->reg->dirfd, 0, err) < 0) {
-        pause_all(x); /* the keeper tells of that anyway */
+        pause_all(x); /* the keeper logs that */
         return 0;
     }
     x->look = false;
@@ -512,7 +514,7 @@ index_what_is_due(struct indexer *x, bool *told, struct err *err)
     return rc;
 }
 
-/* Has the loop end its wait when there is something to do. */
+/* Sets the loop's timer for the next thing to do. */
 static void
 set_indexer_wait(struct indexer *x)
 {

@@ -8,13 +8,14 @@
 #include "util/err.h"
 #include "util/loop.h"
 
-/* The keeper's part in looking into layers: has each indexed once, by children that have limits and
- * the lowest priority (util/confined.h), some at once; and tells, by an event, when the last layer
- * of an image is done. First come layers that somebody waits for, then images in the order of their
- * pushes. A layer whose child dies, or goes beyond a bound, gets an index that says so: it is done
- * as well. When the machine is in trouble (no room, no processes) the jobs stay, and it is tried
- * again, less and less often. A keeper that dies takes its children with it, and the next one
- * begins with the same jobs. */
+/* Indexes layers, as work of the keeper: each layer once, by several children with limits and the
+ * lowest priority (util/confined.h). When the last layer of an image is done, it appends an event.
+ * Layers that a request waits for come first, then images in the order of their pushes.
+ *
+ * A layer whose child dies or exceeds a limit gets an index with the reason, so it is done as well.
+ * If the machine is in trouble (no space, no processes), the jobs stay and are tried again, at
+ * growing intervals. If the keeper dies, its children die too, and the next keeper starts with the
+ * same jobs. */
 
 struct indexer;
 

@@ -20,9 +20,9 @@
 #define CHECKPOINT_MINUTES 1
 /* With less room on the disk there are no checkpoints, since each try adds to the log. */
 #define CHECKPOINT_ROOM (1u << 20)
-/* For what is under way when the keeper is told to stop; the master has its own limit. */
+/* Time for work in progress when the keeper is told to stop; the master has its own limit. */
 #define FINISH_MS 9000
-/* How often the same trouble is logged. */
+/* Interval for logging the same trouble. */
 #define REPEAT_MS 60000
 
 struct trouble {

@@ -7,7 +7,7 @@
 #include "process/server/server.h"
 #include "storage/kv/kv_slot.h"
 
-/* What all forked children have in common (nginx is not one of them). */
+/* The steps that all forked children share (nginx is not one of them). */
 
 /* Their exit codes. All except CHILD_DONE make the master recover the database, unless the slot
  * says that the child was outside of it. */

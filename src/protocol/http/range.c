@@ -58,7 +58,7 @@ range_take(const char *range, uint64_t size, uint64_t *from, uint64_t *n)
     const char *p = range + strlen("bytes=");
     size_t at = count_digits(p);
 
-    if (at == 0) { /* the last so many */
+    if (at == 0) { /* the last N bytes */
         (void)parse_u64(p + 1, count_digits(p + 1), &suffix);
         *n = suffix < size ? suffix : size;
         *from = size - *n;

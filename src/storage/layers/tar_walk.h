@@ -43,9 +43,9 @@ struct tar_walk *tar_walk_begin(struct tar_unpack *from);
 struct tar_walk *tar_walk_begin_file(int fd);
 void tar_walk_end(struct tar_walk *w);
 
-/* Gives the next entry; data of the previous one that was not read is skipped. What e points to is
- * valid until the next call. Returns 1; 0 at the end (a block of zeroes, or no more bytes); -1,
- * with ERR_BAD_IMAGE when it is not a tar or has something that is not supported. */
+/* Gives the next entry; data of the previous one that was not read is skipped. The texts
+ * of e are valid until the next call. Returns 1; 0 at the end (a block of zeroes, or no more
+ * bytes); -1, with ERR_BAD_IMAGE when it is not a tar or has something that is not supported. */
 int tar_walk_next(struct tar_walk *w, struct tar_walk_entry *e, struct err *err);
 
 /* For an uncompressed file: the offset of the data of the current entry. */
