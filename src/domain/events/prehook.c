@@ -60,15 +60,16 @@ start_prehook(const struct registry *reg, enum hook which, const struct rec_even
               struct arena *arena, struct prehook_run *r, struct err *err)
 {
     struct hook_command c;
+    struct spawn s;
 
     if (hook_command_of(reg->hooks, which, e, 0, arena, &c, err) != 0)
         return -1;
-    struct spawn s = {.path = c.path,
-                      .argv = c.argv,
-                      .envp = c.envp,
-                      .dirfd = reg->hooks->dirfd,
-                      .in = r->in,
-                      .dies_with_us = true};
+    s = (struct spawn){.path = c.path,
+                       .argv = c.argv,
+                       .envp = c.envp,
+                       .dirfd = reg->hooks->dirfd,
+                       .in = r->in,
+                       .dies_with_us = true};
     if (spawn_start(&s, &r->pid, &r->out, err) != 0)
         return -1;
     r->ended = pidfd_open(r->pid, 0);

@@ -65,9 +65,11 @@ write_header(struct out *o, const char *name, enum layer_type type, uint64_t siz
                                 .mode = type == LAYER_DIR ? 0755 : 0644,
                                 .size = size};
     struct buf header;
+    int r;
+
     buf_init(&header, TAR_WRITE_HEADER_MAX);
     tar_write_header(&header, &e);
-    int r = buf_ok(&header) ? write_bytes(o, header.p, header.n, err) : arena_full(err);
+    r = buf_ok(&header) ? write_bytes(o, header.p, header.n, err) : arena_full(err);
     buf_free(&header);
     return r;
 }
@@ -127,10 +129,13 @@ static int
 put_blob(struct out *o, const char *name, const struct export_item *item, struct err *err)
 {
     int fd = open_exported_blob(o, item, err);
+    int r;
+    uint64_t at;
+
     if (fd < 0)
         return -1;
-    int r = write_header(o, name, LAYER_FILE, item->size, err);
-    uint64_t at = 0;
+    r = write_header(o, name, LAYER_FILE, item->size, err);
+    at = 0;
     while (r == 0 && at < item->size) {
         uint64_t before = at, n = item->size - at < STEP ? item->size - at : STEP;
         r = wait_for_reader(o, err) < 0 ? -1 : fdio_send(o->to->fd, fd, &at, n, o->to->what, err);
@@ -146,8 +151,10 @@ write_manifest(struct out *o, const char *name, const struct export_item *item, 
 {
     struct bytes document;
     struct arena arena;
+    int r;
+
     arena_init(&arena, MANIFEST_SCRATCH);
-    int r = pull_document(o->plan->reg, &item->digest, item->size, &arena, &document, err);
+    r = pull_document(o->plan->reg, &item->digest, item->size, &arena, &document, err);
     if (r == 0)
         r = blob_is_gone(&item->digest, err);
     if (r == 1)
@@ -194,9 +201,11 @@ static int
 put_documents(struct out *o, struct err *err)
 {
     struct buf docker, index;
+    int r;
+
     buf_init(&docker, DOCUMENT_MAX);
     buf_init(&index, DOCUMENT_MAX);
-    int r = export_document_docker(o->plan, &docker, o->to->is_over, o->to->arg, err);
+    r = export_document_docker(o->plan, &docker, o->to->is_over, o->to->arg, err);
     export_document_index(o->plan, &index);
     if (r == 0 && !(buf_ok(&docker) && buf_ok(&index)))
         r = err_set(err, ERR_TOO_MANY, "too many tags for one export: make several");
@@ -216,13 +225,15 @@ export_write(const struct export_plan *p, const struct export_to *to, struct err
 {
     struct out o = {.plan = p, .to = to};
     struct buf end;
+    int r;
+
     for (size_t i = 0; i < p->n; i++)
         o.all += is_again(p, i) ? 0 : p->items[i].size;
     if (put_items(&o, err) < 0 || put_documents(&o, err) < 0)
         return -1;
     buf_init(&end, TAR_WRITE_HEADER_MAX);
     tar_write_end(&end);
-    int r = buf_ok(&end) ? write_bytes(&o, end.p, end.n, err) : arena_full(err);
+    r = buf_ok(&end) ? write_bytes(&o, end.p, end.n, err) : arena_full(err);
     buf_free(&end);
     return r;
 }

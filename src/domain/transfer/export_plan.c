@@ -98,10 +98,12 @@ static int
 find_repository(struct export_plan *p, const char *name, uint32_t *out, struct err *err)
 {
     struct rec_repo r;
+    const char *copy;
+
     for (*out = 0; *out < p->repositories_n; ++*out)
         if (strcmp(p->repositories[*out].name, name) == 0)
             return 0;
-    const char *copy = arena_strdup(&p->arena, name);
+    copy = arena_strdup(&p->arena, name);
 
     if (repository_need(p->reg, name, &r, err) != 0)
         return -1;
@@ -121,18 +123,20 @@ static int
 add_manifest(struct export_plan *p, uint32_t repository, const struct reference *reference,
              bool named, struct err *err)
 {
+    struct export_item item = {.repository = repository};
+    const struct media_type *type;
     struct pulled m;
+
     if (pull_manifest(p->reg, p->repositories[repository].name, reference, false, NULL, &m, err) <
         0)
         return -1;
-    const struct media_type *type = media_type_find(m.media_type);
+    type = media_type_find(m.media_type);
     if (type == NULL)
         return err_set(err, ERR_CORRUPT, "a manifest of the unknown type %s", m.media_type);
-    const struct export_item item = {.digest = m.digest,
-                                     .size = m.size,
-                                     .media_type = type->name,
-                                     .repository = repository,
-                                     .named = named || reference->tag != NULL};
+    item.digest = m.digest;
+    item.size = m.size;
+    item.media_type = type->name;
+    item.named = named || reference->tag != NULL;
     if (reference->tag != NULL) {
         struct export_tag tag = {.tag = arena_strdup(&p->arena, reference->tag),
                                  .repository = repository,
@@ -199,12 +203,13 @@ export_plan_add(struct export_plan *p, const char *repository, const struct refe
 static int
 add_blob(struct export_plan *p, const struct digest *d, struct err *err)
 {
+    struct export_item item = {.digest = *d, .repository = EXPORT_PLAN_BLOB, .named = true};
     struct rec_blob r;
-    int found = tbl_blob_get(kv_reads(p->reg->kv), d, &r, err);
-    if (found != 1)
-        return found;
-    const struct export_item item = {
-        .digest = *d, .size = r.size, .repository = EXPORT_PLAN_BLOB, .named = true};
+    int rc = tbl_blob_get(kv_reads(p->reg->kv), d, &r, err);
+
+    if (rc != 1)
+        return rc;
+    item.size = r.size;
     return add_item(p, &item, err) < 0 ? -1 : 1;
 }
 
@@ -225,9 +230,11 @@ add_planned_part(struct export_plan *p, uint32_t repository, const struct manife
                  struct err *err)
 {
     char text[DIGEST_TEXT_MAX];
+    int r;
+
     if (d->part == PART_CHILD)
         return add_child(p, repository, &d->digest, err);
-    int r = add_blob(p, &d->digest, err);
+    r = add_blob(p, &d->digest, err);
     if (r != 0 || d->elsewhere)
         return r < 0 ? -1 : 0;
     digest_text(text, &d->digest);
@@ -286,8 +293,10 @@ add_attached_tags(struct export_plan *p, uint32_t repository, const struct diges
     digest_hex(hex, d);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         const struct reference reference = {.tag = tag};
+        int found;
+
         snprintf(tag, sizeof tag, "%s-%.64s%s", digest_algo_name(d->algo), hex, ends[i]);
-        int found = tbl_tag_get(kv_reads(p->reg->kv), p->repositories[repository].id, tag, &r, err);
+        found = tbl_tag_get(kv_reads(p->reg->kv), p->repositories[repository].id, tag, &r, err);
         if (found < 0 || (found == 1 && r.target.algo != DIGEST_V1_ID &&
                           try_manifest(p, repository, &reference, true, err) < 0))
             return -1;
@@ -304,9 +313,11 @@ complete(struct export_plan *p, size_t at, struct arena *arena, struct err *err)
     char text[DIGEST_TEXT_MAX];
     struct bytes document;
     struct manifest m;
+    int found;
+
     if (item.repository == EXPORT_PLAN_BLOB)
         return 0;
-    int found = pull_document(p->reg, &item.digest, item.size, arena, &document, err);
+    found = pull_document(p->reg, &item.digest, item.size, arena, &document, err);
     digest_text(text, &item.digest);
     if (found == 0)
         return err_set(err, ERR_NO_MANIFEST, "manifest %s of %s was deleted just now", text,

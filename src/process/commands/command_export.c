@@ -100,9 +100,11 @@ command_export_work(struct control *c, struct err *err)
                                  .is_over = export_is_over,
                                  .tell = show_export_progress,
                                  .arg = &w};
+    int r;
+
     progress_begin(&w.progress);
     export_plan_begin(&plan, c->reg);
-    int r = make_plan(&w, &plan, err);
+    r = make_plan(&w, &plan, err);
     if (r == 0)
         r = export_write(&plan, &to, err);
     export_plan_end(&plan);

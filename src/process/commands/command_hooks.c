@@ -82,15 +82,15 @@ print_line(const struct tbl_hook *h, const char *state)
 {
     const struct rec_event *e = &h->record.event;
     char digest[DIGEST_TEXT_MAX], line[sizeof h->record.line];
+    bool tag = e->tag[0] != '\0';
+    const char *mark;
+
     digest_text(digest, &e->digest);
+    mark = tag ? ":" : digest[0] != '\0' ? "@" : "";
     memcpy(line, h->record.line, sizeof line);
     make_field(line);
-    bool tag = e->tag[0] != '\0', none = !tag && digest[0] == '\0';
     printf("%lu\t%s\t%lu\t%s\t%s%s%s\t%s\n", (unsigned long)h->seq, state,
-           (unsigned long)h->record.tries, event_text_type(e->type), e->repository,
-           none  ? ""
-           : tag ? ":"
-                 : "@",
+           (unsigned long)h->record.tries, event_text_type(e->type), e->repository, mark,
            tag ? e->tag : digest, line);
 }
 
@@ -101,6 +101,9 @@ print_json(const struct tbl_hook *h, const char *state, bool first)
     char digest[DIGEST_TEXT_MAX], time[CLOCK_RFC3339_MAX], due[CLOCK_RFC3339_MAX] = "";
     char line[sizeof h->record.line];
     struct json *j = json_new_object();
+    size_t n;
+    const char *text;
+
     digest_text(digest, &e->digest);
     clock_rfc3339(time, e->time);
     if (h->state == TBL_HOOK_WAITING && h->record.due > 0)
@@ -117,8 +120,7 @@ print_json(const struct tbl_hook *h, const char *state, bool first)
     json_set_string(j, "time", time);
     json_set_string(j, "due", due);
     json_set_string(j, "line", line);
-    size_t n;
-    const char *text = json_text(j, &n);
+    text = json_text(j, &n);
     printf("%s%.*s", first ? "" : ",\n", (int)n, text);
     json_free(j);
 }
@@ -204,6 +206,8 @@ command_hooks(struct options *o, struct err *err)
     const char *id = o->retry != NULL ? o->retry : o->drop;
     const char *args[5] = {"hooks", o->json ? "json" : "list"};
     bool test = w->n == 3 && strcmp(w->v[0], "test") == 0;
+    bool alone;
+
     options_forget_users(o); /* of a configuration file */
     if (test) {
         args[1] = "test";
@@ -213,7 +217,7 @@ command_hooks(struct options *o, struct err *err)
         args[1] = o->retry != NULL ? "retry" : "drop";
         args[2] = id;
     }
-    bool alone = !o->json && (o->retry == NULL || o->drop == NULL);
+    alone = !o->json && (o->retry == NULL || o->drop == NULL);
     if ((w->n > 0 && (!test || id != NULL || o->json)) || (id != NULL && !alone)) {
         err_set(err, ERR_BAD_REQUEST,
                 "usage: docker-registry-server hooks [--json | --retry ID | --drop ID], or hooks "

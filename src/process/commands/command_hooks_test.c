@@ -38,9 +38,11 @@ split_reference(struct made *m, const char *reference, struct err *err)
     const char *colon = strchr(slash != NULL ? slash : reference, ':');
     size_t n = colon != NULL ? (size_t)(colon - reference) : strlen(reference);
     struct rec_event *e = &m->event;
+    const char *tag;
+
     if (n < sizeof e->repository)
         snprintf(e->repository, sizeof e->repository, "%.*s", (int)n, reference);
-    const char *tag = colon != NULL ? colon + 1 : "latest";
+    tag = colon != NULL ? colon + 1 : "latest";
     if (!name_is_repository(e->repository) || !name_is_tag(tag))
         return err_set(err, ERR_BAD_REQUEST, "%s is no NAME:TAG", reference);
     snprintf(e->tag, sizeof e->tag, "%s", tag);
@@ -71,10 +73,12 @@ make_event(struct made *m, const struct registry *reg, const char *reference, st
     struct rec_event *e = &m->event;
     struct rec_repo repo;
     struct rec_tag tag;
+    int rc;
+
     if (split_reference(m, reference, err) < 0 ||
         repository_need(reg, e->repository, &repo, err) < 0)
         return -1;
-    int rc = tbl_tag_get(kv_reads(reg->kv), repo.id, e->tag, &tag, err);
+    rc = tbl_tag_get(kv_reads(reg->kv), repo.id, e->tag, &tag, err);
     if (rc != 1)
         return rc == 0 ? err_set(err, ERR_NO_MANIFEST, "there is no tag %s in %s", e->tag,
                                  e->repository)
@@ -134,9 +138,11 @@ follow(const struct control *c, pid_t pid, int out)
     bool open = true, exited = false;
     while (open || !exited) {
         struct pollfd p = {.fd = open ? out : -1, .events = POLLIN};
+        uint64_t now;
+
         poll(&p, 1, TICK_MS);
         open = open && pass_on(out);
-        uint64_t now = clock_mono_ms();
+        now = clock_mono_ms();
         if (!exited && hook_has_exited(pid)) {
             exited = true;
             until = now + LAST_WORDS_MS;
@@ -155,17 +161,20 @@ run_test_hook(const struct control *c, struct made *m, struct hooks *hooks, stru
     struct hook_command command;
     pid_t pid;
     int out, status;
+    struct spawn s;
+    const char *why;
+
     if (hook_command_of(hooks, m->which, &m->event, 0, &m->arena, &command, err) < 0)
         return -1;
-    struct spawn s = {.path = command.path,
-                      .argv = command.argv,
-                      .envp = command.envp,
-                      .dirfd = hooks->dirfd,
-                      .in = -1,
-                      .dies_with_us = true};
+    s = (struct spawn){.path = command.path,
+                       .argv = command.argv,
+                       .envp = command.envp,
+                       .dirfd = hooks->dirfd,
+                       .in = -1,
+                       .dies_with_us = true};
     if (spawn_start(&s, &pid, &out, err) < 0)
         return -1;
-    const char *why = follow(c, pid, out);
+    why = follow(c, pid, out);
     spawn_kill(pid);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
@@ -185,8 +194,11 @@ static int
 test(const struct control *c, struct made *m, struct err *err)
 {
     struct hooks hooks;
+    int rc;
+    struct registry reg;
+
     server_hooks(c->server, &hooks);
-    int rc = hook_find(&hooks, m->which, err);
+    rc = hook_find(&hooks, m->which, err);
     if (rc == 0)
         err_set(err, ERR_BAD_REQUEST, "there is no hook %s: neither --on-%s nor %s/%s",
                 hook_name(m->which), hook_name(m->which), hooks.dir, hook_name(m->which));
@@ -194,7 +206,7 @@ test(const struct control *c, struct made *m, struct err *err)
         return -1;
     if (m->which < HOOK_PRE_TAG)
         return run_test_hook(c, m, &hooks, err);
-    struct registry reg = *c->reg;
+    reg = *c->reg;
     reg.hooks = &hooks;
     return prehook_ask(&reg, m->which, &m->event, m->document, &m->arena, err);
 }
@@ -203,13 +215,15 @@ enum command_exit
 command_hooks_test(struct control *c, const char *name, const char *reference, struct err *err)
 {
     struct made m = {.document = bytes_of("", 0)};
+    int rc;
+
     if (!hook_parse(name, &m.which)) {
         err_set(err, ERR_BAD_REQUEST,
                 "there is no hook called %s: see docker-registry-server --help", name);
         return COMMAND_USAGE;
     }
     arena_init(&m.arena, MEMORY_MAX);
-    int rc = make_event(&m, c->reg, reference, err);
+    rc = make_event(&m, c->reg, reference, err);
     if (rc == 0) {
         shape_event(&m);
         rc = test(c, &m, err);

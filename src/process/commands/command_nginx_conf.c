@@ -24,6 +24,9 @@ static const struct part {
 static int
 put_conf_part(const struct part *p, const struct nginx_conf *c, struct buf *out, struct err *err)
 {
+    struct buf text;
+    int r;
+
     if (out->n > 0)
         buf_puts(out, "\n\n");
     buf_putf(out, "# Printed by docker-registry-server print-nginx-conf %s, for registry %s.\n%s",
@@ -33,9 +36,8 @@ put_conf_part(const struct part *p, const struct nginx_conf *c, struct buf *out,
                  "# Who may use it is checked by that server { }, which sets "
                  "$registry_remote_user_%s.\n",
                  c->name);
-    struct buf text;
     buf_init(&text, NGINX_CONF_MAX);
-    int r = nginx_conf_expand(p->block, c, &text, err);
+    r = nginx_conf_expand(p->block, c, &text, err);
     buf_putc(out, '\n');
     buf_puts(out, buf_text(&text));
     buf_free(&text);
@@ -76,6 +78,10 @@ command_nginx_conf(struct options *o, struct err *err)
 {
     enum command_exit code = COMMAND_FAILED;
     char *htpasswd = NULL;
+    char *dir;
+    struct buf out;
+    struct nginx_conf c;
+
     if (o->words.n > 0) {
         err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
                 o->words.v[0]);
@@ -86,13 +92,12 @@ command_nginx_conf(struct options *o, struct err *err)
                 "print-nginx-conf needs --fastcgi DIR, where the sockets of the server are");
         return COMMAND_USAGE;
     }
-    char *dir = data_directory(o, err);
+    dir = data_directory(o, err);
     if (dir == NULL)
         return code;
-    struct buf out;
     buf_init(&out, 2 * NGINX_CONF_MAX);
     htpasswd = mem_printf("%srun/htpasswd", dir);
-    struct nginx_conf c = {
+    c = (struct nginx_conf){
         .name = o->name,
         .dir = dir,
         .sockets = o->sockets,

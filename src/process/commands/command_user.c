@@ -49,8 +49,10 @@ print_user_line(const char *fmt, ...)
 static int
 read_users_file(const struct users *u, struct buf *file, struct err *err)
 {
+    int r;
+
     buf_init(file, HTPASSWD_MAX);
-    int r = fdio_read_file(u->dir.fd, HTPASSWD_OURS, file, err);
+    r = fdio_read_file(u->dir.fd, HTPASSWD_OURS, file, err);
     if (r < 0 && err->sys == EACCES)
         return err_set(err, ERR_SYSTEM, "%s can't read %s/%s: give it to %s with chown",
                        u->who.user, u->dir.name, HTPASSWD_OURS, u->who.user);
@@ -69,9 +71,11 @@ static int
 lock_users(const struct users *u, struct err *err)
 {
     int fd = openat(u->dir.fd, "auth", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    uint64_t until;
+
     if (fd < 0)
         return err_errno(err, "cannot open %s/auth as %s", u->dir.name, u->who.user);
-    uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
+    until = clock_mono_ms() + LOCK_WAIT_MS;
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EINTR)
             continue;
@@ -98,10 +102,12 @@ write_users(const struct users *u, struct bytes line, bool *nobody, struct err *
     struct bytes name = bytes_str(u->name);
     struct buf file, out;
     int lock = lock_users(u, err);
+    int r;
+
     if (lock < 0)
         return -1;
     buf_init(&out, HTPASSWD_MAX);
-    int r = read_users_file(u, &file, err);
+    r = read_users_file(u, &file, err);
     if (r < 0)
         goto done;
     r = 1;
@@ -131,9 +137,11 @@ is_taken_over(const struct users *u)
     struct bytes name = bytes_str(u->name);
     struct buf ours, run;
     struct err ignored;
+    bool same;
+
     buf_init(&ours, HTPASSWD_MAX);
     buf_init(&run, 2 * HTPASSWD_MAX);
-    bool same =
+    same =
         fdio_read_file(u->dir.fd, HTPASSWD_OURS, &ours, &ignored) == 0 ||
         (fdio_read_file(u->dir.fd, HTPASSWD_RUN, &run, &ignored) == 1 &&
          bytes_equal(htpasswd_find(buf_bytes(&ours), name), htpasswd_find(buf_bytes(&run), name)));
@@ -182,8 +190,10 @@ make_line(const struct users *u, struct buf *line, struct err *err)
 {
     struct password password;
     uint8_t salt[HTPASSWD_SALT_BYTES];
+    int r;
+
     random_bytes(salt, sizeof salt);
-    int r = password_read(&password, u->name, err);
+    r = password_read(&password, u->name, err);
     if (r == 0)
         r = htpasswd_add(line, u->name, password.text, salt, err);
     explicit_bzero(&password, sizeof password);
@@ -195,8 +205,10 @@ add_user(struct users *u, struct err *err)
 {
     struct buf line;
     bool nobody;
+    int r;
+
     buf_init(&line, HTPASSWD_MAX);
-    int r = make_line(u, &line, err);
+    r = make_line(u, &line, err);
     if (r == 0)
         r = write_users(u, buf_bytes(&line), &nobody, err);
     buf_free(&line);
@@ -231,10 +243,13 @@ del(struct users *u, struct err *err)
 static int
 list_users(struct users *u, struct err *err)
 {
+    struct bytes line, name, rest;
     struct buf file;
+    int r;
+
     buf_init(&file, HTPASSWD_MAX);
-    int r = u->there ? read_users_file(u, &file, err) : 0;
-    struct bytes line, name, rest = buf_bytes(&file);
+    r = u->there ? read_users_file(u, &file, err) : 0;
+    rest = buf_bytes(&file);
     if (r == 0)
         print_user_line(
             "there is no %s/%s: everybody may push and pull, unless the server has a --user",
@@ -278,10 +293,12 @@ find_verb(const struct options_list *words)
 static int
 run_verb(const struct verb *v, const struct options *o, struct users *u, struct err *err)
 {
+    int r;
+
     if (datadir_plan(o->dir, o->run_as, &u->who, err) < 0)
         return -1;
     umask(0027);
-    int r = datadir_open_auth(&u->dir, o->dir, v->makes, &u->who, err);
+    r = datadir_open_auth(&u->dir, o->dir, v->makes, &u->who, err);
     u->there = r > 0;
     /* From here on, a planted link leads to nothing that only root may touch. */
     if (r >= 0)

@@ -47,9 +47,11 @@ connect_server(void)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = SERVER_CONTROL_NAME};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int sys;
+
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0)
         return fd;
-    int sys = errno;
+    sys = errno;
     fdio_close(fd);
     errno = sys;
     return -1;
@@ -59,6 +61,11 @@ static int
 send_request(int fd, int startdir, const char *const *args, struct err *err)
 {
     const int fds[4] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, startdir};
+    struct iovec v;
+    struct msghdr m;
+    struct cmsghdr *c;
+    ssize_t n;
+
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof fds)];
@@ -71,15 +78,15 @@ send_request(int fd, int startdir, const char *const *args, struct err *err)
         buf_free(&packet);
         return err_set(err, ERR_BAD_REQUEST, "the arguments are too long");
     }
-    struct iovec v = {.iov_base = packet.p, .iov_len = packet.n};
-    struct msghdr m = {
+    v = (struct iovec){.iov_base = packet.p, .iov_len = packet.n};
+    m = (struct msghdr){
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof fds);
     memcpy(CMSG_DATA(c), fds, sizeof fds);
-    ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
+    n = sendmsg(fd, &m, MSG_NOSIGNAL);
     buf_free(&packet);
     return n >= 0 ? 0 : err_errno(err, "cannot ask the server");
 }
@@ -118,11 +125,14 @@ exit_on_lost_store(const char *why)
 static struct kv *
 open_store(const struct datadir *dir, struct err *err)
 {
+    struct kv *kv;
+    struct registry reg;
+
     disk_space_give(dir->fd);
     if (kv_recover("db", tables, TABLE_COUNT, err) < 0)
         return NULL;
-    struct kv *kv = kv_open("db", tables, TABLE_COUNT, NULL, exit_on_lost_store, err);
-    struct registry reg = {.kv = kv};
+    kv = kv_open("db", tables, TABLE_COUNT, NULL, exit_on_lost_store, err);
+    reg = (struct registry){.kv = kv};
     if (kv != NULL && store_begin(&reg, err) < 0) {
         kv_close(kv);
         kv = NULL;
@@ -136,11 +146,13 @@ work_here(struct server *s, control_work *work, const char *const *args, struct 
     struct registry reg;
     struct control c = {.server = s, .reg = &reg, .poke = -1, .caller = -1};
     enum command_exit code;
+    struct kv *kv;
+
     while (args[c.args_n] != NULL && c.args_n < CONTROL_ARGS_MAX) {
         c.args[c.args_n] = args[c.args_n];
         c.args_n++;
     }
-    struct kv *kv = open_store(&s->dir, err);
+    kv = open_store(&s->dir, err);
     if (kv == NULL)
         return COMMAND_FAILED;
     child_registry(s, kv, &reg);
@@ -157,6 +169,8 @@ lock_or_connect(struct server *s, int *fd, struct err *err)
 {
     uint64_t until = clock_mono_ms() + SERVER_WAIT_MS;
     for (;;) {
+        int r;
+
         *fd = connect_server();
         if (*fd >= 0)
             return 0;
@@ -164,7 +178,7 @@ lock_or_connect(struct server *s, int *fd, struct err *err)
             return err_set(err, ERR_DENIED,
                            "a server runs in %s, and isn't yours: run this as its user, or as root",
                            s->dir.name);
-        int r = datadir_lock(&s->dir, &s->who, err);
+        r = datadir_lock(&s->dir, &s->who, err);
         if (r != 0)
             return r;
         if (clock_mono_ms() >= until)

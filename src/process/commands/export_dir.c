@@ -68,12 +68,15 @@ read_pax(struct in *in, uint64_t n, struct entry *e, struct err *err)
 {
     char text[TAR_WRITE_HEADER_MAX + 1];
     size_t all = (size_t)n + tar_write_padding(n);
+    const char *size, *path;
+
     if (n >= TAR_WRITE_HEADER_MAX)
         return err_set(err, ERR_CORRUPT, "the export has a header that is too long");
     if (read_tar_bytes(in, text, all, err) < 0)
         return -1;
     text[n] = '\0';
-    const char *size = find_record(text, " size="), *path = find_record(text, " path=");
+    size = find_record(text, " size=");
+    path = find_record(text, " path=");
     if (size != NULL && !parse_u64(size, strcspn(size, "\n"), &e->size))
         return err_set(err, ERR_CORRUPT, "the export has a size that is none");
     if (path != NULL)
@@ -130,9 +133,11 @@ write_file(struct in *in, const struct entry *e, struct err *err)
     bool index = strcmp(e->name, INDEX) == 0;
     const char *name = index ? INDEX_PART : e->name;
     int fd = openat(in->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    int r;
+
     if (fd < 0)
         return err_errno(err, "cannot make %s", e->name);
-    int r = 0;
+    r = 0;
     for (uint64_t left = e->size; r == 0 && left > 0;) {
         size_t n = left < READ_SIZE ? (size_t)left : READ_SIZE;
         r = read_tar_bytes(in, in->room, n, err);

@@ -185,9 +185,11 @@ static int
 start_maker(struct target *t, int *out, struct err *err)
 {
     int ends[2], to = -1;
+    int r;
+
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe");
-    int r = start_part(t, &t->maker, &to, err);
+    r = start_part(t, &t->maker, &to, err);
     if (r == 1) {
         struct err why;
         fdio_close(ends[1]);
@@ -210,9 +212,11 @@ run_parts(struct target *t, bool dir, const sigset_t *signals,
           enum command_exit (*write)(void *arg, struct err *err), void *arg, struct err *err)
 {
     int out = t->fd, to = -1;
+    int r;
+
     if (dir && start_maker(t, &out, err) < 0)
         return -1;
-    int r = start_part(t, &t->writer, &to, err);
+    r = start_part(t, &t->writer, &to, err);
     if (r == 1) {
         struct err why = {.code = ERR_NONE};
         enum command_exit code = COMMAND_FAILED;
@@ -265,21 +269,24 @@ run_with_target(const char *path, bool dir, enum command_exit (*write)(void *arg
     struct target t = {.path = path, .fd = -1};
     enum command_exit code = COMMAND_FAILED;
     sigset_t signals;
+    bool made;
+    int r;
+
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, &t.before);
-    int r = dir ? prepare_dir(&t, err) : prepare_file(&t, err);
-    bool ours = r == 0; /* what is there now */
+    r = dir ? prepare_dir(&t, err) : prepare_file(&t, err);
+    made = r == 0;
     if (r == 0)
         r = run_parts(&t, dir, &signals, write, arg, err);
     if (r == 0)
         code = judge_parts(&t, err);
     if (code == COMMAND_DONE && !dir && finish_file(&t, err) < 0)
         code = COMMAND_FAILED;
-    if (code != COMMAND_DONE && (ours || !dir))
+    if (code != COMMAND_DONE && (made || !dir))
         tidy_up(&t, dir);
     sigprocmask(SIG_SETMASK, &t.before, NULL);
     fdio_close(t.fd);

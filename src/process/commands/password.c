@@ -60,8 +60,10 @@ static int
 ask_on_terminal(struct password *p, const char *prompt, const char *name, int signals, int *signal,
                 struct err *err)
 {
+    int r;
+
     dprintf(STDERR_FILENO, "%s%s: ", prompt, name);
-    int r = read_line(p, signals, signal, err);
+    r = read_line(p, signals, signal, err);
     dprintf(STDERR_FILENO, "\n");
     return r;
 }
@@ -70,9 +72,11 @@ static int
 ask_twice(struct password *p, const char *name, int signals, int *signal, struct err *err)
 {
     struct password again;
+    int r;
+
     if (ask_on_terminal(p, "Password for ", name, signals, signal, err) < 0)
         return -1;
-    int r = ask_on_terminal(&again, "The same again", "", signals, signal, err);
+    r = ask_on_terminal(&again, "The same again", "", signals, signal, err);
     if (r == 0 && !bytes_equal(bytes_of(p->text, p->n), bytes_of(again.text, again.n)))
         r = err_set(err, ERR_BAD_REQUEST, "these are two different passwords");
     explicit_bzero(&again, sizeof again);
@@ -85,18 +89,21 @@ ask_hidden(struct password *p, const char *name, const struct termios *shown, st
     static const int ending[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
     sigset_t blocked, was;
     int signal = 0;
+    int signals, r;
+    struct termios hidden;
+
     sigemptyset(&blocked);
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
         sigaddset(&blocked, ending[i]);
-    int signals = signalfd(-1, &blocked, SFD_CLOEXEC);
+    signals = signalfd(-1, &blocked, SFD_CLOEXEC);
     if (signals < 0)
         return err_errno(err, "cannot catch signals");
     sigaddset(&blocked, SIGTSTP); /* the shell would have no echo: it waits till the end */
     sigprocmask(SIG_BLOCK, &blocked, &was);
 
-    struct termios hidden = *shown;
+    hidden = *shown;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    int r = 0;
+    r = 0;
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
         r = err_errno(err, "cannot switch off the echo of the terminal");
     else

@@ -396,12 +396,14 @@ herald_http_take_page(struct herald_http *h, const struct herald_message *f)
     }
     for (size_t i = 0; i < f->n; i++) {
         struct buf json;
+        struct herald_ring_entry e;
+
         buf_init(&json, HERALD_HTTP_OUT_MAX);
         event_text_json(&json, f->events[i].seq, &f->events[i].event);
-        struct herald_ring_entry e = {.seq = f->events[i].seq,
-                                      .type = f->events[i].event.type,
-                                      .json = buf_ok(&json) ? json.p : NULL,
-                                      .n = json.n};
+        e = (struct herald_ring_entry){.seq = f->events[i].seq,
+                                       .type = f->events[i].event.type,
+                                       .json = buf_ok(&json) ? json.p : NULL,
+                                       .n = json.n};
         put_listener_event(l, &e);
         buf_free(&json);
     }

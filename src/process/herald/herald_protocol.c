@@ -89,10 +89,12 @@ herald_protocol_decode(struct herald_message *f, struct bytes in, struct err *er
 {
     struct unpack u = unpack_of(in);
     uint8_t type = unpack_u8(&u);
+    unsigned has;
+
     if (type == 0 || type >= HERALD_LAST)
         return err_set(err, ERR_CORRUPT, "a packet of an unknown kind (%u)", (unsigned)type);
     f->type = (enum herald_message_type)type;
-    unsigned has = fields[type];
+    has = fields[type];
     if (has & FIELD_SEQ)
         f->seq = unpack_u32(&u);
     if (has & FIELD_ID)
@@ -153,9 +155,10 @@ herald_protocol_is_free(const struct herald_line *l)
 int
 herald_protocol_flush(struct herald_line *l)
 {
+    ssize_t n;
+
     if (l->fd < 0 || l->out.n == 0)
         return 0;
-    ssize_t n;
     do
         n = send(l->fd, l->out.p, l->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);

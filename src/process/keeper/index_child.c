@@ -152,9 +152,11 @@ publish_index(const struct index_child *c, const struct registry *reg, enum inde
               char why[ERR_MESSAGE_MAX], struct err *err)
 {
     struct layer_info info;
+    int rc;
+
     if (index_file_publish(reg->dirfd, c->out, &c->digest, err) < 0)
         return -1;
-    int rc = index_file_info(reg->dirfd, &c->digest, &info, err);
+    rc = index_file_info(reg->dirfd, &c->digest, &info, err);
     if (rc == 0) {
         snprintf(why, ERR_MESSAGE_MAX, "its index can't be read");
         *end = INDEX_CHILD_KILLED;

@@ -196,12 +196,14 @@ start_index_child(struct indexer *x, const struct digest *layer, enum state *sta
 {
     struct rec_blob blob;
     int rc = tbl_blob_get(kv_reads(x->reg->kv), layer, &blob, err);
+    int fd;
+
     if (rc < 0)
         return -1;
     *state = STATE_DONE;
     if (rc == 0)
         return 0;
-    int fd = blob_file_open(x->reg->dirfd, layer, blob.instance, err);
+    fd = blob_file_open(x->reg->dirfd, layer, blob.instance, err);
     if (fd < 0) {
         note_sick(x, layer, err->message);
         *state = STATE_SICK;
@@ -309,8 +311,10 @@ add_image(struct indexer *x, const struct index_job *j, struct err *err)
 {
     struct image *image = &x->images[x->images_n];
     struct index_job_image found;
+    int rc;
+
     arena_reset(&x->arena);
-    int rc = index_job_image(x->reg, j, &x->arena, &found, err);
+    rc = index_job_image(x->reg, j, &x->arena, &found, err);
     if (rc < 0 && is_general(err))
         return -1;
     if (rc < 0) {
@@ -371,11 +375,13 @@ end_images(struct indexer *x, bool *told, struct err *err)
     size_t n = 0;
     for (size_t i = 0; i < x->images_n; i++) {
         struct image *image = &x->images[i];
+        int rc;
+
         if (image->layers_n > 0)
             continue;
         /* It may have been deleted meanwhile. */
         arena_reset(&x->arena);
-        int rc = index_job_image(x->reg, &image->job, &x->arena, &found, err);
+        rc = index_job_image(x->reg, &image->job, &x->arena, &found, err);
         if (rc == 1)
             v[n++] = (struct index_job_end){image->job, image->id};
         else if (rc == 0 && index_job_drop(x->reg, &image->job, err) < 0)

@@ -194,15 +194,18 @@ control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
     struct err err = {.code = ERR_NONE};
     struct control c = {.server = s, .reg = &reg, .poke = s->poke, .caller = r->connection};
     const int keep[] = {r->connection, r->fds[0], r->fds[1], r->fds[2], r->fds[3], s->poke};
+    const struct command *command;
+    enum command_exit code;
+
     child_begin(s, master, keep, sizeof keep / sizeof *keep, control_stop);
     /* What we say to the log goes to whoever typed the command, as it does without a server. */
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (dup2(r->fds[i], i) < 0)
             return CHILD_FAILED;
-    const struct command *command = split_args(&c, r) ? command_table_find(c.args[0]) : NULL;
+    command = split_args(&c, r) ? command_table_find(c.args[0]) : NULL;
     process_title_set("command %.40s", c.args_n > 0 ? c.args[0] : "");
     child_open(s, slot, &reg);
-    enum command_exit code = COMMAND_FAILED;
+    code = COMMAND_FAILED;
     if (command != NULL && command->work != NULL)
         code = command->work(&c, &err);
     else

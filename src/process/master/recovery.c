@@ -14,9 +14,11 @@ static int
 begin_store(struct err *err)
 {
     struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err)};
+    int r;
+
     if (reg.kv == NULL)
         return -1;
-    int r = store_begin(&reg, err);
+    r = store_begin(&reg, err);
     kv_close(reg.kv);
     return r;
 }

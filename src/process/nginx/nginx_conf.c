@@ -167,6 +167,7 @@ static int
 expand_block(struct expansion *x, const char *name, size_t indent, struct err *err)
 {
     struct bytes block;
+    int rc;
 
     if (!find_block(bytes_str(name), &block))
         return err_set(err, ERR_CORRUPT, "nginx templates: no block @%s@", name);
@@ -175,7 +176,7 @@ expand_block(struct expansion *x, const char *name, size_t indent, struct err *e
     while (block.n > 0 && ((const char *)block.p)[block.n - 1] == '\n')
         block.n--;
     x->depth++;
-    int rc = expand_text(x, block, indent, err);
+    rc = expand_text(x, block, indent, err);
     x->depth--;
     return rc;
 }
@@ -184,10 +185,11 @@ static int
 check_value(enum value v, const char *text, struct err *err)
 {
     const char *name = value_rules[v].name;
+    size_t good;
 
     if (text == NULL || (*text == '\0' && !value_rules[v].may_be_empty))
         return err_set(err, ERR_BAD_REQUEST, "nginx configuration: no value for %s", name);
-    size_t good = strspn(text, value_rules[v].bytes);
+    good = strspn(text, value_rules[v].bytes);
     if (text[good] != '\0')
         return err_set(err, ERR_BAD_REQUEST, "nginx configuration: %s must not hold \"%c\": %s",
                        name, text[good], text);
@@ -276,12 +278,14 @@ count_any_origin(const struct nginx_conf *c)
 static const char *
 chosen_block(const struct nginx_conf *c, const char *name)
 {
+    bool left_out;
+
     for (size_t i = 0; c->trust_remote_user && i < sizeof for_trusted / sizeof *for_trusted; i++)
         if (strcmp(name, for_trusted[i].name) == 0)
             return for_trusted[i].instead;
-    bool left_out = (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
-                    (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
-                    (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
+    left_out = (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
+               (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
+               (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
     return left_out ? NULL : name;
 }
 
@@ -340,6 +344,7 @@ expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *e
 {
     const struct nginx_conf *c = x->c;
     char text[64];
+    const char *block;
 
     for (size_t v = 0; v < VALUE_COUNT; v++) {
         if (x->values[v] != NULL && bytes_equal(name, bytes_str(value_rules[v].name))) {
@@ -357,7 +362,7 @@ expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *e
     snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
     if (strncmp(text, "ERROR_", 6) == 0 || strcmp(text, "REFUSALS") == 0)
         return expand_errors(x, text, indent, err);
-    const char *block = chosen_block(c, text);
+    block = chosen_block(c, text);
     return block != NULL ? expand_block(x, block, indent, err) : 0;
 }
 

@@ -15,22 +15,26 @@
 char *
 nginx_log_split(char *line, const char **severity)
 {
+    char *open, *close, *text;
+    size_t digits;
+    bool dated;
+
     *severity = "";
-    char *open = strchr(line, '[');
-    char *close = open != NULL ? strchr(open, ']') : NULL;
+    open = strchr(line, '[');
+    close = open != NULL ? strchr(open, ']') : NULL;
     if (close == NULL || close[1] != ' ')
         return line;
     for (const char *c = open + 1; c < close; c++)
         if (!islower((unsigned char)*c))
             return line;
-    bool dated =
+    dated =
         isdigit((unsigned char)*line) && open - line == (ptrdiff_t)strlen("2026/11/23 17:00:00 ");
     if (!dated && strncmp(line, "nginx: [", 8) != 0)
         return line;
     *close = '\0';
     *severity = open + 1;
-    char *text = close + 2;
-    size_t digits = strspn(text, "0123456789#");
+    text = close + 2;
+    digits = strspn(text, "0123456789#");
     return dated && digits > 0 && strncmp(text + digits, ": ", 2) == 0 ? text + digits + 2 : text;
 }
 
@@ -68,9 +72,11 @@ static void
 relay_line(struct nginx_log *l, uint64_t now)
 {
     const char *severity;
+    char *text;
+
     l->line[l->n] = '\0';
     l->n = 0;
-    char *text = nginx_log_split(l->line, &severity);
+    text = nginx_log_split(l->line, &severity);
     if (*text == '\0')
         return;
     if (strcmp(severity, "emerg") == 0)
@@ -101,9 +107,11 @@ void
 nginx_log_read(struct nginx_log *l, uint64_t now_ms)
 {
     char block[4096];
+    ssize_t got;
+
     if (l->fd < 0)
         return;
-    ssize_t got = read(l->fd, block, sizeof block);
+    got = read(l->fd, block, sizeof block);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         fdio_close(l->fd); /* all of nginx is gone */
         l->fd = -1;

@@ -17,9 +17,11 @@ host_length(const char *text)
 {
     char address[INET6_ADDRSTRLEN];
     unsigned char ignored[sizeof(struct in6_addr)];
+    size_t n;
+
     if (*text != '[')
         return strspn(text, HOST_BYTES);
-    size_t n = strcspn(text, "]");
+    n = strcspn(text, "]");
     if (text[n] != ']' || n > sizeof address)
         return 0;
     snprintf(address, sizeof address, "%.*s", (int)n - 1, text + 1);

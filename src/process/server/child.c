@@ -19,11 +19,12 @@ set_child_signals(void (*on_term)(int))
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     struct sigaction term = {.sa_handler = on_term != NULL ? on_term : SIG_IGN}; /* no SA_RESTART */
     struct sigaction normal = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         sigaction(ignored[i], &ignore, NULL);
     sigaction(SIGTERM, &term, NULL);
     sigaction(SIGCHLD, &normal, NULL);
-    sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

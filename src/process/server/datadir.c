@@ -50,13 +50,15 @@ static const struct subdir *const stores[] = {&subdirs[0], &subdirs[1], &subdirs
 static bool
 expected(const struct subdir *s, const char *entry)
 {
+    size_t n;
+
     if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0)
         return true;
     for (size_t i = 0; i < sizeof s->below / sizeof *s->below && s->below[i] != NULL; i++)
         if (strcmp(entry, s->below[i]) == 0)
             return true;
     /* the format, half written when the machine crashed */
-    size_t n = strlen(entry);
+    n = strlen(entry);
     return strcmp(s->name, "db") == 0 && strncmp(entry, "format.", 7) == 0 && n > 4 &&
            strcmp(entry + n - 4, ".tmp") == 0;
 }
@@ -66,15 +68,18 @@ static int
 holds_something(int dirfd, const struct subdir *s, struct err *err)
 {
     int fd = openat(dirfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir;
+    int r;
+
     if (fd < 0 && errno == ENOENT)
         return 0;
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
         err_errno(err, "cannot read directory %s", s->name);
         fdio_close(fd);
         return -1;
     }
-    int r = 0;
+    r = 0;
     for (const struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;)
         r = !expected(s, e->d_name);
     closedir(dir);
@@ -88,9 +93,12 @@ static int
 read_format(const struct datadir *d, struct err *err)
 {
     struct buf text;
+    uint64_t format;
+    int r;
+
     buf_init(&text, 256);
-    uint64_t format = 0;
-    int r = fdio_read_file(d->fd, FORMAT_NAME, &text, err);
+    format = 0;
+    r = fdio_read_file(d->fd, FORMAT_NAME, &text, err);
     if (r > 0) {
         size_t n = strlen(FORMAT_TEXT);
         const char *number = buf_text(&text) + n;
@@ -153,6 +161,8 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
             struct err *err)
 {
     int made = fdio_mkdir(d->fd, s->name, s->mode, err);
+    struct stat st;
+
     if (made < 0 && (err->sys == EACCES || err->sys == EPERM || err->sys == EROFS))
         return err_set(err, ERR_SYSTEM,
                        "cannot make %s/%s: %s can't write there: change its owner, or choose "
@@ -160,7 +170,6 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
                        d->name, s->name, who->root ? "root" : who->user);
     if (made < 0)
         return -1;
-    struct stat st;
     if (fstatat(d->fd, s->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return err_errno(err, "cannot look at %s/%s", d->name, s->name);
     if (st.st_uid == who->uid)
@@ -183,12 +192,14 @@ check_files(const struct datadir *d, const struct privileges *who, struct err *e
 {
     int fd = openat(d->fd, "db", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int r;
+
     if (dir == NULL) {
         err_errno(err, "cannot read directory %s/db", d->name);
         fdio_close(fd);
         return -1;
     }
-    int r = 0;
+    r = 0;
     for (const struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
         struct stat st;
         if (strcmp(e->d_name, "..") == 0 || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
@@ -247,11 +258,12 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
 static int
 let_in(const struct datadir *d, const struct privileges *who, struct err *err)
 {
+    static const struct subdir whole = {".", 0, {"layers", "db", "uploads", "auth", "run"}};
     struct stat st;
+
     if (!who->root || who->uid == 0 || fstat(d->fd, &st) < 0 || st.st_uid != 0 ||
         (st.st_mode & 0077) != 0)
         return 0;
-    static const struct subdir whole = {".", 0, {"layers", "db", "uploads", "auth", "run"}};
     if (faccessat(d->fd, FORMAT_NAME, F_OK, 0) < 0) {
         int r = holds_something(d->fd, &whole, err);
         if (r < 0)
@@ -290,15 +302,17 @@ open_lock(const struct datadir *d, const struct privileges *who)
 static int
 locked_already(const struct datadir *d, struct err *err)
 {
+    char by[48] = "another server";
     struct buf text;
     struct err ignored;
     uint64_t pid = 0;
+    bool known;
+
     buf_init(&text, 64);
-    bool known = fdio_read_file(d->fd, "run/master.pid", &text, &ignored) == 1 &&
-                 parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) && pid > 1 &&
-                 pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    known = fdio_read_file(d->fd, "run/master.pid", &text, &ignored) == 1 &&
+            parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) && pid > 1 &&
+            pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
     buf_free(&text);
-    char by[48] = "another server";
     if (known)
         snprintf(by, sizeof by, "another server (process %llu)", (unsigned long long)pid);
     return err_set(
@@ -310,10 +324,12 @@ locked_already(const struct datadir *d, struct err *err)
 static int
 lock_database(struct datadir *d, const struct privileges *who, struct err *err)
 {
+    uint64_t until;
+
     d->lock = open_lock(d, who);
     if (d->lock < 0)
         return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
-    uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
+    until = clock_mono_ms() + LOCK_WAIT_MS;
     while (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EINTR)
             continue;
@@ -381,10 +397,12 @@ bool
 datadir_is_served(const struct datadir *d)
 {
     int fd = openat(d->fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool served;
+
     if (fd < 0)
         return false;
     /* A server that starts at this moment asks for its lock again. */
-    bool served = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    served = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
     fdio_close(fd);
     return served;
 }
@@ -409,9 +427,11 @@ datadir_plan(const char *name, const char *run_as, struct privileges *who, struc
 {
     uid_t uid;
     char user[sizeof who->user];
+    const struct passwd *pw;
+
     if (geteuid() != 0 || run_as != NULL || !datadir_owner(name, &uid))
         return privileges_plan(who, run_as, err);
-    const struct passwd *pw = getpwuid(uid);
+    pw = getpwuid(uid);
     if (pw == NULL)
         return err_set(err, ERR_SYSTEM,
                        "what is in %s belongs to user %lu, who has no name here: become that user, "
@@ -425,10 +445,12 @@ int
 datadir_open_ours(struct datadir *d, const char *name, const struct privileges *who,
                   struct err *err)
 {
+    int r;
+
     *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
     if (open_data_directory(d, false, who, err) < 0)
         return -1;
-    int r = read_format(d, err);
+    r = read_format(d, err);
     if (r == 0)
         err_set(err, ERR_BAD_REQUEST, "there is no registry in %s: say where it is with --dir",
                 name);
@@ -438,6 +460,8 @@ datadir_open_ours(struct datadir *d, const char *name, const struct privileges *
 int
 datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
 {
+    int sys;
+
     if (check_files(d, who, err) < 0)
         return -1;
     d->lock = open_lock(d, who);
@@ -445,7 +469,7 @@ datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
         return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
     if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
         return 1;
-    int sys = errno;
+    sys = errno;
     fdio_close(d->lock);
     d->lock = -1;
     errno = sys;
@@ -459,14 +483,17 @@ datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
 int
 datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err)
 {
+    static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid", "run/herald.sock",
+                                            "run/feed.sock", "run/control.sock"};
+    int r, n;
+    char text[64];
+
     for (size_t i = 0; i < SUBDIRS; i++)
         if (faccessat(d->fd, subdirs[i].name, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
             return err_errno(
                 err, "%s can't read and write in %s/%s (check the modes, from there up to %s)",
                 who->user, d->name, subdirs[i].name, d->name);
     disk_space_give(d->fd);
-    static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid", "run/herald.sock",
-                                            "run/feed.sock", "run/control.sock"};
     for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
         unlinkat(d->fd, leftovers[i], 0);
     for (size_t i = 0; i < POOL_COUNT; i++) {
@@ -475,10 +502,9 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
         unlinkat(d->fd, name, 0);
     }
 
-    int r = read_format(d, err);
+    r = read_format(d, err);
     if (r != 0)
         return r < 0 ? -1 : 0;
-    char text[64];
-    int n = snprintf(text, sizeof text, "%s%u\n", FORMAT_TEXT, FORMAT);
+    n = snprintf(text, sizeof text, "%s%u\n", FORMAT_TEXT, FORMAT);
     return fdio_replace_file(d->fd, FORMAT_NAME, 0600, bytes_of(text, (size_t)n), err);
 }

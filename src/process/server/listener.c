@@ -179,11 +179,12 @@ bind_port(struct listeners *l, const struct addresses *a, unsigned *port, bool t
     for (size_t i = 0; i < a->n; i++) {
         struct listener *new = &l->v[l->n];
         struct sockaddr_storage sa = a->v[i].sa;
+        char at[LISTENER_ADDRESS_MAX];
+
         put_port(&sa, *port);
         if (l->n == LISTENERS_MAX)
             return err_set(err, ERR_BAD_REQUEST, "more than %d addresses and ports to listen on",
                            LISTENERS_MAX);
-        char at[LISTENER_ADDRESS_MAX];
         if (*port != 0 && address_text(&sa, at, sizeof at) == 0 && have_already(l, at))
             continue;
         new->fd = bind_one(&sa, a->v[i].n);
@@ -226,10 +227,12 @@ int
 listeners_open(struct listeners *l, const struct options *o, struct err *err)
 {
     struct addresses a;
+    bool all_tls;
+
     l->n = 0;
     if (collect_addresses(&a, o, err) < 0)
         return -1;
-    bool all_tls = o->tls_cert != NULL && o->tls_ports.n == 0;
+    all_tls = o->tls_cert != NULL && o->tls_ports.n == 0;
     for (size_t i = 0; i < o->ports.n; i++)
         if (bind_text(l, &a, o->ports.v[i], all_tls, err) < 0)
             goto failed;

@@ -36,13 +36,16 @@ put_user_name(uid_t uid, char *out, size_t n)
 int
 privileges_plan(struct privileges *p, const char *run_as, struct err *err)
 {
+    const char *wanted;
+    const struct passwd *pw;
+
     *p = (struct privileges){.root = geteuid() == 0, .uid = geteuid(), .gid = getegid()};
     put_user_name(p->uid, p->user, sizeof p->user);
     if (run_as == NULL && !p->root)
         return 0;
 
-    const char *wanted = run_as != NULL ? run_as : OPTIONS_RUN_AS;
-    const struct passwd *pw = getpwnam(wanted);
+    wanted = run_as != NULL ? run_as : OPTIONS_RUN_AS;
+    pw = getpwnam(wanted);
     if (pw == NULL)
         return err_set(err, ERR_SYSTEM, "there is no user %s to run as: %s", wanted,
                        run_as != NULL ? "make it, or give another with --run-as"

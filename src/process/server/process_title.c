@@ -22,12 +22,14 @@ static void
 move_environment(void)
 {
     size_t n = 0, size = 0;
+    char **copy, *at;
+
     while (environ[n] != NULL)
         size += strlen(environ[n++]) + 1;
-    char **copy = mem_alloc((n + 1) * sizeof *copy + size);
+    copy = mem_alloc((n + 1) * sizeof *copy + size);
     if (copy == NULL)
         return; /* it stays where it is; so does its memory, which nobody overwrites then */
-    char *at = (char *)(copy + n + 1);
+    at = (char *)(copy + n + 1);
     for (size_t i = 0; i < n; i++) {
         size_t length = strlen(environ[i]) + 1;
         copy[i] = memcpy(at, environ[i], length);
@@ -40,10 +42,12 @@ move_environment(void)
 void
 process_title_init(int argc, char **argv)
 {
+    char **before, *end;
+
     if (argc < 1)
         return;
-    char **before = environ;
-    char *end = run_end(argv[0], argv);
+    before = environ;
+    end = run_end(argv[0], argv);
     move_environment();
     if (environ != before)
         end = run_end(end, before);

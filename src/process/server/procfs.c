@@ -15,9 +15,12 @@ void
 procfs_read(int pid, const char *file, char *out, size_t n)
 {
     char path[64];
+    int fd;
+    ssize_t got;
+
     snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, out, n - 1);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    got = fd < 0 ? -1 : read(fd, out, n - 1);
     fdio_close(fd);
     out[got > 0 ? got : 0] = '\0';
     for (ssize_t i = 0; i + 1 < got; i++)
@@ -30,8 +33,10 @@ char
 procfs_state(int pid)
 {
     char text[512];
+    const char *end;
+
     procfs_read(pid, "stat", text, sizeof text);
-    const char *end = strrchr(text, ')');
+    end = strrchr(text, ')');
     return end != NULL && end[1] == ' ' ? end[2] : '\0';
 }
 
@@ -41,8 +46,10 @@ procfs_parent(int pid)
     char text[512];
     char state;
     int parent = 0;
+    const char *end;
+
     procfs_read(pid, "stat", text, sizeof text);
-    const char *end = strrchr(text, ')');
+    end = strrchr(text, ')');
     if (end == NULL || sscanf(end + 1, " %c %d", &state, &parent) != 2)
         return 0;
     return parent;

@@ -37,9 +37,10 @@ take_users(struct server *s, struct err *err)
     buf_init(&s->given, HTPASSWD_MAX);
     for (size_t i = 0; r == 0 && i < o->users.n; i++) {
         char *colon = strchr(o->users.v[i], ':');
+        uint8_t salt[HTPASSWD_SALT_BYTES];
+
         if (colon == NULL)
             continue; /* options.c rules this out, but gcc's analyzer doesn't know that */
-        uint8_t salt[HTPASSWD_SALT_BYTES];
         *colon = '\0';
         if (token_key_derive(&s->token_key, "salt", o->users.v[i], salt, sizeof salt))
             r = htpasswd_add(&s->given, o->users.v[i], colon + 1, salt, err);
@@ -110,6 +111,8 @@ static int
 open_extra(struct server *s, struct err *err)
 {
     const struct options *o = s->options;
+    uint64_t workers;
+
     if (o->fastcgi != NULL && socket_dir_clear(o->sockets, SERVER_HERALD_NAME, &s->who, err) < 0)
         return -1;
     for (int i = 0; i < SERVER_EXTRA_COUNT; i++) {
@@ -124,7 +127,7 @@ open_extra(struct server *s, struct err *err)
     }
     /* Half of the workers may wait for indexes. The others answer requests whose indexes are
      * there. */
-    uint64_t workers = pool_workers(POOL_BROWSE, s->options);
+    workers = pool_workers(POOL_BROWSE, s->options);
     if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
         return -1;
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -245,6 +248,8 @@ int
 server_prepare(struct server *s, struct options *o, struct err *err)
 {
     struct tls_files tls = {{0}, {0}};
+    int r;
+
     *s = (struct server){.options = o,
                          .started_ms = clock_mono_ms(),
                          .startdir = -1,
@@ -257,7 +262,7 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
     umask(0027);
-    int r = prepare_as_started(s, &tls, err);
+    r = prepare_as_started(s, &tls, err);
     if (r == 0)
         r = privileges_drop(&s->who, tls_files_wanted(o), err);
     if (r == 0 && (r = prepare_as_user(s, &tls, err)) < 0)
@@ -274,10 +279,12 @@ static void
 reload_tls(struct server *s, struct err *err)
 {
     struct tls_files tls;
+    int r;
+
     if (!tls_files_wanted(s->options))
         return;
     privileges_reading(&s->who, true);
-    int r = tls_files_read(&tls, s->startdir, s->options, err);
+    r = tls_files_read(&tls, s->startdir, s->options, err);
     privileges_reading(&s->who, false);
     if (r == 0) {
         r = tls_files_install(&tls, s->dir.fd, err);
@@ -315,11 +322,13 @@ watch_bodies(struct server *s)
 void
 server_watch(struct server *s)
 {
-    watch_bodies(s);
-    look_for_prehooks(s);
-    const struct stat *was = &s->users_file;
+    const struct stat *was;
     struct stat st;
     struct err err;
+
+    watch_bodies(s);
+    look_for_prehooks(s);
+    was = &s->users_file;
     if (fstatat(s->dir.fd, USERS_NAME, &st, 0) < 0 ||
         (st.st_ino == was->st_ino && st.st_size == was->st_size &&
          st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec))
@@ -371,10 +380,11 @@ server_close_ports(struct server *s)
 void
 server_finish(struct server *s)
 {
-    server_close_ports(s);
-    close_sockets(s);
     static const char *const gone[] = {"run/htpasswd", "run/nginx.pid", "run/nginx.lock",
                                        PRE_HOOKS_NAME, PID_NAME};
+
+    server_close_ports(s);
+    close_sockets(s);
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         unlinkat(s->dir.fd, gone[i], 0);
     tls_files_remove(s->dir.fd);

@@ -52,12 +52,14 @@ give_away(const char *dir, bool made, const struct privileges *who, struct err *
 {
     struct stat st;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r;
+
     if (fd < 0 || fstat(fd, &st) < 0) {
         err_errno(err, "cannot open directory %s (--fastcgi)", dir);
         fdio_close(fd);
         return -1;
     }
-    int r = 0;
+    r = 0;
     if (who->root && st.st_uid != who->uid && (made || (st.st_uid == 0 && is_empty(fd))) &&
         fchown(fd, who->uid, who->gid) < 0)
         r = err_errno(err, "cannot give %s (--fastcgi) to %s", dir, who->user);

@@ -40,9 +40,11 @@ note_if_stopped(int pid, void *arg)
 void
 stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, uint64_t now)
 {
+    struct look l;
+
     if (now < s->look_at)
         return;
-    struct look l = {.before = s, .dirfd = dirfd};
+    l = (struct look){.before = s, .dirfd = dirfd};
     prctl(PR_GET_NAME, l.name, 0, 0, 0);
     procfs_each(note_if_stopped, &l);
     *s = l.now;

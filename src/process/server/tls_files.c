@@ -20,6 +20,8 @@ tls_files_wanted(const struct options *o)
 static int
 read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct err *err)
 {
+    struct err inner;
+
     buf_init(b, PEM_MAX);
     if (buf_extend(b, 64 * 1024) == NULL)
         return err_set(err, ERR_SYSTEM, "out of memory");
@@ -28,7 +30,7 @@ read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct 
             return 0;
         return err_set(err, ERR_BAD_REQUEST, "%s %s: the file is empty", option, name);
     }
-    struct err inner = *err;
+    inner = *err;
     return err_set(err, inner.code, "%s: %s", option, inner.message);
 }
 

@@ -197,9 +197,11 @@ read_body(struct call *call, struct refusal *no)
         const int step = 16384;
         size_t had = body->n;
         void *at = buf_extend(body, (size_t)step);
+        int got;
+
         if (at == NULL)
             return false;
-        int got = FCGX_GetStr(at, step, call->fcgi->in);
+        got = FCGX_GetStr(at, step, call->fcgi->in);
         buf_cut(body, had + (got > 0 ? (size_t)got : 0));
         if (got < step)
             break;
@@ -246,13 +248,15 @@ static bool
 send_head(struct call *call, const struct http_reply *reply, bool has_length, uint64_t length)
 {
     struct buf head;
+    bool good;
+
     buf_init(&head, HEADERS_MAX);
     buf_putf(&head, "Status: %d %s\r\n", reply->status, http_reason(reply->status));
     put_headers(&head, reply, NULL);
     if (has_length)
         buf_putf(&head, "Content-Length: %llu\r\n", (unsigned long long)length);
     buf_puts(&head, "\r\n");
-    bool good = buf_ok(&head);
+    good = buf_ok(&head);
     if (good)
         good = send_all(call->fcgi->out, buf_bytes(&head));
     else
@@ -367,12 +371,14 @@ run_stream(struct call *call, struct http_reply *reply)
     struct timeval stuck = {(time_t)(stuck_ms / 1000), (suseconds_t)(stuck_ms % 1000 * 1000)};
     struct outlet o = {.sink = {put_piece}, .call = call, .reply = reply};
     struct err err = {.code = ERR_NONE};
+    int rc;
+
     o.since = clock_mono_ms();
     buf_init(&o.first, STREAM_FIRST);
     FCGX_Detach(call->fcgi); /* otherwise closing waits until nginx has closed, and nginx waits for
                               * its client */
     (void)setsockopt(call->fcgi->ipcFd, SOL_SOCKET, SO_SNDTIMEO, &stuck, sizeof stuck);
-    int rc = reply->stream.produce(reply->stream.arg, &o.sink, &err);
+    rc = reply->stream.produce(reply->stream.arg, &o.sink, &err);
     if (rc == 0 && !o.gone && end_stream(&o)) {
         /* sent */
     } else if (rc != 0 && !o.begun && reply->refuse != NULL) {
@@ -431,11 +437,12 @@ put_challenge(struct buf *head, const struct http_reply *reply)
 static void
 send_verdict(struct call *call, const struct http_reply *reply)
 {
+    struct buf head;
+
     if (reply->status >= 200 && reply->status <= 299) {
         send_all(call->fcgi->out, bytes_str("Status: 204\r\n\r\n"));
         return;
     }
-    struct buf head;
     buf_init(&head, HEADERS_MAX);
     buf_putf(&head, "Status: %d\r\n", reply->status == 401 ? 401 : 403);
     if (reply->status == 401)
@@ -455,10 +462,13 @@ send_verdict(struct call *call, const struct http_reply *reply)
 static void
 put_refusal(struct call *call, const struct refusal *no)
 {
+    struct http_reply reply;
+    const char *body;
+
     log_line(LOG_WARN, "request refused", "status=%d why=%s", no->status, no->why);
-    struct http_reply reply = {.status = no->status};
-    const char *body = arena_printf(
-        &call->arena, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"%s\"}]}", no->why);
+    reply = (struct http_reply){.status = no->status};
+    body = arena_printf(&call->arena, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"%s\"}]}",
+                        no->why);
     if (body != NULL)
         reply.body = bytes_str(body);
     http_reply_header(&reply, "Content-Type", "application/json");
@@ -472,11 +482,13 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
 {
     uint64_t since = clock_mono_ms();
     struct refusal no;
+    struct http_reply reply;
+
     if (!read_params(call, &no) || (call->req.role == ROLE_MAIN && !read_body(call, &no))) {
         put_refusal(call, &no);
         return;
     }
-    struct http_reply reply = {.status = 500};
+    reply = (struct http_reply){.status = 500};
     handle(&call->req, &call->arena, &reply, arg);
     if (call->req.role == ROLE_AUTH)
         send_verdict(call, &reply);

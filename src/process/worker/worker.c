@@ -50,10 +50,14 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
             struct kv_slot *slot)
 {
     const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd};
+    struct work work;
+    struct err err;
+    int r;
+
     child_begin(s, master, keep, sizeof keep / sizeof *keep, note_worker_term);
     process_title_set("worker %s %u", pools[pool].name, number);
 
-    struct work work = {.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
+    work = (struct work){.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
     child_open(s, slot, &work.reg);
     server_hooks(s, &work.hooks);
     work.hooks.quiet = true; /* the master logs it, once for all workers */
@@ -63,8 +67,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
         work.reg.index_seats = &s->index_seats;
         work.reg.indexes = index_cache_new(INDEX_CACHE_KEEP);
     }
-    struct err err;
-    int r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer_request, &work, &err);
+    r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer_request, &work, &err);
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
     index_cache_free(work.reg.indexes);
