@@ -1,6 +1,4 @@
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "process/commands/command_table.h"
 #include "process/master/master.h"

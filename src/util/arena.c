@@ -2,8 +2,6 @@
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include "util/mem.h"
 
 #define BLOCK_SIZE 8192

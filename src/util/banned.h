@@ -1,6 +1,6 @@
 /* Functions that must not be used in this program: they check no bounds, hide state, or run a
  * shell. The compiler includes this header before each source (Makefile.am). The headers that
- * declare these functions come first. */
+ * declare these functions must come first, so no source includes them again. */
 
 #pragma once
 

@@ -1,8 +1,6 @@
 #include "util/buf.h"
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include "util/mem.h"
 
 void

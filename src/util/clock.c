@@ -1,7 +1,5 @@
 #include "util/clock.h"
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include "util/parse.h"
 

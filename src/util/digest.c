@@ -1,7 +1,6 @@
 #include "util/digest.h"
 #include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -1,8 +1,6 @@
 #include "util/digest_thread.h"
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include "util/mem.h"
 
 #define SLOTS 8

@@ -1,8 +1,6 @@
 #include "util/err.h"
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include "util/utf8.h"
 
 /* text isn't e->message: the arguments of a message may point into that. */

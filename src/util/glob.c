@@ -1,5 +1,4 @@
 #include "util/glob.h"
-#include <string.h>
 
 static void
 set_bit(struct glob_set *s, size_t i)

@@ -1,6 +1,5 @@
 #include "util/json.h"
 #include <limits.h>
-#include <stdlib.h>
 /* json-c has a type of the same name as ours, which is called jsonc_type here. */
 #define json_type jsonc_type
 #include <json-c/json.h>

@@ -1,5 +1,4 @@
 #include "util/kvfile.h"
-#include <stdlib.h>
 #include "util/mem.h"
 
 static bool

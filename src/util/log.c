@@ -1,8 +1,6 @@
 #include "util/log.h"
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #define LINE_SIZE 2000

@@ -1,5 +1,4 @@
 #include "util/pack.h"
-#include <string.h>
 
 void
 pack_uint_at(uint8_t *p, uint64_t v, size_t width)

@@ -1,5 +1,4 @@
 #include "util/parse.h"
-#include <string.h>
 
 struct unit {
     char letter; /* NUL: the number has no unit */

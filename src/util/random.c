@@ -1,6 +1,5 @@
 #include "util/random.h"
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/random.h>
 #include "util/log.h"
 

@@ -1,6 +1,5 @@
 #include "util/utf8.h"
 #include <stddef.h>
-#include <string.h>
 
 /* RFC 3629, section 4. By the first byte of a character: the lowest and highest second byte, and
  * the character's length in bytes. */

@@ -1,6 +1,5 @@
 #include "domain/access/access.h"
 #include <errno.h>
-#include <string.h>
 #include <sys/stat.h>
 #include "storage/tables/record.h"
 

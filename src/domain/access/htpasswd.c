@@ -2,9 +2,6 @@
 #include <crypt.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/log.h"

@@ -1,6 +1,4 @@
 #include "domain/access/token.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/access/access.h"
 #include "domain/access/htpasswd.h"
 #include "util/buf.h"

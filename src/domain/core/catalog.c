@@ -1,6 +1,4 @@
 #include "domain/core/catalog.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/repository.h"
 
 /* Is the repository listed for this actor? 1, 0, -1. */

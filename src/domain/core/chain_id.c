@@ -1,6 +1,4 @@
 #include "domain/core/chain_id.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/pull.h"
 #include "util/json.h"
 

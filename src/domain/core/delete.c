@@ -1,6 +1,4 @@
 #include "domain/core/delete.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/derived.h"
 #include "domain/core/edge_batch.h"
 #include "domain/core/foreign_images.h"

@@ -1,6 +1,5 @@
 #include "domain/core/edge_batch.h"
 #include <stdbool.h>
-#include <stdlib.h>
 #include "util/mem.h"
 
 struct edge_change {

@@ -1,6 +1,4 @@
 #include "domain/core/manifest.h"
-#include <stdlib.h>
-#include <string.h>
 #include "util/json.h"
 
 static int

@@ -1,5 +1,4 @@
 #include "domain/core/media_type.h"
-#include <string.h>
 
 static const struct media_type known_types[] = {
     {"application/vnd.oci.image.manifest.v1+json", DOCUMENT_IMAGE},

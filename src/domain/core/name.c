@@ -1,5 +1,4 @@
 #include "domain/core/name.h"
-#include <string.h>
 #include "storage/tables/record.h"
 
 static bool

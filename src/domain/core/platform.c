@@ -1,6 +1,4 @@
 #include "domain/core/platform.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/pull.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/json.h"

@@ -1,5 +1,4 @@
 #include "domain/core/pull.h"
-#include <stdio.h>
 #include "domain/core/foreign_images.h"
 #include "domain/core/repository.h"
 #include "storage/kv/kv.h"

@@ -1,5 +1,4 @@
 #include "domain/core/push.h"
-#include <stdio.h>
 #include "domain/core/blob_draft.h"
 #include "domain/core/derived.h"
 #include "domain/core/edge_batch.h"

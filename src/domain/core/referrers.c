@@ -1,7 +1,4 @@
 #include "domain/core/referrers.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"

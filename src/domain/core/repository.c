@@ -1,6 +1,4 @@
 #include "domain/core/repository.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/count_limit.h"
 #include "domain/core/name.h"
 #include "storage/kv/kv.h"

@@ -1,5 +1,4 @@
 #include "domain/core/tag_move.h"
-#include <stdio.h>
 #include "domain/core/count_limit.h"
 #include "domain/core/derived.h"
 #include "domain/core/foreign_images.h"

@@ -1,6 +1,4 @@
 #include "domain/core/upload.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/blob.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload_row.h"

@@ -1,5 +1,4 @@
 #include "domain/events/event.h"
-#include <stdio.h>
 #include "domain/events/outbox.h"
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_meta.h"

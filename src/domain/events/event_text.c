@@ -1,6 +1,4 @@
 #include "domain/events/event_text.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/events/hook.h"
 #include "util/clock.h"
 #include "util/json.h"

@@ -1,8 +1,6 @@
 #include "domain/events/hook_output.h"
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/utf8.h"

@@ -1,6 +1,4 @@
 #include "domain/events/hook_queue.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include "storage/kv/kv.h"
 #include "util/clock.h"
 #include "util/log.h"

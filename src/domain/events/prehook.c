@@ -1,7 +1,6 @@
 #include "domain/events/prehook.h"
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>

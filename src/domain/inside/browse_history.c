@@ -1,6 +1,4 @@
 #include "domain/inside/browse_history.h"
-#include <stdlib.h>
-#include <string.h>
 #include "domain/core/foreign_images.h"
 #include "domain/inside/layer_links.h"
 #include "domain/inside/layer_walk.h"

@@ -1,6 +1,5 @@
 #include "domain/inside/index_cache.h"
 #include <stdbool.h>
-#include <stdlib.h>
 #include "util/mem.h"
 
 struct held {

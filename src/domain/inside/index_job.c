@@ -1,5 +1,4 @@
 #include "domain/inside/index_job.h"
-#include <stdio.h>
 #include <unistd.h>
 #include "domain/events/event.h"
 #include "domain/core/foreign_images.h"

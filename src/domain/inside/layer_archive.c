@@ -1,6 +1,4 @@
 #include "domain/inside/layer_archive.h"
-#include <stdlib.h>
-#include <string.h>
 #include "domain/inside/layer_links.h"
 #include "domain/inside/layer_walk.h"
 #include "storage/layers/layer_path.h"

@@ -1,6 +1,4 @@
 #include "domain/inside/layer_diff.h"
-#include <stdlib.h>
-#include <string.h>
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
 #include "util/buf.h"

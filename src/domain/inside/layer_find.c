@@ -1,5 +1,4 @@
 #include "domain/inside/layer_find.h"
-#include <string.h>
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
 

@@ -1,5 +1,4 @@
 #include "domain/inside/layer_links.h"
-#include <stdlib.h>
 #include "util/mem.h"
 
 /* Limit of the bytes of all names. */

@@ -1,6 +1,4 @@
 #include "domain/inside/layer_merge.h"
-#include <stdlib.h>
-#include <string.h>
 #include "storage/layers/layer_path.h"
 #include "util/arena.h"
 #include "util/mem.h"

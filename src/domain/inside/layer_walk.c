@@ -1,6 +1,4 @@
 #include "domain/inside/layer_walk.h"
-#include <stdlib.h>
-#include <string.h>
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/mem.h"

@@ -1,6 +1,4 @@
 #include "domain/transfer/export.h"
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include "domain/transfer/export_document.h"
 #include "domain/core/pull.h"

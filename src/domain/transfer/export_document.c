@@ -1,5 +1,4 @@
 #include "domain/transfer/export_document.h"
-#include <string.h>
 #include "domain/core/manifest.h"
 #include "domain/core/platform.h"
 #include "util/json.h"

@@ -1,7 +1,4 @@
 #include "domain/transfer/export_plan.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/core/manifest.h"
 #include "domain/core/media_type.h"
 #include "domain/core/repository.h"

@@ -1,5 +1,4 @@
 #include "domain/transfer/import.h"
-#include <stdio.h>
 #include <sys/stat.h>
 #include "domain/transfer/import_archive.h"
 #include "domain/transfer/import_layout.h"

@@ -1,7 +1,4 @@
 #include "domain/transfer/import_archive.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/transfer/import_blob.h"
 #include "domain/transfer/import_name.h"
 #include "domain/transfer/import_manifest.h"

@@ -1,6 +1,4 @@
 #include "domain/transfer/import_layout.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/transfer/export_document.h"
 #include "domain/transfer/import_name.h"
 #include "domain/transfer/import_prune.h"

@@ -1,7 +1,5 @@
 #include "domain/transfer/import_listing.h"
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include "util/parse.h"
 #include "util/mem.h"
 

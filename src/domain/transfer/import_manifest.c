@@ -1,5 +1,4 @@
 #include "domain/transfer/import_manifest.h"
-#include <stdlib.h>
 #include "domain/core/name.h"
 #include "domain/core/push.h"
 #include "domain/transfer/import_blob.h"

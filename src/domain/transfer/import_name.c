@@ -1,6 +1,4 @@
 #include "domain/transfer/import_name.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/name.h"
 
 /* Docker's rule: with a dot or a colon, or "localhost", it is no part of a name but a host. */

@@ -1,6 +1,4 @@
 #include "domain/transfer/import_original.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/v1/image.h"
 #include "domain/v1/image_push.h"
 #include "domain/v1/image_tag.h"

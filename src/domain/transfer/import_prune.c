@@ -1,5 +1,4 @@
 #include "domain/transfer/import_prune.h"
-#include <string.h>
 #include "domain/core/manifest.h"
 #include "util/json.h"
 

@@ -1,7 +1,4 @@
 #include "domain/transfer/import_registry.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/transfer/import_manifest.h"
 #include "util/mem.h"
 

@@ -1,7 +1,5 @@
 #include "domain/transfer/import_set.h"
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include "util/mem.h"
 
 void

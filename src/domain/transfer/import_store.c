@@ -1,6 +1,5 @@
 #include "domain/transfer/import_store.h"
 #include <stdarg.h>
-#include <stdio.h>
 #include "domain/core/name.h"
 #include "domain/core/repository.h"
 

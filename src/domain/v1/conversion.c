@@ -1,7 +1,4 @@
 #include "domain/v1/conversion.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/v1/image_config.h"
 #include "util/arena.h"
 #include "util/buf.h"

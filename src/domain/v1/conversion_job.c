@@ -1,7 +1,4 @@
 #include "domain/v1/conversion_job.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/v1/conversion.h"
 #include "domain/v1/image.h"
 #include "domain/inside/index_job.h"

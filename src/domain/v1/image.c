@@ -1,5 +1,4 @@
 #include "domain/v1/image.h"
-#include <string.h>
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"

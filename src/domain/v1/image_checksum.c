@@ -1,6 +1,5 @@
 #include "domain/v1/image_checksum.h"
 #include <stdbool.h>
-#include <string.h>
 #include <strings.h>
 #include "storage/layers/tarsum.h"
 #include "util/log.h"

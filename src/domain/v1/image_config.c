@@ -1,7 +1,5 @@
 #include "domain/v1/image_config.h"
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <strings.h>
 #include "util/clock.h"
 

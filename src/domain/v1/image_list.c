@@ -1,8 +1,5 @@
 #include "domain/v1/image_list.h"
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/v1/image.h"
 #include "domain/v1/image_view.h"
 #include "domain/core/repository.h"

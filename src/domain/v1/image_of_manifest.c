@@ -1,6 +1,4 @@
 #include "domain/v1/image_of_manifest.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include "domain/core/edge_batch.h"
 #include "domain/core/lease.h"
 #include "domain/v1/image.h"

@@ -1,6 +1,4 @@
 #include "domain/v1/image_push.h"
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/v1/image_checksum.h"

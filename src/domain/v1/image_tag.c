@@ -1,7 +1,5 @@
 #include "domain/v1/image_tag.h"
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include "domain/core/blob.h"
 #include "domain/core/edge_batch.h"
 #include "domain/core/tag_move.h"

@@ -1,6 +1,4 @@
 #include "domain/v1/image_view.h"
-#include <stdlib.h>
-#include <string.h>
 #include "domain/core/chain_id.h"
 #include "domain/v1/image_ids.h"
 #include "domain/core/pull.h"

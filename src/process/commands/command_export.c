@@ -1,7 +1,5 @@
 #include "process/commands/command_export.h"
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "domain/transfer/export.h"
 #include "domain/transfer/export_plan.h"

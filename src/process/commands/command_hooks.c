@@ -1,8 +1,5 @@
 #include "process/commands/command_hooks.h"
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/events/event_text.h"
 #include "domain/events/hook_queue.h"
 #include "process/commands/command_hooks_test.h"

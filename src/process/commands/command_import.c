@@ -1,6 +1,4 @@
 #include "process/commands/command_import.h"
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "domain/transfer/import.h"
 #include "domain/core/name.h"

@@ -1,7 +1,4 @@
 #include "process/commands/command_nginx_conf.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "process/options/absolute_path.h"
 #include "process/nginx/nginx_conf.h"
 #include "util/mem.h"

@@ -1,5 +1,4 @@
 #include "process/commands/command_table.h"
-#include <string.h>
 #include "process/commands/command_export.h"
 #include "process/commands/command_help.h"
 #include "process/commands/command_hooks.h"

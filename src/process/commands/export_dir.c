@@ -3,9 +3,6 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include "storage/layers/tar_write.h"
 #include "util/fdio.h"

@@ -3,8 +3,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>

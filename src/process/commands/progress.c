@@ -1,6 +1,5 @@
 #include "process/commands/progress.h"
 #include <stdarg.h>
-#include <stdio.h>
 #include <unistd.h>
 #include "util/clock.h"
 

@@ -1,7 +1,5 @@
 #include "process/herald/herald.h"
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>

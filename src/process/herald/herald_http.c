@@ -1,8 +1,5 @@
 #include "process/herald/herald_http.h"
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include "domain/events/event_text.h"
 #include "util/fdio.h"

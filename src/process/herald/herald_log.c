@@ -1,7 +1,6 @@
 #include "process/herald/herald_log.h"
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 #include <unistd.h>
 #include "util/log.h"
 

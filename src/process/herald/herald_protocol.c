@@ -1,6 +1,5 @@
 #include "process/herald/herald_protocol.h"
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 #include "process/server/unix_socket.h"
 #include "util/fdio.h"

@@ -1,6 +1,4 @@
 #include "process/herald/herald_ring.h"
-#include <stdlib.h>
-#include <string.h>
 #include "domain/events/event_text.h"
 
 #define JSON_MAX 8192 /* far more than an event with the longest names has */

@@ -1,6 +1,4 @@
 #include "process/keeper/herald_client.h"
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include "util/log.h"
 #include "util/mem.h"

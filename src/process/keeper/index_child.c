@@ -1,7 +1,5 @@
 #include "process/keeper/index_child.h"
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include "process/server/process_title.h"
 #include "storage/layers/index_file.h"
 #include "storage/files/disk_space.h"

@@ -1,7 +1,4 @@
 #include "process/keeper/indexer.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "domain/inside/index_job.h"
 #include "domain/events/outbox.h"
 #include "process/keeper/index_child.h"

@@ -1,6 +1,5 @@
 #include "process/keeper/keeper.h"
 #include <signal.h>
-#include <string.h>
 #include "domain/core/upkeep.h"
 #include "domain/v1/conversion_job.h"
 #include "process/keeper/herald_client.h"

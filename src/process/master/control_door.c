@@ -1,8 +1,6 @@
 #include "process/master/control_door.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "process/server/child.h"

@@ -1,7 +1,5 @@
 #include "process/master/master.h"
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "process/master/children.h"

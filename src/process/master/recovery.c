@@ -1,5 +1,4 @@
 #include "process/master/recovery.h"
-#include <string.h>
 #include "domain/core/store.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"

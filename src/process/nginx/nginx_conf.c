@@ -1,7 +1,5 @@
 #include "process/nginx/nginx_conf.h"
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include "process/nginx/conf_data.h"
 #include "protocol/http/error_table.h"
 #include "util/bytes.h"

@@ -2,8 +2,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/log.h"

@@ -1,6 +1,5 @@
 #include "process/options/absolute_path.h"
 #include <limits.h>
-#include <string.h>
 #include <unistd.h>
 #include "util/buf.h"
 #include "util/mem.h"

@@ -1,8 +1,6 @@
 #include "process/options/base_url.h"
 #include <arpa/inet.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <strings.h>
 #include "util/mem.h"
 #include "util/parse.h"

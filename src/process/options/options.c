@@ -1,6 +1,4 @@
 #include "process/options/options.h"
-#include <stdlib.h>
-#include <string.h>
 #include "util/mem.h"
 
 char *

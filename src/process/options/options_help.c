@@ -1,5 +1,4 @@
 #include "process/options/options_help.h"
-#include <string.h>
 #include "process/options/options_table.h"
 
 /* "--port, -p  [port]"; one line stands for the scripts of all hooks. */

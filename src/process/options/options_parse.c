@@ -1,8 +1,5 @@
 #include "process/options/options_parse.h"
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "process/options/absolute_path.h"

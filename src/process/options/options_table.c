@@ -1,5 +1,4 @@
 #include "process/options/options_table.h"
-#include <string.h>
 
 /* Commands that know an option: print-nginx-conf takes all options of the server, so that it can be
  * given the same ones. */

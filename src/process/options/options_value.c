@@ -1,7 +1,5 @@
 #include "process/options/options_value.h"
 #include <arpa/inet.h>
-#include <stdio.h>
-#include <string.h>
 #include "domain/access/htpasswd.h"
 #include "process/options/base_url.h"
 #include "util/mem.h"

@@ -1,8 +1,5 @@
 #include "process/server/process_title.h"
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include "util/mem.h"
 

@@ -1,7 +1,6 @@
 #include "process/server/runfile.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 #include "util/fdio.h"
 

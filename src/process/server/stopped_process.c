@@ -1,7 +1,6 @@
 #include "process/server/stopped_process.h"
 #include <signal.h>
 #include <stdbool.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include "process/server/procfs.h"
 #include "util/log.h"

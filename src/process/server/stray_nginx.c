@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 #include "process/server/procfs.h"
 #include "util/clock.h"
 #include "util/log.h"

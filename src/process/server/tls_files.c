@@ -1,5 +1,4 @@
 #include "process/server/tls_files.h"
-#include <string.h>
 #include <unistd.h>
 #include "process/server/runfile.h"
 #include "process/options/option_file.h"

@@ -1,5 +1,4 @@
 #include "process/server/unix_socket.h"
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>

@@ -3,8 +3,6 @@
 #include <fcgiapp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include "util/buf.h"

@@ -1,7 +1,5 @@
 #include "protocol/http/call.h"
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include "util/arena.h"
 
 __attribute__((format(printf, 2, 0))) static const char *

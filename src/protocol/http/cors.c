@@ -1,5 +1,4 @@
 #include "protocol/http/cors.h"
-#include <string.h>
 #include "util/buf.h"
 
 /* Seconds that a browser may keep the answer. Browsers have maxima of their own, mostly two

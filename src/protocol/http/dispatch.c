@@ -1,5 +1,4 @@
 #include "protocol/http/dispatch.h"
-#include <string.h>
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
 #include "protocol/http/cors.h"

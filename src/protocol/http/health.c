@@ -1,5 +1,4 @@
 #include "protocol/http/health.h"
-#include <stdio.h>
 #include "domain/core/store.h"
 #include "util/clock.h"
 

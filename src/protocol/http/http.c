@@ -1,6 +1,4 @@
 #include "protocol/http/http.h"
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 const char *

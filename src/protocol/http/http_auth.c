@@ -1,6 +1,5 @@
 #include "protocol/http/http_auth.h"
 #include <stdbool.h>
-#include <string.h>
 #include "domain/access/token.h"
 #include "util/arena.h"
 

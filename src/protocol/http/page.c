@@ -1,5 +1,4 @@
 #include "protocol/http/page.h"
-#include <string.h>
 #include "util/arena.h"
 #include "util/parse.h"
 

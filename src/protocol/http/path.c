@@ -1,6 +1,5 @@
 #include "protocol/http/path.h"
 #include <stdbool.h>
-#include <string.h>
 #include "util/arena.h"
 
 static int

@@ -1,5 +1,4 @@
 #include "protocol/http/query.h"
-#include <string.h>
 #include "protocol/http/path.h"
 #include "util/arena.h"
 

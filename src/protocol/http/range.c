@@ -1,5 +1,4 @@
 #include "protocol/http/range.h"
-#include <string.h>
 #include <strings.h>
 #include "util/parse.h"
 

@@ -1,5 +1,4 @@
 #include "protocol/http/reference.h"
-#include <string.h>
 #include "domain/core/name.h"
 
 int

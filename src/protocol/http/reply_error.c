@@ -1,5 +1,4 @@
 #include "protocol/http/reply_error.h"
-#include <string.h>
 #include "protocol/http/error_table.h"
 #include "protocol/http/http_auth.h"
 #include "util/log.h"

@@ -1,6 +1,5 @@
 #include "protocol/http/route.h"
 #include <stdbool.h>
-#include <string.h>
 #include "domain/core/name.h"
 #include "util/arena.h"
 #include "util/buf.h"

@@ -1,5 +1,4 @@
 #include "protocol/inside/browse_blob.h"
-#include <string.h>
 #include "protocol/http/page.h"
 #include "protocol/http/range.h"
 #include "protocol/inside/browse_view.h"

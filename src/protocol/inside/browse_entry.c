@@ -1,6 +1,4 @@
 #include "protocol/inside/browse_entry.h"
-#include <stdlib.h>
-#include <string.h>
 #include "util/base64.h"
 #include "util/utf8.h"
 

@@ -1,6 +1,4 @@
 #include "protocol/inside/browse_view.h"
-#include <stdlib.h>
-#include <string.h>
 #include "protocol/inside/browse_entry.h"
 #include "protocol/http/page.h"
 #include "util/arena.h"

@@ -1,5 +1,4 @@
 #include "protocol/inside/v2_browse.h"
-#include <string.h>
 #include "domain/inside/browse_history.h"
 #include "protocol/http/reference.h"
 #include "protocol/inside/browse_blob.h"

@@ -1,5 +1,4 @@
 #include "protocol/inside/v2_browse_archive.h"
-#include <string.h>
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_archive.h"
 #include "protocol/inside/browse_blob.h"

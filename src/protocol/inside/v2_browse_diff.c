@@ -1,5 +1,4 @@
 #include "protocol/inside/v2_browse_diff.h"
-#include <string.h>
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_diff.h"
 #include "protocol/http/reference.h"

@@ -1,5 +1,4 @@
 #include "protocol/inside/v2_browse_find.h"
-#include <string.h>
 #include "domain/inside/layer_find.h"
 #include "protocol/inside/browse_entry.h"
 #include "protocol/inside/browse_view.h"

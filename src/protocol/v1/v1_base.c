@@ -1,5 +1,4 @@
 #include "protocol/v1/v1_base.h"
-#include <stdio.h>
 #include "util/arena.h"
 
 int

@@ -1,6 +1,4 @@
 #include "protocol/v1/v1_events.h"
-#include <stdio.h>
-#include <string.h>
 #include <strings.h>
 #include "domain/events/event_text.h"
 #include "domain/events/outbox.h"

@@ -1,5 +1,4 @@
 #include "protocol/v1/v1_images.h"
-#include <string.h>
 #include "domain/v1/image.h"
 #include "domain/v1/image_push.h"
 #include "domain/v1/image_view.h"

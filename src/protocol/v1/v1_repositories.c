@@ -1,6 +1,4 @@
 #include "protocol/v1/v1_repositories.h"
-#include <stdlib.h>
-#include <string.h>
 #include "domain/core/delete.h"
 #include "domain/events/hook.h"
 #include "domain/v1/image_list.h"

@@ -1,5 +1,4 @@
 #include "protocol/v1/v1_search.h"
-#include <string.h>
 #include "domain/core/catalog.h"
 #include "util/parse.h"
 

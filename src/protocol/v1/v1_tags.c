@@ -1,5 +1,4 @@
 #include "protocol/v1/v1_tags.h"
-#include <string.h>
 #include "domain/core/delete.h"
 #include "domain/v1/image_list.h"
 #include "domain/v1/image_tag.h"

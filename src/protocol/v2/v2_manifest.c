@@ -1,6 +1,4 @@
 #include "protocol/v2/v2_manifest.h"
-#include <stdlib.h>
-#include <string.h>
 #include "domain/core/delete.h"
 #include "domain/core/push.h"
 #include "protocol/http/reference.h"

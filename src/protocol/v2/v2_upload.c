@@ -1,5 +1,4 @@
 #include "protocol/v2/v2_upload.h"
-#include <string.h>
 #include "domain/core/blob.h"
 #include "domain/core/name.h"
 #include "domain/core/upload.h"

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 #include "storage/files/disk_space.h"
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>

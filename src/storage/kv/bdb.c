@@ -1,7 +1,6 @@
 #include "storage/kv/bdb.h"
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"

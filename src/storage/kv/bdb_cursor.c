@@ -1,5 +1,4 @@
 #include "storage/kv/bdb_cursor.h"
-#include <stdlib.h>
 #include "util/mem.h"
 #include "util/pack.h"
 

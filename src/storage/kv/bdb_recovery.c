@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "storage/kv/bdb_env.h"

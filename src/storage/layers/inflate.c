@@ -1,7 +1,5 @@
 #include "storage/layers/inflate.h"
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "storage/layers/inflate_codec.h"

@@ -1,5 +1,4 @@
 #include <bzlib.h>
-#include <stdlib.h>
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"
 

@@ -1,7 +1,5 @@
 /* The members of gzip. Header and trailer are read here, so that both libraries that decode the
  * data between them only have to know RFC 1951. */
-#include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"

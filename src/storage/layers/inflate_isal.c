@@ -7,7 +7,6 @@
 
 #ifdef HAVE_ISAL
 
-#include <stdlib.h>
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 #include "util/mem.h"

@@ -1,5 +1,3 @@
-#include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
 #include "storage/layers/inflate_codec.h"
 #include "util/mem.h"

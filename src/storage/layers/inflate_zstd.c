@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 #include "storage/layers/inflate_codec.h"

@@ -1,5 +1,4 @@
 #include "storage/layers/layer_entry.h"
-#include <string.h>
 #include "util/pack.h"
 
 static uint64_t

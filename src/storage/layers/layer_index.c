@@ -1,6 +1,4 @@
 #include "storage/layers/layer_index.h"
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include "storage/layers/sorted_writer.h"
 #include "util/mem.h"

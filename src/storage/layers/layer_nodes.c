@@ -1,6 +1,4 @@
 #include "storage/layers/layer_nodes.h"
-#include <stdlib.h>
-#include <string.h>
 #include "util/arena.h"
 #include "util/random.h"
 #include "util/mem.h"

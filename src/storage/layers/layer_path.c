@@ -1,5 +1,4 @@
 #include "storage/layers/layer_path.h"
-#include <string.h>
 
 static bool
 is(struct bytes name, const char *text)

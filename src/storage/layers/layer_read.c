@@ -1,6 +1,4 @@
 #include "storage/layers/layer_read.h"
-#include <stdlib.h>
-#include <string.h>
 #include "storage/layers/inflate.h"
 #include "util/arena.h"
 #include "util/clock.h"

@@ -1,6 +1,4 @@
 #include "storage/layers/layer_scan.h"
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "storage/layers/inflate.h"

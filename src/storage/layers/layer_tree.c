@@ -1,6 +1,4 @@
 #include "storage/layers/layer_tree.h"
-#include <stdlib.h>
-#include <string.h>
 #include "storage/layers/layer_nodes.h"
 #include "storage/layers/layer_path.h"
 #include "util/arena.h"

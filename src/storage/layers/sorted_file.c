@@ -1,7 +1,5 @@
 #include "storage/layers/sorted_file.h"
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <zstd.h>
 #include "util/fdio.h"

@@ -1,5 +1,4 @@
 #include "storage/layers/sorted_format.h"
-#include <string.h>
 #include <zlib.h>
 #include "util/pack.h"
 

@@ -1,6 +1,4 @@
 #include "storage/layers/sorted_writer.h"
-#include <stdlib.h>
-#include <string.h>
 #include <zstd.h>
 #include "storage/layers/sorted_format.h"
 #include "util/buf.h"

@@ -1,8 +1,5 @@
 #include "storage/layers/tar_files.h"
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include "storage/layers/tar_walk.h"
 #include "util/arena.h"

@@ -1,9 +1,6 @@
 #include "storage/layers/tar_scan.h"
 #include <archive.h>
 #include <archive_entry.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include "util/arena.h"

@@ -1,7 +1,6 @@
 #include "storage/layers/tar_unpack.h"
 #include <archive.h>
 #include <archive_entry.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "util/mem.h"
 

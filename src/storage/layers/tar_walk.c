@@ -1,8 +1,6 @@
 #include "storage/layers/tar_walk.h"
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "util/arena.h"

@@ -1,8 +1,5 @@
 #include "storage/layers/tar_write.h"
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "util/utf8.h"
 
 #define BLOCK 512

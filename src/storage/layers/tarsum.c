@@ -1,7 +1,5 @@
 #include "storage/layers/tarsum.h"
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include "storage/layers/tar_unpack.h"
 #include "storage/layers/tar_walk.h"
 #include "util/arena.h"

@@ -1,6 +1,4 @@
 #include "storage/tables/key.h"
-#include <stdlib.h>
-#include <string.h>
 
 static void *
 key_extend(struct key *k, size_t n)

@@ -1,6 +1,4 @@
 #include "storage/tables/tbl_edge.h"
-#include <stdlib.h>
-#include <string.h>
 #include "storage/kv/kv_range.h"
 #include "storage/tables/tbl.h"
 

@@ -1,5 +1,4 @@
 #include "storage/tables/tbl_repo.h"
-#include <stdio.h>
 #include "storage/tables/tbl.h"
 
 int

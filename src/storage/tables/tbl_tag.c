@@ -1,5 +1,4 @@
 #include "storage/tables/tbl_tag.h"
-#include <stdio.h>
 #include "storage/kv/kv_range.h"
 #include "storage/tables/tbl.h"
 
