@@ -101,7 +101,6 @@ ask_hidden(struct password *p, const char *name, const struct termios *shown, st
 
     hidden = *shown;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    r = 0;
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
         r = err_errno(err, "cannot switch off the echo of the terminal");
     else
