@@ -201,10 +201,10 @@ a_v1_image_of_the_same_id_takes_no_id_with_it(void **state)
     struct digest one = id_of(&first);
     char hex[DIGEST_TEXT_MAX];
 
-    push_image(f, "a/b", &config);
     digest_hex(hex, &one);
     OK(f, image_push_json(&f->reg, &one, bytes_str(arena_printf(&f->arena, "{\"id\":\"%s\"}", hex)),
                           &v1_alice, &f->err));
+    push_image(f, "a/b", &config);
     fixture_forward_ms(1000ull * 3600 * 24);
     for (int i = 0; i < 3; i++)
         OK(f, garbage_step(&f->reg, &f->err));

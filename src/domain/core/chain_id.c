@@ -5,10 +5,25 @@
 #define JSON_DEPTH_MAX 32
 
 /* chain(0) = diff(0), chain(i) = sha256(chain(i - 1) " " diff(i)), both as text. */
+void
+chain_id_next(struct digest *chain, const struct digest *diff)
+{
+    char before[DIGEST_TEXT_MAX], by[DIGEST_TEXT_MAX], text[2 * DIGEST_TEXT_MAX];
+
+    if (chain->algo == DIGEST_NONE) {
+        *chain = *diff;
+        return;
+    }
+    digest_text(before, chain);
+    digest_text(by, diff);
+    snprintf(text, sizeof text, "%s %s", before, by);
+    digest_of(chain, DIGEST_SHA256, bytes_str(text));
+}
+
 static int
 link_chain_ids(const struct json *diff_ids, size_t n, struct digest *chain)
 {
-    char before[DIGEST_TEXT_MAX], text[2 * DIGEST_TEXT_MAX];
+    struct digest at = {.algo = DIGEST_NONE};
     struct err ignored;
 
     for (size_t i = 0; i < n; i++) {
@@ -18,12 +33,8 @@ link_chain_ids(const struct json *diff_ids, size_t n, struct digest *chain)
         if (diff == NULL || digest_parse(&d, diff, strlen(diff), &ignored) != 0 ||
             d.algo != DIGEST_SHA256)
             return 0;
-        if (i > 0) {
-            digest_text(before, &chain[i - 1]);
-            snprintf(text, sizeof text, "%s %s", before, diff);
-            digest_of(&d, DIGEST_SHA256, bytes_str(text));
-        }
-        chain[i] = d;
+        chain_id_next(&at, &d);
+        chain[i] = at;
     }
     return 1;
 }

@@ -16,6 +16,10 @@
 #define CHAIN_ID_CONFIG_MAX (1u << 20)
 #define CHAIN_ID_LAYERS_MAX 256
 
+/* The chain id of a layer with that diff id. chain: that of the layer below it, DIGEST_NONE for the
+ * lowest layer; it is replaced. */
+void chain_id_next(struct digest *chain, const struct digest *diff);
+
 /* From the bytes of a config; lowest layer first, in the arena. 1; 0: they aren't the config of an
  * image with diff ids (sha256) for exactly n layers; -1: the arena is full. */
 int chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest **chain,

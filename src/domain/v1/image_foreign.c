@@ -54,11 +54,14 @@ read_layers_by_id(const struct registry *reg, const struct digest *id,
                   struct err *err)
 {
     struct image_view v;
-    int rc = read_image_layers(reg, id, arena, out, err);
+    int found = read_image_layers(reg, id, arena, out, err), rc;
 
-    if (rc == 1 || (rc < 0 && err->code != ERR_NO_IMAGE))
-        return rc < 0 ? -1 : 0;
-    rc = image_view_find(reg, id, platform, arena, &v, err);
+    if (found < 0 && err->code != ERR_NO_IMAGE)
+        return -1;
+    rc = found == 1 ? image_view_prevails(reg, id, platform, arena, &v, err)
+                    : image_view_find(reg, id, platform, arena, &v, err);
+    if (rc == 0 && found == 1)
+        return 0;
     if (rc == 0)
         return err_set(err, ERR_NO_IMAGE, "Image not found");
     if (rc < 0)

@@ -100,6 +100,9 @@ put_records(struct txn *t, struct adoption *a, uint64_t now, struct err *err)
         o->is_new = rc == 0;
         if (rc < 0)
             return -1;
+        if (rc == 1 && (!digest_equal(&r.layer, &o->layer) || !digest_equal(&r.parent, &o->parent)))
+            return err_set(err, ERR_BAD_IMAGE,
+                           "Image depends on a parent whose id two images have");
         if (rc == 1)
             continue;
         r = (struct rec_image){.state = IMAGE_COMPLETE,
@@ -158,6 +161,20 @@ adopt(struct txn *t, void *arg, struct err *err)
 
 /* ---- around it ---- */
 
+/* Finds the view: 1; 0: there is none, or a v1 image has the id; -1. */
+static int
+find_adoptable(const struct registry *reg, const struct digest *id, struct arena *arena,
+               struct image_view *v, struct err *err)
+{
+    struct rec_image r;
+    int rc = tbl_image_get(kv_reads(reg->kv), id, &r, err);
+
+    if (rc < 0)
+        return -1;
+    return rc == 1 ? image_view_prevails(reg, id, NULL, arena, v, err)
+                   : image_view_find(reg, id, NULL, arena, v, err);
+}
+
 int
 image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
                         const struct actor *actor, struct err *err)
@@ -168,7 +185,7 @@ image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
     int rc;
 
     arena_init(&arena, MEMORY_MAX);
-    rc = image_view_find(reg, id, NULL, &arena, &v, err);
+    rc = find_adoptable(reg, id, &arena, &v, err);
     if (rc == 1)
         rc = digest_equal(&v.ids[0], id) ? collect(&a, &v, &arena, err) : 0;
     if (rc == 1)

@@ -82,6 +82,22 @@ has_json(struct txn *t, const struct digest *id, struct bytes json, struct err *
     return rc;
 }
 
+/* Checks that this user may push the image with that id. r: as far as it has been pushed, NULL: not
+ * at all. An image of the second API that has the id is the only one. An image that is not complete
+ * belongs to the user who pushed its JSON. 0, or -1 and ERR_EXISTS. */
+static int
+check_owner(struct txn *t, const struct digest *id, const struct rec_image *r,
+            const struct actor *actor, struct err *err)
+{
+    int rc = tbl_edge_any(t, id, EDGE_ID, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : exists(err);
+    if (r == NULL || r->by[0] == '\0' || actor->user[0] == '\0' || strcmp(r->by, actor->user) == 0)
+        return 0;
+    return err_set(err, ERR_EXISTS, "Another user is pushing an image with this id");
+}
+
 /* Checks that the JSON or layer may be replaced. 0, or -1 and ERR_EXISTS. */
 static int
 check_open(struct txn *t, const struct digest *id, const struct rec_image *r, bool same,
@@ -245,9 +261,11 @@ put_json(struct txn *t, void *arg, struct err *err)
     p->complete = found == 1 && old.state == IMAGE_COMPLETE;
     if (p->complete)
         return renew(t, p, &old, err);
+    if (found < 0 || check_owner(t, p->id, found == 1 ? &old : NULL, p->actor, err) != 0)
+        return -1;
     if (found == 1)
         same = has_json(t, p->id, p->json, err);
-    if (found < 0 || same < 0)
+    if (same < 0)
         return -1;
     if (found == 1 && check_open(t, p->id, &old, same, err) != 0)
         return -1;
@@ -264,12 +282,9 @@ put_json(struct txn *t, void *arg, struct err *err)
 static int
 have_parent(const struct json_push *p, struct err *err)
 {
-    struct rec_image r;
-    int rc = is_some(&p->parent) ? tbl_image_get(kv_reads(p->reg->kv), &p->parent, &r, err) : 1;
-
-    if (rc == 0)
-        rc = image_of_manifest_adopt(p->reg, &p->parent, p->actor, err);
-    return rc < 0 ? -1 : 0;
+    if (!is_some(&p->parent))
+        return 0;
+    return image_of_manifest_adopt(p->reg, &p->parent, p->actor, err) < 0 ? -1 : 0;
 }
 
 int
@@ -278,8 +293,9 @@ image_push_json(const struct registry *reg, const struct digest *id, struct byte
 {
     struct json_push p = {.reg = reg, .id = id, .json = json, .actor = actor};
 
-    if (parse(&p, err) != 0 || have_parent(&p, err) != 0 ||
-        txn_run(reg->kv, put_json, &p, err) != 0)
+    /* An id that is taken is refused before anything is done for the parent. */
+    if (parse(&p, err) != 0 || check_owner(kv_reads(reg->kv), id, NULL, actor, err) != 0 ||
+        have_parent(&p, err) != 0 || txn_run(reg->kv, put_json, &p, err) != 0)
         return -1;
     return p.complete ? exists(err) : 0;
 }
@@ -313,7 +329,8 @@ take_layer(struct txn *t, struct layer_push *p, struct err *err)
         return err_set(err, ERR_BUSY, "the image's JSON changed while its layer came");
     p->old = r;
     p->same = digest_equal(&r.layer, &p->layer);
-    if (check_open(t, p->id, &r, p->same, err) != 0)
+    if ((r.state != IMAGE_COMPLETE && check_owner(t, p->id, &r, p->actor, err) != 0) ||
+        check_open(t, p->id, &r, p->same, err) != 0)
         return -1;
     p->now = clock_wall_ms();
     r.state = IMAGE_LAYER;
@@ -382,6 +399,8 @@ check_waiting(struct layer_push *p, struct arena *arena, struct err *err)
         return rc < 0 ? -1 : no_image(err);
     if (r.state == IMAGE_COMPLETE)
         return exists(err);
+    if (check_owner(kv_reads(p->reg->kv), p->id, &r, p->actor, err) != 0)
+        return -1;
     return image_json(p->reg, p->id, arena, &p->json, err);
 }
 
@@ -448,7 +467,11 @@ settle_checksum(struct txn *t, void *arg, struct err *err)
         return rc < 0 ? -1 : no_image(err);
     if (!digest_equal(&r.checksum, &v->seen.checksum))
         return err_set(err, ERR_BUSY, "the image changed while it was verified");
-    if (r.state == IMAGE_COMPLETE || v->verdict == IMAGE_CHECKSUM_UNSURE)
+    if (r.state == IMAGE_COMPLETE)
+        return 0;
+    if (check_owner(t, v->id, &r, v->actor, err) != 0)
+        return -1;
+    if (v->verdict == IMAGE_CHECKSUM_UNSURE)
         return 0;
     if (v->verdict == IMAGE_CHECKSUM_MISMATCH) {
         if (r.state == IMAGE_MISMATCHED || (rc = image_is_held(t, v->id, err)) != 0)
@@ -496,6 +519,9 @@ image_push_verify(const struct registry *reg, const struct digest *id, const cha
         return -1;
     if (rc == 0 || v.seen.state == IMAGE_JSON)
         return no_image(err);
+    if (v.seen.state != IMAGE_COMPLETE &&
+        check_owner(kv_reads(reg->kv), id, &v.seen, actor, err) != 0)
+        return -1;
     if (image_json(reg, id, arena, &json, err) != 0 ||
         compare(&v, checksum, payload, json, err) != 0 ||
         txn_run(reg->kv, settle_checksum, &v, err) != 0)

@@ -10,7 +10,8 @@
 
 /* Pushing a v1 image: JSON, layer, checksum, in this order. Each step may be repeated, and several
  * clients may do it at the same time. After the checksum, or as soon as a tag points to it, an
- * image isn't changed any more. */
+ * image isn't changed any more. Before, only the user who pushed its JSON may change it: each step
+ * is ERR_EXISTS for others. So it is for an id that an image of the second API has. */
 
 /* The longest JSON. */
 #define IMAGE_PUSH_JSON_MAX (1024u * 1024)

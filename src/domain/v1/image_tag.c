@@ -6,7 +6,7 @@
 #include "domain/v1/conversion_job.h"
 #include "domain/events/event.h"
 #include "domain/v1/image.h"
-#include "domain/v1/image_ids.h"
+#include "domain/v1/image_named.h"
 #include "domain/v1/image_view.h"
 #include "domain/v1/converted.h"
 #include "domain/core/manifest.h"
@@ -19,10 +19,6 @@
 
 /* The tag's target is looked for this many times, while the image's manifest comes or goes. */
 #define TARGETS_MAX 3
-
-/* Manifests tried for an id. Many manifests may have the same ancestor; if none of these is the
- * image itself, the id counts as unknown. */
-#define CANDIDATES_MAX 16
 
 struct tagging {
     const struct registry *reg;
@@ -107,51 +103,19 @@ move_image_tag(struct tagging *g, struct err *err)
 
 /* ---- what the second API has pushed ---- */
 
-struct candidates {
-    struct digest v[CANDIDATES_MAX];
-    size_t n;
-};
-
-static int
-collect_id_candidate(const struct edge *e, void *arg, struct err *err)
-{
-    struct candidates *c = arg;
-
-    (void)err;
-    c->v[c->n++] = e->from;
-    return c->n == CANDIDATES_MAX;
-}
-
-/* True if the id is the manifest's own, and not an ancestor's. 1, 0, -1. */
-static int
-is_called(const struct registry *reg, uint64_t repo, const struct digest *manifest,
-          const struct digest *id, struct rec_manifest *r, struct err *err)
-{
-    struct digest own;
-    int rc = tbl_manifest_get(kv_reads(reg->kv), repo, manifest, r, err);
-
-    if (rc != 1)
-        return rc;
-    return (image_ids_from(&r->id, &own) && digest_equal(&own, id)) ||
-           (image_ids_from(manifest, &own) && digest_equal(&own, id));
-}
-
-/* Finds a manifest of that repository by its id: 1, 0, -1. */
+/* Finds a manifest by its id, which isn't only that of an ancestor. repo: 0 for any. 1, 0, -1. */
 static int
 find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id,
-              struct digest *manifest, struct rec_manifest *r, struct err *err)
+              struct digest *manifest, struct err *err)
 {
-    struct candidates c = {.n = 0};
-    int rc = 0;
+    struct image_named_list list;
 
-    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, repo, NULL, collect_id_candidate, &c, err) !=
-        0)
+    if (image_named_read(reg, repo, id, &list, err) != 0)
         return -1;
-    for (size_t i = 0; rc == 0 && i < c.n; i++) {
-        *manifest = c.v[i];
-        rc = is_called(reg, repo, manifest, id, r, err);
-    }
-    return rc;
+    if (list.n == 0 || !list.v[0].is_own)
+        return 0;
+    *manifest = list.v[0].manifest;
+    return 1;
 }
 
 /* A client that pulled an image from one repository and pushes it to another sends none of it,
@@ -199,7 +163,9 @@ tag_manifest(const struct registry *reg, const char *repository, const char *tag
     int rc = repository_find(reg, repository, &repo, err);
 
     if (rc == 1)
-        rc = find_manifest(reg, repo.id, id, &p.digest, &r, err);
+        rc = find_manifest(reg, repo.id, id, &p.digest, err);
+    if (rc == 1)
+        rc = tbl_manifest_get(kv_reads(reg->kv), repo.id, &p.digest, &r, err);
     if (rc == 1)
         rc = pull_document(reg, &p.digest, r.size, arena, &p.document, err);
     if (rc == 0)
@@ -223,15 +189,17 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
 {
     struct tagging g = {.reg = reg, .repository = repository, .id = id};
     struct tag_move_tag one = {.name = tag};
+    struct digest manifest;
+    int rc = find_manifest(reg, 0, id, &manifest, err);
 
+    if (rc != 0)
+        return rc < 0 ? -1 : tag_manifest(reg, repository, tag, id, actor, arena, err);
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     if (g.chain == NULL)
         return arena_full(err);
     /* A tag without a target must not create a repository. */
     if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0)
-        return err->code != ERR_NO_IMAGE
-                   ? -1
-                   : tag_manifest(reg, repository, tag, id, actor, arena, err);
+        return -1;
     if (repository_ensure(reg, repository, &g.repo, err) != 0)
         return -1;
     g.told = event_of(EVENT_TAG, repository, actor);

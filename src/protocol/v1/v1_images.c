@@ -16,33 +16,26 @@ struct shown {
 };
 
 static int
-find_view(struct call *c, const struct digest *id, struct image_view *v, struct err *err)
-{
-    const struct platform *platform;
-    int rc = v1_base_platform(c, &platform, err);
-
-    if (rc == 0)
-        rc = image_view_find(c->reg, id, platform, c->arena, v, err);
-    if (rc == 0)
-        return err_set(err, ERR_NO_IMAGE, "Image not found");
-    return rc < 0 ? -1 : 0;
-}
-
-static int
 find_shown_image(struct call *c, struct shown *s, struct err *err)
 {
+    const struct platform *platform;
     struct err refused;
     struct digest id;
-    bool may_push;
+    bool may_push, has_image;
+    int rc;
 
     if (image_resolve(c->reg, c->last, &id, err) != 0)
         return -1;
     may_push = access_check(c->reg, &c->actor, NULL, VERB_PUSH, &refused) == 0;
-    s->is_view = false;
-    if (image_find(c->reg, &id, may_push, &s->image, err) == 0)
-        return 0;
-    s->is_view = true;
-    return err->code == ERR_NO_IMAGE ? find_view(c, &id, &s->view, err) : -1;
+    has_image = image_find(c->reg, &id, may_push, &s->image, err) == 0;
+    if ((!has_image && err->code != ERR_NO_IMAGE) || v1_base_platform(c, &platform, err) != 0)
+        return -1;
+    rc = has_image ? image_view_prevails(c->reg, &id, platform, c->arena, &s->view, err)
+                   : image_view_find(c->reg, &id, platform, c->arena, &s->view, err);
+    s->is_view = rc == 1;
+    if (rc == 0 && !has_image)
+        return err_set(err, ERR_NO_IMAGE, "Image not found");
+    return rc < 0 ? -1 : 0;
 }
 
 /* 304, or the JSON. */

@@ -1,0 +1,62 @@
+#include "domain/v1/image_named.h"
+#include "domain/v1/image_ids.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_manifest.h"
+
+static int
+collect_named(const struct edge *e, void *arg, struct err *err)
+{
+    struct image_named_list *list = arg;
+
+    (void)err;
+    list->v[list->n++] = (struct image_named){.repo = e->repo, .manifest = e->from};
+    return list->n == IMAGE_NAMED_MAX;
+}
+
+static bool
+is_digest_of(const struct digest *d, const struct digest *id)
+{
+    struct digest own;
+
+    return image_ids_from(d, &own) && digest_equal(&own, id);
+}
+
+/* 1; 0: the manifest has just gone; -1. */
+static int
+judge_named(const struct registry *reg, const struct digest *id, struct image_named *x,
+            struct err *err)
+{
+    struct rec_manifest r;
+    int rc = tbl_manifest_get(kv_reads(reg->kv), x->repo, &x->manifest, &r, err);
+
+    if (rc != 1)
+        return rc;
+    x->is_own = is_digest_of(&r.id, id) || is_digest_of(&x->manifest, id);
+    x->is_made = r.made_from.algo != DIGEST_NONE;
+    return 1;
+}
+
+int
+image_named_read(const struct registry *reg, uint64_t repo, const struct digest *id,
+                 struct image_named_list *list, struct err *err)
+{
+    struct image_named_list all = {.n = 0};
+    size_t kept = 0;
+
+    list->n = 0;
+    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, repo, NULL, collect_named, &all, err) != 0)
+        return -1;
+    for (size_t i = 0; i < all.n; i++) {
+        int rc = judge_named(reg, id, &all.v[i], err);
+
+        if (rc < 0)
+            return -1;
+        if (rc == 1)
+            all.v[kept++] = all.v[i];
+    }
+    for (int own = 1; own >= 0; own--)
+        for (size_t i = 0; i < kept; i++)
+            if (all.v[i].is_own == own)
+                list->v[list->n++] = all.v[i];
+    return 0;
+}

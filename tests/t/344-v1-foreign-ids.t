@@ -1,0 +1,153 @@
+# An id of the first API that is also the name of an image of the second shows that image, whoever pushes what under it;
+# and an image that is not complete is only its pusher's to change.
+use v5.36;
+use Registry limit => 200;
+use IO::Compress::Gzip qw(gzip $GzipError);
+use Registry::Checks;
+use Registry::Client ();
+use Registry::Tools;
+use Registry::V1;
+use Test::More;
+
+my @users    = qw(ann:secret1 bob:secret2);
+my $registry = Registry->start(user => $users[0], args => [ map { ('--user', $_) } @users ]);
+my $ann      = $registry;
+my $bob      = $registry->with(user => $users[1]);
+my $v1       = Registry::V1->new($ann, user => $users[0], https => 1);
+my $bobs_v1  = Registry::V1->new($bob, user => $users[1], https => 1);
+
+sub hex_of ($bytes) { return digest($bytes) =~ s/^sha256://r }
+
+sub layer ($name) {
+    my $tar = Registry::V1::tar_of([ $name, random_bytes(300) ]);
+    gzip(\$tar, \my $zipped, -Minimal => 1) or die $GzipError;
+    return { tar => $tar, bytes => $zipped };
+}
+
+# An image of these layers, not pushed yet; diff_ids: others than those of the layers.
+sub image_of ($layers, %o) {
+    my @diff   = map { digest($_->{tar}) } @$layers;
+    my $config = json_of({
+        architecture => 'amd64', os => 'linux', config => { Cmd => [ $o{note} // 'x' ] },
+        rootfs => { type => 'layers', diff_ids => $o{diff_ids} // \@diff },
+    });
+    my @chain;
+    push @chain, @chain ? digest("$chain[-1] $_") : $_ for @diff;
+    return { config => $config, layers => $layers, id => hex_of($config), chain => [ map { s/^sha256://r } @chain ] };
+}
+
+sub push_v2 ($client, $repository, $tag, $image) {
+    my $manifest = json_of({
+        schemaVersion => 2, mediaType => $Registry::Client::TYPE{manifest},
+        config => Registry::Client->descriptor('config', $image->{config}),
+        layers => [ map { Registry::Client->descriptor('layer_gzip', $_->{bytes}) } @{ $image->{layers} } ],
+    });
+    for my $blob ($image->{config}, map { $_->{bytes} } @{ $image->{layers} }) {
+        my $pushed = $client->push_blob($repository, $blob);
+        die $pushed->describe if $pushed->status != 201;
+    }
+    my $put = $client->put_manifest($repository, $tag, $manifest);
+    die $put->describe if $put->status != 201;
+    return;
+}
+
+# A v1 image with an id of choice.
+sub fake ($id, $parent = undef) {
+    my $image = Registry::V1::random_image($parent);
+    my $json  = $image->{json} =~ s/"id":"[0-9a-f]+"/"id":"$id"/r;
+    return { %$image, id => $id, json => $json, payload => Registry::V1::payload_of($json, $image->{layer}) };
+}
+
+sub got_layer ($id) {
+    my $got;
+    wait_for(60, sub { $got = $v1->get("/v1/images/$id/layer"); $got->status != 503 });
+    return $got->status == 200 ? $got->content : $got->describe;
+}
+
+sub is_taken ($response, $name) {
+    is_v1_error($response, 409, $name);
+    is(($response->json // {})->{error}, 'Image already exists', '... in the words that docker knows');
+    return;
+}
+
+# Each id shows what was pushed by the second API.
+sub shows ($image, $name) {
+    my ($id, $low) = ($image->{id}, $image->{chain}[0]);
+    is(got_layer($low), $image->{layers}[0]{bytes}, "$name: the layer of what it stands on");
+    is(got_layer($id),  $image->{layers}[1]{bytes}, '... and its own');
+    is_deeply($v1->get("/v1/images/$id/ancestry")->json, [ $id, $low ], '... the ancestry');
+    is_deeply($v1->get("/v1/images/$id/json")->json->{config}, { Cmd => ['x'] }, '... and the JSON');
+    is($v1->get("/v1/images/$low/json")->json->{parent}, undef, '... of both');
+    my $pulled = $v1->pull_images('team/app', 'v1');
+    is_deeply([ map { $_->{layer} } @{ $pulled->{images} } ], [ map { $_->{bytes} } @{ $image->{layers} } ], '... and a pull has all of it');
+    my ($tree, $paths);
+    wait_for(60, sub { $tree = $v1->get("/v1/images/$id/tree/"); $tree->status != 503 });
+    is_deeply([ map { $_->{path} } @{ $tree->json } ], [ '/one', '/two' ], '... and so has a look inside');
+    return;
+}
+
+subtest 'ids that are taken' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    push_v2($ann, 'team/app', 'v1', $image);
+    for my $id ($image->{id}, @{ $image->{chain} }) {
+        my $fake = fake($id);
+        is_taken($bobs_v1->put_json($fake), 'a JSON');
+        is($bobs_v1->put_layer($fake)->status, 404, '... and so no layer');
+    }
+    is_taken($v1->put_json(fake($image->{id})), 'nor by the pusher himself');
+    shows($image, 'afterwards');
+};
+
+subtest 'ids that were taken before' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    my $half  = fake($image->{chain}[1]);
+    my @fakes = (fake($image->{chain}[0]), fake($image->{id}, $image->{chain}[0]));
+    is($_->[1]->status, $_->[2], "bob: $_->[0]") for map { $bobs_v1->push_image($_) } @fakes;
+    is_status($bobs_v1->put_json($half),                    200, 'bob: one more JSON');
+    is_status($bobs_v1->put_tag('bob/x', 'v1', $image->{id}), 200, 'bob: a tag');
+    push_v2($ann, 'team/app', 'v1', $image);
+    shows($image, 'the image that came by the second API');
+    is_taken($bobs_v1->put_layer($half), 'a layer comes too late');
+    is_taken($bobs_v1->put_json($fakes[1]), 'and another JSON');
+    is_status($v1->put_tag('team/app', 'copy', $image->{id}), 200, 'a tag by the id');
+    is_status($ann->get('/v2/team/app/manifests/copy'), 200, '... is one of the manifest');
+    is_v1_error($v1->put_json(Registry::V1::random_image($image->{id})), 400, 'nothing is built upon a mixture of both');
+};
+
+subtest 'ids that are only claimed' => sub {
+    my @chain = Registry::V1::random_chain(2);
+    is($_->[1]->status, $_->[2], "ann: $_->[0]") for $v1->push_images('team/old', 'v1', @chain);
+    my $claims = image_of([ layer('evil') ], diff_ids => ["sha256:$chain[0]{id}"]);
+    push_v2($bob, 'bob/claims', 'v1', $claims);
+    is(got_layer($chain[0]{id}), $chain[0]{layer}, 'a config may name any id as its layer: ann keeps hers');
+    is($v1->get_json($chain[0]{id})->content, $chain[0]{json}, '... with its JSON');
+    is_deeply([ map { $_->{layer} } @{ $v1->pull_images('team/old', 'v1')->{images} } ], [ map { $_->{layer} } @chain ], '... and for all who pull');
+    is_status($v1->put_json(Registry::V1::random_image($chain[0]{id})), 200, '... and build upon it');
+};
+
+subtest 'a config that is shown with other layers' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    push_v2($bob, 'bob/older', 'v1', { %$image, layers => [ layer('one'), layer('evil') ] });
+    push_v2($ann, 'team/app', 'v1', $image);
+    ok(wait_for(60, sub { $v1->get("/v1/images/$image->{id}/layer")->content eq $image->{layers}[1]{bytes} }), 'those that it tells of win');
+    shows($image, 'from then on');
+};
+
+subtest 'an image that is not complete' => sub {
+    my $image = Registry::V1::random_image();
+    my $other = fake($image->{id});
+    is_status($v1->put_json($image), 200, 'ann: a JSON');
+    is_v1_error($bobs_v1->put_json($other), 409, 'bob has another one');
+    isnt($bobs_v1->put_json($other)->json->{error}, 'Image already exists', '... and does not take it for complete');
+    is_v1_error($bobs_v1->put_layer($image), 409, '... or a layer');
+    is_status($v1->put_layer($image), 200, 'ann: her layer');
+    is_v1_error($bobs_v1->put_json($other),  409, 'bob comes again');
+    is_v1_error($bobs_v1->put_layer($other), 409, '... with a layer');
+    is_v1_error($bobs_v1->put_checksum($other), 409, '... and a checksum');
+    is($v1->get("/v1/images/$image->{id}/layer")->content, $image->{layer}, 'it is as ann pushed it');
+    is_status($v1->put_checksum($image), 200, '... and she completes it');
+    is_taken($bobs_v1->put_json($image), 'then all may rely on it');
+};
+
+is_tidy($registry);
+finish();
