@@ -50,6 +50,7 @@ enum err_code {
     /* rights */
     ERR_UNAUTHORIZED, /* credentials are missing or wrong */
     ERR_DENIED,       /* the user is known, but lacks the right */
+    ERR_FOREIGN_PAGE, /* a web page of another origin wants to change something */
     ERR_UNSUPPORTED,
 
     ERR_COUNT

@@ -69,6 +69,8 @@ sub check_kinds ($registry, $asks, $let, $password, $varies) {
         my ($name, $status, @request) = @$kind;
         # of a request line that is too long nginx doesn't come to read the Origin
         my $unread   = $status == 414 && $password;
+        # pages of other origins change nothing; nginx doesn't know that
+        $status = 403 if defined $asks && !defined $let && $request[0] =~ /^P/ && $name !~ /by nginx/;
         my $lets     = $unread ? undef : $let;
         my $response = ask($registry, $asks, @request);
         my $cors     = cors_of($response);
@@ -194,35 +196,94 @@ subtest 'without --cors' => sub {
     is_deeply(cors_of(preflight($registry, '/v2/', $UI)), {}, '... has nothing of CORS');
 };
 
-subtest 'the first API is open to all pages' => sub {
-    for my $args ([], [ '--cors', $UI ]) {
+# The permission for a page to send a request of this method: the methods of the answer to its preflight.
+sub permission ($registry, $path, $origin, $method) {
+    my $response = preflight($registry, $path, $origin, $method, 'X-Docker-Token, authorization');
+    my $cors     = cors_of($response);
+    is($response->status, 204, "OPTIONS $path for $method, of $origin");
+    return $cors->{'allow-origin'} ? $cors->{'allow-methods'} : join ' ', sort keys %$cors;
+}
+
+subtest 'the first API can be read by all pages, and changed by those of --cors' => sub {
+    for my $args ([], [ '--cors', $UI ], [ '--cors', '*' ]) {
         my $registry = start(@$args);
         my $head     = "Host: x\r\nConnection: close\r\nOrigin: ORIGIN\r\n";
-        my @kinds    = (
+        my $basic    = 'Basic ' . encode_base64('ann:x', '');
+        my @reads    = (
             [ 200, GET => '/v1/_ping' ], [ 200, GET => '/_ping' ], [ 200, GET => '/' ], [ 404, GET => '/v1/nothing' ],
-            [ 404, GET => '/nothing' ],
+            [ 404, GET => '/nothing' ],  [ 200, HEAD => '/v1/_ping' ],
             [ 400, RAW => "GET /v1/ HTTP/1.1\r\n${head}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd" ],
             [ 414, GET => '/v1/?' . 'x' x 40_000 ],
             [ 401, GET => '/v1/nothing', headers => { Authorization => 'none' } ],
-            [ 401, GET => '/v1/nothing', headers => { Authorization => 'Basic ' . encode_base64('ann:x', '') } ],
+            [ 401, GET => '/v1/nothing', headers => { Authorization => $basic } ],
+        );
+        my @writes = (
+            [ 401, PUT    => '/v1/repositories/a/tags/x', body => '""', headers => { Authorization => $basic } ],
+            [ 413, PUT    => '/v1/repositories/a/tags/x', body => 'x' x ((4 << 20) + 1) ],
+            [ 405, RAW    => "TRACE /v1/ HTTP/1.1\r\n${head}\r\n" ],
+            [ 400, RAW    => "PUT /v1/ HTTP/1.1\r\n${head}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd" ],
+            [ 404, DELETE => '/v1/repositories/none/' ],
+            [ 404, PUT    => '/v1/nothing', body => 'x' ],
+            [ 404, POST   => '/nothing', body => 'x' ],
         );
         for my $origin (undef, $UI, $FOREIGN) {
-            for my $kind (@kinds) {
+            my $named = defined $origin && $origin eq ($args->[1] // '');
+            my $any   = ($args->[1] // '') eq '*';
+            my ($let, $password) = $named ? ($origin, 'true') : ('*', undef);
+            for my $kind (@reads, $any || $named ? @writes : ()) {
                 my ($status, @request) = @$kind;
+                my $unread = $status == 414 && $named;
                 my $response = ask($registry, $origin, @request);
                 is_status($response, $status, "$status, $request[0] " . substr($request[1], 0, 20) =~ s/\r.*//sr,
-                    'Access-Control-Allow-Origin' => '*', 'Access-Control-Allow-Credentials' => undef,
+                    'Access-Control-Allow-Origin' => $unread ? '*' : $let,
+                    'Access-Control-Allow-Credentials' => $unread ? undef : $password,
                     'Access-Control-Expose-Headers' => qr/X-Docker-Token.*X-Docker-Endpoints/);
+            }
+            next if $any || $named;
+            for my $kind (@writes) {
+                my ($status, @request) = @$kind;
+                $status = 403 if $status == 404 && defined $origin;
+                is_status(my $response = ask($registry, $origin, @request), $status, "$status, $request[0]");
+                is_deeply(cors_of($response), {}, '... no page may read it');
             }
         }
         for my $path ('/v1/_ping', '/v1/images/x/json', '/v1/nothing', '/v1//x', '/', '/_ping') {
-            is_status(preflight($registry, $path, $FOREIGN, 'PUT', 'X-Docker-Token, authorization'), 204, "OPTIONS $path",
-                'Access-Control-Allow-Origin'  => '*',
-                'Access-Control-Allow-Methods' => 'GET,HEAD,PUT,PATCH,POST,DELETE',
-                'Access-Control-Allow-Headers' => 'X-Docker-Token, authorization',
-                Vary                           => 'Access-Control-Request-Headers');
+            my $all = 'GET,HEAD,PUT,PATCH,POST,DELETE';
+            my $may = ($args->[1] // '') eq '*' ? $all : '';
+            is(permission($registry, $path, $FOREIGN, $_), 'GET,HEAD', "... to read") for qw(GET HEAD);
+            is(permission($registry, $path, $FOREIGN, $_), $may, "... it is '$may'") for qw(PUT POST PATCH DELETE get), 'x GET';
+            is(permission($registry, $path, $UI, 'PUT'), @$args ? $all : '', '... a named origin');
+            is(preflight($registry, $path, $UI, 'GET', 'x-a,x-b')->header('Access-Control-Allow-Headers'), 'x-a, x-b', '... headers');
         }
     }
+};
+
+subtest 'without users no page of another origin changes anything' => sub {
+    my $registry = Registry->start;
+    $registry->push_image('team/app', 'v1', [$layer]);
+    my @tries = (
+        [ POST   => '/v2/team/app/blobs/uploads/', body => '' ],
+        [ POST   => '/v2/new/one/blobs/uploads/?digest=' . digest('abc'), body => 'abc', headers => { 'Content-Type' => 'text/plain' } ],
+        [ PUT    => '/v2/team/app/manifests/v2', body => '{}' ],
+        [ DELETE => '/v2/team/app/manifests/v1' ],
+        [ DELETE => '/v1/repositories/team/app/tags/v1' ],
+        [ PUT    => '/v1/repositories/team/app/tags/x', body => '"' . 'a' x 64 . '"' ],
+        [ PUT    => '/v1/images/' . 'a' x 64 . '/json', body => '{"id":"' . 'a' x 64 . '"}' ],
+        [ PUT    => '/v1/images/' . 'a' x 64 . '/layer', body => 'abc' ],
+        [ POST   => '/v1/users', body => '{}' ],
+    );
+    for my $try (@tries) {
+        for my $origin ($FOREIGN, 'null', 'http://127.0.0.1:1') {
+            my $response = ask($registry, $origin, @$try);
+            is_status($response, 403, "$try->[0] $try->[1], of $origin");
+            is_deeply(cors_of($response), {}, '... and the page may not read that');
+            like($response->content, qr/web pages of \Q$origin\E may only read/, '... the answer says why');
+        }
+    }
+    is_status($registry->get('/v2/team/app/manifests/v1'), 200, 'the tag is still there');
+    is_status($registry->get('/v2/new/one/tags/list'), 404, 'and no new repository');
+    is_status(ask($registry, 'http://127.0.0.1:' . $registry->port, POST => '/v2/team/app/blobs/uploads/', body => ''), 202, 'a page of our own may');
+    is_status(ask($registry, undef, POST => '/v2/team/app/blobs/uploads/', body => ''), 202, 'and a client that is no page');
 };
 
 finish();

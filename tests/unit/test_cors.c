@@ -10,6 +10,8 @@ static struct arena arena;
 static struct http_reply reply;
 static const char *asked;
 static const char *origin;
+static const char *method; /* of a preflight */
+static const char *page;
 
 static const char *
 find_header(const struct http_request *r, const char *name)
@@ -17,6 +19,10 @@ find_header(const struct http_request *r, const char *name)
     (void)r;
     if (strcmp(name, "REGISTRY_CORS") == 0)
         return origin;
+    if (strcmp(name, "HTTP_ACCESS_CONTROL_REQUEST_METHOD") == 0)
+        return method;
+    if (strcmp(name, "HTTP_ORIGIN") == 0)
+        return page;
     return strcmp(name, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS") == 0 ? asked : NULL;
 }
 
@@ -48,6 +54,7 @@ setup(void **state)
     arena_init(&arena, 1u << 16);
     asked = NULL;
     origin = "";
+    method = page = NULL;
     return 0;
 }
 
@@ -137,9 +144,57 @@ the_first_api_says_what_the_original_says(void **state)
     (void)state;
     asked = "X-Docker-Token";
     options(true, 0);
+    assert_null(header("Access-Control-Allow-Methods"));
+    assert_null(header("Access-Control-Allow-Headers"));
+    origin = "*";
+    method = "HEAD";
+    options(true, 0);
+    assert_string_equal(header("Access-Control-Allow-Methods"), "GET,HEAD");
+    method = "PUT";
+    options(true, 0);
     assert_string_equal(header("Access-Control-Allow-Methods"), "GET,HEAD,PUT,PATCH,POST,DELETE");
     assert_string_equal(header("Access-Control-Allow-Headers"), "X-Docker-Token");
     assert_string_equal(header("Vary"), "Access-Control-Request-Headers");
+}
+
+static int
+check(enum http_method m, const char *from, const char *allowed)
+{
+    struct http_request request = {.method = m, .header = find_header, .host = "r.example:5000"};
+    struct call c = {.req = &request, .reply = &reply, .arena = &arena};
+    struct err err = {.code = ERR_NONE};
+    int rc;
+
+    page = from;
+    origin = allowed;
+    rc = cors_check(&c, &err);
+    assert_int_equal(err.code, rc == 0 ? ERR_NONE : ERR_FOREIGN_PAGE);
+    return rc;
+}
+
+static void
+pages_of_others_only_read(void **state)
+{
+    static const enum http_method writes[] = {HTTP_PUT, HTTP_POST, HTTP_PATCH, HTTP_DELETE,
+                                              HTTP_OTHER};
+    static const char *const foreign[] = {
+        "null",           "http://r.example", "https://r.example:50000", "http://x.r.example:5000",
+        "r.example:5000", "http://"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+        for (size_t k = 0; k < sizeof writes / sizeof writes[0]; k++) {
+            assert_int_equal(check(writes[k], foreign[i], ""), -1);
+            assert_int_equal(check(writes[k], foreign[i], NULL), -1);
+            assert_int_equal(check(writes[k], foreign[i], "*"), 0);
+            assert_int_equal(check(writes[k], NULL, ""), 0);
+            assert_int_equal(check(writes[k], "", ""), 0);
+            assert_int_equal(check(writes[k], "https://R.example:5000", ""), 0);
+        }
+        assert_int_equal(check(HTTP_GET, foreign[i], ""), 0);
+        assert_int_equal(check(HTTP_HEAD, foreign[i], ""), 0);
+        assert_int_equal(check(HTTP_OPTIONS, foreign[i], ""), 0);
+    }
 }
 
 int
@@ -152,6 +207,7 @@ main(void)
         TEST(only_names_of_headers_come_back),
         TEST(what_comes_back_is_bounded),
         TEST(the_first_api_says_what_the_original_says),
+        TEST(pages_of_others_only_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 #include "protocol/http/cors.h"
+#include <strings.h>
 #include "util/buf.h"
 
 /* Seconds that a browser may keep the answer. Browsers have maxima of their own, mostly two
@@ -81,6 +82,26 @@ is_allowed(const struct call *c)
     return origin != NULL && origin[0] != '\0';
 }
 
+/* Has the page come from the host that it now asks? */
+static bool
+is_our_page(const struct call *c, const char *origin)
+{
+    const char *host = strstr(origin, "://");
+
+    return host != NULL && strcasecmp(host + 3, c->req->host) == 0;
+}
+
+int
+cors_check(struct call *c, struct err *err)
+{
+    const char *origin = c->req->header(c->req, "HTTP_ORIGIN");
+
+    if ((c->req->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) != 0 || origin == NULL ||
+        origin[0] == '\0' || is_allowed(c) || is_our_page(c, origin))
+        return 0;
+    return err_set(err, ERR_FOREIGN_PAGE, "web pages of %s may only read", origin);
+}
+
 int
 cors_options(struct call *c, unsigned methods, struct err *err)
 {
@@ -98,7 +119,14 @@ cors_options(struct call *c, unsigned methods, struct err *err)
 int
 cors_options_v1(struct call *c, struct err *err)
 {
-    /* The original's text, to the byte. */
-    http_reply_header(c->reply, "Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE");
+    const char *method = c->req->header(c->req, "HTTP_ACCESS_CONTROL_REQUEST_METHOD");
+    bool reads = method != NULL && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0);
+
+    if (!is_allowed(c))
+        return call_empty(c, 204);
+    /* A browser remembers all methods that are listed. The long text is the original's, to the
+     * byte. */
+    http_reply_header(c->reply, "Access-Control-Allow-Methods",
+                      reads ? "GET,HEAD" : "GET,HEAD,PUT,PATCH,POST,DELETE");
     return add_cors_headers(c, err) != 0 ? -1 : call_empty(c, 204);
 }

@@ -11,8 +11,15 @@
  * may keep it. */
 int cors_options(struct call *c, unsigned methods, struct err *err);
 
-/* The first API answers each OPTIONS like this, whatever the path. */
+/* The first API answers each OPTIONS like this, whatever the path. Only a page that may read the
+ * answer is told methods: GET and HEAD if it asks for one of them, and else all. */
 int cors_options_v1(struct call *c, struct err *err);
+
+/* Refuses with ERR_FOREIGN_PAGE what a web page of a foreign origin wants to change. Browsers send
+ * some requests (POST) without a preflight. Pages from the host of the request, and of the origins
+ * in
+ * --cors, are not foreign. */
+int cors_check(struct call *c, struct err *err);
 
 /* Adds Allow. */
 int cors_add_allow(struct call *c, unsigned methods, struct err *err);

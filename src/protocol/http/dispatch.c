@@ -78,6 +78,8 @@ answer_call(struct call *c, enum error_form form, struct err *err)
 
     if (req->method == HTTP_OPTIONS)
         return answer_options(c, form, err);
+    if (cors_check(c, err) != 0)
+        return -1;
     if (form == ERROR_FORM_V1 && http_auth_enter(c, err) != 0)
         return -1;
     route = find_route(c, &allowed, err);

@@ -70,6 +70,8 @@ static const struct error_row rows[] = {
     {ERR_NOT_BROWSABLE, 422, "UNSUPPORTED", .hint = "download the layer, and look into it there"},
     {ERR_UNAUTHORIZED, 401, "UNAUTHORIZED", .hint = "log in: WWW-Authenticate tells how"},
     {ERR_DENIED, 403, "DENIED", .hint = "these credentials are valid, but don't permit this"},
+    {ERR_FOREIGN_PAGE, 403, "DENIED",
+     .hint = "start the registry with --cors and this origin, if its pages may change things"},
     {ERR_UNSUPPORTED, 400, "UNSUPPORTED",
      .hint = "use a client that writes OCI or docker schema 2 manifests"},
 };
