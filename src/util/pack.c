@@ -102,25 +102,6 @@ pack_digest(struct buf *out, const struct digest *d)
 
 /* ---- from bytes ---- */
 
-struct unpack
-unpack_of(struct bytes in)
-{
-    return (struct unpack){.p = in.p, .n = in.n};
-}
-
-struct bytes
-unpack_bytes(struct unpack *u, size_t n)
-{
-    struct bytes b = {u->p, n};
-
-    u->bad = u->bad || n > u->n;
-    if (u->bad || n == 0)
-        return bytes_of("", 0);
-    u->p += n;
-    u->n -= n;
-    return b;
-}
-
 static uint64_t
 unpack_uint(struct unpack *u, size_t width)
 {
@@ -151,23 +132,6 @@ uint64_t
 unpack_u64(struct unpack *u)
 {
     return unpack_uint(u, 8);
-}
-
-uint64_t
-unpack_number(struct unpack *u)
-{
-    uint64_t v = 0;
-
-    for (unsigned shift = 0; shift < 64 && !u->bad && u->n > 0; shift += 7) {
-        uint8_t byte = *u->p++;
-
-        u->n--;
-        v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return v;
-    }
-    u->bad = true;
-    return 0;
 }
 
 struct bytes

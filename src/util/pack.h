@@ -41,17 +41,53 @@ struct unpack {
     bool bad;
 };
 
-struct unpack unpack_of(struct bytes in);
+static inline struct unpack
+unpack_of(struct bytes in)
+{
+    return (struct unpack){.p = in.p, .n = in.n};
+}
+
+/* Reads n bytes. The result points into the input. This function and the next one are inline because
+ * a search through a layer's index calls them for each of its records. */
+static inline struct bytes
+unpack_bytes(struct unpack *u, size_t n)
+{
+    struct bytes b = {u->p, n};
+
+    u->bad = u->bad || n > u->n;
+    if (u->bad || n == 0)
+        return bytes_of("", 0);
+    u->p += n;
+    u->n -= n;
+    return b;
+}
+
+/* Reads what pack_number wrote. */
+static inline uint64_t
+unpack_number(struct unpack *u)
+{
+    uint64_t v = 0;
+
+    for (unsigned shift = 0; shift < 64 && !u->bad && u->n > 0; shift += 7) {
+        uint8_t byte = *u->p++;
+
+        u->n--;
+        v |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return v;
+    }
+    u->bad = true;
+    return 0;
+}
+
 uint8_t unpack_u8(struct unpack *u);
 uint16_t unpack_u16(struct unpack *u);
 uint32_t unpack_u32(struct unpack *u);
 uint64_t unpack_u64(struct unpack *u);
-uint64_t unpack_number(struct unpack *u);
 /* Reads a text into out, with a NUL. A text that has `room` bytes or more, or contains a NUL, is
  * malformed. */
 void unpack_text(struct unpack *u, char *out, size_t room);
-/* The result points into the input. */
-struct bytes unpack_bytes(struct unpack *u, size_t n);
+/* The results point into the input. */
 struct bytes unpack_bytes16(struct unpack *u);
 struct bytes unpack_bytes32(struct unpack *u);
 struct bytes unpack_rest(struct unpack *u);
