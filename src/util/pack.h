@@ -47,8 +47,8 @@ unpack_of(struct bytes in)
     return (struct unpack){.p = in.p, .n = in.n};
 }
 
-/* Reads n bytes. The result points into the input. This function and the next one are inline because
- * a search through a layer's index calls them for each of its records. */
+/* Reads n bytes. The result points into the input. This function and the next one are inline
+ * because a search through a layer's index calls them for each of its records. */
 static inline struct bytes
 unpack_bytes(struct unpack *u, size_t n)
 {

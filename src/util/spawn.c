@@ -25,7 +25,7 @@ become_program(const struct spawn *s, pid_t parent, int out, int failed)
     for (int i = 1; i < NSIG; i++)
         syscall(SYS_rt_sigaction, i, normal, NULL, (size_t)NSIG / 8);
     sigemptyset(&none);
-    if (setpgid(0, 0) < 0 || (s->dirfd != AT_FDCWD && fchdir(s->dirfd) < 0) ||
+    if (setsid() < 0 || (s->dirfd != AT_FDCWD && fchdir(s->dirfd) < 0) ||
         (s->dies_with_us && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0))
         goto failed;
     if (s->dies_with_us && getppid() != parent)
@@ -118,13 +118,11 @@ wait_for_parent_end(pid_t group, int end)
 {
     char c;
 
-    if (setpgid(0, group) < 0)
-        _exit(1);
     dup2(end, STDIN_FILENO);
     close_range(STDIN_FILENO + 1, ~0u, 0);
     while (read(STDIN_FILENO, &c, 1) < 0 && errno == EINTR)
         ;
-    kill(0, SIGKILL); /* and ourselves */
+    kill(-group, SIGKILL);
     _exit(0);
 }
 
@@ -143,8 +141,6 @@ spawn_leash(pid_t pid, pid_t *leash, struct err *err)
         wait_for_parent_end(pid, ends[0]); /* with all signals blocked */
     if (*leash < 0)
         err_errno(err, "cannot start a process");
-    else
-        setpgid(*leash, pid); /* both do it, so that it is done when either goes on */
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(ends[0]);
     if (*leash > 0)

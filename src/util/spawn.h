@@ -5,9 +5,8 @@
 #include "util/err.h"
 
 /* Starts a program that is not part of the registry. It inherits the user, umask and limits, but no
- * descriptor except 0, 1 and 2. All its signals have the default action and none is blocked. It has
- * a process group of its own, whose number is its pid, and its stdin leads to no terminal of ours.
- * */
+ * descriptor except 0, 1 and 2. All its signals have the default action and none is blocked. It
+ * leads a session and a process group of its own, whose number is its pid, and has no terminal. */
 struct spawn {
     const char *path;        /* executed as it is, relative to dirfd; PATH is not searched */
     const char *const *argv; /* ends with NULL */
@@ -25,10 +24,11 @@ struct spawn {
  * stays its. */
 int spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err);
 
-/* Like dies_with_us, but for all processes that the program starts, too. Starts a small process in
- * the program's group, also a child of the caller, that kills the group when the returned
- * descriptor is closed, also by our own end. Call it before the program is reaped, and reap *leash
- * after spawn_kill. Returns -1 and err on failure. */
+/* Like dies_with_us, but for all processes that the program starts, too. Starts a small process,
+ * also a child of the caller, that kills the program's group when the returned descriptor is
+ * closed, also by our own end. Call it before the program is reaped. Close the descriptor, and reap
+ * *leash, before the program is reaped, too: afterwards another group may have its number. Returns
+ * -1 and err on failure. */
 int spawn_leash(pid_t pid, pid_t *leash, struct err *err);
 
 /* Sends SIGKILL to the program's process group: the program, and the processes that it started,

@@ -130,7 +130,9 @@ subtest 'README' => sub {
     works($ran, 'its commands');
     my $default = "$root/etc/nginx/sites-enabled/default";
     spew($default, slurp($default) =~ s/^(\s*)(?=location)/$1include snippets\/registry.conf;\n$1/mr);
+    my @old = children_of(slurp("$root/run/nginx.pid") + 0);
     is(run([ "$root/bin/nginx", '-s', 'reload' ])->{exit}, 0, 'nginx is reloaded');
+    ok(@old && wait_for(10, sub { !grep { command_of($_) =~ /worker process$/ } @old }), '... its workers of before take no more requests');
     ok(wait_for(10, sub { Registry::Client->new(port => $port)->get('/v2/')->status == 200 }), 'the site has a registry');
     my $client = is_served($port, undef);
     is($client->get('/')->content, 'the site that was there', 'the site is there');

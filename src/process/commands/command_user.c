@@ -24,6 +24,7 @@ struct users {
     struct privileges who;
     struct datadir dir;
     const char *name; /* "" for list */
+    struct buf line;  /* of a user who is added */
     bool there;       /* auth/ is */
 };
 
@@ -183,8 +184,9 @@ await_server(const struct users *u)
 
 /* ---- what can be done ---- */
 
+/* Reads the password before root is given up, while no other process of the user could look. */
 static int
-make_line(const struct users *u, struct buf *line, struct err *err)
+make_user_line(struct users *u, struct err *err)
 {
     struct password password;
     uint8_t salt[HTPASSWD_SALT_BYTES];
@@ -193,7 +195,7 @@ make_line(const struct users *u, struct buf *line, struct err *err)
     random_bytes(salt, sizeof salt);
     r = password_read(&password, u->name, err);
     if (r == 0)
-        r = htpasswd_add(line, u->name, password.text, salt, err);
+        r = htpasswd_add(&u->line, u->name, password.text, salt, err);
     explicit_bzero(&password, sizeof password);
     return r;
 }
@@ -201,16 +203,9 @@ make_line(const struct users *u, struct buf *line, struct err *err)
 static int
 add_user(struct users *u, struct err *err)
 {
-    struct buf line;
     bool nobody;
-    int r;
 
-    buf_init(&line, HTPASSWD_MAX);
-    r = make_line(u, &line, err);
-    if (r == 0)
-        r = write_users(u, buf_bytes(&line), &nobody, err);
-    buf_free(&line);
-    if (r < 0)
+    if (write_users(u, buf_bytes(&u->line), &nobody, err) < 0)
         return -1;
     if (faccessat(u->dir.fd, "db/format", F_OK, 0) < 0 && errno == ENOENT)
         print_user_line("there is no registry in %s yet; %s may use it as soon as there is",
@@ -293,15 +288,19 @@ run_verb(const struct verb *v, const struct options *o, struct users *u, struct 
 {
     int r;
 
-    if (datadir_plan(o->dir, o->run_as, &u->who, err) < 0)
-        return -1;
     umask(0027);
-    r = datadir_open_auth(&u->dir, o->dir, v->makes, &u->who, err);
-    u->there = r > 0;
-    /* From here on, a planted link leads to nothing that only root may touch. */
-    if (r >= 0)
-        r = privileges_drop(&u->who, false, err);
+    r = datadir_plan(o->dir, o->run_as, &u->who, err);
+    if (r == 0 && v->makes)
+        r = make_user_line(u, err);
     if (r == 0)
+        r = v->makes ? datadir_make(&u->dir, o->dir, &u->who, err)
+                     : datadir_find(&u->dir, o->dir, &u->who, err);
+    if (r == 0)
+        r = privileges_drop(&u->who, 0, err);
+    if (r == 0)
+        r = datadir_open_auth(&u->dir, v->makes, &u->who, err);
+    u->there = r > 0;
+    if (r >= 0)
         r = v->run(u, err);
     fdio_close(u->dir.fd);
     return r;
@@ -312,6 +311,8 @@ command_user(struct options *o, struct err *err)
 {
     struct users u = {.dir = {.fd = -1, .lock = -1}, .name = ""};
     const struct verb *v = find_verb(&o->words);
+    int rc;
+
     options_forget_users(o); /* of a configuration file */
     if (v == NULL) {
         err_set(err, ERR_BAD_REQUEST,
@@ -324,5 +325,8 @@ command_user(struct options *o, struct err *err)
         if (htpasswd_check_name(bytes_str(u.name), err) < 0)
             return COMMAND_USAGE;
     }
-    return run_verb(v, o, &u, err) < 0 ? COMMAND_FAILED : COMMAND_DONE;
+    buf_init(&u.line, HTPASSWD_MAX);
+    rc = run_verb(v, o, &u, err);
+    buf_free(&u.line);
+    return rc < 0 ? COMMAND_FAILED : COMMAND_DONE;
 }

@@ -97,8 +97,7 @@ on_keeper_round(void *arg)
     /* A process that died after its commit may not have poked. */
     herald_client_poke(k->herald, false);
     indexer_poke(k->indexer);
-    stopped_process_wake(&k->stopped, k->server->dir.fd, k->server->options->watchdog_ms,
-                         clock_mono_ms());
+    stopped_process_wake(&k->stopped, getppid(), k->server->options->watchdog_ms, clock_mono_ms());
     tend_store(k);
     if (!k->stopping && upkeep_step(&k->upkeep, &k->reg, &err) != 0)
         log_trouble(&k->bad_upkeep, &err);

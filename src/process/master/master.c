@@ -183,7 +183,7 @@ do_what_is_due(struct master *m)
     children_tick(&m->children);
     herald_watch_tick(&m->herald);
     nginx_tick(&m->nginx);
-    stopped_process_wake(&m->stopped, m->server->dir.fd, m->server->options->watchdog_ms,
+    stopped_process_wake(&m->stopped, getpid(), m->server->options->watchdog_ms,
                          loop_now(&m->loop));
     check_broken(m);
     step_phase(m);

@@ -229,6 +229,7 @@ exec_nginx(void *arg, pid_t master)
     /* the terminal's ^C is for the master alone */
     if (n->guard.group == 0 || setpgid(0, n->guard.group) < 0)
         setpgid(0, 0);
+    privileges_leave_terminal();
     if (hand_over_ports(n->server) != 0 || privileges_forget(&n->server->who) != 0 ||
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != master)
         _exit(1);

@@ -18,9 +18,9 @@ enum child_exit {
     CHILD_NO_SPACE = 71, /* the disk is full: no fault of anything here */
 };
 
-/* The first call after fork. The child dies with the master, gives up rights, closes all
- * descriptors but stdio, the data directory, its lock and `keep` (up to CHILD_KEEP_MAX), and sets
- * its signals: SIGTERM calls on_term (NULL: ignored); signals of the terminal are left to the
+/* The first call after fork. The child dies with the master, gives up rights and terminal, closes
+ * all descriptors but stdio, the data directory, its lock and `keep` (up to CHILD_KEEP_MAX), and
+ * sets its signals: SIGTERM calls on_term (NULL: ignored); signals of the terminal are left to the
  * master. */
 #define CHILD_KEEP_MAX 6
 void child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n,

@@ -11,6 +11,7 @@
 #include "storage/files/disk_space.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/parse.h"
 
@@ -26,7 +27,7 @@
 static const struct subdir {
     const char *name;
     mode_t mode;
-    const char *below[6];
+    const char *below[7];
 } subdirs[] = {
     {"layers", 0750, {"sha256", "sha512"}},
     {"layers/sha256", 0750, {NULL}},
@@ -34,6 +35,7 @@ static const struct subdir {
     {"db", 0700, {"lock", "format"}},
     {"uploads", 0700, {"body"}},
     {"uploads/body", 0700, {NULL}},
+    {"index", 0750, {NULL}},
     {"auth", 0700, {NULL}},
     {"run", 0700, {NULL}},
 };
@@ -60,27 +62,45 @@ expected(const struct subdir *s, const char *entry)
            strcmp(entry + n - 4, ".tmp") == 0;
 }
 
-/* 1 it holds something, 0 it is empty or missing, -1. */
+/* Opens a directory below the data directory, or below what fd is. Follows no link. */
 static int
-holds_something(int dirfd, const struct subdir *s, struct err *err)
+open_subdir(int fd, const char *name)
 {
-    int fd = openat(dirfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir;
-    int r;
+    return openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
 
-    if (fd < 0 && errno == ENOENT)
-        return 0;
-    dir = fd < 0 ? NULL : fdopendir(fd);
+/* Looks for names that aren't expected in a directory: 1, 0, -1. Closes fd. */
+static int
+has_other_names(int fd, const struct subdir *s, struct err *err)
+{
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int r = 0;
+
     if (dir == NULL) {
         err_errno(err, "cannot read directory %s", s->name);
         fdio_close(fd);
         return -1;
     }
-    r = 0;
     for (const struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;)
         r = !expected(s, e->d_name);
     closedir(dir);
     return r;
+}
+
+/* 1 it holds something, 0 it is empty or missing, -1. Root looks into its own directories only. */
+static int
+holds_something(int dirfd, const struct subdir *s, struct err *err)
+{
+    int fd = open_subdir(dirfd, s->name);
+    struct stat st;
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd >= 0 && geteuid() == 0 && fstat(fd, &st) == 0 && st.st_uid != 0) {
+        fdio_close(fd);
+        return 0;
+    }
+    return has_other_names(fd, s, err);
 }
 
 /* ---- whose is it? ---- */
@@ -152,34 +172,64 @@ wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct p
                    d->name, name, owner, who->user, or_else);
 }
 
-/* Makes it if it is missing, and gives it to `who` if it is new and root's. */
+/* For a directory that can't be opened. */
+static int
+wrong_owner_of(const struct datadir *d, const char *name, const struct privileges *who,
+               struct err *err)
+{
+    struct stat st;
+
+    if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid != who->uid)
+        return wrong_owner(d, name, st.st_uid, who, err);
+    return err_set(err, ERR_SYSTEM, "%s can't open directory %s/%s", who->user, d->name, name);
+}
+
+/* fd: the directory. Gives it to `who` if root has just made it, or made it in a start that didn't
+ * get far, so that it is empty. */
+static int
+give_subdir(const struct datadir *d, const struct subdir *s, const struct privileges *who, int fd,
+            bool made, struct err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, "cannot look at %s/%s", d->name, s->name);
+    if (st.st_uid == who->uid)
+        return 0;
+    if (!made) {
+        int holds = geteuid() == 0 && st.st_uid == 0 ? holds_something(d->fd, s, err) : 1;
+
+        if (holds != 0)
+            return holds < 0 ? -1 : wrong_owner(d, s->name, st.st_uid, who, err);
+    }
+    if (fchown(fd, who->uid, who->gid) < 0)
+        return err_errno(err, "cannot give %s/%s to %s", d->name, s->name, who->user);
+    return 0;
+}
+
+/* Makes the directory if it is missing. */
 static int
 make_subdir(const struct datadir *d, const struct subdir *s, const struct privileges *who,
             struct err *err)
 {
     int made = fdio_mkdir(d->fd, s->name, s->mode, err);
-    struct stat st;
+    int fd, rc;
 
     if (made < 0 && (err->sys == EACCES || err->sys == EPERM || err->sys == EROFS))
         return err_set(err, ERR_SYSTEM,
                        "cannot make %s/%s: %s can't write there: change its owner, or choose "
                        "another directory with --dir",
-                       d->name, s->name, who->root ? "root" : who->user);
+                       d->name, s->name, geteuid() == 0 ? "root" : who->user);
     if (made < 0)
         return -1;
-    if (fstatat(d->fd, s->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_errno(err, "cannot look at %s/%s", d->name, s->name);
-    if (st.st_uid == who->uid)
-        return 0;
-    if (!made) {
-        /* root's and empty: made by a start that didn't get far */
-        int holds = who->root && st.st_uid == 0 ? holds_something(d->fd, s, err) : 1;
-        if (holds != 0)
-            return holds < 0 ? -1 : wrong_owner(d, s->name, st.st_uid, who, err);
-    }
-    if (fchownat(d->fd, s->name, who->uid, who->gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_errno(err, "cannot give %s/%s to %s", d->name, s->name, who->user);
-    return 0;
+    fd = open_subdir(d->fd, s->name);
+    if (fd < 0 && errno == EACCES && faccessat(d->fd, s->name, F_OK, 0) == 0)
+        return wrong_owner_of(d, s->name, who, err);
+    if (fd < 0)
+        return err_errno(err, "cannot open directory %s/%s", d->name, s->name);
+    rc = give_subdir(d, s, who, fd, made > 0, err);
+    fdio_close(fd);
+    return rc;
 }
 
 /* A single table of another user, from a start as root for example, makes the database fail in odd
@@ -187,7 +237,7 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
 static int
 check_files(const struct datadir *d, const struct privileges *who, struct err *err)
 {
-    int fd = openat(d->fd, "db", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_subdir(d->fd, "db");
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     int r;
 
@@ -238,8 +288,8 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
         if (make_parents(d->name, 0750, err) < 0)
             return -1;
         d->fd = open(d->name, flags);
-        if (d->fd >= 0 && who->root && fchown(d->fd, who->uid, who->gid) < 0)
-            return err_errno(err, "cannot give %s to %s", d->name, who->user);
+        if (d->fd >= 0 && who->root && fchown(d->fd, (uid_t)-1, who->gid) < 0)
+            return err_errno(err, "cannot let %s into %s", who->user, d->name);
     }
     if (d->fd < 0)
         return err_errno(err, "cannot open directory %s as %s", d->name,
@@ -249,20 +299,55 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
     return 0;
 }
 
+/* The names in a data directory. */
+static const struct subdir whole = {
+    ".", 0, {"layers", "db", "uploads", "index", "auth", "run", "hooks"}};
+
+/* True if only root can change the names in the directory. Root makes, opens and gives away nothing
+ * by name in any other: its owner could exchange a name for a link in the meantime. */
+static bool
+is_roots_alone(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_uid == 0 && (st.st_mode & S_IWOTH) == 0 &&
+           ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0);
+}
+
+/* An earlier version gave the whole directory to the user. Takes it back, unless it has other
+ * files, which are not ours to decide about. */
+static int
+take_over(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    struct stat st;
+    int holds;
+
+    if (fstat(d->fd, &st) < 0 || st.st_uid != who->uid)
+        return 0;
+    holds = has_other_names(open_subdir(d->fd, "."), &whole, err);
+    if (holds != 0)
+        return holds < 0 ? -1 : 0;
+    if (fchown(d->fd, 0, who->gid) < 0 ||
+        fchmod(d->fd, (st.st_mode & 07755) | S_IRGRP | S_IXGRP) < 0)
+        return err_errno(err, "cannot take %s over", d->name);
+    log_line(LOG_INFO, "the data directory belongs to root from now on", "dir=%s was=%s", d->name,
+             who->user);
+    return 0;
+}
+
 /* If the directory is root's and closed (mktemp -d, for example), and holds only our files, the
  * group of the user that we become gets the right to enter it. Other directories stay as they
  * are. */
 static int
 let_in(const struct datadir *d, const struct privileges *who, struct err *err)
 {
-    static const struct subdir whole = {".", 0, {"layers", "db", "uploads", "auth", "run"}};
     struct stat st;
 
     if (!who->root || who->uid == 0 || fstat(d->fd, &st) < 0 || st.st_uid != 0 ||
         (st.st_mode & 0077) != 0)
         return 0;
     if (faccessat(d->fd, FORMAT_NAME, F_OK, 0) < 0) {
-        int r = holds_something(d->fd, &whole, err);
+        int r = has_other_names(open_subdir(d->fd, "."), &whole, err);
         if (r < 0)
             return -1;
         if (r > 0)
@@ -280,20 +365,9 @@ let_in(const struct datadir *d, const struct privileges *who, struct err *err)
 /* ---- the lock ---- */
 
 static int
-open_lock(const struct datadir *d, const struct privileges *who)
+open_lock(const struct datadir *d)
 {
-    const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(d->fd, LOCK_NAME, flags);
-    if (fd >= 0 || errno != ENOENT)
-        return fd;
-    fd = openat(d->fd, LOCK_NAME, flags | O_CREAT | O_EXCL, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return openat(d->fd, LOCK_NAME, flags);
-    if (fd >= 0 && fchown(fd, who->uid, who->gid) < 0) {
-        fdio_close(fd);
-        return -1;
-    }
-    return fd;
+    return openat(d->fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 static int
@@ -319,11 +393,11 @@ locked_already(const struct datadir *d, struct err *err)
 }
 
 static int
-lock_database(struct datadir *d, const struct privileges *who, struct err *err)
+lock_database(struct datadir *d, struct err *err)
 {
     uint64_t until;
 
-    d->lock = open_lock(d, who);
+    d->lock = open_lock(d);
     if (d->lock < 0)
         return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
     until = clock_mono_ms() + LOCK_WAIT_MS;
@@ -342,52 +416,57 @@ lock_database(struct datadir *d, const struct privileges *who, struct err *err)
 /* ---- the whole ---- */
 
 int
-datadir_open(struct datadir *d, const char *name, const struct privileges *who, struct err *err)
+datadir_find(struct datadir *d, const char *name, const struct privileges *who, struct err *err)
 {
     *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
-    if (open_data_directory(d, true, who, err) < 0 || let_in(d, who, err) < 0 ||
-        check_ours(d, err) < 0)
+    return open_data_directory(d, false, who, err);
+}
+
+int
+datadir_make(struct datadir *d, const char *name, const struct privileges *who, struct err *err)
+{
+    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
+    if (open_data_directory(d, true, who, err) < 0)
+        return -1;
+    if (!who->root || who->uid == 0)
+        return 0;
+    if (take_over(d, who, err) < 0)
+        return -1;
+    if (!is_roots_alone(d->fd))
+        return 0;
+    if (let_in(d, who, err) < 0 || check_ours(d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < SUBDIRS; i++)
+        if (strchr(subdirs[i].name, '/') == NULL && make_subdir(d, &subdirs[i], who, err) < 0)
+            return -1;
+    return 0;
+}
+
+int
+datadir_open(struct datadir *d, const struct privileges *who, struct err *err)
+{
+    if (check_ours(d, err) < 0)
         return -1;
     for (size_t i = 0; i < SUBDIRS; i++)
         if (make_subdir(d, &subdirs[i], who, err) < 0)
             return -1;
-    if (check_files(d, who, err) < 0)
-        return -1;
-    return lock_database(d, who, err);
+    return check_files(d, who, err) < 0 ? -1 : lock_database(d, err);
 }
 
 /* ---- without the rest ---- */
 
-static const struct subdir *
-find_subdir(const char *name)
-{
-    for (size_t i = 0; i < SUBDIRS; i++)
-        if (strcmp(subdirs[i].name, name) == 0)
-            return &subdirs[i];
-    abort(); /* not in the table */
-}
-
 int
-datadir_open_auth(struct datadir *d, const char *name, bool make, const struct privileges *who,
-                  struct err *err)
+datadir_open_auth(const struct datadir *d, bool make, const struct privileges *who, struct err *err)
 {
+    static const struct subdir auth = {"auth", 0700, {NULL}};
     struct stat st;
-    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
-    if (open_data_directory(d, make, who, err) < 0)
-        return -1;
-    if (fstatat(d->fd, "auth", &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        if (errno != ENOENT)
-            return err_errno(err, "cannot look at %s/auth as %s", name,
-                             who->root ? "root" : who->user);
-        if (!make)
-            return 0;
-    } else if (!make) {
-        return st.st_uid == who->uid ? 1 : wrong_owner(d, "auth", st.st_uid, who, err);
+
+    if (!make) {
+        if (fstatat(d->fd, auth.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return errno == ENOENT ? 0 : err_errno(err, "cannot look at %s/auth", d->name);
+        return st.st_uid == who->uid ? 1 : wrong_owner(d, auth.name, st.st_uid, who, err);
     }
-    if (let_in(d, who, err) < 0 || check_ours(d, err) < 0 ||
-        make_subdir(d, find_subdir("auth"), who, err) < 0)
-        return -1;
-    return 1;
+    return check_ours(d, err) < 0 || make_subdir(d, &auth, who, err) < 0 ? -1 : 1;
 }
 
 bool
@@ -407,14 +486,21 @@ datadir_is_served(const struct datadir *d)
 bool
 datadir_owner(const char *name, uid_t *uid)
 {
-    static const char *const tells[] = {FORMAT_NAME, "auth"};
-    struct stat st;
+    static const char *const tells[] = {"db", "auth"};
     bool known = false;
     int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (size_t i = 0; fd >= 0 && !known && i < sizeof tells / sizeof *tells; i++)
-        known = fstatat(fd, tells[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && (i == 0 || st.st_uid != 0);
-    if (known)
-        *uid = st.st_uid;
+
+    for (size_t i = 0; fd >= 0 && !known && i < sizeof tells / sizeof *tells; i++) {
+        int sub = openat(fd, tells[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st, format;
+
+        known = sub >= 0 && fstat(sub, &st) == 0 &&
+                (st.st_uid != 0 ||
+                 (is_roots_alone(fd) && fstatat(sub, "format", &format, AT_SYMLINK_NOFOLLOW) == 0));
+        if (known)
+            *uid = st.st_uid;
+        fdio_close(sub);
+    }
     fdio_close(fd);
     return known;
 }
@@ -439,18 +525,13 @@ datadir_plan(const char *name, const char *run_as, struct privileges *who, struc
 }
 
 int
-datadir_open_ours(struct datadir *d, const char *name, const struct privileges *who,
-                  struct err *err)
+datadir_check(const struct datadir *d, struct err *err)
 {
-    int r;
+    int r = read_format(d, err);
 
-    *d = (struct datadir){.name = name, .fd = -1, .lock = -1};
-    if (open_data_directory(d, false, who, err) < 0)
-        return -1;
-    r = read_format(d, err);
     if (r == 0)
         err_set(err, ERR_BAD_REQUEST, "there is no registry in %s: say where it is with --dir",
-                name);
+                d->name);
     return r == 1 ? 0 : -1;
 }
 
@@ -461,7 +542,7 @@ datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
 
     if (check_files(d, who, err) < 0)
         return -1;
-    d->lock = open_lock(d, who);
+    d->lock = open_lock(d);
     if (d->lock < 0)
         return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
     if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)

@@ -5,9 +5,14 @@
 #include "process/server/privileges.h"
 #include "util/err.h"
 
-/* The data directory: made, checked to be ours, locked. From datadir_open on it is the working
- * directory, and all names are relative to it, so that it also works below a directory that is
- * closed to the user that the server becomes. */
+/* The data directory. It is found or made as the user that the process was started by, mostly root,
+ * and opened as the user that the process has become. Root owns the directory, so that nobody else
+ * can exchange the names in it; the directories below it belong to the server's user, and root
+ * makes, opens and changes nothing in them. If the directory itself isn't root's alone, root does
+ * nothing in it at all.
+ *
+ * From datadir_find or datadir_make on it is the working directory, and all names are relative to
+ * it, so that it also works below a directory that is closed to the server's user. */
 struct datadir {
     const char *name; /* as the user gave it, for messages */
     int fd;
@@ -15,38 +20,43 @@ struct datadir {
                * the database under orphans */
 };
 
-/* Makes it and the directories below for `who`, while the process is still root. Refuses a
- * directory in which another program, another user or a newer version keeps something, or on which
- * a server runs. */
-int datadir_open(struct datadir *d, const char *name, const struct privileges *who,
+/* As the user that started the process. Both leave d->lock at -1; the caller closes d->fd, also
+ * after a failure. */
+
+/* Opens a directory that must exist. */
+int datadir_find(struct datadir *d, const char *name, const struct privileges *who,
+                 struct err *err);
+/* Makes the directory and those directly below it for `who`. Refuses a directory in which another
+ * program or another user keeps something. Takes over a directory that an earlier version gave to
+ * `who`, and logs that. */
+int datadir_make(struct datadir *d, const char *name, const struct privileges *who,
                  struct err *err);
 
-/* For commands that only change users, with or without a running server. Opens the directory
- * without its lock; it becomes the working directory. d->lock is -1, and the caller closes d->fd,
- * also after a failure. auth/ must belong to `who`. With `make` it is made if it is missing, and so
- * is the rest, so that users can be added before the first start; it then refuses what datadir_open
- * refuses. 1; 0: without `make`, there is no auth/; -1. */
-int datadir_open_auth(struct datadir *d, const char *name, bool make, const struct privileges *who,
+/* As the user that the process has become, who->user: */
+
+/* Makes what is missing, and takes the lock. Refuses a directory in which another program, another
+ * user or a newer version keeps something, or on which a server runs. */
+int datadir_open(struct datadir *d, const struct privileges *who, struct err *err);
+/* For commands that only change users, with or without a running server: checks that auth/ belongs
+ * to `who`. With `make` it is made if it is missing, and so users can be added before the first
+ * start; it then refuses what datadir_open refuses. 1; 0: without `make`, there is no auth/; -1. */
+int datadir_open_auth(const struct datadir *d, bool make, const struct privileges *who,
                       struct err *err);
+/* For commands that need the store: checks that there is one of a known format. */
+int datadir_check(const struct datadir *d, struct err *err);
+/* Then takes the lock, if it is free: 1, 0, -1. */
+int datadir_lock(struct datadir *d, const struct privileges *who, struct err *err);
+/* Checks that everything can be written to, marks a new directory as ours (db/format), and removes
+ * the files that a killed server left in run/. */
+int datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err);
 
 /* Does a server run on it? Doesn't wait. */
 bool datadir_is_served(const struct datadir *d);
 
-/* The owner of the registry in this directory: the owner of db/format, else of auth/ if that isn't
- * root. False: unknown. */
+/* The owner of the registry in this directory: of db/, else of auth/. Root only if nobody else
+ * could have put its directory there. False: unknown. */
 bool datadir_owner(const char *name, uid_t *uid);
 
 /* The user that a command becomes: the one of datadir_owner, if the command is run by root without
  * --run-as; else as for the server. */
 int datadir_plan(const char *name, const char *run_as, struct privileges *who, struct err *err);
-
-/* For commands that need the store: opens a directory that has one, without its lock. It becomes
- * the working directory. The caller closes d->fd, also after a failure. */
-int datadir_open_ours(struct datadir *d, const char *name, const struct privileges *who,
-                      struct err *err);
-/* Then takes the lock, if it is free: 1, 0, -1. */
-int datadir_lock(struct datadir *d, const struct privileges *who, struct err *err);
-
-/* After the change of user: checks that everything can be written to, marks a new directory as ours
- * (db/format), and removes the files that a killed server left in run/. */
-int datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err);

@@ -1,24 +1,35 @@
 #include "process/server/privileges.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "process/options/options.h"
+#include "util/fdio.h"
 
 /* The C library has no function for this, and libcap would be a library for a single call. */
 static int
-set_capabilities(bool permitted, bool effective)
+set_capabilities(unsigned permitted, unsigned effective)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
-    if (permitted)
-        data[0].permitted = 1u << CAP_DAC_READ_SEARCH;
-    if (effective)
-        data[0].effective = 1u << CAP_DAC_READ_SEARCH;
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+        {.permitted = permitted, .effective = effective}};
+
     return (int)syscall(SYS_capset, &header, data);
+}
+
+/* The rights of `wanted` that this process has: in a container, root may have few. */
+static unsigned
+permitted_rights(unsigned wanted)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+    return syscall(SYS_capget, &header, data) == 0 ? data[0].permitted & wanted : 0;
 }
 
 static void
@@ -77,38 +88,70 @@ no_way_back(const struct privileges *p)
     return setuid(0) < 0 && seteuid(0) < 0 && (p->gid == 0 || setegid(0) < 0) ? 0 : -1;
 }
 
+/* Being traced lets a process do all that the traced one can, and a core file has its memory: the
+ * user's other processes could have both. Sanitizers trace the process that they check. */
+static int
+refuse_tracing(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return 0;
+#else
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+void
+privileges_leave_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0 && getsid(0) != getpid())
+        ioctl(fd, TIOCNOTTY);
+    fdio_close(fd);
+}
+
 int
-privileges_drop(struct privileges *p, bool keep_reading, struct err *err)
+privileges_drop(struct privileges *p, unsigned keep, struct err *err)
 {
     if (!p->root || p->uid == 0)
         return 0;
+    keep = permitted_rights(keep);
     if (initgroups(p->user, p->gid) < 0 || setresgid(p->gid, p->gid, p->gid) < 0)
         return err_errno(err, "cannot take the groups of %s", p->user);
-    if (keep_reading && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
-        return err_errno(err, "cannot keep the right to read keys");
+    if (keep != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return err_errno(err, "cannot keep rights of root");
     if (setresuid(p->uid, p->uid, p->uid) < 0)
         return err_errno(err, "cannot become %s", p->user);
-    if (set_capabilities(keep_reading, false) < 0)
+    if (set_capabilities(keep, 0) < 0)
         return err_errno(err, "cannot give up the rights of root");
-    p->keeps = keep_reading;
+    p->kept = keep;
     prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
     if (no_way_back(p) < 0)
         return err_set(err, ERR_SYSTEM, "could become root again after becoming %s", p->user);
-    /* The change of user has hidden the process from its own user in /proc. It knows nothing that
-     * this user can't read below the data directory. */
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    if (refuse_tracing() < 0)
+        return err_errno(err, "cannot refuse to be traced");
+    privileges_leave_terminal();
     return 0;
 }
 
 void
-privileges_reading(const struct privileges *p, bool on)
+privileges_use(const struct privileges *p, unsigned rights)
 {
-    if (p->keeps)
-        set_capabilities(true, on);
+    if (p->kept != 0)
+        set_capabilities(p->kept, p->kept & rights);
+}
+
+int
+privileges_keep(struct privileges *p, unsigned rights)
+{
+    bool change = (p->kept & ~rights) != 0;
+
+    p->kept &= rights;
+    return change ? set_capabilities(p->kept, 0) : 0;
 }
 
 int
 privileges_forget(const struct privileges *p)
 {
-    return p->keeps ? set_capabilities(false, false) : 0;
+    return p->kept != 0 ? set_capabilities(0, 0) : 0;
 }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <linux/capability.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include "util/err.h"
 
-/* The user of the serving processes. */
+/* The user of the serving processes. Root gives itself up once and whole: user, groups, rights,
+ * terminal, and being traced. */
 struct privileges {
     bool root; /* started as root */
     uid_t uid;
@@ -12,20 +14,31 @@ struct privileges {
     char user[64];  /* its name, or its number if it has no name */
     char home[256]; /* its home directory, for a root that becomes it; "" when it has none, or an
                      * odd one */
-    bool keeps;     /* may still read root's files, on demand */
+    unsigned kept;  /* rights of root that it may still use */
 };
+
+/* Rights that can be kept. */
+#define PRIVILEGES_READ (1u << CAP_DAC_READ_SEARCH)  /* a renewed key of root's */
+#define PRIVILEGES_BIND (1u << CAP_NET_BIND_SERVICE) /* ports below 1024 */
 
 /* Started as root: run_as, or www-data if that is NULL. Started as a user: that user; another
  * run_as is an error. */
 int privileges_plan(struct privileges *p, const char *run_as, struct err *err);
 
-/* Becomes that user: ids, groups, capabilities; and verifies that there is no way back. With
- * keep_reading, CAP_DAC_READ_SEARCH stays within reach, so that a renewed key of root's can be
- * read. Does nothing if the process isn't root. */
-int privileges_drop(struct privileges *p, bool keep_reading, struct err *err);
+/* Becomes that user: ids, groups, capabilities; and verifies that there is no way back. Other
+ * processes of the user can't trace the process then, nor read its memory, and it has left root's
+ * terminal. The rights in `keep` stay within reach. Does nothing if the process isn't root. */
+int privileges_drop(struct privileges *p, unsigned keep, struct err *err);
 
-/* Switches the capability of keep_reading on and off. Programs that are executed don't have it. */
-void privileges_reading(const struct privileges *p, bool on);
+/* Uses these of the kept rights from now on, and no others. Programs that are executed don't have
+ * them. */
+void privileges_use(const struct privileges *p, unsigned rights);
 
-/* In a child: gives that capability up for good. 0, or -1 and errno. */
+/* Gives up all rights except these, for good. 0, or -1 and errno. */
+int privileges_keep(struct privileges *p, unsigned rights);
+/* In a child: gives up all of them. */
 int privileges_forget(const struct privileges *p);
+
+/* Leaves the controlling terminal, so that no key can be pushed into it (TIOCSTI). ^C still reaches
+ * the process through its group. The leader of a session stays: the terminal is its own. */
+void privileges_leave_terminal(void);

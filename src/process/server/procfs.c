@@ -75,6 +75,15 @@ procfs_is_called(int pid, const char *name)
 }
 
 bool
+procfs_descends_from(int pid, int ancestor)
+{
+    for (int i = 0; i < 4 && pid > 1; i++, pid = procfs_parent(pid))
+        if (pid == ancestor)
+            return true;
+    return false;
+}
+
+bool
 procfs_works_in(int pid, int dirfd)
 {
     char path[64];

@@ -16,7 +16,9 @@ int procfs_parent(int pid);
 int procfs_tracer(int pid);
 /* Is that the kernel's name of the process? The first 15 bytes count. */
 bool procfs_is_called(int pid, const char *name);
-/* Is this directory its working directory? */
+/* Is it that process, or a child, grandchild or great-grandchild of it? */
+bool procfs_descends_from(int pid, int ancestor);
+/* Is this directory its working directory? Known only of processes that can be traced. */
 bool procfs_works_in(int pid, int dirfd);
 
 /* Calls fn for all processes except our own. */

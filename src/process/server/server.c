@@ -202,7 +202,7 @@ open_ports(struct server *s, struct err *err)
     return r;
 }
 
-/* The steps that need root, if it is root: the directory, the ports, the key. */
+/* The steps that need root, if it is root: the directory, the key. */
 static int
 prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
 {
@@ -216,13 +216,28 @@ prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
         return -1;
     if (tls_files_wanted(o) && tls_files_read(tls, s->startdir, o, err) < 0)
         return -1;
-    if (datadir_open(&s->dir, o->dir, &s->who, err) < 0)
+    if (datadir_make(&s->dir, o->dir, &s->who, err) < 0)
+        return -1;
+    return o->fastcgi != NULL ? socket_dir_open(o->sockets, &s->who, err) : 0;
+}
+
+/* Takes the lock, and then the ports. Nothing in run/ is ours before. */
+static int
+take_directory(struct server *s, struct err *err)
+{
+    int rc;
+
+    if (datadir_open(&s->dir, &s->who, err) < 0)
         return -1;
     /* The nginx workers of a killed server may still hold our ports. */
     stray_nginx_kill(s->dir.fd);
-    if (o->fastcgi != NULL)
-        return socket_dir_open(o->sockets, &s->who, err);
-    return open_ports(s, err);
+    if (s->options->fastcgi != NULL)
+        return 0;
+    privileges_use(&s->who, PRIVILEGES_BIND);
+    rc = open_ports(s, err);
+    if (privileges_keep(&s->who, PRIVILEGES_READ) < 0)
+        return err_errno(err, "cannot give up the right to open ports");
+    return rc;
 }
 
 static int
@@ -261,7 +276,10 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     umask(0027);
     r = prepare_as_started(s, &tls, err);
     if (r == 0)
-        r = privileges_drop(&s->who, tls_files_wanted(o), err);
+        r = privileges_drop(&s->who, PRIVILEGES_BIND | (tls_files_wanted(o) ? PRIVILEGES_READ : 0),
+                            err);
+    if (r == 0)
+        r = take_directory(s, err);
     if (r == 0 && (r = prepare_as_user(s, &tls, err)) < 0)
         server_finish(s);
     tls_files_free(&tls);
@@ -280,9 +298,9 @@ reload_tls(struct server *s, struct err *err)
 
     if (!tls_files_wanted(s->options))
         return;
-    privileges_reading(&s->who, true);
+    privileges_use(&s->who, PRIVILEGES_READ);
     r = tls_files_read(&tls, s->startdir, s->options, err);
-    privileges_reading(&s->who, false);
+    privileges_use(&s->who, 0);
     if (r == 0) {
         r = tls_files_install(&tls, s->dir.fd, err);
         tls_files_free(&tls);

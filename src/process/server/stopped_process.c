@@ -8,7 +8,7 @@
 struct look {
     const struct stopped_process *before;
     struct stopped_process now;
-    int dirfd;
+    int master;
     char name[32]; /* our own */
 };
 
@@ -25,7 +25,7 @@ static void
 note_if_stopped(int pid, void *arg)
 {
     struct look *l = arg;
-    if (procfs_state(pid) != 'T' || !procfs_works_in(pid, l->dirfd) ||
+    if (procfs_state(pid) != 'T' || !procfs_descends_from(pid, l->master) ||
         !(procfs_is_called(pid, l->name) || procfs_is_called(pid, "nginx")))
         return;
     if (was_seen(l->before, pid)) {
@@ -37,13 +37,13 @@ note_if_stopped(int pid, void *arg)
 }
 
 void
-stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, uint64_t now)
+stopped_process_wake(struct stopped_process *s, int master, uint64_t limit_ms, uint64_t now)
 {
     struct look l;
 
     if (now < s->look_at)
         return;
-    l = (struct look){.before = s, .dirfd = dirfd};
+    l = (struct look){.before = s, .master = master};
     prctl(PR_GET_NAME, l.name, 0, 0, 0);
     procfs_each(note_if_stopped, &l);
     *s = l.now;

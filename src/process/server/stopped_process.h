@@ -17,6 +17,6 @@ struct stopped_process {
 
 /* Wakes (SIGCONT) those of our processes, nginx's included, that have been stopped for longer than
  * a third of limit_ms, and at the latest after two thirds and two calls: a process that waits for
- * one of them is not to reach limit_ms itself. Call it each second or so. dirfd: the data
- * directory, in which all of them work. */
-void stopped_process_wake(struct stopped_process *s, int dirfd, uint64_t limit_ms, uint64_t now);
+ * one of them is not to reach limit_ms itself. Call it each second or so. master: the pid of
+ * our master. */
+void stopped_process_wake(struct stopped_process *s, int master, uint64_t limit_ms, uint64_t now);

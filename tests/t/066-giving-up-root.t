@@ -1,0 +1,189 @@
+# A registry that root starts has given up root whole: user, session, terminal and tracing; and root does nothing by
+# name where another user could exchange the names.
+use v5.36;
+use Registry limit => 120;
+use Registry::Process;
+use Registry::Tools;
+use Test::More;
+
+if (!is_root()) {
+    skip_or_fail('only root can give up root');
+    finish();
+    exit;
+}
+my $user = getpwnam 'www-data';
+my $program = Registry->program;
+
+# Fields of /proc/PID/stat behind the name: 0 state, 1 parent, 2 group, 3 session, 4 terminal.
+sub stat_of ($pid) { return (slurp("/proc/$pid/stat") =~ s/^.*\) //sr) =~ /(\S+)/g }
+
+sub owner ($path) { return (lstat $path)[4] }
+
+# Runs a command as the registry's user.
+sub as_user (@command) {
+    return run([ 'setpriv', '--reuid', 'www-data', '--regid', 'www-data', '--clear-groups', @command ]);
+}
+
+sub open_to_all () {
+    my $dir = tempdir();
+    chmod 0755, $dir;
+    return $dir;
+}
+
+# Runs a shell script with a terminal of its own, but not as the leader of its session.
+sub on_terminal ($script) {
+    my $file = tempdir() . '/script';
+    spew($file, "$script\n");
+    return run([ 'script', '-qec', "/bin/sh $file; true", '/dev/null' ], timeout => 40);
+}
+
+subtest 'the terminal' => sub {
+    return skip_or_fail('script is not installed') if !find_program('script');
+    my $tmp = open_to_all();
+    on_terminal(<<"END");
+'$program' --listen 127.0.0.1 --port 0 --dir '$tmp/data' </dev/null >'$tmp/out' 2>'$tmp/err' &
+pid=\$!
+for i in \$(seq 300); do grep -q listening '$tmp/out' && break; sleep 0.1; done
+for p in /proc/[0-9]*; do
+    [ "\$(readlink \$p/cwd)" = '$tmp/data' ] && echo "\$(sed 's/^.*) //' \$p/stat) | \$(tr '\\0' ' ' <\$p/cmdline)"
+done >'$tmp/seen'
+kill \$pid
+wait \$pid
+END
+    my @seen = split /\n/, slurp("$tmp/seen");
+    cmp_ok(scalar @seen, '>', 6, 'the server has processes') or diag(slurp("$tmp/err"));
+    is_deeply([ grep { (split)[4] != 0 } @seen ], [], '... of which none has a terminal');
+    my %sessions = map { (split)[3] => 1 } grep { /registry-server: (?:worker|keeper|herald)/ } @seen;
+    my @long = grep { /registry-server: (?:worker|keeper|herald)/ } @seen;
+    is(scalar keys %sessions, scalar @long, '... and workers, keeper and herald have sessions of their own');
+};
+
+subtest 'a hook' => sub {
+    my $tmp = open_to_all();
+    mkdir "$tmp/hooks";
+    spew("$tmp/hooks/tag", <<'END');
+#!/usr/bin/perl
+my ($fields) = do { local (@ARGV, $/) = ('/proc/self/stat'); <> } =~ /\) (.*)/s;
+my (undef, undef, $group, $session, $terminal) = split ' ', $fields;
+my $pushed = open(my $tty, '+<', '/dev/tty') && ioctl($tty, 0x5412, my $key = 'x') ? 1 : 0;
+print 'session ', $session == $$ ? 'own' : 'other', ' group ', $group == $$ ? 'own' : 'other', " terminal $terminal pushed $pushed\n";
+END
+    chmod 0755, "$tmp/hooks/tag";
+    my $registry = Registry->start(args => [ '--hooks', "$tmp/hooks" ]);
+    $registry->push_image('a', 'x', [random_bytes(100)]);
+    ok(wait_for(10, sub { $registry->output =~ /terminal/ }), 'runs');
+    like($registry->output, qr/session own group own terminal 0 pushed 0/, '... in a session of its own, without a terminal');
+    $registry->stop;
+};
+
+subtest 'tracing' => sub {
+    plan skip_all => 'sanitizers trace the process that they check' if Registry->sanitized;
+    my $registry = Registry->start;
+    my @ours = grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ || $_ == $registry->pid } $registry->processes;
+    cmp_ok(scalar @ours, '>', 5, 'there are processes');
+    is_deeply([ grep { as_user('cat', "/proc/$_/environ")->{exit} == 0 } @ours ], [], '... whose memory their own user cannot read');
+    my ($worker) = $registry->children('worker api');
+    kill 'KILL', $worker;
+    ok(wait_for(10, sub { my ($w) = $registry->children('worker api'); $w && $w != $worker }), '... nor that of a later one:');
+    ok(!grep({ as_user('cat', "/proc/$_/environ")->{exit} == 0 } $registry->children('worker api')), '... which is closed as well');
+    $registry->{expected} = qr/process died/;
+    $registry->stop;
+};
+
+subtest 'a password is read by root' => sub {
+    my $tmp = open_to_all();
+    pipe my $in, my $out;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDIN, '<&', $in;
+        close $out;
+        open STDERR, '>', "$tmp/err";
+        exec $program, 'user', 'add', 'ann', '--dir', "$tmp/data";
+    }
+    close $in;
+    ok(wait_for(10, sub { slurp("/proc/$pid/wchan") ne '0' && slurp("/proc/$pid/cmdline") =~ /add/ && (stat_of($pid))[0] eq 'S' }), 'it is waited for');
+    like(slurp("/proc/$pid/status"), qr/^Uid:\t0\t0\t0\t0$/m, '... by root');
+    print {$out} "secret\n";
+    close $out;
+    waitpid $pid, 0;
+    is($?, 0, '... and the user is added') or diag(slurp("$tmp/err"));
+    is(owner("$tmp/data/auth/htpasswd"), $user, '... in a file of the registry\'s user');
+    is(owner("$tmp/data"), 0, '... in a directory of root\'s');
+};
+
+subtest 'the data directory is root\'s' => sub {
+    my $registry = Registry->start;
+    my $dir = $registry->dir;
+    is(owner($dir), 0, 'it belongs to root');
+    is_deeply([ grep { owner("$dir/$_") != $user } qw(layers db uploads index auth run) ], [], '... and what is in it to the user');
+    isnt(as_user('mv', "$dir/db", "$dir/other")->{exit}, 0, '... who cannot exchange a name');
+    isnt(as_user('ln', '-s', '/etc', "$dir/link")->{exit}, 0, '... or add one');
+    ok($registry->push_image('a', 'x', [random_bytes(100)]), 'pushes work');
+    $registry->stop;
+};
+
+# A directory as an earlier version left it: with an image, and all of it given to the user.
+sub given_away () {
+    state $left = do {
+        my $registry = Registry->start;
+        $registry->push_image('a', 'x', [random_bytes(100)]);
+        $registry->stop;
+        chown $user, (getpwnam 'www-data')[3], $registry->dir;
+        $registry->dir;
+    };
+    my $dir = open_to_all() . '/data';
+    system('cp', '-a', $left, $dir) == 0 or die 'cp';
+    return $dir;
+}
+
+subtest 'a data directory that was given away' => sub {
+    my $dir      = given_away();
+    my $registry = Registry->start(dir => $dir);
+    is(owner($dir), 0, 'is taken over');
+    is(scalar $registry->logged(qr/data directory belongs to root/), 1, '... with a line that says so');
+    is($registry->head('/v2/a/manifests/x')->status, 200, '... and serves what it has');
+    $registry->stop;
+    $registry = Registry->start(dir => $dir);
+    is(scalar $registry->logged(qr/data directory belongs to root/), 0, '... once');
+    $registry->stop;
+
+    $dir = given_away();
+    spew("$dir/index.html", 'of another program');
+    $registry = Registry->start(dir => $dir);
+    is(owner($dir), $user, 'is left as it is, if it has files of others');
+    is($registry->head('/v2/a/manifests/x')->status, 200, '... and is served');
+    $registry->stop;
+};
+
+# Names, modes and owners in a directory, its own included.
+sub listing ($dir) {
+    opendir my $open, $dir or die "$dir: $!";
+    return join ' ', map { "$_:" . join '/', (lstat "$dir/$_")[ 2, 4, 5 ] } sort grep { $_ ne '..' } readdir $open;
+}
+
+# Each command, with a name of the directory exchanged for a link into a directory of root's.
+subtest 'exchanged names' => sub {
+    for my $name (qw(db auth run layers uploads index)) {
+        for my $command ([], [ 'user', 'add', 'ann' ], ['hooks'], [ 'export', 'a', '--output', '-' ], [ 'import', '/etc' ]) {
+            my $dir    = given_away();
+            my $victim = open_to_all();
+            spew("$victim/format", slurp("$dir/db/format")) if @$command;
+            my $before = listing($victim);
+            rename "$dir/$name", "$dir/was";
+            if (!@$command) { rename "$dir/$_", "$dir/$_.was" for 'layers', 'uploads' } # as if nothing was stored
+            as_user('ln', '-s', $victim, "$dir/$name");
+            my $ran = Registry->try([ @$command, '--dir', $dir, @$command ? () : ('--listen', '127.0.0.1', '--port', '0') ], stdin => "secret\n", timeout => 5);
+            is(listing($victim), $before, ($command->[0] // 'serve') . ": nothing changes where $name leads") or diag($ran->{err});
+        }
+    }
+};
+
+subtest 'a directory of root\'s under a name of ours' => sub {
+    my $dir = given_away();
+    rename "$dir/db", "$dir/was";
+    mkdir "$dir/db";
+    spew("$dir/db/format", slurp("$dir/was/format"));
+    my $ran = Registry->try([ 'user', 'add', 'ann', '--dir', $dir ], stdin => "secret\n");
+    ok(!-e "$dir/auth/htpasswd" || owner("$dir/auth/htpasswd") == $user, 'makes no command run as root') or diag($ran->{err});
+};
+finish();
