@@ -164,16 +164,19 @@ subtest 'files of others' => sub {
     my @open     = put_image($closed, 'a/open',   'v1', random_bytes(1000));
     my @secret   = put_image($closed, 'a/secret', 'v1', random_bytes(1000));
     my @shared   = put_image($closed, 'a/shared', 'v1', random_bytes(1000));
+    my @nobody   = put_image($closed, 'a/nobody', 'v1', random_bytes(1000));
+    chown +(getpwnam 'nobody')[ 2, 3 ], blob_path($closed, digest($_)) for @nobody[ 0, 1 ];
     chmod 0600, blob_path($closed, digest($_)) for @secret[ 0, 1 ];
     chmod 0664, blob_path($closed, digest($_)) for @shared[ 0, 1 ];
     chmod 0700, $closed, "$closed/docker", "$closed/docker/registry/v2/repositories";
     my $ran = import_of($registry, $closed);
     works($ran, 'root imports what only root may enter');
-    is($ran->{out}, "imported 3 repositories, 3 tags, 6 blobs (2 linked, 4 copied)\n", 'only what others may read, and not write, is linked');
+    is($ran->{out}, "imported 4 repositories, 4 tags, 8 blobs (2 linked, 6 copied)\n", 'only what others may read, and not write, now or ever, is linked');
     for (@open, @secret, @shared) {
         my $response = $registry->get('/v2/' . ($_ eq $open[0] || $_ eq $open[1] ? 'a/open' : $_ eq $secret[0] || $_ eq $secret[1] ? 'a/secret' : 'a/shared') . '/blobs/' . digest($_));
         is($response->content, $_, 'it can be pulled') if !/schemaVersion/;
     }
+    is((stat $registry->dir . "/$_")[4], scalar getpwnam('www-data'), 'a copy is the registry\'s') for map { $registry->blob_files(digest($_)) } @nobody[ 0, 1 ];
     is((stat blob_path($closed, digest($secret[0])))[2] & 0777, 0600, 'and the source is as it was');
 };
 

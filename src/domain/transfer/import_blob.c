@@ -76,8 +76,9 @@ check_import_digest(struct import_store *s, const struct digest *want, const str
 
 /* ---- by a link ---- */
 
-/* A linked file belongs to the registry and to the source. So its owner must never change it, its
- * mode must not let others write, and the registry's own user must be able to read it. */
+/* A linked file belongs to the registry and to the source. So nobody but root and the registry's
+ * own user may be able to change it, ever: its owner could write to it, also after a change of its
+ * mode. And the registry's user must be able to read it. */
 static bool
 can_be_linked(const struct import_store *s, const struct import_file *file)
 {
@@ -86,7 +87,7 @@ can_be_linked(const struct import_store *s, const struct import_file *file)
 
     snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
     return file->fixed && fstat(file->fd, &is) == 0 && S_ISREG(is.st_mode) &&
-           (is.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
+           (is.st_uid == 0 || is.st_uid == geteuid()) && (is.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
            fstatat(s->reg->dirfd, "layers", &ours, 0) == 0 && is.st_dev == ours.st_dev &&
            access(self, R_OK) == 0;
 }
