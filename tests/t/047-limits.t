@@ -28,6 +28,17 @@ subtest '--max-repositories' => sub {
     is_full($registry->put_manifest('team/r4', 'v1', ($registry->image_of([$layer]))[1]), 403, 'DENIED', '--max-repositories',
         '... by a manifest');
     is_error($registry->get('/v2/team/r4/tags/list'), 404, 'NAME_UNKNOWN', '... and it is not there');
+    my ($config, $manifest) = $registry->image_of([$layer]);
+    is_status($registry->delete('/v2/team/r3/manifests/' . digest($manifest)), 202, 'all that is in one goes');
+    for my $i (1 .. 10) {
+        $registry->put_manifest("failed/m$i", 'v1', $manifest);
+        $registry->push_blob("failed/b$i", $layer, digest => digest('other'));
+        $registry->start_upload("failed/u$i");
+        $registry->post("/v2/failed/p$i/blobs/uploads/?from=team/none&mount=" . digest($layer), body => '');
+        $registry->put("/v1/repositories/failed/t$i/tags/v1", body => '"' . 'a' x 64 . '"');
+    }
+    is_status($registry->push_image('team/r4', 'v1', [$layer]), 201, '... and nothing that failed has taken its place');
+    is_full($registry->push_blob('team/r5', $layer), 403, 'DENIED', '--max-repositories', '... for one');
     is_status($registry->push_image('team/r1', 'v2', [$layer]), 201, 'those that are there go on');
     is_tidy($registry);
     $registry->stop;

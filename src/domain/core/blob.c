@@ -71,14 +71,16 @@ find_member_blob(const struct registry *reg, uint64_t repo, const struct digest 
 }
 
 static int
-find_blob_in(const struct registry *reg, uint64_t repo, const struct digest *d, bool for_push,
-             struct blob *b, struct err *err)
+find_blob_in(const struct registry *reg, const char *repository, struct rec_repo *repo,
+             const struct digest *d, bool for_push, struct blob *b, struct err *err)
 {
     struct rec_blob r;
-    int rc = find_member_blob(reg, repo, d, &r, err);
+    int rc = find_member_blob(reg, repo->id, d, &r, err);
 
     if (rc == 1 && for_push)
-        rc = hold_blob_for_push(reg, repo, d, &r, err);
+        rc = hold_blob_for_push(reg, repo->id, d, &r, err);
+    if (rc == 1 && for_push && repository_hold(reg, repository, repo, err) != 0)
+        return -1;
     if (rc == 1) {
         b->digest = *d;
         b->size = r.size;
@@ -94,7 +96,7 @@ blob_find(const struct registry *reg, const char *repository, const struct diges
     struct rec_repo repo;
     int rc = repository_find(reg, repository, &repo, err);
 
-    return rc == 1 ? find_blob_in(reg, repo.id, d, for_push, b, err) : rc;
+    return rc == 1 ? find_blob_in(reg, repository, &repo, d, for_push, b, err) : rc;
 }
 
 static int
@@ -115,7 +117,7 @@ blob_need(const struct registry *reg, const char *repository, const struct diges
 
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
-    rc = find_blob_in(reg, repo.id, d, for_push, b, err);
+    rc = find_blob_in(reg, repository, &repo, d, for_push, b, err);
     if (rc == 0)
         return refuse_no_blob(repository, d, err);
     return rc < 0 ? -1 : 0;
@@ -125,7 +127,8 @@ blob_need(const struct registry *reg, const char *repository, const struct diges
 
 struct commit {
     struct blob_draft draft;
-    uint64_t repo;
+    const char *repository;
+    struct rec_repo repo;
     const char *upload;        /* ends with it; NULL: none */
     const struct edge *source; /* of a mount: the membership that gives the right; else NULL */
 };
@@ -135,11 +138,12 @@ commit_blob(struct txn *t, void *arg, struct err *err)
 {
     struct commit *c = arg;
     struct blob_draft *draft = &c->draft;
-    struct edge member = membership(c->repo, &draft->digest);
-    uint64_t until = clock_wall_ms() + draft->reg->lease_ms;
+    uint64_t now = clock_wall_ms(), until = now + draft->reg->lease_ms;
+    struct edge member;
     int rc = 1;
 
-    if ((c->upload != NULL && upload_row_drop(t, c->upload, err) != 0) ||
+    if (repository_enter(t, draft->reg, c->repository, now, &c->repo, err) != 0 ||
+        (c->upload != NULL && upload_row_drop(t, c->upload, err) != 0) ||
         blob_draft_put(t, draft, until, err) != 0)
         return -1;
     if (c->source != NULL)
@@ -148,29 +152,39 @@ commit_blob(struct txn *t, void *arg, struct err *err)
         draft->gone = true;
         return err_set(err, ERR_BUSY, "a blob went while it was mounted");
     }
+    member = membership(c->repo.id, &draft->digest);
     if (rc < 0 || tbl_edge_put(t, &member, err) != 0)
         return -1;
     /* Nothing keeps a new blob yet: the keeper looks at it when its lease is over. */
     return draft->named ? lease_look_at(t, &draft->digest, until, err) : 0;
 }
 
-int
-blob_commit(const struct registry *reg, uint64_t repo, const char *upload, const struct digest *d,
-            int fd, uint64_t size, struct err *err)
+static int
+run_commit(struct commit *c, struct err *err)
 {
-    struct commit c = {.draft = blob_draft_of_fd(reg, d, fd, size), .repo = repo, .upload = upload};
-
-    return blob_draft_commit(&c.draft, commit_blob, &c, err);
+    if (repository_look(c->draft.reg, c->repository, &c->repo, err) != 0)
+        return -1;
+    return blob_draft_commit(&c->draft, commit_blob, c, err);
 }
 
 int
-blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
-                   uint64_t size, const struct blob_file_link *by, struct err *err)
+blob_commit(const struct registry *reg, const char *repository, const char *upload,
+            const struct digest *d, int fd, uint64_t size, struct err *err)
 {
-    struct commit c = {.draft = blob_draft_of_fd(reg, d, fd, size), .repo = repo};
+    struct commit c = {
+        .draft = blob_draft_of_fd(reg, d, fd, size), .repository = repository, .upload = upload};
+
+    return run_commit(&c, err);
+}
+
+int
+blob_commit_linked(const struct registry *reg, const char *repository, const struct digest *d,
+                   int fd, uint64_t size, const struct blob_file_link *by, struct err *err)
+{
+    struct commit c = {.draft = blob_draft_of_fd(reg, d, fd, size), .repository = repository};
 
     c.draft.by = by;
-    if (blob_draft_commit(&c.draft, commit_blob, &c, err) == 0)
+    if (run_commit(&c, err) == 0)
         return 1;
     return c.draft.unlinkable ? 0 : -1;
 }
@@ -215,45 +229,32 @@ find_mount_source(const struct registry *reg, const char *from, const struct dig
 
 /* 1, 0 (the blob or its membership is gone), -1. */
 static int
-commit_stored_blob(const struct registry *reg, uint64_t repo, const struct edge *source,
+commit_stored_blob(const struct registry *reg, const char *repository, const struct edge *source,
                    const struct digest *d, struct err *err)
 {
-    struct commit c = {.draft = blob_draft_of_stored(reg, d), .repo = repo, .source = source};
+    struct commit c = {
+        .draft = blob_draft_of_stored(reg, d), .repository = repository, .source = source};
 
-    if (blob_draft_commit(&c.draft, commit_blob, &c, err) == 0)
+    if (run_commit(&c, err) == 0)
         return 1;
     return c.draft.gone ? 0 : -1;
 }
 
 int
-blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
+blob_join(const struct registry *reg, const char *repository, const struct digest *d,
+          struct err *err)
 {
-    return commit_stored_blob(reg, repo, NULL, d, err);
+    return commit_stored_blob(reg, repository, NULL, d, err);
 }
 
 int
 blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
            struct err *err)
 {
-    struct rec_repo target;
     struct edge member;
     int rc = find_mount_source(reg, from, d, &member, err);
 
-    if (rc != 1)
-        return rc;
-    if (repository_ensure(reg, to, &target, err) != 0)
-        return -1;
-    return commit_stored_blob(reg, target.id, &member, d, err);
-}
-
-int
-blob_mount_from_any(const struct registry *reg, uint64_t repo, const struct digest *d,
-                    struct err *err)
-{
-    struct edge member;
-    int rc = find_any_member(reg, d, &member, err);
-
-    return rc == 1 ? commit_stored_blob(reg, repo, &member, d, err) : rc;
+    return rc == 1 ? commit_stored_blob(reg, to, &member, d, err) : rc;
 }
 
 /* ---- deleting ---- */

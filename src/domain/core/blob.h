@@ -33,21 +33,20 @@ int blob_delete(const struct registry *reg, const char *repository, const struct
  * caller has checked the rights to those that are named. 1, 0 (the blob isn't there), -1. */
 int blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
                struct err *err);
-/* The same with from NULL, for a repository that is known by its id. */
-int blob_mount_from_any(const struct registry *reg, uint64_t repo, const struct digest *d,
-                        struct err *err);
 
-/* Makes the open file fd, whose `size` bytes hash to d, a blob of that repository (its id), by
- * struct blob_draft; the same transaction ends the upload (its id; NULL for none). A blob that is
- * there already stays as it is. */
-int blob_commit(const struct registry *reg, uint64_t repo, const char *upload,
+/* Makes the open file fd, whose `size` bytes hash to d, a blob of that repository, by struct
+ * blob_draft; the same transaction makes the repository, and ends the upload (its id; NULL for
+ * none). A blob that is there already stays as it is. ERR_FULL: it would be a repository too many.
+ */
+int blob_commit(const struct registry *reg, const char *repository, const char *upload,
                 const struct digest *d, int fd, uint64_t size, struct err *err);
 
 /* As blob_commit without an upload, but the file belongs to somebody else, and `by` links it
  * (blob_file_adopt). 1, 0 (it can't be linked, and nothing was done), -1. */
-int blob_commit_linked(const struct registry *reg, uint64_t repo, const struct digest *d, int fd,
-                       uint64_t size, const struct blob_file_link *by, struct err *err);
+int blob_commit_linked(const struct registry *reg, const char *repository, const struct digest *d,
+                       int fd, uint64_t size, const struct blob_file_link *by, struct err *err);
 
-/* Lets that repository (its id) serve a blob of the store, whoever else may serve it: 1, 0 (the
+/* Lets that repository serve a blob of the store, whoever else may serve it: 1, 0 (the
  * blob isn't there), -1. */
-int blob_join(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err);
+int blob_join(const struct registry *reg, const char *repository, const struct digest *d,
+              struct err *err);

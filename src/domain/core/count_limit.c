@@ -34,20 +34,40 @@ add_limit_facts(uint64_t max, uint64_t n, const char *what, struct err *err)
     return err_found(err, "%llu, and one more", (unsigned long long)n);
 }
 
+static const struct tally repositories = {.kind = TALLY_REPOSITORIES};
+
+static int
+refuse_repository(const struct registry *reg, uint64_t n, struct err *err)
+{
+    err_set(err, ERR_FULL,
+            "there are %llu repositories, and --max-repositories allows no more: push to one of "
+            "them, delete all that is in one, or have the limit raised",
+            (unsigned long long)n);
+    return add_limit_facts(reg->max_repositories, n, "repositories", err);
+}
+
 int
 count_limit_add_repository(struct txn *t, const struct registry *reg, struct err *err)
 {
-    const struct tally all = {.kind = TALLY_REPOSITORIES};
     uint64_t n;
-    int rc = add_to_tally(t, &all, reg->max_repositories, &n, err);
+    int rc = add_to_tally(t, &repositories, reg->max_repositories, &n, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    err_set(err, ERR_FULL,
-            "there are %llu repositories, and --max-repositories allows no more: push to one of "
-            "them, or have the limit raised",
-            (unsigned long long)n);
-    return add_limit_facts(reg->max_repositories, n, "repositories", err);
+    return refuse_repository(reg, n, err);
+}
+
+int
+count_limit_check_repository(const struct registry *reg, struct err *err)
+{
+    uint64_t n = 0;
+    int rc = tbl_tally_get(kv_reads(reg->kv), &repositories, &n, err);
+
+    if (rc < 0)
+        return -1;
+    if (reg->max_repositories == 0 || n < reg->max_repositories)
+        return 0;
+    return refuse_repository(reg, n, err);
 }
 
 int
@@ -81,6 +101,12 @@ count_limit_add_upload(struct txn *t, const struct registry *reg, const char *ow
             "some (DELETE of their Location), or wait until they expire",
             owner, (unsigned long long)n);
     return add_limit_facts(reg->max_uploads, n, "uploads in progress", err);
+}
+
+int
+count_limit_drop_repository(struct txn *t, struct err *err)
+{
+    return drop_from_tally(t, &repositories, err);
 }
 
 int

@@ -16,9 +16,13 @@
 /* ERR_FULL: one has to be deleted first. */
 int count_limit_add_repository(struct txn *t, const struct registry *reg, struct err *err);
 int count_limit_add_tag(struct txn *t, const struct registry *reg, uint64_t repo, struct err *err);
+/* Would another repository be one too many? 0, or -1 and ERR_FULL. For a request that is to be
+ * refused before its bytes come. */
+int count_limit_check_repository(const struct registry *reg, struct err *err);
 /* ERR_TOO_MANY: one has to end first. owner: a user, or an address. */
 int count_limit_add_upload(struct txn *t, const struct registry *reg, const char *owner,
                            struct err *err);
 
+int count_limit_drop_repository(struct txn *t, struct err *err);
 int count_limit_drop_tag(struct txn *t, uint64_t repo, struct err *err);
 int count_limit_drop_upload(struct txn *t, const char *owner, struct err *err);

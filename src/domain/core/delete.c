@@ -359,9 +359,11 @@ delete_tag(const struct registry *reg, const char *repository, const char *tag,
 {
     struct rec_repo repo;
 
-    if (repository_need(reg, repository, &repo, err) != 0)
+    if (repository_need(reg, repository, &repo, err) != 0 ||
+        delete_tag_of(reg, repository, &repo, tag, actor, arena, err) != 0)
         return -1;
-    return delete_tag_of(reg, repository, &repo, tag, actor, arena, err);
+    repository_settle(reg, repository);
+    return 0;
 }
 
 /* Those of its tags that one transaction can take, and the manifest with the last of them. */
@@ -402,6 +404,8 @@ delete_manifest(const struct registry *reg, const char *repository, const struct
     for (int i = 0; i < TRIES;) {
         x.stale = false;
         rc = delete_manifest_once(&x, err);
+        if (rc == 0 && x.all)
+            repository_settle(reg, repository);
         if (rc == 0 ? x.all : !x.stale)
             return rc;
         i += rc != 0;
@@ -476,10 +480,12 @@ delete_all_tags(const struct registry *reg, const char *repository, const struct
         if (tbl_tag_each(kv_reads(reg->kv), repo.id, tag, copy_first_tag, next, err) != 0)
             return -1;
         if (next[0] == '\0')
-            return 0;
+            break;
         memcpy(tag, next, sizeof tag);
         if (delete_next_tag(reg, repository, &repo, tag, actor, n, err) != 0)
             return -1;
     }
-    return rc;
+    if (*n > 0)
+        repository_settle(reg, repository);
+    return rc < 0 ? -1 : 0;
 }

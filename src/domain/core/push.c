@@ -209,8 +209,10 @@ store_manifest(struct txn *t, void *arg, struct err *err)
     const struct push *p = w->p;
 
     w->now = clock_wall_ms();
-    if (repository_touch(t, p->repository, &w->repo, w->now, err) != 0 ||
-        tag_move_records(t, &w->move, err) != 0 || put_manifest_record(t, w, err) != 0)
+    if (repository_enter(t, w->reg, p->repository, w->now, &w->repo, err) != 0)
+        return -1;
+    w->move.repo = w->repo.id;
+    if (tag_move_records(t, &w->move, err) != 0 || put_manifest_record(t, w, err) != 0)
         return -1;
     if (!is_large(p) && tbl_content_put(t, &p->digest, p->document, err) != 0)
         return -1;
@@ -308,7 +310,7 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
 
     if (check_manifest_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
-        sort_parts(&w, err) != 0 || repository_ensure(reg, p->repository, &w.repo, err) != 0 ||
+        sort_parts(&w, err) != 0 || repository_look(reg, p->repository, &w.repo, err) != 0 ||
         read_config(&w, err) != 0)
         return -1;
     told = event_of_push(p, EVENT_TAG);

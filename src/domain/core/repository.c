@@ -6,10 +6,16 @@
 #include "storage/tables/tbl_meta.h"
 #include "storage/tables/tbl_repo.h"
 #include "storage/tables/tbl_tag.h"
+#include "storage/tables/tbl_tag_log.h"
 #include "util/clock.h"
+#include "util/log.h"
 
-/* The time of the last change is kept to the minute. */
+/* The time of the last change is kept to the minute, so that pushes don't wait for each other at
+ * the record. */
 #define TOUCH_MS 60000
+
+/* Moves of tags that are deleted in one transaction. */
+#define LOG_BATCH 500
 
 /* The namespace of names without one, for clients of the first API. */
 #define LIBRARY "library/"
@@ -30,40 +36,20 @@ repository_need(const struct registry *reg, const char *name, struct rec_repo *r
     return rc < 0 ? -1 : 0;
 }
 
-struct repository_new {
-    const struct registry *reg;
-    const char *name;
-    struct rec_repo *r;
-};
-
-static int
-put_repository(struct txn *t, void *arg, struct err *err)
+int
+repository_look(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
 {
-    const struct repository_new *m = arg;
-    struct rec_repo r = {.created = clock_wall_ms()};
-    int rc;
+    int rc = repository_find(reg, name, r, err);
 
-    r.updated = r.created;
-    if (tbl_meta_take_next(t, META_NEXT_REPO, &r.id, err) != 0)
-        return -1;
-    rc = tbl_repo_get_for_update(t, m->name, m->r, err);
-    if (rc != 0) /* made by another request in the meantime; the id that was taken is lost */
-        return rc < 0 ? -1 : 0;
-    *m->r = r;
-    if (count_limit_add_repository(t, m->reg, err) != 0)
-        return -1;
-    return tbl_repo_put(t, m->name, &r, err);
+    if (rc == 0)
+        *r = (struct rec_repo){.id = 0};
+    return rc < 0 ? -1 : 0;
 }
 
 int
-repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
+repository_check_room(const struct registry *reg, const struct rec_repo *r, struct err *err)
 {
-    struct repository_new m = {reg, name, r};
-    int rc = repository_find(reg, name, r, err);
-
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    return txn_run(reg->kv, put_repository, &m, err);
+    return r->id == 0 || r->emptied ? count_limit_check_repository(reg, err) : 0;
 }
 
 int
@@ -73,6 +59,158 @@ repository_has_any(const struct registry *reg, uint64_t id, struct err *err)
 
     return rc == 0 ? tbl_tag_any(kv_reads(reg->kv), id, err) : rc;
 }
+
+/* ---- a transaction that puts something into it ---- */
+
+static int
+make_repository(struct txn *t, const struct registry *reg, const char *name, uint64_t now,
+                struct rec_repo *r, struct err *err)
+{
+    struct rec_repo new = {.created = now, .updated = now};
+    int rc;
+
+    if (tbl_meta_take_next(t, META_NEXT_REPO, &new.id, err) != 0)
+        return -1;
+    rc = tbl_repo_get_for_update(t, name, r, err);
+    if (rc == 1 && !r->emptied) /* another request made it; the id that was taken is lost */
+        return 0;
+    if (rc < 0 || count_limit_add_repository(t, reg, err) != 0)
+        return -1;
+    if (rc == 0)
+        *r = new;
+    r->updated = now;
+    r->emptied = false;
+    return tbl_repo_put(t, name, r, err);
+}
+
+int
+repository_enter(struct txn *t, const struct registry *reg, const char *name, uint64_t now,
+                 struct rec_repo *r, struct err *err)
+{
+    bool changes = r->emptied || now >= r->updated + TOUCH_MS;
+    int rc = r->id == 0 ? 0
+             : changes  ? tbl_repo_get_for_update(t, name, r, err)
+                        : tbl_repo_get(t, name, r, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0)
+        return make_repository(t, reg, name, now, r, err);
+    if (r->emptied && count_limit_add_repository(t, reg, err) != 0)
+        return -1;
+    if (!changes && !r->emptied)
+        return 0;
+    r->emptied = false;
+    r->updated = now;
+    return tbl_repo_put(t, name, r, err);
+}
+
+struct entering {
+    const struct registry *reg;
+    const char *name;
+    struct rec_repo *r;
+};
+
+static int
+enter_repository(struct txn *t, void *arg, struct err *err)
+{
+    const struct entering *x = arg;
+
+    return repository_enter(t, x->reg, x->name, clock_wall_ms(), x->r, err);
+}
+
+int
+repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
+{
+    struct entering x = {reg, name, r};
+
+    if (repository_look(reg, name, r, err) != 0)
+        return -1;
+    /* One that has no manifest yet must not be swept away before the import has put one into it. */
+    if (r->id != 0 && !r->emptied && clock_wall_ms() < r->updated + TOUCH_MS)
+        return 0;
+    return txn_run(reg->kv, enter_repository, &x, err);
+}
+
+static int
+touch_repository(struct txn *t, void *arg, struct err *err)
+{
+    struct entering *x = arg;
+    int rc = tbl_repo_get_for_update(t, x->name, x->r, err);
+
+    if (rc != 1)
+        return rc;
+    x->r->updated = clock_wall_ms();
+    return tbl_repo_put(t, x->name, x->r, err);
+}
+
+int
+repository_hold(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
+{
+    struct entering x = {reg, name, r};
+    int rc;
+
+    if (clock_wall_ms() < r->updated + reg->lease_ms / 2)
+        return 0;
+    rc = repository_has_any(reg, r->id, err);
+    return rc == 0 ? txn_run(reg->kv, touch_repository, &x, err) : rc < 0 ? -1 : 0;
+}
+
+/* ---- when it is empty ---- */
+
+struct emptying {
+    const struct registry *reg;
+    const char *name;
+    bool remove;
+};
+
+/* Has it manifests or tags? In a transaction that has locked its record: each that puts something
+ * into the repository reads the record first. 1, 0, -1. */
+static int
+has_any_in(struct txn *t, uint64_t id, struct err *err)
+{
+    int rc = tbl_tag_any(t, id, err);
+
+    return rc == 0 ? tbl_manifest_any(t, id, err) : rc;
+}
+
+static int
+empty_repository(struct txn *t, void *arg, struct err *err)
+{
+    const struct emptying *x = arg;
+    struct rec_repo r;
+    int rc = tbl_repo_get_for_update(t, x->name, &r, err), has;
+    bool idle;
+
+    if (rc != 1)
+        return rc < 0 ? -1 : 0;
+    idle = clock_wall_ms() > r.updated + TOUCH_MS + x->reg->lease_ms;
+    has = has_any_in(t, r.id, err);
+    if (has != 0 || (x->remove ? !idle : r.emptied))
+        return has < 0 ? -1 : 0;
+    if (!r.emptied && count_limit_drop_repository(t, err) != 0)
+        return -1;
+    r.emptied = true;
+    rc = x->remove ? tbl_tag_log_drop(t, r.id, LOG_BATCH, err) : 1;
+    if (rc < 0)
+        return -1;
+    return rc == 1 ? tbl_repo_put(t, x->name, &r, err) : tbl_repo_drop(t, x->name, err);
+}
+
+void
+repository_settle(const struct registry *reg, const char *name)
+{
+    struct emptying x = {.reg = reg, .name = name};
+    struct rec_repo r;
+    struct err err;
+
+    if (repository_find(reg, name, &r, &err) == 1 && !r.emptied &&
+        repository_has_any(reg, r.id, &err) == 0 &&
+        txn_run_anyway(reg->kv, empty_repository, &x, &err) != 0)
+        log_line(LOG_WARN, "an empty repository counts until it is removed", "why=%s", err.message);
+}
+
+/* ---- which is meant ---- */
 
 static int
 is_repository_in_use(const struct registry *reg, const char *name, struct err *err)
@@ -115,6 +253,8 @@ repository_meant(const struct registry *reg, const char *name, struct arena *are
     return here < 0 ? -1 : 0;
 }
 
+/* ---- all of them ---- */
+
 static int
 add_to_repository_batch(const char *name, const struct rec_repo *r, void *arg, struct err *err)
 {
@@ -123,6 +263,7 @@ add_to_repository_batch(const char *name, const struct rec_repo *r, void *arg, s
     (void)err;
     snprintf(b->v[b->n].name, sizeof b->v[b->n].name, "%s", name);
     b->v[b->n].id = r->id;
+    b->v[b->n].updated = r->updated;
     b->n++;
     return b->n == REPOSITORY_BATCH;
 }
@@ -139,19 +280,23 @@ repository_next(const struct registry *reg, struct repository_batch *b, struct e
 }
 
 int
-repository_touch(struct txn *t, const char *name, const struct rec_repo *r, uint64_t now,
-                 struct err *err)
+repository_sweep(const struct registry *reg, struct repository_batch *b, struct err *err)
 {
-    struct rec_repo current;
-    int rc;
+    struct emptying x = {.reg = reg, .remove = true};
+    uint64_t now = clock_wall_ms();
 
-    if (now < r->updated + TOUCH_MS)
-        return 0;
-    rc = tbl_repo_get_for_update(t, name, &current, err);
-    if (rc < 0)
+    if (repository_next(reg, b, err) != 0)
         return -1;
-    if (rc == 0)
-        return err_set(err, ERR_NO_REPOSITORY, "there is no repository %s", name);
-    current.updated = now;
-    return tbl_repo_put(t, name, &current, err);
+    if (b->n < REPOSITORY_BATCH)
+        b->after[0] = '\0';
+    for (size_t i = 0; i < b->n; i++) {
+        int has = now > b->v[i].updated + TOUCH_MS + reg->lease_ms
+                      ? repository_has_any(reg, b->v[i].id, err)
+                      : 1;
+
+        x.name = b->v[i].name;
+        if (has < 0 || (has == 0 && txn_run_anyway(reg->kv, empty_repository, &x, err) != 0))
+            return -1;
+    }
+    return 0;
 }

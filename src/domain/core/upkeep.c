@@ -54,6 +54,8 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
     if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) &&
         event_trim(reg, reg->event_keep_ms, err) != 0)
         return -1;
+    if (repository_sweep(reg, &u->repositories, err) != 0)
+        return -1;
     /* One directory a step: all of them in about nine minutes. */
     log_upkeep_failure(garbage_sweep(reg, u->sweep_at, err), err);
     u->sweep_at = (u->sweep_at + 1) % BLOB_FILE_DIRECTORIES;

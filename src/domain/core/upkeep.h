@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdint.h>
+#include "domain/core/repository.h"
 #include "domain/registry.h"
 #include "util/err.h"
 
@@ -11,6 +12,7 @@ struct upkeep {
     uint64_t next_jobs_ms;
     uint64_t next_events_ms;
     unsigned sweep_at; /* the next directory of layers/ to sweep */
+    struct repository_batch repositories;
 };
 
 /* Does one bounded step of each kind of work that is due. The keeper calls it about once a second.

@@ -51,12 +51,13 @@ upload_begin(const struct registry *reg, const char *repository, const struct ac
     struct rec_repo repo;
     uint8_t secret[16];
 
-    if (repository_ensure(reg, repository, &repo, err) != 0)
+    if (repository_look(reg, repository, &repo, err) != 0 ||
+        repository_check_room(reg, &repo, err) != 0)
         return -1;
-    *u = (struct upload){.repository = repository, .repo = repo.id};
+    *u = (struct upload){.repository = repository};
     random_bytes(secret, sizeof secret);
     hex_encode(u->id, secret, sizeof secret);
-    x.r.repo = repo.id;
+    snprintf(x.r.repository, sizeof x.r.repository, "%s", repository);
     x.r.started = clock_wall_ms();
     snprintf(x.r.user, sizeof x.r.user, "%s", owner);
     return txn_run(reg->kv, put_upload_row, &x, err);
@@ -76,26 +77,38 @@ is_upload_id(const char *id)
     return hex_decode(secret, sizeof secret, id, strlen(id));
 }
 
+/* 1, 0, -1. */
+static int
+is_upload_of(const struct registry *reg, const struct rec_upload *r, const char *repository,
+             struct err *err)
+{
+    struct rec_repo repo;
+
+    if (r->repository[0] != '\0')
+        return strcmp(r->repository, repository) == 0;
+    if (repository_look(reg, repository, &repo, err) != 0)
+        return -1;
+    return repo.id != 0 && r->repo == repo.id;
+}
+
 int
 upload_find(const struct registry *reg, const char *repository, const char *id,
             const struct actor *actor, struct upload *u, struct err *err)
 {
-    struct rec_upload r = {.repo = 0};
-    struct rec_repo repo;
+    struct rec_upload r;
     int rc;
 
     if (!is_upload_id(id))
         return refuse_no_upload(repository, err);
-    rc = repository_find(reg, repository, &repo, err);
+    rc = tbl_upload_get(kv_reads(reg->kv), id, &r, err);
     if (rc == 1)
-        rc = tbl_upload_get(kv_reads(reg->kv), id, &r, err);
+        rc = is_upload_of(reg, &r, repository, err);
     if (rc < 0)
         return -1;
     /* An address may change on the way (NAT, mobile), a user doesn't. */
-    if (rc == 0 || r.repo != repo.id ||
-        (actor->user[0] != '\0' && strcmp(r.user, actor->user) != 0))
+    if (rc == 0 || (actor->user[0] != '\0' && strcmp(r.user, actor->user) != 0))
         return refuse_no_upload(repository, err);
-    *u = (struct upload){.repository = repository, .repo = repo.id};
+    *u = (struct upload){.repository = repository};
     snprintf(u->id, sizeof u->id, "%s", id);
     return upload_dir_size(reg->dirfd, u->id, &u->size, err);
 }
@@ -225,7 +238,7 @@ commit_upload(const struct registry *reg, struct upload_dir *dir, struct upload 
         return -1;
     rc = check_upload_digest(fd, u, d, err);
     if (rc == 0)
-        rc = blob_commit(reg, u->repo, u->id, d, fd, u->size, err);
+        rc = blob_commit(reg, u->repository, u->id, d, fd, u->size, err);
     else if (err->code == ERR_DIGEST_MISMATCH)
         end_upload(reg, u->id, &ignored);
     fdio_close(fd);

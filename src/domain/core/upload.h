@@ -17,8 +17,7 @@
 struct upload {
     char id[RECORD_UPLOAD_ID_MAX];
     const char *repository; /* the caller's text */
-    uint64_t repo;
-    uint64_t size; /* bytes so far */
+    uint64_t size;          /* bytes so far */
 };
 
 /* A piece of an upload, in a file that nginx has written. */
@@ -29,7 +28,8 @@ struct upload_chunk {
     uint64_t first; /* with has_range: the offset in the upload that the client names */
 };
 
-/* ERR_FULL: the repository would be one too many; ERR_TOO_MANY: the upload would be. */
+/* The repository need not exist: it begins with the blob. ERR_FULL: it would be one too many, and
+ * ERR_TOO_MANY: the upload would be. */
 int upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
                  struct upload *u, struct err *err);
 
@@ -47,7 +47,8 @@ int upload_append(const struct registry *reg, struct upload *u, const struct upl
                   struct err *err);
 
 /* Appends the last piece, if there is one, checks that all bytes hash to d, and commits them as a
- * blob of the repository. ERR_DIGEST_MISMATCH ends the upload as well: nothing of it is left. */
+ * blob of the repository. ERR_FULL, as in upload_begin. ERR_DIGEST_MISMATCH ends the upload as
+ * well: nothing of it is left. */
 int upload_finish(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
                   const struct digest *d, struct err *err);
 

@@ -105,7 +105,7 @@ take_linked(struct import_store *s, const struct digest *d, const struct import_
         rc = check_import_digest(s, d, &got);
     if (rc != 1)
         return rc;
-    rc = blob_commit_linked(s->reg, s->repo.id, d, file->fd, file->size, &by, err);
+    rc = blob_commit_linked(s->reg, s->name, d, file->fd, file->size, &by, err);
     if (rc == 1)
         s->counts->linked++;
     return rc == 0 ? 2 : rc;
@@ -141,7 +141,7 @@ take_copy(struct import_store *s, const struct digest *d, const struct import_fi
     rc = copy_import_file(s, d, file, fd, &got, err);
     if (rc == 1)
         rc = check_import_digest(s, d, &got);
-    if (rc == 1 && blob_commit(s->reg, s->repo.id, NULL, d, fd, file->size, err) != 0)
+    if (rc == 1 && blob_commit(s->reg, s->name, NULL, d, fd, file->size, err) != 0)
         rc = -1;
     fdio_close(fd);
     s->counts->copied += rc == 1;
@@ -196,7 +196,7 @@ import_blob_ensure(struct import_store *s, const struct digest *d, struct err *e
         return 1;
     if (import_store_go_on(s, err) != 0)
         return -1;
-    rc = blob_join(s->reg, s->repo.id, d, err);
+    rc = blob_join(s->reg, s->name, d, err);
     if (rc == 0)
         rc = fetch_blob(s, d, err);
     s->access->tell(s->access->arg, s->counts);

@@ -71,8 +71,10 @@ put_image_tag(struct txn *t, void *arg, struct err *err)
     struct rec_event e = g->told;
 
     g->changed = false;
-    if (repository_touch(t, g->repository, &g->repo, clock_wall_ms(), err) != 0 ||
-        tag_move_records(t, m, err) != 0 || image_chain(t, g->id, g->chain, &g->n, err) != 0 ||
+    if (repository_enter(t, g->reg, g->repository, clock_wall_ms(), &g->repo, err) != 0)
+        return -1;
+    m->repo = g->repo.id;
+    if (tag_move_records(t, m, err) != 0 || image_chain(t, g->id, g->chain, &g->n, err) != 0 ||
         check_target(t, g, err) != 0 || put_image_edges(t, g, err) != 0 ||
         (m->to.algo == DIGEST_V1_ID && conversion_job_later(t, g->id, m->now, err) != 0))
         return -1;
@@ -127,7 +129,6 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
 {
     struct image_view v;
     struct manifest m;
-    struct rec_repo repo;
     int rc = image_view_find(reg, id, NULL, arena, &v, err);
 
     if (rc < 0 && err->code == ERR_NO_IMAGE)
@@ -140,11 +141,10 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
         rc = pull_document(reg, &v.manifest, r->size, arena, &p->document, err);
     if (rc != 1)
         return rc;
-    if (manifest_parse(&m, p->document, r->media_type, arena, err) != 0 ||
-        repository_ensure(reg, p->repository, &repo, err) != 0)
+    if (manifest_parse(&m, p->document, r->media_type, arena, err) != 0)
         return -1;
     for (size_t i = 0; i < m.descriptors_n; i++)
-        if (blob_mount_from_any(reg, repo.id, &m.descriptors[i].digest, err) < 0)
+        if (blob_mount(reg, p->repository, NULL, &m.descriptors[i].digest, err) < 0)
             return -1;
     p->digest = v.manifest;
     return 1;
@@ -197,10 +197,9 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     if (g.chain == NULL)
         return arena_full(err);
-    /* A tag without a target must not create a repository. */
     if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0)
         return -1;
-    if (repository_ensure(reg, repository, &g.repo, err) != 0)
+    if (repository_look(reg, repository, &g.repo, err) != 0)
         return -1;
     g.told = event_of(EVENT_TAG, repository, actor);
     g.told.id = *id;

@@ -2,9 +2,9 @@
 #include <stddef.h>
 #include "util/pack.h"
 
-/* The first byte of each record. A format that has been released stays readable: fields that come
- * to a record later get a new version, and a list of fields of their own. */
-#define RECORD_VERSION 1
+/* The first byte of each record is its version. A format that has been released stays readable:
+ * with fields that come to a record later, the list of before becomes the `older` of the new one.
+ * Versions are counted from 1, the oldest. A field that an older record lacks is all zero. */
 
 enum field_kind {
     FIELD_END = 0,
@@ -30,6 +30,7 @@ struct field {
 struct record {
     enum table table;
     struct field fields[FIELDS_MAX + 1];
+    const struct record *older;
 };
 
 #define FIELD(kind, type, name, ...)                                                     \
@@ -54,40 +55,54 @@ struct record {
 /* clang-format off */
 const struct record record_meta = {TABLE_META, {
     NUMBER(number, value),
-}};
+}, NULL};
+
+static const struct record record_repo_1 = {TABLE_REPO, {
+    NUMBER(repo, id),
+    NUMBER(repo, created),
+    NUMBER(repo, updated),
+}, NULL};
 
 const struct record record_repo = {TABLE_REPO, {
     NUMBER(repo, id),
     NUMBER(repo, created),
     NUMBER(repo, updated),
-}};
+    FLAG(repo, emptied),
+}, &record_repo_1};
+
+static const struct record record_upload_1 = {TABLE_UPLOAD, {
+    NUMBER(upload, repo),
+    NUMBER(upload, started),
+    TEXT(upload, user),
+}, NULL};
 
 const struct record record_upload = {TABLE_UPLOAD, {
     NUMBER(upload, repo),
     NUMBER(upload, started),
     TEXT(upload, user),
-}};
+    TEXT(upload, repository),
+}, &record_upload_1};
 
 const struct record record_tag = {TABLE_TAG, {
     DIGEST(tag, target),
     FLAG(tag, derived),
     NUMBER(tag, updated),
     TEXT(tag, by),
-}};
+}, NULL};
 
 /* A page is locked as a whole until the commit. Padded to 200 bytes only four tallies share one,
  * and counting in one repository seldom waits for another. */
 const struct record record_tally = {TABLE_TALLY, {
     NUMBER(number, value),
     PADDING(191),
-}};
+}, NULL};
 
 const struct record record_tag_log = {TABLE_TAG_LOG, {
     DIGEST(tag_log, before),
     DIGEST(tag_log, after),
     NUMBER(tag_log, time),
     TEXT(tag_log, by),
-}};
+}, NULL};
 
 const struct record record_image = {TABLE_IMAGE, {
     CHOICE(image, state, IMAGE_MISMATCHED),
@@ -98,7 +113,7 @@ const struct record record_image = {TABLE_IMAGE, {
     NUMBER(image, leased_until),
     TEXT(image, by),
     TEXT(image, unconvertible),
-}};
+}, NULL};
 
 const struct record record_manifest = {TABLE_MANIFEST, {
     NUMBER(manifest, size),
@@ -108,29 +123,29 @@ const struct record record_manifest = {TABLE_MANIFEST, {
     DIGEST(manifest, id),
     V1_ID(manifest, made_from),
     FLAG(manifest, pushed_too),
-}};
+}, NULL};
 
 const struct record record_blob = {TABLE_BLOB, {
     NUMBER(blob, size),
     NUMBER(blob, instance),
     NUMBER(blob, leased_until),
-}};
+}, NULL};
 
-const struct record record_edge = {TABLE_EDGE, {{0}}};
+const struct record record_edge = {TABLE_EDGE, {{0}}, NULL};
 
 const struct record record_job = {TABLE_JOB, {
     NUMBER(job, tries),
     NUMBER(job, instance),
     TEXT(job, repository),
     TEXT(job, by),
-}};
+}, NULL};
 
 const struct record record_hook = {TABLE_HOOK, {
     NUMBER(hook, tries),
     NUMBER(hook, due),
     TEXT(hook, line),
     RECORD(hook, event, &record_event),
-}};
+}, NULL};
 
 const struct record record_event = {TABLE_EVENT, {
     CHOICE(event, type, EVENT_DELETE),
@@ -142,7 +157,7 @@ const struct record record_event = {TABLE_EVENT, {
     TEXT(event, tag),
     TEXT(event, media_type),
     TEXT(event, actor),
-}};
+}, NULL};
 /* clang-format on */
 
 enum table
@@ -195,10 +210,16 @@ encode_fields(struct buf *out, const struct field *f, const uint8_t *r)
     }
 }
 
+static unsigned
+record_version(const struct record *record)
+{
+    return record->older != NULL ? record_version(record->older) + 1 : 1;
+}
+
 void
 record_encode(struct buf *out, const struct record *record, const void *r)
 {
-    pack_u8(out, RECORD_VERSION);
+    pack_u8(out, (uint8_t)record_version(record));
     encode_fields(out, record->fields, r);
 }
 
@@ -261,14 +282,28 @@ decode_fields(struct unpack *in, const struct field *f, uint8_t *r)
     }
 }
 
+static void
+clear_fields(const struct field *f, uint8_t *r)
+{
+    for (; f->kind != FIELD_END; f++)
+        if (f->kind != FIELD_PADDING)
+            memset(r + f->offset, 0, f->size);
+}
+
 int
 record_decode(const struct record *record, void *r, struct bytes in, struct err *err)
 {
     struct unpack u = unpack_of(in);
+    const struct record *as = record;
+    unsigned version = unpack_u8(&u);
 
-    decode_choice(&u, RECORD_VERSION, RECORD_VERSION);
-    decode_fields(&u, record->fields, r);
-    if (!unpack_done(&u))
+    while (as != NULL && record_version(as) != version)
+        as = as->older;
+    if (as != record)
+        clear_fields(record->fields, r);
+    if (as != NULL)
+        decode_fields(&u, as->fields, r);
+    if (as == NULL || !unpack_done(&u))
         return err_set(err, ERR_CORRUPT, "a record of table %s can't be read",
                        tables[record->table].name);
     return 0;

@@ -23,14 +23,16 @@
 struct rec_repo {
     uint64_t id;
     uint64_t created;
-    uint64_t updated;
+    uint64_t updated; /* when something was put into it, roughly (repository_enter) */
+    bool emptied;     /* everything was deleted: it doesn't count, and will be removed */
 };
 
 /* upload: id -> an upload between POST and close. Its bytes are in uploads/<id>/. */
 struct rec_upload {
-    uint64_t repo;
+    uint64_t repo; /* in records of version 1, which have no `repository`; else 0 */
     uint64_t started;
-    char user[RECORD_ACTOR_MAX + 1]; /* or the address of an anonymous client */
+    char user[RECORD_ACTOR_MAX + 1];            /* or the address of an anonymous client */
+    char repository[RECORD_REPOSITORY_MAX + 1]; /* need not exist yet */
 };
 
 /* tag: repository, tag -> its target: a manifest, or (DIGEST_V1_ID) a v1 image. */

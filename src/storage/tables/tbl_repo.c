@@ -19,6 +19,12 @@ tbl_repo_put(struct txn *t, const char *name, const struct rec_repo *r, struct e
     return tbl_put(t, &record_repo, key_of_text(name), r, err);
 }
 
+int
+tbl_repo_drop(struct txn *t, const char *name, struct err *err)
+{
+    return tbl_drop(t, &record_repo, key_of_text(name), err);
+}
+
 struct repo_visit {
     int (*fn)(const char *name, const struct rec_repo *r, void *arg, struct err *err);
     void *arg;

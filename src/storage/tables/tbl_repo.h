@@ -7,6 +7,7 @@
 int tbl_repo_get(struct txn *t, const char *name, struct rec_repo *r, struct err *err);
 int tbl_repo_get_for_update(struct txn *t, const char *name, struct rec_repo *r, struct err *err);
 int tbl_repo_put(struct txn *t, const char *name, const struct rec_repo *r, struct err *err);
+int tbl_repo_drop(struct txn *t, const char *name, struct err *err);
 
 /* Visits the repositories whose names sort behind `after` ("" for all), in byte order. fn as
  * kv_range_fn has it. */

@@ -44,6 +44,24 @@ tbl_tag_log_add(struct txn *t, uint64_t repo, const char *tag, const struct rec_
     return tbl_put(t, &record_tag_log, tag_log_key(repo, tag, seq), r, err);
 }
 
+int
+tbl_tag_log_drop(struct txn *t, uint64_t repo, size_t max, struct err *err)
+{
+    struct key all = {.n = 0};
+    struct buf last;
+    int rc = 1;
+
+    key_u64(&all, repo);
+    buf_init(&last, KEY_MAX);
+    for (size_t i = 0; i < max && rc == 1; i++) {
+        rc = kv_last(t, TABLE_TAG_LOG, key_of(&all), &last, NULL, err);
+        if (rc == 1 && kv_drop(t, TABLE_TAG_LOG, buf_bytes(&last), err) != 0)
+            rc = -1;
+    }
+    buf_free(&last);
+    return rc;
+}
+
 struct tag_log_visit {
     int (*fn)(uint64_t seq, const struct rec_tag_log *r, void *arg, struct err *err);
     void *arg;

@@ -10,6 +10,9 @@
 int tbl_tag_log_add(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag_log *r,
                     struct err *err);
 
+/* Deletes up to `max` moves of tags of that repository. 1: there may be more; 0; -1. */
+int tbl_tag_log_drop(struct txn *t, uint64_t repo, size_t max, struct err *err);
+
 /* Visits the moves of a tag, oldest first. fn is like kv_range_fn. */
 int tbl_tag_log_each(struct txn *t, uint64_t repo, const char *tag,
                      int (*fn)(uint64_t seq, const struct rec_tag_log *r, void *arg,

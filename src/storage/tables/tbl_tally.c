@@ -15,6 +15,17 @@ tally_key(const struct tally *tally)
 }
 
 int
+tbl_tally_get(struct txn *t, const struct tally *tally, uint64_t *n, struct err *err)
+{
+    struct rec_number r = {0};
+    int rc = tbl_get(t, &record_tally, tally_key(tally), &r, err);
+
+    if (rc == 1)
+        *n = r.value;
+    return rc;
+}
+
+int
 tbl_tally_get_for_update(struct txn *t, const struct tally *tally, uint64_t *n, struct err *err)
 {
     struct rec_number r = {0};

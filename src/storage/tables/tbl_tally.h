@@ -17,7 +17,9 @@ struct tally {
     const char *owner; /* TALLY_UPLOADS; else NULL */
 };
 
-/* 1 and *n, 0 when there is no record, -1. No other transaction counts it until this one ends. */
+/* 1 and *n, 0 when there is no record, -1. */
+int tbl_tally_get(struct txn *t, const struct tally *tally, uint64_t *n, struct err *err);
+/* The same. No other transaction counts it until this one ends. */
 int tbl_tally_get_for_update(struct txn *t, const struct tally *tally, uint64_t *n,
                              struct err *err);
 int tbl_tally_put(struct txn *t, const struct tally *tally, uint64_t n, struct err *err);
