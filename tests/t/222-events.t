@@ -149,7 +149,7 @@ subtest 'one who does not read' => sub {
     my ($config, $manifest) = $registry->push_parts('a/b');
     my $herald_socket = $registry->dir . '/run/herald.sock';
     my $asleep = IO::Socket::UNIX->new(Peer => $herald_socket) or die "connect: $!";
-    syswrite $asleep, "GET /events/ndjson/255/0 HTTP/1.0\r\n\r\n";
+    syswrite $asleep, "GET /events/ndjson/255/0/x HTTP/1.0\r\n\r\n";
     my $mute = IO::Socket::UNIX->new(Peer => $herald_socket) or die "connect: $!";    # not even asks
     my $awake = listen_to($registry, query => '?since=0&type=tag');
     my ($herald) = $registry->children('herald');
@@ -203,7 +203,7 @@ subtest 'too many listeners' => sub {
     my $path     = $registry->dir . '/run/herald.sock';
     my @many     = map { IO::Socket::UNIX->new(Peer => $path) // () } 1 .. 1000;
     is(scalar @many, 1000, 'a thousand');
-    syswrite $_, "GET /events/ndjson/255/new HTTP/1.0\r\n\r\n" for @many;
+    syswrite $many[$_], 'GET /events/ndjson/255/new/owner' . $_ % 10 . " HTTP/1.0\r\n\r\n" for 0 .. $#many;
     ok(wait_for(10, sub { my $n = 0; for my $s (@many) { my $r = ''; vec($r, fileno $s, 1) = 1; $n += select($r, undef, undef, 0) } $n == 1000 }), '... are served');
     my $response = $registry->get('/v1/events');
     is_v1_error($response, 503, 'one more is refused');
@@ -211,6 +211,29 @@ subtest 'too many listeners' => sub {
     close pop @many;
     my $then = listen_to($registry);
     ok($then->wait(10, sub ($l) { $l->status == 200 }), 'as soon as one leaves, there is a place');
+};
+
+# The status that each of them gets.
+sub statuses (@listeners) {
+    Registry::Listener->wait_all(20, sub ($l) { $l->status }, @listeners) or return 'no answer';
+    my %n;
+    $n{ $_->status }++ for @listeners;
+    return join ' ', map { "$_: $n{$_}" } sort keys %n;
+}
+
+subtest 'one user, or one address, takes only a part of the places' => sub {
+    my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:secret' ], user => 'ann:secret');
+    my @ann = map { listen_to($registry) } 1 .. 255;
+    is(statuses(@ann), '200: 250 429: 5', 'a user');
+    my $response = $registry->get('/v1/events');
+    is_v1_error($response, 429, 'one more is refused');
+    like($response->header('Retry-After') // '', qr/^\d+$/, '... for now');
+    is(statuses(listen_to($registry->with(user => 'bob:secret'))), '200: 1', 'another user is let in');
+    $_->close for splice @ann, 0, 10;
+    ok(wait_for(10, sub { statuses(listen_to($registry)) eq '200: 1' }), 'as soon as one leaves, there is a place');
+    my $open = Registry->start;
+    my @many = map { listen_to($open) } 1 .. 255;
+    is(statuses(@many), '200: 250 429: 5', 'an address');
 };
 
 finish();

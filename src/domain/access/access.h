@@ -19,7 +19,7 @@ enum verb {
 /* The user and client that make a request. Both texts are never NULL. */
 struct actor {
     const char *user;    /* checked by nginx; "" for an anonymous client */
-    const char *address; /* of the client */
+    const char *address; /* of the client, for limits: see util/network.h */
     bool quiet;          /* an import: causes no events, and no hook is asked */
 };
 

@@ -186,13 +186,28 @@ parse_u32(const char *text, size_t n, uint32_t *out)
     return true;
 }
 
-/* "/events/sse/255/17" */
+/* "17/5f3a": the events behind that one, for that owner. */
+static bool
+parse_listener_end(struct herald_listener *l, const char *text, size_t n)
+{
+    const char *slash = memchr(text, '/', n);
+    size_t since_n = slash != NULL ? (size_t)(slash - text) : 0;
+    size_t owner_n = n - since_n - 1;
+
+    if (slash == NULL || owner_n == 0 || owner_n > HERALD_HTTP_OWNER_BYTES)
+        return false;
+    memcpy(l->owner, slash + 1, owner_n);
+    l->owner[owner_n] = '\0';
+    l->fresh = since_n == 3 && memcmp(text, "new", 3) == 0;
+    return l->fresh || parse_u32(text, since_n, &l->at);
+}
+
+/* "/events/sse/255/17/5f3a" */
 static bool
 parse_listener_path(struct herald_listener *l, const char *path, size_t n)
 {
     static const char ndjson[] = "/events/ndjson/", sse[] = "/events/sse/";
-    const char *types, *slash, *since;
-    size_t since_n;
+    const char *types, *slash;
     uint32_t bits;
 
     l->sse = n > sizeof sse && strncmp(path, sse, sizeof sse - 1) == 0;
@@ -203,19 +218,17 @@ parse_listener_path(struct herald_listener *l, const char *path, size_t n)
     if (slash == NULL || !parse_u32(types, (size_t)(slash - types), &bits))
         return false;
     l->types = bits;
-    since = slash + 1;
-    since_n = (size_t)(path + n - since);
-    l->fresh = since_n == 3 && memcmp(since, "new", 3) == 0;
-    return l->fresh || parse_u32(since, since_n, &l->at);
+    return parse_listener_end(l, slash + 1, (size_t)(path + n - slash - 1));
 }
 
+/* owner: NULL for all. */
 static size_t
-count_listening(const struct herald_http *h)
+count_listening(const struct herald_http *h, const char *owner)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < h->n; i++)
-        n += is_listening(&h->v[i]);
+        n += is_listening(&h->v[i]) && (owner == NULL || strcmp(h->v[i].owner, owner) == 0);
     return n;
 }
 
@@ -231,7 +244,10 @@ answer_listener(struct herald_listener *l)
         !parse_listener_path(l, path + 1, strcspn(path + 1, " \r")))
         refuse_listener(l, "400 Bad Request",
                         "the web server in front isn't configured for this registry");
-    else if (count_listening(l->http) > HERALD_HTTP_MAX)
+    else if (count_listening(l->http, l->owner) > HERALD_HTTP_OWNER_MAX)
+        refuse_listener(l, "429 Too Many Requests",
+                        "too many listeners to events of this user or address");
+    else if (count_listening(l->http, NULL) > HERALD_HTTP_MAX)
         refuse_listener(l, "503 Service Unavailable", "too many listen to events");
     else
         put_reply_head(l, "200 OK", l->sse ? "text/event-stream" : "application/x-ndjson", "");

@@ -9,11 +9,13 @@
 #include "util/loop.h"
 
 /* The listeners to GET /v1/events. A worker has checked the client and its request, and then has
- * nginx ask here: "GET /events/<ndjson|sse>/<types>/<since> HTTP/1.x", of which only the method
- * comes from a client (types: the bits of event_text.h, in decimal; since: a number, or "new").
- * Headers are ignored. */
+ * nginx ask here: "GET /events/<ndjson|sse>/<types>/<since>/<owner> HTTP/1.x", of which only the
+ * method comes from a client (types: the bits of event_text.h, in decimal; since: a number, or
+ * "new"; owner: the same text for all listeners of a user or an address). Headers are ignored. */
 
 #define HERALD_HTTP_MAX 1000                      /* listeners at once; more of them get 503 */
+#define HERALD_HTTP_OWNER_MAX 250                 /* listeners of one owner; more get 429 */
+#define HERALD_HTTP_OWNER_BYTES 64                /* the longest name of an owner */
 #define HERALD_HTTP_PLACES (HERALD_HTTP_MAX + 24) /* these get that answer meanwhile */
 #define HERALD_HTTP_BEAT_MS 15000                 /* after this long a silence, an empty line */
 #define HERALD_HTTP_STALL_MS 20000                /* without any progress the connection ends */
@@ -31,6 +33,7 @@ struct herald_listener {
     bool sse;
     bool paging; /* the keeper was asked for its next events */
     unsigned types;
+    char owner[HERALD_HTTP_OWNER_BYTES + 1];
     uint32_t at;   /* events up to this one are done */
     struct buf in; /* its request */
     struct buf out;

@@ -5,6 +5,7 @@
 #include "protocol/http/reply_error.h"
 #include "protocol/http/route.h"
 #include "protocol/http/http_auth.h"
+#include "util/network.h"
 
 /* Which API was asked, by the raw path, so that even an unreadable request gets its own form. */
 static enum error_form
@@ -131,6 +132,17 @@ allow_refusal(struct call *c, enum error_form form, size_t headers_n)
     c->reply->refuse_arg = r;
 }
 
+static const char *
+address_for_limits(const struct http_request *req, struct arena *arena)
+{
+    char *network = arena_alloc(arena, NETWORK_TEXT_MAX);
+
+    if (network == NULL)
+        return req->remote_addr;
+    network_of(network, req->remote_addr);
+    return network;
+}
+
 void
 dispatch(const struct route_table *routes, const struct registry *reg,
          const struct http_request *req, struct arena *arena, struct http_reply *reply)
@@ -140,7 +152,7 @@ dispatch(const struct route_table *routes, const struct registry *reg,
                      .req = req,
                      .reply = reply,
                      .arena = arena,
-                     .actor = {.user = req->user, .address = req->remote_addr}};
+                     .actor = {.user = req->user, .address = address_for_limits(req, arena)}};
     enum error_form form = form_of(req->raw_path);
     struct err err = {.code = ERR_NONE};
     size_t headers_n;

@@ -2,6 +2,7 @@
 #include <strings.h>
 #include "domain/events/event_text.h"
 #include "domain/events/outbox.h"
+#include "util/digest.h"
 #include "util/parse.h"
 
 static bool
@@ -52,11 +53,27 @@ tell_gone(struct call *c, uint32_t oldest, struct err *err)
     return call_json(c, 410, body, err);
 }
 
+/* A name of the user or the address for the herald, which bounds the listeners of each. */
+static void
+name_listener(const struct call *c, char out[DIGEST_TEXT_MAX])
+{
+    struct digest_state *hash = digest_begin(DIGEST_SHA256);
+    bool anonymous = c->actor.user[0] == '\0';
+    const char *name = anonymous ? c->actor.address : c->actor.user;
+    struct digest d;
+
+    digest_update(hash, anonymous ? "a" : "u", 1);
+    digest_update(hash, name, strlen(name));
+    digest_end(hash, &d);
+    digest_hex(out, &d);
+    out[32] = '\0';
+}
+
 int
 v1_events(struct call *c, struct err *err)
 {
     const char *text, *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
-    char position[24] = "new";
+    char position[24] = "new", listener[DIGEST_TEXT_MAX];
     uint64_t since;
     uint32_t oldest;
     int rc = 1;
@@ -71,7 +88,9 @@ v1_events(struct call *c, struct err *err)
     }
     if (rc != 1)
         return rc == 0 ? tell_gone(c, oldest, err) : -1;
+    name_listener(c, listener);
     c->reply->status = 200;
-    return call_header(c, err, "X-Accel-Redirect", "%s/events/%s/%u/%s", internal,
-                       wants_event_stream(c) ? "sse" : "ndjson", wanted_types(c), position);
+    return call_header(c, err, "X-Accel-Redirect", "%s/events/%s/%u/%s/%s", internal,
+                       wants_event_stream(c) ? "sse" : "ndjson", wanted_types(c), position,
+                       listener);
 }
