@@ -48,6 +48,23 @@ subtest 'every port' => sub {
     is_tidy($registry);
 };
 
+# The suite that a handshake with these options ends with, or '' when it fails.
+sub suite ($port, @options) {
+    my $ran = run([ 'openssl', 's_client', '-connect', "127.0.0.1:$port", @options ]);
+    return $ran->{out} =~ /^New, TLSv1\.\d, Cipher is (\S+)$/m && $1 ne '(NONE)' ? $1 : '';
+}
+
+subtest 'modern suites alone' => sub {
+    my $registry = Registry->start(args => [ '--tls-cert', $cert, '--tls-key', $key ]);
+    my $port     = $registry->port;
+    like(suite($port), qr/^TLS_(AES|CHACHA20)_/, 'TLS 1.3');
+    is(suite($port, '-tls1_2', '-cipher', $_), $_, $_)
+        for qw(ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-RSA-CHACHA20-POLY1305);
+    is(suite($port, '-tls1_2', '-cipher', "$_:\@SECLEVEL=0"), '', "not $_")
+        for qw(AES128-SHA AES128-GCM-SHA256 AES256-SHA256 ECDHE-RSA-AES128-SHA ECDHE-RSA-AES256-SHA384 DHE-RSA-AES128-GCM-SHA256 CAMELLIA128-SHA);
+    is(suite($port, $_, '-cipher', 'ALL:@SECLEVEL=0'), '', "not $_") for '-tls1', '-tls1_1';
+};
+
 subtest 'one port of two' => sub {
     my $registry = Registry->start(listeners => 2,
         args => [ '--tls-port', '0', '--tls-cert', $cert, '--tls-key', $key, '--user', 'ann:secret' ]);

@@ -36,10 +36,10 @@ int htpasswd_check_password(struct bytes password, struct err *err);
 
 #define HTPASSWD_SALT_BYTES 16
 
-/* Appends "NAME:HASH\n" to lines. The hash is SHA-256-crypt with the fewest rounds, because nginx
- * computes it in its event loop at each request. Name and password have passed the checks above.
- * salt: HTPASSWD_SALT_BYTES that cannot be guessed. The same salt, name and password give the same
- * line. */
+/* Appends "NAME:HASH\n" to lines. The hash is SHA-256-crypt with the format's default of rounds,
+ * and no more, because nginx computes it in its event loop at each request. Name and password have
+ * passed the checks above. salt: HTPASSWD_SALT_BYTES that cannot be guessed. The same salt, name
+ * and password give the same line. */
 int htpasswd_add(struct buf *lines, const char *name, const char *password, const uint8_t *salt,
                  struct err *err);
 
