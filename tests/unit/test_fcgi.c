@@ -20,6 +20,7 @@
 
 #define LIMIT_MS 20000
 #define LONG ((size_t)10 << 20)
+#define LARGE ((size_t)4 << 20)
 
 static char dir[64];
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -82,6 +83,10 @@ handle(const struct http_request *req, struct arena *arena, struct http_reply *r
     (void)arg;
     reply->status = 200;
     http_reply_header(reply, "X-Path", path);
+    if (strcmp(path, "/large") == 0) {
+        reply->body = bytes_of(arena_alloc(arena, LARGE), LARGE);
+        return;
+    }
     if (strcmp(path, "/tell") == 0) {
         reply->body = bytes_str(arena_printf(arena, "%u %llu", released, produced));
         return;
@@ -106,7 +111,8 @@ handle(const struct http_request *req, struct arena *arena, struct http_reply *r
 static void
 work(void)
 {
-    const struct fcgi_limits limits = {.patience_ms = 300, .rate = 1u << 30, .stuck_ms = 10000};
+    const struct fcgi_limits limits = {
+        .patience_ms = 300, .rate = 1u << 30, .still_ms = 600, .stuck_ms = 10000};
     struct err err;
 
     signal(SIGPIPE, SIG_IGN);
@@ -402,6 +408,33 @@ a_slow_reader_has_to_make_room(void **state)
     buf_free(&a.out);
 }
 
+/* A reader that takes nothing holds the worker until another request waits, and not much longer. */
+static void
+check_still_reader(const char *path)
+{
+    int fd = ask("GET", path), next;
+    uint64_t begin;
+    struct pollfd waiting = {.events = POLLIN};
+    struct answer a;
+
+    clock_sleep_ms(1000); /* longer than still_ms: nobody waits */
+    begin = clock_mono_ms();
+    next = waiting.fd = ask("GET", "/tell");
+    assert_int_equal(poll(&waiting, 1, LIMIT_MS), 1);
+    assert_true(clock_mono_ms() - begin < 5000);
+    close(fd);
+    a = hear(next);
+    buf_free(&a.out);
+}
+
+static void
+a_reader_of_nothing_has_to_make_room(void **state)
+{
+    (void)state;
+    check_still_reader("/endless");
+    check_still_reader("/large");
+}
+
 int
 main(void)
 {
@@ -416,6 +449,7 @@ main(void)
         TEST(one_that_is_shorter_than_announced_has_no_end),
         TEST(nothing_more_is_made_for_who_is_gone),
         TEST(a_slow_reader_has_to_make_room),
+        TEST(a_reader_of_nothing_has_to_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

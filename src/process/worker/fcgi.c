@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -23,10 +22,15 @@
 
 /* The headers of a stream are held back until it has this many bytes, or all. */
 #define STREAM_FIRST (8u << 10)
+/* Bytes sent between two looks at the reader: no more than a socket takes that poll calls writable.
+ */
+#define SEND_STEP (8 << 10)
+#define READER_POLL_MS 250
 
 const struct fcgi_limits fcgi_limits_default = {
     .patience_ms = 30000,
     .rate = 64u << 10,
+    .still_ms = 5000,
     .stuck_ms = 60000,
 };
 
@@ -80,6 +84,8 @@ struct call {
     struct http_request req;
     struct arena arena;
     struct buf body;
+    uint64_t sent;  /* bytes of the answer's body */
+    uint64_t since; /* when the answer began, clock_mono_ms */
 };
 
 /* The status and the reason for a request that can't go on. */
@@ -225,20 +231,90 @@ put_headers(struct buf *out, const struct http_reply *reply, const char *only)
     }
 }
 
-/* False: nginx went away. If the answer is short, nobody is left to be told. */
+/* ---- the reader ---- */
+
+/* A worker waits for its reader, whose other requests may fill the pool. When a request waits, a
+ * connection is in the socket, which an idle worker would have taken. */
 static bool
-send_all(FCGX_Stream *out, struct bytes b)
+others_wait(const struct call *call)
+{
+    struct pollfd waiting = {.fd = call->socket, .events = POLLIN};
+
+    return poll(&waiting, 1, 0) == 1;
+}
+
+static bool
+cut_reader_off(const struct call *call)
+{
+    log_line(LOG_INFO, "a slow reader was cut off", "path=%s bytes=%llu", call->req.raw_path,
+             (unsigned long long)call->sent);
+    return false;
+}
+
+/* Waits until nginx takes more, since its buffers for the client may be full. False: the client has
+ * taken nothing for too long. */
+static bool
+await_reader(const struct call *call)
+{
+    const struct fcgi_limits *l = call->limits;
+    struct pollfd out = {.fd = call->fcgi->ipcFd, .events = POLLOUT};
+    uint64_t begin, still;
+
+    if (poll(&out, 1, 0) == 1)
+        return true;
+    begin = clock_mono_ms();
+    while (poll(&out, 1, READER_POLL_MS) != 1) {
+        still = clock_mono_ms() - begin;
+        if (still > l->stuck_ms || (still > l->still_ms && others_wait(call)))
+            return cut_reader_off(call);
+    }
+    return true;
+}
+
+/* True if the client reads too slowly while others wait. */
+static bool
+is_in_the_way(const struct call *call)
+{
+    const struct fcgi_limits *l = call->limits;
+    uint64_t ms = clock_mono_ms() - call->since;
+
+    return ms > l->patience_ms && call->sent / l->rate < ms / 1000 && others_wait(call);
+}
+
+/* False: nginx went away, or the reader was cut off. */
+static bool
+send_all(struct call *call, struct bytes b)
 {
     const char *p = b.p;
+
     while (b.n > 0) {
-        int step = b.n > 65536 ? 65536 : (int)b.n;
-        if (FCGX_PutStr(p, step, out) < 0)
+        int step = b.n > SEND_STEP ? SEND_STEP : (int)b.n;
+
+        if (!await_reader(call) || FCGX_PutStr(p, step, call->fcgi->out) < 0)
             return false;
         p += step;
         b.n -= (size_t)step;
     }
     return true;
 }
+
+static bool
+send_body(struct call *call, struct bytes b)
+{
+    while (b.n > 0) {
+        size_t step = b.n < SEND_STEP ? b.n : SEND_STEP;
+
+        if (!send_all(call, bytes_of(b.p, step)))
+            return false;
+        call->sent += step;
+        b = bytes_of((const char *)b.p + step, b.n - step);
+        if (is_in_the_way(call))
+            return cut_reader_off(call);
+    }
+    return true;
+}
+
+/* ---- the reply ---- */
 
 /* Sends status line and headers. False: they are too long, and an error was sent instead, or nginx
  * went away. */
@@ -256,10 +332,9 @@ send_head(struct call *call, const struct http_reply *reply, bool has_length, ui
     buf_puts(&head, "\r\n");
     good = buf_ok(&head);
     if (good)
-        good = send_all(call->fcgi->out, buf_bytes(&head));
+        good = send_all(call, buf_bytes(&head));
     else
-        send_all(call->fcgi->out,
-                 bytes_str("Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"));
+        send_all(call, bytes_str("Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"));
     buf_free(&head);
     return good;
 }
@@ -270,7 +345,7 @@ send_reply(struct call *call, const struct http_reply *reply)
     bool bare = reply->status == 204 || reply->status == 304; /* RFC 9110, 8.6 */
     uint64_t length = reply->length_known ? reply->length : reply->body.n;
     if (send_head(call, reply, !bare, length) && !bare && call->req.method != HTTP_HEAD)
-        send_all(call->fcgi->out, reply->body);
+        send_body(call, reply->body);
 }
 
 /* ---- a reply that is made while it is sent ---- */
@@ -282,44 +357,14 @@ struct outlet {
     struct buf first;
     bool begun; /* the headers are sent */
     bool gone;  /* the client is gone, or was cut off */
-    uint64_t sent;
-    uint64_t since; /* clock_mono_ms */
 };
-
-/* A worker waits for its reader. A slow reader may hold it while no other request waits. When one
- * waits, a connection is in the socket, which an idle worker would have taken. */
-static bool
-is_in_the_way(const struct outlet *o)
-{
-    const struct fcgi_limits *l = o->call->limits;
-    struct pollfd waiting = {.fd = o->call->socket, .events = POLLIN};
-    uint64_t ms = clock_mono_ms() - o->since;
-    return ms > l->patience_ms && o->sent / l->rate < ms / 1000 && poll(&waiting, 1, 0) == 1;
-}
-
-static bool
-send_output(struct outlet *o, struct bytes b)
-{
-    while (b.n > 0) {
-        size_t step = b.n < STREAM_FIRST ? b.n : STREAM_FIRST;
-        if (!send_all(o->call->fcgi->out, bytes_of(b.p, step)))
-            return false;
-        o->sent += step;
-        b = bytes_of((const char *)b.p + step, b.n - step);
-        if (is_in_the_way(o)) {
-            log_line(LOG_INFO, "a slow reader was cut off for those who wait", "path=%s bytes=%llu",
-                     o->call->req.raw_path, (unsigned long long)o->sent);
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool
 begin_output(struct outlet *o, bool has_length, uint64_t length)
 {
     o->begun = true;
-    return send_head(o->call, o->reply, has_length, length) && send_output(o, buf_bytes(&o->first));
+    return send_head(o->call, o->reply, has_length, length) &&
+           send_body(o->call, buf_bytes(&o->first));
 }
 
 static int
@@ -334,7 +379,7 @@ put_piece(struct http_sink *to, struct bytes b, struct err *err)
     }
     if (!o->gone && !o->begun)
         good = begin_output(o, r->length_known, r->length);
-    o->gone = o->gone || !good || !send_output(o, b);
+    o->gone = o->gone || !good || !send_body(o->call, b);
     return o->gone ? err_set(err, ERR_BUSY, "the client went away") : 0;
 }
 
@@ -343,7 +388,7 @@ static bool
 end_stream(struct outlet *o)
 {
     const struct http_reply *r = o->reply;
-    uint64_t n = o->begun ? o->sent : o->first.n;
+    uint64_t n = o->begun ? o->call->sent : o->first.n;
     if (r->length_known && n != r->length) {
         log_line(LOG_ERROR, "an answer has another length than announced", "path=%s bytes=%llu",
                  o->call->req.raw_path, (unsigned long long)n);
@@ -365,17 +410,13 @@ break_off(struct call *call)
 static void
 run_stream(struct call *call, struct http_reply *reply)
 {
-    uint64_t stuck_ms = call->limits->stuck_ms;
-    struct timeval stuck = {(time_t)(stuck_ms / 1000), (suseconds_t)(stuck_ms % 1000 * 1000)};
     struct outlet o = {.sink = {put_piece}, .call = call, .reply = reply};
     struct err err = {.code = ERR_NONE};
     int rc;
 
-    o.since = clock_mono_ms();
     buf_init(&o.first, STREAM_FIRST);
     FCGX_Detach(call->fcgi); /* otherwise closing waits until nginx has closed, and nginx waits for
                               * its client */
-    (void)setsockopt(call->fcgi->ipcFd, SOL_SOCKET, SO_SNDTIMEO, &stuck, sizeof stuck);
     rc = reply->stream.produce(reply->stream.arg, &o.sink, &err);
     if (rc == 0 && !o.gone && end_stream(&o)) {
         /* sent */
@@ -385,7 +426,7 @@ run_stream(struct call *call, struct http_reply *reply)
     } else {
         if (rc != 0 && !o.gone)
             log_line(LOG_WARN, "an answer was broken off", "path=%s bytes=%llu why=%s",
-                     call->req.raw_path, (unsigned long long)o.sent, err.message);
+                     call->req.raw_path, (unsigned long long)call->sent, err.message);
         break_off(call);
     }
     buf_free(&o.first);
@@ -438,7 +479,7 @@ send_verdict(struct call *call, const struct http_reply *reply)
     struct buf head;
 
     if (reply->status >= 200 && reply->status <= 299) {
-        send_all(call->fcgi->out, bytes_str("Status: 204\r\n\r\n"));
+        send_all(call, bytes_str("Status: 204\r\n\r\n"));
         return;
     }
     buf_init(&head, HEADERS_MAX);
@@ -450,9 +491,8 @@ send_verdict(struct call *call, const struct http_reply *reply)
     buf_putf(&head, "X-Registry-Status: %d\r\n", reply->status);
     put_header_text(&head, reply->body);
     buf_puts(&head, "Content-Length: 0\r\n\r\n");
-    send_all(call->fcgi->out, buf_ok(&head)
-                                  ? buf_bytes(&head)
-                                  : bytes_str("Status: 403\r\nContent-Length: 0\r\n\r\n"));
+    send_all(call, buf_ok(&head) ? buf_bytes(&head)
+                                 : bytes_str("Status: 403\r\nContent-Length: 0\r\n\r\n"));
     buf_free(&head);
 }
 
@@ -487,7 +527,9 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
         return;
     }
     reply = (struct http_reply){.status = 500};
+    call->sent = 0;
     handle(&call->req, &call->arena, &reply, arg);
+    call->since = clock_mono_ms();
     if (call->req.role == ROLE_AUTH)
         send_verdict(call, &reply);
     else if (reply.stream.produce != NULL)

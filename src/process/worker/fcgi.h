@@ -10,11 +10,12 @@
 typedef void fcgi_handler(const struct http_request *req, struct arena *arena,
                           struct http_reply *reply, void *arg);
 
-/* Limits for readers of a stream. A worker waits for the reader (nginx passes on each piece, and
- * buffers next to nothing). A slow reader is cut off only when others wait. */
+/* Limits for readers. nginx buffers only so much of an answer; for the rest the worker waits for
+ * the reader. A slow reader is cut off only when others wait. */
 struct fcgi_limits {
     uint64_t patience_ms; /* milliseconds in which any speed is accepted; */
     uint64_t rate;        /* then the least average speed, in bytes a second */
+    uint64_t still_ms;    /* a reader that takes nothing for this long is cut off if others wait */
     uint64_t stuck_ms;    /* a reader that takes nothing for this long is always cut off */
 };
 extern const struct fcgi_limits fcgi_limits_default;
