@@ -58,7 +58,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     buf_init(&again, 1u << 20);
     record_encode(&again, records[kind], &r);
-    MUST(buf_ok(&again) && bytes_equal(buf_bytes(&again), in));
+    MUST(buf_ok(&again));
+    /* A record of an older version is written in the newest. */
+    if (again.p[0] == ((const char *)in.p)[0])
+        MUST(bytes_equal(buf_bytes(&again), in));
+    else
+        MUST(record_decode(records[kind], &r, buf_bytes(&again), &err) == 0);
     buf_free(&again);
     return 0;
 }

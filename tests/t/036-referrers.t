@@ -87,6 +87,37 @@ subtest 'the fallback tag' => sub {
     is_deeply(digests(referrers('', $long)), [ sort map { digest($_) } $plain, $of{1} ], '... counts as well');
 };
 
+subtest 'large ones' => sub {
+    my @large = map { artifact('text/x+large', $_, annotations => { x => $_ x 4_100_000 }) } 1 .. 5;
+    is_status($registry->put_manifest('team/app', digest($_), $_, $type), 201, 'one of 4 MB') for @large;
+    my (@seen, $pages, @sizes);
+    for (my $next = '/v2/team/app/referrers/' . digest($image) . '?artifactType=text/x%2Blarge'; defined $next && ++$pages < 20;) {
+        my $response = $registry->get($next);
+        is_status($response, 200, "page $pages", 'OCI-Filters-Applied' => 'artifactType');
+        push @seen,  @{ digests($response) };
+        push @sizes, length $response->content;
+        ($next) = ($response->header('Link') // '') =~ /<([^>]*)>/;
+    }
+    is_deeply(\@seen, [ sort map { digest($_) } @large ], 'each once, and only these');
+    is((grep { $_ > 8_500_000 } @sizes), 0, '... in pages of a bounded size') or diag("@sizes");
+    is_status($registry->delete('/v2/team/app/manifests/' . digest($_)), 202, 'it goes again') for @large;
+};
+
+subtest 'annotations that no client in Go can read' => sub {
+    my %bad = (list => ['x'], number => { x => 1 }, object => { x => {} }, null => { x => undef }, text => 'x');
+    for my $what (sort keys %bad) {
+        my $document = artifact('text/x-bad', 0, annotations => $bad{$what});
+        is_error($registry->put_manifest('team/app', digest($document), $document, $type), 400, 'MANIFEST_INVALID', "refused: $what");
+    }
+    my $layers = artifact('text/x-bad', 0, layers => [ { %{ $registry->descriptor('text/plain', $layer) }, annotations => { x => 1 } } ]);
+    is_error($registry->put_manifest('team/app', 'bad', $layers, $type), 400, 'MANIFEST_INVALID', '... and those of a layer');
+    my $none = artifact('text/x-none', 0, annotations => undef);
+    is_status($registry->put_manifest('team/app', digest($none), $none, $type), 201, 'null is none');
+    my ($listed) = grep { $_->{digest} eq digest($none) } @{ referrers()->json->{manifests} };
+    ok($listed && !exists $listed->{annotations}, '... and is listed without');
+    is_status($registry->delete('/v2/team/app/manifests/' . digest($none)), 202, 'it goes again');
+};
+
 is_status($registry->delete('/v2/team/app/manifests/' . digest($of{1})), 202, 'one is deleted');
 is_deeply([ grep { $_ eq digest($of{1}) } @{ digests(referrers()) } ], [], '... and is no referrer any more');
 

@@ -6,6 +6,7 @@
 #include "domain/access/access.h"
 #include "domain/core/delete.h"
 #include "domain/core/referrers.h"
+#include "storage/tables/tbl_content.h"
 
 static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};
 static const struct digest from_the_first = {.algo = DIGEST_NONE};
@@ -112,15 +113,14 @@ page(struct fixture *f, const char *repository, const struct digest *subject, co
 {
     struct arena arena; /* of a request */
     size_t before = s->n;
-    bool more;
+    struct referrers_page p = {.after = *after, .limit = limit, .artifact_type = type};
 
     arena_init(&arena, 16u << 20);
-    OK(f, referrers_each(&f->reg, repository, subject, type, after, limit, &arena, see, s, &more,
-                         &f->err));
+    OK(f, referrers_each(&f->reg, repository, subject, &p, &arena, see, s, &f->err));
     arena_reset(&arena);
     assert_true(s->n - before <= limit);
-    assert_true(s->n - before == limit || !more);
-    return more;
+    assert_true(s->n - before == limit || !p.more);
+    return p.more;
 }
 
 /* All of them, in pages of that size, each behind the last: as many, in order, each once. */
@@ -356,22 +356,57 @@ an_image_in_its_place_is_no_list(void **state)
     assert_int_equal(walk(f, &subject, NULL, 10).n, 1);
 }
 
+static int
+spoil_documents(struct txn *t, void *arg, struct err *err)
+{
+    const struct digest *d = arg;
+
+    if (tbl_content_put(t, &d[0], bytes_str("{\"annotations\":{\"x\":\"1\""), err) != 0)
+        return -1;
+    return tbl_content_put(t, &d[1], bytes_str("{\"annotations\":{\"number\":\"1\",\"x\":1}}"),
+                           err);
+}
+
 static void
 who_is_told_may_stop_it(void **state)
 {
     struct fixture *f = *state;
     struct digest subject = fixture_digest("subject"), room[10];
     struct seen s = {.digests = room, .max = 10, .fail_at = 2};
-    bool more;
+    struct referrers_page p = {.limit = 10};
 
     fixture_blob(f, "a/b", "config");
     for (unsigned i = 0; i < 5; i++)
         attach(f, "a/b", &subject, "a/sbom", i);
-    REFUSED(f,
-            referrers_each(&f->reg, "a/b", &subject, NULL, &from_the_first, 10, &f->arena, see, &s,
-                           &more, &f->err),
+    REFUSED(f, referrers_each(&f->reg, "a/b", &subject, &p, &f->arena, see, &s, &f->err),
             ERR_SYSTEM);
     assert_int_equal(s.n, 2);
+}
+
+/* A repository may have been filled before such annotations were refused. */
+static void
+a_document_that_is_damaged_spoils_no_list(void **state)
+{
+    struct fixture *f = *state;
+    struct digest subject = fixture_digest("subject"), d[3];
+
+    fixture_blob(f, "a/b", "config");
+    for (unsigned i = 0; i < 3; i++)
+        d[i] = attach(f, "a/b", &subject, "a/sbom", i);
+    fixture_run(f, spoil_documents, d);
+    struct seen s = walk(f, &subject, NULL, 10);
+    assert_int_equal(s.n, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        struct digest before = d[i];
+
+        assert_true(includes(&s, &d[i]));
+        before.bytes[31]--; /* the page begins with this one */
+        s.n = 0;
+        page(f, "a/b", &subject, NULL, &before, 1, &s);
+        assert_true(digest_equal(&s.digests[0], &d[i]));
+        assert_string_equal(s.number, ""); /* the annotations are left out */
+        s = walk(f, &subject, NULL, 10);
+    }
 }
 
 int
@@ -389,6 +424,7 @@ main(void)
         TEST(the_fallback_tag_alone_is_enough),
         TEST(an_image_in_its_place_is_no_list),
         TEST(who_is_told_may_stop_it),
+        TEST(a_document_that_is_damaged_spoils_no_list),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,32 @@ has_image_types(const struct json *config, const struct json *layers)
 }
 
 static int
+is_bad_annotation(const char *name, const struct json *value, void *arg)
+{
+    (void)name;
+    (void)arg;
+    return json_type(value) != JSON_STRING;
+}
+
+bool
+manifest_annotations_are_good(const struct json *annotations)
+{
+    if (annotations == NULL)
+        return true;
+    return json_type(annotations) == JSON_OBJECT &&
+           json_each(annotations, is_bad_annotation, NULL) == 0;
+}
+
+/* where: the member of the manifest that has them. */
+static void
+note_annotations(struct manifest *m, const struct json *of, const char *where)
+{
+    if (m->bad_annotations == NULL &&
+        !manifest_annotations_are_good(json_member(of, "annotations")))
+        m->bad_annotations = where;
+}
+
+static int
 parse_descriptor(const struct json *j, const char *where, struct manifest_descriptor *d,
                  struct err *err)
 {
@@ -83,6 +109,7 @@ parse_descriptors(const struct json *list, const char *where, enum manifest_part
         d->part = part;
         if (parse_descriptor(json_item(list, i), where, d, err) != 0)
             return -1;
+        note_annotations(m, json_item(list, i), where);
     }
     m->descriptors_n = before + n;
     return 0;
@@ -97,6 +124,7 @@ parse_image(const struct json *doc, struct manifest *m, struct arena *arena, str
     if (parse_descriptor(config, "config", &d, err) != 0 ||
         parse_descriptors(json_member(doc, "layers"), "layers", PART_LAYER, 1, m, arena, err) != 0)
         return -1;
+    note_annotations(m, config, "config");
     d.elsewhere = false;
     m->descriptors[0] = d;
     m->config = d.digest;
@@ -119,6 +147,7 @@ parse_subject(const struct json *doc, struct manifest *m, struct err *err)
         return 0;
     if (parse_descriptor(subject, "subject", &d, err) != 0)
         return -1;
+    note_annotations(m, subject, "subject");
     m->has_subject = true;
     m->subject = d.digest;
     return 0;
@@ -194,6 +223,7 @@ parse_manifest_document(const struct json *doc, const char *content_type, struct
     m->artifact_type = arena_strdup(arena, artifact_type != NULL ? artifact_type : "");
     if (m->artifact_type == NULL)
         return arena_full(err);
+    note_annotations(m, doc, "the document");
     if (parse_subject(doc, m, err) != 0)
         return -1;
     if (m->media_type->kind == DOCUMENT_INDEX)
@@ -217,6 +247,15 @@ manifest_parse(struct manifest *m, struct bytes document, const char *content_ty
     rc = parse_manifest_document(doc, content_type, m, arena, err);
     json_free(doc);
     return rc;
+}
+
+int
+manifest_check(const struct manifest *m, struct err *err)
+{
+    if (m->bad_annotations == NULL)
+        return 0;
+    refuse_manifest(err, "has annotations that are no map of strings", m->bad_annotations);
+    return err_expected(err, "annotations: an object whose values are all strings");
 }
 
 const struct digest *

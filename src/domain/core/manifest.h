@@ -7,6 +7,7 @@
 #include "util/bytes.h"
 #include "util/digest.h"
 #include "util/err.h"
+#include "util/json.h"
 
 /* A manifest as a document: OCI image-spec 1.1 manifest.md and image-index.md, and docker's image
  * manifest version 2, schema 2, and its list. Only the members that the registry needs are parsed;
@@ -37,13 +38,23 @@ struct manifest {
     bool is_image;        /* its layers can be unpacked and run; else an index or an artifact */
     struct manifest_descriptor *descriptors;
     size_t descriptors_n;
+    /* The first annotations that are no map of strings ("annotations", "config", ...); NULL: there
+     * are none. Clients in Go can't read such a manifest, or a list that has its annotations. */
+    const char *bad_annotations;
 };
+
+/* Are they a map of strings, or missing? (OCI image-spec annotations.md, "Rules") */
+bool manifest_annotations_are_good(const struct json *annotations);
 
 /* content_type: of the request, without parameters; "" when there was none. It and the document's
  * mediaType must agree. Texts and descriptors are in the arena. 0, or -1: ERR_BAD_MANIFEST,
- * ERR_UNSUPPORTED (schema 1), ERR_BAD_DIGEST; the message says which member is wrong. */
+ * ERR_UNSUPPORTED (schema 1), ERR_BAD_DIGEST; the message says which member is wrong. Bad
+ * annotations are only noted, since older stores have them: manifest_check refuses them. */
 int manifest_parse(struct manifest *m, struct bytes document, const char *content_type,
                    struct arena *arena, struct err *err);
+
+/* The rules that hold for new manifests only. 0, or -1 and ERR_BAD_MANIFEST. */
+int manifest_check(const struct manifest *m, struct err *err);
 
 /* The id of the manifest with digest d, as hooks and the first API have it: the digest of an
  * image's config; d for anything else. */

@@ -10,12 +10,16 @@
 /* Referrers that are read at once; no cursor is open while they are looked up. */
 #define BATCH 128
 
+/* Memory for one document, in bytes. */
+#define DOCUMENT_MEMORY (16u << 20)
+
 struct referrer_search {
     const struct registry *reg;
     const struct digest *subject;
-    const char *artifact_type;
+    const struct referrers_page *page;
     struct arena *arena;
     uint64_t repo;
+    uint64_t bytes; /* of the documents that were read */
     struct digest batch[BATCH];
     size_t batch_n;
     struct digest *fallback; /* in order */
@@ -110,73 +114,99 @@ next_referrer(struct referrer_search *s, struct digest *at, size_t *batch_at, st
     return 1;
 }
 
+/* An error that is about this one document, which must not spoil the list. */
+static bool
+is_of_document(const struct err *err)
+{
+    return err->code == ERR_CORRUPT || err->code == ERR_BAD_REQUEST;
+}
+
+/* 1, 0 (the document isn't there), -1. */
 static int
 read_referrer_annotations(struct referrer_search *s, struct referrer *r, struct err *err)
 {
+    const struct json *annotations;
     struct bytes document;
+    struct arena arena;
     struct json *j;
-    int rc = pull_document(s->reg, &r->digest, r->size, s->arena, &document, err);
+    int rc;
 
-    if (rc != 1)
-        return rc;
-    if (json_parse(document, MANIFEST_DEPTH_MAX, &j, err) != 0)
-        return -1;
-    r->annotations = json_copy(json_member(j, "annotations"));
-    json_free(j);
-    return 1;
+    arena_init(&arena, DOCUMENT_MEMORY);
+    rc = pull_document(s->reg, &r->digest, r->size, &arena, &document, err);
+    if (rc == 1 && json_parse(document, MANIFEST_DEPTH_MAX, &j, err) == 0) {
+        annotations = json_member(j, "annotations");
+        if (manifest_annotations_are_good(annotations))
+            r->annotations = json_copy(annotations);
+        json_free(j);
+    } else if (rc == 1) {
+        rc = -1;
+    }
+    arena_reset(&arena);
+    return rc < 0 && is_of_document(err) ? 1 : rc;
 }
 
-/* Fills r if the manifest is (still) there and has the wanted type: 1, 0, -1. */
+/* Is it (still) there, and has it the wanted type? Fills r but for the annotations: 1, 0, -1. */
 static int
-describe_referrer(struct referrer_search *s, const struct digest *d, struct referrer *r,
-                  struct err *err)
+find_referrer(const struct referrer_search *s, const struct digest *d, struct referrer *r,
+              struct err *err)
 {
     struct rec_manifest record;
     int rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo, d, &record, err);
 
     if (rc != 1)
         return rc;
-    if (s->artifact_type != NULL && strcmp(s->artifact_type, record.artifact_type) != 0)
+    if (s->page->artifact_type != NULL && strcmp(s->page->artifact_type, record.artifact_type) != 0)
         return 0;
     *r = (struct referrer){.digest = *d, .size = record.size};
     snprintf(r->media_type, sizeof r->media_type, "%s", record.media_type);
     snprintf(r->artifact_type, sizeof r->artifact_type, "%s", record.artifact_type);
-    return read_referrer_annotations(s, r, err);
+    return 1;
+}
+
+/* n: those that the page has. */
+static bool
+is_page_full(const struct referrer_search *s, size_t n, const struct referrer *next)
+{
+    return n == s->page->limit || (n > 0 && s->bytes + next->size > REFERRERS_BYTES_MAX);
 }
 
 int
 referrers_each(const struct registry *reg, const char *repository, const struct digest *subject,
-               const char *artifact_type, const struct digest *after, size_t limit,
-               struct arena *arena, int (*fn)(struct referrer *r, void *arg, struct err *err),
-               void *arg, bool *more, struct err *err)
+               struct referrers_page *page, struct arena *arena,
+               int (*fn)(struct referrer *r, void *arg, struct err *err), void *arg,
+               struct err *err)
 {
-    struct referrer_search s = {
-        .reg = reg, .subject = subject, .artifact_type = artifact_type, .arena = arena};
-    struct digest at = *after;
+    struct referrer_search s = {.reg = reg, .subject = subject, .page = page, .arena = arena};
+    struct digest at = page->after;
     struct rec_repo repo;
     struct referrer r;
-    size_t n = 0, batch_at = 0;
+    size_t n = 0, seen = 0, batch_at = 0;
     int rc = repository_find(reg, repository, &repo, err);
 
-    *more = false;
+    page->more = false;
+    page->last = page->after;
     if (rc != 1)
         return rc;
     s.repo = repo.id;
-    if (read_fallback(&s, after, err) < 0)
+    if (read_fallback(&s, &page->after, err) < 0)
         return -1;
     while ((rc = next_referrer(&s, &at, &batch_at, err)) == 1) {
-        rc = describe_referrer(&s, &at, &r, err);
-        if (rc == 1 && n == limit) {
-            json_free(r.annotations);
-            *more = true;
+        rc = find_referrer(&s, &at, &r, err);
+        if ((rc == 1 && is_page_full(&s, n, &r)) || seen++ == REFERRERS_SEEN_MAX) {
+            page->more = true;
             return 0;
         }
         if (rc == 1) {
-            rc = fn(&r, arg, err);
+            s.bytes += r.size;
+            rc = read_referrer_annotations(&s, &r, err);
+        }
+        if (rc == 1) {
             n++;
+            rc = fn(&r, arg, err);
         }
         if (rc < 0)
             return -1;
+        page->last = at;
     }
     return rc;
 }

@@ -20,10 +20,23 @@ struct referrer {
     struct json *annotations;                /* NULL for none; given to the caller */
 };
 
-/* Calls fn for at most `limit` referrers behind `after` (DIGEST_NONE: from the first), in the order
- * of digests, of that artifact type (NULL: of any). *more: is there another one? A subject or a
- * repository that isn't there has none. */
+/* A page ends behind the referrer with which its documents have this many bytes, or behind this
+ * many manifests, those of another artifact type included. */
+#define REFERRERS_BYTES_MAX (4u << 20)
+#define REFERRERS_SEEN_MAX 10000
+
+struct referrers_page {
+    struct digest after; /* of the last page; DIGEST_NONE: from the first */
+    size_t limit;
+    const char *artifact_type; /* NULL: any */
+
+    bool more;          /* set: there may be more, */
+    struct digest last; /* behind this one */
+};
+
+/* Calls fn for the referrers of a page, in the order of digests. A subject or a repository that
+ * isn't there has none. Annotations that can't be read, or are no map of strings, are left out. */
 int referrers_each(const struct registry *reg, const char *repository, const struct digest *subject,
-                   const char *artifact_type, const struct digest *after, size_t limit,
-                   struct arena *arena, int (*fn)(struct referrer *r, void *arg, struct err *err),
-                   void *arg, bool *more, struct err *err);
+                   struct referrers_page *page, struct arena *arena,
+                   int (*fn)(struct referrer *r, void *arg, struct err *err), void *arg,
+                   struct err *err);
