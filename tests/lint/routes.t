@@ -12,7 +12,7 @@ use Test::More;
 my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# ---- |\z)/msg;
 my %values = (
     NAME     => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
-    MAX_BLOB => 0,          VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
+    MAX_BLOB => 0,          MAX_CONNECTIONS => 1, VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
     LISTEN   => 'listen 1', TLS     => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
     ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', ERROR_RETRIES => '', REFUSALS => '',
 );
@@ -171,6 +171,8 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
             push @wrong, "$path: pool $else without pre-hooks" if $else ne ($pool eq 'GATE' ? 'API' : $pool);
             push @wrong, "$path: role $role" if $role ne ($upload ? 'upload' : 'main');
             push @wrong, "$path: the body goes through FastCGI" if $upload && !$body;
+            push @wrong, "$path: a stranger's body is read"
+                if $verb ne 'PUBLIC' && $method =~ /^P/ && setting(\@chain, 'auth_request') !~ m{/(authorize|ask)$};
             push @wrong, "$path: password: $realm" if $realm ne ($verb eq 'PUBLIC' ? 'off' : '$registry_realm_main');
             push @wrong, "$path: a bulk worker for what is no upload"
                 if $goes eq 'BULK' && !$upload && $pattern !~ m{/checksum$};

@@ -101,6 +101,7 @@ command_nginx_conf(struct options *o, struct err *err)
         .htpasswd = htpasswd,
         .version = PACKAGE_VERSION,
         .max_blob_size = o->max_blob_size,
+        .max_connections_per_address = o->max_connections_per_address,
         .trust_remote_user = o->trust_remote_user,
         .cors = (const char *const *)o->cors.v,
         .cors_n = o->cors.n,

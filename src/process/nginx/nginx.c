@@ -100,14 +100,15 @@ nginx_configure(const struct nginx *n, struct err *err)
         .htpasswd = "htpasswd",
         .version = PACKAGE_VERSION,
         .max_blob_size = s->options->max_blob_size,
+        .max_connections_per_address = s->options->max_connections_per_address,
         .cors = (const char *const *)s->options->cors.v,
         .cors_n = s->options->cors.n,
         .plain = plain.v,
         .plain_n = plain.n,
         .tls = tls.v,
         .tls_n = tls.n,
-        .nofile = 16384,
-        .connections = 4096,
+        .nofile = 32768,
+        .connections = 16384,
     };
     struct rlimit limit;
     struct buf text;

@@ -23,6 +23,7 @@ enum value {
     VALUE_HTPASSWD,
     VALUE_VERSION,
     VALUE_MAX_BLOB,
+    VALUE_MAX_CONNECTIONS,
     VALUE_NOFILE,
     VALUE_CONNECTIONS,
     VALUE_ADDRESS, /* from here on: only inside of a block that has it */
@@ -44,6 +45,7 @@ static const struct {
     [VALUE_HTPASSWD] = {"HTPASSWD", PATH_BYTES, false},
     [VALUE_VERSION] = {"VERSION", LOWER UPPER DIGITS ".+~-", false},
     [VALUE_MAX_BLOB] = {"MAX_BLOB", DIGITS, false},
+    [VALUE_MAX_CONNECTIONS] = {"MAX_CONNECTIONS", DIGITS, false},
     [VALUE_NOFILE] = {"NOFILE", DIGITS, false},
     [VALUE_CONNECTIONS] = {"CONNECTIONS", DIGITS, false},
     [VALUE_ADDRESS] = {"ADDRESS", "abcdefABCDEF" DIGITS ".:[]", false},
@@ -56,6 +58,7 @@ struct expansion {
     /* ADDRESS: NULL outside of LISTEN_ blocks; ORIGIN and its pattern: outside of CORS_ORIGIN */
     const char *values[VALUE_COUNT];
     char max_blob[NUMBER_MAX];
+    char max_connections[NUMBER_MAX];
     char nofile[NUMBER_MAX];
     char connections[NUMBER_MAX];
 
@@ -261,6 +264,7 @@ static const struct {
 } for_trusted[] = {
     {"REALM", NULL},       {"USERS", NULL},     {"PASSWORD", NULL},
     {"NO_PASSWORD", NULL}, {"CHALLENGE", NULL}, {"REMOTE_USER", "TRUSTED_USER"},
+    {"OPEN_TO_ALL", NULL},
 };
 
 static size_t
@@ -281,6 +285,8 @@ chosen_block(const struct nginx_conf *c, const char *name)
     for (size_t i = 0; c->trust_remote_user && i < sizeof for_trusted / sizeof *for_trusted; i++)
         if (strcmp(name, for_trusted[i].name) == 0)
             return for_trusted[i].instead;
+    if (strcmp(name, "CONNECTION_LIMIT") == 0 && c->max_connections_per_address == 0)
+        return "NO_CONNECTION_LIMIT";
     left_out = (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
                (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
                (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
@@ -418,6 +424,8 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     struct expansion x = {.c = c, .out = out};
 
     snprintf(x.max_blob, sizeof(x.max_blob), "%llu", (unsigned long long)c->max_blob_size);
+    snprintf(x.max_connections, sizeof(x.max_connections), "%llu",
+             (unsigned long long)c->max_connections_per_address);
     snprintf(x.nofile, sizeof(x.nofile), "%llu", (unsigned long long)c->nofile);
     snprintf(x.connections, sizeof(x.connections), "%llu", (unsigned long long)c->connections);
     x.values[VALUE_NAME] = c->name;
@@ -426,6 +434,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_HTPASSWD] = c->htpasswd;
     x.values[VALUE_VERSION] = c->version;
     x.values[VALUE_MAX_BLOB] = x.max_blob;
+    x.values[VALUE_MAX_CONNECTIONS] = x.max_connections;
     x.values[VALUE_NOFILE] = x.nofile;
     x.values[VALUE_CONNECTIONS] = x.connections;
     for (enum value v = 0; v < VALUE_COUNT; v++) {

@@ -19,7 +19,8 @@ struct nginx_conf {
     const char *sockets;  /* where api.sock and bulk.sock are, with a final / */
     const char *htpasswd; /* relative to the configuration's directory, or absolute */
     const char *version;  /* for X-Docker-Registry-Version */
-    uint64_t max_blob_size; /* in bytes; 0: any */
+    uint64_t max_blob_size;               /* in bytes; 0: any */
+    uint64_t max_connections_per_address; /* 0: any number */
     /* The site around us checks passwords, and sets $registry_remote_user_NAME. */
     bool trust_remote_user;
 

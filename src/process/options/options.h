@@ -51,10 +51,11 @@ struct options {
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
-    uint64_t max_blob_size;    /* bytes; 0: no limit */
-    uint64_t max_repositories; /* 0: no limit */
-    uint64_t max_tags;         /* 0: no limit */
-    uint64_t max_uploads;      /* 0: no limit */
+    uint64_t max_blob_size;               /* bytes; 0: no limit */
+    uint64_t max_repositories;            /* 0: no limit */
+    uint64_t max_tags;                    /* 0: no limit */
+    uint64_t max_uploads;                 /* 0: no limit */
+    uint64_t max_connections_per_address; /* 0: no limit */
     uint64_t hook_timeout_ms;
     uint64_t hook_jobs;
     uint64_t hook_retries; /* may be 0 */

@@ -1,0 +1,82 @@
+# Work for strangers is bounded: no body before the decision, so many requests at once, and half-sent ones end soon.
+use v5.36;
+use Registry limit => 120;
+use Registry::Checks;
+use Registry::Tools;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $HALF = $ENV{REGISTRY_HALF_SENT} // 600;    # half-sent requests
+my $id   = 'ab' x 32;
+
+# The answer to a request that announces 4 MiB and sends the beginning of it.
+sub begin ($client, $method, $path, %headers) {
+    my $connection = $client->connect // return;
+    $connection->send($client->head_of($method, $path, headers => { 'Content-Length' => 4 << 20, %headers }) . 'x' x 1000);
+    return $connection;
+}
+
+subtest 'the decision comes before the body' => sub {
+    my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:secret' ], user => 'ann:secret');
+    my $nobody   = $registry->with(user => undef);
+    my @requests = (
+        [ PUT => '/v2/a/manifests/x' ],         [ POST => '/v2/a/manifests/x' ], [ PUT => '/v2/nothing/here' ],
+        [ PUT => "/v1/images/$id/json" ],       [ PUT => "/v1/images/$id/layer" ], [ PUT => "/v1/images/$id/checksum" ],
+        [ PUT => '/v1/repositories/a/tags/x' ], [ PUT => '/v1/repositories/a/' ], [ POST => '/v1/users' ],
+        [ GET => '/v2/_catalog' ], [ DELETE => '/v2/a/manifests/x' ], [ PATCH => '/v1/nothing' ],
+    );
+    for my $request (@requests) {
+        my $path = $request->[1];
+        for my $authorization (undef, 'Token x', 'Bearer x', 'Basic Og==', 'nonsense') {
+            my $connection = begin($nobody, @$request, defined $authorization ? (Authorization => $authorization) : ());
+            my $response   = $connection->response;
+            is_status($response, 401, "$request->[0] $path, " . ($authorization // 'without a password'));
+            like($response->header('WWW-Authenticate') // '', qr/^(?:Basic|Token)/, '... with a challenge');
+        }
+        my $large = $nobody->request(@$request, body => 'x' x (4 << 20));
+        is_status($large, 401, "... all of it");
+    }
+    my @bodies = split /\n/, run([ 'find', $registry->dir . '/uploads', '-type', 'f' ])->{out};
+    is(scalar @bodies, 0, 'nothing of it is on the disk');
+    unlike($registry->log, qr/buffered to a temporary file/, '... nor was there');
+    is_status($registry->push_image('team/app', 'v1', [ random_bytes(100) ]), 201, 'a user pushes');
+    is_status($registry->with(user => 'bob:secret')->get('/v2/team/app/manifests/v1'), 200, '... and another one pulls');
+    is_status($registry->request(OPTIONS => '/v2/a/manifests/x', body => 'x' x 100_000), 413, 'OPTIONS has no large body');
+};
+
+subtest 'one address has so many requests at once' => sub {
+    my $registry = Registry->start(args => [ '--max-connections-per-address', '5' ]);
+    my @held     = map { begin($registry, PUT => '/v2/a/manifests/x') } 1 .. 5;
+    ok(wait_for(10, sub { $registry->get('/v2/')->status == 429 }), 'one more is refused');
+    is_error($registry->get('/v2/'), 429, 'TOOMANYREQUESTS', 'by the second API');
+    is_v1_error($registry->get('/v1/search'), 429, 'by the first');
+    like($registry->get('/v2/')->header('Retry-After') // '', qr/^\d+$/, '... for now');
+    is_status($registry->get($_), 200, "$_ is answered") for '/healthz', '/_ping';
+    $_->close for @held;
+    ok(wait_for(10, sub { $registry->get('/v2/')->status == 200 }), 'when they have gone, there is room');
+};
+
+subtest 'without the limit' => sub {
+    my $registry = Registry->start(args => [ '--max-connections-per-address', '0' ]);
+    my @held     = map { begin($registry, PUT => '/v2/a/manifests/x') } 1 .. 60;
+    is_status($registry->get('/v2/'), 200, 'others are answered');
+};
+
+subtest "$HALF half-sent requests" => sub {
+    my $registry = Registry->start;
+    my @half;
+    for (1 .. $HALF) {
+        my $connection = $registry->connect // last;
+        $connection->send("GET /v2/ HTTP/1.1\r\nHost: x\r\nX-");
+        push @half, $connection;
+    }
+    is(scalar @half, $HALF, 'are open');
+    my $begun = time;
+    is_status($registry->get('/healthz'), 200, '/healthz is answered');
+    cmp_ok(time - $begun, '<', 1, '... soon');
+    my $last = pop @half;
+    ok(wait_for(20, sub { my $r = ''; vec($r, fileno $last->{socket}, 1) = 1; select($r, undef, undef, 0) }), 'they end after 10 s');
+    cmp_ok(time - $begun, '>', 5, '... and not before a slow client could send its headers');
+};
+
+finish();
