@@ -2,6 +2,7 @@
 use v5.36;
 use Digest::SHA qw(sha256_hex);
 use IO::Compress::Gzip qw(gzip $GzipError);
+use IO::Uncompress::Gunzip qw(gunzip);
 use POSIX ();
 use Registry limit => 240;
 use Registry::Checks;
@@ -218,6 +219,16 @@ subtest 'a tarsum that cannot be computed' => sub {
     ok(bring($image), 'a name that is there twice');
     is_status($v1->put_checksum($image, tarsum => $any), 200, '... has no sum that could be wrong');
     ok(seen($image), '... is seen');
+};
+
+# Each value would take up to a minute.
+subtest 'a hundred tarsums' => sub {
+    my @any    = map { sprintf 'tarsum%s+sha256:%064x', $_ % 2 ? '' : '.v1', $_ } 1 .. 100;
+    my $before = $registry->logged(qr/the tarsum of a layer can't be computed/);
+    is_verdict(image_of(random_bytes(3000)), 400, 'of what has none', payload => undef, tarsum => join ',', @any[ 0 .. 69 ]);
+    is($registry->logged(qr/the tarsum of a layer can't be computed/) - $before, 2, '... are computed once for each version');
+    my $image = random_image();
+    is_verdict($image, 200, 'one of many fits', payload => undef, tarsum => join ',', @any[ 0 .. 59 ], tarsum($image->{json}, do { gunzip(\$image->{layer}, \my $tar) or die; $tar }, 0));
 };
 
 # 1 GiB of zeros in a MiB, with a name that says nothing wrong: the child ends, the server doesn't.

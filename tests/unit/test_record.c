@@ -362,7 +362,7 @@ a_manifest_knows_of_which_image_it_was_made_and_what_it_is_called(void **state)
     b.p[b.n - 1] = 0;
     assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), 0);
     assert_false(got.manifest.pushed_too);
-    b.p[b.n - 1 - 33] = DIGEST_SHA256; /* not of a v1 image */
+    b.p[b.n - 1 - 33] = DIGEST_SHA256; /* made_from: not of a v1 image */
     assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), -1);
     buf_free(&b);
 
@@ -532,7 +532,7 @@ the_bytes_on_disk_stay_what_they_are(void **state)
     r.manifest = (struct rec_manifest){
         .size = 1234, .pushed = 5678, .media_type = "a/b", .artifact_type = "c/d"};
     expect_bytes(&kinds[5], &r,
-                 "01 00000000000004d2 000000000000162e 0003 612f62 0003 632f64 00 00 00");
+                 "02 00000000000004d2 000000000000162e 0003 612f62 0003 632f64 00 00 00 00");
     make_blob(&r);
     expect_bytes(&kinds[6], &r, "01 0000010000000000 fedcba9876543210 0000000000000000");
     r.event = (struct rec_event){.type = EVENT_TAG,

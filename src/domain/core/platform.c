@@ -8,6 +8,9 @@
 /* Manifests that are read for one request. */
 #define READS_MAX 200
 
+/* Memory for choosing an image of an index, in bytes. */
+#define CHOICE_MEMORY (16u << 20)
+
 /* Depth of indexes in indexes. */
 #define NESTING_MAX 4
 
@@ -219,6 +222,27 @@ search_manifest(struct platform_search *s, const struct digest *d, unsigned nest
     if (nesting == NESTING_MAX || json_parse(found.document, JSON_DEPTH_MAX, &doc, err) != 0)
         return 0;
     rc = search_index(s, json_member(doc, "manifests"), nesting, err);
+    json_free(doc);
+    return rc;
+}
+
+int
+platform_choose(const struct registry *reg, uint64_t repo, struct bytes index,
+                struct digest *chosen, struct err *err)
+{
+    struct platform_image found;
+    struct arena arena;
+    struct platform_search s = {.reg = reg, .repo = repo, .arena = &arena, .out = &found};
+    struct json *doc;
+    int rc;
+
+    if (json_parse(index, JSON_DEPTH_MAX, &doc, err) != 0)
+        return -1;
+    arena_init(&arena, CHOICE_MEMORY);
+    rc = search_index(&s, json_member(doc, "manifests"), 0, err);
+    if (rc == 1)
+        *chosen = found.digest;
+    arena_reset(&arena);
     json_free(doc);
     return rc;
 }

@@ -33,6 +33,11 @@ int platform_find(const struct registry *reg, uint64_t repo, const struct digest
                   const struct platform *want, struct arena *arena, struct platform_image *out,
                   struct err *err);
 
+/* The manifest that an index leads to when no platform is asked for: the index isn't stored yet. 1,
+ * 0 (it leads to no image), -1. */
+int platform_choose(const struct registry *reg, uint64_t repo, struct bytes index,
+                    struct digest *chosen, struct err *err);
+
 /* The bytes of an image's config: 1, 0 (it isn't there, or too large for a config), -1. */
 #define PLATFORM_CONFIG_MAX (4u << 20)
 int platform_config(const struct registry *reg, const struct digest *config, struct arena *arena,

@@ -4,6 +4,7 @@
 #include "domain/core/edge_batch.h"
 #include "domain/core/manifest_ids.h"
 #include "domain/core/new_layers.h"
+#include "domain/core/platform.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag_move.h"
 #include "domain/events/event.h"
@@ -23,6 +24,7 @@ struct pushing {
     struct manifest_descriptor *parts; /* each digest once, in the order of keys */
     size_t parts_n;
     struct manifest_ids ids;
+    struct digest chosen; /* of an index: see rec_manifest */
     struct new_layers layers;
     struct blob_draft draft; /* of a large document; of a small one it stays all zero */
     struct tag_move move;
@@ -70,15 +72,17 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     w->made_from = (struct digest){.algo = DIGEST_NONE};
     if (w->known) {
         w->made_from = r.made_from;
-        if (!derived_is(&r))
+        if (!derived_is(&r) && digest_equal(&r.chosen, &w->chosen))
             return 0;
-        r.pushed_too = true; /* from now on it stays until it is deleted */
+        /* From now on it stays until it is deleted. */
+        r.pushed_too = r.pushed_too || derived_is(&r);
     } else {
         r = (struct rec_manifest){
             .size = w->p->document.n, .pushed = w->now, .id = *manifest_id(m, &w->p->digest)};
         snprintf(r.media_type, sizeof r.media_type, "%s", m->media_type->name);
         snprintf(r.artifact_type, sizeof r.artifact_type, "%s", m->artifact_type);
     }
+    r.chosen = w->chosen;
     return tbl_manifest_put(t, w->repo.id, &w->p->digest, &r, err);
 }
 
@@ -283,6 +287,23 @@ read_config(struct pushing *w, struct err *err)
     return 0;
 }
 
+/* A list of the first API shows an index as the image that is chosen here, and reads no document.
+ * If it can't be chosen now, that is done for each list. */
+static void
+choose_image(struct pushing *w)
+{
+    struct err ignored;
+    int rc;
+
+    if (w->p->manifest.media_type->kind != DOCUMENT_INDEX)
+        return;
+    rc = platform_choose(w->reg, w->repo.id, w->p->document, &w->chosen, &ignored);
+    if (rc == 0)
+        w->chosen = w->p->digest;
+    if (rc < 0)
+        w->chosen = (struct digest){.algo = DIGEST_NONE};
+}
+
 static void
 prepare_move(struct pushing *w, const struct rec_event *told)
 {
@@ -313,6 +334,7 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
         manifest_check(&p->manifest, err) != 0 || sort_parts(&w, err) != 0 ||
         repository_look(reg, p->repository, &w.repo, err) != 0 || read_config(&w, err) != 0)
         return -1;
+    choose_image(&w);
     told = event_of_push(p, EVENT_TAG);
     prepare_move(&w, &told);
     rc = tag_move_ask(&w.move, err);

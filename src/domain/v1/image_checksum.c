@@ -72,23 +72,35 @@ parse_tarsum(const char *word, enum tarsum_version *version, struct digest *d)
     return false;
 }
 
+/* The tarsums of the layer: each takes as long as unpacking it, and is computed once, however many
+ * values the client sends. */
+struct tarsums {
+    struct {
+        bool is_known;
+        struct tarsum sum;
+    } of[TARSUM_V1 + 1];
+};
+
 static int
-compare_tarsum(const struct checksum_subject *s, enum tarsum_version version,
+compare_tarsum(const struct checksum_subject *s, struct tarsums *known, enum tarsum_version version,
                const struct digest *want, enum checksum_verdict *verdict, struct err *err)
 {
-    struct tarsum sum;
+    struct tarsum *sum = &known->of[version].sum;
 
-    if (tarsum_of_fd(s->fd, version, s->json, &sum, err) != 0)
-        return -1;
-    if (!sum.computed)
-        log_line(LOG_INFO, "the tarsum of a layer can't be computed", "why=%s", sum.why);
-    if (!sum.computed)
+    if (!known->of[version].is_known) {
+        if (tarsum_of_fd(s->fd, version, s->json, sum, err) != 0)
+            return -1;
+        known->of[version].is_known = true;
+        if (!sum->computed)
+            log_line(LOG_INFO, "the tarsum of a layer can't be computed", "why=%s", sum->why);
+    }
+    if (!sum->computed)
         *verdict = IMAGE_CHECKSUM_UNSURE;
-    else if (digest_equal(&sum.digest, want))
+    else if (digest_equal(&sum->digest, want))
         *verdict = IMAGE_CHECKSUM_MATCH;
     else
-        *verdict = sum.duplicates ? IMAGE_CHECKSUM_UNSURE : IMAGE_CHECKSUM_MISMATCH;
-    return sum.computed ? 0 : 1;
+        *verdict = sum->duplicates ? IMAGE_CHECKSUM_UNSURE : IMAGE_CHECKSUM_MISMATCH;
+    return sum->computed ? 0 : 1;
 }
 
 /* X-Docker-Checksum: the first word that fits decides, else the last one. alone: no other checksum
@@ -97,6 +109,7 @@ static int
 compare_list(const struct checksum_subject *s, const char *list, bool alone,
              enum checksum_verdict *verdict, struct err *err)
 {
+    struct tarsums known = {.of = {{.is_known = false}}};
     enum tarsum_version version;
     struct digest want;
     char word[WORD_MAX];
@@ -111,7 +124,7 @@ compare_list(const struct checksum_subject *s, const char *list, bool alone,
         else if (strncmp(word, "sha256:", 7) == 0)
             *verdict = IMAGE_CHECKSUM_MISMATCH;
         else if (parse_tarsum(word, &version, &want))
-            rc = compare_tarsum(s, version, &want, verdict, err);
+            rc = compare_tarsum(s, &known, version, &want, verdict, err);
         if (rc < 0)
             return -1;
         if (rc == 1 && alone)

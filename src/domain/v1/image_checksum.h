@@ -28,7 +28,7 @@ struct checksum_subject {
  * A tarsum, of version 0, 1 or dev, is computed in a confined process. It can't be computed when
  * the layer is no tar, or is too unusual or too large. Then the payload's checksum decides; without
  * one it is a mismatch. If a layer contains a name twice, its tarsum is undefined, and any value is
- * accepted.
+ * accepted. Each of the two versions is computed at most once.
  *
  * 0 and the verdict, or -1: ERR_BAD_IMAGE if no checksum is given, or an error of ours. */
 int image_checksum_compare(const struct checksum_subject *subject, const char *checksum,

@@ -13,6 +13,58 @@
 /* Memory for looking at one image, in bytes. */
 #define ONE_IMAGE_MEMORY (32u << 20)
 
+/* Bytes of documents that are read for one request, and distinct targets whose ids are remembered.
+ * Most targets need no document. */
+#define LIST_MEMORY (64u << 20)
+#define REMEMBERED_MAX 256
+
+/* ---- ids ---- */
+
+struct id_finder {
+    const struct registry *reg;
+    const struct platform *platform;
+    size_t memory; /* what is left of LIST_MEMORY */
+    struct {
+        uint64_t repo;
+        struct digest target, id;
+        int rc;
+    } known[REMEMBERED_MAX]; /* those for which a document was read */
+    size_t known_n;
+};
+
+/* Finds the id of a tag's target: 1; 0: the target has disappeared meanwhile, or has no image of
+ * that platform; -1. */
+static int
+find_id(struct id_finder *f, uint64_t repo, const struct digest *target, struct digest *id,
+        struct err *err)
+{
+    size_t before = f->memory;
+    int rc;
+
+    *id = *target;
+    if (target->algo == DIGEST_V1_ID)
+        return 1;
+    for (size_t i = 0; i < f->known_n; i++)
+        if (f->known[i].repo == repo && digest_equal(&f->known[i].target, target)) {
+            *id = f->known[i].id;
+            return f->known[i].rc;
+        }
+    rc = image_view_id(f->reg, repo, target, f->platform, &f->memory, id, err);
+    if (rc >= 0 && f->memory < before && f->known_n < REMEMBERED_MAX) {
+        f->known[f->known_n].repo = repo;
+        f->known[f->known_n].target = *target;
+        f->known[f->known_n].id = *id;
+        f->known[f->known_n++].rc = rc;
+    }
+    return rc;
+}
+
+static struct id_finder
+id_finder_of(const struct registry *reg, const struct platform *platform)
+{
+    return (struct id_finder){.reg = reg, .platform = platform, .memory = LIST_MEMORY};
+}
+
 /* ---- tags ---- */
 
 static int
@@ -21,22 +73,11 @@ no_repository(struct err *err)
     return err_set(err, ERR_NO_REPOSITORY, "Repository not found");
 }
 
-/* Finds the id of a tag's target: 1; 0: the target has disappeared meanwhile, or has no image of
- * that platform; -1. */
-static int
-id_of(const struct registry *reg, uint64_t repo, const struct digest *target,
-      const struct platform *platform, struct digest *id, struct err *err)
-{
-    *id = *target;
-    if (target->algo == DIGEST_V1_ID)
-        return 1;
-    return image_view_id(reg, repo, target, platform, id, err);
-}
-
 int
 image_list_find(const struct registry *reg, const char *repository, const char *tag,
                 const struct platform *platform, struct digest *id, struct err *err)
 {
+    struct id_finder finder = id_finder_of(reg, platform);
     struct rec_repo repo;
     struct rec_tag r;
     int rc = repository_find(reg, repository, &repo, err);
@@ -46,7 +87,7 @@ image_list_find(const struct registry *reg, const char *repository, const char *
     if (rc == 0)
         return err_set(err, ERR_NO_MANIFEST, "Tag not found");
     if (rc == 1)
-        rc = id_of(reg, repo.id, &r.target, platform, id, err);
+        rc = find_id(&finder, repo.id, &r.target, id, err);
     if (rc == 0)
         return err_set(err, ERR_NO_IMAGE, "Tag not found: there is no image of that platform");
     return rc < 0 ? -1 : 0;
@@ -99,9 +140,8 @@ each_target(const struct registry *reg, uint64_t repo,
 }
 
 struct tags {
-    const struct registry *reg;
+    struct id_finder *finder;
     uint64_t repo;
-    const struct platform *platform;
     int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err);
     void *arg;
 };
@@ -111,7 +151,7 @@ see_target(const char *tag, const struct digest *target, void *arg, struct err *
 {
     struct tags *t = arg;
     struct digest id;
-    int rc = id_of(t->reg, t->repo, target, t->platform, &id, err);
+    int rc = find_id(t->finder, t->repo, target, &id, err);
 
     return rc == 1 ? t->fn(tag, &id, t->arg, err) : rc;
 }
@@ -121,7 +161,8 @@ image_list_tags(const struct registry *reg, const char *repository, const struct
                 int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err),
                 void *arg, struct err *err)
 {
-    struct tags t = {.reg = reg, .platform = platform, .fn = fn, .arg = arg};
+    struct id_finder finder = id_finder_of(reg, platform);
+    struct tags t = {.finder = &finder, .fn = fn, .arg = arg};
     struct rec_repo repo;
     bool any = false;
     int rc = repository_find(reg, repository, &repo, err);
@@ -198,29 +239,35 @@ add_chain(const struct registry *reg, struct collection *c, const struct digest 
     return 0;
 }
 
-/* Likewise for a manifest. A manifest that is no image has its own digest as its id. */
+/* Likewise for a manifest. A manifest that is no image has its own digest as its id. When too much
+ * was read already, its ancestors are left out. */
 static int
-add_view(const struct registry *reg, struct collection *c, uint64_t repo,
-         const struct digest *manifest, const struct platform *platform, struct err *err)
+add_view(struct id_finder *f, struct collection *c, uint64_t repo, const struct digest *manifest,
+         struct err *err)
 {
     struct image_view v;
     struct arena arena;
     struct digest id;
-    int rc = image_view_id(reg, repo, manifest, platform, &id, err);
+    int rc = find_id(f, repo, manifest, &id, err);
 
     if (rc != 1)
         return rc;
+    if (f->memory == 0) {
+        add_to_collection(c, &id);
+        return 0;
+    }
     arena_init(&arena, ONE_IMAGE_MEMORY);
-    rc = image_view_of(reg, repo, manifest, platform, &arena, &v, err);
+    rc = image_view_of(f->reg, repo, manifest, f->platform, &arena, &v, err);
     /* A manifest that was made of a v1 image has the id and ancestors of that image. */
     if (rc == 1 && !digest_equal(&id, &v.ids[0]))
-        rc = add_chain(reg, c, &id, err);
+        rc = add_chain(f->reg, c, &id, err);
     else if (rc == 1)
         for (size_t i = v.n; i > 0; i--)
             add_to_collection(c, &v.ids[i - 1]);
     else if (rc < 0 && err->code == ERR_NO_IMAGE)
         add_to_collection(c, &id);
     rc = rc < 0 && err->code != ERR_NO_IMAGE ? -1 : 0;
+    f->memory -= arena.used < f->memory ? arena.used : f->memory;
     arena_reset(&arena);
     return rc;
 }
@@ -241,6 +288,7 @@ image_list_images(const struct registry *reg, const char *repository,
                            .chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *c.chain),
                            .tops = arena_array(arena, IMAGE_LIST_MAX, sizeof *c.tops),
                            .seed = random_u64()};
+    struct id_finder finder = id_finder_of(reg, platform);
     struct rec_repo repo;
     bool any = false;
     int rc = repository_find(reg, repository, &repo, err);
@@ -255,9 +303,8 @@ image_list_images(const struct registry *reg, const char *repository,
     for (size_t i = 0; i < c.tops_n && !c.full; i++) {
         if (i > 0 && digest_equal(&c.tops[i], &c.tops[i - 1]))
             continue;
-        if (c.tops[i].algo == DIGEST_V1_ID
-                ? add_chain(reg, &c, &c.tops[i], err) != 0
-                : add_view(reg, &c, repo.id, &c.tops[i], platform, err) != 0)
+        if (c.tops[i].algo == DIGEST_V1_ID ? add_chain(reg, &c, &c.tops[i], err) != 0
+                                           : add_view(&finder, &c, repo.id, &c.tops[i], err) != 0)
             return -1;
     }
     if (c.full)
@@ -292,7 +339,8 @@ image_list_everywhere(const struct registry *reg, const struct actor *actor,
                       void *arg, struct err *err)
 {
     struct everywhere every = {.fn = fn, .arg = arg};
-    struct tags tags = {.reg = reg, .fn = see_one, .arg = &every};
+    struct id_finder finder = id_finder_of(reg, NULL);
+    struct tags tags = {.finder = &finder, .fn = see_one, .arg = &every};
     struct repository_batch b = {.after = ""};
     struct err refused;
     bool any;

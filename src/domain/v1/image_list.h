@@ -24,6 +24,7 @@ int image_list_tags(const struct registry *reg, const char *repository,
                     void *arg, struct err *err);
 
 /* All images to which the tags lead, without doubles, each after its parent; in the arena.
+ * Documents of at most 64 MiB are read; the ancestors of further images are left out.
  * ERR_NO_REPOSITORY; ERR_TOO_LARGE: there are more than IMAGE_LIST_MAX images or tags. */
 #define IMAGE_LIST_MAX 50000
 int image_list_images(const struct registry *reg, const char *repository,

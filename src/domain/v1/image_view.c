@@ -297,12 +297,19 @@ read_id(const struct registry *reg, const struct digest *manifest, const struct 
 static int
 look_for_id(const struct registry *reg, uint64_t repo, const struct digest *manifest,
             const struct rec_manifest *r, bool list, const struct platform *platform,
-            struct digest *id, struct err *err)
+            size_t *memory, struct digest *id, struct err *err)
 {
     struct platform_image image;
     struct arena arena;
     int rc = 1;
 
+    if (*memory == 0) {
+        *id = *manifest;
+        return platform == NULL ? 1
+                                : err_set(err, ERR_TOO_LARGE,
+                                          "too much has to be read to list the images of a "
+                                          "platform: ask for one of the tags");
+    }
     arena_init(&arena, ID_MEMORY);
     if (!list && platform == NULL) {
         rc = read_id(reg, manifest, r, &arena, id, err);
@@ -314,13 +321,36 @@ look_for_id(const struct registry *reg, uint64_t repo, const struct digest *mani
     } else {
         rc = -1;
     }
+    *memory -= arena.used < *memory ? arena.used : *memory;
     arena_reset(&arena);
     return rc;
 }
 
+/* Replaces the record of an index by that of the image that it leads to, if that is known. */
+static int
+follow_choice(const struct registry *reg, uint64_t repo, const struct digest *manifest,
+              struct rec_manifest *r, bool *list, struct err *err)
+{
+    struct rec_manifest chosen;
+    int rc;
+
+    if (digest_equal(&r->chosen, manifest)) {
+        *list = false;
+        return 0;
+    }
+    rc = tbl_manifest_get(kv_reads(reg->kv), repo, &r->chosen, &chosen, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 1) {
+        *r = chosen;
+        *list = false;
+    }
+    return 0;
+}
+
 int
 image_view_id(const struct registry *reg, uint64_t repo, const struct digest *manifest,
-              const struct platform *platform, struct digest *id, struct err *err)
+              const struct platform *platform, size_t *memory, struct digest *id, struct err *err)
 {
     const struct media_type *type;
     struct rec_manifest r;
@@ -331,9 +361,12 @@ image_view_id(const struct registry *reg, uint64_t repo, const struct digest *ma
         return rc;
     type = media_type_find(r.media_type);
     list = type != NULL && type->kind == DOCUMENT_INDEX;
+    if (list && platform == NULL && r.chosen.algo != DIGEST_NONE &&
+        follow_choice(reg, repo, manifest, &r, &list, err) != 0)
+        return -1;
     *id = r.made_from.algo != DIGEST_NONE ? r.made_from : r.id;
     if (list || (platform != NULL && r.made_from.algo == DIGEST_NONE) || id->algo == DIGEST_NONE)
-        rc = look_for_id(reg, repo, manifest, &r, list, platform, id, err);
+        rc = look_for_id(reg, repo, manifest, &r, list, platform, memory, id, err);
     if (rc == 1)
         image_ids_from(id, id);
     return rc;

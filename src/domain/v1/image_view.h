@@ -56,10 +56,14 @@ int image_view_of(const struct registry *reg, uint64_t repo, const struct digest
 
 /* The id that the first API gives to a manifest of that repository: for a converted v1 image its
  * own id, for another image the digest of its config, for an index the id of the image that it
- * leads to, and for others their own digest. 1; 0: the manifest isn't there, or has no image of
- * that platform; -1. */
+ * leads to, and for others their own digest. Mostly the records tell it. Otherwise documents are
+ * read, and *memory, the bytes that they may still take, becomes less. When it is used up, a
+ * manifest has its own digest as its id, which leads to it as well; for a platform that would be
+ * wrong, so it is ERR_TOO_LARGE. 1; 0: the manifest isn't there, or has no image of that platform;
+ * -1. */
 int image_view_id(const struct registry *reg, uint64_t repo, const struct digest *manifest,
-                  const struct platform *platform, struct digest *id, struct err *err);
+                  const struct platform *platform, size_t *memory, struct digest *id,
+                  struct err *err);
 
 /* The image's JSON, always the same for the same config: in the arena. */
 int image_view_json(const struct image_view *v, struct arena *arena, struct bytes *json,

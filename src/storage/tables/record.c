@@ -115,7 +115,7 @@ const struct record record_image = {TABLE_IMAGE, {
     TEXT(image, unconvertible),
 }, NULL};
 
-const struct record record_manifest = {TABLE_MANIFEST, {
+static const struct record record_manifest_1 = {TABLE_MANIFEST, {
     NUMBER(manifest, size),
     NUMBER(manifest, pushed),
     TEXT(manifest, media_type),
@@ -124,6 +124,17 @@ const struct record record_manifest = {TABLE_MANIFEST, {
     V1_ID(manifest, made_from),
     FLAG(manifest, pushed_too),
 }, NULL};
+
+const struct record record_manifest = {TABLE_MANIFEST, {
+    NUMBER(manifest, size),
+    NUMBER(manifest, pushed),
+    TEXT(manifest, media_type),
+    TEXT(manifest, artifact_type),
+    DIGEST(manifest, id),
+    DIGEST(manifest, chosen),
+    V1_ID(manifest, made_from),
+    FLAG(manifest, pushed_too),
+}, &record_manifest_1};
 
 const struct record record_blob = {TABLE_BLOB, {
     NUMBER(blob, size),

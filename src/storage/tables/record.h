@@ -82,6 +82,9 @@ struct rec_manifest {
     /* The name by which hooks and the first API know it: the digest of its config for an image, its
      * own for everything else. */
     struct digest id;
+    /* Of an index: the manifest of the image that it leads to when no platform is asked for, its
+     * own digest if it leads to none; DIGEST_NONE: not known. */
+    struct digest chosen;
     /* The v1 image that the keeper made it of (DIGEST_V1_ID), or DIGEST_NONE; and whether a client
      * has pushed it besides: if not, it goes with its last tag. */
     struct digest made_from;
