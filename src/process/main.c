@@ -57,6 +57,7 @@ run_command(const struct command *command, int argc, char **argv, struct err *er
         printf("docker-registry-server %s\n", PACKAGE_VERSION);
     } else {
         log_set_level(o.log_level);
+        log_limit_client_lines(LOG_CLIENT_BURST, LOG_CLIENT_EVERY_MS);
         code = command != NULL ? command->run(&o, err) : serve_registry(&o, err);
     }
     options_free(&o);

@@ -1,7 +1,10 @@
 #include "util/log.h"
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <unistd.h>
+#include "util/clock.h"
 
 #define LINE_SIZE 2000
 /* Leaves room for the end of a line that is cut: a quote and the newline. */
@@ -167,27 +170,127 @@ put_fields(struct line *l, const char *f, va_list *ap)
     }
 }
 
-void
-log_line(enum log_level level, const char *msg, const char *fields, ...)
+static void
+put_whole_line(enum log_level level, const char *msg, const char *fields, va_list *ap)
 {
     struct line l = {.n = 0};
     int saved = errno;
-    va_list ap;
 
-    if (level > most)
-        return;
     put_line_text(&l, "level=");
     put_line_text(&l, level_names[level]);
     put_line_text(&l, " msg=");
     put_quoted(&l, msg, strlen(msg));
     if (fields != NULL && *fields != '\0') {
         put_line(&l, " ", 1);
-        va_start(ap, fields);
-        put_fields(&l, fields, &ap);
-        va_end(ap);
+        put_fields(&l, fields, ap);
     }
     l.p[l.n++] = '\n';
     while (write(STDERR_FILENO, l.p, l.n) < 0 && errno == EINTR)
         ;
     errno = saved;
+}
+
+void
+log_line(enum log_level level, const char *msg, const char *fields, ...)
+{
+    va_list ap;
+
+    if (level > most)
+        return;
+    va_start(ap, fields);
+    put_whole_line(level, msg, fields, &ap);
+    va_end(ap);
+}
+
+/* ---- lines that clients cause ---- */
+
+/* Each line is paid with an interval of time. Lines may be paid in advance, as many as a burst has.
+ * There is no lock, because a process may be killed while it holds one. */
+struct client_lines {
+    uint64_t burst, every_ms;
+    _Atomic uint64_t paid_until_ms; /* in clock_mono_ms() */
+    _Atomic uint64_t left_out;
+};
+
+#define CLIENT_LINES                                               \
+    {                                                              \
+        .burst = LOG_CLIENT_BURST, .every_ms = LOG_CLIENT_EVERY_MS \
+    }
+static struct client_lines own_lines[] = {CLIENT_LINES, CLIENT_LINES};
+static struct client_lines *client_lines = own_lines; /* errors, and others */
+
+void
+log_limit_client_lines(uint64_t burst, uint64_t every_ms)
+{
+    if (client_lines == own_lines) {
+        void *shared =
+            mmap(NULL, sizeof own_lines, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (shared != MAP_FAILED)
+            client_lines = shared;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        client_lines[i].burst = burst;
+        client_lines[i].every_ms = every_ms;
+        atomic_store(&client_lines[i].paid_until_ms, 0);
+        atomic_store(&client_lines[i].left_out, 0);
+    }
+}
+
+/* The time until which lines are paid after one more; 0: there is no place for one more. */
+static uint64_t
+pay_client_line(const struct client_lines *c, uint64_t paid_until, uint64_t now)
+{
+    uint64_t until = (paid_until > now ? paid_until : now) + c->every_ms;
+
+    return until - now <= c->burst * c->every_ms ? until : 0;
+}
+
+static bool
+take_client_line(struct client_lines *c)
+{
+    uint64_t now = clock_mono_ms(), old = atomic_load(&c->paid_until_ms), until;
+
+    do {
+        until = pay_client_line(c, old, now);
+        if (until == 0)
+            return false;
+    } while (!atomic_compare_exchange_weak(&c->paid_until_ms, &old, until));
+    return true;
+}
+
+static void
+tell_client_lines(struct client_lines *c)
+{
+    uint64_t n = atomic_exchange(&c->left_out, 0);
+
+    if (n > 0)
+        log_line(LOG_WARN, "clients caused more lines than are logged", "left_out=%llu",
+                 (unsigned long long)n);
+}
+
+void
+log_count_client_lines(void)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (pay_client_line(&client_lines[i], atomic_load(&client_lines[i].paid_until_ms),
+                            clock_mono_ms()) != 0)
+            tell_client_lines(&client_lines[i]);
+}
+
+void
+log_client_line(enum log_level level, const char *msg, const char *fields, ...)
+{
+    struct client_lines *c = &client_lines[level != LOG_ERROR];
+    va_list ap;
+
+    if (level > most)
+        return;
+    if (!take_client_line(c)) {
+        atomic_fetch_add(&c->left_out, 1);
+        return;
+    }
+    tell_client_lines(c);
+    va_start(ap, fields);
+    put_whole_line(level, msg, fields, &ap);
+    va_end(ap);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Structured lines on stderr: level=warn msg="worker died" pid=31 signal=9. Each line is one
  * write(2), so that lines from several processes don't mix. */
@@ -15,3 +16,21 @@ void log_set_level(enum log_level level);
  * line. Conversions: %s %d %u %ld %lu %lld %llu %zu %c. A line is cut at 2000 bytes. */
 void log_line(enum log_level level, const char *msg, const char *fields, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Lines that a client can cause with each request go through one throttle, so that no client fills
+ * the disk: a burst of lines, and then one at each interval. Errors have a burst of their own, so
+ * that warnings cannot hide them. The number of lines that were left out is logged. */
+#define LOG_CLIENT_BURST 100
+#define LOG_CLIENT_EVERY_MS 10000
+
+/* Sets burst and interval, which begin anew. Processes that are forked later share the throttle.
+ * Before the first call each process has a throttle of its own, with the numbers above. */
+void log_limit_client_lines(uint64_t burst, uint64_t every_ms);
+
+/* log_line, through the throttle. */
+void log_client_line(enum log_level level, const char *msg, const char *fields, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Logs how many lines were left out, if another line could be logged now. log_client_line does this
+ * too; call it now and then, for the time after a flood. */
+void log_count_client_lines(void);

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include "util/clock.h"
 #include "util/log.h"
 
 static int old_stderr;
@@ -126,6 +128,56 @@ errno_stays(void **state)
     assert_int_equal(after, EPIPE);
 }
 
+static size_t
+count_lines(const char *text, const char *like)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, like)) != NULL) {
+        n++;
+        text += strlen(like);
+    }
+    return n;
+}
+
+static void
+clients_fill_no_log(void **state)
+{
+    const char *text;
+
+    (void)state;
+    log_limit_client_lines(3, 200);
+    catch_log();
+    for (int i = 0; i < 50; i++)
+        log_client_line(LOG_WARN, "a client", "i=%d", i);
+    log_count_client_lines();
+    if (fork() == 0) { /* processes share the throttle */
+        log_client_line(LOG_WARN, "a client", NULL);
+        _exit(0);
+    }
+    wait(NULL);
+    for (int i = 0; i < 50; i++)
+        log_client_line(LOG_ERROR, "a failure", NULL);
+    log_line(LOG_WARN, "of our own", NULL);
+    text = log_caught();
+    assert_int_equal(count_lines(text, "a client"), 3);
+    assert_int_equal(count_lines(text, "a failure"), 3);
+    assert_int_equal(count_lines(text, "of our own"), 1);
+    assert_int_equal(count_lines(text, "left_out"), 0);
+
+    catch_log();
+    clock_sleep_ms(250);
+    log_count_client_lines();
+    log_count_client_lines();
+    log_client_line(LOG_WARN, "a client", NULL);
+    log_client_line(LOG_WARN, "a client", NULL);
+    text = log_caught();
+    assert_int_equal(count_lines(text, "a client"), 1);
+    assert_int_equal(count_lines(text, "left_out=48"), 1);
+    assert_int_equal(count_lines(text, "left_out=47"), 1);
+    assert_int_equal(count_lines(text, "left_out"), 2);
+}
+
 int
 main(void)
 {
@@ -136,6 +188,7 @@ main(void)
         cmocka_unit_test(a_long_line_is_cut_and_still_well_formed),
         cmocka_unit_test(only_what_the_level_asks_for_is_written),
         cmocka_unit_test(errno_stays),
+        cmocka_unit_test(clients_fill_no_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ open_log(struct nginx_log *l, int *writer)
     assert_int_equal(pipe(ends), 0);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     *l = (struct nginx_log){.fd = -1};
-    nginx_log_open(l, ends[0], 1000);
+    nginx_log_open(l, ends[0]);
     *writer = ends[1];
 }
 
@@ -66,34 +66,65 @@ the_last_emergency_is_kept_also_in_pieces(void **state)
     int writer;
     open_log(&l, &writer);
     say(writer, "nginx: [emerg] first\nnginx: [eme");
-    nginx_log_read(&l, 1000);
+    nginx_log_read(&l);
     assert_string_equal(l.worst, "first");
     say(writer, "rg] second\nnginx: [warn] third");
-    nginx_log_read(&l, 1000);
+    nginx_log_read(&l);
     assert_string_equal(l.worst, "second");
     close(writer);
-    nginx_log_close(&l, 1000);
+    nginx_log_close(&l);
     assert_int_equal(l.fd, -1);
     assert_string_equal(l.worst, "second");
 }
 
+/* The lines of our log that nginx's lines become. */
+static size_t
+count_relayed(const char *nginx_says, int times)
+{
+    struct nginx_log l;
+    int writer, ends[2], saved = dup(STDERR_FILENO);
+    static char text[1 << 16];
+    size_t lines = 0;
+    ssize_t n;
+    open_log(&l, &writer);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    log_set_level(LOG_WARN);
+    for (int i = 0; i < times; i++)
+        say(writer, nginx_says);
+    close(writer);
+    nginx_log_close(&l);
+    log_set_level(LOG_ERROR);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    while ((n = read(ends[0], text, sizeof text)) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            lines += text[i] == '\n';
+    close(ends[0]);
+    return lines;
+}
+
 static void
-a_flood_is_dropped_and_counted(void **state)
+a_flood_is_left_out(void **state)
 {
     (void)state;
-    struct nginx_log l;
-    int writer;
-    open_log(&l, &writer);
-    for (int i = 0; i < 1000; i++)
-        say(writer, "nginx: [warn] x\n");
-    for (int i = 0; i < 100; i++)
-        nginx_log_read(&l, 1000);
-    assert_int_equal(l.dropped, 800);
-    say(writer, "nginx: [warn] x\n");
-    nginx_log_read(&l, 2000);
-    assert_int_equal(l.dropped, 0);
-    close(writer);
-    nginx_log_close(&l, 2000);
+    log_limit_client_lines(20, 1000000);
+    assert_int_equal(count_relayed("nginx: [warn] x\n", 1000), 20);
+    assert_int_equal(count_relayed("nginx: [crit] x\n", 1000), 20);
+    assert_int_equal(count_relayed("nginx: [error] x\n", 1000), 0);
+}
+
+static void
+a_buffered_body_is_no_warning(void **state)
+{
+    (void)state;
+    log_limit_client_lines(20, 1000000);
+    assert_int_equal(count_relayed("2026/11/23 17:00:00 [warn] 12#12: *3 a client request body is "
+                                   "buffered to a temporary file ./uploads/body/1, client: x\n",
+                                   3),
+                     0);
+    assert_int_equal(count_relayed("2026/11/23 17:00:00 [warn] 12#12: *3 else\n", 1), 1);
 }
 
 static void
@@ -109,11 +140,11 @@ a_long_line_is_cut(void **state)
     text[sizeof text - 2] = '\n';
     text[sizeof text - 1] = '\0';
     say(writer, text);
-    nginx_log_read(&l, 1000);
+    nginx_log_read(&l);
     assert_true(strlen(l.worst) < NGINX_LOG_LINE_MAX);
     assert_true(strlen(l.worst) > NGINX_LOG_LINE_MAX - 50);
     close(writer);
-    nginx_log_close(&l, 1000);
+    nginx_log_close(&l);
 }
 
 int
@@ -122,7 +153,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_lose_what_the_log_gives_anyway),
         cmocka_unit_test(the_last_emergency_is_kept_also_in_pieces),
-        cmocka_unit_test(a_flood_is_dropped_and_counted),
+        cmocka_unit_test(a_flood_is_left_out),
+        cmocka_unit_test(a_buffered_body_is_no_warning),
         cmocka_unit_test(a_long_line_is_cut),
     };
     log_set_level(LOG_ERROR);

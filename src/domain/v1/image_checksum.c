@@ -92,7 +92,8 @@ compare_tarsum(const struct checksum_subject *s, struct tarsums *known, enum tar
             return -1;
         known->of[version].is_known = true;
         if (!sum->computed)
-            log_line(LOG_INFO, "the tarsum of a layer can't be computed", "why=%s", sum->why);
+            log_client_line(LOG_INFO, "the tarsum of a layer can't be computed", "why=%s",
+                            sum->why);
     }
     if (!sum->computed)
         *verdict = IMAGE_CHECKSUM_UNSURE;

@@ -51,7 +51,7 @@ on_nginx_log(void *arg)
 {
     struct nginx *n = arg;
 
-    nginx_log_read(&n->log, loop_now(n->loop));
+    nginx_log_read(&n->log);
     loop_fd_set(&n->log_readable, n->log.fd, POLLIN); /* it may be closed */
 }
 
@@ -160,7 +160,7 @@ on_nginx_end(void *arg, pid_t pid, int status)
 
     stray_nginx_kill(n->server->dir.fd);
     loop_fd_stop(&n->log_readable);
-    nginx_log_close(&n->log, loop_now(n->loop));
+    nginx_log_close(&n->log);
     if (n->state == NGINX_BROKEN)
         return;
     if (n->state == NGINX_STOPPING) {
@@ -267,8 +267,8 @@ nginx_start(struct nginx *n, struct err *err)
         close(ends[0]);
         return err_errno(err, "cannot start nginx");
     }
-    nginx_log_close(&n->log, now);
-    nginx_log_open(&n->log, ends[0], now);
+    nginx_log_close(&n->log);
+    nginx_log_open(&n->log, ends[0]);
     loop_fd_set(&n->log_readable, ends[0], POLLIN);
     n->state = NGINX_STARTING;
     n->since_ms = now;
@@ -316,6 +316,7 @@ nginx_tick(struct nginx *n)
     uint64_t now = loop_now(n->loop);
     struct err err;
 
+    log_count_client_lines();
     if (n->child.pid != 0)
         nginx_guard_hold(&n->guard);
     switch (n->state) {

@@ -6,8 +6,8 @@
 #include "util/fdio.h"
 #include "util/log.h"
 
-#define BURST 200
-#define REFILL_MS 50
+/* nginx warns of this at each large manifest. */
+#define BUFFERED "a client request body is buffered to a temporary file"
 
 /* "2026/11/23 17:00:00 [warn] 12#12: *3 text", or "nginx: [emerg] text" before the log is open. */
 char *
@@ -53,21 +53,7 @@ level_of(const char *severity)
 }
 
 static void
-refill_log_rate(struct nginx_log *l, uint64_t now)
-{
-    uint64_t new = (now - l->since_ms) / REFILL_MS;
-    l->since_ms += new *REFILL_MS;
-    l->tokens = l->tokens + new > BURST ? BURST : l->tokens + new;
-    if (l->dropped > 0 && l->tokens > 1) {
-        log_line(LOG_WARN, "nginx said more than is logged", "lines=%llu",
-                 (unsigned long long)l->dropped);
-        l->dropped = 0;
-        l->tokens--;
-    }
-}
-
-static void
-relay_line(struct nginx_log *l, uint64_t now)
+relay_line(struct nginx_log *l)
 {
     const char *severity;
     char *text;
@@ -75,34 +61,24 @@ relay_line(struct nginx_log *l, uint64_t now)
     l->line[l->n] = '\0';
     l->n = 0;
     text = nginx_log_split(l->line, &severity);
-    if (*text == '\0')
+    if (*text == '\0' || strstr(text, BUFFERED) != NULL)
         return;
     if (strcmp(severity, "emerg") == 0)
         snprintf(l->worst, sizeof l->worst, "%s", text);
-    refill_log_rate(l, now);
-    if (l->tokens == 0) {
-        l->dropped++;
-        return;
-    }
-    l->tokens--;
-    log_line(level_of(severity), "nginx", "severity=%s text=%s", *severity != '\0' ? severity : "-",
-             text);
+    log_client_line(level_of(severity), "nginx", "severity=%s text=%s",
+                    *severity != '\0' ? severity : "-", text);
 }
 
 void
-nginx_log_open(struct nginx_log *l, int fd, uint64_t now_ms)
+nginx_log_open(struct nginx_log *l, int fd)
 {
     l->fd = fd;
     l->n = 0;
     l->worst[0] = '\0';
-    if (l->since_ms == 0) {
-        l->tokens = BURST;
-        l->since_ms = now_ms;
-    }
 }
 
 void
-nginx_log_read(struct nginx_log *l, uint64_t now_ms)
+nginx_log_read(struct nginx_log *l)
 {
     char block[4096];
     ssize_t got;
@@ -116,19 +92,19 @@ nginx_log_read(struct nginx_log *l, uint64_t now_ms)
     }
     for (ssize_t i = 0; i < got; i++) {
         if (block[i] == '\n')
-            relay_line(l, now_ms);
+            relay_line(l);
         else if (l->n < sizeof l->line - 1)
             l->line[l->n++] = block[i];
     }
 }
 
 void
-nginx_log_close(struct nginx_log *l, uint64_t now_ms)
+nginx_log_close(struct nginx_log *l)
 {
     for (int i = 0; i < 64 && l->fd >= 0; i++)
-        nginx_log_read(l, now_ms);
+        nginx_log_read(l);
     if (l->n > 0)
-        relay_line(l, now_ms);
+        relay_line(l);
     fdio_close(l->fd);
     l->fd = -1;
 }

@@ -171,9 +171,9 @@ read_params(struct call *call, struct refusal *no)
     if (!parse_role(v[PARAM_ROLE], &r->role))
         bad = params[PARAM_ROLE].name;
     if (bad != NULL) {
-        log_line(LOG_ERROR,
-                 "parameter missing, wrong or there twice: is nginx's configuration ours?",
-                 "name=%s", bad);
+        log_client_line(LOG_ERROR,
+                        "parameter missing, wrong or there twice: is nginx's configuration ours?",
+                        "name=%s", bad);
         *no = (struct refusal){500, "the web server in front isn't configured for this registry"};
         return false;
     }
@@ -246,8 +246,8 @@ others_wait(const struct call *call)
 static bool
 cut_reader_off(const struct call *call)
 {
-    log_line(LOG_INFO, "a slow reader was cut off", "path=%s bytes=%llu", call->req.raw_path,
-             (unsigned long long)call->sent);
+    log_client_line(LOG_INFO, "a slow reader was cut off", "path=%s bytes=%llu", call->req.raw_path,
+                    (unsigned long long)call->sent);
     return false;
 }
 
@@ -390,8 +390,8 @@ end_stream(struct outlet *o)
     const struct http_reply *r = o->reply;
     uint64_t n = o->begun ? o->call->sent : o->first.n;
     if (r->length_known && n != r->length) {
-        log_line(LOG_ERROR, "an answer has another length than announced", "path=%s bytes=%llu",
-                 o->call->req.raw_path, (unsigned long long)n);
+        log_client_line(LOG_ERROR, "an answer has another length than announced",
+                        "path=%s bytes=%llu", o->call->req.raw_path, (unsigned long long)n);
         return false;
     }
     if (!o->begun)
@@ -425,8 +425,8 @@ run_stream(struct call *call, struct http_reply *reply)
         send_reply(call, reply);
     } else {
         if (rc != 0 && !o.gone)
-            log_line(LOG_WARN, "an answer was broken off", "path=%s bytes=%llu why=%s",
-                     call->req.raw_path, (unsigned long long)call->sent, err.message);
+            log_client_line(LOG_WARN, "an answer was broken off", "path=%s bytes=%llu why=%s",
+                            call->req.raw_path, (unsigned long long)call->sent, err.message);
         break_off(call);
     }
     buf_free(&o.first);
@@ -503,7 +503,7 @@ put_refusal(struct call *call, const struct refusal *no)
     struct http_reply reply;
     const char *body;
 
-    log_line(LOG_WARN, "request refused", "status=%d why=%s", no->status, no->why);
+    log_client_line(LOG_WARN, "request refused", "status=%d why=%s", no->status, no->why);
     reply = (struct http_reply){.status = no->status};
     body = arena_printf(&call->arena, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"%s\"}]}",
                         no->why);
