@@ -308,13 +308,12 @@ record_decode(const struct record *record, void *r, struct bytes in, struct err 
     const struct record *as = record;
     unsigned version = unpack_u8(&u);
 
-    while (as != NULL && record_version(as) != version)
+    while (record_version(as) != version && as->older != NULL)
         as = as->older;
     if (as != record)
         clear_fields(record->fields, r);
-    if (as != NULL)
-        decode_fields(&u, as->fields, r);
-    if (as == NULL || !unpack_done(&u))
+    decode_fields(&u, as->fields, r);
+    if (record_version(as) != version || !unpack_done(&u))
         return err_set(err, ERR_CORRUPT, "a record of table %s can't be read",
                        tables[record->table].name);
     return 0;
