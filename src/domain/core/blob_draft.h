@@ -10,12 +10,16 @@
 #include "util/err.h"
 
 /* A file on its way to become a blob. A record never names a file that isn't durable, and no file
- * is touched in a transaction; so there are three steps:
+ * is touched in a transaction. So there are three steps:
  *
- *     blob_draft_begin    before the transaction: publishes a durable file, unless the blob's
- * record is there already blob_draft_put      in the transaction, at table blob: puts the record,
- * or keeps the one that is there blob_draft_settle   after the last transaction, whether it
- * succeeded or failed: removes the file if no record names it
+ * - blob_draft_begin, before the transaction: publishes a durable file, unless the blob's record is
+ *   there already.
+ *
+ * - blob_draft_put, in the transaction, at table blob: puts the record, or keeps the one that is
+ *   there.
+ *
+ * - blob_draft_settle, after the last transaction, whether it succeeded or failed: removes the file
+ *   if no record names it.
  *
  * blob_draft_commit does all three around one transaction. */
 struct blob_draft {

@@ -40,9 +40,9 @@ bool image_is_whole(const struct rec_image *r);
  * with these digits. */
 int image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err);
 
-/* Reads the record of a complete image: 0, or -1 and ERR_NO_IMAGE. for_push: the caller may push,
- * and may rely on the answer for some seconds; an image that is about to be collected counts as
- * absent. */
+/* Reads the record of a whole image (image_is_whole): 0, or -1 and ERR_NO_IMAGE. for_push: the
+ * caller may push, and may rely on the answer for some seconds; an image that is about to be
+ * collected counts as absent. */
 int image_find(const struct registry *reg, const struct digest *id, bool for_push,
                struct image *image, struct err *err);
 
@@ -51,7 +51,7 @@ int image_json(const struct registry *reg, const struct digest *id, struct arena
                struct bytes *json, struct err *err);
 
 /* Reads the ids of the image and its ancestors, itself first, into chain, which has room for
- * IMAGE_CHAIN_MAX; reads in that transaction. ERR_NO_IMAGE if one of them is incomplete. */
+ * IMAGE_CHAIN_MAX; reads in that transaction. ERR_NO_IMAGE if one of them isn't whole. */
 int image_chain(struct txn *t, const struct digest *id, struct digest *chain, size_t *n,
                 struct err *err);
 

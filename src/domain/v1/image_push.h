@@ -18,7 +18,7 @@
 
 /* Stores the JSON. ERR_BAD_IMAGE: it is no JSON object, it has another id, the parent doesn't exist
  * (it may still lack its layer), the chain has a circle or is too long. ERR_TOO_LARGE. ERR_EXISTS:
- * the image is complete. A JSON that differs from the stored one detaches the layer from the
+ * the image is verified. A JSON that differs from the stored one detaches the layer from the
  * image. */
 int image_push_json(const struct registry *reg, const struct digest *id, struct bytes json,
                     const struct actor *actor, struct err *err);
@@ -35,7 +35,7 @@ int image_push_layer_file(const struct registry *reg, const struct digest *id, i
 
 /* Checks the client's checksums of JSON and layer (image_checksum.h). ERR_NO_IMAGE without JSON and
  * layer; ERR_BAD_IMAGE: there is no checksum; ERR_DIGEST_MISMATCH: the image becomes invisible
- * until its layer or the right checksum is sent, unless it was complete before. For a complete
+ * until its layer or the right checksum is sent, unless it was verified before. For a verified
  * image this changes nothing. */
 int image_push_verify(const struct registry *reg, const struct digest *id, const char *checksum,
                       const char *payload, const struct actor *actor, struct arena *arena,

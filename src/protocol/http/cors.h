@@ -16,9 +16,8 @@ int cors_options(struct call *c, unsigned methods, struct err *err);
 int cors_options_v1(struct call *c, struct err *err);
 
 /* Refuses with ERR_FOREIGN_PAGE what a web page of a foreign origin wants to change. Browsers send
- * some requests (POST) without a preflight. Pages from the host of the request, and of the origins
- * in
- * --cors, are not foreign. */
+ * some requests (POST) without a preflight. Pages from the host of the request aren't foreign, nor
+ * are those of an origin that --cors names. */
 int cors_check(struct call *c, struct err *err);
 
 /* Adds Allow. */
