@@ -90,7 +90,7 @@ subtest 'memory' => sub {
 
 subtest 'as many at once as there may be' => sub {
     my $registry = Registry->start(args => [ '--index-jobs', 2 ]);
-    my @layers = map { zeros(80, "f$_") } 1 .. 5;
+    my @layers = map { zeros(400, "f$_") } 1 .. 5; # each takes long enough to be seen
     is_status($registry->push_image('a/b', 'v1', \@layers), 201, 'five layers');
     my ($most, %nice, %class) = (0);
     my ($config) = $registry->image_of(\@layers);
