@@ -178,6 +178,17 @@ subtest 'exchanged names' => sub {
     }
 };
 
+subtest 'a file of root\'s behind a name of the user\'s' => sub {
+    my $dir    = given_away();
+    my $secret = open_to_all() . '/secret';
+    spew($secret, 'of root');
+    chmod 0600, $secret;
+    unlink "$dir/db/format";
+    link $secret, "$dir/db/format";
+    my $ran = Registry->try([ '--dir', $dir, '--listen', '127.0.0.1', '--port', '0' ], timeout => 5);
+    like($ran->{err}, qr/Permission denied/, 'is not opened by root');
+};
+
 subtest 'a directory of root\'s under a name of ours' => sub {
     my $dir = given_away();
     rename "$dir/db", "$dir/was";

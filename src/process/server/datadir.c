@@ -135,14 +135,15 @@ read_format(const struct datadir *d, struct err *err)
     return r;
 }
 
+/* There is no db/format. */
 static int
-check_ours(const struct datadir *d, struct err *err)
+check_stores_are_empty(const struct datadir *d, bool top_only, struct err *err)
 {
-    int r = read_format(d, err);
-    if (r != 0)
-        return r < 0 ? -1 : 0;
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
-        r = holds_something(d->fd, stores[i], err);
+        int r = top_only && strchr(stores[i]->name, '/') != NULL
+                    ? 0
+                    : holds_something(d->fd, stores[i], err);
+
         if (r < 0)
             return -1;
         if (r > 0)
@@ -152,6 +153,16 @@ check_ours(const struct datadir *d, struct err *err)
                            d->name, stores[i]->name, FORMAT_NAME);
     }
     return 0;
+}
+
+static int
+check_ours(const struct datadir *d, struct err *err)
+{
+    int r = read_format(d, err);
+
+    if (r != 0)
+        return r < 0 ? -1 : 0;
+    return check_stores_are_empty(d, false, err);
 }
 
 static int
@@ -434,7 +445,11 @@ datadir_make(struct datadir *d, const char *name, const struct privileges *who, 
         return -1;
     if (!is_roots_alone(d->fd))
         return 0;
-    if (let_in(d, who, err) < 0 || check_ours(d, err) < 0)
+    if (let_in(d, who, err) < 0)
+        return -1;
+    /* The user reads the format: db/ is the user's, and root opens nothing in it. */
+    if (faccessat(d->fd, FORMAT_NAME, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+        check_stores_are_empty(d, true, err) < 0)
         return -1;
     for (size_t i = 0; i < SUBDIRS; i++)
         if (strchr(subdirs[i].name, '/') == NULL && make_subdir(d, &subdirs[i], who, err) < 0)
