@@ -8,8 +8,8 @@
 #include "util/arena.h"
 #include "util/err.h"
 
-/* The names of repositories, in byte order. Repositories without a manifest aren't listed, nor
- * those that the actor may not pull from. */
+/* The names of repositories, in byte order: of those that have a manifest, and from which the actor
+ * may pull. */
 
 struct catalog_page {
     const char **names; /* in the arena */
@@ -24,9 +24,9 @@ struct catalog_found {
     uint64_t total; /* of all pages */
 };
 
-/* Repositories of which a search finds out whether they are listed, which takes ten times as long
- * as reading their names. Beyond that number catalog_found.total counts all; a page never has one
- * that isn't listed. */
+/* A search reads the records of so many repositories with a fitting name to find out whether they
+ * are listed, which takes ten times as long as reading the names. catalog_found.total counts those
+ * beyond it without that question. A page never has one that isn't listed. */
 #define CATALOG_EXACT_MAX 10000
 
 /* At most `limit` repositories, behind the first `skip`. Reads the names of all repositories. */

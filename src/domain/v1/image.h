@@ -12,8 +12,8 @@
 #include "util/err.h"
 
 /* Images of the first API. Each has an id chosen by its pusher, a JSON, one layer, and a parent,
- * except the last of a chain. This file has what all need; image_push.h receives images, and
- * image_tag.h tags them. */
+ * except the base image, with which a chain ends. This file has what all need; image_push.h
+ * receives images, and image_tag.h tags them. */
 
 /* The longest chain, an image and all of its ancestors. The clients end at 127. */
 #define IMAGE_CHAIN_MAX 1000

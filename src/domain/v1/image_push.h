@@ -18,13 +18,14 @@
 
 /* Stores the JSON. ERR_BAD_IMAGE: it is no JSON object, it has another id, the parent doesn't exist
  * (it may still lack its layer), the chain has a circle or is too long. ERR_TOO_LARGE. ERR_EXISTS:
- * the image is verified. A JSON that differs from the stored one detaches the layer from the
- * image. */
+ * the image is verified, a tag has pointed to it, or it is another's (see above). A JSON that
+ * differs from the stored one detaches the layer from the image. */
 int image_push_json(const struct registry *reg, const struct digest *id, struct bytes json,
                     const struct actor *actor, struct err *err);
 
 /* Stores the layer, from a file that nginx has written. It becomes a blob, and is stored once.
- * ERR_NO_IMAGE without a JSON, ERR_EXISTS, ERR_BAD_IMAGE (no bytes at all), ERR_TOO_LARGE. */
+ * ERR_NO_IMAGE without a JSON, ERR_EXISTS as above, ERR_BAD_IMAGE (no bytes at all),
+ * ERR_TOO_LARGE. */
 int image_push_layer(const struct registry *reg, const struct digest *id, const char *body_file,
                      uint64_t size, const struct actor *actor, struct arena *arena,
                      struct err *err);

@@ -23,7 +23,7 @@ enum http_method {
 /* The purpose of nginx's request (its parameter ROLE). */
 enum http_role {
     ROLE_MAIN,   /* an ordinary request; a body comes through `body` */
-    ROLE_AUTH,   /* may this upload begin? Sent before any byte of the body is kept */
+    ROLE_AUTH,   /* may this request send a body? Asked before any byte of the body is kept */
     ROLE_UPLOAD, /* an upload whose body nginx has put into body_file */
 };
 

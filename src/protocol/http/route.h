@@ -15,7 +15,7 @@ enum pool_id {
 };
 
 struct route {
-    unsigned methods;    /* of enum http_method; a GET row serves HEAD only if it lists it */
+    unsigned methods;    /* of enum http_method, or-ed; HEAD only where it is listed */
     const char *pattern; /* {name}: a repository, one or more segments; {x}: one segment. A final
                           * "/...": a path inside an image follows, or nothing. A final "?x": the
                           * row fits only with that parameter in the query. */
