@@ -284,6 +284,18 @@ subtest 'without users no page of another origin changes anything' => sub {
     is_status($registry->get('/v2/new/one/tags/list'), 404, 'and no new repository');
     is_status(ask($registry, 'http://127.0.0.1:' . $registry->port, POST => '/v2/team/app/blobs/uploads/', body => ''), 202, 'a page of our own may');
     is_status(ask($registry, undef, POST => '/v2/team/app/blobs/uploads/', body => ''), 202, 'and a client that is no page');
+
+    # A page whose owner has given its name our address asks its own host, as the browser sees it.
+    my $as = sub ($registry, $host, $scheme = 'http') {
+        return ask($registry, "$scheme://$host", POST => '/v2/team/app/blobs/uploads/', body => '', headers => { Host => $host });
+    };
+    is_status($as->($registry, $_), 403, "a page and a host named $_") for 'evil.example:' . $registry->port, '10.0.0.1.evil.example', 'a.';
+    is_status($as->($registry, $_), 202, "$_ isn't a stranger's") for 'localhost:' . $registry->port, 'registry', '10.0.0.1', '[::1]:80';
+    my $named = Registry->start(args => [ '--base-url', 'https://Registry.example.com/' ]);
+    is_status($as->($named, 'registry.example.com', 'https'), 202, 'nor is the name of --base-url');
+    is_status($as->($named, $_, 'https'), 403, "... but $_") for 'registry.example.com:81', 'registry.example.co', 'registry.example.com.';
+    my $users = Registry->start(args => [ '--user', 'ann:secret' ], user => 'ann:secret');
+    is_status($as->($users, 'any.example'), 202, 'with users, a browser has a password only for the right name');
 };
 
 finish();

@@ -194,6 +194,16 @@ subtest 'failing' => sub {
     is(scalar $registry->logged(qr/failed too often/), 1, 'that it is given up, too');
 };
 
+subtest 'failing without end' => sub {
+    my $registry = Registry->start(args => [ '--hook-retries', '0', '--on-tag', 'exit 3' ]);
+    my ($config, $manifest) = $registry->push_parts('a/b');
+    $registry->push_tags('a/b', $manifest, map { "t$_" } 1 .. 150);
+    ok(wait_for(100, sub { Registry->try([ 'hooks', '--dir', $registry->dir ])->{out} =~ /t150/ }), '150 hooks failed');
+    my @told = $registry->logged(qr/a hook failed too often|hook failed/);
+    cmp_ok(scalar @told, '>=', 100, '... which is logged a hundred times');
+    cmp_ok(scalar @told, '<', 200, '... and then now and then');
+};
+
 subtest 'a time limit' => sub {
     my $seen     = open_dir();
     my $registry = Registry->start(env => { SEEN => $seen }, args => [

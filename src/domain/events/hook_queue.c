@@ -281,10 +281,11 @@ hook_queue_settle(struct hook_queue *q, struct hook_result *v, size_t n, struct 
         hook_queue_restart(q);
     }
     for (size_t i = 0; rc == 0 && i < s->failed_n; i++)
-        log_line(LOG_WARN,
-                 "a hook failed too often: it stays in the list of docker-registry-server hooks",
-                 "id=%lu repository=%s line=%s", (unsigned long)s->failed[i].seq,
-                 s->failed[i].record.event.repository, s->failed[i].record.line);
+        log_client_line(
+            LOG_WARN,
+            "a hook failed too often: it stays in the list of docker-registry-server hooks",
+            "id=%lu repository=%s line=%s", (unsigned long)s->failed[i].seq,
+            s->failed[i].record.event.repository, s->failed[i].record.line);
     free(s);
     return rc;
 }

@@ -404,7 +404,7 @@ run_job(const struct registry *reg, const struct job *job, const struct rec_job 
     arena_reset(&arena);
     s.next.due = clock_wall_ms() + (wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS);
     if (outcome == FAILED)
-        log_line(LOG_WARN, "an image isn't converted yet", "why=%s", err->message);
+        log_client_line(LOG_WARN, "an image isn't converted yet", "why=%s", err->message);
     if (outcome == REFUSED) {
         snprintf(why, sizeof why, "%.*s", RECORD_IMAGE_WHY_MAX, err->message);
         s.why = why;

@@ -82,13 +82,31 @@ is_allowed(const struct call *c)
     return origin != NULL && origin[0] != '\0';
 }
 
-/* Has the page come from the host that it now asks? */
+/* Can't the host of the request be a name to which a stranger gave our address (DNS rebinding)? It
+ * can't if it is an address, has no dot, or is that of --base-url. */
+static bool
+is_host_sure(const struct call *c)
+{
+    const char *host = c->req->host;
+    const char *base = strstr(call_base(c), "://");
+    size_t name = strcspn(host, ":");
+    size_t n = strlen(host);
+
+    return host[0] == '[' || strspn(host, "0123456789.") == name ||
+           memchr(host, '.', name) == NULL ||
+           (base != NULL && strncasecmp(base + 3, host, n) == 0 &&
+            (base[3 + n] == '\0' || base[3 + n] == '/'));
+}
+
+/* Has the page come from the host that it now asks? A browser that knows a password sends it only
+ * to the host for which it was typed. Without users that doesn't help. */
 static bool
 is_our_page(const struct call *c, const char *origin)
 {
     const char *host = strstr(origin, "://");
 
-    return host != NULL && strcasecmp(host + 3, c->req->host) == 0;
+    return host != NULL && strcasecmp(host + 3, c->req->host) == 0 &&
+           (access_users_exist(c->reg) || is_host_sure(c));
 }
 
 int

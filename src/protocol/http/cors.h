@@ -17,7 +17,8 @@ int cors_options_v1(struct call *c, struct err *err);
 
 /* Refuses with ERR_FOREIGN_PAGE what a web page of a foreign origin wants to change. Browsers send
  * some requests (POST) without a preflight. Pages from the host of the request aren't foreign, nor
- * are those of an origin that --cors names. */
+ * are those of an origin that --cors names. Without users, a host that a stranger can have named
+ * counts as foreign. */
 int cors_check(struct call *c, struct err *err);
 
 /* Adds Allow. */
