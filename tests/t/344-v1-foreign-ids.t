@@ -41,6 +41,7 @@ sub push_v2 ($client, $repository, $tag, $image) {
         schemaVersion => 2, mediaType => $Registry::Client::TYPE{manifest},
         config => Registry::Client->descriptor('config', $image->{config}),
         layers => [ map { Registry::Client->descriptor('layer_gzip', $_->{bytes}) } @{ $image->{layers} } ],
+        annotations => { tag => $tag },
     });
     for my $blob ($image->{config}, map { $_->{bytes} } @{ $image->{layers} }) {
         my $pushed = $client->push_blob($repository, $blob);
@@ -48,7 +49,7 @@ sub push_v2 ($client, $repository, $tag, $image) {
     }
     my $put = $client->put_manifest($repository, $tag, $manifest);
     die $put->describe if $put->status != 201;
-    return;
+    return digest($manifest);
 }
 
 # A v1 image with an id of choice.
@@ -71,14 +72,14 @@ sub is_taken ($response, $name) {
 }
 
 # Each id shows what was pushed by the second API.
-sub shows ($image, $name) {
+sub shows ($image, $name, $repository = 'team/app') {
     my ($id, $low) = ($image->{id}, $image->{chain}[0]);
     is(got_layer($low), $image->{layers}[0]{bytes}, "$name: the layer of what it stands on");
     is(got_layer($id),  $image->{layers}[1]{bytes}, '... and its own');
     is_deeply($v1->get("/v1/images/$id/ancestry")->json, [ $id, $low ], '... the ancestry');
     is_deeply($v1->get("/v1/images/$id/json")->json->{config}, { Cmd => ['x'] }, '... and the JSON');
     is($v1->get("/v1/images/$low/json")->json->{parent}, undef, '... of both');
-    my $pulled = $v1->pull_images('team/app', 'v1');
+    my $pulled = $v1->pull_images($repository, 'v1');
     is_deeply([ map { $_->{layer} } @{ $pulled->{images} } ], [ map { $_->{bytes} } @{ $image->{layers} } ], '... and a pull has all of it');
     my ($tree, $paths);
     wait_for(60, sub { $tree = $v1->get("/v1/images/$id/tree/"); $tree->status != 503 });
@@ -131,6 +132,16 @@ subtest 'a config that is shown with other layers' => sub {
     push_v2($ann, 'team/app', 'v1', $image);
     ok(wait_for(60, sub { $v1->get("/v1/images/$image->{id}/layer")->content eq $image->{layers}[1]{bytes} }), 'those that it tells of win');
     shows($image, 'from then on');
+};
+
+subtest 'a crowd' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    my $evil  = layer('evil');
+    my @false = map { push_v2($bob, 'bob/older', "v$_", { %$image, layers => [ layer('one'), $evil ] }) } 1 .. 17;
+    push_v2($ann, 'team/late', 'v1', $image);
+    like(got_layer($image->{id}), qr/^404\b.*many images have this id/s, 'seventeen older manifests show a config with other layers: none is shown');
+    is_status($bob->delete("/v2/bob/older/manifests/$_"), 202, '... until they are fewer') for @false[ 0, 1 ];
+    shows($image, 'then', 'team/late');
 };
 
 subtest 'an image that is not complete' => sub {

@@ -212,6 +212,14 @@ find_best_named(const struct registry *reg, const struct digest *id,
     for (size_t i = 0; i < list->n && i < CANDIDATES_MAX && best->proof != PROOF_RIGHT; i++)
         if (compare_with_best(reg, id, &list->v[i], platform, best, err) != 0)
             return -1;
+    /* The one that has the id by right may be among the others, behind a crowd that only says so.
+     */
+    if (list->n > CANDIDATES_MAX && best->proof == PROOF_MISSING)
+        return err_set(err, ERR_BUSY, "many images have this id, and their layers are being read");
+    if (list->n > CANDIDATES_MAX && best->proof == PROOF_WRONG)
+        return err_set(err, ERR_NO_IMAGE,
+                       "many images have this id, and the layers of the first ones aren't those of "
+                       "their configs");
     return 0;
 }
 

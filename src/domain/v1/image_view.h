@@ -32,10 +32,10 @@ struct image_view {
 
 /* Finds the view of an id. Several manifests may have the id, and what a config says of its layers
  * may be wrong: the first manifest whose layers are known to be those of its config is taken,
- * otherwise the first (image_named.h has their order). platform: as for platform_find, for the id
- * of an index. Memory comes from the arena. Reads files, so it runs outside of transactions. 1; 0:
- * no manifest has that id; -1: ERR_NO_IMAGE: the manifest is no image, or the message says why it
- * can't be shown. */
+ * otherwise the first (image_named.h has their order), unless there are more than are looked at.
+ * platform: as for platform_find, for the id of an index. Memory comes from the arena. Reads files,
+ * so it runs outside of transactions. 1; 0: no manifest has that id; -1: ERR_NO_IMAGE: the manifest
+ * is no image, or the message says why it can't be shown; ERR_BUSY: as image_view_prevails. */
 int image_view_find(const struct registry *reg, const struct digest *id,
                     const struct platform *platform, struct arena *arena, struct image_view *v,
                     struct err *err);
