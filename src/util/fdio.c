@@ -2,10 +2,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "util/mem.h"
 #include "util/random.h"
@@ -93,6 +96,30 @@ fdio_fsync_dir(int dirfd, const char *name, struct err *err)
     rc = fdio_fsync(fd, name, err);
     fdio_close(fd);
     return rc;
+}
+
+int
+fdio_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+{
+    struct open_how how = {
+        .flags = (unsigned)flags | O_CLOEXEC,
+        .mode = mode,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+
+    return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
+}
+
+int
+fdio_open_parent(int dirfd, const char *path, const char **last)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX];
+
+    *last = slash != NULL ? slash + 1 : path;
+    snprintf(directory, sizeof directory, "%.*s", slash != NULL ? (int)(slash - path) : 1,
+             slash != NULL ? path : ".");
+    return fdio_open_beneath(dirfd, directory, O_PATH | O_DIRECTORY, 0);
 }
 
 int

@@ -23,6 +23,14 @@ int fdio_fsync(int fd, const char *what, struct err *err);
 /* Syncs the directory `name` below dirfd ("." for dirfd itself). */
 int fdio_fsync_dir(int dirfd, const char *name, struct err *err);
 
+/* As openat, but never leaves the directory, and follows no symbolic link at all: others may
+ * exchange names below it at any time. Sets errno. */
+int fdio_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
+/* Likewise opens (O_PATH) the directory that `path` is in, and points *last to the last part of
+ * path.
+ */
+int fdio_open_parent(int dirfd, const char *path, const char **last);
+
 /* Makes a directory unless it exists. Returns 1 when it was made, 0 when it existed (and is a
  * directory), -1 on failure. */
 int fdio_mkdir(int dirfd, const char *name, mode_t mode, struct err *err);

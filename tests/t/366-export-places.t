@@ -153,17 +153,75 @@ subtest 'interrupted' => sub {
     works(export('stay:1', '-o', "$dir/x.tar"), 'and it can be exported');
 };
 
+subtest 'two exports into one directory' => sub {
+    my $dir = tempdir();
+    mkdir "$dir/x";
+    kill 'STOP', $registry->pid;
+    my ($pid, $from) = begin('stay:1', '-o', "$dir/x");
+    ok(wait_for(10, sub { scalar(() = children_of($pid)) }), 'one has begun, and has written nothing yet');
+    is_refused(export('stay:1', '-o', "$dir/x"), qr/another export writes/, 'the other is refused');
+    kill 'CONT', $registry->pid;
+    waitpid $pid, 0;
+    is($?, 0, '... and the first goes on');
+    is_deeply(left_in("$dir/x"), [qw(blobs index.json manifest.json oci-layout)], '... and is whole');
+    close $from;
+};
+
+# What another user plants in the way of root.
+subtest 'places of another user' => sub {
+    plan skip_all => 'only root can be another user' if !is_root();
+    my $nobody = getpwnam 'nobody';
+    my $as     = sub ($code) {
+        my $pid = fork // die "fork: $!";
+        if ($pid == 0) {
+            POSIX::setuid($nobody);
+            $code->();
+            POSIX::_exit(0);
+        }
+        return $pid;
+    };
+    my $victim = tempdir();
+    my $open   = tempdir();
+    spew("$victim/file", 'of root');
+    chmod 01777, $open;
+    chmod 0755, $victim;
+    waitpid $as->(sub { symlink "$victim/file", "$open/x.tar" }), 0;
+  SKIP: {
+        skip 'this kernel is told not to protect links', 2 if slurp('/proc/sys/fs/protected_symlinks') ne "1\n";
+        is_refused(export('app:1', '-o', "$open/x.tar"), qr/denied/, 'a link in a directory for all is not followed');
+        is(slurp("$victim/file"), 'of root', '... and its target stays');
+    }
+
+    # He exchanges the directory that the export makes in his, as soon as it is there.
+    my @layers = map { random_bytes(20_000) } 1 .. 40;
+    is_status($registry->push_image('many', '1', \@layers), 201, 'an image of many layers');
+    my ($his, $parent) = (tempdir(), $$);
+    chown $nobody, -1, $his;
+    mkdir "$victim/sha256";
+    my $pid = $as->(sub {
+        1 until getppid != $parent || -e "$his/blobs/sha256";
+        rename "$his/blobs", "$his/was";
+        symlink $victim, "$his/blobs";
+    });
+    export('many:1', '-o', $his);
+    waitpid $pid, 0;
+    ok(-l "$his/blobs", 'the owner of a directory exchanges a name in it');
+    is_deeply([ left_in($victim), left_in("$victim/sha256") ], [ [ 'file', 'sha256' ], [] ], '... and nothing is made behind his link');
+};
+
 subtest 'a tag that moves' => sub {
     my @images = map { my @layers = (random_bytes(1000)); [ $registry->image_of(\@layers), @layers ] } 1, 2;
     for my $one (@images) {
         $registry->push_blob('moves', $_) for $one->[0], $one->[2];
     }
     $registry->put_manifest('moves', '1', $images[0][1]);
-    my $pid = fork // die "fork: $!";
+    my $parent = $$;
+    my $pid    = fork // die "fork: $!";
     if ($pid == 0) {
-        for (my $i = 0; ; $i++) {
+        for (my $i = 0; getppid == $parent; $i++) {
             $registry->put_manifest('moves', '1', $images[ $i % 2 ][1]);
         }
+        POSIX::_exit(0);
     }
     my (%seen, @bad);
     my $end = time + 20;

@@ -11,7 +11,8 @@
 
 /* Only the server's user may read the store, and only the caller may write to the directory. So one
  * process sends a tar, and another unpacks it. The tar comes from tar_write, perhaps of another
- * version of this program. */
+ * version of this program. The directory may belong to another user than the caller, and its names
+ * may be exchanged meanwhile: nothing is made behind a symbolic link. */
 
 #define BLOCK 512
 #define INDEX "index.json"
@@ -128,8 +129,8 @@ static int
 write_file(struct in *in, const struct entry *e, struct err *err)
 {
     bool index = strcmp(e->name, INDEX) == 0;
-    const char *name = index ? INDEX_PART : e->name;
-    int fd = openat(in->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    int fd =
+        fdio_open_beneath(in->dir, index ? INDEX_PART : e->name, O_WRONLY | O_CREAT | O_EXCL, 0666);
     int r;
 
     if (fd < 0)
@@ -147,6 +148,23 @@ write_file(struct in *in, const struct entry *e, struct err *err)
     fdio_close(fd);
     in->whole = index;
     return r < 0 ? -1 : read_tar_bytes(in, in->room, tar_write_padding(e->size), err);
+}
+
+static int
+make_directory(const struct in *in, struct entry *e, struct err *err)
+{
+    size_t n = strlen(e->name);
+    const char *last;
+    int parent, r;
+
+    if (n > 0 && e->name[n - 1] == '/')
+        e->name[n - 1] = '\0';
+    parent = fdio_open_parent(in->dir, e->name, &last);
+    if (parent < 0)
+        return err_errno(err, "cannot make %s", e->name);
+    r = fdio_mkdir(parent, last, 0777, err);
+    fdio_close(parent);
+    return r;
 }
 
 static int
@@ -170,7 +188,7 @@ write_all(struct in *in, struct err *err)
         if (!is_ours(e.name))
             return err_set(err, ERR_CORRUPT, "the export has a file %s", e.name);
         if (e.type == '5')
-            r = fdio_mkdir(in->dir, e.name, 0777, err);
+            r = make_directory(in, &e, err);
         else
             r = write_file(in, &e, err);
         if (r < 0)

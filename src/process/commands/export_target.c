@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +28,7 @@ struct helper {
 
 struct target {
     const char *path;
+    int old;     /* opened with O_PATH: what is there already; -1: nothing */
     char *final; /* for a file: the target of a symbolic link */
     char *part;
     int fd;    /* the file or directory */
@@ -125,10 +128,14 @@ static int
 prepare_file(struct target *t, struct err *err)
 {
     mode_t mask = umask(0);
+    char self[32], name[PATH_MAX];
+    ssize_t n;
     umask(mask);
-    t->final = realpath(t->path, NULL);
-    if (t->final == NULL)
-        t->final = mem_strdup(t->path);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", t->old);
+    n = t->old >= 0 ? readlink(self, name, sizeof name - 1) : 0;
+    if (n < 0)
+        return err_errno(err, "cannot find %s", t->path);
+    t->final = n > 0 ? mem_copy(name, (size_t)n) : mem_strdup(t->path);
     t->part = mem_printf("%s.XXXXXX", t->final);
     t->fd = mkostemp(t->part, O_CLOEXEC);
     if (t->fd < 0 || fchmod(t->fd, 0666 & ~mask) < 0)
@@ -174,7 +181,12 @@ prepare_dir(struct target *t, struct err *err)
         return -1;
     t->made = r == 1;
     t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return t->fd < 0 ? err_errno(err, "cannot open %s", t->path) : refuse_full(t->fd, t->path, err);
+    if (t->fd < 0)
+        return err_errno(err, "cannot open %s", t->path);
+    /* Another export may be at work there, with nothing written yet. */
+    if (flock(t->fd, LOCK_EX | LOCK_NB) < 0)
+        return err_errno(err, "another export writes to %s", t->path);
+    return refuse_full(t->fd, t->path, err);
 }
 
 /* In the parent 0, and *out is where the tar goes. */
@@ -260,10 +272,10 @@ tidy_up(struct target *t, bool dir)
 }
 
 static enum command_exit
-run_with_target(const char *path, bool dir, enum command_exit (*write)(void *arg, struct err *err),
-                void *arg, struct err *err)
+run_with_target(const char *path, int old, bool dir,
+                enum command_exit (*write)(void *arg, struct err *err), void *arg, struct err *err)
 {
-    struct target t = {.path = path, .fd = -1};
+    struct target t = {.path = path, .old = old, .fd = -1};
     enum command_exit code = COMMAND_FAILED;
     sigset_t signals;
     bool made;
@@ -292,21 +304,42 @@ run_with_target(const char *path, bool dir, enum command_exit (*write)(void *arg
     return code;
 }
 
+/* Writes to a device or a pipe. */
+static enum command_exit
+run_with_device(const char *path, int old, enum command_exit (*write)(void *arg, struct err *err),
+                void *arg, struct err *err)
+{
+    char self[32];
+    int fd;
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", old);
+    fd = open(self, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) {
+        err_errno(err, "cannot write to %s", path);
+        return COMMAND_FAILED;
+    }
+    return write(arg, err);
+}
+
+/* The path is followed once, by the kernel: in a directory that everybody may write to it doesn't
+ * follow the links of others (proc(5), protected_symlinks), and what was found can't be exchanged.
+ */
 enum command_exit
 export_target_run(const char *path, enum command_exit (*write)(void *arg, struct err *err),
                   void *arg, struct err *err)
 {
-    struct stat st;
-    bool there = stat(path, &st) == 0;
+    struct stat st = {.st_mode = 0};
+    enum command_exit code = COMMAND_FAILED;
+    int old = open(path, O_PATH | O_CLOEXEC);
     size_t n = strlen(path);
-    if (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-        int fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) {
-            err_errno(err, "cannot write to %s", path);
-            return COMMAND_FAILED;
-        }
-        return write(arg, err);
-    }
-    return run_with_target(path, (there && S_ISDIR(st.st_mode)) || (n > 0 && path[n - 1] == '/'),
-                           write, arg, err);
+
+    if (old >= 0 ? fstat(old, &st) < 0 : errno != ENOENT)
+        err_errno(err, "cannot write to %s", path);
+    else if (old >= 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        code = run_with_device(path, old, write, arg, err);
+    else
+        code = run_with_target(path, old, S_ISDIR(st.st_mode) || (n > 0 && path[n - 1] == '/'),
+                               write, arg, err);
+    fdio_close(old);
+    return code;
 }

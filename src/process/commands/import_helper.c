@@ -1,13 +1,11 @@
 #include "process/commands/import_helper.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "util/fdio.h"
 
@@ -28,18 +26,6 @@ struct helper {
     int dir;     /* the data directory */
     int last;    /* the descriptor opened last; -1 */
 };
-
-/* As openat, but never leaves the directory, and follows no symbolic link. */
-static int
-open_beneath(int dir, const char *path, int flags)
-{
-    struct open_how how = {
-        .flags = (unsigned)flags | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-
-    return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-}
 
 /* Opens an O_PATH descriptor for reading, if it is a file or directory. Opening anything else could
  * have effects. */
@@ -65,7 +51,7 @@ open_source(struct helper *h, const char *path)
     int at = h->source, sys;
 
     if (path[0] != '\0')
-        at = open_beneath(h->source, path, O_PATH | O_NOFOLLOW);
+        at = fdio_open_beneath(h->source, path, O_PATH | O_NOFOLLOW, 0);
     if (at < 0)
         return -1;
     fdio_close(h->last);
@@ -81,18 +67,17 @@ open_source(struct helper *h, const char *path)
 static int
 link_last(const struct helper *h, const char *to)
 {
-    const char *slash = strrchr(to, '/');
-    char self[32], directory[REQUEST_MAX];
+    const char *last;
+    char self[32];
     int at, sys = 0;
 
-    if (h->last < 0 || slash == NULL || strncmp(to, "layers/", strlen("layers/")) != 0)
+    if (h->last < 0 || strncmp(to, "layers/", strlen("layers/")) != 0)
         return EINVAL;
-    snprintf(directory, sizeof directory, "%.*s", (int)(slash - to), to);
-    at = open_beneath(h->dir, directory, O_PATH | O_DIRECTORY);
+    at = fdio_open_parent(h->dir, to, &last);
     if (at < 0)
         return errno;
     snprintf(self, sizeof self, "/proc/self/fd/%d", h->last);
-    if (linkat(AT_FDCWD, self, at, slash + 1, AT_SYMLINK_FOLLOW) != 0)
+    if (linkat(AT_FDCWD, self, at, last, AT_SYMLINK_FOLLOW) != 0)
         sys = errno;
     fdio_close(at);
     return sys;
