@@ -49,8 +49,9 @@ control_door_done(struct control_door_request *r, const char *message)
     loop_timer_stop(&r->limit);
     fdio_close(r->connection);
     r->connection = -1;
-    for (size_t i = 0; r->packet_n > 0 && i < 4; i++)
+    for (size_t i = 0; i < r->fds_n; i++)
         fdio_close(r->fds[i]);
+    r->fds_n = 0;
     r->packet_n = 0;
     watch_door(r->door);
 }
@@ -67,20 +68,22 @@ control_door_close(struct control_door *d)
 
 /* ---- requests ---- */
 
+/* Takes all descriptors that came, so that they are closed with the request. Returns whether they
+ * are those of a command. */
 static bool
 take_descriptors(struct control_door_request *r, const struct msghdr *m)
 {
     const struct cmsghdr *c = CMSG_FIRSTHDR(m);
 
-    if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-        c->cmsg_len != CMSG_LEN(sizeof r->fds) || (m->msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0)
+    if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
         return false;
-    memcpy(r->fds, CMSG_DATA(c), sizeof r->fds);
-    return true;
+    r->fds_n = (c->cmsg_len - CMSG_LEN(0)) / sizeof *r->fds;
+    memcpy(r->fds, CMSG_DATA(c), r->fds_n * sizeof *r->fds);
+    return r->fds_n == CONTROL_DOOR_FDS && (m->msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == 0;
 }
 
-/* Reads the packet with the caller's descriptors. A packet of another shape ends the request; the
- * kernel closes descriptors beyond the four, since there is no room for them. */
+/* Reads the packet with the caller's descriptors. A packet of another shape ends the request. The
+ * kernel passes no more descriptors than there is room for. */
 static void
 on_control_packet(void *arg)
 {
@@ -93,12 +96,14 @@ on_control_packet(void *arg)
     struct msghdr m = {
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(r->connection, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    bool are_whole;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    are_whole = n >= 0 && take_descriptors(r, &m);
     if (n <= 0) {
         control_door_done(r, NULL);
-    } else if (!take_descriptors(r, &m) || r->packet[n - 1] != '\0') {
+    } else if (!are_whole || r->packet[n - 1] != '\0') {
         control_door_done(r, "this is no command");
     } else {
         r->packet_n = (size_t)n;
@@ -154,6 +159,7 @@ control_door_open(struct control_door *d, struct loop *loop, int socket)
         struct control_door_request *r = &d->requests[i];
         r->door = d;
         r->connection = -1;
+        r->fds_n = 0;
         r->packet_n = 0;
         loop_fd_init(&r->readable, loop, on_control_packet, r);
         loop_timer_init(&r->limit, loop, on_control_limit, r);

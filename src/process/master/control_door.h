@@ -15,12 +15,16 @@
 /* Requests that wait for a child, or for their packet, at once. */
 #define CONTROL_DOOR_MAX 8
 
+/* Descriptors of a command: the caller's 0, 1 and 2, and its working directory. */
+#define CONTROL_DOOR_FDS 4
+
 struct control_door_request {
     struct control_door *door;
     int connection; /* -1: free */
     struct loop_fd readable;
     struct loop_timer limit;
-    int fds[4]; /* the caller's descriptors 0, 1 and 2, and its working directory */
+    int fds[CONTROL_DOOR_FDS];
+    size_t fds_n; /* how many of them are open; before a good packet, perhaps fewer */
     char packet[CONTROL_PACKET_MAX];
     size_t packet_n; /* 0: has not come yet */
 };
