@@ -38,6 +38,8 @@ bdb_free(struct bdb *b)
 void
 bdb_enter(struct bdb *b)
 {
+    if (b->depth == 0)
+        b->found_damage = false;
     if (b->depth++ == 0 && b->slot != NULL) {
         atomic_store(&b->slot->since_ms, clock_mono_ms());
         atomic_store(&b->slot->in_db, true);
@@ -64,10 +66,11 @@ bdb_lost(struct bdb *b, const char *why)
 }
 
 bool
-bdb_is_fatal(int ret)
+bdb_is_fatal(const struct bdb *b, int ret)
 {
-    /* Out of memory means locks, lockers or mutexes, which dead processes have left behind. */
-    return ret == DB_RUNRECOVERY || ret == ENOMEM;
+    /* Out of memory means locks, lockers or mutexes, which dead processes have left behind. A
+     * damaged page is damaged after a recovery, too, and the other pages are not. */
+    return (ret == DB_RUNRECOVERY && !b->found_damage) || ret == ENOMEM;
 }
 
 bool
@@ -114,7 +117,7 @@ int
 bdb_fail_env(struct bdb *b, int ret, const char *what, struct err *err)
 {
     bdb_error(err, ret, what, b->kv.dir);
-    if (bdb_is_fatal(ret))
+    if (bdb_is_fatal(b, ret))
         bdb_lost(b, err->message);
     return -1;
 }
@@ -125,8 +128,11 @@ bdb_fail(struct txn *t, int ret, const char *what, unsigned table, struct err *e
     struct bdb *b = bdb_of(t);
 
     bdb_error(err, ret, what, b->tables[table].name);
-    if (bdb_is_fatal(ret))
+    if (bdb_is_fatal(b, ret))
         bdb_lost(b, err->message);
+    if (ret == DB_RUNRECOVERY)
+        err_set(err, ERR_CORRUPT, "%s %s: a page of its file is damaged", what,
+                b->tables[table].name);
     if (!t->is_reads)
         t->doom = *err;
     return -1;

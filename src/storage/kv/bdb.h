@@ -28,6 +28,7 @@ struct bdb {
     uint8_t *record;            /* room for the longest record of a queue */
     db_recno_t recno;           /* the number that the key of a queue points to */
     struct timespec synced;     /* the directory's last change before its last fsync */
+    bool found_damage;          /* since bdb_enter: a page with a wrong checksum */
     unsigned lines;             /* that the library has logged since lines_since_ms */
     uint64_t lines_since_ms;
 };
@@ -68,7 +69,7 @@ void bdb_leave(struct bdb *b);
 /* Nothing but a recovery helps. Doesn't return. */
 _Noreturn void bdb_lost(struct bdb *b, const char *why);
 /* Is ret of that kind? */
-bool bdb_is_fatal(int ret);
+bool bdb_is_fatal(const struct bdb *b, int ret);
 bool bdb_is_conflict(int ret);
 /* Before something that has lost a conflict is tried again. */
 void bdb_pause(void);

@@ -49,7 +49,7 @@ dbc_close(struct bdb_cursor *c)
     int ret = c->dbc == NULL ? 0 : c->dbc->close(c->dbc);
 
     c->dbc = NULL;
-    if (bdb_is_fatal(ret))
+    if (bdb_is_fatal(bdb_of_cursor(c), ret))
         bdb_lost(bdb_of_cursor(c), "closing a cursor failed");
 }
 

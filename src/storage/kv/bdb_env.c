@@ -18,6 +18,18 @@
 #define LINES_MS 10000
 #define FILE_MODE 0640
 
+/* The library takes a damaged page for the end of the store: it panics, which keeps all processes
+ * out until a recovery, and then again. Here it is a failure of the call that read the page:
+ * nothing was changed, and the other pages are good. The library tells of its panic before it goes
+ * on. Another process that looks at this very moment asks for a recovery. */
+static void
+note_damage(struct bdb *b, const char *text)
+{
+    b->found_damage = b->found_damage || strstr(text, "checksum error: page") != NULL;
+    if (b->found_damage && strstr(text, "PANIC") != NULL)
+        b->env->set_flags(b->env, DB_PANIC_ENVIRONMENT, 0);
+}
+
 /* Logs an error line of the library. On a full disk it has one for each page, so there is a limit.
  */
 static void
@@ -27,6 +39,7 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
     uint64_t now = clock_mono_ms();
 
     (void)prefix;
+    note_damage(b, text);
     if (now - b->lines_since_ms > LINES_MS) {
         if (b->lines > LINES_MAX)
             log_line(LOG_ERROR, "berkeley db", "unsaid=%u", b->lines - LINES_MAX);

@@ -24,7 +24,7 @@ bdb_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slo
     b->lost = lost;
     bdb_enter(b);
     if (bdb_env_attach(b, false, err) != 0) {
-        if (bdb_is_fatal(err->sys))
+        if (bdb_is_fatal(b, err->sys))
             bdb_lost(b, err->message);
         (void)bdb_env_detach(b);
         /* A store that can't be joined is a case for recovery, so in_db stays true. But recovery
@@ -47,7 +47,7 @@ bdb_close(struct kv *kv)
     assert(b->depth == 0);
     bdb_enter(b);
     ret = bdb_env_detach(b);
-    if (bdb_is_fatal(ret))
+    if (bdb_is_fatal(b, ret))
         bdb_lost(b, "closing failed");
     /* Closing writes to the log, too. It leaves no more in the regions than a dead process does. */
     if (ret != 0)

@@ -1,0 +1,85 @@
+# Bytes of the database that a disk has changed: what is on that page fails, with a reason in the log, and all other
+# repositories are served.
+use v5.36;
+use Registry limit => 120;
+use Registry::Tools;
+use Test::More;
+
+use constant { PAGE => 4096, TYPE_AT => 25, LEAF => 5, REPOSITORIES => 150 };
+
+# Stopped, with all pages in their files: the start has written a checkpoint.
+my $left = do {
+    my $registry = Registry->start;
+    for my $i (1 .. REPOSITORIES) {
+        $registry->push_image(sprintf('team/app%03d', $i), 'v1', [ random_bytes(100) ]) or BAIL_OUT('no images');
+    }
+    $registry->stop;
+    Registry->start(dir => $registry->dir)->stop;
+    $registry->dir;
+};
+
+sub copy_of ($dir) {
+    my $copy = tempdir() . '/data';
+    chmod 0755, $copy =~ s{/data$}{}r;
+    system('cp', '-a', $dir, $copy) == 0 or die 'cp';
+    return $copy;
+}
+
+# Changes a bit on the page that is chosen by the types of all.
+sub damage ($file, $choose) {
+    open my $f, '+<:raw', $file or die "$file: $!";
+    my $pages = (-s $f) / PAGE;
+    my @types = map { sysseek $f, $_ * PAGE + TYPE_AT, 0; sysread $f, my $type, 1; ord $type } 0 .. $pages - 1;
+    my $page  = $choose->(@types);
+    my $at    = $page * PAGE + ($page == 0 ? 100 : PAGE - 500);
+    sysseek $f, $at, 0;
+    sysread $f, my $byte, 1;
+    sysseek $f, $at, 0;
+    syswrite $f, $byte ^. "\x04";
+    return;
+}
+
+sub middle_leaf (@types) {
+    my @leaves = grep { $types[$_] == LEAF } 0 .. $#types;
+    cmp_ok(scalar @leaves, '>', 1, 'there are several pages');
+    return $leaves[ @leaves / 2 ];
+}
+
+sub pulls ($registry) {
+    my %status;
+    $status{ $registry->get(sprintf '/v2/team/app%03d/manifests/v1', $_)->status }++ for 1 .. REPOSITORIES;
+    return \%status;
+}
+
+my $expected = qr/berkeley db|is damaged|a request failed/;
+for my $table (qw(tag repo manifest content)) {
+    subtest "a page of table $table" => sub {
+        my $dir = copy_of($left);
+        damage("$dir/db/$table", \&middle_leaf);
+        my $registry = Registry->start(dir => $dir, expected => $expected);
+        for my $round (1, 2) {
+            my $status = pulls($registry);
+            is_deeply([ sort keys %$status ], [ 200, 500 ], 'some pulls fail, ...');
+            cmp_ok($status->{200}, '>', REPOSITORIES / 4, '... and others do not');
+        }
+        is($registry->get('/healthz')->status, 200, 'the server is well');
+        like($registry->log, qr/reading table $table: a page of its file is damaged/, '... and its log has the reason');
+        unlike($registry->log, qr/recovering|process died/, '... and nothing had to be recovered');
+        $registry->stop;
+        $registry = Registry->start(dir => $dir, expected => $expected);
+        ok(pulls($registry)->{200}, 'a restart changes nothing');
+        $registry->crash;
+        $registry = Registry->start(dir => $dir, expected => $expected);
+        ok(pulls($registry)->{200}, '... nor does a crash');
+        $registry->stop;
+    };
+}
+
+subtest 'the first page of a table' => sub {
+    my $dir = copy_of($left);
+    damage("$dir/db/tag", sub (@types) { return 0 });
+    my $ran = Registry->try([ '--dir', $dir, '--listen', '127.0.0.1', '--port', '0' ], timeout => 30);
+    is($ran->{exit}, 1, 'ends the start');
+    like($ran->{err}, qr/\Q$dir\E\/db can't be opened \(.*tag.*\).*restore a backup/, '... with a line that says what to do');
+};
+finish();
