@@ -8,6 +8,7 @@ struct hooks;
 struct index_cache;
 struct kv;
 struct semaphore;
+struct share_member;
 struct token_key;
 
 /* The argument of every function of this floor: one store, opened by this process. Set up once by
@@ -51,6 +52,9 @@ struct registry {
     uint64_t index_wait_ms;
     const struct semaphore *index_seats;
     struct index_cache *indexes;
+
+    /* Bounds the places of one client in this process's pool; NULL: no bound. */
+    const struct share_member *share;
 
     /* --base-url: stands in front of paths in Location and Link; NULL: nothing does */
     const char *base_url;

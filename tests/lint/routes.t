@@ -95,12 +95,12 @@ sub map_value ($name, $request) {
         if    ($key eq 'default') { $default = $result }
         elsif ($key =~ /^~\*(.*)/) { push @regexes, [ qr/$1/i, $result ] }
         elsif ($key =~ /^~(.*)/)   { push @regexes, [ qr/$1/, $result ] }
-        elsif ($key eq $source)    { return $result }
+        elsif ($key eq $source)    { return value($result, $request) }
     }
     for my $regex (@regexes) {
-        return $regex->[1] if $source =~ $regex->[0];
+        return value($regex->[1], $request) if $source =~ $regex->[0];
     }
-    return $default // '';
+    return value($default // '', $request);
 }
 
 # ---- the table ----

@@ -109,6 +109,12 @@ handle(const struct http_request *req, struct arena *arena, struct http_reply *r
 }
 
 static void
+ended(void *arg)
+{
+    (void)arg;
+}
+
+static void
 work(void)
 {
     const struct fcgi_limits limits = {
@@ -116,7 +122,7 @@ work(void)
     struct err err;
 
     signal(SIGPIPE, SIG_IGN);
-    _exit(fcgi_serve(listener, &limits, handle, NULL, &err) == 0 ? 0 : 1);
+    _exit(fcgi_serve(listener, &limits, handle, ended, NULL, &err) == 0 ? 0 : 1);
 }
 
 /* ---- nginx's side (FastCGI 1.0) ---- */

@@ -60,7 +60,7 @@ const struct options_row options_table[] = {
      SERVER, COUNT(workers)},
     {"bulk-workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 2", "processes for uploads",
      SERVER, COUNT(bulk_workers)},
-    {"browse-workers", 0, "n", "4", "processes for looking into images", SERVER,
+    {"browse-workers", 0, "n", "4", "processes for looking into images, and for lists", SERVER,
      COUNT(browse_workers)},
     {"index-wait", 0, "time", "10s", "wait this long for the index of a layer, then 503", SERVER,
      TIME(index_wait_ms, 1)},

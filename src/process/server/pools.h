@@ -11,6 +11,9 @@ struct pool {
     const char *name;   /* as ps shows it */
     const char *socket; /* in run/ of the data directory, or in the directory of --fastcgi */
     size_t workers_at;  /* the option with the number of workers */
+    /* A client whose requests take longer than this has only a part of the pool (util/share.h); 0:
+     * no limit, because docker pushes five layers at once. */
+    uint64_t patience_ms;
 };
 
 extern const struct pool pools[POOL_COUNT];

@@ -143,6 +143,10 @@ open_sockets(struct server *s, struct err *err)
         s->sockets[i] = unix_socket_listen(path, SOCK_STREAM, LISTENER_BACKLOG, err);
         if (s->sockets[i] < 0)
             return -1;
+        if (pools[i].patience_ms > 0 &&
+            share_make(&s->shares[i], (unsigned)pool_workers((enum pool_id)i, o),
+                       pools[i].patience_ms, err) != 0)
+            return -1;
     }
     if (open_extra(s, err) < 0)
         return -1;
@@ -170,6 +174,7 @@ close_sockets(struct server *s)
             unlinkat(s->dir.fd, path, 0);
         fdio_close(s->sockets[i]);
         s->sockets[i] = -1;
+        share_close(&s->shares[i]);
     }
     for (int i = 0; i < SERVER_EXTRA_COUNT; i++)
         close_extra(s, (enum server_extra)i);

@@ -14,6 +14,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 #include "util/semaphore.h"
+#include "util/share.h"
 
 /* Sockets besides those of pools. */
 enum server_extra {
@@ -41,11 +42,12 @@ struct server {
     uint64_t started_ms; /* clock_mono_ms */
     struct token_key token_key;
     int extra[SERVER_EXTRA_COUNT];
-    int poke;                     /* an eventfd: see server_poke */
-    struct semaphore index_seats; /* held by workers that wait for an index */
-    struct buf given;             /* the lines of --user for run/htpasswd */
-    struct htpasswd_state users;  /* these and the users of auth/htpasswd */
-    struct stat users_file;       /* auth/htpasswd as it was read */
+    int poke;                        /* an eventfd: see server_poke */
+    struct semaphore index_seats;    /* held by workers that wait for an index */
+    struct share shares[POOL_COUNT]; /* n is 0 for pools without a limit of a client */
+    struct buf given;                /* the lines of --user for run/htpasswd */
+    struct htpasswd_state users;     /* these and the users of auth/htpasswd */
+    struct stat users_file;          /* auth/htpasswd as it was read */
     struct hooks hooks;
     bool gate;        /* a pre-hook was seen: the workers of POOL_GATE run */
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is

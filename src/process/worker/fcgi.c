@@ -552,8 +552,8 @@ forget_call(struct call *call)
 }
 
 int
-fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, void *arg,
-           struct err *err)
+fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, fcgi_end *end,
+           void *arg, struct err *err)
 {
     FCGX_Request fcgi;
     struct call call = {.socket = socket, .limits = limits, .fcgi = &fcgi};
@@ -577,6 +577,7 @@ fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, v
                                   * locations ask for it */
         serve_one(&call, handle, arg);
         FCGX_Finish_r(&fcgi);
+        end(arg);
         forget_call(&call);
     }
     FCGX_Free(&fcgi, 1);

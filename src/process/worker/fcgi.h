@@ -9,6 +9,8 @@
 
 typedef void fcgi_handler(const struct http_request *req, struct arena *arena,
                           struct http_reply *reply, void *arg);
+/* Called when the answer has been sent, or its reader was cut off. */
+typedef void fcgi_end(void *arg);
 
 /* Limits for readers. nginx buffers only so much of an answer; for the rest the worker waits for
  * the reader. A slow reader is cut off only when others wait. */
@@ -23,8 +25,8 @@ extern const struct fcgi_limits fcgi_limits_default;
 /* Serves one request after the other from a listening socket until fcgi_stop. The handler gets
  * whole requests. A request that our nginx can't have sent (no ROLE, a name twice) never reaches
  * it. 0, or -1 if the socket is useless. */
-int fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, void *arg,
-               struct err *err);
+int fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, fcgi_end *end,
+               void *arg, struct err *err);
 
 /* For a signal handler: fcgi_serve returns once the current request is answered. A signal that
  * comes just before it waits for the next request is lost: send it again. */

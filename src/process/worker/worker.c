@@ -27,6 +27,7 @@ struct work {
     struct registry reg;
     int poke;
     struct hooks hooks;
+    struct share_member share;
     uint64_t served;
     uint64_t retire_at;
 };
@@ -43,6 +44,15 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
     /* On a full disk the successor might be unable to open the database. */
     if (++w->served >= w->retire_at && disk_space_check(w->reg.dirfd, 0, &ignored) == 0)
         fcgi_stop();
+}
+
+static void
+end_request(void *arg)
+{
+    const struct work *w = arg;
+
+    if (w->reg.share != NULL)
+        share_leave(w->reg.share);
 }
 
 int
@@ -63,11 +73,17 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     work.hooks.quiet = true; /* the master logs it, once for all workers */
     work.reg.hooks = &work.hooks;
     kv_keep_room(work.reg.kv);
+    if (s->shares[pool].n > 0) {
+        work.share = (struct share_member){&s->shares[pool], number - 1};
+        work.reg.share = &work.share;
+        share_leave(&work.share);
+    }
     if (pool == POOL_BROWSE) {
         work.reg.index_seats = &s->index_seats;
         work.reg.indexes = index_cache_new(INDEX_CACHE_KEEP);
     }
-    r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer_request, &work, &err);
+    r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer_request, end_request, &work,
+                   &err);
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
     index_cache_free(work.reg.indexes);

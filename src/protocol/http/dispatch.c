@@ -6,6 +6,7 @@
 #include "protocol/http/route.h"
 #include "protocol/http/http_auth.h"
 #include "util/network.h"
+#include "util/share.h"
 
 /* Which API was asked, by the raw path, so that even an unreadable request gets its own form. */
 static enum error_form
@@ -69,6 +70,21 @@ answer_options(struct call *c, enum error_form form, struct err *err)
     return cors_options(c, allowed != 0 ? allowed : ALL_METHODS, err);
 }
 
+/* A user, or the address of a request without a user, has only a part of a pool at the same time.
+ */
+static int
+enter_pool(const struct call *c, struct err *err)
+{
+    char client[2 + RECORD_ACTOR_MAX + 1];
+    bool named = c->actor.user[0] != '\0';
+
+    if (c->reg->share == NULL)
+        return 0;
+    snprintf(client, sizeof client, "%c %s", named ? 'u' : 'a',
+             named ? c->actor.user : c->actor.address);
+    return share_enter(c->reg->share, client, err);
+}
+
 /* From the request to the handler, in the one order that every role shares. */
 static int
 answer_call(struct call *c, enum error_form form, struct err *err)
@@ -98,6 +114,8 @@ answer_call(struct call *c, enum error_form form, struct err *err)
         return call_empty(c, 204);
     }
     if (form == ERROR_FORM_V1 && route->verb != VERB_PUBLIC && http_auth_hand_out(c, err) != 0)
+        return -1;
+    if (enter_pool(c, err) != 0)
         return -1;
     return route->handler(c, err);
 }

@@ -10,6 +10,7 @@ enum pool_id {
     POOL_API,    /* decides quickly */
     POOL_BULK,   /* hashes and syncs uploads */
     POOL_GATE,   /* waits for pre-hooks, while there are any; else it is POOL_API */
+    POOL_LIST,   /* makes lists, whose length is up to those who push */
     POOL_BROWSE, /* streams out of images, for as long as the client reads */
     POOL_COUNT,
 };

@@ -1,0 +1,111 @@
+# Nobody's long requests keep others waiting: lists, hashing and looking into images have workers of
+# their own, and of those a client has only a part at once.
+use v5.36;
+use Registry limit => 200;
+use Registry::Checks;
+use Registry::Layers;
+use Registry::Tools;
+use IO::Select;
+use IO::Socket::INET;
+use Socket qw(SOL_SOCKET SO_RCVBUF);
+use Test::More;
+
+# Requests that nobody reads the answers of.
+sub readers ($client, $n, $path) {
+    return map {
+        my $socket = IO::Socket::INET->new(Proto => 'tcp') // die $!;
+        setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'i', 4096;
+        connect $socket, Socket::pack_sockaddr_in($client->port, Socket::inet_aton('127.0.0.1')) or die $!;
+        print {$socket} $client->head_of('GET', $path);
+        $socket->flush;
+        $socket;
+    } 1 .. $n;
+}
+
+# The statuses of those that have been answered.
+sub answered (@sockets) {
+    my @statuses;
+    for my $socket (IO::Select->new(@sockets)->can_read(0)) {
+        recv $socket, my $begin, 12, Socket::MSG_PEEK();
+        push @statuses, substr $begin, 9, 3;
+    }
+    return @statuses;
+}
+
+subtest 'pulls, pushes and health need none of the other pools' => sub {
+    my $registry = Registry->start(args => [ '--user', 'ann:secret' ], user => 'ann:secret', expected => qr/upstream/);
+    my $layer    = random_bytes(1000);
+    my ($config, $manifest) = $registry->image_of([$layer]);
+    is_status($registry->push_image('a/b', 'v1', [$layer]), 201, 'an image');
+    my @lists = ('/v2/_catalog', '/v2/a/b/tags/list', '/v2/a/b/referrers/' . digest($manifest), '/v1/search?q=a',
+        '/v1/repositories', '/v1/repositories/a/b/tags', '/v1/repositories/a/b/images');
+    is_status($registry->get($_), 200, $_) for @lists;
+
+    my @stopped = map { $registry->children("worker $_") } qw(list browse bulk);
+    kill 'STOP', @stopped;
+    is_status($registry->with(timeout => 1)->get($_), 599, "$_ waits for a worker that is stopped") for @lists;
+    is_status($registry->get('/healthz'), 200, 'health does not');
+    is_status($registry->get('/v2/'), 200, '... nor a login');
+    is_status($registry->get('/v2/a/b/manifests/v1'), 200, '... nor a manifest');
+    is_status($registry->head('/v2/a/b/manifests/' . digest($manifest)), 200, '... nor its HEAD');
+    is_status($registry->get('/v2/a/b/blobs/' . digest($layer)), 200, '... nor a blob');
+    is_status($registry->get('/v1/repositories/a/b/tags/v1'), 200, '... nor a tag by the first API');
+    is_status($registry->with(user => undef)->put('/v2/a/b/manifests/v2', body => $manifest), 401, '... nor the question who may push');
+    ok($registry->start_upload('a/b'), '... nor the beginning of an upload');
+    is_status($registry->put_manifest('a/b', 'v2', $manifest), 201, '... nor a tag');
+    kill 'CONT', @stopped;
+    ok(wait_for(20, sub { $registry->get($lists[0])->status == 200 }), 'lists go on');
+};
+
+subtest 'readers that read nothing' => sub {
+    my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:second' ], user => 'ann:secret');
+    my $bob      = $registry->with(user => 'bob:second');
+    push_layers($registry, 'a/b', 'v1', plain_layer(tar_of(map { "f file$_ " . cheap_bytes(8_000_000) } 1 .. 4)));
+    ok(wait_for(30, sub { $registry->get('/v2/a/b/_image/v1/stat/file1')->status == 200 }), 'an image');
+
+    my @readers = readers($registry, 16, '/v2/a/b/_image/v1/archive/');
+    ok(wait_for(20, sub { answered(@readers) >= 4 }), 'sixteen readers of one user');
+    is_status($bob->get('/v2/a/b/_image/v1/stat/file1'), 200, 'another user looks into the image');
+    my @refused = grep { $_ == 429 } answered(@readers);
+    cmp_ok(scalar @refused, '>=', 12, '... while the first user has three workers, and is told so');
+    my $response = $registry->get('/v2/a/b/_image/v1/stat/file1');
+    is_error($response, 429, 'TOOMANYREQUESTS', '... for a further request, too');
+    like($response->header('Retry-After') // '', qr/^\d+$/, '... for now');
+    is_status($registry->get('/v2/a/b/tags/list'), 200, '... but not in another pool');
+    $_->close for @readers;
+    ok(wait_for(20, sub { $registry->get('/v2/a/b/_image/v1/stat/file1')->status == 200 }), 'when they have gone, there is room');
+};
+
+subtest 'short requests of one client' => sub {
+    my $registry = Registry->start;
+    push_layers($registry, 'a/b', 'v1', gzip_layer(tar_of('f file text')));
+    ok(wait_for(30, sub { $registry->get('/v2/a/b/_image/v1/stat/file')->status == 200 }), 'an image');
+    for my $path ('/v2/a/b/tags/list', '/v2/a/b/_image/v1/tree/') {
+        my @got = in_parallel(12, 60, sub ($i) { return [ map { $registry->get($path)->status } 1 .. 30 ] });
+        is_deeply([ map { @$_ } @got ], [ (200) x 360 ], "many at once, and none is refused: $path");
+    }
+};
+
+subtest 'pushes that wait for a hook' => sub {
+    my $wait     = tempdir() . '/wait';
+    my $registry = Registry->start(
+        args => [ '--user', 'ann:secret', '--user', 'bob:second', '--pre-hook-timeout', '60s',
+            '--on-pre-tag', qq([ "\$REGISTRY_TAG" != slow ] || while [ -e '$wait' ]; do sleep 0.1; done) ],
+        user => 'ann:secret',
+    );
+    my $bob = $registry->with(user => 'bob:second');
+    my (undef, $manifest) = $registry->image_of([]);
+    is_status($registry->push_image('a/b', 'fast', []), 201, 'an image');
+    spew($wait, '');
+    my @got = in_parallel(10, 80, sub ($i) {
+        return $registry->put_manifest('a/b', 'slow', $manifest)->status if $i > 0;
+        wait_for(20, sub { my @asked = grep { /sleep|while/ } map { Registry::Process::command_of($_) } $registry->processes; @asked >= 3 });
+        my $status = $bob->put_manifest('a/b', 'fast', $manifest)->status;
+        unlink $wait;
+        return $status;
+    });
+    is(shift @got, 201, 'another user is let through while they wait');
+    is_deeply([ sort @got ], [ (201) x 3, (429) x 6 ], '... since the first user has three workers');
+};
+
+finish();

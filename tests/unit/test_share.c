@@ -1,0 +1,121 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "util/clock.h"
+#include "util/share.h"
+
+#define SHORT_MS 100
+#define LONG_MS 60000
+
+static int
+enter(const struct share *s, unsigned place, const char *client)
+{
+    struct share_member m = {s, place};
+    struct err err;
+    int rc = share_enter(&m, client, &err);
+
+    assert_true(rc == 0 || err.code == ERR_TOO_MANY);
+    return rc;
+}
+
+static void
+leave(const struct share *s, unsigned place)
+{
+    share_leave(&(struct share_member){s, place});
+}
+
+static void
+a_client_has_three_quarters(void **state)
+{
+    static const unsigned most[] = {2, 3, 3, 4, 5, 6};
+    struct share s;
+    struct err err;
+
+    (void)state;
+    for (unsigned n = 3; n <= 8; n++) {
+        unsigned held = 0;
+
+        assert_int_equal(share_make(&s, n, SHORT_MS, &err), 0);
+        while (held < n && enter(&s, held, "ann") == 0)
+            held++;
+        assert_int_equal(held, most[n - 3]);
+        assert_int_equal(enter(&s, held, "bob"), 0);
+        leave(&s, held);
+        leave(&s, 0);
+        assert_int_equal(enter(&s, 0, "ann"), 0);
+        share_close(&s);
+    }
+}
+
+/* What the requests of one client take, in processes: none is refused, and the limit holds. */
+static void
+short_requests_wait_for_each_other(void **state)
+{
+    struct share s;
+    struct err err;
+    atomic_int *holding =
+        mmap(NULL, sizeof *holding, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_int_equal(share_make(&s, 4, LONG_MS, &err), 0);
+    for (unsigned i = 0; i < 4; i++)
+        if (fork() == 0) {
+            struct share_member m = {&s, i};
+
+            for (int k = 0; k < 100; k++) {
+                if (share_enter(&m, "ann", &err) != 0)
+                    _exit(1);
+                if (atomic_fetch_add(holding, 1) >= 3)
+                    _exit(2);
+                clock_sleep_ms(1);
+                atomic_fetch_sub(holding, 1);
+                share_leave(&m);
+            }
+            _exit(0);
+        }
+    for (unsigned i = 0; i < 4; i++) {
+        int status;
+
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    share_close(&s);
+    munmap(holding, sizeof *holding);
+}
+
+static void
+the_place_of_the_dead_is_free(void **state)
+{
+    struct share s;
+    struct err err;
+    int status;
+
+    (void)state;
+    assert_int_equal(share_make(&s, 3, SHORT_MS, &err), 0);
+    assert_int_equal(enter(&s, 2, "ann"), 0);
+    if (fork() == 0)
+        _exit(enter(&s, 0, "ann") == 0 ? 0 : 1);
+    assert_true(wait(&status) > 0 && status == 0);
+    assert_int_equal(enter(&s, 1, "ann"), -1);
+    leave(&s, 0); /* by the process that takes its place */
+    assert_int_equal(enter(&s, 1, "ann"), 0);
+    share_close(&s);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_has_three_quarters),
+        cmocka_unit_test(short_requests_wait_for_each_other),
+        cmocka_unit_test(the_place_of_the_dead_is_free),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
