@@ -415,6 +415,7 @@ bodies_that_nobody_has_open_are_swept(void **state)
     struct upload_dir u = open_dir(f);
     int ready[2], done[2], status;
     uint64_t total;
+    size_t n;
     pid_t nginx;
     char c;
 
@@ -436,7 +437,8 @@ bodies_that_nobody_has_open_are_swept(void **state)
         _exit(read(done[0], &c, 1) == 0 ? 0 : 1); /* until the other end is closed */
     }
     assert_int_equal(read(ready[0], &c, 1), 1);
-    OK(f, upload_dir_sweep_bodies(f->reg.dirfd, &f->err));
+    OK(f, upload_dir_sweep_bodies(f->reg.dirfd, &n, &f->err));
+    assert_int_equal(n, 3);
     assert_int_equal(access(open_body, F_OK), 0);
     assert_int_equal(fixture_entries(f, "uploads/body/0/00"), 1);
     assert_int_equal(fixture_entries(f, "uploads/body/0"), 1); /* nginx's directories stay */
@@ -445,7 +447,7 @@ bodies_that_nobody_has_open_are_swept(void **state)
     close(done[1]);
     assert_int_equal(waitpid(nginx, &status, 0), nginx);
     assert_int_equal(status, 0);
-    OK(f, upload_dir_sweep_bodies(f->reg.dirfd, &f->err));
+    OK(f, upload_dir_sweep_bodies(f->reg.dirfd, &n, &f->err));
     assert_int_equal(fixture_entries(f, "uploads/body/0/00"), 0);
     fdio_close(ready[0]);
     fdio_close(ready[1]);
@@ -456,12 +458,13 @@ static void
 what_is_no_directory_of_nginx_stops_no_sweep(void **state)
 {
     struct fixture *f = *state;
+    size_t n;
 
     fixture_body(f, bytes_str("left behind"));
     fdio_close(open("uploads/body/README", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     assert_int_equal(symlink("/etc", "uploads/body/1"), 0);
     fdio_close(open("uploads/body/0/note", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    OK(f, upload_dir_sweep_bodies(f->reg.dirfd, &f->err));
+    OK(f, upload_dir_sweep_bodies(f->reg.dirfd, &n, &f->err));
     assert_int_equal(fixture_entries(f, "uploads/body/0/00"), 0);
     assert_int_equal(fixture_entries(f, "uploads/body"), 3);
 }

@@ -11,8 +11,11 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-/* Jobs, and orphaned files, of one step. */
+/* Jobs of each kind, and orphaned files, of one step. */
 #define BATCH 100
+/* Blobs that one transaction may delete. It holds their pages until it is on the disk, and pushes
+ * wait for those. */
+#define GROUP 20
 
 /* A download that was answered may be about to open the file. */
 #define UNLINK_AFTER_MS 60000
@@ -30,66 +33,6 @@ put_unlink_job(struct txn *t, const struct digest *d, uint64_t instance, struct 
 }
 
 /* ---- the jobs ---- */
-
-/* That nothing keeps the blob, and that its lease is over, is seen in the transaction that deletes
- * it. */
-static int
-collect_blob(struct txn *t, void *arg, struct err *err)
-{
-    const struct job *j = arg;
-    uint64_t now = clock_wall_ms();
-    struct rec_blob r;
-    int found = tbl_blob_get_for_update(t, &j->digest, &r, err);
-    int kept = found == 1 ? tbl_edge_kept(t, &j->digest, err) : found;
-
-    if (kept < 0)
-        return -1;
-    if (found == 1 && kept == 0 && r.leased_until <= now) {
-        if (tbl_blob_drop(t, &j->digest, err) != 0 ||
-            tbl_edge_delete_all(t, &j->digest, err) != 0 ||
-            put_unlink_job(t, &j->digest, r.instance, err) != 0)
-            return -1;
-    }
-    if (tbl_job_drop(t, j, err) != 0)
-        return -1;
-    /* Last: after a step of the clock this may be the very job that was deleted. */
-    if (found == 1 && kept == 0 && r.leased_until > now)
-        return lease_look_at(t, &j->digest, r.leased_until, err);
-    return 0;
-}
-
-static int
-delete_job(struct txn *t, void *arg, struct err *err)
-{
-    return tbl_job_drop(t, arg, err);
-}
-
-/* The index of a layer goes with it, unless the layer was pushed again in the meantime. */
-static int
-remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t instance,
-                 struct err *err)
-{
-    struct rec_blob r;
-    int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
-
-    if (blob_file_unlink(reg->dirfd, d, instance, err) != 0 || rc < 0)
-        return -1;
-    return rc == 0 ? index_file_remove(reg->dirfd, d, err) : 0;
-}
-
-static int
-do_garbage_job(const struct registry *reg, struct job *j, const struct rec_job *r, struct err *err)
-{
-    if (j->kind == JOB_COLLECT && j->digest.algo == DIGEST_V1_ID)
-        return reg->foreign->collect(reg, j, err);
-    if (j->kind == JOB_COLLECT)
-        return txn_run(reg->kv, collect_blob, j, err);
-    if (j->kind == JOB_FORGET && delete_derived(reg, r->instance, &j->digest, err) != 0)
-        return -1;
-    if (j->kind == JOB_UNLINK && remove_blob_file(reg, &j->digest, r->instance, err) != 0)
-        log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
-    return txn_run(reg->kv, delete_job, j, err);
-}
 
 struct due_jobs {
     uint64_t now;
@@ -112,25 +55,173 @@ collect_due_job(const struct job *j, const struct rec_job *r, void *arg, struct 
     return due->n == BATCH;
 }
 
-static int
-do_due_jobs(const struct registry *reg, enum job_kind kind, struct err *err)
-{
-    struct due_jobs due = {.now = clock_wall_ms()};
+/* Jobs of one transaction, in the order of their keys. */
+struct job_group {
+    struct job v[BATCH];
+    size_t n;
+};
 
-    if (tbl_job_each(kv_reads(reg->kv), kind, collect_due_job, &due, err) != 0)
-        return -1;
-    for (size_t i = 0; i < due.n; i++)
-        if (do_garbage_job(reg, &due.jobs[i], &due.records[i], err) != 0)
+static int
+drop_jobs(struct txn *t, void *arg, struct err *err)
+{
+    const struct job_group *g = arg;
+
+    for (size_t i = 0; i < g->n; i++)
+        if (tbl_job_drop(t, &g->v[i], err) != 0)
             return -1;
     return 0;
+}
+
+static int
+end_jobs(const struct registry *reg, struct job_group *g, struct err *err)
+{
+    return g->n > 0 ? txn_run(reg->kv, drop_jobs, g, err) : 0;
+}
+
+static int
+compare_blobs_of_jobs(const void *a, const void *b)
+{
+    const struct job *x = a, *y = b;
+
+    return digest_compare(&x->digest, &y->digest);
+}
+
+/* Deletes those that nothing keeps, and whose lease is over, as seen in this transaction. */
+static int
+collect_blobs(struct txn *t, void *arg, struct err *err)
+{
+    const struct job_group *g = arg;
+    struct rec_blob r[GROUP];
+    bool is_unkept[GROUP], is_gone[GROUP];
+    uint64_t now = clock_wall_ms();
+    int rc;
+
+    for (size_t i = 0; i < g->n; i++) {
+        rc = tbl_blob_get_for_update(t, &g->v[i].digest, &r[i], err);
+        if (rc < 0)
+            return -1;
+        is_unkept[i] = rc == 1;
+    }
+    for (size_t i = 0; i < g->n; i++) {
+        rc = is_unkept[i] ? tbl_edge_kept(t, &g->v[i].digest, err) : 1;
+        if (rc < 0)
+            return -1;
+        is_unkept[i] = rc == 0;
+        is_gone[i] = rc == 0 && r[i].leased_until <= now;
+    }
+    for (size_t i = 0; i < g->n; i++)
+        if (is_gone[i] && (tbl_blob_drop(t, &g->v[i].digest, err) != 0 ||
+                           tbl_edge_delete_all(t, &g->v[i].digest, err) != 0))
+            return -1;
+    if (drop_jobs(t, arg, err) != 0)
+        return -1;
+    /* After a step of the clock, a job that is put may be one that was just dropped. */
+    for (size_t i = 0; i < g->n; i++)
+        if (is_unkept[i] && !is_gone[i] &&
+            lease_look_at(t, &g->v[i].digest, r[i].leased_until, err) != 0)
+            return -1;
+    for (size_t i = 0; i < g->n; i++)
+        if (is_gone[i] && put_unlink_job(t, &g->v[i].digest, r[i].instance, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int
+collect_group(const struct registry *reg, struct job_group *g, struct err *err)
+{
+    int rc;
+
+    if (g->n == 0)
+        return 0;
+    qsort(g->v, g->n, sizeof *g->v, compare_blobs_of_jobs);
+    rc = txn_run(reg->kv, collect_blobs, g, err);
+    g->n = 0;
+    return rc;
+}
+
+/* Most blobs are kept by the time of their job. Whatever removes a keeper later puts another job,
+ * so this one can go. */
+static int
+do_collect_jobs(const struct registry *reg, const struct due_jobs *due, struct err *err)
+{
+    struct job_group kept = {.n = 0}, unkept = {.n = 0};
+
+    for (size_t i = 0; i < due->n; i++) {
+        const struct job *j = &due->jobs[i];
+        bool is_blob = j->digest.algo != DIGEST_V1_ID;
+        int rc = is_blob ? tbl_edge_kept(kv_reads(reg->kv), &j->digest, err)
+                         : reg->foreign->collect(reg, j, err);
+
+        if (rc < 0)
+            return -1;
+        if (is_blob && rc == 1)
+            kept.v[kept.n++] = *j;
+        else if (is_blob)
+            unkept.v[unkept.n++] = *j;
+        if (unkept.n == GROUP && collect_group(reg, &unkept, err) != 0)
+            return -1;
+    }
+    return collect_group(reg, &unkept, err) != 0 ? -1 : end_jobs(reg, &kept, err);
+}
+
+/* The index of a layer goes with it, unless the layer was pushed again in the meantime. */
+static int
+remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t instance,
+                 struct err *err)
+{
+    struct rec_blob r;
+    int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
+
+    if (blob_file_unlink(reg->dirfd, d, instance, err) != 0 || rc < 0)
+        return -1;
+    return rc == 0 ? index_file_remove(reg->dirfd, d, err) : 0;
+}
+
+static int
+do_unlink_jobs(const struct registry *reg, const struct due_jobs *due, struct err *err)
+{
+    struct job_group done = {.n = 0};
+
+    for (size_t i = 0; i < due->n; i++) {
+        if (remove_blob_file(reg, &due->jobs[i].digest, due->records[i].instance, err) != 0)
+            log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
+        done.v[done.n++] = due->jobs[i];
+    }
+    return end_jobs(reg, &done, err);
+}
+
+static int
+do_forget_jobs(const struct registry *reg, const struct due_jobs *due, struct err *err)
+{
+    struct job_group done = {.n = 0};
+
+    for (size_t i = 0; i < due->n; i++) {
+        if (delete_derived(reg, due->records[i].instance, &due->jobs[i].digest, err) != 0)
+            return -1;
+        done.v[done.n++] = due->jobs[i];
+    }
+    return end_jobs(reg, &done, err);
 }
 
 int
 garbage_step(const struct registry *reg, struct err *err)
 {
-    if (do_due_jobs(reg, JOB_FORGET, err) != 0 || do_due_jobs(reg, JOB_COLLECT, err) != 0)
-        return -1;
-    return do_due_jobs(reg, JOB_UNLINK, err);
+    static const struct {
+        enum job_kind kind;
+        int (*work)(const struct registry *reg, const struct due_jobs *due, struct err *err);
+    } kinds[] = {
+        {JOB_FORGET, do_forget_jobs}, {JOB_COLLECT, do_collect_jobs}, {JOB_UNLINK, do_unlink_jobs}};
+    int more = 0;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct due_jobs due = {.now = clock_wall_ms()};
+
+        if (tbl_job_each(kv_reads(reg->kv), kinds[i].kind, collect_due_job, &due, err) != 0 ||
+            kinds[i].work(reg, &due, err) != 0)
+            return -1;
+        more = more || due.n == BATCH;
+    }
+    return more;
 }
 
 /* ---- files without a record ---- */

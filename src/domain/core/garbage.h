@@ -7,7 +7,7 @@
  * transaction that makes a blob or a foreign image that nothing keeps yet, or removes its last
  * keeper, puts a job for the end of its lease (lease.h). */
 
-/* Does a bounded number of the jobs that are due. */
+/* Does a bounded number of the jobs that are due. 1: more may be due; 0; -1. */
 int garbage_step(const struct registry *reg, struct err *err);
 
 /* Looks through one directory of blob files (0 … BLOB_FILE_DIRECTORIES - 1) for files that no

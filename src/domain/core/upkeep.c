@@ -11,7 +11,10 @@
 #define UPLOADS_EACH_MS 2000
 /* The expiry of uploads while the disk is full. */
 #define UPLOADS_SHORT_MS (10ull * 60 * 1000)
+/* The thousand directories of bodies are looked at rarely, and often while there are bodies. */
+#define BODIES_EACH_MS (5ull * 60 * 1000)
 #define EVENTS_EACH_MS 1000
+#define SWEEP_EACH_MS 1000
 
 /* Is it time? Then sets the next time. */
 static bool
@@ -34,29 +37,54 @@ log_upkeep_failure(int rc, const struct err *err)
 }
 
 static void
-tend_uploads(const struct registry *reg, struct err *err)
+tend_uploads(struct upkeep *u, const struct registry *reg, struct err *err)
 {
     struct registry now = *reg;
+    bool is_short = disk_space_check(reg->dirfd, 0, err) != 0;
+    size_t bodies = 0;
 
-    if (disk_space_check(reg->dirfd, 0, err) != 0 && now.upload_expiry_ms > UPLOADS_SHORT_MS)
+    if (is_short && now.upload_expiry_ms > UPLOADS_SHORT_MS)
         now.upload_expiry_ms = UPLOADS_SHORT_MS;
-    log_upkeep_failure(upload_dir_sweep_bodies(reg->dirfd, err), err);
+    if (is_short || clock_mono_ms() >= u->next_bodies_ms) {
+        log_upkeep_failure(upload_dir_sweep_bodies(reg->dirfd, &bodies, err), err);
+        u->next_bodies_ms = bodies > 0 ? 0 : clock_mono_ms() + BODIES_EACH_MS;
+    }
     log_upkeep_failure(upload_expire(&now, err), err);
+}
+
+void
+upkeep_look_for_bodies(struct upkeep *u)
+{
+    u->next_bodies_ms = 0;
+}
+
+/* While there is more than one step can do, half of the time is for others. */
+static int
+collect_garbage(struct upkeep *u, const struct registry *reg, struct err *err)
+{
+    uint64_t began = clock_mono_ms();
+    int rc = garbage_step(reg, err);
+
+    if (rc == 1)
+        u->next_jobs_ms = 2 * clock_mono_ms() - began;
+    return rc < 0 ? -1 : 0;
 }
 
 int
 upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
 {
     if (is_upkeep_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
-        tend_uploads(reg, err);
-    if (is_upkeep_due(&u->next_jobs_ms, reg->gc_interval_ms) && garbage_step(reg, err) != 0)
+        tend_uploads(u, reg, err);
+    if (is_upkeep_due(&u->next_jobs_ms, reg->gc_interval_ms) && collect_garbage(u, reg, err) != 0)
         return -1;
     if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) &&
         event_trim(reg, reg->event_keep_ms, err) != 0)
         return -1;
+    if (!is_upkeep_due(&u->next_sweep_ms, SWEEP_EACH_MS))
+        return 0;
     if (repository_sweep(reg, &u->repositories, err) != 0)
         return -1;
-    /* One directory a step: all of them in about nine minutes. */
+    /* One directory each time: all of them in about nine minutes. */
     log_upkeep_failure(garbage_sweep(reg, u->sweep_at, err), err);
     u->sweep_at = (u->sweep_at + 1) % BLOB_FILE_DIRECTORIES;
     return 0;

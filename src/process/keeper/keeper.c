@@ -1,5 +1,7 @@
 #include "process/keeper/keeper.h"
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include "domain/core/upkeep.h"
 #include "domain/v1/conversion_job.h"
 #include "process/keeper/herald_client.h"
@@ -39,6 +41,7 @@ struct keeper {
     struct herald_client *herald;
     struct indexer *indexer; /* NULL while the keeper stops */
     struct upkeep upkeep;
+    struct timespec nginx_since; /* when our nginx was started */
     struct stopped_process stopped;
     bool stopping;
     struct trouble full_disk, bad_store, bad_upkeep, late_events, late_indexes, late_manifests;
@@ -87,20 +90,37 @@ tend_store(struct keeper *k)
         disk_space_save(dirfd);
 }
 
+/* An nginx that was killed may have left bodies of uploads behind. The next one writes its pid. */
+static void
+look_for_new_nginx(struct keeper *k)
+{
+    struct stat st;
+
+    if (fstatat(k->server->dir.fd, SERVER_NGINX_PID, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        (st.st_mtim.tv_sec == k->nginx_since.tv_sec &&
+         st.st_mtim.tv_nsec == k->nginx_since.tv_nsec))
+        return;
+    k->nginx_since = st.st_mtim;
+    upkeep_look_for_bodies(&k->upkeep);
+}
+
 static void
 on_keeper_round(void *arg)
 {
     struct keeper *k = arg;
+    uint64_t next;
     struct err err;
 
-    loop_timer_at(&k->round, loop_now(&k->loop) + ROUND_MS);
     /* A process that died after its commit may not have poked. */
     herald_client_poke(k->herald, false);
     indexer_poke(k->indexer);
     stopped_process_wake(&k->stopped, getppid(), k->server->options->watchdog_ms, clock_mono_ms());
     tend_store(k);
+    look_for_new_nginx(k);
     if (!k->stopping && upkeep_step(&k->upkeep, &k->reg, &err) != 0)
         log_trouble(&k->bad_upkeep, &err);
+    next = loop_now(&k->loop) + ROUND_MS;
+    loop_timer_at(&k->round, k->upkeep.next_jobs_ms < next ? k->upkeep.next_jobs_ms : next);
 }
 
 /* ---- whenever something happens ---- */

@@ -13,7 +13,7 @@
 
 /* How often the master looks for what is due, and at the slots of its children. */
 #define BEAT_STARTING_MS 2
-#define BEAT_MS 250
+#define BEAT_MS 1000
 #define BEAT_STOPPING_MS 20
 
 enum phase {

@@ -17,7 +17,6 @@
 #include "util/parse.h"
 
 #define CONF_NAME "run/nginx.conf"
-#define PID_NAME "run/nginx.pid"
 #define START_MS 15000
 /* nginx's own limit for open requests is 6 s (conf/), which takes up to 7.5. */
 #define TERM_AFTER_MS 7500
@@ -256,7 +255,7 @@ nginx_start(struct nginx *n, struct err *err)
     }
     nginx_guard_hold(&n->guard);
     disk_space_give(n->server->dir.fd); /* it can't begin without its pid file */
-    unlinkat(n->server->dir.fd, PID_NAME, 0);
+    unlinkat(n->server->dir.fd, SERVER_NGINX_PID, 0);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe for nginx");
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -287,7 +286,7 @@ has_pid_file(const struct nginx *n)
     bool there;
 
     buf_init(&text, 64);
-    there = fdio_read_file(n->server->dir.fd, PID_NAME, &text, &ignored) == 1 &&
+    there = fdio_read_file(n->server->dir.fd, SERVER_NGINX_PID, &text, &ignored) == 1 &&
             parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) &&
             pid == (uint64_t)n->child.pid;
     buf_free(&text);

@@ -75,15 +75,6 @@ procfs_is_called(int pid, const char *name)
 }
 
 bool
-procfs_descends_from(int pid, int ancestor)
-{
-    for (int i = 0; i < 4 && pid > 1; i++, pid = procfs_parent(pid))
-        if (pid == ancestor)
-            return true;
-    return false;
-}
-
-bool
 procfs_works_in(int pid, int dirfd)
 {
     char path[64];
@@ -105,4 +96,19 @@ procfs_each(void (*fn)(int pid, void *arg), void *arg)
             fn(pid, arg);
     }
     closedir(proc);
+}
+
+void
+procfs_each_below(int pid, int generations, void (*fn)(int pid, void *arg), void *arg)
+{
+    char file[64], pids[4096];
+    char *at, *end;
+
+    snprintf(file, sizeof file, "task/%d/children", pid);
+    procfs_read(pid, file, pids, sizeof pids);
+    for (at = pids; (pid = (int)strtol(at, &end, 10)) > 0 && *end == ' '; at = end) {
+        fn(pid, arg);
+        if (generations > 1)
+            procfs_each_below(pid, generations - 1, fn, arg);
+    }
 }

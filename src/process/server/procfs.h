@@ -16,10 +16,12 @@ int procfs_parent(int pid);
 int procfs_tracer(int pid);
 /* Is that the kernel's name of the process? The first 15 bytes count. */
 bool procfs_is_called(int pid, const char *name);
-/* Is it that process, or a child, grandchild or great-grandchild of it? */
-bool procfs_descends_from(int pid, int ancestor);
 /* Is this directory its working directory? Known only of processes that can be traced. */
 bool procfs_works_in(int pid, int dirfd);
 
 /* Calls fn for all processes except our own. */
 void procfs_each(void (*fn)(int pid, void *arg), void *arg);
+
+/* Calls fn for the children of a process that has one thread, and their children, so many
+ * generations down. Does nothing if the kernel doesn't tell children (CONFIG_PROC_CHILDREN). */
+void procfs_each_below(int pid, int generations, void (*fn)(int pid, void *arg), void *arg);

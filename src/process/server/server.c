@@ -400,7 +400,7 @@ server_close_ports(struct server *s)
 void
 server_finish(struct server *s)
 {
-    static const char *const gone[] = {"run/htpasswd", "run/nginx.pid", "run/nginx.lock",
+    static const char *const gone[] = {"run/htpasswd", SERVER_NGINX_PID, "run/nginx.lock",
                                        PRE_HOOKS_NAME, PID_NAME};
 
     server_close_ports(s);

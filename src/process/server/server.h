@@ -29,6 +29,9 @@ _Static_assert(sizeof SERVER_HERALD_NAME - 1 <= OPTIONS_SOCKET_NAME_MAX, "see op
 #define SERVER_FEED_NAME "run/feed.sock"
 #define SERVER_CONTROL_NAME "run/control.sock"
 
+/* Where our nginx writes its pid, below the data directory. */
+#define SERVER_NGINX_PID "run/nginx.pid"
+
 /* A server before it has a child: everything that is bound, read and locked once. Children inherit
  * it by fork. */
 struct server {

@@ -5,10 +5,12 @@
 #include "process/server/procfs.h"
 #include "util/log.h"
 
+/* Master, nginx's guard, nginx, its workers. */
+#define GENERATIONS 3
+
 struct look {
     const struct stopped_process *before;
     struct stopped_process now;
-    int master;
     char name[32]; /* our own */
 };
 
@@ -25,7 +27,7 @@ static void
 note_if_stopped(int pid, void *arg)
 {
     struct look *l = arg;
-    if (procfs_state(pid) != 'T' || !procfs_descends_from(pid, l->master) ||
+    if (procfs_state(pid) != 'T' ||
         !(procfs_is_called(pid, l->name) || procfs_is_called(pid, "nginx")))
         return;
     if (was_seen(l->before, pid)) {
@@ -43,9 +45,10 @@ stopped_process_wake(struct stopped_process *s, int master, uint64_t limit_ms, u
 
     if (now < s->look_at)
         return;
-    l = (struct look){.before = s, .master = master};
+    l = (struct look){.before = s};
     prctl(PR_GET_NAME, l.name, 0, 0, 0);
-    procfs_each(note_if_stopped, &l);
+    note_if_stopped(master, &l);
+    procfs_each_below(master, GENERATIONS, note_if_stopped, &l);
     *s = l.now;
     s->look_at = now + limit_ms / 3;
 }

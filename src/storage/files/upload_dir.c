@@ -279,7 +279,7 @@ is_body_directory(int dir, const char *name)
 
 /* below: the levels of directories under it; nginx makes two (client_body_temp_path … 1 2). */
 static int
-sweep_body_level(int root, const char *path, int below, struct err *err)
+sweep_body_level(int root, const char *path, int below, size_t *n, struct err *err)
 {
     DIR *dir = fdio_opendir(root, path, err);
     struct dirent *de;
@@ -291,18 +291,21 @@ sweep_body_level(int root, const char *path, int below, struct err *err)
     while (rc == 0 && (de = readdir(dir)) != NULL) {
         if (de->d_name[0] == '.')
             continue;
-        if (below == 0)
+        if (below == 0) {
             remove_unused_body(dirfd(dir), de->d_name);
-        else if (is_body_directory(dirfd(dir), de->d_name) &&
-                 snprintf(sub, sizeof sub, "%s/%s", path, de->d_name) < PATH_ROOM)
-            rc = sweep_body_level(root, sub, below - 1, err);
+            ++*n;
+        } else if (is_body_directory(dirfd(dir), de->d_name) &&
+                   snprintf(sub, sizeof sub, "%s/%s", path, de->d_name) < PATH_ROOM) {
+            rc = sweep_body_level(root, sub, below - 1, n, err);
+        }
     }
     closedir(dir);
     return rc;
 }
 
 int
-upload_dir_sweep_bodies(int root, struct err *err)
+upload_dir_sweep_bodies(int root, size_t *n, struct err *err)
 {
-    return sweep_body_level(root, "uploads/body", 2, err);
+    *n = 0;
+    return sweep_body_level(root, "uploads/body", 2, n, err);
 }

@@ -51,5 +51,6 @@ int upload_dir_each(int root,
                     int (*fn)(const char *id, uint64_t changed, void *arg, struct err *err),
                     void *arg, struct err *err);
 
-/* Removes the body files that no process has open: a killed nginx leaves them behind. */
-int upload_dir_sweep_bodies(int root, struct err *err);
+/* Removes the body files that no process has open: a killed nginx leaves them behind. *n: the
+ * bodies that were there. Opens the thousand directories that nginx makes. */
+int upload_dir_sweep_bodies(int root, size_t *n, struct err *err);

@@ -29,6 +29,7 @@ struct bdb {
     db_recno_t recno;           /* the number that the key of a queue points to */
     struct timespec synced;     /* the directory's last change before its last fsync */
     bool found_damage;          /* since bdb_enter: a page with a wrong checksum */
+    DB_LSN trimmed;             /* the checkpoint after which logs were removed */
     unsigned lines;             /* that the library has logged since lines_since_ms */
     uint64_t lines_since_ms;
 };

@@ -231,14 +231,38 @@ bdb_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err 
     return ret == 0 ? bdb_sync_directory(b, err) : -1;
 }
 
+/* Only a checkpoint makes logs superfluous. */
+static int
+last_checkpoint(struct bdb *b, DB_LSN *at, struct err *err)
+{
+    DB_TXN_STAT *stat;
+    int ret;
+
+    bdb_enter(b);
+    ret = b->env->txn_stat(b->env, &stat, 0);
+    if (ret != 0)
+        bdb_fail_env(b, ret, "looking at the checkpoints of", err);
+    bdb_leave(b);
+    if (ret != 0)
+        return -1;
+    *at = stat->st_last_ckp;
+    free(stat);
+    return 0;
+}
+
 static int
 bdb_trim_logs(struct kv *kv, struct err *err)
 {
     struct bdb *b = (struct bdb *)kv;
+    DB_LSN at;
     char path[4096];
     int fd, ret, rc = 0;
     int n = snprintf(path, sizeof path, "%s/backup.lock", kv->dir);
 
+    if (last_checkpoint(b, &at, err) != 0)
+        return -1;
+    if (log_compare(&at, &b->trimmed) == 0)
+        return 0;
     if (n < 0 || (size_t)n >= sizeof path)
         return err_set(err, ERR_SYSTEM, "name too long: %s", kv->dir);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -249,6 +273,8 @@ bdb_trim_logs(struct kv *kv, struct err *err)
         ret = b->env->log_archive(b->env, NULL, DB_ARCH_REMOVE);
         if (ret != 0)
             rc = bdb_fail_env(b, ret, "trimming the log of", err);
+        else
+            b->trimmed = at;
         bdb_leave(b);
     } else if (errno != EWOULDBLOCK) {
         rc = err_errno(err, "locking %s", path);
