@@ -12,7 +12,7 @@ check(const struct options *o)
 {
     if (o->help || o->version)
         return;
-    MUST(o->ports.n + o->tls_ports.n > 0);
+    MUST(o->ports.n + o->tls_ports.n > 0 || o->fastcgi != NULL);
     MUST(o->workers >= 1 && o->workers <= 100 && o->bulk_workers >= 1 && o->bulk_workers <= 100);
     MUST((o->tls_cert == NULL) == (o->tls_key == NULL));
     MUST(o->upload_expiry_ms > 0 && o->gc_interval_ms > 0);
