@@ -128,6 +128,36 @@ SKIP: {
     is_deeply([ sort grep { !/^\./ } readdir $db ], [ map { s{db/}{}r } sort keys %files ], '... nothing is added');
 }
 
+# What lies in a directory, and what the refusal says.
+for my $case (
+    [ 'a directory of docker-registry', 'docker/registry/v2/repositories/', qr/docker-registry\b.*import/ ],
+    [ 'an OCI layout',                  'oci-layout',                       qr/OCI layouts.*import/ ],
+    [ 'a registry of OCI layouts',      'app/oci-layout',                   qr/OCI layouts.*import/ ],
+    [ 'a stray file',                   'notes',                            qr/holds notes\b/ ],
+    [ 'a stray directory',              'layer/',                           qr/holds layer\b/ ],
+) {
+    my ($name, $path, $says) = @$case;
+    my $dir = tempdir();
+    run([ 'mkdir', '-p', "$dir/" . ($path =~ s{[^/]*$}{}r) ]);
+    spew("$dir/$path", '{}') if $path !~ m{/$};
+    my @before = sort split /\n/, run([ 'find', $dir ])->{out};
+    refused($name, 1, [ @HERE, '--dir', $dir ], [ qr/\Q$dir\E/, $says ]);
+    is_deeply([ sort split /\n/, run([ 'find', $dir ])->{out} ], \@before, '... and nothing is added');
+}
+
+{
+    my $tmp = tempdir();
+    chmod 0755, $tmp;
+    mkdir "$tmp/data", 0755;
+    mkdir "$tmp/data/$_" for 'lost+found', '.snapshots', 'hooks';
+    my $registry = Registry->start(dir => "$tmp/data");
+    is_status($registry->get('/healthz'), 200, 'the directory of a mount, with hooks, is taken');
+    my $umask = umask 0022;
+    my $deep  = Registry->start(dir => "$tmp/a/b/data");
+    umask $umask;
+    is_deeply([ map { sprintf '%o', (stat "$tmp/$_")[2] & 0777 } 'a', 'a/b', 'a/b/data' ], [ 755, 755, 750 ], 'who may not read the data can pass to it');
+}
+
 my $registry = Registry->start;
 is_status($registry->push_image('a/b', '1', [ random_bytes(1000) ]), 201, 'a first server runs');
 refused('a second server on the same directory', 1, [ @HERE, '--dir', $registry->dir ], [qr/\Q@{[$registry->dir]}\E/]);

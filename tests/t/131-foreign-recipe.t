@@ -133,8 +133,9 @@ subtest 'README' => sub {
     my @old = children_of(slurp("$root/run/nginx.pid") + 0);
     is(run([ "$root/bin/nginx", '-s', 'reload' ])->{exit}, 0, 'nginx is reloaded');
     ok(@old && wait_for(10, sub { !grep { command_of($_) =~ /worker process$/ } @old }), '... its workers of before take no more requests');
-    ok(wait_for(10, sub { Registry::Client->new(port => $port)->get('/v2/')->status == 200 }), 'the site has a registry');
-    my $client = is_served($port, undef);
+    ok(wait_for(10, sub { Registry::Client->new(port => $port)->get('/v2/')->status == 401 }), 'the site has a registry');
+    my $client = is_served($port, 'ann:secret');
+    is_error($client->with(user => undef)->get('/v2/'), 401, 'UNAUTHORIZED', 'without a password');
     is($client->get('/')->content, 'the site that was there', 'the site is there');
     is_stopped($root, "$root/lib/registry/run/master.pid", "$root/run/registry/api.sock");
 };

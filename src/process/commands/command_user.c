@@ -288,13 +288,13 @@ run_verb(const struct verb *v, const struct options *o, struct users *u, struct 
 {
     int r;
 
-    umask(0027);
     r = datadir_plan(o->dir, o->run_as, &u->who, err);
     if (r == 0 && v->makes)
         r = make_user_line(u, err);
     if (r == 0)
         r = v->makes ? datadir_make(&u->dir, o->dir, &u->who, err)
                      : datadir_find(&u->dir, o->dir, &u->who, err);
+    umask(0027);
     if (r == 0)
         r = privileges_drop(&u->who, 0, err);
     if (r == 0)

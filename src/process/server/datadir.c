@@ -42,6 +42,10 @@ static const struct subdir {
 
 #define SUBDIRS (sizeof subdirs / sizeof *subdirs)
 
+/* The names in a data directory. */
+static const struct subdir whole = {
+    ".", 0, {"layers", "db", "uploads", "index", "auth", "run", "hooks"}};
+
 /* Directories that hold something of value. */
 static const struct subdir *const stores[] = {&subdirs[0], &subdirs[1], &subdirs[2], &subdirs[3],
                                               &subdirs[4]};
@@ -135,10 +139,64 @@ read_format(const struct datadir *d, struct err *err)
     return r;
 }
 
+/* What another registry left: its name, or NULL. */
+static const char *
+other_registry(const struct datadir *d, const char *name)
+{
+    char layout[NAME_MAX + 16];
+    struct stat st;
+
+    snprintf(layout, sizeof layout, "%s/oci-layout", name);
+    if (strcmp(name, "docker") == 0 &&
+        fstatat(d->fd, "docker/registry/v2", &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return "docker-registry";
+    if (strcmp(name, "oci-layout") == 0 || fstatat(d->fd, layout, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return "a registry with OCI layouts";
+    return NULL;
+}
+
+/* A new data directory has to be empty, except for what a mount point has, hidden files, and hooks
+ * or users that were put there before. */
+static int
+refuse_strangers(const struct datadir *d, struct err *err)
+{
+    int fd = open_subdir(d->fd, ".");
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const char *other;
+    int rc = 0;
+
+    if (dir == NULL) {
+        err_errno(err, "cannot read directory %s", d->name);
+        fdio_close(fd);
+        return -1;
+    }
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
+        if (e->d_name[0] == '.' || strcmp(e->d_name, "lost+found") == 0 ||
+            expected(&whole, e->d_name))
+            continue;
+        rc = -1;
+        other = other_registry(d, e->d_name);
+        if (other != NULL) {
+            err_set(err, ERR_UNSUPPORTED,
+                    "%s holds %s, of %s: choose an empty directory with --dir, and "
+                    "\"docker-registry-server import\" brings the images there",
+                    d->name, e->d_name, other);
+            break;
+        }
+        err_set(err, ERR_UNSUPPORTED,
+                "%s holds %s, which isn't a registry's: choose an empty directory with --dir",
+                d->name, e->d_name);
+    }
+    closedir(dir);
+    return rc;
+}
+
 /* There is no db/format. */
 static int
-check_stores_are_empty(const struct datadir *d, bool top_only, struct err *err)
+check_is_new(const struct datadir *d, bool top_only, struct err *err)
 {
+    if (refuse_strangers(d, err) != 0)
+        return -1;
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
         int r = top_only && strchr(stores[i]->name, '/') != NULL
                     ? 0
@@ -162,7 +220,7 @@ check_ours(const struct datadir *d, struct err *err)
 
     if (r != 0)
         return r < 0 ? -1 : 0;
-    return check_stores_are_empty(d, false, err);
+    return check_is_new(d, false, err);
 }
 
 static int
@@ -271,7 +329,8 @@ check_files(const struct datadir *d, const struct privileges *who, struct err *e
 
 /* ---- the directory itself ---- */
 
-/* Makes the directories above it too. */
+/* Makes the directories above it too, as mkdir -p does, so that others, such as an existing nginx,
+ * may pass through them. */
 static int
 make_parents(const char *name, mode_t mode, struct err *err)
 {
@@ -310,10 +369,6 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
     return 0;
 }
 
-/* The names in a data directory. */
-static const struct subdir whole = {
-    ".", 0, {"layers", "db", "uploads", "index", "auth", "run", "hooks"}};
-
 /* True if only root can change the names in the directory. Root makes, opens and gives away nothing
  * by name in any other: its owner could exchange a name for a link in the meantime. */
 static bool
@@ -346,9 +401,8 @@ take_over(const struct datadir *d, const struct privileges *who, struct err *err
     return 0;
 }
 
-/* If the directory is root's and closed (mktemp -d, for example), and holds only our files, the
- * group of the user that we become gets the right to enter it. Other directories stay as they
- * are. */
+/* If the directory is root's and closed (mktemp -d, for example), the group of the user that we
+ * become gets the right to enter it. Other directories stay as they are. */
 static int
 let_in(const struct datadir *d, const struct privileges *who, struct err *err)
 {
@@ -357,17 +411,6 @@ let_in(const struct datadir *d, const struct privileges *who, struct err *err)
     if (!who->root || who->uid == 0 || fstat(d->fd, &st) < 0 || st.st_uid != 0 ||
         (st.st_mode & 0077) != 0)
         return 0;
-    if (faccessat(d->fd, FORMAT_NAME, F_OK, 0) < 0) {
-        int r = has_other_names(open_subdir(d->fd, "."), &whole, err);
-        if (r < 0)
-            return -1;
-        if (r > 0)
-            return err_set(
-                err, ERR_SYSTEM,
-                "%s is closed to %s, as whom the server runs: open it with chmod 711, or "
-                "choose another directory with --dir",
-                d->name, who->user);
-    }
     if (fchown(d->fd, (uid_t)-1, who->gid) < 0 || fchmod(d->fd, (st.st_mode & 07777) | 0050) < 0)
         return err_errno(err, "cannot let %s into %s", who->user, d->name);
     return 0;
@@ -445,11 +488,11 @@ datadir_make(struct datadir *d, const char *name, const struct privileges *who, 
         return -1;
     if (!is_roots_alone(d->fd))
         return 0;
-    if (let_in(d, who, err) < 0)
-        return -1;
     /* The user reads the format: db/ is the user's, and root opens nothing in it. */
     if (faccessat(d->fd, FORMAT_NAME, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-        check_stores_are_empty(d, true, err) < 0)
+        check_is_new(d, true, err) < 0)
+        return -1;
+    if (let_in(d, who, err) < 0)
         return -1;
     for (size_t i = 0; i < SUBDIRS; i++)
         if (strchr(subdirs[i].name, '/') == NULL && make_subdir(d, &subdirs[i], who, err) < 0)

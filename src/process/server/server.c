@@ -278,8 +278,8 @@ server_prepare(struct server *s, struct options *o, struct err *err)
         s->extra[i] = -1;
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
-    umask(0027);
     r = prepare_as_started(s, &tls, err);
+    umask(0027); /* the directories above the data directory have the caller's */
     if (r == 0)
         r = privileges_drop(&s->who, PRIVILEGES_BIND | (tls_files_wanted(o) ? PRIVILEGES_READ : 0),
                             err);
