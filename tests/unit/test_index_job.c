@@ -54,17 +54,17 @@ push_image(struct fixture *f, const char *repository, const char *layer, struct 
 static size_t
 taken(struct fixture *f, enum job_kind kind, struct index_job *v)
 {
-    uint64_t next;
+    struct index_job_list l = {.v = v, .room = ROOM};
     uint32_t mark;
     bool more = true;
-    size_t n;
 
     OK(f, outbox_indexed(&f->reg, &mark, &f->err));
     while (more)
         OK(f, index_job_take(&f->reg, &mark, &more, &f->err));
     fixture_forward_ms(10); /* those that were moved by a millisecond are due as well */
-    OK(f, index_job_list(&f->reg, kind, v, ROOM, &n, &next, &f->err));
-    return n;
+    OK(f, index_job_list(&f->reg, kind, &l, &f->err));
+    assert_false(l.more);
+    return l.n;
 }
 
 struct indexed {
@@ -219,25 +219,108 @@ an_image_waits_for_its_parents_layer(void **state)
     assert_int_equal(index_job_image(&f->reg, &v[0], &f->arena, &image, &f->err), 1);
 }
 
+static int
+put_one_job(struct txn *t, void *arg, struct err *err)
+{
+    const struct index_job *j = arg;
+
+    return tbl_job_put(t, &j->job, &j->record, err);
+}
+
+/* Puts n jobs of a repository and a user. */
+static void
+put_jobs(struct fixture *f, unsigned n, const char *repository, const char *by)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char text[64];
+        struct index_job j = {.job = {.kind = JOB_INDEX_IMAGE, .due = 1000 + i}};
+
+        snprintf(text, sizeof text, "%s %s %u", repository, by, i);
+        j.job.digest = fixture_digest(text);
+        snprintf(j.record.repository, sizeof j.record.repository, "%s", repository);
+        snprintf(j.record.by, sizeof j.record.by, "%s", by);
+        OK(f, txn_run(f->reg.kv, put_one_job, &j, &f->err));
+    }
+}
+
+static size_t
+of_repository(const struct index_job_list *l, const char *repository)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++)
+        n += strcmp(l->v[i].record.repository, repository) == 0;
+    return n;
+}
+
+static void
+those_with_many_jobs_leave_room(void **state)
+{
+    struct fixture *f = *state;
+    struct index_job v[8];
+    struct index_job_list l = {.v = v, .room = 8};
+
+    put_jobs(f, 50, "costly/a", "mallory");
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(l.n, 4);
+    assert_true(l.more);
+    assert_int_equal(v[0].job.due, 1000);
+    put_jobs(f, 50, "costly/b", "mallory");
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(l.n, 8);
+    assert_int_equal(of_repository(&l, "costly/b"), 4);
+    /* The caller's are left alone: there is no room until one of them has been done. */
+    put_jobs(f, 1, "small", "bob");
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(of_repository(&l, "small"), 0);
+    assert_true(l.more);
+    l.n = 7;
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(of_repository(&l, "small"), 1);
+    l.n = 0;
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(l.n, 8);
+    assert_int_equal(of_repository(&l, "small"), 1);
+}
+
+static void
+a_user_with_many_repositories_leaves_room(void **state)
+{
+    struct fixture *f = *state;
+    struct index_job v[8];
+    struct index_job_list l = {.v = v, .room = 8};
+    char name[32];
+
+    for (unsigned i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "costly/%u", i);
+        put_jobs(f, 1, name, "mallory");
+    }
+    put_jobs(f, 3, "small", "bob");
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(l.n, 8);
+    assert_int_equal(of_repository(&l, "small"), 3);
+    assert_true(l.more);
+}
+
 static void
 a_job_can_wait(void **state)
 {
     struct fixture *f = *state;
-    uint64_t due, next = 0;
     struct index_job v[ROOM];
+    struct index_job_list l = {.v = v, .room = ROOM};
     struct push p;
-    size_t n;
+    uint64_t due;
 
     push_image(f, "a/b", "layer", &p);
     assert_int_equal(taken(f, JOB_INDEX_IMAGE, v), 1);
     due = clock_wall_ms() + 60000;
     OK(f, index_job_postpone(&f->reg, &v[0], due, &f->err));
-    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, v, ROOM, &n, &next, &f->err));
-    assert_int_equal(n, 0);
-    assert_int_equal(next, due);
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(l.n, 0);
+    assert_int_equal(l.next_due, due);
     fixture_forward_ms(61000);
-    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, v, ROOM, &n, &next, &f->err));
-    assert_int_equal(n, 1);
+    OK(f, index_job_list(&f->reg, JOB_INDEX_IMAGE, &l, &f->err));
+    assert_int_equal(l.n, 1);
     assert_int_equal(v[0].record.tries, 1);
     assert_string_equal(v[0].record.repository, "a/b");
 }
@@ -252,12 +335,15 @@ many_wait_for_a_layer_and_there_is_one_job(void **state)
     uint64_t pokes = 0;
 
     f->reg.poke = &poke;
-    OK(f, index_job_demand(&f->reg, &one, &f->err));
-    OK(f, index_job_demand(&f->reg, &two, &f->err));
-    OK(f, index_job_demand(&f->reg, &one, &f->err));
+    OK(f, index_job_demand(&f->reg, &one, "a/b", &f->err));
+    OK(f, index_job_demand(&f->reg, &two, NULL, &f->err));
+    OK(f, index_job_demand(&f->reg, &one, "a/c", &f->err));
     assert_int_equal(read(poke, &pokes, sizeof pokes), sizeof pokes);
     assert_int_equal(pokes, 3);
     assert_int_equal(taken(f, JOB_INDEX, v), 2);
+    assert_true(index_job_is_waited_for(&v[0]));
+    assert_false(index_job_is_waited_for(&v[1]));
+    assert_true(digest_equal(&v[0].job.digest, &one));
     OK(f, index_job_drop(&f->reg, &v[0], &f->err));
     assert_int_equal(taken(f, JOB_INDEX, v), 1);
     close(poke);
@@ -303,6 +389,8 @@ main(void)
         TEST(what_is_gone_has_no_layers),
         TEST(an_image_of_the_first_api_has_those_of_its_chain),
         TEST(an_image_waits_for_its_parents_layer),
+        TEST(those_with_many_jobs_leave_room),
+        TEST(a_user_with_many_repositories_leaves_room),
         TEST(a_job_can_wait),
         TEST(many_wait_for_a_layer_and_there_is_one_job),
         TEST(events_stay_until_their_jobs_are_put),

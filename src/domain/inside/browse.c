@@ -50,7 +50,7 @@ open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *
             continue;
         im->indexes[i] = NULL;
         (*missing)++;
-        if (demand && index_job_demand(im->reg, &im->layers[i], err) != 0)
+        if (demand && index_job_demand(im->reg, &im->layers[i], im->repository, err) != 0)
             return -1;
     }
     return 0;
@@ -207,7 +207,7 @@ browse_open_manifest(const struct registry *reg, const char *repository,
     struct platform want;
     struct pulled pulled;
 
-    *im = (struct browse_image){.n = 0};
+    *im = (struct browse_image){.repository = repository};
     if (platform != NULL && platform_parse(&want, platform, err) != 0)
         return -1;
     if (pull_manifest(reg, repository, reference, false, arena, &pulled, err) != 0) {
@@ -229,14 +229,18 @@ browse_open_v1(const struct registry *reg, const struct digest *id, const char *
     struct foreign_layers found;
     struct platform want;
 
-    *im = (struct browse_image){.n = 0};
+    *im = (struct browse_image){.repository = ""};
     if ((platform != NULL && platform_parse(&want, platform, err) != 0) ||
         reg->foreign->layers_by_id(reg, id, platform != NULL ? &want : NULL, arena, &found, err) !=
             0 ||
         check_layer_count(found.n, err) != 0)
         return -1;
-    *im = (struct browse_image){
-        .reg = reg, .id = *id, .n = found.n, .layers = found.layers, .ids = found.ids};
+    *im = (struct browse_image){.reg = reg,
+                                .repository = "",
+                                .id = *id,
+                                .n = found.n,
+                                .layers = found.layers,
+                                .ids = found.ids};
     return browse_open_layers(reg, arena, im, err);
 }
 

@@ -23,6 +23,7 @@
 
 struct browse_image {
     const struct registry *reg;
+    const char *repository; /* that the request names; else "" */
     struct digest id; /* the id by which the first API knows it: the config's digest, or the v1
                        * image's id */
     size_t n;

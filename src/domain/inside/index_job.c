@@ -1,4 +1,5 @@
 #include "domain/inside/index_job.h"
+#include <limits.h>
 #include <unistd.h>
 #include "domain/events/event.h"
 #include "domain/core/foreign_images.h"
@@ -16,13 +17,15 @@
 
 /* ---- layers that a request waits for ---- */
 
-/* All demands have the same time, so that a layer has one job for any number of requests. */
+/* All demands have one of two times, so that a layer has one job for any number of requests. */
+enum { DUE_WAITED_FOR = 0, DUE_BEFORE_OTHERS = 1 };
+
 static int
 put_demand(struct txn *t, void *arg, struct err *err)
 {
-    struct rec_job r = {.tries = 0};
+    const struct index_job *j = arg;
 
-    return tbl_job_put(t, arg, &r, err);
+    return tbl_job_put(t, &j->job, &j->record, err);
 }
 
 static void
@@ -35,16 +38,27 @@ wake(const struct registry *reg)
 }
 
 int
-index_job_demand(const struct registry *reg, const struct digest *layer, struct err *err)
+index_job_demand(const struct registry *reg, const struct digest *layer, const char *repository,
+                 struct err *err)
 {
-    struct job j = {.kind = JOB_INDEX, .due = 0, .digest = *layer};
-    int rc = tbl_job_get(kv_reads(reg->kv), &j, NULL, err);
+    struct index_job j = {.job = {.kind = JOB_INDEX, .digest = *layer}};
+    int rc;
 
+    j.job.due = repository != NULL ? DUE_WAITED_FOR : DUE_BEFORE_OTHERS;
+    snprintf(j.record.repository, sizeof j.record.repository, "%s",
+             repository != NULL ? repository : "");
+    rc = tbl_job_get(kv_reads(reg->kv), &j.job, NULL, err);
     if (rc == 0 && txn_run(reg->kv, put_demand, &j, err) != 0)
         return -1;
     if (rc >= 0)
         wake(reg);
     return rc < 0 ? -1 : 0;
+}
+
+bool
+index_job_is_waited_for(const struct index_job *j)
+{
+    return j->job.kind == JOB_INDEX && j->job.due == DUE_WAITED_FOR;
 }
 
 /* ---- from events to jobs ---- */
@@ -112,37 +126,102 @@ index_job_take(const struct registry *reg, uint32_t *mark, bool *more, struct er
 
 /* ---- looking ---- */
 
+unsigned
+index_job_kin(const struct rec_job *one, const struct rec_job *other)
+{
+    return (strcmp(one->repository, other->repository) == 0) +
+           (one->by[0] != '\0' && strcmp(one->by, other->by) == 0);
+}
+
 struct listing {
-    struct index_job *v;
-    size_t n, room;
+    struct index_job_list *list;
+    size_t had;
     uint64_t now;
-    uint64_t next_due;
+    unsigned most; /* the largest number of kin in a full list; UINT_MAX: to be counted */
+    size_t at;     /* the last job with so many */
 };
+
+static unsigned
+count_kin(const struct listing *l, const struct rec_job *r, size_t *of_repository)
+{
+    unsigned n = 0;
+
+    *of_repository = 0;
+    for (size_t i = 0; i < l->list->n; i++) {
+        n += index_job_kin(r, &l->list->v[i].record);
+        *of_repository += strcmp(r->repository, l->list->v[i].record.repository) == 0;
+    }
+    return n;
+}
+
+static bool
+list_has_job(const struct listing *l, const struct job *j)
+{
+    for (size_t i = 0; i < l->had; i++)
+        if (l->list->v[i].job.due == j->due && digest_equal(&l->list->v[i].job.digest, &j->digest))
+            return true;
+    return false;
+}
+
+/* Finds the job that makes room for one of a repository that has less. */
+static void
+find_most_kin(struct listing *l)
+{
+    size_t ignored;
+
+    l->most = 0;
+    for (size_t i = l->had; i < l->list->n; i++) {
+        unsigned n = count_kin(l, &l->list->v[i].record, &ignored);
+
+        if (n >= l->most) {
+            l->most = n;
+            l->at = i;
+        }
+    }
+}
 
 static int
 collect_index_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
 {
     struct listing *l = arg;
+    struct index_job_list *list = l->list;
+    size_t of_repository;
+    unsigned kin;
 
     (void)err;
-    if (j->due > l->now)
-        l->next_due = j->due;
-    if (j->due > l->now || l->n == l->room)
+    if (j->due > l->now) {
+        list->next_due = j->due;
         return 1;
-    l->v[l->n++] = (struct index_job){*j, *r};
+    }
+    if (list_has_job(l, j))
+        return 0;
+    kin = count_kin(l, r, &of_repository);
+    list->more = list->more || list->n == list->room || of_repository >= list->room / 2;
+    if (of_repository >= list->room / 2)
+        return 0;
+    if (list->n == list->room) {
+        if (l->most == UINT_MAX)
+            find_most_kin(l);
+        if (l->at >= list->n || kin + 1 >= l->most)
+            return 0;
+        list->n--;
+        memmove(&list->v[l->at], &list->v[l->at + 1], (list->n - l->at) * sizeof *list->v);
+    }
+    list->v[list->n++] = (struct index_job){*j, *r};
+    l->most = UINT_MAX;
     return 0;
 }
 
 int
-index_job_list(const struct registry *reg, enum job_kind kind, struct index_job *v, size_t n,
-               size_t *got, uint64_t *next_due, struct err *err)
+index_job_list(const struct registry *reg, enum job_kind kind, struct index_job_list *list,
+               struct err *err)
 {
-    struct listing l = {.v = v, .room = n, .now = clock_wall_ms(), .next_due = UINT64_MAX};
-    int rc = tbl_job_each(kv_reads(reg->kv), kind, collect_index_job, &l, err);
+    struct listing l = {
+        .list = list, .had = list->n, .now = clock_wall_ms(), .most = UINT_MAX, .at = SIZE_MAX};
 
-    *got = l.n;
-    *next_due = l.next_due;
-    return rc;
+    list->more = false;
+    list->next_due = UINT64_MAX;
+    return tbl_job_each(kv_reads(reg->kv), kind, collect_index_job, &l, err);
 }
 
 static int

@@ -16,9 +16,11 @@
  * at the end of a table. A push only appends an event, as always. The keeper reads the events and
  * adds the jobs, in one transaction with a mark of how far it has read, so none is lost. */
 
-/* Asks for the index of a layer, which is in the store, because a request waits for it. It is made
- * before all others. Wakes the keeper. Cheap if it was asked for before. */
-int index_job_demand(const struct registry *reg, const struct digest *layer, struct err *err);
+/* Asks for the index of a layer, which is in the store. repository: a request that looks into it
+ * waits, so the index is made before those of pushed images ("": the request names an id of the
+ * first API); NULL: nobody waits. Wakes the keeper. Cheap if it was asked for before. */
+int index_job_demand(const struct registry *reg, const struct digest *layer, const char *repository,
+                     struct err *err);
 
 /* ---- for the indexer ---- */
 
@@ -32,10 +34,25 @@ struct index_job {
  * mark is saved together with a job (outbox_indexed_save). */
 int index_job_take(const struct registry *reg, uint32_t *mark, bool *more, struct err *err);
 
-/* Reads the first n jobs of kind JOB_INDEX or JOB_INDEX_IMAGE that are due. *next_due: when the
- * next job is due, as clock_wall_ms(); UINT64_MAX: there is none, or v is full. */
-int index_job_list(const struct registry *reg, enum job_kind kind, struct index_job *v, size_t n,
-                   size_t *got, uint64_t *next_due, struct err *err);
+/* Does somebody wait for this layer? Of a job of kind JOB_INDEX. */
+bool index_job_is_waited_for(const struct index_job *j);
+
+/* Of two lists of jobs, those that a repository and a user have in them: a measure for taking
+ * turns. Requests without a user count only for their repository. */
+unsigned index_job_kin(const struct rec_job *one, const struct rec_job *other);
+
+/* Adds jobs of kind JOB_INDEX or JOB_INDEX_IMAGE that are due to those that the caller has. If
+ * there are more than fit, a repository gets at most half of the room, and one with few jobs comes
+ * before the later jobs of those with many. Among equals the oldest come first. */
+struct index_job_list {
+    struct index_job *v;
+    size_t room;
+    size_t n;          /* at first, the jobs that the caller has */
+    bool more;         /* some that are due were left out */
+    uint64_t next_due; /* when the next one is due, as clock_wall_ms(); UINT64_MAX: there is none */
+};
+int index_job_list(const struct registry *reg, enum job_kind kind, struct index_job_list *l,
+                   struct err *err);
 
 /* An image whose layers are to be indexed. The layers are in the arena; some may not be in the
  * store. */

@@ -118,7 +118,7 @@ read_layer(const struct registry *reg, const struct digest *blob, struct convers
         return err_set(err, ERR_BAD_IMAGE, "one of its layers isn't here");
     if (rc == 1)
         rc = index_file_info(reg->dirfd, blob, &info, err);
-    if (rc == 0 && index_job_demand(reg, blob, err) != 0)
+    if (rc == 0 && index_job_demand(reg, blob, NULL, err) != 0)
         return -1;
     if (rc != 1)
         return rc;

@@ -278,7 +278,7 @@ image_view_prevails(const struct registry *reg, const struct digest *id,
         return 0;
     if (best.proof == PROOF_RIGHT)
         return view_as_named(reg, id, best.named, platform, arena, v, err);
-    if (index_job_demand(reg, &best.missing, err) != 0)
+    if (index_job_demand(reg, &best.missing, "", err) != 0)
         return -1;
     return err_set(err, ERR_BUSY, "two images have this id, and the layers of one are being read");
 }

@@ -1,4 +1,5 @@
 #include "process/keeper/indexer.h"
+#include <limits.h>
 #include "domain/inside/index_job.h"
 #include "domain/events/outbox.h"
 #include "process/keeper/index_child.h"
@@ -14,6 +15,12 @@
 /* The number of the oldest images and demands that are worked on together. */
 #define IMAGES_MAX INDEX_JOB_DONE_MAX
 #define DEMANDS_MAX 64
+#define STARTED_MAX 64
+/* A layer that a request waits for comes before images of repositories and users that have had this
+ * much less. */
+#define WAITED_FOR_BONUS 32
+/* Looking through all jobs takes at most this part of the keeper's time. */
+#define LIST_PART 10
 #define BATCHES_MAX 16 /* batches of events in one step */
 #define MARK_EACH_MS 10000
 #define ARENA_MAX (16u << 20)
@@ -27,6 +34,7 @@
 /* An image, and its layers that are not known to be indexed. */
 struct image {
     struct index_job job;
+    bool sick; /* a layer of it is passed over */
     struct digest id;
     struct digest *layers;
     size_t layers_n;
@@ -50,6 +58,7 @@ struct indexer {
     bool fresh; /* there may be more */
     bool look;  /* there may be a child to start or to reap */
     bool more;  /* and due images that aren't in `images` */
+    uint64_t list_at;
 
     struct index_child *running;
     struct loop_fd *ended; /* of those that run */
@@ -58,6 +67,10 @@ struct indexer {
     struct image images[IMAGES_MAX];
     size_t images_n;
     uint64_t next_due_ms; /* when the next job is due, on the wall clock */
+
+    /* Jobs for which children were started last. Those who had the fewest get the next one. */
+    struct rec_job started[STARTED_MAX];
+    size_t started_at;
 
     uint64_t pause_until;
     unsigned pauses;
@@ -243,49 +256,14 @@ tend_layer(struct indexer *x, const struct digest *layer, enum state *state, str
     return start_index_child(x, layer, state, err);
 }
 
-/* ---- layers that somebody waits for ---- */
-
-static int
-tend_demands(struct indexer *x, struct err *err)
-{
-    struct index_job v[DEMANDS_MAX];
-    struct err later;
-    uint64_t ignored;
-    enum state state;
-    size_t n;
-    if (index_job_list(x->reg, JOB_INDEX, v, DEMANDS_MAX, &n, &ignored, err) < 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        int rc = tend_layer(x, &v[i].job.digest, &state, err);
-        /* Drops the demand for a layer that is passed over. A request that still waits for it asks
-         * again. */
-        if ((state == STATE_DONE || state == STATE_SICK) &&
-            index_job_drop(x->reg, &v[i], rc == 0 ? err : &later) < 0)
-            return -1;
-        if (rc < 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* ---- images ---- */
 
 static void
 forget_image(struct indexer *x, size_t i)
 {
     free(x->images[i].layers);
-    x->images[i] = x->images[--x->images_n];
-}
-
-static bool
-is_known(const struct indexer *x, const struct job *j)
-{
-    for (size_t i = 0; i < x->images_n; i++) {
-        const struct job *k = &x->images[i].job.job;
-        if (k->due == j->due && digest_equal(&k->digest, &j->digest))
-            return true;
-    }
-    return false;
+    x->images_n--;
+    memmove(&x->images[i], &x->images[i + 1], (x->images_n - i) * sizeof *x->images);
 }
 
 static int
@@ -334,34 +312,118 @@ static int
 add_images(struct indexer *x, struct err *err)
 {
     struct index_job v[IMAGES_MAX];
-    size_t n;
-    if (!x->more || x->images_n > IMAGES_MAX / 2)
+    struct index_job_list l = {.v = v, .room = IMAGES_MAX, .n = x->images_n};
+    uint64_t begin = clock_mono_ms(), end;
+
+    if (!x->more || x->images_n == IMAGES_MAX)
         return 0;
-    if (index_job_list(x->reg, JOB_INDEX_IMAGE, v, IMAGES_MAX, &n, &x->next_due_ms, err) < 0)
+    if (begin < x->list_at) {
+        uint64_t due = clock_wall_ms() + x->list_at - begin;
+
+        x->next_due_ms = x->next_due_ms < due ? x->next_due_ms : due;
+        return 0;
+    }
+    for (size_t i = 0; i < l.n; i++)
+        v[i] = x->images[i].job;
+    if (index_job_list(x->reg, JOB_INDEX_IMAGE, &l, err) != 0)
         return -1;
-    for (size_t i = 0; i < n && x->images_n < IMAGES_MAX; i++)
-        if (!is_known(x, &v[i].job) && add_image(x, &v[i], err) < 0)
+    end = clock_mono_ms();
+    x->list_at = end + LIST_PART * (end - begin);
+    x->next_due_ms = l.next_due;
+    x->more = l.more;
+    for (size_t i = x->images_n; i < l.n; i++)
+        if (add_image(x, &v[i], err) < 0)
             return -1;
-    x->more = n == IMAGES_MAX;
     return 0;
 }
 
-/* Starts children for the image's layers as far as possible, and removes finished layers from its
- * list. *sick: one of them is passed over. */
-static int
-tend_image(struct indexer *x, struct image *image, bool *sick, struct err *err)
+/* ---- in turn ---- */
+
+/* How much a repository and a user have had lately: the fewer comes first. */
+static unsigned
+count_turns(const struct indexer *x, const struct index_job *j)
 {
+    unsigned n = index_job_is_waited_for(j) ? 0 : WAITED_FOR_BONUS;
+
+    for (size_t i = 0; i < STARTED_MAX && i < x->started_at; i++)
+        n += index_job_kin(&j->record, &x->started[i]);
+    return n;
+}
+
+/* Drops the demand for a layer that is passed over. A request that still waits for it asks again.
+ */
+static int
+tend_demand(struct indexer *x, const struct index_job *j, struct err *err)
+{
+    struct err later;
     enum state state;
-    *sick = false;
-    for (size_t i = 0; i < image->layers_n; i++) {
+    int rc = tend_layer(x, &j->job.digest, &state, err);
+
+    if ((state == STATE_DONE || state == STATE_SICK) &&
+        index_job_drop(x->reg, j, rc == 0 ? err : &later) != 0)
+        return -1;
+    return rc;
+}
+
+/* Removes finished layers from the image's list, and starts at most one child. */
+static int
+tend_image(struct indexer *x, struct image *image, struct err *err)
+{
+    size_t running = x->running_n;
+    enum state state;
+
+    for (size_t i = 0; i < image->layers_n && x->running_n == running; i++) {
         int rc = tend_layer(x, &image->layers[i], &state, err);
-        *sick = *sick || state == STATE_SICK;
+
+        image->sick = image->sick || state == STATE_SICK;
         if (state == STATE_DONE)
             image->layers[i--] = image->layers[--image->layers_n];
         if (rc < 0)
             return -1;
     }
     return 0;
+}
+
+/* Demands and images, each until nothing can be started for it. */
+#define TURNS_MAX (DEMANDS_MAX + IMAGES_MAX)
+#define TURN_OVER UINT_MAX
+
+static int
+tend_in_turn(struct indexer *x, struct err *err)
+{
+    struct index_job demands[DEMANDS_MAX];
+    struct index_job_list l = {.v = demands, .room = DEMANDS_MAX};
+    unsigned turns[TURNS_MAX];
+    size_t n;
+
+    if (index_job_list(x->reg, JOB_INDEX, &l, err) != 0)
+        return -1;
+    n = l.n + x->images_n;
+    for (size_t i = 0; i < n; i++)
+        turns[i] = count_turns(x, i < l.n ? &demands[i] : &x->images[i - l.n].job);
+    for (;;) {
+        const struct index_job *job;
+        size_t at = 0, running = x->running_n;
+        int rc;
+
+        for (size_t i = 1; i < n; i++)
+            if (turns[i] < turns[at])
+                at = i;
+        if (n == 0 || turns[at] == TURN_OVER)
+            return 0;
+        job = at < l.n ? &demands[at] : &x->images[at - l.n].job;
+        rc = at < l.n ? tend_demand(x, job, err) : tend_image(x, &x->images[at - l.n], err);
+        if (rc != 0)
+            return -1;
+        if (x->running_n == running) {
+            turns[at] = TURN_OVER;
+            continue;
+        }
+        x->started[x->started_at++ % STARTED_MAX] = job->record;
+        for (size_t i = 0; i < n; i++)
+            if (turns[i] != TURN_OVER)
+                turns[i] = count_turns(x, i < l.n ? &demands[i] : &x->images[i - l.n].job);
+    }
 }
 
 static int
@@ -396,16 +458,16 @@ end_images(struct indexer *x, bool *told, struct err *err)
 }
 
 static int
-finish_images(struct indexer *x, bool *told, struct err *err)
+work_on_jobs(struct indexer *x, bool *told, struct err *err)
 {
     struct err later; /* errors after the first one */
-    int rc = 0;
-    bool sick;
+    int rc;
+
     if (add_images(x, err) < 0)
         return -1;
-    for (size_t i = 0; rc == 0 && i < x->images_n; i++) {
-        rc = tend_image(x, &x->images[i], &sick, err);
-        if (!sick)
+    rc = tend_in_turn(x, err);
+    for (size_t i = 0; i < x->images_n; i++) {
+        if (!x->images[i].sick)
             continue;
         if (postpone_index_job(x, &x->images[i].job, rc == 0 ? err : &later) < 0)
             return -1;
@@ -507,8 +569,7 @@ index_what_is_due(struct indexer *x, bool *told, struct err *err)
         return 0;
     }
     x->look = false;
-    if (queue_pushed_images(x, err) < 0 || tend_demands(x, err) < 0 ||
-        finish_images(x, told, err) < 0)
+    if (queue_pushed_images(x, err) < 0 || work_on_jobs(x, told, err) < 0)
         rc = -1;
     if (rc < 0)
         pause_all(x);

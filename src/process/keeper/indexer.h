@@ -10,7 +10,8 @@
 
 /* Indexes layers, as work of the keeper: each layer once, by several children with limits and the
  * lowest priority (util/confined.h). When the last layer of an image is done, it appends an event.
- * Layers that a request waits for come first, then images in the order of their pushes.
+ * Layers that a request waits for come first, then images in the order of their pushes. But
+ * repositories and users take turns: one that has had much lately comes after the others.
  *
  * A layer whose child dies or exceeds a limit gets an index with the reason, so it is done as well.
  * If the machine is in trouble (no space, no processes), the jobs stay and are tried again, at
