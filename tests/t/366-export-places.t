@@ -5,7 +5,7 @@ use Registry::Checks;
 use Registry::Process;
 use Registry::Tools;
 use Registry::V1;
-use JSON::PP qw(decode_json);
+use JSON::PP qw(decode_json encode_json);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -18,6 +18,12 @@ is_status($registry->push_image('app', '1', [$layer]), 201, 'an image');
 sub export (@args) { return Registry->try([ 'export', '--dir', $registry->dir, @args ], timeout => 60) }
 sub left_in ($dir) { opendir my $d, $dir or return 'nothing'; return [ sort grep { !/^\.\.?$/ } readdir $d ] }
 sub commands_left () { return grep { title_of($_) =~ /^command/ } $registry->processes }
+
+# Bytes that wait in a pipe.
+sub fill_of ($pipe) {
+    ioctl $pipe, 0x541b, my $n = pack 'i', 0 or die "FIONREAD: $!";
+    return unpack 'i', $n;
+}
 
 # Starts one whose output is a pipe: its pid, and where to read.
 sub begin (@args) {
@@ -133,6 +139,17 @@ subtest 'interrupted' => sub {
     kill 'INT', $pid;
     waitpid $pid, 0;
     ok(wait_for(10, sub { !commands_left() }), '... and stops when it has gone');
+    close $from;
+
+    # The same in the middle of a manifest that fills the pipe.
+    my (undef, $manifest) = $registry->image_of([$layer]);
+    $manifest = encode_json({ %{ decode_json($manifest) }, annotations => { text => 'x' x 1_000_000 } });
+    is_status($registry->put_manifest('app', 'long', $manifest), 201, 'a long manifest');
+    ($pid, $from) = begin('app:long');
+    ok(wait_for(10, sub { commands_left() == 1 && fill_of($from) > 30_000 }), '... fills the pipe');
+    kill 'INT', $pid;
+    waitpid $pid, 0;
+    ok(wait_for(10, sub { !commands_left() }), '... and its export stops nevertheless');
     close $from;
 
     # Somebody who waits for a server that doesn't answer.

@@ -1,4 +1,5 @@
 #include "domain/transfer/export.h"
+#include <limits.h>
 #include <sys/stat.h>
 #include "domain/transfer/export_document.h"
 #include "domain/core/pull.h"
@@ -15,6 +16,8 @@
 /* Between two looks whether it is to stop. */
 #define STEP ((uint64_t)4 << 20)
 #define WAIT_MS 500
+/* What a pipe that has room takes without waiting. */
+#define PIECE ((size_t)PIPE_BUF)
 
 struct out {
     const struct export_plan *plan;
@@ -46,7 +49,7 @@ static int
 write_bytes(struct out *o, const char *p, size_t n, struct err *err)
 {
     while (n > 0) {
-        size_t some = n < STEP ? n : STEP;
+        size_t some = n < PIECE ? n : PIECE;
         if (wait_for_reader(o, err) < 0 || fdio_write_all(o->to->fd, p, some, o->to->what, err) < 0)
             return -1;
         p += some;
