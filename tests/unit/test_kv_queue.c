@@ -1,5 +1,6 @@
 #include "test_kv.h"
 #include <dirent.h>
+#include "storage/kv/kv_range.h"
 
 /* Queues of the store. */
 
@@ -164,6 +165,55 @@ the_files_of_a_queue_go_when_its_records_are_gone(void **state)
     kv_close(kv);
 }
 
+static int
+fill_fn(struct txn *t, void *arg, struct err *e)
+{
+    (void)arg;
+    for (int i = 0; i < 500; i++)
+        if (kv_append(t, Q, bytes_str("x"), e) != 0)
+            return -1;
+    return 0;
+}
+
+static int
+count_entry(struct bytes key, struct bytes val, void *arg, struct err *e)
+{
+    (void)key;
+    (void)val;
+    (void)e;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int
+open_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(d);
+    while (readdir(d) != NULL)
+        n++;
+    closedir(d);
+    return n;
+}
+
+static void
+a_long_queue_needs_few_descriptors(void **state)
+{
+    struct kv *kv = open_kv(NULL);
+    int n = 0, before = open_descriptors();
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(txn_run(kv, fill_fn, NULL, &err), 0);
+    assert_int_equal(
+        kv_range_each(kv_reads(kv), Q, &(struct kv_range){.limit = 0}, count_entry, &n, &err), 0);
+    assert_int_equal(n, 20 * 500);
+    assert_in_range(open_descriptors(), before, before + 2);
+    kv_close(kv);
+}
+
 static void
 a_cursor_may_start_far_in_front_of_a_queue(void **state)
 {
@@ -202,6 +252,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_queue_keeps_order_and_its_numbers_go_on),
         TEST(the_files_of_a_queue_go_when_its_records_are_gone),
+        TEST(a_long_queue_needs_few_descriptors),
         TEST(a_cursor_may_start_far_in_front_of_a_queue),
         TEST(a_record_that_is_too_long_is_refused),
     };

@@ -13,7 +13,9 @@
 #define TRANSACTIONS 200
 #define LOG_BUFFER (1u << 20)
 #define PAGE_BYTES 4096
-#define EXTENT_PAGES 64
+/* A queue's file is removed when nothing is left in it. A process keeps each of them open that it
+ * has read or written, until it is removed: with small ones the keeper ran out of descriptors. */
+#define EXTENT_PAGES 4096
 #define LINES_MAX 20 /* that the library may log in LINES_MS */
 #define LINES_MS 10000
 #define FILE_MODE 0640
