@@ -106,7 +106,7 @@ visit_record(struct bytes key, struct bytes val, void *arg, struct err *err)
         err_set(err, ERR_CORRUPT, "a key of table %s can't be read",
                 tables[record_table(each->record)].name);
     }
-    log_line(LOG_ERROR, "a record is passed over", "why=%s", err->message);
+    log_client_line(LOG_ERROR, "a record is passed over", "why=%s", err->message);
     return 0;
 }
 

@@ -226,7 +226,7 @@ note_nearest_edge(struct bytes key, struct bytes val, void *arg, struct err *err
     (void)err;
     unpack_digest(&u, &n->to);
     n->kind = (enum edge_kind)unpack_u8(&u);
-    n->is_found = !u.bad;
+    n->is_found = !u.bad && n->kind < UINT8_MAX; /* no edge's: the search would not get past it */
     return 1;
 }
 
