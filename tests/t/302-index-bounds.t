@@ -7,6 +7,7 @@ use Registry::Process;
 use Registry::Tools;
 use Registry::V1;
 use IO::Compress::Gzip qw(gzip $GzipError);
+use IO::Compress::Bzip2 qw(bzip2 $Bzip2Error);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -78,6 +79,16 @@ subtest 'ten gigabytes of zeros' => sub {
 subtest 'time' => sub {
     my $registry = Registry->start(args => [ '--index-time', '1s', '--index-max-ratio', 1_000_000, '--index-max-output', 0 ]);
     like(look_into($registry, zeros(3000, 'f')), qr/^422 .*more than 1 s of the processor/s, 'has an end');
+};
+
+subtest 'the time of a small layer' => sub {
+    my $registry = Registry->start(args => [ '--index-max-ratio', 1_000_000_000, '--index-max-output', 0 ]);
+    my ($name, $zeros) = (substr(tar([ 'f', '' ]), 0, 512), "\0" x 100_000_000);
+    bzip2(\$name,  \my $head) or die $Bzip2Error;
+    bzip2(\$zeros, \my $member, BlockSize100K => 9) or die $Bzip2Error;
+    my $layer = $head . $member x 500;    # 50 GB
+    cmp_ok(length $layer, '<', 100_000, 'a layer of some kilobytes');
+    like(look_into($registry, $layer), qr/^422 .*more than 10 s of the processor/s, 'has a time in proportion to its size');
 };
 
 subtest 'memory' => sub {

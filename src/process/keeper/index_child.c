@@ -11,6 +11,8 @@
  * so that it has more. Beyond this it is refused. */
 #define INDEX_BYTES(layer_size) ((UINT64_C(64) << 20) + (layer_size) / 8)
 #define INDEX_ROOM(layer_size) ((UINT64_C(1) << 20) + (layer_size) / 32)
+/* Processor time: a small layer must not cost more than an honest one on a slow machine. */
+#define INDEX_SECONDS(layer_size) (UINT64_C(10) + ((layer_size) >> 20))
 #define SECONDS_MAX 1000000000u
 
 #define CANT_LOOK "a layer can't be looked into"
@@ -35,7 +37,6 @@ index_child_bounds_of(struct index_child_bounds *b, const struct options *o)
         .memory = o->index_memory,
         .seconds = (unsigned)(seconds < SECONDS_MAX ? seconds : SECONDS_MAX),
         .background = true};
-    snprintf(b->time_text, sizeof b->time_text, "%u s", b->child.seconds);
     snprintf(b->memory_text, sizeof b->memory_text, "%llu MiB",
              (unsigned long long)(o->index_memory >> 20));
 }
@@ -76,6 +77,9 @@ index_child_start(struct index_child *c, const struct registry *reg,
         .digest = *digest, .size = size, .layer = layer, .out = -1, .limits = b->scan};
     c->process.ended = -1;
     limits.file = INDEX_BYTES(size);
+    if (limits.seconds > INDEX_SECONDS(size))
+        limits.seconds = (unsigned)INDEX_SECONDS(size);
+    c->seconds = limits.seconds;
     if (disk_space_check(reg->dirfd, INDEX_ROOM(size), err) < 0) {
         err_set(err, ERR_NO_SPACE, "there is no room on the disk for the index of a layer");
     } else if ((c->out = index_file_create(reg->dirfd, err)) >= 0) {
@@ -112,8 +116,8 @@ blame_layer(const struct index_child *c, const struct registry *reg,
     char text[LAYER_INDEX_TEXT_MAX];
 
     if (how == CONFINED_SLOW)
-        snprintf(text, sizeof text, "indexing it takes more than %s of the processor's time",
-                 b->time_text);
+        snprintf(text, sizeof text, "indexing it takes more than %u s of the processor's time",
+                 c->seconds);
     else if (how == CONFINED_LARGE)
         snprintf(text, sizeof text, "its index would be too large");
     else if (how == CONFINED_GREEDY)

@@ -15,7 +15,7 @@
 struct index_child_bounds {
     struct layer_scan_limits scan;
     struct confined_limits child;
-    char time_text[32], memory_text[32]; /* for people */
+    char memory_text[32]; /* for people */
 };
 /* From the options --index-*. */
 void index_child_bounds_of(struct index_child_bounds *b, const struct options *o);
@@ -23,7 +23,8 @@ void index_child_bounds_of(struct index_child_bounds *b, const struct options *o
 struct index_child {
     struct digest digest; /* the layer's */
     uint64_t size;
-    int layer, out; /* the layer's file, and the index's */
+    unsigned seconds; /* of processor time that it may take */
+    int layer, out;   /* the layer's file, and the index's */
     struct layer_scan_limits limits;
     struct confined process;
 };
