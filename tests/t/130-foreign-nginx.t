@@ -32,7 +32,7 @@ my $tmp = tempdir();
 subtest 'without an nginx of its own' => sub {
     my $registry = Registry->start(fastcgi => "$tmp/alone", args => [ '--user', 'ann:secret' ]);
     is($registry->output, "Server is listening on $tmp/alone/api.sock\n", 'the ready line names the socket');
-    ok(-S "$tmp/alone/$_.sock", "$_.sock is there") for qw(api bulk browse gate);
+    ok(-S "$tmp/alone/$_.sock", "$_.sock is there") for qw(api bulk list browse gate);
     is((stat _)[2] & 0077, 0, '... for one user alone');
     is_deeply([ $registry->nginx_master, $registry->nginx_workers ], [], 'there is no nginx');
     ok(!-e $registry->dir . '/run/nginx.conf', '... and no configuration for one');
@@ -47,7 +47,7 @@ subtest 'without an nginx of its own' => sub {
     ok(-S "$tmp/alone/api.sock", 'its socket is left');
     my $again = Registry->start(fastcgi => "$tmp/alone", dir => $registry->dir);
     $again->stop;
-    ok(!-e "$tmp/alone/$_.sock", "a start removed the old one, and a stop $_.sock") for qw(api bulk browse gate);
+    ok(!-e "$tmp/alone/$_.sock", "a start removed the old one, and a stop $_.sock") for qw(api bulk list browse gate);
 };
 
 subtest 'relative names start where the program was started' => sub {
