@@ -28,6 +28,7 @@ enum err_code {
     ERR_TOO_LONG,        /* a query names more than allowed */
     ERR_IN_USE,          /* the object is still needed by another */
     ERR_EXISTS,          /* the object exists, and is never changed */
+    ERR_CONDITION,       /* what is there isn't what If-Match or If-None-Match demands */
     ERR_TOO_MANY,        /* too many at the same time; a retry later succeeds */
     ERR_FULL,            /* the maximal number exists: one must be deleted first */
 

@@ -193,6 +193,13 @@ json_member(const struct json *object, const char *name)
     return (const struct json *)value;
 }
 
+bool
+json_has(const struct json *object, const char *name)
+{
+    return json_type(object) == JSON_OBJECT &&
+           json_object_object_get_ex(as_jsonc(object), name, NULL);
+}
+
 size_t
 json_length(const struct json *array)
 {

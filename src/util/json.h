@@ -34,6 +34,8 @@ void json_free(struct json *j);
 enum json_type json_type(const struct json *j);
 /* The member, or NULL. */
 const struct json *json_member(const struct json *object, const char *name);
+/* Has it the member, null or not? */
+bool json_has(const struct json *object, const char *name);
 size_t json_length(const struct json *array);
 const struct json *json_item(const struct json *array, size_t i);
 /* The text, or NULL for a value that is not a string, or a string that contains a NUL. */

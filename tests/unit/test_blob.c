@@ -109,7 +109,7 @@ a_blob_that_a_manifest_needs_is_kept(void **state)
     OK(f, drop(f, "c", &layer));
     assert_true(fixture_has_blob(f, "a/b", &layer));
     assert_int_equal(deletes(f), 1);
-    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, &bob, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, NULL, &bob, &f->arena, &f->err));
     OK(f, drop(f, "a/b", &layer));
     assert_false(fixture_has_blob(f, "a/b", &layer));
 }

@@ -108,9 +108,9 @@ what_has_no_manifest_is_no_repository_for_users(void **state)
     fixture_blob(f, "blobs/only", "blob");
     struct digest d = fill(f, "full");
     assert_string_equal(walk(f, 1), "full ");
-    OK(f, delete_tag(&f->reg, "full", "v1", &alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "full", "v1", NULL, &alice, &f->arena, &f->err));
     assert_string_equal(walk(f, 1), "full "); /* by digest it is still there */
-    OK(f, delete_manifest(&f->reg, "full", &d, &alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "full", &d, NULL, &alice, &f->arena, &f->err));
     assert_string_equal(walk(f, 1), "");
     fill(f, "full");
     assert_string_equal(walk(f, 1), "full ");

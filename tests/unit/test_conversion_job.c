@@ -295,11 +295,11 @@ with_its_last_tag_everything_goes(void **state)
     OK(f, v1_tag(f, "a/b", "two", 2));
     convert_now(f);
     struct digest d = pulled_digest(f, "a/b", "one");
-    OK(f, delete_tag(&f->reg, "a/b", "one", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "one", NULL, &v1_alice, &f->arena, &f->err));
     collect_all(f);
     OK(f, pull(f, "a/b", "two", &p));
     assert_true(v1_is_seen(f, 1) && v1_is_seen(f, 2));
-    OK(f, delete_tag(&f->reg, "a/b", "two", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "two", NULL, &v1_alice, &f->arena, &f->err));
     REFUSED(f, pull_by_digest(f, "a/b", &d), ERR_NO_MANIFEST);
     assert_true(v1_is_seen(f, 2)); /* for the time of a lease */
     assert_nothing_is_left(f);
@@ -344,7 +344,7 @@ by_its_digest_it_goes_with_all_tags(void **state)
     OK(f, v1_tag(f, "a/b", "two", 2));
     convert_now(f);
     struct digest d = pulled_digest(f, "a/b", "one");
-    OK(f, delete_manifest(&f->reg, "a/b", &d, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &d, NULL, &v1_alice, &f->arena, &f->err));
     v1_expect_events(f, "image 01 by alice\nlayer 01=b5ff by alice\nverify 01 by alice\n"
                         "image 02 by alice\nlayer 02=7eef by alice\nverify 02 by alice\n"
                         "tag 02 a/b:one by alice\ntag 02 a/b:two by alice\n"
@@ -373,11 +373,11 @@ what_a_client_pushed_as_well_stays_until_it_is_deleted(void **state)
     v1_expect_events(f, "image 01 by alice\nlayer 01=b5ff by alice\nverify 01 by alice\n"
                         "image 02 by alice\nlayer 02=7eef by alice\nverify 02 by alice\n"
                         "tag 02 a/b:one by alice\ntag 02=15a0 a/b:copy by alice\n");
-    OK(f, delete_tag(&f->reg, "a/b", "copy", &v1_alice, &f->arena, &f->err));
-    OK(f, delete_tag(&f->reg, "a/b", "one", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "copy", NULL, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "one", NULL, &v1_alice, &f->arena, &f->err));
     collect_all(f);
     OK(f, pull_by_digest(f, "a/b", &p.digest));
-    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, NULL, &v1_alice, &f->arena, &f->err));
     assert_nothing_is_left(f);
 }
 
@@ -393,12 +393,12 @@ what_an_index_refers_to_stays(void **state)
     convert_now(f);
     struct digest d = pulled_digest(f, "a/b", "one");
     OK(f, fixture_push(f, "a/b", "list", fixture_index(f, &d), OCI_INDEX, &p));
-    OK(f, delete_tag(&f->reg, "a/b", "one", &v1_alice, &f->arena, &f->err));
-    OK(f, delete_tag(&f->reg, "a/b", "two", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "one", NULL, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "two", NULL, &v1_alice, &f->arena, &f->err));
     collect_all(f);
     OK(f, pull_by_digest(f, "a/b", &d));
-    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, &v1_alice, &f->arena, &f->err));
-    OK(f, delete_manifest(&f->reg, "a/b", &d, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, NULL, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &d, NULL, &v1_alice, &f->arena, &f->err));
     assert_nothing_is_left(f);
 }
 
@@ -412,7 +412,7 @@ in_another_repository_it_stays(void **state)
     OK(f, v1_tag(f, "a/b", "x", 2));
     OK(f, v1_tag(f, "c", "x", 2));
     convert_now(f);
-    OK(f, delete_tag(&f->reg, "a/b", "x", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "x", NULL, &v1_alice, &f->arena, &f->err));
     collect_all(f);
     OK(f, pull(f, "c", "x", &p));
     assert_v1_tag(f, "c", "x", 2);
@@ -421,8 +421,8 @@ in_another_repository_it_stays(void **state)
     convert_now(f);
     struct digest d = pulled_digest(f, "a/b", "y");
     assert_true(digest_equal(&d, &p.digest));
-    OK(f, delete_tag(&f->reg, "a/b", "y", &v1_alice, &f->arena, &f->err));
-    OK(f, delete_tag(&f->reg, "c", "x", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "y", NULL, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "c", "x", NULL, &v1_alice, &f->arena, &f->err));
     assert_nothing_is_left(f);
 }
 

@@ -111,13 +111,13 @@ a_tag_too_many_is_refused_until_one_goes(void **state)
     OK(f, push(f, "b", "t4", other));
     assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 3);
 
-    OK(f, delete_tag(&f->reg, "a", "t2", &alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a", "t2", NULL, &alice, &f->arena, &f->err));
     assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 2);
     OK(f, push(f, "a", "t4", one));
     REFUSED(f, push(f, "a", "t5", one), ERR_FULL);
-    OK(f, delete_manifest(&f->reg, "a", &d, &alice, &f->arena, &f->err)); /* t1 and t3 */
+    OK(f, delete_manifest(&f->reg, "a", &d, NULL, &alice, &f->arena, &f->err)); /* t1 and t3 */
     assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 1);
-    OK(f, delete_tag(&f->reg, "a", "t4", &alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a", "t4", NULL, &alice, &f->arena, &f->err));
     assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 0);
     OK(f, push(f, "a", "t6", one));
     assert_int_equal(tally(f, TALLY_TAGS, a, NULL), 1);

@@ -26,13 +26,13 @@ static const struct actor bob = {.user = "bob", .address = "192.0.2.2"};
 static int
 untag(struct fixture *f, const char *repository, const char *tag)
 {
-    return delete_tag(&f->reg, repository, tag, &bob, &f->arena, &f->err);
+    return delete_tag(&f->reg, repository, tag, NULL, &bob, &f->arena, &f->err);
 }
 
 static int
 forget(struct fixture *f, const char *repository, const struct digest *d)
 {
-    return delete_manifest(&f->reg, repository, d, &bob, &f->arena, &f->err);
+    return delete_manifest(&f->reg, repository, d, NULL, &bob, &f->arena, &f->err);
 }
 
 static bool

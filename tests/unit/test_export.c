@@ -161,7 +161,7 @@ what_is_not_there(void **state)
     REFUSED(f, export_plan_add(&p, "no", NULL, &f->err), ERR_NO_REPOSITORY);
     REFUSED(f, export_plan_add(&p, "a", tag("2"), &f->err), ERR_NO_MANIFEST);
     OK(f, export_plan_add(&p, "a", tag("1"), &f->err));
-    OK(f, delete_manifest(&f->reg, "a", &d, &alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a", &d, NULL, &alice, &f->arena, &f->err));
     REFUSED(f, export_plan_complete(&p, go_on, NULL, &f->err), ERR_NO_MANIFEST);
     export_plan_end(&p);
     export_plan_begin(&p, &f->reg);

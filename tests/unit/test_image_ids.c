@@ -131,9 +131,9 @@ an_image_has_the_id_of_its_config_and_those_of_its_layers(void **state)
     assert_int_equal(ids_in_all(f), 3);
     push_image(f, "a/b", &config);
     assert_int_equal(holders(f, id_of(&config)), 1);
-    OK(f, delete_tag(&f->reg, "a/b", "v1", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "v1", NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(ids_in_all(f), 3);
-    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(ids_in_all(f), 0);
 }
 
@@ -152,12 +152,12 @@ images_upon_the_same_layers_share_their_ids(void **state)
     assert_int_equal(holders(f, id_of(&y)), 1);
     assert_int_equal(holders(f, id_of(&one)), 3);
     assert_int_equal(ids_in_all(f), 4);
-    OK(f, delete_manifest(&f->reg, "a/b", &first, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &first, NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(holders(f, id_of(&x)), 1);
-    OK(f, delete_manifest(&f->reg, "c/d", &first, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "c/d", &first, NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(holders(f, id_of(&x)), 0);
     assert_int_equal(holders(f, id_of(&one)), 1);
-    OK(f, delete_manifest(&f->reg, "a/b", &second, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &second, NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(ids_in_all(f), 0);
 }
 
@@ -174,8 +174,8 @@ what_is_no_image_is_called_by_itself(void **state)
     assert_int_equal(holders(f, id_of(&artifact.digest)), 1);
     assert_int_equal(holders(f, id_of(&index.digest)), 1);
     assert_int_equal(ids_in_all(f), 2);
-    OK(f, delete_manifest(&f->reg, "a/b", &index.digest, &v1_alice, &f->arena, &f->err));
-    OK(f, delete_manifest(&f->reg, "a/b", &artifact.digest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &index.digest, NULL, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &artifact.digest, NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(ids_in_all(f), 0);
 }
 
@@ -188,7 +188,7 @@ a_config_that_tells_no_layers_leaves_the_image_its_own_id(void **state)
 
     assert_int_equal(holders(f, id_of(&config)), 1);
     assert_int_equal(ids_in_all(f), 1);
-    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(ids_in_all(f), 0);
 }
 
@@ -257,9 +257,9 @@ a_tag_that_is_put_by_an_id_leads_to_the_manifest(void **state)
     OK(f, put(f, "e/f", &config)); /* it comes from the other repository */
     is = target(f, "e/f");
     assert_true(digest_equal(&is, &manifest));
-    OK(f, delete_manifest(&f->reg, "e/f", &manifest, &v1_alice, &f->arena, &f->err));
-    OK(f, delete_manifest(&f->reg, "a/b", &index.digest, &v1_alice, &f->arena, &f->err));
-    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "e/f", &manifest, NULL, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &index.digest, NULL, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, NULL, &v1_alice, &f->arena, &f->err));
     REFUSED(f, put(f, "a/b", &config), ERR_NO_IMAGE);
     assert_int_equal(ids_in_all(f), 0);
 }
@@ -295,7 +295,7 @@ what_is_built_upon_becomes_v1_images_and_goes_as_they_do(void **state)
     OK(f, image_json(&f->reg, &low, &f->arena, &json, &f->err));
     assert_true(bytes_equal(seen, json));
 
-    OK(f, delete_manifest(&f->reg, "a/b", &manifest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, NULL, &v1_alice, &f->arena, &f->err));
     fixture_forward_ms(1000 * 60);
     OK(f, garbage_step(&f->reg, &f->err));
     assert_int_equal(is_there(f, &top), 1);

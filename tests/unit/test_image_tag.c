@@ -105,7 +105,7 @@ both_apis_move_and_delete_the_same_tags(void **state)
     assert_int_equal(tags.n, 2);
     OK(f, catalog_list(&f->reg, &v1_alice, "", 10, &f->arena, &repositories, &f->err));
     assert_int_equal(repositories.n, 2);
-    OK(f, delete_tag(&f->reg, "only/v1", "two", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "only/v1", "two", NULL, &v1_alice, &f->arena, &f->err));
     OK(f, image_list_tags(&f->reg, "only/v1", NULL, see_tag, &b, &f->err));
     expect_text(&b, "one=01 ");
     OK(f, v1_tag(f, "a/b", "old", 1));
@@ -195,10 +195,10 @@ what_a_tag_leads_to_stays_until_a_lease_after_the_tag_went(void **state)
     assert_true(v1_is_seen(f, 1));
     assert_true(v1_is_seen(f, 2));
     assert_false(v1_has_record(f, 3));
-    OK(f, delete_tag(&f->reg, "a/b", "latest", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "latest", NULL, &v1_alice, &f->arena, &f->err));
     collect_after(f, 3 * HOUR);
     assert_true(v1_is_seen(f, 2));
-    OK(f, delete_tag(&f->reg, "c/d", "latest", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "c/d", "latest", NULL, &v1_alice, &f->arena, &f->err));
     assert_true(is_promised(f, 2));
     collect_after(f, HOUR - 10 * SECOND);
     assert_true(v1_is_seen(f, 2));

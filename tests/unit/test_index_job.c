@@ -171,7 +171,7 @@ what_is_gone_has_no_layers(void **state)
 
     push_image(f, "a/b", "layer", &p);
     assert_int_equal(taken(f, JOB_INDEX_IMAGE, v), 1);
-    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, &alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, NULL, &alice, &f->arena, &f->err));
     assert_int_equal(index_job_image(&f->reg, &v[0], &f->arena, &image, &f->err), 0);
     OK(f, index_job_drop(&f->reg, &v[0], &f->err));
     assert_int_equal(taken(f, JOB_INDEX_IMAGE, v), 0);

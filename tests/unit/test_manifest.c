@@ -206,7 +206,11 @@ what_is_missing_is_named(void **state)
 {
     (void)state;
     expect_bad("{'schemaVersion':2,'layers':[]}", OCI, ERR_BAD_MANIFEST, "config");
-    expect_bad("{'schemaVersion':2,'config':" CONFIG "}", OCI, ERR_BAD_MANIFEST, "layers");
+    expect_bad("{'schemaVersion':2,'config':" CONFIG ",'layers':{}}", OCI, ERR_BAD_MANIFEST,
+               "layers");
+    expect_good("{'schemaVersion':2,'config':" CONFIG "}", OCI);
+    expect_good("{'schemaVersion':2,'config':" CONFIG ",'layers':null}", OCI);
+    expect_good("{'schemaVersion':2,'manifests':null}", OCI_INDEX);
     expect_bad("{'schemaVersion':2}", OCI_INDEX, ERR_BAD_MANIFEST, "manifests");
     expect_bad("{'schemaVersion':2,'manifests':{}}", OCI_INDEX, ERR_BAD_MANIFEST, "manifests");
     expect_bad("{'schemaVersion':2,'manifests':[1]}", OCI_INDEX, ERR_BAD_MANIFEST, "no object");

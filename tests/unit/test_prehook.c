@@ -402,12 +402,13 @@ a_refused_deletion_deletes_nothing(void **state)
     hooks.scripts[HOOK_PRE_DELETE] =
         "echo \"$1 $2 $REGISTRY_TAG $REGISTRY_ACTOR $(sha256sum | cut -c1-64)\"; exit 1";
     catch_stdout();
-    REFUSED(f, delete_tag(&f->reg, "a/b", "v1", &ann, &f->arena, &f->err), ERR_DENIED);
+    REFUSED(f, delete_tag(&f->reg, "a/b", "v1", NULL, &ann, &f->arena, &f->err), ERR_DENIED);
     caught(f);
     assert_string_equal(f->err.message,
                         arena_printf(&f->arena, "%s a/b:v1 v1 ann %s", id, digest + 7));
     catch_stdout();
-    REFUSED(f, delete_manifest(&f->reg, "a/b", &p.digest, &ann, &f->arena, &f->err), ERR_DENIED);
+    REFUSED(f, delete_manifest(&f->reg, "a/b", &p.digest, NULL, &ann, &f->arena, &f->err),
+            ERR_DENIED);
     caught(f);
     assert_string_equal(f->err.message,
                         arena_printf(&f->arena, "%s a/b@%s  ann %s", id, digest, digest + 7));
@@ -415,8 +416,8 @@ a_refused_deletion_deletes_nothing(void **state)
 
     hooks.scripts[HOOK_PRE_DELETE] = "echo asked >>asked";
     catch_stdout();
-    OK(f, delete_tag(&f->reg, "a/b", "v1", &ann, &f->arena, &f->err));
-    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, &ann, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", "v1", NULL, &ann, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &p.digest, NULL, &ann, &f->arena, &f->err));
     caught(f);
     struct buf asked = fixture_read(f, "asked");
     assert_string_equal(buf_text(&asked), "asked\nasked\n"); /* once each */

@@ -273,7 +273,7 @@ a_page_begins_behind_what_has_gone(void **state)
     for (unsigned i = 0; i < 9; i++)
         attach(f, "a/b", &subject, "a/sbom", i);
     struct seen all = walk(f, &subject, NULL, 100), rest = walk(f, &subject, NULL, 100);
-    OK(f, delete_manifest(&f->reg, "a/b", &all.digests[4], &alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &all.digests[4], NULL, &alice, &f->arena, &f->err));
     rest.n = 0;
     assert_false(page(f, "a/b", &subject, NULL, &all.digests[4], 100, &rest));
     assert_int_equal(rest.n, 4);
@@ -312,8 +312,8 @@ the_fallback_tag_is_folded_in(void **state)
     assert_int_equal(walk(f, &subject, "a/new", 9).n, 140);
 
     /* Those that were deleted are no referrers, whatever the tag says. */
-    OK(f, delete_manifest(&f->reg, "a/b", &mixed[29], &alice, &f->arena, &f->err));
-    OK(f, delete_manifest(&f->reg, "a/b", &mixed[0], &alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &mixed[29], NULL, &alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a/b", &mixed[0], NULL, &alice, &f->arena, &f->err));
     assert_int_equal(walk(f, &subject, NULL, 50).n, 158);
 }
 
@@ -334,8 +334,8 @@ the_fallback_tag_alone_is_enough(void **state)
     put_fallback(f, "a/b", &subject, two, 0);
     assert_int_equal(walk(f, &subject, NULL, 1).n, 0);
     digest_hex(hex, &subject);
-    OK(f, delete_tag(&f->reg, "a/b", arena_printf(&f->arena, "sha256-%s", hex), &alice, &f->arena,
-                     &f->err));
+    OK(f, delete_tag(&f->reg, "a/b", arena_printf(&f->arena, "sha256-%s", hex), NULL, &alice,
+                     &f->arena, &f->err));
     assert_int_equal(walk(f, &subject, NULL, 1).n, 0);
 }
 

@@ -175,9 +175,9 @@ it_counts_until_its_last_tag_and_manifest_are_deleted(void **state)
     v1_push(f, 1, 0, "layer");
     OK(f, v1_tag(f, "v1", "one", 1));
     OK(f, fixture_push(f, "a", "v1", image, OCI_IMAGE, &p));
-    OK(f, delete_tag(&f->reg, "a", "v1", &v1_alice, &f->arena, &f->err));
+    OK(f, delete_tag(&f->reg, "a", "v1", NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(counted(f), 2);
-    OK(f, delete_manifest(&f->reg, "a", &p.digest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a", &p.digest, NULL, &v1_alice, &f->arena, &f->err));
     assert_int_equal(counted(f), 1);
     assert_true(is_there(f, "a")); /* a push may be going on */
     assert_true(fixture_has_blob(f, "a", &blob));
@@ -188,7 +188,7 @@ it_counts_until_its_last_tag_and_manifest_are_deleted(void **state)
     OK(f, fixture_push(f, "a", "v1", image, OCI_IMAGE, &p));
     assert_int_equal(counted(f), 2);
     REFUSED(f, v1_tag(f, "v1", "one", 1), ERR_FULL);
-    OK(f, delete_manifest(&f->reg, "a", &p.digest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a", &p.digest, NULL, &v1_alice, &f->arena, &f->err));
     OK(f, v1_tag(f, "v1", "one", 1));
     assert_int_equal(counted(f), 2);
 }
@@ -219,7 +219,7 @@ an_empty_one_is_removed_after_a_lease(void **state)
     kept = fixture_blob(f, "kept", "blob");
     OK(f, fixture_push(f, "kept", "v1", image, OCI_IMAGE, &p));
     OK(f, repository_need(&f->reg, "a", &r, &f->err));
-    OK(f, delete_manifest(&f->reg, "a", &p.digest, &v1_alice, &f->arena, &f->err));
+    OK(f, delete_manifest(&f->reg, "a", &p.digest, NULL, &v1_alice, &f->arena, &f->err));
     fixture_forward_ms(HOUR - 60000);
     OK(f, blob_need(&f->reg, "b", &blob, true, &b, &f->err)); /* a pusher relies on it */
     sweep(f);

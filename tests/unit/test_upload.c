@@ -175,11 +175,15 @@ a_piece_must_continue_the_upload(void **state)
         chunk = chunk_of(f, "678");
         chunk.has_range = true;
         chunk.first = first;
+        chunk.range_size = first % 2 == 0 ? chunk.size : chunk.size + 1; /* the place comes first */
         u.size = 99;
         REFUSED(f, upload_append(&f->reg, &u, &chunk, &f->err), ERR_BAD_RANGE);
         assert_int_equal(u.size, 5); /* for the client, who asks where to go on */
     }
     chunk.first = 5;
+    chunk.range_size = chunk.size + 1;
+    REFUSED(f, upload_append(&f->reg, &u, &chunk, &f->err), ERR_BAD_SIZE);
+    chunk.range_size = chunk.size;
     OK(f, upload_append(&f->reg, &u, &chunk, &f->err));
     OK(f, finish(f, &u, "12345678"));
 }

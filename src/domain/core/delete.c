@@ -30,6 +30,7 @@ struct deleting {
     const struct registry *reg;
     const char *repository;
     const struct actor *actor;
+    const struct condition *condition;
     struct arena *arena;
     struct rec_repo repo;
 
@@ -319,7 +320,8 @@ delete_tag_once(struct deleting *x, const char *tag, struct err *err)
     rc = read_target(x, err);
     if (rc == 0)
         return refuse_stale(x, "a tag moved while it was deleted", err);
-    if (rc < 0 || ask_about_deletion(x, tag, err) != 0)
+    if (rc < 0 || condition_check(x->condition, &x->target, err) != 0 ||
+        ask_about_deletion(x, tag, err) != 0)
         return -1;
     x->move.n = 0;
     add_tag_to_delete(x, tag);
@@ -334,12 +336,14 @@ delete_tag_once(struct deleting *x, const char *tag, struct err *err)
 
 static int
 delete_tag_of(const struct registry *reg, const char *repository, const struct rec_repo *repo,
-              const char *tag, const struct actor *actor, struct arena *arena, struct err *err)
+              const char *tag, const struct condition *condition, const struct actor *actor,
+              struct arena *arena, struct err *err)
 {
     struct tag_move_tag one;
     struct deleting x = {.reg = reg,
                          .repository = repository,
                          .actor = actor,
+                         .condition = condition,
                          .arena = arena,
                          .repo = *repo,
                          .move.tags = &one,
@@ -355,12 +359,13 @@ delete_tag_of(const struct registry *reg, const char *repository, const struct r
 
 int
 delete_tag(const struct registry *reg, const char *repository, const char *tag,
-           const struct actor *actor, struct arena *arena, struct err *err)
+           const struct condition *condition, const struct actor *actor, struct arena *arena,
+           struct err *err)
 {
     struct rec_repo repo;
 
     if (repository_need(reg, repository, &repo, err) != 0 ||
-        delete_tag_of(reg, repository, &repo, tag, actor, arena, err) != 0)
+        delete_tag_of(reg, repository, &repo, tag, condition, actor, arena, err) != 0)
         return -1;
     repository_settle(reg, repository);
     return 0;
@@ -379,7 +384,8 @@ delete_manifest_once(struct deleting *x, struct err *err)
                        text);
     }
     x->move.n = 0;
-    if (rc < 0 || ask_about_deletion(x, "", err) != 0 ||
+    if (rc < 0 || condition_check(x->condition, &x->target, err) != 0 ||
+        ask_about_deletion(x, "", err) != 0 ||
         tbl_edge_each(kv_reads(x->reg->kv), &x->target, EDGE_TAG, x->repo.id, NULL,
                       collect_tag_to_delete, x, err) != 0 ||
         manifest_ids_read(x->reg, &x->manifest, &x->target, x->arena, &x->ids, err) != 0)
@@ -390,10 +396,15 @@ delete_manifest_once(struct deleting *x, struct err *err)
 
 int
 delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,
-                const struct actor *actor, struct arena *arena, struct err *err)
+                const struct condition *condition, const struct actor *actor, struct arena *arena,
+                struct err *err)
 {
-    struct deleting x = {
-        .reg = reg, .repository = repository, .actor = actor, .arena = arena, .target = *d};
+    struct deleting x = {.reg = reg,
+                         .repository = repository,
+                         .actor = actor,
+                         .condition = condition,
+                         .arena = arena,
+                         .target = *d};
     int rc;
 
     x.move.tags = arena_array(arena, TAGS_MAX, sizeof *x.move.tags);
@@ -460,7 +471,7 @@ delete_next_tag(const struct registry *reg, const char *repository, const struct
     int rc;
 
     arena_init(&arena, ONE_TAG_MEMORY);
-    rc = delete_tag_of(reg, repository, repo, tag, actor, &arena, err);
+    rc = delete_tag_of(reg, repository, repo, tag, NULL, actor, &arena, err);
     arena_reset(&arena);
     *n += rc == 0;
     return rc == 0 || err->code == ERR_NO_MANIFEST ? 0 : -1;

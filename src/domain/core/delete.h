@@ -1,6 +1,7 @@
 #pragma once
 
 #include "domain/access/access.h"
+#include "domain/core/condition.h"
 #include "domain/registry.h"
 #include "util/arena.h"
 #include "util/digest.h"
@@ -10,14 +11,15 @@
  * keeper gets a lease, and is collected when that is over. */
 
 /* Deletes the tag. Its target stays, except for a derived manifest that has no other tag
- * (derived.h). ERR_NO_REPOSITORY, ERR_NO_MANIFEST. */
+ * (derived.h). ERR_NO_REPOSITORY, ERR_NO_MANIFEST; ERR_CONDITION (NULL: no condition). */
 int delete_tag(const struct registry *reg, const char *repository, const char *tag,
-               const struct actor *actor, struct arena *arena, struct err *err);
+               const struct condition *condition, const struct actor *actor, struct arena *arena,
+               struct err *err);
 
-/* Deletes the manifest, and all tags of the repository that name it. ERR_NO_REPOSITORY,
- * ERR_NO_MANIFEST. */
+/* Deletes the manifest, and all tags of the repository that name it. Fails like delete_tag. */
 int delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,
-                    const struct actor *actor, struct arena *arena, struct err *err);
+                    const struct condition *condition, const struct actor *actor,
+                    struct arena *arena, struct err *err);
 
 /* Deletes a derived manifest (derived.h) without an event, if no tag or index of the repository
  * (its id) needs it any more. Called by the keeper for JOB_FORGET. */

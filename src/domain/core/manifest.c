@@ -1,4 +1,5 @@
 #include "domain/core/manifest.h"
+#include <strings.h>
 #include "util/json.h"
 
 static int
@@ -7,29 +8,52 @@ refuse_manifest(struct err *err, const char *what, const char *where)
     return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: %s %s", where, what);
 }
 
+/* Media types are compared without case (RFC 6838 4.2). The last of them is NULL. */
 static bool
-begins_with(const char *s, const char *with)
+begins_with_one(const char *type, const char *const *with)
 {
-    return strncmp(s, with, strlen(with)) == 0;
+    while (*with != NULL && strncasecmp(type, *with, strlen(*with)) != 0)
+        with++;
+    return *with != NULL;
 }
 
-/* By the media types of OCI image-spec "media-types.md", and docker's. Signatures and attestations
- * may have the config of an image; the media types of their layers tell them apart. */
 static bool
-has_image_types(const struct json *config, const struct json *layers)
+are_layers(const struct json *layers, const char *const *types)
 {
-    const char *type = json_string(json_member(config, "mediaType"));
-
-    if (type == NULL || (strcmp(type, "application/vnd.oci.image.config.v1+json") != 0 &&
-                         strcmp(type, "application/vnd.docker.container.image.v1+json") != 0))
-        return false;
     for (size_t i = 0; i < json_length(layers); i++) {
-        type = json_string(json_member(json_item(layers, i), "mediaType"));
-        if (type == NULL || (!begins_with(type, "application/vnd.oci.image.layer.") &&
-                             !begins_with(type, "application/vnd.docker.image.rootfs.")))
+        const char *type = json_string(json_member(json_item(layers, i), "mediaType"));
+
+        if (type == NULL || !begins_with_one(type, types))
             return false;
     }
     return true;
+}
+
+static bool
+is_dockers(const struct manifest *m)
+{
+    return strncmp(m->media_type->name, "application/vnd.docker.", 23) == 0;
+}
+
+/* By the media types of OCI image-spec "media-types.md", and docker's. Signatures and attestations
+ * may have the config of an image; the media types of their layers tell them apart. Docker 1.10
+ * and 1.11, and proxies, gave configs any type. */
+static bool
+has_image_types(const struct manifest *m, const struct json *config, const struct json *layers)
+{
+    static const char *const configs[] = {"application/vnd.oci.image.config.v1+json",
+                                          "application/vnd.docker.container.image.v1+json", NULL};
+    static const char *const layer_types[] = {"application/vnd.docker.image.rootfs.",
+                                              "application/octet-stream",
+                                              "application/vnd.oci.image.layer.", NULL};
+    static const char *const odd[] = {"application/octet-stream", "application/json", "text/html",
+                                      NULL};
+    const char *type = json_string(json_member(config, "mediaType"));
+
+    if (type != NULL && begins_with_one(type, configs))
+        return are_layers(layers, layer_types);
+    return is_dockers(m) && (type == NULL || type[0] == '\0' || begins_with_one(type, odd)) &&
+           json_length(layers) > 0 && are_layers(layers, layer_types);
 }
 
 static int
@@ -59,8 +83,8 @@ note_annotations(struct manifest *m, const struct json *of, const char *where)
 }
 
 static int
-parse_descriptor(const struct json *j, const char *where, struct manifest_descriptor *d,
-                 struct err *err)
+parse_descriptor(const struct json *j, const char *where, bool any_type,
+                 struct manifest_descriptor *d, struct err *err)
 {
     const char *digest = json_string(json_member(j, "digest"));
     const char *media_type = json_string(json_member(j, "mediaType"));
@@ -76,7 +100,7 @@ parse_descriptor(const struct json *j, const char *where, struct manifest_descri
     }
     if (!json_u64(json_member(j, "size"), &size))
         return refuse_manifest(err, "has no size", where);
-    if (media_type == NULL || !media_type_is_valid(media_type))
+    if (!any_type && (media_type == NULL || !media_type_is_valid(media_type)))
         return refuse_manifest(err, "has no valid mediaType", where);
     d->elsewhere = json_length(json_member(j, "urls")) > 0;
     return 0;
@@ -96,7 +120,7 @@ parse_descriptors(const struct json *list, const char *where, enum manifest_part
 {
     size_t n = json_length(list);
 
-    if (json_type(list) != JSON_ARRAY)
+    if (json_type(list) != JSON_ARRAY && json_type(list) != JSON_NULL)
         return refuse_manifest(err, "is no array", where);
     if (n > MANIFEST_DESCRIPTORS_MAX - before)
         return refuse_descriptors(before + n, where, err);
@@ -107,7 +131,7 @@ parse_descriptors(const struct json *list, const char *where, enum manifest_part
         struct manifest_descriptor *d = &m->descriptors[before + i];
 
         d->part = part;
-        if (parse_descriptor(json_item(list, i), where, d, err) != 0)
+        if (parse_descriptor(json_item(list, i), where, false, d, err) != 0)
             return -1;
         note_annotations(m, json_item(list, i), where);
     }
@@ -120,8 +144,9 @@ parse_image(const struct json *doc, struct manifest *m, struct arena *arena, str
 {
     const struct json *config = json_member(doc, "config");
     struct manifest_descriptor d = {.part = PART_CONFIG};
+    const char *type = json_string(json_member(config, "mediaType"));
 
-    if (parse_descriptor(config, "config", &d, err) != 0 ||
+    if (parse_descriptor(config, "config", is_dockers(m), &d, err) != 0 ||
         parse_descriptors(json_member(doc, "layers"), "layers", PART_LAYER, 1, m, arena, err) != 0)
         return -1;
     note_annotations(m, config, "config");
@@ -129,9 +154,9 @@ parse_image(const struct json *doc, struct manifest *m, struct arena *arena, str
     m->descriptors[0] = d;
     m->config = d.digest;
     m->is_image =
-        m->artifact_type[0] == '\0' && has_image_types(config, json_member(doc, "layers"));
-    if (m->artifact_type[0] == '\0')
-        m->artifact_type = arena_strdup(arena, json_string(json_member(config, "mediaType")));
+        m->artifact_type[0] == '\0' && has_image_types(m, config, json_member(doc, "layers"));
+    if (m->artifact_type[0] == '\0' && type != NULL && media_type_is_valid(type))
+        m->artifact_type = arena_strdup(arena, type);
     if (m->artifact_type == NULL)
         return arena_full(err);
     return 0;
@@ -145,7 +170,7 @@ parse_subject(const struct json *doc, struct manifest *m, struct err *err)
 
     if (json_type(subject) == JSON_NULL)
         return 0;
-    if (parse_descriptor(subject, "subject", &d, err) != 0)
+    if (parse_descriptor(subject, "subject", false, &d, err) != 0)
         return -1;
     note_annotations(m, subject, "subject");
     m->has_subject = true;
@@ -193,7 +218,7 @@ parse_media_type(const struct json *doc, const char *content_type, struct manife
     m->media_type = media_type_find(name);
     if (m->media_type == NULL)
         return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: unknown media type %s", name);
-    if (inner != NULL && strcmp(inner, name) != 0)
+    if (inner != NULL && strcasecmp(inner, name) != 0)
         return refuse_content_type(name, inner, err);
     return 0;
 }
@@ -218,7 +243,8 @@ parse_manifest_document(const struct json *doc, const char *content_type, struct
     if (index && image)
         return refuse_manifest(err, "could be read as an index and as a manifest", "the document");
     if (json_type(json_member(doc, "artifactType")) != JSON_NULL &&
-        (artifact_type == NULL || !media_type_is_valid(artifact_type)))
+        (artifact_type == NULL ||
+         (artifact_type[0] != '\0' && !media_type_is_valid(artifact_type))))
         return refuse_manifest(err, "is no media type", "artifactType");
     m->artifact_type = arena_strdup(arena, artifact_type != NULL ? artifact_type : "");
     if (m->artifact_type == NULL)
@@ -226,6 +252,8 @@ parse_manifest_document(const struct json *doc, const char *content_type, struct
     note_annotations(m, doc, "the document");
     if (parse_subject(doc, m, err) != 0)
         return -1;
+    if (m->media_type->kind == DOCUMENT_INDEX && (image || !json_has(doc, "manifests")))
+        return refuse_manifest(err, "are missing in an index", "manifests");
     if (m->media_type->kind == DOCUMENT_INDEX)
         return parse_descriptors(json_member(doc, "manifests"), "manifests", PART_CHILD, 0, m,
                                  arena, err);

@@ -1,4 +1,5 @@
 #include "domain/core/media_type.h"
+#include <strings.h>
 
 static const struct media_type known_types[] = {
     {"application/vnd.oci.image.manifest.v1+json", DOCUMENT_IMAGE},
@@ -11,7 +12,7 @@ const struct media_type *
 media_type_find(const char *name)
 {
     for (size_t i = 0; i < sizeof known_types / sizeof known_types[0]; i++)
-        if (strcmp(known_types[i].name, name) == 0)
+        if (strcasecmp(known_types[i].name, name) == 0)
             return &known_types[i];
     return NULL;
 }
@@ -19,8 +20,8 @@ media_type_find(const char *name)
 bool
 media_type_is_schema1(const char *name)
 {
-    return strcmp(name, "application/vnd.docker.distribution.manifest.v1+json") == 0 ||
-           strcmp(name, "application/vnd.docker.distribution.manifest.v1+prettyjws") == 0;
+    return strcasecmp(name, "application/vnd.docker.distribution.manifest.v1+json") == 0 ||
+           strcasecmp(name, "application/vnd.docker.distribution.manifest.v1+prettyjws") == 0;
 }
 
 static size_t

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "domain/access/access.h"
+#include "domain/core/condition.h"
 #include "domain/core/manifest.h"
 #include "domain/registry.h"
 #include "util/arena.h"
@@ -18,6 +19,8 @@ struct push {
     struct bytes document;
     const char *content_type; /* without parameters; "" when there is none */
     const struct actor *actor;
+    /* NULL: none. On the tag, or, if the client named the digest, on the manifest. */
+    const struct condition *condition;
     struct manifest manifest; /* parsed by push_manifest */
     struct digest digest;     /* given when the client named it, else (DIGEST_NONE) computed */
 };

@@ -1,4 +1,5 @@
 #include "domain/core/referrers.h"
+#include <strings.h>
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
@@ -155,7 +156,8 @@ find_referrer(const struct referrer_search *s, const struct digest *d, struct re
 
     if (rc != 1)
         return rc;
-    if (s->page->artifact_type != NULL && strcmp(s->page->artifact_type, record.artifact_type) != 0)
+    if (s->page->artifact_type != NULL &&
+        strcasecmp(s->page->artifact_type, record.artifact_type) != 0)
         return 0;
     *r = (struct referrer){.digest = *d, .size = record.size};
     snprintf(r->media_type, sizeof r->media_type, "%s", record.media_type);

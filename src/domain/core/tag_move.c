@@ -23,6 +23,8 @@ ask_about_tag(struct tag_move *m, struct tag_move_tag *tag, struct err *err)
         return -1;
     if (rc == 1)
         names = r.target;
+    if (condition_check(m->condition, &names, err) != 0)
+        return -1;
     if (tag->expects && digest_equal(&tag->expected, &names)) /* the hook has agreed to that */
         return 0;
     e.old = names;
@@ -85,6 +87,8 @@ write_tag_record(struct txn *t, struct tag_move *m, struct tag_move_tag *tag, st
     tag->old = r.target;
     tag->old_derived = r.derived;
     tag->moves = !digest_equal(&tag->old, &m->to);
+    if (condition_check(m->condition, &tag->old, err) != 0)
+        return -1;
     if (tag->expects && !digest_equal(&tag->old, &tag->expected)) {
         tag->moves = false;
         m->stale = !m->silent;

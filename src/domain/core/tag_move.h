@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "domain/access/access.h"
+#include "domain/core/condition.h"
 #include "domain/core/edge_batch.h"
 #include "domain/registry.h"
 #include "storage/kv/kv.h"
@@ -46,6 +47,7 @@ struct tag_move {
                   * a tag that isn't as expected stays where it is */
     struct tag_move_tag *tags; /* in byte order, each once */
     size_t n;
+    const struct condition *condition; /* NULL: none; else -1 and ERR_CONDITION if a tag fails it */
 
     /* for the pre-hook; not used by deletions, and by moves that are silent */
     const struct rec_event *told; /* what it is told, but for the tag and the old digest */

@@ -166,6 +166,17 @@ refuse_chunk_place(uint64_t size, uint64_t first, struct err *err)
 }
 
 static int
+refuse_chunk_size(const struct upload_chunk *chunk, struct err *err)
+{
+    unsigned long long named = chunk->range_size, came = chunk->size;
+
+    err_set(err, ERR_BAD_SIZE, "Content-Range from %llu on names %llu bytes, and %llu came",
+            (unsigned long long)chunk->first, named, came);
+    err_expected(err, "%llu bytes", named);
+    return err_found(err, "%llu bytes", came);
+}
+
+static int
 append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *u,
              const struct upload_chunk *chunk, struct err *err)
 {
@@ -173,6 +184,8 @@ append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *
         return -1;
     if (chunk->has_range && chunk->first != u->size)
         return refuse_chunk_place(u->size, chunk->first, err);
+    if (chunk->has_range && chunk->range_size != chunk->size)
+        return refuse_chunk_size(chunk, err);
     if (chunk_size(chunk) == 0)
         return 0;
     if (check_upload_size(reg, u->size + chunk->size, err) != 0)

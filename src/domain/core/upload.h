@@ -25,7 +25,9 @@ struct upload_chunk {
     const char *body_file; /* "" for no piece at all */
     uint64_t size;
     bool has_range;
-    uint64_t first; /* with has_range: the offset in the upload that the client names */
+    uint64_t first;      /* with has_range: the offset in the upload that the client names, */
+    uint64_t range_size; /* and the size. ERR_BAD_RANGE if it is no continuation, else ERR_BAD_SIZE
+                          * if it isn't `size` */
 };
 
 /* The repository need not exist: it begins with the blob. ERR_FULL: it would be one too many, and

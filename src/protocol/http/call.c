@@ -67,6 +67,44 @@ call_is_unchanged(const struct call *c, const char *etag)
     return false;
 }
 
+/* Entity tags that are no digests match nothing, so they are left out. A weak one matches only in
+ * If-None-Match. */
+static int
+read_entity_tags(const struct call *c, const char *header, bool weak, struct condition_tags *out,
+                 struct err *err)
+{
+    const char *at = c->req->header(c->req, header);
+    struct digest *v;
+    struct err ignored;
+
+    *out = (struct condition_tags){.given = at != NULL};
+    if (at == NULL)
+        return 0;
+    v = arena_array(c->arena, strlen(at) / 2 + 1, sizeof *v);
+    if (v == NULL)
+        return arena_full(err);
+    out->v = v;
+    while (*(at += strspn(at, " \t,")) != '\0') {
+        bool is_weak = strncmp(at, "W/", 2) == 0;
+        bool quoted = (at += is_weak ? 2 : 0)[0] == '"';
+        size_t n = strcspn(at += quoted, quoted ? "\"" : ", \t");
+
+        out->any = out->any || (!quoted && !is_weak && n == 1 && *at == '*');
+        if ((weak || !is_weak) && digest_parse(&v[out->n], at, n, &ignored) == 0)
+            out->n++;
+        at += n + (quoted && at[n] != '\0');
+    }
+    return 0;
+}
+
+int
+call_condition(const struct call *c, struct condition *out, struct err *err)
+{
+    if (read_entity_tags(c, "HTTP_IF_MATCH", false, &out->match, err) != 0)
+        return -1;
+    return read_entity_tags(c, "HTTP_IF_NONE_MATCH", true, &out->none_match, err);
+}
+
 int
 call_empty(struct call *c, int status)
 {

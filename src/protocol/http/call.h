@@ -1,6 +1,7 @@
 #pragma once
 
 #include "domain/access/access.h"
+#include "domain/core/condition.h"
 #include "domain/registry.h"
 #include "protocol/http/http.h"
 #include "protocol/http/query.h"
@@ -46,6 +47,9 @@ const char *call_base(const struct call *c);
 /* If-None-Match of a GET or HEAD: has the client the version with this ETag, given without quotes?
  * (RFC 9110 13.1.2) */
 bool call_is_unchanged(const struct call *c, const char *etag);
+
+/* If-Match and If-None-Match of a request that changes something. */
+int call_condition(const struct call *c, struct condition *out, struct err *err);
 
 /* The following functions make the whole reply, and return 0 unless they can fail. */
 

@@ -42,6 +42,8 @@ static const struct error_row rows[] = {
     {ERR_TOO_LONG, 414, "UNSUPPORTED", .hint = "send several requests"},
     {ERR_IN_USE, 405, "UNSUPPORTED", .hint = "delete the manifest of this digest first"},
     {ERR_EXISTS, 409, "DENIED", .hint = "what exists is never changed: give yours another name"},
+    {ERR_CONDITION, 412, "PRECONDITION_FAILED",
+     .hint = "somebody else has changed it: fetch it, and decide anew"},
     {ERR_TOO_MANY, 429, "TOOMANYREQUESTS", .retry_after = "5",
      .hint = "finish or cancel some, and " HINT_RETRY},
     {ERR_FULL, 403, "DENIED", .hint = "delete what isn't needed, or have the limit raised"},

@@ -17,9 +17,9 @@ page_limit(const struct call *c, size_t *limit, struct err *err)
     uint64_t value;
 
     *limit = PAGE_MAX;
-    if (n == NULL)
+    if (n == NULL || *n == '\0')
         return 0;
-    if (*n == '\0' || strspn(n, "0123456789") != strlen(n))
+    if (strspn(n, "0123456789") != strlen(n))
         return refuse_page_size(n, err);
     if (parse_u64(n, strlen(n), &value) && value < PAGE_MAX)
         *limit = (size_t)value;

@@ -81,7 +81,10 @@ v1_tags_put(struct call *c, struct err *err)
 int
 v1_tags_delete(struct call *c, struct err *err)
 {
-    if (delete_tag(c->reg, c->name, c->last, &c->actor, c->arena, err) != 0)
+    struct condition condition;
+
+    if (call_condition(c, &condition, err) != 0 ||
+        delete_tag(c->reg, c->name, c->last, &condition, &c->actor, c->arena, err) != 0)
         return -1;
     return v1_base_done(c);
 }

@@ -24,8 +24,13 @@ v2_manifest_get(struct call *c, struct err *err)
     const char *digest;
     bool head = c->req->method == HTTP_HEAD;
 
-    if (reference_parse(c->last, &reference, err) != 0 ||
-        pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
+    if (reference_parse(c->last, &reference, err) != 0) {
+        /* Nothing can have a tag that is no tag. */
+        if (err->code == ERR_BAD_TAG)
+            err->code = ERR_NO_MANIFEST;
+        return -1;
+    }
+    if (pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
         return -1;
     digest_text(text, &pulled.digest);
     if (call_text(c, &digest, err, "%s", text) != 0 ||
@@ -112,11 +117,15 @@ reply_pushed(struct call *c, const struct push *p, struct err *err)
 int
 v2_manifest_put(struct call *c, struct err *err)
 {
-    struct push p = {.repository = c->name, .document = c->req->body, .actor = &c->actor};
+    struct condition condition;
+    struct push p = {.repository = c->name,
+                     .document = c->req->body,
+                     .actor = &c->actor,
+                     .condition = &condition};
     const char *tags[PUSH_TAGS_MAX];
     struct reference reference;
 
-    if (reference_parse(c->last, &reference, err) != 0 ||
+    if (reference_parse(c->last, &reference, err) != 0 || call_condition(c, &condition, err) != 0 ||
         collect_query_tags(c, &reference, tags, &p.tags_n, err) != 0 ||
         plain_content_type(c, &p.content_type, err) != 0)
         return -1;
@@ -130,14 +139,16 @@ v2_manifest_put(struct call *c, struct err *err)
 int
 v2_manifest_delete(struct call *c, struct err *err)
 {
+    struct condition condition;
     struct reference reference;
     int rc;
 
-    if (reference_parse(c->last, &reference, err) != 0)
+    if (reference_parse(c->last, &reference, err) != 0 || call_condition(c, &condition, err) != 0)
         return -1;
     if (reference.tag != NULL)
-        rc = delete_tag(c->reg, c->name, reference.tag, &c->actor, c->arena, err);
+        rc = delete_tag(c->reg, c->name, reference.tag, &condition, &c->actor, c->arena, err);
     else
-        rc = delete_manifest(c->reg, c->name, &reference.digest, &c->actor, c->arena, err);
+        rc = delete_manifest(c->reg, c->name, &reference.digest, &condition, &c->actor, c->arena,
+                             err);
     return rc != 0 ? -1 : call_empty(c, 202);
 }

@@ -71,7 +71,7 @@ v2_referrers_list(struct call *c, struct err *err)
 
     if (reference_parse_digest(c->last, &subject, err) != 0 ||
         page_limit(c, &page.limit, err) != 0 ||
-        (last != NULL && reference_parse_digest(last, &page.after, err) != 0))
+        (last != NULL && last[0] != '\0' && reference_parse_digest(last, &page.after, err) != 0))
         return -1;
     manifests = json_new_array();
     if (referrers_each(c->reg, c->name, &subject, &page, c->arena, add_referrer, manifests, err) !=

@@ -62,17 +62,6 @@ find_upload(struct call *c, struct upload *u, struct err *err)
     return upload_find(c->reg, c->name, c->last, &c->actor, u, err);
 }
 
-static int
-refuse_size(const struct upload_chunk *chunk, uint64_t last, struct err *err)
-{
-    unsigned long long named = last - chunk->first + 1, came = chunk->size;
-
-    err_set(err, ERR_BAD_SIZE, "Content-Range %llu-%llu names %llu bytes, and %llu came",
-            (unsigned long long)chunk->first, (unsigned long long)last, named, came);
-    err_expected(err, "%llu bytes", named);
-    return err_found(err, "%llu bytes", came);
-}
-
 /* The piece in the request's body, and the place that it claims. */
 static int
 chunk_of(const struct call *c, struct upload_chunk *chunk, struct err *err)
@@ -90,7 +79,8 @@ chunk_of(const struct call *c, struct upload_chunk *chunk, struct err *err)
         return err_found(err, "%s", range);
     }
     chunk->has_range = true;
-    return last - chunk->first + 1 == chunk->size ? 0 : refuse_size(chunk, last, err);
+    chunk->range_size = last - chunk->first + 1;
+    return 0;
 }
 
 /* A piece that doesn't fit: 416, with the real position of the upload. */
