@@ -4,11 +4,11 @@
 #include <stdint.h>
 #include "util/err.h"
 
-/* Places of a pool of processes that does one thing at a time in each: one client may occupy at
- * most three quarters of them, so that there is a place for others. A client's further request
- * waits in its place for one of its others to end, which is soon for short ones. It is refused when
- * the others have all taken longer than patience_ms. The memory is shared, and made before the
- * fork. */
+/* Divides a pool of processes among clients. Each process works on one request at a time, and is a
+ * place. The requests of one client occupy at most three quarters of the places. A further request
+ * waits, in the process that took it, until one of the others has ended, which is soon if they are
+ * short. If all of them have taken longer than patience_ms, it is refused. The memory is shared,
+ * and made before the fork. */
 struct share {
     struct share_place *places;
     unsigned n, most;

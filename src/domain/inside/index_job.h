@@ -34,11 +34,11 @@ struct index_job {
  * mark is saved together with a job (outbox_indexed_save). */
 int index_job_take(const struct registry *reg, uint32_t *mark, bool *more, struct err *err);
 
-/* Does somebody wait for this layer? Of a job of kind JOB_INDEX. */
+/* Does a request wait for the layer of this job? */
 bool index_job_is_waited_for(const struct index_job *j);
 
-/* Of two lists of jobs, those that a repository and a user have in them: a measure for taking
- * turns. Requests without a user count only for their repository. */
+/* 1 if two jobs are of the same repository, and 1 more if they are of the same named user. Jobs
+ * take turns by this. */
 unsigned index_job_kin(const struct rec_job *one, const struct rec_job *other);
 
 /* Adds jobs of kind JOB_INDEX or JOB_INDEX_IMAGE that are due to those that the caller has. If

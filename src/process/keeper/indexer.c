@@ -16,8 +16,8 @@
 #define IMAGES_MAX INDEX_JOB_DONE_MAX
 #define DEMANDS_MAX 64
 #define STARTED_MAX 64
-/* A layer that a request waits for comes before images of repositories and users that have had this
- * much less. */
+/* A layer that a request waits for counts as if its repository and user had so many children less
+ * (index_job_kin). */
 #define WAITED_FOR_BONUS 32
 /* Looking through all jobs takes at most this part of the keeper's time. */
 #define LIST_PART 10
@@ -68,7 +68,8 @@ struct indexer {
     size_t images_n;
     uint64_t next_due_ms; /* when the next job is due, on the wall clock */
 
-    /* Jobs for which children were started last. Those who had the fewest get the next one. */
+    /* The jobs of the children that were started last. The next child is for the repository and the
+     * user with the fewest of them. */
     struct rec_job started[STARTED_MAX];
     size_t started_at;
 
