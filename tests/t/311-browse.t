@@ -15,6 +15,13 @@ my $registry = Registry->start;
 sub paths ($got) { return join ' ', map { $_->{path} } @{ $got->json // [] } }
 sub at ($image, $what) { return $registry->get("/v2/team/app/_image/$image/$what") }
 
+subtest 'times' => sub {
+    my @times = ('-1.5', '-2', '-86400.25', '0.25', '1.000000001', '-0');
+    push_layers($registry, 'team/times', 'v1', gzip_layer(tar_of(map { { name => "at$_", data => '', format => 'pax', pax => { mtime => $_ } } } @times)));
+    my %got = map { $_->{path} => $_->{mtime} } @{ $registry->get('/v2/team/times/_image/v1/tree')->json };
+    is($got{"/at$_"}, int(1000 * $_), $_) for @times;
+};
+
 subtest 'lists, entries and layers' => sub {
     my $low = gzip_layer(tar_of('d etc/', 'f etc/motd hello', 'f etc/old 12345', 'l lib usr/lib', 'f usr/lib/x.so xx', 'l abs /usr/lib/x.so',
         'l loop1 loop2', 'l loop2 loop1', 'p fifo', 'c dev', 'l dangling nowhere', 'h hard etc/motd', 'l up ../../../etc'));

@@ -30,6 +30,54 @@ parse_platform_part(char out[64], const char **text)
     return true;
 }
 
+static void
+set_platform(struct platform *p, const char *architecture, const char *variant)
+{
+    snprintf(p->architecture, sizeof p->architecture, "%s", architecture);
+    snprintf(p->variant, sizeof p->variant, "%s", variant);
+}
+
+static void
+make_small(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text >= 'A' && *text <= 'Z')
+            *text = (char)(*text - 'A' + 'a');
+}
+
+/* github.com/containerd/platforms, normalizeOS and normalizeArch. */
+static void
+normalise(struct platform *p)
+{
+    static const struct {
+        const char *is, *variant; /* NULL: whichever */
+        const char *means, *means_variant;
+    } names[] = {
+        {"i386", NULL, "386", ""},      {"x86_64", "", "amd64", ""},
+        {"x86-64", "", "amd64", ""},    {"x86_64", "v1", "amd64", ""},
+        {"x86-64", "v1", "amd64", ""},  {"amd64", "v1", "amd64", ""},
+        {"aarch64", "", "arm64", ""},   {"aarch64", "8", "arm64", ""},
+        {"aarch64", "v8", "arm64", ""}, {"aarch64", "v8.0", "arm64", ""},
+        {"arm64", "8", "arm64", ""},    {"arm64", "v8", "arm64", ""},
+        {"arm64", "v8.0", "arm64", ""}, {"armhf", NULL, "arm", "v7"},
+        {"armel", NULL, "arm", "v6"},   {"arm", "", "arm", "v7"},
+        {"arm", "5", "arm", "v5"},      {"arm", "6", "arm", "v6"},
+        {"arm", "7", "arm", "v7"},      {"arm", "8", "arm", "v8"},
+    };
+
+    make_small(p->os);
+    make_small(p->architecture);
+    make_small(p->variant);
+    if (strcmp(p->os, "macos") == 0)
+        snprintf(p->os, sizeof p->os, "darwin");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(p->architecture, names[i].is) == 0 &&
+            (names[i].variant == NULL || strcmp(p->variant, names[i].variant) == 0)) {
+            set_platform(p, names[i].means, names[i].means_variant);
+            return;
+        }
+}
+
 int
 platform_parse(struct platform *p, const char *text, struct err *err)
 {
@@ -38,8 +86,10 @@ platform_parse(struct platform *p, const char *text, struct err *err)
     *p = (struct platform){.variant = ""};
     if (parse_platform_part(p->os, &at) && *at++ == '/' &&
         parse_platform_part(p->architecture, &at) &&
-        (*at == '\0' || (*at++ == '/' && parse_platform_part(p->variant, &at) && *at == '\0')))
+        (*at == '\0' || (*at++ == '/' && parse_platform_part(p->variant, &at) && *at == '\0'))) {
+        normalise(p);
         return 0;
+    }
     err_set(err, ERR_BAD_REQUEST, "that is no platform");
     err_expected(err, "os/architecture or os/architecture/variant, such as linux/arm64");
     return err_found(err, "platform=%s", text);
@@ -53,19 +103,47 @@ member_text(const struct json *object, const char *name)
     return text != NULL ? text : "";
 }
 
-static bool
-is_platform(const struct json *is, const struct platform *want)
+static struct platform
+platform_of(const struct json *is)
 {
-    const char *variant = member_text(is, "variant"),
-               *architecture = member_text(is, "architecture");
+    struct platform p;
 
-    if (strcmp(member_text(is, "os"), want->os) != 0 ||
-        strcmp(architecture, want->architecture) != 0)
-        return false;
-    /* An entry without a variant has the usual one. */
-    if (variant[0] == '\0' && strcmp(architecture, "arm64") == 0)
-        variant = "v8";
-    return want->variant[0] == '\0' || strcmp(variant, want->variant) == 0;
+    snprintf(p.os, sizeof p.os, "%s", member_text(is, "os"));
+    snprintf(p.architecture, sizeof p.architecture, "%s", member_text(is, "architecture"));
+    snprintf(p.variant, sizeof p.variant, "%s", member_text(is, "variant"));
+    normalise(&p);
+    return p;
+}
+
+/* The number of an arm's variant, v5 to v8; 0: another one. */
+static int
+arm_number(const struct platform *p)
+{
+    const char *v = p->variant;
+
+    return strcmp(p->architecture, "arm") == 0 && v[0] == 'v' && v[1] >= '5' && v[1] <= '8' &&
+                   v[2] == '\0'
+               ? v[1] - '0'
+               : 0;
+}
+
+/* How far what there is lies from what is wanted: 0 is right, more runs as well, -1 doesn't. */
+#define PLATFORM_FAR 3
+
+static int
+platform_distance(const struct json *is, const struct platform *want)
+{
+    struct platform p = platform_of(is);
+
+    if (strcmp(p.os, want->os) != 0 || strcmp(p.architecture, want->architecture) != 0)
+        return -1;
+    if (strcmp(p.variant, want->variant) == 0)
+        return 0;
+    if (want->variant[0] == '\0')
+        return 1;
+    return arm_number(&p) > 0 && arm_number(&p) < arm_number(want)
+               ? arm_number(want) - arm_number(&p)
+               : -1;
 }
 
 /* ---- one manifest ---- */
@@ -117,7 +195,7 @@ is_wanted_image(struct platform_search *s, const struct manifest *m, struct err 
     rc = platform_config(s->reg, &m->config, s->arena, &config, err);
     if (rc != 1 || json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
         return rc < 0 ? -1 : 0;
-    rc = is_platform(doc, s->want);
+    rc = platform_distance(doc, s->want) >= 0;
     if (rc == 0)
         snprintf(s->seen, sizeof s->seen, "%.50s/%.50s", member_text(doc, "os"),
                  member_text(doc, "architecture"));
@@ -129,7 +207,8 @@ is_wanted_image(struct platform_search *s, const struct manifest *m, struct err 
 
 /* How well an entry suits, in the order in which entries are tried. */
 enum rank {
-    RANK_BEST,  /* the wanted platform; linux/amd64 when none is wanted */
+    RANK_BEST, /* the wanted platform; linux/amd64 when none is wanted */
+    RANK_FAR = RANK_BEST + PLATFORM_FAR,
     RANK_LINUX, /* only when none is wanted */
     RANK_ANY,
     RANK_COUNT,
@@ -140,8 +219,8 @@ is_of_rank(const struct platform_search *s, const struct json *is, enum rank ran
 {
     static const struct platform usual = {"linux", "amd64", ""};
 
-    if (rank == RANK_BEST)
-        return is_platform(is, s->want != NULL ? s->want : &usual);
+    if (rank <= RANK_FAR)
+        return platform_distance(is, s->want != NULL ? s->want : &usual) == (int)rank;
     if (s->want != NULL)
         return false;
     return rank == RANK_ANY || strcmp(member_text(is, "os"), "linux") == 0;

@@ -8,7 +8,11 @@
 
 /* Chooses among the images of an index: the one of the platform that the client names, as
  * os/architecture or os/architecture/variant. If it names none: the one for linux/amd64, else the
- * first for linux, else the first (OCI image-spec image-index.md, "platform"). */
+ * first for linux, else the first (OCI image-spec image-index.md, "platform").
+ *
+ * Names are compared as containerd normalises them: x86_64 is amd64, aarch64 and arm64/v8 are
+ * arm64, arm is arm/v7, and so on, whoever uses which. Of arm, an older variant is taken if there
+ * is none better, since it runs as well. */
 
 struct platform {
     char os[64];
@@ -16,7 +20,7 @@ struct platform {
     char variant[64]; /* "": any */
 };
 
-/* 0, or -1 and ERR_BAD_REQUEST. */
+/* Normalises it, too. 0, or -1 and ERR_BAD_REQUEST. */
 int platform_parse(struct platform *p, const char *text, struct err *err);
 
 struct platform_image {
