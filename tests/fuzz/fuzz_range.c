@@ -11,13 +11,15 @@ judge(const char *text, uint64_t size)
 {
     enum range_kind kind = range_judge(text, size);
     MUST(kind == RANGE_GOOD || kind == RANGE_UNSATISFIABLE || kind == RANGE_BACKWARDS ||
-         kind == RANGE_IGNORED);
+         kind == RANGE_SEVERAL || kind == RANGE_IGNORED);
     if (kind != RANGE_IGNORED) {
         MUST(strncasecmp(text, "bytes=", 6) == 0);
-        MUST(strspn(text + 6, "0123456789-") == strlen(text + 6));
-        MUST(strchr(text, '-') != NULL && strchr(text, '-') == strrchr(text, '-'));
+        MUST(strspn(text + 6, "0123456789-, ") == strlen(text + 6));
+        MUST(strchr(text, '-') != NULL);
+        MUST(strchr(text, ',') != NULL || strchr(text, '-') == strrchr(text, '-'));
     }
-    MUST(kind != RANGE_GOOD || size > 0);
+    MUST((kind != RANGE_GOOD && kind != RANGE_SEVERAL) || size > 0);
+    MUST(kind != RANGE_SEVERAL || strchr(text, ',') != NULL);
 }
 
 /* The number at a place of the text; false when it is too large for us. */

@@ -63,15 +63,50 @@ static void
 what_is_no_single_range_of_bytes_is_ignored(void **state)
 {
     static const struct row rows[] = {
-        {"", 100},          {"bytes", 100},      {"bytes=", 100},        {"bytes=-", 100},
-        {"bytes=a-b", 100}, {"bytes=1", 100},    {"bytes=0-1,2-3", 100}, {"bytes=200-,0-1", 100},
-        {"lines=0-1", 100}, {"bytes= 0-1", 100}, {"bytes=0-1x", 100},    {"bytes=--1", 100},
-        {"bytes=-1-", 100}, {"bytes 0-1", 100},  {"bytes=0-1 ", 100},    {"bytes=+1-2", 100},
+        {"", 100},
+        {"bytes", 100},
+        {"bytes=", 100},
+        {"bytes=-", 100},
+        {"bytes=a-b", 100},
+        {"bytes=1", 100},
+        {"bytes=0-1,", 100},
+        {"bytes=,0-1", 100},
+        {"bytes=0-1,x", 100},
+        {"bytes=0-1,3-2", 100},
+        {"bytes=0-1,lines=2-3", 100},
+        {"lines=0-1", 100},
+        {"bytes= 0-1", 100},
+        {"bytes=0-1x", 100},
+        {"bytes=--1", 100},
+        {"bytes=-1-", 100},
+        {"bytes 0-1", 100},
+        {"bytes=0-1 ", 100},
+        {"bytes=+1-2", 100},
         {"bytes=-a", 100},
     };
 
     (void)state;
     expect(rows, sizeof rows / sizeof rows[0], RANGE_IGNORED);
+}
+
+static void
+several_ranges_are_served_if_one_exists(void **state)
+{
+    static const struct row good[] = {{"bytes=0-1,2-3", 100},
+                                      {"bytes=200-,0-1", 100},
+                                      {"bytes=0-1, 50-,-7", 100},
+                                      {"bytes=0-9,0-9,5-20", 100}};
+    static const struct row none[] = {{"bytes=100-,200-300", 100}, {"bytes=-0,0-", 0}};
+    char many[8 * 1025 + 7] = "bytes=0-1";
+
+    (void)state;
+    expect(good, sizeof good / sizeof good[0], RANGE_SEVERAL);
+    expect(none, sizeof none / sizeof none[0], RANGE_UNSATISFIABLE);
+    for (int i = 1; i < RANGE_SEVERAL_MAX; i++)
+        memcpy(many + strlen(many), ",5-6", 5);
+    assert_int_equal(range_judge(many, 100), RANGE_SEVERAL);
+    memcpy(many + strlen(many), ",7-8", 5);
+    assert_int_equal(range_judge(many, 100), RANGE_IGNORED);
 }
 
 static void
@@ -167,6 +202,7 @@ main(void)
         cmocka_unit_test(a_range_beyond_the_end_is_told_so),
         cmocka_unit_test(a_range_that_goes_backwards_is_told_so),
         cmocka_unit_test(what_is_no_single_range_of_bytes_is_ignored),
+        cmocka_unit_test(several_ranges_are_served_if_one_exists),
         cmocka_unit_test(a_range_is_taken_as_far_as_there_are_bytes),
         cmocka_unit_test(a_piece_of_an_upload_says_where_it_goes),
         cmocka_unit_test(what_says_no_place_is_refused),

@@ -8,36 +8,33 @@ count_digits(const char *s)
     return strspn(s, "0123456789");
 }
 
-/* "-N", the last N bytes. */
+/* "-N", the last N bytes. n: the length of the text. */
 static enum range_kind
-judge_suffix(const char *range, uint64_t size)
+judge_suffix(const char *range, size_t length, uint64_t size)
 {
     size_t n = count_digits(range + 1);
     uint64_t last;
 
-    if (n == 0 || range[1 + n] != '\0')
+    if (n == 0 || 1 + n != length)
         return RANGE_IGNORED;
     if (size == 0 || (parse_u64(range + 1, n, &last) && last == 0))
         return RANGE_UNSATISFIABLE;
     return RANGE_GOOD;
 }
 
-enum range_kind
-range_judge(const char *range, uint64_t size)
+static enum range_kind
+judge_one(const char *range, size_t length, uint64_t size)
 {
     uint64_t first, last;
     size_t n, m;
 
-    if (strncasecmp(range, "bytes=", 6) != 0)
-        return RANGE_IGNORED;
-    range += 6;
     if (range[0] == '-')
-        return judge_suffix(range, size);
+        return judge_suffix(range, length, size);
     n = count_digits(range);
     if (n == 0 || range[n] != '-')
         return RANGE_IGNORED;
     m = count_digits(range + n + 1);
-    if (range[n + 1 + m] != '\0')
+    if (n + 1 + m != length)
         return RANGE_IGNORED;
     /* A number that overflows is behind the end of any file. */
     if (!parse_u64(range, n, &first))
@@ -48,6 +45,29 @@ range_judge(const char *range, uint64_t size)
     if (first >= size)
         return RANGE_UNSATISFIABLE;
     return m > 0 && last < first ? RANGE_BACKWARDS : RANGE_GOOD;
+}
+
+enum range_kind
+range_judge(const char *range, uint64_t size)
+{
+    enum range_kind kind = RANGE_IGNORED;
+    size_t n = 0, length, good = 0;
+
+    if (strncasecmp(range, "bytes=", 6) != 0)
+        return RANGE_IGNORED;
+    range += 6;
+    if (strchr(range, ',') == NULL)
+        return judge_one(range, strlen(range), size);
+    for (;; range += length + 1) {
+        range += strspn(range, " ");
+        length = strcspn(range, ",");
+        kind = judge_one(range, length, size);
+        if (kind == RANGE_IGNORED || kind == RANGE_BACKWARDS || ++n > RANGE_SEVERAL_MAX)
+            return RANGE_IGNORED;
+        good += kind == RANGE_GOOD;
+        if (range[length] == '\0')
+            return good > 0 ? RANGE_SEVERAL : RANGE_UNSATISFIABLE;
+    }
 }
 
 void

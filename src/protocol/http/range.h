@@ -6,6 +6,7 @@
 /* Range of a download, RFC 9110 14.2. nginx serves the ranges, but requests that it would refuse
  * have to be found before. It answers 416 also where the RFC says to ignore the header, and its 416
  * keeps the headers of the whole file. */
+#define RANGE_SEVERAL_MAX 1024 /* as in conf/blocks.conf */
 enum range_kind {
     RANGE_GOOD,          /* one range of bytes, of which some exist: nginx serves it */
     RANGE_UNSATISFIABLE, /* one range of bytes, of which none exist: 416 */
@@ -13,7 +14,9 @@ enum range_kind {
                           * conformance suite of the distribution-spec wants 416. Clients of the
                           * first API want the whole file, because 416 tells them that they have
                           * everything. */
-    RANGE_IGNORED,       /* several ranges, another unit, or nonsense: the whole file is sent */
+    RANGE_SEVERAL,       /* up to RANGE_SEVERAL_MAX good ranges, some of which exist: nginx serves
+                          * them as multipart/byteranges */
+    RANGE_IGNORED,       /* too many ranges, another unit, or nonsense: the whole file is sent */
 };
 enum range_kind range_judge(const char *range, uint64_t size);
 

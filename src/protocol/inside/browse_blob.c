@@ -175,6 +175,7 @@ choose_range(struct call *c, struct reading *r, const char *tag, struct err *err
         return 200;
     switch (range_judge(range, size)) {
     case RANGE_IGNORED:
+    case RANGE_SEVERAL:
     case RANGE_BACKWARDS:
         return 200;
     case RANGE_GOOD:

@@ -54,7 +54,7 @@ v2_blob_get(struct call *c, struct err *err)
         return -1;
     if (call_is_unchanged(c, text))
         return call_empty(c, 304);
-    return call_file(c, b.path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, BLOB_CACHE, err);
+    return call_file(c, b.path, kind == RANGE_IGNORED ? FILE_WHOLE : FILE_RANGES, BLOB_CACHE, err);
 }
 
 int
