@@ -237,6 +237,25 @@ subtest 'layers into which nobody can look' => sub {
     is_status($registry->get("/v2/team/bad/blobs/$digest"), 200, 'the layer itself is served');
 };
 
+subtest 'a layer that is elsewhere' => sub {
+    my $low  = gzip_layer(tar_of('f a a'));
+    my $far  = { %{ gzip_layer(tar_of('f b far')) }, urls => ['https://example.com/layer'] };
+    my $top  = gzip_layer(tar_of('f c c', 'f a x'));
+    my $size = length $low->{blob};
+    my $id   = push_layers($registry, 'team/far', 'v1', $low, $far, $top);
+    my $gone = digest($far->{blob});
+    push_layers($registry, 'team/far', 'whole', $low, $top);
+    is_error($registry->get("/v2/team/far/_image/$_"), 422, 'UNSUPPORTED', $_)
+        for map({ "v1/$_" } 'tree', 'blobs/a', 'stat/a', 'archive', 'find?name=*', 'layers/1/tree', 'diff?from=whole'), 'whole/diff?from=v1';
+    like($registry->get('/v2/team/far/_image/v1/tree')->message, qr/\Q$gone\E isn't in this registry/, 'the layer is named, with why');
+    is(paths($registry->get("/v2/team/far/_image/v1/layers/$_->[0]/tree")), $_->[1], "layer $_->[0] can be seen") for [ 0, '/a' ], [ 2, '/a /c' ];
+    is_deeply([ map { [ @$_{qw(digest size files hidden_bytes)} ] } @{ $registry->get("/v2/team/far/_image/$id/history")->json } ],
+        [ [ digest($low->{blob}), $size, 1, undef ], [ $gone, undef, undef, undef ], [ digest($top->{blob}), length $top->{blob}, 2, undef ] ],
+        'the history says what it knows');
+    my $v1 = $registry->get('/v1/repositories/team/far/tags/v1')->json;
+    is_status($registry->get("/v1/images/$v1/tree"), 422, 'the tree of the first API');
+};
+
 subtest 'many entries' => sub {
     my $n   = 20_000;
     my $tar = join '', map { tar_entry(name => sprintf('many/%06d', $_)) } 1 .. $n;

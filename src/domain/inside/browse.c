@@ -32,8 +32,8 @@ close_indexes(struct browse_image *im)
     }
 }
 
-/* Opens the indexes that exist. *missing: the number of others. If `demand`, those are asked
- * for. */
+/* Opens the indexes that exist, of the layers that are here. *missing: the number of others. If
+ * `demand`, those are asked for. */
 static int
 open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *err)
 {
@@ -41,7 +41,7 @@ open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *
     for (size_t i = 0; i < im->n; i++) {
         int rc = 1;
 
-        if (im->indexes[i] == NULL)
+        if (im->indexes[i] == NULL && im->here[i])
             rc = index_cache_take(im->reg->indexes, im->reg->dirfd, &im->layers[i], &im->indexes[i],
                                   err);
         if (rc < 0)
@@ -105,17 +105,15 @@ need_indexes(struct browse_image *im, struct err *err)
 static int
 find_blobs(struct browse_image *im, struct err *err)
 {
-    char text[DIGEST_TEXT_MAX];
-
     for (size_t i = 0; i < im->n; i++) {
         struct rec_blob r;
         int rc = tbl_blob_get(kv_reads(im->reg->kv), &im->layers[i], &r, err);
 
         if (rc < 0)
             return -1;
-        digest_text(text, &im->layers[i]);
         if (rc == 0)
-            return err_set(err, ERR_NO_BLOB, "layer %s isn't in this registry", text);
+            continue;
+        im->here[i] = true;
         im->sizes[i] = r.size;
         im->instances[i] = r.instance;
     }
@@ -127,10 +125,11 @@ browse_open_layers(const struct registry *reg, struct arena *arena, struct brows
                    struct err *err)
 {
     im->reg = reg;
+    im->here = arena_array(arena, im->n + 1, sizeof *im->here);
     im->sizes = arena_array(arena, im->n + 1, sizeof *im->sizes);
     im->instances = arena_array(arena, im->n + 1, sizeof *im->instances);
     im->indexes = arena_array(arena, im->n + 1, sizeof *im->indexes);
-    if (im->sizes == NULL || im->instances == NULL || im->indexes == NULL)
+    if (im->here == NULL || im->sizes == NULL || im->instances == NULL || im->indexes == NULL)
         return arena_full(err);
     if (find_blobs(im, err) != 0)
         return -1;
@@ -260,18 +259,24 @@ browse_layer_of(const struct browse_image *im, const struct layer_merge_node *no
     return im->first + node->layer;
 }
 
+bool
+browse_layer_is_browsable(const struct browse_image *im, size_t layer)
+{
+    return im->here[layer] && layer_index_info(im->indexes[layer])->browsable;
+}
+
 static int
 check_browsable(const struct browse_image *im, struct err *err)
 {
     char text[DIGEST_TEXT_MAX];
 
     for (size_t i = im->first; i < im->first + im->merge.n; i++) {
-        const struct layer_info *info = layer_index_info(im->indexes[i]);
-
         digest_text(text, &im->layers[i]);
-        if (!info->browsable)
+        if (!im->here[i])
+            return err_set(err, ERR_NOT_BROWSABLE, "layer %s isn't in this registry", text);
+        if (!browse_layer_is_browsable(im, i))
             return err_set(err, ERR_NOT_BROWSABLE, "layer %s is not browsable: %s", text,
-                           info->remark);
+                           layer_index_info(im->indexes[i])->remark);
     }
     return 0;
 }

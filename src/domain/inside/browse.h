@@ -31,9 +31,10 @@ struct browse_image {
     struct digest *ids;    /* for each layer, the id of the image that ends with it, as the first
                             * API knows it: the image's own id, then chain ids; or the ids of v1
                             * images */
-    uint64_t *sizes;       /* of the blobs */
+    bool *here;            /* false: the blob isn't in the store, as with a layer that has urls */
+    uint64_t *sizes;       /* of the blobs that are here */
     uint64_t *instances;
-    struct layer_index **indexes; /* NULL: not open */
+    struct layer_index **indexes; /* NULL: not open, or not here */
     struct layer_merge merge;     /* of all layers, or of one: */
     size_t first;                 /* merge.layers[0] is layers[first] */
     struct platform_image image;  /* set from the manifest; document is NULL for a v1 image */
@@ -42,9 +43,9 @@ struct browse_image {
 
 /* Each of these opens an image, and may wait for indexes. Memory comes from the arena, which must
  * outlive the image. After 0 the caller ends with browse_close. -1: as pull_manifest and
- * platform_find; ERR_NO_IMAGE; ERR_NO_BLOB: a layer is not in the store; ERR_BUSY: an index isn't
- * ready yet. A layer that can't be looked into is an error only when a path is looked up. platform:
- * as for platform_parse, or NULL. */
+ * platform_find; ERR_NO_IMAGE; ERR_BUSY: an index isn't ready yet. A layer that can't be looked
+ * into, or isn't in the store, is an error only when a path is looked up. platform: as for
+ * platform_parse, or NULL. */
 int browse_open_manifest(const struct registry *reg, const char *repository,
                          const struct reference *reference, const char *platform,
                          struct arena *arena, struct browse_image *im, struct err *err);
@@ -58,6 +59,9 @@ void browse_close(struct browse_image *im);
 
 /* Restricts the image to one layer, as if there were no other. */
 void browse_alone(struct browse_image *im, size_t layer);
+
+/* False: the layer isn't in the store, or can't be looked into. */
+bool browse_layer_is_browsable(const struct browse_image *im, size_t layer);
 
 /* The layer of a node, an index of im->layers. */
 size_t browse_layer_of(const struct browse_image *im, const struct layer_merge_node *node);

@@ -185,7 +185,7 @@ find_visible(struct browse_image *im, struct arena *arena, uint64_t *visible, st
     int rc;
 
     for (size_t i = 0; i < im->n; i++)
-        if (!layer_index_info(im->indexes[i])->browsable)
+        if (!browse_layer_is_browsable(im, i))
             return 0;
     do {
         rc = sum_layer(&s, arena, err);
@@ -202,8 +202,10 @@ add_sums(struct telling *t, const uint64_t *visible)
 
         if (s->empty)
             continue;
+        s->known = browse_layer_is_browsable(t->im, s->layer);
+        if (!s->known)
+            continue;
         info = layer_index_info(t->im->indexes[s->layer]);
-        s->known = info->browsable;
         s->files = info->files;
         s->visible_known = visible != NULL;
         if (visible != NULL && info->file_bytes > visible[s->layer])

@@ -76,7 +76,10 @@ step_json(const struct browse_image *im, const struct browse_step *s)
         digest_text(digest, &im->layers[s->layer]);
     json_set_string(o, "created", s->created);
     json_set_string(o, "created_by", s->created_by);
-    json_set_u64(o, "size", s->empty ? 0 : im->sizes[s->layer]);
+    if (s->empty || im->here[s->layer])
+        json_set_u64(o, "size", s->empty ? 0 : im->sizes[s->layer]);
+    else
+        json_set(o, "size", NULL);
     json_set_bool(o, "empty", s->empty);
     json_set_string(o, "digest", digest);
     if (s->empty || s->known)

@@ -177,7 +177,8 @@ sub file_layer ($file, $diff_id = 'sha256:' . '0' x 64) { return { file => $file
 sub _descriptor ($layer) {
     my $type = $Registry::Client::TYPE{ $layer->{type} };
     return { mediaType => $type, digest => file_digest($layer->{file}), size => -s $layer->{file} } if defined $layer->{file};
-    return { mediaType => $type, digest => digest($layer->{blob}), size => length $layer->{blob} };
+    my %urls = $layer->{urls} ? (urls => $layer->{urls}) : ();
+    return { mediaType => $type, digest => digest($layer->{blob}), size => length $layer->{blob}, %urls };
 }
 
 sub _documents (@layers) {
@@ -192,12 +193,13 @@ sub _documents (@layers) {
     return ($config, $manifest);
 }
 
-# An image of these layers, bottom first. Dies when it isn't taken; returns its manifest's digest.
+# An image of these layers, bottom first; those with urls aren't pushed. Dies when it isn't taken;
+# returns its manifest's digest.
 sub push_layers ($registry, $repository, $tag, @layers) {
     my ($config, $manifest) = _documents(@layers);
     for my $layer (@layers) {
         my $d = _descriptor($layer);
-        next if $registry->head("/v2/$repository/blobs/$d->{digest}")->status == 200;
+        next if $layer->{urls} || $registry->head("/v2/$repository/blobs/$d->{digest}")->status == 200;
         my $body = $layer->{blob};
         if (defined $layer->{file}) {
             open my $in, '<:raw', $layer->{file} or die "$layer->{file}: $!";
