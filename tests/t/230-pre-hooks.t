@@ -302,7 +302,9 @@ subtest 'files that come and go' => sub {
     hook_file($registry->dir, 'pre-tag.sample', $refusing);
     hook_file($registry->dir, 'pre-tag',        $refusing, 0644);
     ok(wait_for(5, sub { $registry->logged(qr/a hook can't be run.*pre-tag is not executable.*chmod \+x/) }), 'one that is not executable is said');
-    is_status($registry->put_manifest('a/b', 'v1', $manifest), 201, '... and not used, as a sample is not');
+    is_error($registry->put_manifest('a/b', 'v1', $manifest), 403, 'DENIED', '... and lets nothing through');
+    unlink $registry->dir . '/hooks/pre-tag';
+    is_status($registry->put_manifest('a/b', 'v1', $manifest), 201, 'a sample is no hook');
     hook_file($registry->dir, 'pre-tag', $refusing);
     is_error($registry->put_manifest('a/b', 'v1', $manifest), 403, 'DENIED', 'an executable one is, at once');
     ok(wait_for(10, sub { $registry->children('worker gate') == 4 }), '... and gets workers of its own');

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
+#include "domain/registry.h"
 #include "protocol/http/cors.h"
 
 static struct arena arena;
@@ -161,7 +162,8 @@ static int
 check(enum http_method m, const char *from, const char *allowed)
 {
     struct http_request request = {.method = m, .header = find_header, .host = "r.example:5000"};
-    struct call c = {.req = &request, .reply = &reply, .arena = &arena};
+    struct registry registry = {.base_url = "https://r.example:5000"};
+    struct call c = {.req = &request, .reply = &reply, .arena = &arena, .reg = &registry};
     struct err err = {.code = ERR_NONE};
     int rc;
 

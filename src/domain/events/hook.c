@@ -143,9 +143,11 @@ hook_find(struct hooks *h, enum hook which, struct err *err)
     } else if (!S_ISREG(st.st_mode)) {
         err_set(err, ERR_SYSTEM, "%s is not a regular file", path);
     } else if (faccessat(h->dirfd, path, X_OK, AT_EACCESS) != 0) {
-        err_set(err, ERR_SYSTEM,
-                "%s is not executable for the registry's user, so it is not used (chmod +x)", path);
-        rc = 0;
+        bool is_judge = which == HOOK_PRE_TAG || which == HOOK_PRE_DELETE;
+
+        err_set(err, ERR_SYSTEM, "%s is not executable for the registry's user, so %s (chmod +x)",
+                path, is_judge ? "everything is refused" : "it is not used");
+        rc = is_judge ? -1 : 0;
     } else if (check_hook_format(h, path, err) == 0) {
         return 1;
     }
