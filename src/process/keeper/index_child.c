@@ -60,7 +60,7 @@ make_index(void *arg, void *to)
         fdio_fsync(c->out, "an index", &a->err) < 0)
         return;
     if (!info.browsable)
-        log_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);
+        log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);
     a->err.code = ERR_NONE;
 }
 
@@ -102,7 +102,7 @@ index_child_give_up(const struct index_child *c, const struct registry *reg, con
     char hex[DIGEST_TEXT_MAX];
     digest_hex(hex, &c->digest);
     snprintf(info.remark, sizeof info.remark, "%s", why);
-    log_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, why);
+    log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, why);
     return index_file_refuse(reg->dirfd, &info, err);
 }
 

@@ -113,8 +113,8 @@ note_sick(struct indexer *x, const struct digest *layer, const char *why)
     }
     s->tries++;
     digest_hex(hex, layer);
-    log_line(LOG_WARN, "a layer can't be indexed now", "layer=%s tries=%u why=%s", hex, s->tries,
-             why);
+    log_client_line(LOG_WARN, "a layer can't be indexed now", "layer=%s tries=%u why=%s", hex,
+                    s->tries, why);
     s->again_ms = clock_mono_ms() + grown(s->tries, LAYER_PAUSE_MAX_MS);
     return s;
 }
@@ -295,8 +295,8 @@ add_image(struct indexer *x, const struct index_job *j, struct err *err)
         return -1;
     if (rc < 0) {
         if (err->code != ERR_NO_IMAGE)
-            log_line(LOG_WARN, "an image can't be indexed now", "repository=%s why=%s",
-                     j->record.repository, err->message);
+            log_client_line(LOG_WARN, "an image can't be indexed now", "repository=%s why=%s",
+                            j->record.repository, err->message);
         return postpone_index_job(x, j, err);
     }
     if (rc == 0)
