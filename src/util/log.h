@@ -27,7 +27,8 @@ void log_line(enum log_level level, const char *msg, const char *fields, ...)
  * Before the first call each process has a throttle of its own, with the numbers above. */
 void log_limit_client_lines(uint64_t burst, uint64_t every_ms);
 
-/* log_line, through the throttle. */
+/* log_line, through the throttle. Not for confined processes (util/confined.h), which have no
+ * shared memory. */
 void log_client_line(enum log_level level, const char *msg, const char *fields, ...)
     __attribute__((format(printf, 3, 4)));
 

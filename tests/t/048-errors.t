@@ -48,7 +48,7 @@ my $B = '/v2/a/b/blobs';
 my @rows = (
     # name, status, code, method, path, { options }, { detail }
     [ 'a name', 400, 'NAME_INVALID', GET => '/v2/A/b/tags/list', {}, { found => 'A/b', expected => qr/lowercase letters/ } ],
-    [ 'a tag', 400, 'TAG_INVALID', GET => "$M/-x", {}, of(reference => '-x', found => '-x', expected => qr/127/) ],
+    [ 'a tag', 400, 'TAG_INVALID', PUT => "$M/-x", { typed($TYPE{manifest}, $manifest) }, of(reference => '-x', found => '-x', expected => qr/127/) ],
     [ 'a tag among several', 400, 'TAG_INVALID', PUT => "$M/$its?tag=ok&tag=-x", { typed($TYPE{manifest}, $manifest) }, of(found => '-x') ],
     [ 'a digest', 400, 'DIGEST_INVALID', GET => "$B/sha256:12", {}, of(digest => 'sha256:12', found => 'sha256:12', expected => qr/64/) ],
     [ 'a digest of a manifest', 400, 'DIGEST_INVALID', GET => "$M/md5:12", {}, of(reference => 'md5:12', found => 'md5:12') ],
@@ -175,7 +175,7 @@ subtest 'over the bounds' => sub {
 subtest 'no worker can be reached' => sub {
     rename $registry->dir . '/run/api.sock', $registry->dir . '/run/gone';
     check([ $_->[0], 503, 'UNAVAILABLE', @$_[ 1 .. 3 ], { hint => qr/Retry-After/ }, 'Retry-After' => qr/^\d+$/ ])
-        for [ 'a list', GET => '/v2/a/b/tags/list', {} ], [ 'an upload', POST => "$B/uploads/", { body => 'x' } ];
+        for [ 'a manifest', GET => "$M/v1", {} ], [ 'an upload', POST => "$B/uploads/", { body => 'x' } ];
     rename $registry->dir . '/run/gone', $registry->dir . '/run/api.sock';
 };
 

@@ -59,8 +59,6 @@ make_index(void *arg, void *to)
     if (layer_scan(c->layer, &c->digest, c->out, &c->limits, &info, &a->err) < 0 ||
         fdio_fsync(c->out, "an index", &a->err) < 0)
         return;
-    if (!info.browsable)
-        log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);
     a->err.code = ERR_NONE;
 }
 
@@ -154,11 +152,15 @@ publish_index(const struct index_child *c, const struct registry *reg, enum inde
               char why[ERR_MESSAGE_MAX], struct err *err)
 {
     struct layer_info info;
+    char hex[DIGEST_TEXT_MAX];
     int rc;
 
     if (index_file_publish(reg->dirfd, c->out, &c->digest, err) < 0)
         return -1;
     rc = index_file_info(reg->dirfd, &c->digest, &info, err);
+    digest_hex(hex, &c->digest);
+    if (rc == 1 && !info.browsable)
+        log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);
     if (rc == 0) {
         snprintf(why, ERR_MESSAGE_MAX, "its index can't be read");
         *end = INDEX_CHILD_KILLED;
