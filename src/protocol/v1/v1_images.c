@@ -122,9 +122,7 @@ send_layer(struct call *c, const struct digest *layer, uint64_t size, const char
         return -1;
     if (call_is_unchanged(c, digest))
         return call_empty(c, 304);
-    return call_file(c, path,
-                     kind == RANGE_GOOD || kind == RANGE_SEVERAL ? FILE_RANGES : FILE_WHOLE,
-                     "no-cache", err);
+    return call_file(c, path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, "no-cache", err);
 }
 
 int
