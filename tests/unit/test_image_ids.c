@@ -7,11 +7,15 @@
 #include "domain/v1/image_ids.h"
 #include "domain/v1/image_push.h"
 #include "domain/v1/image_tag.h"
+#include "domain/v1/image_by_id.h"
 #include "domain/v1/image_view.h"
 #include "domain/core/repository.h"
+#include "domain/inside/index_job.h"
+#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_tag.h"
+#include "util/fdio.h"
 
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 #define OCI_LAYER "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -94,7 +98,8 @@ holders(struct fixture *f, struct digest id)
 {
     size_t n = 0;
 
-    OK(f, tbl_edge_each(kv_reads(f->reg.kv), &id, EDGE_ID, 0, NULL, see_edge, &n, &f->err));
+    for (enum edge_kind kind = EDGE_ID; kind <= EDGE_ID_UNSURE; kind++)
+        OK(f, tbl_edge_each(kv_reads(f->reg.kv), &id, kind, 0, NULL, see_edge, &n, &f->err));
     return n;
 }
 
@@ -113,7 +118,8 @@ ids_in_all(struct fixture *f)
     struct digest from = {.algo = DIGEST_V1_ID};
     size_t n = 0;
 
-    OK(f, tbl_edge_each_target(kv_reads(f->reg.kv), EDGE_ID, &from, see_target, &n, &f->err));
+    for (enum edge_kind kind = EDGE_ID; kind <= EDGE_ID_UNSURE; kind++)
+        OK(f, tbl_edge_each_target(kv_reads(f->reg.kv), kind, &from, see_target, &n, &f->err));
     return n;
 }
 
@@ -274,6 +280,82 @@ is_there(struct fixture *f, const struct digest *id)
     return tbl_image_get(kv_reads(f->reg.kv), id, &r, &f->err);
 }
 
+/* Writes the index of a layer that has that diff id; DIGEST_NONE: it can't be read to its end. */
+static void
+look_into(struct fixture *f, const char *layer, struct digest diff_id)
+{
+    struct layer_info info = {
+        .layer = fixture_digest(layer), .browsable = false, .diff_id = diff_id};
+    int fd = index_file_create(f->reg.dirfd, &f->err);
+    struct layer_index_writer *w;
+
+    assert_true(fd >= 0);
+    w = layer_index_create(fd);
+    OK(f, layer_index_put_info(w, &info, &f->err));
+    OK(f, layer_index_finish(w, &f->err));
+    layer_index_free(w);
+    OK(f, index_file_publish(f->reg.dirfd, fd, &info.layer, &f->err));
+    fdio_close(fd);
+}
+
+/* What remains of the three ids of an image whose layers have those diff ids: of its own, and of
+ * those of the topmost and of the lowest layer. */
+static void
+settle(struct fixture *f, struct digest low, struct digest top, enum edge_kind expected[3])
+{
+    struct digest config = push_config(f, "a/b", "x"), first = fixture_digest("one");
+    struct digest manifest = push_image(f, "a/b", &config);
+    struct digest ids[3] = {id_of(&config), chain_id(), id_of(&first)};
+    struct index_job_end end = {.job.job = {.kind = JOB_INDEX_IMAGE, .digest = manifest},
+                                .job.record.repository = "a/b"};
+
+    look_into(f, "low", low);
+    look_into(f, "top", top);
+    for (int i = 0; i < 2; i++) /* the second time changes nothing */
+        OK(f, index_job_done(&f->reg, &end, 1, &f->err));
+    push_image(f, "a/b", &config); /* nor does it when it's pushed again */
+    for (int i = 0; i < 3; i++)
+        for (enum edge_kind kind = EDGE_ID; kind <= EDGE_ID_UNSURE; kind++)
+            assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &ids[i], kind, &f->err),
+                             kind == expected[i] || (i == 0 && kind == EDGE_ID_OWN));
+    OK(f, delete_manifest(&f->reg, "a/b", &manifest, NULL, &v1_alice, &f->arena, &f->err));
+    assert_int_equal(ids_in_all(f), 0);
+    OK(f, index_job_done(&f->reg, &end, 1, &f->err)); /* it has gone meanwhile */
+    assert_int_equal(ids_in_all(f), 0);
+}
+
+static void
+ids_are_settled_when_the_layers_are_known(void **state)
+{
+    struct digest one = fixture_digest("one"), two = fixture_digest("two");
+
+    settle(*state, one, two, (enum edge_kind[]){EDGE_ID_PROVEN, EDGE_ID_PROVEN, EDGE_ID_PROVEN});
+}
+
+static void
+false_ids_go(void **state)
+{
+    struct digest two = fixture_digest("two");
+
+    settle(*state, two, two, (enum edge_kind[]){EDGE_ID_OWN, 0, 0});
+}
+
+static void
+only_what_stands_upon_a_false_layer_is_false(void **state)
+{
+    struct digest one = fixture_digest("one");
+
+    settle(*state, one, one, (enum edge_kind[]){EDGE_ID_OWN, 0, EDGE_ID_PROVEN});
+}
+
+static void
+what_cannot_be_read_stays_unsure(void **state)
+{
+    struct digest one = fixture_digest("one"), none = {.algo = DIGEST_NONE};
+
+    settle(*state, one, none, (enum edge_kind[]){EDGE_ID_OWN, EDGE_ID_UNSURE, EDGE_ID_PROVEN});
+}
+
 static void
 what_is_built_upon_becomes_v1_images_and_goes_as_they_do(void **state)
 {
@@ -287,7 +369,11 @@ what_is_built_upon_becomes_v1_images_and_goes_as_they_do(void **state)
     struct image_view v;
 
     assert_int_equal(image_of_manifest_adopt(&f->reg, &nothing, &v1_alice, &f->err), 0);
-    assert_int_equal(image_view_find(&f->reg, &low, NULL, &f->arena, &v, &f->err), 1);
+    assert_int_equal(image_by_id_find(&f->reg, &low, NULL, &f->arena, &v, &f->err), 1);
+    REFUSED(f, image_of_manifest_adopt(&f->reg, &low, &v1_alice, &f->err), ERR_BUSY);
+    look_into(f, "low", fixture_digest("one"));
+    assert_int_equal(image_of_manifest_adopt(&f->reg, &low, &v1_alice, &f->err), 1);
+    look_into(f, "top", fixture_digest("two"));
     OK(f, image_view_json(&v, &f->arena, &seen, &f->err));
     assert_int_equal(image_of_manifest_adopt(&f->reg, &top, &v1_alice, &f->err), 1);
     assert_int_equal(image_of_manifest_adopt(&f->reg, &top, &v1_alice, &f->err),
@@ -320,6 +406,10 @@ main(void)
         TEST(a_config_that_tells_no_layers_leaves_the_image_its_own_id),
         TEST(a_v1_image_of_the_same_id_takes_no_id_with_it),
         TEST(a_tag_that_is_put_by_an_id_leads_to_the_manifest),
+        TEST(ids_are_settled_when_the_layers_are_known),
+        TEST(false_ids_go),
+        TEST(only_what_stands_upon_a_false_layer_is_false),
+        TEST(what_cannot_be_read_stays_unsure),
         TEST(what_is_built_upon_becomes_v1_images_and_goes_as_they_do),
     };
 

@@ -233,11 +233,7 @@ collect_manifest_edges(const struct deleting *x, struct edge_batch *edges)
         e.to = m->descriptors[i].digest;
         edge_batch_delete(edges, e);
     }
-    e.kind = EDGE_ID;
-    for (size_t i = 0; i < x->ids.n; i++) {
-        e.to = x->ids.v[i];
-        edge_batch_delete(edges, e);
-    }
+    manifest_ids_delete(edges, &x->ids, x->repo.id, &x->target);
 }
 
 /* Puts the jobs for what the manifest kept. */

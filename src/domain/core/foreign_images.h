@@ -10,6 +10,7 @@
 #include "util/digest.h"
 #include "util/err.h"
 
+struct judged_id;
 struct manifest;
 struct platform;
 
@@ -40,12 +41,18 @@ struct foreign_images {
 
     /* ---- about manifests ---- */
 
-    /* The ids by which a manifest of that digest is found as well: core puts an edge EDGE_ID for
-     * each when the manifest is stored, and removes them with it. chain: the n chain ids of its
-     * layers; n is 0 when its config doesn't tell them. *ids in the arena. */
+    /* The ids by which a manifest of that digest is found as well, its own first (manifest_ids.h).
+     * chain: the n chain ids of its layers; n is 0 when its config doesn't tell them. *ids in the
+     * arena. */
     int (*ids_of_manifest)(const struct manifest *m, const struct digest *d,
                            const struct digest *chain, size_t n, struct arena *arena,
                            struct digest **ids, size_t *ids_n, struct err *err);
+
+    /* All layers of the image have been looked into: compares its config with them. Writes what is
+     * known now of its ids; those of which nothing new is known are left out. In the arena. Reads
+     * files: not in a transaction. 0, also when there is no such image; -1. */
+    int (*judge_ids)(const struct registry *reg, uint64_t repo, const struct digest *manifest,
+                     struct arena *arena, struct judged_id **ids, size_t *ids_n, struct err *err);
 
     /* Somebody wants the manifest of a tag that names this image: returns -1, with
      * ERR_NOT_CONVERTED when there will be one, or ERR_UNCONVERTIBLE. */

@@ -178,11 +178,7 @@ put_manifest_edges(struct txn *t, struct pushing *w, struct err *err)
         e.to = w->parts[i].digest;
         edge_batch_put(&edges, e);
     }
-    e.kind = EDGE_ID;
-    for (size_t i = 0; i < w->ids.n; i++) {
-        e.to = w->ids.v[i];
-        edge_batch_put(&edges, e);
-    }
+    manifest_ids_put(&edges, &w->ids, w->repo.id, d, w->known);
     return tag_move_edges(t, &w->move, &edges, err);
 }
 

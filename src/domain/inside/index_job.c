@@ -3,7 +3,9 @@
 #include <unistd.h>
 #include "domain/events/event.h"
 #include "domain/core/foreign_images.h"
+#include "domain/core/chain_id.h"
 #include "domain/core/manifest.h"
+#include "domain/core/manifest_ids.h"
 #include "domain/events/outbox.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
@@ -14,6 +16,11 @@
 
 /* Events read in one call. */
 #define BATCH 64
+
+/* Memory for judging the ids of one image, and for what is known of those of a batch: an image has
+ * at most CHAIN_ID_LAYERS_MAX and one. */
+#define JUDGE_MEMORY (32u << 20)
+#define JUDGED_MEMORY (INDEX_JOB_DONE_MAX * (CHAIN_ID_LAYERS_MAX + 2) * sizeof(struct judged_id))
 
 /* ---- layers that a request waits for ---- */
 
@@ -279,6 +286,12 @@ index_job_image(const struct registry *reg, const struct index_job *j, struct ar
 struct ending {
     const struct index_job_end *v;
     size_t n;
+    struct {
+        uint64_t repo;
+        struct judged_id *ids; /* in the arena */
+        size_t n;
+    } judged[INDEX_JOB_DONE_MAX]; /* of those that are manifests */
+    struct arena arena;
 };
 
 static int
@@ -307,17 +320,58 @@ done(struct txn *t, void *arg, struct err *err)
         was_there[i] = rc == 1;
     }
     for (size_t i = 0; i < x->n; i++)
+        if (manifest_ids_settle(t, x->judged[i].repo, &x->v[i].job.job.digest, x->judged[i].ids,
+                                x->judged[i].n, err) != 0)
+            return -1;
+    for (size_t i = 0; i < x->n; i++)
         if (was_there[i] && tell_of_index(t, &x->v[i], err) != 0)
             return -1;
     return 0;
 }
 
+/* Documents are read into an arena of their own; only what is judged remains. */
+static int
+judge_image(const struct registry *reg, struct ending *x, size_t i, struct err *err)
+{
+    const struct index_job *j = &x->v[i].job;
+    struct judged_id *ids = NULL;
+    struct rec_repo repo;
+    struct arena arena;
+    size_t n = 0;
+    int rc;
+
+    if (j->job.digest.algo == DIGEST_V1_ID ||
+        (rc = repository_find(reg, j->record.repository, &repo, err)) == 0)
+        return 0;
+    arena_init(&arena, JUDGE_MEMORY);
+    if (rc == 1)
+        rc = reg->foreign->judge_ids(reg, repo.id, &j->job.digest, &arena, &ids, &n, err);
+    if (rc == 0 && n > 0) {
+        x->judged[i].repo = repo.id;
+        x->judged[i].ids = arena_array(&x->arena, n, sizeof *ids);
+        x->judged[i].n = n;
+        rc = x->judged[i].ids != NULL ? 0 : arena_full(err);
+    }
+    if (rc == 0 && n > 0)
+        memcpy(x->judged[i].ids, ids, n * sizeof *ids);
+    arena_reset(&arena);
+    /* What can't be read now is judged when it is asked for. */
+    return rc < 0 && err->code != ERR_BUSY && err->code != ERR_NO_SPACE ? 0 : rc;
+}
+
 int
 index_job_done(const struct registry *reg, const struct index_job_end *v, size_t n, struct err *err)
 {
-    struct ending x = {v, n < INDEX_JOB_DONE_MAX ? n : INDEX_JOB_DONE_MAX};
+    struct ending x = {.v = v, .n = n < INDEX_JOB_DONE_MAX ? n : INDEX_JOB_DONE_MAX};
+    int rc = 0;
 
-    return txn_run(reg->kv, done, &x, err);
+    arena_init(&x.arena, JUDGED_MEMORY);
+    for (size_t i = 0; i < x.n && rc == 0; i++)
+        rc = judge_image(reg, &x, i, err);
+    if (rc == 0)
+        rc = txn_run(reg->kv, done, &x, err);
+    arena_reset(&x.arena);
+    return rc;
 }
 
 static int

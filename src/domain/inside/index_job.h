@@ -66,8 +66,9 @@ struct index_job_image {
 int index_job_image(const struct registry *reg, const struct index_job *j, struct arena *arena,
                     struct index_job_image *image, struct err *err);
 
-/* Removes the jobs of up to INDEX_JOB_DONE_MAX images whose layers are all indexed, and appends
- * EVENT_INDEX for each, in one transaction. */
+/* Removes the jobs of up to INDEX_JOB_DONE_MAX images whose layers are all indexed, settles the ids
+ * of the first API that lead to them (manifest_ids.h), and appends EVENT_INDEX for each, in one
+ * transaction. */
 #define INDEX_JOB_DONE_MAX 64
 struct index_job_end {
     struct index_job job;

@@ -27,6 +27,15 @@ image_is_whole(const struct rec_image *r)
     return r->state == IMAGE_LAYER || r->state == IMAGE_COMPLETE;
 }
 
+int
+image_check_pusher(const struct rec_image *r, const struct actor *actor, struct err *err)
+{
+    if (r->state == IMAGE_COMPLETE || r->by[0] == '\0' || actor->user[0] == '\0' ||
+        strcmp(r->by, actor->user) == 0)
+        return 0;
+    return err_set(err, ERR_EXISTS, "Another user is pushing an image with this id");
+}
+
 /* ---- short ids ---- */
 
 struct candidates {
@@ -76,6 +85,13 @@ see_view(const struct digest *id, void *arg, struct err *err)
     return !begins_so(c, id) || note_image_id(c, id);
 }
 
+static int
+see_views(const struct registry *reg, enum edge_kind kind, const struct digest *from,
+          struct candidates *c, struct err *err)
+{
+    return tbl_edge_each_target(kv_reads(reg->kv), kind, from, see_view, c, err);
+}
+
 int
 image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err)
 {
@@ -92,7 +108,12 @@ image_resolve(const struct registry *reg, const char *text, struct digest *id, s
     if (!hex_decode(from.bytes, 32, first, sizeof first - 1))
         return refuse_unknown_image(err);
     if (tbl_image_each(kv_reads(reg->kv), &from, note_id_candidate, &c, err) != 0 ||
-        tbl_edge_each_target(kv_reads(reg->kv), EDGE_ID, &from, see_view, &c, err) != 0)
+        see_views(reg, EDGE_ID_OWN, &from, &c, err) != 0 ||
+        see_views(reg, EDGE_ID_PROVEN, &from, &c, err) != 0)
+        return -1;
+    /* Nobody makes another's short id ambiguous by claims. */
+    if (c.count == 0 && (see_views(reg, EDGE_ID, &from, &c, err) != 0 ||
+                         see_views(reg, EDGE_ID_UNSURE, &from, &c, err) != 0))
         return -1;
     if (c.count == 0)
         return refuse_unknown_image(err);

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "domain/access/access.h"
 #include "domain/registry.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv.h"
@@ -34,6 +35,10 @@ struct image {
 /* True if JSON and layer are there, so that the image is visible. The checksum may be missing: some
  * clients send none. */
 bool image_is_whole(const struct rec_image *r);
+
+/* Checks that this user may change or tag the image: until its checksum is verified, only the user
+ * who pushed its JSON. 0, or -1 and ERR_EXISTS. */
+int image_check_pusher(const struct rec_image *r, const struct actor *actor, struct err *err);
 
 /* Parses the id in the path of a reading request: 64 digits, or the first ones; also the id of an
  * image of the second API (image_view.h). ERR_NO_IMAGE; ERR_BAD_REQUEST if several images begin

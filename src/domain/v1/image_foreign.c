@@ -2,7 +2,8 @@
 #include "domain/v1/image.h"
 #include "domain/v1/image_garbage.h"
 #include "domain/v1/image_ids.h"
-#include "domain/v1/image_view.h"
+#include "domain/v1/image_by_id.h"
+#include "domain/v1/image_proof.h"
 #include "storage/tables/tbl_image.h"
 #include "util/arena.h"
 
@@ -58,8 +59,7 @@ read_layers_by_id(const struct registry *reg, const struct digest *id,
 
     if (found < 0 && err->code != ERR_NO_IMAGE)
         return -1;
-    rc = found == 1 ? image_view_prevails(reg, id, platform, arena, &v, err)
-                    : image_view_find(reg, id, platform, arena, &v, err);
+    rc = image_by_id_find(reg, id, platform, arena, &v, err);
     if (rc == 0 && found == 1)
         return 0;
     if (rc == 0)
@@ -75,6 +75,7 @@ const struct foreign_images image_foreign = {
     .lease = image_lease,
     .collect = image_garbage_collect,
     .ids_of_manifest = image_ids_of,
+    .judge_ids = image_proof_judge,
     .refuse_manifest = refuse_unconverted_image,
     .layers = read_image_layers,
     .layers_by_id = read_layers_by_id,

@@ -9,7 +9,11 @@ collect_named(const struct edge *e, void *arg, struct err *err)
     struct image_named_list *list = arg;
 
     (void)err;
-    list->v[list->n++] = (struct image_named){.repo = e->repo, .manifest = e->from};
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].repo == e->repo && digest_equal(&list->v[i].manifest, &e->from))
+            return 0;
+    list->v[list->n++] = (struct image_named){
+        .repo = e->repo, .manifest = e->from, .is_proven = e->kind == EDGE_ID_PROVEN};
     return list->n == IMAGE_NAMED_MAX;
 }
 
@@ -40,23 +44,34 @@ int
 image_named_read(const struct registry *reg, uint64_t repo, const struct digest *id,
                  struct image_named_list *list, struct err *err)
 {
-    struct image_named_list all = {.n = 0};
+    static const enum edge_kind KINDS[] = {EDGE_ID_PROVEN, EDGE_ID_OWN, EDGE_ID, EDGE_ID_UNSURE};
     size_t kept = 0;
 
     list->n = 0;
-    if (tbl_edge_each(kv_reads(reg->kv), id, EDGE_ID, repo, NULL, collect_named, &all, err) != 0)
-        return -1;
-    for (size_t i = 0; i < all.n; i++) {
-        int rc = judge_named(reg, id, &all.v[i], err);
+    for (size_t k = 0; k < sizeof KINDS / sizeof KINDS[0] && list->n < IMAGE_NAMED_MAX; k++)
+        if (tbl_edge_each(kv_reads(reg->kv), id, KINDS[k], repo, NULL, collect_named, list, err) !=
+            0)
+            return -1;
+    for (size_t i = 0; i < list->n; i++) {
+        int rc = judge_named(reg, id, &list->v[i], err);
 
         if (rc < 0)
             return -1;
         if (rc == 1)
-            all.v[kept++] = all.v[i];
+            list->v[kept++] = list->v[i];
     }
-    for (int own = 1; own >= 0; own--)
-        for (size_t i = 0; i < kept; i++)
-            if (all.v[i].is_own == own)
-                list->v[list->n++] = all.v[i];
+    list->n = kept;
     return 0;
+}
+
+int
+image_named_is_taken(struct txn *t, const struct digest *id, bool begun, struct err *err)
+{
+    int rc = tbl_edge_any(t, id, EDGE_ID_OWN, err);
+
+    if (rc == 0)
+        rc = tbl_edge_any(t, id, EDGE_ID_PROVEN, err);
+    if (rc == 0 && !begun)
+        rc = tbl_edge_any(t, id, EDGE_ID, err);
+    return rc;
 }

@@ -2,7 +2,7 @@
 #include "domain/core/edge_batch.h"
 #include "domain/core/lease.h"
 #include "domain/v1/image.h"
-#include "domain/v1/image_view.h"
+#include "domain/v1/image_by_id.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
@@ -161,20 +161,6 @@ adopt(struct txn *t, void *arg, struct err *err)
 
 /* ---- around it ---- */
 
-/* Finds the view: 1; 0: there is none, or a v1 image has the id; -1. */
-static int
-find_adoptable(const struct registry *reg, const struct digest *id, struct arena *arena,
-               struct image_view *v, struct err *err)
-{
-    struct rec_image r;
-    int rc = tbl_image_get(kv_reads(reg->kv), id, &r, err);
-
-    if (rc < 0)
-        return -1;
-    return rc == 1 ? image_view_prevails(reg, id, NULL, arena, v, err)
-                   : image_view_find(reg, id, NULL, arena, v, err);
-}
-
 int
 image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
                         const struct actor *actor, struct err *err)
@@ -185,7 +171,7 @@ image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
     int rc;
 
     arena_init(&arena, MEMORY_MAX);
-    rc = find_adoptable(reg, id, &arena, &v, err);
+    rc = image_by_id_find_proven(reg, id, &arena, &v, err);
     if (rc == 1)
         rc = digest_equal(&v.ids[0], id) ? collect(&a, &v, &arena, err) : 0;
     if (rc == 1)

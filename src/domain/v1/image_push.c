@@ -4,6 +4,7 @@
 #include "domain/v1/image_checksum.h"
 #include "domain/events/event.h"
 #include "domain/v1/image.h"
+#include "domain/v1/image_named.h"
 #include "domain/v1/image_of_manifest.h"
 #include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
@@ -83,19 +84,17 @@ has_json(struct txn *t, const struct digest *id, struct bytes json, struct err *
 }
 
 /* Checks that this user may push the image with that id. r: as far as it has been pushed, NULL: not
- * at all. An image of the second API that has the id is the only one. An image that is not complete
- * belongs to the user who pushed its JSON. 0, or -1 and ERR_EXISTS. */
+ * at all. An image of the second API that has the id by right is the only one. An image that is not
+ * complete belongs to the user who pushed its JSON. 0, or -1 and ERR_EXISTS. */
 static int
 check_owner(struct txn *t, const struct digest *id, const struct rec_image *r,
             const struct actor *actor, struct err *err)
 {
-    int rc = tbl_edge_any(t, id, EDGE_ID, err);
+    int rc = image_named_is_taken(t, id, r != NULL, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : exists(err);
-    if (r == NULL || r->by[0] == '\0' || actor->user[0] == '\0' || strcmp(r->by, actor->user) == 0)
-        return 0;
-    return err_set(err, ERR_EXISTS, "Another user is pushing an image with this id");
+    return r != NULL ? image_check_pusher(r, actor, err) : 0;
 }
 
 /* Checks that the JSON or layer may be replaced. 0, or -1 and ERR_EXISTS. */

@@ -6,14 +6,15 @@
 #include "domain/v1/conversion_job.h"
 #include "domain/events/event.h"
 #include "domain/v1/image.h"
+#include "domain/v1/image_by_id.h"
 #include "domain/v1/image_named.h"
-#include "domain/v1/image_view.h"
 #include "domain/v1/converted.h"
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
 #include "domain/core/push.h"
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/clock.h"
 
@@ -63,6 +64,20 @@ put_image_edges(struct txn *t, struct tagging *g, struct err *err)
     return tag_move_edges(t, &g->move, &edges, err);
 }
 
+/* A tag fixes an image as it is, so nobody else tags what its pusher may still change. */
+static int
+check_pushers(struct txn *t, const struct tagging *g, struct err *err)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct rec_image r;
+        int rc = tbl_image_get(t, &g->chain[i], &r, err);
+
+        if (rc < 0 || (rc == 1 && image_check_pusher(&r, g->move.actor, err) != 0))
+            return -1;
+    }
+    return 0;
+}
+
 static int
 put_image_tag(struct txn *t, void *arg, struct err *err)
 {
@@ -75,7 +90,8 @@ put_image_tag(struct txn *t, void *arg, struct err *err)
         return -1;
     m->repo = g->repo.id;
     if (tag_move_records(t, m, err) != 0 || image_chain(t, g->id, g->chain, &g->n, err) != 0 ||
-        check_target(t, g, err) != 0 || put_image_edges(t, g, err) != 0 ||
+        check_pushers(t, g, err) != 0 || check_target(t, g, err) != 0 ||
+        put_image_edges(t, g, err) != 0 ||
         (m->to.algo == DIGEST_V1_ID && conversion_job_later(t, g->id, m->now, err) != 0))
         return -1;
     if (m->to.algo != DIGEST_V1_ID)
@@ -114,10 +130,12 @@ find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id
 
     if (image_named_read(reg, repo, id, &list, err) != 0)
         return -1;
-    if (list.n == 0 || !list.v[0].is_own)
-        return 0;
-    *manifest = list.v[0].manifest;
-    return 1;
+    for (size_t i = 0; i < list.n; i++)
+        if (list.v[i].is_own) {
+            *manifest = list.v[i].manifest;
+            return 1;
+        }
+    return 0;
 }
 
 /* A client that pulled an image from one repository and pushes it to another sends none of it,
@@ -129,7 +147,7 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
 {
     struct image_view v;
     struct manifest m;
-    int rc = image_view_find(reg, id, NULL, arena, &v, err);
+    int rc = image_by_id_find(reg, id, NULL, arena, &v, err);
 
     if (rc < 0 && err->code == ERR_NO_IMAGE)
         return 0;

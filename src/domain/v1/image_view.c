@@ -1,26 +1,17 @@
 #include "domain/v1/image_view.h"
 #include "domain/core/chain_id.h"
-#include "domain/inside/index_job.h"
 #include "domain/v1/image_ids.h"
-#include "domain/v1/image_named.h"
 #include "domain/core/pull.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/arena.h"
 #include "util/json.h"
 
-/* Manifests read for an id. Many may have it: each manifest built upon a base has the layers of
- * that base. */
-#define CANDIDATES_MAX 16
-
 /* Memory for looking at a manifest whose id is wanted, in bytes. */
 #define ID_MEMORY (32u << 20)
 
 static const char EMPTY[1024]; /* a tar of nothing */
-
-/* ---- from a manifest ---- */
 
 static int
 no_such_view(struct err *err, const struct digest *d, const char *why)
@@ -82,205 +73,6 @@ image_view_of(const struct registry *reg, uint64_t repo, const struct digest *ma
         return no_such_view(err, &image.digest,
                             "has a config that doesn't tell what its layers are called");
     return rc < 0 ? -1 : fill_view(v, &image, chain, layers, arena, err);
-}
-
-/* ---- from an id ---- */
-
-/* Cuts the view so that the image of that id is its first. False: the view has no such image. */
-static bool
-go_down_to(struct image_view *v, const struct digest *id)
-{
-    size_t i = 0;
-
-    if (digest_equal(&v->on_top, id)) {
-        v->ids[0] = *id;
-        v->topmost = false;
-        return true;
-    }
-    while (i < v->n && !digest_equal(&v->ids[i], id))
-        i++;
-    if (i == v->n)
-        return false;
-    v->topmost = i == 0;
-    v->layer -= i;
-    v->ids += i;
-    v->layers += i;
-    v->n -= i;
-    return true;
-}
-
-/* The view of the id as that manifest shows it: 1; 0: the manifest has gone, or has no such image;
- * -1. */
-static int
-view_as_named(const struct registry *reg, const struct digest *id, const struct image_named *x,
-              const struct platform *platform, struct arena *arena, struct image_view *v,
-              struct err *err)
-{
-    struct digest own;
-    bool whole = image_ids_from(&x->manifest, &own) && digest_equal(&own, id);
-    int rc = image_view_of(reg, x->repo, &x->manifest, whole ? platform : NULL, arena, v, err);
-
-    return rc == 1 ? whole || go_down_to(v, id) : rc;
-}
-
-/* What is known of the layers of a view. */
-enum proof {
-    PROOF_WRONG,   /* they are others than its config says, or can't be read */
-    PROOF_MISSING, /* the index of one is still to be made */
-    PROOF_RIGHT,
-};
-
-/* Adds the layer to the chain id of those below it. */
-static enum proof
-prove_layer(const struct registry *reg, const struct digest *layer, struct digest *chain,
-            struct digest *missing, struct err *err)
-{
-    struct layer_info info;
-    struct rec_blob r;
-    int rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err);
-
-    if (rc == 1 && (rc = index_file_info(reg->dirfd, layer, &info, err)) == 0) {
-        *missing = *layer;
-        return PROOF_MISSING;
-    }
-    if (rc != 1 || info.diff_id.algo != DIGEST_SHA256)
-        return PROOF_WRONG;
-    chain_id_next(chain, &info.diff_id);
-    return PROOF_RIGHT;
-}
-
-static enum proof
-prove_view(const struct registry *reg, const struct image_view *v, struct digest *missing)
-{
-    struct digest chain = {.algo = DIGEST_NONE}, id;
-    struct err ignored;
-
-    if (v->layers_n == 0)
-        return PROOF_RIGHT;
-    for (size_t i = v->n; i > 0; i--) {
-        enum proof proof = prove_layer(reg, &v->layers[i - 1], &chain, missing, &ignored);
-
-        if (proof != PROOF_RIGHT)
-            return proof;
-    }
-    image_ids_from(&chain, &id);
-    return digest_equal(&id, v->topmost ? &v->on_top : &v->ids[0]) ? PROOF_RIGHT : PROOF_WRONG;
-}
-
-/* A manifest that has the id, and what is known of it. */
-struct best_named {
-    const struct image_named *named; /* NULL: none can be shown */
-    enum proof proof;
-    struct digest missing; /* with PROOF_MISSING: the layer whose index is to be made */
-    struct err why;        /* none can be shown: why; ERR_NONE: none is there */
-};
-
-/* Looks at a manifest, which is better than the best one only if more is known of it. */
-static int
-compare_with_best(const struct registry *reg, const struct digest *id, const struct image_named *x,
-                  const struct platform *platform, struct best_named *best, struct err *err)
-{
-    struct image_view v;
-    struct digest missing;
-    struct arena arena;
-    enum proof proof;
-    int rc;
-
-    arena_init(&arena, ID_MEMORY);
-    rc = view_as_named(reg, id, x, platform, &arena, &v, err);
-    if (rc == 1) {
-        proof = prove_view(reg, &v, &missing);
-        if (best->named == NULL || proof > best->proof) {
-            best->named = x;
-            best->proof = proof;
-            best->missing = missing;
-        }
-    } else if (rc < 0 && err->code == ERR_NO_IMAGE) {
-        best->why = *err;
-        rc = 0;
-    }
-    arena_reset(&arena);
-    return rc < 0 ? -1 : 0;
-}
-
-static int
-find_best_named(const struct registry *reg, const struct digest *id,
-                const struct image_named_list *list, const struct platform *platform,
-                struct best_named *best, struct err *err)
-{
-    *best = (struct best_named){.named = NULL};
-    for (size_t i = 0; i < list->n && i < CANDIDATES_MAX && best->proof != PROOF_RIGHT; i++)
-        if (compare_with_best(reg, id, &list->v[i], platform, best, err) != 0)
-            return -1;
-    /* The one that has the id by right may be among the others, behind a crowd that only says so.
-     */
-    if (list->n > CANDIDATES_MAX && best->proof == PROOF_MISSING)
-        return err_set(err, ERR_BUSY, "many images have this id, and their layers are being read");
-    if (list->n > CANDIDATES_MAX && best->proof == PROOF_WRONG)
-        return err_set(err, ERR_NO_IMAGE,
-                       "many images have this id, and the layers of the first ones aren't those of "
-                       "their configs");
-    return 0;
-}
-
-int
-image_view_find(const struct registry *reg, const struct digest *id,
-                const struct platform *platform, struct arena *arena, struct image_view *v,
-                struct err *err)
-{
-    struct image_named_list list;
-    struct best_named best;
-
-    if (image_named_read(reg, 0, id, &list, err) != 0)
-        return -1;
-    if (list.n == 1)
-        return view_as_named(reg, id, &list.v[0], platform, arena, v, err);
-    if (find_best_named(reg, id, &list, platform, &best, err) != 0)
-        return -1;
-    if (best.named != NULL)
-        return view_as_named(reg, id, best.named, platform, arena, v, err);
-    if (best.why.code == ERR_NONE)
-        return 0;
-    *err = best.why;
-    return -1;
-}
-
-/* A manifest that was made of a v1 image claims no id from v1 images. */
-static void
-leave_out_made(struct image_named_list *list)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        if (!list->v[i].is_made)
-            list->v[n++] = list->v[i];
-    list->n = n;
-}
-
-int
-image_view_prevails(const struct registry *reg, const struct digest *id,
-                    const struct platform *platform, struct arena *arena, struct image_view *v,
-                    struct err *err)
-{
-    struct image_named_list list;
-    struct best_named best;
-
-    if (image_named_read(reg, 0, id, &list, err) != 0)
-        return -1;
-    if (list.n == 0)
-        return 0;
-    if (list.v[0].is_own)
-        return image_view_find(reg, id, platform, arena, v, err);
-    leave_out_made(&list);
-    if (find_best_named(reg, id, &list, platform, &best, err) != 0)
-        return -1;
-    if (best.named == NULL || best.proof == PROOF_WRONG)
-        return 0;
-    if (best.proof == PROOF_RIGHT)
-        return view_as_named(reg, id, best.named, platform, arena, v, err);
-    if (index_job_demand(reg, &best.missing, "", err) != 0)
-        return -1;
-    return err_set(err, ERR_BUSY, "two images have this id, and the layers of one are being read");
 }
 
 /* ---- the id of a manifest ---- */

@@ -30,26 +30,9 @@ struct image_view {
     struct bytes config;  /* in the arena */
 };
 
-/* Finds the view of an id. Several manifests may have the id, and what a config says of its layers
- * may be wrong: the first manifest whose layers are known to be those of its config is taken,
- * otherwise the first (image_named.h has their order), unless there are more than are looked at.
- * platform: as for platform_find, for the id of an index. Memory comes from the arena. Reads files,
- * so it runs outside of transactions. 1; 0: no manifest has that id; -1: ERR_NO_IMAGE: the manifest
- * is no image, or the message says why it can't be shown; ERR_BUSY: as image_view_prevails. */
-int image_view_find(const struct registry *reg, const struct digest *id,
-                    const struct platform *platform, struct arena *arena, struct image_view *v,
-                    struct err *err);
-
-/* A v1 image has this id. If an image of the second API has it too, and by right, that one is shown
- * instead: an id of the first API is chosen by its pusher. The right to the digest of a manifest or
- * its config is certain. The right to a chain id is known from the indexes of the layers. 1 and the
- * view; 0: the v1 image is shown; -1: as image_view_find, and ERR_BUSY: an index is still being
- * made. */
-int image_view_prevails(const struct registry *reg, const struct digest *id,
-                        const struct platform *platform, struct arena *arena, struct image_view *v,
-                        struct err *err);
-
-/* The view of a manifest of that repository. 1; 0: the manifest isn't there; -1: as above. */
+/* The view of a manifest of that repository. platform: as for platform_find. Memory comes from the
+ * arena. Reads files: not in a transaction. 1; 0: the manifest isn't there; -1: ERR_NO_IMAGE: the
+ * manifest is no image, or the message says why it can't be shown. */
 int image_view_of(const struct registry *reg, uint64_t repo, const struct digest *manifest,
                   const struct platform *platform, struct arena *arena, struct image_view *v,
                   struct err *err);

@@ -1,6 +1,7 @@
 #include "protocol/v1/v1_images.h"
 #include "domain/v1/image.h"
 #include "domain/v1/image_push.h"
+#include "domain/v1/image_by_id.h"
 #include "domain/v1/image_view.h"
 #include "protocol/http/range.h"
 #include "protocol/v1/v1_base.h"
@@ -30,8 +31,7 @@ find_shown_image(struct call *c, struct shown *s, struct err *err)
     has_image = image_find(c->reg, &id, may_push, &s->image, err) == 0;
     if ((!has_image && err->code != ERR_NO_IMAGE) || v1_base_platform(c, &platform, err) != 0)
         return -1;
-    rc = has_image ? image_view_prevails(c->reg, &id, platform, c->arena, &s->view, err)
-                   : image_view_find(c->reg, &id, platform, c->arena, &s->view, err);
+    rc = image_by_id_find(c->reg, &id, platform, c->arena, &s->view, err);
     s->is_view = rc == 1;
     if (rc == 0 && !has_image)
         return err_set(err, ERR_NO_IMAGE, "Image not found");

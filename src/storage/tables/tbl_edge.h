@@ -17,9 +17,12 @@ enum edge_kind {
     EDGE_KEEPS_END = 16,
     EDGE_MEMBER = 17,  /* a blob that this repository may serve; no source */
     EDGE_SUBJECT = 18, /* the subject of a manifest; source: that manifest's digest */
-    /* An id (DIGEST_V1_ID) by which the first API finds a manifest; source: the manifest's digest.
-     * It belongs to the manifest, not to its target. */
-    EDGE_ID = 19,
+    /* Ids (DIGEST_V1_ID) by which the first API finds a manifest; source: the manifest's digest.
+     * These edges belong to the manifest, not to their target. */
+    EDGE_ID = 19,        /* a chain id that its config claims, not compared with its layers yet */
+    EDGE_ID_OWN = 20,    /* the digest of its config, or its own */
+    EDGE_ID_PROVEN = 21, /* either of them, when the layers are those of the config */
+    EDGE_ID_UNSURE = 22, /* a chain id that can't be compared with its layers */
 };
 
 struct edge {
@@ -58,7 +61,7 @@ int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
 /* Does anything but this edge keep its target? 1, 0, -1. */
 int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
 
-/* Removes all edges that point at it, except EDGE_ID: when it goes, no right outlives it. */
+/* Removes all edges that point at it, except those of ids: when it goes, no right outlives it. */
 int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
 
 /* Visits the digests at which edges of that kind point, each once, beginning with `from`; only
