@@ -137,6 +137,17 @@ fdio_mkdir(int dirfd, const char *name, mode_t mode, struct err *err)
     return err_errno(err, "cannot make directory %s", name);
 }
 
+int
+fdio_check_dir(int dirfd, const char *name, struct err *err)
+{
+    char inside[NAME_MAX + 3];
+
+    snprintf(inside, sizeof inside, "%s/.", name);
+    if (faccessat(dirfd, inside, W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return err_errno(err, "no files can be made in %s/", name);
+}
+
 DIR *
 fdio_opendir(int dirfd, const char *name, struct err *err)
 {

@@ -35,6 +35,10 @@ int fdio_open_parent(int dirfd, const char *path, const char **last);
  * directory), -1 on failure. */
 int fdio_mkdir(int dirfd, const char *name, mode_t mode, struct err *err);
 
+/* Checks that this process may make files in the directory `name` below dirfd. 0 or -1. Writes
+ * nothing. */
+int fdio_check_dir(int dirfd, const char *name, struct err *err);
+
 /* Opens the directory `name` below dirfd for readdir. NULL on failure; errno is set too. */
 DIR *fdio_opendir(int dirfd, const char *name, struct err *err);
 

@@ -92,10 +92,10 @@ subtest 'the disk is filled by pushes, ten times' => sub {
             until $response->status != 201 || time - $begin > 20;
         is_full($response, "round $round: after " . (@images - $before) . ' images the next is refused');
         cmp_ok(@images - $before, '>', 0, '... and not before');
-        is_status($registry->get('/healthz'), 200, '... the server is well');
         all_is_there($registry, '... reads go on', @images[ -1, 0 ]);
         make_room();
-        is(push_one($registry, 1000)->status, 201, '... and with room the next push succeeds at once');
+        is_status($registry->get('/healthz'), 200, '... with room the server is well');
+        is(push_one($registry, 1000)->status, 201, '... and the next push succeeds at once');
     }
     ok(wait_for(5, sub { !$registry->files('uploads/body') }), 'no bodies are left')
         or diag(join "\n", $registry->files('uploads'));
@@ -134,12 +134,14 @@ subtest 'not a byte is left' => sub {
     fill(0);
     is(free_bytes(), 0, 'somebody takes the last one');
     is_full(push_one($registry, 1000), 'pushes are refused');
+    is_status($registry->get('/healthz'), 503, '/healthz says so', 'Retry-After' => qr/./);
     # That is written down too: with the ballast, once the keeper has given it up.
     ok(wait_for(15, sub { $registry->delete($place)->status == 204 }), '... an upload can be given up');
     all_is_there($registry, '... all can be read');
 
     ok(kill_many($registry), 'the database must be recovered');
-    ok(wait_for(30, sub { $registry->get('/healthz')->status == 200 }), '... and is, with what was put by');
+    ok(wait_for(30, sub { $registry->get('/v2/a/b/tags/list')->status == 200 }), '... and is, with what was put by');
+    like($registry->get('/healthz')->content, qr/disk is full/, '... /healthz says what is still wrong');
     all_is_there($registry, '... all can be read');
     is_full(push_one($registry, 1000), '... pushes are still refused');
 };

@@ -1,7 +1,10 @@
 #include "domain/core/store.h"
 #include "storage/files/body_dir.h"
+#include "storage/files/disk_space.h"
 #include "storage/kv/kv.h"
+#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_meta.h"
+#include "util/fdio.h"
 
 static int
 check_store_format(struct txn *t, void *arg, struct err *err)
@@ -29,12 +32,16 @@ store_begin(const struct registry *reg, struct err *err)
 }
 
 int
-store_check(const struct registry *reg, struct err *err)
+store_check(const struct registry *reg, const char *bodies, struct err *err)
 {
     uint64_t format;
     int rc = tbl_meta_get(kv_reads(reg->kv), META_FORMAT, &format, err);
 
     if (rc == 0)
         return err_set(err, ERR_CORRUPT, "the database has no format");
-    return rc < 0 ? -1 : body_dir_check(reg->dirfd, err);
+    if (rc < 0 || disk_space_check(reg->dirfd, 0, err) != 0 ||
+        fdio_check_dir(reg->dirfd, "db", err) != 0 || body_dir_check(reg->dirfd, err) != 0 ||
+        (bodies != NULL && body_dir_check_nginx(reg->dirfd, bodies, err) != 0))
+        return -1;
+    return index_file_check(reg->dirfd, err);
 }

@@ -7,5 +7,8 @@
  * Called once, by the process that has just recovered the store. */
 int store_begin(const struct registry *reg, struct err *err);
 
-/* Can the store be read, and can uploads be taken over from nginx? 0, or -1 with the reason. */
-int store_check(const struct registry *reg, struct err *err);
+/* Can images be pulled, pushed and looked into? 0, or -1 with the reason: the database can't be
+ * read, the disk is full, uploads can't be taken over from nginx, or indexes can't be written.
+ * bodies: where nginx puts the bodies of uploads (body_dir_check_nginx); NULL: unknown. Cheap, and
+ * writes nothing. */
+int store_check(const struct registry *reg, const char *bodies, struct err *err);

@@ -55,7 +55,7 @@ health_root(struct call *c, struct err *err)
 int
 health_check(struct call *c, struct err *err)
 {
-    if (store_check(c->reg, err) != 0) {
+    if (store_check(c->reg, c->req->header(c->req, "REGISTRY_BODIES"), err) != 0) {
         err->code = ERR_BUSY;
         return -1;
     }

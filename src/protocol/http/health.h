@@ -12,6 +12,5 @@ call_handler health_root;
 #define HEALTH_AGE_MAX 40
 void health_age(char out[HEALTH_AGE_MAX], uint64_t ms);
 
-/* GET /healthz: 200 and "ok"; or 503 with the reason when the database can't be read, or when
- * uploads can't be taken over from nginx. */
+/* GET /healthz: 200 and "ok"; or 503 with the reason (store_check). */
 call_handler health_check;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "util/fdio.h"
 
 #define BODIES "uploads/body"
 #define USER_ROOM 64
@@ -62,8 +63,27 @@ body_dir_check(int root, struct err *err)
                            BODIES " and %s are on different file systems or mounts: they must be "
                                   "on one, because uploads are linked and not copied",
                            others[i]);
+        if (fdio_check_dir(root, others[i], err) != 0)
+            return -1;
     }
-    return 0;
+    return fdio_check_dir(root, BODIES, err);
+}
+
+int
+body_dir_check_nginx(int root, const char *bodies, struct err *err)
+{
+    struct stat ours, of_nginx;
+
+    if (fstatat(root, bodies, &of_nginx, 0) != 0) {
+        if (errno == ENOENT) /* nginx has other names, in a container for example */
+            return 0;
+    } else if (fstatat(root, BODIES, &ours, 0) == 0 && ours.st_dev == of_nginx.st_dev &&
+               ours.st_ino == of_nginx.st_ino) {
+        return 0;
+    }
+    return err_set(err, ERR_SYSTEM,
+                   "nginx puts bodies elsewhere: print its configuration anew, with the --dir of "
+                   "this server");
 }
 
 int

@@ -10,6 +10,9 @@
 /* 0: uploads can be taken over, as far as that can be told without one. -1: err tells the obstacle,
  * and what to do. Cheap, and writes nothing. */
 int body_dir_check(int root, struct err *err);
+/* Does nginx use this very directory? bodies: its name in nginx's configuration, absolute or
+ * relative to root. A name that doesn't exist here is taken as good. 0 or -1. */
+int body_dir_check_nginx(int root, const char *bodies, struct err *err);
 
 /* A body can't be opened or linked (errno): fills err with the obstacle that body_dir_check finds,
  * or else with errno. body_file: as nginx named it; path: the name that was tried. ENOENT is

@@ -92,6 +92,17 @@ index_file_info(int root, const struct digest *layer, struct layer_info *info, s
 /* ---- writing ---- */
 
 int
+index_file_check(int root, struct err *err)
+{
+    struct err ignored;
+
+    if (fdio_check_dir(root, INDEX, err) == 0)
+        return 0;
+    /* A missing directory is made again. */
+    return err->sys == ENOENT && fdio_check_dir(root, ".", &ignored) == 0 ? 0 : -1;
+}
+
+int
 index_file_create(int root, struct err *err)
 {
     int fd;

@@ -21,6 +21,9 @@ int index_file_open(int root, const struct digest *layer, struct layer_index **x
 /* Reads only the facts about the whole layer: its diff id, whether it can be browsed. */
 int index_file_info(int root, const struct digest *layer, struct layer_info *info, struct err *err);
 
+/* Can indexes be written? 0, or -1: not before somebody changes a directory. */
+int index_file_check(int root, struct err *err);
+
 /* Creates a file without a name below index/, for layer_scan. Returns a descriptor or -1. */
 int index_file_create(int root, struct err *err);
 /* Gives the file its name. A file that already has this name stays; the reader that finds it
