@@ -99,12 +99,13 @@ fdio_fsync_dir(int dirfd, const char *name, struct err *err)
 }
 
 int
-fdio_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+fdio_open_beneath(int dirfd, const char *path, bool links, int flags, mode_t mode)
 {
     struct open_how how = {
         .flags = (unsigned)flags | O_CLOEXEC,
         .mode = mode,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        .resolve =
+            RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (links ? 0u : (unsigned)RESOLVE_NO_SYMLINKS),
     };
 
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
@@ -119,7 +120,7 @@ fdio_open_parent(int dirfd, const char *path, const char **last)
     *last = slash != NULL ? slash + 1 : path;
     snprintf(directory, sizeof directory, "%.*s", slash != NULL ? (int)(slash - path) : 1,
              slash != NULL ? path : ".");
-    return fdio_open_beneath(dirfd, directory, O_PATH | O_DIRECTORY, 0);
+    return fdio_open_beneath(dirfd, directory, false, O_PATH | O_DIRECTORY, 0);
 }
 
 int

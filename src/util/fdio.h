@@ -23,9 +23,9 @@ int fdio_fsync(int fd, const char *what, struct err *err);
 /* Syncs the directory `name` below dirfd ("." for dirfd itself). */
 int fdio_fsync_dir(int dirfd, const char *name, struct err *err);
 
-/* As openat, but never leaves the directory, and follows no symbolic link at all: others may
- * exchange names below it at any time. Sets errno. */
-int fdio_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
+/* As openat, but never leaves the directory: others may exchange names below it at any time.
+ * Follows no symbolic link at all without `links`. Sets errno. */
+int fdio_open_beneath(int dirfd, const char *path, bool links, int flags, mode_t mode);
 /* Likewise opens (O_PATH) the directory that `path` is in, and points *last to the last part of
  * path.
  */

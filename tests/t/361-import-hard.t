@@ -199,6 +199,8 @@ subtest 'what is wrong is left out, by name' => sub {
     put_file(link_path($dir, 'good/one', 'tags/nonsense/current'), 'sha256:../../../../etc/passwd');
     put_file(link_path($dir, 'good/one', 'tags/dangling/current'), digest('nothing'));
     put_file(link_path($dir, 'good/one', 'tags/-x/current'),       digest($good[-1]));
+    # docker-registry was killed between the two files of a tag.
+    put_file("$dir/docker/registry/v2/repositories/good/one/_manifests/tags/half/index/sha256/" . substr(digest($good[-1]), 7) . '/link', digest($good[-1]));
     # Directories that lead elsewhere.
     my $elsewhere = tempdir();
     put_image($elsewhere, 'outside', 'v1', random_bytes(100));
@@ -234,6 +236,7 @@ subtest 'what is wrong is left out, by name' => sub {
         'a link that lies'              => qr/manifest bad\/lies\@\S+ is left out: its link/,
         'a tag that is a path'          => qr/tag good\/one:nonsense is left out/,
         'a tag that leads to nothing'   => qr/tag good\/one:dangling is left out/,
+        'a tag without its link'        => qr/tag good\/one:half is left out: it has no file current\/link/,
         'a tag that cannot be one'      => qr/tag -x of good\/one is left out/,
         'a repository that is elsewhere' => qr/repositories\/inside is left out: .*symbolic link/,
         'a file among the repositories' => qr/repositories\/file is left out/,
@@ -261,7 +264,7 @@ subtest 'what is nothing' => sub {
     my $registry = Registry->start;
     my $dir      = tempdir();
     is_refused(import_of($registry, "$dir/nothing"), qr/nothing/, 'a path that is not there');
-    is_refused(import_of($registry, $dir), qr/it has to be/, 'an empty directory');
+    is_refused(import_of($registry, $dir), qr/no docker\/registry\/v2.*index\.json.*manifest\.json or repositories.*no layers/, 'an empty directory: what was looked for is said');
     is_refused(import_of($registry, $registry->dir), qr/of this very program/, 'a data directory of ours');
     is_refused(import_of($registry, spew("$dir/text", "hello, this is some text\n")), qr/not a tar/, 'a text');
     is_refused(import_of($registry, spew("$dir/short", 'x')), qr/no tar/, 'a byte');
@@ -270,7 +273,9 @@ subtest 'what is nothing' => sub {
     is(Registry->try([ 'import', $dir, $dir, '--dir', $registry->dir ])->{exit},                 2, 'and so are two');
     is(Registry->try([ 'import', $dir, '--prefix', 'A/b', '--dir', $registry->dir ])->{exit},    2, 'and a prefix that is no name');
     is(Registry->try([ 'hooks', '--prefix', 'a', '--dir', $registry->dir ])->{exit},             2, 'and --prefix elsewhere');
-    is_refused(import_of(bless({ dir => "$dir/none" }, 'Registry'), $source), qr/none/, 'a data directory that is not there');
+    is_refused(import_of(bless({ dir => "$dir/none" }, 'Registry'), $source), qr/no registry in \S+none: start the server with this --dir once/, 'a data directory that is not there');
+    mkdir "$dir/empty";
+    is_refused(import_of(bless({ dir => "$dir/empty" }, 'Registry'), $source), qr/no registry in \S+empty: start the server with this --dir once/, '... and one in which no server has run');
     is_deeply($registry->get('/v2/_catalog')->json->{repositories}, [], 'nothing was made');
 };
 

@@ -88,6 +88,9 @@ test_files(void **state)
     } cases[] = {
         {"app.tar", "app"},
         {"My App.oci.tar", "my-app"},
+        {"My App.oci.tar.gz", "my-app"},
+        {"app.tzst", "app"},
+        {"app.gz.d", "app-gz-d"},
         {"a--b__c.d", "a-b-c-d"},
         {".hidden-", "hidden"},
         {"tar", "tar"},

@@ -54,18 +54,24 @@ open_tar(const struct buf *tar, int *fd)
 
 /* The file of that name has these bytes; NULL: there is none. */
 static void
-check(const struct tar_files *t, int fd, const char *name, const char *want)
+check_found(const struct tar_files *t, int fd, const char *name, const char *want, int found)
 {
     uint64_t at, size;
     char got[64] = "";
     int rc = tar_files_find(t, name, &at, &size);
 
-    assert_int_equal(rc, want != NULL);
+    assert_int_equal(rc, found);
     if (want == NULL)
         return;
     assert_true(size < sizeof got);
     assert_int_equal(pread(fd, got, (size_t)size, (off_t)at), size);
     assert_string_equal(got, want);
+}
+
+static void
+check(const struct tar_files *t, int fd, const char *name, const char *want)
+{
+    check_found(t, fd, name, want, want != NULL);
 }
 
 static void
@@ -92,7 +98,10 @@ test_names(void **state)
     check(t, fd, "dir/two", "22");
     check(t, fd, "absolute", "at the top");
     check(t, fd, "b", "b");
-    check(t, fd, "same", "last");
+    check_found(t, fd, "same", "last", 2);
+    assert_string_equal(tar_files_name(t, 0), "absolute");
+    assert_string_equal(tar_files_name(t, 5), "same");
+    assert_null(tar_files_name(t, 6));
     check(t, fd, "out", NULL);
     check(t, fd, "../out", NULL);
     check(t, fd, "device", NULL);

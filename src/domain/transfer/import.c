@@ -6,61 +6,82 @@
 #include "domain/transfer/import_name.h"
 #include "domain/transfer/import_original.h"
 #include "domain/transfer/import_registry.h"
-#include "storage/layers/inflate.h"
+#include "domain/transfer/import_saved.h"
+#include "domain/transfer/import_unpack.h"
 #include "util/fdio.h"
 
 /* Enough for more than 100,000 images. */
 #define LISTING_MAX ((size_t)512 << 20)
 
+/* 1, 0, -1. */
 static int
-no_kind(const char *what, struct err *err)
+has_file(const struct import_files *files, const char *name, struct err *err)
 {
-    return err_set(err, ERR_BAD_REQUEST,
-                   "%s: it has to be a data directory of docker-registry, an OCI layout, what "
-                   "\"docker save\" wrote, or a directory of the original docker-registry-server",
-                   what);
+    struct import_file file;
+    int rc = import_files_open(files, name, &file, err);
+
+    import_files_shut(&file);
+    return rc;
 }
 
-/* ---- tars ---- */
+/* Docker's tars have a repeated layer as a symbolic link, also when they are unpacked. 1: it is of
+ * such a kind, and was imported. 0, -1. */
+static int
+run_archive(struct import_store *s, const struct import_files *files, const char *name,
+            struct err *err)
+{
+    struct import_files linked = *files;
+    int rc;
+
+    linked.links = true;
+    if ((rc = has_file(files, "index.json", err)) != 0)
+        return rc > 0 && import_layout_run(s, files, name, err) == 0 ? 1 : -1;
+    if ((rc = has_file(files, "manifest.json", err)) != 0)
+        return rc > 0 && import_archive_run(s, &linked, name, err) == 0 ? 1 : -1;
+    return import_saved_run(s, &linked, name, err);
+}
+
+/* ---- files ---- */
 
 /* Closes fd. */
 static int
-run_tar(struct import_store *s, int fd, const char *name, struct err *err)
+run_file(struct import_store *s, int fd, const char *name, struct err *err)
 {
     struct import_file file = {.fd = fd};
+    enum inflate_format format = INFLATE_PLAIN;
     struct import_files files;
-    uint64_t at, size;
     char magic[6];
     int rc;
 
-    if (import_files_bytes(&file, 0, magic, sizeof magic, err) != 0 ||
-        inflate_detect(magic, sizeof magic) != INFLATE_PLAIN) {
+    if (import_files_bytes(&file, 0, magic, sizeof magic, err) == 0)
+        format = inflate_detect(magic, sizeof magic);
+    if (format != INFLATE_PLAIN) {
+        file.fd = import_unpack(s, fd, format, err);
         fdio_close(fd);
-        return no_kind("this file is no tar, or compressed (unpack it with gzip -d or the like)",
-                       err);
     }
-    if (import_files_tar(&files, s->access, fd, err) != 0)
+    if (file.fd < 0 || import_files_tar(&files, s->access, file.fd, err) != 0)
         return -1;
-    if (tar_files_find(files.tar, "index.json", &at, &size) == 1)
-        rc = import_layout_run(s, &files, name, err);
-    else if (tar_files_find(files.tar, "manifest.json", &at, &size) == 1)
-        rc = import_archive_run(s, &files, name, err);
-    else
-        rc = no_kind("this tar has neither index.json nor manifest.json", err);
+    rc = run_archive(s, &files, name, err);
     import_files_close(&files);
-    return rc;
+    if (rc == 0)
+        err_set(err, ERR_BAD_REQUEST,
+                "this tar is of no known kind: it has no index.json (of an OCI layout), and no "
+                "manifest.json or repositories (of \"docker save\")");
+    return rc == 1 ? 0 : -1;
 }
 
 /* ---- directories ---- */
 
-/* 1, 0, -1. */
 static int
-has_file(const struct import_store *s, const char *path, struct err *err)
+has_directory(const struct import_store *s, const char *path, struct err *err)
 {
-    int fd, rc = s->access->open(s->access->arg, path, &fd, err);
+    struct stat st;
+    int fd, rc = s->access->open(s->access->arg, path, false, &fd, err);
 
-    if (rc == 1)
-        fdio_close(fd);
+    if (rc != 1)
+        return rc;
+    rc = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+    fdio_close(fd);
     return rc;
 }
 
@@ -71,7 +92,6 @@ run_original(struct import_store *s, const struct import_files *files, struct er
     struct import_file file = {.fd = -1};
     struct buf text;
     struct stat st;
-    char *p;
     int rc = s->access->listing(s->access->arg, &file.fd, err);
 
     if (rc == 0)
@@ -82,13 +102,13 @@ run_original(struct import_store *s, const struct import_files *files, struct er
     if (rc < 0)
         return -1;
     buf_init(&text, LISTING_MAX);
-    if (fstat(file.fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (fstat(file.fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         rc = err_set(err, ERR_NO_FILE, "the listing is no file");
-    else if ((p = buf_extend(&text, (size_t)st.st_size)) == NULL)
-        rc = err_set(err, ERR_TOO_LARGE, "the listing is too long");
-    else
-        rc = import_files_bytes(&file, 0, p, (size_t)st.st_size, err);
-    fdio_close(file.fd);
+    } else {
+        file.size = (uint64_t)st.st_size;
+        rc = import_files_append(&file, &text, err);
+    }
+    import_files_shut(&file);
     if (rc == 0)
         rc = import_listing_parse(&listing, buf_bytes(&text), err);
     if (rc == 0) {
@@ -111,8 +131,7 @@ run_registry(struct import_store *s, struct err *err)
         int rc;
 
         snprintf(path, sizeof path, "%srepositories", levels[i]);
-        rc = has_file(s, path, err);
-        if (rc < 0)
+        if ((rc = has_directory(s, path, err)) < 0)
             return -1;
         if (rc == 0)
             continue;
@@ -128,21 +147,22 @@ run_directory(struct import_store *s, const char *name, struct err *err)
     struct import_files files;
     int rc;
 
-    import_files_dir(&files, s->access, "");
-    if ((rc = has_file(s, "index.json", err)) != 0)
-        return rc < 0 ? -1 : import_layout_run(s, &files, name, err);
-    if ((rc = has_file(s, "manifest.json", err)) != 0)
-        return rc < 0 ? -1 : import_archive_run(s, &files, name, err);
     if ((rc = run_registry(s, err)) != 0)
         return rc < 0 ? -1 : 0;
-    if ((rc = has_file(s, "layers/sha256", err)) != 0)
+    import_files_dir(&files, s->access, "");
+    if ((rc = run_archive(s, &files, name, err)) != 0)
+        return rc < 0 ? -1 : 0;
+    if ((rc = has_directory(s, "layers/sha256", err)) != 0)
         return rc < 0 ? -1
                       : err_set(err, ERR_BAD_REQUEST,
                                 "this is a data directory of this very program: serve it with "
                                 "--dir, or copy its images with skopeo");
-    if ((rc = has_file(s, "layers", err)) != 0)
+    if ((rc = has_directory(s, "layers", err)) != 0)
         return rc < 0 ? -1 : run_original(s, &files, err);
-    return no_kind("nothing is known by its looks", err);
+    return err_set(err, ERR_BAD_REQUEST,
+                   "this directory is of no known kind: it has no docker/registry/v2/repositories "
+                   "(of docker-registry), no index.json (of an OCI layout), no manifest.json or "
+                   "repositories (of \"docker save\"), and no layers (of the original)");
 }
 
 int
@@ -157,12 +177,12 @@ import_run(const struct registry *reg, const struct import_access *access, const
     *counts = (struct import_counts){.of = "images"};
     if (!import_name_of_file(fallback, name))
         snprintf(fallback, sizeof fallback, "imported");
-    rc = access->open(access->arg, "", &fd, err);
+    rc = access->open(access->arg, "", false, &fd, err);
     if (rc != 1)
         return rc < 0 ? -1 : err_set(err, ERR_NO_FILE, "it isn't there");
     import_store_begin(&s, reg, access, prefix, counts);
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        rc = run_tar(&s, fd, fallback, err);
+        rc = run_file(&s, fd, fallback, err);
     } else {
         fdio_close(fd);
         rc = run_directory(&s, fallback, err);

@@ -23,9 +23,9 @@ struct import_counts {
 
 struct import_access {
     /* Opens a directory or regular file of the source for reading; "" is the source itself. Follows
-     * no symbolic link. Returns 1, 0 (there is none), or -1 and ERR_NO_FILE. The caller closes *fd.
-     */
-    int (*open)(void *arg, const char *path, int *fd, struct err *err);
+     * symbolic links only with `links`, and none that leads out of the source. Returns 1, 0 (there
+     * is none), or -1 and ERR_NO_FILE. The caller closes *fd. */
+    int (*open)(void *arg, const char *path, bool links, int *fd, struct err *err);
     /* Opens the listing (import_listing.h), likewise. 0: none was given. */
     int (*listing)(void *arg, int *fd, struct err *err);
     /* As struct blob_file_link, for the file that was opened last. */

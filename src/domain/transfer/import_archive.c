@@ -86,7 +86,9 @@ identify(struct archive *a, const char *name, const char *diff_id, struct json *
     int rc = import_files_open(a->files, name, &file, err);
 
     if (rc != 1)
-        return rc < 0 ? -1 : err_set(err, ERR_NO_FILE, "its layer %.150s isn't there", name);
+        return rc < 0 ? -1
+                      : err_set(err, ERR_NO_FILE,
+                                "its layer %.150s isn't there, or leads out of the archive", name);
     *part = (struct part){.file = name};
     if (file.size >= sizeof magic &&
         (rc = import_files_bytes(&file, 0, magic, sizeof magic, err)) == 0)
@@ -115,7 +117,7 @@ identify_layers(struct archive *a, const struct json *names, const struct json *
     const struct json *ids = json_member(json_member(config, "rootfs"), "diff_ids");
     size_t n = json_length(names);
 
-    if (json_type(names) != JSON_ARRAY || json_length(ids) != n)
+    if ((json_type(names) != JSON_ARRAY && json_type(names) != JSON_NULL) || json_length(ids) != n)
         return err_set(err, ERR_BAD_IMAGE, "its config has another number of layers");
     if (n >= MANIFEST_DESCRIPTORS_MAX)
         return err_set(err, ERR_BAD_IMAGE, "it has too many layers");

@@ -53,7 +53,7 @@ open_below(const struct import_files *f, const char *name, int *fd, struct err *
 
     if (snprintf(path, sizeof path, "%s%s", f->below, name) >= (int)sizeof path)
         return unreadable(name, "its path is too long", err);
-    return f->access->open(f->access->arg, path, fd, err);
+    return f->access->open(f->access->arg, path, f->links, fd, err);
 }
 
 int
@@ -65,8 +65,10 @@ import_files_open(const struct import_files *f, const char *name, struct import_
 
     *file = (struct import_file){.fd = -1};
     if (f->tar != NULL) {
-        if (tar_files_find(f->tar, name, &file->at, &file->size) == 0)
+        rc = tar_files_find(f->tar, name, &file->at, &file->size);
+        if (rc == 0)
             return 0;
+        file->twice = rc == 2;
         file->fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
         return file->fd >= 0 ? 1 : err_errno(err, "open a tar again");
     }
@@ -112,10 +114,10 @@ import_files_bytes(const struct import_file *file, uint64_t from, void *p, size_
 int
 import_files_append(const struct import_file *file, struct buf *out, struct err *err)
 {
-    char *p = buf_extend(out, (size_t)file->size);
+    char *p = file->size <= out->max ? buf_extend(out, (size_t)file->size) : NULL;
 
-    if (p == NULL)
-        return arena_full(err);
+    if (p == NULL && file->size > 0)
+        return err_set(err, ERR_TOO_LARGE, "it has more than %zu bytes", out->max);
     return import_files_bytes(file, 0, p, (size_t)file->size, err);
 }
 
@@ -128,10 +130,10 @@ import_files_read(const struct import_files *f, const char *name, struct buf *ou
     buf_reset(out);
     if (rc != 1)
         return rc;
-    if (file.size > out->max)
-        rc = err_set(err, ERR_TOO_LARGE, "%.150s has more than %zu bytes", name, out->max);
-    else if (file.size > 0)
-        rc = import_files_append(&file, out, err) == 0 ? 1 : -1;
+    if (file.twice)
+        rc = err_set(err, ERR_BAD_IMAGE, "the tar has two files called %.150s", name);
+    else if (import_files_append(&file, out, err) != 0)
+        rc = err_set(err, err->code, "%.150s: %s", name, err->message);
     import_files_shut(&file);
     return rc;
 }
@@ -186,17 +188,37 @@ read_names(int fd, const char *directory, struct names *l, struct err *err)
     return rc;
 }
 
+/* The first part of each name. */
+static void
+collect_tar_names(const struct tar_files *tar, struct names *l)
+{
+    const char *path;
+
+    for (size_t i = 0; (path = tar_files_name(tar, i)) != NULL; i++) {
+        char name[TAR_FILES_NAME_MAX + 1];
+
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(path, "/"), path);
+        if (name[0] != '.' && (l->n == 0 || strcmp(l->v[l->n - 1], name) != 0))
+            add_name(l, name);
+    }
+}
+
 int
 import_files_each(const struct import_files *f, const char *directory,
                   int (*fn)(const char *name, void *arg, struct err *err), void *arg,
                   struct err *err)
 {
     struct names l = {.v = NULL};
-    int fd = -1, rc = open_below(f, directory, &fd, err);
+    int fd = -1, rc = f->tar != NULL ? 1 : open_below(f, directory, &fd, err);
 
     if (rc != 1)
         return rc;
-    rc = read_names(fd, directory, &l, err);
+    if (f->tar != NULL) {
+        collect_tar_names(f->tar, &l);
+        rc = 0;
+    } else {
+        rc = read_names(fd, directory, &l, err);
+    }
     for (size_t i = 0; i < l.n && rc == 0; i++)
         rc = fn(l.v[i], arg, err);
     for (size_t i = 0; i < l.n; i++)

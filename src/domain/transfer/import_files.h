@@ -11,6 +11,7 @@
 struct import_files {
     const struct import_access *access;
     const char *below;     /* in a directory: put before each name; "" or with a final slash */
+    bool links;            /* in a directory: symbolic links are followed */
     struct tar_files *tar; /* NULL: a directory */
     int fd;                /* of the tar */
 };
@@ -21,6 +22,7 @@ struct import_file {
     uint64_t at;
     uint64_t size;
     bool fixed; /* a whole file that its owner never changes, because its name is its digest */
+    bool twice; /* the tar has several files of this name, and this is the last one */
 };
 
 /* Takes fd, which is open on the tar. 0, or -1: ERR_BAD_IMAGE. */
@@ -35,7 +37,8 @@ int import_files_open(const struct import_files *f, const char *name, struct imp
                       struct err *err);
 void import_files_shut(struct import_file *file);
 
-/* Reads the whole file into out, which is emptied first. 1, 0, -1: ERR_NO_FILE, ERR_TOO_LARGE. */
+/* Reads the whole file into out, which is emptied first. 1, 0, -1: ERR_NO_FILE, ERR_TOO_LARGE;
+ * ERR_BAD_IMAGE when a tar has it twice. */
 int import_files_read(const struct import_files *f, const char *name, struct buf *out,
                       struct err *err);
 
@@ -43,11 +46,12 @@ int import_files_read(const struct import_files *f, const char *name, struct buf
 int import_files_bytes(const struct import_file *file, uint64_t from, void *p, size_t n,
                        struct err *err);
 
-/* Appends the whole file to out, which must have room for it. 0, or -1 and ERR_NO_FILE. */
+/* Appends the whole file to out. 0, or -1: ERR_NO_FILE, ERR_TOO_LARGE. */
 int import_files_append(const struct import_file *file, struct buf *out, struct err *err);
 
-/* Visits the names in a directory in byte order, without names that begin with a dot. Returns 0 if
- * there is no such directory. fn returns 0 to continue, 1 to stop, or -1. */
+/* Visits the names in a directory in byte order, without names that begin with a dot. Of a tar only
+ * the top can be visited, which is "". Returns 0 if there is no such directory. fn returns 0 to
+ * continue, 1 to stop, or -1. */
 int import_files_each(const struct import_files *f, const char *directory,
                       int (*fn)(const char *name, void *arg, struct err *err), void *arg,
                       struct err *err);

@@ -19,10 +19,12 @@ struct layout {
     const char *fallback;
     const struct json *entries;
     char common[RECORD_REPOSITORY_MAX + 1]; /* the repository of what has no name */
+    size_t images;                          /* entries, without what is attached to an image */
     char entered[RECORD_REPOSITORY_MAX + 1];
     bool good;            /* the one that was entered may have this name */
     struct buf made;      /* an index with less in it, or nothing */
     struct digest pruned; /* and its digest */
+    struct digest image;  /* the last entry that isn't attached to another */
 };
 
 /* ---- what import_store asks for ---- */
@@ -54,7 +56,7 @@ find_layout_document(void *arg, const struct digest *d, struct buf *out, struct 
         return buf_ok(out) ? 1 : err_set(err, ERR_TOO_LARGE, "it is too long");
     }
     rc = find_layout_blob(arg, d, &file, err);
-    if (rc == 1 && file.size > out->max)
+    if (rc == 1 && file.size > out->max) /* a layer of a build cache */
         rc = 0;
     if (rc == 1 && import_files_append(&file, out, err) != 0)
         rc = -1;
@@ -85,6 +87,29 @@ layout_entry_name(const struct layout *l, const struct json *entry, struct impor
                    : -1;
     }
     return 0;
+}
+
+/* For an entry of "cosign save" that is attached to the image before it: the end of its tag, as in
+ * sha256-<hex>.sig. NULL for others. */
+static const char *
+attached_as(const struct json *entry)
+{
+    static const char *const kinds[][2] = {{"dev.cosignproject.cosign/sigs", "sig"},
+                                           {"dev.cosignproject.cosign/atts", "att"},
+                                           {"dev.cosignproject.cosign/sboms", "sbom"}};
+    const char *kind = json_string(json_member(json_member(entry, "annotations"), "kind"));
+
+    for (size_t i = 0; kind != NULL && i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kind, kinds[i][0]) == 0)
+            return kinds[i][1];
+    return NULL;
+}
+
+static void
+count_images(struct layout *l)
+{
+    for (size_t i = 0; i < json_length(l->entries); i++)
+        l->images += attached_as(json_item(l->entries, i)) == NULL;
 }
 
 static void
@@ -153,9 +178,11 @@ import_layout_entry(struct layout *l, const struct json *entry, struct err *err)
 {
     const char *text = json_string(json_member(entry, "digest")), *name;
     const char *type = json_string(json_member(entry, "mediaType"));
+    const char *end = l->image.algo == DIGEST_SHA256 ? attached_as(entry) : NULL;
     struct import_name n = {.tag = ""};
+    char hex[DIGEST_TEXT_MAX];
     struct digest d;
-    int rc = layout_entry_name(l, entry, &n, &name);
+    int rc = end != NULL ? 1 : layout_entry_name(l, entry, &n, &name);
 
     if (text == NULL || digest_parse(&d, text, strlen(text), err) != 0)
         return import_store_leave_out(l->s, "index.json has an entry without a digest: left out");
@@ -164,8 +191,15 @@ import_layout_entry(struct layout *l, const struct json *entry, struct err *err)
             l->s, "%.300s is left out: a repository or tag can't have this name here", name);
     if (rc == 0) {
         snprintf(n.repository, sizeof n.repository, "%s", l->common);
-        if (json_length(l->entries) == 1)
+        if (l->images == 1)
             snprintf(n.tag, sizeof n.tag, ONLY_TAG);
+    }
+    if (end != NULL) {
+        digest_hex(hex, &l->image);
+        snprintf(n.repository, sizeof n.repository, "%s", l->entered);
+        snprintf(n.tag, sizeof n.tag, "sha256-%.64s.%s", hex, end);
+    } else {
+        l->image = d;
     }
     rc = enter_layout_repository(l, n.repository, err);
     if (rc != 1)
@@ -182,6 +216,7 @@ import_layout_entries(struct layout *l, struct err *err)
 {
     size_t n = json_length(l->entries);
 
+    count_images(l);
     find_common(l);
     l->s->counts->all = n;
     for (size_t i = 0; i < n; i++) {

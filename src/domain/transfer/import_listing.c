@@ -1,5 +1,4 @@
 #include "domain/transfer/import_listing.h"
-#include <stdbool.h>
 #include "util/parse.h"
 #include "util/mem.h"
 
@@ -44,29 +43,33 @@ parse_tags_line(struct import_listing *l, struct bytes rest, size_t line, struct
 }
 
 static int
-read_parent(struct import_listing_image *image, size_t line, struct err *err)
+read_parent(struct import_listing_image *image, struct err *err)
 {
     const char *parent;
     struct json *doc;
     int rc = 0;
 
     if (json_parse(image->json, DEPTH_MAX, &doc, err) != 0)
-        return wrong(line, err->message, err);
+        return -1;
     parent = json_string(json_member(doc, "parent"));
     if (parent != NULL && parent[0] != '\0')
         rc = digest_parse_v1_id(&image->parent, parent, strlen(parent), err);
     json_free(doc);
-    return rc == 0 ? 0 : wrong(line, "its parent is no id", err);
+    return rc == 0 ? 0 : err_set(err, ERR_BAD_REQUEST, "its parent is no id");
 }
 
-static int
-add_listed_image(struct import_listing *l, const struct import_listing_image *image,
-                 struct err *err)
+int
+import_listing_add(struct import_listing *l, const struct import_listing_image *image,
+                   struct err *err)
 {
+    struct import_listing_image added = *image;
+
+    if (read_parent(&added, err) != 0)
+        return -1;
     if (l->n == IMAGES_MAX)
-        return err_set(err, ERR_BAD_REQUEST, "the listing has more than %d images", IMAGES_MAX);
+        return err_set(err, ERR_BAD_REQUEST, "there are more than %d images", IMAGES_MAX);
     l->v = mem_grow(l->v, &l->room, l->n + 1, sizeof *l->v);
-    l->v[l->n++] = *image;
+    l->v[l->n++] = added;
     return 0;
 }
 
@@ -84,9 +87,7 @@ parse_image_line(struct import_listing *l, struct bytes rest, size_t line, struc
         return wrong(line, "no size", err);
     if (!is_word(checksum, "-") && digest_parse(&image.checksum, checksum.p, checksum.n, err) != 0)
         return wrong(line, "no checksum: sha256:<hex> or -", err);
-    if (read_parent(&image, line, err) != 0)
-        return -1;
-    return add_listed_image(l, &image, err);
+    return import_listing_add(l, &image, err) == 0 ? 0 : wrong(line, err->message, err);
 }
 
 static int
@@ -95,6 +96,13 @@ compare_listed_ids(const void *a, const void *b)
     const struct import_listing_image *x = a, *y = b;
 
     return digest_compare(&x->id, &y->id);
+}
+
+void
+import_listing_sort(struct import_listing *l)
+{
+    if (l->n > 0)
+        qsort(l->v, l->n, sizeof *l->v, compare_listed_ids);
 }
 
 static int
@@ -131,8 +139,7 @@ import_listing_parse(struct import_listing *l, struct bytes text, struct err *er
         rc = parse_listing_line(l, bytes_of(p, (size_t)(stop - p)), line, err);
         p = stop + 1;
     }
-    if (rc == 0 && l->n > 0)
-        qsort(l->v, l->n, sizeof *l->v, compare_listed_ids);
+    import_listing_sort(l);
     if (rc != 0)
         import_listing_free(l);
     return rc;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "util/bytes.h"
@@ -26,6 +27,7 @@ struct import_listing_image {
 };
 
 struct import_listing {
+    bool saved;        /* the layers are ID/layer.tar (import_saved.h), and not layers/ID */
     struct json *tags; /* an object of texts; NULL: none */
     struct import_listing_image *v;
     size_t n;
@@ -35,6 +37,12 @@ struct import_listing {
 /* Parses text, which must outlive the listing. 0, or -1 and ERR_BAD_REQUEST with the line's number.
  */
 int import_listing_parse(struct import_listing *l, struct bytes text, struct err *err);
+
+/* Adds an image, and reads its parent from its JSON. 0, or -1 and ERR_BAD_REQUEST. After the last
+ * one the listing must be sorted. */
+int import_listing_add(struct import_listing *l, const struct import_listing_image *image,
+                       struct err *err);
+void import_listing_sort(struct import_listing *l);
 void import_listing_free(struct import_listing *l);
 
 /* NULL: there is no such image. */

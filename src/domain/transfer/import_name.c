@@ -73,13 +73,14 @@ ends_with(const char *s, size_t n, const char *end)
 bool
 import_name_of_file(char out[RECORD_REPOSITORY_MAX + 1], const char *file)
 {
+    static const char *const ends[] = {".gz",  ".zst",  ".xz",   ".bz2", ".tgz",
+                                       ".txz", ".tbz2", ".tzst", ".tar", ".oci"};
     size_t n = strlen(file), length = 0;
     bool gap = false;
 
-    if (ends_with(file, n, ".tar"))
-        n -= strlen(".tar");
-    if (ends_with(file, n, ".oci"))
-        n -= strlen(".oci");
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(file, n, ends[i]))
+            n -= strlen(ends[i]);
     for (size_t i = 0; i < n && length < RECORD_REPOSITORY_MAX - 1; i++) {
         char c = file[i] >= 'A' && file[i] <= 'Z' ? (char)(file[i] - 'A' + 'a') : file[i];
 

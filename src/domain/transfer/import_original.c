@@ -188,7 +188,8 @@ static int
 import_original_image(const struct original *o, const struct digest *id, struct err *err)
 {
     struct taking t = {.image = import_listing_find(o->listing, id)};
-    char path[DIGEST_TEXT_MAX + 16];
+    bool saved = o->listing->saved;
+    char path[DIGEST_TEXT_MAX + 32];
     struct import_file file;
     struct rec_image r;
     int rc = tbl_image_get(kv_reads(o->s->reg->kv), id, &r, err);
@@ -199,8 +200,9 @@ import_original_image(const struct original *o, const struct digest *id, struct 
     if (rc == 1 && image_is_whole(&r))
         return import_store_count_blob(o->s, &r.layer);
     if (t.image == NULL)
-        return leave_out(o, &t, "it isn't in the listing");
-    snprintf(path, sizeof path, "layers/%s", t.text);
+        return leave_out(o, &t, saved ? "it isn't there" : "it isn't in the listing");
+    snprintf(path, sizeof path, "%s%s%s", saved ? "" : "layers/", t.text,
+             saved ? "/layer.tar" : "");
     rc = import_files_open(o->files, path, &file, err);
     if (rc < 0)
         return leave_out_unless_fatal(o, &t, err);

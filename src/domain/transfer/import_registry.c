@@ -1,5 +1,6 @@
 #include "domain/transfer/import_registry.h"
 #include "domain/transfer/import_manifest.h"
+#include "util/fdio.h"
 #include "util/mem.h"
 
 #define PATH_ROOM 1024
@@ -77,8 +78,6 @@ find_registry_document(void *arg, const struct digest *d, struct buf *out, struc
     rc = open_registry_blob(w, d, &file, err);
     if (rc == 0)
         return err_set(err, ERR_NO_FILE, "its file isn't there");
-    if (rc == 1 && file.size > out->max)
-        rc = err_set(err, ERR_TOO_LARGE, "it has more than %zu bytes", out->max);
     if (rc == 1 && import_files_append(&file, out, err) != 0)
         rc = -1;
     import_files_shut(&file);
@@ -115,6 +114,22 @@ take_revision(const char *name, void *arg, struct err *err)
     return import_manifest_take(w->s, &d, "", err) < 0 ? -1 : 0;
 }
 
+/* A tag whose link is missing: -1; 0: it was deleted in this moment. */
+static int
+tag_without_link(const struct walk *w, const char *tag, struct err *err)
+{
+    char path[PATH_ROOM];
+    int fd, rc;
+
+    snprintf(path, sizeof path, "%srepositories/%s/_manifests/tags/%s", w->files->below, w->name,
+             tag);
+    rc = w->files->access->open(w->files->access->arg, path, false, &fd, err);
+    if (rc != 1)
+        return rc;
+    fdio_close(fd);
+    return err_set(err, ERR_NO_FILE, "it has no file current/link, so it leads nowhere");
+}
+
 static int
 import_registry_tag(const char *name, void *arg, struct err *err)
 {
@@ -130,7 +145,9 @@ import_registry_tag(const char *name, void *arg, struct err *err)
         rc = read_link(w, path, &d, err);
     if (rc < 0 && import_store_is_fatal(err))
         return -1;
-    if (rc == 0) /* it was deleted in this moment */
+    if (rc == 0)
+        rc = tag_without_link(w, name, err);
+    if (rc == 0)
         return 0;
     if (rc < 0)
         return import_store_leave_out(w->s, "tag %s:%.300s is left out: %s", w->s->name, name,

@@ -129,8 +129,8 @@ static int
 write_file(struct in *in, const struct entry *e, struct err *err)
 {
     bool index = strcmp(e->name, INDEX) == 0;
-    int fd =
-        fdio_open_beneath(in->dir, index ? INDEX_PART : e->name, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    int fd = fdio_open_beneath(in->dir, index ? INDEX_PART : e->name, false,
+                               O_WRONLY | O_CREAT | O_EXCL, 0666);
     int r;
 
     if (fd < 0)

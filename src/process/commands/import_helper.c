@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "process/server/datadir.h"
 #include "util/fdio.h"
 
 #define REQUEST_MAX 4096
@@ -14,6 +15,7 @@
 /* A request is one of these and a path. The answer is an errno, or 0, with a descriptor if there is
  * one. */
 #define OPEN 'o'
+#define FOLLOW 'f' /* as OPEN, also by symbolic links */
 #define LISTING 'l'
 #define LINK 'n'
 
@@ -46,12 +48,12 @@ reopen(int fd)
 }
 
 static int
-open_source(struct helper *h, const char *path)
+open_source(struct helper *h, const char *path, bool links)
 {
     int at = h->source, sys;
 
     if (path[0] != '\0')
-        at = fdio_open_beneath(h->source, path, O_PATH | O_NOFOLLOW, 0);
+        at = fdio_open_beneath(h->source, path, links, O_PATH, 0);
     if (at < 0)
         return -1;
     fdio_close(h->last);
@@ -123,8 +125,8 @@ serve_requests(struct helper *h)
         if (n <= 0)
             return;
         request[n] = '\0';
-        if (request[0] == OPEN)
-            fd = open_source(h, request + 1);
+        if (request[0] == OPEN || request[0] == FOLLOW)
+            fd = open_source(h, request + 1, request[0] == FOLLOW);
         else if (request[0] == LISTING && h->listing >= 0)
             fd = reopen(h->listing);
         if (request[0] == LINK)
@@ -172,7 +174,8 @@ import_helper_start(const char *source, const char *listing, const char *dir, in
     if (rc == 0 && listing != NULL && (h.listing = open(listing, O_PATH | O_CLOEXEC)) < 0)
         rc = err_errno(err, "cannot open %s", listing);
     if (rc == 0 && (h.dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-        rc = err_errno(err, "cannot open the data directory %s", dir);
+        rc = errno == ENOENT ? datadir_none(dir, err)
+                             : err_errno(err, "cannot open the data directory %s", dir);
     if (rc == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         rc = err_errno(err, "cannot make a socket");
     h.socket = pair[1];
@@ -245,15 +248,15 @@ ask_for_file(int socket, char what, const char *path, int *fd, struct err *err)
         return 0;
     return err_set(err, ERR_NO_FILE, "%.150s can't be opened: %s", path,
                    sys == ELOOP    ? "it is a symbolic link, or behind one"
-                   : sys == EXDEV  ? "it isn't below what is imported"
+                   : sys == EXDEV  ? "it leads out of what is imported"
                    : sys == EINVAL ? "it is neither a file nor a directory"
                                    : strerror(sys));
 }
 
 int
-import_helper_open(void *arg, const char *path, int *fd, struct err *err)
+import_helper_open(void *arg, const char *path, bool links, int *fd, struct err *err)
 {
-    return ask_for_file(*(const int *)arg, OPEN, path, fd, err);
+    return ask_for_file(*(const int *)arg, links ? FOLLOW : OPEN, path, fd, err);
 }
 
 int

@@ -329,6 +329,15 @@ check_files(const struct datadir *d, const struct privileges *who, struct err *e
 
 /* ---- the directory itself ---- */
 
+int
+datadir_none(const char *name, struct err *err)
+{
+    return err_set(err, ERR_BAD_REQUEST,
+                   "there is no registry in %s: start the server with this --dir once, or say "
+                   "with --dir where the registry is",
+                   name);
+}
+
 /* Makes the directories above it too, as mkdir -p does, so that others, such as an existing nginx,
  * may pass through them. */
 static int
@@ -361,6 +370,8 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
         if (d->fd >= 0 && who->root && fchown(d->fd, (uid_t)-1, who->gid) < 0)
             return err_errno(err, "cannot let %s into %s", who->user, d->name);
     }
+    if (d->fd < 0 && errno == ENOENT && !make)
+        return datadir_none(d->name, err);
     if (d->fd < 0)
         return err_errno(err, "cannot open directory %s as %s", d->name,
                          who->root ? "root" : who->user);
@@ -588,8 +599,7 @@ datadir_check(const struct datadir *d, struct err *err)
     int r = read_format(d, err);
 
     if (r == 0)
-        err_set(err, ERR_BAD_REQUEST, "there is no registry in %s: say where it is with --dir",
-                d->name);
+        return datadir_none(d->name, err);
     return r == 1 ? 0 : -1;
 }
 

@@ -42,6 +42,8 @@ int datadir_open(struct datadir *d, const struct privileges *who, struct err *er
  * start; it then refuses what datadir_open refuses. 1; 0: without `make`, there is no auth/; -1. */
 int datadir_open_auth(const struct datadir *d, bool make, const struct privileges *who,
                       struct err *err);
+/* The error for a command on a directory in which no server has run. Returns -1. */
+int datadir_none(const char *name, struct err *err);
 /* For commands that need the store: checks that there is one of a known format. */
 int datadir_check(const struct datadir *d, struct err *err);
 /* Then takes the lock, if it is free: 1, 0, -1. */

@@ -183,7 +183,8 @@ look_up(const struct tar_files *t, const char *name)
 int
 tar_files_find(const struct tar_files *t, const char *name, uint64_t *at, uint64_t *size)
 {
-    const struct file *f = look_up(t, name);
+    const struct file *f = look_up(t, name), *next = f + 1;
+    bool twice = f != NULL && next < t->v + t->n && strcmp(next->name, name) == 0;
 
     for (int hops = 0; f != NULL && f->link != NULL && hops < HOPS_MAX; hops++)
         f = look_up(t, f->link);
@@ -191,5 +192,11 @@ tar_files_find(const struct tar_files *t, const char *name, uint64_t *at, uint64
         return 0;
     *at = f->at;
     *size = f->size;
-    return 1;
+    return twice ? 2 : 1;
+}
+
+const char *
+tar_files_name(const struct tar_files *t, size_t i)
+{
+    return i < t->n ? t->v[i].name : NULL;
 }

@@ -17,6 +17,10 @@ struct tar_files;
 struct tar_files *tar_files_open(int fd, struct err *err);
 void tar_files_close(struct tar_files *t);
 
-/* name: without "./" in front and without empty, "." and ".." components. If several entries have
- * one name, the last one counts. Returns 1, or 0 when there is no such file. */
+/* name: without "./" in front and without empty, "." and ".." components. Returns 1, or 0 when
+ * there is no such file. 2: several entries have this name, and the last of them counts, as when
+ * the tar is unpacked; other programs may take the first. */
 int tar_files_find(const struct tar_files *t, const char *name, uint64_t *at, uint64_t *size);
+
+/* The names in byte order: i counts from 0; NULL behind the last one. */
+const char *tar_files_name(const struct tar_files *t, size_t i);
