@@ -183,8 +183,8 @@ look_up(const struct tar_files *t, const char *name)
 int
 tar_files_find(const struct tar_files *t, const char *name, uint64_t *at, uint64_t *size)
 {
-    const struct file *f = look_up(t, name), *next = f + 1;
-    bool twice = f != NULL && next < t->v + t->n && strcmp(next->name, name) == 0;
+    const struct file *f = look_up(t, name);
+    bool twice = f != NULL && f + 1 < t->v + t->n && strcmp(f[1].name, name) == 0;
 
     for (int hops = 0; f != NULL && f->link != NULL && hops < HOPS_MAX; hops++)
         f = look_up(t, f->link);
