@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "util/clock.h"
 
@@ -170,12 +171,40 @@ put_fields(struct line *l, const char *f, va_list *ap)
     }
 }
 
+/* Journald, on the other end of stderr, adds the time itself (systemd.exec(5), JOURNAL_STREAM). */
+static bool
+is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char ours[48];
+    struct stat st;
+
+    if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
+        return false;
+    snprintf(ours, sizeof ours, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    return strcmp(stream, ours) == 0;
+}
+
+static void
+put_now(struct line *l)
+{
+    char time[CLOCK_RFC3339_MAX];
+
+    clock_rfc3339(time, clock_wall_ms());
+    put_line_text(l, "time=");
+    put_line_text(l, time);
+    put_line_text(l, " ");
+}
+
 static void
 put_whole_line(enum log_level level, const char *msg, const char *fields, va_list *ap)
 {
     struct line l = {.n = 0};
     int saved = errno;
 
+    if (!is_journal())
+        put_now(&l);
     put_line_text(&l, "level=");
     put_line_text(&l, level_names[level]);
     put_line_text(&l, " msg=");

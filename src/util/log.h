@@ -3,8 +3,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Structured lines on stderr: level=warn msg="worker died" pid=31 signal=9. Each line is one
- * write(2), so that lines from several processes don't mix. */
+/* Structured lines on stderr: time=2026-11-23T17:01:01.234Z level=warn msg="worker died" pid=31.
+ * There is no time if stderr is the journal. Each line is one write(2), so that lines from several
+ * processes don't mix. */
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Parses "error", "warn", "info" or "debug". */

@@ -258,7 +258,7 @@ sub finish () {
 # The ends of the logs that have more to say than usual.
 sub _show_logs () {
     for my $server (@servers) {
-        my @lines = grep { !/^level=info|there are no users/ } split /\n/, $server->log;
+        my @lines = grep { !/\blevel=info|there are no users/ } split /\n/, $server->log;
         splice @lines, 0, @lines - 20 if @lines > 20;
         Test::More::diag(join "\n", "---- the end of the log of $server->{dir}", @lines) if @lines;
     }

@@ -186,8 +186,14 @@ subtest 'auth/htpasswd' => sub {
     is_status($open->get('/v2/'), 401, 'nor does one that is gone');
     sleep 1;
     is_status($open->get('/v2/'), 401, '... also after a while');
+    my $warned = () = $open->logged(qr/level=warn msg="there are no users: everybody/);
+    is($warned, 1, '... so that one warning, at the start, was enough');
     kill 'HUP', $open->pid;
     ok(wait_for(10, sub { $open->get('/v2/')->status == 200 }), 'until SIGHUP says that it was meant so');
+    ok(wait_for(5, sub { $open->logged(qr/level=warn msg="there are no users: everybody/) == 2 }), '... and the log warns that it is open');
+    kill 'HUP', $open->pid;
+    ok(wait_for(5, sub { $open->logged(qr/users read anew/) >= 3 }), '... which another one finds');
+    is(scalar $open->logged(qr/level=warn msg="there are no users: everybody/), 2, '... and doesn\'t warn of again');
 };
 
 finish();

@@ -1,6 +1,6 @@
 # Work for strangers is bounded: no body before the decision, so many requests at once, and half-sent ones end soon.
 use v5.36;
-use Registry limit => 120;
+use Registry limit => 180;
 use Registry::Checks;
 use Registry::Tools;
 use Test::More;
@@ -65,11 +65,19 @@ subtest 'what clients cause fills no log' => sub {
     my $registry = Registry->start(args => [ '--user', 'ann:secret' ]);
     my $wrong    = $registry->with(user => 'ann:wrong');
     $wrong->get('/v2/') for 1 .. 300;
-    $registry->put('/v2/a/manifests/x', body => 'x' x ((4 << 20) + 1)) for 1 .. 10;
-    my $lines = () = $registry->log =~ /password mismatch/g;
-    cmp_ok($lines, '>=', 90,  'some of 300 wrong passwords are in the log');
-    cmp_ok($lines, '<=', 102, '... and not all');
+    for (1 .. 300) {
+        my $connection = begin($registry, PUT => '/v2/a/manifests/x', 'Content-Length' => 5 << 20);
+        $connection->response;
+    }
+    my @lines = $registry->logged(qr/wrong password/);
+    is(scalar @lines, 1, 'the first of 300 wrong passwords is in the log') or diag(@lines);
+    like($lines[0], qr/^time=[-\dT:.]{23}Z level=warn msg="wrong password" user=ann address=127\.0\.0\.1 times=1$/, '... with time, name and address');
+    unlike($registry->log, qr/password mismatch/, '... and not in nginx\'s words');
+    my $large = () = $registry->log =~ /too large body/g;
+    cmp_ok($large, '>=', 90,  'some of 300 large bodies are in the log');
+    cmp_ok($large, '<=', 102, '... and not all');
     ok(wait_for(20, sub { $registry->log =~ /clients caused more lines than are logged" left_out=\d{3}/ }), '... the others are counted');
+    ok(wait_for(70, sub { $registry->log =~ /wrong password" user=ann address=127\.0\.0\.1 times=299\n/ }), '... as are the other passwords, each minute');
     cmp_ok(length $registry->log, '<', 100_000, 'the log is short');
 };
 

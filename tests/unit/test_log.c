@@ -5,7 +5,9 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/clock.h"
@@ -24,16 +26,38 @@ catch_log(void)
     dup2(fileno(caught), STDERR_FILENO);
 }
 
+/* "time=2026-11-23T17:01:01.234Z " */
+#define TIME_BYTES 30
+
+/* Removes the time from each line. */
+static void
+cut_times(char *text)
+{
+    for (char *line = text; *line != '\0';) {
+        char time[TIME_BYTES];
+        size_t left = strlen(line);
+
+        assert_true(left > TIME_BYTES && strncmp(line, "time=", 5) == 0 &&
+                    line[TIME_BYTES - 1] == ' ');
+        snprintf(time, sizeof time, "%.*s", TIME_BYTES - 6, line + 5);
+        assert_true(clock_is_rfc3339(time));
+        memmove(line, line + TIME_BYTES, left - TIME_BYTES + 1);
+        line = strchr(line, '\n') + 1;
+    }
+}
+
 static const char *
 log_caught(void)
 {
-    static char text[5000];
+    static char text[16000];
     dup2(old_stderr, STDERR_FILENO);
     close(old_stderr);
     ssize_t n = pread(fileno(caught), text, sizeof text - 1, 0);
     fclose(caught);
     assert_true(n >= 0);
     text[n] = '\0';
+    if (getenv("JOURNAL_STREAM") == NULL)
+        cut_times(text);
     return text;
 }
 
@@ -46,6 +70,27 @@ a_line_has_level_message_and_fields(void **state)
     log_line(LOG_ERROR, "x", NULL);
     assert_string_equal(log_caught(), "level=warn msg=\"worker died\" pid=-31 signal=9 name=blob\n"
                                       "level=error msg=\"x\"\n");
+}
+
+static void
+the_journal_adds_the_time(void **state)
+{
+    struct stat st;
+    char stream[64];
+
+    (void)state;
+    catch_log();
+    assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_line(LOG_INFO, "m", NULL);
+    assert_string_equal(log_caught(), "level=info msg=\"m\"\n");
+    setenv("JOURNAL_STREAM", "1:1", 1); /* stderr was redirected */
+    catch_log();
+    log_line(LOG_INFO, "m", NULL);
+    unsetenv("JOURNAL_STREAM");
+    assert_string_equal(log_caught(), "level=info msg=\"m\"\n");
 }
 
 static void
@@ -82,7 +127,7 @@ a_long_line_is_cut_and_still_well_formed(void **state)
         log_line(LOG_INFO, &"aa"[pad], "v=%s last=%d", text, 1);
         const char *line = log_caught();
         size_t n = strlen(line);
-        assert_true(n >= 1990 && n <= 2000);
+        assert_true(n >= 1990 - TIME_BYTES && n <= 2000 - TIME_BYTES);
         assert_memory_equal(line + n - 4, "\\n\"\n", 4);
         assert_ptr_equal(strchr(line, '\n'), line + n - 1);
         assert_null(strstr(line, "last"));
@@ -91,8 +136,8 @@ a_long_line_is_cut_and_still_well_formed(void **state)
     catch_log();
     log_line(LOG_INFO, "m", "v=%s last=%d", text, 1);
     const char *line = log_caught();
-    assert_int_equal(strlen(line), 1999);
-    assert_string_equal(line + 1990, "xxxxxxxx\n");
+    assert_int_equal(strlen(line), 1999 - TIME_BYTES);
+    assert_string_equal(line + 1990 - TIME_BYTES, "xxxxxxxx\n");
 }
 
 static void
@@ -183,6 +228,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_level_message_and_fields),
+        cmocka_unit_test(the_journal_adds_the_time),
         cmocka_unit_test(all_promised_conversions_work),
         cmocka_unit_test(strangers_cannot_forge_a_line_or_field),
         cmocka_unit_test(a_long_line_is_cut_and_still_well_formed),

@@ -127,6 +127,84 @@ a_buffered_body_is_no_warning(void **state)
     assert_int_equal(count_relayed("2026/11/23 17:00:00 [warn] 12#12: *3 else\n", 1), 1);
 }
 
+#define LINE "2026/11/23 17:00:00 [error] 12#12: *3 "
+
+static void
+wrong_passwords_are_counted(void **state)
+{
+    static const char *const others[] = {
+        "*3 a user \"ann\": password mismatch, client: 192.0.2.1, server: _",
+        "*3 open() \"x\" failed, client: 192.0.2.1, request: \"GET /user \"a\": password mismatch, "
+        "client: 192.0.2.2, \"",
+        "*3 user \"ann\" sent something, client: 192.0.2.1",
+        "",
+    };
+    struct wrong_passwords w = {0};
+
+    (void)state;
+    log_limit_client_lines(100, 1000000);
+    assert_int_equal(count_relayed(LINE
+                                   "user \"ann\": password mismatch, client: 192.0.2.1, server: "
+                                   "_, request: \"GET /v2/ HTTP/1.1\", host: \"x\"\n",
+                                   300),
+                     1);
+    assert_true(wrong_passwords_take(
+        &w, "*3 user \"ann\": password mismatch, client: 192.0.2.1, server: _", 1000));
+    assert_string_equal(w.of[0].address, "192.0.2.1");
+    assert_string_equal(w.of[0].user, "ann");
+    assert_int_equal(w.of[0].times, 0); /* it was logged */
+    for (int i = 0; i < 5; i++)
+        assert_true(wrong_passwords_take(&w,
+                                         "*4 user \"x\" was not found in \"y\" was not found in "
+                                         "\"./run/htpasswd\", client: 192.0.2.1, server: _",
+                                         2000));
+    assert_int_equal(w.of[0].times, 5);
+    assert_string_equal(w.of[0].user, "x");
+    assert_true(wrong_passwords_take(
+        &w, "*5 user \"\": password mismatch, client: 2001:db8::1, server: _", 3000));
+    assert_string_equal(w.of[1].address, "2001:db8::1");
+    wrong_passwords_tell(&w, 60000);
+    assert_int_equal(w.of[0].times, 5);
+    wrong_passwords_tell(&w, 61000);
+    assert_int_equal(w.of[0].times, 0);
+    wrong_passwords_tell(&w, 125000);
+    assert_string_equal(w.of[0].address, "");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(wrong_passwords_take(&w, others[i], 0));
+}
+
+static void
+many_addresses_are_counted_together(void **state)
+{
+    struct wrong_passwords w = {0};
+    char text[100];
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof text, "*3 user \"ann\": password mismatch, client: 2001:db8::%x, x",
+                 i);
+        assert_true(wrong_passwords_take(&w, text, 0));
+    }
+    assert_string_equal(w.of[WRONG_PASSWORDS_ADDRESSES].address, "others");
+    assert_int_equal(w.of[WRONG_PASSWORDS_ADDRESSES].times, 1000 - WRONG_PASSWORDS_ADDRESSES - 1);
+}
+
+static void
+a_full_disk_is_told_by_others(void **state)
+{
+    (void)state;
+    log_limit_client_lines(20, 1000000);
+    assert_int_equal(
+        count_relayed("2026/11/23 17:00:00 [crit] 12#12: *3 pwrite() \"./uploads/body/1\" "
+                      "failed (28: No space left on device), client: x\n",
+                      3),
+        0);
+    assert_int_equal(count_relayed("2026/11/23 17:00:00 [crit] 12#12: *3 x, client: x, request: "
+                                   "\"GET /(28: No space left on device)\"\n",
+                                   3),
+                     3);
+}
+
 static void
 a_long_line_is_cut(void **state)
 {
@@ -155,6 +233,9 @@ main(void)
         cmocka_unit_test(the_last_emergency_is_kept_also_in_pieces),
         cmocka_unit_test(a_flood_is_left_out),
         cmocka_unit_test(a_buffered_body_is_no_warning),
+        cmocka_unit_test(wrong_passwords_are_counted),
+        cmocka_unit_test(many_addresses_are_counted_together),
+        cmocka_unit_test(a_full_disk_is_told_by_others),
         cmocka_unit_test(a_long_line_is_cut),
     };
     log_set_level(LOG_ERROR);

@@ -186,14 +186,16 @@ prehook_ask(const struct registry *reg, enum hook which, const struct rec_event 
     hook_output_begin(&r.output, which, e);
     if (start_prehook(reg, which, e, arena, &r, err) != 0) {
         clean_up_prehook(&r);
-        log_client_line(LOG_ERROR, "a pre-hook can't be started", "hook=%s why=%s",
-                        hook_name(which), err->message);
+        log_client_line(LOG_ERROR, "a pre-hook can't be started",
+                        "hook=%s repository=%s user=%s why=%s", hook_name(which), e->repository,
+                        e->actor, err->message);
         return err_set(err, ERR_BUSY, "the hook %s can't be started", hook_name(which));
     }
     end = wait_for_prehook(&r, deadline);
     status = clean_up_prehook(&r);
     if (end == TOO_LONG)
-        log_client_line(LOG_WARN, "a pre-hook took too long and was killed", "hook=%s ms=%llu",
-                        hook_name(which), (unsigned long long)reg->pre_hook_timeout_ms);
+        log_client_line(LOG_WARN, "a pre-hook took too long and was killed",
+                        "hook=%s repository=%s user=%s ms=%llu", hook_name(which), e->repository,
+                        e->actor, (unsigned long long)reg->pre_hook_timeout_ms);
     return judge_prehook(reg, which, &r, end, status, err);
 }

@@ -47,17 +47,24 @@ struct keeper {
     struct trouble full_disk, bad_store, bad_upkeep, late_events, late_indexes, late_manifests;
 };
 
-/* Logs the same trouble once a minute, although a full disk, say, causes it every second. */
-static void
-log_trouble(struct trouble *t, const struct err *err)
+/* The same trouble is logged once a minute, although a full disk, say, causes it every second. */
+static bool
+is_trouble_due(struct trouble *t, const struct err *err)
 {
     uint64_t now = clock_mono_ms();
 
     if (now < t->again_ms && strcmp(t->last, err->message) == 0)
-        return;
-    log_line(LOG_ERROR, t->what, "why=%s", err->message);
+        return false;
     memcpy(t->last, err->message, sizeof t->last);
     t->again_ms = now + REPEAT_MS;
+    return true;
+}
+
+static void
+log_trouble(struct trouble *t, const struct err *err)
+{
+    if (is_trouble_due(t, err))
+        log_line(LOG_ERROR, t->what, "why=%s", err->message);
 }
 
 /* ---- once a second ---- */
@@ -74,7 +81,10 @@ tend_store(struct keeper *k)
     bool is_short = disk_space_check(dirfd, 0, &err) != 0;
 
     if (is_short) {
-        log_trouble(&k->full_disk, &err);
+        if (is_trouble_due(&k->full_disk, &err))
+            log_line(LOG_ERROR, "the disk is full: nothing can be pushed", "free=%llu needed=%llu",
+                     (unsigned long long)disk_space_free(dirfd),
+                     (unsigned long long)disk_space_margin(dirfd));
         disk_space_give(dirfd);
         if (disk_space_free(dirfd) < CHECKPOINT_ROOM)
             return;
@@ -215,7 +225,6 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
 {
     struct keeper k = {
         .server = s,
-        .full_disk.what = "hardly any room on the disk: nothing can be pushed",
         .bad_store.what = "checkpoint failed",
         .bad_upkeep.what = "upkeep failed",
         .late_events.what = "events have to wait",

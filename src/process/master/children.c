@@ -107,9 +107,10 @@ note_full_disk(struct children *c, const char *why)
     uint64_t now = loop_now(c->loop);
 
     if (!c->disk_full || now >= c->disk_full_log_at) {
-        log_line(LOG_ERROR, "the disk is full: waiting for room", "why=%s free=%llu",
+        log_line(LOG_ERROR, "the disk is full: waiting for room", "why=%s free=%llu needed=%llu",
                  *why != '\0' ? why : "processes can't start",
-                 (unsigned long long)disk_space_free(c->server->dir.fd));
+                 (unsigned long long)disk_space_free(c->server->dir.fd),
+                 (unsigned long long)disk_space_margin(c->server->dir.fd));
         c->disk_full_log_at = now + DISK_FULL_LOG_MS;
     }
     c->disk_full = true;

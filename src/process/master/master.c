@@ -91,13 +91,7 @@ announce_start(struct master *m)
     fflush(stdout);
     if (o->trust_remote_user)
         log_line(LOG_INFO, "users are those of the web server in front", NULL);
-    else if (!m->server->users.closed)
-        log_line(LOG_WARN,
-                 "there are no users: everybody may push and pull; --user NAME:PASS or "
-                 "auth/htpasswd changes that",
-                 NULL);
-    else if (m->server->users.users == 0)
-        log_line(LOG_WARN, "auth/htpasswd names nobody: nobody may push or pull", NULL);
+    server_warn_of_users(m->server);
 }
 
 static void

@@ -316,6 +316,7 @@ nginx_tick(struct nginx *n)
     struct err err;
 
     log_count_client_lines();
+    nginx_log_tend(&n->log);
     if (n->child.pid != 0)
         nginx_guard_hold(&n->guard);
     switch (n->state) {

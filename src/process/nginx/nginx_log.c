@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <unistd.h>
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 
@@ -52,6 +53,16 @@ level_of(const char *severity)
     return *severity != '\0' ? LOG_ERROR : LOG_WARN;
 }
 
+/* The part behind ", client: " has texts of the client. */
+static bool
+tells_of_full_disk(const char *text)
+{
+    const char *why = strstr(text, "(28: No space left on device)");
+    const char *client = strstr(text, ", client: ");
+
+    return why != NULL && (client == NULL || why < client);
+}
+
 static void
 relay_line(struct nginx_log *l)
 {
@@ -65,8 +76,11 @@ relay_line(struct nginx_log *l)
         return;
     if (strcmp(severity, "emerg") == 0)
         snprintf(l->worst, sizeof l->worst, "%s", text);
-    log_client_line(level_of(severity), "nginx", "severity=%s text=%s",
-                    *severity != '\0' ? severity : "-", text);
+    if (wrong_passwords_take(&l->wrong, text, clock_mono_ms()))
+        return;
+    /* The keeper tells of a full disk, once a minute. */
+    log_client_line(tells_of_full_disk(text) ? LOG_DEBUG : level_of(severity), "nginx",
+                    "severity=%s text=%s", *severity != '\0' ? severity : "-", text);
 }
 
 void
@@ -96,6 +110,12 @@ nginx_log_read(struct nginx_log *l)
         else if (l->n < sizeof l->line - 1)
             l->line[l->n++] = block[i];
     }
+}
+
+void
+nginx_log_tend(struct nginx_log *l)
+{
+    wrong_passwords_tell(&l->wrong, clock_mono_ms());
 }
 
 void

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include "process/nginx/wrong_passwords.h"
 
 /* Lines on nginx's stderr become lines of our log. A client can cause such a line with each
  * request, so they go through the throttle of util/log.h. */
@@ -12,11 +13,14 @@ struct nginx_log {
     char line[NGINX_LOG_LINE_MAX];
     size_t n;
     char worst[NGINX_LOG_LINE_MAX]; /* the last line at [emerg], or "" */
+    struct wrong_passwords wrong;
 };
 
 void nginx_log_open(struct nginx_log *l, int fd);
 /* Reads the lines that are available. */
 void nginx_log_read(struct nginx_log *l);
+/* Call it now and then: logs what was counted. */
+void nginx_log_tend(struct nginx_log *l);
 /* Reads the rest too, and closes. */
 void nginx_log_close(struct nginx_log *l);
 

@@ -315,13 +315,41 @@ reload_tls(struct server *s, struct err *err)
 }
 
 void
+server_warn_of_users(const struct server *s)
+{
+    if (s->options->trust_remote_user)
+        return;
+    if (!s->users.closed)
+        log_line(LOG_WARN,
+                 "there are no users: everybody may push and pull; --user NAME:PASS or "
+                 "auth/htpasswd changes that",
+                 NULL);
+    else if (s->users.users == 0)
+        log_line(LOG_WARN, "auth/htpasswd names nobody: nobody may push or pull", NULL);
+}
+
+static void
+reload_users(struct server *s)
+{
+    struct htpasswd_state was = s->users;
+    struct err err;
+
+    if (read_users(s, &err) < 0)
+        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+    else
+        log_line(LOG_INFO, "users read anew", "users=%zu", s->users.users);
+    if (was.closed != s->users.closed || (was.users > 0) != (s->users.users > 0))
+        server_warn_of_users(s);
+}
+
+void
 server_reload(struct server *s)
 {
     struct err err;
+
     reload_tls(s, &err);
     read_hooks(s);
-    if (read_users(s, &err) < 0)
-        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+    reload_users(s);
 }
 
 /* Caused by another nginx, or by a mount. Logged once, and once more when it is over. */
@@ -344,7 +372,6 @@ server_watch(struct server *s)
 {
     const struct stat *was;
     struct stat st;
-    struct err err;
 
     watch_bodies(s);
     look_for_prehooks(s);
@@ -353,10 +380,7 @@ server_watch(struct server *s)
         (st.st_ino == was->st_ino && st.st_size == was->st_size &&
          st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec))
         return;
-    if (read_users(s, &err) < 0)
-        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
-    else
-        log_line(LOG_INFO, "users read anew", "users=%zu", s->users.users);
+    reload_users(s);
 }
 
 void

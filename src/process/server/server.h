@@ -62,6 +62,9 @@ struct server {
  * and the process has its final user. The message says what to do. */
 int server_prepare(struct server *s, struct options *o, struct err *err);
 
+/* Warns if everybody may push and pull, or nobody. */
+void server_warn_of_users(const struct server *s);
+
 /* For SIGHUP: reads certificate, key and users anew. A file that can't be read leaves the old
  * state, and is logged; so is each file of a pre-hook that can't be run. */
 void server_reload(struct server *s);

@@ -246,8 +246,9 @@ others_wait(const struct call *call)
 static bool
 cut_reader_off(const struct call *call)
 {
-    log_client_line(LOG_INFO, "a slow reader was cut off", "path=%s bytes=%llu", call->req.raw_path,
-                    (unsigned long long)call->sent);
+    log_client_line(LOG_INFO, "a slow reader was cut off", "path=%s bytes=%llu user=%s address=%s",
+                    call->req.raw_path, (unsigned long long)call->sent, call->req.user,
+                    call->req.remote_addr);
     return false;
 }
 
@@ -391,7 +392,8 @@ end_stream(struct outlet *o)
     uint64_t n = o->begun ? o->call->sent : o->first.n;
     if (r->length_known && n != r->length) {
         log_client_line(LOG_ERROR, "an answer has another length than announced",
-                        "path=%s bytes=%llu", o->call->req.raw_path, (unsigned long long)n);
+                        "path=%s bytes=%llu user=%s address=%s", o->call->req.raw_path,
+                        (unsigned long long)n, o->call->req.user, o->call->req.remote_addr);
         return false;
     }
     if (!o->begun)
@@ -425,8 +427,10 @@ run_stream(struct call *call, struct http_reply *reply)
         send_reply(call, reply);
     } else {
         if (rc != 0 && !o.gone)
-            log_client_line(LOG_WARN, "an answer was broken off", "path=%s bytes=%llu why=%s",
-                            call->req.raw_path, (unsigned long long)call->sent, err.message);
+            log_client_line(LOG_WARN, "an answer was broken off",
+                            "path=%s bytes=%llu user=%s address=%s why=%s", call->req.raw_path,
+                            (unsigned long long)call->sent, call->req.user, call->req.remote_addr,
+                            err.message);
         break_off(call);
     }
     buf_free(&o.first);
@@ -503,7 +507,8 @@ put_refusal(struct call *call, const struct refusal *no)
     struct http_reply reply;
     const char *body;
 
-    log_client_line(LOG_WARN, "request refused", "status=%d why=%s", no->status, no->why);
+    log_client_line(LOG_WARN, "request refused", "status=%d address=%s why=%s", no->status,
+                    call->req.remote_addr, no->why);
     reply = (struct http_reply){.status = no->status};
     body = arena_printf(&call->arena, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"%s\"}]}",
                         no->why);
@@ -536,9 +541,9 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
         send_stream(call, &reply);
     else
         send_reply(call, &reply);
-    log_line(LOG_DEBUG, "request", "method=%s path=%s role=%d status=%d ms=%llu",
+    log_line(LOG_DEBUG, "request", "method=%s path=%s role=%d status=%d ms=%llu user=%s address=%s",
              call->req.method_text, call->req.raw_path, (int)call->req.role, reply.status,
-             (unsigned long long)(clock_mono_ms() - since));
+             (unsigned long long)(clock_mono_ms() - since), call->req.user, call->req.remote_addr);
 }
 
 static void

@@ -100,8 +100,9 @@ reply_error(struct call *c, enum error_form form, const struct err *err)
     struct err again;
 
     if (row->status == 500)
-        log_client_line(LOG_ERROR, "a request failed", "method=%s path=%s why=%s",
-                        c->req->method_text, c->req->raw_path, err->message);
+        log_client_line(LOG_ERROR, "a request failed",
+                        "method=%s path=%s user=%s address=%s why=%s", c->req->method_text,
+                        c->req->raw_path, c->actor.user, c->req->remote_addr, err->message);
     if (row->status == 401 && form == ERROR_FORM_V1)
         http_auth_challenge(c);
     else if (row->status == 401)

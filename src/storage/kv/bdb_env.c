@@ -1,4 +1,5 @@
 #include "storage/kv/bdb_env.h"
+#include <sys/statvfs.h>
 #include <time.h>
 #include "util/clock.h"
 #include "util/log.h"
@@ -32,8 +33,16 @@ note_damage(struct bdb *b, const char *text)
         b->env->set_flags(b->env, DB_PANIC_ENVIRONMENT, 0);
 }
 
-/* Logs an error line of the library. On a full disk it has one for each page, so there is a limit.
- */
+bool
+bdb_env_disk_is_full(const char *dir)
+{
+    struct statvfs fs;
+
+    return statvfs(dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < BDB_ENV_LOG_FILE;
+}
+
+/* Logs an error line of the library. On a full disk it has one for each page: the keeper or the
+ * master says in one line what is wrong. */
 static void
 on_library_error(const DB_ENV *env, const char *prefix, const char *text)
 {
@@ -42,6 +51,10 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
 
     (void)prefix;
     note_damage(b, text);
+    if (!b->found_damage && bdb_env_disk_is_full(b->kv.dir)) {
+        log_line(LOG_DEBUG, "berkeley db", "text=%s", text);
+        return;
+    }
     if (now - b->lines_since_ms > LINES_MS) {
         if (b->lines > LINES_MAX)
             log_line(LOG_ERROR, "berkeley db", "unsaid=%u", b->lines - LINES_MAX);

@@ -5,6 +5,9 @@
 /* A log file's bytes. */
 #define BDB_ENV_LOG_FILE (16u << 20)
 
+/* No log file can be begun in that directory. */
+bool bdb_env_disk_is_full(const char *dir);
+
 /* Opens the environment with all settings, and all tables. create: runs recovery, and creates what
  * is missing. 0 or -1; err->sys is the library's number. */
 int bdb_env_attach(struct bdb *b, bool create, struct err *err);

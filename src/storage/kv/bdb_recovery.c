@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "storage/kv/bdb_env.h"
 #include "util/fdio.h"
@@ -136,10 +135,8 @@ static void
 blame_full_disk(const char *dir, struct err *err)
 {
     char why[ERR_MESSAGE_MAX];
-    struct statvfs fs;
 
-    if (err->code == ERR_NO_SPACE || statvfs(dir, &fs) != 0 ||
-        (uint64_t)fs.f_bavail * fs.f_frsize >= BDB_ENV_LOG_FILE)
+    if (err->code == ERR_NO_SPACE || !bdb_env_disk_is_full(dir))
         return;
     memcpy(why, err->message, sizeof why);
     err_set(err, ERR_NO_SPACE, "the disk is full: %s", why);

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* nginx has a line for each wrong password. The first one of an address is logged at once, and the
+ * number of the others once a minute. */
+
+#define WRONG_PASSWORDS_ADDRESSES 64
+/* Bytes that are kept of the last user name. */
+#define WRONG_PASSWORDS_USER 64
+
+struct wrong_passwords {
+    struct wrong_passwords_of {
+        char address[48]; /* "": this place is free */
+        char user[WRONG_PASSWORDS_USER + 1];
+        unsigned times;                  /* not logged yet */
+        uint64_t until_ms;               /* when they are logged */
+    } of[WRONG_PASSWORDS_ADDRESSES + 1]; /* the last one is for further addresses */
+};
+
+/* text: a line of nginx without its beginning (nginx_log_split). False if it isn't about a wrong
+ * password or an unknown user; then nothing was done. now_ms: clock_mono_ms(). */
+bool wrong_passwords_take(struct wrong_passwords *w, const char *text, uint64_t now_ms);
+
+/* Logs the numbers whose minute is over. Call it now and then. */
+void wrong_passwords_tell(struct wrong_passwords *w, uint64_t now_ms);
