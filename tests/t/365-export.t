@@ -147,7 +147,11 @@ subtest 'skopeo' => sub {
     works(skopeo('copy', '--dest-tls-verify=false', "oci-archive:$tmp/both.tar:single:1", "docker://$address/back:3"), 'one of two, by its name');
     is($registry->head('/v2/back/manifests/3')->header('Docker-Content-Digest'), $single, '... the same digest');
     works(export('team/web:a', '-o', "$tmp/docker.tar"), "an image of docker's");
-    works(skopeo('inspect', '--raw', "oci-archive:$tmp/docker.tar"), '... is read');
+    works(skopeo('copy', '--all', '--dest-tls-verify=false', "oci-archive:$tmp/docker.tar", "docker://$address/back:4"), '... is read by the line of the manual');
+    my ($there, $here) = map { $registry->get($_)->json->{config}{digest} } '/v2/team/web/manifests/a', '/v2/back/manifests/4';
+    is($here, $there, '... the same image');
+    works(export('team/web', '-o', "$tmp/web.tar"), "several of docker's");
+    works(skopeo('copy', '--dest-tls-verify=false', "docker-archive:$tmp/web.tar:team/web:1", "docker://$address/back:5"), '... are read by their names');
     works(skopeo('inspect', '--raw', "docker-archive:$tmp/both.tar:single:1"), 'and as an archive of docker');
 };
 
