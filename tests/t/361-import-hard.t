@@ -260,6 +260,34 @@ subtest 'what is wrong is left out, by name' => sub {
     is($registry->get('/v2/bad/flipped/manifests/v1')->content, $bad{flipped}[-1], 'what is mended comes in the next time');
 };
 
+# docker-registry looks at no media type of a part.
+subtest 'odd media types' => sub {
+    my $registry = Registry->start;
+    my $dir      = tempdir();
+    my $layer    = random_bytes(100);
+    my ($config) = $registry->image_of([$layer]);
+    put_blob($dir, $layer, $config);
+    my $odd = sub ($type, $bytes) { return { digest => digest($bytes), size => length $bytes, defined $type ? (mediaType => $type) : () } };
+    my %made;
+    for my $kind (qw(manifest docker_manifest)) {
+        my $n = 0;
+        for my $type (undef, '', 'text/html; charset=utf-8', 'config') {
+            my $document = json_of({ schemaVersion => 2, mediaType => $TYPE->{$kind}, config => $odd->($type, $config), layers => [ $odd->($type, $layer) ] });
+            $made{ $kind . ++$n } = $document;
+            put_manifest($dir, 'odd', $document, "$kind$n");
+        }
+    }
+    $made{index} = json_of({ schemaVersion => 2, mediaType => $TYPE->{index}, annotations => { n => 1 }, manifests => [ map { $odd->('', $made{$_}) } 'manifest1', 'docker_manifest1' ] });
+    put_manifest($dir, 'odd', $made{index}, 'index');
+    works(import_of($registry, $dir), 'import');
+    my @other = grep { $registry->get("/v2/odd/manifests/$_")->content ne $made{$_} } sort keys %made;
+    is("@other", '', 'each manifest is there as it was');
+    is_error($registry->put_manifest('odd', 'new', $made{manifest2}), 400, 'MANIFEST_INVALID', 'a push of such a manifest is refused as before');
+    works(Registry->try([ 'export', 'odd', '--dir', $registry->dir, '-o', "$dir/odd.tar" ]), 'they are exported');
+    works(import_of($registry, "$dir/odd.tar", '--prefix', 'again'), '... and imported again');
+    is($registry->get('/v2/again/odd/manifests/index')->content, $made{index}, '... as they were');
+};
+
 subtest 'what is nothing' => sub {
     my $registry = Registry->start;
     my $dir      = tempdir();

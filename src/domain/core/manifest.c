@@ -82,12 +82,18 @@ note_annotations(struct manifest *m, const struct json *of, const char *where)
         m->bad_annotations = where;
 }
 
+static void
+note_media_type(struct manifest *m, const char *type, const char *where)
+{
+    if (m->bad_type == NULL && (type == NULL || !media_type_is_valid(type)))
+        m->bad_type = where;
+}
+
 static int
-parse_descriptor(const struct json *j, const char *where, bool any_type,
+parse_descriptor(const struct json *j, const char *where, struct manifest *m,
                  struct manifest_descriptor *d, struct err *err)
 {
     const char *digest = json_string(json_member(j, "digest"));
-    const char *media_type = json_string(json_member(j, "mediaType"));
     uint64_t size;
 
     if (json_type(j) != JSON_OBJECT)
@@ -100,8 +106,8 @@ parse_descriptor(const struct json *j, const char *where, bool any_type,
     }
     if (!json_u64(json_member(j, "size"), &size))
         return refuse_manifest(err, "has no size", where);
-    if (!any_type && (media_type == NULL || !media_type_is_valid(media_type)))
-        return refuse_manifest(err, "has no valid mediaType", where);
+    if (d->part != PART_CONFIG || !is_dockers(m))
+        note_media_type(m, json_string(json_member(j, "mediaType")), where);
     d->elsewhere = json_length(json_member(j, "urls")) > 0;
     return 0;
 }
@@ -131,7 +137,7 @@ parse_descriptors(const struct json *list, const char *where, enum manifest_part
         struct manifest_descriptor *d = &m->descriptors[before + i];
 
         d->part = part;
-        if (parse_descriptor(json_item(list, i), where, false, d, err) != 0)
+        if (parse_descriptor(json_item(list, i), where, m, d, err) != 0)
             return -1;
         note_annotations(m, json_item(list, i), where);
     }
@@ -146,7 +152,7 @@ parse_image(const struct json *doc, struct manifest *m, struct arena *arena, str
     struct manifest_descriptor d = {.part = PART_CONFIG};
     const char *type = json_string(json_member(config, "mediaType"));
 
-    if (parse_descriptor(config, "config", is_dockers(m), &d, err) != 0 ||
+    if (parse_descriptor(config, "config", m, &d, err) != 0 ||
         parse_descriptors(json_member(doc, "layers"), "layers", PART_LAYER, 1, m, arena, err) != 0)
         return -1;
     note_annotations(m, config, "config");
@@ -166,11 +172,11 @@ static int
 parse_subject(const struct json *doc, struct manifest *m, struct err *err)
 {
     const struct json *subject = json_member(doc, "subject");
-    struct manifest_descriptor d;
+    struct manifest_descriptor d = {.part = PART_LAYER};
 
     if (json_type(subject) == JSON_NULL)
         return 0;
-    if (parse_descriptor(subject, "subject", false, &d, err) != 0)
+    if (parse_descriptor(subject, "subject", m, &d, err) != 0)
         return -1;
     note_annotations(m, subject, "subject");
     m->has_subject = true;
@@ -243,10 +249,10 @@ parse_manifest_document(const struct json *doc, const char *content_type, struct
     if (index && image)
         return refuse_manifest(err, "could be read as an index and as a manifest", "the document");
     if (json_type(json_member(doc, "artifactType")) != JSON_NULL &&
-        (artifact_type == NULL ||
-         (artifact_type[0] != '\0' && !media_type_is_valid(artifact_type))))
-        return refuse_manifest(err, "is no media type", "artifactType");
-    m->artifact_type = arena_strdup(arena, artifact_type != NULL ? artifact_type : "");
+        (artifact_type == NULL || artifact_type[0] != '\0'))
+        note_media_type(m, artifact_type, "artifactType");
+    m->artifact_type =
+        arena_strdup(arena, m->bad_type == NULL && artifact_type != NULL ? artifact_type : "");
     if (m->artifact_type == NULL)
         return arena_full(err);
     note_annotations(m, doc, "the document");
@@ -280,6 +286,8 @@ manifest_parse(struct manifest *m, struct bytes document, const char *content_ty
 int
 manifest_check(const struct manifest *m, struct err *err)
 {
+    if (m->bad_type != NULL)
+        return refuse_manifest(err, "has no valid media type", m->bad_type);
     if (m->bad_annotations == NULL)
         return 0;
     refuse_manifest(err, "has annotations that are no map of strings", m->bad_annotations);

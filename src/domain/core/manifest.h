@@ -38,6 +38,8 @@ struct manifest {
     bool is_image;        /* its layers can be unpacked and run; else an index or an artifact */
     struct manifest_descriptor *descriptors;
     size_t descriptors_n;
+    /* Where the first media type is that is missing or has a wrong form; NULL: there is none. */
+    const char *bad_type;
     /* The first annotations that are no map of strings ("annotations", "config", ...); NULL: there
      * are none. Clients in Go can't read such a manifest, or a list that has its annotations. */
     const char *bad_annotations;
@@ -49,11 +51,12 @@ bool manifest_annotations_are_good(const struct json *annotations);
 /* content_type: of the request, without parameters; "" when there was none. It and the document's
  * mediaType must agree. Texts and descriptors are in the arena. 0, or -1: ERR_BAD_MANIFEST,
  * ERR_UNSUPPORTED (schema 1), ERR_BAD_DIGEST; the message says which member is wrong. Bad
- * annotations are only noted, since older stores have them: manifest_check refuses them. */
+ * media types of parts and bad annotations are only noted, since older stores and other registries
+ * have them: manifest_check refuses them. */
 int manifest_parse(struct manifest *m, struct bytes document, const char *content_type,
                    struct arena *arena, struct err *err);
 
-/* The rules that hold for new manifests only. 0, or -1 and ERR_BAD_MANIFEST. */
+/* The rules that hold for pushed manifests only. 0, or -1 and ERR_BAD_MANIFEST. */
 int manifest_check(const struct manifest *m, struct err *err);
 
 /* The id of the manifest with digest d, as hooks and the first API have it: the digest of an

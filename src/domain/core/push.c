@@ -332,7 +332,7 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
         w.condition = p->condition;
     if (check_manifest_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
-        manifest_check(&p->manifest, err) != 0 || sort_parts(&w, err) != 0 ||
+        (!p->as_is && manifest_check(&p->manifest, err) != 0) || sort_parts(&w, err) != 0 ||
         repository_look(reg, p->repository, &w.repo, err) != 0 || read_config(&w, err) != 0)
         return -1;
     choose_image(&w);

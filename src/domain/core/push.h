@@ -19,6 +19,7 @@ struct push {
     struct bytes document;
     const char *content_type; /* without parameters; "" when there is none */
     const struct actor *actor;
+    bool as_is; /* another registry has taken the document: manifest_check isn't asked */
     /* NULL: none. On the tag, or, if the client named the digest, on the manifest. */
     const struct condition *condition;
     struct manifest manifest; /* parsed by push_manifest */

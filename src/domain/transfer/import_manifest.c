@@ -173,7 +173,7 @@ push_imported_manifest(struct level *l, const char *media_type, struct err *err)
     struct push *p = &l->push;
     int rc;
 
-    *p = (struct push){.repository = s->name, .digest = *l->d, .actor = &s->actor};
+    *p = (struct push){.repository = s->name, .digest = *l->d, .actor = &s->actor, .as_is = true};
     p->document = buf_bytes(&l->document);
     p->content_type = document_type(p->document, media_type);
     if (manifest_parse(&p->manifest, p->document, p->content_type, &l->arena, err) != 0)
