@@ -49,6 +49,17 @@ digest_algo_name(enum digest_algo algo)
     return "none";
 }
 
+enum digest_algo
+digest_algo_named(struct bytes name)
+{
+    static const enum digest_algo algos[] = {DIGEST_SHA256, DIGEST_SHA512};
+
+    for (size_t i = 0; i < sizeof algos / sizeof *algos; i++)
+        if (bytes_equal(name, bytes_str(digest_algo_name(algos[i]))))
+            return algos[i];
+    return DIGEST_NONE;
+}
+
 /* Bytes of a stranger's text that go into a message: at most the length of a sha512. */
 static int
 shown_length(size_t n)
@@ -70,23 +81,19 @@ parse_digest_hex(struct digest *d, enum digest_algo algo, struct bytes hex)
 int
 digest_parse(struct digest *d, const char *text, size_t n, struct err *err)
 {
-    static const enum digest_algo algos[] = {DIGEST_SHA256, DIGEST_SHA512};
-    struct bytes whole = bytes_of(text, n);
+    const char *colon = memchr(text, ':', n);
+    struct bytes name = bytes_of(text, colon != NULL ? (size_t)(colon - text) : 0);
+    enum digest_algo algo = digest_algo_named(name);
 
     *d = (struct digest){.algo = DIGEST_NONE};
-    for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
-        struct bytes name = bytes_str(digest_algo_name(algos[i]));
-
-        if (n <= name.n || text[name.n] != ':' || !bytes_start_with(whole, name))
-            continue;
-        if (parse_digest_hex(d, algos[i], bytes_after(whole, name.n + 1)) == 0)
-            return 0;
-        return err_set(err, ERR_BAD_DIGEST,
-                       "digest \"%.*s\": %zu lower-case hex digits go behind %s:", shown_length(n),
-                       text, 2 * digest_size(algos[i]), (const char *)name.p);
-    }
-    return err_set(err, ERR_BAD_DIGEST, "digest \"%.*s\": neither sha256:... nor sha512:...",
-                   shown_length(n), text);
+    if (algo == DIGEST_NONE)
+        return err_set(err, ERR_BAD_DIGEST, "digest \"%.*s\": neither sha256:... nor sha512:...",
+                       shown_length(n), text);
+    if (parse_digest_hex(d, algo, bytes_after(bytes_of(text, n), name.n + 1)) == 0)
+        return 0;
+    return err_set(err, ERR_BAD_DIGEST,
+                   "digest \"%.*s\": %zu lower-case hex digits go behind %s:", shown_length(n),
+                   text, 2 * digest_size(algo), digest_algo_name(algo));
 }
 
 int

@@ -29,6 +29,8 @@ struct digest {
 size_t digest_size(enum digest_algo algo);
 /* "sha256", "sha512", "v1". */
 const char *digest_algo_name(enum digest_algo algo);
+/* The hash of that name, "sha256" or "sha512"; DIGEST_NONE: there is none. */
+enum digest_algo digest_algo_named(struct bytes name);
 
 /* Parses "sha256:…" or "sha512:…"; the text is exactly n bytes long. Returns 0, or -1 and
  * ERR_BAD_DIGEST. */

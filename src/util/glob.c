@@ -1,4 +1,5 @@
 #include "util/glob.h"
+#include "util/hex.h"
 
 static void
 set_bit(struct glob_set *s, size_t i)
@@ -31,7 +32,6 @@ static bool
 in_class(struct bytes name, unsigned char c)
 {
     bool lower = c >= 'a' && c <= 'z', upper = c >= 'A' && c <= 'Z', digit = c >= '0' && c <= '9';
-    bool hex = digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
     bool graph = c > ' ' && c < 0x7f, alnum = lower || upper || digit;
     const struct {
         const char *name;
@@ -48,7 +48,7 @@ in_class(struct bytes name, unsigned char c)
         {"punct", graph && !alnum},
         {"space", c == ' ' || (c >= '\t' && c <= '\r')},
         {"upper", upper},
-        {"xdigit", hex},
+        {"xdigit", hex_value((char)c) >= 0},
     };
 
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)

@@ -1,7 +1,7 @@
 /* Names of images in archives. */
 #include "fuzz.h"
 #include "domain/transfer/import_name.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

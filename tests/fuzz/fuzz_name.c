@@ -1,7 +1,7 @@
 /* Repositories, tags, digests and uploads in paths; names of media types. */
 #include <regex.h>
 #include "domain/core/media_type.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "fuzz.h"
 #include "util/digest.h"
 

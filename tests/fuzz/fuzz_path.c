@@ -1,6 +1,6 @@
 /* A line with the method, one with the path and query as the client sent them, and one with the
  * path that nginx made of it; without that one, it is the decoded path. */
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "fuzz.h"
 #include "protocol/routes.h"
 #include "util/buf.h"

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 #include "util/hex.h"
 
@@ -41,12 +42,26 @@ anything_but_lower_case_digits_of_that_length_is_refused(void **state)
     assert_true(hex_decode(out, 0, "", 0));
 }
 
+static void
+a_single_digit_may_have_either_case(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        const char *at = c != 0 ? strchr("0123456789abcdefABCDEF", c) : NULL;
+        char digit[] = {(char)c, '\0'};
+        int want = at == NULL ? -1 : (int)strtol(digit, NULL, 16);
+
+        assert_int_equal(hex_value((char)c), want);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_survives_the_way_to_text_and_back),
         cmocka_unit_test(anything_but_lower_case_digits_of_that_length_is_refused),
+        cmocka_unit_test(a_single_digit_may_have_either_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
-#include "domain/core/name.h"
+#include "domain/name.h"
 
 static void
 names_that_clients_use_are_repositories(void **state)
@@ -116,6 +116,56 @@ a_tag_has_at_most_128_bytes(void **state)
     assert_false(name_is_tag(tag));
 }
 
+static void
+a_name_with_or_without_a_tag_is_split(void **state)
+{
+    static const struct {
+        const char *text, *repository, *tag; /* repository NULL: refused */
+    } cases[] = {
+        {"app", "app", ""},
+        {"team/app:1.0", "team/app", "1.0"},
+        {"library/app:latest", "library/app", "latest"},
+        {"", NULL, NULL},
+        {":1", NULL, NULL},
+        {"app:", NULL, NULL},
+        {"app:1:2", NULL, NULL},
+        {"App:1", NULL, NULL},
+        {"host:5000/app", NULL, NULL},
+    };
+    char repository[RECORD_REPOSITORY_MAX + 1], tag[RECORD_TAG_MAX + 1], text[600];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool is = name_split(cases[i].text, strlen(cases[i].text), repository, tag);
+
+        if (is != (cases[i].repository != NULL))
+            fail_msg("\"%s\" is split: %d", cases[i].text, is);
+        if (is) {
+            assert_string_equal(repository, cases[i].repository);
+            assert_string_equal(tag, cases[i].tag);
+        }
+    }
+    assert_true(name_split("app:1@sha256", 5, repository, tag));
+    assert_string_equal(tag, "1");
+    memset(text, 'a', sizeof text);
+    text[255] = ':';
+    assert_true(name_split(text, 256 + 128, repository, tag));
+    assert_int_equal(strlen(repository), 255);
+    assert_int_equal(strlen(tag), 128);
+    assert_false(name_split(text, 256 + 129, repository, tag));
+    assert_false(name_split(text + 256, 256, repository, tag));
+}
+
+static void
+a_short_name_has_no_library(void **state)
+{
+    (void)state;
+    assert_string_equal(name_short("library/app"), "app");
+    assert_string_equal(name_short("library/a/b"), "a/b");
+    assert_string_equal(name_short("library"), "library");
+    assert_string_equal(name_short("team/library/app"), "team/library/app");
+}
+
 int
 main(void)
 {
@@ -126,6 +176,8 @@ main(void)
         cmocka_unit_test(tags_that_clients_use_are_tags),
         cmocka_unit_test(what_the_grammar_forbids_is_no_tag),
         cmocka_unit_test(a_tag_has_at_most_128_bytes),
+        cmocka_unit_test(a_name_with_or_without_a_tag_is_split),
+        cmocka_unit_test(a_short_name_has_no_library),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

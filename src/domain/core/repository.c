@@ -1,6 +1,6 @@
 #include "domain/core/repository.h"
 #include "domain/core/count_limit.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_meta.h"
@@ -16,9 +16,6 @@
 
 /* Moves of tags that are deleted in one transaction. */
 #define LOG_BATCH 500
-
-/* The namespace of names without one, for clients of the first API. */
-#define LIBRARY "library/"
 
 int
 repository_find(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
@@ -226,14 +223,13 @@ is_repository_in_use(const struct registry *reg, const char *name, struct err *e
 static const char *
 other_name(const char *name, struct arena *arena)
 {
-    const size_t n = strlen(LIBRARY);
-    const char *other;
+    const char *other = name_short(name);
 
-    if (strncmp(name, LIBRARY, n) == 0)
-        return strchr(name + n, '/') == NULL ? name + n : NULL;
+    if (other != name)
+        return strchr(other, '/') == NULL ? other : NULL;
     if (strchr(name, '/') != NULL)
         return NULL;
-    other = arena_printf(arena, LIBRARY "%s", name);
+    other = arena_printf(arena, NAME_LIBRARY "%s", name);
     return other != NULL && name_is_repository(other) ? other : NULL;
 }
 

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "domain/name.h"
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -167,10 +168,7 @@ hook_forget(struct hooks *h)
 void
 hook_short_name(char out[HOOK_SHORT_MAX], const char *repository, const char *tag)
 {
-    static const char library[] = "library/";
-    bool plain = strncmp(repository, library, sizeof library - 1) == 0;
-
-    snprintf(out, HOOK_SHORT_MAX, "%s%s%s", repository + (plain ? sizeof library - 1 : 0),
+    snprintf(out, HOOK_SHORT_MAX, "%s%s%s", name_short(repository),
              *tag != '\0' && strcmp(tag, "latest") != 0 ? ":" : "",
              strcmp(tag, "latest") != 0 ? tag : "");
 }

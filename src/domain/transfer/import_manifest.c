@@ -1,5 +1,5 @@
 #include "domain/transfer/import_manifest.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "domain/core/push.h"
 #include "domain/transfer/import_blob.h"
 #include "storage/tables/tbl_blob.h"

@@ -1,5 +1,5 @@
 #include "domain/transfer/import_name.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 
 /* Docker's rule: with a dot or a colon, or "localhost", it is no part of a name but a host. */
 static bool
@@ -25,8 +25,8 @@ without_host(const char *reference)
 bool
 import_name_parse(struct import_name *n, const char *reference, const char *fallback)
 {
-    const char *name, *colon, *at;
-    size_t length;
+    const char *name, *at;
+    bool valid;
 
     if (strpbrk(reference, "/:") == NULL && name_is_tag(reference)) {
         snprintf(n->repository, sizeof n->repository, "%s", fallback);
@@ -35,33 +35,17 @@ import_name_parse(struct import_name *n, const char *reference, const char *fall
     }
     name = without_host(reference);
     at = strchr(name, '@'); /* a digest may stand behind, which says nothing new */
-    length = at != NULL ? (size_t)(at - name) : strlen(name);
-    colon = memchr(name, ':', length);
-    if ((colon != NULL ? (size_t)(colon - name) : length) > RECORD_REPOSITORY_MAX)
-        return false;
-    if (colon != NULL && length - (size_t)(colon + 1 - name) >= sizeof n->tag)
-        return false;
-    snprintf(n->repository, sizeof n->repository, "%.*s",
-             colon != NULL ? (int)(colon - name) : (int)length, name);
-    if (colon != NULL)
-        snprintf(n->tag, sizeof n->tag, "%.*s", (int)(length - (size_t)(colon + 1 - name)),
-                 colon + 1);
-    else
-        snprintf(n->tag, sizeof n->tag, "%s", at == NULL ? "latest" : "");
-    return name_is_repository(n->repository) && (colon == NULL || name_is_tag(n->tag));
+    valid =
+        name_split(name, at != NULL ? (size_t)(at - name) : strlen(name), n->repository, n->tag);
+    if (valid && n->tag[0] == '\0' && at == NULL)
+        snprintf(n->tag, sizeof n->tag, "latest");
+    return valid;
 }
 
 bool
 import_name_parse_own(struct import_name *n, const char *text)
 {
-    size_t length = strcspn(text, ":");
-    const char *tag = text[length] == ':' ? text + length + 1 : NULL;
-
-    if (length >= sizeof n->repository || (tag != NULL && !name_is_tag(tag)))
-        return false;
-    snprintf(n->repository, sizeof n->repository, "%.*s", (int)length, text);
-    snprintf(n->tag, sizeof n->tag, "%s", tag != NULL ? tag : "");
-    return name_is_repository(n->repository);
+    return name_split(text, strlen(text), n->repository, n->tag);
 }
 
 static bool

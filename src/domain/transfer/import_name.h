@@ -6,7 +6,7 @@
 /* The name that an image gets, made from its name elsewhere. */
 struct import_name {
     char repository[RECORD_REPOSITORY_MAX + 1];
-    char tag[128 + 1]; /* "": none */
+    char tag[RECORD_TAG_MAX + 1]; /* "": none */
 };
 
 /* Parses a reference as docker, podman and containerd write it: "docker.io/library/app:1",

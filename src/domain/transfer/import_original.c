@@ -3,7 +3,7 @@
 #include "domain/v1/image_push.h"
 #include "domain/v1/image_tag.h"
 #include "domain/transfer/import_blob.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "domain/core/upload.h"
 #include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
@@ -288,19 +288,16 @@ put_original_tag(const struct original *o, const char *tag, const struct digest 
 static int
 import_original_tag(const struct original *o, const char *name, const char *id, struct err *err)
 {
-    const char *colon = strrchr(name, ':'), *tag = colon != NULL ? colon + 1 : "latest";
-    char repository[RECORD_REPOSITORY_MAX + 1];
+    char repository[RECORD_REPOSITORY_MAX + 1], tag[RECORD_TAG_MAX + 1];
     struct digest d;
-    size_t n;
     int rc;
 
-    if (strncmp(name, "library/", strlen("library/")) == 0) /* as docker calls it */
-        name += strlen("library/");
-    n = colon == NULL ? strlen(name) : colon > name ? (size_t)(colon - name) : 0;
-    if (n == 0 || n >= sizeof repository || !name_is_tag(tag))
+    name = name_short(name); /* as docker calls it */
+    if (!name_split(name, strlen(name), repository, tag))
         return import_store_leave_out(
             o->s, "%.300s is left out: a repository or tag can't have this name here", name);
-    snprintf(repository, sizeof repository, "%.*s", (int)n, name);
+    if (tag[0] == '\0')
+        snprintf(tag, sizeof tag, "latest");
     rc = import_store_enter(o->s, repository, err);
     if (rc != 1)
         return rc;

@@ -1,6 +1,6 @@
 #include "domain/transfer/import_store.h"
 #include <stdarg.h>
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "domain/core/repository.h"
 
 void

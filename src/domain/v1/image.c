@@ -196,11 +196,8 @@ image_find(const struct registry *reg, const struct digest *id, bool for_push, s
         rc = hold_for_push(reg, id, &r, err);
     if (rc != 1)
         return rc < 0 ? -1 : refuse_unknown_image(err);
-    *image = (struct image){.id = *id,
-                            .verified = r.state == IMAGE_COMPLETE,
-                            .layer = r.layer,
-                            .checksum = r.checksum,
-                            .size = layer.size};
+    *image =
+        (struct image){.id = *id, .layer = r.layer, .checksum = r.checksum, .size = layer.size};
     blob_file_path(image->path, &r.layer, layer.instance);
     return 0;
 }

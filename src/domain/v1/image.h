@@ -25,7 +25,6 @@
 
 struct image {
     struct digest id;
-    bool verified; /* the client's checksum was right: the image is never changed again */
     struct digest layer;
     struct digest checksum;        /* of the payload: its JSON, a newline, its layer */
     uint64_t size;                 /* of the layer */

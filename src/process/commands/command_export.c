@@ -3,7 +3,7 @@
 #include <unistd.h>
 #include "domain/transfer/export.h"
 #include "domain/transfer/export_plan.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "process/commands/export_target.h"
 #include "process/commands/progress.h"
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "domain/events/hook.h"
 #include "domain/core/manifest.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "domain/events/prehook.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
@@ -32,18 +32,12 @@ struct made {
 static int
 split_reference(struct made *m, const char *reference, struct err *err)
 {
-    const char *slash = strrchr(reference, '/');
-    const char *colon = strchr(slash != NULL ? slash : reference, ':');
-    size_t n = colon != NULL ? (size_t)(colon - reference) : strlen(reference);
     struct rec_event *e = &m->event;
-    const char *tag;
 
-    if (n < sizeof e->repository)
-        snprintf(e->repository, sizeof e->repository, "%.*s", (int)n, reference);
-    tag = colon != NULL ? colon + 1 : "latest";
-    if (!name_is_repository(e->repository) || !name_is_tag(tag))
+    if (!name_split(reference, strlen(reference), e->repository, e->tag))
         return err_set(err, ERR_BAD_REQUEST, "%s is no NAME:TAG", reference);
-    snprintf(e->tag, sizeof e->tag, "%s", tag);
+    if (e->tag[0] == '\0')
+        snprintf(e->tag, sizeof e->tag, "latest");
     return 0;
 }
 

@@ -1,7 +1,7 @@
 #include "process/commands/command_import.h"
 #include <unistd.h>
 #include "domain/transfer/import.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "process/commands/import_helper.h"
 #include "process/commands/progress.h"
 #include "storage/kv/kv.h"

@@ -1,18 +1,7 @@
 #include "protocol/http/path.h"
 #include <stdbool.h>
 #include "util/arena.h"
-
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+#include "util/hex.h"
 
 size_t
 path_unescape(char *s, size_t n, int plus)
@@ -23,8 +12,8 @@ path_unescape(char *s, size_t n, int plus)
         if (s[i] == '+' && plus) {
             s[out++] = ' ';
         } else if (s[i] == '%') {
-            int high = i + 2 < n ? hex_digit(s[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(s[i + 2]) : -1;
+            int high = i + 2 < n ? hex_value(s[i + 1]) : -1;
+            int low = high >= 0 ? hex_value(s[i + 2]) : -1;
 
             if (low < 0)
                 return (size_t)-1;

@@ -1,5 +1,5 @@
 #include "protocol/http/reference.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 
 int
 reference_parse_digest(const char *text, struct digest *d, struct err *err)

@@ -1,6 +1,6 @@
 #include "protocol/http/route.h"
 #include <stdbool.h>
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "util/arena.h"
 #include "util/buf.h"
 

@@ -1,6 +1,6 @@
 #include "protocol/v1/v1_repositories.h"
 #include "domain/core/delete.h"
-#include "domain/events/hook.h"
+#include "domain/name.h"
 #include "domain/v1/image_list.h"
 #include "domain/core/repository.h"
 #include "protocol/v1/v1_base.h"
@@ -109,12 +109,10 @@ struct listing {
 static int
 name_repository(struct listing *l, const char *repository, struct err *err)
 {
-    char name[HOOK_SHORT_MAX];
-    const char *meant;
+    const char *name = name_short(repository), *meant;
 
     if (l->repository != NULL && strcmp(l->repository, repository) == 0)
         return 0;
-    hook_short_name(name, repository, "");
     l->repository = arena_strdup(l->arena, repository);
     l->called = arena_strdup(l->arena, name);
     if (l->repository == NULL || l->called == NULL)

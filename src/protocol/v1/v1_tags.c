@@ -2,7 +2,7 @@
 #include "domain/core/delete.h"
 #include "domain/v1/image_list.h"
 #include "domain/v1/image_tag.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "protocol/v1/v1_base.h"
 
 static int

@@ -1,6 +1,6 @@
 #include "protocol/v2/v2_upload.h"
 #include "domain/core/blob.h"
-#include "domain/core/name.h"
+#include "domain/name.h"
 #include "domain/core/upload.h"
 #include "protocol/http/range.h"
 #include "protocol/http/reference.h"
@@ -102,7 +102,7 @@ v2_upload_begin(struct call *c, struct err *err)
 
     /* Only a hint, since the bytes are hashed at the end; but an algorithm that can't be stored is
      * refused now. */
-    if (algorithm != NULL && strcmp(algorithm, "sha256") != 0 && strcmp(algorithm, "sha512") != 0) {
+    if (algorithm != NULL && digest_algo_named(bytes_str(algorithm)) == DIGEST_NONE) {
         err_set(err, ERR_BAD_DIGEST, "digest-algorithm %s isn't known here", algorithm);
         err_expected(err, "sha256 or sha512");
         return err_found(err, "%s", algorithm);

@@ -1,5 +1,4 @@
-#include "domain/core/name.h"
-#include "storage/tables/record.h"
+#include "domain/name.h"
 
 static bool
 is_alnum(char c)
@@ -42,4 +41,27 @@ name_is_tag(const char *s)
     if (n == 0 || n > RECORD_TAG_MAX || *s == '.' || *s == '-')
         return false;
     return strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
+}
+
+bool
+name_split(const char *text, size_t n, char repository[RECORD_REPOSITORY_MAX + 1],
+           char tag[RECORD_TAG_MAX + 1])
+{
+    const char *colon = memchr(text, ':', n);
+    size_t name_n = colon != NULL ? (size_t)(colon - text) : n;
+    size_t tag_n = colon != NULL ? n - name_n - 1 : 0;
+
+    if (name_n > RECORD_REPOSITORY_MAX || tag_n > RECORD_TAG_MAX)
+        return false;
+    snprintf(repository, RECORD_REPOSITORY_MAX + 1, "%.*s", (int)name_n, text);
+    snprintf(tag, RECORD_TAG_MAX + 1, "%.*s", (int)tag_n, text + n - tag_n);
+    return name_is_repository(repository) && (colon == NULL || name_is_tag(tag));
+}
+
+const char *
+name_short(const char *repository)
+{
+    size_t n = strlen(NAME_LIBRARY);
+
+    return strncmp(repository, NAME_LIBRARY, n) == 0 ? repository + n : repository;
 }
