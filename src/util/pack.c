@@ -35,12 +35,6 @@ pack_u8(struct buf *out, uint8_t v)
 }
 
 void
-pack_u16(struct buf *out, uint16_t v)
-{
-    pack_uint(out, v, 2);
-}
-
-void
 pack_u32(struct buf *out, uint32_t v)
 {
     pack_uint(out, v, 4);
@@ -64,27 +58,15 @@ pack_number(struct buf *out, uint64_t v)
     buf_put(out, b, n);
 }
 
-static void
-pack_counted(struct buf *out, struct bytes b, size_t width)
-{
-    if (b.n >> (8 * width - 1) >> 1 != 0) {
-        out->failed = true;
-        return;
-    }
-    pack_uint(out, b.n, width);
-    buf_put(out, b.p, b.n);
-}
-
 void
 pack_bytes16(struct buf *out, struct bytes b)
 {
-    pack_counted(out, b, 2);
-}
-
-void
-pack_bytes32(struct buf *out, struct bytes b)
-{
-    pack_counted(out, b, 4);
+    if (b.n > UINT16_MAX) {
+        out->failed = true;
+        return;
+    }
+    pack_uint(out, b.n, 2);
+    buf_put(out, b.p, b.n);
 }
 
 void
@@ -138,12 +120,6 @@ struct bytes
 unpack_bytes16(struct unpack *u)
 {
     return unpack_bytes(u, unpack_u16(u));
-}
-
-struct bytes
-unpack_bytes32(struct unpack *u)
-{
-    return unpack_bytes(u, unpack_u32(u));
 }
 
 struct bytes

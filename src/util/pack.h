@@ -14,14 +14,12 @@
 /* ---- to bytes: appended to out, whose failure is sticky (buf_ok) ---- */
 
 void pack_u8(struct buf *out, uint8_t v);
-void pack_u16(struct buf *out, uint16_t v);
 void pack_u32(struct buf *out, uint32_t v);
 void pack_u64(struct buf *out, uint64_t v);
 /* At most 65,535 bytes; a longer text makes out fail. */
 void pack_text(struct buf *out, const char *s);
-/* Any bytes, with a length of two or of four bytes in front. */
+/* Any bytes, with a length of two bytes in front. */
 void pack_bytes16(struct buf *out, struct bytes b);
-void pack_bytes32(struct buf *out, struct bytes b);
 void pack_digest(struct buf *out, const struct digest *d);
 
 /* An integer in as few bytes as possible: seven bits in each byte, the lowest first, and the top
@@ -89,7 +87,6 @@ uint64_t unpack_u64(struct unpack *u);
 void unpack_text(struct unpack *u, char *out, size_t room);
 /* The results point into the input. */
 struct bytes unpack_bytes16(struct unpack *u);
-struct bytes unpack_bytes32(struct unpack *u);
 struct bytes unpack_rest(struct unpack *u);
 void unpack_digest(struct unpack *u, struct digest *d);
 /* True if all fields were well-formed and no bytes are left. */

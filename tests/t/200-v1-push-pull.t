@@ -11,8 +11,6 @@ my $registry = Registry->start;
 my $HOST     = '127.0.0.1:' . $registry->port;
 my $DONE     = '""';
 
-sub is_step ($step) { return is_status($step->[1], $step->[2], $step->[0], 'X-Docker-Registry-Version' => qr/./) }
-
 sub are_steps (@steps) {
     my @wrong = map { "$_->[0]: " . $_->[1]->describe } grep { $_->[1]->status != $_->[2] } @steps;
     local $Test::Builder::Level = $Test::Builder::Level + 1;

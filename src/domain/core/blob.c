@@ -82,7 +82,6 @@ find_blob_in(const struct registry *reg, const char *repository, struct rec_repo
     if (rc == 1 && for_push && repository_hold(reg, repository, repo, err) != 0)
         return -1;
     if (rc == 1) {
-        b->digest = *d;
         b->size = r.size;
         blob_file_path(b->path, d, r.instance);
     }

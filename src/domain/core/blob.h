@@ -10,7 +10,6 @@
 #include "util/err.h"
 
 struct blob {
-    struct digest digest;
     uint64_t size;
     char path[BLOB_FILE_PATH_MAX]; /* below layers/ */
 };

@@ -34,12 +34,12 @@ const struct fcgi_limits fcgi_limits_default = {
     .stuck_ms = 60000,
 };
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t worker_stopping;
 
 void
 fcgi_stop(void)
 {
-    stopping = 1;
+    worker_stopping = 1;
     FCGX_ShutdownPending();
 }
 
@@ -53,7 +53,6 @@ enum param {
     PARAM_LENGTH,
     PARAM_TYPE,
     PARAM_USER,
-    PARAM_SCHEME,
     PARAM_HOST,
     PARAM_ADDRESS,
     PARAM_BODY_FILE,
@@ -71,7 +70,6 @@ static const struct {
     [PARAM_LENGTH] = {"CONTENT_LENGTH", false},
     [PARAM_TYPE] = {"CONTENT_TYPE", false},
     [PARAM_USER] = {"REMOTE_USER", false},
-    [PARAM_SCHEME] = {"SCHEME", false},
     [PARAM_HOST] = {"HTTP_HOST", false},
     [PARAM_ADDRESS] = {"REMOTE_ADDR", false},
     [PARAM_BODY_FILE] = {"REQUEST_BODY_FILE", false},
@@ -161,7 +159,6 @@ read_params(struct call *call, struct refusal *no)
         .path = v[PARAM_PATH],
         .user = v[PARAM_USER],
         .remote_addr = v[PARAM_ADDRESS],
-        .scheme = v[PARAM_SCHEME],
         .host = v[PARAM_HOST],
         .content_type = v[PARAM_TYPE],
         .body_file = v[PARAM_BODY_FILE],
@@ -567,9 +564,9 @@ fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, f
         return err_set(err, ERR_SYSTEM, "the FastCGI library doesn't start");
     arena_init(&call.arena, REQUEST_MEMORY_MAX);
     buf_init(&call.body, HTTP_BODY_MAX + 65536);
-    while (!stopping && failures < ACCEPT_FAILURES_MAX) {
+    while (!worker_stopping && failures < ACCEPT_FAILURES_MAX) {
         int r = FCGX_Accept_r(&fcgi);
-        if (r < 0 && (stopping || r == -EINTR))
+        if (r < 0 && (worker_stopping || r == -EINTR))
             continue;
         if (r < 0) {
             failures++;

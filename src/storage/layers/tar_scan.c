@@ -118,7 +118,6 @@ convert_entry(struct scan *s, struct archive_entry *e, struct tar_entry *t)
         .mtime = archive_entry_mtime(e),
         .major = major(device),
         .minor = minor(device),
-        .header = not_negative(archive_read_header_position(s->a)),
         .data = not_negative(archive_filter_bytes(s->a, 0)),
     };
     if (archive_entry_mtime_nsec(e) > 0 && archive_entry_mtime_nsec(e) < 1000000000)

@@ -35,8 +35,7 @@ struct tar_entry {
     uint32_t nanos;
     uint32_t major, minor;
     uint32_t xattrs;
-    uint64_t header; /* position of its first header in the tar */
-    uint64_t data;   /* position of its first byte of data */
+    uint64_t data; /* position of its first byte of data */
     bool sparse;
     const struct layer_piece
         *pieces; /* of a sparse file; NULL: there are more than LAYER_INDEX_PIECES_MAX */

@@ -39,18 +39,6 @@ tbl_edge_compare(const struct edge *a, const struct edge *b)
     return ka.n < kb.n ? -1 : ka.n > kb.n;
 }
 
-static int
-compare_edge(const void *a, const void *b)
-{
-    return tbl_edge_compare(a, b);
-}
-
-void
-tbl_edge_sort(struct edge *edges, size_t n)
-{
-    qsort(edges, n, sizeof *edges, compare_edge);
-}
-
 /* ---- one edge ---- */
 
 int

@@ -35,7 +35,6 @@ struct edge {
 
 /* The order of the keys: transactions put edges in it. */
 int tbl_edge_compare(const struct edge *a, const struct edge *b);
-void tbl_edge_sort(struct edge *edges, size_t n);
 
 /* Is exactly this edge there? 1, 0, -1. */
 int tbl_edge_has(struct txn *t, const struct edge *e, struct err *err);

@@ -14,12 +14,6 @@ hook_key(const struct tbl_hook *h)
 }
 
 int
-tbl_hook_get(struct txn *t, struct tbl_hook *h, struct err *err)
-{
-    return tbl_get(t, &record_hook, hook_key(h), &h->record, err);
-}
-
-int
 tbl_hook_get_for_update(struct txn *t, struct tbl_hook *h, struct err *err)
 {
     return tbl_get_for_update(t, &record_hook, hook_key(h), &h->record, err);

@@ -18,7 +18,6 @@ struct tbl_hook {
 };
 
 /* Finds it by the state, seq and repository in h, and fills the record. 1, 0, -1. */
-int tbl_hook_get(struct txn *t, struct tbl_hook *h, struct err *err);
 int tbl_hook_get_for_update(struct txn *t, struct tbl_hook *h, struct err *err);
 int tbl_hook_put(struct txn *t, const struct tbl_hook *h, struct err *err);
 int tbl_hook_drop(struct txn *t, const struct tbl_hook *h, struct err *err);
