@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 /* The registry's own error codes. Rooms above util return them and know no HTTP status;
- * protocol/http/reply_error.c is the one place that turns a code into an answer. */
+ * protocol/http/error_table.c has the answer to each code: a new one needs a row there. */
 enum err_code {
     ERR_NONE = 0,
 

@@ -9,81 +9,84 @@
 #define HINT_LOG "the registry's log says more: tell its administrator"
 #define HINT_RETRY "try again after the seconds of Retry-After"
 
-/* A new code gets its row here, in the order of the enum. */
-static const struct error_row rows[] = {
-    {ERR_NONE, 500, "UNKNOWN", .hint = HINT_LOG},
-    {ERR_SYSTEM, 500, "UNKNOWN", .hint = HINT_LOG},
-    {ERR_NO_SPACE, 503, "UNAVAILABLE", .retry_after = "30",
-     .hint = "the registry's disk is full: pulls still work, and pushes work again when there is "
-             "room; tell its administrator"},
-    {ERR_BUSY, 503, "UNAVAILABLE", .retry_after = "1", .hint = HINT_RETRY},
-    {ERR_CORRUPT, 500, "UNKNOWN", .hint = HINT_LOG},
-    {ERR_BAD_REQUEST, 400, "UNSUPPORTED",
-     .hint = "the request can't be read: see the OCI distribution-spec, and check which characters "
-             "have to be escaped"},
-    {ERR_BAD_NAME, 400, "NAME_INVALID", .expected = NAME_GRAMMAR,
-     .hint = "choose another name for the repository"},
-    {ERR_BAD_TAG, 400, "TAG_INVALID", .expected = TAG_GRAMMAR, .hint = "choose another tag"},
-    {ERR_BAD_DIGEST, 400, "DIGEST_INVALID", .expected = DIGEST_GRAMMAR,
-     .hint = "give the whole digest, as docker prints it"},
-    {ERR_DIGEST_MISMATCH, 400, "DIGEST_INVALID",
-     .hint = "the bytes were changed on their way, or the digest is that of other bytes; they are "
-             "dropped: send them again"},
-    {ERR_BAD_SIZE, 400, "SIZE_INVALID",
-     .hint = "give the range the length of the piece that is sent"},
-    {ERR_BAD_RANGE, 416, "BLOB_UPLOAD_INVALID",
-     .hint = "continue behind the byte that Range tells, or begin a new upload"},
-    {ERR_BAD_EXTENT, 416, "SIZE_INVALID", .hint = "Content-Range tells the length"},
-    {ERR_BAD_MANIFEST, 400, "MANIFEST_INVALID",
-     .hint = "see the OCI image-spec, manifest.md and image-index.md, or docker's image manifest "
-             "version 2, schema 2"},
-    {ERR_BAD_IMAGE, 400, "MANIFEST_INVALID", .hint = "see docker's image specification version 1"},
-    {ERR_TOO_LARGE, 413, "SIZE_INVALID", .hint = "make it smaller, or have the limit raised"},
-    {ERR_TOO_LONG, 414, "UNSUPPORTED", .hint = "send several requests"},
-    {ERR_IN_USE, 405, "UNSUPPORTED", .hint = "delete the manifest of this digest first"},
-    {ERR_EXISTS, 409, "DENIED", .hint = "what exists is never changed: give yours another name"},
-    {ERR_CONDITION, 412, "PRECONDITION_FAILED",
-     .hint = "somebody else has changed it: fetch it, and decide anew"},
-    {ERR_TOO_MANY, 429, "TOOMANYREQUESTS", .retry_after = "5",
-     .hint = "finish or cancel some, and " HINT_RETRY},
-    {ERR_FULL, 403, "DENIED", .hint = "delete what isn't needed, or have the limit raised"},
-    {ERR_NO_ROUTE, 404, "NAME_UNKNOWN", .hint = "see the OCI distribution-spec, Endpoints"},
-    {ERR_NO_METHOD, 405, "UNSUPPORTED", .hint = "Allow lists the methods of this path"},
-    {ERR_NO_REPOSITORY, 404, "NAME_UNKNOWN",
-     .hint = "check the name: /v2/_catalog lists the repositories; the first push makes a new one"},
-    {ERR_NO_MANIFEST, 404, "MANIFEST_UNKNOWN",
-     .hint = "check the name; tags/list lists the repository's tags"},
-    {ERR_NO_BLOB, 404, "BLOB_UNKNOWN",
-     .hint = "upload it, or mount it from a repository that has it; a manifest is under "
-             "manifests/"},
-    {ERR_NO_UPLOAD, 404, "BLOB_UPLOAD_UNKNOWN",
-     .hint = "it is finished, was cancelled, has expired or is another user's: start another by "
-             "POST .../blobs/uploads/"},
-    {ERR_NO_IMAGE, 404, "MANIFEST_UNKNOWN", .hint = "check the id; push the image first"},
-    {ERR_NOT_CONVERTED, 404, "MANIFEST_UNKNOWN",
-     .hint = "it was pushed by the first API, and its manifest is being made: try again in a "
-             "moment"},
-    {ERR_UNCONVERTIBLE, 404, "MANIFEST_UNKNOWN",
-     .hint = "it was pushed by the first API, and only that can pull it: push it again by the "
-             "second API"},
-    {ERR_MISSING_PARTS, 404, "MANIFEST_BLOB_UNKNOWN",
-     .hint = "push or mount it first, then the manifest"},
-    {ERR_NO_FILE, 404, "NOT_FOUND", .hint = "list the directory above it"},
-    {ERR_NOT_BROWSABLE, 422, "UNSUPPORTED", .hint = "download the layer, and look into it there"},
-    {ERR_UNAUTHORIZED, 401, "UNAUTHORIZED", .hint = "log in: WWW-Authenticate tells how"},
-    {ERR_DENIED, 403, "DENIED", .hint = "these credentials are valid, but don't permit this"},
-    {ERR_FOREIGN_PAGE, 403, "DENIED",
-     .hint = "start the registry with --cors and this origin, if its pages may change things"},
-    {ERR_UNSUPPORTED, 400, "UNSUPPORTED",
-     .hint = "use a client that writes OCI or docker schema 2 manifests"},
+/* A new code gets its row here; tests/lint/manuals.t finds one without. */
+static const struct error_row error_rows[] = {
+    [ERR_NONE] = {500, "UNKNOWN", HINT_LOG},
+    [ERR_SYSTEM] = {500, "UNKNOWN", HINT_LOG},
+    [ERR_NO_SPACE] = {503, "UNAVAILABLE",
+                      "the registry's disk is full: pulls still work, and pushes work again when "
+                      "there is room; tell its administrator",
+                      .retry_after = "30"},
+    [ERR_BUSY] = {503, "UNAVAILABLE", HINT_RETRY, .retry_after = "1"},
+    [ERR_CORRUPT] = {500, "UNKNOWN", HINT_LOG},
+    [ERR_BAD_REQUEST] = {400, "UNSUPPORTED",
+                         "the request can't be read: see the OCI distribution-spec, and check "
+                         "which characters have to be escaped"},
+    [ERR_BAD_NAME] = {400, "NAME_INVALID", "choose another name for the repository",
+                      .expected = NAME_GRAMMAR},
+    [ERR_BAD_TAG] = {400, "TAG_INVALID", "choose another tag", .expected = TAG_GRAMMAR},
+    [ERR_BAD_DIGEST] = {400, "DIGEST_INVALID", "give the whole digest, as docker prints it",
+                        .expected = DIGEST_GRAMMAR},
+    [ERR_DIGEST_MISMATCH] = {400, "DIGEST_INVALID",
+                             "the bytes were changed on their way, or the digest is that of other "
+                             "bytes; they are dropped: send them again"},
+    [ERR_BAD_SIZE] = {400, "SIZE_INVALID", "give the range the length of the piece that is sent"},
+    [ERR_BAD_RANGE] = {416, "BLOB_UPLOAD_INVALID",
+                       "continue behind the byte that Range tells, or begin a new upload"},
+    [ERR_BAD_EXTENT] = {416, "SIZE_INVALID", "Content-Range tells the length"},
+    [ERR_BAD_MANIFEST] = {400, "MANIFEST_INVALID",
+                          "see the OCI image-spec, manifest.md and image-index.md, or docker's "
+                          "image manifest version 2, schema 2"},
+    [ERR_BAD_IMAGE] = {400, "MANIFEST_INVALID", "see docker's image specification version 1"},
+    [ERR_TOO_LARGE] = {413, "SIZE_INVALID", "make it smaller, or have the limit raised"},
+    [ERR_TOO_LONG] = {414, "UNSUPPORTED", "send several requests"},
+    [ERR_IN_USE] = {405, "UNSUPPORTED", "delete the manifest of this digest first"},
+    [ERR_EXISTS] = {409, "DENIED", "what exists is never changed: give yours another name"},
+    [ERR_CONDITION] = {412, "PRECONDITION_FAILED",
+                       "somebody else has changed it: fetch it, and decide anew"},
+    [ERR_TOO_MANY] = {429, "TOOMANYREQUESTS", "finish or cancel some, and " HINT_RETRY,
+                      .retry_after = "5"},
+    [ERR_FULL] = {403, "DENIED", "delete what isn't needed, or have the limit raised"},
+    [ERR_NO_ROUTE] = {404, "NAME_UNKNOWN", "see the OCI distribution-spec, Endpoints"},
+    [ERR_NO_METHOD] = {405, "UNSUPPORTED", "Allow lists the methods of this path"},
+    [ERR_NO_REPOSITORY] =
+        {404, "NAME_UNKNOWN",
+         "check the name: /v2/_catalog lists the repositories; the first push makes a new one"},
+    [ERR_NO_MANIFEST] = {404, "MANIFEST_UNKNOWN",
+                         "check the name; tags/list lists the repository's tags"},
+    [ERR_NO_BLOB] =
+        {404, "BLOB_UNKNOWN",
+         "upload it, or mount it from a repository that has it; a manifest is under manifests/"},
+    [ERR_NO_UPLOAD] = {404, "BLOB_UPLOAD_UNKNOWN",
+                       "it is finished, was cancelled, has expired or is another user's: start "
+                       "another by POST .../blobs/uploads/"},
+    [ERR_NO_IMAGE] = {404, "MANIFEST_UNKNOWN", "check the id; push the image first"},
+    [ERR_NOT_CONVERTED] =
+        {404, "MANIFEST_UNKNOWN",
+         "it was pushed by the first API, and its manifest is being made: try again in a moment"},
+    [ERR_UNCONVERTIBLE] = {404, "MANIFEST_UNKNOWN",
+                           "it was pushed by the first API, and only that can pull it: push it "
+                           "again by the second API"},
+    [ERR_MISSING_PARTS] = {404, "MANIFEST_BLOB_UNKNOWN",
+                           "push or mount it first, then the manifest"},
+    [ERR_NO_FILE] = {404, "NOT_FOUND", "list the directory above it"},
+    [ERR_NOT_BROWSABLE] = {422, "UNSUPPORTED", "download the layer, and look into it there"},
+    [ERR_UNAUTHORIZED] = {401, "UNAUTHORIZED", "log in: WWW-Authenticate tells how"},
+    [ERR_DENIED] = {403, "DENIED", "these credentials are valid, but don't permit this"},
+    [ERR_FOREIGN_PAGE] =
+        {403, "DENIED",
+         "start the registry with --cors and this origin, if its pages may change things"},
+    [ERR_UNSUPPORTED] = {400, "UNSUPPORTED",
+                         "use a client that writes OCI or docker schema 2 manifests"},
 };
 
-_Static_assert(sizeof rows / sizeof *rows == ERR_COUNT, "each code of util/err.h has one row");
+_Static_assert(sizeof error_rows / sizeof *error_rows == ERR_COUNT,
+               "each code of util/err.h has a row");
 
 const struct error_row *
 error_table_row(enum err_code code)
 {
-    return &rows[code];
+    return &error_rows[code];
 }
 
 /* No text may be exactly "authentication required": docker would retry the push for 40 s. */

@@ -8,12 +8,11 @@
  * maps of nginx's configuration. */
 
 struct error_row {
-    enum err_code err;
     int status;
     const char *code;        /* OCI distribution-spec 1.1, "Error Codes", and docker's */
+    const char *hint;        /* what to do about it */
     const char *retry_after; /* in seconds; NULL: the reply has no such header */
     const char *expected;    /* the grammar that the request should have followed; NULL: none */
-    const char *hint;        /* what to do about it */
 };
 
 /* Never NULL. */
