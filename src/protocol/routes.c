@@ -23,7 +23,7 @@
 #define READ (HTTP_GET | HTTP_HEAD)
 
 /* clang-format off */
-static const struct route rows[] = {
+static const struct route route_rows[] = {
     /* methods     path                                     right         pool       handler */
     {READ,         "/",                                     VERB_PUBLIC, POOL_API,  health_root},
     {READ,         "/healthz",                              VERB_PUBLIC, POOL_API,  health_check},
@@ -57,8 +57,8 @@ static const struct route rows[] = {
     {READ,         "/v2/{name}/_image/{reference}/diff",    VERB_PULL,   POOL_BROWSE, v2_browse_diff},
     {READ,         "/v2/{name}/_image/{reference}/find",    VERB_PULL,   POOL_BROWSE, v2_browse_find},
 
-    {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_ping},
-    {READ,         "/v1/_ping",                             VERB_PUBLIC, POOL_API,  v1_ping},
+    {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_base_ping},
+    {READ,         "/v1/_ping",                             VERB_PUBLIC, POOL_API,  v1_base_ping},
     {READ,         "/v1/images/{id}/json",                  VERB_PULL,   POOL_API,  v1_images_get_json},
     {HTTP_PUT,     "/v1/images/{id}/json",                  VERB_PUSH,   POOL_API,  v1_images_put_json},
     {READ,         "/v1/images/{id}/layer",                 VERB_PULL,   POOL_API,  v1_images_get_layer},
@@ -87,4 +87,4 @@ static const struct route rows[] = {
 };
 /* clang-format on */
 
-const struct route_table routes = {rows, sizeof rows / sizeof rows[0]};
+const struct route_table routes = {route_rows, sizeof route_rows / sizeof route_rows[0]};

@@ -18,7 +18,7 @@ struct line {
 };
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
-static enum log_level most = LOG_INFO;
+static enum log_level most_verbose = LOG_INFO;
 
 bool
 log_level_parse(const char *s, enum log_level *out)
@@ -35,7 +35,7 @@ log_level_parse(const char *s, enum log_level *out)
 void
 log_set_level(enum log_level level)
 {
-    most = level;
+    most_verbose = level;
 }
 
 /* Adds all n bytes or none, so that no escape is cut. The line is full once something didn't fit.
@@ -224,7 +224,7 @@ log_line(enum log_level level, const char *msg, const char *fields, ...)
 {
     va_list ap;
 
-    if (level > most)
+    if (level > most_verbose)
         return;
     va_start(ap, fields);
     put_whole_line(level, msg, fields, &ap);
@@ -312,7 +312,7 @@ log_client_line(enum log_level level, const char *msg, const char *fields, ...)
     struct client_lines *c = &client_lines[level != LOG_ERROR];
     va_list ap;
 
-    if (level > most)
+    if (level > most_verbose)
         return;
     if (!take_client_line(c)) {
         atomic_fetch_add(&c->left_out, 1);

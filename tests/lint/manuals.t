@@ -56,10 +56,32 @@ none([ grep { !$titles{'docker-registry-server' . ($_ eq 'serve' ? '' : "-$_") .
 my $program = plain($text{'src/man/docker-registry-server.8'});
 none([ grep { $program !~ /^\.TP\n\.B \Q$_\E\b/m } @commands ], '... and a paragraph in the page of the program');
 
-my ($errors) = files('src/protocol/http/error_table.c');
-my %codes    = map { $_ => 1 } slurp($errors) =~ /"([A-Z]+(?:_[A-Z]+)*)"/g;
-cmp_ok(scalar keys %codes, '>', 10, 'there are error codes');
-none([ grep { $text{'src/man/docker-registry-server-api.7'} !~ /^\.TP\n\.B \Q$_\E$/m } sort keys %codes ], '... each described');
+my $api = plain($text{'src/man/docker-registry-server-api.7'});
+sub has_paragraph ($name) { return $api =~ /^\.TP\n\.B \Q$name\E$/m }
+
+my $errors  = code('src/protocol/http/error_table.c');
+my ($enum)  = code('src/util/err.h') =~ /^enum err_code \{(.*?)ERR_COUNT/ms;
+my %rows    = map { $_ => 1 } $errors =~ /^ +\[(ERR_\w+)\] =/mg;
+cmp_ok(scalar keys %rows, '>', 30, 'there are errors');
+is_deeply([ sort keys %rows ], [ sort $enum =~ /\bERR_\w+/g ], '... each with its row in error_table.c');
+my %codes = map { $_ => 1 } slurp('src/protocol/http/error_table.c') =~ /"([A-Z]+(?:_[A-Z]+)*)"/g;
+none([ grep { !has_paragraph($_) } sort keys %codes ], '... and each code described');
+
+my ($types) = $api =~ /^\.SH EVENTS\n.*?^\.TP\n\.B type\n(.*?)^\.TP/ms;
+my ($events) = code('src/storage/tables/record.h') =~ /^enum event_type \{(.*?)\}/ms;
+my @events = grep { $_ ne 'index' } map { lc } $events =~ /\bEVENT_(\w+)/g;
+cmp_ok(scalar @events, '>', 5, 'there are events');
+none([ grep { $types !~ /\b$_\b/ } @events ], '... each named');
+my @members = slurp('src/domain/events/event_text.c') =~ /json_set_\w+\(object, "(\w+)"/g;
+cmp_ok(scalar @members, '>', 5, 'events have members');
+none([ grep { !has_paragraph($_) } @members ], '... each described');
+
+# "/v2/{name}/manifests/{reference}" is "/v2/NAME/manifests/REF". Clients alone call the others, when they log in.
+my $unsaid = qr{^/v1/(users|repositories/\{name\}/auth$)};
+my @routes = slurp('src/protocol/routes.c') =~ /^ +\{.+?, +"(\/[^"?]+)[^"]*",/mg;
+my $all    = join "\n", map { plain($_) } values %text;
+cmp_ok(scalar @routes, '>', 30, 'there are routes');
+none([ grep { my $path = quotemeta(s{/\.\.\.$|/$}{}r) =~ s/\\\{\w+\\\}/[\\w:.-]+/gr; !/$unsaid/ && $all !~ /$path(?![\w-])/ } @routes ], '... each in a page');
 
 # What is copied from a page has to be the plain characters of ASCII.
 my @typography;

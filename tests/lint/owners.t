@@ -1,13 +1,15 @@
 #!/usr/bin/perl
-# One library, one owner; one file, one prefix; the banned functions are banned everywhere.
+# One library, one owner; one rule, one place; one file, one prefix; the banned functions are banned everywhere.
 use v5.36;
 use FindBin;
 use lib $FindBin::Bin;
 use Lint;
 use Test::More;
 
-# Who may include a library's header.
+# Who may include a header: of libraries, and of Berkeley DB's filling.
 my @owners = (
+    [ qr{^storage/kv/bdb},        qr{^src/storage/kv/(bdb\w*|kv_open)\.[ch]$} ],
+    [ qr{^storage/kv/kv_filling}, qr{^src/storage/kv/\w+\.[ch]$} ],
     [ qr{^db\.h$},                qr{^src/storage/kv/bdb\w*\.[ch]$} ],
     [ qr{^(json-c/)?json\w*\.h$}, qr{^src/util/json\.c$} ],
     [ qr{^openssl/},              qr{^src/util/(digest|certificate)\.c$} ],
@@ -21,6 +23,16 @@ my @owners = (
     [ qr{^isa-l/},                qr{^src/storage/layers/inflate_isal\.c$} ],
 );
 
+# Where a word may stand, besides declarations. src/README, section 2, sends its readers there.
+my @places = (
+    [ 'asks the heap for memory',   qr{^(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|strdup|strndup|v?asprintf)$}, qr{^src/util/mem\.c$} ],
+    [ 'writes a tag',               qr{^tbl_(tag_(put|drop)|tag_log_add)$}, qr{^src/(domain/core/tag_move|storage/tables/tbl_tag(_log)?)\.c$} ],
+    [ 'knows the record of a tag',  qr{^(record_tag|TABLE_TAG)$},       qr{^src/storage/tables/(tables|record|tbl_tag)\.[ch]$} ],
+    [ 'makes a file a blob',        qr{^blob_file_(publish|adopt|write)$}, qr{^src/(domain/core/blob_draft|storage/files/blob_file)\.c$} ],
+    [ 'begins or ends a repository', qr{^tbl_repo_(put|drop)$},         qr{^src/(domain/core/repository|storage/tables/tbl_repo)\.c$} ],
+    [ 'writes to the database',     qr{^kv_(put|drop|delete|append)$},  qr{^src/storage/(kv|tables)/\w+\.[ch]$} ],
+);
+
 # What a header may export although it doesn't begin with the header's name.
 my %exceptions = (
     'src/util/pack.h'             => qr/^unpack_/,
@@ -29,15 +41,27 @@ my %exceptions = (
     'src/storage/tables/record.h' => qr/^rec_/,
 );
 
-my @sources = files(sources());
+my @sources  = sources();
+my $includes = includes();
+my %declared = map { $_ => [ declarations($_) ] } @sources;
 
 for my $owner (@owners) {
     my ($header, $file) = @$owner;
     my @bad;
     for my $source (grep { !/$file/ } @sources) {
-        push @bad, map { "$source: $_" } grep { /$header/ } slurp($source) =~ /^\s*#\s*include\s*<([^>]*)>/mg;
+        push @bad, map { "$source: $_" } grep { substr($_, 1, -1) =~ $header } @{ $includes->{$source} };
     }
-    none(\@bad, "<$header> is included by $file only");
+    none(\@bad, "<$header> is included by its owner only");
+}
+
+for my $place (@places) {
+    my ($does, $word, $file) = @$place;
+    my %found;
+    for my $source (@sources) {
+        $found{$source} = 1 if grep { $_->{kind} ne 'prototype' && grep { /$word/ } keys %{ $_->{words} } } @{ $declared{$source} };
+    }
+    cmp_ok(scalar(grep { /$file/ } keys %found), '>', 0, "there is a place that $does");
+    none([ grep { !/$file/ } sort keys %found ], '... and only one');
 }
 
 # The compiler refuses a banned function: Makefile.am has it include util/banned.h before each source.
@@ -51,26 +75,10 @@ ok(compiles('size_t f(char *p) { return strlen(p); }'), '... which allows a func
 ok(!compiles('void f(char *p) { strcpy(p, p); }'), '... and no other');
 none([ grep { /\.h$/ && slurp($_) !~ /^#pragma once$/m } @sources ], 'each header is included once');
 
-# Names that a header declares outside of braces: functions, and variables with extern.
-sub exported ($header) {
-    my $text = code($header);
-    $text =~ s/^\s*#(?:[^\n]*\\\n)*[^\n]*//mg;
-    $text =~ s/__attribute__\s*(\((?:[^()]|(?1))*\))//g;
-    $text =~ s/_Static_assert\s*(\((?:[^()]|(?1))*\))\s*;//g;
-    $text =~ s/(\{(?:[^{}]|(?1))*\})/;/g;
-    my @names;
-    for my $declaration (split /;/, $text) {
-        next if $declaration =~ /^\s*typedef\b/;
-        if ($declaration =~ /^[^=(]*?\b(\w+)\s*\(/s) { push @names, $1 }
-        elsif ($declaration =~ /^\s*extern\b[^=]*?\b(\w+)\s*(?:\[[^]]*\]\s*)*$/s) { push @names, $1 }
-    }
-    return @names;
-}
-
 my (@foreign, $count);
 for my $header (grep { /\.h$/ } @sources) {
     my $stem = stem($header) =~ s/s$//r;    # pools.h: pools, pool_workers
-    for my $name (exported($header)) {
+    for my $name (map { $_->{name} } grep { $_->{kind} =~ /^(function|prototype)$/ } @{ $declared{$header} }) {
         $count++;
         next if $name =~ /^\Q$stem\Es?(_|$)/ || $exceptions{$header} && $name =~ $exceptions{$header};
         push @foreign, "$header: $name";

@@ -37,7 +37,7 @@ is_word_of(const char *word, const struct digest *d)
 }
 
 static bool
-names(const char *list, const struct digest *d)
+lists_digest(const char *list, const struct digest *d)
 {
     char word[WORD_MAX];
 
@@ -146,7 +146,7 @@ image_checksum_compare(const struct checksum_subject *s, const char *checksum, c
     *verdict = IMAGE_CHECKSUM_MATCH;
     if (!has_checksum && !has_payload)
         return err_set(err, ERR_BAD_IMAGE, "Missing Image's checksum");
-    if (has_payload && !names(payload, s->payload))
+    if (has_payload && !lists_digest(payload, s->payload))
         *verdict = IMAGE_CHECKSUM_MISMATCH;
     if (!has_checksum || *verdict == IMAGE_CHECKSUM_MISMATCH)
         return 0;

@@ -20,20 +20,20 @@
 #define SERVER_WAIT_MS 10000
 #define POLL_MS 20
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t command_stopping;
 
 void
 control_stop(int signal)
 {
     (void)signal;
-    stopping = 1;
+    command_stopping = 1;
 }
 
 bool
 control_is_over(const struct control *c)
 {
     struct pollfd p = {.fd = c->caller, .events = POLLRDHUP};
-    return stopping || (c->caller >= 0 && poll(&p, 1, 0) == 1);
+    return command_stopping || (c->caller >= 0 && poll(&p, 1, 0) == 1);
 }
 
 /* ---- with a server ---- */

@@ -20,7 +20,7 @@ enum field {
     FIELD_EVENTS = 128,
 };
 
-static const unsigned fields[HERALD_LAST] = {
+static const unsigned packet_fields[HERALD_LAST] = {
     [HERALD_RUNNING] = FIELD_SEQ | FIELD_REPOSITORY,
     [HERALD_HELLO] = FIELD_SEQ,
     [HERALD_SEEN] = FIELD_SEQ,
@@ -45,7 +45,7 @@ pack_herald_event(struct buf *out, const struct outbox_event *e)
 void
 herald_protocol_encode(struct buf *out, const struct herald_message *f)
 {
-    unsigned has = fields[f->type];
+    unsigned has = packet_fields[f->type];
     pack_u8(out, (uint8_t)f->type);
     if (has & FIELD_SEQ)
         pack_u32(out, f->seq);
@@ -93,7 +93,7 @@ herald_protocol_decode(struct herald_message *f, struct bytes in, struct err *er
     if (type == 0 || type >= HERALD_LAST)
         return err_set(err, ERR_CORRUPT, "a packet of an unknown kind (%u)", (unsigned)type);
     f->type = (enum herald_message_type)type;
-    has = fields[type];
+    has = packet_fields[type];
     if (has & FIELD_SEQ)
         f->seq = unpack_u32(&u);
     if (has & FIELD_ID)

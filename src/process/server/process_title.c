@@ -3,8 +3,8 @@
 #include <unistd.h>
 #include "util/mem.h"
 
-static char *room;
-static size_t room_n;
+static char *title_bytes;
+static size_t title_size;
 
 /* The end of the run of texts that follow each other in memory. */
 static char *
@@ -48,8 +48,8 @@ process_title_init(int argc, char **argv)
     move_environment();
     if (environ != before)
         end = run_end(end, before);
-    room = argv[0];
-    room_n = (size_t)(end - argv[0]);
+    title_bytes = argv[0];
+    title_size = (size_t)(end - argv[0]);
 }
 
 void
@@ -61,8 +61,8 @@ process_title_set(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text + n, sizeof text - n, fmt, ap);
     va_end(ap);
-    if (room_n == 0)
+    if (title_size == 0)
         return;
-    memset(room, 0, room_n);
-    snprintf(room, room_n, "%s", text);
+    memset(title_bytes, 0, title_size);
+    snprintf(title_bytes, title_size, "%s", text);
 }

@@ -17,7 +17,7 @@
 static const struct {
     enum http_method method;
     const char *text;
-} names[] = {
+} method_names[] = {
     {HTTP_GET, "GET"},     {HTTP_HEAD, "HEAD"},     {HTTP_PUT, "PUT"},         {HTTP_POST, "POST"},
     {HTTP_PATCH, "PATCH"}, {HTTP_DELETE, "DELETE"}, {HTTP_OPTIONS, "OPTIONS"},
 };
@@ -28,14 +28,14 @@ add_methods(struct call *c, const char *header, unsigned methods, struct err *er
     char text[64] = "";
     size_t n = 0;
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t length = strlen(names[i].text);
+    for (size_t i = 0; i < sizeof method_names / sizeof method_names[0]; i++) {
+        size_t length = strlen(method_names[i].text);
 
-        if ((methods & names[i].method) == 0 || n + length + 3 > sizeof text)
+        if ((methods & method_names[i].method) == 0 || n + length + 3 > sizeof text)
             continue;
         memcpy(text + n, ", ", n > 0 ? 2 : 0);
         n += n > 0 ? 2 : 0;
-        memcpy(text + n, names[i].text, length + 1);
+        memcpy(text + n, method_names[i].text, length + 1);
         n += length;
     }
     return call_header(c, err, header, "%s", text);

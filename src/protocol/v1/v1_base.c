@@ -2,7 +2,7 @@
 #include "util/arena.h"
 
 int
-v1_ping(struct call *c, struct err *err)
+v1_base_ping(struct call *c, struct err *err)
 {
     (void)err;
     http_reply_header(c->reply, "X-Docker-Registry-Standalone", "true");

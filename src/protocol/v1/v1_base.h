@@ -4,7 +4,7 @@
 #include "protocol/http/call.h"
 
 /* GET /v1/_ping and /_ping: is this a registry? (docker registry API v1, "Status") */
-call_handler v1_ping;
+call_handler v1_base_ping;
 
 /* 200 and the empty JSON string, which in this API means that something is done. */
 int v1_base_done(struct call *c);

@@ -40,7 +40,7 @@ enum field {
 static const struct {
     size_t at;
     size_t n;
-} fields[] = {
+} header_fields[] = {
     [FIELD_NAME] = {0, 100},          [FIELD_MODE] = {100, 8},       [FIELD_UID] = {108, 8},
     [FIELD_GID] = {116, 8},           [FIELD_SIZE] = {124, 12},      [FIELD_MTIME] = {136, 12},
     [FIELD_CHECKSUM] = {148, 8},      [FIELD_TYPE] = {156, 1},       [FIELD_LINKNAME] = {157, 100},
@@ -207,9 +207,9 @@ read_record(struct tar_walk *w, struct buf *out, struct err *err)
 static struct bytes
 header_text(const struct tar_walk *w, enum field f)
 {
-    const char *p = (const char *)w->block + fields[f].at;
+    const char *p = (const char *)w->block + header_fields[f].at;
 
-    return bytes_of(p, strnlen(p, fields[f].n));
+    return bytes_of(p, strnlen(p, header_fields[f].n));
 }
 
 /* GNU's large numbers: the first bit is set, and the rest is a big-endian two's complement. */
@@ -237,8 +237,8 @@ parse_base256(const unsigned char *p, size_t n, int64_t *out)
 static bool
 parse_number(const struct tar_walk *w, enum field f, int64_t *out)
 {
-    const unsigned char *p = w->block + fields[f].at;
-    size_t n = fields[f].n, i = 0;
+    const unsigned char *p = w->block + header_fields[f].at;
+    size_t n = header_fields[f].n, i = 0;
     int64_t v = 0;
 
     if ((p[0] & 0x80) != 0)
@@ -261,7 +261,7 @@ parse_number(const struct tar_walk *w, enum field f, int64_t *out)
 static bool
 is_header(const struct tar_walk *w)
 {
-    size_t at = fields[FIELD_CHECKSUM].at, end = at + fields[FIELD_CHECKSUM].n;
+    size_t at = header_fields[FIELD_CHECKSUM].at, end = at + header_fields[FIELD_CHECKSUM].n;
     int64_t plain = 0, with_sign = 0, want;
 
     for (size_t i = 0; i < BLOCK; i++) {
@@ -285,7 +285,7 @@ is_zero(const struct tar_walk *w)
 static bool
 has_bytes(const struct tar_walk *w, enum field f, const char *want)
 {
-    return memcmp(w->block + fields[f].at, want, strlen(want)) == 0;
+    return memcmp(w->block + header_fields[f].at, want, strlen(want)) == 0;
 }
 
 /* Builds the name from the prefix that ustar (and star, a shorter one) has, and the name field. */
@@ -294,7 +294,7 @@ whole_name(struct tar_walk *w)
 {
     enum field f = has_bytes(w, FIELD_STAR_MAGIC, "tar") ? FIELD_STAR_PREFIX : FIELD_PREFIX;
     struct bytes name = header_text(w, FIELD_NAME), prefix = header_text(w, f);
-    const char *magic = (const char *)w->block + fields[FIELD_MAGIC].at;
+    const char *magic = (const char *)w->block + header_fields[FIELD_MAGIC].at;
 
     if (memcmp(magic, "ustar\0", 6) != 0 || prefix.n == 0)
         return name;
@@ -312,7 +312,7 @@ read_tar_header(struct tar_walk *w, struct tar_walk_entry *e, struct err *err)
                 parse_number(w, FIELD_GID, &e->gid) && parse_number(w, FIELD_SIZE, &e->size) &&
                 parse_number(w, FIELD_MTIME, &e->mtime);
 
-    e->type = (char)w->block[fields[FIELD_TYPE].at];
+    e->type = (char)w->block[header_fields[FIELD_TYPE].at];
     e->name = whole_name(w);
     e->linkname = header_text(w, FIELD_LINKNAME);
     if (has_bytes(w, FIELD_MAGIC, "ustar")) {
