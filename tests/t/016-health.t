@@ -80,6 +80,27 @@ subtest 'a start with index/ that cannot be used' => sub {
     chmod 0750, "$dir/index";
 };
 
+# Starts the server where `mount` was done, in a mount namespace of its own.
+sub start_on ($at, $mount, @more) {
+    my $script = "mount --make-rprivate / && $mount && exec \"\$@\"";
+    return Registry->try([ '--dir', $at, '--listen', '127.0.0.1', '--port', '0', @more ],
+        prefix => [ 'unshare', '-m', 'sh', '-c', $script, 'sh' ], timeout => 10);
+}
+
+subtest 'a read-only mount' => sub {
+    my $at = tempdir() . '/disk';
+    mkdir $at;
+    plan skip_all => 'cannot mount here' if !is_root() || run([ 'unshare', '-m', 'true' ])->{exit};
+    for my $case ([ 'an empty one', $at, "mount -t tmpfs -o ro none $at" ],
+                  [ 'a registry', $at, "mount --bind $dir $at && mount -o remount,bind,ro $at" ],
+                  [ 'a registry of others', $at, "mount --bind $dir $at && mount -o remount,bind,ro $at", '--run-as', 'nobody' ]) {
+        my ($what, @start) = @$case;
+        my $ran = start_on(@start);
+        is_refused($ran, qr/mounted read-only/, "$what is refused");
+        unlike($ran->{err}, qr/owner|chown|modes/, '... without the advice to change its owner');
+    }
+};
+
 subtest 'a directory of root\'s that is there already' => sub {
     plan skip_all => 'needs root' if !is_root();
     my $made = tempdir() . '/data';

@@ -58,6 +58,31 @@ wrong_usage(['unheard-of'],              qr/unheard-of/);
     spew("$tmp/b.conf", "workers=many\n");
     wrong_usage([ '--config', "$tmp/b.conf" ], qr/\Q$tmp\E\/b\.conf/, qr/\b1\b/, qr/many/);
     wrong_usage([ '--config', "$tmp/none.conf" ], qr/\Q$tmp\E\/none\.conf/);
+
+    # A line, and the mistake that is told. A value in quotes would be a strange directory.
+    my @mistakes = (
+        [ 'dir = "/srv/registry"',       qr/line 2: dir: there are no quotes/ ],
+        [ q{port = '5000'},              qr/line 2: port: there are no quotes/ ],
+        [ '"port = 5000"',               qr/line 2: .*there are no quotes/ ],
+        [ 'user = "ann:secret"',         qr/line 2: user: there are no quotes/ ],
+        [ 'port 5000',                   qr/line 2: unknown name port: an = is wanted/ ],
+        [ 'port: 5000',                  qr/line 2: unknown name port: an = is wanted/ ],
+        [ 'user ann:secret',             qr/line 2: unknown name user: an = is wanted/ ],
+        [ '  # the port',                qr/line 2: .*a comment begins in the first column/ ],
+        [ '; the port',                  qr/line 2: .*a comment begins with #/ ],
+        [ '--port = 5000',               qr/line 2: .*leave out the dashes/ ],
+        [ '[server]',                    qr/line 2: .*no sections/ ],
+        [ 'port = 5000 # of the server', qr/line 2: port .*# in a value belongs to it/ ],
+        [ 'workers =',                   qr/line 2: workers: the value is empty/ ],
+    );
+    for my $mistake (@mistakes) {
+        spew("$tmp/c.conf", "# the first line\n$mistake->[0]\n");
+        my $ran = Registry->try([ @HERE, '--config', "$tmp/c.conf" ], cwd => $tmp);
+        is($ran->{exit}, 2, "$mistake->[0]: is refused");
+        like($ran->{err}, $mistake->[1], '... with the mistake');
+        unlike($ran->{err}, qr/secret/, '... and no password');
+        ok(!-e "$tmp/db" && !-e "$tmp/\"", '... and nothing was made');
+    }
 }
 
 # ---- the port ----

@@ -248,6 +248,20 @@ subtest 'before the first start' => sub {
     is($started->with(user => 'ann:secret')->get('/v2/')->status, 200, '... and knows the user');
 };
 
+subtest 'where no registry is' => sub {
+    my $here = tempdir();
+    for my $command ([ 'add', 'ann' ], [ 'del', 'ann' ], ['list']) {
+        my $ran = Registry->try([ 'user', @$command ], cwd => $here, stdin => "secret\n");
+        is_refused($ran, qr/no registry in the current directory: .*--dir/, "user $command->[0] without --dir is refused");
+    }
+    is_deeply([ glob "$here/*" ], [], '... and nothing was made');
+    my $registry = Registry->start;
+    is(Registry->try([ 'user', 'add', 'ann' ], cwd => $registry->dir, stdin => "secret\n")->{exit}, 0, 'in a registry it is done');
+    spew("$here/conf", "dir = $here/new\n");
+    is(Registry->try([ 'user', 'add', 'ann', '--config', "$here/conf" ], cwd => $here, stdin => "secret\n")->{exit}, 0, 'so it is with a dir in the file');
+    $registry->stop;
+};
+
 SKIP: {
     skip 'needs root, for another user\'s registry', 1 if !is_root() || !find_program('setpriv');
     subtest 'as root' => sub {

@@ -155,4 +155,32 @@ subtest 'plain HTTP on a TLS port' => sub {
     $registry->stop;
 };
 
+# The last days of a certificate are told at the start and at each SIGHUP (and each day).
+subtest 'a certificate that expires' => sub {
+    my ($new, $new_key) = make_certificate($tmp, 'old');
+    my $valid_for = sub ($days) {
+        is(run([ 'openssl', 'x509', '-in', $new, '-signkey', $new_key, '-days', $days, '-out', "$tmp/again.crt" ])->{exit}, 0, "one for $days days");
+        rename "$tmp/again.crt", $new;
+    };
+    my $told   = sub ($server) { return join ' ', map { /msg="the certificate ([^"]*)" file=\Q$new\E until=\d{4}-\S+Z$/ ? $1 : () } $server->logged(qr/level=warn/) };
+    $valid_for->(0);
+    my $server = Registry->start(args => [ '--tls-cert', $new, '--tls-key', $new_key ]);
+    ok(wait_for(5, sub { $told->($server) eq 'has expired' }), 'that it has expired is told at the start') or diag($server->log);
+    $valid_for->(29);
+    kill 'HUP', $server->pid;
+    ok(wait_for(5, sub { $told->($server) eq 'has expired expires soon' }), 'a month before is soon') or diag($server->log);
+    $valid_for->(31);
+    kill 'HUP', $server->pid;
+    ok(wait_for(5, sub { $server->logged(qr/users read anew/) == 2 }), 'one that is valid for longer');
+    $server->stop;
+    is($told->($server), 'has expired expires soon', '... is not worth a line');
+
+    # one certificate of the chain is enough
+    $valid_for->(5);
+    my ($chain) = (spew("$tmp/chain.crt", slurp($cert) . slurp($new)));
+    $server = Registry->start(args => [ '--tls-cert', $chain, '--tls-key', $key ]);
+    ok(wait_for(5, sub { $server->logged(qr/the certificate expires soon/) }), 'that one of the chain expires is told');
+    $server->stop;
+};
+
 finish();

@@ -283,11 +283,24 @@ find_verb(const struct options_list *words)
     return NULL;
 }
 
+/* Nothing is made by accident in a directory where the command happened to be typed. */
+static int
+check_place(const struct options *o, struct err *err)
+{
+    if (o->dir_given || access("db/format", F_OK) == 0 || errno != ENOENT)
+        return 0;
+    return err_set(err, ERR_BAD_REQUEST,
+                   "there is no registry in the current directory: say where it is, or will be, "
+                   "with --dir");
+}
+
 static int
 run_verb(const struct verb *v, const struct options *o, struct users *u, struct err *err)
 {
     int r;
 
+    if (check_place(o, err) != 0)
+        return -1;
     r = datadir_plan(o->dir, o->run_as, &u->who, err);
     if (r == 0 && v->makes)
         r = make_user_line(u, err);

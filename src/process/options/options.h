@@ -33,8 +33,9 @@ struct options {
     struct options_list cors;      /* --cors: origins as browsers send them, or * */
     struct options_list users;     /* --user: NAME:PASSWORD; see options_forget_users */
     char *dir;
-    char *fastcgi; /* the directory for the sockets, as given; NULL: start nginx */
-    char *sockets; /* its full name, with a final slash */
+    bool dir_given; /* by --dir, or in the file */
+    char *fastcgi;  /* the directory for the sockets, as given; NULL: start nginx */
+    char *sockets;  /* its full name, with a final slash */
     char *name;
     char *base_url; /* without a final slash; NULL: not given */
     char *run_as;   /* NULL: not given */

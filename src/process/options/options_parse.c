@@ -102,6 +102,52 @@ parse_command_line(struct parser *p, int argc, char **argv, struct err *err)
 
 /* ---- the file ---- */
 
+/* The likely mistake in a line whose name is unknown. */
+static const char *
+explain_name(const char *name, const char *value)
+{
+    if (name[0] == '#')
+        return "a comment begins in the first column";
+    if (name[0] == '"' || name[0] == '\'')
+        return "there are no quotes";
+    if (name[0] == '-')
+        return "leave out the dashes in front of the name";
+    if (name[0] == '[')
+        return "there are no sections";
+    if (name[0] == ';' || name[0] == '/')
+        return "a comment begins with #, in the first column";
+    if (value == NULL && strpbrk(name, " \t:\"'") != NULL)
+        return "an = is wanted between a name and its value";
+    return "it takes the names of --help without dashes";
+}
+
+/* A script may need its quotes. */
+static bool
+is_quoted(const struct options_row *row, const char *value)
+{
+    size_t n = strlen(value);
+
+    return row->kind != OPTIONS_SCRIPT && n > 1 && (*value == '"' || *value == '\'') &&
+           value[n - 1] == *value;
+}
+
+static int
+apply_config_value(struct parser *p, const struct options_row *row, const char *value,
+                   const char *what, struct err *err)
+{
+    struct err inner;
+
+    if (is_quoted(row, value))
+        return err_set(err, ERR_BAD_REQUEST, "%s: there are no quotes here: leave them out", what);
+    if (options_value_set(p->o, row, value, what, err) == 0)
+        return 0;
+    inner = *err;
+    return strstr(value, " #") == NULL
+               ? -1
+               : err_set(err, inner.code, "%s (what follows a # in a value belongs to it)",
+                         inner.message);
+}
+
 static int
 apply_config_line(const char *name, const char *value, int line, void *arg, struct err *err)
 {
@@ -109,9 +155,8 @@ apply_config_line(const char *name, const char *value, int line, void *arg, stru
     char what[128];
     const struct options_row *row = options_table_by_name(name, strlen(name));
     if (row == NULL || !options_table_in_file(row))
-        return err_set(err, ERR_BAD_REQUEST,
-                       "%s, line %d: unknown name %s: it takes the names of --help without dashes",
-                       p->o->config, line, name);
+        return err_set(err, ERR_BAD_REQUEST, "%s, line %d: unknown name %.*s: %s", p->o->config,
+                       line, (int)strcspn(name, " \t:"), name, explain_name(name, value));
     snprintf(what, sizeof what, "%s, line %d: %s", p->o->config, line, name);
     if (row->kind == OPTIONS_FLAG && value != NULL)
         return err_set(err, ERR_BAD_REQUEST, "%s takes no value: leave out what follows the name",
@@ -120,7 +165,7 @@ apply_config_line(const char *name, const char *value, int line, void *arg, stru
         return err_set(err, ERR_BAD_REQUEST, "%s needs a value: %s = [%s]", what, name, row->arg);
     if (p->given[row - options_table] && row->kind < OPTIONS_PORT)
         return 0;
-    return options_value_set(p->o, row, value != NULL ? value : "", what, err);
+    return apply_config_value(p, row, value != NULL ? value : "", what, err);
 }
 
 static int
@@ -277,13 +322,19 @@ int
 options_parse(struct options *o, int argc, char **argv, struct err *err)
 {
     struct parser p = {.o = o};
+    const char *default_dir;
+
     *o = (struct options){0};
-    if (fill_in_defaults(o, err) != 0 || parse_command_line(&p, argc, argv, err) != 0)
+    if (fill_in_defaults(o, err) != 0)
+        return -1;
+    default_dir = o->dir;
+    if (parse_command_line(&p, argc, argv, err) != 0)
         return -1;
     if (o->help || o->version)
         return 0;
     if (o->config != NULL && parse_file(&p, err) != 0)
         return -1;
+    o->dir_given = o->dir != default_dir;
     if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 || fill_in_hooks(o, err) != 0 ||
         fill_in_sockets(o, err) != 0)
         return -1;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "process/server/pools.h"
 #include "storage/files/disk_space.h"
@@ -224,12 +225,25 @@ check_ours(const struct datadir *d, struct err *err)
 }
 
 static int
+read_only(const struct datadir *d, struct err *err)
+{
+    return err_set(err, ERR_SYSTEM,
+                   "%s is on a file system that is mounted read-only: mount it for writing, or "
+                   "choose another directory with --dir",
+                   d->name);
+}
+
+static int
 wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct privileges *who,
             struct err *err)
 {
     const struct passwd *pw = getpwuid(uid);
     char owner[64];
     char or_else[96] = "";
+    struct statvfs fs;
+
+    if (fstatvfs(d->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
+        return read_only(d, err); /* no owner can be changed there */
     if (pw != NULL)
         snprintf(owner, sizeof owner, "%s", pw->pw_name);
     else
@@ -284,7 +298,9 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
     int made = fdio_mkdir(d->fd, s->name, s->mode, err);
     int fd, rc;
 
-    if (made < 0 && (err->sys == EACCES || err->sys == EPERM || err->sys == EROFS))
+    if (made < 0 && err->sys == EROFS)
+        return read_only(d, err);
+    if (made < 0 && (err->sys == EACCES || err->sys == EPERM))
         return err_set(err, ERR_SYSTEM,
                        "cannot make %s/%s: %s can't write there: change its owner, or choose "
                        "another directory with --dir",
@@ -464,7 +480,8 @@ lock_database(struct datadir *d, struct err *err)
 
     d->lock = open_lock(d);
     if (d->lock < 0)
-        return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
+        return errno == EROFS ? read_only(d, err)
+                              : err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
     until = clock_mono_ms() + LOCK_WAIT_MS;
     while (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EINTR)

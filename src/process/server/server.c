@@ -10,7 +10,6 @@
 #include "process/server/runfile.h"
 #include "process/server/socket_dir.h"
 #include "process/server/stray_nginx.h"
-#include "process/server/tls_files.h"
 #include "process/server/unix_socket.h"
 #include "storage/files/body_dir.h"
 #include "util/clock.h"
@@ -19,6 +18,7 @@
 
 #define PID_NAME "run/master.pid"
 #define DYING_MS 2000
+#define DAY_MS (24 * UINT64_C(3600000))
 /* Connections that may wait at a socket with few callers: the keeper, commands. */
 #define PACKETS_BACKLOG 16
 #define USERS_NAME "auth/htpasswd"
@@ -253,6 +253,7 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
         return -1;
     if (tls_files_wanted(s->options) && tls_files_install(tls, s->dir.fd, err) < 0)
         return -1;
+    s->certificate = tls->span;
     if (token_key_open(&s->token_key, s->dir.fd, err) < 0 || take_users(s, err) < 0)
         return -1;
     server_hooks(s, &s->hooks);
@@ -264,7 +265,7 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
 int
 server_prepare(struct server *s, struct options *o, struct err *err)
 {
-    struct tls_files tls = {{0}, {0}};
+    struct tls_files tls = {.span = {0}};
     int r;
 
     *s = (struct server){.options = o,
@@ -308,6 +309,8 @@ reload_tls(struct server *s, struct err *err)
     privileges_use(&s->who, 0);
     if (r == 0) {
         r = tls_files_install(&tls, s->dir.fd, err);
+        s->certificate = tls.span;
+        s->certificate_at = 0;
         tls_files_free(&tls);
     }
     if (r < 0)
@@ -367,6 +370,17 @@ watch_bodies(struct server *s)
         log_line(LOG_ERROR, "uploads can't be taken over from nginx", "why=%s", err.message);
 }
 
+static void
+watch_certificate(struct server *s)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (!tls_files_wanted(s->options) || now < s->certificate_at)
+        return;
+    s->certificate_at = now + DAY_MS;
+    tls_files_warn(&s->certificate, s->options->tls_cert);
+}
+
 void
 server_watch(struct server *s)
 {
@@ -374,6 +388,7 @@ server_watch(struct server *s)
     struct stat st;
 
     watch_bodies(s);
+    watch_certificate(s);
     look_for_prehooks(s);
     was = &s->users_file;
     if (fstatat(s->dir.fd, USERS_NAME, &st, 0) < 0 ||

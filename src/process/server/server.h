@@ -11,6 +11,7 @@
 #include "process/options/options.h"
 #include "process/server/pools.h"
 #include "process/server/privileges.h"
+#include "process/server/tls_files.h"
 #include "util/buf.h"
 #include "util/err.h"
 #include "util/semaphore.h"
@@ -56,6 +57,8 @@ struct server {
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is
                        * asked about */
     bool bodies_good; /* uploads could be taken over at the last check */
+    struct certificate_span certificate;
+    uint64_t certificate_at; /* clock_mono_ms of the next look at it */
 };
 
 /* Does everything up to the first child. From here on the working directory is the data directory,
@@ -71,7 +74,8 @@ void server_reload(struct server *s);
 
 /* Call it now and then. Reads auth/htpasswd anew when it has changed, so that users count without a
  * signal. A removed file counts only after SIGHUP, so that an accident opens nothing. Looks for
- * pre-hooks. Logs when nginx's bodies can no longer be taken over. */
+ * pre-hooks. Logs when nginx's bodies can no longer be taken over. Warns of the certificate, once a
+ * day. */
 void server_watch(struct server *s);
 
 /* Closes our copies of the ports and of the herald's socket, so that new connections are refused.

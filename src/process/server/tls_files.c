@@ -2,11 +2,13 @@
 #include <unistd.h>
 #include "process/server/runfile.h"
 #include "process/options/option_file.h"
-#include "util/certificate.h"
+#include "util/clock.h"
+#include "util/log.h"
 
 #define PEM_MAX (1u << 20)
 #define CERT_NAME "run/tls.crt"
 #define KEY_NAME "run/tls.key"
+#define SOON_SECONDS (30 * 24 * 3600)
 
 bool
 tls_files_wanted(const struct options *o)
@@ -35,11 +37,11 @@ read_pem(struct buf *b, int dirfd, const char *name, const char *option, struct 
 
 /* If the two don't match, in the middle of a renewal for example, nginx would refuse to start. */
 static int
-check_pair(const struct tls_files *t, const struct options *o, struct err *err)
+check_pair(struct tls_files *t, const struct options *o, struct err *err)
 {
     struct err inner;
 
-    if (certificate_check(buf_bytes(&t->cert), buf_bytes(&t->key), &inner) == 0)
+    if (certificate_check(buf_bytes(&t->cert), buf_bytes(&t->key), &t->span, &inner) == 0)
         return 0;
     return err_set(err, inner.code, "--tls-cert %s, --tls-key %s: %s", o->tls_cert, o->tls_key,
                    inner.message);
@@ -48,7 +50,7 @@ check_pair(const struct tls_files *t, const struct options *o, struct err *err)
 int
 tls_files_read(struct tls_files *t, int dirfd, const struct options *o, struct err *err)
 {
-    *t = (struct tls_files){{0}, {0}};
+    *t = (struct tls_files){.span = {0}};
     if (read_pem(&t->cert, dirfd, o->tls_cert, "--tls-cert", err) == 0 &&
         read_pem(&t->key, dirfd, o->tls_key, "--tls-key", err) == 0 && check_pair(t, o, err) == 0)
         return 0;
@@ -62,6 +64,25 @@ tls_files_install(const struct tls_files *t, int dirfd, struct err *err)
     if (runfile_write(dirfd, CERT_NAME, buf_bytes(&t->cert), err) < 0)
         return -1;
     return runfile_write(dirfd, KEY_NAME, buf_bytes(&t->key), err);
+}
+
+void
+tls_files_warn(const struct certificate_span *span, const char *file)
+{
+    int64_t now = (int64_t)(clock_wall_ms() / 1000);
+    const char *what;
+    char until[CLOCK_RFC3339_MAX];
+
+    if (now >= span->until)
+        what = "the certificate has expired";
+    else if (span->until - now < SOON_SECONDS)
+        what = "the certificate expires soon";
+    else if (now < span->from)
+        what = "the certificate isn't valid yet";
+    else
+        return;
+    clock_rfc3339(until, span->until > 0 ? (uint64_t)span->until * 1000 : 0);
+    log_line(LOG_WARN, what, "file=%s until=%s", file, until);
 }
 
 void

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include "process/options/options.h"
 #include "util/buf.h"
+#include "util/certificate.h"
 #include "util/err.h"
 
 /* nginx doesn't run as root and may be unable to read the certificate and key, so it gets copies:
@@ -10,6 +11,7 @@
 struct tls_files {
     struct buf cert;
     struct buf key;
+    struct certificate_span span;
 };
 
 bool tls_files_wanted(const struct options *o);
@@ -19,5 +21,7 @@ int tls_files_read(struct tls_files *t, int dirfd, const struct options *o, stru
 /* Writes the copies below the data directory. */
 int tls_files_install(const struct tls_files *t, int dirfd, struct err *err);
 void tls_files_remove(int dirfd);
+/* Warns if a certificate is out of its time, or will be within 30 days. */
+void tls_files_warn(const struct certificate_span *span, const char *file);
 /* Wipes the memory of both. */
 void tls_files_free(struct tls_files *t);

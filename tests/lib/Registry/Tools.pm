@@ -186,7 +186,7 @@ sub free_port () {
 sub make_certificate ($dir, $name, $serial = 1, @by) {
     my ($cert, $key) = ("$dir/$name.crt", "$dir/$name.key");
     my $made = run([
-        'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', "/CN=$name",
+        'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '90', '-subj', "/CN=$name",
         '-addext', 'subjectAltName=IP:127.0.0.1,IP:0.0.0.0,DNS:registry.test', '-set_serial', $serial,
         '-keyout', $key, '-out', $cert, @by ? ('-CA', $by[0], '-CAkey', $by[1]) : (),
     ]);
