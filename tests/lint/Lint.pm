@@ -61,7 +61,7 @@ sub includes () {
     open my $cc, '-|', @command or die "cc: $!";
     my ($file, %read) = ('');
     while (my $line = <$cc>) {
-        if    ($line =~ /^# \d+ "(?:\.\/)?([^"]*)"/) { $read{ $file = $1 } = 1 }
+        if    ($line =~ /^# \d+ "(?:\.\/)?([^"]*)"/) { $read{ $file = $1 =~ s{[^/]+/\.\./}{}gr } = 1 }
         elsif ($line =~ /^#(?:include|include_next|import) (\S+)/ && $found{$file}) { $found{$file}{$1} = 1 }
     }
     close $cc or die "cc cannot read the sources\n";

@@ -196,6 +196,24 @@ sub doubled ($block) {
 }
 none([ doubled($server) ], 'no location gives a fastcgi_param twice');
 
+# What nginx sends is read: the names stand in the sources as strings.
+my $templates = join '', map { slurp($_) } files('conf/*.conf');
+my $strings   = join '', map { slurp($_) } grep { /\.c$/ } sources();
+my %sent      = map { $_ => 1 } $templates =~ /^\s*fastcgi_param (\w+)/mg;
+cmp_ok(scalar keys %sent, '>', 10, 'nginx sends parameters');
+none([ grep { $strings !~ /"$_"/ } sort keys %sent ], '... and a worker reads each');
+none([ grep { $templates !~ /^(?!# ---- ).*\@$_\@/m && $strings !~ /"$_"/ } sort keys %blocks ], 'each block of conf/blocks.conf is used');
+
+# The errors that nginx answers by itself: their status, and the word behind it that tells reasons apart.
+my %made;
+while ($blocks{ERRORS} =~ /^error_page ([\d ]+?)(?: =(\d*))? \/[^?;]*(?:\?([^;]+))?;/mg) {
+    my ($statuses, $status, $word) = ($1, $2, $3 // '');
+    $made{ ($status || $_) . ($word =~ /^\$/ ? '' : $word) } = 1 for split ' ', $statuses;
+}
+my @rows_of_nginx = slurp('src/protocol/http/error_table.c') =~ /^ +\{"(\w+)", ERR_/mg;
+# "default" stands for a plain 400, and a password that is wrong makes a 401, too.
+is_deeply([ sort keys %made ], [ sort grep({ $_ ne 'default' && $_ ne '401wrong' } @rows_of_nginx), '400' ], 'each error of nginx has its row in error_table.c');
+
 # In somebody else's nginx, a site's regular expressions come before a plain prefix.
 my @beaten = grep { $_->[1] !~ /^(=|\^~)$/ } locations(parse(tokens(expand('@LOCATIONS@'))));
 none([ map { $_->[-2] } @beaten ], 'no location of ours can be taken over by a site');
