@@ -87,6 +87,8 @@ subtest 'names in index.json' => sub {
     $write->($named->('refs/app:1'), $entry->(digest($sig)));
     works(import_of($registry, $layout), 'one with what refers to it');
     is($registry->get("/v2/refs/app/referrers/$image")->json->{manifests}[0]{digest}, digest($sig), '... which goes where the image goes');
+    spew("$layout/index.json", '{"schemaVersion":2,"manifests":null}');
+    is(import_of($registry, $layout)->{out}, "imported 0 repositories, 0 tags, 0 blobs (0 linked, 0 copied)\n", 'without any image there is nothing to do');
     $write->($named->('v1'));
 };
 

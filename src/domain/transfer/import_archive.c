@@ -7,7 +7,6 @@
 #include "util/json.h"
 #include "util/mem.h"
 
-#define LIST_MAX ((size_t)16 << 20)
 #define CONFIG_MAX ((size_t)4 << 20)
 
 #define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
@@ -256,18 +255,13 @@ import_archive_run(struct import_store *s, const struct import_files *files, con
     struct import_source source = {
         .document = find_archive_document, .blob = find_archive_blob, .arg = &a};
     struct json *list;
-    struct buf text;
     int rc;
 
     s->source = &source;
-    buf_init(&text, LIST_MAX);
     buf_init(&a.document, CONFIG_MAX);
-    rc = import_files_read(files, "manifest.json", &text, err);
+    rc = import_files_json(files, "manifest.json", &list, err);
     if (rc == 0)
         rc = err_set(err, ERR_NO_FILE, "it has no manifest.json");
-    if (rc == 1 && json_parse(buf_bytes(&text), MANIFEST_DEPTH_MAX, &list, err) != 0)
-        rc = err_set(err, ERR_BAD_MANIFEST, "manifest.json: %.200s", err->message);
-    buf_free(&text);
     if (rc == 1) {
         rc = import_archive_images(&a, list, err);
         json_free(list);

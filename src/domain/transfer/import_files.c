@@ -11,6 +11,10 @@
 /* The longest path below the source. */
 #define PATH_LENGTH_MAX 2048
 
+/* A list of images has some hundred bytes for each. */
+#define JSON_MAX ((size_t)16 << 20)
+#define JSON_DEPTH_MAX 32
+
 /* More names in a directory than there are tags in any repository. */
 #define NAMES_MAX 2000000
 
@@ -135,6 +139,21 @@ import_files_read(const struct import_files *f, const char *name, struct buf *ou
     else if (import_files_append(&file, out, err) != 0)
         rc = err_set(err, err->code, "%.150s: %s", name, err->message);
     import_files_shut(&file);
+    return rc;
+}
+
+int
+import_files_json(const struct import_files *f, const char *name, struct json **out,
+                  struct err *err)
+{
+    struct buf text;
+    int rc;
+
+    buf_init(&text, JSON_MAX);
+    rc = import_files_read(f, name, &text, err);
+    if (rc == 1 && json_parse(buf_bytes(&text), JSON_DEPTH_MAX, out, err) != 0)
+        rc = err_set(err, ERR_BAD_IMAGE, "%.50s: %.200s", name, err->message);
+    buf_free(&text);
     return rc;
 }
 

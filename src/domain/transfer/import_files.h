@@ -6,6 +6,7 @@
 #include "storage/layers/tar_files.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/json.h"
 
 /* The files of a source by name, in a directory or in a tar. */
 struct import_files {
@@ -40,6 +41,11 @@ void import_files_shut(struct import_file *file);
 /* Reads the whole file into out, which is emptied first. 1, 0, -1: ERR_NO_FILE, ERR_TOO_LARGE;
  * ERR_BAD_IMAGE when a tar has it twice. */
 int import_files_read(const struct import_files *f, const char *name, struct buf *out,
+                      struct err *err);
+
+/* Parses the file, of at most 16 MiB, which the caller frees with json_free. 1, 0, -1: as
+ * import_files_read; ERR_BAD_IMAGE when it isn't JSON. */
+int import_files_json(const struct import_files *f, const char *name, struct json **out,
                       struct err *err);
 
 /* Reads exactly n bytes, from offset `from`. 0, or -1 and ERR_NO_FILE. */

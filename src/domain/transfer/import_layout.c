@@ -3,13 +3,7 @@
 #include "domain/transfer/import_name.h"
 #include "domain/transfer/import_prune.h"
 #include "domain/transfer/import_manifest.h"
-#include "domain/core/manifest.h"
 #include "util/json.h"
-
-/* index.json has an entry of some hundred bytes for each image. */
-#define INDEX_MAX ((size_t)16 << 20)
-
-#define DOCUMENT_MAX ((size_t)4 << 20)
 
 #define ONLY_TAG "latest"
 
@@ -152,7 +146,7 @@ prune(struct layout *l, struct digest *d, struct err *err)
     int rc;
 
     buf_reset(&l->made);
-    buf_init(&document, DOCUMENT_MAX);
+    buf_init(&document, IMPORT_DOCUMENT_MAX);
     rc = find_layout_document(l, d, &document, err);
     if (rc == 1) {
         digest_of(&got, d->algo, buf_bytes(&document));
@@ -234,23 +228,15 @@ import_layout_run(struct import_store *s, const struct import_files *files, cons
     struct layout l = {.s = s, .files = files, .fallback = name};
     struct import_source source = {
         .document = find_layout_document, .blob = find_layout_blob, .arg = &l};
-    struct json *index = NULL;
-    struct buf text;
-    int rc;
+    struct json *index;
+    int rc = import_files_json(files, "index.json", &index, err);
 
-    s->source = &source;
-    buf_init(&text, INDEX_MAX);
-    buf_init(&l.made, DOCUMENT_MAX);
-    rc = import_files_read(files, "index.json", &text, err);
-    if (rc == 0)
-        rc = err_set(err, ERR_NO_FILE, "it has no index.json");
-    if (rc == 1 && json_parse(buf_bytes(&text), MANIFEST_DEPTH_MAX, &index, err) != 0)
-        rc = err_set(err, ERR_BAD_MANIFEST, "index.json: %.200s", err->message);
-    buf_free(&text);
     if (rc != 1)
-        return -1;
+        return rc < 0 ? -1 : err_set(err, ERR_NO_FILE, "it has no index.json");
+    s->source = &source;
+    buf_init(&l.made, IMPORT_DOCUMENT_MAX);
     l.entries = json_member(index, "manifests");
-    rc = json_type(l.entries) == JSON_ARRAY
+    rc = json_type(l.entries) == JSON_ARRAY || json_type(l.entries) == JSON_NULL
              ? import_layout_entries(&l, err)
              : err_set(err, ERR_BAD_MANIFEST, "index.json has no list of manifests");
     json_free(index);

@@ -9,8 +9,6 @@
 #include "util/json.h"
 #include "util/mem.h"
 
-/* The largest document, as for a push. */
-#define DOCUMENT_MAX ((size_t)4 << 20)
 #define ARENA_MAX ((size_t)16 << 20)
 /* Levels of manifests in manifests. */
 #define DEPTH_MAX 100
@@ -200,7 +198,7 @@ begin_level(struct import_store *s, const struct digest *d, unsigned depth)
     l->d = d;
     l->depth = depth;
     digest_text(l->text, d);
-    buf_init(&l->document, DOCUMENT_MAX);
+    buf_init(&l->document, IMPORT_DOCUMENT_MAX);
     arena_init(&l->arena, ARENA_MAX);
     return l;
 }

@@ -2,8 +2,6 @@
 #include "domain/core/manifest.h"
 #include "util/json.h"
 
-#define DOCUMENT_MAX ((size_t)4 << 20)
-
 /* 1, 0, -1: the whole has to stop. */
 static int
 has_blob(const struct import_source *source, const struct json *descriptor, struct err *err)
@@ -47,7 +45,7 @@ child_is_whole(const struct import_source *source, const struct json *child, str
 
     if (rc != 1 || text == NULL || digest_parse(&d, text, strlen(text), err) != 0)
         return rc;
-    buf_init(&document, DOCUMENT_MAX);
+    buf_init(&document, IMPORT_DOCUMENT_MAX);
     rc = source->document(source->arg, &d, &document, err);
     if (rc == 1 && json_parse(buf_bytes(&document), MANIFEST_DEPTH_MAX, &doc, err) == 0) {
         const struct json *config = json_member(doc, "config");

@@ -1,11 +1,8 @@
 #include "domain/transfer/import_saved.h"
-#include "domain/core/manifest.h"
 #include "domain/transfer/import_name.h"
 #include "domain/transfer/import_original.h"
 #include "domain/v1/image_push.h"
 #include "util/arena.h"
-
-#define REPOSITORIES_MAX ((size_t)16 << 20)
 
 /* Bytes of JSON; an image has some thousands. */
 #define IMAGES_MAX ((size_t)512 << 20)
@@ -94,14 +91,8 @@ static int
 read_names_of_images(struct saved *v, struct err *err)
 {
     struct json *names;
-    struct buf text;
-    int rc;
+    int rc = import_files_json(v->files, "repositories", &names, err);
 
-    buf_init(&text, REPOSITORIES_MAX);
-    rc = import_files_read(v->files, "repositories", &text, err);
-    if (rc == 1 && json_parse(buf_bytes(&text), MANIFEST_DEPTH_MAX, &names, err) != 0)
-        rc = err_set(err, ERR_BAD_IMAGE, "repositories: %.200s", err->message);
-    buf_free(&text);
     if (rc == 1) {
         json_each(names, note_saved_repository, v);
         json_free(names);

@@ -14,6 +14,9 @@
  * return 1 if it is in the store now; 0 if it was left out and a complaint was made; and -1 if the
  * whole import must stop. */
 
+/* The largest manifest, as for a push. */
+#define IMPORT_DOCUMENT_MAX ((size_t)4 << 20)
+
 /* How to find documents and blobs in the current repository of the source. */
 struct import_source {
     /* Reads the manifest with that digest into out. Returns 1; 0 if the repository has no such
