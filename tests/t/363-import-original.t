@@ -78,7 +78,7 @@ subtest 'what is wrong is left out' => sub {
     like($ran->{err}, qr/image $chain[1]{id} is left out: its layer has/, 'a layer that was cut');
     like($ran->{err}, qr/tag a\/cut:latest is left out/, '... and its tag');
     like($ran->{err}, qr/a\/b:no tag is left out/,  'a tag with a blank');
-    like($ran->{err}, qr/Up\/Per is left out/,      'an upper-case name');
+    like($ran->{err}, qr/Up\/Per:1 is left out/,    'an upper-case name');
     like($ran->{err}, qr/tag x\/y is left out/, 'what is no id');
 
     substr($layer, -9, 1) ^.= "\1";
