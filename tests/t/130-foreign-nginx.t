@@ -72,7 +72,8 @@ subtest 'what is refused' => sub {
         [ 2, qr/--name/,                     '--name', 'a' x 23 ],
         [ 2, qr/--trust-remote-user.*--fastcgi/, '--trust-remote-user', '--port', 0 ],
         [ 2, qr/--user.*--trust-remote-user/, '--trust-remote-user', '--fastcgi', "$tmp/s", '--user', 'a:b' ],
-        [ 2, qr/--base-url.*path/,           '--base-url', 'https://example.com/registry' ],
+        [ 2, qr{--base-url.*without a path, because clients look for /v2/ at the root},
+            '--fastcgi', "$tmp/s", '--base-url', 'https://example.com/registry/' ],
         [ 2, qr/--http.*print-nginx-conf/,   '--http' ],
         [ 1, qr/no socket.*--fastcgi/,       '--fastcgi', "$tmp/file" ],
     );
