@@ -13,8 +13,8 @@
 #define UPLOADS_SHORT_MS (10ull * 60 * 1000)
 /* The thousand directories of bodies are looked at rarely, and often while there are bodies. */
 #define BODIES_EACH_MS (5ull * 60 * 1000)
-#define EVENTS_EACH_MS 1000
-#define SWEEP_EACH_MS 1000
+#define EVENTS_EACH_MS 4000
+#define SWEEP_EACH_MS 4000
 
 /* Is it time? Then sets the next time. */
 static bool
@@ -84,7 +84,7 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
         return 0;
     if (repository_sweep(reg, &u->repositories, err) != 0)
         return -1;
-    /* One directory each time: all of them in about nine minutes. */
+    /* One directory each time: all of them in about half an hour. */
     log_upkeep_failure(garbage_sweep(reg, u->sweep_at, err), err);
     u->sweep_at = (u->sweep_at + 1) % BLOB_FILE_DIRECTORIES;
     return 0;

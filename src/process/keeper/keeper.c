@@ -15,7 +15,9 @@
 #include "util/log.h"
 #include "util/loop.h"
 
+/* A round while there is something to do, and when nothing has happened for a while. */
 #define ROUND_MS 1000
+#define ROUND_IDLE_MS 4000
 /* A checkpoint is due after this much log, or time: recovery takes as long as there is log. */
 #define CHECKPOINT_KBYTES 8192
 #define CHECKPOINT_MINUTES 1
@@ -37,6 +39,7 @@ struct keeper {
     struct registry reg;
     struct loop loop;
     struct loop_fd poke;
+    uint64_t round_at, round_ms; /* when the next round is due, and how long this one is */
     struct loop_timer round;
     struct herald_client *herald;
     struct indexer *indexer; /* NULL while the keeper stops */
@@ -67,7 +70,7 @@ log_trouble(struct trouble *t, const struct err *err)
         log_line(LOG_ERROR, t->what, "why=%s", err->message);
 }
 
-/* ---- once a second ---- */
+/* ---- each round ---- */
 
 /* A checkpoint writes the cache to the tables, so that old logs can be removed. When the disk gets
  * full it is done at once, as long as there is room for it: once there is none, a cache full of
@@ -115,22 +118,31 @@ look_for_new_nginx(struct keeper *k)
 }
 
 static void
+plan_round(struct keeper *k, uint64_t at)
+{
+    k->round_at = k->upkeep.next_jobs_ms < at ? k->upkeep.next_jobs_ms : at;
+    loop_timer_at(&k->round, k->round_at);
+}
+
+static void
 on_keeper_round(void *arg)
 {
     struct keeper *k = arg;
-    uint64_t next;
     struct err err;
 
     /* A process that died after its commit may not have poked. */
     herald_client_poke(k->herald, false);
     indexer_poke(k->indexer);
-    stopped_process_wake(&k->stopped, getppid(), k->server->options->watchdog_ms, clock_mono_ms());
+    stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL,
+                         k->server->options->watchdog_ms, clock_mono_ms());
     tend_store(k);
     look_for_new_nginx(k);
     if (!k->stopping && upkeep_step(&k->upkeep, &k->reg, &err) != 0)
         log_trouble(&k->bad_upkeep, &err);
-    next = loop_now(&k->loop) + ROUND_MS;
-    loop_timer_at(&k->round, k->upkeep.next_jobs_ms < next ? k->upkeep.next_jobs_ms : next);
+    if (k->full_disk.again_ms != 0)
+        k->round_ms = ROUND_MS;
+    plan_round(k, loop_now(&k->loop) + k->round_ms);
+    k->round_ms = 2 * k->round_ms < ROUND_IDLE_MS ? 2 * k->round_ms : ROUND_IDLE_MS;
 }
 
 /* ---- whenever something happens ---- */
@@ -139,7 +151,11 @@ static void
 on_poke(void *arg)
 {
     struct keeper *k = arg;
+    uint64_t soon = loop_now(&k->loop) + ROUND_MS;
 
+    k->round_ms = ROUND_MS;
+    if (k->round_at > soon && !k->stopping)
+        plan_round(k, soon);
     herald_client_poke(k->herald, server_poked(k->server->poke) >= SERVER_POKE_HOOKS);
     if (k->indexer != NULL)
         indexer_poke(k->indexer);
@@ -225,6 +241,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
 {
     struct keeper k = {
         .server = s,
+        .round_ms = ROUND_MS,
         .bad_store.what = "checkpoint failed",
         .bad_upkeep.what = "upkeep failed",
         .late_events.what = "events have to wait",

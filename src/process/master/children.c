@@ -464,6 +464,15 @@ children_tick(struct children *c)
     }
 }
 
+pid_t
+children_keeper(const struct children *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->v[i].kind == CHILDREN_KEEPER)
+            return c->v[i].child.pid;
+    return 0;
+}
+
 bool
 children_ready(const struct children *c)
 {

@@ -173,12 +173,15 @@ static void
 do_what_is_due(struct master *m)
 {
     struct control_door_request *r;
+    pid_t keeper;
 
     children_tick(&m->children);
     herald_watch_tick(&m->herald);
     nginx_tick(&m->nginx);
-    stopped_process_wake(&m->stopped, getpid(), m->server->options->watchdog_ms,
-                         loop_now(&m->loop));
+    keeper = children_keeper(&m->children);
+    if (keeper != 0)
+        stopped_process_wake(&m->stopped, keeper, 0, m->server->options->watchdog_ms,
+                             loop_now(&m->loop));
     check_broken(m);
     step_phase(m);
     while ((r = control_door_ready(&m->door)) != NULL && children_lend(&m->children, r))

@@ -5,9 +5,6 @@
 #include "process/server/procfs.h"
 #include "util/log.h"
 
-/* Master, nginx's guard, nginx, its workers. */
-#define GENERATIONS 3
-
 struct look {
     const struct stopped_process *before;
     struct stopped_process now;
@@ -39,7 +36,8 @@ note_if_stopped(int pid, void *arg)
 }
 
 void
-stopped_process_wake(struct stopped_process *s, int master, uint64_t limit_ms, uint64_t now)
+stopped_process_wake(struct stopped_process *s, int pid, int generations, uint64_t limit_ms,
+                     uint64_t now)
 {
     struct look l;
 
@@ -47,8 +45,9 @@ stopped_process_wake(struct stopped_process *s, int master, uint64_t limit_ms, u
         return;
     l = (struct look){.before = s};
     prctl(PR_GET_NAME, l.name, 0, 0, 0);
-    note_if_stopped(master, &l);
-    procfs_each_below(master, GENERATIONS, note_if_stopped, &l);
+    note_if_stopped(pid, &l);
+    if (generations > 0)
+        procfs_each_below(pid, generations, note_if_stopped, &l);
     *s = l.now;
     s->look_at = now + limit_ms / 3;
 }
