@@ -176,6 +176,10 @@ subtest 'cosign save' => sub {
     works(import_of($saved), 'with a name');
     is(tagged('team/signed', 3), $is, '... the image has it');
     is(tagged('team/signed', "$tag.sig"), $attached[0], '... and its signatures are with it');
+    spew("$saved/index.json", json_of({ schemaVersion => 2, manifests => [ entry($is, 'org.opencontainers.image.ref.name' => 'good:1'),
+        entry(digest('other'), kind => "$kind/image", 'org.opencontainers.image.ref.name' => 'BAD:2'), @them ] }));
+    import_of($saved);
+    is_deeply($registry->get('/v2/good/tags/list')->json->{tags}, ['1'], 'signatures of an image that is left out go to no other');
     spew("$saved/index.json", json_of({ schemaVersion => 2, manifests => [@them] }));
     works(import_of($saved, '--prefix', 'without'), 'signatures without an image');
     is_status($registry->get("/v2/without/saved/manifests/$attached[0]"), 200, '... are there by their digest');

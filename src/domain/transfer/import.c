@@ -36,7 +36,7 @@ run_archive(struct import_store *s, const struct import_files *files, const char
     linked.links = true;
     if ((rc = has_file(files, "index.json", err)) != 0)
         return rc > 0 && import_layout_run(s, files, name, err) == 0 ? 1 : -1;
-    if ((rc = has_file(files, "manifest.json", err)) != 0)
+    if ((rc = has_file(&linked, "manifest.json", err)) != 0)
         return rc > 0 && import_archive_run(s, &linked, name, err) == 0 ? 1 : -1;
     return import_saved_run(s, &linked, name, err);
 }

@@ -172,12 +172,15 @@ import_layout_entry(struct layout *l, const struct json *entry, struct err *err)
 {
     const char *text = json_string(json_member(entry, "digest")), *name;
     const char *type = json_string(json_member(entry, "mediaType"));
-    const char *end = l->image.algo == DIGEST_SHA256 ? attached_as(entry) : NULL;
+    const char *end = attached_as(entry);
+    bool attached = end != NULL && l->image.algo == DIGEST_SHA256;
     struct import_name n = {.tag = ""};
     char hex[DIGEST_TEXT_MAX];
     struct digest d;
-    int rc = end != NULL ? 1 : layout_entry_name(l, entry, &n, &name);
+    int rc = attached ? 1 : layout_entry_name(l, entry, &n, &name);
 
+    if (end == NULL)
+        l->image = (struct digest){.algo = DIGEST_NONE};
     if (text == NULL || digest_parse(&d, text, strlen(text), err) != 0)
         return import_store_leave_out(l->s, "index.json has an entry without a digest: left out");
     if (rc < 0)
@@ -188,11 +191,11 @@ import_layout_entry(struct layout *l, const struct json *entry, struct err *err)
         if (l->images == 1)
             snprintf(n.tag, sizeof n.tag, ONLY_TAG);
     }
-    if (end != NULL) {
+    if (attached) {
         digest_hex(hex, &l->image);
         snprintf(n.repository, sizeof n.repository, "%s", l->entered);
         snprintf(n.tag, sizeof n.tag, "sha256-%.64s.%s", hex, end);
-    } else {
+    } else if (end == NULL) {
         l->image = d;
     }
     rc = enter_layout_repository(l, n.repository, err);
