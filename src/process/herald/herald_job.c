@@ -166,9 +166,9 @@ end_job(struct herald_job *j, bool ok)
         return;
     event_text_id(id, &j->event.event);
     log_client_line(LOG_WARN, "hook failed",
-                    "hook=%s id=%lu image=%s repository=%s tries=%lu why=%s", hook_name(j->which),
-                    (unsigned long)j->event.seq, id, j->event.event.repository,
-                    (unsigned long)j->tries + 1, j->last);
+                    "hook=%s id=%lu image=%s user=%s repository=%s tries=%lu why=%s",
+                    hook_name(j->which), (unsigned long)j->event.seq, id, j->event.event.actor,
+                    j->event.event.repository, (unsigned long)j->tries + 1, j->last);
 }
 
 /* Kills the group before it reaps the leader: until then no other process can get its number. */
