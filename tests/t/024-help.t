@@ -26,6 +26,7 @@ subtest 'topics' => sub {
     is($unknown->{exit}, 2,  'an unknown topic: exit code 2');
     is($unknown->{out},  '', '... prints no page');
     like($unknown->{err}, qr/^  hooks\.5 .*unknown topic nothing: choose/ms, '... but the list, and what is wrong');
+    is(help($_)->{exit}, 2, "$_ is no topic") for 'hooks.7', 'hooks(5', 'hooks(5))', 'docker-registry-serve', 'docker-registry-server-', 'docker-registry-serverx';
     is(help('user', 'hooks')->{exit}, 2, 'two topics are too many');
     like(Registry->try([ 'user', '--help' ])->{out}, qr/docker-registry-server help/, '--help of a command leads here');
 };
@@ -39,6 +40,8 @@ subtest 'pages' => sub {
         my $ran = help($page);
         is("$ran->{exit}$ran->{err}", 0, "help $page");
         is(help($topic)->{out}, $ran->{out}, '... without its section') if $page ne 'hooks.5';
+        my $full = 'docker-registry-server' . ($topic eq 'serve' ? '' : "-$topic");
+        is(help($_)->{out}, $ran->{out}, "... as $_") for "$topic($section)", "$full($section)", "$full.$section", $page eq 'hooks.5' ? () : $full;
         my @lines = split /\n/, $ran->{out};
         like($lines[0], qr/^DOCKER-REGISTRY-SERVER.*\($section\)$/, '... begins with its title');
         is_deeply([ grep { /^\.|^ *\.[A-Z]{1,2}(?: |$)/ || /\\[-fe(&]/ || /[^ -~]/ } @lines ], [], '... has no macro or escape left');

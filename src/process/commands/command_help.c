@@ -17,19 +17,37 @@ list_topics(FILE *to, struct err *err)
     return fflush(to) == 0 ? 0 : err_errno(err, "cannot write the list of topics");
 }
 
-/* The page of a topic, which may end in a dot and the section. NULL: there is none. */
+/* Is that the page's topic, alone or with its section ("api", "api.7", "api(7)")? */
+static bool
+has_topic(const struct manual_page *page, const char *topic)
+{
+    const char dot[] = {'.', page->section, '\0'}, brackets[] = {'(', page->section, ')', '\0'};
+    size_t n = strcspn(page->topic, ".");
+
+    if (strncmp(topic, page->topic, n) != 0)
+        return false;
+    topic += n;
+    return strcmp(topic, page->topic + n) == 0 || strcmp(topic, dot) == 0 ||
+           strcmp(topic, brackets) == 0;
+}
+
+/* The page of a topic, or of the name of a page. NULL: there is none. */
 static const struct manual_page *
 find_page(const char *topic)
 {
-    for (size_t i = 0; i < manual_data_pages_n; i++) {
-        const struct manual_page *page = &manual_data_pages[i];
-        const char section[] = {'.', page->section, '\0'};
-        size_t n = strlen(page->topic);
+    static const char program[] = "docker-registry-server";
+    size_t n = sizeof program - 1;
+    char serve[16];
 
-        if (strncmp(topic, page->topic, n) == 0 &&
-            (topic[n] == '\0' || strcmp(topic + n, section) == 0))
-            return page;
+    if (strncmp(topic, program, n) == 0 && topic[n] == '-') {
+        topic += n + 1;
+    } else if (strncmp(topic, program, n) == 0) {
+        snprintf(serve, sizeof serve, "serve%s", topic + n);
+        topic = serve;
     }
+    for (size_t i = 0; i < manual_data_pages_n; i++)
+        if (has_topic(&manual_data_pages[i], topic))
+            return &manual_data_pages[i];
     return NULL;
 }
 
@@ -78,7 +96,7 @@ command_help(struct options *o, struct err *err)
     page = find_page(o->words.v[0]);
     if (page == NULL) {
         list_topics(stderr, err);
-        err_set(err, ERR_BAD_REQUEST, "unknown topic %s: choose one of the list", o->words.v[0]);
+        err_set(err, ERR_BAD_REQUEST, "unknown topic %s: choose one of this list", o->words.v[0]);
         return COMMAND_USAGE;
     }
     if (isatty(STDOUT_FILENO) && page_text(page->text))
