@@ -14,8 +14,9 @@ struct blob {
     char path[BLOB_FILE_PATH_MAX]; /* below layers/ */
 };
 
-/* The blob, if this repository may serve it: 1, 0, -1. for_push: the actor may push, and relies on
- * the answer for the push that it makes; if nothing keeps the blob, its lease is renewed. */
+/* Finds a blob that this repository may serve. 1, 0, -1. for_push: the actor may push, and the
+ * answer tells it that it need not upload the blob; so the lease of a blob that nothing keeps is
+ * renewed. */
 int blob_find(const struct registry *reg, const char *repository, const struct digest *d,
               bool for_push, struct blob *b, struct err *err);
 
@@ -23,29 +24,27 @@ int blob_find(const struct registry *reg, const char *repository, const struct d
 int blob_need(const struct registry *reg, const char *repository, const struct digest *d,
               bool for_push, struct blob *b, struct err *err);
 
-/* Takes the blob from the repository. ERR_NO_REPOSITORY, ERR_NO_BLOB; ERR_IN_USE while a manifest
- * of that repository needs it: err->about names one, in the arena. */
+/* Ends the right of the repository to serve the blob. ERR_NO_REPOSITORY, ERR_NO_BLOB. ERR_IN_USE: a
+ * manifest of the repository needs the blob; err->about, in the arena, names one. */
 int blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
                 const struct actor *actor, struct arena *arena, struct err *err);
 
-/* Lets `to` serve a blob that `from` may serve; with from NULL, that any repository may serve. The
- * caller has checked the rights to those that are named. 1, 0 (the blob isn't there), -1. */
+/* Lets repository `to` serve a blob that repository `from` may serve (from NULL: any repository).
+ * The caller has checked the rights to both. 1, 0 (there is no such blob), -1. */
 int blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
                struct err *err);
 
-/* Makes the open file fd, whose `size` bytes hash to d, a blob of that repository, by struct
- * blob_draft; the same transaction makes the repository, and ends the upload (its id; NULL for
- * none). A blob that is there already stays as it is. ERR_FULL: it would be a repository too many.
- */
+/* Makes the open file fd a blob of the repository (blob_draft.h). Its `size` bytes hash to d. The
+ * same transaction creates the repository if necessary, and ends the upload (its id; NULL: none).
+ * An existing blob stays as it is. ERR_FULL: --max-repositories is reached. */
 int blob_commit(const struct registry *reg, const char *repository, const char *upload,
                 const struct digest *d, int fd, uint64_t size, struct err *err);
 
-/* As blob_commit without an upload, but the file belongs to somebody else, and `by` links it
- * (blob_file_adopt). 1, 0 (it can't be linked, and nothing was done), -1. */
+/* As blob_commit without an upload, for a file of another user, which `by` links (blob_file_adopt).
+ * 1; 0: it can't be linked, and nothing was done; -1. */
 int blob_commit_linked(const struct registry *reg, const char *repository, const struct digest *d,
                        int fd, uint64_t size, const struct blob_file_link *by, struct err *err);
 
-/* Lets that repository serve a blob of the store, whoever else may serve it: 1, 0 (the
- * blob isn't there), -1. */
+/* Lets the repository serve a blob of the store. 1, 0 (there is no such blob), -1. */
 int blob_join(const struct registry *reg, const char *repository, const struct digest *d,
               struct err *err);

@@ -9,14 +9,13 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* A file on its way to become a blob. A record never names a file that isn't durable, and no file
- * is touched in a transaction. So there are three steps:
+/* A blob_draft is a file that becomes a blob. A record must never name a file that isn't durable,
+ * and a transaction must not touch files. So there are three steps:
  *
- * - blob_draft_begin, before the transaction: publishes a durable file, unless the blob's record is
- *   there already.
+ * - blob_draft_begin, before the transaction: publishes a durable file, unless the blob's record
+ *   exists.
  *
- * - blob_draft_put, in the transaction, at table blob: puts the record, or keeps the one that is
- *   there.
+ * - blob_draft_put, in the transaction, at table blob: puts the record, or keeps the existing one.
  *
  * - blob_draft_settle, after the last transaction, whether it succeeded or failed: removes the file
  *   if no record names it.
@@ -27,22 +26,22 @@ struct blob_draft {
     struct digest digest;
     uint64_t size;
     enum {
-        BLOB_DRAFT_NO_FILE, /* the blob has to be in the store already */
+        BLOB_DRAFT_NO_FILE, /* the blob must be in the store already */
         BLOB_DRAFT_FD,
         BLOB_DRAFT_BYTES,
     } source;
-    int fd;                          /* stays the caller's */
-    const struct blob_file_link *by; /* links fd in our place (blob_file_adopt); NULL: we do it */
+    int fd;                          /* remains the caller's */
+    const struct blob_file_link *by; /* links fd (blob_file_adopt); NULL: this process links it */
     struct bytes content;
 
-    bool published; /* there is a file of our own */
+    bool published; /* blob_draft_begin has published a file */
     uint64_t instance;
     bool unlinkable; /* blob_draft_begin failed because `by` can't link the file */
-    bool named;      /* blob_draft_put: the record names our file; it was not there before */
-    bool gone; /* blob_draft_put failed because neither a record nor a file of ours is there */
+    bool named;      /* blob_draft_put: the record is new, and names our file */
+    bool gone;       /* blob_draft_put failed: there is neither a record nor a file of ours */
 };
 
-/* A draft of an open file, whose bytes hash to d. */
+/* A draft of an open file whose bytes hash to d. */
 struct blob_draft blob_draft_of_fd(const struct registry *reg, const struct digest *d, int fd,
                                    uint64_t size);
 /* A draft of bytes in memory. */
@@ -53,13 +52,13 @@ struct blob_draft blob_draft_of_stored(const struct registry *reg, const struct 
 
 int blob_draft_begin(struct blob_draft *d, struct err *err);
 
-/* leased_until: the record's lease lasts at least until then. 0, or -1: ERR_BUSY and d->gone when
- * the record went since blob_draft_begin: another blob_draft_begin then publishes a file. */
+/* leased_until: the record's lease lasts at least until then. 0, or -1. ERR_BUSY and d->gone: the
+ * record was deleted after blob_draft_begin; calling that again publishes a file. */
 int blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struct err *err);
 
 void blob_draft_settle(struct blob_draft *d);
 
-/* Runs a transaction that calls blob_draft_put once, between begin and settle, and runs it again
- * with a file of our own when the record went in between. */
+/* Does all three steps. fn is the transaction, and calls blob_draft_put once. If the record was
+ * deleted meanwhile, the steps are repeated, and a file is published. */
 int blob_draft_commit(struct blob_draft *d, int (*fn)(struct txn *t, void *arg, struct err *err),
                       void *arg, struct err *err);

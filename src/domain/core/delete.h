@@ -27,6 +27,6 @@ int delete_derived(const struct registry *reg, uint64_t repo, const struct diges
                    struct err *err);
 
 /* Deletes all tags of the repository, each in a transaction of its own. *n: their number; 0 also
- * when there is no repository. */
+ * when the repository doesn't exist. */
 int delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,
                     size_t *n, struct err *err);

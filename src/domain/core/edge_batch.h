@@ -5,8 +5,8 @@
 #include "storage/tables/tbl_edge.h"
 #include "util/err.h"
 
-/* The edges that a transaction puts and deletes: collected in the order of their meaning, and
- * written in the order of their keys. All zero at first. */
+/* Collects the edges that a transaction puts and deletes, in any order, and writes them in the
+ * order of their keys. All zero at first. */
 struct edge_batch {
     struct edge_change *v;
     size_t n, room;
@@ -15,6 +15,6 @@ struct edge_batch {
 void edge_batch_put(struct edge_batch *b, struct edge e);
 void edge_batch_delete(struct edge_batch *b, struct edge e);
 
-/* Writes them all and frees the batch, also when that fails. An edge to be deleted that isn't there
- * is no failure. */
+/* Writes all edges, and frees the batch, also after a failure. Deleting a missing edge is no
+ * failure. */
 int edge_batch_write(struct txn *t, struct edge_batch *b, struct err *err);

@@ -6,14 +6,16 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Leases keep what nothing else keeps. A client that was told that a blob is here relies on it for
- * the push that it makes next; so whatever loses its last keeper stays for the time of a lease
- * (reg->lease_ms), and the keeper looks at it when that is over (garbage.h). */
+/* A lease keeps a blob or a foreign image that nothing else keeps, for reg->lease_ms. It begins
+ * when the last edge that kept the object is removed, because a client may have been told that the
+ * object is here, and rely on that in its next push. When the lease is over, the object is looked
+ * at, and collected if nothing keeps it (garbage.h). */
 
-/* For a transaction that removes a keeper of the blob. 0 also when the blob isn't there. */
+/* Gives the blob a lease. For a transaction that removes an edge which kept it. 0 also when there
+ * is no such blob. */
 int lease_blob(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
                struct err *err);
 
-/* Puts the job that looks whether anything keeps d, a blob or a foreign image, at that time. In the
- * same transaction as the lease, later in the order of tables. */
+/* Adds a job that looks at time `when` whether anything keeps d, a blob or a foreign image. Must be
+ * in the same transaction as the lease, after it (table job comes later in the order of tables). */
 int lease_look_at(struct txn *t, const struct digest *d, uint64_t when, struct err *err);

@@ -25,7 +25,7 @@ enum manifest_part {
 struct manifest_descriptor {
     enum manifest_part part;
     struct digest digest;
-    bool elsewhere; /* has urls: need not be in the registry */
+    bool elsewhere; /* has urls, so it need not be in the registry */
 };
 
 struct manifest {
@@ -38,30 +38,30 @@ struct manifest {
     bool is_image;        /* its layers can be unpacked and run; else an index or an artifact */
     struct manifest_descriptor *descriptors;
     size_t descriptors_n;
-    /* Where the first media type is that is missing or has a wrong form; NULL: there is none. */
+    /* The first place where a media type is missing or malformed; NULL: there is none. */
     const char *bad_type;
-    /* The first annotations that are no map of strings ("annotations", "config", ...); NULL: there
-     * are none. Clients in Go can't read such a manifest, or a list that has its annotations. */
+    /* The first annotations that aren't a map of strings ("annotations", "config", ...); NULL: all
+     * are. Clients in Go can't read such a manifest, or a list that has its annotations. */
     const char *bad_annotations;
 };
 
-/* Are they a map of strings, or missing? (OCI image-spec annotations.md, "Rules") */
+/* Are the annotations a map of strings, or missing? (OCI image-spec annotations.md, "Rules") */
 bool manifest_annotations_are_good(const struct json *annotations);
 
-/* content_type: of the request, without parameters; "" when there was none. It and the document's
- * mediaType must agree. Texts and descriptors are in the arena. 0, or -1: ERR_BAD_MANIFEST,
- * ERR_UNSUPPORTED (schema 1), ERR_BAD_DIGEST; the message says which member is wrong. Bad
- * media types of parts and bad annotations are only noted, since older stores and other registries
- * have them: manifest_check refuses them. */
+/* Parses a manifest. content_type: of the request, without parameters; "": none. If the document
+ * has a mediaType as well, both must be equal. Texts and descriptors are in the arena. 0, or -1:
+ * ERR_BAD_MANIFEST, ERR_UNSUPPORTED (schema 1), ERR_BAD_DIGEST; the message names the wrong member.
+ * Bad annotations and media types of parts are no error here, since older stores and other
+ * registries have them: see manifest_check. */
 int manifest_parse(struct manifest *m, struct bytes document, const char *content_type,
                    struct arena *arena, struct err *err);
 
-/* The rules that hold for pushed manifests only. 0, or -1 and ERR_BAD_MANIFEST. */
+/* Checks the rules that hold for pushed manifests only. 0, or -1 and ERR_BAD_MANIFEST. */
 int manifest_check(const struct manifest *m, struct err *err);
 
-/* The id of the manifest with digest d, as hooks and the first API have it: the digest of an
- * image's config; d for anything else. */
+/* The id of the manifest with digest d in hooks and in the first API: the digest of an image's
+ * config, or d itself for an index or an artifact. */
 const struct digest *manifest_id(const struct manifest *m, const struct digest *d);
 
-/* Sorts by digest, which is the order of keys in storage. */
+/* Sorts by digest, the order of keys in storage. */
 void manifest_sort(struct manifest_descriptor *descriptors, size_t n);

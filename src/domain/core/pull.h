@@ -20,22 +20,23 @@ struct pulled {
     struct digest digest; /* after ERR_NOT_CONVERTED: the id of the v1 image */
     char media_type[RECORD_TYPE_MAX + 1];
     uint64_t size;
-    /* If the document was asked for: its bytes in the arena, or, when it is large, its path below
+    /* If the document was asked for: its bytes in the arena, or for a large one its path below
      * layers/. */
     struct bytes document;
     char path[BLOB_FILE_PATH_MAX];
 };
 
-/* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED, ERR_UNCONVERTIBLE. */
+/* Finds a manifest. 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED,
+ * ERR_UNCONVERTIBLE. */
 int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);
 
-/* The bytes of the manifest of that digest and size, in the arena. 1, 0 (it isn't there any more),
- * -1. */
+/* Reads the bytes of the manifest of that digest and size into the arena. 1, 0 (it is gone), -1. */
 int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
                   struct arena *arena, struct bytes *document, struct err *err);
 
-/* All bytes of a blob, in the arena. 1; 0: it isn't in the store, or has more than max; -1. */
+/* Reads all bytes of a blob into the arena. 1; 0: it isn't in the store, or has more than max; -1.
+ */
 int pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
               struct bytes *out, struct err *err);

@@ -11,21 +11,23 @@
 
 #define PUSH_TAGS_MAX 16
 
-/* A manifest on its way into a repository. Names and tags are checked by the caller. */
+/* A push of one manifest. The caller has checked the names of repository and tags. */
 struct push {
     const char *repository;
-    const char *const *tags; /* to be moved to it, sorted, each once; none for a push by digest */
+    const char *const
+        *tags; /* move to the manifest; sorted, each once; none for a push by digest */
     size_t tags_n;
     struct bytes document;
     const char *content_type; /* without parameters; "" when there is none */
     const struct actor *actor;
-    bool as_is; /* another registry has taken the document: manifest_check isn't asked */
-    /* NULL: none. On the tag, or, if the client named the digest, on the manifest. */
+    bool as_is; /* another registry has accepted the document: manifest_check isn't called */
+    /* On the tag, or on the manifest if the client named a digest. NULL: none. */
     const struct condition *condition;
     struct manifest manifest; /* parsed by push_manifest */
-    struct digest digest;     /* given when the client named it, else (DIGEST_NONE) computed */
+    struct digest digest;     /* the client's; DIGEST_NONE: push_manifest computes it */
 };
 
-/* Stores the document, says who it keeps, moves the tags and writes the events, in one transaction.
- * ERR_MISSING_PARTS names in err->about all that the repository doesn't have. */
+/* Stores the document, puts the edges that keep its parts, moves the tags and writes the events, in
+ * one transaction. ERR_MISSING_PARTS: err->about names all parts that the repository doesn't have.
+ */
 int push_manifest(const struct registry *reg, struct push *p, struct arena *arena, struct err *err);

@@ -7,14 +7,14 @@
 #include "util/arena.h"
 #include "util/err.h"
 
-/* A repository begins in the transaction that puts something into it: a blob, a manifest or a tag.
- * It counts among --max-repositories until its last manifest and tag are deleted. Then, or if only
- * blobs ever came, its record is removed when nothing was put into it for the time of a lease, so
- * that no push loses the blobs that it has sent. The rights to blobs (EDGE_MEMBER) of a removed
- * repository mean nothing, since its id is not used again; they go with the blobs. The caller has
- * checked the name (name.h). */
+/* A repository is created by the transaction that puts its first blob, manifest or tag into it. It
+ * counts towards --max-repositories until its last manifest and tag are deleted. The record of a
+ * repository without manifests and tags is removed when nothing was put into it for the time of a
+ * lease; until then a push can rely on the blobs that it has sent. Edges EDGE_MEMBER of a removed
+ * repository have no effect, since its id is not used again, and are removed with their blobs. The
+ * caller has checked the name (name.h). */
 
-/* 1 and its record, 0, -1. */
+/* Finds the record of a repository. 1, 0, -1. */
 int repository_find(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
@@ -22,45 +22,44 @@ int repository_find(const struct registry *reg, const char *name, struct rec_rep
 int repository_need(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
-/* The same, but for a missing repository *r is all zero: 0, -1. For repository_enter. */
+/* The same, but a missing repository is 0, and *r is all zero. For repository_enter. */
 int repository_look(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
-/* r: as repository_look filled it. ERR_FULL: it would be one too many. For a request that puts
- * something into the repository later. */
+/* Checks that the repository could be created, for a request that puts something into it later. r:
+ * as repository_look filled it. ERR_FULL: --max-repositories is reached. */
 int repository_check_room(const struct registry *reg, const struct rec_repo *r, struct err *err);
 
-/* The first act of a transaction that puts something into the repository. Makes the repository if
- * it isn't there, counts it if it doesn't count, and notes the time. r: as repository_look filled
- * it; then the record as it is. ERR_FULL. */
+/* The first step of a transaction that puts something into the repository. Creates the repository
+ * if it doesn't exist, counts it if it isn't counted, and sets the time of its last change. r: as
+ * repository_look filled it; afterwards the new record. ERR_FULL. */
 int repository_enter(struct txn *t, const struct registry *reg, const char *name, uint64_t now,
                      struct rec_repo *r, struct err *err);
 
-/* A pusher was told that the repository, which is there, has a blob: if it has nothing else, it
- * stays for another lease. */
+/* Keeps an existing repository for another lease if it has only blobs. Called when a client that
+ * may push was told that the repository has a blob. */
 int repository_hold(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
-/* After a deletion: if that was its last manifest or tag, the repository doesn't count any more. A
- * failure is logged, and made up for by repository_sweep. */
+/* Called after a deletion: a repository without manifests and tags no longer counts. A failure is
+ * logged, and repository_sweep repeats this. */
 void repository_settle(const struct registry *reg, const char *name);
 
-/* Finds it or makes it, in a transaction of its own: for an import. ERR_FULL. */
+/* Finds or creates the repository, in a transaction of its own. For an import. ERR_FULL. */
 int repository_ensure(const struct registry *reg, const char *name, struct rec_repo *r,
                       struct err *err);
 
-/* Does the repository have a manifest, or a tag? (Of foreign images it has only tags.) It has
- * neither when nothing has been pushed yet, or everything was deleted. 1, 0, -1. */
+/* Does the repository have a manifest or a tag? (Foreign images have only tags.) 1, 0, -1. */
 int repository_has_any(const struct registry *reg, uint64_t id, struct err *err);
 
-/* The repository that a client of the first API means. For a NAME of one part, NAME and
- * library/NAME mean the same: the exact name wins if that repository has anything; otherwise the
- * other name wins if that one has; otherwise the exact name. *meant: name, or a text in the arena.
- */
+/* Finds the repository that a client of the first API means. For a NAME of one part, NAME and
+ * library/NAME are the same repository: the exact name wins if it has a manifest or a tag, then the
+ * other name if that has one, else the exact name. *meant: `name`, or a text in the arena. */
 int repository_meant(const struct registry *reg, const char *name, struct arena *arena,
                      const char **meant, struct err *err);
 
-/* A walk over all repositories in byte order, batch by batch; no cursor is open between them. */
+/* A walk over all repositories in the byte order of their names, in batches. No cursor is open
+ * between two batches. */
 #define REPOSITORY_BATCH 64
 struct repository_batch {
     char after[RECORD_REPOSITORY_MAX + 1]; /* the walk goes on behind this name; "": at the first */
@@ -72,9 +71,9 @@ struct repository_batch {
     size_t n; /* fewer than REPOSITORY_BATCH: this is the last batch */
 };
 
-/* The next batch. The caller sets `after` before the first. */
+/* Reads the next batch. The caller sets `after` before the first one. */
 int repository_next(const struct registry *reg, struct repository_batch *b, struct err *err);
 
-/* One step of a sweep, for the keeper: the next batch. Removes repositories without manifests and
- * tags into which nothing was put for the time of a lease. b: all zero at first. */
+/* One step of the keeper's sweep: looks at the next batch, and removes the repositories without
+ * manifests and tags into which nothing was put for the time of a lease. b: all zero at first. */
 int repository_sweep(const struct registry *reg, struct repository_batch *b, struct err *err);

@@ -14,65 +14,66 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The only way in which tags change: some tags of one repository move to one target, or are
- * deleted, in the caller's transaction. It has three steps, in the order of tables:
+/* The only code that changes tags: moves some tags of one repository to one target, or deletes
+ * them, in the caller's transaction. There are three steps, in the order of tables:
  *
- *     tag_move_records    compares each tag with what is expected of it; its record, the limit of
- *                         tags, its history; a lease for a foreign image that it no longer names
- *     tag_move_edges      its edge, written together with the caller's edges; the jobs for what it
- *                         no longer names
- *     tag_move_events     the events
+ *     tag_move_records    compares each tag with its expected target; writes its record, the tally
+ *                         of tags, and its history; gives a lease to a foreign image that it no
+ *                         longer names
+ *     tag_move_edges      writes the tags' edges together with the caller's edges; adds jobs for
+ *                         former targets
+ *     tag_move_events     writes the events
  *
- * Between them the caller reads and writes its own tables. */
+ * Between the steps the caller reads and writes its own tables. */
 
 struct tag_move_tag {
     const char *name;
-    bool expects;           /* it moves only if it names `expected`: */
-    struct digest expected; /* DIGEST_NONE: only if there is no such tag */
+    bool expects;           /* the tag moves only if it names `expected` */
+    struct digest expected; /* DIGEST_NONE: there must be no such tag */
 
-    struct digest old; /* what it named: set by tag_move_records */
+    struct digest old; /* the former target; set by tag_move_records */
     bool old_derived;
     bool is_new;
-    bool moves; /* it names something else from now on */
+    bool moves; /* the target changes */
 };
 
 struct tag_move {
     const struct registry *reg;
     uint64_t repo;
     const struct actor *actor;
-    struct digest to; /* DIGEST_NONE: they are deleted */
+    struct digest to; /* the target; DIGEST_NONE: the tags are deleted */
     bool to_derived;  /* a derived manifest (derived.h) */
-    bool target_goes; /* they are deleted together with what they name */
-    bool silent; /* the same image by another digest: no history, time, lease, job or event, and
-                  * a tag that isn't as expected stays where it is */
-    struct tag_move_tag *tags; /* in byte order, each once */
+    bool target_goes; /* the tags are deleted together with their target */
+    bool silent; /* the target is the same image by another digest: no history, time, lease, job or
+                  * event; a tag with an unexpected target is left alone */
+    struct tag_move_tag *tags; /* sorted by bytes, each once */
     size_t n;
-    const struct condition *condition; /* NULL: none; else -1 and ERR_CONDITION if a tag fails it */
+    const struct condition *condition; /* for each tag, else ERR_CONDITION; NULL: none */
 
-    /* for the pre-hook; not used by deletions, and by moves that are silent */
-    const struct rec_event *told; /* what it is told, but for the tag and the old digest */
-    struct bytes document;        /* its stdin */
+    /* for the pre-hook; unused by deletions and silent moves */
+    const struct rec_event *told; /* what the hook is told, except for the tag and the old digest */
+    struct bytes document;        /* the hook's stdin */
     struct arena *arena;
 
-    bool asked; /* tag_move_ask did its work */
-    bool stale; /* a transaction failed, since a tag wasn't as expected */
+    bool asked; /* tag_move_ask has succeeded */
+    bool stale; /* a transaction failed because a tag had an unexpected target */
     uint64_t now;
 };
 
-/* Asks the pre-hook about each tag, if there is one and the actor isn't quiet. From then on each
- * tag is expected to name what the hook was told. One refusal refuses all tags. */
+/* Asks the pre-hook about each tag, unless there is no hook or the actor is quiet. From then on the
+ * expected target of each tag is the one that the hook was told. One refusal refuses all tags. */
 int tag_move_ask(struct tag_move *m, struct err *err);
 
-/* Runs fn in a transaction, after tag_move_ask. When a tag has moved since the hook was asked about
- * it, the hook is asked about that tag again, and fn is run again. */
+/* Calls tag_move_ask, then runs fn in a transaction. If a tag was moved by another request since
+ * the hook was asked, the hook is asked about that tag again, and fn is run again. */
 int tag_move_run(struct tag_move *m, int (*fn)(struct txn *t, void *arg, struct err *err),
                  void *arg, struct err *err);
 
-/* -1 and m->stale: a tag isn't as expected. ERR_FULL: a tag is new, and one too many. */
+/* -1 and m->stale: a tag has an unexpected target. ERR_FULL: --max-tags is reached. */
 int tag_move_records(struct txn *t, struct tag_move *m, struct err *err);
 
-/* Writes the batch, and frees it. */
+/* Writes the batch and frees it. */
 int tag_move_edges(struct txn *t, struct tag_move *m, struct edge_batch *edges, struct err *err);
 
-/* One event for each tag, made of e: EVENT_TAG, or EVENT_UNTAG for deleted tags. */
+/* Writes one event for each tag, made of e: EVENT_TAG, or EVENT_UNTAG for a deleted tag. */
 int tag_move_events(struct txn *t, struct tag_move *m, const struct rec_event *e, struct err *err);

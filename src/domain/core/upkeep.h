@@ -5,8 +5,8 @@
 #include "domain/registry.h"
 #include "util/err.h"
 
-/* The keeper's round. All zero at first. It holds only times and a position, so a keeper that dies
- * loses nothing. */
+/* The keeper's background work. All zero at first. This state has only times and positions, so
+ * nothing is lost when the keeper dies. */
 struct upkeep {
     uint64_t next_uploads_ms; /* clock_mono_ms() of the next look */
     uint64_t next_bodies_ms;
@@ -17,10 +17,10 @@ struct upkeep {
     struct repository_batch repositories;
 };
 
-/* nginx was started again: it may have left bodies behind. */
+/* Removes at the next step what nginx may have left behind; called when nginx was started again. */
 void upkeep_look_for_bodies(struct upkeep *u);
 
 /* Does one bounded step of each kind of work that is due. Call it once a second, and at
- * next_jobs_ms, which is earlier while there is much garbage.
- * A file that can't be removed is logged and left for the next time; -1 when the store fails. */
+ * next_jobs_ms (earlier while there is much garbage). A file that can't be removed is logged and
+ * left for the next time; -1 when the store fails. */
 int upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err);

@@ -47,11 +47,11 @@ struct export_plan {
     size_t repositories_n, repositories_room;
     struct export_item *items;
     size_t n, room;
-    uint32_t *places; /* a hash table: indexes of items, + 1 */
+    uint32_t *places; /* a hash table: index in `items`, plus 1 */
     size_t places_n;
     struct export_tag *tags;
     size_t tags_n, tags_room;
-    size_t absent; /* images of indexes that the store doesn't have */
+    size_t absent; /* images named by indexes but missing in the store */
 };
 
 void export_plan_begin(struct export_plan *p, const struct registry *reg);

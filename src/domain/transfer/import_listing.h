@@ -9,8 +9,8 @@
 #include "util/json.h"
 
 /* The output of contrib/original-listing: the images and tags of an original
- * docker-registry-server. Their place is a database that we don't read, so the script asks the API.
- * One line each:
+ * docker-registry-server. The original keeps them in a database that this program can't read, so
+ * the script asks its API. One line each:
  *
  *     tags {"library/app:latest":"<id>",...}           as GET /v1/repositories
  *     image <id> <size of its layer> <checksum> {...}  as GET /v1/images/<id>/json, and its headers

@@ -51,8 +51,8 @@ void import_store_begin(struct import_store *s, const struct registry *reg,
                         struct import_counts *counts);
 void import_store_end(struct import_store *s);
 
-/* Makes a repository of the source the current one. name: as in the source. It comes into being
- * with the first thing that is imported into it. */
+/* Makes a repository of the source the current one. name: as in the source. It is created when the
+ * first blob, manifest or tag is imported into it. */
 int import_store_enter(struct import_store *s, const char *name, struct err *err);
 
 /* Creates the current repository now, unless it exists. */

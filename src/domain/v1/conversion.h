@@ -12,7 +12,7 @@
  * and each image of the chain becomes a line of the history. The config has the image's id in a
  * member v1_id. The bytes depend on nothing but the input, so they are the same on each server. */
 
-/* Layers of an image, at most. No client runs more (docker ends at 127). */
+/* The most layers of an image. docker's limit is the same. */
 #define CONVERSION_LAYERS_MAX 127
 /* The longest config, in bytes. Its size is nearly that of the top image's JSON. */
 #define CONVERSION_CONFIG_MAX (1u << 20)
@@ -25,7 +25,7 @@ struct conversion_layer {
 };
 
 struct conversion {
-    struct bytes config; /* in the arena, as the next one */
+    struct bytes config; /* both are in the arena */
     struct bytes manifest;
     struct digest config_digest;
     struct digest manifest_digest;
@@ -40,7 +40,7 @@ struct conversion_draft *conversion_begin(void);
  * such an image; the message says what is wrong with it. */
 int conversion_add(struct conversion_draft *d, const struct conversion_layer *layer,
                    struct bytes json, struct err *err);
-/* After the image itself was added. */
+/* Makes the documents, after the image itself was added. */
 int conversion_finish(struct conversion_draft *d, struct arena *arena, struct conversion *out,
                       struct err *err);
 void conversion_free(struct conversion_draft *d);

@@ -12,15 +12,14 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Images of the first API. Each has an id chosen by its pusher, a JSON, one layer, and a parent,
- * except the base image, with which a chain ends. This file has what all need; image_push.h
- * receives images, and image_tag.h tags them. */
+/* Images of the first API. Each has an id that its pusher chose, a JSON, one layer, and a parent;
+ * only the base image, at the end of a chain, has no parent. This file has what the others use;
+ * image_push.h receives images, and image_tag.h tags them. */
 
-/* The longest chain, an image and all of its ancestors. The clients end at 127. */
+/* The longest chain: an image and all its ancestors. The clients' limit is 127. */
 #define IMAGE_CHAIN_MAX 1000
 
-/* The fewest digits of an id that are accepted instead of all 64, if only one image begins with
- * them. */
+/* An id may be abbreviated to this many digits or more, if no other id begins with them. */
 #define IMAGE_SHORT_MIN 4
 
 struct image {
@@ -35,8 +34,8 @@ struct image {
  * clients send none. */
 bool image_is_whole(const struct rec_image *r);
 
-/* Checks that this user may change or tag the image: until its checksum is verified, only the user
- * who pushed its JSON. 0, or -1 and ERR_EXISTS. */
+/* Checks that this user may change or tag the image. Until the checksum is verified, only the user
+ * who pushed the JSON may. 0, or -1 and ERR_EXISTS. */
 int image_check_pusher(const struct rec_image *r, const struct actor *actor, struct err *err);
 
 /* Parses the id in the path of a reading request: 64 digits, or the first ones; also the id of an
@@ -67,6 +66,6 @@ int image_ancestry(const struct registry *reg, const struct digest *id, struct d
  * more, whether it is verified or not. 1, 0, -1. */
 int image_is_held(struct txn *t, const struct digest *id, struct err *err);
 
-/* For a transaction that removes a keeper of the image, as lease_blob (domain/core/lease.h). */
+/* Gives the image a lease, as lease_blob does for a blob (domain/core/lease.h). */
 int image_lease(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
                 struct err *err);

@@ -17,18 +17,18 @@ enum checksum_verdict {
 struct checksum_subject {
     struct bytes json;
     const struct digest *layer;   /* of the layer's bytes */
-    const struct digest *payload; /* computed while they came */
+    const struct digest *payload; /* computed while the layer was received */
     int fd;                       /* the layer */
 };
 
-/* checksum, payload: the values of X-Docker-Checksum and X-Docker-Checksum-Payload, each a value or
- * a list (commas, or JSON) of which one has to fit; NULL or "" for none. If both are given, both
- * have to fit.
+/* checksum, payload: the headers X-Docker-Checksum and X-Docker-Checksum-Payload; NULL or "": none.
+ * Each is a value, or a list (with commas, or JSON) of which one value must match. If both are
+ * given, both must match.
  *
- * A tarsum, of version 0, 1 or dev, is computed in a confined process. It can't be computed when
- * the layer is no tar, or is too unusual or too large. Then the payload's checksum decides; without
- * one it is a mismatch. If a layer contains a name twice, its tarsum is undefined, and any value is
- * accepted. Each of the two versions is computed at most once.
+ * A tarsum (version 0, 1 or dev) is computed in a confined process. If it can't be computed,
+ * because the layer isn't a tar, or is too unusual or too large, the payload checksum decides;
+ * without one, the result is a mismatch. If a layer contains a name twice, its tarsum is undefined,
+ * and any value is accepted. Each of the two versions is computed at most once.
  *
  * 0 and the verdict, or -1: ERR_BAD_IMAGE if no checksum is given, or an error of ours. */
 int image_checksum_compare(const struct checksum_subject *subject, const char *checksum,

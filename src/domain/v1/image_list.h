@@ -16,22 +16,21 @@
 int image_list_find(const struct registry *reg, const char *repository, const char *tag,
                     const struct platform *platform, struct digest *id, struct err *err);
 
-/* Visits the tags in byte order, with nothing locked. ERR_NO_REPOSITORY when there is none. fn as
- * kv_range_fn has it. */
+/* Visits the tags in byte order, without holding a lock. fn: as kv_range_fn. ERR_NO_REPOSITORY. */
 int image_list_tags(const struct registry *reg, const char *repository,
                     const struct platform *platform,
                     int (*fn)(const char *tag, const struct digest *id, void *arg, struct err *err),
                     void *arg, struct err *err);
 
-/* All images to which the tags lead, without doubles, each after its parent; in the arena.
- * Documents of at most 64 MiB are read; the ancestors of further images are left out.
- * ERR_NO_REPOSITORY; ERR_TOO_LARGE: there are more than IMAGE_LIST_MAX images or tags. */
+/* Lists all images to which the tags lead, each once and after its parent, in the arena. At most 64
+ * MiB of documents are read; the ancestors of further images are left out. ERR_NO_REPOSITORY;
+ * ERR_TOO_LARGE: there are more than IMAGE_LIST_MAX images or tags. */
 #define IMAGE_LIST_MAX 50000
 int image_list_images(const struct registry *reg, const char *repository,
                       const struct platform *platform, struct arena *arena, struct digest **ids,
                       size_t *n, struct err *err);
 
-/* Visits the tags of all repositories that the actor may pull from, likewise. */
+/* Visits in the same way the tags of all repositories from which the actor may pull. */
 int image_list_everywhere(const struct registry *reg, const struct actor *actor,
                           int (*fn)(const char *repository, const char *tag,
                                     const struct digest *id, void *arg, struct err *err),

@@ -6,7 +6,7 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Tags put by clients of the first API. Both APIs share one table, so each may move, delete and
+/* Tags that clients of the first API put. Both APIs share one table, so each can move, delete and
  * list (image_list.h) the other's tags. */
 
 /* Points the tag to a manifest of the repository, by its id in the first API or its digest. Or,

@@ -33,7 +33,7 @@ struct call {
  * the reply of that error, and keeps the headers that are set. */
 typedef int call_handler(struct call *c, struct err *err);
 
-/* Texts in the arena: these set *out, or fail with ERR_SYSTEM. */
+/* Formats a text in the arena. 0, or -1 and ERR_SYSTEM. */
 int call_text(struct call *c, const char **out, struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -44,11 +44,11 @@ int call_header(struct call *c, struct err *err, const char *name, const char *f
 /* The prefix of our own paths in an answer: --base-url, or "". */
 const char *call_base(const struct call *c);
 
-/* If-None-Match of a GET or HEAD: has the client the version with this ETag, given without quotes?
- * (RFC 9110 13.1.2) */
+/* Does If-None-Match of a GET or HEAD name this ETag, which is given without quotes? (RFC 9110
+ * 13.1.2) */
 bool call_is_unchanged(const struct call *c, const char *etag);
 
-/* If-Match and If-None-Match of a request that changes something. */
+/* Parses If-Match and If-None-Match of a request that changes something. */
 int call_condition(const struct call *c, struct condition *out, struct err *err);
 
 /* The following functions make the whole reply, and return 0 unless they can fail. */
@@ -69,17 +69,16 @@ int call_json(struct call *c, int status, struct json *body, struct err *err);
 int call_json_as(struct call *c, int status, const char *content_type, struct json *body,
                  struct err *err);
 
-/* A body that is made while it is sent. It is the last act of a handler: the sender calls the
- * stream's `release` from here on. */
+/* A body that is produced while it is sent. Must be the last call of a handler: from now on the
+ * sender calls the stream's `release`. */
 int call_stream(struct call *c, int status, const char *content_type,
                 const struct http_stream *stream);
 /* The same for a body whose size is known. */
 int call_stream_of(struct call *c, int status, const char *content_type, uint64_t length,
                    const struct http_stream *stream);
 
-/* Lets nginx send a file below layers/, with the headers of the reply; HEAD is answered too. Ranges
- * are served, or with `whole` the file is sent whatever the client's Range says. cache_control: the
- * header Cache-Control. */
+/* Lets nginx send a file below layers/, with the headers of the reply, also for HEAD. FILE_WHOLE
+ * ignores the client's Range. cache_control: the header Cache-Control. */
 enum call_file_mode {
     FILE_RANGES,
     FILE_WHOLE,

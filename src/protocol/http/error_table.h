@@ -18,9 +18,9 @@ struct error_row {
 /* Never NULL. */
 const struct error_row *error_table_row(enum err_code code);
 
-/* An error of nginx. The key is its status, and behind that a word where one status has several
- * reasons: conf/blocks.conf, block ERRORS, has them as arguments. "default" stands for all others.
- * The OCI code is that of `like`. */
+/* An error of nginx. The key is its status, followed by a word if the status has several reasons:
+ * the arguments of error pages in conf/blocks.conf, block ERRORS. "default" is the row of all other
+ * errors. The OCI code is that of `like`. */
 struct error_table_nginx {
     const char *key;
     enum err_code like;

@@ -75,7 +75,7 @@ struct http_stream {
     void *arg;
 };
 
-/* Filled by a handler; texts belong to the request's arena or are constants. */
+/* A reply, filled by a handler. Texts are in the request's arena, or constants. */
 struct http_reply {
     int status;
     struct http_header headers[HTTP_REPLY_HEADERS_MAX];

@@ -8,15 +8,15 @@
 
 #define PAGE_MAX 1000
 
-/* n, clamped to 0 … PAGE_MAX; PAGE_MAX when it isn't given. ERR_BAD_REQUEST when it is no
- * number. */
+/* Reads n, and limits it to PAGE_MAX, which is also the default. ERR_BAD_REQUEST: n isn't a number.
+ */
 int page_limit(const struct call *c, size_t *limit, struct err *err);
 
 /* Adds `Link: <path?n=…&last=…>; rel="next"`, relative without --base-url. path needs no escaping.
  */
 int page_link(struct call *c, const char *path, size_t limit, const char *last, struct err *err);
 
-/* The same for a `last` of any bytes, and with further parameters: "" or "&name=value", escaped. */
+/* The same for a `last` of any bytes. more: further parameters ("&name=value", escaped), or "". */
 int page_link_more(struct call *c, const char *path, size_t limit, struct bytes last,
                    const char *more, struct err *err);
 

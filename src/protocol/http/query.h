@@ -4,7 +4,7 @@
 #include "util/arena.h"
 #include "util/err.h"
 
-/* The parameters behind the ?, decoded: %XX, and + for a blank. */
+/* The parameters after the ?, with %XX and + (a blank) decoded. */
 
 #define QUERY_PARAMETERS_MAX 64
 
@@ -16,8 +16,8 @@ struct query {
     size_t n;
 };
 
-/* ERR_BAD_REQUEST: a bad escape, a NUL. ERR_TOO_LONG: too many parameters. */
+/* 0, or -1. ERR_BAD_REQUEST: a bad escape or a NUL. ERR_TOO_LONG: too many parameters. */
 int query_parse(struct query *q, const char *raw, struct arena *arena, struct err *err);
 
-/* The first value of that name, or NULL. */
+/* Returns the first value with that name, or NULL. */
 const char *query_get(const struct query *q, const char *name);

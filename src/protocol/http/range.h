@@ -3,9 +3,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Range of a download, RFC 9110 14.2. nginx serves the ranges, but requests that it would refuse
- * have to be found before. It answers 416 also where the RFC says to ignore the header, and its 416
- * keeps the headers of the whole file. */
+/* The header Range of a download (RFC 9110 14.2). nginx serves ranges. A range that nginx would
+ * refuse must be recognized before, since nginx answers 416 even where the RFC says to ignore the
+ * header, and its 416 keeps the headers of the whole file. */
 #define RANGE_SEVERAL_MAX 1024 /* as in conf/blocks.conf */
 enum range_kind {
     RANGE_GOOD,          /* one range of bytes, of which some exist: nginx serves it */
@@ -20,10 +20,10 @@ enum range_kind {
 };
 enum range_kind range_judge(const char *range, uint64_t size);
 
-/* For RANGE_GOOD: where the range begins, and how many of its bytes exist. */
+/* For RANGE_GOOD: the first byte of the range, and the number of its bytes that exist. */
 void range_take(const char *range, uint64_t size, uint64_t *from, uint64_t *n);
 
-/* Content-Range of a piece of an upload, in the forms that clients send: "0-99", "bytes 0-99",
- * "bytes=0-99", with or without a total behind a slash. `last` is inclusive, and the total is
- * larger than it. False for anything else. */
+/* Parses Content-Range of a piece of an upload, in the forms that clients send: "0-99", "bytes
+ * 0-99", "bytes=0-99", each optionally with a slash and a total, which must be larger than `last`.
+ * `last` is inclusive. Returns false for anything else. */
 bool range_parse_content(const char *text, uint64_t *first, uint64_t *last);

@@ -2,18 +2,18 @@
 
 #include "protocol/http/call.h"
 
-/* The two forms of an error's body: OCI distribution-spec 1.1 "Error Codes" under /v2/, and
- * {"error": "…"} with nothing but strings for v1.
+/* The two forms of an error's body: that of OCI distribution-spec 1.1 "Error Codes" below /v2/, and
+ * {"error": "…"}, which has only strings, for the first API.
  *
- * The member `detail` of an OCI error is an object of texts, for people. "repository"; "reference",
- * "digest" or "upload" as the path has it, or "path" for other paths; "expected" and "found": the
- * value that the request should have had, and the value that it had; "reason", in one word; "hint":
- * what to do. Unknown members are left out. */
+ * The member `detail` of an OCI error is an object of texts for people. Its members, as far as they
+ * are known: "repository"; "reference", "digest" or "upload" from the path, or else "path";
+ * "expected" and "found", a value that the request should have had, and the value that it had;
+ * "reason", one word; "hint", what to do. */
 enum error_form {
     ERROR_FORM_V1,
     ERROR_FORM_OCI,
 };
 
-/* Makes the reply of an error, by its row in error_table.c. Keeps the headers that the reply has
- * already. */
+/* Makes the reply of an error, by its row in error_table.c. Headers that are already set are kept.
+ */
 void reply_error(struct call *c, enum error_form form, const struct err *err);

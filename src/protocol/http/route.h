@@ -10,8 +10,8 @@ enum pool_id {
     POOL_API,    /* decides quickly */
     POOL_BULK,   /* hashes and syncs uploads */
     POOL_GATE,   /* waits for pre-hooks, while there are any; else it is POOL_API */
-    POOL_LIST,   /* makes lists, whose length is up to those who push */
-    POOL_BROWSE, /* streams out of images, for as long as the client reads */
+    POOL_LIST,   /* makes lists, whose length depends on what was pushed */
+    POOL_BROWSE, /* streams files out of images, as long as the client reads */
     POOL_COUNT,
 };
 
@@ -25,14 +25,14 @@ struct route {
     call_handler *handler;
 };
 
-/* The first row that fits is taken. */
+/* The first matching row is taken. */
 struct route_table {
     const struct route *rows;
     size_t n;
 };
 
 /* Finds the row of c->routes for the call's method, path and query, and puts its variables into c.
- * A slash at the end of a path below /v1 doesn't count. NULL with ERR_NO_ROUTE, or with
- * ERR_NO_METHOD if the path fits other methods: *allowed then has those. */
+ * A final slash of a path below /v1 is ignored. NULL: ERR_NO_ROUTE; or ERR_NO_METHOD if only other
+ * methods match, which are then in *allowed. */
 const struct route *route_find(struct call *c, const struct path *p, unsigned *allowed,
                                struct err *err);

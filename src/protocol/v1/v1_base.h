@@ -12,6 +12,6 @@ int v1_base_done(struct call *c);
 /* The request's body as JSON; the caller frees it. 0, or -1 and ERR_BAD_REQUEST. */
 int v1_base_body(struct call *c, int max_depth, struct json **body, struct err *err);
 
-/* The platform that is asked for: ?platform=os/architecture[/variant], in the arena; NULL without
- * it. 0, or -1 and ERR_BAD_REQUEST. */
+/* Parses ?platform=os/architecture[/variant] into the arena; NULL if the query has none. 0, or -1
+ * and ERR_BAD_REQUEST. */
 int v1_base_platform(struct call *c, const struct platform **platform, struct err *err);

@@ -8,10 +8,10 @@
 /* GET /v1/repositories: all tags of all repositories, an object of "name" or "name:tag" to id. */
 call_handler v1_repositories_list;
 
-/* PUT .../<name>: a push begins, with a list of ids. The images themselves come by other requests,
- * so it is enough that the list is well-formed. */
+/* PUT .../<name>: a push begins. The body, a list of ids, must be well-formed, and is not used: the
+ * images themselves come by other requests. */
 call_handler v1_repositories_begin;
-/* PUT .../<name>/images: the push ended. Whatever the list says, nothing is removed. */
+/* PUT .../<name>/images: the push has ended. The body is checked as above; nothing is removed. */
 call_handler v1_repositories_finish;
 
 /* GET .../<name>/images: the ids of all images that the tags lead to. */
@@ -20,5 +20,5 @@ call_handler v1_repositories_images;
 call_handler v1_repositories_unlist;
 /* DELETE .../<name>, and .../<name>/tags: deletes all of its tags. */
 call_handler v1_repositories_delete;
-/* PUT .../<name>/auth: docker's own registry made a token here; this one does it by headers. */
+/* PUT .../<name>/auth: docker's own registry makes a token here; this one uses headers instead. */
 call_handler v1_repositories_auth;

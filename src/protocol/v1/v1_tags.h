@@ -10,5 +10,5 @@ call_handler v1_tags_list;
 call_handler v1_tags_get;
 /* PUT .../tags/<tag>, the id as a JSON string. */
 call_handler v1_tags_put;
-/* DELETE .../tags/<tag>, whichever API it came from. */
+/* DELETE .../tags/<tag>, also of a tag that was pushed by the second API. */
 call_handler v1_tags_delete;
