@@ -87,20 +87,21 @@ digest_parse(struct digest *d, const char *text, size_t n, struct err *err)
 
     *d = (struct digest){.algo = DIGEST_NONE};
     if (algo == DIGEST_NONE)
-        return err_set(err, ERR_BAD_DIGEST, "digest \"%.*s\": neither sha256:... nor sha512:...",
-                       shown_length(n), text);
+        return err_set(err, ERR_BAD_DIGEST,
+                       "digest \"%.*s\": must begin with sha256: or sha512:", shown_length(n),
+                       text);
     if (parse_digest_hex(d, algo, bytes_after(bytes_of(text, n), name.n + 1)) == 0)
         return 0;
     return err_set(err, ERR_BAD_DIGEST,
-                   "digest \"%.*s\": %zu lower-case hex digits go behind %s:", shown_length(n),
-                   text, 2 * digest_size(algo), digest_algo_name(algo));
+                   "digest \"%.*s\": %s: must be followed by %zu lowercase hex digits",
+                   shown_length(n), text, digest_algo_name(algo), 2 * digest_size(algo));
 }
 
 int
 digest_parse_v1_id(struct digest *d, const char *text, size_t n, struct err *err)
 {
     if (parse_digest_hex(d, DIGEST_V1_ID, bytes_of(text, n)) != 0) {
-        return err_set(err, ERR_BAD_DIGEST, "image id \"%.*s\": not 64 lower-case hex digits",
+        return err_set(err, ERR_BAD_DIGEST, "image id \"%.*s\": not 64 lowercase hex digits",
                        shown_length(n), text);
     }
     return 0;

@@ -104,8 +104,8 @@ share_enter(const struct share_member *m, const char *client, struct err *err)
         if (o.hold + o.before < most && hold_place(m))
             return 0;
         if (o.long_ >= most)
-            return err_set(err, ERR_TOO_MANY, "%u requests of this client take their time already",
-                           o.long_);
+            return err_set(err, ERR_TOO_MANY,
+                           "this client already has %u slow requests in progress", o.long_);
         clock_sleep_ms(PAUSE_MS);
     }
 }

@@ -192,7 +192,7 @@ subtest 'auth/htpasswd' => sub {
     ok(wait_for(10, sub { $open->get('/v2/')->status == 200 }), 'until SIGHUP says that it was meant so');
     ok(wait_for(5, sub { $open->logged(qr/level=warn msg="there are no users: everybody/) == 2 }), '... and the log warns that it is open');
     kill 'HUP', $open->pid;
-    ok(wait_for(5, sub { $open->logged(qr/users read anew/) >= 3 }), '... which another one finds');
+    ok(wait_for(5, sub { $open->logged(qr/users read again/) >= 3 }), '... which another one finds');
     is(scalar $open->logged(qr/level=warn msg="there are no users: everybody/), 2, '... and doesn\'t warn of again');
 };
 

@@ -75,7 +75,7 @@ subtest 'what is refused' => sub {
         [ 2, qr{--base-url.*without a path, because clients look for /v2/ at the root},
             '--fastcgi', "$tmp/s", '--base-url', 'https://example.com/registry/' ],
         [ 2, qr/--http.*print-nginx-conf/,   '--http' ],
-        [ 1, qr/no socket.*--fastcgi/,       '--fastcgi', "$tmp/file" ],
+        [ 1, qr/not a socket.*--fastcgi/,       '--fastcgi', "$tmp/file" ],
     );
     mkdir "$tmp/file";
     spew("$tmp/file/api.sock", 'x');

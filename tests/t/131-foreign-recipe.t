@@ -201,7 +201,7 @@ subtest 'a configuration for another directory' => sub {
     chown scalar(getpwnam 'www-data'), -1, "$tmp/elsewhere/uploads" if is_root();
     my $registry = Registry->start(dir => "$tmp/here", fastcgi => "$tmp/s2", expected => qr/elsewhere/);
     my $site     = site_for($registry, dir => "$tmp/elsewhere", sockets => "$tmp/s2") // return;
-    is_told($registry, $site, qr{nginx puts bodies elsewhere, as \Q$tmp\E/elsewhere/uploads/body/.*--dir});
+    is_told($registry, $site, qr{nginx writes request bodies to another place, \Q$tmp\E/elsewhere/uploads/body/.*--dir});
     is_ill($site, qr/nginx puts bodies elsewhere: .*--dir/);
     $site->stop;
 };
@@ -230,7 +230,7 @@ subtest 'other users' => sub {
 subtest 'where nginx can not get to' => sub {
     plan skip_all => 'needs root' if !is_root();
     mkdir "$tmp/closed", 0700;
-    for my $case ([ qr{www-data can't make sockets in \Q$tmp\E/closed/s}, "$tmp/open", "$tmp/closed/s" ],
+    for my $case ([ qr{www-data can't create sockets in \Q$tmp\E/closed/s}, "$tmp/open", "$tmp/closed/s" ],
         [ qr{can't reach \Q$tmp\E/closed/data: .*--dir}, "$tmp/closed/data", "$tmp/s5" ]) {
         my ($pattern, $dir, $sockets) = @$case;
         my $ran = Registry->try([ '--dir', $dir, '--fastcgi', $sockets ]);
@@ -242,7 +242,7 @@ subtest 'where nginx can not get to' => sub {
     spew("$tmp/full/file", '');
     my $ran = Registry->try([ '--dir', "$tmp/open", '--fastcgi', "$tmp/full" ]);
     is($ran->{exit}, 1, 'a directory of root\'s, with something in it');
-    like($ran->{err}, qr{www-data can't make sockets in \Q$tmp\E/full}, '... is not taken');
+    like($ran->{err}, qr{www-data can't create sockets in \Q$tmp\E/full}, '... is not taken');
 };
 
 finish();

@@ -19,7 +19,7 @@ $mounted = $$ if run([ 'mount', '-t', 'tmpfs', '-o', 'size=300m,mode=755', 'regi
 skip_or_fail('no file system can be mounted here') if !$mounted;
 
 # What the log has to say then, and of workers that are killed here.
-my $FULL = qr/No space left|disk is full|room on the disk|berkeley db|giving up|signal=9|recovering |upstream|checkpoint failed|written only/;
+my $FULL = qr/No space left|disk is full|no room on the disk|disk has room again|berkeley db|giving up|signal=9|recovering |upstream|checkpoint failed|written only/;
 
 sub free_bytes () { return (split ' ', (split /\n/, run([ 'df', '-B1', $disk ])->{out})[1])[3] }
 

@@ -130,7 +130,7 @@ is($registry->get('/v2/t/image/_image/10/archive')->content, $registry->get('/v2
 my $head = $registry->head('/v2/t/image/_image/10/archive/usr');
 is($head->status, 200, 'HEAD');
 is($head->header('Content-Type'), 'application/x-tar', 'has the same headers');
-for my $case ([ '/nothing', 404, qr{there is no /nothing} ], [ '/etc/passwd/', 404, qr/is no directory/ ], [ '/etc/passwd/x', 404, qr/there is no/ ]) {
+for my $case ([ '/nothing', 404, qr{there is no /nothing} ], [ '/etc/passwd/', 404, qr/is not a directory/ ], [ '/etc/passwd/x', 404, qr/there is no/ ]) {
     my ($path, $status, $says) = @$case;
     my $got = $registry->get("/v2/t/image/_image/10/archive$path");
     is($got->status, $status, "archive$path: $status");

@@ -229,7 +229,7 @@ subtest 'what is no image' => sub {
         for my $what (qw(json ancestry layer)) {
             my $got = $v1->get("/v1/images/$id/$what");
             is_v1_error($got, 404, "no $what");
-            like($got->json->{error}, qr/is no image/, '... and why');
+            like($got->json->{error}, qr/is not an image/, '... and why');
         }
     }
 };

@@ -154,7 +154,7 @@ subtest 'what is no image' => sub {
     for my $id (sort keys %no_image) {
         my $got = $v1->get_json($id);
         is_v1_error($got, 404, "$id has no JSON");
-        like($got->json->{error}, qr/is no image/, '... and why');
+        like($got->json->{error}, qr/is not an image/, '... and why');
     }
 };
 

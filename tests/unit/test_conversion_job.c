@@ -235,7 +235,7 @@ what_cannot_be_converted_says_why(void **state)
     assert_non_null(strstr(f->err.found, "its layer sha256:3fc4ccfe7458 can't be unpacked: it is "
                                          "no tar"));
     REFUSED(f, pull(f, "a/b", "three", &p), ERR_UNCONVERTIBLE);
-    assert_string_equal(f->err.found, "in its JSON, config.User is no string");
+    assert_string_equal(f->err.found, "in its JSON, config.User must be a string");
     assert_v1_tag(f, "a/b", "two", 2);
     assert_int_equal(fixture_jobs(f, JOB_CONVERT), 0);
 

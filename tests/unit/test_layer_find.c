@@ -91,7 +91,7 @@ what_can_not_be_asked_for_is_refused(void **state)
     char pattern[300];
 
     image(l);
-    FOUND(l, "", "a pattern is missing: name=GLOB");
+    FOUND(l, "", "the query has no pattern: add name=GLOB");
     assert_int_equal(l->err.code, ERR_BAD_REQUEST);
     FOUND(l, "/", ".");
     memset(pattern, 'a', sizeof pattern);

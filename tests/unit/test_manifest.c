@@ -213,11 +213,12 @@ what_is_missing_is_named(void **state)
     expect_good("{'schemaVersion':2,'manifests':null}", OCI_INDEX);
     expect_bad("{'schemaVersion':2}", OCI_INDEX, ERR_BAD_MANIFEST, "manifests");
     expect_bad("{'schemaVersion':2,'manifests':{}}", OCI_INDEX, ERR_BAD_MANIFEST, "manifests");
-    expect_bad("{'schemaVersion':2,'manifests':[1]}", OCI_INDEX, ERR_BAD_MANIFEST, "no object");
-    expect_bad("{'schemaVersion':2,'manifests':[null]}", OCI_INDEX, ERR_BAD_MANIFEST, "no object");
+    expect_bad("{'schemaVersion':2,'manifests':[1]}", OCI_INDEX, ERR_BAD_MANIFEST, "not an object");
+    expect_bad("{'schemaVersion':2,'manifests':[null]}", OCI_INDEX, ERR_BAD_MANIFEST,
+               "not an object");
     expect_bad("{'schemaVersion':2,'config':[],'layers':[]}", OCI, ERR_BAD_MANIFEST, "config");
-    expect_bad("[]", OCI, ERR_BAD_MANIFEST, "no object");
-    expect_bad("null", OCI, ERR_BAD_MANIFEST, "no object");
+    expect_bad("[]", OCI, ERR_BAD_MANIFEST, "not an object");
+    expect_bad("null", OCI, ERR_BAD_MANIFEST, "not an object");
     expect_bad("", OCI, ERR_BAD_MANIFEST, "");
     expect_bad("{", OCI, ERR_BAD_MANIFEST, "");
     expect_bad(IMAGE "x", OCI, ERR_BAD_MANIFEST, "");

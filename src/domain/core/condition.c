@@ -19,8 +19,10 @@ condition_check(const struct condition *c, const struct digest *now, struct err 
                       (!c->none_match.given || !is_among(&c->none_match, now))))
         return 0;
     if (now->algo == DIGEST_NONE)
-        return err_set(err, ERR_CONDITION, "there is none yet, and If-Match demands one");
+        return err_set(err, ERR_CONDITION,
+                       "If-Match forbids this: there is no such manifest or tag yet");
     digest_text(text, now);
-    err_set(err, ERR_CONDITION, "%s is there, which If-Match or If-None-Match forbids", text);
+    err_set(err, ERR_CONDITION, "If-Match or If-None-Match forbids this: the digest is now %s",
+            text);
     return err_found(err, "%s", text);
 }

@@ -97,7 +97,7 @@ parse_descriptor(const struct json *j, const char *where, struct manifest *m,
     uint64_t size;
 
     if (json_type(j) != JSON_OBJECT)
-        return refuse_manifest(err, "is no object", where);
+        return refuse_manifest(err, "is not an object", where);
     if (digest == NULL)
         return refuse_manifest(err, "has no digest", where);
     if (digest_parse(&d->digest, digest, strlen(digest), err) != 0) {
@@ -127,7 +127,7 @@ parse_descriptors(const struct json *list, const char *where, enum manifest_part
     size_t n = json_length(list);
 
     if (json_type(list) != JSON_ARRAY && json_type(list) != JSON_NULL)
-        return refuse_manifest(err, "is no array", where);
+        return refuse_manifest(err, "is not an array", where);
     if (n > MANIFEST_DESCRIPTORS_MAX - before)
         return refuse_descriptors(before + n, where, err);
     m->descriptors = arena_array(arena, n + before + 1, sizeof *m->descriptors);
@@ -213,14 +213,14 @@ parse_media_type(const struct json *doc, const char *content_type, struct manife
     const char *name = content_type[0] != '\0' ? content_type : inner;
 
     if (inner == NULL && json_type(json_member(doc, "mediaType")) != JSON_NULL)
-        return refuse_manifest(err, "is no text", "mediaType");
+        return refuse_manifest(err, "is not a string", "mediaType");
     if (is_schema1(doc, name != NULL ? name : ""))
         return err_set(err, ERR_UNSUPPORTED,
                        "schema 1 manifests aren't accepted: push with a client that writes "
                        "schema 2 or OCI manifests (docker 1.10 or later)");
     if (name == NULL)
-        return refuse_manifest(err, "says what it is: neither Content-Type nor mediaType",
-                               "nothing");
+        return refuse_manifest(err, "has no type: send Content-Type, or set mediaType",
+                               "the document");
     m->media_type = media_type_find(name);
     if (m->media_type == NULL)
         return err_set(err, ERR_BAD_MANIFEST, "manifest invalid: unknown media type %s", name);
@@ -238,7 +238,7 @@ parse_manifest_document(const struct json *doc, const char *content_type, struct
     bool index, image;
 
     if (json_type(doc) != JSON_OBJECT)
-        return refuse_manifest(err, "is no object", "the document");
+        return refuse_manifest(err, "is not an object", "the document");
     if (parse_media_type(doc, content_type, m, err) != 0)
         return -1;
     if (!json_u64(json_member(doc, "schemaVersion"), &version) || version != 2)
@@ -290,7 +290,7 @@ manifest_check(const struct manifest *m, struct err *err)
         return refuse_manifest(err, "has no valid media type", m->bad_type);
     if (m->bad_annotations == NULL)
         return 0;
-    refuse_manifest(err, "has annotations that are no map of strings", m->bad_annotations);
+    refuse_manifest(err, "has annotations that are not a map of strings", m->bad_annotations);
     return err_expected(err, "annotations: an object whose values are all strings");
 }
 

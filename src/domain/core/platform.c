@@ -90,7 +90,7 @@ platform_parse(struct platform *p, const char *text, struct err *err)
         normalise(p);
         return 0;
     }
-    err_set(err, ERR_BAD_REQUEST, "that is no platform");
+    err_set(err, ERR_BAD_REQUEST, "invalid platform");
     err_expected(err, "os/architecture or os/architecture/variant, such as linux/arm64");
     return err_found(err, "platform=%s", text);
 }
@@ -345,7 +345,7 @@ platform_find(const struct registry *reg, uint64_t repo, const struct digest *ma
     if (rc == 0)
         return err_set(err, ERR_NO_MANIFEST, "the repository has no manifest %s", text);
     if (want == NULL)
-        return err_set(err, ERR_NO_IMAGE, "%s is no image: there are no files to look at", text);
+        return err_set(err, ERR_NO_IMAGE, "%s is not an image: it has no files", text);
     err_set(err, ERR_NO_IMAGE, "%s has no image for %s/%s%s%s", text, want->os, want->architecture,
             want->variant[0] != '\0' ? "/" : "", want->variant);
     return s.seen[0] != '\0' ? err_found(err, "%s", s.seen) : -1;

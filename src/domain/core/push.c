@@ -240,7 +240,7 @@ check_manifest_digest(struct push *p, struct err *err)
     if (p->digest.algo != DIGEST_NONE && !digest_equal(&actual, &p->digest)) {
         digest_text(want, &p->digest);
         digest_text(got, &actual);
-        err_set(err, ERR_DIGEST_MISMATCH, "the manifest is %s, not %s", got, want);
+        err_set(err, ERR_DIGEST_MISMATCH, "the manifest has the digest %s, not %s", got, want);
         err_expected(err, "%s", want);
         return err_found(err, "%s", got);
     }

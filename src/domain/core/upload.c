@@ -159,10 +159,10 @@ chunk_size(const struct upload_chunk *chunk)
 static int
 refuse_chunk_place(uint64_t size, uint64_t first, struct err *err)
 {
-    err_set(err, ERR_BAD_RANGE, "the upload has %llu bytes, and this piece begins at %llu",
+    err_set(err, ERR_BAD_RANGE, "the upload has %llu bytes, but this piece begins at byte %llu",
             (unsigned long long)size, (unsigned long long)first);
     err_expected(err, "a piece that begins at byte %llu", (unsigned long long)size);
-    return err_found(err, "one that begins at byte %llu", (unsigned long long)first);
+    return err_found(err, "a piece that begins at byte %llu", (unsigned long long)first);
 }
 
 static int
@@ -170,7 +170,8 @@ refuse_chunk_size(const struct upload_chunk *chunk, struct err *err)
 {
     unsigned long long named = chunk->range_size, came = chunk->size;
 
-    err_set(err, ERR_BAD_SIZE, "Content-Range from %llu on names %llu bytes, and %llu came",
+    err_set(err, ERR_BAD_SIZE,
+            "Content-Range at byte %llu announces %llu bytes, but %llu were sent",
             (unsigned long long)chunk->first, named, came);
     err_expected(err, "%llu bytes", named);
     return err_found(err, "%llu bytes", came);
@@ -234,7 +235,7 @@ check_upload_digest(int fd, struct upload *u, const struct digest *d, struct err
         return 0;
     digest_text(want, d);
     digest_text(got, &actual);
-    err_set(err, ERR_DIGEST_MISMATCH, "what was uploaded is %s, not %s", got, want);
+    err_set(err, ERR_DIGEST_MISMATCH, "the uploaded bytes have the digest %s, not %s", got, want);
     err_expected(err, "%s", want);
     return err_found(err, "%s", got);
 }

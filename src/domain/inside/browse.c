@@ -152,8 +152,8 @@ static int
 check_layer_count(size_t n, struct err *err)
 {
     if (n > BROWSE_LAYERS_MAX)
-        return err_set(err, ERR_NOT_BROWSABLE, "an image of %zu layers: at most %d can be shown", n,
-                       BROWSE_LAYERS_MAX);
+        return err_set(err, ERR_NOT_BROWSABLE, "the image has %zu layers: at most %d can be shown",
+                       n, BROWSE_LAYERS_MAX);
     return 0;
 }
 
@@ -303,7 +303,7 @@ int
 browse_mend(struct browse_image *im, struct err *err)
 {
     if (im->mended++ == MENDS_MAX)
-        return err_set(err, ERR_BUSY, "a layer's index is damaged again and again");
+        return err_set(err, ERR_BUSY, "a layer's index is damaged repeatedly");
     close_indexes(im);
     for (size_t i = 0; i < im->n; i++)
         if (remove_damaged_index(im, i, err) != 0)

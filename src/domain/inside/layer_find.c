@@ -10,7 +10,7 @@ layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)
     p->dirs = text.n > 1 && c[text.n - 1] == '/' && c[text.n - 2] != '\\';
     text.n -= p->dirs;
     if (text.n == 0)
-        return err_set(err, ERR_BAD_REQUEST, "a pattern is missing: name=GLOB");
+        return err_set(err, ERR_BAD_REQUEST, "the query has no pattern: add name=GLOB");
     p->whole = memchr(c, '/', text.n) != NULL;
     /* Paths have no leading slash here, so the pattern needs none. */
     if (*c == '/')

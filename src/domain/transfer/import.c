@@ -95,15 +95,15 @@ run_original(struct import_store *s, const struct import_files *files, struct er
     int rc = s->access->listing(s->access->arg, &file.fd, err);
 
     if (rc == 0)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "this is a directory of the original: its database isn't read, so get a "
-                       "listing from it while it runs, with contrib/original-listing, and name it "
-                       "with --listing");
+        return err_set(
+            err, ERR_BAD_REQUEST,
+            "this is a directory of the original, whose database can't be read: make a listing "
+            "with contrib/original-listing while the original runs, and give it with --listing");
     if (rc < 0)
         return -1;
     buf_init(&text, LISTING_MAX);
     if (fstat(file.fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        rc = err_set(err, ERR_NO_FILE, "the listing is no file");
+        rc = err_set(err, ERR_NO_FILE, "the listing is not a regular file");
     } else {
         file.size = (uint64_t)st.st_size;
         rc = import_files_append(&file, &text, err);
@@ -155,8 +155,8 @@ run_directory(struct import_store *s, const char *name, struct err *err)
     if ((rc = has_directory(s, "layers/sha256", err)) != 0)
         return rc < 0 ? -1
                       : err_set(err, ERR_BAD_REQUEST,
-                                "this is a data directory of this very program: serve it with "
-                                "--dir, or copy its images with skopeo");
+                                "this is a data directory of this program: serve it with --dir, or "
+                                "copy its images with skopeo");
     if ((rc = has_directory(s, "layers", err)) != 0)
         return rc < 0 ? -1 : run_original(s, &files, err);
     return err_set(err, ERR_BAD_REQUEST,

@@ -117,7 +117,7 @@ identify_layers(struct archive *a, const struct json *names, const struct json *
     size_t n = json_length(names);
 
     if ((json_type(names) != JSON_ARRAY && json_type(names) != JSON_NULL) || json_length(ids) != n)
-        return err_set(err, ERR_BAD_IMAGE, "its config has another number of layers");
+        return err_set(err, ERR_BAD_IMAGE, "its config lists a different number of layers");
     if (n >= MANIFEST_DESCRIPTORS_MAX)
         return err_set(err, ERR_BAD_IMAGE, "it has too many layers");
     a->parts = mem_array(n + 1, sizeof *a->parts);
@@ -236,8 +236,8 @@ import_archive_images(struct archive *a, const struct json *list, struct err *er
 
     if (json_type(list) != JSON_ARRAY)
         return err_set(err, ERR_BAD_IMAGE,
-                       "its manifest.json is no list of images: if it is a directory of skopeo's "
-                       "(dir:), let skopeo copy it to an OCI layout first");
+                       "its manifest.json is not a list of images: if skopeo wrote this directory "
+                       "(dir:), copy it to an OCI layout with skopeo first");
     a->s->counts->all = n;
     for (size_t i = 0; i < n; i++) {
         a->s->counts->at = i + 1;

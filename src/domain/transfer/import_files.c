@@ -81,7 +81,7 @@ import_files_open(const struct import_files *f, const char *name, struct import_
         return rc;
     if (fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         import_files_shut(file);
-        return unreadable(name, "it is no file", err);
+        return unreadable(name, "it is not a regular file", err);
     }
     file->size = (uint64_t)st.st_size;
     return 1;

@@ -34,12 +34,12 @@ static int
 parse_tags_line(struct import_listing *l, struct bytes rest, size_t line, struct err *err)
 {
     if (l->tags != NULL)
-        return wrong(line, "tags a second time", err);
+        return wrong(line, "a second line with tags", err);
     if (json_parse(rest, DEPTH_MAX, &l->tags, err) != 0) {
         l->tags = NULL;
         return wrong(line, err->message, err);
     }
-    return json_type(l->tags) == JSON_OBJECT ? 0 : wrong(line, "the tags are no object", err);
+    return json_type(l->tags) == JSON_OBJECT ? 0 : wrong(line, "the tags are not an object", err);
 }
 
 static int
@@ -55,7 +55,7 @@ read_parent(struct import_listing_image *image, struct err *err)
     if (parent != NULL && parent[0] != '\0')
         rc = digest_parse_v1_id(&image->parent, parent, strlen(parent), err);
     json_free(doc);
-    return rc == 0 ? 0 : err_set(err, ERR_BAD_REQUEST, "its parent is no id");
+    return rc == 0 ? 0 : err_set(err, ERR_BAD_REQUEST, "its parent is not an id");
 }
 
 int
@@ -80,13 +80,13 @@ parse_image_line(struct import_listing *l, struct bytes rest, size_t line, struc
     struct import_listing_image image = {.json = rest};
 
     if (digest_parse_v1_id(&image.id, id.p, id.n, err) != 0)
-        return wrong(line, "no image's id", err);
+        return wrong(line, "not the id of an image", err);
     if (is_word(size, "-"))
         image.size = UINT64_MAX;
     else if (!parse_u64(size.p, size.n, &image.size))
-        return wrong(line, "no size", err);
+        return wrong(line, "not a size", err);
     if (!is_word(checksum, "-") && digest_parse(&image.checksum, checksum.p, checksum.n, err) != 0)
-        return wrong(line, "no checksum: sha256:<hex> or -", err);
+        return wrong(line, "not a checksum (sha256:<hex> or -)", err);
     return import_listing_add(l, &image, err) == 0 ? 0 : wrong(line, err->message, err);
 }
 
@@ -120,7 +120,8 @@ parse_listing_line(struct import_listing *l, struct bytes line, size_t number, s
         return parse_tags_line(l, line, number, err);
     if (is_word(kind, "image"))
         return parse_image_line(l, line, number, err);
-    return wrong(number, "neither tags nor an image: is it what contrib/original-listing wrote?",
+    return wrong(number,
+                 "neither tags nor an image: was this file written by contrib/original-listing?",
                  err);
 }
 

@@ -155,7 +155,8 @@ fetch_parts(struct level *l, struct err *err)
         buf_free(&l->document);
     rc = take_parts(l, err);
     if (rc != 1)
-        return rc < 0 ? -1 : refuse_document(l, "not all that it refers to is there and good");
+        return rc < 0 ? -1
+                      : refuse_document(l, "something that it refers to is missing or damaged");
     if (index && (rc = read_imported_document(l, err)) != 1)
         return rc < 0 ? refuse_unless_fatal(l, err)
                       : refuse_document(l, "it has disappeared meanwhile");

@@ -302,7 +302,8 @@ import_original_tag(const struct original *o, const char *name, const char *id, 
     if (rc != 1)
         return rc;
     if (id == NULL || digest_parse_v1_id(&d, id, strlen(id), err) != 0)
-        return import_store_leave_out(o->s, "tag %.300s is left out: it leads to no image", name);
+        return import_store_leave_out(o->s, "tag %.300s is left out: it doesn't name an image",
+                                      name);
     rc = take_chain(o, &d, err);
     if (rc == 0)
         return import_store_leave_out(o->s, "tag %s:%s is left out with its image", o->s->name,

@@ -127,7 +127,7 @@ tag_without_link(const struct walk *w, const char *tag, struct err *err)
     if (rc != 1)
         return rc;
     fdio_close(fd);
-    return err_set(err, ERR_NO_FILE, "it has no file current/link, so it leads nowhere");
+    return err_set(err, ERR_NO_FILE, "it has no file current/link");
 }
 
 static int
@@ -169,7 +169,7 @@ each(struct walk *w, const char *what, int (*fn)(const char *name, void *arg, st
         return 0;
     if (import_store_is_fatal(err))
         return -1;
-    return import_store_leave_out(w->s, "of repository %s something is left out: %s", w->s->name,
+    return import_store_leave_out(w->s, "a part of repository %s is left out: %s", w->s->name,
                                   err->message);
 }
 
@@ -223,10 +223,9 @@ collect_entry(const char *entry, void *arg, struct err *err)
         return 0;
     if (snprintf(name, sizeof name, "%s%s%s", below, below[0] != '\0' ? "/" : "", entry) >=
         (int)sizeof name)
-        return import_store_leave_out(w->s,
-                                      "what is below repositories/%.300s is left out: its "
-                                      "names are too long",
-                                      below);
+        return import_store_leave_out(
+            w->s, "everything below repositories/%.300s is left out: its names are too long",
+            below);
     rc = collect_repositories(w, name, err);
     w->below = below;
     return rc;

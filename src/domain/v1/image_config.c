@@ -163,26 +163,26 @@ shape_name(enum shape shape)
 {
     switch (shape) {
     case SHAPE_STRING:
-        return "string";
+        return "a string";
     case SHAPE_BOOLEAN:
         return "true or false";
     case SHAPE_INTEGER:
-        return "integer";
+        return "an integer";
     case SHAPE_STRINGS:
     case SHAPE_COMMAND:
-        return "list of strings";
+        return "a list of strings";
     case SHAPE_SET:
-        return "object of {}";
+        return "an object of {}";
     case SHAPE_MAP:
-        return "object of strings";
+        return "an object of strings";
     case SHAPE_HEALTH:
-        return "healthcheck";
+        return "a healthcheck";
     case SHAPE_CONFIG:
     case SHAPE_ANY:
     case SHAPE_DROP:
         break;
     }
-    return "object";
+    return "an object";
 }
 
 /* An unknown member is kept as it is, if that is safe: clients must not take its name for another
@@ -210,9 +210,10 @@ static int
 refuse_member(const struct reading *r, const struct known *k, bool exact)
 {
     if (!exact)
-        return err_set(r->err, ERR_BAD_IMAGE, "in its JSON, %s%s is written in other letters",
+        return err_set(r->err, ERR_BAD_IMAGE,
+                       "in its JSON, a member differs from %s%s only in upper and lower case",
                        r->what, k->name);
-    return err_set(r->err, ERR_BAD_IMAGE, "in its JSON, %s%s is no %s", r->what, k->name,
+    return err_set(r->err, ERR_BAD_IMAGE, "in its JSON, %s%s must be %s", r->what, k->name,
                    shape_name(k->shape));
 }
 
@@ -254,7 +255,7 @@ read_container_config(const char *what, const struct json *value, bool keeps_unk
     struct reading r = {.what = what, .keeps_unknown = keeps_unknown, .err = err};
 
     if (json_type(value) != JSON_OBJECT && json_type(value) != JSON_NULL) {
-        err_set(err, ERR_BAD_IMAGE, "in its JSON, config is no object");
+        err_set(err, ERR_BAD_IMAGE, "in its JSON, config is not an object");
         return NULL;
     }
     r.config = json_new_object();
@@ -372,7 +373,7 @@ image_config_read(const struct json *v1, struct image_config *out, struct err *e
     out->n = 0;
     t.keeps_unknown = version != NULL && is_recent(version);
     if (json_type(v1) != JSON_OBJECT)
-        return err_set(err, ERR_BAD_IMAGE, "its JSON is no object");
+        return err_set(err, ERR_BAD_IMAGE, "its JSON is not an object");
     if (json_each(v1, take_member, &t) != 0)
         return -1;
     config = read_container_config("config.", json_member(v1, "config"), t.keeps_unknown, err);

@@ -17,10 +17,10 @@ refuse_unconverted_image(struct txn *t, const char *tag, const struct digest *id
         return -1;
     if (rc == 0 || r.unconvertible[0] == '\0')
         return err_set(err, ERR_NOT_CONVERTED,
-                       "tag %s is an image of the first API, of which there is no manifest yet",
+                       "tag %s names an image of the first API, whose manifest isn't made yet",
                        tag);
     err_set(err, ERR_UNCONVERTIBLE,
-            "tag %s is an image of the first API, of which no manifest can be made: %s", tag,
+            "tag %s names an image of the first API that can't be converted to a manifest: %s", tag,
             r.unconvertible);
     return err_found(err, "%s", r.unconvertible);
 }

@@ -31,11 +31,11 @@ parse_wanted(struct wanted *w, const char *text, struct err *err)
         snprintf(w->repository, sizeof w->repository, "%.*s", (int)n, text);
     if (!name_is_repository(w->repository))
         return err_set(err, ERR_BAD_NAME,
-                       "%.200s is no name of a repository, NAME:TAG or NAME@DIGEST", text);
+                       "%.200s is not a repository name, NAME:TAG or NAME@DIGEST", text);
     if (*rest == '@')
         return digest_parse(&w->reference.digest, rest + 1, strlen(rest + 1), err);
     if (*rest == ':' && !name_is_tag(rest + 1))
-        return err_set(err, ERR_BAD_TAG, "%.200s: that is no tag", text);
+        return err_set(err, ERR_BAD_TAG, "%.200s: invalid tag", text);
     if (*rest == ':') {
         snprintf(w->tag, sizeof w->tag, "%s", rest + 1);
         w->reference.tag = w->tag;
@@ -82,7 +82,7 @@ make_plan(struct work *w, struct export_plan *p, struct err *err)
     export_plan_sort(p);
     if (p->absent > 0)
         fprintf(stderr,
-                "docker-registry-server: %zu parts of indexes aren't in the registry, and not in "
+                "docker-registry-server: %zu parts of indexes are missing in the registry, and in "
                 "the export\n",
                 p->absent);
     return 0;
@@ -144,7 +144,7 @@ command_export(struct options *o, struct err *err)
         return export_target_run(o->output, write_tar, &q, err);
     if (isatty(STDOUT_FILENO)) {
         err_set(err, ERR_BAD_REQUEST,
-                "a tar is nothing for a terminal: give --output FILE, or send it into a pipe");
+                "refusing to write a tar to a terminal: give --output FILE, or use a pipe");
         return COMMAND_USAGE;
     }
     return write_tar(&q, err);

@@ -35,7 +35,7 @@ split_reference(struct made *m, const char *reference, struct err *err)
     struct rec_event *e = &m->event;
 
     if (!name_split(reference, strlen(reference), e->repository, e->tag))
-        return err_set(err, ERR_BAD_REQUEST, "%s is no NAME:TAG", reference);
+        return err_set(err, ERR_BAD_REQUEST, "%s is not of the form NAME:TAG", reference);
     if (e->tag[0] == '\0')
         snprintf(e->tag, sizeof e->tag, "latest");
     return 0;

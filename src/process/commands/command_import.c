@@ -60,7 +60,8 @@ command_import_work(struct control *c, struct err *err)
 
     if (c->args_n != 3) {
         err_set(err, ERR_UNSUPPORTED,
-                "the server that runs is of another version, and doesn't know this: restart it");
+                "the running server has another version, which doesn't know this command: restart "
+                "the server");
         return COMMAND_FAILED;
     }
     progress_begin(&w.progress);
@@ -78,7 +79,7 @@ command_import_work(struct control *c, struct err *err)
     }
     if (n.left_out == 0)
         return COMMAND_DONE;
-    err_set(err, ERR_BAD_REQUEST, "not all could be imported: see above");
+    err_set(err, ERR_BAD_REQUEST, "not everything could be imported: see the messages above");
     return COMMAND_FAILED;
 }
 
@@ -113,7 +114,8 @@ command_import(struct options *o, struct err *err)
         return COMMAND_USAGE;
     }
     if (prefix[0] != '\0' && !name_is_repository(prefix)) {
-        err_set(err, ERR_BAD_REQUEST, "--prefix %s: no name of a repository can begin so", prefix);
+        err_set(err, ERR_BAD_REQUEST, "--prefix %s: a repository's name can't begin like this",
+                prefix);
         return COMMAND_USAGE;
     }
     if (import_helper_start(o->words.v[0], o->listing, o->dir, &socket, err) != 0)

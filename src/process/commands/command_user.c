@@ -171,12 +171,12 @@ await_server(const struct users *u)
             continue;
         }
         if (is_overruled(u))
-            print_user_line(
-                "warning: the running server was given %s by --user, too, and that password counts",
-                u->name);
+            print_user_line("warning: the running server also has the user %s by --user, and uses "
+                            "that password",
+                            u->name);
         else
             print_user_line(
-                "warning: the running server hasn't taken this over within %d s: see its log",
+                "warning: the running server hasn't read this change within %d s: see its log",
                 SERVER_WAIT_MS / 1000);
         return;
     }
@@ -226,10 +226,10 @@ del(struct users *u, struct err *err)
                        HTPASSWD_OURS);
     await_server(u);
     if (nobody)
-        print_user_line(
-            "%s was the last user: nobody may push or pull now, unless the server has a --user. To "
-            "let everybody, remove %s/%s, and send SIGHUP to the server if it runs",
-            u->name, u->dir.name, HTPASSWD_OURS);
+        print_user_line("%s was the last user: nobody may push or pull now, unless the server has "
+                        "a --user. To open the registry to everybody, remove %s/%s, and send "
+                        "SIGHUP to the server if it runs",
+                        u->name, u->dir.name, HTPASSWD_OURS);
     return 0;
 }
 
@@ -249,7 +249,7 @@ list_users(struct users *u, struct err *err)
             u->dir.name, HTPASSWD_OURS);
     else if (r > 0 && names_nobody(rest))
         print_user_line(
-            "%s/%s names nobody: nobody may push or pull, unless the server has a --user",
+            "%s/%s has no users: nobody may push or pull, unless the server has a --user",
             u->dir.name, HTPASSWD_OURS);
     while (r > 0 && htpasswd_next(&rest, &line, &name)) {
         fwrite(name.p, 1, name.n, stdout);

@@ -101,8 +101,8 @@ ask_server(int fd, int startdir, const char *const *args, struct err *err)
     while (n < 0 && errno == EINTR);
     if (n <= 0) {
         err_set(err, ERR_BUSY,
-                "the server ended this (it stops, or recovers its database): try again, and see "
-                "its log");
+                "the server ended this command (it stops, or recovers its database): try again, "
+                "and see its log");
         return COMMAND_FAILED;
     }
     packet[n] = '\0';
@@ -174,7 +174,8 @@ lock_or_connect(struct server *s, int *fd, struct err *err)
             return 0;
         if (errno == EACCES)
             return err_set(err, ERR_DENIED,
-                           "a server runs in %s, and isn't yours: run this as its user, or as root",
+                           "the server that runs in %s belongs to another user: run this as that "
+                           "user, or as root",
                            s->dir.name);
         r = datadir_lock(&s->dir, &s->who, err);
         if (r != 0)

@@ -76,7 +76,7 @@ read_pax(struct in *in, uint64_t n, struct entry *e, struct err *err)
     size = find_record(text, " size=");
     path = find_record(text, " path=");
     if (size != NULL && !parse_u64(size, strcspn(size, "\n"), &e->size))
-        return err_set(err, ERR_CORRUPT, "the export has a size that is none");
+        return err_set(err, ERR_CORRUPT, "the export has an invalid size in a header");
     if (path != NULL)
         snprintf(e->name, sizeof e->name, "%.*s", (int)strcspn(path, "\n"), path);
     return 0;

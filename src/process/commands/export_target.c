@@ -168,7 +168,7 @@ refuse_full(int fd, const char *path, struct err *err)
     while (!full && (e = readdir(d)) != NULL)
         full = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
     closedir(d);
-    return full ? err_set(err, ERR_EXISTS, "%s isn't empty: an export wants a directory of its own",
+    return full ? err_set(err, ERR_EXISTS, "%s isn't empty: export to a new or empty directory",
                           path)
                 : 0;
 }

@@ -230,7 +230,7 @@ ask_helper(int socket, char what, const char *path, int *fd)
 static int
 helper_is_gone(struct err *err)
 {
-    return err_set(err, ERR_BUSY, "who asked for this import is gone");
+    return err_set(err, ERR_BUSY, "the command that uses this helper has ended");
 }
 
 static int
@@ -247,7 +247,7 @@ ask_for_file(int socket, char what, const char *path, int *fd, struct err *err)
     if (sys == ENOENT || sys == ENOTDIR)
         return 0;
     return err_set(err, ERR_NO_FILE, "%.150s can't be opened: %s", path,
-                   sys == ELOOP    ? "it is a symbolic link, or behind one"
+                   sys == ELOOP    ? "it is a symbolic link, or its path has one"
                    : sys == EXDEV  ? "it leads out of what is imported"
                    : sys == EINVAL ? "it is neither a file nor a directory"
                                    : strerror(sys));

@@ -74,9 +74,9 @@ ask_twice(struct password *p, const char *name, int signals, int *signal, struct
 
     if (ask_on_terminal(p, "Password for ", name, signals, signal, err) < 0)
         return -1;
-    r = ask_on_terminal(&again, "The same again", "", signals, signal, err);
+    r = ask_on_terminal(&again, "Repeat the password", "", signals, signal, err);
     if (r == 0 && !bytes_equal(bytes_of(p->text, p->n), bytes_of(again.text, again.n)))
-        r = err_set(err, ERR_BAD_REQUEST, "these are two different passwords");
+        r = err_set(err, ERR_BAD_REQUEST, "the passwords differ");
     explicit_bzero(&again, sizeof again);
     return r;
 }

@@ -92,7 +92,7 @@ start_job(struct herald *h)
         herald_job_start(&h->jobs[i], &h->setting, &h->in.events[0], h->in.tries);
         return;
     }
-    log_line(LOG_ERROR, "the keeper wants more hooks at once than there may be", NULL);
+    log_line(LOG_ERROR, "the keeper starts more hooks at once than --hook-jobs allows", NULL);
 }
 
 static void
@@ -411,7 +411,7 @@ herald_main(const struct server *s, pid_t master)
     if (rc == 0)
         rc = run_herald(&h, &err);
     if (rc != 0)
-        log_line(LOG_ERROR, "herald fails", "why=%s", err.message);
+        log_line(LOG_ERROR, "the herald failed", "why=%s", err.message);
     herald_protocol_close(&h.keeper.line);
     herald_protocol_close(&h.guest.line);
     herald_http_free(&h.http);

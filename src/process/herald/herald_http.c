@@ -248,7 +248,7 @@ answer_listener(struct herald_listener *l)
         refuse_listener(l, "429 Too Many Requests",
                         "too many listeners to events of this user or address");
     else if (count_listening(l->http, NULL) > HERALD_HTTP_MAX)
-        refuse_listener(l, "503 Service Unavailable", "too many listen to events");
+        refuse_listener(l, "503 Service Unavailable", "too many listeners to events");
     else
         put_reply_head(l, "200 OK", l->sse ? "text/event-stream" : "application/x-ndjson", "");
     l->ending = l->ending || head;

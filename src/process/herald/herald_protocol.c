@@ -197,8 +197,7 @@ herald_protocol_receive(struct herald_line *l, struct herald_message *f)
         herald_protocol_decode(f, bytes_of(packet, (size_t)n), &err) == 0)
         return 1;
     if (n > 0)
-        log_line(LOG_ERROR, "keeper and herald don't understand each other", "bytes=%zu",
-                 (size_t)n);
+        log_line(LOG_ERROR, "an invalid packet between keeper and herald", "bytes=%zu", (size_t)n);
     herald_protocol_close(l);
     return -1;
 }

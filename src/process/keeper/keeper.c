@@ -92,7 +92,7 @@ tend_store(struct keeper *k)
         if (disk_space_free(dirfd) < CHECKPOINT_ROOM)
             return;
     } else if (k->full_disk.again_ms != 0) {
-        log_line(LOG_INFO, "room on the disk again", NULL);
+        log_line(LOG_INFO, "the disk has room again", NULL);
         k->full_disk.again_ms = 0;
     }
     if (kv_checkpoint(kv, is_short ? 0 : CHECKPOINT_KBYTES, is_short ? 0 : CHECKPOINT_MINUTES,
@@ -259,7 +259,7 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     k.indexer = indexer_new(s->options, &k.reg, &k.loop);
     rc = run_keeper(&k, &err);
     if (rc != 0)
-        log_line(LOG_ERROR, "keeper fails", "why=%s", err.message);
+        log_line(LOG_ERROR, "the keeper failed", "why=%s", err.message);
     loop_free(&k.loop);
     kv_close(k.reg.kv);
     return rc == 0 ? CHILD_DONE : CHILD_FAILED;

@@ -190,7 +190,7 @@ children_member_died(struct children_member *m, pid_t pid, int status)
     else if (m->kind != CHILDREN_COMMAND)
         log_line(LOG_INFO, "process ended", "name=%s pid=%d", name, (int)pid);
     if (in_db || lost) {
-        kill_members(c, lost ? "a process found it broken" : "a process died inside");
+        kill_members(c, lost ? "a process found it damaged" : "a process died inside");
     } else if (status == CHILD_DONE) { /* told to, or after its last request */
         m->start_at = now;
     } else if (++c->deaths_outside >= DEATHS_OUTSIDE_MAX) {
@@ -363,9 +363,11 @@ kill_hanging(struct children *c)
             continue;
         name_member(m, name);
         if (is_debugged(c)) {
-            log_line(LOG_WARN, "process hangs inside the database: spared, since one is debugged",
-                     "name=%s pid=%d ms=%llu", name, (int)m->child.pid,
-                     (unsigned long long)(now - since));
+            log_line(
+                LOG_WARN,
+                "process hangs inside the database: not killed, since a debugger holds a process",
+                "name=%s pid=%d ms=%llu", name, (int)m->child.pid,
+                (unsigned long long)(now - since));
             c->spared_at = now;
             return;
         }
@@ -393,7 +395,7 @@ tick_serving(struct children *c)
     c->were_ready = true;
     c->rounds = 0;
     if (c->disk_full)
-        log_line(LOG_INFO, "room on the disk: all processes are at work again", NULL);
+        log_line(LOG_INFO, "the disk has room again: all processes run again", NULL);
     c->disk_full = false;
 }
 
@@ -522,11 +524,11 @@ children_error(const struct children *c, struct err *err)
     const char *why = c->shared->message;
 
     if (c->failures < FAILURES_MAX)
-        return err_set(err, ERR_SYSTEM,
-                       "the processes die before they can work, and the log says why; the database "
-                       "is in %s/db",
-                       c->server->dir.name);
+        return err_set(
+            err, ERR_SYSTEM,
+            "the processes die while they start: the log says why; the database is in %s/db",
+            c->server->dir.name);
     return err_set(err, ERR_SYSTEM,
-                   "the database in %s/db can't be opened (%s): mend that, or restore a backup",
+                   "the database in %s/db can't be opened (%s): repair it, or restore a backup",
                    c->server->dir.name, *why != '\0' ? why : "the recovery died");
 }

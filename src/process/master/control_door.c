@@ -104,7 +104,7 @@ on_control_packet(void *arg)
     if (n <= 0) {
         control_door_done(r, NULL);
     } else if (!are_whole || r->packet[n - 1] != '\0') {
-        control_door_done(r, "this is no command");
+        control_door_done(r, "invalid command packet");
     } else {
         r->packet_n = (size_t)n;
         loop_fd_stop(&r->readable);
@@ -214,8 +214,8 @@ control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
         code = command->work(&c, &err);
     else
         err_set(&err, ERR_UNSUPPORTED,
-                "the server that runs is of another version, and doesn't know this command: "
-                "restart it");
+                "the running server has another version, which doesn't know this command: restart "
+                "the server");
     kv_close(reg.kv);
     send_control_answer(r->connection, code, code == COMMAND_DONE ? "" : err.message);
     return CHILD_DONE;

@@ -64,7 +64,7 @@ nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct er
     if (s->options->fastcgi != NULL || find_nginx(n->program, sizeof n->program))
         return 0;
     return err_set(err, ERR_SYSTEM,
-                   "there is no nginx here, neither in PATH nor in /usr/sbin: install the package "
+                   "nginx was not found, neither in PATH nor in /usr/sbin: install the package "
                    "nginx (or nginx-light)");
 }
 
@@ -172,7 +172,7 @@ on_nginx_end(void *arg, pid_t pid, int status)
     if (n->was_up)
         restart_later(n);
     else
-        fail_start(n, n->log.worst[0] != '\0' ? n->log.worst : "it died without a word");
+        fail_start(n, n->log.worst[0] != '\0' ? n->log.worst : "it ended without a message");
 }
 
 /* ---- starting ---- */

@@ -61,14 +61,14 @@ base_url_check_origin(const char *text, const char *what, struct err *err)
         host_length(host) == 0 || !is_port_and_slash(host + host_length(host), &end) ||
         *end != '\0' || strpbrk(text, UPPER) != NULL)
         return err_set(err, ERR_BAD_REQUEST,
-                       "%s %s: an origin like https://ui.example.com is wanted, in small letters "
-                       "and without a path, or * for any",
+                       "%s %s: must be an origin like https://ui.example.com, in lowercase and "
+                       "without a path, or * for any",
                        what, text);
     if (is_implied_port(text, host + host_length(host)))
-        return err_set(err, ERR_BAD_REQUEST,
-                       "%s %s: browsers leave out the port that the scheme implies: leave it out, "
-                       "too",
-                       what, text);
+        return err_set(
+            err, ERR_BAD_REQUEST,
+            "%s %s: leave out the port: it is the scheme's default, which browsers leave out", what,
+            text);
     return 0;
 }
 

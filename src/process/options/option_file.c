@@ -38,7 +38,7 @@ option_file_read(int dirfd, const char *name, struct buf *out, struct err *err)
     if (fstat(fd, &st) < 0)
         rc = err_errno(err, "cannot look at %s", name);
     else if (S_ISDIR(st.st_mode))
-        rc = err_set(err, ERR_BAD_REQUEST, "%s is a directory, and a file is wanted", name);
+        rc = err_set(err, ERR_BAD_REQUEST, "%s is a directory: give a file", name);
     else
         rc = read_to_end(fd, name, out, err);
     fdio_close(fd);

@@ -284,7 +284,7 @@ check_fastcgi(const struct options *o, struct err *err)
     for (size_t i = 0; o->fastcgi != NULL && i < sizeof excluded / sizeof *excluded; i++)
         if (excluded[i].given)
             return err_set(err, ERR_BAD_REQUEST,
-                           "--%s and --fastcgi can't be together: with --fastcgi your own nginx "
+                           "--%s and --fastcgi can't be combined: with --fastcgi your own nginx "
                            "has the ports and certificates",
                            excluded[i].name);
     if (o->trust_remote_user && o->fastcgi == NULL)
@@ -292,7 +292,7 @@ check_fastcgi(const struct options *o, struct err *err)
                        "--trust-remote-user is for your own nginx in front: it needs --fastcgi");
     if (o->trust_remote_user && o->users.n > 0)
         return err_set(err, ERR_BAD_REQUEST,
-                       "--user and --trust-remote-user can't be together: with the latter your own "
+                       "--user and --trust-remote-user can't be combined: with the latter your own "
                        "nginx knows the users");
     return 0;
 }

@@ -28,7 +28,7 @@ add_port(struct options *o, struct options_list *list, const char *value, const 
     char text[8];
     uint64_t port;
     if (!parse_u64(value, strlen(value), &port) || port > 65535)
-        return err_set(err, ERR_BAD_REQUEST, "%s %s: not a port number (0 to 65535, 0 for any)",
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a port number (0 to 65535, 0 for any)",
                        what, value);
     snprintf(text, sizeof text, "%u", (unsigned)port);
     return options_value_add(o, list, text, what, err);
@@ -47,7 +47,7 @@ add_address(struct options *o, struct options_list *list, const char *value, con
     if (strcmp(bare, "localhost") != 0 && inet_pton(AF_INET, bare, address) != 1 &&
         inet_pton(AF_INET6, bare, address) != 1)
         return err_set(err, ERR_BAD_REQUEST,
-                       "%s %s: an address is wanted, such as 127.0.0.1, ::1 or localhost", what,
+                       "%s %s: must be an address, such as 127.0.0.1, ::1 or localhost", what,
                        value);
     return options_value_add(o, list, bare, what, err);
 }
@@ -60,7 +60,7 @@ add_user_password(struct options *o, struct options_list *list, const char *valu
     const char *colon = strchr(value, ':');
     struct err why;
     if (colon == NULL || colon == value || colon[1] == '\0')
-        return err_set(err, ERR_BAD_REQUEST, "%s: NAME:PASSWORD is wanted, neither of them empty",
+        return err_set(err, ERR_BAD_REQUEST, "%s: must be NAME:PASSWORD, neither of them empty",
                        what);
     if (htpasswd_check_name(bytes_of(value, (size_t)(colon - value)), &why) != 0 ||
         htpasswd_check_password(bytes_str(colon + 1), &why) != 0)
@@ -74,7 +74,7 @@ set_count(uint64_t *to, const struct options_row *row, const char *value, const 
 {
     if (parse_u64(value, strlen(value), to) && *to >= row->least && *to <= row->most)
         return 0;
-    return err_set(err, ERR_BAD_REQUEST, "%s %s: a number from %llu to %llu is wanted", what, value,
+    return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a number from %llu to %llu", what, value,
                    (unsigned long long)row->least, (unsigned long long)row->most);
 }
 
@@ -83,7 +83,7 @@ set_limit(uint64_t *to, const char *value, const char *what, struct err *err)
 {
     if (parse_u64(value, strlen(value), to))
         return 0;
-    return err_set(err, ERR_BAD_REQUEST, "%s %s: a number is wanted, 0 for no limit", what, value);
+    return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a number, 0 for no limit", what, value);
 }
 
 static int
@@ -91,10 +91,10 @@ set_size(uint64_t *to, const struct options_row *row, const char *value, const c
          struct err *err)
 {
     if (!parse_size(value, to))
-        return err_set(err, ERR_BAD_REQUEST, "%s %s: a size like 512K, 20M or 4G is wanted", what,
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a size like 512K, 20M or 4G", what,
                        value);
     if (*to < row->least)
-        return err_set(err, ERR_BAD_REQUEST, "%s %s: at least %lluM is wanted", what, value,
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be at least %lluM", what, value,
                        (unsigned long long)row->least >> 20);
     return 0;
 }
@@ -105,7 +105,7 @@ set_time(uint64_t *to, const struct options_row *row, const char *value, const c
 {
     if (parse_duration_ms(value, to) && *to >= row->least)
         return 0;
-    return err_set(err, ERR_BAD_REQUEST, "%s %s: a time like 90s, 10m, 6h or 30d is wanted", what,
+    return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a time like 90s, 10m, 6h or 30d", what,
                    value);
 }
 
@@ -128,8 +128,8 @@ set_text(struct options *o, const struct options_row *row, char **to, const char
     if (row->kind == OPTIONS_NAME &&
         (strspn(value, NAME_BYTES) != strlen(value) || strlen(value) > NAME_MAX_BYTES))
         return err_set(err, ERR_BAD_REQUEST,
-                       "%s %s: small letters, digits and _ are wanted, at most %d of them", what,
-                       value, NAME_MAX_BYTES);
+                       "%s %s: must have lowercase letters, digits and _ only, at most %d of them",
+                       what, value, NAME_MAX_BYTES);
     *to = options_keep(o, mem_strdup(value));
     return 0;
 }
@@ -154,7 +154,7 @@ options_value_set(struct options *o, const struct options_row *row, const char *
     case OPTIONS_LEVEL:
         if (log_level_parse(value, to))
             return 0;
-        return err_set(err, ERR_BAD_REQUEST, "%s %s: error, warn, info or debug is wanted", what,
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be error, warn, info or debug", what,
                        value);
     case OPTIONS_NUMBER:
         return set_count(to, row, value, what, err);

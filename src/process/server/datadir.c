@@ -127,8 +127,7 @@ read_format(const struct datadir *d, struct err *err)
         if (!bytes_start_with(buf_bytes(&text), bytes_str(FORMAT_TEXT)) ||
             !parse_u64(number, strcspn(number, "\n"), &format) || format == 0)
             r = err_set(err, ERR_CORRUPT,
-                        "%s/%s isn't one of ours: choose another directory with "
-                        "--dir",
+                        "%s/%s was not made by this program: choose another directory with --dir",
                         d->name, FORMAT_NAME);
         else if (format > FORMAT)
             r = err_set(err, ERR_UNSUPPORTED,
@@ -603,8 +602,8 @@ datadir_plan(const char *name, const char *run_as, struct privileges *who, struc
     pw = getpwuid(uid);
     if (pw == NULL)
         return err_set(err, ERR_SYSTEM,
-                       "what is in %s belongs to user %lu, who has no name here: become that user, "
-                       "and try again",
+                       "the files in %s belong to user %lu, which has no name on this machine: run "
+                       "this as that user",
                        name, (unsigned long)uid);
     snprintf(user, sizeof user, "%s", pw->pw_name);
     return privileges_plan(who, user, err);

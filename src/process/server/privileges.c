@@ -56,9 +56,9 @@ privileges_plan(struct privileges *p, const char *run_as, struct err *err)
     wanted = run_as != NULL ? run_as : OPTIONS_RUN_AS;
     pw = getpwnam(wanted);
     if (pw == NULL)
-        return err_set(err, ERR_SYSTEM, "there is no user %s to run as: %s", wanted,
-                       run_as != NULL ? "make it, or give another with --run-as"
-                                      : "give one with --run-as");
+        return err_set(err, ERR_SYSTEM, "there is no user %s: %s", wanted,
+                       run_as != NULL ? "create the user, or give another with --run-as"
+                                      : "give a user with --run-as");
     if (!p->root && pw->pw_uid != p->uid)
         return err_set(err, ERR_SYSTEM,
                        "--run-as %s: only root can become another user, and this is %s; start it "

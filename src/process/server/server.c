@@ -328,7 +328,7 @@ server_warn_of_users(const struct server *s)
                  "auth/htpasswd changes that",
                  NULL);
     else if (s->users.users == 0)
-        log_line(LOG_WARN, "auth/htpasswd names nobody: nobody may push or pull", NULL);
+        log_line(LOG_WARN, "auth/htpasswd has no users: nobody may push or pull", NULL);
 }
 
 static void
@@ -340,7 +340,7 @@ reload_users(struct server *s)
     if (read_users(s, &err) < 0)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
     else
-        log_line(LOG_INFO, "users read anew", "users=%zu", s->users.users);
+        log_line(LOG_INFO, "users read again", "users=%zu", s->users.users);
     if (was.closed != s->users.closed || (was.users > 0) != (s->users.users > 0))
         server_warn_of_users(s);
 }

@@ -95,14 +95,14 @@ socket_dir_clear(const char *dir, const char *name, const struct privileges *who
     snprintf(path, sizeof path, "%s%s", dir, name);
     if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
         return err_errno(err,
-                         "%s can't make sockets in %s: chown it, let it into those above, or "
-                         "choose another with --fastcgi",
+                         "%s can't create sockets in %s: change the owner of the directory or the "
+                         "modes of those above it, or choose another with --fastcgi",
                          who->user, dir);
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : err_errno(err, "cannot look at %s", path);
     if (!S_ISSOCK(st.st_mode))
         return err_set(err, ERR_SYSTEM,
-                       "%s is there, and is no socket: choose another directory with --fastcgi",
+                       "%s exists and is not a socket: choose another directory with --fastcgi",
                        path);
     if (is_served(path))
         return err_set(err, ERR_BUSY,
@@ -124,8 +124,8 @@ socket_dir_reach(const char *data, const struct privileges *who, struct err *err
     snprintf(path, sizeof path, "%s/uploads/body", data);
     if (stat(path, &st) < 0)
         return err_errno(err,
-                         "nginx, which has to run as %s, can't reach %s: let it into the "
-                         "directories above, or choose another with --dir",
+                         "nginx, which has to run as %s, can't reach %s: change the modes of the "
+                         "directories above it, or choose another with --dir",
                          who->user, data);
     return 0;
 }

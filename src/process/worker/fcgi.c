@@ -169,7 +169,8 @@ read_params(struct call *call, struct refusal *no)
         bad = params[PARAM_ROLE].name;
     if (bad != NULL) {
         log_client_line(LOG_ERROR,
-                        "parameter missing, wrong or there twice: is nginx's configuration ours?",
+                        "a FastCGI parameter is missing, wrong or duplicate: is nginx's "
+                        "configuration the one that print-nginx-conf prints?",
                         "name=%s", bad);
         *no = (struct refusal){500, "the web server in front isn't configured for this registry"};
         return false;
@@ -180,7 +181,7 @@ read_params(struct call *call, struct refusal *no)
     }
     r->has_length = *v[PARAM_LENGTH] != '\0';
     if (r->has_length && !parse_u64(v[PARAM_LENGTH], strlen(v[PARAM_LENGTH]), &r->content_length)) {
-        *no = (struct refusal){400, "Content-Length is no number"};
+        *no = (struct refusal){400, "Content-Length is not a number"};
         return false;
     }
     return true;

@@ -12,7 +12,7 @@ reference_check_tag(const char *text, struct err *err)
 {
     if (name_is_tag(text))
         return 0;
-    err_set(err, ERR_BAD_TAG, "%s is no valid tag", text);
+    err_set(err, ERR_BAD_TAG, "%s is not a valid tag", text);
     return err_found(err, "%s", text);
 }
 

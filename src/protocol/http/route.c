@@ -101,7 +101,7 @@ join_name(struct call *c, const struct path *path, size_t from, size_t n, struct
         buf_puts(&name, path->segments[i]);
     }
     if (!buf_ok(&name) || !name_is_repository(buf_text(&name))) {
-        err_set(err, ERR_BAD_NAME, "%s is no valid name for a repository",
+        err_set(err, ERR_BAD_NAME, "%s is not a valid repository name",
                 buf_ok(&name) ? buf_text(&name) : "this");
         rc = err_found(err, "%s", buf_ok(&name) ? buf_text(&name) : "a longer one");
     } else if ((c->name = arena_strdup(c->arena, buf_text(&name))) == NULL)

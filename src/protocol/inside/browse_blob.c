@@ -63,12 +63,12 @@ kind_of_entry(const struct layer_entry *e)
     case LAYER_FIFO:
         return "a fifo";
     case LAYER_NONE:
-        return "a hard link to nothing";
+        return "a hard link without a target";
     case LAYER_SYMLINK:
     case LAYER_FILE:
         break;
     }
-    return "no file";
+    return "not a file";
 }
 
 static int
@@ -78,7 +78,7 @@ find_file(struct call *c, struct reading *r, struct bytes path, struct err *err)
         return -1;
     if (r->node.entry.type != LAYER_FILE)
         return browse_view_refuse(path, kind_of_entry(&r->node.entry), err);
-    return browse_view_wants_directory(c) ? browse_view_refuse(path, "no directory", err) : 0;
+    return browse_view_wants_directory(c) ? browse_view_refuse(path, "not a directory", err) : 0;
 }
 
 /* RFC 6266, 8187: a name of harmless letters for old clients, and the real name if it is UTF-8 (a

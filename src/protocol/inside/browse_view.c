@@ -110,7 +110,7 @@ open_listed_directory(struct listing *l, struct layer_merge_node *node, struct e
 {
     if (browse_view_find(l->im, l->arena, l->path, node, err) != 0)
         return -1;
-    return node->entry.type == LAYER_DIR ? 0 : browse_view_refuse(l->path, "no directory", err);
+    return node->entry.type == LAYER_DIR ? 0 : browse_view_refuse(l->path, "not a directory", err);
 }
 
 static int

@@ -52,7 +52,7 @@ v2_browse_layer(struct call *c, struct err *err)
     uint64_t n;
 
     if (!parse_u64(c->last, strlen(c->last), &n))
-        return err_set(err, ERR_NO_FILE, "a layer is a number from 0 on, not %s", c->last);
+        return err_set(err, ERR_NO_FILE, "invalid layer %s: layers have numbers from 0", c->last);
     if (call_text(c, &base, err, "/v2/%s/_image/%s/layers/%s/tree", c->name, c->first, c->last) !=
             0 ||
         v2_browse_open(c, &im, err) != 0)

@@ -47,9 +47,9 @@ check_path(struct call *c, struct archiving *a, struct err *err)
     if (browse_view_find(a->im, c->arena, a->path, &node, err) != 0)
         return -1;
     if (node.entry.type == LAYER_NONE)
-        return browse_view_refuse(a->path, "a hard link to nothing", err);
+        return browse_view_refuse(a->path, "a hard link without a target", err);
     if (browse_view_wants_directory(c) && node.entry.type != LAYER_DIR)
-        return browse_view_refuse(a->path, "no directory", err);
+        return browse_view_refuse(a->path, "not a directory", err);
     return 0;
 }
 

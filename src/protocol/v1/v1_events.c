@@ -38,7 +38,7 @@ find_since(const struct call *c, const char **text, uint64_t *since, struct err 
         *text = query_get(&c->query, "since");
     if (*text != NULL && !parse_u64(*text, strlen(*text), since))
         return err_set(err, ERR_BAD_REQUEST,
-                       "since, or Last-Event-ID, isn't the number of an event");
+                       "since or Last-Event-ID must be the number of an event");
     return 0;
 }
 
@@ -48,7 +48,7 @@ tell_gone(struct call *c, uint32_t oldest, struct err *err)
     struct json *body = json_new_object();
 
     json_set_string(body, "error",
-                    "events behind that one are not kept, or there is no such event");
+                    "the events after that one are deleted, or there is no such event");
     json_set_u64(body, "oldest", oldest);
     return call_json(c, 410, body, err);
 }

@@ -10,7 +10,7 @@ check_tag(struct call *c, struct err *err)
 {
     if (name_is_tag(c->last))
         return 0;
-    return err_set(err, ERR_BAD_TAG, "%s is no valid tag", c->last);
+    return err_set(err, ERR_BAD_TAG, "%s is not a valid tag", c->last);
 }
 
 static int

@@ -11,10 +11,10 @@ check_account(const struct call *c, struct err *err)
     bool good;
 
     if (json_parse(c->req->body, DEPTH_MAX, &account, err) != 0)
-        return err_set(err, ERR_BAD_REQUEST, "the body is no JSON");
+        return err_set(err, ERR_BAD_REQUEST, "the body is not JSON");
     good = json_type(account) == JSON_OBJECT;
     json_free(account);
-    return good ? 0 : err_set(err, ERR_BAD_REQUEST, "the body is no JSON object");
+    return good ? 0 : err_set(err, ERR_BAD_REQUEST, "the body is not a JSON object");
 }
 
 int

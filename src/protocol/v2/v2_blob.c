@@ -17,7 +17,7 @@ add_blob_headers(struct call *c, const char *digest, struct err *err)
 static int
 refuse_extent(uint64_t size, const char *range, struct err *err)
 {
-    err_set(err, ERR_BAD_EXTENT, "the blob has %llu bytes, and none of them is in %s",
+    err_set(err, ERR_BAD_EXTENT, "the blob has %llu bytes: none of them is in the range %s",
             (unsigned long long)size, range);
     err_expected(err, "bytes of the first %llu", (unsigned long long)size);
     return err_found(err, "%s", range);

@@ -74,7 +74,7 @@ chunk_of(const struct call *c, struct upload_chunk *chunk, struct err *err)
     if (range == NULL || range[0] == '\0')
         return 0;
     if (!range_parse_content(range, &chunk->first, &last)) {
-        err_set(err, ERR_BAD_RANGE, "Content-Range %s can't be understood", range);
+        err_set(err, ERR_BAD_RANGE, "invalid Content-Range %s", range);
         err_expected(err, "FIRST-LAST, the numbers of the first and the last byte");
         return err_found(err, "%s", range);
     }
@@ -103,7 +103,7 @@ v2_upload_begin(struct call *c, struct err *err)
     /* Only a hint, since the bytes are hashed at the end; but an algorithm that can't be stored is
      * refused now. */
     if (algorithm != NULL && digest_algo_named(bytes_str(algorithm)) == DIGEST_NONE) {
-        err_set(err, ERR_BAD_DIGEST, "digest-algorithm %s isn't known here", algorithm);
+        err_set(err, ERR_BAD_DIGEST, "unsupported digest-algorithm %s", algorithm);
         err_expected(err, "sha256 or sha512");
         return err_found(err, "%s", algorithm);
     }

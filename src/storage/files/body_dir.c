@@ -82,8 +82,8 @@ body_dir_check_nginx(int root, const char *bodies, struct err *err)
         return 0;
     }
     return err_set(err, ERR_SYSTEM,
-                   "nginx puts bodies elsewhere: print its configuration anew, with the --dir of "
-                   "this server");
+                   "nginx writes request bodies to another place: print its configuration again, "
+                   "with the --dir of this server");
 }
 
 int
@@ -94,8 +94,8 @@ body_dir_explain(int root, const char *path, const char *body_file, struct err *
 
     if (sys == ENOENT && body_file[0] == '/' && (access(body_file, F_OK) == 0 || errno == EACCES))
         return err_set(err, ERR_SYSTEM,
-                       "nginx puts bodies elsewhere, as %s: print its configuration anew, with the "
-                       "--dir of this server",
+                       "nginx writes request bodies to another place, %s: print its configuration "
+                       "again, with the --dir of this server",
                        body_file);
     if (sys == ENOENT)
         return err_set(err, ERR_BUSY, "the client disconnected before its upload was processed");

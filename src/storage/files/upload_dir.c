@@ -129,12 +129,13 @@ open_body_file(int root, const char *body_file, uint64_t size, char path[PATH_RO
     }
     if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink > 1) {
         fdio_close(fd);
-        return err_set(err, ERR_SYSTEM, "%s is no body file of nginx: nginx must run as user %ld",
-                       path, (long)geteuid());
+        return err_set(err, ERR_SYSTEM,
+                       "%s is not a body file that nginx wrote: nginx must run as user %ld", path,
+                       (long)geteuid());
     }
     if ((uint64_t)st.st_size != size) {
         fdio_close(fd);
-        return err_set(err, ERR_BAD_SIZE, "%llu bytes were announced and %llu came",
+        return err_set(err, ERR_BAD_SIZE, "%llu bytes were announced, but %llu were sent",
                        (unsigned long long)size, (unsigned long long)st.st_size);
     }
     return fd;

@@ -175,7 +175,7 @@ kv_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
     if (kv_check(t, table, true, err) != 0)
         return -1;
     if (def->kind != KV_QUEUE)
-        return err_set(err, ERR_SYSTEM, "table %s is no queue", def->name);
+        return err_set(err, ERR_SYSTEM, "table %s is not a queue", def->name);
     if (val.n > def->record_size || val.n > UINT16_MAX)
         return err_set(err, ERR_TOO_LARGE, "table %s: record of %zu bytes", def->name, val.n);
     return t->kv->filling->append(t, table, val, err);

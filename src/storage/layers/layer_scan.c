@@ -124,7 +124,7 @@ note_end(struct scan *s)
 {
     switch (inflate_end(s->inflate)) {
     case INFLATE_TRAILED:
-        remark(s->info, "what follows its compressed data was not looked at");
+        remark(s->info, "the bytes after its compressed data are ignored");
         break;
     case INFLATE_CUT:
         remark(s->info, "its compressed data end too early");
