@@ -202,7 +202,7 @@ subtest 'a configuration for another directory' => sub {
     my $registry = Registry->start(dir => "$tmp/here", fastcgi => "$tmp/s2", expected => qr/elsewhere/);
     my $site     = site_for($registry, dir => "$tmp/elsewhere", sockets => "$tmp/s2") // return;
     is_told($registry, $site, qr{nginx writes request bodies to another place, \Q$tmp\E/elsewhere/uploads/body/.*--dir});
-    is_ill($site, qr/nginx puts bodies elsewhere: .*--dir/);
+    is_ill($site, qr/nginx writes request bodies to another place: .*--dir/);
     $site->stop;
 };
 
