@@ -148,7 +148,7 @@ struct listing {
     size_t had;
     uint64_t now;
     unsigned most; /* the largest number of kin in a full list; UINT_MAX: to be counted */
-    size_t at;     /* the last job with so many */
+    size_t at;     /* the last job with this number */
 };
 
 static unsigned

@@ -10,13 +10,13 @@
 #include "util/arena.h"
 #include "util/fdio.h"
 
-/* What one of the documents may have: of a million tags, not much more. */
+/* The largest document, in bytes: enough for a million tags. */
 #define DOCUMENT_MAX ((size_t)1 << 30)
 #define MANIFEST_SCRATCH ((size_t)8 << 20)
 /* Between two looks whether it is to stop. */
 #define STEP ((uint64_t)4 << 20)
 #define WAIT_MS 500
-/* What a pipe that has room takes without waiting. */
+/* Bytes that a writable pipe takes without waiting. */
 #define PIECE ((size_t)PIPE_BUF)
 
 struct out {

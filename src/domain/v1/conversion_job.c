@@ -61,7 +61,7 @@ struct converting {
     bool stale; /* the image has changed meanwhile */
 };
 
-/* What happens to the job. */
+/* The next step of a job. */
 enum outcome {
     DONE,
     WAITS,

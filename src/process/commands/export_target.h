@@ -8,8 +8,8 @@
  * index.json last. After any failure or signal, the partial output is removed. Anything else, such
  * as a pipe, is written to directly. */
 
-/* write: prints a tar on stdout, in a process of its own, which it may change as it likes. Returns
- * write's result. */
+/* write: prints a tar on stdout. It is called in a process of its own, whose state it may change.
+ * Returns write's result. */
 enum command_exit export_target_run(const char *path,
                                     enum command_exit (*write)(void *arg, struct err *err),
                                     void *arg, struct err *err);

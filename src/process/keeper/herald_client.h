@@ -9,9 +9,9 @@
 #include "process/server/server.h"
 #include "util/loop.h"
 
-/* The keeper's side of its connection to the herald: sends events and hooks that are due, and
- * stores the results of the hooks. All that counts is in the database, so a keeper that dies loses
- * nothing. Times are clock_mono_ms(). */
+/* The keeper's side of its connection to the herald: sends events and due hooks, and stores the
+ * results of hooks. The state is in the database, so nothing is lost when a keeper dies. Times are
+ * clock_mono_ms(). */
 
 struct herald_client_held {
     uint32_t seq;
@@ -56,11 +56,11 @@ struct herald_client *herald_client_new(const struct server *s, const struct reg
 /* Saves the marks. */
 void herald_client_free(struct herald_client *c);
 
-/* There may be new events; hooks: also hooks that are to be tried again. */
+/* Tells it that there may be new events; hooks: also hooks that are to be tried again. */
 void herald_client_poke(struct herald_client *c, bool hooks);
 
-/* Does what can be done now; to be called after each round of the loop, which it has end its wait
- * in time. -1: the database fails; it tries again after a second. */
+/* Does what can be done now. Call it after each round of the loop; it sets the loop's timers. -1:
+ * the database fails; it tries again after a second. */
 int herald_client_step(struct herald_client *c, struct err *err);
 
 /* True if there is no connection to a herald. */

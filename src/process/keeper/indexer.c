@@ -16,8 +16,8 @@
 #define IMAGES_MAX INDEX_JOB_DONE_MAX
 #define DEMANDS_MAX 64
 #define STARTED_MAX 64
-/* A layer that a request waits for counts as if its repository and user had so many children less
- * (index_job_kin). */
+/* A layer that a request waits for counts as if its repository and user had this many fewer
+ * children (index_job_kin). */
 #define WAITED_FOR_BONUS 32
 /* Looking through all jobs takes at most this part of the keeper's time. */
 #define LIST_PART 10

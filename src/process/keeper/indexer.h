@@ -10,8 +10,8 @@
 
 /* Indexes layers, as work of the keeper: each layer once, by several children with limits and the
  * lowest priority (util/confined.h). When the last layer of an image is done, it appends an event.
- * Layers that a request waits for come first, then images in the order of their pushes. But
- * repositories and users take turns: one that has had much lately comes after the others.
+ * Layers that a request waits for come first, then images in the order of their pushes.
+ * Repositories and users take turns: those with the most recent jobs come last.
  *
  * A layer whose child dies or exceeds a limit gets an index with the reason, so it is done as well.
  * If the machine is in trouble (no space, no processes), the jobs stay and are tried again, at
@@ -25,10 +25,10 @@ struct indexer *indexer_new(const struct options *o, const struct registry *reg,
 /* Ends the children; the next keeper does their work. */
 void indexer_free(struct indexer *x);
 
-/* There may be new events or jobs. */
+/* Tells it that there may be new events or jobs. */
 void indexer_poke(struct indexer *x);
 
-/* Does what can be done now: takes over the indexes that children have made, starts others, ends
- * jobs; to be called after each round of the loop, which it has end its wait in time. *told: it has
- * put events. -1: the database or the machine fails; it tries again later. */
+/* Does what can be done now: takes over finished indexes, starts children, ends jobs. Call it after
+ * each round of the loop; it sets the loop's timers. *told: events were written. -1: the database
+ * or the machine fails; the next call tries again later. */
 int indexer_step(struct indexer *x, bool *told, struct err *err);

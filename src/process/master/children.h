@@ -10,11 +10,11 @@
 #include "storage/kv/kv_slot.h"
 #include "util/loop.h"
 
-/* The processes that have the database open, and what happens when one of them dies. A process that
- * dies inside the database may leave locks behind, on which the others would wait for ever. So the
- * master kills all of them, one process recovers the database, and all start anew (0.1 to 0.5 s;
- * the sockets stay, and requests wait in them). A process that dies outside holds nothing, and is
- * replaced. A slot in shared memory says where it was. Times are clock_mono_ms(). */
+/* Starts and watches the processes that have the database open. A process that dies inside the
+ * database may leave locks, for which the others would wait for ever. So the master kills all of
+ * them, one process recovers the database, and all are started again (0.1 to 0.5 s; the sockets
+ * stay open, and requests wait in them). A process that dies outside holds nothing, and is
+ * replaced. Its slot in shared memory says where it was. Times are clock_mono_ms(). */
 
 enum children_state {
     CHILDREN_RECOVERING, /* the recovery runs, and no other process */
@@ -72,26 +72,26 @@ void children_free(struct children *c);
 
 /* Starts the recovery; the others follow by themselves. */
 void children_start(struct children *c);
-/* Starts a process for a command (control_door.h); false: not now. It is killed for a recovery, and
- * may be the reason for one, as the others, but no process replaces it. */
+/* Starts a process for a command (control_door.h). Like the others it can cause a recovery, and is
+ * killed for one, but it isn't replaced. Returns false if it can't be started now. */
 bool children_lend(struct children *c, const struct control_door_request *r);
-/* Does what is due; to be called after each round of the loop, and at least every 250 ms. */
+/* Does what is due. Call it after each round of the loop, and at least every 250 ms. */
 void children_tick(struct children *c);
-/* What follows from the death of a process; the loop calls it. status is waitpid's. */
+/* Handles the death of a process; called by the loop. status: of waitpid. */
 void children_member_died(struct children_member *m, pid_t pid, int status);
 
-/* Are all at work? */
+/* Are all processes ready? */
 bool children_ready(const struct children *c);
 /* The keeper's pid; 0: it isn't running. */
 pid_t children_keeper(const struct children *c);
 /* May nginx start? When the disk is full as well: it then answers 503. */
 bool children_may_be_asked(const struct children *c);
 
-/* Ends them: they have a short time to finish their requests. */
+/* Ends the processes. They have a short time to finish their requests. */
 void children_stop(struct children *c);
-/* Makes that time shorter. */
+/* Shortens that time. */
 void children_hurry(struct children *c);
 bool children_gone(const struct children *c);
 
-/* CHILDREN_BROKEN: what is wrong, and what to do. Returns -1. */
+/* For CHILDREN_BROKEN: fills err with what is wrong, and what to do. Returns -1. */
 int children_error(const struct children *c, struct err *err);

@@ -202,7 +202,8 @@ control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
     enum command_exit code;
 
     child_begin(s, master, keep, sizeof keep / sizeof *keep, control_stop);
-    /* What we say to the log goes to whoever typed the command, as it does without a server. */
+    /* Log lines of this process go to the user who typed the command, as they do without a server.
+     */
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (dup2(r->fds[i], i) < 0)
             return CHILD_FAILED;

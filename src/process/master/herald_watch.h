@@ -24,6 +24,6 @@ void herald_watch_init(struct herald_watch *h, const struct server *s, struct lo
 void herald_watch_tick(struct herald_watch *h);
 /* Sends it SIGHUP. */
 void herald_watch_reload(const struct herald_watch *h);
-/* Lets it come to its end (herald.h says how long that takes); hurry: without delay. */
+/* Ends the herald (herald.h says how long that takes); hurry: without delay. */
 void herald_watch_stop(struct herald_watch *h, bool hurry);
 bool herald_watch_is_gone(const struct herald_watch *h);

@@ -41,15 +41,15 @@ struct nginx {
 
 /* Finds the program. If there is none, the message names the package. */
 int nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct err *err);
-/* Once it is gone. */
+/* Call this in state NGINX_GONE. */
 void nginx_free(struct nginx *n);
 /* Writes run/nginx.conf. */
 int nginx_configure(const struct nginx *n, struct err *err);
 
 int nginx_start(struct nginx *n, struct err *err);
-/* What is due. */
+/* Does what is due. */
 void nginx_tick(struct nginx *n);
-/* Certificates. */
+/* Lets nginx read its certificates again. */
 void nginx_reload(const struct nginx *n);
 
 /* Lets it finish its requests, for some seconds; with hurry for half a second. The state becomes

@@ -5,14 +5,14 @@
 #include "process/server/privileges.h"
 #include "util/loop.h"
 
-/* When our master is killed, the kernel ends its children. If nginx's master is killed as well, its
- * workers have no parent, and go on holding the ports. So all of nginx is one process group, which
- * contains a process of ours that only waits for our master's end, and then kills the group. */
+/* If our master is killed, the kernel ends its children. If nginx's master is killed as well, its
+ * workers survive without a parent, and keep the ports. So all of nginx is one process group; it
+ * contains a process of ours that waits for the end of our master, and then kills the group. */
 struct nginx_guard {
     struct loop *loop;
     const struct privileges *who;
     struct loop_child child;
-    pid_t group; /* for setpgid of nginx; stays when the process is replaced */
+    pid_t group; /* for setpgid of nginx; stays the same when the guard is replaced */
     int ends[2]; /* a pipe, of which only the master has the end to write to; -1 */
 };
 

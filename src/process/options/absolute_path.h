@@ -2,7 +2,7 @@
 
 #include "util/err.h"
 
-/* The absolute name of a file or directory that is named from the working directory. It need not
- * exist. The result has no ".", no doubled slashes and no slash at the end (except "/"); ".." and
- * symbolic links stay as they are. To be freed. NULL: err. */
+/* Returns the absolute path of a name that is relative to the working directory, and need not
+ * exist. The result has no ".", no double slashes and no final slash (except "/"); ".." and
+ * symbolic links stay as they are. The caller frees it. NULL on failure. */
 char *absolute_path(const char *name, struct err *err);

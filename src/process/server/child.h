@@ -33,5 +33,5 @@ void child_log_death(const char *name, pid_t pid, int status);
 /* Fills the registry that the floors below work on, from the options. */
 void child_registry(const struct server *s, struct kv *kv, struct registry *reg);
 
-/* Joins the database, or ends the process. *reg: the registry that the floors below work on. */
+/* Opens the database, or ends the process. *reg: the registry that the floors below work on. */
 void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);

@@ -139,7 +139,7 @@ read_format(const struct datadir *d, struct err *err)
     return r;
 }
 
-/* What another registry left: its name, or NULL. */
+/* The name of another registry whose files these are, or NULL. */
 static const char *
 other_registry(const struct datadir *d, const char *name)
 {

@@ -52,11 +52,11 @@ int datadir_lock(struct datadir *d, const struct privileges *who, struct err *er
  * the files that a killed server left in run/. */
 int datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err);
 
-/* Does a server run on it? Doesn't wait. */
+/* Does a server use the directory? Doesn't wait. */
 bool datadir_is_served(const struct datadir *d);
 
 /* The owner of the registry in this directory: of db/, else of auth/. Root only if nobody else
- * could have put its directory there. False: unknown. */
+ * could have made that directory. False: unknown. */
 bool datadir_owner(const char *name, uid_t *uid);
 
 /* The user that a command becomes: the one of datadir_owner, if the command is run by root without

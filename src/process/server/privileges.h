@@ -5,15 +5,14 @@
 #include <sys/types.h>
 #include "util/err.h"
 
-/* The user of the serving processes. Root gives itself up once and whole: user, groups, rights,
- * terminal, and being traced. */
+/* The user of the serving processes. A process that is started as root gives up everything at once:
+ * user, groups, rights, terminal, and being traced. */
 struct privileges {
     bool root; /* started as root */
     uid_t uid;
     gid_t gid;
     char user[64];  /* its name, or its number if it has no name */
-    char home[256]; /* its home directory, for a root that becomes it; "" when it has none, or an
-                     * odd one */
+    char home[256]; /* its home directory if root becomes the user; "": none, or an unusable one */
     unsigned kept;  /* rights of root that it may still use */
 };
 

@@ -32,7 +32,7 @@ is_stray(int pid, int dirfd)
     procfs_read(pid, "cmdline", arguments, sizeof arguments);
     if (strstr(arguments, "-c run/nginx.conf") != NULL)
         return true;
-    /* Not a master: an administrator may have started another nginx from here. */
+    /* A master is left alone: an administrator may have started another nginx from here. */
     return strncmp(arguments, "nginx: worker", 13) == 0 && !is_nginx(procfs_parent(pid));
 }
 

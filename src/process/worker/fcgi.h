@@ -12,8 +12,8 @@ typedef void fcgi_handler(const struct http_request *req, struct arena *arena,
 /* Called when the answer has been sent, or its reader was cut off. */
 typedef void fcgi_end(void *arg);
 
-/* Limits for readers. nginx buffers only so much of an answer; for the rest the worker waits for
- * the reader. A slow reader is cut off only when others wait. */
+/* Limits for readers. nginx buffers a part of an answer only; for the rest the worker waits for the
+ * reader. A slow reader is cut off only when others wait. */
 struct fcgi_limits {
     uint64_t patience_ms; /* milliseconds in which any speed is accepted; */
     uint64_t rate;        /* then the least average speed, in bytes a second */

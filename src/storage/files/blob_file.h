@@ -5,9 +5,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The files below layers/: immutable, named <algorithm>/<2 hex>/<hex>.<instance>. The instance is
- * new with each publishing, so there is never a file in the way, and a record that names
- * (digest, instance) names one file for ever. root is the data directory's descriptor. */
+/* The files below layers/: immutable, named <algorithm>/<2 hex>/<hex>.<instance>. Each publishing
+ * makes a new instance, so the name is always free, and (digest, instance) in a record means the
+ * same file for ever. root is the data directory's descriptor. */
 
 #define BLOB_FILE_PATH_MAX 192
 
@@ -18,35 +18,36 @@ int blob_file_prepare(int root, struct err *err);
 /* The name below layers/. */
 void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance);
 
-/* Makes the open file fd, whose bytes hash to d, a blob file: takes away its write permission,
- * fsyncs it, links it into place and fsyncs the directories. After 0 it survives a power loss; no
- * record names it yet. The file may have another name elsewhere, or none (O_TMPFILE). */
+/* Makes the open file fd, whose bytes hash to d, a blob file: removes its write permission, fsyncs
+ * it, links it to its place and fsyncs the directories. After 0 the file survives a power loss; no
+ * record names it yet. It may have another name elsewhere, or none (O_TMPFILE). */
 int blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance,
                       struct err *err);
 
-/* Gives a file of another owner a second name: `to`, below the data directory. Done by a process
- * that has the right to. 1; 0: it can't be linked (another file system, for example); -1. */
+/* Links a file of another user to `to`, below the data directory. Done by a process that has the
+ * right. 1; 0: it can't be linked (another file system, for example); -1. */
 struct blob_file_link {
     int (*fn)(void *arg, const char *to, struct err *err);
     void *arg;
 };
 
-/* Like blob_file_publish, but linked by `by`. The file stays as it is, its owner and mode included:
- * nobody may change it any more. fd is open on it. 1, 0 (nothing was done), -1. */
+/* Like blob_file_publish, but linked by `by`. Owner and mode stay as they are, so the caller must
+ * know that nobody changes the file any more. fd is open on it. 1, 0 (nothing was done), -1. */
 int blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
                     uint64_t *instance, struct err *err);
 
-/* A file without a name, in uploads/, for blob_file_publish; open for reading and writing. -1. */
+/* Creates a file without a name in uploads/, for blob_file_publish. Returns a descriptor for
+ * reading and writing, or -1. */
 int blob_file_create(int root, struct err *err);
 
 /* Publishes bytes from memory. */
 int blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
                     struct err *err);
 
-/* A descriptor for reading, or -1. */
+/* Returns a descriptor for reading, or -1. */
 int blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err);
 
-/* Its first n bytes into p. ERR_CORRUPT: it has fewer, or can't be read. */
+/* Reads the first n bytes. ERR_CORRUPT: the file has fewer, or can't be read. */
 int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
                    struct err *err);
 

@@ -2,10 +2,10 @@
 
 #include "util/err.h"
 
-/* uploads/body/, into which nginx puts the bodies of uploads. They are taken over by link, so the
+/* uploads/body/, where nginx puts the bodies of uploads. They are taken over by link, so the
  * directory must belong to our user, and be on one file system with uploads/ and layers/. An nginx
- * that isn't our child can break the first: started as root, it gives the directory to the user of
- * its workers. root is the data directory's descriptor. */
+ * of the administrator that starts as root gives the directory to the user of its workers. root is
+ * the data directory's descriptor. */
 
 /* 0: uploads can be taken over, as far as that can be told without one. -1: err tells the obstacle,
  * and what to do. Cheap, and writes nothing. */

@@ -4,22 +4,21 @@
 #include <stdint.h>
 #include "util/err.h"
 
-/* The bytes of an upload so far: the file uploads/<id>/data, and the lock on its directory that
- * makes requests to one upload wait for each other. The length of the file is the upload's
- * progress: no record stores it a second time. A file without write permission is sealed: its bytes
- * are a blob, or are about to become one, and nothing is appended any more. root is the data
- * directory's descriptor. */
+/* The received bytes of an upload, in the file uploads/<id>/data, and the lock on its directory, by
+ * which requests to one upload wait for each other. The length of the file is the size of the
+ * upload; no record has it. A file without write permission is sealed: it is a blob, or will be
+ * one, and nothing may be appended. root is the data directory's descriptor. */
 
 struct upload_dir {
     int fd; /* of the directory, locked; -1 when closed */
 };
 
-/* Opens and locks it; makes it first if it doesn't exist. ERR_BUSY after 20 s of waiting. 0 or -1.
+/* Opens and locks the directory; creates it if necessary. 0 or -1; ERR_BUSY after 20 s of waiting.
  */
 int upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err);
 void upload_dir_close(struct upload_dir *u);
 
-/* *size: its bytes (0 without a directory), without a lock. */
+/* *size: the received bytes, read without a lock; 0 if there is no directory. */
 int upload_dir_size(int root, const char *id, uint64_t *size, struct err *err);
 
 /* Takes over a request's body that nginx has put into a file below uploads/body/: the first one by
@@ -34,12 +33,12 @@ int upload_dir_append(int root, struct upload_dir *u, const char *body_file, uin
  */
 int upload_dir_open_body(int root, const char *body_file, uint64_t size, struct err *err);
 
-/* Takes back a piece that was appended behind `size` bytes, so that it can be sent again. A sealed
- * file stays as it is, except that the name of a first piece is removed: the file may be a blob by
- * now. */
+/* Removes the bytes after the first `size`, so that the client can send that piece again. A sealed
+ * file is not changed, because it may be a blob; if `size` is 0, its name here is removed. */
 int upload_dir_rewind(struct upload_dir *u, uint64_t size, struct err *err);
 
-/* The data, open for reading (and fsync); an empty file is made if there is none. -1: failed. */
+/* Opens the data for reading and fsync; creates an empty file if there is none. A descriptor, or
+ * -1. */
 int upload_dir_data(struct upload_dir *u, struct err *err);
 
 /* Removes the directory with its contents, if it exists. */
@@ -51,6 +50,6 @@ int upload_dir_each(int root,
                     int (*fn)(const char *id, uint64_t changed, void *arg, struct err *err),
                     void *arg, struct err *err);
 
-/* Removes the body files that no process has open: a killed nginx leaves them behind. *n: the
- * bodies that were there. Opens the thousand directories that nginx makes. */
+/* Removes body files that no process has open, which a killed nginx leaves behind. *n: the number
+ * of all body files. Opens the thousand directories that nginx makes. */
 int upload_dir_sweep_bodies(int root, size_t *n, struct err *err);

@@ -5,14 +5,13 @@
 #include "storage/kv/kv_filling.h"
 #include "storage/kv/kv_slot.h"
 
-/* The filling of kv.h with Berkeley DB: the common part of the bdb_*.c files, which alone see db.h.
- * `ret` is always a number of the library (0, or an error), `rc` one of ours.
+/* The filling of kv.h with Berkeley DB: the common part of the bdb_*.c files, the only ones that
+ * include db.h. `ret` is always a result of the library (0, or an error), `rc` one of ours.
  *
- * Handles are opened without DB_THREAD, because a process uses the store from one thread, and
- * because Berkeley DB then gives all reads outside transactions one locker. With DB_THREAD each
- * read has its own, and a get beside an open cursor waits for ever as soon as a writer stands
- * between the two in the queue for the page: no deadlock detector sees that both belong to one
- * process. */
+ * Handles are opened without DB_THREAD: a process uses the store from one thread, and all its reads
+ * outside transactions then have one locker. With DB_THREAD each read has its own, and a get beside
+ * an open cursor waits for ever if a writer is between the two in the queue for the page, since no
+ * deadlock detector sees that both belong to one process. */
 
 struct bdb {
     struct kv kv;
@@ -46,7 +45,7 @@ bdb_of(const struct txn *t)
     return (struct bdb *)t->kv;
 }
 
-/* The library's name for t. */
+/* The library's handle of t. */
 static inline DB_TXN *
 bdb_txn(const struct txn *t)
 {
@@ -59,34 +58,35 @@ bdb_dbt(const void *p, size_t n)
     return (DBT){.data = (void *)p, .size = (uint32_t)n};
 }
 
-/* A store with nothing open. */
+/* Makes a store with nothing open. */
 struct bdb *bdb_new(const char *dir, const struct kv_table *tables, size_t n);
 void bdb_free(struct bdb *b);
 
-/* Around everything during which other processes might have to wait for this one. They nest. */
+/* Called around everything during which other processes may have to wait for this one. Calls nest.
+ */
 void bdb_enter(struct bdb *b);
 void bdb_leave(struct bdb *b);
 
-/* Nothing but a recovery helps. Doesn't return. */
+/* Called if only a recovery can help. Doesn't return. */
 _Noreturn void bdb_lost(struct bdb *b, const char *why);
-/* Is ret of that kind? */
+/* Is ret an error after which only a recovery can help? */
 bool bdb_is_fatal(const struct bdb *b, int ret);
 bool bdb_is_conflict(int ret);
-/* Before something that has lost a conflict is tried again. */
+/* Waits a moment before something that has lost a conflict is tried again. */
 void bdb_pause(void);
 
-/* Fills err from the library's number, and returns -1. */
+/* Fills err from the library's error, and returns -1. */
 int bdb_error(struct err *err, int ret, const char *what, const char *name);
 /* The same for something done to the whole environment; doesn't return if it was fatal. */
 int bdb_fail_env(struct bdb *b, int ret, const char *what, struct err *err);
 /* The same for an operation in t, which can't be committed after it. */
 int bdb_fail(struct txn *t, int ret, const char *what, unsigned table, struct err *err);
 
-/* Points dbt at the key as the table wants it. False: no such key can be there. */
+/* Points dbt at the key in the table's form. False: the table can't have such a key. */
 bool bdb_key(struct bdb *b, unsigned table, struct bytes key, DBT *dbt);
-/* The value in a record of the library's: 0 or -1. */
+/* Finds the value in a record of the library. 0 or -1. */
 int bdb_value(const struct bdb *b, unsigned table, const DBT *dbt, struct bytes *val,
               struct err *err);
-/* Copies into out; NULL is fine. 0 or -1. */
+/* Copies the value into out (NULL: does nothing). 0 or -1. */
 int bdb_copy(const struct bdb *b, unsigned table, struct bytes from, struct buf *out,
              struct err *err);

@@ -10,7 +10,7 @@ int bdb_cursor_next(struct kv_cursor *c, struct err *err);
 int bdb_cursor_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *key,
                     struct buf *val, struct err *err);
 
-/* Frees the locks of all cursors outside transactions; the cursors find their places again by
- * themselves. Called before anything outside a transaction that has lost a conflict is tried again:
- * the winner may be waiting for those locks. */
+/* Frees the locks of all cursors outside transactions; the cursors find their places again. Called
+ * before a read outside a transaction is repeated after a conflict, since the winner may be waiting
+ * for these locks. */
 void bdb_cursor_release_all(struct bdb *b);

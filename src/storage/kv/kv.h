@@ -15,24 +15,24 @@
 
 /* ---- transactions ---- */
 
-/* Reads outside a transaction: each sees what is committed at its moment. Lives as long as kv.
- * Writes through it fail, and so does everything during a transaction: it would wait for itself. */
+/* For reads outside a transaction: each sees what is committed at its moment. Lives as long as kv.
+ * Writes fail; during a transaction reads fail, too, because the process would wait for itself. */
 struct txn *kv_reads(struct kv *kv);
 
 /* Begins, calls fn, and commits durably if fn returns 0; undoes everything if fn returns -1. After
  * a conflict with another process (a deadlock) everything is undone and fn is called again, at most
- * 20 times, with random pauses; then ERR_BUSY. So fn has no effects outside the transaction, and
- * sets all its results anew at its start. Nothing else retries. Returns what fn returned, or -1 if
- * the commit failed, or something before it that fn ignored. err is cleared before each try. Fails
- * at once inside another transaction, or while a cursor is open outside.
+ * 20 times, with random pauses; then ERR_BUSY. So fn must have no effects outside the transaction,
+ * and must set all its results at its start. Nothing else retries. Returns what fn returned, or -1
+ * if the commit failed, or a call whose failure fn has ignored. err is cleared before each try.
+ * Fails at once inside another transaction, or while a cursor outside of it is open.
  *
  * Rules for fn: no file I/O, short; tables in the order of tables.h, keys sorted within a table;
  * kv_get_for_update where a put of the same key follows; the event last. */
 int txn_run(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
             struct err *err);
 
-/* From here on txn_run fails with ERR_NO_SPACE while the disk has less room than the margin
- * (storage/files/disk_space.h): for processes that write what strangers send. */
+/* From now on txn_run fails with ERR_NO_SPACE while the disk has less room than the margin
+ * (storage/files/disk_space.h). For processes that store what clients send. */
 void kv_keep_room(struct kv *kv);
 /* Like txn_run, but ignores the margin: for transactions that lead to more room in the end. */
 int txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
@@ -40,21 +40,21 @@ int txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err
 
 /* ---- one key ---- (look-ups: 1 found, 0 not there, -1 failed) */
 
-/* val is reset and filled; NULL: only whether the key is there. A value longer than val's maximum
- * is ERR_CORRUPT. */
+/* val is emptied and filled; NULL: only tells whether the key exists. A value longer than val's
+ * maximum is ERR_CORRUPT. */
 int kv_get(struct txn *t, unsigned table, struct bytes key, struct buf *val, struct err *err);
 int kv_get_for_update(struct txn *t, unsigned table, struct bytes key, struct buf *val,
                       struct err *err);
-/* Announces that these keys are read next in t, with others that are announced before the first of
- * them is read: a filling behind a network fetches them together. Changes no answer; a failure
- * appears when a key is read. */
+/* Announces keys that t reads next. A filling behind a network fetches all keys together that are
+ * announced before the first of them is read. Results don't change; failures appear when a key is
+ * read. */
 void kv_expect(struct txn *t, unsigned table, const struct bytes *keys, size_t n);
 
-/* 0 or -1; replaces. */
+/* Puts a value, or replaces it. 0 or -1. */
 int kv_put(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err);
 /* 1: deleted, 0: it wasn't there, -1. */
 int kv_delete(struct txn *t, unsigned table, struct bytes key, struct err *err);
-/* The same without the answer, so that a filling needs not wait for it: 0 or -1. */
+/* The same without this answer, so that a filling need not wait for it. 0 or -1. */
 int kv_drop(struct txn *t, unsigned table, struct bytes key, struct err *err);
 
 /* Appends to a queue. A cursor that goes through the queue never passes a number that may still be
@@ -67,11 +67,11 @@ int kv_append(struct txn *t, unsigned table, struct bytes val, struct err *err);
  * always before the transaction ends. */
 int kv_cursor_open(struct txn *t, unsigned table, struct kv_cursor **out, struct err *err);
 void kv_cursor_close(struct kv_cursor *c);
-/* To the first entry of the range: 1, 0 when there is none, -1. The bytes of the prefix must stay
- * valid while the cursor is in use. */
+/* Moves to the first entry of the range. 1, 0 (there is none), -1. The bytes of the prefix must
+ * stay valid while the cursor is in use. */
 int kv_cursor_seek(struct kv_cursor *c, const struct kv_range *range, struct err *err);
 int kv_cursor_next(struct kv_cursor *c, struct err *err);
-/* Where it stands, after a 1; valid until it moves. */
+/* The entry, after a 1; valid until the cursor moves. */
 struct bytes kv_cursor_key(const struct kv_cursor *c);
 struct bytes kv_cursor_val(const struct kv_cursor *c);
 
@@ -82,8 +82,8 @@ int kv_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *key,
 
 /* ---- upkeep, by one process (the keeper) ---- */
 
-/* Shortens the next recovery, if that much has been written since the last checkpoint, or that much
- * time has passed. */
+/* Writes a checkpoint, which shortens the next recovery, if this much was logged or this much time
+ * has passed since the last one. */
 int kv_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
-/* Removes logs that recovery no longer needs. Never during a backup. */
+/* Removes logs that a recovery doesn't need. Must not be called during a backup. */
 int kv_trim_logs(struct kv *kv, struct err *err);

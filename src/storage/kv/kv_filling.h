@@ -4,8 +4,8 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* A filling stands behind kv.h: a table of functions, and structs that kv.c shares with them. It
- * embeds struct kv and struct kv_cursor at the front of its own.
+/* The interface between kv.c and a filling: a table of functions, and the structs that both share.
+ * A filling's own structs begin with struct kv and struct kv_cursor.
  *
  * kv.c checks the arguments before it calls a filling: the kind of the table, the length of keys
  * and records, that a transaction is still good, that a write is inside one. It repeats
@@ -17,15 +17,15 @@ struct kv_slot;
 struct txn {
     struct kv *kv;
     bool is_reads;   /* kv_reads */
-    struct err doom; /* ERR_NONE, or why it can't be committed any more; ERR_BUSY: a conflict */
+    struct err doom; /* the error because of which it can't be committed; ERR_BUSY: a conflict */
 };
 
 struct kv {
     const struct kv_filling *filling;
     const struct kv_table *tables;
     size_t n;
-    const char *dir;  /* where its files are; the filling's */
-    int keep_room;    /* dir, to look for room; -1: doesn't matter */
+    const char *dir;  /* the store's directory; owned by the filling */
+    int keep_room;    /* a descriptor of dir, to check the room; -1: not checked */
     bool is_running;  /* a transaction */
     unsigned cursors; /* that are open */
     struct txn reads;
@@ -37,7 +37,7 @@ struct kv_cursor {
     unsigned table;
     struct kv_range range; /* `from` is where it starts; valid during cursor_seek */
     size_t seen;           /* entries, for the limit */
-    bool is_on;            /* it stands on an entry: */
+    bool is_on;            /* it is on an entry: */
     struct bytes key, val; /* the filling's memory */
 };
 
@@ -47,9 +47,9 @@ struct kv_filling {
                        struct kv_slot *slot, void (*lost)(const char *why), struct err *err);
     void (*close)(struct kv *kv);
 
-    /* tries: the conflicts that this transaction has lost so far. begin waits a moment if there
-     * were any. After a conflict, commit and all functions below doom the transaction; commit then
-     * has undone everything. */
+    /* tries: the conflicts that this transaction has lost so far; begin waits a moment if there
+     * were any. After a conflict, commit and all functions below set `doom`; commit has then undone
+     * everything. */
     int (*begin)(struct kv *kv, unsigned tries, struct err *err);
     int (*commit)(struct txn *t, struct err *err);
     void (*abort)(struct txn *t);
@@ -62,8 +62,8 @@ struct kv_filling {
     int (*drop)(struct txn *t, unsigned table, struct bytes key, struct err *err);
     int (*append)(struct txn *t, unsigned table, struct bytes val, struct err *err);
 
-    /* Cursors: NULL on failure. seek goes to the first entry at or behind c->range.from (or behind
-     * it, by c->range.behind); it may fetch no more than the range. Both moves set key and val. */
+    /* Cursors: NULL on failure. seek goes to the first entry from c->range.from on (without it if
+     * c->range.behind), and must not fetch beyond the range. Both moves set key and val. */
     struct kv_cursor *(*cursor_open)(struct txn *t, unsigned table, struct err *err);
     void (*cursor_close)(struct kv_cursor *c);
     int (*cursor_seek)(struct kv_cursor *c, struct err *err);

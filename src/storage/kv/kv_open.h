@@ -9,11 +9,11 @@
  * there is room. */
 int kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
 
-/* Joins a recovered store. tables: the same as for kv_recover; a table is named by its index from
- * here on. slot may be NULL (tests). lost: called when the store is beyond use for every process
- * and only a recovery helps; must not return. NULL on failure: slot->in_db then stays true, so that
- * the master recovers; except after ERR_NO_SPACE, which recovery doesn't cure. */
+/* Opens a recovered store. tables: the same as for kv_recover; a table's number is its index there.
+ * slot may be NULL (tests). lost: called when no process can use the store before a recovery; must
+ * not return. NULL on failure: slot->in_db then stays true, so that the master recovers the store,
+ * except after ERR_NO_SPACE, which a recovery doesn't cure. */
 struct kv *kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
                    void (*lost)(const char *why), struct err *err);
-/* NULL is fine. */
+/* kv may be NULL. */
 void kv_close(struct kv *kv);

@@ -9,7 +9,7 @@
 
 struct kv;
 struct kv_cursor;
-/* How reads and writes are made: inside a transaction, or each read for itself (kv_reads). */
+/* A transaction, or the handle for reads outside of one (kv_reads). */
 struct txn;
 
 enum kv_kind {
@@ -27,7 +27,7 @@ struct kv_table {
 /* The entries that a cursor visits, in the order of their keys. */
 struct kv_range {
     struct bytes prefix; /* only keys that start with it */
-    struct bytes from;   /* only this key and those behind it; empty, or not below prefix */
+    struct bytes from;   /* only this key and greater ones; empty, or not less than prefix */
     bool behind;         /* without the key `from` itself */
     size_t limit;        /* only the first `limit` entries; 0: no limit */
 };

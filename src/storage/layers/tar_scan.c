@@ -122,8 +122,8 @@ convert_entry(struct scan *s, struct archive_entry *e, struct tar_entry *t)
     };
     if (archive_entry_mtime_nsec(e) > 0 && archive_entry_mtime_nsec(e) < 1000000000)
         t->nanos = (uint32_t)archive_entry_mtime_nsec(e);
-    /* The library reads -1.5 as -1 and half a second. What it makes of -0.5 can't be told from
-     * 0.5. */
+    /* The library reads -1.5 as -1 and half a second. Its result for -0.5 is the same as for 0.5.
+     */
     if (t->nanos > 0 && t->mtime < 0 && t->mtime > INT64_MIN) {
         t->mtime--;
         t->nanos = 1000000000 - t->nanos;

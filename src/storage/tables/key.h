@@ -5,9 +5,9 @@
 #include "util/digest.h"
 #include "util/pack.h"
 
-/* Keys of the tables, put together from parts of fixed width, with at most one text, at the end or
- * closed by a NUL; so they sort by their parts. Without allocation: the parts are bounded by their
- * grammars. A key that doesn't fit ends the process, since it is a bug. */
+/* Builds keys of tables from their parts. Parts have a fixed width, except one text, which is the
+ * last part or ends with a NUL; so keys sort by their parts. Nothing is allocated, since grammars
+ * bound the parts. A key that doesn't fit is a bug, and ends the process. */
 #define KEY_MAX 512
 
 struct key {
@@ -18,7 +18,7 @@ struct key {
 void key_u8(struct key *k, uint8_t v);
 void key_u32(struct key *k, uint32_t v);
 void key_u64(struct key *k, uint64_t v);
-/* The byte of its algorithm, and its bytes. */
+/* The number of the algorithm (1 byte), then the digest's bytes. */
 void key_digest(struct key *k, const struct digest *d);
 void key_bytes(struct key *k, struct bytes b);
 void key_text(struct key *k, const char *s);
@@ -30,5 +30,6 @@ struct key key_of_text(const char *s);
 
 struct bytes key_of(const struct key *k);
 
-/* What is left of a key that is read (pack.h), as a text of less than `room` bytes; else bad. */
+/* Takes the rest of a key that is being read (pack.h) as a text of less than `room` bytes; a longer
+ * one makes u bad. */
 void key_take_text(struct unpack *u, char *out, size_t room);

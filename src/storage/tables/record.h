@@ -23,13 +23,13 @@
 struct rec_repo {
     uint64_t id;
     uint64_t created;
-    uint64_t updated; /* when something was put into it, roughly (repository_enter) */
+    uint64_t updated; /* when something was put into it, about (repository_enter) */
     bool emptied;     /* everything was deleted: it doesn't count, and will be removed */
 };
 
 /* upload: id -> an upload between POST and close. Its bytes are in uploads/<id>/. */
 struct rec_upload {
-    uint64_t repo; /* in records of version 1, which have no `repository`; else 0 */
+    uint64_t repo; /* in records of version 1, which have no `repository`; otherwise 0 */
     uint64_t started;
     char user[RECORD_ACTOR_MAX + 1];            /* or the address of an anonymous client */
     char repository[RECORD_REPOSITORY_MAX + 1]; /* need not exist yet */
@@ -67,7 +67,7 @@ struct rec_image {
     struct digest layer;    /* a blob's, or DIGEST_NONE */
     struct digest checksum; /* payload checksum, or DIGEST_NONE */
     uint64_t created;
-    uint64_t leased_until;         /* until then it stays even if nothing keeps it */
+    uint64_t leased_until;         /* the end of its lease */
     char by[RECORD_ACTOR_MAX + 1]; /* the user who pushed its JSON */
     /* Why no manifest can be made of it; "": no such reason is known. */
     char unconvertible[RECORD_IMAGE_WHY_MAX + 1];
@@ -79,20 +79,19 @@ struct rec_manifest {
     uint64_t pushed;
     char media_type[RECORD_TYPE_MAX + 1];
     char artifact_type[RECORD_TYPE_MAX + 1]; /* "" for none */
-    /* The name by which hooks and the first API know it: the digest of its config for an image, its
-     * own for everything else. */
+    /* Its id in hooks and in the first API: for an image the digest of its config, otherwise its
+     * own digest. */
     struct digest id;
-    /* Of an index: the manifest of the image that it leads to when no platform is asked for, its
-     * own digest if it leads to none; DIGEST_NONE: not known. */
+    /* Of an index: the manifest of the image that is shown if no platform is named, or its own
+     * digest if there is no image; DIGEST_NONE: not known. */
     struct digest chosen;
     /* The v1 image that the keeper made it of (DIGEST_V1_ID), or DIGEST_NONE; and whether a client
-     * has pushed it besides: if not, it goes with its last tag. */
+     * has pushed it as well. If not, it is deleted with its last tag. */
     struct digest made_from;
     bool pushed_too;
 };
 
-/* blob: digest -> the file layers/…/<hex>.<instance>, and until when it stays even if nothing keeps
- * it. */
+/* blob: digest -> the file layers/…/<hex>.<instance>, and the end of its lease. */
 struct rec_blob {
     uint64_t size;
     uint64_t instance;
@@ -127,7 +126,7 @@ struct rec_event {
 struct rec_job {
     uint32_t tries;
     uint64_t instance; /* of the blob file, where the kind is about one; JOB_FORGET: repository */
-    /* Of the event that it came from, where it is about an image; else "". */
+    /* Those of the event, for jobs about images; otherwise "". */
     char repository[RECORD_REPOSITORY_MAX + 1];
     char by[RECORD_ACTOR_MAX + 1];
 };
@@ -164,7 +163,7 @@ union record_any {
 /* The longest record of any table, in bytes. */
 #define RECORD_MAX 2048
 
-/* How the fields of one of these structs stand in bytes, and in which table. */
+/* The table of one of these structs, and its fields as bytes. */
 struct record;
 extern const struct record record_meta, record_repo, record_upload, record_tag, record_tally,
     record_tag_log, record_image, record_manifest, record_blob, record_edge, record_job,
@@ -172,7 +171,7 @@ extern const struct record record_meta, record_repo, record_upload, record_tag, 
 
 enum table record_table(const struct record *record);
 
-/* r: the struct. A record that is too long makes out fail (buf_ok). */
+/* Appends the record of struct r. If it is too long, out fails (buf_ok). */
 void record_encode(struct buf *out, const struct record *record, const void *r);
-/* Reads nothing outside of `in`, whatever that is. ERR_CORRUPT: it is not exactly one record. */
+/* Fills struct r from any bytes. ERR_CORRUPT: they are not exactly one record. */
 int record_decode(const struct record *record, void *r, struct bytes in, struct err *err);

@@ -4,9 +4,9 @@
 #include "storage/kv/kv.h"
 #include "util/digest.h"
 
-/* edge: digest, kind, repository id, source -> nothing. Everything that points at a digest, and
- * why. The numbers are stored. Edges with a number below EDGE_KEEPS_END keep their target from
- * being collected, so that the first edge of a digest answers whether it is kept. */
+/* edge: digest, kind, repository id, source -> nothing. An edge says that something points at the
+ * digest, and why. The numbers are stored. Edges with a number below EDGE_KEEPS_END keep their
+ * target from being collected, so the first edge of a digest tells whether it is kept. */
 enum edge_kind {
     EDGE_HELD = 1,  /* a manifest, by the repository that has it; no source */
     EDGE_TAG = 2,   /* a manifest or v1 image, by a tag; source: the tag */
@@ -33,7 +33,7 @@ struct edge {
     const char *tag;    /* EDGE_TAG's source, else NULL */
 };
 
-/* The order of the keys: transactions put edges in it. */
+/* Compares edges in the order of their keys. Transactions put edges in this order. */
 int tbl_edge_compare(const struct edge *a, const struct edge *b);
 
 /* Is exactly this edge there? 1, 0, -1. */
@@ -44,8 +44,8 @@ int tbl_edge_put(struct txn *t, const struct edge *e, struct err *err);
 int tbl_edge_delete(struct txn *t, const struct edge *e, struct err *err);
 int tbl_edge_drop(struct txn *t, const struct edge *e, struct err *err);
 
-/* Visits the edges of one kind that point at a digest: those of one repository (repo 0: of all),
- * behind the source `after` (NULL: from the first; only where sources are digests). The edge's
+/* Visits the edges of one kind that point at a digest, of one repository (repo 0: of all), whose
+ * source is greater than `after` (NULL: all; only for kinds whose sources are digests). The edge's
  * texts are valid during the call. fn is like kv_range_fn. */
 int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t repo,
                   const struct digest *after,
@@ -55,16 +55,17 @@ int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, u
 /* Does any edge of that kind point at it? 1, 0, -1. */
 int tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err);
 
-/* Does anything keep it? 1, 0, -1. */
+/* Does any edge keep d? 1, 0, -1. */
 int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
-/* Does anything but this edge keep its target? 1, 0, -1. */
+/* Does any other edge keep the target of this one? 1, 0, -1. */
 int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
 
-/* Removes all edges that point at it, except those of ids: when it goes, no right outlives it. */
+/* Removes all edges that point at a digest that is deleted, except those of ids. No right to it
+ * remains. */
 int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
 
-/* Visits the digests at which edges of that kind point, each once, beginning with `from`; only
- * those of its algorithm. fn is like kv_range_fn, but no page is locked while it runs. */
+/* Visits the targets of edges of one kind, each once: the digests from `from` on, of the same
+ * algorithm. fn is like kv_range_fn, but no page is locked while it runs. */
 int tbl_edge_each_target(struct txn *t, enum edge_kind kind, const struct digest *from,
                          int (*fn)(const struct digest *to, void *arg, struct err *err), void *arg,
                          struct err *err);

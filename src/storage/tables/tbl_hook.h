@@ -3,9 +3,9 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 
-/* hook: the hooks that wait, by repository and then by the event's number, so that the first one of
- * a repository is next; behind them the hooks that have failed, by number. Each has its event with
- * it, since that may be gone from the queue by then. The numbers are stored. */
+/* hook: the hooks that wait, sorted by repository and the event's number, so the first one of a
+ * repository is the next to run; then the hooks that have failed, sorted by number. Each has a copy
+ * of its event, which may be deleted from the queue. The numbers are stored. */
 enum tbl_hook_state {
     TBL_HOOK_WAITING = 1,
     TBL_HOOK_FAILED = 2,
@@ -24,10 +24,11 @@ int tbl_hook_drop(struct txn *t, const struct tbl_hook *h, struct err *err);
 
 typedef int tbl_hook_fn(const struct tbl_hook *h, void *arg, struct err *err);
 
-/* Visits the hooks of a state, in order, behind `after` (its state, repository and seq; NULL: from
- * the first). fn is like kv_range_fn. */
+/* Visits the hooks of a state, in order: those after the state, repository and seq in `after`
+ * (NULL: all). fn is like kv_range_fn. */
 int tbl_hook_each(struct txn *t, enum tbl_hook_state state, const struct tbl_hook *after,
                   tbl_hook_fn *fn, void *arg, struct err *err);
-/* The first hook that waits in a repository behind that one (NULL: in any): 1, 0, -1. */
+/* Finds the first waiting hook of the repositories whose names are greater (NULL: of all). 1, 0,
+ * -1. */
 int tbl_hook_first_behind(struct txn *t, const char *repository, struct tbl_hook *h,
                           struct err *err);

@@ -19,7 +19,7 @@ struct job {
     struct digest digest;
 };
 
-/* Is it there? 1, 0, -1; r may be NULL. */
+/* 1, 0, -1; r may be NULL. */
 int tbl_job_get(struct txn *t, const struct job *j, struct rec_job *r, struct err *err);
 int tbl_job_put(struct txn *t, const struct job *j, const struct rec_job *r, struct err *err);
 /* 1: deleted, 0: it wasn't there, -1; drop is without the answer: 0, -1. */

@@ -11,5 +11,5 @@ int tbl_manifest_put(struct txn *t, uint64_t repo, const struct digest *d,
                      const struct rec_manifest *r, struct err *err);
 int tbl_manifest_delete(struct txn *t, uint64_t repo, const struct digest *d, struct err *err);
 
-/* Has the repository any? 1, 0, -1. */
+/* Has the repository any manifest? 1, 0, -1. */
 int tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err);

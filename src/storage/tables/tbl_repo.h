@@ -9,8 +9,8 @@ int tbl_repo_get_for_update(struct txn *t, const char *name, struct rec_repo *r,
 int tbl_repo_put(struct txn *t, const char *name, const struct rec_repo *r, struct err *err);
 int tbl_repo_drop(struct txn *t, const char *name, struct err *err);
 
-/* Visits the repositories whose names sort behind `after` ("" for all), in byte order. fn as
- * kv_range_fn has it. */
+/* Visits the repositories whose names are greater than `after` ("": all), in byte order. fn is like
+ * kv_range_fn. */
 int tbl_repo_each(struct txn *t, const char *after,
                   int (*fn)(const char *name, const struct rec_repo *r, void *arg, struct err *err),
                   void *arg, struct err *err);

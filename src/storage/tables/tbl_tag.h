@@ -14,8 +14,8 @@ int tbl_tag_drop(struct txn *t, uint64_t repo, const char *tag, struct err *err)
 /* Has the repository any? 1, 0, -1. */
 int tbl_tag_any(struct txn *t, uint64_t repo, struct err *err);
 
-/* Visits the tags of a repository that sort behind `after` ("" for all; of any length), in byte
- * order. The cost is that of what is visited. fn is like kv_range_fn. */
+/* Visits the tags of a repository that are greater than `after` (of any length; "": all), in byte
+ * order. Reads only what it visits. fn is like kv_range_fn. */
 int tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
                  int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
                  void *arg, struct err *err);

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include "storage/kv/kv.h"
 
-/* tally: a kind of things -> their number. Kept by the transactions that make and remove them
- * (domain/core/count_limit.h), so it is exact. A tally of 0 has no record. */
+/* tally: a kind of things -> their number. The transactions that create and delete the things keep
+ * it (domain/core/count_limit.h), so it is exact. A tally of 0 has no record. */
 enum tally_kind {
     TALLY_REPOSITORIES = 1, /* of the whole store */
     TALLY_TAGS = 2,         /* of one repository */
@@ -19,7 +19,7 @@ struct tally {
 
 /* 1 and *n, 0 when there is no record, -1. */
 int tbl_tally_get(struct txn *t, const struct tally *tally, uint64_t *n, struct err *err);
-/* The same. No other transaction counts it until this one ends. */
+/* The same. No other transaction changes the tally until this one ends. */
 int tbl_tally_get_for_update(struct txn *t, const struct tally *tally, uint64_t *n,
                              struct err *err);
 int tbl_tally_put(struct txn *t, const struct tally *tally, uint64_t n, struct err *err);
