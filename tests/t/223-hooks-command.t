@@ -62,7 +62,7 @@ subtest 'with a server' => sub {
     ok(wait_for(10, sub { !@{ list($registry) } }), 'what ran is done, and leaves the list');
     is(slurp("$seen/log"), "slow1\n", '... and what was dropped never ran');
 
-    is_refused(hooks($registry, '--retry', '4711'), qr/there is no hook 4711/, 'a number that there is not');
+    is_refused(hooks($registry, '--retry', '4711'), qr/there is no waiting or failed hook 4711/, 'a number that there is not');
     is(hooks($registry, '--retry', 'x')->{exit},           2, 'no number is wrong usage');
     is(hooks($registry, 'x')->{exit},                      2, 'and so is another word');
     is(hooks($registry, '--json', '--drop', '1')->{exit},  2, 'and two things at once');

@@ -138,7 +138,7 @@ subtest 'platforms, and what is no image' => sub {
     $registry->push_blob('team/multi', $_) for '{}', '{"a":1}';
     is_status($registry->put_manifest('team/multi', 'sbom', $sbom), 201, 'an artifact');
     is_error($registry->get("/v2/team/multi/_image/sbom/$_"), 404, 'MANIFEST_UNKNOWN', "... has no $_") for 'tree', 'blobs/x', 'history', 'stat/x', 'layers/0/tree';
-    like($registry->get('/v2/team/multi/_image/sbom/tree')->message, qr/no image/, '... and says why');
+    like($registry->get('/v2/team/multi/_image/sbom/tree')->message, qr/not an image/, '... and says why');
 };
 
 subtest 'names of any bytes' => sub {

@@ -124,7 +124,7 @@ subtest 'what cannot be converted' => sub {
     my %bad = ('a layer that is no tar' => $no_tar, 'a config that no client could read' => $no_config);
     my %reason = (
         'a layer that is no tar'             => qr/^its layer sha256:\w+ can't be unpacked: ./,
-        'a config that no client could read' => qr/config\.User is no string/,
+        'a config that no client could read' => qr/config\.User must be a string/,
     );
     for my $what (sort keys %bad) {
         my $image = $bad{$what};

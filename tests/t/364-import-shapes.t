@@ -85,7 +85,7 @@ subtest 'what can be wrong with it' => sub {
         repositories => json_of({ bad => { nolayer => $a, nojson => $b, circle => $c, nothing => 'x', absent => 'e' x 64, good => $base }, 'UP/x' => { 1 => $base } }))));
     is($ran->{exit}, 1, 'exit code 1');
     like($ran->{err}, $_, "... $_") for qr/tag bad:nolayer is left out/, qr/image $b is left out: /, qr/image with more than \d+ parents is left out/,
-        qr/tag bad:nothing is left out: it leads to no image/, qr/UP\/x:1 is left out: .*name/, qr/image e+ is left out: it isn't there/;
+        qr/tag bad:nothing is left out: it names no image/, qr/UP\/x:1 is left out: .*name/, qr/image e+ is left out: it isn't there/;
     is_deeply($registry->get('/v2/bad/tags/list')->json->{tags}, ['good'], 'what is right is there');
     is_refused(import_of(spew("$dir/bad.tar", archive(@before, repositories => '[{'))), qr/repositories: /, 'names that are no JSON');
 };

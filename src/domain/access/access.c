@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include "storage/tables/record.h"
 
-/* True unless the file is surely absent: with any other error it counts as there. */
+/* False only if the file doesn't exist: after any other error it counts as existing. */
 static bool
 may_exist(const struct registry *reg, const char *name)
 {

@@ -21,7 +21,7 @@ struct blob_renewal {
     const struct registry *reg;
     const struct digest *d;
     struct edge
-        member; /* gone when the blob was collected, and then pushed to another repository */
+        member; /* absent if the blob was collected, and then pushed to another repository */
     bool gone;
 };
 
@@ -41,8 +41,8 @@ renew_blob(struct txn *t, void *arg, struct err *err)
     return tbl_blob_put(t, rn->d, &r, err);
 }
 
-/* A blob that a pusher was told of stays for the time of a lease. Nothing is written when something
- * keeps it, which is the common case, or when its lease is fresh. 1, 0 (it is gone), -1. */
+/* Renews the lease of a blob whose existence a pusher is told. Nothing is written if an edge keeps
+ * the blob, which is the common case, or if its lease is fresh. 1, 0 (the blob is gone), -1. */
 static int
 hold_blob_for_push(const struct registry *reg, uint64_t repo, const struct digest *d,
                    const struct rec_blob *r, struct err *err)
@@ -128,8 +128,9 @@ struct commit {
     struct blob_draft draft;
     const char *repository;
     struct rec_repo repo;
-    const char *upload;        /* ends with it; NULL: none */
-    const struct edge *source; /* of a mount: the membership that gives the right; else NULL */
+    const char *upload; /* ends with it; NULL: none */
+    const struct edge
+        *source; /* for a mount: the membership that gives the right; otherwise NULL */
 };
 
 static int
@@ -198,7 +199,7 @@ copy_edge(const struct edge *e, void *arg, struct err *err)
     return 1;
 }
 
-/* Of any repository: whoever may pull may do so everywhere, until there are access rules. */
+/* From any repository: without access rules, a user who may pull may pull from all. */
 static int
 find_any_member(const struct registry *reg, const struct digest *d, struct edge *member,
                 struct err *err)

@@ -79,8 +79,8 @@ blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struc
     return tbl_blob_put(t, &d->digest, &r, err);
 }
 
-/* A commit that failed may have happened nevertheless. So a file that the last blob_draft_put named
- * stays in any case, and garbage_sweep finds out. */
+/* A commit may have reached the disk although it failed. So a file that the last blob_draft_put
+ * named stays, and garbage_sweep removes it if no record names it. */
 void
 blob_draft_settle(struct blob_draft *d)
 {

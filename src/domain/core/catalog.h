@@ -24,9 +24,9 @@ struct catalog_found {
     uint64_t total; /* of all pages */
 };
 
-/* Repositories with a matching name whose records a search reads, to find out whether they are
- * listed. This takes ten times as long as reading the names. Beyond this number,
- * catalog_found.total counts all matching names. A page contains listed repositories only. */
+/* A search reads the records of at most this many repositories with a matching name, to see whether
+ * they are listed, since this takes ten times as long as reading names. catalog_found.total counts
+ * all matching names beyond. A page contains listed repositories only. */
 #define CATALOG_EXACT_MAX 10000
 
 /* Finds at most `limit` repositories, without the first `skip`. Reads the names of all

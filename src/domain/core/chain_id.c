@@ -68,7 +68,7 @@ chain_id_read(const struct registry *reg, const struct digest *config, size_t n,
                  ? 0
                  : pull_blob(reg, config, CHAIN_ID_CONFIG_MAX, arena, &text, err);
 
-    /* A file that can't be read tells nothing, and its manifest can still be deleted. */
+    /* A file that can't be read has no chain ids, so that its manifest can still be deleted. */
     if (rc < 0 && (err->code == ERR_CORRUPT || err->code == ERR_SYSTEM))
         return 0;
     return rc == 1 ? chain_id_parse(text, n, arena, chain, err) : rc;

@@ -19,10 +19,8 @@ condition_check(const struct condition *c, const struct digest *now, struct err 
                       (!c->none_match.given || !is_among(&c->none_match, now))))
         return 0;
     if (now->algo == DIGEST_NONE)
-        return err_set(err, ERR_CONDITION,
-                       "If-Match forbids this: there is no such manifest or tag yet");
+        return err_set(err, ERR_CONDITION, "nothing exists that If-Match could match");
     digest_text(text, now);
-    err_set(err, ERR_CONDITION, "If-Match or If-None-Match forbids this: the digest is now %s",
-            text);
+    err_set(err, ERR_CONDITION, "If-Match or If-None-Match forbids to replace %s", text);
     return err_found(err, "%s", text);
 }

@@ -16,13 +16,13 @@
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
 
-/* Tags come and go in the meantime: a deletion is tried again this many times. */
+/* Tries of a deletion whose tags are changed meanwhile. */
 #define TRIES 5
 
-/* A transaction's locks are bounded; a manifest with more tags loses them in several. */
+/* Tags deleted in one transaction, because its locks are bounded. */
 #define TAGS_MAX 500
 
-/* Bytes of memory for one tag of many: the document of what it names, and what is in it. */
+/* Bytes of memory for one tag of many: for the document of its target. */
 #define ONE_TAG_MEMORY (16u << 20)
 
 /* Tags of one target are deleted, and with `all` the target too. */
@@ -34,17 +34,17 @@ struct deleting {
     struct arena *arena;
     struct rec_repo repo;
 
-    struct digest target; /* a manifest, or a foreign image: of that only tags are deleted here */
+    struct digest target; /* a manifest, or a foreign image, of which only tags are deleted here */
     struct rec_manifest record;
     struct bytes document;
     struct manifest manifest; /* its descriptors are in the order of keys */
     struct manifest_ids ids;
-    struct digest judged; /* the target that the pre-hook let go; or DIGEST_NONE */
+    struct digest judged; /* the target whose deletion the pre-hook has allowed; or DIGEST_NONE */
 
     struct tag_move move;
     bool all;
-    bool silent; /* the manifest goes because nothing needs it: there is no event */
-    bool stale;  /* the transaction found it other than expected */
+    bool silent; /* the manifest is deleted because nothing needs it: there is no event */
+    bool stale;  /* the transaction found another state than expected */
     uint64_t now;
 };
 
@@ -86,8 +86,8 @@ event_of_deletion(const struct deleting *x, enum event_type type)
     return e;
 }
 
-/* Asks the pre-hook, once for each target that a tag turns out to have. tag: "" when the manifest
- * itself is to go. */
+/* Asks the pre-hook, once for each target that the tag has had. tag: "" if the manifest itself is
+ * to be deleted. */
 static int
 ask_about_deletion(struct deleting *x, const char *tag, struct err *err)
 {
@@ -139,7 +139,7 @@ count_edge(const struct edge *e, void *arg, struct err *err)
     return ++count->n > count->max;
 }
 
-/* Does a tag name the manifest besides those that are deleted, or, when nobody has asked for its
+/* Does a tag other than the deleted ones name the manifest? Or, if no client has asked for its
  * deletion, does an index refer to it? 1, 0, -1. */
 static int
 is_needed(struct txn *t, const struct deleting *x, struct err *err)
@@ -177,8 +177,8 @@ note_holder(const struct edge *e, void *arg, struct err *err)
     return h->others;
 }
 
-/* The document goes with its last holder. Here edges are read before they are written, so nobody
- * can become a holder in between. */
+/* The document is deleted with the last manifest that has it. The edges are read before they are
+ * written, so no other transaction can add a holder in between. */
 static int
 delete_content(struct txn *t, struct deleting *x, struct err *err)
 {
@@ -193,7 +193,7 @@ delete_content(struct txn *t, struct deleting *x, struct err *err)
     return tbl_content_drop(t, &x->target, err);
 }
 
-/* From the manifest's record up to table blob. */
+/* Deletes the manifest's record, and all that follows up to table blob. */
 static int
 delete_manifest_record(struct txn *t, struct deleting *x, struct err *err)
 {
@@ -207,7 +207,7 @@ delete_manifest_record(struct txn *t, struct deleting *x, struct err *err)
     for (size_t i = 0; i < m->descriptors_n; i++)
         if (lease_blob(t, x->reg, &m->descriptors[i].digest, x->now, err) != 0)
             return -1;
-    /* A tag that came to it in the meantime would name nothing. */
+    /* A tag that was moved to it meanwhile would name nothing. */
     rc = is_needed(t, x, err);
     return rc == 1 ? refuse_stale(x, "a manifest was tagged while it was deleted", err) : rc;
 }
@@ -236,7 +236,7 @@ collect_manifest_edges(const struct deleting *x, struct edge_batch *edges)
     manifest_ids_delete(edges, &x->ids, x->repo.id, &x->target);
 }
 
-/* Puts the jobs for what the manifest kept. */
+/* Adds jobs for all that the manifest kept. */
 static int
 look_at_parts(struct txn *t, const struct deleting *x, struct err *err)
 {
@@ -301,7 +301,7 @@ run_deletion(struct deleting *x, struct err *err)
     return txn_run(x->reg->kv, delete_target, x, err);
 }
 
-/* The target as the tag names it now. 0; -1; 1: its manifest has just gone, so look again. */
+/* Finds the present target of the tag. 0; -1; 1: its manifest was just deleted, so look again. */
 static int
 delete_tag_once(struct deleting *x, const char *tag, struct err *err)
 {
@@ -321,7 +321,7 @@ delete_tag_once(struct deleting *x, const char *tag, struct err *err)
         return -1;
     x->move.n = 0;
     add_tag_to_delete(x, tag);
-    /* A derived manifest goes with its last tag. */
+    /* A derived manifest is deleted with its last tag. */
     x->silent = derived_is(&x->record);
     rc = x->silent ? is_needed(kv_reads(x->reg->kv), x, err) : 1;
     if (rc < 0)
@@ -367,7 +367,7 @@ delete_tag(const struct registry *reg, const char *repository, const char *tag,
     return 0;
 }
 
-/* Those of its tags that one transaction can take, and the manifest with the last of them. */
+/* Deletes as many of its tags as one transaction can, and the manifest with the last ones. */
 static int
 delete_manifest_once(struct deleting *x, struct err *err)
 {
@@ -443,7 +443,7 @@ delete_derived(const struct registry *reg, uint64_t repo, const struct digest *d
             rc = run_deletion(&x, err);
     }
     arena_reset(&arena);
-    /* If it is stale, something needs it by now, or it is gone. */
+    /* If it is stale, something needs the manifest now, or it is gone. */
     return rc < 0 && !x.stale ? -1 : 0;
 }
 

@@ -13,14 +13,14 @@
 
 /* Jobs of each kind, and orphaned files, of one step. */
 #define BATCH 100
-/* Blobs that one transaction may delete. It holds their pages until it is on the disk, and pushes
- * wait for those. */
+/* Blobs deleted in one transaction. Pushes wait for the pages that it locks, until it is on the
+ * disk. */
 #define GROUP 20
 
 /* A download that was answered may be about to open the file. */
 #define UNLINK_AFTER_MS 60000
 
-/* A file that is older than this and has no record won't get one any more. */
+/* An older file without a record won't get a record. */
 #define SWEEP_AGE_S 3600
 
 static int
@@ -86,7 +86,7 @@ compare_blobs_of_jobs(const void *a, const void *b)
     return digest_compare(&x->digest, &y->digest);
 }
 
-/* Deletes those that nothing keeps, and whose lease is over, as seen in this transaction. */
+/* Deletes those whose lease is over and that nothing keeps, as this transaction sees them. */
 static int
 collect_blobs(struct txn *t, void *arg, struct err *err)
 {
@@ -115,7 +115,7 @@ collect_blobs(struct txn *t, void *arg, struct err *err)
             return -1;
     if (drop_jobs(t, arg, err) != 0)
         return -1;
-    /* After a step of the clock, a job that is put may be one that was just dropped. */
+    /* After drop_jobs: if the clock was set back, a new job may have the key of a dropped one. */
     for (size_t i = 0; i < g->n; i++)
         if (is_unkept[i] && !is_gone[i] &&
             lease_look_at(t, &g->v[i].digest, r[i].leased_until, err) != 0)
@@ -139,8 +139,8 @@ collect_group(const struct registry *reg, struct job_group *g, struct err *err)
     return rc;
 }
 
-/* Most blobs are kept by the time of their job. Whatever removes a keeper later puts another job,
- * so this one can go. */
+/* Most blobs are kept when their job is due. A transaction that removes the last edge adds another
+ * job, so this one can be deleted. */
 static int
 do_collect_jobs(const struct registry *reg, const struct due_jobs *due, struct err *err)
 {
@@ -256,7 +256,7 @@ collect_orphan(const struct digest *d, uint64_t instance, uint64_t age_s, void *
     return o->n == BATCH;
 }
 
-/* Not at once: a record may have gone this moment, and a download may be about to open its file. */
+/* Not at once: a record may be deleted just now, and a download may be about to open its file. */
 static int
 put_unlink_jobs(struct txn *t, void *arg, struct err *err)
 {
@@ -268,7 +268,7 @@ put_unlink_jobs(struct txn *t, void *arg, struct err *err)
     return 0;
 }
 
-/* A layer may have gone while it was indexed. A process that has the index open reads on. */
+/* A layer may be deleted while it is indexed. A process with the index open can still read it. */
 static int
 remove_index_without_layer(const struct digest *layer, void *arg, struct err *err)
 {

@@ -6,10 +6,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* A lease keeps a blob or a foreign image that nothing else keeps, for reg->lease_ms. It begins
- * when the last edge that kept the object is removed, because a client may have been told that the
- * object is here, and rely on that in its next push. When the lease is over, the object is looked
- * at, and collected if nothing keeps it (garbage.h). */
+/* A lease keeps a blob or a foreign image for reg->lease_ms after the last edge that kept it was
+ * removed, because a client may have been told that it is here, and rely on that in its next push.
+ * When the lease is over, it is collected if nothing keeps it (garbage.h). */
 
 /* Gives the blob a lease. For a transaction that removes an edge which kept it. 0 also when there
  * is no such blob. */

@@ -127,7 +127,7 @@ arm_number(const struct platform *p)
                : 0;
 }
 
-/* How far what there is lies from what is wanted: 0 is right, more runs as well, -1 doesn't. */
+/* The distance of a platform from the wanted one: 0 is equal, more runs as well, -1 doesn't run. */
 #define PLATFORM_FAR 3
 
 static int
@@ -155,7 +155,7 @@ struct platform_search {
     struct arena *arena;
     struct platform_image *out;
     unsigned reads;
-    char seen[128]; /* platforms that there are: for the error when none is the wanted one */
+    char seen[128]; /* the existing platforms, for the error if none is the wanted one */
 };
 
 /* 1, 0 (the repository doesn't have it), -1. */
@@ -181,7 +181,7 @@ platform_config(const struct registry *reg, const struct digest *config, struct 
     return pull_blob(reg, config, PLATFORM_CONFIG_MAX, arena, out, err);
 }
 
-/* The config says of which platform an image is, if no entry of an index did. 1, 0, -1. */
+/* Reads an image's platform from its config, if no entry of an index has named it. 1, 0, -1. */
 static int
 is_wanted_image(struct platform_search *s, const struct manifest *m, struct err *err)
 {
@@ -205,7 +205,7 @@ is_wanted_image(struct platform_search *s, const struct manifest *m, struct err 
 
 /* ---- an index ---- */
 
-/* How well an entry suits, in the order in which entries are tried. */
+/* The order in which entries are tried. */
 enum rank {
     RANK_BEST, /* the wanted platform; linux/amd64 when none is wanted */
     RANK_FAR = RANK_BEST + PLATFORM_FAR,

@@ -124,7 +124,7 @@ pull_manifest(const struct registry *reg, const char *repository, const struct r
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
     out->repo = repo.id;
-    /* Each read sees its own moment: when a tag moves between two of them, both are repeated. */
+    /* Each read sees its own moment. If the tag moves between the two reads, both are repeated. */
     for (int i = 0; i < 2 && rc == 0; i++)
         rc = pull_once(reg, repo.id, reference, want_document, arena, out, err);
     if (rc == 0)

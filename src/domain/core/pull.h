@@ -26,8 +26,7 @@ struct pulled {
     char path[BLOB_FILE_PATH_MAX];
 };
 
-/* Finds a manifest. 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED,
- * ERR_UNCONVERTIBLE. */
+/* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED, ERR_UNCONVERTIBLE. */
 int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);
@@ -36,7 +35,7 @@ int pull_manifest(const struct registry *reg, const char *repository,
 int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
                   struct arena *arena, struct bytes *document, struct err *err);
 
-/* Reads all bytes of a blob into the arena. 1; 0: it isn't in the store, or has more than max; -1.
+/* Reads a whole blob into the arena. 1; 0: it isn't in the store, or has more than max bytes; -1.
  */
 int pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
               struct bytes *out, struct err *err);

@@ -39,7 +39,7 @@ struct pushing {
     size_t missing_n;
 };
 
-/* Larger documents stand with the blobs. */
+/* Larger documents are blob files. */
 static bool
 is_large(const struct push *p)
 {
@@ -76,7 +76,7 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
         w->made_from = r.made_from;
         if (!derived_is(&r) && digest_equal(&r.chosen, &w->chosen))
             return 0;
-        /* From now on it stays until it is deleted. */
+        /* From now on it isn't deleted with its last tag. */
         r.pushed_too = r.pushed_too || derived_is(&r);
     } else {
         r = (struct rec_manifest){
@@ -182,8 +182,8 @@ put_manifest_edges(struct txn *t, struct pushing *w, struct err *err)
     return tag_move_edges(t, &w->move, &edges, err);
 }
 
-/* Layers, image, manifest, tags: an event comes after those about what its object is made of. Of a
- * manifest that was there already only the tags are told. */
+/* The order is layers, image, manifest, tags: an event comes after those about its parts. If the
+ * repository had the manifest already, only the tags have events. */
 static int
 tell_push(struct txn *t, struct pushing *w, struct err *err)
 {
@@ -248,7 +248,7 @@ check_manifest_digest(struct push *p, struct err *err)
     return 0;
 }
 
-/* One digest may stand several times: a layer twice, or a config that is a layer too. */
+/* A digest may occur several times: a layer twice, or a config that is a layer, too. */
 static int
 sort_parts(struct pushing *w, struct err *err)
 {
@@ -285,8 +285,8 @@ read_config(struct pushing *w, struct err *err)
     return 0;
 }
 
-/* A list of the first API shows an index as the image that is chosen here, and reads no document.
- * If it can't be chosen now, that is done for each list. */
+/* Chooses the image as which a list of the first API shows an index, so that lists read no
+ * documents. If no image can be chosen now, each list tries it. */
 static void
 choose_image(struct pushing *w)
 {

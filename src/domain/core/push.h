@@ -27,7 +27,6 @@ struct push {
     struct digest digest;     /* the client's; DIGEST_NONE: push_manifest computes it */
 };
 
-/* Stores the document, puts the edges that keep its parts, moves the tags and writes the events, in
- * one transaction. ERR_MISSING_PARTS: err->about names all parts that the repository doesn't have.
- */
+/* Stores the document and the edges that keep its parts, moves the tags and writes the events, in
+ * one transaction. ERR_MISSING_PARTS: err->about names all parts that the repository lacks. */
 int push_manifest(const struct registry *reg, struct push *p, struct arena *arena, struct err *err);

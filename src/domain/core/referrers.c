@@ -115,7 +115,7 @@ next_referrer(struct referrer_search *s, struct digest *at, size_t *batch_at, st
     return 1;
 }
 
-/* An error that is about this one document, which must not spoil the list. */
+/* Does the error concern only this document? The list then continues without it. */
 static bool
 is_of_document(const struct err *err)
 {
@@ -146,7 +146,7 @@ read_referrer_annotations(struct referrer_search *s, struct referrer *r, struct 
     return rc < 0 && is_of_document(err) ? 1 : rc;
 }
 
-/* Is it (still) there, and has it the wanted type? Fills r but for the annotations: 1, 0, -1. */
+/* Does it (still) exist, and has it the wanted type? Fills r without the annotations. 1, 0, -1. */
 static int
 find_referrer(const struct referrer_search *s, const struct digest *d, struct referrer *r,
               struct err *err)
@@ -165,7 +165,7 @@ find_referrer(const struct referrer_search *s, const struct digest *d, struct re
     return 1;
 }
 
-/* n: those that the page has. */
+/* n: the number of referrers in the page. */
 static bool
 is_page_full(const struct referrer_search *s, size_t n, const struct referrer *next)
 {

@@ -69,7 +69,7 @@ make_repository(struct txn *t, const struct registry *reg, const char *name, uin
     if (tbl_meta_take_next(t, META_NEXT_REPO, &new.id, err) != 0)
         return -1;
     rc = tbl_repo_get_for_update(t, name, r, err);
-    if (rc == 1 && !r->emptied) /* another request made it; the id that was taken is lost */
+    if (rc == 1 && !r->emptied) /* another request has created it; our new id is not used */
         return 0;
     if (rc < 0 || count_limit_add_repository(t, reg, err) != 0)
         return -1;
@@ -123,7 +123,7 @@ repository_ensure(const struct registry *reg, const char *name, struct rec_repo 
 
     if (repository_look(reg, name, r, err) != 0)
         return -1;
-    /* One that has no manifest yet must not be swept away before the import has put one into it. */
+    /* Keeps a repository without manifests from being swept before the import puts one into it. */
     if (r->id != 0 && !r->emptied && clock_wall_ms() < r->updated + TOUCH_MS)
         return 0;
     return txn_run(reg->kv, enter_repository, &x, err);
@@ -161,8 +161,8 @@ struct emptying {
     bool remove;
 };
 
-/* Has it manifests or tags? In a transaction that has locked its record: each that puts something
- * into the repository reads the record first. 1, 0, -1. */
+/* Has the repository manifests or tags? The transaction has locked its record, which all that put
+ * something into it read first. 1, 0, -1. */
 static int
 has_any_in(struct txn *t, uint64_t id, struct err *err)
 {

@@ -163,7 +163,7 @@ tag_move_records(struct txn *t, struct tag_move *m, struct err *err)
 
 /* ---- the edges, and the jobs ---- */
 
-/* The old target may have lost its last keeper. */
+/* The old target may have lost the last edge that kept it. */
 static int
 look_at_old_target(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag,
                    struct err *err)

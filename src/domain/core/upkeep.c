@@ -11,12 +11,12 @@
 #define UPLOADS_EACH_MS 2000
 /* The expiry of uploads while the disk is full. */
 #define UPLOADS_SHORT_MS (10ull * 60 * 1000)
-/* The thousand directories of bodies are looked at rarely, and often while there are bodies. */
+/* The thousand directories of bodies are searched rarely; more often while there are bodies. */
 #define BODIES_EACH_MS (5ull * 60 * 1000)
 #define EVENTS_EACH_MS 4000
 #define SWEEP_EACH_MS 4000
 
-/* Is it time? Then sets the next time. */
+/* Returns true if the work is due, and then sets the next time. */
 static bool
 is_upkeep_due(uint64_t *next, uint64_t each)
 {
@@ -58,7 +58,7 @@ upkeep_look_for_bodies(struct upkeep *u)
     u->next_bodies_ms = 0;
 }
 
-/* While there is more than one step can do, half of the time is for others. */
+/* If one step can't do all of it, half of the time is left for others. */
 static int
 collect_garbage(struct upkeep *u, const struct registry *reg, struct err *err)
 {

@@ -115,8 +115,8 @@ upload_find(const struct registry *reg, const char *repository, const char *id,
 
 /* ---- the bytes ---- */
 
-/* Only when the directory is locked it is sure that the upload is still open: another request may
- * have closed it while this one waited. */
+/* The upload is certainly open only if the directory is locked: another request may have closed it
+ * while this one waited. */
 static int
 hold_upload(const struct registry *reg, const struct upload *u, struct upload_dir *dir,
             struct err *err)
@@ -170,8 +170,7 @@ refuse_chunk_size(const struct upload_chunk *chunk, struct err *err)
 {
     unsigned long long named = chunk->range_size, came = chunk->size;
 
-    err_set(err, ERR_BAD_SIZE,
-            "Content-Range at byte %llu announces %llu bytes, but %llu were sent",
+    err_set(err, ERR_BAD_SIZE, "Content-Range from %llu announces %llu bytes, but %llu were sent",
             (unsigned long long)chunk->first, named, came);
     err_expected(err, "%llu bytes", named);
     return err_found(err, "%llu bytes", came);
@@ -211,7 +210,7 @@ upload_append(const struct registry *reg, struct upload *u, const struct upload_
     return rc;
 }
 
-/* The row goes first: without it the directory is nobody's, and what is left of it is swept. */
+/* The row is deleted first. A directory without a row is removed by upload_expire. */
 static int
 end_upload(const struct registry *reg, const char *id, struct err *err)
 {
@@ -358,6 +357,6 @@ upload_expire(const struct registry *reg, struct err *err)
         return -1;
     for (size_t i = 0; i < x.n; i++)
         if (end_upload(reg, x.ids[i], err) != 0)
-            rc = -1; /* the others are ended nevertheless */
+            rc = -1; /* the other uploads are ended nevertheless */
     return rc;
 }

@@ -10,7 +10,7 @@
 
 /* An upload: a POST, any number of PATCHes, and the closing PUT. While it is open, it has a row in
  * table upload, and its bytes are in its directory (storage/files/upload_dir.h); the length of the
- * file there is the size of the upload. It belongs to one repository, and to the user who began it.
+ * file there is the size of the upload. It belongs to one repository and to the user who began it.
  */
 
 /* An upload that this request has begun or found: repository and owner have been checked. */
@@ -35,12 +35,10 @@ struct upload_chunk {
 int upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
                  struct upload *u, struct err *err);
 
-/* Before the first byte: does the disk have room for `size` more bytes? 0, or -1 and ERR_NO_SPACE.
- */
+/* Before the first byte: has the disk room for `size` more bytes? 0, or -1 and ERR_NO_SPACE. */
 int upload_room(const struct registry *reg, uint64_t size, struct err *err);
 
-/* Finds an open upload. 0, or -1: ERR_NO_UPLOAD, also for an upload of another repository or user.
- */
+/* Finds an open upload. 0, or -1: ERR_NO_UPLOAD, also if it is of another repository or user. */
 int upload_find(const struct registry *reg, const char *repository, const char *id,
                 const struct actor *actor, struct upload *u, struct err *err);
 

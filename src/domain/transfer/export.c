@@ -13,7 +13,7 @@
 /* The largest document, in bytes: enough for a million tags. */
 #define DOCUMENT_MAX ((size_t)1 << 30)
 #define MANIFEST_SCRATCH ((size_t)8 << 20)
-/* Between two looks whether it is to stop. */
+/* Milliseconds between two calls of is_over. */
 #define STEP ((uint64_t)4 << 20)
 #define WAIT_MS 500
 /* Bytes that a writable pipe takes without waiting. */
@@ -101,8 +101,8 @@ blob_is_gone(const struct digest *d, struct err *err)
     return err_set(err, ERR_NO_BLOB, "%s was deleted while it was exported", text);
 }
 
-/* The blob's file, which is as long as it has to be; -1. One that was collected and came again has
- * another name than before: so twice. */
+/* Opens the blob's file, and checks its length. A descriptor, or -1. Tries twice, since a blob that
+ * was collected and pushed again has another file. */
 static int
 open_exported_blob(const struct out *o, const struct export_item *item, struct err *err)
 {
@@ -166,7 +166,7 @@ write_manifest(struct out *o, const char *name, const struct export_item *item, 
     return r;
 }
 
-/* Is it the same as the one before? Then that is its file. */
+/* Has the item before this one the same digest? Then its file serves both. */
 static bool
 is_again(const struct export_plan *p, size_t i)
 {

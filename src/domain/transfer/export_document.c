@@ -131,7 +131,7 @@ put_image(const struct export_plan *p, const struct export_tag *t, const struct 
     json_free(j);
 }
 
-/* An index stands for the image that everybody else takes it for, too. */
+/* An index is listed as the image that clients without a platform get. */
 static int
 put_index_entry(const struct export_plan *p, const struct export_tag *t, struct arena *arena,
                 struct buf *out, struct err *err)

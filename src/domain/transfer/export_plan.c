@@ -10,7 +10,7 @@
 #include "util/arena.h"
 #include "util/mem.h"
 
-/* A document of 4 MiB, and what is made of it. */
+/* Memory for a document of 4 MiB, and for the parsed document. */
 #define SCRATCH_MAX ((size_t)64 << 20)
 #define TEXTS_MAX ((size_t)1 << 30)
 #define PAGE 500
@@ -45,7 +45,7 @@ item_place(const struct export_plan *p, uint32_t repository, const struct digest
     return (size_t)(h >> 32) & (p->places_n - 1);
 }
 
-/* Where it is, or would be. */
+/* The place of the digest, or a free place for it. */
 static uint32_t *
 find_item_place(const struct export_plan *p, uint32_t repository, const struct digest *d)
 {
@@ -70,7 +70,7 @@ grow_places(struct export_plan *p)
         *find_item_place(p, p->items[i].repository, &p->items[i].digest) = (uint32_t)i + 1;
 }
 
-/* Adds it unless it is there; named: something in here names it. */
+/* Adds an item unless the plan has it. named: something in the plan names it. */
 static int
 add_item(struct export_plan *p, const struct export_item *item, struct err *err)
 {
@@ -148,7 +148,7 @@ add_manifest(struct export_plan *p, uint32_t repository, const struct reference 
     return add_item(p, &item, err);
 }
 
-/* The same for one that may be gone, or never was there: 1, 0, -1. */
+/* The same for a manifest that may be missing. 1, 0, -1. */
 static int
 try_manifest(struct export_plan *p, uint32_t repository, const struct reference *reference,
              bool named, struct err *err)
@@ -210,7 +210,7 @@ add_blob(struct export_plan *p, const struct digest *d, struct err *err)
     return add_item(p, &item, err) < 0 ? -1 : 1;
 }
 
-/* An index may list what isn't here any more; or layers, as the caches of builds do. */
+/* An index may list manifests that are deleted, or layers, as the caches of builds do. */
 static int
 add_child(struct export_plan *p, uint32_t repository, const struct digest *d, struct err *err)
 {
@@ -335,7 +335,7 @@ export_plan_complete(struct export_plan *p, bool (*is_over)(void *arg), void *ar
     struct arena arena;
     int r = 0;
     arena_init(&arena, SCRATCH_MAX);
-    /* Items are added behind, until nothing new is found. */
+    /* Goes on until no new items are added. */
     for (size_t i = 0; r == 0 && i < p->n; i++) {
         r = is_over(arg) ? err_set(err, ERR_BUSY, "the export was interrupted")
                          : complete(p, i, &arena, err);
@@ -378,7 +378,7 @@ export_plan_sort(struct export_plan *p)
         qsort_r(p->items, p->n, sizeof *p->items, compare_items, p);
     if (p->tags_n > 0)
         qsort_r(p->tags, p->tags_n, sizeof *p->tags, compare_tags, p);
-    /* A tag that was asked for twice may have moved in between: one answer for each. */
+    /* A tag that was added twice may have moved in between: the first answer is used. */
     for (size_t i = 0; i < p->tags_n; i++)
         if (i == 0 || compare_tags(&p->tags[i], &p->tags[n - 1], p) != 0)
             p->tags[n++] = p->tags[i];

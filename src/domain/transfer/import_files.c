@@ -49,7 +49,7 @@ unreadable(const char *name, const char *why, struct err *err)
     return err_set(err, ERR_NO_FILE, "%.150s can't be read: %s", name, why);
 }
 
-/* What is called so in the directory: 1, 0, -1. */
+/* Opens the file of that name in the directory. 1, 0, -1. */
 static int
 open_below(const struct import_files *f, const char *name, int *fd, struct err *err)
 {

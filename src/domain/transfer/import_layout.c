@@ -161,9 +161,8 @@ prune(struct layout *l, struct digest *d, struct err *err)
     digest_of(&l->pruned, d->algo, buf_bytes(&l->made));
     digest_text(was, d);
     digest_text(is, &l->pruned);
-    import_store_say(
-        l->s, "index %s lacks images: it is imported as %s, with the images that are present", was,
-        is);
+    import_store_say(l->s, "index %s lacks images: imported as %s, with those that are there", was,
+                     is);
     *d = l->pruned;
     return 0;
 }

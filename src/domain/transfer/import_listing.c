@@ -120,8 +120,7 @@ parse_listing_line(struct import_listing *l, struct bytes line, size_t number, s
         return parse_tags_line(l, line, number, err);
     if (is_word(kind, "image"))
         return parse_image_line(l, line, number, err);
-    return wrong(number,
-                 "neither tags nor an image: was this file written by contrib/original-listing?",
+    return wrong(number, "neither tags nor an image: did contrib/original-listing write this?",
                  err);
 }
 

@@ -16,7 +16,7 @@
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define OCI_INDEX "application/vnd.oci.image.index.v1+json"
 
-/* A manifest in progress, and its depth in the indexes around it. */
+/* A manifest in progress, and the number of indexes around it. */
 struct level {
     struct import_store *s;
     const struct digest *d;
@@ -155,8 +155,7 @@ fetch_parts(struct level *l, struct err *err)
         buf_free(&l->document);
     rc = take_parts(l, err);
     if (rc != 1)
-        return rc < 0 ? -1
-                      : refuse_document(l, "something that it refers to is missing or damaged");
+        return rc < 0 ? -1 : refuse_document(l, "a part of it is missing or damaged");
     if (index && (rc = read_imported_document(l, err)) != 1)
         return rc < 0 ? refuse_unless_fatal(l, err)
                       : refuse_document(l, "it has disappeared meanwhile");

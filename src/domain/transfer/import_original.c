@@ -15,9 +15,9 @@
 
 #define ARENA_MAX ((size_t)16 << 20)
 
-/* The original tells of an image's JSON not by its bytes, but by what JavaScript makes of them:
- * docker's escapes of <, > and & are gone, and so is the line's end behind it. The checksum is over
- * the bytes that were pushed; so it tells which of these they were. */
+/* The original doesn't send the bytes of an image's JSON, but what JavaScript writes after parsing
+ * them: docker's escapes of <, > and & are lost, and so is the newline at the end. The checksum
+ * covers the pushed bytes, so it tells which of these variants they were. */
 #define VARIANTS 4
 #define ESCAPED 1
 #define NEWLINE 2
@@ -35,7 +35,7 @@ struct taking {
     struct buf json[VARIANTS];
     struct digest payload[VARIANTS];
     struct digest layer;
-    unsigned variant; /* what was pushed; VARIANTS: can't be told */
+    unsigned variant; /* the pushed variant; VARIANTS: unknown */
 };
 
 /* ---- the JSON as it was pushed ---- */
@@ -72,7 +72,7 @@ make_variants(struct taking *t)
     }
 }
 
-/* Copies the layer, and hashes it behind each variant of the JSON on the way. */
+/* Copies the layer, and hashes it after each variant of the JSON. */
 static int
 read_original_layer(const struct original *o, struct taking *t, const struct import_file *file,
                     int to, struct err *err)
@@ -247,7 +247,7 @@ take_chain(const struct original *o, const struct digest *id, struct err *err)
 
 /* ---- tags ---- */
 
-/* Does it name the image already, or the manifest that was made of it? 1, 0, -1. */
+/* Does the tag name the image already, or the manifest made of it? 1, 0, -1. */
 static int
 original_is_tagged(const struct import_store *s, const char *tag, const struct digest *id,
                    struct err *err)
@@ -302,8 +302,7 @@ import_original_tag(const struct original *o, const char *name, const char *id, 
     if (rc != 1)
         return rc;
     if (id == NULL || digest_parse_v1_id(&d, id, strlen(id), err) != 0)
-        return import_store_leave_out(o->s, "tag %.300s is left out: it doesn't name an image",
-                                      name);
+        return import_store_leave_out(o->s, "tag %.300s is left out: it names no image", name);
     rc = take_chain(o, &d, err);
     if (rc == 0)
         return import_store_leave_out(o->s, "tag %s:%s is left out with its image", o->s->name,

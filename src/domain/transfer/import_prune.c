@@ -33,7 +33,7 @@ has_blobs(const struct import_source *source, const struct json *list, struct er
     return rc;
 }
 
-/* An index within it is whole when it is there: what it lacks is said later. */
+/* A nested index counts as complete if it exists: what it lacks is reported later. */
 static int
 child_is_whole(const struct import_source *source, const struct json *child, struct err *err)
 {
@@ -58,7 +58,7 @@ child_is_whole(const struct import_source *source, const struct json *child, str
     } else if (rc < 0 && import_store_is_fatal(err)) {
         rc = -1;
     } else {
-        rc = 1; /* a blob, or something that will be said */
+        rc = 1; /* a blob, or something that is reported later */
     }
     buf_free(&document);
     return rc;

@@ -114,7 +114,7 @@ take_revision(const char *name, void *arg, struct err *err)
     return import_manifest_take(w->s, &d, "", err) < 0 ? -1 : 0;
 }
 
-/* A tag whose link is missing: -1; 0: it was deleted in this moment. */
+/* For a tag whose link is missing. 0: it was deleted just now; -1. */
 static int
 tag_without_link(const struct walk *w, const char *tag, struct err *err)
 {
@@ -155,7 +155,7 @@ import_registry_tag(const char *name, void *arg, struct err *err)
     return import_manifest_tag(w->s, name, &d, "", err) < 0 ? -1 : 0;
 }
 
-/* A directory that can't be read is said, and is no reason to stop. */
+/* A directory that can't be read is reported, and the import goes on. */
 static int
 each(struct walk *w, const char *what, int (*fn)(const char *name, void *arg, struct err *err),
      struct err *err)

@@ -210,8 +210,7 @@ static int
 refuse_member(const struct reading *r, const struct known *k, bool exact)
 {
     if (!exact)
-        return err_set(r->err, ERR_BAD_IMAGE,
-                       "in its JSON, a member differs from %s%s only in upper and lower case",
+        return err_set(r->err, ERR_BAD_IMAGE, "in its JSON, only case tells a member from %s%s",
                        r->what, k->name);
     return err_set(r->err, ERR_BAD_IMAGE, "in its JSON, %s%s must be %s", r->what, k->name,
                    shape_name(k->shape));

@@ -325,7 +325,7 @@ take_layer(struct txn *t, struct layer_push *p, struct err *err)
     if (rc < 0 || (rc = has_json(t, p->id, p->json, err)) < 0)
         return -1;
     if (rc == 0)
-        return err_set(err, ERR_BUSY, "the image's JSON changed while its layer was uploaded");
+        return err_set(err, ERR_BUSY, "the image's JSON changed while its layer was sent");
     p->old = r;
     p->same = digest_equal(&r.layer, &p->layer);
     if ((r.state != IMAGE_COMPLETE && check_owner(t, p->id, &r, p->actor, err) != 0) ||

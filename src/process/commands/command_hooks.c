@@ -164,7 +164,7 @@ change_hook(struct control *c, bool retry, const char *id, struct err *err)
         rc = retry ? hook_queue_retry(c->reg, (uint32_t)seq, err)
                    : hook_queue_drop(c->reg, (uint32_t)seq, err);
     if (rc == 0)
-        err_set(err, ERR_BAD_REQUEST, "no waiting or failed hook has the ID %s", id);
+        err_set(err, ERR_BAD_REQUEST, "there is no waiting or failed hook %s", id);
     if (rc != 1)
         return COMMAND_FAILED;
     if (c->poke >= 0)
@@ -183,8 +183,7 @@ command_hooks_work(struct control *c, struct err *err)
     if (c->args_n == 4 && strcmp(what, "test") == 0)
         return command_hooks_test(c, c->args[2], c->args[3], err);
     err_set(err, ERR_UNSUPPORTED,
-            "the running server has another version, which doesn't know this command: restart the "
-            "server");
+            "the running server has another version, without this command: restart it");
     return COMMAND_FAILED;
 }
 
@@ -223,8 +222,8 @@ command_hooks(struct options *o, struct err *err)
         return COMMAND_USAGE;
     }
     if (id != NULL && !is_hook_id(id)) {
-        err_set(err, ERR_BAD_REQUEST,
-                "%s is not an ID: the first column of the command \"hooks\" has the IDs", id);
+        err_set(err, ERR_BAD_REQUEST, "%s is not an ID: the first column of \"hooks\" has the IDs",
+                id);
         return COMMAND_USAGE;
     }
     return control_run(o, command_hooks_work, args, err);

@@ -60,8 +60,7 @@ command_import_work(struct control *c, struct err *err)
 
     if (c->args_n != 3) {
         err_set(err, ERR_UNSUPPORTED,
-                "the running server has another version, which doesn't know this command: restart "
-                "the server");
+                "the running server has another version, without this command: restart it");
         return COMMAND_FAILED;
     }
     progress_begin(&w.progress);
@@ -79,7 +78,7 @@ command_import_work(struct control *c, struct err *err)
     }
     if (n.left_out == 0)
         return COMMAND_DONE;
-    err_set(err, ERR_BAD_REQUEST, "not everything could be imported: see the messages above");
+    err_set(err, ERR_BAD_REQUEST, "not everything was imported: see above");
     return COMMAND_FAILED;
 }
 
@@ -114,7 +113,7 @@ command_import(struct options *o, struct err *err)
         return COMMAND_USAGE;
     }
     if (prefix[0] != '\0' && !name_is_repository(prefix)) {
-        err_set(err, ERR_BAD_REQUEST, "--prefix %s: a repository's name can't begin like this",
+        err_set(err, ERR_BAD_REQUEST, "--prefix %s: no repository name can begin like this",
                 prefix);
         return COMMAND_USAGE;
     }

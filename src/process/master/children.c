@@ -90,7 +90,7 @@ children_free(struct children *c)
 
 /* ---- the full disk ---- */
 
-/* Regions that can't be built cause a SIGBUS. */
+/* Regions that can't be allocated cause a SIGBUS. */
 static bool
 died_of_full_disk(const struct children *c, int status)
 {
@@ -363,11 +363,9 @@ kill_hanging(struct children *c)
             continue;
         name_member(m, name);
         if (is_debugged(c)) {
-            log_line(
-                LOG_WARN,
-                "process hangs inside the database: not killed, since a debugger holds a process",
-                "name=%s pid=%d ms=%llu", name, (int)m->child.pid,
-                (unsigned long long)(now - since));
+            log_line(LOG_WARN, "process hangs inside the database: spared for a debugger",
+                     "name=%s pid=%d ms=%llu", name, (int)m->child.pid,
+                     (unsigned long long)(now - since));
             c->spared_at = now;
             return;
         }
@@ -524,10 +522,9 @@ children_error(const struct children *c, struct err *err)
     const char *why = c->shared->message;
 
     if (c->failures < FAILURES_MAX)
-        return err_set(
-            err, ERR_SYSTEM,
-            "the processes die while they start: the log says why; the database is in %s/db",
-            c->server->dir.name);
+        return err_set(err, ERR_SYSTEM,
+                       "the processes die at their start: see the log; the database is in %s/db",
+                       c->server->dir.name);
     return err_set(err, ERR_SYSTEM,
                    "the database in %s/db can't be opened (%s): repair it, or restore a backup",
                    c->server->dir.name, *why != '\0' ? why : "the recovery died");

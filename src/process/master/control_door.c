@@ -202,8 +202,7 @@ control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
     enum command_exit code;
 
     child_begin(s, master, keep, sizeof keep / sizeof *keep, control_stop);
-    /* Log lines of this process go to the user who typed the command, as they do without a server.
-     */
+    /* Log lines of this process go to the user who typed the command, as without a server. */
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (dup2(r->fds[i], i) < 0)
             return CHILD_FAILED;
@@ -215,8 +214,7 @@ control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
         code = command->work(&c, &err);
     else
         err_set(&err, ERR_UNSUPPORTED,
-                "the running server has another version, which doesn't know this command: restart "
-                "the server");
+                "the running server has another version, without this command: restart it");
     kv_close(reg.kv);
     send_control_answer(r->connection, code, code == COMMAND_DONE ? "" : err.message);
     return CHILD_DONE;

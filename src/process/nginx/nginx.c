@@ -254,7 +254,7 @@ nginx_start(struct nginx *n, struct err *err)
         return 0;
     }
     nginx_guard_hold(&n->guard);
-    disk_space_give(n->server->dir.fd); /* it can't begin without its pid file */
+    disk_space_give(n->server->dir.fd); /* nginx can't start without writing its pid file */
     unlinkat(n->server->dir.fd, SERVER_NGINX_PID, 0);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe for nginx");
@@ -367,7 +367,7 @@ nginx_stop(struct nginx *n, bool hurry)
             kill(n->child.pid, SIGQUIT);
     }
     if (hurry && n->stop_step == 0)
-        n->since_ms = now - TERM_AFTER_MS; /* as if it had been told to stop long ago */
+        n->since_ms = now - TERM_AFTER_MS; /* so that the next signal is due at once */
     nginx_tick(n);
 }
 

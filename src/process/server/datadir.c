@@ -266,8 +266,8 @@ wrong_owner_of(const struct datadir *d, const char *name, const struct privilege
     return err_set(err, ERR_SYSTEM, "%s can't open directory %s/%s", who->user, d->name, name);
 }
 
-/* fd: the directory. Gives it to `who` if root has just made it, or made it in a start that didn't
- * get far, so that it is empty. */
+/* fd: the directory. Gives it to `who` if root has just made it, or if it is empty because an
+ * earlier start has failed. */
 static int
 give_subdir(const struct datadir *d, const struct subdir *s, const struct privileges *who, int fd,
             bool made, struct err *err)

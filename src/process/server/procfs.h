@@ -22,7 +22,6 @@ bool procfs_works_in(int pid, int dirfd);
 /* Calls fn for all processes except our own. */
 void procfs_each(void (*fn)(int pid, void *arg), void *arg);
 
-/* Calls fn for the children of a process with one thread, and for their descendants, down to that
- * number of generations. Does nothing if the kernel doesn't list children (CONFIG_PROC_CHILDREN).
- */
+/* Calls fn for the children of a process with one thread, and for descendants down to that number
+ * of generations. Does nothing if the kernel doesn't list children (CONFIG_PROC_CHILDREN). */
 void procfs_each_below(int pid, int generations, void (*fn)(int pid, void *arg), void *arg);

@@ -57,7 +57,7 @@ read_users(struct server *s, struct err *err)
     return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
 }
 
-/* Looks which hooks there are. nginx looks for the file that this makes. */
+/* Looks for pre-hooks, and creates or removes the file by which nginx knows that there is one. */
 static void
 look_for_prehooks(struct server *s)
 {

@@ -168,10 +168,10 @@ read_params(struct call *call, struct refusal *no)
     if (!parse_role(v[PARAM_ROLE], &r->role))
         bad = params[PARAM_ROLE].name;
     if (bad != NULL) {
-        log_client_line(LOG_ERROR,
-                        "a FastCGI parameter is missing, wrong or duplicate: is nginx's "
-                        "configuration the one that print-nginx-conf prints?",
-                        "name=%s", bad);
+        log_client_line(
+            LOG_ERROR,
+            "a FastCGI parameter is missing, wrong or duplicate: is nginx's configuration ours?",
+            "name=%s", bad);
         *no = (struct refusal){500, "the web server in front isn't configured for this registry"};
         return false;
     }

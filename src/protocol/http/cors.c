@@ -73,7 +73,7 @@ add_cors_headers(struct call *c, struct err *err)
     return rc;
 }
 
-/* Has nginx found that the page may read the answer? */
+/* Has nginx decided that the page may read the answer? */
 static bool
 is_allowed(const struct call *c)
 {
@@ -82,8 +82,8 @@ is_allowed(const struct call *c)
     return origin != NULL && origin[0] != '\0';
 }
 
-/* Can't the host of the request be a name to which a stranger gave our address (DNS rebinding)? It
- * can't if it is an address, has no dot, or is that of --base-url. */
+/* Is it certain that the host of the request isn't a stranger's name with our address (DNS
+ * rebinding)? It is for an address, for a name without a dot, and for the host of --base-url. */
 static bool
 is_host_sure(const struct call *c)
 {
@@ -98,8 +98,8 @@ is_host_sure(const struct call *c)
             (base[3 + n] == '\0' || base[3 + n] == '/'));
 }
 
-/* Has the page come from the host that it now asks? A browser that knows a password sends it only
- * to the host for which it was typed. Without users that doesn't help. */
+/* Does the page come from the host of the request? A browser sends a password only to the host for
+ * which it was typed; without users this protects nothing, so the host must be certain. */
 static bool
 is_our_page(const struct call *c, const char *origin)
 {

@@ -8,7 +8,7 @@
 #include "util/network.h"
 #include "util/share.h"
 
-/* Which API was asked, by the raw path, so that even an unreadable request gets its own form. */
+/* Finds the API by the raw path, so that an invalid request gets an error in its form, too. */
 static enum error_form
 form_of(const char *raw_path)
 {

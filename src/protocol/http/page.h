@@ -8,8 +8,7 @@
 
 #define PAGE_MAX 1000
 
-/* Reads n, and limits it to PAGE_MAX, which is also the default. ERR_BAD_REQUEST: n isn't a number.
- */
+/* Reads n, limited to PAGE_MAX, which is also the default. ERR_BAD_REQUEST: n isn't a number. */
 int page_limit(const struct call *c, size_t *limit, struct err *err);
 
 /* Adds `Link: <path?n=…&last=…>; rel="next"`, relative without --base-url. path needs no escaping.

@@ -14,6 +14,5 @@ enum error_form {
     ERROR_FORM_OCI,
 };
 
-/* Makes the reply of an error, by its row in error_table.c. Headers that are already set are kept.
- */
+/* Makes the reply of an error, by its row in error_table.c. Headers that are already set stay. */
 void reply_error(struct call *c, enum error_form form, const struct err *err);

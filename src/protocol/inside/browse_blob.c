@@ -6,8 +6,8 @@
 #include "util/buf.h"
 #include "util/clock.h"
 
-/* Sends a file out of an image (browse_view.h). Strangers made it, and a browser may be asked to
- * show it, so it is a download of a type that no browser runs. */
+/* Sends a file of an image (browse_view.h). Its content isn't trusted, and a browser may be told to
+ * show it, so it is sent as a download, with a type that no browser runs. */
 
 struct reading {
     struct browse_image *im;
@@ -36,8 +36,7 @@ send_file_piece(void *arg, struct bytes b, struct err *err)
     return 0;
 }
 
-/* The bytes that were sent aren't sent again, also when an index has to be made again in
- * between. */
+/* Bytes are sent once, even if an index has to be made again in between. */
 static int
 produce_bytes(void *arg, struct http_sink *to, struct err *err)
 {

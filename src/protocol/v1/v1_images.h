@@ -18,8 +18,7 @@ call_handler v1_images_put_json;
 call_handler v1_images_get_layer;
 call_handler v1_images_put_layer;
 
-/* PUT .../checksum: compares X-Docker-Checksum and X-Docker-Checksum-Payload with the pushed bytes.
- */
+/* PUT .../checksum: compares X-Docker-Checksum and X-Docker-Checksum-Payload with the bytes. */
 call_handler v1_images_put_checksum;
 
 /* GET .../ancestry: the ids from this image to the first. */

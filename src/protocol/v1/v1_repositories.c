@@ -21,9 +21,7 @@ check_list(struct call *c, struct err *err)
         return -1;
     type = json_type(body);
     json_free(body);
-    return type == JSON_ARRAY
-               ? 0
-               : err_set(err, ERR_BAD_REQUEST, "the body must be a JSON list of images");
+    return type == JSON_ARRAY ? 0 : err_set(err, ERR_BAD_REQUEST, "the body must be a list");
 }
 
 int

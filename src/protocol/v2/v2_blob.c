@@ -36,7 +36,7 @@ v2_blob_get(struct call *c, struct err *err)
 
     if (reference_parse_digest(c->last, &d, err) != 0)
         return -1;
-    /* A pusher sends HEAD to learn which blobs it needn't send, and relies on the answer. */
+    /* A pushing client sends HEAD to learn which blobs it can omit, and relies on the answer. */
     may_push = c->req->method == HTTP_HEAD &&
                access_check(c->reg, &c->actor, c->name, VERB_PUSH, err) == 0;
     if (blob_need(c->reg, c->name, &d, may_push, &b, err) != 0)

@@ -25,7 +25,7 @@ v2_manifest_get(struct call *c, struct err *err)
     bool head = c->req->method == HTTP_HEAD;
 
     if (reference_parse(c->last, &reference, err) != 0) {
-        /* Nothing can have a tag that is no tag. */
+        /* An invalid tag names nothing. */
         if (err->code == ERR_BAD_TAG)
             err->code = ERR_NO_MANIFEST;
         return -1;

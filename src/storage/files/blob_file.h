@@ -36,8 +36,7 @@ struct blob_file_link {
 int blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
                     uint64_t *instance, struct err *err);
 
-/* Creates a file without a name in uploads/, for blob_file_publish. Returns a descriptor for
- * reading and writing, or -1. */
+/* Creates a file without a name in uploads/, for blob_file_publish: descriptor (O_RDWR), or -1. */
 int blob_file_create(int root, struct err *err);
 
 /* Publishes bytes from memory. */

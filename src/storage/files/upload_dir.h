@@ -13,8 +13,7 @@ struct upload_dir {
     int fd; /* of the directory, locked; -1 when closed */
 };
 
-/* Opens and locks the directory; creates it if necessary. 0 or -1; ERR_BUSY after 20 s of waiting.
- */
+/* Opens and locks the directory; creates it if necessary. 0, -1; ERR_BUSY: 20 s have passed. */
 int upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err);
 void upload_dir_close(struct upload_dir *u);
 

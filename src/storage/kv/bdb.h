@@ -62,8 +62,7 @@ bdb_dbt(const void *p, size_t n)
 struct bdb *bdb_new(const char *dir, const struct kv_table *tables, size_t n);
 void bdb_free(struct bdb *b);
 
-/* Called around everything during which other processes may have to wait for this one. Calls nest.
- */
+/* Called around everything for which other processes may have to wait. Calls can be nested. */
 void bdb_enter(struct bdb *b);
 void bdb_leave(struct bdb *b);
 

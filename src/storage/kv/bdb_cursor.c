@@ -79,8 +79,8 @@ move_next(struct bdb_cursor *c)
     return c->dbc->get(c->dbc, &c->key, &c->val, DB_NEXT);
 }
 
-/* *out: no record of the queue is in front of the place. Asked in transactions only: they keep the
- * lock of each number that DB_SET_RANGE passes, and it passes all from the given one on. */
+/* *out: no record of the queue is before the place. Used in transactions only, because they keep a
+ * lock on each number that DB_SET_RANGE passes, from the given one on. */
 static int
 is_before_first(struct bdb_cursor *c, bool *out)
 {
@@ -119,7 +119,7 @@ move_to_place(struct bdb_cursor *c)
     return ret;
 }
 
-/* To the last in front of the place, or to the very last. */
+/* Moves to the last record before the place, or to the last of all. */
 static int
 move_before_place(struct bdb_cursor *c)
 {

@@ -21,10 +21,10 @@
 #define LINES_MS 10000
 #define FILE_MODE 0640
 
-/* The library takes a damaged page for the end of the store: it panics, which keeps all processes
- * out until a recovery, and then again. Here it is a failure of the call that read the page:
- * nothing was changed, and the other pages are good. The library tells of its panic before it goes
- * on. Another process that looks at this very moment asks for a recovery. */
+/* After reading a damaged page the library panics, so that no process can use the store until a
+ * recovery, and then panics again. Here only the call that read the page fails: nothing was
+ * changed, and the other pages are good. The library reports the panic to this function before it
+ * goes on. A process that uses the store at this moment may ask for a recovery. */
 static void
 note_damage(struct bdb *b, const char *text)
 {

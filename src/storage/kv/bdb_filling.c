@@ -27,8 +27,8 @@ bdb_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slo
         if (bdb_is_fatal(b, err->sys))
             bdb_lost(b, err->message);
         (void)bdb_env_detach(b);
-        /* A store that can't be joined is a case for recovery, so in_db stays true. But recovery
-         * makes no room on a disk, and would take the store from those who still read. */
+        /* A store that can't be opened needs a recovery, so in_db stays true. But a recovery makes
+         * no room on a full disk, and would interrupt the processes that still read. */
         if (err->code == ERR_NO_SPACE)
             bdb_leave(b);
         bdb_free(b);

@@ -16,7 +16,7 @@ kv_reads(struct kv *kv)
     return &kv->reads;
 }
 
-/* One try. *conflict: another one is worth it. */
+/* One try. *conflict: it can be tried again. */
 static int
 txn_try(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
         unsigned tries, bool *conflict, struct err *err)

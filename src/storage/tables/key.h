@@ -30,6 +30,5 @@ struct key key_of_text(const char *s);
 
 struct bytes key_of(const struct key *k);
 
-/* Takes the rest of a key that is being read (pack.h) as a text of less than `room` bytes; a longer
- * one makes u bad. */
+/* Takes the rest of a key (pack.h) as a text of less than `room` bytes; a longer text is bad. */
 void key_take_text(struct unpack *u, char *out, size_t room);

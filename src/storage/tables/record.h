@@ -131,8 +131,7 @@ struct rec_job {
     char by[RECORD_ACTOR_MAX + 1];
 };
 
-/* hook: state, repository, sequence -> an event whose hook is still to run, or has failed for good.
- */
+/* hook: state, repository, sequence -> an event whose hook is to run, or has failed for good. */
 #define RECORD_HOOK_LINE_MAX 200
 struct rec_hook {
     uint32_t tries;                      /* that have failed */

@@ -150,7 +150,7 @@ tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
 
 /* ---- is it kept? ---- */
 
-/* The first edge of a digest answers it (the first but one): the keeping kinds sort first. */
+/* The first edge of a digest tells it (except `but`), because the keeping kinds sort first. */
 struct first_edge {
     size_t kind_at;
     struct bytes but; /* this key doesn't count; empty: all do */
@@ -214,7 +214,8 @@ note_nearest_edge(struct bytes key, struct bytes val, void *arg, struct err *err
     (void)err;
     unpack_digest(&u, &n->to);
     n->kind = (enum edge_kind)unpack_u8(&u);
-    n->is_found = !u.bad && n->kind < UINT8_MAX; /* no edge's: the search would not get past it */
+    n->is_found =
+        !u.bad && n->kind < UINT8_MAX; /* not the key of an edge, so the search can't continue */
     return 1;
 }
 

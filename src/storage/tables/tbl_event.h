@@ -3,8 +3,7 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 
-/* event: sequence -> struct rec_event, a queue. Appending must be the last step of a transaction.
- */
+/* event: sequence -> struct rec_event, a queue. Appending is a transaction's last step. */
 int tbl_event_append(struct txn *t, const struct rec_event *r, struct err *err);
 
 /* Visits the events from that sequence on. fn is like kv_range_fn. */

@@ -28,7 +28,6 @@ typedef int tbl_hook_fn(const struct tbl_hook *h, void *arg, struct err *err);
  * (NULL: all). fn is like kv_range_fn. */
 int tbl_hook_each(struct txn *t, enum tbl_hook_state state, const struct tbl_hook *after,
                   tbl_hook_fn *fn, void *arg, struct err *err);
-/* Finds the first waiting hook of the repositories whose names are greater (NULL: of all). 1, 0,
- * -1. */
+/* Finds the first waiting hook of repositories with greater names (NULL: of all). 1, 0, -1. */
 int tbl_hook_first_behind(struct txn *t, const char *repository, struct tbl_hook *h,
                           struct err *err);
