@@ -101,8 +101,8 @@ ask_server(int fd, int startdir, const char *const *args, struct err *err)
     while (n < 0 && errno == EINTR);
     if (n <= 0) {
         err_set(err, ERR_BUSY,
-                "the server ended this command (it stops, or recovers its database): try again, "
-                "and see its log");
+                "the server ended this (it stops, or recovers its database): try again, and see "
+                "its log");
         return COMMAND_FAILED;
     }
     packet[n] = '\0';
