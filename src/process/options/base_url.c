@@ -82,7 +82,7 @@ base_url_parse(const char *text, const char *what, struct err *err)
     const char *end;
     if (host == 0 || !is_port_and_slash(text + scheme + host, &end)) {
         err_set(err, ERR_BAD_REQUEST,
-                "%s %s: a URL like https://registry.example.com is wanted, without a path, because "
+                "%s %s: must be a URL like https://registry.example.com, without a path, because "
                 "clients look for /v2/ at the root of a host",
                 what, text);
         return NULL;

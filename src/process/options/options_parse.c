@@ -117,8 +117,8 @@ explain_name(const char *name, const char *value)
     if (name[0] == ';' || name[0] == '/')
         return "a comment begins with #, in the first column";
     if (value == NULL && strpbrk(name, " \t:\"'") != NULL)
-        return "an = is wanted between a name and its value";
-    return "it takes the names of --help without dashes";
+        return "put an = between the name and its value";
+    return "use the long names of --help, without dashes";
 }
 
 /* A script may need its quotes. */
@@ -155,7 +155,7 @@ apply_config_line(const char *name, const char *value, int line, void *arg, stru
     char what[128];
     const struct options_row *row = options_table_by_name(name, strlen(name));
     if (row == NULL || !options_table_in_file(row))
-        return err_set(err, ERR_BAD_REQUEST, "%s, line %d: unknown name %.*s: %s", p->o->config,
+        return err_set(err, ERR_BAD_REQUEST, "%s, line %d: unknown option %.*s: %s", p->o->config,
                        line, (int)strcspn(name, " \t:"), name, explain_name(name, value));
     snprintf(what, sizeof what, "%s, line %d: %s", p->o->config, line, name);
     if (row->kind == OPTIONS_FLAG && value != NULL)

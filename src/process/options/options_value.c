@@ -140,8 +140,7 @@ options_value_set(struct options *o, const struct options_row *row, const char *
 {
     void *to = (char *)o + row->at;
     if (row->kind != OPTIONS_FLAG && *value == '\0')
-        return err_set(err, ERR_BAD_REQUEST, "%s: the value is empty, and [%s] is wanted", what,
-                       row->arg);
+        return err_set(err, ERR_BAD_REQUEST, "%s: the value is empty: give a [%s]", what, row->arg);
     switch (row->kind) {
     case OPTIONS_FLAG:
         *(bool *)to = true;
