@@ -127,6 +127,24 @@ digest_text(char out[DIGEST_TEXT_MAX], const struct digest *d)
     hex_encode(out, d->bytes, digest_size(d->algo));
 }
 
+void
+digest_path(char out[DIGEST_PATH_MAX], const struct digest *d)
+{
+    char hex[DIGEST_TEXT_MAX];
+
+    digest_hex(hex, d);
+    snprintf(out, DIGEST_PATH_MAX, "%s/%.2s/%s", digest_algo_name(d->algo), hex, hex);
+}
+
+enum digest_algo
+digest_directory(char out[DIGEST_PATH_MAX], unsigned n)
+{
+    enum digest_algo algo = n < 256 ? DIGEST_SHA256 : DIGEST_SHA512;
+
+    snprintf(out, DIGEST_PATH_MAX, "%s/%02x", digest_algo_name(algo), n % 256);
+    return algo;
+}
+
 bool
 digest_equal(const struct digest *a, const struct digest *b)
 {

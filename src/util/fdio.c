@@ -67,12 +67,18 @@ fdio_write_at(int fd, const void *p, size_t n, uint64_t at, const char *what, st
 ssize_t
 fdio_read_at(int fd, void *p, size_t n, uint64_t at)
 {
-    ssize_t got;
+    size_t done = 0;
 
-    do
-        got = pread(fd, p, n, (off_t)at);
-    while (got < 0 && errno == EINTR);
-    return got;
+    while (done < n) {
+        ssize_t got = pread(fd, (char *)p + done, n - done, (off_t)(at + done));
+
+        if (got == 0)
+            break;
+        if (got < 0 && errno != EINTR)
+            return -1;
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return (ssize_t)done;
 }
 
 int
@@ -162,8 +168,8 @@ fdio_opendir(int dirfd, const char *name, struct err *err)
     return dir;
 }
 
-static int
-read_whole_file(int fd, const char *name, struct buf *out, struct err *err)
+int
+fdio_read_all(int fd, const char *name, struct buf *out, struct err *err)
 {
     char block[BLOCK_SIZE];
     ssize_t got = 1;
@@ -176,10 +182,11 @@ read_whole_file(int fd, const char *name, struct buf *out, struct err *err)
             got = 1;
     }
     if (got < 0)
-        return err_errno(err, "cannot read %s", name);
-    if (!buf_ok(out))
-        return err_set(err, ERR_TOO_LARGE, "%s: more than %zu bytes", name, out->max);
-    return 1;
+        err_errno(err, "cannot read %s", name);
+    explicit_bzero(block, sizeof block); /* the file may be a key */
+    if (got >= 0 && !buf_ok(out))
+        err_set(err, ERR_TOO_LARGE, "%s: more than %zu bytes", name, out->max);
+    return got >= 0 && buf_ok(out) ? 0 : -1;
 }
 
 int
@@ -190,9 +197,9 @@ fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err)
     buf_reset(out);
     if (fd < 0)
         return errno == ENOENT ? 0 : err_errno(err, "cannot open %s", name);
-    rc = read_whole_file(fd, name, out, err);
+    rc = fdio_read_all(fd, name, out, err);
     fdio_close(fd);
-    return rc;
+    return rc == 0 ? 1 : -1;
 }
 
 /* Makes the file `temp`, complete and on disk. */

@@ -16,8 +16,7 @@
 int fdio_write_all(int fd, const void *p, size_t n, const char *what, struct err *err);
 /* Writes n bytes at that place of a regular file. */
 int fdio_write_at(int fd, const void *p, size_t n, uint64_t at, const char *what, struct err *err);
-/* Reads up to n bytes from that place. Returns their number, 0 at the end of the file, or -1 and
- * errno. */
+/* Reads n bytes from that place, or as many as there are. Returns their number, or -1 and errno. */
 ssize_t fdio_read_at(int fd, void *p, size_t n, uint64_t at);
 int fdio_fsync(int fd, const char *what, struct err *err);
 /* Syncs the directory `name` below dirfd ("." for dirfd itself). */
@@ -45,6 +44,8 @@ DIR *fdio_opendir(int dirfd, const char *name, struct err *err);
 /* Reads the whole file into out, which is emptied first. A file larger than out's maximum is
  * ERR_TOO_LARGE. Returns 1 when it was read, 0 when there is no such file, -1 on failure. */
 int fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err);
+/* Appends what can be read from fd to out, up to the end. 0, or -1 as above. */
+int fdio_read_all(int fd, const char *name, struct buf *out, struct err *err);
 /* Replaces a file atomically: writes a temporary file beside it (<name>.<16 hex digits>.tmp, which
  * a crash may leave behind), syncs it, renames it, and syncs the directory. The file gets exactly
  * this mode, whatever the umask is. */

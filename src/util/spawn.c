@@ -83,6 +83,16 @@ wait_for_exec(int failed)
 }
 
 int
+spawn_wait(pid_t pid)
+{
+    int status = -1;
+
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
+int
 spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err)
 {
     int outs[2] = {-1, -1}, failed[2] = {-1, -1};
@@ -98,8 +108,8 @@ spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err)
     fdio_close(failed[1]);
     if (*pid > 0) {
         sys = wait_for_exec(failed[0]);
-        while (sys != 0 && waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-            ;
+        if (sys != 0)
+            spawn_wait(*pid);
     }
     fdio_close(failed[0]);
     if (sys == 0) {

@@ -31,6 +31,10 @@ int spawn_start(const struct spawn *s, pid_t *pid, int *out, struct err *err);
  * -1 and err on failure. */
 int spawn_leash(pid_t pid, pid_t *leash, struct err *err);
 
+/* Waits until the child ends, and reaps it. Returns its status, as from waitpid; -1: there is no
+ * such child. */
+int spawn_wait(pid_t pid);
+
 /* Sends SIGKILL to the program's process group: the program, and the processes that it started,
  * except those that left the group on purpose (setsid). Works until *pid is reaped, even when the
  * program has ended by itself. */

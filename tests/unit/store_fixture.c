@@ -177,7 +177,7 @@ fixture_layer_files(struct fixture *f)
 {
     int n = 0;
 
-    for (unsigned i = 0; i < BLOB_FILE_DIRECTORIES; i++)
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         OK(f, blob_file_each(f->reg.dirfd, i, count_file, &n, &f->err));
     return n;
 }

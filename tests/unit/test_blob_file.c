@@ -211,7 +211,7 @@ a_sweep_sees_each_file_and_its_age(void **state)
     struct digest d = write_blob(f, DIGEST_SHA256, "swept", &instance);
     struct digest e = write_blob(f, DIGEST_SHA512, "swept", &instance);
 
-    for (unsigned i = 0; i < BLOB_FILE_DIRECTORIES; i++) {
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++) {
         int before = s.n;
 
         OK(f, blob_file_each(f->reg.dirfd, i, see, &s, &f->err));

@@ -113,7 +113,7 @@ an_index_of_nothing_is_swept(void **state)
 
     make_index(f, &nothing);
     make_index(f, &blob);
-    for (unsigned i = 0; i < BLOB_FILE_DIRECTORIES; i++)
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         OK(f, garbage_sweep(&f->reg, i, &f->err));
     assert_int_equal(has_index(f, &nothing), 0);
     assert_int_equal(has_index(f, &blob), 1);
@@ -200,7 +200,7 @@ a_large_manifest_is_never_collected(void **state)
     free(filler);
     fixture_forward_ms(2 * HOUR);
     step(f);
-    for (unsigned i = 0; i < BLOB_FILE_DIRECTORIES; i++)
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         OK(f, garbage_sweep(&f->reg, i, &f->err));
     OK(f, pull_manifest(&f->reg, "a/b", &tag, true, &f->arena, &got, &f->err));
     assert_int_equal(fixture_blob_record(f, &p.digest, &r), 1);
@@ -366,7 +366,7 @@ more_garbage_than_one_round_takes_goes_in_several(void **state)
 static void
 sweep_all(struct fixture *f)
 {
-    for (unsigned i = 0; i < BLOB_FILE_DIRECTORIES; i++)
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         OK(f, garbage_sweep(&f->reg, i, &f->err));
 }
 
@@ -436,7 +436,7 @@ the_keeper_does_all_of_it_in_its_rounds(void **state)
     OK(f, upload_begin(&f->reg, "a/b", &alice, &u, &f->err));
     fixture_body(f, bytes_str("left behind"));
     fixture_forward_ms(2 * HOUR);
-    for (unsigned i = 0; i < BLOB_FILE_DIRECTORIES; i++) {
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++) {
         keeper.next_sweep_ms = 0;
         OK(f, upkeep_step(&keeper, &f->reg, &f->err));
     }

@@ -198,7 +198,7 @@ a_sweep_sees_each(void **state)
     OK(f, index_file_each(f->reg.dirfd, 0, count, &n, &f->err));
     published(f);
     OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
-    for (unsigned i = 0; i < 512; i++)
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         OK(f, index_file_each(f->reg.dirfd, i, count, &n, &f->err));
     assert_int_equal(n, 2);
 }

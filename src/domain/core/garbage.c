@@ -34,11 +34,16 @@ put_unlink_job(struct txn *t, const struct digest *d, uint64_t instance, struct 
 
 /* ---- the jobs ---- */
 
+/* Jobs of one transaction, in the order of their keys. */
+struct job_group {
+    struct job v[BATCH];
+    size_t n;
+};
+
 struct due_jobs {
     uint64_t now;
-    struct job jobs[BATCH];
-    struct rec_job records[BATCH];
-    size_t n;
+    struct job_group jobs;
+    struct rec_job records[BATCH]; /* of each job */
 };
 
 static int
@@ -49,17 +54,10 @@ collect_due_job(const struct job *j, const struct rec_job *r, void *arg, struct 
     (void)err;
     if (j->due > due->now)
         return 1;
-    due->jobs[due->n] = *j;
-    due->records[due->n] = *r;
-    due->n++;
-    return due->n == BATCH;
+    due->records[due->jobs.n] = *r;
+    due->jobs.v[due->jobs.n++] = *j;
+    return due->jobs.n == BATCH;
 }
-
-/* Jobs of one transaction, in the order of their keys. */
-struct job_group {
-    struct job v[BATCH];
-    size_t n;
-};
 
 static int
 drop_jobs(struct txn *t, void *arg, struct err *err)
@@ -142,12 +140,12 @@ collect_group(const struct registry *reg, struct job_group *g, struct err *err)
 /* Most blobs are kept when their job is due. A transaction that removes the last edge adds another
  * job, so this one can be deleted. */
 static int
-do_collect_jobs(const struct registry *reg, const struct due_jobs *due, struct err *err)
+do_collect_jobs(const struct registry *reg, struct due_jobs *due, struct err *err)
 {
     struct job_group kept = {.n = 0}, unkept = {.n = 0};
 
-    for (size_t i = 0; i < due->n; i++) {
-        const struct job *j = &due->jobs[i];
+    for (size_t i = 0; i < due->jobs.n; i++) {
+        const struct job *j = &due->jobs.v[i];
         bool is_blob = j->digest.algo != DIGEST_V1_ID;
         int rc = is_blob ? tbl_edge_kept(kv_reads(reg->kv), &j->digest, err)
                          : reg->foreign->collect(reg, j, err);
@@ -178,29 +176,21 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
 }
 
 static int
-do_unlink_jobs(const struct registry *reg, const struct due_jobs *due, struct err *err)
+do_unlink_jobs(const struct registry *reg, struct due_jobs *due, struct err *err)
 {
-    struct job_group done = {.n = 0};
-
-    for (size_t i = 0; i < due->n; i++) {
-        if (remove_blob_file(reg, &due->jobs[i].digest, due->records[i].instance, err) != 0)
+    for (size_t i = 0; i < due->jobs.n; i++)
+        if (remove_blob_file(reg, &due->jobs.v[i].digest, due->records[i].instance, err) != 0)
             log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
-        done.v[done.n++] = due->jobs[i];
-    }
-    return end_jobs(reg, &done, err);
+    return end_jobs(reg, &due->jobs, err);
 }
 
 static int
-do_forget_jobs(const struct registry *reg, const struct due_jobs *due, struct err *err)
+do_forget_jobs(const struct registry *reg, struct due_jobs *due, struct err *err)
 {
-    struct job_group done = {.n = 0};
-
-    for (size_t i = 0; i < due->n; i++) {
-        if (delete_derived(reg, due->records[i].instance, &due->jobs[i].digest, err) != 0)
+    for (size_t i = 0; i < due->jobs.n; i++)
+        if (delete_derived(reg, due->records[i].instance, &due->jobs.v[i].digest, err) != 0)
             return -1;
-        done.v[done.n++] = due->jobs[i];
-    }
-    return end_jobs(reg, &done, err);
+    return end_jobs(reg, &due->jobs, err);
 }
 
 int
@@ -208,7 +198,7 @@ garbage_step(const struct registry *reg, struct err *err)
 {
     static const struct {
         enum job_kind kind;
-        int (*work)(const struct registry *reg, const struct due_jobs *due, struct err *err);
+        int (*work)(const struct registry *reg, struct due_jobs *due, struct err *err);
     } kinds[] = {
         {JOB_FORGET, do_forget_jobs}, {JOB_COLLECT, do_collect_jobs}, {JOB_UNLINK, do_unlink_jobs}};
     int more = 0;
@@ -219,7 +209,7 @@ garbage_step(const struct registry *reg, struct err *err)
         if (tbl_job_each(kv_reads(reg->kv), kinds[i].kind, collect_due_job, &due, err) != 0 ||
             kinds[i].work(reg, &due, err) != 0)
             return -1;
-        more = more || due.n == BATCH;
+        more = more || due.jobs.n == BATCH;
     }
     return more;
 }

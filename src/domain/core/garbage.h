@@ -10,7 +10,7 @@
 /* Does a bounded number of the jobs that are due. 1: more may be due; 0; -1. */
 int garbage_step(const struct registry *reg, struct err *err);
 
-/* Looks through one directory of blob files (0 … BLOB_FILE_DIRECTORIES - 1) for files without a
+/* Looks through one directory of blob files (0 … DIGEST_DIRECTORIES - 1) for files without a
  * record, which a crash can leave, and adds jobs that remove them soon. Then looks through one
  * directory of indexes, and removes the indexes of layers that aren't in the store. */
 int garbage_sweep(const struct registry *reg, unsigned directory, struct err *err);

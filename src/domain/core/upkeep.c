@@ -86,6 +86,6 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
         return -1;
     /* One directory each time: all of them in about half an hour. */
     log_upkeep_failure(garbage_sweep(reg, u->sweep_at, err), err);
-    u->sweep_at = (u->sweep_at + 1) % BLOB_FILE_DIRECTORIES;
+    u->sweep_at = (u->sweep_at + 1) % DIGEST_DIRECTORIES;
     return 0;
 }

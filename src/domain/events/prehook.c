@@ -135,10 +135,10 @@ clean_up_prehook(struct prehook_run *r)
 
     spawn_kill(r->pid);
     fdio_close(r->held);
-    while (r->leash > 0 && waitpid(r->leash, NULL, 0) < 0 && errno == EINTR)
-        ;
-    while (r->pid > 0 && waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    if (r->leash > 0)
+        spawn_wait(r->leash);
+    if (r->pid > 0)
+        status = spawn_wait(r->pid);
     fdio_close(r->in);
     fdio_close(r->out);
     fdio_close(r->ended);

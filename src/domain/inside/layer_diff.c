@@ -171,13 +171,9 @@ end_side(struct side *s)
 static int
 order(const struct diff *d)
 {
-    struct bytes a = d->from.path, b = d->to.path;
-    int rc;
-
     if (!d->from.has || !d->to.has)
         return d->from.has ? -1 : 1;
-    rc = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
-    return rc != 0 ? rc : (a.n > b.n) - (a.n < b.n);
+    return bytes_compare(d->from.path, d->to.path);
 }
 
 /* Moves the sides that were compared to their next entry. */

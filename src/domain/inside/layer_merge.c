@@ -376,14 +376,6 @@ layer_merge_leave(struct layer_merge_list *l)
     free(l);
 }
 
-static int
-compare_names(struct bytes a, struct bytes b)
-{
-    int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
-
-    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
-}
-
 /* Finds the smallest of the parts' next names. False at the end. */
 static bool
 next_name(const struct layer_merge_list *l, struct bytes *name)
@@ -393,7 +385,7 @@ next_name(const struct layer_merge_list *l, struct bytes *name)
     for (size_t i = 0; i < l->n; i++) {
         const struct source *s = &l->sources[i];
 
-        if (s->has && (!any || compare_names(s->entry.name, *name) < 0)) {
+        if (s->has && (!any || bytes_compare(s->entry.name, *name) < 0)) {
             *name = s->entry.name;
             any = true;
         }

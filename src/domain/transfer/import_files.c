@@ -98,21 +98,12 @@ int
 import_files_bytes(const struct import_file *file, uint64_t from, void *p, size_t n,
                    struct err *err)
 {
-    char *at = p;
+    ssize_t got = fdio_read_at(file->fd, p, n, file->at + from);
 
-    while (n > 0) {
-        ssize_t got = pread(file->fd, at, n, (off_t)(file->at + from));
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return err_set(err, ERR_NO_FILE, "a file can't be read: %s",
-                           got < 0 ? strerror(errno) : "it became shorter");
-        at += got;
-        from += (uint64_t)got;
-        n -= (size_t)got;
-    }
-    return 0;
+    if (got == (ssize_t)n)
+        return 0;
+    return err_set(err, ERR_NO_FILE, "a file can't be read: %s",
+                   got < 0 ? strerror(errno) : "it became shorter");
 }
 
 int

@@ -1,5 +1,4 @@
 #include "process/commands/command_help.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 #include "process/commands/manual_data.h"
 #include "util/fdio.h"
+#include "util/spawn.h"
 
 static int
 list_topics(FILE *to, struct err *err)
@@ -76,8 +76,8 @@ page_text(const char *text)
         fdio_write_all(ends[1], text, strlen(text), argv[0], &ignored);
     }
     close(ends[1]);
-    while (sys == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    if (sys == 0)
+        status = spawn_wait(pid);
     return sys == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

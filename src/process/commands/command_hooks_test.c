@@ -168,8 +168,7 @@ run_test_hook(const struct control *c, struct made *m, struct hooks *hooks, stru
         return -1;
     why = follow(c, pid, out);
     spawn_kill(pid);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    status = spawn_wait(pid);
     fdio_close(out);
     if (why != NULL)
         return err_set(err, ERR_SYSTEM, "the hook %s %s", hook_name(m->which), why);

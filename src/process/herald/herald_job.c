@@ -178,8 +178,7 @@ reap_hook(struct herald_job *j)
     int status;
 
     spawn_kill(j->pid);
-    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    status = spawn_wait(j->pid);
     j->pid = 0;
     loop_timer_stop(&j->deadline);
     loop_fd_stop(&j->exited_fd);

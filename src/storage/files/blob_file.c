@@ -17,11 +17,10 @@
 void
 blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance)
 {
-    char hex[DIGEST_TEXT_MAX];
+    char path[DIGEST_PATH_MAX];
 
-    digest_hex(hex, d);
-    snprintf(out, BLOB_FILE_PATH_MAX, "%s/%.2s/%s.%016llx", digest_algo_name(d->algo), hex, hex,
-             (unsigned long long)instance);
+    digest_path(path, d);
+    snprintf(out, BLOB_FILE_PATH_MAX, "%s.%016llx", path, (unsigned long long)instance);
 }
 
 static int
@@ -161,22 +160,13 @@ blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, siz
                struct err *err)
 {
     int fd = blob_file_open(root, d, instance, err);
-    char *at = p;
-    ssize_t got = 1;
+    ssize_t got;
 
     if (fd < 0)
         return -1;
-    while (n > 0 && got != 0) {
-        got = read(fd, at, n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            break;
-        at += got;
-        n -= (size_t)got;
-    }
+    got = fdio_read_at(fd, p, n, 0);
     fdio_close(fd);
-    return n == 0 ? 0 : err_set(err, ERR_CORRUPT, "the file of a blob is too short");
+    return got == (ssize_t)n ? 0 : err_set(err, ERR_CORRUPT, "the file of a blob is too short");
 }
 
 int
@@ -212,9 +202,9 @@ blob_file_each(int root, unsigned directory,
                          struct err *err),
                void *arg, struct err *err)
 {
-    enum digest_algo algo = directory < 256 ? DIGEST_SHA256 : DIGEST_SHA512;
+    char part[DIGEST_PATH_MAX], name[sizeof LAYERS + DIGEST_PATH_MAX];
+    enum digest_algo algo = digest_directory(part, directory);
     time_t now = time(NULL);
-    char name[64];
     struct dirent *de;
     struct stat st;
     struct digest d;
@@ -222,7 +212,7 @@ blob_file_each(int root, unsigned directory,
     DIR *dir;
     int rc = 0;
 
-    snprintf(name, sizeof name, LAYERS "%s/%02x", digest_algo_name(algo), directory % 256);
+    snprintf(name, sizeof name, LAYERS "%s", part);
     dir = fdio_opendir(root, name, err);
     if (dir == NULL)
         return errno == ENOENT ? 0 : -1;

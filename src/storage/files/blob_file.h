@@ -53,9 +53,8 @@ int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p,
 /* 0 also if there was no such file. */
 int blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err);
 
-/* For a sweep: calls fn for each file in one of the directories (0 to BLOB_FILE_DIRECTORIES - 1),
- * with the seconds since its st_ctime, which publishing sets. */
-#define BLOB_FILE_DIRECTORIES 512
+/* For a sweep: calls fn for each file in directory n (digest_directory), with the seconds since its
+ * st_ctime, which publishing sets. */
 int blob_file_each(int root, unsigned directory,
                    int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
                              struct err *err),

@@ -13,11 +13,10 @@
 void
 index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer)
 {
-    char hex[DIGEST_TEXT_MAX];
+    char path[DIGEST_PATH_MAX];
 
-    digest_hex(hex, layer);
-    snprintf(out, INDEX_FILE_PATH_MAX, INDEX "/%s/%.2s/%s", digest_algo_name(layer->algo), hex,
-             hex);
+    digest_path(path, layer);
+    snprintf(out, INDEX_FILE_PATH_MAX, INDEX "/%s", path);
 }
 
 /* ---- reading ---- */
@@ -184,24 +183,18 @@ index_file_each(int root, unsigned directory,
                 int (*fn)(const struct digest *layer, void *arg, struct err *err), void *arg,
                 struct err *err)
 {
-    enum digest_algo algo = directory < 256 ? DIGEST_SHA256 : DIGEST_SHA512;
-    size_t digits = 2 * digest_size(algo);
-    struct digest layer = {.algo = algo};
-    char name[64];
+    char part[DIGEST_PATH_MAX], name[INDEX_FILE_PATH_MAX];
+    struct digest layer = {.algo = digest_directory(part, directory)};
     struct dirent *de;
     DIR *dir;
-    int fd, rc = 0;
+    int rc = 0;
 
-    snprintf(name, sizeof name, INDEX "/%s/%02x", digest_algo_name(algo), directory % 256);
-    fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : err_errno(err, "open %s", name);
-    if ((dir = fdopendir(fd)) == NULL) {
-        fdio_close(fd);
-        return err_errno(err, "read %s", name);
-    }
+    snprintf(name, sizeof name, INDEX "/%s", part);
+    dir = fdio_opendir(root, name, err);
+    if (dir == NULL)
+        return errno == ENOENT ? 0 : -1;
     while (rc == 0 && (de = readdir(dir)) != NULL)
-        if (strlen(de->d_name) == digits && hex_decode(layer.bytes, digits / 2, de->d_name, digits))
+        if (hex_decode(layer.bytes, digest_size(layer.algo), de->d_name, strlen(de->d_name)))
             rc = fn(&layer, arg, err);
     closedir(dir);
     return rc < 0 ? -1 : 0;

@@ -36,8 +36,8 @@ int index_file_refuse(int root, const struct layer_info *info, struct err *err);
 /* Removes an index. Returns 0 also when there was none. */
 int index_file_remove(int root, const struct digest *layer, struct err *err);
 
-/* For a sweep: calls fn for each index in one of the directories (0 to 511: sha256, then
- * sha512). fn is called as by blob_file_each; files with other names are ignored. */
+/* For a sweep: calls fn for each index in directory n (digest_directory). fn is called as by
+ * blob_file_each; files with other names are ignored. */
 int index_file_each(int root, unsigned directory,
                     int (*fn)(const struct digest *layer, void *arg, struct err *err), void *arg,
                     struct err *err);

@@ -1,8 +1,7 @@
 #include "storage/layers/inflate.h"
-#include <errno.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "storage/layers/inflate_codec.h"
+#include "util/fdio.h"
 #include "util/mem.h"
 
 #define IN_SIZE ((size_t)256 << 10)
@@ -157,20 +156,20 @@ inflate_resume(struct inflate *f, const struct inflate_checkpoint *at, struct er
 static int
 fill_input(struct inflate *f, size_t want, struct err *err)
 {
+    ssize_t n;
+
     if (f->in_n - f->in_at >= want)
         return 0;
     memmove(f->in, f->in + f->in_at, f->in_n - f->in_at);
     f->in_n -= f->in_at;
     f->in_at = 0;
-    while (!f->in_eof && f->in_n < want) {
-        ssize_t n = pread(f->fd, f->in + f->in_n, IN_SIZE - f->in_n, (off_t)(f->in_pos + f->in_n));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_errno(err, "cannot read a layer");
-        f->in_n += (size_t)n;
-        f->in_eof = n == 0;
-    }
+    if (f->in_eof)
+        return 0;
+    n = fdio_read_at(f->fd, f->in + f->in_n, IN_SIZE - f->in_n, f->in_pos + f->in_n);
+    if (n < 0)
+        return err_errno(err, "cannot read a layer");
+    f->in_n += (size_t)n;
+    f->in_eof = f->in_n < IN_SIZE;
     return 0;
 }
 

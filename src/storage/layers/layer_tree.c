@@ -351,9 +351,8 @@ compare_node_names(const void *a, const void *b, void *tree)
 {
     const struct layer_node *x = node(tree, *(const uint32_t *)a),
                             *y = node(tree, *(const uint32_t *)b);
-    int order = memcmp(x->name, y->name, x->name_n < y->name_n ? x->name_n : y->name_n);
 
-    return order != 0 ? order : x->name_n - y->name_n;
+    return bytes_compare(tree_node_name(x), tree_node_name(y));
 }
 
 static bool

@@ -31,18 +31,11 @@ sorted_file_corrupt(struct err *err, const char *how)
 static int
 read_index_bytes(int fd, uint8_t *p, size_t n, uint64_t at, struct err *err)
 {
-    while (n > 0) {
-        ssize_t got = fdio_read_at(fd, p, n, at);
+    ssize_t got = fdio_read_at(fd, p, n, at);
 
-        if (got < 0)
-            return err_errno(err, "cannot read an index");
-        if (got == 0)
-            return sorted_file_corrupt(err, "it ends too early");
-        p += got;
-        n -= (size_t)got;
-        at += (uint64_t)got;
-    }
-    return 0;
+    if (got < 0)
+        return err_errno(err, "cannot read an index");
+    return (size_t)got == n ? 0 : sorted_file_corrupt(err, "it ends too early");
 }
 
 struct sorted_file *

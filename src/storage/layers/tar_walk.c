@@ -1,8 +1,7 @@
 #include "storage/layers/tar_walk.h"
-#include <errno.h>
 #include <stdbool.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include "util/fdio.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/mem.h"
@@ -119,11 +118,8 @@ no_tar(const char *why, struct err *err)
 static int
 read_tar_piece(struct tar_walk *w, struct err *err)
 {
-    ssize_t n;
+    ssize_t n = fdio_read_at(w->fd, w->read, sizeof w->read, w->at);
 
-    do
-        n = pread(w->fd, w->read, sizeof w->read, (off_t)w->at);
-    while (n < 0 && errno == EINTR);
     if (n < 0)
         return err_errno(err, "cannot read a tar");
     w->piece = bytes_of(w->read, (size_t)n);
@@ -362,9 +358,8 @@ static int
 compare_pax_names(const void *a, const void *b)
 {
     const struct tar_walk_xattr *x = a, *y = b;
-    int c = memcmp(x->name.p, y->name.p, x->name.n < y->name.n ? x->name.n : y->name.n);
 
-    return c != 0 ? c : (x->name.n > y->name.n) - (x->name.n < y->name.n);
+    return bytes_compare(x->name, y->name);
 }
 
 /* Stores the value of a name, replacing an earlier one. */

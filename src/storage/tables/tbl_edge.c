@@ -32,11 +32,8 @@ int
 tbl_edge_compare(const struct edge *a, const struct edge *b)
 {
     struct key ka = edge_key(a), kb = edge_key(b);
-    int c = memcmp(ka.p, kb.p, ka.n < kb.n ? ka.n : kb.n);
 
-    if (c != 0)
-        return c;
-    return ka.n < kb.n ? -1 : ka.n > kb.n;
+    return bytes_compare(key_of(&ka), key_of(&kb));
 }
 
 /* ---- one edge ---- */
