@@ -1,5 +1,4 @@
 #include "domain/access/token.h"
-#include "domain/access/access.h"
 #include "domain/access/htpasswd.h"
 #include "util/buf.h"
 #include "util/clock.h"

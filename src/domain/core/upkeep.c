@@ -2,7 +2,6 @@
 #include "domain/core/garbage.h"
 #include "domain/core/upload.h"
 #include "domain/events/event.h"
-#include "storage/files/blob_file.h"
 #include "storage/files/disk_space.h"
 #include "storage/files/upload_dir.h"
 #include "util/clock.h"

@@ -1,5 +1,4 @@
 #include "domain/inside/layer_walk.h"
-#include "util/arena.h"
 #include "util/buf.h"
 #include "util/mem.h"
 

@@ -7,7 +7,6 @@
 #include "domain/core/blob.h"
 #include "domain/core/upload.h"
 #include "storage/files/blob_file.h"
-#include "util/arena.h"
 #include "util/fdio.h"
 #include "util/mem.h"
 

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "util/arena.h"
 #include "util/fdio.h"
 #include "util/mem.h"
 

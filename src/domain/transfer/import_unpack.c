@@ -1,5 +1,4 @@
 #include "domain/transfer/import_unpack.h"
-#include <fcntl.h>
 #include "domain/core/upload.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/layer_scan.h"

@@ -2,7 +2,6 @@
 #include "domain/v1/conversion.h"
 #include "domain/v1/image.h"
 #include "domain/inside/index_job.h"
-#include "domain/v1/converted.h"
 #include "domain/core/blob_draft.h"
 #include "domain/core/edge_batch.h"
 #include "domain/core/tag_move.h"

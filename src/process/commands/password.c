@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>

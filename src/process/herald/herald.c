@@ -11,7 +11,6 @@
 #include "process/herald/herald_ring.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
-#include "util/fdio.h"
 #include "util/log.h"
 #include "util/loop.h"
 #include "util/mem.h"

@@ -1,6 +1,5 @@
 #include "process/master/control_door.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "process/server/child.h"
@@ -8,7 +7,6 @@
 #include "process/server/process_title.h"
 #include "storage/kv/kv_open.h"
 #include "util/fdio.h"
-#include "util/log.h"
 
 #define PACKET_MS 2000 /* from the connection to its packet */
 #define WAIT_MS 30000  /* for a child, while the database is recovered, say */

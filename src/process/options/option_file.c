@@ -1,7 +1,6 @@
 #include "process/options/option_file.h"
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "util/fdio.h"
 
 int

@@ -4,7 +4,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include "util/fdio.h"
 
 /* Attempts to find a port that is free on all addresses. */

@@ -1,5 +1,4 @@
 #include "process/server/privileges.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>

@@ -1,7 +1,6 @@
 #include "protocol/inside/v2_browse_find.h"
 #include "domain/inside/layer_find.h"
 #include "protocol/inside/browse_entry.h"
-#include "protocol/inside/browse_view.h"
 #include "protocol/http/page.h"
 #include "protocol/inside/v2_browse.h"
 #include "util/arena.h"

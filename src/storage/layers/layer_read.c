@@ -1,6 +1,5 @@
 #include "storage/layers/layer_read.h"
 #include "storage/layers/inflate.h"
-#include "util/arena.h"
 #include "util/clock.h"
 #include "util/mem.h"
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 #include "storage/layers/inflate.h"
 #include "storage/layers/tar_scan.h"
-#include "util/arena.h"
 #include "util/digest_thread.h"
 
 const struct layer_scan_limits layer_scan_defaults = {

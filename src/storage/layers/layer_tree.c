@@ -1,7 +1,6 @@
 #include "storage/layers/layer_tree.h"
 #include "storage/layers/layer_nodes.h"
 #include "storage/layers/layer_path.h"
-#include "util/arena.h"
 #include "util/mem.h"
 
 #define WHITEOUT ".wh."

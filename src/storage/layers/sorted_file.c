@@ -1,5 +1,4 @@
 #include "storage/layers/sorted_file.h"
-#include <stdbool.h>
 #include <sys/stat.h>
 #include <zstd.h>
 #include "util/fdio.h"

@@ -2,7 +2,6 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 #include "storage/layers/tar_walk.h"
-#include "util/arena.h"
 #include "util/mem.h"
 
 /* Maximum of links that lead to links; docker uses one at most. */

@@ -3,7 +3,6 @@
 #include <archive_entry.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include "util/arena.h"
 #include "util/mem.h"
 
 struct scan {

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include "storage/layers/tar_unpack.h"
 #include "storage/layers/tar_walk.h"
-#include "util/arena.h"
 #include "util/confined.h"
 #include "util/hex.h"
 #include "util/mem.h"
