@@ -4,6 +4,7 @@ use Registry limit => 100;
 use Registry::Checks;
 use Registry::Client ();
 use Registry::Tools;
+use Registry::V1;
 use Test::More;
 
 my $registry = Registry->start;
@@ -71,6 +72,33 @@ subtest 'deleting' => sub {
     is_status(remove('v1', 'If-Match' => qq("$OTHER", "$now")), 202, 'a tag that names one of them');
     is_status(remove($now, 'If-Match' => qq("$now")), 202, 'and a manifest');
     is(target($now), 'nothing', '... are gone');
+};
+
+subtest 'the first API' => sub {
+    my $v1 = Registry::V1->new($registry);
+    my ($image, $other) = map { Registry::V1::random_image() } 1 .. 2;
+    is($_->[1]->status, $_->[2], $_->[0]) for map { $v1->push_image($_) } $image, $other;
+    my $put = sub ($image, %headers) {
+        return $registry->put('/v1/repositories/a/b/tags/v1', body => qq("$image->{id}"),
+            headers => { 'Content-Type' => 'application/json', %headers });
+    };
+    is_status($put->($image, 'If-Match' => '*'), 412, 'If-Match: * where no tag is');
+    is_status($registry->get('/v1/repositories/a/b/tags'), 404, '... makes no repository');
+    is_status($put->($image, 'If-None-Match' => '*'), 200, 'If-None-Match: *');
+    is_status($put->($other, 'If-None-Match' => '*'), 412, '... where a tag is');
+    like($registry->get('/v1/repositories/a/b/tags/v1')->content, qr/$image->{id}/, '... changes nothing');
+    is_status($put->($other, 'If-Match' => '*'), 200, 'If-Match: *');
+    like($registry->get('/v1/repositories/a/b/tags/v1')->content, qr/$other->{id}/, '... moves it');
+};
+
+subtest 'a blob is deleted' => sub {
+    my $blob = random_bytes(100);
+    my ($digest, $path) = (digest($blob), "/v2/$NAME/blobs/" . digest($blob));
+    is_status($registry->push_blob($NAME, $blob), 201, 'a blob');
+    is_error($registry->delete($path, headers => { 'If-Match' => qq("$OTHER") }), 412, 'PRECONDITION_FAILED', 'another is meant');
+    is_status($registry->head($path), 200, '... it stays');
+    is_status($registry->delete($path, headers => { 'If-Match' => qq("$digest") }), 202, 'this one is meant');
+    is_status($registry->delete($path, headers => { 'If-Match' => qq("$digest") }), 404, '... and has gone');
 };
 
 # Clients that count, each upon what it has read: no two may count from the same number.

@@ -21,7 +21,7 @@ static const struct actor bob = {.user = "bob", .address = "192.0.2.2"};
 static int
 drop(struct fixture *f, const char *repository, const struct digest *d)
 {
-    return blob_delete(&f->reg, repository, d, &bob, &f->arena, &f->err);
+    return blob_delete(&f->reg, repository, d, NULL, &bob, &f->arena, &f->err);
 }
 
 static int

@@ -224,7 +224,7 @@ put(struct fixture *f, const char *repository, const struct digest *d)
 {
     struct digest id = id_of(d);
 
-    return image_tag_put(&f->reg, repository, "new", &id, &v1_alice, &f->arena, &f->err);
+    return image_tag_put(&f->reg, repository, "new", &id, NULL, &v1_alice, &f->arena, &f->err);
 }
 
 /* Where the tag stands in that repository. */

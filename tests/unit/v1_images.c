@@ -117,7 +117,7 @@ v1_tag(struct fixture *f, const char *repository, const char *name, unsigned n)
 {
     struct digest id = v1_id(n);
 
-    return image_tag_put(&f->reg, repository, name, &id, &v1_alice, &f->arena, &f->err);
+    return image_tag_put(&f->reg, repository, name, &id, NULL, &v1_alice, &f->arena, &f->err);
 }
 
 static int

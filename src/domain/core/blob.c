@@ -262,6 +262,7 @@ blob_mount(const struct registry *reg, const char *to, const char *from, const s
 struct blob_deletion {
     const struct registry *reg;
     const char *repository;
+    const struct condition *condition;
     const struct actor *actor;
     const struct digest *d;
     uint64_t repo;
@@ -299,6 +300,8 @@ remove_member(struct txn *t, void *arg, struct err *err)
     x->gone = had == 0;
     if (had != 1)
         return had;
+    if (condition_check(x->condition, x->d, err) != 0)
+        return -1;
     e.id = e.digest = *x->d;
     if (lease_look_at(t, x->d, now + x->reg->lease_ms, err) != 0)
         return -1;
@@ -307,9 +310,11 @@ remove_member(struct txn *t, void *arg, struct err *err)
 
 int
 blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
-            const struct actor *actor, struct arena *arena, struct err *err)
+            const struct condition *condition, const struct actor *actor, struct arena *arena,
+            struct err *err)
 {
-    struct blob_deletion x = {.reg = reg, .repository = repository, .actor = actor, .d = d};
+    struct blob_deletion x = {
+        .reg = reg, .repository = repository, .condition = condition, .actor = actor, .d = d};
     char text[DIGEST_TEXT_MAX];
     struct rec_repo repo;
     const char **about;

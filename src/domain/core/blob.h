@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "domain/access/access.h"
+#include "domain/core/condition.h"
 #include "domain/registry.h"
 #include "storage/files/blob_file.h"
 #include "util/arena.h"
@@ -24,10 +25,12 @@ int blob_find(const struct registry *reg, const char *repository, const struct d
 int blob_need(const struct registry *reg, const char *repository, const struct digest *d,
               bool for_push, struct blob *b, struct err *err);
 
-/* Ends the right of the repository to serve the blob. ERR_NO_REPOSITORY, ERR_NO_BLOB. ERR_IN_USE: a
- * manifest of the repository needs the blob; err->about, in the arena, names one. */
+/* Ends the right of the repository to serve the blob. condition: NULL for none. ERR_NO_REPOSITORY,
+ * ERR_NO_BLOB, ERR_CONDITION. ERR_IN_USE: a manifest of the repository needs the blob; err->about,
+ * in the arena, names one. */
 int blob_delete(const struct registry *reg, const char *repository, const struct digest *d,
-                const struct actor *actor, struct arena *arena, struct err *err);
+                const struct condition *condition, const struct actor *actor, struct arena *arena,
+                struct err *err);
 
 /* Lets repository `to` serve a blob that repository `from` may serve (from NULL: any repository).
  * The caller has checked the rights to both. 1, 0 (there is no such blob), -1. */

@@ -26,8 +26,7 @@ struct pushing {
     struct manifest_ids ids;
     struct digest chosen; /* of an index: see rec_manifest */
     struct new_layers layers;
-    const struct condition *condition; /* on the manifest; the one on a tag is in `move` */
-    struct blob_draft draft;           /* of a large document; of a small one it stays all zero */
+    struct blob_draft draft; /* of a large document; of a small one it stays all zero */
     struct tag_move move;
     struct tag_move_tag tags[PUSH_TAGS_MAX];
 
@@ -68,7 +67,7 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     struct rec_manifest r;
     int rc = tbl_manifest_get(t, w->repo.id, &w->p->digest, &r, err);
 
-    if (rc < 0 || condition_check(w->condition, rc == 1 ? &w->p->digest : &none, err) != 0)
+    if (rc < 0 || condition_check(w->p->condition, rc == 1 ? &w->p->digest : &none, err) != 0)
         return -1;
     w->known = rc == 1;
     w->made_from = (struct digest){.algo = DIGEST_NONE};
@@ -315,7 +314,7 @@ prepare_move(struct pushing *w, const struct rec_event *told)
                                 .to = p->digest,
                                 .tags = w->tags,
                                 .n = p->tags_n,
-                                .condition = w->condition == NULL ? p->condition : NULL,
+                                .condition = p->tag_condition,
                                 .told = told,
                                 .document = p->document,
                                 .arena = w->arena};
@@ -328,8 +327,6 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
     struct rec_event told;
     int rc;
 
-    if (p->digest.algo != DIGEST_NONE)
-        w.condition = p->condition;
     if (check_manifest_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         (!p->as_is && manifest_check(&p->manifest, err) != 0) || sort_parts(&w, err) != 0 ||

@@ -21,10 +21,10 @@ struct push {
     const char *content_type; /* without parameters; "" when there is none */
     const struct actor *actor;
     bool as_is; /* another registry has accepted the document: manifest_check isn't called */
-    /* On the tag, or on the manifest if the client named a digest. NULL: none. */
-    const struct condition *condition;
-    struct manifest manifest; /* parsed by push_manifest */
-    struct digest digest;     /* the client's; DIGEST_NONE: push_manifest computes it */
+    const struct condition *condition;     /* on the manifest; NULL: none */
+    const struct condition *tag_condition; /* on each of the tags; NULL: none */
+    struct manifest manifest;              /* parsed by push_manifest */
+    struct digest digest; /* the client's; DIGEST_NONE: push_manifest computes it */
 };
 
 /* Stores the document and the edges that keep its parts, moves the tags and writes the events, in

@@ -275,7 +275,7 @@ put_original_tag(const struct original *o, const char *tag, const struct digest 
     if ((rc = original_is_tagged(s, tag, id, err)) != 0)
         return rc < 0 ? -1 : import_store_count_tag(s);
     arena_init(&arena, ARENA_MAX);
-    rc = image_tag_put(s->reg, s->name, tag, id, &s->actor, &arena, err);
+    rc = image_tag_put(s->reg, s->name, tag, id, NULL, &s->actor, &arena, err);
     arena_reset(&arena);
     if (rc == 0)
         return import_store_count_tag(s);

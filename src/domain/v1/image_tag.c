@@ -171,10 +171,14 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
 /* Does the same as a push of the existing manifest with that tag. */
 static int
 tag_manifest(const struct registry *reg, const char *repository, const char *tag,
-             const struct digest *id, const struct actor *actor, struct arena *arena,
-             struct err *err)
+             const struct digest *id, const struct condition *condition, const struct actor *actor,
+             struct arena *arena, struct err *err)
 {
-    struct push p = {.repository = repository, .tags = &tag, .tags_n = 1, .actor = actor};
+    struct push p = {.repository = repository,
+                     .tags = &tag,
+                     .tags_n = 1,
+                     .actor = actor,
+                     .tag_condition = condition};
     struct rec_repo repo;
     struct rec_manifest r;
     char hex[DIGEST_TEXT_MAX];
@@ -202,8 +206,8 @@ tag_manifest(const struct registry *reg, const char *repository, const char *tag
 
 int
 image_tag_put(const struct registry *reg, const char *repository, const char *tag,
-              const struct digest *id, const struct actor *actor, struct arena *arena,
-              struct err *err)
+              const struct digest *id, const struct condition *condition, const struct actor *actor,
+              struct arena *arena, struct err *err)
 {
     struct tagging g = {.reg = reg, .repository = repository, .id = id};
     struct tag_move_tag one = {.name = tag};
@@ -211,7 +215,7 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     int rc = find_manifest(reg, 0, id, &manifest, err);
 
     if (rc != 0)
-        return rc < 0 ? -1 : tag_manifest(reg, repository, tag, id, actor, arena, err);
+        return rc < 0 ? -1 : tag_manifest(reg, repository, tag, id, condition, actor, arena, err);
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     if (g.chain == NULL)
         return arena_full(err);
@@ -226,6 +230,7 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
                                .actor = actor,
                                .tags = &one,
                                .n = 1,
+                               .condition = condition,
                                .told = &g.told,
                                .arena = arena};
     /* The pre-hook gets the image's JSON in place of a manifest. */

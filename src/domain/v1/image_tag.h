@@ -1,6 +1,7 @@
 #pragma once
 
 #include "domain/access/access.h"
+#include "domain/core/condition.h"
 #include "domain/registry.h"
 #include "util/arena.h"
 #include "util/digest.h"
@@ -13,7 +14,7 @@
  * when no manifest has that id, points it to an image, whose whole chain must exist (ERR_NO_IMAGE),
  * and makes the chain visible to all who may pull from the repository. ERR_NO_IMAGE for another
  * repository's manifest, since an id gives no right to its layers, and for the id of an ancestor,
- * since it has no manifest of its own. */
+ * since it has no manifest of its own. condition: on the tag; NULL: none. */
 int image_tag_put(const struct registry *reg, const char *repository, const char *tag,
-                  const struct digest *id, const struct actor *actor, struct arena *arena,
-                  struct err *err);
+                  const struct digest *id, const struct condition *condition,
+                  const struct actor *actor, struct arena *arena, struct err *err);

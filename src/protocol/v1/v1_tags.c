@@ -60,12 +60,14 @@ v1_tags_get(struct call *c, struct err *err)
 int
 v1_tags_put(struct call *c, struct err *err)
 {
+    struct condition condition;
     struct json *body;
     const char *text;
     struct digest id;
     int rc;
 
-    if (check_tag(c, err) != 0 || v1_base_body(c, 1, &body, err) != 0)
+    if (check_tag(c, err) != 0 || call_condition(c, &condition, err) != 0 ||
+        v1_base_body(c, 1, &body, err) != 0)
         return -1;
     text = json_string(body);
     if (text == NULL)
@@ -73,7 +75,8 @@ v1_tags_put(struct call *c, struct err *err)
     else
         rc = digest_parse_v1_id(&id, text, strlen(text), err);
     json_free(body);
-    if (rc != 0 || image_tag_put(c->reg, c->name, c->last, &id, &c->actor, c->arena, err) != 0)
+    if (rc != 0 ||
+        image_tag_put(c->reg, c->name, c->last, &id, &condition, &c->actor, c->arena, err) != 0)
         return -1;
     return v1_base_done(c);
 }

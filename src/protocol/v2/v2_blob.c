@@ -60,11 +60,12 @@ v2_blob_get(struct call *c, struct err *err)
 int
 v2_blob_delete(struct call *c, struct err *err)
 {
+    struct condition condition;
     struct digest d;
 
-    if (reference_parse_digest(c->last, &d, err) != 0)
+    if (reference_parse_digest(c->last, &d, err) != 0 || call_condition(c, &condition, err) != 0)
         return -1;
-    if (blob_delete(c->reg, c->name, &d, &c->actor, c->arena, err) == 0)
+    if (blob_delete(c->reg, c->name, &d, &condition, &c->actor, c->arena, err) == 0)
         return call_empty(c, 202);
     /* RFC 9110 15.5.6: the methods that are allowed at this moment. */
     if (err->code == ERR_IN_USE)

@@ -118,10 +118,7 @@ int
 v2_manifest_put(struct call *c, struct err *err)
 {
     struct condition condition;
-    struct push p = {.repository = c->name,
-                     .document = c->req->body,
-                     .actor = &c->actor,
-                     .condition = &condition};
+    struct push p = {.repository = c->name, .document = c->req->body, .actor = &c->actor};
     const char *tags[PUSH_TAGS_MAX];
     struct reference reference;
 
@@ -131,6 +128,7 @@ v2_manifest_put(struct call *c, struct err *err)
         return -1;
     p.digest = reference.digest;
     p.tags = tags;
+    *(reference.tag != NULL ? &p.tag_condition : &p.condition) = &condition;
     if (push_manifest(c->reg, &p, c->arena, err) != 0)
         return -1;
     return reply_pushed(c, &p, err);
