@@ -358,7 +358,7 @@ judge_image(const struct registry *reg, struct ending *x, size_t i, struct err *
     if (rc == 0 && n > 0)
         memcpy(x->judged[i].ids, ids, n * sizeof *ids);
     arena_reset(&arena);
-    /* What can't be read now is judged when it is asked for. */
+    /* An id whose documents can't be read now is judged when a client asks for it. */
     return rc < 0 && err->code != ERR_BUSY && err->code != ERR_NO_SPACE ? 0 : rc;
 }
 

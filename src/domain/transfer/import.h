@@ -12,7 +12,7 @@
  * complains of it, and imports the rest.
  *
  * Each manifest, tag and blob is committed by itself, as in a push, but without events and hooks.
- * What the store has already is neither read nor written, so a repeated import continues where an
+ * Content that the store has is neither read nor written, so a repeated import continues where an
  * earlier one stopped. */
 
 /* name: the last part of the source's path, for images without a name. prefix: put before the name

@@ -111,7 +111,7 @@ image_resolve(const struct registry *reg, const char *text, struct digest *id, s
         see_views(reg, EDGE_ID_OWN, &from, &c, err) != 0 ||
         see_views(reg, EDGE_ID_PROVEN, &from, &c, err) != 0)
         return -1;
-    /* Nobody makes another's short id ambiguous by claims. */
+    /* Claims of others must not make a short id ambiguous. */
     if (c.count == 0 && (see_views(reg, EDGE_ID, &from, &c, err) != 0 ||
                          see_views(reg, EDGE_ID_UNSURE, &from, &c, err) != 0))
         return -1;

@@ -58,11 +58,11 @@ struct best_named {
     struct digest missing; /* with PROOF_MISSING: the layer whose index is to be made */
     struct digest maybe;   /* the layer of one that may be right, and */
     bool contested;        /* another one has another layer */
-    struct err why;        /* none can be shown: why; ERR_NONE: none is there */
+    struct err why;        /* why none can be shown; ERR_NONE: there is none */
 };
 
-/* Looks at a manifest, which is better than the best one only if more is known of it. One whose
- * layers are others than its config says has no id but its own. */
+/* Looks at a manifest. It replaces the best one only if more of it is proven. A manifest whose
+ * layers are others than its config says has only its own id. */
 static int
 compare_with_best(const struct registry *reg, const struct digest *id, const struct image_named *x,
                   const struct platform *platform, struct best_named *best, struct err *err)
@@ -109,7 +109,7 @@ find_best_named(const struct registry *reg, const struct digest *id,
         if (best->named != NULL && best->proof == PROOF_RIGHT)
             return 0;
     }
-    /* The one that has the id by right may be among the others, behind a crowd that only says so.
+    /* The manifest with the right to the id may be among the others, after many that only claim it.
      */
     best->contested = best->contested || many;
     if (many && (best->named == NULL || best->proof == PROOF_WRONG))

@@ -25,7 +25,7 @@ is_digest_of(const struct digest *d, const struct digest *id)
     return image_ids_from(d, &own) && digest_equal(&own, id);
 }
 
-/* 1; 0: the manifest has just gone; -1. */
+/* 1; 0: the manifest was just deleted; -1. */
 static int
 judge_named(const struct registry *reg, const struct digest *id, struct image_named *x,
             struct err *err)

@@ -8,16 +8,17 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The manifests that have an id of the first API (tbl_edge.h, EDGE_ID and those after it). */
+/* Lists the manifests that have an id of the first API (edges EDGE_ID and following, tbl_edge.h).
+ */
 
-/* The most that are read. An id of a common base may have more; the rest is ignored. */
+/* The most manifests that are read. The id of a common base may have more; these are ignored. */
 #define IMAGE_NAMED_MAX 64
 
 struct image_named {
     uint64_t repo;
     struct digest manifest;
-    /* The id is the digest of the manifest or of its config. Otherwise it is a chain id: only the
-     * config, which its pusher wrote, says so. */
+    /* The id is the digest of the manifest or of its config. Otherwise it is a chain id, which the
+     * config claims. */
     bool is_own;
     bool is_proven; /* its layers are those of its config */
     bool is_made;   /* the manifest was made of a v1 image, which has an id of its own */
@@ -28,12 +29,12 @@ struct image_named_list {
     size_t n;
 };
 
-/* Reads the manifests of that repository (0: of all) that have the id: first those with is_proven,
- * then those with is_own, then those whose layers aren't known yet, and then those of which they
- * can't be known; each in the order of the repositories' ages. */
+/* Reads the manifests of that repository (0: of all) that have the id. The order: those with
+ * is_proven, those with is_own, those whose layers aren't compared yet, and those whose layers
+ * can't be; within each, older repositories first. */
 int image_named_read(const struct registry *reg, uint64_t repo, const struct digest *id,
                      struct image_named_list *list, struct err *err);
 
-/* May no v1 image with this id be pushed, because the second API has one? begun: a v1 image with
- * the id has been begun; what only claims the id doesn't stop it. 1, 0, -1. */
+/* Is the id taken by an image of the second API, so that no v1 image can be pushed under it? begun:
+ * there is an incomplete v1 image with the id; mere claims then don't count. 1, 0, -1. */
 int image_named_is_taken(struct txn *t, const struct digest *id, bool begun, struct err *err);

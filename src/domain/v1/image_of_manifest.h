@@ -5,14 +5,14 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* A client that builds on an image of the first API pushes only what is above it, since the base
- * exists here by its id. If the base came by the second API, it must become an image of the first
- * API as well, to be a parent. */
+/* A client that builds on an image pushes only the images above it, because the base exists here.
+ * If the base was pushed by the second API, it must become an image of the first API to be a
+ * parent. */
 
-/* Makes v1 images of the view of that id and of all images below it (image_view.h), with the same
- * ids, JSONs and layers, in the name of that actor. The new ones count as verified, and are
- * collected like any others. Existing images remain unchanged; ERR_BAD_IMAGE: one of them has the
- * id of an image of the view, and is another. 1; 0: no view of that id prevails over a v1 image of
- * that id (image_view_prevails), or there is none with layers of ours; -1. */
+/* Makes v1 images, as pushed by that actor, from the view of that id and all images below it
+ * (image_view.h), with the same ids, JSONs and layers. New images count as verified, and are
+ * collected like others. Existing images remain unchanged; ERR_BAD_IMAGE: one has the id of an
+ * image of the view, and differs. 1; 0: there is no proven view of that id
+ * (image_by_id_find_proven), or a layer isn't in the store; -1. */
 int image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
                             const struct actor *actor, struct err *err);

@@ -5,18 +5,18 @@
 #include "domain/core/foreign_images.h"
 #include "domain/v1/image_view.h"
 
-/* What a config says of its layers is only what its pusher has written. The indexes of the layers
- * tell what they really are. */
+/* Compares a config, whose diff ids are only its pusher's claim, with the indexes of the layers,
+ * which have the real diff ids. */
 
 enum proof {                /* in the order of trust */
-             PROOF_WRONG,   /* they are others than the config says */
-             PROOF_UNSURE,  /* one isn't in the store, or can't be read to its end */
-             PROOF_MISSING, /* the index of one is still to be made */
+             PROOF_WRONG,   /* the layers are others than the config says */
+             PROOF_UNSURE,  /* a layer isn't in the store, or can't be read to its end */
+             PROOF_MISSING, /* the index of a layer isn't made yet */
              PROOF_RIGHT,
 };
 
-/* Compares the layers of the view with the id of its first image. *missing: with PROOF_MISSING, the
- * layer whose index is to be made. */
+/* Compares the layers of the view with the id of its first image. *missing: for PROOF_MISSING, the
+ * layer without an index. */
 enum proof image_proof_of_view(const struct registry *reg, const struct image_view *v,
                                struct digest *missing);
 

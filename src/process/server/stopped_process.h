@@ -15,10 +15,10 @@ struct stopped_process {
     size_t n;
 };
 
-/* Wakes (SIGCONT) that process, and those so many generations below it, if they are ours (nginx's
- * included) and have been stopped for longer than a third of limit_ms, and at the latest after two
- * thirds and two calls: a process that waits for one of them is not to reach limit_ms itself. Call
- * it each second or so. */
+/* Wakes (SIGCONT) that process and its descendants down to that number of generations, if they are
+ * ours (including nginx's) and have been stopped for more than a third of limit_ms, at the latest
+ * after two thirds and two calls, so that a process which waits for one doesn't reach limit_ms
+ * itself. Call it about once a second. */
 void stopped_process_wake(struct stopped_process *s, int pid, int generations, uint64_t limit_ms,
                           uint64_t now);
 
