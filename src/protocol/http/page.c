@@ -6,7 +6,7 @@ static int
 refuse_page_size(const char *n, struct err *err)
 {
     err_set(err, ERR_BAD_REQUEST, "n must be a number");
-    err_expected(err, "how many entries a page may have, such as n=100");
+    err_expected(err, "the most entries of a page, such as n=100");
     return err_found(err, "n=%s", n);
 }
 
