@@ -87,30 +87,6 @@ unshare_memory(const void *answer)
             munmap((void *)found[i].from, found[i].to - found[i].from);
 }
 
-static int
-compare_numbers(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* Closes all descriptors but 0, 1, 2 and these. */
-static void
-close_other_fds(const int *fds, size_t n)
-{
-    int sorted[CONFINED_FDS_MAX], next = STDERR_FILENO + 1;
-
-    memcpy(sorted, fds, n * sizeof *fds);
-    qsort(sorted, n, sizeof *sorted, compare_numbers);
-    for (size_t i = 0; i < n; i++) {
-        if (sorted[i] < next)
-            continue;
-        if (sorted[i] > next)
-            close_range((unsigned)next, (unsigned)sorted[i] - 1, 0);
-        next = sorted[i] + 1;
-    }
-    close_range((unsigned)next, ~0u, 0);
-}
-
 /* Failures don't matter: the work is only done with a higher priority then. */
 static void
 lower_priority(bool background)
@@ -144,7 +120,7 @@ confine_process(pid_t parent, const int *fds, size_t fds_n, const struct confine
         sigaction(usual[i], &normal, NULL);
     mem_exit_silently();
     lower_priority(limits->background);
-    close_other_fds(fds, fds_n);
+    fdio_close_others(fds, fds_n);
     unshare_memory(answer);
     if (LIMIT_MEMORY)
         set_confined_limit(RLIMIT_AS, limits->memory, limits->memory);

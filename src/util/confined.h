@@ -31,7 +31,6 @@ int confined_run(void (*fn)(void *arg, void *answer), void *arg, int fd,
 
 /* ---- the same without waiting ---- */
 
-#define CONFINED_FDS_MAX 4
 #define CONFINED_WHY_MAX 64
 
 struct confined {

@@ -159,6 +159,12 @@ digest_compare(const struct digest *a, const struct digest *b)
     return memcmp(a->bytes, b->bytes, digest_size(a->algo));
 }
 
+int
+digest_order(const void *a, const void *b)
+{
+    return digest_compare(a, b);
+}
+
 bool
 digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct bytes message)
 {

@@ -53,6 +53,8 @@ enum digest_algo digest_directory(char out[DIGEST_PATH_MAX], unsigned n);
 bool digest_equal(const struct digest *a, const struct digest *b);
 /* Compares by algorithm, then by bytes, which is the order of the keys in storage. */
 int digest_compare(const struct digest *a, const struct digest *b);
+/* The same, for qsort. */
+int digest_order(const void *a, const void *b);
 
 #define DIGEST_HMAC_BYTES 32
 

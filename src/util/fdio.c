@@ -18,6 +18,22 @@
 #define COPY_SIZE ((uint64_t)64 << 20)
 
 void
+fdio_close_others(const int *keep, size_t n)
+{
+    unsigned next = STDERR_FILENO + 1, end;
+
+    do {
+        end = ~0u; /* the next one that is kept, if there is one */
+        for (size_t i = 0; i < n; i++)
+            if (keep[i] >= 0 && (unsigned)keep[i] >= next && (unsigned)keep[i] < end)
+                end = (unsigned)keep[i];
+        if (end > next)
+            close_range(next, end == ~0u ? end : end - 1, 0);
+        next = end + 1;
+    } while (end != ~0u);
+}
+
+void
 fdio_close(int fd)
 {
     if (fd >= 0) {

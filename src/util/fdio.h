@@ -85,5 +85,8 @@ int fdio_remove_tree(int dirfd, const char *name, struct err *err);
  * more. Our process may get a SIGURG, which is ignored by default. */
 int fdio_in_use(int fd);
 
+/* Closes all descriptors but 0, 1, 2 and these. */
+void fdio_close_others(const int *keep, size_t n);
+
 /* Closes fd if it is >= 0, and leaves errno as it was. */
 void fdio_close(int fd);

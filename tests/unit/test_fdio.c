@@ -354,6 +354,57 @@ a_full_disk_is_reported_as_such(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
+static bool
+is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void
+all_other_descriptors_are_closed(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    pid = fork();
+    if (pid == 0) {
+        int keep[] = {17, 2, 12, -1, 16};
+        bool right = true;
+
+        for (int fd = 10; fd < 20; fd++)
+            dup2(dir, fd);
+        fdio_close_others(keep, sizeof keep / sizeof keep[0]);
+        for (int fd = 3; fd < 30; fd++)
+            right = right && is_open(fd) == (fd == 12 || fd == 16 || fd == 17);
+        for (int fd = 0; fd < 3; fd++)
+            right = right && is_open(fd);
+        fdio_close_others(NULL, 0);
+        _exit(right && !is_open(12) ? 0 : 1);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void
+a_file_is_read_up_to_its_end(void **state)
+{
+    char bytes[10];
+    struct err err;
+    int fd = openat(dir, "five", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    (void)state;
+    assert_int_equal(fdio_write_all(fd, "12345", 5, "five", &err), 0);
+    assert_int_equal(fdio_read_at(fd, bytes, sizeof bytes, 0), 5);
+    assert_memory_equal(bytes, "12345", 5);
+    assert_int_equal(fdio_read_at(fd, bytes, 2, 1), 2);
+    assert_memory_equal(bytes, "23", 2);
+    assert_int_equal(fdio_read_at(fd, bytes, sizeof bytes, 5), 0);
+    assert_int_equal(fdio_read_at(dir, bytes, sizeof bytes, 0), -1);
+    close(fd);
+}
+
 int
 main(void)
 {
@@ -370,6 +421,8 @@ main(void)
         TEST(a_tree_is_removed_and_what_it_links_to_stays),
         TEST(a_file_that_somebody_has_open_is_in_use),
         TEST(closing_keeps_errno),
+        TEST(all_other_descriptors_are_closed),
+        TEST(a_file_is_read_up_to_its_end),
         TEST(a_full_disk_is_reported_as_such),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

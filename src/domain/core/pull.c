@@ -40,7 +40,7 @@ resolve_reference(const struct registry *reg, uint64_t repo, const struct refere
     return tbl_manifest_get(t, repo, d, r, err);
 }
 
-static int
+int
 pull_content(const struct registry *reg, const struct digest *d, struct arena *arena,
              struct bytes *document, struct err *err)
 {

@@ -35,6 +35,10 @@ int pull_manifest(const struct registry *reg, const char *repository,
 int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
                   struct arena *arena, struct bytes *document, struct err *err);
 
+/* Reads a small document (tbl_content.h) into the arena: 1, 0 (there is none), -1. */
+int pull_content(const struct registry *reg, const struct digest *d, struct arena *arena,
+                 struct bytes *document, struct err *err);
+
 /* Reads a whole blob into the arena. 1; 0: it isn't in the store, or has more than max bytes; -1.
  */
 int pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,

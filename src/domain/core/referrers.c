@@ -38,12 +38,6 @@ add_referrer_edge(const struct edge *e, void *arg, struct err *err)
     return s->batch_n == BATCH;
 }
 
-static int
-compare_referrer_digests(const void *a, const void *b)
-{
-    return digest_compare(a, b);
-}
-
 /* Digits of the digest in the fallback tag (distribution-spec, "Referrers Tag Schema"). */
 #define FALLBACK_HEX_MAX 64
 
@@ -76,7 +70,7 @@ read_fallback(struct referrer_search *s, const struct digest *after, struct err 
     for (size_t i = 0; i < m.descriptors_n; i++)
         if (after->algo == DIGEST_NONE || digest_compare(&m.descriptors[i].digest, after) > 0)
             s->fallback[s->fallback_n++] = m.descriptors[i].digest;
-    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, compare_referrer_digests);
+    qsort(s->fallback, s->fallback_n, sizeof *s->fallback, digest_order);
     return 0;
 }
 

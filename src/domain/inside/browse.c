@@ -120,9 +120,10 @@ find_blobs(struct browse_image *im, struct err *err)
     return 0;
 }
 
-int
-browse_open_layers(const struct registry *reg, struct arena *arena, struct browse_image *im,
-                   struct err *err)
+/* Works for each kind of image. */
+static int
+open_found_layers(const struct registry *reg, struct arena *arena, struct browse_image *im,
+                  struct err *err)
 {
     im->reg = reg;
     im->here = arena_array(arena, im->n + 1, sizeof *im->here);
@@ -195,7 +196,7 @@ open_image_layers(const struct registry *reg, struct arena *arena, struct browse
             im->layers[im->n++] = m->descriptors[i - 1].digest;
     if (name_layers(im, arena, err) != 0)
         return -1;
-    return browse_open_layers(reg, arena, im, err);
+    return open_found_layers(reg, arena, im, err);
 }
 
 int
@@ -240,7 +241,7 @@ browse_open_v1(const struct registry *reg, const struct digest *id, const char *
                                 .n = found.n,
                                 .layers = found.layers,
                                 .ids = found.ids};
-    return browse_open_layers(reg, arena, im, err);
+    return open_found_layers(reg, arena, im, err);
 }
 
 /* ---- looking ---- */

@@ -52,9 +52,6 @@ int browse_open_manifest(const struct registry *reg, const char *repository,
 /* Opens by an id of the first API: a v1 image, or a view of a manifest (image_view.h). */
 int browse_open_v1(const struct registry *reg, const struct digest *id, const char *platform,
                    struct arena *arena, struct browse_image *im, struct err *err);
-/* Works for each kind of image. Sets im->id, n, layers and ids, in the arena. */
-int browse_open_layers(const struct registry *reg, struct arena *arena, struct browse_image *im,
-                       struct err *err);
 void browse_close(struct browse_image *im);
 
 /* Restricts the image to one layer, as if there were no other. */

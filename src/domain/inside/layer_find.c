@@ -18,8 +18,9 @@ layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)
     return glob_compile(&p->glob, text, err);
 }
 
-bool
-layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_type type)
+/* path: without a leading slash. */
+static bool
+fits_pattern(const struct layer_pattern *p, struct bytes path, enum layer_type type)
 {
     const char *slash = p->whole || path.n == 0 ? NULL : memrchr(path.p, '/', path.n);
 
@@ -41,7 +42,7 @@ find_names(struct layer_walk *w, const struct layer_pattern *p, size_t n,
     int rc;
 
     while ((rc = layer_walk_next(w, &path, &node, err)) > 0) {
-        if (!layer_find_fits(p, path, node.entry.type))
+        if (!fits_pattern(p, path, node.entry.type))
             continue;
         *more = n == 0;
         if (*more)

@@ -1,6 +1,6 @@
 #include "domain/v1/image.h"
+#include "domain/core/pull.h"
 #include "storage/tables/tbl_blob.h"
-#include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
 #include "util/arena.h"
@@ -206,15 +206,8 @@ int
 image_json(const struct registry *reg, const struct digest *id, struct arena *arena,
            struct bytes *json, struct err *err)
 {
-    struct buf bytes;
-    int rc = tbl_content_get(kv_reads(reg->kv), id, &bytes, err);
+    int rc = pull_content(reg, id, arena, json, err);
 
-    if (rc == 1) {
-        *json = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
-        if (json->p == NULL)
-            rc = arena_full(err);
-    }
-    buf_free(&bytes);
     return rc == 0 ? refuse_unknown_image(err) : rc < 0 ? -1 : 0;
 }
 

@@ -272,12 +272,6 @@ add_view(struct id_finder *f, struct collection *c, uint64_t repo, const struct 
     return rc;
 }
 
-static int
-compare_digests(const void *a, const void *b)
-{
-    return digest_compare(a, b);
-}
-
 int
 image_list_images(const struct registry *reg, const char *repository,
                   const struct platform *platform, struct arena *arena, struct digest **ids,
@@ -299,7 +293,7 @@ image_list_images(const struct registry *reg, const char *repository,
         return -1;
     if (!any)
         return no_repository(err);
-    qsort(c.tops, c.tops_n, sizeof *c.tops, compare_digests);
+    qsort(c.tops, c.tops_n, sizeof *c.tops, digest_order);
     for (size_t i = 0; i < c.tops_n && !c.full; i++) {
         if (i > 0 && digest_equal(&c.tops[i], &c.tops[i - 1]))
             continue;

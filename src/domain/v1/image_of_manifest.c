@@ -37,12 +37,6 @@ by_id(const void *a, const void *b)
     return digest_compare(&((const struct one *)a)->id, &((const struct one *)b)->id);
 }
 
-static int
-by_digest(const void *a, const void *b)
-{
-    return digest_compare(a, b);
-}
-
 /* The view of the i-th image below it. */
 static struct image_view
 below(const struct image_view *v, size_t i)
@@ -83,7 +77,7 @@ collect(struct adoption *a, const struct image_view *v, struct arena *arena, str
             return -1;
     }
     qsort(a->v, a->n, sizeof *a->v, by_id);
-    qsort(a->layers, a->n, sizeof *a->layers, by_digest);
+    qsort(a->layers, a->n, sizeof *a->layers, digest_order);
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #include "domain/v1/image_foreign.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
+#include "util/fdio.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -27,29 +28,15 @@ set_child_signals(void (*on_term)(int))
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int
-compare_fds(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
 static void
 close_others(const struct server *s, const int *more, size_t more_n)
 {
     int keep[2 + CHILD_KEEP_MAX] = {s->dir.fd, s->dir.lock};
     size_t n = 2;
-    int next = STDERR_FILENO + 1;
+
     for (size_t i = 0; i < more_n && i < CHILD_KEEP_MAX; i++)
         keep[n++] = more[i];
-    qsort(keep, n, sizeof *keep, compare_fds);
-    for (size_t i = 0; i < n; i++) {
-        if (keep[i] < next)
-            continue;
-        if (keep[i] > next)
-            close_range((unsigned)next, (unsigned)keep[i] - 1, 0);
-        next = keep[i] + 1;
-    }
-    close_range((unsigned)next, ~0u, 0);
+    fdio_close_others(keep, n);
 }
 
 void

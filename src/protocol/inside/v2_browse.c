@@ -6,14 +6,20 @@
 #include "util/parse.h"
 
 int
-v2_browse_open(struct call *c, struct browse_image **im, struct err *err)
+v2_browse_open_other(struct call *c, const char *text, struct browse_image **im, struct err *err)
 {
     struct reference reference;
 
-    if (reference_parse(c->first, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
+    if (reference_parse(text, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
         return -1;
     return browse_open_manifest(c->reg, c->name, &reference, query_get(&c->query, "platform"),
                                 c->arena, *im, err);
+}
+
+int
+v2_browse_open(struct call *c, struct browse_image **im, struct err *err)
+{
+    return v2_browse_open_other(c, c->first, im, err);
 }
 
 int

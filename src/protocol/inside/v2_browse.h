@@ -19,5 +19,8 @@ call_handler v2_browse_layer;
  * size (of the blob), empty, digest, files, hidden_bytes. */
 call_handler v2_browse_history;
 
-/* Opens the image that the call names (its name and `first`). After 0 the caller closes it. */
+/* Opens the image that the call names (its name and `first`), or another image of the repository,
+ * by a tag or digest. After 0 the caller closes it. */
 int v2_browse_open(struct call *c, struct browse_image **im, struct err *err);
+int v2_browse_open_other(struct call *c, const char *text, struct browse_image **im,
+                         struct err *err);

@@ -1,7 +1,6 @@
 #include "protocol/inside/v2_browse_diff.h"
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_diff.h"
-#include "protocol/http/reference.h"
 #include "protocol/inside/browse_entry.h"
 #include "protocol/inside/browse_view.h"
 #include "protocol/inside/v2_browse.h"
@@ -76,14 +75,10 @@ static int
 open_from(struct call *c, struct browse_image **im, struct err *err)
 {
     const char *from = query_get(&c->query, "from");
-    struct reference reference;
 
     if (from == NULL)
         return err_set(err, ERR_BAD_REQUEST, "which image to compare with: from=TAG or DIGEST");
-    if (reference_parse(from, &reference, err) != 0 || (*im = browse_view_room(c, err)) == NULL)
-        return -1;
-    return browse_open_manifest(c->reg, c->name, &reference, query_get(&c->query, "platform"),
-                                c->arena, *im, err);
+    return v2_browse_open_other(c, from, im, err);
 }
 
 /* Checks that all layers can be looked into, while an error can still be sent. */
