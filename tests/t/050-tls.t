@@ -171,7 +171,7 @@ subtest 'a certificate that expires' => sub {
     ok(wait_for(5, sub { $told->($server) eq 'has expired expires soon' }), 'a month before is soon') or diag($server->log);
     $valid_for->(31);
     kill 'HUP', $server->pid;
-    ok(wait_for(5, sub { $server->logged(qr/users read anew/) == 2 }), 'one that is valid for longer');
+    ok(wait_for(5, sub { $server->logged(qr/users read again/) == 2 }), 'one that is valid for longer');
     $server->stop;
     is($told->($server), 'has expired expires soon', '... is not worth a line');
 
