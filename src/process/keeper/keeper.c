@@ -128,6 +128,9 @@ static void
 on_keeper_round(void *arg)
 {
     struct keeper *k = arg;
+    /* A stopped process is found in the second look, and woken within --watchdog. */
+    uint64_t looks_ms = k->server->options->watchdog_ms / 3;
+    uint64_t most = looks_ms < ROUND_IDLE_MS ? looks_ms : ROUND_IDLE_MS;
     struct err err;
 
     /* A process that died after its commit may not have poked. */
@@ -142,7 +145,7 @@ on_keeper_round(void *arg)
     if (k->full_disk.again_ms != 0)
         k->round_ms = ROUND_MS;
     plan_round(k, loop_now(&k->loop) + k->round_ms);
-    k->round_ms = 2 * k->round_ms < ROUND_IDLE_MS ? 2 * k->round_ms : ROUND_IDLE_MS;
+    k->round_ms = 2 * k->round_ms < most ? 2 * k->round_ms : most;
 }
 
 /* ---- whenever something happens ---- */
