@@ -109,6 +109,21 @@ subtest 'a signed notification' => sub {
     my $deleted = decode_json(slurp("$dir/2.body"))->{events}[0];
     is_deeply([ @$deleted{'action'}, @{ $deleted->{target} }{qw(repository digest tag)} ], [ 'delete', 'team/app', $digest, undef ], '... as a deletion');
     $registry->stop;
+
+    my %event = map { ("REGISTRY_$_" => 'x') } qw(EVENT EVENT_ID TIME MEDIA_TYPE REPOSITORY DIGEST TAG ACTOR);
+    my %secrets = (missing => undef, empty => '', 'with an empty first line' => "\nsecret\n");
+    for my $how (sort keys %secrets) {
+        unlink $registry->dir . '/secret';
+        spew($registry->dir . '/secret', $secrets{$how}) if defined $secrets{$how};
+        my $ran = run([ './hooks/tag' ], cwd => $registry->dir, env => \%event);
+        isnt($ran->{exit}, 0, "a secret file that is $how is a failure");
+        like($ran->{err}, qr/\bsecret\b/, '... which names the file');
+    }
+    spew($registry->dir . '/secret', 'without an end of the line');
+    works(run([ './hooks/tag' ], cwd => $registry->dir, env => \%event), 'with a secret again it is told');
+    ok(wait_for(60, sub { -e "$dir/3.body" }), '... the next one after the deletion');
+    is(decode_json(slurp("$dir/3.body"))->{events}[0]{timestamp}, 'x', '... and without a secret nothing was');
+    ok(!-e "$dir/4.body", '... so this one is the last');
     kill 'KILL', $pid;
     waitpid $pid, 0;
 };
@@ -210,6 +225,11 @@ subtest 'tags for what is signed' => sub {
         is_status($registry->put_manifest('team/app', 'v1', $manifest), 201, '... and let through');
         is(tag_of($registry, 'team/app', 'v1'), $digest, '... the tag is there');
     }
+
+    my $other = ($registry->image_of([$layer], note => 'other'))[1];
+    install($registry, 'refuse-unsigned', 'pre-tag', %values, netrc => "$bin/none");
+    like($registry->put_manifest('team/app', 'v1', $other)->message, qr/^cannot look for signatures of team\/app: http\S+ answers with \d+$/,
+        'without the password nothing is said about signatures');
 
     fake($bin, 'cosign', qq{echo "\$*" >>$bin/asked 2>/dev/null; [ -e $bin/good ] || { echo 'no matching signatures' >&2; exit 1; }});
     spew("$bin/asked", '');
