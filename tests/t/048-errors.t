@@ -117,7 +117,7 @@ my @rows = (
     [ 'before an upload', 404, 'NAME_UNKNOWN', POST => '/v2/blobs/uploads/', { body => 'x' }, { path => '/v2/blobs/uploads/' } ],
     [ '... a bad name', 400, 'NAME_INVALID', POST => '/v2/A/blobs/uploads/', { body => 'x' }, { found => 'A' } ],
     [ 'a large manifest (nginx)', 413, 'SIZE_INVALID', PUT => "$M/x", { body => 'x' x ((4 << 20) + 1) }, { hint => qr/4 MiB/ } ],
-    [ 'a large blob (nginx)', 413, 'SIZE_INVALID', POST => "$B/uploads/?digest=$none", { body => 'x' x ((1 << 20) + 1) }, { hint => qr/max-blob-size/ } ],
+    [ 'a large blob (nginx)', 413, 'SIZE_INVALID', POST => "$B/uploads/?digest=$none", { body => 'x' x ((1 << 20) + 1) }, { hint => qr/a blob 1048576 bytes \(--max-blob-size/ } ],
     [ 'a long line (nginx)', 414, 'UNSUPPORTED', GET => '/v2/?' . 'x' x 25_000, {}, { hint => qr/24 KiB/ } ],
     [ 'a long header (nginx)', 431, 'UNSUPPORTED', GET => '/v2/', { headers => { X => 'x' x 25_000 } }, { hint => qr/24 KiB/ } ],
     [ 'two lengths (nginx)', 400, 'UNSUPPORTED', RAW => "PUT $M/x HTTP/1.1\r\n${head}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", {}, {} ],

@@ -114,15 +114,18 @@ const struct error_table_nginx error_table_nginx[] = {
     {"411", ERR_BAD_SIZE, "length required", .hint = "send a Content-Length, or chunks"},
     {"412", ERR_BAD_REQUEST, "precondition failed", .hint = NULL},
     {"413", ERR_TOO_LARGE, "request body too large",
-     .hint = "a manifest may have 4 MiB, a blob what --max-blob-size allows: make it smaller, or "
-             "have the limit raised"},
+     .hint = "a manifest may have 4 MiB, a blob @MAX_BLOB@ bytes (--max-blob-size, where 0 is no "
+             "limit): make it smaller, or have the limit raised"},
     {"414", ERR_TOO_LONG, "request line too long",
      .hint = "make the path or the query shorter: a request line may have 24 KiB, or what an "
              "nginx in front allows"},
     {"416", ERR_BAD_EXTENT, "range not satisfiable",
      .hint = "ask for existing bytes: HEAD tells how many there are"},
     {"421", ERR_BAD_REQUEST, "misdirected request", .hint = NULL},
-    {"429", ERR_TOO_MANY, "too many requests", .hint = "send fewer requests, and " HINT_RETRY,
+    {"429", ERR_TOO_MANY, "too many requests from this address",
+     .hint = "one address may have @MAX_CONNECTIONS@ requests at the same time "
+             "(--max-connections-per-address, where 0 is no limit), and 600 a second with a "
+             "password: " HINT_RETRY,
      .retry_after = "1"},
     {"431", ERR_BAD_REQUEST, "request header too large",
      .hint = "send fewer or shorter headers: one may have 24 KiB and all 48, or what an "
