@@ -39,10 +39,11 @@ static const struct tally repositories = {.kind = TALLY_REPOSITORIES};
 static int
 refuse_repository(const struct registry *reg, uint64_t n, struct err *err)
 {
-    err_set(err, ERR_FULL,
-            "there are %llu repositories, and --max-repositories allows no more: push to one of "
-            "them, delete all that is in one, or have the limit raised",
-            (unsigned long long)n);
+    err_set(
+        err, ERR_FULL,
+        "the limit of repositories is %llu (--max-repositories), and there are %llu: push to one "
+        "of them, delete all that is in one, or have the limit raised",
+        (unsigned long long)reg->max_repositories, (unsigned long long)n);
     return add_limit_facts(reg->max_repositories, n, "repositories", err);
 }
 
@@ -79,10 +80,11 @@ count_limit_add_tag(struct txn *t, const struct registry *reg, uint64_t repo, st
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    err_set(err, ERR_FULL,
-            "the repository has %llu tags, and --max-tags allows no more: delete some, or have the "
-            "limit raised",
-            (unsigned long long)n);
+    err_set(
+        err, ERR_FULL,
+        "the limit of tags is %llu (--max-tags), and the repository has %llu: delete some, or have "
+        "the limit raised",
+        (unsigned long long)reg->max_tags, (unsigned long long)n);
     return add_limit_facts(reg->max_tags, n, "tags in a repository", err);
 }
 
@@ -97,9 +99,9 @@ count_limit_add_upload(struct txn *t, const struct registry *reg, const char *ow
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     err_set(err, ERR_TOO_MANY,
-            "%s has %llu uploads in progress, and --max-uploads allows no more: finish or cancel "
-            "some (DELETE of their Location), or wait until they expire",
-            owner, (unsigned long long)n);
+            "the limit of uploads in progress is %llu (--max-uploads), and %s has %llu: finish or "
+            "cancel some (DELETE of their Location), or wait until they expire",
+            (unsigned long long)reg->max_uploads, owner, (unsigned long long)n);
     return add_limit_facts(reg->max_uploads, n, "uploads in progress", err);
 }
 
