@@ -218,7 +218,7 @@ command_hooks(struct options *o, struct err *err)
     if ((w->n > 0 && (!test || id != NULL || o->json)) || (id != NULL && !alone)) {
         err_set(err, ERR_BAD_REQUEST,
                 "usage: docker-registry-server hooks [--json | --retry ID | --drop ID], or hooks "
-                "test NAME REPO:TAG, with --dir, --config and --run-as as for the server");
+                "test HOOK NAME[:TAG], with --dir, --config and --run-as as for the server");
         return COMMAND_USAGE;
     }
     if (id != NULL && !is_hook_id(id)) {

@@ -7,5 +7,5 @@
  * REPO:TAG. With a running server or without. */
 command_run command_hooks;
 
-/* The part that needs the database: hooks list|json, retry|drop ID, test NAME REPO:TAG. */
+/* The part that needs the database: hooks list|json, retry|drop ID, test HOOK NAME[:TAG]. */
 control_work command_hooks_work;

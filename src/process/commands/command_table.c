@@ -10,11 +10,11 @@
 const struct command command_table[] = {
     {"user", command_user, NULL,
      "  user add [name]          give a user a password: asked for, or from stdin\n"
-     "  user del [name]          refuse a user from now on\n"
+     "  user del [name]          remove a user\n"
      "  user list                print the users' names\n"},
     {"hooks", command_hooks, command_hooks_work,
      "  hooks                    list those that wait, run or failed\n"
-     "  hooks test [name] [tag]  run a hook by hand, as if NAME:TAG had just been pushed\n"},
+     "  hooks test [hook] [name:tag]  run a hook by hand, as after a push of this tag\n"},
     {"import", command_import, command_import_work,
      "  import [path]            take over the images of another registry, or of an archive\n"},
     {"export", command_export, command_export_work,
