@@ -105,6 +105,7 @@ wrong_usage(['unheard-of'],              qr/unheard-of/);
 }
 
 my @NOBODY = is_root() ? ('setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups') : ();
+my @WWW = is_root() ? ('setpriv', '--reuid=www-data', '--regid=www-data', '--clear-groups') : ();
 
 sub program_for_all () {
     my $tmp = tempdir();
@@ -138,6 +139,31 @@ SKIP: {
     refused("somebody else's directory, for a user", 1, [ @HERE, '--dir', $dir ],
         [ qr/\Q$dir\E|\blayers\b/, qr/nobody/, qr/www-data/ ],
         prefix => \@NOBODY, program => program_for_all());
+
+    # A registry that nobody made, closed to others or only its db/.
+    $dir = tempdir() . '/data';
+    chmod 0755, $dir =~ s{/data$}{}r;
+    mkdir $_ for $dir, "$dir/db";
+    spew("$dir/db/format", "docker-registry-server store, format 1\n");
+    chown scalar(getpwnam 'nobody'), -1, $dir, "$dir/db", "$dir/db/format";
+    chmod 0700, "$dir/db";
+    for my $mode (0700, 0755) {
+        chmod $mode, $dir;
+        my $how = sprintf 'another user\'s registry with mode %o', $mode;
+        refused("$how, for root", 1, [ @HERE, '--dir', $dir ],
+            [qr/\Q$dir\E\S* belongs to nobody, and this runs as www-data: run it with --run-as nobody$/]);
+        for my $command ([@HERE], ['hooks']) {
+            refused("$how, for a third one", 1, [ @$command, '--dir', $dir ],
+                [qr/\Q$dir\E\S* belongs to nobody, and this runs as www-data: run it as nobody$/], prefix => \@WWW, program => program_for_all());
+        }
+    }
+    chown 0, -1, $dir, "$dir/db";
+    spew("$dir/db/blob.db", '');
+    refused('a db of root\'s', 1, [ @HERE, '--dir', $dir ],
+        [qr/\bdb belongs to root, and this runs as www-data: run it with --run-as root, or give it to www-data with chown -R$/]);
+    chmod 0700, $dir;
+    refused('a registry that root closed', 1, [ 'hooks', '--dir', $dir ],
+        [qr/\Q$dir\E is closed to www-data: run this as root, or as the registry's user$/], prefix => \@WWW, program => program_for_all());
     refused('a user that there is not', 1, [ @HERE, '--dir', tempdir(), '--run-as', 'nosuchuser' ], [qr/nosuchuser/]);
 }
 

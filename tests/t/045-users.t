@@ -290,7 +290,10 @@ SKIP: {
         is($wrong->{exit}, 1, 'the wrong --run-as is refused');
         like($wrong->{err}, qr/belongs to nobody.*www-data/, '... with the reason');
 
-        is(user($dir, ['list'], %as_nobody)->{exit}, 1, 'other users\' registries are closed to them');
+        my $closed = user($dir, ['list'], %as_nobody);
+        is($closed->{exit}, 1, 'other users\' registries are closed to them');
+        like($closed->{err}, qr/ as root, or as the registry's user$/, '... which is said');
+        unlike($closed->{err} . $wrong->{err}, qr/chown/, '... and nobody is told to change owners');
 
         $server->stop;
         spew("$tmp/secret", "root:\$5\$x\n");

@@ -199,7 +199,7 @@ control_run(struct options *o, control_work *work, const char *const *args, stru
         err_errno(err, "cannot open the current directory");
     else if (datadir_plan(o->dir, o->run_as, &s.who, err) == 0 &&
              datadir_find(&s.dir, o->dir, &s.who, err) == 0 &&
-             privileges_drop(&s.who, 0, err) == 0 && datadir_check(&s.dir, err) == 0)
+             privileges_drop(&s.who, 0, err) == 0 && datadir_check(&s.dir, &s.who, err) == 0)
         locked = lock_or_connect(&s, &fd, err);
     if (locked == 0)
         code = ask_server(fd, s.startdir, args, err);

@@ -110,9 +110,58 @@ holds_something(int dirfd, const struct subdir *s, struct err *err)
 
 /* ---- whose is it? ---- */
 
+static int
+read_only(const struct datadir *d, struct err *err)
+{
+    return err_set(err, ERR_SYSTEM,
+                   "%s is on a file system that is mounted read-only: mount it for writing, or "
+                   "choose another directory with --dir",
+                   d->name);
+}
+
+/* name: in the directory, or NULL for the directory itself, which belongs to the user uid. */
+static int
+wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct privileges *who,
+            struct err *err)
+{
+    const struct passwd *pw = getpwuid(uid);
+    char owner[64];
+    char or_else[96] = "";
+    struct statvfs fs;
+
+    if (fstatvfs(d->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
+        return read_only(d, err); /* no owner can be changed there */
+    if (pw != NULL)
+        snprintf(owner, sizeof owner, "%s", pw->pw_name);
+    else
+        snprintf(owner, sizeof owner, "user %lu", (unsigned long)uid);
+    if (uid == 0)
+        snprintf(or_else, sizeof or_else, ", or give it to %s with chown -R", who->user);
+    return err_set(err, ERR_SYSTEM, "%s%s%s belongs to %s, and this runs as %s: run it %s %s%s",
+                   d->name, name != NULL ? "/" : "", name != NULL ? name : "", owner, who->user,
+                   who->root && pw != NULL ? "with --run-as" : "as", owner, or_else);
+}
+
+/* After a failure to open something of this name: says whose it is, if that is the reason. If its
+ * owner can't be seen, the directory's is meant. */
+static int
+blame_owner(const struct datadir *d, const char *name, const struct privileges *who,
+            struct err *err)
+{
+    bool seen;
+    struct stat st;
+
+    if (err->sys != EACCES)
+        return -1;
+    seen = fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if ((!seen && (fstat(d->fd, &st) < 0 || st.st_uid == 0)) || st.st_uid == who->uid)
+        return -1;
+    return wrong_owner(d, seen ? name : NULL, st.st_uid, who, err);
+}
+
 /* 1 it is a store that we know, 0 there is no db/format, -1. */
 static int
-read_format(const struct datadir *d, struct err *err)
+read_format(const struct datadir *d, const struct privileges *who, struct err *err)
 {
     struct buf text;
     uint64_t format;
@@ -121,6 +170,8 @@ read_format(const struct datadir *d, struct err *err)
     buf_init(&text, 256);
     format = 0;
     r = fdio_read_file(d->fd, FORMAT_NAME, &text, err);
+    if (r < 0)
+        r = blame_owner(d, "db", who, err);
     if (r > 0) {
         size_t n = strlen(FORMAT_TEXT);
         const char *number = buf_text(&text) + n;
@@ -214,56 +265,13 @@ check_is_new(const struct datadir *d, bool top_only, struct err *err)
 }
 
 static int
-check_ours(const struct datadir *d, struct err *err)
+check_ours(const struct datadir *d, const struct privileges *who, struct err *err)
 {
-    int r = read_format(d, err);
+    int r = read_format(d, who, err);
 
     if (r != 0)
         return r < 0 ? -1 : 0;
     return check_is_new(d, false, err);
-}
-
-static int
-read_only(const struct datadir *d, struct err *err)
-{
-    return err_set(err, ERR_SYSTEM,
-                   "%s is on a file system that is mounted read-only: mount it for writing, or "
-                   "choose another directory with --dir",
-                   d->name);
-}
-
-static int
-wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct privileges *who,
-            struct err *err)
-{
-    const struct passwd *pw = getpwuid(uid);
-    char owner[64];
-    char or_else[96] = "";
-    struct statvfs fs;
-
-    if (fstatvfs(d->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
-        return read_only(d, err); /* no owner can be changed there */
-    if (pw != NULL)
-        snprintf(owner, sizeof owner, "%s", pw->pw_name);
-    else
-        snprintf(owner, sizeof owner, "user %lu", (unsigned long)uid);
-    if (uid != 0 && pw != NULL)
-        snprintf(or_else, sizeof or_else, ", or run it as %s", owner);
-    return err_set(err, ERR_SYSTEM,
-                   "%s/%s belongs to %s, and the server runs as %s: give it back with chown -R%s",
-                   d->name, name, owner, who->user, or_else);
-}
-
-/* For a directory that can't be opened. */
-static int
-wrong_owner_of(const struct datadir *d, const char *name, const struct privileges *who,
-               struct err *err)
-{
-    struct stat st;
-
-    if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid != who->uid)
-        return wrong_owner(d, name, st.st_uid, who, err);
-    return err_set(err, ERR_SYSTEM, "%s can't open directory %s/%s", who->user, d->name, name);
 }
 
 /* fd: the directory. Gives it to `who` if root has just made it, or if it is empty because an
@@ -307,10 +315,10 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
     if (made < 0)
         return -1;
     fd = open_subdir(d->fd, s->name);
-    if (fd < 0 && errno == EACCES && faccessat(d->fd, s->name, F_OK, 0) == 0)
-        return wrong_owner_of(d, s->name, who, err);
-    if (fd < 0)
-        return err_errno(err, "cannot open directory %s/%s", d->name, s->name);
+    if (fd < 0) {
+        err_errno(err, "cannot open directory %s/%s", d->name, s->name);
+        return blame_owner(d, s->name, who, err);
+    }
     rc = give_subdir(d, s, who, fd, made > 0, err);
     fdio_close(fd);
     return rc;
@@ -373,6 +381,24 @@ make_parents(const char *name, mode_t mode, struct err *err)
     return r;
 }
 
+/* The error for a directory that can't be opened. Below one of root's are the files of a user that
+ * can't be seen from here. */
+static int
+closed_directory(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    const char *user = who->root ? "root" : who->user;
+    bool seen;
+    struct stat st;
+
+    err_errno(err, "cannot open directory %s as %s", d->name, user);
+    seen = err->sys == EACCES && stat(d->name, &st) == 0;
+    if (seen && st.st_uid == 0)
+        return err_set(err, ERR_SYSTEM,
+                       "%s is closed to %s: run this as root, or as the registry's user", d->name,
+                       user);
+    return seen && st.st_uid != who->uid ? wrong_owner(d, NULL, st.st_uid, who, err) : -1;
+}
+
 static int
 open_data_directory(struct datadir *d, bool make, const struct privileges *who, struct err *err)
 {
@@ -388,8 +414,7 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
     if (d->fd < 0 && errno == ENOENT && !make)
         return datadir_none(d->name, err);
     if (d->fd < 0)
-        return err_errno(err, "cannot open directory %s as %s", d->name,
-                         who->root ? "root" : who->user);
+        return closed_directory(d, who, err);
     if (fchdir(d->fd) < 0)
         return err_errno(err, "cannot enter directory %s", d->name);
     return 0;
@@ -530,7 +555,7 @@ datadir_make(struct datadir *d, const char *name, const struct privileges *who, 
 int
 datadir_open(struct datadir *d, const struct privileges *who, struct err *err)
 {
-    if (check_ours(d, err) < 0)
+    if (check_ours(d, who, err) < 0)
         return -1;
     for (size_t i = 0; i < SUBDIRS; i++)
         if (make_subdir(d, &subdirs[i], who, err) < 0)
@@ -551,7 +576,7 @@ datadir_open_auth(const struct datadir *d, bool make, const struct privileges *w
             return errno == ENOENT ? 0 : err_errno(err, "cannot look at %s/auth", d->name);
         return st.st_uid == who->uid ? 1 : wrong_owner(d, auth.name, st.st_uid, who, err);
     }
-    return check_ours(d, err) < 0 || make_subdir(d, &auth, who, err) < 0 ? -1 : 1;
+    return check_ours(d, who, err) < 0 || make_subdir(d, &auth, who, err) < 0 ? -1 : 1;
 }
 
 bool
@@ -610,9 +635,9 @@ datadir_plan(const char *name, const char *run_as, struct privileges *who, struc
 }
 
 int
-datadir_check(const struct datadir *d, struct err *err)
+datadir_check(const struct datadir *d, const struct privileges *who, struct err *err)
 {
-    int r = read_format(d, err);
+    int r = read_format(d, who, err);
 
     if (r == 0)
         return datadir_none(d->name, err);
@@ -664,7 +689,7 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
         unlinkat(d->fd, name, 0);
     }
 
-    r = read_format(d, err);
+    r = read_format(d, who, err);
     if (r != 0)
         return r < 0 ? -1 : 0;
     n = snprintf(text, sizeof text, "%s%u\n", FORMAT_TEXT, FORMAT);

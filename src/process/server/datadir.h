@@ -45,7 +45,7 @@ int datadir_open_auth(const struct datadir *d, bool make, const struct privilege
 /* The error for a command on a directory in which no server has run. Returns -1. */
 int datadir_none(const char *name, struct err *err);
 /* For commands that need the store: checks that there is one of a known format. */
-int datadir_check(const struct datadir *d, struct err *err);
+int datadir_check(const struct datadir *d, const struct privileges *who, struct err *err);
 /* Then takes the lock, if it is free: 1, 0, -1. */
 int datadir_lock(struct datadir *d, const struct privileges *who, struct err *err);
 /* Checks that everything can be written to, marks a new directory as ours (db/format), and removes
