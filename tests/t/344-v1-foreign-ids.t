@@ -36,14 +36,18 @@ sub image_of ($layers, %o) {
     return { config => $config, layers => $layers, id => hex_of($config), chain => [ map { s/^sha256://r } @chain ] };
 }
 
-sub push_v2 ($client, $repository, $tag, $image) {
+sub push_v2 ($client, $repository, $tag, $image, %o) {
+    my @layers = map { Registry::Client->descriptor('layer_gzip', $_->{bytes}) } @{ $image->{layers} };
+    if ($o{foreign}) {
+        $_->{mediaType} = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', $_->{urls} = ['https://example.com/x'] for @layers;
+    }
     my $manifest = json_of({
         schemaVersion => 2, mediaType => $Registry::Client::TYPE{manifest},
         config => Registry::Client->descriptor('config', $image->{config}),
-        layers => [ map { Registry::Client->descriptor('layer_gzip', $_->{bytes}) } @{ $image->{layers} } ],
+        layers => \@layers,
         annotations => { tag => $tag },
     });
-    for my $blob ($image->{config}, map { $_->{bytes} } @{ $image->{layers} }) {
+    for my $blob ($image->{config}, $o{foreign} ? () : map { $_->{bytes} } @{ $image->{layers} }) {
         my $pushed = $client->push_blob($repository, $blob);
         die $pushed->describe if $pushed->status != 201;
     }
@@ -112,7 +116,8 @@ subtest 'ids that were taken before' => sub {
     is_taken($bobs_v1->put_json($fakes[1]), 'and another JSON');
     is_status($v1->put_tag('team/app', 'copy', $image->{id}), 200, 'a tag by the id');
     is_status($ann->get('/v2/team/app/manifests/copy'), 200, '... is one of the manifest');
-    is_v1_error($v1->put_json(Registry::V1::random_image($image->{id})), 400, 'nothing is built upon a mixture of both');
+    is_status($v1->put_json(Registry::V1::random_image($image->{id})), 200, 'what is built upon it');
+    shows($image, '... is built upon ann\'s layers');
 };
 
 subtest 'ids that are only claimed' => sub {
@@ -204,6 +209,68 @@ subtest 'a crowd' => sub {
     ok(wait_for(60, sub { $v1->get("/v1/images/$image->{id}/layer")->content eq $image->{layers}[1]{bytes} }),
         'seventeen older manifests show a config with other layers: none hides those that it tells of');
     shows($image, 'then', 'team/late');
+};
+
+subtest 'what was built upon' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    push_v2($bob, 'bob/older', 'first', image_of([ layer('x') ]));
+    my $base = push_v2($ann, 'team/base', 'v1', $image);
+    shows($image, 'an image', 'team/base');
+    my $child = Registry::V1::random_image($image->{id});
+    is($_->[1]->status, $_->[2], "ann: $_->[0]") for $v1->push_image($child);
+    is_status($v1->put_tag('team/built', 'v1', $child->{id}), 200, 'ann builds upon it');
+    is_status($ann->delete("/v2/team/base/manifests/$base"), 202, 'the base goes');
+    my $evil = layer('evil');
+    push_v2($bob, 'bob/older', 'evil', { %$image, layers => [ layer('one'), $evil ] });
+    for my $when ('before it is known', 'afterwards') {
+        is(got_layer($image->{id}), $image->{layers}[1]{bytes}, "other layers under its config: $when nothing changes");
+        is(got_layer($child->{id}), $child->{layer}, '... nor for what stands upon it');
+        sleep 2;
+    }
+    is_status($v1->put_tag('team/other', 't', $image->{id}), 200, 'a tag by its id');
+    is($v1->get('/v1/repositories/team/other/tags/t')->content, qq("$image->{id}"), '... names it');
+    my $made;
+    wait_for(60, sub { $made = $ann->get('/v2/team/other/manifests/t'); $made->status == 200 });
+    unlike($made->content, qr/@{[ digest($evil->{bytes}) ]}/, '... and its manifest has none of bob\'s layers');
+};
+
+subtest 'layers that are kept elsewhere' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    push_v2($bob, 'bob/older', 'foreign', $image, foreign => 1);
+    push_v2($ann, 'team/here', 'v1', $image);
+    shows($image, 'an image with the same layers, which has none of them', 'team/here');
+    my $unsure = image_of([ layer('one'), layer('two') ]);
+    substr($_->{bytes}, -12) = '' for $unsure->{layers}[1];
+    push_v2($ann, 'team/unsure', 'v1', $unsure);
+    is(got_layer($unsure->{id}), $unsure->{layers}[1]{bytes}, 'an image whose layer is damaged is shown');
+    my $broken = layer('evil');
+    substr($broken->{bytes}, -12) = '';
+    push_v2($bob, 'bob/older', 'unsure', { %$unsure, layers => [ $unsure->{layers}[0], $broken ] });
+    my $got;
+    wait_for(60, sub { $got = $v1->get("/v1/images/$unsure->{id}/layer"); $got->status == 404 });
+    like($got->describe, qr/^404\b.*several images have this id/s, '... but not when another one says the same of its layers');
+};
+
+subtest 'an id that was begun' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    my $same  = { %{ fake($image->{chain}[0]) }, layer => $image->{layers}[0]{bytes} };
+    is_status($bobs_v1->put_json($same),  200, 'bob: a JSON');
+    is_status($bobs_v1->put_layer($same), 200, '... and the very layer');
+    push_v2($ann, 'team/begun', 'v1', $image);
+    shows($image, 'ann\'s image', 'team/begun');
+    my $child = Registry::V1::random_image($image->{id});
+    is($_->[1]->status, $_->[2], "ann: $_->[0]") for $v1->push_image($child);
+    is_status($v1->put_tag('team/begun', 'v2', $child->{id}), 200, '... is built upon');
+};
+
+subtest 'the id of an index' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    push_v2($bob, 'bob/older', 'base', $image);
+    my $index = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index}, manifests => [], annotations => { n => "$$" } });
+    push_v2($bob, 'bob/older', "i$_", { config => $index, layers => [ layer("l$_") ] }) for 1 .. 6;
+    is_status($ann->put_manifest('team/index', 'v1', $index), 201, 'ann: an index');
+    is_status($v1->put_tag('team/index', 'v2', hex_of($index)), 200, 'a tag by its id, which others have as a config');
+    is($ann->head('/v2/team/index/manifests/v2')->header('Docker-Content-Digest'), digest($index), '... names the index');
 };
 
 subtest 'an image that is not complete' => sub {

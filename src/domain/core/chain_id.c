@@ -48,7 +48,8 @@ chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest
     struct json *doc;
     int rc = 0;
 
-    if (n > CHAIN_ID_LAYERS_MAX || json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
+    if (n > CHAIN_ID_LAYERS_MAX || config.n > CHAIN_ID_CONFIG_MAX ||
+        json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
         return 0;
     diff_ids = json_member(json_member(doc, "rootfs"), "diff_ids");
     if (json_type(diff_ids) == JSON_ARRAY && json_length(diff_ids) == n) {

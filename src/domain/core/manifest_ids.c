@@ -12,7 +12,7 @@ manifest_ids_read(const struct registry *reg, const struct manifest *m, const st
 
     if (m->is_image && chain_id_read(reg, &m->config, layers, arena, &chain, err) < 0)
         return -1;
-    *ids = (struct manifest_ids){.chain = chain};
+    *ids = (struct manifest_ids){.certain = !m->is_image, .chain = chain};
     return reg->foreign->ids_of_manifest(m, d, chain, chain != NULL ? layers : 0, arena, &ids->v,
                                          &ids->n, err);
 }
@@ -28,35 +28,37 @@ void
 manifest_ids_put(struct edge_batch *edges, const struct manifest_ids *ids, uint64_t repo,
                  const struct digest *manifest, bool known)
 {
-    for (size_t i = 0; i < ids->n && !(known && i > 0); i++)
-        edge_batch_put(edges,
-                       edge_of_id(&ids->v[i], i == 0 ? EDGE_ID_OWN : EDGE_ID, repo, manifest));
+    enum edge_kind kind = ids->certain ? EDGE_ID_PROVEN : EDGE_ID;
+
+    if (ids->n > 0)
+        edge_batch_put(edges, edge_of_id(&ids->v[0], EDGE_ID_OWN, repo, manifest));
+    for (size_t i = 0; i < ids->n && !known; i++)
+        edge_batch_put(edges, edge_of_id(&ids->v[i], kind, repo, manifest));
 }
 
 void
 manifest_ids_delete(struct edge_batch *edges, const struct manifest_ids *ids, uint64_t repo,
                     const struct digest *manifest)
 {
-    static const enum edge_kind KINDS[] = {EDGE_ID, EDGE_ID_OWN, EDGE_ID_PROVEN, EDGE_ID_UNSURE};
+    static const enum edge_kind KINDS[] = {EDGE_ID, EDGE_ID_PROVEN, EDGE_ID_UNSURE};
 
+    if (ids->n > 0)
+        edge_batch_delete(edges, edge_of_id(&ids->v[0], EDGE_ID_OWN, repo, manifest));
     for (size_t i = 0; i < ids->n; i++)
         for (size_t k = 0; k < sizeof KINDS / sizeof KINDS[0]; k++)
             edge_batch_delete(edges, edge_of_id(&ids->v[i], KINDS[k], repo, manifest));
 }
 
-/* The manifest's own id remains its own whatever its layers are. */
+/* The edge EDGE_ID_OWN stays, whatever the layers are. */
 static int
 settle_id(struct txn *t, uint64_t repo, const struct digest *manifest, const struct judged_id *x,
           struct err *err)
 {
     struct edge claimed = edge_of_id(&x->id, EDGE_ID, repo, manifest);
-    struct edge own = edge_of_id(&x->id, EDGE_ID_OWN, repo, manifest);
     struct edge is = edge_of_id(&x->id, x->verdict == ID_PROVEN ? EDGE_ID_PROVEN : EDGE_ID_UNSURE,
                                 repo, manifest);
     int rc = tbl_edge_delete(t, &claimed, err);
 
-    if (rc == 0 && x->verdict == ID_PROVEN)
-        rc = tbl_edge_has(t, &own, err);
     if (rc != 1 || x->verdict == ID_FALSE)
         return rc < 0 ? -1 : 0;
     return tbl_edge_put(t, &is, err);

@@ -14,6 +14,7 @@
  * (foreign_images.h), both read from its config. The documents never change, so the results are the
  * same when a manifest is stored and when it is deleted. */
 struct manifest_ids {
+    bool certain; /* the document is no image: its own id says all about it */
     const struct digest
         *chain;       /* lowest layer first; NULL: not an image, or no diff ids in its config */
     struct digest *v; /* the first is its own: the digest of its config, or its digest */
@@ -25,8 +26,8 @@ int manifest_ids_read(const struct registry *reg, const struct manifest *m, cons
                       struct arena *arena, struct manifest_ids *ids, struct err *err);
 
 /* Each id is an edge to the manifest, which is put when the manifest is stored, and deleted with
- * it. All ids but its own are only claimed by its config, so their edges begin as EDGE_ID. known:
- * the repository has the manifest and its edges already. */
+ * it. Its own id has a second one. Nobody has compared the config of an image with its layers, so
+ * the edges begin as EDGE_ID. known: the repository has the manifest and its edges already. */
 void manifest_ids_put(struct edge_batch *edges, const struct manifest_ids *ids, uint64_t repo,
                       const struct digest *manifest, bool known);
 void manifest_ids_delete(struct edge_batch *edges, const struct manifest_ids *ids, uint64_t repo,

@@ -8,8 +8,9 @@
 #include "util/arena.h"
 
 /* Manifests read for an id. Many may have it: each manifest built upon a base has the layers of
- * that base. */
-#define CANDIDATES_MAX 16
+ * that base. The first one decides if it is proven; otherwise it shows only whether others
+ * contradict it. */
+#define CANDIDATES_MAX 4
 
 /* Memory for looking at one of them, in bytes. */
 #define CANDIDATE_MEMORY (32u << 20)
@@ -55,14 +56,26 @@ view_as_named(const struct registry *reg, const struct digest *id, const struct 
 struct best_named {
     const struct image_named *named; /* NULL: none can be shown */
     enum proof proof;
+    bool has_layer;        /* its repository has the layer */
     struct digest missing; /* with PROOF_MISSING: the layer whose index is to be made */
-    struct digest maybe;   /* the layer of one that may be right, and */
-    bool contested;        /* another one has another layer */
-    struct err why;        /* why none can be shown; ERR_NONE: there is none */
+    struct digest layer;   /* of the first that isn't proven, and not wrong */
+    bool contested;        /* another one that isn't proven has another layer */
+    struct err why;        /* none can be shown: why; ERR_NONE: none is there */
 };
 
-/* Looks at a manifest. It replaces the best one only if more of it is proven. A manifest whose
- * layers are others than its config says has only its own id. */
+static void
+take_better(struct best_named *best, const struct image_named *x, enum proof proof, bool has_layer,
+            const struct digest *missing)
+{
+    if (best->named != NULL && (proof < best->proof || (proof == best->proof && !has_layer) ||
+                                (proof == best->proof && best->has_layer)))
+        return;
+    best->named = x;
+    best->proof = proof;
+    best->has_layer = has_layer;
+    best->missing = *missing;
+}
+
 static int
 compare_with_best(const struct registry *reg, const struct digest *id, const struct image_named *x,
                   const struct platform *platform, struct best_named *best, struct err *err)
@@ -75,17 +88,19 @@ compare_with_best(const struct registry *reg, const struct digest *id, const str
     arena_init(&arena, CANDIDATE_MEMORY);
     rc = view_as_named(reg, id, x, platform, &arena, &v, err);
     if (rc == 1) {
-        enum proof proof = x->is_proven ? PROOF_RIGHT : image_proof_of_view(reg, &v, &missing);
+        bool has_layer = image_proof_has_layer(reg, &v);
+        enum proof proof =
+            x->is_proven && has_layer ? PROOF_RIGHT : image_proof_of_view(reg, &v, &missing);
 
-        if (proof == PROOF_MISSING || proof == PROOF_UNSURE) {
-            best->contested = best->contested || (best->maybe.algo != DIGEST_NONE &&
-                                                  !digest_equal(&best->maybe, v.layers));
-            best->maybe = v.layers[0];
-        }
-        if ((proof != PROOF_WRONG || x->is_own) && (best->named == NULL || proof > best->proof)) {
-            best->named = x;
-            best->proof = proof;
-            best->missing = missing;
+        if (proof == PROOF_WRONG) {
+            err_set(&best->why, ERR_NO_IMAGE,
+                    "Image not found: the config of the image tells of other layers");
+        } else {
+            if (best->named == NULL)
+                best->layer = v.layers[0];
+            else if (!digest_equal(&best->layer, &v.layers[0]))
+                best->contested = true;
+            take_better(best, x, proof, has_layer, &missing);
         }
     } else if (rc < 0 && err->code == ERR_NO_IMAGE) {
         best->why = *err;
@@ -95,34 +110,38 @@ compare_with_best(const struct registry *reg, const struct digest *id, const str
     return rc < 0 ? -1 : 0;
 }
 
+/* What is proven stands in front. Behind that, whoever is there more often isn't more right. */
 static int
 find_best_named(const struct registry *reg, const struct digest *id,
                 const struct image_named_list *list, const struct platform *platform,
                 struct best_named *best, struct err *err)
 {
-    bool many = list->n > CANDIDATES_MAX;
-
-    *best = (struct best_named){.named = NULL};
+    *best = (struct best_named){.named = NULL, .contested = list->n > CANDIDATES_MAX};
     for (size_t i = 0; i < list->n && i < CANDIDATES_MAX; i++) {
         if (compare_with_best(reg, id, &list->v[i], platform, best, err) != 0)
             return -1;
         if (best->named != NULL && best->proof == PROOF_RIGHT)
             return 0;
     }
-    /* The manifest with the right to the id may be among the others, after many that only claim it.
-     */
-    best->contested = best->contested || many;
-    if (many && (best->named == NULL || best->proof == PROOF_WRONG))
-        return err_set(err, ERR_NO_IMAGE,
-                       "many images have this id, and the layers of the first ones aren't those of "
-                       "their configs");
     return 0;
 }
 
-static int
-wait_for_layer(const struct registry *reg, const struct digest *layer, struct err *err)
+/* ---- which image an id shows ---- */
+
+static bool
+is_any_open(const struct image_named_list *list)
 {
-    if (index_job_demand(reg, layer, "", err) != 0)
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].is_open)
+            return true;
+    return false;
+}
+
+static int
+wait_for_layers(const struct registry *reg, const struct best_named *best, struct err *err)
+{
+    if (best->named != NULL && best->proof == PROOF_MISSING &&
+        index_job_demand(reg, &best->missing, "", err) != 0)
         return -1;
     return err_set(err, ERR_BUSY,
                    "several images have this id, and the layers of one are being read: try again");
@@ -140,13 +159,44 @@ leave_out_made(struct image_named_list *list)
     list->n = n;
 }
 
-static bool
-is_own_of_any(const struct image_named_list *list)
+/* No v1 image has the id. 1: the best one is shown; 0; -1. */
+static int
+choose_alone(const struct registry *reg, const struct image_named_list *list,
+             const struct best_named *best, struct err *err)
 {
-    for (size_t i = 0; i < list->n; i++)
-        if (list->v[i].is_own)
-            return true;
-    return false;
+    bool is_right = best->named != NULL && best->proof == PROOF_RIGHT;
+
+    if (is_right || (best->named != NULL && !best->contested))
+        return 1;
+    if (best->contested && is_any_open(list))
+        return wait_for_layers(reg, best, err);
+    if (best->named != NULL)
+        return err_set(err, ERR_NO_IMAGE,
+                       "Image not found: several images have this id, and which of them is right "
+                       "can't be told from their layers");
+    if (best->why.code == ERR_NONE)
+        return 0;
+    *err = best->why;
+    return -1;
+}
+
+/* A v1 image has the id, complete or not. One that was made of a manifest (image_of_manifest.h) was
+ * proven when it was made. */
+static int
+choose_beside(const struct registry *reg, const struct rec_image *r, const struct best_named *best,
+              struct err *err)
+{
+    bool is_made = r->state == IMAGE_COMPLETE && r->checksum.algo == DIGEST_NONE;
+
+    if (best->named == NULL)
+        return 0;
+    if (best->proof == PROOF_RIGHT)
+        return 1;
+    if (is_made)
+        return 0;
+    if (best->proof == PROOF_MISSING)
+        return wait_for_layers(reg, best, err);
+    return best->named->is_own && !best->contested;
 }
 
 int
@@ -157,41 +207,44 @@ image_by_id_find(const struct registry *reg, const struct digest *id,
     struct image_named_list list;
     struct best_named best;
     struct rec_image r;
-    bool unsure;
-    int rc = tbl_image_get(kv_reads(reg->kv), id, &r, err);
+    int has_record = tbl_image_get(kv_reads(reg->kv), id, &r, err), rc;
 
-    if (rc < 0 || image_named_read(reg, 0, id, &list, err) != 0)
+    if (has_record < 0 || image_named_read(reg, 0, id, &list, err) != 0)
         return -1;
-    unsure = rc == 1 && !is_own_of_any(&list);
-    if (unsure)
+    if (has_record == 1)
         leave_out_made(&list);
-    if (list.n == 0)
-        return 0;
     if (find_best_named(reg, id, &list, platform, &best, err) != 0)
         return -1;
-    if (best.named == NULL && best.why.code != ERR_NONE && !unsure) {
-        *err = best.why;
-        return -1;
-    }
-    if (best.named == NULL || (unsure && best.proof < PROOF_MISSING))
-        return 0;
-    if (best.proof == PROOF_MISSING && (unsure || best.contested))
-        return wait_for_layer(reg, &best.missing, err);
-    return view_as_named(reg, id, best.named, platform, arena, v, err);
+    rc =
+        has_record == 1 ? choose_beside(reg, &r, &best, err) : choose_alone(reg, &list, &best, err);
+    return rc == 1 ? view_as_named(reg, id, best.named, platform, arena, v, err) : rc;
 }
 
 int
-image_by_id_find_proven(const struct registry *reg, const struct digest *id, struct arena *arena,
-                        struct image_view *v, struct err *err)
+image_by_id_prove(const struct registry *reg, const struct image_view *v, struct err *err)
 {
     struct digest missing;
-    enum proof proof;
-    int rc = image_by_id_find(reg, id, NULL, arena, v, err);
+    enum proof proof = image_proof_of_view(reg, v, &missing);
 
-    if (rc != 1)
-        return rc;
-    proof = image_proof_of_view(reg, v, &missing);
-    if (proof == PROOF_MISSING)
-        return wait_for_layer(reg, &missing, err);
-    return proof == PROOF_RIGHT;
+    if (proof != PROOF_MISSING)
+        return proof == PROOF_RIGHT;
+    if (index_job_demand(reg, &missing, "", err) != 0)
+        return -1;
+    return err_set(err, ERR_BUSY, "the layers of this image are being read: try again");
+}
+
+int
+image_by_id_is_claimed(const struct registry *reg, const struct digest *id, struct err *err)
+{
+    struct image_named_list list;
+    struct best_named best;
+
+    if (image_named_read(reg, 0, id, &list, err) != 0 ||
+        find_best_named(reg, id, &list, NULL, &best, err) != 0)
+        return -1;
+    if (best.named == NULL)
+        return best.contested && is_any_open(&list);
+    if (best.proof == PROOF_MISSING && index_job_demand(reg, &best.missing, "", err) != 0)
+        return -1;
+    return best.proof >= PROOF_MISSING;
 }

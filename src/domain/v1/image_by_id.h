@@ -13,18 +13,22 @@
  * from the diff ids in a config. A manifest has a certain right to its own digest and to that of
  * its config. Its right to a chain id is proven by the indexes of its layers. */
 
-/* Finds the view of an id, in the arena. If several manifests have the id, takes the first whose
- * layers are proven to be those of its config, otherwise the first (image_named.h has their order).
- * A manifest whose layers are proven to be others is found by its own id only. If a v1 image has
- * the id, complete or not, only a manifest with a right to the id is shown. platform: as for
- * platform_find, for the id of an index. Reads files: not in a transaction. 1; 0: no manifest is
- * shown (but perhaps a v1 image); -1. ERR_NO_IMAGE: the manifest isn't an image, or can't be shown,
- * as the message says. ERR_BUSY: the answer needs the index of a layer, which is being made. */
+/* Finds the view of an id, in the arena. If several manifests have the id, the first whose layers
+ * are proven to be those of its config is shown. If there is none, another one is shown as long as
+ * no other with the id has another layer. If a v1 image has the id, complete or not, a manifest is
+ * shown only if it is proven, or the id is its own and can't be proven. A manifest whose layers are
+ * proven to be others is never shown. platform: as for platform_find, for the id of an index. Reads
+ * files: not in a transaction. 1; 0: no manifest is shown (but perhaps a v1 image); -1.
+ * ERR_NO_IMAGE: the manifest isn't an image, or can't be shown, as the message says. ERR_BUSY: the
+ * answer needs the index of a layer, which is being made. */
 int image_by_id_find(const struct registry *reg, const struct digest *id,
                      const struct platform *platform, struct arena *arena, struct image_view *v,
                      struct err *err);
 
-/* The same for an image to build upon: only a view whose layers are proven to be those of its
- * config. ERR_BUSY whenever an index is missing. */
-int image_by_id_find_proven(const struct registry *reg, const struct digest *id,
-                            struct arena *arena, struct image_view *v, struct err *err);
+/* For a view to build upon, or to copy: are its layers proven to be those of its config? 1, 0, -1;
+ * ERR_BUSY: an index is missing, and is being made. */
+int image_by_id_prove(const struct registry *reg, const struct image_view *v, struct err *err);
+
+/* Does a manifest claim the id in a way that may prove right? Then no v1 image is begun under it.
+ * 1, 0, -1. */
+int image_by_id_is_claimed(const struct registry *reg, const struct digest *id, struct err *err);

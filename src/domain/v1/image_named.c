@@ -9,11 +9,10 @@ collect_named(const struct edge *e, void *arg, struct err *err)
     struct image_named_list *list = arg;
 
     (void)err;
-    for (size_t i = 0; i < list->n; i++)
-        if (list->v[i].repo == e->repo && digest_equal(&list->v[i].manifest, &e->from))
-            return 0;
-    list->v[list->n++] = (struct image_named){
-        .repo = e->repo, .manifest = e->from, .is_proven = e->kind == EDGE_ID_PROVEN};
+    list->v[list->n++] = (struct image_named){.repo = e->repo,
+                                              .manifest = e->from,
+                                              .is_proven = e->kind == EDGE_ID_PROVEN,
+                                              .is_open = e->kind == EDGE_ID};
     return list->n == IMAGE_NAMED_MAX;
 }
 
@@ -44,7 +43,7 @@ int
 image_named_read(const struct registry *reg, uint64_t repo, const struct digest *id,
                  struct image_named_list *list, struct err *err)
 {
-    static const enum edge_kind KINDS[] = {EDGE_ID_PROVEN, EDGE_ID_OWN, EDGE_ID, EDGE_ID_UNSURE};
+    static const enum edge_kind KINDS[] = {EDGE_ID_PROVEN, EDGE_ID, EDGE_ID_UNSURE};
     size_t kept = 0;
 
     list->n = 0;
@@ -65,13 +64,9 @@ image_named_read(const struct registry *reg, uint64_t repo, const struct digest 
 }
 
 int
-image_named_is_taken(struct txn *t, const struct digest *id, bool begun, struct err *err)
+image_named_is_taken(struct txn *t, const struct digest *id, struct err *err)
 {
     int rc = tbl_edge_any(t, id, EDGE_ID_OWN, err);
 
-    if (rc == 0)
-        rc = tbl_edge_any(t, id, EDGE_ID_PROVEN, err);
-    if (rc == 0 && !begun)
-        rc = tbl_edge_any(t, id, EDGE_ID, err);
-    return rc;
+    return rc == 0 ? tbl_edge_any(t, id, EDGE_ID_PROVEN, err) : rc;
 }

@@ -21,6 +21,7 @@ struct image_named {
      * config claims. */
     bool is_own;
     bool is_proven; /* its layers are those of its config */
+    bool is_open;   /* its layers haven't been compared with its config yet */
     bool is_made;   /* the manifest was made of a v1 image, which has an id of its own */
 };
 
@@ -30,11 +31,10 @@ struct image_named_list {
 };
 
 /* Reads the manifests of that repository (0: of all) that have the id. The order: those with
- * is_proven, those with is_own, those whose layers aren't compared yet, and those whose layers
- * can't be; within each, older repositories first. */
+ * is_proven, those with is_open, and those whose layers can't be compared; within each, older
+ * repositories first. Those whose layers are others than their config says aren't among them. */
 int image_named_read(const struct registry *reg, uint64_t repo, const struct digest *id,
                      struct image_named_list *list, struct err *err);
 
-/* Is the id taken by an image of the second API, so that no v1 image can be pushed under it? begun:
- * there is an incomplete v1 image with the id; mere claims then don't count. 1, 0, -1. */
-int image_named_is_taken(struct txn *t, const struct digest *id, bool begun, struct err *err);
+/* Is the id by right that of a manifest, so that no v1 image can be pushed under it? 1, 0, -1. */
+int image_named_is_taken(struct txn *t, const struct digest *id, struct err *err);

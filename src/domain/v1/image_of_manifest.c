@@ -17,7 +17,8 @@ struct one {
     struct digest parent; /* DIGEST_NONE for the lowest */
     struct digest layer;
     struct bytes json;
-    bool is_new;
+    bool is_written;      /* there was none, or another one */
+    struct rec_image was; /* all zero: there was none */
 };
 
 struct adoption {
@@ -83,34 +84,65 @@ collect(struct adoption *a, const struct image_view *v, struct arena *arena, str
 
 /* ---- the transaction, table by table ---- */
 
+/* A v1 image that somebody has pushed under one of the ids isn't shown (image_by_id.h); it is
+ * replaced, unless it is the same. */
 static int
 put_records(struct txn *t, struct adoption *a, uint64_t now, struct err *err)
 {
     for (size_t i = 0; i < a->n; i++) {
         struct one *o = &a->v[i];
-        struct rec_image r;
-        int rc = tbl_image_get_for_update(t, &o->id, &r, err);
+        struct rec_image r = {.state = IMAGE_COMPLETE,
+                              .parent = o->parent,
+                              .layer = o->layer,
+                              .created = now,
+                              .leased_until = now + a->reg->lease_ms};
+        int rc = tbl_image_get_for_update(t, &o->id, &o->was, err);
 
-        o->is_new = rc == 0;
         if (rc < 0)
             return -1;
-        if (rc == 1 && (!digest_equal(&r.layer, &o->layer) || !digest_equal(&r.parent, &o->parent)))
-            return err_set(err, ERR_BAD_IMAGE,
-                           "Image depends on a parent whose id two images have");
-        if (rc == 1)
-            continue;
-        r = (struct rec_image){.state = IMAGE_COMPLETE,
-                               .parent = o->parent,
-                               .layer = o->layer,
-                               .created = now,
-                               .leased_until = now + a->reg->lease_ms};
+        if (rc == 0)
+            o->was = (struct rec_image){.layer = {.algo = DIGEST_NONE}};
+        o->is_written = rc == 0 || o->was.state != IMAGE_COMPLETE ||
+                        !digest_equal(&o->was.layer, &o->layer) ||
+                        !digest_equal(&o->was.parent, &o->parent);
         snprintf(r.by, sizeof r.by, "%s", a->actor->user);
-        if (tbl_image_put(t, &o->id, &r, err) != 0)
+        if (o->is_written && o->was.parent.algo != DIGEST_NONE &&
+            image_lease(t, a->reg, &o->was.parent, now, err) != 0)
+            return -1;
+        if (o->is_written && tbl_image_put(t, &o->id, &r, err) != 0)
             return -1;
     }
     for (size_t i = 0; i < a->n; i++)
-        if (a->v[i].is_new && tbl_content_put(t, &a->v[i].id, a->v[i].json, err) != 0)
+        if (a->v[i].is_written && tbl_content_put(t, &a->v[i].id, a->v[i].json, err) != 0)
             return -1;
+    return 0;
+}
+
+static void
+collect_edge(struct edge_batch *edges, const struct one *o, const struct digest *was,
+             const struct digest *is)
+{
+    if (digest_equal(was, is))
+        return;
+    if (was->algo != DIGEST_NONE)
+        edge_batch_delete(edges, (struct edge){.to = *was, .kind = EDGE_IMAGE, .from = o->id});
+    if (is->algo != DIGEST_NONE)
+        edge_batch_put(edges, (struct edge){.to = *is, .kind = EDGE_IMAGE, .from = o->id});
+}
+
+/* What was replaced may have been all that kept its layer or parent. */
+static int
+look_at_replaced(struct txn *t, const struct adoption *a, uint64_t when, struct err *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        const struct rec_image *was = &a->v[i].was;
+
+        if (!a->v[i].is_written)
+            continue;
+        if ((was->layer.algo != DIGEST_NONE && lease_look_at(t, &was->layer, when, err) != 0) ||
+            (was->parent.algo != DIGEST_NONE && lease_look_at(t, &was->parent, when, err) != 0))
+            return -1;
+    }
     return 0;
 }
 
@@ -140,17 +172,19 @@ adopt(struct txn *t, void *arg, struct err *err)
     for (size_t i = 0; i < a->n; i++) {
         const struct one *o = &a->v[i];
 
-        if (!o->is_new)
+        if (!o->is_written)
             continue;
-        edge_batch_put(&edges, (struct edge){.to = o->layer, .kind = EDGE_IMAGE, .from = o->id});
-        if (o->parent.algo != DIGEST_NONE)
-            edge_batch_put(&edges,
-                           (struct edge){.to = o->parent, .kind = EDGE_IMAGE, .from = o->id});
+        if (lease_blob(t, a->reg, &o->was.layer, now, err) != 0)
+            return -1;
+        collect_edge(&edges, o, &o->was.layer, &o->layer);
+        collect_edge(&edges, o, &o->was.parent, &o->parent);
     }
     if (edge_batch_write(t, &edges, err) != 0)
         return -1;
     /* Nothing keeps it yet, so a job looks at it at the end of its lease. */
-    return lease_look_at(t, a->id, now + a->reg->lease_ms, err);
+    return look_at_replaced(t, a, now + a->reg->lease_ms, err) == 0
+               ? lease_look_at(t, a->id, now + a->reg->lease_ms, err)
+               : -1;
 }
 
 /* ---- around it ---- */
@@ -165,7 +199,9 @@ image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
     int rc;
 
     arena_init(&arena, MEMORY_MAX);
-    rc = image_by_id_find_proven(reg, id, &arena, &v, err);
+    rc = image_by_id_find(reg, id, NULL, &arena, &v, err);
+    if (rc == 1)
+        rc = image_by_id_prove(reg, &v, err);
     if (rc == 1)
         rc = digest_equal(&v.ids[0], id) ? collect(&a, &v, &arena, err) : 0;
     if (rc == 1)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "domain/core/foreign_images.h"
@@ -8,17 +9,22 @@
 /* Compares a config, whose diff ids are only its pusher's claim, with the indexes of the layers,
  * which have the real diff ids. */
 
-enum proof {                /* in the order of trust */
-             PROOF_WRONG,   /* the layers are others than the config says */
-             PROOF_UNSURE,  /* a layer isn't in the store, or can't be read to its end */
-             PROOF_MISSING, /* the index of a layer isn't made yet */
-             PROOF_RIGHT,
+/* In the order of trust. */
+enum proof {
+    PROOF_WRONG,   /* the layers are others than the config says */
+    PROOF_ABSENT,  /* the repository doesn't have a layer */
+    PROOF_UNSURE,  /* a layer can't be read to its end */
+    PROOF_MISSING, /* the index of a layer isn't made yet */
+    PROOF_RIGHT,
 };
 
 /* Compares the layers of the view with the id of its first image. *missing: for PROOF_MISSING, the
  * layer without an index. */
 enum proof image_proof_of_view(const struct registry *reg, const struct image_view *v,
                                struct digest *missing);
+
+/* Does the repository have the layer of the view's first image? */
+bool image_proof_has_layer(const struct registry *reg, const struct image_view *v);
 
 /* Fills judge_ids of struct foreign_images. */
 int image_proof_judge(const struct registry *reg, uint64_t repo, const struct digest *manifest,

@@ -4,6 +4,7 @@
 #include "domain/v1/image_checksum.h"
 #include "domain/events/event.h"
 #include "domain/v1/image.h"
+#include "domain/v1/image_by_id.h"
 #include "domain/v1/image_named.h"
 #include "domain/v1/image_of_manifest.h"
 #include "storage/files/blob_file.h"
@@ -90,7 +91,7 @@ static int
 check_owner(struct txn *t, const struct digest *id, const struct rec_image *r,
             const struct actor *actor, struct err *err)
 {
-    int rc = image_named_is_taken(t, id, r != NULL, err);
+    int rc = image_named_is_taken(t, id, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : exists(err);
@@ -277,6 +278,22 @@ put_json(struct txn *t, void *arg, struct err *err)
     return put_new(t, p, found == 0, &old, err);
 }
 
+/* An image that has been begun isn't stopped by what only claims its id. */
+static int
+check_free(const struct json_push *p, struct err *err)
+{
+    struct txn *t = kv_reads(p->reg->kv);
+    struct rec_image r;
+    int rc = tbl_image_get(t, p->id, &r, err);
+
+    if (rc < 0 || check_owner(t, p->id, rc == 1 ? &r : NULL, p->actor, err) != 0)
+        return -1;
+    if (rc == 1)
+        return 0;
+    rc = image_by_id_is_claimed(p->reg, p->id, err);
+    return rc == 1 ? exists(err) : rc;
+}
+
 /* Makes a v1 image of a parent that was pushed by the second API. */
 static int
 have_parent(const struct json_push *p, struct err *err)
@@ -293,8 +310,8 @@ image_push_json(const struct registry *reg, const struct digest *id, struct byte
     struct json_push p = {.reg = reg, .id = id, .json = json, .actor = actor};
 
     /* An id that is taken is refused before anything is done for the parent. */
-    if (parse(&p, err) != 0 || check_owner(kv_reads(reg->kv), id, NULL, actor, err) != 0 ||
-        have_parent(&p, err) != 0 || txn_run(reg->kv, put_json, &p, err) != 0)
+    if (parse(&p, err) != 0 || check_free(&p, err) != 0 || have_parent(&p, err) != 0 ||
+        txn_run(reg->kv, put_json, &p, err) != 0)
         return -1;
     return p.complete ? exists(err) : 0;
 }

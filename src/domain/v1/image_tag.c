@@ -154,6 +154,8 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
     if (rc == 1 && (!v.topmost || !digest_equal(&v.ids[0], id)))
         return 0;
     if (rc == 1)
+        rc = image_by_id_prove(reg, &v, err);
+    if (rc == 1)
         rc = tbl_manifest_get(kv_reads(reg->kv), v.repo, &v.manifest, r, err);
     if (rc == 1)
         rc = pull_document(reg, &v.manifest, r->size, arena, &p->document, err);
@@ -212,10 +214,19 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     struct tagging g = {.reg = reg, .repository = repository, .id = id};
     struct tag_move_tag one = {.name = tag};
     struct digest manifest;
+    struct rec_image r;
+    struct err ignored;
     int rc = find_manifest(reg, 0, id, &manifest, err);
 
-    if (rc != 0)
-        return rc < 0 ? -1 : tag_manifest(reg, repository, tag, id, condition, actor, arena, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 1) {
+        rc = tag_manifest(reg, repository, tag, id, condition, actor, arena, err);
+        /* It may be a v1 image, too, that was made of a manifest which has gone here. */
+        if (rc == 0 || err->code != ERR_NO_IMAGE ||
+            tbl_image_get(kv_reads(reg->kv), id, &r, &ignored) != 1)
+            return rc;
+    }
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     if (g.chain == NULL)
         return arena_full(err);

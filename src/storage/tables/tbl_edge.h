@@ -19,10 +19,10 @@ enum edge_kind {
     EDGE_SUBJECT = 18, /* the subject of a manifest; source: that manifest's digest */
     /* Ids (DIGEST_V1_ID) by which the first API finds a manifest; source: the manifest's digest.
      * These edges belong to the manifest, not to their target. */
-    EDGE_ID = 19,        /* a chain id that its config claims, not compared with its layers yet */
-    EDGE_ID_OWN = 20,    /* the digest of its config, or its own */
-    EDGE_ID_PROVEN = 21, /* either of them, when the layers are those of the config */
-    EDGE_ID_UNSURE = 22, /* a chain id that can't be compared with its layers */
+    EDGE_ID = 19,        /* not compared with its layers yet */
+    EDGE_ID_OWN = 20,    /* a second edge, for an id that is the digest of its config, or its own */
+    EDGE_ID_PROVEN = 21, /* its layers are those of which the id tells */
+    EDGE_ID_UNSURE = 22, /* it can't be compared with its layers */
 };
 
 struct edge {
