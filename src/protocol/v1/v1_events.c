@@ -13,19 +13,25 @@ wants_event_stream(const struct call *c)
     return accept != NULL && strcasestr(accept, "text/event-stream") != NULL;
 }
 
-/* Without a ?type= all types are sent. An unknown type matches no event, as with the original. */
-static unsigned
-wanted_types(const struct call *c)
+/* Leaves *types as it is if there is no ?type=. */
+static int
+find_types(const struct call *c, unsigned *types, struct err *err)
 {
-    unsigned types = 0;
-    bool any = false;
+    unsigned wanted = 0;
 
-    for (size_t i = 0; i < c->query.n; i++)
-        if (strcmp(c->query.parameters[i].name, "type") == 0) {
-            types |= event_text_mask(c->query.parameters[i].value);
-            any = true;
-        }
-    return any ? types : EVENT_TEXT_ALL;
+    for (size_t i = 0; i < c->query.n; i++) {
+        unsigned type;
+
+        if (strcmp(c->query.parameters[i].name, "type") != 0)
+            continue;
+        type = event_text_mask(c->query.parameters[i].value);
+        if (type == 0)
+            return err_set(err, ERR_BAD_REQUEST, "type must be one of " EVENT_TEXT_TYPES);
+        wanted |= type;
+    }
+    if (wanted != 0)
+        *types = wanted;
+    return 0;
 }
 
 /* A browser that reconnects uses the same address as before, and a header says how far it got.
@@ -76,11 +82,12 @@ v1_events(struct call *c, struct err *err)
     char position[24] = "new", listener[DIGEST_TEXT_MAX];
     uint64_t since;
     uint32_t oldest;
+    unsigned types = EVENT_TEXT_ALL;
     int rc = 1;
 
     if (internal == NULL)
         return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
-    if (find_since(c, &text, &since, err) != 0)
+    if (find_types(c, &types, err) != 0 || find_since(c, &text, &since, err) != 0)
         return -1;
     if (text != NULL) {
         rc = outbox_goes_on(c->reg, since, &oldest, err);
@@ -91,6 +98,5 @@ v1_events(struct call *c, struct err *err)
     name_listener(c, listener);
     c->reply->status = 200;
     return call_header(c, err, "X-Accel-Redirect", "%s/events/%s/%u/%s/%s", internal,
-                       wants_event_stream(c) ? "sse" : "ndjson", wanted_types(c), position,
-                       listener);
+                       wants_event_stream(c) ? "sse" : "ndjson", types, position, listener);
 }
