@@ -74,7 +74,7 @@ main(int argc, char **argv)
     open_missing_stdio();
     process_title_init(argc, argv);
     if (command == NULL && strcmp(name, "serve") != 0)
-        err_set(&err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
+        err_set(&err, ERR_BAD_REQUEST, "unknown command %s: see docker-registry-server --help",
                 name);
     else
         code = run_command(command, argc, argv, &err);

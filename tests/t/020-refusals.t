@@ -33,6 +33,10 @@ sub wrong_usage ($args, @patterns) {
 # ---- the command line ----
 
 wrong_usage(['--nonsense'],              qr/--nonsense/);
+wrong_usage(['nonsense'],                qr/unexpected argument nonsense: see \S+ --help$/);
+wrong_usage([ $_, 'x' ], qr/the command comes first: docker-registry-server $_, then its options$/)
+    for qw(serve user hooks import export print-nginx-conf help);
+refused('a command that there is not', 2, ['nonsense'], [qr/unknown command nonsense: see \S+ --help$/]);
 wrong_usage(['--port'],                  qr/--port/);
 wrong_usage([ '--port', 'http' ],        qr/--port/, qr/http/);
 wrong_usage([ '--port', '65536' ],       qr/--port/, qr/65536/);

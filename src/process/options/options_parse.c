@@ -42,7 +42,11 @@ find_argument_row(char *arg, char **value, struct err *err)
         return row;
     }
     if (arg[0] != '-' || arg[1] == '\0' || arg[1] == '-') {
-        err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
+        bool command = options_table_knows(options_table_by_name("help", 4), arg);
+
+        err_set(err, ERR_BAD_REQUEST,
+                command ? "the command comes first: docker-registry-server %s, then its options"
+                        : "unexpected argument %s: see docker-registry-server --help",
                 arg);
         return NULL;
     }
