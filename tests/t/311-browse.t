@@ -63,6 +63,8 @@ subtest 'lists, entries and layers' => sub {
     is(paths(at('v1', 'layers/0/tree/etc')), '/etc/motd /etc/old', 'the lowest layer alone');
     is(paths(at('v1', 'layers/1/tree/etc/')), '/etc/new', 'the next one alone');
     is(paths(at('v1', 'layers/1/tree')), '/etc/ /suid /usr/', '... its root');
+    is(at('v1', $_)->json->{errors}[0]{detail}{hint}, "tree/ lists the image's files, and history its layers", "$_: where to look")
+        for qw(blobs/etc tree/nothing layers/5/tree);
     is_error(at('v1', "layers/$_/tree"), 404, 'NOT_FOUND', "layer $_") for 2, 'x', '-1', '99999999999999999999';
     is_error($registry->get('/v2/team/app/_image/v2/tree'), 404, 'MANIFEST_UNKNOWN', 'no such tag');
     is_error($registry->get('/v2/team/nothing/_image/v1/tree'), 404, 'NAME_UNKNOWN', 'no such repository');

@@ -69,7 +69,7 @@ static const struct error_row error_rows[] = {
                            "again by the second API"},
     [ERR_MISSING_PARTS] = {404, "MANIFEST_BLOB_UNKNOWN",
                            "push or mount it first, then the manifest"},
-    [ERR_NO_FILE] = {404, "NOT_FOUND", "list the directory above it"},
+    [ERR_NO_FILE] = {404, "NOT_FOUND", "tree/ lists the image's files, and history its layers"},
     [ERR_NOT_BROWSABLE] = {422, "UNSUPPORTED", "download the layer, and look into it there"},
     [ERR_UNAUTHORIZED] = {401, "UNAUTHORIZED", "log in: WWW-Authenticate tells how"},
     [ERR_DENIED] = {403, "DENIED", "the credentials are valid, but the user may not do this"},
