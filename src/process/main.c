@@ -51,6 +51,8 @@ run_command(const struct command *command, int argc, char **argv, struct err *er
     enum command_exit code = COMMAND_DONE;
     if (options_parse(&o, argc, argv, err) != 0) {
         code = COMMAND_USAGE;
+    } else if (o.help && command != NULL) {
+        options_help_command(stdout, command->name, command->help);
     } else if (o.help) {
         print_help();
     } else if (o.version) {

@@ -28,6 +28,20 @@ subtest 'topics' => sub {
     like($unknown->{err}, qr/^  hooks\.5 .*unknown topic nothing: choose/ms, '... but the list, and what is wrong');
     is(help($_)->{exit}, 2, "$_ is no topic") for 'hooks.7', 'hooks(5', 'hooks(5))', 'docker-registry-serve', 'docker-registry-server-', 'docker-registry-serverx';
     is(help('user', 'hooks')->{exit}, 2, 'two topics are too many');
+    my $all = Registry->try(['--help'])->{out};
+    my %has = (user => '', hooks => '--json', import => '--prefix', export => '--output', 'print-nginx-conf' => '--tls-port', help => '');
+    for my $command (sort keys %has) {
+        my $short = Registry->try([ $command, '--help' ]);
+        is($short->{exit}, 0, "$command --help ends well");
+        my @of = $short->{out} =~ /^  (\Q$command\E\b.*)$/mg;
+        is_deeply(\@of, [ $all =~ /^  (\Q$command\E\b.*)$/mg ], '... with the lines of that command');
+        is(scalar(() = $short->{out} =~ /^  [a-z]/mg), scalar @of, '... and of no other');
+        like($short->{out}, qr/^  \Q$has{$command}\E/m, '... its options');
+        my @wrong = grep { $_ ne $has{$command} && $short->{out} =~ /^  $_\b/m } '--json', '--prefix', '--output', '--workers', '--tls-port';
+        is_deeply(\@wrong, $command eq 'print-nginx-conf' ? ['--workers'] : [], '... and not those of others');
+        like($short->{out}, qr/^See "docker-registry-server help $command"\.$/m, '... and its manual');
+    }
+    is(Registry->try([ 'user', 'add', '--help' ])->{out}, Registry->try([ 'user', '--help' ])->{out}, 'user add --help is that of user');
     like(Registry->try([ 'user', '--help' ])->{out}, qr/docker-registry-server help/, '--help of a command leads here');
 };
 

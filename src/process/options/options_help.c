@@ -29,21 +29,37 @@ print_default(FILE *to, const struct options_row *row)
         fprintf(to, " (%s%s)", row->def, unlimited ? "; 0: no limit" : "");
 }
 
+/* The options of a command, or all if that is NULL. */
+static void
+print_options(FILE *to, const char *command)
+{
+    for (size_t i = 0; i < options_table_n; i++) {
+        const struct options_row *row = &options_table[i];
+        char left[64];
+        if (row->help == NULL || (command != NULL && !options_table_knows(row, command)))
+            continue;
+        describe_option(left, sizeof left, row);
+        fprintf(to, "  %-23s  %s", left, row->help);
+        print_default(to, row);
+        putc('\n', to);
+    }
+    putc('\n', to);
+}
+
 void
 options_help(FILE *to)
 {
     fputs("Usage: docker-registry-server [options]\n\n", to);
-    for (size_t i = 0; i < options_table_n; i++) {
-        char left[64];
-        if (options_table[i].help == NULL)
-            continue;
-        describe_option(left, sizeof left, &options_table[i]);
-        fprintf(to, "  %-23s  %s", left, options_table[i].help);
-        print_default(to, &options_table[i]);
-        putc('\n', to);
-    }
-    fputs("\n"
-          "Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
+    print_options(to, NULL);
+    fputs("Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
           "which may refuse. See \"docker-registry-server help hooks.5\".\n\n",
           to);
+}
+
+void
+options_help_command(FILE *to, const char *command, const char *lines)
+{
+    fprintf(to, "Usage: docker-registry-server COMMAND [options]\n\n%s\n", lines);
+    print_options(to, command);
+    fprintf(to, "See \"docker-registry-server help %s\".\n\n", command);
 }
