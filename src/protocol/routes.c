@@ -63,7 +63,7 @@ static const struct route route_rows[] = {
     {HTTP_PUT,     "/v1/images/{id}/json",                  VERB_PUSH,   POOL_API,  v1_images_put_json},
     {READ,         "/v1/images/{id}/layer",                 VERB_PULL,   POOL_API,  v1_images_get_layer},
     {HTTP_PUT,     "/v1/images/{id}/layer",                 VERB_PUSH,   POOL_BULK, v1_images_put_layer},
-    {HTTP_PUT,     "/v1/images/{id}/checksum",              VERB_PUSH,   POOL_BULK, v1_images_put_checksum},
+    {HTTP_PUT,     "/v1/images/{id}/checksum",              VERB_PUSH, POOL_BROWSE, v1_images_put_checksum},
     {READ,         "/v1/images/{id}/ancestry",              VERB_PULL,   POOL_API,  v1_images_get_ancestry},
     {READ,         "/v1/images/{id}/tree/...",              VERB_PULL,   POOL_BROWSE, v1_browse_tree},
     {READ,         "/v1/images/{id}/blobs/...",             VERB_PULL,   POOL_BROWSE, v1_browse_blob},

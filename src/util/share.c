@@ -1,10 +1,15 @@
 #include "util/share.h"
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 #include "util/clock.h"
 #include "util/digest.h"
 
-/* Interval between two looks while a request waits. */
+/* A request that waits looks at least so often, since others may die, or become slow. */
 #define PAUSE_MS 5
 
 struct share_place {
@@ -13,11 +18,17 @@ struct share_place {
     atomic_bool holds;    /* false: it waits */
 };
 
+struct share_places {
+    atomic_uint ended;   /* counts requests that ended: a futex */
+    atomic_uint waiting; /* how many may wait for it */
+    struct share_place v[];
+};
+
 int
 share_make(struct share *s, unsigned n, uint64_t patience_ms, struct err *err)
 {
     *s = (struct share){.n = n, .most = n > 2 ? n - (n + 3) / 4 : n, .patience_ms = patience_ms};
-    s->places = mmap(NULL, n * sizeof *s->places, PROT_READ | PROT_WRITE,
+    s->places = mmap(NULL, sizeof *s->places + n * sizeof *s->places->v, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->places != MAP_FAILED)
         return 0;
@@ -29,7 +40,7 @@ void
 share_close(struct share *s)
 {
     if (s->places != NULL)
-        munmap(s->places, s->n * sizeof *s->places);
+        munmap(s->places, sizeof *s->places + s->n * sizeof *s->places->v);
     s->places = NULL;
 }
 
@@ -54,12 +65,12 @@ struct others {
 static struct others
 count_others(const struct share_member *m)
 {
-    const struct share_place *own = &m->share->places[m->place];
+    const struct share_place *own = &m->share->places->v[m->place];
     uint64_t now = clock_mono_ms();
     struct others o = {0};
 
     for (unsigned i = 0; i < m->share->n; i++) {
-        const struct share_place *p = &m->share->places[i];
+        const struct share_place *p = &m->share->places->v[i];
         uint64_t since = p->since;
 
         if (i == m->place || p->client != own->client)
@@ -79,7 +90,7 @@ count_others(const struct share_member *m)
 static bool
 hold_place(const struct share_member *m)
 {
-    struct share_place *own = &m->share->places[m->place];
+    struct share_place *own = &m->share->places->v[m->place];
 
     own->holds = true;
     if (count_others(m).hold < m->share->most) {
@@ -90,15 +101,27 @@ hold_place(const struct share_member *m)
     return false;
 }
 
+/* Until a request ends, or for PAUSE_MS. ended: their number before the caller looked. */
+static void
+wait_for_end(struct share_places *p, unsigned ended)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
+
+    p->waiting++;
+    syscall(SYS_futex, &p->ended, FUTEX_WAIT, ended, &pause, NULL, 0);
+    p->waiting--;
+}
+
 int
 share_enter(const struct share_member *m, const char *client, struct err *err)
 {
-    struct share_place *own = &m->share->places[m->place];
+    struct share_place *own = &m->share->places->v[m->place];
     unsigned most = m->share->most;
 
     own->since = clock_mono_ms();
     own->client = client_number(client);
     for (;;) {
+        unsigned ended = m->share->places->ended;
         struct others o = count_others(m);
 
         if (o.hold + o.before < most && hold_place(m))
@@ -106,15 +129,19 @@ share_enter(const struct share_member *m, const char *client, struct err *err)
         if (o.long_ >= most)
             return err_set(err, ERR_TOO_MANY,
                            "this client already has %u slow requests in progress", o.long_);
-        clock_sleep_ms(PAUSE_MS);
+        wait_for_end(m->share->places, ended);
     }
 }
 
 void
 share_leave(const struct share_member *m)
 {
-    struct share_place *own = &m->share->places[m->place];
+    struct share_places *p = m->share->places;
+    struct share_place *own = &m->share->places->v[m->place];
 
     own->client = 0;
     own->holds = false;
+    p->ended++;
+    if (p->waiting > 0)
+        syscall(SYS_futex, &p->ended, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }

@@ -10,7 +10,7 @@
  * short. If all of them have taken longer than patience_ms, it is refused. The memory is shared,
  * and made before the fork. */
 struct share {
-    struct share_place *places;
+    struct share_places *places;
     unsigned n, most;
     uint64_t patience_ms;
 };

@@ -284,12 +284,14 @@ is_in_the_way(const struct call *call)
 static bool
 send_all(struct call *call, struct bytes b)
 {
+    FCGX_Stream *out = call->fcgi->out;
     const char *p = b.p;
 
     while (b.n > 0) {
         int step = b.n > SEND_STEP ? SEND_STEP : (int)b.n;
+        bool is_buffered = step < out->stop - out->wrNext; /* by the library */
 
-        if (!await_reader(call) || FCGX_PutStr(p, step, call->fcgi->out) < 0)
+        if ((!is_buffered && !await_reader(call)) || FCGX_PutStr(p, step, out) < 0)
             return false;
         p += step;
         b.n -= (size_t)step;
