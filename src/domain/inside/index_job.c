@@ -352,11 +352,10 @@ judge_image(const struct registry *reg, struct ending *x, size_t i, struct err *
     if (rc == 0 && n > 0) {
         x->judged[i].repo = repo.id;
         x->judged[i].ids = arena_array(&x->arena, n, sizeof *ids);
-        x->judged[i].n = n;
-        rc = x->judged[i].ids != NULL ? 0 : arena_full(err);
+        if (x->judged[i].ids != NULL)
+            memcpy(x->judged[i].ids, ids, n * sizeof *ids);
+        x->judged[i].n = x->judged[i].ids != NULL ? n : 0;
     }
-    if (rc == 0 && n > 0)
-        memcpy(x->judged[i].ids, ids, n * sizeof *ids);
     arena_reset(&arena);
     /* An id whose documents can't be read now is judged when a client asks for it. */
     return rc < 0 && err->code != ERR_BUSY && err->code != ERR_NO_SPACE ? 0 : rc;
