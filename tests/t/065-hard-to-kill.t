@@ -78,6 +78,7 @@ subtest 'processes that are stopped' => sub {
     my @api      = $registry->children('worker api');
     my $is_well  = sub { return $registry->with(timeout => 10)->get('/healthz')->status == 200 };
     kill 'STOP', $api[0];
+    wait_for(2, sub { is_stopped($api[0]) }); # on a busy machine it isn't at once
     my $meanwhile = 0;
     ok(!(grep { my $well = $is_well->(); $meanwhile += is_stopped($api[0]); !$well } 1 .. 20), 'one idle worker: nobody notices');
     cmp_ok($meanwhile, '>=', 5, '... or waits until it is woken');
