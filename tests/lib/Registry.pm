@@ -35,6 +35,7 @@ sub import ($class, %o) {
     no strict 'refs';
     *{"${caller}::finish"} = \&finish;
     delete @ENV{qw(http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY)};
+    $SIG{$_} = 'DEFAULT' for qw(INT QUIT); # a shell that starts a run in the background has them ignored
     $SIG{ALRM} = sub { die "the test took longer than $limit s\n" };
     alarm $limit;
     return;
