@@ -44,6 +44,17 @@ sub raw ($self, $bytes, $method = 'GET') {
     return $response;
 }
 
+# Begins a request with a large body, which doesn't come: returns when nginx asks for it. Only then is it sure that the
+# request counts among those of this address. Options: headers.
+sub hold ($self, $method, $path, %o) {
+    my $connection = $self->connect // die "no connection\n";
+    my %headers    = ('Content-Length' => 100_000, Expect => '100-continue', %{ $o{headers} // {} });
+    $connection->send($self->head_of($method, $path, headers => \%headers));
+    my $status = $connection->response($method, once => 1)->status;
+    die "$method $path isn't held: $status\n" if $status != 100;
+    return $connection;
+}
+
 # A request's head. Options: headers ({ name => value or [values] }), keep (the connection stays).
 sub head_of ($self, $method, $path, %o) {
     my %headers = (Host => $self->host . ':' . $self->port, %{ $o{headers} // {} });
