@@ -1,4 +1,6 @@
 #include "test_kv.h"
+#include <db.h>
+#include <signal.h>
 
 /* The store with several processes at once: conflicts, and reads beside them. */
 
@@ -331,6 +333,139 @@ what_is_not_there_is_locked_too(void **state)
     kv_close(kv);
 }
 
+/* ---- another process has met a damaged page ---- */
+
+#define MARKED_MS 30
+
+/* The library marks the environment as lost, and the filling takes the mark back. */
+struct marker {
+    atomic_int wanted; /* how many marks so far */
+    atomic_int made;
+};
+
+static struct marker *marker;
+
+static void
+set_mark(DB_ENV *env, int on)
+{
+    CHECK(env->set_flags(env, DB_PANIC_ENVIRONMENT, on) == 0);
+}
+
+static void
+marking_child(void *arg)
+{
+    (void)arg;
+    DB_ENV *env;
+    CHECK(db_env_create(&env, 0) == 0);
+    CHECK(env->open(env, "db", DB_JOINENV, 0) == 0);
+    for (int n = 1;; n++) {
+        CHECK(wait_for(&marker->wanted, n));
+        set_mark(env, 1);
+        atomic_store(&marker->made, n);
+        clock_sleep_ms(MARKED_MS);
+        set_mark(env, 0);
+    }
+}
+
+static void
+mark(void)
+{
+    int n = atomic_load(&marker->wanted) + 1;
+    clock_sleep_ms(MARKED_MS); /* the last one has gone */
+    atomic_store(&marker->wanted, n);
+    CHECK(wait_for(&marker->made, n));
+}
+
+/* What happens in a transaction while the mark is there, by its number. */
+static int
+marked_fn(struct txn *t, void *arg, struct err *e)
+{
+    int *when = arg;
+    int now = (*when)--;
+    if (now == 1)
+        mark();
+    if (kv_put(t, A, bytes_str("key"), bytes_str("new"), e) != 0)
+        return -1;
+    if (now == 2 || now == 3)
+        mark();
+    return now == 3 ? err_set(e, ERR_NO_IMAGE, "an abort") : 0;
+}
+
+static void
+user_of_the_store(void *arg)
+{
+    struct kv_cursor *c;
+    (void)arg;
+
+    mark();
+    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    CHECK(kv != NULL);
+
+    struct buf b;
+    buf_init(&b, 10);
+    mark();
+    CHECK(kv_get(kv_reads(kv), A, bytes_str("a"), &b, &err) == 1);
+    mark();
+    CHECK(kv_cursor_open(kv_reads(kv), A, &c, &err) == 0);
+    CHECK(kv_cursor_seek(c, &(struct kv_range){0}, &err) == 1);
+    mark();
+    CHECK(kv_cursor_next(c, &err) == 1);
+    mark();
+    kv_cursor_close(c);
+    buf_free(&b);
+
+    mark();
+    CHECK(txn_run(kv, marked_fn, &(int){0}, &err) == 0);
+    CHECK(txn_run(kv, marked_fn, &(int){1}, &err) == 0);
+    CHECK(txn_run(kv, marked_fn, &(int){2}, &err) == 0);
+    CHECK(txn_run(kv, marked_fn, &(int){3}, &err) == -1 && err.code == ERR_NO_IMAGE);
+    mark();
+    CHECK(kv_checkpoint(kv, 0, 0, &err) == 0 || err.code == ERR_BUSY);
+    clock_sleep_ms(MARKED_MS);
+    kv_close(kv);
+}
+
+static void
+a_mark_that_goes_away_stops_nobody(void **state)
+{
+    (void)state;
+    struct kv *kv = open_kv(NULL);
+    put(kv, A, "a", "one");
+    put(kv, A, "b", "two");
+    marker = shared(sizeof *marker);
+    pid_t marking = spawn(marking_child, NULL);
+    join(spawn(user_of_the_store, NULL));
+    kill(marking, SIGKILL);
+    waitpid(marking, NULL, 0);
+    expect(kv, A, "key", "new");
+    /* ... and holds no lock: everything can be written. */
+    put(kv, A, "a", "three");
+    put(kv, A, "b", "four");
+    kv_close(kv);
+}
+
+static void
+user_of_a_lost_store(void *arg)
+{
+    (void)arg;
+    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    DB_ENV *env;
+    CHECK(kv != NULL && db_env_create(&env, 0) == 0);
+    CHECK(env->open(env, "db", DB_JOINENV, 0) == 0);
+    set_mark(env, 1);
+    (void)kv_get(kv_reads(kv), A, bytes_str("a"), NULL, &err);
+}
+
+static void
+a_mark_that_stays_asks_for_a_recovery(void **state)
+{
+    (void)state;
+    int status;
+    pid_t pid = spawn(user_of_a_lost_store, NULL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 70);
+}
+
 int
 main(void)
 {
@@ -342,6 +477,8 @@ main(void)
         TEST(reads_outside_transactions_go_on_while_others_write),
         TEST(a_look_beside_an_open_cursor_does_not_wait_for_who_waits_for_the_cursor),
         TEST(what_is_not_there_is_locked_too),
+        TEST(a_mark_that_goes_away_stops_nobody),
+        TEST(a_mark_that_stays_asks_for_a_recovery),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);

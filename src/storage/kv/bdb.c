@@ -9,6 +9,9 @@
 
 #define PAUSE_MAX_MS 12
 
+/* An environment that is marked as lost for longer than this is lost. */
+#define MARK_MS 200
+
 struct bdb *
 bdb_new(const char *dir, const struct kv_table *tables, size_t n)
 {
@@ -65,18 +68,48 @@ bdb_lost(struct bdb *b, const char *why)
     abort();
 }
 
-bool
-bdb_is_fatal(const struct bdb *b, int ret)
+/* Most calls of the library look whether the mark is there, this one too. */
+static bool
+is_marked(struct bdb *b)
 {
-    /* Out of memory means locks, lockers or mutexes, which dead processes have left behind. A
-     * damaged page is damaged after a recovery, too, and the other pages are not. */
-    return (ret == DB_RUNRECOVERY && !b->found_damage) || ret == ENOMEM;
+    uint32_t flags = 0;
+    bool marked;
+
+    b->is_silent = true;
+    marked =
+        b->env->get_flags(b->env, &flags) == DB_RUNRECOVERY || (flags & DB_PANIC_ENVIRONMENT) != 0;
+    b->is_silent = false;
+    return marked;
 }
 
 bool
-bdb_is_conflict(int ret)
+bdb_is_lost(struct bdb *b)
 {
-    return ret == DB_LOCK_DEADLOCK || ret == DB_LOCK_NOTGRANTED;
+    uint64_t end = clock_mono_ms() + MARK_MS;
+
+    if (b->env == NULL)
+        return true;
+    while (is_marked(b)) {
+        if (clock_mono_ms() > end)
+            return true;
+        clock_sleep_ms(1);
+    }
+    return false;
+}
+
+bool
+bdb_is_fatal(struct bdb *b, int ret)
+{
+    /* Out of memory means locks, lockers or mutexes, which dead processes have left behind. A
+     * damaged page is damaged after a recovery, too, and the other pages are not. */
+    return (ret == DB_RUNRECOVERY && !b->found_damage && bdb_is_lost(b)) || ret == ENOMEM;
+}
+
+bool
+bdb_is_conflict(struct bdb *b, int ret)
+{
+    return ret == DB_LOCK_DEADLOCK || ret == DB_LOCK_NOTGRANTED ||
+           (ret == DB_RUNRECOVERY && !b->found_damage && !bdb_is_lost(b));
 }
 
 void
@@ -113,12 +146,23 @@ bdb_error(struct err *err, int ret, const char *what, const char *name)
     return -1;
 }
 
+/* Doesn't return if only a recovery can help. */
+static void
+set_error(struct bdb *b, struct err *err, int ret, const char *what, const char *name)
+{
+    bdb_error(err, ret, what, name);
+    if (bdb_is_fatal(b, ret))
+        bdb_lost(b, err->message);
+    if (ret == DB_RUNRECOVERY && b->found_damage)
+        err_set(err, ERR_CORRUPT, "%s %s: a page of its file is damaged", what, name);
+    else if (ret == DB_RUNRECOVERY)
+        err_set(err, ERR_BUSY, "%s %s: another process is reading a damaged page", what, name);
+}
+
 int
 bdb_fail_env(struct bdb *b, int ret, const char *what, struct err *err)
 {
-    bdb_error(err, ret, what, b->kv.dir);
-    if (bdb_is_fatal(b, ret))
-        bdb_lost(b, err->message);
+    set_error(b, err, ret, what, b->kv.dir);
     return -1;
 }
 
@@ -127,12 +171,7 @@ bdb_fail(struct txn *t, int ret, const char *what, unsigned table, struct err *e
 {
     struct bdb *b = bdb_of(t);
 
-    bdb_error(err, ret, what, b->tables[table].name);
-    if (bdb_is_fatal(b, ret))
-        bdb_lost(b, err->message);
-    if (ret == DB_RUNRECOVERY)
-        err_set(err, ERR_CORRUPT, "%s %s: a page of its file is damaged", what,
-                b->tables[table].name);
+    set_error(b, err, ret, what, b->tables[table].name);
     if (!t->is_reads)
         t->doom = *err;
     return -1;

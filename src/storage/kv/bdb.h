@@ -29,6 +29,7 @@ struct bdb {
     struct timespec synced;     /* the directory's last change before its last fsync */
     bool found_damage;          /* since bdb_enter: a page with a wrong checksum */
     DB_LSN trimmed;             /* the checkpoint after which logs were removed */
+    bool is_silent;             /* what the library says is not logged */
     unsigned lines;             /* that the library has logged since lines_since_ms */
     uint64_t lines_since_ms;
 };
@@ -68,9 +69,13 @@ void bdb_leave(struct bdb *b);
 
 /* Called if only a recovery can help. Doesn't return. */
 _Noreturn void bdb_lost(struct bdb *b, const char *why);
+/* Has the library marked the environment as lost, for good? Waits a moment if it is marked, because
+ * it also is while another process reads a damaged page (bdb_env.c). */
+bool bdb_is_lost(struct bdb *b);
 /* Is ret an error after which only a recovery can help? */
-bool bdb_is_fatal(const struct bdb *b, int ret);
-bool bdb_is_conflict(int ret);
+bool bdb_is_fatal(struct bdb *b, int ret);
+/* Can what returned ret be tried again? */
+bool bdb_is_conflict(struct bdb *b, int ret);
 /* Waits a moment before something that has lost a conflict is tried again. */
 void bdb_pause(void);
 

@@ -8,7 +8,7 @@
 
 struct bdb_cursor {
     struct kv_cursor base;
-    DBC *dbc; /* NULL: released */
+    DBC *dbc; /* NULL: not moved yet, or released */
     DBT key;  /* as the library has it: of a queue, a number in the machine's byte order */
     DBT val;
     uint8_t number[4]; /* of a queue: the key as kv.h has it */
@@ -46,11 +46,15 @@ dbc_open(struct bdb_cursor *c)
 static void
 dbc_close(struct bdb_cursor *c)
 {
+    struct bdb *b = bdb_of_cursor(c);
     int ret = c->dbc == NULL ? 0 : c->dbc->close(c->dbc);
 
+    /* It still has its locks, and one that is closed already can be closed again. */
+    if (ret == DB_RUNRECOVERY && bdb_is_conflict(b, ret))
+        ret = c->dbc->close(c->dbc);
     c->dbc = NULL;
-    if (bdb_is_fatal(bdb_of_cursor(c), ret))
-        bdb_lost(bdb_of_cursor(c), "closing a cursor failed");
+    if (bdb_is_fatal(b, ret))
+        bdb_lost(b, "closing a cursor failed");
 }
 
 void
@@ -147,7 +151,7 @@ move_and_read(struct bdb_cursor *c, int (*move)(struct bdb_cursor *c), struct er
             move = move_to_place;
         if ((ret = dbc_open(c)) == 0)
             ret = move(c);
-        if (!bdb_is_conflict(ret) || !t->is_reads || i == BDB_RETRIES)
+        if (!bdb_is_conflict(b, ret) || !t->is_reads || i == BDB_RETRIES)
             break;
         bdb_cursor_release_all(b);
         bdb_pause();
@@ -176,21 +180,14 @@ bdb_cursor_open(struct txn *t, unsigned table, struct err *err)
 {
     struct bdb *b = bdb_of(t);
     struct bdb_cursor *c = mem_alloc(sizeof *c);
-    int ret;
 
+    (void)err;
     c->base.t = t;
     c->base.table = table;
     c->key.flags = DB_DBT_REALLOC;
     c->val.flags = DB_DBT_REALLOC;
 
     bdb_enter(b);
-    ret = dbc_open(c);
-    if (ret != 0) {
-        bdb_fail(t, ret, "reading table", table, err);
-        free(c);
-        bdb_leave(b);
-        return NULL;
-    }
     if (t->is_reads) {
         c->next = b->cursors;
         c->link = &b->cursors;
@@ -264,8 +261,6 @@ bdb_cursor_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *
     struct kv_cursor *c = bdb_cursor_open(t, table, err);
     int rc;
 
-    if (c == NULL)
-        return -1;
     set_cursor_place_behind((struct bdb_cursor *)c, prefix);
     rc = move_and_read((struct bdb_cursor *)c, move_before_place, err);
     if (rc == 1 && !bytes_start_with(c->key, prefix))

@@ -24,7 +24,7 @@
 /* After reading a damaged page the library panics, so that no process can use the store until a
  * recovery, and then panics again. Here only the call that read the page fails: nothing was
  * changed, and the other pages are good. The library reports the panic to this function before it
- * goes on. A process that uses the store at this moment may ask for a recovery. */
+ * goes on. A process that uses the store at this moment tries again: see bdb_is_lost. */
 static void
 note_damage(struct bdb *b, const char *text)
 {
@@ -51,6 +51,8 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
 
     (void)prefix;
     note_damage(b, text);
+    if (b->is_silent)
+        return;
     if (!b->found_damage && bdb_env_disk_is_full(b->kv.dir)) {
         log_line(LOG_DEBUG, "berkeley db", "text=%s", text);
         return;

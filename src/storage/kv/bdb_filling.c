@@ -8,11 +8,29 @@
 #include "storage/kv/bdb_cursor.h"
 #include "storage/kv/bdb_env.h"
 #include "storage/kv/bdb_recovery.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/pack.h"
 
 /* ---- opening ---- */
+
+#define ATTACH_RETRIES 20
+#define ATTACH_PAUSE_MS 10
+
+/* Before it is open, a process can't see whether the environment is lost: it tries again. */
+static int
+attach(struct bdb *b, struct err *err)
+{
+    int rc = bdb_env_attach(b, false, err);
+
+    for (int i = 0; rc != 0 && err->sys == DB_RUNRECOVERY && i < ATTACH_RETRIES; i++) {
+        (void)bdb_env_detach(b);
+        clock_sleep_ms(ATTACH_PAUSE_MS);
+        rc = bdb_env_attach(b, false, err);
+    }
+    return rc;
+}
 
 static struct kv *
 bdb_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
@@ -23,7 +41,7 @@ bdb_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slo
     b->slot = slot;
     b->lost = lost;
     bdb_enter(b);
-    if (bdb_env_attach(b, false, err) != 0) {
+    if (attach(b, err) != 0) {
         if (bdb_is_fatal(b, err->sys))
             bdb_lost(b, err->message);
         (void)bdb_env_detach(b);
@@ -68,6 +86,8 @@ bdb_begin(struct kv *kv, unsigned tries, struct err *err)
         bdb_pause();
     bdb_enter(b);
     ret = b->env->txn_begin(b->env, NULL, &b->txn, 0);
+    if (bdb_is_conflict(b, ret))
+        ret = b->env->txn_begin(b->env, NULL, &b->txn, 0);
     if (ret == 0)
         return 0;
     bdb_fail_env(b, ret, "transaction in", err);
@@ -80,9 +100,12 @@ static int
 bdb_commit(struct txn *t, struct err *err)
 {
     struct bdb *b = bdb_of(t);
-    int ret = b->txn->commit(b->txn, 0);
+    /* It can't be tried again, since the handle may be gone: therefore this looks before. */
+    int ret = bdb_is_lost(b) ? DB_RUNRECOVERY : b->txn->commit(b->txn, 0);
 
     b->txn = NULL;
+    if (ret == DB_RUNRECOVERY)
+        bdb_lost(b, "commit of a transaction failed");
     if (ret != 0) {
         bdb_fail_env(b, ret, "commit in", err);
         t->doom = *err;
@@ -96,7 +119,7 @@ bdb_abort(struct txn *t)
 {
     struct bdb *b = bdb_of(t);
 
-    if (b->txn->abort(b->txn) != 0)
+    if (bdb_is_lost(b) || b->txn->abort(b->txn) != 0)
         bdb_lost(b, "abort of a transaction failed");
     b->txn = NULL;
     bdb_leave(b);
@@ -122,7 +145,7 @@ bdb_get(struct txn *t, unsigned table, struct bytes key, bool for_update, struct
         v = (DBT){0};
         ret = val == NULL ? db->exists(db, bdb_txn(t), &k, flags)
                           : db->get(db, bdb_txn(t), &k, &v, flags);
-        if (!bdb_is_conflict(ret) || !t->is_reads || i == BDB_RETRIES)
+        if (!bdb_is_conflict(b, ret) || !t->is_reads || i == BDB_RETRIES)
             break;
         bdb_cursor_release_all(b);
         bdb_pause();
