@@ -1,5 +1,6 @@
 #include "v1_images.h"
 #include <string.h>
+#include <unistd.h>
 #include "domain/core/delete.h"
 #include "domain/core/garbage.h"
 #include "domain/v1/image.h"
@@ -361,6 +362,34 @@ what_cannot_be_read_stays_unsure(void **state)
     settle(*state, one, none, (enum edge_kind[]){EDGE_ID_UNSURE, EDGE_ID_UNSURE, EDGE_ID_PROVEN});
 }
 
+/* The keeper stores what it has found for good, and a failure is no finding. */
+static void
+an_index_that_fails_leaves_the_ids_open(void **state)
+{
+    struct fixture *f = *state;
+    struct digest config = push_config(f, "a/b", "x"), top = fixture_digest("top");
+    struct digest manifest = push_image(f, "a/b", &config), id = id_of(&config);
+    struct index_job_end end = {.job.job = {.kind = JOB_INDEX_IMAGE, .digest = manifest},
+                                .job.record.repository = "a/b"};
+    char path[INDEX_FILE_PATH_MAX];
+    struct image_view v;
+
+    look_into(f, "low", fixture_digest("one"));
+    look_into(f, "top", fixture_digest("two"));
+    index_file_path(path, &top);
+    assert_int_equal(renameat(f->reg.dirfd, path, f->reg.dirfd, "aside"), 0);
+    assert_int_equal(symlinkat("loop", f->reg.dirfd, path), 0); /* can't be opened */
+    OK(f, index_job_done(&f->reg, &end, 1, &f->err));
+    assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &id, EDGE_ID, &f->err), 1);
+    assert_int_equal(image_by_id_find(&f->reg, &id, NULL, &f->arena, &v, &f->err), -1);
+    assert_int_equal(f->err.code, ERR_SYSTEM);
+
+    assert_int_equal(renameat(f->reg.dirfd, "aside", f->reg.dirfd, path), 0);
+    OK(f, index_job_done(&f->reg, &end, 1, &f->err));
+    assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &id, EDGE_ID_PROVEN, &f->err), 1);
+    assert_int_equal(image_by_id_find(&f->reg, &id, NULL, &f->arena, &v, &f->err), 1);
+}
+
 static void
 what_is_built_upon_becomes_v1_images_and_goes_as_they_do(void **state)
 {
@@ -415,6 +444,7 @@ main(void)
         TEST(false_ids_go),
         TEST(only_what_stands_upon_a_false_layer_is_false),
         TEST(what_cannot_be_read_stays_unsure),
+        TEST(an_index_that_fails_leaves_the_ids_open),
         TEST(what_is_built_upon_becomes_v1_images_and_goes_as_they_do),
     };
 

@@ -63,24 +63,51 @@ struct best_named {
     struct err why;        /* none can be shown: why; ERR_NONE: none is there */
 };
 
-static void
-take_better(struct best_named *best, const struct image_named *x, enum proof proof, bool has_layer,
-            const struct digest *missing)
+/* Of two that are equal the first stays. */
+static bool
+is_better(const struct best_named *best, enum proof proof, bool has_layer)
 {
-    if (best->named != NULL && (proof < best->proof || (proof == best->proof && !has_layer) ||
-                                (proof == best->proof && best->has_layer)))
-        return;
-    best->named = x;
-    best->proof = proof;
-    best->has_layer = has_layer;
-    best->missing = *missing;
+    if (best->named == NULL || proof != best->proof)
+        return best->named == NULL || proof > best->proof;
+    return has_layer && !best->has_layer;
+}
+
+/* v: the view of that manifest. */
+static int
+compare_with_best(const struct registry *reg, const struct image_named *x,
+                  const struct image_view *v, struct best_named *best, struct err *err)
+{
+    struct digest missing = {.algo = DIGEST_NONE};
+    int has_layer = image_proof_has_layer(reg, v, err);
+    enum proof proof = PROOF_RIGHT;
+
+    if (has_layer < 0)
+        return -1;
+    if (!(x->is_proven && has_layer == 1) &&
+        image_proof_of_view(reg, v, &proof, &missing, err) != 0)
+        return -1;
+    if (proof == PROOF_WRONG) {
+        err_set(&best->why, ERR_NO_IMAGE,
+                "Image not found: the config of the image tells of other layers");
+        return 0;
+    }
+    if (best->named == NULL)
+        best->layer = v->layers[0];
+    else if (!digest_equal(&best->layer, &v->layers[0]))
+        best->contested = true;
+    if (is_better(best, proof, has_layer == 1)) {
+        best->named = x;
+        best->proof = proof;
+        best->has_layer = has_layer == 1;
+        best->missing = missing;
+    }
+    return 0;
 }
 
 static int
-compare_with_best(const struct registry *reg, const struct digest *id, const struct image_named *x,
-                  const struct platform *platform, struct best_named *best, struct err *err)
+look_at_named(const struct registry *reg, const struct digest *id, const struct image_named *x,
+              const struct platform *platform, struct best_named *best, struct err *err)
 {
-    struct digest missing = {.algo = DIGEST_NONE};
     struct image_view v;
     struct arena arena;
     int rc;
@@ -88,20 +115,7 @@ compare_with_best(const struct registry *reg, const struct digest *id, const str
     arena_init(&arena, CANDIDATE_MEMORY);
     rc = view_as_named(reg, id, x, platform, &arena, &v, err);
     if (rc == 1) {
-        bool has_layer = image_proof_has_layer(reg, &v);
-        enum proof proof =
-            x->is_proven && has_layer ? PROOF_RIGHT : image_proof_of_view(reg, &v, &missing);
-
-        if (proof == PROOF_WRONG) {
-            err_set(&best->why, ERR_NO_IMAGE,
-                    "Image not found: the config of the image tells of other layers");
-        } else {
-            if (best->named == NULL)
-                best->layer = v.layers[0];
-            else if (!digest_equal(&best->layer, &v.layers[0]))
-                best->contested = true;
-            take_better(best, x, proof, has_layer, &missing);
-        }
+        rc = compare_with_best(reg, x, &v, best, err);
     } else if (rc < 0 && err->code == ERR_NO_IMAGE) {
         best->why = *err;
         rc = 0;
@@ -118,7 +132,7 @@ find_best_named(const struct registry *reg, const struct digest *id,
 {
     *best = (struct best_named){.named = NULL, .contested = list->n > CANDIDATES_MAX};
     for (size_t i = 0; i < list->n && i < CANDIDATES_MAX; i++) {
-        if (compare_with_best(reg, id, &list->v[i], platform, best, err) != 0)
+        if (look_at_named(reg, id, &list->v[i], platform, best, err) != 0)
             return -1;
         if (best->named != NULL && best->proof == PROOF_RIGHT)
             return 0;
@@ -137,11 +151,18 @@ is_any_open(const struct image_named_list *list)
     return false;
 }
 
+/* Asks for the index that a proof needs, if one is missing. */
+static int
+ask_for_index(const struct registry *reg, enum proof proof, const struct digest *missing,
+              struct err *err)
+{
+    return proof == PROOF_MISSING ? index_job_demand(reg, missing, "", err) : 0;
+}
+
 static int
 wait_for_layers(const struct registry *reg, const struct best_named *best, struct err *err)
 {
-    if (best->named != NULL && best->proof == PROOF_MISSING &&
-        index_job_demand(reg, &best->missing, "", err) != 0)
+    if (best->named != NULL && ask_for_index(reg, best->proof, &best->missing, err) != 0)
         return -1;
     return err_set(err, ERR_BUSY,
                    "several images have this id, and the layers of one are being read: try again");
@@ -199,6 +220,22 @@ choose_beside(const struct registry *reg, const struct rec_image *r, const struc
     return best->named->is_own && !best->contested;
 }
 
+/* The usual case, in which one document is read once. 1; 0: the others have to be looked at; -1. */
+static int
+find_proven(const struct registry *reg, const struct digest *id,
+            const struct image_named_list *list, const struct platform *platform,
+            struct arena *arena, struct image_view *v, struct err *err)
+{
+    int rc;
+
+    if (list->n == 0 || !list->v[0].is_proven)
+        return 0;
+    rc = view_as_named(reg, id, &list->v[0], platform, arena, v, err);
+    if (rc == 1)
+        rc = image_proof_has_layer(reg, v, err);
+    return rc < 0 && err->code == ERR_NO_IMAGE ? 0 : rc;
+}
+
 int
 image_by_id_find(const struct registry *reg, const struct digest *id,
                  const struct platform *platform, struct arena *arena, struct image_view *v,
@@ -213,6 +250,9 @@ image_by_id_find(const struct registry *reg, const struct digest *id,
         return -1;
     if (has_record == 1)
         leave_out_made(&list);
+    rc = find_proven(reg, id, &list, platform, arena, v, err);
+    if (rc != 0)
+        return rc;
     if (find_best_named(reg, id, &list, platform, &best, err) != 0)
         return -1;
     rc =
@@ -224,12 +264,13 @@ int
 image_by_id_prove(const struct registry *reg, const struct image_view *v, struct err *err)
 {
     struct digest missing;
-    enum proof proof = image_proof_of_view(reg, v, &missing);
+    enum proof proof;
 
+    if (image_proof_of_view(reg, v, &proof, &missing, err) != 0 ||
+        ask_for_index(reg, proof, &missing, err) != 0)
+        return -1;
     if (proof != PROOF_MISSING)
         return proof == PROOF_RIGHT;
-    if (index_job_demand(reg, &missing, "", err) != 0)
-        return -1;
     return err_set(err, ERR_BUSY, "the layers of this image are being read: try again");
 }
 
@@ -244,7 +285,7 @@ image_by_id_is_claimed(const struct registry *reg, const struct digest *id, stru
         return -1;
     if (best.named == NULL)
         return best.contested && is_any_open(&list);
-    if (best.proof == PROOF_MISSING && index_job_demand(reg, &best.missing, "", err) != 0)
+    if (ask_for_index(reg, best.proof, &best.missing, err) != 0)
         return -1;
     return best.proof >= PROOF_MISSING;
 }

@@ -8,43 +8,54 @@
 #include "storage/tables/tbl_manifest.h"
 #include "util/arena.h"
 
-static bool
-has_layer(const struct registry *reg, uint64_t repo, const struct digest *layer)
+static int
+has_layer(const struct registry *reg, uint64_t repo, const struct digest *layer, struct err *err)
 {
     struct edge member = {.to = *layer, .kind = EDGE_MEMBER, .repo = repo};
-    struct err ignored;
 
-    return tbl_edge_has(kv_reads(reg->kv), &member, &ignored) == 1;
+    return tbl_edge_has(kv_reads(reg->kv), &member, err);
 }
 
-bool
-image_proof_has_layer(const struct registry *reg, const struct image_view *v)
+int
+image_proof_has_layer(const struct registry *reg, const struct image_view *v, struct err *err)
 {
-    return v->layers[0].algo == DIGEST_NONE || has_layer(reg, v->repo, &v->layers[0]);
+    return v->layers[0].algo == DIGEST_NONE || has_layer(reg, v->repo, &v->layers[0], err);
 }
 
-/* Adds the layer to the chain id of those below it, and compares the result with the id. */
-static enum proof
+/* Reads what the index of the layer says. 1; 0: *proof tells why it can't; -1. */
+static int
+read_info(const struct registry *reg, uint64_t repo, const struct digest *layer,
+          struct layer_info *info, enum proof *proof, struct err *err)
+{
+    struct rec_blob r;
+    int rc = has_layer(reg, repo, layer, err);
+
+    *proof = PROOF_ABSENT;
+    if (rc == 1 && (rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err)) == 1) {
+        *proof = PROOF_MISSING;
+        rc = index_file_info(reg->dirfd, layer, info, err);
+    }
+    return rc;
+}
+
+/* Adds the layer to the chain id of those below it, and compares the result with the id. 0 or -1.
+ */
+static int
 prove_layer(const struct registry *reg, uint64_t repo, const struct digest *layer,
-            struct digest *chain, const struct digest *id, struct digest *missing)
+            struct digest *chain, const struct digest *id, enum proof *proof, struct err *err)
 {
     struct layer_info info;
-    struct rec_blob r;
     struct digest is;
-    struct err ignored;
-    int rc;
+    int rc = read_info(reg, repo, layer, &info, proof, err);
 
-    if (!has_layer(reg, repo, layer))
-        return PROOF_ABSENT;
-    rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, &ignored);
-    if (rc == 1 && (rc = index_file_info(reg->dirfd, layer, &info, &ignored)) == 0) {
-        *missing = *layer;
-        return PROOF_MISSING;
-    }
-    if (rc != 1 || info.diff_id.algo != DIGEST_SHA256)
-        return PROOF_UNSURE;
+    if (rc != 1)
+        return rc;
+    *proof = PROOF_UNSURE;
+    if (info.diff_id.algo != DIGEST_SHA256)
+        return 0;
     chain_id_next(chain, &info.diff_id);
-    return image_ids_from(chain, &is) && digest_equal(&is, id) ? PROOF_RIGHT : PROOF_WRONG;
+    *proof = image_ids_from(chain, &is) && digest_equal(&is, id) ? PROOF_RIGHT : PROOF_WRONG;
+    return 0;
 }
 
 /* The id of the i-th image of the view by its layers. */
@@ -54,17 +65,21 @@ chain_id_of(const struct image_view *v, size_t i)
     return i == 0 && v->topmost ? &v->on_top : &v->ids[i];
 }
 
-enum proof
-image_proof_of_view(const struct registry *reg, const struct image_view *v, struct digest *missing)
+int
+image_proof_of_view(const struct registry *reg, const struct image_view *v, enum proof *proof,
+                    struct digest *missing, struct err *err)
 {
     struct digest chain = {.algo = DIGEST_NONE};
-    enum proof proof = PROOF_RIGHT;
 
+    *proof = PROOF_RIGHT;
     if (v->layers_n == 0)
-        return PROOF_RIGHT;
-    for (size_t i = v->n; i-- > 0 && proof == PROOF_RIGHT;)
-        proof = prove_layer(reg, v->repo, &v->layers[i], &chain, chain_id_of(v, i), missing);
-    return proof;
+        return 0;
+    for (size_t i = v->n; i-- > 0 && *proof == PROOF_RIGHT;) {
+        *missing = v->layers[i];
+        if (prove_layer(reg, v->repo, missing, &chain, chain_id_of(v, i), proof, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static enum id_verdict
@@ -81,21 +96,24 @@ compare_judged_ids(const void *a, const void *b)
 
 /* From the lowest layer up: what stands upon a wrong layer is wrong. The image's own id has its
  * layers by right if its topmost layer is right. */
-static void
-judge_view(const struct registry *reg, const struct image_view *v, struct judged_id *ids, size_t *n)
+static int
+judge_view(const struct registry *reg, const struct image_view *v, struct judged_id *ids, size_t *n,
+           struct err *err)
 {
-    struct digest chain = {.algo = DIGEST_NONE}, missing;
+    struct digest chain = {.algo = DIGEST_NONE};
     enum proof proof = PROOF_RIGHT;
 
     for (size_t i = v->layers_n; i-- > 0 && proof != PROOF_MISSING;) {
-        if (proof == PROOF_RIGHT)
-            proof = prove_layer(reg, v->repo, &v->layers[i], &chain, chain_id_of(v, i), &missing);
+        if (proof == PROOF_RIGHT &&
+            prove_layer(reg, v->repo, &v->layers[i], &chain, chain_id_of(v, i), &proof, err) != 0)
+            return -1;
         if (proof != PROOF_MISSING)
             ids[(*n)++] = (struct judged_id){*chain_id_of(v, i), verdict_of(proof)};
     }
     if (proof != PROOF_MISSING)
         ids[(*n)++] = (struct judged_id){v->ids[0], verdict_of(proof)};
     qsort(ids, *n, sizeof *ids, compare_judged_ids);
+    return 0;
 }
 
 /* Of an image that can't be shown, the own id is all that there is. */
@@ -128,6 +146,5 @@ image_proof_judge(const struct registry *reg, uint64_t repo, const struct digest
         return arena_full(err);
     if (rc < 0)
         return judge_unseen(reg, repo, manifest, *ids, ids_n, err);
-    judge_view(reg, &v, *ids, ids_n);
-    return 0;
+    return judge_view(reg, &v, *ids, ids_n, err);
 }

@@ -19,12 +19,12 @@ enum proof {
 };
 
 /* Compares the layers of the view with the id of its first image. *missing: for PROOF_MISSING, the
- * layer without an index. */
-enum proof image_proof_of_view(const struct registry *reg, const struct image_view *v,
-                               struct digest *missing);
+ * layer without an index. 0 or -1. */
+int image_proof_of_view(const struct registry *reg, const struct image_view *v, enum proof *proof,
+                        struct digest *missing, struct err *err);
 
-/* Does the repository have the layer of the view's first image? */
-bool image_proof_has_layer(const struct registry *reg, const struct image_view *v);
+/* Does the repository have the layer of the view's first image? 1, 0, -1. */
+int image_proof_has_layer(const struct registry *reg, const struct image_view *v, struct err *err);
 
 /* Fills judge_ids of struct foreign_images. */
 int image_proof_judge(const struct registry *reg, uint64_t repo, const struct digest *manifest,
