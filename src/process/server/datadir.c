@@ -202,7 +202,7 @@ other_registry(const struct datadir *d, const char *name)
         fstatat(d->fd, "docker/registry/v2", &st, AT_SYMLINK_NOFOLLOW) == 0)
         return "docker-registry";
     if (strcmp(name, "oci-layout") == 0 || fstatat(d->fd, layout, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return "a registry with OCI layouts";
+        return "a registry with OCI layouts, which are imported one by one";
     return NULL;
 }
 
