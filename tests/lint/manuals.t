@@ -83,6 +83,12 @@ my $all    = join "\n", map { plain($_) } values %text;
 cmp_ok(scalar @routes, '>', 30, 'there are routes');
 none([ grep { my $path = quotemeta(s{/\.\.\.$|/$}{}r) =~ s/\\\{\w+\\\}/[\\w:.-]+/gr; !/$unsaid/ && $all !~ /$path(?![\w-])/ } @routes ], '... each in a page');
 
+# nginx's limit of passwords, which has no option.
+my ($rate)  = slurp('conf/blocks.conf') =~ /^limit_req_zone .* rate=(\d+)r\/s;/m;
+my ($burst) = slurp('conf/blocks.conf') =~ /^limit_req .* burst=(\d+) /m;
+like($text{'src/man/docker-registry-server-api.7'}, qr/^$rate per second from one address, $burst at once/m, 'the limit of passwords is the one of nginx');
+like(slurp('src/protocol/http/error_table.c'), qr/and $rate a second with a/, '... also in its error');
+
 # What is copied from a page has to be the plain characters of ASCII.
 my @typography;
 for my $page (@pages) {
