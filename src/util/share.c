@@ -19,8 +19,7 @@ struct share_place {
 };
 
 struct share_places {
-    atomic_uint ended;   /* counts requests that ended: a futex */
-    atomic_uint waiting; /* how many may wait for it */
+    atomic_uint ended; /* counts requests that ended: a futex */
     struct share_place v[];
 };
 
@@ -107,9 +106,7 @@ wait_for_end(struct share_places *p, unsigned ended)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
 
-    p->waiting++;
     syscall(SYS_futex, &p->ended, FUTEX_WAIT, ended, &pause, NULL, 0);
-    p->waiting--;
 }
 
 int
@@ -142,6 +139,5 @@ share_leave(const struct share_member *m)
     own->client = 0;
     own->holds = false;
     p->ended++;
-    if (p->waiting > 0)
-        syscall(SYS_futex, &p->ended, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, &p->ended, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }

@@ -3,7 +3,9 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,6 +110,81 @@ the_place_of_the_dead_is_free(void **state)
     share_close(&s);
 }
 
+enum { BEGINS = 1, HOLDS };
+
+/* A process that takes a place, or waits for it, until it is killed. */
+static pid_t
+start_member(const struct share *s, unsigned place, atomic_int *step)
+{
+    pid_t pid;
+
+    *step = 0;
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    *step = BEGINS;
+    enter(s, place, "ann");
+    *step = HOLDS;
+    for (;;)
+        pause();
+}
+
+static bool
+is_asleep(pid_t pid)
+{
+    char path[64], state = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+    fclose(f);
+    return state == 'S';
+}
+
+static void
+end_member(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void
+those_that_are_killed_leave_nothing(void **state)
+{
+    struct share s;
+    struct err err;
+    pid_t holder, waiter;
+    atomic_int *step =
+        mmap(NULL, sizeof *step, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    alarm(60); /* a place that isn't given back would be waited for */
+    assert_int_equal(share_make(&s, 4, SHORT_MS, &err), 0);
+    holder = start_member(&s, 0, step);
+    while (*step != HOLDS)
+        clock_sleep_ms(1);
+    assert_int_equal(enter(&s, 1, "ann"), 0);
+    assert_int_equal(enter(&s, 2, "ann"), 0);
+    s.patience_ms = LONG_MS;
+    waiter = start_member(&s, 3, step);
+    while (*step != BEGINS || !is_asleep(waiter))
+        clock_sleep_ms(1);
+    s.patience_ms = SHORT_MS;
+    end_member(waiter);
+    end_member(holder);
+    for (unsigned i = 0; i < 4; i++)
+        leave(&s, i);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(enter(&s, i, "ann"), 0);
+    assert_int_equal(enter(&s, 3, "ann"), -1);
+    alarm(0);
+    share_close(&s);
+    munmap(step, sizeof *step);
+}
+
 int
 main(void)
 {
@@ -115,6 +192,7 @@ main(void)
         cmocka_unit_test(a_client_has_three_quarters),
         cmocka_unit_test(short_requests_wait_for_each_other),
         cmocka_unit_test(the_place_of_the_dead_is_free),
+        cmocka_unit_test(those_that_are_killed_leave_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
