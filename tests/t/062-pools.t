@@ -1,10 +1,12 @@
 # Nobody's long requests keep others waiting: lists, hashing and looking into images have workers of
 # their own, and of those a client has only a part at once.
 use v5.36;
-use Registry limit => 200;
+use Registry limit => 300;
 use Registry::Checks;
 use Registry::Layers;
+use Registry::Process;
 use Registry::Tools;
+use Registry::V1 ();
 use IO::Select;
 use IO::Socket::INET;
 use Socket qw(SOL_SOCKET SO_RCVBUF);
@@ -112,6 +114,80 @@ subtest 'pushes that wait for a hook' => sub {
     is($through + $refused, 9, '... and the first one is told so');
     cmp_ok($through, '>=', 3, '... whose requests have three workers');
     cmp_ok($refused, '>=', 1, '... and no more');
+};
+
+subtest 'checksums of the first API that take long' => sub {
+    my @users    = qw(ann:secret bob:second);
+    my $registry = Registry->start(args => [ map { ('--user', $_) } @users ], user => $users[0]);
+    my $bob      = $registry->with(user => $users[1]);
+    my ($v1, $bobs_v1) = map { Registry::V1->new($registry->with(user => $_), user => $_, https => 1) } @users;
+
+    # Some seconds of work: a large file, well compressed.
+    my $image = Registry::V1::random_image();
+    my $file  = tar_entry(name => 'zeros', format => 'gnu', size => 160 * 16_000_000);
+    $image->{layer}   = gzip_of($file) . gzip_of("\0" x 16_000_000, 1) x 160 . gzip_of(tar_end());
+    $image->{payload} = Registry::V1::payload_of(@$image{qw(json layer)});
+    my $small = Registry::V1::random_image();
+    is_status($_, 200, 'a JSON or a layer') for map { ($_->[0]->put_json($_->[1]), $_->[0]->put_layer($_->[1])) } [ $v1, $image ], [ $bobs_v1, $small ];
+
+    # The processes that compute sums, each of which a worker waits for, are stopped.
+    my $stopped = sub {
+        my %workers = map { $_ => 1 } $registry->children('worker');
+        my @sums    = grep { $workers{ parent_of($_) } } keys %workers; # they are still called as their workers
+        kill 'STOP', @sums;
+        return grep { slurp("/proc/$_/stat") =~ /\) T / } @sums;
+    };
+    my $slow = sub { return $v1->put_checksum($image, tarsum => 'tarsum+sha256:' . '0' x 64)->status };
+    my @got  = in_parallel(13, 120, sub ($i) {
+        return $slow->() if $i > 0;
+        wait_for(30, sub { $stopped->() >= 3 });
+        my @statuses = (
+            $slow->(), $registry->get('/healthz')->status, $bobs_v1->put_checksum($small)->status,
+            $bob->push_image('bob/x', 'v1', [ random_bytes(1000) ])->status, $bobs_v1->push_image(Registry::V1::random_image()),
+        );
+        my @sums = $stopped->();
+        kill 'KILL', @sums;
+        return [ (map { ref $_ ? $_->[1]->status : $_ } @statuses), scalar @sums ];
+    });
+    is_deeply(shift @got, [ 429, 200, 200, 201, 200, 200, 200, 3 ],
+        'while three are computed, the user is refused a further one; another user is answered checksums and pushes');
+    is(scalar(grep { /^(?:200|400|429)$/ } @got), 12, '... and all are answered, in the end');
+};
+
+subtest 'workers that are killed' => sub {
+    my $wait     = tempdir() . '/wait';
+    my $registry = Registry->start(
+        args => [ '--user', 'ann:secret', '--hook-jobs', 4, '--pre-hook-timeout', '100s', '--on-pre-tag', "while [ -e '$wait' ]; do sleep 0.1; done" ],
+        user => 'ann:secret', expected => qr/process died|upstream/,
+    );
+    my (undef, $manifest) = $registry->image_of([]);
+    is_status($registry->push_image('a/b', 'v1', []), 201, 'an image');
+    spew($wait, '');
+    my $push = sub {
+        my $connection = $registry->with(timeout => 100)->connect;
+        my %headers    = ('Content-Type' => $registry->type_of($manifest), 'Content-Length' => length $manifest);
+        $connection->send($registry->head_of('PUT', '/v2/a/b/manifests/v1', headers => \%headers) . $manifest);
+        return $connection;
+    };
+    my $hooked  = sub { return grep { scalar(() = children_of($_)) } $registry->children('worker gate') };
+    my $sockets = sub ($pid) { return scalar grep { (readlink // '') =~ /^socket:/ } glob "/proc/$pid/fd/*" };
+
+    my @pushes = map { $push->() } 1 .. 3;
+    ok(wait_for(30, sub { $hooked->() == 3 }), 'three workers wait for a hook');
+    my %busy   = map { $_ => 1 } $hooked->();
+    my ($idle) = grep { !$busy{$_} } $registry->children('worker gate');
+    my $before = $sockets->($idle);
+    push @pushes, $push->();
+    ok(wait_for(30, sub { $sockets->($idle) > $before }), '... and the fourth for one of these');
+    kill 'KILL', $idle, keys %busy;
+    my @statuses = map { $_->response('PUT')->status } @pushes;
+    is_deeply([ @statuses[0 .. 2] ], [ (503) x 3 ], 'a push whose worker is killed is told to come again');
+    ok(wait_for(30, sub { $registry->children('worker gate') == 4 }), 'there are four again');
+
+    @pushes = map { $push->() } 1 .. 3;
+    ok(wait_for(30, sub { $hooked->() == 3 }), '... of which the client has three, as before');
+    unlink $wait;
+    is_status($_->response('PUT'), 201, '... whose pushes end well') for @pushes;
 };
 
 finish();
