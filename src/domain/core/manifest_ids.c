@@ -26,13 +26,13 @@ edge_of_id(const struct digest *id, enum edge_kind kind, uint64_t repo,
 
 void
 manifest_ids_put(struct edge_batch *edges, const struct manifest_ids *ids, uint64_t repo,
-                 const struct digest *manifest, bool known)
+                 const struct digest *manifest)
 {
     enum edge_kind kind = ids->certain ? EDGE_ID_PROVEN : EDGE_ID;
 
     if (ids->n > 0)
         edge_batch_put(edges, edge_of_id(&ids->v[0], EDGE_ID_OWN, repo, manifest));
-    for (size_t i = 0; i < ids->n && !known; i++)
+    for (size_t i = 0; i < ids->n; i++)
         edge_batch_put(edges, edge_of_id(&ids->v[i], kind, repo, manifest));
 }
 
@@ -49,18 +49,22 @@ manifest_ids_delete(struct edge_batch *edges, const struct manifest_ids *ids, ui
             edge_batch_delete(edges, edge_of_id(&ids->v[i], KINDS[k], repo, manifest));
 }
 
-/* The edge EDGE_ID_OWN stays, whatever the layers are. */
+/* With other layers than its config tells of, a manifest has no right to the digest of the config
+ * either. */
 static int
 settle_id(struct txn *t, uint64_t repo, const struct digest *manifest, const struct judged_id *x,
           struct err *err)
 {
     struct edge claimed = edge_of_id(&x->id, EDGE_ID, repo, manifest);
+    struct edge own = edge_of_id(&x->id, EDGE_ID_OWN, repo, manifest);
     struct edge is = edge_of_id(&x->id, x->verdict == ID_PROVEN ? EDGE_ID_PROVEN : EDGE_ID_UNSURE,
                                 repo, manifest);
     int rc = tbl_edge_delete(t, &claimed, err);
 
-    if (rc != 1 || x->verdict == ID_FALSE)
-        return rc < 0 ? -1 : 0;
+    if (rc != 1)
+        return rc;
+    if (x->verdict == ID_FALSE)
+        return tbl_edge_delete(t, &own, err) < 0 ? -1 : 0;
     return tbl_edge_put(t, &is, err);
 }
 

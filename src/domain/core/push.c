@@ -177,7 +177,8 @@ put_manifest_edges(struct txn *t, struct pushing *w, struct err *err)
         e.to = w->parts[i].digest;
         edge_batch_put(&edges, e);
     }
-    manifest_ids_put(&edges, &w->ids, w->repo.id, d, w->known);
+    if (!w->known)
+        manifest_ids_put(&edges, &w->ids, w->repo.id, d);
     return tag_move_edges(t, &w->move, &edges, err);
 }
 

@@ -12,8 +12,9 @@
  * contradict it. */
 #define CANDIDATES_MAX 4
 
-/* Memory for looking at one of them, in bytes. */
+/* Memory for looking at one of them, in bytes, and what all may use before the rest isn't read. */
 #define CANDIDATE_MEMORY (32u << 20)
+#define CANDIDATES_MEMORY (2u << 20)
 
 /* Cuts the view so that the image of that id is its first. False: the view has no such image. */
 static bool
@@ -59,7 +60,8 @@ struct best_named {
     bool has_layer;        /* its repository has the layer */
     struct digest missing; /* with PROOF_MISSING: the layer whose index is to be made */
     struct digest layer;   /* of the first that isn't proven, and not wrong */
-    bool contested;        /* another one that isn't proven has another layer */
+    bool contested;        /* another one that isn't proven has another layer, or isn't read */
+    size_t memory;         /* that was used for looking at them */
     struct err why;        /* none can be shown: why; ERR_NONE: none is there */
 };
 
@@ -120,6 +122,7 @@ look_at_named(const struct registry *reg, const struct digest *id, const struct 
         best->why = *err;
         rc = 0;
     }
+    best->memory += arena.used;
     arena_reset(&arena);
     return rc < 0 ? -1 : 0;
 }
@@ -130,13 +133,16 @@ find_best_named(const struct registry *reg, const struct digest *id,
                 const struct image_named_list *list, const struct platform *platform,
                 struct best_named *best, struct err *err)
 {
-    *best = (struct best_named){.named = NULL, .contested = list->n > CANDIDATES_MAX};
-    for (size_t i = 0; i < list->n && i < CANDIDATES_MAX; i++) {
+    size_t i = 0;
+
+    *best = (struct best_named){.named = NULL};
+    for (; i < list->n && i < CANDIDATES_MAX && best->memory < CANDIDATES_MEMORY; i++) {
         if (look_at_named(reg, id, &list->v[i], platform, best, err) != 0)
             return -1;
         if (best->named != NULL && best->proof == PROOF_RIGHT)
             return 0;
     }
+    best->contested = best->contested || i < list->n;
     return 0;
 }
 
@@ -217,7 +223,7 @@ choose_beside(const struct registry *reg, const struct rec_image *r, const struc
         return 0;
     if (best->proof == PROOF_MISSING)
         return wait_for_layers(reg, best, err);
-    return best->named->is_own && !best->contested;
+    return r->state != IMAGE_COMPLETE && best->named->is_own && !best->contested;
 }
 
 /* The usual case, in which one document is read once. 1; 0: the others have to be looked at; -1. */

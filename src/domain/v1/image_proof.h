@@ -13,7 +13,7 @@
 enum proof {
     PROOF_WRONG,   /* the layers are others than the config says */
     PROOF_ABSENT,  /* the repository doesn't have a layer */
-    PROOF_UNSURE,  /* a layer can't be read to its end */
+    PROOF_UNSURE,  /* a layer can't be read to its end, or not by clients of the first API */
     PROOF_MISSING, /* the index of a layer isn't made yet */
     PROOF_RIGHT,
 };

@@ -121,10 +121,11 @@ move_image_tag(struct tagging *g, struct err *err)
 
 /* ---- what the second API has pushed ---- */
 
-/* Finds a manifest by its id, which isn't only that of an ancestor. repo: 0 for any. 1, 0, -1. */
+/* Finds the first manifest by its id, which isn't only that of an ancestor. repo: 0 for any. 1, 0,
+ * -1. */
 static int
-find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id,
-              struct digest *manifest, struct err *err)
+find_named(const struct registry *reg, uint64_t repo, const struct digest *id,
+           struct image_named *named, struct err *err)
 {
     struct image_named_list list;
 
@@ -132,10 +133,32 @@ find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id
         return -1;
     for (size_t i = 0; i < list.n; i++)
         if (list.v[i].is_own) {
-            *manifest = list.v[i].manifest;
+            *named = list.v[i];
             return 1;
         }
     return 0;
+}
+
+/* Finds the manifest of that repository to which a tag by the id leads: a proven one, or the one
+ * that the id shows. 1, 0, -1. */
+static int
+find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id,
+              struct arena *arena, struct digest *manifest, struct err *err)
+{
+    struct image_named named;
+    struct image_view v;
+    int rc = find_named(reg, repo, id, &named, err);
+
+    if (rc == 1 && !named.is_proven) {
+        rc = image_by_id_find(reg, id, NULL, arena, &v, err);
+        if (rc < 0 && err->code == ERR_NO_IMAGE)
+            rc = 0;
+        if (rc == 1)
+            rc = v.repo == repo && digest_equal(&v.manifest, &named.manifest);
+    }
+    if (rc == 1)
+        *manifest = named.manifest;
+    return rc;
 }
 
 /* A client that pulled an image from one repository and pushes it to another sends none of it,
@@ -187,7 +210,7 @@ tag_manifest(const struct registry *reg, const char *repository, const char *tag
     int rc = repository_find(reg, repository, &repo, err);
 
     if (rc == 1)
-        rc = find_manifest(reg, repo.id, id, &p.digest, err);
+        rc = find_manifest(reg, repo.id, id, arena, &p.digest, err);
     if (rc == 1)
         rc = tbl_manifest_get(kv_reads(reg->kv), repo.id, &p.digest, &r, err);
     if (rc == 1)
@@ -213,10 +236,10 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
 {
     struct tagging g = {.reg = reg, .repository = repository, .id = id};
     struct tag_move_tag one = {.name = tag};
-    struct digest manifest;
+    struct image_named named;
     struct rec_image r;
     struct err ignored;
-    int rc = find_manifest(reg, 0, id, &manifest, err);
+    int rc = find_named(reg, 0, id, &named, err);
 
     if (rc < 0)
         return -1;

@@ -31,11 +31,12 @@ struct layer_info {
     enum inflate_format format;
     bool browsable;  /* false: the index has only this record, and `remark` says why */
     bool incomplete; /* the tar ends early or is damaged; it has the entries before that */
-    struct digest
-        diff_id;    /* digest of the uncompressed layer; DIGEST_NONE: not readable to the end */
-    uint64_t size;  /* uncompressed bytes */
-    uint64_t names; /* number of entries, including implicit directories */
-    uint64_t files; /* number of those that are files */
+    /* Digest of the uncompressed layer. DIGEST_NONE: it can't be read to its end, or other bytes
+     * follow, which clients refuse or take for something else. */
+    struct digest diff_id;
+    uint64_t size;       /* uncompressed bytes */
+    uint64_t names;      /* number of entries, including implicit directories */
+    uint64_t files;      /* number of those that are files */
     uint64_t file_bytes; /* sum of the files' sizes; hard links are not counted again */
     uint64_t skipped;    /* entries of the tar that are omitted, because they can't be unpacked */
     char remark[LAYER_INDEX_TEXT_MAX]; /* what is unusual about the layer, or "" */

@@ -137,15 +137,6 @@ note_end(struct scan *s)
     }
 }
 
-/* True if all bytes were read without damage. */
-static bool
-scan_is_whole(const struct scan *s)
-{
-    enum inflate_end end = inflate_end(s->inflate);
-
-    return end == INFLATE_WHOLE || end == INFLATE_TRAILED;
-}
-
 static int
 scan_layer_file(struct scan *s, struct err *err)
 {
@@ -221,7 +212,7 @@ run_scan(struct scan *s, int layer, int out, bool fast, struct err *err)
         rc = scan_layer_file(s, err);
     if (s->hash != NULL)
         digest_thread_end(s->hash, &s->info->diff_id);
-    if (rc == 0 && s->hash != NULL && !scan_is_whole(s))
+    if (rc == 0 && s->hash != NULL && inflate_end(s->inflate) != INFLATE_WHOLE)
         s->info->diff_id = (struct digest){.algo = DIGEST_NONE};
     if (rc == 0 && fast && s->info->format == INFLATE_GZIP &&
         inflate_end(s->inflate) == INFLATE_DAMAGED)
