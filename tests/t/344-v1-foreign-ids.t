@@ -1,7 +1,7 @@
 # An id of the first API that is also the name of an image of the second shows that image, whoever pushes what under it;
 # and an image that is not complete is only its pusher's to change.
 use v5.36;
-use Registry limit => 200;
+use Registry limit => 240;
 use IO::Compress::Gzip qw(gzip $GzipError);
 use Registry::Checks;
 use Registry::Client ();
@@ -291,4 +291,48 @@ subtest 'an image that is not complete' => sub {
 };
 
 is_tidy($registry);
+# A frame of zstd with one block that isn't compressed (RFC 8878, 3.1.1).
+sub zstd_of ($bytes) { return pack('VCV', 0xfd2fb528, 0xa0, length $bytes) . substr(pack('V', 1 | length($bytes) << 3), 0, 3) . $bytes }
+
+subtest 'the same image in a form that old clients read in another way' => sub {
+    my $image = image_of([ layer('one'), layer('two') ]);
+    my $tar   = Registry::V1::tar_of([ 'evil', random_bytes(300) ]);
+    my %forms = (
+        zstd => [ map { pack('VV', 0x184d2a50, length $tar) . $tar . zstd_of($_->{tar}) } @{ $image->{layers} } ],
+        tail => [ map { $_->{bytes} . random_bytes(600) } @{ $image->{layers} } ],
+    );
+    for my $form (sort keys %forms) {
+        push_v2($bob, "bob/$form", 'v1', { %$image, layers => [ map { { bytes => $_ } } @{ $forms{$form} } ] });
+    }
+    push_v2($ann, 'team/form', 'v1', $image);
+    ok(wait_for(60, sub { $v1->get("/v1/images/$image->{id}/layer")->content eq $image->{layers}[1]{bytes} }), 'the one that they know is shown');
+    shows($image, 'then', 'team/form');
+};
+
+subtest 'a complete image, and a manifest that nobody can check' => sub {
+    my $config = image_of([ layer('evil') ]);
+    my $mine   = fake($config->{id});
+    is($_->[1]->status, $_->[2], "ann: $_->[0]") for $v1->push_images('team/keeps', 'v1', $mine);
+    substr($config->{layers}[0]{bytes}, -12) = '';
+    push_v2($bob, $_, 'evil', $config) for 'bob/damaged', 'team/keeps';
+    is(got_layer($mine->{id}), $mine->{layer}, 'the id is that of the image');
+    is($v1->get_json($mine->{id})->content, $mine->{json}, '... with its JSON');
+    is_deeply([ map { $_->{layer} } @{ $v1->pull_images('team/keeps', 'v1')->{images} } ], [ $mine->{layer} ], '... and for all who pull');
+    ok(wait_for(60, sub { $v1->put_tag('team/keeps', 'v2', $mine->{id})->status == 200 }), 'a tag by the id');
+    is_deeply([ map { $_->{layer} } @{ $v1->pull_images('team/keeps', 'v2')->{images} } ], [ $mine->{layer} ], '... is one of the image');
+    my ($evil, $tagged) = map { $ann->get("/v2/team/keeps/manifests/$_")->header('Docker-Content-Digest') // 'none' } 'evil', 'v2';
+    isnt($tagged, $evil, '... by the second API, too');
+};
+
+subtest 'a config with other layers than it tells of' => sub {
+    my $image = image_of([ layer('one') ]);
+    push_v2($bob, 'bob/false', 'v1', { %$image, layers => [ layer('evil') ] });
+    my $mine = fake($image->{id});
+    ok(wait_for(60, sub { $v1->put_json($mine)->status == 200 }), 'keeps its id from nobody');
+    is_status($v1->put_layer($mine), 200, 'ann: a layer');
+    is_status($v1->put_checksum($mine), 200, '... and a checksum');
+    push_v2($bob, 'bob/false', 'v1', { %$image, layers => [ layer('evil') ] });
+    is(got_layer($image->{id}), $mine->{layer}, 'the id is hers');
+};
+
 finish();
