@@ -16,6 +16,7 @@ struct scan {
     size_t n;
     size_t at;
     size_t values; /* an upper bound on the values in the first `at` bytes */
+    size_t max_values;
 };
 
 static unsigned char
@@ -101,7 +102,7 @@ scan_text(struct scan *s)
             s->values += c == ',' || c == '[' || c == '{';
             s->at++;
         }
-        if (s->values > JSON_VALUES_MAX)
+        if (s->values > s->max_values)
             complaint = "too many values";
         if (complaint != NULL)
             return complaint;
@@ -116,9 +117,10 @@ refuse_json(struct err *err, size_t at, const char *complaint)
 }
 
 int
-json_parse(struct bytes text, int max_depth, struct json **out, struct err *err)
+json_parse_within(struct bytes text, int max_depth, size_t max_values, struct json **out,
+                  struct err *err)
 {
-    struct scan scan = {.p = text.p, .n = text.n};
+    struct scan scan = {.p = text.p, .n = text.n, .max_values = max_values};
     const char *complaint = scan_text(&scan);
     enum json_tokener_error status;
     struct json_tokener *tok;
@@ -147,6 +149,12 @@ json_parse(struct bytes text, int max_depth, struct json **out, struct err *err)
         return refuse_json(err, at, json_tokener_error_desc(status));
     *out = (struct json *)value;
     return 0;
+}
+
+int
+json_parse(struct bytes text, int max_depth, struct json **out, struct err *err)
+{
+    return json_parse_within(text, max_depth, JSON_VALUES_MAX, out, err);
 }
 
 void

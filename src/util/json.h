@@ -22,10 +22,13 @@ enum json_type {
 #define JSON_VALUES_MAX 200000
 
 /* Parses strictly: valid UTF-8, one value with nothing but white space behind it, no deeper than
- * max_depth (the value itself has depth 1, its members depth 2), and at most JSON_VALUES_MAX
- * values, since each of them costs json-c a hundred bytes or more. If members share a name, the
- * last one counts. Returns 0 and *out, or -1 and ERR_BAD_REQUEST with a message that names the
- * fault and its place. */
+ * max_depth (the value itself has depth 1, its members depth 2), and at most max_values values,
+ * since each of them costs json-c a microsecond and a hundred bytes or more. If members share a
+ * name, the last one counts. Returns 0 and *out, or -1 and ERR_BAD_REQUEST with a message that
+ * names the fault and its place. */
+int json_parse_within(struct bytes text, int max_depth, size_t max_values, struct json **out,
+                      struct err *err);
+/* The same with at most JSON_VALUES_MAX values. */
 int json_parse(struct bytes text, int max_depth, struct json **out, struct err *err);
 void json_free(struct json *j);
 

@@ -3,6 +3,7 @@
 use v5.36;
 use Registry limit => 300;
 use Registry::Checks;
+use Registry::Client ();
 use Registry::Layers;
 use Registry::Process;
 use Registry::Tools;
@@ -152,6 +153,40 @@ subtest 'checksums of the first API that take long' => sub {
     is_deeply(shift @got, [ 429, 200, 200, 201, 200, 200, 200, 3 ],
         'while three are computed, the user is refused a further one; another user is answered checksums and pushes');
     is(scalar(grep { /^(?:200|400|429)$/ } @got), 12, '... and all are answered, in the end');
+};
+
+subtest 'configs that take long to read' => sub {
+    my $registry = Registry->start(args => [ '--user', 'ann:secret' ], user => 'ann:secret');
+    my $v1       = Registry::V1->new($registry, user => 'ann:secret', https => 1);
+
+    # An index of images that names no platforms; the configs of the images have that much more.
+    my $push_index = sub ($n, $more) {
+        my @images = map {
+            my $config   = json_of({ architecture => 'amd64', os => 'linux', n => $_, more => $more, rootfs => { type => 'layers', diff_ids => [] } });
+            my $manifest = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{manifest}, config => $registry->descriptor('config', $config), layers => [] });
+            $registry->push_blob('a/b', $config);
+            is_status($registry->put_manifest('a/b', "v$_", $manifest), 201, '... and its image');
+            $registry->descriptor('manifest', $manifest);
+        } 1 .. $n;
+        my $index = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index}, manifests => \@images });
+        is_status($registry->put_manifest('a/b', 'index', $index), 201, 'an index of them');
+        return substr digest($index), 7;
+    };
+    my $id = $push_index->(12, [ (1) x 60000 ]);
+    my @got = in_parallel(9, 120, sub ($i) {
+        return $registry->get('/healthz')->status if $i == 8;
+        return [ map { $v1->get("/v1/images/$id/json?platform=linux/s390x")->status } 1 .. 5 ];
+    });
+    is(pop @got, 200, 'health, while their platforms are asked for');
+    is_deeply([ map { @$_ } @got ], [ (413) x 40 ], '... which would be too much to read');
+    is_error($registry->get('/v2/a/b/_image/index/tree/?platform=linux/amd64'), 413, 'SIZE_INVALID', '... for looking into them, too');
+    is_status($registry->get("/v2/a/b/manifests/v$_"), 200, '... but each can be pulled') for 1, 12;
+
+    $id = $push_index->(3, [ (1) x 9000 ]);
+    is_status($v1->get("/v1/images/$id/json?platform=linux/amd64"), 200, 'images whose configs have fewer values are found');
+    is_status($v1->get("/v1/images/$id/json?platform=linux/s390x"), 404, '... or not');
+    $id = $push_index->(3, [ (1) x 10001 ]);
+    is_status($v1->get("/v1/images/$id/json?platform=linux/amd64"), 404, 'those with more values have no platform');
 };
 
 subtest 'workers that are killed' => sub {

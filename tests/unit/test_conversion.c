@@ -463,6 +463,12 @@ too_much_is_refused(void **state)
         buf_putc(&members, 'x');
     buf_puts(&members, "\"}");
     is_refused(buf_text(&members), "its config has more than 1048576 bytes");
+    buf_reset(&members);
+    buf_puts(&members, "\"config\":{\"Env\":[\"\"");
+    for (size_t i = 0; i < 10000; i++)
+        buf_puts(&members, ",\"\"");
+    buf_puts(&members, "]}");
+    is_refused(buf_text(&members), "its config has more than 10000 values");
     buf_free(&members);
 }
 

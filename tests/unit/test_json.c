@@ -309,12 +309,27 @@ a_small_text_cannot_become_a_large_tree(void **state)
     assert_int_equal(json_parse(buf_bytes(&text), 8, &j, &err), 0);
     assert_int_equal(json_length(j), JSON_VALUES_MAX - 1);
     json_free(j);
+    assert_int_equal(json_parse_within(buf_bytes(&text), 8, JSON_VALUES_MAX - 2, &j, &err), -1);
 
     buf_cut(&text, text.n - 1);
     buf_puts(&text, ",1,1]");
     assert_int_equal(json_parse(buf_bytes(&text), 8, &j, &err), -1);
     assert_int_equal(err.code, ERR_BAD_REQUEST);
     buf_free(&text);
+}
+
+static void
+a_caller_may_want_fewer_values(void **state)
+{
+    struct bytes text = bytes_str("{\"a\":[1,2],\"b\":{}}");
+    struct json *j;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(json_parse_within(text, 8, 5, &j, &err), 0);
+    json_free(j);
+    assert_int_equal(json_parse_within(text, 8, 4, &j, &err), -1);
+    assert_non_null(strstr(err.message, "too many values"));
 }
 
 int
@@ -332,6 +347,7 @@ main(void)
         cmocka_unit_test(a_nul_can_hide_nothing),
         cmocka_unit_test(deep_nesting_is_an_error_and_no_crash),
         cmocka_unit_test(a_small_text_cannot_become_a_large_tree),
+        cmocka_unit_test(a_caller_may_want_fewer_values),
         cmocka_unit_test(members_are_visited_until_told_to_stop),
         cmocka_unit_test(answers_are_compact_and_keep_their_slashes),
     };

@@ -1,7 +1,9 @@
 #include <string.h>
+#include "domain/core/config.h"
 #include "domain/core/platform.h"
 #include "domain/core/repository.h"
 #include "store_fixture.h"
+#include "util/buf.h"
 
 /* Which images are chosen in which order is asked from outside, by the system tests; here is what
  * they can't easily make. */
@@ -74,16 +76,38 @@ what_leads_nowhere_is_no_image(void **state)
     REFUSED(f, find(f, &none, NULL, &out), ERR_NO_MANIFEST);
 }
 
+static int
+read_config(struct fixture *f, const char *text)
+{
+    struct digest d = text != NULL ? fixture_blob(f, "a", text) : fixture_digest("nothing");
+    struct bytes config;
+    struct json *doc;
+    int rc = config_read(&f->reg, &d, &f->arena, &config, &doc, &f->err);
+
+    assert_true(bytes_equal(config, bytes_str(text != NULL ? text : "")));
+    if (rc == 1)
+        json_free(doc);
+    return rc;
+}
+
 static void
-a_config_is_read_whole_if_it_is_there(void **state)
+a_config_is_read_whole_if_it_is_there_and_has_not_too_many_values(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = fixture_blob(f, "a", "{\"os\":\"x\"}"), none = fixture_digest("nothing");
-    struct bytes config;
+    struct buf values;
 
-    assert_int_equal(platform_config(&f->reg, &d, &f->arena, &config, &f->err), 1);
-    assert_true(bytes_equal(config, bytes_str("{\"os\":\"x\"}")));
-    assert_int_equal(platform_config(&f->reg, &none, &f->arena, &config, &f->err), 0);
+    assert_int_equal(read_config(f, "{\"os\":\"x\"}"), 1);
+    assert_int_equal(read_config(f, "{\"os\":"), 0);
+    assert_int_equal(read_config(f, NULL), 0);
+    buf_init(&values, 1u << 20);
+    for (size_t i = 0; i < CONFIG_VALUES_MAX; i++)
+        buf_puts(&values, i == 0 ? "[1" : ",1");
+    buf_putc(&values, ']');
+    assert_int_equal(read_config(f, buf_text(&values)), 1);
+    buf_cut(&values, values.n - 1);
+    buf_puts(&values, ",1]");
+    assert_int_equal(read_config(f, buf_text(&values)), 0);
+    buf_free(&values);
 }
 
 static struct digest
@@ -166,6 +190,75 @@ platforms_are_compared_as_containerd_does(void **state)
     }
 }
 
+/* An image for an operating system with a config of so many bytes. */
+static struct digest
+push_long_image(struct fixture *f, const char *os, int n)
+{
+    return push_image_of(f,
+                         arena_printf(&f->arena, "{\"os\":\"%s\",\"architecture\":\"arm64\",%*s}",
+                                      os, n - 33 - (int)strlen(os), "\"x\":0"));
+}
+
+/* An index of the same image, n times, and another one. No entry names a platform. */
+static struct digest
+push_index_of(struct fixture *f, const struct digest *image, int n, const struct digest *last)
+{
+    struct buf text;
+    char digest[DIGEST_TEXT_MAX];
+    struct digest d;
+
+    buf_init(&text, 1u << 20);
+    buf_puts(&text, "{\"schemaVersion\":2,\"manifests\":[");
+    for (int i = 0; i <= n; i++) {
+        digest_text(digest, i < n ? image : last);
+        buf_putf(&text, "%s{\"mediaType\":\"%s\",\"size\":1,\"digest\":\"%s\"}", i > 0 ? "," : "",
+                 OCI_IMAGE, digest);
+    }
+    buf_puts(&text, "]}");
+    d = push(f, buf_text(&text), OCI_INDEX);
+    buf_free(&text);
+    return d;
+}
+
+static void
+a_search_reads_not_much_more_than_a_megabyte(void **state)
+{
+    struct fixture *f = *state;
+    struct digest other = push_long_image(f, "windows", 300000), d;
+    struct digest wanted = push_long_image(f, "linux", 1000);
+    struct digest longest = push_long_image(f, "linux", 3000000);
+    struct platform_image out;
+
+    d = push_index_of(f, &other, 3, &wanted);
+    OK(f, find(f, &d, "linux/arm64", &out));
+    assert_true(digest_equal(&out.digest, &wanted));
+    REFUSED(f, find(f, &d, "linux/amd64", &out), ERR_NO_IMAGE);
+    d = push_index_of(f, &other, 3, &longest);
+    OK(f, find(f, &d, "linux/arm64", &out));
+    assert_true(digest_equal(&out.digest, &longest));
+    arena_reset(&f->arena);
+    d = push_index_of(f, &other, 4, &wanted);
+    REFUSED(f, find(f, &d, "linux/arm64", &out), ERR_TOO_LARGE);
+    assert_non_null(strstr(f->err.message, "too much has to be read"));
+    OK(f, find(f, &d, "windows/arm64", &out));
+    OK(f, find(f, &d, NULL, &out));
+    assert_true(digest_equal(&out.digest, &other));
+}
+
+static void
+a_search_looks_at_two_hundred_manifests(void **state)
+{
+    struct fixture *f = *state;
+    struct digest other = push_long_image(f, "windows", 100), d;
+    struct digest wanted = push_long_image(f, "linux", 100);
+    struct platform_image out;
+
+    d = push_index_of(f, &other, 198, &wanted); /* and the index */
+    OK(f, find(f, &d, "linux/arm64", &out));
+    d = push_index_of(f, &other, 199, &wanted);
+    REFUSED(f, find(f, &d, "linux/arm64", &out), ERR_TOO_LARGE);
+}
+
 int
 main(void)
 {
@@ -174,7 +267,9 @@ main(void)
         TEST(platforms_have_two_or_three_parts),
         TEST(platforms_are_compared_as_containerd_does),
         TEST(what_leads_nowhere_is_no_image),
-        TEST(a_config_is_read_whole_if_it_is_there),
+        TEST(a_config_is_read_whole_if_it_is_there_and_has_not_too_many_values),
+        TEST(a_search_reads_not_much_more_than_a_megabyte),
+        TEST(a_search_looks_at_two_hundred_manifests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

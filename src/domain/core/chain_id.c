@@ -1,8 +1,6 @@
 #include "domain/core/chain_id.h"
+#include "domain/core/config.h"
 #include "domain/core/pull.h"
-#include "util/json.h"
-
-#define JSON_DEPTH_MAX 32
 
 /* chain(0) = diff(0), chain(i) = sha256(chain(i - 1) " " diff(i)), both as text. */
 void
@@ -44,12 +42,11 @@ chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest
                struct err *err)
 {
     const struct json *diff_ids;
-    struct err ignored;
     struct json *doc;
     int rc = 0;
 
     if (n > CHAIN_ID_LAYERS_MAX || config.n > CHAIN_ID_CONFIG_MAX ||
-        json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
+        config_parse(config, &doc) != 0)
         return 0;
     diff_ids = json_member(json_member(doc, "rootfs"), "diff_ids");
     if (json_type(diff_ids) == JSON_ARRAY && json_length(diff_ids) == n) {

@@ -12,7 +12,7 @@
  * config, which are the client's claim: they were not compared with the layers. */
 
 /* The largest config in bytes, and the most layers, of an image with chain ids. (docker's limit is
- * 127 layers.) */
+ * 127 layers.) It has at most CONFIG_VALUES_MAX values, too (domain/core/config.h). */
 #define CHAIN_ID_CONFIG_MAX (1u << 20)
 #define CHAIN_ID_LAYERS_MAX 256
 

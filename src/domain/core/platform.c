@@ -1,12 +1,15 @@
 #include "domain/core/platform.h"
+#include "domain/core/config.h"
 #include "domain/core/pull.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/json.h"
 
 #define JSON_DEPTH_MAX 32
 
-/* Manifests that are read for one request. */
-#define READS_MAX 200
+/* Manifests that are looked at in one search, and bytes of documents that are read after the first
+ * one until no further one is read. */
+#define LOOKS_MAX 200
+#define READ_MAX (1u << 20)
 
 /* Memory for choosing an image of an index, in bytes. */
 #define CHOICE_MEMORY (16u << 20)
@@ -154,7 +157,8 @@ struct platform_search {
     const struct platform *want;
     struct arena *arena;
     struct platform_image *out;
-    unsigned reads;
+    unsigned looks;
+    size_t read;    /* bytes of documents after the first */
     char seen[128]; /* the existing platforms, for the error if none is the wanted one */
 };
 
@@ -174,11 +178,12 @@ read_candidate(struct platform_search *s, const struct digest *d, struct platfor
     return manifest_parse(&out->manifest, out->document, r.media_type, s->arena, err) == 0 ? 1 : -1;
 }
 
-int
-platform_config(const struct registry *reg, const struct digest *config, struct arena *arena,
-                struct bytes *out, struct err *err)
+static int
+refuse_search(struct err *err)
 {
-    return pull_blob(reg, config, PLATFORM_CONFIG_MAX, arena, out, err);
+    return err_set(err, ERR_TOO_LARGE,
+                   "too much has to be read to find an image of this index: ask for the image's "
+                   "own digest instead");
 }
 
 /* Reads an image's platform from its config, if no entry of an index has named it. 1, 0, -1. */
@@ -186,15 +191,17 @@ static int
 is_wanted_image(struct platform_search *s, const struct manifest *m, struct err *err)
 {
     struct bytes config;
-    struct err ignored;
     struct json *doc;
     int rc;
 
     if (s->want == NULL)
         return 1;
-    rc = platform_config(s->reg, &m->config, s->arena, &config, err);
-    if (rc != 1 || json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
-        return rc < 0 ? -1 : 0;
+    if (s->read > READ_MAX)
+        return refuse_search(err);
+    rc = config_read(s->reg, &m->config, s->arena, &config, &doc, err);
+    s->read += config.n;
+    if (rc != 1)
+        return rc;
     rc = platform_distance(doc, s->want) >= 0;
     if (rc == 0)
         snprintf(s->seen, sizeof s->seen, "%.50s/%.50s", member_text(doc, "os"),
@@ -250,8 +257,10 @@ search_entry(struct platform_search *s, const struct json *entry, unsigned nesti
     struct err ignored;
     int rc;
 
-    if (digest_parse(&d, digest, strlen(digest), &ignored) != 0 || s->reads == READS_MAX)
+    if (digest_parse(&d, digest, strlen(digest), &ignored) != 0)
         return 0;
+    if (s->looks == LOOKS_MAX || s->read > READ_MAX)
+        return refuse_search(err);
     /* If the entry names a platform, the image's config isn't asked. */
     s->want = member_text(json_member(entry, "platform"), "os")[0] != '\0' ? NULL : want;
     rc = search_manifest(s, &d, nesting + 1, err);
@@ -288,10 +297,11 @@ search_manifest(struct platform_search *s, const struct digest *d, unsigned nest
     struct json *doc;
     int rc;
 
-    s->reads++;
+    s->looks++;
     rc = read_candidate(s, d, &found, err);
     if (rc != 1)
         return rc;
+    s->read += s->looks > 1 ? found.document.n : 0;
     if (found.manifest.config.algo != DIGEST_NONE) {
         rc = found.manifest.is_image ? is_wanted_image(s, &found.manifest, err) : 0;
         if (rc == 1)
@@ -323,7 +333,7 @@ platform_choose(const struct registry *reg, uint64_t repo, struct bytes index,
         *chosen = found.digest;
     arena_reset(&arena);
     json_free(doc);
-    return rc;
+    return rc < 0 && err->code == ERR_TOO_LARGE ? 0 : rc;
 }
 
 int

@@ -32,17 +32,13 @@ struct platform_image {
 /* Finds the image that a manifest is or, if it is an index, leads to. repo: the repository's id.
  * want: NULL: no platform is named. Texts are in the arena. Reads files, so it must not be called
  * in a transaction. 0, or -1. ERR_NO_MANIFEST: the repository has no manifest of that digest.
- * ERR_NO_IMAGE: there is no image of that platform. */
+ * ERR_NO_IMAGE: there is no image of that platform. ERR_TOO_LARGE: too much would have to be read
+ * to find it. */
 int platform_find(const struct registry *reg, uint64_t repo, const struct digest *manifest,
                   const struct platform *want, struct arena *arena, struct platform_image *out,
                   struct err *err);
 
 /* The same without a platform, for the bytes of an index that isn't stored yet: *chosen is the
- * manifest of the image. 1, 0 (there is no image), -1. */
+ * manifest of the image. 1, 0 (there is none, or too much would have to be read to find it), -1. */
 int platform_choose(const struct registry *reg, uint64_t repo, struct bytes index,
                     struct digest *chosen, struct err *err);
-
-/* Reads an image's config into the arena. 1, 0 (it is missing, or larger than the maximum), -1. */
-#define PLATFORM_CONFIG_MAX (4u << 20)
-int platform_config(const struct registry *reg, const struct digest *config, struct arena *arena,
-                    struct bytes *out, struct err *err);

@@ -1,12 +1,11 @@
 #include "domain/inside/browse_history.h"
+#include "domain/core/config.h"
 #include "domain/core/foreign_images.h"
 #include "domain/inside/layer_links.h"
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
 #include "util/buf.h"
-#include "util/json.h"
 
-#define JSON_DEPTH_MAX 32
 #define LINKED_MAX 200000
 #define TEXT_MAX ((size_t)64 << 10)
 
@@ -59,12 +58,11 @@ tell_config(struct telling *t, struct err *err)
 {
     const struct json *history;
     struct bytes config;
-    struct err ignored;
     struct json *doc;
-    int rc = platform_config(t->im->reg, &t->im->id, t->arena, &config, err);
+    int rc = config_read(t->im->reg, &t->im->id, t->arena, &config, &doc, err);
 
-    if (rc != 1 || json_parse(config, JSON_DEPTH_MAX, &doc, &ignored) != 0)
-        return rc < 0 ? -1 : 0;
+    if (rc != 1)
+        return rc;
     history = json_member(doc, "history");
     rc = 0;
     for (size_t i = 0; i < json_length(history) && rc == 0; i++) {
@@ -84,14 +82,13 @@ tell_v1(struct telling *t, size_t layer, struct err *err)
 {
     const struct json *command;
     struct bytes text;
-    struct err ignored;
     struct json *doc;
     struct buf line;
     int rc;
 
     if (t->im->reg->foreign->json(t->im->reg, &t->im->ids[layer], t->arena, &text, err) != 0)
         return -1;
-    if (json_parse(text, JSON_DEPTH_MAX, &doc, &ignored) != 0)
+    if (config_parse(text, &doc) != 0)
         return add_step(t, NULL, NULL, false, err);
     command = json_member(json_member(doc, "container_config"), "Cmd");
     buf_init(&line, TEXT_MAX);

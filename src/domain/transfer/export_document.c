@@ -139,7 +139,7 @@ put_index_entry(const struct export_plan *p, const struct export_tag *t, struct 
     struct platform_image image;
     if (platform_find(p->reg, p->repositories[t->repository].id, &t->digest, NULL, arena, &image,
                       err) < 0)
-        return err->code == ERR_NO_IMAGE ? 0 : -1;
+        return err->code == ERR_NO_IMAGE || err->code == ERR_TOO_LARGE ? 0 : -1;
     if (is_all_here(p, &image.manifest))
         put_image(p, t, &image.manifest, out);
     return 0;

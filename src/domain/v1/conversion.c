@@ -1,4 +1,5 @@
 #include "domain/v1/conversion.h"
+#include "domain/core/config.h"
 #include "domain/v1/image_config.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -253,6 +254,8 @@ int
 conversion_finish(struct conversion_draft *d, struct arena *arena, struct conversion *out,
                   struct err *err)
 {
+    struct json *parsed;
+
     if (image_config_read(d->top, &d->config, err) != 0)
         return -1;
     date(d);
@@ -261,6 +264,9 @@ conversion_finish(struct conversion_draft *d, struct arena *arena, struct conver
     if (out->config.n > CONVERSION_CONFIG_MAX)
         return err_set(err, ERR_BAD_IMAGE, "its config has more than %u bytes",
                        CONVERSION_CONFIG_MAX);
+    if (json_parse_within(out->config, DEPTH_MAX, CONFIG_VALUES_MAX, &parsed, err) != 0)
+        return err_set(err, ERR_BAD_IMAGE, "its config has more than %d values", CONFIG_VALUES_MAX);
+    json_free(parsed);
     return finish_document(make_converted_manifest(d, out), arena, &out->manifest,
                            &out->manifest_digest, err);
 }

@@ -14,7 +14,8 @@
 
 /* The most layers of an image. docker's limit is the same. */
 #define CONVERSION_LAYERS_MAX 127
-/* The longest config, in bytes. Its size is nearly that of the top image's JSON. */
+/* The longest config, in bytes. Its size is nearly that of the top image's JSON. It has at most
+ * CONFIG_VALUES_MAX values, too (domain/core/config.h). */
 #define CONVERSION_CONFIG_MAX (1u << 20)
 
 struct conversion_layer {

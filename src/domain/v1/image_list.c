@@ -264,9 +264,9 @@ add_view(struct id_finder *f, struct collection *c, uint64_t repo, const struct 
     else if (rc == 1)
         for (size_t i = v.n; i > 0; i--)
             add_to_collection(c, &v.ids[i - 1]);
-    else if (rc < 0 && err->code == ERR_NO_IMAGE)
+    else if (rc < 0 && (err->code == ERR_NO_IMAGE || err->code == ERR_TOO_LARGE))
         add_to_collection(c, &id);
-    rc = rc < 0 && err->code != ERR_NO_IMAGE ? -1 : 0;
+    rc = rc < 0 && err->code != ERR_NO_IMAGE && err->code != ERR_TOO_LARGE ? -1 : 0;
     f->memory -= arena.used < f->memory ? arena.used : f->memory;
     arena_reset(&arena);
     return rc;

@@ -1,5 +1,6 @@
 #include "domain/v1/image_view.h"
 #include "domain/core/chain_id.h"
+#include "domain/core/config.h"
 #include "domain/v1/image_ids.h"
 #include "domain/core/pull.h"
 #include "storage/tables/tbl_blob.h"
@@ -66,7 +67,7 @@ image_view_of(const struct registry *reg, uint64_t repo, const struct digest *ma
         return err->code == ERR_NO_MANIFEST ? 0 : -1;
     v->manifest = image.digest;
     layers = image.manifest.descriptors_n - 1;
-    rc = platform_config(reg, &image.manifest.config, arena, &v->config, err);
+    rc = pull_blob(reg, &image.manifest.config, CHAIN_ID_CONFIG_MAX, arena, &v->config, err);
     if (rc == 1)
         rc = chain_id_parse(v->config, layers, arena, &chain, err);
     if (rc == 0)
@@ -115,7 +116,8 @@ look_for_id(const struct registry *reg, uint64_t repo, const struct digest *mani
         rc = read_id(reg, manifest, r, &arena, id, err);
     } else if (platform_find(reg, repo, manifest, platform, &arena, &image, err) == 0) {
         *id = *manifest_id(&image.manifest, &image.digest);
-    } else if (err->code == ERR_NO_IMAGE || err->code == ERR_NO_MANIFEST) {
+    } else if (err->code == ERR_NO_IMAGE || err->code == ERR_NO_MANIFEST ||
+               (err->code == ERR_TOO_LARGE && platform == NULL)) {
         *id = *manifest;
         rc = platform == NULL;
     } else {
@@ -205,8 +207,6 @@ image_view_empty(void)
 }
 
 /* ---- its JSON ---- */
-
-#define DEPTH_MAX 32
 
 struct member {
     const char *name;
@@ -322,7 +322,7 @@ image_view_json(const struct image_view *v, struct arena *arena, struct bytes *j
     const char *text;
     size_t n;
 
-    if (json_parse(v->config, DEPTH_MAX, &config, err) != 0)
+    if (json_parse_within(v->config, CONFIG_DEPTH_MAX, CONFIG_VALUES_MAX, &config, err) != 0)
         return -1;
     json_each(config, collect_config_member, &m);
     m.v = arena_array(arena, m.n + 10, sizeof *m.v);

@@ -4,7 +4,7 @@ const struct pool pools[POOL_COUNT] = {
     [POOL_API] = {"api", "api.sock", offsetof(struct options, workers)},
     [POOL_BULK] = {"bulk", "bulk.sock", offsetof(struct options, bulk_workers)},
     [POOL_GATE] = {"gate", "gate.sock", offsetof(struct options, hook_jobs), 5000},
-    [POOL_LIST] = {"list", "list.sock", offsetof(struct options, browse_workers), 1000},
+    [POOL_LIST] = {"list", "list.sock", offsetof(struct options, browse_workers), 200},
     [POOL_BROWSE] = {"browse", "browse.sock", offsetof(struct options, browse_workers), 1000},
 };
 
