@@ -119,7 +119,7 @@ subtest 'pushes that wait for a hook' => sub {
 
 subtest 'checksums of the first API that take long' => sub {
     my @users    = qw(ann:secret bob:second);
-    my $registry = Registry->start(args => [ map { ('--user', $_) } @users ], user => $users[0]);
+    my $registry = Registry->start(args => [ '--watchdog', '10m', map { ('--user', $_) } @users ], user => $users[0]);
     my $bob      = $registry->with(user => $users[1]);
     my ($v1, $bobs_v1) = map { Registry::V1->new($registry->with(user => $_), user => $_, https => 1) } @users;
 
