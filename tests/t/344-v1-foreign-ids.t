@@ -13,7 +13,7 @@ use Registry::V1;
 use Test::More;
 
 my @users    = qw(ann:secret1 bob:secret2);
-my $registry = Registry->start(user => $users[0], args => [ '--index-jobs', 1, map { ('--user', $_) } @users ]);
+my $registry = Registry->start(user => $users[0], args => [ '--index-jobs', 1, '--watchdog', '10m', map { ('--user', $_) } @users ]);
 my $ann      = $registry;
 my $bob      = $registry->with(user => $users[1]);
 my $v1       = Registry::V1->new($ann, user => $users[0], https => 1);
@@ -216,7 +216,7 @@ subtest 'a crowd' => sub {
 
 # A layer that takes a while to be read: a large file, well compressed.
 sub costly_layer ($name) {
-    my ($n, $zeros) = (10, "\0" x 16_000_000);
+    my ($n, $zeros) = (60, "\0" x 16_000_000);
     my $head = tar_entry(name => $name, size => $n * length $zeros, mtime => int rand 1e9);
     my $sha  = Digest::SHA->new(256)->add($head);
     $sha->add($zeros) for 1 .. $n;
@@ -231,9 +231,10 @@ sub push_damaged_crowd ($image) {
     return;
 }
 
-# Pushes it, and stops the processes that read its layers. Those processes.
+# Pushes it, and stops the process that reads layers before it has read the topmost one. The stopped processes.
 sub push_held ($repository, $image) {
     my ($keeper) = $registry->children('keeper');
+    my ($hex) = digest($image->{layers}[1]{bytes}) =~ /:(.*)/;
     my @held;
     push_v2($ann, $repository, 'v1', $image);
     wait_for(60, sub {
@@ -241,7 +242,7 @@ sub push_held ($repository, $image) {
         kill 'STOP', @held;
         return grep { slurp("/proc/$_/stat") =~ /\) T / } @held;
     });
-    return @held;
+    return (grep { /$hex/ } $registry->files('index')) ? () : @held;
 }
 
 for my $is_known (1, 0) {
