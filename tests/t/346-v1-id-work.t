@@ -11,13 +11,13 @@ use Time::HiRes qw(time);
 my $registry = Registry->start;
 my $v1       = Registry::V1->new($registry);
 
-# A config of nearly as many values as are parsed, each with so many digits, and so many manifests that show it, each with
+# A config of nearly as many values as are parsed, each with so many escapes, and so many manifests that show it, each with
 # another layer that isn't here, so that none can be proven. The id of all of them.
-sub claimed ($n, $digits) {
+sub claimed ($n, $escapes) {
     my $config = json_of({
         architecture => 'amd64', os => 'linux', config => {}, rootfs => { type => 'layers', diff_ids => [ digest(random_bytes(9)) ] },
     });
-    $config =~ s/^\{/'{"pad":[' . join(',', ('1' x $digits) x 190_000) . '],'/e;
+    $config =~ s/^\{/'{"pad":[' . join(',', ('"' . '\\u00e9' x $escapes . '"') x 9500) . '],'/e;
     is_status($registry->push_blob('a/b', $config), 201, 'a config of ' . length($config) . ' bytes');
     my @put = map {
         my $layer = Registry::Client->descriptor('application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', random_bytes(9));
@@ -50,9 +50,9 @@ sub ratio ($ask, $one, $other) {
     return $a / $b;
 }
 
-my $few   = claimed(4,  3);
-my $many  = claimed(40, 3);
-my $large = claimed(4,  19);
+my $few   = claimed(4,  15);
+my $many  = claimed(40, 15);
+my $large = claimed(4,  68);
 
 my %asks = (
     'a look-up'             => sub ($id) { $v1->get_json($id) },
