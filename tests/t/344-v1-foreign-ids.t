@@ -2,18 +2,15 @@
 # and an image that is not complete is only its pusher's to change.
 use v5.36;
 use Registry limit => 240;
-use Digest::SHA ();
 use IO::Compress::Gzip qw(gzip $GzipError);
 use Registry::Checks;
 use Registry::Client ();
-use Registry::Layers qw(gzip_of tar_end tar_entry);
-use Registry::Process;
 use Registry::Tools;
 use Registry::V1;
 use Test::More;
 
 my @users    = qw(ann:secret1 bob:secret2);
-my $registry = Registry->start(user => $users[0], args => [ '--index-jobs', 1, '--watchdog', '10m', map { ('--user', $_) } @users ]);
+my $registry = Registry->start(user => $users[0], args => [ map { ('--user', $_) } @users ]);
 my $ann      = $registry;
 my $bob      = $registry->with(user => $users[1]);
 my $v1       = Registry::V1->new($ann, user => $users[0], https => 1);
@@ -29,7 +26,7 @@ sub layer ($name) {
 
 # An image of these layers, not pushed yet; diff_ids: others than those of the layers.
 sub image_of ($layers, %o) {
-    my @diff   = map { $_->{diff_id} // digest($_->{tar}) } @$layers;
+    my @diff   = map { digest($_->{tar}) } @$layers;
     my $config = json_of({
         architecture => 'amd64', os => 'linux', config => { Cmd => [ $o{note} // 'x' ] },
         rootfs => { type => 'layers', diff_ids => $o{diff_ids} // \@diff },
@@ -213,60 +210,6 @@ subtest 'a crowd' => sub {
         'seventeen older manifests show a config with other layers: none hides those that it tells of');
     shows($image, 'then', 'team/late');
 };
-
-# A layer that takes a while to be read: a large file, well compressed.
-sub costly_layer ($name) {
-    my ($n, $zeros) = (60, "\0" x 16_000_000);
-    my $head = tar_entry(name => $name, size => $n * length $zeros, mtime => int rand 1e9);
-    my $sha  = Digest::SHA->new(256)->add($head);
-    $sha->add($zeros) for 1 .. $n;
-    return { diff_id => 'sha256:' . $sha->add(tar_end())->hexdigest, bytes => gzip_of($head) . gzip_of($zeros, 1) x $n . gzip_of(tar_end()) };
-}
-
-# Many manifests show the config of an image with other layers, the topmost of which is damaged.
-sub push_damaged_crowd ($image) {
-    my $evil = layer('evil');
-    substr($evil->{bytes}, -12) = '';
-    push_v2($bob, 'bob/older', "damaged$_", { %$image, layers => [ $image->{layers}[0], $evil ] }) for 1 .. 70;
-    return;
-}
-
-# Pushes it, and stops the process that reads layers before it has read the topmost one. The stopped processes.
-sub push_held ($repository, $image) {
-    my ($keeper) = $registry->children('keeper');
-    my ($hex) = digest($image->{layers}[1]{bytes}) =~ /:(.*)/;
-    my @held;
-    push_v2($ann, $repository, 'v1', $image);
-    wait_for(60, sub {
-        @held = children_of($keeper);
-        kill 'STOP', @held;
-        return grep { slurp("/proc/$_/stat") =~ /\) T / } @held;
-    });
-    return (grep { /$hex/ } $registry->files('index')) ? () : @held;
-}
-
-for my $is_known (1, 0) {
-    my $name = $is_known ? 'which is known' : 'which is not known yet';
-    subtest "a crowd with damaged layers, $name" => sub {
-        my $image = image_of([ layer('one'), costly_layer('two') ]);
-        my $path  = "/v1/images/$image->{id}/layer";
-        my ($got, @held, %seen);
-        if ($is_known) {
-            push_damaged_crowd($image);
-            wait_for(60, sub { $got = $v1->get($path); $got->status != 503 });
-            like($got->describe, qr/^404\b.*several images have this id/s, 'none of it is shown');
-        }
-        ok(@held = push_held("team/right$is_known", $image), 'the layers of the right image are being read');
-        push_damaged_crowd($image) if !$is_known;
-        is_v1_error($v1->get($path), 503, '... and it is shown afterwards');
-        kill 'CONT', @held;
-        wait_for(60, sub { $got = $v1->get($path); $seen{ $got->status }++; $got->status != 503 });
-        delete $seen{503};
-        is_deeply([ keys %seen ], [200], '... and nothing else until then');
-        ok($got->content eq $image->{layers}[1]{bytes}, '... but this');
-        shows($image, 'then', "team/right$is_known");
-    };
-}
 
 subtest 'what was built upon' => sub {
     my $image = image_of([ layer('one'), layer('two') ]);
