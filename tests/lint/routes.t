@@ -79,6 +79,20 @@ sub setting ($chain, $name, $param = undef) {
     return '';
 }
 
+# The locations that serve the request in the end, and what they have set: one may send it on.
+sub arrive ($path, $request) {
+    my @chain = locate($server, $path);
+    my %set   = %$request;
+    for my $directive (@{ $chain[-1]->[-1] }) {
+        $set{ $directive->[1] =~ s/^\$//r } = value($directive->[2], \%set)
+            if $directive->[0] eq 'set' && !exists $request->{ $directive->[1] =~ s/^\$//r };
+        next if $directive->[0] ne 'if' || $directive->[-1][0][0] ne 'rewrite' || $directive->[1] !~ /^\(\$(\w+)\)$/;
+        my $to = value("\$$1", \%set);
+        return arrive($to, \%set) if $to ne '';
+    }
+    return (\@chain, \%set);
+}
+
 # The value of a text with variables: those of the request, and those of maps.
 sub value ($text, $request) {
     return $text =~ s{\$(\w+)}{ $request->{$1} // map_value($1, $request) }ger;
@@ -156,17 +170,23 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
         for my $path (paths($pattern)) {
             my %request = (
                 request_method => $method,
+                uri            => $path,
                 registry_asked_main => 1,    # there are pre-hooks
                 arg_digest     => ($parameter // '') eq 'digest' ? 'sha256:ab' : '',
+                server_protocol        => 'HTTP/1.1',
+                content_length         => $method =~ /^P/ ? 5 : '',
+                http_transfer_encoding => '',
             );
-            my @chain = locate($server, $path);
-            my $goes  = value(setting(\@chain, 'fastcgi_pass'), \%request) =~ s/^registry_(\w+)_main$/\U$1/r;
-            my $role  = value(setting(\@chain, 'fastcgi_param', 'ROLE'), \%request);
+            my ($chain, $set) = arrive($path, \%request);
+            my @chain = @$chain;
+            my $goes  = value(setting(\@chain, 'fastcgi_pass'), $set) =~ s/^registry_(\w+)_main$/\U$1/r;
+            my $role  = value(setting(\@chain, 'fastcgi_param', 'ROLE'), $set);
             my $realm = setting(\@chain, 'auth_basic');
 
             # The body of an upload goes to a file, and may begin only when a worker agrees.
             my $body   = setting(\@chain, 'fastcgi_pass_request_body') eq 'off' && setting(\@chain, 'auth_request') =~ m{/authorize$};
-            my $else  = value(setting(\@chain, 'fastcgi_pass'), { %request, registry_asked_main => '' }) =~ s/^registry_(\w+)_main$/\U$1/r;
+            my ($other, $otherwise) = arrive($path, { %request, registry_asked_main => '' });
+            my $else  = value(setting($other, 'fastcgi_pass'), $otherwise) =~ s/^registry_(\w+)_main$/\U$1/r;
             push @wrong, "$path: pool $goes" if $goes ne $pool;
             push @wrong, "$path: pool $else without pre-hooks" if $else ne ($pool eq 'GATE' ? 'API' : $pool);
             push @wrong, "$path: role $role" if $role ne ($upload ? 'upload' : 'main');

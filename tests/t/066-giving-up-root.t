@@ -58,6 +58,16 @@ END
     is(scalar keys %sessions, scalar @long, '... and workers, keeper and herald have sessions of their own');
 };
 
+# Linux schedules each session as a group, and a worker that is a group by itself is slower.
+subtest 'without a terminal' => sub {
+    my $registry = Registry->start(prefix => ['setsid']);
+    my %long = map { $_ => [ (stat_of($_))[ 2, 3 ] ] } grep { title_of($_) =~ /^(?:worker|keeper|herald)/ } $registry->processes;
+    cmp_ok(scalar keys %long, '>', 5, 'there are processes');
+    is_deeply([ grep { $long{$_}[1] != $registry->pid } sort keys %long ], [], '... which share the session of the server');
+    is_deeply([ grep { $long{$_}[0] != $_ } sort keys %long ], [], '... and get no signal that is meant for its group');
+    $registry->stop;
+};
+
 subtest 'a hook' => sub {
     my $tmp = open_to_all();
     mkdir "$tmp/hooks";

@@ -159,6 +159,7 @@ traps_are_closed(void **state)
 {
     (void)state;
     static const char upload[] = "location ~ ^/v2/.+/blobs/uploads/?[^/]*\\z {";
+    static const char with_body[] = "location = /_registry_main/with_body {";
     static const char authorize[] = "location = /_registry_main/authorize {";
     struct nginx_conf c = standalone();
     struct buf b;
@@ -172,6 +173,9 @@ traps_are_closed(void **state)
     assert_location_has(&b, upload, "fastcgi_pass_request_body off;");
     assert_location_has(&b, upload, "fastcgi_param ROLE $registry_role_main;");
     assert_location_has(&b, upload, "set $registry_path_main $uri;");
+    assert_location_has(&b, with_body, "auth_request /_registry_main/ask;");
+    assert_location_has(&b, with_body, "auth_basic $registry_realm_main;");
+    assert_location_has(&b, with_body, "internal;");
     assert_location_has(&b, authorize, "fastcgi_param ROLE auth;");
     assert_location_has(&b, authorize, "fastcgi_param DOCUMENT_URI $registry_path_main;");
     assert_location_has(&b, "location ^~ /v2/ {", "satisfy all;");

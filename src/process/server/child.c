@@ -49,7 +49,7 @@ child_begin(const struct server *s, pid_t master, const int *keep, size_t keep_n
     }
     if (getppid() != master) /* it died before we could ask to be told */
         _exit(CHILD_FAILED);
-    setsid(); /* it has no terminal from now on */
+    privileges_leave_session(&s->who);
     close_others(s, keep, keep_n);
     set_child_signals(on_term);
 }

@@ -1,4 +1,5 @@
 #include "process/server/privileges.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -41,13 +42,25 @@ put_user_name(uid_t uid, char *out, size_t n)
         snprintf(out, n, "user %lu", (unsigned long)uid);
 }
 
+/* Only ENXIO says that there is none: a chroot may have no /dev/tty. */
+static bool
+has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    bool has = fd >= 0 || errno != ENXIO;
+
+    fdio_close(fd);
+    return has;
+}
+
 int
 privileges_plan(struct privileges *p, const char *run_as, struct err *err)
 {
     const char *wanted;
     const struct passwd *pw;
 
-    *p = (struct privileges){.root = geteuid() == 0, .uid = geteuid(), .gid = getegid()};
+    *p = (struct privileges){
+        .root = geteuid() == 0, .had_terminal = has_terminal(), .uid = geteuid(), .gid = getegid()};
     put_user_name(p->uid, p->user, sizeof p->user);
     if (run_as == NULL && !p->root)
         return 0;
@@ -97,6 +110,15 @@ refuse_tracing(void)
 #else
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
+}
+
+void
+privileges_leave_session(const struct privileges *p)
+{
+    if (p->had_terminal)
+        setsid();
+    else
+        setpgid(0, 0);
 }
 
 void
