@@ -35,6 +35,10 @@ sub answered (@sockets) {
     return @statuses;
 }
 
+sub with_annotations ($manifest, $n) {
+    return $manifest =~ s/\}\s*$/',"annotations":{' . join(',', map { qq("k$_":"") } 1 .. $n) . '}}'/er;
+}
+
 subtest 'pulls, pushes and health need none of the other pools' => sub {
     my $registry = Registry->start(args => [ '--user', 'ann:secret' ], user => 'ann:secret', expected => qr/upstream/);
     my $layer    = random_bytes(1000);
@@ -56,8 +60,18 @@ subtest 'pulls, pushes and health need none of the other pools' => sub {
     is_status($registry->with(user => undef)->put('/v2/a/b/manifests/v2', body => $manifest), 401, '... nor the question who may push');
     ok($registry->start_upload('a/b'), '... nor the beginning of an upload');
     is_status($registry->put_manifest('a/b', 'v2', $manifest), 201, '... nor a tag');
+    my $large = with_annotations($manifest, 10_000);
+    my %type  = (headers => { 'Content-Type' => 'application/vnd.oci.image.manifest.v1+json' });
+    cmp_ok(length $large, '>', 100_000, 'a large manifest');
+    my $hasty = $registry->with(timeout => 1, user => 'ann:secret');
+    is_status($hasty->put('/v2/a/b/manifests/v3', %type, body => $large), 599, '... waits for a worker that is stopped');
+    is_status($hasty->put('/v2/a/b/manifests/v3', %type, body => $manifest, chunked => 1), 599, '... and so does one of unknown size');
+    is_status($hasty->put('/v1/images/' . 'ab' x 32 . '/json', body => '{"id":"' . 'ab' x 32 . '","x":"' . 'x' x 100_000 . '"}'),
+        599, '... and the large description of an image of the first API');
     kill 'CONT', @stopped;
     ok(wait_for(20, sub { $registry->get($lists[0])->status == 200 }), 'lists go on');
+    is_status($registry->put('/v2/a/b/manifests/v3', %type, body => $large), 201, '... and the large manifest is pushed');
+    is_status($registry->put('/v2/a/b/manifests/v4', %type, body => $manifest, chunked => 1), 201, '... and the one of unknown size');
 };
 
 subtest 'readers that read nothing' => sub {
