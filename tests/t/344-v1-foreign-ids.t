@@ -322,6 +322,11 @@ subtest 'a complete image, and a manifest that nobody can check' => sub {
     is_deeply([ map { $_->{layer} } @{ $v1->pull_images('team/keeps', 'v2')->{images} } ], [ $mine->{layer} ], '... is one of the image');
     my ($evil, $tagged) = map { $ann->get("/v2/team/keeps/manifests/$_")->header('Docker-Content-Digest') // 'none' } 'evil', 'v2';
     isnt($tagged, $evil, '... by the second API, too');
+    my $tags = '/v1/repositories/bob/damaged/tags';
+    ok(wait_for(60, sub { $v1->get("$tags/evil")->status == 404 }), 'the tag of the manifest has no id that shows another image');
+    is_v1_error($v1->get("$tags/evil"), 404, '... but an answer');
+    is_deeply($v1->get($tags)->json, {}, '... nor in the list of tags');
+    is_deeply($v1->get('/v1/repositories/bob/damaged/images')->json, [], '... nor in that of images');
 };
 
 subtest 'a config with other layers than it tells of' => sub {
@@ -333,6 +338,7 @@ subtest 'a config with other layers than it tells of' => sub {
     is_status($v1->put_checksum($mine), 200, '... and a checksum');
     push_v2($bob, 'bob/false', 'v1', { %$image, layers => [ layer('evil') ] });
     is(got_layer($image->{id}), $mine->{layer}, 'the id is hers');
+    is_v1_error($v1->get('/v1/repositories/bob/false/tags/v1'), 404, '... and no tag of the manifest has it');
 };
 
 finish();

@@ -1,6 +1,7 @@
 #include "domain/v1/image_list.h"
 #include <stdbool.h>
 #include "domain/v1/image.h"
+#include "domain/v1/image_named.h"
 #include "domain/v1/image_view.h"
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_tag.h"
@@ -32,11 +33,9 @@ struct id_finder {
     size_t known_n;
 };
 
-/* Finds the id of a tag's target: 1; 0: the target has disappeared meanwhile, or has no image of
- * that platform; -1. */
 static int
-find_id(struct id_finder *f, uint64_t repo, const struct digest *target, struct digest *id,
-        struct err *err)
+find_target_id(struct id_finder *f, uint64_t repo, const struct digest *target, struct digest *id,
+               struct err *err)
 {
     size_t before = f->memory;
     int rc;
@@ -57,6 +56,20 @@ find_id(struct id_finder *f, uint64_t repo, const struct digest *target, struct 
         f->known[f->known_n++].rc = rc;
     }
     return rc;
+}
+
+/* Finds the id of a tag's target: 1; 0: the target has disappeared meanwhile, or has no image of
+ * that platform, or its id shows another image; -1. */
+static int
+find_id(struct id_finder *f, uint64_t repo, const struct digest *target, struct digest *id,
+        struct err *err)
+{
+    int rc = find_target_id(f, repo, target, id, err);
+
+    if (rc != 1 || target->algo == DIGEST_V1_ID)
+        return rc;
+    rc = image_named_is_anothers(f->reg, repo, id, err);
+    return rc < 0 ? -1 : rc == 0;
 }
 
 static struct id_finder
@@ -89,7 +102,9 @@ image_list_find(const struct registry *reg, const char *repository, const char *
     if (rc == 1)
         rc = find_id(&finder, repo.id, &r.target, id, err);
     if (rc == 0)
-        return err_set(err, ERR_NO_IMAGE, "Tag not found: there is no image of that platform");
+        return err_set(err, ERR_NO_IMAGE,
+                       "Tag not found: there is no image of that platform, or its id is also that "
+                       "of another image, and its layers can't be compared with it");
     return rc < 0 ? -1 : 0;
 }
 

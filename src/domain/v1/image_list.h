@@ -9,10 +9,10 @@
 
 /* Tags as the first API lists them, each with the id of an image: a v1 image, or the id that the
  * first API gives a manifest (image_view_id). platform: selects an image of an index, NULL for the
- * default. A tag that leads to no image of that platform isn't listed. These functions read files,
- * so they run outside of transactions. */
+ * default. A tag that leads to no image of that platform, or whose id shows another image, isn't
+ * listed. These functions read files, so they run outside of transactions. */
 
-/* ERR_NO_MANIFEST; ERR_NO_IMAGE: the tag has no image of that platform. */
+/* ERR_NO_MANIFEST; ERR_NO_IMAGE: such a tag isn't listed. */
 int image_list_find(const struct registry *reg, const char *repository, const char *tag,
                     const struct platform *platform, struct digest *id, struct err *err);
 

@@ -1,6 +1,7 @@
 #include "domain/v1/image_named.h"
 #include "domain/v1/image_ids.h"
 #include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
 
 static int
@@ -61,6 +62,36 @@ image_named_read(const struct registry *reg, uint64_t repo, const struct digest 
     }
     list->n = kept;
     return 0;
+}
+
+static int
+stop_at_edge(const struct edge *e, void *arg, struct err *err)
+{
+    bool *found = arg;
+
+    (void)e;
+    (void)err;
+    *found = true;
+    return 1;
+}
+
+int
+image_named_is_anothers(const struct registry *reg, uint64_t repo, const struct digest *id,
+                        struct err *err)
+{
+    static const enum edge_kind KINDS[] = {EDGE_ID_PROVEN, EDGE_ID, EDGE_MADE};
+    bool found = false;
+    struct rec_image r;
+    int rc = tbl_image_get(kv_reads(reg->kv), id, &r, err);
+
+    /* One without a checksum was made of a proven manifest. */
+    if (rc != 1 || r.state != IMAGE_COMPLETE || r.checksum.algo == DIGEST_NONE)
+        return rc < 0 ? -1 : 0;
+    for (size_t k = 0; k < sizeof KINDS / sizeof KINDS[0] && !found; k++)
+        if (tbl_edge_each(kv_reads(reg->kv), id, KINDS[k], repo, NULL, stop_at_edge, &found, err) !=
+            0)
+            return -1;
+    return !found;
 }
 
 int

@@ -36,5 +36,10 @@ struct image_named_list {
 int image_named_read(const struct registry *reg, uint64_t repo, const struct digest *id,
                      struct image_named_list *list, struct err *err);
 
+/* Does the id show a complete v1 image, and none of that repository's manifests? It does when none
+ * of them is proven to have the id, or may be, or was made of that image. 1, 0, -1. */
+int image_named_is_anothers(const struct registry *reg, uint64_t repo, const struct digest *id,
+                            struct err *err);
+
 /* Is the id by right that of a manifest, so that no v1 image can be pushed under it? 1, 0, -1. */
 int image_named_is_taken(struct txn *t, const struct digest *id, struct err *err);
