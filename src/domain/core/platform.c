@@ -159,6 +159,7 @@ struct platform_search {
     struct platform_image *out;
     unsigned looks;
     size_t read;    /* bytes of documents after the first */
+    int far;        /* the distance of the image in out, if only its config tells it; 0: none */
     char seen[128]; /* the existing platforms, for the error if none is the wanted one */
 };
 
@@ -186,28 +187,33 @@ refuse_search(struct err *err)
                    "own digest instead");
 }
 
-/* Reads an image's platform from its config, if no entry of an index has named it. 1, 0, -1. */
+/* Takes an image, if no entry of an index has named its platform, by the platform of its config.
+ * 1: no other one is nearer; 0, -1. */
 static int
-is_wanted_image(struct platform_search *s, const struct manifest *m, struct err *err)
+take_image(struct platform_search *s, const struct platform_image *image, struct err *err)
 {
     struct bytes config;
     struct json *doc;
-    int rc;
+    int distance = 0, rc;
 
-    if (s->want == NULL)
-        return 1;
-    if (s->read > READ_MAX)
-        return refuse_search(err);
-    rc = config_read(s->reg, &m->config, s->arena, &config, &doc, err);
-    s->read += config.n;
-    if (rc != 1)
-        return rc;
-    rc = platform_distance(doc, s->want) >= 0;
-    if (rc == 0)
-        snprintf(s->seen, sizeof s->seen, "%.50s/%.50s", member_text(doc, "os"),
-                 member_text(doc, "architecture"));
-    json_free(doc);
-    return rc;
+    if (s->want != NULL) {
+        if (s->read > READ_MAX)
+            return refuse_search(err);
+        rc = config_read(s->reg, &image->manifest.config, s->arena, &config, &doc, err);
+        s->read += config.n;
+        if (rc != 1)
+            return rc;
+        distance = platform_distance(doc, s->want);
+        if (distance < 0)
+            snprintf(s->seen, sizeof s->seen, "%.50s/%.50s", member_text(doc, "os"),
+                     member_text(doc, "architecture"));
+        json_free(doc);
+    }
+    if (distance < 0 || (s->far > 0 && s->far <= distance))
+        return 0;
+    s->far = distance;
+    *s->out = *image;
+    return distance == 0;
 }
 
 /* ---- an index ---- */
@@ -302,12 +308,8 @@ search_manifest(struct platform_search *s, const struct digest *d, unsigned nest
     if (rc != 1)
         return rc;
     s->read += s->looks > 1 ? found.document.n : 0;
-    if (found.manifest.config.algo != DIGEST_NONE) {
-        rc = found.manifest.is_image ? is_wanted_image(s, &found.manifest, err) : 0;
-        if (rc == 1)
-            *s->out = found;
-        return rc;
-    }
+    if (found.manifest.config.algo != DIGEST_NONE)
+        return found.manifest.is_image ? take_image(s, &found, err) : 0;
     if (nesting == NESTING_MAX || json_parse(found.document, JSON_DEPTH_MAX, &doc, err) != 0)
         return 0;
     rc = search_index(s, json_member(doc, "manifests"), nesting, err);
@@ -346,7 +348,7 @@ platform_find(const struct registry *reg, uint64_t repo, const struct digest *ma
     char text[DIGEST_TEXT_MAX];
     int rc = search_manifest(&s, manifest, 0, err);
 
-    if (rc != 0)
+    if (rc != 0 || s.far > 0)
         return rc < 0 ? -1 : 0;
     digest_text(text, manifest);
     rc = tbl_manifest_get(kv_reads(reg->kv), repo, manifest, &r, err);
