@@ -85,4 +85,26 @@ subtest 'many layers that somebody waits for' => sub {
     waitpid $asker, 0;
 };
 
+# An image of the first API that is built upon an id of the second needs the proof of that id.
+sub build_upon ($registry, $repository, $tag) {
+    my $manifest = $registry->get("/v2/$repository/manifests/$tag", headers => { Accept => '*/*' })->json // return 0;
+    my ($id) = ($manifest->{config}{digest} // '') =~ /^sha256:(.*)/ or return 0;
+    return Registry::V1->new($registry)->put_json(Registry::V1::random_image($id))->status;
+}
+
+subtest 'many layers whose images are named by their ids' => sub {
+    my $registry = Registry->start(args => [ '--index-jobs', 1, '--watchdog', '100s' ]);
+    my $push     = sub {
+        push_layers($registry, 'costly', "v$_", costly("costly$_")) for 1 .. $MANY;
+        is(build_upon($registry, 'costly', "v$_"), 503, "costly$_ is asked for") for 1 .. $MANY;
+    };
+    my $asker = fork // die;
+    if ($asker == 0) {
+        wait_for(60, sub { build_upon($registry, 'small', 'v1') == 200 });
+        POSIX::_exit(0);
+    }
+    cmp_ok(before_small($registry, $push), '<=', 1, 'a small layer whose image is named is indexed after one of them at most');
+    waitpid $asker, 0;
+};
+
 finish();

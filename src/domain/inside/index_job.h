@@ -17,9 +17,10 @@
  * adds the jobs, in one transaction with a mark of how far it has read, so none is lost. */
 
 /* Asks for the index of a layer, which is in the store. repository: a request that looks into it
- * waits, so the index is made before those of pushed images ("": the request names an id of the
- * first API); NULL: nobody waits. Wakes the keeper. Cheap if it was asked for before. Fails if
- * indexes can't be written (index_file_check), since waiting would not help. */
+ * waits, so the index is made before those of pushed images (any text that tells repositories
+ * apart, for requests that name an id of the first API); NULL: nobody waits. Wakes the keeper.
+ * Cheap if it was asked for before. Fails if indexes can't be written (index_file_check), since
+ * waiting would not help. */
 int index_job_demand(const struct registry *reg, const struct digest *layer, const char *repository,
                      struct err *err);
 

@@ -1,4 +1,5 @@
 #include "domain/v1/image_by_id.h"
+#include <inttypes.h>
 #include <stdbool.h>
 #include "domain/inside/index_job.h"
 #include "domain/v1/image_ids.h"
@@ -157,18 +158,24 @@ is_any_open(const struct image_named_list *list)
     return false;
 }
 
-/* Asks for the index that a proof needs, if one is missing. */
+/* Asks for the index that a proof needs, if one is missing. repo: the manifest's. */
 static int
 ask_for_index(const struct registry *reg, enum proof proof, const struct digest *missing,
-              struct err *err)
+              uint64_t repo, struct err *err)
 {
-    return proof == PROOF_MISSING ? index_job_demand(reg, missing, "", err) : 0;
+    char name[24];
+
+    if (proof != PROOF_MISSING)
+        return 0;
+    snprintf(name, sizeof name, "#%" PRIu64, repo);
+    return index_job_demand(reg, missing, name, err);
 }
 
 static int
 wait_for_layers(const struct registry *reg, const struct best_named *best, struct err *err)
 {
-    if (best->named != NULL && ask_for_index(reg, best->proof, &best->missing, err) != 0)
+    if (best->named != NULL &&
+        ask_for_index(reg, best->proof, &best->missing, best->named->repo, err) != 0)
         return -1;
     return err_set(err, ERR_BUSY,
                    "several images have this id, and the layers of one are being read: try again");
@@ -273,7 +280,7 @@ image_by_id_prove(const struct registry *reg, const struct image_view *v, struct
     enum proof proof;
 
     if (image_proof_of_view(reg, v, &proof, &missing, err) != 0 ||
-        ask_for_index(reg, proof, &missing, err) != 0)
+        ask_for_index(reg, proof, &missing, v->repo, err) != 0)
         return -1;
     if (proof != PROOF_MISSING)
         return proof == PROOF_RIGHT;
@@ -291,7 +298,7 @@ image_by_id_is_claimed(const struct registry *reg, const struct digest *id, stru
         return -1;
     if (best.named == NULL)
         return best.contested && is_any_open(&list);
-    if (ask_for_index(reg, best.proof, &best.missing, err) != 0)
+    if (ask_for_index(reg, best.proof, &best.missing, best.named->repo, err) != 0)
         return -1;
     return best.proof >= PROOF_MISSING;
 }

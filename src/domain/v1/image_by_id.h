@@ -17,11 +17,10 @@
  * are proven to be those of its config is shown. If there is none, another one is shown as long as
  * no other with the id has another layer. If a complete v1 image has the id, a manifest is shown
  * only if it is proven; beside one that is being pushed also if the id is its own. A manifest whose
- * layers are
- * proven to be others is never shown. platform: as for platform_find, for the id of an index. Reads
- * files: not in a transaction. 1; 0: no manifest is shown (but perhaps a v1 image); -1.
- * ERR_NO_IMAGE: the manifest isn't an image, or can't be shown, as the message says. ERR_BUSY: the
- * answer needs the index of a layer, which is being made. */
+ * layers are proven to be others is never shown. platform: as for platform_find, for the id of an
+ * index. Reads files: not in a transaction. 1; 0: no manifest is shown (but perhaps a v1 image);
+ * -1. ERR_NO_IMAGE: the manifest isn't an image, or can't be shown, as the message says. ERR_BUSY:
+ * the answer needs the index of a layer, which is being made. */
 int image_by_id_find(const struct registry *reg, const struct digest *id,
                      const struct platform *platform, struct arena *arena, struct image_view *v,
                      struct err *err);
