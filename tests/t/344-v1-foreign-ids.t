@@ -147,6 +147,8 @@ subtest 'an id that is claimed before it is pushed' => sub {
     claim($mine->{id}, $evil);
     my $early = $v1->put_json(Registry::V1::random_image($mine->{id}));
     ok($early->status =~ /^(?:400|503)$/, 'nothing is built upon it: ' . $early->status);
+    my @begun = map { my $other = Registry::V1::random_image(); claim($other->{id}); $v1->put_json($other)->status } 1 .. 5;
+    is_deeply([ grep { !/^(?:200|503)$/ } @begun ], [], '... and docker, which skips an image that is there already, is told to wait');
     ok(settled($mine->{id}), 'what a config says falsely leads to nothing');
     is_v1_error($v1->put_json(Registry::V1::random_image($mine->{id})), 400, '... and nothing is built upon it');
     is($_->[1]->status, $_->[2], "ann: $_->[0]") for $v1->push_image($mine);

@@ -178,7 +178,7 @@ wait_for_layers(const struct registry *reg, const struct best_named *best, struc
         ask_for_index(reg, best->proof, &best->missing, best->named->repo, err) != 0)
         return -1;
     return err_set(err, ERR_BUSY,
-                   "several images have this id, and the layers of one are being read: try again");
+                   "another image claims this id, and its layers are being read: try again");
 }
 
 /* A manifest that was made of a v1 image claims no id from v1 images. */
@@ -296,9 +296,7 @@ image_by_id_is_claimed(const struct registry *reg, const struct digest *id, stru
     if (image_named_read(reg, 0, id, &list, err) != 0 ||
         find_best_named(reg, id, &list, NULL, &best, err) != 0)
         return -1;
-    if (best.named == NULL)
-        return best.contested && is_any_open(&list);
-    if (ask_for_index(reg, best.proof, &best.missing, best.named->repo, err) != 0)
-        return -1;
-    return best.proof >= PROOF_MISSING;
+    if (best.named == NULL ? best.contested && is_any_open(&list) : best.proof == PROOF_MISSING)
+        return wait_for_layers(reg, &best, err);
+    return best.named != NULL && best.proof == PROOF_RIGHT;
 }

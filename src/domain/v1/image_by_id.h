@@ -29,6 +29,7 @@ int image_by_id_find(const struct registry *reg, const struct digest *id,
  * ERR_BUSY: an index is missing, and is being made. */
 int image_by_id_prove(const struct registry *reg, const struct image_view *v, struct err *err);
 
-/* Does a manifest claim the id in a way that may prove right? Then no v1 image is begun under it.
- * 1, 0, -1. */
+/* Is the id proven to be that of a manifest? Then no v1 image is begun under it. 1, 0, -1;
+ * ERR_BUSY: a manifest claims it, and the index of a layer that tells whether it is right is being
+ * made. */
 int image_by_id_is_claimed(const struct registry *reg, const struct digest *id, struct err *err);
