@@ -33,6 +33,11 @@ each_layer_is_called_with_all_below_it(void **state)
         assert_string_equal(text, want[i]);
     }
     assert_int_equal(parse(f, CONFIG(""), 0, &chain), 1);
+    assert_int_equal(parse(f, "{\"rootfs\":{\"type\":\"layers\"}}", 0, &chain), 1);
+    assert_int_equal(parse(f, "{\"rootfs\":{\"diff_ids\":null}}", 0, &chain), 1);
+    assert_int_equal(parse(f, "{}", 0, &chain), 1);
+    assert_int_equal(parse(f, "[]", 0, &chain), 0);
+    assert_int_equal(parse(f, "{\"rootfs\":{\"diff_ids\":7}}", 0, &chain), 0);
 }
 
 static void

@@ -49,7 +49,8 @@ chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest
         config_parse(config, &doc) != 0)
         return 0;
     diff_ids = json_member(json_member(doc, "rootfs"), "diff_ids");
-    if (json_type(diff_ids) == JSON_ARRAY && json_length(diff_ids) == n) {
+    if (json_type(doc) == JSON_OBJECT && json_length(diff_ids) == n &&
+        (json_type(diff_ids) == JSON_ARRAY || json_type(diff_ids) == JSON_NULL)) {
         *chain = arena_array(arena, n + 1, sizeof **chain);
         rc = *chain != NULL ? link_chain_ids(diff_ids, n, *chain) : arena_full(err);
     }

@@ -21,7 +21,8 @@
 void chain_id_next(struct digest *chain, const struct digest *diff);
 
 /* Computes the chain ids from a config; lowest layer first, in the arena. 1; 0: this is not the
- * config of an image with diff ids (sha256) for exactly n layers; -1: the arena is full. */
+ * config of an image with diff ids (sha256) for exactly n layers; -1: the arena is full. The list
+ * may be missing if n is 0, as docker leaves it out. */
 int chain_id_parse(struct bytes config, size_t n, struct arena *arena, struct digest **chain,
                    struct err *err);
 
