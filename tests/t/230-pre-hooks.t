@@ -304,6 +304,9 @@ subtest 'files that come and go' => sub {
     ok(wait_for(5, sub { $registry->logged(qr/a hook can't be run.*pre-tag is not executable.*chmod \+x/) }), 'one that is not executable is said');
     is_error($registry->put_manifest('a/b', 'v1', $manifest), 403, 'DENIED', '... and lets nothing through');
     unlink $registry->dir . '/hooks/pre-tag';
+    symlink '/no/such/script', $registry->dir . '/hooks/pre-tag';
+    is_error($registry->put_manifest('a/b', 'v1', $manifest), 403, 'DENIED', 'neither does a link that leads nowhere');
+    unlink $registry->dir . '/hooks/pre-tag';
     is_status($registry->put_manifest('a/b', 'v1', $manifest), 201, 'a sample is no hook');
     hook_file($registry->dir, 'pre-tag', $refusing);
     is_error($registry->put_manifest('a/b', 'v1', $manifest), 403, 'DENIED', 'an executable one is, at once');

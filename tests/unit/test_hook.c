@@ -214,9 +214,9 @@ static void
 look_at_all(struct fixture *f, struct hooks *h)
 {
     static const int found[HOOK_COUNT] = {
-        [HOOK_IMAGE] = 0,   [HOOK_LAYER] = -1,    [HOOK_VERIFY] = -1,  [HOOK_INDEX] = -1,
-        [HOOK_TAG] = -1,    [HOOK_UNTAG] = 1,     [HOOK_MANIFEST] = 1, [HOOK_DELETE] = -1,
-        [HOOK_PRE_TAG] = 0, [HOOK_PRE_DELETE] = 0};
+        [HOOK_IMAGE] = 0,    [HOOK_LAYER] = -1,    [HOOK_VERIFY] = -1,  [HOOK_INDEX] = -1,
+        [HOOK_TAG] = -1,     [HOOK_UNTAG] = 1,     [HOOK_MANIFEST] = 1, [HOOK_DELETE] = -1,
+        [HOOK_PRE_TAG] = -1, [HOOK_PRE_DELETE] = 0};
 
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < HOOK_COUNT; i++)
@@ -238,15 +238,17 @@ what_cannot_run_is_said_once_and_clearly(void **state)
     put(f, "hooks/untag", "#!/bin/sh", 0755);
     put(f, "hooks/manifest", "\177ELF...", 0755);
     assert_int_equal(mkdir("hooks/delete", 0755), 0);
+    assert_int_equal(symlink("/no/such/script", "hooks/pre-tag"), 0);
 
     log = log_of(f, look_at_all, &h);
-    assert_int_equal(count(&log, "a hook can't be run"), 6);
+    assert_int_equal(count(&log, "a hook can't be run"), 7);
     assert_int_equal(count(&log, "hook=image why=\"./hooks/image is not executable"), 1);
     assert_int_equal(count(&log, "chmod +x"), 1);
     assert_int_equal(count(&log, "#!/bin/sh, or be a program"), 2);
     assert_int_equal(count(&log, "interpreter /no/such/shell can't be run: No such file"), 1);
     assert_int_equal(count(&log, "carriage returns"), 1);
     assert_int_equal(count(&log, "./hooks/delete is not a regular file"), 1);
+    assert_int_equal(count(&log, "./hooks/pre-tag is a link that leads nowhere"), 1);
     buf_free(&log);
 
     /* The same again says nothing; what changed is said, and after SIGHUP all is. */
@@ -259,7 +261,7 @@ what_cannot_run_is_said_once_and_clearly(void **state)
     buf_free(&log);
     hook_forget(&h);
     log = log_of(f, look_at_all, &h);
-    assert_int_equal(count(&log, "a hook can't be run"), 6);
+    assert_int_equal(count(&log, "a hook can't be run"), 7);
     buf_free(&log);
     h.quiet = true;
     hook_forget(&h);

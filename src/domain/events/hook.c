@@ -138,9 +138,13 @@ hook_find(struct hooks *h, enum hook which, struct err *err)
     if ((size_t)snprintf(path, sizeof path, "%s/%s", h->dir, hook_names[which]) >= sizeof path)
         return err_set(err, ERR_SYSTEM, "the name of the directory with the hooks is too long");
     if (fstatat(h->dirfd, path, &st, 0) != 0) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            return 0;
+        bool is_missing = errno == ENOENT || errno == ENOTDIR;
+
         err_errno(err, "cannot look at %s", path);
+        if (is_missing && fstatat(h->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            return 0;
+        if (is_missing)
+            err_set(err, ERR_SYSTEM, "%s is a link that leads nowhere", path);
     } else if (!S_ISREG(st.st_mode)) {
         err_set(err, ERR_SYSTEM, "%s is not a regular file", path);
     } else if (faccessat(h->dirfd, path, X_OK, AT_EACCESS) != 0) {

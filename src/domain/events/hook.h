@@ -56,9 +56,9 @@ struct hooks {
 /* Is there something to run? --on-NAME has precedence over the file DIR/NAME. As with git, a file
  * counts only if it is executable, so samples don't count. The file is looked at in each call,
  * which costs a stat when there is none. 1: yes. 0: no. -1: there is one that can't be run (no
- * first line "#!...", no such interpreter, not a regular file; or a pre-hook that isn't executable,
- * which must not let everything through), and err says what to do. A warning
- * is logged once for each state of a file that can't be run or isn't executable. */
+ * first line "#!...", no such interpreter, not a regular file, a link that leads nowhere; or a
+ * pre-hook that isn't executable, which must not let everything through), and err says what to do.
+ * A warning is logged once for each state of a file that can't be run or isn't executable. */
 int hook_find(struct hooks *h, enum hook which, struct err *err);
 /* Allows all warnings to be logged again. For SIGHUP. */
 void hook_forget(struct hooks *h);
