@@ -186,6 +186,7 @@ SKIP: {
 # What lies in a directory, and what the refusal says.
 for my $case (
     [ 'a directory of docker-registry', 'docker/registry/v2/repositories/', qr/docker-registry\b.*import/ ],
+    (map { [ "... from $_ on", $_, qr/docker-registry\b.*import/ ] } 'registry/v2/repositories/', 'v2/repositories/', 'repositories/'),
     [ 'an OCI layout',                  'oci-layout',                       qr/OCI layouts.*import/ ],
     [ 'a registry of OCI layouts',      'app/oci-layout',                   qr/OCI layouts.*import/ ],
     [ 'a stray file',                   'notes',                            qr/holds notes\b/ ],

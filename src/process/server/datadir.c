@@ -194,13 +194,16 @@ read_format(const struct datadir *d, const struct privileges *who, struct err *e
 static const char *
 other_registry(const struct datadir *d, const char *name)
 {
+    static const char *const levels[] = {"docker/registry/v2", "registry/v2", "v2/repositories",
+                                         "repositories"};
     char layout[NAME_MAX + 16];
     struct stat st;
 
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strncmp(levels[i], name, strcspn(levels[i], "/")) == 0 &&
+            fstatat(d->fd, levels[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+            return "docker-registry";
     snprintf(layout, sizeof layout, "%s/oci-layout", name);
-    if (strcmp(name, "docker") == 0 &&
-        fstatat(d->fd, "docker/registry/v2", &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return "docker-registry";
     if (strcmp(name, "oci-layout") == 0 || fstatat(d->fd, layout, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return "a registry with OCI layouts, which are imported one by one";
     return NULL;
