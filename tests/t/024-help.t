@@ -30,6 +30,8 @@ subtest 'topics' => sub {
     is(help('user', 'hooks')->{exit}, 2, 'two topics are too many');
     my $all = Registry->try(['--help'])->{out};
     my %has = (user => '', hooks => '--json', import => '--prefix', export => '--output', 'print-nginx-conf' => '--tls-port', help => '');
+    is_deeply([ grep { length > 80 || /\s$/ } map { split /\n/, Registry->try([@$_])->{out} } ['--help'], map { [ $_, '--help' ] } sort keys %has ],
+        [], '--help has lines that fit');
     for my $command (sort keys %has) {
         my $short = Registry->try([ $command, '--help' ]);
         is($short->{exit}, 0, "$command --help ends well");

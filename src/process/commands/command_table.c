@@ -16,9 +16,9 @@ const struct command command_table[] = {
      "  hooks                    list those that wait, run or failed\n"
      "  hooks test [hook] [name:tag]  run a hook by hand, as after a push of this tag\n"},
     {"import", command_import, command_import_work,
-     "  import [path]            take over the images of another registry, or of an archive\n"},
+     "  import [path]            take over images of a registry, or of an archive\n"},
     {"export", command_export, command_export_work,
-     "  export [name] ...        write images (NAME, NAME:TAG, NAME@DIGEST) as an OCI layout\n"},
+     "  export [name] ...        write images (NAME[:TAG], NAME@DIGEST) as OCI layout\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

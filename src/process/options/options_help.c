@@ -1,6 +1,9 @@
 #include "process/options/options_help.h"
 #include "process/options/options_table.h"
 
+#define TEXT_COLUMN 27
+#define LINE_MAX_COLUMNS 80
+
 /* "--port, -p  [port]"; one line stands for the scripts of all hooks. */
 static void
 describe_option(char *out, size_t n, const struct options_row *row)
@@ -18,15 +21,40 @@ describe_option(char *out, size_t n, const struct options_row *row)
 
 /* The lines of options with letters are those of the original, which names no defaults. */
 static void
-print_default(FILE *to, const struct options_row *row)
+describe_default(char *out, size_t n, const struct options_row *row)
 {
     bool unlimited = row->kind == OPTIONS_LIMIT || (row->kind == OPTIONS_SIZE && row->least == 0);
+
     if (row->def == NULL || row->letter != '\0')
-        return;
-    if (unlimited && strcmp(row->def, "0") == 0)
-        fputs(" (0: no limit)", to);
+        *out = '\0';
+    else if (unlimited && strcmp(row->def, "0") == 0)
+        snprintf(out, n, " (0: no limit)");
     else
-        fprintf(to, " (%s%s)", row->def, unlimited ? "; 0: no limit" : "");
+        snprintf(out, n, " (%s%s)", row->def, unlimited ? "; 0: no limit" : "");
+}
+
+/* Prints the text from TEXT_COLUMN on, in lines of at most LINE_MAX_COLUMNS. */
+static void
+print_text(FILE *to, const char *text)
+{
+    size_t column = TEXT_COLUMN;
+
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+
+        if (column > TEXT_COLUMN && column + 1 + word > LINE_MAX_COLUMNS) {
+            fprintf(to, "\n%*s", TEXT_COLUMN, "");
+            column = TEXT_COLUMN;
+        }
+        if (column > TEXT_COLUMN) {
+            putc(' ', to);
+            column++;
+        }
+        fwrite(text, 1, word, to);
+        column += word;
+        text += word + (text[word] == ' ');
+    }
+    putc('\n', to);
 }
 
 /* The options of a command, or all if that is NULL. */
@@ -35,13 +63,18 @@ print_options(FILE *to, const char *command)
 {
     for (size_t i = 0; i < options_table_n; i++) {
         const struct options_row *row = &options_table[i];
-        char left[64];
+        char left[64], text[256], def[64];
+
         if (row->help == NULL || (command != NULL && !options_table_knows(row, command)))
             continue;
         describe_option(left, sizeof left, row);
-        fprintf(to, "  %-23s  %s", left, row->help);
-        print_default(to, row);
-        putc('\n', to);
+        describe_default(def, sizeof def, row);
+        snprintf(text, sizeof text, "%s%s", row->help, def);
+        if (strlen(left) > TEXT_COLUMN - 4)
+            fprintf(to, "  %s\n%*s", left, TEXT_COLUMN, "");
+        else
+            fprintf(to, "  %-*s", TEXT_COLUMN - 2, left);
+        print_text(to, text);
     }
     putc('\n', to);
 }
@@ -51,8 +84,8 @@ options_help(FILE *to)
 {
     fputs("Usage: docker-registry-server [options]\n\n", to);
     print_options(to, NULL);
-    fputs("Hooks: image layer verify index tag untag manifest delete, and pre-tag and pre-delete,\n"
-          "which may refuse. See \"docker-registry-server help hooks.5\".\n\n",
+    fputs("Hooks: image layer verify index tag untag manifest delete, and pre-tag and\n"
+          "pre-delete, which may refuse. See \"docker-registry-server help hooks.5\".\n\n",
           to);
 }
 
