@@ -91,7 +91,7 @@ subtest 'what is wrong is left out' => sub {
     spew($listing, $without);
     like(import_of($other, $dir, '--listing', $listing)->{err}, qr/image $chain[1]{id} is left out: it isn't in the listing/, 'one that the listing lacks');
 
-    for my $bad (['image', 'line 1'], ['tags []', 'object'], ["tags {}\ntags {}", 'line 2'], ["image $chain[0]{id} x - {}", 'no size'], ["image $chain[0]{id} 1 - {", 'line 1'], ['<html>', 'neither']) {
+    for my $bad (['image', 'line 1'], ['tags []', 'object'], ["tags {}\ntags {}", 'line 2'], ["image $chain[0]{id} x - {}", 'not a size'], ["image $chain[0]{id} 1 - {", 'line 1'], ['<html>', 'neither']) {
         spew($listing, "$bad->[0]\n");
         is_refused(import_of($other, $dir, '--listing', $listing), qr/$bad->[1]/, "a listing of '$bad->[0]'" =~ s/\n/ /gr);
     }

@@ -94,7 +94,7 @@ sub works ($ran, $name) {
 sub is_refused ($ran, $pattern, $name) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $said = $ran->{out} . $ran->{err};
-    return _report($ran->{exit} != 0 && $said =~ $pattern, "$name, with a message", "exit $ran->{exit}", $said);
+    return _report($ran->{exit} != 0 && scalar($said =~ $pattern), "$name, with a message", "exit $ran->{exit}", $said);
 }
 
 1;
