@@ -246,6 +246,8 @@ ask_for_file(int socket, char what, const char *path, int *fd, struct err *err)
     }
     if (sys == ENOENT || sys == ENOTDIR)
         return 0;
+    if (path[0] == '\0')
+        path = what == LISTING ? "the listing" : "the source";
     return err_set(err, ERR_NO_FILE, "%.150s can't be opened: %s", path,
                    sys == ELOOP    ? "it is a symbolic link, or its path has one"
                    : sys == EXDEV  ? "it leads out of what is imported"
