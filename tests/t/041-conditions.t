@@ -60,6 +60,8 @@ subtest 'a manifest is put by its digest' => sub {
     is_error(put("$digest?tag=new", 'by digest', 'If-None-Match' => '*'), 412, 'PRECONDITION_FAILED', '... where it is');
     is(target('new'), 'nothing', '... makes no tag');
     is_status(put("$digest?tag=new", 'by digest', 'If-Match' => qq("$digest")), 201, 'If-Match with its digest');
+    my $second = digest(document('second'));
+    is_status(put("$second?tag=new", 'second', 'If-None-Match' => '*'), 201, 'what the tag names does not matter');
 };
 
 subtest 'deleting' => sub {
@@ -69,6 +71,9 @@ subtest 'deleting' => sub {
     is(target('v1'), $now, '... both stay');
     is_status(remove('none', 'If-Match' => '*'), 404, 'a tag that is not there');
     is_status($registry->delete("/v1/repositories/$NAME/tags/v1", headers => { 'If-Match' => qq("$OTHER") }), 412, 'the first API');
+    is_status($registry->delete("/v1/repositories/$NAME$_->[0]", headers => { $_->[1] => $_->[2] }), 412, "all tags: $_->[1]: $_->[2]")
+        for [ '/', 'If-Match', qq("$now") ], [ '/tags', 'If-Match', 'x' ], [ '/', 'If-None-Match', '*' ];
+    is(target('v1'), $now, '... all stay');
     is_status(remove('v1', 'If-Match' => qq("$OTHER", "$now")), 202, 'a tag that names one of them');
     is_status(remove($now, 'If-Match' => qq("$now")), 202, 'and a manifest');
     is(target($now), 'nothing', '... are gone');

@@ -78,8 +78,14 @@ v1_repositories_unlist(struct call *c, struct err *err)
 int
 v1_repositories_delete(struct call *c, struct err *err)
 {
+    struct condition condition;
     size_t n;
 
+    if (call_condition(c, &condition, err) != 0)
+        return -1;
+    if ((condition.match.given && !condition.match.any) || condition.none_match.any)
+        return err_set(err, ERR_CONDITION,
+                       "all tags of a repository together have no entity tag: delete one by one");
     if (delete_all_tags(c->reg, c->name, &c->actor, &n, err) != 0)
         return -1;
     if (n == 0)
