@@ -80,12 +80,14 @@ subtest 'odd types' => sub {
     my $docker = 'application/vnd.docker.distribution.manifest.v2+json';
     my $rootfs = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
     my $n      = 0;
-    for my $type ('application/octet-stream', 'application/json', 'text/html', 'text/html; charset=utf-8', '') {
+    for my $type ('application/octet-stream', 'application/json', 'text/html', 'text/html; charset=utf-8', 'text/plain', 'x', '') {
         my $tag = 'odd' . ++$n;
         is_status(put($tag, $docker, config => descriptor($type, $config), layers => [ descriptor($rootfs, $layer) ]), 201, "a config of type '$type'");
         is_status(inside($tag, $_), 200, "... is an image's: $_") for 'tree/', 'history';
         is_status($registry->get("/v1/images/" . ($registry->get("/v1/repositories/$NAME/tags/$tag")->json // 'none') . '/ancestry'), 200, '... for the first API, too');
     }
+    is_status(put('plugin', $docker, config => descriptor('application/vnd.docker.plugin.v1+json', $config), layers => [ descriptor($rootfs, $layer) ]), 201, 'a plugin');
+    is_status(inside('plugin', 'tree/'), 404, '... is no image');
     is_status(put('bytes', $TYPE{manifest}, config => descriptor($TYPE{config}, $config), layers => [ descriptor('application/octet-stream', $layer) ]), 201, 'a layer of bytes');
     is_status(inside('bytes', 'tree/'), 200, '... beside the config of an image is its layer');
     is_status(put('sig', $TYPE{manifest}, config => descriptor($TYPE{config}, $config), layers => [ descriptor('application/vnd.dev.cosign.simplesigning.v1+json', $layer) ]), 201, 'a signature');

@@ -37,7 +37,7 @@ is_dockers(const struct manifest *m)
 
 /* By the media types of OCI image-spec "media-types.md", and docker's. Signatures and attestations
  * may have the config of an image; the media types of their layers tell them apart. Docker 1.10
- * and 1.11, and proxies, gave configs any type. */
+ * and 1.11, and proxies, gave configs any type, but none of a vendor, as plugins have it. */
 static bool
 has_image_types(const struct manifest *m, const struct json *config, const struct json *layers)
 {
@@ -46,13 +46,12 @@ has_image_types(const struct manifest *m, const struct json *config, const struc
     static const char *const layer_types[] = {"application/vnd.docker.image.rootfs.",
                                               "application/octet-stream",
                                               "application/vnd.oci.image.layer.", NULL};
-    static const char *const odd[] = {"application/octet-stream", "application/json", "text/html",
-                                      NULL};
+    static const char *const others[] = {"application/vnd.", NULL};
     const char *type = json_string(json_member(config, "mediaType"));
 
     if (type != NULL && begins_with_one(type, configs))
         return are_layers(layers, layer_types);
-    return is_dockers(m) && (type == NULL || type[0] == '\0' || begins_with_one(type, odd)) &&
+    return is_dockers(m) && (type == NULL || !begins_with_one(type, others)) &&
            json_length(layers) > 0 && are_layers(layers, layer_types);
 }
 
