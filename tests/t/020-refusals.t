@@ -67,6 +67,7 @@ wrong_usage(['unheard-of'],              qr/unheard-of/);
     my @mistakes = (
         [ 'dir = "/srv/registry"',       qr/line 2: dir: there are no quotes/ ],
         [ q{port = '5000'},              qr/line 2: port: there are no quotes/ ],
+        [ 'dir = "/srv/registry" # data', qr/line 2: dir: there are no quotes/ ],
         [ '"port = 5000"',               qr/line 2: .*there are no quotes/ ],
         [ 'user = "ann:secret"',         qr/line 2: user: there are no quotes/ ],
         [ 'port 5000',                   qr/line 2: unknown option port: put an =/ ],

@@ -129,10 +129,7 @@ explain_name(const char *name, const char *value)
 static bool
 is_quoted(const struct options_row *row, const char *value)
 {
-    size_t n = strlen(value);
-
-    return row->kind != OPTIONS_SCRIPT && n > 1 && (*value == '"' || *value == '\'') &&
-           value[n - 1] == *value;
+    return row->kind != OPTIONS_SCRIPT && (*value == '"' || *value == '\'');
 }
 
 static int
