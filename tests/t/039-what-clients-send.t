@@ -306,6 +306,20 @@ subtest 'HTTP/2 over TLS' => sub {
     $secure->stop;
 };
 
+# nginx puts any body that is sent to the path of an upload into a file.
+subtest 'a body that means nothing' => sub {
+    my $place = place($registry->post($UPLOADS));
+    for my $chunked (0, 1) {
+        my $how = $chunked ? 'in chunks' : 'with a length';
+        is_status($registry->request($_, $place, body => '{}', chunked => $chunked), 204, "$_ of an upload, $how") for 'GET', 'HEAD';
+        is_status($registry->request(GET => "/v1/images/$_/layer", body => '{}', chunked => $chunked), 404, "GET of a layer, $how",
+            'X-Docker-Registry-Version' => qr/./) for 'ab' x 32;
+    }
+    is_status($registry->delete($place, body => '{}'), 204, 'DELETE of the upload');
+    is_status($registry->get($place), 404, '... which is gone');
+    is_deeply([ $registry->files('uploads/body') ], [], '... and no body is left');
+};
+
 $registry->stop;
 
 # ---- uploads in progress, and restarts ----

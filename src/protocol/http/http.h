@@ -41,7 +41,7 @@ struct http_request {
     bool has_length;
     uint64_t content_length; /* ROLE_UPLOAD: of body_file, also when it came in chunks */
     const char *body_file;   /* ROLE_UPLOAD: "" when there was no body at all */
-    struct bytes body;       /* ROLE_MAIN: read whole, at most HTTP_BODY_MAX */
+    struct bytes body;       /* ROLE_MAIN: read whole, at most HTTP_BODY_MAX; "" with a body_file */
 
     /* The value of a header, as the CGI variable of it ("HTTP_RANGE"), or NULL. */
     const char *(*header)(const struct http_request *r, const char *cgi_name);
