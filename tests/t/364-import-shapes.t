@@ -18,7 +18,9 @@ sub import_of ($path, @args) { return Registry->try([ 'import', $path, '--dir', 
 sub archive (@files) {
     my @entries;
     while (my ($name, $bytes) = splice @files, 0, 2) {
-        push @entries, ref $bytes ? { name => $name, type => '2', link => $$bytes } : { name => $name, type => $name =~ m{/\z} ? '5' : '0', data => $bytes };
+        my $is_dir = $name =~ m{/\z};
+        push @entries, ref $bytes ? { name => $name, type => '2', link => $$bytes }
+            : { name => $name, type => $is_dir ? '5' : '0', mode => $is_dir ? 0755 : 0644, data => $bytes };
     }
     return tar_of(@entries);
 }

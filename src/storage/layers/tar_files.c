@@ -145,7 +145,8 @@ tar_files_open(int fd, struct err *err)
         tar_files_close(t);
         return NULL;
     }
-    qsort(t->v, t->n, sizeof *t->v, compare_tar_names);
+    if (t->n > 1)
+        qsort(t->v, t->n, sizeof *t->v, compare_tar_names);
     return t;
 }
 
