@@ -40,7 +40,9 @@ subtest 'the decision comes before the body' => sub {
     is(scalar @bodies, 0, 'nothing of it is on the disk');
     is_status($registry->push_image('team/app', 'v1', [ random_bytes(100) ]), 201, 'a user pushes');
     is_status($registry->with(user => 'bob:secret')->get('/v2/team/app/manifests/v1'), 200, '... and another one pulls');
-    is_status($registry->request(OPTIONS => '/v2/a/manifests/x', body => 'x' x 100_000), 413, 'OPTIONS has no large body');
+    is_status($registry->request(OPTIONS => '/v2/a/manifests/x', body => 'x' x 5_000), 413, 'OPTIONS has no large body');
+    is_status($registry->with(user => undef)->request(GET => $_, body => 'x' x 5_000), 413, "... nor has $_")
+        for '/v1/_ping', '/healthz', '/v2/a/_image/x/tree/', '/v1/images/' . 'ab' x 32 . '/tree/';
 };
 
 subtest 'one address has so many requests at once' => sub {
