@@ -96,7 +96,9 @@ subtest 'ids that are taken' => sub {
     push_v2($ann, 'team/app', 'v1', $image);
     for my $id ($image->{id}, @{ $image->{chain} }) {
         my $fake = fake($id);
-        is_taken($bobs_v1->put_json($fake), 'a JSON');
+        my $put;
+        wait_for(60, sub { $put = $bobs_v1->put_json($fake); $put->status != 503 });
+        is_taken($put, 'a JSON, once the layers are compared');
         is($bobs_v1->put_layer($fake)->status, 404, '... and so no layer');
     }
     is_taken($v1->put_json(fake($image->{id})), 'nor by the pusher himself');
