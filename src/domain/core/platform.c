@@ -118,35 +118,52 @@ platform_of(const struct json *is)
     return p;
 }
 
-/* The number of an arm's variant, v5 to v8; 0: another one. */
+/* Versions of an architecture's variants, times ten: v3 is 30, v8.2 is 82. This is the first one,
+ * that a later one falls back to. 0: the architecture has no such versions. */
 static int
-arm_number(const struct platform *p)
+first_version(const char *architecture)
 {
-    const char *v = p->variant;
-
-    return strcmp(p->architecture, "arm") == 0 && v[0] == 'v' && v[1] >= '5' && v[1] <= '8' &&
-                   v[2] == '\0'
-               ? v[1] - '0'
-               : 0;
+    return strcmp(architecture, "amd64") == 0   ? 10
+           : strcmp(architecture, "arm") == 0   ? 50
+           : strcmp(architecture, "arm64") == 0 ? 80
+                                                : 0;
 }
 
-/* The distance of a platform from the wanted one: 0 is equal, more runs as well, -1 doesn't run. */
-#define PLATFORM_FAR 3
+/* 0: the variant is no version. */
+static int
+version_of_variant(const struct platform *p)
+{
+    const char *v = p->variant;
+    int version;
+
+    if (v[0] == '\0')
+        return first_version(p->architecture);
+    if (v[0] != 'v' || v[1] < '1' || v[1] > '9')
+        return 0;
+    version = 10 * (v[1] - '0');
+    if (v[2] == '\0')
+        return version;
+    return v[2] == '.' && v[3] >= '0' && v[3] <= '9' && v[4] == '\0' ? version + v[3] - '0' : 0;
+}
+
+/* The distance of a platform from the wanted one: 0 is equal, more runs as well, -1 doesn't run.
+ * github.com/containerd/platforms, platformVector, without its other architectures. */
+#define PLATFORM_FAR 99
 
 static int
-platform_distance(const struct json *is, const struct platform *want)
+platform_distance(const struct platform *p, const struct platform *want)
 {
-    struct platform p = platform_of(is);
+    int first = first_version(want->architecture);
+    int version = version_of_variant(p), wanted = version_of_variant(want);
 
-    if (strcmp(p.os, want->os) != 0 || strcmp(p.architecture, want->architecture) != 0)
+    if (strcmp(p->os, want->os) != 0 || strcmp(p->architecture, want->architecture) != 0)
         return -1;
-    if (strcmp(p.variant, want->variant) == 0)
+    if (strcmp(p->variant, want->variant) == 0)
         return 0;
-    if (want->variant[0] == '\0')
-        return 1;
-    return arm_number(&p) > 0 && arm_number(&p) < arm_number(want)
-               ? arm_number(want) - arm_number(&p)
-               : -1;
+    if (first == 0 || version < first || version > wanted)
+        return -1;
+    /* arm64/v9.x has what v8.(x+5) has. */
+    return wanted >= 90 && version < 90 && version > wanted - 5 ? -1 : wanted - version;
 }
 
 /* ---- one manifest ---- */
@@ -179,6 +196,22 @@ read_candidate(struct platform_search *s, const struct digest *d, struct platfor
     return manifest_parse(&out->manifest, out->document, r.media_type, s->arena, err) == 0 ? 1 : -1;
 }
 
+/* is: what names a platform, an entry of an index or a config. */
+static void
+note_seen_platform(struct platform_search *s, const struct json *is)
+{
+    const char *variant = member_text(is, "variant");
+    size_t n = strlen(s->seen);
+    char text[80];
+    int length =
+        snprintf(text, sizeof text, "%s%s/%s%s%s", n > 0 ? ", " : "", member_text(is, "os"),
+                 member_text(is, "architecture"), variant[0] != '\0' ? "/" : "", variant);
+
+    if (s->want != NULL && member_text(is, "os")[0] != '\0' && length < (int)sizeof text &&
+        n + (size_t)length < sizeof s->seen)
+        memcpy(s->seen + n, text, (size_t)length + 1);
+}
+
 static int
 refuse_search(struct err *err)
 {
@@ -194,6 +227,7 @@ take_image(struct platform_search *s, const struct platform_image *image, struct
 {
     struct bytes config;
     struct json *doc;
+    struct platform is;
     int distance = 0, rc;
 
     if (s->want != NULL) {
@@ -203,10 +237,10 @@ take_image(struct platform_search *s, const struct platform_image *image, struct
         s->read += config.n;
         if (rc != 1)
             return rc;
-        distance = platform_distance(doc, s->want);
+        is = platform_of(doc);
+        distance = platform_distance(&is, s->want);
         if (distance < 0)
-            snprintf(s->seen, sizeof s->seen, "%.50s/%.50s", member_text(doc, "os"),
-                     member_text(doc, "architecture"));
+            note_seen_platform(s, doc);
         json_free(doc);
     }
     if (distance < 0 || (s->far > 0 && s->far <= distance))
@@ -218,36 +252,34 @@ take_image(struct platform_search *s, const struct platform_image *image, struct
 
 /* ---- an index ---- */
 
-/* The order in which entries are tried. */
+/* The order in which entries are tried. If a platform is wanted, an entry's rank is its distance.
+ */
 enum rank {
-    RANK_BEST, /* the wanted platform; linux/amd64 when none is wanted */
-    RANK_FAR = RANK_BEST + PLATFORM_FAR,
+    RANK_BEST,  /* the wanted platform; linux/amd64 when none is wanted */
+    RANK_AMD64, /* a later variant of it; only when none is wanted */
     RANK_LINUX, /* only when none is wanted */
-    RANK_ANY,
-    RANK_COUNT,
+    RANK_ANY = PLATFORM_FAR + 1,
+    RANK_NONE, /* never tried */
 };
 
-static bool
-is_of_rank(const struct platform_search *s, const struct json *is, enum rank rank)
+/* is: the platform that an entry of an index names. */
+static enum rank
+rank_of_entry(const struct platform_search *s, const struct json *is)
 {
-    static const struct platform usual = {"linux", "amd64", ""};
+    struct platform p = platform_of(is);
+    int distance;
 
-    if (rank <= RANK_FAR)
-        return platform_distance(is, s->want != NULL ? s->want : &usual) == (int)rank;
-    if (s->want != NULL)
-        return false;
-    return rank == RANK_ANY || strcmp(member_text(is, "os"), "linux") == 0;
-}
-
-static void
-note_seen_platform(struct platform_search *s, const struct json *is)
-{
-    size_t n = strlen(s->seen);
-
-    if (s->want != NULL && member_text(is, "os")[0] != '\0' && strlen(member_text(is, "os")) < 20 &&
-        strlen(member_text(is, "architecture")) < 20 && n + 44 < sizeof s->seen)
-        snprintf(s->seen + n, sizeof s->seen - n, "%s%s/%s", n > 0 ? ", " : "",
-                 member_text(is, "os"), member_text(is, "architecture"));
+    if (s->want != NULL) {
+        distance = platform_distance(&p, s->want);
+        if (distance >= 0)
+            return (enum rank)distance;
+        return p.os[0] == '\0' ? RANK_ANY : RANK_NONE; /* without a name, its config tells it */
+    }
+    if (strcmp(p.os, "linux") != 0)
+        return RANK_ANY;
+    if (strcmp(p.architecture, "amd64") != 0)
+        return RANK_LINUX;
+    return p.variant[0] == '\0' ? RANK_BEST : RANK_AMD64;
 }
 
 static int search_manifest(struct platform_search *s, const struct digest *d, unsigned nesting,
@@ -278,20 +310,24 @@ static int
 search_index(struct platform_search *s, const struct json *entries, unsigned nesting,
              struct err *err)
 {
+    enum rank rank, next = RANK_BEST;
     int rc = 0;
 
-    for (enum rank rank = 0; rank < RANK_COUNT && rc == 0; rank++) {
+    for (size_t i = 0; i < json_length(entries); i++)
+        note_seen_platform(s, json_member(json_item(entries, i), "platform"));
+    do {
+        rank = next;
+        next = RANK_NONE;
         for (size_t i = 0; i < json_length(entries) && rc == 0; i++) {
             const struct json *entry = json_item(entries, i);
-            const struct json *is = json_member(entry, "platform");
-            bool silent = member_text(is, "os")[0] == '\0';
+            enum rank its = rank_of_entry(s, json_member(entry, "platform"));
 
-            if (rank == RANK_BEST)
-                note_seen_platform(s, is);
-            if (is_of_rank(s, is, rank) || (silent && s->want != NULL && rank == RANK_ANY))
+            if (its == rank)
                 rc = search_entry(s, entry, nesting, err);
+            else if (its > rank && its < next)
+                next = its;
         }
-    }
+    } while (rc == 0 && next != RANK_NONE);
     return rc;
 }
 

@@ -11,13 +11,14 @@
  * linux, else the first (OCI image-spec image-index.md, "platform").
  *
  * Both names are normalised as in containerd: x86_64 is amd64, aarch64 and arm64/v8 are arm64, arm
- * is arm/v7, and so on. An older variant of arm is taken if there is no better one, since it runs
- * as well. */
+ * is arm/v7, and so on. An older variant of amd64, arm or arm64 is taken if there is no better one,
+ * since it runs as well, but never a later one. The other architectures that containerd takes then
+ * (386 for amd64, arm for arm64) are not: they are other images. */
 
 struct platform {
     char os[64];
     char architecture[64];
-    char variant[64]; /* "": any */
+    char variant[64]; /* "": none; of amd64 v1, of arm64 v8 */
 };
 
 /* Parses and normalises a platform. 0, or -1 and ERR_BAD_REQUEST. */
