@@ -165,7 +165,7 @@ SKIP: {
     chown 0, -1, $dir, "$dir/db";
     spew("$dir/db/blob.db", '');
     refused('a db of root\'s', 1, [ @HERE, '--dir', $dir ],
-        [qr/\bdb belongs to root, and this runs as www-data: run it with --run-as root, or give it to www-data with chown -R$/]);
+        [qr/\bdb belongs to root, and this runs as www-data: run it with --run-as root, or give it to www-data with chown -R www-data \Q$dir\E$/]);
     chmod 0700, $dir;
     refused('a registry that root closed', 1, [ 'hooks', '--dir', $dir ],
         [qr/\Q$dir\E is closed to www-data: run this as root, or as the registry's user$/], prefix => \@WWW, program => program_for_all());
@@ -188,14 +188,16 @@ SKIP: {
 for my $case (
     [ 'a directory of docker-registry', 'docker/registry/v2/repositories/', qr/docker-registry\b.*import/ ],
     (map { [ "... from $_ on", $_, qr/docker-registry\b.*import/ ] } 'registry/v2/repositories/', 'v2/repositories/', 'repositories/'),
+    [ '... whose files are named alike', 'registry/v2/repositories/',         qr/holds registry, of docker-registry/, map { "registry-$_" } 1 .. 30 ],
     [ 'an OCI layout',                  'oci-layout',                       qr/OCI layouts.*import/ ],
     [ 'a registry of OCI layouts',      'app/oci-layout',                   qr/OCI layouts.*import/ ],
     [ 'a stray file',                   'notes',                            qr/holds notes\b/ ],
     [ 'a stray directory',              'layer/',                           qr/holds layer\b/ ],
 ) {
-    my ($name, $path, $says) = @$case;
+    my ($name, $path, $says, @others) = @$case;
     my $dir = tempdir();
     run([ 'mkdir', '-p', "$dir/" . ($path =~ s{[^/]*$}{}r) ]);
+    spew("$dir/$_", '') for @others;
     spew("$dir/$path", '{}') if $path !~ m{/$};
     my @before = sort split /\n/, run([ 'find', $dir ])->{out};
     refused($name, 1, [ @HERE, '--dir', $dir ], [ qr/\Q$dir\E/, $says ]);

@@ -285,6 +285,9 @@ SKIP: {
         chmod 0644, "$theirs/auth/htpasswd";
         is_done(add($theirs, 'cid', 'secret'), 'a file that root wrote');
         is(owner_and_mode("$theirs/auth/htpasswd"), 'nobody 0600', '... becomes theirs');
+        chown 0, 0, "$theirs/auth/htpasswd";
+        is_refused(user($theirs, ['list'], %as_nobody), qr/give it to nobody with chown nobody \Q$theirs\E\/auth\/htpasswd$/, 'one that they cannot read');
+        chown scalar(getpwnam 'nobody'), -1, "$theirs/auth/htpasswd";
 
         my $wrong = add($theirs, 'dan', 'secret', '--run-as', 'www-data');
         is($wrong->{exit}, 1, 'the wrong --run-as is refused');

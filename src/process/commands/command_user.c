@@ -53,8 +53,9 @@ read_users_file(const struct users *u, struct buf *file, struct err *err)
     buf_init(file, HTPASSWD_MAX);
     r = fdio_read_file(u->dir.fd, HTPASSWD_OURS, file, err);
     if (r < 0 && err->sys == EACCES)
-        return err_set(err, ERR_SYSTEM, "%s can't read %s/%s: give it to %s with chown",
-                       u->who.user, u->dir.name, HTPASSWD_OURS, u->who.user);
+        return err_set(err, ERR_SYSTEM, "%s can't read %s/%s: give it to %s with chown %s %s/%s",
+                       u->who.user, u->dir.name, HTPASSWD_OURS, u->who.user, u->who.user,
+                       u->dir.name, HTPASSWD_OURS);
     return r;
 }
 

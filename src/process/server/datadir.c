@@ -54,7 +54,7 @@ static const struct subdir *const stores[] = {&subdirs[0], &subdirs[1], &subdirs
 static bool
 expected(const struct subdir *s, const char *entry)
 {
-    size_t n;
+    size_t n = strlen(entry);
 
     if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0)
         return true;
@@ -62,7 +62,6 @@ expected(const struct subdir *s, const char *entry)
         if (strcmp(entry, s->below[i]) == 0)
             return true;
     /* the format, half written when the machine crashed */
-    n = strlen(entry);
     return strcmp(s->name, "db") == 0 && strncmp(entry, "format.", 7) == 0 && n > 4 &&
            strcmp(entry + n - 4, ".tmp") == 0;
 }
@@ -125,8 +124,7 @@ wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct p
             struct err *err)
 {
     const struct passwd *pw = getpwuid(uid);
-    char owner[64];
-    char or_else[96] = "";
+    char owner[64], or_else[ERR_MESSAGE_MAX] = "";
     struct statvfs fs;
 
     if (fstatvfs(d->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
@@ -136,7 +134,8 @@ wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct p
     else
         snprintf(owner, sizeof owner, "user %lu", (unsigned long)uid);
     if (uid == 0)
-        snprintf(or_else, sizeof or_else, ", or give it to %s with chown -R", who->user);
+        snprintf(or_else, sizeof or_else, ", or give it to %s with chown -R %s %s", who->user,
+                 who->user, d->name);
     return err_set(err, ERR_SYSTEM, "%s%s%s belongs to %s, and this runs as %s: run it %s %s%s",
                    d->name, name != NULL ? "/" : "", name != NULL ? name : "", owner, who->user,
                    who->root && pw != NULL ? "with --run-as" : "as", owner, or_else);
@@ -196,11 +195,12 @@ other_registry(const struct datadir *d, const char *name)
 {
     static const char *const levels[] = {"docker/registry/v2", "registry/v2", "v2/repositories",
                                          "repositories"};
+    size_t n = strlen(name);
     char layout[NAME_MAX + 16];
     struct stat st;
 
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (strncmp(levels[i], name, strcspn(levels[i], "/")) == 0 &&
+        if (strncmp(levels[i], name, n) == 0 && strchr("/", levels[i][n]) != NULL &&
             fstatat(d->fd, levels[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
             return "docker-registry";
     snprintf(layout, sizeof layout, "%s/oci-layout", name);

@@ -18,7 +18,7 @@ print_user(uid_t uid, char out[USER_ROOM])
     if (pw != NULL)
         snprintf(out, USER_ROOM, "%s", pw->pw_name);
     else
-        snprintf(out, USER_ROOM, "user %lu", (unsigned long)uid);
+        snprintf(out, USER_ROOM, "%lu", (unsigned long)uid);
 }
 
 static int
@@ -50,10 +50,11 @@ body_dir_check(int root, struct err *err)
     if (bodies.stx_uid != geteuid()) {
         print_user(bodies.stx_uid, owner);
         print_user(geteuid(), us);
-        return err_set(err, ERR_SYSTEM,
-                       "nginx runs as %s and owns " BODIES ", but this server runs as "
-                       "%s: both must run as the same user (--run-as); then chown -R DIR",
-                       owner, us);
+        return err_set(
+            err, ERR_SYSTEM,
+            "nginx runs as %s and owns " BODIES ", but this server runs as %s: stop the "
+            "server, run \"chown -R %s DIR\" for its --dir, and start it with --run-as %s",
+            owner, us, owner, owner);
     }
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (stat_body_path(root, others[i], &other, err) != 0)
