@@ -59,7 +59,7 @@ names_are_known_and_events_have_theirs(void **state)
     }
     assert_false(hook_parse("post-tag", &h));
     assert_false(hook_parse("", &h));
-    for (int type = EVENT_IMAGE; type <= EVENT_DELETE; type++)
+    for (int type = EVENT_IMAGE; type <= EVENT_LAST; type++)
         assert_true(hook_of_event((enum event_type)type) < HOOK_PRE_TAG);
     assert_string_equal(hook_name(hook_of_event(EVENT_UNTAG)), "untag");
     assert_string_equal(hook_name(hook_of_event(EVENT_MANIFEST)), "manifest");

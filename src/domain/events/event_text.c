@@ -101,7 +101,7 @@ event_text_type(enum event_type type)
 unsigned
 event_text_mask(const char *name)
 {
-    for (int type = EVENT_IMAGE; type <= EVENT_DELETE; type++)
+    for (int type = EVENT_IMAGE; type <= EVENT_LAST; type++)
         if (type != EVENT_INDEX && strcmp(name, event_text_type((enum event_type)type)) == 0)
             return event_text_bit((enum event_type)type);
     return 0;

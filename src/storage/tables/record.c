@@ -159,7 +159,7 @@ const struct record record_hook = {TABLE_HOOK, {
 }, NULL};
 
 const struct record record_event = {TABLE_EVENT, {
-    CHOICE(event, type, EVENT_DELETE),
+    CHOICE(event, type, EVENT_LAST),
     NUMBER(event, time),
     DIGEST(event, id),
     DIGEST(event, digest),

@@ -109,6 +109,7 @@ enum event_type {
     EVENT_INDEX = 6,
     EVENT_MANIFEST = 7,
     EVENT_DELETE = 8,
+    EVENT_LAST = EVENT_DELETE,
 };
 struct rec_event {
     enum event_type type;
