@@ -10,14 +10,15 @@ use Registry::Tools;
 use Registry::V1 ();
 use IO::Select;
 use IO::Socket::INET;
-use Socket qw(SOL_SOCKET SO_RCVBUF);
+use Socket qw(IPPROTO_TCP SOL_SOCKET SO_RCVBUF TCP_MAXSEG);
 use Test::More;
 
-# Requests that nobody reads the answers of.
+# Requests that nobody reads the answers of. The kernel holds little for them, as for a client that is far away.
 sub readers ($client, $n, $path) {
     return map {
         my $socket = IO::Socket::INET->new(Proto => 'tcp') // die $!;
         setsockopt $socket, SOL_SOCKET, SO_RCVBUF, pack 'i', 4096;
+        setsockopt $socket, IPPROTO_TCP, TCP_MAXSEG, pack 'i', 536;
         connect $socket, Socket::pack_sockaddr_in($client->port, Socket::inet_aton('127.0.0.1')) or die $!;
         print {$socket} $client->head_of('GET', $path);
         $socket->flush;
@@ -91,6 +92,40 @@ subtest 'readers that read nothing' => sub {
     is_status($registry->get('/v2/a/b/tags/list'), 200, '... but not in another pool');
     $_->close for @readers;
     ok(wait_for(20, sub { $registry->get('/v2/a/b/_image/v1/stat/file1')->status == 200 }), 'when they have gone, there is room');
+};
+
+subtest 'readers of long descriptions, who read nothing' => sub {
+    my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:second' ], user => 'ann:secret');
+    my $bob      = $registry->with(user => 'bob:second', timeout => 5);
+    my $v1       = Registry::V1->new($registry, user => 'ann:secret', https => 1);
+    my $image    = Registry::V1::random_image();
+    $image->{json} = qq({"id":"$image->{id}","created":"2014-05-13T16:53:20Z","comment":") . 'x' x 1_000_000 . '"}';
+    $image->{payload} = Registry::V1::payload_of(@$image{qw(json layer)});
+    is_status($_->[1], $_->[2], $_->[0]) for $v1->push_images('a/b', 'v1', $image);
+    my $path = "/v1/images/$image->{id}/json";
+
+    my @all = ($registry->get($path), $registry->get($path, body => 'x'));
+    is_status($_, 200, 'an image with a long description', 'Content-Type' => 'application/json', 'Cache-Control' => 'no-cache',
+        'X-Docker-Checksum' => $image->{payload}, 'X-Docker-Size' => length $image->{layer}) for @all;
+    ok($_->content eq $image->{json}, '... which comes whole') for @all;
+    is_status($registry->get($path, headers => { 'If-None-Match' => $all[0]->header('ETag') }), 304, '... or not at all');
+    is_status($registry->head($path), 200, '... or without its body', 'Content-Length' => length $image->{json});
+    is_status($registry->with->get($path), 401, '... and not to strangers');
+    is_status($registry->get('/_registry_main/long'), 404, 'the way inside is closed');
+
+    my @readers = readers($registry, 64, $path);
+    ok(wait_for(20, sub { answered(@readers) >= 4 }), 'sixty-four readers of one user');
+    my $slowest = 0;
+    for (1 .. 10) {
+        for my $short ('/healthz', '/v2/', '/v1/repositories/a/b/tags/v1', '/v2/a/b/tags/list') {
+            my $begin = time;
+            is_status($bob->get($short), 200, "another user asks for $short");
+            $slowest = time - $begin if time - $begin > $slowest;
+        }
+    }
+    cmp_ok($slowest, '<=', 3, '... and waits for none of them');
+    $_->close for @readers;
+    ok(wait_for(20, sub { $registry->get($path)->status == 200 }), 'when they have gone, there is room');
 };
 
 subtest 'short requests of one client' => sub {

@@ -59,7 +59,12 @@ int call_empty(struct call *c, int status);
 /* A body that lives as long as the arena. */
 int call_body(struct call *c, int status, const char *content_type, struct bytes body);
 
-/* The same with a copy of the body in the arena. */
+/* The same, status 200, for a body that clients can make long, in a handler of POOL_API. Of a long
+ * body it makes nginx ask a worker of POOL_LIST with the same request, because a reader that reads
+ * nothing holds a worker. */
+int call_long_body(struct call *c, const char *content_type, struct bytes body, struct err *err);
+
+/* call_body with a copy of the body in the arena. */
 int call_copy(struct call *c, int status, const char *content_type, struct bytes body,
               struct err *err);
 
