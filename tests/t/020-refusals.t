@@ -109,6 +109,23 @@ wrong_usage(['unheard-of'],              qr/unheard-of/);
     refused('a directory below a file', 1, [ @HERE, '--dir', "$tmp/file/data" ], [qr/\Q$tmp\E\/file/]);
 }
 
+# ---- the hooks ----
+
+{
+    my $tmp = tempdir();
+    spew("$tmp/file", "#!/bin/sh\n");
+    chmod 0755, "$tmp/file";
+    refused('a directory of hooks that is not there', 1, [ @HERE, '--dir', "$tmp/data", '--hooks', "$tmp/none" ],
+        [qr{--hooks.*\Q$tmp\E/none.*No such file.*make it}]);
+    refused('a file as the directory of hooks', 1, [ @HERE, '--dir', "$tmp/data", '--hooks', "$tmp/file" ], [qr{--hooks.*\Q$tmp\E/file.*Not a directory}]);
+    SKIP: {
+        skip 'only root becomes another user', 1 if !is_root();
+        mkdir "$tmp/closed", 0700;
+        refused('hooks that the registry\'s user may not see', 1, [ @HERE, '--dir', "$tmp/data", '--hooks', "$tmp/closed" ],
+            [qr{--hooks.*\Q$tmp\E/closed.*Permission denied.*let this user in}]);
+    }
+}
+
 my @NOBODY = is_root() ? ('setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups') : ();
 my @WWW = is_root() ? ('setpriv', '--reuid=www-data', '--regid=www-data', '--clear-groups') : ();
 

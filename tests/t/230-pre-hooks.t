@@ -332,6 +332,13 @@ subtest 'files that come and go' => sub {
     $registry = Registry->start(args => [ '--hooks', "$own/hooks" ]);
     is($registry->put_manifest('a/b', 'v1', prepared($registry, 'a/b'))->message, "$own/hooks/pre-tag a/b:v1", 'a directory of one\'s own');
     is(scalar $registry->children('worker gate'), 4, 'the workers are there from the start');
+    rename "$own/hooks", "$own/away";
+    my $gone = $registry->put_manifest('a/b', 'v1', prepared($registry, 'a/b'));
+    is_error($gone, 403, 'DENIED', '... and when it is gone, nothing is let through');
+    like($gone->message, qr/pre-tag can't be run/, '... which is said');
+    ok(wait_for(5, sub { $registry->logged(qr{hook=pre-tag.*\Q$own\E/hooks, the directory of --hooks, is missing}) }), '... with the reason in the log');
+    mkdir "$own/hooks";
+    is_status($registry->put_manifest('a/b', 'v1', prepared($registry, 'a/b')), 201, 'an empty one has no hooks');
     $registry->stop;
 };
 

@@ -124,6 +124,7 @@ check_hook_format(const struct hooks *h, const char *path, struct err *err)
 int
 hook_find(struct hooks *h, enum hook which, struct err *err)
 {
+    bool is_judge = which == HOOK_PRE_TAG || which == HOOK_PRE_DELETE;
     char path[PATH_MAX];
     struct stat st = {0};
     int rc = -1;
@@ -141,15 +142,16 @@ hook_find(struct hooks *h, enum hook which, struct err *err)
         bool is_missing = errno == ENOENT || errno == ENOTDIR;
 
         err_errno(err, "cannot look at %s", path);
-        if (is_missing && fstatat(h->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            return 0;
-        if (is_missing)
+        if (is_missing && fstatat(h->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (!is_judge || !h->dir_named || faccessat(h->dirfd, h->dir, F_OK, 0) == 0)
+                return 0;
+            err_set(err, ERR_SYSTEM, "%s, the directory of --hooks, is missing", h->dir);
+        } else if (is_missing) {
             err_set(err, ERR_SYSTEM, "%s is a link that leads nowhere", path);
+        }
     } else if (!S_ISREG(st.st_mode)) {
         err_set(err, ERR_SYSTEM, "%s is not a regular file", path);
     } else if (faccessat(h->dirfd, path, X_OK, AT_EACCESS) != 0) {
-        bool is_judge = which == HOOK_PRE_TAG || which == HOOK_PRE_DELETE;
-
         err_set(err, ERR_SYSTEM, "%s is not executable for the registry's user, so %s (chmod +x)",
                 path, is_judge ? "everything is refused" : "it is not used");
         rc = is_judge ? -1 : 0;

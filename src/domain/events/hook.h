@@ -47,6 +47,7 @@ struct hook_seen {
 struct hooks {
     int dirfd;                       /* the data directory, in which all hooks are run */
     const char *dir;                 /* with the files: "./hooks", or --hooks, absolute */
+    bool dir_named;                  /* --hooks was given: the directory has to be there */
     const char *scripts[HOOK_COUNT]; /* --on-NAME; NULL: none */
     const char *home, *user;         /* for HOME, and for USER and LOGNAME; NULL: inherited */
     bool quiet;                      /* no warnings: another process logs them */
@@ -57,7 +58,8 @@ struct hooks {
  * counts only if it is executable, so samples don't count. The file is looked at in each call,
  * which costs a stat when there is none. 1: yes. 0: no. -1: there is one that can't be run (no
  * first line "#!...", no such interpreter, not a regular file, a link that leads nowhere; or a
- * pre-hook that isn't executable, which must not let everything through), and err says what to do.
+ * pre-hook that isn't executable, or whose directory was named and is missing, which must not let
+ * everything through), and err says what to do.
  * A warning is logged once for each state of a file that can't be run or isn't executable. */
 int hook_find(struct hooks *h, enum hook which, struct err *err);
 /* Allows all warnings to be logged again. For SIGHUP. */

@@ -76,14 +76,31 @@ look_for_prehooks(struct server *s)
         log_line(LOG_ERROR, "pre-hooks get no workers of their own", "why=%s", err.message);
 }
 
+/* Can the directory of --hooks be entered? Without one there would be no pre-hook, and nothing
+ * would be refused. */
+static int
+check_hooks(const struct server *s, struct err *err)
+{
+    char path[PATH_MAX];
+
+    if (s->options->hooks == NULL)
+        return 0;
+    snprintf(path, sizeof path, "%s/.", s->options->hooks);
+    if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
+        return 0;
+    return err_set(err, ERR_SYSTEM, "--hooks %s can't be entered by %s: %s (%s)", s->options->hooks,
+                   s->who.user, strerror(errno),
+                   errno == EACCES ? "let this user in" : "make it, or leave the option out");
+}
+
 /* SIGHUP, and the start. */
 static void
 read_hooks(struct server *s)
 {
-    const char *dir = s->options->hooks;
-    if (dir != NULL && faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) < 0)
-        log_line(LOG_WARN, "the directory of --hooks can't be used", "dir=%s why=%s", dir,
-                 strerror(errno));
+    struct err err;
+
+    if (check_hooks(s, &err) < 0)
+        log_line(LOG_WARN, "the directory of hooks can't be used", "why=%s", err.message);
     hook_forget(&s->hooks);
     look_for_prehooks(s);
 }
@@ -248,8 +265,8 @@ take_directory(struct server *s, struct err *err)
 static int
 prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
 {
-    if (datadir_begin(&s->dir, &s->who, err) < 0 || write_pid(s, err) < 0 ||
-        open_sockets(s, err) < 0)
+    if (check_hooks(s, err) < 0 || datadir_begin(&s->dir, &s->who, err) < 0 ||
+        write_pid(s, err) < 0 || open_sockets(s, err) < 0)
         return -1;
     if (tls_files_wanted(s->options) && tls_files_install(tls, s->dir.fd, err) < 0)
         return -1;
@@ -406,6 +423,7 @@ server_hooks(const struct server *s, struct hooks *h)
     *h = (struct hooks){
         .dirfd = s->dir.fd,
         .dir = o->hooks != NULL ? o->hooks : "./hooks",
+        .dir_named = o->hooks != NULL,
         .home = changed && s->who.home[0] != '\0' ? s->who.home : NULL,
         .user = changed ? s->who.user : NULL,
     };
