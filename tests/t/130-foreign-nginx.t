@@ -451,8 +451,8 @@ subtest '--trust-remote-user' => sub {
         my @max   = ('--cert', "$tmp/comma.crt", '--key', "$tmp/comma.key");
         my $begun = 'https://127.0.0.1:' . $secure->port . $eve_place;
         is(curl(@curl, '--cert', $hers, '--key', $her_key, $begun)->{out}, 204, 'her upload');
-        is(curl(@curl, @max, $url)->{out}, 200, 'one that is known, of another with her name in it');
-        is(curl(@curl, @max, $begun)->{out}, 404, '... is not she');
+        is(curl(@curl, @max, $url)->{out}, 401, 'one that is known, of another with her name in it');
+        is(curl(@curl, @max, $begun)->{out}, 401, '... is not she');
         is(curl(@curl, '--cert', $no, '--key', $no_key, $url)->{out}, 401, 'one that nobody signed');
         $secure->stop;
     };

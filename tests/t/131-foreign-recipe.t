@@ -6,6 +6,7 @@ use Registry::Checks;
 use Registry::Manual;
 use Registry::Nginx;
 use Registry::Process;
+use Registry::Recipe;
 use Registry::Tools;
 use Test::More;
 
@@ -15,62 +16,6 @@ my $tmp = tempdir();
 
 # ---- the recipes ----
 
-# Debian's nginx as far as it matters: what its nginx.conf includes, and a site that is there already.
-sub make_debian ($root) {
-    mkdir $_ for $root, "$root/bin", "$root/run", "$root/lib", "$root/etc",
-        map { "$root/etc/nginx$_" } '', '/conf.d', '/snippets', '/sites-enabled', '/www', '/temp';
-    my $port = free_port();
-    my $user = is_root() ? 'user www-data;' : '';
-    my $temp = join ' ', map { "${_}_temp_path temp/$_;" } qw(client_body fastcgi proxy scgi uwsgi);
-    spew("$root/etc/nginx/www/index.html", 'the site that was there');
-    spew("$root/etc/nginx/nginx.conf", <<~"END");
-        $user
-        worker_processes auto;
-        pid $root/run/nginx.pid;
-        error_log $root/error.log;
-        events { worker_connections 768; }
-        http {
-            access_log off;
-            $temp
-            gzip on;
-            include $root/etc/nginx/conf.d/*.conf;
-            include $root/etc/nginx/sites-enabled/*;
-        }
-        END
-    spew("$root/etc/nginx/sites-enabled/default", <<~"END");
-        server {
-            listen 127.0.0.1:$port default_server;
-            root $root/etc/nginx/www;
-            server_name _;
-            location / { try_files \$uri \$uri/ =404; }
-        }
-        END
-    # The programs, by the names that one calls them by.
-    symlink Registry->program, "$root/bin/docker-registry-server";
-    my $nginx = find_program('nginx');
-    spew("$root/bin/nginx", <<~"END");
-        #!/bin/sh
-        exec $nginx -p $root/etc/nginx/ -c $root/etc/nginx/nginx.conf -e $root/error.log "\$@"
-        END
-    chmod 0755, "$root/bin/nginx";
-    return $port;
-}
-
-# On a port of one's own, below a directory of one's own: nothing else is changed.
-sub adapt ($root, $port, @lines) {
-    my %values = (
-        data => "$root/lib/docker-registry-server", sockets => "$root/run/docker-registry-server",
-        etc  => "$root/etc", listen => "127.0.0.1:$port",
-    );
-    my $changed = 0;
-    for my $line (@lines) {
-        next if $line !~ /^(?:data|sockets|etc|name)=/;
-        $changed += $line =~ s/(?<![\w-])$_=\S+/$_=$values{$_}/ for sort keys %values;
-    }
-    is($changed, 4, 'its values are at the top');
-    return @lines;
-}
-
 # A registry that a recipe has put behind nginx; and its end.
 sub is_served ($port, $user) {
     my $client = Registry::Client->new(port => $port, user => $user);
@@ -78,20 +23,6 @@ sub is_served ($port, $user) {
     is_status($client->push_image('a/b', 'v1', [$bytes]), 201, 'a push');
     is_blob($client, 'a/b', $bytes, 'a pull');
     return $client;
-}
-
-sub is_stopped ($root, $pid, $socket) {
-    is(run([ "$root/bin/nginx", '-s', 'stop' ])->{exit}, 0, 'nginx stops');
-    my $master = slurp($pid) + 0;
-    ok($master > 1, 'the registry runs') or return;
-    kill 'TERM', $master;
-    ok(wait_for(10, sub { !alive($master) }), '... and stops');
-    ok(!-e $socket, '... with its sockets');
-    return;
-}
-
-sub run_lines ($root, @lines) {
-    return run([ 'sh', '-eu' ], stdin => join("\n", @lines, ''), env => { PATH => "$root/bin:$ENV{PATH}" }, cwd => $root, timeout => 60);
 }
 
 subtest 'the manual' => sub {
@@ -103,7 +34,9 @@ subtest 'the manual' => sub {
     my $nginx = run(["$root/bin/nginx"]);
     is($nginx->{exit}, 0, 'nginx runs already') or return diag($nginx->{err});
 
-    my $ran = run_lines($root, adapt($root, $port, @commands));
+    my ($changed, @lines) = adapt_recipe({ debian_values($root), listen => "127.0.0.1:$port" }, @commands);
+    is($changed, 4, 'its values are at the top');
+    my $ran = run_recipe($root, @lines);
     works($ran, 'its commands');
     like($ran->{out}, qr{^Server is listening on \Q$root\E/run/docker-registry-server/api\.sock$}m, 'the registry is ready');
     like($ran->{out}, qr/^\{\}\s*\z/m, 'the last one prints {}');
@@ -126,7 +59,7 @@ subtest 'README' => sub {
     my $changed = 0;
     $changed += s{(?<![\w/])/(var/lib|run|etc)/}{"$root/" . ($1 =~ s/var.//r) . '/'}ge for @lines;
     cmp_ok($changed, '>', 4, 'its directories');
-    my $ran = run_lines($root, @lines);
+    my $ran = run_recipe($root, @lines);
     works($ran, 'its commands');
     my $default = "$root/etc/nginx/sites-enabled/default";
     spew($default, slurp($default) =~ s/^(\s*)(?=location)/$1include snippets\/registry.conf;\n$1/mr);

@@ -122,10 +122,14 @@ sub docker_engine ($class, %o) {
     return undef;
 }
 
-# From now on the engine (one with a name) believes this authority, and no other, for name:port.
-sub trust ($self, $address, $authority) {
-    mkdir "$self->{home}/certs.d/$address";
-    spew("$self->{home}/certs.d/$address/ca.crt", slurp($authority));
+# From now on the engine (one with a name) believes this authority, and no other, for name:port. It shows a certificate,
+# if that is given with its key.
+sub trust ($self, $address, $authority, $cert = undef, $key = undef) {
+    my $dir = "$self->{home}/certs.d/$address";
+    mkdir $dir;
+    spew("$dir/ca.crt", slurp($authority));
+    spew("$dir/client.cert", slurp($cert)) if defined $cert;
+    spew("$dir/client.key",  slurp($key))  if defined $key;
     return;
 }
 

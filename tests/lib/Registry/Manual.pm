@@ -26,11 +26,14 @@ sub unescape ($line) {
     return $line =~ s{\\(?:\((..)|(.))}{ defined $1 ? $characters{$1} // die "$line: \\($1" : $2 eq 'e' ? '\\' : $2 eq '&' ? '' : $2 }ger;
 }
 
-# The examples of a section, or of all of them: their lines, without line ends.
-sub manual_examples ($page, $section = undef) {
+# The examples of a section, or of all of them: their lines, without line ends. With a subsection: of that one alone.
+sub manual_examples ($page, $section = undef, $subsection = undef) {
     my $text = manual_source($page);
     if (defined $section) {
         ($text) = $text =~ /^\.SH "?\Q$section\E"?\n(.*?)(?=^\.SH |\z)/ms or die "$page has no section $section";
+    }
+    if (defined $subsection) {
+        ($text) = $text =~ /^\.SS "?\Q$subsection\E"?\n(.*?)(?=^\.S[SH] |\z)/ms or die "$page has no part $subsection in $section";
     }
     return map { unescape($_) } map { split /\n/ } $text =~ /^\.EX\n(.*?)^\.EE$/msg;
 }
