@@ -175,6 +175,15 @@ subtest 'umoci' => sub {
     works(run([ 'umoci', 'unpack', '--rootless', '--image', "$tmp/umoci:1", "$tmp/bundle" ]), 'umoci unpacks it');
     is(-s "$tmp/bundle/rootfs/file-0", 200_000, '... with its files');
     like(run([ 'umoci', 'ls', '--layout', "$tmp/umoci" ])->{out}, qr/^1$/m, '... and knows the tag');
+
+    # umoci knows no media types of docker; the manual says so, and has these lines.
+    works(skopeo('copy', '--dest-tls-verify=false', '--format', 'v2s2', "oci:$tmp/umoci:1", "docker://$address/docker:1"), 'an image of docker');
+    works(export('docker', '-o', "$tmp/docker/"), '... as a directory');
+    is_refused(run([ 'umoci', 'unpack', '--rootless', '--image', "$tmp/docker:1", "$tmp/none" ]), qr/not implemented/, '... which umoci does not read');
+    works(export('docker:1', '-o', "$tmp/docker1.tar"), '... as a tar');
+    works(skopeo('copy', "oci-archive:$tmp/docker1.tar", "oci:$tmp/converted:1"), '... which skopeo converts');
+    works(run([ 'umoci', 'unpack', '--rootless', '--image', "$tmp/converted:1", "$tmp/bundle1" ]), '... and then umoci unpacks it');
+    is(-s "$tmp/bundle1/rootfs/file-0", 200_000, '... with its files');
 };
 
 subtest 'docker' => sub {
