@@ -175,6 +175,8 @@ subtest 'umoci' => sub {
     works(run([ 'umoci', 'unpack', '--rootless', '--image', "$tmp/umoci:1", "$tmp/bundle" ]), 'umoci unpacks it');
     is(-s "$tmp/bundle/rootfs/file-0", 200_000, '... with its files');
     like(run([ 'umoci', 'ls', '--layout', "$tmp/umoci" ])->{out}, qr/^1$/m, '... and knows the tag');
+    works(export('single', 'real', '-o', "$tmp/two/"), 'of two images');
+    works(run([ 'umoci', 'unpack', '--rootless', '--image', "$tmp/two:single:1", "$tmp/bundle2" ]), '... it finds one by its name');
 
     # umoci knows no media types of docker; the manual says so, and has these lines.
     works(skopeo('copy', '--dest-tls-verify=false', '--format', 'v2s2', "oci:$tmp/umoci:1", "docker://$address/docker:1"), 'an image of docker');
