@@ -239,10 +239,35 @@ each_missing_part_is_an_error_with_its_digest(void **state)
         const struct json *one = json_item(json_member(body, "errors"), i);
 
         assert_string_equal(member(i, "code"), "MANIFEST_BLOB_UNKNOWN");
-        assert_string_equal(member(i, "message"), "parts");
+        assert_string_equal(member(i, "message"), i == 0 ? "parts" : "this one as well");
         assert_string_equal(json_string(json_member(json_member(one, "detail"), "digest")),
                             about[i]);
     }
+}
+
+#define DIGITS_32 "0123456789abcdef0123456789abcdef"
+
+/* An answer that nginx can't take whole holds a worker as long as its reader takes. */
+static void
+many_missing_parts_fit_into_the_buffers_of_nginx(void **state)
+{
+    enum { PARTS = 1001 }; /* MANIFEST_DESCRIPTORS_MAX, and the config */
+    static const char digest[] = "sha512:" DIGITS_32 DIGITS_32 DIGITS_32 DIGITS_32;
+    static char name[256];
+    static const char *about[PARTS];
+    struct err err = {.code = ERR_MISSING_PARTS, .about = about, .about_n = PARTS};
+
+    (void)state;
+    arena_reset(&arena);
+    arena_init(&arena, 1u << 21);
+    memset(name, 'a', sizeof name - 1);
+    memset(err.message, 'm', sizeof err.message - 1);
+    for (size_t i = 0; i < PARTS; i++)
+        about[i] = digest;
+    call.name = name;
+    answer(ERROR_FORM_OCI, &err);
+    assert_int_equal(json_length(json_member(body, "errors")), PARTS);
+    assert_true(reply.body.n <= 32u * 8192); /* fastcgi_buffers */
 }
 
 static void
@@ -339,6 +364,7 @@ main(void)
         TEST(what_is_long_is_cut),
         TEST(the_old_api_gets_nothing_but_strings),
         TEST(each_missing_part_is_an_error_with_its_digest),
+        TEST(many_missing_parts_fit_into_the_buffers_of_nginx),
         TEST(who_lacks_a_password_is_told_how_to_send_one),
         TEST(the_old_api_has_two_challenges),
         TEST(a_refusal_never_says_what_makes_docker_retry),

@@ -69,15 +69,29 @@ add_oci_error(struct json *errors, const struct call *c, const char *code, const
     json_add(errors, one);
 }
 
+/* One more digest that the error is about. A manifest can lack 1001 parts, and nginx has to take
+ * all their errors into its buffers, because otherwise the reader would hold the worker. So only
+ * the first tells what there is to tell. */
+static void
+add_further_error(struct json *errors, const char *code, const char *digest)
+{
+    struct json *one = json_new_object(), *detail = json_new_object();
+
+    json_set_string(one, "code", code);
+    json_set_string(one, "message", "this one as well");
+    set_detail_text(detail, "digest", digest);
+    json_set(one, "detail", detail);
+    json_add(errors, one);
+}
+
 static struct json *
 oci_body(const struct call *c, const char *code, const struct err *err)
 {
     struct json *body = json_new_object(), *errors = json_new_array();
 
-    if (err->about_n == 0)
-        add_oci_error(errors, c, code, err, NULL);
-    for (size_t i = 0; i < err->about_n; i++)
-        add_oci_error(errors, c, code, err, err->about[i]);
+    add_oci_error(errors, c, code, err, err->about_n > 0 ? err->about[0] : NULL);
+    for (size_t i = 1; i < err->about_n; i++)
+        add_further_error(errors, code, err->about[i]);
     json_set(body, "errors", errors);
     return body;
 }

@@ -8,7 +8,8 @@
  * The member `detail` of an OCI error is an object of texts for people. Its members, as far as they
  * are known: "repository"; "reference", "digest" or "upload" from the path, or else "path";
  * "expected" and "found", a value that the request should have had, and the value that it had;
- * "reason", one word; "hint", what to do. */
+ * "reason", one word; "hint", what to do. If the error is about several digests, there is an error
+ * for each, and those after the first have only "digest". */
 enum error_form {
     ERROR_FORM_V1,
     ERROR_FORM_OCI,
