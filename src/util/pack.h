@@ -93,3 +93,10 @@ void unpack_digest(struct unpack *u, struct digest *d);
 bool unpack_done(const struct unpack *u);
 
 uint64_t unpack_uint_at(const uint8_t *p, size_t width);
+
+/* The same for four bytes, inline because a decision about access reads thousands of them. */
+static inline uint32_t
+unpack_u32_at(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}

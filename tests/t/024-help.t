@@ -20,7 +20,7 @@ subtest 'topics' => sub {
     is(scalar(grep { length > 80 || !/^  \S+ {2,}\S/ } @lines), 0, '... with its topic and what it is about') or diag($ran->{out});
     @topics = map { (split)[0] } @lines;
     my %there = map { $_ => 1 } @topics;
-    is_deeply([ grep { !$there{$_} } qw(serve user hooks hooks.5 config api nginx import export print-nginx-conf help) ], [], '... those that the manual names');
+    is_deeply([ grep { !$there{$_} } qw(serve user access hooks hooks.5 config api nginx import export print-nginx-conf help) ], [], '... those that the manual names');
 
     my $unknown = help('nothing');
     is($unknown->{exit}, 2,  'an unknown topic: exit code 2');
@@ -29,7 +29,7 @@ subtest 'topics' => sub {
     is(help($_)->{exit}, 2, "$_ is no topic") for 'hooks.7', 'hooks(5', 'hooks(5))', 'docker-registry-serve', 'docker-registry-server-', 'docker-registry-serverx';
     is(help('user', 'hooks')->{exit}, 2, 'two topics are too many');
     my $all = Registry->try(['--help'])->{out};
-    my %has = (user => '', hooks => '--json', import => '--prefix', export => '--output', 'print-nginx-conf' => '--tls-port', help => '');
+    my %has = (user => '', access => '--json', hooks => '--json', import => '--prefix', export => '--output', 'print-nginx-conf' => '--tls-port', help => '');
     is_deeply([ grep { length > 80 || /\s$/ } map { split /\n/, Registry->try([@$_])->{out} } ['--help'], map { [ $_, '--help' ] } sort keys %has ],
         [], '--help has lines that fit');
     for my $command (sort keys %has) {

@@ -1,4 +1,5 @@
 #include "process/commands/command_table.h"
+#include "process/commands/command_access.h"
 #include "process/commands/command_export.h"
 #include "process/commands/command_help.h"
 #include "process/commands/command_hooks.h"
@@ -12,6 +13,9 @@ const struct command command_table[] = {
      "  user add [name]          give a user a password: asked for, or from stdin\n"
      "  user del [name]          remove a user\n"
      "  user list                print the users' names\n"},
+    {"access", command_access, NULL,
+     "  access check [user] [verb] [name:tag]  tell which line of the rules decides\n"
+     "  access list [user]       print the lines of the rules that are for this user\n"},
     {"hooks", command_hooks, command_hooks_work,
      "  hooks                    list those that wait, run or failed\n"
      "  hooks test [hook] [name:tag]  run a hook by hand, as after a push of this tag\n"},

@@ -32,6 +32,8 @@ struct options {
     struct options_list listen;    /* --listen: IPv4 or IPv6 addresses, or localhost */
     struct options_list cors;      /* --cors: origins as browsers send them, or * */
     struct options_list users;     /* --user: NAME:PASSWORD; see options_forget_users */
+    char *access;                  /* --access; NULL: auth/access of the data directory */
+    bool anonymous_pull;
     char *dir;
     bool dir_given; /* by --dir, or in the file */
     char *fastcgi;  /* the directory for the sockets, as given; NULL: start nginx */
@@ -73,7 +75,7 @@ struct options {
     bool trust_remote_user;
     bool http_part;   /* print-nginx-conf --http */
     bool server_part; /* print-nginx-conf --server */
-    bool json;        /* hooks --json */
+    bool json;        /* hooks --json, access --json */
     char *retry;      /* hooks --retry: an id */
     char *drop;       /* hooks --drop: an id */
     char *prefix;     /* import --prefix */

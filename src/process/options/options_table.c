@@ -4,7 +4,7 @@
  * given the same ones. */
 #define SERVER "serve print-nginx-conf"
 #define HOOKS "serve print-nginx-conf hooks"
-#define STORE "serve print-nginx-conf user hooks import export"
+#define STORE "serve print-nginx-conf user access hooks import export"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -27,6 +27,10 @@ const struct options_row options_table[] = {
     {"port", 'p', "port", "8000", "port to listen on", SERVER, LIST(OPTIONS_PORT, ports)},
     {"dir", 'd', "directory", ".", "set directory to store data in", STORE, TEXT(dir)},
     {"user", 'u', "user:pass", NULL, "authenticate access", SERVER, LIST(OPTIONS_USER, users)},
+    {"access", 0, "file", NULL, "access rules (auth/access of the data)", SERVER " access",
+     TEXT(access)},
+    {"anonymous-pull", 0, NULL, NULL, "without access rules: let everybody pull", SERVER " access",
+     FLAG(anonymous_pull)},
     {"on-image", 0, "script", NULL, "specify a hook", HOOKS, ON(HOOK_IMAGE)},
     {"on-layer", 0, "script", NULL, NULL, HOOKS, ON(HOOK_LAYER)},
     {"on-verify", 0, "script", NULL, NULL, HOOKS, ON(HOOK_VERIFY)},
@@ -111,7 +115,7 @@ const struct options_row options_table[] = {
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
-    {"json", 0, NULL, NULL, "hooks: print JSON", "hooks", FLAG(json)},
+    {"json", 0, NULL, NULL, "hooks, access: print JSON", "hooks access", FLAG(json)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
     {"drop", 0, "id", NULL, "hooks: forget this one", "hooks", TEXT(drop)},
     {"prefix", 0, "name", NULL, "import: put name/ in front of the names of repositories", "import",

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "domain/access/access_name.h"
+#include "util/bytes.h"
+#include "util/err.h"
+
+/* The patterns of access rules. They mean what those of util/glob.h mean: ? is a byte of a
+ * component, * any number of them, ** also takes slashes, and as a whole component in front of a
+ * slash it takes no component, too. {user} is the name of the user who asks. All other bytes have
+ * to be such as can stand in the name of a repository.
+ *
+ * A registry may have thousands of rules, so a compiled pattern is a few bytes. What costs time is
+ * prepared once for each name: for each byte the set of its places. A pattern then takes one step
+ * for each of its own bytes, however long the name is. */
+
+#define ACCESS_PATTERN_MAX 255
+
+/* An element of a compiled pattern is a symbol or one of these. */
+enum access_element {
+    ACCESS_ANY = 64,    /* ? */
+    ACCESS_PART,        /* * */
+    ACCESS_PATH,        /* ** */
+    ACCESS_DIRECTORIES, /* **, as a component, and the slash behind it */
+    ACCESS_USER,        /* {user} */
+};
+
+struct access_pattern {
+    uint8_t v[ACCESS_PATTERN_MAX];
+    size_t n;
+    bool has_user; /* contains {user} */
+};
+
+/* Returns 0, or -1 and ERR_BAD_REQUEST with the pattern in the message. */
+int access_pattern_compile(struct access_pattern *p, struct bytes text, struct err *err);
+
+/* v: n elements of a compiled pattern. user: what {user} stands for. A name that can't be a whole
+ * component, because it is empty or has a slash, matches no pattern with {user}. */
+bool access_pattern_match(const uint8_t *v, size_t n, const struct access_name *name,
+                          struct bytes user);
+
+/* The slots of all triples of a pattern, a slash in front of it and one behind it included; one may
+ * occur twice. Returns their number. 0: the pattern has no triple. */
+size_t access_pattern_slots(const uint8_t *v, size_t n, unsigned bits,
+                            uint32_t slots[ACCESS_NAME_SLOTS_MAX]);
