@@ -255,6 +255,19 @@ subtest 'layers that are kept elsewhere' => sub {
     like($got->describe, qr/^404\b.*several images have this id/s, '... but not when another one says the same of its layers');
 };
 
+subtest 'the same image in many repositories, with layers that are kept elsewhere' => sub {
+    my $tmp   = tempdir();
+    my $image = image_of([ layer('one'), layer('two') ]);
+    push_v2($ann, 'team/far', 'v1', $image, foreign => 1);
+    works(Registry->try([ 'export', 'team/far:v1', '--output', "$tmp/far/", '--dir', $registry->dir ]), 'it is exported');
+    for my $n (1 .. 6) {
+        works(Registry->try([ 'import', "$tmp/far", '--prefix', "team/n$n", '--dir', $registry->dir ]), "import $n");
+        is_status($v1->get("/v1/images/$_/json"), 200, '... the image is shown') for $image->{id}, $image->{chain}[0];
+    }
+    push_v2($ann, "team/p$_", 'v1', $image, foreign => 1) for 1 .. 6;
+    is_status($v1->get("/v1/images/$image->{id}/json"), 200, '... and after as many pushes');
+};
+
 subtest 'an id that was begun' => sub {
     my $image = image_of([ layer('one'), layer('two') ]);
     my $same  = { %{ fake($image->{chain}[0]) }, layer => $image->{layers}[0]{bytes} };

@@ -128,13 +128,23 @@ look_at_named(const struct registry *reg, const struct digest *id, const struct 
     return rc < 0 ? -1 : 0;
 }
 
+/* Is the manifest one of the first n? It is in several repositories then, and shows the same. */
+static bool
+is_among_first(const struct image_named_list *list, size_t n, const struct digest *manifest)
+{
+    for (size_t i = 0; i < n; i++)
+        if (digest_equal(&list->v[i].manifest, manifest))
+            return true;
+    return false;
+}
+
 /* What is proven stands in front. Behind that, whoever is there more often isn't more right. */
 static int
 find_best_named(const struct registry *reg, const struct digest *id,
                 const struct image_named_list *list, const struct platform *platform,
                 struct best_named *best, struct err *err)
 {
-    size_t i = 0;
+    size_t i = 0, read_n;
 
     *best = (struct best_named){.named = NULL};
     for (; i < list->n && i < CANDIDATES_MAX && best->memory < CANDIDATES_MEMORY; i++) {
@@ -143,7 +153,9 @@ find_best_named(const struct registry *reg, const struct digest *id,
         if (best->named != NULL && best->proof == PROOF_RIGHT)
             return 0;
     }
-    best->contested = best->contested || i < list->n;
+    best->contested = best->contested || list->more;
+    for (read_n = i; i < list->n && !best->contested; i++)
+        best->contested = !is_among_first(list, read_n, &list->v[i].manifest);
     return 0;
 }
 

@@ -52,6 +52,7 @@ image_named_read(const struct registry *reg, uint64_t repo, const struct digest 
         if (tbl_edge_each(kv_reads(reg->kv), id, KINDS[k], repo, NULL, collect_named, list, err) !=
             0)
             return -1;
+    list->more = list->n == IMAGE_NAMED_MAX;
     for (size_t i = 0; i < list->n; i++) {
         int rc = judge_named(reg, id, &list->v[i], err);
 

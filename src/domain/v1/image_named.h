@@ -28,6 +28,7 @@ struct image_named {
 struct image_named_list {
     struct image_named v[IMAGE_NAMED_MAX];
     size_t n;
+    bool more; /* there may be others, which aren't read */
 };
 
 /* Reads the manifests of that repository (0: of all) that have the id. The order: those with
