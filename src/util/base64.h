@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "util/bytes.h"
 
@@ -9,3 +10,7 @@
 /* Encodes by RFC 4648 section 4 (with + and /), without the = at the end. out has room for
  * BASE64_TEXT(b.n) bytes. */
 void base64_encode(char *out, struct bytes b);
+
+/* Decodes the same, with or without the = at the end. *out has room for n bytes; *got is the number
+ * that were written. False for any other text, and if there are more than n bytes. */
+bool base64_decode(void *out, size_t n, size_t *got, struct bytes text);

@@ -119,3 +119,38 @@ clock_is_rfc3339(const char *text)
         return *text == '\0';
     return (take_char(&text, '+') || take_char(&text, '-')) && take_minutes(&text) && *text == '\0';
 }
+
+/* The number in the n digits at p. */
+static int
+read_digits(const char *p, size_t n)
+{
+    uint64_t v = 0;
+
+    parse_u64(p, n, &v);
+    return (int)v;
+}
+
+bool
+clock_parse_utc(const char *text, uint64_t *seconds)
+{
+    static const char layout[] = "YYYY-MM-DDThh:mm:ssZ";
+    char full[sizeof layout];
+    struct tm tm = {.tm_isdst = 0};
+    time_t t;
+
+    snprintf(full, sizeof full, "%s%s", text, strchr(text, 'T') == NULL ? "T00:00:00Z" : "");
+    if (!clock_is_rfc3339(full) || full[sizeof layout - 2] != 'Z' ||
+        strlen(text) > sizeof layout - 1)
+        return false;
+    tm.tm_year = read_digits(full, 4) - 1900;
+    tm.tm_mon = read_digits(full + 5, 2) - 1;
+    tm.tm_mday = read_digits(full + 8, 2);
+    tm.tm_hour = read_digits(full + 11, 2);
+    tm.tm_min = read_digits(full + 14, 2);
+    tm.tm_sec = read_digits(full + 17, 2);
+    t = timegm(&tm);
+    if (t < 0)
+        return false;
+    *seconds = (uint64_t)t;
+    return true;
+}

@@ -175,6 +175,12 @@ digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct byte
 }
 
 bool
+digest_sha1(uint8_t out[DIGEST_SHA1_BYTES], struct bytes b)
+{
+    return EVP_Digest(b.p, b.n, out, NULL, EVP_sha1(), NULL) == 1;
+}
+
+bool
 digest_secret_equal(struct bytes a, struct bytes b)
 {
     return a.n == b.n && CRYPTO_memcmp(a.p, b.p, a.n) == 0;

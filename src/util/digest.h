@@ -60,6 +60,9 @@ int digest_order(const void *a, const void *b);
 
 /* HMAC-SHA256 (RFC 2104). Returns false when the library fails. */
 bool digest_hmac_sha256(uint8_t out[DIGEST_HMAC_BYTES], struct bytes key, struct bytes message);
+/* SHA-1, which is good for hashes of long random secrets only. False as above. */
+#define DIGEST_SHA1_BYTES 20
+bool digest_sha1(uint8_t out[DIGEST_SHA1_BYTES], struct bytes b);
 /* Compares in a time that doesn't depend on where a and b differ. */
 bool digest_secret_equal(struct bytes a, struct bytes b);
 

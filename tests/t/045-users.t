@@ -3,6 +3,7 @@
 use v5.36;
 use Registry limit => 120;
 use Registry::Checks;
+use JSON::PP ();
 use Registry::Tools;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -41,7 +42,8 @@ subtest 'while the registry runs' => sub {
     is(status_of('ann:p4ss: word '), 401, '... and the old one wrong');
 
     my $list = user($dir, ['list']);
-    is("$list->{exit} $list->{out}", "0 ann\nbob\n", 'the list has their names, in the order of the file');
+    my $row  = "password\tsha512-crypt\tnever\tvalid\n";
+    is("$list->{exit} $list->{out}", "0 ann\t${row}bob\t$row", 'the list has their names, in the order of the file, and what they are');
     is($list->{err}, '', '... and nothing else');
 
     is_done(user($dir, [ 'del', 'ann' ]), 'a user is removed');
@@ -54,6 +56,76 @@ subtest 'while the registry runs' => sub {
     is($unknown->{err} =~ tr/\n//, 1, '... in one line');
 };
 
+subtest 'another password, and whether it is right' => sub {
+    my $passwd = sub ($name, $password, @more) { return user($dir, [ 'passwd', $name, @more ], stdin => "$password\n") };
+    my $verify = sub ($name, $password) { return user($dir, [ 'verify', $name ], stdin => "$password\n") };
+    is_done($passwd->('bob', 'his new one'), 'a user gets another password');
+    is(status_of('bob:his new one') . status_of('bob:second'), '200401', '... which counts');
+    is_refused($passwd->('eve', 'secret'), qr/no user eve\b/, 'who is unknown gets none');
+    unlike(slurp("$dir/auth/htpasswd"), qr/eve/, '... and is not added');
+
+    is_done($verify->('bob', 'his new one'), 'the right password is right');
+    is_refused($verify->('bob', 'second'), qr/not the password of bob$/, 'another one is wrong');
+    is_refused($verify->('eve', 'second'), qr/no user eve\b/, 'and so is that of nobody');
+
+    my $made = user($dir, [ 'passwd', 'bob', '--generate' ]);
+    is($made->{exit}, 0, 'a password can be made');
+    like($made->{out}, qr/\A[a-z2-9]{5}(?:-[a-z2-9]{5}){4}\n\z/, '... and is printed');
+    is($made->{err}, '', '... alone');
+    chomp(my $password = $made->{out});
+    is(status_of("bob:$password"), 200, '... and counts');
+    is_done($verify->('bob', $password), '... and is right');
+    isnt(user($dir, [ 'passwd', 'bob', '--generate' ])->{out}, $made->{out}, '... the next one is another');
+    my $new = user($dir, [ 'add', 'dan', '--generate' ]);
+    is($new->{exit}, 0, 'also for a new user');
+    is_done($verify->('dan', $new->{out} =~ s/\n//r), '... whose password that is');
+    is_done(user($dir, [ 'del', 'dan' ]), '... who may go');
+};
+
+# Each kind of hash of "secret": what user verify and nginx think of it. Those without a password are cut, or of a method
+# that nginx doesn't know.
+subtest 'the hashes of other programs' => sub {
+    my %hash = (
+        plain => '{PLAIN}secret',
+        sha   => '{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=',
+        ssha  => '{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0',
+        md5   => '$1$saltsalt$9xy1btjgzLYfb7hivXtC//',
+        sha256 => '$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA',
+        yescrypt => '$y$j9T$abcdefgh$IUWJt2doU4Kf6E/JP1UkAT3S5O3Q7SSA8SJirXIlEu9',
+        bcrypt   => '$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW',
+        apr1     => '$apr1$saltsalt$LrttParrLPdxvgutaSXWJ0',
+        des      => 'abNANd1rDfiNc',
+        nopad    => '{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ',
+        padded   => '{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ=',
+        cut      => '$5$saltsalt$0IyaXrmV7.sGNS6t',
+        short    => '{SSHA}c2VjcmV0',
+        argon2   => '$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$kZm9vYmFyZm9vYmE',
+        locked   => '!',
+    );
+    my @names  = sort keys %hash;
+    my $others = Registry->start;
+    mkdir $others->dir . '/auth';
+    spew($others->dir . '/auth/htpasswd', join '', map { "$_:$hash{$_}:a comment\n" } @names);
+    ok(wait_for(5, sub { $others->with(user => 'plain:secret')->get('/v2/')->status == 200 && $others->get('/v2/')->status == 401 }), 'a file of others is read');
+    my (%nginx, %verify);
+    for my $name (@names) {
+        for my $password ('secret', 'secreT') {
+            $nginx{"$name $password"} = $others->with(user => "$name:$password")->get('/v2/')->status == 200 ? 0 : 1;
+            $verify{"$name $password"} = user($others->dir, [ 'verify', $name ], stdin => "$password\n")->{exit};
+        }
+    }
+    is_deeply(\%verify, \%nginx, 'user verify and nginx agree about every hash');
+    my %unusable = map { $_ => 1 } qw(nopad cut short argon2 locked);
+    is_deeply([ grep { $nginx{"$_ secret"} } @names ], [ sort keys %unusable ], '... and about those that no password fits');
+    my $list  = user($others->dir, ['list']);
+    my %state = map { (split /\t/)[ 0, 4 ] } split /\n/, $list->{out};
+    is_deeply(\%state, { map { $_ => $unusable{$_} ? 'unusable' : 'valid' } @names }, 'the list tells which these are');
+    like($list->{err}, qr/nginx can't check the hashes of 5 /, '... also in words');
+    my $rows = JSON::PP->new->decode(user($others->dir, [ 'list', '--json' ])->{out});
+    is_deeply([ map { $_->{name} } @$rows ], \@names, 'as JSON, too');
+    is_deeply($rows->[1], { name => 'argon2', kind => 'password', hash => 'unknown', expires => '', state => 'unusable' }, '... with these fields');
+};
+
 subtest 'the rest of the file stays' => sub {
     my $file = "$dir/auth/htpasswd";
     my $bob  = slurp($file);
@@ -61,12 +133,12 @@ subtest 'the rest of the file stays' => sub {
     print {$out} "# our users\r\n\n${bob}no line of any use\neve:\$5\$x";
     close $out;
     is_done(add($dir, 'bob', 'third'), 'a line is replaced');
-    like(slurp($file), qr/\A# our users\r\n\nbob:\$5\$\S+\nno line of any use\neve:\$5\$x\z/, '... where it was');
+    like(slurp($file), qr/\A# our users\r\n\nbob:\$6\$\S+\nno line of any use\neve:\$5\$x\z/, '... where it was');
     is_done(add($dir, 'cid', 'x' x 511), 'a line is added');
-    like(slurp($file), qr/\neve:\$5\$x\ncid:\$5\$\S+\n\z/, '... as the last one');
+    like(slurp($file), qr/\neve:\$5\$x\ncid:\$6\$\S+\n\z/, '... as the last one');
     is(status_of('cid:' . 'x' x 511), 200, '... of the longest password');
     is_done(user($dir, [ 'del', 'bob' ]), 'a line is removed');
-    like(slurp($file), qr/\A# our users\r\n\nno line of any use\neve:\$5\$x\ncid:\$5\$\S+\n\z/, '... and no other');
+    like(slurp($file), qr/\A# our users\r\n\nno line of any use\neve:\$5\$x\ncid:\$6\$\S+\n\z/, '... and no other');
     is_done(user($dir, [ 'del', $_ ]), "$_, too") for 'cid';
 };
 
@@ -97,7 +169,7 @@ subtest 'many at once' => sub {
     });
     is_deeply(\@failed, [ '', '' ], 'two add ten users each');
     my @expected = sort map { my $i = $_; map { "user-$i-$_" } 1 .. 10 } 0 .. 1;
-    is_deeply([ sort split /\n/, user($dir, ['list'])->{out} ], \@expected, 'none of them is lost');
+    is_deeply([ sort map { s/\t.*//r } split /\n/, user($dir, ['list'])->{out} ], \@expected, 'none of them is lost');
     is(join(' ', map { status_of(s/user/$_:secret/r) } @expected), join(' ', (200) x 20), '... and all may come in');
     is_deeply([ grep { /^auth/ } $registry->files ], [ 'auth/htpasswd', 'auth/token.key' ], 'nothing else is left in auth/');
 };
@@ -116,7 +188,7 @@ subtest 'refused' => sub {
         'more than 128'    => 'n' x 129,
     );
     for my $what (sort keys %names) {
-        for my $verb ('add', 'del') {
+        for my $verb ('add', 'passwd', 'del', 'verify') {
             my $result = user($dir, [ $verb, $names{$what} ], stdin => "secret\n");
             is($result->{exit}, 2, "$verb, a name with $what");
             is($result->{err} =~ tr/\n//, 1, '... in one line');
@@ -135,33 +207,36 @@ subtest 'refused' => sub {
         is($result->{exit}, 1, "a password with $what");
         like($result->{err}, qr/^docker-registry-server: the password .*\n\z/, '... in one line');
     }
-    my @usages = ([], ['add'], ['del'], ['help'], [ 'add', 'ann', 'bob' ], [ 'list', 'ann' ], [ 'list', '--nonsense' ]);
+    my @usages = (
+        [], ['add'], ['del'], ['passwd'], ['verify'], ['help'], [ 'add', 'ann', 'bob' ], [ 'list', 'ann' ], [ 'list', '--nonsense' ],
+        [ 'add', 'ann', '--json' ], [ 'del', 'ann', '--robot' ], [ 'verify', 'ann', '--generate' ], [ 'list', '--expires', '1d' ],
+    );
     for my $words (@usages) {
         my $result = user($dir, $words, stdin => "secret\n");
         is($result->{exit}, 2, "user @$words");
-        like($result->{err}, ($words->[-1] // '') eq '--nonsense' ? qr/--nonsense/ : qr/usage: .*add NAME.*del NAME.*list/, '... is told how');
+        like($result->{err}, ($words->[-1] // '') eq '--nonsense' ? qr/--nonsense/ : qr/usage: .*add NAME.*passwd NAME.*del NAME.*list.*verify NAME/, '... is told how');
     }
     is(slurp("$dir/auth/htpasswd"), $before, 'nothing has changed');
     is_done(add($dir, 'n' x 128, "secret\nand more"), 'a name of 128 bytes is fine');
     is(status_of('n' x 128 . ':secret'), 200, '... and its password is the first line');
 
     my $nowhere = tempdir() . '/none';
-    for my $words (['list'], [ 'del', 'ann' ]) {
-        my $result = user($nowhere, $words);
+    for my $words (['list'], [ 'del', 'ann' ], [ 'passwd', 'ann' ], [ 'verify', 'ann' ]) {
+        my $result = user($nowhere, $words, stdin => "x\n");
         is($result->{exit}, 1, "user $words->[0] without the directory");
         like($result->{err}, qr/\Q$nowhere\E/, '... names it');
         ok(!-e $nowhere, '... and does not make it');
     }
     my $help = Registry->try(['--help'])->{out};
-    like($help, qr/^\s+user $_\b/m, "--help has user $_") for qw(add del list);
+    like($help, qr/^\s+user $_\b/m, "--help has user $_") for qw(add del passwd verify list);
 };
 
 # ---- a terminal ----
 
 # What was written to the terminal, and the exit code; types what it is asked for.
-sub at_terminal ($at, $name, @typed) {
+sub at_terminal ($at, $words, @typed) {
     my $tmp  = tempdir();
-    my $line = join ' ', map { "'$_'" } Registry->program, 'user', 'add', $name, '--dir', $at;
+    my $line = join ' ', map { "'$_'" } Registry->program, 'user', @$words, '--dir', $at;
     pipe my $keys, my $fingers or die "pipe: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
@@ -192,17 +267,23 @@ sub at_terminal ($at, $name, @typed) {
 SKIP: {
     skip 'script (of bsdutils) is not installed', 1 if !find_program('script');
     subtest 'at a terminal' => sub {
-        my $added = at_terminal($dir, 'tess', "at the keys\n", "at the keys\n");
+        my $added = at_terminal($dir, [ 'add', 'tess' ], "at the keys\n", "at the keys\n");
         is($added->{exit}, 0, 'the password is asked for twice') or diag($added->{out});
         is(() = $added->{out} =~ /: /g, 2, '... no more');
         unlike($added->{out}, qr/at the keys/, '... and not shown');
         is(status_of('tess:at the keys'), 200, '... and counts');
-        my $two = at_terminal($dir, 'tess', "one\n", "two\n");
+        my $right = at_terminal($dir, [ 'verify', 'tess' ], "at the keys\n");
+        is($right->{exit}, 0, 'user verify') or diag($right->{out});
+        is(() = $right->{out} =~ /: /g, 1, '... asks once');
+        unlike($right->{out}, qr/at the keys/, '... and does not show it');
+        is(at_terminal($dir, [ 'verify', 'tess' ], "at the kyes\n")->{exit}, 1, '... a wrong one is wrong');
+        is(at_terminal($dir, [ 'passwd', 'tess' ], "at the keys\n", "at the keys\n")->{exit}, 0, 'user passwd asks twice as well');
+        my $two = at_terminal($dir, [ 'add', 'tess' ], "one\n", "two\n");
         is($two->{exit}, 1, 'two that differ are refused');
         like($two->{out}, qr/passwords differ/, '... and that is said');
-        is(at_terminal($dir, 'tess', "\n")->{exit}, 1, 'an empty one is refused');
+        is(at_terminal($dir, [ 'add', 'tess' ], "\n")->{exit}, 1, 'an empty one is refused');
         is(status_of('tess:at the keys'), 200, 'the first one still counts');
-        is(at_terminal($dir, 'tess', "\x03")->{exit}, 128 + 2, 'Ctrl-C ends it');
+        is(at_terminal($dir, [ 'add', 'tess' ], "\x03")->{exit}, 128 + 2, 'Ctrl-C ends it');
     };
 }
 
@@ -281,6 +362,15 @@ SKIP: {
         is_done(user($theirs, [ 'add', 'bob' ], stdin => "x\n", %as_nobody), 'they can do it themselves');
         is($server->with(user => 'bob:x')->get('/v2/')->status, 200, '... too');
 
+        my $robot = user($theirs, [ 'add', 'ci', '--robot' ]);
+        is($robot->{exit}, 0, 'root adds a robot') or diag($robot->{err});
+        is(owner_and_mode("$theirs/auth/htpasswd"), 'nobody 0600', '... whose file stays theirs');
+        is($server->with(user => "ci:" . $robot->{out} =~ s/\n//r)->get('/v2/')->status, 200, '... and it counts');
+        is_done(user($theirs, [ 'verify', 'ci' ], stdin => $robot->{out}), '... as root can see');
+        is_done(user($theirs, [ 'verify', 'ci' ], stdin => $robot->{out}, %as_nobody), '... and they can');
+        is(user($theirs, [ 'passwd', 'ci', '--robot' ], %as_nobody)->{exit}, 0, 'they change its secret');
+        is_done(user($theirs, [ 'del', 'ci' ]), 'root removes it');
+
         chown 0, 0, "$theirs/auth/htpasswd";
         chmod 0644, "$theirs/auth/htpasswd";
         is_done(add($theirs, 'cid', 'secret'), 'a file that root wrote');
@@ -305,6 +395,11 @@ SKIP: {
         symlink "$tmp/secret", "$theirs/auth/htpasswd";
         is(user($theirs, ['list'])->{exit}, 1, 'a link to what only root may read is not followed');
         is(add($theirs, 'eve', 'secret')->{exit}, 1, '... nor replaced');
+        is(user($theirs, [ 'passwd', 'root' ], stdin => "secret\n")->{exit}, 1, '... by passwd neither');
+        is(user($theirs, [ 'add', 'ci', '--robot' ])->{out}, '', '... nor for a robot, whose secret is not told');
+        my $peeped = user($theirs, [ 'verify', 'root' ], stdin => "x\n");
+        is($peeped->{exit}, 1, '... nor does user verify read it');
+        unlike($peeped->{err}, qr/hash|password of/, '... or tell anything of it');
         is(slurp("$tmp/secret"), "root:\$5\$x\n", '... nor what it leads to');
     };
 }

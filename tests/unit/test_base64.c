@@ -38,12 +38,63 @@ all_bytes_and_the_last_digits(void **state)
     encodes("\0\0\0", 3, "AAAA");
 }
 
+static void
+decodes(const char *text, const char *bytes, size_t n)
+{
+    char out[16];
+    size_t got;
+
+    memset(out, '!', sizeof out);
+    assert_true(base64_decode(out, n, &got, bytes_str(text)));
+    assert_int_equal(got, n);
+    if (n > 0)
+        assert_memory_equal(out, bytes, n);
+    assert_int_equal(out[n], '!');
+    if (n > 0)
+        assert_false(base64_decode(out, n - 1, &got, bytes_str(text)));
+}
+
+static void
+what_was_encoded_is_decoded_with_or_without_its_padding(void **state)
+{
+    (void)state;
+    decodes("", "", 0);
+    decodes("Zg", "f", 1);
+    decodes("Zg==", "f", 1);
+    decodes("Zm8", "fo", 2);
+    decodes("Zm8=", "fo", 2);
+    decodes("Zm9v", "foo", 3);
+    decodes("Zm9vYg==", "foob", 4);
+    decodes("Zm9vYmE=", "fooba", 5);
+    decodes("Zm9vYmFy", "foobar", 6);
+    decodes("+/+/", "\xfb\xff\xbf", 3);
+    decodes("////", "\xff\xff\xff", 3);
+}
+
+static void
+what_is_no_base64_is_refused(void **state)
+{
+    static const char *const bad[] = {"Z",     "Zm9vY",    "Zg=",      "=",     "====",
+                                      "Z===",  "Zg==Zg==", "Zm 8",     "Zm8\n", "-_-_",
+                                      "Zg===", "Zm9v=",    "Zm9v====", "Z\xc3g"};
+    char out[16];
+    size_t got;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (base64_decode(out, sizeof out, &got, bytes_str(bad[i])))
+            fail_msg("%s", bad[i]);
+    assert_false(base64_decode(out, sizeof out, &got, bytes_of("Zg\0\0", 4)));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_vectors_of_the_rfc),
         cmocka_unit_test(all_bytes_and_the_last_digits),
+        cmocka_unit_test(what_was_encoded_is_decoded_with_or_without_its_padding),
+        cmocka_unit_test(what_is_no_base64_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,12 +67,56 @@ what_we_write_is_such_a_date(void **state)
     assert_true(clock_is_rfc3339(text));
 }
 
+static void
+a_date_is_read_as_seconds(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t seconds;
+    } good[] = {
+        {"1970-01-01", 0},
+        {"1970-01-01T00:00:00Z", 0},
+        {"2026-11-29", 1795910400},
+        {"2026-11-29T18:41:07Z", 1795977667},
+        {"2024-02-29T23:59:59Z", 1709251199},
+        {"9999-12-31T23:59:59Z", 253402300799},
+    };
+    static const char *const bad[] = {
+        "",
+        "90d",
+        "2026",
+        "2026-11",
+        "2026-02-29",
+        "2026-13-01",
+        "2026-11-29 ",
+        "2026-11-29T",
+        "2026-11-29T18:41Z",
+        "2026-11-29T18:41:07",
+        "2026-11-29T18:41:07.5Z",
+        "2026-11-29T18:41:07+01:00",
+        "2026-11-29T18:41:07ZZ",
+        "1969-12-31",
+        "2026-11-29T24:00:00Z",
+        "20261-11-29",
+    };
+    uint64_t seconds;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (!clock_parse_utc(good[i].text, &seconds) || seconds != good[i].seconds)
+            fail_msg("%s", good[i].text);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (clock_parse_utc(bad[i], &seconds))
+            fail_msg("%s", bad[i]);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dates_that_others_can_read_are_told_from_those_that_they_cannot),
         cmocka_unit_test(what_we_write_is_such_a_date),
+        cmocka_unit_test(a_date_is_read_as_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

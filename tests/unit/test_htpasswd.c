@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <crypt.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,9 @@
 #include "domain/access/htpasswd.h"
 #include "util/fdio.h"
 #include "util/log.h"
+
+/* Seconds since 1970. */
+#define NOW 1000
 
 static char dir[] = "/tmp/test_htpasswd.XXXXXX";
 static int dirfd_;
@@ -57,27 +59,12 @@ install(void)
 {
     struct err err;
     struct htpasswd_state state = {.users = 99};
-    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), &state, &err), 0);
+    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), NOW, &state, &err), 0);
     assert_int_equal(fdio_read_file(dirfd_, "run/htpasswd", &file, &err), state.closed);
     return state.users;
 }
 
 static const uint8_t salt[HTPASSWD_SALT_BYTES] = "0123456789abcde";
-
-static void
-the_hash_is_one_with_the_default_of_rounds(void **state)
-{
-    (void)state;
-    struct err err;
-    assert_int_equal(htpasswd_add(&given, "ann", "a:b c", salt, &err), 0);
-    const char *line = buf_text(&given);
-    assert_memory_equal(line, "ann:$5$", 7);
-    assert_null(strstr(line, "rounds="));
-    char *hash = strndup(line + 4, strcspn(line + 4, "\n"));
-    assert_string_equal(crypt("a:b c", hash), hash);
-    assert_string_not_equal(crypt("a:b", hash), hash);
-    free(hash);
-}
 
 /* A token that was given out before a restart hangs on the line. */
 static void
@@ -182,10 +169,182 @@ what_cannot_be_read_leaves_the_file_as_it_was(void **state)
     assert_int_equal(install(), 1);
     assert_int_equal(unlinkat(dirfd_, "auth/htpasswd", 0), 0);
     assert_int_equal(symlinkat("/etc/passwd", dirfd_, "auth/htpasswd"), 0);
-    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), &unchanged, &err), -1);
+    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), NOW, &unchanged, &err), -1);
     assert_int_equal(unchanged.users, 77);
     assert_int_equal(fdio_read_file(dirfd_, "run/htpasswd", &file, &err), 1);
     assert_string_equal(buf_text(&file), "ann:$5$x\n");
+}
+
+/* ---- robots ---- */
+
+static struct htpasswd_user
+parse(const char *line)
+{
+    struct htpasswd_user u;
+
+    htpasswd_parse(&u, bytes_str(line));
+    return u;
+}
+
+static void
+a_robot_is_told_by_the_third_field(void **state)
+{
+    static const char *const people[] = {
+        "ci:H",           "ci:H:",
+        "ci:H:a comment", "ci:H:robots",
+        "ci:H:robot:",    "ci:H:,robot",
+        "ci:H:x:robot",   "ci:H:Robot",
+        "ci:H:expires=1", "ci:H:robot here, expires=1",
+    };
+    static const struct {
+        const char *line;
+        uint64_t expiry_s;
+    } robots[] = {
+        {"ci:H:robot", 0},
+        {"ci:H:robot,", 0},
+        {"ci:H:robot,expires=1795977667", 1795977667},
+        {"ci:H:robot,owner=ann,expires=7,x:comment", 7},
+        {"ci:H:robot,expire=7", 0},
+        {"ci:H:robot,expires=", 1}, /* over, because nobody knows what was meant */
+        {"ci:H:robot,expires=0", 1},
+        {"ci:H:robot,expires=12:more", 1},
+        {"ci:H:robot,expires=7,expires=8", 7},
+        {"ci:H:robot,expires=2027-01-31", 1},
+        {"ci:H:robot,expires=99999999999999999999", 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof people / sizeof *people; i++)
+        if (parse(people[i]).robot || parse(people[i]).expiry_s != 0)
+            fail_msg("%s", people[i]);
+    for (size_t i = 0; i < sizeof robots / sizeof *robots; i++) {
+        struct htpasswd_user u = parse(robots[i].line);
+
+        if (!u.robot || u.expiry_s != robots[i].expiry_s)
+            fail_msg("%s", robots[i].line);
+        assert_true(bytes_equal(u.name, bytes_str("ci")));
+        assert_true(bytes_equal(u.hash, bytes_str("H")));
+    }
+}
+
+static void
+a_robot_expires_in_its_second(void **state)
+{
+    struct htpasswd_user u = parse("ci:H:robot,expires=1000");
+
+    (void)state;
+    assert_false(htpasswd_has_expired(&u, 999));
+    assert_true(htpasswd_has_expired(&u, 1000));
+    u = parse("ci:H:robot");
+    assert_false(htpasswd_has_expired(&u, UINT64_MAX));
+}
+
+static void
+the_line_of_a_robot_says_when_it_expires(void **state)
+{
+    struct err err;
+    struct htpasswd_user u;
+
+    (void)state;
+    assert_int_equal(htpasswd_add_robot(&given, "ci", "drs_x", salt, 0, &err), 0);
+    assert_memory_equal(buf_text(&given), "ci:{SSHA}", 9);
+    assert_string_equal(strrchr(buf_text(&given), ':'), ":robot\n");
+    buf_reset(&given);
+    assert_int_equal(htpasswd_add_robot(&given, "ci", "drs_x", salt, 77, &err), 0);
+    assert_string_equal(strrchr(buf_text(&given), ':'), ":robot,expires=77\n");
+    htpasswd_parse(&u, bytes_of(given.p, given.n - 1));
+    assert_int_equal(password_hash_check(u.hash, "drs_x", &err), 1);
+}
+
+static void
+expired_robots_are_left_out_with_all_lines_of_their_names(void **state)
+{
+    struct err err;
+    struct htpasswd_state got;
+
+    (void)state;
+    write_ours("ann:A:robot\nci:B:robot,expires=1000\nbob:C\nci:D\ncd:E:robot,expires=1001\n"
+               "ce:F:robot,expires=2000\n");
+    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), NOW, &got, &err), 0);
+    assert_int_equal(fdio_read_file(dirfd_, "run/htpasswd", &file, &err), 1);
+    assert_string_equal(buf_text(&file), "ann:A:robot\nbob:C\ncd:E:robot,expires=1001\n"
+                                         "ce:F:robot,expires=2000\n");
+    assert_true(got.closed);
+    assert_int_equal(got.users, 4);
+    assert_int_equal(got.expired, 2);
+    assert_int_equal(got.next_expiry_s, 1001);
+}
+
+static void
+robots_expire_without_the_password_file(void **state)
+{
+    struct err err;
+    struct htpasswd_state got;
+
+    (void)state;
+    buf_puts(&given, "zoe:Z\n");
+    write_ours("ci:B:robot,expires=1001\nann:A\nci:C\n");
+    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), NOW, &got, &err), 0);
+    assert_int_equal(unlinkat(dirfd_, "auth/htpasswd", 0), 0);
+    assert_int_equal(htpasswd_expire(dirfd_, 1001, &got, &err), 0);
+    assert_int_equal(fdio_read_file(dirfd_, "run/htpasswd", &file, &err), 1);
+    assert_string_equal(buf_text(&file), "zoe:Z\nann:A\n");
+    assert_true(got.closed);
+    assert_int_equal(got.users, 2);
+    assert_int_equal(got.expired, 2);
+    assert_int_equal(got.next_expiry_s, 0);
+}
+
+static void
+the_last_robot_leaves_the_registry_closed(void **state)
+{
+    struct err err;
+    struct htpasswd_state got;
+
+    (void)state;
+    write_ours("ci:B:robot,expires=1001\n");
+    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), NOW, &got, &err), 0);
+    assert_int_equal(htpasswd_expire(dirfd_, 5000, &got, &err), 0);
+    assert_false(is_open());
+    assert_int_equal(got.users, 0);
+}
+
+static void
+what_cannot_expire_is_tried_again(void **state)
+{
+    struct err err;
+    struct htpasswd_state got;
+
+    (void)state;
+    write_ours("ci:B:robot,expires=1001\n");
+    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), NOW, &got, &err), 0);
+    assert_int_equal(unlinkat(dirfd_, "run/htpasswd", 0), 0);
+    assert_int_equal(htpasswd_expire(dirfd_, 1001, &got, &err), -1);
+    assert_in_range(got.next_expiry_s, 1002, 1010);
+    assert_int_equal(got.users, 1);
+}
+
+/* A hundred thousand of each: nothing here takes a time that grows with the square. */
+static void
+many_robots_and_many_that_have_expired(void **state)
+{
+    struct err err;
+    struct htpasswd_state got;
+    struct buf many;
+
+    (void)state;
+    buf_init(&many, HTPASSWD_MAX);
+    for (int i = 0; i < 200000; i++)
+        buf_putf(&many, "robot-%d:{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0:robot,expires=%d\n", i,
+                 i % 2 == 0 ? NOW : NOW + 1);
+    assert_int_equal(fdio_replace_file(dirfd_, "auth/htpasswd", 0600, buf_bytes(&many), &err), 0);
+    assert_int_equal(htpasswd_install(dirfd_, buf_bytes(&given), NOW, &got, &err), 0);
+    assert_int_equal(got.users, 100000);
+    assert_int_equal(got.expired, 100000);
+    assert_int_equal(htpasswd_expire(dirfd_, NOW + 1, &got, &err), 0);
+    assert_int_equal(got.users, 0);
+    assert_int_equal(got.expired, 200000);
+    buf_free(&many);
 }
 
 /* ---- what may be a name, or a password ---- */
@@ -216,17 +375,6 @@ names_and_passwords_are_checked(void **state)
     assert_int_equal(htpasswd_check_password(bytes_of("secret\0x", 8), &err), -1);
     assert_int_equal(htpasswd_check_password(bytes_str("secret\r"), &err), -1);
     assert_null(strstr(err.message, "secret"));
-}
-
-static void
-the_longest_password_can_be_hashed(void **state)
-{
-    (void)state;
-    struct err err;
-    char longest[HTPASSWD_PASSWORD_MAX + 1];
-    memset(longest, 'x', sizeof longest);
-    longest[HTPASSWD_PASSWORD_MAX] = '\0';
-    assert_int_equal(htpasswd_add(&given, "ann", longest, salt, &err), 0);
 }
 
 /* ---- editing ---- */
@@ -304,7 +452,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_hash_is_one_with_the_default_of_rounds),
         TEST(the_line_follows_from_name_password_and_salt),
         TEST(nobody_means_no_file),
         TEST(a_file_that_names_nobody_lets_nobody_in),
@@ -313,8 +460,15 @@ main(void)
         TEST(lines_that_are_none_are_left_out),
         TEST(a_name_that_no_record_could_hold_is_left_out),
         TEST(what_cannot_be_read_leaves_the_file_as_it_was),
+        TEST(a_robot_is_told_by_the_third_field),
+        TEST(a_robot_expires_in_its_second),
+        TEST(the_line_of_a_robot_says_when_it_expires),
+        TEST(expired_robots_are_left_out_with_all_lines_of_their_names),
+        TEST(robots_expire_without_the_password_file),
+        TEST(the_last_robot_leaves_the_registry_closed),
+        TEST(what_cannot_expire_is_tried_again),
+        TEST(many_robots_and_many_that_have_expired),
         TEST(names_and_passwords_are_checked),
-        TEST(the_longest_password_can_be_hashed),
         TEST(a_new_user_goes_behind_all_others),
         TEST(a_user_who_is_there_is_replaced_and_the_rest_stays),
         TEST(a_user_is_removed_with_all_lines_and_the_rest_stays),

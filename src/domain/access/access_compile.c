@@ -8,7 +8,6 @@
 #include "util/digest.h"
 #include "util/mem.h"
 #include "util/pack.h"
-#include "util/parse.h"
 
 _Static_assert(ACCESS_STAMP_BYTES == ACCESS_USER_BYTES - ACCESS_USER_STAMP, "room of a stamp");
 
@@ -142,36 +141,15 @@ compare_facts(const void *a, const void *b)
     return order;
 }
 
-/* From the third field of a line: "robot,expires=SECONDS". 0: never. */
-static uint64_t
-expiry_of_line(struct bytes line, size_t name_n)
-{
-    const char expires[] = "expires=";
-    struct bytes rest = bytes_after(line, name_n + 1), word = {NULL, 0};
-    const char *end = memchr(rest.p, ':', rest.n);
-    uint64_t seconds;
-
-    for (bool first = true; end != NULL; first = false) {
-        rest = bytes_after(rest, (size_t)(end - (const char *)rest.p) + 1);
-        end = memchr(rest.p, ',', rest.n);
-        word = bytes_of(rest.p, end != NULL ? (size_t)(end - (const char *)rest.p) : rest.n);
-        if (first && !bytes_equal(word, bytes_str("robot")))
-            return 0;
-        if (bytes_start_with(word, bytes_str(expires))) {
-            word = bytes_after(word, strlen(expires));
-            return parse_u64(word.p, word.n, &seconds) && seconds > 0 ? seconds : 1;
-        }
-    }
-    return 0;
-}
-
 /* known: the user's line in the password file, or nothing. Returns false if the library of hashes
  * failed. */
 static bool
 put_compiled_user(struct compiler *c, struct bytes name, struct bytes known, size_t first_who)
 {
     struct digest stamp = {.algo = DIGEST_SHA256};
+    struct htpasswd_user user;
 
+    htpasswd_parse(&user, known);
     if (known.n > 0)
         digest_of(&stamp, DIGEST_SHA256, known);
     pack_u32(&c->users, (uint32_t)c->names.n);
@@ -179,7 +157,7 @@ put_compiled_user(struct compiler *c, struct bytes name, struct bytes known, siz
     pack_u32(&c->users, known.n > 0);
     pack_u32(&c->users, (uint32_t)first_who);
     pack_u32(&c->users, (uint32_t)(c->numbers.n / 4 - first_who));
-    pack_u64(&c->users, known.n > 0 ? expiry_of_line(known, name.n) : 0);
+    pack_u64(&c->users, user.expiry_s);
     buf_put(&c->users, stamp.bytes, ACCESS_STAMP_BYTES);
     buf_put(&c->names, name.p, name.n);
     return stamp.algo == DIGEST_SHA256;

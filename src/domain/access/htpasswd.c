@@ -1,16 +1,19 @@
 #include "domain/access/htpasswd.h"
-#include <crypt.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/parse.h"
 
-/* Rounds of SHA-256-crypt: 0 is the format's default, 5000. */
-#define ROUNDS 0
+/* Lines of the password file that one reading warns of. */
+#define WARNINGS_MAX 20
+/* Time until robots that couldn't be removed are tried again. */
+#define EXPIRE_AGAIN_S 5
 
-_Static_assert(HTPASSWD_PASSWORD_MAX < CRYPT_MAX_PASSPHRASE_SIZE, "libcrypt's limit");
+#define ROBOT "robot"
+#define EXPIRES "expires="
 
 static bool
 has_control(struct bytes text)
@@ -52,29 +55,32 @@ htpasswd_check_password(struct bytes password, struct err *err)
     return 0;
 }
 
+static int
+end_user_line(struct buf *lines, struct err *err)
+{
+    buf_putc(lines, '\n');
+    return buf_ok(lines) ? 0 : err_set(err, ERR_TOO_LARGE, "too many users");
+}
+
 int
 htpasswd_add(struct buf *lines, const char *name, const char *password, const uint8_t *salt,
              struct err *err)
 {
-    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    struct crypt_data *data = mem_alloc(sizeof *data); /* 32 KiB: too much for the stack */
-    const char *hash = NULL;
-    bool good;
-    int why;
+    buf_putf(lines, "%s:", name);
+    return password_hash_make(lines, password, salt, err) != 0 ? -1 : end_user_line(lines, err);
+}
 
-    if (crypt_gensalt_rn("$5$", ROUNDS, (const char *)salt, HTPASSWD_SALT_BYTES, setting,
-                         sizeof setting) != NULL)
-        hash = crypt_r(password, setting, data);
-    good = hash != NULL && *hash == '$';
-    why = errno;
-    if (good)
-        buf_putf(lines, "%s:%s\n", name, hash);
-    explicit_bzero(data, sizeof *data);
-    free(data);
-    errno = why;
-    if (!good)
-        return err_errno(err, "cannot hash the password of %s", name);
-    return buf_ok(lines) ? 0 : err_set(err, ERR_TOO_LARGE, "too many users");
+int
+htpasswd_add_robot(struct buf *lines, const char *name, const char *secret, const uint8_t *salt,
+                   uint64_t expiry_s, struct err *err)
+{
+    buf_putf(lines, "%s:", name);
+    if (password_hash_make_cheap(lines, secret, salt, err) != 0)
+        return -1;
+    buf_puts(lines, ":" ROBOT);
+    if (expiry_s > 0)
+        buf_putf(lines, "," EXPIRES "%llu", (unsigned long long)expiry_s);
+    return end_user_line(lines, err);
 }
 
 /* ---- lines ---- */
@@ -136,6 +142,43 @@ htpasswd_next(struct bytes *rest, struct bytes *line, struct bytes *name)
     return false;
 }
 
+/* Cuts *rest at the first such byte. The part before it; *rest is what follows. */
+static struct bytes
+cut_field(struct bytes *rest, char end)
+{
+    const char *p = rest->p;
+    const char *at = rest->n > 0 ? memchr(p, end, rest->n) : NULL;
+    struct bytes field = at != NULL ? bytes_of(p, (size_t)(at - p)) : *rest;
+
+    *rest = at != NULL ? bytes_after(*rest, field.n + 1) : bytes_of(NULL, 0);
+    return field;
+}
+
+void
+htpasswd_parse(struct htpasswd_user *u, struct bytes line)
+{
+    struct bytes word;
+
+    *u = (struct htpasswd_user){.robot = false};
+    u->name = cut_field(&line, ':');
+    u->hash = cut_field(&line, ':');
+    u->robot = bytes_equal(cut_field(&line, ','), bytes_str(ROBOT));
+    while (u->robot && u->expiry_s == 0 && line.n > 0) {
+        word = cut_field(&line, ',');
+        if (!bytes_start_with(word, bytes_str(EXPIRES)))
+            continue;
+        word = bytes_after(word, strlen(EXPIRES));
+        if (!parse_u64(word.p, word.n, &u->expiry_s) || u->expiry_s == 0)
+            u->expiry_s = 1;
+    }
+}
+
+bool
+htpasswd_has_expired(const struct htpasswd_user *u, uint64_t now_s)
+{
+    return u->expiry_s > 0 && u->expiry_s <= now_s;
+}
+
 struct bytes
 htpasswd_find(struct bytes file, struct bytes name)
 {
@@ -194,84 +237,164 @@ htpasswd_remove(struct bytes file, struct bytes name, struct buf *out)
 
 /* ---- what nginx reads ---- */
 
-/* Hashes that take a tenth of a second or more, during which nginx answers no other request. */
-static bool
-is_slow_hash(struct bytes hash)
-{
-    static const char *const slow[] = {"$2", "$y$", "$gy$", "$7$"};
+/* One reading of a password file. */
+struct reading {
+    struct bytes file, given;
+    uint64_t now_s;
+    struct bytes *gone; /* names of robots that have expired, sorted */
+    size_t gone_n, gone_room;
+    unsigned line, warnings;
+    bool quiet; /* the file was read before */
+    struct htpasswd_state state;
+    struct buf out;
+};
 
-    for (size_t i = 0; i < sizeof slow / sizeof *slow; i++)
-        if (bytes_start_with(hash, bytes_str(slow[i])))
-            return true;
-    return false;
+static int
+compare_names(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+/* When a robot's line is left out, a later line of the same name must not take its place. */
+static void
+find_expired(struct reading *r)
+{
+    struct bytes rest = r->file, line, name;
+    struct htpasswd_user u;
+
+    while (htpasswd_next(&rest, &line, &name)) {
+        htpasswd_parse(&u, line);
+        if (!htpasswd_has_expired(&u, r->now_s))
+            continue;
+        r->gone = mem_grow(r->gone, &r->gone_room, r->gone_n + 1, sizeof *r->gone);
+        r->gone[r->gone_n++] = name;
+    }
+    if (r->gone_n > 0)
+        qsort(r->gone, r->gone_n, sizeof *r->gone, compare_names);
 }
 
 static void
-append_user_line(struct buf *out, struct bytes given, struct bytes line, unsigned number,
-                 size_t *users)
+warn_of_user_line(struct reading *r, const char *what)
 {
-    const char *p = line.p;
+    r->warnings++;
+    if (!r->quiet && r->warnings <= WARNINGS_MAX)
+        log_line(LOG_WARN, what, "file=" HTPASSWD_OURS " line=%u", r->line);
+}
+
+static void
+append_user_line(struct reading *r, struct bytes line)
+{
+    struct htpasswd_user u;
     size_t n;
 
-    if (line.n == 0 || *p == '#')
+    if (line.n == 0 || *(const char *)line.p == '#')
         return;
     n = user_name_length(line);
-    if (n == 0) {
-        log_line(LOG_WARN, "a line of the password file is left out: not NAME:HASH",
-                 "file=" HTPASSWD_OURS " line=%u", number);
+    if (n == 0 || n > HTPASSWD_NAME_MAX) {
+        warn_of_user_line(r, n == 0
+                                 ? "a line of the password file is left out: not NAME:HASH"
+                                 : "a line of the password file is left out: the name is too long");
         return;
     }
-    if (n > HTPASSWD_NAME_MAX) {
-        log_line(LOG_WARN, "a line of the password file is left out: the name is too long",
-                 "file=" HTPASSWD_OURS " line=%u max=%d", number, HTPASSWD_NAME_MAX);
+    htpasswd_parse(&u, line);
+    if (htpasswd_find(r->given, u.name).p != NULL)
+        return;
+    if (r->gone_n > 0 &&
+        bsearch(&u.name, r->gone, r->gone_n, sizeof *r->gone, compare_names) != NULL) {
+        r->state.expired++;
         return;
     }
-    if (htpasswd_find(given, bytes_of(p, n)).p != NULL)
-        return;
-    if (is_slow_hash(bytes_of(p + n + 1, line.n - n - 1)))
-        log_line(
-            LOG_WARN,
-            "a slow hash in the password file: nginx answers nothing else while it checks it; use "
-            "SHA-256-crypt ($5$)",
-            "file=" HTPASSWD_OURS " line=%u", number);
-    buf_put(out, line.p, line.n);
-    buf_putc(out, '\n');
-    (*users)++;
+    if (password_hash_is_slow(u.hash))
+        warn_of_user_line(r,
+                          "a slow hash in the password file: nginx answers nothing else while it "
+                          "checks it; use SHA-512-crypt ($6$)");
+    if (u.expiry_s > 0 && (r->state.next_expiry_s == 0 || u.expiry_s < r->state.next_expiry_s))
+        r->state.next_expiry_s = u.expiry_s;
+    buf_put(&r->out, line.p, line.n);
+    buf_putc(&r->out, '\n');
+    r->state.users++;
+}
+
+/* Fills r->out and r->state from r->given and r->file. */
+static void
+read_password_file(struct reading *r)
+{
+    struct bytes line, rest = r->given;
+
+    buf_init(&r->out, 2 * HTPASSWD_MAX);
+    while (next_line(&rest, &line))
+        r->state.users++;
+    buf_put(&r->out, r->given.p, r->given.n);
+    find_expired(r);
+    rest = r->file;
+    for (r->line = 1; next_line(&rest, &line); r->line++)
+        append_user_line(r, line);
+    if (!r->quiet && r->warnings > WARNINGS_MAX)
+        log_line(LOG_WARN, "further lines of the password file are left out, or are slow",
+                 "file=" HTPASSWD_OURS " lines=%u", r->warnings - WARNINGS_MAX);
+}
+
+static void
+forget_reading(struct reading *r)
+{
+    buf_free(&r->out);
+    free(r->gone);
 }
 
 int
-htpasswd_install(int dirfd, struct bytes given, struct htpasswd_state *state, struct err *err)
+htpasswd_install(int dirfd, struct bytes given, uint64_t now_s, struct htpasswd_state *state,
+                 struct err *err)
 {
-    struct htpasswd_state new = {.users = 0};
-    struct bytes line, rest = given;
-    struct buf file, out;
+    struct reading r = {.given = given, .now_s = now_s};
+    struct buf file;
     int rc;
 
     buf_init(&file, HTPASSWD_MAX);
-    buf_init(&out, 2 * HTPASSWD_MAX);
-
     rc = fdio_read_file(dirfd, HTPASSWD_OURS, &file, err);
     if (rc < 0)
         goto done;
-    new.closed = rc == 1 || given.n > 0;
-    while (next_line(&rest, &line))
-        new.users++;
-    buf_put(&out, given.p, given.n);
-    rest = buf_bytes(&file);
-    for (unsigned number = 1; next_line(&rest, &line); number++)
-        append_user_line(&out, given, line, number, &new.users);
-    if (!buf_ok(&out))
+    r.file = buf_bytes(&file);
+    r.state.closed = rc == 1 || given.n > 0;
+    read_password_file(&r);
+    if (!buf_ok(&r.out))
         rc = err_set(err, ERR_TOO_LARGE, "%s: too large", HTPASSWD_OURS);
-    else if (new.closed)
-        rc = fdio_replace_file(dirfd, HTPASSWD_RUN, 0600, buf_bytes(&out), err);
+    else if (r.state.closed)
+        rc = fdio_replace_file(dirfd, HTPASSWD_RUN, 0600, buf_bytes(&r.out), err);
     else if (unlinkat(dirfd, HTPASSWD_RUN, 0) < 0 && errno != ENOENT)
         rc = err_errno(err, "cannot remove %s", HTPASSWD_RUN);
     else
         rc = 0;
     if (rc == 0)
-        *state = new;
+        *state = r.state;
+    forget_reading(&r);
 done:
     buf_free(&file);
-    buf_free(&out);
+    return rc;
+}
+
+int
+htpasswd_expire(int dirfd, uint64_t now_s, struct htpasswd_state *state, struct err *err)
+{
+    struct reading r = {.now_s = now_s, .quiet = true};
+    struct buf file;
+    int rc;
+
+    buf_init(&file, 2 * HTPASSWD_MAX);
+    rc = fdio_read_file(dirfd, HTPASSWD_RUN, &file, err);
+    if (rc == 0)
+        rc = err_set(err, ERR_SYSTEM, "%s is gone", HTPASSWD_RUN);
+    if (rc == 1) {
+        r.file = buf_bytes(&file);
+        read_password_file(&r);
+        rc = fdio_replace_file(dirfd, HTPASSWD_RUN, 0600, buf_bytes(&r.out), err);
+        forget_reading(&r);
+    }
+    if (rc == 0) {
+        r.state.closed = true;
+        r.state.expired += state->expired;
+        *state = r.state;
+    } else
+        state->next_expiry_s = now_s + EXPIRE_AGAIN_S;
+    buf_free(&file);
     return rc;
 }

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "domain/access/password_hash.h"
 #include "storage/tables/record.h"
 #include "util/buf.h"
 #include "util/bytes.h"
@@ -13,17 +14,19 @@
  * if auth/htpasswd exists, even an empty one. */
 
 struct htpasswd_state {
-    bool closed;  /* passwords are asked for */
-    size_t users; /* that have a password */
+    bool closed;            /* passwords are asked for */
+    size_t users;           /* that have a password */
+    size_t expired;         /* robots that are left out because they have expired */
+    uint64_t next_expiry_s; /* when the next robot expires, in seconds since 1970; 0: none does */
 };
 
-/* The largest auth/htpasswd, in bytes, and the most that all given users may take. */
-#define HTPASSWD_MAX (4u * 1024 * 1024)
+/* The largest auth/htpasswd, in bytes, and the most that all given users may take. 100,000 users
+ * need about 13 MB. */
+#define HTPASSWD_MAX (64u * 1024 * 1024)
 
 /* Bytes of a user name: records have room for that many. */
 #define HTPASSWD_NAME_MAX RECORD_ACTOR_MAX
-/* Bytes of a password: libcrypt takes no more. */
-#define HTPASSWD_PASSWORD_MAX 511
+#define HTPASSWD_PASSWORD_MAX PASSWORD_HASH_PASSWORD_MAX
 
 #define HTPASSWD_OURS "auth/htpasswd" /* the administrator's file */
 #define HTPASSWD_RUN "run/htpasswd"   /* written from it at each start and change, for nginx */
@@ -34,20 +37,40 @@ struct htpasswd_state {
 int htpasswd_check_name(struct bytes name, struct err *err);
 int htpasswd_check_password(struct bytes password, struct err *err);
 
-#define HTPASSWD_SALT_BYTES 16
+#define HTPASSWD_SALT_BYTES PASSWORD_HASH_SALT_BYTES
 
-/* Appends "NAME:HASH\n" to lines. The hash is SHA-256-crypt with the format's default of rounds,
- * and no more, because nginx computes it in its event loop at each request. Name and password have
- * passed the checks above. salt: HTPASSWD_SALT_BYTES that cannot be guessed. The same salt, name
- * and password give the same line. */
+/* Appends "NAME:HASH\n" to lines, with a hash of password_hash_make. Name and password have passed
+ * the checks above. The same salt, name and password give the same line. */
 int htpasswd_add(struct buf *lines, const char *name, const char *password, const uint8_t *salt,
                  struct err *err);
 
+/* Appends "NAME:HASH:robot\n", or "NAME:HASH:robot,expires=SECONDS\n" unless expiry_s is 0, with a
+ * hash of password_hash_make_cheap. */
+int htpasswd_add_robot(struct buf *lines, const char *name, const char *secret, const uint8_t *salt,
+                       uint64_t expiry_s, struct err *err);
+
+/* What a line of htpasswd_next says. */
+struct htpasswd_user {
+    struct bytes name, hash;
+    bool robot;        /* the third field, which nginx ignores, begins with the word "robot" */
+    uint64_t expiry_s; /* of a robot, in seconds since 1970; 0: never; 1 if it can't be read, so
+                        * that it has expired */
+};
+void htpasswd_parse(struct htpasswd_user *u, struct bytes line);
+bool htpasswd_has_expired(const struct htpasswd_user *u, uint64_t now_s);
+
 /* Writes run/htpasswd from the given lines (of htpasswd_add) and auth/htpasswd, or removes it when
  * there are neither. For a user in both, the given line counts. Lines that aren't NAME:HASH, or
- * whose name is too long, are left out with a warning. After a failure the file and *state are
+ * whose name is too long, are left out with a warning. So are robots that have expired at now_s
+ * (seconds since 1970), and all other lines of their names. After a failure the file and *state are
  * unchanged. */
-int htpasswd_install(int dirfd, struct bytes given, struct htpasswd_state *state, struct err *err);
+int htpasswd_install(int dirfd, struct bytes given, uint64_t now_s, struct htpasswd_state *state,
+                     struct err *err);
+
+/* Removes robots that have expired by now from run/htpasswd, whatever has become of auth/htpasswd.
+ * After a failure the file is unchanged, and *state too, except that next_expiry_s is some seconds
+ * later. */
+int htpasswd_expire(int dirfd, uint64_t now_s, struct htpasswd_state *state, struct err *err);
 
 /* ---- editing: file is the text of auth/htpasswd ---- */
 

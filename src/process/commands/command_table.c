@@ -12,7 +12,9 @@ const struct command command_table[] = {
     {"user", command_user, NULL,
      "  user add [name]          give a user a password: asked for, or from stdin\n"
      "  user del [name]          remove a user\n"
-     "  user list                print the users' names\n"},
+     "  user passwd [name]       give a user who is there another one\n"
+     "  user verify [name]       say whether a password is right\n"
+     "  user list                print the users\n"},
     {"access", command_access, NULL,
      "  access check [user] [verb] [name:tag]  tell which line of the rules decides\n"
      "  access list [user]       print the lines of the rules that are for this user\n"},

@@ -5,7 +5,18 @@
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
+#include "util/base64.h"
 #include "util/fdio.h"
+#include "util/random.h"
+
+/* Of the secret of a robot. */
+#define SECRET_BYTES 32
+/* Of a password that is made. */
+#define GROUPS 5
+#define GROUP 5
+
+/* Asks on a terminal. signals, signal: see read_byte. */
+typedef int asking(struct password *p, const char *name, int signals, int *signal, struct err *err);
 
 /* Reads one byte of stdin, or a signal number from `signals` (-1: none). 1 a byte, 0 the end, -1
  * and errno; EINTR: *signal ends the program. */
@@ -66,12 +77,18 @@ ask_on_terminal(struct password *p, const char *prompt, const char *name, int si
 }
 
 static int
+ask_once(struct password *p, const char *name, int signals, int *signal, struct err *err)
+{
+    return ask_on_terminal(p, "Password for ", name, signals, signal, err);
+}
+
+static int
 ask_twice(struct password *p, const char *name, int signals, int *signal, struct err *err)
 {
     struct password again;
     int r;
 
-    if (ask_on_terminal(p, "Password for ", name, signals, signal, err) < 0)
+    if (ask_once(p, name, signals, signal, err) < 0)
         return -1;
     r = ask_on_terminal(&again, "Repeat the password", "", signals, signal, err);
     if (r == 0 && !bytes_equal(bytes_of(p->text, p->n), bytes_of(again.text, again.n)))
@@ -80,8 +97,10 @@ ask_twice(struct password *p, const char *name, int signals, int *signal, struct
     return r;
 }
 
+/* Asks while the terminal shows nothing and no signal ends the program. */
 static int
-ask_hidden(struct password *p, const char *name, const struct termios *shown, struct err *err)
+ask_hidden(struct password *p, const char *name, const struct termios *shown, asking *ask,
+           struct err *err)
 {
     static const int ending[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
     sigset_t blocked, was;
@@ -103,7 +122,7 @@ ask_hidden(struct password *p, const char *name, const struct termios *shown, st
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
         r = err_errno(err, "cannot switch off the echo of the terminal");
     else
-        r = ask_twice(p, name, signals, &signal, err);
+        r = ask(p, name, signals, &signal, err);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, shown);
 
     fdio_close(signals);
@@ -115,12 +134,62 @@ ask_hidden(struct password *p, const char *name, const struct termios *shown, st
     return r;
 }
 
-int
-password_read(struct password *p, const char *name, struct err *err)
+static int
+read_password(struct password *p, const char *name, asking *ask, struct err *err)
 {
     struct termios shown;
     int none;
+
     if (tcgetattr(STDIN_FILENO, &shown) < 0)
         return read_line(p, -1, &none, err);
-    return ask_hidden(p, name, &shown, err);
+    return ask_hidden(p, name, &shown, ask, err);
+}
+
+int
+password_read(struct password *p, const char *name, struct err *err)
+{
+    return read_password(p, name, ask_twice, err);
+}
+
+int
+password_ask(struct password *p, const char *name, struct err *err)
+{
+    return read_password(p, name, ask_once, err);
+}
+
+/* ---- new ones ---- */
+
+void
+password_generate_secret(char out[PASSWORD_SECRET_MAX])
+{
+    static const char prefix[] = "drs_";
+    uint8_t bits[SECRET_BYTES];
+
+    _Static_assert(sizeof prefix + BASE64_TEXT(sizeof bits) <= PASSWORD_SECRET_MAX, "room");
+    random_bytes(bits, sizeof bits);
+    memcpy(out, prefix, sizeof prefix);
+    base64_encode(out + sizeof prefix - 1, bytes_of(bits, sizeof bits));
+    explicit_bzero(bits, sizeof bits);
+    for (char *p = out; *p != '\0'; p++)
+        if (*p == '+' || *p == '/')
+            *p = *p == '+' ? '-' : '_';
+}
+
+void
+password_generate(char out[PASSWORD_SECRET_MAX])
+{
+    /* 32 of them, without those that look alike. */
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    uint8_t bits[GROUPS * GROUP];
+    size_t n = 0;
+
+    _Static_assert(sizeof letters == 32 + 1 && GROUPS * (GROUP + 1) <= PASSWORD_SECRET_MAX, "");
+    random_bytes(bits, sizeof bits);
+    for (size_t i = 0; i < sizeof bits; i++) {
+        if (i > 0 && i % GROUP == 0)
+            out[n++] = '-';
+        out[n++] = letters[bits[i] % 32];
+    }
+    out[n] = '\0';
+    explicit_bzero(bits, sizeof bits);
 }

@@ -75,7 +75,10 @@ struct options {
     bool trust_remote_user;
     bool http_part;   /* print-nginx-conf --http */
     bool server_part; /* print-nginx-conf --server */
-    bool json;        /* hooks --json, access --json */
+    bool json;        /* --json of hooks, access, user list */
+    bool robot;       /* user --robot */
+    bool generate;    /* user --generate */
+    char *expires;    /* user --expires */
     char *retry;      /* hooks --retry: an id */
     char *drop;       /* hooks --drop: an id */
     char *prefix;     /* import --prefix */

@@ -54,7 +54,8 @@ read_users(struct server *s, struct err *err)
 {
     if (fstatat(s->dir.fd, USERS_NAME, &s->users_file, 0) < 0)
         s->users_file = (struct stat){0};
-    return htpasswd_install(s->dir.fd, buf_bytes(&s->given), &s->users, err);
+    return htpasswd_install(s->dir.fd, buf_bytes(&s->given), clock_wall_ms() / 1000, &s->users,
+                            err);
 }
 
 /* Looks for pre-hooks, and creates or removes the file by which nginx knows that there is one. */
@@ -348,6 +349,14 @@ server_warn_of_users(const struct server *s)
         log_line(LOG_WARN, "auth/htpasswd has no users: nobody may push or pull", NULL);
 }
 
+/* Warns if the reason for it is new. */
+static void
+warn_of_users_again(const struct server *s, const struct htpasswd_state *was)
+{
+    if (was->closed != s->users.closed || (was->users > 0) != (s->users.users > 0))
+        server_warn_of_users(s);
+}
+
 static void
 reload_users(struct server *s)
 {
@@ -357,9 +366,28 @@ reload_users(struct server *s)
     if (read_users(s, &err) < 0)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
     else
-        log_line(LOG_INFO, "users read again", "users=%zu", s->users.users);
-    if (was.closed != s->users.closed || (was.users > 0) != (s->users.users > 0))
-        server_warn_of_users(s);
+        log_line(LOG_INFO, "users read again", "users=%zu expired=%zu", s->users.users,
+                 s->users.expired);
+    warn_of_users_again(s, &was);
+}
+
+/* Robots expire in the file that nginx reads, not by reading auth/htpasswd anew: that may be gone,
+ * or be just written. */
+static void
+expire_users(struct server *s)
+{
+    struct htpasswd_state was = s->users;
+    uint64_t now_s = clock_wall_ms() / 1000;
+    struct err err;
+
+    if (was.next_expiry_s == 0 || now_s < was.next_expiry_s)
+        return;
+    if (htpasswd_expire(s->dir.fd, now_s, &s->users, &err) < 0)
+        log_line(LOG_ERROR, "robots that have expired can still log in", "why=%s", err.message);
+    else
+        log_line(LOG_INFO, "robots have expired", "users=%zu expired=%zu", s->users.users,
+                 s->users.expired);
+    warn_of_users_again(s, &was);
 }
 
 void
@@ -407,6 +435,7 @@ server_watch(struct server *s)
     watch_bodies(s);
     watch_certificate(s);
     look_for_prehooks(s);
+    expire_users(s);
     was = &s->users_file;
     if (fstatat(s->dir.fd, USERS_NAME, &st, 0) < 0 ||
         (st.st_ino == was->st_ino && st.st_size == was->st_size &&

@@ -73,9 +73,9 @@ void server_warn_of_users(const struct server *s);
 void server_reload(struct server *s);
 
 /* Call it now and then. Reads auth/htpasswd anew when it has changed, so that users count without a
- * signal. A removed file counts only after SIGHUP, so that an accident opens nothing. Looks for
- * pre-hooks. Logs when nginx's bodies can no longer be taken over. Warns of the certificate, once a
- * day. */
+ * signal. A removed file counts only after SIGHUP, so that an accident opens nothing. Removes
+ * robots that have expired. Looks for pre-hooks. Logs when nginx's bodies can no longer be taken
+ * over. Warns of the certificate, once a day. */
 void server_watch(struct server *s);
 
 /* Closes our copies of the ports and of the herald's socket, so that new connections are refused.

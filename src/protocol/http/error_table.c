@@ -124,7 +124,7 @@ const struct error_table_nginx error_table_nginx[] = {
     {"421", ERR_BAD_REQUEST, "misdirected request", .hint = NULL},
     {"429", ERR_TOO_MANY, "too many requests from this address",
      .hint = "one address may have @MAX_CONNECTIONS@ requests at the same time "
-             "(--max-connections-per-address, where 0 is no limit), and 600 a second with a "
+             "(--max-connections-per-address, where 0 is no limit), and 650 a second with a "
              "password: " HINT_RETRY,
      .retry_after = "1"},
     {"431", ERR_BAD_REQUEST, "request header too large",
