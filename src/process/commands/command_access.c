@@ -29,6 +29,7 @@ struct access_view {
     struct access_table table;
     const char *rules_name, *users_name;
     bool has_users;
+    bool has_expired; /* the robot that is asked for */
 };
 
 static void print_access_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -136,7 +137,7 @@ close_access_view(struct access_view *v)
 
 /* A name that is misspelled gets an answer, too. */
 static void
-warn_of_user(const struct access_view *v, const char *user)
+look_for_user(struct access_view *v, const char *user)
 {
     uint8_t stamp[ACCESS_STAMP_BYTES];
     uint64_t expiry = 0;
@@ -145,8 +146,9 @@ warn_of_user(const struct access_view *v, const char *user)
         return;
     if (!access_table_user(&v->table, bytes_str(user), stamp, &expiry))
         print_access_note("there is no user %s in %s/%s", user, v->dir.name, v->users_name);
-    else if (expiry > 0 && expiry <= clock_wall_ms() / 1000)
-        print_access_note("the robot %s has expired: it may do nothing", user);
+    v->has_expired = expiry > 0 && expiry <= clock_wall_ms() / 1000;
+    if (v->has_expired)
+        print_access_note("%s has expired, and may do nothing", user);
 }
 
 /* The text of a line, without blanks around it; to be freed. */
@@ -212,6 +214,8 @@ answer_question(const struct access_view *v, const char *user, const char *repos
     struct answer a = {.why = "no line matches"};
     struct access_decision d;
 
+    if (v->has_expired)
+        return (struct answer){false, 0, "this robot has expired"};
     if (!access_table_has_rules(&v->table))
         return answer_without_rules(v, user, right);
     access_table_decide(&v->table, user, repository, &d);
@@ -450,7 +454,7 @@ command_access(struct options *o, struct err *err)
         return COMMAND_USAGE;
     user = strcmp(w->v[1], ACCESS_ANONYMOUS) == 0 ? "" : w->v[1];
     if (open_access_view(&v, o, err) == 0) {
-        warn_of_user(&v, user);
+        look_for_user(&v, user);
         code = strcmp(w->v[0], "check") == 0 ? check_access(&v, user, w->v[2], w->v[3], err)
                                              : list_access(&v, user, err);
     }
