@@ -163,6 +163,29 @@ subtest 'the last one' => sub {
     ok(!-e "$dir/auth/htpasswd", '... and no file is made by that');
 };
 
+subtest 'a name that rules still have' => sub {
+    my $tmp   = tempdir();
+    my $named = "$tmp/named";
+    my $del   = sub (@more) {
+        add($named, 'ann', 'secret');
+        my $result = user($named, [ 'del', 'ann', @more ]);
+        is($result->{exit}, 0, 'a user is removed') or diag($result->{err});
+        return [ $result->{err} =~ /^docker-registry-server: (warning: .*)$/mg ];
+    };
+    my $gets = 'a new user of this name gets these rights';
+    add($named, 'bob', 'secret');
+    is_deeply($del->(), [], 'whom nothing names');
+    spew("$named/auth/groups", "# ann:\nann: bob\ndevs: bob anne\nops:zoe ann\n");
+    spew("$named/auth/access", "ann/** bob all\n# x ann all\nteam/** ann push\n** \@ann pull\n*  ann\tbroken\n");
+    is_deeply($del->(), [ "warning: auth/groups:4 still names ann: $gets", "warning: 2 lines of auth/access, from line 3 on, still name ann: $gets" ],
+        'a warning for each file that does');
+    spew("$tmp/rules", "team/** ann push\n");
+    is_deeply($del->('--access', "$tmp/rules"), [ "warning: auth/groups:4 still names ann: $gets", "warning: $tmp/rules:1 still names ann: $gets" ],
+        '... also for that of --access');
+    like($del->('--access', "$tmp/none")->[1], qr/may still name ann: .*none/, '... which may be gone');
+    like(slurp("$named/auth/groups"), qr/ops:zoe ann$/m, 'the files stay as they are');
+};
+
 subtest 'many at once' => sub {
     my @failed = in_parallel(2, 60, sub ($i) {
         return join ' ', map { my $r = add($dir, "user-$i-$_", "secret-$i-$_"); $r->{exit} ? "$_: $r->{err}" : () } 1 .. 10;

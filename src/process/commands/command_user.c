@@ -1,5 +1,6 @@
 #include "process/commands/command_user.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/htpasswd.h"
@@ -7,6 +8,7 @@
 #include "process/commands/user_change.h"
 #include "process/commands/user_file.h"
 #include "process/commands/user_list.h"
+#include "process/commands/user_mentions.h"
 #include "process/commands/user_verify.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -18,6 +20,7 @@ struct user_command {
     struct user_file file;
     struct user_change change; /* with the name of the user */
     struct password password;  /* for verify */
+    int startdir;              /* where the name in --access begins */
 };
 
 /* ---- before root is given up, while no other process of the user could look ---- */
@@ -60,7 +63,10 @@ put_user(struct user_command *c, struct err *err)
 static int
 del_user(struct user_command *c, struct err *err)
 {
-    return user_change_del(&c->file, c->change.name, err);
+    if (user_change_del(&c->file, c->change.name, err) != 0)
+        return -1;
+    user_mentions_warn(&c->file, c->startdir, c->options->access, c->change.name);
+    return 0;
 }
 
 static int
@@ -174,6 +180,7 @@ run_verb(const struct user_verb *v, struct user_command *c, struct err *err)
 
     if (check_place(o, err) != 0)
         return -1;
+    c->startdir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     rc = datadir_plan(o->dir, o->run_as, &f->who, err);
     if (rc == 0 && v->prepare != NULL)
         rc = v->prepare(c, err);
@@ -189,6 +196,7 @@ run_verb(const struct user_verb *v, struct user_command *c, struct err *err)
     if (rc >= 0)
         rc = v->run(c, err);
     fdio_close(f->dir.fd);
+    fdio_close(c->startdir);
     return rc;
 }
 

@@ -27,7 +27,7 @@ const struct options_row options_table[] = {
     {"port", 'p', "port", "8000", "port to listen on", SERVER, LIST(OPTIONS_PORT, ports)},
     {"dir", 'd', "directory", ".", "set directory to store data in", STORE, TEXT(dir)},
     {"user", 'u', "user:pass", NULL, "authenticate access", SERVER, LIST(OPTIONS_USER, users)},
-    {"access", 0, "file", NULL, "access rules (auth/access of the data)", SERVER " access",
+    {"access", 0, "file", NULL, "access rules (auth/access of the data)", SERVER " access user",
      TEXT(access)},
     {"anonymous-pull", 0, NULL, NULL, "without access rules: let everybody pull", SERVER " access",
      FLAG(anonymous_pull)},
