@@ -55,6 +55,19 @@ subtest '--max-repositories' => sub {
     is_status($registry->push_image("free/r$_", 'v1', [$layer]), 201, "without a limit: $_") for 1 .. 3;
 };
 
+subtest '--max-repositories and repositories that have only blobs' => sub {
+    my $registry = Registry->start(args => [ '--max-repositories', 1 ]);
+    is_status($registry->push_blob('a/b', $layer), 201, 'a layer makes one');
+    is_full($registry->push_blob('c/d', $layer), 403, 'DENIED', '--max-repositories', '... which counts');
+    is_status($registry->delete('/v2/a/b/blobs/' . digest($layer)), 202, '... until the layer is deleted');
+    is_status($registry->push_blob('c/d', $layer), 201, '... so that there is room for another');
+    is_full($registry->push_blob('a/b', $layer), 403, 'DENIED', '--max-repositories', '... which counts instead');
+    is_status($registry->delete('/v2/c/d/blobs/' . digest($layer)), 202, 'the other way round');
+    is_status($registry->push_image('a/b', 'v1', [$layer]), 201, '... it is the first one again');
+    is_error($registry->delete('/v2/c/d/blobs/' . digest($layer)), 404, 'BLOB_UNKNOWN', '... and what is gone');
+    is_full($registry->push_blob('c/d', $layer), 403, 'DENIED', '--max-repositories', '... makes no room');
+};
+
 subtest '--max-tags' => sub {
     my $registry = Registry->start(args => [ '--max-tags', 5 ]);
     is_status($registry->push_image('team/app', "v$_", [$layer], note => "$_"), 201, "tag $_") for 1 .. 5;

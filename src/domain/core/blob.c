@@ -332,5 +332,8 @@ blob_delete(const struct registry *reg, const char *repository, const struct dig
         }
         return -1;
     }
-    return x.gone ? refuse_no_blob(repository, d, err) : 0;
+    if (x.gone)
+        return refuse_no_blob(repository, d, err);
+    repository_settle(reg, repository);
+    return 0;
 }

@@ -8,11 +8,11 @@
 #include "util/err.h"
 
 /* A repository is created by the transaction that puts its first blob, manifest or tag into it. It
- * counts towards --max-repositories until its last manifest and tag are deleted. The record of a
- * repository without manifests and tags is removed when nothing was put into it for the time of a
- * lease; until then a push can rely on the blobs that it has sent. Edges EDGE_MEMBER of a removed
- * repository have no effect, since its id is not used again, and are removed with their blobs. The
- * caller has checked the name (name.h). */
+ * counts towards --max-repositories until the deletion of its last manifest and tag, or of a blob
+ * when it has neither. The record of a repository without manifests and tags is removed when
+ * nothing was put into it for the time of a lease; until then a push can rely on the blobs that it
+ * has sent. Edges EDGE_MEMBER of a removed repository have no effect, since its id is not used
+ * again, and are removed with their blobs. The caller has checked the name (name.h). */
 
 /* Finds the record of a repository. 1, 0, -1. */
 int repository_find(const struct registry *reg, const char *name, struct rec_repo *r,
