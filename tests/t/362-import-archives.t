@@ -132,6 +132,30 @@ subtest 'a tar of "docker save"' => sub {
     is(pulled($registry, 'dir/team/saved', '1'), digest($manifest->content), '... makes the same');
 };
 
+subtest 'names that become one' => sub {
+    my $home = tempdir();
+    my @names = ('docker.io/library/one:1', 'localhost/one:1');
+    my @ids   = map { make_archive("$home/$_.tar", $names[$_], 300 + $_) } 0, 1;
+    my @list;
+    for my $i (0, 1) {
+        mkdir "$home/all" if !$i;
+        mkdir "$home/all/$i";
+        run([ 'tar', '-xf', "$home/$i.tar", '-C', "$home/all/$i" ]);
+        my $image = decode_json(slurp("$home/all/$i/manifest.json"))->[0];
+        push @list, { Config => "$i/$image->{Config}", RepoTags => $image->{RepoTags}, Layers => [ map { "$i/$_" } @{ $image->{Layers} } ] };
+    }
+    spew("$home/all/manifest.json", json_of(\@list));
+    my $ran = import_of($registry, "$home/all");
+    is_refused($ran, qr/^docker-registry-server: one:1 is left out: another image of the source has this name, too$/m, 'the second of two images');
+    like($ran->{out}, qr/^imported 1 repositories, 1 tags,/, '... is not counted');
+    is($registry->get('/v2/one/manifests/1')->json->{config}{digest}, $ids[0], '... the first one has the name');
+    push @{ $list[0]{RepoTags} }, $names[1];
+    spew("$home/all/manifest.json", json_of([ $list[0] ]));
+    $ran = import_of($registry, "$home/all");
+    works($ran, 'two such names of one image');
+    like($ran->{out}, qr/^imported 1 repositories, 1 tags,/, '... are one');
+};
+
 subtest 'podman save' => sub {
     if (my $why = lacking('podman')) { plan(skip_all => $why) }
     my $podman = Registry::Clients->podman;

@@ -179,7 +179,7 @@ take_name(struct archive *a, const char *name, struct err *err)
         return import_store_leave_out(
             a->s, "%.300s is left out: a repository or tag can't have this name here", name);
     rc = import_store_enter(a->s, n.repository, err);
-    return rc == 1 ? import_manifest_tag(a->s, n.tag, &a->digest, "", err) : rc;
+    return rc == 1 ? import_manifest_name(a->s, n.tag, &a->digest, "", err) : rc;
 }
 
 /* Without a name it is no less an image. */

@@ -204,7 +204,7 @@ import_layout_entry(struct layout *l, const struct json *entry, struct err *err)
     if (prune(l, &d, err) != 0)
         return -1;
     type = type != NULL ? type : "";
-    return n.tag[0] != '\0' ? import_manifest_tag(l->s, n.tag, &d, type, err)
+    return n.tag[0] != '\0' ? import_manifest_name(l->s, n.tag, &d, type, err)
                             : import_manifest_take(l->s, &d, type, err);
 }
 

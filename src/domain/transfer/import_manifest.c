@@ -337,3 +337,29 @@ import_manifest_tag(struct import_store *s, const char *tag, const struct digest
         return import_store_leave_out(s, "tag %s:%s is left out with its manifest", s->name, tag);
     return import_store_count_tag(s);
 }
+
+int
+import_manifest_name(struct import_store *s, const char *tag, const struct digest *d,
+                     const char *media_type, struct err *err)
+{
+    char name[RECORD_REPOSITORY_MAX + RECORD_TAG_MAX + 2];
+    struct digest hash;
+    int rc;
+
+    snprintf(name, sizeof name, "%s:%s", s->name, tag);
+    digest_of(&hash, DIGEST_SHA256, bytes_str(name));
+    if (!import_set_has(&s->names, &hash)) {
+        rc = import_manifest_tag(s, tag, d, media_type, err);
+        if (rc == 1)
+            import_set_add(&s->names, &hash, NULL);
+        return rc;
+    }
+    rc = import_store_ensure(s, err);
+    if (rc == 1)
+        rc = tag_is_there(s, tag, d, err);
+    return rc != 0 ? rc
+                   : import_store_leave_out(s,
+                                            "%s is left out: another image of the source has this "
+                                            "name, too",
+                                            name);
+}

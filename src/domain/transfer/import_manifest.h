@@ -12,3 +12,8 @@ int import_manifest_take(struct import_store *s, const struct digest *d, const c
 /* Imports the manifest, then points the tag to it. */
 int import_manifest_tag(struct import_store *s, const char *tag, const struct digest *d,
                         const char *media_type, struct err *err);
+
+/* The same for a source in which several names can become this one. The first image has it then,
+ * and each further one is left out. */
+int import_manifest_name(struct import_store *s, const char *tag, const struct digest *d,
+                         const char *media_type, struct err *err);

@@ -23,6 +23,7 @@ import_store_end(struct import_store *s)
     import_set_free(&s->blobs);
     import_set_free(&s->bad);
     import_set_free(&s->repositories);
+    import_set_free(&s->names);
     import_set_free(&s->taken);
     import_set_free(&s->refused);
     import_set_free(&s->joined);

@@ -37,6 +37,7 @@ struct import_store {
     struct import_set blobs;        /* counted */
     struct import_set bad;          /* blobs that were complained of */
     struct import_set repositories; /* counted; hashes of their names */
+    struct import_set names;        /* NAME:TAG that were given by import_manifest_name; hashes */
     /* of the current repository: */
     struct import_set taken;              /* imported manifests */
     struct import_set refused;            /* manifests that were complained of */
