@@ -110,7 +110,9 @@ subtest 'skopeo and umoci' => sub {
     works(import_of($registry, "$home/um"), '... which is imported');
     like(pulled($registry, 'um', 'empty'), qr/^sha256:/, '... whole');
     works(skopeo('copy', '-q', "oci:$layout:v1", "dir:$home/dir"), 'a directory of skopeo\'s own kind');
-    is_refused(import_of($registry, "$home/dir"), qr/if skopeo wrote this/, '... is refused');
+    is_refused(import_of($registry, "$home/dir"), qr/if skopeo or podman wrote this/, '... is refused');
+    works(skopeo('copy', '-q', "dir:$home/dir", "oci:$home/asked:1"), '... and does as told');
+    works(import_of($registry, "$home/asked"), '... it is imported');
 };
 
 # ---- docker save ----

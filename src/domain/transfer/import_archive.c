@@ -236,8 +236,9 @@ import_archive_images(struct archive *a, const struct json *list, struct err *er
 
     if (json_type(list) != JSON_ARRAY)
         return err_set(err, ERR_BAD_IMAGE,
-                       "its manifest.json is not a list of images: if skopeo wrote this directory "
-                       "(dir:), copy it to an OCI layout with skopeo first");
+                       "its manifest.json is not a list of images: if skopeo or podman wrote this "
+                       "directory (dir:, docker-dir), copy it to an OCI layout first: skopeo copy "
+                       "dir:PATH oci:PATH2:TAG");
     a->s->counts->all = n;
     for (size_t i = 0; i < n; i++) {
         a->s->counts->at = i + 1;
