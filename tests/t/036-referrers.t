@@ -144,6 +144,19 @@ subtest 'repositories' => sub {
     is_deeply($registry->get('/v2/_catalog')->json->{repositories}, [ grep { $_ ne 'ra' } @want ], '... and so does it');
 };
 
+subtest 'files that are lost' => sub {
+    my @large = map { artifact('text/x+lost', $_, annotations => { x => $_ x 100_000 }) } 1 .. 3;
+    is_status($registry->put_manifest('team/app', digest($_), $_, $type), 201, 'a large one') for @large;
+    my ($gone, $cut) = map { $registry->dir . "/" . ($registry->blob_files(digest($_)))[0] } @large[ 0, 1 ];
+    unlink $gone or die "$gone: $!";
+    truncate $cut, 10 or die "$cut: $!";
+    my $response = referrers('?artifactType=text/x%2Blost');
+    is_status($response, 200, 'one is lost, and one is short');
+    is_deeply(digests($response), [ sort map { digest($_) } @large ], '... and all are listed');
+    my %annotations = map { $_->{digest} => $_->{annotations} } @{ $response->json->{manifests} };
+    is_deeply([ map { $annotations{ digest($_) } } @large ], [ undef, undef, { x => 3 x 100_000 } ], '... two of them without annotations');
+};
+
 subtest 'several tags at once' => sub {
     my $path = '/v2/team/app/manifests/' . digest($image);
     my $response = $registry->put("$path?tag=x&tag=y&tag=x", body => $image, headers => { 'Content-Type' => $type });

@@ -1,4 +1,5 @@
 #include "domain/core/referrers.h"
+#include <errno.h>
 #include <strings.h>
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
@@ -113,7 +114,7 @@ next_referrer(struct referrer_search *s, struct digest *at, size_t *batch_at, st
 static bool
 is_of_document(const struct err *err)
 {
-    return err->code == ERR_CORRUPT || err->code == ERR_BAD_REQUEST;
+    return err->code == ERR_CORRUPT || err->code == ERR_BAD_REQUEST || err->sys == ENOENT;
 }
 
 /* 1, 0 (the document isn't there), -1. */
