@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "domain/access/htpasswd.h"
 #include "util/buf.h"
 #include "util/bytes.h"
 #include "util/err.h"
@@ -22,8 +23,8 @@ enum right {
 #define RIGHT_PUSH (RIGHT_CREATE | RIGHT_OVERWRITE)
 #define RIGHT_ALL 31u
 
-/* The largest password file, in bytes. */
-#define ACCESS_USERS_MAX (64u * 1024 * 1024)
+/* The largest run/htpasswd, in bytes. */
+#define ACCESS_USERS_MAX (2 * HTPASSWD_MAX)
 /* A buffer for a compiled table. */
 #define ACCESS_TABLE_MAX (512u * 1024 * 1024)
 
