@@ -87,6 +87,54 @@ what_is_no_base64_is_refused(void **state)
     assert_false(base64_decode(out, sizeof out, &got, bytes_of("Zg\0\0", 4)));
 }
 
+static void
+urls_have_digits_of_their_own(void **state)
+{
+    char text[16];
+    uint8_t out[16];
+    size_t n;
+
+    (void)state;
+    base64_encode_url(text, bytes_of("\xfb\xff\xbf", 3));
+    assert_string_equal(text, "-_-_");
+    assert_true(base64_decode_url(out, &n, bytes_str("-_-_")));
+    assert_int_equal(n, 3);
+    assert_memory_equal(out, "\xfb\xff\xbf", 3);
+}
+
+static void
+what_was_encoded_for_urls_is_decoded(void **state)
+{
+    uint8_t in[64], out[64];
+    char text[BASE64_TEXT(64)];
+    size_t n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (uint8_t)(i * 37 + 200);
+    for (size_t length = 0; length <= sizeof in; length++) {
+        base64_encode_url(text, bytes_of(in, length));
+        assert_int_equal(BASE64_BYTES(strlen(text)), length);
+        assert_true(base64_decode_url(out, &n, bytes_str(text)));
+        assert_int_equal(n, length);
+        assert_memory_equal(out, in, length);
+    }
+}
+
+static void
+other_texts_are_refused(void **state)
+{
+    static const char *const bad[] = {"A",    "AAAAA", "Zg=", "Zg==",     "Zh",  "Zm9",
+                                      "+/+/", "Zm 9v", " ",   "\xc3\xa9", "Zg\n"};
+    uint8_t out[16];
+    size_t n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(base64_decode_url(out, &n, bytes_str(bad[i])));
+    assert_false(base64_decode_url(out, &n, bytes_of("Zg\0A", 4)));
+}
+
 int
 main(void)
 {
@@ -95,6 +143,9 @@ main(void)
         cmocka_unit_test(all_bytes_and_the_last_digits),
         cmocka_unit_test(what_was_encoded_is_decoded_with_or_without_its_padding),
         cmocka_unit_test(what_is_no_base64_is_refused),
+        cmocka_unit_test(urls_have_digits_of_their_own),
+        cmocka_unit_test(what_was_encoded_for_urls_is_decoded),
+        cmocka_unit_test(other_texts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
