@@ -34,6 +34,7 @@ struct registry {
     uint64_t max_tags;         /* of a repository; 0: none */
     uint64_t max_uploads;      /* in progress, of a user or address; 0: none */
     uint64_t event_keep_ms;
+    uint64_t token_lifetime_ms; /* of tokens of the second API */
 
     /* Was a user given with --user? (Users in auth/htpasswd are looked up as they come and go.) */
     bool users_given;
@@ -41,7 +42,7 @@ struct registry {
      * is refused. */
     bool users_trusted;
 
-    /* Signs the tokens of the first API; NULL in processes that need none. */
+    /* Signs tokens; NULL in processes that need none. */
     const struct token_key *token_key;
 
     struct hooks *hooks; /* the administrator's hooks; NULL: none */

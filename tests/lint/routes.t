@@ -193,7 +193,11 @@ while (my ($methods, $pattern, $verb, $pool) = splice @rows, 0, 4) {
             push @wrong, "$path: the body goes through FastCGI" if $upload && !$body;
             push @wrong, "$path: a stranger's body is read"
                 if $verb ne 'PUBLIC' && $method =~ /^P/ && setting(\@chain, 'auth_request') !~ m{/(authorize|ask)$};
-            push @wrong, "$path: password: $realm" if $realm ne ($verb eq 'PUBLIC' ? 'off' : '$registry_realm_main');
+            # Where tokens are given, everybody may ask, and a password is checked if there is one.
+            my $gives = $pattern eq '/v2/_token';
+            push @wrong, "$path: password: $realm" if $realm ne ($verb eq 'PUBLIC' && !$gives ? 'off' : '$registry_realm_main');
+            push @wrong, "$path: a stranger's body of more than 16k is read"
+                if $verb eq 'PUBLIC' && $method =~ /^P/ && setting(\@chain, 'client_max_body_size') ne '16k';
             push @wrong, "$path: a bulk worker for what is no upload"
                 if $goes eq 'BULK' && !$upload && $pattern !~ m{/checksum$};
             $asked{$goes} = 1;

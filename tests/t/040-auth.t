@@ -69,11 +69,14 @@ for my $name (sort keys %REFUSED) {
     subtest "refused: $name" => sub {
         my %headers = defined $REFUSED{$name} ? (Authorization => $REFUSED{$name}) : ();
         $headers{'Remote-User'} = $headers{'X-Remote-User'} = 'ann';
+        # nginx refuses passwords, and asks for another one; everybody else may get a token.
+        my $by_nginx  = ($REFUSED{$name} // '') =~ /^basic/i && $REFUSED{$name} !~ / Og==$/;
+        my $challenge = $by_nginx ? qr/^Basic realm="[^"]+"$/ : qr{^Bearer realm="http://127\.0\.0\.1:\d+/v2/_token",service="[^"]+"};
         for my $route (@ROUTES) {
             my ($method, $path, $body) = @$route;
             my $response = $nobody->request($method, $path, body => $body, headers => {%headers});
             my $label    = "$method " . $path =~ s/sha256:\K(\w{6})\w+/$1/gr;
-            is_status($response, 401, $label, 'WWW-Authenticate' => qr/^Basic realm="[^"]+"/i,
+            is_status($response, 401, $label, 'WWW-Authenticate' => $challenge,
                 'Docker-Distribution-Api-Version' => 'registry/2.0');
             is_error($response, 401, 'UNAUTHORIZED', '... in its form') if $method ne 'HEAD';
         }

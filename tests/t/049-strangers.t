@@ -31,7 +31,7 @@ subtest 'the decision comes before the body' => sub {
             my $connection = begin($nobody, @$request, defined $authorization ? (Authorization => $authorization) : ());
             my $response   = $connection->response;
             is_status($response, 401, "$request->[0] $path, " . ($authorization // 'without a password'));
-            like($response->header('WWW-Authenticate') // '', qr/^(?:Basic|Token)/, '... with a challenge');
+            like($response->header('WWW-Authenticate') // '', qr/^(?:Basic|Token|Bearer realm)/, '... with a challenge');
         }
         my $large = $nobody->request(@$request, body => 'x' x (4 << 20));
         is_status($large, 401, "... all of it");

@@ -307,6 +307,68 @@ the_old_api_has_two_challenges(void **state)
     assert_string_equal(header("WWW-Authenticate"), "Basic realm=\"registry\"");
 }
 
+static const char *server_address, *request_scheme;
+
+static const char *
+parameter(const struct http_request *r, const char *name)
+{
+    (void)r;
+    return strcmp(name, "REQUEST_SCHEME") == 0 ? request_scheme
+           : strcmp(name, "SERVER_ADDR") == 0  ? server_address
+           : strcmp(name, "SERVER_PORT") == 0  ? "8000"
+                                               : NULL;
+}
+
+static void
+challenges_with(const char *host, const char *scheme, const char *address, const char *expected)
+{
+    struct err err;
+
+    request.host = host;
+    request.header = parameter;
+    request_scheme = scheme;
+    server_address = address;
+    err_set(&err, ERR_UNAUTHORIZED, "no");
+    answer(ERROR_FORM_OCI, &err);
+    assert_string_equal(header("WWW-Authenticate"), expected);
+}
+
+#define FOR(url) "Bearer realm=\"" url "/v2/_token\",service=\"docker-registry-server\""
+
+static void
+the_new_api_leads_to_tokens(void **state)
+{
+    struct registry reg = {.users_given = true};
+
+    (void)state;
+    call.reg = &reg;
+    challenges_with("x:1", "https", "192.0.2.1", FOR("https://x:1"));
+    challenges_with("x:1", "http", "192.0.2.1", FOR("http://x:1"));
+    challenges_with("x:1", NULL, NULL, FOR("http://x:1"));
+    challenges_with("[::1]", "javascript", NULL, FOR("http://[::1]"));
+    challenges_with("", "https", "192.0.2.1", FOR("https://192.0.2.1:8000"));
+    challenges_with("a\"b", "https", "2001:db8::1", FOR("https://[2001:db8::1]:8000"));
+    challenges_with("", "https", NULL, "Basic realm=\"registry\"");
+    call.name = "a/b";
+    call.verb = VERB_DELETE;
+    challenges_with("x", "http", NULL, FOR("http://x") ",scope=\"repository:a/b:delete\"");
+    call.verb = VERB_ADMIN;
+    call.token_invalid = true;
+    challenges_with("x", "http", NULL,
+                    FOR("http://x") ",scope=\"repository:a/b:*\",error=\"invalid_token\"");
+    call.needs_password = true;
+    challenges_with("x", "http", NULL, "Basic realm=\"registry\"");
+    call.needs_password = false;
+    reg.base_url = "https://hub.example.com";
+    call.name = NULL;
+    call.verb = VERB_LIST;
+    call.token_invalid = false;
+    challenges_with("x", "http", NULL,
+                    FOR("https://hub.example.com") ",scope=\"registry:catalog:*\"");
+    reg.users_trusted = true;
+    challenges_with("x", "http", NULL, "Basic realm=\"registry\"");
+}
+
 /* docker retries a push for 40 seconds when a 401 says just that. */
 static void
 a_refusal_never_says_what_makes_docker_retry(void **state)
@@ -367,6 +429,7 @@ main(void)
         TEST(many_missing_parts_fit_into_the_buffers_of_nginx),
         TEST(who_lacks_a_password_is_told_how_to_send_one),
         TEST(the_old_api_has_two_challenges),
+        TEST(the_new_api_leads_to_tokens),
         TEST(a_refusal_never_says_what_makes_docker_retry),
         TEST(headers_that_are_set_already_stay),
         TEST(without_memory_there_is_still_a_status),

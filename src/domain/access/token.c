@@ -1,5 +1,5 @@
 #include "domain/access/token.h"
-#include "domain/access/htpasswd.h"
+#include "domain/access/user_secret.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/digest.h"
@@ -83,7 +83,7 @@ token_parse(struct token *t, struct bytes text)
 
 /* ---- the signature ---- */
 
-/* secret: the user's line in the password file, or nothing. */
+/* secret: the user's, or nothing. */
 static bool
 sign_token(const struct token_key *key, struct bytes secret, struct bytes head,
            char out[MAC_TEXT + 1])
@@ -102,44 +102,26 @@ sign_token(const struct token_key *key, struct bytes secret, struct bytes head,
     return true;
 }
 
-/* Finds the user's line in the file that nginx reads: 1, 0 when there is none, -1. The caller frees
- * *file, in which the line is. */
-static int
-find_user_line(const struct registry *reg, struct bytes user, struct buf *file, struct bytes *line,
-               struct err *err)
-{
-    int rc;
-
-    *line = bytes_of(NULL, 0);
-    buf_init(file, 2 * HTPASSWD_MAX);
-    if (reg->users_trusted)
-        return 0;
-    rc = fdio_read_file(reg->dirfd, HTPASSWD_RUN, file, err);
-    if (rc != 1)
-        return rc;
-    *line = htpasswd_find(buf_bytes(file), user);
-    return line->n > 0;
-}
-
 int
 token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX], struct err *err)
 {
     char mac[MAC_TEXT + 1];
-    struct bytes line;
-    struct buf file;
-    int rc = find_user_line(reg, bytes_str(user), &file, &line, err);
+    struct buf secret;
+    int rc;
 
+    buf_init(&secret, USER_SECRET_MAX);
+    rc = user_secret_find(reg, bytes_str(user), &secret, err);
     if (rc >= 0) {
         int n = snprintf(out, TOKEN_TEXT_MAX, "%s.%llu", user,
                          (unsigned long long)(clock_wall_ms() / 1000 + TOKEN_LIFETIME_S));
         if (n < 0 || (size_t)n + 1 + MAC_TEXT >= TOKEN_TEXT_MAX)
             rc = err_set(err, ERR_SYSTEM, "this user name is too long for a token");
-        else if (!sign_token(reg->token_key, line, bytes_of(out, (size_t)n), mac))
+        else if (!sign_token(reg->token_key, buf_bytes(&secret), bytes_of(out, (size_t)n), mac))
             rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
         else
             snprintf(out + n, TOKEN_TEXT_MAX - (size_t)n, ".%s", mac);
     }
-    buf_free(&file);
+    buf_free(&secret);
     return rc < 0 ? -1 : 0;
 }
 
@@ -148,21 +130,21 @@ token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTO
             struct err *err)
 {
     char mac[MAC_TEXT + 1];
-    struct bytes line;
-    struct buf file;
+    struct buf secret;
     struct token t;
     int rc;
 
     if (!token_parse(&t, text) || t.expiry <= clock_wall_ms() / 1000)
         return 0;
-    rc = find_user_line(reg, t.user, &file, &line, err);
+    buf_init(&secret, USER_SECRET_MAX);
+    rc = user_secret_find(reg, t.user, &secret, err);
     if (rc == 1)
-        rc = sign_token(reg->token_key, line, t.head, mac) &&
+        rc = sign_token(reg->token_key, buf_bytes(&secret), t.head, mac) &&
              digest_secret_equal(t.mac, bytes_of(mac, MAC_TEXT));
     if (rc == 1) {
         memcpy(user, t.user.p, t.user.n);
         user[t.user.n] = '\0';
     }
-    buf_free(&file);
+    buf_free(&secret);
     return rc;
 }

@@ -10,7 +10,7 @@
 
 /* Tokens of the first API, in the form of docker's original registry:
  *     <user>.<seconds since 1970>.<base64 of HMAC-SHA256(key, "<user>.<seconds>")>
- * If there are users, the key is mixed with the user's line in run/htpasswd. So a token becomes
+ * If there are users, the key is mixed with the user's secret (user_secret.h). So a token becomes
  * invalid when its user is removed or gets another password. */
 
 #define TOKEN_LIFETIME_S (6u * 3600)

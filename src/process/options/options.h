@@ -64,6 +64,7 @@ struct options {
     uint64_t hook_retries; /* may be 0 */
     uint64_t pre_hook_timeout_ms;
     uint64_t event_keep_ms;
+    uint64_t token_lifetime_ms;
     uint64_t index_jobs;
     uint64_t index_memory;  /* bytes */
     uint64_t index_time_ms; /* processor time */

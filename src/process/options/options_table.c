@@ -20,6 +20,7 @@
 #define BIG(member) NUMBER(member, 1, 1000000000)
 #define LIMIT(member) .kind = OPTIONS_LIMIT, AT(member)
 #define SIZE(member, l) .kind = OPTIONS_SIZE, AT(member), .least = l
+#define MINUTE_MS UINT64_C(60000)
 #define TIME(member, l) .kind = OPTIONS_TIME, AT(member), .least = l
 
 /* name, letter, value, default, help, commands, kind. */
@@ -88,6 +89,8 @@ const struct options_row options_table[] = {
     {"pre-hook-timeout", 0, "time", "30s", "refuse when a pre-hook runs longer", HOOKS,
      TIME(pre_hook_timeout_ms, 1)},
     {"event-keep", 0, "time", "30d", "drop events after this time", SERVER, TIME(event_keep_ms, 1)},
+    {"token-lifetime", 0, "time", "10m", "give tokens that are valid this long (1m to 24h)", SERVER,
+     TIME(token_lifetime_ms, MINUTE_MS), .most = 24 * 60 * MINUTE_MS},
     {"max-repositories", 0, "n", "100000", "refuse further repositories", SERVER " import",
      LIMIT(max_repositories)},
     {"max-tags", 0, "n", "100000", "refuse further tags of a repository", SERVER " import",

@@ -19,7 +19,7 @@ enum options_kind {
     OPTIONS_NUMBER, /* uint64_t from row->least to row->most, as the next three */
     OPTIONS_LIMIT,  /* 0: no limit */
     OPTIONS_SIZE,   /* bytes; 0 means no limit unless row->least excludes it */
-    OPTIONS_TIME,   /* milliseconds */
+    OPTIONS_TIME,   /* milliseconds; row->most 0: no limit */
     OPTIONS_PORT,
     OPTIONS_ADDRESS,
     OPTIONS_USER,

@@ -103,8 +103,12 @@ static int
 set_time(uint64_t *to, const struct options_row *row, const char *value, const char *what,
          struct err *err)
 {
-    if (parse_duration_ms(value, to) && *to >= row->least)
+    if (parse_duration_ms(value, to) && *to >= row->least && (row->most == 0 || *to <= row->most))
         return 0;
+    if (row->most != 0)
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a time from %llum to %lluh", what,
+                       value, (unsigned long long)row->least / 60000,
+                       (unsigned long long)row->most / 3600000);
     return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a time like 90s, 10m, 6h or 30d", what,
                    value);
 }

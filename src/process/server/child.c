@@ -90,6 +90,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .max_tags = o->max_tags,
         .max_uploads = o->max_uploads,
         .event_keep_ms = o->event_keep_ms,
+        .token_lifetime_ms = o->token_lifetime_ms,
         .pre_hook_timeout_ms = o->pre_hook_timeout_ms,
         .index_wait_ms = o->index_wait_ms,
         .users_given = s->given.n > 0,

@@ -18,8 +18,11 @@ struct call {
     struct arena *arena;
     struct query query;
     struct actor actor;
-    const char *token;     /* the valid token that the actor came with; NULL: a password, or
-                            * nothing */
+    const char *token;     /* the valid token of the first API that the actor came with; NULL: a
+                            * password, or nothing */
+    bool token_invalid;    /* the client sent an invalid token of the second API */
+    bool needs_password;   /* the answer 401 asks for a password: a token doesn't help */
+    enum verb verb;        /* the route's right; VERB_PUBLIC while no route is found */
     const char *name;      /* the name of the route's repository, valid and resolved (with or
                             * without library/); else NULL */
     const char *first;     /* the route's first variable but {name}; else NULL */

@@ -41,6 +41,16 @@ find_route(struct call *c, unsigned *allowed, struct err *err)
     return route;
 }
 
+/* A client with an invalid token gets a new one, and isn't taken for one without. */
+static int
+check_rights(const struct call *c, enum verb verb, struct err *err)
+{
+    if (c->token_invalid && verb != VERB_PUBLIC)
+        return err_set(err, ERR_UNAUTHORIZED,
+                       "the token is invalid or has expired, or its user's password was changed");
+    return access_check(c->reg, &c->actor, c->name, verb, err);
+}
+
 /* A client without a password doesn't learn which routes there are. */
 static int
 refuse_stranger(struct call *c, struct err *err)
@@ -49,7 +59,7 @@ refuse_stranger(struct call *c, struct err *err)
     struct err refused;
 
     if ((strncmp(path, "/v1", 3) == 0 || strncmp(path, "/v2", 3) == 0) &&
-        access_check(c->reg, &c->actor, NULL, VERB_LOGIN, &refused) != 0)
+        check_rights(c, VERB_LOGIN, &refused) != 0)
         *err = refused;
     return -1;
 }
@@ -97,15 +107,16 @@ answer_call(struct call *c, enum error_form form, struct err *err)
         return answer_options(c, form, err);
     if (cors_check(c, err) != 0)
         return -1;
-    if (form == ERROR_FORM_V1 && http_auth_enter(c, err) != 0)
+    if (http_auth_enter(c, form, err) != 0)
         return -1;
     route = find_route(c, &allowed, err);
     if (route == NULL)
         return refuse_stranger(c, err);
+    c->verb = route->verb;
     if (form == ERROR_FORM_V1 && c->name != NULL &&
         repository_meant(c->reg, c->name, c->arena, &c->name, err) != 0)
         return -1;
-    if (access_check(c->reg, &c->actor, c->name, route->verb, err) != 0)
+    if (check_rights(c, route->verb, err) != 0)
         return -1;
     if (req->role == ROLE_AUTH) {
         if ((req->method & (HTTP_POST | HTTP_PATCH | HTTP_PUT)) != 0 &&

@@ -1,25 +1,36 @@
 #include "protocol/http/http_auth.h"
 #include <stdbool.h>
+#include <strings.h>
+#include "domain/access/bearer.h"
 #include "domain/access/token.h"
+#include "domain/name.h"
+#include "protocol/http/scope.h"
 #include "util/arena.h"
 
 /* The original reads it like this: in this spelling, with one blank. */
 #define SCHEME "Token "
+/* RFC 9110 11.1: in any spelling, with any number of blanks. */
+#define BEARER_SCHEME "Bearer "
+
+/* Our name in challenges. docker and others keep credentials under it. */
+#define SERVICE "docker-registry-server"
+#define SCOPE_MAX 1024
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 /* A name (RFC 1035) and a port, with room to spare. */
 #define HOST_MAX 300
 
-int
-http_auth_enter(struct call *c, struct err *err)
+/* ---- what the client shows ---- */
+
+static int
+enter_with_token(struct call *c, const char *header, struct err *err)
 {
-    const char *header = c->req->header(c->req, "HTTP_AUTHORIZATION");
     const size_t n = strlen(SCHEME);
     char user[RECORD_ACTOR_MAX + 1];
     int r;
 
-    if (c->actor.user[0] != '\0' || header == NULL || strncmp(header, SCHEME, n) != 0)
+    if (strncmp(header, SCHEME, n) != 0)
         return 0;
     r = token_check(c->reg, bytes_str(header + n), user, err);
     if (r != 1)
@@ -30,6 +41,40 @@ http_auth_enter(struct call *c, struct err *err)
         return 0;
     c->actor.user = "";
     return arena_full(err);
+}
+
+static int
+enter_with_bearer(struct call *c, const char *header, struct err *err)
+{
+    struct bearer *b;
+    int rc;
+
+    if (strncasecmp(header, BEARER_SCHEME, strlen(BEARER_SCHEME)) != 0 || c->reg->users_trusted ||
+        !access_users_exist(c->reg))
+        return 0;
+    header += strlen(BEARER_SCHEME);
+    header += strspn(header, " ");
+    b = arena_alloc(c->arena, sizeof *b);
+    if (b == NULL)
+        return arena_full(err);
+    rc = bearer_check(c->reg, bytes_str(header), BEARER_ACCESS, b, err);
+    c->token_invalid = rc == 0;
+    if (rc == 1) {
+        c->actor.user = b->user;
+        c->actor.grants = &b->grants;
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+int
+http_auth_enter(struct call *c, enum error_form form, struct err *err)
+{
+    const char *header = c->req->header(c->req, "HTTP_AUTHORIZATION");
+
+    if (c->actor.user[0] != '\0' || header == NULL)
+        return 0;
+    return form == ERROR_FORM_OCI ? enter_with_bearer(c, header, err)
+                                  : enter_with_token(c, header, err);
 }
 
 /* ---- our own address ---- */
@@ -56,24 +101,47 @@ is_host_header(const char *text)
            strspn(text, DIGITS) == strlen(text);
 }
 
-/* --base-url; else the address that the client used; else (HTTP/1.0 has no Host) the address that
- * it reached. */
-static int
-add_endpoints(struct call *c, struct err *err)
+/* host[:port] of --base-url; else the address that the client used; else (HTTP/1.0 has no Host) the
+ * address that it reached. NULL: that is none of a network, or the arena is full. */
+static const char *
+own_address(const struct call *c)
 {
     const char *base = strstr(call_base(c), "://");
     const char *address = c->req->header(c->req, "SERVER_ADDR");
     const char *port = c->req->header(c->req, "SERVER_PORT");
 
     if (base != NULL)
-        return call_header(c, err, "X-Docker-Endpoints", "%s", base + 3);
+        return base + 3;
     if (is_host_header(c->req->host))
-        return call_header(c, err, "X-Docker-Endpoints", "%s", c->req->host);
-    if (address == NULL || port == NULL)
-        return 0;
+        return c->req->host;
+    if (address == NULL || port == NULL || port[0] == '\0')
+        return NULL;
     if (strchr(address, ':') != NULL)
-        return call_header(c, err, "X-Docker-Endpoints", "[%s]:%s", address, port);
-    return call_header(c, err, "X-Docker-Endpoints", "%s:%s", address, port);
+        return arena_printf(c->arena, "[%s]:%s", address, port);
+    return arena_printf(c->arena, "%s:%s", address, port);
+}
+
+/* Does the client use TLS? A proxy in front may end it, and mostly says so. Whoever claims it
+ * falsely only misleads himself; and a password is never sent unencrypted because of it. */
+static bool
+is_encrypted(const struct call *c)
+{
+    const char *scheme = c->req->header(c->req, "REQUEST_SCHEME");
+    const char *proxied = c->req->header(c->req, "HTTP_X_FORWARDED_PROTO");
+
+    return (scheme != NULL && strcmp(scheme, "https") == 0) ||
+           (proxied != NULL && strcmp(proxied, "https") == 0);
+}
+
+/* The URL in front of our paths, without a final slash; NULL as above. */
+static const char *
+own_url(const struct call *c)
+{
+    const char *address = own_address(c);
+
+    if (call_base(c)[0] != '\0' || address == NULL)
+        return address == NULL ? NULL : call_base(c);
+    return arena_printf(c->arena, "%s://%s", is_encrypted(c) ? "https" : "http", address);
 }
 
 /* ---- headers for the client ---- */
@@ -85,8 +153,7 @@ http_auth_hand_out(struct call *c, struct err *err)
     char made[TOKEN_TEXT_MAX];
     const char *token = c->token;
 
-    if (add_endpoints(c, err) != 0)
-        return -1;
+    http_reply_header(c->reply, "X-Docker-Endpoints", own_address(c));
     /* The site around us asks for its own passwords on each request, and takes no token of ours.
      * But docker up to 1.6 doesn't begin a push without a token. */
     if (c->reg->users_trusted && c->req->method != HTTP_PUT)
@@ -102,12 +169,72 @@ http_auth_hand_out(struct call *c, struct err *err)
                : 0;
 }
 
-/* Basic comes first, and each challenge has a line of its own: some clients read only the first
- * challenge, or only one of a line. */
-void
-http_auth_challenge(struct call *c)
+/* ---- challenges ---- */
+
+/* The source of a mount, which its client has to be able to pull from; NULL: there is none. */
+static const char *
+mount_source(const struct call *c)
 {
+    const char *from = query_get(&c->query, "from");
+
+    return c->verb == VERB_PUSH && query_get(&c->query, "mount") != NULL && from != NULL &&
+                   name_is_repository(from)
+               ? from
+               : NULL;
+}
+
+/* Appends the scope that the request needs, as docker asks for it; nothing if it needs none. */
+static void
+put_needed_scope(struct buf *out, const struct call *c)
+{
+    static const unsigned actions[] = {
+        [VERB_PULL] = BEARER_PULL,
+        [VERB_PUSH] = BEARER_PULL | BEARER_PUSH,
+        [VERB_DELETE] = BEARER_DELETE,
+        [VERB_ADMIN] = BEARER_ALL,
+    };
+    const char *from = mount_source(c);
+
+    if (c->verb == VERB_LIST)
+        scope_put_lists(out);
+    if (c->name != NULL && actions[c->verb] != 0)
+        scope_put(out, bytes_str(c->name), actions[c->verb]);
+    if (from != NULL)
+        scope_put(out, bytes_str(from), BEARER_PULL);
+}
+
+/* One challenge only: some clients take the first that they know, and others the last. */
+static void
+challenge_for_token(struct call *c, const char *url)
+{
+    const char *why = c->token_invalid          ? ",error=\"invalid_token\""
+                      : c->actor.grants != NULL ? ",error=\"insufficient_scope\""
+                                                : "";
+    struct err ignored;
+    struct buf scope;
+
+    buf_init(&scope, SCOPE_MAX);
+    put_needed_scope(&scope, c);
+    call_header(c, &ignored, "WWW-Authenticate",
+                BEARER_SCHEME "realm=\"%s/v2/_token\",service=\"" SERVICE "\"%s%s%s%s", url,
+                scope.n > 0 ? ",scope=\"" : "", buf_text(&scope), scope.n > 0 ? "\"" : "", why);
+    buf_free(&scope);
+}
+
+/* First API: Basic comes first, and each challenge has a line of its own: some clients read only
+ * the first challenge, or only one of a line. */
+void
+http_auth_challenge(struct call *c, enum error_form form)
+{
+    const char *url = NULL;
+
+    if (form == ERROR_FORM_OCI && c->reg != NULL && !c->reg->users_trusted && !c->needs_password)
+        url = own_url(c);
+    if (url != NULL) {
+        challenge_for_token(c, url);
+        return;
+    }
     http_reply_header(c->reply, "WWW-Authenticate", "Basic realm=\"registry\"");
-    if (c->reg == NULL || !c->reg->users_trusted)
+    if (form == ERROR_FORM_V1 && (c->reg == NULL || !c->reg->users_trusted))
         http_reply_header(c->reply, "WWW-Authenticate", "Token");
 }

@@ -1,19 +1,28 @@
 #pragma once
 
 #include "protocol/http/call.h"
+#include "protocol/http/error_form.h"
 
-/* Tokens of the first API, and the headers that its clients need. nginx checks passwords (Basic),
- * as for all requests. Over plain HTTP, docker sends its password with few requests, and the token
- * that it received with all others, so both are valid for every route. */
+/* Tokens of both APIs, and the headers that their clients need. nginx checks passwords (Basic) on
+ * all requests.
+ *
+ * First API: over plain HTTP, docker sends its password with few requests, and the token that it
+ * received with all others, so both are valid for every route.
+ *
+ * Second API (distribution's "Token Authentication Specification"): a 401 tells the client where to
+ * get a token, and of which scope. It sends its password there, and the token with all other
+ * requests. */
 
-/* Makes the user of a valid `Authorization: Token …` the call's actor, unless nginx has named one
- * already. An invalid token counts as none. */
-int http_auth_enter(struct call *c, struct err *err);
+/* Makes the user of a valid token the call's actor, unless nginx has named one already. First API:
+ * an invalid token counts as none. Second API: the actor is bounded by the token, and
+ * c->token_invalid says that it is invalid. Tokens that the registry doesn't need, since it has no
+ * users, or they are the site's, count as none. */
+int http_auth_enter(struct call *c, enum error_form form, struct err *err);
 
-/* Adds X-Docker-Token, WWW-Authenticate with the same value, and X-Docker-Endpoints, for an actor
- * with the right to do the request. A client that sent a token gets the same token back, so its
- * lifetime isn't extended. */
+/* First API: adds X-Docker-Token, WWW-Authenticate with the same value, and X-Docker-Endpoints, for
+ * an actor with the right to do the request. A client that sent a token gets the same token back,
+ * so its lifetime isn't extended. */
 int http_auth_hand_out(struct call *c, struct err *err);
 
 /* Adds the challenges of a 401. */
-void http_auth_challenge(struct call *c);
+void http_auth_challenge(struct call *c, enum error_form form);

@@ -117,10 +117,8 @@ reply_error(struct call *c, enum error_form form, const struct err *err)
         log_client_line(LOG_ERROR, "a request failed",
                         "method=%s path=%s user=%s address=%s why=%s", c->req->method_text,
                         c->req->raw_path, c->actor.user, c->req->remote_addr, err->message);
-    if (row->status == 401 && form == ERROR_FORM_V1)
-        http_auth_challenge(c);
-    else if (row->status == 401)
-        http_reply_header(c->reply, "WWW-Authenticate", "Basic realm=\"registry\"");
+    if (row->status == 401)
+        http_auth_challenge(c, form);
     http_reply_header(c->reply, "Retry-After", row->retry_after);
     if (call_json(c, row->status,
                   form == ERROR_FORM_OCI ? oci_body(c, row->code, err) : v1_body(err), &again) != 0)

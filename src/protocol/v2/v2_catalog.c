@@ -6,13 +6,14 @@ int
 v2_catalog_list(struct call *c, struct err *err)
 {
     const char *after = query_get(&c->query, "last");
+    struct actor user = c->actor;
     struct catalog_page page;
     struct json *body, *names;
     size_t limit;
 
+    user.grants = NULL; /* a token for lists shows all that its user may pull */
     if (page_limit(c, &limit, err) != 0 ||
-        catalog_list(c->reg, &c->actor, after != NULL ? after : "", limit, c->arena, &page, err) !=
-            0)
+        catalog_list(c->reg, &user, after != NULL ? after : "", limit, c->arena, &page, err) != 0)
         return -1;
     if (page.more && page.n > 0 &&
         page_link(c, "/v2/_catalog", limit, page.names[page.n - 1], err) != 0)

@@ -1,0 +1,136 @@
+#include "domain/access/bearer.h"
+#include "domain/access/token.h"
+#include "domain/access/user_secret.h"
+#include "util/clock.h"
+#include "util/digest.h"
+#include "util/pack.h"
+
+_Static_assert(BEARER_MAC_BYTES == DIGEST_HMAC_BYTES, "HMAC-SHA256");
+_Static_assert(BASE64_BYTES(BEARER_TEXT_MAX - 1) <= BEARER_BYTES_MAX, "bearer_parse has room");
+
+/* The first byte. A token of another form is invalid, and its client gets a new one. */
+#define BEARER_FORM 1
+
+/* ---- the bytes ---- */
+
+static void
+pack_bearer(struct buf *out, const struct bearer *b)
+{
+    pack_u8(out, BEARER_FORM);
+    pack_u8(out, (uint8_t)b->kind);
+    pack_u64(out, b->issued_s);
+    pack_u64(out, b->expiry_s);
+    pack_text(out, b->user);
+    pack_u8(out, b->grants.lists);
+    for (size_t i = 0; i < b->grants.n; i++) {
+        pack_u8(out, (uint8_t)b->grants.v[i].actions);
+        pack_bytes16(out, b->grants.v[i].repository);
+    }
+}
+
+static bool
+unpack_grants(struct unpack *u, struct bearer_grants *g)
+{
+    uint8_t lists = unpack_u8(u);
+
+    g->lists = lists == 1;
+    while (!u->bad && u->n > 0) {
+        uint8_t actions = unpack_u8(u);
+        struct bytes repository = unpack_bytes16(u);
+
+        if (u->bad || actions == 0 || actions > BEARER_ACTIONS || repository.n == 0 ||
+            repository.n > RECORD_REPOSITORY_MAX || !bearer_grants_add(g, repository, actions))
+            return false;
+    }
+    return lists <= 1;
+}
+
+bool
+bearer_parse(struct bearer *b, struct bytes text)
+{
+    struct unpack u;
+    size_t n;
+    bool good;
+
+    if (text.n >= BEARER_TEXT_MAX || !base64_decode_url(b->bytes, &n, text) || n < BEARER_MAC_BYTES)
+        return false;
+    b->head = bytes_of(b->bytes, n - BEARER_MAC_BYTES);
+    b->mac = bytes_of(b->bytes + b->head.n, BEARER_MAC_BYTES);
+    b->grants.n = b->grants.bytes = 0;
+    u = unpack_of(b->head);
+    good = unpack_u8(&u) == BEARER_FORM;
+    b->kind = (enum bearer_kind)unpack_u8(&u);
+    b->issued_s = unpack_u64(&u);
+    b->expiry_s = unpack_u64(&u);
+    unpack_text(&u, b->user, sizeof b->user);
+    good = unpack_grants(&u, &b->grants) && good && unpack_done(&u);
+    if (b->kind == BEARER_REFRESH)
+        return good && b->user[0] != '\0' && b->grants.n == 0 && !b->grants.lists;
+    return good && b->kind == BEARER_ACCESS;
+}
+
+/* ---- the signature ---- */
+
+static bool
+sign_with(const struct token_key *key, const struct bearer *b, struct bytes secret,
+          struct bytes head, uint8_t mac[BEARER_MAC_BYTES])
+{
+    uint8_t derived[BEARER_MAC_BYTES], mixed[BEARER_MAC_BYTES];
+    const char *kind = b->kind == BEARER_REFRESH ? "refresh" : "access";
+
+    return token_key_derive(key, "bearer", kind, derived, sizeof derived) &&
+           digest_hmac_sha256(mixed, bytes_of(derived, sizeof derived), secret) &&
+           digest_hmac_sha256(mac, bytes_of(mixed, sizeof mixed), head);
+}
+
+/* 1; 0: there is no such user; -1. */
+static int
+sign_bearer(const struct registry *reg, const struct bearer *b, struct bytes head,
+            uint8_t mac[BEARER_MAC_BYTES], struct err *err)
+{
+    struct buf secret;
+    int rc = 1;
+
+    buf_init(&secret, USER_SECRET_MAX);
+    if (b->user[0] != '\0')
+        rc = user_secret_find(reg, bytes_str(b->user), &secret, err);
+    if (rc == 1 && !sign_with(reg->token_key, b, buf_bytes(&secret), head, mac))
+        rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
+    buf_free(&secret);
+    return rc;
+}
+
+int
+bearer_make(const struct registry *reg, const struct bearer *b, char out[BEARER_TEXT_MAX],
+            struct err *err)
+{
+    uint8_t mac[BEARER_MAC_BYTES];
+    struct buf bytes;
+    int rc;
+
+    buf_init(&bytes, BEARER_BYTES_MAX);
+    pack_bearer(&bytes, b);
+    rc = sign_bearer(reg, b, buf_bytes(&bytes), mac, err);
+    if (rc == 0)
+        rc = err_set(err, ERR_UNAUTHORIZED, "the user was removed just now");
+    buf_put(&bytes, mac, rc == 1 ? sizeof mac : 0);
+    if (rc == 1 && !buf_ok(&bytes))
+        rc = err_set(err, ERR_SYSTEM, "a token would be too long");
+    if (rc == 1)
+        base64_encode_url(out, buf_bytes(&bytes));
+    buf_free(&bytes);
+    return rc == 1 ? 0 : -1;
+}
+
+int
+bearer_check(const struct registry *reg, struct bytes text, enum bearer_kind kind, struct bearer *b,
+             struct err *err)
+{
+    uint8_t mac[BEARER_MAC_BYTES];
+    int rc;
+
+    if (!bearer_parse(b, text) || b->kind != kind || b->expiry_s <= clock_wall_ms() / 1000)
+        return 0;
+    rc = sign_bearer(reg, b, b->head, mac, err);
+    return rc == 1 ? digest_secret_equal(b->mac, bytes_of(mac, sizeof mac)) : rc;
+}
