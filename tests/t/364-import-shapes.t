@@ -72,6 +72,9 @@ subtest 'docker save before docker 1.10' => sub {
     is(files_of('no-name', 'latest'), $FILES, '... is the latest of a repository called like the file');
     my $other = '3' x 64;
     my @two   = (@before, "$other/json" => v1_json(id => $other), "$other/layer.tar" => $tars[0]);
+    my $same = import_of(spew("$dir/same.tar", archive(@before, repositories => json_of({ 'a.example.com/same' => { 1 => $top }, 'b.example.com/same' => { 1 => $base } }))));
+    is_refused($same, qr/^docker-registry-server: same:1 is left out: another image of the source has this name, too$/m, 'two images that get one name');
+    is($registry->get('/v1/repositories/same/tags/1')->json, $top, '... the first one has it');
     my $two   = import_of(spew("$dir/two.tar", archive(@two, repositories => $repositories)));
     is($two->{exit}, 1, 'one without a name beside others');
     like($two->{err}, qr/image $other is left out: it has no name/, '... is left out');

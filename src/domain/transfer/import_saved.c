@@ -58,7 +58,7 @@ static int
 note_saved_tag(const char *tag, const struct json *value, void *arg)
 {
     struct saved *v = arg;
-    const char *id = json_string(value);
+    const char *id = json_string(value), *other;
     char text[sizeof(struct import_name) + 2];
     struct import_name n;
     struct digest d;
@@ -71,9 +71,13 @@ note_saved_tag(const char *tag, const struct json *value, void *arg)
             v->s, "%.200s:%.100s is left out: a repository or tag can't have this name here",
             v->repository, tag);
     snprintf(text, sizeof text, "%s:%s", n.repository, n.tag);
-    json_set(v->listing.tags, text, json_copy(value));
     if (id != NULL && digest_parse_v1_id(&d, id, strlen(id), &ignored) == 0)
         import_set_add(&v->used, &d, NULL);
+    other = json_string(json_member(v->listing.tags, text));
+    if (id != NULL && other != NULL && strcmp(id, other) != 0)
+        return import_store_leave_out(
+            v->s, "%s is left out: another image of the source has this name, too", text);
+    json_set(v->listing.tags, text, json_copy(value));
     return 0;
 }
 
