@@ -103,7 +103,8 @@ subtest 'platforms' => sub {
 
 subtest 'what can not be compared' => sub {
     is_error($registry->get('/v2/team/app/_image/new/diff'), 400, 'UNSUPPORTED', 'without from');
-    is_error(diff('none-such', 'new'), 404, 'MANIFEST_UNKNOWN', 'from what is not there');
+    is_error(my $none = diff('none-such', 'new'), 404, 'MANIFEST_UNKNOWN', 'from what is not there');
+    is($none->json->{errors}[0]{detail}{reference}, 'none-such', '... which is named');
     is_error(diff('old', 'none-such'), 404, 'MANIFEST_UNKNOWN', 'and to that');
     is_error(diff('sha256:' . '0' x 64, 'new'), 404, 'MANIFEST_UNKNOWN', 'a digest that is not there');
     push_layers($registry, 'team/app', 'broken', raw_layer('no tar at all'));

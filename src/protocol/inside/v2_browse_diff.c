@@ -78,7 +78,10 @@ open_from(struct call *c, struct browse_image **im, struct err *err)
 
     if (from == NULL)
         return err_set(err, ERR_BAD_REQUEST, "which image to compare with: from=TAG or DIGEST");
-    return v2_browse_open_other(c, from, im, err);
+    if (v2_browse_open_other(c, from, im, err) == 0)
+        return 0;
+    c->last = from; /* the reference that the error is about */
+    return -1;
 }
 
 /* Checks that all layers can be looked into, while an error can still be sent. */
