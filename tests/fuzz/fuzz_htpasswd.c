@@ -17,6 +17,29 @@ same(struct bytes a, struct bytes b)
     return bytes_equal(a, b) && (a.p == NULL) == (b.p == NULL);
 }
 
+/* The fields stand in the line, in this order. A hash that nginx can't check fits no password. Slow
+ * hashes are not computed. */
+static void
+check_user(struct bytes line, struct bytes name)
+{
+    struct htpasswd_user u;
+    struct err err = {0};
+    bool usable;
+    const char *end = (const char *)line.p + line.n;
+
+    htpasswd_parse(&u, line);
+    MUST(bytes_equal(u.name, name));
+    MUST((const char *)u.hash.p == (const char *)line.p + name.n + 1);
+    MUST((const char *)u.hash.p + u.hash.n <= end && memchr(u.hash.p, ':', u.hash.n) == NULL);
+    MUST(u.robot || u.expiry_s == 0);
+    MUST(htpasswd_has_expired(&u, UINT64_MAX) == (u.expiry_s > 0));
+    MUST(*password_hash_method(u.hash, &usable) != '\0');
+    if (!usable)
+        MUST(password_hash_check(u.hash, "secret", &err) == 0);
+    else if (bytes_start_with(u.hash, bytes_str("{")))
+        MUST(password_hash_check(u.hash, "secret", &err) >= 0);
+}
+
 /* Each line that counts names somebody who may be one, and its end isn't part of it. */
 static void
 check_lines(struct bytes file)
@@ -30,6 +53,7 @@ check_lines(struct bytes file)
         MUST(name.p == line.p && name.n + 1 < line.n && p[name.n] == ':');
         MUST(is_name(name));
         MUST(htpasswd_find(file, name).p != NULL);
+        check_user(line, name);
         before = p + line.n;
     }
 }

@@ -102,9 +102,14 @@ subtest 'the hashes of other programs' => sub {
         argon2   => '$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$kZm9vYmFyZm9vYmE',
         locked   => '!',
     );
-    my @names  = sort keys %hash;
     my $others = Registry->start;
     mkdir $others->dir . '/auth';
+    if (($ENV{CI} // '') ne 'true') {
+        spew($others->dir . '/auth/htpasswd', "apr1:$hash{apr1}\n");
+        my $apr1 = user($others->dir, [ 'verify', 'apr1' ], stdin => "secret\n");
+        delete $hash{apr1} if $apr1->{err} =~ /built without libaprutil/;
+    }
+    my @names = sort keys %hash;
     spew($others->dir . '/auth/htpasswd', join '', map { "$_:$hash{$_}:a comment\n" } @names);
     ok(wait_for(5, sub { $others->with(user => 'plain:secret')->get('/v2/')->status == 200 && $others->get('/v2/')->status == 401 }), 'a file of others is read');
     my (%nginx, %verify);
@@ -123,7 +128,7 @@ subtest 'the hashes of other programs' => sub {
     like($list->{err}, qr/nginx can't check the hashes of 5 /, '... also in words');
     my $rows = JSON::PP->new->decode(user($others->dir, [ 'list', '--json' ])->{out});
     is_deeply([ map { $_->{name} } @$rows ], \@names, 'as JSON, too');
-    is_deeply($rows->[1], { name => 'argon2', kind => 'password', hash => 'unknown', expires => '', state => 'unusable' }, '... with these fields');
+    is_deeply((grep { $_->{name} eq 'argon2' } @$rows)[0], { name => 'argon2', kind => 'password', hash => 'unknown', expires => '', state => 'unusable' }, '... with these fields');
 };
 
 subtest 'the rest of the file stays' => sub {
