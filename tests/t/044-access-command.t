@@ -3,6 +3,7 @@ use v5.36;
 use JSON::PP;
 use Registry limit => 60;
 use Registry::Checks;
+use Registry::Manual;
 use Registry::Tools;
 use Test::More;
 
@@ -156,5 +157,23 @@ subtest 'robots that have expired' => sub {
     spew("$dir/auth/htpasswd", "old:{SSHA}x:robot,expires=1700000000\nnew:{SSHA}x:robot,expires=99000000000\n");
     is_answer(check($dir, 'old pull x'), 1, "pull: denied: this robot has expired\n", qr/old has expired/, 'may do nothing');
     is_answer(check($dir, 'new pull x'), 0, "pull: allowed by auth/access:1: ** * all\n", qr/^$/, 'others may');
+};
+
+subtest 'the examples of the manual' => sub {
+    my @lines = manual_examples('config.5', 'ACCESS RULES', 'Examples');
+    my @said  = (    # the number of rules, and what they answer
+        [ 3, 'ann delete team/a' => 0, 'ci create team/a' => 0, 'ci overwrite team/a' => 1, 'ci pull x' => 0, 'anonymous pull x' => 1 ],
+        [ 4, 'ann push team/a' => 0, 'zoe pull team/a' => 1, 'zoe push zoe/a' => 0, 'zoe push ann/a' => 1, 'zoe pull ann/a' => 0, 'team pull team/a' => 1 ],
+        [ 4, 'anonymous pull a' => 0, 'anonymous pull internal/a' => 1, 'bob pull internal/a' => 0, 'ann pull internal/a' => 1, 'ann pull a' => 0, 'zoe admin internal/a' => 0 ],
+    );
+    spew("$dir/auth/groups", "devs: ann\nstaff: bob\n");
+    for my $example (@said) {
+        my ($n, @questions) = @$example;
+        spew("$dir/auth/access", join "\n", splice(@lines, 0, $n), '');
+        while (my ($question, $exit) = splice @questions, 0, 2) {
+            is(check($dir, $question)->{exit}, $exit, $question);
+        }
+    }
+    is(scalar @lines, 0, 'there are no others');
 };
 done_testing();
