@@ -29,7 +29,7 @@ subtest 'topics' => sub {
     is(help($_)->{exit}, 2, "$_ is no topic") for 'hooks.7', 'hooks(5', 'hooks(5))', 'docker-registry-serve', 'docker-registry-server-', 'docker-registry-serverx';
     is(help('user', 'hooks')->{exit}, 2, 'two topics are too many');
     my $all = Registry->try(['--help'])->{out};
-    my %has = (user => '', access => '--json', hooks => '--json', import => '--prefix', export => '--output', 'print-nginx-conf' => '--tls-port', help => '');
+    my %has = (user => '--json', access => '--json', hooks => '--json', import => '--prefix', export => '--output', 'print-nginx-conf' => '--tls-port', help => '');
     is_deeply([ grep { length > 80 || /\s$/ } map { split /\n/, Registry->try([@$_])->{out} } ['--help'], map { [ $_, '--help' ] } sort keys %has ],
         [], '--help has lines that fit');
     for my $command (sort keys %has) {
