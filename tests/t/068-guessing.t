@@ -1,0 +1,89 @@
+# Guessing: the time of an answer does not tell which users there are, and requests for tokens with a password are
+# limited by address.
+use v5.36;
+use Registry limit => 120;
+use Digest::SHA qw(sha1);
+use List::Util qw(max min);
+use MIME::Base64 qw(encode_base64);
+use Registry::Checks;
+use Registry::Tools;
+use Test::More;
+use Time::HiRes qw(time);
+
+# Hashes that take very different times: 12 ms, 2 ms, and nothing.
+my %hashes = (
+    slow  => crypt('secret', '$2b$08$abcdefghijklmnopqrstuu'),
+    usual => crypt('secret', '$5$saltsaltsalt'),
+    quick => '{SSHA}' . encode_base64(sha1('secretsalt') . 'salt', ''),
+);
+delete $hashes{slow} if $hashes{slow} !~ /^\$2b/;
+
+my $registry = Registry->start(args => [ '--user', 'ann:secret' ]);
+my $file     = $registry->dir . '/auth/htpasswd';
+spew($file, join '', map { "$_:$hashes{$_}\n" } sort keys %hashes);
+chown((stat $registry->dir . '/layers')[ 4, 5 ], $file);
+chmod 0640, $file;
+ok(wait_for(10, sub { $registry->with(user => 'quick:secret')->get('/v2/')->status == 200 }), 'there are users');
+my $nobody = $registry->with(user => undef);
+my @users  = sort keys %hashes;
+
+# The shortest time of a few tries, and the statuses that were seen.
+sub shortest ($client, @request) {
+    my ($method, $path, @more) = @request;
+    my (@seconds, %statuses);
+    for (1 .. 8) {
+        my $began = time;
+        $statuses{ $client->request($method, $path, @more)->status }++;
+        push @seconds, time - $began;
+    }
+    return (min(@seconds), join ',', sort keys %statuses);
+}
+
+subtest 'the time of a wrong password' => sub {
+    for my $request (
+        [ GET => '/v2/' ], [ GET => '/v2/a/b/tags/list' ], [ GET => '/v2/_token' ], [ POST => '/v2/a/b/blobs/uploads/', body => '' ],
+        [ PUT => '/v2/a/b/manifests/x', body => '{}' ], [ GET => '/v1/users' ], [ GET => '/v2/a/b/_image/x/tree' ],
+    ) {
+        my %seconds;
+        for my $user (@users, 'nobody', 'x' x 500) {
+            ($seconds{$user}, my $statuses) = shortest($registry->with(user => "$user:wrong"), @$request);
+            is($statuses, 401, "$request->[0] $request->[1] as " . substr $user, 0, 10);
+        }
+        my @all = values %seconds;
+        cmp_ok(min(@all), '>', 0.095, '... is that of all');
+        cmp_ok(max(@all) - min(@all), '<', 0.007, '... whether the user exists, and whatever the hash');
+    }
+};
+
+subtest 'who makes no mistake does not wait' => sub {
+    for my $user (@users) {
+        my ($seconds, $statuses) = shortest($registry->with(user => "$user:secret"), GET => '/v2/');
+        is($statuses, 200, "the right password of $user");
+        cmp_ok($seconds, '<', 0.09, '... is answered at once');
+    }
+    my ($seconds, $statuses) = shortest($nobody, GET => '/v2/');
+    is($statuses, 401, 'no password');
+    cmp_ok($seconds, '<', 0.09, '... is answered at once');
+};
+
+subtest 'requests for tokens' => sub {
+    my $quick = $registry->with(user => 'quick:secret');
+    my ($began, %statuses) = time;
+    my @connections = map { $quick->connect } 1 .. 10;
+    for (1 .. 130) {
+        $_->send($quick->head_of('GET', '/v2/_token?service=x')) for @connections;
+        $statuses{ $_->response->status == 429 ? 'refused' : 'taken' }++ for @connections;
+    }
+    my $most = 1001 + 20 * (time - $began) + 20;
+    cmp_ok($statuses{taken}, '>=', 1000, 'a thousand at once');
+    cmp_ok($statuses{taken}, '<=', $most,   '... and then a few each second');
+    my $refused = $quick->get('/v2/_token');
+    is_error($refused, 429, 'TOOMANYREQUESTS', 'one more');
+    is($refused->header('Retry-After'), 1, '... may come in a second');
+    like($refused->content, qr/20 of them for tokens/, '... is told why');
+    is_status($quick->get('/v2/'), 200, 'other requests are not counted with them');
+    isnt($nobody->get('/v2/_token')->status, 429, 'nor are those without a password');
+    ok(wait_for(5, sub { $quick->get('/v2/_token')->status != 429 }), 'a moment later there is room again');
+};
+
+finish();
