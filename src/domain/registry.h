@@ -9,7 +9,7 @@ struct index_cache;
 struct kv;
 struct semaphore;
 struct share_member;
-struct token_key;
+struct token_keys;
 
 /* The argument of every function of this floor: one store, opened by this process. Set up once by
  * the code that opens the store (process/), read-only from then on. */
@@ -42,8 +42,8 @@ struct registry {
      * is refused. */
     bool users_trusted;
 
-    /* Signs tokens; NULL in processes that need none. */
-    const struct token_key *token_key;
+    /* Sign tokens, and follow the files that they are in; NULL in processes that need none. */
+    struct token_keys *token_keys;
 
     struct hooks *hooks; /* the administrator's hooks; NULL: none */
     uint64_t pre_hook_timeout_ms;

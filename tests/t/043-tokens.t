@@ -279,6 +279,45 @@ subtest 'tokens end with their user, and with the password' => sub {
     is_status($own->get('/v2/', bearer($json->{token})), 401, 'a user who is removed has none');
 };
 
+subtest 'rotate-key' => sub {
+    my $own = Registry->start(args => [@USERS], user => 'ann:secret');
+    my $v1  = sub { return $own->get('/v1/search')->header('X-Docker-Token') };
+    # A token of the second API, one of the first, and a refresh token.
+    my $give = sub {
+        my $json = ask($own, ['registry:catalog:*'], 'offline_token=true')->json;
+        return [ $json->{token}, $v1->(), $json->{refresh_token} ];
+    };
+    my $statuses = sub ($tokens) {
+        return join ' ', map { $_->status } $own->with->get('/v2/_catalog', bearer($tokens->[0])),
+            $own->with->get('/v1/search', headers => { Authorization => "Token $tokens->[1]" }),
+            form($own->with, grant_type => 'refresh_token', refresh_token => $tokens->[2]);
+    };
+    my $rotate = sub (@args) { return Registry->try([ 'rotate-key', '--dir', $own->dir, @args ]) };
+    my $first  = $give->();
+    my $key    = slurp($own->dir . '/auth/token.key');
+    is($statuses->($first), '200 200 200', 'tokens');
+    my $ran = $rotate->();
+    is("$ran->{exit}$ran->{out}$ran->{err}", '0', 'the key is replaced, and nothing is said');
+    isnt(slurp($own->dir . '/auth/token.key'), $key, '... by another');
+    is_deeply([ map { sprintf '%o', (stat $own->dir . "/auth/$_")[2] & 07777 } 'token.key', 'token.key.old' ], [ '600', '600' ], '... which others can not read');
+    is_deeply([ map { (stat $own->dir . "/auth/$_")[4] } 'token.key', 'token.key.old' ], [ ((stat $own->dir . '/auth')[4]) x 2 ], '... and which are the server\'s');
+    is($statuses->($first), '200 200 200', 'older tokens stay valid') for 1 .. 4;
+    my $second = $give->();
+    isnt(substr($second->[2], -20), substr($first->[2], -20), 'new ones differ');
+    is($statuses->($second), '200 200 200', '... and are valid');
+    $rotate->();
+    is($statuses->($first),  '401 401 401', 'another rotation ends those from before the first');
+    is($statuses->($second), '200 200 200', '... and no others');
+    my $third = $give->();
+    is($rotate->('--now')->{exit}, 0, '--now');
+    is($statuses->($_), '401 401 401', 'ends all') for $second, $third;
+    is($statuses->($give->()), '200 200 200', '... but not what is given afterwards');
+    is($rotate->('x')->{exit}, 2, 'it takes no words');
+    my $none = Registry->try([ 'rotate-key', '--dir', tempdir() ]);
+    is($none->{exit}, 1, 'without a registry');
+    like($none->{err}, qr/no registry/, '... it says so');
+};
+
 subtest 'without users' => sub {
     my $open = Registry->start;
     is_status($open->get('/v2/'), 200, 'nobody is asked');

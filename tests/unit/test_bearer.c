@@ -4,11 +4,11 @@
 #include "domain/access/access.h"
 #include "domain/access/bearer.h"
 #include "domain/access/htpasswd.h"
-#include "domain/access/token.h"
+#include "domain/access/token_key.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
-static struct token_key bearer_key;
+static struct token_keys bearer_keys;
 static struct bearer made, read;
 static char text[BEARER_TEXT_MAX];
 
@@ -20,9 +20,9 @@ setup(void **state)
     if (fixture_files(state) != 0)
         return -1;
     f = *state;
-    for (size_t i = 0; i < sizeof bearer_key.bytes; i++)
-        bearer_key.bytes[i] = (uint8_t)i;
-    f->reg.token_key = &bearer_key;
+    for (size_t i = 0; i < sizeof bearer_keys.now.bytes; i++)
+        bearer_keys.now.bytes[i] = (uint8_t)i;
+    f->reg.token_keys = &bearer_keys;
     memset(&made, 0, sizeof made);
     made.kind = BEARER_ACCESS;
     made.issued_s = clock_wall_ms() / 1000;
@@ -118,7 +118,7 @@ a_changed_one_is_invalid(void **state)
     snprintf(longer, sizeof longer, "%sAAAA", text);
     assert_int_equal(bearer_check(&f->reg, bytes_str(longer), BEARER_ACCESS, &read, &f->err), 0);
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
-    bearer_key.bytes[63] ^= 1;
+    bearer_keys.now.bytes[63] ^= 1;
     assert_int_equal(check_as(f, BEARER_ACCESS), 0);
 }
 
@@ -151,6 +151,25 @@ it_ends_with_its_user_and_the_password(void **state)
     users_are(f, "ann:$5$x\n");
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
     f->reg.users_trusted = true;
+    assert_int_equal(check_as(f, BEARER_ACCESS), 0);
+}
+
+static void
+it_outlives_its_key_for_a_time(void **state)
+{
+    struct fixture *f = *state;
+
+    users_are(f, "ann:$5$x\n");
+    OK(f, token_keys_open(&bearer_keys, f->reg.dirfd, &f->err));
+    make_for(f, "ann");
+    OK(f, token_keys_rotate(f->reg.dirfd, clock_wall_ms() / 1000 + 300, &f->err));
+    assert_int_equal(check_as(f, BEARER_ACCESS), 1);
+    fixture_forward_ms(301 * UINT64_C(1000));
+    assert_int_equal(check_as(f, BEARER_ACCESS), 0);
+    made.expiry_s += 600;
+    make_for(f, "ann");
+    assert_int_equal(check_as(f, BEARER_ACCESS), 1);
+    OK(f, token_keys_rotate(f->reg.dirfd, 0, &f->err));
     assert_int_equal(check_as(f, BEARER_ACCESS), 0);
 }
 
@@ -298,11 +317,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_token_carries_its_user_and_access), TEST(a_changed_one_is_invalid),
-        TEST(it_ends_when_its_time_is_over),       TEST(it_ends_with_its_user_and_the_password),
-        TEST(a_user_who_is_gone_gets_none),        TEST(a_kind_never_counts_as_the_other),
-        TEST(anonymous_clients_have_tokens_too),   TEST(the_largest_token),
-        TEST(access_is_bounded_by_a_token),        TEST(what_is_no_bearer),
+        TEST(a_token_carries_its_user_and_access),
+        TEST(a_changed_one_is_invalid),
+        TEST(it_ends_when_its_time_is_over),
+        TEST(it_ends_with_its_user_and_the_password),
+        TEST(it_outlives_its_key_for_a_time),
+        TEST(a_user_who_is_gone_gets_none),
+        TEST(a_kind_never_counts_as_the_other),
+        TEST(anonymous_clients_have_tokens_too),
+        TEST(the_largest_token),
+        TEST(access_is_bounded_by_a_token),
+        TEST(what_is_no_bearer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,14 @@
 #include "store_fixture.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/htpasswd.h"
 #include "domain/access/token.h"
+#include "domain/access/token_key.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
-static struct token_key key;
+static struct token_keys keys;
 static char made[TOKEN_TEXT_MAX];
 static char whose[RECORD_ACTOR_MAX + 1];
 
@@ -19,9 +19,9 @@ setup(void **state)
     if (fixture_files(state) != 0)
         return -1;
     f = *state;
-    for (size_t i = 0; i < sizeof key.bytes; i++)
-        key.bytes[i] = (uint8_t)i;
-    f->reg.token_key = &key;
+    for (size_t i = 0; i < sizeof keys.now.bytes; i++)
+        keys.now.bytes[i] = (uint8_t)i;
+    f->reg.token_keys = &keys;
     return 0;
 }
 
@@ -122,7 +122,7 @@ a_forged_one_names_nobody(void **state)
     snprintf(longer, sizeof longer, "bob%s", made + 3);
     assert_int_equal(check(f, longer), 0);
     assert_int_equal(check(f, made), 1);
-    key.bytes[63] ^= 1;
+    keys.now.bytes[63] ^= 1;
     assert_int_equal(check(f, made), 0);
 }
 
@@ -228,36 +228,22 @@ the_longest_name_has_one(void **state)
 }
 
 static void
-the_key_is_made_once(void **state)
+a_rotated_key_stays_valid_for_a_time(void **state)
 {
     struct fixture *f = *state;
-    struct token_key first, again;
-    struct stat st;
-    OK(f, token_key_open(&first, f->reg.dirfd, &f->err));
-    OK(f, token_key_open(&again, f->reg.dirfd, &f->err));
-    assert_memory_equal(&first, &again, sizeof first);
-    assert_int_equal(stat(TOKEN_KEY_NAME, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0600);
-    assert_int_equal(st.st_size, 64);
-    assert_int_equal(unlink(TOKEN_KEY_NAME), 0);
-    OK(f, token_key_open(&again, f->reg.dirfd, &f->err));
-    assert_memory_not_equal(&first, &again, sizeof first);
-    assert_int_equal(truncate(TOKEN_KEY_NAME, 63), 0);
-    REFUSED(f, token_key_open(&again, f->reg.dirfd, &f->err), ERR_CORRUPT);
-}
+    char old[TOKEN_TEXT_MAX];
 
-static void
-what_follows_from_the_key_differs_by_purpose_and_name(void **state)
-{
-    (void)state;
-    uint8_t a[16], b[16];
-    assert_true(token_key_derive(&key, "salt", "ann", a, sizeof a));
-    assert_true(token_key_derive(&key, "salt", "ann", b, sizeof b));
-    assert_memory_equal(a, b, sizeof a);
-    assert_true(token_key_derive(&key, "salt", "bob", b, sizeof b));
-    assert_memory_not_equal(a, b, sizeof a);
-    assert_true(token_key_derive(&key, "other", "ann", b, sizeof b));
-    assert_memory_not_equal(a, b, sizeof a);
+    users_are(f, "ann:$5$x\n");
+    OK(f, token_keys_open(&keys, f->reg.dirfd, &f->err));
+    make(f, "ann");
+    snprintf(old, sizeof old, "%s", made);
+    OK(f, token_keys_rotate(f->reg.dirfd, clock_wall_ms() / 1000 + 60, &f->err));
+    assert_int_equal(check(f, old), 1);
+    make(f, "ann");
+    assert_string_not_equal(made, old);
+    fixture_forward_ms(61 * UINT64_C(1000));
+    assert_int_equal(check(f, old), 0);
+    assert_int_equal(check(f, made), 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, fixture_done)
@@ -275,8 +261,7 @@ main(void)
         TEST(one_from_before_there_were_users_names_nobody),
         TEST(what_is_no_token),
         TEST(the_longest_name_has_one),
-        TEST(the_key_is_made_once),
-        TEST(what_follows_from_the_key_differs_by_purpose_and_name),
+        TEST(a_rotated_key_stays_valid_for_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

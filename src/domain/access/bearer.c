@@ -1,5 +1,5 @@
 #include "domain/access/bearer.h"
-#include "domain/access/token.h"
+#include "domain/access/token_key.h"
 #include "domain/access/user_secret.h"
 #include "util/clock.h"
 #include "util/digest.h"
@@ -83,42 +83,38 @@ sign_with(const struct token_key *key, const struct bearer *b, struct bytes secr
            digest_hmac_sha256(mac, bytes_of(mixed, sizeof mixed), head);
 }
 
-/* 1; 0: there is no such user; -1. */
+/* 1; 0: there is no such user; -1. An anonymous client has no secret. */
 static int
-sign_bearer(const struct registry *reg, const struct bearer *b, struct bytes head,
-            uint8_t mac[BEARER_MAC_BYTES], struct err *err)
+find_bearer_secret(const struct registry *reg, const struct bearer *b, struct buf *secret,
+                   struct err *err)
 {
-    struct buf secret;
-    int rc = 1;
-
-    buf_init(&secret, USER_SECRET_MAX);
-    if (b->user[0] != '\0')
-        rc = user_secret_find(reg, bytes_str(b->user), &secret, err);
-    if (rc == 1 && !sign_with(reg->token_key, b, buf_bytes(&secret), head, mac))
-        rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
-    buf_free(&secret);
-    return rc;
+    buf_init(secret, USER_SECRET_MAX);
+    return b->user[0] == '\0' ? 1 : user_secret_find(reg, bytes_str(b->user), secret, err);
 }
 
 int
 bearer_make(const struct registry *reg, const struct bearer *b, char out[BEARER_TEXT_MAX],
             struct err *err)
 {
+    const struct token_key *keys[2];
     uint8_t mac[BEARER_MAC_BYTES];
-    struct buf bytes;
-    int rc;
+    struct buf bytes, secret;
+    int rc = find_bearer_secret(reg, b, &secret, err);
 
     buf_init(&bytes, BEARER_BYTES_MAX);
     pack_bearer(&bytes, b);
-    rc = sign_bearer(reg, b, buf_bytes(&bytes), mac, err);
+    token_keys_valid(reg->token_keys, reg->dirfd, keys);
     if (rc == 0)
         rc = err_set(err, ERR_UNAUTHORIZED, "the user was removed just now");
+    else if (rc == 1 && !sign_with(keys[0], b, buf_bytes(&secret), buf_bytes(&bytes), mac))
+        rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
     buf_put(&bytes, mac, rc == 1 ? sizeof mac : 0);
     if (rc == 1 && !buf_ok(&bytes))
         rc = err_set(err, ERR_SYSTEM, "a token would be too long");
     if (rc == 1)
         base64_encode_url(out, buf_bytes(&bytes));
     buf_free(&bytes);
+    buf_free(&secret);
     return rc == 1 ? 0 : -1;
 }
 
@@ -126,11 +122,20 @@ int
 bearer_check(const struct registry *reg, struct bytes text, enum bearer_kind kind, struct bearer *b,
              struct err *err)
 {
+    const struct token_key *keys[2];
     uint8_t mac[BEARER_MAC_BYTES];
+    struct buf secret;
+    bool good = false;
+    size_t n;
     int rc;
 
     if (!bearer_parse(b, text) || b->kind != kind || b->expiry_s <= clock_wall_ms() / 1000)
         return 0;
-    rc = sign_bearer(reg, b, b->head, mac, err);
-    return rc == 1 ? digest_secret_equal(b->mac, bytes_of(mac, sizeof mac)) : rc;
+    rc = find_bearer_secret(reg, b, &secret, err);
+    n = rc == 1 ? token_keys_valid(reg->token_keys, reg->dirfd, keys) : 0;
+    for (size_t i = 0; i < n && !good; i++)
+        good = sign_with(keys[i], b, buf_bytes(&secret), b->head, mac) &&
+               digest_secret_equal(b->mac, bytes_of(mac, sizeof mac));
+    buf_free(&secret);
+    return rc == 1 ? good : rc;
 }

@@ -1,54 +1,14 @@
 #include "domain/access/token.h"
+#include "domain/access/token_key.h"
 #include "domain/access/user_secret.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/digest.h"
-#include "util/fdio.h"
 #include "util/parse.h"
-#include "util/random.h"
 
 _Static_assert(TOKEN_MAC_BYTES == DIGEST_HMAC_BYTES, "HMAC-SHA256");
 
 #define MAC_TEXT (BASE64_TEXT(TOKEN_MAC_BYTES) - 1)
-
-/* ---- the key ---- */
-
-int
-token_key_open(struct token_key *key, int dirfd, struct err *err)
-{
-    struct buf file;
-    int rc;
-
-    buf_init(&file, 4096);
-    rc = fdio_read_file(dirfd, TOKEN_KEY_NAME, &file, err);
-    if (rc == 1 && file.n != sizeof key->bytes)
-        rc = err_set(err, ERR_CORRUPT,
-                     "%s doesn't have %zu bytes: remove it, and the next start makes a new one; "
-                     "all tokens become invalid",
-                     TOKEN_KEY_NAME, sizeof key->bytes);
-    else if (rc == 1)
-        memcpy(key->bytes, file.p, sizeof key->bytes);
-    if (rc == 0) {
-        random_bytes(key->bytes, sizeof key->bytes);
-        rc = fdio_replace_file(dirfd, TOKEN_KEY_NAME, 0600, bytes_of(key->bytes, sizeof key->bytes),
-                               err);
-    }
-    buf_free(&file);
-    return rc < 0 ? -1 : 0;
-}
-
-bool
-token_key_derive(const struct token_key *key, const char *purpose, const char *name, uint8_t *out,
-                 size_t n)
-{
-    uint8_t first[TOKEN_MAC_BYTES], second[TOKEN_MAC_BYTES];
-
-    if (!digest_hmac_sha256(first, bytes_of(key->bytes, sizeof key->bytes), bytes_str(purpose)) ||
-        !digest_hmac_sha256(second, bytes_of(first, sizeof first), bytes_str(name)))
-        return false;
-    memcpy(out, second, n);
-    return true;
-}
 
 /* ---- the text ---- */
 
@@ -105,6 +65,7 @@ sign_token(const struct token_key *key, struct bytes secret, struct bytes head,
 int
 token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX], struct err *err)
 {
+    const struct token_key *keys[2];
     char mac[MAC_TEXT + 1];
     struct buf secret;
     int rc;
@@ -114,9 +75,11 @@ token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX
     if (rc >= 0) {
         int n = snprintf(out, TOKEN_TEXT_MAX, "%s.%llu", user,
                          (unsigned long long)(clock_wall_ms() / 1000 + TOKEN_LIFETIME_S));
+
+        token_keys_valid(reg->token_keys, reg->dirfd, keys);
         if (n < 0 || (size_t)n + 1 + MAC_TEXT >= TOKEN_TEXT_MAX)
             rc = err_set(err, ERR_SYSTEM, "this user name is too long for a token");
-        else if (!sign_token(reg->token_key, buf_bytes(&secret), bytes_of(out, (size_t)n), mac))
+        else if (!sign_token(keys[0], buf_bytes(&secret), bytes_of(out, (size_t)n), mac))
             rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
         else
             snprintf(out + n, TOKEN_TEXT_MAX - (size_t)n, ".%s", mac);
@@ -129,22 +92,26 @@ int
 token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1],
             struct err *err)
 {
+    const struct token_key *keys[2];
     char mac[MAC_TEXT + 1];
     struct buf secret;
     struct token t;
+    bool good = false;
+    size_t n;
     int rc;
 
     if (!token_parse(&t, text) || t.expiry <= clock_wall_ms() / 1000)
         return 0;
     buf_init(&secret, USER_SECRET_MAX);
     rc = user_secret_find(reg, t.user, &secret, err);
-    if (rc == 1)
-        rc = sign_token(reg->token_key, buf_bytes(&secret), t.head, mac) &&
-             digest_secret_equal(t.mac, bytes_of(mac, MAC_TEXT));
-    if (rc == 1) {
+    n = rc == 1 ? token_keys_valid(reg->token_keys, reg->dirfd, keys) : 0;
+    for (size_t i = 0; i < n && !good; i++)
+        good = sign_token(keys[i], buf_bytes(&secret), t.head, mac) &&
+               digest_secret_equal(t.mac, bytes_of(mac, MAC_TEXT));
+    if (good) {
         memcpy(user, t.user.p, t.user.n);
         user[t.user.n] = '\0';
     }
     buf_free(&secret);
-    return rc;
+    return rc == 1 ? good : rc;
 }

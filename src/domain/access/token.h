@@ -20,21 +20,6 @@
 #define TOKEN_MAC_BYTES 32
 #define TOKEN_TEXT_MAX (RECORD_ACTOR_MAX + 1 + 20 + BASE64_TEXT(TOKEN_MAC_BYTES) + 1)
 
-#define TOKEN_KEY_NAME "auth/token.key" /* kept, so that tokens stay valid after a restart */
-
-struct token_key {
-    uint8_t bytes[64];
-};
-
-/* Reads the key below dirfd. If there is none, makes one and writes it, durably and with mode 0600.
- */
-int token_key_open(struct token_key *key, int dirfd, struct err *err);
-
-/* Derives a secret of n (at most 32) bytes from the key and two texts. False: the crypto library
- * failed. */
-bool token_key_derive(const struct token_key *key, const char *purpose, const char *name,
-                      uint8_t *out, size_t n);
-
 /* The parts of a token; they point into its text. */
 struct token {
     struct bytes user; /* 1 to RECORD_ACTOR_MAX bytes; may contain dots */

@@ -5,6 +5,7 @@
 #include "process/commands/command_hooks.h"
 #include "process/commands/command_import.h"
 #include "process/commands/command_nginx_conf.h"
+#include "process/commands/command_rotate_key.h"
 #include "process/commands/command_user.h"
 
 /* In the order of --help. */
@@ -18,6 +19,8 @@ const struct command command_table[] = {
     {"access", command_access, NULL,
      "  access check [user] [verb] [name:tag]  tell which line of the rules decides\n"
      "  access list [user]       print the lines of the rules that are for this user\n"},
+    {"rotate-key", command_rotate_key, NULL,
+     "  rotate-key               replace the key of tokens\n"},
     {"hooks", command_hooks, command_hooks_work,
      "  hooks                    list those that wait, run or failed\n"
      "  hooks test [hook] [name:tag]  run a hook by hand, as after a push of this tag\n"},

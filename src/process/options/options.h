@@ -79,6 +79,7 @@ struct options {
     bool json;        /* --json of hooks, access, user list */
     bool robot;       /* user --robot */
     bool generate;    /* user --generate */
+    bool now;         /* rotate-key --now */
     char *expires;    /* user --expires */
     char *retry;      /* hooks --retry: an id */
     char *drop;       /* hooks --drop: an id */

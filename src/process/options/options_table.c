@@ -4,7 +4,7 @@
  * given the same ones. */
 #define SERVER "serve print-nginx-conf"
 #define HOOKS "serve print-nginx-conf hooks"
-#define STORE "serve print-nginx-conf user access hooks import export"
+#define STORE "serve print-nginx-conf user access rotate-key hooks import export"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -133,6 +133,7 @@ const struct options_row options_table[] = {
      "import", TEXT(listing)},
     {"output", 'o', "path", NULL, "export: write there; a directory ends with /", "export",
      TEXT(output)},
+    {"now", 0, NULL, NULL, "rotate-key: end all tokens at once", "rotate-key", FLAG(now)},
     {"help", 0, NULL, NULL, "print this", STORE " help", FLAG(help), .command_line_only = true},
     {"version", 0, NULL, NULL, "print the version", STORE " help", FLAG(version),
      .command_line_only = true},

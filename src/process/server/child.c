@@ -94,7 +94,6 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .pre_hook_timeout_ms = o->pre_hook_timeout_ms,
         .index_wait_ms = o->index_wait_ms,
         .users_given = s->given.n > 0,
-        .token_key = &s->token_key,
         .users_trusted = o->trust_remote_user,
         .base_url = o->base_url,
     };

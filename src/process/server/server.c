@@ -39,7 +39,7 @@ take_users(struct server *s, struct err *err)
         if (colon == NULL)
             continue; /* options.c rules this out, but gcc's analyzer doesn't know that */
         *colon = '\0';
-        if (token_key_derive(&s->token_key, "salt", o->users.v[i], salt, sizeof salt))
+        if (token_key_derive(&s->token_keys.now, "salt", o->users.v[i], salt, sizeof salt))
             r = htpasswd_add(&s->given, o->users.v[i], colon + 1, salt, err);
         else
             r = err_set(err, ERR_SYSTEM, "cannot hash the password of %s", o->users.v[i]);
@@ -272,7 +272,7 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
     if (tls_files_wanted(s->options) && tls_files_install(tls, s->dir.fd, err) < 0)
         return -1;
     s->certificate = tls->span;
-    if (token_key_open(&s->token_key, s->dir.fd, err) < 0 || take_users(s, err) < 0)
+    if (token_keys_open(&s->token_keys, s->dir.fd, err) < 0 || take_users(s, err) < 0)
         return -1;
     server_hooks(s, &s->hooks);
     unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include "domain/events/hook.h"
 #include "domain/access/htpasswd.h"
-#include "domain/access/token.h"
+#include "domain/access/token_key.h"
 #include "process/server/datadir.h"
 #include "process/server/listener.h"
 #include "process/options/options.h"
@@ -43,8 +43,8 @@ struct server {
     int startdir;   /* the directory to which names on the command line are relative */
     struct listeners listeners;
     int sockets[POOL_COUNT];
-    uint64_t started_ms; /* clock_mono_ms */
-    struct token_key token_key;
+    uint64_t started_ms;          /* clock_mono_ms */
+    struct token_keys token_keys; /* at the start */
     int extra[SERVER_EXTRA_COUNT];
     int poke;                        /* an eventfd: see server_poke */
     struct semaphore index_seats;    /* held by workers that wait for an index */

@@ -28,6 +28,7 @@ struct work {
     int poke;
     struct hooks hooks;
     struct share_member share;
+    struct token_keys token_keys;
     uint64_t served;
     uint64_t retire_at;
 };
@@ -72,6 +73,8 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     server_hooks(s, &work.hooks);
     work.hooks.quiet = true; /* the master logs it, once for all workers */
     work.reg.hooks = &work.hooks;
+    work.token_keys = s->token_keys;
+    work.reg.token_keys = &work.token_keys;
     kv_keep_room(work.reg.kv);
     if (s->shares[pool].n > 0) {
         work.share = (struct share_member){&s->shares[pool], number - 1};
