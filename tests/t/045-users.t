@@ -202,6 +202,27 @@ subtest 'many at once' => sub {
     is_deeply([ grep { /^auth/ } $registry->files ], [ 'auth/htpasswd', 'auth/token.key' ], 'nothing else is left in auth/');
 };
 
+subtest 'a hundred thousand users' => sub {
+    my $many = Registry->start;
+    my $file = $many->dir . '/auth/htpasswd';
+    my $hash = '{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0';
+    mkdir $many->dir . '/auth';
+    spew("$file.new", join '', map { "user-$_:$hash" . '$' x 60 . ":a comment\n" } 1 .. 100_000);
+    spew("$file.new", slurp("$file.new") . "last:$hash\n");
+    cmp_ok(-s "$file.new", '>', 10_000_000, 'there is a large file');
+    rename "$file.new", $file or die "rename: $!";
+    ok(wait_for(10, sub { $many->with(user => 'last:secret')->get('/v2/')->status == 200 && $many->get('/v2/')->status == 401 }), '... which is used');
+    my $started = time;
+    is_done(add($many->dir, 'new', 'password'), 'one more is added');
+    cmp_ok(time - $started, '<', 5, '... soon');
+    is($many->with(user => 'new:password')->get('/v2/')->status, 200, '... and may come in');
+    is(user($many->dir, [ 'add', 'ci', '--robot' ])->{exit}, 0, 'a robot, too');
+    is_done(user($many->dir, [ 'del', 'user-50000' ]), 'one is removed');
+    is(() = slurp($file) =~ /\n/g, 100_002, 'all others are there');
+    my @list = split /\n/, user($many->dir, ['list'])->{out};
+    is(scalar @list, 100_002, '... also in the list');
+};
+
 # ---- what is refused ----
 
 subtest 'refused' => sub {
