@@ -30,6 +30,7 @@ lines_lose_what_the_log_gives_anyway(void **state)
         {"[warn", "", "[warn"},
         {"nginx: [Warn] x", "", "nginx: [Warn] x"},
         {"nginx: [warn]x", "", "nginx: [warn]x"},
+        {"2026/11/23 17.00.00 [alert] a name", "", "2026/11/23 17.00.00 [alert] a name"},
         {"", "", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -147,7 +148,11 @@ wrong_passwords_are_counted(void **state)
                                    "user \"ann\": password mismatch, client: 192.0.2.1, server: "
                                    "_, request: \"GET /v2/ HTTP/1.1\", host: \"x\"\n",
                                    300),
-                     1);
+                     3); /* 1, 10, 100 */
+    log_limit_client_lines(0, 1000000);
+    assert_int_equal(count_relayed(LINE "user \"a\": password mismatch, client: 192.0.2.1, x\n", 1),
+                     1); /* other lines can't hide it */
+    log_limit_client_lines(100, 1000000);
     assert_true(wrong_passwords_take(
         &w, "*3 user \"ann\": password mismatch, client: 192.0.2.1, server: _", 1000));
     assert_string_equal(w.of[0].address, "192.0.2.1");
@@ -174,6 +179,30 @@ wrong_passwords_are_counted(void **state)
 }
 
 static void
+many_wrong_passwords_are_logged_before_the_minute_is_over(void **state)
+{
+    struct wrong_passwords w = {0};
+    unsigned rest[] = {0, 1, 9, 0, 99, 0, 0};
+    unsigned more[] = {1, 1, 8, 1, 99, 1, 1000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        for (unsigned n = 0; n < more[i]; n++)
+            assert_true(wrong_passwords_take(
+                &w, "*3 user \"ann\": password mismatch, client: 192.0.2.1, server: _", 1000));
+        assert_int_equal(w.of[0].times, rest[i]);
+    }
+    wrong_passwords_take(&w, "*3 user \"ann\": password mismatch, client: 192.0.2.1, x", 1000);
+    wrong_passwords_tell(&w, 61000);
+    assert_int_equal(w.of[0].times, 0);
+    for (unsigned n = 0; n < 9; n++)
+        wrong_passwords_take(&w, "*3 user \"ann\": password mismatch, client: 192.0.2.1, x", 62000);
+    assert_int_equal(w.of[0].times, 9);
+    wrong_passwords_take(&w, "*3 user \"ann\": password mismatch, client: 192.0.2.1, x", 62000);
+    assert_int_equal(w.of[0].times, 0); /* and so in each minute */
+}
+
+static void
 many_addresses_are_counted_together(void **state)
 {
     struct wrong_passwords w = {0};
@@ -186,7 +215,8 @@ many_addresses_are_counted_together(void **state)
         assert_true(wrong_passwords_take(&w, text, 0));
     }
     assert_string_equal(w.of[WRONG_PASSWORDS_ADDRESSES].address, "others");
-    assert_int_equal(w.of[WRONG_PASSWORDS_ADDRESSES].times, 1000 - WRONG_PASSWORDS_ADDRESSES - 1);
+    /* 111 of them were logged: 1, 10 and 100. */
+    assert_int_equal(w.of[WRONG_PASSWORDS_ADDRESSES].times, 1000 - WRONG_PASSWORDS_ADDRESSES - 111);
 }
 
 static void
@@ -234,6 +264,7 @@ main(void)
         cmocka_unit_test(a_flood_is_left_out),
         cmocka_unit_test(a_buffered_body_is_no_warning),
         cmocka_unit_test(wrong_passwords_are_counted),
+        cmocka_unit_test(many_wrong_passwords_are_logged_before_the_minute_is_over),
         cmocka_unit_test(many_addresses_are_counted_together),
         cmocka_unit_test(a_full_disk_is_told_by_others),
         cmocka_unit_test(a_long_line_is_cut),

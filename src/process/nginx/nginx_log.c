@@ -26,8 +26,10 @@ nginx_log_split(char *line, const char **severity)
     for (const char *c = open + 1; c < close; c++)
         if (!islower((unsigned char)*c))
             return line;
-    dated =
-        isdigit((unsigned char)*line) && open - line == (ptrdiff_t)strlen("2026/11/23 17:00:00 ");
+    /* A user name can have a line end, and thereby begin a line, but it has no colon. */
+    dated = isdigit((unsigned char)*line) &&
+            open - line == (ptrdiff_t)strlen("2026/11/23 17:00:00 ") && line[13] == ':' &&
+            line[16] == ':';
     if (!dated && strncmp(line, "nginx: [", 8) != 0)
         return line;
     *close = '\0';

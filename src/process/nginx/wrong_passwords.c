@@ -1,8 +1,11 @@
 #include "process/nginx/wrong_passwords.h"
+#include <limits.h>
 #include "util/log.h"
 
 #define MINUTE_MS 60000
 #define FURTHER "others"
+/* Each line of a minute needs this many times as many as the one before. */
+#define GROWTH 10
 
 /* Finds the name and the address in, for example,
  *
@@ -45,13 +48,14 @@ find_address_place(struct wrong_passwords *w, const char *address)
     return unused != NULL ? unused : &w->of[WRONG_PASSWORDS_ADDRESSES];
 }
 
+/* Not log_client_line: its limit is common to lines of all kinds, so that one could hide guesses
+ * behind other lines. Places and minutes limit these. */
 static void
-log_wrong_passwords(struct wrong_passwords_of *of, uint64_t now)
+log_wrong_passwords(struct wrong_passwords_of *of)
 {
-    log_client_line(LOG_WARN, "wrong password", "user=%s address=%s times=%u", of->user,
-                    of->address, of->times);
+    log_line(LOG_WARN, "wrong password", "user=%s address=%s times=%u", of->user, of->address,
+             of->times);
     of->times = 0;
-    of->until_ms = now + MINUTE_MS;
 }
 
 bool
@@ -68,8 +72,14 @@ wrong_passwords_take(struct wrong_passwords *w, const char *text, uint64_t now_m
     memcpy(of->user, found.user, sizeof of->user);
     snprintf(of->address, sizeof of->address, "%s", is_last ? FURTHER : found.address);
     of->times++;
-    if (is_first)
-        log_wrong_passwords(of, now_ms);
+    if (is_first) {
+        of->next = 1;
+        of->until_ms = now_ms + MINUTE_MS;
+    }
+    if (of->times >= of->next) {
+        of->next = of->next <= UINT_MAX / GROWTH ? of->next * GROWTH : UINT_MAX;
+        log_wrong_passwords(of);
+    }
     return true;
 }
 
@@ -81,9 +91,12 @@ wrong_passwords_tell(struct wrong_passwords *w, uint64_t now_ms)
 
         if (of->address[0] == '\0' || now_ms < of->until_ms)
             continue;
-        if (of->times > 0)
-            log_wrong_passwords(of, now_ms);
-        else
+        if (of->times > 0) {
+            of->next = GROWTH;
+            of->until_ms = now_ms + MINUTE_MS;
+            log_wrong_passwords(of);
+        } else {
             of->address[0] = '\0';
+        }
     }
 }

@@ -3,8 +3,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* nginx has a line for each wrong password. The first one of an address is logged at once, and the
- * number of the others once a minute. */
+/* nginx has a line for each wrong password. The first one of an address is logged at once, further
+ * ones when there are 10, 100, 1000 and so on, and the rest at the end of the minute. So
+ * contrib/fail2ban learns of a guesser at once, and a long attack has few lines. */
 
 #define WRONG_PASSWORDS_ADDRESSES 64
 /* Bytes that are kept of the last user name. */
@@ -15,7 +16,8 @@ struct wrong_passwords {
         char address[48]; /* "": this place is free */
         char user[WRONG_PASSWORDS_USER + 1];
         unsigned times;                  /* not logged yet */
-        uint64_t until_ms;               /* when they are logged */
+        unsigned next;                   /* as many are logged at once */
+        uint64_t until_ms;               /* when fewer are logged */
     } of[WRONG_PASSWORDS_ADDRESSES + 1]; /* the last one is for further addresses */
 };
 
