@@ -211,6 +211,31 @@ subtest 'invalid tokens' => sub {
     is_status($other->get('/v2/', bearer(token($registry))), 401, 'another registry takes none');
 };
 
+subtest 'a token has to be valid when a request begins' => sub {
+    my $place    = $registry->start_upload('team/app');
+    my %requests = (
+        'an upload'  => [ PATCH => $place, 'x' x 1000, 202 ],
+        'a manifest' => [ PUT => '/v2/team/app/manifests/slow', $registry->get('/v2/team/app/manifests/v1')->content, 201 ],
+    );
+    my $token = mint(user => 'ann', expiry => int(time) + 3, grants => [ [ 3, 'team/app' ] ]);
+    my %begun;
+    for my $name (sort keys %requests) {
+        my ($method, $path, $body) = @{ $requests{$name} };
+        my %headers = (Authorization => "Bearer $token", 'Content-Length' => length $body, 'Content-Type' => $Registry::Client::TYPE{manifest});
+        $begun{$name} = $nobody->connect;
+        $begun{$name}->send($nobody->head_of($method, $path, headers => \%headers) . substr $body, 0, 10);
+    }
+    ok(wait_for(10, sub { $nobody->get('/v2/', bearer($token))->status == 401 }), 'it expires');
+    sleep 1;
+    for my $name (sort keys %requests) {
+        my ($method, $path, $body, $status) = @{ $requests{$name} };
+        $begun{$name}->send(substr $body, 10);
+        is_status($begun{$name}->response($method), $status, "... during $name, which ends well");
+        is_status($nobody->request($method, $path, body => $body, bearer($token)), 401, '... but not after it');
+    }
+    $registry->delete($place);
+};
+
 subtest 'who may do nothing gets a challenge for a password' => sub {
     for my $scope ([], ['repository:team/app:pull'], ['registry:catalog:*']) {
         my $answer = ask($nobody, $scope);

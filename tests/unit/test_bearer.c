@@ -43,10 +43,16 @@ make_for(struct fixture *f, const char *user)
     OK(f, bearer_make(&f->reg, &made, text, &f->err));
 }
 
+static uint64_t
+now_s(void)
+{
+    return clock_wall_ms() / 1000;
+}
+
 static int
 check_as(struct fixture *f, enum bearer_kind kind)
 {
-    int rc = bearer_check(&f->reg, bytes_str(text), kind, &read, &f->err);
+    int rc = bearer_check(&f->reg, bytes_str(text), kind, now_s(), &read, &f->err);
 
     assert_in_range(rc, 0, 1);
     return rc;
@@ -106,17 +112,20 @@ a_changed_one_is_invalid(void **state)
         for (unsigned bit = 0; bit < 8; bit++) {
             text[i] ^= (char)(1 << bit);
             assert_int_equal(
-                bearer_check(&f->reg, bytes_of(text, n), BEARER_ACCESS, &read, &f->err), 0);
+                bearer_check(&f->reg, bytes_of(text, n), BEARER_ACCESS, now_s(), &read, &f->err),
+                0);
             text[i] ^= (char)(1 << bit);
         }
     }
     for (size_t less = 0; less < n; less++)
-        assert_int_equal(bearer_check(&f->reg, bytes_of(text, less), BEARER_ACCESS, &read, &f->err),
-                         0);
+        assert_int_equal(
+            bearer_check(&f->reg, bytes_of(text, less), BEARER_ACCESS, now_s(), &read, &f->err), 0);
     snprintf(longer, sizeof longer, "%s=", text);
-    assert_int_equal(bearer_check(&f->reg, bytes_str(longer), BEARER_ACCESS, &read, &f->err), 0);
+    assert_int_equal(
+        bearer_check(&f->reg, bytes_str(longer), BEARER_ACCESS, now_s(), &read, &f->err), 0);
     snprintf(longer, sizeof longer, "%sAAAA", text);
-    assert_int_equal(bearer_check(&f->reg, bytes_str(longer), BEARER_ACCESS, &read, &f->err), 0);
+    assert_int_equal(
+        bearer_check(&f->reg, bytes_str(longer), BEARER_ACCESS, now_s(), &read, &f->err), 0);
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
     bearer_keys.now.bytes[63] ^= 1;
     assert_int_equal(check_as(f, BEARER_ACCESS), 0);
@@ -308,7 +317,8 @@ what_is_no_bearer(void **state)
     memset(huge, 'A', sizeof huge);
     assert_false(bearer_parse(&read, bytes_of(huge, sizeof huge)));
     assert_int_equal(
-        bearer_check(&f->reg, bytes_of(huge, sizeof huge), BEARER_ACCESS, &read, &f->err), 0);
+        bearer_check(&f->reg, bytes_of(huge, sizeof huge), BEARER_ACCESS, now_s(), &read, &f->err),
+        0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, fixture_done)

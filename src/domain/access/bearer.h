@@ -43,6 +43,7 @@ int bearer_make(const struct registry *reg, const struct bearer *b, char out[BEA
                 struct err *err);
 
 /* 1: the text is a valid token of that kind, and *b has its content. 0: it is no token, forged, of
- * another kind or expired, or its user is gone or has another password. -1. */
+ * another kind or expired at that time (in seconds since 1970), or its user is gone or has another
+ * password. -1. */
 int bearer_check(const struct registry *reg, struct bytes text, enum bearer_kind kind,
-                 struct bearer *b, struct err *err);
+                 uint64_t at_s, struct bearer *b, struct err *err);

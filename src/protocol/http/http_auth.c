@@ -6,6 +6,8 @@
 #include "domain/name.h"
 #include "protocol/http/scope.h"
 #include "util/arena.h"
+#include "util/clock.h"
+#include "util/parse.h"
 
 /* The original reads it like this: in this spelling, with one blank. */
 #define SCHEME "Token "
@@ -43,6 +45,28 @@ enter_with_token(struct call *c, const char *header, struct err *err)
     return arena_full(err);
 }
 
+/* Reads a number of seconds up to its dot. */
+static bool
+read_seconds(const char *text, uint64_t *seconds)
+{
+    return parse_u64(text, strcspn(text, "."), seconds);
+}
+
+/* The second in which the request began, or the one before. Since then its body may have come for
+ * hours, and a worker was waited for, while its token was checked at the beginning. */
+static uint64_t
+request_began_s(const struct http_request *req)
+{
+    const char *times = req->header(req, "REQUEST_TIMES"); /* "1795468684.123 12.345" */
+    const char *blank = times != NULL ? strchr(times, ' ') : NULL;
+    uint64_t now_s = clock_wall_ms() / 1000, at_s, seconds;
+
+    if (blank == NULL || !read_seconds(times, &at_s) || !read_seconds(blank + 1, &seconds) ||
+        at_s > now_s || seconds >= at_s)
+        return now_s;
+    return at_s - seconds - 1;
+}
+
 static int
 enter_with_bearer(struct call *c, const char *header, struct err *err)
 {
@@ -57,7 +81,7 @@ enter_with_bearer(struct call *c, const char *header, struct err *err)
     b = arena_alloc(c->arena, sizeof *b);
     if (b == NULL)
         return arena_full(err);
-    rc = bearer_check(c->reg, bytes_str(header), BEARER_ACCESS, b, err);
+    rc = bearer_check(c->reg, bytes_str(header), BEARER_ACCESS, request_began_s(c->req), b, err);
     c->token_invalid = rc == 0;
     if (rc == 1) {
         c->actor.user = b->user;

@@ -205,7 +205,7 @@ answer_refresh(struct call *c, struct token_answer *a, const struct query *form,
     if (text == NULL)
         return refuse_form(c, 400, "invalid_request", "the parameter refresh_token is missing",
                            err);
-    rc = bearer_check(c->reg, bytes_str(text), BEARER_REFRESH, b, err);
+    rc = bearer_check(c->reg, bytes_str(text), BEARER_REFRESH, clock_wall_ms() / 1000, b, err);
     if (rc < 0)
         return -1;
     if (rc == 0)
