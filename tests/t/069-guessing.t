@@ -16,6 +16,9 @@ my %hashes = (
     usual => crypt('secret', '$5$saltsaltsalt'),
     quick => '{SSHA}' . encode_base64(sha1('secretsalt') . 'salt', ''),
 );
+# As long as libcrypt takes it: SHA-512-crypt of it takes 12 ms.
+my $LONG = 'l' x 511;
+$hashes{long} = '{SSHA}' . encode_base64(sha1("${LONG}salt") . 'salt', '');
 delete $hashes{slow} if $hashes{slow} !~ /^\$2b/;
 
 my $registry = Registry->start(args => [ '--user', 'ann:secret' ]);
@@ -25,7 +28,7 @@ chown((stat $registry->dir . '/layers')[ 4, 5 ], $file);
 chmod 0640, $file;
 ok(wait_for(10, sub { $registry->with(user => 'quick:secret')->get('/v2/')->status == 200 }), 'there are users');
 my $nobody = $registry->with(user => undef);
-my @users  = sort keys %hashes;
+my @users  = grep { $_ ne 'long' } sort keys %hashes;
 
 # The shortest time of a few tries, and the statuses that were seen.
 sub shortest ($client, @request) {
@@ -84,6 +87,25 @@ subtest 'requests for tokens' => sub {
     is_status($quick->get('/v2/'), 200, 'other requests are not counted with them');
     isnt($nobody->get('/v2/_token')->status, 429, 'nor are those without a password');
     ok(wait_for(5, sub { $quick->get('/v2/_token')->status != 429 }), 'a moment later there is room again');
+};
+
+subtest 'long passwords' => sub {
+    my $long = $registry->with(user => "long:$LONG");
+    my $over = $registry->with(user => 'quick:' . 's' x 70);
+    my ($began, %statuses) = time;
+    my @connections = map { $long->connect } 1 .. 10;
+    for (1 .. 150) {
+        $_->send($long->head_of('GET', '/v2/')) for @connections;
+        $statuses{ $_->response->status }++ for @connections;
+    }
+    my %over = map { $over->get('/v2/')->status => 1 } 1 .. 3;
+    my $most = 801 + 80 * (time - $began) + 20;
+    is_deeply([ sort keys %statuses ], [ 200, 429 ], 'have a limit');
+    cmp_ok($statuses{200}, '>=', 800, '... of eight hundred at once');
+    cmp_ok($statuses{200}, '<=', $most, '... and then some each second');
+    ok($over{429}, 'long are more than 75 bytes, with the name');
+    is_status($registry->with(user => 'quick:' . 's' x 69)->get('/v2/'), 401, 'others are not counted with them');
+    isnt($nobody->get('/v2/')->status, 429, 'nor are requests without a password');
 };
 
 finish();
