@@ -26,6 +26,10 @@ sub row_of ($name) { return (grep { $_->{name} eq $name } @{ JSON::PP->new->deco
 sub token_of ($name, $secret) { return $registry->with(user => "$name:$secret")->get('/v1/search?q=')->header('X-Docker-Token') }
 sub status_with ($token) { return $registry->get('/v1/search?q=', headers => { Authorization => "Token $token" })->status }
 
+# Of the second API.
+sub bearer_of ($name, $secret) { return $registry->with(user => "$name:$secret")->get('/v2/_token?service=docker-registry-server')->json->{token} }
+sub status_of_bearer ($token) { return $registry->get('/v2/', headers => { Authorization => "Bearer $token" })->status }
+
 is(user([ 'add', 'ann' ], stdin => "secret\n")->{exit}, 0, 'there is a user');
 
 subtest 'a robot' => sub {
@@ -40,9 +44,11 @@ subtest 'a robot' => sub {
 
     my $token = token_of('ci', $secret);
     is(status_with($token), 200, 'a token of the first API is right');
+    my $bearer = bearer_of('ci', $secret);
+    is(status_of_bearer($bearer), 200, '... and one of the second');
     my $second = secret_of([ 'passwd', 'ci' ], 'it gets a new secret');
     is(status_of('ci', $second) . status_of('ci', $secret), '200401', '... which replaces the first');
-    is(status_with($token), 401, '... and its tokens');
+    is(status_with($token) . status_of_bearer($bearer), '401401', '... and its tokens');
     my $third = secret_of([ 'add', 'ci' ], 'added once more, it gets another');
     is(status_of('ci', $third) . status_of('ci', $second), '200401', '... which replaces the second');
     my $lines = () = slurp("$dir/auth/htpasswd") =~ /^ci:/mg;
@@ -90,11 +96,12 @@ subtest 'the end' => sub {
     spew("$dir/auth/htpasswd", slurp("$dir/auth/htpasswd") . "short:{PLAIN}second\n");
     is(status_of('short', $secret), 200, 'is let in');
     my $token = token_of('short', $secret);
-    is(status_with($token), 200, '... with a token, too');
+    my $bearer = bearer_of('short', $secret);
+    is(status_with($token) . status_of_bearer($bearer), '200200', '... with its tokens, too');
     my $early = wait_for(20, sub { status_of('short', $secret) == 401 }) ? time : 0;
     cmp_ok($early, '>=', $expiry, 'it is refused, not before its time') or diag($registry->log);
     cmp_ok($early, '<', $expiry + 2, '... and at most two seconds later');
-    is(status_with($token), 401, '... with its token, too');
+    is(status_with($token) . status_of_bearer($bearer), '401401', '... with its tokens, too');
     is(status_of('short', 'second'), 401, 'a second line of that name does not count');
     is(row_of('short')->{state}, 'expired', 'the list says that it has expired');
     ok((grep { /robots have expired/ } $registry->logged(qr/expired=/)), '... and so does the log');
