@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct access_file;
 struct foreign_images;
 struct hooks;
 struct index_cache;
@@ -41,6 +42,12 @@ struct registry {
     /* --trust-remote-user: the site around this registry checks users, and a request without a name
      * is refused. */
     bool users_trusted;
+
+    /* --access: without the file nobody has a right. */
+    bool rules_given;
+    bool anonymous_pull; /* --anonymous-pull: without rules, clients without a user may pull */
+    /* Users and rules as this process has read them; NULL in processes that decide nothing. */
+    struct access_file *access;
 
     /* Sign tokens, and follow the files that they are in; NULL in processes that need none. */
     struct token_keys *token_keys;

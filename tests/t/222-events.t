@@ -163,7 +163,7 @@ subtest 'one who does not read' => sub {
     my ($config, $manifest) = $registry->push_parts('a/b');
     my $herald_socket = $registry->dir . '/run/herald.sock';
     my $asleep = IO::Socket::UNIX->new(Peer => $herald_socket) or die "connect: $!";
-    syswrite $asleep, "GET /events/ndjson/255/0/x HTTP/1.0\r\n\r\n";
+    syswrite $asleep, "GET /events/ndjson/255/0/x/- HTTP/1.0\r\n\r\n";
     my $mute = IO::Socket::UNIX->new(Peer => $herald_socket) or die "connect: $!";    # not even asks
     my $awake = listen_to($registry, query => '?since=0&type=tag');
     my ($herald) = $registry->children('herald');
@@ -217,7 +217,7 @@ subtest 'too many listeners' => sub {
     my $path     = $registry->dir . '/run/herald.sock';
     my @many     = map { IO::Socket::UNIX->new(Peer => $path) // () } 1 .. 1000;
     is(scalar @many, 1000, 'a thousand');
-    syswrite $many[$_], 'GET /events/ndjson/255/new/owner' . $_ % 10 . " HTTP/1.0\r\n\r\n" for 0 .. $#many;
+    syswrite $many[$_], 'GET /events/ndjson/255/new/owner' . $_ % 10 . "/- HTTP/1.0\r\n\r\n" for 0 .. $#many;
     ok(wait_for(10, sub { my $n = 0; for my $s (@many) { my $r = ''; vec($r, fileno $s, 1) = 1; $n += select($r, undef, undef, 0) } $n == 1000 }), '... are served');
     my $response = $registry->get('/v1/events');
     is_v1_error($response, 503, 'one more is refused');

@@ -16,6 +16,8 @@
 #include "storage/tables/tbl_blob.h"
 #include "util/fdio.h"
 
+const struct actor fixture_actor = {.user = "alice", .address = "192.0.2.1"};
+
 #define HOUR_MS (3600ull * 1000)
 
 /* ---- time ----
@@ -289,11 +291,24 @@ fixture_index(struct fixture *f, const struct digest *child)
     return text;
 }
 
+void
+fixture_rules(struct fixture *f, const char *rules, const char *groups, const char *users)
+{
+    struct access_sources s = {.has_rules = rules != NULL,
+                               .rules = bytes_str(rules != NULL ? rules : ""),
+                               .groups = bytes_str(groups != NULL ? groups : ""),
+                               .users = bytes_str(users != NULL ? users : ""),
+                               .rules_name = "auth/access"};
+
+    OK(f, access_file_write(f->reg.dirfd, &s, &f->err));
+    f->reg.access = &f->access;
+    access_look(&f->reg);
+}
+
 int
 fixture_push(struct fixture *f, const char *repository, const char *tag, const char *document,
              const char *content_type, struct push *p)
 {
-    static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};
     const char *tags[] = {tag};
     int rc;
 
@@ -303,7 +318,7 @@ fixture_push(struct fixture *f, const char *repository, const char *tag, const c
         .tags_n = tag != NULL ? 1 : 0,
         .document = bytes_str(document),
         .content_type = content_type,
-        .actor = &alice,
+        .actor = &fixture_actor,
     };
     if (tag == NULL)
         p->digest = fixture_digest(document);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include "domain/access/access_file.h"
 #include "domain/core/push.h"
 #include "domain/registry.h"
 #include "storage/kv/kv_open.h"
@@ -17,6 +18,10 @@
 
 /* For the tests of storage, domain and protocol: each test has a fresh data directory, and with
  * fixture_store a fresh store in it. The working directory is the data directory. */
+
+/* A user who may do everything, as long as there are no rules. */
+extern const struct actor fixture_actor;
+
 struct fixture {
     char home[80];
     struct registry reg;
@@ -24,12 +29,16 @@ struct fixture {
     struct err err;
     unsigned bodies; /* body files that were made */
     char body[200];
+    struct access_file access;
 };
 
 /* For cmocka_unit_test_setup_teardown: *state is a struct fixture. */
 int fixture_files(void **state); /* the directories alone */
 int fixture_store(void **state); /* with a store; leases and expiry are an hour */
 int fixture_done(void **state);
+
+/* From now on the registry has these rules, groups, and users of a password file; NULL: none. */
+void fixture_rules(struct fixture *f, const char *rules, const char *groups, const char *users);
 
 /* The clock of this program (not that of the kernel, which dates files) goes so much ahead. */
 void fixture_forward_ms(uint64_t ms);

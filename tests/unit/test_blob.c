@@ -27,7 +27,7 @@ drop(struct fixture *f, const char *repository, const struct digest *d)
 static int
 mount(struct fixture *f, const char *to, const char *from, const struct digest *d)
 {
-    return blob_mount(&f->reg, to, from, d, &f->err);
+    return blob_mount(&f->reg, &fixture_actor, to, from, d, &f->err);
 }
 
 static void

@@ -297,7 +297,7 @@ a_mounted_blob_has_a_lease_too(void **state)
     struct digest d = fixture_blob(f, "a/b", "mounted");
 
     fixture_forward_ms(HOUR + SECOND);
-    assert_int_equal(blob_mount(&f->reg, "c", "a/b", &d, &f->err), 1);
+    assert_int_equal(blob_mount(&f->reg, &fixture_actor, "c", "a/b", &d, &f->err), 1);
     step(f);
     assert_true(fixture_has_blob(f, "c", &d));
     fixture_forward_ms(HOUR - 10 * SECOND);
@@ -307,7 +307,7 @@ a_mounted_blob_has_a_lease_too(void **state)
     step(f);
     assert_false(fixture_has_blob(f, "c", &d));
     assert_false(fixture_has_blob(f, "a/b", &d));
-    assert_int_equal(blob_mount(&f->reg, "c", "a/b", &d, &f->err), 0);
+    assert_int_equal(blob_mount(&f->reg, &fixture_actor, "c", "a/b", &d, &f->err), 0);
 }
 
 static void

@@ -256,21 +256,21 @@ a_few_digits_are_enough_if_they_are_one_image(void **state)
     v1_push(f, 0x306, 0, "c");       /* 0600...0306 */
     OK(f, v1_put_json(f, 0x205, 0)); /* half there: doesn't count */
     digest_hex(hex, &want);
-    OK(f, image_resolve(&f->reg, hex, &got, &f->err));
+    OK(f, image_resolve(&f->reg, &v1_alice, hex, &got, &f->err));
     assert_true(digest_equal(&got, &want));
     for (size_t n = IMAGE_SHORT_MIN; n < 64; n++) {
-        OK(f, image_resolve(&f->reg, arena_copy(&f->arena, hex, n), &got, &f->err));
+        OK(f, image_resolve(&f->reg, &v1_alice, arena_copy(&f->arena, hex, n), &got, &f->err));
         assert_true(digest_equal(&got, &want));
     }
-    REFUSED(f, image_resolve(&f->reg, "050", &got, &f->err), ERR_NO_IMAGE);
-    REFUSED(f, image_resolve(&f->reg, "", &got, &f->err), ERR_NO_IMAGE);
-    REFUSED(f, image_resolve(&f->reg, "0600", &got, &f->err), ERR_BAD_REQUEST);
-    REFUSED(f, image_resolve(&f->reg, "0501", &got, &f->err), ERR_NO_IMAGE);
-    REFUSED(f, image_resolve(&f->reg, "ffffff", &got, &f->err), ERR_NO_IMAGE);
-    REFUSED(f, image_resolve(&f->reg, "0500/..", &got, &f->err), ERR_NO_IMAGE);
-    REFUSED(f, image_resolve(&f->reg, "0500A", &got, &f->err), ERR_NO_IMAGE);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, "050", &got, &f->err), ERR_NO_IMAGE);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, "", &got, &f->err), ERR_NO_IMAGE);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, "0600", &got, &f->err), ERR_BAD_REQUEST);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, "0501", &got, &f->err), ERR_NO_IMAGE);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, "ffffff", &got, &f->err), ERR_NO_IMAGE);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, "0500/..", &got, &f->err), ERR_NO_IMAGE);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, "0500A", &got, &f->err), ERR_NO_IMAGE);
     hex[0] = 'g';
-    REFUSED(f, image_resolve(&f->reg, hex, &got, &f->err), ERR_NO_IMAGE);
+    REFUSED(f, image_resolve(&f->reg, &v1_alice, hex, &got, &f->err), ERR_NO_IMAGE);
 }
 
 int

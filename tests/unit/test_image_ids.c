@@ -382,13 +382,13 @@ an_index_that_fails_leaves_the_ids_open(void **state)
     assert_int_equal(symlinkat("loop", f->reg.dirfd, path), 0); /* can't be opened */
     OK(f, index_job_done(&f->reg, &end, 1, &f->err));
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &id, EDGE_ID, &f->err), 1);
-    assert_int_equal(image_by_id_find(&f->reg, &id, NULL, &f->arena, &v, &f->err), -1);
+    assert_int_equal(image_by_id_find(&f->reg, NULL, &id, NULL, &f->arena, &v, &f->err), -1);
     assert_int_equal(f->err.code, ERR_SYSTEM);
 
     assert_int_equal(renameat(f->reg.dirfd, "aside", f->reg.dirfd, path), 0);
     OK(f, index_job_done(&f->reg, &end, 1, &f->err));
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &id, EDGE_ID_PROVEN, &f->err), 1);
-    assert_int_equal(image_by_id_find(&f->reg, &id, NULL, &f->arena, &v, &f->err), 1);
+    assert_int_equal(image_by_id_find(&f->reg, NULL, &id, NULL, &f->arena, &v, &f->err), 1);
 }
 
 static void
@@ -404,7 +404,7 @@ what_is_built_upon_becomes_v1_images_and_goes_as_they_do(void **state)
     struct image_view v;
 
     assert_int_equal(image_of_manifest_adopt(&f->reg, &nothing, &v1_alice, &f->err), 0);
-    assert_int_equal(image_by_id_find(&f->reg, &low, NULL, &f->arena, &v, &f->err), 1);
+    assert_int_equal(image_by_id_find(&f->reg, NULL, &low, NULL, &f->arena, &v, &f->err), 1);
     REFUSED(f, image_of_manifest_adopt(&f->reg, &low, &v1_alice, &f->err), ERR_BUSY);
     look_into(f, "low", fixture_digest("one"));
     assert_int_equal(image_of_manifest_adopt(&f->reg, &low, &v1_alice, &f->err), 1);

@@ -35,6 +35,12 @@ make_repo(union record_any *r)
 }
 
 static void
+make_repo_name(union record_any *r)
+{
+    fill(r->repo_name.name, RECORD_REPOSITORY_MAX);
+}
+
+static void
 make_upload(union record_any *r)
 {
     r->upload = (struct rec_upload){
@@ -118,12 +124,19 @@ static const struct kind {
     void (*make)(union record_any *r);
     const struct record *record;
 } kinds[] = {
-    {"repo", make_repo, &record_repo},    {"upload", make_upload, &record_upload},
-    {"tag", make_tag, &record_tag},       {"tag_log", make_tag_log, &record_tag_log},
-    {"image", make_image, &record_image}, {"manifest", make_manifest, &record_manifest},
-    {"blob", make_blob, &record_blob},    {"event", make_event, &record_event},
-    {"job", make_job, &record_job},       {"hook", make_hook, &record_hook},
-    {"meta", make_number, &record_meta},  {"tally", make_number, &record_tally},
+    {"repo", make_repo, &record_repo},
+    {"upload", make_upload, &record_upload},
+    {"tag", make_tag, &record_tag},
+    {"tag_log", make_tag_log, &record_tag_log},
+    {"image", make_image, &record_image},
+    {"manifest", make_manifest, &record_manifest},
+    {"blob", make_blob, &record_blob},
+    {"event", make_event, &record_event},
+    {"job", make_job, &record_job},
+    {"hook", make_hook, &record_hook},
+    {"meta", make_number, &record_meta},
+    {"tally", make_number, &record_tally},
+    {"repo_name", make_repo_name, &record_repo_name},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 

@@ -4,6 +4,7 @@
 #include "domain/core/delete.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
+#include "storage/tables/tbl_repo_name.h"
 #include "storage/tables/tbl_tally.h"
 #include "storage/tables/tbl_tag_log.h"
 
@@ -136,11 +137,11 @@ it_begins_with_what_is_put_into_it(void **state)
     REFUSED(f, fixture_push(f, "c", "v1", "no JSON", OCI_IMAGE, &p), ERR_BAD_MANIFEST);
     REFUSED(f, v1_tag(f, "d", "v1", 9), ERR_NO_IMAGE);
     OK(f, upload_begin(&f->reg, "e", &v1_alice, &u, &f->err));
-    assert_int_equal(blob_mount(&f->reg, "f", "a", &none, &f->err), 0);
+    assert_int_equal(blob_mount(&f->reg, &fixture_actor, "f", "a", &none, &f->err), 0);
     for (const char *name = "bcdef"; *name != '\0'; name++)
         assert_false(is_there(f, arena_printf(&f->arena, "%c", *name)));
     assert_int_equal(counted(f), 1);
-    assert_int_equal(blob_mount(&f->reg, "f", "a", &blob, &f->err), 1);
+    assert_int_equal(blob_mount(&f->reg, &fixture_actor, "f", "a", &blob, &f->err), 1);
     assert_int_equal(counted(f), 2);
 }
 
@@ -243,6 +244,66 @@ an_empty_one_is_removed_after_a_lease(void **state)
     assert_true(r.id > 3);
 }
 
+static bool
+is_named(struct fixture *f, uint64_t id, const char *name)
+{
+    char got[RECORD_REPOSITORY_MAX + 1];
+    int rc = repository_name(&f->reg, id, got, &f->err);
+
+    assert_in_range(rc, 0, 1);
+    return rc == 1 && strcmp(got, name) == 0;
+}
+
+static void
+its_id_leads_to_its_name_as_long_as_it_exists(void **state)
+{
+    struct fixture *f = *state;
+    char name[RECORD_REPOSITORY_MAX + 1];
+    struct rec_repo a, b;
+
+    fixture_blob(f, "a/b", "blob");
+    fixture_blob(f, "c", "blob");
+    OK(f, repository_need(&f->reg, "a/b", &a, &f->err));
+    OK(f, repository_need(&f->reg, "c", &b, &f->err));
+    assert_true(is_named(f, a.id, "a/b"));
+    assert_true(is_named(f, b.id, "c"));
+    fixture_forward_ms(3 * HOUR);
+    sweep(f);
+    assert_int_equal(repository_name(&f->reg, a.id, name, &f->err), 0);
+}
+
+static int
+forget_names(struct txn *t, void *arg, struct err *err)
+{
+    const uint64_t *n = arg;
+
+    for (uint64_t id = 1; id <= *n; id++)
+        if (tbl_repo_name_drop(t, id, err) != 0)
+            return -1;
+    return 0;
+}
+
+static void
+names_of_an_older_store_are_added_once(void **state)
+{
+    struct fixture *f = *state;
+    char name[8];
+    uint64_t n = REPOSITORY_BATCH + 2;
+
+    for (uint64_t i = 1; i <= n; i++) {
+        snprintf(name, sizeof name, "r%llu", (unsigned long long)i);
+        fixture_blob(f, name, "blob");
+    }
+    OK(f, txn_run(f->reg.kv, forget_names, &n, &f->err));
+    assert_false(is_named(f, 1, "r1"));
+    OK(f, repository_name_all(&f->reg, &f->err));
+    assert_true(is_named(f, 1, "r1"));
+    assert_true(is_named(f, n, name));
+    OK(f, txn_run(f->reg.kv, forget_names, &n, &f->err));
+    OK(f, repository_name_all(&f->reg, &f->err));
+    assert_false(is_named(f, 1, "r1"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_store, fixture_done)
 
 int
@@ -257,6 +318,8 @@ main(void)
         TEST(an_upload_to_one_too_many_is_refused_at_its_beginning),
         TEST(it_counts_until_its_last_tag_and_manifest_are_deleted),
         TEST(an_empty_one_is_removed_after_a_lease),
+        TEST(its_id_leads_to_its_name_as_long_as_it_exists),
+        TEST(names_of_an_older_store_are_added_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

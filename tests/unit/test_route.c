@@ -335,7 +335,7 @@ each_row_asks_for_the_right_that_it_needs(void **state)
         assert_int_equal(r->pattern[0], '/');
         assert_non_null(r->handler);
         assert_true(!writes || r->verb >= VERB_PUSH);
-        assert_true(named ? r->verb >= VERB_PULL : r->verb <= VERB_LOGIN || r->verb == VERB_ADMIN);
+        assert_true(named ? r->verb >= VERB_PULL : r->verb <= VERB_LIST || r->verb == VERB_ADMIN);
     }
 }
 

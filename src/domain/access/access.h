@@ -1,40 +1,62 @@
 #pragma once
 
 #include <stdbool.h>
+#include "domain/access/access_table.h"
 #include "domain/registry.h"
 #include "util/err.h"
 
 /* Access rights, decided in this one place. The dispatcher asks for each request, before the
- * handler of the route runs. */
+ * handler of the route runs. What a request may do beyond its repository is asked here, too: the
+ * source of a mount, the names in a list, the tags that a push moves. */
 
 struct bearer_grants;
 
 enum verb {
     VERB_PUBLIC, /* everybody, even if there are users */
-    VERB_LOGIN,  /* everybody who has a right anywhere */
-    VERB_LIST,   /* the same; a token of the second API needs the scope of lists */
+    VERB_LOGIN,  /* everybody who has logged in, or has a token */
+    VERB_LIST,   /* the same, and everybody who may pull from some repository; a token of the second
+                  * API needs the scope of lists. What is listed is chosen by the right to pull. */
     VERB_PULL,
-    VERB_PUSH,
+    VERB_PUSH, /* with RIGHT_CREATE or RIGHT_OVERWRITE; which of them, tag_move.c asks */
     VERB_DELETE,
     VERB_ADMIN,
 };
 
 /* The user and client that make a request. Both texts are never NULL. */
 struct actor {
-    const char *user;                   /* checked by nginx; "" for an anonymous client */
-    const char *address;                /* of the client, for limits: see util/network.h */
-    bool quiet;                         /* an import: causes no events, and no hook is asked */
+    const char *user;    /* checked by nginx, or of a token; "" for an anonymous client */
+    const char *address; /* of the client, for limits: see util/network.h */
+    bool quiet;          /* an import: has all rights, causes no events, and no hook is asked */
     const struct bearer_grants *grants; /* of the token that the client showed; NULL: no bound */
 };
 
-/* Does the registry have users? If not, everybody may pull and push. */
+/* Takes up changes of users and rules. Called once at the start of each request. */
+void access_look(const struct registry *reg);
+
+/* Does the registry have users or rules? If not, everybody may pull and push. */
 bool access_users_exist(const struct registry *reg);
 
-/* May a client without a user have tokens? */
+/* May a client without a user do anything, and so have tokens? */
 bool access_anonymous_may(const struct registry *reg);
 
-/* repository: NULL for a route without one. Returns 0, or -1 and ERR_UNAUTHORIZED (credentials
- * would help, or a token of a larger scope) or ERR_DENIED. The answer doesn't depend on whether the
- * repository exists. */
+/* Is that user still there? With --trust-remote-user only the site around this registry knows. */
+bool access_user_is_known(const struct registry *reg, const char *user);
+
+/* The actor's rights (enum right) on a repository. They don't depend on whether it exists. */
+unsigned access_rights(const struct registry *reg, const struct actor *actor,
+                       const char *repository);
+
+/* Has the actor the same rights on every repository, those of `rights` among them? Then nothing has
+ * to be asked for each repository. */
+bool access_everywhere(const struct registry *reg, const struct actor *actor, unsigned rights);
+
+/* For a list of the repositories from which the actor may pull: moves `after` forward over names of
+ * others. False: there is none behind it. Each name still has to be asked about. */
+bool access_skip(const struct registry *reg, const struct actor *actor,
+                 char after[RECORD_REPOSITORY_MAX + 1]);
+
+/* repository: NULL for a route without one; then a right on any repository is enough. Returns 0, or
+ * -1 and ERR_UNAUTHORIZED (credentials would help, or a token of a larger scope) or ERR_DENIED. The
+ * answer doesn't depend on whether the repository exists. */
 int access_check(const struct registry *reg, const struct actor *actor, const char *repository,
                  enum verb verb, struct err *err);

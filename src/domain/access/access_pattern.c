@@ -201,6 +201,28 @@ access_pattern_match(const uint8_t *v, size_t n, const struct access_name *name,
     return (set.word[name->n / 64] >> (name->n % 64) & 1) != 0;
 }
 
+/* ---- the beginning ---- */
+
+bool
+access_pattern_start(const uint8_t *v, size_t n, struct bytes user,
+                     char out[RECORD_REPOSITORY_MAX + 1], bool *whole)
+{
+    static const char SYMBOLS[] = "abcdefghijklmnopqrstuvwxyz0123456789._-/";
+    size_t at = 0, i = 0;
+
+    for (; i < n && (v[i] < ACCESS_NAME_SYMBOLS || v[i] == ACCESS_USER); i++) {
+        size_t add = v[i] == ACCESS_USER ? user.n : 1;
+
+        if (at + add > RECORD_REPOSITORY_MAX || add == 0)
+            return false;
+        memcpy(out + at, v[i] == ACCESS_USER ? (const char *)user.p : SYMBOLS + v[i], add);
+        at += add;
+    }
+    out[at] = '\0';
+    *whole = i == n;
+    return true;
+}
+
 /* ---- slots ---- */
 
 /* Adds the next symbol of a run without wildcards, and the slot of the last three. */

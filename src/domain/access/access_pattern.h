@@ -41,6 +41,11 @@ int access_pattern_compile(struct access_pattern *p, struct bytes text, struct e
 bool access_pattern_match(const uint8_t *v, size_t n, const struct access_name *name,
                           struct bytes user);
 
+/* Writes the text with which all names begin that the pattern matches: up to its first wildcard.
+ * *whole: there is no wildcard, and this is the only name. False: it matches no name at all. */
+bool access_pattern_start(const uint8_t *v, size_t n, struct bytes user,
+                          char out[RECORD_REPOSITORY_MAX + 1], bool *whole);
+
 /* The slots of all triples of a pattern, a slash in front of it and one behind it included; one may
  * occur twice. Returns their number. 0: the pattern has no triple. */
 size_t access_pattern_slots(const uint8_t *v, size_t n, unsigned bits,

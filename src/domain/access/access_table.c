@@ -251,6 +251,49 @@ access_table_anywhere(const struct access_table *t, const char *user)
     return rights;
 }
 
+/* The greatest text that is less than all names that begin with `start`, as far as names go: they
+ * have no byte 0x7f. */
+static void
+stand_in_front(char after[RECORD_REPOSITORY_MAX + 1], const char *start)
+{
+    size_t n = strlen(start);
+
+    memcpy(after, start, n);
+    after[n - 1]--;
+    if (n < RECORD_REPOSITORY_MAX)
+        after[n++] = 0x7f;
+    after[n] = '\0';
+}
+
+bool
+access_table_skip(const struct access_table *t, const char *user, unsigned rights,
+                  char after[RECORD_REPOSITORY_MAX + 1])
+{
+    char start[RECORD_REPOSITORY_MAX + 1], next[RECORD_REPOSITORY_MAX + 1] = "";
+    struct applying a;
+    bool whole;
+
+    find_applying(t, bytes_str(user), &a);
+    mark_who(&a, ACCESS_WHO_ANONYMOUS);
+    for (uint32_t i = 0; i < t->rules_n; i++) {
+        const uint8_t *rule = t->rules + (size_t)i * ACCESS_RULE_BYTES;
+
+        if ((rule[ACCESS_RULE_RIGHTS] & rights) == 0 ||
+            !applies_to(&a, unpack_u32_at(rule + ACCESS_RULE_WHO)) ||
+            !access_pattern_start(t->patterns + unpack_u32_at(rule + ACCESS_RULE_PATTERN_AT),
+                                  rule[ACCESS_RULE_PATTERN_N], bytes_str(user), start, &whole))
+            continue;
+        if (!whole && strncmp(after, start, strlen(start)) == 0)
+            return true;
+        if (strcmp(after, start) < 0 && (next[0] == '\0' || strcmp(start, next) < 0))
+            memcpy(next, start, sizeof next);
+    }
+    if (next[0] == '\0')
+        return false;
+    stand_in_front(after, next);
+    return true;
+}
+
 static int
 compare_access_lines(const void *a, const void *b)
 {

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "domain/access/htpasswd.h"
+#include "storage/tables/record.h"
 #include "util/buf.h"
 #include "util/bytes.h"
 #include "util/err.h"
@@ -74,6 +75,12 @@ void access_table_decide(const struct access_table *t, const char *user, const c
 
 /* The rights that some line gives this user on some repository. */
 unsigned access_table_anywhere(const struct access_table *t, const char *user);
+
+/* For a list of all repositories on which a user has one of these rights: moves `after` forward
+ * over names on which no line gives one. False: no name behind it is left. Names behind the new
+ * `after` still have to be decided. */
+bool access_table_skip(const struct access_table *t, const char *user, unsigned rights,
+                       char after[RECORD_REPOSITORY_MAX + 1]);
 
 struct access_line {
     unsigned line, rights;

@@ -82,13 +82,15 @@ sign_with(const struct token_key *key, const struct bearer *b, struct bytes secr
            digest_hmac_sha256(mac, bytes_of(mixed, sizeof mixed), head);
 }
 
-/* 1; 0: there is no such user; -1. An anonymous client has no secret. */
-static int
-find_bearer_secret(const struct registry *reg, const struct bearer *b, struct buf *secret,
-                   struct err *err)
+/* *secret: in `room`; nothing for an anonymous client. False: there is no such user. */
+static bool
+find_bearer_secret(const struct registry *reg, const struct bearer *b,
+                   uint8_t room[USER_SECRET_BYTES], struct bytes *secret)
 {
-    buf_init(secret, USER_SECRET_MAX);
-    return b->user[0] == '\0' ? 1 : user_secret_find(reg, bytes_str(b->user), secret, err);
+    bool named = b->user[0] != '\0';
+
+    *secret = bytes_of(room, named ? USER_SECRET_BYTES : 0);
+    return !named || user_secret_find(reg, bytes_str(b->user), room);
 }
 
 int
@@ -96,45 +98,43 @@ bearer_make(const struct registry *reg, const struct bearer *b, char out[BEARER_
             struct err *err)
 {
     const struct token_key *keys[2];
-    uint8_t mac[BEARER_MAC_BYTES];
-    struct buf bytes, secret;
-    int rc = find_bearer_secret(reg, b, &secret, err);
+    uint8_t mac[BEARER_MAC_BYTES], room[USER_SECRET_BYTES];
+    struct bytes secret;
+    struct buf bytes;
+    int rc = 0;
 
+    if (!find_bearer_secret(reg, b, room, &secret))
+        return err_set(err, ERR_UNAUTHORIZED, "the user was removed just now");
+    token_keys_valid(reg->token_keys, reg->dirfd, keys);
     buf_init(&bytes, BEARER_BYTES_MAX);
     pack_bearer(&bytes, b);
-    token_keys_valid(reg->token_keys, reg->dirfd, keys);
-    if (rc == 0)
-        rc = err_set(err, ERR_UNAUTHORIZED, "the user was removed just now");
-    else if (rc == 1 && !sign_with(keys[0], b, buf_bytes(&secret), buf_bytes(&bytes), mac))
+    if (!sign_with(keys[0], b, secret, buf_bytes(&bytes), mac))
         rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
-    buf_put(&bytes, mac, rc == 1 ? sizeof mac : 0);
-    if (rc == 1 && !buf_ok(&bytes))
+    buf_put(&bytes, mac, sizeof mac);
+    if (rc == 0 && !buf_ok(&bytes))
         rc = err_set(err, ERR_SYSTEM, "a token would be too long");
-    if (rc == 1)
+    if (rc == 0)
         base64_encode_url(out, buf_bytes(&bytes));
     buf_free(&bytes);
-    buf_free(&secret);
-    return rc == 1 ? 0 : -1;
+    return rc;
 }
 
-int
+bool
 bearer_check(const struct registry *reg, struct bytes text, enum bearer_kind kind, uint64_t at_s,
-             struct bearer *b, struct err *err)
+             struct bearer *b)
 {
     const struct token_key *keys[2];
-    uint8_t mac[BEARER_MAC_BYTES];
-    struct buf secret;
+    uint8_t mac[BEARER_MAC_BYTES], room[USER_SECRET_BYTES];
+    struct bytes secret;
     bool good = false;
     size_t n;
-    int rc;
 
-    if (!bearer_parse(b, text) || b->kind != kind || b->expiry_s <= at_s)
-        return 0;
-    rc = find_bearer_secret(reg, b, &secret, err);
-    n = rc == 1 ? token_keys_valid(reg->token_keys, reg->dirfd, keys) : 0;
+    if (!bearer_parse(b, text) || b->kind != kind || b->expiry_s <= at_s ||
+        !find_bearer_secret(reg, b, room, &secret))
+        return false;
+    n = token_keys_valid(reg->token_keys, reg->dirfd, keys);
     for (size_t i = 0; i < n && !good; i++)
-        good = sign_with(keys[i], b, buf_bytes(&secret), b->head, mac) &&
+        good = sign_with(keys[i], b, secret, b->head, mac) &&
                digest_secret_equal(b->mac, bytes_of(mac, sizeof mac));
-    buf_free(&secret);
-    return rc == 1 ? good : rc;
+    return good;
 }

@@ -42,8 +42,8 @@ bool bearer_parse(struct bearer *b, struct bytes text);
 int bearer_make(const struct registry *reg, const struct bearer *b, char out[BEARER_TEXT_MAX],
                 struct err *err);
 
-/* 1: the text is a valid token of that kind, and *b has its content. 0: it is no token, forged, of
- * another kind or expired at that time (in seconds since 1970), or its user is gone or has another
- * password. -1. */
-int bearer_check(const struct registry *reg, struct bytes text, enum bearer_kind kind,
-                 uint64_t at_s, struct bearer *b, struct err *err);
+/* Is the text a valid token of that kind? Then *b has its content. Otherwise it is no token,
+ * forged, of another kind or expired at that time (seconds since 1970), or its user is gone or has
+ * another password. */
+bool bearer_check(const struct registry *reg, struct bytes text, enum bearer_kind kind,
+                  uint64_t at_s, struct bearer *b);

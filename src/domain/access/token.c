@@ -67,51 +67,41 @@ token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX
 {
     const struct token_key *keys[2];
     char mac[MAC_TEXT + 1];
-    struct buf secret;
-    int rc;
+    uint8_t secret[USER_SECRET_BYTES];
+    bool known = user_secret_find(reg, bytes_str(user), secret);
+    int n = snprintf(out, TOKEN_TEXT_MAX, "%s.%llu", user,
+                     (unsigned long long)(clock_wall_ms() / 1000 + TOKEN_LIFETIME_S));
 
-    buf_init(&secret, USER_SECRET_MAX);
-    rc = user_secret_find(reg, bytes_str(user), &secret, err);
-    if (rc >= 0) {
-        int n = snprintf(out, TOKEN_TEXT_MAX, "%s.%llu", user,
-                         (unsigned long long)(clock_wall_ms() / 1000 + TOKEN_LIFETIME_S));
-
-        token_keys_valid(reg->token_keys, reg->dirfd, keys);
-        if (n < 0 || (size_t)n + 1 + MAC_TEXT >= TOKEN_TEXT_MAX)
-            rc = err_set(err, ERR_SYSTEM, "this user name is too long for a token");
-        else if (!sign_token(keys[0], buf_bytes(&secret), bytes_of(out, (size_t)n), mac))
-            rc = err_set(err, ERR_SYSTEM, "a token can't be signed");
-        else
-            snprintf(out + n, TOKEN_TEXT_MAX - (size_t)n, ".%s", mac);
-    }
-    buf_free(&secret);
-    return rc < 0 ? -1 : 0;
+    token_keys_valid(reg->token_keys, reg->dirfd, keys);
+    if (n < 0 || (size_t)n + 1 + MAC_TEXT >= TOKEN_TEXT_MAX)
+        return err_set(err, ERR_SYSTEM, "this user name is too long for a token");
+    if (!sign_token(keys[0], bytes_of(secret, known ? sizeof secret : 0), bytes_of(out, (size_t)n),
+                    mac))
+        return err_set(err, ERR_SYSTEM, "a token can't be signed");
+    snprintf(out + n, TOKEN_TEXT_MAX - (size_t)n, ".%s", mac);
+    return 0;
 }
 
-int
-token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1],
-            struct err *err)
+bool
+token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1])
 {
     const struct token_key *keys[2];
     char mac[MAC_TEXT + 1];
-    struct buf secret;
+    uint8_t secret[USER_SECRET_BYTES];
     struct token t;
     bool good = false;
     size_t n;
-    int rc;
 
-    if (!token_parse(&t, text) || t.expiry <= clock_wall_ms() / 1000)
-        return 0;
-    buf_init(&secret, USER_SECRET_MAX);
-    rc = user_secret_find(reg, t.user, &secret, err);
-    n = rc == 1 ? token_keys_valid(reg->token_keys, reg->dirfd, keys) : 0;
+    if (!token_parse(&t, text) || t.expiry <= clock_wall_ms() / 1000 ||
+        !user_secret_find(reg, t.user, secret))
+        return false;
+    n = token_keys_valid(reg->token_keys, reg->dirfd, keys);
     for (size_t i = 0; i < n && !good; i++)
-        good = sign_token(keys[i], buf_bytes(&secret), t.head, mac) &&
+        good = sign_token(keys[i], bytes_of(secret, sizeof secret), t.head, mac) &&
                digest_secret_equal(t.mac, bytes_of(mac, MAC_TEXT));
     if (good) {
         memcpy(user, t.user.p, t.user.n);
         user[t.user.n] = '\0';
     }
-    buf_free(&secret);
-    return rc == 1 ? good : rc;
+    return good;
 }

@@ -36,7 +36,6 @@ bool token_parse(struct token *t, struct bytes text);
 int token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX],
                struct err *err);
 
-/* 1: the token is valid, and user is its user. 0: it is forged or expired, its user is gone or has
- * another password, or the users are not the registry's own. -1. */
-int token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1],
-                struct err *err);
+/* Is the token valid? Then user is its user. Otherwise it is forged or expired, its user is gone or
+ * has another password, or the users are not the registry's own. */
+bool token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1]);

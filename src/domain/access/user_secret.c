@@ -1,25 +1,14 @@
 #include "domain/access/user_secret.h"
-#include "domain/access/htpasswd.h"
-#include "util/fdio.h"
+#include "domain/access/access_file.h"
+#include "util/clock.h"
 
-_Static_assert(USER_SECRET_MAX >= HTPASSWD_MAX, "a line is no longer than its file");
-
-int
-user_secret_find(const struct registry *reg, struct bytes user, struct buf *secret, struct err *err)
+bool
+user_secret_find(const struct registry *reg, struct bytes user, uint8_t secret[USER_SECRET_BYTES])
 {
-    struct bytes line;
-    struct buf file;
-    int rc;
+    uint64_t expiry_s;
 
-    if (reg->users_trusted)
-        return 0;
-    buf_init(&file, 2 * HTPASSWD_MAX);
-    rc = fdio_read_file(reg->dirfd, HTPASSWD_RUN, &file, err);
-    if (rc == 1) {
-        line = htpasswd_find(buf_bytes(&file), user);
-        rc = line.n > 0;
-        buf_put(secret, line.p, line.n);
-    }
-    buf_free(&file);
-    return rc;
+    if (reg->users_trusted || reg->access == NULL || !reg->access->is_usable ||
+        !access_table_user(&reg->access->table, user, secret, &expiry_s))
+        return false;
+    return expiry_s == 0 || clock_wall_ms() / 1000 < expiry_s;
 }

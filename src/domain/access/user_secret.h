@@ -1,17 +1,16 @@
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/access/access_table.h"
 #include "domain/registry.h"
-#include "util/buf.h"
 #include "util/bytes.h"
-#include "util/err.h"
 
-/* What is known of a user to nobody but the server, and changes with the password: the line in
- * run/htpasswd. Tokens are signed with it, so they end with it. */
+/* What the server knows of a user, and changes with the password: the stamp in run/access. Tokens
+ * are signed with it, so they end with it. */
 
-/* Bytes of the longest one. */
-#define USER_SECRET_MAX (64u * 1024 * 1024)
+#define USER_SECRET_BYTES ACCESS_STAMP_BYTES
 
-/* Appends the user's secret to *secret. 1; 0: there is no such user, or the users are not the
- * registry's own; -1. */
-int user_secret_find(const struct registry *reg, struct bytes user, struct buf *secret,
-                     struct err *err);
+/* False: there is no such user, a robot has expired, or the users are not the registry's own. */
+bool user_secret_find(const struct registry *reg, struct bytes user,
+                      uint8_t secret[USER_SECRET_BYTES]);

@@ -191,35 +191,28 @@ blob_commit_linked(const struct registry *reg, const char *repository, const str
 
 /* ---- mounting ---- */
 
+/* From any repository from which the actor may pull. */
 static int
-copy_edge(const struct edge *e, void *arg, struct err *err)
+find_any_member(const struct registry *reg, const struct actor *actor, const struct digest *d,
+                struct edge *member, struct err *err)
 {
-    (void)err;
-    *(struct edge *)arg = *e;
-    return 1;
-}
+    struct repository_walk walk = {.to = *d, .kind = EDGE_MEMBER};
+    int rc = repository_walk_next(reg, actor, &walk, err);
 
-/* From any repository: without access rules, a user who may pull may pull from all. */
-static int
-find_any_member(const struct registry *reg, const struct digest *d, struct edge *member,
-                struct err *err)
-{
-    *member = (struct edge){.to = {.algo = DIGEST_NONE}};
-    if (tbl_edge_each(kv_reads(reg->kv), d, EDGE_MEMBER, 0, NULL, copy_edge, member, err) != 0)
-        return -1;
-    return member->to.algo != DIGEST_NONE;
+    *member = membership(walk.repo, d);
+    return rc;
 }
 
 /* The membership that gives the right to a mount: 1, 0, -1. */
 static int
-find_mount_source(const struct registry *reg, const char *from, const struct digest *d,
-                  struct edge *member, struct err *err)
+find_mount_source(const struct registry *reg, const struct actor *actor, const char *from,
+                  const struct digest *d, struct edge *member, struct err *err)
 {
     struct rec_repo source;
     int rc;
 
     if (from == NULL)
-        return find_any_member(reg, d, member, err);
+        return find_any_member(reg, actor, d, member, err);
     rc = repository_find(reg, from, &source, err);
     if (rc != 1)
         return rc;
@@ -248,11 +241,11 @@ blob_join(const struct registry *reg, const char *repository, const struct diges
 }
 
 int
-blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
-           struct err *err)
+blob_mount(const struct registry *reg, const struct actor *actor, const char *to, const char *from,
+           const struct digest *d, struct err *err)
 {
     struct edge member;
-    int rc = find_mount_source(reg, from, d, &member, err);
+    int rc = find_mount_source(reg, actor, from, d, &member, err);
 
     return rc == 1 ? commit_stored_blob(reg, to, &member, d, err) : rc;
 }

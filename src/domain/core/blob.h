@@ -32,10 +32,11 @@ int blob_delete(const struct registry *reg, const char *repository, const struct
                 const struct condition *condition, const struct actor *actor, struct arena *arena,
                 struct err *err);
 
-/* Lets repository `to` serve a blob that repository `from` may serve (from NULL: any repository).
- * The caller has checked the rights to both. 1, 0 (there is no such blob), -1. */
-int blob_mount(const struct registry *reg, const char *to, const char *from, const struct digest *d,
-               struct err *err);
+/* Lets repository `to` serve a blob that repository `from` may serve. from NULL: any repository
+ * from which the actor may pull. The caller has checked the rights to `to` and `from`. 1, 0 (there
+ * is no such blob), -1. */
+int blob_mount(const struct registry *reg, const struct actor *actor, const char *to,
+               const char *from, const struct digest *d, struct err *err);
 
 /* Makes the open file fd a blob of the repository (blob_draft.h). Its `size` bytes hash to d. The
  * same transaction creates the repository if necessary, and ends the upload (its id; NULL: none).

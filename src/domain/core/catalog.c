@@ -13,23 +13,37 @@ is_listed(const struct registry *reg, const struct actor *actor, const char *nam
     return repository_has_any(reg, id, err);
 }
 
-/* Adds the repository to the page if it is listed; sets page->more if the page is full already. */
-static int
-add_to_page(const struct registry *reg, const struct actor *actor, const char *name, uint64_t id,
-            size_t limit, struct arena *arena, struct catalog_page *page, struct err *err)
-{
-    int listed = is_listed(reg, actor, name, id, err);
+struct page_filling {
+    const struct registry *reg;
+    const struct actor *actor;
+    size_t limit;
+    struct arena *arena;
+    struct catalog_page *page;
+    size_t hidden; /* names that were passed over */
+};
 
-    if (listed != 1)
-        return listed;
-    if (page->n == limit) {
+/* Adds the repository to the page if it is listed. Sets page->more if the page is full already, or
+ * if too many were passed over. */
+static int
+add_to_page(struct page_filling *f, const char *name, uint64_t id, struct err *err)
+{
+    struct catalog_page *page = f->page;
+    int listed = is_listed(f->reg, f->actor, name, id, err);
+
+    if (listed < 0)
+        return -1;
+    if (listed == 1 && page->n == f->limit) {
         page->more = true;
-        return 0;
+    } else if (listed == 1) {
+        page->names[page->n] = arena_strdup(f->arena, name);
+        if (page->names[page->n++] == NULL)
+            return arena_full(err);
+    } else if (++f->hidden == CATALOG_HIDDEN_MAX && f->limit > 0) {
+        page->more = true;
+        page->hidden = arena_strdup(f->arena, name);
+        if (page->hidden == NULL)
+            return arena_full(err);
     }
-    page->names[page->n] = arena_strdup(arena, name);
-    if (page->names[page->n] == NULL)
-        return arena_full(err);
-    page->n++;
     return 0;
 }
 
@@ -38,16 +52,18 @@ catalog_list(const struct registry *reg, const struct actor *actor, const char *
              struct arena *arena, struct catalog_page *page, struct err *err)
 {
     struct repository_batch *b = arena_alloc(arena, sizeof *b);
+    struct page_filling f = {
+        .reg = reg, .actor = actor, .limit = limit, .arena = arena, .page = page};
 
     *page = (struct catalog_page){.names = arena_array(arena, limit + 1, sizeof *page->names)};
     if (page->names == NULL || b == NULL)
         return arena_full(err);
     snprintf(b->after, sizeof b->after, "%s", after);
     do {
-        if (repository_next(reg, b, err) != 0)
+        if (repository_next_seen(reg, actor, b, err) != 0)
             return -1;
         for (size_t i = 0; i < b->n && !page->more; i++)
-            if (add_to_page(reg, actor, b->v[i].name, b->v[i].id, limit, arena, page, err) != 0)
+            if (add_to_page(&f, b->v[i].name, b->v[i].id, err) != 0)
                 return -1;
     } while (b->n == REPOSITORY_BATCH && !page->more);
     return 0;
@@ -84,7 +100,7 @@ catalog_search(const struct registry *reg, const struct actor *actor, const char
         return arena_full(err);
     b->after[0] = '\0';
     do {
-        if (repository_next(reg, b, err) != 0)
+        if (repository_next_seen(reg, actor, b, err) != 0)
             return -1;
         for (size_t i = 0; i < b->n; i++)
             if (strcasestr(b->v[i].name, text) != NULL &&

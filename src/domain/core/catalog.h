@@ -15,7 +15,13 @@ struct catalog_page {
     const char **names; /* in the arena */
     size_t n;
     bool more;
+    /* With more: the next page begins behind this name. NULL: behind the last name of this page.
+     * Another name must not be shown to the actor, who may not know it; in the arena. */
+    const char *hidden;
 };
+
+/* Names that a page passes over because the actor may not see them, before it ends early. */
+#define CATALOG_HIDDEN_MAX 5000
 
 /* The repositories whose names contain a text; case is ignored. */
 struct catalog_found {
@@ -35,6 +41,7 @@ int catalog_search(const struct registry *reg, const struct actor *actor, const 
                    uint64_t skip, size_t limit, struct arena *arena, struct catalog_found *found,
                    struct err *err);
 
-/* Lists at most `limit` repositories whose names are greater than `after`. */
+/* Lists at most `limit` repositories whose names are greater than `after`. A page with fewer names
+ * may be followed by others (more). */
 int catalog_list(const struct registry *reg, const struct actor *actor, const char *after,
                  size_t limit, struct arena *arena, struct catalog_page *page, struct err *err);

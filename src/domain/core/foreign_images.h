@@ -10,6 +10,7 @@
 #include "util/digest.h"
 #include "util/err.h"
 
+struct actor;
 struct judged_id;
 struct manifest;
 struct platform;
@@ -66,11 +67,11 @@ struct foreign_images {
                   struct foreign_layers *out, struct err *err);
 
     /* The layers of the image that an id leads to: a foreign image, or else the image of a
-     * manifest, for that platform (NULL: any). Reads files: not in a transaction. 0, or -1:
-     * ERR_NO_IMAGE. */
-    int (*layers_by_id)(const struct registry *reg, const struct digest *id,
-                        const struct platform *platform, struct arena *arena,
-                        struct foreign_layers *out, struct err *err);
+     * manifest, for that platform (NULL: any). actor: only images that he may read; NULL: all.
+     * Reads files: not in a transaction. 0, or -1: ERR_NO_IMAGE. */
+    int (*layers_by_id)(const struct registry *reg, const struct actor *actor,
+                        const struct digest *id, const struct platform *platform,
+                        struct arena *arena, struct foreign_layers *out, struct err *err);
 
     /* The JSON that describes the image, in the arena. 0, or -1: ERR_NO_IMAGE. */
     int (*json)(const struct registry *reg, const struct digest *id, struct arena *arena,

@@ -5,6 +5,7 @@
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_meta.h"
 #include "storage/tables/tbl_repo.h"
+#include "storage/tables/tbl_repo_name.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
 #include "util/clock.h"
@@ -77,7 +78,7 @@ make_repository(struct txn *t, const struct registry *reg, const char *name, uin
         *r = new;
     r->updated = now;
     r->emptied = false;
-    return tbl_repo_put(t, name, r, err);
+    return tbl_repo_put(t, name, r, err) != 0 ? -1 : tbl_repo_name_put(t, r->id, name, err);
 }
 
 int
@@ -191,7 +192,9 @@ empty_repository(struct txn *t, void *arg, struct err *err)
     rc = x->remove ? tbl_tag_log_drop(t, r.id, LOG_BATCH, err) : 1;
     if (rc < 0)
         return -1;
-    return rc == 1 ? tbl_repo_put(t, x->name, &r, err) : tbl_repo_drop(t, x->name, err);
+    if (rc == 1)
+        return tbl_repo_put(t, x->name, &r, err);
+    return tbl_repo_drop(t, x->name, err) != 0 ? -1 : tbl_repo_name_drop(t, r.id, err);
 }
 
 void
@@ -249,6 +252,84 @@ repository_meant(const struct registry *reg, const char *name, struct arena *are
     return here < 0 ? -1 : 0;
 }
 
+/* ---- from ids to names ---- */
+
+int
+repository_name(const struct registry *reg, uint64_t id, char name[RECORD_REPOSITORY_MAX + 1],
+                struct err *err)
+{
+    struct rec_repo_name r;
+    int rc = tbl_repo_name_get(kv_reads(reg->kv), id, &r, err);
+
+    if (rc == 1)
+        memcpy(name, r.name, sizeof r.name);
+    return rc;
+}
+
+int
+repository_may_pull(const struct registry *reg, const struct actor *actor, uint64_t id,
+                    struct err *err)
+{
+    char name[RECORD_REPOSITORY_MAX + 1];
+    int rc;
+
+    if (access_everywhere(reg, actor, RIGHT_PULL))
+        return 1;
+    rc = repository_name(reg, id, name, err);
+    return rc == 1 ? (access_rights(reg, actor, name) & RIGHT_PULL) != 0 : rc;
+}
+
+int
+repository_walk_next(const struct registry *reg, const struct actor *actor,
+                     struct repository_walk *w, struct err *err)
+{
+    int rc = 0;
+
+    while (rc == 0 && w->asked++ < REPOSITORY_WALK_MAX) {
+        rc = tbl_edge_next_repo(kv_reads(reg->kv), &w->to, w->kind, w->repo, &w->repo, err);
+        if (rc != 1)
+            return rc;
+        rc = repository_may_pull(reg, actor, w->repo, err);
+    }
+    return rc;
+}
+
+/* Writes the names of the repositories of a batch that still exist; after the last batch, notes
+ * that all names are there. */
+static int
+write_repository_names(struct txn *t, void *arg, struct err *err)
+{
+    const struct repository_batch *b = arg;
+
+    if (b->n < REPOSITORY_BATCH && tbl_meta_put(t, META_REPO_NAMES, 1, err) != 0)
+        return -1;
+    for (size_t i = 0; i < b->n; i++) {
+        struct rec_repo r;
+        int rc = tbl_repo_get_for_update(t, b->v[i].name, &r, err);
+
+        if (rc < 0 || (rc == 1 && tbl_repo_name_put(t, r.id, b->v[i].name, err) != 0))
+            return -1;
+    }
+    return 0;
+}
+
+int
+repository_name_all(const struct registry *reg, struct err *err)
+{
+    struct repository_batch b = {.after = ""};
+    uint64_t done;
+    int rc = tbl_meta_get(kv_reads(reg->kv), META_REPO_NAMES, &done, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    do {
+        if (repository_next(reg, &b, err) != 0 ||
+            txn_run_anyway(reg->kv, write_repository_names, &b, err) != 0)
+            return -1;
+    } while (b.n == REPOSITORY_BATCH);
+    return 0;
+}
+
 /* ---- all of them ---- */
 
 static int
@@ -273,6 +354,14 @@ repository_next(const struct registry *reg, struct repository_batch *b, struct e
     if (b->n > 0)
         memcpy(b->after, b->v[b->n - 1].name, sizeof b->after);
     return 0;
+}
+
+int
+repository_next_seen(const struct registry *reg, const struct actor *actor,
+                     struct repository_batch *b, struct err *err)
+{
+    b->n = 0;
+    return access_skip(reg, actor, b->after) ? repository_next(reg, b, err) : 0;
 }
 
 int

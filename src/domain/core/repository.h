@@ -1,9 +1,11 @@
 #pragma once
 
 #include <stdint.h>
+#include "domain/access/access.h"
 #include "domain/registry.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
+#include "storage/tables/tbl_edge.h"
 #include "util/arena.h"
 #include "util/err.h"
 
@@ -58,6 +60,32 @@ int repository_has_any(const struct registry *reg, uint64_t id, struct err *err)
 int repository_meant(const struct registry *reg, const char *name, struct arena *arena,
                      const char **meant, struct err *err);
 
+/* The name of the repository with that id. 1; 0: there is none, or it has no entry yet; -1. */
+int repository_name(const struct registry *reg, uint64_t id, char name[RECORD_REPOSITORY_MAX + 1],
+                    struct err *err);
+
+/* May the actor pull from the repository with that id? 1, 0, -1. */
+int repository_may_pull(const struct registry *reg, const struct actor *actor, uint64_t id,
+                        struct err *err);
+
+/* A walk over the repositories with an edge of one kind to a digest, from which the actor may pull.
+ * It ends after this many repositories, also hidden ones. Several walks can share the number. */
+#define REPOSITORY_WALK_MAX 10000
+struct repository_walk {
+    struct digest to;
+    enum edge_kind kind;
+    uint64_t repo;  /* the one that was found last; 0 at first */
+    unsigned asked; /* repositories that were looked at */
+};
+
+/* 1: w->repo is the next one; 0: there is none; -1. */
+int repository_walk_next(const struct registry *reg, const struct actor *actor,
+                         struct repository_walk *w, struct err *err);
+
+/* Adds the names of repositories that were made by programs before table repo_name. The keeper
+ * calls it when it starts; it does something only the first time. */
+int repository_name_all(const struct registry *reg, struct err *err);
+
 /* A walk over all repositories in the byte order of their names, in batches. No cursor is open
  * between two batches. */
 #define REPOSITORY_BATCH 64
@@ -73,6 +101,10 @@ struct repository_batch {
 
 /* Reads the next batch. The caller sets `after` before the first one. */
 int repository_next(const struct registry *reg, struct repository_batch *b, struct err *err);
+
+/* The same, but passes over most of the repositories from which the actor may not pull. */
+int repository_next_seen(const struct registry *reg, const struct actor *actor,
+                         struct repository_batch *b, struct err *err);
 
 /* One step of the keeper's sweep: looks at the next batch, and removes the repositories without
  * manifests and tags into which nothing was put for the time of a lease. b: all zero at first. */

@@ -75,6 +75,23 @@ is_named(const struct digest *d)
     return d->algo != DIGEST_NONE;
 }
 
+/* The right is asked here, because only the transaction knows whether the tag is new. Deletions
+ * have been asked about before (VERB_DELETE). */
+static int
+check_tag_right(const struct tag_move *m, const struct tag_move_tag *tag, struct err *err)
+{
+    enum right needed = tag->is_new ? RIGHT_CREATE : RIGHT_OVERWRITE;
+
+    if (!tag->moves || m->told == NULL ||
+        (access_rights(m->reg, m->actor, m->told->repository) & needed) != 0)
+        return 0;
+    return tag->is_new
+               ? err_set(err, ERR_DENIED, "the access rules don't let you add the tag %s",
+                         tag->name)
+               : err_set(err, ERR_DENIED,
+                         "tag %s exists, and the access rules don't let you move it", tag->name);
+}
+
 static int
 write_tag_record(struct txn *t, struct tag_move *m, struct tag_move_tag *tag, struct err *err)
 {
@@ -96,6 +113,8 @@ write_tag_record(struct txn *t, struct tag_move *m, struct tag_move_tag *tag, st
     }
     if (!is_named(&m->to))
         return tbl_tag_drop(t, m->repo, tag->name, err);
+    if (check_tag_right(m, tag, err) != 0)
+        return -1;
     r.target = m->to;
     r.derived = m->to_derived;
     if (!m->silent) {

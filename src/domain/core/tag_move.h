@@ -50,7 +50,8 @@ struct tag_move {
     size_t n;
     const struct condition *condition; /* for each tag, else ERR_CONDITION; NULL: none */
 
-    /* for the pre-hook; unused by deletions and silent moves */
+    /* for the pre-hook, and for the right to add or move a tag; NULL for deletions and silent
+     * moves, which are asked about elsewhere */
     const struct rec_event *told; /* what the hook is told, except for the tag and the old digest */
     struct bytes document;        /* the hook's stdin */
     struct arena *arena;
@@ -69,7 +70,8 @@ int tag_move_ask(struct tag_move *m, struct err *err);
 int tag_move_run(struct tag_move *m, int (*fn)(struct txn *t, void *arg, struct err *err),
                  void *arg, struct err *err);
 
-/* -1 and m->stale: a tag has an unexpected target. ERR_FULL: --max-tags is reached. */
+/* -1 and m->stale: a tag has an unexpected target. ERR_FULL: --max-tags is reached. ERR_DENIED: the
+ * actor may not add, or not move, one of the tags. */
 int tag_move_records(struct txn *t, struct tag_move *m, struct err *err);
 
 /* Writes the batch and frees it. */

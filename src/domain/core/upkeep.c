@@ -72,6 +72,9 @@ collect_garbage(struct upkeep *u, const struct registry *reg, struct err *err)
 int
 upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
 {
+    if (!u->named && repository_name_all(reg, err) != 0)
+        return -1;
+    u->named = true;
     if (is_upkeep_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
         tend_uploads(u, reg, err);
     if (is_upkeep_due(&u->next_jobs_ms, reg->gc_interval_ms) && collect_garbage(u, reg, err) != 0)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "domain/core/repository.h"
 #include "domain/registry.h"
@@ -13,6 +14,7 @@ struct upkeep {
     uint64_t next_jobs_ms;
     uint64_t next_events_ms;
     uint64_t next_sweep_ms;
+    bool named;        /* repository_name_all has been called */
     unsigned sweep_at; /* the next directory of layers/ to sweep */
     struct repository_batch repositories;
 };

@@ -214,7 +214,7 @@ browse_open_manifest(const struct registry *reg, const char *repository,
         if (err->code != ERR_NOT_CONVERTED)
             return -1;
         /* A tag of the first API leads to its image as long as the image has no manifest. */
-        return browse_open_v1(reg, &pulled.digest, NULL, arena, im, err);
+        return browse_open_v1(reg, NULL, &pulled.digest, NULL, arena, im, err);
     }
     if (platform_find(reg, pulled.repo, &pulled.digest, platform != NULL ? &want : NULL, arena,
                       &im->image, err) != 0)
@@ -223,16 +223,16 @@ browse_open_manifest(const struct registry *reg, const char *repository,
 }
 
 int
-browse_open_v1(const struct registry *reg, const struct digest *id, const char *platform,
-               struct arena *arena, struct browse_image *im, struct err *err)
+browse_open_v1(const struct registry *reg, const struct actor *actor, const struct digest *id,
+               const char *platform, struct arena *arena, struct browse_image *im, struct err *err)
 {
     struct foreign_layers found;
     struct platform want;
 
     *im = (struct browse_image){.repository = ""};
     if ((platform != NULL && platform_parse(&want, platform, err) != 0) ||
-        reg->foreign->layers_by_id(reg, id, platform != NULL ? &want : NULL, arena, &found, err) !=
-            0 ||
+        reg->foreign->layers_by_id(reg, actor, id, platform != NULL ? &want : NULL, arena, &found,
+                                   err) != 0 ||
         check_layer_count(found.n, err) != 0)
         return -1;
     *im = (struct browse_image){.reg = reg,

@@ -21,6 +21,8 @@
 /* More layers than any client makes. */
 #define BROWSE_LAYERS_MAX 512
 
+struct actor;
+
 struct browse_image {
     const struct registry *reg;
     const char *repository; /* that the request names; else "" */
@@ -49,9 +51,11 @@ struct browse_image {
 int browse_open_manifest(const struct registry *reg, const char *repository,
                          const struct reference *reference, const char *platform,
                          struct arena *arena, struct browse_image *im, struct err *err);
-/* Opens by an id of the first API: a v1 image, or a view of a manifest (image_view.h). */
-int browse_open_v1(const struct registry *reg, const struct digest *id, const char *platform,
-                   struct arena *arena, struct browse_image *im, struct err *err);
+/* Opens by an id of the first API: a v1 image, or a view of a manifest (image_view.h). actor: only
+ * what he may read by its id; NULL: anything. */
+int browse_open_v1(const struct registry *reg, const struct actor *actor, const struct digest *id,
+                   const char *platform, struct arena *arena, struct browse_image *im,
+                   struct err *err);
 void browse_close(struct browse_image *im);
 
 /* Restricts the image to one layer, as if there were no other. */

@@ -93,7 +93,8 @@ see_views(const struct registry *reg, enum edge_kind kind, const struct digest *
 }
 
 int
-image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err)
+image_resolve(const struct registry *reg, const struct actor *actor, const char *text,
+              struct digest *id, struct err *err)
 {
     struct candidates c = {.digits = text, .n = strlen(text)};
     struct digest from = {.algo = DIGEST_V1_ID};
@@ -101,7 +102,8 @@ image_resolve(const struct registry *reg, const char *text, struct digest *id, s
 
     if (digest_parse_v1_id(id, text, c.n, err) == 0)
         return 0;
-    if (c.n < IMAGE_SHORT_MIN || c.n >= sizeof first - 1)
+    if (c.n < IMAGE_SHORT_MIN || c.n >= sizeof first - 1 ||
+        !access_everywhere(reg, actor, RIGHT_PULL))
         return refuse_unknown_image(err);
     memset(first, '0', sizeof first - 1);
     memcpy(first, text, c.n);

@@ -40,8 +40,10 @@ int image_check_pusher(const struct rec_image *r, const struct actor *actor, str
 
 /* Parses the id in the path of a reading request: 64 digits, or the first ones; also the id of an
  * image of the second API (image_view.h). ERR_NO_IMAGE; ERR_BAD_REQUEST if several images begin
- * with these digits. */
-int image_resolve(const struct registry *reg, const char *text, struct digest *id, struct err *err);
+ * with these digits. Short ids tell of all images, so an actor who may not pull everything needs
+ * all digits. */
+int image_resolve(const struct registry *reg, const struct actor *actor, const char *text,
+                  struct digest *id, struct err *err);
 
 /* Reads the record of a whole image (image_is_whole): 0, or -1 and ERR_NO_IMAGE. for_push: the
  * caller may push, and may rely on the answer for some seconds; an image that is about to be

@@ -262,7 +262,7 @@ find_proven(const struct registry *reg, const struct digest *id,
 }
 
 int
-image_by_id_find(const struct registry *reg, const struct digest *id,
+image_by_id_find(const struct registry *reg, const struct actor *actor, const struct digest *id,
                  const struct platform *platform, struct arena *arena, struct image_view *v,
                  struct err *err)
 {
@@ -271,7 +271,7 @@ image_by_id_find(const struct registry *reg, const struct digest *id,
     struct rec_image r;
     int has_record = tbl_image_get(kv_reads(reg->kv), id, &r, err), rc;
 
-    if (has_record < 0 || image_named_read(reg, 0, id, &list, err) != 0)
+    if (has_record < 0 || image_named_read(reg, actor, 0, id, &list, err) != 0)
         return -1;
     if (has_record == 1)
         leave_out_made(&list);
@@ -305,7 +305,7 @@ image_by_id_is_claimed(const struct registry *reg, const struct digest *id, stru
     struct image_named_list list;
     struct best_named best;
 
-    if (image_named_read(reg, 0, id, &list, err) != 0 ||
+    if (image_named_read(reg, NULL, 0, id, &list, err) != 0 ||
         find_best_named(reg, id, &list, NULL, &best, err) != 0)
         return -1;
     if (best.named == NULL ? best.contested && is_any_open(&list) : best.proof == PROOF_MISSING)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "domain/access/access.h"
 #include "domain/core/platform.h"
 #include "domain/registry.h"
 #include "domain/v1/image_view.h"
@@ -13,7 +14,8 @@
  * from the diff ids in a config. A manifest has a certain right to its own digest and to that of
  * its config. Its right to a chain id is proven by the indexes of its layers. */
 
-/* Finds the view of an id, in the arena. If several manifests have the id, the first whose layers
+/* Finds the view of an id, in the arena. actor: only manifests of repositories from which he may
+ * pull count; NULL: all. If several manifests have the id, the first whose layers
  * are proven to be those of its config is shown. If there is none, another one is shown as long as
  * no other with the id has another layer. If a complete v1 image has the id, a manifest is shown
  * only if it is proven; beside one that is being pushed also if the id is its own. A manifest whose
@@ -21,7 +23,7 @@
  * index. Reads files: not in a transaction. 1; 0: no manifest is shown (but perhaps a v1 image);
  * -1. ERR_NO_IMAGE: the manifest isn't an image, or can't be shown, as the message says. ERR_BUSY:
  * the answer needs the index of a layer, which is being made. */
-int image_by_id_find(const struct registry *reg, const struct digest *id,
+int image_by_id_find(const struct registry *reg, const struct actor *actor, const struct digest *id,
                      const struct platform *platform, struct arena *arena, struct image_view *v,
                      struct err *err);
 

@@ -4,6 +4,7 @@
 #include "domain/v1/image_ids.h"
 #include "domain/v1/image_by_id.h"
 #include "domain/v1/image_proof.h"
+#include "domain/v1/image_seen.h"
 #include "storage/tables/tbl_image.h"
 #include "util/arena.h"
 
@@ -50,16 +51,19 @@ read_image_layers(const struct registry *reg, const struct digest *id, struct ar
 }
 
 static int
-read_layers_by_id(const struct registry *reg, const struct digest *id,
+read_layers_by_id(const struct registry *reg, const struct actor *actor, const struct digest *id,
                   const struct platform *platform, struct arena *arena, struct foreign_layers *out,
                   struct err *err)
 {
     struct image_view v;
-    int found = read_image_layers(reg, id, arena, out, err), rc;
+    int found = actor != NULL ? image_seen(reg, actor, id, IMAGE_READ, err) : 1, rc;
+
+    if (found == 1)
+        found = read_image_layers(reg, id, arena, out, err);
 
     if (found < 0 && err->code != ERR_NO_IMAGE)
         return -1;
-    rc = image_by_id_find(reg, id, platform, arena, &v, err);
+    rc = image_by_id_find(reg, actor, id, platform, arena, &v, err);
     if (rc == 0 && found == 1)
         return 0;
     if (rc == 0)

@@ -355,7 +355,7 @@ image_list_everywhere(const struct registry *reg, const struct actor *actor,
     bool any;
 
     do {
-        if (repository_next(reg, &b, err) != 0)
+        if (repository_next_seen(reg, actor, &b, err) != 0)
             return -1;
         for (size_t i = 0; i < b.n; i++) {
             every.repository = b.v[i].name;

@@ -1,4 +1,5 @@
 #include "domain/v1/image_named.h"
+#include "domain/core/repository.h"
 #include "domain/v1/image_ids.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
@@ -40,17 +41,36 @@ judge_named(const struct registry *reg, const struct digest *id, struct image_na
     return 1;
 }
 
+/* Collects the edges of one kind that lead to repositories from which the actor may pull. */
+static int
+collect_seen(const struct registry *reg, const struct actor *actor, struct repository_walk *walk,
+             enum edge_kind kind, struct image_named_list *list, struct err *err)
+{
+    int rc = 0;
+
+    walk->kind = kind;
+    walk->repo = 0;
+    while (list->n < IMAGE_NAMED_MAX && (rc = repository_walk_next(reg, actor, walk, err)) == 1)
+        if (tbl_edge_each(kv_reads(reg->kv), &walk->to, kind, walk->repo, NULL, collect_named, list,
+                          err) != 0)
+            return -1;
+    return rc < 0 ? -1 : 0;
+}
+
 int
-image_named_read(const struct registry *reg, uint64_t repo, const struct digest *id,
-                 struct image_named_list *list, struct err *err)
+image_named_read(const struct registry *reg, const struct actor *actor, uint64_t repo,
+                 const struct digest *id, struct image_named_list *list, struct err *err)
 {
     static const enum edge_kind KINDS[] = {EDGE_ID_PROVEN, EDGE_ID, EDGE_ID_UNSURE};
+    bool choose = repo == 0 && actor != NULL && !access_everywhere(reg, actor, RIGHT_PULL);
+    struct repository_walk walk = {.to = *id};
     size_t kept = 0;
 
     list->n = 0;
     for (size_t k = 0; k < sizeof KINDS / sizeof KINDS[0] && list->n < IMAGE_NAMED_MAX; k++)
-        if (tbl_edge_each(kv_reads(reg->kv), id, KINDS[k], repo, NULL, collect_named, list, err) !=
-            0)
+        if (choose ? collect_seen(reg, actor, &walk, KINDS[k], list, err) != 0
+                   : tbl_edge_each(kv_reads(reg->kv), id, KINDS[k], repo, NULL, collect_named, list,
+                                   err) != 0)
             return -1;
     list->more = list->n == IMAGE_NAMED_MAX;
     for (size_t i = 0; i < list->n; i++) {

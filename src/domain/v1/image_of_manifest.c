@@ -199,7 +199,7 @@ image_of_manifest_adopt(const struct registry *reg, const struct digest *id,
     int rc;
 
     arena_init(&arena, MEMORY_MAX);
-    rc = image_by_id_find(reg, id, NULL, &arena, &v, err);
+    rc = image_by_id_find(reg, actor, id, NULL, &arena, &v, err);
     if (rc == 1)
         rc = image_by_id_prove(reg, &v, err);
     if (rc == 1)

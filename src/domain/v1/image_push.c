@@ -7,6 +7,7 @@
 #include "domain/v1/image_by_id.h"
 #include "domain/v1/image_named.h"
 #include "domain/v1/image_of_manifest.h"
+#include "domain/v1/image_seen.h"
 #include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
@@ -168,6 +169,12 @@ parse(struct json_push *p, struct err *err)
     return rc;
 }
 
+static int
+refuse_parent(struct err *err)
+{
+    return err_set(err, ERR_BAD_IMAGE, "Image depends on a non existing parent");
+}
+
 /* Checks the ancestors: each must exist, none may be the image itself, and the chain must end. The
  * records that this reads remain locked until the commit, so two images that become each other's
  * parent at the same time fail. */
@@ -189,7 +196,7 @@ check_ancestors(struct txn *t, const struct json_push *p, struct err *err)
         if (rc < 0)
             return -1;
         if (rc == 0)
-            return err_set(err, ERR_BAD_IMAGE, "Image depends on a non existing parent");
+            return refuse_parent(err);
         at = r.parent;
     }
     return 0;
@@ -294,13 +301,19 @@ check_free(const struct json_push *p, struct err *err)
     return rc == 1 ? exists(err) : rc;
 }
 
-/* Makes a v1 image of a parent that was pushed by the second API. */
+/* Makes a v1 image of a parent that was pushed by the second API. A tag makes the whole chain
+ * readable in its repository, so the pusher needs the right to read the parent. */
 static int
 have_parent(const struct json_push *p, struct err *err)
 {
+    int rc;
+
     if (!is_some(&p->parent))
         return 0;
-    return image_of_manifest_adopt(p->reg, &p->parent, p->actor, err) < 0 ? -1 : 0;
+    rc = image_of_manifest_adopt(p->reg, &p->parent, p->actor, err);
+    if (rc == 0)
+        rc = image_seen(p->reg, p->actor, &p->parent, IMAGE_BUILD_UPON, err);
+    return rc == 0 ? refuse_parent(err) : rc < 0 ? -1 : 0;
 }
 
 int

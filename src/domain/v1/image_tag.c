@@ -8,6 +8,7 @@
 #include "domain/v1/image.h"
 #include "domain/v1/image_by_id.h"
 #include "domain/v1/image_named.h"
+#include "domain/v1/image_seen.h"
 #include "domain/v1/converted.h"
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
@@ -124,12 +125,12 @@ move_image_tag(struct tagging *g, struct err *err)
 /* Finds the first manifest by its id, which isn't only that of an ancestor. repo: 0 for any. 1, 0,
  * -1. */
 static int
-find_named(const struct registry *reg, uint64_t repo, const struct digest *id,
-           struct image_named *named, struct err *err)
+find_named(const struct registry *reg, const struct actor *actor, uint64_t repo,
+           const struct digest *id, struct image_named *named, struct err *err)
 {
     struct image_named_list list;
 
-    if (image_named_read(reg, repo, id, &list, err) != 0)
+    if (image_named_read(reg, actor, repo, id, &list, err) != 0)
         return -1;
     for (size_t i = 0; i < list.n; i++)
         if (list.v[i].is_own) {
@@ -142,15 +143,16 @@ find_named(const struct registry *reg, uint64_t repo, const struct digest *id,
 /* Finds the manifest of that repository to which a tag by the id leads: a proven one, or the one
  * that the id shows. 1, 0, -1. */
 static int
-find_manifest(const struct registry *reg, uint64_t repo, const struct digest *id,
-              struct arena *arena, struct digest *manifest, struct err *err)
+find_manifest(const struct registry *reg, const struct actor *actor, uint64_t repo,
+              const struct digest *id, struct arena *arena, struct digest *manifest,
+              struct err *err)
 {
     struct image_named named;
     struct image_view v;
-    int rc = find_named(reg, repo, id, &named, err);
+    int rc = find_named(reg, actor, repo, id, &named, err);
 
     if (rc == 1 && !named.is_proven) {
-        rc = image_by_id_find(reg, id, NULL, arena, &v, err);
+        rc = image_by_id_find(reg, actor, id, NULL, arena, &v, err);
         if (rc < 0 && err->code == ERR_NO_IMAGE)
             rc = 0;
         if (rc == 1)
@@ -170,7 +172,7 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
 {
     struct image_view v;
     struct manifest m;
-    int rc = image_by_id_find(reg, id, NULL, arena, &v, err);
+    int rc = image_by_id_find(reg, p->actor, id, NULL, arena, &v, err);
 
     if (rc < 0 && err->code == ERR_NO_IMAGE)
         return 0;
@@ -187,7 +189,7 @@ bring(const struct registry *reg, const struct digest *id, struct push *p, struc
     if (manifest_parse(&m, p->document, r->media_type, arena, err) != 0)
         return -1;
     for (size_t i = 0; i < m.descriptors_n; i++)
-        if (blob_mount(reg, p->repository, NULL, &m.descriptors[i].digest, err) < 0)
+        if (blob_mount(reg, p->actor, p->repository, NULL, &m.descriptors[i].digest, err) < 0)
             return -1;
     p->digest = v.manifest;
     return 1;
@@ -210,7 +212,7 @@ tag_manifest(const struct registry *reg, const char *repository, const char *tag
     int rc = repository_find(reg, repository, &repo, err);
 
     if (rc == 1)
-        rc = find_manifest(reg, repo.id, id, arena, &p.digest, err);
+        rc = find_manifest(reg, actor, repo.id, id, arena, &p.digest, err);
     if (rc == 1)
         rc = tbl_manifest_get(kv_reads(reg->kv), repo.id, &p.digest, &r, err);
     if (rc == 1)
@@ -239,7 +241,7 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     struct image_named named;
     struct rec_image r;
     struct err ignored;
-    int rc = find_named(reg, 0, id, &named, err);
+    int rc = find_named(reg, actor, 0, id, &named, err);
 
     if (rc < 0)
         return -1;
@@ -253,6 +255,9 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     if (g.chain == NULL)
         return arena_full(err);
+    rc = image_seen(reg, actor, id, IMAGE_BUILD_UPON, err);
+    if (rc != 1)
+        return rc < 0 ? -1 : err_set(err, ERR_NO_IMAGE, "Image not found");
     if (image_chain(kv_reads(reg->kv), id, g.chain, &g.n, err) != 0)
         return -1;
     if (repository_look(reg, repository, &g.repo, err) != 0)

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "domain/access/access_file.h"
 #include "domain/access/htpasswd.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -165,16 +166,19 @@ is_overruled(const struct user_file *f)
            fstatat(f->dir.fd, HTPASSWD_RUN, &run, 0) == 0 && is_later(&run.st_mtim, &ours.st_mtim);
 }
 
-/* Has the server written its file since the last look? The files may be large, so they are read
- * only then. */
+/* Has the server written its files since the last look? run/access is the last of them. The files
+ * may be large, so they are read only then. */
 static bool
 has_moved(const struct user_file *f, struct stat *seen)
 {
-    struct stat now = {.st_ino = 0};
+    struct stat now = {.st_ino = 0}, first;
     bool moved;
 
-    if (fstatat(f->dir.fd, HTPASSWD_RUN, &now, 0) < 0)
+    if (fstatat(f->dir.fd, ACCESS_FILE_NAME, &now, 0) < 0 ||
+        fstatat(f->dir.fd, HTPASSWD_RUN, &first, 0) < 0)
         return true;
+    if (is_later(&first.st_mtim, &now.st_mtim))
+        return false;
     moved = now.st_ino != seen->st_ino || is_later(&now.st_mtim, &seen->st_mtim);
     *seen = now;
     return moved;

@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "domain/access/access.h"
+#include "domain/access/access_file.h"
 #include "domain/events/event_text.h"
 #include "process/herald/herald_http.h"
 #include "process/herald/herald_job.h"
@@ -31,6 +33,8 @@ struct link {
 struct herald {
     const struct server *server;
     struct loop loop;
+    struct registry reg; /* without a store: for rights */
+    struct access_file access;
     struct hooks hooks;
     struct herald_log log;
     struct herald_ring ring;
@@ -67,6 +71,7 @@ take_new_events(struct herald *h)
         herald_ring_add(&h->ring, &in->events[i]);
         h->seen = in->events[i].seq;
     }
+    access_look(&h->reg);
     herald_http_push(&h->http);
 }
 
@@ -362,7 +367,10 @@ set_up_herald(struct herald *h, const struct server *s, struct err *err)
     server_hooks(s, &h->hooks);
     h->hooks.quiet = true; /* the keeper looks for hooks first, and logs a warning */
     herald_log_init(&h->log, &h->loop, STDOUT_FILENO);
-    herald_http_init(&h->http, &h->loop, s->extra[SERVER_HERALD], &h->ring);
+    child_registry(s, NULL, &h->reg);
+    h->reg.access = &h->access;
+    access_look(&h->reg);
+    herald_http_init(&h->http, &h->loop, s->extra[SERVER_HERALD], &h->reg, &h->ring);
     h->setting = (struct herald_job_setting){
         .loop = &h->loop,
         .log = &h->log,

@@ -1,8 +1,10 @@
 #include "process/herald/herald_http.h"
 #include <errno.h>
 #include <sys/socket.h>
+#include "domain/access/access.h"
 #include "domain/events/event_text.h"
 #include "util/fdio.h"
+#include "util/hex.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/parse.h"
@@ -75,11 +77,23 @@ send_listener_output(struct herald_listener *l)
     }
 }
 
+static bool
+may_see_event(const struct herald_listener *l, const char *repository)
+{
+    const struct registry *reg = l->http->reg;
+    struct actor actor = {.user = l->user, .address = ""};
+
+    if (access_everywhere(reg, &actor, RIGHT_PULL))
+        return true;
+    return repository[0] != '\0' && (access_rights(reg, &actor, repository) & RIGHT_PULL) != 0;
+}
+
 static void
 put_listener_event(struct herald_listener *l, const struct herald_ring_entry *e)
 {
     l->at = e->seq;
-    if ((l->types & event_text_bit(e->type)) == 0 || e->type == EVENT_INDEX || e->json == NULL)
+    if ((l->types & event_text_bit(e->type)) == 0 || e->type == EVENT_INDEX || e->json == NULL ||
+        !may_see_event(l, e->repository))
         return;
     if (l->sse)
         buf_putf(&l->out, "id: %lu\nevent: ", (unsigned long)e->seq);
@@ -93,6 +107,12 @@ static bool
 is_listening(const struct herald_listener *l)
 {
     return l->fd >= 0 && !l->asking && !l->ending;
+}
+
+static bool
+is_user_gone(const struct herald_listener *l)
+{
+    return l->user[0] != '\0' && !access_user_is_known(l->http->reg, l->user);
 }
 
 /* Copies events from the ring, as far as there is room. */
@@ -134,6 +154,11 @@ on_listener_beat(void *arg)
 {
     struct herald_listener *l = arg;
 
+    access_look(l->http->reg);
+    if (is_user_gone(l)) {
+        close_listener(l);
+        return;
+    }
     expect_beat(l);
     if (l->out.n > 0)
         return; /* it is slow, so this is no silence */
@@ -150,9 +175,14 @@ on_listener_stall(void *arg)
 void
 herald_http_push(struct herald_http *h)
 {
-    for (size_t i = 0; i < h->n; i++)
-        if (h->v[i].fd >= 0 && h->v[i].out.n == 0)
-            serve_listener(&h->v[i]);
+    for (size_t i = 0; i < h->n; i++) {
+        struct herald_listener *l = &h->v[i];
+
+        if (is_listening(l) && is_user_gone(l))
+            close_listener(l);
+        else if (l->fd >= 0 && l->out.n == 0)
+            serve_listener(l);
+    }
 }
 
 /* ---- the request ---- */
@@ -186,15 +216,31 @@ parse_u32(const char *text, size_t n, uint32_t *out)
     return true;
 }
 
-/* "17/5f3a": the events behind that one, for that owner. */
+/* "616e6e" for the user ann, or "-". */
+static bool
+parse_listener_user(struct herald_listener *l, const char *text, size_t n)
+{
+    if (n == 1 && text[0] == '-')
+        return true;
+    if (n == 0 || n % 2 != 0 || n / 2 > RECORD_ACTOR_MAX)
+        return false;
+    l->user[n / 2] = '\0';
+    return hex_decode(l->user, n / 2, text, n);
+}
+
+/* "17/5f3a/616e6e": the events behind that one, for that owner and user. */
 static bool
 parse_listener_end(struct herald_listener *l, const char *text, size_t n)
 {
-    const char *slash = memchr(text, '/', n);
-    size_t since_n = slash != NULL ? (size_t)(slash - text) : 0;
-    size_t owner_n = n - since_n - 1;
+    const char *slash = memchr(text, '/', n), *second;
+    size_t since_n = slash != NULL ? (size_t)(slash - text) : 0, owner_n;
 
-    if (slash == NULL || owner_n == 0 || owner_n > HERALD_HTTP_OWNER_BYTES)
+    second = slash != NULL ? memchr(slash + 1, '/', n - since_n - 1) : NULL;
+    if (second == NULL)
+        return false;
+    owner_n = (size_t)(second - slash) - 1;
+    if (owner_n == 0 || owner_n > HERALD_HTTP_OWNER_BYTES ||
+        !parse_listener_user(l, second + 1, n - (size_t)(second + 1 - text)))
         return false;
     memcpy(l->owner, slash + 1, owner_n);
     l->owner[owner_n] = '\0';
@@ -202,7 +248,7 @@ parse_listener_end(struct herald_listener *l, const char *text, size_t n)
     return l->fresh || parse_u32(text, since_n, &l->at);
 }
 
-/* "/events/sse/255/17/5f3a" */
+/* "/events/sse/255/17/5f3a/616e6e" */
 static bool
 parse_listener_path(struct herald_listener *l, const char *path, size_t n)
 {
@@ -336,10 +382,10 @@ on_listener_connection(void *arg)
 }
 
 void
-herald_http_init(struct herald_http *h, struct loop *loop, int socket,
+herald_http_init(struct herald_http *h, struct loop *loop, int socket, const struct registry *reg,
                  const struct herald_ring *ring)
 {
-    *h = (struct herald_http){.loop = loop, .socket = socket, .ring = ring};
+    *h = (struct herald_http){.loop = loop, .socket = socket, .reg = reg, .ring = ring};
     h->v = mem_array(HERALD_HTTP_PLACES, sizeof *h->v);
     loop_fd_init(&h->connections, loop, on_listener_connection, h);
     loop_fd_set(&h->connections, socket, POLLIN);
@@ -401,6 +447,7 @@ herald_http_take_page(struct herald_http *h, const struct herald_message *f)
 
     if (l == NULL)
         return;
+    access_look(h->reg);
     l->paging = false;
     h->pages--;
     if (f->gone) { /* when the client asks again, a worker tells it so */
@@ -416,7 +463,8 @@ herald_http_take_page(struct herald_http *h, const struct herald_message *f)
         e = (struct herald_ring_entry){.seq = f->events[i].seq,
                                        .type = f->events[i].event.type,
                                        .json = buf_ok(&json) ? json.p : NULL,
-                                       .n = json.n};
+                                       .n = json.n,
+                                       .repository = f->events[i].event.repository};
         put_listener_event(l, &e);
         buf_free(&json);
     }

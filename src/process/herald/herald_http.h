@@ -3,15 +3,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "domain/registry.h"
 #include "process/herald/herald_protocol.h"
 #include "process/herald/herald_ring.h"
 #include "util/buf.h"
 #include "util/loop.h"
 
 /* The listeners to GET /v1/events. A worker has checked the client and its request, and then has
- * nginx ask here: "GET /events/<ndjson|sse>/<types>/<since>/<owner> HTTP/1.x", of which only the
- * method comes from a client (types: the bits of event_text.h, in decimal; since: a number, or
- * "new"; owner: the same text for all listeners of a user or an address). Headers are ignored. */
+ * nginx ask here: "GET /events/<ndjson|sse>/<types>/<since>/<owner>/<user> HTTP/1.x", of which only
+ * the method comes from a client (types: the bits of event_text.h, in decimal; since: a number, or
+ * "new"; owner: the same text for all listeners of a user or an address; user: his name in hex, or
+ * "-"). Headers are ignored.
+ *
+ * A listener gets the events of repositories from which he may pull at that moment. Events without
+ * a repository (steps in the push of a v1 image) are for those who may pull everything. The stream
+ * of a user who was removed ends. */
 
 #define HERALD_HTTP_MAX 1000                      /* listeners at once; more of them get 503 */
 #define HERALD_HTTP_OWNER_MAX 250                 /* listeners of one owner; more get 429 */
@@ -34,8 +40,9 @@ struct herald_listener {
     bool paging; /* the keeper was asked for its next events */
     unsigned types;
     char owner[HERALD_HTTP_OWNER_BYTES + 1];
-    uint32_t at;   /* events up to this one are done */
-    struct buf in; /* its request */
+    char user[RECORD_ACTOR_MAX + 1]; /* "": anonymous */
+    uint32_t at;                     /* events up to this one are done */
+    struct buf in;                   /* its request */
     struct buf out;
     struct loop_fd ready;
     struct loop_timer stall, beat;
@@ -45,6 +52,7 @@ struct herald_http {
     struct loop *loop;
     struct loop_fd connections;
     int socket;
+    const struct registry *reg; /* for rights only; access_look is called before events are added */
     const struct herald_ring *ring;
     struct herald_listener *v; /* HERALD_HTTP_PLACES */
     size_t n;                  /* places used so far */
@@ -55,7 +63,7 @@ struct herald_http {
 
 /* socket: listening, O_NONBLOCK. */
 void herald_http_init(struct herald_http *h, struct loop *loop, int socket,
-                      const struct herald_ring *ring);
+                      const struct registry *reg, const struct herald_ring *ring);
 /* Ends all connections. */
 void herald_http_close(struct herald_http *h);
 void herald_http_free(struct herald_http *h);

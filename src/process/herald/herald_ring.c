@@ -30,6 +30,7 @@ void
 herald_ring_add(struct herald_ring *r, const struct outbox_event *e)
 {
     struct buf json;
+    size_t n;
     if (r->n == HERALD_RING_MAX) {
         struct herald_ring_entry *oldest = entry(r, 0);
         r->base = oldest->seq;
@@ -39,8 +40,13 @@ herald_ring_add(struct herald_ring *r, const struct outbox_event *e)
     }
     buf_init(&json, JSON_MAX);
     event_text_json(&json, e->seq, &e->event);
-    *entry(r, r->n++) = (struct herald_ring_entry){
-        .seq = e->seq, .type = e->event.type, .json = buf_ok(&json) ? json.p : NULL, .n = json.n};
+    n = json.n;
+    buf_put(&json, e->event.repository, strlen(e->event.repository) + 1);
+    *entry(r, r->n++) = (struct herald_ring_entry){.seq = e->seq,
+                                                   .type = e->event.type,
+                                                   .json = buf_ok(&json) ? json.p : NULL,
+                                                   .n = n,
+                                                   .repository = buf_ok(&json) ? json.p + n : ""};
     if (!buf_ok(&json))
         buf_free(&json);
     r->newest = e->seq;

@@ -15,6 +15,7 @@ struct herald_ring_entry {
     enum event_type type;
     char *json; /* without a newline */
     size_t n;
+    const char *repository; /* "": none; in the ring, behind the text of json */
 };
 
 struct herald_ring {

@@ -94,6 +94,8 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .pre_hook_timeout_ms = o->pre_hook_timeout_ms,
         .index_wait_ms = o->index_wait_ms,
         .users_given = s->given.n > 0,
+        .rules_given = o->access != NULL,
+        .anonymous_pull = o->anonymous_pull,
         .users_trusted = o->trust_remote_user,
         .base_url = o->base_url,
     };

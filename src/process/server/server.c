@@ -58,6 +58,24 @@ read_users(struct server *s, struct err *err)
                             err);
 }
 
+/* nginx asks for passwords if there is a password file: with rules there is one, even if nobody can
+ * log in. */
+static int
+close_to_strangers(const struct server *s, struct err *err)
+{
+    if (!s->access.has_rules || s->users.closed)
+        return 0;
+    return fdio_replace_file(s->dir.fd, HTPASSWD_RUN, 0600, bytes_of("", 0), err);
+}
+
+static int
+read_access(struct server *s, struct err *err)
+{
+    if (access_source_read(&s->access, s->dir.fd, s->users.closed, err) < 0)
+        return -1;
+    return close_to_strangers(s, err);
+}
+
 /* Looks for pre-hooks, and creates or removes the file by which nginx knows that there is one. */
 static void
 look_for_prehooks(struct server *s)
@@ -277,7 +295,8 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
     server_hooks(s, &s->hooks);
     unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
     read_hooks(s);
-    return read_users(s, err);
+    access_source_init(&s->access, s->options, s->startdir, s->dir.fd);
+    return read_users(s, err) < 0 ? -1 : read_access(s, err);
 }
 
 int
@@ -340,7 +359,9 @@ server_warn_of_users(const struct server *s)
 {
     if (s->options->trust_remote_user)
         return;
-    if (!s->users.closed)
+    if (s->access.has_rules && !s->users.closed)
+        log_line(LOG_WARN, "there are access rules, but no users: nobody can log in", NULL);
+    else if (!s->users.closed)
         log_line(LOG_WARN,
                  "there are no users: everybody may push and pull; --user NAME:PASS or "
                  "auth/htpasswd changes that",
@@ -363,7 +384,8 @@ reload_users(struct server *s)
     struct htpasswd_state was = s->users;
     struct err err;
 
-    if (read_users(s, &err) < 0)
+    if (read_users(s, &err) < 0 || close_to_strangers(s, &err) < 0 ||
+        access_source_write(&s->access, s->dir.fd, s->users.closed, &err) < 0)
         log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
     else
         log_line(LOG_INFO, "users read again", "users=%zu expired=%zu", s->users.users,
@@ -382,12 +404,25 @@ expire_users(struct server *s)
 
     if (was.next_expiry_s == 0 || now_s < was.next_expiry_s)
         return;
-    if (htpasswd_expire(s->dir.fd, now_s, &s->users, &err) < 0)
+    if (htpasswd_expire(s->dir.fd, now_s, &s->users, &err) < 0 ||
+        access_source_write(&s->access, s->dir.fd, s->users.closed, &err) < 0)
         log_line(LOG_ERROR, "robots that have expired can still log in", "why=%s", err.message);
     else
         log_line(LOG_INFO, "robots have expired", "users=%zu expired=%zu", s->users.users,
                  s->users.expired);
     warn_of_users_again(s, &was);
+}
+
+static void
+reload_access(struct server *s)
+{
+    struct err err;
+
+    if (read_access(s, &err) < 0)
+        log_line(LOG_ERROR, "access rules stay as they were", "why=%s", err.message);
+    else
+        log_line(LOG_INFO, "access rules read again", "rules=%s",
+                 s->access.has_rules ? s->access.rules_name : "none");
 }
 
 void
@@ -397,6 +432,7 @@ server_reload(struct server *s)
 
     reload_tls(s, &err);
     read_hooks(s);
+    reload_access(s);
     reload_users(s);
 }
 
@@ -436,6 +472,8 @@ server_watch(struct server *s)
     watch_certificate(s);
     look_for_prehooks(s);
     expire_users(s);
+    if (access_source_changed(&s->access, s->dir.fd))
+        reload_access(s);
     was = &s->users_file;
     if (fstatat(s->dir.fd, USERS_NAME, &st, 0) < 0 ||
         (st.st_ino == was->st_ino && st.st_size == was->st_size &&
@@ -486,8 +524,8 @@ server_close_ports(struct server *s)
 void
 server_finish(struct server *s)
 {
-    static const char *const gone[] = {"run/htpasswd", SERVER_NGINX_PID, "run/nginx.lock",
-                                       PRE_HOOKS_NAME, PID_NAME};
+    static const char *const gone[] = {"run/htpasswd",   "run/access",   SERVER_NGINX_PID,
+                                       "run/nginx.lock", PRE_HOOKS_NAME, PID_NAME};
 
     server_close_ports(s);
     close_sockets(s);
@@ -495,6 +533,7 @@ server_finish(struct server *s)
         unlinkat(s->dir.fd, gone[i], 0);
     tls_files_remove(s->dir.fd);
     buf_free(&s->given);
+    access_source_free(&s->access);
     free(s->full_dir);
     s->full_dir = NULL;
     fdio_close(s->startdir);

@@ -6,6 +6,7 @@
 #include "domain/events/hook.h"
 #include "domain/access/htpasswd.h"
 #include "domain/access/token_key.h"
+#include "process/server/access_source.h"
 #include "process/server/datadir.h"
 #include "process/server/listener.h"
 #include "process/options/options.h"
@@ -52,6 +53,7 @@ struct server {
     struct buf given;                /* the lines of --user for run/htpasswd */
     struct htpasswd_state users;     /* these and the users of auth/htpasswd */
     struct stat users_file;          /* auth/htpasswd as it was read */
+    struct access_source access;     /* rules and groups */
     struct hooks hooks;
     bool gate;        /* a pre-hook was seen: the workers of POOL_GATE run */
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is
@@ -68,14 +70,14 @@ int server_prepare(struct server *s, struct options *o, struct err *err);
 /* Warns if everybody may push and pull, or nobody. */
 void server_warn_of_users(const struct server *s);
 
-/* For SIGHUP: reads certificate, key and users anew. A file that can't be read leaves the old
- * state, and is logged; so is each file of a pre-hook that can't be run. */
+/* For SIGHUP: reads certificate, key, users, groups and rules anew. A file that can't be read
+ * leaves the old state, and is logged; so is each file of a pre-hook that can't be run. */
 void server_reload(struct server *s);
 
-/* Call it now and then. Reads auth/htpasswd anew when it has changed, so that users count without a
- * signal. A removed file counts only after SIGHUP, so that an accident opens nothing. Removes
- * robots that have expired. Looks for pre-hooks. Logs when nginx's bodies can no longer be taken
- * over. Warns of the certificate, once a day. */
+/* Call it now and then. Reads users, groups and rules anew when their files have changed, so that
+ * they count without a signal. A removed file counts only after SIGHUP, so that an accident opens
+ * nothing. Removes robots that have expired. Looks for pre-hooks. Logs when nginx's bodies can no
+ * longer be taken over. Warns of the certificate, once a day. */
 void server_watch(struct server *s);
 
 /* Closes our copies of the ports and of the herald's socket, so that new connections are refused.

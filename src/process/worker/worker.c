@@ -1,5 +1,6 @@
 #include "process/worker/worker.h"
 #include <unistd.h>
+#include "domain/access/access_file.h"
 #include "domain/inside/index_cache.h"
 #include "process/server/child.h"
 #include "process/worker/fcgi.h"
@@ -27,6 +28,7 @@ struct work {
     struct registry reg;
     int poke;
     struct hooks hooks;
+    struct access_file access;
     struct share_member share;
     struct token_keys token_keys;
     uint64_t served;
@@ -75,6 +77,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     work.reg.hooks = &work.hooks;
     work.token_keys = s->token_keys;
     work.reg.token_keys = &work.token_keys;
+    work.reg.access = &work.access;
     kv_keep_room(work.reg.kv);
     if (s->shares[pool].n > 0) {
         work.share = (struct share_member){&s->shares[pool], number - 1};

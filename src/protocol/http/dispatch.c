@@ -186,6 +186,7 @@ dispatch(const struct route_table *routes, const struct registry *reg,
     struct err err = {.code = ERR_NONE};
     size_t headers_n;
 
+    access_look(reg);
     *reply = (struct http_reply){.status = 500};
     if (form == ERROR_FORM_OCI)
         http_reply_header(reply, "Docker-Distribution-Api-Version", "registry/2.0");

@@ -30,13 +30,9 @@ enter_with_token(struct call *c, const char *header, struct err *err)
 {
     const size_t n = strlen(SCHEME);
     char user[RECORD_ACTOR_MAX + 1];
-    int r;
 
-    if (strncmp(header, SCHEME, n) != 0)
+    if (strncmp(header, SCHEME, n) != 0 || !token_check(c->reg, bytes_str(header + n), user))
         return 0;
-    r = token_check(c->reg, bytes_str(header + n), user, err);
-    if (r != 1)
-        return r;
     c->actor.user = arena_strdup(c->arena, user);
     c->token = header + n;
     if (c->actor.user != NULL)
@@ -71,7 +67,6 @@ static int
 enter_with_bearer(struct call *c, const char *header, struct err *err)
 {
     struct bearer *b;
-    int rc;
 
     if (strncasecmp(header, BEARER_SCHEME, strlen(BEARER_SCHEME)) != 0 || c->reg->users_trusted ||
         !access_users_exist(c->reg))
@@ -81,13 +76,13 @@ enter_with_bearer(struct call *c, const char *header, struct err *err)
     b = arena_alloc(c->arena, sizeof *b);
     if (b == NULL)
         return arena_full(err);
-    rc = bearer_check(c->reg, bytes_str(header), BEARER_ACCESS, request_began_s(c->req), b, err);
-    c->token_invalid = rc == 0;
-    if (rc == 1) {
+    c->token_invalid =
+        !bearer_check(c->reg, bytes_str(header), BEARER_ACCESS, request_began_s(c->req), b);
+    if (!c->token_invalid) {
         c->actor.user = b->user;
         c->actor.grants = &b->grants;
     }
-    return rc < 0 ? -1 : 0;
+    return 0;
 }
 
 int
@@ -178,6 +173,8 @@ http_auth_hand_out(struct call *c, struct err *err)
     const char *token = c->token;
 
     http_reply_header(c->reply, "X-Docker-Endpoints", own_address(c));
+    if (user[0] == '\0') /* an anonymous client, who may pull */
+        return 0;
     /* The site around us asks for its own passwords on each request, and takes no token of ours.
      * But docker up to 1.6 doesn't begin a push without a token. */
     if (c->reg->users_trusted && c->req->method != HTTP_PUT)

@@ -8,9 +8,11 @@ open_v1_image(struct call *c, struct browse_image **im, struct err *err)
 {
     struct digest id;
 
-    if ((*im = browse_view_room(c, err)) == NULL || image_resolve(c->reg, c->last, &id, err) != 0)
+    if ((*im = browse_view_room(c, err)) == NULL ||
+        image_resolve(c->reg, &c->actor, c->last, &id, err) != 0)
         return -1;
-    return browse_open_v1(c->reg, &id, query_get(&c->query, "platform"), c->arena, *im, err);
+    return browse_open_v1(c->reg, &c->actor, &id, query_get(&c->query, "platform"), c->arena, *im,
+                          err);
 }
 
 int

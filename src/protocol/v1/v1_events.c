@@ -3,6 +3,7 @@
 #include "domain/events/event_text.h"
 #include "domain/events/outbox.h"
 #include "util/digest.h"
+#include "util/hex.h"
 #include "util/parse.h"
 
 static bool
@@ -79,7 +80,7 @@ int
 v1_events(struct call *c, struct err *err)
 {
     const char *text, *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
-    char position[24] = "new", listener[DIGEST_TEXT_MAX];
+    char position[24] = "new", listener[DIGEST_TEXT_MAX], user[2 * RECORD_ACTOR_MAX + 1];
     uint64_t since;
     uint32_t oldest;
     unsigned types = EVENT_TEXT_ALL;
@@ -96,7 +97,9 @@ v1_events(struct call *c, struct err *err)
     if (rc != 1)
         return rc == 0 ? tell_gone(c, oldest, err) : -1;
     name_listener(c, listener);
+    hex_encode(user, c->actor.user, strlen(c->actor.user));
     c->reply->status = 200;
-    return call_header(c, err, "X-Accel-Redirect", "%s/events/%s/%u/%s/%s", internal,
-                       wants_event_stream(c) ? "sse" : "ndjson", types, position, listener);
+    return call_header(c, err, "X-Accel-Redirect", "%s/events/%s/%u/%s/%s/%s", internal,
+                       wants_event_stream(c) ? "sse" : "ndjson", types, position, listener,
+                       user[0] != '\0' ? user : "-");
 }

@@ -1,6 +1,7 @@
 #include "protocol/v1/v1_images.h"
 #include "domain/v1/image.h"
 #include "domain/v1/image_push.h"
+#include "domain/v1/image_seen.h"
 #include "domain/v1/image_by_id.h"
 #include "domain/v1/image_view.h"
 #include "protocol/http/range.h"
@@ -25,13 +26,17 @@ find_shown_image(struct call *c, struct shown *s, struct err *err)
     bool may_push, has_image;
     int rc;
 
-    if (image_resolve(c->reg, c->last, &id, err) != 0)
+    if (image_resolve(c->reg, &c->actor, c->last, &id, err) != 0)
+        return -1;
+    rc = image_seen(c->reg, &c->actor, &id, IMAGE_READ, err);
+    if (rc < 0)
         return -1;
     may_push = access_check(c->reg, &c->actor, NULL, VERB_PUSH, &refused) == 0;
-    has_image = image_find(c->reg, &id, may_push, &s->image, err) == 0;
-    if ((!has_image && err->code != ERR_NO_IMAGE) || v1_base_platform(c, &platform, err) != 0)
+    has_image = rc == 1 && image_find(c->reg, &id, may_push, &s->image, err) == 0;
+    if ((rc == 1 && !has_image && err->code != ERR_NO_IMAGE) ||
+        v1_base_platform(c, &platform, err) != 0)
         return -1;
-    rc = image_by_id_find(c->reg, &id, platform, c->arena, &s->view, err);
+    rc = image_by_id_find(c->reg, &c->actor, &id, platform, c->arena, &s->view, err);
     s->is_view = rc == 1;
     if (rc == 0 && !has_image)
         return err_set(err, ERR_NO_IMAGE, "Image not found");

@@ -198,17 +198,13 @@ answer_refresh(struct call *c, struct token_answer *a, const struct query *form,
 {
     const char *text = query_get(form, "refresh_token");
     struct bearer *b = arena_alloc(c->arena, sizeof *b);
-    int rc;
 
     if (b == NULL)
         return arena_full(err);
     if (text == NULL)
         return refuse_form(c, 400, "invalid_request", "the parameter refresh_token is missing",
                            err);
-    rc = bearer_check(c->reg, bytes_str(text), BEARER_REFRESH, clock_wall_ms() / 1000, b, err);
-    if (rc < 0)
-        return -1;
-    if (rc == 0)
+    if (!bearer_check(c->reg, bytes_str(text), BEARER_REFRESH, clock_wall_ms() / 1000, b))
         return refuse_form(c, 401, "invalid_grant",
                            "the refresh token is invalid or has expired, or its user's password "
                            "was changed: log in again",

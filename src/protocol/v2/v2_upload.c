@@ -126,7 +126,7 @@ v2_upload_mount(struct call *c, struct err *err)
     /* Without the right to pull from the source, the blob counts as absent there. */
     if (from == NULL || (name_is_repository(from) &&
                          access_check(c->reg, &c->actor, from, VERB_PULL, &refused) == 0))
-        rc = blob_mount(c->reg, c->name, from, &d, err);
+        rc = blob_mount(c->reg, &c->actor, c->name, from, &d, err);
     if (rc < 0)
         return -1;
     return rc == 1 ? reply_created(c, &d, err) : v2_upload_begin(c, err);

@@ -70,6 +70,10 @@ const struct record record_repo = {TABLE_REPO, {
     FLAG(repo, emptied),
 }, &record_repo_1};
 
+const struct record record_repo_name = {TABLE_REPO_NAME, {
+    TEXT(repo_name, name),
+}, NULL};
+
 static const struct record record_upload_1 = {TABLE_UPLOAD, {
     NUMBER(upload, repo),
     NUMBER(upload, started),

@@ -27,6 +27,11 @@ struct rec_repo {
     bool emptied;     /* everything was deleted: it doesn't count, and will be removed */
 };
 
+/* repo_name: id -> the name of the repository. */
+struct rec_repo_name {
+    char name[RECORD_REPOSITORY_MAX + 1];
+};
+
 /* upload: id -> an upload between POST and close. Its bytes are in uploads/<id>/. */
 struct rec_upload {
     uint64_t repo; /* in records of version 1, which have no `repository`; otherwise 0 */
@@ -148,6 +153,7 @@ struct rec_number {
 
 union record_any {
     struct rec_repo repo;
+    struct rec_repo_name repo_name;
     struct rec_upload upload;
     struct rec_tag tag;
     struct rec_tag_log tag_log;
@@ -165,9 +171,9 @@ union record_any {
 
 /* The table of one of these structs, and its fields as bytes. */
 struct record;
-extern const struct record record_meta, record_repo, record_upload, record_tag, record_tally,
-    record_tag_log, record_image, record_manifest, record_blob, record_edge, record_job,
-    record_hook, record_event;
+extern const struct record record_meta, record_repo, record_repo_name, record_upload, record_tag,
+    record_tally, record_tag_log, record_image, record_manifest, record_blob, record_edge,
+    record_job, record_hook, record_event;
 
 enum table record_table(const struct record *record);
 

@@ -3,6 +3,7 @@
 const struct kv_table tables[TABLE_COUNT] = {
     [TABLE_META] = {.name = "meta", .page_size = 4096},
     [TABLE_REPO] = {.name = "repo", .page_size = 4096},
+    [TABLE_REPO_NAME] = {.name = "repo_name", .page_size = 4096},
     [TABLE_UPLOAD] = {.name = "upload", .page_size = 4096},
     [TABLE_TAG] = {.name = "tag", .page_size = 4096},
     [TABLE_TALLY] = {.name = "tally", .page_size = 1024},

@@ -7,6 +7,7 @@
 enum table {
     TABLE_META,
     TABLE_REPO,
+    TABLE_REPO_NAME,
     TABLE_UPLOAD,
     TABLE_TAG,
     TABLE_TALLY,

@@ -119,6 +119,29 @@ tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint6
                     &v, err);
 }
 
+static int
+take_edge_repo(const struct edge *e, void *arg, struct err *err)
+{
+    (void)err;
+    *(uint64_t *)arg = e->repo;
+    return 1;
+}
+
+int
+tbl_edge_next_repo(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t after,
+                   uint64_t *repo, struct err *err)
+{
+    struct edge_visit v = {NULL, take_edge_repo, repo};
+    struct key all = edge_kind_key(to, kind), from = all;
+
+    *repo = 0;
+    key_u64(&from, after + 1);
+    if (tbl_each(t, &record_edge, &(struct kv_range){.prefix = key_of(&all), .from = key_of(&from)},
+                 visit_edge, &v, err) != 0)
+        return -1;
+    return *repo != 0;
+}
+
 int
 tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err)
 {

@@ -52,6 +52,10 @@ int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, u
                   int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
                   struct err *err);
 
+/* The first repository behind `after` with an edge of that kind to the digest. 1, 0, -1. */
+int tbl_edge_next_repo(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t after,
+                       uint64_t *repo, struct err *err);
+
 /* Does any edge of that kind point at it? 1, 0, -1. */
 int tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err);
 

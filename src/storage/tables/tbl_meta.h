@@ -5,6 +5,7 @@
 /* meta: name -> number. */
 #define META_FORMAT "format"          /* the version of all formats: STORE_FORMAT */
 #define META_NEXT_REPO "next-repo-id" /* repository ids are never used again */
+#define META_REPO_NAMES "repo-names"  /* 1: table repo_name has all repositories */
 /* Numbers of events. Up to these all events are: reported to the log and to listeners; entered into
  * the table hook, if they have one; turned into jobs for the indexer; trimmed. */
 #define META_EVENTS_TOLD "events-told"

@@ -1,0 +1,122 @@
+#include "process/server/access_source.h"
+#include "domain/access/access_file.h"
+#include "domain/access/access_groups.h"
+#include "domain/access/access_rules.h"
+#include "domain/access/htpasswd.h"
+#include "util/fdio.h"
+
+void
+access_source_init(struct access_source *a, const struct options *o, int startdir, int dirfd)
+{
+    *a = (struct access_source){.rules_dirfd = o->access != NULL ? startdir : dirfd,
+                                .rules_name = o->access != NULL ? o->access : ACCESS_RULES_NAME,
+                                .given = o->access != NULL};
+    buf_init(&a->rules, ACCESS_RULES_MAX);
+    buf_init(&a->groups, ACCESS_GROUPS_MAX);
+}
+
+void
+access_source_free(struct access_source *a)
+{
+    buf_free(&a->rules);
+    buf_free(&a->groups);
+}
+
+/* ---- writing ---- */
+
+static int
+write_access(int dirfd, struct access_sources *s, bool users, struct err *err)
+{
+    struct buf text;
+    int rc = 0;
+
+    if (!users && !s->has_rules)
+        return access_file_remove(dirfd, err);
+    buf_init(&text, 2 * HTPASSWD_MAX);
+    if (users)
+        rc = fdio_read_file(dirfd, HTPASSWD_RUN, &text, err);
+    if (rc >= 0) {
+        s->users = buf_bytes(&text);
+        rc = access_file_write(dirfd, s, err);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+int
+access_source_write(const struct access_source *a, int dirfd, bool users, struct err *err)
+{
+    struct access_sources s = {.has_rules = a->has_rules,
+                               .rules = buf_bytes(&a->rules),
+                               .groups = buf_bytes(&a->groups),
+                               .rules_name = a->rules_name};
+
+    return write_access(dirfd, &s, users, err);
+}
+
+/* ---- reading ---- */
+
+static void
+see_file(int dirfd, const char *name, struct stat *st)
+{
+    if (fstatat(dirfd, name, st, 0) < 0)
+        *st = (struct stat){0};
+}
+
+static int
+read_sources(const struct access_source *a, int dirfd, struct access_source *new, struct err *err)
+{
+    int rules = fdio_read_file(a->rules_dirfd, a->rules_name, &new->rules, err);
+    int groups = rules < 0 ? -1 : fdio_read_file(dirfd, ACCESS_GROUPS_NAME, &new->groups, err);
+
+    if (rules < 0 || groups < 0)
+        return -1;
+    if (rules == 0 && a->given)
+        return err_set(err, ERR_BAD_REQUEST, "--access %s: there is no such file", a->rules_name);
+    new->has_rules = rules == 1;
+    return 0;
+}
+
+int
+access_source_read(struct access_source *a, int dirfd, bool users, struct err *err)
+{
+    struct access_source new = *a;
+
+    see_file(a->rules_dirfd, a->rules_name, &a->rules_seen);
+    see_file(dirfd, ACCESS_GROUPS_NAME, &a->groups_seen);
+    new.rules_seen = a->rules_seen;
+    new.groups_seen = a->groups_seen;
+    buf_init(&new.rules, ACCESS_RULES_MAX);
+    buf_init(&new.groups, ACCESS_GROUPS_MAX);
+    if (read_sources(a, dirfd, &new, err) != 0 ||
+        access_source_write(&new, dirfd, users, err) != 0) {
+        access_source_free(&new);
+        return -1;
+    }
+    access_source_free(a);
+    *a = new;
+    return 0;
+}
+
+/* ---- watching ---- */
+
+/* A file that has gone counts as unchanged. */
+static bool
+has_file_changed(int dirfd, const char *name, struct stat *seen)
+{
+    struct stat was = *seen;
+
+    if (fstatat(dirfd, name, seen, 0) < 0)
+        return false;
+    return seen->st_ino != was.st_ino || seen->st_size != was.st_size ||
+           seen->st_mtim.tv_sec != was.st_mtim.tv_sec ||
+           seen->st_mtim.tv_nsec != was.st_mtim.tv_nsec;
+}
+
+bool
+access_source_changed(struct access_source *a, int dirfd)
+{
+    bool rules = has_file_changed(a->rules_dirfd, a->rules_name, &a->rules_seen);
+
+    return has_file_changed(dirfd, ACCESS_GROUPS_NAME, &a->groups_seen) || rules;
+}
