@@ -245,6 +245,21 @@ subtest 'nothing of the site gets into the registry' => sub {
         is_error($nobody->get('/v2/', headers => basic($pair)), 401, 'UNAUTHORIZED', "$pair");
         is_error($nobody->post('/v2/team/app/blobs/uploads/', body => '', headers => basic($pair)), 401, 'UNAUTHORIZED', '... for an upload');
     }
+    my $realm = 'Bearer realm="http://127.0.0.1:' . $nginx->port . '/v2/_token"';
+    for my $way ([ GET => '/v2/' ], [ GET => '/v2/team/app/tags/list' ], [ POST => '/v2/team/app/blobs/uploads/', 'x' ], [ PUT => '/v2/team/app/manifests/x', '{}' ]) {
+        my ($method, $path, $body) = @$way;
+        is_status($nobody->request($method, $path, body => $body), 401, "tokens are here: $method $path", 'WWW-Authenticate' => qr/^\Q$realm\E,/);
+    }
+    my $answer = $ann->get('/v2/_token?scope=repository:team/app:pull,push');
+    is_status($answer, 200, 'a token', 'X-Site' => undef, Expires => undef, 'Cache-Control' => 'no-store', 'Content-Type' => 'application/json');
+    my %token = (headers => { Authorization => 'Bearer ' . $answer->json->{token} });
+    is_status($nobody->get('/v2/team/app/manifests/v1', %token), 200, '... pulls');
+    is_status($nobody->post('/v2/team/app/blobs/uploads/', body => '', %token), 202, '... and pushes');
+    for my $pair (undef, 'ann:wrong', 'eve:hers', 'ann:other', 'admin:x') {
+        my %headers = defined $pair ? (headers => basic($pair)) : ();
+        is_error($nobody->get('/v2/_token?scope=repository:team/app:pull', %headers), 401, 'UNAUTHORIZED', 'none for ' . ($pair // 'nobody'));
+    }
+    is_error($nobody->post('/v2/_token', body => 'grant_type=refresh_token&refresh_token=x'), 401, 'UNAUTHORIZED', '... nor for a form');
     is_status($nobody->get('/v2', headers => basic('ann:secret')), 200, '/v2 is no redirect', Location => undef);
     is_v1_error($ann->get('/v1/none'), 404, '/v1/');
     for my $path ('/_ping', '/v1/_ping') {
@@ -401,6 +416,8 @@ subtest '--trust-remote-user' => sub {
     }
     is_status($eve->get('/v2/'), 200, 'the challenge leads there');
     like($site->client->get('/v2/')->header('WWW-Authenticate') // '', qr/^Basic/, '... since there is one');
+    is_error($eve->get('/v2/_token?scope=repository:a/b:pull'), 404, 'NAME_UNKNOWN', 'there are no tokens');
+    is_error($eve->post('/v2/_token', body => 'grant_type=refresh_token'), 404, 'NAME_UNKNOWN', '... nor for a form');
 
     my $closed = $site->client(1, user => 'eve:hers');
     for my $way ([ GET => '/v2/' ], [ GET => '/v2/a/b/manifests/v1' ], [ POST => '/v2/a/b/blobs/uploads/', '' ], [ PATCH => $place, 'x' ]) {
