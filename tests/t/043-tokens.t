@@ -147,7 +147,7 @@ subtest 'a token for a password' => sub {
         is_deeply(challenge($MORE{$scope}), { realm => $realm, service => $SERVICE, scope => $scope, error => 'insufficient_scope' },
             '... and the answer asks for that') or diag($MORE{$scope}->describe);
     }
-    is_v1_error($nobody->get('/v1/search', bearer($token)), 401, 'the first API takes none');
+    is_v1_error($nobody->get('/v1/search', bearer($token)), 401, 'the first API takes none for a repository');
     is_error(ask($nobody, ['repository:team/app:pull'], 'service=x'), 401, 'UNAUTHORIZED', 'without a password there is none');
     is_error($nobody->get('/v2/_token?scope=repository:team/app:pull', bearer($token)), 401, 'UNAUTHORIZED', '... nor for a token');
 };
@@ -179,6 +179,13 @@ subtest 'scopes' => sub {
     my @lists = map { $_->json->{repositories} } $registry->get('/v2/_catalog'),
         $nobody->get('/v2/_catalog', bearer(token($registry, 'registry:catalog:*')));
     is_deeply($lists[1], $lists[0], 'a token for lists shows what its user sees');
+    my $lists = ask($registry, ['registry:catalog:search'])->json;
+    is($lists->{scope}, 'registry:catalog:*', 'docker asks for it in other words');
+    my $found = $nobody->get('/v1/search?q=team/app', bearer($lists->{token}));
+    is_status($found, 200, '... to search by the first API');
+    is($found->json->{results}[0]{name}, 'team/app', '... which shows what its user sees');
+    is($found->header('X-Docker-Token'), undef, '... and gives no token of the first API');
+    is_v1_error($nobody->get($_, bearer($lists->{token})), 401, "... nor $_") for '/v1/repositories', '/v1/repositories/team/app/tags', '/v1/users';
     is_error($registry->get('/v2/_token?' . 'scope=x&' x 70), 414, 'UNSUPPORTED', 'there can be too many parameters');
 };
 

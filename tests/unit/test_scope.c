@@ -41,6 +41,8 @@ the_scope_of_lists(void **state)
     assert_true(scope_parse(&s, bytes_str("registry:catalog:*")));
     assert_true(s.lists);
     assert_int_equal(s.repository.n, 0);
+    assert_true(scope_parse(&s, bytes_str("registry:catalog:search")));
+    assert_true(s.lists);
 }
 
 static void

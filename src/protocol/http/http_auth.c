@@ -85,6 +85,15 @@ enter_with_bearer(struct call *c, const char *header, struct err *err)
     return 0;
 }
 
+/* "docker login" keeps a refresh token instead of the password. So "docker search" can show nothing
+ * but a token of the second API to this path of the first. */
+static bool
+is_search(const struct http_request *req)
+{
+    return (req->method & (HTTP_GET | HTTP_HEAD)) != 0 &&
+           (strcmp(req->path, "/v1/search") == 0 || strcmp(req->path, "/v1/search/") == 0);
+}
+
 int
 http_auth_enter(struct call *c, enum error_form form, struct err *err)
 {
@@ -92,8 +101,11 @@ http_auth_enter(struct call *c, enum error_form form, struct err *err)
 
     if (c->actor.user[0] != '\0' || header == NULL)
         return 0;
-    return form == ERROR_FORM_OCI ? enter_with_bearer(c, header, err)
-                                  : enter_with_token(c, header, err);
+    if (form == ERROR_FORM_OCI)
+        return enter_with_bearer(c, header, err);
+    if (is_search(c->req) && enter_with_bearer(c, header, err) != 0)
+        return -1;
+    return enter_with_token(c, header, err);
 }
 
 /* ---- our own address ---- */
@@ -174,6 +186,8 @@ http_auth_hand_out(struct call *c, struct err *err)
 
     http_reply_header(c->reply, "X-Docker-Endpoints", own_address(c));
     if (user[0] == '\0') /* an anonymous client, who may pull */
+        return 0;
+    if (c->actor.grants != NULL) /* a token of the first API would have a larger scope */
         return 0;
     /* The site around us asks for its own passwords on each request, and takes no token of ours.
      * But docker up to 1.6 doesn't begin a push without a token. */

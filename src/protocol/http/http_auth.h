@@ -14,14 +14,14 @@
  * requests. */
 
 /* Makes the user of a valid token the call's actor, unless nginx has named one already. First API:
- * an invalid token counts as none. Second API: the actor is bounded by the token, and
- * c->token_invalid says that it is invalid. Tokens that the registry doesn't need, since it has no
- * users, or they are the site's, count as none. */
+ * an invalid token counts as none. Second API, and the search of the first: the actor is bounded by
+ * the token, and c->token_invalid says that it is invalid. Tokens that the registry doesn't need,
+ * since it has no users, or they are the site's, count as none. */
 int http_auth_enter(struct call *c, enum error_form form, struct err *err);
 
 /* First API: adds X-Docker-Token, WWW-Authenticate with the same value, and X-Docker-Endpoints, for
- * an actor with the right to do the request. A client that sent a token gets the same token back,
- * so its lifetime isn't extended. */
+ * an actor with the right to do the request, unless a token of the second API named the actor. A
+ * client that sent a token gets the same token back, so its lifetime isn't extended. */
 int http_auth_hand_out(struct call *c, struct err *err);
 
 /* Adds the challenges of a 401. */

@@ -77,7 +77,8 @@ scope_parse(struct scope *s, struct bytes text)
 {
     struct bytes type, name, actions;
 
-    *s = (struct scope){.lists = bytes_equal(text, bytes_str("registry:catalog:*"))};
+    *s = (struct scope){.lists = bytes_equal(text, bytes_str("registry:catalog:*")) ||
+                                 bytes_equal(text, bytes_str("registry:catalog:search"))};
     if (s->lists)
         return true;
     if (!split_at(text, ':', false, &type, &name) || !split_at(name, ':', true, &name, &actions) ||

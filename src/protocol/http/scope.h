@@ -7,6 +7,7 @@
 /* Scopes, by which clients ask for tokens (distribution's "Token Scope Documentation"):
  *     repository:NAME:pull,push
  *     registry:catalog:*
+ *     registry:catalog:search   the same
  * A class, as in repository(plugin), makes no difference. */
 
 struct scope {

@@ -46,12 +46,14 @@ v1_search(struct call *c, struct err *err)
     const char *q = query_get(&c->query, "q");
     uint64_t n = search_number(c, "n", N_DEFAULT, N_MAX);
     uint64_t page = search_number(c, "page", 1, UINT64_MAX / N_MAX);
+    struct actor user = c->actor;
     struct catalog_found found;
     struct json *body, *results;
 
     if (q == NULL)
         q = "";
-    if (catalog_search(c->reg, &c->actor, q, (page - 1) * n, (size_t)n, c->arena, &found, err) != 0)
+    user.grants = NULL; /* a token for lists shows all that its user may pull */
+    if (catalog_search(c->reg, &user, q, (page - 1) * n, (size_t)n, c->arena, &found, err) != 0)
         return -1;
     body = json_new_object();
     json_set_string(body, "query", q);
