@@ -8,6 +8,7 @@ struct foreign_images;
 struct hooks;
 struct index_cache;
 struct kv;
+struct login_cache;
 struct semaphore;
 struct share_member;
 struct token_keys;
@@ -51,6 +52,8 @@ struct registry {
 
     /* Sign tokens, and follow the files that they are in; NULL in processes that need none. */
     struct token_keys *token_keys;
+    /* Passwords that nginx has found right, for tokens; NULL: none are remembered. */
+    const struct login_cache *login_cache;
 
     struct hooks *hooks; /* the administrator's hooks; NULL: none */
     uint64_t pre_hook_timeout_ms;

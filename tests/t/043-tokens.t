@@ -186,7 +186,7 @@ subtest 'scopes' => sub {
     is($found->json->{results}[0]{name}, 'team/app', '... which shows what its user sees');
     is($found->header('X-Docker-Token'), undef, '... and gives no token of the first API');
     is_v1_error($nobody->get($_, bearer($lists->{token})), 401, "... nor $_") for '/v1/repositories', '/v1/repositories/team/app/tags', '/v1/users';
-    is_error($registry->get('/v2/_token?' . 'scope=x&' x 70), 414, 'UNSUPPORTED', 'there can be too many parameters');
+    is_error($registry->get('/v2/_token?' . 'scope=x&' x 70), 401, 'UNAUTHORIZED', 'of too many parameters the password isn\'t looked at');
 };
 
 subtest 'invalid tokens' => sub {
@@ -257,6 +257,25 @@ subtest 'who may do nothing gets a challenge for a password' => sub {
     is_status(ask($registry->with(user => 'ann:second'), []), 401, "somebody else's password");
     is_error($registry->request($_, '/v2/_token', body => ''), 405, 'UNSUPPORTED', "$_ there") for 'PUT', 'DELETE', 'PATCH';
     is_status($registry->request('HEAD', '/v2/_token'), 405, 'HEAD there');
+};
+
+# A hash of bcrypt takes a fifth of a second, during which nginx does nothing else.
+subtest 'a password is hashed once, and not for each token' => sub {
+    my $file = $registry->dir . '/auth/htpasswd';
+    spew($file, 'slow:' . crypt('right', '$2b$12$abcdefghijklmnopqrstuu') . "\n");
+    my $slow = $registry->with(user => 'slow:right');
+    ok(wait_for(10, sub { ask($slow, ['repository:team/app:pull'])->status == 200 }), 'a user with a slow hash gets a token');
+    spew($file, 'slow:' . crypt('right', '$2b$12$bbcdefghijklmnopqrstuu') . "\n");
+    ok(wait_for(10, sub { slurp($registry->dir . '/run/htpasswd') =~ /bbcdef/ }), 'another hash');
+    sleep 0.2;
+    my @took = map { my $begin = time; ask($slow, ['repository:team/app:pull'])->status == 200 ? time - $begin : 99 } 0 .. 10;
+    my ($first, @others) = @took;
+    my ($middle) = (sort { $a <=> $b } @others)[5];
+    cmp_ok($middle, '<', $first / 4, 'only the first request waits for it') or diag("@took");
+    is(ask($registry->with(user => 'slow:wrong'), ['repository:team/app:pull'])->status, 401, 'a wrong password is none');
+    spew($file, 'slow:' . crypt('other', '$2b$04$abcdefghijklmnopqrstuu') . "\n");
+    ok(wait_for(10, sub { ask($slow, ['repository:team/app:pull'])->status == 401 }), 'a password that was changed is forgotten');
+    unlink $file;
 };
 
 subtest 'refresh tokens' => sub {

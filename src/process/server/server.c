@@ -163,6 +163,8 @@ open_extra(struct server *s, struct err *err)
     workers = pool_workers(POOL_BROWSE, s->options);
     if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
         return -1;
+    if (login_cache_make(&s->login_cache, err) != 0)
+        return -1;
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return s->poke >= 0 ? 0 : err_errno(err, "cannot make an eventfd");
 }
@@ -215,6 +217,7 @@ close_sockets(struct server *s)
     for (int i = 0; i < SERVER_EXTRA_COUNT; i++)
         close_extra(s, (enum server_extra)i);
     semaphore_close(&s->index_seats);
+    login_cache_close(&s->login_cache);
     fdio_close(s->poke);
     s->poke = -1;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include "domain/events/hook.h"
 #include "domain/access/htpasswd.h"
+#include "domain/access/login_cache.h"
 #include "domain/access/token_key.h"
 #include "process/server/access_source.h"
 #include "process/server/datadir.h"
@@ -54,6 +55,7 @@ struct server {
     struct htpasswd_state users;     /* these and the users of auth/htpasswd */
     struct stat users_file;          /* auth/htpasswd as it was read */
     struct access_source access;     /* rules and groups */
+    struct login_cache login_cache;
     struct hooks hooks;
     bool gate;        /* a pre-hook was seen: the workers of POOL_GATE run */
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is

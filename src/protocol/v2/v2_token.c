@@ -1,6 +1,7 @@
 #include "protocol/v2/v2_token.h"
 #include <stdbool.h>
 #include "domain/access/bearer.h"
+#include "domain/access/login_cache.h"
 #include "protocol/http/http_auth.h"
 #include "protocol/http/scope.h"
 #include "util/arena.h"
@@ -235,6 +236,39 @@ answer_form(struct call *c, struct token_answer *a, struct err *err)
     return refuse_form(c, 400, "unsupported_grant_type", "grant_type must be refresh_token", err);
 }
 
+/* ---- GET ---- */
+
+/* nginx checks passwords, in a location of its own to which the request is sent, and comes back
+ * with the user. Passwords that it has found right are remembered. The user is never that of a
+ * token, which would then last forever. 1: the answer can be made; 0: the request was sent to
+ * nginx; -1. */
+static int
+find_password(struct call *c, struct token_answer *a, struct err *err)
+{
+    const char *header = c->req->header(c->req, "HTTP_AUTHORIZATION");
+    const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
+    bool checked = c->req->user[0] != '\0';
+    struct login login;
+    bool parsed, remembered, empty;
+
+    if (header == NULL || strncasecmp(header, "basic", 5) != 0 || !access_users_exist(c->reg))
+        return 1;
+    parsed = login_cache_parse(&login, header);
+    if (parsed && checked)
+        login_cache_put(c->reg, &login);
+    remembered = parsed && !checked && login_cache_has(c->reg, &login);
+    empty = parsed && login.user[0] == '\0' && login.password[0] == '\0';
+    if (checked || remembered)
+        snprintf(a->access.user, sizeof a->access.user, "%s", checked ? c->req->user : login.user);
+    explicit_bzero(&login, sizeof login);
+    if (checked || remembered || empty)
+        return 1;
+    if (internal == NULL)
+        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
+    c->reply->status = 200;
+    return call_header(c, err, "X-Accel-Redirect", "%s/login", internal);
+}
+
 /* ---- both ---- */
 
 int
@@ -242,6 +276,7 @@ v2_token(struct call *c, struct err *err)
 {
     struct token_answer *a = arena_alloc(c->arena, sizeof *a);
     const char *offline = query_get(&c->query, "offline_token");
+    int rc;
 
     if (a == NULL)
         return arena_full(err);
@@ -249,8 +284,9 @@ v2_token(struct call *c, struct err *err)
         return err_set(err, ERR_NO_ROUTE, "nothing is served at %s", c->req->raw_path);
     if (c->req->method == HTTP_POST)
         return answer_form(c, a, err);
-    /* Not the user of a token: that would make it last forever. */
-    snprintf(a->access.user, sizeof a->access.user, "%s", c->req->user);
+    rc = find_password(c, a, err);
+    if (rc != 1)
+        return rc;
     a->wants_refresh = offline != NULL && strcmp(offline, "true") == 0;
     return answer_asked(c, a, &c->query, err);
 }
