@@ -1,14 +1,19 @@
 # Guessing: the time of an answer does not tell which users there are, and requests for tokens with a password are
-# limited by address.
+# limited by address, and so are wrong passwords.
 use v5.36;
-use Registry limit => 120;
+use Registry limit => 240;
 use Digest::SHA qw(sha1);
 use List::Util qw(max min);
 use MIME::Base64 qw(encode_base64);
 use Registry::Checks;
+use Registry::Clients;
 use Registry::Tools;
 use Test::More;
 use Time::HiRes qw(time);
+
+BEGIN { need('curl') }
+
+my $tmp = tempdir();
 
 # Hashes that take very different times: 12 ms, 2 ms, and nothing.
 my %hashes = (
@@ -80,7 +85,14 @@ subtest 'requests for tokens' => sub {
     my $most = 1001 + 20 * (time - $began) + 20;
     cmp_ok($statuses{taken}, '>=', 1000, 'a thousand at once');
     cmp_ok($statuses{taken}, '<=', $most,   '... and then a few each second');
-    my $refused = $quick->get('/v2/_token');
+    # A slow machine may be slower than the limit with one request at a time.
+    my $refused;
+    wait_for(20, sub {
+        my @more = map { $quick->connect } 1 .. 100;
+        $_->send($quick->head_of('GET', '/v2/_token?service=x')) for @more;
+        ($refused) = grep { $_->status == 429 } map { $_->response } @more;
+        return $refused;
+    });
     is_error($refused, 429, 'TOOMANYREQUESTS', 'one more');
     is($refused->header('Retry-After'), 1, '... may come in a second');
     like($refused->content, qr/20 of them for tokens/, '... is told why');
@@ -106,6 +118,41 @@ subtest 'long passwords' => sub {
     ok($over{429}, 'long are more than 75 bytes, with the name');
     is_status($registry->with(user => 'quick:' . 's' x 69)->get('/v2/'), 401, 'others are not counted with them');
     isnt($nobody->get('/v2/')->status, 429, 'nor are requests without a password');
+};
+
+# By source addresses of this machine that aren't 127.0.0.1, which is never barred.
+sub from ($address, @args) {
+    return curl('--interface', $address, '--output', "$tmp/answer", '--write-out', '%{http_code} ', @args)->{out};
+}
+
+subtest 'many wrong passwords' => sub {
+    my $base = 'http://127.0.0.1:' . $registry->port;
+    my @all  = ('--parallel', '--parallel-immediate', '--output', '/dev/null');
+    my @path = ("$base/v2/", "$base/v2/a/b/tags/list", "$base/v2/_token", "$base/v1/users", "$base/v2/a/b/_image/x/tree");
+    from('127.0.0.2', @all, '--user', 'quick:wrong', "$base/v2/?[1-99]");
+    like(from('127.0.0.2', '--user', 'quick:secret', "$base/v2/"), qr/^200/, '99, and the right one counts');
+    from('127.0.0.2', @all, '--user', 'quick:wrong', "$base/v2/?[1-20]");
+    ok(wait_for(10, sub { from('127.0.0.2', '--user', 'quick:secret', "$base/v2/") =~ /^429/ }), 'one more, and the address is barred');
+    like(slurp("$tmp/answer"), qr/TOOMANYREQUESTS.*--max-wrong-passwords/, '... with the reason');
+    like(from('127.0.0.2', '--user', 'quick:wrong', $_), qr/^429/, "... on $_") for @path;
+    like(from('127.0.0.2', '--request', 'PUT', '--data', 'x', '--user', 'quick:secret', "$base/v2/a/b/$_"), qr/^429/, "... for $_")
+        for 'manifests/x', 'blobs/uploads/x';
+    like(from('127.0.0.2', "$base/v2/"), qr/^401/, 'requests without a password are not');
+    like(from('127.0.0.2', '--header', 'Authorization: Bearer x', "$base/v2/"), qr/^401/, 'nor are tokens');
+    like(from('127.0.0.2', "$base/healthz"), qr/^200/, 'nor is /healthz');
+    like(from('127.0.0.3', '--user', 'quick:secret', "$base/v2/"), qr/^200/, 'nor are other addresses');
+    is(scalar(grep { /too many wrong passwords" address=127\.0\.0\.2 seconds=60/ } split /\n/, $registry->log), 1, 'the log says so');
+    from('127.0.0.1', @all, '--user', 'quick:wrong', "$base/v2/?[1-150]");
+    like(from('127.0.0.1', '--user', 'quick:secret', "$base/v2/"), qr/^200/, 'a proxy of this machine is not barred');
+    ok(wait_for(75, sub { from('127.0.0.2', '--user', 'quick:secret', "$base/v2/") =~ /^200/ }), 'a minute later the address may try again');
+};
+
+subtest 'without the limit' => sub {
+    my $open = Registry->start(args => [ '--user', 'ann:secret', '--max-wrong-passwords', '0' ]);
+    my $base = 'http://127.0.0.1:' . $open->port;
+    from('127.0.0.2', '--parallel', '--parallel-immediate', '--output', '/dev/null', '--user', 'ann:wrong', "$base/v2/?[1-300]");
+    like(from('127.0.0.2', '--user', 'ann:secret', "$base/v2/"), qr/^200/, 'nobody is barred');
+    $open->stop;
 };
 
 finish();

@@ -90,6 +90,7 @@ without_options_there_are_defaults(void **state)
     assert_int_equal(o.index_max_ratio, layer_scan_defaults.ratio);
     assert_int_equal(o.max_uploads, 100);
     assert_int_equal(o.max_connections_per_address, 1024);
+    assert_int_equal(o.max_wrong_passwords, 100);
     assert_int_equal(o.log_level, LOG_INFO);
     assert_null(o.run_as);
     options_free(&o);

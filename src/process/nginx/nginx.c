@@ -61,6 +61,9 @@ nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct er
     nginx_guard_init(&n->guard, loop, &s->who);
     loop_fd_init(&n->log_readable, loop, on_nginx_log, n);
     start_throttle_init(&n->throttle, CRASH_BURST, CRASH_REFILL_MS, loop_now(loop));
+    /* Also with --fastcgi: an existing nginx would see the files of a server before. */
+    if (guessers_init(&n->log.guessers, s->dir.fd, s->options->max_wrong_passwords, err) != 0)
+        return -1;
     if (s->options->fastcgi != NULL || find_nginx(n->program, sizeof n->program))
         return 0;
     return err_set(err, ERR_SYSTEM,

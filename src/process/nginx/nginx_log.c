@@ -68,6 +68,7 @@ tells_of_full_disk(const char *text)
 static void
 relay_line(struct nginx_log *l)
 {
+    char address[WRONG_PASSWORDS_ADDRESS];
     const char *severity;
     char *text;
 
@@ -78,8 +79,11 @@ relay_line(struct nginx_log *l)
         return;
     if (strcmp(severity, "emerg") == 0)
         snprintf(l->worst, sizeof l->worst, "%s", text);
-    if (wrong_passwords_take(&l->wrong, text, clock_mono_ms()))
+    if (wrong_passwords_take(&l->wrong, text, clock_mono_ms())) {
+        if (wrong_password_address(text, address))
+            guessers_count(&l->guessers, address, clock_mono_ms());
         return;
+    }
     /* The keeper tells of a full disk, once a minute. */
     log_client_line(tells_of_full_disk(text) ? LOG_DEBUG : level_of(severity), "nginx",
                     "severity=%s text=%s", *severity != '\0' ? severity : "-", text);
@@ -118,6 +122,7 @@ void
 nginx_log_tend(struct nginx_log *l)
 {
     wrong_passwords_tell(&l->wrong, clock_mono_ms());
+    guessers_tend(&l->guessers, clock_mono_ms());
 }
 
 void

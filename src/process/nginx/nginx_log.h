@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include "process/nginx/guessers.h"
 #include "process/nginx/wrong_passwords.h"
 
 /* Lines on nginx's stderr become lines of our log. A client can cause such a line with each
@@ -14,6 +15,7 @@ struct nginx_log {
     size_t n;
     char worst[NGINX_LOG_LINE_MAX]; /* the last line at [emerg], or "" */
     struct wrong_passwords wrong;
+    struct guessers guessers;
 };
 
 void nginx_log_open(struct nginx_log *l, int fd);

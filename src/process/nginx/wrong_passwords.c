@@ -83,6 +83,17 @@ wrong_passwords_take(struct wrong_passwords *w, const char *text, uint64_t now_m
     return true;
 }
 
+bool
+wrong_password_address(const char *text, char address[WRONG_PASSWORDS_ADDRESS])
+{
+    struct wrong_passwords_of found;
+
+    if (!parse_wrong_password(text, &found))
+        return false;
+    memcpy(address, found.address, sizeof found.address);
+    return true;
+}
+
 void
 wrong_passwords_tell(struct wrong_passwords *w, uint64_t now_ms)
 {

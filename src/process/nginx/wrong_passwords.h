@@ -8,12 +8,13 @@
  * contrib/fail2ban learns of a guesser at once, and a long attack has few lines. */
 
 #define WRONG_PASSWORDS_ADDRESSES 64
+#define WRONG_PASSWORDS_ADDRESS 48
 /* Bytes that are kept of the last user name. */
 #define WRONG_PASSWORDS_USER 64
 
 struct wrong_passwords {
     struct wrong_passwords_of {
-        char address[48]; /* "": this place is free */
+        char address[WRONG_PASSWORDS_ADDRESS]; /* "": this place is free */
         char user[WRONG_PASSWORDS_USER + 1];
         unsigned times;                  /* not logged yet */
         unsigned next;                   /* as many are logged at once */
@@ -24,6 +25,9 @@ struct wrong_passwords {
 /* text: a line of nginx without its beginning (nginx_log_split). False if it isn't about a wrong
  * password or an unknown user; then nothing was done. now_ms: clock_mono_ms(). */
 bool wrong_passwords_take(struct wrong_passwords *w, const char *text, uint64_t now_ms);
+
+/* The address in such a line. False likewise. */
+bool wrong_password_address(const char *text, char address[WRONG_PASSWORDS_ADDRESS]);
 
 /* Logs the numbers whose minute is over. Call it now and then. */
 void wrong_passwords_tell(struct wrong_passwords *w, uint64_t now_ms);

@@ -59,6 +59,7 @@ struct options {
     uint64_t max_tags;                    /* 0: no limit */
     uint64_t max_uploads;                 /* 0: no limit */
     uint64_t max_connections_per_address; /* 0: no limit */
+    uint64_t max_wrong_passwords;         /* of an address in a minute; 0: no limit */
     uint64_t hook_timeout_ms;
     uint64_t hook_jobs;
     uint64_t hook_retries; /* may be 0 */

@@ -99,6 +99,8 @@ const struct options_row options_table[] = {
      LIMIT(max_uploads)},
     {"max-connections-per-address", 0, "n", "1024", "refuse further requests at once of an address",
      SERVER, LIMIT(max_connections_per_address)},
+    {"max-wrong-passwords", 0, "n", "100", "bar an address with so many in a minute", SERVER,
+     LIMIT(max_wrong_passwords)},
     {"index-jobs", 0, "n", OPTIONS_TABLE_PROCESSORS, "layers that are indexed at once", SERVER,
      COUNT(index_jobs)},
     {"index-memory", 0, "size", "512M", "memory for indexing a layer", SERVER,

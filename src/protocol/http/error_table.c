@@ -125,7 +125,8 @@ const struct error_table_nginx error_table_nginx[] = {
     {"429", ERR_TOO_MANY, "too many requests from this address",
      .hint = "one address may have @MAX_CONNECTIONS@ requests at the same time "
              "(--max-connections-per-address, where 0 is no limit), and 650 a second with a "
-             "password, 20 of them for tokens, 80 with a very long one: " HINT_RETRY,
+             "password, 20 of them for tokens, 80 with a very long one; many wrong passwords bar "
+             "it for a minute (--max-wrong-passwords): " HINT_RETRY,
      .retry_after = "1"},
     {"431", ERR_BAD_REQUEST, "request header too large",
      .hint = "send fewer or shorter headers: one may have 24 KiB and all 48, or what an "
