@@ -1,7 +1,7 @@
 # The first API takes a password or a token on every route, and gives the token out.
 use v5.36;
 use Registry limit => 240;
-use Digest::SHA qw(hmac_sha256);
+use Digest::SHA qw(hmac_sha256 sha256);
 use FindBin ();
 use MIME::Base64 qw(encode_base64);
 use Registry::Checks;
@@ -14,10 +14,10 @@ use Test::More;
 sub basic ($pair) { return 'Basic ' . encode_base64($pair, '') }
 sub with ($authorization) { return (headers => { Authorization => $authorization }) }
 
-# What the original computes, with a key that the user's line in the password file is mixed into.
+# What the original computes, with a key that the stamp of the user's line in the password file is mixed into.
 sub token ($registry, $user, $expiry, $key = slurp($registry->dir . '/auth/token.key')) {
     my ($line) = grep { /^\Q$user\E:/ } split /\n/, slurp($registry->dir . '/run/htpasswd');
-    $key = hmac_sha256($line, $key) if defined $line;
+    $key = hmac_sha256(substr(sha256($line), 0, 16), $key) if defined $line;
     return "$user.$expiry." . encode_base64(hmac_sha256("$user.$expiry", $key), '') =~ s/=//r;
 }
 
