@@ -259,6 +259,20 @@ subtest 'who may do nothing gets a challenge for a password' => sub {
     is_status($registry->request('HEAD', '/v2/_token'), 405, 'HEAD there');
 };
 
+# The file of the first user closes the registry before nginx hears of it.
+subtest 'while the first user is added' => sub {
+    my $first = Registry->start;
+    my $user  = $first->with(user => 'ann:secret');
+    my ($added, %seen);
+    my $until = time + 10;
+    while (time < $until && !$seen{200}) {
+        spew($first->dir . '/auth/htpasswd', 'ann:' . crypt('secret', '$5$salt') . "\n") if !$added++;
+        my $answer = ask($user, ['repository:a:pull']);
+        $seen{ $answer->status }++ if $first->get('/v2/')->status == 401;
+    }
+    is_deeply([ sort keys %seen ], $seen{401} ? [ 200, 401 ] : [200], 'a request for a token is refused, or gets one');
+};
+
 # A hash of bcrypt takes a fifth of a second, during which nginx does nothing else.
 subtest 'a password is hashed once, and not for each token' => sub {
     my $file = $registry->dir . '/auth/htpasswd';

