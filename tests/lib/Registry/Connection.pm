@@ -76,7 +76,8 @@ sub _more ($self) {
 }
 
 # The next answer: 100 Continue ones are counted and skipped (once => 1: returned). body => sub:
-# gets the bytes as they come, instead of ->content. Never dies: what goes wrong is status 599.
+# gets the bytes as they come, instead of ->content. head => 1: no body is read. Never dies: what goes
+# wrong is status 599.
 sub response ($self, $method = 'GET', %o) {
     $self->{end} = time + $self->{timeout};
     my $response = eval { $self->_response($method, %o) };
@@ -120,7 +121,7 @@ sub _response ($self, $method, %o) {
     $response->{continued} = $continued;
     $self->{over} = ($response->header('Connection') // '') =~ /close/i;
     my $status = $response->status;
-    return $response if $method eq 'HEAD' || $status < 200 || $status == 204 || $status == 304;
+    return $response if $method eq 'HEAD' || $o{head} || $status < 200 || $status == 204 || $status == 304;
 
     my $content = '';
     my $sink    = $o{body} // sub ($piece) { $content .= $piece };
