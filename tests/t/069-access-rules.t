@@ -3,6 +3,7 @@
 use v5.36;
 use Registry limit => 180;
 use Registry::Checks;
+use Registry::Manual;
 use Registry::Tools;
 use Registry::V1;
 use Test::More;
@@ -184,6 +185,19 @@ subtest 'at the start' => sub {
     my $missing = Registry->try([ '--dir', $dir, '--listen', '127.0.0.1', '--port', '0', '--access', "$tmp/none" ]);
     isnt($missing->{exit}, 0, 'a file that is named must be there');
     like($missing->{err}, qr/none/, '... says its name');
+};
+
+subtest 'as README says' => sub {
+    my ($line) = grep { /auth\/access/ } readme_examples('Users and TLS');
+    my $home   = tempdir();
+    my $fresh  = Registry->start(dir => "$home/registry", args => [ '--user', 'ann:x', '--user', 'bob:x' ]);
+    my $user   = $fresh->with(user => 'ann:x');
+    works(run([ 'sh', '-c', "cd '$home' && $line" ]), 'the rules are written');
+    ok(wait_for(10, sub { $fresh->get('/v2/_catalog')->status == 200 }), 'they count');
+    is_status($user->push_image('a/b', 'v1', [$layer]), 201, 'ann pushes');
+    is_status($fresh->get('/v2/a/b/manifests/v1'), 200, 'everybody pulls');
+    is($fresh->with(user => 'bob:x')->post('/v2/a/b/blobs/uploads/', body => '')->status, 403, 'bob does not push');
+    $fresh->stop;
 };
 
 subtest 'without rules' => sub {
