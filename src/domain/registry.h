@@ -67,6 +67,10 @@ struct registry {
     /* Bounds the places of one client in this process's pool; NULL: no bound. */
     const struct share_member *share;
 
+    /* Bytes of documents that this process may still read for the request that it works on
+     * (domain/core/pull.h); NULL: no bound. Unlike the rest it changes. */
+    uint64_t *may_read;
+
     /* --base-url: stands in front of paths in Location and Link; NULL: nothing does */
     const char *base_url;
 };

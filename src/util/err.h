@@ -12,6 +12,7 @@ enum err_code {
     ERR_NO_SPACE, /* ENOSPC, EDQUOT: a retry succeeds once there is room */
     ERR_BUSY,     /* a retry in a moment may succeed: recovery, too many conflicts */
     ERR_CORRUPT,  /* stored data cannot be read */
+    ERR_LONG,     /* this process is for short requests, and another one has to do this */
 
     /* the request */
     ERR_BAD_REQUEST,     /* the request itself: path, escapes, query, headers */

@@ -11,7 +11,7 @@ use Test::More;
 
 my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# ---- |\z)/msg;
 my %values = (
-    NAME     => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
+    AT => '@', NAME => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
     MAX_BLOB => 0,          MAX_CONNECTIONS => 1, VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
     LISTEN   => 'listen 1', TLS     => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
     ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', ERROR_RETRIES => '', REFUSALS => '',
@@ -238,8 +238,8 @@ my @rows_of_nginx = slurp('src/protocol/http/error_table.c') =~ /^ +\{"(\w+)", E
 # "default" stands for a plain 400, and a password that is wrong makes a 401, too.
 is_deeply([ sort keys %made ], [ sort grep({ $_ ne 'default' && $_ ne '401wrong' } @rows_of_nginx), '400' ], 'each error of nginx has its row in error_table.c');
 
-# In somebody else's nginx, a site's regular expressions come before a plain prefix.
-my @beaten = grep { $_->[1] !~ /^(=|\^~)$/ } locations(parse(tokens(expand('@LOCATIONS@'))));
+# In somebody else's nginx, a site's regular expressions come before a plain prefix. No path leads to a named location.
+my @beaten = grep { $_->[1] !~ /^(=|\^~|\@registry_\w+_main)$/ } locations(parse(tokens(expand('@LOCATIONS@'))));
 none([ map { $_->[-2] } @beaten ], 'no location of ours can be taken over by a site');
 
 # To the path of a prefix without its last slash nginx answers with a redirect in HTML, unless that has a location.

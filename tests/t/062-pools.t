@@ -111,7 +111,7 @@ subtest 'readers of long descriptions, who read nothing' => sub {
     is_status($registry->get($path, headers => { 'If-None-Match' => $all[0]->header('ETag') }), 304, '... or not at all');
     is_status($registry->head($path), 200, '... or without its body', 'Content-Length' => length $image->{json});
     is_status($registry->with->get($path), 401, '... and not to strangers');
-    is_status($registry->get('/_registry_main/long'), 404, 'the way inside is closed');
+    is_status($registry->get($_), 404, "the way inside is closed: $_") for '/_registry_main/long', '/@registry_long_main', '/_registry_main/@registry_long_main';
 
     my @readers = readers($registry, 64, $path);
     ok(wait_for(20, sub { answered(@readers) >= 4 }), 'sixty-four readers of one user');
@@ -236,6 +236,73 @@ subtest 'configs that take long to read' => sub {
     is_status($v1->get("/v1/images/$id/json?platform=linux/s390x"), 404, '... or not');
     $id = $push_index->(3, [ (1) x 10001 ]);
     is_status($v1->get("/v1/images/$id/json?platform=linux/amd64"), 404, 'those with more values have no platform');
+};
+
+subtest 'documents that take long to read' => sub {
+    my $registry = Registry->start(args => [ '--user', 'ann:secret' ], user => 'ann:secret', expected => qr/upstream/);
+    my $v1       = Registry::V1->new($registry, user => 'ann:secret', https => 1);
+
+    # Of the large image the config has 0.9 MB, and of the huge one the manifest has 3 MB.
+    my %large_config   = (more => [ map { $_ . 'x' x 95 } 1 .. 9000 ]);
+    my %large_manifest = (annotations => { map { ("k$_" => 'x' x 95) } 1 .. 30_000 });
+    my $push = sub ($tag, $more = {}, $also = {}) {
+        my $layer    = gzip_layer(tar_of("f file $tag"));
+        my $config   = json_of({ architecture => 'amd64', os => 'linux', tag => $tag, %$more, rootfs => { type => 'layers', diff_ids => [ $layer->{diff_id} ] } });
+        my $manifest = json_of({
+            schemaVersion => 2, mediaType => $Registry::Client::TYPE{manifest}, %$also,
+            config => $registry->descriptor('config', $config), layers => [ $registry->descriptor('layer_gzip', $layer->{blob}) ],
+        });
+        is_status($registry->push_blob('a/b', $_), 201, "a part of the image $tag") for $config, $layer->{blob};
+        is_status($registry->put_manifest('a/b', $tag, $manifest), 201, '... and its manifest');
+        my $id   = substr digest($config), 7;
+        my $base = "/v1/images/$id";
+        ok(wait_for(30, sub { $registry->get("$base/json")->status == 200 }), '... which the first API shows');
+        my $tags = '/v1/repositories/a/b/tags';
+        return (
+            manifest => $manifest,
+            reads    => [ map({ [ GET => $_ ] } "$base/json", "$base/ancestry", "$base/layer", "$tags/$tag?platform=linux/amd64"), map({ [ HEAD => $_ ] } "$base/json", "$base/layer") ],
+            pushes   => [ [ PUT => "/v2/a/b/manifests/$tag-again", $manifest ], [ PUT => "$tags/$tag-too", qq("$id") ] ],
+            delete   => [ DELETE => '/v2/a/b/manifests/' . digest($manifest) ],
+        );
+    };
+    my %small = $push->('small');
+    my %large = $push->('large', \%large_config);
+    my %huge  = $push->('huge', {}, \%large_manifest);
+    my $ask   = sub ($client, $what) {
+        my ($method, $path, $body) = @$what;
+        return $client->request($method, $path, defined $body ? (body => $body, headers => { 'Content-Type' => $Registry::Client::TYPE{manifest} }) : ());
+    };
+    my $text    = sub ($what) { return "$what->[0] $what->[1]" };
+    my @reads   = map { @{ $_->{reads} } } \%large, \%huge;
+    my @pushes  = (@{ $large{pushes} }, $huge{pushes}[1]);
+    my @before  = map { $ask->($registry, $_) } @reads;
+    is_status($before[$_], 200, $text->($reads[$_])) for 0 .. $#reads;
+    like($before[0]->json->{more}[8999], qr/^9000x+$/, 'the large config is shown');
+
+    my $while_stopped = sub ($what, $pools, $requests) {
+        my @stopped = map { $registry->children("worker $_") } @$pools;
+        kill 'STOP', @stopped;
+        is_status($ask->($registry->with(timeout => 1, user => 'ann:secret'), $_), 599, "$what waits for another pool: " . $text->($_)) for @$requests;
+        is_status($registry->get('/healthz'), 200, '... and health does not');
+        is_status($registry->get("/v2/a/b/manifests/$_"), 200, "... nor a pull of $_") for qw(small large huge);
+        is_status($ask->($registry, $_), 200, '... nor this: ' . $text->($_)) for @{ $small{reads} };
+        kill 'CONT', @stopped;
+    };
+    $while_stopped->('what reads much', ['list'], \@reads);
+    ok(wait_for(20, sub { $ask->($registry, $reads[0])->status == 200 }), 'then the other pool goes on');
+    my @after = map { $ask->($registry, $_) } @reads;
+    for my $i (0 .. $#reads) {
+        is_status($after[$i], 200, 'the same as before: ' . $text->($reads[$i]));
+        ok($after[$i]->content eq $before[$i]->content, '... in content');
+    }
+    $while_stopped->('a push that reads much', ['bulk'], \@pushes);
+    is_status($ask->($registry, $_), $_->[1] =~ /^.v2/ ? 201 : 200, 'then done: ' . $text->($_)) for @pushes;
+    is_status($registry->get("/v2/a/b/manifests/$_"), 200, "... as $_") for qw(large-again large-too huge-too);
+    is_error($registry->put('/v2/a/b/manifests/x', body => $large{manifest}, headers => { 'Content-Type' => $Registry::Client::TYPE{manifest}, 'If-Match' => '"x"' }),
+        412, 'PRECONDITION_FAILED', 'a condition counts there, too');
+    is_status($registry->with->put('/v2/a/b/manifests/x', body => $large{manifest}), 401, '... and a password');
+    $while_stopped->('a deletion that reads much', ['bulk'], [ $huge{delete} ]);
+    ok(wait_for(20, sub { $registry->get('/v2/a/b/manifests/huge')->status == 404 }), 'then done');
 };
 
 subtest 'workers that are killed' => sub {

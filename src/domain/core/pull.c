@@ -40,6 +40,17 @@ resolve_reference(const struct registry *reg, uint64_t repo, const struct refere
     return tbl_manifest_get(t, repo, d, r, err);
 }
 
+static int
+take_from_bound(const struct registry *reg, uint64_t n, struct err *err)
+{
+    if (reg->may_read == NULL)
+        return 0;
+    if (n > *reg->may_read)
+        return err_set(err, ERR_LONG, "more has to be read than this process may read");
+    *reg->may_read -= n;
+    return 0;
+}
+
 int
 pull_content(const struct registry *reg, const struct digest *d, struct arena *arena,
              struct bytes *document, struct err *err)
@@ -47,6 +58,8 @@ pull_content(const struct registry *reg, const struct digest *d, struct arena *a
     struct buf bytes;
     int rc = tbl_content_get(kv_reads(reg->kv), d, &bytes, err);
 
+    if (rc == 1 && take_from_bound(reg, bytes.n, err) != 0)
+        rc = -1;
     if (rc == 1) {
         *document = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);
         if (document->p == NULL)
@@ -66,6 +79,8 @@ pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, stru
 
     if (rc != 1 || r.size > max)
         return rc < 0 ? -1 : 0;
+    if (take_from_bound(reg, r.size, err) != 0)
+        return -1;
     p = arena_alloc(arena, (size_t)r.size + 1);
     if (p == NULL)
         return arena_full(err);

@@ -26,6 +26,13 @@ struct pulled {
     char path[BLOB_FILE_PATH_MAX];
 };
 
+/* The most bytes of documents that a request may read where requests have to be short. Parsing a
+ * document of 1 MiB takes 20 ms, and its length is up to its pusher. reg->may_read begins with this
+ * number in each request. The functions below fail with ERR_LONG instead of reading more, and a
+ * process without the bound then does the whole request again. So whatever a request changes before
+ * it reads a document, it must be able to change twice. */
+#define PULL_SHORT (64u << 10)
+
 /* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED, ERR_UNCONVERTIBLE. */
 int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,

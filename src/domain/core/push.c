@@ -287,19 +287,21 @@ read_config(struct pushing *w, struct err *err)
 
 /* Chooses the image as which a list of the first API shows an index, so that lists read no
  * documents. If no image can be chosen now, each list tries it. */
-static void
-choose_image(struct pushing *w)
+static int
+choose_image(struct pushing *w, struct err *err)
 {
-    struct err ignored;
     int rc;
 
     if (w->p->manifest.media_type->kind != DOCUMENT_INDEX)
-        return;
-    rc = platform_choose(w->reg, w->repo.id, w->p->document, &w->chosen, &ignored);
+        return 0;
+    rc = platform_choose(w->reg, w->repo.id, w->p->document, &w->chosen, err);
+    if (rc < 0 && err->code == ERR_LONG)
+        return -1;
     if (rc == 0)
         w->chosen = w->p->digest;
     if (rc < 0)
         w->chosen = (struct digest){.algo = DIGEST_NONE};
+    return 0;
 }
 
 static void
@@ -331,9 +333,9 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
     if (check_manifest_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         (!p->as_is && manifest_check(&p->manifest, err) != 0) || sort_parts(&w, err) != 0 ||
-        repository_look(reg, p->repository, &w.repo, err) != 0 || read_config(&w, err) != 0)
+        repository_look(reg, p->repository, &w.repo, err) != 0 || read_config(&w, err) != 0 ||
+        choose_image(&w, err) != 0)
         return -1;
-    choose_image(&w);
     told = event_of_push(p, EVENT_TAG);
     prepare_move(&w, &told);
     rc = tag_move_ask(&w.move, err);

@@ -22,6 +22,7 @@ enum value {
     VALUE_SOCKETS,
     VALUE_HTPASSWD,
     VALUE_VERSION,
+    VALUE_AT,
     VALUE_MAX_BLOB,
     VALUE_MAX_CONNECTIONS,
     VALUE_NOFILE,
@@ -43,6 +44,7 @@ static const struct {
     [VALUE_DIR] = {"DIR", PATH_BYTES, true},
     [VALUE_SOCKETS] = {"SOCKETS", PATH_BYTES, false},
     [VALUE_HTPASSWD] = {"HTPASSWD", PATH_BYTES, false},
+    [VALUE_AT] = {"AT", "@", false},
     [VALUE_VERSION] = {"VERSION", LOWER UPPER DIGITS ".+~-", false},
     [VALUE_MAX_BLOB] = {"MAX_BLOB", DIGITS, false},
     [VALUE_MAX_CONNECTIONS] = {"MAX_CONNECTIONS", DIGITS, false},
@@ -432,6 +434,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_DIR] = c->dir;
     x.values[VALUE_SOCKETS] = c->sockets;
     x.values[VALUE_HTPASSWD] = c->htpasswd;
+    x.values[VALUE_AT] = "@";
     x.values[VALUE_VERSION] = c->version;
     x.values[VALUE_MAX_BLOB] = x.max_blob;
     x.values[VALUE_MAX_CONNECTIONS] = x.max_connections;

@@ -31,6 +31,7 @@ struct work {
     struct access_file access;
     struct share_member share;
     struct token_keys token_keys;
+    uint64_t may_read; /* the bound of short requests; only in pool api */
     uint64_t served;
     uint64_t retire_at;
 };
@@ -84,6 +85,8 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
         work.reg.share = &work.share;
         share_leave(&work.share);
     }
+    if (pool == POOL_API)
+        work.reg.may_read = &work.may_read;
     if (pool == POOL_BROWSE) {
         work.reg.index_seats = &s->index_seats;
         work.reg.indexes = index_cache_new(INDEX_CACHE_KEEP);

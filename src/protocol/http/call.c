@@ -2,10 +2,6 @@
 #include <stdarg.h>
 #include "util/arena.h"
 
-/* nginx takes a body of this many bytes whole, however slow its client is: fastcgi_buffers in
- * ../conf/blocks.conf. */
-#define SHORT_BODY (128u << 10)
-
 __attribute__((format(printf, 2, 0))) static const char *
 format(struct call *c, const char *fmt, va_list ap)
 {
@@ -127,17 +123,16 @@ call_body(struct call *c, int status, const char *content_type, struct bytes bod
 }
 
 int
-call_long_body(struct call *c, const char *content_type, struct bytes body, struct err *err)
+call_elsewhere(struct call *c, struct err *err)
 {
-    const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
+    const char *internal = c->req->header(c->req, "REGISTRY_LONG");
 
-    if (body.n <= SHORT_BODY || c->req->method == HTTP_HEAD || internal == NULL ||
-        c->req->header(c->req, "REGISTRY_LONG") != NULL)
-        return call_body(c, 200, content_type, body);
-    /* The other worker has the same headers, and nginx would send some of them twice. */
-    c->reply->headers_n = 0;
-    c->reply->status = 200;
-    return call_header(c, err, "X-Accel-Redirect", "%s/long", internal);
+    if (internal == NULL)
+        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_LONG");
+    /* The other worker sets the same headers, and nginx would send some of them twice. */
+    *c->reply = (struct http_reply){.status = 200};
+    http_reply_header(c->reply, "X-Accel-Redirect", internal);
+    return 0;
 }
 
 int

@@ -62,12 +62,7 @@ int call_empty(struct call *c, int status);
 /* A body that lives as long as the arena. */
 int call_body(struct call *c, int status, const char *content_type, struct bytes body);
 
-/* The same, status 200, for a body that clients can make long, in a handler of POOL_API. Of a long
- * body it makes nginx ask a worker of POOL_LIST with the same request, because a reader that reads
- * nothing holds a worker. */
-int call_long_body(struct call *c, const char *content_type, struct bytes body, struct err *err);
-
-/* call_body with a copy of the body in the arena. */
+/* The same with a copy of the body in the arena. */
 int call_copy(struct call *c, int status, const char *content_type, struct bytes body,
               struct err *err);
 
@@ -76,6 +71,10 @@ int call_json(struct call *c, int status, struct json *body, struct err *err);
 /* The same with another type than application/json. */
 int call_json_as(struct call *c, int status, const char *content_type, struct json *body,
                  struct err *err);
+
+/* Lets nginx ask a worker of another pool with the same request: POOL_LIST for a read, else
+ * POOL_BULK. */
+int call_elsewhere(struct call *c, struct err *err);
 
 /* A body that is produced while it is sent. Must be the last call of a handler: from now on the
  * sender calls the stream's `release`. */

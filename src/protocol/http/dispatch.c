@@ -1,4 +1,5 @@
 #include "protocol/http/dispatch.h"
+#include "domain/core/pull.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
 #include "protocol/http/cors.h"
@@ -187,14 +188,18 @@ dispatch(const struct route_table *routes, const struct registry *reg,
     size_t headers_n;
 
     access_look(reg);
+    if (reg->may_read != NULL)
+        *reg->may_read = PULL_SHORT;
     *reply = (struct http_reply){.status = 500};
     if (form == ERROR_FORM_OCI)
         http_reply_header(reply, "Docker-Distribution-Api-Version", "registry/2.0");
     else
         http_reply_header(reply, "X-Docker-Registry-Version", PACKAGE_VERSION);
     headers_n = reply->headers_n;
-    if (answer_call(&c, form, &err) != 0)
-        reply_error(&c, form, &err);
-    else if (reply->stream.produce != NULL)
+    if (answer_call(&c, form, &err) != 0) {
+        if (err.code != ERR_LONG || call_elsewhere(&c, &err) != 0)
+            reply_error(&c, form, &err);
+    } else if (reply->stream.produce != NULL) {
         allow_refusal(&c, form, headers_n);
+    }
 }

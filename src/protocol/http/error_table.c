@@ -19,6 +19,7 @@ static const struct error_row error_rows[] = {
                       .retry_after = "30"},
     [ERR_BUSY] = {503, "UNAVAILABLE", HINT_RETRY, .retry_after = "1"},
     [ERR_CORRUPT] = {500, "UNKNOWN", HINT_LOG},
+    [ERR_LONG] = {500, "UNKNOWN", HINT_LOG},
     [ERR_BAD_REQUEST] = {400, "UNSUPPORTED",
                          "the request can't be read: see the OCI distribution-spec, and check "
                          "which characters have to be escaped"},
