@@ -103,6 +103,40 @@ subtest 'large ones' => sub {
     is_status($registry->delete('/v2/team/app/manifests/' . digest($_)), 202, 'it goes again') for @large;
 };
 
+subtest 'large ones hide no other from clients that read one page' => sub {
+    my $subject = digest('one with large referrers');
+    my %more    = (subject => { mediaType => $type, digest => $subject, size => 1 });
+    my @large   = map { artifact('text/x-large', $_, %more, fill => $_ . 'x' x 4_100_000) } 1 .. 18;
+    my @long    = map { artifact('text/x-long', $_, %more, annotations => { x => $_ x 3_000_000 }) } 1 .. 2;
+    my @small   = map { artifact('text/x-sig', $_, %more) } 1 .. 3;
+    is_status($registry->put_manifest('team/app', digest($_), $_, $type), 201, 'one of them') for @large, @long, @small;
+
+    my $response = referrers('', $subject);
+    is_status($response, 200, 'a list', Link => undef);
+    is_deeply(digests($response), [ sort map { digest($_) } @large, @long, @small ], '... of all, in one page');
+    cmp_ok(length $response->content, '<', 1_000_000, '... of a moderate size');
+    my %of = map { $_->{digest} => $_->{annotations} } @{ $response->json->{manifests} };
+    is_deeply([ map { $of{ digest($_) } } @small ], [ map { { number => "$_" } } 1 .. 3 ], '... small ones with their annotations');
+    is_deeply([ map { $of{ digest($_) } } @long ], [ undef, undef ], '... those with too long annotations without these');
+    my @with = grep { defined $of{ digest($_) } } @large;
+    cmp_ok(scalar @with, '>=', 4, '... large ones with theirs, as long as they may be read');
+    cmp_ok(scalar @with, '<',  18, '... and then without');
+
+    my @wide = map { artifact('text/x-wide', $_, %more, annotations => { x => $_ . 'x' x 120_000 }) } 1 .. 40;
+    is_status($registry->put_manifest('team/app', digest($_), $_, $type), 201, 'one with annotations that are not too long') for @wide;
+    my (%seen, $pages, @sizes);
+    for (my $next = "/v2/team/app/referrers/$subject?artifactType=text/x-wide"; defined $next && ++$pages < 9;) {
+        my $page = $registry->get($next);
+        push @sizes, length $page->content;
+        $seen{ $_->{digest} } = length $_->{annotations}{x} for @{ $page->json->{manifests} };
+        ($next) = ($page->header('Link') // '') =~ /<([^>]*)>/;
+    }
+    is_deeply([ sort keys %seen ], [ sort map { digest($_) } @wide ], 'all of these are listed');
+    is((grep { $_ < 120_000 } values %seen), 0, '... with their annotations');
+    is($pages, 2, '... in two pages');
+    is((grep { $_ > 4 << 20 } @sizes), 0, '... of 4 MiB at most');
+};
+
 subtest 'annotations that no client in Go can read' => sub {
     my %bad = (list => ['x'], number => { x => 1 }, object => { x => {} }, null => { x => undef }, text => 'x');
     for my $what (sort keys %bad) {

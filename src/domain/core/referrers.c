@@ -5,12 +5,16 @@
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
 #include "storage/kv/kv.h"
+#include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 
 /* Referrers that are read at once; no cursor is open while they are looked up. */
 #define BATCH 128
+
+/* Bytes of an entry of the list without its annotations, at most. */
+#define ENTRY_BYTES 1024
 
 /* Memory for one document, in bytes. */
 #define DOCUMENT_MEMORY (16u << 20)
@@ -21,9 +25,11 @@ struct referrer_search {
     const struct referrers_page *page;
     struct arena *arena;
     uint64_t repo;
-    uint64_t bytes; /* of the documents that were read */
+    uint64_t read;  /* bytes of large documents */
+    uint64_t bytes; /* of the entries */
     struct digest batch[BATCH];
     size_t batch_n;
+    size_t n;                /* referrers in the page */
     struct digest *fallback; /* in order */
     size_t fallback_n;
     size_t fallback_at;
@@ -117,22 +123,49 @@ is_of_document(const struct err *err)
     return err->code == ERR_CORRUPT || err->code == ERR_BAD_REQUEST || err->sys == ENOENT;
 }
 
-/* 1, 0 (the document isn't there), -1. */
-static int
-read_referrer_annotations(struct referrer_search *s, struct referrer *r, struct err *err)
+/* Keeps a copy if it isn't too long for a list. n: set to its bytes. */
+static struct json *
+copy_annotations(const struct json *annotations, size_t *n)
 {
-    const struct json *annotations;
+    struct json *copy = manifest_annotations_are_good(annotations) ? json_copy(annotations) : NULL;
+
+    *n = 0;
+    if (copy != NULL)
+        json_text(copy, n);
+    if (*n <= REFERRER_ANNOTATIONS_MAX)
+        return copy;
+    *n = 0;
+    json_free(copy);
+    return NULL;
+}
+
+static bool
+may_read_document(struct referrer_search *s, uint64_t size)
+{
+    if (size <= CONTENT_MAX)
+        return true;
+    if (s->read + size > REFERRERS_READ_MAX)
+        return false;
+    s->read += size;
+    return true;
+}
+
+/* n: set to the bytes of the annotations. 1, 0 (the document isn't there), -1. */
+static int
+read_referrer_annotations(struct referrer_search *s, struct referrer *r, size_t *n, struct err *err)
+{
     struct bytes document;
     struct arena arena;
     struct json *j;
     int rc;
 
+    *n = 0;
+    if (!may_read_document(s, r->size))
+        return 1;
     arena_init(&arena, DOCUMENT_MEMORY);
     rc = pull_document(s->reg, &r->digest, r->size, &arena, &document, err);
     if (rc == 1 && json_parse(document, MANIFEST_DEPTH_MAX, &j, err) == 0) {
-        annotations = json_member(j, "annotations");
-        if (manifest_annotations_are_good(annotations))
-            r->annotations = json_copy(annotations);
+        r->annotations = copy_annotations(json_member(j, "annotations"), n);
         json_free(j);
     } else if (rc == 1) {
         rc = -1;
@@ -160,11 +193,21 @@ find_referrer(const struct referrer_search *s, const struct digest *d, struct re
     return 1;
 }
 
-/* n: the number of referrers in the page. */
-static bool
-is_page_full(const struct referrer_search *s, size_t n, const struct referrer *next)
+/* Adds the referrer to the page. 1; 0: the page is full; -1. */
+static int
+add_referrer_to_page(struct referrer_search *s, struct referrer *r, size_t annotations_n,
+                     int (*fn)(struct referrer *r, void *arg, struct err *err), void *arg,
+                     struct err *err)
 {
-    return n == s->page->limit || (n > 0 && s->bytes + next->size > REFERRERS_BYTES_MAX);
+    uint64_t bytes = ENTRY_BYTES + annotations_n;
+
+    if (s->bytes + bytes > REFERRERS_BYTES_MAX) {
+        json_free(r->annotations);
+        return 0;
+    }
+    s->bytes += bytes;
+    s->n++;
+    return fn(r, arg, err) != 0 ? -1 : 1;
 }
 
 int
@@ -177,7 +220,7 @@ referrers_each(const struct registry *reg, const char *repository, const struct 
     struct digest at = page->after;
     struct rec_repo repo;
     struct referrer r;
-    size_t n = 0, seen = 0, batch_at = 0;
+    size_t annotations_n, seen = 0, batch_at = 0;
     int rc = repository_find(reg, repository, &repo, err);
 
     page->more = false;
@@ -188,21 +231,22 @@ referrers_each(const struct registry *reg, const char *repository, const struct 
     if (read_fallback(&s, &page->after, err) < 0)
         return -1;
     while ((rc = next_referrer(&s, &at, &batch_at, err)) == 1) {
+        bool full;
+
         rc = find_referrer(&s, &at, &r, err);
-        if ((rc == 1 && is_page_full(&s, n, &r)) || seen++ == REFERRERS_SEEN_MAX) {
-            page->more = true;
-            return 0;
-        }
-        if (rc == 1) {
-            s.bytes += r.size;
-            rc = read_referrer_annotations(&s, &r, err);
-        }
-        if (rc == 1) {
-            n++;
-            rc = fn(&r, arg, err);
+        full = (rc == 1 && s.n == page->limit) || seen++ == REFERRERS_SEEN_MAX;
+        if (rc == 1 && !full)
+            rc = read_referrer_annotations(&s, &r, &annotations_n, err);
+        if (rc == 1 && !full) {
+            rc = add_referrer_to_page(&s, &r, annotations_n, fn, arg, err);
+            full = rc == 0;
         }
         if (rc < 0)
             return -1;
+        if (full) {
+            page->more = true;
+            return 0;
+        }
         page->last = at;
     }
     return rc;
