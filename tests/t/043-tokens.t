@@ -193,7 +193,7 @@ subtest 'invalid tokens' => sub {
     my $good = mint(user => 'ann', grants => [ [ 3, 'team/app' ] ]);
     is_status($nobody->get('/v2/team/app/tags/list', bearer($good)), 200, 'the one that they are made of is valid');
     my $flipped = decode_base64url($good);
-    substr($flipped, 30, 1) ^= "\x01";
+    substr($flipped, 30, 1) ^.= "\x01";
     my %BAD = (
         'expired'          => mint(user => 'ann', expiry => time - 1, grants => [ [ 3, 'team/app' ] ]),
         'of nobody'        => mint(user => 'eve', grants => [ [ 3, 'team/app' ] ]),
