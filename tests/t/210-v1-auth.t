@@ -185,6 +185,19 @@ subtest 'X-Docker-Endpoints with --base-url' => sub {
     $named->stop;
 };
 
+subtest 'a token has to be valid when a request begins' => sub {
+    my $client = $registry->with;
+    my $id     = 'cd' x 32;
+    my $json   = json_of({ id => $id, created => '2020-01-01T00:00:00Z' });
+    my $short  = token($registry, 'ann', int(time) + 3);
+    my %headers = (Authorization => "Token $short", 'Content-Length' => length $json, 'Content-Type' => 'application/json');
+    my $begun  = $client->connect;
+    $begun->send($client->head_of(PUT => "/v1/images/$id/json", headers => \%headers) . substr $json, 0, 5);
+    ok(wait_for(10, sub { $client->get('/v1/users', with("Token $short"))->status == 401 }), 'it expires');
+    $begun->send(substr $json, 5);
+    is_status($begun->response('PUT'), 200, '... while a body arrives, which is taken');
+};
+
 subtest 'the key' => sub {
     my $name = $registry->dir . '/auth/token.key';
     my @stat = stat $name;

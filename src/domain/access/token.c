@@ -83,7 +83,8 @@ token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX
 }
 
 bool
-token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1])
+token_check(const struct registry *reg, struct bytes text, uint64_t at_s,
+            char user[RECORD_ACTOR_MAX + 1])
 {
     const struct token_key *keys[2];
     char mac[MAC_TEXT + 1];
@@ -92,8 +93,7 @@ token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTO
     bool good = false;
     size_t n;
 
-    if (!token_parse(&t, text) || t.expiry <= clock_wall_ms() / 1000 ||
-        !user_secret_find(reg, t.user, secret))
+    if (!token_parse(&t, text) || t.expiry <= at_s || !user_secret_find(reg, t.user, secret))
         return false;
     n = token_keys_valid(reg->token_keys, reg->dirfd, keys);
     for (size_t i = 0; i < n && !good; i++)

@@ -36,6 +36,8 @@ bool token_parse(struct token *t, struct bytes text);
 int token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX],
                struct err *err);
 
-/* Is the token valid? Then user is its user. Otherwise it is forged or expired, its user is gone or
- * has another password, or the users are not the registry's own. */
-bool token_check(const struct registry *reg, struct bytes text, char user[RECORD_ACTOR_MAX + 1]);
+/* Is the token valid? Then user is its user. Otherwise it is forged or expired at that time (in
+ * seconds since 1970), its user is gone or has another password, or the users are not the
+ * registry's own. */
+bool token_check(const struct registry *reg, struct bytes text, uint64_t at_s,
+                 char user[RECORD_ACTOR_MAX + 1]);

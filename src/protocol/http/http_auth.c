@@ -25,22 +25,6 @@
 
 /* ---- what the client shows ---- */
 
-static int
-enter_with_token(struct call *c, const char *header, struct err *err)
-{
-    const size_t n = strlen(SCHEME);
-    char user[RECORD_ACTOR_MAX + 1];
-
-    if (strncmp(header, SCHEME, n) != 0 || !token_check(c->reg, bytes_str(header + n), user))
-        return 0;
-    c->actor.user = arena_strdup(c->arena, user);
-    c->token = header + n;
-    if (c->actor.user != NULL)
-        return 0;
-    c->actor.user = "";
-    return arena_full(err);
-}
-
 /* Reads a number of seconds up to its dot. */
 static bool
 read_seconds(const char *text, uint64_t *seconds)
@@ -61,6 +45,23 @@ request_began_s(const struct http_request *req)
         at_s > now_s || seconds >= at_s)
         return now_s;
     return at_s - seconds - 1;
+}
+
+static int
+enter_with_token(struct call *c, const char *header, struct err *err)
+{
+    const size_t n = strlen(SCHEME);
+    char user[RECORD_ACTOR_MAX + 1];
+
+    if (strncmp(header, SCHEME, n) != 0 ||
+        !token_check(c->reg, bytes_str(header + n), request_began_s(c->req), user))
+        return 0;
+    c->actor.user = arena_strdup(c->arena, user);
+    c->token = header + n;
+    if (c->actor.user != NULL)
+        return 0;
+    c->actor.user = "";
+    return arena_full(err);
 }
 
 static int
