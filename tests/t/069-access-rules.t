@@ -41,6 +41,11 @@ sub write_file ($name, $text) {
 my ($ann, $bob, $ci, $eve, $stranger) = (map({ as($_) } qw(ann bob ci eve)), as(undef));
 my $layer = random_bytes(3000);
 
+# What a client without a password shows for a list.
+sub bearer_of_stranger ($of) {
+    return { Authorization => 'Bearer ' . $of->with->get('/v2/_token?scope=registry:catalog:*')->json->{token} };
+}
+
 # Everything but what differs from answer to answer.
 sub shape ($response) {
     my %headers = %{ $response->{headers} };
@@ -95,8 +100,12 @@ subtest 'lists have what a client may pull' => sub {
         my $all = as($user)->get("/v1/repositories")->content;
         is(scalar(() = $all =~ m{team/app}g) > 0 ? 1 : 0, (grep { $_ eq 'team/app' } @{ $want{$user} }) ? 1 : 0, "$user: all tags");
     }
-    is_status($stranger->get('/v2/_catalog'), 200, 'a stranger who may pull something gets a list');
-    is_deeply($stranger->get('/v2/_catalog')->json->{repositories}, [], '... of nothing here');
+    my $asked = $stranger->get('/v2/_catalog');
+    is_error($asked, 401, 'UNAUTHORIZED', 'a stranger is asked for a token, so that clients with a password show one');
+    like($asked->header('WWW-Authenticate'), qr/^Bearer .*scope="registry:catalog:\*"/, '... for lists');
+    my $list = $stranger->get('/v2/_catalog', headers => bearer_of_stranger($registry));
+    is_status($list, 200, '... and with it gets a list');
+    is_deeply($list->json->{repositories}, [], '... of nothing here');
     is($stranger->get('/v2/')->status, 401, '... and is asked for a password at the base, so that docker logs in');
 };
 
@@ -193,7 +202,7 @@ subtest 'as README says' => sub {
     my $fresh  = Registry->start(dir => "$home/registry", args => [ '--user', 'ann:x', '--user', 'bob:x' ]);
     my $user   = $fresh->with(user => 'ann:x');
     works(run([ 'sh', '-c', "cd '$home' && $line" ]), 'the rules are written');
-    ok(wait_for(10, sub { $fresh->get('/v2/_catalog')->status == 200 }), 'they count');
+    ok(wait_for(10, sub { $fresh->get('/v2/_token?scope=registry:catalog:*')->status == 200 }), 'they count');
     is_status($user->push_image('a/b', 'v1', [$layer]), 201, 'ann pushes');
     is_status($fresh->get('/v2/a/b/manifests/v1'), 200, 'everybody pulls');
     is($fresh->with(user => 'bob:x')->post('/v2/a/b/blobs/uploads/', body => '')->status, 403, 'bob does not push');
@@ -205,7 +214,7 @@ subtest 'without rules' => sub {
     my $user = $open->with(user => 'ann:x');
     is_status($user->push_image('a/b', 'v1', [$layer]), 201, 'a user pushes');
     is_status($open->get('/v2/a/b/manifests/v1'), 200, 'with --anonymous-pull everybody pulls');
-    is_status($open->get('/v2/_catalog'),         200, '... and lists');
+    is_status($open->get('/v2/_catalog', headers => bearer_of_stranger($open)), 200, '... and lists');
     is($open->get('/v2/')->status, 401, '... and docker is asked to log in');
     is($open->post('/v2/a/b/blobs/uploads/', body => '')->status, 401, 'who pushes needs a password');
     is($open->delete('/v2/a/b/manifests/v1')->status, 401, '... and who deletes');

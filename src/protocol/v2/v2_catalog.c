@@ -41,6 +41,15 @@ add_link(struct call *c, const struct catalog_page *page, size_t limit, const ch
     return page_link_more(c, "/v2/_catalog", limit, bytes_str(last), more, err);
 }
 
+/* Some clients (oras, regctl) send their password, or a token, only after a 401: without it a user
+ * would see only what strangers may pull. A stranger's client gets a token for that. */
+static bool
+must_show_token(const struct call *c)
+{
+    return c->actor.user[0] == '\0' && c->actor.grants == NULL && access_users_exist(c->reg) &&
+           !c->reg->users_trusted;
+}
+
 int
 v2_catalog_list(struct call *c, struct err *err)
 {
@@ -51,6 +60,8 @@ v2_catalog_list(struct call *c, struct err *err)
     const char *after;
     size_t limit;
 
+    if (must_show_token(c))
+        return err_set(err, ERR_UNAUTHORIZED, "a token, or user name and password needed");
     user.grants = NULL; /* a token for lists shows all that its user may pull */
     if (page_limit(c, &limit, err) != 0 || find_start(c, hidden, &after, err) != 0 ||
         catalog_list(c->reg, &user, after, limit, c->arena, &page, err) != 0)
