@@ -8,6 +8,7 @@ use v5.36;
 #   version               of what is installed (optional where the client says it)
 #   prepare($self)        optional: what comes before all operations
 #   and a method for each operation that the client has; it dies with the reason when that failed.
+#   What it needs for a registry with rules, Rules.pm says.
 # Each object has a home of its own, and a repository "NAME/app" in its place.
 
 use JSON::PP qw(decode_json);
@@ -92,6 +93,18 @@ sub must ($self, @args) { return $self->good($self->call(@args)) }
 
 # Runs it; dies unless it fails with such a message.
 sub must_not ($self, $pattern, @args) { return $self->refused($self->call(@args), $pattern) }
+
+# ---- with rules (Rules.pm) ----
+
+# PATH or PATH:TAG, as an image's name.
+sub named ($self, $path) { return $self->at . "/$path" . ($path =~ /:/ ? '' : ':v1') }
+
+sub password_of ($self, $user, $password) { return $password // $self->place->password_of($user) }
+
+sub held ($self, $path) { return $path =~ /^(.*):(.*)$/ ? ($1, $2) : ($path, 'v1') }
+
+# A directory or file that isn't there yet.
+sub fresh ($self) { return $self->dir('fresh-' . ++$self->{fresh}) }
 
 # ---- comparing ----
 

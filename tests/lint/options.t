@@ -54,7 +54,7 @@ sub manual ($page) {
     my $text = slurp($page) =~ s/^\.\\".*$//mgr =~ s/\\-/-/gr =~ s/\\f[BIRP]//gr =~ s/\\e$/\\/mgr;
     my $ours = sub ($example) { return join '', grep { /docker-registry-server / } $example =~ /((?:.*\\\n)*.*\n)/g };
     $text =~ s{^\.EX\n\K(.*?)(?=^\.EE$)}{ $ours->($1) }msge;
-    return $text =~ s{tests/clients/run --install}{}gr;
+    return $text =~ s{tests/clients/run --(?:install|rules)}{}gr;
 }
 
 my %manuals = map { $_ => manual($_) } files('src/man/*.[1-8]');

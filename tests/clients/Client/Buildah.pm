@@ -15,4 +15,8 @@ sub id_of ($self) { return '{{.FromImageID}}' }
 # It has no search.
 sub can ($class, $method) { return $method =~ /^(?:tags|catalog)$/ ? undef : $class->SUPER::can($method) }
 
+# ---- with rules ----
+
+sub always ($self) { return ('--policy', 'always') }
+
 1;

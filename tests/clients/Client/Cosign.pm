@@ -127,4 +127,30 @@ sub delete ($self) {
     return;
 }
 
+# ---- with rules ----
+
+# It loads only what it has saved.
+sub _saved ($self, $which) {
+    return $self->{"saved-$which"} //= do {
+        my $repository = 'public/source/' . $self->place->label;
+        $self->place->put_layout($repository, $which);
+        my $dir = $self->fresh;
+        $self->must('save', '--dir', $dir, $self->at . "/$repository\@" . $self->place->digest_of($which));
+        $dir;
+    };
+}
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('login', '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+# It has no logout.
+sub leave ($self) { return unlink $self->dir('.docker/config.json') }
+
+sub give ($self, $path, $which) { return $self->call('load', '--dir', $self->_saved($which), $self->named($path)) }
+
+sub take ($self, $path) { return $self->call('save', '--dir', $self->fresh, $self->named($path)) }
+
+sub carry ($self, $from, $to) { return $self->call('copy', $self->named($from), $self->named($to)) }
+
 1;

@@ -95,4 +95,22 @@ sub delete ($self) {
     return $self->deleted($repository, $digest);
 }
 
+# ---- with rules ----
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('auth', 'login', '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+sub leave ($self) { return $self->call('auth', 'logout', $self->at) }
+
+sub give ($self, $path, $which) { return $self->call('push', $self->place->layout($which), $self->named($path)) }
+
+sub take ($self, $path) { return $self->call('pull', '--format=oci', $self->named($path), $self->fresh) }
+
+sub carry ($self, $from, $to) { return $self->call('copy', $self->named($from), $self->named($to)) }
+
+sub drop ($self, $path) { return $self->call('delete', $self->named($path)) }
+
+sub lists ($self) { return $self->call('catalog', $self->at) }
+
 1;

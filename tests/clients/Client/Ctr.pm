@@ -128,4 +128,28 @@ sub blob ($self) {
     return $self->same(digest($out), $layer->{digest}, 'the blob');
 }
 
+# ---- with rules ----
+
+# It is told a password with each command.
+sub enter ($self, $user, $password = undef) {
+    $self->{user} = "$user:" . $self->password_of($user, $password);
+    return { exit => 0, signal => 0, out => '', err => '' };
+}
+
+sub leave ($self) { return delete $self->{user} }
+
+sub _reach ($self) {
+    return ($self->place->closed ? ('--tlscacert', $self->place->authority) : '--plain-http', $self->{user} ? ('--user', $self->{user}) : ());
+}
+
+sub give ($self, $path, $which) {
+    $self->_import($which, $self->named($path)) if !$self->{given}{$path}{$which}++;
+    my $name = $self->named($path);
+    my $made = $name =~ s/:[^:]*$/:v1/r;
+    $self->must('images', 'tag', '--force', $made, $name) if $made ne $name;
+    return $self->call('images', 'push', $self->_reach, $name);
+}
+
+sub take ($self, $path) { return $self->call('content', 'fetch', '--all-platforms', $self->_reach, $self->named($path)) }
+
 1;

@@ -108,4 +108,42 @@ sub index ($self) {
     return $self->same_list([ sort map { $_->{digest} } @{ $index->{manifests} } ], [ sort @children ], 'children');
 }
 
+# ---- with rules ----
+
+# The images to give, as on the machine that they were built on.
+sub _image ($self, $which) {
+    return $self->{given}{$which} //= do {
+        my $name = "local/$which:" . $self->place->label;
+        spew($self->dir($which), random_bytes(300_000));
+        $self->must('import', $self->_tar($which), $name);
+        $name;
+    };
+}
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('login', '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+sub leave ($self) { return $self->call('logout', $self->at) }
+
+sub give ($self, $path, $which) {
+    $self->must('tag', $self->_image($which), $self->named($path));
+    return $self->call('push', $self->named($path));
+}
+
+sub take ($self, $path) {
+    $self->call('rmi', '-f', $self->named($path));
+    return $self->call('pull', $self->named($path));
+}
+
+# A push to another name mounts the layers.
+sub carry ($self, $from, $to) {
+    my $ran = $self->take($from);
+    return $ran if $ran->{exit};
+    $self->must('tag', $self->named($from), $self->named($to));
+    return $self->call('push', $self->named($to));
+}
+
+sub lists ($self) { return $self->call('search', '--no-trunc', $self->at . '/app') }
+
 1;

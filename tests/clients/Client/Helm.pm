@@ -64,4 +64,39 @@ sub missing ($self) {
     return $self->must_not($Client::MISSING, 'pull', $self->how, $self->there . '/app', '--version', '9.9.9');
 }
 
+# ---- with rules ----
+
+# A chart is called app, and its versions are its tags.
+my %VERSION = (v1 => '1.0.0', new => '1.2.0', more => '2.0.0');
+
+sub held ($self, $path) {
+    my ($repository, $tag) = $self->SUPER::held($path);
+    return ($repository, $VERSION{$tag});
+}
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('registry', 'login', $self->how, '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+sub leave ($self) { return $self->call('registry', 'logout', $self->at) }
+
+# A chart for any name; of other values for "small".
+sub give ($self, $path, $which) {
+    my ($repository, $version) = $self->held($path);
+    my ($above, $name) = $repository =~ m{^(.*)/(.*)$};
+    my $dir = $self->fresh;
+    mkdir $_ for $dir, "$dir/$name";
+    spew("$dir/$name/Chart.yaml",  "apiVersion: v2\nname: $name\ntype: application\nversion: $version\n");
+    spew("$dir/$name/values.yaml", "note: $which\n");
+    $self->must('package', '--destination', $dir, "$dir/$name");
+    return $self->call('push', $self->how, "$dir/$name-$version.tgz", 'oci://' . $self->at . "/$above");
+}
+
+sub take ($self, $path) {
+    my ($repository, $version) = $self->held($path);
+    my $dir = $self->fresh;
+    mkdir $dir;
+    return $self->call('pull', $self->how, '--destination', $dir, 'oci://' . $self->at . "/$repository", '--version', $version);
+}
+
 1;

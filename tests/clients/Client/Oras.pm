@@ -131,4 +131,27 @@ sub delete_blob ($self) {
     return $self->place->lacks($self->repo('blob') . "/blobs/$digest");
 }
 
+# ---- with rules ----
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('login', $self->how, '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+sub leave ($self) { return $self->call('logout', $self->at) }
+
+sub give ($self, $path, $which) {
+    return $self->call('cp', $self->how('to-'), '--from-oci-layout', $self->place->layout($which) . ':v1', $self->named($path));
+}
+
+sub take ($self, $path) { return $self->call('cp', $self->how('from-'), '--to-oci-layout', $self->named($path), $self->fresh . ':v1') }
+
+sub carry ($self, $from, $to) {
+    return $self->call('cp', $self->how('from-'), $self->how('to-'), $self->named($from), $self->named($to));
+}
+
+# With all tags of the manifest.
+sub drop ($self, $path) { return $self->call('manifest', 'delete', $self->how, '--force', $self->named($path)) }
+
+sub lists ($self) { return $self->call('repo', 'ls', $self->how, $self->at) }
+
 1;

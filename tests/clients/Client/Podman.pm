@@ -119,4 +119,30 @@ sub catalog ($self) {
     return $self->includes([ split /\n/, $out ], $self->at . '/many/tags', 'repositories');
 }
 
+# ---- with rules ----
+
+sub _image ($self, $which) {
+    return 'localhost/app:v1' if $which eq 'image';
+    $self->{small} //= do {
+        make_archive($self->dir('small.tar'), 'localhost/small:v1', 5000);
+        $self->load($self->dir('small.tar'));
+        1;
+    };
+    return 'localhost/small:v1';
+}
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('login', $self->how, '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+sub leave ($self) { return $self->call('logout', $self->at) }
+
+sub give ($self, $path, $which) { return $self->call('push', $self->how, $self->_image($which), $self->named($path)) }
+
+sub always ($self) { return () }
+
+sub take ($self, $path) { return $self->call('pull', $self->always, $self->how, $self->named($path)) }
+
+# No list: it searches without its login first, by the first API, and then prints what everybody may pull.
+
 1;

@@ -171,4 +171,28 @@ sub delete_blob ($self) {
     return $self->place->lacks($self->repo('blob') . '/blobs/' . digest($bytes));
 }
 
+# ---- with rules ----
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('registry', 'login', '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+# It forgets how to reach the registry, too.
+sub leave ($self) {
+    $self->call('registry', 'logout', $self->at);
+    return $self->configure('regctl.json');
+}
+
+sub give ($self, $path, $which) {
+    return $self->call('image', 'copy', 'ocidir://' . $self->place->layout($which) . ':v1', $self->named($path));
+}
+
+sub take ($self, $path) { return $self->call('image', 'copy', $self->named($path), 'ocidir://' . $self->fresh . ':v1') }
+
+sub carry ($self, $from, $to) { return $self->call('image', 'copy', $self->named($from), $self->named($to)) }
+
+sub drop ($self, $path) { return $self->call('tag', 'delete', $self->named($path)) }
+
+sub lists ($self) { return $self->call('repo', 'ls', $self->at) }
+
 1;

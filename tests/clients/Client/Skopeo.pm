@@ -76,4 +76,26 @@ sub delete ($self) {
     return $self->deleted($repository, $digest);
 }
 
+# ---- with rules ----
+
+sub enter ($self, $user, $password = undef) {
+    return $self->call('login', $self->how, '-u', $user, '-p', $self->password_of($user, $password), $self->at);
+}
+
+sub leave ($self) { return $self->call('logout', $self->at) }
+
+sub give ($self, $path, $which) {
+    return $self->call('copy', $self->how('dest-'), 'oci:' . $self->place->layout($which) . ':v1', 'docker://' . $self->named($path));
+}
+
+sub take ($self, $path) {
+    return $self->call('copy', $self->how('src-'), 'docker://' . $self->named($path), 'oci:' . $self->fresh . ':v1');
+}
+
+sub carry ($self, $from, $to) {
+    return $self->call('copy', $self->how('src-'), $self->how('dest-'), 'docker://' . $self->named($from), 'docker://' . $self->named($to));
+}
+
+sub drop ($self, $path) { return $self->call('delete', $self->how, 'docker://' . $self->named($path)) }
+
 1;

@@ -13,7 +13,7 @@ sub programs ($class) { return ('umoci', 'skopeo') }
 sub version ($class)  { return run([ 'umoci', '--version' ])->{out} =~ /version ([\d.]+)/ ? $1 : '?' }
 
 sub can ($class, $method) {
-    return undef if $method =~ /^(?:login|wrong_password|pull_digest|missing|copy|index|tags|untag|delete)$/;
+    return undef if $method =~ /^(?:login|wrong_password|pull_digest|missing|copy|index|tags|untag|delete|enter|give|take|carry|drop)$/;
     return $class->SUPER::can($method);
 }
 
