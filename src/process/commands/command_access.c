@@ -145,10 +145,11 @@ look_for_user(struct access_view *v, const char *user)
     if (*user == '\0' || v->users.n == 0 || v->o->trust_remote_user)
         return;
     if (!access_table_user(&v->table, bytes_str(user), stamp, &expiry))
-        print_access_note("there is no user %s in %s/%s", user, v->dir.name, v->users_name);
+        print_access_note("warning: there is no user %s in %s/%s", user, v->dir.name,
+                          v->users_name);
     v->has_expired = expiry > 0 && expiry <= clock_wall_ms() / 1000;
     if (v->has_expired)
-        print_access_note("%s has expired, and may do nothing", user);
+        print_access_note("warning: %s has expired, and may do nothing", user);
 }
 
 /* The text of a line, without blanks around it; to be freed. */
@@ -437,7 +438,8 @@ check_question(const struct options_list *w, struct err *err)
                        "%s is no verb (pull, push, create, overwrite, delete, admin, all)",
                        w->v[2]);
     if (!name_split(w->v[3], strlen(w->v[3]), repository, tag))
-        return err_set(err, ERR_BAD_REQUEST, "%s is no NAME or NAME:TAG", w->v[3]);
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s is no NAME or NAME:TAG: a name has a-z, 0-9, ., _, - and /", w->v[3]);
     return 0;
 }
 

@@ -152,7 +152,7 @@ on_master_signal(void *arg, int number)
     if (number != SIGHUP) {
         stop_all(m, m->phase >= PHASE_STOPPING_NGINX);
     } else if (m->phase < PHASE_STOPPING_NGINX) {
-        log_line(LOG_INFO, "reading certificates and users again", NULL);
+        log_line(LOG_INFO, "reading certificates, users and rules again", NULL);
         server_reload(m->server);
         nginx_reload(&m->nginx);
         herald_watch_reload(&m->herald);

@@ -363,7 +363,9 @@ server_warn_of_users(const struct server *s)
     if (s->options->trust_remote_user)
         return;
     if (s->access.has_rules && !s->users.closed)
-        log_line(LOG_WARN, "there are access rules, but no users: nobody can log in", NULL);
+        log_line(LOG_WARN,
+                 "there are access rules, but no users: nobody can log in; user add makes one",
+                 NULL);
     else if (!s->users.closed)
         log_line(LOG_WARN,
                  "there are no users: everybody may push and pull; --user NAME:PASS or "
