@@ -42,6 +42,7 @@ is_plain_member(const char *groups, const char *group, const char *user)
         if (*line == '#' || colon == NULL)
             continue;
         *colon++ = '\0';
+        line[strcspn(line, " \t\r")] = '\0'; /* blanks in front of the colon */
         if (strcmp(line, group) == 0)
             while ((word = next_plain(&colon, " \t\r", false)) != NULL)
                 found |= strcmp(word, user) == 0;
