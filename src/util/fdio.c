@@ -218,6 +218,18 @@ fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err)
     return rc == 0 ? 1 : -1;
 }
 
+int
+fdio_read_given(int dirfd, const char *name, struct buf *out, struct err *err)
+{
+    int rc = fdio_read_file(dirfd, name, out, err);
+
+    if (rc < 0 && err->sys == EACCES)
+        return err_set(err, ERR_SYSTEM,
+                       "the user that the server runs as can't read %s: change its owner or mode",
+                       name);
+    return rc;
+}
+
 /* Makes the file `temp`, complete and on disk. */
 static int
 write_temporary(int dirfd, const char *temp, mode_t mode, struct bytes content, struct err *err)

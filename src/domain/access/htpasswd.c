@@ -350,7 +350,7 @@ htpasswd_install(int dirfd, struct bytes given, uint64_t now_s, struct htpasswd_
     int rc;
 
     buf_init(&file, HTPASSWD_MAX);
-    rc = fdio_read_file(dirfd, HTPASSWD_OURS, &file, err);
+    rc = fdio_read_given(dirfd, HTPASSWD_OURS, &file, err);
     if (rc < 0)
         goto done;
     r.file = buf_bytes(&file);

@@ -1,5 +1,4 @@
 #include "process/server/access_source.h"
-#include <errno.h>
 #include "domain/access/access_file.h"
 #include "domain/access/access_groups.h"
 #include "domain/access/access_rules.h"
@@ -64,24 +63,11 @@ see_file(int dirfd, const char *name, struct stat *st)
         *st = (struct stat){0};
 }
 
-/* 1 read, 0 there is no such file, -1. */
-static int
-read_source(int dirfd, const char *name, struct buf *out, struct err *err)
-{
-    int rc = fdio_read_file(dirfd, name, out, err);
-
-    if (rc < 0 && err->sys == EACCES)
-        return err_set(err, ERR_SYSTEM,
-                       "the user that the server runs as can't read %s: change its owner or mode",
-                       name);
-    return rc;
-}
-
 static int
 read_sources(const struct access_source *a, int dirfd, struct access_source *new, struct err *err)
 {
-    int rules = read_source(a->rules_dirfd, a->rules_name, &new->rules, err);
-    int groups = rules < 0 ? -1 : read_source(dirfd, ACCESS_GROUPS_NAME, &new->groups, err);
+    int rules = fdio_read_given(a->rules_dirfd, a->rules_name, &new->rules, err);
+    int groups = rules < 0 ? -1 : fdio_read_given(dirfd, ACCESS_GROUPS_NAME, &new->groups, err);
 
     if (rules < 0 || groups < 0)
         return -1;
