@@ -219,15 +219,23 @@ fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err)
 }
 
 int
+fdio_explain_given(const char *name, struct err *err)
+{
+    if (err->sys == ELOOP)
+        return err_set(err, ERR_SYSTEM, "%s is a symbolic link: put the file itself there", name);
+    if (err->sys == EACCES)
+        return err_set(err, ERR_SYSTEM,
+                       "the user that the server runs as can't read %s: change its owner or mode",
+                       name);
+    return -1;
+}
+
+int
 fdio_read_given(int dirfd, const char *name, struct buf *out, struct err *err)
 {
     int rc = fdio_read_file(dirfd, name, out, err);
 
-    if (rc < 0 && err->sys == EACCES)
-        return err_set(err, ERR_SYSTEM,
-                       "the user that the server runs as can't read %s: change its owner or mode",
-                       name);
-    return rc;
+    return rc < 0 ? fdio_explain_given(name, err) : rc;
 }
 
 /* Makes the file `temp`, complete and on disk. */

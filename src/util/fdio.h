@@ -44,9 +44,11 @@ DIR *fdio_opendir(int dirfd, const char *name, struct err *err);
 /* Reads the whole file into out, which is emptied first. A file larger than out's maximum is
  * ERR_TOO_LARGE. Returns 1 when it was read, 0 when there is no such file, -1 on failure. */
 int fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err);
-/* The same for a file that the administrator made. If its owner or mode is wrong, the message says
- * what to do. */
+/* The same for a file that the administrator made. If it is a link, or if its owner or mode is
+ * wrong, the message says what to do. */
 int fdio_read_given(int dirfd, const char *name, struct buf *out, struct err *err);
+/* Only the message, for a file that another function failed to open. Returns -1. */
+int fdio_explain_given(const char *name, struct err *err);
 /* Appends what can be read from fd to out, up to the end. 0, or -1 as above. */
 int fdio_read_all(int fd, const char *name, struct buf *out, struct err *err);
 /* Replaces a file atomically: writes a temporary file beside it (<name>.<16 hex digits>.tmp, which

@@ -222,7 +222,8 @@ subtest 'without rules' => sub {
 
     my $rules = "$tmp/rules";
     write_file($rules, "** anonymous pull,push\n");
-    my $given = Registry->start(args => [ '--access', $rules ], expected => qr/(access rules|users) stay as they were/);
+    symlink $rules, "$tmp/link" or die $!;
+    my $given = Registry->start(args => [ '--access', "$tmp/link" ], expected => qr/(access rules|users) stay as they were/);
     is_status($given->push_image('a/b', 'v1', [$layer]), 201, 'rules without users let strangers do what they say');
     is($given->delete('/v2/a/b/manifests/v1')->status, 401, '... and no more');
     like($given->log, qr/there are access rules, but no users: nobody can log in; user add makes one/, '... with a warning');
@@ -230,7 +231,7 @@ subtest 'without rules' => sub {
     write_file("$rules.closed", "** anonymous none\n");
     chmod 0, "$rules.closed" or die $!;
     rename "$rules.closed", $rules or die $!;
-    ok(wait_for(5, sub { $given->logged(qr/stay as they were" why="the user that the server runs as can't read \Q$rules\E: change/) }),
+    ok(wait_for(5, sub { $given->logged(qr/stay as they were" why="the user that the server runs as can't read \Q$tmp\E\/link: change/) }),
         'rules that cannot be read: the log says what to do');
     is_status($given->get('/v2/a/b/manifests/v1'), 200, '... and the rules before hold');
     my $users = $given->dir . '/auth/htpasswd';
@@ -239,6 +240,9 @@ subtest 'without rules' => sub {
     rename "$users.closed", $users or die $!;
     ok(wait_for(5, sub { $given->logged(qr/users stay as they were" why="the user that the server runs as can't read auth\/htpasswd: change/) }),
         '... and so does a password file');
+    unlink $users or die $!;
+    symlink $rules, $users or die $!;
+    ok(wait_for(5, sub { $given->logged(qr/users stay as they were" why="auth\/htpasswd is a symbolic link: put the file/) }), '... also as a link');
 };
 
 finish();
