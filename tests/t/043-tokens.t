@@ -294,6 +294,33 @@ subtest 'a password is hashed once, and not for each token' => sub {
     unlink $file;
 };
 
+# nginx reads the line of a user, and hashes for a second. The password is changed in the meantime.
+subtest 'a password that is changed while it is checked gives no token' => sub {
+    my $file = $registry->dir . '/auth/htpasswd';
+    my $run  = $registry->dir . '/run/htpasswd';
+    for my $path ('/v2/_token?offline_token=true', '/v1/users/') {
+        spew($file, 'slow:' . crypt('old', '$2b$14$cbcdefghijklmnopqrstuu') . "\n");
+        ok(wait_for(10, sub { slurp($run) =~ /cbcdef/ }), 'a user with a slow hash');
+        sleep 0.2;
+        my $out = $registry->dir . '/answer';
+        my $pid = fork // die "fork: $!";
+        if ($pid == 0) {
+            open STDOUT, '>', $out;
+            exec 'curl', '-si', '-u', 'slow:old', 'http://127.0.0.1:' . $registry->port . $path;
+        }
+        sleep 0.2;
+        spew($file, 'slow:' . crypt('new', '$2b$04$dbcdefghijklmnopqrstuu') . "\n");
+        ok(wait_for(10, sub { slurp($run) =~ /dbcdef/ }), 'another password');
+        ok(!-s $out, '... before the answer');
+        waitpid $pid, 0;
+        unlike(slurp($out), qr/"token"|^X-Docker-Token:|: Token \S/im, "no token: $path");
+        like(slurp($out), qr/^HTTP\S+ $_/, 'the status') for $path =~ /v2/ ? 401 : 200;
+        unlink $out;
+        is(ask($registry->with(user => 'slow:old'), [])->status, 401, 'the old password is forgotten');
+    }
+    unlink $file;
+};
+
 subtest 'refresh tokens' => sub {
     my $json    = ask($registry, [], 'offline_token=true', 'client_id=docker', 'account=ann')->json;
     my $refresh = $json->{refresh_token} // '';

@@ -6,6 +6,9 @@
 #include "storage/tables/record.h"
 #include "util/clock.h"
 
+/* Times of files lag behind the clock by as much as a tick of the kernel. */
+#define FILE_CLOCK_MS 10
+
 /* False only if the file doesn't exist: after any other error it counts as existing. */
 static bool
 may_exist(const struct registry *reg, const char *name)
@@ -55,6 +58,31 @@ bool
 access_users_exist(const struct registry *reg)
 {
     return reg->access != NULL ? reg->access->is_closed : are_users_or_rules(reg);
+}
+
+bool
+access_changed_since(const struct registry *reg, uint64_t at_ms)
+{
+    const struct access_file *f = reg->access;
+    uint64_t changed_ms;
+
+    if (f == NULL || !f->is_there)
+        return false;
+    changed_ms =
+        (uint64_t)f->seen.st_mtim.tv_sec * 1000 + (uint64_t)f->seen.st_mtim.tv_nsec / 1000000;
+    /* A time in the future tells that the clock was set back, and nothing about the request. */
+    return changed_ms + FILE_CLOCK_MS >= at_ms && changed_ms <= clock_wall_ms();
+}
+
+void
+access_version(const struct registry *reg, char out[ACCESS_VERSION_TEXT])
+{
+    const struct access_file *f = reg->access;
+    struct stat none = {0};
+    const struct stat *seen = f != NULL && f->is_there ? &f->seen : &none;
+
+    snprintf(out, ACCESS_VERSION_TEXT, "%llx-%llx-%lx", (unsigned long long)seen->st_ino,
+             (unsigned long long)seen->st_mtim.tv_sec, (unsigned long)seen->st_mtim.tv_nsec);
 }
 
 bool

@@ -36,6 +36,14 @@ void access_look(const struct registry *reg);
 /* Does the registry have users or rules? If not, everybody may pull and push. */
 bool access_users_exist(const struct registry *reg);
 
+/* Were users or rules replaced after that moment (clock_wall_ms())? nginx may then have checked a
+ * password that is no longer valid. A moment shortly after the change counts as before it. */
+bool access_changed_since(const struct registry *reg, uint64_t at_ms);
+
+/* A text that changes when users or rules are replaced. */
+#define ACCESS_VERSION_TEXT 64
+void access_version(const struct registry *reg, char out[ACCESS_VERSION_TEXT]);
+
 /* May a client without a user do anything, and so have tokens? */
 bool access_anonymous_may(const struct registry *reg);
 

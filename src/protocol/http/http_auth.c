@@ -47,6 +47,34 @@ request_began_s(const struct http_request *req)
     return at_s - seconds - 1;
 }
 
+/* Reads seconds with three decimals, as nginx writes them. */
+static bool
+read_ms(const char *text, size_t n, uint64_t *ms)
+{
+    uint64_t seconds, rest;
+
+    if (n < 5 || text[n - 4] != '.' || !parse_u64(text, n - 4, &seconds) ||
+        !parse_u64(text + n - 3, 3, &rest) || seconds > UINT32_MAX)
+        return false;
+    *ms = seconds * 1000 + rest;
+    return true;
+}
+
+/* Were users or rules replaced while the request was on its way? Then a password that nginx found
+ * right may be the one before, and no token is made for it: it would be one of the new password. */
+static bool
+is_outdated(const struct call *c)
+{
+    const char *times = c->req->header(c->req, "REQUEST_TIMES");
+    const char *blank = times != NULL ? strchr(times, ' ') : NULL;
+    uint64_t at_ms, took_ms;
+
+    if (blank == NULL || !read_ms(times, (size_t)(blank - times), &at_ms) ||
+        !read_ms(blank + 1, strlen(blank + 1), &took_ms) || took_ms > at_ms)
+        return false;
+    return access_changed_since(c->reg, at_ms - took_ms);
+}
+
 static int
 enter_with_token(struct call *c, const char *header, struct err *err)
 {
@@ -193,6 +221,8 @@ http_auth_hand_out(struct call *c, struct err *err)
     /* The site around us asks for its own passwords on each request, and takes no token of ours.
      * But docker up to 1.6 doesn't begin a push without a token. */
     if (c->reg->users_trusted && c->req->method != HTTP_PUT)
+        return 0;
+    if (token == NULL && is_outdated(c))
         return 0;
     if (token == NULL) {
         if (token_make(c->reg, user, made, err) != 0)

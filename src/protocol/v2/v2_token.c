@@ -238,21 +238,38 @@ answer_form(struct call *c, struct token_answer *a, struct err *err)
 
 /* ---- GET ---- */
 
+/* nginx gives the version back. */
+static int
+send_to_login(struct call *c, const char *version, struct err *err)
+{
+    const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
+
+    if (internal == NULL)
+        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
+    c->reply->status = 200;
+    return call_header(c, err, "X-Accel-Redirect", "%s/login?%s", internal, version);
+}
+
 /* nginx checks passwords, in a location of its own to which the request is sent, and comes back
  * with the user. Passwords that it has found right are remembered. The user is never that of a
- * token, which would then last forever. 1: the answer can be made; 0: the request was sent to
- * nginx; -1. */
+ * token, which would then last forever. If users were replaced in the meantime, nginx may have
+ * found the password before right, and is asked again. 1: the answer can be made; 0: the request
+ * was sent to nginx; -1. */
 static int
 find_password(struct call *c, struct token_answer *a, struct err *err)
 {
     const char *header = c->req->header(c->req, "HTTP_AUTHORIZATION");
-    const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
+    const char *asked = c->req->header(c->req, "REGISTRY_LOGIN");
     bool checked = c->req->user[0] != '\0';
+    char version[ACCESS_VERSION_TEXT];
     struct login login;
     bool parsed, remembered, empty;
 
     if (header == NULL || strncasecmp(header, "basic", 5) != 0 || !access_users_exist(c->reg))
         return 1;
+    access_version(c->reg, version);
+    if (checked && asked != NULL && strcmp(asked, version) != 0)
+        return send_to_login(c, version, err);
     parsed = login_cache_parse(&login, header);
     if (parsed && checked)
         login_cache_put(c->reg, &login);
@@ -261,12 +278,9 @@ find_password(struct call *c, struct token_answer *a, struct err *err)
     if (checked || remembered)
         snprintf(a->access.user, sizeof a->access.user, "%s", checked ? c->req->user : login.user);
     explicit_bzero(&login, sizeof login);
-    if (checked || remembered || empty || c->req->header(c->req, "REGISTRY_LOGIN") != NULL)
+    if (checked || remembered || empty || asked != NULL)
         return 1;
-    if (internal == NULL)
-        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
-    c->reply->status = 200;
-    return call_header(c, err, "X-Accel-Redirect", "%s/login", internal);
+    return send_to_login(c, version, err);
 }
 
 /* ---- both ---- */
