@@ -155,6 +155,23 @@ subtest 'images of the first API' => sub {
     is($bob->put("/v1/repositories/bob/old/tags/v1", body => "\"$config\"")->status, 404, '... and can\'t be tagged by him');
 };
 
+subtest 'a name of one part, for clients of the first API' => sub {
+    my $rules = slurp("$dir/auth/access");
+    write_file("$dir/auth/access", "alpha bob pull,push\nbravo bob pull,push\nlibrary/charlie bob pull\nlibrary/alpha ann all\ncharlie ann all\n$rules");
+    ok(wait_for(10, sub { $bob->get('/v2/alpha/tags/list')->status == 404 }), 'a rule for names of one part');
+    is_status($ann->push_image($_, 'v1', [$layer]), 201, "$_ is pushed") for 'library/alpha', 'charlie';
+    for my $what (qw(tags images)) {
+        my ($there, $missing) = map { shape($bob->get("/v1/repositories/$_/$what")) =~ s/\Q$_\E/NAME/gr } 'alpha', 'bravo';
+        is($there, $missing, "$what: the repository of the other name is hidden");
+    }
+    is($bob->get('/v1/repositories/library/charlie/tags')->status, 404, '... in both directions');
+    is($ann->get('/v1/repositories/alpha/tags')->status, 200, 'who has a right to it means it');
+    is($bob->put('/v1/repositories/alpha/', body => '[]')->status, 200, 'his own can be pushed');
+    write_file("$dir/auth/access", $rules);
+    ok(wait_for(10, sub { $bob->get('/v2/alpha/tags/list')->status == 403 }), 'the rules are as before');
+    $ann->delete("/v2/$_/manifests/v1") for 'library/alpha', 'charlie';
+};
+
 subtest 'events' => sub {
     my %seen = map {
         my $url = 'http://127.0.0.1:' . $registry->port . '/v1/events?since=0';

@@ -15,7 +15,7 @@ expect_meant(struct fixture *f, const char *name, const char *want)
 {
     const char *meant;
 
-    OK(f, repository_meant(&f->reg, name, &f->arena, &meant, &f->err));
+    OK(f, repository_meant(&f->reg, &fixture_actor, name, &f->arena, &meant, &f->err));
     assert_string_equal(meant, want);
 }
 

@@ -212,11 +212,13 @@ repository_settle(const struct registry *reg, const char *name)
 
 /* ---- which is meant ---- */
 
+/* For the actor; what he has no right to is for him as if it weren't there. */
 static int
-is_repository_in_use(const struct registry *reg, const char *name, struct err *err)
+is_repository_in_use(const struct registry *reg, const struct actor *actor, const char *name,
+                     struct err *err)
 {
     struct rec_repo r;
-    int rc = repository_find(reg, name, &r, err);
+    int rc = access_rights(reg, actor, name) != 0 ? repository_find(reg, name, &r, err) : 0;
 
     return rc == 1 ? repository_has_any(reg, r.id, err) : rc;
 }
@@ -237,8 +239,8 @@ other_name(const char *name, struct arena *arena)
 }
 
 int
-repository_meant(const struct registry *reg, const char *name, struct arena *arena,
-                 const char **meant, struct err *err)
+repository_meant(const struct registry *reg, const struct actor *actor, const char *name,
+                 struct arena *arena, const char **meant, struct err *err)
 {
     const char *other = other_name(name, arena);
     int here;
@@ -246,8 +248,8 @@ repository_meant(const struct registry *reg, const char *name, struct arena *are
     *meant = name;
     if (other == NULL)
         return 0;
-    here = is_repository_in_use(reg, name, err);
-    if (here == 0 && (here = is_repository_in_use(reg, other, err)) == 1)
+    here = is_repository_in_use(reg, actor, name, err);
+    if (here == 0 && (here = is_repository_in_use(reg, actor, other, err)) == 1)
         *meant = other;
     return here < 0 ? -1 : 0;
 }

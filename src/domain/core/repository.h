@@ -56,9 +56,10 @@ int repository_has_any(const struct registry *reg, uint64_t id, struct err *err)
 
 /* Finds the repository that a client of the first API means. For a NAME of one part, NAME and
  * library/NAME are the same repository: the exact name wins if it has a manifest or a tag, then the
- * other name if that has one, else the exact name. *meant: `name`, or a text in the arena. */
-int repository_meant(const struct registry *reg, const char *name, struct arena *arena,
-                     const char **meant, struct err *err);
+ * other name if that has one, else the exact name. A repository on which the actor has no right
+ * doesn't count. *meant: `name`, or a text in the arena. */
+int repository_meant(const struct registry *reg, const struct actor *actor, const char *name,
+                     struct arena *arena, const char **meant, struct err *err);
 
 /* The name of the repository with that id. 1; 0: there is none, or it has no entry yet; -1. */
 int repository_name(const struct registry *reg, uint64_t id, char name[RECORD_REPOSITORY_MAX + 1],

@@ -115,7 +115,7 @@ answer_call(struct call *c, enum error_form form, struct err *err)
         return refuse_stranger(c, err);
     c->verb = route->verb;
     if (form == ERROR_FORM_V1 && c->name != NULL &&
-        repository_meant(c->reg, c->name, c->arena, &c->name, err) != 0)
+        repository_meant(c->reg, &c->actor, c->name, c->arena, &c->name, err) != 0)
         return -1;
     if (check_rights(c, route->verb, err) != 0)
         return -1;

@@ -104,6 +104,7 @@ struct entry {
 
 struct listing {
     const struct registry *reg;
+    const struct actor *actor;
     struct arena *arena;
     const char *repository; /* the last one */
     const char *called;     /* and its name here */
@@ -125,7 +126,7 @@ name_repository(struct listing *l, const char *repository, struct err *err)
         return err_set(err, ERR_TOO_LARGE, "too many tags");
     if (strcmp(name, repository) == 0)
         return 0;
-    if (repository_meant(l->reg, l->called, l->arena, &meant, err) != 0)
+    if (repository_meant(l->reg, l->actor, l->called, l->arena, &meant, err) != 0)
         return -1;
     if (strcmp(meant, repository) != 0)
         l->called = l->repository;
@@ -161,6 +162,7 @@ int
 v1_repositories_list(struct call *c, struct err *err)
 {
     struct listing l = {.reg = c->reg,
+                        .actor = &c->actor,
                         .arena = c->arena,
                         .entries = arena_array(c->arena, IMAGE_LIST_MAX, sizeof *l.entries)};
     struct json *body;
