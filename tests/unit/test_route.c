@@ -328,7 +328,8 @@ each_row_asks_for_the_right_that_it_needs(void **state)
     for (size_t i = 0; i < routes.n; i++) {
         const struct route *r = &routes.rows[i];
         /* nothing is kept of these */
-        bool idle = strncmp(r->pattern, "/v1/users", 9) == 0;
+        bool idle =
+            strncmp(r->pattern, "/v1/users", 9) == 0 || strcmp(r->pattern, "/v2/_token") == 0;
         bool writes = !idle && (r->methods & ~(unsigned)(HTTP_GET | HTTP_HEAD)) != 0;
         bool named = strstr(r->pattern, "{name}") != NULL || strstr(r->pattern, "{id}") != NULL;
 

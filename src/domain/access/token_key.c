@@ -17,6 +17,14 @@ key_bytes(const struct token_key *key)
     return bytes_of(key->bytes, sizeof key->bytes);
 }
 
+static void
+free_key_file(struct buf *file)
+{
+    if (file->n > 0)
+        explicit_bzero(file->p, file->n);
+    buf_free(file);
+}
+
 static int
 write_new_key(int dirfd, struct token_key *key, struct err *err)
 {
@@ -40,8 +48,7 @@ read_key(int dirfd, struct token_key *key, struct err *err)
                      TOKEN_KEY_NAME, sizeof key->bytes);
     else if (rc == 1)
         memcpy(key->bytes, file.p, sizeof key->bytes);
-    explicit_bzero(file.p, file.n);
-    buf_free(&file);
+    free_key_file(&file);
     return rc;
 }
 
@@ -59,8 +66,7 @@ read_old_key(struct token_keys *k, int dirfd)
         memcpy(k->old.bytes, file.p, sizeof k->old.bytes);
         k->old_until_s = unpack_uint_at((const uint8_t *)file.p + sizeof k->old.bytes, 8);
     }
-    explicit_bzero(file.p, file.n);
-    buf_free(&file);
+    free_key_file(&file);
 }
 
 int
@@ -136,9 +142,8 @@ token_keys_rotate(int dirfd, uint64_t old_until_s, struct err *err)
     /* From now on nothing reads a key that has ended. */
     if (rc == 0 && old_until_s == 0)
         unlinkat(dirfd, TOKEN_KEY_OLD_NAME, 0);
-    explicit_bzero(old.p, old.n);
+    free_key_file(&old);
     explicit_bzero(&key, sizeof key);
-    buf_free(&old);
     return rc;
 }
 

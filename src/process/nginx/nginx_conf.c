@@ -264,8 +264,13 @@ static const struct {
     const char *name;
     const char *instead; /* NULL: nothing */
 } for_trusted[] = {
-    {"REALM", NULL},       {"USERS", NULL},     {"PASSWORD", NULL},
-    {"NO_PASSWORD", NULL}, {"CHALLENGE", NULL}, {"REMOTE_USER", "TRUSTED_USER"},
+    {"REALM", NULL},
+    {"USERS", NULL},
+    {"PASSWORD", NULL},
+    {"NO_PASSWORD", NULL},
+    {"PASSWORD_LATER", NULL},
+    {"CHALLENGE", NULL},
+    {"REMOTE_USER", "TRUSTED_USER"},
     {"OPEN_TO_ALL", NULL},
 };
 
