@@ -1,7 +1,10 @@
 #include "store_fixture.h"
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "domain/access/access.h"
 #include "util/fdio.h"
@@ -154,6 +157,39 @@ changed_rules_count_at_the_next_look(void **state)
     assert_false(access_users_exist(&f->reg));
 }
 
+/* The master removes the file when the last user has gone, while workers look. */
+static void
+a_file_that_comes_and_goes_is_there_or_not(void **state)
+{
+    struct fixture *f = *state;
+    unsigned there = 0, missing = 0;
+    pid_t child;
+
+    fixture_rules(f, "** ann pull\n", NULL, NULL);
+    assert_int_equal(renameat(f->reg.dirfd, ACCESS_FILE_NAME, f->reg.dirfd, "ready"), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        while (linkat(f->reg.dirfd, "ready", f->reg.dirfd, ACCESS_FILE_NAME, 0) == 0 &&
+               unlinkat(f->reg.dirfd, ACCESS_FILE_NAME, 0) == 0)
+            ;
+        _exit(1);
+    }
+    for (unsigned i = 0; i < 100000; i++) {
+        access_look(&f->reg);
+        if (f->access.is_there)
+            there++;
+        else
+            missing++;
+        if (f->access.is_there != f->access.is_usable)
+            break;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_int_equal(there + missing, 100000);
+    assert_true(there > 0 && missing > 0);
+}
+
 static void
 rules_that_can_not_be_read_give_nobody_a_right(void **state)
 {
@@ -264,6 +300,7 @@ main(void)
         TEST(a_refusal_does_not_name_the_repository),
         TEST(without_rules_strangers_may_pull_if_they_are_allowed_to),
         TEST(changed_rules_count_at_the_next_look),
+        TEST(a_file_that_comes_and_goes_is_there_or_not),
         TEST(rules_that_can_not_be_read_give_nobody_a_right),
         TEST(an_import_may_do_everything),
         TEST(skipping_misses_no_name),

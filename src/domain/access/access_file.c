@@ -62,7 +62,9 @@ access_file_look(struct access_file *f, int dirfd)
     f->is_there = true;
     unmap_access_file(f);
     f->is_usable = map_access_file(f, dirfd, &err) == 0;
-    if (!f->is_usable)
+    if (!f->is_usable && err.sys == ENOENT) /* the master has just removed it */
+        f->is_there = false;
+    else if (!f->is_usable)
         log_line(LOG_ERROR, "users and rules can't be read: nobody has any right", "why=%s",
                  err.message);
 }
