@@ -277,6 +277,28 @@ fdio_replace_file(int dirfd, const char *name, mode_t mode, struct bytes content
     return rc;
 }
 
+bool
+fdio_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+void
+fdio_look(int dirfd, const char *name, struct stat *seen)
+{
+    if (fstatat(dirfd, name, seen, 0) < 0)
+        *seen = (struct stat){0};
+}
+
+bool
+fdio_has_changed(int dirfd, const char *name, struct stat *seen)
+{
+    struct stat was = *seen;
+
+    return fstatat(dirfd, name, seen, 0) == 0 && !fdio_same_file(&was, seen);
+}
+
 /* Copies the first n bytes of `from` behind the `at` bytes of `to`, as far as the kernel can, and
  * returns the number of bytes. The caller copies the rest by other means, which also find the cause
  * of a failure. */

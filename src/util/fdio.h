@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include "util/buf.h"
 #include "util/bytes.h"
@@ -56,6 +57,14 @@ int fdio_read_all(int fd, const char *name, struct buf *out, struct err *err);
  * this mode, whatever the umask is. */
 int fdio_replace_file(int dirfd, const char *name, mode_t mode, struct bytes content,
                       struct err *err);
+
+/* Is it the same file, with the same contents? By device, inode, size and time of the change. */
+bool fdio_same_file(const struct stat *a, const struct stat *b);
+/* Remembers how the file looks (links are followed); one that isn't there looks like no other. */
+void fdio_look(int dirfd, const char *name, struct stat *seen);
+/* Has the file changed since that look? Then this is the last look. A file that isn't there counts
+ * as unchanged. */
+bool fdio_has_changed(int dirfd, const char *name, struct stat *seen);
 
 /* Appends the first n bytes of the file `from` to the file `to`, which has `at` bytes. The kernel
  * copies them (copy_file_range); where it can't, they are read and written. `to` must not be

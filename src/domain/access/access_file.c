@@ -38,13 +38,6 @@ map_access_file(struct access_file *f, int dirfd, struct err *err)
     return access_table_open(&f->table, bytes_of(f->map, f->map_n), err);
 }
 
-static bool
-is_same_table(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 void
 access_file_look(struct access_file *f, int dirfd)
 {
@@ -57,7 +50,7 @@ access_file_look(struct access_file *f, int dirfd)
         unmap_access_file(f);
         return;
     }
-    if (f->is_there && is_same_table(&f->seen, &st))
+    if (f->is_there && fdio_same_file(&f->seen, &st))
         return;
     f->is_there = true;
     unmap_access_file(f);

@@ -72,23 +72,16 @@ read_old_key(struct token_keys *k, int dirfd)
 int
 token_keys_open(struct token_keys *k, int dirfd, struct err *err)
 {
-    int rc = read_key(dirfd, &k->now, err);
+    int rc;
 
+    fdio_look(dirfd, TOKEN_KEY_NAME, &k->seen); /* first: it may be replaced at any time */
+    rc = read_key(dirfd, &k->now, err);
     if (rc == 0)
         rc = write_new_key(dirfd, &k->now, err);
     if (rc < 0)
         return -1;
     read_old_key(k, dirfd);
-    if (fstatat(dirfd, TOKEN_KEY_NAME, &k->seen, 0) < 0)
-        k->seen = (struct stat){.st_ino = 0};
     return 0;
-}
-
-static bool
-is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* A key that is missing now counts as unchanged, since only the next start makes another. */
@@ -96,12 +89,10 @@ static void
 follow_rotation(struct token_keys *k, int dirfd)
 {
     struct token_key key;
-    struct stat now;
     struct err err;
 
-    if (fstatat(dirfd, TOKEN_KEY_NAME, &now, 0) < 0 || is_same_file(&now, &k->seen))
+    if (!fdio_has_changed(dirfd, TOKEN_KEY_NAME, &k->seen))
         return;
-    k->seen = now;
     if (read_key(dirfd, &key, &err) == 1) {
         k->now = key;
         read_old_key(k, dirfd);

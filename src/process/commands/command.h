@@ -15,3 +15,6 @@ enum command_exit {
  * COMMAND_DONE, err says why. o->words are the arguments that are no options; the command checks
  * them. */
 typedef enum command_exit command_run(struct options *o, struct err *err);
+
+/* Prints a notice to stderr, because stdout has only what the command was asked for. */
+void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,7 +1,6 @@
 #include "process/commands/command_access.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <unistd.h>
 #include "domain/access/access_groups.h"
@@ -31,21 +30,6 @@ struct access_view {
     bool has_users;
     bool has_expired; /* the robot that is asked for */
 };
-
-static void print_access_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/* Stdout has only the answer. */
-static void
-print_access_note(const char *fmt, ...)
-{
-    va_list ap;
-
-    fputs("docker-registry-server: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-}
 
 static const char *
 show_user(const char *user)
@@ -145,11 +129,10 @@ look_for_user(struct access_view *v, const char *user)
     if (*user == '\0' || v->users.n == 0 || v->o->trust_remote_user)
         return;
     if (!access_table_user(&v->table, bytes_str(user), stamp, &expiry))
-        print_access_note("warning: there is no user %s in %s/%s", user, v->dir.name,
-                          v->users_name);
+        command_note("warning: there is no user %s in %s/%s", user, v->dir.name, v->users_name);
     v->has_expired = expiry > 0 && expiry <= clock_wall_ms() / 1000;
     if (v->has_expired)
-        print_access_note("warning: %s has expired, and may do nothing", user);
+        command_note("warning: %s has expired, and may do nothing", user);
 }
 
 /* The text of a line, without blanks around it; to be freed. */
@@ -347,16 +330,16 @@ note_without_lines(const struct access_view *v, const char *user)
 {
     if (access_table_has_rules(&v->table)) {
         if (access_table_anywhere(&v->table, user) == 0)
-            print_access_note("no line of %s gives %s anything", v->rules_name, show_user(user));
+            command_note("no line of %s gives %s anything", v->rules_name, show_user(user));
     } else if (!v->has_users) {
-        print_access_note("there are no users: everybody may do everything");
+        command_note("there are no users: everybody may do everything");
     } else if (*user != '\0') {
-        print_access_note("there are no access rules: each user may do everything");
+        command_note("there are no access rules: each user may do everything");
     } else {
-        print_access_note(v->o->anonymous_pull
-                              ? "there are no access rules: with --anonymous-pull, clients without "
-                                "a user may pull"
-                              : "there are no access rules: clients without a user may do nothing");
+        command_note(v->o->anonymous_pull
+                         ? "there are no access rules: with --anonymous-pull, clients without "
+                           "a user may pull"
+                         : "there are no access rules: clients without a user may do nothing");
     }
 }
 

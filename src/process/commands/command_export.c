@@ -81,10 +81,8 @@ make_plan(struct work *w, struct export_plan *p, struct err *err)
         return -1;
     export_plan_sort(p);
     if (p->absent > 0)
-        fprintf(stderr,
-                "docker-registry-server: %zu parts of indexes are missing in the registry, and in "
-                "the export\n",
-                p->absent);
+        command_note("%zu parts of indexes are missing in the registry, and in the export",
+                     p->absent);
     return 0;
 }
 

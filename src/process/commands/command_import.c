@@ -38,7 +38,7 @@ print_complaint(void *arg, const char *text)
     struct work *w = arg;
 
     progress_end(&w->progress);
-    fprintf(stderr, "docker-registry-server: %s\n", text);
+    command_note("%s", text);
 }
 
 enum command_exit

@@ -116,7 +116,7 @@ ask_server(int fd, int startdir, const char *const *args, struct err *err)
 static void
 exit_on_lost_store(const char *why)
 {
-    fprintf(stderr, "docker-registry-server: the database can't be used: %s\n", why);
+    command_note("the database can't be used: %s", why);
     _exit(COMMAND_FAILED);
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include "domain/access/htpasswd.h"
+#include "process/commands/command.h"
 #include "util/clock.h"
 #include "util/random.h"
 
@@ -92,8 +93,8 @@ user_change_put(const struct user_file *f, struct user_change *c, struct err *er
     if (write_change(f, c, err) != 0 || print_secret(c, err) != 0)
         return -1;
     if (faccessat(f->dir.fd, "db/format", F_OK, 0) < 0 && errno == ENOENT)
-        user_file_note("there is no registry in %s yet; %s may use it as soon as there is",
-                       f->dir.name, c->name);
+        command_note("there is no registry in %s yet; %s may use it as soon as there is",
+                     f->dir.name, c->name);
     user_file_await(f, c->name);
     return 0;
 }
@@ -118,9 +119,9 @@ user_change_del(const struct user_file *f, const char *name, struct err *err)
         return -1;
     user_file_await(f, name);
     if (nobody)
-        user_file_note("%s was the last user: nobody may push or pull now, unless the server has a "
-                       "--user. To open the registry to everybody, remove %s/%s, and send SIGHUP "
-                       "to the server if it runs",
-                       name, f->dir.name, HTPASSWD_OURS);
+        command_note("%s was the last user: nobody may push or pull now, unless the server has a "
+                     "--user. To open the registry to everybody, remove %s/%s, and send SIGHUP "
+                     "to the server if it runs",
+                     name, f->dir.name, HTPASSWD_OURS);
     return 0;
 }

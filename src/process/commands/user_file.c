@@ -1,12 +1,12 @@
 #include "process/commands/user_file.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/access_file.h"
 #include "domain/access/htpasswd.h"
+#include "process/commands/command.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
@@ -15,18 +15,6 @@
 /* The server looks once a second. */
 #define SERVER_WAIT_MS 3000
 #define POLL_MS 10
-
-void
-user_file_note(const char *fmt, ...)
-{
-    va_list ap;
-
-    fputs("docker-registry-server: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-}
 
 int
 user_file_read(const struct user_file *f, struct buf *text, struct err *err)
@@ -171,17 +159,15 @@ is_overruled(const struct user_file *f)
 static bool
 has_moved(const struct user_file *f, struct stat *seen)
 {
-    struct stat now = {.st_ino = 0}, first;
-    bool moved;
+    struct stat now, first, was = *seen;
 
     if (fstatat(f->dir.fd, ACCESS_FILE_NAME, &now, 0) < 0 ||
         fstatat(f->dir.fd, HTPASSWD_RUN, &first, 0) < 0)
         return true;
     if (is_later(&first.st_mtim, &now.st_mtim))
         return false;
-    moved = now.st_ino != seen->st_ino || is_later(&now.st_mtim, &seen->st_mtim);
     *seen = now;
-    return moved;
+    return !fdio_same_file(&was, &now);
 }
 
 void
@@ -196,11 +182,11 @@ user_file_await(const struct user_file *f, const char *name)
             continue;
         }
         if (is_overruled(f))
-            user_file_note("warning: the running server also has the user %s by --user, and uses "
-                           "that password",
-                           name);
+            command_note("warning: the running server also has the user %s by --user, and uses "
+                         "that password",
+                         name);
         else
-            user_file_note(
+            command_note(
                 "warning: the running server hasn't read this change within %d s: see its log",
                 SERVER_WAIT_MS / 1000);
         return;

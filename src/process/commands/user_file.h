@@ -15,9 +15,6 @@ struct user_file {
     bool there; /* auth/ is */
 };
 
-/* Prints a notice to stderr, because stdout has only what the command was asked for. */
-void user_file_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
 /* Reads the file. 1 read, 0 there is none, -1. The caller inits and frees *text. */
 int user_file_read(const struct user_file *f, struct buf *text, struct err *err);
 

@@ -1,5 +1,6 @@
 #include "process/commands/user_list.h"
 #include "domain/access/htpasswd.h"
+#include "process/commands/command.h"
 #include "util/clock.h"
 #include "util/json.h"
 #include "util/mem.h"
@@ -88,9 +89,9 @@ print_users(struct bytes file, bool json)
     if (json)
         puts("]");
     if (unusable > 0)
-        user_file_note("warning: nginx can't check the hashes of %zu of these users, whose state "
-                       "is \"unusable\": give them new passwords",
-                       unusable);
+        command_note("warning: nginx can't check the hashes of %zu of these users, whose state "
+                     "is \"unusable\": give them new passwords",
+                     unusable);
     return n;
 }
 
@@ -103,11 +104,11 @@ user_list_print(const struct user_file *f, bool json, struct err *err)
     buf_init(&file, HTPASSWD_MAX);
     rc = f->there ? user_file_read(f, &file, err) : 0;
     if (rc >= 0 && print_users(buf_bytes(&file), json) == 0)
-        user_file_note(rc == 0 ? "there is no %s/%s: everybody may push and pull, unless the "
-                                 "server has a --user"
-                               : "%s/%s has no users: nobody may push or pull, unless the server "
-                                 "has a --user",
-                       f->dir.name, HTPASSWD_OURS);
+        command_note(rc == 0 ? "there is no %s/%s: everybody may push and pull, unless the "
+                               "server has a --user"
+                             : "%s/%s has no users: nobody may push or pull, unless the server "
+                               "has a --user",
+                     f->dir.name, HTPASSWD_OURS);
     buf_free(&file);
     if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
         return err_errno(err, "cannot write the list");

@@ -2,6 +2,7 @@
 #include "domain/access/access_groups.h"
 #include "domain/access/access_rules.h"
 #include "domain/access/access_text.h"
+#include "process/commands/command.h"
 #include "process/options/option_file.h"
 #include "util/fdio.h"
 
@@ -46,12 +47,12 @@ warn_of_lines(const char *file, struct bytes text, bool (*names)(struct bytes, s
         first = n++ == 0 ? t.line : first;
     }
     if (n == 1)
-        user_file_note("warning: %s:%u still names %s: a new user of this name gets these rights",
-                       file, first, name);
+        command_note("warning: %s:%u still names %s: a new user of this name gets these rights",
+                     file, first, name);
     else if (n > 1)
-        user_file_note("warning: %u lines of %s, from line %u on, still name %s: a new user of "
-                       "this name gets these rights",
-                       n, file, first, name);
+        command_note("warning: %u lines of %s, from line %u on, still name %s: a new user of "
+                     "this name gets these rights",
+                     n, file, first, name);
 }
 
 void
@@ -73,7 +74,7 @@ user_mentions_warn(const struct user_file *f, int startdir, const char *access, 
         warn_of_lines(access != NULL ? access : ACCESS_RULES_NAME, buf_bytes(&rules), rule_names,
                       name);
     else
-        user_file_note("warning: groups or access rules may still name %s: %s", name, err.message);
+        command_note("warning: groups or access rules may still name %s: %s", name, err.message);
     buf_free(&groups);
     buf_free(&rules);
 }

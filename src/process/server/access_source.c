@@ -58,13 +58,6 @@ access_source_write(const struct access_source *a, int dirfd, bool users, struct
 
 /* ---- reading ---- */
 
-static void
-see_file(int dirfd, const char *name, struct stat *st)
-{
-    if (fstatat(dirfd, name, st, 0) < 0)
-        *st = (struct stat){0};
-}
-
 /* 1 read, 0 there is no such file, -1. A name of the command line may be a link, as elsewhere. */
 static int
 read_rules(const struct access_source *a, struct buf *out, struct err *err)
@@ -95,8 +88,8 @@ access_source_read(struct access_source *a, int dirfd, bool users, struct err *e
 {
     struct access_source new = *a;
 
-    see_file(a->rules_dirfd, a->rules_name, &a->rules_seen);
-    see_file(dirfd, ACCESS_GROUPS_NAME, &a->groups_seen);
+    fdio_look(a->rules_dirfd, a->rules_name, &a->rules_seen);
+    fdio_look(dirfd, ACCESS_GROUPS_NAME, &a->groups_seen);
     new.rules_seen = a->rules_seen;
     new.groups_seen = a->groups_seen;
     buf_init(&new.rules, ACCESS_RULES_MAX);
@@ -111,25 +104,10 @@ access_source_read(struct access_source *a, int dirfd, bool users, struct err *e
     return 0;
 }
 
-/* ---- watching ---- */
-
-/* A file that has gone counts as unchanged. */
-static bool
-has_file_changed(int dirfd, const char *name, struct stat *seen)
-{
-    struct stat was = *seen;
-
-    if (fstatat(dirfd, name, seen, 0) < 0)
-        return false;
-    return seen->st_ino != was.st_ino || seen->st_size != was.st_size ||
-           seen->st_mtim.tv_sec != was.st_mtim.tv_sec ||
-           seen->st_mtim.tv_nsec != was.st_mtim.tv_nsec;
-}
-
 bool
 access_source_changed(struct access_source *a, int dirfd)
 {
-    bool rules = has_file_changed(a->rules_dirfd, a->rules_name, &a->rules_seen);
+    bool rules = fdio_has_changed(a->rules_dirfd, a->rules_name, &a->rules_seen);
 
-    return has_file_changed(dirfd, ACCESS_GROUPS_NAME, &a->groups_seen) || rules;
+    return fdio_has_changed(dirfd, ACCESS_GROUPS_NAME, &a->groups_seen) || rules;
 }

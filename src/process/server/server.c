@@ -21,7 +21,6 @@
 #define DAY_MS (24 * UINT64_C(3600000))
 /* Connections that may wait at a socket with few callers: the keeper, commands. */
 #define PACKETS_BACKLOG 16
-#define USERS_NAME "auth/htpasswd"
 #define PRE_HOOKS_NAME "run/pre-hooks"
 
 /* Hashes the passwords of --user, and forgets them. A password must have the same hash at the next
@@ -52,8 +51,7 @@ take_users(struct server *s, struct err *err)
 static int
 read_users(struct server *s, struct err *err)
 {
-    if (fstatat(s->dir.fd, USERS_NAME, &s->users_file, 0) < 0)
-        s->users_file = (struct stat){0};
+    fdio_look(s->dir.fd, HTPASSWD_OURS, &s->users_file);
     return htpasswd_install(s->dir.fd, buf_bytes(&s->given), clock_wall_ms() / 1000, &s->users,
                             err);
 }
@@ -383,21 +381,6 @@ warn_of_users_again(const struct server *s, const struct htpasswd_state *was)
         server_warn_of_users(s);
 }
 
-static void
-reload_users(struct server *s)
-{
-    struct htpasswd_state was = s->users;
-    struct err err;
-
-    if (read_users(s, &err) < 0 || close_to_strangers(s, &err) < 0 ||
-        access_source_write(&s->access, s->dir.fd, s->users.closed, &err) < 0)
-        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
-    else
-        log_line(LOG_INFO, "users read again", "users=%zu expired=%zu", s->users.users,
-                 s->users.expired);
-    warn_of_users_again(s, &was);
-}
-
 /* Robots expire in the file that nginx reads, not by reading auth/htpasswd anew: that may be gone,
  * or be just written. */
 static void
@@ -418,16 +401,33 @@ expire_users(struct server *s)
     warn_of_users_again(s, &was);
 }
 
+/* What is read anew goes into run/access in one step. Rules that are wrong keep no change of users
+ * back. */
 static void
-reload_access(struct server *s)
+reload_access(struct server *s, bool users, bool rules)
 {
+    struct htpasswd_state was = s->users;
     struct err err;
 
-    if (read_access(s, &err) < 0)
+    if (users && read_users(s, &err) < 0) {
+        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+        users = false;
+    }
+    if (rules && read_access(s, &err) < 0) {
         log_line(LOG_ERROR, "access rules stay as they were", "why=%s", err.message);
-    else
+        rules = false;
+    }
+    if (users && !rules &&
+        (close_to_strangers(s, &err) < 0 ||
+         access_source_write(&s->access, s->dir.fd, s->users.closed, &err) < 0))
+        log_line(LOG_ERROR, "users stay as they were", "why=%s", err.message);
+    else if (users)
+        log_line(LOG_INFO, "users read again", "users=%zu expired=%zu", s->users.users,
+                 s->users.expired);
+    if (rules)
         log_line(LOG_INFO, "access rules read again", "rules=%s",
                  s->access.has_rules ? s->access.rules_name : "none");
+    warn_of_users_again(s, &was);
 }
 
 void
@@ -437,8 +437,7 @@ server_reload(struct server *s)
 
     reload_tls(s, &err);
     read_hooks(s);
-    reload_access(s);
-    reload_users(s);
+    reload_access(s, true, true);
 }
 
 /* Caused by another nginx, or by a mount. Logged once, and once more when it is over. */
@@ -470,21 +469,16 @@ watch_certificate(struct server *s)
 void
 server_watch(struct server *s)
 {
-    const struct stat *was;
-    struct stat st;
+    bool users, rules;
 
     watch_bodies(s);
     watch_certificate(s);
     look_for_prehooks(s);
     expire_users(s);
-    if (access_source_changed(&s->access, s->dir.fd))
-        reload_access(s);
-    was = &s->users_file;
-    if (fstatat(s->dir.fd, USERS_NAME, &st, 0) < 0 ||
-        (st.st_ino == was->st_ino && st.st_size == was->st_size &&
-         st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec))
-        return;
-    reload_users(s);
+    users = fdio_has_changed(s->dir.fd, HTPASSWD_OURS, &s->users_file);
+    rules = access_source_changed(&s->access, s->dir.fd);
+    if (users || rules)
+        reload_access(s, users, rules);
 }
 
 void
