@@ -86,17 +86,113 @@ END
     $registry->stop;
 };
 
+# A program that tries to look into processes, by all that Linux has for it. It prints what it could do.
+sub tracer () {
+    state $file = do {
+        my $name = open_to_all() . '/tracer';
+        spew($name, <<'END');
+#!/usr/bin/perl
+use v5.36;
+use POSIX ();
+my %calls = (
+    x86_64  => { ptrace => 101, readv => 310, pidfd => 434, getfd => 438 },
+    aarch64 => { ptrace => 117, readv => 270, pidfd => 434, getfd => 438 },
+);
+my $call = $calls{ (POSIX::uname)[4] };
+for my $pid (@ARGV) {
+    my ($address) = do { local @ARGV = ("/proc/$pid/stat"); (split ' ', <> =~ s/^.*\) //r)[25] };
+    my %ways = (
+        (map { my $way = $_; $way => sub { open(my $in, '<', "/proc/$pid/$way") or return 0; sysread $in, my $byte, 1 } } qw(environ maps auxv)),
+        (map { my $way = $_; $way => sub { defined readlink "/proc/$pid/$way" } } qw(cwd exe fd/1)),
+        mem => sub { open my $in, '+<', "/proc/$pid/mem" },
+    );
+    if ($call) {
+        $ways{attach} = sub {
+            return 0 if syscall($call->{ptrace}, 16, $pid + 0, 0, 0) != 0;
+            waitpid $pid, 0x40000000;
+            syscall($call->{ptrace}, 17, $pid + 0, 0, 0);
+            return 1;
+        };
+        $ways{seize} = sub { syscall($call->{ptrace}, 0x4206, $pid + 0, 0, 0) == 0 and syscall($call->{ptrace}, 17, $pid + 0, 0, 0) | 1 };
+        $ways{getfd} = sub { (my $fd = syscall($call->{pidfd}, $pid + 0, 0)) >= 0 or return 0; syscall($call->{getfd}, $fd, 1, 0) >= 0 };
+        $ways{readv} = sub {
+            my $byte   = "\0" x 8;
+            my $local  = pack 'P Q', $byte, 8;
+            my $remote = pack 'Q Q', $address, 8;
+            syscall($call->{readv}, $pid + 0, $local, 1, $remote, 1, 0) > 0;
+        };
+    }
+    say join ' ', "pid $pid:", grep { $ways{$_}->() } sort keys %ways;
+}
+END
+        chmod 0755, $name;
+        $name;
+    };
+    return $file;
+}
+
+# What the registry's user can do to processes: "nginx: worker process: attach, mem".
+sub traced_by_user (@pids) {
+    my $ran = as_user(tracer(), @pids);
+    my %can = map { /^pid (\d+):(.*)/ ? ($1 => $2) : () } split /\n/, $ran->{out};
+    return map { length($can{$_} // ' not tried') ? command_of($_) . ':' . ($can{$_} // $ran->{err}) : () } @pids;
+}
+
 subtest 'tracing' => sub {
     plan skip_all => 'sanitizers trace the process that they check' if Registry->sanitized;
-    my $registry = Registry->start;
-    my @ours = grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ || $_ == $registry->pid } $registry->processes;
-    cmp_ok(scalar @ours, '>', 5, 'there are processes');
-    is_deeply([ grep { as_user('cat', "/proc/$_/environ")->{exit} == 0 } @ours ], [], '... whose memory their own user cannot read');
+    my $tmp = open_to_all();
+    mkdir "$tmp/hooks";
+    spew("$tmp/hooks/tag", "#!/bin/sh\nexec " . tracer() . " \$(cat $tmp/pids)\n");
+    chmod 0755, "$tmp/hooks/tag";
+    my $registry = Registry->start(args => [ '--hooks', "$tmp/hooks" ], expected => qr/(?:process|nginx) died|stray nginx/);
+
+    my $other = fork // die "fork: $!";
+    if ($other == 0) { exec 'setpriv', '--reuid', 'www-data', '--regid', 'www-data', '--clear-groups', 'sleep', 100 }
+    ok(wait_for(10, sub { command_of($other) eq 'sleep 100' }), 'another process of the user');
+    like((traced_by_user($other))[0], qr/attach.*cwd.*environ.*exe.*getfd.*maps.*mem.*readv.*seize/, '... can be traced in each way that is tried');
+    kill 'KILL', $other;
+    waitpid $other, 0;
+
+    my @all = $registry->processes;
+    is(scalar(grep { command_of($_) =~ /^nginx: (?:master|worker)/ } @all), 3, 'there are three of nginx');
+    cmp_ok(scalar(grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ } @all), '>', 5, '... and others');
+    is_deeply([ traced_by_user(@all) ], [], 'no process can be traced by others of its user');
+    spew("$tmp/pids", "@all\n");
+    $registry->push_image('a', 'x', [random_bytes(100)]);
+    ok(wait_for(10, sub { scalar(() = $registry->output =~ /pid \d+:/g) >= @all }), 'a hook has tried it');
+    is_deeply([ $registry->output =~ /(pid \d+: \w.*)/g ], [], '... in vain');
+
     my ($worker) = $registry->children('worker api');
     kill 'KILL', $worker;
-    ok(wait_for(10, sub { my ($w) = $registry->children('worker api'); $w && $w != $worker }), '... nor that of a later one:');
-    ok(!grep({ as_user('cat', "/proc/$_/environ")->{exit} == 0 } $registry->children('worker api')), '... which is closed as well');
-    $registry->{expected} = qr/process died/;
+    ok(wait_for(10, sub { my ($w) = $registry->children('worker api'); $w && $w != $worker }), 'a later worker');
+    my @before = $registry->nginx_workers;
+    kill 'HUP', $registry->nginx_master;
+    ok(wait_for(10, sub { my @now = $registry->nginx_workers; @now == 2 && !grep { my $w = $_; grep { $_ == $w } @before } @now }), '... and later ones of nginx');
+    is_deeply([ traced_by_user($registry->processes) ], [], '... cannot be traced');
+    my ($nginx) = $registry->nginx_master;
+    kill 'KILL', $nginx;
+    ok(wait_for(10, sub { my ($n) = $registry->nginx_master; $n && $n != $nginx && $registry->nginx_workers == 2 }), 'nor can another nginx:');
+    ok(wait_for(10, sub { $registry->get('/healthz')->status == 200 }), '... it serves');
+    is(scalar $registry->logged(qr/stray nginx killed/), 2, '... the workers of the one before were found and killed');
+    is_deeply([ traced_by_user($registry->processes) ], [], '... and it cannot be traced');
+
+    is_deeply([ map { slurp("/proc/$_/limits") =~ /^Max core file size\s+0\s+0\s/m ? () : command_of($_) } $registry->nginx_master, $registry->nginx_workers ], [], 'nginx leaves no core file');
+    is_deeply([ map { hex(slurp("/proc/$_/status") =~ /^CapEff:\t(\w+)$/m ? $1 : 0) } $registry->nginx_workers ], [ 1 << 11, 1 << 11 ], '... and has one right, to nothing');
+    is_deeply([ map { slurp("/proc/$_/status") =~ /^CapPrm:\t0+$/m ? () : title_of($_) } grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ } $registry->processes ], [], 'others have none');
+    $registry->stop;
+};
+
+# As in a container.
+subtest 'with few rights' => sub {
+    plan skip_all => 'sanitizers trace the process that they check' if Registry->sanitized;
+    my @usual    = qw(chown dac_override fowner setgid setuid kill);
+    my $start = sub (@rights) { Registry->start(prefix => [ 'setpriv', '--bounding-set', join(',', '-all', map { "+$_" } @rights) ]) };
+    my $registry = $start->(@usual, 'net_bind_service');
+    is_deeply([ traced_by_user($registry->processes) ], [], 'the right to bind ports is a shield as well');
+    $registry->stop;
+    $registry = $start->(@usual);
+    is($registry->get('/healthz')->status, 200, 'without both nginx runs');
+    is(scalar $registry->logged(qr/level=warn .*can trace nginx/), 1, '... and a line says that it can be traced');
     $registry->stop;
 };
 

@@ -160,7 +160,9 @@ on_nginx_end(void *arg, pid_t pid, int status)
 {
     struct nginx *n = arg;
 
+    privileges_use(&n->server->who, PRIVILEGES_SHIELDS);
     stray_nginx_kill(n->server->dir.fd);
+    privileges_use(&n->server->who, 0);
     loop_fd_stop(&n->log_readable);
     nginx_log_close(&n->log);
     if (n->state == NGINX_BROKEN)
@@ -224,6 +226,7 @@ exec_nginx(void *arg, pid_t master)
     /* -e: otherwise it opens the log of the system's nginx first, and complains if it may not. */
     const char *argv[] = {"nginx", "-p", "./", "-c", CONF_NAME, "-e", "stderr", NULL, NULL, NULL};
     sigset_t none;
+    int shielded;
 
     for (size_t i = 0; i < sizeof normal / sizeof *normal; i++)
         sigaction(normal[i], &action, NULL);
@@ -233,10 +236,16 @@ exec_nginx(void *arg, pid_t master)
     if (n->guard.group == 0 || setpgid(0, n->guard.group) < 0)
         setpgid(0, 0);
     privileges_leave_terminal();
-    if (hand_over_ports(n->server) != 0 || privileges_forget(&n->server->who) != 0 ||
+    shielded = privileges_shield_program(&n->server->who);
+    if (hand_over_ports(n->server) != 0 || shielded < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != master)
         _exit(1);
     set_nginx_stdio(n->log_end);
+    if (shielded == 0)
+        dprintf(STDERR_FILENO,
+                "nginx: [warn] other processes of %s can trace nginx: this needs the capability "
+                "net_broadcast or net_bind_service\n",
+                n->server->who.user);
     if (geteuid() == 0) { /* it shall stay root: otherwise it gives its workers to nobody */
         argv[7] = "-g";
         argv[8] = "user root;";

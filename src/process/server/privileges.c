@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "process/options/options.h"
@@ -13,13 +14,19 @@
 
 /* The C library has no function for this, and libcap would be a library for a single call. */
 static int
-set_capabilities(unsigned permitted, unsigned effective)
+set_inheritable_capabilities(unsigned permitted, unsigned effective, unsigned inheritable)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
-        {.permitted = permitted, .effective = effective}};
+        {.permitted = permitted, .effective = effective, .inheritable = inheritable}};
 
     return (int)syscall(SYS_capset, &header, data);
+}
+
+static int
+set_capabilities(unsigned permitted, unsigned effective)
+{
+    return set_inheritable_capabilities(permitted, effective, 0);
 }
 
 /* The rights of `wanted` that this process has: in a container, root may have few. */
@@ -165,14 +172,36 @@ privileges_use(const struct privileges *p, unsigned rights)
 int
 privileges_keep(struct privileges *p, unsigned rights)
 {
-    bool change = (p->kept & ~rights) != 0;
+    bool had = p->kept != 0;
 
     p->kept &= rights;
-    return change ? set_capabilities(p->kept, 0) : 0;
+    return had ? set_capabilities(p->kept, 0) : 0;
 }
 
 int
 privileges_forget(const struct privileges *p)
 {
     return p->kept != 0 ? set_capabilities(0, 0) : 0;
+}
+
+unsigned
+privileges_shield(const struct privileges *p)
+{
+    unsigned kept = p->kept & PRIVILEGES_SHIELDS;
+
+    return kept & ~PRIVILEGES_BIND ? kept & ~PRIVILEGES_BIND : kept;
+}
+
+int
+privileges_shield_program(const struct privileges *p)
+{
+    static const struct rlimit no_core;
+    unsigned shield = privileges_shield(p);
+
+    if (!p->root || p->uid == 0)
+        return 1;
+    if (setrlimit(RLIMIT_CORE, &no_core) < 0 || set_inheritable_capabilities(shield, 0, shield) < 0)
+        return -1;
+    return shield != 0 &&
+           prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, __builtin_ctz(shield), 0, 0) == 0;
 }

@@ -21,6 +21,12 @@ struct privileges {
 #define PRIVILEGES_READ (1u << CAP_DAC_READ_SEARCH)  /* a renewed key of root's */
 #define PRIVILEGES_BIND (1u << CAP_NET_BIND_SERVICE) /* ports below 1024 */
 
+/* Only processes that have all rights of another one can trace it (ptrace(2)), or see what it has
+ * open. So one right that is good for next to nothing shields a program that is executed from the
+ * other processes of its user. CAP_NET_BROADCAST is unused; containers often have only the second
+ * one. */
+#define PRIVILEGES_SHIELDS (1u << CAP_NET_BROADCAST | PRIVILEGES_BIND)
+
 /* Started as root: run_as, or www-data if that is NULL. Started as a user: that user; another
  * run_as is an error. */
 int privileges_plan(struct privileges *p, const char *run_as, struct err *err);
@@ -34,7 +40,14 @@ int privileges_drop(struct privileges *p, unsigned keep, struct err *err);
  * them. */
 void privileges_use(const struct privileges *p, unsigned rights);
 
-/* Gives up all rights except these, for good. 0, or -1 and errno. */
+/* The kept right that shields programs, or 0. */
+unsigned privileges_shield(const struct privileges *p);
+/* In a child that executes a program next: gives up all rights except the shield, which the program
+ * and its children will have. If the server gave up root, they leave no core files. Returns 1; 0 if
+ * there is no shield, so that other processes of the user can trace the program; -1 and errno. */
+int privileges_shield_program(const struct privileges *p);
+
+/* Gives up all rights except these, for good, and uses none. 0, or -1 and errno. */
 int privileges_keep(struct privileges *p, unsigned rights);
 /* In a child: gives up all of them. */
 int privileges_forget(const struct privileges *p);

@@ -267,17 +267,17 @@ prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
 static int
 take_directory(struct server *s, struct err *err)
 {
+    bool own_nginx = s->options->fastcgi == NULL;
     int rc;
 
     if (datadir_open(&s->dir, &s->who, err) < 0)
         return -1;
-    /* The nginx workers of a killed server may still hold our ports. */
+    /* The nginx workers of a killed server may still hold our ports. They are shielded. */
+    privileges_use(&s->who, PRIVILEGES_BIND | PRIVILEGES_SHIELDS);
     stray_nginx_kill(s->dir.fd);
-    if (s->options->fastcgi != NULL)
-        return 0;
-    privileges_use(&s->who, PRIVILEGES_BIND);
-    rc = open_ports(s, err);
-    if (privileges_keep(&s->who, PRIVILEGES_READ) < 0)
+    rc = own_nginx ? open_ports(s, err) : 0;
+    if (privileges_keep(&s->who, PRIVILEGES_READ | (own_nginx ? privileges_shield(&s->who) : 0)) <
+        0)
         return err_errno(err, "cannot give up the right to open ports");
     return rc;
 }
@@ -320,7 +320,9 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     r = prepare_as_started(s, &tls, err);
     umask(0027); /* the directories above the data directory have the caller's */
     if (r == 0)
-        r = privileges_drop(&s->who, PRIVILEGES_BIND | (tls_files_wanted(o) ? PRIVILEGES_READ : 0),
+        r = privileges_drop(&s->who,
+                            PRIVILEGES_BIND | PRIVILEGES_SHIELDS |
+                                (tls_files_wanted(o) ? PRIVILEGES_READ : 0),
                             err);
     if (r == 0)
         r = take_directory(s, err);
