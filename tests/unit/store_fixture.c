@@ -91,6 +91,20 @@ fixture_files(void **state)
     return f->reg.dirfd >= 0 ? blob_file_prepare(f->reg.dirfd, &f->err) : -1;
 }
 
+int
+fixture_tokens(void **state)
+{
+    struct fixture *f;
+
+    if (fixture_files(state) != 0)
+        return -1;
+    f = *state;
+    for (size_t i = 0; i < sizeof f->keys.now.bytes; i++)
+        f->keys.now.bytes[i] = (uint8_t)i;
+    f->reg.token_keys = &f->keys;
+    return 0;
+}
+
 static void
 lost(const char *why)
 {
@@ -303,6 +317,12 @@ fixture_rules(struct fixture *f, const char *rules, const char *groups, const ch
     OK(f, access_file_write(f->reg.dirfd, &s, &f->err));
     f->reg.access = &f->access;
     access_look(&f->reg);
+}
+
+void
+fixture_users(struct fixture *f, const char *users)
+{
+    fixture_rules(f, NULL, NULL, users);
 }
 
 int

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include "domain/access/access_file.h"
+#include "domain/access/token_key.h"
 #include "domain/core/push.h"
 #include "domain/registry.h"
 #include "storage/kv/kv_open.h"
@@ -30,15 +31,18 @@ struct fixture {
     unsigned bodies; /* body files that were made */
     char body[200];
     struct access_file access;
+    struct token_keys keys;
 };
 
 /* For cmocka_unit_test_setup_teardown: *state is a struct fixture. */
-int fixture_files(void **state); /* the directories alone */
-int fixture_store(void **state); /* with a store; leases and expiry are an hour */
+int fixture_files(void **state);  /* the directories alone */
+int fixture_tokens(void **state); /* and a key of tokens: the bytes 0, 1, 2 and so on */
+int fixture_store(void **state);  /* with a store; leases and expiry are an hour */
 int fixture_done(void **state);
 
 /* From now on the registry has these rules, groups, and users of a password file; NULL: none. */
 void fixture_rules(struct fixture *f, const char *rules, const char *groups, const char *users);
+void fixture_users(struct fixture *f, const char *users); /* without rules */
 
 /* The clock of this program (not that of the kernel, which dates files) goes so much ahead. */
 void fixture_forward_ms(uint64_t ms);

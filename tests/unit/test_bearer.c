@@ -7,32 +7,19 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 
-static struct token_keys bearer_keys;
 static struct bearer made, read;
 static char text[BEARER_TEXT_MAX];
 
 static int
 setup(void **state)
 {
-    struct fixture *f;
+    int rc = fixture_tokens(state);
 
-    if (fixture_files(state) != 0)
-        return -1;
-    f = *state;
-    for (size_t i = 0; i < sizeof bearer_keys.now.bytes; i++)
-        bearer_keys.now.bytes[i] = (uint8_t)i;
-    f->reg.token_keys = &bearer_keys;
     memset(&made, 0, sizeof made);
     made.kind = BEARER_ACCESS;
     made.issued_s = clock_wall_ms() / 1000;
     made.expiry_s = made.issued_s + 600;
-    return 0;
-}
-
-static void
-users_are(struct fixture *f, const char *lines)
-{
-    fixture_rules(f, NULL, NULL, lines);
+    return rc;
 }
 
 static void
@@ -68,7 +55,7 @@ a_token_carries_its_user_and_access(void **state)
 {
     struct fixture *f = *state;
 
-    users_are(f, "ann:$5$x\nb c\xc3\xa9:$5$y\n");
+    fixture_users(f, "ann:$5$x\nb c\xc3\xa9:$5$y\n");
     assert_true(bearer_grants_add(&made.grants, bytes_str("a/b"), BEARER_PULL));
     assert_true(bearer_grants_add(&made.grants, bytes_str("c"), BEARER_DELETE));
     assert_true(bearer_grants_add(&made.grants, bytes_str("a/b"), BEARER_PUSH));
@@ -103,7 +90,7 @@ a_changed_one_is_invalid(void **state)
     char longer[BEARER_TEXT_MAX + 8];
     size_t n;
 
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     bearer_grants_add(&made.grants, bytes_str("a/b"), BEARER_PULL);
     make_for(f, "ann");
     n = strlen(text);
@@ -123,7 +110,7 @@ a_changed_one_is_invalid(void **state)
     snprintf(longer, sizeof longer, "%sAAAA", text);
     assert_int_equal(bearer_check(&f->reg, bytes_str(longer), BEARER_ACCESS, now_s(), &read), 0);
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
-    bearer_keys.now.bytes[63] ^= 1;
+    f->keys.now.bytes[63] ^= 1;
     assert_int_equal(check_as(f, BEARER_ACCESS), 0);
 }
 
@@ -132,7 +119,7 @@ it_ends_when_its_time_is_over(void **state)
 {
     struct fixture *f = *state;
 
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     make_for(f, "ann");
     fixture_forward_ms(598 * UINT64_C(1000));
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
@@ -145,15 +132,15 @@ it_ends_with_its_user_and_the_password(void **state)
 {
     struct fixture *f = *state;
 
-    users_are(f, "ann:$5$x\nbob:$5$y\n");
+    fixture_users(f, "ann:$5$x\nbob:$5$y\n");
     make_for(f, "ann");
-    users_are(f, "bob:$5$y\nann:$5$x\n");
+    fixture_users(f, "bob:$5$y\nann:$5$x\n");
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
-    users_are(f, "bob:$5$y\n");
+    fixture_users(f, "bob:$5$y\n");
     assert_int_equal(check_as(f, BEARER_ACCESS), 0);
-    users_are(f, "ann:$5$other\n");
+    fixture_users(f, "ann:$5$other\n");
     assert_int_equal(check_as(f, BEARER_ACCESS), 0);
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
     f->reg.users_trusted = true;
     assert_int_equal(check_as(f, BEARER_ACCESS), 0);
@@ -164,8 +151,8 @@ it_outlives_its_key_for_a_time(void **state)
 {
     struct fixture *f = *state;
 
-    users_are(f, "ann:$5$x\n");
-    OK(f, token_keys_open(&bearer_keys, f->reg.dirfd, &f->err));
+    fixture_users(f, "ann:$5$x\n");
+    OK(f, token_keys_open(&f->keys, f->reg.dirfd, &f->err));
     make_for(f, "ann");
     OK(f, token_keys_rotate(f->reg.dirfd, clock_wall_ms() / 1000 + 300, &f->err));
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
@@ -183,7 +170,7 @@ a_user_who_is_gone_gets_none(void **state)
 {
     struct fixture *f = *state;
 
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     snprintf(made.user, sizeof made.user, "bob");
     REFUSED(f, bearer_make(&f->reg, &made, text, &f->err), ERR_UNAUTHORIZED);
 }
@@ -193,7 +180,7 @@ a_kind_never_counts_as_the_other(void **state)
 {
     struct fixture *f = *state;
 
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     make_for(f, "ann");
     assert_int_equal(check_as(f, BEARER_REFRESH), 0);
     made.kind = BEARER_REFRESH;
@@ -216,7 +203,7 @@ anonymous_clients_have_tokens_too(void **state)
     make_for(f, "");
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
     assert_string_equal(read.user, "");
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     assert_int_equal(check_as(f, BEARER_ACCESS), 1);
     made.kind = BEARER_REFRESH;
     make_for(f, "");
@@ -235,7 +222,7 @@ the_largest_token(void **state)
     memset(user, 'u', RECORD_ACTOR_MAX);
     user[RECORD_ACTOR_MAX] = '\0';
     snprintf(line, sizeof line, "%s:$5$x\n", user);
-    users_are(f, line);
+    fixture_users(f, line);
     for (n = 0; n <= BEARER_GRANTS_MAX; n++) {
         snprintf(names[n], sizeof names[n], "team/%0250zu", n);
         if (!bearer_grants_add(&made.grants, bytes_str(names[n]), BEARER_ACTIONS))
@@ -272,7 +259,7 @@ access_is_bounded_by_a_token(void **state)
 {
     struct fixture *f = *state;
 
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     bearer_grants_add(&made.grants, bytes_str("a/b"), BEARER_PULL | BEARER_PUSH);
     bearer_grants_add(&made.grants, bytes_str("all"), BEARER_ALL);
     OK(f, ask(f, "ann", NULL, VERB_PUBLIC));

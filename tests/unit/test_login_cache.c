@@ -58,7 +58,7 @@ what_nginx_found_right_is_remembered_for_a_while(void **state)
 {
     struct fixture *f = *state;
 
-    fixture_rules(f, NULL, NULL, "ann:$5$x\nbob:$5$y\n");
+    fixture_users(f, "ann:$5$x\nbob:$5$y\n");
     assert_false(is_remembered(f, "ann", "secret"));
     remember(f, "ann", "secret");
     assert_true(is_remembered(f, "ann", "secret"));
@@ -83,16 +83,16 @@ it_ends_with_the_password_and_the_user(void **state)
 {
     struct fixture *f = *state;
 
-    fixture_rules(f, NULL, NULL, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     remember(f, "ann", "secret");
-    fixture_rules(f, NULL, NULL, "ann:$5$other\n");
+    fixture_users(f, "ann:$5$other\n");
     assert_false(is_remembered(f, "ann", "secret"));
-    fixture_rules(f, NULL, NULL, "bob:$5$x\n");
+    fixture_users(f, "bob:$5$x\n");
     assert_false(is_remembered(f, "ann", "secret"));
-    fixture_rules(f, NULL, NULL, "ann:$5$x\nbob:$5$x\n");
+    fixture_users(f, "ann:$5$x\nbob:$5$x\n");
     assert_true(is_remembered(f, "ann", "secret"));
     remember(f, "eve", "secret"); /* there is no such user */
-    fixture_rules(f, NULL, NULL, "eve:$5$x\n");
+    fixture_users(f, "eve:$5$x\n");
     assert_false(is_remembered(f, "eve", "secret"));
     f->reg.login_cache = NULL;
     assert_false(is_remembered(f, "ann", "secret"));
@@ -104,7 +104,7 @@ the_border_between_name_and_password_counts(void **state)
 {
     struct fixture *f = *state;
 
-    fixture_rules(f, NULL, NULL, "ab:$5$x\na:$5$x\n");
+    fixture_users(f, "ab:$5$x\na:$5$x\n");
     remember(f, "ab", "c");
     assert_false(is_remembered(f, "a", "bc"));
 }
@@ -118,7 +118,7 @@ many_are_remembered_at_once(void **state)
 
     for (unsigned i = 0; i < 1000; i++)
         at += (size_t)snprintf(lines + at, sizeof lines - at, "u%u:$5$x\n", i);
-    fixture_rules(f, NULL, NULL, lines);
+    fixture_users(f, lines);
     for (unsigned i = 0; i < 1000; i++) {
         snprintf(name, sizeof name, "u%u", i);
         remember(f, name, "p");

@@ -9,28 +9,8 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 
-static struct token_keys keys;
 static char made[TOKEN_TEXT_MAX];
 static char whose[RECORD_ACTOR_MAX + 1];
-
-static int
-setup(void **state)
-{
-    struct fixture *f;
-    if (fixture_files(state) != 0)
-        return -1;
-    f = *state;
-    for (size_t i = 0; i < sizeof keys.now.bytes; i++)
-        keys.now.bytes[i] = (uint8_t)i;
-    f->reg.token_keys = &keys;
-    return 0;
-}
-
-static void
-users_are(struct fixture *f, const char *lines)
-{
-    fixture_rules(f, NULL, NULL, lines);
-}
 
 static int
 check(struct fixture *f, const char *text)
@@ -94,7 +74,7 @@ static void
 a_token_names_its_user(void **state)
 {
     struct fixture *f = *state;
-    users_are(f, "ann:$5$x\nb.o.b:$5$y\n c d\xc3\xa9 :$5$z\n");
+    fixture_users(f, "ann:$5$x\nb.o.b:$5$y\n c d\xc3\xa9 :$5$z\n");
     const char *const users[] = {"ann", "b.o.b", " c d\xc3\xa9 "};
     for (size_t i = 0; i < 3; i++) {
         make(f, users[i]);
@@ -107,7 +87,7 @@ static void
 a_forged_one_names_nobody(void **state)
 {
     struct fixture *f = *state;
-    users_are(f, "ann:$5$x\nbob:$5$x\nann.1:$5$x\n");
+    fixture_users(f, "ann:$5$x\nbob:$5$x\nann.1:$5$x\n");
     make(f, "ann");
     for (size_t i = 0; made[i] != '\0'; i++) {
         char was = made[i];
@@ -123,7 +103,7 @@ a_forged_one_names_nobody(void **state)
     snprintf(longer, sizeof longer, "bob%s", made + 3);
     assert_int_equal(check(f, longer), 0);
     assert_int_equal(check(f, made), 1);
-    keys.now.bytes[63] ^= 1;
+    f->keys.now.bytes[63] ^= 1;
     assert_int_equal(check(f, made), 0);
 }
 
@@ -131,7 +111,7 @@ static void
 it_lives_six_hours(void **state)
 {
     struct fixture *f = *state;
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     make(f, "ann");
     fixture_forward_ms((6 * 3600 - 60) * UINT64_C(1000));
     assert_int_equal(check(f, made), 1);
@@ -143,15 +123,15 @@ static void
 it_ends_with_its_user_and_his_password(void **state)
 {
     struct fixture *f = *state;
-    users_are(f, "ann:$5$x\nbob:$5$y\n");
+    fixture_users(f, "ann:$5$x\nbob:$5$y\n");
     make(f, "ann");
-    users_are(f, "bob:$5$y\nann:$5$x\ncarl:$5$z\n");
+    fixture_users(f, "bob:$5$y\nann:$5$x\ncarl:$5$z\n");
     assert_int_equal(check(f, made), 1);
-    users_are(f, "bob:$5$y\n");
+    fixture_users(f, "bob:$5$y\n");
     assert_int_equal(check(f, made), 0);
-    users_are(f, "ann:$5$other\nbob:$5$y\n");
+    fixture_users(f, "ann:$5$other\nbob:$5$y\n");
     assert_int_equal(check(f, made), 0);
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     assert_int_equal(check(f, made), 1);
     OK(f, access_file_remove(f->reg.dirfd, &f->err));
     access_look(&f->reg);
@@ -164,9 +144,9 @@ one_from_before_there_were_users_names_nobody(void **state)
 {
     struct fixture *f = *state;
     make(f, TOKEN_ANYBODY);
-    users_are(f, "ann:$5$x\n");
+    fixture_users(f, "ann:$5$x\n");
     assert_int_equal(check(f, made), 0);
-    users_are(f, "anon:$5$x\n");
+    fixture_users(f, "anon:$5$x\n");
     assert_int_equal(check(f, made), 0);
     f->reg.users_trusted = true;
     make(f, "anon");
@@ -223,7 +203,7 @@ the_longest_name_has_one(void **state)
     memset(name, 'n', sizeof name);
     name[RECORD_ACTOR_MAX] = '\0';
     snprintf(lines, sizeof lines, "%s:$5$x\n", name);
-    users_are(f, lines);
+    fixture_users(f, lines);
     make(f, name);
     assert_int_equal(check(f, made), 1);
     assert_string_equal(whose, name);
@@ -235,8 +215,8 @@ a_rotated_key_stays_valid_for_a_time(void **state)
     struct fixture *f = *state;
     char old[TOKEN_TEXT_MAX];
 
-    users_are(f, "ann:$5$x\n");
-    OK(f, token_keys_open(&keys, f->reg.dirfd, &f->err));
+    fixture_users(f, "ann:$5$x\n");
+    OK(f, token_keys_open(&f->keys, f->reg.dirfd, &f->err));
     make(f, "ann");
     snprintf(old, sizeof old, "%s", made);
     OK(f, token_keys_rotate(f->reg.dirfd, clock_wall_ms() / 1000 + 60, &f->err));
@@ -248,7 +228,7 @@ a_rotated_key_stays_valid_for_a_time(void **state)
     assert_int_equal(check(f, made), 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, fixture_done)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_tokens, fixture_done)
 
 int
 main(void)
