@@ -70,7 +70,7 @@ err_errno(struct err *e, const char *fmt, ...)
     return -1;
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 format_fact(char out[ERR_FACT_MAX], const char *fmt, va_list ap)
 {
     vsnprintf(out, ERR_FACT_MAX, fmt, ap);

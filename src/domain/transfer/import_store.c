@@ -31,7 +31,7 @@ import_store_end(struct import_store *s)
 
 /* ---- complaints ---- */
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 report_line(struct import_store *s, const char *fmt, va_list ap)
 {
     char text[1024];
