@@ -243,6 +243,9 @@ subtest 'refused' => sub {
             is($result->{err} =~ tr/\n//, 1, '... in one line');
         }
     }
+    my $anonymous = add($dir, 'anonymous', 'secret');
+    is($anonymous->{exit}, 2, 'the name that rules give to clients without a user');
+    like($anonymous->{err}, qr/^docker-registry-server: anonymous stands for clients without a user.*: take another name\n\z/, '... which is said');
     my %passwords = (
         'nothing'         => '',
         'an empty line'   => "\nsecret\n",
@@ -442,7 +445,7 @@ SKIP: {
         chmod 0600, "$tmp/secret";
         unlink "$theirs/auth/htpasswd";
         symlink "$tmp/secret", "$theirs/auth/htpasswd";
-        is(user($theirs, ['list'])->{exit}, 1, 'a link to what only root may read is not followed');
+        is_refused(user($theirs, ['list']), qr/auth\/htpasswd is a symbolic link: put the file itself there$/, 'a link to what only root may read is not followed');
         is(add($theirs, 'eve', 'secret')->{exit}, 1, '... nor replaced');
         is(user($theirs, [ 'passwd', 'root' ], stdin => "secret\n")->{exit}, 1, '... by passwd neither');
         is(user($theirs, [ 'add', 'ci', '--robot' ])->{out}, '', '... nor for a robot, whose secret is not told');

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "domain/access/access_text.h"
 #include "domain/access/htpasswd.h"
 #include "process/commands/password.h"
 #include "process/commands/user_change.h"
@@ -147,6 +148,11 @@ take_words(struct user_command *c, const struct user_verb *v, struct err *err)
         c->change.name = o->words.v[1];
         if (htpasswd_check_name(bytes_str(c->change.name), err) < 0)
             return -1;
+        if (v->makes && strcmp(c->change.name, ACCESS_ANONYMOUS) == 0)
+            return err_set(
+                err, ERR_BAD_REQUEST,
+                "%s stands for clients without a user in access rules: take another name",
+                ACCESS_ANONYMOUS);
     }
     c->change.robot = o->robot;
     c->change.must_exist = !v->makes;
