@@ -143,7 +143,7 @@ subtest 'refused' => sub {
     ok(!-e $nowhere, '... and none is made');
     unlink "$dir/auth/access";
     symlink '/etc/passwd', "$dir/auth/access";
-    is_answer(check($dir, 'ann pull x'), 2, '', qr/auth\/access/, 'no link is followed in the data directory');
+    is_answer(check($dir, 'ann pull x'), 2, '', qr/auth\/access is a symbolic link: put the file itself there$/, 'no link is followed in the data directory');
     unlink "$dir/auth/access";
     rename "$dir/auth", "$dir/../elsewhere";
     symlink '../elsewhere', "$dir/auth";

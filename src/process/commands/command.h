@@ -1,6 +1,9 @@
 #pragma once
 
 #include "process/options/options.h"
+#include "process/server/datadir.h"
+#include "process/server/privileges.h"
+#include "util/buf.h"
 #include "util/err.h"
 
 /* A subcommand of the program: a row in command_table.c, and a file of its own. */
@@ -18,3 +21,8 @@ typedef enum command_exit command_run(struct options *o, struct err *err);
 
 /* Prints a notice to stderr, because stdout has only what the command was asked for. */
 void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Reads a file of the administrator's. 1 read, 0 there is none, -1; the message says what to do if
+ * it can't be read. */
+int command_read(const struct datadir *dir, const struct privileges *who, const char *name,
+                 struct buf *out, struct err *err);

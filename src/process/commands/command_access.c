@@ -1,5 +1,4 @@
 #include "process/commands/command_access.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <unistd.h>
@@ -39,24 +38,12 @@ show_user(const char *user)
 
 /* ---- reading ---- */
 
-/* 1 read, 0 there is no such file, -1. */
-static int
-read_access_file(const struct access_view *v, const char *name, struct buf *out, struct err *err)
-{
-    int rc = fdio_read_file(v->dir.fd, name, out, err);
-
-    if (rc < 0 && err->sys == EACCES)
-        return err_set(err, ERR_SYSTEM, "%s can't read %s/%s: give it to %s with chown",
-                       v->who.user, v->dir.name, name, v->who.user);
-    return rc;
-}
-
 static int
 read_rules_file(struct access_view *v, struct err *err)
 {
     v->rules_name = v->o->access != NULL ? v->o->access : ACCESS_RULES_NAME;
     if (v->o->access == NULL)
-        return read_access_file(v, v->rules_name, &v->rules, err);
+        return command_read(&v->dir, &v->who, v->rules_name, &v->rules, err);
     return option_file_read(v->startdir, v->o->access, &v->rules, err) == 0 ? 1 : -1;
 }
 
@@ -66,11 +53,12 @@ read_access_view(struct access_view *v, struct err *err)
 {
     struct access_sources s;
     int rules = read_rules_file(v, err);
-    int groups = rules < 0 ? -1 : read_access_file(v, ACCESS_GROUPS_NAME, &v->groups, err);
+    int groups =
+        rules < 0 ? -1 : command_read(&v->dir, &v->who, ACCESS_GROUPS_NAME, &v->groups, err);
     int users;
 
     v->users_name = datadir_is_served(&v->dir) ? HTPASSWD_RUN : HTPASSWD_OURS;
-    users = groups < 0 ? -1 : read_access_file(v, v->users_name, &v->users, err);
+    users = groups < 0 ? -1 : command_read(&v->dir, &v->who, v->users_name, &v->users, err);
     if (users < 0)
         return -1;
     v->has_users = users > 0 || v->o->users.n > 0 || v->o->trust_remote_user;

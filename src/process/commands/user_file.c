@@ -17,18 +17,6 @@
 #define POLL_MS 10
 
 int
-user_file_read(const struct user_file *f, struct buf *text, struct err *err)
-{
-    int rc = fdio_read_file(f->dir.fd, HTPASSWD_OURS, text, err);
-
-    if (rc < 0 && err->sys == EACCES)
-        return err_set(err, ERR_SYSTEM, "%s can't read %s/%s: give it to %s with chown %s %s/%s",
-                       f->who.user, f->dir.name, HTPASSWD_OURS, f->who.user, f->who.user,
-                       f->dir.name, HTPASSWD_OURS);
-    return rc;
-}
-
-int
 user_file_no_user(const struct user_file *f, const char *name, struct err *err)
 {
     return err_set(err, ERR_BAD_REQUEST, "there is no user %s in %s/%s", name, f->dir.name,
@@ -70,7 +58,7 @@ user_file_begin(const struct user_file *f, struct user_edit *e, struct err *err)
 {
     buf_init(&e->text, HTPASSWD_MAX);
     e->lock = lock_users(f, err);
-    return e->lock < 0 || user_file_read(f, &e->text, err) < 0 ? -1 : 0;
+    return e->lock < 0 || command_read(&f->dir, &f->who, HTPASSWD_OURS, &e->text, err) < 0 ? -1 : 0;
 }
 
 void

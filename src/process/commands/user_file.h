@@ -15,9 +15,6 @@ struct user_file {
     bool there; /* auth/ is */
 };
 
-/* Reads the file. 1 read, 0 there is none, -1. The caller inits and frees *text. */
-int user_file_read(const struct user_file *f, struct buf *text, struct err *err);
-
 /* The error for a name that has no line. Returns -1. */
 int user_file_no_user(const struct user_file *f, const char *name, struct err *err);
 

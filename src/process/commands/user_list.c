@@ -102,7 +102,7 @@ user_list_print(const struct user_file *f, bool json, struct err *err)
     int rc;
 
     buf_init(&file, HTPASSWD_MAX);
-    rc = f->there ? user_file_read(f, &file, err) : 0;
+    rc = f->there ? command_read(&f->dir, &f->who, HTPASSWD_OURS, &file, err) : 0;
     if (rc >= 0 && print_users(buf_bytes(&file), json) == 0)
         command_note(rc == 0 ? "there is no %s/%s: everybody may push and pull, unless the "
                                "server has a --user"

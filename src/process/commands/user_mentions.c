@@ -4,7 +4,6 @@
 #include "domain/access/access_text.h"
 #include "process/commands/command.h"
 #include "process/options/option_file.h"
-#include "util/fdio.h"
 
 /* Does a line of auth/groups name the user? What is in front of the colon is the group. */
 static bool
@@ -64,12 +63,12 @@ user_mentions_warn(const struct user_file *f, int startdir, const char *access, 
 
     buf_init(&groups, ACCESS_GROUPS_MAX);
     buf_init(&rules, ACCESS_RULES_MAX);
-    rc = fdio_read_file(f->dir.fd, ACCESS_GROUPS_NAME, &groups, &err);
+    rc = command_read(&f->dir, &f->who, ACCESS_GROUPS_NAME, &groups, &err);
     if (rc >= 0)
         warn_of_lines(ACCESS_GROUPS_NAME, buf_bytes(&groups), group_names, name);
     if (rc >= 0)
         rc = access != NULL ? option_file_read(startdir, access, &rules, &err)
-                            : fdio_read_file(f->dir.fd, ACCESS_RULES_NAME, &rules, &err);
+                            : command_read(&f->dir, &f->who, ACCESS_RULES_NAME, &rules, &err);
     if (rc >= 0)
         warn_of_lines(access != NULL ? access : ACCESS_RULES_NAME, buf_bytes(&rules), rule_names,
                       name);

@@ -1,5 +1,6 @@
 #include "process/commands/user_verify.h"
 #include "domain/access/htpasswd.h"
+#include "process/commands/command.h"
 #include "util/clock.h"
 
 static int
@@ -33,7 +34,7 @@ user_verify_password(const struct user_file *f, const char *name, const char *pa
     int rc;
 
     buf_init(&file, HTPASSWD_MAX);
-    rc = f->there ? user_file_read(f, &file, err) : 0;
+    rc = f->there ? command_read(&f->dir, &f->who, HTPASSWD_OURS, &file, err) : 0;
     if (rc >= 0) {
         line = htpasswd_find(buf_bytes(&file), bytes_str(name));
         htpasswd_parse(&u, line);
