@@ -91,6 +91,7 @@ subtest 'how long' => sub {
 
 subtest 'the end' => sub {
     my $secret = secret_of([ 'add', 'short', '--expires', '5s' ], 'a robot for some seconds');
+    like($registry->with(user => "short:$secret")->get('/v2/_token')->json->{expires_in}, qr/^[1-5]$/, '... whose tokens end with it');
     my ($expiry) = line_of('short') =~ /expires=(\d+)$/;
     # A line behind it must not take its place.
     spew("$dir/auth/htpasswd", slurp("$dir/auth/htpasswd") . "short:{PLAIN}second\n");

@@ -147,6 +147,28 @@ it_ends_with_its_user_and_the_password(void **state)
 }
 
 static void
+it_ends_with_its_robot(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t end_s = made.issued_s + 300, wanted_s = made.expiry_s;
+    char line[80];
+
+    snprintf(line, sizeof line, "ci:$5$x:robot,expires=%llu\nann:$5$x\n",
+             (unsigned long long)end_s);
+    fixture_users(f, line);
+    make_for(f, "ci");
+    assert_int_equal(made.expiry_s, end_s);
+    assert_int_equal(check_as(f, BEARER_ACCESS), 1);
+    assert_int_equal(read.expiry_s, end_s);
+    made.expiry_s = made.issued_s + 60;
+    make_for(f, "ci");
+    assert_int_equal(made.expiry_s, made.issued_s + 60);
+    made.expiry_s = wanted_s;
+    make_for(f, "ann");
+    assert_int_equal(made.expiry_s, wanted_s);
+}
+
+static void
 it_outlives_its_key_for_a_time(void **state)
 {
     struct fixture *f = *state;
@@ -313,6 +335,7 @@ main(void)
         TEST(a_changed_one_is_invalid),
         TEST(it_ends_when_its_time_is_over),
         TEST(it_ends_with_its_user_and_the_password),
+        TEST(it_ends_with_its_robot),
         TEST(it_outlives_its_key_for_a_time),
         TEST(a_user_who_is_gone_gets_none),
         TEST(a_kind_never_counts_as_the_other),

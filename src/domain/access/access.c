@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include "domain/access/access_file.h"
 #include "domain/access/bearer_grants.h"
+#include "domain/access/user_secret.h"
 #include "storage/tables/record.h"
 #include "util/clock.h"
 
@@ -88,14 +89,11 @@ access_version(const struct registry *reg, char out[ACCESS_VERSION_TEXT])
 bool
 access_user_is_known(const struct registry *reg, const char *user)
 {
-    uint8_t stamp[ACCESS_STAMP_BYTES];
-    uint64_t expiry_s;
+    uint8_t secret[USER_SECRET_BYTES];
+    uint64_t until_s;
 
-    if (reg->users_trusted || reg->access == NULL)
-        return true;
-    return reg->access->is_usable &&
-           access_table_user(&reg->access->table, bytes_str(user), stamp, &expiry_s) &&
-           (expiry_s == 0 || clock_wall_ms() / 1000 < expiry_s);
+    return reg->users_trusted || reg->access == NULL ||
+           user_secret_find(reg, bytes_str(user), secret, &until_s);
 }
 
 /* ---- rights ---- */

@@ -82,29 +82,33 @@ sign_with(const struct token_key *key, const struct bearer *b, struct bytes secr
            digest_hmac_sha256(mac, bytes_of(mixed, sizeof mixed), head);
 }
 
-/* *secret: in `room`; nothing for an anonymous client. False: there is no such user. */
+/* *secret: in `room`; nothing for an anonymous client. *until_s: the end of a robot. False: there
+ * is no such user. */
 static bool
 find_bearer_secret(const struct registry *reg, const struct bearer *b,
-                   uint8_t room[USER_SECRET_BYTES], struct bytes *secret)
+                   uint8_t room[USER_SECRET_BYTES], struct bytes *secret, uint64_t *until_s)
 {
     bool named = b->user[0] != '\0';
 
+    *until_s = UINT64_MAX;
     *secret = bytes_of(room, named ? USER_SECRET_BYTES : 0);
-    return !named || user_secret_find(reg, bytes_str(b->user), room);
+    return !named || user_secret_find(reg, bytes_str(b->user), room, until_s);
 }
 
 int
-bearer_make(const struct registry *reg, const struct bearer *b, char out[BEARER_TEXT_MAX],
+bearer_make(const struct registry *reg, struct bearer *b, char out[BEARER_TEXT_MAX],
             struct err *err)
 {
     const struct token_key *keys[2];
     uint8_t mac[BEARER_MAC_BYTES], room[USER_SECRET_BYTES];
     struct bytes secret;
     struct buf bytes;
+    uint64_t until_s;
     int rc = 0;
 
-    if (!find_bearer_secret(reg, b, room, &secret))
+    if (!find_bearer_secret(reg, b, room, &secret, &until_s))
         return err_set(err, ERR_UNAUTHORIZED, "the user was removed just now");
+    b->expiry_s = b->expiry_s < until_s ? b->expiry_s : until_s;
     token_keys_valid(reg->token_keys, reg->dirfd, keys);
     buf_init(&bytes, BEARER_BYTES_MAX);
     pack_bearer(&bytes, b);
@@ -126,11 +130,12 @@ bearer_check(const struct registry *reg, struct bytes text, enum bearer_kind kin
     const struct token_key *keys[2];
     uint8_t mac[BEARER_MAC_BYTES], room[USER_SECRET_BYTES];
     struct bytes secret;
+    uint64_t until_s;
     bool good = false;
     size_t n;
 
     if (!bearer_parse(b, text) || b->kind != kind || b->expiry_s <= at_s ||
-        !find_bearer_secret(reg, b, room, &secret))
+        !find_bearer_secret(reg, b, room, &secret, &until_s))
         return false;
     n = token_keys_valid(reg->token_keys, reg->dirfd, keys);
     for (size_t i = 0; i < n && !good; i++)

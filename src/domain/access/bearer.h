@@ -38,8 +38,8 @@ struct bearer {
 bool bearer_parse(struct bearer *b, struct bytes text);
 
 /* Makes the token of kind, user, times and grants. The user, if there is one, must have proven who
- * he is. */
-int bearer_make(const struct registry *reg, const struct bearer *b, char out[BEARER_TEXT_MAX],
+ * he is. The time ends with that of a robot. */
+int bearer_make(const struct registry *reg, struct bearer *b, char out[BEARER_TEXT_MAX],
                 struct err *err);
 
 /* Is the text a valid token of that kind? Then *b has its content. Otherwise it is no token,

@@ -72,9 +72,10 @@ hash_login(const struct registry *reg, const struct login *l, uint64_t hash[2])
         text[USER_SECRET_BYTES + sizeof l->user + sizeof l->password];
     uint8_t whole[HASH_BYTES];
     size_t user = strlen(l->user) + 1, password = strlen(l->password), n = 0;
+    uint64_t until_s;
     bool done;
 
-    if (!user_secret_find(reg, bytes_str(l->user), secret))
+    if (!user_secret_find(reg, bytes_str(l->user), secret, &until_s))
         return false;
     memcpy(text, secret, sizeof secret);
     n += sizeof secret;

@@ -68,7 +68,8 @@ token_make(const struct registry *reg, const char *user, char out[TOKEN_TEXT_MAX
     const struct token_key *keys[2];
     char mac[MAC_TEXT + 1];
     uint8_t secret[USER_SECRET_BYTES];
-    bool known = user_secret_find(reg, bytes_str(user), secret);
+    uint64_t until_s;
+    bool known = user_secret_find(reg, bytes_str(user), secret, &until_s);
     int n = snprintf(out, TOKEN_TEXT_MAX, "%s.%llu", user,
                      (unsigned long long)(clock_wall_ms() / 1000 + TOKEN_LIFETIME_S));
 
@@ -89,11 +90,13 @@ token_check(const struct registry *reg, struct bytes text, uint64_t at_s,
     const struct token_key *keys[2];
     char mac[MAC_TEXT + 1];
     uint8_t secret[USER_SECRET_BYTES];
+    uint64_t until_s;
     struct token t;
     bool good = false;
     size_t n;
 
-    if (!token_parse(&t, text) || t.expiry <= at_s || !user_secret_find(reg, t.user, secret))
+    if (!token_parse(&t, text) || t.expiry <= at_s ||
+        !user_secret_find(reg, t.user, secret, &until_s))
         return false;
     n = token_keys_valid(reg->token_keys, reg->dirfd, keys);
     for (size_t i = 0; i < n && !good; i++)

@@ -3,12 +3,13 @@
 #include "util/clock.h"
 
 bool
-user_secret_find(const struct registry *reg, struct bytes user, uint8_t secret[USER_SECRET_BYTES])
+user_secret_find(const struct registry *reg, struct bytes user, uint8_t secret[USER_SECRET_BYTES],
+                 uint64_t *until_s)
 {
-    uint64_t expiry_s;
-
     if (reg->users_trusted || reg->access == NULL || !reg->access->is_usable ||
-        !access_table_user(&reg->access->table, user, secret, &expiry_s))
+        !access_table_user(&reg->access->table, user, secret, until_s))
         return false;
-    return expiry_s == 0 || clock_wall_ms() / 1000 < expiry_s;
+    if (*until_s == 0)
+        *until_s = UINT64_MAX;
+    return clock_wall_ms() / 1000 < *until_s;
 }

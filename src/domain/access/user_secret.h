@@ -11,6 +11,7 @@
 
 #define USER_SECRET_BYTES ACCESS_STAMP_BYTES
 
-/* False: there is no such user, a robot has expired, or the users are not the registry's own. */
+/* False: there is no such user, a robot has expired, or the users are not the registry's own.
+ * *until_s: when a robot expires, in seconds since 1970; UINT64_MAX: never. */
 bool user_secret_find(const struct registry *reg, struct bytes user,
-                      uint8_t secret[USER_SECRET_BYTES]);
+                      uint8_t secret[USER_SECRET_BYTES], uint64_t *until_s);
