@@ -77,4 +77,17 @@ subtest 'a manifest: before the 201' => sub {
     ok(defined $log && $log < $answer, 'the log was flushed');
 } if $calls[0];
 
+# What nobody was promised waits for no disk.
+for my $case (
+    [ 'an upload that begins', 202, sub { $registry->post('/v2/a/b/blobs/uploads/', body => '') } ],
+    [ 'the same manifest again', 201, sub { $registry->put_manifest('a/b', 'v1', $manifest) } ],
+    [ '... by its digest', 201, sub { $registry->put_manifest('a/b', digest($manifest), $manifest) } ],
+) {
+    my ($name, $status, $work) = @$case;
+    @calls = traced(\@pids, sub { is_status($work->(), $status, $name) });
+    last if !$calls[0];
+    ok(defined first_call(\@calls, 0, 'write|writev|sendto|sendmsg', qr/Status: $status/), 'the answer is in the trace');
+    is(first_call(\@calls, 0, 'fsync|fdatasync', qr/./), undef, '... and no flush') or diag(map { "$_->[-1]\n" } @calls);
+}
+
 finish();

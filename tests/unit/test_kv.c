@@ -1,5 +1,16 @@
 #include "test_kv.h"
 #include <sys/file.h>
+#include <sys/syscall.h>
+
+/* The library's calls come here. */
+static int flushes;
+
+int
+fdatasync(int fd)
+{
+    flushes++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
 
 static int
 delete_fn(struct txn *t, void *arg, struct err *e)
@@ -371,6 +382,64 @@ a_store_that_was_never_recovered_cannot_be_opened(void **state)
     kv_close(NULL);
 }
 
+/* ---- what a commit waits for ---- */
+
+static int
+relaxed_put_fn(struct txn *t, void *arg, struct err *e)
+{
+    kv_relax(t);
+    return put_fn(t, arg, e);
+}
+
+static int
+look_for_update_fn(struct txn *t, void *arg, struct err *e)
+{
+    struct op *o = arg;
+    return kv_get_for_update(t, o->table, bytes_str(o->key), NULL, e) < 0 ? -1 : 0;
+}
+
+static void
+a_commit_waits_for_the_disk_unless_it_is_relaxed_or_wrote_nothing(void **state)
+{
+    (void)state;
+    struct kv *kv = open_kv(NULL);
+    struct op o = {.table = A, .key = "k", .val = bytes_str("v")};
+    put(kv, A, "other", "v");
+    flushes = 0;
+    assert_int_equal(txn_run(kv, look_for_update_fn, &o, &err), 0);
+    assert_int_equal(flushes, 0);
+    assert_int_equal(txn_run(kv, relaxed_put_fn, &o, &err), 0);
+    assert_int_equal(flushes, 0);
+    assert_int_equal(kv_flush(kv, &err), 0);
+    assert_int_equal(flushes, 1);
+    assert_int_equal(kv_flush(kv, &err), 0);
+    assert_int_equal(flushes, 1); /* it is on disk already */
+    assert_int_equal(txn_run(kv, relaxed_put_fn, &o, &err), 0);
+    assert_int_equal(txn_run(kv, put_fn, &o, &err), 0); /* the one before relaxes no other */
+    assert_int_equal(flushes, 2);
+    kv_close(kv);
+}
+
+static void
+a_relaxed_commit_survives_its_process(void **state)
+{
+    (void)state;
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct op o = {.table = A, .key = "k", .val = bytes_str("v")};
+        struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+        _exit(kv != NULL && txn_run(kv, relaxed_put_fn, &o, &err) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(kv_recover("db", defs, COUNT, &err), 0);
+    struct kv *kv = open_kv(NULL);
+    expect(kv, A, "k", "v");
+    kv_close(kv);
+}
+
 /* ---- upkeep ---- */
 
 static void
@@ -413,6 +482,8 @@ main(void)
         TEST(an_aborted_transaction_leaves_no_trace),
         TEST(the_slot_says_in_db_exactly_while_something_is_open),
         TEST(a_store_that_was_never_recovered_cannot_be_opened),
+        TEST(a_commit_waits_for_the_disk_unless_it_is_relaxed_or_wrote_nothing),
+        TEST(a_relaxed_commit_survives_its_process),
         TEST(logs_are_trimmed_but_not_during_a_backup),
     };
     alarm(100); /* a hang is a failure */

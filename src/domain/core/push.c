@@ -33,6 +33,7 @@ struct pushing {
     /* set by the transaction */
     uint64_t now;
     bool known;              /* the repository had the manifest before, */
+    bool unchanged;          /* and its record stays as it is */
     struct digest made_from; /* made of this v1 image, by whose id it is known; or DIGEST_NONE */
     const char **missing;    /* digests of parts */
     size_t missing_n;
@@ -70,10 +71,12 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     if (rc < 0 || condition_check(w->p->condition, rc == 1 ? &w->p->digest : &none, err) != 0)
         return -1;
     w->known = rc == 1;
+    w->unchanged = false;
     w->made_from = (struct digest){.algo = DIGEST_NONE};
     if (w->known) {
         w->made_from = r.made_from;
-        if (!derived_is(&r) && digest_equal(&r.chosen, &w->chosen))
+        w->unchanged = !derived_is(&r) && digest_equal(&r.chosen, &w->chosen);
+        if (w->unchanged)
             return 0;
         /* From now on it isn't deleted with its last tag. */
         r.pushed_too = r.pushed_too || derived_is(&r);
@@ -155,31 +158,51 @@ check_parts(struct txn *t, struct pushing *w, struct err *err)
 }
 
 /* The edges that keep the manifest, those of its parts, and those of ids that lead to it. */
-static int
-put_manifest_edges(struct txn *t, struct pushing *w, struct err *err)
+static void
+add_manifest_edges(const struct pushing *w, struct edge_batch *edges)
 {
     const struct manifest *m = &w->p->manifest;
     const struct digest *d = &w->p->digest;
     enum edge_kind keeps = m->media_type->kind == DOCUMENT_INDEX ? EDGE_CHILD : EDGE_PART;
-    struct edge_batch edges = {.n = 0};
     struct edge e = {.repo = w->repo.id};
 
     e.to = *d;
     e.kind = EDGE_HELD;
-    edge_batch_put(&edges, e);
+    edge_batch_put(edges, e);
     e.from = *d;
     e.kind = EDGE_SUBJECT;
     e.to = m->subject;
     if (m->has_subject)
-        edge_batch_put(&edges, e);
+        edge_batch_put(edges, e);
     e.kind = keeps;
     for (size_t i = 0; i < w->parts_n; i++) {
         e.to = w->parts[i].digest;
-        edge_batch_put(&edges, e);
+        edge_batch_put(edges, e);
     }
     if (!w->known)
-        manifest_ids_put(&edges, &w->ids, w->repo.id, d);
+        manifest_ids_put(edges, &w->ids, w->repo.id, d);
+}
+
+static int
+put_edges(struct txn *t, struct pushing *w, struct err *err)
+{
+    struct edge_batch edges = {.n = 0};
+
+    if (!w->unchanged)
+        add_manifest_edges(w, &edges);
     return tag_move_edges(t, &w->move, &edges, err);
+}
+
+/* If the manifest and its tags are here, a push leaves nothing but times and events, and a power
+ * loss takes nothing away that it promised. */
+static void
+relax_if_nothing_changed(struct txn *t, const struct pushing *w)
+{
+    for (size_t i = 0; i < w->move.n; i++)
+        if (w->tags[i].moves)
+            return;
+    if (w->unchanged && !w->draft.named)
+        kv_relax(t);
 }
 
 /* The order is layers, image, manifest, tags: an event comes after those about its parts. If the
@@ -216,14 +239,15 @@ store_manifest(struct txn *t, void *arg, struct err *err)
     w->move.repo = w->repo.id;
     if (tag_move_records(t, &w->move, err) != 0 || put_manifest_record(t, w, err) != 0)
         return -1;
-    if (!is_large(p) && tbl_content_put(t, &p->digest, p->document, err) != 0)
+    if (!is_large(p) && !w->unchanged && tbl_content_put(t, &p->digest, p->document, err) != 0)
         return -1;
     if (check_parts(t, w, err) != 0)
         return -1;
     if (is_large(p) && blob_draft_put(t, &w->draft, 0, err) != 0)
         return -1;
-    if (put_manifest_edges(t, w, err) != 0)
+    if (put_edges(t, w, err) != 0)
         return -1;
+    relax_if_nothing_changed(t, w);
     return tell_push(t, w, err);
 }
 

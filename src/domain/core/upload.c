@@ -25,6 +25,8 @@ put_upload_row(struct txn *t, void *arg, struct err *err)
 {
     const struct upload_row_put *x = arg;
 
+    /* After a power loss the client begins another upload. */
+    kv_relax(t);
     return upload_row_add(t, x->reg, x->id, &x->r, err);
 }
 

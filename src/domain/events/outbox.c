@@ -93,7 +93,7 @@ outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, 
     if (after < UINT32_MAX)
         rc = tbl_event_each(kv_reads(reg->kv), after + 1, collect_event, &x, err);
     *got = x.n;
-    return rc;
+    return rc == 0 && x.n > 0 ? kv_flush(reg->kv, err) : rc;
 }
 
 static int

@@ -33,7 +33,8 @@ int outbox_indexed(const struct registry *reg, uint32_t *mark, struct err *err);
 int outbox_indexed_save(const struct registry *reg, uint32_t mark, struct err *err);
 
 /* Reads the first n events after number `after`, in order; *got is their number. Waits for events
- * whose transaction isn't over yet, so that none is skipped. */
+ * whose transaction isn't over yet, so that none is skipped, and for the disk, so that a number
+ * that was told is never given to another event (kv_relax). */
 int outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,
                 size_t *got, struct err *err);
 

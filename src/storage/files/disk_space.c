@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 
@@ -11,32 +12,74 @@
 #define MARGIN ((uint64_t)32 << 20)
 #define MARGIN_PART 8 /* of a small file system: an eighth */
 
-uint64_t
-disk_space_margin(int dirfd)
+/* With twice this much beyond the margin, checks for at most this much look at the disk five times
+ * a second, and not at each request. */
+#define PLENTY ((uint64_t)1 << 30)
+#define PLENTY_MS 200
+
+static void
+look_at_disk(int dirfd, uint64_t *left, uint64_t *margin)
 {
     struct statvfs fs;
     uint64_t part;
 
+    *left = UINT64_MAX;
+    *margin = 0;
     if (fstatvfs(dirfd, &fs) != 0)
-        return 0;
+        return;
     part = (uint64_t)fs.f_blocks * fs.f_frsize / MARGIN_PART;
-    return part < MARGIN ? part : MARGIN;
+    *left = (uint64_t)fs.f_bavail * fs.f_frsize;
+    *margin = part < MARGIN ? part : MARGIN;
+}
+
+uint64_t
+disk_space_margin(int dirfd)
+{
+    uint64_t left, margin;
+
+    look_at_disk(dirfd, &left, &margin);
+    return margin;
 }
 
 uint64_t
 disk_space_free(int dirfd)
 {
-    struct statvfs fs;
+    uint64_t left, margin;
 
-    return fstatvfs(dirfd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+    look_at_disk(dirfd, &left, &margin);
+    return left;
+}
+
+/* What was seen of the disk of a directory: there was so much room that nobody has to look again
+ * before `until`. A process looks at two directories, the data directory and db/. */
+static struct plenty {
+    int dirfd;
+    uint64_t until_ms;
+} plenty_seen[2];
+
+/* The entry of that directory, or the older one of the two. */
+static struct plenty *
+find_plenty(int dirfd)
+{
+    struct plenty *a = &plenty_seen[0], *b = &plenty_seen[1];
+
+    if (a->dirfd == dirfd || b->dirfd == dirfd)
+        return a->dirfd == dirfd ? a : b;
+    return a->until_ms < b->until_ms ? a : b;
 }
 
 int
 disk_space_check(int dirfd, uint64_t more, struct err *err)
 {
-    uint64_t left = disk_space_free(dirfd);
-    uint64_t margin = disk_space_margin(dirfd);
+    struct plenty *seen = find_plenty(dirfd);
+    uint64_t now = clock_mono_ms(), left, margin;
+    bool is_plenty;
 
+    if (seen->dirfd == dirfd && now < seen->until_ms && more <= PLENTY)
+        return 0;
+    look_at_disk(dirfd, &left, &margin);
+    is_plenty = left >= margin && left - margin >= 2 * PLENTY;
+    *seen = (struct plenty){dirfd, is_plenty ? now + PLENTY_MS : 0};
     if (left >= margin && left - margin >= more)
         return 0;
     if (more > 0 && left >= margin)

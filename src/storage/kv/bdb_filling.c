@@ -100,8 +100,10 @@ static int
 bdb_commit(struct txn *t, struct err *err)
 {
     struct bdb *b = bdb_of(t);
+    /* Without writes the library writes no log, and waits for nothing. */
+    uint32_t flags = t->relaxed ? DB_TXN_WRITE_NOSYNC : DB_TXN_SYNC;
     /* It can't be tried again, since the handle may be gone: therefore this looks before. */
-    int ret = bdb_is_lost(b) ? DB_RUNRECOVERY : b->txn->commit(b->txn, 0);
+    int ret = bdb_is_lost(b) ? DB_RUNRECOVERY : b->txn->commit(b->txn, flags);
 
     b->txn = NULL;
     if (ret == DB_RUNRECOVERY)
@@ -222,6 +224,20 @@ bdb_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
     return ret == 0 ? 0 : bdb_fail(t, ret, "appending to table", table, err);
 }
 
+static int
+bdb_flush(struct kv *kv, struct err *err)
+{
+    struct bdb *b = (struct bdb *)kv;
+    int ret;
+
+    bdb_enter(b);
+    ret = b->env->log_flush(b->env, NULL);
+    if (ret != 0)
+        bdb_fail_env(b, ret, "flushing the log of", err);
+    bdb_leave(b);
+    return ret == 0 ? 0 : -1;
+}
+
 /* ---- upkeep ---- */
 
 /* The library fsyncs files, but not the directory with their names. */
@@ -324,6 +340,7 @@ const struct kv_filling bdb_filling = {
     .cursor_seek = bdb_cursor_seek,
     .cursor_next = bdb_cursor_next,
     .last = bdb_cursor_last,
+    .flush = bdb_flush,
     .checkpoint = bdb_checkpoint,
     .trim_logs = bdb_trim_logs,
 };

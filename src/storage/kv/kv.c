@@ -29,6 +29,7 @@ txn_try(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), voi
     if (kv->filling->begin(kv, tries, err) != 0)
         return -1;
     kv->is_running = true;
+    t->relaxed = false;
     rc = fn(t, arg, err);
     assert(kv->cursors == 0);
     if (rc == 0 && t->doom.code == ERR_NONE) {
@@ -61,6 +62,12 @@ txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *er
             return rc;
     }
     return err_set(err, ERR_BUSY, "too many conflicts with others");
+}
+
+void
+kv_relax(struct txn *t)
+{
+    t->relaxed = true;
 }
 
 void
@@ -265,6 +272,12 @@ kv_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *key, str
     if (t->kv->tables[table].kind == KV_QUEUE && prefix.n > 0)
         return err_set(err, ERR_SYSTEM, "table %s: a prefix in a queue", t->kv->tables[table].name);
     return t->kv->filling->last(t, table, prefix, key, val, err);
+}
+
+int
+kv_flush(struct kv *kv, struct err *err)
+{
+    return kv->filling->flush(kv, err);
 }
 
 /* ---- upkeep ---- */

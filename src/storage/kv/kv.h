@@ -31,6 +31,11 @@ struct txn *kv_reads(struct kv *kv);
 int txn_run(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
             struct err *err);
 
+/* Called in a transaction if a power loss may undo what it writes, because nobody was promised that
+ * it lasts. Its commit then doesn't wait for the disk. It survives the death of any process, and is
+ * on disk after the next commit of another transaction at the latest. */
+void kv_relax(struct txn *t);
+
 /* From now on txn_run fails with ERR_NO_SPACE while the disk has less room than the margin
  * (storage/files/disk_space.h). For processes that store what clients send. */
 void kv_keep_room(struct kv *kv);
@@ -79,6 +84,10 @@ struct bytes kv_cursor_val(const struct kv_cursor *c);
  * -1. key and val may be NULL. */
 int kv_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *key, struct buf *val,
             struct err *err);
+
+/* Returns when all that was committed so far is on disk, for somebody who passes on what he read.
+ * Costs nothing if it is there already. */
+int kv_flush(struct kv *kv, struct err *err);
 
 /* ---- upkeep, by one process (the keeper) ---- */
 

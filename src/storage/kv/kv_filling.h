@@ -17,6 +17,7 @@ struct kv_slot;
 struct txn {
     struct kv *kv;
     bool is_reads;   /* kv_reads */
+    bool relaxed;    /* kv_relax */
     struct err doom; /* the error because of which it can't be committed; ERR_BUSY: a conflict */
 };
 
@@ -71,6 +72,7 @@ struct kv_filling {
     int (*last)(struct txn *t, unsigned table, struct bytes prefix, struct buf *key,
                 struct buf *val, struct err *err);
 
+    int (*flush)(struct kv *kv, struct err *err);
     int (*checkpoint)(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
     int (*trim_logs)(struct kv *kv, struct err *err);
 };
