@@ -25,28 +25,6 @@
 
 /* ---- what the client shows ---- */
 
-/* Reads a number of seconds up to its dot. */
-static bool
-read_seconds(const char *text, uint64_t *seconds)
-{
-    return parse_u64(text, strcspn(text, "."), seconds);
-}
-
-/* The second in which the request began, or the one before. Since then its body may have come for
- * hours, and a worker was waited for, while its token was checked at the beginning. */
-static uint64_t
-request_began_s(const struct http_request *req)
-{
-    const char *times = req->header(req, "REQUEST_TIMES"); /* "1795468684.123 12.345" */
-    const char *blank = times != NULL ? strchr(times, ' ') : NULL;
-    uint64_t now_s = clock_wall_ms() / 1000, at_s, seconds;
-
-    if (blank == NULL || !read_seconds(times, &at_s) || !read_seconds(blank + 1, &seconds) ||
-        at_s > now_s || seconds >= at_s)
-        return now_s;
-    return at_s - seconds - 1;
-}
-
 /* Reads seconds with three decimals, as nginx writes them. */
 static bool
 read_ms(const char *text, size_t n, uint64_t *ms)
@@ -60,19 +38,39 @@ read_ms(const char *text, size_t n, uint64_t *ms)
     return true;
 }
 
-/* Were users or rules replaced while the request was on its way? Then a password that nginx found
- * right may be the one before, and no token is made for it: it would be one of the new password. */
+/* When the request began. False: nginx told nothing that can be read. */
 static bool
-is_outdated(const struct call *c)
+find_beginning(const struct call *c, uint64_t *began_ms)
 {
-    const char *times = c->req->header(c->req, "REQUEST_TIMES");
+    const char *times = c->req->header(c->req, "REQUEST_TIMES"); /* "1795468684.123 12.345" */
     const char *blank = times != NULL ? strchr(times, ' ') : NULL;
     uint64_t at_ms, took_ms;
 
     if (blank == NULL || !read_ms(times, (size_t)(blank - times), &at_ms) ||
         !read_ms(blank + 1, strlen(blank + 1), &took_ms) || took_ms > at_ms)
         return false;
-    return access_changed_since(c->reg, at_ms - took_ms);
+    *began_ms = at_ms - took_ms;
+    return true;
+}
+
+/* The second in which the request began. Since then its body may have come for hours, and a worker
+ * was waited for, while its token was checked at the beginning. */
+static uint64_t
+request_began_s(const struct call *c)
+{
+    uint64_t now_ms = clock_wall_ms(), began_ms;
+
+    return (find_beginning(c, &began_ms) && began_ms < now_ms ? began_ms : now_ms) / 1000;
+}
+
+/* Were users or rules replaced while the request was on its way? Then a password that nginx found
+ * right may be the one before, and no token is made for it: it would be one of the new password. */
+static bool
+is_outdated(const struct call *c)
+{
+    uint64_t began_ms;
+
+    return find_beginning(c, &began_ms) && access_changed_since(c->reg, began_ms);
 }
 
 static int
@@ -82,7 +80,7 @@ enter_with_token(struct call *c, const char *header, struct err *err)
     char user[RECORD_ACTOR_MAX + 1];
 
     if (strncmp(header, SCHEME, n) != 0 ||
-        !token_check(c->reg, bytes_str(header + n), request_began_s(c->req), user))
+        !token_check(c->reg, bytes_str(header + n), request_began_s(c), user))
         return 0;
     c->actor.user = arena_strdup(c->arena, user);
     c->token = header + n;
@@ -106,7 +104,7 @@ enter_with_bearer(struct call *c, const char *header, struct err *err)
     if (b == NULL)
         return arena_full(err);
     c->token_invalid =
-        !bearer_check(c->reg, bytes_str(header), BEARER_ACCESS, request_began_s(c->req), b);
+        !bearer_check(c->reg, bytes_str(header), BEARER_ACCESS, request_began_s(c), b);
     if (!c->token_invalid) {
         c->actor.user = b->user;
         c->actor.grants = &b->grants;
