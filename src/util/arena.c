@@ -1,6 +1,5 @@
 #include "util/arena.h"
 #include <stdalign.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include "util/mem.h"
 
@@ -104,20 +103,29 @@ arena_strdup(struct arena *a, const char *s)
 }
 
 char *
+arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+{
+    va_list again;
+    char *text;
+    int n;
+
+    va_copy(again, ap);
+    n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    text = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)n + 1, fmt, ap);
+    return text;
+}
+
+char *
 arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list ap;
     char *text;
-    int n;
 
     va_start(ap, fmt);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    text = arena_vprintf(a, fmt, ap);
     va_end(ap);
-    text = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
-    if (text != NULL) {
-        va_start(ap, fmt);
-        vsnprintf(text, (size_t)n + 1, fmt, ap);
-        va_end(ap);
-    }
     return text;
 }

@@ -2,29 +2,13 @@
 #include <stdarg.h>
 #include "util/arena.h"
 
-__attribute__((format(printf, 2, 0))) static const char *
-format(struct call *c, const char *fmt, va_list ap)
-{
-    va_list again;
-    char *text;
-    int n;
-
-    va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
-    text = n < 0 ? NULL : arena_alloc(c->arena, (size_t)n + 1);
-    if (text != NULL)
-        vsnprintf(text, (size_t)n + 1, fmt, again);
-    va_end(again);
-    return text;
-}
-
 int
 call_text(struct call *c, const char **out, struct err *err, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    *out = format(c, fmt, ap);
+    *out = arena_vprintf(c->arena, fmt, ap);
     va_end(ap);
     return *out != NULL ? 0 : arena_full(err);
 }
@@ -36,7 +20,7 @@ call_header(struct call *c, struct err *err, const char *name, const char *fmt, 
     va_list ap;
 
     va_start(ap, fmt);
-    value = format(c, fmt, ap);
+    value = arena_vprintf(c->arena, fmt, ap);
     va_end(ap);
     if (value == NULL)
         return arena_full(err);
