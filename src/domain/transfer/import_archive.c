@@ -220,9 +220,8 @@ import_archive_image(struct archive *a, const struct json *image, bool only, str
     buf_free(&config);
     if (rc == 0)
         rc = take_names(a, json_member(image, "RepoTags"), only, err);
-    else if (!import_store_is_fatal(err))
-        rc = import_store_leave_out(a->s, "image %.150s is left out: %s",
-                                    name != NULL ? name : "without a name", err->message);
+    else
+        rc = import_store_failed(a->s, err, "image %.150s", name != NULL ? name : "without a name");
     free(a->parts);
     a->parts = NULL;
     a->parts_n = 0;

@@ -55,10 +55,8 @@ hash_import_file(struct import_store *s, const struct digest *want, const struct
     digest_end(state, got);
     if (rc == 0)
         return 1;
-    if (import_store_is_fatal(err))
-        return -1;
     digest_text(text, want);
-    return import_store_leave_out(s, "blob %s is left out: %s", text, err->message);
+    return import_store_failed(s, err, "blob %s", text);
 }
 
 static int
@@ -174,11 +172,10 @@ fetch_blob(struct import_store *s, const struct digest *d, struct err *err)
     int rc = s->source->blob(s->source->arg, d, &file, err);
 
     digest_text(text, d);
-    if (rc < 0 && import_store_is_fatal(err))
-        return -1;
-    if (rc != 1)
-        return import_store_leave_out(s, "blob %s is left out: %s", text,
-                                      rc < 0 ? err->message : "it isn't there");
+    if (rc < 0)
+        return import_store_failed(s, err, "blob %s", text);
+    if (rc == 0)
+        return import_store_leave_out(s, "blob %s is left out: it isn't there", text);
     rc = take_blob(s, d, &file, err);
     import_files_shut(&file);
     return rc;

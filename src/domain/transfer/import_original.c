@@ -108,12 +108,6 @@ leave_out(const struct original *o, const struct taking *t, const char *why)
     return import_store_leave_out(o->s, "image %s is left out: %s", t->text, why);
 }
 
-static int
-leave_out_unless_fatal(const struct original *o, const struct taking *t, const struct err *err)
-{
-    return import_store_is_fatal(err) ? -1 : leave_out(o, t, err->message);
-}
-
 /* Its layer is in the open file fd. */
 static int
 push_original_image(const struct original *o, const struct taking *t, int fd, struct err *err)
@@ -139,7 +133,7 @@ push_original_image(const struct original *o, const struct taking *t, int fd, st
         rc = image_push_verify(reg, &image->id, "", checksum, actor, &arena, err);
     arena_reset(&arena);
     if (rc != 0)
-        return leave_out_unless_fatal(o, t, err);
+        return import_store_failed(o->s, err, "image %s", t->text);
     return import_store_count_blob(o->s, &t->layer);
 }
 
@@ -157,7 +151,7 @@ copy_original_layer(const struct original *o, struct taking *t, const struct imp
     make_variants(t);
     rc = read_original_layer(o, t, file, fd, err);
     if (rc != 0)
-        rc = leave_out_unless_fatal(o, t, err);
+        rc = import_store_failed(o->s, err, "image %s", t->text);
     else if (t->variant == VARIANTS && t->image->checksum.algo != DIGEST_NONE)
         rc = leave_out(o, t, "JSON and layer don't match its checksum: one of them is damaged");
     else
@@ -205,7 +199,7 @@ import_original_image(const struct original *o, const struct digest *id, struct 
              saved ? "/layer.tar" : "");
     rc = import_files_open(o->files, path, &file, err);
     if (rc < 0)
-        return leave_out_unless_fatal(o, &t, err);
+        return import_store_failed(o->s, err, "image %s", t.text);
     if (rc == 0)
         return leave_out(o, &t, "its layer isn't there");
     rc = check_layer_size(o, &t, &file);
@@ -277,11 +271,8 @@ put_original_tag(const struct original *o, const char *tag, const struct digest 
     arena_init(&arena, ARENA_MAX);
     rc = image_tag_put(s->reg, s->name, tag, id, NULL, &s->actor, &arena, err);
     arena_reset(&arena);
-    if (rc == 0)
-        return import_store_count_tag(s);
-    if (import_store_is_fatal(err))
-        return -1;
-    return import_store_leave_out(s, "tag %s:%s is left out: %s", s->name, tag, err->message);
+    return rc == 0 ? import_store_count_tag(s)
+                   : import_store_failed(s, err, "tag %s:%s", s->name, tag);
 }
 
 /* "library/app:latest", or as the original shortens it: "app"; and its id. */

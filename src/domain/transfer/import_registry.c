@@ -143,15 +143,12 @@ import_registry_tag(const char *name, void *arg, struct err *err)
         rc = err_set(err, ERR_BAD_TAG, "its name is too long");
     else
         rc = read_link(w, path, &d, err);
-    if (rc < 0 && import_store_is_fatal(err))
-        return -1;
     if (rc == 0)
         rc = tag_without_link(w, name, err);
     if (rc == 0)
         return 0;
     if (rc < 0)
-        return import_store_leave_out(w->s, "tag %s:%.300s is left out: %s", w->s->name, name,
-                                      err->message);
+        return import_store_failed(w->s, err, "tag %s:%.300s", w->s->name, name);
     return import_manifest_tag(w->s, name, &d, "", err) < 0 ? -1 : 0;
 }
 
@@ -161,16 +158,11 @@ each(struct walk *w, const char *what, int (*fn)(const char *name, void *arg, st
      struct err *err)
 {
     char path[PATH_ROOM];
-    int rc;
 
     snprintf(path, sizeof path, "repositories/%s/_manifests/%s", w->name, what);
-    rc = import_files_each(w->files, path, fn, w, err);
-    if (rc >= 0)
-        return 0;
-    if (import_store_is_fatal(err))
-        return -1;
-    return import_store_leave_out(w->s, "a part of repository %s is left out: %s", w->s->name,
-                                  err->message);
+    return import_files_each(w->files, path, fn, w, err) >= 0
+               ? 0
+               : import_store_failed(w->s, err, "a part of repository %s", w->s->name);
 }
 
 static int
@@ -235,18 +227,14 @@ static int
 collect_repositories(struct walk *w, const char *name, struct err *err)
 {
     char path[PATH_ROOM];
-    int rc;
 
     if (import_store_go_on(w->s, err) != 0)
         return -1;
     snprintf(path, sizeof path, "repositories/%s", name);
     w->below = name;
-    rc = import_files_each(w->files, path, collect_entry, w, err);
-    if (rc >= 0)
-        return 0;
-    if (import_store_is_fatal(err))
-        return -1;
-    return import_store_leave_out(w->s, "%s is left out: %s", path, err->message);
+    return import_files_each(w->files, path, collect_entry, w, err) >= 0
+               ? 0
+               : import_store_failed(w->s, err, "%s", path);
 }
 
 int

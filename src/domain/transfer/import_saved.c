@@ -39,9 +39,7 @@ read_saved_image(const char *name, void *arg, struct err *err)
         rc = image.json.p != NULL ? import_listing_add(&v->listing, &image, err) : arena_full(err);
     }
     buf_free(&json);
-    if (rc < 0 && !import_store_is_fatal(err))
-        return import_store_leave_out(v->s, "image %s is left out: %s", name, err->message);
-    return rc;
+    return rc < 0 ? import_store_failed(v->s, err, "image %s", name) : rc;
 }
 
 static void

@@ -65,6 +65,20 @@ import_store_leave_out(struct import_store *s, const char *fmt, ...)
     return 0;
 }
 
+int
+import_store_failed(struct import_store *s, const struct err *err, const char *fmt, ...)
+{
+    char what[1024];
+    va_list ap;
+
+    if (import_store_is_fatal(err))
+        return -1;
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof what, fmt, ap);
+    va_end(ap);
+    return import_store_leave_out(s, "%s is left out: %s", what, err->message);
+}
+
 bool
 import_store_is_fatal(const struct err *err)
 {
@@ -137,11 +151,8 @@ import_store_enter(struct import_store *s, const char *name, struct err *err)
 int
 import_store_ensure(struct import_store *s, struct err *err)
 {
-    if (!s->ensured && repository_ensure(s->reg, s->name, &s->repo, err) != 0) {
-        if (import_store_is_fatal(err))
-            return -1;
-        return import_store_leave_out(s, "repository %s is left out: %s", s->name, err->message);
-    }
+    if (!s->ensured && repository_ensure(s->reg, s->name, &s->repo, err) != 0)
+        return import_store_failed(s, err, "repository %s", s->name);
     s->ensured = true;
     return 1;
 }

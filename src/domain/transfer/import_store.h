@@ -68,6 +68,11 @@ int import_store_count_repository(struct import_store *s);
 int import_store_leave_out(struct import_store *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same for an item that failed with this error, whose message is the reason. Returns 0, or -1
+ * if the error is fatal. fmt names the item. */
+int import_store_failed(struct import_store *s, const struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Reports anything else. */
 void import_store_say(struct import_store *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
