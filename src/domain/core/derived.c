@@ -15,7 +15,7 @@ derived_look_at(struct txn *t, uint64_t repo, const struct digest *d, uint64_t n
     int rc;
 
     /* Another repository may have the same manifest, and move its tag in the same millisecond. */
-    while ((rc = tbl_job_get(t, &job, NULL, err)) == 1)
+    while ((rc = tbl_job_has(t, &job, err)) == 1)
         job.due++;
     if (rc < 0)
         return -1;

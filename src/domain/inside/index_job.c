@@ -57,7 +57,7 @@ index_job_demand(const struct registry *reg, const struct digest *layer, const c
              repository != NULL ? repository : "");
     if (index_file_check(reg->dirfd, err) != 0)
         return -1;
-    rc = tbl_job_get(kv_reads(reg->kv), &j.job, NULL, err);
+    rc = tbl_job_has(kv_reads(reg->kv), &j.job, err);
     if (rc == 0 && txn_run(reg->kv, put_demand, &j, err) != 0)
         return -1;
     if (rc >= 0)
@@ -98,7 +98,7 @@ put_job(struct txn *t, const struct rec_event *e, uint64_t now, struct err *err)
     snprintf(r.repository, sizeof r.repository, "%s", e->repository);
     snprintf(r.by, sizeof r.by, "%s", e->actor);
     /* The same image pushed to another repository at the same moment has the same key. */
-    while ((rc = tbl_job_get(t, &j, NULL, err)) == 1)
+    while ((rc = tbl_job_has(t, &j, err)) == 1)
         j.due++;
     return rc < 0 ? -1 : tbl_job_put(t, &j, &r, err);
 }
@@ -407,7 +407,7 @@ postpone_image(struct txn *t, void *arg, struct err *err)
         return rc;
     j.due = x->due;
     r.tries++;
-    while ((rc = tbl_job_get(t, &j, NULL, err)) == 1)
+    while ((rc = tbl_job_has(t, &j, err)) == 1)
         j.due++;
     return rc < 0 ? -1 : tbl_job_put(t, &j, &r, err);
 }

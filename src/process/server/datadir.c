@@ -367,7 +367,7 @@ datadir_none(const char *name, struct err *err)
 /* Makes the directories above it too, as mkdir -p does, so that others, such as an existing nginx,
  * may pass through them. */
 static int
-make_parents(const char *name, mode_t mode, struct err *err)
+make_parents(const char *name, struct err *err)
 {
     char *path = mem_strdup(name);
     int r = 0;
@@ -378,7 +378,7 @@ make_parents(const char *name, mode_t mode, struct err *err)
             r = err_errno(err, "cannot make directory %s", path);
         *slash = '/';
     }
-    if (r == 0 && mkdir(path, mode) < 0 && errno != EEXIST)
+    if (r == 0 && mkdir(path, 0750) < 0 && errno != EEXIST)
         r = err_errno(err, "cannot make directory %s", path);
     free(path);
     return r;
@@ -408,7 +408,7 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
     const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     d->fd = open(d->name, flags);
     if (d->fd < 0 && errno == ENOENT && make) {
-        if (make_parents(d->name, 0750, err) < 0)
+        if (make_parents(d->name, err) < 0)
             return -1;
         d->fd = open(d->name, flags);
         if (d->fd >= 0 && who->root && fchown(d->fd, (uid_t)-1, who->gid) < 0)
@@ -596,8 +596,10 @@ datadir_is_served(const struct datadir *d)
     return served;
 }
 
-bool
-datadir_owner(const char *name, uid_t *uid)
+/* The owner of the registry in this directory: of db/, else of auth/. Root only if nobody else
+ * could have made that directory. False: unknown. */
+static bool
+find_registry_owner(const char *name, uid_t *uid)
 {
     static const char *const tells[] = {"db", "auth"};
     bool known = false;
@@ -625,7 +627,7 @@ datadir_plan(const char *name, const char *run_as, struct privileges *who, struc
     char user[sizeof who->user];
     const struct passwd *pw;
 
-    if (geteuid() != 0 || run_as != NULL || !datadir_owner(name, &uid))
+    if (geteuid() != 0 || run_as != NULL || !find_registry_owner(name, &uid))
         return privileges_plan(who, run_as, err);
     pw = getpwuid(uid);
     if (pw == NULL)

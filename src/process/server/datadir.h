@@ -55,10 +55,6 @@ int datadir_begin(const struct datadir *d, const struct privileges *who, struct 
 /* Does a server use the directory? Doesn't wait. */
 bool datadir_is_served(const struct datadir *d);
 
-/* The owner of the registry in this directory: of db/, else of auth/. Root only if nobody else
- * could have made that directory. False: unknown. */
-bool datadir_owner(const char *name, uid_t *uid);
-
-/* The user that a command becomes: the one of datadir_owner, if the command is run by root without
+/* The user that a command becomes: the owner of the registry, if root runs the command without
  * --run-as; else as for the server. */
 int datadir_plan(const char *name, const char *run_as, struct privileges *who, struct err *err);

@@ -34,7 +34,7 @@ open_with(const struct inflate_codec_raw *lib)
 {
     struct gzip *g = mem_alloc(sizeof *g);
 
-    if (g != NULL && (g->raw = lib->open()) == NULL) {
+    if ((g->raw = lib->open()) == NULL) {
         free(g);
         return NULL;
     }

@@ -12,10 +12,8 @@ xz_open(size_t memory)
 {
     struct xz *x = mem_alloc(sizeof *x);
 
-    if (x != NULL) {
-        x->s = (lzma_stream)LZMA_STREAM_INIT;
-        x->memory = memory;
-    }
+    x->s = (lzma_stream)LZMA_STREAM_INIT;
+    x->memory = memory;
     return x;
 }
 

@@ -17,7 +17,7 @@ zlib_open(void)
 {
     struct raw *r = mem_alloc(sizeof *r);
 
-    if (r != NULL && inflateInit2(&r->z, -MAX_WBITS) != Z_OK) {
+    if (inflateInit2(&r->z, -MAX_WBITS) != Z_OK) {
         free(r);
         return NULL;
     }

@@ -13,9 +13,9 @@ job_key(const struct job *j)
 }
 
 int
-tbl_job_get(struct txn *t, const struct job *j, struct rec_job *r, struct err *err)
+tbl_job_has(struct txn *t, const struct job *j, struct err *err)
 {
-    return tbl_get(t, &record_job, job_key(j), r, err);
+    return tbl_get(t, &record_job, job_key(j), NULL, err);
 }
 
 int

@@ -19,8 +19,8 @@ struct job {
     struct digest digest;
 };
 
-/* 1, 0, -1; r may be NULL. */
-int tbl_job_get(struct txn *t, const struct job *j, struct rec_job *r, struct err *err);
+/* 1: there is this job, 0, -1. */
+int tbl_job_has(struct txn *t, const struct job *j, struct err *err);
 int tbl_job_put(struct txn *t, const struct job *j, const struct rec_job *r, struct err *err);
 /* 1: deleted, 0: it wasn't there, -1; drop is without the answer: 0, -1. */
 int tbl_job_delete(struct txn *t, const struct job *j, struct err *err);
