@@ -50,3 +50,10 @@ bytes_compare(struct bytes a, struct bytes b)
 
     return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
 }
+
+/* The same for qsort and bsearch of struct bytes. */
+static inline int
+bytes_order(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}

@@ -383,3 +383,13 @@ json_text(struct json *j, size_t *n)
         mem_exhausted();
     return text;
 }
+
+void
+json_put(struct json *j, struct buf *out)
+{
+    size_t n;
+    const char *text = json_text(j, &n);
+
+    buf_put(out, text, n);
+    json_free(j);
+}

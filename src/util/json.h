@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "util/buf.h"
 #include "util/bytes.h"
 #include "util/err.h"
 
@@ -75,3 +76,5 @@ struct json *json_copy(const struct json *j);
 /* The value as text, without blanks or escaped slashes, valid until j is freed or changed. All
  * strings in j must be valid UTF-8. */
 const char *json_text(struct json *j, size_t *n);
+/* Appends this text to out, and frees j. */
+void json_put(struct json *j, struct buf *out);

@@ -34,12 +34,6 @@ struct compiler {
 
 /* ---- who rules are for ---- */
 
-static int
-compare_who_words(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 static bool
 names_somebody(struct bytes who)
 {
@@ -58,7 +52,7 @@ collect_whos(struct compiler *c)
         if (names_somebody(c->rules.v[i].who))
             c->whos[all++] = c->rules.v[i].who;
     if (all > 0)
-        qsort(c->whos, all, sizeof *c->whos, compare_who_words);
+        qsort(c->whos, all, sizeof *c->whos, bytes_order);
     for (size_t i = 0; i < all; i++)
         if (n == 0 || !bytes_equal(c->whos[n - 1], c->whos[i]))
             c->whos[n++] = c->whos[i];
@@ -75,8 +69,7 @@ number_of_who(const struct compiler *c, struct bytes word)
         return ACCESS_WHO_ANONYMOUS;
     if (!names_somebody(word))
         return ACCESS_WHO_EVERY_USER;
-    found =
-        c->whos_n > 0 ? bsearch(&word, c->whos, c->whos_n, sizeof word, compare_who_words) : NULL;
+    found = c->whos_n > 0 ? bsearch(&word, c->whos, c->whos_n, sizeof word, bytes_order) : NULL;
     return found != NULL ? (uint32_t)(found - c->whos) + ACCESS_WHO_FIRST : NO_WHO;
 }
 

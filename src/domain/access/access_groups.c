@@ -2,13 +2,6 @@
 #include "domain/access/access_text.h"
 #include "util/mem.h"
 
-/* For qsort and bsearch of struct bytes. */
-static int
-compare_group_names(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 bool
 access_groups_is_name(struct bytes name)
 {
@@ -82,7 +75,7 @@ access_groups_parse(struct access_groups *g, struct bytes file, struct err *err)
         if (parse_group_line(g, &t, line, err) != 0)
             return -1;
     if (g->names_n > 0)
-        qsort(g->names, g->names_n, sizeof *g->names, compare_group_names);
+        qsort(g->names, g->names_n, sizeof *g->names, bytes_order);
     for (size_t i = 0; i < g->names_n; i++)
         if (n == 0 || !bytes_equal(g->names[n - 1], g->names[i]))
             g->names[n++] = g->names[i];
@@ -100,6 +93,5 @@ access_groups_free(struct access_groups *g)
 bool
 access_groups_know(const struct access_groups *g, struct bytes name)
 {
-    return g->names_n > 0 &&
-           bsearch(&name, g->names, g->names_n, sizeof name, compare_group_names) != NULL;
+    return g->names_n > 0 && bsearch(&name, g->names, g->names_n, sizeof name, bytes_order) != NULL;
 }

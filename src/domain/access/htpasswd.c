@@ -249,12 +249,6 @@ struct reading {
     struct buf out;
 };
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 /* When a robot's line is left out, a later line of the same name must not take its place. */
 static void
 find_expired(struct reading *r)
@@ -270,7 +264,7 @@ find_expired(struct reading *r)
         r->gone[r->gone_n++] = name;
     }
     if (r->gone_n > 0)
-        qsort(r->gone, r->gone_n, sizeof *r->gone, compare_names);
+        qsort(r->gone, r->gone_n, sizeof *r->gone, bytes_order);
 }
 
 static void
@@ -300,7 +294,7 @@ append_user_line(struct reading *r, struct bytes line)
     if (htpasswd_find(r->given, u.name).p != NULL)
         return;
     if (r->gone_n > 0 &&
-        bsearch(&u.name, r->gone, r->gone_n, sizeof *r->gone, compare_names) != NULL) {
+        bsearch(&u.name, r->gone, r->gone_n, sizeof *r->gone, bytes_order) != NULL) {
         r->state.expired++;
         return;
     }

@@ -70,8 +70,6 @@ event_text_json(struct buf *out, uint32_t seq, const struct rec_event *e)
     enum hook hook = hook_of_event(e->type);
     struct json *object = json_new_object();
     struct hook_arguments a;
-    const char *text;
-    size_t n;
 
     digest_text(digest, &e->digest);
     clock_rfc3339(time, e->time);
@@ -87,9 +85,7 @@ event_text_json(struct buf *out, uint32_t seq, const struct rec_event *e)
     json_set_string(object, "repository", e->repository);
     json_set_string(object, "digest", digest);
     set_json_actor(object, e->actor);
-    text = json_text(object, &n);
-    buf_put(out, text, n);
-    json_free(object);
+    json_put(object, out);
 }
 
 const char *

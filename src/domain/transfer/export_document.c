@@ -48,19 +48,15 @@ put_descriptor(const struct export_plan *p, const char *media_type, const struct
 {
     char text[DIGEST_TEXT_MAX];
     struct json *j = json_new_object();
-    size_t n;
-    const char *line;
 
     digest_text(text, d);
     json_set_string(j, "mediaType", media_type);
     json_set_string(j, "digest", text);
     json_set_u64(j, "size", size);
     json_set(j, "annotations", annotations(p, repository, tag));
-    line = json_text(j, &n);
     if (out->p[out->n - 1] != '[')
         buf_putc(out, ',');
-    buf_put(out, line, n);
-    json_free(j);
+    json_put(j, out);
 }
 
 void
@@ -112,8 +108,6 @@ put_image(const struct export_plan *p, const struct export_tag *t, const struct 
 {
     struct json *j = json_new_object(), *tags = json_new_array(), *layers = json_new_array();
     struct buf name;
-    size_t n;
-    const char *line;
 
     buf_init(&name, 1024);
     export_document_full_name(&name, p->repositories[t->repository].name);
@@ -125,10 +119,8 @@ put_image(const struct export_plan *p, const struct export_tag *t, const struct 
                  &m->descriptors[i].digest);
     json_set(j, "RepoTags", tags);
     json_set(j, "Layers", layers);
-    line = json_text(j, &n);
     buf_putc(out, out->n > 0 ? ',' : '[');
-    buf_put(out, line, n);
-    json_free(j);
+    json_put(j, out);
 }
 
 /* An index is listed as the image that clients without a platform get. */

@@ -86,8 +86,6 @@ import_prune(const struct import_source *source, struct bytes document, struct b
 {
     const struct json *all;
     struct json *doc, *kept, *made;
-    const char *text;
-    size_t n;
     int rc;
 
     if (json_parse(document, MANIFEST_DEPTH_MAX, &doc, err) != 0)
@@ -100,10 +98,8 @@ import_prune(const struct import_source *source, struct bytes document, struct b
     } else {
         made = json_copy(doc);
         json_set(made, "manifests", kept);
-        text = json_text(made, &n);
         buf_reset(out);
-        buf_put(out, text, n);
-        json_free(made);
+        json_put(made, out);
         rc = 1;
     }
     json_free(doc);

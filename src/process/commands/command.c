@@ -15,6 +15,16 @@ command_note(const char *fmt, ...)
     fputc('\n', stderr);
 }
 
+void
+command_print(const char *before, struct json *j, const char *after)
+{
+    size_t n;
+    const char *text = json_text(j, &n);
+
+    printf("%s%.*s%s", before, (int)n, text, after);
+    json_free(j);
+}
+
 int
 command_read(const struct datadir *dir, const struct privileges *who, const char *name,
              struct buf *out, struct err *err)

@@ -5,6 +5,7 @@
 #include "process/server/privileges.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/json.h"
 
 /* A subcommand of the program: a row in command_table.c, and a file of its own. */
 
@@ -21,6 +22,9 @@ typedef enum command_exit command_run(struct options *o, struct err *err);
 
 /* Prints a notice to stderr, because stdout has only what the command was asked for. */
 void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints the text of j to stdout, and frees j. */
+void command_print(const char *before, struct json *j, const char *after);
 
 /* Reads a file of the administrator's. 1 read, 0 there is none, -1; the message says what to do if
  * it can't be read. */

@@ -249,17 +249,6 @@ make_json_answer(const struct access_view *v, const char *right, const struct an
     return j;
 }
 
-/* Frees j. */
-static void
-print_json_answer(struct json *j)
-{
-    size_t n;
-    const char *text = json_text(j, &n);
-
-    printf("%.*s\n", (int)n, text);
-    json_free(j);
-}
-
 static enum command_exit
 finish_access_output(struct err *err)
 {
@@ -301,7 +290,7 @@ check_access(const struct access_view *v, const char *user, const char *verb, co
     json_set_bool(object, "allowed", allowed);
     json_set(object, "answers", answers);
     if (v->o->json)
-        print_json_answer(object);
+        command_print("", object, "\n");
     else
         json_free(object);
     code = finish_access_output(err);
@@ -380,7 +369,7 @@ list_access(const struct access_view *v, const char *user, struct err *err)
     }
     free(lines);
     if (v->o->json)
-        print_json_answer(array);
+        command_print("", array, "\n");
     else
         json_free(array);
     return finish_access_output(err);

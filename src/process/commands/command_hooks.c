@@ -98,8 +98,6 @@ print_json(const struct tbl_hook *h, const char *state, bool first)
     char digest[DIGEST_TEXT_MAX], time[CLOCK_RFC3339_MAX], due[CLOCK_RFC3339_MAX] = "";
     char line[sizeof h->record.line];
     struct json *j = json_new_object();
-    size_t n;
-    const char *text;
 
     digest_text(digest, &e->digest);
     clock_rfc3339(time, e->time);
@@ -117,9 +115,7 @@ print_json(const struct tbl_hook *h, const char *state, bool first)
     json_set_string(j, "time", time);
     json_set_string(j, "due", due);
     json_set_string(j, "line", line);
-    text = json_text(j, &n);
-    printf("%s%.*s", first ? "" : ",\n", (int)n, text);
-    json_free(j);
+    command_print(first ? "" : ",\n", j, "");
 }
 
 /* Reads a page at a time, so that nothing is locked while the output waits in a pager. */

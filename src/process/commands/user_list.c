@@ -35,17 +35,13 @@ static void
 print_user_json(const struct user_row *r, bool first)
 {
     struct json *j = json_new_object();
-    const char *text;
-    size_t n;
 
     json_set_string(j, "name", r->name);
     json_set_string(j, "kind", r->kind);
     json_set_string(j, "hash", r->method);
     json_set_string(j, "expires", r->expires);
     json_set_string(j, "state", r->state);
-    text = json_text(j, &n);
-    printf("%s%.*s", first ? "" : ",\n", (int)n, text);
-    json_free(j);
+    command_print(first ? "" : ",\n", j, "");
 }
 
 static void
