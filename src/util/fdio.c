@@ -185,6 +185,22 @@ fdio_opendir(int dirfd, const char *name, struct err *err)
 }
 
 int
+fdio_is_empty(int fd)
+{
+    const struct dirent *entry;
+    struct err ignored;
+    DIR *dir = fdio_opendir(fd, ".", &ignored);
+    bool empty = true;
+
+    if (dir == NULL)
+        return -1;
+    while (empty && (entry = readdir(dir)) != NULL)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(dir);
+    return empty;
+}
+
+int
 fdio_read_all(int fd, const char *name, struct buf *out, struct err *err)
 {
     char block[BLOCK_SIZE];

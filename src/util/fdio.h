@@ -42,6 +42,9 @@ int fdio_check_dir(int dirfd, const char *name, struct err *err);
 /* Opens the directory `name` below dirfd for readdir. NULL on failure; errno is set too. */
 DIR *fdio_opendir(int dirfd, const char *name, struct err *err);
 
+/* Is the directory fd empty? 1, 0, or -1 and errno. */
+int fdio_is_empty(int fd);
+
 /* Reads the whole file into out, which is emptied first. A file larger than out's maximum is
  * ERR_TOO_LARGE. Returns 1 when it was read, 0 when there is no such file, -1 on failure. */
 int fdio_read_file(int dirfd, const char *name, struct buf *out, struct err *err);

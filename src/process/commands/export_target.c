@@ -1,5 +1,4 @@
 #include "process/commands/export_target.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -159,18 +158,13 @@ finish_file(struct target *t, struct err *err)
 static int
 refuse_full(int fd, const char *path, struct err *err)
 {
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *e;
-    bool full = false;
-    if (d == NULL)
+    int rc = fdio_is_empty(fd);
+
+    if (rc < 0)
         return err_errno(err, "cannot read %s", path);
-    while (!full && (e = readdir(d)) != NULL)
-        full = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    closedir(d);
-    return full ? err_set(err, ERR_EXISTS, "%s isn't empty: export to a new or empty directory",
-                          path)
-                : 0;
+    return rc == 1 ? 0
+                   : err_set(err, ERR_EXISTS, "%s isn't empty: export to a new or empty directory",
+                             path);
 }
 
 static int

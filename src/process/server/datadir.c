@@ -214,16 +214,12 @@ other_registry(const struct datadir *d, const char *name)
 static int
 refuse_strangers(const struct datadir *d, struct err *err)
 {
-    int fd = open_subdir(d->fd, ".");
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = fdio_opendir(d->fd, ".", err);
     const char *other;
     int rc = 0;
 
-    if (dir == NULL) {
-        err_errno(err, "cannot read directory %s", d->name);
-        fdio_close(fd);
-        return -1;
-    }
+    if (dir == NULL)
+        return err_errno(err, "cannot read directory %s", d->name);
     for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
         if (e->d_name[0] == '.' || strcmp(e->d_name, "lost+found") == 0 ||
             expected(&whole, e->d_name))
@@ -332,20 +328,15 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
 static int
 check_files(const struct datadir *d, const struct privileges *who, struct err *err)
 {
-    int fd = open_subdir(d->fd, "db");
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    int r;
+    DIR *dir = fdio_opendir(d->fd, "db", err);
+    int r = 0;
 
-    if (dir == NULL) {
-        err_errno(err, "cannot read directory %s/db", d->name);
-        fdio_close(fd);
-        return -1;
-    }
-    r = 0;
+    if (dir == NULL)
+        return err_errno(err, "cannot read directory %s/db", d->name);
     for (const struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
         struct stat st;
-        if (strcmp(e->d_name, "..") == 0 || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            st.st_uid == who->uid)
+        if (strcmp(e->d_name, "..") == 0 ||
+            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid == who->uid)
             continue;
         r = wrong_owner(d, "db", st.st_uid, who, err);
     }

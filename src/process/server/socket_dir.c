@@ -1,5 +1,4 @@
 #include "process/server/socket_dir.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -29,21 +28,6 @@ make_socket_path(char *path)
     return r;
 }
 
-static bool
-is_empty(int fd)
-{
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    bool empty = dir != NULL;
-    if (dir == NULL)
-        fdio_close(copy);
-    for (const struct dirent *e; empty && (e = readdir(dir)) != NULL;)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    if (dir != NULL)
-        closedir(dir);
-    return empty;
-}
-
 static int
 give_away(const char *dir, bool made, const struct privileges *who, struct err *err)
 {
@@ -57,8 +41,8 @@ give_away(const char *dir, bool made, const struct privileges *who, struct err *
         return -1;
     }
     r = 0;
-    if (who->root && st.st_uid != who->uid && (made || (st.st_uid == 0 && is_empty(fd))) &&
-        fchown(fd, who->uid, who->gid) < 0)
+    if (who->root && st.st_uid != who->uid &&
+        (made || (st.st_uid == 0 && fdio_is_empty(fd) == 1)) && fchown(fd, who->uid, who->gid) < 0)
         r = err_errno(err, "cannot give %s (--fastcgi) to %s", dir, who->user);
     fdio_close(fd);
     return r;
