@@ -160,6 +160,8 @@ subtest 'what a request may be' => sub {
     is_status($registry->get('/v2/?' . 'x' x 23_000), 200, '... of 23 KB');
     is_error($registry->get('/v2/?' . 'x&' x 100), 414, qr/./, '100 parameters');
     is_error($registry->put('/v2/a/manifests/b', body => 'x' x ((4 << 20) + 1)), 413, 'SIZE_INVALID', 'a manifest of more than 4 MiB');
+    like($registry->put('/v1/images/' . 'a' x 64 . '/json', body => 'x' x ((4 << 20) + 1))->content, qr/4 MiB, a blob 1048576 bytes \(--max-blob-size/,
+        '... of the first API, which names the limits, too');
     is_status($registry->push_blob('a/b', cheap_bytes(1 << 20), way => $_), 201, "a blob of 1 MiB by $_") for qw(patch put post);
     is_error($registry->push_blob('a/b', cheap_bytes((1 << 20) + 1), way => $_), 413, 'SIZE_INVALID', "... and a byte by $_")
         for qw(patch put post);

@@ -114,9 +114,10 @@ const struct error_table_nginx error_table_nginx[] = {
      .hint = "the request came too slowly: check the connection, and try again"},
     {"411", ERR_BAD_SIZE, "length required", .hint = "send a Content-Length, or chunks"},
     {"412", ERR_BAD_REQUEST, "precondition failed", .hint = NULL},
-    {"413", ERR_TOO_LARGE, "request body too large",
-     .hint = "a manifest may have 4 MiB, a blob @MAX_BLOB@ bytes (--max-blob-size, where 0 is no "
-             "limit): make it smaller, or have the limit raised"},
+    {"413", ERR_TOO_LARGE,
+     "request body too large: a manifest may have 4 MiB, a blob @MAX_BLOB@ bytes (--max-blob-size, "
+     "where 0 is no limit)",
+     .hint = "make it smaller, or have the limit raised"},
     {"414", ERR_TOO_LONG, "request line too long",
      .hint = "make the path or the query shorter: a request line may have 24 KiB, or what an "
              "nginx in front allows"},

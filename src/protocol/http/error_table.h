@@ -20,8 +20,8 @@ const struct error_row *error_table_row(enum err_code code);
 
 /* An error of nginx. The key is its status, followed by a word if the status has several reasons:
  * the arguments of error pages in conf/blocks.conf, block ERRORS. "default" is the row of all other
- * errors. The OCI code is that of `like`. Hints may name values of conf/blocks.conf, as @MAX_BLOB@.
- */
+ * errors. The OCI code is that of `like`. Texts and hints may name values of conf/blocks.conf, as
+ * @MAX_BLOB@. */
 struct error_table_nginx {
     const char *key;
     enum err_code like;
