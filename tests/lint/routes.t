@@ -12,7 +12,7 @@ use Test::More;
 my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# ---- |\z)/msg;
 my %values = (
     AT => '@', NAME => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
-    MAX_BLOB => 0,          MAX_CONNECTIONS => 1, VERSION => '1',     NOFILE   => 1024,   CONNECTIONS => 512,
+    MAX_BLOB => 0,          MAX_CONNECTIONS => 1, VERSION => '1',     WORKERS  => 8,      NOFILE   => 1024,   CONNECTIONS => 512,
     LISTEN   => 'listen 1', TLS     => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
     ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', ERROR_RETRIES => '', REFUSALS => '',
 );

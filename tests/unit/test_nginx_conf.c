@@ -21,6 +21,7 @@ standalone(void)
         .max_blob_size = 0,
         .plain = two_plain,
         .plain_n = 2,
+        .workers = 6,
         .nofile = 16384,
         .connections = 4096,
     };
@@ -95,6 +96,7 @@ plain_configuration(void **state)
     assert_balanced(&b);
     assert_has(&b, "\n        listen 0.0.0.0:8000 backlog=4096;\n");
     assert_has(&b, "\n        listen [::]:8000 backlog=4096;\n");
+    assert_has(&b, "worker_processes 6;");
     assert_has(&b, "worker_rlimit_nofile 16384;");
     assert_has(&b, "worker_connections 4096;");
     assert_has(&b, "server unix:run/api.sock max_fails=0;");

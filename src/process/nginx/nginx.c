@@ -21,6 +21,12 @@
 /* nginx's own limit for open requests is 6 s (conf/), which takes up to 7.5. */
 #define TERM_AFTER_MS 7500
 #define KILL_AFTER_MS 8000
+/* nginx has as many workers as there are processors, but at least this many: it stores the bodies
+ * of uploads in its event loop, so requests wait that come to the same worker as an upload. */
+#define WORKERS_MIN 8
+/* Each worker's connections, and descriptors, which include files. */
+#define WORKER_CONNECTIONS 2048
+#define WORKER_NOFILE 32768
 #define CRASH_BURST 10
 #define CRASH_REFILL_MS 1000
 
@@ -89,6 +95,14 @@ pick_listens(const struct server *s, bool tls)
     return l;
 }
 
+static uint64_t
+count_workers(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return processors > WORKERS_MIN ? (uint64_t)processors : WORKERS_MIN;
+}
+
 int
 nginx_configure(const struct nginx *n, struct err *err)
 {
@@ -109,8 +123,9 @@ nginx_configure(const struct nginx *n, struct err *err)
         .plain_n = plain.n,
         .tls = tls.v,
         .tls_n = tls.n,
-        .nofile = 32768,
-        .connections = 16384,
+        .workers = count_workers(),
+        .nofile = WORKER_NOFILE,
+        .connections = WORKER_CONNECTIONS,
     };
     struct rlimit limit;
     struct buf text;

@@ -25,6 +25,7 @@ enum value {
     VALUE_AT,
     VALUE_MAX_BLOB,
     VALUE_MAX_CONNECTIONS,
+    VALUE_WORKERS,
     VALUE_NOFILE,
     VALUE_CONNECTIONS,
     VALUE_ADDRESS, /* from here on: only inside of a block that has it */
@@ -48,6 +49,7 @@ static const struct {
     [VALUE_VERSION] = {"VERSION", LOWER UPPER DIGITS ".+~-", false},
     [VALUE_MAX_BLOB] = {"MAX_BLOB", DIGITS, false},
     [VALUE_MAX_CONNECTIONS] = {"MAX_CONNECTIONS", DIGITS, false},
+    [VALUE_WORKERS] = {"WORKERS", DIGITS, false},
     [VALUE_NOFILE] = {"NOFILE", DIGITS, false},
     [VALUE_CONNECTIONS] = {"CONNECTIONS", DIGITS, false},
     [VALUE_ADDRESS] = {"ADDRESS", "abcdefABCDEF" DIGITS ".:[]", false},
@@ -61,6 +63,7 @@ struct expansion {
     const char *values[VALUE_COUNT];
     char max_blob[NUMBER_MAX];
     char max_connections[NUMBER_MAX];
+    char workers[NUMBER_MAX];
     char nofile[NUMBER_MAX];
     char connections[NUMBER_MAX];
 
@@ -433,6 +436,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     snprintf(x.max_blob, sizeof(x.max_blob), "%llu", (unsigned long long)c->max_blob_size);
     snprintf(x.max_connections, sizeof(x.max_connections), "%llu",
              (unsigned long long)c->max_connections_per_address);
+    snprintf(x.workers, sizeof(x.workers), "%llu", (unsigned long long)c->workers);
     snprintf(x.nofile, sizeof(x.nofile), "%llu", (unsigned long long)c->nofile);
     snprintf(x.connections, sizeof(x.connections), "%llu", (unsigned long long)c->connections);
     x.values[VALUE_NAME] = c->name;
@@ -443,6 +447,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_VERSION] = c->version;
     x.values[VALUE_MAX_BLOB] = x.max_blob;
     x.values[VALUE_MAX_CONNECTIONS] = x.max_connections;
+    x.values[VALUE_WORKERS] = x.workers;
     x.values[VALUE_NOFILE] = x.nofile;
     x.values[VALUE_CONNECTIONS] = x.connections;
     for (enum value v = 0; v < VALUE_COUNT; v++) {

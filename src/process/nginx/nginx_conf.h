@@ -38,6 +38,7 @@ struct nginx_conf {
     const char *const *tls;
     size_t tls_n;
 
+    uint64_t workers;
     /* Descriptors and connections of each of nginx's workers. nginx warns unless nofile is at most
      * the hard limit of its parent, and at least connections. */
     uint64_t nofile;
