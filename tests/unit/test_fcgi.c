@@ -122,7 +122,7 @@ work(void)
     struct err err;
 
     signal(SIGPIPE, SIG_IGN);
-    _exit(fcgi_serve(listener, &limits, handle, ended, NULL, &err) == 0 ? 0 : 1);
+    _exit(fcgi_serve(listener, NULL, &limits, handle, ended, NULL, &err) == 0 ? 0 : 1);
 }
 
 /* ---- nginx's side (FastCGI 1.0) ---- */

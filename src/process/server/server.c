@@ -161,7 +161,8 @@ open_extra(struct server *s, struct err *err)
     workers = pool_workers(POOL_BROWSE, s->options);
     if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
         return -1;
-    if (login_cache_make(&s->login_cache, err) != 0)
+    if (login_cache_make(&s->login_cache, err) != 0 ||
+        fd_exchange_make(&s->exchange, (unsigned)pool_workers(POOL_API, s->options), err) != 0)
         return -1;
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return s->poke >= 0 ? 0 : err_errno(err, "cannot make an eventfd");
@@ -176,7 +177,8 @@ open_sockets(struct server *s, struct err *err)
         snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
         if (o->fastcgi != NULL && socket_dir_clear(o->sockets, pools[i].socket, &s->who, err) < 0)
             return -1;
-        s->sockets[i] = unix_socket_listen(path, SOCK_STREAM, LISTENER_BACKLOG, err);
+        s->sockets[i] =
+            unix_socket_listen(path, SOCK_STREAM | SOCK_NONBLOCK, LISTENER_BACKLOG, err);
         if (s->sockets[i] < 0)
             return -1;
         if (pools[i].patience_ms > 0 &&
@@ -216,6 +218,7 @@ close_sockets(struct server *s)
         close_extra(s, (enum server_extra)i);
     semaphore_close(&s->index_seats);
     login_cache_close(&s->login_cache);
+    fd_exchange_close(&s->exchange);
     fdio_close(s->poke);
     s->poke = -1;
 }
@@ -312,7 +315,8 @@ server_prepare(struct server *s, struct options *o, struct err *err)
                          .bodies_good = true,
                          .dir = {.fd = -1, .lock = -1},
                          .poke = -1,
-                         .index_seats = {.fd = -1}};
+                         .index_seats = {.fd = -1},
+                         .exchange = {.give = -1, .take = -1}};
     for (size_t i = 0; i < SERVER_EXTRA_COUNT; i++)
         s->extra[i] = -1;
     for (size_t i = 0; i < POOL_COUNT; i++)

@@ -16,6 +16,7 @@
 #include "process/server/tls_files.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/fd_exchange.h"
 #include "util/semaphore.h"
 #include "util/share.h"
 
@@ -50,6 +51,7 @@ struct server {
     int extra[SERVER_EXTRA_COUNT];
     int poke;                        /* an eventfd: see server_poke */
     struct semaphore index_seats;    /* held by workers that wait for an index */
+    struct fd_exchange exchange;     /* between the workers of POOL_API */
     struct share shares[POOL_COUNT]; /* n is 0 for pools without a limit of a client */
     struct buf given;                /* the lines of --user for run/htpasswd */
     struct htpasswd_state users;     /* these and the users of auth/htpasswd */

@@ -35,12 +35,21 @@ const struct fcgi_limits fcgi_limits_default = {
 };
 
 static volatile sig_atomic_t worker_stopping;
+static volatile sig_atomic_t worker_retires;
 
 void
 fcgi_stop(void)
 {
     worker_stopping = 1;
+    worker_retires = 0;
     FCGX_ShutdownPending();
+}
+
+void
+fcgi_retire(void)
+{
+    worker_retires = !worker_stopping;
+    worker_stopping = 1;
 }
 
 /* ---- the request ---- */
@@ -76,7 +85,7 @@ static const struct {
 };
 
 struct call {
-    int socket; /* where the next requests wait */
+    struct connections connections;
     const struct fcgi_limits *limits;
     FCGX_Request *fcgi;
     struct http_request req;
@@ -233,16 +242,6 @@ put_headers(struct buf *out, const struct http_reply *reply, const char *only)
 
 /* ---- the reader ---- */
 
-/* A worker waits for its reader, whose other requests may fill the pool. When a request waits, a
- * connection is in the socket, which an idle worker would have taken. */
-static bool
-others_wait(const struct call *call)
-{
-    struct pollfd waiting = {.fd = call->socket, .events = POLLIN};
-
-    return poll(&waiting, 1, 0) == 1;
-}
-
 static bool
 cut_reader_off(const struct call *call)
 {
@@ -266,7 +265,7 @@ await_reader(const struct call *call)
     begin = clock_mono_ms();
     while (poll(&out, 1, READER_POLL_MS) != 1) {
         still = clock_mono_ms() - begin;
-        if (still > l->stuck_ms || (still > l->still_ms && others_wait(call)))
+        if (still > l->stuck_ms || (still > l->still_ms && connections_wait(&call->connections)))
             return cut_reader_off(call);
     }
     return true;
@@ -279,7 +278,8 @@ is_in_the_way(const struct call *call)
     const struct fcgi_limits *l = call->limits;
     uint64_t ms = clock_mono_ms() - call->since;
 
-    return ms > l->patience_ms && call->sent / l->rate < ms / 1000 && others_wait(call);
+    return ms > l->patience_ms && call->sent / l->rate < ms / 1000 &&
+           connections_wait(&call->connections);
 }
 
 /* False: nginx went away, or the reader was cut off. */
@@ -535,6 +535,8 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
     }
     reply = (struct http_reply){.status = 500};
     call->sent = 0;
+    if ((call->req.method & (HTTP_GET | HTTP_HEAD)) == 0 && call->req.role != ROLE_AUTH)
+        connections_pass_on(&call->connections, call->fcgi->ipcFd); /* a commit takes long */
     handle(&call->req, &call->arena, &reply, arg);
     call->since = clock_mono_ms();
     if (call->req.role == ROLE_AUTH)
@@ -558,36 +560,98 @@ forget_call(struct call *call)
         buf_reset(&call->body);
 }
 
+/* What is left of a request would be taken for the next one. All that nginx sends is an empty
+ * record, if it keeps the body to itself. False: there is more. */
+static bool
+is_read_to_its_end(struct call *call)
+{
+    char more;
+
+    return FCGX_GetStr(&more, 1, call->fcgi->in) == 0 && FCGX_GetError(call->fcgi->in) == 0;
+}
+
+/* Takes a request: on that kept connection, or on a new one if fd is -1. 0, or a negative errno. */
+static int
+take_request(struct call *call, int fd)
+{
+    FCGX_Request *fcgi = call->fcgi;
+
+    fcgi->ipcFd = fd;
+    /* A connection that breaks off must not be replaced by a new one unnoticed. */
+    fcgi->listen_sock = fd < 0 ? call->connections.socket : -1;
+    fcgi->keepConnection = 1; /* or the library would close it now */
+    fcgi->detached = 0;
+    return FCGX_Accept_r(fcgi);
+}
+
+/* A request has ended, or failed; fd was its connection if that was kept. */
+static void
+end_connection(struct call *call, int fd)
+{
+    FCGX_Request *fcgi = call->fcgi;
+
+    if (fcgi->in != NULL) {
+        if (fcgi->keepConnection != 0 &&
+            (!is_read_to_its_end(call) || !connections_keep(&call->connections, fcgi->ipcFd)))
+            fcgi->keepConnection = 0;
+        if (fcgi->keepConnection == 0)
+            connections_forget(&call->connections, fd);
+        FCGX_Finish_r(fcgi);
+    }
+    if (fcgi->ipcFd < 0)
+        connections_forget(&call->connections, fd);
+    fcgi->ipcFd = -1;
+}
+
+static int
+serve_connection(struct call *call, int fd, fcgi_handler *handle, void *arg)
+{
+    int rc = take_request(call, fd);
+
+    if (rc == 0)
+        serve_one(call, handle, arg);
+    end_connection(call, fd);
+    return rc;
+}
+
+/* Failures that say nothing about the socket. */
+static bool
+is_harmless(int rc, bool kept)
+{
+    return rc == -EAGAIN || rc == -EINTR || kept || worker_stopping;
+}
+
 int
-fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, fcgi_end *end,
-           void *arg, struct err *err)
+fcgi_serve(int socket, const struct connections_pool *pool, const struct fcgi_limits *limits,
+           fcgi_handler *handle, fcgi_end *end, void *arg, struct err *err)
 {
     FCGX_Request fcgi;
-    struct call call = {.socket = socket, .limits = limits, .fcgi = &fcgi};
-    int failures = 0;
+    struct call call = {.limits = limits, .fcgi = &fcgi};
+    int failures = 0, fd, rc;
+
     if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, socket, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
         return err_set(err, ERR_SYSTEM, "the FastCGI library doesn't start");
+    if (connections_open(&call.connections, socket, pool, err) < 0)
+        return -1;
     arena_init(&call.arena, REQUEST_MEMORY_MAX);
     buf_init(&call.body, HTTP_BODY_MAX + 65536);
     while (!worker_stopping && failures < ACCEPT_FAILURES_MAX) {
-        int r = FCGX_Accept_r(&fcgi);
-        if (r < 0 && (worker_stopping || r == -EINTR))
+        enum connections_speaker who = connections_next(&call.connections, &fd);
+
+        if (who == CONNECTIONS_NONE)
             continue;
-        if (r < 0) {
+        rc = serve_connection(&call, who == CONNECTIONS_KEPT ? fd : -1, handle, arg);
+        if (rc == 0) {
+            failures = 0;
+            end(arg);
+            forget_call(&call);
+        } else if (!is_harmless(rc, who == CONNECTIONS_KEPT)) {
             failures++;
-            err_set(err, ERR_SYSTEM, "cannot take requests: %s", strerror(-r));
+            err_set(err, ERR_SYSTEM, "cannot take requests: %s", strerror(-rc));
             clock_sleep_ms(ACCEPT_PAUSE_MS);
-            continue;
         }
-        failures = 0;
-        fcgi.keepConnection = 0; /* it would bind the worker to one connection; conf/ says why some
-                                  * locations ask for it */
-        serve_one(&call, handle, arg);
-        FCGX_Finish_r(&fcgi);
-        end(arg);
-        forget_call(&call);
     }
-    FCGX_Free(&fcgi, 1);
+    connections_close(&call.connections, worker_retires);
     buf_free(&call.body);
     return failures < ACCEPT_FAILURES_MAX ? 0 : -1;
 }

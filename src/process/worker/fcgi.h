@@ -1,5 +1,6 @@
 #pragma once
 
+#include "process/worker/connections.h"
 #include "protocol/http/http.h"
 #include "util/arena.h"
 #include "util/err.h"
@@ -22,12 +23,15 @@ struct fcgi_limits {
 };
 extern const struct fcgi_limits fcgi_limits_default;
 
-/* Serves one request after the other from a listening socket until fcgi_stop. The handler gets
- * whole requests. A request that our nginx can't have sent (no ROLE, a name twice) never reaches
- * it. 0, or -1 if the socket is useless. */
-int fcgi_serve(int socket, const struct fcgi_limits *limits, fcgi_handler *handle, fcgi_end *end,
-               void *arg, struct err *err);
+/* Serves one request after the other from a listening socket, which doesn't block, until fcgi_stop
+ * or fcgi_retire. With `pool`, connections are kept if nginx wants that. The handler gets whole
+ * requests. A request that our nginx can't have sent (no ROLE, a name twice) never reaches it. 0,
+ * or -1 if the socket is useless. */
+int fcgi_serve(int socket, const struct connections_pool *pool, const struct fcgi_limits *limits,
+               fcgi_handler *handle, fcgi_end *end, void *arg, struct err *err);
 
 /* For a signal handler: fcgi_serve returns once the current request is answered. A signal that
  * comes just before it waits for the next request is lost: send it again. */
 void fcgi_stop(void);
+/* Likewise, but the server goes on: others of the pool get the kept connections. */
+void fcgi_retire(void);

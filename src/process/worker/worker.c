@@ -47,7 +47,7 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
         server_poke(w->poke, SERVER_POKE_EVENTS);
     /* On a full disk the successor might be unable to open the database. */
     if (++w->served >= w->retire_at && disk_space_check(w->reg.dirfd, 0, &ignored) == 0)
-        fcgi_stop();
+        fcgi_retire();
 }
 
 static void
@@ -63,7 +63,9 @@ int
 worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
             struct kv_slot *slot)
 {
-    const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd};
+    const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd, s->exchange.give,
+                        s->exchange.take};
+    const struct connections_pool kept = {&s->exchange, number - 1};
     struct work work;
     struct err err;
     int r;
@@ -91,8 +93,8 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
         work.reg.index_seats = &s->index_seats;
         work.reg.indexes = index_cache_new(INDEX_CACHE_KEEP);
     }
-    r = fcgi_serve(s->sockets[pool], &fcgi_limits_default, answer_request, end_request, &work,
-                   &err);
+    r = fcgi_serve(s->sockets[pool], pool == POOL_API ? &kept : NULL, &fcgi_limits_default,
+                   answer_request, end_request, &work, &err);
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
     index_cache_free(work.reg.indexes);
