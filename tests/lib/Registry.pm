@@ -142,6 +142,18 @@ sub children ($self, $title) { return grep { title_of($_) =~ /^\Q$title\E\b/ } $
 sub nginx_master ($self)  { return grep { command_of($_) =~ /^nginx: master/ } $self->processes }
 sub nginx_workers ($self) { return grep { command_of($_) =~ /^nginx: worker/ } $self->processes }
 
+# Runs some code while nginx can't reach the workers of pool api: their socket has another name, and
+# the connections that nginx keeps have ended with the workers.
+sub without_api ($self, $code) {
+    my @former = $self->children('worker api');
+    rename "$self->{dir}/run/api.sock", "$self->{dir}/run/gone";
+    kill 'TERM', @former;
+    wait_for(5, sub { !grep { kill 0, $_ } @former });
+    $code->();
+    rename "$self->{dir}/run/gone", "$self->{dir}/run/api.sock";
+    return;
+}
+
 # ---- its files ----
 
 # Regular files below a part of its directory, relative to it.

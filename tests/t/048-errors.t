@@ -174,10 +174,10 @@ subtest 'over the bounds' => sub {
 };
 
 subtest 'no worker can be reached' => sub {
-    rename $registry->dir . '/run/api.sock', $registry->dir . '/run/gone';
-    check([ $_->[0], 503, 'UNAVAILABLE', @$_[ 1 .. 3 ], { hint => qr/Retry-After/ }, 'Retry-After' => qr/^\d+$/ ])
-        for [ 'a manifest', GET => "$M/v1", {} ], [ 'an upload', POST => "$B/uploads/", { body => 'x' } ];
-    rename $registry->dir . '/run/gone', $registry->dir . '/run/api.sock';
+    $registry->without_api(sub {
+        check([ $_->[0], 503, 'UNAVAILABLE', @$_[ 1 .. 3 ], { hint => qr/Retry-After/ }, 'Retry-After' => qr/^\d+$/ ])
+            for [ 'a manifest', GET => "$M/v1", {} ], [ 'an upload', POST => "$B/uploads/", { body => 'x' } ];
+    });
 };
 
 subtest 'a manifest is no blob' => sub {
