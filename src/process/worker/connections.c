@@ -18,30 +18,30 @@
  * when we close it. So an event tells the number of its watch, too; by its descriptor alone, it
  * could be taken for one of a new connection. */
 static uint64_t
-make_tag(int fd, uint32_t number)
+watch_tag(int fd, uint32_t number)
 {
     return (uint64_t)number << 32 | (uint32_t)fd;
 }
 
 static int
-tag_descriptor(const struct epoll_event *e)
+watched_descriptor(const struct epoll_event *e)
 {
     return (int)(uint32_t)e->data.u64;
 }
 
 static bool
-is_former(const struct connections *c, const struct epoll_event *e)
+is_of_former_watch(const struct connections *c, const struct epoll_event *e)
 {
     uint32_t number = (uint32_t)(e->data.u64 >> 32); /* 0: no connection */
 
-    return number != 0 && c->kept[tag_descriptor(e)] != number;
+    return number != 0 && c->kept[watched_descriptor(e)] != number;
 }
 
 static int
 watch_descriptor(const struct connections *c, int fd, uint32_t events, uint32_t number,
                  struct err *err)
 {
-    struct epoll_event e = {.events = events, .data.u64 = make_tag(fd, number)};
+    struct epoll_event e = {.events = events, .data.u64 = watch_tag(fd, number)};
 
     if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &e) == 0)
         return 0;
@@ -158,10 +158,10 @@ share_ready(struct connections *c)
     const struct connections_pool *pool = c->pool;
 
     for (; c->ready_n > c->ready_at; c->ready_n--) {
-        int fd = tag_descriptor(&c->ready[c->ready_n - 1]);
+        int fd = watched_descriptor(&c->ready[c->ready_n - 1]);
 
         if (fd == c->socket || fd == pool->exchange->take ||
-            is_former(c, &c->ready[c->ready_n - 1]))
+            is_of_former_watch(c, &c->ready[c->ready_n - 1]))
             continue;
         if (!fd_exchange_others_idle(pool->exchange, pool->place) || !pass_one_on(c, fd, 0))
             return;
@@ -185,7 +185,7 @@ wait_for_ready(struct connections *c)
 }
 
 static void
-take_over(struct connections *c)
+take_connection(struct connections *c)
 {
     int fd = fd_exchange_take(c->pool->exchange);
 
@@ -202,11 +202,11 @@ connections_next(struct connections *c, int *fd)
         if (c->ready_at >= c->ready_n && wait_for_ready(c) == 0)
             return CONNECTIONS_NONE;
         e = &c->ready[c->ready_at++];
-        *fd = tag_descriptor(e);
-        if (is_former(c, e))
+        *fd = watched_descriptor(e);
+        if (is_of_former_watch(c, e))
             continue;
         if (c->pool != NULL && *fd == c->pool->exchange->take) {
-            take_over(c);
+            take_connection(c);
         } else if (*fd != c->socket && (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
             connections_forget(c, *fd);
             fdio_close(*fd);

@@ -616,7 +616,7 @@ serve_connection(struct call *call, int fd, fcgi_handler *handle, void *arg)
 
 /* Failures that say nothing about the socket. */
 static bool
-is_harmless(int rc, bool kept)
+is_no_failure(int rc, bool kept)
 {
     return rc == -EAGAIN || rc == -EINTR || kept || worker_stopping;
 }
@@ -645,7 +645,7 @@ fcgi_serve(int socket, const struct connections_pool *pool, const struct fcgi_li
             failures = 0;
             end(arg);
             forget_call(&call);
-        } else if (!is_harmless(rc, who == CONNECTIONS_KEPT)) {
+        } else if (!is_no_failure(rc, who == CONNECTIONS_KEPT)) {
             failures++;
             err_set(err, ERR_SYSTEM, "cannot take requests: %s", strerror(-rc));
             clock_sleep_ms(ACCEPT_PAUSE_MS);
