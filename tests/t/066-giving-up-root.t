@@ -154,7 +154,8 @@ subtest 'tracing' => sub {
     waitpid $other, 0;
 
     my @all = $registry->processes;
-    is(scalar(grep { command_of($_) =~ /^nginx: (?:master|worker)/ } @all), 3, 'there are three of nginx');
+    my @before = $registry->nginx_workers;
+    cmp_ok(scalar @before, '>', 1, 'there are workers of nginx');
     cmp_ok(scalar(grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ } @all), '>', 5, '... and others');
     is_deeply([ traced_by_user(@all) ], [], 'no process can be traced by others of its user');
     spew("$tmp/pids", "@all\n");
@@ -165,19 +166,18 @@ subtest 'tracing' => sub {
     my ($worker) = $registry->children('worker api');
     kill 'KILL', $worker;
     ok(wait_for(10, sub { my ($w) = $registry->children('worker api'); $w && $w != $worker }), 'a later worker');
-    my @before = $registry->nginx_workers;
     kill 'HUP', $registry->nginx_master;
-    ok(wait_for(10, sub { my @now = $registry->nginx_workers; @now == 2 && !grep { my $w = $_; grep { $_ == $w } @before } @now }), '... and later ones of nginx');
+    ok(wait_for(10, sub { my @now = $registry->nginx_workers; @now == @before && !grep { my $w = $_; grep { $_ == $w } @before } @now }), '... and later ones of nginx');
     is_deeply([ traced_by_user($registry->processes) ], [], '... cannot be traced');
     my ($nginx) = $registry->nginx_master;
     kill 'KILL', $nginx;
-    ok(wait_for(10, sub { my ($n) = $registry->nginx_master; $n && $n != $nginx && $registry->nginx_workers == 2 }), 'nor can another nginx:');
+    ok(wait_for(10, sub { my ($n) = $registry->nginx_master; $n && $n != $nginx && $registry->nginx_workers == @before }), 'nor can another nginx:');
     ok(wait_for(10, sub { $registry->get('/healthz')->status == 200 }), '... it serves');
-    is(scalar $registry->logged(qr/stray nginx killed/), 2, '... the workers of the one before were found and killed');
+    is(scalar $registry->logged(qr/stray nginx killed/), scalar @before, '... the workers of the one before were found and killed');
     is_deeply([ traced_by_user($registry->processes) ], [], '... and it cannot be traced');
 
     is_deeply([ map { slurp("/proc/$_/limits") =~ /^Max core file size\s+0\s+0\s/m ? () : command_of($_) } $registry->nginx_master, $registry->nginx_workers ], [], 'nginx leaves no core file');
-    is_deeply([ map { hex(slurp("/proc/$_/status") =~ /^CapEff:\t(\w+)$/m ? $1 : 0) } $registry->nginx_workers ], [ 1 << 11, 1 << 11 ], '... and has one right, to nothing');
+    is_deeply([ map { hex(slurp("/proc/$_/status") =~ /^CapEff:\t(\w+)$/m ? $1 : 0) } $registry->nginx_workers ], [ (1 << 11) x @before ], '... and has one right, to nothing');
     is_deeply([ map { slurp("/proc/$_/status") =~ /^CapPrm:\t0+$/m ? () : title_of($_) } grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ } $registry->processes ], [], 'others have none');
     $registry->stop;
 };
