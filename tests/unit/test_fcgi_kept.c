@@ -314,6 +314,33 @@ many_come_and_go(void **state)
     }
 }
 
+/* nginx gave up while its requests waited for a worker. The numbers of their connections are used
+ * again. */
+static void
+one_that_nginx_gave_up_is_forgotten(void **state)
+{
+    const struct saying is = {.method = "GET", .path = "/who", .keep = true};
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        kill(workers[i], SIGSTOP);
+    for (int i = 0; i < 8; i++) {
+        int gone = fcgi_connect();
+
+        fcgi_say(gone, &is);
+        close(gone);
+    }
+    for (int i = 0; i < 2; i++)
+        kill(workers[i], SIGCONT);
+    for (int i = 0; i < 16; i++) {
+        int fd = fcgi_connect();
+
+        who(fd);
+        who(fd);
+        close(fd);
+    }
+}
+
 int
 main(void)
 {
@@ -327,6 +354,7 @@ main(void)
         POOL(the_idle_one_helps),
         POOL(one_that_retires_leaves_its_connections),
         POOL(many_come_and_go),
+        POOL(one_that_nginx_gave_up_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

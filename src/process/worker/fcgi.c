@@ -589,6 +589,7 @@ static void
 end_connection(struct call *call, int fd)
 {
     FCGX_Request *fcgi = call->fcgi;
+    int used = fcgi->ipcFd >= 0 ? fcgi->ipcFd : fd; /* the library forgets it when it closes it */
 
     if (fcgi->in != NULL) {
         if (fcgi->keepConnection != 0 &&
@@ -599,7 +600,7 @@ end_connection(struct call *call, int fd)
         FCGX_Finish_r(fcgi);
     }
     if (fcgi->ipcFd < 0)
-        connections_forget(&call->connections, fd);
+        connections_forget(&call->connections, used);
     fcgi->ipcFd = -1;
 }
 
