@@ -8,6 +8,7 @@ struct foreign_images;
 struct hooks;
 struct index_cache;
 struct kv;
+struct body_ahead;
 struct login_cache;
 struct semaphore;
 struct share_member;
@@ -54,6 +55,9 @@ struct registry {
     struct token_keys *token_keys;
     /* Passwords that nginx has found right, for tokens; NULL: none are remembered. */
     const struct login_cache *login_cache;
+
+    /* What is hashed of uploads while they come; NULL: nothing. */
+    const struct body_ahead *body_ahead;
 
     struct hooks *hooks; /* the administrator's hooks; NULL: none */
     uint64_t pre_hook_timeout_ms;

@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/mem.h"
@@ -230,18 +231,26 @@ digest_of(struct digest *d, enum digest_algo algo, struct bytes b)
     digest_end(s, d);
 }
 
-/* Feeds the whole file to s, and to `also` unless that is NULL. 0, or -1 and errno. */
+/* What is fed with a file; those that are NULL are not. */
+struct digest_feed {
+    struct digest_state *state, *also;
+    struct digest_begun *begun;
+};
+
+/* Feeds the file from *size to its end. 0, or -1 and errno. */
 static int
-feed_file(struct digest_state *s, struct digest_state *also, int fd, unsigned char *block,
-          uint64_t *size)
+feed_file(const struct digest_feed *to, int fd, unsigned char *block, uint64_t *size)
 {
-    uint64_t asked = 0;
+    uint64_t asked = *size;
     ssize_t n;
 
     while ((n = fdio_read_at(fd, block, READ_SIZE, *size)) > 0) {
-        digest_update(s, block, (size_t)n);
-        if (also != NULL)
-            digest_update(also, block, (size_t)n);
+        if (to->state != NULL)
+            digest_update(to->state, block, (size_t)n);
+        if (to->also != NULL)
+            digest_update(to->also, block, (size_t)n);
+        if (to->begun != NULL)
+            digest_begun_update(to->begun, block, (size_t)n);
         *size += (uint64_t)n;
         if (*size - asked >= WRITEBACK_SIZE) {
             /* This only saves time: a failure shows in the fsync. */
@@ -270,13 +279,65 @@ digest_of_fd_with(struct digest *d, enum digest_algo algo, struct digest_state *
 
     *size = 0;
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    if (feed_file(s, also, fd, block, size) != 0)
+    if (feed_file(&(struct digest_feed){.state = s, .also = also}, fd, block, size) != 0)
         rc = err_errno(err, "cannot read a file to hash it");
     digest_end(s, d);
     if (rc == 0 && d->algo == DIGEST_NONE)
         rc = err_set(err, ERR_SYSTEM, "the %s digest failed", digest_algo_name(algo));
     if (rc != 0)
         *d = (struct digest){.algo = DIGEST_NONE};
+    free(block);
+    return rc;
+}
+
+/* ---- a beginning ---- */
+
+/* OpenSSL has nothing else whose state can be copied between processes. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+_Static_assert(sizeof(SHA256_CTX) <= sizeof(((struct digest_begun *)NULL)->words),
+               "a SHA-256 fits into a digest_begun");
+
+void
+digest_begun_init(struct digest_begun *b)
+{
+    SHA256_CTX c;
+
+    *b = (struct digest_begun){.size = 0};
+    SHA256_Init(&c);
+    memcpy(b->words, &c, sizeof c);
+}
+
+void
+digest_begun_update(struct digest_begun *b, const void *p, size_t n)
+{
+    SHA256_CTX c;
+
+    memcpy(&c, b->words, sizeof c);
+    SHA256_Update(&c, p, n);
+    memcpy(b->words, &c, sizeof c);
+    b->size += n;
+}
+
+int
+digest_of_fd_begun(struct digest *d, const struct digest_begun *begun, int fd, uint64_t *size,
+                   struct err *err)
+{
+    unsigned char *block = mem_pages(READ_SIZE);
+    struct digest_begun b = *begun;
+    SHA256_CTX c;
+    int rc;
+
+    *size = b.size;
+    *d = (struct digest){.algo = DIGEST_SHA256};
+    rc = feed_file(&(struct digest_feed){.begun = &b}, fd, block, size);
+    if (rc == 0) {
+        memcpy(&c, b.words, sizeof c);
+        SHA256_Final(d->bytes, &c);
+    } else {
+        *d = (struct digest){.algo = DIGEST_NONE};
+        err_errno(err, "cannot read a file to hash it");
+    }
     free(block);
     return rc;
 }

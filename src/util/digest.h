@@ -86,3 +86,17 @@ int digest_of_fd(struct digest *d, enum digest_algo algo, int fd, uint64_t *size
  * begins and ends that hash, and may have updated it with other bytes before. */
 int digest_of_fd_with(struct digest *d, enum digest_algo algo, struct digest_state *also, int fd,
                       uint64_t *size, struct err *err);
+
+/* The beginning of a SHA-256, in memory that may be copied and shared between processes, unlike
+ * digest_state. */
+struct digest_begun {
+    uint64_t size; /* bytes so far */
+    uint64_t words[14];
+};
+void digest_begun_init(struct digest_begun *b);
+void digest_begun_update(struct digest_begun *b, const void *p, size_t n);
+
+/* As digest_of_fd with SHA-256, but the file's first begun->size bytes are not read: they are those
+ * of *begun. */
+int digest_of_fd_begun(struct digest *d, const struct digest_begun *begun, int fd, uint64_t *size,
+                       struct err *err);

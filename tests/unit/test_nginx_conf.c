@@ -219,6 +219,7 @@ blocks_for_another_nginx(void **state)
     assert_balanced(&b);
     assert_has(&b, "alias /srv/registry/layers/;");
     assert_has(&b, "client_body_temp_path /srv/registry/uploads/body 1 2;");
+    assert_has(&b, "client_body_temp_path /srv/registry/uploads/body/.;");
     assert_has(&b, "$registry_pool_team_2;");
     assert_has_not(&b, "listen");
     assert_has_not(&b, "location / ");

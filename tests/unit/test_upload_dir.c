@@ -123,7 +123,10 @@ only_what_follows_the_body_directory_is_believed(void **state)
     OK(f, append_name(f, &u, "uploads/body/0/00/0000000002", 1));
     fixture_body(f, bytes_str("c"));
     OK(f, append_name(f, &u, "/srv/uploads/body/registry/uploads/body/0/00/0000000003", 1));
-    expect_data(f, "abc");
+    fixture_body(f, bytes_str("d"));
+    assert_int_equal(rename("uploads/body/0/00/0000000004", "uploads/body/0000000004"), 0);
+    OK(f, append_name(f, &u, "uploads/body/./0000000004", 1)); /* of an upload */
+    expect_data(f, "abcd");
     upload_dir_close(&u);
 }
 
@@ -139,6 +142,9 @@ a_name_outside_of_the_body_directory_is_refused(void **state)
         "uploads/body/0/../../1",
         "uploads/body/0/00/../00/0000000001",
         "uploads/body/0/00/./0000000001",
+        "uploads/body/././0000000001",
+        "uploads/body/./",
+        "uploads/body/./../secret",
         "uploads/body//0/00/0000000001",
         "uploads/body/0//00/0000000001",
         "uploads/body//etc/passwd",
@@ -462,6 +468,7 @@ what_is_no_directory_of_nginx_stops_no_sweep(void **state)
 
     fixture_body(f, bytes_str("left behind"));
     fdio_close(open("uploads/body/README", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    fdio_close(open("uploads/body/0000000001", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     assert_int_equal(symlink("/etc", "uploads/body/1"), 0);
     fdio_close(open("uploads/body/0/note", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     OK(f, upload_dir_sweep_bodies(f->reg.dirfd, &n, &f->err));

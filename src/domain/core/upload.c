@@ -3,6 +3,7 @@
 #include "domain/core/repository.h"
 #include "domain/core/upload_row.h"
 #include "storage/kv/kv.h"
+#include "storage/files/body_ahead.h"
 #include "storage/files/disk_space.h"
 #include "storage/tables/tbl_upload.h"
 #include "storage/files/upload_dir.h"
@@ -178,6 +179,25 @@ refuse_chunk_size(const struct upload_chunk *chunk, struct err *err)
     return err_found(err, "%llu bytes", came);
 }
 
+/* Before the body becomes the upload's data, which grows, and may be cut back to this piece. Later
+ * pieces are copied, and what was hashed of them is of no use. */
+static void
+freeze_body(const struct registry *reg, const struct upload *u, const struct upload_chunk *chunk)
+{
+    struct digest_begun unused;
+    struct err ignored;
+    int fd;
+
+    if (reg->body_ahead == NULL || chunk->size < BODY_AHEAD_LEAST)
+        return;
+    fd = upload_dir_open_body(reg->dirfd, chunk->body_file, chunk->size, &ignored);
+    if (fd >= 0 && u->size == 0)
+        body_ahead_freeze(reg->body_ahead, fd);
+    else if (fd >= 0)
+        body_ahead_take(reg->body_ahead, fd, &unused);
+    fdio_close(fd);
+}
+
 static int
 append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *u,
              const struct upload_chunk *chunk, struct err *err)
@@ -195,6 +215,7 @@ append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *
     /* nginx has written the piece already; only one that isn't the first is copied. */
     if (disk_space_check(reg->dirfd, u->size > 0 ? chunk->size : 0, err) != 0)
         return -1;
+    freeze_body(reg, u, chunk);
     return upload_dir_append(reg->dirfd, dir, chunk->body_file, chunk->size, &u->size, err);
 }
 
@@ -225,11 +246,17 @@ end_upload(const struct registry *reg, const char *id, struct err *err)
 }
 
 static int
-check_upload_digest(int fd, struct upload *u, const struct digest *d, struct err *err)
+check_upload_digest(const struct registry *reg, int fd, struct upload *u, const struct digest *d,
+                    struct err *err)
 {
     char want[DIGEST_TEXT_MAX], got[DIGEST_TEXT_MAX];
+    struct digest_begun begun;
     struct digest actual;
 
+    if (body_ahead_take(reg->body_ahead, fd, &begun) && d->algo == DIGEST_SHA256 &&
+        digest_of_fd_begun(&actual, &begun, fd, &u->size, err) == 0 && digest_equal(&actual, d))
+        return 0;
+    /* No upload is refused because of what was hashed ahead. */
     if (digest_of_fd(&actual, d->algo, fd, &u->size, err) != 0)
         return -1;
     if (digest_equal(&actual, d))
@@ -251,7 +278,7 @@ commit_upload(const struct registry *reg, struct upload_dir *dir, struct upload 
 
     if (fd < 0)
         return -1;
-    rc = check_upload_digest(fd, u, d, err);
+    rc = check_upload_digest(reg, fd, u, d, err);
     if (rc == 0)
         rc = blob_commit(reg, u->repository, u->id, d, fd, u->size, err);
     else if (err->code == ERR_DIGEST_MISMATCH)

@@ -94,6 +94,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .pre_hook_timeout_ms = o->pre_hook_timeout_ms,
         .index_wait_ms = o->index_wait_ms,
         .login_cache = &s->login_cache,
+        .body_ahead = &s->body_ahead,
         .users_given = s->given.n > 0,
         .rules_given = o->access != NULL,
         .anonymous_pull = o->anonymous_pull,

@@ -161,7 +161,7 @@ open_extra(struct server *s, struct err *err)
     workers = pool_workers(POOL_BROWSE, s->options);
     if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
         return -1;
-    if (login_cache_make(&s->login_cache, err) != 0 ||
+    if (login_cache_make(&s->login_cache, err) != 0 || body_ahead_make(&s->body_ahead, err) != 0 ||
         fd_exchange_make(&s->exchange, (unsigned)pool_workers(POOL_API, s->options), err) != 0)
         return -1;
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -219,6 +219,7 @@ close_sockets(struct server *s)
     semaphore_close(&s->index_seats);
     login_cache_close(&s->login_cache);
     fd_exchange_close(&s->exchange);
+    body_ahead_close(&s->body_ahead);
     fdio_close(s->poke);
     s->poke = -1;
 }

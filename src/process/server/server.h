@@ -16,6 +16,7 @@
 #include "process/server/tls_files.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "storage/files/body_ahead.h"
 #include "util/fd_exchange.h"
 #include "util/semaphore.h"
 #include "util/share.h"
@@ -58,6 +59,7 @@ struct server {
     struct stat users_file;          /* auth/htpasswd as it was read */
     struct access_source access;     /* rules and groups */
     struct login_cache login_cache;
+    struct body_ahead body_ahead;
     struct hooks hooks;
     bool gate;        /* a pre-hook was seen: the workers of POOL_GATE run */
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is

@@ -7,6 +7,7 @@
 #include "process/server/process_title.h"
 #include "protocol/http/dispatch.h"
 #include "protocol/routes.h"
+#include "storage/files/body_ahead.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
 #include "util/log.h"
@@ -43,6 +44,9 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
     struct work *w = arg;
     struct err ignored;
     dispatch(&routes, &w->reg, req, arena, reply);
+    /* Of a request of unknown size the body may be large. */
+    if (req->role == ROLE_AUTH && (!req->has_length || req->content_length >= BODY_AHEAD_LEAST))
+        body_ahead_announce(w->reg.body_ahead);
     if ((req->method & (HTTP_GET | HTTP_HEAD)) == 0)
         server_poke(w->poke, SERVER_POKE_EVENTS);
     /* On a full disk the successor might be unable to open the database. */
@@ -87,6 +91,8 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
         work.reg.share = &work.share;
         share_leave(&work.share);
     }
+    if (pool == POOL_BULK)
+        body_ahead_follow(work.reg.body_ahead, work.reg.dirfd);
     if (pool == POOL_API)
         work.reg.may_read = &work.may_read;
     if (pool == POOL_BROWSE) {

@@ -99,6 +99,8 @@ find_body_name(const char *body_file)
         name = at + strlen(BODIES);
     if (name == NULL)
         return NULL;
+    if (strncmp(name, "./", 2) == 0)
+        name += 2; /* as conf/blocks.conf spells it for uploads */
     for (const char *p = name; *p != '\0'; p++)
         if (!(*p >= '0' && *p <= '9') && !(*p == '/' && p > name && p[-1] != '/' && p[1] != '\0'))
             return NULL;
@@ -278,7 +280,17 @@ is_body_directory(int dir, const char *name)
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* below: the levels of directories under it; nginx makes two (client_body_temp_path … 1 2). */
+/* nginx's names have ten digits, or more. */
+static bool
+is_body_name(const char *name)
+{
+    size_t digits = strspn(name, "0123456789");
+
+    return digits >= 10 && name[digits] == '\0';
+}
+
+/* below: the levels of directories under it. nginx makes two (client_body_temp_path … 1 2), but not
+ * for uploads, whose bodies are in the first one. */
 static int
 sweep_body_level(int root, const char *path, int below, size_t *n, struct err *err)
 {
@@ -292,7 +304,7 @@ sweep_body_level(int root, const char *path, int below, size_t *n, struct err *e
     while (rc == 0 && (de = readdir(dir)) != NULL) {
         if (de->d_name[0] == '.')
             continue;
-        if (below == 0) {
+        if (below == 0 || is_body_name(de->d_name)) {
             remove_unused_body(dirfd(dir), de->d_name);
             ++*n;
         } else if (is_body_directory(dirfd(dir), de->d_name) &&
