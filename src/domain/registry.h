@@ -32,6 +32,7 @@ struct registry {
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
+    uint64_t file_grace_ms;    /* no option: a file is removed this long after its record */
     uint64_t max_blob_size;    /* 0: none */
     uint64_t max_repositories; /* 0: none */
     uint64_t max_tags;         /* of a repository; 0: none */

@@ -86,6 +86,7 @@ fixture_files(void **state)
         .lease_ms = HOUR_MS,
         .upload_expiry_ms = HOUR_MS,
         .gc_interval_ms = 1000,
+        .file_grace_ms = 60000,
         .event_keep_ms = HOUR_MS,
     };
     return f->reg.dirfd >= 0 ? blob_file_prepare(f->reg.dirfd, &f->err) : -1;

@@ -421,6 +421,55 @@ much_garbage_goes_in_steps_that_follow_each_other(void **state)
     assert_int_equal(fixture_jobs(f, JOB_UNLINK), 250);
 }
 
+/* As the keeper does it: sleeps until there is something to do. */
+static void
+keep_until_no_job_is_left(struct fixture *f, struct upkeep *keeper)
+{
+    while (fixture_jobs(f, JOB_COLLECT) + fixture_jobs(f, JOB_UNLINK) > 0) {
+        OK(f, upkeep_step(keeper, &f->reg, &f->err));
+        uint64_t now = clock_mono_ms();
+        if (keeper->wake_ms > now + MINUTE)
+            fixture_forward_ms(keeper->wake_ms - now);
+        else if (keeper->wake_ms > now)
+            clock_sleep_ms(keeper->wake_ms - now);
+    }
+}
+
+static void
+garbage_goes_when_its_lease_is_over_and_not_at_the_next_interval(void **state)
+{
+    struct fixture *f = *state;
+    struct upkeep keeper = {.sweep_at = 0};
+    uint64_t began = clock_mono_ms();
+    char text[32];
+
+    f->reg.gc_interval_ms = 24 * HOUR;
+    f->reg.file_grace_ms = 100;
+    for (int i = 0; i < 30; i++) {
+        snprintf(text, sizeof text, "garbage %d", i);
+        fixture_blob(f, "a/b", text);
+    }
+    OK(f, upkeep_step(&keeper, &f->reg, &f->err));
+    assert_in_range(keeper.wake_ms, began + HOUR - 2 * SECOND, clock_mono_ms() + HOUR);
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 30);
+    keep_until_no_job_is_left(f, &keeper);
+    assert_int_equal(fixture_layer_files(f), 0);
+    assert_true(keeper.next_jobs_ms > clock_mono_ms() + 20 * HOUR);
+}
+
+static void
+who_has_no_garbage_sleeps_for_the_whole_interval(void **state)
+{
+    struct fixture *f = *state;
+    struct upkeep keeper = {.sweep_at = 0};
+    uint64_t began = clock_mono_ms();
+
+    f->reg.gc_interval_ms = 24 * HOUR;
+    for (int i = 0; i < 3; i++)
+        OK(f, upkeep_step(&keeper, &f->reg, &f->err));
+    assert_true(keeper.wake_ms >= began + 24 * HOUR);
+}
+
 static void
 the_keeper_does_all_of_it_in_its_rounds(void **state)
 {
@@ -472,6 +521,8 @@ main(void)
         TEST(more_garbage_than_one_round_takes_goes_in_several),
         TEST(a_file_that_no_record_names_is_swept_when_it_is_old),
         TEST(much_garbage_goes_in_steps_that_follow_each_other),
+        TEST(garbage_goes_when_its_lease_is_over_and_not_at_the_next_interval),
+        TEST(who_has_no_garbage_sleeps_for_the_whole_interval),
         TEST(the_keeper_does_all_of_it_in_its_rounds),
     };
     alarm(100); /* a hang is a failure */

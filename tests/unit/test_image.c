@@ -179,6 +179,32 @@ what_was_not_verified_may_come_again_until_a_tag_leads_to_it(void **state)
     assert_true(v1_is_seen(f, 1));
 }
 
+/* Brothers, and a chain, on one parent: too many for one transaction. */
+static void
+images_that_nothing_keeps_go_together_with_their_ancestors(void **state)
+{
+    struct fixture *f = *state;
+
+    v1_push(f, 1, 0, "base");
+    for (unsigned i = 2; i <= 40; i++)
+        v1_push(f, i, 1, "side by side");
+    for (unsigned i = 41; i <= 70; i++)
+        v1_push(f, i, i == 41 ? 1 : i - 1, "one above the other");
+    v1_push(f, 71, 41, "kept");
+    OK(f, v1_tag(f, "a/b", "v1", 71));
+    fixture_forward_ms(2 * HOUR);
+    for (int i = 0; i < 3; i++)
+        assert_in_range(garbage_step(&f->reg, &f->err), 0, 1);
+    for (unsigned i = 2; i <= 70; i++)
+        assert_int_equal(v1_has_record(f, i), i == 41);
+    assert_true(v1_has_record(f, 1));
+    assert_true(v1_has_record(f, 71));
+    fixture_forward_ms(2 * HOUR);
+    assert_in_range(garbage_step(&f->reg, &f->err), 0, 1);
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 0);
+    assert_int_equal(fixture_jobs(f, JOB_UNLINK), 1); /* of the layer that lay side by side */
+}
+
 static void
 the_same_layer_is_kept_once(void **state)
 {
@@ -285,6 +311,7 @@ main(void)
         TEST(an_image_that_is_complete_never_changes),
         TEST(what_was_not_verified_may_come_again_until_a_tag_leads_to_it),
         TEST(the_same_layer_is_kept_once),
+        TEST(images_that_nothing_keeps_go_together_with_their_ancestors),
         TEST(a_chain_has_no_circle_and_an_end),
         TEST(a_chain_is_told_from_its_top_when_all_of_it_is_there),
         TEST(a_few_digits_are_enough_if_they_are_one_image),

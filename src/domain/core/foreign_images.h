@@ -36,9 +36,9 @@ struct foreign_images {
     int (*lease)(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
                  struct err *err);
 
-    /* Called for a due job JOB_COLLECT of an id: deletes the image if its lease is over and nothing
-     * keeps it, and ends or postpones the job. Not in a transaction. */
-    int (*collect)(const struct registry *reg, const struct job *job, struct err *err);
+    /* Called for due jobs JOB_COLLECT of ids: deletes the images whose lease is over and that
+     * nothing keeps, and ends or postpones the jobs. Not in a transaction. */
+    int (*collect)(const struct registry *reg, const struct job *jobs, size_t n, struct err *err);
 
     /* ---- about manifests ---- */
 

@@ -11,22 +11,22 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+/* The commits here don't wait for the disk: a job that a crash brings back is done again. */
+
 /* Jobs of each kind, and orphaned files, of one step. */
 #define BATCH 100
-/* Blobs deleted in one transaction. Pushes wait for the pages that it locks, until it is on the
- * disk. */
-#define GROUP 20
-
-/* A download that was answered may be about to open the file. */
-#define UNLINK_AFTER_MS 60000
+/* Blobs deleted in one transaction. Pushes wait for the pages that it locks. */
+#define GROUP 25
 
 /* An older file without a record won't get a record. */
 #define SWEEP_AGE_S 3600
 
+/* Not at once: a download that was answered may be about to open the file. */
 static int
-put_unlink_job(struct txn *t, const struct digest *d, uint64_t instance, struct err *err)
+put_unlink_job(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t instance,
+               struct err *err)
 {
-    struct job j = {.kind = JOB_UNLINK, .due = clock_wall_ms() + UNLINK_AFTER_MS, .digest = *d};
+    struct job j = {.kind = JOB_UNLINK, .due = clock_wall_ms() + reg->file_grace_ms, .digest = *d};
     struct rec_job r = {.instance = instance};
 
     return tbl_job_put(t, &j, &r, err);
@@ -36,6 +36,7 @@ put_unlink_job(struct txn *t, const struct digest *d, uint64_t instance, struct 
 
 /* Jobs of one transaction, in the order of their keys. */
 struct job_group {
+    const struct registry *reg;
     struct job v[BATCH];
     size_t n;
 };
@@ -64,6 +65,7 @@ drop_jobs(struct txn *t, void *arg, struct err *err)
 {
     const struct job_group *g = arg;
 
+    kv_relax(t);
     for (size_t i = 0; i < g->n; i++)
         if (tbl_job_drop(t, &g->v[i], err) != 0)
             return -1;
@@ -119,7 +121,7 @@ collect_blobs(struct txn *t, void *arg, struct err *err)
             lease_look_at(t, &g->v[i].digest, r[i].leased_until, err) != 0)
             return -1;
     for (size_t i = 0; i < g->n; i++)
-        if (is_gone[i] && put_unlink_job(t, &g->v[i].digest, r[i].instance, err) != 0)
+        if (is_gone[i] && put_unlink_job(t, g->reg, &g->v[i].digest, r[i].instance, err) != 0)
             return -1;
     return 0;
 }
@@ -142,24 +144,28 @@ collect_group(const struct registry *reg, struct job_group *g, struct err *err)
 static int
 do_collect_jobs(const struct registry *reg, struct due_jobs *due, struct err *err)
 {
-    struct job_group kept = {.n = 0}, unkept = {.n = 0};
+    struct job_group kept = {.reg = reg}, unkept = {.reg = reg}, foreign = {.reg = reg};
 
     for (size_t i = 0; i < due->jobs.n; i++) {
         const struct job *j = &due->jobs.v[i];
         bool is_blob = j->digest.algo != DIGEST_V1_ID;
-        int rc = is_blob ? tbl_edge_kept(kv_reads(reg->kv), &j->digest, err)
-                         : reg->foreign->collect(reg, j, err);
+        int rc = is_blob ? tbl_edge_kept(kv_reads(reg->kv), &j->digest, err) : 0;
 
         if (rc < 0)
             return -1;
-        if (is_blob && rc == 1)
+        if (!is_blob)
+            foreign.v[foreign.n++] = *j;
+        else if (rc == 1)
             kept.v[kept.n++] = *j;
-        else if (is_blob)
+        else
             unkept.v[unkept.n++] = *j;
         if (unkept.n == GROUP && collect_group(reg, &unkept, err) != 0)
             return -1;
     }
-    return collect_group(reg, &unkept, err) != 0 ? -1 : end_jobs(reg, &kept, err);
+    if (collect_group(reg, &unkept, err) != 0 ||
+        (foreign.n > 0 && reg->foreign->collect(reg, foreign.v, foreign.n, err) != 0))
+        return -1;
+    return end_jobs(reg, &kept, err);
 }
 
 /* The index of a layer goes with it, unless the layer was pushed again in the meantime. */
@@ -175,9 +181,13 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
     return rc == 0 ? index_file_remove(reg->dirfd, d, err) : 0;
 }
 
+/* A file goes when the deletion of its record is durable. The directories aren't synced: a file
+ * that comes back after a power loss has no record, so the sweep finds it. */
 static int
 do_unlink_jobs(const struct registry *reg, struct due_jobs *due, struct err *err)
 {
+    if (due->jobs.n > 0 && kv_flush(reg->kv, err) != 0)
+        return -1;
     for (size_t i = 0; i < due->jobs.n; i++)
         if (remove_blob_file(reg, &due->jobs.v[i].digest, due->records[i].instance, err) != 0)
             log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
@@ -193,25 +203,51 @@ do_forget_jobs(const struct registry *reg, struct due_jobs *due, struct err *err
     return end_jobs(reg, &due->jobs, err);
 }
 
+static const struct {
+    enum job_kind kind;
+    int (*work)(const struct registry *reg, struct due_jobs *due, struct err *err);
+} garbage_kinds[] = {
+    {JOB_FORGET, do_forget_jobs}, {JOB_COLLECT, do_collect_jobs}, {JOB_UNLINK, do_unlink_jobs}};
+
+#define GARBAGE_KINDS (sizeof garbage_kinds / sizeof *garbage_kinds)
+
 int
 garbage_step(const struct registry *reg, struct err *err)
 {
-    static const struct {
-        enum job_kind kind;
-        int (*work)(const struct registry *reg, struct due_jobs *due, struct err *err);
-    } kinds[] = {
-        {JOB_FORGET, do_forget_jobs}, {JOB_COLLECT, do_collect_jobs}, {JOB_UNLINK, do_unlink_jobs}};
     int more = 0;
 
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    for (size_t i = 0; i < GARBAGE_KINDS; i++) {
         struct due_jobs due = {.now = clock_wall_ms()};
 
-        if (tbl_job_each(kv_reads(reg->kv), kinds[i].kind, collect_due_job, &due, err) != 0 ||
-            kinds[i].work(reg, &due, err) != 0)
+        if (tbl_job_each(kv_reads(reg->kv), garbage_kinds[i].kind, collect_due_job, &due, err) !=
+                0 ||
+            garbage_kinds[i].work(reg, &due, err) != 0)
             return -1;
         more = more || due.jobs.n == BATCH;
     }
     return more;
+}
+
+static int
+note_first_job(const struct job *j, const struct rec_job *r, void *arg, struct err *err)
+{
+    uint64_t *first = arg;
+
+    (void)r;
+    (void)err;
+    if (j->due < *first)
+        *first = j->due;
+    return 1;
+}
+
+int
+garbage_due(const struct registry *reg, uint64_t *when, struct err *err)
+{
+    *when = UINT64_MAX;
+    for (size_t i = 0; i < GARBAGE_KINDS; i++)
+        if (tbl_job_each(kv_reads(reg->kv), garbage_kinds[i].kind, note_first_job, when, err) != 0)
+            return -1;
+    return 0;
 }
 
 /* ---- files without a record ---- */
@@ -253,7 +289,7 @@ put_unlink_jobs(struct txn *t, void *arg, struct err *err)
     const struct orphans *o = arg;
 
     for (size_t i = 0; i < o->n; i++)
-        if (put_unlink_job(t, &o->v[i].digest, o->v[i].instance, err) != 0)
+        if (put_unlink_job(t, o->reg, &o->v[i].digest, o->v[i].instance, err) != 0)
             return -1;
     return 0;
 }

@@ -10,6 +10,9 @@
 /* Does a bounded number of the jobs that are due. 1: more may be due; 0; -1. */
 int garbage_step(const struct registry *reg, struct err *err);
 
+/* When the first job is due, as clock_wall_ms(); UINT64_MAX: there is none. 0, -1. */
+int garbage_due(const struct registry *reg, uint64_t *when, struct err *err);
+
 /* Looks through one directory of blob files (0 … DIGEST_DIRECTORIES - 1) for files without a
  * record, which a crash can leave, and adds jobs that remove them soon. Then looks through one
  * directory of indexes, and removes the indexes of layers that aren't in the store. */

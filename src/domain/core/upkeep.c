@@ -13,7 +13,15 @@
 /* The thousand directories of bodies are searched rarely; more often while there are bodies. */
 #define BODIES_EACH_MS (5ull * 60 * 1000)
 #define EVENTS_EACH_MS 4000
+/* Pause after each directory of layers/, and how many times as long as the directory took: the
+ * sweep of a large store takes no more than this part of the time. */
 #define SWEEP_EACH_MS 4000
+#define SWEEP_SHARE 20
+/* Garbage is collected for this long in one step. The other work of the keeper comes in between,
+ * and then a pause of half that time for those who need the same core, disk or pages. */
+#define COLLECT_MS 100
+/* Garbage that comes piece by piece is collected in pieces of this length. */
+#define COLLECT_PAUSE_MS 1000
 
 /* Returns true if the work is due, and then sets the next time. */
 static bool
@@ -57,37 +65,71 @@ upkeep_look_for_bodies(struct upkeep *u)
     u->next_bodies_ms = 0;
 }
 
-/* If one step can't do all of it, half of the time is left for others. */
+/* Is it time to collect garbage? After --gc-interval in any case, because the clock may have been
+ * set; earlier when a job is due. Notes when the keeper has to look again. 1, 0, -1. */
+static int
+is_garbage_due(struct upkeep *u, const struct registry *reg, struct err *err)
+{
+    uint64_t now = clock_mono_ms(), wall = clock_wall_ms(), due, at = now;
+
+    if (garbage_due(reg, &due, err) != 0)
+        return -1;
+    if (due > wall)
+        at = due - wall < UINT64_MAX / 2 ? now + (due - wall) : UINT64_MAX;
+    if (at < u->next_collect_ms)
+        at = u->next_collect_ms;
+    if (at > u->next_jobs_ms)
+        at = u->next_jobs_ms;
+    u->wake_ms = at;
+    return at <= now;
+}
+
 static int
 collect_garbage(struct upkeep *u, const struct registry *reg, struct err *err)
 {
-    uint64_t began = clock_mono_ms();
-    int rc = garbage_step(reg, err);
+    uint64_t began = clock_mono_ms(), now;
+    int rc = is_garbage_due(u, reg, err);
 
-    if (rc == 1)
-        u->next_jobs_ms = 2 * clock_mono_ms() - began;
-    return rc < 0 ? -1 : 0;
+    if (rc != 1)
+        return rc;
+    do {
+        rc = garbage_step(reg, err);
+        now = clock_mono_ms();
+    } while (rc == 1 && now - began < COLLECT_MS);
+    u->next_jobs_ms = rc == 1 ? now + (now - began) / 2 : began + reg->gc_interval_ms;
+    u->next_collect_ms = rc == 0 ? began + COLLECT_PAUSE_MS : u->next_jobs_ms;
+    return rc < 0 || is_garbage_due(u, reg, err) < 0 ? -1 : 0;
 }
 
-int
-upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
+static int
+sweep(struct upkeep *u, const struct registry *reg, struct err *err)
 {
-    if (!u->named && repository_name_all(reg, err) != 0)
-        return -1;
-    u->named = true;
-    if (is_upkeep_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
-        tend_uploads(u, reg, err);
-    if (is_upkeep_due(&u->next_jobs_ms, reg->gc_interval_ms) && collect_garbage(u, reg, err) != 0)
-        return -1;
-    if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) &&
-        event_trim(reg, reg->event_keep_ms, err) != 0)
-        return -1;
-    if (!is_upkeep_due(&u->next_sweep_ms, SWEEP_EACH_MS))
-        return 0;
+    uint64_t began = clock_mono_ms(), took;
+
     if (repository_sweep(reg, &u->repositories, err) != 0)
         return -1;
     /* One directory each time: all of them in about half an hour. */
     log_upkeep_failure(garbage_sweep(reg, u->sweep_at, err), err);
     u->sweep_at = (u->sweep_at + 1) % DIGEST_DIRECTORIES;
+    took = clock_mono_ms() - began;
+    if (u->next_sweep_ms < began + SWEEP_SHARE * took)
+        u->next_sweep_ms = began + SWEEP_SHARE * took;
     return 0;
+}
+
+int
+upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
+{
+    u->wake_ms = UINT64_MAX;
+    if (!u->named && repository_name_all(reg, err) != 0)
+        return -1;
+    u->named = true;
+    if (is_upkeep_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
+        tend_uploads(u, reg, err);
+    if (collect_garbage(u, reg, err) != 0)
+        return -1;
+    if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) &&
+        event_trim(reg, reg->event_keep_ms, err) != 0)
+        return -1;
+    return is_upkeep_due(&u->next_sweep_ms, SWEEP_EACH_MS) ? sweep(u, reg, err) : 0;
 }

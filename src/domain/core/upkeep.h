@@ -11,7 +11,9 @@
 struct upkeep {
     uint64_t next_uploads_ms; /* clock_mono_ms() of the next look */
     uint64_t next_bodies_ms;
-    uint64_t next_jobs_ms;
+    uint64_t next_jobs_ms;    /* the next look for garbage, whether or not a job is due, */
+    uint64_t next_collect_ms; /* and not before this time if one is due */
+    uint64_t wake_ms;         /* the next time at which upkeep_step must be called for garbage */
     uint64_t next_events_ms;
     uint64_t next_sweep_ms;
     bool named;        /* repository_name_all has been called */
@@ -22,7 +24,7 @@ struct upkeep {
 /* Removes at the next step what nginx may have left behind; called when nginx was started again. */
 void upkeep_look_for_bodies(struct upkeep *u);
 
-/* Does one bounded step of each kind of work that is due. Call it once a second, and at
- * next_jobs_ms (earlier while there is much garbage). A file that can't be removed is logged and
- * left for the next time; -1 when the store fails. */
+/* Does one bounded step of each kind of work that is due. Call it every few seconds, and at
+ * wake_ms. A file that can't be removed is logged and left for the next time; -1 when the store
+ * fails. */
 int upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err);

@@ -4,6 +4,7 @@
 #include "storage/tables/tbl_job.h"
 #include "util/err.h"
 
-/* Collects a v1 image that nothing keeps any more (job: a due JOB_COLLECT of its id), and then
- * those of its ancestors that nothing else keeps. Each is a transaction of its own. */
-int image_garbage_collect(const struct registry *reg, const struct job *job, struct err *err);
+/* Collects the v1 images that nothing keeps any more (jobs: due JOB_COLLECT of their ids), and then
+ * those of their ancestors that nothing else keeps, many in each transaction. */
+int image_garbage_collect(const struct registry *reg, const struct job *jobs, size_t n,
+                          struct err *err);

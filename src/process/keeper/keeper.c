@@ -120,7 +120,7 @@ look_for_new_nginx(struct keeper *k)
 static void
 plan_round(struct keeper *k, uint64_t at)
 {
-    k->round_at = k->upkeep.next_jobs_ms < at ? k->upkeep.next_jobs_ms : at;
+    k->round_at = k->upkeep.wake_ms < at ? k->upkeep.wake_ms : at;
     loop_timer_at(&k->round, k->round_at);
 }
 

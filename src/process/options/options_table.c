@@ -77,7 +77,7 @@ const struct options_row options_table[] = {
      TIME(lease_ms, 0)},
     {"upload-expiry", 0, "time", "24h", "drop an upload that got no data for this time", SERVER,
      TIME(upload_expiry_ms, 1)},
-    {"gc-interval", 0, "time", "60s", "collect garbage this often", SERVER,
+    {"gc-interval", 0, "time", "60s", "look for garbage at least this often", SERVER,
      TIME(gc_interval_ms, 1)},
     {"max-blob-size", 0, "size", "0", "refuse larger layers", SERVER " import",
      SIZE(max_blob_size, 0)},

@@ -11,6 +11,11 @@
 #include "util/log.h"
 #include "util/mem.h"
 
+/* nginx opens the file of a download when it reads the worker's answer, milliseconds after the
+ * worker has seen the record; much later only if the disk hangs. Then the client gets 404, which is
+ * true by that time: the blob was collected while the request waited. */
+#define FILE_GRACE_MS 3000
+
 static void
 set_child_signals(void (*on_term)(int))
 {
@@ -85,6 +90,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .lease_ms = o->lease_ms,
         .upload_expiry_ms = o->upload_expiry_ms,
         .gc_interval_ms = o->gc_interval_ms,
+        .file_grace_ms = FILE_GRACE_MS,
         .max_blob_size = o->max_blob_size,
         .max_repositories = o->max_repositories,
         .max_tags = o->max_tags,
