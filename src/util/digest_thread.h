@@ -4,8 +4,8 @@
 #include "util/digest.h"
 
 /* A hash, like digest_state, that is computed by a thread of its own, for a process that does
- * something else with the same bytes meanwhile. If no thread can be started (because of the limit
- * on processes, for example), the caller's thread computes it. */
+ * something else with the same bytes meanwhile. The caller's thread computes it when there are few
+ * bytes, and when no thread can be started (because of the limit on processes, for example). */
 struct digest_thread;
 
 struct digest_thread *digest_thread_begin(enum digest_algo algo);

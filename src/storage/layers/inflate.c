@@ -109,7 +109,7 @@ inflate_open(int fd, enum inflate_format format, const struct inflate_options *o
         err_errno(err, "cannot stat a layer");
         return NULL;
     }
-    f = mem_alloc(sizeof *f);
+    f = mem_resize(NULL, 1, sizeof *f);
     memset(f, 0, offsetof(struct inflate, in));
     f->fd = fd;
     f->format = format;

@@ -37,7 +37,7 @@ sorted_writer_new(int fd)
     for (unsigned i = 0; i < SORTED_FORMAT_HEIGHT_MAX; i++)
         buf_init(&w->level[i].records, SORTED_FORMAT_MAX);
     w->packed_room = SORTED_FORMAT_BLOCK_HEADER + ZSTD_compressBound(SORTED_FORMAT_MAX);
-    w->packed = mem_alloc(w->packed_room);
+    w->packed = mem_resize(NULL, w->packed_room, 1);
     w->zstd = ZSTD_createCCtx();
     if (w->zstd == NULL)
         mem_exhausted();
