@@ -230,20 +230,31 @@ send_page(struct herald_client *c, struct err *err)
     return 0;
 }
 
+/* Is there a hook for this event? Asks once for each kind of hook: known[] begins with zeros. */
+static bool
+is_hook_wanted(struct herald_client *c, enum hook which, signed char known[HOOK_COUNT])
+{
+    struct err ignored;
+
+    if (known[which] == 0)
+        known[which] = hook_find(&c->hooks, which, &ignored) == 1 ? 1 : -1;
+    return known[which] > 0;
+}
+
 /* Queues the hooks of the events in c->out, before the herald gets them. */
 static int
 queue_hooks(struct herald_client *c, struct err *err)
 {
     const struct herald_message *out = &c->out;
     bool wanted[HERALD_EVENTS_MAX] = {false};
+    signed char known[HOOK_COUNT] = {0};
     bool any = false;
     struct outbox_marks m = c->marks;
-    struct err ignored;
 
     for (size_t i = 0; i < out->n; i++) {
         if (out->events[i].seq <= m.queued)
             continue;
-        wanted[i] = hook_find(&c->hooks, hook_of_event(out->events[i].event.type), &ignored) == 1;
+        wanted[i] = is_hook_wanted(c, hook_of_event(out->events[i].event.type), known);
         any = any || wanted[i];
     }
     if (out->events[out->n - 1].seq > m.queued)
