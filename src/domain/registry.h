@@ -23,7 +23,8 @@ struct registry {
     /* How tags of images that are no manifests are treated: domain/core/foreign_images.h. */
     const struct foreign_images *foreign;
 
-    /* An eventfd: adding 1 makes the keeper look for work at once. NULL: no keeper runs. */
+    /* An eventfd: adding 1 makes the keeper look at once for layers that a request waits for. NULL:
+     * no keeper runs. */
     const int *poke;
 
     uint64_t started_ms; /* clock_mono_ms() of the server's start */

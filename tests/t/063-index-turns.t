@@ -1,10 +1,11 @@
 # Layers are indexed in turn: a repository, or a user, with many costly layers delays another's by about one of them.
 use v5.36;
-use Registry limit => 200;
+use Registry limit => 300;
 use Registry::Checks;
 use Registry::Layers;
 use Registry::Tools;
 use Registry::V1 ();
+use IO::Compress::Bzip2 qw(bzip2 $Bzip2Error);
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(stat);
@@ -83,6 +84,22 @@ subtest 'many layers that somebody waits for' => sub {
     }
     cmp_ok(before_small($registry, $push), '<=', 1, 'a small layer that is asked for is indexed after one of them at most');
     waitpid $asker, 0;
+};
+
+# So many that fit into one child, where nobody knows beforehand what they take.
+sub costly_and_little ($name) {
+    my $tar = substr tar_of("f $name x"), 0, 512;
+    state $zeros = "\0" x 50_000_000;
+    bzip2(\$tar, \my $head) or die $Bzip2Error;
+    bzip2(\$zeros, \state $member, BlockSize100K => 9) or die $Bzip2Error;
+    return raw_layer($head . $member x 4);
+}
+
+subtest 'many little layers that take a while' => sub {
+    my $registry = Registry->start(args => [ '--index-jobs', 1, '--index-max-ratio', 1_000_000_000, '--watchdog', '100s' ]);
+    my $before   = before_small($registry, sub { push_layers($registry, 'costly', 'v1', map { costly_and_little("costly$_") } 1 .. $MANY) });
+    cmp_ok($before, '<=', 1, 'a small layer is indexed after one of them at most');
+    ok(wait_for(100, sub { $registry->files('index') == $MANY + 1 }), '... and all are');
 };
 
 # An image of the first API that is built upon an id of the second needs the proof of that id.

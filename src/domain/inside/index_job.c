@@ -16,7 +16,7 @@
 #include "util/clock.h"
 
 /* Events read in one call. */
-#define BATCH 64
+#define BATCH 256
 
 /* Memory for judging the ids of one image, and for what is known of those of a batch: an image has
  * at most CHAIN_ID_LAYERS_MAX and one. */

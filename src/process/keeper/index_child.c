@@ -1,5 +1,6 @@
 #include "process/keeper/index_child.h"
 #include <fcntl.h>
+#include <sys/stat.h>
 #include "process/server/process_title.h"
 #include "storage/layers/index_file.h"
 #include "storage/files/disk_space.h"
@@ -17,9 +18,12 @@
 
 #define CANT_LOOK "a layer can't be looked into"
 
-/* The result that a child writes to its pipe. */
+/* What a child writes about a layer, in memory that the keeper reads. Zeros: it has not begun. */
+enum stage { STAGE_LEFT, STAGE_BEGUN, STAGE_WRITTEN, STAGE_FAILED };
 struct answer {
-    struct err err; /* ERR_NONE: the index is written */
+    _Atomic bool recalled; /* written by the keeper: begin no other layer */
+    _Atomic uint8_t stage[INDEX_CHILD_LAYERS_MAX];
+    struct err err; /* of the last layer that failed; the child ends with it */
 };
 
 void
@@ -43,73 +47,176 @@ index_child_bounds_of(struct index_child_bounds *b, const struct options *o)
 
 /* ---- in the child ---- */
 
-static void
-make_index(void *arg, void *to)
+/* A power loss leaves all of a file of this size, or what can't be taken for it (src/README,
+ * section 14). A larger one is synced. */
+#define WHOLE_SIZE 4096
+
+static int
+sync_index(int fd, struct err *err)
 {
-    struct index_child *c = arg;
-    struct answer *a = to;
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, "cannot stat an index");
+    return st.st_size > WHOLE_SIZE ? fdio_fsync(fd, "an index", err) : 0;
+}
+
+static int
+make_index(const struct index_child *c, const struct index_child_layer *l, struct err *err)
+{
     struct layer_info info;
     char hex[DIGEST_TEXT_MAX];
-    digest_hex(hex, &c->digest);
+
+    digest_hex(hex, &l->digest);
     process_title_set("index %.12s", hex);
-    a->err.code = ERR_SYSTEM; /* whatever happens */
     /* Reading the layer must not drive blobs that are being pulled out of the page cache. */
-    posix_fadvise(c->layer, 0, 0, POSIX_FADV_SEQUENTIAL);
-    posix_fadvise(c->layer, 0, 0, POSIX_FADV_NOREUSE);
-    if (layer_scan(c->layer, &c->digest, c->out, &c->limits, &info, &a->err) < 0 ||
-        fdio_fsync(c->out, "an index", &a->err) < 0)
-        return;
-    a->err.code = ERR_NONE;
+    if (l->size > INDEX_CHILD_SMALL) {
+        posix_fadvise(l->file, 0, 0, POSIX_FADV_SEQUENTIAL);
+        posix_fadvise(l->file, 0, 0, POSIX_FADV_NOREUSE);
+    }
+    if (layer_scan(l->file, &l->digest, l->out, &c->limits, &info, err) < 0)
+        return -1;
+    return sync_index(l->out, err);
+}
+
+/* Ends with the first layer that can't be read: the machine may be to blame, and the keeper knows
+ * what to do about the others. */
+static void
+make_indexes(void *arg, void *to)
+{
+    const struct index_child *c = arg;
+    struct answer *a = to;
+
+    for (size_t i = 0; i < c->n && (i == 0 || !a->recalled); i++) {
+        a->stage[i] = STAGE_BEGUN;
+        if (make_index(c, &c->layers[i], &a->err) < 0) {
+            a->stage[i] = STAGE_FAILED;
+            return;
+        }
+        a->stage[i] = STAGE_WRITTEN;
+    }
 }
 
 /* ---- its beginning ---- */
 
+void
+index_child_init(struct index_child *c)
+{
+    c->n = 0;
+    c->bytes = 0;
+    c->process = (struct confined){.ended = -1};
+}
+
+bool
+index_child_has_room(const struct index_child *c, uint64_t size)
+{
+    if (c->n == 0)
+        return true;
+    return c->n < INDEX_CHILD_LAYERS_MAX && size <= INDEX_CHILD_SMALL &&
+           c->layers[0].size <= INDEX_CHILD_SMALL && c->bytes + size <= INDEX_CHILD_BYTES_MAX;
+}
+
+int
+index_child_add(struct index_child *c, const struct registry *reg, const struct digest *digest,
+                uint64_t size, int file, struct err *err)
+{
+    struct index_child_layer *l = &c->layers[c->n];
+
+    *l = (struct index_child_layer){.digest = *digest, .size = size, .file = file};
+    l->out = index_file_create(reg->dirfd, err);
+    if (l->out < 0) {
+        fdio_close(file);
+        return -1;
+    }
+    c->n++;
+    c->bytes += size;
+    return 0;
+}
+
 int
 index_child_start(struct index_child *c, const struct registry *reg,
-                  const struct index_child_bounds *b, const struct digest *digest, uint64_t size,
-                  int layer, struct err *err)
+                  const struct index_child_bounds *b, struct err *err)
 {
     struct confined_limits limits = b->child;
-    int rc = -1;
-    *c = (struct index_child){
-        .digest = *digest, .size = size, .layer = layer, .out = -1, .limits = b->scan};
-    c->process.ended = -1;
-    limits.file = INDEX_BYTES(size);
-    if (limits.seconds > INDEX_SECONDS(size))
-        limits.seconds = (unsigned)INDEX_SECONDS(size);
-    c->seconds = limits.seconds;
-    if (disk_space_check(reg->dirfd, INDEX_ROOM(size), err) < 0) {
-        err_set(err, ERR_NO_SPACE, "there is no room on the disk for the index of a layer");
-    } else if ((c->out = index_file_create(reg->dirfd, err)) >= 0) {
-        const int fds[] = {c->layer, c->out};
-        rc =
-            confined_start(&c->process, make_index, c, fds, 2, &limits, sizeof(struct answer), err);
+    int fds[2 * INDEX_CHILD_LAYERS_MAX];
+    uint64_t largest = 0;
+
+    for (size_t i = 0; i < c->n; i++) {
+        fds[2 * i] = c->layers[i].file;
+        fds[2 * i + 1] = c->layers[i].out;
+        if (c->layers[i].size > largest)
+            largest = c->layers[i].size;
     }
-    if (rc < 0)
-        index_child_stop(c);
-    return rc;
+    c->limits = b->scan;
+    limits.file = INDEX_BYTES(largest);
+    if (limits.seconds > INDEX_SECONDS(largest))
+        limits.seconds = (unsigned)INDEX_SECONDS(largest);
+    c->seconds = limits.seconds;
+    if (disk_space_check(reg->dirfd, INDEX_ROOM(c->bytes), err) < 0)
+        return err_set(err, ERR_NO_SPACE, "there is no room on the disk for the index of a layer");
+    return confined_start(&c->process, make_indexes, c, fds, 2 * c->n, &limits,
+                          sizeof(struct answer), err);
+}
+
+/* ---- while it runs ---- */
+
+bool
+index_child_has(const struct index_child *c, const struct digest *digest)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (digest_equal(&c->layers[i].digest, digest))
+            return true;
+    return false;
+}
+
+static void
+close_layer(struct index_child_layer *l)
+{
+    fdio_close(l->file);
+    fdio_close(l->out);
+    l->file = l->out = -1;
+}
+
+void
+index_child_recall(struct index_child *c)
+{
+    struct answer *a = c->process.answer;
+    size_t begun = 0;
+
+    a->recalled = true;
+    while (begun < c->n && a->stage[begun] != STAGE_LEFT)
+        begun++;
+    /* A layer that it begins at this moment is indexed for nothing. The first one stays in any
+     * case, so that there is one to blame. */
+    while (c->n > 1 && c->n > begun)
+        close_layer(&c->layers[--c->n]);
 }
 
 /* ---- its end ---- */
 
+bool
+index_child_ended(struct index_child *c, enum confined_end *how, char why[CONFINED_WHY_MAX])
+{
+    return confined_ended(&c->process, how, why) != 0;
+}
+
 int
-index_child_give_up(const struct index_child *c, const struct registry *reg, const char *why,
+index_child_give_up(const struct index_child_layer *l, const struct registry *reg, const char *why,
                     struct err *err)
 {
-    struct layer_info info = {.layer = c->digest, .layer_size = c->size, .size = c->size};
+    struct layer_info info = {.layer = l->digest, .layer_size = l->size, .size = l->size};
     char hex[DIGEST_TEXT_MAX];
-    digest_hex(hex, &c->digest);
+    digest_hex(hex, &l->digest);
     snprintf(info.remark, sizeof info.remark, "%s", why);
     log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, why);
     return index_file_refuse(reg->dirfd, &info, err);
 }
 
-/* Ends the child with a fault of the layer: it needed more than its share of something, or can't be
- * indexed for another reason. */
+/* The layer needed more than its share of something, or can't be indexed for another reason. */
 static int
-blame_layer(const struct index_child *c, const struct registry *reg,
-            const struct index_child_bounds *b, enum confined_end how, const char *why,
-            struct err *err)
+blame_layer(const struct index_child *c, const struct index_child_layer *l,
+            const struct registry *reg, const struct index_child_bounds *b, enum confined_end how,
+            const char *why, struct err *err)
 {
     char text[LAYER_INDEX_TEXT_MAX];
 
@@ -122,13 +229,14 @@ blame_layer(const struct index_child *c, const struct registry *reg,
         snprintf(text, sizeof text, "indexing it takes more than %s of memory", b->memory_text);
     else
         snprintf(text, sizeof text, "indexing it failed: %s", why);
-    return index_child_give_up(c, reg, text, err);
+    return index_child_give_up(l, reg, text, err);
 }
 
 /* Reads the child's result, which is trusted no more than the layer. */
 static int
-read_child_failure(const struct index_child *c, const struct registry *reg,
-                   enum index_child_end *end, char why[ERR_MESSAGE_MAX], struct err *err)
+read_child_failure(const struct index_child *c, const struct index_child_layer *l,
+                   const struct registry *reg, enum index_child_end *end, char why[ERR_MESSAGE_MAX],
+                   struct err *err)
 {
     struct err said;
     char text[LAYER_INDEX_TEXT_MAX];
@@ -142,23 +250,22 @@ read_child_failure(const struct index_child *c, const struct registry *reg,
         return 0;
     }
     snprintf(text, sizeof text, "indexing it failed: %.200s", why);
-    return index_child_give_up(c, reg, text, err);
+    return index_child_give_up(l, reg, text, err);
 }
 
 /* Gives the index its name, after checking that it can be read. Otherwise it would be made again
  * and again. */
 static int
-publish_index(const struct index_child *c, const struct registry *reg, enum index_child_end *end,
-              char why[ERR_MESSAGE_MAX], struct err *err)
+publish_index(const struct index_child_layer *l, const struct registry *reg,
+              enum index_child_end *end, char why[ERR_MESSAGE_MAX], struct err *err)
 {
     struct layer_info info;
     char hex[DIGEST_TEXT_MAX];
-    int rc;
+    int rc = index_file_info_of(l->out, &l->digest, &info, err);
 
-    if (index_file_publish(reg->dirfd, c->out, &c->digest, err) < 0)
-        return -1;
-    rc = index_file_info(reg->dirfd, &c->digest, &info, err);
-    digest_hex(hex, &c->digest);
+    if (rc == 1)
+        rc = index_file_publish(reg->dirfd, l->out, &l->digest, err) == 0 ? 1 : -1;
+    digest_hex(hex, &l->digest);
     if (rc == 1 && !info.browsable)
         log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);
     if (rc == 0) {
@@ -168,40 +275,68 @@ publish_index(const struct index_child *c, const struct registry *reg, enum inde
     return rc < 0 ? -1 : 0;
 }
 
-int
-index_child_ended(struct index_child *c, const struct registry *reg,
-                  const struct index_child_bounds *b, enum index_child_end *end,
-                  char why[ERR_MESSAGE_MAX], struct err *err)
+/* The layer that the child was at when it died. */
+static int
+take_begun(const struct index_child *c, size_t i, const struct registry *reg,
+           const struct index_child_bounds *b, enum confined_end how, const char *died,
+           enum index_child_end *end, char why[ERR_MESSAGE_MAX], struct err *err)
 {
-    enum confined_end how;
-    char died[CONFINED_WHY_MAX];
-    *end = INDEX_CHILD_RUNS;
-    if (confined_ended(&c->process, &how, died) == 0)
-        return 0;
-    *end = INDEX_CHILD_DONE;
-    switch (how) {
-    case CONFINED_KILLED:
+    if (how == CONFINED_KILLED || how == CONFINED_DONE) {
         *end = INDEX_CHILD_KILLED;
-        snprintf(why, ERR_MESSAGE_MAX, "%s", died);
+        snprintf(why, ERR_MESSAGE_MAX, "%s",
+                 how == CONFINED_DONE ? "the process ended without a result" : died);
         return 0;
-    case CONFINED_SLOW:
-    case CONFINED_LARGE:
-    case CONFINED_GREEDY:
-    case CONFINED_DIED:
-        return blame_layer(c, reg, b, how, died, err);
-    case CONFINED_DONE:
+    }
+    if (i > 0) {
+        *end = INDEX_CHILD_ALONE;
+        return 0;
+    }
+    return blame_layer(c, &c->layers[i], reg, b, how, died, err);
+}
+
+int
+index_child_take(struct index_child *c, size_t i, const struct registry *reg,
+                 const struct index_child_bounds *b, enum confined_end how, const char *died,
+                 enum index_child_end *end, char why[ERR_MESSAGE_MAX], struct err *err)
+{
+    const struct answer *a = c->process.answer;
+
+    *end = INDEX_CHILD_DONE;
+    switch (a->stage[i]) {
+    case STAGE_WRITTEN:
+        return publish_index(&c->layers[i], reg, end, why, err);
+    case STAGE_FAILED:
+        return read_child_failure(c, &c->layers[i], reg, end, why, err);
+    case STAGE_LEFT:
+        if (i > 0) {
+            *end = INDEX_CHILD_LEFT;
+            return 0;
+        }
+        break; /* it did nothing at all */
+    default:
         break;
     }
-    return ((const struct answer *)c->process.answer)->err.code == ERR_NONE
-               ? publish_index(c, reg, end, why, err)
-               : read_child_failure(c, reg, end, why, err);
+    return take_begun(c, i, reg, b, how, died, end, why, err);
+}
+
+int
+index_child_retry(struct index_child *alone, struct index_child *c, size_t i,
+                  const struct registry *reg, const struct index_child_bounds *b, struct err *err)
+{
+    struct index_child_layer *l = &c->layers[i];
+    int file = l->file;
+
+    index_child_init(alone);
+    l->file = -1;
+    if (index_child_add(alone, reg, &l->digest, l->size, file, err) < 0)
+        return -1;
+    return index_child_start(alone, reg, b, err);
 }
 
 void
 index_child_stop(struct index_child *c)
 {
     confined_stop(&c->process);
-    fdio_close(c->layer);
-    fdio_close(c->out);
-    c->layer = c->out = -1;
+    while (c->n > 0)
+        close_layer(&c->layers[--c->n]);
 }

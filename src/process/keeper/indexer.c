@@ -2,7 +2,7 @@
 #include <limits.h>
 #include "domain/inside/index_job.h"
 #include "domain/events/outbox.h"
-#include "process/keeper/index_child.h"
+#include "process/keeper/index_pool.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
 #include "storage/files/disk_space.h"
@@ -16,9 +16,12 @@
 #define IMAGES_MAX INDEX_JOB_DONE_MAX
 #define DEMANDS_MAX 64
 #define STARTED_MAX 64
-/* A layer that a request waits for counts as if its repository and user had this many fewer
- * children (index_job_kin). */
+/* A layer that a request waits for counts as if its repository and user had been given this many
+ * fewer (index_job_kin). */
 #define WAITED_FOR_BONUS 32
+/* Pushed images are collected for this time before they are worked on, so that small layers share a
+ * child, and several images a transaction. */
+#define COLLECT_MS 250
 /* Looking through all jobs takes at most this part of the keeper's time. */
 #define LIST_PART 10
 #define BATCHES_MAX 16 /* batches of events in one step */
@@ -31,7 +34,7 @@
 #define LAYER_PAUSE_MAX_MS 600000
 #define TRIES_MAX 3
 
-/* An image, and its layers that are not known to be indexed. */
+/* An image, and its layers without an index. */
 struct image {
     struct index_job job;
     bool sick; /* a layer of it is passed over */
@@ -48,30 +51,36 @@ struct sick {
 };
 #define SICK_MAX 64
 
+/* Demands and images, and how much each has had lately. */
+struct turns {
+    struct index_job demands[DEMANDS_MAX];
+    size_t demands_n, n;
+    unsigned had[DEMANDS_MAX + IMAGES_MAX];
+};
+
 struct indexer {
     const struct registry *reg;
-    struct index_child_bounds bounds;
+    struct index_pool pool;
 
     bool begun;
     uint32_t mark, saved; /* events whose images have jobs */
     uint64_t save_at;
-    bool fresh; /* there may be more */
-    bool look;  /* there may be a child to start or to reap */
-    bool more;  /* and due images that aren't in `images` */
+    bool fresh; /* there may be more, to be read at fresh_at */
+    uint64_t fresh_at;
+    bool look; /* there may be a child to start or to reap */
+    bool more; /* and due images that aren't in `images` */
     uint64_t list_at;
 
-    struct index_child *running;
-    struct loop_fd *ended; /* of those that run */
-    size_t running_n, jobs;
     struct loop_timer due; /* of the next step */
     struct image images[IMAGES_MAX];
     size_t images_n;
     uint64_t next_due_ms; /* when the next job is due, on the wall clock */
 
-    /* The jobs of the children that were started last. The next child is for the repository and the
-     * user with the fewest of them. */
+    /* The jobs of the layers that were given to children last. The next layer is one of the
+     * repository and the user with the fewest of them. */
     struct rec_job started[STARTED_MAX];
     size_t started_at;
+    struct turns turns; /* of this step */
 
     uint64_t pause_until;
     unsigned pauses;
@@ -101,6 +110,15 @@ grown(unsigned tries, uint64_t max)
 }
 
 /* Passes the layer over for a while, and the images that have it. */
+static void
+mark_sick_images(struct indexer *x, const struct digest *layer)
+{
+    for (size_t i = 0; i < x->images_n; i++)
+        for (size_t n = 0; n < x->images[i].layers_n; n++)
+            if (digest_equal(&x->images[i].layers[n], layer))
+                x->images[i].sick = true;
+}
+
 static struct sick *
 note_sick(struct indexer *x, const struct digest *layer, const char *why)
 {
@@ -116,6 +134,7 @@ note_sick(struct indexer *x, const struct digest *layer, const char *why)
     log_client_line(LOG_WARN, "a layer can't be indexed now", "layer=%s tries=%u why=%s", hex,
                     s->tries, why);
     s->again_ms = clock_mono_ms() + grown(s->tries, LAYER_PAUSE_MAX_MS);
+    mark_sick_images(x, layer);
     return s;
 }
 
@@ -138,18 +157,19 @@ pause_all(struct indexer *x)
 /* ---- children that have ended ---- */
 
 /* Tries the layer again later. If the layer itself may be the cause, the number of tries is
- * limited. */
+ * limited. Returns 1 if it has an index now. */
 static int
-note_child_failure(struct indexer *x, const struct index_child *c, enum index_child_end end,
+note_child_failure(struct indexer *x, const struct index_child_layer *l, enum index_child_end end,
                    const char *why, struct err *err)
 {
     char text[ERR_MESSAGE_MAX + 32];
-    if (note_sick(x, &c->digest, why)->tries <= TRIES_MAX || end != INDEX_CHILD_KILLED)
+    if (note_sick(x, &l->digest, why)->tries <= TRIES_MAX || end != INDEX_CHILD_KILLED)
         return 0;
     snprintf(text, sizeof text, "indexing it failed: %s", why);
-    return index_child_give_up(c, x->reg, text, err);
+    return index_child_give_up(l, x->reg, text, err) == 0 ? 1 : -1;
 }
 
+/* The layer has an index, or there is no such layer: no image waits for it. */
 static void
 take_success(struct indexer *x, const struct digest *layer)
 {
@@ -157,30 +177,32 @@ take_success(struct indexer *x, const struct digest *layer)
     x->pauses = 0;
     if (s != NULL)
         s->tries = 0;
+    for (size_t i = 0; i < x->images_n; i++)
+        for (size_t n = 0; n < x->images[i].layers_n; n++)
+            if (digest_equal(&x->images[i].layers[n], layer))
+                x->images[i].layers[n--] = x->images[i].layers[--x->images[i].layers_n];
+}
+
+static int
+take_end(void *arg, const struct index_child_layer *l, enum index_child_end end, const char *why,
+         struct err *err)
+{
+    struct indexer *x = arg;
+    int rc = end == INDEX_CHILD_DONE ? 1 : note_child_failure(x, l, end, why, err);
+
+    if (rc == 1)
+        take_success(x, &l->digest);
+    return rc < 0 ? -1 : 0;
 }
 
 static int
 reap_children(struct indexer *x, struct err *err)
 {
-    char why[ERR_MESSAGE_MAX];
-    enum index_child_end end;
     int rc = 0;
-    for (size_t i = 0; i < x->running_n; i++) {
-        struct index_child *c = &x->running[i];
-        int r = index_child_ended(c, x->reg, &x->bounds, &end, why, err);
-        if (end == INDEX_CHILD_RUNS)
-            continue;
-        if (r == 0 && end == INDEX_CHILD_DONE)
-            take_success(x, &c->digest);
-        else if (r == 0)
-            r = note_child_failure(x, c, end, why, err);
-        if (r < 0)
-            rc = -1;
-        index_child_stop(c);
-        *c = x->running[--x->running_n];
-        i--;
+    bool any = index_pool_reap(&x->pool, take_end, x, &rc, err);
+
+    if (index_pool_recall_slow(&x->pool) || any)
         x->look = true;
-    }
     return rc;
 }
 
@@ -191,19 +213,13 @@ enum state {
     STATE_COMING,  /* somebody is at it */
     STATE_WAITING, /* for its turn */
     STATE_SICK,    /* it can't be done now */
+    STATE_TAKEN,   /* it was given to a child */
 };
 
-static bool
-is_running(const struct indexer *x, const struct digest *layer)
-{
-    for (size_t i = 0; i < x->running_n; i++)
-        if (digest_equal(&x->running[i].digest, layer))
-            return true;
-    return false;
-}
-
+/* Gives a layer without an index to a child, if there is room for it. */
 static int
-start_index_child(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
+offer_layer(struct indexer *x, const struct index_job *j, const struct digest *layer,
+            enum state *state, struct err *err)
 {
     struct rec_blob blob;
     int rc = tbl_blob_get(kv_reads(x->reg->kv), layer, &blob, err);
@@ -211,8 +227,8 @@ start_index_child(struct indexer *x, const struct digest *layer, enum state *sta
 
     if (rc < 0)
         return -1;
-    *state = STATE_DONE;
-    if (rc == 0)
+    *state = rc == 0 ? STATE_DONE : STATE_WAITING;
+    if (rc == 0 || !index_pool_has_room(&x->pool, j, blob.size))
         return 0;
     fd = blob_file_open(x->reg->dirfd, layer, blob.instance, err);
     if (fd < 0) {
@@ -220,12 +236,9 @@ start_index_child(struct indexer *x, const struct digest *layer, enum state *sta
         *state = STATE_SICK;
         return 0;
     }
-    *state = STATE_WAITING;
-    if (index_child_start(&x->running[x->running_n], x->reg, &x->bounds, layer, blob.size, fd,
-                          err) < 0)
+    if (index_pool_give(&x->pool, j, layer, blob.size, fd, err) < 0)
         return -1;
-    *state = STATE_COMING;
-    x->running_n++;
+    *state = STATE_TAKEN;
     return 0;
 }
 
@@ -234,27 +247,17 @@ static int
 find_index(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
 {
     struct layer_index *index = NULL;
-    int rc = index_file_open(x->reg->dirfd, layer, &index, err);
+    int rc;
+
+    *state = STATE_DONE;
+    if (layer->algo == DIGEST_NONE)
+        return 0;
+    rc = index_file_open(x->reg->dirfd, layer, &index, err);
     layer_index_close(index);
     if (rc < 0)
         note_sick(x, layer, err->message);
     *state = rc == 1 ? STATE_DONE : rc < 0 || is_sick(x, layer) ? STATE_SICK : STATE_WAITING;
     return rc < 0 && err->code == ERR_NO_SPACE ? -1 : 0;
-}
-
-/* Decides what to do about a layer, and starts a child if there is room for one more. -1: none can
- * be started now. */
-static int
-tend_layer(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
-{
-    *state = layer->algo == DIGEST_NONE ? STATE_DONE : STATE_COMING;
-    if (layer->algo == DIGEST_NONE || is_running(x, layer))
-        return 0;
-    if (find_index(x, layer, state, err) < 0)
-        return -1;
-    if (*state != STATE_WAITING || x->running_n == x->jobs)
-        return 0;
-    return start_index_child(x, layer, state, err);
 }
 
 /* ---- images ---- */
@@ -281,6 +284,24 @@ is_general(const struct err *err)
     return err->code == ERR_BUSY || err->code == ERR_NO_SPACE;
 }
 
+/* Keeps those of its layers that have no index. They are looked for once: only this process makes
+ * indexes. */
+static int
+keep_missing_layers(struct indexer *x, struct image *image, const struct index_job_image *found,
+                    struct err *err)
+{
+    enum state state;
+
+    for (size_t i = 0; i < found->layers_n; i++) {
+        if (find_index(x, &found->layers[i], &state, err) < 0)
+            return -1;
+        image->sick = image->sick || state == STATE_SICK;
+        if (state != STATE_DONE)
+            image->layers[image->layers_n++] = found->layers[i];
+    }
+    return 0;
+}
+
 /* Reads the image's layers. Drops an image that is gone; an incomplete one is not worked on now. */
 static int
 add_image(struct indexer *x, const struct index_job *j, struct err *err)
@@ -301,10 +322,12 @@ add_image(struct indexer *x, const struct index_job *j, struct err *err)
     }
     if (rc == 0)
         return index_job_drop(x->reg, j, err);
-    *image = (struct image){.job = *j, .id = found.id, .layers_n = found.layers_n};
+    *image = (struct image){.job = *j, .id = found.id};
     image->layers = mem_array(found.layers_n + 1, sizeof *image->layers);
-    if (found.layers_n > 0)
-        memcpy(image->layers, found.layers, found.layers_n * sizeof *found.layers);
+    if (keep_missing_layers(x, image, &found, err) < 0) {
+        free(image->layers);
+        return -1;
+    }
     x->images_n++;
     return 0;
 }
@@ -351,80 +374,139 @@ count_turns(const struct indexer *x, const struct index_job *j)
     return n;
 }
 
-/* Drops the demand for a layer that is passed over. A request that still waits for it asks again.
- */
+/* Takes the layer if there is room for it. Drops the demand for a layer that is passed over: a
+ * request that still waits for it asks again. */
 static int
-tend_demand(struct indexer *x, const struct index_job *j, struct err *err)
+tend_demand(struct indexer *x, const struct index_job *j, bool *taken, struct err *err)
 {
-    struct err later;
+    const struct digest *layer = &j->job.digest;
     enum state state;
-    int rc = tend_layer(x, &j->job.digest, &state, err);
+    struct err later;
+    int rc;
 
+    if (index_pool_has(&x->pool, layer))
+        return 0;
+    rc = find_index(x, layer, &state, err);
+    if (rc == 0 && state == STATE_WAITING)
+        rc = offer_layer(x, j, layer, &state, err);
+    *taken = state == STATE_TAKEN;
     if ((state == STATE_DONE || state == STATE_SICK) &&
         index_job_drop(x->reg, j, rc == 0 ? err : &later) != 0)
         return -1;
     return rc;
 }
 
-/* Removes finished layers from the image's list, and starts at most one child. */
+/* Takes at most one layer. */
 static int
-tend_image(struct indexer *x, struct image *image, struct err *err)
+tend_image(struct indexer *x, struct image *image, bool *taken, struct err *err)
 {
-    size_t running = x->running_n;
-    enum state state;
+    for (size_t i = 0; i < image->layers_n; i++) {
+        struct digest layer = image->layers[i];
+        enum state state;
 
-    for (size_t i = 0; i < image->layers_n && x->running_n == running; i++) {
-        int rc = tend_layer(x, &image->layers[i], &state, err);
-
-        image->sick = image->sick || state == STATE_SICK;
+        if (index_pool_has(&x->pool, &layer))
+            continue;
+        if (offer_layer(x, &image->job, &layer, &state, err) < 0)
+            return -1;
+        *taken = state == STATE_TAKEN;
         if (state == STATE_DONE)
             image->layers[i--] = image->layers[--image->layers_n];
-        if (rc < 0)
-            return -1;
+        else
+            return 0;
     }
     return 0;
 }
 
-/* Demands and images, each until nothing can be started for it. */
-#define TURNS_MAX (DEMANDS_MAX + IMAGES_MAX)
+/* ---- each in turn, until nothing can be taken of it ---- */
+
 #define TURN_OVER UINT_MAX
+
+static const struct index_job *
+turn_job(const struct indexer *x, size_t i)
+{
+    const struct turns *t = &x->turns;
+
+    return i < t->demands_n ? &t->demands[i] : &x->images[i - t->demands_n].job;
+}
+
+/* A layer of the job was given to a child: it, and those of its repository and user, come later. */
+static void
+count_turn(struct indexer *x, const struct rec_job *given)
+{
+    struct turns *t = &x->turns;
+    struct rec_job *place = &x->started[x->started_at % STARTED_MAX];
+    bool is_forgotten = x->started_at >= STARTED_MAX;
+
+    for (size_t i = 0; i < t->n; i++) {
+        const struct rec_job *r = &turn_job(x, i)->record;
+
+        if (t->had[i] == TURN_OVER)
+            continue;
+        t->had[i] += index_job_kin(r, given);
+        t->had[i] -= is_forgotten ? index_job_kin(r, place) : 0;
+    }
+    *place = *given;
+    x->started_at++;
+}
+
+static int
+tend_turn(struct indexer *x, size_t at, struct err *err)
+{
+    struct turns *t = &x->turns;
+    struct rec_job record = turn_job(x, at)->record;
+    bool taken = false;
+    int rc = at < t->demands_n ? tend_demand(x, &t->demands[at], &taken, err)
+                               : tend_image(x, &x->images[at - t->demands_n], &taken, err);
+
+    if (rc != 0)
+        return -1;
+    if (taken)
+        count_turn(x, &record);
+    else
+        t->had[at] = TURN_OVER;
+    return 0;
+}
 
 static int
 tend_in_turn(struct indexer *x, struct err *err)
 {
-    struct index_job demands[DEMANDS_MAX];
-    struct index_job_list l = {.v = demands, .room = DEMANDS_MAX};
-    unsigned turns[TURNS_MAX];
-    size_t n;
+    struct turns *t = &x->turns;
+
+    t->n = t->demands_n + x->images_n;
+    for (size_t i = 0; i < t->n; i++)
+        t->had[i] = count_turns(x, turn_job(x, i));
+    for (;;) {
+        size_t at = 0;
+
+        for (size_t i = 1; i < t->n; i++)
+            if (t->had[i] < t->had[at])
+                at = i;
+        if (t->n == 0 || t->had[at] == TURN_OVER || index_pool_is_full(&x->pool))
+            return 0;
+        if (tend_turn(x, at, err) != 0)
+            return -1;
+    }
+}
+
+/* Starts what can be started. */
+static int
+start_children(struct indexer *x, struct err *err)
+{
+    struct turns *t = &x->turns;
+    struct index_job_list l = {.v = t->demands, .room = DEMANDS_MAX};
+    struct err later;
+    int rc = 0;
 
     if (index_job_list(x->reg, JOB_INDEX, &l, err) != 0)
         return -1;
-    n = l.n + x->images_n;
-    for (size_t i = 0; i < n; i++)
-        turns[i] = count_turns(x, i < l.n ? &demands[i] : &x->images[i - l.n].job);
-    for (;;) {
-        const struct index_job *job;
-        size_t at = 0, running = x->running_n;
-        int rc;
-
-        for (size_t i = 1; i < n; i++)
-            if (turns[i] < turns[at])
-                at = i;
-        if (n == 0 || turns[at] == TURN_OVER)
-            return 0;
-        job = at < l.n ? &demands[at] : &x->images[at - l.n].job;
-        rc = at < l.n ? tend_demand(x, job, err) : tend_image(x, &x->images[at - l.n], err);
-        if (rc != 0)
-            return -1;
-        if (x->running_n == running) {
-            turns[at] = TURN_OVER;
-            continue;
-        }
-        x->started[x->started_at++ % STARTED_MAX] = job->record;
-        for (size_t i = 0; i < n; i++)
-            if (turns[i] != TURN_OVER)
-                turns[i] = count_turns(x, i < l.n ? &demands[i] : &x->images[i - l.n].job);
-    }
+    t->demands_n = l.n;
+    for (size_t i = 0; i < l.n; i++)
+        if (index_job_is_waited_for(&t->demands[i]))
+            index_pool_make_way(&x->pool, &t->demands[i].job.digest);
+    rc = tend_in_turn(x, err);
+    if (index_pool_start(&x->pool, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    return rc;
 }
 
 static int
@@ -466,7 +548,7 @@ work_on_jobs(struct indexer *x, bool *told, struct err *err)
 
     if (add_images(x, err) < 0)
         return -1;
-    rc = tend_in_turn(x, err);
+    rc = start_children(x, err);
     for (size_t i = 0; i < x->images_n; i++) {
         if (!x->images[i].sick)
             continue;
@@ -488,13 +570,8 @@ indexer_new(const struct options *o, const struct registry *reg, struct loop *lo
     struct indexer *x = mem_alloc(sizeof *x);
 
     x->reg = reg;
-    x->jobs = o->index_jobs;
-    x->running = mem_array(x->jobs, sizeof *x->running);
-    x->ended = mem_array(x->jobs, sizeof *x->ended);
-    for (size_t i = 0; i < x->jobs; i++)
-        loop_fd_init(&x->ended[i], loop, NULL, NULL);
+    index_pool_init(&x->pool, o, reg, loop);
     loop_timer_init(&x->due, loop, NULL, NULL);
-    index_child_bounds_of(&x->bounds, o);
     arena_init(&x->arena, ARENA_MAX);
     x->next_due_ms = UINT64_MAX;
     indexer_poke(x);
@@ -506,29 +583,37 @@ indexer_free(struct indexer *x)
 {
     struct err ignored;
     loop_timer_stop(&x->due);
-    for (size_t i = 0; i < x->jobs; i++)
-        loop_fd_stop(&x->ended[i]);
-    while (x->running_n > 0)
-        index_child_stop(&x->running[--x->running_n]);
+    index_pool_free(&x->pool);
     while (x->images_n > 0)
         forget_image(x, x->images_n - 1);
     if (x->begun && x->mark != x->saved)
         outbox_indexed_save(x->reg, x->mark, &ignored);
     arena_reset(&x->arena);
-    free(x->running);
-    free(x->ended);
     free(x);
 }
 
 void
 indexer_poke(struct indexer *x)
 {
+    if (!x->fresh)
+        x->fresh_at = clock_mono_ms() + COLLECT_MS;
     x->fresh = true;
-    x->look = true;
-    x->more = true;
 }
 
-/* Adds jobs for pushed images. The mark is written with them, otherwise now and then. */
+void
+indexer_hurry(struct indexer *x)
+{
+    x->look = true;
+}
+
+static bool
+is_collected(const struct indexer *x)
+{
+    return x->fresh && clock_mono_ms() >= x->fresh_at;
+}
+
+/* Adds jobs for pushed images that were collected. The mark is written with them, otherwise now and
+ * then. */
 static int
 queue_pushed_images(struct indexer *x, struct err *err)
 {
@@ -538,7 +623,8 @@ queue_pushed_images(struct indexer *x, struct err *err)
     if (!x->begun)
         x->saved = x->mark;
     x->begun = true;
-    for (int i = 0; x->fresh && i < BATCHES_MAX; i++)
+    x->more = x->more || is_collected(x);
+    for (int i = 0; is_collected(x) && i < BATCHES_MAX; i++)
         if (index_job_take(x->reg, &x->mark, &x->fresh, err) < 0)
             return -1;
     if (x->mark == x->saved || now < x->save_at)
@@ -563,7 +649,7 @@ index_what_is_due(struct indexer *x, bool *told, struct err *err)
         x->next_due_ms = UINT64_MAX;
         x->more = x->look = true;
     }
-    if (clock_mono_ms() < x->pause_until || !(x->fresh || x->look))
+    if (clock_mono_ms() < x->pause_until || !(is_collected(x) || x->look))
         return 0;
     if (disk_space_check(x->reg->dirfd, 0, err) < 0) {
         pause_all(x); /* the keeper logs that */
@@ -574,7 +660,7 @@ index_what_is_due(struct indexer *x, bool *told, struct err *err)
         rc = -1;
     if (rc < 0)
         pause_all(x);
-    else if (x->images_n == 0 && x->running_n == 0)
+    else if (x->images_n == 0 && x->pool.n == 0)
         x->pauses = 0;
     return rc;
 }
@@ -585,14 +671,14 @@ set_indexer_wait(struct indexer *x)
 {
     uint64_t wall = clock_wall_ms();
 
-    for (size_t i = 0; i < x->jobs; i++)
-        loop_fd_set(&x->ended[i], i < x->running_n ? x->running[i].process.ended : -1, POLLIN);
-    if (x->look || x->fresh)
-        loop_timer_at(&x->due, x->pause_until);
-    else if (x->next_due_ms == UINT64_MAX)
-        loop_timer_stop(&x->due);
-    else
-        loop_timer_at(&x->due,
+    loop_timer_stop(&x->due);
+    index_pool_watch(&x->pool, &x->due);
+    if (x->look)
+        loop_timer_by(&x->due, x->pause_until);
+    if (x->fresh)
+        loop_timer_by(&x->due, x->fresh_at > x->pause_until ? x->fresh_at : x->pause_until);
+    if (x->next_due_ms != UINT64_MAX)
+        loop_timer_by(&x->due,
                       clock_mono_ms() + (x->next_due_ms > wall ? x->next_due_ms - wall : 0));
 }
 

@@ -9,9 +9,9 @@
 #include "util/loop.h"
 
 /* Indexes layers, as work of the keeper: each layer once, by several children with limits and the
- * lowest priority (util/confined.h). When the last layer of an image is done, it appends an event.
- * Layers that a request waits for come first, then images in the order of their pushes.
- * Repositories and users take turns: those with the most recent jobs come last.
+ * lowest priority (util/confined.h). Small layers share a child. When the last layer of an image is
+ * done, it appends an event. Layers that a request waits for come first, then images in the order
+ * of their pushes. Repositories and users take turns: those with the most recent jobs come last.
  *
  * A layer whose child dies or exceeds a limit gets an index with the reason, so it is done as well.
  * If the machine is in trouble (no space, no processes), the jobs stay and are tried again, at
@@ -25,8 +25,11 @@ struct indexer *indexer_new(const struct options *o, const struct registry *reg,
 /* Ends the children; the next keeper does their work. */
 void indexer_free(struct indexer *x);
 
-/* Tells it that there may be new events or jobs. */
+/* Tells it that there may be new events: it reads them in some hundred milliseconds, many at once.
+ */
 void indexer_poke(struct indexer *x);
+/* Tells it that a request may wait for an index: it looks at once. */
+void indexer_hurry(struct indexer *x);
 
 /* Does what can be done now: takes over finished indexes, starts children, ends jobs. Call it after
  * each round of the loop; it sets the loop's timers. *told: events were written. -1: the database

@@ -25,6 +25,8 @@
 #define CHECKPOINT_ROOM (1u << 20)
 /* Time for work in progress when the keeper is told to stop; the master has its own limit. */
 #define FINISH_MS 9000
+/* After a poke, the keeper hears no other for this time: each push sends several. */
+#define CALM_MS 10
 /* Interval for logging the same trouble. */
 #define REPEAT_MS 60000
 
@@ -39,6 +41,7 @@ struct keeper {
     struct registry reg;
     struct loop loop;
     struct loop_fd poke;
+    struct loop_timer calm;      /* runs: `poke` isn't watched */
     uint64_t round_at, round_ms; /* when the next round is due, and how long this one is */
     struct loop_timer round;
     struct herald_client *herald;
@@ -136,6 +139,7 @@ on_keeper_round(void *arg)
     /* A process that died after its commit may not have poked. */
     herald_client_poke(k->herald, false);
     indexer_poke(k->indexer);
+    indexer_hurry(k->indexer);
     stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL,
                          k->server->options->watchdog_ms, clock_mono_ms());
     tend_store(k);
@@ -151,17 +155,31 @@ on_keeper_round(void *arg)
 /* ---- whenever something happens ---- */
 
 static void
+on_calm(void *arg)
+{
+    struct keeper *k = arg;
+
+    loop_fd_set(&k->poke, k->server->poke, POLLIN);
+}
+
+static void
 on_poke(void *arg)
 {
     struct keeper *k = arg;
     uint64_t soon = loop_now(&k->loop) + ROUND_MS;
+    uint64_t what = server_poked(k->server->poke);
 
+    loop_fd_stop(&k->poke);
+    loop_timer_at(&k->calm, loop_now(&k->loop) + CALM_MS);
     k->round_ms = ROUND_MS;
     if (k->round_at > soon && !k->stopping)
         plan_round(k, soon);
-    herald_client_poke(k->herald, server_poked(k->server->poke) >= SERVER_POKE_HOOKS);
-    if (k->indexer != NULL)
-        indexer_poke(k->indexer);
+    herald_client_poke(k->herald, what >= SERVER_POKE_HOOKS);
+    if (k->indexer == NULL)
+        return;
+    indexer_poke(k->indexer);
+    if (what % SERVER_POKE_EVENTS != 0)
+        indexer_hurry(k->indexer);
 }
 
 static void
@@ -223,7 +241,8 @@ run_keeper(struct keeper *k, struct err *err)
     int rc = loop_signals(&k->loop, caught, 1, on_keeper_signal, k, err);
 
     loop_fd_init(&k->poke, &k->loop, on_poke, k);
-    loop_fd_set(&k->poke, k->server->poke, POLLIN);
+    loop_timer_init(&k->calm, &k->loop, on_calm, k);
+    on_calm(k);
     loop_timer_init(&k->round, &k->loop, on_keeper_round, k);
     loop_timer_at(&k->round, loop_now(&k->loop));
     while (rc == 0 && !k->stopping) {

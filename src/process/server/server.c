@@ -507,8 +507,8 @@ server_hooks(const struct server *s, struct hooks *h)
 void
 server_poke(int poke, uint64_t what)
 {
-    /* The counter overflows only after 2^32 pokes that were not read; then the keeper is awake
-     * anyway. */
+    /* After 2^16 pokes that were not read one counts as another, and after 2^32 of the largest the
+     * counter overflows: then the keeper is awake anyway. */
     ssize_t ignored = write(poke, &what, sizeof what);
     (void)ignored;
 }

@@ -95,10 +95,10 @@ void server_hooks(const struct server *s, struct hooks *h);
 
 /* Tells the keeper that there is work. Never blocks. If a poke is lost, the keeper looks within a
  * second anyway. */
-#define SERVER_POKE_EVENTS 1
-#define SERVER_POKE_HOOKS (UINT64_C(1) << 32) /* and the waiting rows have changed */
+#define SERVER_POKE_EVENTS (UINT64_C(1) << 16) /* less: a request waits for an index */
+#define SERVER_POKE_HOOKS (UINT64_C(1) << 32)  /* and the waiting rows have changed */
 void server_poke(int poke, uint64_t what);
-/* The pokes since the last call: 0, or at least one. */
+/* The sum of the pokes since the last call. */
 uint64_t server_poked(int poke);
 
 /* Removes the files that must not stay in run/: sockets, pid file, keys, hashes. Frees the rest. */

@@ -88,6 +88,22 @@ index_file_info(int root, const struct digest *layer, struct layer_info *info, s
     return rc;
 }
 
+int
+index_file_info_of(int fd, const struct digest *layer, struct layer_info *info, struct err *err)
+{
+    struct layer_index *x;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), rc;
+
+    if (copy < 0)
+        return err_errno(err, "cannot open an index");
+    rc = open_index(copy, layer, &x, err);
+    if (rc == 1) {
+        *info = *layer_index_info(x);
+        layer_index_close(x);
+    }
+    return rc;
+}
+
 /* ---- writing ---- */
 
 int
@@ -104,13 +120,15 @@ index_file_check(int root, struct err *err)
 int
 index_file_create(int root, struct err *err)
 {
-    int fd;
+    int fd = -1;
 
-    if (fdio_mkdir(root, INDEX, 0750, err) < 0)
-        return -1;
     /* The file has no name yet, so that a process that dies leaves nothing behind, and index/ may
      * be deleted meanwhile. */
-    fd = openat(root, INDEX, O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
+    for (int i = 0; i < 2 && fd < 0; i++) {
+        fd = openat(root, INDEX, O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
+        if (fd < 0 && errno == ENOENT && fdio_mkdir(root, INDEX, 0750, err) < 0)
+            return -1;
+    }
     return fd >= 0 ? fd : err_errno(err, "cannot create a file in " INDEX "/");
 }
 

@@ -6,9 +6,9 @@
 #include "util/err.h"
 
 /* The files below index/: one for each layer, <algorithm>/<2 hex>/<hex>. They are derived data, so
- * any or all of them may be deleted at any time; missing directories are made again. The files are
- * not synced: one that a power loss takes is made again, and half a file is recognized as damaged
- * (layer_index). root is the descriptor of the data directory. */
+ * any or all of them may be deleted at any time; missing directories are made again. The
+ * directories are not synced: a file that a power loss takes is made again, and half a file is
+ * recognized as damaged (layer_index). root is the descriptor of the data directory. */
 
 #define INDEX_FILE_PATH_MAX 192
 
@@ -20,6 +20,10 @@ void index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer);
 int index_file_open(int root, const struct digest *layer, struct layer_index **x, struct err *err);
 /* Reads only the facts about the whole layer: its diff id, whether it can be browsed. */
 int index_file_info(int root, const struct digest *layer, struct layer_info *info, struct err *err);
+
+/* The same from a file without a name, which stays open. 0: it isn't the index of that layer. */
+int index_file_info_of(int fd, const struct digest *layer, struct layer_info *info,
+                       struct err *err);
 
 /* Can indexes be written? 0, or -1: not before somebody changes a directory. */
 int index_file_check(int root, struct err *err);
