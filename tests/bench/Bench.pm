@@ -5,12 +5,11 @@ use v5.36;
 #
 #   my $o = options($usage, size => '1G');
 #   tempdir($o);
-#   my $server = ours()->start;
+#   my $server = ours()->start;      # Bench::Servers
 #   push_blob($server, 'bench/image', random_file('layer', $o->{size}));
 #   $server->stop;
 #
-# A server that is started gets a fresh directory, and loses it when it is stopped. Nothing is
-# killed but what was started here. REGISTRY_SERVER names the program.
+# Nothing is killed but what was started here.
 
 use Cwd ();
 use Exporter 'import';
@@ -22,36 +21,45 @@ use List::Util qw(sum);
 use POSIX ();
 use Time::HiRes qw(time);
 use lib "$FindBin::Bin/../lib";
+use Bench::Server ();
 use Registry::Client ();
 use Registry::Tools qw(find_program slurp spew);
 
-our @EXPORT = qw(options has tempdir settle ours peer plain_nginx push_blob push_small put_manifest get_manifest
-    curl_upload curl_download check_download command timed median ratio number megabytes size_of digest_of fastest_hash random_file
+our @EXPORT = qw(options wrong end_helpers has tempdir settle push_blob push_small put_manifest get_manifest
+    curl_upload curl_download check_download command in_child wait_child in_children timed median ratio number megabytes size_of digest_of fastest_hash random_file
     about_machine $MANIFEST);
 
 our $MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 
 my $main = $$;
 my $usage_failed;
-my $tmp;        # all that is written goes below it
-my @running;    # servers
-my %watchers;   # pids
+my $tmp;         # all that is written goes below it
+my %commands;    # pids
 
 delete @ENV{qw(http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY PORT)};
 $| = 1;
 
-# So that END clears up, undisturbed.
+# So that END clears up, undisturbed. Perl waits at exit for programs that are read from, before END.
 my @signals = qw(INT TERM HUP);
-$SIG{$_} = sub { $SIG{$_} = 'IGNORE' for @signals; exit 130 } for @signals;
+$SIG{$_} = sub {
+    $SIG{$_} = 'IGNORE' for @signals;
+    end_helpers() if $$ == $main;
+    exit 130;
+} for @signals;
+
+# The programs and children that are at work.
+sub end_helpers () {
+    kill 'TERM', keys %commands;
+    Bench::Server->end_watchers;
+    return;
+}
 
 END {
     if ($$ == $main) {
         my $status = $? == 0 || $? == 130 ? $? : $usage_failed ? 2 : 1;
-        kill 'TERM', keys %watchers;
-        for my $server (my @left = @running) {
-            print STDERR "---- the end of the log of $server->{name}\n", $server->last_words if $status == 1;
-            $server->stop;
-        }
+        end_helpers();
+        chdir '/';    # File::Path changes the directory, and may have been interrupted
+        Bench::Server->stop_all($status == 1);
         File::Path::remove_tree($tmp) if defined $tmp;
         $? = $status;
     }
@@ -66,17 +74,18 @@ sub options ($usage, %defaults) {
     if (!$good || @ARGV || $o{help}) {
         print { $good && $o{help} ? *STDOUT : *STDERR } $usage;
         exit 0 if $good && $o{help};
-        _wrong();
+        wrong();
     }
     for my $name (grep { $_ ne 'size' && $_ ne 'dir' } keys %defaults) {
-        _wrong("--$name $o{$name}: a number from 1 on is wanted") if $o{$name} !~ /^[1-9]\d{0,5}$/;
+        wrong("--$name $o{$name}: a number from 1 on is wanted") if $o{$name} !~ /^[1-9]\d{0,5}$/;
     }
-    _wrong("--dir $o{dir}: no directory that can be written") if !-d $o{dir} || !-w _;
-    $o{size} = size_of($o{size}) // _wrong("--size $o{size}: a size like 512K, 20M or 4G is wanted") if $o{size};
+    wrong("--dir $o{dir}: no directory that can be written") if !-d $o{dir} || !-w _;
+    $o{size} = size_of($o{size}) // wrong("--size $o{size}: a size like 512K, 20M or 4G is wanted") if $o{size};
     return \%o;
 }
 
-sub _wrong (@lines) {
+# Ends the bench: it was called in a wrong way.
+sub wrong (@lines) {
     print STDERR "$_\n" for @lines;
     $usage_failed = 1;
     exit 2;
@@ -88,7 +97,7 @@ sub size_of ($text) {
 }
 
 # Open to all: started as root, the registry becomes www-data, and nginx nobody.
-sub tempdir ($o) {
+sub tempdir ($o = undef) {
     $tmp //= do {
         my $dir = Cwd::abs_path(File::Temp::tempdir('registry-bench-XXXXXX', DIR => $o->{dir}));
         chmod 0755, $dir or die "cannot open up $dir: $!\n";
@@ -115,9 +124,42 @@ sub command (@command) {
         POSIX::_exit(127);
     }
     local $/;
+    $commands{$pid} = 1;
     my $text = <$out> // '';
-    close $out or die "failed: @command\n$text";
+    my $good = close $out;
+    delete $commands{$pid};
+    die "failed: @command\n$text" if !$good;
     return $text;
+}
+
+# A process of its own for the work; wait_child dies when that failed.
+sub in_child ($work) {
+    my $pid = fork // die "fork: $!\n";
+    if ($pid == 0) {
+        $SIG{$_} = 'DEFAULT' for @signals;
+        my $good = eval { $work->(); 1 };
+        print STDERR $@ if !$good;
+        POSIX::_exit($good ? 0 : 1);
+    }
+    $commands{$pid} = 1;
+    return $pid;
+}
+
+sub wait_child (@pids) {
+    my $failed = 0;
+    for my $pid (@pids) {
+        waitpid $pid, 0;
+        $failed ||= $?;
+        delete $commands{$pid};
+    }
+    die "a client failed\n" if $failed;
+    return;
+}
+
+# The same work, with the numbers from 0 on, by so many at once.
+sub in_children ($n, $work) {
+    wait_child(map { my $i = $_; in_child(sub { $work->($i) }) } 0 .. $n - 1);
+    return;
 }
 
 # Seconds, and what the work returned.
@@ -201,97 +243,6 @@ sub about_machine () {
         ($memory // 0) / 1024**2, $type, 100 * _busy();
 }
 
-# ---- the servers: each is { name, about, command for a directory and a port } ----
-
-sub ours () {
-    my $top    = "$FindBin::Bin/../..";
-    my @places = grep { defined } $ENV{REGISTRY_SERVER},
-        map({ ("$_/docker-registry-server", "$_/build/docker-registry-server") } '.', $top),
-        find_program('docker-registry-server');
-    my ($found) = grep { -f && -x } @places;
-    die "no docker-registry-server: build it, or name it in REGISTRY_SERVER\n" if !defined $found;
-    $found = Cwd::abs_path($found);
-    return Bench::Server->new(
-        name    => 'ours',
-        about   => (split /\n/, command($found, '--version'))[0],
-        command => sub ($dir, $port) { ($found, '--listen', '127.0.0.1', '--port', $port, '--dir', "$dir/data") },
-    );
-}
-
-# As Debian sets it up, but without logging each request: ours doesn't either.
-sub peer () {
-    my $program = find_program('docker-registry') // return undef;
-    return Bench::Server->new(
-        name    => 'docker-registry',
-        about   => 'docker-registry ' . (command($program, '--version') =~ / (\S+)$/m ? $1 : ''),
-        command => sub ($dir, $port) {
-            my $conf = spew("$dir/config.yml", <<~END);
-                version: 0.1
-                log:
-                  level: error
-                  accesslog:
-                    disabled: true
-                storage:
-                  cache:
-                    blobdescriptor: inmemory
-                  filesystem:
-                    rootdirectory: $dir/data
-                  delete:
-                    enabled: true
-                http:
-                  addr: 127.0.0.1:$port
-                  secret: bench
-                END
-            return ($program, 'serve', $conf);
-        },
-    );
-}
-
-# nginx with nothing behind it: PUT /put keeps the body in a file and answers with the file's name;
-# GET /body/… serves it. Its settings are those that were the fastest for either.
-sub plain_nginx () {
-    my $program = find_program('nginx') // die "nginx is not installed\n";
-    return Bench::Server->new(
-        name    => 'nginx',
-        about   => 'nginx ' . (command('sh', '-c', '"$0" -v 2>&1', $program) =~ m{nginx/(\S+)} ? $1 : ''),
-        ready   => '/ready',
-        command => sub ($dir, $port) {
-            my $temp = join "\n    ", map { "${_}_temp_path $dir/$_;" } qw(fastcgi proxy scgi uwsgi);
-            my $conf = spew("$dir/nginx.conf", <<~END);
-                daemon off;
-                worker_processes 2;
-                error_log stderr warn;
-                pid $dir/pid;
-                events { worker_connections 512; }
-                http {
-                    access_log off;
-                    default_type application/octet-stream;
-                    $temp
-                    client_body_temp_path $dir/body;
-                    client_body_buffer_size 256k;
-                    client_max_body_size 0;
-                    sendfile on;
-                    tcp_nopush on;
-                    server {
-                        listen 127.0.0.1:$port;
-                        root $dir;
-                        location = /put {
-                            client_body_in_file_only on;
-                            proxy_pass_request_body off;
-                            proxy_set_header Content-Length "";
-                            proxy_set_header X-File \$request_body_file;
-                            proxy_pass http://127.0.0.1:$port/name;
-                        }
-                        location = /name { return 200 \$http_x_file; }
-                        location = /ready { return 200; }
-                    }
-                }
-                END
-            return ($program, '-p', "$dir/", '-c', $conf, '-e', 'stderr');
-        },
-    );
-}
-
 # ---- the client ----
 
 # One request of little size, and its answer. Dies unless the status is the one that is wanted. All in
@@ -364,137 +315,6 @@ sub put_manifest ($server, $repository, $tag, $config, @layers) {
 
 sub get_manifest ($server, $repository, $tag) {
     return _ask($server, 'GET', "/v2/$repository/manifests/$tag", 200, headers => { Accept => $MANIFEST })->content;
-}
-
-# ---- a server that is measured ----
-
-package Bench::Server;
-use Registry::Tools qw(free_port slurp wait_for);
-use Time::HiRes qw(sleep time);
-
-sub new ($class, %o) { return bless {%o}, $class }
-
-sub url ($self, $path) { return $path =~ m{^/} ? "http://127.0.0.1:$self->{port}$path" : $path }
-
-sub start ($self) {
-    state $n = 0;
-    my $dir = "$tmp/" . $n++ . "-$self->{name}";
-    mkdir $dir or die "cannot make $dir: $!\n";
-    @$self{qw(dir port)} = ($dir, free_port());
-    my @command = $self->{command}->($dir, $self->{port});
-    my $pid = fork // die "fork: $!\n";
-    if ($pid == 0) {
-        chdir $dir or POSIX::_exit(126);
-        open STDIN,  '<',  '/dev/null' or POSIX::_exit(126);
-        open STDOUT, '>>', "$dir/log"  or POSIX::_exit(126);
-        open STDERR, '>>', "$dir/log"  or POSIX::_exit(126);
-        { no warnings 'exec'; exec { $command[0] } @command }
-        print STDERR "cannot run $command[0]: $!\n";
-        POSIX::_exit(127);
-    }
-    $self->{pid}    = $pid;
-    $self->{client} = Registry::Client->new(port => $self->{port}, timeout => 600);
-    push @running, $self;
-    my $get = $self->{client}->head_of('GET', $self->{ready} // '/v2/');
-    my $up  = wait_for(30, sub { !$self->_running || $self->{client}->raw($get)->status == 200 });
-    die "$self->{name} doesn't start: @command\n" if !$up || !$self->_running;
-    return $self;
-}
-
-# The end of what it wrote to its output and log.
-sub last_words ($self) {
-    my @lines = split /^/, slurp("$self->{dir}/log");
-    splice @lines, 0, @lines - 20 if @lines > 20;
-    return @lines;
-}
-
-sub _running ($self) {
-    delete $self->{pid} if defined $self->{pid} && waitpid($self->{pid}, POSIX::WNOHANG()) != 0;
-    return defined $self->{pid};
-}
-
-# Stops it and removes its files. Its processes are remembered before: who outlives it is killed.
-sub stop ($self) {
-    @running = grep { $_ != $self } @running;
-    my %seen = map { $_ => _started($_) } $self->pids;
-    my $left = sub { grep { $seen{$_} ne '' && _started($_) eq $seen{$_} } keys %seen };
-    kill 'TERM', $self->{pid} if $self->_running;
-    wait_for(15, sub { !$self->_running && !$left->() });
-    kill 'KILL', $left->();
-    waitpid delete $self->{pid}, 0 if defined $self->{pid};
-    File::Path::remove_tree($self->{dir});
-    return;
-}
-
-# Fields of /proc/PID/stat behind the name, from the state on.
-sub _stat ($pid) { return slurp("/proc/$pid/stat") =~ /.*\) (.*)/s ? split(/ /, $1) : () }
-
-# When it was started; "" when it is no more. Tells a process from a later one of the same number.
-sub _started ($pid) {
-    my @stat = _stat($pid);
-    return @stat && $stat[0] !~ /[ZX]/ ? $stat[19] : '';
-}
-
-# It and all its descendants.
-sub pids ($self) {
-    return () if !defined $self->{pid};
-    opendir my $proc, '/proc' or die "/proc: $!\n";
-    my %children;
-    for my $pid (grep { /^\d+$/ } readdir $proc) {
-        my @stat = _stat($pid);
-        push @{ $children{ $stat[1] } }, $pid if @stat;
-    }
-    my @tree = ($self->{pid});
-    for (my $i = 0; $i < @tree; $i++) { push @tree, @{ $children{ $tree[$i] } // [] } }
-    return @tree;
-}
-
-# Seconds of CPU so far, with those of children that ended.
-sub cpu ($self) {
-    state $tick = POSIX::sysconf(POSIX::_SC_CLK_TCK());
-    my $sum = 0;
-    for my $pid ($self->pids) {
-        my @stat = _stat($pid) or next;
-        $sum += $_ for @stat[ 11 .. 14 ];
-    }
-    return $sum / $tick;
-}
-
-# Proportional share of memory of all its processes, in kB: what several have in common counts once.
-# undef when it may not be seen.
-sub memory ($self) {
-    my $sum = 0;
-    for my $pid ($self->pids) {
-        $sum += slurp("/proc/$pid/smaps_rollup") =~ /^Pss:\s+(\d+)/m ? $1 : 0;
-    }
-    return $sum || undef;
-}
-
-# Does the work and returns what it returned, the CPU seconds that it cost the server, and the most
-# memory that was seen meanwhile, four times a second.
-sub watch ($self, $work) {
-    my $before  = $self->cpu;
-    my $watcher = open(my $out, '-|') // die "fork: $!\n";
-    if ($watcher == 0) {
-        my ($most, $done) = (0, 0);
-        local $SIG{TERM} = sub { $done = 1 };
-        while (!$done && getppid == $main) {
-            my $now = $self->memory // 0;
-            $most = $now if $now > $most;
-            sleep 0.25 if !$done;
-        }
-        syswrite STDOUT, $most;
-        POSIX::_exit(0);
-    }
-    $watchers{$watcher} = 1;
-    my @result = eval { $work->() };
-    my $failed = $@;
-    kill 'TERM', $watcher;
-    my $most = <$out>;
-    close $out;
-    delete $watchers{$watcher};
-    die $failed if $failed;
-    return { result => $result[0], cpu => $self->cpu - $before, memory => $most || undef };
 }
 
 1;
