@@ -374,7 +374,7 @@ touch(const struct upload *u)
     struct timespec then[2] = {{.tv_sec = (time_t)(now / 1000)}, {.tv_sec = (time_t)(now / 1000)}};
     char name[80];
 
-    snprintf(name, sizeof name, "uploads/%s/data", u->id);
+    snprintf(name, sizeof name, "uploads/%s", u->id);
     assert_int_equal(utimensat(AT_FDCWD, name, then, 0), 0);
 }
 
@@ -441,7 +441,7 @@ what_is_no_upload_of_ours_stays_and_stops_no_expiry(void **state)
     OK(f, append(f, &idle, "x"));
     assert_int_equal(mkdir("uploads/lost+found", 0700), 0);
     fdio_close(open("uploads/note", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    /* and one that can't be removed: a file where a directory should be */
+    /* and the file of an upload that there is not */
     fdio_close(
         open("uploads/0123456789abcdef0123456789abcdef", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     fixture_forward_ms(2 * 3600 * 1000);

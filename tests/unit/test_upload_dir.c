@@ -27,14 +27,13 @@ open_dir(struct fixture *f)
 static int
 append(struct fixture *f, struct upload_dir *u, const char *text, uint64_t *total)
 {
-    return upload_dir_append(f->reg.dirfd, u, fixture_body(f, bytes_str(text)), strlen(text), total,
-                             &f->err);
+    return upload_dir_append(u, fixture_body(f, bytes_str(text)), strlen(text), total, &f->err);
 }
 
 static void
 expect_data(struct fixture *f, const char *text)
 {
-    struct buf b = fixture_read(f, "uploads/" ID "/data");
+    struct buf b = fixture_read(f, "uploads/" ID);
     uint64_t size;
 
     assert_string_equal(buf_text(&b), text);
@@ -66,7 +65,7 @@ the_pieces_of_an_upload_are_put_together(void **state)
     fdio_close(fd);
     upload_dir_close(&u);
     OK(f, upload_dir_remove(f->reg.dirfd, ID, &f->err));
-    assert_int_equal(fixture_entries(f, "uploads/" ID), -1);
+    assert_int_equal(access("uploads/" ID, F_OK), -1);
     OK(f, upload_dir_remove(f->reg.dirfd, ID, &f->err));
 }
 
@@ -80,8 +79,8 @@ the_first_piece_is_taken_over_without_a_copy(void **state)
     uint64_t total;
 
     assert_int_equal(stat(body, &was), 0);
-    OK(f, upload_dir_append(f->reg.dirfd, &u, body, 5, &total, &f->err));
-    assert_int_equal(stat("uploads/" ID "/data", &is), 0);
+    OK(f, upload_dir_append(&u, body, 5, &total, &f->err));
+    assert_int_equal(stat("uploads/" ID, &is), 0);
     assert_int_equal(is.st_ino, was.st_ino);
     assert_int_equal(unlink(body), 0); /* nginx removes its name */
     expect_data(f, "first");
@@ -108,7 +107,7 @@ append_name(struct fixture *f, struct upload_dir *u, const char *name, uint64_t 
 {
     uint64_t total;
 
-    return upload_dir_append(f->reg.dirfd, u, name, size, &total, &f->err);
+    return upload_dir_append(u, name, size, &total, &f->err);
 }
 
 static void
@@ -153,7 +152,7 @@ a_name_outside_of_the_body_directory_is_refused(void **state)
         "uploads/body/0/00/0000000001 ",
         "uploads/body/0/00/0000000001\n",
         "uploads/bodies/0/00/0000000001",
-        "uploads/" ID "/data",
+        "uploads/" ID,
     };
     struct fixture *f = *state;
     struct upload_dir u = open_dir(f);
@@ -162,7 +161,7 @@ a_name_outside_of_the_body_directory_is_refused(void **state)
     assert_int_equal(mkdir("uploads/1", 0700), 0);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         REFUSED(f, append_name(f, &u, names[i], 1), ERR_SYSTEM);
-    assert_int_equal(fixture_entries(f, "uploads/" ID), 0);
+    assert_int_equal(access("uploads/" ID, F_OK), -1);
     upload_dir_close(&u);
 }
 
@@ -181,7 +180,7 @@ a_body_that_is_a_link_or_has_another_name_is_refused(void **state)
     assert_int_equal(unlink(body), 0);
     assert_int_equal(mkdir(body, 0700), 0);
     REFUSED(f, append_name(f, &u, body, 4096), ERR_SYSTEM);
-    assert_int_equal(fixture_entries(f, "uploads/" ID), 0);
+    assert_int_equal(access("uploads/" ID, F_OK), -1);
     upload_dir_close(&u);
 }
 
@@ -209,7 +208,7 @@ a_body_of_another_size_is_refused(void **state)
 
     REFUSED(f, append_name(f, &u, fixture_body(f, bytes_str("abc")), 2), ERR_BAD_SIZE);
     REFUSED(f, append_name(f, &u, fixture_body(f, bytes_str("abc")), 4), ERR_BAD_SIZE);
-    assert_int_equal(fixture_entries(f, "uploads/" ID), 0);
+    assert_int_equal(access("uploads/" ID, F_OK), -1);
     upload_dir_close(&u);
 }
 
@@ -233,7 +232,7 @@ nothing_is_appended_to_a_sealed_file(void **state)
     uint64_t total;
 
     OK(f, append(f, &u, "blob", &total));
-    assert_int_equal(chmod("uploads/" ID "/data", 0440), 0);
+    assert_int_equal(chmod("uploads/" ID, 0440), 0);
     REFUSED(f, append(f, &u, "more", &total), ERR_BAD_RANGE);
     expect_data(f, "blob");
     int fd = upload_dir_data(&u, &f->err); /* but it can be published again */
@@ -259,7 +258,7 @@ an_append_that_fails_half_way_is_cut_back(void **state)
     low.rlim_cur = 100000;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    assert_int_equal(upload_dir_append(f->reg.dirfd, &u, body, 300000, &total, &f->err), -1);
+    assert_int_equal(upload_dir_append(&u, body, 300000, &total, &f->err), -1);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_int_equal(f->err.sys, EFBIG);
     assert_int_equal(total, 4);
@@ -292,8 +291,7 @@ write_rounds(struct fixture *f, int writer)
         fdio_close(fd);
         if (rc != 0 || upload_dir_open(f->reg.dirfd, ID, &u, &f->err) != 0 ||
             upload_dir_size(f->reg.dirfd, ID, &before, &f->err) != 0 ||
-            upload_dir_append(f->reg.dirfd, &u, name, 10, &total, &f->err) != 0 ||
-            total != before + 10)
+            upload_dir_append(&u, name, 10, &total, &f->err) != 0 || total != before + 10)
             rc = -1;
         upload_dir_close(&u);
         unlink(name);
@@ -321,25 +319,28 @@ concurrent_pieces_are_all_there(void **state)
         assert_int_equal(waitpid(writers[i], &status, 0), writers[i]);
         assert_int_equal(status, 0);
     }
-    b = fixture_read(f, "uploads/" ID "/data");
+    b = fixture_read(f, "uploads/" ID);
     assert_int_equal(b.n, WRITERS * ROUNDS * 10);
     for (size_t i = 0; i < b.n; i++)
         assert_int_equal(b.p[i], '0' + (int)(i % 10));
     buf_free(&b);
 }
 
-/* Whoever waited for a directory that was removed meanwhile gets a fresh one, not a lock on what
- * nobody can see. */
+/* Whoever waited for an upload that was removed meanwhile has it for himself, and begins it anew.
+ */
 static void
-a_lock_is_always_on_the_directory_of_that_name(void **state)
+who_waited_has_the_upload_alone(void **state)
 {
     struct fixture *f = *state;
-    struct upload_dir u = open_dir(f);
-    struct stat named, held;
+    struct upload_dir u = open_dir(f), other;
     int ready[2], status;
+    uint64_t total;
     pid_t waiter;
     char c;
 
+    OK(f, append(f, &u, "old", &total));
+    OK(f, upload_dir_open(f->reg.dirfd, "fedcba9876543210fedcba9876543210", &other, &f->err));
+    upload_dir_close(&other); /* another upload isn't locked */
     assert_int_equal(pipe(ready), 0);
     waiter = fork();
     assert_true(waiter >= 0);
@@ -348,9 +349,9 @@ a_lock_is_always_on_the_directory_of_that_name(void **state)
         /* the fork's copy of the descriptor holds the lock too */
         upload_dir_close(&u);
         if (write(ready[1], "x", 1) != 1 || upload_dir_open(f->reg.dirfd, ID, &u, &f->err) != 0 ||
-            fstat(u.fd, &held) != 0 || stat("uploads/" ID, &named) != 0)
+            append(f, &u, "new", &total) != 0)
             _exit(1);
-        _exit(held.st_ino == named.st_ino && held.st_nlink > 0 ? 0 : 2);
+        _exit(total == 3 ? 0 : 2);
     }
     assert_int_equal(read(ready[0], &c, 1), 1);
     clock_sleep_ms(30); /* that it waits already makes the test sharper, not right */
@@ -359,8 +360,55 @@ a_lock_is_always_on_the_directory_of_that_name(void **state)
     upload_dir_close(&u);
     assert_int_equal(waitpid(waiter, &status, 0), waiter);
     assert_int_equal(status, 0);
+    expect_data(f, "new");
+    u = open_dir(f); /* and a process that ended holds no lock */
+    upload_dir_close(&u);
     fdio_close(ready[0]);
     fdio_close(ready[1]);
+}
+
+/* ---- earlier programs ---- */
+
+static void
+make_file(const char *name, const char *text)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    fdio_close(fd);
+}
+
+static void
+a_directory_of_an_earlier_program_becomes_a_file(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_dir u;
+    uint64_t total;
+
+    assert_int_equal(mkdir("uploads/" ID, 0700), 0);
+    make_file("uploads/" ID "/data", "one");
+    assert_int_equal(mkdir("uploads/11111111111111111111111111111111", 0700), 0); /* no byte yet */
+    make_file("uploads/22222222222222222222222222222222.old", "half done");
+    assert_int_equal(mkdir("uploads/22222222222222222222222222222222", 0700), 0);
+    make_file("uploads/33333333333333333333333333333333", "a file");
+    assert_int_equal(mkdir("uploads/lost+found", 0700), 0);
+    for (int i = 0; i < 2; i++) {
+        struct buf b;
+
+        OK(f, upload_dir_prepare(f->reg.dirfd, &f->err));
+        expect_data(f, "one");
+        b = fixture_read(f, "uploads/22222222222222222222222222222222");
+        assert_string_equal(buf_text(&b), "half done");
+        buf_free(&b);
+        b = fixture_read(f, "uploads/33333333333333333333333333333333");
+        assert_string_equal(buf_text(&b), "a file");
+        buf_free(&b);
+        assert_int_equal(fixture_entries(f, "uploads"), 5); /* body, lost+found */
+    }
+    u = open_dir(f);
+    OK(f, append(f, &u, "two", &total));
+    upload_dir_close(&u);
+    expect_data(f, "onetwo");
 }
 
 /* ---- sweeping ---- */
@@ -395,13 +443,13 @@ every_upload_is_visited_with_the_time_of_its_last_byte(void **state)
     OK(f, upload_dir_each(f->reg.dirfd, visit, &v, &f->err));
     assert_int_equal(v.n, 0); /* body/ is none */
     u = open_dir(f);
+    OK(f, append(f, &u, "x", &total));
     OK(f, upload_dir_each(f->reg.dirfd, visit, &v, &f->err));
     assert_int_equal(v.n, 1);
     assert_string_equal(v.id, ID);
-    assert_true(v.changed + 60000 > clock_wall_ms()); /* its own date, when it is empty */
-    OK(f, append(f, &u, "x", &total));
+    assert_true(v.changed + 60000 > clock_wall_ms());
     upload_dir_close(&u);
-    assert_int_equal(utimensat(AT_FDCWD, "uploads/" ID "/data", then, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, "uploads/" ID, then, 0), 0);
     OK(f, upload_dir_each(f->reg.dirfd, visit, &v, &f->err));
     assert_int_equal(v.changed, 1500000000007);
 
@@ -428,7 +476,7 @@ bodies_that_nobody_has_open_are_swept(void **state)
     snprintf(open_body, sizeof open_body, "%s", fixture_body(f, bytes_str("coming")));
     fixture_body(f, bytes_str("left behind"));
     snprintf(taken_body, sizeof taken_body, "%s", fixture_body(f, bytes_str("taken over")));
-    OK(f, upload_dir_append(f->reg.dirfd, &u, taken_body, 10, &total, &f->err));
+    OK(f, upload_dir_append(&u, taken_body, 10, &total, &f->err));
     upload_dir_close(&u);
 
     assert_int_equal(pipe(ready), 0);
@@ -493,7 +541,8 @@ main(void)
         TEST(nothing_is_appended_to_a_sealed_file),
         TEST(an_append_that_fails_half_way_is_cut_back),
         TEST(concurrent_pieces_are_all_there),
-        TEST(a_lock_is_always_on_the_directory_of_that_name),
+        TEST(who_waited_has_the_upload_alone),
+        TEST(a_directory_of_an_earlier_program_becomes_a_file),
         TEST(every_upload_is_visited_with_the_time_of_its_last_byte),
         TEST(bodies_that_nobody_has_open_are_swept),
         TEST(what_is_no_directory_of_nginx_stops_no_sweep),

@@ -118,8 +118,8 @@ upload_find(const struct registry *reg, const char *repository, const char *id,
 
 /* ---- the bytes ---- */
 
-/* The upload is certainly open only if the directory is locked: another request may have closed it
- * while this one waited. */
+/* The upload is certainly open only if it is locked: another request may have closed it while this
+ * one waited. */
 static int
 hold_upload(const struct registry *reg, const struct upload *u, struct upload_dir *dir,
             struct err *err)
@@ -216,7 +216,7 @@ append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *
     if (disk_space_check(reg->dirfd, u->size > 0 ? chunk->size : 0, err) != 0)
         return -1;
     freeze_body(reg, u, chunk);
-    return upload_dir_append(reg->dirfd, dir, chunk->body_file, chunk->size, &u->size, err);
+    return upload_dir_append(dir, chunk->body_file, chunk->size, &u->size, err);
 }
 
 int
@@ -233,7 +233,7 @@ upload_append(const struct registry *reg, struct upload *u, const struct upload_
     return rc;
 }
 
-/* The row is deleted first. A directory without a row is removed by upload_expire. */
+/* The row is deleted first. A file without a row is removed by upload_expire. */
 static int
 end_upload(const struct registry *reg, const char *id, struct err *err)
 {
@@ -307,7 +307,7 @@ upload_finish(const struct registry *reg, struct upload *u, const struct upload_
         upload_dir_rewind(&dir, before, &ignored) == 0)
         u->size = before;
     if (rc == 0 && upload_dir_remove(reg->dirfd, u->id, &ignored) != 0)
-        log_line(LOG_WARN, "a finished upload's directory stays for the sweep", "why=%s",
+        log_line(LOG_WARN, "a finished upload's file stays for the sweep", "why=%s",
                  ignored.message);
     upload_dir_close(&dir);
     return rc;
@@ -343,10 +343,10 @@ add_expired(struct upload_expiry *x, const char *id)
     return x->n == EXPIRE_BATCH;
 }
 
-/* A directory without a row belongs to nobody: the row is written before the directory, and deleted
- * before the directory is removed. */
+/* A file without a row belongs to nobody: the row is written before the file, and deleted before
+ * the file is removed. */
 static int
-check_upload_directory(const char *id, uint64_t changed, void *arg, struct err *err)
+check_upload_file(const char *id, uint64_t changed, void *arg, struct err *err)
 {
     struct upload_expiry *x = arg;
     struct rec_upload r;
@@ -360,7 +360,7 @@ check_upload_directory(const char *id, uint64_t changed, void *arg, struct err *
     return rc < 0 ? -1 : add_expired(x, id);
 }
 
-/* An upload that has no bytes may have no directory. */
+/* An upload that has no bytes may have no file. */
 static int
 check_upload_row(const char *id, const struct rec_upload *r, void *arg, struct err *err)
 {
@@ -378,7 +378,7 @@ int
 upload_expire(const struct registry *reg, struct err *err)
 {
     struct upload_expiry x = {.reg = reg};
-    int rc = upload_dir_each(reg->dirfd, check_upload_directory, &x, err);
+    int rc = upload_dir_each(reg->dirfd, check_upload_file, &x, err);
 
     if (rc == 0 && x.n < EXPIRE_BATCH)
         rc = tbl_upload_each(kv_reads(reg->kv), check_upload_row, &x, err);

@@ -9,8 +9,8 @@
 #include "util/err.h"
 
 /* An upload: a POST, any number of PATCHes, and the closing PUT. While it is open, it has a row in
- * table upload, and its bytes are in its directory (storage/files/upload_dir.h); the length of the
- * file there is the size of the upload. It belongs to one repository and to the user who began it.
+ * table upload, and its bytes are in a file (storage/files/upload_dir.h), whose length is the size
+ * of the upload. It belongs to one repository and to the user who began it.
  */
 
 /* An upload that this request has begun or found: repository and owner have been checked. */
@@ -56,6 +56,5 @@ int upload_finish(const struct registry *reg, struct upload *u, const struct upl
 
 int upload_cancel(const struct registry *reg, const struct upload *u, struct err *err);
 
-/* Ends uploads that received nothing for --upload-expiry, and removes directories without an
- * upload. */
+/* Ends uploads that received nothing for --upload-expiry, and removes files without an upload. */
 int upload_expire(const struct registry *reg, struct err *err);

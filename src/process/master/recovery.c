@@ -4,6 +4,7 @@
 #include "process/server/process_title.h"
 #include "storage/files/blob_file.h"
 #include "storage/files/disk_space.h"
+#include "storage/files/upload_dir.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/log.h"
@@ -30,7 +31,8 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     process_title_set("recovery");
     disk_space_give(s->dir.fd);
     if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&
-        blob_file_prepare(s->dir.fd, &err) == 0 && begin_store(&err) == 0)
+        blob_file_prepare(s->dir.fd, &err) == 0 && upload_dir_prepare(s->dir.fd, &err) == 0 &&
+        begin_store(&err) == 0)
         return CHILD_DONE;
     memcpy(message, err.message, sizeof err.message);
     if (err.code == ERR_NO_SPACE)

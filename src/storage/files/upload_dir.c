@@ -3,30 +3,50 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "storage/files/body_dir.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/hex.h"
 #include "util/log.h"
+#include "util/pack.h"
 
 #define UPLOADS "uploads/"
 #define BODIES "uploads/body/"
-#define DATA "data"
-#define PATH_ROOM 192
+#define OLD_DATA "data"
+#define OLD_MARK ".old"
+#define UPLOAD_NAME_ROOM 64
+#define LOCKS "run/upload-locks"
 
 /* A request waits at most this long for another request to the same upload. */
 #define LOCK_WAIT_MS 20000
 
-static int
-lock_upload(int fd, const char *path, struct err *err)
+/* ---- the lock ---- */
+
+/* The byte of the lock file that stands for the upload. Two uploads that share one only wait for
+ * each other. */
+static off_t
+lock_place(const char *id)
 {
+    uint8_t b[8];
+    size_t digits = 2 * sizeof b;
+
+    if (strlen(id) < digits || !hex_decode(b, sizeof b, id, digits))
+        return 0;
+    return (off_t)(unpack_uint_at(b, sizeof b) >> 2);
+}
+
+static int
+lock_upload(int fd, const char *id, struct err *err)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
     uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
 
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return err_errno(err, "lock %s", path);
+    lock.l_start = lock_place(id);
+    while (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+            return err_errno(err, "lock upload %s in " LOCKS, id);
         if (clock_mono_ms() > until)
             return err_set(err, ERR_BUSY, "another request to this upload is still running");
         clock_sleep_ms(10);
@@ -37,50 +57,34 @@ lock_upload(int fd, const char *path, struct err *err)
 int
 upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err)
 {
-    char path[PATH_ROOM];
-    struct stat st;
-
-    u->fd = -1;
-    snprintf(path, sizeof path, UPLOADS "%s", id);
-    for (;;) {
-        if (fdio_mkdir(root, path, 0700, err) < 0)
-            return -1;
-        u->fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (u->fd < 0) {
-            if (errno == ENOENT)
-                continue;
-            return err_errno(err, "open %s", path);
-        }
-        if (lock_upload(u->fd, path, err) != 0) {
-            upload_dir_close(u);
-            return -1;
-        }
-        if (fstat(u->fd, &st) != 0) {
-            upload_dir_close(u);
-            return err_errno(err, "stat %s", path);
-        }
-        if (st.st_nlink > 0)
-            return 0;
-        /* It was removed while we waited, and has no name any more. */
-        upload_dir_close(u);
-    }
+    u->root = root;
+    snprintf(u->path, sizeof u->path, UPLOADS "%s", id);
+    u->lock = openat(root, LOCKS, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (u->lock < 0)
+        return err_errno(err, "open " LOCKS);
+    if (lock_upload(u->lock, id, err) == 0)
+        return 0;
+    upload_dir_close(u);
+    return -1;
 }
 
 void
 upload_dir_close(struct upload_dir *u)
 {
-    fdio_close(u->fd);
-    u->fd = -1;
+    fdio_close(u->lock);
+    u->lock = -1;
 }
+
+/* ---- the bytes ---- */
 
 int
 upload_dir_size(int root, const char *id, uint64_t *size, struct err *err)
 {
-    char path[PATH_ROOM];
+    char path[UPLOAD_DIR_PATH_MAX];
     struct stat st;
 
     *size = 0;
-    snprintf(path, sizeof path, UPLOADS "%s/" DATA, id);
+    snprintf(path, sizeof path, UPLOADS "%s", id);
     if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
         *size = (uint64_t)st.st_size;
     else if (errno != ENOENT)
@@ -110,7 +114,7 @@ find_body_name(const char *body_file)
 /* Opens the body and checks that nginx wrote it: a regular file of our user, with this one name, as
  * long as announced. */
 static int
-open_body_file(int root, const char *body_file, uint64_t size, char path[PATH_ROOM],
+open_body_file(int root, const char *body_file, uint64_t size, char path[UPLOAD_DIR_PATH_MAX],
                struct err *err)
 {
     const char *name = find_body_name(body_file);
@@ -120,7 +124,7 @@ open_body_file(int root, const char *body_file, uint64_t size, char path[PATH_RO
     if (name == NULL)
         return err_set(err, ERR_SYSTEM, "nginx named a body file outside of " BODIES ": %s",
                        body_file);
-    if (snprintf(path, PATH_ROOM, BODIES "%s", name) >= PATH_ROOM)
+    if (snprintf(path, UPLOAD_DIR_PATH_MAX, BODIES "%s", name) >= UPLOAD_DIR_PATH_MAX)
         return err_set(err, ERR_SYSTEM, "nginx named a body file with too long a name: %s", name);
     fd = openat(root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -143,7 +147,7 @@ open_body_file(int root, const char *body_file, uint64_t size, char path[PATH_RO
     return fd;
 }
 
-/* Appends to the data, which no other process changes: the directory is locked. */
+/* Appends to the data, which no other process changes: the upload is locked. */
 static int
 append_to_upload(const struct upload_dir *u, int body, uint64_t size, uint64_t *total,
                  struct err *err)
@@ -151,12 +155,12 @@ append_to_upload(const struct upload_dir *u, int body, uint64_t size, uint64_t *
     struct stat st;
     int fd, rc;
 
-    if (fstatat(u->fd, DATA, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(u->root, u->path, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return err_errno(err, "stat an upload's data");
     if ((st.st_mode & S_IWUSR) == 0)
         return err_set(err, ERR_BAD_RANGE,
                        "this upload is closed: its blob is already in the registry");
-    fd = openat(u->fd, DATA, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = openat(u->root, u->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_errno(err, "open an upload's data");
     rc = fdio_append(fd, (uint64_t)st.st_size, body, size, "an upload's data", err);
@@ -168,20 +172,20 @@ append_to_upload(const struct upload_dir *u, int body, uint64_t size, uint64_t *
 }
 
 int
-upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_t size,
-                  uint64_t *total, struct err *err)
+upload_dir_append(struct upload_dir *u, const char *body_file, uint64_t size, uint64_t *total,
+                  struct err *err)
 {
-    char path[PATH_ROOM];
-    int body = open_body_file(root, body_file, size, path, err), rc = 0;
+    char path[UPLOAD_DIR_PATH_MAX];
+    int body = open_body_file(u->root, body_file, size, path, err), rc = 0;
 
     if (body < 0)
         return -1;
-    if (linkat(root, path, u->fd, DATA, 0) == 0)
+    if (linkat(u->root, path, u->root, u->path, 0) == 0)
         *total = size;
     else if (errno == EEXIST)
         rc = append_to_upload(u, body, size, total, err);
     else
-        rc = body_dir_explain(root, path, body_file, err);
+        rc = body_dir_explain(u->root, path, body_file, err);
     fdio_close(body);
     return rc;
 }
@@ -189,7 +193,7 @@ upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_
 int
 upload_dir_open_body(int root, const char *body_file, uint64_t size, struct err *err)
 {
-    char path[PATH_ROOM];
+    char path[UPLOAD_DIR_PATH_MAX];
 
     return open_body_file(root, body_file, size, path, err);
 }
@@ -200,13 +204,13 @@ upload_dir_rewind(struct upload_dir *u, uint64_t size, struct err *err)
     struct stat st;
     int fd, rc = 0;
 
-    if (fstatat(u->fd, DATA, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(u->root, u->path, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : err_errno(err, "stat an upload's data");
     if (size == 0)
-        return unlinkat(u->fd, DATA, 0) != 0 ? err_errno(err, "unlink an upload's data") : 0;
+        return unlinkat(u->root, u->path, 0) != 0 ? err_errno(err, "unlink an upload's data") : 0;
     if ((st.st_mode & S_IWUSR) == 0)
         return 0;
-    fd = openat(u->fd, DATA, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = openat(u->root, u->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
         rc = err_errno(err, "cut back an upload's data");
     fdio_close(fd);
@@ -216,10 +220,10 @@ upload_dir_rewind(struct upload_dir *u, uint64_t size, struct err *err)
 int
 upload_dir_data(struct upload_dir *u, struct err *err)
 {
-    int fd = openat(u->fd, DATA, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(u->root, u->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
     if (fd < 0 && errno == ENOENT)
-        fd = openat(u->fd, DATA, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = openat(u->root, u->path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_errno(err, "open an upload's data");
     return fd;
@@ -228,10 +232,21 @@ upload_dir_data(struct upload_dir *u, struct err *err)
 int
 upload_dir_remove(int root, const char *id, struct err *err)
 {
-    char path[PATH_ROOM];
+    char path[UPLOAD_DIR_PATH_MAX];
 
     snprintf(path, sizeof path, UPLOADS "%s", id);
-    return fdio_remove_tree(root, path, err);
+    if (unlinkat(root, path, 0) == 0 || errno == ENOENT)
+        return 0;
+    return errno == EISDIR ? fdio_remove_tree(root, path, err) : err_errno(err, "remove %s", path);
+}
+
+/* ---- all uploads ---- */
+
+/* Is it the name of an upload, and not of something else? */
+static bool
+is_upload_name(const char *name)
+{
+    return name[0] != '.' && strcmp(name, "body") != 0 && strlen(name) < UPLOAD_NAME_ROOM;
 }
 
 int
@@ -241,17 +256,12 @@ upload_dir_each(int root, int (*fn)(const char *id, uint64_t changed, void *arg,
     DIR *dir = fdio_opendir(root, UPLOADS, err);
     struct dirent *de;
     struct stat st;
-    char data[NAME_MAX + sizeof "/" DATA];
     int rc = 0;
 
     if (dir == NULL)
         return -1;
     while (rc == 0 && (de = readdir(dir)) != NULL) {
-        if (de->d_name[0] == '.' || strcmp(de->d_name, "body") == 0 ||
-            strlen(de->d_name) >= PATH_ROOM)
-            continue;
-        snprintf(data, sizeof data, "%s/" DATA, de->d_name);
-        if (fstatat(dirfd(dir), data, &st, AT_SYMLINK_NOFOLLOW) != 0 &&
+        if (!is_upload_name(de->d_name) ||
             fstatat(dirfd(dir), de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         rc = fn(de->d_name,
@@ -261,6 +271,64 @@ upload_dir_each(int root, int (*fn)(const char *id, uint64_t changed, void *arg,
     closedir(dir);
     return rc < 0 ? -1 : 0;
 }
+
+/* ---- directories of earlier programs ---- */
+
+/* Has `name` the form of an id, perhaps with OLD_MARK behind it? */
+static bool
+take_old_id(const char *name, char id[UPLOAD_NAME_ROOM])
+{
+    uint8_t secret[16];
+    size_t digits = 2 * sizeof secret, n = strlen(name);
+
+    if (n < digits || (n > digits && strcmp(name + digits, OLD_MARK) != 0) ||
+        !hex_decode(secret, sizeof secret, name, digits))
+        return false;
+    snprintf(id, UPLOAD_NAME_ROOM, "%.*s", (int)digits, name);
+    return true;
+}
+
+/* Moves the data away, removes the directory, and gives the data its name. A crash leaves a name
+ * with OLD_MARK behind the id, which the next start finds. */
+static int
+replace_old_directory(int uploads, const char *id, struct err *err)
+{
+    char data[UPLOAD_NAME_ROOM + sizeof "/" OLD_DATA], away[UPLOAD_NAME_ROOM + sizeof OLD_MARK];
+
+    snprintf(data, sizeof data, "%s/" OLD_DATA, id);
+    snprintf(away, sizeof away, "%s" OLD_MARK, id);
+    if (renameat(uploads, data, uploads, away) != 0 && errno != ENOENT)
+        return err_errno(err, "rename " UPLOADS "%s", data);
+    if (fdio_remove_tree(uploads, id, err) != 0)
+        return -1;
+    if (renameat(uploads, away, uploads, id) != 0 && errno != ENOENT)
+        return err_errno(err, "rename " UPLOADS "%s", away);
+    return 0;
+}
+
+int
+upload_dir_prepare(int root, struct err *err)
+{
+    DIR *dir = fdio_opendir(root, UPLOADS, err);
+    char id[UPLOAD_NAME_ROOM];
+    struct dirent *de;
+    struct stat st;
+    int rc = 0;
+
+    if (dir == NULL)
+        return -1;
+    while (rc == 0 && (de = readdir(dir)) != NULL) {
+        if (!take_old_id(de->d_name, id) ||
+            fstatat(dirfd(dir), de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (S_ISDIR(st.st_mode) || strcmp(de->d_name, id) != 0)
+            rc = replace_old_directory(dirfd(dir), id, err);
+    }
+    closedir(dir);
+    return rc;
+}
+
+/* ---- bodies ---- */
 
 static void
 remove_unused_body(int dir, const char *name)
@@ -296,7 +364,7 @@ sweep_body_level(int root, const char *path, int below, size_t *n, struct err *e
 {
     DIR *dir = fdio_opendir(root, path, err);
     struct dirent *de;
-    char sub[PATH_ROOM];
+    char sub[UPLOAD_DIR_PATH_MAX];
     int rc = 0;
 
     if (dir == NULL)
@@ -308,7 +376,7 @@ sweep_body_level(int root, const char *path, int below, size_t *n, struct err *e
             remove_unused_body(dirfd(dir), de->d_name);
             ++*n;
         } else if (is_body_directory(dirfd(dir), de->d_name) &&
-                   snprintf(sub, sizeof sub, "%s/%s", path, de->d_name) < PATH_ROOM) {
+                   snprintf(sub, sizeof sub, "%s/%s", path, de->d_name) < UPLOAD_DIR_PATH_MAX) {
             rc = sweep_body_level(root, sub, below - 1, n, err);
         }
     }

@@ -4,20 +4,31 @@
 #include <stdint.h>
 #include "util/err.h"
 
-/* The received bytes of an upload, in the file uploads/<id>/data, and the lock on its directory, by
- * which requests to one upload wait for each other. The length of the file is the size of the
- * upload; no record has it. A file without write permission is sealed: it is a blob, or will be
- * one, and nothing may be appended. root is the data directory's descriptor. */
+/* The directory uploads/: the received bytes of each upload, in the file uploads/<id>, and a lock
+ * by which requests to one upload wait for each other. The length of the file is the size of the
+ * upload; no record has it. Before the first byte there is no file. A file without write permission
+ * is sealed: it is a blob, or will be one, and nothing may be appended. root is the data
+ * directory's descriptor. */
 
+#define UPLOAD_DIR_PATH_MAX 192
+
+/* An upload that this process has locked. */
 struct upload_dir {
-    int fd; /* of the directory, locked; -1 when closed */
+    int root;
+    int lock;                       /* -1 when closed */
+    char path[UPLOAD_DIR_PATH_MAX]; /* of the file, below root */
 };
 
-/* Opens and locks the directory; creates it if necessary. 0, -1; ERR_BUSY: 20 s have passed. */
+/* Before any worker: turns the directories that earlier programs made, uploads/<id>/data, into
+ * files. */
+int upload_dir_prepare(int root, struct err *err);
+
+/* Locks the upload; creates nothing in uploads/. The lock belongs to the descriptor, so a process
+ * that dies leaves none. 0, -1; ERR_BUSY: 20 s have passed. */
 int upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err);
 void upload_dir_close(struct upload_dir *u);
 
-/* *size: the received bytes, read without a lock; 0 if there is no directory. */
+/* *size: the received bytes, read without a lock; 0 if there is no file. */
 int upload_dir_size(int root, const char *id, uint64_t *size, struct err *err);
 
 /* Takes over a request's body that nginx has put into a file below uploads/body/: the first one by
@@ -25,8 +36,8 @@ int upload_dir_size(int root, const char *id, uint64_t *size, struct err *err);
  * behind uploads/body/ is trusted; size: as announced. ENOENT (the client disconnected, and nginx
  * removed the file) is ERR_BUSY. *total: the size afterwards. After a failure half-way, the file is
  * cut back to its former size. */
-int upload_dir_append(int root, struct upload_dir *u, const char *body_file, uint64_t size,
-                      uint64_t *total, struct err *err);
+int upload_dir_append(struct upload_dir *u, const char *body_file, uint64_t size, uint64_t *total,
+                      struct err *err);
 
 /* Opens such a body for reading, with the same checks. A body of 0 bytes has no file. -1: failed.
  */
@@ -40,10 +51,10 @@ int upload_dir_rewind(struct upload_dir *u, uint64_t size, struct err *err);
  * -1. */
 int upload_dir_data(struct upload_dir *u, struct err *err);
 
-/* Removes the directory with its contents, if it exists. */
+/* Removes the file, if it exists. */
 int upload_dir_remove(int root, const char *id, struct err *err);
 
-/* Calls fn for the name of each upload's directory, with the time of its last change in
+/* Calls fn for the name of each upload that has a file, with the time of its last change in
  * milliseconds since 1970. 1 from fn stops. */
 int upload_dir_each(int root,
                     int (*fn)(const char *id, uint64_t changed, void *arg, struct err *err),

@@ -32,7 +32,7 @@ struct rec_repo_name {
     char name[RECORD_REPOSITORY_MAX + 1];
 };
 
-/* upload: id -> an upload between POST and close. Its bytes are in uploads/<id>/. */
+/* upload: id -> an upload between POST and close. Its bytes are in uploads/<id>. */
 struct rec_upload {
     uint64_t repo; /* in records of version 1, which have no `repository`; otherwise 0 */
     uint64_t started;
