@@ -291,7 +291,7 @@ commit_text(struct fixture *f, const char *repo, const char *text, struct digest
     assert_true(fd >= 0);
     *d = fixture_digest(text);
     OK(f, fdio_write_all(fd, text, strlen(text), "it", &f->err));
-    int rc = blob_commit(&f->reg, repo, NULL, d, fd, strlen(text), &f->err);
+    int rc = blob_commit(&f->reg, repo, d, fd, strlen(text), &f->err);
     fdio_close(fd);
     assert_int_equal(unlink("uploads/it"), 0);
     return rc;

@@ -2,7 +2,6 @@
 #include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/core/repository.h"
-#include "domain/core/upload_row.h"
 #include "domain/events/event.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
@@ -128,10 +127,36 @@ struct commit {
     struct blob_draft draft;
     const char *repository;
     struct rec_repo repo;
-    const char *upload; /* ends with it; NULL: none */
+    uint64_t look_at; /* a job looks at the blob then; 0: there is none yet */
     const struct edge
         *source; /* for a mount: the membership that gives the right; otherwise NULL */
 };
+
+static int
+put_commit_job(struct txn *t, void *arg, struct err *err)
+{
+    const struct commit *c = arg;
+
+    kv_relax(t);
+    return lease_look_at(t, &c->draft.digest, c->look_at, err);
+}
+
+/* Nothing keeps a new blob yet: the keeper looks at it when its lease is over. The job comes before
+ * the blob, in a transaction of its own. All new jobs are on one page, the last one, and whoever
+ * waits for the disk with that page locked lets all other pushes wait. The log has the job before
+ * the blob, so no power loss leaves a blob without it. */
+static int
+announce_blob(struct commit *c, struct err *err)
+{
+    const struct registry *reg = c->draft.reg;
+
+    if (blob_draft_begin(&c->draft, err) != 0)
+        return -1;
+    if (!c->draft.published)
+        return 0;
+    c->look_at = clock_wall_ms() + reg->lease_ms;
+    return txn_run(reg->kv, put_commit_job, c, err);
+}
 
 static int
 commit_blob(struct txn *t, void *arg, struct err *err)
@@ -139,11 +164,11 @@ commit_blob(struct txn *t, void *arg, struct err *err)
     struct commit *c = arg;
     struct blob_draft *draft = &c->draft;
     uint64_t now = clock_wall_ms(), until = now + draft->reg->lease_ms;
+    bool is_fresh = c->look_at >= now + draft->reg->lease_ms / 2;
     struct edge member;
     int rc = 1;
 
     if (repository_enter(t, draft->reg, c->repository, now, &c->repo, err) != 0 ||
-        (c->upload != NULL && upload_row_drop(t, c->upload, err) != 0) ||
         blob_draft_put(t, draft, until, err) != 0)
         return -1;
     if (c->source != NULL)
@@ -155,8 +180,8 @@ commit_blob(struct txn *t, void *arg, struct err *err)
     member = membership(c->repo.id, &draft->digest);
     if (rc < 0 || tbl_edge_put(t, &member, err) != 0)
         return -1;
-    /* Nothing keeps a new blob yet: the keeper looks at it when its lease is over. */
-    return draft->named ? lease_look_at(t, &draft->digest, until, err) : 0;
+    /* A job that comes before the end of the lease puts another one. */
+    return draft->named && !is_fresh ? lease_look_at(t, &draft->digest, until, err) : 0;
 }
 
 static int
@@ -164,15 +189,18 @@ run_commit(struct commit *c, struct err *err)
 {
     if (repository_look(c->draft.reg, c->repository, &c->repo, err) != 0)
         return -1;
+    if (announce_blob(c, err) != 0) {
+        blob_draft_settle(&c->draft);
+        return -1;
+    }
     return blob_draft_commit(&c->draft, commit_blob, c, err);
 }
 
 int
-blob_commit(const struct registry *reg, const char *repository, const char *upload,
-            const struct digest *d, int fd, uint64_t size, struct err *err)
+blob_commit(const struct registry *reg, const char *repository, const struct digest *d, int fd,
+            uint64_t size, struct err *err)
 {
-    struct commit c = {
-        .draft = blob_draft_of_fd(reg, d, fd, size), .repository = repository, .upload = upload};
+    struct commit c = {.draft = blob_draft_of_fd(reg, d, fd, size), .repository = repository};
 
     return run_commit(&c, err);
 }

@@ -39,12 +39,12 @@ int blob_mount(const struct registry *reg, const struct actor *actor, const char
                const char *from, const struct digest *d, struct err *err);
 
 /* Makes the open file fd a blob of the repository (blob_draft.h). Its `size` bytes hash to d. The
- * same transaction creates the repository if necessary, and ends the upload (its id; NULL: none).
- * An existing blob stays as it is. ERR_FULL: --max-repositories is reached. */
-int blob_commit(const struct registry *reg, const char *repository, const char *upload,
-                const struct digest *d, int fd, uint64_t size, struct err *err);
+ * same transaction creates the repository if necessary. An existing blob stays as it is. ERR_FULL:
+ * --max-repositories is reached. */
+int blob_commit(const struct registry *reg, const char *repository, const struct digest *d, int fd,
+                uint64_t size, struct err *err);
 
-/* As blob_commit without an upload, for a file of another user, which `by` links (blob_file_adopt).
+/* As blob_commit, for a file of another user, which `by` links (blob_file_adopt).
  * 1; 0: it can't be linked, and nothing was done; -1. */
 int blob_commit_linked(const struct registry *reg, const char *repository, const struct digest *d,
                        int fd, uint64_t size, const struct blob_file_link *by, struct err *err);

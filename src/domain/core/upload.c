@@ -34,6 +34,8 @@ put_upload_row(struct txn *t, void *arg, struct err *err)
 static int
 drop_upload_row(struct txn *t, void *arg, struct err *err)
 {
+    /* After a power loss the row may be there without a file, and expires. */
+    kv_relax(t);
     return upload_row_drop(t, arg, err);
 }
 
@@ -280,7 +282,7 @@ commit_upload(const struct registry *reg, struct upload_dir *dir, struct upload 
         return -1;
     rc = check_upload_digest(reg, fd, u, d, err);
     if (rc == 0)
-        rc = blob_commit(reg, u->repository, u->id, d, fd, u->size, err);
+        rc = blob_commit(reg, u->repository, d, fd, u->size, err);
     else if (err->code == ERR_DIGEST_MISMATCH)
         end_upload(reg, u->id, &ignored);
     fdio_close(fd);
@@ -306,9 +308,8 @@ upload_finish(const struct registry *reg, struct upload *u, const struct upload_
     if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
         upload_dir_rewind(&dir, before, &ignored) == 0)
         u->size = before;
-    if (rc == 0 && upload_dir_remove(reg->dirfd, u->id, &ignored) != 0)
-        log_line(LOG_WARN, "a finished upload's file stays for the sweep", "why=%s",
-                 ignored.message);
+    if (rc == 0 && end_upload(reg, u->id, &ignored) != 0)
+        log_line(LOG_WARN, "a finished upload stays until it expires", "why=%s", ignored.message);
     upload_dir_close(&dir);
     return rc;
 }

@@ -138,7 +138,7 @@ take_copy(struct import_store *s, const struct digest *d, const struct import_fi
     rc = copy_import_file(s, d, file, fd, &got, err);
     if (rc == 1)
         rc = check_import_digest(s, d, &got);
-    if (rc == 1 && blob_commit(s->reg, s->name, NULL, d, fd, file->size, err) != 0)
+    if (rc == 1 && blob_commit(s->reg, s->name, d, fd, file->size, err) != 0)
         rc = -1;
     fdio_close(fd);
     s->counts->copied += rc == 1;
