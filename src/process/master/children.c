@@ -486,12 +486,6 @@ children_ready(const struct children *c)
     return true;
 }
 
-bool
-children_may_be_asked(const struct children *c)
-{
-    return c->state == CHILDREN_SERVING || c->disk_full;
-}
-
 void
 children_stop(struct children *c)
 {

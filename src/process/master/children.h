@@ -84,8 +84,6 @@ void children_member_died(struct children_member *m, pid_t pid, int status);
 bool children_ready(const struct children *c);
 /* The keeper's pid; 0: it isn't running. */
 pid_t children_keeper(const struct children *c);
-/* May nginx start? Also if the disk is full; nginx then answers 503. */
-bool children_may_be_asked(const struct children *c);
 
 /* Ends the processes. They have a short time to finish their requests. */
 void children_stop(struct children *c);

@@ -115,7 +115,8 @@ step_phase(struct master *m)
 
     switch (m->phase) {
     case PHASE_STARTING:
-        if (m->nginx.state == NGINX_OFF && children_may_be_asked(&m->children)) {
+        /* While the database is being recovered, requests wait as they do later in that case. */
+        if (m->nginx.state == NGINX_OFF) {
             if (nginx_start(&m->nginx, &m->err) != 0)
                 give_up(m);
         } else if (m->nginx.state == NGINX_UP && children_ready(&m->children)) {
