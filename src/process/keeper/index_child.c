@@ -1,5 +1,6 @@
 #include "process/keeper/index_child.h"
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include "process/server/process_title.h"
 #include "storage/layers/index_file.h"
@@ -302,7 +303,7 @@ index_child_take(struct index_child *c, size_t i, const struct registry *reg,
     const struct answer *a = c->process.answer;
 
     *end = INDEX_CHILD_DONE;
-    switch (a->stage[i]) {
+    switch (atomic_load(&a->stage[i])) {
     case STAGE_WRITTEN:
         return publish_index(&c->layers[i], reg, end, why, err);
     case STAGE_FAILED:
