@@ -114,6 +114,9 @@ subtest 'ids that were taken before' => sub {
     is_status($bobs_v1->put_tag('bob/x', 'v1', $image->{id}), 200, 'bob: a tag');
     push_v2($ann, 'team/app', 'v1', $image);
     shows($image, 'the image that came by the second API');
+    my $late;
+    wait_for(60, sub { $late = $bobs_v1->put_json($half); $late->status == 409 });
+    is_taken($late, 'his JSON, once the layers are compared');
     is_taken($bobs_v1->put_layer($half), 'a layer comes too late');
     is_taken($bobs_v1->put_json($fakes[1]), 'and another JSON');
     is_status($v1->put_tag('team/app', 'copy', $image->{id}), 200, 'a tag by the id');
@@ -355,7 +358,9 @@ subtest 'a config with other layers than it tells of' => sub {
     is_status($v1->put_checksum($mine), 200, '... and a checksum');
     push_v2($bob, 'bob/false', 'v1', { %$image, layers => [ layer('evil') ] });
     is(got_layer($image->{id}), $mine->{layer}, 'the id is hers');
-    is_v1_error($v1->get('/v1/repositories/bob/false/tags/v1'), 404, '... and no tag of the manifest has it');
+    my $tag;
+    ok(wait_for(60, sub { $tag = $v1->get('/v1/repositories/bob/false/tags/v1'); $tag->status == 404 }), 'once the layers are compared');
+    is_v1_error($tag, 404, '... no tag of the manifest has it');
 };
 
 finish();
