@@ -63,7 +63,7 @@ const struct options_row options_table[] = {
      STORE, TEXT(run_as)},
     {"workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 4", "processes for small requests",
      SERVER, COUNT(workers)},
-    {"bulk-workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 6", "processes for uploads",
+    {"bulk-workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 4", "processes for uploads",
      SERVER, COUNT(bulk_workers)},
     {"browse-workers", 0, "n", "4", "processes for looking into images, and for lists", SERVER,
      COUNT(browse_workers)},
