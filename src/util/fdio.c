@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -118,6 +119,20 @@ fdio_fsync_dir(int dirfd, const char *name, struct err *err)
     rc = fdio_fsync(fd, name, err);
     fdio_close(fd);
     return rc;
+}
+
+size_t
+fdio_raise_limit(size_t n)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return 0;
+    if (l.rlim_cur < n) {
+        l.rlim_cur = l.rlim_max < n ? l.rlim_max : n;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+    return l.rlim_cur > n ? n : (size_t)l.rlim_cur;
 }
 
 int

@@ -23,6 +23,10 @@ int fdio_fsync(int fd, const char *what, struct err *err);
 /* Syncs the directory `name` below dirfd ("." for dirfd itself). */
 int fdio_fsync_dir(int dirfd, const char *name, struct err *err);
 
+/* Raises this process's limit of descriptors to n, or as far as it may. Returns the limit, n at
+ * most. */
+size_t fdio_raise_limit(size_t n);
+
 /* As openat, but never leaves the directory: others may exchange names below it at any time.
  * Follows no symbolic link at all without `links`. Sets errno. */
 int fdio_open_beneath(int dirfd, const char *path, bool links, int flags, mode_t mode);

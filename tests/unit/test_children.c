@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "process/master/children.h"
@@ -22,7 +23,7 @@ static struct options options = {.workers = 2,
                                  .browse_workers = 1,
                                  .hook_jobs = 1,
                                  .watchdog_ms = WATCHDOG_MS};
-static struct server server = {.options = &options};
+static struct server server = {.options = &options, .exchange = {.give = -1, .take = -1}};
 static struct loop loop;
 static struct children children;
 static char log_text[4000];
@@ -125,6 +126,28 @@ many_deaths_outside_are_a_reason_to_recover(void **state)
     end();
 }
 
+static void
+connections_without_a_worker_are_closed(void **state)
+{
+    int ends[2];
+    char byte;
+    struct err err;
+    (void)state;
+    begin();
+    assert_int_equal(fd_exchange_make(&server.exchange, 1, &err), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_true(fd_exchange_give(&server.exchange, ends[0], 0));
+    children.served_at[POOL_API] = loop_now(&loop); /* a worker may come soon */
+    children_tick(&children);
+    assert_int_equal(read(ends[1], &byte, 1), -1);
+    children.served_at[POOL_API] = loop_now(&loop) - 60000;
+    children_tick(&children);
+    assert_int_equal(read(ends[1], &byte, 1), 0);
+    close(ends[1]);
+    fd_exchange_close(&server.exchange);
+    end();
+}
+
 /* ---- the watchdog ---- */
 
 static void
@@ -206,6 +229,7 @@ main(void)
         cmocka_unit_test(a_death_outside_costs_one_process),
         cmocka_unit_test(a_death_inside_is_a_reason_to_recover),
         cmocka_unit_test(without_memory_is_a_death_like_any_other),
+        cmocka_unit_test(connections_without_a_worker_are_closed),
         cmocka_unit_test(many_deaths_outside_are_a_reason_to_recover),
         cmocka_unit_test(a_process_that_hangs_inside_is_killed),
         cmocka_unit_test(while_a_debugger_holds_a_process_none_is_killed),

@@ -1,6 +1,5 @@
 #include "process/herald/herald.h"
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "domain/access/access.h"
@@ -13,6 +12,7 @@
 #include "process/herald/herald_ring.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
+#include "util/fdio.h"
 #include "util/log.h"
 #include "util/loop.h"
 #include "util/mem.h"
@@ -345,17 +345,6 @@ is_all_done(const struct herald *h)
 
 /* ---- the whole ---- */
 
-static void
-raise_descriptor_limit(void)
-{
-    struct rlimit l;
-
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= DESCRIPTORS)
-        return;
-    l.rlim_cur = l.rlim_max < DESCRIPTORS ? l.rlim_max : DESCRIPTORS;
-    setrlimit(RLIMIT_NOFILE, &l);
-}
-
 static int
 set_up_herald(struct herald *h, const struct server *s, struct err *err)
 {
@@ -413,7 +402,7 @@ herald_main(const struct server *s, pid_t master)
 
     child_begin(s, master, keep, 2, NULL);
     process_title_set("herald");
-    raise_descriptor_limit();
+    fdio_raise_limit(DESCRIPTORS);
     rc = set_up_herald(&h, s, &err);
     if (rc == 0)
         rc = run_herald(&h, &err);

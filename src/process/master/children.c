@@ -423,23 +423,28 @@ has_worker(const struct children *c, enum pool_id pool)
     return false;
 }
 
-/* Closes the connections that wait in a socket without workers: nginx then answers 503. */
+/* Closes the connections that wait in a socket, or to be taken over, without workers: nginx then
+ * answers 503. */
 static void
 turn_away_unserved(struct children *c)
 {
     uint64_t now = loop_now(c->loop);
+    int fd;
 
     for (int pool = 0; pool < POOL_COUNT; pool++) {
         struct pollfd waiting = {.fd = c->server->sockets[pool], .events = POLLIN};
         if (has_worker(c, (enum pool_id)pool))
             c->served_at[pool] = now;
         while (now - c->served_at[pool] > UNSERVED_MS && poll(&waiting, 1, 0) == 1) {
-            int fd = accept4(waiting.fd, NULL, NULL, SOCK_CLOEXEC);
+            fd = accept4(waiting.fd, NULL, NULL, SOCK_CLOEXEC);
             if (fd < 0)
                 break;
             fdio_close(fd);
         }
     }
+    while (now - c->served_at[POOL_API] > UNSERVED_MS &&
+           (fd = fd_exchange_take(&c->server->exchange)) >= 0)
+        fdio_close(fd);
 }
 
 void

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include "util/fdio.h"
 #include "util/mem.h"
 
@@ -48,21 +47,6 @@ watch_descriptor(const struct connections *c, int fd, uint32_t events, uint32_t 
     return err_errno(err, "cannot watch a socket");
 }
 
-/* The usual limit, 1024, would be reached by as many requests at a time. */
-static size_t
-raise_descriptors(void)
-{
-    struct rlimit l;
-
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-        return OTHER_DESCRIPTORS;
-    if (l.rlim_cur < DESCRIPTORS_MAX) {
-        l.rlim_cur = l.rlim_max < DESCRIPTORS_MAX ? l.rlim_max : DESCRIPTORS_MAX;
-        setrlimit(RLIMIT_NOFILE, &l);
-    }
-    return l.rlim_cur > DESCRIPTORS_MAX ? DESCRIPTORS_MAX : (size_t)l.rlim_cur;
-}
-
 int
 connections_open(struct connections *c, int socket, const struct connections_pool *pool,
                  struct err *err)
@@ -77,7 +61,8 @@ connections_open(struct connections *c, int socket, const struct connections_poo
         return -1;
     if (pool == NULL)
         return 0;
-    c->kept_room = raise_descriptors();
+    /* The usual limit, 1024, would be reached by as many requests at a time. */
+    c->kept_room = fdio_raise_limit(DESCRIPTORS_MAX);
     c->kept = mem_array(c->kept_room, sizeof *c->kept);
     fd_exchange_set_idle(pool->exchange, pool->place, false);
     return watch_descriptor(c, pool->exchange->take, EPOLLIN | EPOLLEXCLUSIVE, 0, err);

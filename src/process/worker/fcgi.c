@@ -596,7 +596,7 @@ end_connection(struct call *call, int fd)
             (!is_read_to_its_end(call) || !connections_keep(&call->connections, fcgi->ipcFd)))
             fcgi->keepConnection = 0;
         if (fcgi->keepConnection == 0)
-            connections_forget(&call->connections, fd);
+            connections_forget(&call->connections, fd); /* before the library closes it */
         FCGX_Finish_r(fcgi);
     }
     if (fcgi->ipcFd < 0)

@@ -67,8 +67,9 @@ int
 worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
             struct kv_slot *slot)
 {
-    const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd, s->exchange.give,
-                        s->exchange.take};
+    const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd,
+                        pool == POOL_API ? s->exchange.give : -1,
+                        pool == POOL_API ? s->exchange.take : -1};
     const struct connections_pool kept = {&s->exchange, number - 1};
     struct work work;
     struct err err;
