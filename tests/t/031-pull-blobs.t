@@ -35,6 +35,36 @@ subtest 'GET and HEAD' => sub {
     is_status($registry->get($path =~ s/:/%3A/r), 200, 'an escaped colon');
 };
 
+# Large blobs are sent by nginx, small ones by a worker, and each part of one by nginx again.
+subtest 'a small blob is like a large one' => sub {
+    my $small  = random_bytes(8192);
+    my $name   = digest($small);
+    my %of     = (%wanted, 'Content-Length' => 8192, 'Docker-Content-Digest' => $name, 'ETag' => qq("$name"));
+    my $at     = "/v2/team/app/blobs/$name";
+    is_status($registry->push_blob('team/app', $small), 201, 'a blob of 8 KiB is pushed');
+    is_status(my $get  = $registry->get($at),  200, 'GET',  %of);
+    is_status(my $head = $registry->head($at), 200, 'HEAD', %of);
+    is($get->content, $small, 'the bytes');
+    my $large = $registry->get($path);
+    is_deeply([ sort keys %{ $_->{headers} } ], [ sort keys %{ $large->{headers} } ], 'the same headers') for $get, $head;
+    my $part = $registry->get($at, headers => { Range => 'bytes=100-199' });
+    is_status($part, 206, 'a part', 'Content-Length' => 100, map { $_ => $get->header($_) } 'ETag', 'Last-Modified', 'Cache-Control');
+    is($part->content, substr($small, 100, 100), '... its bytes');
+    is_status($registry->get($at, headers => { 'If-None-Match' => qq("$name") }), 304, 'the same digest again');
+};
+
+subtest 'a blob whose file is gone' => sub {
+    for my $size (100, 100_000) {
+        my $gone = random_bytes($size);
+        my $at   = '/v2/team/app/blobs/' . digest($gone);
+        is_status($registry->push_blob('team/app', $gone), 201, "$size bytes are pushed");
+        my ($file) = glob $registry->dir . '/layers/sha256/??/' . substr(digest($gone), 7) . '.*';
+        unlink $file or die "unlink $file: $!";
+        is_status($registry->get($at),  404, 'GET');
+        is_status($registry->head($at), 404, 'HEAD');
+    }
+};
+
 subtest 'parts' => sub {
     my @parts = (
         [ 'bytes=0-99',             0,       100 ],

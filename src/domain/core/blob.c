@@ -82,6 +82,7 @@ find_blob_in(const struct registry *reg, const char *repository, struct rec_repo
         return -1;
     if (rc == 1) {
         b->size = r.size;
+        b->instance = r.instance;
         blob_file_path(b->path, d, r.instance);
     }
     return rc;
@@ -95,6 +96,26 @@ blob_find(const struct registry *reg, const char *repository, const struct diges
     int rc = repository_find(reg, repository, &repo, err);
 
     return rc == 1 ? find_blob_in(reg, repository, &repo, d, for_push, b, err) : rc;
+}
+
+bool
+blob_has_file(const struct registry *reg, const struct digest *d, const struct blob *b,
+              int64_t *modified)
+{
+    return blob_file_is(reg->dirfd, d, b->instance, b->size, modified);
+}
+
+int
+blob_read(const struct registry *reg, const struct digest *d, const struct blob *b,
+          struct arena *arena, struct bytes *out, struct err *err)
+{
+    char *p = arena_alloc(arena, (size_t)b->size + 1);
+    struct err ignored;
+
+    if (p == NULL)
+        return arena_full(err);
+    *out = bytes_of(p, (size_t)b->size);
+    return blob_file_read(reg->dirfd, d, b->instance, p, (size_t)b->size, &ignored) == 0 ? 1 : 0;
 }
 
 static int

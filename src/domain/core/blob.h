@@ -7,11 +7,13 @@
 #include "domain/registry.h"
 #include "storage/files/blob_file.h"
 #include "util/arena.h"
+#include "util/bytes.h"
 #include "util/digest.h"
 #include "util/err.h"
 
 struct blob {
     uint64_t size;
+    uint64_t instance;
     char path[BLOB_FILE_PATH_MAX]; /* below layers/ */
 };
 
@@ -24,6 +26,13 @@ int blob_find(const struct registry *reg, const char *repository, const struct d
 /* The same, but a blob that isn't there is -1 with ERR_NO_REPOSITORY or ERR_NO_BLOB. */
 int blob_need(const struct registry *reg, const char *repository, const struct digest *d,
               bool for_push, struct blob *b, struct err *err);
+
+/* Is the file here, with the size of its record? modified: in seconds since 1970. */
+bool blob_has_file(const struct registry *reg, const struct digest *d, const struct blob *b,
+                   int64_t *modified);
+/* Reads the file into the arena. 1; 0: it can't be read; -1. */
+int blob_read(const struct registry *reg, const struct digest *d, const struct blob *b,
+              struct arena *arena, struct bytes *out, struct err *err);
 
 /* Ends the right of the repository to serve the blob. condition: NULL for none. ERR_NO_REPOSITORY,
  * ERR_NO_BLOB, ERR_CONDITION. ERR_IN_USE: a manifest of the repository needs the blob; err->about,

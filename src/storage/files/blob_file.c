@@ -155,6 +155,19 @@ blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *
     return fd >= 0 ? fd : err_errno(err, "open %s", at.file);
 }
 
+bool
+blob_file_is(int root, const struct digest *d, uint64_t instance, uint64_t size, int64_t *modified)
+{
+    struct blob_place at;
+    struct stat st;
+
+    find_blob_place(&at, d, instance);
+    if (fstatat(root, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    *modified = st.st_mtime;
+    return (uint64_t)st.st_size == size;
+}
+
 int
 blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
                struct err *err)

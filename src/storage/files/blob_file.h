@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "util/bytes.h"
 #include "util/digest.h"
@@ -45,6 +46,10 @@ int blob_file_write(int root, struct bytes content, const struct digest *d, uint
 
 /* Returns a descriptor for reading, or -1. */
 int blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err);
+
+/* Is there this file, and has it this size? modified: in seconds since 1970. */
+bool blob_file_is(int root, const struct digest *d, uint64_t instance, uint64_t size,
+                  int64_t *modified);
 
 /* Reads the first n bytes. ERR_CORRUPT: the file has fewer, or can't be read. */
 int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
