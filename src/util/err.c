@@ -45,6 +45,25 @@ err_set_utf8(struct err *e, enum err_code code, const char *text)
     return -1;
 }
 
+enum err_code
+err_code_of(int sys)
+{
+    switch (sys) {
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_NO_SPACE;
+    case EIO:
+    case EROFS:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOLCK:
+        return ERR_FAULT;
+    default:
+        return ERR_SYSTEM;
+    }
+}
+
 int
 err_errno(struct err *e, const char *fmt, ...)
 {
@@ -65,7 +84,7 @@ err_errno(struct err *e, const char *fmt, ...)
             at = sizeof text - 1 - reason_n;
         snprintf(text + at, sizeof text - at, ": %s", reason);
     }
-    fill_err(e, sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_SYSTEM, sys, text);
+    fill_err(e, err_code_of(sys), sys, text);
     errno = sys;
     return -1;
 }

@@ -11,6 +11,8 @@ enum err_code {
     ERR_SYSTEM,   /* a system call or library failed, and no other code is more exact */
     ERR_NO_SPACE, /* ENOSPC, EDQUOT: a retry succeeds once there is room */
     ERR_BUSY,     /* a retry in a moment may succeed: recovery, too many conflicts */
+    ERR_FAULT,    /* a fault of the machine that may pass: EIO, EMFILE, ENOMEM and their like */
+    ERR_UNSYNCED, /* an fsync failed: what was written is given up, and has to come again */
     ERR_CORRUPT,  /* stored data cannot be read */
     ERR_LONG,     /* this process is for short requests, and another one has to do this */
 
@@ -85,9 +87,12 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 int err_set_utf8(struct err *e, enum err_code code, const char *text);
 
 /* The same for a failed system call. Takes errno and appends its text, which is kept even when the
- * message has to be cut. The code is ERR_NO_SPACE for ENOSPC and EDQUOT, else ERR_SYSTEM. errno is
- * not changed. */
+ * message has to be cut. The code is that of err_code_of. errno is not changed. */
 int err_errno(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The code of a failed system call: ERR_NO_SPACE for ENOSPC and EDQUOT, ERR_FAULT for what the
+ * machine lacks or breaks, else ERR_SYSTEM. */
+enum err_code err_code_of(int sys);
 
 /* Add details to an error that err_set or err_errno has filled. They return -1, too. */
 int err_expected(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -101,11 +101,12 @@ fdio_read_at(int fd, void *p, size_t n, uint64_t at)
 int
 fdio_fsync(int fd, const char *what, struct err *err)
 {
-    /* Repeated after EINTR alone: after any other failure the kernel may have dropped the pages,
-     * and a second fsync would succeed. */
     while (fsync(fd) < 0)
-        if (errno != EINTR)
-            return err_errno(err, "cannot sync %s", what);
+        if (errno != EINTR) {
+            err_errno(err, "cannot sync %s", what);
+            err->code = ERR_UNSYNCED;
+            return -1;
+        }
     return 0;
 }
 

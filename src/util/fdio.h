@@ -19,6 +19,8 @@ int fdio_write_all(int fd, const void *p, size_t n, const char *what, struct err
 int fdio_write_at(int fd, const void *p, size_t n, uint64_t at, const char *what, struct err *err);
 /* Reads n bytes from that place, or as many as there are. Returns their number, or -1 and errno. */
 ssize_t fdio_read_at(int fd, void *p, size_t n, uint64_t at);
+/* After a failure (ERR_UNSYNCED) the kernel may have dropped what was written, and a second fsync
+ * would succeed all the same: the caller removes the file, and never calls this for it again. */
 int fdio_fsync(int fd, const char *what, struct err *err);
 /* Syncs the directory `name` below dirfd ("." for dirfd itself). */
 int fdio_fsync_dir(int dirfd, const char *name, struct err *err);

@@ -247,6 +247,19 @@ end_upload(const struct registry *reg, const char *id, struct err *err)
     return upload_dir_remove(reg->dirfd, id, err);
 }
 
+/* After a failed fsync the memory has the right bytes, but the disk may never get them: a second
+ * fsync would succeed. So the file goes first. */
+static void
+drop_upload(const struct registry *reg, struct upload *u)
+{
+    struct err err;
+
+    if (upload_dir_remove(reg->dirfd, u->id, &err) != 0 || end_upload(reg, u->id, &err) != 0)
+        log_line(LOG_ERROR, "an upload that the disk lost stays", "upload=%s why=%s", u->id,
+                 err.message);
+    u->size = 0;
+}
+
 static int
 check_upload_digest(const struct registry *reg, int fd, struct upload *u, const struct digest *d,
                     struct err *err)
@@ -285,6 +298,8 @@ commit_upload(const struct registry *reg, struct upload_dir *dir, struct upload 
         rc = blob_commit(reg, u->repository, d, fd, u->size, err);
     else if (err->code == ERR_DIGEST_MISMATCH)
         end_upload(reg, u->id, &ignored);
+    if (rc != 0 && err->code == ERR_UNSYNCED)
+        drop_upload(reg, u);
     fdio_close(fd);
     return rc;
 }

@@ -358,7 +358,9 @@ judge_image(const struct registry *reg, struct ending *x, size_t i, struct err *
     }
     arena_reset(&arena);
     /* An id whose documents can't be read now is judged when a client asks for it. */
-    return rc < 0 && err->code != ERR_BUSY && err->code != ERR_NO_SPACE ? 0 : rc;
+    return rc < 0 && err->code != ERR_BUSY && err->code != ERR_NO_SPACE && err->code != ERR_FAULT
+               ? 0
+               : rc;
 }
 
 int

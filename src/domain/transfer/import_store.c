@@ -83,7 +83,7 @@ bool
 import_store_is_fatal(const struct err *err)
 {
     return err->code == ERR_SYSTEM || err->code == ERR_NO_SPACE || err->code == ERR_BUSY ||
-           err->code == ERR_CORRUPT;
+           err->code == ERR_FAULT || err->code == ERR_UNSYNCED || err->code == ERR_CORRUPT;
 }
 
 int

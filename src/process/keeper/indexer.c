@@ -281,7 +281,7 @@ postpone_index_job(struct indexer *x, const struct index_job *j, struct err *err
 static bool
 is_general(const struct err *err)
 {
-    return err->code == ERR_BUSY || err->code == ERR_NO_SPACE;
+    return err->code == ERR_BUSY || err->code == ERR_NO_SPACE || err->code == ERR_FAULT;
 }
 
 /* Keeps those of its layers that have no index. They are looked for once: only this process makes

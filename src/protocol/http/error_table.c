@@ -18,6 +18,14 @@ static const struct error_row error_rows[] = {
                       "there is room; tell its administrator",
                       .retry_after = "30"},
     [ERR_BUSY] = {503, "UNAVAILABLE", HINT_RETRY, .retry_after = "1"},
+    [ERR_FAULT] = {503, "UNAVAILABLE",
+                   "the registry's machine has a fault that may pass (its disk, its memory, its "
+                   "open files): try again later, and tell its administrator; the log says more",
+                   .retry_after = "10"},
+    [ERR_UNSYNCED] = {503, "UNAVAILABLE",
+                      "the registry's disk failed, and the bytes are dropped: begin the upload "
+                      "again, and tell the registry's administrator",
+                      .retry_after = "10"},
     [ERR_CORRUPT] = {500, "UNKNOWN", HINT_LOG},
     [ERR_LONG] = {500, "UNKNOWN", HINT_LOG},
     [ERR_BAD_REQUEST] = {400, "UNSUPPORTED",

@@ -113,7 +113,7 @@ reply_error(struct call *c, enum error_form form, const struct err *err)
     const struct error_row *row = error_table_row(err->code);
     struct err again;
 
-    if (row->status == 500)
+    if (row->status == 500 || err->code == ERR_FAULT || err->code == ERR_UNSYNCED)
         log_client_line(LOG_ERROR, "a request failed",
                         "method=%s path=%s user=%s address=%s why=%s", c->req->method_text,
                         c->req->raw_path, c->actor.user, c->req->remote_addr, err->message);

@@ -112,8 +112,11 @@ blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file
 
     *instance = random_u64();
     find_blob_place(&at, d, *instance);
-    if (fdio_fsync(fd, at.file, err) != 0)
+    if (fdio_fsync(fd, at.file, err) != 0) {
+        /* The file is somebody else's, and stays. Its next reader gets what the disk has. */
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
         return -1;
+    }
     rc = by->fn(by->arg, at.file, err);
     if (rc != 1)
         return rc;

@@ -125,16 +125,13 @@ bdb_error_code(int ret)
     case DB_LOCK_DEADLOCK:
     case DB_LOCK_NOTGRANTED:
         return ERR_BUSY;
-    case ENOSPC:
-    case EDQUOT:
-        return ERR_NO_SPACE;
     case DB_RUNRECOVERY:
     case DB_PAGE_NOTFOUND:
     case DB_VERIFY_BAD:
     case DB_OLD_VERSION:
         return ERR_CORRUPT;
     default:
-        return ERR_SYSTEM;
+        return err_code_of(ret);
     }
 }
 

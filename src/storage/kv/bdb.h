@@ -28,6 +28,7 @@ struct bdb {
     db_recno_t recno;           /* the number that the key of a queue points to */
     struct timespec synced;     /* the directory's last change before its last fsync */
     bool found_damage;          /* since bdb_enter: a page with a wrong checksum */
+    bool sync_failed;           /* an fsync of one of its files */
     DB_LSN trimmed;             /* the checkpoint after which logs were removed */
     bool is_silent;             /* what the library says is not logged */
     unsigned lines;             /* that the library has logged since lines_since_ms */

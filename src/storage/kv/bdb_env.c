@@ -1,7 +1,13 @@
 #include "storage/kv/bdb_env.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 #include "util/clock.h"
+#include "util/fdio.h"
 #include "util/log.h"
 
 /* Every process must make the same settings. */
@@ -67,6 +73,64 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
         log_line(LOG_ERROR, "berkeley db", "text=%s", text);
 }
 
+/* ---- fsync ----
+ *
+ * After a failed fsync the kernel may have dropped what was written, and the next one succeeds. The
+ * library repeats one that fails with EIO, up to a hundred times, and would then promise what the
+ * disk doesn't have. So the process ends here, while it holds the library's lock on that file:
+ * nobody else can flush it before the recovery, which reads what the disk has (bdb_recovery.c). */
+
+static struct bdb *synced_store; /* the library's functions have no argument for it */
+
+static int
+sync_store_file(int fd)
+{
+    int saved;
+
+    while (fdatasync(fd) != 0) {
+        if (errno == EINTR)
+            continue;
+        saved = errno;
+        log_line(LOG_ERROR, "a file of the database can't be synced", "dir=%s errno=%d",
+                 synced_store->kv.dir, saved);
+        if (synced_store->lost != NULL)
+            bdb_lost(synced_store, "an fsync failed");
+        synced_store->sync_failed = true;
+        errno = saved;
+        break;
+    }
+    /* Not EIO, which the library would try again. */
+    return synced_store->sync_failed ? (errno = ENXIO) : 0;
+}
+
+/* The library syncs a new log, but not the directory that has its name. */
+static int
+open_store_file(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    struct stat st;
+    struct err err;
+    va_list ap;
+    int fd;
+
+    if ((flags & O_CREAT) != 0) {
+        va_start(ap, flags);
+        mode = va_arg(ap, mode_t);
+        va_end(ap);
+    }
+    fd = open(path, flags, mode);
+    if (fd < 0 || (flags & O_CREAT) == 0 || strstr(path, "/log.") == NULL || fstat(fd, &st) != 0 ||
+        st.st_size > 0)
+        return fd;
+    if (fdio_fsync_dir(AT_FDCWD, synced_store->kv.dir, &err) == 0)
+        return fd;
+    log_line(LOG_ERROR, "the name of a new log can't be synced", "why=%s", err.message);
+    fdio_close(fd);
+    unlink(path);
+    errno = ENXIO;
+    return -1;
+}
+
 static int
 configure_environment(struct bdb *b)
 {
@@ -75,7 +139,10 @@ configure_environment(struct bdb *b)
 
     env->app_private = b;
     env->set_errcall(env, on_library_error);
-    if ((ret = env->set_cachesize(env, 0, CACHE_BYTES, 1)) != 0 ||
+    synced_store = b;
+    if ((ret = db_env_set_func_fsync(sync_store_file)) != 0 ||
+        (ret = db_env_set_func_open(open_store_file)) != 0 ||
+        (ret = env->set_cachesize(env, 0, CACHE_BYTES, 1)) != 0 ||
         (ret = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
         (ret = env->set_lk_max_locks(env, LOCKS)) != 0 ||
         (ret = env->set_lk_max_objects(env, LOCKS)) != 0 ||

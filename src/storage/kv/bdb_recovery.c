@@ -142,11 +142,35 @@ blame_full_disk(const char *dir, struct err *err)
     err_set(err, ERR_NO_SPACE, "the disk is full: %s", why);
 }
 
+/* What was written and never reached the disk, because an fsync failed, may still be in memory, as
+ * if it were on the disk: recovery would find nothing to repeat, and a later power loss would show
+ * the old bytes. So it reads what the disk has. What still waits to be written stays. */
+static void
+forget_cached_files(const char *dir)
+{
+    struct err ignored;
+    struct dirent *e;
+    DIR *d = fdio_opendir(AT_FDCWD, dir, &ignored);
+    int fd;
+
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        fd = openat(dirfd(d), e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd >= 0)
+            posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        fdio_close(fd);
+    }
+    if (d != NULL)
+        closedir(d);
+}
+
 static int
 recover_environment(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
     struct bdb *b = bdb_new(dir, tables, n);
-    int ret, rc = bdb_env_attach(b, true, err);
+    int ret, rc;
+
+    forget_cached_files(dir);
+    rc = bdb_env_attach(b, true, err);
 
     if (rc == 0 && (ret = b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE)) != 0)
         rc = bdb_error(err, ret, "checkpoint of", dir);
