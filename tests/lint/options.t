@@ -22,6 +22,7 @@ for my $row (grep { /^"/ } split /^    \{/m, $array) {
     @row{qw(name letter arg def help commands)} = map { /^["'](.*)["']$/ ? $1 : undef } @fields;
     $rows{ $row{name} } = \%row;
 }
+my %completed = %rows; # with a name for each hook
 # --on-{hook} is a name for many, one for each hook.
 my @hooks = map { s/^on-//r } grep { /^on-/ } sort keys %rows;
 my %hooks = map { $_ => 1 } slurp('src/domain/events/hook.c') =~ /\[HOOK_\w+\] = "([a-z-]+)"/g;
@@ -46,6 +47,22 @@ SKIP: {
     is($?, 0, '--help succeeds');
     is_deeply(options_in($help), \@names, '--help names the options of the table');
     none([ grep { my $l = $rows{$_}{letter}; $l && $help !~ /--\Q$_\E,\s+-$l\b/ } @names ], 'with their letters');
+}
+
+# What make has put in front of contrib/completion/bash.
+SKIP: {
+    my $completion = $program =~ s{[^/]*$}{docker-registry-server.bash}r;
+    skip "no completion at $completion: make it", 3 if !-e $completion;
+    sub ask_completion ($file, $function, $argument) { return split ' ', `bash -c '. "\$0" && _docker_registry_server_$function "\$1"' '$file' '$argument'` }
+    my @wrong;
+    for my $command (sort keys %commands) {
+        my @known = map { ("--$_", $completed{$_}{letter} ? "-$completed{$_}{letter}" : ()) } grep { " $completed{$_}{commands} " =~ / \Q$command\E / } keys %completed;
+        push @wrong, $command if join(' ', sort @known) ne join ' ', sort(ask_completion($completion, 'options', $command));
+    }
+    none(\@wrong, 'the completion offers the options that each command knows');
+    my @lettered = grep { $completed{$_}{letter} } sort keys %completed;
+    none([ grep { join(' ', ask_completion($completion, 'value', "--$_")) ne ($completed{$_}{arg} // '') } sort keys %completed ], '... knows which of them take a value');
+    none([ grep { join(' ', ask_completion($completion, 'value', "-$completed{$_}{letter}")) ne $completed{$_}{arg} } @lettered ], '... also by their letters');
 }
 
 # A page without comments and escapes, and without commands of other programs: those are examples, a line each, or
