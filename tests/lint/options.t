@@ -49,7 +49,7 @@ SKIP: {
     none([ grep { my $l = $rows{$_}{letter}; $l && $help !~ /--\Q$_\E,\s+-$l\b/ } @names ], 'with their letters');
 }
 
-# What make has put in front of contrib/completion/bash.
+# What make has put in front of contrib/tables/completion.bash.
 SKIP: {
     my $completion = $program =~ s{[^/]*$}{docker-registry-server.bash}r;
     skip "no completion at $completion: make it", 3 if !-e $completion;
@@ -63,6 +63,14 @@ SKIP: {
     my @lettered = grep { $completed{$_}{letter} } sort keys %completed;
     none([ grep { join(' ', ask_completion($completion, 'value', "--$_")) ne ($completed{$_}{arg} // '') } sort keys %completed ], '... knows which of them take a value');
     none([ grep { join(' ', ask_completion($completion, 'value', "-$completed{$_}{letter}")) ne $completed{$_}{arg} } @lettered ], '... also by their letters');
+}
+
+SKIP: {
+    my $configuration = $program =~ s{[^/]*$}{docker-registry-server.conf}r;
+    skip "no configuration at $configuration: make it", 1 if !-e $configuration;
+    my @settings = slurp($configuration) =~ /^#?([a-z-]+)(?: = \S+.*)?$/mg;
+    is_deeply([ sort @settings ],
+        [ sort grep { $completed{$_}{commands} =~ /^serve\b/ && !/^(?:config|help|version)$/ } keys %completed ], 'the configuration that is installed has all options');
 }
 
 # A page without comments and escapes, and without commands of other programs: those are examples, a line each, or

@@ -8,11 +8,30 @@ use Test::More;
 BEGIN { need('strace', 'systemd-analyze') }
 plan skip_all => 'LeakSanitizer does not work below strace' if Registry->sanitized;
 
-my ($unit) = grep { -e } map { "$_/contrib/docker-registry-server.service" } $ENV{srcdir} // '.', '..', '.';
+my ($unit) = grep { -e } map { "$_/contrib/systemd/docker-registry-server.service" } $ENV{srcdir} // '.', '..', '.';
 my $text   = slurp($unit);
 my %unit   = $text =~ /^(\w+)=(.*)$/mg;
 is($unit{LimitCORE}, 0, 'no core dumps, which would hold passwords');
 ok($unit{$_}, "$_ is set") for qw(ProtectHome NoNewPrivileges SystemCallFilter SystemCallErrorNumber);
+
+is($unit{Type}, 'notify', 'systemd waits until the registry can answer');
+cmp_ok($unit{WatchdogSec} // 0, '>=', 30, '... and hears whether it is alive');
+is($unit{ExecReload}, '/bin/kill -HUP $MAINPID', 'reload is SIGHUP');
+
+# What make installs: systemd has nothing to say against it, and finds it closed enough.
+my ($made) = Registry->program =~ s{[^/]*$}{docker-registry-server.service}r;
+SKIP: {
+    skip "no unit at $made: make it", 4 if !-e $made;
+    like(slurp($made), qr{^ExecStart=/\S+/docker-registry-server --config /\S+/docker-registry-server\.conf$}m, 'the unit that is installed has a configuration');
+    unlike(slurp($made), qr/^#:/m, '... and no lines about its installation');
+    my $place = tempdir();
+    my $text  = slurp($made) =~ s{^ExecStart=\S+}{ExecStart=/bin/true}mr =~ s{^Documentation=.*\n}{}mr;
+    spew("$place/docker-registry-server.service", $text);
+    my $verify = run([ 'systemd-analyze', 'verify', "$place/docker-registry-server.service" ]);
+    is_deeply([ grep { /docker-registry-server\.service/ } split /\n/, $verify->{err} ], [], '... systemd understands each line of it');
+    my $security = run([ 'systemd-analyze', 'security', '--offline=true', '--threshold=30', "$place/docker-registry-server.service" ]);
+    is($security->{exit}, 0, '... and its exposure is at most 3.0') or diag($security->{out} =~ /(Overall.*)/);
+}
 
 # The system calls of a set, and of the sets in it.
 sub calls_of ($set) {

@@ -5,6 +5,7 @@
 #include "process/master/children.h"
 #include "process/master/control_door.h"
 #include "process/master/herald_watch.h"
+#include "process/master/service_manager.h"
 #include "process/nginx/nginx.h"
 #include "process/server/stopped_process.h"
 #include "util/log.h"
@@ -33,6 +34,7 @@ struct master {
     struct herald_watch herald;
     struct control_door door;
     struct stopped_process stopped;
+    struct service_manager manager;
     enum phase phase;
     bool failed; /* err says why */
     struct err err;
@@ -46,6 +48,7 @@ stop_all(struct master *m, bool hurry)
 {
     if (m->phase < PHASE_STOPPING_NGINX) {
         log_line(LOG_INFO, "stopping", NULL);
+        service_manager_stopping(&m->manager);
         server_close_ports(m->server);
         control_door_close(&m->door);
     }
@@ -89,6 +92,7 @@ announce_start(struct master *m)
         if (!is_port_announced(l, i))
             printf("Server is listening on port %u\n", l->v[i].port);
     fflush(stdout);
+    service_manager_ready(&m->manager);
     if (o->trust_remote_user)
         log_line(LOG_INFO, "users are those of the web server in front", NULL);
     server_warn_of_users(m->server);
@@ -154,9 +158,12 @@ on_master_signal(void *arg, int number)
         stop_all(m, m->phase >= PHASE_STOPPING_NGINX);
     } else if (m->phase < PHASE_STOPPING_NGINX) {
         log_line(LOG_INFO, "reading certificates, users and rules again", NULL);
+        service_manager_reloading(&m->manager);
         server_reload(m->server);
         nginx_reload(&m->nginx);
         herald_watch_reload(&m->herald);
+        if (m->phase == PHASE_SERVING) /* otherwise the end of the start tells it */
+            service_manager_ready(&m->manager);
     }
 }
 
@@ -168,6 +175,14 @@ beat_of(const struct master *m)
     if (m->phase == PHASE_STARTING || m->nginx.state == NGINX_STARTING)
         return BEAT_STARTING_MS;
     return BEAT_MS;
+}
+
+/* Without a keeper nothing is collected, and no hook runs. While all processes are being replaced
+ * there is none, either, but the master is at work. */
+static bool
+is_alive(const struct master *m)
+{
+    return m->children.state != CHILDREN_SERVING || children_keeper(&m->children) != 0;
 }
 
 static void
@@ -187,6 +202,7 @@ do_what_is_due(struct master *m)
     step_phase(m);
     while ((r = control_door_ready(&m->door)) != NULL && children_lend(&m->children, r))
         control_door_done(r, NULL);
+    service_manager_tick(&m->manager, m->phase == PHASE_STARTING, is_alive(m));
 }
 
 static int
@@ -225,6 +241,7 @@ master_run(struct server *s, struct err *err)
     m->server = s;
     loop_init(&m->loop);
     loop_timer_init(&m->beat, &m->loop, NULL, NULL);
+    service_manager_init(&m->manager, &m->loop);
     rc = set_up_signals(m, err);
     if (rc == 0)
         rc = nginx_init(&m->nginx, s, &m->loop, err);
@@ -243,6 +260,7 @@ master_run(struct server *s, struct err *err)
     nginx_free(&m->nginx);
     children_free(&m->children);
 done:
+    service_manager_free(&m->manager);
     loop_free(&m->loop);
     free(m);
     return rc;

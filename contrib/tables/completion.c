@@ -4,7 +4,7 @@
 #include "process/options/options_table.h"
 
 /* Prints the tables of commands and options, and the topics of help, as functions of bash. make
- * puts them in front of the file "bash", and the result is the completion that is installed. */
+ * puts them in front of completion.bash, and the result is what is installed. */
 
 #define PREFIX "_docker_registry_server_"
 
