@@ -27,6 +27,8 @@ struct registry {
      * no keeper runs. */
     const int *poke;
 
+    bool read_only; /* --read-only, or the data directory is: nothing is written */
+
     uint64_t started_ms; /* clock_mono_ms() of the server's start */
 
     /* limits and times, in milliseconds; see the options of the same names */

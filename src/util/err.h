@@ -56,6 +56,7 @@ enum err_code {
     ERR_DENIED,       /* the user is known, but lacks the right */
     ERR_FOREIGN_PAGE, /* a web page of another origin wants to change something */
     ERR_UNSUPPORTED,
+    ERR_READ_ONLY, /* the registry only serves what it has */
 
     ERR_COUNT
 };

@@ -76,6 +76,7 @@ find_blob_in(const struct registry *reg, const char *repository, struct rec_repo
     struct rec_blob r;
     int rc = find_member_blob(reg, repo->id, d, &r, err);
 
+    for_push = for_push && !reg->read_only;
     if (rc == 1 && for_push)
         rc = hold_blob_for_push(reg, repo->id, d, &r, err);
     if (rc == 1 && for_push && repository_hold(reg, repository, repo, err) != 0)

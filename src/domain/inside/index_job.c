@@ -52,6 +52,9 @@ index_job_demand(const struct registry *reg, const struct digest *layer, const c
     struct index_job j = {.job = {.kind = JOB_INDEX, .digest = *layer}};
     int rc;
 
+    if (reg->read_only)
+        return err_set(err, ERR_NOT_BROWSABLE,
+                       "the layer has no index yet, and this registry is read-only");
     j.job.due = repository != NULL ? DUE_WAITED_FOR : DUE_BEFORE_OTHERS;
     snprintf(j.record.repository, sizeof j.record.repository, "%s",
              repository != NULL ? repository : "");

@@ -194,7 +194,7 @@ image_find(const struct registry *reg, const struct digest *id, bool for_push, s
         rc = 0;
     if (rc == 1)
         rc = tbl_blob_get(kv_reads(reg->kv), &r.layer, &layer, err);
-    if (rc == 1 && for_push)
+    if (rc == 1 && for_push && !reg->read_only)
         rc = hold_for_push(reg, id, &r, err);
     if (rc != 1)
         return rc < 0 ? -1 : refuse_unknown_image(err);

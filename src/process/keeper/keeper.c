@@ -84,13 +84,14 @@ tend_store(struct keeper *k)
     int dirfd = k->server->dir.fd;
     struct kv *kv = k->reg.kv;
     struct err err;
-    bool is_short = disk_space_check(dirfd, 0, &err) != 0;
+    bool is_refused = disk_space_check(dirfd, 0, &err) != 0;
+    bool is_short = is_refused && disk_space_free(dirfd) < disk_space_margin(dirfd);
 
-    if (is_short) {
+    if (is_refused) {
         if (is_trouble_due(&k->full_disk, &err))
             log_line(LOG_ERROR, "the disk is full: nothing can be pushed", "free=%llu needed=%llu",
                      (unsigned long long)disk_space_free(dirfd),
-                     (unsigned long long)disk_space_margin(dirfd));
+                     (unsigned long long)disk_space_needed(dirfd));
         disk_space_give(dirfd);
         if (disk_space_free(dirfd) < CHECKPOINT_ROOM)
             return;
@@ -234,6 +235,31 @@ finish_with_herald(struct keeper *k)
            loop_wait(&k->loop, &err) == 0);
 }
 
+static void
+on_idle_round(void *arg)
+{
+    struct keeper *k = arg;
+    uint64_t watchdog_ms = k->server->options->watchdog_ms;
+
+    stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL, watchdog_ms, clock_mono_ms());
+    loop_timer_at(&k->round, loop_now(&k->loop) + watchdog_ms / 3);
+}
+
+/* In a read-only registry only stopped processes are looked for. */
+static int
+run_idle_keeper(struct keeper *k, struct err *err)
+{
+    static const int caught[] = {SIGTERM};
+    int rc = loop_signals(&k->loop, caught, 1, on_keeper_signal, k, err);
+
+    loop_timer_init(&k->round, &k->loop, on_idle_round, k);
+    loop_timer_at(&k->round, loop_now(&k->loop));
+    while (rc == 0 && !k->stopping)
+        rc = loop_wait(&k->loop, err);
+    loop_timer_stop(&k->round);
+    return rc;
+}
+
 static int
 run_keeper(struct keeper *k, struct err *err)
 {
@@ -277,9 +303,13 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     process_title_set("keeper");
     child_open(s, slot, &k.reg);
     loop_init(&k.loop);
-    k.herald = herald_client_new(s, &k.reg, &k.loop);
-    k.indexer = indexer_new(s->options, &k.reg, &k.loop);
-    rc = run_keeper(&k, &err);
+    if (s->read_only) {
+        rc = run_idle_keeper(&k, &err);
+    } else {
+        k.herald = herald_client_new(s, &k.reg, &k.loop);
+        k.indexer = indexer_new(s->options, &k.reg, &k.loop);
+        rc = run_keeper(&k, &err);
+    }
     if (rc != 0)
         log_line(LOG_ERROR, "the keeper failed", "why=%s", err.message);
     loop_free(&k.loop);

@@ -23,6 +23,7 @@
 #define CRASH_BURST 60
 #define CRASH_REFILL_MS 1000
 #define FORK_PAUSE_MS 1000
+#define FAULTS_MAX 7 /* the pause of recoveries that a fault of the machine lets fail: 12.8 s */
 /* On a full disk the master never gives up. */
 #define DISK_FULL_PAUSE_MS 5000
 #define DISK_FULL_ROOM (1u << 20) /* with less, no process can join the database */
@@ -94,11 +95,10 @@ children_free(struct children *c)
 static bool
 died_of_full_disk(const struct children *c, int status)
 {
-    struct err ignored;
-
     if (WIFEXITED(status))
         return WEXITSTATUS(status) == CHILD_NO_SPACE;
-    return WTERMSIG(status) == SIGBUS && disk_space_check(c->server->dir.fd, 0, &ignored) != 0;
+    return WTERMSIG(status) == SIGBUS &&
+           disk_space_free(c->server->dir.fd) < disk_space_margin(c->server->dir.fd);
 }
 
 static void
@@ -110,7 +110,7 @@ note_full_disk(struct children *c, const char *why)
         log_line(LOG_ERROR, "the disk is full: waiting for room", "why=%s free=%llu needed=%llu",
                  *why != '\0' ? why : "processes can't start",
                  (unsigned long long)disk_space_free(c->server->dir.fd),
-                 (unsigned long long)disk_space_margin(c->server->dir.fd));
+                 (unsigned long long)disk_space_needed(c->server->dir.fd));
         c->disk_full_log_at = now + DISK_FULL_LOG_MS;
     }
     c->disk_full = true;
@@ -271,6 +271,7 @@ serve_after_recovery(struct children *c)
 {
     c->failures = 0;
     c->disk_full_recoveries = 0;
+    c->faults = 0;
     c->deaths_outside = 0;
     c->rounds++;
     if (!c->were_ready && c->rounds > ROUNDS_MAX) {
@@ -298,6 +299,10 @@ on_recovery_end(void *arg, pid_t pid, int status)
         note_full_disk(c, c->shared->message);
         c->disk_full_recoveries += pause < DISK_FULL_PAUSE_MS;
         recover_at(c, now + pause);
+    } else if (c->were_ready && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FAULT) {
+        /* The log has said why. What worked once may work again. */
+        c->faults += c->faults < FAULTS_MAX;
+        recover_at(c, now + ((uint64_t)FAILURE_PAUSE_MS << c->faults));
     } else {
         child_log_death("recovery", pid, status);
         c->failures++;

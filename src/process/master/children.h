@@ -56,6 +56,7 @@ struct children {
     unsigned rounds;                /* recoveries since all were ready */
     bool disk_full;                 /* a process died of a full disk, and not all are back */
     unsigned disk_full_recoveries;  /* in a row that died of it */
+    unsigned faults;                /* recoveries in a row that failed because of the machine */
     uint64_t disk_full_log_at;      /* when to log it again */
     uint64_t served_at[POOL_COUNT]; /* when the pool had a worker last */
     unsigned deaths_outside;        /* since the last recovery; each leaks a little */

@@ -31,12 +31,15 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     process_title_set("recovery");
     disk_space_give(s->dir.fd);
     if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&
-        blob_file_prepare(s->dir.fd, &err) == 0 && upload_dir_prepare(s->dir.fd, &err) == 0 &&
+        (s->read_only ||
+         (blob_file_prepare(s->dir.fd, &err) == 0 && upload_dir_prepare(s->dir.fd, &err) == 0)) &&
         begin_store(&err) == 0)
         return CHILD_DONE;
     memcpy(message, err.message, sizeof err.message);
     if (err.code == ERR_NO_SPACE)
         return CHILD_NO_SPACE;
     log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
+    if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED)
+        return CHILD_FAULT;
     return CHILD_FAILED;
 }

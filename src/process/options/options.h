@@ -54,7 +54,9 @@ struct options {
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
     uint64_t gc_interval_ms;
-    uint64_t max_blob_size;               /* bytes; 0: no limit */
+    uint64_t max_blob_size; /* bytes; 0: no limit */
+    uint64_t min_free;      /* bytes; 0: the database's margin */
+    bool read_only;
     uint64_t max_repositories;            /* 0: no limit */
     uint64_t max_tags;                    /* 0: no limit */
     uint64_t max_uploads;                 /* 0: no limit */

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "domain/v1/image_foreign.h"
+#include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/fdio.h"
@@ -81,11 +82,14 @@ void
 child_registry(const struct server *s, struct kv *kv, struct registry *reg)
 {
     const struct options *o = s->options;
+
+    disk_space_keep(o->min_free);
     *reg = (struct registry){
         .kv = kv,
         .dirfd = s->dir.fd,
         .foreign = &image_foreign,
         .poke = &s->poke,
+        .read_only = s->read_only,
         .started_ms = s->started_ms,
         .lease_ms = o->lease_ms,
         .upload_expiry_ms = o->upload_expiry_ms,
@@ -120,6 +124,8 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
         log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
         _exit(CHILD_FAILED);
     }
+    if (s->read_only)
+        kv_refuse_writes(kv);
     child_registry(s, kv, reg);
     atomic_store(&slot->ready, true);
 }

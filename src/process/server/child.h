@@ -15,6 +15,7 @@ enum child_exit {
     CHILD_DONE = 0,
     CHILD_FAILED = 1,
     CHILD_LOST = 70,     /* the database needs a recovery */
+    CHILD_FAULT = 72,    /* a recovery failed because of the machine, which may pass */
     CHILD_NO_SPACE = 71, /* the disk is full: no fault of anything here */
 };
 

@@ -7,11 +7,13 @@
 #include <unistd.h>
 #include "domain/access/htpasswd.h"
 #include "process/options/absolute_path.h"
+#include "process/server/readonly_dir.h"
 #include "process/server/runfile.h"
 #include "process/server/socket_dir.h"
 #include "process/server/stray_nginx.h"
 #include "process/server/unix_socket.h"
 #include "storage/files/body_dir.h"
+#include "storage/files/disk_space.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -248,6 +250,27 @@ open_ports(struct server *s, struct err *err)
     return r;
 }
 
+static int
+find_or_make_directory(struct server *s, struct err *err)
+{
+    struct options *o = s->options;
+    struct err ignored;
+
+    s->is_copy = datadir_find(&s->dir, o->dir, &s->who, &ignored) == 0 && readonly_dir_is(&s->dir);
+    s->read_only = o->read_only || s->is_copy;
+    if (s->is_copy && o->fastcgi != NULL)
+        return err_set(err, ERR_SYSTEM,
+                       "%s is on a file system that is mounted read-only, and --fastcgi needs to "
+                       "write there: mount it for writing, or leave out --fastcgi",
+                       o->dir);
+    if (s->is_copy)
+        return 0;
+    fdio_close(s->dir.fd);
+    if (fchdir(s->startdir) < 0)
+        return err_errno(err, "cannot go back to the directory of the start");
+    return datadir_make(&s->dir, o->dir, &s->who, err);
+}
+
 /* The steps that need root, if it is root: the directory, the key. */
 static int
 prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
@@ -262,7 +285,7 @@ prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
         return -1;
     if (tls_files_wanted(o) && tls_files_read(tls, s->startdir, o, err) < 0)
         return -1;
-    if (datadir_make(&s->dir, o->dir, &s->who, err) < 0)
+    if (find_or_make_directory(s, err) < 0)
         return -1;
     return o->fastcgi != NULL ? socket_dir_open(o->sockets, &s->who, err) : 0;
 }
@@ -274,6 +297,8 @@ take_directory(struct server *s, struct err *err)
     bool own_nginx = s->options->fastcgi == NULL;
     int rc;
 
+    if (s->is_copy && readonly_dir_open(&s->dir, &s->who, &s->original, err) < 0)
+        return -1;
     if (datadir_open(&s->dir, &s->who, err) < 0)
         return -1;
     /* The nginx workers of a killed server may still hold our ports. They are shielded. */
@@ -313,6 +338,7 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     *s = (struct server){.options = o,
                          .started_ms = clock_mono_ms(),
                          .startdir = -1,
+                         .original = -1,
                          .bodies_good = true,
                          .dir = {.fd = -1, .lock = -1},
                          .poke = -1,
@@ -322,6 +348,7 @@ server_prepare(struct server *s, struct options *o, struct err *err)
         s->extra[i] = -1;
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
+    disk_space_keep(o->min_free);
     r = prepare_as_started(s, &tls, err);
     umask(0027); /* the directories above the data directory have the caller's */
     if (r == 0)
@@ -542,6 +569,9 @@ server_finish(struct server *s)
     access_source_free(&s->access);
     free(s->full_dir);
     s->full_dir = NULL;
+    if (s->is_copy)
+        readonly_dir_remove(&s->dir);
+    fdio_close(s->original);
     fdio_close(s->startdir);
     fdio_close(s->dir.fd);
     fdio_close(s->dir.lock);

@@ -44,6 +44,9 @@ struct server {
     struct privileges who;
     struct datadir dir;
     char *full_dir; /* with --fastcgi: the data directory's full name */
+    bool read_only; /* pulls only */
+    bool is_copy;   /* dir isn't the data directory, but readonly_dir's */
+    int original;   /* then: the lock of the data directory, or -1 */
     int startdir;   /* the directory to which names on the command line are relative */
     struct listeners listeners;
     int sockets[POOL_COUNT];

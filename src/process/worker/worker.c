@@ -42,7 +42,6 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
                void *arg)
 {
     struct work *w = arg;
-    struct err ignored;
     dispatch(&routes, &w->reg, req, arena, reply);
     /* Of a request of unknown size the body may be large. */
     if (req->role == ROLE_AUTH && (!req->has_length || req->content_length >= BODY_AHEAD_LEAST))
@@ -50,7 +49,8 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
     if ((req->method & (HTTP_GET | HTTP_HEAD)) == 0)
         server_poke(w->poke, SERVER_POKE_EVENTS);
     /* On a full disk the successor might be unable to open the database. */
-    if (++w->served >= w->retire_at && disk_space_check(w->reg.dirfd, 0, &ignored) == 0)
+    if (++w->served >= w->retire_at &&
+        disk_space_free(w->reg.dirfd) >= disk_space_margin(w->reg.dirfd))
         fcgi_retire();
 }
 

@@ -96,6 +96,25 @@ enter_pool(const struct call *c, struct err *err)
     return share_enter(c->reg->share, client, err);
 }
 
+/* Is there room for what a push brings? */
+static int
+check_room(const struct call *c, struct err *err)
+{
+    const struct http_request *req = c->req;
+    bool is_asked = req->role == ROLE_AUTH && req->has_length;
+
+    if ((req->method & (HTTP_POST | HTTP_PATCH | HTTP_PUT)) == 0)
+        return 0;
+    return upload_room(c->reg, is_asked ? req->content_length : 0, err);
+}
+
+static int
+refuse_write(const struct call *c, struct err *err)
+{
+    http_reply_header(c->reply, "Allow", "GET, HEAD, OPTIONS");
+    return err_set(err, ERR_READ_ONLY, "this registry is read-only at the moment");
+}
+
 /* From the request to the handler, in the one order that every role shares. */
 static int
 answer_call(struct call *c, enum error_form form, struct err *err)
@@ -119,12 +138,12 @@ answer_call(struct call *c, enum error_form form, struct err *err)
         return -1;
     if (check_rights(c, route->verb, err) != 0)
         return -1;
-    if (req->role == ROLE_AUTH) {
-        if ((req->method & (HTTP_POST | HTTP_PATCH | HTTP_PUT)) != 0 &&
-            upload_room(c->reg, req->has_length ? req->content_length : 0, err) != 0)
-            return -1;
+    if (c->reg->read_only && (route->verb == VERB_PUSH || route->verb == VERB_DELETE))
+        return refuse_write(c, err);
+    if (route->verb == VERB_PUSH && check_room(c, err) != 0)
+        return -1;
+    if (req->role == ROLE_AUTH)
         return call_empty(c, 204);
-    }
     if (form == ERROR_FORM_V1 && route->verb != VERB_PUBLIC && http_auth_hand_out(c, err) != 0)
         return -1;
     if (enter_pool(c, err) != 0)

@@ -87,6 +87,8 @@ static const struct error_row error_rows[] = {
          "start the registry with --cors and this origin, if its pages may change things"},
     [ERR_UNSUPPORTED] = {400, "UNSUPPORTED",
                          "use a client that writes OCI or docker schema 2 manifests"},
+    [ERR_READ_ONLY] = {405, "UNSUPPORTED",
+                       "pulls work; ask the registry's administrator when pushes will"},
 };
 
 _Static_assert(sizeof error_rows / sizeof *error_rows == ERR_COUNT,

@@ -50,6 +50,22 @@ disk_space_free(int dirfd)
     return left;
 }
 
+static uint64_t kept_free;
+
+void
+disk_space_keep(uint64_t bytes)
+{
+    kept_free = bytes;
+}
+
+uint64_t
+disk_space_needed(int dirfd)
+{
+    uint64_t margin = disk_space_margin(dirfd);
+
+    return kept_free > margin ? kept_free : margin;
+}
+
 /* What was seen of the disk of a directory: there was so much room that nobody has to look again
  * before `until`. A process looks at two directories, the data directory and db/. */
 static struct plenty {
@@ -68,16 +84,19 @@ find_plenty(int dirfd)
     return a->until_ms < b->until_ms ? a : b;
 }
 
-int
-disk_space_check(int dirfd, uint64_t more, struct err *err)
+static int
+check_space(int dirfd, uint64_t more, uint64_t kept, struct err *err)
 {
     struct plenty *seen = find_plenty(dirfd);
     uint64_t now = clock_mono_ms(), left, margin;
-    bool is_plenty;
+    bool is_plenty, is_kept;
 
     if (seen->dirfd == dirfd && now < seen->until_ms && more <= PLENTY)
         return 0;
     look_at_disk(dirfd, &left, &margin);
+    is_kept = kept > margin && left >= margin;
+    if (kept > margin)
+        margin = kept;
     is_plenty = left >= margin && left - margin >= 2 * PLENTY;
     *seen = (struct plenty){dirfd, is_plenty ? now + PLENTY_MS : 0};
     if (left >= margin && left - margin >= more)
@@ -85,7 +104,22 @@ disk_space_check(int dirfd, uint64_t more, struct err *err)
     if (more > 0 && left >= margin)
         return err_set(err, ERR_NO_SPACE, "the registry's disk has no room for %llu bytes",
                        (unsigned long long)more);
+    if (is_kept)
+        return err_set(err, ERR_NO_SPACE, "the registry's disk is full: %llu bytes are kept free",
+                       (unsigned long long)kept);
     return err_set(err, ERR_NO_SPACE, "the registry's disk is full");
+}
+
+int
+disk_space_check(int dirfd, uint64_t more, struct err *err)
+{
+    return check_space(dirfd, more, kept_free, err);
+}
+
+int
+disk_space_check_margin(int dirfd, struct err *err)
+{
+    return check_space(dirfd, 0, 0, err);
 }
 
 /* ---- ballast ---- */

@@ -12,11 +12,20 @@
 
 /* 32 MiB (two log files), on a small file system an eighth of it. */
 uint64_t disk_space_margin(int dirfd);
+/* The room without which nothing can be pushed. */
+uint64_t disk_space_needed(int dirfd);
 /* The bytes that may still be written to the file system of dirfd; UINT64_MAX if unknown. */
 uint64_t disk_space_free(int dirfd);
 
-/* 0, or ERR_NO_SPACE when less than the margin would be free after `more` bytes. */
+/* From now on this process, and those that it forks, keep at least so many bytes free: --min-free.
+ * The ballast doesn't grow with it. */
+void disk_space_keep(uint64_t bytes);
+
+/* 0, or ERR_NO_SPACE when less than the margin, or what is kept, would be free after `more` bytes.
+ */
 int disk_space_check(int dirfd, uint64_t more, struct err *err);
+/* The same for the margin alone: may the database change? Not for the same descriptor. */
+int disk_space_check_margin(int dirfd, struct err *err);
 
 /* Gives up the ballast if the disk is almost full. Less than the margin is then free, so uploads
  * can't use it. root: the data directory. */

@@ -51,6 +51,8 @@ int
 txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
                struct err *err)
 {
+    if (kv->is_read_only)
+        return err_set(err, ERR_READ_ONLY, "this registry is read-only at the moment");
     if (kv->is_running || kv->cursors > 0)
         return err_set(err, ERR_SYSTEM, "a transaction inside another, or beside an open cursor");
 
@@ -76,11 +78,17 @@ kv_keep_room(struct kv *kv)
     kv->keep_room = open(kv->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+void
+kv_refuse_writes(struct kv *kv)
+{
+    kv->is_read_only = true;
+}
+
 int
 txn_run(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
         struct err *err)
 {
-    if (kv->keep_room >= 0 && disk_space_check(kv->keep_room, 0, err) != 0)
+    if (kv->keep_room >= 0 && !kv->is_read_only && disk_space_check_margin(kv->keep_room, err) != 0)
         return -1;
     return txn_run_anyway(kv, fn, arg, err);
 }

@@ -39,6 +39,8 @@ void kv_relax(struct txn *t);
 /* From now on txn_run fails with ERR_NO_SPACE while the disk has less room than the margin
  * (storage/files/disk_space.h). For processes that store what clients send. */
 void kv_keep_room(struct kv *kv);
+/* From now on txn_run and txn_run_anyway fail with ERR_READ_ONLY. */
+void kv_refuse_writes(struct kv *kv);
 /* Like txn_run, but ignores the margin: for transactions that lead to more room in the end. */
 int txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
                    struct err *err);

@@ -25,10 +25,11 @@ struct kv {
     const struct kv_filling *filling;
     const struct kv_table *tables;
     size_t n;
-    const char *dir;  /* the store's directory; owned by the filling */
-    int keep_room;    /* a descriptor of dir, to check the room; -1: not checked */
-    bool is_running;  /* a transaction */
-    unsigned cursors; /* that are open */
+    const char *dir;   /* the store's directory; owned by the filling */
+    int keep_room;     /* a descriptor of dir, to check the room; -1: not checked */
+    bool is_read_only; /* kv_refuse_writes */
+    bool is_running;   /* a transaction */
+    unsigned cursors;  /* that are open */
     struct txn reads;
     struct txn txn; /* the one that runs */
 };
