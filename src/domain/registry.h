@@ -34,6 +34,7 @@ struct registry {
     /* limits and times, in milliseconds; see the options of the same names */
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
+    uint64_t history_keep_ms; /* what the history of a tag names stays this long; 0: it doesn't */
     uint64_t gc_interval_ms;
     uint64_t file_grace_ms;    /* no option: a file is removed this long after its record */
     uint64_t max_blob_size;    /* 0: none */

@@ -130,6 +130,14 @@ check_move(uint64_t seq, const struct rec_tag_log *r, void *arg, struct err *err
 }
 
 static int
+check_any_move(const struct tag_log_place *at, const struct rec_tag_log *r, void *arg,
+               struct err *err)
+{
+    MUST(strlen(at->tag) <= RECORD_TAG_MAX);
+    return check_move(at->seq, r, arg, err);
+}
+
+static int
 check_repo(const char *name, const struct rec_repo *r, void *arg, struct err *err)
 {
     (void)arg;
@@ -211,11 +219,13 @@ visit_tags(struct txn *t)
     uint64_t repo = unpack_u64(&u);
     struct bytes rest = unpack_rest(&u);
     char *tag = fuzz_text(rest.p, strnlen(rest.p, rest.n));
+    struct tag_log_place start = {.repo = 0};
     struct err err;
 
     tbl_tag_each(t, repo, "", check_tag, NULL, &err);
     if (rest.n <= RECORD_TAG_MAX)
         tbl_tag_log_each(t, repo, tag, check_move, NULL, &err);
+    tbl_tag_log_scan(t, &start, check_any_move, NULL, &err);
     free(tag);
 }
 

@@ -6,7 +6,7 @@ use Registry::Tools;
 use JSON::PP qw(decode_json);
 use Test::More;
 
-my $registry = Registry->start(args => [ '--lease', '2s', '--gc-interval', '1s' ]);
+my $registry = Registry->start(args => [ '--lease', '2s', '--history-keep', '0', '--gc-interval', '1s' ]);
 my $layer    = random_bytes(20_000);
 my ($config, $manifest) = $registry->image_of([$layer]);
 

@@ -22,7 +22,7 @@ my $WINDOW = 12;     # most operations are on so many; the others' leases run ou
 my @REPOS  = ('rand/one', 'rand/two');
 my @TAGS   = qw(latest v1 v2);
 my %TYPE   = %Registry::Client::TYPE;
-my $registry = Registry->start(args => [ '--lease', "${LEASE}s", '--gc-interval', '1s' ]);
+my $registry = Registry->start(args => [ '--lease', "${LEASE}s", '--history-keep', '0', '--gc-interval', '1s' ]);
 
 # ---- what there is to push ----
 

@@ -18,7 +18,7 @@ for my $store (@stores) {
         my $hooks = Registry->try([ 'hooks', '--dir', $dir ]);
         works($hooks, 'the hooks that are to run');
         like($hooks->{out}, qr{sample/image:v1}, '... are known');
-        my $registry = Registry->start(dir => $dir, args => [ is_root() ? ('--run-as', 'www-data') : (), '--upload-expiry', '36500d', '--lease', '1s', '--gc-interval', '1s' ]);
+        my $registry = Registry->start(dir => $dir, args => [ is_root() ? ('--run-as', 'www-data') : (), '--upload-expiry', '36500d', '--lease', '1s', '--history-keep', '0', '--gc-interval', '1s' ]);
         check_store($registry);
         is_tidy($registry);
     };

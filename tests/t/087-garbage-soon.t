@@ -5,7 +5,7 @@ use Registry::Checks;
 use Registry::Tools;
 use Test::More;
 
-my $registry = Registry->start(args => [ '--lease', '3s', '--gc-interval', '24h' ]);
+my $registry = Registry->start(args => [ '--lease', '3s', '--history-keep', '0', '--gc-interval', '24h' ]);
 my @layers   = map { random_bytes(1000 + $_) } 1 .. 30;
 my $kept     = random_bytes(2000);
 

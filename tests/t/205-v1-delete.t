@@ -6,7 +6,7 @@ use Registry::Tools;
 use Registry::V1;
 use Test::More;
 
-my $registry = Registry->start(args => [ '--lease', '2s', '--upload-expiry', '4s', '--gc-interval', '1s' ]);
+my $registry = Registry->start(args => [ '--lease', '2s', '--history-keep', '0', '--upload-expiry', '4s', '--gc-interval', '1s' ]);
 # What is about to go can't be seen, but it exists.
 my $v1       = Registry::V1->new($registry, skips => 1);
 

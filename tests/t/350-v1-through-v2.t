@@ -12,7 +12,7 @@ use Test::More;
 my $MANIFEST = 'sha256:e079597dfcc6c3e8278b839e589c54140201f7bf8ae44aa3435307425af937b9';
 my $CONFIG   = 'sha256:2db44504a1c91605c0908f50acdcb0d745895d7a16f5d57543e9d696a6cb0eac';
 
-my @args     = ('--lease', '2s', '--gc-interval', '1s', '--upload-expiry', '5s');
+my @args     = ('--lease', '2s', '--history-keep', '0', '--gc-interval', '1s', '--upload-expiry', '5s');
 my $registry = Registry->start(args => \@args);
 my $v1       = Registry::V1->new($registry);
 my @recorded = map { image($_) } qw(A B C E);

@@ -80,6 +80,14 @@ make_manifest(union record_any *r)
 }
 
 static void
+make_trash(union record_any *r)
+{
+    make_manifest(r);
+    struct rec_manifest m = r->manifest;
+    r->trash = (struct rec_trash){.until = 1700000000000, .manifest = m};
+}
+
+static void
 make_blob(union record_any *r)
 {
     r->blob = (struct rec_blob){.size = 1ull << 40, .instance = 0xfedcba9876543210};
@@ -137,6 +145,7 @@ static const struct kind {
     {"meta", make_number, &record_meta},
     {"tally", make_number, &record_tally},
     {"repo_name", make_repo_name, &record_repo_name},
+    {"trash", make_trash, &record_trash},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 

@@ -103,7 +103,7 @@ put_names(struct txn *t, void *arg, struct err *err)
     char tag[RECORD_TAG_MAX + 1];
     struct rec_repo repo = {.id = 1};
     struct rec_tag r = {.updated = 1};
-    struct rec_tag_log move = {.time = 1};
+    struct rec_tag_log move = {.time = 1}, old;
     struct digest d;
     struct edge e = {.kind = EDGE_TAG, .repo = UINT64_MAX, .tag = tag};
 
@@ -118,7 +118,11 @@ put_names(struct txn *t, void *arg, struct err *err)
     WANT(tbl_repo_get(t, name, &repo, err) == 1);
     WANT(tbl_tag_put(t, UINT64_MAX, tag, &r, err) == 0);
     WANT(tbl_tag_get(t, UINT64_MAX, tag, &r, err) == 1);
-    WANT(tbl_tag_log_add(t, UINT64_MAX, tag, &move, err) == 0);
+    WANT(tbl_tag_log_add(t, UINT64_MAX, tag, &move, &old, err) == 0);
+    WANT(tbl_edge_put(t, &e, err) == 0);
+    WANT(tbl_edge_has(t, &e, err) == 1);
+    e.kind = EDGE_HISTORY;
+    e.until = UINT64_MAX;
     WANT(tbl_edge_put(t, &e, err) == 0);
     WANT(tbl_edge_has(t, &e, err) == 1);
     return 0;
@@ -147,8 +151,9 @@ edges_keep(struct txn *t, void *arg, struct err *err)
         enum edge_kind kind;
         int keeps;
     } kinds[] = {
-        {EDGE_HELD, 1},  {EDGE_TAG, 1},  {EDGE_CHILD, 1},  {EDGE_PART, 1},
-        {EDGE_IMAGE, 1}, {EDGE_MADE, 1}, {EDGE_MEMBER, 0}, {EDGE_SUBJECT, 0},
+        {EDGE_HELD, 1},   {EDGE_TAG, 1},     {EDGE_CHILD, 1},      {EDGE_PART, 1},
+        {EDGE_IMAGE, 1},  {EDGE_MADE, 1},    {EDGE_HISTORY, 1},    {EDGE_TRASHED, 1},
+        {EDGE_MEMBER, 0}, {EDGE_SUBJECT, 0}, {EDGE_TRASH_PART, 1},
     };
     struct digest d = fixture_digest("kept"), from = fixture_digest("from");
     struct edge member = {.to = d, .kind = EDGE_MEMBER, .repo = 1};
@@ -159,9 +164,10 @@ edges_keep(struct txn *t, void *arg, struct err *err)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct edge e = {.to = d, .kind = kinds[i].kind, .repo = 2};
 
-        if (kinds[i].kind == EDGE_TAG)
+        if (kinds[i].kind == EDGE_TAG || kinds[i].kind == EDGE_HISTORY)
             e.tag = "latest";
-        else if (kinds[i].kind != EDGE_HELD && kinds[i].kind != EDGE_MEMBER)
+        else if (kinds[i].kind != EDGE_HELD && kinds[i].kind != EDGE_TRASHED &&
+                 kinds[i].kind != EDGE_MEMBER)
             e.from = from;
         WANT(tbl_edge_has(t, &e, err) == 0);
         WANT(tbl_edge_put(t, &e, err) == 0);

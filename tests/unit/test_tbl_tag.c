@@ -128,11 +128,12 @@ a_visit_that_fails_is_a_failure(void **state)
 static int
 add_moves(struct txn *t, void *arg, struct err *err)
 {
-    struct rec_tag_log r = {.by = "alice"};
+    struct rec_tag_log r = {.by = "alice"}, old;
 
     for (int i = 0; i < 50; i++) {
         r.time = (*(uint64_t *)arg)++;
-        WANT(tbl_tag_log_add(t, 1, "v1", &r, err) == 0);
+        WANT(tbl_tag_log_add(t, 1, "v1", &r, &old, err) == 0);
+        WANT(old.time == (r.time >= 1000 + TAG_LOG_KEPT ? r.time - TAG_LOG_KEPT : 0));
     }
     return 0;
 }
@@ -140,12 +141,12 @@ add_moves(struct txn *t, void *arg, struct err *err)
 static int
 add_neighbours(struct txn *t, void *arg, struct err *err)
 {
-    struct rec_tag_log r = {.time = 7};
+    struct rec_tag_log r = {.time = 7}, old;
 
     (void)arg;
-    WANT(tbl_tag_log_add(t, 1, "v", &r, err) == 0);
-    WANT(tbl_tag_log_add(t, 1, "v1.0", &r, err) == 0);
-    WANT(tbl_tag_log_add(t, 2, "v1", &r, err) == 0);
+    WANT(tbl_tag_log_add(t, 1, "v", &r, &old, err) == 0);
+    WANT(tbl_tag_log_add(t, 1, "v1.0", &r, &old, err) == 0);
+    WANT(tbl_tag_log_add(t, 2, "v1", &r, &old, err) == 0);
     return 0;
 }
 

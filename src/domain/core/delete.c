@@ -2,12 +2,14 @@
 #include "domain/core/derived.h"
 #include "domain/core/edge_batch.h"
 #include "domain/core/foreign_images.h"
+#include "domain/core/history.h"
 #include "domain/core/lease.h"
 #include "domain/core/manifest.h"
 #include "domain/core/manifest_ids.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag_move.h"
+#include "domain/core/trash.h"
 #include "domain/events/event.h"
 #include "domain/events/prehook.h"
 #include "storage/tables/tbl_content.h"
@@ -43,8 +45,9 @@ struct deleting {
 
     struct tag_move move;
     bool all;
-    bool silent; /* the manifest is deleted because nothing needs it: there is no event */
-    bool stale;  /* the transaction found another state than expected */
+    bool is_trashed; /* the transaction has put the manifest into the trash */
+    bool silent;     /* the manifest is deleted because nothing needs it: there is no event */
+    bool stale;      /* the transaction found another state than expected */
     uint64_t now;
 };
 
@@ -162,35 +165,17 @@ refuse_stale(struct deleting *x, const char *why, struct err *err)
     return err_set(err, ERR_BUSY, "%s", why);
 }
 
-struct holders {
-    uint64_t us;
-    bool others;
-};
-
-static int
-note_holder(const struct edge *e, void *arg, struct err *err)
-{
-    struct holders *h = arg;
-
-    (void)err;
-    h->others = e->repo != h->us;
-    return h->others;
-}
-
-/* The document is deleted with the last manifest that has it. The edges are read before they are
- * written, so no other transaction can add a holder in between. */
+/* The document is deleted with the last manifest that has it, unless this one can come back. */
 static int
 delete_content(struct txn *t, struct deleting *x, struct err *err)
 {
-    struct holders h = {.us = x->repo.id};
+    struct edge held = {.to = x->target, .kind = EDGE_HELD, .repo = x->repo.id};
+    int rc = trash_take(t, x->reg, &held, &x->record, x->move.n > 0, x->now, err);
 
-    if (tbl_edge_each(t, &x->target, EDGE_HELD, 0, NULL, note_holder, &h, err) != 0)
-        return -1;
-    if (h.others)
-        return 0;
-    if (x->record.size > CONTENT_MAX)
-        return lease_blob(t, x->reg, &x->target, x->now, err);
-    return tbl_content_drop(t, &x->target, err);
+    x->is_trashed = rc == 1;
+    return rc == 0  ? lease_document(t, x->reg, &held, x->record.size, x->now, err)
+           : rc > 0 ? 0
+                    : -1;
 }
 
 /* Deletes the manifest's record, and all that follows up to table blob. */
@@ -234,6 +219,8 @@ collect_manifest_edges(const struct deleting *x, struct edge_batch *edges)
         edge_batch_delete(edges, e);
     }
     manifest_ids_delete(edges, &x->ids, x->repo.id, &x->target);
+    if (x->is_trashed)
+        trash_put_edges(edges, x->repo.id, &x->target, &x->record, m);
 }
 
 /* Adds jobs for all that the manifest kept. */
@@ -248,9 +235,12 @@ look_at_parts(struct txn *t, const struct deleting *x, struct err *err)
             return -1;
     if (x->record.size > CONTENT_MAX && lease_look_at(t, &x->target, when, err) != 0)
         return -1;
-    if (x->record.made_from.algo == DIGEST_NONE)
+    if (x->record.made_from.algo != DIGEST_NONE &&
+        lease_look_at(t, &x->record.made_from, when, err) != 0)
+        return -1;
+    if (!x->is_trashed)
         return 0;
-    return lease_look_at(t, &x->record.made_from, when, err);
+    return history_look_at(t, x->reg, &x->target, history_until(x->reg, x->now), err);
 }
 
 static int

@@ -1,6 +1,7 @@
 #include "domain/core/garbage.h"
 #include "domain/core/delete.h"
 #include "domain/core/foreign_images.h"
+#include "domain/core/history_end.h"
 #include "domain/core/lease.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
@@ -203,11 +204,31 @@ do_forget_jobs(const struct registry *reg, struct due_jobs *due, struct err *err
     return end_jobs(reg, &due->jobs, err);
 }
 
+static int
+do_history_jobs(const struct registry *reg, struct due_jobs *due, struct err *err)
+{
+    struct job_group done = {.reg = reg};
+
+    for (size_t i = 0; i < due->jobs.n; i++) {
+        int rc = history_end_due(reg, &due->jobs.v[i].digest, err);
+
+        if (rc < 0)
+            return -1;
+        if (rc == 0)
+            done.v[done.n++] = due->jobs.v[i];
+    }
+    return end_jobs(reg, &done, err);
+}
+
 static const struct {
     enum job_kind kind;
     int (*work)(const struct registry *reg, struct due_jobs *due, struct err *err);
 } garbage_kinds[] = {
-    {JOB_FORGET, do_forget_jobs}, {JOB_COLLECT, do_collect_jobs}, {JOB_UNLINK, do_unlink_jobs}};
+    {JOB_FORGET, do_forget_jobs},
+    {JOB_HISTORY, do_history_jobs},
+    {JOB_COLLECT, do_collect_jobs},
+    {JOB_UNLINK, do_unlink_jobs},
+};
 
 #define GARBAGE_KINDS (sizeof garbage_kinds / sizeof *garbage_kinds)
 

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include "domain/registry.h"
 #include "storage/kv/kv.h"
+#include "storage/tables/tbl_edge.h"
 #include "util/digest.h"
 #include "util/err.h"
 
@@ -14,6 +15,11 @@
  * is no such blob. */
 int lease_blob(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t now,
                struct err *err);
+
+/* Deletes the document of a manifest that a repository gives up, unless another edge EDGE_HELD or
+ * EDGE_TRASHED than `ours` holds it. A large one gets a lease instead: the caller adds the job. */
+int lease_document(struct txn *t, const struct registry *reg, const struct edge *ours,
+                   uint64_t size, uint64_t now, struct err *err);
 
 /* Adds a job that looks at time `when` whether anything keeps d, a blob or a foreign image. Must be
  * in the same transaction as the lease, after it (table job comes later in the order of tables). */

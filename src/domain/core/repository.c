@@ -1,5 +1,6 @@
 #include "domain/core/repository.h"
 #include "domain/core/count_limit.h"
+#include "domain/core/history.h"
 #include "domain/name.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_manifest.h"
@@ -8,6 +9,7 @@
 #include "storage/tables/tbl_repo_name.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
+#include "storage/tables/tbl_trash.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -172,24 +174,52 @@ has_any_in(struct txn *t, uint64_t id, struct err *err)
     return rc == 0 ? tbl_manifest_any(t, id, err) : rc;
 }
 
+/* Was nothing put into it for a lease, and is the history of its tags over? A repository of which
+ * something was deleted was last changed by that. 1, 0, -1. */
+static int
+is_idle(struct txn *t, const struct registry *reg, const struct rec_repo *r, struct err *err)
+{
+    uint64_t now = clock_wall_ms();
+    struct digest trashed;
+    int rc;
+
+    if (now <= r->updated + TOUCH_MS + reg->lease_ms)
+        return 0;
+    rc = tbl_tag_log_any(t, r->id, err);
+    if (rc == 1 && now <= history_over(reg, r->updated) + TOUCH_MS)
+        return 0;
+    if (rc >= 0)
+        rc = tbl_trash_first(t, r->id, &trashed, err);
+    return rc < 0 ? -1 : rc == 0;
+}
+
+/* A repository that was emptied without being noted so is noted first, because only then its time
+ * is that of its last deletion. */
 static int
 empty_repository(struct txn *t, void *arg, struct err *err)
 {
     const struct emptying *x = arg;
     struct rec_repo r;
-    int rc = tbl_repo_get_for_update(t, x->name, &r, err), has;
-    bool idle;
+    int rc = tbl_repo_get_for_update(t, x->name, &r, err), has, logged = 0;
+    bool remove;
 
     if (rc != 1)
         return rc < 0 ? -1 : 0;
-    idle = clock_wall_ms() > r.updated + TOUCH_MS + x->reg->lease_ms;
     has = has_any_in(t, r.id, err);
-    if (has != 0 || (x->remove ? !idle : r.emptied))
-        return has < 0 ? -1 : 0;
+    if (has == 0 && x->remove && !r.emptied)
+        logged = tbl_tag_log_any(t, r.id, err);
+    if (has != 0 || logged < 0)
+        return has < 0 || logged < 0 ? -1 : 0;
+    remove = x->remove && logged == 0;
+    rc = remove ? is_idle(t, x->reg, &r, err) : !r.emptied;
+    if (rc != 1)
+        return rc;
     if (!r.emptied && count_limit_drop_repository(t, err) != 0)
         return -1;
+    if (!r.emptied)
+        r.updated = clock_wall_ms();
     r.emptied = true;
-    rc = x->remove ? tbl_tag_log_drop(t, r.id, LOG_BATCH, err) : 1;
+    rc = remove ? tbl_tag_log_drop(t, r.id, LOG_BATCH, err) : 1;
     if (rc < 0)
         return -1;
     if (rc == 1)

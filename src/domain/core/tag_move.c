@@ -2,6 +2,7 @@
 #include "domain/core/count_limit.h"
 #include "domain/core/derived.h"
 #include "domain/core/foreign_images.h"
+#include "domain/core/history.h"
 #include "domain/core/lease.h"
 #include "domain/events/prehook.h"
 #include "domain/events/event.h"
@@ -135,14 +136,19 @@ count_tag(struct txn *t, const struct tag_move *m, const struct tag_move_tag *ta
 }
 
 static int
-log_tag(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag, struct err *err)
+log_tag(struct txn *t, const struct tag_move *m, struct tag_move_tag *tag, struct err *err)
 {
-    struct rec_tag_log entry = {.before = tag->old, .after = m->to, .time = m->now};
+    struct rec_tag_log entry = {.before = tag->old, .after = m->to, .time = m->now}, old;
 
+    tag->forgotten.algo = DIGEST_NONE;
     if (!tag->moves || m->silent)
         return 0;
     snprintf(entry.by, sizeof entry.by, "%s", m->actor->user);
-    return tbl_tag_log_add(t, m->repo, tag->name, &entry, err);
+    if (tbl_tag_log_add(t, m->repo, tag->name, &entry, &old, err) != 0)
+        return -1;
+    tag->forgotten = old.before;
+    tag->forgotten_time = old.time;
+    return 0;
 }
 
 static bool
@@ -182,6 +188,40 @@ tag_move_records(struct txn *t, struct tag_move *m, struct err *err)
 
 /* ---- the edges, and the jobs ---- */
 
+/* The history keeps the former target from now on. What it has just forgotten it keeps no longer.
+ */
+static void
+keep_old_target(const struct tag_move *m, const struct tag_move_tag *tag, struct edge_batch *edges)
+{
+    struct edge e = {.kind = EDGE_HISTORY, .repo = m->repo, .tag = tag->name};
+
+    if (!tag->moves || m->silent || m->reg->history_keep_ms == 0)
+        return;
+    e.to = tag->old;
+    e.until = history_until(m->reg, m->now);
+    if (is_named(&e.to))
+        edge_batch_put(edges, e);
+    e.to = tag->forgotten;
+    e.until = history_until(m->reg, tag->forgotten_time);
+    if (!is_named(&e.to) || e.until <= m->now)
+        return;
+    edge_batch_delete(edges, e);
+    e.until = m->now;
+    edge_batch_put(edges, e);
+}
+
+static int
+look_at_history(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag,
+                struct err *err)
+{
+    if (!tag->moves || m->silent || m->reg->history_keep_ms == 0)
+        return 0;
+    if (is_named(&tag->old) &&
+        history_look_at(t, m->reg, &tag->old, history_until(m->reg, m->now), err) != 0)
+        return -1;
+    return is_named(&tag->forgotten) ? history_look_now(t, &tag->forgotten, m->now, err) : 0;
+}
+
 /* The old target may have lost the last edge that kept it. */
 static int
 look_at_old_target(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag,
@@ -207,11 +247,13 @@ tag_move_edges(struct txn *t, struct tag_move *m, struct edge_batch *edges, stru
         e.to = m->to;
         if (tag->moves && is_named(&m->to))
             edge_batch_put(edges, e);
+        keep_old_target(m, tag, edges);
     }
     if (edge_batch_write(t, edges, err) != 0)
         return -1;
     for (size_t i = 0; i < m->n; i++)
-        if (look_at_old_target(t, m, &m->tags[i], err) != 0)
+        if (look_at_old_target(t, m, &m->tags[i], err) != 0 ||
+            look_at_history(t, m, &m->tags[i], err) != 0)
             return -1;
     return 0;
 }

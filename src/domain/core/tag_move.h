@@ -20,8 +20,8 @@
  *     tag_move_records    compares each tag with its expected target; writes its record, the tally
  *                         of tags, and its history; gives a lease to a foreign image that it no
  *                         longer names
- *     tag_move_edges      writes the tags' edges together with the caller's edges; adds jobs for
- *                         former targets
+ *     tag_move_edges      writes the tags' edges together with the caller's edges; keeps the former
+ *                         targets (history.h), and adds jobs for them
  *     tag_move_events     writes the events
  *
  * Between the steps the caller reads and writes its own tables. */
@@ -34,7 +34,9 @@ struct tag_move_tag {
     struct digest old; /* the former target; set by tag_move_records */
     bool old_derived;
     bool is_new;
-    bool moves; /* the target changes */
+    bool moves;              /* the target changes */
+    struct digest forgotten; /* the former target of a move that the history forgets now, */
+    uint64_t forgotten_time; /* and the time of that move */
 };
 
 struct tag_move {

@@ -1,5 +1,6 @@
 #include "domain/core/upkeep.h"
 #include "domain/core/garbage.h"
+#include "domain/core/history_end.h"
 #include "domain/core/upload.h"
 #include "domain/events/event.h"
 #include "storage/files/disk_space.h"
@@ -106,7 +107,8 @@ sweep(struct upkeep *u, const struct registry *reg, struct err *err)
 {
     uint64_t began = clock_mono_ms(), took;
 
-    if (repository_sweep(reg, &u->repositories, err) != 0)
+    if (repository_sweep(reg, &u->repositories, err) != 0 ||
+        history_end_trim(reg, &u->histories, err) != 0)
         return -1;
     /* One directory each time: all of them in about half an hour. */
     log_upkeep_failure(garbage_sweep(reg, u->sweep_at, err), err);

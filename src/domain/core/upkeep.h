@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include "domain/core/repository.h"
 #include "domain/registry.h"
+#include "storage/tables/tbl_tag_log.h"
 #include "util/err.h"
 
 /* The keeper's background work. All zero at first. This state has only times and positions, so
@@ -19,6 +20,7 @@ struct upkeep {
     bool named;        /* repository_name_all has been called */
     unsigned sweep_at; /* the next directory of layers/ to sweep */
     struct repository_batch repositories;
+    struct tag_log_place histories;
 };
 
 /* Removes at the next step what nginx may have left behind; called when nginx was started again. */

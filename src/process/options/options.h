@@ -53,6 +53,7 @@ struct options {
     uint64_t watchdog_ms;
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
+    uint64_t history_keep_ms; /* may be 0 */
     uint64_t gc_interval_ms;
     uint64_t max_blob_size; /* bytes; 0: no limit */
     uint64_t min_free;      /* bytes; 0: the database's margin */

@@ -77,6 +77,8 @@ const struct options_row options_table[] = {
      TIME(lease_ms, 0)},
     {"upload-expiry", 0, "time", "24h", "drop an upload that got no data for this time", SERVER,
      TIME(upload_expiry_ms, 1)},
+    {"history-keep", 0, "time", "7d", "keep overwritten and deleted tags restorable this long",
+     SERVER " import", TIME(history_keep_ms, 0)},
     {"gc-interval", 0, "time", "60s", "look for garbage at least this often", SERVER,
      TIME(gc_interval_ms, 1)},
     {"max-blob-size", 0, "size", "0", "refuse larger layers", SERVER " import",

@@ -93,6 +93,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .started_ms = s->started_ms,
         .lease_ms = o->lease_ms,
         .upload_expiry_ms = o->upload_expiry_ms,
+        .history_keep_ms = o->history_keep_ms,
         .gc_interval_ms = o->gc_interval_ms,
         .file_grace_ms = FILE_GRACE_MS,
         .max_blob_size = o->max_blob_size,

@@ -140,6 +140,11 @@ const struct record record_manifest = {TABLE_MANIFEST, {
     FLAG(manifest, pushed_too),
 }, &record_manifest_1};
 
+const struct record record_trash = {TABLE_TRASH, {
+    NUMBER(trash, until),
+    RECORD(trash, manifest, &record_manifest),
+}, NULL};
+
 const struct record record_blob = {TABLE_BLOB, {
     NUMBER(blob, size),
     NUMBER(blob, instance),

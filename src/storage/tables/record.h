@@ -96,6 +96,13 @@ struct rec_manifest {
     bool pushed_too;
 };
 
+/* trash: repository, digest -> a deleted manifest that can come back. It stays as long as the
+ * history of a tag or another manifest in the trash names it, and until `until`. */
+struct rec_trash {
+    uint64_t until;
+    struct rec_manifest manifest;
+};
+
 /* blob: digest -> the file layers/…/<hex>.<instance>, and the end of its lease. */
 struct rec_blob {
     uint64_t size;
@@ -159,6 +166,7 @@ union record_any {
     struct rec_tag_log tag_log;
     struct rec_image image;
     struct rec_manifest manifest;
+    struct rec_trash trash;
     struct rec_blob blob;
     struct rec_event event;
     struct rec_job job;
@@ -172,8 +180,8 @@ union record_any {
 /* The table of one of these structs, and its fields as bytes. */
 struct record;
 extern const struct record record_meta, record_repo, record_repo_name, record_upload, record_tag,
-    record_tally, record_tag_log, record_image, record_manifest, record_blob, record_edge,
-    record_job, record_hook, record_event;
+    record_tally, record_tag_log, record_image, record_manifest, record_trash, record_blob,
+    record_edge, record_job, record_hook, record_event;
 
 enum table record_table(const struct record *record);
 

@@ -10,6 +10,7 @@ const struct kv_table tables[TABLE_COUNT] = {
     [TABLE_TAG_LOG] = {.name = "tag_log", .page_size = 4096},
     [TABLE_IMAGE] = {.name = "image", .page_size = 8192},
     [TABLE_MANIFEST] = {.name = "manifest", .page_size = 4096},
+    [TABLE_TRASH] = {.name = "trash", .page_size = 4096},
     [TABLE_CONTENT] = {.name = "content", .page_size = 8192},
     [TABLE_BLOB] = {.name = "blob", .page_size = 4096},
     [TABLE_EDGE] = {.name = "edge", .page_size = 8192},

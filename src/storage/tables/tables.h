@@ -14,6 +14,7 @@ enum table {
     TABLE_TAG_LOG,
     TABLE_IMAGE,
     TABLE_MANIFEST,
+    TABLE_TRASH,
     TABLE_CONTENT,
     TABLE_BLOB,
     TABLE_EDGE,

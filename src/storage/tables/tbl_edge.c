@@ -9,6 +9,8 @@ edge_key(const struct edge *e)
 
     key_u8(&k, (uint8_t)e->kind);
     key_u64(&k, e->repo);
+    if (e->kind == EDGE_HISTORY)
+        key_u64(&k, e->until);
     if (e->tag != NULL)
         key_text(&k, e->tag);
     else if (e->from.algo != DIGEST_NONE)
@@ -87,7 +89,9 @@ visit_edge(struct unpack *key, const void *r, void *arg, struct err *err)
     unpack_digest(key, &e.to);
     e.kind = (enum edge_kind)unpack_u8(key);
     e.repo = unpack_u64(key);
-    if (e.kind == EDGE_TAG) {
+    if (e.kind == EDGE_HISTORY)
+        e.until = unpack_u64(key);
+    if (e.kind == EDGE_TAG || e.kind == EDGE_HISTORY) {
         key_take_text(key, tag, sizeof tag);
         e.tag = tag;
     } else if (key->n > 0) {

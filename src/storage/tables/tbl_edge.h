@@ -8,12 +8,15 @@
  * digest, and why. The numbers are stored. Edges with a number below EDGE_KEEPS_END keep their
  * target from being collected, so the first edge of a digest tells whether it is kept. */
 enum edge_kind {
-    EDGE_HELD = 1,  /* a manifest, by the repository that has it; no source */
-    EDGE_TAG = 2,   /* a manifest or v1 image, by a tag; source: the tag */
-    EDGE_CHILD = 3, /* a manifest or blob, by an index; source: the index's digest */
-    EDGE_PART = 4,  /* a blob, by a manifest; source: the manifest's digest */
-    EDGE_IMAGE = 5, /* a v1 image's layer or parent; repository 0; source: the image's id */
-    EDGE_MADE = 6,  /* a v1 image, by the manifest that was made of it; source: its digest */
+    EDGE_HELD = 1,       /* a manifest, by the repository that has it; no source */
+    EDGE_TAG = 2,        /* a manifest or v1 image, by a tag; source: the tag */
+    EDGE_CHILD = 3,      /* a manifest or blob, by an index; source: the index's digest */
+    EDGE_PART = 4,       /* a blob, by a manifest; source: the manifest's digest */
+    EDGE_IMAGE = 5,      /* a v1 image's layer or parent; repository 0; source: the image's id */
+    EDGE_MADE = 6,       /* a v1 image, by the manifest that was made of it; source: its digest */
+    EDGE_HISTORY = 7,    /* a manifest or v1 image, by the history of a tag; source: time and tag */
+    EDGE_TRASHED = 8,    /* the document of a deleted manifest, by the repository; no source */
+    EDGE_TRASH_PART = 9, /* what a deleted manifest needs; source: that manifest's digest */
     EDGE_KEEPS_END = 16,
     EDGE_MEMBER = 17,  /* a blob that this repository may serve; no source */
     EDGE_SUBJECT = 18, /* the subject of a manifest; source: that manifest's digest */
@@ -30,7 +33,8 @@ struct edge {
     enum edge_kind kind;
     uint64_t repo;
     struct digest from; /* DIGEST_NONE where the kind has no source, or it is a tag */
-    const char *tag;    /* EDGE_TAG's source, else NULL */
+    const char *tag;    /* the source of EDGE_TAG and EDGE_HISTORY, else NULL */
+    uint64_t until;     /* EDGE_HISTORY: the time until which it keeps; a part of its source */
 };
 
 /* Compares edges in the order of their keys. Transactions put edges in this order. */

@@ -10,7 +10,8 @@ enum job_kind {
     JOB_INDEX = 3,       /* a request waits for the index of this layer */
     JOB_CONVERT = 4,     /* write config and manifest of a v1 image */
     JOB_INDEX_IMAGE = 5, /* index the layers of an image: a manifest's digest, or a v1 id */
-    JOB_FORGET = 6, /* delete the manifest that was made of a v1 image, unless a tag needs it */
+    JOB_FORGET = 6,  /* delete the manifest that was made of a v1 image, unless a tag needs it */
+    JOB_HISTORY = 7, /* the history of a tag may no longer keep this manifest or v1 image */
 };
 
 struct job {

@@ -1,0 +1,43 @@
+#include "domain/core/history.h"
+#include "storage/tables/tbl_job.h"
+
+/* Jobs are due at the ends of so many parts of --history-keep: jobs of a digest are then few, and
+ * those of different digests aren't all on the last page of their table, for which concurrent
+ * pushes would wait. */
+#define PARTS 64
+
+uint64_t
+history_until(const struct registry *reg, uint64_t time)
+{
+    return time + reg->history_keep_ms;
+}
+
+static uint64_t
+end_of_part(const struct registry *reg, uint64_t until)
+{
+    uint64_t part = reg->history_keep_ms / PARTS;
+
+    return part > 0 ? (until + part - 1) / part * part : until;
+}
+
+uint64_t
+history_over(const struct registry *reg, uint64_t time)
+{
+    return end_of_part(reg, history_until(reg, time));
+}
+
+int
+history_look_now(struct txn *t, const struct digest *d, uint64_t now, struct err *err)
+{
+    struct job job = {.kind = JOB_HISTORY, .due = now, .digest = *d};
+    struct rec_job work = {.tries = 0};
+
+    return tbl_job_put(t, &job, &work, err);
+}
+
+int
+history_look_at(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t until,
+                struct err *err)
+{
+    return history_look_now(t, d, end_of_part(reg, until), err);
+}

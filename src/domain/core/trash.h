@@ -1,0 +1,36 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/core/edge_batch.h"
+#include "domain/core/manifest.h"
+#include "domain/registry.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+#include "storage/tables/tbl_edge.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* A deleted manifest that the history of a tag names (history.h) goes into the trash of its
+ * repository: clients don't see it any more, but its record stays in table trash, and edges of
+ * other kinds keep its document and its parts. undo.h takes it out again. A manifest that a deleted
+ * index in the trash names stays there with it. So does one of an index that isn't deleted, for
+ * --history-keep, because the index may be deleted next. */
+
+/* In a transaction that deletes a manifest, after its record and before its document. held: its
+ * edge EDGE_HELD. untagged: the transaction also deletes tags of it. 1: the manifest is in the
+ * trash, so the caller leaves the document alone, adds trash_put_edges, and a job
+ * (history_look_at); 0: it goes; -1. */
+int trash_take(struct txn *t, const struct registry *reg, const struct edge *held,
+               const struct rec_manifest *r, bool untagged, uint64_t now, struct err *err);
+
+/* The edges of a manifest in the trash. */
+void trash_put_edges(struct edge_batch *edges, uint64_t repo, const struct digest *d,
+                     const struct rec_manifest *r, const struct manifest *m);
+void trash_delete_edges(struct edge_batch *edges, uint64_t repo, const struct digest *d,
+                        const struct rec_manifest *r, const struct manifest *m);
+
+/* Removes the manifest from the trash if nothing names it any more; with `purge` in any case. What
+ * it kept gets a lease. 0 also when it isn't there. */
+int trash_empty(const struct registry *reg, uint64_t repo, const struct digest *d, bool purge,
+                struct err *err);

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+
+/* trash: repository id, digest -> struct rec_trash: a deleted manifest that can come back. */
+int tbl_trash_get(struct txn *t, uint64_t repo, const struct digest *d, struct rec_trash *r,
+                  struct err *err);
+int tbl_trash_get_for_update(struct txn *t, uint64_t repo, const struct digest *d,
+                             struct rec_trash *r, struct err *err);
+int tbl_trash_put(struct txn *t, uint64_t repo, const struct digest *d, const struct rec_trash *r,
+                  struct err *err);
+int tbl_trash_drop(struct txn *t, uint64_t repo, const struct digest *d, struct err *err);
+
+/* The first one of the repository: 1, 0, -1. */
+int tbl_trash_first(struct txn *t, uint64_t repo, struct digest *d, struct err *err);

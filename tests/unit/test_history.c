@@ -1,0 +1,410 @@
+#include "store_fixture.h"
+#include <stdlib.h>
+#include <string.h>
+#include "domain/access/access.h"
+#include "domain/core/delete.h"
+#include "domain/core/garbage.h"
+#include "domain/core/history_end.h"
+#include "domain/core/pull.h"
+#include "domain/core/repository.h"
+#include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_tag.h"
+#include "storage/tables/tbl_tag_log.h"
+#include "storage/tables/tbl_trash.h"
+#include "util/clock.h"
+
+#define SECOND 1000ull
+#define HOUR (3600 * SECOND) /* a lease */
+#define KEEP (6 * HOUR)
+
+static const struct actor bob = {.user = "bob", .address = "192.0.2.2"};
+
+/* ---- doing and looking ---- */
+
+static int
+history_store(void **state)
+{
+    struct fixture *f;
+
+    if (fixture_store(state) != 0)
+        return -1;
+    f = *state;
+    f->reg.history_keep_ms = KEEP;
+    f->reg.file_grace_ms = 0;
+    return 0;
+}
+
+static struct digest
+image(struct fixture *f, const char *repository, const char *tag, const char *layer)
+{
+    struct digest c = fixture_blob(f, repository, "config"), l = fixture_blob(f, repository, layer);
+    struct push p;
+
+    OK(f, fixture_push(f, repository, tag, fixture_image(f, &c, &l, ""), OCI_IMAGE, &p));
+    return p.digest;
+}
+
+static struct digest
+index_of(struct fixture *f, const char *repository, const char *tag, const struct digest *child)
+{
+    struct push p;
+
+    OK(f, fixture_push(f, repository, tag, fixture_index(f, child), OCI_INDEX, &p));
+    return p.digest;
+}
+
+static void
+untag(struct fixture *f, const char *repository, const char *tag)
+{
+    OK(f, delete_tag(&f->reg, repository, tag, NULL, &bob, &f->arena, &f->err));
+}
+
+static void
+forget(struct fixture *f, const char *repository, const struct digest *d)
+{
+    OK(f, delete_manifest(&f->reg, repository, d, NULL, &bob, &f->arena, &f->err));
+}
+
+static uint64_t
+id_of(struct fixture *f, const char *repository)
+{
+    struct rec_repo r;
+
+    OK(f, repository_need(&f->reg, repository, &r, &f->err));
+    return r.id;
+}
+
+static bool
+has(struct fixture *f, const char *repository, const struct digest *d)
+{
+    struct reference r = {.digest = *d};
+    struct pulled got;
+
+    if (pull_manifest(&f->reg, repository, &r, true, &f->arena, &got, &f->err) == 0)
+        return true;
+    assert_int_equal(f->err.code, ERR_NO_MANIFEST);
+    return false;
+}
+
+static bool
+is_trashed(struct fixture *f, const char *repository, const struct digest *d)
+{
+    struct rec_trash r;
+    int rc = tbl_trash_get(kv_reads(f->reg.kv), id_of(f, repository), d, &r, &f->err);
+
+    assert_in_range(rc, 0, 1);
+    return rc == 1;
+}
+
+static bool
+is_stored(struct fixture *f, const char *text)
+{
+    struct digest d = fixture_digest(text);
+    struct rec_blob r;
+
+    return fixture_blob_record(f, &d, &r) == 1;
+}
+
+/* Hours pass, and the keeper does its work in each. */
+static void
+pass(struct fixture *f, unsigned hours)
+{
+    for (unsigned i = 0; i < hours; i++) {
+        int rc = 1;
+
+        fixture_forward_ms(HOUR + SECOND);
+        while ((rc = garbage_step(&f->reg, &f->err)) == 1)
+            ;
+        OK(f, rc);
+    }
+}
+
+/* Nothing is left in the store, except what `files` tells. */
+static void
+expect_edges_gone(struct fixture *f, const struct digest *d)
+{
+    for (int kind = EDGE_HELD; kind < EDGE_KEEPS_END; kind++)
+        assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), d, (enum edge_kind)kind, &f->err), 0);
+}
+
+/* ---- what is kept ---- */
+
+static void
+a_manifest_that_is_deleted_with_its_tag_keeps_its_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", "v1", "layer"), layer = fixture_digest("layer");
+
+    forget(f, "a/b", &d);
+    assert_false(has(f, "a/b", &d));
+    assert_true(is_trashed(f, "a/b", &d));
+    pass(f, 5);
+    assert_true(is_trashed(f, "a/b", &d));
+    assert_true(is_stored(f, "layer"));
+    assert_true(is_stored(f, "config"));
+    pass(f, 4);
+    assert_false(is_trashed(f, "a/b", &d));
+    assert_false(is_stored(f, "layer"));
+    assert_false(is_stored(f, "config"));
+    expect_edges_gone(f, &d);
+    expect_edges_gone(f, &layer);
+    assert_int_equal(fixture_layer_files(f), 0);
+    assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
+    assert_int_equal(fixture_jobs(f, JOB_COLLECT), 0);
+}
+
+static void
+one_that_lost_its_tag_before_as_well(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", "v1", "layer");
+    struct digest other = image(f, "a/b", "v1", "other"), gone = image(f, "a/b", "w", "third");
+
+    untag(f, "a/b", "w");
+    pass(f, 3);
+    forget(f, "a/b", &d);
+    forget(f, "a/b", &gone);
+    assert_true(is_trashed(f, "a/b", &d));
+    assert_true(is_trashed(f, "a/b", &gone));
+    pass(f, 5);
+    assert_false(is_trashed(f, "a/b", &d));
+    assert_false(is_trashed(f, "a/b", &gone));
+    assert_false(is_stored(f, "layer"));
+    assert_false(is_stored(f, "third"));
+    assert_true(is_stored(f, "other"));
+    assert_true(has(f, "a/b", &other));
+}
+
+static void
+one_that_no_tag_ever_named_goes_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", NULL, "layer");
+
+    image(f, "a/b", "other", "other");
+    forget(f, "a/b", &d);
+    assert_false(is_trashed(f, "a/b", &d));
+    pass(f, 2);
+    assert_false(is_stored(f, "layer"));
+}
+
+static void
+the_history_of_another_repository_keeps_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", NULL, "layer");
+
+    image(f, "a/b", "other", "other");
+    image(f, "c/d", "v1", "layer");
+    forget(f, "c/d", &d);
+    forget(f, "a/b", &d);
+    assert_false(is_trashed(f, "a/b", &d));
+    assert_true(is_trashed(f, "c/d", &d));
+    assert_true(is_stored(f, "layer"));
+    pass(f, 9);
+    assert_false(is_stored(f, "layer"));
+    expect_edges_gone(f, &d);
+}
+
+static void
+an_index_keeps_its_manifests_in_any_order_of_deletion(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int first = 0; first < 2; first++) {
+        struct digest child = image(f, "a/b", NULL, "layer");
+        struct digest index = index_of(f, "a/b", "v1", &child);
+
+        image(f, "a/b", "other", "other");
+        forget(f, "a/b", first ? &child : &index);
+        pass(f, first ? 3 : 0);
+        forget(f, "a/b", first ? &index : &child);
+        assert_true(is_trashed(f, "a/b", &index));
+        assert_true(is_trashed(f, "a/b", &child));
+        pass(f, 5);
+        assert_true(is_trashed(f, "a/b", &index));
+        assert_true(is_trashed(f, "a/b", &child));
+        assert_true(is_stored(f, "layer"));
+        pass(f, 4);
+        assert_false(is_trashed(f, "a/b", &index));
+        assert_false(is_trashed(f, "a/b", &child));
+        assert_false(is_stored(f, "layer"));
+        expect_edges_gone(f, &child);
+        expect_edges_gone(f, &index);
+        assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
+    }
+}
+
+static void
+a_child_of_an_index_that_stays_goes_in_the_end(void **state)
+{
+    struct fixture *f = *state;
+    struct digest child = image(f, "a/b", NULL, "layer");
+
+    index_of(f, "a/b", "v1", &child);
+    forget(f, "a/b", &child);
+    assert_true(is_trashed(f, "a/b", &child));
+    pass(f, 8);
+    assert_false(is_trashed(f, "a/b", &child));
+}
+
+static void
+a_large_document_is_kept_too(void **state)
+{
+    struct fixture *f = *state;
+    char *more = fixture_bytes(100000, 1);
+    struct digest c = fixture_blob(f, "a/b", "config"), l = fixture_blob(f, "a/b", "layer");
+    struct rec_blob r;
+    struct push p;
+
+    for (size_t i = 0; i < 100000; i++)
+        more[i] = (char)('a' + (unsigned char)more[i] % 26);
+    OK(f, fixture_push(f, "a/b", "v1",
+                       fixture_image(f, &c, &l, arena_printf(&f->arena, ",\"x\":\"%s\"", more)),
+                       OCI_IMAGE, &p));
+    free(more);
+    forget(f, "a/b", &p.digest);
+    pass(f, 5);
+    assert_int_equal(fixture_blob_record(f, &p.digest, &r), 1);
+    pass(f, 4);
+    assert_int_equal(fixture_blob_record(f, &p.digest, &r), 0);
+    assert_int_equal(fixture_layer_files(f), 0);
+}
+
+static void
+with_history_keep_0_nothing_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d;
+
+    f->reg.history_keep_ms = 0;
+    d = image(f, "a/b", "v1", "layer");
+    forget(f, "a/b", &d);
+    assert_false(is_trashed(f, "a/b", &d));
+    assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
+    pass(f, 2);
+    assert_false(is_stored(f, "layer"));
+}
+
+static void
+a_new_push_makes_the_trash_needless(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", "v1", "layer");
+
+    forget(f, "a/b", &d);
+    pass(f, 3);
+    image(f, "a/b", "v1", "layer");
+    pass(f, 9);
+    assert_false(is_trashed(f, "a/b", &d));
+    assert_true(has(f, "a/b", &d));
+    assert_true(is_stored(f, "layer"));
+    assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d, EDGE_HISTORY, &f->err), 0);
+}
+
+/* ---- bounds ---- */
+
+static int
+count_history_edge(const struct edge *e, void *arg, struct err *err)
+{
+    (void)e;
+    (void)err;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static void
+the_edges_of_a_tag_are_as_many_as_its_moves(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d[2];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < TAG_LOG_KEPT + 50; i++)
+        d[i % 2] = image(f, "a/b", "v1", i % 2 == 0 ? "even" : "odd");
+    pass(f, 1);
+    for (unsigned i = 0; i < 2; i++)
+        OK(f, tbl_edge_each(kv_reads(f->reg.kv), &d[i], EDGE_HISTORY, 0, NULL, count_history_edge,
+                            &n, &f->err));
+    assert_int_equal(n, TAG_LOG_KEPT);
+    pass(f, 8);
+    assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d[0], EDGE_HISTORY, &f->err), 0);
+    assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
+}
+
+static void
+a_repository_stays_as_long_as_its_history(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", "v1", "layer");
+    struct repository_batch b = {.n = 0};
+    struct rec_repo r;
+
+    pass(f, 20);
+    forget(f, "a/b", &d);
+    repository_settle(&f->reg, "a/b");
+    for (int i = 0; i < 5; i++) {
+        pass(f, 1);
+        OK(f, repository_sweep(&f->reg, &b, &f->err));
+        assert_int_equal(repository_find(&f->reg, "a/b", &r, &f->err), 1);
+        assert_int_equal(tbl_tag_log_any(kv_reads(f->reg.kv), r.id, &f->err), 1);
+    }
+    pass(f, 3);
+    OK(f, repository_sweep(&f->reg, &b, &f->err));
+    assert_int_equal(tbl_tag_log_any(kv_reads(f->reg.kv), r.id, &f->err), 0);
+    assert_int_equal(repository_find(&f->reg, "a/b", &r, &f->err), 0);
+}
+
+static int
+count_moves(const struct tag_log_place *at, const struct rec_tag_log *r, void *arg, struct err *err)
+{
+    (void)at;
+    (void)r;
+    (void)err;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static void
+the_history_of_deleted_tags_is_trimmed(void **state)
+{
+    struct fixture *f = *state;
+    struct tag_log_place at = {.repo = 0}, start = {.repo = 0};
+
+    for (unsigned i = 0; i < 400; i++)
+        image(f, "a/b", arena_printf(&f->arena, "t%u", i), "layer");
+    for (unsigned i = 0; i < 400; i += 2)
+        untag(f, "a/b", arena_printf(&f->arena, "t%u", i));
+    for (int round = 0; round < 2; round++) {
+        unsigned left = 0;
+
+        for (int i = 0; i < 20; i++)
+            OK(f, history_end_trim(&f->reg, &at, &f->err));
+        OK(f, tbl_tag_log_scan(kv_reads(f->reg.kv), &start, count_moves, &left, &f->err));
+        assert_int_equal(left, round == 0 ? 600 : 200);
+        fixture_forward_ms(HISTORY_END_DELETED_MS + HOUR);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, history_store, fixture_done)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_manifest_that_is_deleted_with_its_tag_keeps_its_bytes),
+        TEST(one_that_lost_its_tag_before_as_well),
+        TEST(one_that_no_tag_ever_named_goes_at_once),
+        TEST(the_history_of_another_repository_keeps_nothing),
+        TEST(an_index_keeps_its_manifests_in_any_order_of_deletion),
+        TEST(a_child_of_an_index_that_stays_goes_in_the_end),
+        TEST(a_large_document_is_kept_too),
+        TEST(with_history_keep_0_nothing_is_kept),
+        TEST(a_new_push_makes_the_trash_needless),
+        TEST(the_edges_of_a_tag_are_as_many_as_its_moves),
+        TEST(a_repository_stays_as_long_as_its_history),
+        TEST(the_history_of_deleted_tags_is_trimmed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
