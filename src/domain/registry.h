@@ -36,6 +36,7 @@ struct registry {
     uint64_t upload_expiry_ms;
     uint64_t history_keep_ms; /* what the history of a tag names stays this long; 0: it doesn't */
     uint64_t gc_interval_ms;
+    uint64_t gc_untagged_ms;   /* 0: manifests without tags stay */
     uint64_t file_grace_ms;    /* no option: a file is removed this long after its record */
     uint64_t max_blob_size;    /* 0: none */
     uint64_t max_repositories; /* 0: none */

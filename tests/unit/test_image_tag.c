@@ -2,6 +2,7 @@
 #include <string.h>
 #include "domain/core/catalog.h"
 #include "domain/core/delete.h"
+#include "domain/core/delete_all.h"
 #include "domain/core/garbage.h"
 #include "domain/v1/image.h"
 #include "domain/v1/image_list.h"

@@ -301,7 +301,7 @@ another_version_is_refused(void **state)
         kinds[i].make(&r);
         struct buf b = encoded(&kinds[i], &r);
         char own = b.p[0];
-        assert_in_range(own, 1, 2);
+        assert_in_range(own, 1, 3);
         for (int version = 0; version < 256; version++) {
             if (version == own)
                 continue;
@@ -319,6 +319,8 @@ a_field_that_an_older_record_lacks_is_zero(void **state)
     (void)state;
     static const char repo[] = "\1\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\2";
     static const char upload[] = "\1\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\4\0\1u";
+    static const char manifest[] = "\2\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6\0\1m\0\1a\0\0\0\1";
+    struct rec_manifest m;
     struct rec_upload u;
     struct rec_repo r;
     struct err err;
@@ -334,6 +336,13 @@ a_field_that_an_older_record_lacks_is_zero(void **state)
     assert_int_equal(u.repo, 3);
     assert_string_equal(u.user, "u");
     assert_string_equal(u.repository, "");
+    memset(&m, 0xff, sizeof m);
+    assert_int_equal(
+        record_decode(&record_manifest, &m, bytes_of(manifest, sizeof manifest - 1), &err), 0);
+    assert_int_equal(m.pushed, 6);
+    assert_string_equal(m.artifact_type, "a");
+    assert_true(m.pushed_too);
+    assert_int_equal(m.untagged, 0);
 }
 
 static void
@@ -379,12 +388,12 @@ a_manifest_knows_of_which_image_it_was_made_and_what_it_is_called(void **state)
     assert_true(got.manifest.pushed_too);
     assert_int_equal(got.manifest.size, 1234);
 
-    b.p[b.n - 1] = 2;
+    b.p[b.n - 9] = 2;
     assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), -1);
-    b.p[b.n - 1] = 0;
+    b.p[b.n - 9] = 0;
     assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), 0);
     assert_false(got.manifest.pushed_too);
-    b.p[b.n - 1 - 33] = DIGEST_SHA256; /* made_from: not of a v1 image */
+    b.p[b.n - 9 - 33] = DIGEST_SHA256; /* made_from: not of a v1 image */
     assert_int_equal(decode_exact(&kinds[5], &got, buf_bytes(&b), &err), -1);
     buf_free(&b);
 
@@ -554,7 +563,8 @@ the_bytes_on_disk_stay_what_they_are(void **state)
     r.manifest = (struct rec_manifest){
         .size = 1234, .pushed = 5678, .media_type = "a/b", .artifact_type = "c/d"};
     expect_bytes(&kinds[5], &r,
-                 "02 00000000000004d2 000000000000162e 0003 612f62 0003 632f64 00 00 00 00");
+                 "03 00000000000004d2 000000000000162e 0003 612f62 0003 632f64 00 00 00 00 "
+                 "0000000000000000");
     make_blob(&r);
     expect_bytes(&kinds[6], &r, "01 0000010000000000 fedcba9876543210 0000000000000000");
     r.event = (struct rec_event){.type = EVENT_TAG,

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "domain/core/blob.h"
 #include "domain/core/delete.h"
+#include "domain/core/delete_all.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
 #include "storage/tables/tbl_repo_name.h"

@@ -7,6 +7,7 @@
 #include "domain/core/manifest.h"
 #include "domain/core/manifest_ids.h"
 #include "domain/core/pull.h"
+#include "domain/core/reach.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag_move.h"
 #include "domain/core/trash.h"
@@ -24,8 +25,8 @@
 /* Tags deleted in one transaction, because its locks are bounded. */
 #define TAGS_MAX 500
 
-/* Bytes of memory for one tag of many: for the document of its target. */
-#define ONE_TAG_MEMORY (16u << 20)
+/* Bytes of memory for the document of a manifest that nobody asked to delete. */
+#define DOCUMENT_MEMORY (16u << 20)
 
 /* Tags of one target are deleted, and with `all` the target too. */
 struct deleting {
@@ -47,6 +48,7 @@ struct deleting {
     bool all;
     bool is_trashed; /* the transaction has put the manifest into the trash */
     bool silent;     /* the manifest is deleted because nothing needs it: there is no event */
+    bool unreached;  /* the manifest is deleted only if nothing reaches it (reach.h) */
     bool stale;      /* the transaction found another state than expected */
     uint64_t now;
 };
@@ -178,6 +180,19 @@ delete_content(struct txn *t, struct deleting *x, struct err *err)
                     : -1;
 }
 
+/* The manifest of a collection must still be one that nothing reaches. */
+static int
+check_unreached(struct txn *t, struct deleting *x, struct err *err)
+{
+    static const struct digest none = {.algo = DIGEST_NONE};
+    const struct manifest *m = &x->manifest;
+    struct reach by;
+    int rc =
+        reach_find(t, x->repo.id, &x->target, m->has_subject ? &m->subject : &none, NULL, &by, err);
+
+    return rc == 1 ? refuse_stale(x, "a manifest is needed again", err) : rc;
+}
+
 /* Deletes the manifest's record, and all that follows up to table blob. */
 static int
 delete_manifest_record(struct txn *t, struct deleting *x, struct err *err)
@@ -192,6 +207,8 @@ delete_manifest_record(struct txn *t, struct deleting *x, struct err *err)
     for (size_t i = 0; i < m->descriptors_n; i++)
         if (lease_blob(t, x->reg, &m->descriptors[i].digest, x->now, err) != 0)
             return -1;
+    if (x->unreached)
+        return check_unreached(t, x, err);
     /* A tag that was moved to it meanwhile would name nothing. */
     rc = is_needed(t, x, err);
     return rc == 1 ? refuse_stale(x, "a manifest was tagged while it was deleted", err) : rc;
@@ -425,7 +442,7 @@ delete_derived(const struct registry *reg, uint64_t repo, const struct digest *d
                          .repo = {.id = repo}};
     int rc;
 
-    arena_init(&arena, ONE_TAG_MEMORY);
+    arena_init(&arena, DOCUMENT_MEMORY);
     rc = read_target(&x, err);
     if (rc == 1 && derived_is(&x.record)) {
         rc = is_needed(kv_reads(reg->kv), &x, err);
@@ -437,52 +454,42 @@ delete_derived(const struct registry *reg, uint64_t repo, const struct digest *d
     return rc < 0 && !x.stale ? -1 : 0;
 }
 
-/* ---- a whole repository ---- */
-
+/* Reads the manifest, and whether it may be deleted: 1, 0, -1. */
 static int
-copy_first_tag(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+may_collect(struct deleting *x, uint64_t before, struct err *err)
 {
-    (void)r;
-    (void)err;
-    snprintf(arg, RECORD_TAG_MAX + 1, "%s", tag);
-    return 1;
-}
+    int rc = read_target(x, err);
 
-/* A tag that somebody else deletes meanwhile isn't counted. */
-static int
-delete_next_tag(const struct registry *reg, const char *repository, const struct rec_repo *repo,
-                const char *tag, const struct actor *actor, size_t *n, struct err *err)
-{
-    struct arena arena;
-    int rc;
-
-    arena_init(&arena, ONE_TAG_MEMORY);
-    rc = delete_tag_of(reg, repository, repo, tag, NULL, actor, &arena, err);
-    arena_reset(&arena);
-    *n += rc == 0;
-    return rc == 0 || err->code == ERR_NO_MANIFEST ? 0 : -1;
+    if (rc != 1)
+        return rc;
+    if (x->record.pushed > before || x->record.untagged > before || derived_is(&x->record))
+        return 0;
+    rc = manifest_ids_read(x->reg, &x->manifest, &x->target, x->arena, &x->ids, err);
+    return rc == 0 ? 1 : -1;
 }
 
 int
-delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,
-                size_t *n, struct err *err)
+delete_unreached(const struct registry *reg, const char *repository, uint64_t repo,
+                 const struct digest *d, uint64_t before, struct err *err)
 {
-    char tag[RECORD_TAG_MAX + 1] = "", next[RECORD_TAG_MAX + 1];
-    struct rec_repo repo;
-    int rc = repository_find(reg, repository, &repo, err);
+    static const struct actor keeper = {.user = ""};
+    struct arena arena;
+    struct deleting x = {.reg = reg,
+                         .repository = repository,
+                         .actor = &keeper,
+                         .arena = &arena,
+                         .target = *d,
+                         .all = true,
+                         .unreached = true,
+                         .repo = {.id = repo}};
+    int rc;
 
-    *n = 0;
-    while (rc == 1) {
-        next[0] = '\0';
-        if (tbl_tag_each(kv_reads(reg->kv), repo.id, tag, copy_first_tag, next, err) != 0)
-            return -1;
-        if (next[0] == '\0')
-            break;
-        memcpy(tag, next, sizeof tag);
-        if (delete_next_tag(reg, repository, &repo, tag, actor, n, err) != 0)
-            return -1;
-    }
-    if (*n > 0)
+    arena_init(&arena, DOCUMENT_MEMORY);
+    rc = may_collect(&x, before, err);
+    if (rc == 1 && run_deletion(&x, err) != 0)
+        rc = x.stale ? 0 : -1;
+    arena_reset(&arena);
+    if (rc == 1)
         repository_settle(reg, repository);
-    return rc < 0 ? -1 : 0;
+    return rc;
 }

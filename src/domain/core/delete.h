@@ -26,7 +26,8 @@ int delete_manifest(const struct registry *reg, const char *repository, const st
 int delete_derived(const struct registry *reg, uint64_t repo, const struct digest *d,
                    struct err *err);
 
-/* Deletes all tags of the repository, each in a transaction of its own. *n: their number; 0 also
- * when the repository doesn't exist. */
-int delete_all_tags(const struct registry *reg, const char *repository, const struct actor *actor,
-                    size_t *n, struct err *err);
+/* Deletes a manifest that nothing reaches (reach.h), if it was pushed, and its last tag left it,
+ * not after that time. The event of its deletion has no actor. 1; 0: it isn't there, or stays; -1.
+ */
+int delete_unreached(const struct registry *reg, const char *repository, uint64_t repo,
+                     const struct digest *d, uint64_t before, struct err *err);

@@ -11,6 +11,7 @@
 #include "util/err.h"
 
 struct actor;
+struct garbage_round;
 struct judged_id;
 struct manifest;
 struct platform;
@@ -39,6 +40,9 @@ struct foreign_images {
     /* Called for due jobs JOB_COLLECT of ids: deletes the images whose lease is over and that
      * nothing keeps, and ends or postpones the jobs. Not in a transaction. */
     int (*collect)(const struct registry *reg, const struct job *jobs, size_t n, struct err *err);
+
+    /* The part of a round by hand that is about these images (garbage_round.h). */
+    int (*collect_round)(struct garbage_round *round, struct err *err);
 
     /* ---- about manifests ---- */
 

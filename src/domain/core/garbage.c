@@ -17,7 +17,7 @@
 /* Jobs of each kind, and orphaned files, of one step. */
 #define BATCH 100
 /* Blobs deleted in one transaction. Pushes wait for the pages that it locks. */
-#define GROUP 25
+#define GROUP GARBAGE_GROUP
 
 /* An older file without a record won't get a record. */
 #define SWEEP_AGE_S 3600
@@ -40,6 +40,7 @@ struct job_group {
     const struct registry *reg;
     struct job v[BATCH];
     size_t n;
+    bool is_gone[GROUP]; /* set by collect_blobs */
 };
 
 struct due_jobs {
@@ -91,9 +92,9 @@ compare_blobs_of_jobs(const void *a, const void *b)
 static int
 collect_blobs(struct txn *t, void *arg, struct err *err)
 {
-    const struct job_group *g = arg;
+    struct job_group *g = arg;
     struct rec_blob r[GROUP];
-    bool is_unkept[GROUP], is_gone[GROUP];
+    bool is_unkept[GROUP], *is_gone = g->is_gone;
     uint64_t now = clock_wall_ms();
     int rc;
 
@@ -138,6 +139,21 @@ collect_group(const struct registry *reg, struct job_group *g, struct err *err)
     rc = txn_run(reg->kv, collect_blobs, g, err);
     g->n = 0;
     return rc;
+}
+
+/* Without jobs of their own: those that exist find nothing later. */
+int
+garbage_collect(const struct registry *reg, struct garbage_blob *v, size_t n, struct err *err)
+{
+    struct job_group g = {.reg = reg, .n = n};
+
+    for (size_t i = 0; i < n; i++)
+        g.v[i] = (struct job){.kind = JOB_COLLECT, .digest = v[i].digest};
+    if (n > 0 && txn_run(reg->kv, collect_blobs, &g, err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        v[i].is_gone = g.is_gone[i];
+    return 0;
 }
 
 /* Most blobs are kept when their job is due. A transaction that removes the last edge adds another
@@ -220,6 +236,37 @@ do_history_jobs(const struct registry *reg, struct due_jobs *due, struct err *er
     return end_jobs(reg, &done, err);
 }
 
+/* Does the jobs of a kind that are due: 1: there may be more, 0, -1. */
+static int
+do_due_jobs(const struct registry *reg, enum job_kind kind,
+            int (*work)(const struct registry *reg, struct due_jobs *due, struct err *err),
+            struct err *err)
+{
+    struct due_jobs due = {.now = clock_wall_ms()};
+
+    if (tbl_job_each(kv_reads(reg->kv), kind, collect_due_job, &due, err) != 0 ||
+        work(reg, &due, err) != 0)
+        return -1;
+    return due.jobs.n == BATCH;
+}
+
+int
+garbage_unlink(const struct registry *reg, struct err *err)
+{
+    return do_due_jobs(reg, JOB_UNLINK, do_unlink_jobs, err);
+}
+
+int
+garbage_forget(const struct registry *reg, struct err *err)
+{
+    int more = do_due_jobs(reg, JOB_FORGET, do_forget_jobs, err), rc;
+
+    if (more < 0)
+        return -1;
+    rc = do_due_jobs(reg, JOB_HISTORY, do_history_jobs, err);
+    return rc != 0 ? rc : more;
+}
+
 static const struct {
     enum job_kind kind;
     int (*work)(const struct registry *reg, struct due_jobs *due, struct err *err);
@@ -238,13 +285,11 @@ garbage_step(const struct registry *reg, struct err *err)
     int more = 0;
 
     for (size_t i = 0; i < GARBAGE_KINDS; i++) {
-        struct due_jobs due = {.now = clock_wall_ms()};
+        int rc = do_due_jobs(reg, garbage_kinds[i].kind, garbage_kinds[i].work, err);
 
-        if (tbl_job_each(kv_reads(reg->kv), garbage_kinds[i].kind, collect_due_job, &due, err) !=
-                0 ||
-            garbage_kinds[i].work(reg, &due, err) != 0)
+        if (rc < 0)
             return -1;
-        more = more || due.jobs.n == BATCH;
+        more = more || rc == 1;
     }
     return more;
 }
@@ -284,21 +329,28 @@ struct orphans {
     size_t n;
 };
 
-static int
-collect_orphan(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
-               struct err *err)
+int
+garbage_is_orphan(const struct registry *reg, const struct digest *d, uint64_t instance,
+                  uint64_t age_s, struct err *err)
 {
-    struct orphans *o = arg;
     struct rec_blob r;
     int rc;
 
     if (age_s < SWEEP_AGE_S)
         return 0;
-    rc = tbl_blob_get(kv_reads(o->reg->kv), d, &r, err);
-    if (rc < 0)
-        return -1;
-    if (rc == 1 && r.instance == instance)
-        return 0;
+    rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
+    return rc < 0 ? -1 : rc == 0 || r.instance != instance;
+}
+
+static int
+collect_orphan(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
+               struct err *err)
+{
+    struct orphans *o = arg;
+    int rc = garbage_is_orphan(o->reg, d, instance, age_s, err);
+
+    if (rc != 1)
+        return rc;
     o->v[o->n++] = (struct orphan){*d, instance};
     return o->n == BATCH;
 }

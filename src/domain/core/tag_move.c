@@ -6,6 +6,7 @@
 #include "domain/core/lease.h"
 #include "domain/events/prehook.h"
 #include "domain/events/event.h"
+#include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
 #include "util/clock.h"
@@ -166,6 +167,24 @@ lease_old_target(struct txn *t, const struct tag_move *m, const struct tag_move_
     return m->reg->foreign->lease(t, m->reg, &tag->old, m->now, err);
 }
 
+/* A manifest that no tag names any more is collected some time after its last one left. */
+static int
+note_leaving(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag,
+             struct err *err)
+{
+    struct rec_manifest r;
+    int rc;
+
+    if (!tag->moves || m->silent || m->target_goes || !is_named(&tag->old) ||
+        tag->old.algo == DIGEST_V1_ID)
+        return 0;
+    rc = tbl_manifest_get_for_update(t, m->repo, &tag->old, &r, err);
+    if (rc != 1)
+        return rc;
+    r.untagged = m->now;
+    return tbl_manifest_put(t, m->repo, &tag->old, &r, err);
+}
+
 int
 tag_move_records(struct txn *t, struct tag_move *m, struct err *err)
 {
@@ -182,6 +201,9 @@ tag_move_records(struct txn *t, struct tag_move *m, struct err *err)
             return -1;
     for (size_t i = 0; i < m->n; i++)
         if (lease_old_target(t, m, &m->tags[i], err) != 0)
+            return -1;
+    for (size_t i = 0; i < m->n; i++)
+        if (note_leaving(t, m, &m->tags[i], err) != 0)
             return -1;
     return 0;
 }

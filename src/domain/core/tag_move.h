@@ -19,7 +19,7 @@
  *
  *     tag_move_records    compares each tag with its expected target; writes its record, the tally
  *                         of tags, and its history; gives a lease to a foreign image that it no
- *                         longer names
+ *                         longer names, and notes in a manifest's record that a tag has left it
  *     tag_move_edges      writes the tags' edges together with the caller's edges; keeps the former
  *                         targets (history.h), and adds jobs for them
  *     tag_move_events     writes the events

@@ -14,6 +14,10 @@
 /* The thousand directories of bodies are searched rarely; more often while there are bodies. */
 #define BODIES_EACH_MS (5ull * 60 * 1000)
 #define EVENTS_EACH_MS 4000
+/* The walk over all manifests: how often it goes on and for how long, and the pause after it. */
+#define UNTAGGED_EACH_MS 1000
+#define UNTAGGED_MS 20
+#define UNTAGGED_PAUSE_MS 60000
 /* Pause after each directory of layers/, and how many times as long as the directory took: the
  * sweep of a large store takes no more than this part of the time. */
 #define SWEEP_EACH_MS 4000
@@ -102,6 +106,25 @@ collect_garbage(struct upkeep *u, const struct registry *reg, struct err *err)
     return rc < 0 || is_garbage_due(u, reg, err) < 0 ? -1 : 0;
 }
 
+/* This takes the same time however many repositories there are. */
+static int
+collect_untagged(struct upkeep *u, const struct registry *reg, struct err *err)
+{
+    const struct untagged_rule rule = {.age_ms = reg->gc_untagged_ms};
+    uint64_t began = clock_mono_ms(), pause;
+    int rc;
+
+    if (reg->gc_untagged_ms == 0 || !is_upkeep_due(&u->next_untagged_ms, UNTAGGED_EACH_MS))
+        return 0;
+    do {
+        rc = untagged_step(reg, &u->untagged, &rule, err);
+    } while (rc == 1 && clock_mono_ms() - began < UNTAGGED_MS);
+    pause = reg->gc_interval_ms < UNTAGGED_PAUSE_MS ? reg->gc_interval_ms : UNTAGGED_PAUSE_MS;
+    if (rc == 0)
+        u->next_untagged_ms = clock_mono_ms() + pause;
+    return rc < 0 ? -1 : 0;
+}
+
 static int
 sweep(struct upkeep *u, const struct registry *reg, struct err *err)
 {
@@ -132,6 +155,8 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
         return -1;
     if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) &&
         event_trim(reg, reg->event_keep_ms, err) != 0)
+        return -1;
+    if (collect_untagged(u, reg, err) != 0)
         return -1;
     return is_upkeep_due(&u->next_sweep_ms, SWEEP_EACH_MS) ? sweep(u, reg, err) : 0;
 }

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "domain/core/repository.h"
+#include "domain/core/untagged.h"
 #include "domain/registry.h"
 #include "storage/tables/tbl_tag_log.h"
 #include "util/err.h"
@@ -17,6 +18,8 @@ struct upkeep {
     uint64_t wake_ms;         /* the next time at which upkeep_step must be called for garbage */
     uint64_t next_events_ms;
     uint64_t next_sweep_ms;
+    uint64_t next_untagged_ms;
+    struct untagged_walk untagged;
     bool named;        /* repository_name_all has been called */
     unsigned sweep_at; /* the next directory of layers/ to sweep */
     struct repository_batch repositories;

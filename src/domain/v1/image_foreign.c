@@ -78,6 +78,7 @@ read_layers_by_id(const struct registry *reg, const struct actor *actor, const s
 const struct foreign_images image_foreign = {
     .lease = image_lease,
     .collect = image_garbage_collect,
+    .collect_round = image_garbage_round,
     .ids_of_manifest = image_ids_of,
     .judge_ids = image_proof_judge,
     .refuse_manifest = refuse_unconverted_image,

@@ -25,6 +25,12 @@ struct image_collection {
     size_t parents_n;
 };
 
+/* Whom to tell which images are deleted; fn NULL: nobody. */
+struct image_listener {
+    void (*fn)(const struct digest *id, void *arg);
+    void *arg;
+};
+
 static int
 compare_ids_of_jobs(const void *a, const void *b)
 {
@@ -164,8 +170,9 @@ take_parents(struct image_collection *c)
             c->v[c->n++] = c->parents[i];
 }
 
-int
-image_garbage_collect(const struct registry *reg, const struct job *jobs, size_t n, struct err *err)
+static int
+collect_with_parents(const struct registry *reg, const struct job *jobs, size_t n,
+                     const struct image_listener *listener, struct err *err)
 {
     struct image_collection c = {.reg = reg};
 
@@ -177,8 +184,115 @@ image_garbage_collect(const struct registry *reg, const struct job *jobs, size_t
         for (int i = 0; i < CHAIN_BATCH && c.n > 0; i++) {
             if (txn_run(reg->kv, collect_images, &c, err) != 0)
                 return -1;
+            for (size_t k = 0; k < c.n; k++)
+                if (c.is_gone[k] && listener->fn != NULL)
+                    listener->fn(&c.v[k].digest, listener->arg);
             take_parents(&c);
         }
+    }
+    return 0;
+}
+
+int
+image_garbage_collect(const struct registry *reg, const struct job *jobs, size_t n, struct err *err)
+{
+    return collect_with_parents(reg, jobs, n, &(struct image_listener){NULL, NULL}, err);
+}
+
+/* ---- a round ---- */
+
+struct image_page {
+    uint64_t now;
+    struct image_in_page {
+        struct digest id, parent;
+        uint64_t leased_until;
+    } v[GROUP];
+    size_t n;
+};
+
+static int
+add_image_to_page(const struct digest *id, const struct rec_image *r, void *arg, struct err *err)
+{
+    struct image_page *p = arg;
+
+    (void)err;
+    if (p->n > 0 || !digest_equal(id, &p->v[0].id))
+        p->v[p->n++] = (struct image_in_page){*id, r->parent, r->leased_until};
+    return p->n == GROUP;
+}
+
+static void
+tell_image(const struct digest *id, void *arg)
+{
+    struct garbage_round *round = arg;
+
+    garbage_round_tell(round, &(struct garbage_item){.kind = GARBAGE_IMAGE, .digest = id});
+}
+
+/* In a dry run: the image counts as gone, and so do its ancestors that nothing else keeps. */
+static int
+pretend_image(struct garbage_round *round, struct image_in_page x, uint64_t now, struct err *err)
+{
+    struct rec_image r;
+    int rc = 1;
+
+    while (rc == 1 && x.leased_until <= now && gone_set_add(&round->gone, 0, &x.id)) {
+        tell_image(&x.id, round);
+        if (x.parent.algo == DIGEST_NONE)
+            return 0;
+        x.id = x.parent;
+        rc = tbl_image_get(kv_reads(round->reg->kv), &x.id, &r, err);
+        if (rc == 1) {
+            x.parent = r.parent;
+            x.leased_until = r.leased_until;
+            rc = garbage_round_keeps(round, &x.id, err);
+            rc = rc < 0 ? -1 : rc == 0;
+        }
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+go_through_page(struct garbage_round *round, const struct image_page *p, struct err *err)
+{
+    const struct image_listener listener = {tell_image, round};
+    struct job jobs[GROUP];
+    size_t n = 0;
+    int kept;
+
+    for (size_t i = 0; i < p->n; i++) {
+        const struct image_in_page *x = &p->v[i];
+
+        kept = garbage_round_keeps(round, &x->id, err);
+        if (kept < 0)
+            return -1;
+        if (kept == 0 && x->leased_until > p->now)
+            garbage_round_tell(round, &(struct garbage_item){.kind = GARBAGE_IMAGE,
+                                                             .digest = &x->id,
+                                                             .until = x->leased_until});
+        else if (kept == 0 && !round->dry_run)
+            jobs[n++] = (struct job){.kind = JOB_COLLECT, .digest = x->id};
+        else if (kept == 0 && pretend_image(round, *x, p->now, err) != 0)
+            return -1;
+    }
+    return collect_with_parents(round->reg, jobs, n, &listener, err);
+}
+
+int
+image_garbage_round(struct garbage_round *round, struct err *err)
+{
+    struct image_page p = {.n = GROUP};
+    struct digest from = {.algo = DIGEST_V1_ID};
+
+    while (p.n == GROUP && !garbage_round_is_over(round)) {
+        p.n = 0;
+        p.v[0].id = from;
+        p.now = clock_wall_ms();
+        if (tbl_image_each(kv_reads(round->reg->kv), &from, add_image_to_page, &p, err) != 0 ||
+            go_through_page(round, &p, err) != 0)
+            return -1;
+        if (p.n > 0)
+            from = p.v[p.n - 1].id;
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "process/commands/command_table.h"
 #include "process/commands/command_access.h"
 #include "process/commands/command_export.h"
+#include "process/commands/command_gc.h"
 #include "process/commands/command_help.h"
 #include "process/commands/command_hooks.h"
 #include "process/commands/command_import.h"
@@ -28,6 +29,8 @@ const struct command command_table[] = {
      "  import [path]            take over images of a registry, or of an archive\n"},
     {"export", command_export, command_export_work,
      "  export [name] ...        write images (NAME[:TAG], NAME@DIGEST) as OCI layout\n"},
+    {"gc", command_gc, command_gc_work,
+     "  gc                       collect garbage now, and say what went and waits\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

@@ -58,6 +58,7 @@ struct options {
     uint64_t max_blob_size; /* bytes; 0: no limit */
     uint64_t min_free;      /* bytes; 0: the database's margin */
     bool read_only;
+    uint64_t gc_untagged_ms;              /* 0: manifests without tags stay */
     uint64_t max_repositories;            /* 0: no limit */
     uint64_t max_tags;                    /* 0: no limit */
     uint64_t max_uploads;                 /* 0: no limit */
@@ -90,6 +91,8 @@ struct options {
     char *prefix;     /* import --prefix */
     char *listing;    /* import --listing: a file */
     char *output;     /* export --output; NULL: stdout */
+    bool dry_run;     /* gc --dry-run */
+    char *untagged;   /* gc --untagged: a time; NULL: not given */
     bool help;
     bool version;
     struct options_texts {

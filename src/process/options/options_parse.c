@@ -27,7 +27,7 @@ options_parse_command(int argc, char **argv)
 
 /* The row of one argument, and its value if the argument contains it (else NULL). NULL: unknown. */
 static const struct options_row *
-find_argument_row(char *arg, char **value, struct err *err)
+find_argument_row(const struct options *o, char *arg, char **value, struct err *err)
 {
     const struct options_row *row;
     *value = NULL;
@@ -35,14 +35,14 @@ find_argument_row(char *arg, char **value, struct err *err)
         size_t n = strcspn(arg + 2, "=");
         if (arg[2 + n] == '=')
             *value = arg + 3 + n;
-        row = options_table_by_name(arg + 2, n);
+        row = options_table_by_name(arg + 2, n, o->command);
         if (row == NULL)
             err_set(err, ERR_BAD_REQUEST,
                     "unknown option --%.*s: see docker-registry-server --help", (int)n, arg + 2);
         return row;
     }
     if (arg[0] != '-' || arg[1] == '\0' || arg[1] == '-') {
-        bool command = options_table_knows(options_table_by_name("help", 4), arg);
+        bool command = options_table_knows(options_table_by_name("help", 4, "serve"), arg);
 
         err_set(err, ERR_BAD_REQUEST,
                 command ? "the command comes first: docker-registry-server %s, then its options"
@@ -64,7 +64,7 @@ static int
 take_option(struct parser *p, int argc, char **argv, int *i, struct err *err)
 {
     char *value, what[32];
-    const struct options_row *row = find_argument_row(argv[*i], &value, err);
+    const struct options_row *row = find_argument_row(p->o, argv[*i], &value, err);
     int rc;
     if (row == NULL)
         return -1;
@@ -154,7 +154,7 @@ apply_config_line(const char *name, const char *value, int line, void *arg, stru
 {
     struct parser *p = arg;
     char what[128];
-    const struct options_row *row = options_table_by_name(name, strlen(name));
+    const struct options_row *row = options_table_by_name(name, strlen(name), "serve");
     if (row == NULL || !options_table_in_file(row))
         return err_set(err, ERR_BAD_REQUEST, "%s, line %d: unknown option %.*s: %s", p->o->config,
                        line, (int)strcspn(name, " \t:"), name, explain_name(name, value));

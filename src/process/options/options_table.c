@@ -4,7 +4,7 @@
  * given the same ones. */
 #define SERVER "serve print-nginx-conf"
 #define HOOKS "serve print-nginx-conf hooks"
-#define STORE "serve print-nginx-conf user access rotate-key hooks import export"
+#define STORE "serve print-nginx-conf user access rotate-key hooks import export gc"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -73,7 +73,7 @@ const struct options_row options_table[] = {
      TIME(watchdog_ms, 1)},
     {"config", 0, "file", NULL, "read options from a file: name=value on each line", STORE,
      TEXT(config), .command_line_only = true},
-    {"lease", 0, "time", "1h", "keep what no image uses this long", SERVER " import",
+    {"lease", 0, "time", "1h", "keep what no image uses this long", SERVER " import gc",
      TIME(lease_ms, 0)},
     {"upload-expiry", 0, "time", "24h", "drop an upload that got no data for this time", SERVER,
      TIME(upload_expiry_ms, 1)},
@@ -81,6 +81,8 @@ const struct options_row options_table[] = {
      SERVER " import", TIME(history_keep_ms, 0)},
     {"gc-interval", 0, "time", "60s", "look for garbage at least this often", SERVER,
      TIME(gc_interval_ms, 1)},
+    {"gc-untagged", 0, "time", NULL, "delete manifests that have had no tag for this time", SERVER,
+     TIME(gc_untagged_ms, 1)},
     {"max-blob-size", 0, "size", "0", "refuse larger layers", SERVER " import",
      SIZE(max_blob_size, 0)},
     {"min-free", 0, "size", "0", "refuse pushes while the disk has less room", SERVER " import",
@@ -126,8 +128,7 @@ const struct options_row options_table[] = {
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
-    {"json", 0, NULL, NULL, "hooks, access, user list: print JSON", "hooks access user",
-     FLAG(json)},
+    {"json", 0, NULL, NULL, "print JSON", "hooks access user gc", FLAG(json)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
     {"drop", 0, "id", NULL, "hooks: forget this one", "hooks", TEXT(drop)},
     {"robot", 0, NULL, NULL, "user: for a program, with a secret that is made and printed", "user",
@@ -141,6 +142,9 @@ const struct options_row options_table[] = {
      "import", TEXT(listing)},
     {"output", 'o', "path", NULL, "export: write there; a directory ends with /", "export",
      TEXT(output)},
+    {"dry-run", 0, NULL, NULL, "gc: change nothing, and print what would go", "gc", FLAG(dry_run)},
+    {"untagged", 0, "time", NULL, "gc: delete manifests that have had no tag for this time", "gc",
+     TEXT(untagged)},
     {"now", 0, NULL, NULL, "rotate-key: end all tokens at once", "rotate-key", FLAG(now)},
     {"help", 0, NULL, NULL, "print this", STORE " help", FLAG(help), .command_line_only = true},
     {"version", 0, NULL, NULL, "print the version", STORE " help", FLAG(version),
@@ -152,12 +156,15 @@ _Static_assert(sizeof options_table / sizeof *options_table <= OPTIONS_TABLE_MAX
                "too many options");
 
 const struct options_row *
-options_table_by_name(const char *name, size_t n)
+options_table_by_name(const char *name, size_t n, const char *command)
 {
+    const struct options_row *found = NULL;
+
     for (size_t i = 0; i < options_table_n; i++)
-        if (strlen(options_table[i].name) == n && memcmp(options_table[i].name, name, n) == 0)
-            return &options_table[i];
-    return NULL;
+        if (strlen(options_table[i].name) == n && memcmp(options_table[i].name, name, n) == 0 &&
+            (found == NULL || options_table_knows(&options_table[i], command)))
+            found = &options_table[i];
+    return found;
 }
 
 const struct options_row *

@@ -47,8 +47,9 @@ struct options_row {
 extern const struct options_row options_table[];
 extern const size_t options_table_n;
 
-/* NULL: there is none. name: n bytes. */
-const struct options_row *options_table_by_name(const char *name, size_t n);
+/* NULL: there is none. name: n bytes. If commands have different options of that name, it is the
+ * one of this command. */
+const struct options_row *options_table_by_name(const char *name, size_t n, const char *command);
 const struct options_row *options_table_by_letter(char letter);
 
 bool options_table_knows(const struct options_row *row, const char *command);

@@ -95,6 +95,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .upload_expiry_ms = o->upload_expiry_ms,
         .history_keep_ms = o->history_keep_ms,
         .gc_interval_ms = o->gc_interval_ms,
+        .gc_untagged_ms = o->gc_untagged_ms,
         .file_grace_ms = FILE_GRACE_MS,
         .max_blob_size = o->max_blob_size,
         .max_repositories = o->max_repositories,

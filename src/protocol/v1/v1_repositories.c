@@ -1,5 +1,5 @@
 #include "protocol/v1/v1_repositories.h"
-#include "domain/core/delete.h"
+#include "domain/core/delete_all.h"
 #include "domain/name.h"
 #include "domain/v1/image_list.h"
 #include "domain/core/repository.h"

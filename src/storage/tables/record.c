@@ -129,7 +129,7 @@ static const struct record record_manifest_1 = {TABLE_MANIFEST, {
     FLAG(manifest, pushed_too),
 }, NULL};
 
-const struct record record_manifest = {TABLE_MANIFEST, {
+static const struct record record_manifest_2 = {TABLE_MANIFEST, {
     NUMBER(manifest, size),
     NUMBER(manifest, pushed),
     TEXT(manifest, media_type),
@@ -139,6 +139,18 @@ const struct record record_manifest = {TABLE_MANIFEST, {
     V1_ID(manifest, made_from),
     FLAG(manifest, pushed_too),
 }, &record_manifest_1};
+
+const struct record record_manifest = {TABLE_MANIFEST, {
+    NUMBER(manifest, size),
+    NUMBER(manifest, pushed),
+    TEXT(manifest, media_type),
+    TEXT(manifest, artifact_type),
+    DIGEST(manifest, id),
+    DIGEST(manifest, chosen),
+    V1_ID(manifest, made_from),
+    FLAG(manifest, pushed_too),
+    NUMBER(manifest, untagged),
+}, &record_manifest_2};
 
 const struct record record_trash = {TABLE_TRASH, {
     NUMBER(trash, until),

@@ -94,6 +94,7 @@ struct rec_manifest {
      * has pushed it as well. If not, it is deleted with its last tag. */
     struct digest made_from;
     bool pushed_too;
+    uint64_t untagged; /* when a tag left it last; 0: never, or not known */
 };
 
 /* trash: repository, digest -> a deleted manifest that can come back. It stays as long as the

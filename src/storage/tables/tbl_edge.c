@@ -132,6 +132,20 @@ take_edge_repo(const struct edge *e, void *arg, struct err *err)
 }
 
 int
+tbl_edge_each_behind(struct txn *t, const struct digest *to, const struct edge *after,
+                     int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
+                     struct err *err)
+{
+    struct edge_visit v = {NULL, fn, arg};
+    struct key all = key_of_digest(to), from = after != NULL ? edge_key(after) : all;
+
+    return tbl_each(
+        t, &record_edge,
+        &(struct kv_range){.prefix = key_of(&all), .from = key_of(&from), .behind = after != NULL},
+        visit_edge, &v, err);
+}
+
+int
 tbl_edge_next_repo(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t after,
                    uint64_t *repo, struct err *err)
 {

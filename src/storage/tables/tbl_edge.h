@@ -63,6 +63,12 @@ int tbl_edge_next_repo(struct txn *t, const struct digest *to, enum edge_kind ki
 /* Does any edge of that kind point at it? 1, 0, -1. */
 int tbl_edge_any(struct txn *t, const struct digest *to, enum edge_kind kind, struct err *err);
 
+/* Visits the edges of all kinds that point at a digest, in the order of kinds, repositories and
+ * sources, so those that keep it come first; behind `after` (NULL: all). fn is like kv_range_fn. */
+int tbl_edge_each_behind(struct txn *t, const struct digest *to, const struct edge *after,
+                         int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
+                         struct err *err);
+
 /* Does any edge keep d? 1, 0, -1. */
 int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
 /* Does any other edge keep the target of this one? 1, 0, -1. */

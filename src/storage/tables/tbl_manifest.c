@@ -19,6 +19,13 @@ tbl_manifest_get(struct txn *t, uint64_t repo, const struct digest *d, struct re
     return tbl_get(t, &record_manifest, manifest_key(repo, d), r, err);
 }
 
+int
+tbl_manifest_get_for_update(struct txn *t, uint64_t repo, const struct digest *d,
+                            struct rec_manifest *r, struct err *err)
+{
+    return tbl_get_for_update(t, &record_manifest, manifest_key(repo, d), r, err);
+}
+
 void
 tbl_manifest_expect(struct txn *t, uint64_t repo, const struct digest *d)
 {
@@ -45,4 +52,37 @@ tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err)
 
     key_u64(&k, repo);
     return kv_range_any(t, TABLE_MANIFEST, key_of(&k), err);
+}
+
+struct manifest_visit {
+    int (*fn)(uint64_t repo, const struct digest *d, const struct rec_manifest *r, void *arg,
+              struct err *err);
+    void *arg;
+};
+
+static int
+visit_manifest(struct unpack *key, const void *r, void *arg, struct err *err)
+{
+    const struct manifest_visit *v = arg;
+    uint64_t repo = unpack_u64(key);
+    struct digest d;
+
+    unpack_digest(key, &d);
+    return unpack_done(key) ? v->fn(repo, &d, r, v->arg, err) : TBL_BAD_KEY;
+}
+
+int
+tbl_manifest_each(struct txn *t, uint64_t repo, const struct digest *after,
+                  int (*fn)(uint64_t repo, const struct digest *d, const struct rec_manifest *r,
+                            void *arg, struct err *err),
+                  void *arg, struct err *err)
+{
+    struct manifest_visit v = {fn, arg};
+    struct key k = {.n = 0};
+
+    key_u64(&k, repo);
+    if (after->algo != DIGEST_NONE)
+        key_digest(&k, after);
+    return tbl_each(t, &record_manifest, &(struct kv_range){.from = key_of(&k), .behind = true},
+                    visit_manifest, &v, err);
 }

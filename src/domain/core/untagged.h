@@ -1,0 +1,42 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/core/gone_set.h"
+#include "domain/registry.h"
+#include "storage/tables/record.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* A walk over the manifests of all repositories, in steps, that deletes those which nothing reaches
+ * (reach.h). A manifest that was just pushed stays as long as a lease, because an index or a tag
+ * may follow. When an index goes, its parts are found in this walk or in the next one. All zero at
+ * first; it has only a position, so nothing is lost with it. */
+struct untagged_walk {
+    uint64_t repo;
+    struct digest after;
+    uint64_t seen;  /* manifests that were looked at in this walk, */
+    uint64_t found; /* and deleted */
+};
+
+struct untagged_manifest {
+    uint64_t repo;
+    char repository[RECORD_REPOSITORY_MAX + 1];
+    struct digest digest;
+    uint64_t size;
+    uint64_t until;  /* it stays so long; 0: it goes */
+    bool is_history; /* because of the history of a tag, and not of its lease */
+};
+
+struct untagged_rule {
+    uint64_t age_ms;       /* since the push, and since the last tag left it */
+    struct gone_set *gone; /* not NULL: nothing is deleted, but added to the set */
+    void (*tell)(const struct untagged_manifest *m,
+                 void *arg); /* of each that goes or waits; NULL */
+    void *arg;
+};
+
+/* Looks at some manifests. A manifest that can't be deleted is logged, and left for the next walk.
+ * 1: there may be more; 0: the walk is at its end, and begins anew; -1. */
+int untagged_step(const struct registry *reg, struct untagged_walk *w,
+                  const struct untagged_rule *rule, struct err *err);
