@@ -10,6 +10,7 @@ struct index_cache;
 struct kv;
 struct body_ahead;
 struct login_cache;
+struct pull_memory;
 struct semaphore;
 struct share_member;
 struct token_keys;
@@ -43,6 +44,7 @@ struct registry {
     uint64_t max_tags;         /* of a repository; 0: none */
     uint64_t max_uploads;      /* in progress, of a user or address; 0: none */
     uint64_t event_keep_ms;
+    uint64_t retain_every_ms;
     uint64_t token_lifetime_ms; /* of tokens of the second API */
 
     /* Was a user given with --user? (Users in auth/htpasswd are looked up as they come and go.) */
@@ -61,6 +63,9 @@ struct registry {
     struct token_keys *token_keys;
     /* Passwords that nginx has found right, for tokens; NULL: none are remembered. */
     const struct login_cache *login_cache;
+
+    /* What was pulled and is not written down yet; NULL: pulls aren't noted. */
+    const struct pull_memory *pulls;
 
     /* What is hashed of uploads while they come; NULL: nothing. */
     const struct body_ahead *body_ahead;

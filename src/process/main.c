@@ -14,7 +14,7 @@ serve_registry(struct options *o, struct err *err)
     struct server s;
     int rc = server_prepare(&s, o, err);
     if (rc != 0)
-        return COMMAND_FAILED;
+        return s.bad_rules ? COMMAND_USAGE : COMMAND_FAILED;
     rc = master_run(&s, err);
     server_finish(&s);
     return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;

@@ -48,6 +48,12 @@ make_upload(union record_any *r)
 }
 
 static void
+make_pull(union record_any *r)
+{
+    r->pull = (struct rec_pull){.last = 1700000000000};
+}
+
+static void
 make_tag(union record_any *r)
 {
     r->tag = (struct rec_tag){.target = make_digest(DIGEST_SHA256), .updated = 5, .by = "bob"};
@@ -146,6 +152,7 @@ static const struct kind {
     {"tally", make_number, &record_tally},
     {"repo_name", make_repo_name, &record_repo_name},
     {"trash", make_trash, &record_trash},
+    {"pull", make_pull, &record_pull},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 

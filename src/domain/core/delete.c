@@ -16,6 +16,7 @@
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_pull.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
 
@@ -45,6 +46,7 @@ struct deleting {
     struct digest judged; /* the target whose deletion the pre-hook has allowed; or DIGEST_NONE */
 
     struct tag_move move;
+    uint64_t pushed; /* the tag is deleted only if it was last pushed then; 0: whenever */
     bool all;
     bool is_trashed; /* the transaction has put the manifest into the trash */
     bool silent;     /* the manifest is deleted because nothing needs it: there is no event */
@@ -114,8 +116,8 @@ ask_about_deletion(struct deleting *x, const char *tag, struct err *err)
 static void
 add_tag_to_delete(struct deleting *x, const char *name)
 {
-    x->move.tags[x->move.n++] =
-        (struct tag_move_tag){.name = name, .expects = true, .expected = x->target};
+    x->move.tags[x->move.n++] = (struct tag_move_tag){
+        .name = name, .expects = true, .expected = x->target, .pushed = x->pushed};
 }
 
 static int
@@ -260,6 +262,21 @@ look_at_parts(struct txn *t, const struct deleting *x, struct err *err)
     return history_look_at(t, x->reg, &x->target, history_until(x->reg, x->now), err);
 }
 
+/* When tags and manifest were pulled is known no longer than they are there. */
+static int
+forget_pulls(struct txn *t, const struct deleting *x, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    for (size_t i = 0; i < x->move.n; i++)
+        if (tbl_pull_drop(t, x->repo.id, x->move.tags[i].name, err) != 0)
+            return -1;
+    if (!x->all)
+        return 0;
+    digest_text(text, &x->target);
+    return tbl_pull_drop(t, x->repo.id, text, err);
+}
+
 static int
 tell_deletion(struct txn *t, struct deleting *x, struct err *err)
 {
@@ -291,7 +308,8 @@ delete_target(struct txn *t, void *arg, struct err *err)
         return -1;
     if (x->all)
         collect_manifest_edges(x, &edges);
-    if (tag_move_edges(t, &x->move, &edges, err) != 0 || (x->all && look_at_parts(t, x, err) != 0))
+    if (tag_move_edges(t, &x->move, &edges, err) != 0 ||
+        (x->all && look_at_parts(t, x, err) != 0) || forget_pulls(t, x, err) != 0)
         return -1;
     return tell_deletion(t, x, err);
 }
@@ -339,14 +357,15 @@ delete_tag_once(struct deleting *x, const char *tag, struct err *err)
 
 static int
 delete_tag_of(const struct registry *reg, const char *repository, const struct rec_repo *repo,
-              const char *tag, const struct condition *condition, const struct actor *actor,
-              struct arena *arena, struct err *err)
+              const char *tag, const struct condition *condition, uint64_t pushed,
+              const struct actor *actor, struct arena *arena, struct err *err)
 {
     struct tag_move_tag one;
     struct deleting x = {.reg = reg,
                          .repository = repository,
                          .actor = actor,
                          .condition = condition,
+                         .pushed = pushed,
                          .arena = arena,
                          .repo = *repo,
                          .move.tags = &one,
@@ -368,7 +387,22 @@ delete_tag(const struct registry *reg, const char *repository, const char *tag,
     struct rec_repo repo;
 
     if (repository_need(reg, repository, &repo, err) != 0 ||
-        delete_tag_of(reg, repository, &repo, tag, condition, actor, arena, err) != 0)
+        delete_tag_of(reg, repository, &repo, tag, condition, 0, actor, arena, err) != 0)
+        return -1;
+    repository_settle(reg, repository);
+    return 0;
+}
+
+int
+delete_tag_seen(const struct registry *reg, const char *repository, const char *tag,
+                const struct rec_tag *seen, const struct actor *actor, struct arena *arena,
+                struct err *err)
+{
+    const struct condition same = {.match = {.given = true, .v = &seen->target, .n = 1}};
+    struct rec_repo repo;
+
+    if (repository_need(reg, repository, &repo, err) != 0 ||
+        delete_tag_of(reg, repository, &repo, tag, &same, seen->updated, actor, arena, err) != 0)
         return -1;
     repository_settle(reg, repository);
     return 0;

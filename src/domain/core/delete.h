@@ -3,6 +3,7 @@
 #include "domain/access/access.h"
 #include "domain/core/condition.h"
 #include "domain/registry.h"
+#include "storage/tables/record.h"
 #include "util/arena.h"
 #include "util/digest.h"
 #include "util/err.h"
@@ -15,6 +16,12 @@
 int delete_tag(const struct registry *reg, const char *repository, const char *tag,
                const struct condition *condition, const struct actor *actor, struct arena *arena,
                struct err *err);
+
+/* The same, if the tag still names the target that it had in *seen, and wasn't pushed since; else
+ * ERR_CONDITION. */
+int delete_tag_seen(const struct registry *reg, const char *repository, const char *tag,
+                    const struct rec_tag *seen, const struct actor *actor, struct arena *arena,
+                    struct err *err);
 
 /* Deletes the manifest, and all tags of the repository that name it. Fails like delete_tag. */
 int delete_manifest(const struct registry *reg, const char *repository, const struct digest *d,

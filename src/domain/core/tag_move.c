@@ -108,6 +108,8 @@ write_tag_record(struct txn *t, struct tag_move *m, struct tag_move_tag *tag, st
     tag->moves = !digest_equal(&tag->old, &m->to);
     if (condition_check(m->condition, &tag->old, err) != 0)
         return -1;
+    if (tag->pushed != 0 && r.updated != tag->pushed)
+        return err_set(err, ERR_CONDITION, "tag %s was pushed again", tag->name);
     if (tag->expects && !digest_equal(&tag->old, &tag->expected)) {
         tag->moves = false;
         m->stale = !m->silent;

@@ -30,6 +30,8 @@ struct tag_move_tag {
     const char *name;
     bool expects;           /* the tag moves only if it names `expected` */
     struct digest expected; /* DIGEST_NONE: there must be no such tag */
+    uint64_t pushed;        /* it moves only if it was last pushed then, else ERR_CONDITION; 0:
+                             * whenever that was */
 
     struct digest old; /* the former target; set by tag_move_records */
     bool old_derived;

@@ -6,6 +6,7 @@
 #include "process/commands/command_hooks.h"
 #include "process/commands/command_import.h"
 #include "process/commands/command_nginx_conf.h"
+#include "process/commands/command_retain.h"
 #include "process/commands/command_rotate_key.h"
 #include "process/commands/command_user.h"
 
@@ -31,6 +32,8 @@ const struct command command_table[] = {
      "  export [name] ...        write images (NAME[:TAG], NAME@DIGEST) as OCI layout\n"},
     {"gc", command_gc, command_gc_work,
      "  gc                       collect garbage now, and say what went and waits\n"},
+    {"retain", command_retain, command_retain_work,
+     "  retain                   delete the tags that no rule of retention keeps\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

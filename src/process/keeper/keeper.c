@@ -3,6 +3,9 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include "domain/core/upkeep.h"
+#include "domain/retention/last_pull.h"
+#include "domain/retention/pull_memory.h"
+#include "domain/retention/retain_round.h"
 #include "domain/v1/conversion_job.h"
 #include "process/keeper/herald_client.h"
 #include "process/keeper/indexer.h"
@@ -23,6 +26,8 @@
 #define CHECKPOINT_MINUTES 1
 /* With less room on the disk there are no checkpoints, since each try adds to the log. */
 #define CHECKPOINT_ROOM (1u << 20)
+/* What was pulled is written down this often. */
+#define PULLS_EACH_MS 60000
 /* Time for work in progress when the keeper is told to stop; the master has its own limit. */
 #define FINISH_MS 9000
 /* After a poke, the keeper hears no other for this time: each push sends several. */
@@ -47,10 +52,15 @@ struct keeper {
     struct herald_client *herald;
     struct indexer *indexer; /* NULL while the keeper stops */
     struct upkeep upkeep;
+    uint64_t pulls_at; /* when they are written down next */
+    struct hooks hooks;
+    struct retain_round *retention;
+    uint64_t retention_at;       /* when it goes on; 0: it has nothing to do */
     struct timespec nginx_since; /* when our nginx was started */
     struct stopped_process stopped;
     bool stopping;
-    struct trouble full_disk, bad_store, bad_upkeep, late_events, late_indexes, late_manifests;
+    struct trouble full_disk, bad_store, bad_upkeep, late_events, late_indexes, late_manifests,
+        late_pulls, bad_retention;
 };
 
 /* The same trouble is logged once a minute, although a full disk, say, causes it every second. */
@@ -121,10 +131,34 @@ look_for_new_nginx(struct keeper *k)
     upkeep_look_for_bodies(&k->upkeep);
 }
 
+/* Writes down what was pulled. */
+static void
+tend_pulls(struct keeper *k)
+{
+    struct err err;
+
+    k->pulls_at = clock_mono_ms() + PULLS_EACH_MS;
+    if (last_pull_flush(&k->reg, &err) != 0)
+        log_trouble(&k->late_pulls, &err);
+}
+
+/* Deletes the tags that no rule of retention keeps. */
+static void
+tend_tags(struct keeper *k)
+{
+    struct err err;
+
+    if (clock_mono_ms() >= k->retention_at &&
+        retain_round_step(k->retention, &k->retention_at, &err) != 0)
+        log_trouble(&k->bad_retention, &err);
+}
+
 static void
 plan_round(struct keeper *k, uint64_t at)
 {
     k->round_at = k->upkeep.wake_ms < at ? k->upkeep.wake_ms : at;
+    if (k->retention_at != 0 && k->retention_at < k->round_at)
+        k->round_at = k->retention_at;
     loop_timer_at(&k->round, k->round_at);
 }
 
@@ -145,8 +179,12 @@ on_keeper_round(void *arg)
                          k->server->options->watchdog_ms, clock_mono_ms());
     tend_store(k);
     look_for_new_nginx(k);
+    if (clock_mono_ms() >= k->pulls_at)
+        tend_pulls(k);
     if (!k->stopping && upkeep_step(&k->upkeep, &k->reg, &err) != 0)
         log_trouble(&k->bad_upkeep, &err);
+    if (!k->stopping)
+        tend_tags(k);
     if (k->full_disk.again_ms != 0)
         k->round_ms = ROUND_MS;
     plan_round(k, loop_now(&k->loop) + k->round_ms);
@@ -209,6 +247,8 @@ keep_up(struct keeper *k)
     struct err err;
     bool told;
 
+    if (pull_memory_is_filling(k->reg.pulls))
+        tend_pulls(k);
     if (indexer_step(k->indexer, &told, &err) != 0)
         log_trouble(&k->late_indexes, &err);
     if (told)
@@ -278,10 +318,22 @@ run_keeper(struct keeper *k, struct err *err)
     loop_timer_stop(&k->round);
     indexer_free(k->indexer);
     k->indexer = NULL;
+    tend_pulls(k); /* while there is time for it */
     if (rc == 0)
         finish_with_herald(k);
+    tend_pulls(k);
     herald_client_free(k->herald);
     return rc;
+}
+
+/* Its deletions ask the pre-hook, as those of clients do. */
+static struct retain_round *
+new_retention(struct keeper *k)
+{
+    struct registry reg = k->reg;
+
+    reg.hooks = &k->hooks;
+    return retain_round_new(&reg);
 }
 
 int
@@ -295,6 +347,8 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
         .late_events.what = "events have to wait",
         .late_indexes.what = "layers have to wait to be indexed",
         .late_manifests.what = "images of the first API have to wait for their manifests",
+        .bad_retention.what = "retention failed",
+        .late_pulls.what = "pulls have to wait to be written down",
     };
     struct err err;
     int rc;
@@ -303,12 +357,16 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
     process_title_set("keeper");
     child_open(s, slot, &k.reg);
     loop_init(&k.loop);
+    server_hooks(s, &k.hooks);
+    k.hooks.quiet = true; /* the master logs what is wrong with them */
     if (s->read_only) {
         rc = run_idle_keeper(&k, &err);
     } else {
         k.herald = herald_client_new(s, &k.reg, &k.loop);
+        k.retention = new_retention(&k);
         k.indexer = indexer_new(s->options, &k.reg, &k.loop);
         rc = run_keeper(&k, &err);
+        retain_round_free(k.retention);
     }
     if (rc != 0)
         log_line(LOG_ERROR, "the keeper failed", "why=%s", err.message);

@@ -34,6 +34,8 @@ struct options {
     struct options_list users;     /* --user: NAME:PASSWORD; see options_forget_users */
     char *access;                  /* --access; NULL: auth/access of the data directory */
     bool anonymous_pull;
+    char *retain; /* --retain; NULL: auth/retain of the data directory */
+    uint64_t retain_every_ms;
     char *dir;
     bool dir_given; /* by --dir, or in the file */
     char *fastcgi;  /* the directory for the sockets, as given; NULL: start nginx */
@@ -81,7 +83,8 @@ struct options {
     bool trust_remote_user;
     bool http_part;   /* print-nginx-conf --http */
     bool server_part; /* print-nginx-conf --server */
-    bool json;        /* --json of hooks, access, user list */
+    bool json;        /* --json of hooks, access, user list, retain */
+    bool verbose;     /* retain --verbose */
     bool robot;       /* user --robot */
     bool generate;    /* user --generate */
     bool now;         /* rotate-key --now */
@@ -91,7 +94,7 @@ struct options {
     char *prefix;     /* import --prefix */
     char *listing;    /* import --listing: a file */
     char *output;     /* export --output; NULL: stdout */
-    bool dry_run;     /* gc --dry-run */
+    bool dry_run;     /* --dry-run of gc, retain */
     char *untagged;   /* gc --untagged: a time; NULL: not given */
     bool help;
     bool version;

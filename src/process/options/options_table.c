@@ -4,7 +4,7 @@
  * given the same ones. */
 #define SERVER "serve print-nginx-conf"
 #define HOOKS "serve print-nginx-conf hooks"
-#define STORE "serve print-nginx-conf user access rotate-key hooks import export gc"
+#define STORE "serve print-nginx-conf user access rotate-key hooks import export gc retain"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -43,6 +43,10 @@ const struct options_row options_table[] = {
      TEXT(access)},
     {"anonymous-pull", 0, NULL, NULL, "without access rules: let everybody pull", SERVER " access",
      FLAG(anonymous_pull)},
+    {"retain", 0, "file", NULL, "rules that say which tags stay (auth/retain of the data)",
+     SERVER " retain", TEXT(retain)},
+    {"retain-every", 0, "time", "24h", "delete what these rules don't keep this often", SERVER,
+     TIME(retain_every_ms, 1)},
     {"listen", 0, "address", NULL, "address to listen on (all, IPv4 and IPv6)", SERVER,
      LIST(OPTIONS_ADDRESS, listen)},
     {"tls-cert", 0, "file", NULL, "certificate (chain): every --port speaks TLS", SERVER,
@@ -128,7 +132,8 @@ const struct options_row options_table[] = {
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
-    {"json", 0, NULL, NULL, "print JSON", "hooks access user gc", FLAG(json)},
+    {"json", 0, NULL, NULL, "print JSON", "hooks access user gc retain", FLAG(json)},
+    {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
     {"drop", 0, "id", NULL, "hooks: forget this one", "hooks", TEXT(drop)},
     {"robot", 0, NULL, NULL, "user: for a program, with a secret that is made and printed", "user",
@@ -142,7 +147,8 @@ const struct options_row options_table[] = {
      "import", TEXT(listing)},
     {"output", 'o', "path", NULL, "export: write there; a directory ends with /", "export",
      TEXT(output)},
-    {"dry-run", 0, NULL, NULL, "gc: change nothing, and print what would go", "gc", FLAG(dry_run)},
+    {"dry-run", 0, NULL, NULL, "change nothing, and print what would go", "gc retain",
+     FLAG(dry_run)},
     {"untagged", 0, "time", NULL, "gc: delete manifests that have had no tag for this time", "gc",
      TEXT(untagged)},
     {"now", 0, NULL, NULL, "rotate-key: end all tokens at once", "rotate-key", FLAG(now)},

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/htpasswd.h"
+#include "domain/retention/retain_round.h"
 #include "process/options/absolute_path.h"
 #include "process/server/readonly_dir.h"
 #include "process/server/runfile.h"
@@ -74,6 +75,15 @@ read_access(struct server *s, struct err *err)
     if (access_source_read(&s->access, s->dir.fd, s->users.closed, err) < 0)
         return -1;
     return close_to_strangers(s, err);
+}
+
+static int
+read_retention(struct server *s, size_t *rules, struct err *err)
+{
+    int rc = retain_source_install(&s->retain, s->dir.fd, rules, err);
+
+    s->bad_rules = rc != 0 && err->code != ERR_SYSTEM;
+    return rc;
 }
 
 /* Looks for pre-hooks, and creates or removes the file by which nginx knows that there is one. */
@@ -164,6 +174,7 @@ open_extra(struct server *s, struct err *err)
     if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
         return -1;
     if (login_cache_make(&s->login_cache, err) != 0 || body_ahead_make(&s->body_ahead, err) != 0 ||
+        pull_memory_make(&s->pulls, err) != 0 ||
         fd_exchange_make(&s->exchange, (unsigned)pool_workers(POOL_API, s->options), err) != 0)
         return -1;
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -222,6 +233,7 @@ close_sockets(struct server *s)
     login_cache_close(&s->login_cache);
     fd_exchange_close(&s->exchange);
     body_ahead_close(&s->body_ahead);
+    pull_memory_close(&s->pulls);
     fdio_close(s->poke);
     s->poke = -1;
 }
@@ -314,6 +326,8 @@ take_directory(struct server *s, struct err *err)
 static int
 prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
 {
+    size_t rules;
+
     if (check_hooks(s, err) < 0 || datadir_begin(&s->dir, &s->who, err) < 0 ||
         write_pid(s, err) < 0 || open_sockets(s, err) < 0)
         return -1;
@@ -326,7 +340,10 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
     unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
     read_hooks(s);
     access_source_init(&s->access, s->options, s->startdir, s->dir.fd);
-    return read_users(s, err) < 0 ? -1 : read_access(s, err);
+    s->retain = retain_source_of(s->options, s->startdir, s->dir.fd);
+    if (read_users(s, err) < 0 || read_access(s, err) < 0)
+        return -1;
+    return read_retention(s, &rules, err);
 }
 
 int
@@ -464,6 +481,17 @@ reload_access(struct server *s, bool users, bool rules)
     warn_of_users_again(s, &was);
 }
 
+static void
+reload_retention(struct server *s, struct err *err)
+{
+    size_t rules;
+
+    if (read_retention(s, &rules, err) != 0)
+        log_line(LOG_ERROR, "rules of retention stay as they were", "why=%s", err->message);
+    else if (rules > 0)
+        log_line(LOG_INFO, "rules of retention read again", "rules=%zu", rules);
+}
+
 void
 server_reload(struct server *s)
 {
@@ -472,6 +500,7 @@ server_reload(struct server *s)
     reload_tls(s, &err);
     read_hooks(s);
     reload_access(s, true, true);
+    reload_retention(s, &err);
 }
 
 /* Caused by another nginx, or by a mount. Logged once, and once more when it is over. */
@@ -557,8 +586,9 @@ server_close_ports(struct server *s)
 void
 server_finish(struct server *s)
 {
-    static const char *const gone[] = {"run/htpasswd",   "run/access",   SERVER_NGINX_PID,
-                                       "run/nginx.lock", PRE_HOOKS_NAME, PID_NAME};
+    static const char *const gone[] = {"run/htpasswd",   "run/access",     RETAIN_ROUND_RULES,
+                                       SERVER_NGINX_PID, "run/nginx.lock", PRE_HOOKS_NAME,
+                                       PID_NAME};
 
     server_close_ports(s);
     close_sockets(s);

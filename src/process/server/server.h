@@ -7,12 +7,14 @@
 #include "domain/access/htpasswd.h"
 #include "domain/access/login_cache.h"
 #include "domain/access/token_key.h"
+#include "domain/retention/pull_memory.h"
 #include "process/server/access_source.h"
 #include "process/server/datadir.h"
 #include "process/server/listener.h"
 #include "process/options/options.h"
 #include "process/server/pools.h"
 #include "process/server/privileges.h"
+#include "process/server/retain_source.h"
 #include "process/server/tls_files.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -61,8 +63,11 @@ struct server {
     struct htpasswd_state users;     /* these and the users of auth/htpasswd */
     struct stat users_file;          /* auth/htpasswd as it was read */
     struct access_source access;     /* rules and groups */
+    struct retain_source retain;
+    bool bad_rules; /* server_prepare failed because of the rules of retention */
     struct login_cache login_cache;
     struct body_ahead body_ahead;
+    struct pull_memory pulls;
     struct hooks hooks;
     bool gate;        /* a pre-hook was seen: the workers of POOL_GATE run */
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is
@@ -79,8 +84,9 @@ int server_prepare(struct server *s, struct options *o, struct err *err);
 /* Warns if everybody may push and pull, or nobody. */
 void server_warn_of_users(const struct server *s);
 
-/* For SIGHUP: reads certificate, key, users, groups and rules anew. A file that can't be read
- * leaves the old state, and is logged; so is each file of a pre-hook that can't be run. */
+/* For SIGHUP: reads certificate, key, users, groups, and both kinds of rules anew. A file that
+ * can't be read leaves the old state, and is logged; so is each file of a pre-hook that can't be
+ * run. */
 void server_reload(struct server *s);
 
 /* Call it now and then. Reads users, groups and rules anew when their files have changed, so that

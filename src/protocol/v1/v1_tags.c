@@ -1,5 +1,7 @@
 #include "protocol/v1/v1_tags.h"
 #include "domain/core/delete.h"
+#include "domain/core/repository.h"
+#include "domain/retention/last_pull.h"
 #include "domain/v1/image_list.h"
 #include "domain/v1/image_tag.h"
 #include "domain/name.h"
@@ -40,6 +42,19 @@ v1_tags_list(struct call *c, struct err *err)
     return call_json(c, 200, body, err);
 }
 
+/* Clients that want one tag ask for it alone. A list of tags is no pull, and the requests for
+ * images that follow name no repository. */
+static int
+note_tag_pulled(const struct call *c, struct err *err)
+{
+    struct rec_repo repo;
+    int rc = c->req->method == HTTP_HEAD ? 0 : repository_find(c->reg, c->name, &repo, err);
+
+    if (rc == 1)
+        last_pull_note(c->reg, repo.id, c->last);
+    return rc < 0 ? -1 : 0;
+}
+
 int
 v1_tags_get(struct call *c, struct err *err)
 {
@@ -49,7 +64,8 @@ v1_tags_get(struct call *c, struct err *err)
     struct digest id;
 
     if (v1_base_platform(c, &platform, err) != 0 ||
-        image_list_find(c->reg, c->name, c->last, platform, &id, err) != 0)
+        image_list_find(c->reg, c->name, c->last, platform, &id, err) != 0 ||
+        note_tag_pulled(c, err) != 0)
         return -1;
     digest_hex(hex, &id);
     if (call_text(c, &text, err, "\"%s\"", hex) != 0)

@@ -1,6 +1,7 @@
 #include "protocol/v2/v2_manifest.h"
 #include "domain/core/delete.h"
 #include "domain/core/push.h"
+#include "domain/retention/last_pull.h"
 #include "protocol/http/reference.h"
 
 static int
@@ -32,6 +33,8 @@ v2_manifest_get(struct call *c, struct err *err)
     }
     if (pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
         return -1;
+    if (!head)
+        last_pull_note(c->reg, pulled.repo, c->last);
     digest_text(text, &pulled.digest);
     if (call_text(c, &digest, err, "%s", text) != 0 ||
         add_manifest_headers(c, digest, pulled.media_type, err) != 0)

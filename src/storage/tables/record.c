@@ -172,6 +172,10 @@ const struct record record_job = {TABLE_JOB, {
     TEXT(job, by),
 }, NULL};
 
+const struct record record_pull = {TABLE_PULL, {
+    NUMBER(pull, last),
+}, NULL};
+
 const struct record record_hook = {TABLE_HOOK, {
     NUMBER(hook, tries),
     NUMBER(hook, due),

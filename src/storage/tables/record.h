@@ -145,6 +145,12 @@ struct rec_job {
     char by[RECORD_ACTOR_MAX + 1];
 };
 
+/* pull: repository, tag or text of a digest -> when a client last pulled it by that name, to the
+ * second. */
+struct rec_pull {
+    uint64_t last;
+};
+
 /* hook: state, repository, sequence -> an event whose hook is to run, or has failed for good. */
 #define RECORD_HOOK_LINE_MAX 200
 struct rec_hook {
@@ -171,6 +177,7 @@ union record_any {
     struct rec_blob blob;
     struct rec_event event;
     struct rec_job job;
+    struct rec_pull pull;
     struct rec_hook hook;
     struct rec_number number;
 };
@@ -182,7 +189,7 @@ union record_any {
 struct record;
 extern const struct record record_meta, record_repo, record_repo_name, record_upload, record_tag,
     record_tally, record_tag_log, record_image, record_manifest, record_trash, record_blob,
-    record_edge, record_job, record_hook, record_event;
+    record_edge, record_job, record_pull, record_hook, record_event;
 
 enum table record_table(const struct record *record);
 

@@ -15,6 +15,7 @@ const struct kv_table tables[TABLE_COUNT] = {
     [TABLE_BLOB] = {.name = "blob", .page_size = 4096},
     [TABLE_EDGE] = {.name = "edge", .page_size = 8192},
     [TABLE_JOB] = {.name = "job", .page_size = 4096},
+    [TABLE_PULL] = {.name = "pull", .page_size = 4096},
     [TABLE_HOOK] = {.name = "hook", .page_size = 8192},
     [TABLE_EVENT] = {.name = "event", .kind = KV_QUEUE, .record_size = TABLES_EVENT_MAX},
 };

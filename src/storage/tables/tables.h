@@ -19,6 +19,7 @@ enum table {
     TABLE_BLOB,
     TABLE_EDGE,
     TABLE_JOB,
+    TABLE_PULL,
     TABLE_HOOK,
     TABLE_EVENT,
     TABLE_COUNT,

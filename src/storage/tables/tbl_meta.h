@@ -12,6 +12,14 @@
 #define META_EVENTS_QUEUED "events-queued"
 #define META_EVENTS_INDEXED "events-indexed"
 #define META_EVENTS_TRIMMED "events-trimmed"
+/* No pull before this moment (clock_wall_ms()) is known for certain: counting began, or the memory
+ * of pulls was full. */
+#define META_PULLS_SINCE "pulls-since"
+/* The last round of retention: when it began (clock_wall_ms()); and the repository that it has done
+ * last, META_RETAIN_BEGINNING at first, 0 at the end. */
+#define META_RETAIN_BEGAN "retain-began"
+#define META_RETAIN_AT "retain-at"
+#define META_RETAIN_BEGINNING UINT64_MAX
 
 /* The first format that is released. Later programs read it, too. */
 #define STORE_FORMAT 1

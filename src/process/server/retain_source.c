@@ -1,0 +1,68 @@
+#include "process/server/retain_source.h"
+#include <errno.h>
+#include <unistd.h>
+#include "domain/retention/retain_round.h"
+#include "process/options/option_file.h"
+#include "util/fdio.h"
+
+struct retain_source
+retain_source_of(const struct options *o, int startdir, int dirfd)
+{
+    return (struct retain_source){.dirfd = o->retain != NULL ? startdir : dirfd,
+                                  .name = o->retain != NULL ? o->retain : RETAIN_RULES_NAME,
+                                  .given = o->retain != NULL};
+}
+
+/* A name of the command line may be a link, as elsewhere. */
+static int
+read_retain_text(const struct retain_source *s, struct buf *text, struct err *err)
+{
+    if (!s->given)
+        return fdio_read_given(s->dirfd, s->name, text, err);
+    if (option_file_read(s->dirfd, s->name, text, err) == 0)
+        return 1;
+    if (err->sys == ENOENT)
+        return err_set(err, ERR_BAD_REQUEST, "--retain %s: there is no such file", s->name);
+    return fdio_explain_given(s->name, err);
+}
+
+static int
+read_retain_rules(const struct retain_source *s, struct buf *text, struct retain_rules *rules,
+                  struct err *err)
+{
+    int rc;
+
+    *rules = (struct retain_rules){.n = 0};
+    buf_init(text, RETAIN_RULES_BYTES);
+    rc = read_retain_text(s, text, err);
+    if (rc == 1 && retain_rules_parse(rules, buf_bytes(text), s->name, err) != 0)
+        rc = -1;
+    return rc;
+}
+
+int
+retain_source_read(const struct retain_source *s, struct retain_rules *rules, struct err *err)
+{
+    struct buf text;
+    int rc = read_retain_rules(s, &text, rules, err);
+
+    buf_free(&text);
+    return rc;
+}
+
+int
+retain_source_install(const struct retain_source *s, int dirfd, size_t *n, struct err *err)
+{
+    struct retain_rules rules;
+    struct buf text;
+    int rc = read_retain_rules(s, &text, &rules, err);
+
+    *n = rules.n;
+    if (rc == 1)
+        rc = fdio_replace_file(dirfd, RETAIN_ROUND_RULES, 0600, buf_bytes(&text), err);
+    else if (rc == 0 && unlinkat(dirfd, RETAIN_ROUND_RULES, 0) != 0 && errno != ENOENT)
+        rc = err_errno(err, "cannot remove %s", RETAIN_ROUND_RULES);
+    retain_rules_free(&rules);
+    buf_free(&text);
+    return rc < 0 ? -1 : 0;
+}
