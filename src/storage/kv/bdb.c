@@ -41,8 +41,9 @@ bdb_free(struct bdb *b)
 void
 bdb_enter(struct bdb *b)
 {
+    /* Without an environment there is nothing that a recovery could help. */
     if (b->depth == 0)
-        b->found_damage = false;
+        b->found_damage = b->is_quiet;
     if (b->depth++ == 0 && b->slot != NULL) {
         atomic_store(&b->slot->since_ms, clock_mono_ms());
         atomic_store(&b->slot->in_db, true);

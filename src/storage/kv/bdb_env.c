@@ -25,7 +25,6 @@
 #define EXTENT_PAGES 4096
 #define LINES_MAX 20 /* that the library may log in LINES_MS */
 #define LINES_MS 10000
-#define FILE_MODE 0640
 
 /* After reading a damaged page the library panics, so that no process can use the store until a
  * recovery, and then panics again. Here only the call that read the page fails: nothing was
@@ -80,7 +79,9 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
  * disk doesn't have. So the process ends here, while it holds the library's lock on that file:
  * nobody else can flush it before the recovery, which reads what the disk has (bdb_recovery.c). */
 
-static struct bdb *synced_store; /* the library's functions have no argument for it */
+/* The library's functions have no argument for it. While a copy is made consistent, it is the
+ * copy. */
+static struct bdb *synced_store;
 
 static int
 sync_store_file(int fd)
@@ -139,6 +140,7 @@ configure_environment(struct bdb *b)
 
     env->app_private = b;
     env->set_errcall(env, on_library_error);
+    b->outer = synced_store;
     synced_store = b;
     if ((ret = db_env_set_func_fsync(sync_store_file)) != 0 ||
         (ret = db_env_set_func_open(open_store_file)) != 0 ||
@@ -177,7 +179,7 @@ open_table(struct bdb *b, size_t i, uint32_t create)
          (ret = db->set_re_pad(db, 0)) != 0 || (ret = db->set_q_extentsize(db, EXTENT_PAGES)) != 0))
         return ret;
     return db->open(db, NULL, t->name, NULL, t->kind == KV_QUEUE ? DB_QUEUE : DB_BTREE,
-                    DB_AUTO_COMMIT | create, FILE_MODE);
+                    DB_AUTO_COMMIT | create, BDB_ENV_FILE_MODE);
 }
 
 /* A process that joins while another one enlarges the first region finds two sizes that don't agree
@@ -198,30 +200,65 @@ open_environment(struct bdb *b, uint32_t flags)
 {
     int ret;
 
+    if ((ret = db_env_create(&b->env, 0)) != 0) {
+        b->env = NULL;
+        return ret;
+    }
     if ((ret = configure_environment(b)) != 0 || (ret = db_env_set_func_yield(pause_shortly)) != 0)
         return ret;
-    ret = b->env->open(b->env, b->kv.dir, flags, FILE_MODE);
+    ret = b->env->open(b->env, b->kv.dir, flags, BDB_ENV_FILE_MODE);
     db_env_set_func_yield(NULL);
     return ret;
 }
 
 int
+bdb_env_open(struct bdb *b, uint32_t more)
+{
+    return open_environment(b, DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL | more);
+}
+
+int
 bdb_env_attach(struct bdb *b, bool create, struct err *err)
 {
-    uint32_t flags = DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL;
-    int ret;
+    int ret = bdb_env_open(b, create ? DB_CREATE | DB_RECOVER : 0);
 
-    if ((ret = db_env_create(&b->env, 0)) != 0) {
-        b->env = NULL;
-        return bdb_error(err, ret, "opening", b->kv.dir);
-    }
-    if (create)
-        flags |= DB_CREATE | DB_RECOVER;
-    if ((ret = open_environment(b, flags)) != 0)
+    if (ret != 0)
         return bdb_error(err, ret, "opening", b->kv.dir);
     for (size_t i = 0; i < b->n; i++)
         if ((ret = open_table(b, i, create ? DB_CREATE : 0)) != 0)
             return bdb_error(err, ret, "opening table", b->tables[i].name);
+    return 0;
+}
+
+/* ---- without an environment ---- */
+
+static void
+ignore_library_error(const DB_ENV *env, const char *prefix, const char *text)
+{
+    (void)env;
+    (void)prefix;
+    (void)text;
+}
+
+int
+bdb_env_open_quiet(struct bdb *b, struct err *err)
+{
+    char path[4096];
+    DB *db;
+    int n, ret;
+
+    b->is_quiet = true;
+    for (size_t i = 0; i < b->n; i++) {
+        n = snprintf(path, sizeof path, "%s/%s", b->kv.dir, b->tables[i].name);
+        if (n < 0 || (size_t)n >= sizeof path)
+            return err_set(err, ERR_SYSTEM, "name too long: %s", b->kv.dir);
+        if ((ret = db_create(&db, NULL, 0)) != 0)
+            return bdb_error(err, ret, "opening table", b->tables[i].name);
+        b->db[i] = db;
+        db->set_errcall(db, ignore_library_error);
+        if ((ret = db->open(db, NULL, path, NULL, DB_UNKNOWN, DB_RDONLY, 0)) != 0)
+            return bdb_error(err, ret, "opening table", b->tables[i].name);
+    }
     return 0;
 }
 
@@ -241,5 +278,7 @@ bdb_env_detach(struct bdb *b)
     if (b->env != NULL && (ret = b->env->close(b->env, 0)) != 0 && first == 0)
         first = ret;
     b->env = NULL;
+    if (synced_store == b)
+        synced_store = b->outer;
     return first;
 }

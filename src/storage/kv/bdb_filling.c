@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include "storage/kv/bdb.h"
+#include "storage/kv/bdb_backup.h"
 #include "storage/kv/bdb_cursor.h"
 #include "storage/kv/bdb_env.h"
 #include "storage/kv/bdb_recovery.h"
@@ -54,6 +55,18 @@ bdb_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slo
     }
     bdb_leave(b);
     return &b->kv;
+}
+
+static struct kv *
+bdb_backup_open(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    struct bdb *b = bdb_new(dir, tables, n);
+
+    if (bdb_env_open_quiet(b, err) == 0)
+        return &b->kv;
+    (void)bdb_env_detach(b);
+    bdb_free(b);
+    return NULL;
 }
 
 static void
@@ -343,4 +356,8 @@ const struct kv_filling bdb_filling = {
     .flush = bdb_flush,
     .checkpoint = bdb_checkpoint,
     .trim_logs = bdb_trim_logs,
+    .copy = bdb_backup_copy,
+    .mend = bdb_backup_mend,
+    .verify = bdb_backup_verify,
+    .open_quiet = bdb_backup_open,
 };

@@ -113,9 +113,8 @@ fill_regions(const char *dir, struct err *err)
     return rc;
 }
 
-/* After the library has closed everything. */
-static int
-tidy_directory(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+int
+bdb_recovery_tidy(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
     int rc = 0, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -188,7 +187,8 @@ bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struc
 {
     if (fdio_mkdir(AT_FDCWD, dir, DIR_MODE, err) < 0)
         return -1;
-    if (recover_environment(dir, tables, n, err) == 0 && tidy_directory(dir, tables, n, err) == 0)
+    if (recover_environment(dir, tables, n, err) == 0 &&
+        bdb_recovery_tidy(dir, tables, n, err) == 0)
         return 0;
     blame_full_disk(dir, err);
     return -1;

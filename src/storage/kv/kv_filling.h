@@ -76,4 +76,12 @@ struct kv_filling {
     int (*flush)(struct kv *kv, struct err *err);
     int (*checkpoint)(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
     int (*trim_logs)(struct kv *kv, struct err *err);
+
+    /* kv_backup.h */
+    int (*copy)(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void *arg),
+                void *arg, struct err *err);
+    int (*mend)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
+    int (*verify)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
+    struct kv *(*open_quiet)(const char *dir, const struct kv_table *tables, size_t n,
+                             struct err *err);
 };

@@ -1,5 +1,6 @@
 #include "storage/kv/kv_open.h"
 #include "storage/kv/bdb_filling.h"
+#include "storage/kv/kv_backup.h"
 #include "util/fdio.h"
 
 /* The one place that chooses a filling. */
@@ -12,12 +13,10 @@ kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err 
     return filling->recover(dir, tables, n, err);
 }
 
-struct kv *
-kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
-        void (*lost)(const char *why), struct err *err)
+/* kv: from the filling, or NULL. */
+static struct kv *
+set_up_kv(struct kv *kv, const struct kv_table *tables, size_t n)
 {
-    struct kv *kv = filling->open(dir, tables, n, slot, lost, err);
-
     if (kv == NULL)
         return NULL;
     kv->filling = filling;
@@ -29,6 +28,19 @@ kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot
     return kv;
 }
 
+struct kv *
+kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
+        void (*lost)(const char *why), struct err *err)
+{
+    return set_up_kv(filling->open(dir, tables, n, slot, lost, err), tables, n);
+}
+
+struct kv *
+kv_backup_open(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    return set_up_kv(filling->open_quiet(dir, tables, n, err), tables, n);
+}
+
 void
 kv_close(struct kv *kv)
 {
@@ -36,4 +48,25 @@ kv_close(struct kv *kv)
         return;
     fdio_close(kv->keep_room);
     kv->filling->close(kv);
+}
+
+/* ---- copies ---- */
+
+int
+kv_backup_copy(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void *arg),
+               void *arg, struct err *err)
+{
+    return kv->filling->copy(kv, to, moment_ms, is_over, arg, err);
+}
+
+int
+kv_backup_mend(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    return filling->mend(dir, tables, n, err);
+}
+
+int
+kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    return filling->verify(dir, tables, n, err);
 }
