@@ -11,7 +11,7 @@ my $program = $ENV{REGISTRY_SERVER} // 'build/docker-registry-server';
 
 # {"lease", 0, "time", "1h", "keep ...", SERVER " import", TIME(...)}, with the macros of texts replaced.
 my $source = slurp($table);
-my %macros = ("$source\n" . slurp($table =~ s/c$/h/r)) =~ /^#define (\w+) (".*")$/mg;
+my %macros = (("$source\n" . slurp($table =~ s/c$/h/r)) =~ s/ *\\\n\s*/ /gr) =~ /^#define (\w+) +(".*")$/mg;
 my ($array) = $source =~ /^const struct options_row options_table\[\] = \{\n(.*?)^\};/ms;
 $array =~ s/\b([A-Z]\w+)\b(?!\()/$macros{$1} \/\/ $1/ge;
 $array =~ s/"\s+"//g;

@@ -3,6 +3,7 @@
 #include "domain/core/foreign_images.h"
 #include "domain/core/history_end.h"
 #include "domain/core/lease.h"
+#include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
 #include "storage/kv/kv.h"
@@ -236,6 +237,15 @@ do_history_jobs(const struct registry *reg, struct due_jobs *due, struct err *er
     return end_jobs(reg, &done, err);
 }
 
+/* A backup copies the files that its copy of the database names, whatever is deleted meanwhile. A
+ * job that is due now was put before a backup that begins now, so the copy doesn't name its file.
+ */
+static bool
+has_to_wait(const struct registry *reg, enum job_kind kind)
+{
+    return kind == JOB_UNLINK && backup_lock_is_held(reg->dirfd);
+}
+
 /* Does the jobs of a kind that are due: 1: there may be more, 0, -1. */
 static int
 do_due_jobs(const struct registry *reg, enum job_kind kind,
@@ -244,6 +254,8 @@ do_due_jobs(const struct registry *reg, enum job_kind kind,
 {
     struct due_jobs due = {.now = clock_wall_ms()};
 
+    if (has_to_wait(reg, kind))
+        return 0;
     if (tbl_job_each(kv_reads(reg->kv), kind, collect_due_job, &due, err) != 0 ||
         work(reg, &due, err) != 0)
         return -1;
@@ -311,7 +323,8 @@ garbage_due(const struct registry *reg, uint64_t *when, struct err *err)
 {
     *when = UINT64_MAX;
     for (size_t i = 0; i < GARBAGE_KINDS; i++)
-        if (tbl_job_each(kv_reads(reg->kv), garbage_kinds[i].kind, note_first_job, when, err) != 0)
+        if (!has_to_wait(reg, garbage_kinds[i].kind) &&
+            tbl_job_each(kv_reads(reg->kv), garbage_kinds[i].kind, note_first_job, when, err) != 0)
             return -1;
     return 0;
 }

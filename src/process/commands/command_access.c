@@ -10,6 +10,7 @@
 #include "domain/name.h"
 #include "process/options/option_file.h"
 #include "process/server/datadir.h"
+#include "process/server/datadir_plan.h"
 #include "process/server/privileges.h"
 #include "util/clock.h"
 #include "util/fdio.h"

@@ -3,6 +3,7 @@
 #include "domain/access/bearer.h"
 #include "domain/access/token_key.h"
 #include "process/server/datadir.h"
+#include "process/server/datadir_plan.h"
 #include "process/server/privileges.h"
 #include "util/clock.h"
 #include "util/fdio.h"

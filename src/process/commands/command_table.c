@@ -1,5 +1,6 @@
 #include "process/commands/command_table.h"
 #include "process/commands/command_access.h"
+#include "process/commands/command_backup.h"
 #include "process/commands/command_export.h"
 #include "process/commands/command_gc.h"
 #include "process/commands/command_help.h"
@@ -7,6 +8,7 @@
 #include "process/commands/command_import.h"
 #include "process/commands/command_nginx_conf.h"
 #include "process/commands/command_retain.h"
+#include "process/commands/command_restore.h"
 #include "process/commands/command_rotate_key.h"
 #include "process/commands/command_user.h"
 
@@ -34,6 +36,10 @@ const struct command command_table[] = {
      "  gc                       collect garbage now, and say what went and waits\n"},
     {"retain", command_retain, command_retain_work,
      "  retain                   delete the tags that no rule of retention keeps\n"},
+    {"backup", command_backup, command_backup_work,
+     "  backup [directory]       save everything there, in a new directory for each time\n"},
+    {"restore", command_restore, NULL,
+     "  restore [backup]         make a new data directory of a backup\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

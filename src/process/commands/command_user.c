@@ -11,6 +11,7 @@
 #include "process/commands/user_list.h"
 #include "process/commands/user_mentions.h"
 #include "process/commands/user_verify.h"
+#include "process/server/datadir_plan.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/parse.h"

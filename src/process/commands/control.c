@@ -10,6 +10,7 @@
 #include "domain/core/store.h"
 #include "process/server/child.h"
 #include "process/server/datadir.h"
+#include "process/server/datadir_plan.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"

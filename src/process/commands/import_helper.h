@@ -11,9 +11,9 @@
  * source, without following symbolic links that lead out of it, and it links the file opened last
  * into layers/. It never writes to the source, and never changes owners or modes. */
 
-/* Opens the source, the listing (NULL: none) and the data directory, and starts the helper.
- * *socket: the caller's end. The helper ends when all copies of that are closed, or this process
- * ends. 0, or -1: one of them doesn't exist. */
+/* Opens the source, the listing (NULL: none) and the data directory (NULL: nothing is linked), and
+ * starts the helper. *socket: the caller's end. The helper ends when all copies of that are closed,
+ * or this process ends. 0, or -1: one of them doesn't exist. */
 int import_helper_start(const char *source, const char *listing, const char *dir, int *socket,
                         struct err *err);
 

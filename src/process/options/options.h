@@ -96,6 +96,8 @@ struct options {
     char *output;     /* export --output; NULL: stdout */
     bool dry_run;     /* --dry-run of gc, retain */
     char *untagged;   /* gc --untagged: a time; NULL: not given */
+    bool list;        /* backup --list */
+    uint64_t keep;    /* backup --keep; 0: all */
     bool help;
     bool version;
     struct options_texts {

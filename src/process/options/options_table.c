@@ -4,7 +4,9 @@
  * given the same ones. */
 #define SERVER "serve print-nginx-conf"
 #define HOOKS "serve print-nginx-conf hooks"
-#define STORE "serve print-nginx-conf user access rotate-key hooks import export gc retain"
+#define STORE                                                                      \
+    "serve print-nginx-conf user access rotate-key hooks import export gc retain " \
+    "backup restore"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -132,7 +134,7 @@ const struct options_row options_table[] = {
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
-    {"json", 0, NULL, NULL, "print JSON", "hooks access user gc retain", FLAG(json)},
+    {"json", 0, NULL, NULL, "print JSON", "hooks access user gc retain backup", FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
     {"drop", 0, "id", NULL, "hooks: forget this one", "hooks", TEXT(drop)},
@@ -151,6 +153,9 @@ const struct options_row options_table[] = {
      FLAG(dry_run)},
     {"untagged", 0, "time", NULL, "gc: delete manifests that have had no tag for this time", "gc",
      TEXT(untagged)},
+    {"list", 0, NULL, NULL, "backup: print the backups that are there", "backup", FLAG(list)},
+    {"keep", 0, "n", "0", "backup: remove the oldest, and keep this many (0: all)", "backup",
+     LIMIT(keep)},
     {"now", 0, NULL, NULL, "rotate-key: end all tokens at once", "rotate-key", FLAG(now)},
     {"help", 0, NULL, NULL, "print this", STORE " help", FLAG(help), .command_line_only = true},
     {"version", 0, NULL, NULL, "print the version", STORE " help", FLAG(version),

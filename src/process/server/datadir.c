@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "process/server/datadir_plan.h"
+#include "process/server/other_registry.h"
 #include "process/server/pools.h"
 #include "storage/files/disk_space.h"
 #include "util/clock.h"
@@ -20,6 +22,10 @@
 #define FORMAT_TEXT "docker-registry-server store, format "
 #define FORMAT 1u
 #define LOCK_NAME "db/lock"
+/* While a restore fills the directory. */
+#define RESTORING_NAME "db/restoring"
+/* Made by the first start: without a database beside it, that was lost. */
+#define LAYERS_NAME "layers/sha256/00"
 /* A killed server takes its children along, but not at the same instant. */
 #define LOCK_WAIT_MS 1000
 
@@ -28,7 +34,7 @@
 static const struct subdir {
     const char *name;
     mode_t mode;
-    const char *below[7];
+    const char *below[8];
 } subdirs[] = {
     {"layers", 0750, {"sha256", "sha512"}},
     {"layers/sha256", 0750, {NULL}},
@@ -39,13 +45,15 @@ static const struct subdir {
     {"index", 0750, {NULL}},
     {"auth", 0700, {NULL}},
     {"run", 0700, {NULL}},
+    {"snapshots", 0700, {NULL}},
+    {"snapshots/logs", 0700, {NULL}},
 };
 
 #define SUBDIRS (sizeof subdirs / sizeof *subdirs)
 
 /* The names in a data directory. */
 static const struct subdir whole = {
-    ".", 0, {"layers", "db", "uploads", "index", "auth", "run", "hooks"}};
+    ".", 0, {"layers", "db", "uploads", "index", "auth", "run", "hooks", "snapshots"}};
 
 /* Directories that hold something of value. */
 static const struct subdir *const stores[] = {&subdirs[0], &subdirs[1], &subdirs[2], &subdirs[3],
@@ -189,26 +197,6 @@ read_format(const struct datadir *d, const struct privileges *who, struct err *e
     return r;
 }
 
-/* The name of another registry whose files these are, or NULL. */
-static const char *
-other_registry(const struct datadir *d, const char *name)
-{
-    static const char *const levels[] = {"docker/registry/v2", "registry/v2", "v2/repositories",
-                                         "repositories"};
-    size_t n = strlen(name);
-    char layout[NAME_MAX + 16];
-    struct stat st;
-
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (strncmp(levels[i], name, n) == 0 && strchr("/", levels[i][n]) != NULL &&
-            fstatat(d->fd, levels[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-            return "docker-registry";
-    snprintf(layout, sizeof layout, "%s/oci-layout", name);
-    if (strcmp(name, "oci-layout") == 0 || fstatat(d->fd, layout, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return "a registry with OCI layouts, which are imported one by one";
-    return NULL;
-}
-
 /* A new data directory has to be empty, except for what a mount point has, hidden files, and hooks
  * or users that were put there before. */
 static int
@@ -225,7 +213,7 @@ refuse_strangers(const struct datadir *d, struct err *err)
             expected(&whole, e->d_name))
             continue;
         rc = -1;
-        other = other_registry(d, e->d_name);
+        other = other_registry_name(d->fd, e->d_name);
         if (other != NULL) {
             err_set(err, ERR_UNSUPPORTED,
                     "%s holds %s, of %s: choose an empty directory with --dir, and "
@@ -241,10 +229,34 @@ refuse_strangers(const struct datadir *d, struct err *err)
     return rc;
 }
 
+static bool
+has_name(const struct datadir *d, const char *name)
+{
+    return faccessat(d->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* There is no db/format. Says why, if this was or becomes a data directory: -1; else 0. */
+static int
+blame_lost_database(const struct datadir *d, struct err *err)
+{
+    if (has_name(d, RESTORING_NAME))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a restore into %s was not finished: repeat it, or empty the directory",
+                       d->name);
+    if (has_name(d, LAYERS_NAME))
+        return err_set(err, ERR_CORRUPT,
+                       "the database of %s is gone (there is no %s, but there are layers): put it "
+                       "back with docker-registry-server restore --snapshot --dir %s",
+                       d->name, FORMAT_NAME, d->name);
+    return 0;
+}
+
 /* There is no db/format. */
 static int
 check_is_new(const struct datadir *d, bool top_only, struct err *err)
 {
+    if (d->restoring && has_name(d, RESTORING_NAME))
+        return 0;
     if (refuse_strangers(d, err) != 0)
         return -1;
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
@@ -268,9 +280,13 @@ check_ours(const struct datadir *d, const struct privileges *who, struct err *er
 {
     int r = read_format(d, who, err);
 
+    if (r == 1 && d->restoring)
+        return err_set(err, ERR_BAD_REQUEST, "%s has a registry: name an empty directory", d->name);
     if (r != 0)
         return r < 0 ? -1 : 0;
-    return check_is_new(d, false, err);
+    return (!d->restoring && blame_lost_database(d, err) != 0) || check_is_new(d, false, err) != 0
+               ? -1
+               : 0;
 }
 
 /* fd: the directory. Gives it to `who` if root has just made it, or if it is empty because an
@@ -414,17 +430,6 @@ open_data_directory(struct datadir *d, bool make, const struct privileges *who, 
     return 0;
 }
 
-/* True if only root can change the names in the directory. Root makes, opens and gives away nothing
- * by name in any other: its owner could exchange a name for a link in the meantime. */
-static bool
-is_roots_alone(int fd)
-{
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && st.st_uid == 0 && (st.st_mode & S_IWOTH) == 0 &&
-           ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0);
-}
-
 /* An earlier version gave the whole directory to the user. Takes it back, unless it has other
  * files, which are not ours to decide about. */
 static int
@@ -532,7 +537,7 @@ datadir_make(struct datadir *d, const char *name, const struct privileges *who, 
         return 0;
     if (take_over(d, who, err) < 0)
         return -1;
-    if (!is_roots_alone(d->fd))
+    if (!datadir_plan_roots_alone(d->fd))
         return 0;
     /* The user reads the format: db/ is the user's, and root opens nothing in it. */
     if (faccessat(d->fd, FORMAT_NAME, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
@@ -555,6 +560,24 @@ datadir_open(struct datadir *d, const struct privileges *who, struct err *err)
         if (make_subdir(d, &subdirs[i], who, err) < 0)
             return -1;
     return check_files(d, who, err) < 0 ? -1 : lock_database(d, err);
+}
+
+/* ---- restoring ---- */
+
+int
+datadir_begin_restore(const struct datadir *d, struct err *err)
+{
+    return fdio_replace_file(d->fd, RESTORING_NAME, 0600, bytes_str(""), err);
+}
+
+int
+datadir_end_restore(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    if (datadir_begin(d, who, err) != 0)
+        return -1;
+    if (unlinkat(d->fd, RESTORING_NAME, 0) != 0 && errno != ENOENT)
+        return err_errno(err, "cannot remove %s", RESTORING_NAME);
+    return 0;
 }
 
 /* ---- without the rest ---- */
@@ -587,56 +610,13 @@ datadir_is_served(const struct datadir *d)
     return served;
 }
 
-/* The owner of the registry in this directory: of db/, else of auth/. Root only if nobody else
- * could have made that directory. False: unknown. */
-static bool
-find_registry_owner(const char *name, uid_t *uid)
-{
-    static const char *const tells[] = {"db", "auth"};
-    bool known = false;
-    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    for (size_t i = 0; fd >= 0 && !known && i < sizeof tells / sizeof *tells; i++) {
-        int sub = openat(fd, tells[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct stat st, format;
-
-        known = sub >= 0 && fstat(sub, &st) == 0 &&
-                (st.st_uid != 0 ||
-                 (is_roots_alone(fd) && fstatat(sub, "format", &format, AT_SYMLINK_NOFOLLOW) == 0));
-        if (known)
-            *uid = st.st_uid;
-        fdio_close(sub);
-    }
-    fdio_close(fd);
-    return known;
-}
-
-int
-datadir_plan(const char *name, const char *run_as, struct privileges *who, struct err *err)
-{
-    uid_t uid;
-    char user[sizeof who->user];
-    const struct passwd *pw;
-
-    if (geteuid() != 0 || run_as != NULL || !find_registry_owner(name, &uid))
-        return privileges_plan(who, run_as, err);
-    pw = getpwuid(uid);
-    if (pw == NULL)
-        return err_set(err, ERR_SYSTEM,
-                       "the files in %s belong to user %lu, which has no name on this machine: run "
-                       "this as that user",
-                       name, (unsigned long)uid);
-    snprintf(user, sizeof user, "%s", pw->pw_name);
-    return privileges_plan(who, user, err);
-}
-
 int
 datadir_check(const struct datadir *d, const struct privileges *who, struct err *err)
 {
     int r = read_format(d, who, err);
 
     if (r == 0)
-        return datadir_none(d->name, err);
+        return blame_lost_database(d, err) != 0 ? -1 : datadir_none(d->name, err);
     return r == 1 ? 0 : -1;
 }
 

@@ -16,6 +16,7 @@
 struct datadir {
     const char *name; /* as the user gave it, for messages */
     int fd;
+    bool restoring; /* a restore fills it */
     int lock; /* db/lock. Children that open the database hold it, so that no new master recovers
                * the database under orphans */
 };
@@ -37,6 +38,11 @@ int datadir_make(struct datadir *d, const char *name, const struct privileges *w
 /* Makes what is missing, and takes the lock. Refuses a directory in which another program, another
  * user or a newer version keeps something, or on which a server runs. */
 int datadir_open(struct datadir *d, const struct privileges *who, struct err *err);
+/* For a restore, which has set d->restoring before datadir_make: marks the directory as unfinished
+ * after datadir_open, and as a data directory at the end. datadir_open then takes an empty
+ * directory, and one that is marked so. */
+int datadir_begin_restore(const struct datadir *d, struct err *err);
+int datadir_end_restore(const struct datadir *d, const struct privileges *who, struct err *err);
 /* For commands that only change users, with or without a running server: checks that auth/ belongs
  * to `who`. With `make` it is made if it is missing, and so users can be added before the first
  * start; it then refuses what datadir_open refuses. 1; 0: without `make`, there is no auth/; -1. */
@@ -54,7 +60,3 @@ int datadir_begin(const struct datadir *d, const struct privileges *who, struct 
 
 /* Does a server use the directory? Doesn't wait. */
 bool datadir_is_served(const struct datadir *d);
-
-/* The user that a command becomes: the owner of the registry, if root runs the command without
- * --run-as; else as for the server. */
-int datadir_plan(const char *name, const char *run_as, struct privileges *who, struct err *err);

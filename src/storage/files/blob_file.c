@@ -196,6 +196,23 @@ blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err
     return 0;
 }
 
+int
+blob_file_put_back(int root, int fd, const struct digest *d, uint64_t instance, struct err *err)
+{
+    struct blob_place at;
+    char self[32];
+
+    find_blob_place(&at, d, instance);
+    if (fchmod(fd, BLOB_MODE) != 0)
+        return err_errno(err, "chmod %s", at.file);
+    if (unlinkat(root, at.file, 0) != 0 && errno != ENOENT)
+        return err_errno(err, "unlink %s", at.file);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, self, root, at.file, AT_SYMLINK_FOLLOW) != 0)
+        return err_errno(err, "link %s", at.file);
+    return 0;
+}
+
 /* "<hex>.<16 hex>", as blob_file_path writes it. */
 static bool
 parse_blob_name(enum digest_algo algo, const char *name, struct digest *d, uint64_t *instance)

@@ -58,6 +58,11 @@ int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p,
 /* 0 also if there was no such file. */
 int blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err);
 
+/* For a restore: gives the open file fd, which was hashed and synced, the name of that instance, in
+ * place of what has it. The name isn't durable yet. */
+int blob_file_put_back(int root, int fd, const struct digest *d, uint64_t instance,
+                       struct err *err);
+
 /* For a sweep: calls fn for each file in directory n (digest_directory), with the seconds since its
  * st_ctime, which publishing sets. */
 int blob_file_each(int root, unsigned directory,

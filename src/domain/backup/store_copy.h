@@ -1,0 +1,12 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/registry.h"
+#include "util/err.h"
+
+/* Makes a directory below snapshots/ with a consistent, verified copy of the database; what had
+ * this name before is removed. The caller holds the backup lock. After a failure the directory is
+ * gone. ERR_NO_SPACE: the copy would use the margin of the disk. */
+int store_copy_make(const struct registry *reg, const char *dir, uint64_t *moment_ms,
+                    bool (*is_over)(void *arg), void *arg, struct err *err);
