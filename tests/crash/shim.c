@@ -118,7 +118,7 @@ fails(const char *call, int fd, const char *name)
         int saved = errno;
         int64_t n;
 
-        if (r->call[0] == '\0' || strcmp(r->call, call) != 0)
+        if (r->call[0] == '\0' || r->later != 0 || strcmp(r->call, call) != 0)
             continue;
         if (r->path[0] != '\0' && !has_path) {
             if (name != NULL)
@@ -214,6 +214,8 @@ record_fd(enum shim_op op, int fd, uint64_t at, const void *data, size_t n)
 __attribute__((visibility("default"))) void
 shim_note(const char *text)
 {
+    for (int i = 0; rules != NULL && i < SHIM_RULES; i++)
+        rules[i].later = 0;
     if (record >= 0)
         put_event(SHIM_NOTE, 0, 0, "", text, strlen(text));
 }

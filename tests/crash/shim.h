@@ -9,12 +9,12 @@
 #define SHIM_RULES 32
 
 struct shim_rule {
-    char call[16]; /* the system call, "fdatasync" for example; "" : no rule */
-    char path[80]; /* only files whose path contains this; "" : all */
-    int64_t skip;  /* so many calls succeed before */
-    int64_t times; /* then so many fail; negative: all */
-    int32_t error; /* the errno */
-    int32_t unused;
+    char call[16];  /* the system call, "fdatasync" for example; "" : no rule */
+    char path[80];  /* only files whose path contains this; "" : all */
+    int64_t skip;   /* so many calls succeed before */
+    int64_t times;  /* then so many fail; negative: all */
+    int32_t error;  /* the errno */
+    int32_t later;  /* not before the first note of the program (shim_note) */
     int64_t seen;   /* calls that the rule fits so far */
     int64_t failed; /* of these */
 };

@@ -586,6 +586,14 @@ images_are_found_and_visited_in_order_and_have_long_jsons(void **state)
     free(bytes);
 }
 
+static void
+no_page_is_larger_than_a_page_of_memory(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        assert_in_range(tables[i].page_size, 0, 4096);
+}
+
 int
 main(void)
 {
@@ -603,6 +611,7 @@ main(void)
         TEST(old_events_are_trimmed_and_new_ones_stay),
         TEST(a_number_is_taken_once),
         TEST(a_document_of_the_largest_size_is_kept_byte_for_byte),
+        TEST(no_page_is_larger_than_a_page_of_memory),
         TEST(images_are_found_and_visited_in_order_and_have_long_jsons),
     };
     alarm(100); /* a hang is a failure */

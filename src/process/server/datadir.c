@@ -559,6 +559,8 @@ datadir_open(struct datadir *d, const struct privileges *who, struct err *err)
     for (size_t i = 0; i < SUBDIRS; i++)
         if (make_subdir(d, &subdirs[i], who, err) < 0)
             return -1;
+    if (fdio_fsync_dir(d->fd, ".", err) < 0)
+        return -1;
     return check_files(d, who, err) < 0 ? -1 : lock_database(d, err);
 }
 

@@ -185,7 +185,13 @@ recover_environment(const char *dir, const struct kv_table *tables, size_t n, st
 int
 bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
-    if (fdio_mkdir(AT_FDCWD, dir, DIR_MODE, err) < 0)
+    char parent[4200];
+    int made = fdio_mkdir(AT_FDCWD, dir, DIR_MODE, err);
+
+    if (made < 0)
+        return -1;
+    snprintf(parent, sizeof parent, "%s/..", dir);
+    if (made > 0 && fdio_fsync_dir(AT_FDCWD, parent, err) != 0)
         return -1;
     if (recover_environment(dir, tables, n, err) == 0 &&
         bdb_recovery_tidy(dir, tables, n, err) == 0)

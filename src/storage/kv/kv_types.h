@@ -20,7 +20,9 @@ enum kv_kind {
 struct kv_table {
     const char *name;
     enum kv_kind kind;
-    uint32_t page_size;   /* bytes that are locked, read and written together; 0: 4096 */
+    /* Bytes that are locked, read and written together; 0: 4096. No more than a page of memory: a
+     * power loss may leave half of two pages, which the library doesn't recover. */
+    uint32_t page_size;
     uint32_t record_size; /* queue: the longest value, in bytes */
 };
 
