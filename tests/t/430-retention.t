@@ -151,47 +151,54 @@ subtest 'what is pushed meanwhile stays' => sub {
 };
 
 subtest 'the server does it by itself, also if it is killed meanwhile' => sub {
-    my $registry = Registry->start(args => [ '--retain-every', '1s', '--retain', rules_file("** keep last 3\n") ], expected => qr/process died|recover/);
-    my @names = map { "r/$_" } 1 .. 6;
+    my $hook     = '[ $REGISTRY_TAG != t001 ] || { echo "not this one"; exit 1; }';
+    my $registry = Registry->start(args => [ '--retain-every', '1s', '--retain', rules_file("r/* keep last 3\ns/* keep match x\n"), '--on-pre-delete', $hook ], expected => qr/process died|recover/);
+    my @names = map { "r/$_" } 1 .. 3;
     for my $name (@names) {
         my ($config, $manifest) = $registry->push_parts($name);
-        $registry->push_tags($name, $manifest, map { sprintf 't%03d', $_ } 1 .. 60);
+        $registry->push_tags($name, $manifest, map { sprintf 't%03d', $_ } 1 .. 30);
     }
+    push_tag($registry, 's/a', $_) for qw(t001 t002 x);
     for (1 .. 4) {
         my ($keeper) = $registry->children('docker-registry-server: keeper');
         kill 'KILL', $keeper if $keeper;
         sleep 0.3;
     }
-    my $done = wait_for(60, sub { !grep { @{ tags_of($registry, $_) } != 3 } @names });
-    ok($done, 'three tags stay in each repository');
-    is_deeply(tags_of($registry, $_), [qw(t058 t059 t060)], "... the last ones: $_") for @names;
+    my $done = wait_for(60, sub { !grep { @{ tags_of($registry, $_) } != 4 } @names });
+    ok($done, 'three tags stay in each repository, and the one that the hook holds');
+    is_deeply(tags_of($registry, $_), [qw(t001 t028 t029 t030)], "... the last ones: $_") for @names;
+    ok(wait_for(20, sub { @{ tags_of($registry, 's/a') } == 2 }), 'other rules for others');
+    ok($registry->logged(qr/retention leaves a tag.*not this one/), 'the log tells what stays');
     ok(wait_for(10, sub { $registry->logged(qr/retention has looked at all repositories/) }), 'a round ends');
 };
 
-# Within the time of the rule, or it is tried again.
-sub pulls ($name, $between) {
-    my $seconds = 6;
-    for my $try (1 .. 4) {
+# The looks come within the time of the rule after the pulls, or all of it is tried again.
+subtest 'pulls' => sub {
+    my $seconds = 5;
+    my @steps   = (
+        [ 'what was pulled stays', sub ($registry) { } ],
+        [ '... when the keeper dies, too', sub ($registry) { kill 'KILL', $registry->children('docker-registry-server: keeper') } ],
+        [ '... and after the server has stopped', sub ($registry) { $registry->stop } ],
+    );
+    for my $try (1 .. 5) {
         my $registry = Registry->start(args => [ '--retain', my $rules = rules_file("** keep pulled ${seconds}s\n") ], expected => qr/process died|recover/);
-        my %digest = map { $_ => push_tag($registry, 'a/b', $_) } qw(by-digest by-head by-tag never);
-        sleep $seconds + 1;
+        my %digest = map { $_ => push_tag($registry, 'a/b', $_) } qw(by-digest by-head by-tag by-v1 never);
+        sleep $seconds + 1.1;
         my $begin = time;
         is_status($registry->get('/v2/a/b/manifests/by-tag'), 200, 'a pull by tag');
         is_status($registry->get("/v2/a/b/manifests/$digest{'by-digest'}"), 200, 'a pull by digest');
+        is_status($registry->get('/v1/repositories/a/b/tags/by-v1'), 200, 'a pull by the first API');
+        is_status($registry->get('/v1/repositories/a/b/tags'), 200, 'a list of tags');
         is_status($registry->head('/v2/a/b/manifests/by-head'), 200, 'a HEAD');
-        $between->($registry);
-        my $ran = retain($registry, '--dry-run', '--retain', $rules);
-        next if time - $begin > $seconds - 1 && $try < 4;
-        is_deeply(deleted($ran), [qw(a/b:by-head a/b:never)], $name);
-        return;
+        my @ran;
+        for my $step (@steps) {
+            $step->[1]->($registry);
+            push @ran, retain($registry, '--dry-run', '--retain', $rules);
+        }
+        next if time - $begin > $seconds - 1 && $try < 5;
+        is_deeply(deleted($ran[$_]), [qw(a/b:by-head a/b:never)], $steps[$_][0]) for 0 .. $#steps;
+        last;
     }
-}
-
-subtest 'pulls' => sub { pulls('what was pulled stays', sub ($registry) { }) };
-subtest 'pulls and a keeper that dies' => sub {
-    pulls('it knows them, too', sub ($registry) { kill 'KILL', $registry->children('docker-registry-server: keeper'); sleep 0.3 });
 };
-subtest 'pulls and a restart' => sub { pulls('they were written down', sub ($registry) { $registry->stop }) };
 
 finish();
-

@@ -139,8 +139,9 @@ is_round_due(const struct retain_round *r, const struct retain_mark *m)
 {
     uint64_t every = r->reg.retain_every_ms, now = clock_wall_ms();
     uint64_t patience = every < RETAIN_ROUND_PATIENCE_MS ? every : RETAIN_ROUND_PATIENCE_MS;
+    uint64_t changed = (uint64_t)r->seen.st_mtim.tv_sec * 1000;
 
-    if (clock_mono_ms() < r->reg.started_ms + patience)
+    if (now >= changed && now - changed < patience)
         return false;
     return m->at != 0 || m->began > now || now - m->began >= every;
 }

@@ -14,8 +14,8 @@
 /* The rules that are in force, as the master has checked them; without the file there are none. */
 #define RETAIN_ROUND_RULES "run/retain"
 
-/* After a start of the server, the first round waits this long, or retain_every_ms if that is less:
- * time to correct a mistake in the rules. */
+/* No round begins so soon after the rules were changed, or after a start of the server; or
+ * retain_every_ms, if that is less: time to correct a mistake in the rules. */
 #define RETAIN_ROUND_PATIENCE_MS (10 * UINT64_C(60000))
 
 struct retain_round; /* opaque */

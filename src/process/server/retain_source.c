@@ -50,6 +50,21 @@ retain_source_read(const struct retain_source *s, struct retain_rules *rules, st
     return rc;
 }
 
+/* Rules that are the same are not written anew: the time of the file tells when they changed. */
+static int
+put_retain_rules(int dirfd, struct bytes text, struct err *err)
+{
+    struct buf old;
+    int rc;
+
+    buf_init(&old, RETAIN_RULES_BYTES);
+    rc = fdio_read_file(dirfd, RETAIN_ROUND_RULES, &old, err);
+    if (rc != 1 || !bytes_equal(buf_bytes(&old), text))
+        rc = fdio_replace_file(dirfd, RETAIN_ROUND_RULES, 0600, text, err);
+    buf_free(&old);
+    return rc < 0 ? -1 : 0;
+}
+
 int
 retain_source_install(const struct retain_source *s, int dirfd, size_t *n, struct err *err)
 {
@@ -59,7 +74,7 @@ retain_source_install(const struct retain_source *s, int dirfd, size_t *n, struc
 
     *n = rules.n;
     if (rc == 1)
-        rc = fdio_replace_file(dirfd, RETAIN_ROUND_RULES, 0600, buf_bytes(&text), err);
+        rc = put_retain_rules(dirfd, buf_bytes(&text), err);
     else if (rc == 0 && unlinkat(dirfd, RETAIN_ROUND_RULES, 0) != 0 && errno != ENOENT)
         rc = err_errno(err, "cannot remove %s", RETAIN_ROUND_RULES);
     retain_rules_free(&rules);
