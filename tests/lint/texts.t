@@ -26,7 +26,7 @@ sub lines_with ($pattern, @files) {
     return \@found;
 }
 
-my @tabs_matter = grep { $_ eq 'Makefile.am' } @all;
+my @tabs_matter = grep { m{^Makefile\.am$|^contrib/debian/rules$} } @all;
 my %tabs_matter = map  { $_ => 1 } @tabs_matter;
 none(lines_with(qr/\t/, grep { !$tabs_matter{$_} } @all), 'no tabs');
 none(lines_with(qr/[ \t\r]$/, @all), 'no blanks or carriage returns at line ends');

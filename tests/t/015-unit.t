@@ -16,7 +16,7 @@ ok($unit{$_}, "$_ is set") for qw(ProtectHome NoNewPrivileges SystemCallFilter S
 
 is($unit{Type}, 'notify', 'systemd waits until the registry can answer');
 cmp_ok($unit{WatchdogSec} // 0, '>=', 30, '... and hears whether it is alive');
-is($unit{ExecReload}, '/bin/kill -HUP $MAINPID', 'reload is SIGHUP');
+is($unit{ExecReload}, '/bin/sh -c "kill -HUP $MAINPID"', 'reload is SIGHUP');
 
 # What make installs: systemd has nothing to say against it, and finds it closed enough.
 my ($made) = Registry->program =~ s{[^/]*$}{docker-registry-server.service}r;
