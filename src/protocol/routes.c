@@ -50,6 +50,7 @@ static const struct route route_rows[] = {
     {HTTP_DELETE,  "/v2/{name}/manifests/{reference}",      VERB_DELETE, POOL_GATE, v2_manifest_delete},
     {READ,         "/v2/{name}/referrers/{digest}",         VERB_PULL,   POOL_LIST, v2_referrers_list},
     {READ,         "/v2/{name}/tags/list",                  VERB_PULL,   POOL_LIST, v2_tags_list},
+    {READ,         "/v2/{name}/_tags/{tag}/history",        VERB_PULL,   POOL_LIST, v2_tags_history},
     {READ,         "/v2/{name}/_image/{reference}/tree/...", VERB_PULL,  POOL_BROWSE, v2_browse_tree},
     {READ,         "/v2/{name}/_image/{reference}/blobs/...", VERB_PULL, POOL_BROWSE, v2_browse_blob},
     {READ,         "/v2/{name}/_image/{reference}/stat/...", VERB_PULL,  POOL_BROWSE, v2_browse_stat},

@@ -3,10 +3,14 @@
 #include <string.h>
 #include "domain/access/access.h"
 #include "domain/core/delete.h"
+#include "domain/core/delete_all.h"
 #include "domain/core/garbage.h"
 #include "domain/core/history_end.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
+#include "domain/core/blob.h"
+#include "domain/core/tag_history.h"
+#include "domain/core/undo.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
@@ -302,6 +306,176 @@ a_new_push_makes_the_trash_needless(void **state)
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d, EDGE_HISTORY, &f->err), 0);
 }
 
+/* ---- back again ---- */
+
+static const struct actor admin = {.user = "command:root", .address = "", .administrator = true};
+
+static struct digest
+named(struct fixture *f, const char *repository, const char *tag)
+{
+    struct rec_tag r = {.target = {.algo = DIGEST_NONE}};
+
+    assert_in_range(tbl_tag_get(kv_reads(f->reg.kv), id_of(f, repository), tag, &r, &f->err), 0, 1);
+    return r.target;
+}
+
+static void
+expect_named(struct fixture *f, const char *repository, const char *tag, const struct digest *d)
+{
+    struct digest got = named(f, repository, tag);
+
+    assert_true(digest_equal(&got, d));
+    assert_true(has(f, repository, d));
+    assert_false(is_trashed(f, repository, d));
+}
+
+static struct undo
+undo_of(const char *repository, const char *tag)
+{
+    return (struct undo){.repository = repository, .tag = tag, .actor = &admin};
+}
+
+static void
+an_overwritten_tag_comes_back_and_goes_again(void **state)
+{
+    struct fixture *f = *state;
+    struct digest one = image(f, "a/b", "v1", "one"), two = image(f, "a/b", "v1", "two");
+    struct undo u = undo_of("a/b", "v1");
+
+    OK(f, undo_last(&f->reg, &u, &f->err));
+    assert_true(digest_equal(&u.from, &two) && digest_equal(&u.to, &one));
+    expect_named(f, "a/b", "v1", &one);
+    OK(f, undo_last(&f->reg, &u, &f->err));
+    expect_named(f, "a/b", "v1", &two);
+    OK(f, undo_to(&f->reg, &u, 1, &f->err));
+    expect_named(f, "a/b", "v1", &one);
+}
+
+static void
+a_deleted_tag_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", "v1", "one");
+    struct undo u = undo_of("a/b", "v1");
+
+    REFUSED(f, undo_restore(&f->reg, &u, &f->err), ERR_EXISTS);
+    REFUSED(f, undo_last(&f->reg, &u, &f->err), ERR_NO_MANIFEST);
+    REFUSED(f, undo_to(&f->reg, &u, 9, &f->err), ERR_NO_MANIFEST);
+    untag(f, "a/b", "v1");
+    OK(f, undo_restore(&f->reg, &u, &f->err));
+    expect_named(f, "a/b", "v1", &d);
+    REFUSED(f, undo_to(&f->reg, &u, 2, &f->err), ERR_NO_MANIFEST);
+}
+
+static void
+a_deleted_manifest_comes_back_with_its_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", "v1", "layer"), layer = fixture_digest("layer");
+    struct digest config = fixture_digest("config");
+    struct undo u = undo_of("a/b", "v1");
+
+    forget(f, "a/b", &d);
+    OK(f, blob_delete(&f->reg, "a/b", &layer, NULL, &bob, &f->arena, &f->err));
+    assert_false(fixture_has_blob(f, "a/b", &layer));
+    pass(f, 5);
+    OK(f, undo_restore(&f->reg, &u, &f->err));
+    expect_named(f, "a/b", "v1", &d);
+    assert_true(fixture_has_blob(f, "a/b", &layer));
+    assert_true(fixture_has_blob(f, "a/b", &config));
+    assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &layer, EDGE_TRASH_PART, &f->err), 0);
+    assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d, EDGE_TRASHED, &f->err), 0);
+    pass(f, 10);
+    expect_named(f, "a/b", "v1", &d);
+    assert_true(fixture_has_blob(f, "a/b", &layer));
+    forget(f, "a/b", &d);
+    pass(f, 10);
+    assert_int_equal(fixture_layer_files(f), 0);
+    expect_edges_gone(f, &d);
+    REFUSED(f, undo_restore(&f->reg, &u, &f->err), ERR_NO_MANIFEST);
+}
+
+static void
+a_deleted_index_comes_back_with_its_manifests(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int first = 0; first < 2; first++) {
+        struct digest child = image(f, "a/b", NULL, "layer");
+        struct digest index = index_of(f, "a/b", NULL, &child);
+        struct digest top = index_of(f, "a/b", "v1", &index);
+        struct undo u = undo_of("a/b", "v1");
+
+        forget(f, "a/b", first ? &child : &top);
+        forget(f, "a/b", &index);
+        forget(f, "a/b", first ? &top : &child);
+        assert_false(has(f, "a/b", &child));
+        pass(f, 5);
+        OK(f, undo_restore(&f->reg, &u, &f->err));
+        expect_named(f, "a/b", "v1", &top);
+        assert_true(has(f, "a/b", &child));
+        assert_true(has(f, "a/b", &index));
+        pass(f, 20);
+        assert_true(has(f, "a/b", &child));
+        assert_true(is_stored(f, "layer"));
+    }
+}
+
+static void
+the_whole_repository_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct repository_batch b = {.n = 0};
+    struct digest d[3];
+    size_t n;
+
+    for (unsigned i = 0; i < 3; i++)
+        d[i] = image(f, "a/b", arena_printf(&f->arena, "t%u", i), i % 2 ? "odd" : "even");
+    OK(f, delete_all_tags(&f->reg, "a/b", &bob, &n, &f->err));
+    for (unsigned i = 0; i < 2; i++)
+        forget(f, "a/b", &d[i]);
+    repository_settle(&f->reg, "a/b");
+    for (unsigned i = 0; i < 5; i++) {
+        pass(f, 1);
+        OK(f, repository_sweep(&f->reg, &b, &f->err));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        struct undo u = undo_of("a/b", arena_printf(&f->arena, "t%u", i));
+
+        OK(f, undo_restore(&f->reg, &u, &f->err));
+        expect_named(f, "a/b", u.tag, &d[i]);
+    }
+}
+
+static void
+the_history_tells_who_did_what(void **state)
+{
+    struct fixture *f = *state;
+    struct digest one = image(f, "a/b", "v1", "one"), two = image(f, "a/b", "v1", "two");
+    struct undo u = undo_of("a/b", "v1");
+    struct tag_history *h = malloc(sizeof *h);
+
+    assert_non_null(h);
+    untag(f, "a/b", "v1");
+    OK(f, undo_restore(&f->reg, &u, &f->err));
+    OK(f, tag_history_read(&f->reg, "a/b", "v1", h, &f->err));
+    assert_int_equal(h->n, 4);
+    assert_true(h->is_there);
+    assert_int_equal(h->v[0].number, 4);
+    assert_string_equal(h->v[0].r.by, "command:root");
+    assert_int_equal(h->v[0].r.before.algo, DIGEST_NONE);
+    assert_true(digest_equal(&h->v[0].r.after, &two));
+    assert_string_equal(h->v[1].r.by, "bob");
+    assert_true(digest_equal(&h->v[1].r.before, &two));
+    assert_int_equal(h->v[1].r.after.algo, DIGEST_NONE);
+    assert_true(digest_equal(&h->v[2].r.before, &one));
+    assert_string_equal(h->v[2].r.by, "alice");
+    assert_int_equal(h->v[3].number, 1);
+    REFUSED(f, tag_history_read(&f->reg, "a/b", "none", h, &f->err), ERR_NO_MANIFEST);
+    REFUSED(f, tag_history_read(&f->reg, "no/where", "v1", h, &f->err), ERR_NO_REPOSITORY);
+    free(h);
+}
+
 /* ---- bounds ---- */
 
 static int
@@ -401,6 +575,12 @@ main(void)
         TEST(a_large_document_is_kept_too),
         TEST(with_history_keep_0_nothing_is_kept),
         TEST(a_new_push_makes_the_trash_needless),
+        TEST(an_overwritten_tag_comes_back_and_goes_again),
+        TEST(a_deleted_tag_comes_back),
+        TEST(a_deleted_manifest_comes_back_with_its_parts),
+        TEST(a_deleted_index_comes_back_with_its_manifests),
+        TEST(the_whole_repository_comes_back),
+        TEST(the_history_tells_who_did_what),
         TEST(the_edges_of_a_tag_are_as_many_as_its_moves),
         TEST(a_repository_stays_as_long_as_its_history),
         TEST(the_history_of_deleted_tags_is_trimmed),

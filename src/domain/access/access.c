@@ -126,9 +126,15 @@ are_rules_lost(const struct registry *reg)
 }
 
 static bool
+has_all_rights(const struct actor *actor)
+{
+    return actor->quiet || actor->administrator;
+}
+
+static bool
 is_open_to(const struct registry *reg, const struct actor *actor)
 {
-    return actor->quiet || !access_users_exist(reg);
+    return has_all_rights(actor) || !access_users_exist(reg);
 }
 
 static unsigned
@@ -142,7 +148,7 @@ rights_of_user(const struct registry *reg, const struct actor *actor, const char
             return RIGHT_ALL;
         return are_rules_lost(reg) ? 0 : rights_without_rules(reg, actor);
     }
-    if (actor->quiet)
+    if (has_all_rights(actor))
         return RIGHT_ALL;
     access_table_decide(rules, actor->user, repository, &d);
     return d.rights;
@@ -180,7 +186,7 @@ bool
 access_everywhere(const struct registry *reg, const struct actor *actor, unsigned rights)
 {
     if (rules_of(reg) != NULL || actor->grants != NULL)
-        return actor->quiet;
+        return has_all_rights(actor);
     return (rights_of_user(reg, actor, "") & rights) == rights;
 }
 
@@ -190,7 +196,7 @@ access_skip(const struct registry *reg, const struct actor *actor,
 {
     const struct access_table *rules = rules_of(reg);
 
-    if (rules != NULL && !actor->quiet)
+    if (rules != NULL && !has_all_rights(actor))
         return access_table_skip(rules, actor->user, RIGHT_PULL, after);
     return access_everywhere(reg, actor, RIGHT_PULL);
 }
@@ -201,8 +207,8 @@ rights_somewhere(const struct registry *reg, const struct actor *actor)
 {
     const struct access_table *rules = rules_of(reg);
 
-    return rules != NULL && !actor->quiet ? access_table_anywhere(rules, actor->user)
-                                          : rights_of_user(reg, actor, "");
+    return rules != NULL && !has_all_rights(actor) ? access_table_anywhere(rules, actor->user)
+                                                   : rights_of_user(reg, actor, "");
 }
 
 bool

@@ -27,6 +27,7 @@ struct actor {
     const char *user;    /* checked by nginx, or of a token; "" for an anonymous client */
     const char *address; /* of the client, for limits: see util/network.h */
     bool quiet;          /* an import: has all rights, causes no events, and no hook is asked */
+    bool administrator;  /* a command: has all rights */
     const struct bearer_grants *grants; /* of the token that the client showed; NULL: no bound */
 };
 

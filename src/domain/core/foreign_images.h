@@ -11,6 +11,7 @@
 #include "util/err.h"
 
 struct actor;
+struct condition;
 struct garbage_round;
 struct judged_id;
 struct manifest;
@@ -62,6 +63,12 @@ struct foreign_images {
      * ERR_NOT_CONVERTED (there will be one) or ERR_UNCONVERTIBLE. */
     int (*refuse_manifest)(struct txn *t, const char *tag, const struct digest *id,
                            struct err *err);
+
+    /* Points a tag of the repository to the image, or to the manifest that is made of it there, as
+     * a client would that pushes the tag. condition: on the tag. ERR_NO_IMAGE. */
+    int (*put_tag)(const struct registry *reg, const char *repository, const char *tag,
+                   const struct digest *id, const struct condition *condition,
+                   const struct actor *actor, struct arena *arena, struct err *err);
 
     /* ---- for looking inside ---- */
 

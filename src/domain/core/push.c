@@ -7,11 +7,13 @@
 #include "domain/core/platform.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag_move.h"
+#include "domain/core/trash.h"
 #include "domain/events/event.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_trash.h"
 #include "util/clock.h"
 
 struct pushing {
@@ -60,6 +62,23 @@ event_of_push(const struct push *p, enum event_type type)
 
 /* ---- the transaction, table by table ---- */
 
+/* Takes the record of a manifest out of the trash. */
+static int
+take_former_record(struct txn *t, const struct pushing *w, struct rec_manifest *r, struct err *err)
+{
+    struct rec_trash trash;
+    char text[DIGEST_TEXT_MAX];
+    int rc = tbl_trash_get_for_update(t, w->repo.id, &w->p->digest, &trash, err);
+
+    if (rc == 0) {
+        digest_text(text, &w->p->digest);
+        return err_set(err, ERR_NO_MANIFEST, "%s isn't in repository %s any more", text,
+                       w->p->repository);
+    }
+    *r = trash.manifest;
+    return rc < 0 ? -1 : tbl_trash_drop(t, w->repo.id, &w->p->digest, err);
+}
+
 static int
 put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
 {
@@ -75,11 +94,16 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     w->made_from = (struct digest){.algo = DIGEST_NONE};
     if (w->known) {
         w->made_from = r.made_from;
-        w->unchanged = !derived_is(&r) && digest_equal(&r.chosen, &w->chosen);
+        w->unchanged =
+            w->p->former != NULL || (!derived_is(&r) && digest_equal(&r.chosen, &w->chosen));
         if (w->unchanged)
             return 0;
         /* From now on it isn't deleted with its last tag. */
         r.pushed_too = r.pushed_too || derived_is(&r);
+    } else if (w->p->former != NULL) {
+        if (take_former_record(t, w, &r, err) != 0)
+            return -1;
+        w->made_from = r.made_from;
     } else {
         r = (struct rec_manifest){
             .size = w->p->document.n, .pushed = w->now, .id = *manifest_id(m, &w->p->digest)};
@@ -157,6 +181,37 @@ check_parts(struct txn *t, struct pushing *w, struct err *err)
     return w->missing_n > 0 ? refuse_missing_parts(w, err) : 0;
 }
 
+/* What was in the trash belongs to the repository again, also blobs that were deleted from it
+ * meanwhile. */
+static int
+add_former_edges(struct txn *t, const struct pushing *w, struct edge_batch *edges, struct err *err)
+{
+    const struct manifest *m = &w->p->manifest;
+    struct edge made = {
+        .to = w->made_from, .kind = EDGE_MADE, .repo = w->repo.id, .from = w->p->digest};
+
+    for (size_t i = 0; i < w->parts_n; i++) {
+        const struct manifest_descriptor *part = &w->parts[i];
+        struct edge member = {.to = part->digest, .kind = EDGE_MEMBER, .repo = w->repo.id};
+        struct rec_manifest child;
+        struct rec_blob blob;
+        int rc = 0;
+
+        if (part->elsewhere)
+            continue;
+        if (part->part == PART_CHILD)
+            rc = tbl_manifest_get(t, w->repo.id, &part->digest, &child, err);
+        if (rc == 0 && tbl_blob_get(t, &part->digest, &blob, err) == 1)
+            edge_batch_put(edges, member);
+        if (rc < 0)
+            return -1;
+    }
+    if (made.to.algo != DIGEST_NONE)
+        edge_batch_put(edges, made);
+    trash_delete_edges(edges, w->repo.id, &w->p->digest, w->p->former, m);
+    return 0;
+}
+
 /* The edges that keep the manifest, those of its parts, and those of ids that lead to it. */
 static void
 add_manifest_edges(const struct pushing *w, struct edge_batch *edges)
@@ -188,6 +243,8 @@ put_edges(struct txn *t, struct pushing *w, struct err *err)
 {
     struct edge_batch edges = {.n = 0};
 
+    if (w->p->former != NULL && !w->known && add_former_edges(t, w, &edges, err) != 0)
+        return -1;
     if (!w->unchanged)
         add_manifest_edges(w, &edges);
     return tag_move_edges(t, &w->move, &edges, err);
@@ -212,7 +269,8 @@ tell_push(struct txn *t, struct pushing *w, struct err *err)
 {
     struct rec_event e = event_of_push(w->p, EVENT_IMAGE);
 
-    if (!w->known) {
+    /* The deletion of a derived manifest caused no event. */
+    if (!w->known && (w->p->former == NULL || !derived_is(w->p->former))) {
         if (w->p->manifest.is_image &&
             (new_layers_tell(t, &w->layers, w->repo.id, &w->p->digest, w->p->actor, &e, err) != 0 ||
              event_tell(t, w->p->actor, &e, err) != 0))
@@ -241,7 +299,7 @@ store_manifest(struct txn *t, void *arg, struct err *err)
         return -1;
     if (!is_large(p) && !w->unchanged && tbl_content_put(t, &p->digest, p->document, err) != 0)
         return -1;
-    if (check_parts(t, w, err) != 0)
+    if (p->former == NULL && check_parts(t, w, err) != 0)
         return -1;
     if (is_large(p) && blob_draft_put(t, &w->draft, 0, err) != 0)
         return -1;
@@ -339,6 +397,7 @@ prepare_move(struct pushing *w, const struct rec_event *told)
                                 .repo = w->repo.id,
                                 .actor = p->actor,
                                 .to = p->digest,
+                                .to_derived = p->former != NULL && derived_is(p->former),
                                 .tags = w->tags,
                                 .n = p->tags_n,
                                 .condition = p->tag_condition,

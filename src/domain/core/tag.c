@@ -41,3 +41,22 @@ tag_list(const struct registry *reg, const char *repository, const char *after, 
         return arena_full(err);
     return tbl_tag_each(kv_reads(reg->kv), repo.id, after, add_tag_name, &l, err);
 }
+
+static int
+add_to_tag_batch(const char *tag, const struct rec_tag *r, void *arg, struct err *err)
+{
+    struct tag_batch *b = arg;
+
+    (void)err;
+    snprintf(b->v[b->n].name, sizeof b->v[b->n].name, "%s", tag);
+    b->v[b->n].r = *r;
+    return ++b->n == TAG_BATCH;
+}
+
+int
+tag_batch_read(const struct registry *reg, uint64_t repo, const char *after, struct tag_batch *b,
+               struct err *err)
+{
+    b->n = 0;
+    return tbl_tag_each(kv_reads(reg->kv), repo, after, add_to_tag_batch, b, err);
+}

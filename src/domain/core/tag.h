@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include "domain/registry.h"
+#include "storage/tables/record.h"
 #include "util/arena.h"
 
 /* Lists the tags of a repository. (tag_move.h changes them.) */
@@ -15,3 +16,17 @@ struct tag_page {
 /* Lists at most `limit` tags that are greater than `after`. ERR_NO_REPOSITORY. */
 int tag_list(const struct registry *reg, const char *repository, const char *after, size_t limit,
              struct arena *arena, struct tag_page *page, struct err *err);
+
+/* A page of tags with what they name. */
+#define TAG_BATCH 100
+struct tag_batch {
+    struct {
+        char name[RECORD_TAG_MAX + 1];
+        struct rec_tag r;
+    } v[TAG_BATCH];
+    size_t n; /* fewer than TAG_BATCH: it is the last page */
+};
+
+/* Reads the tags of the repository (its id) that are greater than `after`. */
+int tag_batch_read(const struct registry *reg, uint64_t repo, const char *after,
+                   struct tag_batch *b, struct err *err);

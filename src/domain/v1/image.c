@@ -30,8 +30,8 @@ image_is_whole(const struct rec_image *r)
 int
 image_check_pusher(const struct rec_image *r, const struct actor *actor, struct err *err)
 {
-    if (r->state == IMAGE_COMPLETE || r->by[0] == '\0' || actor->user[0] == '\0' ||
-        strcmp(r->by, actor->user) == 0)
+    if (actor->administrator || r->state == IMAGE_COMPLETE || r->by[0] == '\0' ||
+        actor->user[0] == '\0' || strcmp(r->by, actor->user) == 0)
         return 0;
     return err_set(err, ERR_EXISTS, "Another user is pushing an image with this id");
 }

@@ -5,6 +5,7 @@
 #include "domain/v1/image_by_id.h"
 #include "domain/v1/image_proof.h"
 #include "domain/v1/image_seen.h"
+#include "domain/v1/image_tag.h"
 #include "storage/tables/tbl_image.h"
 #include "util/arena.h"
 
@@ -82,6 +83,7 @@ const struct foreign_images image_foreign = {
     .ids_of_manifest = image_ids_of,
     .judge_ids = image_proof_judge,
     .refuse_manifest = refuse_unconverted_image,
+    .put_tag = image_tag_put_own,
     .layers = read_image_layers,
     .layers_by_id = read_layers_by_id,
     .json = image_json,

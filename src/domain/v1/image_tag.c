@@ -232,26 +232,14 @@ tag_manifest(const struct registry *reg, const char *repository, const char *tag
 /* ---- either ---- */
 
 int
-image_tag_put(const struct registry *reg, const char *repository, const char *tag,
-              const struct digest *id, const struct condition *condition, const struct actor *actor,
-              struct arena *arena, struct err *err)
+image_tag_put_own(const struct registry *reg, const char *repository, const char *tag,
+                  const struct digest *id, const struct condition *condition,
+                  const struct actor *actor, struct arena *arena, struct err *err)
 {
     struct tagging g = {.reg = reg, .repository = repository, .id = id};
     struct tag_move_tag one = {.name = tag};
-    struct image_named named;
-    struct rec_image r;
-    struct err ignored;
-    int rc = find_named(reg, actor, 0, id, &named, err);
+    int rc;
 
-    if (rc < 0)
-        return -1;
-    if (rc == 1) {
-        rc = tag_manifest(reg, repository, tag, id, condition, actor, arena, err);
-        /* It may be a v1 image, too, that was made of a manifest which has gone here. */
-        if (rc == 0 || err->code != ERR_NO_IMAGE ||
-            tbl_image_get(kv_reads(reg->kv), id, &r, &ignored) != 1)
-            return rc;
-    }
     g.chain = arena_array(arena, IMAGE_CHAIN_MAX, sizeof *g.chain);
     if (g.chain == NULL)
         return arena_full(err);
@@ -276,4 +264,26 @@ image_tag_put(const struct registry *reg, const char *repository, const char *ta
     if (image_json(reg, id, arena, &g.move.document, err) != 0)
         return -1;
     return move_image_tag(&g, err);
+}
+
+int
+image_tag_put(const struct registry *reg, const char *repository, const char *tag,
+              const struct digest *id, const struct condition *condition, const struct actor *actor,
+              struct arena *arena, struct err *err)
+{
+    struct image_named named;
+    struct rec_image r;
+    struct err ignored;
+    int rc = find_named(reg, actor, 0, id, &named, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 1) {
+        rc = tag_manifest(reg, repository, tag, id, condition, actor, arena, err);
+        /* It may be a v1 image, too, that was made of a manifest which has gone here. */
+        if (rc == 0 || err->code != ERR_NO_IMAGE ||
+            tbl_image_get(kv_reads(reg->kv), id, &r, &ignored) != 1)
+            return rc;
+    }
+    return image_tag_put_own(reg, repository, tag, id, condition, actor, arena, err);
 }

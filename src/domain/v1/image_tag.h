@@ -18,3 +18,9 @@
 int image_tag_put(const struct registry *reg, const char *repository, const char *tag,
                   const struct digest *id, const struct condition *condition,
                   const struct actor *actor, struct arena *arena, struct err *err);
+
+/* The same for an image that is known to be one of the first API: manifests with that id don't
+ * count. */
+int image_tag_put_own(const struct registry *reg, const char *repository, const char *tag,
+                      const struct digest *id, const struct condition *condition,
+                      const struct actor *actor, struct arena *arena, struct err *err);

@@ -10,6 +10,7 @@
 #include "process/commands/command_retain.h"
 #include "process/commands/command_restore.h"
 #include "process/commands/command_rotate_key.h"
+#include "process/commands/command_tag.h"
 #include "process/commands/command_user.h"
 
 /* In the order of --help. */
@@ -28,6 +29,12 @@ const struct command command_table[] = {
     {"hooks", command_hooks, command_hooks_work,
      "  hooks                    list those that wait, run or failed\n"
      "  hooks test [hook] [name:tag]  run a hook by hand, as after a push of this tag\n"},
+    {"tag", command_tag, command_tag_work,
+     "  tag ls [name]            list the tags of a repository\n"
+     "  tag history [name:tag]   print when and by whom a tag was moved\n"
+     "  tag undo [name:tag]      put a tag back to what it named before\n"
+     "  tag restore [name:tag]   put back a tag that was deleted\n"
+     "  tag rm [name:tag]        delete a tag\n"},
     {"import", command_import, command_import_work,
      "  import [path]            take over images of a registry, or of an archive\n"},
     {"export", command_export, command_export_work,

@@ -83,8 +83,9 @@ struct options {
     bool trust_remote_user;
     bool http_part;   /* print-nginx-conf --http */
     bool server_part; /* print-nginx-conf --server */
-    bool json;        /* --json of hooks, access, user list, retain */
+    bool json;        /* --json of hooks, access, user list, tag, retain */
     bool verbose;     /* retain --verbose */
+    char *to;         /* tag undo --to: a number */
     bool robot;       /* user --robot */
     bool generate;    /* user --generate */
     bool now;         /* rotate-key --now */

@@ -3,9 +3,9 @@
 /* Commands that know an option: print-nginx-conf takes all options of the server, so that it can be
  * given the same ones. */
 #define SERVER "serve print-nginx-conf"
-#define HOOKS "serve print-nginx-conf hooks"
-#define STORE                                                                      \
-    "serve print-nginx-conf user access rotate-key hooks import export gc retain " \
+#define HOOKS "serve print-nginx-conf hooks tag"
+#define STORE                                                                          \
+    "serve print-nginx-conf user access rotate-key hooks tag import export gc retain " \
     "backup restore"
 
 /* Kinds. */
@@ -79,12 +79,12 @@ const struct options_row options_table[] = {
      TIME(watchdog_ms, 1)},
     {"config", 0, "file", NULL, "read options from a file: name=value on each line", STORE,
      TEXT(config), .command_line_only = true},
-    {"lease", 0, "time", "1h", "keep what no image uses this long", SERVER " import gc",
+    {"lease", 0, "time", "1h", "keep what no image uses this long", SERVER " import gc tag",
      TIME(lease_ms, 0)},
     {"upload-expiry", 0, "time", "24h", "drop an upload that got no data for this time", SERVER,
      TIME(upload_expiry_ms, 1)},
     {"history-keep", 0, "time", "7d", "keep overwritten and deleted tags restorable this long",
-     SERVER " import", TIME(history_keep_ms, 0)},
+     SERVER " import tag", TIME(history_keep_ms, 0)},
     {"gc-interval", 0, "time", "60s", "look for garbage at least this often", SERVER,
      TIME(gc_interval_ms, 1)},
     {"gc-untagged", 0, "time", NULL, "delete manifests that have had no tag for this time", SERVER,
@@ -105,9 +105,9 @@ const struct options_row options_table[] = {
     {"event-keep", 0, "time", "30d", "drop events after this time", SERVER, TIME(event_keep_ms, 1)},
     {"token-lifetime", 0, "time", "10m", "give tokens that are valid this long (1m to 24h)", SERVER,
      TIME(token_lifetime_ms, MINUTE_MS), .most = 24 * 60 * MINUTE_MS},
-    {"max-repositories", 0, "n", "100000", "refuse further repositories", SERVER " import",
+    {"max-repositories", 0, "n", "100000", "refuse further repositories", SERVER " import tag",
      LIMIT(max_repositories)},
-    {"max-tags", 0, "n", "100000", "refuse further tags of a repository", SERVER " import",
+    {"max-tags", 0, "n", "100000", "refuse further tags of a repository", SERVER " import tag",
      LIMIT(max_tags)},
     {"max-uploads", 0, "n", "100", "refuse further uploads at once of a user", SERVER,
      LIMIT(max_uploads)},
@@ -134,8 +134,9 @@ const struct options_row options_table[] = {
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
-    {"json", 0, NULL, NULL, "print JSON", "hooks access user gc retain backup", FLAG(json)},
+    {"json", 0, NULL, NULL, "print JSON", "hooks access user tag gc retain backup", FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
+    {"to", 0, "n", NULL, "tag undo: to what this entry of the history tells", "tag", TEXT(to)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
     {"drop", 0, "id", NULL, "hooks: forget this one", "hooks", TEXT(drop)},
     {"robot", 0, NULL, NULL, "user: for a program, with a secret that is made and printed", "user",
