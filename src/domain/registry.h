@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct access_file;
@@ -11,6 +12,8 @@ struct kv;
 struct body_ahead;
 struct login_cache;
 struct pull_memory;
+struct metrics;
+struct metrics_place;
 struct semaphore;
 struct share_member;
 struct token_keys;
@@ -85,6 +88,13 @@ struct registry {
     /* Bytes of documents that this process may still read for the request that it works on
      * (domain/core/pull.h); NULL: no bound. Unlike the rest it changes. */
     uint64_t *may_read;
+
+    /* Numbers for /metrics: those of all processes, and where this one counts. NULL: no server. */
+    const struct metrics *metrics;
+    struct metrics_place *counts;
+    /* --metrics-from: networks, or "none"; n 0: this machine */
+    const char *const *metrics_from;
+    size_t metrics_from_n;
 
     /* --base-url: stands in front of paths in Location and Link; NULL: nothing does */
     const char *base_url;

@@ -1,5 +1,7 @@
 #include "protocol/routes.h"
+#include "domain/metrics/metrics.h"
 #include "protocol/http/health.h"
+#include "protocol/http/status.h"
 #include "protocol/v1/v1_base.h"
 #include "protocol/v1/v1_browse.h"
 #include "protocol/v1/v1_events.h"
@@ -28,6 +30,8 @@ static const struct route route_rows[] = {
     /* methods     path                                     right         pool       handler */
     {READ,         "/",                                     VERB_PUBLIC, POOL_API,  health_root},
     {READ,         "/healthz",                              VERB_PUBLIC, POOL_API,  health_check},
+    {READ,         "/readyz",                               VERB_PUBLIC, POOL_STATUS, status_ready},
+    {READ,         "/metrics",                              VERB_PUBLIC, POOL_STATUS, status_metrics},
 
     {READ,         "/v2/",                                  VERB_LOGIN,  POOL_API,  v2_base},
     {READ,         "/v2",                                   VERB_LOGIN,  POOL_API,  v2_base},
@@ -89,5 +93,7 @@ static const struct route route_rows[] = {
     {HTTP_PUT,     "/v1/users/{user}",                      VERB_LOGIN,  POOL_API,  v1_users_put},
 };
 /* clang-format on */
+
+_Static_assert(sizeof route_rows / sizeof route_rows[0] <= METRICS_ROUTES_MAX, "see metrics.h");
 
 const struct route_table routes = {route_rows, sizeof route_rows / sizeof route_rows[0]};

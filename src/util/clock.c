@@ -24,6 +24,15 @@ clock_mono_ms(void)
     return read_clock_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t
+clock_mono_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 void
 clock_sleep_ms(uint64_t ms)
 {

@@ -266,7 +266,7 @@ subtest 'nothing of the site gets into the registry' => sub {
         is_status(my $ping = $nobody->get($path), 200, $path, 'X-Site' => undef);
         is($ping->content, 'true', '... is ours');
     }
-    for my $path ('authorize', 'error', 'busy', 'refused', 'healthz', 'v2/blob/sha256/', '', 'x.php') {
+    for my $path ('authorize', 'error', 'busy', 'refused', 'healthz', 'readyz', 'metrics', 'v2/blob/sha256/', '', 'x.php') {
         is_status(my $hidden = $ann->get("/_registry_main/$path"), 404, "/_registry_main/$path from outside", 'X-Site' => undef);
         unlike($hidden->content, qr/stolen|site/, '... says nothing');
     }

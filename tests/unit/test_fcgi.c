@@ -105,8 +105,9 @@ handle(const struct http_request *req, struct arena *arena, struct http_reply *r
 }
 
 static void
-ended(void *arg)
+ended(const struct fcgi_done *done, void *arg)
 {
+    (void)done;
     (void)arg;
 }
 

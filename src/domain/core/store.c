@@ -32,14 +32,20 @@ store_begin(const struct registry *reg, struct err *err)
 }
 
 int
-store_check(const struct registry *reg, const char *bodies, struct err *err)
+store_answers(const struct registry *reg, struct err *err)
 {
     uint64_t format;
     int rc = tbl_meta_get(kv_reads(reg->kv), META_FORMAT, &format, err);
 
     if (rc == 0)
         return err_set(err, ERR_CORRUPT, "the database has no format");
-    if (rc < 0 || disk_space_check(reg->dirfd, 0, err) != 0 ||
+    return rc < 0 ? -1 : 0;
+}
+
+int
+store_check(const struct registry *reg, const char *bodies, struct err *err)
+{
+    if (store_answers(reg, err) != 0 || disk_space_check(reg->dirfd, 0, err) != 0 ||
         fdio_check_dir(reg->dirfd, "db", err) != 0 || body_dir_check(reg->dirfd, err) != 0 ||
         (bodies != NULL && body_dir_check_nginx(reg->dirfd, bodies, err) != 0))
         return -1;

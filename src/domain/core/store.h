@@ -7,6 +7,8 @@
  * Called once, by the process that has just recovered the store. */
 int store_begin(const struct registry *reg, struct err *err);
 
+/* Can the database be read? */
+int store_answers(const struct registry *reg, struct err *err);
 /* Can images be pulled, pushed and looked into? 0, or -1 with the reason: the database can't be
  * read, the disk is full, uploads can't be taken over from nginx, or indexes can't be written.
  * bodies: where nginx puts the bodies of uploads (body_dir_check_nginx); NULL: unknown. Cheap, and

@@ -1,5 +1,6 @@
 #include "process/keeper/herald_client.h"
 #include <sys/socket.h>
+#include "domain/metrics/metrics.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -93,7 +94,7 @@ connect_herald(struct herald_client *c, uint64_t now)
 }
 
 static void
-hold_hook(struct herald_client *c, uint32_t seq, const char *repository)
+hold_hook(struct herald_client *c, uint32_t seq, unsigned which, const char *repository)
 {
     struct herald_client_held *h;
 
@@ -101,6 +102,7 @@ hold_hook(struct herald_client *c, uint32_t seq, const char *repository)
         return; /* can't happen: the herald has the same limit */
     h = &c->held[c->held_n++];
     h->seq = seq;
+    h->which = which;
     memcpy(h->repository, repository, sizeof h->repository);
 }
 
@@ -110,6 +112,17 @@ let_hook_go(struct herald_client *c, uint32_t seq)
     for (size_t i = 0; i < c->held_n; i++)
         if (c->held[i].seq == seq)
             c->held[i--] = c->held[--c->held_n];
+}
+
+static void
+count_hook_end(struct herald_client *c, uint32_t seq, bool ok)
+{
+    c->ended++;
+    for (size_t i = 0; i < c->held_n; i++)
+        if (c->held[i].seq == seq)
+            metrics_count(c->reg->counts, METRIC_HOOK_RUNS,
+                          c->held[i].which * METRICS_RESULTS + (ok ? METRICS_OK : METRICS_FAILED),
+                          1);
 }
 
 static bool
@@ -149,7 +162,7 @@ handle_herald_message(struct herald_client *c)
 
     switch (in->type) {
     case HERALD_RUNNING:
-        hold_hook(c, in->seq, in->repository);
+        hold_hook(c, in->seq, METRICS_HOOK_UNKNOWN, in->repository);
         break;
     case HERALD_HELLO:
         meet_herald(c);
@@ -157,11 +170,13 @@ handle_herald_message(struct herald_client *c)
     case HERALD_SEEN:
         if (in->seq > c->marks.told && in->seq <= c->sent)
             c->marks.told = in->seq;
+        c->ended++;
         break;
     case HERALD_DONE:
         result = &c->results[c->results_n++];
         result->seq = in->seq;
         result->ok = in->ok;
+        count_hook_end(c, in->seq, in->ok);
         memcpy(result->repository, in->repository, sizeof result->repository);
         memcpy(result->line, in->line, sizeof result->line);
         break;
@@ -302,7 +317,7 @@ send_hook(struct herald_client *c, struct err *err)
     c->out.tries = h.record.tries;
     c->out.n = 1;
     c->out.events[0] = (struct outbox_event){h.seq, h.record.event};
-    hold_hook(c, h.seq, h.record.event.repository);
+    hold_hook(c, h.seq, hook_of_event(h.record.event.type), h.record.event.repository);
     herald_protocol_send(&c->line, &c->out);
     return 0;
 }

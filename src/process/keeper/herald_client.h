@@ -15,6 +15,7 @@
 
 struct herald_client_held {
     uint32_t seq;
+    unsigned which; /* of enum hook; METRICS_HOOK_UNKNOWN */
     char repository[RECORD_REPOSITORY_MAX + 1];
 };
 
@@ -37,6 +38,7 @@ struct herald_client {
     uint32_t sent; /* events up to this one were sent to the herald */
     bool fresh;    /* there may be more events */
 
+    uint64_t ended;                  /* hooks that have ended, or events that the herald has seen */
     struct herald_client_held *held; /* hooks that the herald has */
     size_t held_n, jobs;
     struct hook_result results[HOOK_QUEUE_RESULTS_MAX]; /* not yet in the database */

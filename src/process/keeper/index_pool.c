@@ -1,4 +1,5 @@
 #include "process/keeper/index_pool.h"
+#include "domain/metrics/metrics.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/mem.h"
@@ -190,6 +191,9 @@ reap_pool_child(struct index_pool *p, struct index_pool_child *c, enum confined_
             is_retried = r == 0;
         } else if (r == 0 && end != INDEX_CHILD_LEFT) {
             r = fn(arg, &c->child.layers[i], end, why, err);
+            p->done++;
+            metrics_count(p->reg->counts, METRIC_LAYERS_INDEXED,
+                          end == INDEX_CHILD_DONE ? METRICS_OK : METRICS_FAILED, 1);
         }
         if (r < 0)
             *rc = -1;

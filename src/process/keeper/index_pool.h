@@ -24,6 +24,7 @@ struct index_pool {
     struct loop_fd *ended;            /* of those that run */
     size_t n, jobs;
     bool filling;
+    uint64_t done; /* layers that children have ended */
 };
 
 void index_pool_init(struct index_pool *p, const struct options *o, const struct registry *reg,

@@ -606,6 +606,12 @@ indexer_hurry(struct indexer *x)
     x->look = true;
 }
 
+void
+indexer_look(const struct indexer *x, struct indexer_state *out)
+{
+    *out = (struct indexer_state){x->pool.n, x->pool.done, x->pauses};
+}
+
 static bool
 is_collected(const struct indexer *x)
 {

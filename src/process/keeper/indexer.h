@@ -31,6 +31,14 @@ void indexer_poke(struct indexer *x);
 /* Tells it that a request may wait for an index: it looks at once. */
 void indexer_hurry(struct indexer *x);
 
+/* How it gets on. */
+struct indexer_state {
+    size_t running;  /* children */
+    uint64_t ended;  /* layers that were taken from children */
+    unsigned pauses; /* failures in a row, of the machine or the database */
+};
+void indexer_look(const struct indexer *x, struct indexer_state *out);
+
 /* Does what can be done now: takes over finished indexes, starts children, ends jobs. Call it after
  * each round of the loop; it sets the loop's timers. *told: events were written. -1: the database
  * or the machine fails; the next call tries again later. */

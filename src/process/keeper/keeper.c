@@ -9,6 +9,7 @@
 #include "domain/v1/conversion_job.h"
 #include "process/keeper/herald_client.h"
 #include "process/keeper/indexer.h"
+#include "process/keeper/keeper_report.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
 #include "process/server/stopped_process.h"
@@ -55,7 +56,8 @@ struct keeper {
     uint64_t pulls_at; /* when they are written down next */
     struct hooks hooks;
     struct retain_round *retention;
-    uint64_t retention_at;       /* when it goes on; 0: it has nothing to do */
+    uint64_t retention_at; /* when it goes on; 0: it has nothing to do */
+    struct keeper_report report;
     struct timespec nginx_since; /* when our nginx was started */
     struct stopped_process stopped;
     bool stopping;
@@ -185,6 +187,7 @@ on_keeper_round(void *arg)
         log_trouble(&k->bad_upkeep, &err);
     if (!k->stopping)
         tend_tags(k);
+    keeper_report_step(&k->report, k->herald, k->indexer);
     if (k->full_disk.again_ms != 0)
         k->round_ms = ROUND_MS;
     plan_round(k, loop_now(&k->loop) + k->round_ms);
@@ -282,10 +285,13 @@ on_idle_round(void *arg)
     uint64_t watchdog_ms = k->server->options->watchdog_ms;
 
     stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL, watchdog_ms, clock_mono_ms());
-    loop_timer_at(&k->round, loop_now(&k->loop) + watchdog_ms / 3);
+    keeper_report_step(&k->report, NULL, NULL);
+    loop_timer_at(&k->round,
+                  loop_now(&k->loop) +
+                      (watchdog_ms / 3 < ROUND_IDLE_MS ? watchdog_ms / 3 : ROUND_IDLE_MS));
 }
 
-/* In a read-only registry only stopped processes are looked for. */
+/* In a read-only registry only stopped processes are looked for, and the state is told. */
 static int
 run_idle_keeper(struct keeper *k, struct err *err)
 {
@@ -337,7 +343,7 @@ new_retention(struct keeper *k)
 }
 
 int
-keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
+keeper_main(const struct server *s, pid_t master, const struct child_place *place)
 {
     struct keeper k = {
         .server = s,
@@ -355,10 +361,11 @@ keeper_main(const struct server *s, pid_t master, struct kv_slot *slot)
 
     child_begin(s, master, &s->poke, 1, NULL);
     process_title_set("keeper");
-    child_open(s, slot, &k.reg);
+    child_open(s, place, &k.reg);
     loop_init(&k.loop);
     server_hooks(s, &k.hooks);
     k.hooks.quiet = true; /* the master logs what is wrong with them */
+    k.report = (struct keeper_report){.server = s, .reg = &k.reg};
     if (s->read_only) {
         rc = run_idle_keeper(&k, &err);
     } else {

@@ -78,6 +78,7 @@ children_init(struct children *c, const struct server *s, struct loop *loop, str
     for (i = 0; i < c->n; i++) {
         c->v[i].children = c;
         c->v[i].slot = &c->shared->slots[i];
+        c->v[i].counts = metrics_place_of(&s->metrics, (unsigned)i + 1);
     }
     return 0;
 }
@@ -166,6 +167,21 @@ kill_members(struct children *c, const char *why)
 
 /* ---- processes ---- */
 
+static enum metrics_process
+process_of(const struct children_member *m)
+{
+    if (m->kind == CHILDREN_WORKER)
+        return (enum metrics_process)m->pool;
+    return m->kind == CHILDREN_KEEPER ? METRICS_KEEPER : METRICS_COMMAND;
+}
+
+static void
+count_restart(const struct children_member *m, bool planned)
+{
+    if (m->kind != CHILDREN_COMMAND)
+        server_count_restart(m->children->server, process_of(m), planned);
+}
+
 void
 children_member_died(struct children_member *m, pid_t pid, int status)
 {
@@ -177,8 +193,10 @@ children_member_died(struct children_member *m, pid_t pid, int status)
 
     atomic_store(&m->slot->ready, false);
     atomic_store(&m->slot->pid, 0);
+    metrics_leave(m->counts);
     if (c->state != CHILDREN_SERVING)
         return;
+    count_restart(m, status == CHILD_DONE && !in_db);
     if (!in_db && died_of_full_disk(c, status)) {
         note_full_disk(c, "");
         m->start_at = now + FORK_PAUSE_MS;
@@ -220,12 +238,13 @@ run_member(void *arg, pid_t master)
 {
     const struct children_member *m = arg;
     const struct server *s = m->children->server;
+    const struct child_place place = {m->slot, m->counts};
 
     if (m->kind == CHILDREN_COMMAND)
-        return control_door_main(s, master, m->slot, m->request);
+        return control_door_main(s, master, &place, m->request);
     if (m->kind == CHILDREN_KEEPER)
-        return keeper_main(s, master, m->slot);
-    return worker_main(s, master, m->pool, m->number, m->slot);
+        return keeper_main(s, master, &place);
+    return worker_main(s, master, m->pool, m->number, &place);
 }
 
 /* The slot says "inside" from before the fork: a death on the way in counts as well. */
@@ -240,6 +259,7 @@ start_member(struct children_member *m)
     atomic_store(&m->slot->in_db, true);
     if (loop_fork(c->loop, &m->child, run_member, on_member_end, m) == 0) {
         atomic_store(&m->slot->pid, m->child.pid);
+        metrics_enter(m->counts, process_of(m));
         return;
     }
     log_line(LOG_ERROR, "cannot start a process", "errno=%d", errno);
@@ -269,6 +289,7 @@ children_lend(struct children *c, const struct control_door_request *r)
 static void
 serve_after_recovery(struct children *c)
 {
+    metrics_count(metrics_place_of(&c->server->metrics, 0), METRIC_RECOVERIES, 0, 1);
     c->failures = 0;
     c->disk_full_recoveries = 0;
     c->faults = 0;

@@ -38,6 +38,7 @@ struct children_member {
     struct loop_child child;
     uint64_t start_at; /* if it doesn't run */
     struct kv_slot *slot;
+    struct metrics_place *counts;
     const struct control_door_request *request; /* of a command, during the fork */
 };
 

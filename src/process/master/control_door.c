@@ -189,7 +189,7 @@ split_args(struct control *c, const struct control_door_request *r)
 }
 
 int
-control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
+control_door_main(const struct server *s, pid_t master, const struct child_place *place,
                   const struct control_door_request *r)
 {
     struct registry reg;
@@ -206,7 +206,7 @@ control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
             return CHILD_FAILED;
     command = split_args(&c, r) ? command_table_find(c.args[0]) : NULL;
     process_title_set("command %.40s", c.args_n > 0 ? c.args[0] : "");
-    child_open(s, slot, &reg);
+    child_open(s, place, &reg);
     code = COMMAND_FAILED;
     if (command != NULL && command->work != NULL)
         code = command->work(&c, &err);

@@ -5,7 +5,7 @@
 #include <sys/types.h>
 #include "process/commands/control.h"
 #include "process/server/server.h"
-#include "storage/kv/kv_slot.h"
+#include "process/server/child.h"
 #include "util/loop.h"
 
 /* The master's side of process/commands/control.h: the socket that callers connect to. For each
@@ -13,7 +13,7 @@
  * The socket takes root and the server's user, and nothing here waits for a caller. */
 
 /* Requests that wait for a child, or for their packet, at once. */
-#define CONTROL_DOOR_MAX 8
+#define CONTROL_DOOR_MAX SERVER_COMMANDS_MAX
 
 /* Descriptors of a command: the caller's 0, 1 and 2, and its working directory. */
 #define CONTROL_DOOR_FDS 4
@@ -46,5 +46,5 @@ void control_door_done(struct control_door_request *r, const char *message);
 void control_door_close(struct control_door *d);
 
 /* The child: runs the command of the request, and returns its exit code. */
-int control_door_main(const struct server *s, pid_t master, struct kv_slot *slot,
+int control_door_main(const struct server *s, pid_t master, const struct child_place *place,
                       const struct control_door_request *r);

@@ -26,6 +26,7 @@ on_herald_end(void *arg, pid_t pid, int status)
     if (h->stopping)
         return;
     child_log_death("herald", pid, status);
+    server_count_restart(h->server, METRICS_HERALD, status == CHILD_DONE);
     h->start_at = start_throttle_next(&h->throttle, "herald", loop_now(h->loop));
 }
 

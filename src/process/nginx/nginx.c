@@ -65,6 +65,7 @@ nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct er
 {
     *n = (struct nginx){.server = s, .loop = loop, .log = {.fd = -1}};
     nginx_guard_init(&n->guard, loop, &s->who);
+    n->log.counts = metrics_place_of(&s->metrics, 0);
     loop_fd_init(&n->log_readable, loop, on_nginx_log, n);
     start_throttle_init(&n->throttle, CRASH_BURST, CRASH_REFILL_MS, loop_now(loop));
     /* Also with --fastcgi: an existing nginx would see the files of a server before. */
@@ -186,6 +187,7 @@ on_nginx_end(void *arg, pid_t pid, int status)
         n->state = NGINX_GONE;
         return;
     }
+    server_count_restart(n->server, METRICS_NGINX, false);
     log_line(LOG_ERROR, "nginx died", "pid=%d signal=%d exit=%d", (int)pid,
              WIFSIGNALED(status) ? WTERMSIG(status) : 0,
              WIFEXITED(status) ? WEXITSTATUS(status) : -1);

@@ -80,6 +80,7 @@ relay_line(struct nginx_log *l)
     if (strcmp(severity, "emerg") == 0)
         snprintf(l->worst, sizeof l->worst, "%s", text);
     if (wrong_passwords_take(&l->wrong, text, clock_mono_ms())) {
+        metrics_count(l->counts, METRIC_LOGINS_FAILED, 0, 1);
         if (wrong_password_address(text, address))
             guessers_count(&l->guessers, address, clock_mono_ms());
         return;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include "domain/metrics/metrics.h"
 #include "process/nginx/guessers.h"
 #include "process/nginx/wrong_passwords.h"
 
@@ -16,6 +17,7 @@ struct nginx_log {
     char worst[NGINX_LOG_LINE_MAX]; /* the last line at [emerg], or "" */
     struct wrong_passwords wrong;
     struct guessers guessers;
+    struct metrics_place *counts; /* of the master */
 };
 
 void nginx_log_open(struct nginx_log *l, int fd);

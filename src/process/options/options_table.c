@@ -51,6 +51,8 @@ const struct options_row options_table[] = {
      TIME(retain_every_ms, 1)},
     {"listen", 0, "address", NULL, "address to listen on (all, IPv4 and IPv6)", SERVER,
      LIST(OPTIONS_ADDRESS, listen)},
+    {"metrics-from", 0, "network", NULL, "who may read /metrics (this machine); none: nobody",
+     SERVER, LIST(OPTIONS_NETWORK, metrics_from)},
     {"tls-cert", 0, "file", NULL, "certificate (chain): every --port speaks TLS", SERVER,
      TEXT(tls_cert)},
     {"tls-key", 0, "file", NULL, "key of the certificate", SERVER, TEXT(tls_key)},

@@ -22,6 +22,7 @@ enum options_kind {
     OPTIONS_TIME,   /* milliseconds; row->most 0: no limit */
     OPTIONS_PORT,
     OPTIONS_ADDRESS,
+    OPTIONS_NETWORK,
     OPTIONS_USER,
     OPTIONS_ORIGIN,
 };

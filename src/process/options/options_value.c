@@ -3,6 +3,7 @@
 #include "domain/access/htpasswd.h"
 #include "process/options/base_url.h"
 #include "util/mem.h"
+#include "util/network.h"
 #include "util/parse.h"
 
 /* A name becomes part of names of nginx's variables. Longer ones would need a larger
@@ -50,6 +51,18 @@ add_address(struct options *o, struct options_list *list, const char *value, con
                        "%s %s: must be an address, such as 127.0.0.1, ::1 or localhost", what,
                        value);
     return options_value_add(o, list, bare, what, err);
+}
+
+static int
+add_network(struct options *o, struct options_list *list, const char *value, const char *what,
+            struct err *err)
+{
+    if (strcmp(value, "none") != 0 && !network_is_valid(value))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: must be a network such as 192.0.2.0/24 or 2001:db8::/32, an "
+                       "address, or none",
+                       what, value);
+    return options_value_add(o, list, value, what, err);
 }
 
 /* The messages never contain the value: half of it is a password. */
@@ -171,6 +184,8 @@ options_value_set(struct options *o, const struct options_row *row, const char *
         return add_port(o, to, value, what, err);
     case OPTIONS_ADDRESS:
         return add_address(o, to, value, what, err);
+    case OPTIONS_NETWORK:
+        return add_network(o, to, value, what, err);
     case OPTIONS_USER:
         return add_user_password(o, to, value, what, err);
     case OPTIONS_ORIGIN:

@@ -114,14 +114,17 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .anonymous_pull = o->anonymous_pull,
         .users_trusted = o->trust_remote_user,
         .base_url = o->base_url,
+        .metrics = s->metrics.shared != NULL ? &s->metrics : NULL,
+        .metrics_from = (const char *const *)o->metrics_from.v,
+        .metrics_from_n = o->metrics_from.n,
     };
 }
 
 void
-child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
+child_open(const struct server *s, const struct child_place *place, struct registry *reg)
 {
     struct err err;
-    struct kv *kv = kv_open("db", tables, TABLE_COUNT, slot, exit_on_lost_database, &err);
+    struct kv *kv = kv_open("db", tables, TABLE_COUNT, place->slot, exit_on_lost_database, &err);
     if (kv == NULL) {
         if (err.code == ERR_NO_SPACE)
             _exit(CHILD_NO_SPACE); /* the master logs it, now and then */
@@ -131,5 +134,6 @@ child_open(const struct server *s, struct kv_slot *slot, struct registry *reg)
     if (s->read_only)
         kv_refuse_writes(kv);
     child_registry(s, kv, reg);
-    atomic_store(&slot->ready, true);
+    reg->counts = place->counts;
+    atomic_store(&place->slot->ready, true);
 }

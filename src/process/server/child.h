@@ -34,5 +34,11 @@ void child_log_death(const char *name, pid_t pid, int status);
 /* Fills the registry that the floors below work on, from the options. */
 void child_registry(const struct server *s, struct kv *kv, struct registry *reg);
 
+/* What a child has in the master's table of processes, in memory that it shares with others. */
+struct child_place {
+    struct kv_slot *slot;
+    struct metrics_place *counts;
+};
+
 /* Opens the database, or ends the process. *reg: the registry that the floors below work on. */
-void child_open(const struct server *s, struct kv_slot *slot, struct registry *reg);
+void child_open(const struct server *s, const struct child_place *place, struct registry *reg);

@@ -14,6 +14,7 @@ struct pool {
     /* A client whose requests take longer than this has only a part of the pool (util/share.h); 0:
      * no limit, because docker pushes five layers at once. */
     uint64_t patience_ms;
+    uint64_t workers; /* their number, if no option has it */
 };
 
 extern const struct pool pools[POOL_COUNT];

@@ -182,9 +182,22 @@ open_extra(struct server *s, struct err *err)
 }
 
 static int
+make_metrics(struct server *s, struct err *err)
+{
+    uint64_t places = 2 + SERVER_COMMANDS_MAX; /* the master, the keeper */
+
+    for (int i = 0; i < POOL_COUNT; i++)
+        places += pool_workers((enum pool_id)i, s->options);
+    return metrics_make(&s->metrics, (unsigned)places, err);
+}
+
+static int
 open_sockets(struct server *s, struct err *err)
 {
     const struct options *o = s->options;
+
+    if (make_metrics(s, err) != 0)
+        return -1;
     for (size_t i = 0; i < POOL_COUNT; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
@@ -194,6 +207,7 @@ open_sockets(struct server *s, struct err *err)
             unix_socket_listen(path, SOCK_STREAM | SOCK_NONBLOCK, LISTENER_BACKLOG, err);
         if (s->sockets[i] < 0)
             return -1;
+        metrics_set_socket(&s->metrics, (unsigned)i, s->sockets[i]);
         if (pools[i].patience_ms > 0 &&
             share_make(&s->shares[i], (unsigned)pool_workers((enum pool_id)i, o),
                        pools[i].patience_ms, err) != 0)
@@ -231,6 +245,7 @@ close_sockets(struct server *s)
         close_extra(s, (enum server_extra)i);
     semaphore_close(&s->index_seats);
     login_cache_close(&s->login_cache);
+    metrics_close(&s->metrics);
     fd_exchange_close(&s->exchange);
     body_ahead_close(&s->body_ahead);
     pull_memory_close(&s->pulls);
@@ -574,6 +589,13 @@ server_poked(int poke)
 {
     uint64_t what;
     return read(poke, &what, sizeof what) == (ssize_t)sizeof what ? what : 0;
+}
+
+void
+server_count_restart(const struct server *s, enum metrics_process process, bool planned)
+{
+    metrics_count(metrics_place_of(&s->metrics, 0), METRIC_RESTARTS,
+                  process * METRICS_REASONS + (planned ? METRICS_PLANNED : METRICS_CRASH), 1);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "domain/access/login_cache.h"
 #include "domain/access/token_key.h"
 #include "domain/retention/pull_memory.h"
+#include "domain/metrics/metrics.h"
 #include "process/server/access_source.h"
 #include "process/server/datadir.h"
 #include "process/server/listener.h"
@@ -35,6 +36,9 @@ enum server_extra {
 _Static_assert(sizeof SERVER_HERALD_NAME - 1 <= OPTIONS_SOCKET_NAME_MAX, "see options.h");
 #define SERVER_FEED_NAME "run/feed.sock"
 #define SERVER_CONTROL_NAME "run/control.sock"
+
+/* Commands that have a process in the server at once (process/master/control_door.h). */
+#define SERVER_COMMANDS_MAX 8
 
 /* Where our nginx writes its pid, below the data directory. */
 #define SERVER_NGINX_PID "run/nginx.pid"
@@ -66,6 +70,7 @@ struct server {
     struct retain_source retain;
     bool bad_rules; /* server_prepare failed because of the rules of retention */
     struct login_cache login_cache;
+    struct metrics metrics; /* a place for the master, and one for each in its table of processes */
     struct body_ahead body_ahead;
     struct pull_memory pulls;
     struct hooks hooks;
@@ -109,6 +114,9 @@ void server_hooks(const struct server *s, struct hooks *h);
 void server_poke(int poke, uint64_t what);
 /* The sum of the pokes since the last call. */
 uint64_t server_poked(int poke);
+
+/* For the master: a process ended and is started again. */
+void server_count_restart(const struct server *s, enum metrics_process process, bool planned);
 
 /* Removes the files that must not stay in run/: sockets, pid file, keys, hashes. Frees the rest. */
 void server_finish(struct server *s);

@@ -523,14 +523,15 @@ put_refusal(struct call *call, const struct refusal *no)
 /* ---- the loop ---- */
 
 static void
-serve_one(struct call *call, fcgi_handler *handle, void *arg)
+serve_one(struct call *call, fcgi_handler *handle, fcgi_end *end, void *arg)
 {
-    uint64_t since = clock_mono_ms();
+    uint64_t since = clock_mono_us(), us;
     struct refusal no;
     struct http_reply reply;
 
     if (!read_params(call, &no) || (call->req.role == ROLE_MAIN && !read_body(call, &no))) {
         put_refusal(call, &no);
+        end(NULL, arg);
         return;
     }
     reply = (struct http_reply){.status = 500};
@@ -545,9 +546,11 @@ serve_one(struct call *call, fcgi_handler *handle, void *arg)
         send_stream(call, &reply);
     else
         send_reply(call, &reply);
+    us = clock_mono_us() - since;
+    end(&(struct fcgi_done){&call->req, &reply, call->sent, us}, arg);
     log_line(LOG_DEBUG, "request", "method=%s path=%s role=%d status=%d ms=%llu user=%s address=%s",
              call->req.method_text, call->req.raw_path, (int)call->req.role, reply.status,
-             (unsigned long long)(clock_mono_ms() - since), call->req.user, call->req.remote_addr);
+             (unsigned long long)us / 1000, call->req.user, call->req.remote_addr);
 }
 
 static void
@@ -605,12 +608,12 @@ end_connection(struct call *call, int fd)
 }
 
 static int
-serve_connection(struct call *call, int fd, fcgi_handler *handle, void *arg)
+serve_connection(struct call *call, int fd, fcgi_handler *handle, fcgi_end *end, void *arg)
 {
     int rc = take_request(call, fd);
 
     if (rc == 0)
-        serve_one(call, handle, arg);
+        serve_one(call, handle, end, arg);
     end_connection(call, fd);
     return rc;
 }
@@ -641,10 +644,9 @@ fcgi_serve(int socket, const struct connections_pool *pool, const struct fcgi_li
 
         if (who == CONNECTIONS_NONE)
             continue;
-        rc = serve_connection(&call, who == CONNECTIONS_KEPT ? fd : -1, handle, arg);
+        rc = serve_connection(&call, who == CONNECTIONS_KEPT ? fd : -1, handle, end, arg);
         if (rc == 0) {
             failures = 0;
-            end(arg);
             forget_call(&call);
         } else if (!is_no_failure(rc, who == CONNECTIONS_KEPT)) {
             failures++;

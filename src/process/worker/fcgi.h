@@ -10,8 +10,16 @@
 
 typedef void fcgi_handler(const struct http_request *req, struct arena *arena,
                           struct http_reply *reply, void *arg);
-/* Called when the answer has been sent, or its reader was cut off. */
-typedef void fcgi_end(void *arg);
+/* What became of a request that the handler has got. */
+struct fcgi_done {
+    const struct http_request *req;
+    const struct http_reply *reply;
+    uint64_t sent; /* bytes of its body */
+    uint64_t us;   /* since it came */
+};
+/* Called when the answer has been written or its reader was cut off, but before nginx learns of its
+ * end. done NULL: the request has reached no handler. */
+typedef void fcgi_end(const struct fcgi_done *done, void *arg);
 
 /* Limits for readers. nginx buffers a part of an answer only; for the rest the worker waits for the
  * reader. A slow reader is cut off only when others wait. */

@@ -1,7 +1,9 @@
 #include "process/worker/worker.h"
+#include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/access_file.h"
 #include "domain/inside/index_cache.h"
+#include "domain/metrics/metrics.h"
 #include "process/server/child.h"
 #include "process/worker/fcgi.h"
 #include "process/server/process_title.h"
@@ -42,6 +44,8 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
                void *arg)
 {
     struct work *w = arg;
+
+    metrics_busy(w->reg.counts, true);
     dispatch(&routes, &w->reg, req, arena, reply);
     /* Of a request of unknown size the body may be large. */
     if (req->role == ROLE_AUTH && (!req->has_length || req->content_length >= BODY_AHEAD_LEAST))
@@ -54,10 +58,50 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
         fcgi_retire();
 }
 
+/* The bytes of the body. Of an upload in pieces nginx doesn't announce them. */
+static uint64_t
+count_received(const struct http_request *req)
+{
+    struct stat st;
+
+    if (req->has_length)
+        return req->content_length;
+    if (*req->body_file != '\0' && stat(req->body_file, &st) == 0)
+        return (uint64_t)st.st_size;
+    return req->body.n;
+}
+
+/* Each request of a client counts once: a permission for an upload is followed by another request
+ * of nginx, and so is what another worker has to answer. */
 static void
-end_request(void *arg)
+count_request(const struct work *w, const struct fcgi_done *done)
+{
+    const struct http_request *req = done->req;
+    const struct http_reply *reply = done->reply;
+    unsigned method = (unsigned)__builtin_ctz(req->method);
+    unsigned methods = reply->route > 0 ? routes.rows[reply->route - 1].methods : 0;
+
+    if (reply->goes_on || (req->role == ROLE_AUTH && reply->status < 300))
+        return;
+    metrics_request(w->reg.counts, &(struct metrics_request){
+                                       .route = reply->route,
+                                       .method = method,
+                                       .is_second = (methods & (req->method - 1)) != 0,
+                                       .status = reply->status,
+                                       .us = done->us,
+                                       .received = req->role == ROLE_AUTH ? 0 : count_received(req),
+                                       .sent = done->sent + reply->file_bytes,
+                                   });
+}
+
+static void
+end_request(const struct fcgi_done *done, void *arg)
 {
     const struct work *w = arg;
+
+    if (done != NULL)
+        count_request(w, done);
+    metrics_busy(w->reg.counts, false);
 
     if (w->reg.share != NULL)
         share_leave(w->reg.share);
@@ -65,7 +109,7 @@ end_request(void *arg)
 
 int
 worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned number,
-            struct kv_slot *slot)
+            const struct child_place *place)
 {
     const int keep[] = {s->sockets[pool], s->poke, s->index_seats.fd,
                         pool == POOL_API ? s->exchange.give : -1,
@@ -79,7 +123,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     process_title_set("worker %s %u", pools[pool].name, number);
 
     work = (struct work){.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
-    child_open(s, slot, &work.reg);
+    child_open(s, place, &work.reg);
     server_hooks(s, &work.hooks);
     work.hooks.quiet = true; /* the master logs it, once for all workers */
     work.reg.hooks = &work.hooks;

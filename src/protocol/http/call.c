@@ -114,7 +114,7 @@ call_elsewhere(struct call *c, struct err *err)
     if (internal == NULL)
         return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_LONG");
     /* The other worker sets the same headers, and nginx would send some of them twice. */
-    *c->reply = (struct http_reply){.status = 200};
+    *c->reply = (struct http_reply){.status = 200, .goes_on = true};
     http_reply_header(c->reply, "X-Accel-Redirect", internal);
     return 0;
 }
@@ -165,8 +165,8 @@ call_stream_of(struct call *c, int status, const char *content_type, uint64_t le
 }
 
 int
-call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
-          struct err *err)
+call_file(struct call *c, const char *path, uint64_t size, enum call_file_mode mode,
+          const char *cache_control, struct err *err)
 {
     /* The prefix of locations that only nginx itself may enter. It differs between two registries
      * in one nginx. */
@@ -175,6 +175,7 @@ call_file(struct call *c, const char *path, enum call_file_mode mode, const char
     if (internal == NULL)
         return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
     c->reply->status = 200;
+    c->reply->file_bytes = c->req->method == HTTP_HEAD ? 0 : size;
     http_reply_header(c->reply, "X-Cache-Control", cache_control);
     return call_header(c, err, "X-Accel-Redirect", "%s/v2/%s/%s", internal,
                        mode == FILE_RANGES ? "blob" : "whole", path);

@@ -85,10 +85,10 @@ int call_stream_of(struct call *c, int status, const char *content_type, uint64_
                    const struct http_stream *stream);
 
 /* Lets nginx send a file below layers/, with the headers of the reply, also for HEAD. FILE_WHOLE
- * ignores the client's Range. cache_control: the header Cache-Control. */
+ * ignores the client's Range. size: of the file. cache_control: the header Cache-Control. */
 enum call_file_mode {
     FILE_RANGES,
     FILE_WHOLE,
 };
-int call_file(struct call *c, const char *path, enum call_file_mode mode, const char *cache_control,
-              struct err *err);
+int call_file(struct call *c, const char *path, uint64_t size, enum call_file_mode mode,
+              const char *cache_control, struct err *err);

@@ -133,6 +133,7 @@ answer_call(struct call *c, enum error_form form, struct err *err)
     if (route == NULL)
         return refuse_stranger(c, err);
     c->verb = route->verb;
+    c->reply->route = 1 + (unsigned)(route - c->routes->rows);
     if (form == ERROR_FORM_V1 && c->name != NULL &&
         repository_meant(c->reg, &c->actor, c->name, c->arena, &c->name, err) != 0)
         return -1;

@@ -89,6 +89,10 @@ struct http_reply {
      * sent. The dispatcher sets it with every stream. */
     void (*refuse)(struct http_reply *r, void *arg, const struct err *err);
     void *refuse_arg;
+    /* For counting. */
+    unsigned route;      /* the number of the route's row, from 1 on; 0: none was found */
+    uint64_t file_bytes; /* the size of the file that nginx sends */
+    bool goes_on;        /* nginx sends the request to another worker, or here again */
 };
 
 /* The reason phrase of a status that we send (RFC 9110 15). Some clients fail on a status line

@@ -12,6 +12,7 @@ enum pool_id {
     POOL_GATE,   /* waits for pre-hooks, while there are any; else it is POOL_API */
     POOL_LIST,   /* makes lists, whose length depends on what was pushed */
     POOL_BROWSE, /* streams files out of images, as long as the client reads */
+    POOL_STATUS, /* tells how the server is; nothing in it waits for the database */
     POOL_COUNT,
 };
 

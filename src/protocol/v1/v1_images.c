@@ -127,7 +127,7 @@ send_layer(struct call *c, const struct digest *layer, uint64_t size, const char
         return -1;
     if (call_is_unchanged(c, digest))
         return call_empty(c, 304);
-    return call_file(c, path, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, "no-cache", err);
+    return call_file(c, path, size, kind == RANGE_GOOD ? FILE_RANGES : FILE_WHOLE, "no-cache", err);
 }
 
 int

@@ -86,7 +86,8 @@ v2_blob_get(struct call *c, struct err *err)
     rc = range == NULL ? answer_at_once(c, &d, &b, err) : 0;
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    return call_file(c, b.path, kind == RANGE_IGNORED ? FILE_WHOLE : FILE_RANGES, BLOB_CACHE, err);
+    return call_file(c, b.path, b.size, kind == RANGE_IGNORED ? FILE_WHOLE : FILE_RANGES,
+                     BLOB_CACHE, err);
 }
 
 int

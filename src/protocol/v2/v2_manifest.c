@@ -42,7 +42,7 @@ v2_manifest_get(struct call *c, struct err *err)
     if (call_is_unchanged(c, digest))
         return call_empty(c, 304);
     if (pulled.path[0] != '\0')
-        return call_file(c, pulled.path, FILE_WHOLE, "no-cache", err);
+        return call_file(c, pulled.path, pulled.size, FILE_WHOLE, "no-cache", err);
     http_reply_header(c->reply, "Cache-Control", "no-cache");
     c->reply->status = 200;
     c->reply->body = pulled.document;

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include "domain/access/bearer.h"
 #include "domain/access/login_cache.h"
+#include "domain/metrics/metrics.h"
 #include "protocol/http/http_auth.h"
 #include "protocol/http/scope.h"
 #include "util/arena.h"
@@ -137,6 +138,7 @@ answer_token(struct call *c, struct token_answer *a, struct err *err)
     b->expiry_s = b->issued_s + c->reg->token_lifetime_ms / 1000;
     if (bearer_make(c->reg, b, a->text, err) != 0)
         return -1;
+    metrics_count(c->reg->counts, METRIC_TOKENS, 0, 1);
     body = json_new_object();
     json_set_string(body, "token", a->text);
     json_set_string(body, "access_token", a->text);
@@ -247,6 +249,7 @@ send_to_login(struct call *c, const char *version, struct err *err)
     if (internal == NULL)
         return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
     c->reply->status = 200;
+    c->reply->goes_on = true;
     return call_header(c, err, "X-Accel-Redirect", "%s/login?%s", internal, version);
 }
 

@@ -9,6 +9,7 @@
 #include "storage/kv/bdb_cursor.h"
 #include "storage/kv/bdb_env.h"
 #include "storage/kv/bdb_recovery.h"
+#include "storage/kv/bdb_stats.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -355,6 +356,7 @@ const struct kv_filling bdb_filling = {
     .last = bdb_cursor_last,
     .flush = bdb_flush,
     .checkpoint = bdb_checkpoint,
+    .stats = bdb_stats_get,
     .trim_logs = bdb_trim_logs,
     .copy = bdb_backup_copy,
     .mend = bdb_backup_mend,

@@ -297,6 +297,13 @@ kv_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *
 }
 
 int
+kv_stats(struct kv *kv, struct kv_stats *out, struct err *err)
+{
+    *out = (struct kv_stats){0};
+    return kv->filling->stats(kv, out, err);
+}
+
+int
 kv_trim_logs(struct kv *kv, struct err *err)
 {
     return kv->filling->trim_logs(kv, err);

@@ -96,5 +96,12 @@ int kv_flush(struct kv *kv, struct err *err);
 /* Writes a checkpoint, which shortens the next recovery, if this much was logged or this much time
  * has passed since the last one. */
 int kv_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
+/* What the store has done since it was recovered last, by all processes. */
+struct kv_stats {
+    uint64_t cache_hits, cache_misses; /* pages */
+    uint64_t deadlocks;                /* conflicts that one side had to lose */
+    uint64_t log_bytes;                /* written */
+};
+int kv_stats(struct kv *kv, struct kv_stats *out, struct err *err);
 /* Removes logs that a recovery doesn't need. Must not be called during a backup. */
 int kv_trim_logs(struct kv *kv, struct err *err);

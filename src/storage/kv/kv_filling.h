@@ -13,6 +13,7 @@
  * or kv_open.h promises. */
 
 struct kv_slot;
+struct kv_stats;
 
 struct txn {
     struct kv *kv;
@@ -75,6 +76,7 @@ struct kv_filling {
 
     int (*flush)(struct kv *kv, struct err *err);
     int (*checkpoint)(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
+    int (*stats)(struct kv *kv, struct kv_stats *out, struct err *err);
     int (*trim_logs)(struct kv *kv, struct err *err);
 
     /* kv_backup.h */

@@ -22,4 +22,9 @@ int tbl_tally_get(struct txn *t, const struct tally *tally, uint64_t *n, struct 
 /* The same. No other transaction changes the tally until this one ends. */
 int tbl_tally_get_for_update(struct txn *t, const struct tally *tally, uint64_t *n,
                              struct err *err);
+/* Visits the tallies of a kind; of TALLY_TAGS those of repositories with greater ids than `after`.
+ * repo: of TALLY_TAGS, else 0. fn is like kv_range_fn. */
+int tbl_tally_each(struct txn *t, enum tally_kind kind, uint64_t after,
+                   int (*fn)(uint64_t repo, uint64_t n, void *arg, struct err *err), void *arg,
+                   struct err *err);
 int tbl_tally_put(struct txn *t, const struct tally *tally, uint64_t n, struct err *err);

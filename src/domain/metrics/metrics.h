@@ -1,0 +1,91 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "domain/metrics/metrics_table.h"
+#include "domain/metrics/readiness.h"
+#include "util/err.h"
+
+/* Numbers in memory that all processes of a server share, made before the first fork. A process
+ * only changes its own place, which has cache lines of its own, so counting needs no lock and waits
+ * for nobody. A place belongs to a slot of the master's table of processes: the next process in it
+ * goes on with the counts of the one that died. Readers add up all places. */
+
+struct metrics_shared;
+struct metrics_place;
+
+struct metrics {
+    struct metrics_shared *shared;
+    unsigned n; /* places */
+};
+
+int metrics_make(struct metrics *m, unsigned places, struct err *err);
+void metrics_close(struct metrics *m);
+/* place: less than `places`. */
+struct metrics_place *metrics_place_of(const struct metrics *m, unsigned place);
+
+/* In all of the following, p or m may be NULL: then nothing is counted. */
+
+/* The master calls these when a process is started in a place, and when it has died. A worker is
+ * counted by its pool. */
+void metrics_enter(struct metrics_place *p, enum metrics_process process);
+void metrics_leave(struct metrics_place *p);
+
+/* ---- what processes do ---- */
+
+/* Adds n to a counted metric. value: of all combinations of its labels, the last label running
+ * fastest; 0 without labels. */
+void metrics_count(struct metrics_place *p, enum metric metric, unsigned value, uint64_t n);
+
+/* A worker has a request, or none any more. */
+void metrics_busy(struct metrics_place *p, bool busy);
+
+/* A request that was answered. route: the number of its row from 1 on; 0: there is none. method:
+ * the number of its bit in enum http_method. is_second: of the methods of the row, it isn't the
+ * lowest. */
+#define METRICS_ROUTES_MAX 96
+#define METRICS_METHODS 8
+struct metrics_request {
+    unsigned route, method;
+    bool is_second;
+    int status;
+    uint64_t us, received, sent;
+};
+void metrics_request(struct metrics_place *p, const struct metrics_request *r);
+
+/* The keeper sets the value of a metric that is told. */
+void metrics_tell(const struct metrics *m, enum metric metric, uint64_t value);
+
+/* The listening socket of a pool, by its descriptor; set before the first fork. */
+void metrics_set_socket(const struct metrics *m, unsigned pool, int fd);
+ino_t metrics_socket(const struct metrics *m, unsigned pool);
+/* When metrics_make was called: clock_wall_ms(). */
+uint64_t metrics_started(const struct metrics *m);
+
+/* For what decides whether the server is ready. */
+struct readiness *metrics_readiness(const struct metrics *m);
+
+/* ---- all numbers at a moment ---- */
+
+/* Upper bounds of the buckets of a duration, in microseconds; a further bucket has no bound. */
+#define METRICS_BOUNDS 18
+extern const uint64_t metrics_bounds_us[METRICS_BOUNDS];
+
+#define METRICS_STATUSES 32
+extern const int metrics_statuses[METRICS_STATUSES]; /* 0 at the end: any other */
+
+/* Without a route: by method. Then two for each route. */
+#define METRICS_KINDS (METRICS_METHODS + 2 * METRICS_ROUTES_MAX)
+
+struct metrics_numbers {
+    bool known[METRIC_COUNT];
+    uint64_t v[METRIC_COUNT][METRICS_LABELS_MAX];
+    uint64_t requests[METRICS_KINDS][METRICS_STATUSES];
+    uint64_t durations[1 + METRICS_ROUTES_MAX][METRICS_BOUNDS + 1];
+    uint64_t sum_us[1 + METRICS_ROUTES_MAX];
+};
+
+/* Reads all that is counted and told, and the workers of each pool; the rest is zero and not
+ * known. Takes the same time however large the store is. */
+void metrics_read(const struct metrics *m, struct metrics_numbers *out);

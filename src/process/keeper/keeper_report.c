@@ -1,0 +1,221 @@
+#include "process/keeper/keeper_report.h"
+#include "domain/core/store.h"
+#include "domain/metrics/metrics.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_event.h"
+#include "storage/tables/tbl_job.h"
+#include "storage/tables/tbl_tally.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/* No sign of the keeper for this long: it hangs. A round comes every four seconds. */
+#define KEEPER_PATIENCE_MS 15000
+/* The herald is away, or doesn't take events, for this long. */
+#define HERALD_PATIENCE_MS 15000
+/* Beyond the time limit of a hook, or the limit of processor time of a layer. */
+#define PATIENCE_MORE_MS 60000
+/* Failures of the indexer in a row, which take half a minute: the machine is in trouble. */
+#define PAUSES_MAX 5
+/* Jobs and owners of uploads that are counted, at most. */
+#define COUNT_MAX 10000
+
+static void
+tell(const struct keeper_report *r, enum metric metric, uint64_t value)
+{
+    metrics_tell(&r->server->metrics, metric, value);
+}
+
+/* ---- the database ---- */
+
+static void
+report_store(const struct keeper_report *r, struct readiness *ready)
+{
+    struct err err;
+    int rc = r->reg->read_only ? store_answers(r->reg, &err) : store_check(r->reg, NULL, &err);
+
+    /* A full disk is a part of its own. */
+    if (rc == 0 || err.code == ERR_NO_SPACE)
+        readiness_tell_well(ready, READINESS_DATABASE);
+    else
+        readiness_tell_ill(ready, READINESS_DATABASE, err.message);
+}
+
+static int
+report_stats(const struct keeper_report *r, struct err *err)
+{
+    struct kv_stats stats;
+
+    if (kv_stats(r->reg->kv, &stats, err) != 0)
+        return -1;
+    tell(r, METRIC_CACHE_HITS, stats.cache_hits);
+    tell(r, METRIC_CACHE_MISSES, stats.cache_misses);
+    tell(r, METRIC_DEADLOCKS, stats.deadlocks);
+    tell(r, METRIC_LOG_BYTES, stats.log_bytes);
+    return 0;
+}
+
+struct tally_sum {
+    uint64_t n, seen;
+};
+
+static int
+add_tally(uint64_t repo, uint64_t n, void *arg, struct err *err)
+{
+    struct tally_sum *sum = arg;
+
+    (void)repo;
+    (void)err;
+    sum->n += n;
+    return ++sum->seen == COUNT_MAX;
+}
+
+static int
+report_tallies(const struct keeper_report *r, struct err *err)
+{
+    const struct tally all = {.kind = TALLY_REPOSITORIES};
+    struct tally_sum uploads = {0};
+    uint64_t repositories = 0;
+
+    if (tbl_tally_get(kv_reads(r->reg->kv), &all, &repositories, err) < 0 ||
+        tbl_tally_each(kv_reads(r->reg->kv), TALLY_UPLOADS, 0, add_tally, &uploads, err) != 0)
+        return -1;
+    tell(r, METRIC_REPOSITORIES, repositories);
+    tell(r, METRIC_UPLOADS, uploads.n);
+    return 0;
+}
+
+/* ---- queues ---- */
+
+struct job_count {
+    uint64_t now, due, n;
+};
+
+static int
+count_job(const struct job *j, const struct rec_job *record, void *arg, struct err *err)
+{
+    struct job_count *c = arg;
+
+    (void)record;
+    (void)err;
+    c->due += j->due <= c->now;
+    return ++c->n == COUNT_MAX;
+}
+
+/* Those that are due come first. */
+static int
+count_jobs(const struct keeper_report *r, const enum job_kind *kinds, size_t n, uint64_t *all,
+           uint64_t *due, struct err *err)
+{
+    struct job_count c = {.now = clock_wall_ms()};
+
+    for (size_t i = 0; i < n && c.n < COUNT_MAX; i++)
+        if (tbl_job_each(kv_reads(r->reg->kv), kinds[i], count_job, &c, err) != 0)
+            return -1;
+    *all = c.n;
+    *due = c.due;
+    return 0;
+}
+
+static int
+report_garbage(const struct keeper_report *r, struct err *err)
+{
+    static const enum job_kind kinds[] = {JOB_UNLINK, JOB_FORGET, JOB_COLLECT};
+    uint64_t all, due;
+
+    if (count_jobs(r, kinds, sizeof kinds / sizeof *kinds, &all, &due, err) != 0)
+        return -1;
+    tell(r, METRIC_GARBAGE_WAITING, due);
+    if (due == 0)
+        tell(r, METRIC_GARBAGE_AT, clock_wall_ms());
+    return 0;
+}
+
+static int
+report_indexer(struct keeper_report *r, const struct indexer *x, struct readiness *ready,
+               struct err *err)
+{
+    static const enum job_kind kinds[] = {JOB_INDEX, JOB_INDEX_IMAGE};
+    struct indexer_state state;
+    uint64_t all, due;
+
+    indexer_look(x, &state);
+    if (count_jobs(r, kinds, sizeof kinds / sizeof *kinds, &all, &due, err) != 0)
+        return -1;
+    tell(r, METRIC_INDEX_WAITING, all);
+    tell(r, METRIC_INDEX_RUNNING, state.running);
+    if (state.pauses > PAUSES_MAX)
+        readiness_tell_ill(ready, READINESS_INDEXER, "indexing layers fails: see the log");
+    else if (due == 0 || state.ended != r->layers_ended || r->met_ms == 0)
+        readiness_tell_well(ready, READINESS_INDEXER); /* r->met_ms: not before the first look */
+    r->layers_ended = state.ended;
+    return 0;
+}
+
+static int
+report_hooks(struct keeper_report *r, const struct herald_client *c, struct readiness *ready,
+             struct err *err)
+{
+    uint64_t now = clock_mono_ms(), waiting;
+    bool is_first = r->met_ms == 0;
+    uint32_t last;
+
+    if (tbl_event_last(kv_reads(r->reg->kv), &last, err) < 0)
+        return -1;
+    waiting = last > c->marks.told ? last - c->marks.told : 0;
+    tell(r, METRIC_EVENTS_WAITING, waiting);
+    tell(r, METRIC_HOOKS_WAITING, c->queue.waiting);
+    tell(r, METRIC_HOOKS_RUNNING, c->held_n);
+    if (c->met || is_first)
+        r->met_ms = now;
+    if (now - r->met_ms > HERALD_PATIENCE_MS)
+        readiness_tell_ill(ready, READINESS_HOOKS, "the process that runs hooks isn't there");
+    else if (is_first || c->ended != r->hooks_ended ||
+             (waiting == 0 && c->held_n == 0 && hook_queue_wait_ms(&c->queue) > 0))
+        readiness_tell_well(ready, READINESS_HOOKS);
+    r->hooks_ended = c->ended;
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static void
+set_patience(const struct options *o, struct readiness *ready)
+{
+    readiness_set_patience(ready, READINESS_KEEPER, KEEPER_PATIENCE_MS);
+    readiness_set_patience(ready, READINESS_DATABASE, KEEPER_PATIENCE_MS);
+    readiness_set_patience(ready, READINESS_INDEXER, 2 * o->index_time_ms + PATIENCE_MORE_MS);
+    readiness_set_patience(ready, READINESS_HOOKS, o->hook_timeout_ms + PATIENCE_MORE_MS);
+}
+
+/* Nothing is pushed, indexed or told there. */
+static int
+report_read_only(const struct keeper_report *r, struct readiness *ready, struct err *err)
+{
+    readiness_set_patience(ready, READINESS_DISK, UINT64_MAX);
+    readiness_tell_well(ready, READINESS_INDEXER);
+    readiness_tell_well(ready, READINESS_HOOKS);
+    return report_stats(r, err) != 0 || report_tallies(r, err) != 0 ? -1 : 0;
+}
+
+void
+keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
+                   const struct indexer *indexer)
+{
+    struct readiness *ready = metrics_readiness(&r->server->metrics);
+    struct err err;
+    int rc;
+
+    if (herald != NULL && indexer == NULL)
+        return;
+    set_patience(r->server->options, ready);
+    readiness_tell_well(ready, READINESS_KEEPER);
+    report_store(r, ready);
+    if (herald == NULL)
+        rc = report_read_only(r, ready, &err);
+    else if ((rc = report_stats(r, &err)) == 0 && (rc = report_tallies(r, &err)) == 0 &&
+             (rc = report_garbage(r, &err)) == 0 &&
+             (rc = report_indexer(r, indexer, ready, &err)) == 0)
+        rc = report_hooks(r, herald, ready, &err);
+    if (rc != 0)
+        log_client_line(LOG_WARN, "numbers for /metrics can't be read", "why=%s", err.message);
+}

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "process/keeper/herald_client.h"
+#include "process/keeper/indexer.h"
+#include "process/server/server.h"
+
+/* What the keeper tells of itself and of the store, in shared memory: the metrics that are told,
+ * and whether the parts of the server are well (domain/metrics). All zero at first, but `server`
+ * and `reg`. */
+struct keeper_report {
+    const struct server *server;
+    const struct registry *reg;
+    uint64_t hooks_ended, layers_ended; /* as they were last */
+    uint64_t met_ms;                    /* when the herald was there last */
+};
+
+/* Call it every few seconds. In a read-only registry both are NULL; with the indexer alone NULL,
+ * the keeper stops. */
+void keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
+                        const struct indexer *indexer);
