@@ -28,7 +28,7 @@ my @owners = (
 my @places = (
     [ 'asks the heap for memory',   qr{^(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|strdup|strndup|v?asprintf)$}, qr{^src/util/mem\.c$} ],
     [ 'writes a tag',               qr{^tbl_(tag_(put|drop)|tag_log_add)$}, qr{^src/(domain/core/tag_move|storage/tables/tbl_tag(_log)?)\.c$} ],
-    [ 'knows the record of a tag',  qr{^(record_tag|TABLE_TAG)$},       qr{^src/storage/tables/(tables|record|tbl_tag)\.[ch]$} ],
+    [ 'knows the record of a tag',  qr{^(record_tag|TABLE_TAG)$},       qr{^src/(storage/tables/(tables|record|tbl_tag|tbl_entry)|domain/check/check_\w+)\.[ch]$} ],
     [ 'makes a file a blob',        qr{^blob_file_(publish|adopt|write)$}, qr{^src/(domain/core/blob_draft|storage/files/blob_file)\.c$} ],
     [ 'begins or ends a repository', qr{^tbl_repo_(put|drop)$},         qr{^src/(domain/core/repository|storage/tables/tbl_repo)\.c$} ],
     [ 'writes to the database',     qr{^kv_(put|drop|delete|append)$},  qr{^src/storage/(kv|tables)/\w+\.[ch]$} ],

@@ -20,9 +20,6 @@
 /* Blobs deleted in one transaction. Pushes wait for the pages that it locks. */
 #define GROUP GARBAGE_GROUP
 
-/* An older file without a record won't get a record. */
-#define SWEEP_AGE_S 3600
-
 /* Not at once: a download that was answered may be about to open the file. */
 static int
 put_unlink_job(struct txn *t, const struct registry *reg, const struct digest *d, uint64_t instance,
@@ -349,7 +346,7 @@ garbage_is_orphan(const struct registry *reg, const struct digest *d, uint64_t i
     struct rec_blob r;
     int rc;
 
-    if (age_s < SWEEP_AGE_S)
+    if (age_s < GARBAGE_SWEEP_AGE_S)
         return 0;
     rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
     return rc < 0 ? -1 : rc == 0 || r.instance != instance;

@@ -17,6 +17,9 @@ int garbage_step(const struct registry *reg, struct err *err);
 /* When the first job is due, as clock_wall_ms(); UINT64_MAX: there is none. 0, -1. */
 int garbage_due(const struct registry *reg, uint64_t *when, struct err *err);
 
+/* An older file without a record won't get a record. */
+#define GARBAGE_SWEEP_AGE_S 3600
+
 /* Looks through one directory of blob files (0 … DIGEST_DIRECTORIES - 1) for files without a
  * record, which a crash can leave, and adds jobs that remove them soon. Then looks through one
  * directory of indexes, and removes the indexes of layers that aren't in the store. */

@@ -48,6 +48,9 @@ event_text_log(struct buf *out, const struct rec_event *e)
     case EVENT_DELETE:
         buf_putf(out, "deleted %s", a.about);
         break;
+    case EVENT_DAMAGE:
+        buf_putf(out, "is damaged (%s)", digest);
+        break;
     }
     buf_putc(out, '\n');
 }

@@ -28,6 +28,6 @@ event_text_bit(enum event_type type)
     return 1u << type;
 }
 /* The names in ?type=. "index" is only the name of a hook: listeners are not told that event. */
-#define EVENT_TEXT_TYPES "image, layer, verify, tag, untag, manifest, delete"
+#define EVENT_TEXT_TYPES "image, layer, verify, tag, untag, manifest, delete, damage"
 /* The bit of a name; 0 if it is none of these. */
 unsigned event_text_mask(const char *name);

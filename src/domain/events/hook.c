@@ -19,7 +19,7 @@ static const char *const hook_names[HOOK_COUNT] = {
     [HOOK_IMAGE] = "image",           [HOOK_LAYER] = "layer",   [HOOK_VERIFY] = "verify",
     [HOOK_INDEX] = "index",           [HOOK_TAG] = "tag",       [HOOK_UNTAG] = "untag",
     [HOOK_MANIFEST] = "manifest",     [HOOK_DELETE] = "delete", [HOOK_PRE_TAG] = "pre-tag",
-    [HOOK_PRE_DELETE] = "pre-delete",
+    [HOOK_PRE_DELETE] = "pre-delete", [HOOK_DAMAGE] = "damage",
 };
 
 const char *
@@ -57,6 +57,8 @@ hook_of_event(enum event_type type)
         return HOOK_INDEX;
     case EVENT_MANIFEST:
         return HOOK_MANIFEST;
+    case EVENT_DAMAGE:
+        return HOOK_DAMAGE;
     case EVENT_DELETE:
         break;
     }
@@ -195,6 +197,9 @@ hook_arguments_of(struct hook_arguments *a, enum hook which, const struct rec_ev
     } else if (about_manifest) {
         digest_text(text, &e->digest);
         snprintf(a->about, sizeof a->about, "%s@%s", e->repository, text);
+    } else if (which == HOOK_DAMAGE) {
+        digest_text(a->id, &e->id);
+        snprintf(a->about, sizeof a->about, "%s", e->repository);
     }
 }
 

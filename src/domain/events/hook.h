@@ -25,6 +25,7 @@ enum hook {
     HOOK_UNTAG,
     HOOK_MANIFEST,
     HOOK_DELETE,
+    HOOK_DAMAGE,
     HOOK_PRE_TAG, /* from here on pre-hooks */
     HOOK_PRE_DELETE,
     HOOK_COUNT,

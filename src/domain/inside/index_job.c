@@ -68,6 +68,16 @@ index_job_demand(const struct registry *reg, const struct digest *layer, const c
     return rc < 0 ? -1 : 0;
 }
 
+int
+index_job_is_asked(const struct registry *reg, const struct digest *layer, struct err *err)
+{
+    struct job j = {.kind = JOB_INDEX, .digest = *layer, .due = DUE_WAITED_FOR};
+    int rc = tbl_job_has(kv_reads(reg->kv), &j, err);
+
+    j.due = DUE_BEFORE_OTHERS;
+    return rc == 0 ? tbl_job_has(kv_reads(reg->kv), &j, err) : rc;
+}
+
 bool
 index_job_is_waited_for(const struct index_job *j)
 {

@@ -24,6 +24,9 @@
 int index_job_demand(const struct registry *reg, const struct digest *layer, const char *repository,
                      struct err *err);
 
+/* Has somebody asked so, and the layer isn't indexed yet? 1, 0, -1. */
+int index_job_is_asked(const struct registry *reg, const struct digest *layer, struct err *err);
+
 /* ---- for the indexer ---- */
 
 struct index_job {

@@ -3,7 +3,7 @@
 
 #define POOLS "api bulk gate list browse status"
 /* In the order of enum hook, and METRICS_HOOK_UNKNOWN. */
-#define HOOKS "image layer verify index tag untag manifest delete pre-tag pre-delete unknown"
+#define HOOKS "image layer verify index tag untag manifest delete damage pre-tag pre-delete unknown"
 
 #define COUNTER METRICS_COUNTER
 #define GAUGE METRICS_GAUGE

@@ -107,7 +107,7 @@ enum metrics_result {
 
 /* The label "hook", after those of enum hook: a keeper that was started while a hook ran doesn't
  * know which one it was. */
-#define METRICS_HOOK_UNKNOWN 10
+#define METRICS_HOOK_UNKNOWN 11
 
 /* How many values the labels of the metric have together: 1 without labels, 0 if they aren't a
  * fixed list. */

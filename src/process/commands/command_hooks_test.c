@@ -89,9 +89,11 @@ static void
 shape_event(struct made *m)
 {
     static const enum event_type types[] = {
-        [HOOK_IMAGE] = EVENT_IMAGE,       [HOOK_LAYER] = EVENT_LAYER,  [HOOK_VERIFY] = EVENT_VERIFY,
-        [HOOK_INDEX] = EVENT_INDEX,       [HOOK_TAG] = EVENT_TAG,      [HOOK_UNTAG] = EVENT_UNTAG,
-        [HOOK_MANIFEST] = EVENT_MANIFEST, [HOOK_DELETE] = EVENT_DELETE};
+        [HOOK_IMAGE] = EVENT_IMAGE,       [HOOK_LAYER] = EVENT_LAYER,
+        [HOOK_VERIFY] = EVENT_VERIFY,     [HOOK_INDEX] = EVENT_INDEX,
+        [HOOK_TAG] = EVENT_TAG,           [HOOK_UNTAG] = EVENT_UNTAG,
+        [HOOK_MANIFEST] = EVENT_MANIFEST, [HOOK_DELETE] = EVENT_DELETE,
+        [HOOK_DAMAGE] = EVENT_DAMAGE};
     bool about_tag = m->which == HOOK_TAG || m->which == HOOK_UNTAG || m->which >= HOOK_PRE_TAG;
     if (m->which < HOOK_PRE_TAG)
         m->event.type = types[m->which];

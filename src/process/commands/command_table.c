@@ -3,6 +3,7 @@
 #include "process/commands/command_backup.h"
 #include "process/commands/command_export.h"
 #include "process/commands/command_gc.h"
+#include "process/commands/command_fsck.h"
 #include "process/commands/command_help.h"
 #include "process/commands/command_hooks.h"
 #include "process/commands/command_import.h"
@@ -47,6 +48,8 @@ const struct command command_table[] = {
      "  backup [directory]       save everything there, in a new directory for each time\n"},
     {"restore", command_restore, NULL,
      "  restore [backup]         make a new data directory of a backup\n"},
+    {"fsck", command_fsck, command_fsck_work,
+     "  fsck                     look whether the database and all files are whole\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

@@ -121,8 +121,8 @@ exit_on_lost_store(const char *why)
     _exit(COMMAND_FAILED);
 }
 
-static struct kv *
-open_store(const struct datadir *dir, struct err *err)
+struct kv *
+control_open_store(const struct datadir *dir, struct err *err)
 {
     struct kv *kv;
     struct registry reg;
@@ -139,8 +139,15 @@ open_store(const struct datadir *dir, struct err *err)
     return kv;
 }
 
+enum way {
+    WAY_OPEN,      /* the store is opened */
+    WAY_CLOSED,    /* it isn't */
+    WAY_READ_ONLY, /* nor is anything written */
+};
+
 static enum command_exit
-work_here(struct server *s, control_work *work, const char *const *args, struct err *err)
+work_here(struct server *s, enum way way, control_work *work, const char *const *args,
+          struct err *err)
 {
     struct registry reg;
     struct control c = {.server = s, .reg = &reg, .poke = -1, .caller = -1};
@@ -151,8 +158,8 @@ work_here(struct server *s, control_work *work, const char *const *args, struct 
         c.args[c.args_n] = args[c.args_n];
         c.args_n++;
     }
-    kv = open_store(&s->dir, err);
-    if (kv == NULL)
+    kv = way == WAY_OPEN ? control_open_store(&s->dir, err) : NULL;
+    if (kv == NULL && way == WAY_OPEN)
         return COMMAND_FAILED;
     child_registry(s, kv, &reg);
     code = work(&c, err);
@@ -164,7 +171,7 @@ work_here(struct server *s, control_work *work, const char *const *args, struct 
 
 /* Takes the lock (1), or connects to the server that holds it (0). -1. */
 static int
-lock_or_connect(struct server *s, int *fd, struct err *err)
+lock_or_connect(struct server *s, enum way way, int *fd, struct err *err)
 {
     uint64_t until = clock_mono_ms() + SERVER_WAIT_MS;
     for (;;) {
@@ -178,7 +185,7 @@ lock_or_connect(struct server *s, int *fd, struct err *err)
                            "the server that runs in %s belongs to another user: run this as that "
                            "user, or as root",
                            s->dir.name);
-        r = datadir_lock(&s->dir, &s->who, err);
+        r = way == WAY_READ_ONLY ? datadir_hold(&s->dir, err) : datadir_lock(&s->dir, &s->who, err);
         if (r != 0)
             return r;
         if (clock_mono_ms() >= until)
@@ -188,8 +195,9 @@ lock_or_connect(struct server *s, int *fd, struct err *err)
     }
 }
 
-enum command_exit
-control_run(struct options *o, control_work *work, const char *const *args, struct err *err)
+static enum command_exit
+run_control(struct options *o, enum way way, control_work *work, const char *const *args,
+            struct err *err)
 {
     struct server s = {.options = o, .poke = -1, .dir = {.fd = -1, .lock = -1}};
     enum command_exit code = COMMAND_FAILED;
@@ -201,14 +209,27 @@ control_run(struct options *o, control_work *work, const char *const *args, stru
     else if (datadir_plan(o->dir, o->run_as, &s.who, err) == 0 &&
              datadir_find(&s.dir, o->dir, &s.who, err) == 0 &&
              privileges_drop(&s.who, 0, err) == 0 && datadir_check(&s.dir, &s.who, err) == 0)
-        locked = lock_or_connect(&s, &fd, err);
+        locked = lock_or_connect(&s, way, &fd, err);
     if (locked == 0)
         code = ask_server(fd, s.startdir, args, err);
     else if (locked == 1)
-        code = work_here(&s, work, args, err);
+        code = work_here(&s, way, work, args, err);
     fdio_close(fd);
     fdio_close(s.startdir);
     fdio_close(s.dir.fd);
     fdio_close(s.dir.lock);
     return code;
+}
+
+enum command_exit
+control_run(struct options *o, control_work *work, const char *const *args, struct err *err)
+{
+    return run_control(o, WAY_OPEN, work, args, err);
+}
+
+enum command_exit
+control_run_closed(struct options *o, bool read_only, control_work *work, const char *const *args,
+                   struct err *err)
+{
+    return run_control(o, read_only ? WAY_READ_ONLY : WAY_CLOSED, work, args, err);
 }

@@ -41,3 +41,12 @@ void control_stop(int signal);
  * args: NULL at the end. */
 enum command_exit control_run(struct options *o, control_work *work, const char *const *args,
                               struct err *err);
+
+/* The same, but without a server the store is neither recovered nor opened: reg->kv is NULL.
+ * read_only: nothing is written below the data directory, which may be a backup; a server that
+ * starts meanwhile waits. */
+enum command_exit control_run_closed(struct options *o, bool read_only, control_work *work,
+                                     const char *const *args, struct err *err);
+
+/* For the work of such a command: recovers and opens the store. NULL on failure. */
+struct kv *control_open_store(const struct datadir *dir, struct err *err);

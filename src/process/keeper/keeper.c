@@ -10,6 +10,7 @@
 #include "process/keeper/herald_client.h"
 #include "process/keeper/indexer.h"
 #include "process/keeper/keeper_report.h"
+#include "process/keeper/scrub.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
 #include "process/server/stopped_process.h"
@@ -52,6 +53,7 @@ struct keeper {
     struct loop_timer round;
     struct herald_client *herald;
     struct indexer *indexer; /* NULL while the keeper stops */
+    struct scrub *scrub;
     struct upkeep upkeep;
     uint64_t pulls_at; /* when they are written down next */
     struct hooks hooks;
@@ -62,7 +64,7 @@ struct keeper {
     struct stopped_process stopped;
     bool stopping;
     struct trouble full_disk, bad_store, bad_upkeep, late_events, late_indexes, late_manifests,
-        late_pulls, bad_retention;
+        late_pulls, bad_retention, no_scrub;
 };
 
 /* The same trouble is logged once a minute, although a full disk, say, causes it every second. */
@@ -258,6 +260,10 @@ keep_up(struct keeper *k)
         herald_client_poke(k->herald, false);
     if (conversion_job_step(&k->reg, told, &err) != 0)
         log_trouble(&k->late_manifests, &err);
+    if (scrub_step(k->scrub, &told, &err) != 0)
+        log_trouble(&k->no_scrub, &err);
+    if (told)
+        herald_client_poke(k->herald, false);
     serve_herald(k);
 }
 
@@ -324,6 +330,7 @@ run_keeper(struct keeper *k, struct err *err)
     loop_timer_stop(&k->round);
     indexer_free(k->indexer);
     k->indexer = NULL;
+    scrub_free(k->scrub);
     tend_pulls(k); /* while there is time for it */
     if (rc == 0)
         finish_with_herald(k);
@@ -352,6 +359,7 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
         .bad_upkeep.what = "upkeep failed",
         .late_events.what = "events have to wait",
         .late_indexes.what = "layers have to wait to be indexed",
+        .no_scrub.what = "blobs aren't read to look for damage",
         .late_manifests.what = "images of the first API have to wait for their manifests",
         .bad_retention.what = "retention failed",
         .late_pulls.what = "pulls have to wait to be written down",
@@ -372,6 +380,7 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
         k.herald = herald_client_new(s, &k.reg, &k.loop);
         k.retention = new_retention(&k);
         k.indexer = indexer_new(s->options, &k.reg, &k.loop);
+        k.scrub = scrub_new(s->options, &k.reg, &k.loop);
         rc = run_keeper(&k, &err);
         retain_round_free(k.retention);
     }

@@ -73,6 +73,7 @@ struct options {
     uint64_t pre_hook_timeout_ms;
     uint64_t event_keep_ms;
     uint64_t token_lifetime_ms;
+    uint64_t scrub_days; /* 0: never */
     uint64_t index_jobs;
     uint64_t index_memory;  /* bytes */
     uint64_t index_time_ms; /* processor time */
@@ -95,6 +96,8 @@ struct options {
     char *drop;       /* hooks --drop: an id */
     char *prefix;     /* import --prefix */
     char *listing;    /* import --listing: a file */
+    bool repair;      /* fsck --repair */
+    uint64_t rate;    /* fsck --rate: bytes in a second; 0: no limit */
     char *output;     /* export --output; NULL: stdout */
     bool dry_run;     /* --dry-run of gc, retain */
     char *untagged;   /* gc --untagged: a time; NULL: not given */

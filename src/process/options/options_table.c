@@ -6,7 +6,7 @@
 #define HOOKS "serve print-nginx-conf hooks tag"
 #define STORE                                                                          \
     "serve print-nginx-conf user access rotate-key hooks tag import export gc retain " \
-    "backup restore"
+    "backup restore fsck"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -38,6 +38,7 @@ const struct options_row options_table[] = {
     {"on-untag", 0, "script", NULL, NULL, HOOKS, ON(HOOK_UNTAG)},
     {"on-manifest", 0, "script", NULL, NULL, HOOKS, ON(HOOK_MANIFEST)},
     {"on-delete", 0, "script", NULL, NULL, HOOKS, ON(HOOK_DELETE)},
+    {"on-damage", 0, "script", NULL, NULL, HOOKS, ON(HOOK_DAMAGE)},
     {"on-pre-tag", 0, "script", NULL, NULL, HOOKS, ON(HOOK_PRE_TAG)},
     {"on-pre-delete", 0, "script", NULL, NULL, HOOKS, ON(HOOK_PRE_DELETE)},
     {"hooks", 0, "directory", NULL, "directory of hooks (hooks/ of the data)", HOOKS, TEXT(hooks)},
@@ -105,6 +106,8 @@ const struct options_row options_table[] = {
     {"pre-hook-timeout", 0, "time", "30s", "refuse when a pre-hook runs longer", HOOKS,
      TIME(pre_hook_timeout_ms, 1)},
     {"event-keep", 0, "time", "30d", "drop events after this time", SERVER, TIME(event_keep_ms, 1)},
+    {"scrub-days", 0, "n", "30", "read all blobs once in n days, for damage; 0: never", SERVER,
+     NUMBER(scrub_days, 0, 36500)},
     {"token-lifetime", 0, "time", "10m", "give tokens that are valid this long (1m to 24h)", SERVER,
      TIME(token_lifetime_ms, MINUTE_MS), .most = 24 * 60 * MINUTE_MS},
     {"max-repositories", 0, "n", "100000", "refuse further repositories", SERVER " import tag",
@@ -136,7 +139,8 @@ const struct options_row options_table[] = {
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
-    {"json", 0, NULL, NULL, "print JSON", "hooks access user tag gc retain backup", FLAG(json)},
+    {"json", 0, NULL, NULL, "print JSON", "hooks access user tag gc retain backup fsck",
+     FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"to", 0, "n", NULL, "tag undo: to what this entry of the history tells", "tag", TEXT(to)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
@@ -159,6 +163,9 @@ const struct options_row options_table[] = {
     {"list", 0, NULL, NULL, "backup: print the backups that are there", "backup", FLAG(list)},
     {"keep", 0, "n", "0", "backup: remove the oldest, and keep this many (0: all)", "backup",
      LIMIT(keep)},
+    {"repair", 0, NULL, NULL, "fsck: mend what can be mended", "fsck", FLAG(repair)},
+    {"rate", 0, "size", "100M", "fsck: read this much of the blobs in a second", "fsck",
+     SIZE(rate, 0)},
     {"now", 0, NULL, NULL, "rotate-key: end all tokens at once", "rotate-key", FLAG(now)},
     {"help", 0, NULL, NULL, "print this", STORE " help", FLAG(help), .command_line_only = true},
     {"version", 0, NULL, NULL, "print the version", STORE " help", FLAG(version),

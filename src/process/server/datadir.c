@@ -622,25 +622,32 @@ datadir_check(const struct datadir *d, const struct privileges *who, struct err 
     return r == 1 ? 0 : -1;
 }
 
+static int
+take_lock_now(struct datadir *d, int fd, struct err *err)
+{
+    int rc = fd < 0 ? err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME) : 0;
+
+    d->lock = rc == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? fd : -1;
+    if (d->lock >= 0)
+        return 1;
+    fdio_close(fd);
+    return rc != 0 || errno == EWOULDBLOCK || errno == EINTR
+               ? rc
+               : err_errno(err, "cannot lock %s/%s", d->name, LOCK_NAME);
+}
+
 int
 datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
 {
-    int sys;
+    return check_files(d, who, err) < 0 ? -1 : take_lock_now(d, open_lock(d), err);
+}
 
-    if (check_files(d, who, err) < 0)
-        return -1;
-    d->lock = open_lock(d);
-    if (d->lock < 0)
-        return err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
-    if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
-        return 1;
-    sys = errno;
-    fdio_close(d->lock);
-    d->lock = -1;
-    errno = sys;
-    return sys == EWOULDBLOCK || sys == EINTR
-               ? 0
-               : err_errno(err, "cannot lock %s/%s", d->name, LOCK_NAME);
+int
+datadir_hold(struct datadir *d, struct err *err)
+{
+    int fd = openat(d->fd, LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd < 0 && errno == ENOENT ? 1 : take_lock_now(d, fd, err);
 }
 
 /* ---- the whole, as its user ---- */

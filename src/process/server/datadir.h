@@ -54,6 +54,9 @@ int datadir_none(const char *name, struct err *err);
 int datadir_check(const struct datadir *d, const struct privileges *who, struct err *err);
 /* Then takes the lock, if it is free: 1, 0, -1. */
 int datadir_lock(struct datadir *d, const struct privileges *who, struct err *err);
+/* The same without writing: keeps a server from starting. 1, also in a directory that no server has
+ * used, such as a backup; 0, -1. */
+int datadir_hold(struct datadir *d, struct err *err);
 /* Checks that everything can be written to, marks a new directory as ours (db/format), and removes
  * the files that a killed server left in run/. */
 int datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err);

@@ -31,9 +31,10 @@ struct bdb {
     bool sync_failed;           /* an fsync of one of its files */
     DB_LSN trimmed;             /* the checkpoint after which logs were removed */
     struct bdb *outer;          /* the store that was open when this one was opened, or NULL */
-    bool is_quiet;              /* no environment: the tables are only read, by this process */
-    bool is_silent;             /* what the library says is not logged */
-    unsigned lines;             /* that the library has logged since lines_since_ms */
+    bool from_first_log; /* a recovery repeats the whole log, not only behind the checkpoint */
+    bool is_quiet;       /* no environment: the tables are only read, by this process */
+    bool is_silent;      /* what the library says is not logged */
+    unsigned lines;      /* that the library has logged since lines_since_ms */
     uint64_t lines_since_ms;
 };
 

@@ -220,7 +220,8 @@ bdb_env_open(struct bdb *b, uint32_t more)
 int
 bdb_env_attach(struct bdb *b, bool create, struct err *err)
 {
-    int ret = bdb_env_open(b, create ? DB_CREATE | DB_RECOVER : 0);
+    uint32_t recover = b->from_first_log ? DB_RECOVER_FATAL : DB_RECOVER;
+    int ret = bdb_env_open(b, create ? DB_CREATE | recover : 0);
 
     if (ret != 0)
         return bdb_error(err, ret, "opening", b->kv.dir);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include "storage/kv/bdb.h"
 #include "storage/kv/bdb_backup.h"
+#include "storage/kv/bdb_check.h"
+#include "storage/kv/bdb_copy.h"
 #include "storage/kv/bdb_cursor.h"
 #include "storage/kv/bdb_env.h"
 #include "storage/kv/bdb_recovery.h"
@@ -362,4 +364,7 @@ const struct kv_filling bdb_filling = {
     .mend = bdb_backup_mend,
     .verify = bdb_backup_verify,
     .open_quiet = bdb_backup_open,
+    .copy_size = bdb_copy_size,
+    .copy_files = bdb_copy_files,
+    .check_copy = bdb_check_copy,
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "storage/kv/kv_check.h"
 #include "storage/kv/kv_types.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -86,4 +87,10 @@ struct kv_filling {
     int (*verify)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
     struct kv *(*open_quiet)(const char *dir, const struct kv_table *tables, size_t n,
                              struct err *err);
+    /* kv_copy.h, kv_check.h */
+    int (*copy_size)(const char *dir, uint64_t *bytes, struct err *err);
+    int (*copy_files)(const char *from, const char *to, kv_copy_tick *tick, void *arg,
+                      struct err *err);
+    int (*check_copy)(const char *dir, bool is_hot, const struct kv_table *tables, size_t n,
+                      kv_check_fault *fault, kv_copy_tick *tick, void *arg, struct err *err);
 };

@@ -1,6 +1,7 @@
 #include "storage/kv/kv_open.h"
 #include "storage/kv/bdb_filling.h"
 #include "storage/kv/kv_backup.h"
+#include "storage/kv/kv_check.h"
 #include "util/fdio.h"
 
 /* The one place that chooses a filling. */
@@ -69,4 +70,25 @@ int
 kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
     return filling->verify(dir, tables, n, err);
+}
+
+/* ---- kv_copy.h, kv_check.h ---- */
+
+int
+kv_copy_size(const char *dir, uint64_t *bytes, struct err *err)
+{
+    return filling->copy_size(dir, bytes, err);
+}
+
+int
+kv_copy_files(const char *from, const char *to, kv_copy_tick *tick, void *arg, struct err *err)
+{
+    return filling->copy_files(from, to, tick, arg, err);
+}
+
+int
+kv_check_copy(const char *dir, bool is_hot, const struct kv_table *tables, size_t n,
+              kv_check_fault *fault, kv_copy_tick *tick, void *arg, struct err *err)
+{
+    return filling->check_copy(dir, is_hot, tables, n, fault, tick, arg, err);
 }

@@ -24,6 +24,7 @@ struct kv_table {
      * power loss may leave half of two pages, which the library doesn't recover. */
     uint32_t page_size;
     uint32_t record_size; /* queue: the longest value, in bytes */
+    bool is_later;        /* stores of the first format don't have it before they are recovered */
 };
 
 /* The entries that a cursor visits, in the order of their keys. */

@@ -217,3 +217,33 @@ index_file_each(int root, unsigned directory,
     closedir(dir);
     return rc < 0 ? -1 : 0;
 }
+
+/* ---- for a check ---- */
+
+bool
+index_file_exists(int root, const struct digest *layer)
+{
+    char path[INDEX_FILE_PATH_MAX];
+
+    index_file_path(path, layer);
+    return faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int
+index_file_examine(int root, const struct digest *layer, struct err *err)
+{
+    char path[INDEX_FILE_PATH_MAX];
+    struct layer_index *x;
+    int fd, rc;
+
+    index_file_path(path, layer);
+    fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "open %s", path);
+    rc = open_index(fd, layer, &x, err);
+    if (rc != 1)
+        return -1;
+    rc = layer_index_check(x, err) == 0 ? 1 : -1;
+    layer_index_close(x);
+    return rc;
+}

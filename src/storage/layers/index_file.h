@@ -40,6 +40,13 @@ int index_file_refuse(int root, const struct layer_info *info, struct err *err);
 /* Removes an index. Returns 0 also when there was none. */
 int index_file_remove(int root, const struct digest *layer, struct err *err);
 
+/* Is there a file at all? */
+bool index_file_exists(int root, const struct digest *layer);
+
+/* Reads the whole index, and changes nothing. 1; 0: there is no file; -1, ERR_CORRUPT: it is
+ * damaged, or is that of another layer. */
+int index_file_examine(int root, const struct digest *layer, struct err *err);
+
 /* For a sweep: calls fn for each index in directory n (digest_directory). fn is called as by
  * blob_file_each; files with other names are ignored. */
 int index_file_each(int root, unsigned directory,

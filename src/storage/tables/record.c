@@ -163,6 +163,15 @@ const struct record record_blob = {TABLE_BLOB, {
     NUMBER(blob, leased_until),
 }, NULL};
 
+const struct record record_damage = {TABLE_DAMAGE, {
+    CHOICE(damage, state, DAMAGE_WAITS),
+    NUMBER(damage, found),
+    NUMBER(damage, instance),
+    NUMBER(damage, size),
+    FLAG(damage, was_layer),
+    TEXT(damage, why),
+}, NULL};
+
 const struct record record_edge = {TABLE_EDGE, {{0}}, NULL};
 
 const struct record record_job = {TABLE_JOB, {
@@ -205,6 +214,7 @@ record_table(const struct record *record)
 /* ---- to bytes ---- */
 
 _Static_assert(sizeof(enum image_state) == sizeof(unsigned), "a FIELD_CHOICE is an unsigned");
+_Static_assert(sizeof(enum damage_state) == sizeof(unsigned), "a FIELD_CHOICE is an unsigned");
 _Static_assert(sizeof(enum event_type) == sizeof(unsigned), "a FIELD_CHOICE is an unsigned");
 
 static void

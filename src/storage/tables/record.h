@@ -111,6 +111,21 @@ struct rec_blob {
     uint64_t leased_until;
 };
 
+/* damage: digest -> a blob whose file isn't what it should be. */
+enum damage_state {
+    DAMAGE_FOUND = 1, /* the file of that instance is damaged */
+    DAMAGE_WAITS = 2, /* it has no record any more: it waits to be pushed again */
+};
+#define RECORD_DAMAGE_WHY_MAX 150
+struct rec_damage {
+    enum damage_state state;
+    uint64_t found;    /* when */
+    uint64_t instance; /* of the file */
+    uint64_t size;     /* as its record said */
+    bool was_layer;    /* it had an index, which is made again when it is back */
+    char why[RECORD_DAMAGE_WHY_MAX + 1];
+};
+
 /* event: sequence -> something that happened, for hooks, notifications and the event stream. The
  * numbers are stored. */
 enum event_type {
@@ -122,7 +137,8 @@ enum event_type {
     EVENT_INDEX = 6,
     EVENT_MANIFEST = 7,
     EVENT_DELETE = 8,
-    EVENT_LAST = EVENT_DELETE,
+    EVENT_DAMAGE = 9, /* a blob's file is damaged or missing; id and digest are the blob's */
+    EVENT_LAST = EVENT_DAMAGE,
 };
 struct rec_event {
     enum event_type type;
@@ -175,6 +191,7 @@ union record_any {
     struct rec_manifest manifest;
     struct rec_trash trash;
     struct rec_blob blob;
+    struct rec_damage damage;
     struct rec_event event;
     struct rec_job job;
     struct rec_pull pull;
@@ -189,7 +206,7 @@ union record_any {
 struct record;
 extern const struct record record_meta, record_repo, record_repo_name, record_upload, record_tag,
     record_tally, record_tag_log, record_image, record_manifest, record_trash, record_blob,
-    record_edge, record_job, record_pull, record_hook, record_event;
+    record_damage, record_edge, record_job, record_pull, record_hook, record_event;
 
 enum table record_table(const struct record *record);
 

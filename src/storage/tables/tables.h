@@ -17,6 +17,7 @@ enum table {
     TABLE_TRASH,
     TABLE_CONTENT,
     TABLE_BLOB,
+    TABLE_DAMAGE,
     TABLE_EDGE,
     TABLE_JOB,
     TABLE_PULL,

@@ -78,25 +78,32 @@ struct edge_visit {
     void *arg;
 };
 
+void
+tbl_edge_take(struct unpack *key, struct edge *e, char tag[RECORD_TAG_MAX + 1])
+{
+    *e = (struct edge){.repo = 0};
+    unpack_digest(key, &e->to);
+    e->kind = (enum edge_kind)unpack_u8(key);
+    e->repo = unpack_u64(key);
+    if (e->kind == EDGE_HISTORY)
+        e->until = unpack_u64(key);
+    if (e->kind == EDGE_TAG || e->kind == EDGE_HISTORY) {
+        key_take_text(key, tag, RECORD_TAG_MAX + 1);
+        e->tag = tag;
+    } else if (key->n > 0) {
+        unpack_digest(key, &e->from);
+    }
+}
+
 static int
 visit_edge(struct unpack *key, const void *r, void *arg, struct err *err)
 {
     const struct edge_visit *v = arg;
     char tag[RECORD_TAG_MAX + 1];
-    struct edge e = {.repo = 0};
+    struct edge e;
 
     (void)r;
-    unpack_digest(key, &e.to);
-    e.kind = (enum edge_kind)unpack_u8(key);
-    e.repo = unpack_u64(key);
-    if (e.kind == EDGE_HISTORY)
-        e.until = unpack_u64(key);
-    if (e.kind == EDGE_TAG || e.kind == EDGE_HISTORY) {
-        key_take_text(key, tag, sizeof tag);
-        e.tag = tag;
-    } else if (key->n > 0) {
-        unpack_digest(key, &e.from);
-    }
+    tbl_edge_take(key, &e, tag);
     if (!unpack_done(key))
         return TBL_BAD_KEY;
     if (v->after != NULL && digest_equal(&e.from, v->after))

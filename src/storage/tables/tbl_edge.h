@@ -2,7 +2,9 @@
 
 #include <stdbool.h>
 #include "storage/kv/kv.h"
+#include "storage/tables/record.h"
 #include "util/digest.h"
+#include "util/pack.h"
 
 /* edge: digest, kind, repository id, source -> nothing. An edge says that something points at the
  * digest, and why. The numbers are stored. Edges with a number below EDGE_KEEPS_END keep their
@@ -36,6 +38,9 @@ struct edge {
     const char *tag;    /* the source of EDGE_TAG and EDGE_HISTORY, else NULL */
     uint64_t until;     /* EDGE_HISTORY: the time until which it keeps; a part of its source */
 };
+
+/* Reads a key; tag: room for the tag of EDGE_TAG. */
+void tbl_edge_take(struct unpack *key, struct edge *e, char tag[RECORD_TAG_MAX + 1]);
 
 /* Compares edges in the order of their keys. Transactions put edges in this order. */
 int tbl_edge_compare(const struct edge *a, const struct edge *b);

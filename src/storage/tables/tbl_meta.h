@@ -21,6 +21,10 @@
 #define META_RETAIN_AT "retain-at"
 #define META_RETAIN_BEGINNING UINT64_MAX
 
+/* The scrub: the first eight bytes of the digest that was read last, and when the round began. */
+#define META_SCRUB_AT "scrub-at"
+#define META_SCRUB_BEGAN "scrub-began"
+
 /* The first format that is released. Later programs read it, too. */
 #define STORE_FORMAT 1
 

@@ -1,0 +1,357 @@
+#include "process/commands/command_fsck.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "domain/check/check.h"
+#include "process/commands/progress.h"
+#include "storage/files/backup_lock.h"
+#include "storage/files/disk_space.h"
+#include "storage/kv/kv_backup.h"
+#include "storage/kv/kv_check.h"
+#include "storage/kv/kv_copy.h"
+#include "storage/kv/kv_open.h"
+#include "storage/tables/tables.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+#include "util/json.h"
+#include "util/parse.h"
+
+/* The database is looked at in a copy: beside a server in run/, because it may be as large as the
+ * database; without one in $TMPDIR, because nothing is written to what is looked at. */
+#define LIVE_COPY "run/fsck"
+#define LIVE_LOCK "run/fsck.lock"
+#define WAIT_MS 500 /* between two looks whether a backup is over */
+
+struct fsck {
+    struct control *c;
+    bool repair, json;
+    uint64_t rate;
+    struct registry reg;
+    struct progress progress;
+    uint64_t findings; /* of the database's files */
+    uint64_t bytes;    /* of them */
+    struct check check;
+    char copy[4096];
+};
+
+/* ---- what is printed ---- */
+
+static void
+print_finding_json(struct fsck *f, const struct check_finding *x)
+{
+    struct json *j = json_new_object();
+
+    json_set_string(j, "kind", x->kind);
+    json_set_string(j, "what", x->what);
+    json_set_string(j, "must", x->must);
+    json_set_string(j, "why", x->why);
+    json_set_string(j, "repair", x->repair != NULL ? x->repair : "");
+    json_set_bool(j, "repaired", x->repaired);
+    command_print(f->findings + f->check.findings > 1 ? ",\n" : "\n", j, "");
+}
+
+static void
+print_finding(void *arg, const struct check_finding *x)
+{
+    struct fsck *f = arg;
+
+    progress_end(&f->progress);
+    if (f->json)
+        print_finding_json(f, x);
+    else if (x->repair == NULL)
+        printf("%s %s: %s; --repair does not mend it\n", x->kind, x->what, x->why);
+    else
+        printf("%s %s: %s; %s: %s\n", x->kind, x->what, x->why,
+               x->repaired ? "repaired" : "--repair", x->repair);
+}
+
+static void
+show_fsck_progress(void *arg, const char *part, uint64_t entries, uint64_t bytes)
+{
+    struct fsck *f = arg;
+    char size[PROGRESS_SIZE_MAX];
+
+    progress_size(size, bytes);
+    progress_tell(&f->progress, "%s: %llu records, %s of blobs", part, (unsigned long long)entries,
+                  size);
+}
+
+static bool
+is_fsck_over(void *arg)
+{
+    struct fsck *f = arg;
+
+    return control_is_over(f->c);
+}
+
+static void
+print_summary(struct fsck *f)
+{
+    const struct check *k = &f->check;
+    uint64_t findings = f->findings + k->findings;
+    char size[PROGRESS_SIZE_MAX];
+    struct json *j;
+
+    progress_end(&f->progress);
+    if (f->json) {
+        j = json_new_object();
+        json_set_u64(j, "records", k->entries);
+        json_set_u64(j, "blobs", k->blobs);
+        json_set_u64(j, "bytes", k->bytes);
+        json_set_u64(j, "indexes", k->indexes);
+        json_set_u64(j, "waiting", k->waiting);
+        json_set_u64(j, "findings", findings);
+        json_set_u64(j, "repaired", k->repaired);
+        command_print("\n],\"summary\":", j, "}\n");
+        return;
+    }
+    progress_size(size, k->bytes);
+    printf("checked %llu records, %llu blobs (%s), %llu indexes: %llu findings, %llu repaired",
+           (unsigned long long)k->entries, (unsigned long long)k->blobs, size,
+           (unsigned long long)k->indexes, (unsigned long long)findings,
+           (unsigned long long)k->repaired);
+    if (k->waiting > 0)
+        printf("; %llu blobs wait to be pushed again", (unsigned long long)k->waiting);
+    putchar('\n');
+}
+
+/* ---- the files of the database ---- */
+
+static int
+fsck_tick(void *arg, uint64_t bytes, struct err *err)
+{
+    struct fsck *f = arg;
+    char size[PROGRESS_SIZE_MAX];
+
+    f->bytes += bytes;
+    progress_size(size, f->bytes);
+    progress_tell(&f->progress, "database: %s", size);
+    return control_is_over(f->c) ? err_set(err, ERR_BUSY, "the check was ended") : 0;
+}
+
+static void
+print_fault(void *arg, const char *file, const char *why)
+{
+    struct fsck *f = arg;
+    char what[300];
+
+    f->findings++;
+    snprintf(what, sizeof what, "db/%s", file);
+    print_finding(f,
+                  &(struct check_finding){"database", what, "the files of the database are whole",
+                                          why, NULL, false});
+}
+
+static int
+check_room_for_copy(int dirfd, const char *where, uint64_t bytes, struct err *err)
+{
+    struct err short_of;
+
+    if (disk_space_check(dirfd, bytes, &short_of) == 0)
+        return 0;
+    return err_set(err, ERR_NO_SPACE, "%s needs room for a copy of the database, %llu bytes: %s",
+                   where, (unsigned long long)bytes, short_of.message);
+}
+
+/* Returns the descriptor of a lock, so that there is one live copy at a time; or -1. */
+static int
+begin_live_copy(struct fsck *f, struct err *err)
+{
+    int dirfd = f->reg.dirfd, lock;
+    uint64_t bytes;
+
+    lock = openat(dirfd, LIVE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0)
+        return err_errno(err, "cannot open " LIVE_LOCK);
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        err_set(err, ERR_BUSY, "another fsck is looking at this store: wait until it has ended");
+    else if (fdio_remove_tree(dirfd, LIVE_COPY, err) == 0 && kv_copy_size("db", &bytes, err) == 0 &&
+             check_room_for_copy(dirfd, "run/", bytes, err) == 0 &&
+             fdio_mkdir(dirfd, LIVE_COPY, 0700, err) >= 0)
+        return lock;
+    fdio_close(lock);
+    return -1;
+}
+
+/* As for a backup, no log may be removed meanwhile. Waits for a backup that is being made. */
+static int
+copy_beside_writers(struct fsck *f, struct err *err)
+{
+    uint64_t moment;
+    int lock, rc;
+
+    while ((lock = backup_lock_take(f->reg.dirfd, err)) < 0) {
+        if (err->code != ERR_BUSY || control_is_over(f->c))
+            return -1;
+        progress_tell(&f->progress, "waits for a backup");
+        clock_sleep_ms(WAIT_MS);
+    }
+    rc = kv_backup_copy(f->reg.kv, LIVE_COPY, &moment, is_fsck_over, f, err);
+    fdio_close(lock);
+    return rc;
+}
+
+static int
+copy_live(struct fsck *f, struct err *err)
+{
+    int lock = begin_live_copy(f, err), rc;
+    struct err ignored;
+
+    if (lock < 0)
+        return -1;
+    rc = copy_beside_writers(f, err);
+    if (rc == 0)
+        rc = kv_check_copy(LIVE_COPY, true, tables, TABLE_COUNT, print_fault, fsck_tick, f, err);
+    fdio_remove_tree(f->reg.dirfd, LIVE_COPY, &ignored);
+    fdio_close(lock);
+    return rc;
+}
+
+/* The copy stays until remove_copy. */
+static int
+copy_at_rest(struct fsck *f, struct err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    uint64_t bytes;
+    int dirfd, rc = -1;
+
+    if (tmp == NULL || tmp[0] != '/')
+        tmp = "/var/tmp";
+    if ((size_t)snprintf(f->copy, sizeof f->copy, "%s/registry-fsck-XXXXXX", tmp) >=
+            sizeof f->copy ||
+        mkdtemp(f->copy) == NULL) {
+        f->copy[0] = '\0';
+        return err_errno(err, "cannot create a directory in %s (TMPDIR names another place)", tmp);
+    }
+    dirfd = open(f->copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (kv_copy_size("db", &bytes, err) == 0 && check_room_for_copy(dirfd, tmp, bytes, err) == 0)
+        rc = kv_copy_files("db", f->copy, fsck_tick, f, err);
+    fdio_close(dirfd);
+    if (rc == 0)
+        rc = kv_check_copy(f->copy, f->c->server->dir.lock < 0, tables, TABLE_COUNT, print_fault,
+                           fsck_tick, f, err);
+    return rc;
+}
+
+static void
+remove_copy(struct fsck *f)
+{
+    struct err ignored;
+
+    if (f->copy[0] != '\0')
+        fdio_remove_tree(AT_FDCWD, f->copy, &ignored);
+}
+
+/* ---- everything ---- */
+
+static void
+exit_on_lost_copy(const char *why)
+{
+    command_note("the copy of the database can't be used: %s", why);
+    _exit(COMMAND_FAILED);
+}
+
+static int
+check_all(struct fsck *f, bool alone, struct err *err)
+{
+    const struct check_watch watch = {print_finding, show_fsck_progress, is_fsck_over, f};
+    struct check *k = &f->check;
+
+    *k = (struct check){
+        .reg = &f->reg, .watch = &watch, .repair = f->repair, .alone = alone, .rate = f->rate};
+    if (check_records(k, err) != 0 || check_files(k, err) != 0 || check_digests(k, err) != 0)
+        return -1;
+    k->watch = NULL;
+    return 0;
+}
+
+static int
+check_at_rest(struct fsck *f, struct err *err)
+{
+    int rc = copy_at_rest(f, err);
+
+    if (rc == 1) {
+        f->reg.kv = f->repair ? control_open_store(&f->c->server->dir, err)
+                              : kv_open(f->copy, tables, TABLE_COUNT, NULL, exit_on_lost_copy, err);
+        rc = f->reg.kv != NULL ? check_all(f, true, err) : -1;
+        kv_close(f->reg.kv);
+    }
+    remove_copy(f);
+    return rc;
+}
+
+static int
+check_live(struct fsck *f, struct err *err)
+{
+    int rc = copy_live(f, err);
+
+    return rc == 1 ? check_all(f, false, err) : rc;
+}
+
+/* rc: -1 failed; otherwise it was done, as far as it can be. */
+static enum command_exit
+end_fsck(struct fsck *f, int rc, struct err *err)
+{
+    uint64_t findings = f->findings + f->check.findings;
+
+    progress_end(&f->progress);
+    if (rc < 0 && f->json)
+        printf("\n]}\n");
+    if (rc >= 0)
+        print_summary(f);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        rc = err_errno(err, "cannot write the findings");
+    if (rc < 0)
+        return COMMAND_FAILED;
+    if (f->findings > 0)
+        err_set(err, ERR_CORRUPT,
+                "the database is damaged, and nothing else was looked at: restore a backup, or a "
+                "snapshot of the database and then rebuild");
+    else if (findings > 0)
+        err_set(err, ERR_CORRUPT, "there are findings: see above");
+    return findings > 0 ? COMMAND_FAILED : COMMAND_DONE;
+}
+
+enum command_exit
+command_fsck_work(struct control *c, struct err *err)
+{
+    struct fsck f = {.c = c, .reg = *c->reg};
+    int rc;
+
+    if (c->args_n != 4 || !parse_u64(c->args[3], strlen(c->args[3]), &f.rate)) {
+        err_set(err, ERR_UNSUPPORTED,
+                "the running server has another version, without this command: restart it");
+        return COMMAND_FAILED;
+    }
+    f.repair = strcmp(c->args[1], "repair") == 0;
+    f.json = strcmp(c->args[2], "json") == 0;
+    progress_begin(&f.progress);
+    if (f.json)
+        fputs("{\"findings\":[", stdout);
+    rc = c->reg->kv != NULL ? check_live(&f, err) : check_at_rest(&f, err);
+    return end_fsck(&f, rc, err);
+}
+
+enum command_exit
+command_fsck(struct options *o, struct err *err)
+{
+    char rate[24];
+    const char *args[] = {"fsck", o->repair ? "repair" : "look", o->json ? "json" : "text", rate,
+                          NULL};
+
+    options_forget_users(o); /* of a configuration file */
+    if (o->words.n > 0) {
+        err_set(err, ERR_BAD_REQUEST,
+                "usage: docker-registry-server fsck [--repair] [--rate SIZE] [--json], with --dir, "
+                "--config and --run-as as for the server");
+        return COMMAND_USAGE;
+    }
+    snprintf(rate, sizeof rate, "%llu", (unsigned long long)o->rate);
+    /* A copy of the database is removed also when this is ended. */
+    signal(SIGINT, control_stop);
+    signal(SIGTERM, control_stop);
+    return control_run_closed(o, !o->repair, command_fsck_work, args, err);
+}

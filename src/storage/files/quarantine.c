@@ -1,0 +1,72 @@
+#include "storage/files/quarantine.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "storage/files/blob_file.h"
+#include "util/fdio.h"
+
+struct held_files {
+    size_t n;
+    uint64_t bytes;
+    char oldest[256];
+    struct timespec since;
+};
+
+static int
+look_at_held(int dirfd, struct held_files *f, struct err *err)
+{
+    DIR *d = fdio_opendir(dirfd, ".", err);
+    struct stat st;
+
+    *f = (struct held_files){.n = 0};
+    if (d == NULL)
+        return -1;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (e->d_name[0] == '.' || fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISREG(st.st_mode))
+            continue;
+        f->bytes += (uint64_t)st.st_size;
+        if (f->n++ == 0 || st.st_ctim.tv_sec < f->since.tv_sec ||
+            (st.st_ctim.tv_sec == f->since.tv_sec && st.st_ctim.tv_nsec < f->since.tv_nsec)) {
+            f->since = st.st_ctim;
+            snprintf(f->oldest, sizeof f->oldest, "%s", e->d_name);
+        }
+    }
+    closedir(d);
+    return 0;
+}
+
+static int
+remove_oldest(int root, struct err *err)
+{
+    struct held_files f;
+    int dirfd = openat(root, QUARANTINE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+    if (dirfd < 0)
+        return err_errno(err, "open " QUARANTINE_DIR);
+    while ((rc = look_at_held(dirfd, &f, err)) == 0 &&
+           (f.n > QUARANTINE_FILES || (f.n > 0 && f.bytes > QUARANTINE_BYTES)))
+        if (unlinkat(dirfd, f.oldest, 0) != 0 && errno != ENOENT) {
+            rc = err_errno(err, "unlink " QUARANTINE_DIR "/%s", f.oldest);
+            break;
+        }
+    fdio_close(dirfd);
+    return rc;
+}
+
+int
+quarantine_put(int root, const struct digest *d, uint64_t instance, struct err *err)
+{
+    char path[BLOB_FILE_PATH_MAX], from[BLOB_FILE_PATH_MAX + 16], to[BLOB_FILE_PATH_MAX + 32];
+
+    if (fdio_mkdir(root, QUARANTINE_DIR, 0750, err) < 0)
+        return -1;
+    blob_file_path(path, d, instance);
+    snprintf(from, sizeof from, "layers/%s", path);
+    snprintf(to, sizeof to, QUARANTINE_DIR "/%s", strrchr(path, '/') + 1);
+    if (renameat(root, from, root, to) != 0)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot move %s to " QUARANTINE_DIR, from);
+    return remove_oldest(root, err);
+}

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <stdint.h>
+#include "util/digest.h"
+#include "util/err.h"
+
+/* layers/quarantine/: the files of damaged blobs, for a person who wants to look at them. It is
+ * among the layers because a file can't be renamed to another file system. Bounded: the oldest
+ * files are removed. */
+#define QUARANTINE_DIR "layers/quarantine"
+#define QUARANTINE_FILES 100
+#define QUARANTINE_BYTES (UINT64_C(10) << 30)
+
+/* Moves the file of that instance there, as <hex>.<instance>. 0 also when there is no such file. */
+int quarantine_put(int root, const struct digest *d, uint64_t instance, struct err *err);

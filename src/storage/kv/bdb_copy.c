@@ -1,0 +1,125 @@
+#include "storage/kv/bdb_copy.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "util/fdio.h"
+#include "util/parse.h"
+
+#define PIECE (1u << 20)
+#define MODE 0600
+
+bool
+bdb_copy_is_log(const char *name, uint32_t *number)
+{
+    uint64_t v;
+
+    if (strncmp(name, "log.", 4) != 0 || strlen(name) != 14 || !parse_u64(name + 4, 10, &v) ||
+        v > UINT32_MAX)
+        return false;
+    *number = (uint32_t)v;
+    return true;
+}
+
+/* Tables, logs, and the extents of queues. Not the regions (__db.001), nor our own files. */
+static bool
+is_of_store(const char *name)
+{
+    static const char *const others[] = {"format", "lock", "backup.lock", "reserve"};
+
+    if (name[0] == '.' || strncmp(name, "__db.", 5) == 0)
+        return false;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i]) == 0)
+            return false;
+    return true;
+}
+
+static int
+each_file(const char *dir, int (*fn)(int dirfd, const char *name, void *arg, struct err *err),
+          void *arg, struct err *err)
+{
+    DIR *d = fdio_opendir(AT_FDCWD, dir, err);
+    int rc = 0;
+
+    if (d == NULL)
+        return -1;
+    for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;)
+        if (is_of_store(e->d_name))
+            rc = fn(dirfd(d), e->d_name, arg, err);
+    closedir(d);
+    return rc;
+}
+
+static int
+add_file_size(int dirfd, const char *name, void *arg, struct err *err)
+{
+    struct stat st;
+
+    (void)err;
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        *(uint64_t *)arg += (uint64_t)st.st_size;
+    return 0;
+}
+
+int
+bdb_copy_size(const char *dir, uint64_t *bytes, struct err *err)
+{
+    *bytes = 0;
+    return each_file(dir, add_file_size, bytes, err);
+}
+
+/* ---- of a store that nobody uses ---- */
+
+struct copying {
+    const char *to;
+    kv_copy_tick *tick;
+    void *arg;
+};
+
+static int
+copy_bytes(const struct copying *c, int from, int to, const char *name, struct err *err)
+{
+    uint64_t at = 0;
+    struct stat st;
+
+    if (fstat(from, &st) != 0)
+        return err_errno(err, "cannot stat %s", name);
+    while (at < (uint64_t)st.st_size) {
+        uint64_t left = (uint64_t)st.st_size - at, n = left < PIECE ? left : PIECE;
+
+        if (fdio_append(to, at, from, n, name, err) != 0 || c->tick(c->arg, n, err) != 0)
+            return -1;
+        at += n;
+    }
+    return 0;
+}
+
+static int
+copy_file(int dirfd, const char *name, void *arg, struct err *err)
+{
+    const struct copying *c = arg;
+    char path[4096];
+    int from, to = -1, rc = -1;
+
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", c->to, name) >= sizeof path)
+        return err_set(err, ERR_SYSTEM, "name too long: %s", c->to);
+    from = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (from >= 0)
+        to = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE);
+    if (from < 0 || to < 0)
+        err_errno(err, "cannot copy %s", name);
+    else
+        rc = copy_bytes(c, from, to, name, err);
+    fdio_close(from);
+    fdio_close(to);
+    return rc;
+}
+
+int
+bdb_copy_files(const char *from, const char *to, kv_copy_tick *tick, void *arg, struct err *err)
+{
+    struct copying c = {to, tick, arg};
+
+    return each_file(from, copy_file, &c, err);
+}

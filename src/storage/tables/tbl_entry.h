@@ -1,0 +1,12 @@
+#pragma once
+
+#include "storage/kv/kv.h"
+#include "storage/tables/record.h"
+
+/* Entries of any table, for a check of all of them. */
+
+/* The record that the table has; NULL: its values are documents. */
+const struct record *tbl_entry_record(enum table table);
+
+/* Deletes an entry, and nothing that belongs to it. */
+int tbl_entry_drop(struct txn *t, enum table table, struct bytes key, struct err *err);
