@@ -4,6 +4,7 @@
 #include "domain/core/foreign_images.h"
 #include "domain/core/garbage.h"
 #include "domain/core/untagged.h"
+#include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
@@ -195,14 +196,15 @@ sweep_files(struct garbage_round *round, struct err *err)
     return 0;
 }
 
-/* Waits until the files are removed, by this process or by the keeper. */
+/* Waits until the files are removed, by this process or by the keeper. During a backup they stay,
+ * and go after it. */
 static int
 remove_files(struct garbage_round *round, struct err *err)
 {
     uint64_t end = clock_wall_ms() + round->reg->file_grace_ms, due = 0;
     int rc;
 
-    while (!garbage_round_is_over(round)) {
+    while (!garbage_round_is_over(round) && !backup_lock_is_held(round->reg->dirfd)) {
         struct unlink_page p = {.n = 0};
 
         rc = garbage_unlink(round->reg, err);

@@ -1,15 +1,14 @@
 #include "domain/core/reach.h"
 #include <stdio.h>
 #include <string.h>
+#include "domain/core/history.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
-#include "util/clock.h"
 
 struct reach_search {
     const struct gone_set *gone;
     struct reach *out;
-    uint64_t now;
 };
 
 static bool
@@ -48,7 +47,7 @@ take_last_history(const struct edge *e, void *arg, struct err *err)
     struct reach_search *s = arg;
 
     (void)err;
-    if (e->until <= s->now || e->until < s->out->until)
+    if (e->until < s->out->until)
         return 0;
     s->out->kind = REACH_HISTORY;
     s->out->until = e->until;
@@ -115,7 +114,7 @@ int
 reach_find(struct txn *t, uint64_t repo, const struct digest *d, const struct digest *subject,
            const struct gone_set *gone, struct reach *out, struct err *err)
 {
-    struct reach_search s = {gone, out, clock_wall_ms()};
+    struct reach_search s = {gone, out};
     int rc;
 
     *out = (struct reach){.kind = REACH_NONE};
@@ -131,4 +130,10 @@ reach_find(struct txn *t, uint64_t repo, const struct digest *d, const struct di
          tbl_edge_each(t, d, EDGE_HISTORY, repo, NULL, take_last_history, &s, err) != 0))
         return -1;
     return out->kind != REACH_NONE;
+}
+
+uint64_t
+reach_end_of_history(const struct registry *reg, uint64_t until)
+{
+    return until > reg->history_keep_ms ? history_over(reg, until - reg->history_keep_ms) : until;
 }

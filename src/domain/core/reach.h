@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "domain/core/gone_set.h"
+#include "domain/registry.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/record.h"
 #include "util/digest.h"
@@ -17,7 +18,7 @@
  *     an index of the repository that has it as a part
  *     its subject, if the repository has that. The other direction doesn't count: referrers don't
  *         keep their subject
- *     the history of a tag (history.h), until its time is over
+ *     the history of a tag (history.h), until the job that ends it
  *
  * All of these are of the same repository. */
 
@@ -34,7 +35,7 @@ struct reach {
     enum reach_kind kind;
     char tag[RECORD_TAG_MAX + 1]; /* REACH_TAG, REACH_TAG_NAME, REACH_HISTORY */
     struct digest by;             /* REACH_INDEX, REACH_SUBJECT */
-    uint64_t until;               /* REACH_HISTORY: the last of several */
+    uint64_t until;               /* REACH_HISTORY: the end of the last of several */
 };
 
 /* subject: of the manifest, or DIGEST_NONE. gone: manifests, by repository, that count as deleted;
@@ -42,3 +43,6 @@ struct reach {
  * else; 0: nothing; -1. */
 int reach_find(struct txn *t, uint64_t repo, const struct digest *d, const struct digest *subject,
                const struct gone_set *gone, struct reach *out, struct err *err);
+
+/* When the job comes that ends a history which keeps until then. */
+uint64_t reach_end_of_history(const struct registry *reg, uint64_t until);

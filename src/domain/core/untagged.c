@@ -83,6 +83,10 @@ is_unreached(const struct registry *reg, const struct untagged_candidate *c,
         return rc < 0 ? -1 : 0;
     if (rc == 1 && subject.algo != DIGEST_NONE)
         rc = reach_find(t, c->repo, &c->digest, &subject, gone, &by, err) < 0 ? -1 : 1;
+    if (by.kind == REACH_HISTORY)
+        by.until = reach_end_of_history(reg, by.until);
+    if (by.kind == REACH_HISTORY && by.until <= clock_wall_ms()) /* its job is due */
+        by.kind = REACH_NONE;
     m->is_history = rc == 1 && by.kind == REACH_HISTORY && m->until < by.until;
     if (m->is_history)
         m->until = by.until;

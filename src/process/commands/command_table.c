@@ -1,6 +1,7 @@
 #include "process/commands/command_table.h"
 #include "process/commands/command_access.h"
 #include "process/commands/command_backup.h"
+#include "process/commands/command_explain.h"
 #include "process/commands/command_export.h"
 #include "process/commands/command_gc.h"
 #include "process/commands/command_fsck.h"
@@ -10,6 +11,7 @@
 #include "process/commands/command_nginx_conf.h"
 #include "process/commands/command_retain.h"
 #include "process/commands/command_restore.h"
+#include "process/commands/command_repo.h"
 #include "process/commands/command_rotate_key.h"
 #include "process/commands/command_tag.h"
 #include "process/commands/command_user.h"
@@ -45,11 +47,17 @@ const struct command command_table[] = {
     {"retain", command_retain, command_retain_work,
      "  retain                   delete the tags that no rule of retention keeps\n"},
     {"backup", command_backup, command_backup_work,
-     "  backup [directory]       save everything there, in a new directory for each time\n"},
+     "  backup [directory]       save everything, in a new directory each time\n"},
     {"restore", command_restore, NULL,
      "  restore [backup]         make a new data directory of a backup\n"},
     {"fsck", command_fsck, command_fsck_work,
      "  fsck                     look whether the database and all files are whole\n"},
+    {"explain", command_explain, command_explain_work,
+     "  explain [digest]         tell why it is kept, by whom and until when; also name:tag\n"},
+    {"repo", command_repo, command_repo_work,
+     "  repo ls [pattern]        list repositories with their tags and sizes\n"
+     "  repo du [name]           tell what takes the space, and what a deletion would free\n"
+     "  repo rm [name]           delete all tags and manifests of a repository\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

@@ -6,7 +6,8 @@
 #define HOOKS "serve print-nginx-conf hooks tag"
 #define STORE                                                                          \
     "serve print-nginx-conf user access rotate-key hooks tag import export gc retain " \
-    "backup restore fsck"
+    "backup restore fsck "                                                             \
+    "repo explain"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -82,12 +83,12 @@ const struct options_row options_table[] = {
      TIME(watchdog_ms, 1)},
     {"config", 0, "file", NULL, "read options from a file: name=value on each line", STORE,
      TEXT(config), .command_line_only = true},
-    {"lease", 0, "time", "1h", "keep what no image uses this long", SERVER " import gc tag",
+    {"lease", 0, "time", "1h", "keep what no image uses this long", SERVER " import gc tag repo",
      TIME(lease_ms, 0)},
     {"upload-expiry", 0, "time", "24h", "drop an upload that got no data for this time", SERVER,
      TIME(upload_expiry_ms, 1)},
     {"history-keep", 0, "time", "7d", "keep overwritten and deleted tags restorable this long",
-     SERVER " import tag", TIME(history_keep_ms, 0)},
+     SERVER " import tag repo", TIME(history_keep_ms, 0)},
     {"gc-interval", 0, "time", "60s", "look for garbage at least this often", SERVER,
      TIME(gc_interval_ms, 1)},
     {"gc-untagged", 0, "time", NULL, "delete manifests that have had no tag for this time", SERVER,
@@ -139,8 +140,8 @@ const struct options_row options_table[] = {
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
-    {"json", 0, NULL, NULL, "print JSON", "hooks access user tag gc retain backup fsck",
-     FLAG(json)},
+    {"json", 0, NULL, NULL, "print JSON",
+     "hooks access user tag gc retain backup fsck repo explain", FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"to", 0, "n", NULL, "tag undo: to what this entry of the history tells", "tag", TEXT(to)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
@@ -166,7 +167,8 @@ const struct options_row options_table[] = {
     {"repair", 0, NULL, NULL, "fsck: mend what can be mended", "fsck", FLAG(repair)},
     {"rate", 0, "size", "100M", "fsck: read this much of the blobs in a second", "fsck",
      SIZE(rate, 0)},
-    {"now", 0, NULL, NULL, "rotate-key: end all tokens at once", "rotate-key", FLAG(now)},
+    {"now", 0, NULL, NULL, "rotate-key, repo rm: end all that was promised, at once",
+     "rotate-key repo", FLAG(now)},
     {"help", 0, NULL, NULL, "print this", STORE " help", FLAG(help), .command_line_only = true},
     {"version", 0, NULL, NULL, "print the version", STORE " help", FLAG(version),
      .command_line_only = true},

@@ -40,6 +40,40 @@ tbl_trash_drop(struct txn *t, uint64_t repo, const struct digest *d, struct err 
     return tbl_drop(t, &record_trash, trash_key(repo, d), err);
 }
 
+struct trash_visit {
+    int (*fn)(const struct digest *d, const struct rec_trash *r, void *arg, struct err *err);
+    void *arg;
+};
+
+static int
+visit_trash(struct unpack *key, const void *r, void *arg, struct err *err)
+{
+    const struct trash_visit *v = arg;
+    struct digest d;
+
+    unpack_u64(key);
+    unpack_digest(key, &d);
+    return unpack_done(key) ? v->fn(&d, r, v->arg, err) : TBL_BAD_KEY;
+}
+
+int
+tbl_trash_each(struct txn *t, uint64_t repo, const struct digest *after,
+               int (*fn)(const struct digest *d, const struct rec_trash *r, void *arg,
+                         struct err *err),
+               void *arg, struct err *err)
+{
+    struct trash_visit v = {fn, arg};
+    struct key all = trash_key(repo, NULL), from = all;
+
+    if (after->algo != DIGEST_NONE)
+        key_digest(&from, after);
+    return tbl_each(t, &record_trash,
+                    &(struct kv_range){.prefix = key_of(&all),
+                                       .from = key_of(&from),
+                                       .behind = after->algo != DIGEST_NONE},
+                    visit_trash, &v, err);
+}
+
 static int
 take_trash_digest(struct unpack *key, const void *r, void *arg, struct err *err)
 {
