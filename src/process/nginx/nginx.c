@@ -18,9 +18,9 @@
 
 #define CONF_NAME "run/nginx.conf"
 #define START_MS 15000
-/* nginx's own limit for open requests is 6 s (conf/), which takes up to 7.5. */
-#define TERM_AFTER_MS 7500
-#define KILL_AFTER_MS 8000
+/* Requests that take longer are cut off. After SIGTERM nginx gives its workers a second. */
+#define TERM_AFTER_MS 6000
+#define KILL_AFTER_MS 7500
 /* nginx has as many workers as there are processors, but at least this many: it stores the bodies
  * of uploads in its event loop, so requests wait that come to the same worker as an upload. */
 #define WORKERS_MIN 8
@@ -329,6 +329,7 @@ stop_nginx_step(struct nginx *n)
 
     if (waited >= TERM_AFTER_MS && n->stop_step == 0) {
         n->stop_step = 1;
+        n->log.cutting_off = true;
         kill(n->child.pid, SIGTERM);
     }
     if (waited >= KILL_AFTER_MS && n->stop_step == 1) {
@@ -375,7 +376,9 @@ nginx_tick(struct nginx *n)
 void
 nginx_reload(const struct nginx *n)
 {
-    if (n->child.pid != 0 && (n->state == NGINX_UP || n->state == NGINX_STARTING))
+    /* It has read nothing else that can change: passwords it reads with each request. */
+    if (n->child.pid != 0 && tls_files_wanted(n->server->options) &&
+        (n->state == NGINX_UP || n->state == NGINX_STARTING))
         kill(n->child.pid, SIGHUP);
 }
 

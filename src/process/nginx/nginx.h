@@ -49,7 +49,7 @@ int nginx_configure(const struct nginx *n, struct err *err);
 int nginx_start(struct nginx *n, struct err *err);
 /* Does what is due. */
 void nginx_tick(struct nginx *n);
-/* Lets nginx read its certificates again. */
+/* Lets nginx read its certificates again, if it has any. Requests in progress go on. */
 void nginx_reload(const struct nginx *n);
 
 /* Lets it finish its requests, for some seconds; with hurry for half a second. The state becomes

@@ -1,7 +1,6 @@
 #include "process/nginx/nginx_log.h"
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <unistd.h>
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -65,6 +64,23 @@ tells_of_full_disk(const char *text)
     return why != NULL && (client == NULL || why < client);
 }
 
+/* A worker that had to finish its requests, and now has to end at once, names each connection. */
+static bool
+tells_of_cut_off(const char *severity, const char *text)
+{
+    return strcmp(severity, "alert") == 0 &&
+           (strstr(text, " left in connection ") != NULL || strcmp(text, "aborting") == 0);
+}
+
+static enum log_level
+level_of_line(const struct nginx_log *l, const char *severity, const char *text)
+{
+    /* The keeper tells of a full disk, once a minute. */
+    if (tells_of_full_disk(text) || (l->cutting_off && tells_of_cut_off(severity, text)))
+        return LOG_DEBUG;
+    return level_of(severity);
+}
+
 static void
 relay_line(struct nginx_log *l)
 {
@@ -85,9 +101,8 @@ relay_line(struct nginx_log *l)
             guessers_count(&l->guessers, address, clock_mono_ms());
         return;
     }
-    /* The keeper tells of a full disk, once a minute. */
-    log_client_line(tells_of_full_disk(text) ? LOG_DEBUG : level_of(severity), "nginx",
-                    "severity=%s text=%s", *severity != '\0' ? severity : "-", text);
+    log_client_line(level_of_line(l, severity, text), "nginx", "severity=%s text=%s",
+                    *severity != '\0' ? severity : "-", text);
 }
 
 void
@@ -96,6 +111,7 @@ nginx_log_open(struct nginx_log *l, int fd)
     l->fd = fd;
     l->n = 0;
     l->worst[0] = '\0';
+    l->cutting_off = false;
 }
 
 void

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "domain/metrics/metrics.h"
 #include "process/nginx/guessers.h"
@@ -14,6 +15,7 @@ struct nginx_log {
     int fd; /* to read from, not blocking; -1: closed */
     char line[NGINX_LOG_LINE_MAX];
     size_t n;
+    bool cutting_off;               /* nginx was told to cut off what is open */
     char worst[NGINX_LOG_LINE_MAX]; /* the last line at [emerg], or "" */
     struct wrong_passwords wrong;
     struct guessers guessers;
