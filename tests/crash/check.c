@@ -16,6 +16,7 @@
 #include "util/mem.h"
 
 #define MEMORY (16u << 20)
+#define ROUNDS 4
 #define HOUR_MS (3600ull * 1000)
 
 /* ---- what is expected ---- */
@@ -255,13 +256,28 @@ static int
 find_record(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg, struct err *err)
 {
     struct looking *x = arg;
+    char path[BLOB_FILE_PATH_MAX];
     struct rec_blob r;
     int rc = tbl_blob_get(kv_reads(x->reg->kv), d, &r, err);
 
     (void)age_s;
     if (rc == 1 && r.instance == instance)
         return 0;
-    return err_set(err, ERR_SYSTEM, "a file without a record stays");
+    blob_file_path(path, d, instance);
+    return err_set(err, ERR_SYSTEM, "a file without a record stays: %s (%s)", path,
+                   rc == 1 ? "the record has another instance" : "no record");
+}
+
+/* A round of the sweep removes one file of each digest, and a crash may leave several. */
+static int
+sweep_all(struct looking *x)
+{
+    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
+        if (garbage_sweep(x->reg, i, &x->err) != 0)
+            return WRONG(x, "the sweep failed: %s", x->err.message);
+    return load_collect(x->reg, &x->err) == 0
+               ? 0
+               : WRONG(x, "garbage can't be collected: %s", x->err.message);
 }
 
 /* All that nobody needs goes, and all that somebody needs stays. */
@@ -277,9 +293,6 @@ look_for_leaks(struct looking *x)
     load_forward_ms(10000 * HOUR_MS); /* the clock of the load was ahead, too */
     if (upload_expire(x->reg, err) != 0)
         return WRONG(x, "uploads can't be ended: %s", err->message);
-    for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
-        if (garbage_sweep(x->reg, i, err) != 0)
-            return WRONG(x, "the sweep failed: %s", err->message);
     for (int i = 0; i < 2; i++) { /* the first call also counts what it removes */
         n = 0;
         if (upload_dir_sweep_bodies(x->reg->dirfd, &n, err) != 0)
@@ -287,8 +300,9 @@ look_for_leaks(struct looking *x)
     }
     if (n > 0)
         return WRONG(x, "%zu bodies of uploads stay", n);
-    if (load_collect(x->reg, err) != 0)
-        return WRONG(x, "garbage can't be collected: %s", err->message);
+    for (int i = 0; i < ROUNDS; i++)
+        if (sweep_all(x) != 0)
+            return -1;
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         if (blob_file_each(x->reg->dirfd, i, find_record, x, err) != 0)
             return WRONG(x, "%s", err->message);
@@ -332,6 +346,14 @@ check_open_store(const struct registry *reg, const struct check *c, char *why, s
     rc = use_store(&x);
     arena_reset(&x.arena);
     return rc;
+}
+
+int
+check_leaks(const struct registry *reg, char *why, size_t why_n)
+{
+    struct looking x = {.reg = reg, .why = why, .why_n = why_n};
+
+    return look_for_leaks(&x);
 }
 
 int

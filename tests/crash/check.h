@@ -28,5 +28,7 @@ void check_add(struct check *c, const struct load_step *s, enum check_end end);
 /* Opens the store in the working directory, which begins with a recovery, and compares. Then goes
  * on to use it: collects garbage, looks for leaks, pushes. 0; -1: why says what is wrong. */
 int check_store(const struct check *c, char *why, size_t why_n);
+/* Lets all leases end, and collects what nobody needs: what is left of that? */
+int check_leaks(const struct registry *reg, char *why, size_t why_n);
 /* The same for an open store, without a recovery. */
 int check_open_store(const struct registry *reg, const struct check *c, char *why, size_t why_n);

@@ -176,8 +176,8 @@ control_door_ready(struct control_door *d)
 
 /* ---- the child ---- */
 
-static bool
-split_args(struct control *c, const struct control_door_request *r)
+bool
+control_door_args(struct control *c, const struct control_door_request *r)
 {
     const char *p = r->packet, *end = r->packet + r->packet_n;
     for (; p < end; p += strlen(p) + 1) {
@@ -204,7 +204,7 @@ control_door_main(const struct server *s, pid_t master, const struct child_place
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (dup2(r->fds[i], i) < 0)
             return CHILD_FAILED;
-    command = split_args(&c, r) ? command_table_find(c.args[0]) : NULL;
+    command = control_door_args(&c, r) ? command_table_find(c.args[0]) : NULL;
     process_title_set("command %.40s", c.args_n > 0 ? c.args[0] : "");
     child_open(s, place, &reg);
     code = COMMAND_FAILED;

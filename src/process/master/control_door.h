@@ -45,6 +45,8 @@ void control_door_done(struct control_door_request *r, const char *message);
 /* Refuses all requests, and accepts no more. */
 void control_door_close(struct control_door *d);
 
+/* The arguments in the packet, which stay there. False: there are none, or too many. */
+bool control_door_args(struct control *c, const struct control_door_request *r);
 /* The child: runs the command of the request, and returns its exit code. */
 int control_door_main(const struct server *s, pid_t master, const struct child_place *place,
                       const struct control_door_request *r);

@@ -29,6 +29,7 @@ struct bdb {
     struct timespec synced;     /* the directory's last change before its last fsync */
     bool found_damage;          /* since bdb_enter: a page with a wrong checksum */
     bool sync_failed;           /* an fsync of one of its files */
+    int fault;                  /* errno of the first system call of the library that failed */
     DB_LSN trimmed;             /* the checkpoint after which logs were removed */
     struct bdb *outer;          /* the store that was open when this one was opened, or NULL */
     bool from_first_log; /* a recovery repeats the whole log, not only behind the checkpoint */

@@ -38,6 +38,21 @@ note_damage(struct bdb *b, const char *text)
         b->env->set_flags(b->env, DB_PANIC_ENVIRONMENT, 0);
 }
 
+/* When a system call fails, the library says so in a line that ends with the error's text, and may
+ * later return nothing but DB_RUNRECOVERY. */
+static void
+note_fault(struct bdb *b, const char *text)
+{
+    static const int faults[] = {EIO, ENOSPC, EDQUOT, EROFS, EMFILE, ENFILE, ENOMEM};
+    size_t n = strlen(text), end;
+
+    for (size_t i = 0; i < sizeof faults / sizeof *faults && b->fault == 0; i++) {
+        end = strlen(strerror(faults[i]));
+        if (n > end && strcmp(text + n - end, strerror(faults[i])) == 0)
+            b->fault = faults[i];
+    }
+}
+
 bool
 bdb_env_disk_is_full(const char *dir)
 {
@@ -56,6 +71,7 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
 
     (void)prefix;
     note_damage(b, text);
+    note_fault(b, text);
     if (b->is_silent)
         return;
     if (!b->found_damage && bdb_env_disk_is_full(b->kv.dir)) {
@@ -92,11 +108,13 @@ sync_store_file(int fd)
         if (errno == EINTR)
             continue;
         saved = errno;
-        log_line(LOG_ERROR, "a file of the database can't be synced", "dir=%s errno=%d",
-                 synced_store->kv.dir, saved);
+        if (!synced_store->sync_failed)
+            log_line(LOG_ERROR, "a file of the database can't be synced", "dir=%s errno=%d",
+                     synced_store->kv.dir, saved);
         if (synced_store->lost != NULL)
             bdb_lost(synced_store, "an fsync failed");
         synced_store->sync_failed = true;
+        synced_store->fault = saved;
         errno = saved;
         break;
     }

@@ -162,6 +162,19 @@ forget_cached_files(const char *dir)
         closedir(d);
 }
 
+/* A system call failed, and the library reports only that recovery is needed. */
+static void
+blame_fault(int fault, struct err *err)
+{
+    char why[ERR_MESSAGE_MAX];
+
+    if (fault == 0 || err->code == ERR_NO_SPACE || err->code == ERR_FAULT)
+        return;
+    memcpy(why, err->message, sizeof why);
+    errno = fault;
+    err_errno(err, "%.150s", why);
+}
+
 static int
 recover_environment(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
@@ -176,9 +189,11 @@ recover_environment(const char *dir, const struct kv_table *tables, size_t n, st
     if (rc == 0)
         rc = fill_regions(dir, err);
     ret = bdb_env_detach(b);
-    bdb_free(b);
     if (ret != 0 && rc == 0)
         rc = bdb_error(err, ret, "closing", dir);
+    if (rc != 0)
+        blame_fault(b->fault, err);
+    bdb_free(b);
     return rc;
 }
 
