@@ -60,6 +60,9 @@ subtest 'the rules decide' => sub {
     is_deeply([ sort @{ tags_of($registry, 'team/app') } ], [qw(b3 v0 v1)], '... and no others');
     is_deeply(tags_of($registry, 'ci/x'), [], '... also all of them');
     is_deeply(deleted(retain($registry)), [], 'then there is nothing left to do');
+    like(Registry->try([ 'tag', 'history', 'team/app:b1', '--dir', $registry->dir ])->{out}, qr/\bretention\b/, 'the history tells who did it');
+    works(Registry->try([ 'tag', 'restore', 'team/app:b1', '--dir', $registry->dir ]), 'a tag that went can be put back');
+    is_deeply(deleted(retain($registry)), ['team/app:b3'], '... and counts as pushed now');
     is_deeply(deleted(retain($registry, '--dry-run', '--retain', rules_file("free/** keep match x\n"))), ['free/app:old'], 'other rules can be tried');
     $registry->stop;
     is_deeply(deleted(retain($registry, '--dry-run', '--retain', $rules)), [], 'without a server');
@@ -92,7 +95,7 @@ subtest 'mistakes' => sub {
 };
 
 subtest 'signatures, indexes, referrers' => sub {
-    my $registry = Registry->start(args => [ '--lease', '1s', '--retain', rules_file("** keep match keep*\n") ]);
+    my $registry = Registry->start(args => [ '--lease', '1s', '--history-keep', '0s', '--retain', rules_file("** keep match keep*\n") ]);
     my %digest   = map { $_ => push_tag($registry, 'a/b', $_) } qw(keep1 old1 part1 old2);
     my $name     = sub ($tag, $suffix) { return $digest{$tag} =~ s/:/-/r . $suffix };
     my %signature = map { $_ => push_tag($registry, 'a/b', $_) }
@@ -116,6 +119,8 @@ subtest 'signatures, indexes, referrers' => sub {
     is_deeply([ sort @{ deleted($dry) } ], \@go, 'signatures go with their images');
     is_deeply([ sort @{ deleted(retain($registry)) } ], \@go, '... really');
     is_deeply([ sort @{ tags_of($registry, 'a/b') } ], [ sort 'keep1', 'keep-index', $name->('keep1', '.sig'), $name->('keep1', ''), $name->('part1', '.att'), $of_referrer ], 'the others stay');
+    works(Registry->try([ 'gc', '--untagged', '0s', '--dir', $registry->dir ]), 'manifests that nothing reaches are collected');
+    is_status($registry->get("/v2/a/b/manifests/$digest{$_}"), 404, "... $_ is gone") for qw(old1 old2);
     is_status($registry->get("/v2/a/b/manifests/$digest{part1}"), 200, 'the part of an index is there');
     is(scalar @{ $registry->get("/v2/a/b/referrers/$digest{keep1}")->json->{manifests} }, 1, 'and so is the referrer');
     my $new = 'sha256-' . '1' x 64 . '.sig';
