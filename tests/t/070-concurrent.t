@@ -66,6 +66,7 @@ subtest 'two registries side by side' => sub {
     $other->stop;
     is_blob($registry, 'side/one', $bytes, 'when one stops, the other goes on');
 };
+is_sound($registry, 'fsck finds nothing after all of that');
 $registry->stop;
 
 subtest 'nothing is written outside the directory' => sub {

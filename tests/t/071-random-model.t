@@ -321,4 +321,5 @@ SKIP: {
     }
 }
 is_tidy($registry);
+is_sound($registry);
 finish();

@@ -169,4 +169,5 @@ subtest 'without a server' => sub {
 };
 
 is_tidy($registry);
+is_sound($registry);
 finish();

@@ -48,5 +48,6 @@ is_blob($registry, 'a/b', $lone, '... and is served');
 is_status($registry->head('/v2/c/d/blobs/' . digest($lone)), 404, '... only where it was pushed to');
 is_status($registry->put($registry->with_digest($slow, digest('y' x 10)), body => ''), 201, 'the slow upload comes to its end');
 is_tidy($registry);
+is_sound($registry);
 
 finish();

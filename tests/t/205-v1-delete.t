@@ -113,4 +113,5 @@ subtest 'a repository' => sub {
 
 ok(wait_for(100, sub { !files_of($second[0]) }), 'in the end files go, too');
 is_tidy($registry);
+is_sound($registry);
 finish();

@@ -1,6 +1,5 @@
 #include "domain/check/check_manifests.h"
 #include "domain/check/check_document.h"
-#include "domain/check/check_repo.h"
 #include "domain/core/edge_batch.h"
 #include "domain/inside/index_job.h"
 #include "storage/layers/index_file.h"
@@ -56,15 +55,6 @@ check_manifest_has_document(struct check *c, struct txn *t, const struct check_e
     int rc = check_document_get(c, t, e, &m, &text, err);
 
     return rc == 2 ? 1 : rc;
-}
-
-/* Tags, edges and the tally follow when their turn comes. */
-int
-check_manifest_drop(struct check *c, struct txn *t, const struct check_entry *e, struct err *err)
-{
-    if (check_repo_drop_entry(c, t, e, err) != 0)
-        return -1;
-    return check_entry_manifest(e)->size <= CONTENT_MAX ? tbl_content_drop(t, &e->digest, err) : 0;
 }
 
 /* ---- its edges ---- */

@@ -5,8 +5,6 @@
 /* Rules about manifests and their documents (check_table.c). */
 int check_manifest_has_document(struct check *c, struct txn *t, const struct check_entry *e,
                                 struct err *err);
-int check_manifest_drop(struct check *c, struct txn *t, const struct check_entry *e,
-                        struct err *err);
 int check_manifest_has_edges(struct check *c, struct txn *t, const struct check_entry *e,
                              struct err *err);
 int check_manifest_put_edges(struct check *c, struct txn *t, const struct check_entry *e,

@@ -14,6 +14,7 @@
 #define EDGE(kind) (1u << (kind))
 #define IDS (EDGE(EDGE_ID) | EDGE(EDGE_ID_OWN) | EDGE(EDGE_ID_PROVEN) | EDGE(EDGE_ID_UNSURE))
 
+/* A manifest that is deleted leaves its tags, edges, document and counts to the rules about those. */
 /* clang-format off */
 const struct check_rule check_table[] = {
     /* ---- repositories ---- */
@@ -50,10 +51,10 @@ const struct check_rule check_table[] = {
     /* ---- manifests ---- */
     {"manifest-repo", TABLE_MANIFEST, 0,
      "its repository is there", "the manifest is deleted", false,
-     check_repo_of_entry, check_manifest_drop},
+     check_repo_of_entry, check_repo_drop_entry},
     {"manifest-document", TABLE_MANIFEST, 0,
      "its document is there, with its size and digest", "the manifest is deleted, and its tags", false,
-     check_manifest_has_document, check_manifest_drop},
+     check_manifest_has_document, check_repo_drop_entry},
     {"manifest-edge", TABLE_MANIFEST, 0,
      "edges tell that the repository has it, and what it keeps", "the edges are added", false,
      check_manifest_has_edges, check_manifest_put_edges},
@@ -73,7 +74,7 @@ const struct check_rule check_table[] = {
     /* ---- deleted manifests that can come back ---- */
     {"trash-document", TABLE_TRASH, 0,
      "its document is there, with its size and digest", "it can't come back any more", false,
-     check_manifest_has_document, check_manifest_drop},
+     check_manifest_has_document, check_repo_drop_entry},
     {"trash-edge", TABLE_TRASH, 0,
      "edges tell what it keeps", "the edges are added", false,
      check_manifest_has_edges, check_manifest_put_edges},
@@ -136,8 +137,8 @@ const struct check_rule check_table[] = {
      "something keeps it, or a job looks at it when its lease is over", "the job is added", false,
      check_kept_note, NULL},
     {"blob-damaged", TABLE_DAMAGE, 0,
-     "the keeper has found no damage", NULL, false,
-     check_blob_is_undamaged, NULL},
+     "the keeper has found no damage", "the blob is read again", false,
+     check_blob_is_undamaged, check_repo_drop_entry},
 
     /* ---- what is counted ---- */
     {"upload-count", TABLE_UPLOAD, 0,

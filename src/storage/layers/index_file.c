@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "storage/layers/sorted_format.h"
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/log.h"
@@ -233,16 +234,20 @@ int
 index_file_examine(int root, const struct digest *layer, struct err *err)
 {
     char path[INDEX_FILE_PATH_MAX];
+    uint8_t head[SORTED_FORMAT_VERSION_END];
     struct layer_index *x;
+    bool older;
     int fd, rc;
 
     index_file_path(path, layer);
     fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT ? 0 : err_errno(err, "open %s", path);
+    older = fdio_read_at(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+            sorted_format_is_older(head);
     rc = open_index(fd, layer, &x, err);
     if (rc != 1)
-        return -1;
+        return older ? 1 : -1;
     rc = layer_index_check(x, err) == 0 ? 1 : -1;
     layer_index_close(x);
     return rc;

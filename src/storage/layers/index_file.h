@@ -43,8 +43,9 @@ int index_file_remove(int root, const struct digest *layer, struct err *err);
 /* Is there a file at all? */
 bool index_file_exists(int root, const struct digest *layer);
 
-/* Reads the whole index, and changes nothing. 1; 0: there is no file; -1, ERR_CORRUPT: it is
- * damaged, or is that of another layer. */
+/* Reads the whole index, and changes nothing. 1, also for one of an older format, which is
+ * made again when it is needed; 0: there is no file; -1, ERR_CORRUPT: it is damaged, or is that of
+ * another layer. */
 int index_file_examine(int root, const struct digest *layer, struct err *err);
 
 /* For a sweep: calls fn for each index in directory n (digest_directory). fn is called as by

@@ -99,3 +99,15 @@ sorted_format_get_record(struct bytes block, size_t *at, struct bytes *key, stru
     *at = block.n - u.n;
     return !u.bad;
 }
+
+/* The lowest byte of the version came first in format 1. */
+#define FIRST_VERSION 0x01000000
+
+bool
+sorted_format_is_older(const uint8_t *in)
+{
+    uint64_t version = unpack_uint_at(in + VERSION_AT, SORTED_FORMAT_VERSION_END - VERSION_AT);
+
+    return memcmp(in, SORTED_FORMAT_MAGIC, VERSION_AT) == 0 &&
+           (version == FIRST_VERSION || (version > 1 && version < SORTED_FORMAT_VERSION));
+}

@@ -64,3 +64,7 @@ void sorted_format_put_record(struct buf *out, struct bytes key, struct bytes va
 /* Moves *at behind the record. Returns false if there is none. */
 bool sorted_format_get_record(struct bytes block, size_t *at, struct bytes *key,
                               struct bytes *value);
+
+/* Do these bytes, the first SORTED_FORMAT_VERSION_END of a file, begin one of an older format? */
+#define SORTED_FORMAT_VERSION_END 12
+bool sorted_format_is_older(const uint8_t *in);

@@ -7,7 +7,7 @@ use Exporter 'import';
 use Registry::Tools;
 use Test::More ();
 
-our @EXPORT = qw(is_status is_error is_v1_error is_blob is_tidy works is_refused);
+our @EXPORT = qw(is_status is_error is_v1_error is_blob is_tidy works is_refused is_sound);
 
 sub _report ($ok, $name, @wrong) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -82,6 +82,13 @@ sub is_tidy ($registry) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $tidy = defined wait_for(5, sub { !$registry->files('uploads') });
     return _report($tidy, 'nothing is left in uploads/', $tidy ? () : $registry->files('uploads'));
+}
+
+# The command fsck finds nothing.
+sub is_sound ($registry, $name = 'fsck finds nothing') {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $ran = Registry->try([ 'fsck', '--dir', $registry->dir, '--rate', '0' ], timeout => 120);
+    return _report($ran->{exit} == 0 && $ran->{out} =~ /: 0 findings, 0 repaired$/, $name, $ran->{out} . $ran->{err});
 }
 
 # A program that was run (Registry::Tools::run) ended well.
