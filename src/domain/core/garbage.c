@@ -3,6 +3,7 @@
 #include "domain/core/foreign_images.h"
 #include "domain/core/history_end.h"
 #include "domain/core/lease.h"
+#include "domain/metrics/metrics.h"
 #include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
@@ -126,6 +127,16 @@ collect_blobs(struct txn *t, void *arg, struct err *err)
     return 0;
 }
 
+static void
+count_gone(const struct job_group *g)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < g->n; i++)
+        n += g->is_gone[i];
+    metrics_count(g->reg->counts, METRIC_GARBAGE_FOUND, 0, n);
+}
+
 static int
 collect_group(const struct registry *reg, struct job_group *g, struct err *err)
 {
@@ -135,6 +146,8 @@ collect_group(const struct registry *reg, struct job_group *g, struct err *err)
         return 0;
     qsort(g->v, g->n, sizeof *g->v, compare_blobs_of_jobs);
     rc = txn_run(reg->kv, collect_blobs, g, err);
+    if (rc == 0)
+        count_gone(g);
     g->n = 0;
     return rc;
 }
@@ -149,6 +162,7 @@ garbage_collect(const struct registry *reg, struct garbage_blob *v, size_t n, st
         g.v[i] = (struct job){.kind = JOB_COLLECT, .digest = v[i].digest};
     if (n > 0 && txn_run(reg->kv, collect_blobs, &g, err) != 0)
         return -1;
+    count_gone(&g);
     for (size_t i = 0; i < n; i++)
         v[i].is_gone = g.is_gone[i];
     return 0;
@@ -190,9 +204,12 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
 {
     struct rec_blob r;
     int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
+    uint64_t bytes = blob_file_bytes(reg->dirfd, d, instance);
 
     if (blob_file_unlink(reg->dirfd, d, instance, err) != 0 || rc < 0)
         return -1;
+    metrics_count(reg->counts, METRIC_GARBAGE_FREED, 0, 1);
+    metrics_count(reg->counts, METRIC_GARBAGE_FREED_BYTES, 0, bytes);
     return rc == 0 ? index_file_remove(reg->dirfd, d, err) : 0;
 }
 

@@ -36,15 +36,21 @@ ask_sockets(const struct metrics *m, struct metrics_numbers *out)
 }
 
 void
-metrics_ask(const struct metrics *m, int dirfd, struct metrics_numbers *out)
+metrics_ask_disk(int dirfd, struct metrics_numbers *out)
 {
     struct statvfs fs;
 
-    ask_sockets(m, out);
     if (fstatvfs(dirfd, &fs) == 0) {
         set_number(out, METRIC_DISK_FREE, (uint64_t)fs.f_bavail * fs.f_frsize);
         set_number(out, METRIC_DISK_SIZE, (uint64_t)fs.f_blocks * fs.f_frsize);
     }
+}
+
+void
+metrics_ask(const struct metrics *m, int dirfd, struct metrics_numbers *out)
+{
+    ask_sockets(m, out);
+    metrics_ask_disk(dirfd, out);
     set_number(out, METRIC_READY, metrics_ask_ready(m, dirfd));
     set_number(out, METRIC_START, metrics_started(m));
     set_number(out, METRIC_BUILD, 1);

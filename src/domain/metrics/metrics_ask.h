@@ -6,5 +6,8 @@
  * server is ready. Never waits for the database. dirfd: the data directory. */
 void metrics_ask(const struct metrics *m, int dirfd, struct metrics_numbers *out);
 
+/* The room on the disk alone. */
+void metrics_ask_disk(int dirfd, struct metrics_numbers *out);
+
 /* True if all parts are well. */
 bool metrics_ask_ready(const struct metrics *m, int dirfd);

@@ -14,6 +14,8 @@
 #include "process/commands/command_repo.h"
 #include "process/commands/command_rotate_key.h"
 #include "process/commands/command_tag.h"
+#include "process/commands/command_stat.h"
+#include "process/commands/command_top.h"
 #include "process/commands/command_user.h"
 
 /* In the order of --help. */
@@ -58,6 +60,10 @@ const struct command command_table[] = {
      "  repo ls [pattern]        list repositories with their tags and sizes\n"
      "  repo du [name]           tell what takes the space, and what a deletion would free\n"
      "  repo rm [name]           delete all tags and manifests of a repository\n"},
+    {"stat", command_stat, command_stat_work,
+     "  stat                     print how the registry is, on one screen\n"},
+    {"top", command_top, command_top_work,
+     "  top                      print that every two seconds, until it is interrupted\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

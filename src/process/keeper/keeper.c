@@ -160,7 +160,10 @@ tend_tags(struct keeper *k)
 static void
 plan_round(struct keeper *k, uint64_t at)
 {
+    uint64_t census = keeper_report_due(&k->report);
+
     k->round_at = k->upkeep.wake_ms < at ? k->upkeep.wake_ms : at;
+    k->round_at = census < k->round_at ? census : k->round_at;
     if (k->retention_at != 0 && k->retention_at < k->round_at)
         k->round_at = k->retention_at;
     loop_timer_at(&k->round, k->round_at);

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "domain/core/census.h"
 #include "process/keeper/herald_client.h"
 #include "process/keeper/indexer.h"
 #include "process/server/server.h"
@@ -14,7 +15,13 @@ struct keeper_report {
     const struct registry *reg;
     uint64_t hooks_ended, layers_ended; /* as they were last */
     uint64_t met_ms;                    /* when the herald was there last */
+    struct census census;
+    uint64_t census_ms; /* how long the steps of this one have taken */
+    uint64_t census_at; /* when it goes on, clock_mono_ms() */
 };
+
+/* When it has to be called next, clock_mono_ms(), for the census; UINT64_MAX: any time. */
+uint64_t keeper_report_due(const struct keeper_report *r);
 
 /* Call it every few seconds. In a read-only registry both are NULL; with the indexer alone NULL,
  * the keeper stops. */

@@ -185,6 +185,16 @@ blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, siz
     return got == (ssize_t)n ? 0 : err_set(err, ERR_CORRUPT, "the file of a blob is too short");
 }
 
+uint64_t
+blob_file_bytes(int root, const struct digest *d, uint64_t instance)
+{
+    struct blob_place at;
+    struct stat st;
+
+    find_blob_place(&at, d, instance);
+    return fstatat(root, at.file, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
+}
+
 int
 blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err)
 {

@@ -55,6 +55,9 @@ bool blob_file_is(int root, const struct digest *d, uint64_t instance, uint64_t 
 int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
                    struct err *err);
 
+/* The bytes of the file; 0 if there is none. */
+uint64_t blob_file_bytes(int root, const struct digest *d, uint64_t instance);
+
 /* 0 also if there was no such file. */
 int blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err);
 

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "domain/registry.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* Counts what no tally has: all tags, and the blobs with their bytes. It walks through the store in
+ * bounded steps, while others change it, so the numbers are those of no single moment; without
+ * changes they are exact. The memory that it needs doesn't grow with the store. */
+struct census_numbers {
+    uint64_t tags;
+    uint64_t blobs, bytes;
+    uint64_t shared_bytes; /* so many more, if each repository had copies of its own */
+};
+
+/* All zero: at the beginning. */
+struct census {
+    bool in_blobs;        /* the tags are counted */
+    uint64_t repo;        /* the last repository whose tags are */
+    struct digest blob;   /* the last blob that is begun */
+    uint64_t size, owner; /* of that: its size, and the last repository that has it; owner 0: all of
+                           * them are counted */
+    struct census_numbers numbers; /* so far */
+};
+
+/* A step, in a few milliseconds. 1: there is more to count. 0: *out has the numbers, and the census
+ * begins anew. -1. */
+int census_step(struct census *c, const struct registry *reg, struct census_numbers *out,
+                struct err *err);

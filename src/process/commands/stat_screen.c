@@ -1,0 +1,340 @@
+#include "process/commands/stat_screen.h"
+#include <unistd.h>
+#include "process/commands/progress.h"
+#include "util/clock.h"
+
+/* A disk with less than this part free is a trouble. */
+#define DISK_PART 10
+
+struct screen {
+    const struct stat_numbers *n, *before;
+    bool has_colour;
+    unsigned troubles;
+};
+
+static uint64_t
+number(const struct screen *s, enum metric metric, unsigned value)
+{
+    return s->n->m.v[metric][value];
+}
+
+static bool
+is_known(const struct screen *s, enum metric metric)
+{
+    return s->n->m.known[metric];
+}
+
+/* ---- texts ---- */
+
+static const char *
+style(const struct screen *s, const char *sequence)
+{
+    return s->has_colour ? sequence : "";
+}
+
+static void
+print_heading(const struct screen *s, const char *text)
+{
+    printf("%s%s%s\n", style(s, "\033[1m"), text, style(s, "\033[0m"));
+}
+
+#define AGE_MAX 32
+
+/* "3 s", "5 min", "2 h", "4 days". */
+static void
+age_text(char out[AGE_MAX], uint64_t ms)
+{
+    uint64_t s = ms / 1000;
+
+    if (s < 120)
+        snprintf(out, AGE_MAX, "%llu s", (unsigned long long)s);
+    else if (s < 7200)
+        snprintf(out, AGE_MAX, "%llu min", (unsigned long long)s / 60);
+    else if (s < 172800)
+        snprintf(out, AGE_MAX, "%llu h", (unsigned long long)s / 3600);
+    else
+        snprintf(out, AGE_MAX, "%llu days", (unsigned long long)s / 86400);
+}
+
+/* How long ago that time was, or "never". */
+static void
+since_text(char out[AGE_MAX], const struct screen *s, enum metric metric)
+{
+    char age[AGE_MAX];
+    uint64_t then = number(s, metric, 0);
+    uint64_t ms = s->n->at > then ? s->n->at - then : 0;
+
+    if (!is_known(s, metric)) {
+        snprintf(out, AGE_MAX, "never");
+        return;
+    }
+    age_text(age, ms);
+    snprintf(out, AGE_MAX, "%.20s ago", age);
+}
+
+static void
+print_count(const struct screen *s, const char *name, enum metric metric)
+{
+    if (is_known(s, metric))
+        printf("  %-22s %12llu", name, (unsigned long long)number(s, metric, 0));
+    else
+        printf("  %-22s %12s", name, "?");
+}
+
+static void
+print_size(const struct screen *s, const char *name, enum metric metric)
+{
+    char size[PROGRESS_SIZE_MAX] = "?";
+
+    if (is_known(s, metric))
+        progress_size(size, number(s, metric, 0));
+    printf("  %-22s %12s\n", name, size);
+}
+
+/* ---- parts of the screen ---- */
+
+static void
+print_store(const struct screen *s)
+{
+    char size[PROGRESS_SIZE_MAX], text[AGE_MAX];
+
+    print_heading(s, "Contents");
+    print_count(s, "repositories", METRIC_REPOSITORIES);
+    putchar('\n');
+    print_count(s, "tags", METRIC_TAGS);
+    putchar('\n');
+    print_count(s, "blobs", METRIC_BLOBS);
+    if (is_known(s, METRIC_BLOB_BYTES)) {
+        progress_size(size, number(s, METRIC_BLOB_BYTES, 0));
+        since_text(text, s, METRIC_COUNTED_AT);
+        printf(" %12s   counted %s", size, text);
+    }
+    putchar('\n');
+    print_size(s, "saved by sharing", METRIC_SHARED_BYTES);
+    print_count(s, "uploads open", METRIC_UPLOADS);
+    putchar('\n');
+}
+
+static void
+print_queues(const struct screen *s)
+{
+    char text[AGE_MAX];
+
+    print_heading(s, "Waiting");
+    print_count(s, "events", METRIC_EVENTS_WAITING);
+    putchar('\n');
+    print_count(s, "hooks", METRIC_HOOKS_WAITING);
+    printf("   %llu run\n", (unsigned long long)number(s, METRIC_HOOKS_RUNNING, 0));
+    print_count(s, "images to be indexed", METRIC_INDEX_WAITING);
+    printf("   %llu processes\n", (unsigned long long)number(s, METRIC_INDEX_RUNNING, 0));
+    print_count(s, "garbage", METRIC_GARBAGE_WAITING);
+    since_text(text, s, METRIC_GARBAGE_AT);
+    printf("   none was left %s\n", text);
+}
+
+static void
+print_pools(const struct screen *s)
+{
+    const struct metrics_label *pool = &metrics_table[METRIC_POOL_WORKERS].labels[0];
+    size_t length;
+
+    print_heading(s, "Workers                     run     busy  waiting");
+    for (unsigned i = 0; i < METRICS_POOLS; i++) {
+        const char *name = metrics_table_label(pool, i, &length);
+
+        printf("  %-18.*s %10llu %8llu", (int)length, name,
+               (unsigned long long)number(s, METRIC_POOL_WORKERS, i),
+               (unsigned long long)number(s, METRIC_POOL_BUSY, i));
+        if (is_known(s, METRIC_POOL_WAITING))
+            printf(" %8llu\n", (unsigned long long)number(s, METRIC_POOL_WAITING, i));
+        else
+            printf(" %8s\n", "?");
+    }
+}
+
+static void
+print_requests(const struct screen *s)
+{
+    static const char *const names[] = {"good", "sent elsewhere", "refused", "failed"};
+    uint64_t ms = s->before != NULL ? s->n->at - s->before->at : 0;
+
+    print_heading(s, "Requests since the start");
+    for (int class = 2; class <= 5; class ++) {
+        uint64_t n = stat_numbers_requests(s->n, class);
+
+        printf("  %-15s (%dxx)  %12llu", names[class - 2], class, (unsigned long long)n);
+        if (ms > 0)
+            printf("   %.1f a second",
+                   (double)(n - stat_numbers_requests(s->before, class)) * 1000 / (double)ms);
+        putchar('\n');
+    }
+    print_size(s, "received", METRIC_RECEIVED_BYTES);
+    print_size(s, "sent", METRIC_SENT_BYTES);
+}
+
+static void
+print_disk(const struct screen *s)
+{
+    char room[PROGRESS_SIZE_MAX], size[PROGRESS_SIZE_MAX];
+
+    progress_size(room, number(s, METRIC_DISK_FREE, 0));
+    progress_size(size, number(s, METRIC_DISK_SIZE, 0));
+    print_heading(s, "Disk");
+    printf("  %-22s %12s   of %s\n", "free", room, size);
+}
+
+/* ---- what is wrong ---- */
+
+static void
+print_trouble(struct screen *s, const char *text)
+{
+    if (s->troubles++ == 0)
+        print_heading(s, "What is wrong");
+    printf("  %s%s%s\n", style(s, "\033[31m"), text, style(s, "\033[0m"));
+}
+
+static void
+print_trouble_count(struct screen *s, uint64_t n, const char *what)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, "%llu %s", (unsigned long long)n, what);
+    if (n > 0)
+        print_trouble(s, text);
+}
+
+static void
+print_troubles(struct screen *s)
+{
+    uint64_t hooks = 0, crashes = 0;
+    char text[READINESS_WHY_MAX + 32];
+
+    for (int i = 0; s->n->is_running && i < READINESS_PARTS; i++) {
+        if (s->n->parts[i].is_well)
+            continue;
+        snprintf(text, sizeof text, "%s: %s", readiness_name((enum readiness_part)i),
+                 s->n->parts[i].why);
+        print_trouble(s, text);
+    }
+    for (unsigned i = 0; i <= METRICS_HOOK_UNKNOWN; i++)
+        hooks += number(s, METRIC_HOOK_RUNS, i * METRICS_RESULTS + METRICS_FAILED);
+    for (unsigned i = 0; i < METRICS_COMMAND; i++)
+        crashes += number(s, METRIC_RESTARTS, i * METRICS_REASONS + METRICS_CRASH);
+    if (number(s, METRIC_DISK_FREE, 0) < number(s, METRIC_DISK_SIZE, 0) / DISK_PART)
+        print_trouble(s, "the disk is almost full");
+    print_trouble_count(s, hooks, "runs of hooks have failed: docker-registry-server hooks");
+    print_trouble_count(s, crashes, "processes have died: see the log");
+    print_trouble_count(s, stat_numbers_requests(s->n, 5), "requests have failed: see the log");
+    if (s->troubles == 0)
+        print_heading(s, "Nothing is wrong");
+}
+
+/* ---- the whole ---- */
+
+const char *
+stat_screen_style(void)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    bool has = isatty(STDOUT_FILENO) == 1 && (no == NULL || *no == '\0') && term != NULL &&
+               strcmp(term, "dumb") != 0;
+
+    return has ? STAT_SCREEN_COLOUR : "plain";
+}
+
+void
+stat_screen_print(const struct stat_numbers *n, const struct stat_numbers *before, bool has_colour)
+{
+    struct screen s = {n, before, has_colour, 0};
+    char age[AGE_MAX] = "";
+
+    if (n->is_running)
+        age_text(age,
+                 n->at > number(&s, METRIC_START, 0) ? n->at - number(&s, METRIC_START, 0) : 0);
+    printf("docker-registry-server %s, %s%s\n", PACKAGE_VERSION,
+           n->is_running ? "running for " : "not running", age);
+    print_store(&s);
+    if (n->is_running) {
+        print_queues(&s);
+        print_pools(&s);
+        print_requests(&s);
+    }
+    print_disk(&s);
+    print_troubles(&s);
+}
+
+/* ---- JSON ---- */
+
+static struct json *
+json_of_values(const struct metrics_row *row, const uint64_t *v)
+{
+    struct json *all = json_new_object();
+    const struct metrics_label *l = row->labels;
+    unsigned below = 1;
+    size_t length;
+    char name[64];
+
+    if (l[1].name != NULL) {
+        const struct metrics_row second = {.labels = {l[1]}};
+
+        below = metrics_table_values(&second);
+        for (unsigned i = 0; i < metrics_table_values(row) / below; i++) {
+            const char *text = metrics_table_label(&l[0], i, &length);
+
+            snprintf(name, sizeof name, "%.*s", (int)length, text);
+            json_set(all, name, json_of_values(&second, v + i * below));
+        }
+        return all;
+    }
+    for (unsigned i = 0; i < metrics_table_values(row); i++) {
+        const char *text = metrics_table_label(&l[0], i, &length);
+
+        snprintf(name, sizeof name, "%.*s", (int)length, text);
+        json_set_u64(all, name, v[i]);
+    }
+    return all;
+}
+
+/* Times of day as RFC 3339, the rest as numbers. */
+static void
+set_metric(struct json *to, enum metric metric, const struct stat_numbers *n)
+{
+    const struct metrics_row *row = &metrics_table[metric];
+    char time[CLOCK_RFC3339_MAX];
+
+    if (row->per_unit == 1000) {
+        clock_rfc3339(time, n->m.v[metric][0]);
+        json_set_string(to, row->name, time);
+    } else if (row->labels[0].name == NULL) {
+        json_set_u64(to, row->name, n->m.v[metric][0]);
+    } else {
+        json_set(to, row->name, json_of_values(row, n->m.v[metric]));
+    }
+}
+
+struct json *
+stat_screen_json(const struct stat_numbers *n)
+{
+    struct json *all = json_new_object(), *parts = json_new_object();
+    struct json *numbers = json_new_object(), *requests = json_new_object();
+    char class_name[8];
+
+    json_set_string(all, "version", PACKAGE_VERSION);
+    json_set_bool(all, "running", n->is_running);
+    for (int i = 0; n->is_running && i < READINESS_PARTS; i++)
+        json_set_string(parts, readiness_name((enum readiness_part)i),
+                        n->parts[i].is_well ? "ok" : n->parts[i].why);
+    json_set(all, "parts", parts);
+    for (unsigned i = 0; i < METRIC_COUNT; i++)
+        if (n->m.known[i] && i != METRIC_REQUESTS && i != METRIC_DURATION && i != METRIC_BUILD)
+            set_metric(numbers, (enum metric)i, n);
+    for (int class = 2; n->is_running && class <= 5; class ++) {
+        snprintf(class_name, sizeof class_name, "%dxx", class);
+        json_set_u64(requests, class_name, stat_numbers_requests(n, class));
+    }
+    if (n->is_running)
+        json_set(numbers, "requests_total", requests);
+    else
+        json_free(requests);
+    json_set(all, "metrics", numbers);
+    return all;
+}
