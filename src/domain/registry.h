@@ -56,6 +56,10 @@ struct registry {
      * is refused. */
     bool users_trusted;
 
+    /* --immutable: patterns of tags (domain/access/immutable.h) */
+    char *const *immutable;
+    size_t immutable_n;
+
     /* --access: without the file nobody has a right. */
     bool rules_given;
     bool anonymous_pull; /* --anonymous-pull: without rules, clients without a user may pull */

@@ -20,6 +20,12 @@ for my $row (grep { /^"/ } split /^    \{/m, $array) {
     my @fields = $row =~ /("[^"]*"|'.'|[^",\s]+),\s*/g;
     my %row;
     @row{qw(name letter arg def help commands)} = map { /^["'](.*)["']$/ ? $1 : undef } @fields;
+    # Commands may have options of one name, one with a value and one without.
+    if (my $other = $rows{ $row{name} }) {
+        $other->{commands} .= " $row{commands}";
+        $other->{arg} //= $row{arg};
+        next;
+    }
     $rows{ $row{name} } = \%row;
 }
 my %completed = %rows; # with a name for each hook

@@ -145,6 +145,27 @@ subtest 'tag ls, tag rm' => sub {
     ok(wait_for(10, sub { slurp("$seen/log") =~ /^untag li\/st:t2 by \Q$ME\E$/m }), 'hooks tell of it');
 };
 
+subtest 'tag ls --untagged' => sub {
+    is($registry->push_image('un/tagged', 'v1', [$one])->status, 201, 'an image');
+    is_status($registry->push_image('un/tagged', 'v1', [$two], note => 'other'), 201, '... overwritten');
+    my ($config, $manifest) = $registry->push_parts('un/tagged');
+    is_status($registry->put_manifest('un/tagged', digest($manifest), $manifest), 201, 'one that never had a tag');
+    my ($own, $child) = $registry->push_parts('un/tagged');
+    is_status($registry->put_manifest('un/tagged', digest($child), $child), 201, 'one of an index');
+    my $index = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index},
+        manifests => [ $registry->descriptor($Registry::Client::TYPE{manifest}, $child) ] });
+    is_status($registry->put_manifest('un/tagged', 'all', $index, $Registry::Client::TYPE{index}), 201, '... which has a tag');
+    my $ran = tag('ls', 'un/tagged', '--untagged', '--json');
+    works($ran, 'tag ls --untagged');
+    my %found = map { ($_->{digest} => $_) } @{ JSON::PP->new->decode($ran->{out}) };
+    is_deeply([ sort keys %found ], [ sort map { digest($_) } $manifest1, $manifest ], 'lists two');
+    is($found{ digest($manifest) }{size}, length $manifest, '... with the size');
+    like($found{ digest($manifest) }{pushed}, qr/^\d{4}-\d\d-\d\dT/, '... and the time of the push');
+    cmp_ok($found{ digest($manifest1) }{until}, 'gt', $found{ digest($manifest1) }{pushed}, '... and how long the history keeps it');
+    ok(wait_for(10, sub { tag('ls', 'un/tagged', '--untagged')->{out} =~ /^\Q${\ digest($manifest)}\E\t\d+\t\S+\t-$/m }), '... without any when its lease is over');
+    is_status($registry->get('/v2/un/tagged/manifests/' . digest($manifest)), 200, 'nothing is deleted');
+};
+
 subtest 'what can not be' => sub {
     for ([ 'undo', 'li/st:t1' ], [ 'undo', 'li/st:none' ], [ 'undo', 'no/where:v1' ], [ 'undo', 'li/st:t1', '--to', 7 ], [ 'rm', 'li/st:none' ],
         [ 'history', 'li/st:none' ], [ 'ls', 'no/where' ]) {
@@ -154,7 +175,7 @@ subtest 'what can not be' => sub {
         is($ran->{out}, '', '... and prints nothing');
     }
     is(tag(@$_)->{exit}, 2, "usage: @$_")
-        for [], ['ls'], [ 'undo', 'li/st' ], [ 'ls', 'li/st:t1' ], [ 'undo', 'li/st:t1', '--to', 'x' ], [ 'rm', 'li/st:t1', '--to', 1 ], [ 'no', 'li/st:t1' ], [ 'undo', 'Li/st:t1' ];
+        for [], ['ls'], [ 'undo', 'li/st' ], [ 'ls', 'li/st:t1' ], [ 'undo', 'li/st:t1', '--to', 'x' ], [ 'rm', 'li/st:t1', '--to', 1 ], [ 'no', 'li/st:t1' ], [ 'undo', 'Li/st:t1' ], [ 'rm', 'li/st:t1', '--untagged' ], [ 'ls', 'li/st', '--force' ];
 };
 
 subtest 'without a server' => sub {

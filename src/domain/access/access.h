@@ -28,6 +28,7 @@ struct actor {
     const char *address; /* of the client, for limits: see util/network.h */
     bool quiet;          /* an import: has all rights, causes no events, and no hook is asked */
     bool administrator;  /* a command: has all rights */
+    bool forces;         /* a command with --force: changes immutable tags, too */
     const struct bearer_grants *grants; /* of the token that the client showed; NULL: no bound */
 };
 

@@ -395,6 +395,7 @@ prepare_move(struct pushing *w, const struct rec_event *told)
         w->tags[i].name = p->tags[i];
     w->move = (struct tag_move){.reg = w->reg,
                                 .repo = w->repo.id,
+                                .repository = p->repository,
                                 .actor = p->actor,
                                 .to = p->digest,
                                 .to_derived = p->former != NULL && derived_is(p->former),

@@ -1,4 +1,5 @@
 #include "domain/core/tag_move.h"
+#include "domain/access/immutable.h"
 #include "domain/core/count_limit.h"
 #include "domain/core/derived.h"
 #include "domain/core/foreign_images.h"
@@ -38,12 +39,31 @@ ask_about_tag(struct tag_move *m, struct tag_move_tag *tag, struct err *err)
     return 0;
 }
 
+/* The transaction asks again. */
+static int
+check_immutable_tag(const struct tag_move *m, const char *tag, struct err *err)
+{
+    struct rec_tag r;
+    int rc;
+
+    if (immutable_find(m->reg, m->repository, tag) == NULL)
+        return 0;
+    rc = tbl_tag_get(kv_reads(m->reg->kv), m->repo, tag, &r, err);
+    if (rc == 1 && !digest_equal(&r.target, &m->to))
+        rc = immutable_check(m->reg, m->actor, m->repository, tag, &r.target, err);
+    return rc < 0 ? -1 : 0;
+}
+
 int
 tag_move_ask(struct tag_move *m, struct err *err)
 {
     bool ask = m->n > 0 && !m->actor->quiet;
-    int rc = ask ? prehook_find(m->reg, HOOK_PRE_TAG, err) : 0;
+    int rc;
 
+    for (size_t i = 0; i < m->n; i++)
+        if (check_immutable_tag(m, m->tags[i].name, err) != 0)
+            return -1;
+    rc = ask ? prehook_find(m->reg, HOOK_PRE_TAG, err) : 0;
     for (size_t i = 0; i < m->n && rc >= 0; i++) {
         if (rc == 0)
             m->tags[i].expects = false;
@@ -115,6 +135,9 @@ write_tag_record(struct txn *t, struct tag_move *m, struct tag_move_tag *tag, st
         m->stale = !m->silent;
         return m->silent ? 0 : err_set(err, ERR_BUSY, "tag %s moved at the same time", tag->name);
     }
+    if (tag->moves && !m->silent && is_named(&tag->old) &&
+        immutable_check(m->reg, m->actor, m->repository, tag->name, &tag->old, err) != 0)
+        return -1;
     if (!is_named(&m->to))
         return tbl_tag_drop(t, m->repo, tag->name, err);
     if (check_tag_right(m, tag, err) != 0)

@@ -44,6 +44,7 @@ struct tag_move_tag {
 struct tag_move {
     const struct registry *reg;
     uint64_t repo;
+    const char *repository; /* its name; not for silent moves */
     const struct actor *actor;
     struct digest to; /* the target; DIGEST_NONE: the tags are deleted */
     bool to_derived;  /* a derived manifest (derived.h) */
@@ -65,8 +66,9 @@ struct tag_move {
     uint64_t now;
 };
 
-/* Asks the pre-hook about each tag, unless there is no hook or the actor is quiet. From then on the
- * expected target of each tag is the one that the hook was told. One refusal refuses all tags. */
+/* Refuses another target for an immutable tag (ERR_DENIED). Then asks the pre-hook about each tag,
+ * unless there is no hook or the actor is quiet. From then on the expected target of each tag is
+ * the one that the hook was told. One refusal refuses all tags. */
 int tag_move_ask(struct tag_move *m, struct err *err);
 
 /* Calls tag_move_ask, then runs fn in a transaction. If a tag was moved by another request since

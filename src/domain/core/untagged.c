@@ -98,8 +98,11 @@ static int
 take_candidate(const struct registry *reg, const struct untagged_candidate *c, uint64_t before,
                const struct untagged_rule *rule, struct err *err)
 {
-    struct untagged_manifest m = {
-        .repo = c->repo, .digest = c->digest, .size = c->r.size, .until = c->until};
+    struct untagged_manifest m = {.repo = c->repo,
+                                  .digest = c->digest,
+                                  .size = c->r.size,
+                                  .pushed = c->r.pushed,
+                                  .until = c->until};
     int rc;
 
     if ((rule->gone != NULL && gone_set_has(rule->gone, c->repo, &c->digest)) ||
@@ -108,9 +111,9 @@ take_candidate(const struct registry *reg, const struct untagged_candidate *c, u
     rc = is_unreached(reg, c, rule->gone, &m, err);
     if (rc == 1)
         rc = repository_name(reg, c->repo, m.repository, err);
-    if (rc == 1 && m.until == 0 && rule->gone == NULL)
+    if (rc == 1 && m.until == 0 && rule->gone == NULL && !rule->only_tells)
         rc = delete_unreached(reg, m.repository, c->repo, &c->digest, before, err);
-    else if (rc == 1 && m.until == 0)
+    else if (rc == 1 && m.until == 0 && rule->gone != NULL)
         rc = gone_set_add(rule->gone, c->repo, &c->digest);
     if (rc == 1 && rule->tell != NULL)
         rule->tell(&m, rule->arg);

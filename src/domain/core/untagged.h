@@ -24,6 +24,7 @@ struct untagged_manifest {
     char repository[RECORD_REPOSITORY_MAX + 1];
     struct digest digest;
     uint64_t size;
+    uint64_t pushed;
     uint64_t until;  /* it stays so long; 0: it goes */
     bool is_history; /* because of the history of a tag, and not of its lease */
 };
@@ -31,6 +32,7 @@ struct untagged_manifest {
 struct untagged_rule {
     uint64_t age_ms;       /* since the push, and since the last tag left it */
     struct gone_set *gone; /* not NULL: nothing is deleted, but added to the set */
+    bool only_tells;       /* nothing is deleted */
     void (*tell)(const struct untagged_manifest *m,
                  void *arg); /* of each that goes or waits; NULL */
     void *arg;

@@ -254,6 +254,7 @@ image_tag_put_own(const struct registry *reg, const char *repository, const char
     g.told.id = *id;
     g.move = (struct tag_move){.reg = reg,
                                .repo = g.repo.id,
+                               .repository = repository,
                                .actor = actor,
                                .tags = &one,
                                .n = 1,

@@ -6,6 +6,7 @@
 #include "domain/core/tag.h"
 #include "domain/core/tag_history.h"
 #include "domain/core/undo.h"
+#include "domain/core/untagged.h"
 #include "domain/name.h"
 #include "util/arena.h"
 #include "util/clock.h"
@@ -15,9 +16,11 @@
 
 #define MEMORY_MAX (32u << 20)
 
-#define USAGE                                                                              \
-    "usage: docker-registry-server tag ls NAME, or tag history|undo|restore|rm NAME:TAG; " \
-    "with --json, undo with --to N; with --dir, --config and --run-as as for the server"
+#define USAGE                                                                                     \
+    "usage: docker-registry-server tag ls NAME [--untagged], or tag history|undo|restore|rm "     \
+    "NAME:TAG; "                                                                                  \
+    "with --json; undo, restore and rm with --force; undo with --to N; with --dir, --config and " \
+    "--run-as as for the server"
 
 /* The arguments of the work, in this order. */
 enum {
@@ -27,6 +30,7 @@ enum {
     ARG_FORM, /* "json" or "text" */
     ARG_WHO,  /* the actor */
     ARG_TO,   /* a number, or "" */
+    ARG_MORE, /* "force", "untagged" or "" */
     ARGS
 };
 
@@ -36,6 +40,7 @@ struct tag_work {
     struct hooks hooks;
     struct actor actor;
     bool json;
+    bool untagged; /* ls --untagged */
     char repository[RECORD_REPOSITORY_MAX + 1];
     char tag[RECORD_TAG_MAX + 1];
 };
@@ -91,6 +96,12 @@ print_change(const struct tag_work *w, const struct digest *from, const struct d
 
 /* ---- looking ---- */
 
+struct untagged_listing {
+    uint64_t repo;
+    bool json;
+    bool first;
+};
+
 static void
 print_tag(const struct tag_work *w, const char *name, const struct rec_tag *r, bool first)
 {
@@ -136,6 +147,57 @@ list_tags(struct tag_work *w, struct err *err)
         puts("]");
     free(b);
     return rc;
+}
+
+static void
+print_untagged(const struct untagged_manifest *m, void *arg)
+{
+    struct untagged_listing *l = arg;
+    char text[DIGEST_TEXT_MAX], pushed[CLOCK_RFC3339_MAX], until[CLOCK_RFC3339_MAX] = "-";
+    struct json *j;
+
+    if (m->repo != l->repo)
+        return;
+    digest_text(text, &m->digest);
+    clock_rfc3339(pushed, m->pushed);
+    if (m->until != 0)
+        clock_rfc3339(until, m->until);
+    if (!l->json) {
+        printf("%s\t%llu\t%s\t%s\n", text, (unsigned long long)m->size, pushed, until);
+        return;
+    }
+    j = json_new_object();
+    json_set_string(j, "digest", text);
+    json_set_u64(j, "size", m->size);
+    json_set_string(j, "pushed", pushed);
+    if (m->until != 0)
+        json_set_string(j, "until", until);
+    else
+        json_set(j, "until", NULL);
+    command_print(l->first ? "" : ",\n", j, "");
+    l->first = false;
+}
+
+static int
+list_untagged(struct tag_work *w, struct err *err)
+{
+    struct untagged_listing l = {.json = w->json, .first = true};
+    const struct untagged_rule rule = {.only_tells = true, .tell = print_untagged, .arg = &l};
+    struct untagged_walk walk = {.repo = 0};
+    struct rec_repo repo;
+    int rc = repository_need(&w->reg, w->repository, &repo, err);
+
+    if (rc != 0)
+        return rc;
+    walk.repo = l.repo = repo.id;
+    if (w->json)
+        putchar('[');
+    do
+        rc = untagged_step(&w->reg, &walk, &rule, err);
+    while (rc == 1 && walk.repo == repo.id && !control_is_over(w->control) && !ferror(stdout));
+    if (rc >= 0 && w->json)
+        puts("]");
+    return rc < 0 ? -1 : 0;
 }
 
 static void
@@ -232,7 +294,7 @@ static int
 do_tag_work(struct tag_work *w, const char *what, const char *to, struct err *err)
 {
     if (strcmp(what, "ls") == 0)
-        return list_tags(w, err);
+        return w->untagged ? list_untagged(w, err) : list_tags(w, err);
     if (strcmp(what, "history") == 0)
         return print_history(w, err);
     if (strcmp(what, "rm") == 0)
@@ -255,6 +317,8 @@ command_tag_work(struct control *c, struct err *err)
     }
     w.json = strcmp(c->args[ARG_FORM], "json") == 0;
     w.actor = (struct actor){.user = c->args[ARG_WHO], .address = "", .administrator = true};
+    w.actor.forces = strcmp(c->args[ARG_MORE], "force") == 0;
+    w.untagged = strcmp(c->args[ARG_MORE], "untagged") == 0;
     server_hooks(c->server, &w.hooks);
     w.reg = *c->reg;
     w.reg.hooks = &w.hooks;
@@ -290,7 +354,8 @@ check_words(const struct options *o, struct err *err)
     bool ls = strcmp(what, "ls") == 0;
 
     if (words->n != 2 || (!ls && !is_change(what) && strcmp(what, "history") != 0) ||
-        (o->to != NULL && strcmp(what, "undo") != 0))
+        (o->to != NULL && strcmp(what, "undo") != 0) || (o->force && !is_change(what)) ||
+        (o->tagless && !ls))
         return err_set(err, ERR_BAD_REQUEST, USAGE);
     if (o->to != NULL && !parse_u64(o->to, strlen(o->to), &n))
         return err_set(err, ERR_BAD_REQUEST,
@@ -313,5 +378,6 @@ command_tag(struct options *o, struct err *err)
     args[ARG_FORM] = o->json ? "json" : "text";
     args[ARG_WHO] = who;
     args[ARG_TO] = o->to != NULL ? o->to : "";
+    args[ARG_MORE] = o->force ? "force" : o->tagless ? "untagged" : "";
     return control_run(o, command_tag_work, args, err);
 }

@@ -30,6 +30,7 @@ struct options {
     struct options_list ports;        /* --port: numbers from 0 to 65535 */
     struct options_list tls_ports;    /* --tls-port */
     struct options_list listen;       /* --listen: IPv4 or IPv6 addresses, or localhost */
+    struct options_list immutable;    /* --immutable: patterns of tags */
     struct options_list cors;         /* --cors: origins as browsers send them, or * */
     struct options_list users;        /* --user: NAME:PASSWORD; see options_forget_users */
     struct options_list metrics_from; /* --metrics-from: networks, or "none"; n 0: this machine */
@@ -88,6 +89,8 @@ struct options {
     bool json;        /* --json of hooks, access, user list, tag, retain */
     bool verbose;     /* retain --verbose */
     char *to;         /* tag undo --to: a number */
+    bool force;       /* tag --force */
+    bool tagless;     /* tag ls --untagged */
     bool robot;       /* user --robot */
     bool generate;    /* user --generate */
     bool now;         /* rotate-key --now */

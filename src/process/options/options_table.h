@@ -25,6 +25,7 @@ enum options_kind {
     OPTIONS_NETWORK,
     OPTIONS_USER,
     OPTIONS_ORIGIN,
+    OPTIONS_TAGS, /* a pattern of tags */
 };
 
 struct options_row {

@@ -1,6 +1,7 @@
 #include "process/options/options_value.h"
 #include <arpa/inet.h>
 #include "domain/access/htpasswd.h"
+#include "domain/access/immutable.h"
 #include "process/options/base_url.h"
 #include "util/mem.h"
 #include "util/network.h"
@@ -62,6 +63,17 @@ add_network(struct options *o, struct options_list *list, const char *value, con
                        "%s %s: must be a network such as 192.0.2.0/24 or 2001:db8::/32, an "
                        "address, or none",
                        what, value);
+    return options_value_add(o, list, value, what, err);
+}
+
+static int
+add_tags_pattern(struct options *o, struct options_list *list, const char *value, const char *what,
+                 struct err *err)
+{
+    struct err why;
+
+    if (immutable_parse(value, &why) != 0)
+        return err_set(err, ERR_BAD_REQUEST, "%s %.300s: %s", what, value, why.message);
     return options_value_add(o, list, value, what, err);
 }
 
@@ -188,6 +200,8 @@ options_value_set(struct options *o, const struct options_row *row, const char *
         return add_network(o, to, value, what, err);
     case OPTIONS_USER:
         return add_user_password(o, to, value, what, err);
+    case OPTIONS_TAGS:
+        return add_tags_pattern(o, to, value, what, err);
     case OPTIONS_ORIGIN:
         return base_url_check_origin(value, what, err) != 0
                    ? -1
