@@ -11,6 +11,7 @@
 #include "domain/core/blob.h"
 #include "domain/core/tag_history.h"
 #include "domain/core/undo.h"
+#include "domain/core/untagged.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
@@ -306,6 +307,47 @@ a_new_push_makes_the_trash_needless(void **state)
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d, EDGE_HISTORY, &f->err), 0);
 }
 
+static void
+collect_untagged(struct fixture *f)
+{
+    const struct untagged_rule rule = {.age_ms = SECOND};
+    struct untagged_walk w = {.repo = 0};
+    int rc;
+
+    while ((rc = untagged_step(&f->reg, &w, &rule, &f->err)) == 1)
+        ;
+    OK(f, rc);
+}
+
+static void
+signatures_wait_for_their_image(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = image(f, "a/b", "v1", "layer"), c = fixture_blob(f, "a/b", "config");
+    struct digest l = fixture_blob(f, "a/b", "signature");
+    char text[DIGEST_TEXT_MAX];
+    struct push p;
+
+    digest_text(text, &d);
+    OK(f, fixture_push(f, "a/b", NULL,
+                       fixture_image(f, &c, &l,
+                                     arena_printf(&f->arena,
+                                                  ",\"subject\":{\"mediaType\":\"" OCI_IMAGE
+                                                  "\",\"digest\":\"%s\",\"size\":1}",
+                                                  text)),
+                       OCI_IMAGE, &p));
+    forget(f, "a/b", &d);
+    for (unsigned i = 0; i < 3; i++) {
+        pass(f, 1);
+        collect_untagged(f);
+        assert_true(has(f, "a/b", &p.digest));
+    }
+    pass(f, 6);
+    collect_untagged(f);
+    assert_false(has(f, "a/b", &p.digest));
+    assert_false(is_trashed(f, "a/b", &p.digest));
+}
+
 /* ---- back again ---- */
 
 static const struct actor admin = {.user = "command:root", .address = "", .administrator = true};
@@ -575,6 +617,7 @@ main(void)
         TEST(a_large_document_is_kept_too),
         TEST(with_history_keep_0_nothing_is_kept),
         TEST(a_new_push_makes_the_trash_needless),
+        TEST(signatures_wait_for_their_image),
         TEST(an_overwritten_tag_comes_back_and_goes_again),
         TEST(a_deleted_tag_comes_back),
         TEST(a_deleted_manifest_comes_back_with_its_parts),

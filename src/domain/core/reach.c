@@ -5,6 +5,7 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
+#include "storage/tables/tbl_trash.h"
 
 struct reach_search {
     const struct gone_set *gone;
@@ -98,11 +99,14 @@ find_subject(struct txn *t, uint64_t repo, const struct digest *subject,
              const struct gone_set *gone, struct reach *out, struct err *err)
 {
     struct rec_manifest r;
+    struct rec_trash trash;
     int rc;
 
     if (subject->algo == DIGEST_NONE || counts_as_gone(gone, repo, subject))
         return 0;
     rc = tbl_manifest_get(t, repo, subject, &r, err);
+    if (rc == 0)
+        rc = tbl_trash_get(t, repo, subject, &trash, err);
     if (rc == 1) {
         out->kind = REACH_SUBJECT;
         out->by = *subject;

@@ -16,8 +16,8 @@
  *         that know no referrers attach signatures in this way. Who has signed an image means to
  *         verify it by its digest, so the image stays as long as this tag
  *     an index of the repository that has it as a part
- *     its subject, if the repository has that. The other direction doesn't count: referrers don't
- *         keep their subject
+ *     its subject, if the repository has that, or had it and can have it again (trash.h). The other
+ *         direction doesn't count: referrers don't keep their subject
  *     the history of a tag (history.h), until the job that ends it
  *
  * All of these are of the same repository. */

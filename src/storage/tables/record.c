@@ -152,6 +152,7 @@ const struct record record_manifest = {TABLE_MANIFEST, {
     NUMBER(manifest, untagged),
 }, &record_manifest_2};
 
+/* A new version of record_manifest needs a new version of this one. */
 const struct record record_trash = {TABLE_TRASH, {
     NUMBER(trash, until),
     RECORD(trash, manifest, &record_manifest),
