@@ -89,5 +89,18 @@ subtest 'an administrator' => sub {
     is(digest_of('a/b:v1'), digest($first), '... and puts it back');
 };
 
+subtest 'retention, and the end of a repository' => sub {
+    my $rules    = spew(tempdir() . '/retain', "** keep match none\n");
+    chmod 0755, $rules =~ s{/[^/]*$}{}r;
+    my $other = Registry->start(args => [ '--immutable', 'v*', '--retain', $rules ]);
+    my ($config, $manifest) = $other->push_parts('keep/it');
+    is_status($other->put_manifest('keep/it', $_, $manifest), 201, $_) for qw(v1 w1);
+    my $ran = Registry->try([ 'retain', '--dir', $other->dir ]);
+    works($ran, 'retain');
+    is_deeply($other->get('/v2/keep/it/tags/list')->json->{tags}, ['v1'], '... leaves what is immutable');
+    works(Registry->try([ 'repo', 'rm', 'keep/it', '--now', '--dir', $other->dir ]), 'repo rm');
+    is_status($other->get('/v2/keep/it/manifests/v1'), 404, '... does not');
+};
+
 is_tidy($registry);
 finish();

@@ -585,8 +585,8 @@ the_bytes_on_disk_stay_what_they_are(void **state)
                  "01 04 0000000000000001 01DD 00 00 0001 72 0001 74 0003 612f62 0001 75");
     make_job(&r);
     expect_bytes(&kinds[8], &r, "01 deadbeef 000000000000002a 0000 0000");
-    r.trash = (struct rec_trash){
-        .until = 258, .manifest = {.size = 1234, .pushed = 5678, .media_type = "a/b"}};
+    r.trash = (struct rec_trash){.until = 258,
+                                 .manifest = {.size = 1234, .pushed = 5678, .media_type = "a/b"}};
     expect_bytes(&kinds[13], &r,
                  "01 0000000000000102 00000000000004d2 000000000000162e 0003 612f62 0000 00 00 00 "
                  "00 0000000000000000");

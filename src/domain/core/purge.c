@@ -18,7 +18,7 @@
 /* Records that a transaction changes. */
 #define BATCH 25
 
-static const struct actor administrator = {.user = ""};
+static const struct actor administrator = {.user = "", .forces = true};
 
 struct purging {
     const struct registry *reg; /* with --now: without leases and history */

@@ -6,7 +6,7 @@
 #include "util/err.h"
 
 /* Deletes all tags and manifests of a repository, each in a transaction and with the events of its
- * own. The pre-hook isn't asked. */
+ * own. The pre-hook isn't asked, and immutable tags go, too. */
 struct purge {
     bool now; /* also ends what the history of its tags keeps, and the leases of blobs that no other
                * repository may serve: their bytes go with the next collection of garbage */

@@ -1,6 +1,8 @@
 #include "domain/retention/retain_judge.h"
 #include <stdlib.h>
 #include <string.h>
+#include "domain/access/immutable.h"
+#include "domain/core/repository.h"
 #include "domain/retention/last_pull.h"
 #include "domain/retention/retain_image.h"
 #include "util/mem.h"
@@ -11,6 +13,8 @@ retain_judge_begin(struct retain_judge *j, const struct registry *reg, uint64_t 
                    struct err *err)
 {
     *j = (struct retain_judge){.reg = reg, .repo = repo, .rules = rules, .rule = rule, .now = now};
+    if (reg->immutable_n > 0 && repository_name(reg, repo, j->repository, err) < 0)
+        return -1;
     if (rule->globs_n == 0)
         return 0;
     j->globs = mem_array(rule->globs_n, sizeof *j->globs);
@@ -128,7 +132,9 @@ judge_by_clauses(const struct retain_judge *j, const char *tag, const struct rec
     uint64_t pulled;
 
     out->why = RETAIN_GOES;
-    if (is_among_last(j, tag, r))
+    if (immutable_find(j->reg, j->repository, tag) != NULL)
+        out->why = RETAIN_IMMUTABLE;
+    else if (is_among_last(j, tag, r))
         out->why = RETAIN_LAST;
     else if (is_within(j, r->updated, rule->younger_ms))
         out->why = RETAIN_YOUNGER;
@@ -169,7 +175,9 @@ retain_judge_tag(const struct retain_judge *j, const char *tag, const struct rec
     rc = retain_image_stays(j->reg, j->repo, &image, stays_by_clauses, &copy, err);
     if (rc < 0)
         return -1;
-    if (rc == 1)
+    if (immutable_find(j->reg, j->repository, tag) != NULL)
+        out->why = RETAIN_IMMUTABLE;
+    else if (rc == 1)
         out->why = RETAIN_SIGNATURE;
     else if (is_within(j, r->updated, j->reg->lease_ms))
         out->why = RETAIN_NEW_SIGNATURE;

@@ -25,6 +25,7 @@ enum retain_why {
     RETAIN_YOUNGER,
     RETAIN_MATCH,
     RETAIN_PULLED,
+    RETAIN_IMMUTABLE,     /* --immutable */
     RETAIN_SIGNATURE,     /* its image stays */
     RETAIN_NEW_SIGNATURE, /* its image isn't there yet */
     RETAIN_MOVED,         /* it was pushed again while the work went on */
@@ -34,6 +35,7 @@ enum retain_why {
 struct retain_judge {
     const struct registry *reg;
     uint64_t repo;
+    char repository[RECORD_REPOSITORY_MAX + 1]; /* its name, if there are immutable tags */
     const struct retain_rules *rules;
     const struct retain_rule *rule;
     uint64_t now;

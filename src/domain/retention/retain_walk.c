@@ -210,6 +210,7 @@ retain_walk_why(char out[RETAIN_WALK_WHY_MAX], const struct retain_result *r)
         [RETAIN_YOUNGER] = "younger",
         [RETAIN_MATCH] = "match",
         [RETAIN_PULLED] = "pulled",
+        [RETAIN_IMMUTABLE] = "immutable",
         [RETAIN_SIGNATURE] = "belongs to an image that stays",
         [RETAIN_NEW_SIGNATURE] = "its image may come soon",
         [RETAIN_MOVED] = "changed meanwhile",

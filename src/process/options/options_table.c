@@ -90,7 +90,7 @@ const struct options_row options_table[] = {
     {"history-keep", 0, "time", "7d", "keep overwritten and deleted tags restorable this long",
      SERVER " import tag repo", TIME(history_keep_ms, 0)},
     {"immutable", 0, "pattern", NULL, "tags that are never moved: v*, or team/**:v*",
-     SERVER " import tag", LIST(OPTIONS_TAGS, immutable)},
+     SERVER " import tag retain", LIST(OPTIONS_TAGS, immutable)},
     {"gc-interval", 0, "time", "60s", "look for garbage at least this often", SERVER,
      TIME(gc_interval_ms, 1)},
     {"gc-untagged", 0, "time", NULL, "delete manifests that have had no tag for this time", SERVER,
