@@ -80,6 +80,6 @@ subtest 'the first page of a table' => sub {
     damage("$dir/db/tag", sub (@types) { return 0 });
     my $ran = Registry->try([ '--dir', $dir, '--listen', '127.0.0.1', '--port', '0' ], timeout => 30);
     is($ran->{exit}, 1, 'ends the start');
-    like($ran->{err}, qr/\Q$dir\E\/db can't be opened \(.*tag.*\).*restore a backup/, '... with a line that says what to do');
+    like($ran->{err}, qr/\Q$dir\E\/db can't be opened \(.*tag.*\).*restore --snapshot/, '... with a line that says what to do');
 };
 finish();

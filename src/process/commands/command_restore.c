@@ -7,6 +7,7 @@
 #include "process/commands/backup_dir.h"
 #include "process/commands/import_helper.h"
 #include "process/commands/progress.h"
+#include "process/commands/restore_snapshot.h"
 #include "process/server/datadir.h"
 #include "util/fdio.h"
 
@@ -215,10 +216,12 @@ command_restore(struct options *o, struct err *err)
     char backup[PATH_MAX];
 
     options_forget_users(o); /* of a configuration file */
+    if (o->snapshot && o->words.n <= 1)
+        return restore_snapshot(o, err);
     if (o->words.n != 1 || o->words.v[0][0] == '\0' || !o->dir_given) {
         err_set(err, ERR_BAD_REQUEST,
-                "usage: docker-registry-server restore BACKUP --dir NEW-DIRECTORY, with --run-as "
-                "as for the server");
+                "usage: docker-registry-server restore BACKUP --dir NEW-DIRECTORY [--run-as USER], "
+                "or restore --snapshot [TIME], with --dir and --config as for the server");
         return COMMAND_USAGE;
     }
     if (choose_backup(backup, o->words.v[0], err) != 0 || check_restore_target(o->dir, err) != 0 ||

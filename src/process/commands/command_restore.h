@@ -2,5 +2,5 @@
 
 #include "process/commands/command.h"
 
-/* "docker-registry-server restore BACKUP --dir NEW". */
+/* "docker-registry-server restore BACKUP --dir NEW", and --snapshot (restore_snapshot.h). */
 command_run command_restore;

@@ -10,9 +10,11 @@
 #include "process/commands/command_import.h"
 #include "process/commands/command_nginx_conf.h"
 #include "process/commands/command_retain.h"
+#include "process/commands/command_rebuild.h"
 #include "process/commands/command_restore.h"
 #include "process/commands/command_repo.h"
 #include "process/commands/command_rotate_key.h"
+#include "process/commands/command_snapshot.h"
 #include "process/commands/command_tag.h"
 #include "process/commands/command_stat.h"
 #include "process/commands/command_top.h"
@@ -51,7 +53,8 @@ const struct command command_table[] = {
     {"backup", command_backup, command_backup_work,
      "  backup [directory]       save everything, in a new directory each time\n"},
     {"restore", command_restore, NULL,
-     "  restore [backup]         make a new data directory of a backup\n"},
+     "  restore [backup]         make a new data directory of a backup\n"
+     "  restore --snapshot       put the database back, without a server\n"},
     {"fsck", command_fsck, command_fsck_work,
      "  fsck                     look whether the database and all files are whole\n"},
     {"explain", command_explain, command_explain_work,
@@ -64,6 +67,10 @@ const struct command command_table[] = {
      "  stat                     print how the registry is, on one screen\n"},
     {"top", command_top, command_top_work,
      "  top                      print that every two seconds, until it is interrupted\n"},
+    {"snapshot", command_snapshot, command_snapshot_work,
+     "  snapshot                 copy the database, so that it can be put back\n"},
+    {"rebuild", command_rebuild, command_rebuild_work,
+     "  rebuild                  find blobs that the database doesn't know\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

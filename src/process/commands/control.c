@@ -5,10 +5,10 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "domain/core/store.h"
 #include "process/server/child.h"
+#include "process/server/control_call.h"
 #include "process/server/datadir.h"
 #include "process/server/datadir_plan.h"
 #include "storage/files/disk_space.h"
@@ -39,63 +39,13 @@ control_is_over(const struct control *c)
 
 /* ---- with a server ---- */
 
-/* Connects to the server, or returns -1 if nobody listens. The data directory is the working
- * directory. */
-static int
-connect_server(void)
-{
-    struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = SERVER_CONTROL_NAME};
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    int sys;
-
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0)
-        return fd;
-    sys = errno;
-    fdio_close(fd);
-    errno = sys;
-    return -1;
-}
-
-static int
-send_request(int fd, int startdir, const char *const *args, struct err *err)
-{
-    const int fds[4] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, startdir};
-    struct iovec v;
-    struct msghdr m;
-    struct cmsghdr *c;
-    ssize_t n;
-
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof fds)];
-    } control = {.room = {0}};
-    struct buf packet;
-    buf_init(&packet, CONTROL_PACKET_MAX);
-    for (size_t i = 0; args[i] != NULL; i++)
-        buf_put(&packet, args[i], strlen(args[i]) + 1);
-    if (!buf_ok(&packet)) {
-        buf_free(&packet);
-        return err_set(err, ERR_BAD_REQUEST, "the arguments are too long");
-    }
-    v = (struct iovec){.iov_base = packet.p, .iov_len = packet.n};
-    m = (struct msghdr){
-        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    c = CMSG_FIRSTHDR(&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fds);
-    memcpy(CMSG_DATA(c), fds, sizeof fds);
-    n = sendmsg(fd, &m, MSG_NOSIGNAL);
-    buf_free(&packet);
-    return n >= 0 ? 0 : err_errno(err, "cannot ask the server");
-}
-
 static enum command_exit
 ask_server(int fd, int startdir, const char *const *args, struct err *err)
 {
+    const int fds[4] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, startdir};
     char packet[1 + ERR_MESSAGE_MAX];
     ssize_t n;
-    if (send_request(fd, startdir, args, err) < 0)
+    if (control_call_send(fd, fds, args, err) < 0)
         return COMMAND_FAILED;
     do
         n = recv(fd, packet, sizeof packet - 1, 0);
@@ -177,7 +127,7 @@ lock_or_connect(struct server *s, enum way way, int *fd, struct err *err)
     for (;;) {
         int r;
 
-        *fd = connect_server();
+        *fd = control_call_connect();
         if (*fd >= 0)
             return 0;
         if (errno == EACCES)

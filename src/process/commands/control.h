@@ -5,6 +5,7 @@
 #include "domain/registry.h"
 #include "process/commands/command.h"
 #include "process/options/options.h"
+#include "process/server/control_call.h"
 #include "process/server/server.h"
 
 /* Commands that need the database, such as "docker-registry-server hooks". While a server runs, the
@@ -15,7 +16,7 @@
  * caller locks the data directory, recovers the store, and does the work itself. */
 
 #define CONTROL_ARGS_MAX 72 /* more than options.h allows */
-#define CONTROL_PACKET_MAX 16384
+#define CONTROL_PACKET_MAX CONTROL_CALL_PACKET_MAX
 
 /* The arguments of the work, in either process. */
 struct control {

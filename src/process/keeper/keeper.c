@@ -11,6 +11,7 @@
 #include "process/keeper/indexer.h"
 #include "process/keeper/keeper_report.h"
 #include "process/keeper/scrub.h"
+#include "process/keeper/snapshotter.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
 #include "process/server/stopped_process.h"
@@ -54,6 +55,7 @@ struct keeper {
     struct herald_client *herald;
     struct indexer *indexer; /* NULL while the keeper stops */
     struct scrub *scrub;
+    struct snapshotter *snapshotter;
     struct upkeep upkeep;
     uint64_t pulls_at; /* when they are written down next */
     struct hooks hooks;
@@ -184,6 +186,8 @@ on_keeper_round(void *arg)
     indexer_hurry(k->indexer);
     stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL,
                          k->server->options->watchdog_ms, clock_mono_ms());
+    if (!k->stopping)
+        snapshotter_step(k->snapshotter);
     tend_store(k);
     look_for_new_nginx(k);
     if (clock_mono_ms() >= k->pulls_at)
@@ -382,6 +386,7 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
     } else {
         k.herald = herald_client_new(s, &k.reg, &k.loop);
         k.retention = new_retention(&k);
+        k.snapshotter = snapshotter_new(s, &k.reg, &k.loop);
         k.indexer = indexer_new(s->options, &k.reg, &k.loop);
         k.scrub = scrub_new(s->options, &k.reg, &k.loop);
         rc = run_keeper(&k, &err);
@@ -389,6 +394,7 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
     }
     if (rc != 0)
         log_line(LOG_ERROR, "the keeper failed", "why=%s", err.message);
+    snapshotter_free(k.snapshotter);
     loop_free(&k.loop);
     kv_close(k.reg.kv);
     return rc == 0 ? CHILD_DONE : CHILD_FAILED;

@@ -551,6 +551,7 @@ children_error(const struct children *c, struct err *err)
                        "the processes die at their start: see the log; the database is in %s/db",
                        c->server->dir.name);
     return err_set(err, ERR_SYSTEM,
-                   "the database in %s/db can't be opened (%s): repair it, or restore a backup",
+                   "the database in %s/db can't be opened (%.120s): put it back with "
+                   "docker-registry-server restore --snapshot",
                    c->server->dir.name, *why != '\0' ? why : "the recovery died");
 }

@@ -59,6 +59,8 @@ struct options {
     uint64_t upload_expiry_ms;
     uint64_t history_keep_ms; /* may be 0 */
     uint64_t gc_interval_ms;
+    uint64_t snapshot_every_ms; /* 0: none */
+    uint64_t snapshot_keep;
     uint64_t max_blob_size; /* bytes; 0: no limit */
     uint64_t min_free;      /* bytes; 0: the database's margin */
     bool read_only;
@@ -104,7 +106,9 @@ struct options {
     char *output;     /* export --output; NULL: stdout */
     bool dry_run;     /* --dry-run of gc, retain */
     char *untagged;   /* gc --untagged: a time; NULL: not given */
-    bool list;        /* backup --list */
+    bool list;        /* backup --list, snapshot --list */
+    bool snapshot;    /* restore --snapshot */
+    char *into;       /* rebuild --into */
     uint64_t keep;    /* backup --keep; 0: all */
     bool help;
     bool version;

@@ -7,7 +7,7 @@
 #define STORE                                                                          \
     "serve print-nginx-conf user access rotate-key hooks tag import export gc retain " \
     "backup restore fsck "                                                             \
-    "repo explain stat top"
+    "repo explain stat top snapshot rebuild"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -91,6 +91,10 @@ const struct options_row options_table[] = {
      SERVER " import tag repo", TIME(history_keep_ms, 0)},
     {"immutable", 0, "pattern", NULL, "tags that are never moved: v*, or team/**:v*",
      SERVER " import tag retain", LIST(OPTIONS_TAGS, immutable)},
+    {"snapshot-every", 0, "time", "1h", "copy the database this often (0: never)", SERVER,
+     TIME(snapshot_every_ms, 0)},
+    {"snapshot-keep", 0, "n", "24", "keep this many copies of the database", SERVER " snapshot",
+     NUMBER(snapshot_keep, 1, 10000)},
     {"gc-interval", 0, "time", "60s", "look for garbage at least this often", SERVER,
      TIME(gc_interval_ms, 1)},
     {"gc-untagged", 0, "time", NULL, "delete manifests that have had no tag for this time", SERVER,
@@ -167,7 +171,12 @@ const struct options_row options_table[] = {
      FLAG(dry_run)},
     {"untagged", 0, "time", NULL, "gc: delete manifests that have had no tag for this time", "gc",
      TEXT(untagged)},
-    {"list", 0, NULL, NULL, "backup: print the backups that are there", "backup", FLAG(list)},
+    {"list", 0, NULL, NULL, "print the backups or snapshots that are there", "backup snapshot",
+     FLAG(list)},
+    {"snapshot", 0, NULL, NULL, "restore: put the database back from a snapshot", "restore",
+     FLAG(snapshot)},
+    {"into", 0, "name", NULL, "rebuild: the repository that gets what is found (recovered)",
+     "rebuild", TEXT(into)},
     {"keep", 0, "n", "0", "backup: remove the oldest, and keep this many (0: all)", "backup",
      LIMIT(keep)},
     {"repair", 0, NULL, NULL, "fsck: mend what can be mended", "fsck", FLAG(repair)},

@@ -69,6 +69,9 @@ expected(const struct subdir *s, const char *entry)
     for (size_t i = 0; i < sizeof s->below / sizeof *s->below && s->below[i] != NULL; i++)
         if (strcmp(entry, s->below[i]) == 0)
             return true;
+    /* what restore --snapshot has set aside, or not finished */
+    if (s == &whole && (strncmp(entry, "db.damaged-", 11) == 0 || strcmp(entry, "db.new") == 0))
+        return true;
     /* the format, half written when the machine crashed */
     return strcmp(s->name, "db") == 0 && strncmp(entry, "format.", 7) == 0 && n > 4 &&
            strcmp(entry + n - 4, ".tmp") == 0;
@@ -657,8 +660,7 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
 {
     static const char *const leftovers[] = {"run/nginx.pid", "run/master.pid", "run/herald.sock",
                                             "run/feed.sock", "run/control.sock"};
-    int r, n;
-    char text[64];
+    int r;
 
     for (size_t i = 0; i < SUBDIRS; i++)
         if (faccessat(d->fd, subdirs[i].name, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
@@ -677,6 +679,14 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
     r = read_format(d, who, err);
     if (r != 0)
         return r < 0 ? -1 : 0;
-    n = snprintf(text, sizeof text, "%s%u\n", FORMAT_TEXT, FORMAT);
-    return fdio_replace_file(d->fd, FORMAT_NAME, 0600, bytes_of(text, (size_t)n), err);
+    return datadir_write_format(d, FORMAT_NAME, err);
+}
+
+int
+datadir_write_format(const struct datadir *d, const char *name, struct err *err)
+{
+    char text[64];
+    int n = snprintf(text, sizeof text, "%s%u\n", FORMAT_TEXT, FORMAT);
+
+    return fdio_replace_file(d->fd, name, 0600, bytes_of(text, (size_t)n), err);
 }

@@ -61,5 +61,9 @@ int datadir_hold(struct datadir *d, struct err *err);
  * the files that a killed server left in run/. */
 int datadir_begin(const struct datadir *d, const struct privileges *who, struct err *err);
 
+/* Writes the mark of a store of this format, db/format, or another name for a database that becomes
+ * db/. */
+int datadir_write_format(const struct datadir *d, const char *name, struct err *err);
+
 /* Does a server use the directory? Doesn't wait. */
 bool datadir_is_served(const struct datadir *d);

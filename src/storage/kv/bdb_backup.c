@@ -11,8 +11,6 @@
 #include "util/fdio.h"
 #include "util/mem.h"
 
-#define LOG_PREFIX "log."
-#define LOG_DIGITS 10
 #define PIECE ((size_t)128 << 10)
 
 /* Joins the name of a directory and that of a file in it. */
@@ -257,7 +255,7 @@ cut_log(DB_ENV *env, const char *dir)
 
     if (ret != 0)
         return ret;
-    snprintf(name, sizeof name, LOG_PREFIX "%0*u", LOG_DIGITS, stat->st_cur_file);
+    snprintf(name, sizeof name, BDB_ENV_LOG_PREFIX "%0*u", BDB_ENV_LOG_DIGITS, stat->st_cur_file);
     if (join_path(path, dir, name, &ignored) != 0)
         ret = ENAMETOOLONG;
     else if (truncate(path, stat->st_cur_offset) != 0)

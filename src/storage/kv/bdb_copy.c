@@ -25,7 +25,8 @@ bdb_copy_is_log(const char *name, uint32_t *number)
 static bool
 is_of_store(const char *name)
 {
-    static const char *const others[] = {"format", "lock", "backup.lock", "reserve"};
+    static const char *const others[] = {"format",  "lock",   "backup.lock",
+                                         "reserve", "tables", "restored"};
 
     if (name[0] == '.' || strncmp(name, "__db.", 5) == 0)
         return false;

@@ -6,9 +6,11 @@
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
+#include "storage/kv/kv_backup.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/parse.h"
 
 /* Every process must make the same settings. */
 
@@ -53,6 +55,19 @@ note_fault(struct bdb *b, const char *text)
     }
 }
 
+uint32_t
+bdb_env_log_number(const char *name)
+{
+    uint64_t number;
+
+    if (strncmp(name, BDB_ENV_LOG_PREFIX, strlen(BDB_ENV_LOG_PREFIX)) != 0 ||
+        strlen(name) != strlen(BDB_ENV_LOG_PREFIX) + BDB_ENV_LOG_DIGITS ||
+        !parse_u64(name + strlen(BDB_ENV_LOG_PREFIX), BDB_ENV_LOG_DIGITS, &number) ||
+        number > UINT32_MAX)
+        return 0;
+    return (uint32_t)number;
+}
+
 bool
 bdb_env_disk_is_full(const char *dir)
 {
@@ -84,7 +99,12 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
         b->lines = 0;
         b->lines_since_ms = now;
     }
-    if (b->lines++ < LINES_MAX)
+    if (b->lines++ >= LINES_MAX)
+        return;
+    if (strstr(text, "checksum error: page") != NULL)
+        log_line(LOG_ERROR, "berkeley db", "text=%s advice=%s", text,
+                 "docker-registry-server restore --snapshot");
+    else
         log_line(LOG_ERROR, "berkeley db", "text=%s", text);
 }
 
@@ -122,6 +142,20 @@ sync_store_file(int fd)
     return synced_store->sync_failed ? (errno = ENXIO) : 0;
 }
 
+/* Without the second name the log is as good; only a lost db/ costs more then. */
+static void
+give_second_name(const char *path)
+{
+    char second[4096];
+    int n = snprintf(second, sizeof second, "%s/../" KV_BACKUP_LOGS "%s", synced_store->kv.dir,
+                     strrchr(path, '/'));
+
+    if (n < 0 || (size_t)n >= sizeof second)
+        return;
+    if (link(path, second) != 0 && errno == EEXIST && unlink(second) == 0)
+        (void)!link(path, second);
+}
+
 /* The library syncs a new log, but not the directory that has its name. */
 static int
 open_store_file(const char *path, int flags, ...)
@@ -141,6 +175,8 @@ open_store_file(const char *path, int flags, ...)
     if (fd < 0 || (flags & O_CREAT) == 0 || strstr(path, "/log.") == NULL || fstat(fd, &st) != 0 ||
         st.st_size > 0)
         return fd;
+    if (synced_store->keeps_logs)
+        give_second_name(path);
     if (fdio_fsync_dir(AT_FDCWD, synced_store->kv.dir, &err) == 0)
         return fd;
     log_line(LOG_ERROR, "the name of a new log can't be synced", "why=%s", err.message);
@@ -239,8 +275,10 @@ int
 bdb_env_attach(struct bdb *b, bool create, struct err *err)
 {
     uint32_t recover = b->from_first_log ? DB_RECOVER_FATAL : DB_RECOVER;
-    int ret = bdb_env_open(b, create ? DB_CREATE | recover : 0);
+    int ret;
 
+    b->keeps_logs = !b->from_first_log; /* that is a copy */
+    ret = bdb_env_open(b, create ? DB_CREATE | recover : 0);
     if (ret != 0)
         return bdb_error(err, ret, "opening", b->kv.dir);
     for (size_t i = 0; i < b->n; i++)

@@ -5,6 +5,12 @@
 /* A log file's bytes. */
 #define BDB_ENV_LOG_FILE (16u << 20)
 
+/* The name of a log: this, and its number. */
+#define BDB_ENV_LOG_PREFIX "log."
+#define BDB_ENV_LOG_DIGITS 10
+/* The number of a log, from the name of its file; 0: it is no log. */
+uint32_t bdb_env_log_number(const char *name);
+
 /* No log file can be begun in that directory. */
 bool bdb_env_disk_is_full(const char *dir);
 

@@ -363,6 +363,7 @@ const struct kv_filling bdb_filling = {
     .copy = bdb_backup_copy,
     .mend = bdb_backup_mend,
     .verify = bdb_backup_verify,
+    .log_number = bdb_env_log_number,
     .open_quiet = bdb_backup_open,
     .copy_size = bdb_copy_size,
     .copy_files = bdb_copy_files,

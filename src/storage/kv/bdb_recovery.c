@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include "storage/kv/bdb_env.h"
+#include "storage/kv/kv_backup.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -197,6 +198,131 @@ recover_environment(const char *dir, const struct kv_table *tables, size_t n, st
     return rc;
 }
 
+/* ---- files that were lost ---- */
+
+/* The highest number of a log in a directory; 0: there is none. */
+static uint32_t
+find_newest_log(int dirfd, const char *name)
+{
+    struct err ignored;
+    DIR *dir = fdio_opendir(dirfd, name, &ignored);
+    uint32_t newest = 0;
+
+    if (dir == NULL)
+        return 0;
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
+        uint32_t number = bdb_env_log_number(e->d_name);
+
+        if (number > newest)
+            newest = number;
+    }
+    closedir(dir);
+    return newest;
+}
+
+/* The library would begin a new log, whose numbers the pages are ahead of. A log that is gone has
+ * another name below KV_BACKUP_LOGS, unless those are the logs of a database that was replaced. */
+static int
+check_logs_are_there(int dirfd, const char *dir, struct err *err)
+{
+    uint32_t newest = find_newest_log(dirfd, "."), kept = 0;
+
+    if (faccessat(dirfd, "restored", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        kept = find_newest_log(dirfd, "../" KV_BACKUP_LOGS);
+    if (newest == 0)
+        return err_set(err, ERR_CORRUPT, "the logs in %s are gone", dir);
+    if (newest < kept)
+        return err_set(err, ERR_CORRUPT, "the log %u is gone from %s", kept, dir);
+    return 0;
+}
+
+#define TABLES_NAME "tables"
+#define TABLES_TEXT_MAX 4096
+
+/* The library would make a missing table again, without its records. So the tables that a recovery
+ * has made durable are named in a file. */
+static int
+check_files_are_there(const char *dir, struct err *err)
+{
+    int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct buf text;
+
+    if (dirfd < 0)
+        return err_errno(err, "opening %s", dir);
+    buf_init(&text, TABLES_TEXT_MAX);
+    rc = fdio_read_file(dirfd, TABLES_NAME, &text, err);
+    for (char *line = text.p; rc == 1 && line != NULL && *line != '\0';) {
+        char *end = strchr(line, '\n');
+
+        if (end != NULL)
+            *end++ = '\0';
+        if (faccessat(dirfd, line, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+            rc = err_set(err, ERR_CORRUPT, "table %s is missing in %s", line, dir);
+        line = end;
+    }
+    if (rc == 1)
+        rc = check_logs_are_there(dirfd, dir, err);
+    buf_free(&text);
+    fdio_close(dirfd);
+    return rc < 0 ? -1 : 0;
+}
+
+/* A table whose file was cut still opens, and fails where pages are missing. After a checkpoint all
+ * pages up to the last one that the page of metadata knows are in the file. */
+static void
+warn_of_cut_table(int dirfd, const char *dir, const char *name)
+{
+    enum {
+        MAGIC = 3,
+        PAGE_SIZE = 5,
+        LAST_PAGE = 8,
+    };
+    uint32_t meta[LAST_PAGE + 1];
+    struct stat st;
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd >= 0 && pread(fd, meta, sizeof meta, 0) == (ssize_t)sizeof meta && fstat(fd, &st) == 0 &&
+        meta[MAGIC] == 0x53162 &&
+        (uint64_t)st.st_size < ((uint64_t)meta[LAST_PAGE] + 1) * meta[PAGE_SIZE])
+        log_line(LOG_ERROR,
+                 "a table was cut: stop the server, and put the database back with "
+                 "docker-registry-server restore --snapshot",
+                 "table=%s dir=%s", name, dir);
+    fdio_close(fd);
+}
+
+static void
+warn_of_cut_tables(const char *dir, const struct kv_table *tables, size_t n)
+{
+    int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (size_t i = 0; dirfd >= 0 && i < n; i++)
+        if (tables[i].kind == KV_ORDERED)
+            warn_of_cut_table(dirfd, dir, tables[i].name);
+    fdio_close(dirfd);
+}
+
+static int
+note_tables(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct buf text, before;
+
+    if (dirfd < 0)
+        return err_errno(err, "opening %s", dir);
+    buf_init(&text, TABLES_TEXT_MAX);
+    buf_init(&before, TABLES_TEXT_MAX);
+    for (size_t i = 0; i < n; i++)
+        buf_putf(&text, "%s\n", tables[i].name);
+    rc = fdio_read_file(dirfd, TABLES_NAME, &before, err);
+    if (rc == 0 || (rc == 1 && !bytes_equal(buf_bytes(&text), buf_bytes(&before))))
+        rc = fdio_replace_file(dirfd, TABLES_NAME, 0600, buf_bytes(&text), err);
+    buf_free(&text);
+    buf_free(&before);
+    fdio_close(dirfd);
+    return rc < 0 ? -1 : 0;
+}
+
 int
 bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
@@ -208,9 +334,13 @@ bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struc
     snprintf(parent, sizeof parent, "%s/..", dir);
     if (made > 0 && fdio_fsync_dir(AT_FDCWD, parent, err) != 0)
         return -1;
+    if (check_files_are_there(dir, err) != 0)
+        return -1;
     if (recover_environment(dir, tables, n, err) == 0 &&
-        bdb_recovery_tidy(dir, tables, n, err) == 0)
+        bdb_recovery_tidy(dir, tables, n, err) == 0 && note_tables(dir, tables, n, err) == 0) {
+        warn_of_cut_tables(dir, tables, n);
         return 0;
+    }
     blame_full_disk(dir, err);
     return -1;
 }

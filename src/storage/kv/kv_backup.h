@@ -26,3 +26,10 @@ int kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, s
  * kv_close closes it. NULL on failure. */
 struct kv *kv_backup_open(const char *dir, const struct kv_table *tables, size_t n,
                           struct err *err);
+
+/* The number of a log, from the name of its file; 0: it is no log. */
+uint32_t kv_backup_log_number(const char *name);
+
+/* Each log of the store DIR/db gets a second name in this directory of DIR, if it is there, before
+ * anything is written to it. Nobody here removes these names. */
+#define KV_BACKUP_LOGS "snapshots/logs"

@@ -85,6 +85,7 @@ struct kv_filling {
                 void *arg, struct err *err);
     int (*mend)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
     int (*verify)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
+    uint32_t (*log_number)(const char *name);
     struct kv *(*open_quiet)(const char *dir, const struct kv_table *tables, size_t n,
                              struct err *err);
     /* kv_copy.h, kv_check.h */

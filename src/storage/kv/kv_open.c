@@ -72,6 +72,12 @@ kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, struc
     return filling->verify(dir, tables, n, err);
 }
 
+uint32_t
+kv_backup_log_number(const char *name)
+{
+    return filling->log_number(name);
+}
+
 /* ---- kv_copy.h, kv_check.h ---- */
 
 int

@@ -1,0 +1,213 @@
+#include "process/commands/restore_snapshot.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "domain/backup/snapshot_restore.h"
+#include "process/commands/command_rebuild.h"
+#include "process/server/control_call.h"
+#include "process/server/datadir.h"
+#include "process/server/datadir_plan.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+
+/* The data directory may be root's, and all below it the server's user's. So two processes work
+ * here: one becomes the user and makes the database in NEW, the other one, which keeps the caller's
+ * rights, makes that directory and exchanges the two names. */
+
+#define OLD "db"
+#define NEW "db.new"
+#define NEW_FORMAT NEW "/format"
+
+struct exchange {
+    const struct options *options;
+    const char *time; /* NULL: the newest, with what came since */
+    int dirfd;
+    struct privileges who;
+    int socket; /* to the other process */
+};
+
+/* What the maker sends when it is ready, or has failed. */
+struct outcome {
+    bool good;
+    struct snapshot_restored done;
+    char message[ERR_MESSAGE_MAX];
+};
+
+/* ---- the maker ---- */
+
+/* Holds the lock of the database that is there, until the process ends. */
+static int
+lock_old_database(const struct datadir *dir, struct err *err)
+{
+    int fd = control_call_connect();
+
+    fdio_close(fd);
+    if (fd >= 0)
+        return err_set(err, ERR_BUSY, "a server runs in %s: stop it first", dir->name);
+    fd = openat(dir->fd, OLD "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return err_set(err, ERR_BUSY, "a server runs in %s: stop it first", dir->name);
+    return 0;
+}
+
+static int
+make_database(const struct exchange *x, struct snapshot_restored *done, struct err *err)
+{
+    struct datadir dir;
+
+    umask(0027);
+    if (datadir_find(&dir, x->options->dir, &x->who, err) != 0 ||
+        privileges_drop((struct privileges *)&x->who, 0, err) != 0 ||
+        lock_old_database(&dir, err) != 0 ||
+        snapshot_restore_make(dir.fd, x->time, NEW, done, err) != 0)
+        return -1;
+    return datadir_write_format(&dir, NEW_FORMAT, err);
+}
+
+_Noreturn static void
+run_maker(const struct exchange *x)
+{
+    struct outcome o = {.good = false};
+    struct err err = {.code = ERR_NONE};
+    char go;
+
+    o.good = make_database(x, &o.done, &err) == 0;
+    memcpy(o.message, err.message, sizeof o.message);
+    /* The lock is held until the names are exchanged. */
+    if (send(x->socket, &o, sizeof o, MSG_NOSIGNAL) == (ssize_t)sizeof o && o.good &&
+        recv(x->socket, &go, 1, 0) == 1 && snapshot_restore_settle(x->dirfd, &err) != 0)
+        command_note("%s", err.message);
+    _exit(0);
+}
+
+/* ---- the other one ---- */
+
+static int
+make_new_directory(const struct exchange *x, struct err *err)
+{
+    struct stat st;
+    int fd, rc = 0;
+
+    if (fdio_mkdir(x->dirfd, NEW, 0700, err) < 0)
+        return -1;
+    fd = openat(x->dirfd, NEW, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        rc = err_errno(err, "cannot open %s/" NEW, x->options->dir);
+    else if (st.st_uid != x->who.uid && fchown(fd, x->who.uid, x->who.gid) != 0)
+        rc = err_errno(err, "cannot give %s/" NEW " to %s", x->options->dir, x->who.user);
+    fdio_close(fd);
+    return rc;
+}
+
+static int
+exchange_names(const struct exchange *x, char aside[64], struct err *err)
+{
+    char time[BACKUP_TIME_MAX];
+    uint64_t second = clock_wall_ms() / 1000;
+    int rc;
+
+    do { /* two may be set aside in one second */
+        backup_info_time(time, second++);
+        snprintf(aside, 64, OLD ".damaged-%s", time);
+        rc = renameat2(x->dirfd, OLD, x->dirfd, aside, RENAME_NOREPLACE);
+    } while (rc != 0 && errno == EEXIST);
+    if (rc != 0 && errno != ENOENT)
+        return err_errno(err, "cannot rename %s/" OLD, x->options->dir);
+    if (rc != 0)
+        aside[0] = '\0';
+    if (renameat2(x->dirfd, NEW, x->dirfd, OLD, RENAME_NOREPLACE) != 0)
+        return err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+    return fdio_fsync_dir(x->dirfd, ".", err);
+}
+
+static int
+wait_for_maker(const struct exchange *x, struct outcome *o, char aside[64], struct err *err)
+{
+    if (recv(x->socket, o, sizeof *o, 0) != (ssize_t)sizeof *o)
+        return err_set(err, ERR_SYSTEM, "the process that makes the database died");
+    o->message[sizeof o->message - 1] = '\0';
+    if (!o->good)
+        return err_set(err, ERR_CORRUPT, "%s", o->message);
+    if (exchange_names(x, aside, err) != 0)
+        return -1;
+    return send(x->socket, "", 1, MSG_NOSIGNAL) == 1 ? 0 : err_errno(err, "cannot go on");
+}
+
+static int
+run_exchange(struct exchange *x, struct outcome *o, char aside[64], struct err *err)
+{
+    int pair[2], rc;
+    pid_t child;
+
+    if (make_new_directory(x, err) != 0)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return err_errno(err, "cannot make a socket");
+    child = fork();
+    if (child == 0) {
+        fdio_close(pair[0]);
+        x->socket = pair[1];
+        run_maker(x);
+    }
+    fdio_close(pair[1]);
+    x->socket = pair[0];
+    rc = child > 0 ? wait_for_maker(x, o, aside, err) : err_errno(err, "cannot start a process");
+    fdio_close(pair[0]);
+    if (child > 0)
+        waitpid(child, NULL, 0);
+    return rc;
+}
+
+static void
+tell_restored(const struct outcome *o, const char *dir, const char *aside)
+{
+    if (o->done.name[0] == '\0')
+        printf("restored the database from its logs");
+    else
+        printf("restored the snapshot %s%s", o->done.name,
+               o->done.with_logs ? ", and all that was logged since" : "");
+    if (aside[0] != '\0')
+        printf("; the database before is %s/%s", dir, aside);
+    putchar('\n');
+    fflush(stdout);
+}
+
+/* Root does nothing in a directory that isn't root's alone. */
+static int
+open_exchange(struct exchange *x, struct err *err)
+{
+    const char *dir = x->options->dir;
+
+    if (datadir_plan(dir, x->options->run_as, &x->who, err) != 0)
+        return -1;
+    x->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (x->dirfd < 0)
+        return errno == ENOENT ? datadir_none(dir, err)
+                               : err_errno(err, "cannot open directory %s", dir);
+    if (faccessat(x->dirfd, "snapshots", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return datadir_none(dir, err);
+    return datadir_plan_roots_alone(x->dirfd) ? 0 : privileges_drop(&x->who, 0, err);
+}
+
+enum command_exit
+restore_snapshot(struct options *o, struct err *err)
+{
+    struct exchange x = {.options = o, .dirfd = -1, .time = o->words.n > 0 ? o->words.v[0] : NULL};
+    const char *const args[] = {"rebuild", "", NULL};
+    struct outcome outcome;
+    char aside[64];
+    int rc = open_exchange(&x, err);
+
+    if (rc == 0)
+        rc = run_exchange(&x, &outcome, aside, err);
+    fdio_close(x.dirfd);
+    if (rc != 0)
+        return COMMAND_FAILED;
+    tell_restored(&outcome, o->dir, aside);
+    /* What came since may be among the files. */
+    return outcome.done.with_logs ? COMMAND_DONE : control_run(o, command_rebuild_work, args, err);
+}

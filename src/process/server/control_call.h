@@ -1,0 +1,16 @@
+#pragma once
+
+#include "util/err.h"
+
+/* The packet by which a process asks the running server for the work of a command; what comes back
+ * is in process/commands/control.h. */
+
+#define CONTROL_CALL_PACKET_MAX 16384
+
+/* Connects to the server of the working directory, a data directory. A descriptor; -1 and errno:
+ * nobody listens. */
+int control_call_connect(void);
+
+/* Sends args (NULL at the end) with the descriptors of stdin, stdout, stderr and of the working
+ * directory. 0 or -1. */
+int control_call_send(int connection, const int fds[4], const char *const *args, struct err *err);
