@@ -14,7 +14,8 @@
 #define EDGE(kind) (1u << (kind))
 #define IDS (EDGE(EDGE_ID) | EDGE(EDGE_ID_OWN) | EDGE(EDGE_ID_PROVEN) | EDGE(EDGE_ID_UNSURE))
 
-/* A manifest that is deleted leaves its tags, edges, document and counts to the rules about those. */
+/* A manifest that is deleted leaves its tags, edges, document and counts to the rules about those.
+ */
 /* clang-format off */
 const struct check_rule check_table[] = {
     /* ---- repositories ---- */
