@@ -75,6 +75,15 @@ subtest 'what goes is counted' => sub {
     ok(wait_for(20, sub { my $m = json_stat()->{metrics}; $m->{tags} == 4 && $m->{uploads_open} == 0 }), 'both are counted off');
 };
 
+subtest 'a backup' => sub {
+    ok(!exists json_stat()->{metrics}{backup_timestamp_seconds}, 'there was none');
+    like(stat_of()->{out}, qr/^  last backup +never$/m, '... says the screen');
+    my $saved = tempdir;
+    is(Registry->try([ 'backup', '--dir', $dir, "$saved/b" ])->{exit}, 0, 'one is made');
+    ok(wait_for(20, sub { json_stat()->{metrics}{backup_timestamp_seconds} }), '... and its time is known');
+    like(stat_of()->{out}, qr/^  last backup +\d+ s ago$/m, '... says the screen');
+};
+
 subtest 'top' => sub {
     is_refused(Registry->try([ 'top', '--dir', $dir ]), qr/needs a terminal/, 'without a terminal');
     my $script = find_program('script') or return;
@@ -98,6 +107,7 @@ subtest 'without a server' => sub {
     is($all->{running}, JSON::PP::false, 'no server runs');
     is($all->{metrics}{$_}, { %expected, tags => 4, uploads_open => 0 }->{$_}, $_) for grep { $_ ne 'shared_bytes' } sort keys %expected;
     ok(!exists $all->{metrics}{$_}, "nothing is invented: $_") for 'requests_total', 'pool_workers', 'hooks_waiting';
+    ok($all->{metrics}{backup_timestamp_seconds}, 'the last backup');
     like(stat_of()->{out}, qr/, not running\nContents\n.*\nDisk\n.*\nNothing is wrong\n\z/s, 'the screen');
 };
 

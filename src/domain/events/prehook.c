@@ -1,4 +1,5 @@
 #include "domain/events/prehook.h"
+#include "domain/metrics/metrics.h"
 #include <errno.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -179,7 +180,7 @@ prehook_ask(const struct registry *reg, enum hook which, const struct rec_event 
                             .held = -1};
     uint64_t deadline = clock_mono_ms() + reg->pre_hook_timeout_ms;
     enum prehook_end end;
-    int status;
+    int status, rc;
 
     if (r.in < 0)
         return -1;
@@ -197,5 +198,8 @@ prehook_ask(const struct registry *reg, enum hook which, const struct rec_event 
         log_client_line(LOG_WARN, "a pre-hook took too long and was killed",
                         "hook=%s repository=%s user=%s ms=%llu", hook_name(which), e->repository,
                         e->actor, (unsigned long long)reg->pre_hook_timeout_ms);
-    return judge_prehook(reg, which, &r, end, status, err);
+    rc = judge_prehook(reg, which, &r, end, status, err);
+    metrics_count(reg->counts, METRIC_HOOK_RUNS,
+                  which * METRICS_RESULTS + (rc == 0 ? METRICS_OK : METRICS_FAILED), 1);
+    return rc;
 }

@@ -78,6 +78,13 @@ const struct metrics_row metrics_table[METRIC_COUNT] = {
     [METRIC_GARBAGE_AT] =
         {"garbage_timestamp_seconds", GAUGE, "When no garbage was left last.", {{NULL}}, 1000},
 
+    [METRIC_SCRUBBED] = {"scrubbed_blobs_total",
+                         COUNTER,
+                         "Blobs that were read again, and those of them that are damaged.",
+                         {{"result", "ok failed"}}},
+    [METRIC_BACKUP_AT] =
+        {"backup_timestamp_seconds", GAUGE, "When the last backup was complete.", {{NULL}}, 1000},
+
     [METRIC_CACHE_HITS] = {"database_cache_hits_total", COUNTER,
                            "Pages of the database that were found in its cache."},
     [METRIC_CACHE_MISSES] = {"database_cache_misses_total", COUNTER,

@@ -6,6 +6,8 @@
 #include "process/commands/backup_dir.h"
 #include "process/commands/backup_helper.h"
 #include "process/commands/progress.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_meta.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
@@ -48,6 +50,23 @@ print_backup_complaint(void *arg, const char *text)
     command_note("%s", text);
 }
 
+static int
+put_backup_time(struct txn *t, void *arg, struct err *err)
+{
+    (void)arg;
+    return tbl_meta_put(t, META_BACKUP, clock_wall_ms(), err);
+}
+
+/* For /metrics and the command stat. A backup is good without it. */
+static void
+note_backup_time(const struct registry *reg)
+{
+    struct err ignored;
+
+    if (!reg->read_only)
+        txn_run(reg->kv, put_backup_time, NULL, &ignored);
+}
+
 enum command_exit
 command_backup_work(struct control *c, struct err *err)
 {
@@ -72,6 +91,7 @@ command_backup_work(struct control *c, struct err *err)
     progress_end(&w.progress);
     if (rc != 0)
         return COMMAND_FAILED;
+    note_backup_time(c->reg);
     progress_size(some, n.new_bytes);
     progress_size(whole, n.bytes);
     printf("backup %s: %llu blobs (%s), %llu of them new (%s)\n", name, (unsigned long long)n.blobs,

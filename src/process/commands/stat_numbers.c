@@ -2,6 +2,7 @@
 #include "domain/core/census.h"
 #include "domain/metrics/metrics_ask.h"
 #include "storage/kv/kv.h"
+#include "storage/tables/tbl_meta.h"
 #include "storage/tables/tbl_tally.h"
 #include "util/clock.h"
 
@@ -45,10 +46,10 @@ count_store(struct control *c, struct stat_numbers *out, void (*show)(void *arg)
     struct txn *reads = kv_reads(c->reg->kv);
     struct census census = {0};
     struct census_numbers n = {0};
-    uint64_t repositories = 0, uploads = 0;
-    int rc;
+    uint64_t repositories = 0, uploads = 0, backup;
+    int had_backup = tbl_meta_get(reads, META_BACKUP, &backup, err), rc;
 
-    if (tbl_tally_get(reads, &all, &repositories, err) < 0 ||
+    if (had_backup < 0 || tbl_tally_get(reads, &all, &repositories, err) < 0 ||
         tbl_tally_each(reads, TALLY_UPLOADS, 0, sum_up_tally, &uploads, err) != 0)
         return -1;
     while ((rc = census_step(&census, c->reg, &n, err)) == 1) {
@@ -56,6 +57,8 @@ count_store(struct control *c, struct stat_numbers *out, void (*show)(void *arg)
             return err_set(err, ERR_BUSY, "interrupted");
         show(arg);
     }
+    if (rc == 0 && had_backup == 1)
+        set_stored(out, METRIC_BACKUP_AT, backup);
     set_stored(out, METRIC_REPOSITORIES, repositories);
     set_stored(out, METRIC_UPLOADS, uploads);
     set_stored(out, METRIC_TAGS, n.tags);

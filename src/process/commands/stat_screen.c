@@ -112,7 +112,8 @@ print_store(const struct screen *s)
     putchar('\n');
     print_size(s, "saved by sharing", METRIC_SHARED_BYTES);
     print_count(s, "uploads open", METRIC_UPLOADS);
-    putchar('\n');
+    since_text(text, s, METRIC_BACKUP_AT);
+    printf("\n  %-22s %12s\n", "last backup", text);
 }
 
 static void
@@ -222,6 +223,8 @@ print_troubles(struct screen *s)
         crashes += number(s, METRIC_RESTARTS, i * METRICS_REASONS + METRICS_CRASH);
     if (number(s, METRIC_DISK_FREE, 0) < number(s, METRIC_DISK_SIZE, 0) / DISK_PART)
         print_trouble(s, "the disk is almost full");
+    print_trouble_count(s, number(s, METRIC_SCRUBBED, METRICS_FAILED),
+                        "damaged blobs were found: docker-registry-server fsck");
     print_trouble_count(s, hooks, "runs of hooks have failed: docker-registry-server hooks");
     print_trouble_count(s, crashes, "processes have died: see the log");
     print_trouble_count(s, stat_numbers_requests(s->n, 5), "requests have failed: see the log");

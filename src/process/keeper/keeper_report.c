@@ -4,6 +4,7 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_job.h"
+#include "storage/tables/tbl_meta.h"
 #include "storage/tables/tbl_tally.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -79,12 +80,15 @@ report_tallies(const struct keeper_report *r, struct err *err)
 {
     const struct tally all = {.kind = TALLY_REPOSITORIES};
     struct tally_sum uploads = {0};
-    uint64_t repositories = 0;
+    uint64_t repositories = 0, backup;
+    int rc = tbl_meta_get(kv_reads(r->reg->kv), META_BACKUP, &backup, err);
 
-    if (tbl_tally_get(kv_reads(r->reg->kv), &all, &repositories, err) < 0 ||
+    if (rc < 0 || tbl_tally_get(kv_reads(r->reg->kv), &all, &repositories, err) < 0 ||
         tbl_tally_each(kv_reads(r->reg->kv), TALLY_UPLOADS, 0, add_tally, &uploads, err) != 0)
         return -1;
     tell(r, METRIC_REPOSITORIES, repositories);
+    if (rc == 1)
+        tell(r, METRIC_BACKUP_AT, backup);
     tell(r, METRIC_UPLOADS, uploads.n);
     return 0;
 }

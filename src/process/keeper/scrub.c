@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "domain/check/damage.h"
 #include "domain/check/scrub_place.h"
+#include "domain/metrics/metrics.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
@@ -155,6 +156,9 @@ take_verdict(struct scrub *s, bool *told, struct err *err)
         snprintf(why, sizeof why, "its file can't be read: %s", strerror(a.sys));
     if (why[0] != '\0')
         rc = note_scrub_damage(s, why, told, err);
+    if (a.verdict != VERDICT_NONE) /* it was killed */
+        metrics_count(s->reg->counts, METRIC_SCRUBBED,
+                      a.verdict == VERDICT_GOOD ? METRICS_OK : METRICS_FAILED, 1);
     return rc != 0 ? -1 : scrub_place_done(s->reg, &s->place, &s->blob.digest, false, err);
 }
 

@@ -24,6 +24,7 @@
 /* The scrub: the first eight bytes of the digest that was read last, and when the round began. */
 #define META_SCRUB_AT "scrub-at"
 #define META_SCRUB_BEGAN "scrub-began"
+#define META_BACKUP "backup" /* when the last backup was complete */
 
 /* The first format that is released. Later programs read it, too. */
 #define STORE_FORMAT 1
