@@ -61,6 +61,16 @@ sub pulls ($name) {
     return join ' ', $r->status, map { $registry->get("/v2/$name/blobs/" . digest($_))->content eq $_ ? 'ok' : 'no' } $shared, $other, $config;
 }
 
+subtest 'a deleted image that can come back' => sub {
+    my (undef, $gone) = $registry->push_parts('e/f');
+    is_status($registry->put_manifest('e/f', 'v1', $gone), 201, 'an image is pushed');
+    is_status($registry->delete('/v2/e/f/manifests/' . digest($gone)), 202, '... and deleted');
+    is_clean($registry, 'beside a server');
+    is_clean($registry, '... with a repair', '--repair');
+    is(Registry->try([ 'tag', 'restore', 'e/f:v1', '--dir', $registry->dir ])->{exit}, 0, 'the tag is put back');
+    is($registry->get('/v2/e/f/manifests/v1')->content, $gone, '... and names the image');
+};
+
 subtest 'a flipped byte in a blob' => sub {
     flip(file_of($registry, $shared), 1234);
     my $digest = digest($shared);

@@ -343,5 +343,7 @@ check_manifest_has_text(struct check *c, struct txn *t, const struct check_entry
     int rc = e->digest.algo == DIGEST_V1_ID ? tbl_image_get(t, &e->digest, &r, err)
                                             : tbl_edge_any(t, &e->digest, EDGE_HELD, err);
 
+    if (rc == 0 && e->digest.algo != DIGEST_V1_ID) /* it can come back */
+        rc = tbl_edge_any(t, &e->digest, EDGE_TRASHED, err);
     return rc == 0 ? check_fails(c, "a document that belongs to nothing") : rc;
 }
