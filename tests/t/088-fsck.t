@@ -42,6 +42,7 @@ sub flip ($file, $at) {
 }
 
 my $registry = Registry->start(args => [ '--scrub-days', '0' ]);
+is_clean($registry, 'an empty registry');
 my ($shared, $lone, $other) = map { random_bytes(3000 + $_) } 1 .. 3;
 my ($config, $manifest) = $registry->image_of([ $shared, $other ]);
 sub push_all ($name) {

@@ -12,6 +12,9 @@
 #include "util/mem.h"
 
 #define PIECE ((size_t)128 << 10)
+/* A queue whose extents are removed while it is copied is copied again. */
+#define COPY_TRIES 20
+#define COPY_PAUSE_MS 50
 
 /* Joins the name of a directory and that of a file in it. */
 static int
@@ -149,6 +152,62 @@ copy_logs(struct bdb *b, const char *to, bool (*is_over)(void *arg), void *arg, 
     return rc;
 }
 
+/* A queue is copied with its extents: *n of them are in dir. With `remove` they are removed, and
+ * the file of the queue, too. */
+static int
+look_for_extents(const char *dir, const char *queue, bool remove, size_t *n, struct err *err)
+{
+    char prefix[256];
+    DIR *d = fdio_opendir(AT_FDCWD, dir, err);
+    size_t length = (size_t)snprintf(prefix, sizeof prefix, "__dbq.%s.", queue);
+
+    *n = 0;
+    if (d == NULL)
+        return -1;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        bool is_extent = strncmp(e->d_name, prefix, length) == 0;
+
+        *n += is_extent;
+        if (remove && (is_extent || strcmp(e->d_name, queue) == 0))
+            unlinkat(dirfd(d), e->d_name, 0);
+    }
+    closedir(d);
+    return 0;
+}
+
+/* A queue that never had a record has no extent, and an extent may be removed while it is copied:
+ * the library then fails with ENOENT. Returns its number, or -1. */
+static int
+copy_table(struct bdb *b, size_t i, const char *to, struct err *err)
+{
+    const struct kv_table *t = &b->tables[i];
+    size_t extents = 0;
+    int ret = ENOENT;
+
+    for (int tries = 0; ret == ENOENT && tries < COPY_TRIES; tries++) {
+        if (tries > 0)
+            clock_sleep_ms(COPY_PAUSE_MS);
+        if (tries > 0 && look_for_extents(to, t->name, true, &extents, err) != 0)
+            return -1;
+        bdb_enter(b);
+        b->is_silent = true;
+        ret = b->env->dbbackup(b->env, t->name, to, DB_EXCL);
+        b->is_silent = false;
+        if (ret != 0 && ret != ENOENT)
+            bdb_fail_env(b, ret, "copying a table of", err);
+        bdb_leave(b);
+        if (t->kind != KV_QUEUE || ret != ENOENT)
+            break;
+        if (look_for_extents(b->kv.dir, t->name, false, &extents, err) != 0)
+            return -1;
+        if (extents == 0)
+            return 0; /* the queue itself is copied first */
+    }
+    if (ret == ENOENT)
+        bdb_error(err, ret, "copying table", t->name);
+    return ret;
+}
+
 int
 bdb_backup_copy(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void *arg),
                 void *arg, struct err *err)
@@ -159,11 +218,7 @@ bdb_backup_copy(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_ov
     for (size_t i = 0; ret == 0 && i < b->n; i++) {
         if (is_over(arg))
             return err_set(err, ERR_BUSY, "interrupted");
-        bdb_enter(b);
-        ret = b->env->dbbackup(b->env, b->tables[i].name, to, DB_EXCL);
-        if (ret != 0)
-            bdb_fail_env(b, ret, "copying a table of", err);
-        bdb_leave(b);
+        ret = copy_table(b, i, to, err);
     }
     if (ret != 0)
         return -1;
