@@ -89,6 +89,10 @@ subtest 'mistakes' => sub {
     is_deeply(deleted(retain($registry, '--dry-run')), ['a/b:two'], 'the new rules count');
     $reads->("a/* keep match two\nnonsense\n", qr/rules of retention stay as they were.*auth\/retain:2: expected PATTERN keep/);
     is_deeply(deleted(retain($registry, '--dry-run')), ['a/b:two'], 'the old rules stay');
+    unlink $registry->dir . '/auth/retain';
+    kill 'HUP', $registry->pid;
+    ok(wait_for(10, sub { $registry->logged(qr/rules of retention read again.*rules=0/) }), 'rules can be removed');
+    is_refused(retain($registry), qr/there are no rules/, '... and are gone');
     $ran = retain($registry, '--dry-run', '--retain', rules_file("a keep last 0\n"));
     is($ran->{exit}, 2, 'the command checks, too');
     like($ran->{err}, qr/:1: last "0": expected a number/, '... and says where');

@@ -66,17 +66,18 @@ put_retain_rules(int dirfd, struct bytes text, struct err *err)
 }
 
 int
-retain_source_install(const struct retain_source *s, int dirfd, size_t *n, struct err *err)
+retain_source_install(struct retain_source *s, int dirfd, struct err *err)
 {
     struct retain_rules rules;
     struct buf text;
     int rc = read_retain_rules(s, &text, &rules, err);
 
-    *n = rules.n;
     if (rc == 1)
         rc = put_retain_rules(dirfd, buf_bytes(&text), err);
     else if (rc == 0 && unlinkat(dirfd, RETAIN_ROUND_RULES, 0) != 0 && errno != ENOENT)
         rc = err_errno(err, "cannot remove %s", RETAIN_ROUND_RULES);
+    if (rc >= 0)
+        s->rules = rules.n;
     retain_rules_free(&rules);
     buf_free(&text);
     return rc < 0 ? -1 : 0;

@@ -11,7 +11,8 @@
 struct retain_source {
     int dirfd; /* the name is relative to this directory */
     const char *name;
-    bool given; /* by --retain: the file must be there */
+    bool given;   /* by --retain: the file must be there */
+    size_t rules; /* that are in force */
 };
 
 struct retain_source retain_source_of(const struct options *o, int startdir, int dirfd);
@@ -20,6 +21,5 @@ struct retain_source retain_source_of(const struct options *o, int startdir, int
 int retain_source_read(const struct retain_source *s, struct retain_rules *rules, struct err *err);
 
 /* Reads and checks the rules, and puts them into run/retain below dirfd; or removes that, if there
- * are none. After a failure, the message of which names file and line, run/retain is as it was.
- * *rules: how many there are. */
-int retain_source_install(const struct retain_source *s, int dirfd, size_t *rules, struct err *err);
+ * are none. After a failure, the message of which names file and line, run/retain is as it was. */
+int retain_source_install(struct retain_source *s, int dirfd, struct err *err);

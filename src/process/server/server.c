@@ -78,9 +78,9 @@ read_access(struct server *s, struct err *err)
 }
 
 static int
-read_retention(struct server *s, size_t *rules, struct err *err)
+read_retention(struct server *s, struct err *err)
 {
-    int rc = retain_source_install(&s->retain, s->dir.fd, rules, err);
+    int rc = retain_source_install(&s->retain, s->dir.fd, err);
 
     s->bad_rules = rc != 0 && err->code != ERR_SYSTEM;
     return rc;
@@ -341,8 +341,6 @@ take_directory(struct server *s, struct err *err)
 static int
 prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
 {
-    size_t rules;
-
     if (check_hooks(s, err) < 0 || datadir_begin(&s->dir, &s->who, err) < 0 ||
         write_pid(s, err) < 0 || open_sockets(s, err) < 0)
         return -1;
@@ -358,7 +356,7 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
     s->retain = retain_source_of(s->options, s->startdir, s->dir.fd);
     if (read_users(s, err) < 0 || read_access(s, err) < 0)
         return -1;
-    return read_retention(s, &rules, err);
+    return read_retention(s, err);
 }
 
 int
@@ -499,12 +497,12 @@ reload_access(struct server *s, bool users, bool rules)
 static void
 reload_retention(struct server *s, struct err *err)
 {
-    size_t rules;
+    size_t before = s->retain.rules;
 
-    if (read_retention(s, &rules, err) != 0)
+    if (read_retention(s, err) != 0)
         log_line(LOG_ERROR, "rules of retention stay as they were", "why=%s", err->message);
-    else if (rules > 0)
-        log_line(LOG_INFO, "rules of retention read again", "rules=%zu", rules);
+    else if (before + s->retain.rules > 0)
+        log_line(LOG_INFO, "rules of retention read again", "rules=%zu", s->retain.rules);
 }
 
 void
