@@ -1,4 +1,4 @@
-#include "store_fixture.h"
+#include "v1_images.h"
 #include <stdlib.h>
 #include <string.h>
 #include "domain/access/access.h"
@@ -490,6 +490,53 @@ the_whole_repository_comes_back(void **state)
 }
 
 static void
+an_image_of_the_first_api_comes_back_by_its_id(void **state)
+{
+    struct fixture *f = *state;
+    struct digest id = v1_id(2), got;
+    struct undo u = undo_of("a/b", "v1");
+
+    v1_push(f, 1, 0, "base");
+    v1_push(f, 2, 1, "layer");
+    OK(f, v1_tag(f, "a/b", "v1", 2));
+    untag(f, "a/b", "v1");
+    pass(f, 5);
+    assert_true(v1_has_record(f, 1) && v1_has_record(f, 2));
+    OK(f, undo_restore(&f->reg, &u, &f->err));
+    got = named(f, "a/b", "v1");
+    assert_true(digest_equal(&got, &id));
+    assert_int_equal(fixture_jobs(f, JOB_CONVERT), 2); /* one for each time */
+    pass(f, 10);
+    assert_true(v1_has_record(f, 2));
+    untag(f, "a/b", "v1");
+    pass(f, 10);
+    assert_false(v1_has_record(f, 1) || v1_has_record(f, 2));
+    assert_int_equal(fixture_layer_files(f), 0);
+    REFUSED(f, undo_restore(&f->reg, &u, &f->err), ERR_NO_MANIFEST);
+}
+
+static void
+a_manifest_of_many_tags_comes_back_and_goes(void **state)
+{
+    struct fixture *f = *state;
+    struct undo u = undo_of("a/b", "t1299");
+    struct digest d;
+
+    for (unsigned i = 0; i < 1300; i++)
+        d = image(f, "a/b", arena_printf(&f->arena, "t%u", i), "layer");
+    forget(f, "a/b", &d);
+    pass(f, 3);
+    OK(f, undo_restore(&f->reg, &u, &f->err));
+    expect_named(f, "a/b", "t1299", &d);
+    forget(f, "a/b", &d);
+    assert_true(is_trashed(f, "a/b", &d));
+    pass(f, 12);
+    expect_edges_gone(f, &d);
+    assert_int_equal(fixture_layer_files(f), 0);
+    assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
+}
+
+static void
 the_history_tells_who_did_what(void **state)
 {
     struct fixture *f = *state;
@@ -623,6 +670,8 @@ main(void)
         TEST(a_deleted_manifest_comes_back_with_its_parts),
         TEST(a_deleted_index_comes_back_with_its_manifests),
         TEST(the_whole_repository_comes_back),
+        TEST(an_image_of_the_first_api_comes_back_by_its_id),
+        TEST(a_manifest_of_many_tags_comes_back_and_goes),
         TEST(the_history_tells_who_did_what),
         TEST(the_edges_of_a_tag_are_as_many_as_its_moves),
         TEST(a_repository_stays_as_long_as_its_history),
