@@ -18,6 +18,8 @@ is($unit{Type}, 'notify', 'systemd waits until the registry can answer');
 cmp_ok($unit{WatchdogSec} // 0, '>=', 30, '... and hears whether it is alive');
 is($unit{ExecReload}, '/bin/sh -c "kill -HUP $MAINPID"', 'reload is SIGHUP');
 
+is($unit{RestartPreventExitStatus}, Registry->try(['--nonsense'])->{exit}, 'a wrong option is not tried again');
+
 # What make installs: systemd has nothing to say against it, and finds it closed enough.
 my ($made) = Registry->program =~ s{[^/]*$}{docker-registry-server.service}r;
 SKIP: {
