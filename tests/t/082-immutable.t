@@ -89,6 +89,20 @@ subtest 'an administrator' => sub {
     is(digest_of('a/b:v1'), digest($first), '... and puts it back');
 };
 
+subtest 'import' => sub {
+    my $from = Registry->start;
+    my $to   = Registry->start(args => [ '--immutable', 'v*' ]);
+    my $tar  = tempdir() . '/export.tar';
+    my @sent = map { my $r = $_; my (undef, $m) = $r->push_parts('im/port'); $r->put_manifest('im/port', $_, $m) for qw(v1 w1); $m } $from, $to;
+    works(Registry->try([ 'export', 'im/port', '--output', $tar, '--dir', $from->dir ]), 'an export');
+    my $ran = Registry->try([ 'import', $tar, '--dir', $to->dir ]);
+    is($ran->{exit}, 1, 'its import reports a failure');
+    like($ran->{err}, qr/tag im\/port:v1 is left out: .*--immutable v\*/, '... and says why');
+    is($to->head('/v2/im/port/manifests/v1')->header('Docker-Content-Digest'), digest($sent[1]), 'what is immutable stays');
+    is($to->head('/v2/im/port/manifests/w1')->header('Docker-Content-Digest'), digest($sent[0]), 'the rest is imported');
+    works(Registry->try([ 'import', $tar, '--dir', $from->dir ]), 'the same images can be imported again');
+};
+
 subtest 'retention, and the end of a repository' => sub {
     my $rules    = spew(tempdir() . '/retain', "** keep match none\n");
     chmod 0755, $rules =~ s{/[^/]*$}{}r;

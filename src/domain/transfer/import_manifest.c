@@ -1,5 +1,6 @@
 #include "domain/transfer/import_manifest.h"
 #include "domain/name.h"
+#include "domain/access/immutable.h"
 #include "domain/core/push.h"
 #include "domain/transfer/import_blob.h"
 #include "storage/tables/tbl_blob.h"
@@ -300,6 +301,18 @@ tag_is_there(const struct import_store *s, const char *tag, const struct digest 
     return rc == 1 ? digest_equal(&r.target, d) : rc;
 }
 
+/* For a tag that doesn't point to the manifest: is it immutable? *why: the reason. 1, 0, -1. */
+static int
+tag_is_immutable(const struct import_store *s, const char *tag, struct err *why, struct err *err)
+{
+    struct rec_tag r;
+    int rc = tbl_tag_get(kv_reads(s->reg->kv), s->repo.id, tag, &r, err);
+
+    if (rc != 1)
+        return rc;
+    return immutable_check(s->reg, &s->actor, s->name, tag, &r.target, why) != 0;
+}
+
 static int
 move_tag(struct import_store *s, const char *tag, const struct digest *d, const char *media_type,
          struct err *err)
@@ -323,14 +336,21 @@ int
 import_manifest_tag(struct import_store *s, const char *tag, const struct digest *d,
                     const char *media_type, struct err *err)
 {
+    struct err why;
     int rc;
 
     if (!name_is_tag(tag))
         return import_store_leave_out(s, "tag %.300s of %s is left out: it can't have this name",
                                       tag, s->name);
     rc = import_manifest_take(s, d, media_type, err);
-    if (rc == 1)
-        rc = tag_is_there(s, tag, d, err) == 1 ? 1 : move_tag(s, tag, d, media_type, err);
+    if (rc == 1 && tag_is_there(s, tag, d, err) != 1) {
+        rc = tag_is_immutable(s, tag, &why, err);
+        if (rc == 1)
+            return import_store_leave_out(s, "tag %s:%s is left out: %s", s->name, tag,
+                                          why.message);
+        if (rc == 0)
+            rc = move_tag(s, tag, d, media_type, err);
+    }
     if (rc < 0)
         return -1;
     if (rc == 0)
