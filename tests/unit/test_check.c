@@ -8,6 +8,7 @@
 #include "domain/check/check.h"
 #include "domain/check/check_table.h"
 #include "domain/check/damage.h"
+#include "domain/core/garbage.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
 #include "storage/files/blob_file.h"
@@ -535,6 +536,30 @@ a_good_store_has_no_findings(void **state)
     expect_clean(*state, "pushes");
 }
 
+/* The manifest of a signature can name as its subject what is collected, or was never there. */
+static void
+a_referrer_keeps_its_edge_when_its_subject_is_collected(void **state)
+{
+    struct fixture *f = *state;
+    char subject[300], text[DIGEST_TEXT_MAX];
+    struct store s;
+    struct push p;
+    struct edge e;
+
+    fill_store(f, &s);
+    digest_text(text, &s.lone);
+    snprintf(subject, sizeof subject,
+             ",\"subject\":{\"mediaType\":\"" OCI_IMAGE "\",\"digest\":\"%s\",\"size\":1}", text);
+    OK(f, fixture_push(f, "a/b", "sig2", fixture_image(f, &s.config, &s.layer, subject), OCI_IMAGE,
+                       &p));
+    fixture_forward_ms(2 * 3600 * 1000);
+    assert_in_range(garbage_step(&f->reg, &f->err), 0, 1);
+    assert_false(fixture_has_blob(f, "a/b", &s.lone));
+    e = (struct edge){.to = s.lone, .kind = EDGE_SUBJECT, .repo = s.repo, .from = p.digest};
+    assert_int_equal(tbl_edge_has(kv_reads(f->reg.kv), &e, &f->err), 1);
+    expect_clean(f, "garbage");
+}
+
 static void
 each_rule_finds_what_breaks_it_and_a_repair_mends_that(void **state)
 {
@@ -581,6 +606,7 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_store, fixture_done)
     const struct CMUnitTest tests[] = {
         TEST(a_good_store_has_no_findings),
+        TEST(a_referrer_keeps_its_edge_when_its_subject_is_collected),
         cmocka_unit_test(each_rule_finds_what_breaks_it_and_a_repair_mends_that),
         cmocka_unit_test(each_rule_has_a_damage_here),
     };

@@ -185,6 +185,8 @@ tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
     for (int kind = EDGE_HELD; kind < EDGE_ID && rc == 0; kind++) {
         struct key k = edge_kind_key(d, (enum edge_kind)kind);
 
+        if (kind == EDGE_SUBJECT)
+            continue;
         while ((rc = kv_last(t, TABLE_EDGE, key_of(&k), &last, NULL, err)) == 1)
             if (kv_drop(t, TABLE_EDGE, buf_bytes(&last), err) != 0)
                 break;

@@ -79,8 +79,8 @@ int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
 /* Does any other edge keep the target of this one? 1, 0, -1. */
 int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
 
-/* Removes all edges that point at a digest that is deleted, except those of ids. No right to it
- * remains. */
+/* Removes all edges that point at a digest that is deleted, except those of ids and
+ * EDGE_SUBJECT, which belong to the manifest that they come from. No right to it remains. */
 int tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err);
 
 /* Visits the targets of edges of one kind, each once: the digests from `from` on, of the same
