@@ -11,6 +11,7 @@ struct index_cache;
 struct kv;
 struct body_ahead;
 struct login_cache;
+struct quotas;
 struct pull_memory;
 struct metrics;
 struct metrics_place;
@@ -40,12 +41,13 @@ struct registry {
     uint64_t upload_expiry_ms;
     uint64_t history_keep_ms; /* what the history of a tag names stays this long; 0: it doesn't */
     uint64_t gc_interval_ms;
-    uint64_t gc_untagged_ms;   /* 0: manifests without tags stay */
-    uint64_t file_grace_ms;    /* no option: a file is removed this long after its record */
-    uint64_t max_blob_size;    /* 0: none */
-    uint64_t max_repositories; /* 0: none */
-    uint64_t max_tags;         /* of a repository; 0: none */
-    uint64_t max_uploads;      /* in progress, of a user or address; 0: none */
+    uint64_t gc_untagged_ms;     /* 0: manifests without tags stay */
+    uint64_t file_grace_ms;      /* no option: a file is removed this long after its record */
+    uint64_t max_blob_size;      /* 0: none */
+    uint64_t max_repositories;   /* 0: none */
+    uint64_t max_tags;           /* of a repository; 0: none */
+    uint64_t max_uploads;        /* in progress, of a user or address; 0: none */
+    const struct quotas *quotas; /* of repositories; NULL: none */
     uint64_t event_keep_ms;
     uint64_t retain_every_ms;
     uint64_t token_lifetime_ms; /* of tokens of the second API */

@@ -4,10 +4,10 @@
 #include "util/pack.h"
 
 static const struct record *const records[] = {
-    &record_repo,  &record_upload,    &record_tag,   &record_tag_log,
-    &record_image, &record_manifest,  &record_blob,  &record_event,
-    &record_job,   &record_hook,      &record_meta,  &record_tally,
-    &record_edge,  &record_repo_name, &record_trash, &record_pull,
+    &record_repo,     &record_upload, &record_tag,   &record_tag_log,   &record_image,
+    &record_manifest, &record_blob,   &record_event, &record_job,       &record_hook,
+    &record_meta,     &record_tally,  &record_edge,  &record_repo_name, &record_trash,
+    &record_pull,     &record_quota,
 };
 
 #define RECORDS (sizeof records / sizeof *records)

@@ -48,6 +48,12 @@ make_upload(union record_any *r)
 }
 
 static void
+make_quota(union record_any *r)
+{
+    r->quota = (struct rec_quota){.pattern = "team/**", .limit = 200, .used = 100, .counted = true};
+}
+
+static void
 make_pull(union record_any *r)
 {
     r->pull = (struct rec_pull){.last = 1700000000000};
@@ -153,6 +159,7 @@ static const struct kind {
     {"repo_name", make_repo_name, &record_repo_name},
     {"trash", make_trash, &record_trash},
     {"pull", make_pull, &record_pull},
+    {"quota", make_quota, &record_quota},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 

@@ -11,7 +11,7 @@
     (1u << EDGE_HELD | 1u << EDGE_TAG | 1u << EDGE_CHILD | 1u << EDGE_PART | 1u << EDGE_IMAGE | \
      1u << EDGE_MADE | 1u << EDGE_HISTORY | 1u << EDGE_TRASHED | 1u << EDGE_TRASH_PART |        \
      1u << EDGE_MEMBER | 1u << EDGE_SUBJECT | 1u << EDGE_ID | 1u << EDGE_ID_OWN |               \
-     1u << EDGE_ID_PROVEN | 1u << EDGE_ID_UNSURE)
+     1u << EDGE_ID_PROVEN | 1u << EDGE_ID_UNSURE | 1u << EDGE_COUNTED)
 
 int
 check_edge_is_known(struct check *c, struct txn *t, const struct check_entry *e, struct err *err)

@@ -73,6 +73,7 @@ read_entry_key(struct check_entry *e, struct unpack *u)
     case TABLE_CONTENT:
     case TABLE_BLOB:
     case TABLE_DAMAGE:
+    case TABLE_QUOTA:
         unpack_digest(u, &e->digest);
         break;
     case TABLE_EDGE:
@@ -132,6 +133,7 @@ name_edge(const struct edge *e, const char *repo, char out[CHECK_WHAT_MAX])
         [EDGE_HISTORY] = "history", [EDGE_TRASHED] = "trashed", [EDGE_TRASH_PART] = "trash-part",
         [EDGE_MEMBER] = "member",   [EDGE_SUBJECT] = "subject", [EDGE_ID] = "id",
         [EDGE_ID_OWN] = "own-id",   [EDGE_ID_PROVEN] = "id",    [EDGE_ID_UNSURE] = "id",
+        [EDGE_COUNTED] = "counted",
     };
     char to[DIGEST_TEXT_MAX], from[DIGEST_TEXT_MAX];
     const char *kind = (size_t)e->kind < sizeof kinds / sizeof *kinds ? kinds[e->kind] : NULL;

@@ -154,9 +154,10 @@ const struct check_rule check_table[] = {
 const size_t check_table_n = sizeof check_table / sizeof *check_table;
 
 const enum table check_table_order[] = {
-    TABLE_META,   TABLE_REPO,    TABLE_REPO_NAME, TABLE_IMAGE, TABLE_MANIFEST, TABLE_TRASH,
-    TABLE_TAG,    TABLE_EDGE,    TABLE_CONTENT,   TABLE_BLOB,  TABLE_DAMAGE,   TABLE_JOB,
-    TABLE_UPLOAD, TABLE_TAG_LOG, TABLE_TALLY,     TABLE_PULL,  TABLE_HOOK,     TABLE_EVENT,
+    TABLE_META,   TABLE_REPO,  TABLE_REPO_NAME, TABLE_IMAGE,   TABLE_MANIFEST,
+    TABLE_TRASH,  TABLE_TAG,   TABLE_EDGE,      TABLE_CONTENT, TABLE_BLOB,
+    TABLE_DAMAGE, TABLE_JOB,   TABLE_UPLOAD,    TABLE_TAG_LOG, TABLE_TALLY,
+    TABLE_PULL,   TABLE_QUOTA, TABLE_HOOK,      TABLE_EVENT,
 };
 const size_t check_table_order_n = sizeof check_table_order / sizeof *check_table_order;
 

@@ -1,6 +1,7 @@
 #include "domain/core/blob.h"
 #include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
+#include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/events/event.h"
 #include "storage/kv/kv.h"
@@ -180,6 +181,22 @@ announce_blob(struct commit *c, struct err *err)
     return txn_run(reg->kv, put_commit_job, c, err);
 }
 
+/* If it is refused, the transaction is undone for sure, and the file need not stay for a record. */
+static int
+count_in_quota(struct txn *t, struct commit *c, struct err *err)
+{
+    struct blob_draft *d = &c->draft;
+    struct quota_change change = {.set = quota_set_of(d->reg, c->repository)};
+
+    if (change.set == 0)
+        return 0;
+    if (quota_count(t, d->reg, &change, c->repo.id, &d->digest, d->size, err) == 0 &&
+        quota_settle(t, d->reg, &change, false, err) == 0)
+        return 0;
+    d->named = d->named && err->code != ERR_FULL;
+    return -1;
+}
+
 static int
 commit_blob(struct txn *t, void *arg, struct err *err)
 {
@@ -200,7 +217,7 @@ commit_blob(struct txn *t, void *arg, struct err *err)
         return err_set(err, ERR_BUSY, "a blob went while it was mounted");
     }
     member = membership(c->repo.id, &draft->digest);
-    if (rc < 0 || tbl_edge_put(t, &member, err) != 0)
+    if (rc < 0 || tbl_edge_put(t, &member, err) != 0 || count_in_quota(t, c, err) != 0)
         return -1;
     /* A job that comes before the end of the lease puts another one. */
     return draft->named && !is_fresh ? lease_look_at(t, &draft->digest, until, err) : 0;
@@ -343,7 +360,8 @@ remove_member(struct txn *t, void *arg, struct err *err)
     x->gone = had == 0;
     if (had != 1)
         return had;
-    if (condition_check(x->condition, x->d, err) != 0)
+    if (condition_check(x->condition, x->d, err) != 0 ||
+        quota_discount_blob(t, x->repo, x->d, err) != 0)
         return -1;
     e.id = e.digest = *x->d;
     if (lease_look_at(t, x->d, now + x->reg->lease_ms, err) != 0)

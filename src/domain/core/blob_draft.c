@@ -71,6 +71,7 @@ blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struc
         return err_set(err, ERR_BUSY, "a blob went while it was pushed");
     if (rc == 0)
         r = (struct rec_blob){.size = d->size, .instance = d->instance};
+    d->size = r.size;
     d->named = d->published && r.instance == d->instance;
     if (rc == 1 && r.leased_until >= leased_until)
         return 0;

@@ -8,6 +8,7 @@
 #include "domain/core/manifest.h"
 #include "domain/core/manifest_ids.h"
 #include "domain/core/pull.h"
+#include "domain/core/quota.h"
 #include "domain/core/reach.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag_move.h"
@@ -282,6 +283,19 @@ forget_pulls(struct txn *t, const struct deleting *x, struct err *err)
 }
 
 static int
+discount_manifest(struct txn *t, const struct deleting *x, struct err *err)
+{
+    const struct manifest *m = &x->manifest;
+
+    if (quota_discount(t, x->repo.id, &x->target, x->record.size, err) != 0)
+        return -1;
+    for (size_t i = 0; i < m->descriptors_n; i++)
+        if (quota_discount_blob(t, x->repo.id, &m->descriptors[i].digest, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int
 tell_deletion(struct txn *t, struct deleting *x, struct err *err)
 {
     struct rec_event e = event_of_deletion(x, EVENT_UNTAG);
@@ -313,6 +327,7 @@ delete_target(struct txn *t, void *arg, struct err *err)
     if (x->all)
         collect_manifest_edges(x, &edges);
     if (tag_move_edges(t, &x->move, &edges, err) != 0 ||
+        (x->all && discount_manifest(t, x, err) != 0) ||
         (x->all && look_at_parts(t, x, err) != 0) || forget_pulls(t, x, err) != 0)
         return -1;
     return tell_deletion(t, x, err);

@@ -4,6 +4,7 @@
 #include "domain/core/history_end.h"
 #include "domain/core/lease.h"
 #include "domain/metrics/metrics.h"
+#include "domain/core/quota.h"
 #include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
@@ -112,6 +113,7 @@ collect_blobs(struct txn *t, void *arg, struct err *err)
     }
     for (size_t i = 0; i < g->n; i++)
         if (is_gone[i] && (tbl_blob_drop(t, &g->v[i].digest, err) != 0 ||
+                           quota_discount(t, 0, &g->v[i].digest, r[i].size, err) != 0 ||
                            tbl_edge_delete_all(t, &g->v[i].digest, err) != 0))
             return -1;
     if (drop_jobs(t, arg, err) != 0)

@@ -5,6 +5,7 @@
 #include "domain/core/manifest_ids.h"
 #include "domain/core/new_layers.h"
 #include "domain/core/platform.h"
+#include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag_move.h"
 #include "domain/core/trash.h"
@@ -250,6 +251,25 @@ put_edges(struct txn *t, struct pushing *w, struct err *err)
     return tag_move_edges(t, &w->move, &edges, err);
 }
 
+/* Blobs of a deleted manifest don't count until a manifest has them again. */
+static int
+count_push(struct txn *t, struct pushing *w, struct err *err)
+{
+    struct quota_change change = {.set = quota_set_of(w->reg, w->p->repository)};
+
+    if (change.set == 0 || w->unchanged)
+        return 0;
+    if (quota_count(t, w->reg, &change, w->repo.id, &w->p->digest, w->p->document.n, err) != 0)
+        return -1;
+    for (size_t i = 0; i < w->parts_n; i++)
+        if (quota_count_blob(t, w->reg, &change, w->repo.id, &w->parts[i].digest, err) != 0)
+            return -1;
+    if (quota_settle(t, w->reg, &change, false, err) == 0)
+        return 0;
+    w->draft.named = w->draft.named && err->code != ERR_FULL; /* as in blob.c */
+    return -1;
+}
+
 /* If the manifest and its tags are here, a push leaves nothing but times and events, and a power
  * loss takes nothing away that it promised. */
 static void
@@ -303,7 +323,7 @@ store_manifest(struct txn *t, void *arg, struct err *err)
         return -1;
     if (is_large(p) && blob_draft_put(t, &w->draft, 0, err) != 0)
         return -1;
-    if (put_edges(t, w, err) != 0)
+    if (put_edges(t, w, err) != 0 || count_push(t, w, err) != 0)
         return -1;
     relax_if_nothing_changed(t, w);
     return tell_push(t, w, err);

@@ -1,5 +1,6 @@
 #include "domain/core/upload.h"
 #include "domain/core/blob.h"
+#include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload_row.h"
 #include "storage/kv/kv.h"
@@ -57,7 +58,8 @@ upload_begin(const struct registry *reg, const char *repository, const struct ac
     uint8_t secret[16];
 
     if (repository_look(reg, repository, &repo, err) != 0 ||
-        repository_check_room(reg, &repo, err) != 0)
+        repository_check_room(reg, &repo, err) != 0 ||
+        quota_check_room(reg, repository, 0, err) != 0)
         return -1;
     *u = (struct upload){.repository = repository};
     random_bytes(secret, sizeof secret);
@@ -212,7 +214,8 @@ append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *
         return refuse_chunk_size(chunk, err);
     if (chunk_size(chunk) == 0)
         return 0;
-    if (check_upload_size(reg, u->size + chunk->size, err) != 0)
+    if (check_upload_size(reg, u->size + chunk->size, err) != 0 ||
+        quota_check_room(reg, u->repository, u->size + chunk->size, err) != 0)
         return -1;
     /* nginx has written the piece already; only one that isn't the first is copied. */
     if (disk_space_check(reg->dirfd, u->size > 0 ? chunk->size : 0, err) != 0)

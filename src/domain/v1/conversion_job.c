@@ -4,6 +4,7 @@
 #include "domain/inside/index_job.h"
 #include "domain/core/blob_draft.h"
 #include "domain/core/edge_batch.h"
+#include "domain/core/quota.h"
 #include "domain/core/tag_move.h"
 #include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
@@ -277,6 +278,22 @@ moves_any_tag(const struct tag_move *m)
     return false;
 }
 
+/* It is never refused: its layers count since their image was tagged. */
+static int
+count_conversion(struct txn *t, struct converting *x, struct err *err)
+{
+    struct quota_change change = {.set = 0};
+
+    if (quota_set_of_id(t, x->reg, x->repo, &change.set, err) != 0 ||
+        quota_count(t, x->reg, &change, x->repo, &x->made.manifest_digest, x->made.manifest.n,
+                    err) != 0)
+        return -1;
+    for (size_t i = 0; i < x->parts_n; i++)
+        if (quota_count_blob(t, x->reg, &change, x->repo, &x->parts[i], err) != 0)
+            return -1;
+    return quota_settle(t, x->reg, &change, true, err);
+}
+
 static int
 switch_tags(struct txn *t, void *arg, struct err *err)
 {
@@ -290,7 +307,7 @@ switch_tags(struct txn *t, void *arg, struct err *err)
     if (check_chain(t, x, err) != 0 || put_manifest(t, x, err) != 0 ||
         blob_draft_put(t, &x->config, 0, err) != 0)
         return -1;
-    return put_conversion_edges(t, x, err);
+    return put_conversion_edges(t, x, err) != 0 ? -1 : count_conversion(t, x, err);
 }
 
 /* ---- repository by repository ---- */

@@ -13,6 +13,7 @@
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
 #include "domain/core/push.h"
+#include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
@@ -47,6 +48,23 @@ check_target(struct txn *t, struct tagging *g, struct err *err)
     return err_set(err, ERR_BUSY, "a manifest came and went while its image was tagged");
 }
 
+/* The layers of the chain count for the quotas of the repository. */
+static int
+count_chain_layers(struct txn *t, const struct tagging *g, bool is_new, struct err *err)
+{
+    struct quota_change change = {.set = quota_set_of(g->reg, g->repository)};
+    struct rec_image r;
+
+    for (size_t i = 0; i < g->n && is_new && change.set != 0; i++) {
+        int rc = tbl_image_get(t, &g->chain[i], &r, err);
+
+        if (rc < 0 || (rc == 1 && r.layer.algo != DIGEST_NONE &&
+                       quota_count_blob(t, g->reg, &change, g->repo.id, &r.layer, err) != 0))
+            return -1;
+    }
+    return quota_settle(t, g->reg, &change, false, err);
+}
+
 /* Moves the tag's edge, and gives the repository the right to show the image and its ancestors. The
  * rights of a chain are added together, so if the first one exists all do. */
 static int
@@ -62,7 +80,8 @@ put_image_edges(struct txn *t, struct tagging *g, struct err *err)
         member.to = g->chain[i];
         edge_batch_put(&edges, member);
     }
-    return tag_move_edges(t, &g->move, &edges, err);
+    return tag_move_edges(t, &g->move, &edges, err) != 0 ? -1
+                                                         : count_chain_layers(t, g, has == 0, err);
 }
 
 /* A tag fixes an image as it is, so nobody else tags what its pusher may still change. */

@@ -1,5 +1,6 @@
 #include "process/commands/repo_list.h"
 #include <inttypes.h>
+#include "domain/core/quota.h"
 #include "domain/core/reach.h"
 #include "domain/core/repository.h"
 #include "domain/core/usage.h"
@@ -131,6 +132,30 @@ repo_list_names(struct control *c, const char *pattern, bool json, struct err *e
     return end_list(&l, rc, "]", err);
 }
 
+/* ---- quotas ---- */
+
+static void
+add_quota_json(const struct rec_quota *r, void *arg)
+{
+    struct json *j = json_new_object();
+
+    json_set_string(j, "pattern", r->pattern);
+    json_set_u64(j, "limit", r->limit);
+    json_set_u64(j, "used", r->used);
+    json_add(arg, j);
+}
+
+static void
+print_quota_line(const struct rec_quota *r, void *arg)
+{
+    char used[PROGRESS_SIZE_MAX], limit[PROGRESS_SIZE_MAX];
+
+    (void)arg;
+    progress_size(used, r->used);
+    progress_size(limit, r->limit);
+    printf("quota of %s: %s of %s\n", r->pattern, used, limit);
+}
+
 /* ---- repo du ---- */
 
 struct weighed {
@@ -219,6 +244,8 @@ repo_list_usage(struct control *c, bool json, struct err *err)
     for (size_t i = 0; rc == 0 && i < n && !is_listing_over(&l); i++)
         rc = print_weighed(&l, &v[i], err);
     free(v);
+    if (rc == 0 && !json)
+        rc = quota_each(c->reg, NULL, print_quota_line, NULL, err);
     return end_list(&l, rc, "]", err);
 }
 
@@ -337,21 +364,31 @@ list_manifests_without_tags(struct listing *l, uint64_t repo, struct err *err)
     return rc;
 }
 
-static void
-print_usage_of_all(struct listing *l, const char *name, const struct usage *u)
+static int
+print_usage_of_all(struct listing *l, const char *name, const struct usage *u, struct err *err)
 {
+    const struct registry *reg = l->control->reg;
     char text[PROGRESS_SIZE_MAX];
+    struct json *j, *list;
+    int rc;
 
     if (l->json) {
-        command_print("],\n\"all\":", repository_as_json(name, u), "}");
-        return;
+        j = repository_as_json(name, u);
+        list = json_new_array();
+        rc = quota_each(reg, name, add_quota_json, list, err);
+        if (json_length(list) > 0)
+            json_set(j, "quotas", list);
+        else
+            json_free(list);
+        command_print("],\n\"all\":", j, "}");
+        return rc;
     }
     print_usage_line(u, "all together, each layer counted once");
-    if (u->trashed == 0)
-        return;
     progress_size(text, u->trashed_bytes);
-    printf("%-10s %-10s %" PRIu64 " deleted manifests that undo can bring back\n", text, text,
-           u->trashed);
+    if (u->trashed > 0)
+        printf("%-10s %-10s %" PRIu64 " deleted manifests that undo can bring back\n", text, text,
+               u->trashed);
+    return quota_each(reg, name, print_quota_line, NULL, err);
 }
 
 enum command_exit
@@ -374,6 +411,6 @@ repo_list_usage_of(struct control *c, const char *repository, bool json, struct 
         rc = usage_of_repository(c->reg, repo.id, is_listing_over, &l, &u, err);
     progress_end(&l.progress);
     if (rc == 0 && !is_listing_over(&l))
-        print_usage_of_all(&l, repository, &u);
+        rc = print_usage_of_all(&l, repository, &u, err);
     return end_list(&l, rc, "", err);
 }

@@ -1,4 +1,5 @@
 #include "process/master/recovery.h"
+#include "domain/core/quota.h"
 #include "domain/core/store.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
@@ -11,14 +12,18 @@
 
 /* The format that the database says it has: written into a fresh one, checked in another. */
 static int
-begin_store(struct err *err)
+begin_store(const struct server *s, struct err *err)
 {
-    struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err)};
+    const struct options_list *quotas = &s->options->quotas;
+    struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err),
+                           .dirfd = s->dir.fd};
     int r;
 
     if (reg.kv == NULL)
         return -1;
     r = store_begin(&reg, err);
+    if (r == 0 && !s->read_only)
+        r = quota_begin(&reg, quotas->v, quotas->n, err);
     kv_close(reg.kv);
     return r;
 }
@@ -33,7 +38,7 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&
         (s->read_only ||
          (blob_file_prepare(s->dir.fd, &err) == 0 && upload_dir_prepare(s->dir.fd, &err) == 0)) &&
-        begin_store(&err) == 0)
+        begin_store(s, &err) == 0)
         return CHILD_DONE;
     memcpy(message, err.message, sizeof err.message);
     if (err.code == ERR_NO_SPACE)

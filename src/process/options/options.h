@@ -31,6 +31,7 @@ struct options {
     struct options_list tls_ports;    /* --tls-port */
     struct options_list listen;       /* --listen: IPv4 or IPv6 addresses, or localhost */
     struct options_list immutable;    /* --immutable: patterns of tags */
+    struct options_list quotas;       /* --quota: PATTERN SIZE */
     struct options_list cors;         /* --cors: origins as browsers send them, or * */
     struct options_list users;        /* --user: NAME:PASSWORD; see options_forget_users */
     struct options_list metrics_from; /* --metrics-from: networks, or "none"; n 0: this machine */

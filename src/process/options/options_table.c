@@ -99,6 +99,8 @@ const struct options_row options_table[] = {
      TIME(gc_interval_ms, 1)},
     {"gc-untagged", 0, "time", NULL, "delete manifests that have had no tag for this time", SERVER,
      TIME(gc_untagged_ms, 1)},
+    {"quota", 0, "glob size", NULL, "refuse pushes that would pass it: 'team/** 200G'", SERVER,
+     LIST(OPTIONS_QUOTA, quotas)},
     {"max-blob-size", 0, "size", "0", "refuse larger layers", SERVER " import",
      SIZE(max_blob_size, 0)},
     {"min-free", 0, "size", "0", "refuse pushes while the disk has less room", SERVER " import",

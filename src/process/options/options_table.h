@@ -26,6 +26,7 @@ enum options_kind {
     OPTIONS_USER,
     OPTIONS_ORIGIN,
     OPTIONS_TAGS, /* a pattern of tags */
+    OPTIONS_QUOTA,
 };
 
 struct options_row {

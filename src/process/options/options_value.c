@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include "domain/access/htpasswd.h"
 #include "domain/access/immutable.h"
+#include "domain/core/quota.h"
 #include "process/options/base_url.h"
 #include "util/mem.h"
 #include "util/network.h"
@@ -90,6 +91,18 @@ add_user_password(struct options *o, struct options_list *list, const char *valu
     if (htpasswd_check_name(bytes_of(value, (size_t)(colon - value)), &why) != 0 ||
         htpasswd_check_password(bytes_str(colon + 1), &why) != 0)
         return err_set(err, ERR_BAD_REQUEST, "%s: %s", what, why.message);
+    return options_value_add(o, list, value, what, err);
+}
+
+static int
+add_quota(struct options *o, struct options_list *list, const char *value, const char *what,
+          struct err *err)
+{
+    char pattern[RECORD_REPOSITORY_MAX + 1];
+    uint64_t limit;
+    struct err why;
+    if (quota_parse(value, pattern, &limit, &why) != 0)
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: %s", what, value, why.message);
     return options_value_add(o, list, value, what, err);
 }
 
@@ -202,6 +215,8 @@ options_value_set(struct options *o, const struct options_row *row, const char *
         return add_user_password(o, to, value, what, err);
     case OPTIONS_TAGS:
         return add_tags_pattern(o, to, value, what, err);
+    case OPTIONS_QUOTA:
+        return add_quota(o, to, value, what, err);
     case OPTIONS_ORIGIN:
         return base_url_check_origin(value, what, err) != 0
                    ? -1

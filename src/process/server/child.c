@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "domain/core/quota.h"
 #include "domain/v1/image_foreign.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
@@ -78,6 +79,21 @@ exit_on_lost_database(const char *why)
     _exit(CHILD_LOST);
 }
 
+/* For the life of the process. */
+static const struct quotas *
+load_quotas(struct kv *kv)
+{
+    struct quotas *quotas = mem_alloc(sizeof *quotas);
+    struct err err = {.code = ERR_NONE};
+
+    if (quota_load(kv, quotas, &err) == 0 && quotas->n > 0)
+        return quotas;
+    if (err.code != ERR_NONE)
+        log_line(LOG_ERROR, "the quotas can't be read, and hold for nobody", "why=%s", err.message);
+    free(quotas);
+    return NULL;
+}
+
 void
 child_registry(const struct server *s, struct kv *kv, struct registry *reg)
 {
@@ -120,6 +136,8 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .metrics_from = (const char *const *)o->metrics_from.v,
         .metrics_from_n = o->metrics_from.n,
     };
+    if (kv != NULL)
+        reg->quotas = load_quotas(kv);
 }
 
 void

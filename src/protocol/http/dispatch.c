@@ -1,6 +1,7 @@
 #include "protocol/http/dispatch.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
+#include "domain/core/quota.h"
 #include "domain/core/upload.h"
 #include "protocol/http/cors.h"
 #include "protocol/http/reply_error.h"
@@ -98,13 +99,17 @@ enter_pool(const struct call *c, struct err *err)
 
 /* Is there room for what a push brings? */
 static int
-check_room(const struct call *c, struct err *err)
+check_room(const struct call *c, const struct route *route, struct err *err)
 {
     const struct http_request *req = c->req;
     bool is_asked = req->role == ROLE_AUTH && req->has_length;
 
     if ((req->method & (HTTP_POST | HTTP_PATCH | HTTP_PUT)) == 0)
         return 0;
+    /* Of an upload; a manifest may be there already, and then needs nothing. */
+    if (is_asked && route->pool == POOL_BULK && c->name != NULL && c->name[0] != '\0' &&
+        quota_check_room(c->reg, c->name, req->content_length, err) != 0)
+        return -1;
     return upload_room(c->reg, is_asked ? req->content_length : 0, err);
 }
 
@@ -141,7 +146,7 @@ answer_call(struct call *c, enum error_form form, struct err *err)
         return -1;
     if (c->reg->read_only && (route->verb == VERB_PUSH || route->verb == VERB_DELETE))
         return refuse_write(c, err);
-    if (route->verb == VERB_PUSH && check_room(c, err) != 0)
+    if (route->verb == VERB_PUSH && check_room(c, route, err) != 0)
         return -1;
     if (req->role == ROLE_AUTH)
         return call_empty(c, 204);

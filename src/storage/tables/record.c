@@ -175,6 +175,13 @@ const struct record record_damage = {TABLE_DAMAGE, {
 
 const struct record record_edge = {TABLE_EDGE, {{0}}, NULL};
 
+const struct record record_quota = {TABLE_QUOTA, {
+    TEXT(quota, pattern),
+    NUMBER(quota, limit),
+    NUMBER(quota, used),
+    FLAG(quota, counted),
+}, NULL};
+
 const struct record record_job = {TABLE_JOB, {
     NUMBER(job, tries),
     NUMBER(job, instance),

@@ -176,6 +176,15 @@ struct rec_hook {
     struct rec_event event;
 };
 
+/* quota: a random digest, with which its edges EDGE_COUNTED are marked -> a limit, and what is used
+ * of it. */
+struct rec_quota {
+    char pattern[RECORD_REPOSITORY_MAX + 1]; /* of repositories */
+    uint64_t limit;                          /* bytes */
+    uint64_t used;
+    bool counted; /* `used` includes what was there when the quota was new */
+};
+
 /* content, edge: no struct. meta, tally: a number. */
 struct rec_number {
     uint64_t value;
@@ -192,6 +201,7 @@ union record_any {
     struct rec_trash trash;
     struct rec_blob blob;
     struct rec_damage damage;
+    struct rec_quota quota;
     struct rec_event event;
     struct rec_job job;
     struct rec_pull pull;
@@ -206,7 +216,7 @@ union record_any {
 struct record;
 extern const struct record record_meta, record_repo, record_repo_name, record_upload, record_tag,
     record_tally, record_tag_log, record_image, record_manifest, record_trash, record_blob,
-    record_damage, record_edge, record_job, record_pull, record_hook, record_event;
+    record_damage, record_edge, record_quota, record_job, record_pull, record_hook, record_event;
 
 enum table record_table(const struct record *record);
 

@@ -19,6 +19,7 @@ enum table {
     TABLE_BLOB,
     TABLE_DAMAGE,
     TABLE_EDGE,
+    TABLE_QUOTA,
     TABLE_JOB,
     TABLE_PULL,
     TABLE_HOOK,

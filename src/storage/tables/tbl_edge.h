@@ -28,6 +28,8 @@ enum edge_kind {
     EDGE_ID_OWN = 20,    /* a second edge, for an id that is the digest of its config, or its own */
     EDGE_ID_PROVEN = 21, /* its layers are those of which the id tells */
     EDGE_ID_UNSURE = 22, /* it can't be compared with its layers */
+    EDGE_COUNTED = 23,   /* a manifest or blob whose bytes a quota counts for this repository;
+                          * source: the quota's key */
 };
 
 struct edge {

@@ -32,6 +32,8 @@ tbl_entry_record(enum table table)
         return &record_edge;
     case TABLE_JOB:
         return &record_job;
+    case TABLE_QUOTA:
+        return &record_quota;
     case TABLE_PULL:
         return &record_pull;
     case TABLE_HOOK:
