@@ -372,10 +372,10 @@ events_stay_until_their_jobs_are_put(void **state)
     push_image(f, "a/b", "layer", &p);
     fixture_forward_ms(120000);
     OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 99, .queued = 99}, &f->err));
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     assert_true(tells_of_an_image(f));
     assert_int_equal(taken(f, JOB_INDEX_IMAGE, v), 1);
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     assert_false(tells_of_an_image(f));
 }
 

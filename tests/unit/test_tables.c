@@ -425,31 +425,68 @@ old_events_are_trimmed_and_new_ones_stay(void **state)
 
     for (size_t i = 0; i < 3; i++)
         fixture_run(f, append_event, &times[i]);
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     snprintf(want, sizeof want, "1:1 2:%llu 3:%llu ", (unsigned long long)times[1],
              (unsigned long long)times[2]);
     expect_events(f, 0, want); /* nobody was told of them yet */
     OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 3, .queued = 0}, &f->err));
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     expect_events(f, 0, want);
     OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 3, .queued = 3}, &f->err));
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     expect_events(f, 0, want); /* images may still be to be indexed */
     OK(f, outbox_indexed_save(&f->reg, 3, &f->err));
-    OK(f, event_trim(&f->reg, now, &f->err)); /* nothing is as old as that */
+    OK(f, event_trim(&f->reg, now, EVENT_KEPT_MAX, &f->err)); /* nothing is as old as that */
     snprintf(want, sizeof want, "2:%llu 3:%llu ", (unsigned long long)times[1],
              (unsigned long long)times[2]);
     expect_events(f, 2, want);
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     expect_events(f, 0, want);
     fixture_forward_ms(58000);
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     snprintf(want, sizeof want, "3:%llu ", (unsigned long long)times[2]);
     expect_events(f, 0, want);
     fixture_forward_ms(60000);
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     expect_events(f, 0, "");
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
+}
+
+static void
+of_many_events_the_last_ones_stay(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t now = clock_wall_ms();
+    int rc, calls = 1;
+
+    for (size_t i = 0; i < 1210; i++)
+        fixture_run(f, append_event, &now);
+    OK(f,
+       outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 1210, .queued = 1210}, &f->err));
+    OK(f, outbox_indexed_save(&f->reg, 1205, &f->err));
+    while ((rc = event_trim(&f->reg, 60000, 10, &f->err)) == 1)
+        calls++;
+    assert_int_equal(rc, 0);
+    assert_int_equal(calls, 3);
+    OK(f, outbox_indexed_save(&f->reg, 1210, &f->err));
+    OK(f, event_trim(&f->reg, 60000, 7, &f->err));
+    OK(f, event_trim(&f->reg, 60000, 2, &f->err));
+    {
+        char want[80];
+
+        snprintf(want, sizeof want, "1209:%llu 1210:%llu ", (unsigned long long)now,
+                 (unsigned long long)now);
+        expect_events(f, 0, want);
+    }
+    OK(f,
+       outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 1209, .queued = 1210}, &f->err));
+    OK(f, event_trim(&f->reg, 60000, 0, &f->err));
+    {
+        char want[40];
+
+        snprintf(want, sizeof want, "1210:%llu ", (unsigned long long)now);
+        expect_events(f, 0, want); /* nobody was told of it yet */
+    }
 }
 
 /* ---- what there is once a store ---- */
@@ -609,6 +646,7 @@ main(void)
         TEST(all_open_uploads_are_visited),
         TEST(events_are_numbered_and_read_from_any_number),
         TEST(old_events_are_trimmed_and_new_ones_stay),
+        TEST(of_many_events_the_last_ones_stay),
         TEST(a_number_is_taken_once),
         TEST(a_document_of_the_largest_size_is_kept_byte_for_byte),
         TEST(no_page_is_larger_than_a_page_of_memory),

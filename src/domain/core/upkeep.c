@@ -14,6 +14,8 @@
 /* The thousand directories of bodies are searched rarely; more often while there are bodies. */
 #define BODIES_EACH_MS (5ull * 60 * 1000)
 #define EVENTS_EACH_MS 4000
+/* Events are trimmed for this long in one step. */
+#define EVENTS_MS 50
 /* The walk over all manifests: how often it goes on and for how long, and the pause after it. */
 #define UNTAGGED_EACH_MS 1000
 #define UNTAGGED_MS 20
@@ -106,6 +108,21 @@ collect_garbage(struct upkeep *u, const struct registry *reg, struct err *err)
     return rc < 0 || is_garbage_due(u, reg, err) < 0 ? -1 : 0;
 }
 
+/* If there are many, it goes on soon: they are trimmed as fast as they come. */
+static int
+trim_events(struct upkeep *u, const struct registry *reg, struct err *err)
+{
+    uint64_t began = clock_mono_ms();
+    int rc;
+
+    do {
+        rc = event_trim(reg, reg->event_keep_ms, EVENT_KEPT_MAX, err);
+    } while (rc == 1 && clock_mono_ms() - began < EVENTS_MS);
+    if (rc == 1)
+        u->next_events_ms = clock_mono_ms() + EVENTS_MS;
+    return rc < 0 ? -1 : 0;
+}
+
 /* This takes the same time however many repositories there are. */
 static int
 collect_untagged(struct upkeep *u, const struct registry *reg, struct err *err)
@@ -153,8 +170,7 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
         tend_uploads(u, reg, err);
     if (collect_garbage(u, reg, err) != 0)
         return -1;
-    if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) &&
-        event_trim(reg, reg->event_keep_ms, err) != 0)
+    if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) && trim_events(u, reg, err) != 0)
         return -1;
     if (collect_untagged(u, reg, err) != 0)
         return -1;

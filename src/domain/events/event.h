@@ -17,7 +17,10 @@ struct rec_event event_of(enum event_type type, const char *repository, const st
 int event_tell(struct txn *t, const struct actor *actor, const struct rec_event *e,
                struct err *err);
 
-/* Deletes events that are older than keep_ms, a bounded number in each call. Keeps those that are
- * still to be told or to be queued for a hook (outbox.h), or whose image is still to be indexed
- * (index_job.h). */
-int event_trim(const struct registry *reg, uint64_t keep_ms, struct err *err);
+/* The keeper keeps so many events: about a gigabyte. */
+#define EVENT_KEPT_MAX 1000000
+
+/* Deletes events that are older than keep_ms, and all but the last `max`; a bounded number in each
+ * call. Keeps those that are still to be told or to be queued for a hook (outbox.h), or whose image
+ * is still to be indexed (index_job.h). 1: there may be more; 0; -1. */
+int event_trim(const struct registry *reg, uint64_t keep_ms, uint32_t max, struct err *err);
