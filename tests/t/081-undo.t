@@ -39,6 +39,7 @@ sub collect_garbage () {
     my $canary = random_bytes(100);
     is_status($registry->push_blob('ca/nary', $canary), 201, 'a blob that nothing keeps');
     ok(wait_for(20, sub { !$registry->blob_files(digest($canary)) }), '... is collected');
+    works(Registry->try([ 'gc', '--untagged', '1s', '--dir', $registry->dir ]), 'gc, also of manifests without tags');
 }
 
 # All of the image comes, with the bytes that it had.
@@ -130,6 +131,14 @@ subtest 'the first API' => sub {
     }
     is($registry->get('/v2/old/image/manifests/latest')->content, $manifest, 'and the manifest is the same');
     ok(wait_for(30, sub { $registry->head('/v2/old/image/manifests/fresh')->status == 200 }), 'what was not converted is in the end');
+
+    my @other = random_chain(2);
+    is_status($_->[1], $_->[2], $_->[0]) for $v1->push_images('old/image', 'latest', @other);
+    ok(wait_for(30, sub { $registry->get('/v2/old/image/manifests/' . digest($manifest))->status == 404 }), 'overwritten, and its manifest goes');
+    collect_garbage();
+    works(tag('undo', 'old/image:latest'), 'tag undo');
+    is($v1->get('/v1/repositories/old/image/tags/latest')->content, qq{"$chain[-1]{id}"}, '... it has its id');
+    is($registry->get('/v2/old/image/manifests/latest')->content, $manifest, '... and its manifest');
 };
 
 subtest 'tag ls, tag rm' => sub {
