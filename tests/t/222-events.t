@@ -52,9 +52,9 @@ subtest 'what is told' => sub {
         my $wrong = $registry->get("/v1/events?$query");
         is_status($wrong, 400, "$query is refused");
         my ($types) = $wrong->content =~ /type must be one of ([a-z, ]+)/;
-        is_deeply([ split /, /, $types // '' ], [qw(image layer verify tag untag manifest delete)], '... with the types');
+        is_deeply([ split /, /, $types // '' ], [qw(image layer verify tag untag manifest delete damage)], '... with the types');
     }
-    is_status($registry->head("/v1/events?type=$_"), 200, "$_ is a type") for qw(image layer verify tag untag manifest delete);
+    is_status($registry->head("/v1/events?type=$_"), 200, "$_ is a type") for qw(image layer verify tag untag manifest delete damage);
     is_status($registry->get('/v1/events?since=x'), 400, 'since is a number');
     is_status($registry->put('/v1/events', body => ''), 405, 'nobody tells us events');
     is_status($registry->get('/_registry_main/events/ndjson/255/new'), 404, 'the way inside is closed');
