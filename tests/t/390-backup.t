@@ -47,6 +47,7 @@ my ($first, $contents);
 subtest 'a backup beside the server' => sub {
     push_some('team/app', 1 .. 8);
     $contents = contents($registry);
+    ok(wait_for(20, sub { $registry->files('index') >= 8 }), 'all layers are indexed');
     mkdir $registry->dir . '/hooks';
     spew($registry->dir . '/hooks/tag', "#!/bin/sh\n");
     chmod 0755, $registry->dir . '/hooks/tag';
@@ -55,7 +56,9 @@ subtest 'a backup beside the server' => sub {
     like($ran->{out}, qr/^backup (\d{8}T\d{6}Z): 16 blobs \(\S+ kB\), 16 of them new/, '... and says what it did');
     is($ran->{err}, '', '... without progress in a pipe');
     ($first) = names($backups);
-    is_deeply([ names("$backups/$first") ], [qw(auth backup.json db hooks layers)], 'all that has to be restored');
+    is_deeply([ grep { $_ ne 'index' } names("$backups/$first") ], [qw(auth backup.json db hooks layers)], 'all that has to be restored');
+    works(command('fsck', '--dir', "$backups/$first"), 'fsck finds nothing in it');
+    ok(!-e "$backups/$first/db/lock", '... and changes nothing');
     is((stat "$backups/$first")[2] & 0777, 0700, 'it is closed to others');
     is((stat "$backups/$first/auth/token.key")[2] & 0777, 0600, '... and so is the key in it');
     is((stat $_)[4], $>, '... it is mine') for "$backups/$first", "$backups/$first/db/tag";
@@ -64,6 +67,7 @@ subtest 'a backup beside the server' => sub {
 
 subtest 'restored' => sub {
     works(restore($backups, "$tmp/new"), 'a restore of the newest');
+    works(command('fsck', '--dir', "$tmp/new"), 'fsck finds nothing in it');
     is((stat "$tmp/new/hooks/tag")[2] & 0777, 0755, 'hooks can be run');
     is((stat "$tmp/new/db/tag")[4], scalar getpwnam('www-data'), 'the files belong to the server') if is_root();
     my $copy = Registry->start(dir => "$tmp/new");
@@ -141,7 +145,8 @@ subtest 'what is not whole is refused' => sub {
     my $copy = Registry->start(dir => "$tmp/to");
     is_deeply([ sort keys %{ contents($copy) } ], [ sort keys %pushed ], '... is whole');
     $copy->stop;
-    is_refused(Registry->try([ '--dir', "$backups/$newest", '--port', 0 ]), qr/isn't a registry's/, 'a backup is no data directory');
+    is_refused(Registry->try([ '--dir', "$backups/$newest", '--port', 0, is_root() ? ('--run-as', 'root') : () ]), qr/is a backup: make a data directory/, 'a backup is no data directory');
+    is_refused(command('gc', '--dir', "$backups/$newest"), qr/is a backup: make a data directory/, '... for commands, too');
     mkdir "$tmp/shelf";
     run([ 'cp', '-a', "$backups/$newest", "$tmp/shelf" ]);
     mkdir "$tmp/shelf/29990101T000000Z";

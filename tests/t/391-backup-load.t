@@ -101,7 +101,19 @@ cmp_ok(scalar @names, '>=', $rounds / 2, scalar(@names) . ' complete backups');
 my ($name) = $last->{out} =~ /^backup (\S+):/;
 for my $one (@names[0, -1]) {
     my $to = "$tmp/restored.$one";
-    works(Registry->try([ 'restore', "$backups/$one", '--dir', $to, is_root() ? ('--run-as', 'www-data') : () ], timeout => 60), "restore of $one");
+    my @restore = ('restore', "$backups/$one", '--dir', $to, is_root() ? ('--run-as', 'www-data') : ());
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
+        exec Registry->program, @restore or POSIX::_exit(127);
+    }
+    sleep rand 0.3;
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+    # If it was done before it could be killed, another directory is filled.
+    $restore[3] = $to = "$to.again" if -e "$to/db/format";
+    works(Registry->try(\@restore, timeout => 60), "restore of $one, after one that was killed");
+    works(Registry->try([ 'fsck', '--dir', $to ], timeout => 60), '... in which fsck finds nothing');
     my $copy = Registry->start(dir => $to, args => [ '--lease', '1h' ]);
     my ($tags, @bad) = (0);
     for my $number (1 .. 3) {

@@ -9,11 +9,13 @@
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
+#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/fdio.h"
 #include "util/mem.h"
 
 #define COPY "snapshots/backup"
+#define FORMAT_FILE "db/format"
 #define SECRET_MODE 0600
 #define HOOKS_DEPTH_MAX 8
 
@@ -99,6 +101,37 @@ copy_blob(struct backup *b, const struct digest *d, const struct rec_blob *r, co
     return 0;
 }
 
+/* The index could be made again from the layer, but takes longer to make than to copy. */
+static int
+save_index(struct backup *b, const struct digest *d, struct err *err)
+{
+    char name[INDEX_FILE_PATH_MAX];
+    struct digest ignored;
+    uint64_t size;
+    struct stat st;
+    int from, to, rc = 0;
+
+    index_file_path(name, d);
+    from = openat(b->reg->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (from < 0)
+        return 0;
+    if (fstat(from, &st) == 0)
+        rc = b->to->have(b->to->arg, name, (uint64_t)st.st_size, err);
+    if (rc == 0)
+        rc = b->to->create(b->to->arg, name, 0640, &to, err);
+    else
+        to = -1;
+    if (rc == 0) {
+        rc = backup_file_copy(to, from, DIGEST_SHA256, &ignored, &size, backup_is_over, b, name,
+                              err);
+        if (rc == 0)
+            rc = b->to->keep(b->to->arg, err);
+        fdio_close(to);
+    }
+    fdio_close(from);
+    return rc < 0 ? -1 : 0;
+}
+
 /* The copy of the database isn't used by anybody else, so files may be copied here. */
 static int
 save_blob(const struct digest *d, const struct rec_blob *r, void *arg, struct err *err)
@@ -114,6 +147,8 @@ save_blob(const struct digest *d, const struct rec_blob *r, void *arg, struct er
     rc = b->to->have(b->to->arg, name, r->size, err);
     if (rc == 0)
         rc = copy_blob(b, d, r, name, err);
+    if (rc >= 0)
+        rc = save_index(b, d, err);
     b->n->seen++;
     b->n->seen_bytes += r->size;
     tell_progress(b, "saving blobs");
@@ -217,12 +252,22 @@ save_directory(struct backup *b, const char *from, const char *prefix, unsigned 
     return rc;
 }
 
-/* Without db/format, so that no server takes the backup for a data directory and changes it. */
+/* With db/format, fsck can check the backup as it checks a data directory. A server, or a command
+ * that could change something, refuses a directory with backup.json (other_registry.c). */
+static int
+save_format(struct backup *b, struct err *err)
+{
+    int fd = openat(b->reg->dirfd, FORMAT_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd >= 0 ? save_open_file(b, fd, FORMAT_FILE, SECRET_MODE, err)
+                   : err_errno(err, "cannot open " FORMAT_FILE);
+}
+
 static int
 save_other_files(struct backup *b, struct err *err)
 {
     tell_progress(b, "saving the database");
-    if (save_directory(b, COPY, "db", SECRET_MODE, 0, err) != 0 ||
+    if (save_format(b, err) != 0 || save_directory(b, COPY, "db", SECRET_MODE, 0, err) != 0 ||
         save_directory(b, "auth", "auth", SECRET_MODE, 0, err) != 0)
         return -1;
     return save_directory(b, "hooks", "hooks", 0, HOOKS_DEPTH_MAX, err);

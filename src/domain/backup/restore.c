@@ -8,6 +8,7 @@
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
+#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/fdio.h"
 
@@ -108,6 +109,8 @@ restore_file(struct restore *r, const struct backup_file *f, struct err *err)
     uint64_t size;
     int from, to, rc;
 
+    if (strcmp(f->name, "db/format") == 0)
+        return 0;
     if (open_part(r, f->name, &from, err) != 0)
         return -1;
     rc = make_file_directories(r->root, f->name, err);
@@ -207,6 +210,32 @@ copy_from_backup(struct restore *r, const struct digest *d, const struct rec_blo
     return rc;
 }
 
+/* An index that isn't in the backup, or is damaged, is made again when it is needed. */
+static int
+restore_index(struct restore *r, const struct digest *d, struct err *err)
+{
+    char name[INDEX_FILE_PATH_MAX];
+    struct digest ignored;
+    uint64_t size;
+    int from, to, rc;
+
+    index_file_path(name, d);
+    if (index_file_exists(r->root, d))
+        return 0;
+    rc = r->from->open(r->from->arg, name, &from, err);
+    if (rc != 1)
+        return rc;
+    to = index_file_create(r->root, err);
+    rc = to >= 0 ? backup_file_copy(to, from, DIGEST_SHA256, &ignored, &size, restore_is_over, r,
+                                    name, err)
+                 : -1;
+    if (rc == 0)
+        rc = index_file_publish(r->root, to, d, err);
+    fdio_close(to);
+    fdio_close(from);
+    return rc;
+}
+
 static int
 restore_blob(const struct digest *d, const struct rec_blob *b, void *arg, struct err *err)
 {
@@ -221,6 +250,8 @@ restore_blob(const struct digest *d, const struct rec_blob *b, void *arg, struct
         (fstatat(r->root, names.file, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
          (uint64_t)st.st_size != b->size))
         rc = copy_from_backup(r, d, b, names.file, err);
+    if (rc == 0)
+        rc = restore_index(r, d, err);
     r->n->seen++;
     r->n->seen_bytes += b->size;
     r->from->tell(r->from->arg, "restoring blobs", r->n);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "process/commands/backup_dir.h"
 #include "process/commands/helper_process.h"
+#include "storage/files/disk_space.h"
 #include "util/fdio.h"
 #include "util/parse.h"
 
@@ -25,6 +26,7 @@ struct place {
     int previous; /* the newest complete one; -1: there is none */
     struct backup_info previous_info;
     size_t keep;
+    uint64_t size;                 /* of the file that was asked for last */
     char part[HELPER_REQUEST_MAX]; /* the name that PART gets; "": there is no PART */
 };
 
@@ -91,6 +93,7 @@ have_blob(struct place *p, const char *argument, const char *name)
 
     if (!parse_u64(argument, strlen(argument), &size))
         return EINVAL;
+    p->size = size;
     if (has_backup_file(p->work, name, size))
         return 0;
     return p->previous >= 0 && has_backup_file(p->previous, name, size) ? link_previous(p, name)
@@ -120,7 +123,15 @@ static int
 create_part(struct place *p, const char *argument, const char *name)
 {
     mode_t mode = (mode_t)strtoul(argument, NULL, 8);
+    struct err ignored;
     int fd;
+
+    /* The backup may be on the disk of the registry, which is not to be filled. */
+    if (disk_space_check(p->work, p->size, &ignored) != 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    p->size = 0;
 
     unlinkat(p->work, PART, 0);
     snprintf(p->part, sizeof p->part, "%s", name);
@@ -162,11 +173,11 @@ finish_place(struct place *p, const char *name)
     return 0;
 }
 
-/* Only below the three directories, and backup.json. */
+/* Only below these directories, and backup.json. */
 static bool
 is_backup_path(const char *name)
 {
-    static const char *const below[] = {"layers/", "db/", "auth/", "hooks/"};
+    static const char *const below[] = {"layers/", "index/", "db/", "auth/", "hooks/"};
     bool allowed = strcmp(name, BACKUP_INFO_NAME) == 0;
 
     for (size_t i = 0; i < sizeof below / sizeof *below; i++)

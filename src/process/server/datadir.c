@@ -281,7 +281,7 @@ check_is_new(const struct datadir *d, bool top_only, struct err *err)
 static int
 check_ours(const struct datadir *d, const struct privileges *who, struct err *err)
 {
-    int r = read_format(d, who, err);
+    int r = other_registry_backup(d->fd, d->name, err) == 0 ? read_format(d, who, err) : -1;
 
     if (r == 1 && d->restoring)
         return err_set(err, ERR_BAD_REQUEST, "%s has a registry: name an empty directory", d->name);
@@ -642,7 +642,9 @@ take_lock_now(struct datadir *d, int fd, struct err *err)
 int
 datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
 {
-    return check_files(d, who, err) < 0 ? -1 : take_lock_now(d, open_lock(d), err);
+    if (other_registry_backup(d->fd, d->name, err) != 0 || check_files(d, who, err) < 0)
+        return -1;
+    return take_lock_now(d, open_lock(d), err);
 }
 
 int

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 const char *
 other_registry_name(int dirfd, const char *name)
@@ -20,4 +21,15 @@ other_registry_name(int dirfd, const char *name)
     if (strcmp(name, "oci-layout") == 0 || fstatat(dirfd, layout, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return "a registry with OCI layouts, which are imported one by one";
     return NULL;
+}
+
+int
+other_registry_backup(int dirfd, const char *name, struct err *err)
+{
+    if (faccessat(dirfd, "backup.json", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    return err_set(err, ERR_BAD_REQUEST,
+                   "%.80s is a backup: make a data directory of it with docker-registry-server "
+                   "restore %.80s --dir NEW",
+                   name, name);
 }
