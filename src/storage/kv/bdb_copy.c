@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "util/fdio.h"
+#include "util/mem.h"
 #include "util/parse.h"
 
 #define PIECE (1u << 20)
@@ -81,19 +82,21 @@ struct copying {
 static int
 copy_bytes(const struct copying *c, int from, int to, const char *name, struct err *err)
 {
+    char *piece = mem_alloc(PIECE);
     uint64_t at = 0;
-    struct stat st;
+    ssize_t n = 0;
+    int rc = 0;
 
-    if (fstat(from, &st) != 0)
-        return err_errno(err, "cannot stat %s", name);
-    while (at < (uint64_t)st.st_size) {
-        uint64_t left = (uint64_t)st.st_size - at, n = left < PIECE ? left : PIECE;
-
-        if (fdio_append(to, at, from, n, name, err) != 0 || c->tick(c->arg, n, err) != 0)
-            return -1;
-        at += n;
+    while (rc == 0 && (n = fdio_read_at(from, piece, PIECE, at)) > 0) {
+        rc = fdio_write_at(to, piece, (size_t)n, at, name, err);
+        if (rc == 0)
+            rc = c->tick(c->arg, (uint64_t)n, err);
+        at += (uint64_t)n;
     }
-    return 0;
+    if (rc == 0 && n < 0)
+        rc = err_errno(err, "cannot read %s", name);
+    free(piece);
+    return rc;
 }
 
 static int
