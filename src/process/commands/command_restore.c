@@ -83,6 +83,33 @@ choose_backup(char out[PATH_MAX], const char *path, struct err *err)
 
 /* ---- the target ---- */
 
+/* A directory that a restore has made, with nothing in it but what it makes first. */
+static bool
+is_just_made(int dir, const char *name)
+{
+    static const char *const made[] = {"layers", "db",        "uploads", "index", "auth",
+                                       "run",    "snapshots", "hooks",   NULL};
+    static const char *const below[] = {".",    "..",   "sha256", "sha512",
+                                        "body", "logs", "lock",   NULL};
+    struct err ignored;
+    const char *const *known = made;
+    DIR *d;
+    bool just = true;
+
+    while (*known != NULL && strcmp(*known, name) != 0)
+        known++;
+    if (*known == NULL || faccessat(dir, "layers/sha256/00", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+        (d = fdio_opendir(dir, name, &ignored)) == NULL)
+        return false;
+    for (const struct dirent *e; just && (e = readdir(d)) != NULL;) {
+        for (known = below; *known != NULL && strcmp(*known, e->d_name) != 0;)
+            known++;
+        just = *known != NULL;
+    }
+    closedir(d);
+    return just;
+}
+
 /* An empty directory, or none, or one that an earlier restore has left. */
 static int
 check_restore_target(const char *name, struct err *err)
@@ -103,7 +130,7 @@ check_restore_target(const char *name, struct err *err)
     }
     for (const struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            strcmp(e->d_name, "lost+found") != 0)
+            strcmp(e->d_name, "lost+found") != 0 && !is_just_made(fd, e->d_name))
             rc = err_set(err, ERR_BAD_REQUEST,
                          "%s isn't empty (it has %.100s): name an empty directory with --dir", name,
                          e->d_name);

@@ -572,7 +572,12 @@ datadir_open(struct datadir *d, const struct privileges *who, struct err *err)
 int
 datadir_begin_restore(const struct datadir *d, struct err *err)
 {
-    return fdio_replace_file(d->fd, RESTORING_NAME, 0600, bytes_str(""), err);
+    int fd = openat(d->fd, RESTORING_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return err_errno(err, "cannot make %s", RESTORING_NAME);
+    fdio_close(fd);
+    return fdio_fsync_dir(d->fd, "db", err);
 }
 
 int
