@@ -418,7 +418,8 @@ do_upkeep(const struct registry *reg, const struct load_step *s, struct err *err
 {
     unsigned at = s->piece % DIGEST_DIRECTORIES;
 
-    return upload_expire(reg, err) != 0 || event_trim(reg, reg->event_keep_ms, err) != 0 ||
+    return upload_expire(reg, err) != 0 ||
+                   event_trim(reg, reg->event_keep_ms, EVENT_KEPT_MAX, err) < 0 ||
                    garbage_sweep(reg, at, err) != 0
                ? -1
                : 0;
