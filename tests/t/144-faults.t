@@ -96,6 +96,35 @@ for my $case (
     };
 }
 
+# Fewer locks than a large manifest needs: db/DB_CONFIG is the library's own way to say so.
+subtest 'out of locks' => sub {
+    my $dir  = tempdir() . '/data';
+    my $few  = Registry->start(dir => $dir, expected => qr/./);
+    my @parts = map { random_bytes(10 + $_) } 1 .. 120;
+    is_status($few->push_image('a/b', 'v1', [$layer]), 201, 'an image is pushed');
+    is_status($few->push_blob('a/b', $_, way => 'post'), 201, 'a part') or last for @parts;
+    my ($config, $large) = $few->image_of(\@parts);
+    is_status($few->push_blob('a/b', $config, way => 'post'), 201, '... and the config');
+    $few->stop;
+    spew("$dir/db/DB_CONFIG", "set_lk_max_locks 260\nset_lk_max_objects 260\n");
+    chmod 0644, "$dir/db/DB_CONFIG";
+    chown((stat "$dir/db")[ 4, 5 ], "$dir/db/DB_CONFIG");
+    $few = Registry->start(dir => $dir, expected => qr/./, args => [ map { ("--$_", 1) } qw(workers bulk-workers browse-workers) ]);
+    my $response = $few->put_manifest('a/b', 'large', $large);
+    is($response->status, 503, 'what needs more is refused') or diag($response->content);
+    like($response->header('Retry-After') // '', qr/^\d+$/, '... and can be repeated');
+    ok(wait_for(20, sub { $few->get('/v2/a/b/manifests/v1')->status == 200 }), 'pulls go on');
+    is_status($few->get('/v2/a/b/manifests/large'), 404, 'nothing half is there');
+    ok(wait_for(20, sub { $few->push_blob('a/b', random_bytes(100))->status == 201 }), 'small pushes work');
+    my $pid = $few->pid;
+    unlink "$dir/db/DB_CONFIG";
+    kill 'KILL', $few->children('worker api'), $few->children('worker bulk') for 1 .. 1;
+    ok(wait_for(30, sub { $few->put_manifest('a/b', 'large', $large)->status == 201 || (kill('KILL', $few->children('worker')), 0)[1] }),
+        'with locks again it is taken, after a recovery');
+    is($few->pid, $pid, '... without a restart');
+    $few->stop;
+};
+
 ok($registry->running && $registry->pid == $pid, 'the server was never restarted');
 ok(wait_for(20, sub { !$registry->files('uploads/body') }), 'no bodies are left') or diag(join "\n", $registry->files('uploads/body'));
 $registry->stop;
