@@ -35,6 +35,7 @@ usage(void)
           "       store power WORK SEED STEPS STATES [FIRST]\n"
           "       store faults WORK SEED STEPS FAULTS [FIRST]\n"
           "       store tidy DIRECTORY\n"
+          "       store script SEED STEPS\n"
           "power and faults start the first one below WORK, with the shim (CRASH_SHIM_LIBRARY).\n",
           stderr);
     exit(2);
@@ -280,6 +281,10 @@ set_rule(struct shim_rule *rule, uint64_t x, const uint64_t seen[2][CALLS])
     rule->skip = (int64_t)(load_mix(x, 2) % (seen[later][call] + 1));
     rule->times = load_mix(x, 3) % 4 == 0 ? (int64_t)(load_mix(x, 5) % 20 + 2) : 1;
     rule->error = errors[load_mix(x, 4) % 4];
+    if (load_mix(x, 8) % 8 == 0) { /* the logs of the database: a few of each call */
+        snprintf(rule->path, sizeof rule->path, "db/log.");
+        rule->skip %= 8;
+    }
 }
 
 /* Runs the load without a fault. */
@@ -378,6 +383,26 @@ run_tidy(const char *dir)
     return 0;
 }
 
+/* ---- what the load does ---- */
+
+static int
+print_script(uint64_t seed, unsigned steps)
+{
+    static const char *const kinds[LOAD_KINDS] = {
+        [LOAD_PUSH] = "push",    [LOAD_TAG_GOES] = "delete tag", [LOAD_IMAGE_GOES] = "delete image",
+        [LOAD_BLOB] = "blob",    [LOAD_MOUNT] = "mount",         [LOAD_BLOB_GOES] = "delete blob",
+        [LOAD_HALF] = "half",    [LOAD_GARBAGE] = "garbage",     [LOAD_CHECKPOINT] = "checkpoint",
+        [LOAD_UPKEEP] = "upkeep"};
+
+    for (unsigned i = 0; i < steps; i++) {
+        struct load_step s = load_step_of(seed, i);
+
+        printf("%u %s repository=%s tag=%s image=%u blob=%u\n", i, kinds[s.kind],
+               load_repository(s.repository), load_tag(s.tag), s.image, s.blob);
+    }
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -388,6 +413,8 @@ main(int argc, char **argv)
         return run_load(argv[2], number_of(argv[3]), (unsigned)number_of(argv[4]));
     if (argc == 3 && strcmp(argv[1], "tidy") == 0)
         return run_tidy(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "script") == 0)
+        return print_script(number_of(argv[2]), (unsigned)number_of(argv[3]));
     if (argc < 6 || mkdir(argv[2], 0700) != 0 ? errno != EEXIST : false)
         usage();
     if (realpath(argv[2], work) == NULL)

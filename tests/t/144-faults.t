@@ -96,7 +96,15 @@ for my $case (
     };
 }
 
-# Fewer locks than a large manifest needs: db/DB_CONFIG is the library's own way to say so.
+# The library's own file of settings, which outdoes the program's.
+sub configure ($dir, $text) {
+    spew("$dir/db/DB_CONFIG", $text);
+    chmod 0644, "$dir/db/DB_CONFIG";
+    chown((stat "$dir/db")[ 4, 5 ], "$dir/db/DB_CONFIG");
+    return;
+}
+
+# Fewer locks than a large manifest needs.
 subtest 'out of locks' => sub {
     my $dir  = tempdir() . '/data';
     my $few  = Registry->start(dir => $dir, expected => qr/./);
@@ -106,9 +114,7 @@ subtest 'out of locks' => sub {
     my ($config, $large) = $few->image_of(\@parts);
     is_status($few->push_blob('a/b', $config, way => 'post'), 201, '... and the config');
     $few->stop;
-    spew("$dir/db/DB_CONFIG", "set_lk_max_locks 260\nset_lk_max_objects 260\n");
-    chmod 0644, "$dir/db/DB_CONFIG";
-    chown((stat "$dir/db")[ 4, 5 ], "$dir/db/DB_CONFIG");
+    configure($dir, "set_lk_max_locks 260\nset_lk_max_objects 260\n");
     $few = Registry->start(dir => $dir, expected => qr/./, args => [ map { ("--$_", 1) } qw(workers bulk-workers browse-workers) ]);
     my $response = $few->put_manifest('a/b', 'large', $large);
     is($response->status, 503, 'what needs more is refused') or diag($response->content);

@@ -182,6 +182,9 @@ open_store_file(const char *path, int flags, ...)
     log_line(LOG_ERROR, "the name of a new log can't be synced", "why=%s", err.message);
     fdio_close(fd);
     unlink(path);
+    if (synced_store->lost != NULL)
+        bdb_lost(synced_store, "a new log can't begin");
+    synced_store->fault = err.sys;
     errno = ENXIO;
     return -1;
 }

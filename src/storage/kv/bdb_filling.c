@@ -122,6 +122,9 @@ bdb_commit(struct txn *t, struct err *err)
     int ret = bdb_is_lost(b) ? DB_RUNRECOVERY : b->txn->commit(b->txn, flags);
 
     b->txn = NULL;
+    /* When the library can't begin a log file, it marks the environment as lost, and returns 0. */
+    if (ret == 0 && bdb_is_lost(b))
+        ret = DB_RUNRECOVERY;
     if (ret == DB_RUNRECOVERY)
         bdb_lost(b, "commit of a transaction failed");
     if (ret != 0) {
@@ -248,6 +251,8 @@ bdb_flush(struct kv *kv, struct err *err)
 
     bdb_enter(b);
     ret = b->env->log_flush(b->env, NULL);
+    if (ret == 0 && bdb_is_lost(b)) /* as in bdb_commit */
+        ret = DB_RUNRECOVERY;
     if (ret != 0)
         bdb_fail_env(b, ret, "flushing the log of", err);
     bdb_leave(b);
