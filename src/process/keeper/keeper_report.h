@@ -16,6 +16,7 @@ struct keeper_report {
     uint64_t hooks_ended, layers_ended; /* as they were last */
     uint64_t met_ms;                    /* when the herald was there last */
     struct census census;
+    bool is_counted;    /* a census has ended */
     uint64_t census_ms; /* how long the steps of this one have taken */
     uint64_t census_at; /* when it goes on, clock_mono_ms() */
 };
