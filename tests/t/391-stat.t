@@ -87,7 +87,7 @@ subtest 'a backup' => sub {
 subtest 'top' => sub {
     is_refused(Registry->try([ 'top', '--dir', $dir ]), qr/needs a terminal/, 'without a terminal');
     my $script = find_program('script') or return;
-    my $ran = run([ $script, '-qec', "timeout -s INT 5 '" . Registry->program . "' top --dir '$dir'", '/dev/null' ], env => { TERM => 'xterm', NO_COLOR => '' }, timeout => 20);
+    my $ran = run([ $script, '-qec', "timeout -s INT 9 '" . Registry->program . "' top --dir '$dir'", '/dev/null' ], env => { TERM => 'xterm', NO_COLOR => '' }, timeout => 20);
     cmp_ok(scalar(() = $ran->{out} =~ /docker-registry-server \S+, running/g), '>=', 2, 'more than one screen');
     like($ran->{out}, qr/\(2xx\) +\d+ +\d+\.\d a second/, '... with rates');
     like($ran->{out}, qr/\e\[1mContents\e\[0m/, '... and headings that stand out');
