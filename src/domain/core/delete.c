@@ -4,6 +4,7 @@
 #include "domain/core/edge_batch.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/history.h"
+#include "domain/core/immutable_target.h"
 #include "domain/core/lease.h"
 #include "domain/core/manifest.h"
 #include "domain/core/manifest_ids.h"
@@ -24,9 +25,6 @@
 
 /* Tries of a deletion whose tags are changed meanwhile. */
 #define TRIES 5
-
-/* Indexes with a manifest whose tags are looked at before it is deleted. */
-#define IMMUTABLE_INDEXES_MAX 100
 
 /* Tags deleted in one transaction, because its locks are bounded. */
 #define TAGS_MAX 500
@@ -429,53 +427,6 @@ delete_tag_seen(const struct registry *reg, const char *repository, const char *
     return 0;
 }
 
-/* ---- immutable tags ---- */
-
-struct immutable_search {
-    const struct deleting *x;
-    struct digest by[IMMUTABLE_INDEXES_MAX]; /* indexes */
-    size_t n;
-};
-
-static int
-refuse_immutable_tag(const struct edge *e, void *arg, struct err *err)
-{
-    const struct immutable_search *s = arg;
-
-    return immutable_check(s->x->reg, s->x->actor, s->x->repository, e->tag, &e->to, err);
-}
-
-static int
-note_index(const struct edge *e, void *arg, struct err *err)
-{
-    struct immutable_search *s = arg;
-
-    (void)err;
-    s->by[s->n++] = e->from;
-    return s->n == IMMUTABLE_INDEXES_MAX;
-}
-
-/* Refuses to delete what an immutable tag names, or an index that it names, before the first of
- * many tags is deleted. */
-static int
-check_immutable_tags(const struct deleting *x, struct err *err)
-{
-    struct immutable_search s = {.x = x};
-    struct txn *t = kv_reads(x->reg->kv);
-
-    if (x->reg->immutable_n == 0 || x->actor->forces)
-        return 0;
-    if (tbl_edge_each(t, &x->target, EDGE_TAG, x->repo.id, NULL, refuse_immutable_tag, &s, err) !=
-            0 ||
-        tbl_edge_each(t, &x->target, EDGE_CHILD, x->repo.id, NULL, note_index, &s, err) != 0)
-        return -1;
-    for (size_t i = 0; i < s.n; i++)
-        if (tbl_edge_each(t, &s.by[i], EDGE_TAG, x->repo.id, NULL, refuse_immutable_tag, &s, err) !=
-            0)
-            return -1;
-    return 0;
-}
-
 /* Deletes as many of its tags as one transaction can, and the manifest with the last ones. */
 static int
 delete_manifest_once(struct deleting *x, struct err *err)
@@ -490,7 +441,8 @@ delete_manifest_once(struct deleting *x, struct err *err)
     }
     x->move.n = 0;
     if (rc < 0 || condition_check(x->condition, &x->target, err) != 0 ||
-        check_immutable_tags(x, err) != 0 || ask_about_deletion(x, "", err) != 0 ||
+        immutable_target_check(x->reg, x->actor, x->repository, x->repo.id, &x->target, err) != 0 ||
+        ask_about_deletion(x, "", err) != 0 ||
         tbl_edge_each(kv_reads(x->reg->kv), &x->target, EDGE_TAG, x->repo.id, NULL,
                       collect_tag_to_delete, x, err) != 0 ||
         manifest_ids_read(x->reg, &x->manifest, &x->target, x->arena, &x->ids, err) != 0)
