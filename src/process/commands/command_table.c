@@ -58,7 +58,7 @@ const struct command command_table[] = {
     {"fsck", command_fsck, command_fsck_work,
      "  fsck                     look whether the database and all files are whole\n"},
     {"explain", command_explain, command_explain_work,
-     "  explain [digest]         tell why it is kept, by whom and until when; also name:tag\n"},
+     "  explain [digest]         tell why it, or name:tag, is kept, and until when\n"},
     {"repo", command_repo, command_repo_work,
      "  repo ls [pattern]        list repositories with their tags and sizes\n"
      "  repo du [name]           tell what takes the space, and what a deletion would free\n"
