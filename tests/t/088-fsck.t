@@ -120,6 +120,13 @@ subtest 'indexes' => sub {
     is_clean($registry, 'then');
 };
 
+# A log and a table that are larger than what is copied at once.
+for my $i (1 .. 30) {
+    my $large = JSON::PP->new->decode($manifest);
+    $large->{annotations} = { text => unpack 'H*', random_bytes(25_000) };
+    $registry->put_manifest('a/b', "large$i", JSON::PP->new->encode($large));
+}
+is_clean($registry, 'large tables, beside a server');
 $registry->stop;
 is_clean($registry, 'without a server');
 

@@ -245,10 +245,11 @@ check_page_place(struct file_check *c, const char *name, uint64_t page, const ui
     if (at.file > c->last_log && at.file <= c->last_log + 100)
         report_fault(c, log, "this log is missing: %s has changes of it", name);
     else
-        report_fault(c, name,
-                     "page %llu has a change that the log does not have: the end of log.%010u is "
-                     "lost, or the page is damaged",
-                     (unsigned long long)page, c->end.file);
+        report_fault(
+            c, name,
+            "page %llu has a change at byte %u of log.%010u, which ends at byte %u: the end of "
+            "the log is lost, or the page is damaged",
+            (unsigned long long)page, at.offset, at.file, c->end.offset);
 }
 
 static uint32_t
