@@ -61,7 +61,7 @@ const struct command command_table[] = {
      "  explain [digest]         tell why it, or name:tag, is kept, and until when\n"},
     {"repo", command_repo, command_repo_work,
      "  repo ls [pattern]        list repositories with their tags and sizes\n"
-     "  repo du [name]           tell what takes the space, and what a deletion would free\n"
+     "  repo du [name]           tell what takes space, and what deletions free\n"
      "  repo rm [name]           delete all tags and manifests of a repository\n"},
     {"stat", command_stat, command_stat_work,
      "  stat                     print how the registry is, on one screen\n"},
