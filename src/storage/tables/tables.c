@@ -15,7 +15,7 @@ const struct kv_table tables[TABLE_COUNT] = {
     [TABLE_BLOB] = {.name = "blob", .page_size = 4096},
     [TABLE_DAMAGE] = {.name = "damage", .page_size = 4096, .is_later = true},
     [TABLE_EDGE] = {.name = "edge", .page_size = 4096},
-    [TABLE_QUOTA] = {.name = "quota", .page_size = 1024},
+    [TABLE_QUOTA] = {.name = "quota", .page_size = 1024, .is_later = true},
     [TABLE_JOB] = {.name = "job", .page_size = 4096},
     [TABLE_PULL] = {.name = "pull", .page_size = 4096, .is_later = true},
     [TABLE_HOOK] = {.name = "hook", .page_size = 4096},
