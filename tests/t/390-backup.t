@@ -191,6 +191,14 @@ subtest 'damage in the registry' => sub {
     like($ran->{err}, qr/1 blobs were damaged/, '... which says so');
 };
 
+subtest 'terminals' => sub {
+    plan skip_all => 'script is not installed' if !find_program('script');
+    my $command = join ' ', Registry->program, 'backup', "$tmp/seen", '--dir', $registry->dir;
+    my $ran     = run([ 'script', '-qec', $command, '/dev/null' ], cwd => $tmp, timeout => 60);
+    like($ran->{out}, qr/copying the database: 0 of 0 blobs/, 'a terminal sees how far it is');
+    like($ran->{out}, qr/backup \d{8}T\d{6}Z: \d+ blobs/, "... and that it is done");
+};
+
 subtest 'without a server' => sub {
     $registry->stop;
     works(backup(), 'a backup');
