@@ -1,4 +1,5 @@
 #include "domain/check/damage.h"
+#include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/events/event.h"
 #include "domain/inside/index_job.h"
@@ -25,7 +26,7 @@ struct damaging {
     bool done;    /* the transaction changed something */
     bool waits;   /* something needs the blob */
     bool indexed; /* there was an index */
-    uint64_t repo;
+    uint64_t repo, size;
     char repository[RECORD_REPOSITORY_MAX + 1];
 };
 
@@ -108,8 +109,11 @@ withdraw_blob(struct txn *t, void *arg, struct err *err)
         return -1;
     x->waits = kept == 1;
     x->done = true;
+    x->size = blob.size;
     r = row_of_damage(x, DAMAGE_WAITS, blob.size);
-    return x->waits ? tbl_damage_put(t, x->d, &r, err) : tbl_damage_drop(t, x->d, err);
+    if (x->waits)
+        return tbl_damage_put(t, x->d, &r, err);
+    return tbl_damage_drop(t, x->d, err) != 0 ? -1 : quota_discount(t, 0, x->d, blob.size, err);
 }
 
 /* Does a manifest of the repository need the blob, or a deleted one? 1, 0, -1. */
@@ -147,8 +151,9 @@ drop_rights(struct txn *t, void *arg, struct err *err)
             continue;
         member.repo = repo;
         rc = needs_blob(t, x->d, repo, err);
-        if (rc == 0)
-            rc = tbl_edge_drop(t, &member, err);
+        if (rc == 0 && (tbl_edge_drop(t, &member, err) != 0 ||
+                        quota_discount(t, repo, x->d, x->size, err) != 0))
+            rc = -1;
         rc = rc < 0 ? -1 : 0;
     }
     if (rc < 0)
@@ -256,7 +261,10 @@ settle_row(struct txn *t, void *arg, struct err *err)
         return kept < 0 ? -1 : 0;
     if (tbl_damage_drop(t, &x->d, err) != 0)
         return -1;
-    return kept == 0 ? tbl_edge_delete_all(t, &x->d, err) : 0;
+    if (kept != 0)
+        return 0;
+    return tbl_edge_delete_all(t, &x->d, err) != 0 ? -1
+                                                   : quota_discount(t, 0, &x->d, x->r.size, err);
 }
 
 int
