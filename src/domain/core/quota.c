@@ -97,8 +97,8 @@ check_limit(const struct rec_quota *r, uint64_t more, struct err *err)
     if (more <= r->limit && r->used <= r->limit - more)
         return 0;
     err_set(err, ERR_FULL,
-            "the quota of %s is %llu bytes, %llu are used, and this needs %llu more: delete tags "
-            "and manifests, or have it raised",
+            "the quota of %s is %llu bytes, %llu are used, and this needs %llu more: delete "
+            "manifests (a tag alone frees nothing), or have it raised",
             r->pattern, limit, used, needed);
     err_expected(err, "at most %llu bytes more", used < limit ? limit - used : 0);
     return err_found(err, "%llu bytes more", needed);

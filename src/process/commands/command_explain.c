@@ -226,11 +226,11 @@ print_verdicts(const struct registry *reg, const struct explain *x)
 static void
 print_explanation(const struct registry *reg, const struct explain *x)
 {
-    char digest[DIGEST_TEXT_MAX], size[PROGRESS_SIZE_MAX];
+    char digest[DIGEST_TEXT_MAX], size[PROGRESS_EXACT_MAX];
 
     digest_text(digest, &x->digest);
-    progress_size(size, explained_size(x));
-    printf("%s: %s, %s (%" PRIu64 " bytes)\n", digest, describe(x), size, explained_size(x));
+    progress_exact_size(size, explained_size(x));
+    printf("%s: %s, %s\n", digest, describe(x), size);
     for (size_t kind = 0; kind < EXPLAIN_KINDS; kind++)
         print_edge_lines(x, kind);
     print_verdicts(reg, x);

@@ -308,8 +308,8 @@ end_fsck(struct fsck *f, int rc, struct err *err)
         return COMMAND_FAILED;
     if (f->findings > 0)
         err_set(err, ERR_CORRUPT,
-                "the database is damaged, and nothing else was looked at: restore a backup, or a "
-                "snapshot of the database and then rebuild");
+                "the database is damaged, and nothing else was looked at: stop the server, and put "
+                "it back with docker-registry-server restore --snapshot, or restore a backup");
     else if (findings > 0)
         err_set(err, ERR_CORRUPT, "there are findings: see above");
     return findings > 0 ? COMMAND_FAILED : COMMAND_DONE;

@@ -151,15 +151,13 @@ gc_is_over(void *arg)
 static void
 print_counts(const char *what, const uint64_t n[GARBAGE_KINDS], uint64_t bytes)
 {
-    char size[PROGRESS_SIZE_MAX];
+    char size[PROGRESS_EXACT_MAX];
 
-    progress_size(size, bytes);
-    printf("%s: %llu manifests, %llu images of the first API, %llu blobs, %llu files; %s (%llu "
-           "bytes)\n",
-           what, (unsigned long long)n[GARBAGE_MANIFEST], (unsigned long long)n[GARBAGE_IMAGE],
+    progress_exact_size(size, bytes);
+    printf("%s: %llu manifests, %llu images of the first API, %llu blobs, %llu files; %s\n", what,
+           (unsigned long long)n[GARBAGE_MANIFEST], (unsigned long long)n[GARBAGE_IMAGE],
            (unsigned long long)n[GARBAGE_BLOB],
-           (unsigned long long)(n[GARBAGE_BLOB] + n[GARBAGE_FILE]), size,
-           (unsigned long long)bytes);
+           (unsigned long long)(n[GARBAGE_BLOB] + n[GARBAGE_FILE]), size);
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "process/commands/progress.h"
 #include <stdarg.h>
+#include <string.h>
 #include <unistd.h>
 #include "util/clock.h"
 
@@ -46,4 +47,18 @@ progress_size(char out[PROGRESS_SIZE_MAX], uint64_t bytes)
         i++;
     }
     snprintf(out, PROGRESS_SIZE_MAX, i == 0 || n >= 99.5 ? "%.0f %s" : "%.1f %s", n, units[i]);
+}
+
+void
+progress_exact_size(char out[PROGRESS_EXACT_MAX], uint64_t bytes)
+{
+    char size[PROGRESS_SIZE_MAX];
+    const char *unit;
+
+    progress_size(size, bytes);
+    unit = strchr(size, ' ');
+    if (strcmp(unit, " bytes") == 0)
+        snprintf(out, PROGRESS_EXACT_MAX, "%s", size);
+    else
+        snprintf(out, PROGRESS_EXACT_MAX, "%s (%llu bytes)", size, (unsigned long long)bytes);
 }

@@ -19,3 +19,6 @@ void progress_end(struct progress *p);
 #define PROGRESS_SIZE_MAX 32
 /* "1.5 GB", for people. */
 void progress_size(char out[PROGRESS_SIZE_MAX], uint64_t bytes);
+#define PROGRESS_EXACT_MAX 64
+/* "1.5 GB (1502400000 bytes)", or "563 bytes" alone. */
+void progress_exact_size(char out[PROGRESS_EXACT_MAX], uint64_t bytes);

@@ -24,8 +24,9 @@ static void
 describe_default(char *out, size_t n, const struct options_row *row)
 {
     bool unlimited = row->kind == OPTIONS_LIMIT || (row->kind == OPTIONS_SIZE && row->least == 0);
+    bool tells_zero = row->help != NULL && strstr(row->help, "(0: ") != NULL;
 
-    if (row->def == NULL || row->letter != '\0')
+    if (row->def == NULL || row->letter != '\0' || (tells_zero && strcmp(row->def, "0") == 0))
         *out = '\0';
     else if (unlimited && strcmp(row->def, "0") == 0)
         snprintf(out, n, " (0: no limit)");

@@ -38,7 +38,8 @@ find_argument_row(const struct options *o, char *arg, char **value, struct err *
         row = options_table_by_name(arg + 2, n, o->command);
         if (row == NULL)
             err_set(err, ERR_BAD_REQUEST,
-                    "unknown option --%.*s: see docker-registry-server --help", (int)n, arg + 2);
+                    "unknown option --%.*s: see docker-registry-server %s --help", (int)n, arg + 2,
+                    o->command);
         return row;
     }
     if (arg[0] != '-' || arg[1] == '\0' || arg[1] == '-') {
@@ -46,16 +47,16 @@ find_argument_row(const struct options *o, char *arg, char **value, struct err *
 
         err_set(err, ERR_BAD_REQUEST,
                 command ? "the command comes first: docker-registry-server %s, then its options"
-                        : "unexpected argument %s: see docker-registry-server --help",
-                arg);
+                        : "unexpected argument %s: see docker-registry-server %s --help",
+                arg, o->command);
         return NULL;
     }
     if (arg[2] != '\0')
         *value = arg + 2;
     row = options_table_by_letter(arg[1]);
     if (row == NULL)
-        err_set(err, ERR_BAD_REQUEST, "unknown option -%c: see docker-registry-server --help",
-                arg[1]);
+        err_set(err, ERR_BAD_REQUEST, "unknown option -%c: see docker-registry-server %s --help",
+                arg[1], o->command);
     return row;
 }
 
