@@ -175,6 +175,16 @@ subtest 'one at a time' => sub {
     works(backup(), 'then it works');
 };
 
+subtest 'no backup inside the data directory' => sub {
+    my $dir = $registry->dir;
+    symlink "$dir/layers", "$tmp/link" or die $!;
+    for my $place ("$dir/backups", "$dir/layers/backups", "$dir/snapshots/../backups", "$tmp/link/backups", "$tmp/link") {
+        is_refused(command('backup', $place, '--dir', $dir), qr/^docker-registry-server: \Q$place\E is inside the data directory/, $place);
+    }
+    is_refused(command('backup', $dir, '--dir', $dir), qr/is inside the data directory/, 'nor in its place');
+    ok(!-e "$dir/backups" && !-e "$dir/layers/backups", 'and no directory is left');
+};
+
 subtest 'damage in the registry' => sub {
     my $file = $registry->dir . '/' . ($registry->blob_files(digest($pushed{'team/app:5'})))[0];
     my $place  = "$tmp/other";

@@ -248,14 +248,62 @@ find_previous(struct place *p, struct err *err)
     return backup_dir_info(p->dir, name, &p->previous_info, err) < 0 ? -1 : 0;
 }
 
+/* Is the directory that one, or below it, by whatever name? 1, 0, -1 and errno. */
 static int
-open_place(struct place *p, const char *dir, struct err *err)
+is_below(int dir, const struct stat *top)
 {
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+    struct stat here, before = {0};
+    int at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), up, rc = -1;
+
+    while (at >= 0 && fstat(at, &here) == 0) {
+        rc = here.st_dev == top->st_dev && here.st_ino == top->st_ino;
+        if (rc == 1 || (here.st_dev == before.st_dev && here.st_ino == before.st_ino))
+            break;
+        before = here;
+        rc = -1;
+        up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        fdio_close(at);
+        at = up;
+    }
+    fdio_close(at);
+    return rc;
+}
+
+/* A backup in the data directory would be lost with it, and would be among the files that the
+ * server looks after. */
+static int
+refuse_inside(const struct place *p, const char *dir, const char *registry, struct err *err)
+{
+    struct stat top;
+    int rc;
+
+    if (stat(registry, &top) != 0)
+        return 0; /* that there is no registry is said later */
+    rc = is_below(p->dir, &top);
+    if (rc < 0)
+        return err_errno(err, "cannot tell where %s is", dir);
+    return rc == 0 ? 0
+                   : err_set(err, ERR_BAD_REQUEST,
+                             "%s is inside the data directory %s: name a directory elsewhere, "
+                             "best on another disk",
+                             dir, registry);
+}
+
+static int
+open_place(struct place *p, const char *dir, const char *registry, struct err *err)
+{
+    bool is_new = mkdir(dir, 0700) == 0;
+
+    if (!is_new && errno != EEXIST)
         return err_errno(err, "cannot make directory %s", dir);
     p->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (p->dir < 0)
         return err_errno(err, "cannot open directory %s", dir);
+    if (refuse_inside(p, dir, registry, err) != 0) {
+        if (is_new)
+            rmdir(dir);
+        return -1;
+    }
     if (faccessat(p->dir, "backup.json", F_OK, 0) == 0 || faccessat(p->dir, "db", F_OK, 0) == 0)
         return err_set(err, ERR_BAD_REQUEST,
                        "%s is a backup or a data directory: name a directory for backups", dir);
@@ -266,11 +314,12 @@ open_place(struct place *p, const char *dir, struct err *err)
 }
 
 int
-backup_helper_start(const char *dir, size_t keep, int *socket, struct err *err)
+backup_helper_start(const char *dir, const char *registry, size_t keep, int *socket,
+                    struct err *err)
 {
     struct place p = {.dir = -1, .work = -1, .previous = -1, .keep = keep};
     int *const kept[] = {&p.dir, &p.work, &p.previous};
-    int rc = open_place(&p, dir, err);
+    int rc = open_place(&p, dir, registry, err);
 
     *socket = -1;
     if (rc == 0)

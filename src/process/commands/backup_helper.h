@@ -8,10 +8,11 @@
  * the directory of the backups. The part with the store runs as the server's user; its descriptor 0
  * is a socket to the helper. It gets a descriptor of each new file, and no way to an older one. */
 
-/* Makes the directory if it is missing, locks it, and starts the helper (helper_process.h). keep:
- * complete backups that stay when this one is complete; 0: all. ERR_BUSY: another backup goes
- * there. */
-int backup_helper_start(const char *dir, size_t keep, int *socket, struct err *err);
+/* Makes the directory if it is missing, locks it, and starts the helper (helper_process.h).
+ * registry: the data directory; a directory inside it is refused. keep: complete backups that stay
+ * when this one is complete; 0: all. ERR_BUSY: another backup goes there. */
+int backup_helper_start(const char *dir, const char *registry, size_t keep, int *socket,
+                        struct err *err);
 
 /* For the part with the store: the functions of struct backup_place. arg: points to the socket. */
 int backup_helper_have(void *arg, const char *name, uint64_t size, struct err *err);

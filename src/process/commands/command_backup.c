@@ -195,7 +195,7 @@ command_backup(struct options *o, struct err *err)
     }
     if (o->list)
         return list_backups(o->words.v[0], o->json, err);
-    if (backup_helper_start(o->words.v[0], (size_t)o->keep, &socket, err) != 0)
+    if (backup_helper_start(o->words.v[0], o->dir, (size_t)o->keep, &socket, err) != 0)
         return COMMAND_FAILED;
     if (dup2(socket, STDIN_FILENO) < 0) {
         err_errno(err, "cannot take a socket");
