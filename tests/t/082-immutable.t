@@ -22,6 +22,11 @@ sub parts ($repository) {
     return $manifest;
 }
 
+sub index_of ($type, $part) {
+    return json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index},
+        manifests => [ $registry->descriptor($Registry::Client::TYPE{$type}, $part) ] });
+}
+
 my ($first, $second) = map { parts('a/b') } 1 .. 2;
 
 subtest 'a push' => sub {
@@ -46,10 +51,16 @@ subtest 'a deletion' => sub {
     is_error($registry->delete('/v2/a/b/manifests/v1'), 403, 'DENIED', 'of the tag');
     is_error($registry->delete('/v2/a/b/manifests/' . digest($first)), 403, 'DENIED', 'of its manifest');
     is(digest_of('a/b:v1'), digest($first), 'it is there');
-    my $index = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index},
-        manifests => [ $registry->descriptor($Registry::Client::TYPE{manifest}, $second) ] });
+    my $index = index_of(manifest => $second);
     is_status($registry->put_manifest('a/b', 'v2', $index, $Registry::Client::TYPE{index}), 201, 'an index');
     is_error($registry->delete('/v2/a/b/manifests/' . digest($second)), 403, 'DENIED', 'of a manifest of an index');
+    my $third = parts('a/b');
+    my $low   = index_of(manifest => $third);
+    my $top   = index_of(index => $low);
+    is_status($registry->put_manifest('a/b', digest($third), $third), 201, 'an image without a tag');
+    is_status($registry->put_manifest('a/b', digest($low), $low, $Registry::Client::TYPE{index}), 201, 'an index');
+    is_status($registry->put_manifest('a/b', 'v3', $top, $Registry::Client::TYPE{index}), 201, '... in an index');
+    is_error($registry->delete('/v2/a/b/manifests/' . digest($third)), 403, 'DENIED', 'of a manifest of an index in an index');
     is_status($registry->delete('/v2/a/b/manifests/latest'), 202, 'of another tag');
 };
 
