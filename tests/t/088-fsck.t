@@ -79,13 +79,13 @@ subtest 'a flipped byte in a blob' => sub {
     like(pulls('a/b'), qr/^200 no ok/, '... nothing changes');
     my $ran = fsck($registry, '--repair');
     is_found($ran, "blob-digest $digest: its file has another digest; repaired: ", 'with one');
-    like($ran->{out}, qr/1 findings, 1 repaired$/m, '... as the summary says');
+    like($ran->{out}, qr/1 finding, 1 repaired$/m, '... as the summary says');
     is_status($registry->head("/v2/a/b/blobs/$digest"), 404, 'clients are told that it is missing');
     is_status($registry->get('/v2/a/b/manifests/v1'), 200, '... and the manifest is there');
     my @held = glob $registry->dir . '/layers/quarantine/*';
     is(scalar @held, 1, 'its file is in the quarantine');
     ok(!-e index_of($registry, $shared), '... and its index is gone');
-    like(is_clean($registry, 'once more')->{out}, qr/; 1 blobs wait to be pushed again$/m, '... and says what is awaited');
+    like(is_clean($registry, 'once more')->{out}, qr/; 1 blob waits to be pushed again$/m, '... and says what is awaited');
     is_deeply([ push_all('a/b') ], [], 'the client pushes it again');
     is(pulls('a/b'), '200 ok ok ok', '... and the image is whole');
     is(pulls('c/d'), '200 ok ok ok', '... also in the other repository');

@@ -35,7 +35,7 @@ subtest 'ls' => sub {
     is_deeply([ map { "$_->{name} $_->{tags} $_->{bytes}" } @{ json($registry, 'ls') } ], [ "a/b 4 $all{'a/b'}", "c/d 1 $all{'c/d'}" ], 'all of them');
     is_deeply([ map { $_->{name} } @{ json($registry, 'ls', 'c/*') } ], ['c/d'], 'those that a pattern matches');
     is_deeply(json($registry, 'ls', 'x'), [], 'or none');
-    like(repo($registry, 'ls')->{out}, qr/^60\.\d kB +4 tags  a\/b\n40\.\d kB +1 tags  c\/d\n$/, 'as lines');
+    like(repo($registry, 'ls')->{out}, qr/^60\.\d kB +4 tags  a\/b\n40\.\d kB +1 tag   c\/d\n$/, 'as lines');
 };
 
 subtest 'du' => sub {

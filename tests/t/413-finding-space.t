@@ -30,10 +30,10 @@ like(typed($lines[0]), qr/^7\d\.\d kB +5\d\.\d kB +team\/old\n5\d\.\d kB +3\d\.\
 like(typed($lines[1]), qr/^5\d\.\d kB +3\d\.\d kB +1\.0\n2\d\.\d kB +\S+ \S+ +latest\n/m, 'its tags');
 like(typed($lines[2]), qr/^in team\/app: stays as long as tag 1\.0 names it$/m, 'why it is kept');
 typed($lines[3]);
-like(typed($lines[4]), qr/^wait: 1 manifests,.*^manifest .*team\/app\@sha256:\w+ until \S+ \(history of a tag\)$/ms, 'what waits for the history of its tag');
-ok(wait_for(20, sub { run([ 'sh', '-c', "'${\ Registry->program }' gc --untagged 0s --dry-run --dir registry" ], cwd => $place)->{out} =~ /^would go: 1 manifests/m }), '... until that is over');
-like(typed($lines[5]), qr/^gone: 1 manifests.*^blob +30\.0 kB +\Q${\ digest($app) }\E until /ms, 'the manifest goes, and its layer waits for a lease');
-like(typed($lines[6]), qr/^deleted from team\/old: 1 tags, 1 manifests$/m, 'a repository goes for good');
+like(typed($lines[4]), qr/^wait: 1 manifest,.*^manifest .*team\/app\@sha256:\w+ until \S+ \(history of a tag\)$/ms, 'what waits for the history of its tag');
+ok(wait_for(20, sub { run([ 'sh', '-c', "'${\ Registry->program }' gc --untagged 0s --dry-run --dir registry" ], cwd => $place)->{out} =~ /^would go: 1 manifest/m }), '... until that is over');
+like(typed($lines[5]), qr/^gone: 1 manifest.*^blob +30\.0 kB +\Q${\ digest($app) }\E until /ms, 'the manifest goes, and its layer waits for a lease');
+like(typed($lines[6]), qr/^deleted from team\/old: 1 tag, 1 manifest$/m, 'a repository goes for good');
 typed($lines[7]);
 ok(wait_for(20, sub { !grep { $registry->blob_files(digest($_)) } $app, $old }), 'all of these bytes are free');
 is_blob($registry, 'team/app', $base, 'and what is needed is there');

@@ -94,8 +94,9 @@ command_backup_work(struct control *c, struct err *err)
     note_backup_time(c->reg);
     progress_size(some, n.new_bytes);
     progress_size(whole, n.bytes);
-    printf("backup %s: %llu blobs (%s), %llu of them new (%s)\n", name, (unsigned long long)n.blobs,
-           whole, (unsigned long long)n.new_blobs, some);
+    printf("backup %s: %llu blob%s (%s), %llu of them new (%s)\n", name,
+           (unsigned long long)n.blobs, progress_plural(n.blobs), whole,
+           (unsigned long long)n.new_blobs, some);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         err_errno(err, "cannot write what was saved");
         return COMMAND_FAILED;

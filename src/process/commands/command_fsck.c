@@ -109,12 +109,16 @@ print_summary(struct fsck *f)
         return;
     }
     progress_size(size, k->bytes);
-    printf("checked %llu records, %llu blobs (%s), %llu indexes: %llu findings, %llu repaired",
-           (unsigned long long)k->entries, (unsigned long long)k->blobs, size,
-           (unsigned long long)k->indexes, (unsigned long long)findings,
+    printf("checked %llu record%s, %llu blob%s (%s), %llu index%s: %llu finding%s, %llu repaired",
+           (unsigned long long)k->entries, progress_plural(k->entries),
+           (unsigned long long)k->blobs, progress_plural(k->blobs), size,
+           (unsigned long long)k->indexes, k->indexes == 1 ? "" : "es",
+           (unsigned long long)findings, progress_plural(findings),
            (unsigned long long)k->repaired);
     if (k->waiting > 0)
-        printf("; %llu blobs wait to be pushed again", (unsigned long long)k->waiting);
+        printf(k->waiting == 1 ? "; %llu blob waits to be pushed again"
+                               : "; %llu blobs wait to be pushed again",
+               (unsigned long long)k->waiting);
     putchar('\n');
 }
 

@@ -151,13 +151,15 @@ gc_is_over(void *arg)
 static void
 print_counts(const char *what, const uint64_t n[GARBAGE_KINDS], uint64_t bytes)
 {
+    uint64_t files = n[GARBAGE_BLOB] + n[GARBAGE_FILE];
     char size[PROGRESS_EXACT_MAX];
 
     progress_exact_size(size, bytes);
-    printf("%s: %llu manifests, %llu images of the first API, %llu blobs, %llu files; %s\n", what,
-           (unsigned long long)n[GARBAGE_MANIFEST], (unsigned long long)n[GARBAGE_IMAGE],
-           (unsigned long long)n[GARBAGE_BLOB],
-           (unsigned long long)(n[GARBAGE_BLOB] + n[GARBAGE_FILE]), size);
+    printf("%s: %llu manifest%s, %llu image%s of the first API, %llu blob%s, %llu file%s; %s\n",
+           what, (unsigned long long)n[GARBAGE_MANIFEST], progress_plural(n[GARBAGE_MANIFEST]),
+           (unsigned long long)n[GARBAGE_IMAGE], progress_plural(n[GARBAGE_IMAGE]),
+           (unsigned long long)n[GARBAGE_BLOB], progress_plural(n[GARBAGE_BLOB]),
+           (unsigned long long)files, progress_plural(files), size);
 }
 
 static void

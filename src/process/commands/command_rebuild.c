@@ -61,8 +61,9 @@ command_rebuild_work(struct control *c, struct err *err)
     if (rc != 0)
         return COMMAND_FAILED;
     progress_size(bytes, n.bytes);
-    printf("%llu blobs (%s) came back into the repository %s, %llu of them manifests\n",
-           (unsigned long long)n.blobs, bytes, r.repository, (unsigned long long)n.manifests);
+    printf("%llu blob%s (%s) came back into the repository %s, %llu of them manifests\n",
+           (unsigned long long)n.blobs, progress_plural(n.blobs), bytes, r.repository,
+           (unsigned long long)n.manifests);
     if (n.damaged > 0)
         printf("%llu files don't have their digest: they will be removed\n",
                (unsigned long long)n.damaged);

@@ -41,8 +41,8 @@ print_removal(const char *name, const struct purge *p, bool json)
     struct json *j;
 
     if (!json) {
-        printf("deleted from %s: %" PRIu64 " tags, %" PRIu64 " manifests\n", name, p->tags,
-               p->manifests);
+        printf("deleted from %s: %" PRIu64 " tag%s, %" PRIu64 " manifest%s\n", name, p->tags,
+               progress_plural(p->tags), p->manifests, progress_plural(p->manifests));
         return;
     }
     j = json_new_object();

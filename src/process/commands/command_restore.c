@@ -226,7 +226,8 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
     progress_end(&r.progress);
     if (rc == 0) {
         progress_size(bytes, n.bytes);
-        printf("restored %s: %llu blobs (%s)\n", backup, (unsigned long long)n.blobs, bytes);
+        printf("restored %s: %llu blob%s (%s)\n", backup, (unsigned long long)n.blobs,
+               progress_plural(n.blobs), bytes);
         if (n.damaged > 0)
             command_note("%llu blobs were damaged before the backup, and are missing",
                          (unsigned long long)n.damaged);

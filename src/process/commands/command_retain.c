@@ -134,8 +134,9 @@ print_retain_end(const struct work *w, struct err *err)
     if (w->json)
         puts("]");
     else
-        printf("%s %llu tags, %llu stay\n", w->dry_run ? "would delete" : "deleted",
-               (unsigned long long)w->deleted, (unsigned long long)w->stays);
+        printf("%s %llu tag%s, %llu stay\n", w->dry_run ? "would delete" : "deleted",
+               (unsigned long long)w->deleted, progress_plural(w->deleted),
+               (unsigned long long)w->stays);
     return fflush(stdout) != 0 || ferror(stdout) ? err_errno(err, "cannot write the list") : 0;
 }
 
@@ -172,8 +173,8 @@ command_retain_work(struct control *c, struct err *err)
     }
     retain_rules_free(&rules);
     if (rc == 0 && w.refused > 0)
-        rc = err_set(err, ERR_SYSTEM, "%llu tags could not be deleted: see above",
-                     (unsigned long long)w.refused);
+        rc = err_set(err, ERR_SYSTEM, "%llu tag%s could not be deleted: see above",
+                     (unsigned long long)w.refused, progress_plural(w.refused));
     return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }
 

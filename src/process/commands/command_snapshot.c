@@ -17,7 +17,7 @@ list_snapshots(const struct control *c, struct err *err)
         printf("%s\n", s.names[i]);
     free(s.names);
     if (rc == 0 && !snapshot_is_continuous(c->reg->dirfd))
-        command_note("the logs that follow the newest one are not complete");
+        command_note("the logs since then are not complete: the next snapshot begins new ones");
     return rc;
 }
 

@@ -62,3 +62,9 @@ progress_exact_size(char out[PROGRESS_EXACT_MAX], uint64_t bytes)
     else
         snprintf(out, PROGRESS_EXACT_MAX, "%s (%llu bytes)", size, (unsigned long long)bytes);
 }
+
+const char *
+progress_plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}

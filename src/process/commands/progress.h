@@ -20,5 +20,7 @@ void progress_end(struct progress *p);
 /* "1.5 GB", for people. */
 void progress_size(char out[PROGRESS_SIZE_MAX], uint64_t bytes);
 #define PROGRESS_EXACT_MAX 64
+/* "s" unless n is 1, for "1 tag", "2 tags". */
+const char *progress_plural(uint64_t n);
 /* "1.5 GB (1502400000 bytes)", or "563 bytes" alone. */
 void progress_exact_size(char out[PROGRESS_EXACT_MAX], uint64_t bytes);

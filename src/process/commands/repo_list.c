@@ -107,7 +107,7 @@ list_repository(struct listing *l, const char *name, uint64_t id, struct err *er
         return 0;
     }
     progress_size(size, u.bytes);
-    printf("%-10s %6" PRIu64 " tags  %s\n", size, tags, name);
+    printf("%-10s %6" PRIu64 " %-5s %s\n", size, tags, tags == 1 ? "tag" : "tags", name);
     return 0;
 }
 
@@ -386,8 +386,8 @@ print_usage_of_all(struct listing *l, const char *name, const struct usage *u, s
     print_usage_line(u, "all together, each layer counted once");
     progress_size(text, u->trashed_bytes);
     if (u->trashed > 0)
-        printf("%-10s %-10s %" PRIu64 " deleted manifests that undo can bring back\n", text, text,
-               u->trashed);
+        printf("%-10s %-10s %" PRIu64 " deleted manifest%s that undo can bring back\n", text, text,
+               u->trashed, progress_plural(u->trashed));
     return quota_each(reg, name, print_quota_line, NULL, err);
 }
 
