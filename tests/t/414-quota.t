@@ -42,6 +42,12 @@ subtest 'figures' => sub {
     is_error($registry->patch($place, body => $two), 403, 'DENIED', 'so is a piece of an upload');
     is_status($registry->patch($place, body => substr($two, 0, 5000)), 202, '... one that fits is taken');
     is_error($registry->patch($place, body => substr($two, 5000)), 403, 'DENIED', '... the one that passes it is not');
+    is_error($registry->put($registry->with_digest($place, digest($two)), body => substr($two, 5000)), 403, 'DENIED', '... nor the last one');
+    is_status($registry->get($place), 404, '... which ends the upload');
+    $place = $registry->start_upload('team/a');
+    is_status($registry->patch($place, body => substr($two, 0, 5000)), 202, 'an upload');
+    is_error($registry->put($registry->with_digest($place, digest($two)), body => substr($two, 5000), chunked => 1), 403, 'DENIED', '... whose last piece has no announced length');
+    is_status($registry->get($place), 404, '... is ended as well');
     is_status($registry->push_image('team/b', 'v1', [$base]), 201, 'another repository has only the quota of all');
     is(used($registry, 'team/b', 'team/**'), $size + size_of($registry, $base), 'a shared layer counts once in each repository');
     is(used($registry, 'team/b', 'team/a'), undef, '... which the other quota doesn\'t see');

@@ -322,9 +322,11 @@ upload_finish(const struct registry *reg, struct upload *u, const struct upload_
     before = rc == 0 ? u->size - chunk_size(chunk) : u->size;
     if (rc == 0)
         rc = commit_upload(reg, &dir, u, d, err);
+    if (rc != 0 && err->code == ERR_FULL) /* for good, and clients don't end it themselves */
+        end_upload(reg, u->id, &ignored);
     /* The client may send the last piece once more: the failure may be ours. */
-    if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
-        upload_dir_rewind(&dir, before, &ignored) == 0)
+    else if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
+             upload_dir_rewind(&dir, before, &ignored) == 0)
         u->size = before;
     if (rc == 0 && end_upload(reg, u->id, &ignored) != 0)
         log_line(LOG_WARN, "a finished upload stays until it expires", "why=%s", ignored.message);

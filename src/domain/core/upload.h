@@ -49,8 +49,8 @@ int upload_append(const struct registry *reg, struct upload *u, const struct upl
                   struct err *err);
 
 /* Appends the last piece, if there is one, checks that all bytes hash to d, and makes them a blob
- * of the repository. ERR_FULL as in upload_begin. ERR_DIGEST_MISMATCH and ERR_UNSYNCED also
- * end the upload, and remove all of it. */
+ * of the repository. ERR_FULL (as in upload_begin, or a quota), ERR_DIGEST_MISMATCH and
+ * ERR_UNSYNCED also end the upload, and remove all of it. */
 int upload_finish(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
                   const struct digest *d, struct err *err);
 

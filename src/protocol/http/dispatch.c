@@ -97,6 +97,19 @@ enter_pool(const struct call *c, struct err *err)
     return share_enter(c->reg->share, client, err);
 }
 
+/* A client doesn't end an upload whose last request was refused for good; it would count among
+ * --max-uploads until it expires. A piece can be sent again, when there is room. */
+static void
+drop_refused_upload(const struct call *c)
+{
+    struct err ignored;
+    struct upload u;
+
+    if (c->req->method == HTTP_PUT && c->last != NULL &&
+        upload_find(c->reg, c->name, c->last, &c->actor, &u, &ignored) == 0)
+        upload_cancel(c->reg, &u, &ignored);
+}
+
 /* Is there room for what a push brings? */
 static int
 check_room(const struct call *c, const struct route *route, struct err *err)
@@ -108,8 +121,10 @@ check_room(const struct call *c, const struct route *route, struct err *err)
         return 0;
     /* Of an upload; a manifest may be there already, and then needs nothing. */
     if (is_asked && route->pool == POOL_BULK && c->name != NULL && c->name[0] != '\0' &&
-        quota_check_room(c->reg, c->name, req->content_length, err) != 0)
+        quota_check_room(c->reg, c->name, req->content_length, err) != 0) {
+        drop_refused_upload(c);
         return -1;
+    }
     return upload_room(c->reg, is_asked ? req->content_length : 0, err);
 }
 
