@@ -167,6 +167,25 @@ put_element(struct glob *g, const unsigned char *p, size_t n, size_t at)
     return at + length;
 }
 
+bool
+glob_is_closed(struct bytes pattern)
+{
+    const unsigned char *p = pattern.p;
+    struct one_of set;
+
+    for (size_t at = 0; at < pattern.n;) {
+        size_t length = p[at] == '[' ? read_bracket(p + at, pattern.n - at, &set) : 1;
+
+        if (length == 0)
+            return false;
+        if (p[at] == '[')
+            at += length;
+        else
+            read_pattern_byte(p, pattern.n, &at);
+    }
+    return true;
+}
+
 int
 glob_compile(struct glob *g, struct bytes pattern, struct err *err)
 {

@@ -41,4 +41,7 @@ struct glob {
 
 /* Returns 0, or -1 and ERR_TOO_LONG. */
 int glob_compile(struct glob *g, struct bytes pattern, struct err *err);
+/* Is each [ closed, or behind a \\? For patterns of names that have no [, where one that isn't
+ * would never match, without a word. */
+bool glob_is_closed(struct bytes pattern);
 bool glob_match(const struct glob *g, struct bytes text);

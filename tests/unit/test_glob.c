@@ -106,6 +106,23 @@ the_longest_pattern_is_matched(void **state)
     assert_int_equal(err.code, ERR_TOO_LONG);
 }
 
+static void
+brackets_are_closed_or_not(void **state)
+{
+    static const struct {
+        const char *pattern;
+        bool is_closed;
+    } c[] = {{"", true},     {"v*", true},     {"v[0-9]", true}, {"v[]]", true},
+             {"v[]", false}, {"v[0-9", false}, {"[", false},     {"\\[", true},
+             {"a\\", true},  {"]", true},      {"[!]]x", true},  {"[[:digit:]]", true},
+             {"[[]", true},  {"[a][", false},  {"[a\\]", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++)
+        if (glob_is_closed(bytes_str(c[i].pattern)) != c[i].is_closed)
+            fail_msg("%s", c[i].pattern);
+}
+
 int
 main(void)
 {
@@ -114,6 +131,7 @@ main(void)
         cmocka_unit_test(two_stars_take_slashes),
         cmocka_unit_test(what_is_not_closed_is_itself),
         cmocka_unit_test(the_longest_pattern_is_matched),
+        cmocka_unit_test(brackets_are_closed_or_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,9 @@ some_are_no_patterns(void **state)
     assert_int_equal(immutable_parse(":v*", &err), -1);
     assert_int_equal(immutable_parse("team/**:", &err), -1);
     assert_int_equal(immutable_parse(long_one, &err), -1);
+    assert_int_equal(immutable_parse("v[0-9", &err), -1);
+    assert_int_equal(immutable_parse("team/**:v[", &err), -1);
+    assert_int_equal(immutable_parse("v[]0-9]", &err), 0);
     assert_int_equal(immutable_parse("v*", &err), 0);
     assert_int_equal(immutable_parse("a:b", &err), 0);
 }

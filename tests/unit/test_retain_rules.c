@@ -75,6 +75,7 @@ each_mistake_is_told(void **state)
         {"a keep pulled soon", "pulled \"soon\": expected a time such as"},
         {"a keep pulled 1d, pulled 1d", "a line has one clause \"pulled\""},
         {"a keep match a/b", "which have no /"},
+        {"a keep match v[0-9", "a ] behind each ["},
         {"a keep all, last 3", "expected no other clause beside all"},
         {"a keep last 3, all", "expected no other clause beside all"},
         {"a keep all, all", "expected no other clause beside all"},

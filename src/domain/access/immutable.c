@@ -29,6 +29,8 @@ immutable_parse(const char *pattern, struct err *err)
 
     if (strlen(pattern) > GLOB_MAX)
         return err_set(err, ERR_BAD_REQUEST, "a pattern has at most %d bytes", GLOB_MAX);
+    if (!glob_is_closed(bytes_str(pattern)))
+        return err_set(err, ERR_BAD_REQUEST, "a ] is missing behind a [");
     if (tags[0] == '\0' || n == 0)
         return err_set(err, ERR_BAD_REQUEST,
                        "must be a pattern of tags, such as v*, or of repositories and tags, such "

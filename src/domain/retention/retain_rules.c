@@ -72,6 +72,9 @@ parse_match(struct retain_rules *r, const struct access_text *t, struct bytes va
                                   "match " ACCESS_WORD ": expected a pattern of tags, which "
                                   "have no / in their names",
                                   ACCESS_WORD_ARGS(value));
+    if (!glob_is_closed(value))
+        return access_text_refuse(t, err, "match " ACCESS_WORD ": expected a ] behind each [",
+                                  ACCESS_WORD_ARGS(value));
     if (rule->globs_n == RETAIN_RULES_GLOBS_MAX)
         return access_text_refuse(t, err, "expected at most %d clauses \"match\"",
                                   RETAIN_RULES_GLOBS_MAX);
