@@ -82,4 +82,24 @@ subtest 'the first page of a table' => sub {
     is($ran->{exit}, 1, 'ends the start');
     like($ran->{err}, qr/\Q$dir\E\/db can't be opened \(.*tag.*\).*restore --snapshot/, '... with a line that says what to do');
 };
+
+# The library would take the record for the end of the log, and the registry would come up without what is behind it.
+subtest 'a byte of the log' => sub {
+    my $dir = copy_of($left);
+    my $registry = Registry->start(dir => $dir);
+    $registry->push_image('team/last', 'v1', [ random_bytes(100) ]) or BAIL_OUT('no image');
+    $registry->stop;
+    my ($log) = reverse sort glob "$dir/db/log.*";
+    open my $f, '+<:raw', $log or die "$log: $!";
+    read $f, my $bytes, -s $f;
+    my $at = int(length($bytes =~ s/\0+\z//r) / 2);
+    seek $f, $at, 0;
+    print {$f} substr($bytes, $at, 1) ^. "\x04";
+    close $f;
+    my @files = map { -s } glob "$dir/layers/sha256/*/*";
+    my $ran   = Registry->try([ '--dir', $dir, '--listen', '127.0.0.1', '--port', '0' ], timeout => 30);
+    is($ran->{exit}, 1, 'ends the start');
+    like($ran->{err}, qr{\Q$dir\E/db can't be opened \(db/log\.\d+ is damaged behind byte \d+\).*restore --snapshot}, '... with a line that says what to do');
+    is_deeply([ map { -s } glob "$dir/layers/sha256/*/*" ], \@files, '... and no file went');
+};
 finish();

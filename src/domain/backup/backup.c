@@ -279,7 +279,7 @@ static int
 save_info(struct backup *b, struct err *err)
 {
     struct buf text;
-    int fd, rc;
+    int fd = -1, rc;
 
     b->info.blobs = b->n->blobs;
     b->info.bytes = b->n->bytes;

@@ -194,11 +194,9 @@ count_new_quotas(struct first_count *c, struct err *err)
 /* ---- all of it ---- */
 
 static int
-make_plan_real(const struct registry *reg, struct quota_plan *p, struct first_count *c,
+make_plan_real(struct registry *reg, struct quota_plan *p, struct first_count *c,
                struct quotas *quotas, struct err *err)
 {
-    struct registry with = *reg;
-
     for (size_t i = 0; i < p->want_n; i++)
         if (p->want[i].key.algo == DIGEST_NONE) {
             p->want[i].key.algo = DIGEST_SHA256;
@@ -206,8 +204,8 @@ make_plan_real(const struct registry *reg, struct quota_plan *p, struct first_co
         }
     if (txn_run_anyway(reg->kv, write_plan, p, err) != 0 || quota_load(reg->kv, quotas, err) != 0)
         return -1;
-    with.quotas = quotas;
-    c->reg = &with;
+    reg->quotas = quotas;
+    c->reg = reg;
     for (size_t i = 0; i < quotas->n; i++)
         for (size_t k = 0; k < p->want_n; k++)
             if (digest_equal(&quotas->v[i].key, &p->want[k].key) && !p->want[k].r.counted)
@@ -220,13 +218,14 @@ quota_begin(const struct registry *reg, char *const *texts, size_t n, struct err
 {
     struct quota_plan *p = mem_alloc(sizeof *p);
     struct quotas *quotas = mem_alloc(sizeof *quotas);
+    struct registry with = *reg;
     struct first_count c = {.new = 0};
     int rc = plan_quotas(p, texts, n, err);
 
     if (rc == 0)
         rc = tbl_quota_each(kv_reads(reg->kv), compare_with_plan, p, err);
     if (rc == 0 && (p->want_n > 0 || p->drop_n > 0))
-        rc = make_plan_real(reg, p, &c, quotas, err);
+        rc = make_plan_real(&with, p, &c, quotas, err);
     free(p);
     free(quotas);
     return rc;

@@ -123,6 +123,18 @@ tend_store(struct keeper *k)
         disk_space_save(dirfd);
 }
 
+/* What was committed since the last checkpoint is only in the log. After this one it is in the
+ * tables, too, and a start knows how far the log has to reach. */
+static void
+close_store(struct keeper *k)
+{
+    struct err err;
+
+    if (disk_space_free(k->server->dir.fd) >= CHECKPOINT_ROOM &&
+        kv_checkpoint(k->reg.kv, 0, 0, &err) != 0)
+        log_trouble(&k->bad_store, &err);
+}
+
 /* An nginx that was killed may have left bodies of uploads behind. The next one writes its pid. */
 static void
 look_for_new_nginx(struct keeper *k)
@@ -339,6 +351,7 @@ run_keeper(struct keeper *k, struct err *err)
     k->indexer = NULL;
     scrub_free(k->scrub);
     tend_pulls(k); /* while there is time for it */
+    close_store(k);
     if (rc == 0)
         finish_with_herald(k);
     tend_pulls(k);

@@ -31,6 +31,7 @@ struct bdb {
     bool sync_failed;           /* an fsync of one of its files */
     int fault;                  /* errno of the first system call of the library that failed */
     DB_LSN trimmed;             /* the checkpoint after which logs were removed */
+    DB_LSN noted;               /* the checkpoint whose place bdb_log_end has written down */
     struct bdb *outer;          /* the store that was open when this one was opened, or NULL */
     bool from_first_log; /* a recovery repeats the whole log, not only behind the checkpoint */
     bool is_quiet;       /* no environment: the tables are only read, by this process */

@@ -10,6 +10,7 @@
 #include "storage/kv/bdb_copy.h"
 #include "storage/kv/bdb_cursor.h"
 #include "storage/kv/bdb_env.h"
+#include "storage/kv/bdb_log_end.h"
 #include "storage/kv/bdb_recovery.h"
 #include "storage/kv/bdb_stats.h"
 #include "util/clock.h"
@@ -287,6 +288,8 @@ bdb_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err 
     ret = b->env->txn_checkpoint(b->env, log_kbytes, minutes, 0);
     if (ret != 0)
         bdb_fail_env(b, ret, "checkpoint of", err);
+    else
+        bdb_log_end_note(b);
     bdb_leave(b);
     return ret == 0 ? bdb_sync_directory(b, err) : -1;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include "storage/kv/bdb_env.h"
+#include "storage/kv/bdb_log_end.h"
 #include "storage/kv/kv_backup.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -188,6 +189,8 @@ recover_environment(const char *dir, const struct kv_table *tables, size_t n, st
     if (rc == 0 && (ret = b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE)) != 0)
         rc = bdb_error(err, ret, "checkpoint of", dir);
     if (rc == 0)
+        bdb_log_end_note(b);
+    if (rc == 0)
         rc = fill_regions(dir, err);
     ret = bdb_env_detach(b);
     if (ret != 0 && rc == 0)
@@ -334,7 +337,7 @@ bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struc
     snprintf(parent, sizeof parent, "%s/..", dir);
     if (made > 0 && fdio_fsync_dir(AT_FDCWD, parent, err) != 0)
         return -1;
-    if (check_files_are_there(dir, err) != 0)
+    if (check_files_are_there(dir, err) != 0 || bdb_log_end_check(dir, err) != 0)
         return -1;
     if (recover_environment(dir, tables, n, err) == 0 &&
         bdb_recovery_tidy(dir, tables, n, err) == 0 && note_tables(dir, tables, n, err) == 0) {

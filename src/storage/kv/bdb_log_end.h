@@ -1,0 +1,14 @@
+#pragma once
+
+#include "storage/kv/bdb.h"
+
+/* The library takes the first record of the log that it can't read for the end of the log, as it is
+ * after a power loss. A damaged record would thus take along all changes behind it without a word.
+ * So the file <store>/checkpoint says how far the log was on the disk at the last checkpoint. */
+
+/* After a checkpoint: writes its place down, if it is another one. A failure leaves the place of an
+ * earlier one, which is as true. */
+void bdb_log_end_note(struct bdb *b);
+
+/* Before a recovery, which would cut the log: ERR_CORRUPT if it ends earlier. 0 or -1. */
+int bdb_log_end_check(const char *dir, struct err *err);
