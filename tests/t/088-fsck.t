@@ -144,6 +144,7 @@ subtest 'files of the database' => sub {
         'a cut table' => [ 'database db/edge: ', sub ($dir) { truncate "$dir/db/edge", (-s "$dir/db/edge") - 8192 or die $! } ],
         'one that was cut within a page' => [ 'database db/tag: it was cut off within a page', sub ($dir) { truncate "$dir/db/tag", 5000 or die $! } ],
         'a removed table' => [ 'database db/manifest: it is missing', sub ($dir) { unlink "$dir/db/manifest" or die $! } ],
+        'a removed table that older stores lack' => [ 'database db/trash: it is missing', sub ($dir) { unlink "$dir/db/trash" or die $! } ],
         'a flipped byte of a table' => [ 'database db/blob: page 1 has a wrong checksum', sub ($dir) { flip("$dir/db/blob", 4096 + 1000) } ],
         'one in its first page' => [ 'database db/repo: page 0 has a wrong checksum', sub ($dir) { flip("$dir/db/repo", 100) } ],
         'a removed log' => [ 'database db/log.0000000001: ', sub ($dir) { unlink "$dir/db/log.0000000001" or die $! } ],

@@ -19,6 +19,7 @@
 #define PIECE (1u << 20)
 #define PAGE_LEAST 512
 #define PAGE_MOST 65536
+#define TABLES_LIST_MAX 4096
 #define CHECKPOINT_RECORD 11 /* DB___txn_ckp */
 
 struct file_check {
@@ -312,6 +313,27 @@ check_extents(struct file_check *c, DIR *d, const char *table, uint32_t size, st
     return rc;
 }
 
+/* Was the table made, as the copied list says? 1, 0, -1. */
+static int
+was_made(int dirfd, const char *table, struct err *err)
+{
+    struct buf list;
+    int rc;
+
+    buf_init(&list, TABLES_LIST_MAX);
+    rc = fdio_read_file(dirfd, BDB_COPY_TABLES, &list, err);
+    if (rc == 1) {
+        size_t n = strlen(table);
+        const char *at = list.p;
+
+        rc = 0;
+        for (; at != NULL && rc == 0; at = strchr(at, '\n') != NULL ? strchr(at, '\n') + 1 : NULL)
+            rc = strncmp(at, table, n) == 0 && (at[n] == '\n' || at[n] == '\0');
+    }
+    buf_free(&list);
+    return rc;
+}
+
 static int
 check_all_places(struct file_check *c, struct err *err)
 {
@@ -322,8 +344,11 @@ check_all_places(struct file_check *c, struct err *err)
         uint32_t size = 0;
 
         if (faccessat(dirfd(d), c->tables[i].name, F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
-            if (!c->tables[i].is_later)
+            int made = c->tables[i].is_later ? was_made(dirfd(d), c->tables[i].name, err) : 1;
+
+            if (made == 1)
                 report_fault(c, c->tables[i].name, "it is missing");
+            rc = made < 0 ? -1 : 0;
             continue;
         }
         rc = check_places(c, dirfd(d), c->tables[i].name, &size, err);

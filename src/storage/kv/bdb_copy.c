@@ -100,13 +100,12 @@ copy_bytes(const struct copying *c, int from, int to, const char *name, struct e
 }
 
 static int
-copy_file(int dirfd, const char *name, void *arg, struct err *err)
+copy_as(const struct copying *c, int dirfd, const char *name, const char *as, struct err *err)
 {
-    const struct copying *c = arg;
     char path[4096];
     int from, to = -1, rc = -1;
 
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", c->to, name) >= sizeof path)
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", c->to, as) >= sizeof path)
         return err_set(err, ERR_SYSTEM, "name too long: %s", c->to);
     from = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (from >= 0)
@@ -120,10 +119,30 @@ copy_file(int dirfd, const char *name, void *arg, struct err *err)
     return rc;
 }
 
+static int
+copy_file(int dirfd, const char *name, void *arg, struct err *err)
+{
+    return copy_as(arg, dirfd, name, name, err);
+}
+
+/* A backup has no such list. */
+static int
+copy_list_of_tables(const struct copying *c, const char *from, struct err *err)
+{
+    int dirfd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+    if (dirfd < 0)
+        return err_errno(err, "cannot open directory %s", from);
+    if (faccessat(dirfd, "tables", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        rc = copy_as(c, dirfd, "tables", BDB_COPY_TABLES, err);
+    fdio_close(dirfd);
+    return rc;
+}
+
 int
 bdb_copy_files(const char *from, const char *to, kv_copy_tick *tick, void *arg, struct err *err)
 {
     struct copying c = {to, tick, arg};
 
-    return each_file(from, copy_file, &c, err);
+    return each_file(from, copy_file, &c, err) != 0 ? -1 : copy_list_of_tables(&c, from, err);
 }
