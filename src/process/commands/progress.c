@@ -53,11 +53,9 @@ void
 progress_exact_size(char out[PROGRESS_EXACT_MAX], uint64_t bytes)
 {
     char size[PROGRESS_SIZE_MAX];
-    const char *unit;
 
     progress_size(size, bytes);
-    unit = strchr(size, ' ');
-    if (strcmp(unit, " bytes") == 0)
+    if (bytes < 1000) /* it is exact already */
         snprintf(out, PROGRESS_EXACT_MAX, "%s", size);
     else
         snprintf(out, PROGRESS_EXACT_MAX, "%s (%llu bytes)", size, (unsigned long long)bytes);

@@ -199,7 +199,7 @@ restore_snapshot(struct options *o, struct err *err)
     struct exchange x = {.options = o, .dirfd = -1, .time = o->words.n > 0 ? o->words.v[0] : NULL};
     const char *const args[] = {"rebuild", "", NULL};
     struct outcome outcome = {.good = false};
-    char aside[64];
+    char aside[64] = "";
     int rc = open_exchange(&x, err);
 
     if (rc == 0)
