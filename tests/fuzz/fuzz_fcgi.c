@@ -104,8 +104,9 @@ handle(const struct http_request *r, struct arena *arena, struct http_reply *rep
 }
 
 static void
-end_one(void *arg)
+end_one(const struct fcgi_done *done, void *arg)
 {
+    (void)done;
     (void)arg;
 }
 

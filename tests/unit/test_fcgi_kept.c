@@ -247,6 +247,7 @@ the_idle_one_helps(void **state)
     const struct saying slow = {.method = "GET", .path = "/slow", .keep = true};
 
     (void)state;
+    clock_sleep_ms(50); /* the other one may still look at connections that were closed */
     kill(busy, SIGSTOP);
     assert_int_equal(waitpid(busy, NULL, WUNTRACED), busy);
     fcgi_say(fd[0], &slow);

@@ -79,7 +79,7 @@ a_listener_that_was_away_too_long_is_told_so(void **state)
         append_event_at(f, i < 3 ? 1 : now);
     OK(f, outbox_marks_save(&f->reg, &(struct outbox_marks){.told = 5, .queued = 5}, &f->err));
     OK(f, outbox_indexed_save(&f->reg, 5, &f->err));
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     assert_int_equal(outbox_goes_on(&f->reg, 2, &oldest, &f->err), 0);
     assert_int_equal(oldest, 4);
     assert_int_equal(outbox_goes_on(&f->reg, 3, &oldest, &f->err), 1);
@@ -87,7 +87,7 @@ a_listener_that_was_away_too_long_is_told_so(void **state)
     assert_int_equal(outbox_goes_on(&f->reg, 6, &oldest, &f->err), 0);
     assert_int_equal(outbox_goes_on(&f->reg, UINT64_MAX, &oldest, &f->err), 0);
     fixture_forward_ms(120000);
-    OK(f, event_trim(&f->reg, 60000, &f->err));
+    OK(f, event_trim(&f->reg, 60000, EVENT_KEPT_MAX, &f->err));
     assert_int_equal(outbox_goes_on(&f->reg, 4, &oldest, &f->err), 0);
     assert_int_equal(oldest, 6);
     assert_int_equal(outbox_goes_on(&f->reg, 5, &oldest, &f->err), 1);

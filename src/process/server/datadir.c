@@ -480,7 +480,7 @@ open_lock(const struct datadir *d)
 static int
 locked_already(const struct datadir *d, struct err *err)
 {
-    char by[48] = "another server";
+    char by[64] = "another process (a command such as gc, or another server)";
     struct buf text;
     struct err ignored;
     uint64_t pid = 0;
