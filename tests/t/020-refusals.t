@@ -33,7 +33,7 @@ sub wrong_usage ($args, @patterns) {
 # ---- the command line ----
 
 wrong_usage(['--nonsense'],              qr/--nonsense/);
-wrong_usage(['nonsense'],                qr/unexpected argument nonsense: see \S+ --help$/);
+wrong_usage(['nonsense'],                qr/unexpected argument nonsense: see docker-registry-server serve --help$/);
 wrong_usage([ $_, 'x' ], qr/the command comes first: docker-registry-server $_, then its options$/)
     for qw(serve user hooks import export print-nginx-conf help);
 refused('a command that there is not', 2, ['nonsense'], [qr/unknown command nonsense: see \S+ --help$/]);
