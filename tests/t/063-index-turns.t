@@ -12,6 +12,9 @@ use Time::HiRes qw(stat);
 
 my $MANY = 12;
 
+# The keeper is stopped while clients push, and nobody wakes it meanwhile.
+my @PATIENT = ('--watchdog', '100s');
+
 # A layer that takes a while: a large file, well compressed.
 my $MEMBER = gzip_of("\0" x 16_000_000, 1);
 sub costly ($name, $n = 15) {
@@ -37,26 +40,26 @@ sub before_small ($registry, $push, $by = $registry) {
 }
 
 subtest 'many layers of another repository' => sub {
-    my $registry = Registry->start(args => [ '--index-jobs', 1 ]);
+    my $registry = Registry->start(args => [ '--index-jobs', 1, @PATIENT ]);
     my $before   = before_small($registry, sub { push_layers($registry, 'costly', "v$_", costly("costly$_")) for 1 .. $MANY });
     cmp_ok($before, '<=', 1, 'a small layer is indexed after one of them at most');
     ok(wait_for(100, sub { $registry->files('index') == $MANY + 1 }), '... and all are');
 };
 
 subtest 'an image of many layers' => sub {
-    my $registry = Registry->start(args => [ '--index-jobs', 1 ]);
+    my $registry = Registry->start(args => [ '--index-jobs', 1, @PATIENT ]);
     my $before   = before_small($registry, sub { push_layers($registry, 'costly', 'v1', map { costly("costly$_") } 1 .. $MANY) });
     cmp_ok($before, '<=', 1, 'a small layer is indexed after one of them at most');
 };
 
 subtest 'many repositories of another user' => sub {
-    my $registry = Registry->start(args => [ '--index-jobs', 1, '--user', 'ann:secret', '--user', 'bob:second' ], user => 'ann:secret');
+    my $registry = Registry->start(args => [ '--index-jobs', 1, @PATIENT, '--user', 'ann:secret', '--user', 'bob:second' ], user => 'ann:secret');
     my $push = sub { push_layers($registry, "costly/r$_", 'v1', costly("costly$_")) for 1 .. $MANY };
     cmp_ok(before_small($registry, $push, $registry->with(user => 'bob:second')), '<=', 1, 'a small layer is indexed after one of them at most');
 };
 
 subtest 'many images that have to be converted' => sub {
-    my $registry = Registry->start(args => [ '--index-jobs', 1 ]);
+    my $registry = Registry->start(args => [ '--index-jobs', 1, @PATIENT ]);
     my $v1       = Registry::V1->new($registry);
     my $push     = sub {
         for my $i (1 .. $MANY) {
@@ -72,7 +75,7 @@ subtest 'many images that have to be converted' => sub {
 };
 
 subtest 'many layers that somebody waits for' => sub {
-    my $registry = Registry->start(args => [ '--index-jobs', 1, '--index-wait', '1s', '--watchdog', '100s' ]);
+    my $registry = Registry->start(args => [ '--index-jobs', 1, '--index-wait', '1s', @PATIENT ]);
     my $push     = sub {
         push_layers($registry, 'costly', "v$_", costly("costly$_")) for 1 .. $MANY;
         is_status($registry->get("/v2/costly/_image/v$_/tree/"), 503, "costly$_ is asked for") for 1 .. $MANY;
@@ -96,7 +99,7 @@ sub costly_and_little ($name) {
 }
 
 subtest 'many little layers that take a while' => sub {
-    my $registry = Registry->start(args => [ '--index-jobs', 1, '--index-max-ratio', 1_000_000_000, '--watchdog', '100s' ]);
+    my $registry = Registry->start(args => [ '--index-jobs', 1, '--index-max-ratio', 1_000_000_000, @PATIENT ]);
     my $before   = before_small($registry, sub { push_layers($registry, 'costly', 'v1', map { costly_and_little("costly$_") } 1 .. $MANY) });
     cmp_ok($before, '<=', 1, 'a small layer is indexed after one of them at most');
     ok(wait_for(100, sub { $registry->files('index') == $MANY + 1 }), '... and all are');
@@ -110,7 +113,7 @@ sub build_upon ($registry, $repository, $tag) {
 }
 
 subtest 'many layers whose images are named by their ids' => sub {
-    my $registry = Registry->start(args => [ '--index-jobs', 1, '--watchdog', '100s' ]);
+    my $registry = Registry->start(args => [ '--index-jobs', 1, @PATIENT ]);
     my $push     = sub {
         push_layers($registry, 'costly', "v$_", costly("costly$_")) for 1 .. $MANY;
         is(build_upon($registry, 'costly', "v$_"), 503, "costly$_ is asked for") for 1 .. $MANY;
