@@ -9,7 +9,7 @@ use JSON::PP qw(decode_json encode_json);
 use Test::More;
 use Time::HiRes qw(time);
 
-my $registry = Registry->start(args => [ '--lease', '1s', '--gc-interval', '1s' ], expected => qr/was stopped/);
+my $registry = Registry->start(args => [ '--lease', '1s', '--history-keep', '0', '--gc-interval', '1s' ], expected => qr/was stopped/);
 my $tmp      = tempdir();
 my $layer    = random_bytes(3000);
 my ($config, $image) = $registry->image_of([$layer]);
