@@ -298,19 +298,14 @@ bdb_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err 
 static int
 last_checkpoint(struct bdb *b, DB_LSN *at, struct err *err)
 {
-    DB_TXN_STAT *stat;
     int ret;
 
     bdb_enter(b);
-    ret = b->env->txn_stat(b->env, &stat, 0);
+    ret = bdb_log_end_last(b, at);
     if (ret != 0)
         bdb_fail_env(b, ret, "looking at the checkpoints of", err);
     bdb_leave(b);
-    if (ret != 0)
-        return -1;
-    *at = stat->st_last_ckp;
-    free(stat);
-    return 0;
+    return ret == 0 ? 0 : -1;
 }
 
 static int

@@ -7,27 +7,38 @@
 #define CHECKPOINT_NAME "checkpoint"
 #define PLACE_BYTES 8 /* the number of the log, and the byte in it */
 
+int
+bdb_log_end_last(struct bdb *b, DB_LSN *out)
+{
+    DB_TXN_STAT *stat;
+    int ret = b->env->txn_stat(b->env, &stat, 0);
+
+    if (ret != 0)
+        return ret;
+    *out = stat->st_last_ckp;
+    free(stat);
+    return 0;
+}
+
 void
 bdb_log_end_note(struct bdb *b)
 {
-    int dirfd = open(b->kv.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DB_TXN_STAT *stat = NULL;
     struct err ignored;
     struct buf text;
     DB_LSN at;
+    int dirfd;
 
-    if (dirfd >= 0 && b->env->txn_stat(b->env, &stat, 0) == 0) {
-        at = stat->st_last_ckp;
-        buf_init(&text, PLACE_BYTES);
-        pack_u32(&text, at.file);
-        pack_u32(&text, at.offset);
-        if (log_compare(&at, &b->noted) != 0 &&
-            fdio_replace_file(dirfd, CHECKPOINT_NAME, 0600, buf_bytes(&text), &ignored) == 0)
-            b->noted = at;
-        buf_free(&text);
-    }
-    free(stat);
+    if (bdb_log_end_last(b, &at) != 0 || log_compare(&at, &b->noted) == 0)
+        return;
+    buf_init(&text, PLACE_BYTES);
+    pack_u32(&text, at.file);
+    pack_u32(&text, at.offset);
+    dirfd = open(b->kv.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd >= 0 &&
+        fdio_replace_file(dirfd, CHECKPOINT_NAME, 0600, buf_bytes(&text), &ignored) == 0)
+        b->noted = at;
     fdio_close(dirfd);
+    buf_free(&text);
 }
 
 /* 1, 0 (no checkpoint was noted yet), -1. */
