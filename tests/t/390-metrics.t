@@ -1,5 +1,6 @@
 # /metrics: its numbers are those of the clients, in a format that Prometheus takes; /readyz says what is wrong.
 use v5.36;
+use JSON::PP ();
 use Registry limit => 120;
 use Registry::Checks;
 use Registry::Layers;
@@ -128,6 +129,39 @@ subtest 'hooks, tokens, wrong passwords' => sub {
     is($m->{registry_tokens_issued_total}, 1, 'one token');
     push_layers($registry, 'a/c', 'v1', gzip_layer(tar_of('f file x')));
     ok(wait_for(20, sub { metrics_of($open->get('/metrics')->content)->{'registry_layers_indexed_total{result="ok"}'} }), 'a layer was indexed');
+};
+
+subtest 'quotas, retention, snapshots' => sub {
+    my $tmp = tempdir();
+    spew("$tmp/rules", "team/** keep last 1\n");
+    my $started = time;
+    my $other = Registry->start(args => [ '--quota', 'team/** 1M', '--quota', '*/b 2K', '--retain', "$tmp/rules", '--retain-every', '2s', '--snapshot-every', '1s', '--snapshot-keep', 2 ]);
+    my $m;
+    my $shows = sub ($what, $condition) { ok(wait_for(30, sub { $m = metrics_of($other->get('/metrics')->content); $condition->() }), $what) or diag(explain($m)) };
+    my $layer = random_bytes(5000);
+    is_status($other->push_image('team/a', "v$_", [$layer]), 201, "an image, v$_") for 1 .. 3;
+    my $used = sub {
+        my $du = JSON::PP::decode_json(Registry->try([ 'repo', 'du', '--json', '--dir', $other->dir, 'team/a' ])->{out});
+        return (map { $_->{used} } grep { $_->{pattern} eq 'team/**' } @{ $du->{all}{quotas} })[0];
+    };
+    $shows->('the sum of a quota', sub { ($m->{'registry_quota_used_bytes{pattern="team/**"}'} // 0) == $used->() });
+    cmp_ok($used->(), '>', 5000, '... which is that of the layer and more');
+    is($m->{'registry_quota_limit_bytes{pattern="team/**"}'}, 1 << 20, '... and the limit');
+    is($m->{'registry_quota_used_bytes{pattern="*/b"}'}, 0, 'nothing counts for the other one');
+    $shows->('two tags went', sub { $m->{registry_retention_deleted_tags_total} == 2 });
+    $shows->('... and the end of the round is known', sub { ($m->{registry_retention_timestamp_seconds} // 0) > $started });
+    $shows->('two snapshots', sub { ($m->{registry_snapshots} // 0) == 2 });
+    cmp_ok(abs($m->{registry_snapshot_timestamp_seconds} - time), '<', 60, '... and the time of the last one');
+    is_deeply([ format_problems($other->get('/metrics')->content) ], [], 'the format');
+    my $stat = JSON::PP::decode_json(Registry->try([ 'stat', '--json', '--dir', $other->dir ])->{out})->{metrics};
+    is_deeply($stat->{quota_limit_bytes}, { 'team/**' => 1 << 20, '*/b' => 2048 }, 'the command stat has them, too');
+    my $counted = wait_for(20, sub { metrics_of($other->get('/metrics')->content)->{registry_tags} });
+    is($counted, 1, 'a tag is counted');
+    $other->stop;
+    my $again = Registry->start(dir => $other->dir, args => [ '--read-only' ]);
+    ok(wait_for(20, sub { ($m = metrics_of($again->get('/metrics')->content))->{registry_tags} }), 'a read-only registry has the numbers, too');
+    is($m->{registry_snapshots}, 2, '... also of snapshots');
+    $again->stop;
 };
 
 subtest 'the counts of a process that died stay' => sub {

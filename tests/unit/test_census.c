@@ -85,11 +85,27 @@ all_is_counted_in_steps(void **state)
     assert_int_equal(count_all(f, &c, &steps).tags, 3 * (REPOSITORIES - 1));
 }
 
+static void
+the_last_one_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    const struct census_numbers kept = {.tags = 1, .blobs = 2, .bytes = 3, .shared_bytes = 4};
+    struct census_numbers n;
+    uint64_t at_ms;
+
+    assert_int_equal(census_last(&f->reg, &n, &at_ms, &f->err), 0);
+    OK(f, census_keep(&f->reg, &kept, 1700000000007, &f->err));
+    assert_int_equal(census_last(&f->reg, &n, &at_ms, &f->err), 1);
+    assert_memory_equal(&n, &kept, sizeof n);
+    assert_int_equal(at_ms, 1700000000007);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_is_counted_in_steps, fixture_store, fixture_done),
+        cmocka_unit_test_setup_teardown(the_last_one_is_kept, fixture_store, fixture_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

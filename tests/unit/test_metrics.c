@@ -159,6 +159,25 @@ what_isnt_known_is_left_out(void **state)
 }
 
 static void
+quotas_have_their_patterns(void **state)
+{
+    struct metrics *m = *state;
+
+    assert_text(m, false, "# TYPE registry_quota_used_bytes gauge");
+    metrics_tell_quota(m, 0, "team/**", 5, 100);
+    metrics_tell_quota(m, 1, "a\"b\\c", 6, 200);
+    metrics_tell_quota(m, METRICS_QUOTAS_MAX, "none", 7, 300);
+    metrics_tell_quotas(m, 2);
+    assert_text(m, true, "registry_quota_used_bytes{pattern=\"team/**\"} 5");
+    assert_text(m, true, "registry_quota_limit_bytes{pattern=\"a\\\"b\\\\c\"} 200");
+    assert_text(m, false, "registry_quota_used_bytes{pattern=\"none\"} 7");
+    metrics_tell_quotas(m, METRICS_QUOTAS_MAX + 1); /* there is room for no more */
+    assert_text(m, true, "registry_quota_used_bytes{pattern=\"team/**\"} 5");
+    metrics_tell_quota(NULL, 0, "x", 1, 1);
+    metrics_tell_quotas(NULL, 1);
+}
+
+static void
 pools_have_the_workers_that_run(void **state)
 {
     struct metrics *m = *state;
@@ -206,6 +225,7 @@ main(void)
         cmocka_unit_test_setup_teardown(labels_stand_in_their_order, make, unmake),
         cmocka_unit_test_setup_teardown(requests_have_one_line_a_label, make, unmake),
         cmocka_unit_test_setup_teardown(what_isnt_known_is_left_out, make, unmake),
+        cmocka_unit_test_setup_teardown(quotas_have_their_patterns, make, unmake),
         cmocka_unit_test_setup_teardown(pools_have_the_workers_that_run, make, unmake),
         cmocka_unit_test_setup_teardown(parts_are_well_or_say_why, make, unmake),
     };

@@ -27,6 +27,18 @@ backup_info_is_time(const char *name)
            name[8] == 'T' && strspn(name + 9, "0123456789") == 6 && name[15] == 'Z';
 }
 
+bool
+backup_info_seconds(const char *name, uint64_t *seconds)
+{
+    char text[CLOCK_RFC3339_MAX];
+
+    if (!backup_info_is_time(name))
+        return false;
+    snprintf(text, sizeof text, "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", name, name + 4, name + 6,
+             name + 9, name + 11, name + 13);
+    return clock_parse_utc(text, seconds);
+}
+
 void
 backup_info_free(struct backup_info *b)
 {

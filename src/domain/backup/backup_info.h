@@ -19,6 +19,8 @@
 #define BACKUP_TIME_MAX 20
 void backup_info_time(char out[BACKUP_TIME_MAX], uint64_t seconds);
 bool backup_info_is_time(const char *name);
+/* The moment in seconds since 1970. False: it is no such name. */
+bool backup_info_seconds(const char *name, uint64_t *seconds);
 
 /* A file besides the blobs, which the database names. */
 struct backup_file {

@@ -2,6 +2,7 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_meta.h"
 #include "storage/tables/tbl_tally.h"
 
 /* Of one step. Looking for the repositories of a blob costs more than a blob does. */
@@ -121,4 +122,50 @@ census_step(struct census *c, const struct registry *reg, struct census_numbers 
         *c = (struct census){0};
     }
     return rc;
+}
+
+/* ---- what is kept over a restart ---- */
+
+#define KEPT 5
+
+static const char *const kept_names[KEPT] = {META_CENSUS_AT, META_CENSUS_TAGS, META_CENSUS_BLOBS,
+                                             META_CENSUS_BYTES, META_CENSUS_SHARED};
+
+int
+census_last(const struct registry *reg, struct census_numbers *out, uint64_t *at_ms,
+            struct err *err)
+{
+    uint64_t v[KEPT];
+
+    for (int i = 0; i < KEPT; i++) {
+        int rc = tbl_meta_get(kv_reads(reg->kv), kept_names[i], &v[i], err);
+
+        if (rc != 1)
+            return rc;
+    }
+    *at_ms = v[0];
+    *out =
+        (struct census_numbers){.tags = v[1], .blobs = v[2], .bytes = v[3], .shared_bytes = v[4]};
+    return 1;
+}
+
+static int
+put_census(struct txn *t, void *arg, struct err *err)
+{
+    const uint64_t *v = arg;
+
+    kv_relax(t);
+    for (int i = 0; i < KEPT; i++)
+        if (tbl_meta_put(t, kept_names[i], v[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+int
+census_keep(const struct registry *reg, const struct census_numbers *n, uint64_t at_ms,
+            struct err *err)
+{
+    uint64_t v[KEPT] = {at_ms, n->tags, n->blobs, n->bytes, n->shared_bytes};
+
+    return txn_run(reg->kv, put_census, v, err);
 }

@@ -25,6 +25,13 @@ struct census {
     struct census_numbers numbers; /* so far */
 };
 
+/* What the last census has found, for the time before the first one after a start. census_last: 1,
+ * 0 (none was kept), -1. at_ms: clock_wall_ms() of its end. */
+int census_last(const struct registry *reg, struct census_numbers *out, uint64_t *at_ms,
+                struct err *err);
+int census_keep(const struct registry *reg, const struct census_numbers *n, uint64_t at_ms,
+                struct err *err);
+
 /* A step, in a few milliseconds. 1: there is more to count. 0: *out has the numbers, and the census
  * begins anew. -1. */
 int census_step(struct census *c, const struct registry *reg, struct census_numbers *out,

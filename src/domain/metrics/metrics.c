@@ -34,6 +34,11 @@ struct metrics_shared {
         atomic_bool known;
         atomic_ullong v;
     } told[METRIC_TOLD];
+    atomic_uint quotas_n;
+    struct {
+        atomic_ullong used, limit;
+        char pattern[METRICS_PATTERN_MAX]; /* the last byte is always 0 */
+    } quotas[METRICS_QUOTAS_MAX];
     struct metrics_place places[];
 };
 
@@ -162,6 +167,30 @@ metrics_tell(const struct metrics *m, enum metric metric, uint64_t value)
     atomic_store(&m->shared->told[metric].known, true);
 }
 
+/* The patterns change only with the options, that is with a start; each keeper then writes them
+ * once. */
+void
+metrics_tell_quota(const struct metrics *m, unsigned i, const char *pattern, uint64_t used,
+                   uint64_t limit)
+{
+    char *to;
+
+    if (m == NULL || m->shared == NULL || i >= METRICS_QUOTAS_MAX)
+        return;
+    to = m->shared->quotas[i].pattern;
+    if (strcmp(to, pattern) != 0)
+        snprintf(to, METRICS_PATTERN_MAX, "%s", pattern);
+    atomic_store(&m->shared->quotas[i].used, used);
+    atomic_store(&m->shared->quotas[i].limit, limit);
+}
+
+void
+metrics_tell_quotas(const struct metrics *m, unsigned n)
+{
+    if (m != NULL && m->shared != NULL)
+        atomic_store(&m->shared->quotas_n, n < METRICS_QUOTAS_MAX ? n : METRICS_QUOTAS_MAX);
+}
+
 void
 metrics_set_socket(const struct metrics *m, unsigned pool, int fd)
 {
@@ -236,6 +265,18 @@ sum_up_place(const struct metrics_place *p, struct metrics_numbers *out)
     }
 }
 
+static void
+read_quotas(const struct metrics_shared *shared, struct metrics_numbers *out)
+{
+    out->quotas_n = atomic_load(&shared->quotas_n);
+    for (unsigned i = 0; i < out->quotas_n; i++) {
+        memcpy(out->quotas[i].pattern, shared->quotas[i].pattern, METRICS_PATTERN_MAX);
+        out->quotas[i].used = atomic_load(&shared->quotas[i].used);
+        out->quotas[i].limit = atomic_load(&shared->quotas[i].limit);
+    }
+    out->known[METRIC_QUOTA_USED] = out->known[METRIC_QUOTA_LIMIT] = out->quotas_n > 0;
+}
+
 void
 metrics_read(const struct metrics *m, struct metrics_numbers *out)
 {
@@ -249,5 +290,6 @@ metrics_read(const struct metrics *m, struct metrics_numbers *out)
     for (unsigned i = 0; i < METRIC_COUNTED; i++)
         out->known[i] = true;
     out->known[METRIC_POOL_WORKERS] = out->known[METRIC_POOL_BUSY] = true;
+    read_quotas(m->shared, out);
     out->known[METRIC_REQUESTS] = out->known[METRIC_DURATION] = true;
 }

@@ -57,6 +57,14 @@ void metrics_request(struct metrics_place *p, const struct metrics_request *r);
 /* The keeper sets the value of a metric that is told. */
 void metrics_tell(const struct metrics *m, enum metric metric, uint64_t value);
 
+/* The keeper tells each quota, i from 0 on, and then their number. Those beyond METRICS_QUOTAS_MAX
+ * are left out; a longer pattern is cut. */
+#define METRICS_QUOTAS_MAX 64
+#define METRICS_PATTERN_MAX 256 /* with the NUL */
+void metrics_tell_quota(const struct metrics *m, unsigned i, const char *pattern, uint64_t used,
+                        uint64_t limit);
+void metrics_tell_quotas(const struct metrics *m, unsigned n);
+
 /* The listening socket of a pool, by its descriptor; set before the first fork. */
 void metrics_set_socket(const struct metrics *m, unsigned pool, int fd);
 ino_t metrics_socket(const struct metrics *m, unsigned pool);
@@ -84,6 +92,11 @@ struct metrics_numbers {
     uint64_t requests[METRICS_KINDS][METRICS_STATUSES];
     uint64_t durations[1 + METRICS_ROUTES_MAX][METRICS_BOUNDS + 1];
     uint64_t sum_us[1 + METRICS_ROUTES_MAX];
+    unsigned quotas_n;
+    struct metrics_quota {
+        char pattern[METRICS_PATTERN_MAX];
+        uint64_t used, limit;
+    } quotas[METRICS_QUOTAS_MAX];
 };
 
 /* Reads all that is counted and told, and the workers of each pool; the rest is zero and not

@@ -85,6 +85,25 @@ const struct metrics_row metrics_table[METRIC_COUNT] = {
     [METRIC_BACKUP_AT] =
         {"backup_timestamp_seconds", GAUGE, "When the last backup was complete.", {{NULL}}, 1000},
 
+    [METRIC_SNAPSHOTS] = {"snapshots", GAUGE, "Snapshots of the database that are there."},
+    [METRIC_SNAPSHOT_AT] =
+        {"snapshot_timestamp_seconds", GAUGE, "When the newest of them was taken.", {{NULL}}, 1000},
+    [METRIC_RETENTION_DELETED] = {"retention_deleted_tags_total", COUNTER,
+                                  "Tags that the rules of retention have deleted."},
+    [METRIC_RETENTION_AT] = {"retention_timestamp_seconds",
+                             GAUGE,
+                             "When the last round of retention ended.",
+                             {{NULL}},
+                             1000},
+    [METRIC_QUOTA_USED] = {"quota_used_bytes",
+                           GAUGE,
+                           "Bytes that count for a quota, by its pattern.",
+                           {{"pattern", NULL}}},
+    [METRIC_QUOTA_LIMIT] = {"quota_limit_bytes",
+                            GAUGE,
+                            "The limit of that quota.",
+                            {{"pattern", NULL}}},
+
     [METRIC_CACHE_HITS] = {"database_cache_hits_total", COUNTER,
                            "Pages of the database that were found in its cache."},
     [METRIC_CACHE_MISSES] = {"database_cache_misses_total", COUNTER,

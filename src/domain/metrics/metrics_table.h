@@ -19,6 +19,7 @@ enum metric {
     METRIC_GARBAGE_FREED,
     METRIC_GARBAGE_FREED_BYTES,
     METRIC_SCRUBBED,
+    METRIC_RETENTION_DELETED,
     METRIC_RESTARTS,
     METRIC_RECOVERIES,
     METRIC_COUNTED, /* their number */
@@ -39,6 +40,9 @@ enum metric {
     METRIC_GARBAGE_WAITING,
     METRIC_GARBAGE_AT,
     METRIC_BACKUP_AT,
+    METRIC_SNAPSHOTS,
+    METRIC_SNAPSHOT_AT,
+    METRIC_RETENTION_AT,
     METRIC_CACHE_HITS,
     METRIC_CACHE_MISSES,
     METRIC_DEADLOCKS,
@@ -54,6 +58,10 @@ enum metric {
     METRIC_DISK_SIZE,
     METRIC_START,
     METRIC_BUILD,
+
+    /* Of each quota (metrics_tell_quota). */
+    METRIC_QUOTA_USED,
+    METRIC_QUOTA_LIMIT,
 
     /* Of each request (metrics_request). */
     METRIC_REQUESTS,

@@ -211,6 +211,31 @@ put_durations(struct buf *out, const struct metrics_numbers *v, const struct met
     }
 }
 
+/* ---- quotas ---- */
+
+/* A label's value as the format wants it. */
+static void
+put_escaped_label(struct buf *out, const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '"' || *p == '\\')
+            buf_putc(out, '\\');
+        buf_putc(out, *p);
+    }
+}
+
+static void
+put_quotas(struct buf *out, const struct metrics_numbers *v, const struct metrics_row *row,
+           bool is_used)
+{
+    for (unsigned i = 0; i < v->quotas_n; i++) {
+        put_name(out, row, "{pattern=\"");
+        put_escaped_label(out, v->quotas[i].pattern);
+        buf_puts(out, "\"}");
+        put_number(out, is_used ? v->quotas[i].used : v->quotas[i].limit, 0);
+    }
+}
+
 /* ---- the whole ---- */
 
 void
@@ -226,6 +251,8 @@ metrics_text(const struct metrics_numbers *v, const struct metrics_routes *route
             put_requests(out, v, routes);
         } else if (i == METRIC_DURATION) {
             put_durations(out, v, routes);
+        } else if (i == METRIC_QUOTA_USED || i == METRIC_QUOTA_LIMIT) {
+            put_quotas(out, v, row, i == METRIC_QUOTA_USED);
         } else if (i == METRIC_BUILD) {
             put_name(out, row, "");
             buf_putf(out, "{version=\"%s\"} 1\n", PACKAGE_VERSION);

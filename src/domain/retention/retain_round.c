@@ -80,7 +80,7 @@ follow_rules(struct retain_round *r, struct err *err)
 /* ---- the mark in the store ---- */
 
 struct retain_mark {
-    uint64_t began, at;
+    uint64_t began, at, ended;
 };
 
 static int
@@ -91,14 +91,16 @@ put_retain_mark(struct txn *t, void *arg, struct err *err)
     kv_relax(t);
     if (m->began != 0 && tbl_meta_put(t, META_RETAIN_BEGAN, m->began, err) != 0)
         return -1;
+    if (m->ended != 0 && tbl_meta_put(t, META_RETAIN_ENDED, m->ended, err) != 0)
+        return -1;
     return tbl_meta_put(t, META_RETAIN_AT, m->at, err);
 }
 
-/* began 0: as before. */
+/* began 0: as before. at 0: the round has ended. */
 static int
 mark_round(struct retain_round *r, uint64_t began, uint64_t at, struct err *err)
 {
-    struct retain_mark m = {began, at};
+    struct retain_mark m = {began, at, at == 0 ? clock_wall_ms() : 0};
 
     r->marked_ms = clock_mono_ms();
     return txn_run(r->reg.kv, put_retain_mark, &m, err);

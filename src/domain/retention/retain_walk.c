@@ -2,6 +2,7 @@
 #include <string.h>
 #include "domain/access/access.h"
 #include "domain/core/delete.h"
+#include "domain/metrics/metrics.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/arena.h"
@@ -56,8 +57,10 @@ delete_judged(struct retain_walk *w, const struct retain_walk_tag *tag, struct r
     arena_init(&arena, MEMORY);
     rc = delete_tag_seen(w->reg, r->repository, tag->name, &tag->record, &actor, &arena, err);
     arena_reset(&arena);
-    if (rc == 0)
+    if (rc == 0) {
+        metrics_count(w->reg->counts, METRIC_RETENTION_DELETED, 0, 1);
         return 0;
+    }
     switch (err->code) {
     case ERR_BUSY:
     case ERR_CONDITION:

@@ -297,6 +297,16 @@ json_of_values(const struct metrics_row *row, const uint64_t *v)
     return all;
 }
 
+static struct json *
+json_of_quotas(const struct metrics_numbers *m, bool is_used)
+{
+    struct json *all = json_new_object();
+
+    for (unsigned i = 0; i < m->quotas_n; i++)
+        json_set_u64(all, m->quotas[i].pattern, is_used ? m->quotas[i].used : m->quotas[i].limit);
+    return all;
+}
+
 /* Times of day as RFC 3339, the rest as numbers. */
 static void
 set_metric(struct json *to, enum metric metric, const struct stat_numbers *n)
@@ -309,6 +319,8 @@ set_metric(struct json *to, enum metric metric, const struct stat_numbers *n)
         json_set_string(to, row->name, time);
     } else if (row->labels[0].name == NULL) {
         json_set_u64(to, row->name, n->m.v[metric][0]);
+    } else if (metric == METRIC_QUOTA_USED || metric == METRIC_QUOTA_LIMIT) {
+        json_set(to, row->name, json_of_quotas(&n->m, metric == METRIC_QUOTA_USED));
     } else {
         json_set(to, row->name, json_of_values(row, n->m.v[metric]));
     }

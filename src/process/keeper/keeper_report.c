@@ -1,4 +1,8 @@
 #include "process/keeper/keeper_report.h"
+#include <stdlib.h>
+#include <string.h>
+#include "domain/backup/snapshot.h"
+#include "domain/core/quota.h"
 #include "domain/core/store.h"
 #include "domain/metrics/metrics.h"
 #include "storage/kv/kv.h"
@@ -7,6 +11,7 @@
 #include "storage/tables/tbl_meta.h"
 #include "storage/tables/tbl_tally.h"
 #include "util/clock.h"
+#include "util/fdio.h"
 #include "util/log.h"
 
 /* No sign of the keeper for this long: it hangs. A round comes every four seconds. */
@@ -23,6 +28,8 @@
 #define CENSUS_FIRST_SHARE 4 /* of the first one: nothing is known before its end */
 #define CENSUS_PAUSE 100
 #define CENSUS_LEAST_MS 3000
+/* What it has found is written down this often, if it has changed. */
+#define CENSUS_KEEP_MS 30000
 /* Jobs and owners of uploads that are counted, at most. */
 #define COUNT_MAX 10000
 
@@ -81,20 +88,116 @@ report_tallies(const struct keeper_report *r, struct err *err)
 {
     const struct tally all = {.kind = TALLY_REPOSITORIES};
     struct tally_sum uploads = {0};
-    uint64_t repositories = 0, backup;
+    uint64_t repositories = 0, backup, retained;
     int rc = tbl_meta_get(kv_reads(r->reg->kv), META_BACKUP, &backup, err);
+    int has_ended = tbl_meta_get(kv_reads(r->reg->kv), META_RETAIN_ENDED, &retained, err);
 
-    if (rc < 0 || tbl_tally_get(kv_reads(r->reg->kv), &all, &repositories, err) < 0 ||
+    if (rc < 0 || has_ended < 0 ||
+        tbl_tally_get(kv_reads(r->reg->kv), &all, &repositories, err) < 0 ||
         tbl_tally_each(kv_reads(r->reg->kv), TALLY_UPLOADS, 0, add_tally, &uploads, err) != 0)
         return -1;
     tell(r, METRIC_REPOSITORIES, repositories);
     if (rc == 1)
         tell(r, METRIC_BACKUP_AT, backup);
+    if (has_ended == 1)
+        tell(r, METRIC_RETENTION_AT, retained);
     tell(r, METRIC_UPLOADS, uploads.n);
     return 0;
 }
 
+struct quota_report {
+    const struct metrics *to;
+    unsigned n;
+};
+
+static void
+report_quota(const struct rec_quota *q, void *arg)
+{
+    struct quota_report *out = arg;
+
+    metrics_tell_quota(out->to, out->n++, q->pattern, q->used, q->limit);
+}
+
+_Static_assert(METRICS_QUOTAS_MAX == QUOTA_MAX, "each quota has its numbers");
+_Static_assert(METRICS_PATTERN_MAX == RECORD_REPOSITORY_MAX + 1, "patterns fit");
+
+static int
+report_quotas(const struct keeper_report *r, struct err *err)
+{
+    struct quota_report out = {.to = &r->server->metrics};
+
+    if (quota_each(r->reg, NULL, report_quota, &out, err) != 0)
+        return -1;
+    metrics_tell_quotas(&r->server->metrics, out.n);
+    return 0;
+}
+
+/* Looks at the directory only when it has changed. */
+static int
+report_snapshots(struct keeper_report *r, struct err *err)
+{
+    struct snapshots s;
+    struct stat now;
+    uint64_t seconds;
+    int rc;
+
+    fdio_look(r->reg->dirfd, "snapshots", &now);
+    if (fdio_same_file(&now, &r->snapshots))
+        return 0;
+    rc = snapshot_list(r->reg->dirfd, &s, err);
+    if (rc == 0) {
+        r->snapshots = now;
+        tell(r, METRIC_SNAPSHOTS, s.n);
+        if (s.n > 0 && backup_info_seconds(s.names[s.n - 1], &seconds))
+            tell(r, METRIC_SNAPSHOT_AT, seconds * 1000);
+    }
+    free(s.names);
+    return rc;
+}
+
 /* ---- the census ---- */
+
+static void
+tell_census(const struct keeper_report *r, const struct census_numbers *n, uint64_t at_ms)
+{
+    tell(r, METRIC_TAGS, n->tags);
+    tell(r, METRIC_BLOBS, n->blobs);
+    tell(r, METRIC_BLOB_BYTES, n->bytes);
+    tell(r, METRIC_SHARED_BYTES, n->shared_bytes);
+    tell(r, METRIC_COUNTED_AT, at_ms);
+}
+
+/* Until the first census ends, the numbers are those of the last one before. */
+static int
+recall_census(struct keeper_report *r, struct err *err)
+{
+    uint64_t at_ms;
+    int rc;
+
+    if (r->is_recalled)
+        return 0;
+    rc = census_last(r->reg, &r->kept, &at_ms, err);
+    if (rc < 0)
+        return -1;
+    r->is_recalled = true;
+    if (rc == 1)
+        tell_census(r, &r->kept, at_ms);
+    return 0;
+}
+
+static int
+keep_census(struct keeper_report *r, const struct census_numbers *n, struct err *err)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (r->reg->read_only || now < r->kept_at || memcmp(n, &r->kept, sizeof *n) == 0)
+        return 0;
+    if (census_keep(r->reg, n, clock_wall_ms(), err) != 0)
+        return -1;
+    r->kept = *n;
+    r->kept_at = now + CENSUS_KEEP_MS;
+    return 0;
+}
 
 /* Goes on for a twentieth of the time, at first for a quarter, and pauses for a hundred times as
  * long as the whole took: it reads all of two tables, which then are in the cache instead of what
@@ -106,6 +209,8 @@ report_census(struct keeper_report *r, struct err *err)
     struct census_numbers n;
     int rc = 1;
 
+    if (recall_census(r, err) != 0)
+        return -1;
     if (began < r->census_at)
         return 0;
     while (rc == 1 && clock_mono_ms() - began < CENSUS_MS)
@@ -115,17 +220,13 @@ report_census(struct keeper_report *r, struct err *err)
     r->census_at = began + took * (r->is_counted ? CENSUS_SHARE : CENSUS_FIRST_SHARE);
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    tell(r, METRIC_TAGS, n.tags);
-    tell(r, METRIC_BLOBS, n.blobs);
-    tell(r, METRIC_BLOB_BYTES, n.bytes);
-    tell(r, METRIC_SHARED_BYTES, n.shared_bytes);
-    tell(r, METRIC_COUNTED_AT, clock_wall_ms());
+    tell_census(r, &n, clock_wall_ms());
     r->census_at = clock_mono_ms() + r->census_ms * CENSUS_PAUSE;
     if (r->census_ms * CENSUS_PAUSE < CENSUS_LEAST_MS)
         r->census_at = clock_mono_ms() + CENSUS_LEAST_MS;
     r->census_ms = 0;
     r->is_counted = true;
-    return 0;
+    return keep_census(r, &n, err);
 }
 
 uint64_t
@@ -237,6 +338,15 @@ set_patience(const struct options *o, struct readiness *ready)
     readiness_set_patience(ready, READINESS_HOOKS, o->hook_timeout_ms + PATIENCE_MORE_MS);
 }
 
+static int
+report_contents(struct keeper_report *r, struct err *err)
+{
+    return report_stats(r, err) != 0 || report_tallies(r, err) != 0 || report_quotas(r, err) != 0 ||
+                   report_snapshots(r, err) != 0 || report_census(r, err) != 0
+               ? -1
+               : 0;
+}
+
 /* Nothing is pushed, indexed or told there. */
 static int
 report_read_only(struct keeper_report *r, struct readiness *ready, struct err *err)
@@ -244,9 +354,7 @@ report_read_only(struct keeper_report *r, struct readiness *ready, struct err *e
     readiness_set_patience(ready, READINESS_DISK, UINT64_MAX);
     readiness_tell_well(ready, READINESS_INDEXER);
     readiness_tell_well(ready, READINESS_HOOKS);
-    return report_stats(r, err) != 0 || report_tallies(r, err) != 0 || report_census(r, err) != 0
-               ? -1
-               : 0;
+    return report_contents(r, err);
 }
 
 void
@@ -264,8 +372,7 @@ keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
     report_store(r, ready);
     if (herald == NULL)
         rc = report_read_only(r, ready, &err);
-    else if ((rc = report_stats(r, &err)) == 0 && (rc = report_tallies(r, &err)) == 0 &&
-             (rc = report_census(r, &err)) == 0 && (rc = report_garbage(r, &err)) == 0 &&
+    else if ((rc = report_contents(r, &err)) == 0 && (rc = report_garbage(r, &err)) == 0 &&
              (rc = report_indexer(r, indexer, ready, &err)) == 0)
         rc = report_hooks(r, herald, ready, &err);
     if (rc != 0)

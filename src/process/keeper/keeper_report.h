@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include "domain/core/census.h"
 #include "process/keeper/herald_client.h"
 #include "process/keeper/indexer.h"
@@ -16,9 +17,13 @@ struct keeper_report {
     uint64_t hooks_ended, layers_ended; /* as they were last */
     uint64_t met_ms;                    /* when the herald was there last */
     struct census census;
-    bool is_counted;    /* a census has ended */
-    uint64_t census_ms; /* how long the steps of this one have taken */
-    uint64_t census_at; /* when it goes on, clock_mono_ms() */
+    bool is_counted;  /* a census has ended */
+    bool is_recalled; /* what the last one before this keeper has found was told */
+    uint64_t kept_at; /* when its numbers are written down next, clock_mono_ms() */
+    struct census_numbers kept;
+    struct stat snapshots; /* the directory, as it was seen last */
+    uint64_t census_ms;    /* how long the steps of this one have taken */
+    uint64_t census_at;    /* when it goes on, clock_mono_ms() */
 };
 
 /* When it has to be called next, clock_mono_ms(), for the census; UINT64_MAX: any time. */

@@ -20,11 +20,19 @@
 #define META_RETAIN_BEGAN "retain-began"
 #define META_RETAIN_AT "retain-at"
 #define META_RETAIN_BEGINNING UINT64_MAX
+#define META_RETAIN_ENDED "retain-ended" /* when the last round ended (clock_wall_ms()) */
 
 /* The scrub: the first eight bytes of the digest that was read last, and when the round began. */
 #define META_SCRUB_AT "scrub-at"
 #define META_SCRUB_BEGAN "scrub-began"
 #define META_BACKUP "backup" /* when the last backup was complete */
+/* The last census that was written down, and when it ended (clock_wall_ms()); see
+ * domain/core/census.h. */
+#define META_CENSUS_TAGS "census-tags"
+#define META_CENSUS_BLOBS "census-blobs"
+#define META_CENSUS_BYTES "census-bytes"
+#define META_CENSUS_SHARED "census-shared"
+#define META_CENSUS_AT "census-at"
 
 /* The first format that is released. Later programs read it, too. */
 #define STORE_FORMAT 1
