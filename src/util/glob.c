@@ -200,26 +200,59 @@ glob_compile(struct glob *g, struct bytes pattern, struct err *err)
     return 0;
 }
 
+/* ---- matching ---- */
+
+/* Two places that can be passed never follow each other, so one pass over each is enough. */
+static bool
+take_byte(const struct glob *g, struct glob_set *at, const struct glob_set *goes_on,
+          const struct glob_set *stays)
+{
+    struct glob_set next = {{0}};
+    uint64_t any = 0;
+
+    add_moved(&next, at, goes_on, 1);
+    add_moved(&next, &next, &g->entering, 2);
+    for (size_t w = 0; w < GLOB_WORDS; w++)
+        any |= next.word[w] |= at->word[w] & stays->word[w];
+    add_moved(&next, &next, &g->empty, 1);
+    *at = next;
+    return any != 0;
+}
+
 bool
 glob_match(const struct glob *g, struct bytes text)
 {
     const unsigned char *p = text.p;
     struct glob_set at = g->start;
 
-    for (size_t i = 0; i < text.n; i++) {
-        struct glob_set next = {{0}};
-        uint64_t any = 0;
-
-        /* Two places that can be passed never follow each other, so one pass over each is enough.
-         */
-        add_moved(&next, &at, &g->goes_on[p[i]], 1);
-        add_moved(&next, &next, &g->entering, 2);
-        for (size_t w = 0; w < GLOB_WORDS; w++)
-            any |= next.word[w] |= at.word[w] & g->stays[p[i]].word[w];
-        if (any == 0)
+    for (size_t i = 0; i < text.n; i++)
+        if (!take_byte(g, &at, &g->goes_on[p[i]], &g->stays[p[i]]))
             return false;
-        add_moved(&next, &next, &g->empty, 1);
-        at = next;
-    }
-    return has_bit(&at, g->n);
+    return glob_is_at_end(g, &at);
+}
+
+struct glob_byte
+glob_byte_of(const struct glob *g, struct bytes any_of)
+{
+    const unsigned char *p = any_of.p;
+    struct glob_byte b = {.stays = {{0}}};
+
+    for (size_t i = 0; i < any_of.n; i++)
+        for (size_t w = 0; w < GLOB_WORDS; w++) {
+            b.goes_on.word[w] |= g->goes_on[p[i]].word[w];
+            b.stays.word[w] |= g->stays[p[i]].word[w];
+        }
+    return b;
+}
+
+bool
+glob_step(const struct glob *g, struct glob_set *at, const struct glob_byte *b)
+{
+    return take_byte(g, at, &b->goes_on, &b->stays);
+}
+
+bool
+glob_is_at_end(const struct glob *g, const struct glob_set *at)
+{
+    return has_bit(at, g->n);
 }

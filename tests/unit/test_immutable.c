@@ -67,6 +67,15 @@ some_are_no_patterns(void **state)
     assert_int_equal(immutable_parse(long_one, &err), -1);
     assert_int_equal(immutable_parse("v[0-9", &err), -1);
     assert_int_equal(immutable_parse("team/**:v[", &err), -1);
+    assert_int_equal(immutable_parse("a:b:c", &err), -1);
+    assert_non_null(strstr(err.message, "no tag can match it"));
+    assert_int_equal(immutable_parse("v{1,2}", &err), -1);
+    assert_int_equal(immutable_parse("../x:v1", &err), -1);
+    assert_non_null(strstr(err.message, "no repository can match it"));
+    assert_int_equal(immutable_parse("TEAM/**:v1", &err), -1);
+    assert_int_equal(immutable_parse("team/v1", &err), -1);
+    assert_int_equal(immutable_parse(".v*", &err), -1);
+    assert_int_equal(immutable_parse("\\*", &err), -1);
     assert_int_equal(immutable_parse("v[]0-9]", &err), 0);
     assert_int_equal(immutable_parse("v*", &err), 0);
     assert_int_equal(immutable_parse("a:b", &err), 0);

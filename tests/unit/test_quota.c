@@ -54,7 +54,9 @@ push(struct fixture *f, const char *repository, const char *tag, const char *lay
 static void
 a_quota_is_a_pattern_and_a_size(void **state)
 {
-    static const char *const bad[] = {"", "a", "a ", " 1G", "a 0", "a 1X", "/a 1G", "{user} 1G"};
+    static const char *const bad[] = {"",        "a",         "a ",        " 1G",     "a 0",
+                                      "a 1X",    "/a 1G",     "{user} 1G", "../x 1G", "**/.a/** 1G",
+                                      "a..b 1G", "a___b* 1G", "-a 1G"};
     char pattern[RECORD_REPOSITORY_MAX + 1];
     uint64_t limit;
     struct err err;

@@ -1,5 +1,6 @@
 #include "domain/access/immutable.h"
 #include <string.h>
+#include "domain/name_pattern.h"
 #include "util/bytes.h"
 #include "util/glob.h"
 
@@ -35,6 +36,10 @@ immutable_parse(const char *pattern, struct err *err)
         return err_set(err, ERR_BAD_REQUEST,
                        "must be a pattern of tags, such as v*, or of repositories and tags, such "
                        "as team/**:v*");
+    if (tags != pattern && !name_pattern_fits_repository(bytes_of(pattern, n)))
+        return err_set(err, ERR_BAD_REQUEST, "%.*s: " NAME_PATTERN_REPOSITORY, (int)n, pattern);
+    if (!name_pattern_fits_tag(bytes_str(tags)))
+        return err_set(err, ERR_BAD_REQUEST, "%s: " NAME_PATTERN_TAG, tags);
     return 0;
 }
 

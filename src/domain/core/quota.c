@@ -1,5 +1,6 @@
 #include "domain/core/quota.h"
 #include "domain/access/access_name.h"
+#include "domain/name_pattern.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_quota.h"
@@ -27,6 +28,8 @@ quota_parse(const char *text, char pattern[RECORD_REPOSITORY_MAX + 1], uint64_t 
         return -1;
     if (compiled.has_user)
         return err_set(err, ERR_BAD_REQUEST, "a quota has no {user}: its pattern is of names only");
+    if (!name_pattern_fits_repository(bytes_str(pattern)))
+        return err_set(err, ERR_BAD_REQUEST, "%s: " NAME_PATTERN_REPOSITORY, pattern);
     return 0;
 }
 

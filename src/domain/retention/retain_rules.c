@@ -4,6 +4,7 @@
 #include "domain/access/access_name.h"
 #include "domain/access/access_pattern.h"
 #include "domain/access/access_text.h"
+#include "domain/name_pattern.h"
 #include "storage/tables/record.h"
 #include "util/glob.h"
 #include "util/mem.h"
@@ -74,6 +75,9 @@ parse_match(struct retain_rules *r, const struct access_text *t, struct bytes va
                                   ACCESS_WORD_ARGS(value));
     if (!glob_is_closed(value))
         return access_text_refuse(t, err, "match " ACCESS_WORD ": expected a ] behind each [",
+                                  ACCESS_WORD_ARGS(value));
+    if (!name_pattern_fits_tag(value))
+        return access_text_refuse(t, err, "match " ACCESS_WORD ": " NAME_PATTERN_TAG,
                                   ACCESS_WORD_ARGS(value));
     if (rule->globs_n == RETAIN_RULES_GLOBS_MAX)
         return access_text_refuse(t, err, "expected at most %d clauses \"match\"",
@@ -162,6 +166,9 @@ parse_retain_line(struct retain_rules *r, const struct access_text *t, struct by
         return access_text_refuse(t, err, "%s", inner.message);
     if (compiled.has_user)
         return access_text_refuse(t, err, ACCESS_WORD ": expected a pattern without {user}",
+                                  ACCESS_WORD_ARGS(pattern));
+    if (!name_pattern_fits_repository(pattern))
+        return access_text_refuse(t, err, ACCESS_WORD ": " NAME_PATTERN_REPOSITORY,
                                   ACCESS_WORD_ARGS(pattern));
     if (parse_clauses(r, t, line, &rule, err) != 0)
         return -1;

@@ -1,4 +1,5 @@
 #include "process/options/option_file.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include "util/fdio.h"
@@ -21,4 +22,17 @@ option_file_read(int dirfd, const char *name, struct buf *out, struct err *err)
         rc = fdio_read_all(fd, name, out, err);
     fdio_close(fd);
     return rc;
+}
+
+int
+option_file_read_rules(const char *option, bool given, int dirfd, const char *name, struct buf *out,
+                       struct err *err)
+{
+    if (!given)
+        return fdio_read_given(dirfd, name, out, err);
+    if (option_file_read(dirfd, name, out, err) == 0)
+        return 1;
+    if (err->sys == ENOENT)
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: there is no such file", option, name);
+    return fdio_explain_given(name, err);
 }

@@ -1,5 +1,4 @@
 #include "process/server/access_source.h"
-#include <errno.h>
 #include "domain/access/access_file.h"
 #include "domain/access/access_groups.h"
 #include "domain/access/access_rules.h"
@@ -58,23 +57,11 @@ access_source_write(const struct access_source *a, int dirfd, bool users, struct
 
 /* ---- reading ---- */
 
-/* 1 read, 0 there is no such file, -1. A name of the command line may be a link, as elsewhere. */
-static int
-read_rules(const struct access_source *a, struct buf *out, struct err *err)
-{
-    if (!a->given)
-        return fdio_read_given(a->rules_dirfd, a->rules_name, out, err);
-    if (option_file_read(a->rules_dirfd, a->rules_name, out, err) == 0)
-        return 1;
-    if (err->sys == ENOENT)
-        return err_set(err, ERR_BAD_REQUEST, "--access %s: there is no such file", a->rules_name);
-    return fdio_explain_given(a->rules_name, err);
-}
-
 static int
 read_sources(const struct access_source *a, int dirfd, struct access_source *new, struct err *err)
 {
-    int rules = read_rules(a, &new->rules, err);
+    int rules = option_file_read_rules("--access", a->given, a->rules_dirfd, a->rules_name,
+                                       &new->rules, err);
     int groups = rules < 0 ? -1 : fdio_read_given(dirfd, ACCESS_GROUPS_NAME, &new->groups, err);
 
     if (rules < 0 || groups < 0)

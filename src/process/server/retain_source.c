@@ -13,19 +13,6 @@ retain_source_of(const struct options *o, int startdir, int dirfd)
                                   .given = o->retain != NULL};
 }
 
-/* A name of the command line may be a link, as elsewhere. */
-static int
-read_retain_text(const struct retain_source *s, struct buf *text, struct err *err)
-{
-    if (!s->given)
-        return fdio_read_given(s->dirfd, s->name, text, err);
-    if (option_file_read(s->dirfd, s->name, text, err) == 0)
-        return 1;
-    if (err->sys == ENOENT)
-        return err_set(err, ERR_BAD_REQUEST, "--retain %s: there is no such file", s->name);
-    return fdio_explain_given(s->name, err);
-}
-
 static int
 read_retain_rules(const struct retain_source *s, struct buf *text, struct retain_rules *rules,
                   struct err *err)
@@ -34,7 +21,7 @@ read_retain_rules(const struct retain_source *s, struct buf *text, struct retain
 
     *rules = (struct retain_rules){.n = 0};
     buf_init(text, RETAIN_RULES_BYTES);
-    rc = read_retain_text(s, text, err);
+    rc = option_file_read_rules("--retain", s->given, s->dirfd, s->name, text, err);
     if (rc == 1 && retain_rules_parse(rules, buf_bytes(text), s->name, err) != 0)
         rc = -1;
     return rc;
