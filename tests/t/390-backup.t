@@ -138,6 +138,8 @@ subtest 'what is not whole is refused' => sub {
         is($ran->{exit}, 1, '... exit 1');
         is(scalar(() = $ran->{err} =~ /\n/g), 1, '... with one line');
         ok(!-e "$tmp/to/db/format", '... and there is no registry');
+        my $stays = -e "$tmp/to" ? 1 : 0;
+        is($ran->{err} =~ m{\(\Q$tmp/to\E is not complete: repeat the restore, or remove it\)} ? 1 : 0, $stays, '... and it says what it leaves') or diag($ran->{err});
     }
     # The last one was found in the middle, when the directory was not empty any more.
     is_refused(Registry->try([ '--dir', "$tmp/to", '--port', 0 ]), qr/restore into \S+ was not finished/, 'a server does not start there');

@@ -132,6 +132,7 @@ subtest 'an older one by its name' => sub {
     is_refused(command('restore', '--snapshot', '--dir', $registry->dir), qr/a server runs in/, 'beside a server: refused');
     $registry->stop;
     is_refused(command('restore', '--snapshot', '29990101T000000Z', '--dir', $registry->dir), qr/no snapshot 29990101T000000Z/, 'of no such name: refused');
+    is_deeply([ grep { /new/ } names($registry->dir) ], [], '... and nothing is left');
     my $ran = command('restore', '--snapshot', $name, '--dir', $registry->dir);
     works($ran, 'the older one');
     $registry = Registry->start(dir => $registry->dir, args => [ '--snapshot-every', '2s', '--snapshot-keep', 3 ], expected => qr/./);

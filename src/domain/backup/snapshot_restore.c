@@ -174,6 +174,14 @@ snapshot_restore_make(int root, const char *name, const char *to, struct snapsho
     return rc;
 }
 
+void
+snapshot_restore_drop(int root, const char *to)
+{
+    struct err ignored;
+
+    empty_directory(root, to, &ignored);
+}
+
 int
 snapshot_restore_settle(int root, struct err *err)
 {

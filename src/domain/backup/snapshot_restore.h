@@ -18,6 +18,8 @@ struct snapshot_restored {
  * and then older ones are tried. ERR_CORRUPT: none can be used. */
 int snapshot_restore_make(int root, const char *name, const char *to,
                           struct snapshot_restored *done, struct err *err);
+/* After a failure: empties that directory. */
+void snapshot_restore_drop(int root, const char *to);
 
 /* The logs of the database before don't continue the one that was put back: puts them aside below
  * snapshots/. Does nothing if no restore has happened. */

@@ -201,6 +201,19 @@ show_restore_progress(void *arg, const char *what, const struct backup_counts *n
                   (unsigned long long)n->seen, (unsigned long long)n->blobs, some, whole);
 }
 
+/* After a failure: what was made stays, for the next try. */
+static void
+tell_what_stays(const struct datadir *dir, struct err *err)
+{
+    char why[ERR_MESSAGE_MAX];
+
+    if (dir->fd < 0 || faccessat(dir->fd, "db/restoring", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    memcpy(why, err->message, sizeof why);
+    err_set(err, err->code, "%s (%.100s is not complete: repeat the restore, or remove it)", why,
+            dir->name);
+}
+
 static int
 restore_backup(const struct options *o, const char *backup, struct err *err)
 {
@@ -232,6 +245,8 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
             command_note("%llu blobs were damaged before the backup, and are missing",
                          (unsigned long long)n.damaged);
     }
+    if (rc != 0)
+        tell_what_stays(&dir, err);
     fdio_close(r.socket);
     fdio_close(dir.fd);
     fdio_close(dir.lock);

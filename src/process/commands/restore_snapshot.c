@@ -39,7 +39,8 @@ struct outcome {
 
 /* ---- the maker ---- */
 
-/* Holds the lock of the database that is there, until the process ends. */
+/* Holds the lock of the database that is there, and one for the case that none is there, until the
+ * process ends. */
 static int
 lock_old_database(const struct datadir *dir, struct err *err)
 {
@@ -48,6 +49,9 @@ lock_old_database(const struct datadir *dir, struct err *err)
     fdio_close(fd);
     if (fd >= 0)
         return err_set(err, ERR_BUSY, "a server runs in %s: stop it first", dir->name);
+    fd = openat(dir->fd, "snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return err_set(err, ERR_BUSY, "another restore in %s is running", dir->name);
     fd = openat(dir->fd, OLD "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)
         return err_set(err, ERR_BUSY, "a server runs in %s: stop it first", dir->name);
@@ -62,10 +66,13 @@ make_database(const struct exchange *x, struct snapshot_restored *done, struct e
     umask(0027);
     if (datadir_find(&dir, x->options->dir, &x->who, err) != 0 ||
         privileges_drop((struct privileges *)&x->who, 0, err) != 0 ||
-        lock_old_database(&dir, err) != 0 ||
-        snapshot_restore_make(dir.fd, x->time, NEW, done, err) != 0)
+        lock_old_database(&dir, err) != 0)
         return -1;
-    return datadir_write_format(&dir, NEW_FORMAT, err);
+    if (snapshot_restore_make(dir.fd, x->time, NEW, done, err) == 0 &&
+        datadir_write_format(&dir, NEW_FORMAT, err) == 0)
+        return 0;
+    snapshot_restore_drop(dir.fd, NEW);
+    return -1;
 }
 
 _Noreturn static void
@@ -119,8 +126,12 @@ exchange_names(const struct exchange *x, char aside[64], struct err *err)
         return err_errno(err, "cannot rename %s/" OLD, x->options->dir);
     if (rc != 0)
         aside[0] = '\0';
-    if (renameat2(x->dirfd, NEW, x->dirfd, OLD, RENAME_NOREPLACE) != 0)
-        return err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+    if (renameat2(x->dirfd, NEW, x->dirfd, OLD, RENAME_NOREPLACE) != 0) {
+        err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+        if (aside[0] != '\0')
+            (void)renameat2(x->dirfd, aside, x->dirfd, OLD, RENAME_NOREPLACE);
+        return -1;
+    }
     return fdio_fsync_dir(x->dirfd, ".", err);
 }
 
@@ -159,6 +170,9 @@ run_exchange(struct exchange *x, struct outcome *o, char aside[64], struct err *
     fdio_close(pair[0]);
     if (child > 0)
         waitpid(child, NULL, 0);
+    /* The maker has emptied it, unless another restore fills it. */
+    if (rc != 0)
+        unlinkat(x->dirfd, NEW, AT_REMOVEDIR);
     return rc;
 }
 
