@@ -136,8 +136,13 @@ sub running ($self) {
 
 sub processes ($self) { return processes_below($self->{dir}) }
 
-# Pids by what ps shows: 'worker api', 'worker bulk', 'keeper'.
-sub children ($self, $title) { return grep { title_of($_) =~ /^\Q$title\E\b/ } $self->processes }
+# Pids by what ps shows: 'worker api', 'worker bulk', 'keeper'. A child that was forked just now still shows its
+# master's command line.
+sub children ($self, $title) {
+    my $master = command_of($self->{pid});
+    wait_for(5, sub { !grep { $_ != $self->{pid} && command_of($_) eq $master } $self->processes }) if $master ne '';
+    return grep { title_of($_) =~ /^\Q$title\E\b/ } $self->processes;
+}
 
 sub nginx_master ($self)  { return grep { command_of($_) =~ /^nginx: master/ } $self->processes }
 sub nginx_workers ($self) { return grep { command_of($_) =~ /^nginx: worker/ } $self->processes }

@@ -3,6 +3,7 @@ use v5.36;
 use Registry limit => 300;
 use Registry::Checks;
 use Registry::Layers;
+use Registry::Process;
 use Registry::Tools;
 use Registry::V1 ();
 use IO::Compress::Bzip2 qw(bzip2 $Bzip2Error);
@@ -27,7 +28,7 @@ my $small = gzip_layer(tar_of('f small text'));
 # Pushes while nothing is indexed, and the small layer last: how many are indexed before that.
 sub before_small ($registry, $push, $by = $registry) {
     my ($keeper) = $registry->children('keeper');
-    kill 'STOP', $keeper;
+    stop_at_rest($keeper);
     $push->();
     push_layers($by, 'small', 'v1', $small);
     kill 'CONT', $keeper;

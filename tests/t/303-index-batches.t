@@ -3,6 +3,7 @@ use v5.36;
 use Registry limit => 400;
 use Registry::Checks;
 use Registry::Layers;
+use Registry::Process;
 use Registry::Tools;
 use Registry::V1 ();
 use IO::Compress::Bzip2 qw(bzip2 $Bzip2Error);
@@ -33,7 +34,7 @@ sub at_work ($registry, $layer) { return ($registry->children('index ' . substr 
 # Pushes while nothing is indexed.
 sub push_at_once ($registry, $push) {
     my ($keeper) = $registry->children('keeper');
-    kill 'STOP', $keeper;
+    stop_at_rest($keeper);
     $push->();
     kill 'CONT', $keeper;
     return;

@@ -5,6 +5,7 @@ use Registry limit => 180;
 use Registry::Checks;
 use Registry::Clients qw(curl);
 use Registry::Layers;
+use Registry::Process;
 use Registry::Tools;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -135,7 +136,7 @@ subtest 'an index that takes its time' => sub {
         expected => qr/upstream prematurely closed/);
     is($registry->get('/v2/team/app/_image/other/blobs/x')->content, 'x', 'an image that has its index');
     my ($keeper) = $registry->children('keeper');
-    kill 'STOP', $keeper;
+    stop_at_rest($keeper);
     my $ask = sub ($path) {
         my $begin = time;
         my $got   = $registry->get($path);
@@ -157,7 +158,7 @@ subtest 'an index that takes its time' => sub {
     my $good = slurp($file);
     my $at   = int 0.85 * length $good;
     change($file, $at, chr(ord(substr $good, $at, 1) ^ 1));
-    kill 'STOP', $keeper;
+    stop_at_rest($keeper);
     my $ran = curl('--output', '/dev/null', '--write-out', '%{http_code} %{size_download}', 'http://127.0.0.1:' . $registry->port . "$base/tree/many");
     kill 'CONT', $keeper;
     is($ran->{exit}, 18, 'a list that can not go on is seen to be broken') or diag($ran->{out});

@@ -3,6 +3,7 @@
 use v5.36;
 use Registry limit => 300;
 use Registry::Checks;
+use Registry::Process;
 use Registry::Tools;
 use Registry::V1;
 use JSON::PP ();
@@ -103,7 +104,7 @@ subtest 'more tags of it' => sub {
 
 subtest 'until it is done' => sub {
     my ($keeper) = $registry->children('keeper');
-    kill 'STOP', $keeper;
+    stop_at_rest($keeper);
     my $image = random_image();
     pushed($v1, 'soon', 'latest', $image);
     my $manifest = $registry->get('/v2/soon/manifests/latest');

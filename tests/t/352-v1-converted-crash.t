@@ -3,6 +3,7 @@
 use v5.36;
 use Registry limit => 300;
 use Registry::Checks;
+use Registry::Process;
 use Registry::Tools;
 use Registry::V1;
 use Test::More;
@@ -41,7 +42,7 @@ subtest 'the keeper is killed between two of many tags' => sub {
     my @chain = random_chain(3);
     pushed('many', 't0', @chain);
     my $stopped = keeper();
-    kill 'STOP', $stopped; # perhaps in the middle of a transaction: then the first tags wait until the master wakes it
+    stop_at_rest($stopped);
     my @tags = map { "t$_" } 1 .. 400;
     my @bad = grep { $v1->put_tag('many', $_, $chain[-1]{id})->status != 200 } @tags;
     ok(!@bad, '400 tags of one image');

@@ -5,7 +5,7 @@ use v5.36;
 
 use Exporter 'import';
 
-our @EXPORT = qw(processes_below command_of title_of parent_of children_of memory_peak_kb alive);
+our @EXPORT = qw(processes_below command_of title_of parent_of children_of memory_peak_kb alive stop_at_rest);
 
 sub _read ($path) {
     open my $in, '<', $path or return undef;
@@ -40,6 +40,21 @@ sub children_of ($pid) {
 
 # The most memory that it ever had at once.
 sub memory_peak_kb ($pid) { return (_read("/proc/$pid/status") // '') =~ /^VmHWM:\s+(\d+) kB/m ? $1 : 0 }
+
+# Stops a process while it waits in poll(2) for something to do: so it holds no lock of the database, for which
+# everybody would wait with it. Dies when it is busy for long.
+sub stop_at_rest ($pid) {
+    state %POLLS = map { $_ => 1 } 7, 271, 73; # poll and ppoll of x86-64, ppoll of arm64
+    my $end = time + 30;
+    while (time < $end && kill 'STOP', $pid) {
+        select undef, undef, undef, 0.01 while (_read("/proc/$pid/stat") // '') =~ /\) [^TZX] /;
+        my ($call) = split ' ', _read("/proc/$pid/syscall") // return;
+        return if $POLLS{$call};
+        kill 'CONT', $pid;
+        select undef, undef, undef, 0.02;
+    }
+    die "process $pid never rests";
+}
 
 sub alive ($pid) { return (_read("/proc/$pid/stat") // '') =~ /\) [^ZX] / }
 
