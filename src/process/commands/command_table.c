@@ -1,6 +1,7 @@
 #include "process/commands/command_table.h"
 #include "process/commands/command_access.h"
 #include "process/commands/command_backup.h"
+#include "process/commands/command_check.h"
 #include "process/commands/command_explain.h"
 #include "process/commands/command_export.h"
 #include "process/commands/command_gc.h"
@@ -71,6 +72,8 @@ const struct command command_table[] = {
      "  snapshot                 copy the database, so that it can be put back\n"},
     {"rebuild", command_rebuild, command_rebuild_work,
      "  rebuild                  find blobs that the database doesn't know\n"},
+    {"check", command_check, NULL,
+     "  check                    look for faults in all that a start needs\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

@@ -32,9 +32,8 @@
 
 /* ---- finding it ---- */
 
-/* In PATH, and in directories that are often not in a user's PATH. */
-static bool
-find_nginx(char *program, size_t room)
+bool
+nginx_find(char *program, size_t room)
 {
     const char *path = getenv("PATH");
     char *dirs = mem_printf("%s:/usr/sbin:/usr/local/sbin", path != NULL ? path : "");
@@ -71,7 +70,7 @@ nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct er
     /* Also with --fastcgi: an existing nginx would see the files of a server before. */
     if (guessers_init(&n->log.guessers, s->dir.fd, s->options->max_wrong_passwords, err) != 0)
         return -1;
-    if (s->options->fastcgi != NULL || find_nginx(n->program, sizeof n->program))
+    if (s->options->fastcgi != NULL || nginx_find(n->program, sizeof n->program))
         return 0;
     return err_set(err, ERR_SYSTEM,
                    "nginx was not found, neither in PATH nor in /usr/sbin: install the package "
@@ -105,9 +104,8 @@ count_workers(void)
 }
 
 int
-nginx_configure(const struct nginx *n, struct err *err)
+nginx_text(const struct server *s, struct buf *out, struct err *err)
 {
-    const struct server *s = n->server;
     struct listens plain = pick_listens(s, false);
     struct listens tls = pick_listens(s, true);
     struct nginx_conf c = {
@@ -129,17 +127,25 @@ nginx_configure(const struct nginx *n, struct err *err)
         .connections = WORKER_CONNECTIONS,
     };
     struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < c.nofile)
+        c.nofile = limit.rlim_max;
+    if (c.connections > c.nofile)
+        c.connections = c.nofile;
+    return nginx_conf_standalone(&c, out, err);
+}
+
+int
+nginx_configure(const struct nginx *n, struct err *err)
+{
+    const struct server *s = n->server;
     struct buf text;
     int rc;
 
     if (s->options->fastcgi != NULL)
         return 0;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < c.nofile)
-        c.nofile = limit.rlim_max;
-    if (c.connections > c.nofile)
-        c.connections = c.nofile;
     buf_init(&text, NGINX_CONF_MAX);
-    rc = nginx_conf_standalone(&c, &text, err);
+    rc = nginx_text(s, &text, err);
     if (rc == 0)
         rc = runfile_write(s->dir.fd, CONF_NAME, buf_bytes(&text), err);
     buf_free(&text);

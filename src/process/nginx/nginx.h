@@ -39,6 +39,11 @@ struct nginx {
     char message[ERR_MESSAGE_MAX];
 };
 
+/* Finds the program, in PATH and in directories that are often not in a user's PATH. */
+bool nginx_find(char *program, size_t room);
+/* Appends its configuration for the options and listeners of a server. */
+int nginx_text(const struct server *s, struct buf *out, struct err *err);
+
 /* Finds the program. If there is none, the message names the package. */
 int nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct err *err);
 /* Call this in state NGINX_GONE. */

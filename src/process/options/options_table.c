@@ -2,11 +2,11 @@
 
 /* Commands that know an option: print-nginx-conf takes all options of the server, so that it can be
  * given the same ones. */
-#define SERVER "serve print-nginx-conf"
-#define HOOKS "serve print-nginx-conf hooks tag"
-#define STORE                                                                          \
-    "serve print-nginx-conf user access rotate-key hooks tag import export gc retain " \
-    "backup restore fsck "                                                             \
+#define SERVER "serve check print-nginx-conf"
+#define HOOKS "serve check print-nginx-conf hooks tag"
+#define STORE                                                                                \
+    "serve check print-nginx-conf user access rotate-key hooks tag import export gc retain " \
+    "backup restore fsck "                                                                   \
     "repo explain stat top snapshot rebuild"
 
 /* Kinds. */
@@ -149,7 +149,7 @@ const struct options_row options_table[] = {
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
     {"json", 0, NULL, NULL, "print JSON",
-     "hooks access user tag gc retain backup fsck repo explain stat", FLAG(json)},
+     "hooks access user tag gc retain backup fsck repo explain stat check", FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"to", 0, "n", NULL, "tag undo: to what this entry of the history tells", "tag", TEXT(to)},
     {"untagged", 0, NULL, NULL, "tag ls: list the manifests that no tag leads to", "tag",

@@ -2,6 +2,7 @@
 #include "domain/access/access_file.h"
 #include "domain/access/access_groups.h"
 #include "domain/access/access_rules.h"
+#include "domain/access/access_table.h"
 #include "domain/access/htpasswd.h"
 #include "process/options/option_file.h"
 #include "util/fdio.h"
@@ -89,6 +90,28 @@ access_source_read(struct access_source *a, int dirfd, bool users, struct err *e
     access_source_free(a);
     *a = new;
     return 0;
+}
+
+int
+access_source_check(const struct access_source *a, int dirfd, struct err *err)
+{
+    struct access_source new = *a;
+    struct access_sources s = {.rules_name = a->rules_name};
+    struct buf compiled;
+    int rc;
+
+    buf_init(&new.rules, ACCESS_RULES_MAX);
+    buf_init(&new.groups, ACCESS_GROUPS_MAX);
+    buf_init(&compiled, ACCESS_TABLE_MAX);
+    rc = read_sources(a, dirfd, &new, err);
+    s.has_rules = new.has_rules;
+    s.rules = buf_bytes(&new.rules);
+    s.groups = buf_bytes(&new.groups);
+    if (rc == 0)
+        rc = access_table_compile(&s, &compiled, err);
+    buf_free(&compiled);
+    access_source_free(&new);
+    return rc;
 }
 
 bool

@@ -22,6 +22,9 @@ struct access_source {
 void access_source_init(struct access_source *a, const struct options *o, int startdir, int dirfd);
 void access_source_free(struct access_source *a);
 
+/* Reads and checks both files, and writes nothing. */
+int access_source_check(const struct access_source *a, int dirfd, struct err *err);
+
 /* Reads both files, checks them, and writes run/access below dirfd; or removes it, if there are
  * neither rules nor users. users: run/htpasswd exists. An error (the message names file and line)
  * leaves all as it was. */

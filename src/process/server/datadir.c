@@ -3,16 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <signal.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "process/server/datadir_lock.h"
 #include "process/server/datadir_plan.h"
 #include "process/server/other_registry.h"
 #include "process/server/pools.h"
 #include "storage/files/disk_space.h"
-#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -21,13 +19,10 @@
 #define FORMAT_NAME "db/format"
 #define FORMAT_TEXT "docker-registry-server store, format "
 #define FORMAT 1u
-#define LOCK_NAME "db/lock"
 /* While a restore fills the directory. */
 #define RESTORING_NAME "db/restoring"
 /* Made by the first start: without a database beside it, that was lost. */
 #define LAYERS_NAME "layers/sha256/00"
-/* A killed server takes its children along, but not at the same instant. */
-#define LOCK_WAIT_MS 1000
 
 /* The directories. below: names that may be in it before anything was stored there. A directory
  * that holds something else, without a db/format beside it, belongs to another program. */
@@ -342,6 +337,16 @@ make_subdir(const struct datadir *d, const struct subdir *s, const struct privil
     return rc;
 }
 
+static int
+can_use_subdir(const struct datadir *d, const struct subdir *s, const struct privileges *who,
+               struct err *err)
+{
+    if (faccessat(d->fd, s->name, R_OK | W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return err_errno(err, "%s can't read and write in %s/%s (check the modes, from there up to %s)",
+                     who->user, d->name, s->name, d->name);
+}
+
 /* A single table of another user, from a start as root for example, makes the database fail in odd
  * ways. */
 static int
@@ -469,58 +474,6 @@ let_in(const struct datadir *d, const struct privileges *who, struct err *err)
     return 0;
 }
 
-/* ---- the lock ---- */
-
-static int
-open_lock(const struct datadir *d)
-{
-    return openat(d->fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-static int
-locked_already(const struct datadir *d, struct err *err)
-{
-    char by[64] = "another process (a command such as gc, or another server)";
-    struct buf text;
-    struct err ignored;
-    uint64_t pid = 0;
-    bool known;
-
-    buf_init(&text, 64);
-    known = fdio_read_file(d->fd, "run/master.pid", &text, &ignored) == 1 &&
-            parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) && pid > 1 &&
-            pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
-    buf_free(&text);
-    if (known)
-        snprintf(by, sizeof by, "another server (process %llu)", (unsigned long long)pid);
-    return err_set(
-        err, ERR_BUSY,
-        "%s is in use by %s: stop that one first, or choose another directory with --dir", d->name,
-        by);
-}
-
-static int
-lock_database(struct datadir *d, struct err *err)
-{
-    uint64_t until;
-
-    d->lock = open_lock(d);
-    if (d->lock < 0)
-        return errno == EROFS ? read_only(d, err)
-                              : err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME);
-    until = clock_mono_ms() + LOCK_WAIT_MS;
-    while (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno != EWOULDBLOCK)
-            return err_errno(err, "cannot lock %s/%s", d->name, LOCK_NAME);
-        if (clock_mono_ms() >= until)
-            return locked_already(d, err);
-        clock_sleep_ms(10);
-    }
-    return 0;
-}
-
 /* ---- the whole ---- */
 
 int
@@ -564,7 +517,58 @@ datadir_open(struct datadir *d, const struct privileges *who, struct err *err)
             return -1;
     if (fdio_fsync_dir(d->fd, ".", err) < 0)
         return -1;
-    return check_files(d, who, err) < 0 ? -1 : lock_database(d, err);
+    if (check_files(d, who, err) < 0)
+        return -1;
+    if (datadir_lock_wait(&d->lock, d->fd, d->name, err) == 0)
+        return 0;
+    return err->sys == EROFS ? read_only(d, err) : -1;
+}
+
+int
+datadir_look_owners(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    for (size_t i = 0; i < SUBDIRS; i++) {
+        struct stat st;
+
+        if (fstatat(d->fd, subdirs[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_uid != who->uid &&
+            !(geteuid() == 0 && st.st_uid == 0 && holds_something(d->fd, &subdirs[i], err) == 0))
+            return wrong_owner(d, subdirs[i].name, st.st_uid, who, err);
+    }
+    return 0;
+}
+
+/* A directory that is missing is made by the start, with root's rights if it has them, and an empty
+ * one of root's is given to the user. */
+static int
+look_at_subdir(const struct datadir *d, const struct subdir *s, const struct privileges *who,
+               struct err *err)
+{
+    bool roots = who->root && datadir_plan_roots_alone(d->fd);
+    struct stat st;
+
+    if (fstatat(d->fd, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return roots && st.st_uid == 0 ? 0 : can_use_subdir(d, s, who, err);
+    if (errno != ENOENT)
+        return err_errno(err, "cannot look at %s/%s", d->name, s->name);
+    if (strchr(s->name, '/') != NULL || roots ||
+        faccessat(d->fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return err_set(err, ERR_SYSTEM,
+                   "%s can't make %s/%s: change the owner of %s, or choose another directory with "
+                   "--dir",
+                   who->user, d->name, s->name, d->name);
+}
+
+int
+datadir_look(const struct datadir *d, const struct privileges *who, struct err *err)
+{
+    for (size_t i = 0; i < SUBDIRS; i++)
+        if (look_at_subdir(d, &subdirs[i], who, err) < 0)
+            return -1;
+    if (check_ours(d, who, err) < 0)
+        return -1;
+    return has_name(d, "db") ? check_files(d, who, err) : 0;
 }
 
 /* ---- restoring ---- */
@@ -609,15 +613,7 @@ datadir_open_auth(const struct datadir *d, bool make, const struct privileges *w
 bool
 datadir_is_served(const struct datadir *d)
 {
-    int fd = openat(d->fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    bool served;
-
-    if (fd < 0)
-        return false;
-    /* A server that starts at this moment asks for its lock again. */
-    served = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-    fdio_close(fd);
-    return served;
+    return datadir_lock_is_taken(d->fd);
 }
 
 int
@@ -630,34 +626,18 @@ datadir_check(const struct datadir *d, const struct privileges *who, struct err 
     return r == 1 ? 0 : -1;
 }
 
-static int
-take_lock_now(struct datadir *d, int fd, struct err *err)
-{
-    int rc = fd < 0 ? err_errno(err, "cannot open %s/%s", d->name, LOCK_NAME) : 0;
-
-    d->lock = rc == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? fd : -1;
-    if (d->lock >= 0)
-        return 1;
-    fdio_close(fd);
-    return rc != 0 || errno == EWOULDBLOCK || errno == EINTR
-               ? rc
-               : err_errno(err, "cannot lock %s/%s", d->name, LOCK_NAME);
-}
-
 int
 datadir_lock(struct datadir *d, const struct privileges *who, struct err *err)
 {
     if (other_registry_backup(d->fd, d->name, err) != 0 || check_files(d, who, err) < 0)
         return -1;
-    return take_lock_now(d, open_lock(d), err);
+    return datadir_lock_try(&d->lock, d->fd, d->name, true, err);
 }
 
 int
 datadir_hold(struct datadir *d, struct err *err)
 {
-    int fd = openat(d->fd, LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-    return fd < 0 && errno == ENOENT ? 1 : take_lock_now(d, fd, err);
+    return datadir_lock_try(&d->lock, d->fd, d->name, false, err);
 }
 
 /* ---- the whole, as its user ---- */
@@ -670,10 +650,8 @@ datadir_begin(const struct datadir *d, const struct privileges *who, struct err 
     int r;
 
     for (size_t i = 0; i < SUBDIRS; i++)
-        if (faccessat(d->fd, subdirs[i].name, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
-            return err_errno(
-                err, "%s can't read and write in %s/%s (check the modes, from there up to %s)",
-                who->user, d->name, subdirs[i].name, d->name);
+        if (can_use_subdir(d, &subdirs[i], who, err) < 0)
+            return -1;
     disk_space_give(d->fd);
     for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
         unlinkat(d->fd, leftovers[i], 0);

@@ -38,6 +38,11 @@ int datadir_make(struct datadir *d, const char *name, const struct privileges *w
 /* Makes what is missing, and takes the lock. Refuses a directory in which another program, another
  * user or a newer version keeps something, or on which a server runs. */
 int datadir_open(struct datadir *d, const struct privileges *who, struct err *err);
+/* Would datadir_make and datadir_open take this directory, which exists? Apart from the lock. Both
+ * change nothing. The first one is for the user that started the process, the second one for the
+ * user that it has become. */
+int datadir_look_owners(const struct datadir *d, const struct privileges *who, struct err *err);
+int datadir_look(const struct datadir *d, const struct privileges *who, struct err *err);
 /* For a restore, which has set d->restoring before datadir_make: marks the directory as unfinished
  * after datadir_open, and as a data directory at the end. datadir_open then takes an empty
  * directory, and one that is marked so. */

@@ -18,6 +18,7 @@ struct address {
 struct addresses {
     struct address v[OPTIONS_MANY_MAX * 2];
     size_t n;
+    const char *running; /* only looking whether they could be bound: see listeners_try */
 };
 
 /* ---- which addresses ---- */
@@ -134,7 +135,7 @@ bind_failed(const struct sockaddr_storage *sa, struct err *err)
 
 /* The descriptor, or -1 and errno. *sa then has the port that was chosen. */
 static int
-bind_one(struct sockaddr_storage *sa, socklen_t n)
+bind_one(struct sockaddr_storage *sa, socklen_t n, bool listening)
 {
     const int on = 1;
     /* Not blocking, because each of nginx's workers waits for all sockets, and only one of them
@@ -145,7 +146,8 @@ bind_one(struct sockaddr_storage *sa, socklen_t n)
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         (sa->ss_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
-        bind(fd, (const struct sockaddr *)sa, n) < 0 || listen(fd, LISTENER_BACKLOG) < 0 ||
+        bind(fd, (const struct sockaddr *)sa, n) < 0 ||
+        (listening && listen(fd, LISTENER_BACKLOG) < 0) ||
         getsockname(fd, (struct sockaddr *)sa, &n) < 0) {
         fdio_close(fd);
         return -1;
@@ -168,6 +170,22 @@ no_such_family(int number)
     return number == EAFNOSUPPORT || number == EADDRNOTAVAIL || number == EPROTONOSUPPORT;
 }
 
+/* Does nginx of the running server listen there? Its configuration has each address between "listen
+ * " and a blank or a semicolon. */
+static bool
+is_running(const struct addresses *a, const char *address)
+{
+    const char *p = a->running;
+    size_t n = strlen(address);
+
+    while (p != NULL && n > 0 && (p = strstr(p, "listen ")) != NULL) {
+        p += strlen("listen ");
+        if (strncmp(p, address, n) == 0 && (p[n] == ' ' || p[n] == ';'))
+            return true;
+    }
+    return false;
+}
+
 /* One port on all addresses. *port: 0 takes the port that the first address gets. */
 static int
 bind_port(struct listeners *l, const struct addresses *a, unsigned *port, bool tls, struct err *err)
@@ -175,7 +193,8 @@ bind_port(struct listeners *l, const struct addresses *a, unsigned *port, bool t
     for (size_t i = 0; i < a->n; i++) {
         struct listener *new = &l->v[l->n];
         struct sockaddr_storage sa = a->v[i].sa;
-        char at[LISTENER_ADDRESS_MAX];
+        char at[LISTENER_ADDRESS_MAX] = "";
+        bool is_ours;
 
         put_port(&sa, *port);
         if (l->n == LISTENERS_MAX)
@@ -183,10 +202,11 @@ bind_port(struct listeners *l, const struct addresses *a, unsigned *port, bool t
                            LISTENERS_MAX);
         if (*port != 0 && address_text(&sa, at, sizeof at) == 0 && have_already(l, at))
             continue;
-        new->fd = bind_one(&sa, a->v[i].n);
-        if (new->fd < 0 && a->v[i].optional && no_such_family(errno))
+        is_ours = *port != 0 && is_running(a, at);
+        new->fd = is_ours ? -1 : bind_one(&sa, a->v[i].n, a->running == NULL);
+        if (new->fd < 0 && !is_ours && a->v[i].optional &&no_such_family(errno))
             continue;
-        if (new->fd < 0)
+        if (new->fd < 0 && !is_ours)
             return bind_failed(&sa, err);
         l->n++;
         new->tls = tls;
@@ -239,6 +259,24 @@ listeners_open(struct listeners *l, const struct options *o, struct err *err)
 failed:
     listeners_close(l);
     return -1;
+}
+
+int
+listeners_try(struct listeners *l, const struct options *o, size_t i, const char *running,
+              struct err *err)
+{
+    bool tls = i >= o->ports.n;
+    struct addresses a;
+
+    if (i >= o->ports.n + o->tls_ports.n)
+        return 0;
+    if (collect_addresses(&a, o, err) < 0)
+        return -1;
+    a.running = running;
+    if (bind_text(l, &a, tls ? o->tls_ports.v[i - o->ports.n] : o->ports.v[i],
+                  tls || (o->tls_cert != NULL && o->tls_ports.n == 0), err) < 0)
+        return -1;
+    return 1;
 }
 
 void

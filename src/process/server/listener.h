@@ -29,4 +29,9 @@ struct listeners {
  * all of the addresses. Without --listen: IPv4, and IPv6 if the machine has it. The message says
  * which port failed, and what to do. */
 int listeners_open(struct listeners *l, const struct options *o, struct err *err);
+/* Only binds number i of the ports, --port before --tls-port, and adds its addresses to *l, which
+ * the caller closes. 1; 0: there are no more; -1. running: nginx's configuration of the server that
+ * runs in the data directory, whose addresses are taken for free, with fd -1; "" if none runs. */
+int listeners_try(struct listeners *l, const struct options *o, size_t i, const char *running,
+                  struct err *err);
 void listeners_close(struct listeners *l);
