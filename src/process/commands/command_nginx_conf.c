@@ -103,6 +103,8 @@ command_nginx_conf(struct options *o, struct err *err)
         .max_blob_size = o->max_blob_size,
         .max_connections_per_address = o->max_connections_per_address,
         .trust_remote_user = o->trust_remote_user,
+        .proxies = (const char *const *)o->trusted_proxies.v,
+        .proxies_n = o->trusted_proxies.n,
         .cors = (const char *const *)o->cors.v,
         .cors_n = o->cors.n,
     };

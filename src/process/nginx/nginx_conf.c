@@ -28,9 +28,11 @@ enum value {
     VALUE_WORKERS,
     VALUE_NOFILE,
     VALUE_CONNECTIONS,
+    VALUE_PROXY_PROTOCOL,
     VALUE_ADDRESS, /* from here on: only inside of a block that has it */
     VALUE_ORIGIN,
     VALUE_ORIGIN_PATTERN,
+    VALUE_PROXY,
     VALUE_COUNT,
 };
 
@@ -53,9 +55,14 @@ static const struct {
     [VALUE_NOFILE] = {"NOFILE", DIGITS, false},
     [VALUE_CONNECTIONS] = {"CONNECTIONS", DIGITS, false},
     [VALUE_ADDRESS] = {"ADDRESS", "abcdefABCDEF" DIGITS ".:[]", false},
+    [VALUE_PROXY_PROTOCOL] = {"PROXY_PROTOCOL", LOWER " _", true},
+    [VALUE_PROXY] = {"PROXY", "abcdefABCDEF" DIGITS ".:/", false},
     [VALUE_ORIGIN] = {"ORIGIN", ORIGIN_BYTES, false},
     [VALUE_ORIGIN_PATTERN] = {"ORIGIN_PATTERN", ORIGIN_BYTES "\\", false},
 };
+
+/* Proxies of this machine may tell the scheme, unless others are named. */
+static const char *const believed_unasked[2] = {"127.0.0.0/8", "::1"};
 
 struct expansion {
     const struct nginx_conf *c;
@@ -218,6 +225,24 @@ expand_addresses(struct expansion *x, const char *block, const char *const *addr
     return 0;
 }
 
+/* One block for each network of proxies. */
+static int
+expand_proxies(struct expansion *x, const char *block, const char *const *proxies, size_t n,
+               size_t indent, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(proxies[i], "none") == 0)
+            continue;
+        if (check_value(VALUE_PROXY, proxies[i], err) != 0)
+            return -1;
+        x->values[VALUE_PROXY] = proxies[i];
+        if (expand_block(x, block, indent, err) != 0)
+            return -1;
+        x->values[VALUE_PROXY] = NULL;
+    }
+    return 0;
+}
+
 /* An origin as a regular expression. nginx's maps can look up plain texts too, but the site decides
  * how long those may be. */
 static void
@@ -297,7 +322,12 @@ chosen_block(const struct nginx_conf *c, const char *name)
             return for_trusted[i].instead;
     if (strcmp(name, "CONNECTION_LIMIT") == 0 && c->max_connections_per_address == 0)
         return "NO_CONNECTION_LIMIT";
-    left_out = (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
+    if (strcmp(name, "SCHEME") == 0 && c->proxy_protocol)
+        return "OWN_SCHEME";
+    if (strcmp(name, "REAL_ADDRESS") == 0 && c->proxy_protocol)
+        return "PROXY_ADDRESS";
+    left_out = (strcmp(name, "REAL_ADDRESS") == 0 && c->proxies_n == 0) ||
+               (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
                (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
                (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
     return left_out ? NULL : name;
@@ -371,6 +401,11 @@ expand_name(struct expansion *x, struct bytes name, size_t indent, struct err *e
             return -1;
         return expand_addresses(x, "LISTEN_TLS", c->tls, c->tls_n, indent, err);
     }
+    if (bytes_equal(name, bytes_str("PROXIES_BELIEVED")))
+        return expand_proxies(x, "PROXY_BELIEVED", c->proxies_n > 0 ? c->proxies : believed_unasked,
+                              c->proxies_n > 0 ? c->proxies_n : 2, indent, err);
+    if (bytes_equal(name, bytes_str("PROXIES_REAL")))
+        return expand_proxies(x, "PROXY_REAL", c->proxies, c->proxies_n, indent, err);
     if (bytes_equal(name, bytes_str("CORS_ORIGINS")))
         return expand_origins(x, indent, err);
     snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
@@ -450,6 +485,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_WORKERS] = x.workers;
     x.values[VALUE_NOFILE] = x.nofile;
     x.values[VALUE_CONNECTIONS] = x.connections;
+    x.values[VALUE_PROXY_PROTOCOL] = c->proxy_protocol ? " proxy_protocol" : "";
     for (enum value v = 0; v < VALUE_COUNT; v++) {
         if (v < VALUE_ADDRESS && check_value(v, x.values[v], err) != 0)
             return -1;

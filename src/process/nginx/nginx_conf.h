@@ -24,6 +24,11 @@ struct nginx_conf {
     /* The site around us checks passwords, and sets $registry_remote_user_NAME. */
     bool trust_remote_user;
 
+    /* Networks of proxies that are believed who their clients are, or "none"; n 0: this machine, as
+     * for the scheme, but not for addresses. */
+    const char *const *proxies;
+    size_t proxies_n;
+
     /* Origins whose pages may use /v2/: "*" for any, and others by name. */
     const char *const *cors;
     size_t cors_n;
@@ -37,6 +42,10 @@ struct nginx_conf {
     size_t plain_n;
     const char *const *tls;
     size_t tls_n;
+
+    /* They send the PROXY protocol on each port, and what their clients say in headers counts no
+     * more than that of other clients. */
+    bool proxy_protocol;
 
     uint64_t workers;
     /* Descriptors and connections of each of nginx's workers. nginx warns unless nofile is at most

@@ -25,15 +25,17 @@ struct options_list {
 
 /* Texts live until options_free. */
 struct options {
-    const char *command;              /* argv[1] when it is no option, else "serve" */
-    struct options_list words;        /* arguments that are no options; "serve" takes none */
-    struct options_list ports;        /* --port: numbers from 0 to 65535 */
-    struct options_list tls_ports;    /* --tls-port */
-    struct options_list listen;       /* --listen: IPv4 or IPv6 addresses, or localhost */
-    struct options_list immutable;    /* --immutable: patterns of tags */
-    struct options_list quotas;       /* --quota: PATTERN SIZE */
-    struct options_list cors;         /* --cors: origins as browsers send them, or * */
-    struct options_list users;        /* --user: NAME:PASSWORD; see options_forget_users */
+    const char *command;                 /* argv[1] when it is no option, else "serve" */
+    struct options_list words;           /* arguments that are no options; "serve" takes none */
+    struct options_list ports;           /* --port: numbers from 0 to 65535 */
+    struct options_list tls_ports;       /* --tls-port */
+    struct options_list listen;          /* --listen: IPv4 or IPv6 addresses, or localhost */
+    struct options_list immutable;       /* --immutable: patterns of tags */
+    struct options_list quotas;          /* --quota: PATTERN SIZE */
+    struct options_list cors;            /* --cors: origins as browsers send them, or * */
+    struct options_list users;           /* --user: NAME:PASSWORD; see options_forget_users */
+    struct options_list trusted_proxies; /* --trusted-proxy: networks, or "none" */
+    bool proxy_protocol;                 /* on each port; only with trusted_proxies */
     struct options_list metrics_from; /* --metrics-from: networks, or "none"; n 0: this machine */
     char *access;                     /* --access; NULL: auth/access of the data directory */
     bool anonymous_pull;

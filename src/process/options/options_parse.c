@@ -300,6 +300,20 @@ check_fastcgi(const struct options *o, struct err *err)
 }
 
 static int
+check_proxies(const struct options *o, struct err *err)
+{
+    if (o->proxy_protocol && o->fastcgi != NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--proxy-protocol and --fastcgi can't be combined: with --fastcgi your own "
+                       "nginx has the ports");
+    if (o->proxy_protocol && o->trusted_proxies.n == 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--proxy-protocol needs the address of the load balancer: give "
+                       "--trusted-proxy NETWORK");
+    return 0;
+}
+
+static int
 check_tls(const struct options *o, struct err *err)
 {
     if (o->tls_cert != NULL && o->tls_key == NULL)
@@ -340,5 +354,5 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
     if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 || fill_in_hooks(o, err) != 0 ||
         fill_in_sockets(o, err) != 0)
         return -1;
-    return check_tls(o, err);
+    return check_proxies(o, err) != 0 ? -1 : check_tls(o, err);
 }

@@ -179,16 +179,13 @@ own_address(const struct call *c)
     return arena_printf(c->arena, "%s:%s", address, port);
 }
 
-/* Does the client use TLS? A proxy in front may end it, and mostly says so. Whoever claims it
- * falsely only misleads himself; and a password is never sent unencrypted because of it. */
+/* Does the client use TLS? nginx also knows which proxy may say so. */
 static bool
 is_encrypted(const struct call *c)
 {
     const char *scheme = c->req->header(c->req, "REQUEST_SCHEME");
-    const char *proxied = c->req->header(c->req, "HTTP_X_FORWARDED_PROTO");
 
-    return (scheme != NULL && strcmp(scheme, "https") == 0) ||
-           (proxied != NULL && strcmp(proxied, "https") == 0);
+    return scheme != NULL && strcmp(scheme, "https") == 0;
 }
 
 /* The URL in front of our paths, without a final slash; NULL as above. */
