@@ -11,6 +11,10 @@
 #include "util/fdio.h"
 #include "util/mem.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #define PIECE ((size_t)128 << 10)
 /* A queue whose extents are removed while it is copied is copied again. */
 #define COPY_TRIES 20
@@ -175,6 +179,23 @@ look_for_extents(const char *dir, const char *queue, bool remove, size_t *n, str
     return 0;
 }
 
+/* The library loses its list of a queue's extents, some fifty bytes, when it fails because there is
+ * none. LeakSanitizer must not take that for ours. */
+static int
+back_up_table(DB_ENV *env, const char *name, const char *to)
+{
+    int ret;
+
+#ifdef __SANITIZE_ADDRESS__
+    __lsan_disable();
+#endif
+    ret = env->dbbackup(env, name, to, DB_EXCL);
+#ifdef __SANITIZE_ADDRESS__
+    __lsan_enable();
+#endif
+    return ret;
+}
+
 /* A queue that never had a record has no extent, and an extent may be removed while it is copied:
  * the library then fails with ENOENT. Returns its number, or -1. */
 static int
@@ -191,7 +212,7 @@ copy_table(struct bdb *b, size_t i, const char *to, struct err *err)
             return -1;
         bdb_enter(b);
         b->is_silent = true;
-        ret = b->env->dbbackup(b->env, t->name, to, DB_EXCL);
+        ret = back_up_table(b->env, t->name, to);
         b->is_silent = false;
         if (ret != 0 && ret != ENOENT)
             bdb_fail_env(b, ret, "copying a table of", err);
