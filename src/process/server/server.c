@@ -24,6 +24,8 @@
 #define DAY_MS (24 * UINT64_C(3600000))
 /* Connections that may wait at a socket with few callers: the keeper, commands. */
 #define PACKETS_BACKLOG 16
+/* A worker needs forty, and nginx and a worker's kept connections the rest. */
+#define OPEN_FILES_MIN 512
 #define PRE_HOOKS_NAME "run/pre-hooks"
 
 /* Hashes the passwords of --user, and forgets them. A password must have the same hash at the next
@@ -359,6 +361,20 @@ prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
     return read_retention(s, err);
 }
 
+/* With fewer, what fails first would be anything, even a recovery. */
+static int
+want_open_files(struct err *err)
+{
+    size_t n = fdio_raise_limit(OPEN_FILES_MIN);
+
+    if (n >= OPEN_FILES_MIN)
+        return 0;
+    return err_set(
+        err, ERR_SYSTEM,
+        "only %zu files may be open (ulimit -Hn), and the server needs %d: raise this limit", n,
+        OPEN_FILES_MIN);
+}
+
 int
 server_prepare(struct server *s, struct options *o, struct err *err)
 {
@@ -379,7 +395,9 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
     disk_space_keep(o->min_free);
-    r = prepare_as_started(s, &tls, err);
+    r = want_open_files(err);
+    if (r == 0)
+        r = prepare_as_started(s, &tls, err);
     umask(0027); /* the directories above the data directory have the caller's */
     if (r == 0)
         r = privileges_drop(&s->who,

@@ -1,7 +1,10 @@
 #include "process/worker/connections.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "util/fdio.h"
 #include "util/mem.h"
 
@@ -47,11 +50,17 @@ watch_descriptor(const struct connections *c, int fd, uint32_t events, uint32_t 
     return err_errno(err, "cannot watch a socket");
 }
 
+static int
+open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 int
 connections_open(struct connections *c, int socket, const struct connections_pool *pool,
                  struct err *err)
 {
-    *c = (struct connections){.socket = socket, .pool = pool};
+    *c = (struct connections){.socket = socket, .pool = pool, .spare = open_spare()};
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (c->epoll < 0)
         return err_errno(err, "cannot watch sockets");
@@ -130,6 +139,7 @@ connections_close(struct connections *c, bool retires)
     for (size_t fd = 0; fd < c->kept_room; fd++)
         if (c->kept[fd] != 0)
             fdio_close((int)fd);
+    fdio_close(c->spare);
     free(c->kept);
     free(c->ready);
     fdio_close(c->epoll);
@@ -201,6 +211,14 @@ connections_next(struct connections *c, int *fd)
             return *fd == c->socket ? CONNECTIONS_NEW : CONNECTIONS_KEPT;
         }
     }
+}
+
+void
+connections_refuse(struct connections *c)
+{
+    fdio_close(c->spare);
+    fdio_close(accept(c->socket, NULL, NULL));
+    c->spare = open_spare();
 }
 
 bool

@@ -20,6 +20,7 @@ struct connections_pool {
 struct connections {
     int socket;
     int epoll;
+    int spare;                           /* a descriptor for when there is no other */
     const struct connections_pool *pool; /* NULL: each connection ends with its request */
     uint32_t *kept;                      /* by descriptor: the number of its watch, or 0 */
     size_t kept_room, kept_n;
@@ -50,6 +51,10 @@ void connections_forget(struct connections *c, int fd);
 
 /* Before a request on fd that may take long: passes on all others, whatever they have to say. */
 void connections_pass_on(struct connections *c, int fd);
+
+/* When no descriptor is left: closes one new connection unheard, if it can, so that nginx refuses
+ * its request at once. */
+void connections_refuse(struct connections *c);
 
 /* Does anybody else wait for this worker, or for any of its pool? */
 bool connections_wait(const struct connections *c);

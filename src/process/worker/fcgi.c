@@ -651,6 +651,8 @@ fcgi_serve(int socket, const struct connections_pool *pool, const struct fcgi_li
         } else if (!is_no_failure(rc, who == CONNECTIONS_KEPT)) {
             failures++;
             err_set(err, ERR_SYSTEM, "cannot take requests: %s", strerror(-rc));
+            if (rc == -EMFILE || rc == -ENFILE)
+                connections_refuse(&call.connections);
             clock_sleep_ms(ACCEPT_PAUSE_MS);
         }
     }
