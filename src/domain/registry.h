@@ -13,6 +13,7 @@ struct body_ahead;
 struct login_cache;
 struct quotas;
 struct pull_memory;
+struct repository_sizes;
 struct metrics;
 struct metrics_place;
 struct semaphore;
@@ -75,6 +76,9 @@ struct registry {
 
     /* What was pulled and is not written down yet; NULL: pulls aren't noted. */
     const struct pull_memory *pulls;
+
+    /* The bytes of each repository; NULL: none are known. */
+    const struct repository_sizes *sizes;
 
     /* What is hashed of uploads while they come; NULL: nothing. */
     const struct body_ahead *body_ahead;

@@ -18,7 +18,9 @@
 #include "protocol/inside/v2_browse_find.h"
 #include "protocol/v2/v2_catalog.h"
 #include "protocol/v2/v2_manifest.h"
+#include "protocol/v2/v2_me.h"
 #include "protocol/v2/v2_referrers.h"
+#include "protocol/v2/v2_storage.h"
 #include "protocol/v2/v2_tags.h"
 #include "protocol/v2/v2_token.h"
 #include "protocol/v2/v2_upload.h"
@@ -36,7 +38,10 @@ static const struct route route_rows[] = {
     {READ,         "/v2/",                                  VERB_LOGIN,  POOL_API,  v2_base},
     {READ,         "/v2",                                   VERB_LOGIN,  POOL_API,  v2_base},
     {HTTP_GET | HTTP_POST, "/v2/_token",                    VERB_PUBLIC, POOL_API,  v2_token},
+    {READ,         "/v2/_me",                               VERB_LOGIN,  POOL_API,  v2_me},
     {READ,         "/v2/_catalog",                          VERB_LIST,   POOL_LIST, v2_catalog_list},
+    {READ,         "/v2/_repositories",                     VERB_LIST,   POOL_LIST, v2_catalog_repositories},
+    {READ,         "/v2/_storage",                          VERB_LIST,   POOL_LIST, v2_storage},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?mount",       VERB_PUSH,   POOL_API,  v2_upload_mount},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?digest",      VERB_PUSH,   POOL_BULK, v2_upload_whole},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/",             VERB_PUSH,   POOL_API,  v2_upload_begin},

@@ -110,7 +110,7 @@ sub may ($row, $column) {
     return 0 if !defined $user;
     my $bound = $row->{pattern} =~ m{^/v2|^/v1/search} ? $column->{for} : undef;
     return $user ne '' if $right eq 'LOGIN';
-    return 0           if $row->{pattern} eq '/v2/_catalog' && $user eq '' && !$column->{certificate};    # a token is asked for
+    return 0           if $row->{pattern} =~ m{^/v2/_(?:catalog|repositories)$} && $user eq '' && !$column->{certificate};    # a token is asked for
     return !$bound     if $right eq 'LIST';
     return 0           if $bound && !grep { $_ eq $right } @$bound;
     return 1           if $right eq 'PULL' && $row->{kind} eq 'public';

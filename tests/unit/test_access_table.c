@@ -121,6 +121,29 @@ the_first_line_that_matches_decides(void **state)
     assert_int_equal(access_table_anywhere(&table, "nobody"), 0);
 }
 
+static bool
+has_everywhere(const char *rules, const char *user, unsigned rights)
+{
+    with(rules, "ops: ann\n", "");
+    return access_table_everywhere(&table, user, rights);
+}
+
+static void
+a_right_on_all_repositories_is_one_of_the_first_lines(void **state)
+{
+    (void)state;
+    assert_true(has_everywhere("** ann admin", "ann", RIGHT_ADMIN));
+    assert_true(has_everywhere("** * all", "ann", RIGHT_ADMIN | RIGHT_PULL));
+    assert_true(has_everywhere("x/** ann all\n** ann all\ny ann none", "ann", RIGHT_ADMIN));
+    assert_false(has_everywhere("** ann admin", "ann", RIGHT_ADMIN | RIGHT_PULL));
+    assert_false(has_everywhere("x/** ann pull\n** ann all", "ann", RIGHT_ADMIN));
+    assert_false(has_everywhere("** ann pull\n** ann all", "ann", RIGHT_ADMIN));
+    assert_false(has_everywhere("* ann all\n*/* ann all", "ann", RIGHT_ADMIN));
+    assert_false(has_everywhere("**/* ann all", "ann", RIGHT_ADMIN));
+    assert_false(has_everywhere("** anonymous all", "", RIGHT_ADMIN));
+    assert_true(has_everywhere(NULL, "ann", RIGHT_ADMIN));
+}
+
 static void
 what_anonymous_clients_may_users_may_too(void **state)
 {
@@ -659,6 +682,7 @@ main(void)
         TEST(without_rules_users_may_everything_and_others_nothing),
         TEST(rules_that_say_nothing_deny),
         TEST(the_first_line_that_matches_decides),
+        TEST(a_right_on_all_repositories_is_one_of_the_first_lines),
         TEST(what_anonymous_clients_may_users_may_too),
         TEST(a_user_is_put_for_user_in_the_pattern),
         TEST(words_with_a_meaning_are_no_users),

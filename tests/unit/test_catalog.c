@@ -8,6 +8,7 @@
 #include "domain/core/delete.h"
 
 static const struct actor alice = {.user = "alice", .address = "192.0.2.1"};
+static const struct catalog_filter all_names = {.prefix = NULL};
 static const struct actor nobody = {.user = "", .address = "192.0.2.1"};
 
 /* A repository with an image in it. */
@@ -26,7 +27,7 @@ list(struct fixture *f, const char *after, size_t limit)
 {
     struct catalog_page page;
 
-    OK(f, catalog_list(&f->reg, &alice, after, limit, &f->arena, &page, &f->err));
+    OK(f, catalog_list(&f->reg, &alice, &all_names, after, limit, &f->arena, &page, &f->err));
     assert_true(page.n <= limit);
     return page;
 }
@@ -170,12 +171,12 @@ who_may_not_pull_sees_nothing(void **state)
     fill(f, "a");
     fill(f, "b");
     f->reg.users_given = true;
-    OK(f, catalog_list(&f->reg, &nobody, "", 10, &f->arena, &page, &f->err));
+    OK(f, catalog_list(&f->reg, &nobody, &all_names, "", 10, &f->arena, &page, &f->err));
     assert_int_equal(page.n, 0);
     assert_false(page.more);
     assert_string_equal(walk(f, 10), "a b ");
     f->reg.users_given = false;
-    OK(f, catalog_list(&f->reg, &nobody, "", 10, &f->arena, &page, &f->err));
+    OK(f, catalog_list(&f->reg, &nobody, &all_names, "", 10, &f->arena, &page, &f->err));
     assert_int_equal(page.n, 2);
 }
 

@@ -191,6 +191,16 @@ access_everywhere(const struct registry *reg, const struct actor *actor, unsigne
 }
 
 bool
+access_administers(const struct registry *reg, const struct actor *actor)
+{
+    const struct access_table *rules = rules_of(reg);
+
+    if (rules == NULL || has_all_rights(actor))
+        return (rights_of_user(reg, actor, "") & RIGHT_ADMIN) != 0;
+    return access_table_everywhere(rules, actor->user, RIGHT_ADMIN);
+}
+
+bool
 access_skip(const struct registry *reg, const struct actor *actor,
             char after[RECORD_REPOSITORY_MAX + 1])
 {
@@ -300,4 +310,15 @@ access_check(const struct registry *reg, const struct actor *actor, const char *
     if ((rights_of_token(actor->grants, repository) & rights_for(verb)) == 0)
         return refuse_token(err);
     return 0;
+}
+
+int
+access_check_administrator(const struct registry *reg, const struct actor *actor, struct err *err)
+{
+    if (access_administers(reg, actor))
+        return 0;
+    if (actor->user[0] == '\0')
+        return refuse_actor(reg, actor, VERB_ADMIN, err);
+    return err_set(err, ERR_DENIED,
+                   "this is for administrators: it needs the right admin on all repositories");
 }

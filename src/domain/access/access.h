@@ -60,6 +60,12 @@ unsigned access_rights(const struct registry *reg, const struct actor *actor,
  * to be asked for each repository. */
 bool access_everywhere(const struct registry *reg, const struct actor *actor, unsigned rights);
 
+/* May the actor see what concerns the whole registry: has he RIGHT_ADMIN on every repository? */
+bool access_administers(const struct registry *reg, const struct actor *actor);
+/* The same; -1 and ERR_UNAUTHORIZED or ERR_DENIED. */
+int access_check_administrator(const struct registry *reg, const struct actor *actor,
+                               struct err *err);
+
 /* For a list of the repositories from which the actor may pull: moves `after` forward over names of
  * others. False: there is none behind it. Each name still has to be asked about. */
 bool access_skip(const struct registry *reg, const struct actor *actor,

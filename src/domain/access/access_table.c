@@ -251,6 +251,36 @@ access_table_anywhere(const struct access_table *t, const char *user)
     return rights;
 }
 
+static bool
+is_pattern_of_all(const struct access_table *t, const uint8_t *rule)
+{
+    return rule[ACCESS_RULE_PATTERN_N] == 1 &&
+           t->patterns[unpack_u32_at(rule + ACCESS_RULE_PATTERN_AT)] == ACCESS_PATH;
+}
+
+bool
+access_table_everywhere(const struct access_table *t, const char *user, unsigned rights)
+{
+    uint32_t all = UINT32_MAX, lacks = UINT32_MAX; /* the first lines of each kind */
+    struct applying a;
+
+    if (!t->has_rules || user[0] == '\0')
+        return !t->has_rules && user[0] != '\0';
+    find_applying(t, bytes_str(user), &a);
+    for (uint32_t i = 0; i < t->rules_n; i++) {
+        const uint8_t *rule = t->rules + (size_t)i * ACCESS_RULE_BYTES;
+        uint32_t line = unpack_u32_at(rule + ACCESS_RULE_LINE);
+
+        if (!applies_to(&a, unpack_u32_at(rule + ACCESS_RULE_WHO)))
+            continue;
+        if ((rule[ACCESS_RULE_RIGHTS] & rights) != rights)
+            lacks = line < lacks ? line : lacks;
+        else if (is_pattern_of_all(t, rule))
+            all = line < all ? line : all;
+    }
+    return all < lacks;
+}
+
 /* The greatest text that is less than all names that begin with `start`, as far as names go: they
  * have no byte 0x7f. */
 static void

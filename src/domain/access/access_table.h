@@ -76,6 +76,10 @@ void access_table_decide(const struct access_table *t, const char *user, const c
 /* The rights that some line gives this user on some repository. */
 unsigned access_table_anywhere(const struct access_table *t, const char *user);
 
+/* Does the user have these rights on every repository, whatever it is called, by lines of his own?
+ * That is so if one of them is for the pattern **, and it and all of those before it give them. */
+bool access_table_everywhere(const struct access_table *t, const char *user, unsigned rights);
+
 /* For a list of all repositories on which a user has one of these rights: moves `after` forward
  * over names on which no line gives one. False: no name behind it is left. Names behind the new
  * `after` still have to be decided. */

@@ -13,6 +13,10 @@
 
 struct catalog_page {
     const char **names; /* in the arena */
+    struct catalog_facts {
+        uint64_t id;
+        uint64_t updated; /* when something was put into it, to the minute */
+    } * facts;            /* of each name, in the arena */
     size_t n;
     bool more;
     /* With more: the next page begins behind this name. NULL: behind the last name of this page.
@@ -22,6 +26,15 @@ struct catalog_page {
 
 /* Names that a page passes over because the actor may not see them, before it ends early. */
 #define CATALOG_HIDDEN_MAX 5000
+
+/* Which repositories a page has. NULL: no such condition. */
+struct catalog_filter {
+    const char *prefix; /* their names begin with it */
+    const char *text;   /* their names contain it; case is ignored */
+};
+
+/* Names that a page passes over because they don't fit, before it ends early. */
+#define CATALOG_UNFIT_MAX 100000
 
 /* The repositories whose names contain a text; case is ignored. */
 struct catalog_found {
@@ -43,5 +56,9 @@ int catalog_search(const struct registry *reg, const struct actor *actor, const 
 
 /* Lists at most `limit` repositories whose names are greater than `after`. A page with fewer names
  * may be followed by others (more). */
-int catalog_list(const struct registry *reg, const struct actor *actor, const char *after,
-                 size_t limit, struct arena *arena, struct catalog_page *page, struct err *err);
+int catalog_list(const struct registry *reg, const struct actor *actor,
+                 const struct catalog_filter *filter, const char *after, size_t limit,
+                 struct arena *arena, struct catalog_page *page, struct err *err);
+
+/* The tags of a repository. */
+int catalog_count_tags(const struct registry *reg, uint64_t id, uint64_t *n, struct err *err);

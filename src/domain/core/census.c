@@ -1,4 +1,5 @@
 #include "domain/core/census.h"
+#include "domain/core/repository_sizes.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
@@ -33,6 +34,8 @@ count_repositories_tags(struct census *c, const struct registry *reg, struct err
 {
     struct tag_sum sum = {.census = c};
 
+    if (c->repo == 0)
+        repository_sizes_begin(reg->sizes);
     if (tbl_tally_each(kv_reads(reg->kv), TALLY_TAGS, c->repo, add_tags, &sum, err) != 0)
         return -1;
     c->in_blobs = sum.n < REPOSITORIES_MAX;
@@ -77,6 +80,7 @@ count_owners(struct census *c, const struct registry *reg, unsigned *left, struc
         /* The first one would have it anyway. */
         c->numbers.shared_bytes += c->owner != 0 ? c->size : 0;
         c->owner = repo;
+        repository_sizes_add(reg->sizes, repo, c->size);
         --*left;
     }
     return 1;
@@ -118,6 +122,7 @@ census_step(struct census *c, const struct registry *reg, struct census_numbers 
         return count_repositories_tags(c, reg, err) != 0 ? -1 : 1;
     rc = count_blobs(c, reg, err);
     if (rc == 0) {
+        repository_sizes_publish(reg->sizes);
         *out = c->numbers;
         *c = (struct census){0};
     }

@@ -8,7 +8,8 @@
 
 /* Counts what no tally has: all tags, and the blobs with their bytes. It walks through the store in
  * bounded steps, while others change it, so the numbers are those of no single moment; without
- * changes they are exact. The memory that it needs doesn't grow with the store. */
+ * changes they are exact. The sizes of repositories are counted as well, if reg->sizes is there.
+ * The memory that it needs doesn't grow with the store. */
 struct census_numbers {
     uint64_t tags;
     uint64_t blobs, bytes;

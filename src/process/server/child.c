@@ -125,6 +125,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
         .login_cache = &s->login_cache,
         .body_ahead = &s->body_ahead,
         .pulls = s->read_only ? NULL : &s->pulls,
+        .sizes = &s->sizes,
         .immutable = o->immutable.v,
         .immutable_n = o->immutable.n,
         .users_given = s->given.n > 0,

@@ -176,7 +176,7 @@ open_extra(struct server *s, struct err *err)
     if (semaphore_make(&s->index_seats, workers > 1 ? (unsigned)(workers / 2) : 1, err) < 0)
         return -1;
     if (login_cache_make(&s->login_cache, err) != 0 || body_ahead_make(&s->body_ahead, err) != 0 ||
-        pull_memory_make(&s->pulls, err) != 0 ||
+        pull_memory_make(&s->pulls, err) != 0 || repository_sizes_make(&s->sizes, err) != 0 ||
         fd_exchange_make(&s->exchange, (unsigned)pool_workers(POOL_API, s->options), err) != 0)
         return -1;
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -251,6 +251,7 @@ close_sockets(struct server *s)
     fd_exchange_close(&s->exchange);
     body_ahead_close(&s->body_ahead);
     pull_memory_close(&s->pulls);
+    repository_sizes_close(&s->sizes);
     fdio_close(s->poke);
     s->poke = -1;
 }

@@ -7,6 +7,7 @@
 #include "domain/access/htpasswd.h"
 #include "domain/access/login_cache.h"
 #include "domain/access/token_key.h"
+#include "domain/core/repository_sizes.h"
 #include "domain/retention/pull_memory.h"
 #include "domain/metrics/metrics.h"
 #include "process/server/access_source.h"
@@ -73,6 +74,7 @@ struct server {
     struct metrics metrics; /* a place for the master, and one for each in its table of processes */
     struct body_ahead body_ahead;
     struct pull_memory pulls;
+    struct repository_sizes sizes;
     struct hooks hooks;
     bool gate;        /* a pre-hook was seen: the workers of POOL_GATE run */
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is

@@ -64,3 +64,14 @@ page_link(struct call *c, const char *path, size_t limit, const char *last, stru
 {
     return page_link_more(c, path, limit, bytes_str(last), "", err);
 }
+
+void
+page_put_parameter(const struct call *c, struct buf *out, const char *name)
+{
+    const char *value = query_get(&c->query, name);
+
+    if (value == NULL)
+        return;
+    buf_putf(out, "&%s=", name);
+    page_escape(out, bytes_str(value));
+}

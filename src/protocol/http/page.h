@@ -21,3 +21,6 @@ int page_link_more(struct call *c, const char *path, size_t limit, struct bytes 
 
 /* Appends b, escaped for a path or a value. */
 void page_escape(struct buf *out, struct bytes b);
+
+/* Appends "&name=value" with the value of that parameter of the request, if it has one. */
+void page_put_parameter(const struct call *c, struct buf *out, const char *name);

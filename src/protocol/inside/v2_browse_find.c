@@ -56,17 +56,6 @@ fill_page(struct call *c, struct finding *f, struct err *err)
     return rc;
 }
 
-static void
-put_parameter(struct call *c, struct buf *out, const char *name)
-{
-    const char *value = query_get(&c->query, name);
-
-    if (value == NULL)
-        return;
-    buf_putf(out, "&%s=", name);
-    page_escape(out, bytes_str(value));
-}
-
 static int
 add_find_link(struct call *c, const struct finding *f, struct err *err)
 {
@@ -75,8 +64,8 @@ add_find_link(struct call *c, const struct finding *f, struct err *err)
     int rc = -1;
 
     buf_init(&b, 1u << 16);
-    put_parameter(c, &b, "name");
-    put_parameter(c, &b, "platform");
+    page_put_parameter(c, &b, "name");
+    page_put_parameter(c, &b, "platform");
     if (!buf_ok(&b))
         arena_full(err);
     else if (call_text(c, &more, err, "%s", buf_text(&b)) == 0 &&
