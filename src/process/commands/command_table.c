@@ -15,6 +15,7 @@
 #include "process/commands/command_restore.h"
 #include "process/commands/command_repo.h"
 #include "process/commands/command_rotate_key.h"
+#include "process/commands/command_show.h"
 #include "process/commands/command_snapshot.h"
 #include "process/commands/command_tag.h"
 #include "process/commands/command_stat.h"
@@ -60,6 +61,8 @@ const struct command command_table[] = {
      "  fsck                     look whether the database and all files are whole\n"},
     {"explain", command_explain, command_explain_work,
      "  explain [digest]         tell why it, or name:tag, is kept, and until when\n"},
+    {"show", command_show, command_show_work,
+     "  show [name:tag]          print what an image is: config, layers, referrers\n"},
     {"repo", command_repo, command_repo_work,
      "  repo ls [pattern]        list repositories with their tags and sizes\n"
      "  repo du [name]           tell what takes space, and what deletions free\n"
