@@ -141,7 +141,7 @@ privileges_leave_terminal(void)
 int
 privileges_drop(struct privileges *p, unsigned keep, struct err *err)
 {
-    if (!p->root || p->uid == 0)
+    if (!p->root || p->uid == 0 || geteuid() != 0)
         return 0;
     keep = permitted_rights(keep);
     if (initgroups(p->user, p->gid) < 0 || setresgid(p->gid, p->gid, p->gid) < 0)
@@ -198,7 +198,7 @@ privileges_shield_program(const struct privileges *p)
     static const struct rlimit no_core;
     unsigned shield = privileges_shield(p);
 
-    if (!p->root || p->uid == 0)
+    if (!p->root || p->uid == 0 || geteuid() != 0)
         return 1;
     if (setrlimit(RLIMIT_CORE, &no_core) < 0 || set_inheritable_capabilities(shield, 0, shield) < 0)
         return -1;
