@@ -60,7 +60,7 @@ subtest 'the rules decide' => sub {
     is_deeply([ sort @{ tags_of($registry, 'team/app') } ], [qw(b3 v0 v1)], '... and no others');
     is_deeply(tags_of($registry, 'ci/x'), [], '... also all of them');
     is_deeply(deleted(retain($registry)), [], 'then there is nothing left to do');
-    like(Registry->try([ 'tag', 'history', 'team/app:b1', '--dir', $registry->dir ])->{out}, qr/\bretention\b/, 'the history tells who did it');
+    like(Registry->try([ 'tag', 'history', 'team/app:b1', '--dir', $registry->dir ])->{out}, qr/\bcommand:/, 'the history tells who did it');
     works(Registry->try([ 'tag', 'restore', 'team/app:b1', '--dir', $registry->dir ]), 'a tag that went can be put back');
     is_deeply(deleted(retain($registry)), ['team/app:b3'], '... and counts as pushed now');
     is_deeply(deleted(retain($registry, '--dry-run', '--retain', rules_file("free/** keep match x\n"))), ['free/app:old'], 'other rules can be tried');
@@ -155,8 +155,8 @@ subtest 'what is pushed meanwhile stays' => sub {
     like($said, qr/^keep\ta\/b:held\t.*it is held$/m, '... and why');
     like($said, qr/^delete\ta\/b:old\t/m, '... and what went');
     unlike($said, qr/^delete\t(?!a\/b:old)/m, '... alone');
-    like(slurp("$seen/asked"), qr/^old retention$/m, 'the hook knows the actor');
-    ok(wait_for(10, sub { $registry->output =~ /old by retention/ }), 'and so does the hook of the event');
+    like(slurp("$seen/asked"), qr/^old command:\S+$/m, 'the hook knows the actor');
+    ok(wait_for(10, sub { $registry->output =~ /old by command:/ }), 'and so does the hook of the event');
 };
 
 subtest 'the server does it by itself, also if it is killed meanwhile' => sub {

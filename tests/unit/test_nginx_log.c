@@ -48,7 +48,7 @@ open_log(struct nginx_log *l, int *writer)
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    *l = (struct nginx_log){.fd = -1};
+    nginx_log_init(l, -1, NULL);
     nginx_log_open(l, ends[0]);
     *writer = ends[1];
 }

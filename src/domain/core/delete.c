@@ -524,13 +524,13 @@ may_collect(struct deleting *x, uint64_t before, struct err *err)
 
 int
 delete_unreached(const struct registry *reg, const char *repository, uint64_t repo,
-                 const struct digest *d, uint64_t before, struct err *err)
+                 const struct digest *d, uint64_t before, const char *by, struct err *err)
 {
-    static const struct actor keeper = {.user = ""};
+    const struct actor actor = {.user = by, .address = ""};
     struct arena arena;
     struct deleting x = {.reg = reg,
                          .repository = repository,
-                         .actor = &keeper,
+                         .actor = &actor,
                          .arena = &arena,
                          .target = *d,
                          .all = true,

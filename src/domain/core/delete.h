@@ -37,4 +37,4 @@ int delete_derived(const struct registry *reg, uint64_t repo, const struct diges
  * not after that time. The event of its deletion has no actor. 1; 0: it isn't there, or stays; -1.
  */
 int delete_unreached(const struct registry *reg, const char *repository, uint64_t repo,
-                     const struct digest *d, uint64_t before, struct err *err);
+                     const struct digest *d, uint64_t before, const char *by, struct err *err);

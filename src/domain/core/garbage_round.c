@@ -89,6 +89,7 @@ static int
 delete_untagged(struct garbage_round *round, struct err *err)
 {
     struct untagged_rule rule = {.age_ms = round->untagged_ms,
+                                 .by = round->by,
                                  .gone = round->dry_run ? &round->gone : NULL,
                                  .tell = tell_manifest,
                                  .arg = round};

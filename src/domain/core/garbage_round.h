@@ -33,7 +33,8 @@ struct garbage_round {
     const struct registry *reg;
     bool dry_run;         /* changes nothing, and tells what would go now */
     bool has_untagged;    /* deletes manifests that nothing reaches (untagged.h), */
-    uint64_t untagged_ms; /* of this age */
+    uint64_t untagged_ms; /* of this age, */
+    const char *by;       /* as the deed of this actor */
     void (*tell)(const struct garbage_item *item, void *arg);
     void (*show)(const char *what, uint64_t n, void *arg); /* progress */
     bool (*is_over)(void *arg);                            /* ends the round early */

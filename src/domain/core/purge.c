@@ -18,12 +18,11 @@
 /* Records that a transaction changes. */
 #define BATCH 25
 
-static const struct actor administrator = {.user = "", .forces = true};
-
 struct purging {
     const struct registry *reg; /* with --now: without leases and history */
     const char *repository;
     uint64_t repo;
+    struct actor actor;
     struct purge *p;
 };
 
@@ -132,7 +131,7 @@ purge_manifest(const struct purging *x, const struct digest *d, const struct rec
     arena_init(&arena, DOCUMENT_MEMORY);
     if (x->p->now)
         read_kept(x, d, r, &arena, &m);
-    rc = delete_manifest(x->reg, x->repository, d, NULL, &administrator, &arena, err);
+    rc = delete_manifest(x->reg, x->repository, d, NULL, &x->actor, &arena, err);
     if (rc == 0)
         x->p->manifests++;
     else if (is_gone_already(err))
@@ -210,7 +209,7 @@ purge_tags(const struct purging *x, struct err *err)
             break;
         memcpy(tag, next, sizeof tag);
         arena_init(&arena, DOCUMENT_MEMORY);
-        rc = delete_tag(x->reg, x->repository, tag, NULL, &administrator, &arena, err);
+        rc = delete_tag(x->reg, x->repository, tag, NULL, &x->actor, &arena, err);
         arena_reset(&arena);
         x->p->tags += rc == 0;
         if (rc != 0 && !is_gone_already(err))
@@ -354,6 +353,7 @@ purge_run(const struct registry *reg, const char *repository, struct purge *p, s
     struct purging x = {.reg = p->now ? &at_once : reg, .repository = repository, .p = p};
     struct rec_repo repo;
 
+    x.actor = (struct actor){.user = p->by, .address = "", .forces = true};
     at_once.lease_ms = 0;
     at_once.history_keep_ms = 0;
     p->tags = p->manifests = 0;

@@ -8,6 +8,7 @@
 /* Deletes all tags and manifests of a repository, each in a transaction and with the events of its
  * own. The pre-hook isn't asked, and immutable tags go, too. */
 struct purge {
+    const char *by; /* the actor in events and histories */
     bool now; /* also ends what the history of its tags keeps, and the leases of blobs that no other
                * repository may serve: their bytes go with the next collection of garbage */
     bool (*is_over)(void *arg); /* ends the work early */

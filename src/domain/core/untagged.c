@@ -112,7 +112,8 @@ take_candidate(const struct registry *reg, const struct untagged_candidate *c, u
     if (rc == 1)
         rc = repository_name(reg, c->repo, m.repository, err);
     if (rc == 1 && m.until == 0 && rule->gone == NULL && !rule->only_tells)
-        rc = delete_unreached(reg, m.repository, c->repo, &c->digest, before, err);
+        rc = delete_unreached(reg, m.repository, c->repo, &c->digest, before,
+                              rule->by != NULL ? rule->by : UNTAGGED_ACTOR, err);
     else if (rc == 1 && m.until == 0 && rule->gone != NULL)
         rc = gone_set_add(rule->gone, c->repo, &c->digest);
     if (rc == 1 && rule->tell != NULL)

@@ -19,6 +19,9 @@ struct untagged_walk {
     uint64_t found; /* and deleted */
 };
 
+/* The user in events about what the keeper deletes. */
+#define UNTAGGED_ACTOR "gc-untagged"
+
 struct untagged_manifest {
     uint64_t repo;
     char repository[RECORD_REPOSITORY_MAX + 1];
@@ -31,6 +34,7 @@ struct untagged_manifest {
 
 struct untagged_rule {
     uint64_t age_ms;       /* since the push, and since the last tag left it */
+    const char *by;        /* the actor in events; NULL: UNTAGGED_ACTOR */
     struct gone_set *gone; /* not NULL: nothing is deleted, but added to the set */
     bool only_tells;       /* nothing is deleted */
     void (*tell)(const struct untagged_manifest *m,

@@ -84,7 +84,7 @@ collect_event(uint32_t seq, const struct rec_event *r, void *arg, struct err *er
 }
 
 int
-outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,
+outbox_peek(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,
             size_t *got, struct err *err)
 {
     struct event_page x = {.v = v, .room = n};
@@ -93,7 +93,16 @@ outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, 
     if (after < UINT32_MAX)
         rc = tbl_event_each(kv_reads(reg->kv), after + 1, collect_event, &x, err);
     *got = x.n;
-    return rc == 0 && x.n > 0 ? kv_flush(reg->kv, err) : rc;
+    return rc < 0 ? -1 : 0;
+}
+
+int
+outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,
+            size_t *got, struct err *err)
+{
+    int rc = outbox_peek(reg, after, v, n, got, err);
+
+    return rc == 0 && *got > 0 ? kv_flush(reg->kv, err) : rc;
 }
 
 static int

@@ -38,6 +38,10 @@ int outbox_indexed_save(const struct registry *reg, uint32_t mark, struct err *e
 int outbox_read(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,
                 size_t *got, struct err *err);
 
+/* The same without waiting for the disk: for a look at what happened. */
+int outbox_peek(const struct registry *reg, uint32_t after, struct outbox_event *v, size_t n,
+                size_t *got, struct err *err);
+
 /* Can a listener that has seen all events up to `since` continue from there? 1: yes. 0: no, because
  * the events after that number were deleted, or the number was never given out. -1. *oldest is the
  * number of the oldest event that is kept, or of the next one when none is. */

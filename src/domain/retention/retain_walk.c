@@ -14,7 +14,7 @@
 void
 retain_walk_begin(struct retain_walk *w, const struct registry *reg, const char *after)
 {
-    *w = (struct retain_walk){.reg = reg};
+    *w = (struct retain_walk){.reg = reg, .by = RETAIN_WALK_ACTOR};
     snprintf(w->batch.after, sizeof w->batch.after, "%s", after);
 }
 
@@ -50,7 +50,7 @@ static int
 delete_judged(struct retain_walk *w, const struct retain_walk_tag *tag, struct retain_result *r,
               struct err *err)
 {
-    static const struct actor actor = {.user = RETAIN_WALK_ACTOR, .address = ""};
+    const struct actor actor = {.user = w->by, .address = ""};
     struct arena arena;
     int rc;
 

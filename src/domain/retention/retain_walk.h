@@ -35,6 +35,7 @@ typedef int retain_walk_fn(const struct retain_result *r, void *arg, struct err 
 
 struct retain_walk {
     const struct registry *reg;
+    const char *by; /* the actor of the deletions; RETAIN_WALK_ACTOR at first */
     bool dry_run;
     bool careful; /* one deletion in a step, since a pre-hook is asked about each */
     retain_walk_fn *fn;

@@ -1,7 +1,36 @@
 #include "process/commands/command.h"
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
+#include <unistd.h>
+#include "storage/files/audit_file.h"
+#include "util/clock.h"
 #include "util/fdio.h"
+
+void
+command_actor(char out[COMMAND_ACTOR_MAX])
+{
+    const struct passwd *pw = getpwuid(getuid());
+
+    if (pw != NULL)
+        snprintf(out, COMMAND_ACTOR_MAX, "command:%.100s", pw->pw_name);
+    else
+        snprintf(out, COMMAND_ACTOR_MAX, "command:%u", (unsigned)getuid());
+}
+
+void
+command_remember(int dirfd, const char *who, const char *what, const char *about)
+{
+    struct audit_line line = {.time = clock_wall_ms()};
+    struct err err;
+
+    snprintf(line.what, sizeof line.what, "%s", what);
+    snprintf(line.user, sizeof line.user, "%s", who);
+    snprintf(line.about, sizeof line.about, "%s", about);
+    /* There is no such directory before the first start. */
+    if (audit_file_append(dirfd, AUDIT_FILE_COMMANDS, &line, &err) != 0 && err.sys != ENOENT)
+        command_note("this is not in the audit: %s", err.message);
+}
 
 void
 command_note(const char *fmt, ...)

@@ -3,6 +3,7 @@
 #include "process/options/options.h"
 #include "process/server/datadir.h"
 #include "process/server/privileges.h"
+#include "storage/tables/record.h"
 #include "util/buf.h"
 #include "util/err.h"
 #include "util/json.h"
@@ -19,6 +20,15 @@ enum command_exit {
  * COMMAND_DONE, err says why. o->words are the arguments that are no options; the command checks
  * them. */
 typedef enum command_exit command_run(struct options *o, struct err *err);
+
+/* The user who typed the command, as the actor in events and histories: "command:ann". No user of
+ * the registry has a name with a colon. */
+#define COMMAND_ACTOR_MAX (RECORD_ACTOR_MAX + 1)
+void command_actor(char out[COMMAND_ACTOR_MAX]);
+
+/* Writes into the audit what this user did with a command that causes no events. Call it as the
+ * server's user. If that can't be written, a notice says so, since the work is done. */
+void command_remember(int dirfd, const char *who, const char *what, const char *about);
 
 /* Prints a notice to stderr, because stdout has only what the command was asked for. */
 void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

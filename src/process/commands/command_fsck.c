@@ -325,13 +325,15 @@ command_fsck_work(struct control *c, struct err *err)
     struct fsck f = {.c = c, .reg = *c->reg};
     int rc;
 
-    if (c->args_n != 4 || !parse_u64(c->args[3], strlen(c->args[3]), &f.rate)) {
+    if (c->args_n != 5 || !parse_u64(c->args[3], strlen(c->args[3]), &f.rate)) {
         err_set(err, ERR_UNSUPPORTED,
                 "the running server has another version, without this command: restart it");
         return COMMAND_FAILED;
     }
     f.repair = strcmp(c->args[1], "repair") == 0;
     f.json = strcmp(c->args[2], "json") == 0;
+    if (f.repair)
+        command_remember(c->server->dir.fd, c->args[4], "fsck-repair", "");
     progress_begin(&f.progress);
     if (f.json)
         fputs("{\"findings\":[", stdout);
@@ -342,10 +344,11 @@ command_fsck_work(struct control *c, struct err *err)
 enum command_exit
 command_fsck(struct options *o, struct err *err)
 {
-    char rate[24];
-    const char *args[] = {"fsck", o->repair ? "repair" : "look", o->json ? "json" : "text", rate,
-                          NULL};
+    char rate[24], who[COMMAND_ACTOR_MAX];
+    const char *args[] = {
+        "fsck", o->repair ? "repair" : "look", o->json ? "json" : "text", rate, who, NULL};
 
+    command_actor(who);
     options_forget_users(o); /* of a configuration file */
     if (o->words.n > 0) {
         err_set(err, ERR_BAD_REQUEST,

@@ -226,7 +226,7 @@ command_gc_work(struct control *c, struct err *err)
         .reg = c->reg, .tell = tell_gc_item, .show = show_gc, .is_over = gc_is_over, .arg = &r};
     int rc;
 
-    if (c->args_n != 4) {
+    if (c->args_n != 5) {
         err_set(err, ERR_UNSUPPORTED,
                 "the running server has another version, without this command: restart it");
         return COMMAND_FAILED;
@@ -235,6 +235,7 @@ command_gc_work(struct control *c, struct err *err)
     r.json = strcmp(c->args[2], "json") == 0;
     round.untagged_ms = c->reg->gc_untagged_ms;
     round.has_untagged = round.untagged_ms > 0;
+    round.by = c->args[4];
     if (parse_duration_ms(c->args[3], &round.untagged_ms))
         round.has_untagged = true;
     progress_begin(&r.progress);
@@ -258,10 +259,16 @@ command_gc_work(struct control *c, struct err *err)
 enum command_exit
 command_gc(struct options *o, struct err *err)
 {
-    const char *args[] = {"gc", o->dry_run ? "dry-run" : "run", o->json ? "json" : "text",
-                          o->untagged != NULL ? o->untagged : "-", NULL};
+    char who[COMMAND_ACTOR_MAX];
+    const char *args[] = {"gc",
+                          o->dry_run ? "dry-run" : "run",
+                          o->json ? "json" : "text",
+                          o->untagged != NULL ? o->untagged : "-",
+                          who,
+                          NULL};
     uint64_t age;
 
+    command_actor(who);
     options_forget_users(o); /* of a configuration file */
     if (o->words.n > 0) {
         err_set(err, ERR_BAD_REQUEST, USAGE);

@@ -58,7 +58,7 @@ command_import_work(struct control *c, struct err *err)
     const char *prefix;
     int rc;
 
-    if (c->args_n != 3) {
+    if (c->args_n != 4) {
         err_set(err, ERR_UNSUPPORTED,
                 "the running server has another version, without this command: restart it");
         return COMMAND_FAILED;
@@ -68,6 +68,8 @@ command_import_work(struct control *c, struct err *err)
     kv_keep_room(c->reg->kv);
     rc = import_run(c->reg, &access, c->args[1], prefix, &n, err);
     progress_end(&w.progress);
+    command_remember(c->server->dir.fd, c->args[3], rc == 0 ? "import" : "import-failed",
+                     c->args[1]);
     if (rc != 0)
         return COMMAND_FAILED;
     printf("imported %zu repositories, %zu tags, %zu blobs (%zu linked, %zu copied)\n",
@@ -101,10 +103,12 @@ enum command_exit
 command_import(struct options *o, struct err *err)
 {
     const char *prefix = o->prefix != NULL ? o->prefix : "";
-    const char *args[4] = {"import", NULL, prefix};
+    char who[COMMAND_ACTOR_MAX];
+    const char *args[5] = {"import", NULL, prefix, who};
     enum command_exit code;
     int socket;
 
+    command_actor(who);
     options_forget_users(o); /* of a configuration file */
     if (o->words.n != 1 || o->words.v[0][0] == '\0') {
         err_set(err, ERR_BAD_REQUEST,

@@ -53,10 +53,14 @@ print_removal(const char *name, const struct purge *p, bool json)
 }
 
 static enum command_exit
-remove_repository(struct control *c, const char *name, bool now, bool json, struct err *err)
+remove_repository(struct control *c, const char *name, bool json, struct err *err)
 {
     struct removal r = {.control = c};
-    struct purge p = {.now = now, .is_over = is_removal_over, .show = show_removal, .arg = &r};
+    struct purge p = {.by = c->args[5],
+                      .now = strcmp(c->args[4], "now") == 0,
+                      .is_over = is_removal_over,
+                      .show = show_removal,
+                      .arg = &r};
     int rc;
 
     progress_begin(&r.progress);
@@ -76,8 +80,8 @@ remove_repository(struct control *c, const char *name, bool now, bool json, stru
 enum command_exit
 command_repo_work(struct control *c, struct err *err)
 {
-    const char *what = c->args_n == 5 ? c->args[1] : "", *name = c->args_n == 5 ? c->args[2] : "";
-    bool json = c->args_n == 5 && strcmp(c->args[3], "json") == 0;
+    const char *what = c->args_n == 6 ? c->args[1] : "", *name = c->args_n == 6 ? c->args[2] : "";
+    bool json = c->args_n == 6 && strcmp(c->args[3], "json") == 0;
 
     if (strcmp(what, "ls") == 0)
         return repo_list_names(c, name, json, err);
@@ -86,7 +90,7 @@ command_repo_work(struct control *c, struct err *err)
     if (strcmp(what, "du") == 0)
         return repo_list_usage_of(c, name, json, err);
     if (strcmp(what, "rm") == 0)
-        return remove_repository(c, name, strcmp(c->args[4], "now") == 0, json, err);
+        return remove_repository(c, name, json, err);
     err_set(err, ERR_UNSUPPORTED,
             "the running server has another version, without this command: restart it");
     return COMMAND_FAILED;
@@ -109,13 +113,16 @@ enum command_exit
 command_repo(struct options *o, struct err *err)
 {
     const struct options_list *w = &o->words;
+    char who[COMMAND_ACTOR_MAX];
     const char *args[] = {"repo",
                           w->n > 0 ? w->v[0] : "",
                           w->n > 1 ? w->v[1] : "",
                           o->json ? "json" : "text",
                           o->now ? "now" : "later",
+                          who,
                           NULL};
 
+    command_actor(who);
     options_forget_users(o); /* of a configuration file */
     if (!is_good_usage(o)) {
         err_set(err, ERR_BAD_REQUEST, USAGE);

@@ -88,7 +88,7 @@ static bool
 is_just_made(int dir, const char *name)
 {
     static const char *const made[] = {"layers", "db",        "uploads", "index", "auth",
-                                       "run",    "snapshots", "hooks",   NULL};
+                                       "run",    "snapshots", "hooks",   "audit", NULL};
     static const char *const below[] = {".",    "..",   "sha256", "sha512",
                                         "body", "logs", "lock",   NULL};
     struct err ignored;
@@ -226,9 +226,10 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
     struct datadir dir = {.fd = -1, .lock = -1};
     struct privileges who;
     struct backup_counts n;
-    char bytes[PROGRESS_SIZE_MAX];
+    char bytes[PROGRESS_SIZE_MAX], actor[COMMAND_ACTOR_MAX];
     int rc = import_helper_start(backup, NULL, NULL, &r.socket, err);
 
+    command_actor(actor);
     progress_begin(&r.progress);
     if (rc == 0)
         rc = take_restore_target(&dir, o, &who, err);
@@ -238,6 +239,7 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
         rc = datadir_end_restore(&dir, &who, err);
     progress_end(&r.progress);
     if (rc == 0) {
+        command_remember(dir.fd, actor, "restore", backup);
         progress_size(bytes, n.bytes);
         printf("restored %s: %llu blob%s (%s)\n", backup, (unsigned long long)n.blobs,
                progress_plural(n.blobs), bytes);

@@ -117,6 +117,7 @@ walk_rules(struct control *c, struct work *w, const struct retain_rules *rules, 
     int rc = last_pull_flush(&w->reg, err) == 0 ? 1 : -1;
 
     retain_walk_begin(&walk, &w->reg, "");
+    walk.by = c->args[6];
     walk.dry_run = w->dry_run;
     walk.fn = show_retain_result;
     walk.arg = w;
@@ -147,7 +148,7 @@ command_retain_work(struct control *c, struct err *err)
     struct retain_rules rules;
     int rc;
 
-    if (c->args_n != 6) {
+    if (c->args_n != 7) {
         err_set(err, ERR_UNSUPPORTED,
                 "the running server has another version, without this command: restart it");
         return COMMAND_FAILED;
@@ -205,15 +206,18 @@ pass_rules(const char *name, struct err *err)
 enum command_exit
 command_retain(struct options *o, struct err *err)
 {
+    char who[COMMAND_ACTOR_MAX];
     const char *args[] = {"retain",
                           o->dry_run ? "dry-run" : "now",
                           o->json ? "json" : "text",
                           o->verbose ? "all" : "some",
                           o->retain != NULL ? FROM_STDIN : FROM_SERVER,
                           o->retain != NULL ? o->retain : "",
+                          who,
                           NULL};
     enum command_exit code;
 
+    command_actor(who);
     options_forget_users(o); /* of a configuration file */
     if (o->words.n > 0) {
         err_set(err, ERR_BAD_REQUEST,

@@ -16,11 +16,13 @@ rotate_key(const struct options *o, struct err *err)
     uint64_t until_s = o->now ? 0 : clock_wall_ms() / 1000 + BEARER_REFRESH_LIFETIME_S;
     struct datadir dir = {.fd = -1, .lock = -1};
     struct privileges who;
+    char actor[COMMAND_ACTOR_MAX];
     int rc = datadir_plan(o->dir, o->run_as, &who, err);
 
     if (rc == 0)
         rc = datadir_find(&dir, o->dir, &who, err);
     umask(0027);
+    command_actor(actor);
     if (rc == 0)
         rc = privileges_drop(&who, 0, err);
     if (rc == 0)
@@ -28,7 +30,9 @@ rotate_key(const struct options *o, struct err *err)
     if (rc == 0)
         rc = datadir_none(o->dir, err);
     if (rc > 0)
-        rc = token_keys_rotate(dir.fd, until_s, err);
+        rc = token_keys_rotate(dir.fd, until_s, err) == 0 ? 1 : -1;
+    if (rc > 0)
+        command_remember(dir.fd, actor, "rotate-key", o->now ? "now" : "");
     fdio_close(dir.fd);
     return rc;
 }

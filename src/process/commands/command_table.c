@@ -1,5 +1,6 @@
 #include "process/commands/command_table.h"
 #include "process/commands/command_access.h"
+#include "process/commands/command_audit.h"
 #include "process/commands/command_backup.h"
 #include "process/commands/command_check.h"
 #include "process/commands/command_explain.h"
@@ -69,6 +70,8 @@ const struct command command_table[] = {
      "  repo rm [name]           delete all tags and manifests of a repository\n"},
     {"stat", command_stat, command_stat_work,
      "  stat                     print how the registry is, on one screen\n"},
+    {"audit", command_audit, command_audit_work,
+     "  audit                    tell who pushed, moved and deleted what\n"},
     {"top", command_top, command_top_work,
      "  top                      print that every two seconds, until it is interrupted\n"},
     {"snapshot", command_snapshot, command_snapshot_work,

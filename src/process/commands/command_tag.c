@@ -332,18 +332,6 @@ command_tag_work(struct control *c, struct err *err)
 
 /* ---- the caller's side ---- */
 
-/* The actor in the history and in events. No user of the registry has a name with a colon. */
-static void
-name_actor(char *out, size_t room)
-{
-    const struct passwd *pw = getpwuid(getuid());
-
-    if (pw != NULL)
-        snprintf(out, room, "command:%.100s", pw->pw_name);
-    else
-        snprintf(out, room, "command:%u", (unsigned)getuid());
-}
-
 static int
 check_words(const struct options *o, struct err *err)
 {
@@ -366,13 +354,13 @@ check_words(const struct options *o, struct err *err)
 enum command_exit
 command_tag(struct options *o, struct err *err)
 {
-    char who[RECORD_ACTOR_MAX + 1];
+    char who[COMMAND_ACTOR_MAX];
     const char *args[ARGS + 1] = {"tag"};
 
     options_forget_users(o); /* of a configuration file */
     if (check_words(o, err) != 0)
         return COMMAND_USAGE;
-    name_actor(who, sizeof who);
+    command_actor(who);
     args[ARG_WHAT] = o->words.v[0];
     args[ARG_NAME] = o->words.v[1];
     args[ARG_FORM] = o->json ? "json" : "text";

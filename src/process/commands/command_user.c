@@ -23,6 +23,7 @@ struct user_command {
     struct user_change change; /* with the name of the user */
     struct password password;  /* for verify */
     int startdir;              /* where the name in --access begins */
+    char who[COMMAND_ACTOR_MAX];
 };
 
 /* ---- before root is given up, while no other process of the user could look ---- */
@@ -59,7 +60,11 @@ ask_password(struct user_command *c, struct err *err)
 static int
 put_user(struct user_command *c, struct err *err)
 {
-    return user_change_put(&c->file, &c->change, err);
+    if (user_change_put(&c->file, &c->change, err) != 0)
+        return -1;
+    command_remember(c->file.dir.fd, c->who, c->change.must_exist ? "user-passwd" : "user-add",
+                     c->change.name);
+    return 0;
 }
 
 static int
@@ -67,6 +72,7 @@ del_user(struct user_command *c, struct err *err)
 {
     if (user_change_del(&c->file, c->change.name, err) != 0)
         return -1;
+    command_remember(c->file.dir.fd, c->who, "user-del", c->change.name);
     user_mentions_warn(&c->file, c->startdir, c->options->access, c->change.name);
     return 0;
 }
@@ -195,6 +201,7 @@ run_verb(const struct user_verb *v, struct user_command *c, struct err *err)
         rc = v->makes ? datadir_make(&f->dir, o->dir, &f->who, err)
                       : datadir_find(&f->dir, o->dir, &f->who, err);
     umask(0027);
+    command_actor(c->who);
     if (rc == 0)
         rc = privileges_drop(&f->who, 0, err);
     if (rc == 0)

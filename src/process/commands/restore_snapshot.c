@@ -27,6 +27,7 @@ struct exchange {
     const char *time; /* NULL: the newest, with what came since */
     int dirfd;
     struct privileges who;
+    char actor[COMMAND_ACTOR_MAX];
     int socket; /* to the other process */
 };
 
@@ -86,8 +87,11 @@ run_maker(const struct exchange *x)
     memcpy(o.message, err.message, sizeof o.message);
     /* The lock is held until the names are exchanged. */
     if (send(x->socket, &o, sizeof o, MSG_NOSIGNAL) == (ssize_t)sizeof o && o.good &&
-        recv(x->socket, &go, 1, 0) == 1 && snapshot_restore_settle(x->dirfd, &err) != 0)
-        command_note("%s", err.message);
+        recv(x->socket, &go, 1, 0) == 1) {
+        if (snapshot_restore_settle(x->dirfd, &err) != 0)
+            command_note("%s", err.message);
+        command_remember(x->dirfd, x->actor, "restore-snapshot", o.done.name);
+    }
     _exit(0);
 }
 
@@ -214,8 +218,10 @@ restore_snapshot(struct options *o, struct err *err)
     const char *const args[] = {"rebuild", "", NULL};
     struct outcome outcome = {.good = false};
     char aside[64] = "";
-    int rc = open_exchange(&x, err);
+    int rc;
 
+    command_actor(x.actor);
+    rc = open_exchange(&x, err);
     if (rc == 0)
         rc = run_exchange(&x, &outcome, aside, err);
     fdio_close(x.dirfd);

@@ -62,9 +62,9 @@ on_nginx_log(void *arg)
 int
 nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct err *err)
 {
-    *n = (struct nginx){.server = s, .loop = loop, .log = {.fd = -1}};
+    *n = (struct nginx){.server = s, .loop = loop};
     nginx_guard_init(&n->guard, loop, &s->who);
-    n->log.counts = metrics_place_of(&s->metrics, 0);
+    nginx_log_init(&n->log, s->read_only ? -1 : s->dir.fd, metrics_place_of(&s->metrics, 0));
     loop_fd_init(&n->log_readable, loop, on_nginx_log, n);
     start_throttle_init(&n->throttle, CRASH_BURST, CRASH_REFILL_MS, loop_now(loop));
     /* Also with --fastcgi: an existing nginx would see the files of a server before. */

@@ -2,9 +2,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <unistd.h>
+#include "storage/files/audit_file.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
+
+#define HOUR_MS (60 * 60 * UINT64_C(1000))
 
 /* nginx warns of this at each large manifest. */
 #define BUFFERED "a client request body is buffered to a temporary file"
@@ -96,6 +99,7 @@ relay_line(struct nginx_log *l)
     if (strcmp(severity, "emerg") == 0)
         snprintf(l->worst, sizeof l->worst, "%s", text);
     if (wrong_passwords_take(&l->wrong, text, clock_mono_ms())) {
+        wrong_passwords_take(&l->to_audit, text, clock_mono_ms());
         metrics_count(l->counts, METRIC_LOGINS_FAILED, 0, 1);
         if (wrong_password_address(text, address))
             guessers_count(&l->guessers, address, clock_mono_ms());
@@ -103,6 +107,29 @@ relay_line(struct nginx_log *l)
     }
     log_client_line(level_of_line(l, severity, text), "nginx", "severity=%s text=%s",
                     *severity != '\0' ? severity : "-", text);
+}
+
+/* So the file has a few entries an hour for each place, however many guesses there are. */
+static void
+write_failed_logins(const struct wrong_passwords_of *of, void *arg)
+{
+    const struct nginx_log *l = arg;
+    struct audit_line line = {.time = clock_wall_ms(), .what = "login-failed", .times = of->times};
+    struct err err;
+
+    snprintf(line.user, sizeof line.user, "%s", of->user);
+    snprintf(line.about, sizeof line.about, "%s", of->address);
+    if (l->audit >= 0 && audit_file_append(l->audit, AUDIT_FILE_LOGINS, &line, &err) != 0)
+        log_client_line(LOG_WARN, "a wrong password isn't in the audit", "why=%s", err.message);
+}
+
+void
+nginx_log_init(struct nginx_log *l, int dirfd, struct metrics_place *counts)
+{
+    *l = (struct nginx_log){.fd = -1, .audit = dirfd, .counts = counts};
+    l->to_audit.period_ms = HOUR_MS;
+    l->to_audit.tell = write_failed_logins;
+    l->to_audit.arg = l;
 }
 
 void
@@ -139,6 +166,7 @@ void
 nginx_log_tend(struct nginx_log *l)
 {
     wrong_passwords_tell(&l->wrong, clock_mono_ms());
+    wrong_passwords_tell(&l->to_audit, clock_mono_ms());
     guessers_tend(&l->guessers, clock_mono_ms());
 }
 
@@ -151,4 +179,5 @@ nginx_log_close(struct nginx_log *l)
         relay_line(l);
     fdio_close(l->fd);
     l->fd = -1;
+    wrong_passwords_tell(&l->to_audit, clock_mono_ms() + HOUR_MS); /* as if it were over */
 }

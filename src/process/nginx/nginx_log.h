@@ -18,10 +18,14 @@ struct nginx_log {
     bool cutting_off;               /* nginx was told to cut off what is open */
     char worst[NGINX_LOG_LINE_MAX]; /* the last line at [emerg], or "" */
     struct wrong_passwords wrong;
+    int audit;                       /* the data directory, for audit/logins; -1: none is written */
+    struct wrong_passwords to_audit; /* as `wrong`, with hours instead of minutes */
     struct guessers guessers;
     struct metrics_place *counts; /* of the master */
 };
 
+/* dirfd: of the data directory; -1: it can't be written. */
+void nginx_log_init(struct nginx_log *l, int dirfd, struct metrics_place *counts);
 void nginx_log_open(struct nginx_log *l, int fd);
 /* Reads the lines that are available. */
 void nginx_log_read(struct nginx_log *l);

@@ -51,11 +51,20 @@ find_address_place(struct wrong_passwords *w, const char *address)
 /* Not log_client_line: its limit is common to lines of all kinds, so that one could hide guesses
  * behind other lines. Places and minutes limit these. */
 static void
-log_wrong_passwords(struct wrong_passwords_of *of)
+tell_wrong_passwords(const struct wrong_passwords *w, struct wrong_passwords_of *of)
 {
-    log_line(LOG_WARN, "wrong password", "user=%s address=%s times=%u", of->user, of->address,
-             of->times);
+    if (w->tell != NULL)
+        w->tell(of, w->arg);
+    else
+        log_line(LOG_WARN, "wrong password", "user=%s address=%s times=%u", of->user, of->address,
+                 of->times);
     of->times = 0;
+}
+
+static uint64_t
+end_of_period(const struct wrong_passwords *w, uint64_t now_ms)
+{
+    return now_ms + (w->period_ms != 0 ? w->period_ms : MINUTE_MS);
 }
 
 bool
@@ -74,11 +83,11 @@ wrong_passwords_take(struct wrong_passwords *w, const char *text, uint64_t now_m
     of->times++;
     if (is_first) {
         of->next = 1;
-        of->until_ms = now_ms + MINUTE_MS;
+        of->until_ms = end_of_period(w, now_ms);
     }
     if (of->times >= of->next) {
         of->next = of->next <= UINT_MAX / GROWTH ? of->next * GROWTH : UINT_MAX;
-        log_wrong_passwords(of);
+        tell_wrong_passwords(w, of);
     }
     return true;
 }
@@ -104,8 +113,8 @@ wrong_passwords_tell(struct wrong_passwords *w, uint64_t now_ms)
             continue;
         if (of->times > 0) {
             of->next = GROWTH;
-            of->until_ms = now_ms + MINUTE_MS;
-            log_wrong_passwords(of);
+            of->until_ms = end_of_period(w, now_ms);
+            tell_wrong_passwords(w, of);
         } else {
             of->address[0] = '\0';
         }

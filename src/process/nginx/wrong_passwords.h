@@ -12,7 +12,13 @@
 /* Bytes that are kept of the last user name. */
 #define WRONG_PASSWORDS_USER 64
 
+struct wrong_passwords_of;
+
 struct wrong_passwords {
+    uint64_t period_ms; /* what is called a minute here; 0: a minute */
+    /* Instead of logging them: takes of->times wrong passwords. NULL: they are logged. */
+    void (*tell)(const struct wrong_passwords_of *of, void *arg);
+    void *arg;
     struct wrong_passwords_of {
         char address[WRONG_PASSWORDS_ADDRESS]; /* "": this place is free */
         char user[WRONG_PASSWORDS_USER + 1];

@@ -89,30 +89,33 @@ struct options {
     uint64_t index_max_ratio;
     enum log_level log_level;
     bool trust_remote_user;
-    bool http_part;   /* print-nginx-conf --http */
-    bool server_part; /* print-nginx-conf --server */
-    bool json;        /* --json of hooks, access, user list, tag, retain */
-    bool verbose;     /* retain --verbose */
-    char *to;         /* tag undo --to: a number */
-    bool force;       /* tag --force */
-    bool tagless;     /* tag ls --untagged */
-    bool robot;       /* user --robot */
-    bool generate;    /* user --generate */
-    bool now;         /* rotate-key --now */
-    char *expires;    /* user --expires */
-    char *retry;      /* hooks --retry: an id */
-    char *drop;       /* hooks --drop: an id */
-    char *prefix;     /* import --prefix */
-    char *listing;    /* import --listing: a file */
-    bool repair;      /* fsck --repair */
-    uint64_t rate;    /* fsck --rate: bytes in a second; 0: no limit */
-    char *output;     /* export --output; NULL: stdout */
-    bool dry_run;     /* --dry-run of gc, retain */
-    char *untagged;   /* gc --untagged: a time; NULL: not given */
-    bool list;        /* backup --list, snapshot --list */
-    bool snapshot;    /* restore --snapshot */
-    char *into;       /* rebuild --into */
-    uint64_t keep;    /* backup --keep; 0: all */
+    bool http_part;    /* print-nginx-conf --http */
+    bool server_part;  /* print-nginx-conf --server */
+    bool json;         /* --json of hooks, access, user list, tag, retain */
+    bool verbose;      /* retain --verbose */
+    char *to;          /* tag undo --to: a number */
+    bool force;        /* tag --force */
+    bool tagless;      /* tag ls --untagged */
+    bool robot;        /* user --robot */
+    bool generate;     /* user --generate */
+    bool now;          /* rotate-key --now */
+    char *expires;     /* user --expires */
+    char *retry;       /* hooks --retry: an id */
+    char *drop;        /* hooks --drop: an id */
+    char *prefix;      /* import --prefix */
+    char *listing;     /* import --listing: a file */
+    bool repair;       /* fsck --repair */
+    uint64_t rate;     /* fsck --rate: bytes in a second; 0: no limit */
+    char *output;      /* export --output; NULL: stdout */
+    bool dry_run;      /* --dry-run of gc, retain */
+    char *untagged;    /* gc --untagged: a time; NULL: not given */
+    bool list;         /* backup --list, snapshot --list */
+    bool snapshot;     /* restore --snapshot */
+    char *into;        /* rebuild --into */
+    uint64_t keep;     /* backup --keep; 0: all */
+    uint64_t since_ms; /* audit --since */
+    char *audit_repo;  /* audit --repo; NULL: all */
+    char *audit_user;  /* audit --user; NULL: all */
     bool help;
     bool version;
     struct options_texts {

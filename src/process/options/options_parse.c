@@ -53,7 +53,7 @@ find_argument_row(const struct options *o, char *arg, char **value, struct err *
     }
     if (arg[2] != '\0')
         *value = arg + 2;
-    row = options_table_by_letter(arg[1]);
+    row = options_table_by_letter(arg[1], o->command);
     if (row == NULL)
         err_set(err, ERR_BAD_REQUEST, "unknown option -%c: see docker-registry-server %s --help",
                 arg[1], o->command);
@@ -226,7 +226,7 @@ fill_in_defaults(struct options *o, struct err *err)
 static int
 fill_in_port(struct options *o, struct err *err)
 {
-    const struct options_row *row = options_table_by_letter('p');
+    const struct options_row *row = options_table_by_letter('p', "serve");
     const char *port = getenv("PORT");
     if (o->ports.n > 0 || o->fastcgi != NULL)
         return 0;

@@ -7,7 +7,7 @@
 #define STORE                                                                                \
     "serve check print-nginx-conf user access rotate-key hooks tag import export gc retain " \
     "backup restore fsck "                                                                   \
-    "repo explain stat top snapshot rebuild show"
+    "repo explain stat top snapshot rebuild show audit"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -154,7 +154,7 @@ const struct options_row options_table[] = {
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
     {"json", 0, NULL, NULL, "print JSON",
-     "hooks access user tag gc retain backup fsck repo explain stat check show", FLAG(json)},
+     "hooks access user tag gc retain backup fsck repo explain stat check show audit", FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"to", 0, "n", NULL, "tag undo: to what this entry of the history tells", "tag", TEXT(to)},
     {"untagged", 0, NULL, NULL, "tag ls: list the manifests that no tag leads to", "tag",
@@ -191,6 +191,10 @@ const struct options_row options_table[] = {
      SIZE(rate, 0)},
     {"now", 0, NULL, NULL, "rotate-key, repo rm: end all that was promised, at once",
      "rotate-key repo", FLAG(now)},
+    {"since", 0, "time", "7d", "audit: what happened in this time", "audit", TIME(since_ms, 1)},
+    {"repo", 0, "pattern", NULL, "audit: in these repositories", "audit", TEXT(audit_repo)},
+    {"user", 'u', "name", NULL, "audit: by this user (- for anonymous clients)", "audit",
+     TEXT(audit_user)},
     {"help", 0, NULL, NULL, "print this", STORE " help", FLAG(help), .command_line_only = true},
     {"version", 0, NULL, NULL, "print the version", STORE " help", FLAG(version),
      .command_line_only = true},
@@ -213,12 +217,15 @@ options_table_by_name(const char *name, size_t n, const char *command)
 }
 
 const struct options_row *
-options_table_by_letter(char letter)
+options_table_by_letter(char letter, const char *command)
 {
+    const struct options_row *found = NULL;
+
     for (size_t i = 0; i < options_table_n; i++)
-        if (options_table[i].letter != '\0' && options_table[i].letter == letter)
-            return &options_table[i];
-    return NULL;
+        if (options_table[i].letter != '\0' && options_table[i].letter == letter &&
+            (found == NULL || options_table_knows(&options_table[i], command)))
+            found = &options_table[i];
+    return found;
 }
 
 bool

@@ -53,7 +53,8 @@ extern const size_t options_table_n;
 /* NULL: there is none. name: n bytes. If commands have different options of that name, it is the
  * one of this command. */
 const struct options_row *options_table_by_name(const char *name, size_t n, const char *command);
-const struct options_row *options_table_by_letter(char letter);
+/* The same by its letter. */
+const struct options_row *options_table_by_letter(char letter, const char *command);
 
 bool options_table_knows(const struct options_row *row, const char *command);
 bool options_table_in_file(const struct options_row *row);
