@@ -21,6 +21,7 @@
 #include "protocol/v2/v2_me.h"
 #include "protocol/v2/v2_referrers.h"
 #include "protocol/v2/v2_storage.h"
+#include "protocol/v2/v2_tag_page.h"
 #include "protocol/v2/v2_tags.h"
 #include "protocol/v2/v2_token.h"
 #include "protocol/v2/v2_upload.h"
@@ -59,6 +60,7 @@ static const struct route route_rows[] = {
     {HTTP_DELETE,  "/v2/{name}/manifests/{reference}",      VERB_DELETE, POOL_GATE, v2_manifest_delete},
     {READ,         "/v2/{name}/referrers/{digest}",         VERB_PULL,   POOL_LIST, v2_referrers_list},
     {READ,         "/v2/{name}/tags/list",                  VERB_PULL,   POOL_LIST, v2_tags_list},
+    {READ,         "/v2/{name}/_tags",                      VERB_PULL,   POOL_LIST, v2_tag_page},
     {READ,         "/v2/{name}/_tags/{tag}/history",        VERB_PULL,   POOL_LIST, v2_tags_history},
     {READ,         "/v2/{name}/_image/{reference}/tree/...", VERB_PULL,  POOL_BROWSE, v2_browse_tree},
     {READ,         "/v2/{name}/_image/{reference}/blobs/...", VERB_PULL, POOL_BROWSE, v2_browse_blob},

@@ -3,6 +3,7 @@
 #include "domain/core/pull.h"
 #include "storage/tables/tbl_manifest.h"
 #include "util/json.h"
+#include "util/utf8.h"
 
 #define JSON_DEPTH_MAX 32
 
@@ -106,16 +107,21 @@ member_text(const struct json *object, const char *name)
     return text != NULL ? text : "";
 }
 
-static struct platform
-platform_of(const struct json *is)
+void
+platform_read(struct platform *p, const struct json *is)
 {
-    struct platform p;
+    snprintf(p->os, sizeof p->os, "%s", member_text(is, "os"));
+    snprintf(p->architecture, sizeof p->architecture, "%s", member_text(is, "architecture"));
+    snprintf(p->variant, sizeof p->variant, "%s", member_text(is, "variant"));
+    normalise(p);
+}
 
-    snprintf(p.os, sizeof p.os, "%s", member_text(is, "os"));
-    snprintf(p.architecture, sizeof p.architecture, "%s", member_text(is, "architecture"));
-    snprintf(p.variant, sizeof p.variant, "%s", member_text(is, "variant"));
-    normalise(&p);
-    return p;
+void
+platform_text(char out[PLATFORM_TEXT_MAX], const struct platform *p)
+{
+    snprintf(out, PLATFORM_TEXT_MAX, "%s/%s%s%s", p->os, p->architecture,
+             p->variant[0] != '\0' ? "/" : "", p->variant);
+    utf8_mend(out); /* it may be cut in a character */
 }
 
 /* Versions of an architecture's variants, times ten: v3 is 30, v8.2 is 82. This is the first one,
@@ -237,7 +243,7 @@ take_image(struct platform_search *s, const struct platform_image *image, struct
         s->read += config.n;
         if (rc != 1)
             return rc;
-        is = platform_of(doc);
+        platform_read(&is, doc);
         distance = platform_distance(&is, s->want);
         if (distance < 0)
             note_seen_platform(s, doc);
@@ -266,9 +272,10 @@ enum rank {
 static enum rank
 rank_of_entry(const struct platform_search *s, const struct json *is)
 {
-    struct platform p = platform_of(is);
+    struct platform p;
     int distance;
 
+    platform_read(&p, is);
     if (s->want != NULL) {
         distance = platform_distance(&p, s->want);
         if (distance >= 0)

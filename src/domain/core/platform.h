@@ -24,6 +24,14 @@ struct platform {
 /* Parses and normalises a platform. 0, or -1 and ERR_BAD_REQUEST. */
 int platform_parse(struct platform *p, const char *text, struct err *err);
 
+/* That of a config, or of an entry of an index; all texts are "" if there is none. */
+struct json;
+void platform_read(struct platform *p, const struct json *is);
+
+#define PLATFORM_TEXT_MAX 200
+/* "linux/arm/v7". */
+void platform_text(char out[PLATFORM_TEXT_MAX], const struct platform *p);
+
 struct platform_image {
     struct digest digest; /* of the manifest */
     struct manifest manifest;

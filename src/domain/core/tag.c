@@ -1,5 +1,6 @@
 #include "domain/core/tag.h"
 #include "domain/core/repository.h"
+#include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_tag.h"
 
 struct tag_listing {
@@ -59,4 +60,35 @@ tag_batch_read(const struct registry *reg, uint64_t repo, const char *after, str
 {
     b->n = 0;
     return tbl_tag_each(kv_reads(reg->kv), repo, after, add_to_tag_batch, b, err);
+}
+
+struct sibling_search {
+    const char *tag;
+    struct tag_siblings *out;
+};
+
+static int
+add_sibling(const struct edge *e, void *arg, struct err *err)
+{
+    struct sibling_search *s = arg;
+    struct tag_siblings *out = s->out;
+
+    (void)err;
+    if (strcmp(e->tag, s->tag) == 0)
+        return 0;
+    out->more = out->n == TAG_SIBLINGS_MAX;
+    if (!out->more)
+        snprintf(out->v[out->n++], sizeof out->v[0], "%s", e->tag);
+    return out->more;
+}
+
+int
+tag_find_siblings(const struct registry *reg, uint64_t repo, const char *tag,
+                  const struct digest *target, struct tag_siblings *out, struct err *err)
+{
+    struct sibling_search s = {tag, out};
+
+    out->n = 0;
+    out->more = false;
+    return tbl_edge_each(kv_reads(reg->kv), target, EDGE_TAG, repo, NULL, add_sibling, &s, err);
 }

@@ -17,6 +17,18 @@ struct tag_page {
 int tag_list(const struct registry *reg, const char *repository, const char *after, size_t limit,
              struct arena *arena, struct tag_page *page, struct err *err);
 
+/* Tags that name the same. */
+#define TAG_SIBLINGS_MAX 20
+struct tag_siblings {
+    char v[TAG_SIBLINGS_MAX][RECORD_TAG_MAX + 1];
+    size_t n;
+    bool more;
+};
+
+/* Finds the other tags of the repository (its id) that name what the tag names. */
+int tag_find_siblings(const struct registry *reg, uint64_t repo, const char *tag,
+                      const struct digest *target, struct tag_siblings *out, struct err *err);
+
 /* A page of tags with what they name. */
 #define TAG_BATCH 100
 struct tag_batch {

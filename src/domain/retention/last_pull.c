@@ -153,6 +153,20 @@ find_newer_pull(const struct registry *reg, uint64_t repo, const char *name, uin
 }
 
 int
+last_pull_read(const struct registry *reg, uint64_t repo, const char *tag,
+               const struct digest *target, uint64_t *last, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+
+    *last = 0;
+    digest_text(text, target);
+    if (find_newer_pull(reg, repo, tag, last, err) != 0 ||
+        (target->algo != DIGEST_V1_ID && find_newer_pull(reg, repo, text, last, err) != 0))
+        return -1;
+    return *last != 0;
+}
+
+int
 last_pull_find(const struct registry *reg, uint64_t repo, const char *tag, const struct rec_tag *r,
                uint64_t *last, struct err *err)
 {

@@ -21,6 +21,11 @@ void last_pull_note(const struct registry *reg, uint64_t repo, const char *name)
 #define LAST_PULL_BATCH 64
 int last_pull_flush(const struct registry *reg, struct err *err);
 
+/* When a client last pulled this, as far as it is written down: a tag by its name, or by the digest
+ * that it names. 1, 0 (never), -1. */
+int last_pull_read(const struct registry *reg, uint64_t repo, const char *tag,
+                   const struct digest *target, uint64_t *last, struct err *err);
+
 /* The time of the last pull of the tag: by its name, or by the digest that it names. Every tag
  * counts as pulled at the moment since when pulls are known (META_PULLS_SINCE). Call
  * last_pull_flush before. */
