@@ -12,6 +12,7 @@ for my $file (files('src/domain/check/*.c')) {
     $kinds{$1} = 1 while $text =~ /(?:^    \{|struct check_finding\)\{\s*)"([a-z-]+)",/mg;
 }
 $kinds{'no-job'} = 1 if slurp('src/domain/check/check_kept.h') =~ /"no-job"/;
+$kinds{'history-job'} = 1 if slurp('src/domain/check/check_history.h') =~ /"history-job"/;
 cmp_ok(keys %kinds, '>', 30, 'there are kinds');
 
 my ($section) = slurp('src/man/docker-registry-server-fsck.8') =~ /^\.SH FINDINGS\n(.*?)^\.SH /ms;

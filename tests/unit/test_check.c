@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "domain/check/check.h"
 #include "domain/check/check_table.h"
 #include "domain/check/damage.h"
 #include "domain/core/garbage.h"
+#include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
+#include "domain/inside/index_job.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
@@ -20,6 +23,8 @@
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_meta.h"
+#include "storage/tables/tbl_pull.h"
+#include "storage/tables/tbl_quota.h"
 #include "storage/tables/tbl_repo.h"
 #include "storage/tables/tbl_repo_name.h"
 #include "storage/tables/tbl_tag.h"
@@ -54,9 +59,12 @@ real_image(struct fixture *f, const struct digest *config, const struct digest *
         one, two);
 }
 
+static struct quotas known_quotas;
+
 static void
 fill_store(struct fixture *f, struct store *s)
 {
+    char *quotas[] = {(char *)"a/* 1M", (char *)"** 1M"};
     struct upload u;
     struct rec_repo repo;
     struct rec_image image;
@@ -65,6 +73,10 @@ fill_store(struct fixture *f, struct store *s)
     char subject[300], text[DIGEST_TEXT_MAX];
 
     s->f = f;
+    f->reg.quotas = NULL;
+    OK(f, quota_begin(&f->reg, quotas, 2, &f->err));
+    OK(f, quota_load(f->reg.kv, &known_quotas, &f->err));
+    f->reg.quotas = &known_quotas;
     OK(f, repository_name_all(&f->reg, &f->err));
     s->config = fixture_blob(f, "a/b", "{}");
     s->layer = fixture_blob(f, "a/b", "a layer");
@@ -415,6 +427,54 @@ BREAK(break_count)
     return tbl_tally_put(t, &tags, 17, err);
 }
 
+BREAK(break_history_job)
+{
+    STORE;
+    struct edge e = {.to = s->manifest, .kind = EDGE_HISTORY, .repo = s->repo, .tag = "v1"};
+
+    e.until = clock_wall_ms() + 3600 * 1000;
+    return tbl_edge_put(t, &e, err);
+}
+
+BREAK(break_quota_mark)
+{
+    STORE;
+    struct edge mark = {.to = s->layer, .kind = EDGE_COUNTED, .repo = s->repo};
+    struct rec_quota r;
+
+    mark.from = known_quotas.v[0].key;
+    WANT(tbl_quota_get(t, &mark.from, &r, err) == 1);
+    r.used -= strlen("a layer");
+    return drop_edge(t, mark, err) != 0 ? -1 : tbl_quota_put(t, &mark.from, &r, err);
+}
+
+BREAK(break_edge_counted)
+{
+    STORE;
+    struct edge mark = {.to = fixture_digest("no"), .kind = EDGE_COUNTED, .repo = s->repo};
+
+    mark.from = known_quotas.v[1].key;
+    return tbl_edge_put(t, &mark, err);
+}
+
+BREAK(break_quota_use)
+{
+    struct rec_quota r;
+
+    (void)arg;
+    WANT(tbl_quota_get(t, &known_quotas.v[1].key, &r, err) == 1 && r.used > 7);
+    r.used -= 7;
+    return tbl_quota_put(t, &known_quotas.v[1].key, &r, err);
+}
+
+BREAK(break_pull_target)
+{
+    STORE;
+    const struct rec_pull r = {.last = 1};
+
+    return tbl_pull_put(t, s->repo, "gone", &r, err);
+}
+
 BREAK(break_unreadable)
 {
     (void)arg;
@@ -462,6 +522,11 @@ static const struct damage {
     {"blob-damaged", break_blob_damaged, false},
     {"upload-count", break_upload_count, false},
     {"count", break_count, false},
+    {"history-job", break_history_job, false},
+    {"quota-mark", break_quota_mark, false},
+    {"edge-counted", break_edge_counted, false},
+    {"quota-use", break_quota_use, false},
+    {"pull-target", break_pull_target, false},
     {"unreadable", break_unreadable, false},
 };
 
@@ -586,6 +651,110 @@ each_rule_finds_what_breaks_it_and_a_repair_mends_that(void **state)
     }
 }
 
+static int
+count_kinds(const struct looked *l, const char *kind)
+{
+    int n = 0;
+
+    for (const char *at = l->all; (at = strstr(at, kind)) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* A blob whose size is wrong has a wrong digest, too. */
+static void
+a_cut_blob_is_one_finding(void **state)
+{
+    struct fixture *f = *state;
+    struct looked l = {.kind = "blob-file"};
+    struct store s;
+    struct rec_blob r;
+    char path[BLOB_FILE_PATH_MAX], name[BLOB_FILE_PATH_MAX + 8];
+
+    fill_store(f, &s);
+    assert_int_equal(fixture_blob_record(f, &s.layer, &r), 1);
+    blob_file_path(path, &s.layer, r.instance);
+    snprintf(name, sizeof name, "layers/%s", path);
+    chmod(name, 0600);
+    assert_int_equal(truncate(name, 3), 0);
+    assert_int_equal(check_store(f, false, &l), 1);
+    assert_true(l.found);
+}
+
+/* Each bad blob is named, also if none can be moved, and every other repair is done. */
+static void
+a_repair_that_fails_does_not_end_the_others(void **state)
+{
+    struct fixture *f = *state;
+    struct looked l = {.kind = "blob-file"};
+    struct store s;
+    struct digest all[2];
+    struct rec_blob r;
+    char path[BLOB_FILE_PATH_MAX], name[BLOB_FILE_PATH_MAX + 8];
+    FILE *file;
+
+    fill_store(f, &s);
+    all[0] = s.layer;
+    all[1] = s.config;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(fixture_blob_record(f, &all[i], &r), 1);
+        blob_file_path(path, &all[i], r.instance);
+        snprintf(name, sizeof name, "layers/%s", path);
+        chmod(name, 0600);
+        assert_int_equal(truncate(name, 1), 0);
+    }
+    file = fopen("layers/quarantine", "w"); /* no directory */
+    assert_non_null(file);
+    fclose(file);
+    fixture_run(f, break_count, &s);
+    check_store(f, true, &l);
+    assert_int_equal(count_kinds(&l, "blob-file"), 2);
+    assert_int_equal(count_kinds(&l, "the repair failed"), 2);
+    assert_non_null(strstr(l.all, "count a/b: it is 17"));
+    if (count_kinds(&l, "(repaired)") != 1)
+        fail_msg("%s", l.all);
+}
+
+/* A layer that lost its index as well gets one when it is back. */
+static void
+a_layer_without_index_that_comes_back_is_indexed(void **state)
+{
+    struct fixture *f = *state;
+    struct store s;
+    struct rec_blob r;
+    struct push p;
+
+    fill_store(f, &s);
+    assert_int_equal(fixture_blob_record(f, &s.layer, &r), 1);
+    OK(f, damage_quarantine(&f->reg, &s.layer, r.instance, "a test", &f->err));
+    fixture_blob(f, "a/b", "a layer");
+    OK(f, fixture_push(f, "a/b", "v1", real_image(f, &s.config, &s.layer), OCI_IMAGE, &p));
+    OK(f, damage_settle(&f->reg, &f->err));
+    assert_int_equal(index_job_is_asked(&f->reg, &s.layer, &f->err), 1);
+}
+
+static void
+an_upload_file_without_a_row_is_found_when_it_is_old(void **state)
+{
+    struct fixture *f = *state;
+    struct looked l = {.kind = "upload-without-row"};
+    const char *name = "uploads/0123456789abcdef0123456789abcdef";
+    struct store s;
+    FILE *file;
+
+    fill_store(f, &s);
+    file = fopen(name, "w");
+    assert_non_null(file);
+    fclose(file);
+    expect_clean(f, "an upload that begins");
+    fixture_forward_ms(2 * 3600 * 1000);
+    assert_true(check_store(f, false, &l) > 0 && l.found);
+    check_store(f, true, &l);
+    assert_int_equal(access(name, F_OK), -1);
+    check_store(f, false, &l);
+    assert_false(l.found);
+}
+
 static void
 each_rule_has_a_damage_here(void **state)
 {
@@ -607,6 +776,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_good_store_has_no_findings),
         TEST(a_referrer_keeps_its_edge_when_its_subject_is_collected),
+        TEST(a_cut_blob_is_one_finding),
+        TEST(a_repair_that_fails_does_not_end_the_others),
+        TEST(a_layer_without_index_that_comes_back_is_indexed),
+        TEST(an_upload_file_without_a_row_is_found_when_it_is_old),
         cmocka_unit_test(each_rule_finds_what_breaks_it_and_a_repair_mends_that),
         cmocka_unit_test(each_rule_has_a_damage_here),
     };

@@ -1,6 +1,7 @@
 #include "domain/check/check.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 int
 check_tick(struct check *c, struct err *err)
@@ -26,4 +27,12 @@ check_fails(struct check *c, const char *fmt, ...)
     vsnprintf(c->why, sizeof c->why, fmt, ap);
     va_end(ap);
     return 0;
+}
+
+void
+check_add_failure(struct check *c, const struct err *err)
+{
+    size_t n = strlen(c->why);
+
+    snprintf(c->why + n, sizeof c->why - n, "; the repair failed: %s", err->message);
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "domain/registry.h"
+#include "storage/tables/record.h"
 #include "util/digest.h"
 #include "util/err.h"
 
@@ -33,6 +34,15 @@ struct check_watch {
 };
 
 #define CHECK_UNKEPT_MAX 4096
+#define CHECK_HISTORIES_MAX 1024
+
+/* What the history of a tag keeps, or a deleted manifest: check_history.h. */
+struct check_history {
+    struct digest digest;
+    uint64_t repo, until;
+    char tag[RECORD_REPOSITORY_MAX + 1]; /* has room for any text of a key */
+    bool trashed, has_job;
+};
 
 struct check {
     const struct registry *reg;
@@ -52,6 +62,9 @@ struct check {
     struct check_document *document; /* the manifest that was read last */
     struct digest *unkept;           /* blobs and images that nothing keeps: is there a job? */
     size_t unkept_n;
+    struct check_history *histories; /* is there a job? */
+    size_t histories_n;
+    uint64_t quota_error; /* what has to be added to the quota at hand */
     uint64_t hashed, hashed_since_ms;
 };
 
@@ -59,7 +72,7 @@ struct check {
  */
 int check_records(struct check *c, struct err *err);
 
-/* Reads all indexes, and looks for files without a record. */
+/* Reads all indexes, and looks for files without a record, also of uploads. */
 int check_files(struct check *c, struct err *err);
 
 /* Reads all blobs, and compares them with their digests. */
@@ -72,3 +85,5 @@ int check_tick(struct check *c, struct err *err);
 void check_report(struct check *c, const struct check_finding *f);
 /* Fills c->why, and returns 0: "the rule doesn't hold". */
 int check_fails(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A repair failed, which ends it for this object alone: says so in c->why. */
+void check_add_failure(struct check *c, const struct err *err);

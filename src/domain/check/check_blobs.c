@@ -117,31 +117,34 @@ hash_file(struct check *c, const struct blob_to_read *b, int fd, struct err *err
     return digest_equal(&actual, &b->digest) ? 1 : check_fails(c, "its file has another digest");
 }
 
-/* A file that can't be opened is what check_blob_has_file looks for. */
+/* A file that can't be opened, or has another size, is what check_blob_has_file looks for. */
 static int
 read_blob(struct check *c, const struct blob_to_read *b, struct err *err)
 {
     struct rec_blob now;
-    struct err ignored;
+    struct err why;
+    struct stat st;
     char text[DIGEST_TEXT_MAX];
-    int fd = blob_file_open(c->reg->dirfd, &b->digest, b->r.instance, &ignored), rc;
+    bool mended = c->repair;
+    int fd = blob_file_open(c->reg->dirfd, &b->digest, b->r.instance, &why), rc;
 
     if (fd < 0)
         return 0;
-    rc = hash_file(c, b, fd, err);
+    rc = fstat(fd, &st) != 0 || (uint64_t)st.st_size != b->r.size ? 1 : hash_file(c, b, fd, err);
     fdio_close(fd);
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     rc = tbl_blob_get(kv_reads(c->reg->kv), &b->digest, &now, err);
     if (rc != 1 || now.instance != b->r.instance)
         return rc < 0 ? -1 : 0;
-    if (c->repair && damage_quarantine(c->reg, &b->digest, b->r.instance, c->why, err) != 0)
-        return -1;
+    if (c->repair && damage_quarantine(c->reg, &b->digest, b->r.instance, c->why, &why) != 0) {
+        check_add_failure(c, &why);
+        mended = false;
+    }
     digest_text(text, &b->digest);
-    check_report(
-        c, &(struct check_finding){"blob-digest", text, "its file has its digest", c->why,
-                                   "the file goes into the quarantine, and a new push replaces it",
-                                   c->repair});
+    check_report(c, &(struct check_finding){
+                        "blob-digest", text, "its file has its digest", c->why,
+                        "the file goes into the quarantine, and a new push replaces it", mended});
     return 0;
 }
 

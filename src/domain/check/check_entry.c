@@ -160,6 +160,13 @@ check_entry_name(struct check *c, const struct check_entry *e, char out[CHECK_WH
     case TABLE_TAG_LOG:
         snprintf(out, CHECK_WHAT_MAX, "%s:%s", repo, e->text);
         break;
+    case TABLE_PULL:
+        snprintf(out, CHECK_WHAT_MAX, "%s%c%s", repo, strchr(e->text, ':') != NULL ? '@' : ':',
+                 e->text);
+        break;
+    case TABLE_QUOTA:
+        snprintf(out, CHECK_WHAT_MAX, "%s", e->r.quota.pattern);
+        break;
     case TABLE_MANIFEST:
     case TABLE_TRASH:
         snprintf(out, CHECK_WHAT_MAX, "%s@%s", repo, digest);

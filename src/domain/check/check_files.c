@@ -1,5 +1,6 @@
 #include "domain/check/check.h"
 #include "domain/check/check_document.h"
+#include "domain/check/check_uploads.h"
 #include "domain/core/garbage.h"
 #include "domain/inside/index_job.h"
 #include "storage/files/blob_file.h"
@@ -47,6 +48,7 @@ examine_index(struct check *c, const struct digest *layer, struct err *err)
     char text[DIGEST_TEXT_MAX];
     struct rec_blob r;
     struct err why;
+    bool mended = c->repair;
     int rc = index_file_examine(c->reg->dirfd, layer, &why);
 
     c->indexes++;
@@ -57,13 +59,15 @@ examine_index(struct check *c, const struct digest *layer, struct err *err)
     rc = tbl_blob_get(kv_reads(c->reg->kv), layer, &r, err);
     if (rc != 1)
         return rc < 0 ? -1 : 0;
-    if (c->repair && (index_file_remove(c->reg->dirfd, layer, err) != 0 ||
-                      index_job_demand(c->reg, layer, NULL, err) != 0))
-        return -1;
+    check_fails(c, "%s", why.message);
+    if (c->repair && (index_file_remove(c->reg->dirfd, layer, &why) != 0 ||
+                      index_job_demand(c->reg, layer, NULL, &why) != 0)) {
+        check_add_failure(c, &why);
+        mended = false;
+    }
     digest_text(text, layer);
-    check_report(c,
-                 &(struct check_finding){"index-damaged", text, "its index can be read",
-                                         why.message, "it is removed, and made again", c->repair});
+    check_report(c, &(struct check_finding){"index-damaged", text, "its index can be read", c->why,
+                                            "it is removed, and made again", mended});
     return 0;
 }
 
@@ -129,17 +133,23 @@ forget_if_to_be_removed(const struct job *j, const struct rec_job *r, void *arg,
     return o->n == 0;
 }
 
+/* 1; 0: it is still there. */
 static int
-report_ownerless(struct check *c, const struct digest *d, uint64_t instance, struct err *err)
+report_ownerless(struct check *c, const struct digest *d, uint64_t instance)
 {
     char path[BLOB_FILE_PATH_MAX];
+    bool mended = c->repair;
+    struct err why;
 
     blob_file_path(path, d, instance);
-    if (c->repair && blob_file_unlink(c->reg->dirfd, d, instance, err) != 0)
-        return -1;
+    check_fails(c, "no blob has this file");
+    if (c->repair && blob_file_unlink(c->reg->dirfd, d, instance, &why) != 0) {
+        check_add_failure(c, &why);
+        mended = false;
+    }
     check_report(c, &(struct check_finding){"file-without-record", path, "a file belongs to a blob",
-                                            "no blob has this file", "it is removed", c->repair});
-    return 0;
+                                            c->why, "it is removed", mended});
+    return mended;
 }
 
 /* Without a repair, at most a batch of each directory is reported. */
@@ -159,8 +169,8 @@ look_for_ownerless(struct check *c, unsigned directory, struct err *err)
             return -1;
         more = more && o.n > 0;
         for (size_t i = 0; i < o.n; i++)
-            if (report_ownerless(c, &o.v[i].digest, o.v[i].instance, err) != 0)
-                return -1;
+            if (report_ownerless(c, &o.v[i].digest, o.v[i].instance) == 0)
+                more = false;
         if (check_tick(c, err) != 0)
             return -1;
     } while (more);
@@ -170,6 +180,9 @@ look_for_ownerless(struct check *c, unsigned directory, struct err *err)
 int
 check_files(struct check *c, struct err *err)
 {
+    c->part = "uploads";
+    if (check_uploads(c, err) != 0)
+        return -1;
     c->part = "index";
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         if (look_for_ownerless(c, i, err) != 0 || examine_indexes(c, i, err) != 0)

@@ -10,13 +10,9 @@
 #include "storage/tables/tbl_manifest.h"
 #include "util/clock.h"
 
-/* Called for each edge that the manifest has. 0 goes on, 1 stops, -1. */
-typedef int edge_fn(struct check *c, struct txn *t, const struct edge *edge, void *arg,
-                    struct err *err);
-
 static int
-each_edge_of(struct check *c, struct txn *t, const struct check_entry *e, edge_fn *fn, void *arg,
-             struct err *err)
+each_edge_of(struct check *c, struct txn *t, const struct check_entry *e,
+             check_manifest_edge_fn *fn, void *arg, struct err *err)
 {
     const struct manifest *m;
     struct bytes text;
@@ -110,9 +106,9 @@ check_manifest_put_edges(struct check *c, struct txn *t, const struct check_entr
 /* ---- its parts ---- */
 
 /* Parts of an index aren't looked at: a client may delete a manifest that an index names. */
-static int
-each_part_of(struct check *c, struct txn *t, const struct check_entry *e, edge_fn *fn, void *arg,
-             struct err *err)
+int
+check_manifest_each_part(struct check *c, struct txn *t, const struct check_entry *e,
+                         check_manifest_edge_fn *fn, void *arg, struct err *err)
 {
     struct edge member = {.kind = EDGE_MEMBER, .repo = e->repo};
     const struct manifest *m;
@@ -161,7 +157,7 @@ check_manifest_has_parts(struct check *c, struct txn *t, const struct check_entr
 {
     bool lacks = false;
 
-    return each_part_of(c, t, e, look_for_part, &lacks, err) < 0 ? -1 : !lacks;
+    return check_manifest_each_part(c, t, e, look_for_part, &lacks, err) < 0 ? -1 : !lacks;
 }
 
 static int
@@ -182,7 +178,7 @@ int
 check_manifest_await_parts(struct check *c, struct txn *t, const struct check_entry *e,
                            struct err *err)
 {
-    return each_part_of(c, t, e, await_part, NULL, err);
+    return check_manifest_each_part(c, t, e, await_part, NULL, err);
 }
 
 static int
@@ -210,7 +206,7 @@ check_manifest_may_serve(struct check *c, struct txn *t, const struct check_entr
 {
     bool lacks = false;
 
-    return each_part_of(c, t, e, look_for_right, &lacks, err) < 0 ? -1 : !lacks;
+    return check_manifest_each_part(c, t, e, look_for_right, &lacks, err) < 0 ? -1 : !lacks;
 }
 
 int
@@ -218,7 +214,7 @@ check_manifest_give_rights(struct check *c, struct txn *t, const struct check_en
                            struct err *err)
 {
     struct edge_batch edges = {.n = 0};
-    int rc = each_part_of(c, t, e, add_edge, &edges, err);
+    int rc = check_manifest_each_part(c, t, e, add_edge, &edges, err);
 
     return edge_batch_write(t, &edges, err) != 0 || rc < 0 ? -1 : 0;
 }
@@ -310,7 +306,7 @@ check_manifest_has_indexes(struct check *c, struct txn *t, const struct check_en
     if (rc != 1 || !m->is_image)
         return 1;
     config = m->config;
-    rc = each_part_of(c, t, e, look_for_index, &config, err);
+    rc = check_manifest_each_part(c, t, e, look_for_index, &config, err);
     return rc < 0 ? -1 : rc == 0;
 }
 
@@ -330,7 +326,7 @@ check_manifest_ask_indexes(struct check *c, struct txn *t, const struct check_en
     struct digest config = e->r.manifest.id;
 
     (void)t;
-    return each_part_of(c, kv_reads(c->reg->kv), e, demand_index, &config, err);
+    return check_manifest_each_part(c, kv_reads(c->reg->kv), e, demand_index, &config, err);
 }
 
 /* ---- documents without a manifest ---- */

@@ -1,9 +1,12 @@
 #include "domain/check/check_table.h"
 #include "domain/check/check_blobs.h"
 #include "domain/check/check_edges.h"
+#include "domain/check/check_history.h"
 #include "domain/check/check_images.h"
 #include "domain/check/check_kept.h"
 #include "domain/check/check_manifests.h"
+#include "domain/check/check_pull.h"
+#include "domain/check/check_quota.h"
 #include "domain/check/check_repo.h"
 #include "domain/check/check_tag.h"
 #include "domain/check/check_tally.h"
@@ -68,6 +71,9 @@ const struct check_rule check_table[] = {
     {"manifest-image", TABLE_MANIFEST, 0,
      "the image of the first API that it was made of is there", NULL, false,
      check_manifest_has_image, NULL},
+    {"quota-mark", TABLE_MANIFEST, 0,
+     "quotas count it, with its config and layers", "it is counted", false,
+     check_quota_counts, check_quota_count},
     {"index-missing", TABLE_MANIFEST, 0,
      "layers that were indexed have an index", "the index is made", true,
      check_manifest_has_indexes, check_manifest_ask_indexes},
@@ -79,6 +85,9 @@ const struct check_rule check_table[] = {
     {"trash-edge", TABLE_TRASH, 0,
      "edges tell what it keeps", "the edges are added", false,
      check_manifest_has_edges, check_manifest_put_edges},
+    {CHECK_HISTORY_KIND, TABLE_TRASH, 0,
+     "a job looks at it when its time is over", "the job is added", false,
+     check_history_note, NULL},
 
     /* ---- documents ---- */
     {"document-unused", TABLE_CONTENT, 0,
@@ -125,6 +134,12 @@ const struct check_rule check_table[] = {
     {"edge-made", TABLE_EDGE, EDGE(EDGE_MADE),
      "a manifest was made of that image", "it is deleted", false,
      check_edge_was_made, check_repo_drop_entry},
+    {CHECK_HISTORY_KIND, TABLE_EDGE, EDGE(EDGE_HISTORY),
+     "a job ends what the history of a tag keeps", "the job is added", false,
+     check_history_note, NULL},
+    {"edge-counted", TABLE_EDGE, EDGE(EDGE_COUNTED),
+     "what a quota counts is there", "it is deleted", false,
+     check_quota_has_counted, check_repo_drop_entry},
     {"right-without-blob", TABLE_EDGE, EDGE(EDGE_MEMBER),
      "what the repository may serve is there", "the right is deleted", false,
      check_edge_has_blob, check_repo_drop_entry},
@@ -145,6 +160,12 @@ const struct check_rule check_table[] = {
     {"upload-count", TABLE_UPLOAD, 0,
      "it is counted", "the uploads of its owner are counted", false,
      check_tally_has_upload, check_tally_correct},
+    {"pull-target", TABLE_PULL, 0,
+     "what was pulled is there", "it is deleted", false,
+     check_pull_has_target, check_repo_drop_entry},
+    {"quota-use", TABLE_QUOTA, 0,
+     "it is the sum of what it counts", "it is corrected", true,
+     check_quota_is_right, check_quota_correct},
     {"count", TABLE_TALLY, 0,
      "there are as many as it says", "it is corrected", false,
      check_tally_is_right, check_tally_correct},

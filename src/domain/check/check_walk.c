@@ -1,5 +1,6 @@
 #include "domain/check/check.h"
 #include "domain/check/check_document.h"
+#include "domain/check/check_history.h"
 #include "domain/check/check_kept.h"
 #include "domain/check/check_table.h"
 #include "domain/check/check_waits.h"
@@ -51,7 +52,7 @@ struct second_look {
     struct check *c;
     const struct check_rule *rule; /* NULL: can it be read at all? */
     const struct check_entry *first;
-    bool fails, mended;
+    bool fails, mended, mend_failed;
 };
 
 static int
@@ -84,7 +85,7 @@ look_again(struct txn *t, void *arg, struct err *err)
     struct buf val;
     int rc;
 
-    s->fails = s->mended = false;
+    s->fails = s->mended = s->mend_failed = false;
     buf_init(&val, RECORD_MAX);
     rc = read_again(t, s->first, &val, &e, err);
     if (rc == 1) {
@@ -96,6 +97,7 @@ look_again(struct txn *t, void *arg, struct err *err)
     if (rc >= 0 && s->fails && mends) {
         rc = s->rule != NULL ? s->rule->mend(s->c, t, &e, err) : drop_unreadable(t, &e, err);
         s->mended = rc == 0;
+        s->mend_failed = rc < 0;
     }
     buf_free(&val);
     return rc < 0 ? -1 : 0;
@@ -120,6 +122,7 @@ look_again_outside(struct second_look *s, struct err *err)
     if (rc >= 0 && s->fails && s->c->repair && s->rule->mend != NULL) {
         rc = s->rule->mend(s->c, NULL, &e, err);
         s->mended = rc == 0;
+        s->mend_failed = rc < 0;
     }
     buf_free(&val);
     return rc < 0 ? -1 : 0;
@@ -135,7 +138,9 @@ confirm(struct check *c, const struct check_rule *rule, const struct check_entry
     int rc =
         outside ? look_again_outside(&s, err) : txn_run_anyway(c->reg->kv, look_again, &s, err);
 
-    if (rc != 0 || !s.fails)
+    if (rc != 0 && s.mend_failed)
+        check_add_failure(c, err);
+    else if (rc != 0 || !s.fails)
         return rc;
     if (rule == NULL) {
         check_report(c, &(struct check_finding){"unreadable", tables[e->table].name,
@@ -199,7 +204,7 @@ report_bad_table(struct check *c, enum table table, struct err *err)
     snprintf(what, sizeof what, "db/%s", tables[table].name);
     check_report(c, &(struct check_finding){"database", what, "the files of the database are whole",
                                             err->message, NULL, false});
-    c->unkept_n = 0;
+    c->unkept_n = c->histories_n = 0;
     return 0;
 }
 
@@ -227,7 +232,9 @@ walk_table(struct check *c, enum table table, struct check_batch *b, struct err 
         }
     } while (rc == 0 && b->n > 0);
     buf_free(&from);
-    return rc != 0 ? report_bad_table(c, table, err) : check_kept_judge(c, err);
+    if (rc == 0 && (rc = check_kept_judge(c, err)) == 0)
+        rc = check_history_judge(c, err);
+    return rc != 0 ? report_bad_table(c, table, err) : 0;
 }
 
 int
@@ -241,6 +248,7 @@ check_records(struct check *c, struct err *err)
     buf_init(&b->bytes, 4u << 20);
     c->document = check_document_new();
     c->unkept = mem_array(CHECK_UNKEPT_MAX, sizeof *c->unkept);
+    c->histories = mem_array(CHECK_HISTORIES_MAX, sizeof *c->histories);
     rc = rc < 0 ? -1 : 0;
     for (size_t i = 0; i < check_table_order_n && rc == 0; i++)
         rc = walk_table(c, check_table_order[i], b, err);
@@ -249,6 +257,7 @@ check_records(struct check *c, struct err *err)
     check_document_free(c->document);
     c->document = NULL;
     free(c->unkept);
+    free(c->histories);
     buf_free(&b->bytes);
     free(b);
     return rc;

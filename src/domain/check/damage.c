@@ -99,7 +99,7 @@ withdraw_blob(struct txn *t, void *arg, struct err *err)
     struct damaging *x = arg;
     struct rec_damage r;
     struct rec_blob blob;
-    int rc = tbl_blob_get_for_update(t, x->d, &blob, err), kept;
+    int rc = tbl_blob_get_for_update(t, x->d, &blob, err), kept, is_part;
 
     x->done = false;
     if (rc != 1 || blob.instance != x->instance)
@@ -110,7 +110,11 @@ withdraw_blob(struct txn *t, void *arg, struct err *err)
     x->waits = kept == 1;
     x->done = true;
     x->size = blob.size;
+    is_part = tbl_edge_any(t, x->d, EDGE_PART, err);
+    if (is_part < 0)
+        return -1;
     r = row_of_damage(x, DAMAGE_WAITS, blob.size);
+    r.was_layer = x->indexed || is_part == 1; /* its index may be lost, too */
     if (x->waits)
         return tbl_damage_put(t, x->d, &r, err);
     return tbl_damage_drop(t, x->d, err) != 0 ? -1 : quota_discount(t, 0, x->d, blob.size, err);
@@ -210,6 +214,8 @@ damage_quarantine(const struct registry *reg, const struct digest *d, uint64_t i
 {
     struct damaging x = {.reg = reg, .d = d, .instance = instance, .why = why};
 
+    if (quarantine_prepare(reg->dirfd, err) != 0)
+        return -1;
     x.indexed = index_file_exists(reg->dirfd, d);
     if (txn_run_anyway(reg->kv, withdraw_blob, &x, err) != 0)
         return -1;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/check/check.h"
+#include "domain/core/quota.h"
 #include "process/commands/progress.h"
 #include "storage/files/backup_lock.h"
 #include "storage/files/disk_space.h"
@@ -34,6 +35,7 @@ struct fsck {
     uint64_t findings; /* of the database's files */
     uint64_t bytes;    /* of them */
     struct check check;
+    struct quotas quotas; /* at rest */
     char copy[4096];
 };
 
@@ -264,6 +266,10 @@ check_all(struct fsck *f, bool alone, struct err *err)
     const struct check_watch watch = {print_finding, show_fsck_progress, is_fsck_over, f};
     struct check *k = &f->check;
 
+    if (f->reg.quotas == NULL && quota_load(f->reg.kv, &f->quotas, err) != 0)
+        return -1;
+    if (f->reg.quotas == NULL)
+        f->reg.quotas = &f->quotas;
     *k = (struct check){
         .reg = &f->reg, .watch = &watch, .repair = f->repair, .alone = alone, .rate = f->rate};
     if (check_records(k, err) != 0 || check_files(k, err) != 0 || check_digests(k, err) != 0)

@@ -57,11 +57,17 @@ remove_oldest(int root, struct err *err)
 }
 
 int
+quarantine_prepare(int root, struct err *err)
+{
+    return fdio_mkdir(root, QUARANTINE_DIR, 0750, err) < 0 ? -1 : 0;
+}
+
+int
 quarantine_put(int root, const struct digest *d, uint64_t instance, struct err *err)
 {
     char path[BLOB_FILE_PATH_MAX], from[BLOB_FILE_PATH_MAX + 16], to[BLOB_FILE_PATH_MAX + 32];
 
-    if (fdio_mkdir(root, QUARANTINE_DIR, 0750, err) < 0)
+    if (quarantine_prepare(root, err) != 0)
         return -1;
     blob_file_path(path, d, instance);
     snprintf(from, sizeof from, "layers/%s", path);

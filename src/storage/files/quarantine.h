@@ -11,5 +11,8 @@
 #define QUARANTINE_FILES 100
 #define QUARANTINE_BYTES (UINT64_C(10) << 30)
 
+/* Makes the directory: when this fails, no file could be moved. */
+int quarantine_prepare(int root, struct err *err);
+
 /* Moves the file of that instance there, as <hex>.<instance>. 0 also when there is no such file. */
 int quarantine_put(int root, const struct digest *d, uint64_t instance, struct err *err);

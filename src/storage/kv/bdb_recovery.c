@@ -242,10 +242,20 @@ check_logs_are_there(int dirfd, const char *dir, struct err *err)
 #define TABLES_NAME "tables"
 #define TABLES_TEXT_MAX 4096
 
+static bool
+is_a_table(const struct kv_table *tables, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(tables[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 /* The library would make a missing table again, without its records. So the tables that a recovery
- * has made durable are named in a file. */
+ * has made durable are named in a file. Another word there is a damage of that file, which the
+ * recovery writes anew. */
 static int
-check_files_are_there(const char *dir, struct err *err)
+check_files_are_there(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
     int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct buf text;
@@ -259,7 +269,8 @@ check_files_are_there(const char *dir, struct err *err)
 
         if (end != NULL)
             *end++ = '\0';
-        if (faccessat(dirfd, line, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+        if (is_a_table(tables, n, line) && faccessat(dirfd, line, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+            errno == ENOENT)
             rc = err_set(err, ERR_CORRUPT, "table %s is missing in %s", line, dir);
         line = end;
     }
@@ -337,7 +348,7 @@ bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struc
     snprintf(parent, sizeof parent, "%s/..", dir);
     if (made > 0 && fdio_fsync_dir(AT_FDCWD, parent, err) != 0)
         return -1;
-    if (check_files_are_there(dir, err) != 0 || bdb_log_end_check(dir, err) != 0)
+    if (check_files_are_there(dir, tables, n, err) != 0 || bdb_log_end_check(dir, err) != 0)
         return -1;
     if (recover_environment(dir, tables, n, err) == 0 &&
         bdb_recovery_tidy(dir, tables, n, err) == 0 && note_tables(dir, tables, n, err) == 0) {
