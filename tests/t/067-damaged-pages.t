@@ -83,6 +83,16 @@ subtest 'the first page of a table' => sub {
     like($ran->{err}, qr/\Q$dir\E\/db can't be opened \(.*tag.*\).*restore --snapshot/, '... with a line that says what to do');
 };
 
+subtest 'the list of tables' => sub {
+    my $dir  = copy_of($left);
+    my $list = slurp("$dir/db/tables");
+    spew("$dir/db/tables", $list =~ s/tally\n/tally?/r);
+    my $registry = Registry->start(dir => $dir);
+    is_deeply(pulls($registry), { 200 => REPOSITORIES }, 'harms nothing');
+    is(slurp("$dir/db/tables"), $list, '... and is written anew');
+    $registry->stop;
+};
+
 # The library would take the record for the end of the log, and the registry would come up without what is behind it.
 subtest 'a byte of the log' => sub {
     my $dir = copy_of($left);

@@ -375,7 +375,8 @@ count_turns(const struct indexer *x, const struct index_job *j)
 }
 
 /* Takes the layer if there is room for it. Drops the demand for a layer that is passed over: a
- * request that still waits for it asks again. */
+ * request that still waits for it asks again. An index that fsck removed meanwhile is made again.
+ */
 static int
 tend_demand(struct indexer *x, const struct index_job *j, bool *taken, struct err *err)
 {
@@ -393,7 +394,6 @@ tend_demand(struct indexer *x, const struct index_job *j, bool *taken, struct er
     if ((state == STATE_DONE || state == STATE_SICK) &&
         index_job_drop(x->reg, j, rc == 0 ? err : &later) != 0)
         return -1;
-    /* One that was removed since, by fsck, was asked for while this job was still there. */
     if (rc == 0 && state == STATE_DONE && !index_file_exists(x->reg->dirfd, layer))
         return index_job_demand(x->reg, layer, NULL, err);
     return rc;
