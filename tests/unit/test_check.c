@@ -1,5 +1,6 @@
 /* Each rule of check_table.c: a good store has no findings; what breaks the rule is found; a repair
  * mends it, and a second check finds nothing. */
+#include "check_fixture.h"
 #include "v1_images.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,74 +33,6 @@
 #include "storage/tables/tbl_tally.h"
 #include "storage/tables/tbl_trash.h"
 #include "util/clock.h"
-
-/* ---- a store with something of everything ---- */
-
-struct store {
-    struct fixture *f;
-    uint64_t repo;
-    struct digest config, layer, manifest, index, lone, v1_layer;
-    char upload[RECORD_UPLOAD_ID_MAX];
-};
-
-/* One that can be run, unlike those of fixture_image. */
-static const char *
-real_image(struct fixture *f, const struct digest *config, const struct digest *layer)
-{
-    char one[DIGEST_TEXT_MAX], two[DIGEST_TEXT_MAX];
-
-    digest_text(one, config);
-    digest_text(two, layer);
-    return arena_printf(
-        &f->arena,
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_IMAGE "\",\"config\":{\"mediaType\":"
-        "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":2},\"layers\":"
-        "[{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\","
-        "\"size\":7}]}",
-        one, two);
-}
-
-static struct quotas known_quotas;
-
-static void
-fill_store(struct fixture *f, struct store *s)
-{
-    char *quotas[] = {(char *)"a/* 1M", (char *)"** 1M"};
-    struct upload u;
-    struct rec_repo repo;
-    struct rec_image image;
-    struct digest id = v1_id(1);
-    struct push p;
-    char subject[300], text[DIGEST_TEXT_MAX];
-
-    s->f = f;
-    f->reg.quotas = NULL;
-    OK(f, quota_begin(&f->reg, quotas, 2, &f->err));
-    OK(f, quota_load(f->reg.kv, &known_quotas, &f->err));
-    f->reg.quotas = &known_quotas;
-    OK(f, repository_name_all(&f->reg, &f->err));
-    s->config = fixture_blob(f, "a/b", "{}");
-    s->layer = fixture_blob(f, "a/b", "a layer");
-    OK(f, fixture_push(f, "a/b", "v1", real_image(f, &s->config, &s->layer), OCI_IMAGE, &p));
-    s->manifest = p.digest;
-    OK(f, fixture_push(f, "a/b", "all", fixture_index(f, &s->manifest), OCI_INDEX, &p));
-    s->index = p.digest;
-    digest_text(text, &s->manifest);
-    snprintf(subject, sizeof subject,
-             ",\"subject\":{\"mediaType\":\"" OCI_IMAGE "\",\"digest\":\"%s\",\"size\":1}", text);
-    OK(f, fixture_push(f, "a/b", "sig", fixture_image(f, &s->config, &s->layer, subject), OCI_IMAGE,
-                       &p));
-    s->lone = fixture_blob(f, "a/b", "needed by nothing");
-    v1_push(f, 2, 0, "base");
-    v1_push(f, 1, 2, "upper");
-    OK(f, v1_tag(f, "old/one", "v1", 1));
-    OK(f, upload_begin(&f->reg, "a/b", &fixture_actor, &u, &f->err));
-    memcpy(s->upload, u.id, sizeof s->upload);
-    assert_int_equal(tbl_repo_get(kv_reads(f->reg.kv), "a/b", &repo, &f->err), 1);
-    s->repo = repo.id;
-    assert_int_equal(tbl_image_get(kv_reads(f->reg.kv), &id, &image, &f->err), 1);
-    s->v1_layer = image.layer;
-}
 
 /* ---- what breaks a rule ---- */
 
@@ -442,7 +375,7 @@ BREAK(break_quota_mark)
     struct edge mark = {.to = s->layer, .kind = EDGE_COUNTED, .repo = s->repo};
     struct rec_quota r;
 
-    mark.from = known_quotas.v[0].key;
+    mark.from = check_fixture_quotas.v[0].key;
     WANT(tbl_quota_get(t, &mark.from, &r, err) == 1);
     r.used -= strlen("a layer");
     return drop_edge(t, mark, err) != 0 ? -1 : tbl_quota_put(t, &mark.from, &r, err);
@@ -453,7 +386,7 @@ BREAK(break_edge_counted)
     STORE;
     struct edge mark = {.to = fixture_digest("no"), .kind = EDGE_COUNTED, .repo = s->repo};
 
-    mark.from = known_quotas.v[1].key;
+    mark.from = check_fixture_quotas.v[1].key;
     return tbl_edge_put(t, &mark, err);
 }
 
@@ -462,9 +395,9 @@ BREAK(break_quota_use)
     struct rec_quota r;
 
     (void)arg;
-    WANT(tbl_quota_get(t, &known_quotas.v[1].key, &r, err) == 1 && r.used > 7);
+    WANT(tbl_quota_get(t, &check_fixture_quotas.v[1].key, &r, err) == 1 && r.used > 7);
     r.used -= 7;
-    return tbl_quota_put(t, &known_quotas.v[1].key, &r, err);
+    return tbl_quota_put(t, &check_fixture_quotas.v[1].key, &r, err);
 }
 
 BREAK(break_pull_target)
@@ -532,64 +465,6 @@ static const struct damage {
 
 #define DAMAGES (sizeof damages / sizeof *damages)
 
-/* ---- looking ---- */
-
-struct looked {
-    const char *kind; /* that is looked for */
-    bool found;
-    char all[4096];
-};
-
-static void
-note_finding(void *arg, const struct check_finding *f)
-{
-    struct looked *l = arg;
-    size_t n = strlen(l->all);
-
-    l->found = l->found || strcmp(f->kind, l->kind) == 0;
-    snprintf(l->all + n, sizeof l->all - n, "%s %s: %s%s\n", f->kind, f->what, f->why,
-             f->repaired ? " (repaired)" : "");
-}
-
-static void
-ignore_progress(void *arg, const char *part, uint64_t entries, uint64_t bytes)
-{
-    (void)arg;
-    (void)part;
-    (void)entries;
-    (void)bytes;
-}
-
-static bool
-goes_on(void *arg)
-{
-    (void)arg;
-    return false;
-}
-
-static uint64_t
-check_store(struct fixture *f, bool repair, struct looked *l)
-{
-    const struct check_watch watch = {note_finding, ignore_progress, goes_on, l};
-    struct check c = {.reg = &f->reg, .watch = &watch, .repair = repair, .alone = true};
-
-    l->found = false;
-    l->all[0] = '\0';
-    OK(f, check_records(&c, &f->err));
-    OK(f, check_files(&c, &f->err));
-    OK(f, check_digests(&c, &f->err));
-    return c.findings;
-}
-
-static void
-expect_clean(struct fixture *f, const char *after)
-{
-    struct looked l = {.kind = ""};
-
-    if (check_store(f, false, &l) != 0)
-        fail_msg("after %s:\n%s", after, l.all);
-}
-
 /* ---- the tests ---- */
 
 static void
@@ -597,8 +472,8 @@ a_good_store_has_no_findings(void **state)
 {
     struct store s;
 
-    fill_store(*state, &s);
-    expect_clean(*state, "pushes");
+    check_fixture_fill(*state, &s);
+    check_fixture_clean(*state, "pushes");
 }
 
 /* The manifest of a signature can name as its subject what is collected, or was never there. */
@@ -611,7 +486,7 @@ a_referrer_keeps_its_edge_when_its_subject_is_collected(void **state)
     struct push p;
     struct edge e;
 
-    fill_store(f, &s);
+    check_fixture_fill(f, &s);
     digest_text(text, &s.lone);
     snprintf(subject, sizeof subject,
              ",\"subject\":{\"mediaType\":\"" OCI_IMAGE "\",\"digest\":\"%s\",\"size\":1}", text);
@@ -622,7 +497,7 @@ a_referrer_keeps_its_edge_when_its_subject_is_collected(void **state)
     assert_false(fixture_has_blob(f, "a/b", &s.lone));
     e = (struct edge){.to = s.lone, .kind = EDGE_SUBJECT, .repo = s.repo, .from = p.digest};
     assert_int_equal(tbl_edge_has(kv_reads(f->reg.kv), &e, &f->err), 1);
-    expect_clean(f, "garbage");
+    check_fixture_clean(f, "garbage");
 }
 
 static void
@@ -638,121 +513,17 @@ each_rule_finds_what_breaks_it_and_a_repair_mends_that(void **state)
 
         assert_int_equal(fixture_store(&fresh), 0);
         f = fresh;
-        fill_store(f, &s);
-        expect_clean(f, "pushes");
+        check_fixture_fill(f, &s);
+        check_fixture_clean(f, "pushes");
         fixture_run(f, damages[i].fn, &s);
-        check_store(f, false, &l);
+        check_fixture_run(f, false, &l);
         if (!l.found)
             fail_msg("%s isn't found, but:\n%s", l.kind, l.all);
-        check_store(f, true, &l);
+        check_fixture_run(f, true, &l);
         if (!damages[i].stays)
-            expect_clean(f, l.all);
+            check_fixture_clean(f, l.all);
         assert_int_equal(fixture_done(&fresh), 0);
     }
-}
-
-static int
-count_kinds(const struct looked *l, const char *kind)
-{
-    int n = 0;
-
-    for (const char *at = l->all; (at = strstr(at, kind)) != NULL; at++)
-        n++;
-    return n;
-}
-
-/* A blob whose size is wrong has a wrong digest, too. */
-static void
-a_cut_blob_is_one_finding(void **state)
-{
-    struct fixture *f = *state;
-    struct looked l = {.kind = "blob-file"};
-    struct store s;
-    struct rec_blob r;
-    char path[BLOB_FILE_PATH_MAX], name[BLOB_FILE_PATH_MAX + 8];
-
-    fill_store(f, &s);
-    assert_int_equal(fixture_blob_record(f, &s.layer, &r), 1);
-    blob_file_path(path, &s.layer, r.instance);
-    snprintf(name, sizeof name, "layers/%s", path);
-    chmod(name, 0600);
-    assert_int_equal(truncate(name, 3), 0);
-    assert_int_equal(check_store(f, false, &l), 1);
-    assert_true(l.found);
-}
-
-/* Each bad blob is named, also if none can be moved, and every other repair is done. */
-static void
-a_repair_that_fails_does_not_end_the_others(void **state)
-{
-    struct fixture *f = *state;
-    struct looked l = {.kind = "blob-file"};
-    struct store s;
-    struct digest all[2];
-    struct rec_blob r;
-    char path[BLOB_FILE_PATH_MAX], name[BLOB_FILE_PATH_MAX + 8];
-    FILE *file;
-
-    fill_store(f, &s);
-    all[0] = s.layer;
-    all[1] = s.config;
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(fixture_blob_record(f, &all[i], &r), 1);
-        blob_file_path(path, &all[i], r.instance);
-        snprintf(name, sizeof name, "layers/%s", path);
-        chmod(name, 0600);
-        assert_int_equal(truncate(name, 1), 0);
-    }
-    file = fopen("layers/quarantine", "w"); /* no directory */
-    assert_non_null(file);
-    fclose(file);
-    fixture_run(f, break_count, &s);
-    check_store(f, true, &l);
-    assert_int_equal(count_kinds(&l, "blob-file"), 2);
-    assert_int_equal(count_kinds(&l, "the repair failed"), 2);
-    assert_non_null(strstr(l.all, "count a/b: it is 17"));
-    if (count_kinds(&l, "(repaired)") != 1)
-        fail_msg("%s", l.all);
-}
-
-/* A layer that lost its index as well gets one when it is back. */
-static void
-a_layer_without_index_that_comes_back_is_indexed(void **state)
-{
-    struct fixture *f = *state;
-    struct store s;
-    struct rec_blob r;
-    struct push p;
-
-    fill_store(f, &s);
-    assert_int_equal(fixture_blob_record(f, &s.layer, &r), 1);
-    OK(f, damage_quarantine(&f->reg, &s.layer, r.instance, "a test", &f->err));
-    fixture_blob(f, "a/b", "a layer");
-    OK(f, fixture_push(f, "a/b", "v1", real_image(f, &s.config, &s.layer), OCI_IMAGE, &p));
-    OK(f, damage_settle(&f->reg, &f->err));
-    assert_int_equal(index_job_is_asked(&f->reg, &s.layer, &f->err), 1);
-}
-
-static void
-an_upload_file_without_a_row_is_found_when_it_is_old(void **state)
-{
-    struct fixture *f = *state;
-    struct looked l = {.kind = "upload-without-row"};
-    const char *name = "uploads/0123456789abcdef0123456789abcdef";
-    struct store s;
-    FILE *file;
-
-    fill_store(f, &s);
-    file = fopen(name, "w");
-    assert_non_null(file);
-    fclose(file);
-    expect_clean(f, "an upload that begins");
-    fixture_forward_ms(2 * 3600 * 1000);
-    assert_true(check_store(f, false, &l) > 0 && l.found);
-    check_store(f, true, &l);
-    assert_int_equal(access(name, F_OK), -1);
-    check_store(f, false, &l);
-    assert_false(l.found);
 }
 
 static void
@@ -776,10 +547,6 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_good_store_has_no_findings),
         TEST(a_referrer_keeps_its_edge_when_its_subject_is_collected),
-        TEST(a_cut_blob_is_one_finding),
-        TEST(a_repair_that_fails_does_not_end_the_others),
-        TEST(a_layer_without_index_that_comes_back_is_indexed),
-        TEST(an_upload_file_without_a_row_is_found_when_it_is_old),
         cmocka_unit_test(each_rule_finds_what_breaks_it_and_a_repair_mends_that),
         cmocka_unit_test(each_rule_has_a_damage_here),
     };

@@ -375,8 +375,7 @@ count_turns(const struct indexer *x, const struct index_job *j)
 }
 
 /* Takes the layer if there is room for it. Drops the demand for a layer that is passed over: a
- * request that still waits for it asks again. An index that fsck removed meanwhile is made again.
- */
+ * request that still waits for it asks again. An index that was removed is made again. */
 static int
 tend_demand(struct indexer *x, const struct index_job *j, bool *taken, struct err *err)
 {
