@@ -17,6 +17,7 @@ standalone(void)
         .dir = "",
         .sockets = "run/",
         .htpasswd = "htpasswd",
+        .ui = "run/ui/",
         .version = "0.1.0",
         .max_blob_size = 0,
         .plain = two_plain,
@@ -102,6 +103,8 @@ plain_configuration(void **state)
     assert_has(&b, "server unix:run/api.sock max_fails=0;");
     assert_has(&b, "auth_basic_user_file htpasswd;");
     assert_has(&b, "if (-f run/htpasswd)");
+    assert_has(&b, "alias run/ui/index.html;");
+    assert_has(&b, "location = / {");
     assert_has(&b, "client_max_body_size 0;");
     assert_has(&b, "error_log stderr warn;");
     assert_has_not(&b, "ssl");

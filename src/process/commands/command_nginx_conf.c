@@ -1,6 +1,7 @@
 #include "process/commands/command_nginx_conf.h"
 #include "process/options/absolute_path.h"
 #include "process/nginx/nginx_conf.h"
+#include "process/server/ui_files.h"
 #include "util/mem.h"
 
 static const struct part {
@@ -11,8 +12,9 @@ static const struct part {
     {"--http", "@HTTP@",
      "# Goes into http { }: a file in /etc/nginx/conf.d, say. It claims no path and no port.\n"},
     {"--server", "@LOCATIONS@",
-     "# Goes into one server { }, by an include in it. It claims /v1, /v2 and /_ping there, and\n"
-     "# needs the part for http { }. nginx's workers have to run as the user of the registry.\n"},
+     "# Goes into one server { }, by an include in it. It claims /v1, /v2, /_ping and, without\n"
+     "# --no-ui, /ui there, and needs the part for http { }. nginx's workers have to run as the\n"
+     "# user of the registry.\n"},
 };
 
 #define HTTP_PART (&parts[0])
@@ -75,6 +77,7 @@ command_nginx_conf(struct options *o, struct err *err)
 {
     enum command_exit code = COMMAND_FAILED;
     char *htpasswd = NULL;
+    char *ui = NULL;
     char *dir;
     struct buf out;
     struct nginx_conf c;
@@ -94,11 +97,14 @@ command_nginx_conf(struct options *o, struct err *err)
         return code;
     buf_init(&out, 2 * NGINX_CONF_MAX);
     htpasswd = mem_printf("%srun/htpasswd", dir);
+    if (!o->no_ui && (ui = ui_files_find()) == NULL)
+        command_note("the web page is left out, as with --no-ui: its files are not installed");
     c = (struct nginx_conf){
         .name = o->name,
         .dir = dir,
         .sockets = o->sockets,
         .htpasswd = htpasswd,
+        .ui = ui,
         .version = PACKAGE_VERSION,
         .max_blob_size = o->max_blob_size,
         .max_connections_per_address = o->max_connections_per_address,
@@ -119,6 +125,7 @@ command_nginx_conf(struct options *o, struct err *err)
 done:
     buf_free(&out);
     free(htpasswd);
+    free(ui);
     free(dir);
     return code;
 }

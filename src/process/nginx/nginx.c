@@ -113,6 +113,7 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
         .dir = "",
         .sockets = "run/",
         .htpasswd = "htpasswd",
+        .ui = s->has_ui ? "run/ui/" : NULL,
         .version = PACKAGE_VERSION,
         .max_blob_size = s->options->max_blob_size,
         .max_connections_per_address = s->options->max_connections_per_address,

@@ -21,6 +21,7 @@ enum value {
     VALUE_DIR,
     VALUE_SOCKETS,
     VALUE_HTPASSWD,
+    VALUE_UI_FILES,
     VALUE_VERSION,
     VALUE_AT,
     VALUE_MAX_BLOB,
@@ -47,6 +48,7 @@ static const struct {
     [VALUE_DIR] = {"DIR", PATH_BYTES, true},
     [VALUE_SOCKETS] = {"SOCKETS", PATH_BYTES, false},
     [VALUE_HTPASSWD] = {"HTPASSWD", PATH_BYTES, false},
+    [VALUE_UI_FILES] = {"UI_FILES", PATH_BYTES, true},
     [VALUE_AT] = {"AT", "@", false},
     [VALUE_VERSION] = {"VERSION", LOWER UPPER DIGITS ".+~-", false},
     [VALUE_MAX_BLOB] = {"MAX_BLOB", DIGITS, false},
@@ -328,6 +330,7 @@ chosen_block(const struct nginx_conf *c, const char *name)
         return "PROXY_ADDRESS";
     left_out = (strcmp(name, "REAL_ADDRESS") == 0 && c->proxies_n == 0) ||
                (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
+               (strncmp(name, "UI_", 3) == 0 && c->ui == NULL) ||
                (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
                (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
     return left_out ? NULL : name;
@@ -478,6 +481,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_DIR] = c->dir;
     x.values[VALUE_SOCKETS] = c->sockets;
     x.values[VALUE_HTPASSWD] = c->htpasswd;
+    x.values[VALUE_UI_FILES] = c->ui != NULL ? c->ui : "";
     x.values[VALUE_AT] = "@";
     x.values[VALUE_VERSION] = c->version;
     x.values[VALUE_MAX_BLOB] = x.max_blob;

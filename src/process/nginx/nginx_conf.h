@@ -18,6 +18,7 @@ struct nginx_conf {
     const char *dir;      /* the data directory: "" (nginx's prefix), or absolute with a final / */
     const char *sockets;  /* where api.sock and bulk.sock are, with a final / */
     const char *htpasswd; /* relative to the configuration's directory, or absolute */
+    const char *ui;       /* where the files of the web page are, with a final /; NULL: left out */
     const char *version;  /* for X-Docker-Registry-Version */
     uint64_t max_blob_size;               /* in bytes; 0: any */
     uint64_t max_connections_per_address; /* 0: any number */

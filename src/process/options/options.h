@@ -39,6 +39,7 @@ struct options {
     struct options_list metrics_from; /* --metrics-from: networks, or "none"; n 0: this machine */
     char *access;                     /* --access; NULL: auth/access of the data directory */
     bool anonymous_pull;
+    bool no_ui;
     char *retain; /* --retain; NULL: auth/retain of the data directory */
     uint64_t retain_every_ms;
     char *dir;

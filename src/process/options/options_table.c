@@ -70,6 +70,7 @@ const struct options_row options_table[] = {
     {"name", 0, "name", "main", "distinguishes registries in one nginx", SERVER, NAME(name)},
     {"trust-remote-user", 0, NULL, NULL, "users are those of your own nginx", SERVER,
      FLAG(trust_remote_user)},
+    {"no-ui", 0, NULL, NULL, "leave out the web page /ui/", SERVER, FLAG(no_ui)},
     {"base-url", 0, "url", NULL, "make Location and Link absolute with this URL", SERVER,
      URL(base_url)},
     {"cors", 0, "origin", NULL, "let web pages from there use the API; * for any", SERVER,

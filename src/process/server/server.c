@@ -12,6 +12,7 @@
 #include "process/server/runfile.h"
 #include "process/server/socket_dir.h"
 #include "process/server/stray_nginx.h"
+#include "process/server/ui_files.h"
 #include "process/server/unix_socket.h"
 #include "storage/files/body_dir.h"
 #include "storage/files/disk_space.h"
@@ -301,9 +302,22 @@ find_or_make_directory(struct server *s, struct err *err)
     return datadir_make(&s->dir, o->dir, &s->who, err);
 }
 
-/* The steps that need root, if it is root: the directory, the key. */
+/* The web page. Without it everything else works. */
+static void
+read_page(const struct options *o, struct ui_files *ui)
+{
+    struct err err;
+
+    if (o->no_ui || o->fastcgi != NULL)
+        return;
+    ui_files_read(ui, &err);
+    if (ui->n == 0)
+        log_line(LOG_WARN, "the web page /ui/ is left out, as with --no-ui", "why=%s", err.message);
+}
+
+/* The steps that need root, if it is root: the directory, the key, the web page. */
 static int
-prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
+prepare_as_started(struct server *s, struct tls_files *tls, struct ui_files *ui, struct err *err)
 {
     struct options *o = s->options;
     s->startdir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -315,6 +329,7 @@ prepare_as_started(struct server *s, struct tls_files *tls, struct err *err)
         return -1;
     if (tls_files_wanted(o) && tls_files_read(tls, s->startdir, o, err) < 0)
         return -1;
+    read_page(o, ui);
     if (find_or_make_directory(s, err) < 0)
         return -1;
     return o->fastcgi != NULL ? socket_dir_open(o->sockets, &s->who, err) : 0;
@@ -342,13 +357,17 @@ take_directory(struct server *s, struct err *err)
 }
 
 static int
-prepare_as_user(struct server *s, const struct tls_files *tls, struct err *err)
+prepare_as_user(struct server *s, const struct tls_files *tls, const struct ui_files *ui,
+                struct err *err)
 {
     if (check_hooks(s, err) < 0 || datadir_begin(&s->dir, &s->who, err) < 0 ||
         write_pid(s, err) < 0 || open_sockets(s, err) < 0)
         return -1;
     if (tls_files_wanted(s->options) && tls_files_install(tls, s->dir.fd, err) < 0)
         return -1;
+    if (ui_files_install(ui, s->dir.fd, err) < 0)
+        return -1;
+    s->has_ui = ui->n > 0;
     s->certificate = tls->span;
     if (token_keys_open(&s->token_keys, s->dir.fd, err) < 0 || take_users(s, err) < 0)
         return -1;
@@ -380,6 +399,7 @@ int
 server_prepare(struct server *s, struct options *o, struct err *err)
 {
     struct tls_files tls = {.span = {0}};
+    struct ui_files ui = {.n = 0};
     int r;
 
     *s = (struct server){.options = o,
@@ -398,7 +418,7 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     disk_space_keep(o->min_free);
     r = want_open_files(err);
     if (r == 0)
-        r = prepare_as_started(s, &tls, err);
+        r = prepare_as_started(s, &tls, &ui, err);
     umask(0027); /* the directories above the data directory have the caller's */
     if (r == 0)
         r = privileges_drop(&s->who,
@@ -407,9 +427,10 @@ server_prepare(struct server *s, struct options *o, struct err *err)
                             err);
     if (r == 0)
         r = take_directory(s, err);
-    if (r == 0 && (r = prepare_as_user(s, &tls, err)) < 0)
+    if (r == 0 && (r = prepare_as_user(s, &tls, &ui, err)) < 0)
         server_finish(s);
     tls_files_free(&tls);
+    ui_files_free(&ui);
     if (r < 0) {
         free(s->full_dir);
         s->full_dir = NULL;

@@ -79,6 +79,7 @@ struct server {
     bool gate;        /* a pre-hook was seen: the workers of POOL_GATE run */
     bool asked;       /* there is a pre-hook now: nginx sends POOL_GATE the requests that it is
                        * asked about */
+    bool has_ui;      /* the web page is in run/ui/ */
     bool bodies_good; /* uploads could be taken over at the last check */
     struct certificate_span certificate;
     uint64_t certificate_at; /* clock_mono_ms of the next look at it */
