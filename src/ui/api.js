@@ -155,34 +155,23 @@ export async function json(path, options) {
 // One page of a list: its document, and the path of the next one or null. Of Link only the query
 // counts, because the registry may be known by another address.
 export async function page(path, options) {
-  const older = await olderList(path, options);
-  if (older)
-    return older;
-  const response = await request(path, options);
+  let response;
+  try {
+    response = await request(path, options);
+  } catch (e) {
+    return olderList(path, options, e);
+  }
   const next = /<[^>?]*\?([^>]*)>\s*;\s*rel="?next"?/.exec(response.headers.get('Link') ?? '');
   return {body: await response.json(), next: next ? `${path.split('?')[0]}?${next[1]}` : null};
 }
 
 // A registry that lacks the lists with sizes and times: the names alone.
-let plainLists = null;
-async function olderList(path, options) {
+async function olderList(path, options, error) {
   const [kind] = /_repositories\?|_tags\?/.exec(path) ?? [];
-  if (!kind)
-    return null;
+  if (!kind || error.status !== 404)
+    throw error;
   const query = new URLSearchParams(path.split('?')[1]);
   const older = kind === '_tags?' ? 'tags/list' : '_catalog';
-  if (plainLists === null) {
-    try {
-      await request('_repositories?n=1', {...options, scope: catalog});
-      plainLists = false;
-    } catch (e) {
-      if (e.status !== 404)
-        throw e;
-      plainLists = true;
-    }
-  }
-  if (!plainLists)
-    return null;
   const {body, next} = await page(path.split('?')[0].replace(kind.slice(0, -1), older) + '?n=1000' + (query.has('last') ? `&last=${encodeURIComponent(query.get('last'))}` : ''), options);
   const kept = (body.repositories ?? body.tags ?? []).filter((name) => name.toLowerCase().includes((query.get('name') ?? '').toLowerCase()) && name.startsWith(query.get('prefix') ?? ''));
   const items = kept.map((name) => ({name, tags: null, size: null, updated: null, digest: '', platforms: null, siblings: []}));
