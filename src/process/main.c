@@ -7,6 +7,7 @@
 #include "process/server/server.h"
 #include "process/server/process_title.h"
 #include "util/log.h"
+#include "util/syslog_socket.h"
 
 static enum command_exit
 serve_registry(struct options *o, struct err *err)
@@ -43,6 +44,16 @@ open_missing_stdio(void)
         close(fd);
 }
 
+static void
+set_log_target(const struct options *o)
+{
+    log_set_json(o->log_json);
+    if (strcmp(o->log_to, "syslog") == 0)
+        log_set_syslog(SYSLOG_SOCKET_DEFAULT);
+    else if (strncmp(o->log_to, "syslog:", 7) == 0)
+        log_set_syslog(o->log_to + 7);
+}
+
 /* command: NULL for "serve". */
 static enum command_exit
 run_command(const struct command *command, int argc, char **argv, struct err *err)
@@ -59,6 +70,7 @@ run_command(const struct command *command, int argc, char **argv, struct err *er
         printf("docker-registry-server %s\n", PACKAGE_VERSION);
     } else {
         log_set_level(o.log_level);
+        set_log_target(&o);
         log_limit_client_lines(LOG_CLIENT_BURST, LOG_CLIENT_EVERY_MS);
         code = command != NULL ? command->run(&o, err) : serve_registry(&o, err);
     }

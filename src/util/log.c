@@ -4,12 +4,15 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "util/clock.h"
+#include "util/syslog_socket.h"
+#include "util/utf8_length.h"
 
 #define LINE_SIZE 2000
-/* Leaves room for the end of a line that is cut: a quote and the newline. */
-#define LINE_ROOM (LINE_SIZE - 2)
+/* Leaves room for the end of a line that is cut: a quote, the newline, and the brace of JSON. */
+#define LINE_ROOM (LINE_SIZE - (log_as_json ? 3 : 2))
 
 struct line {
     char p[LINE_SIZE];
@@ -18,7 +21,11 @@ struct line {
 };
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const int level_severities[] = {3, 4, 6, 7}; /* as in syslog(3) */
 static enum log_level most_verbose = LOG_INFO;
+static bool log_as_json;
+static const char *log_syslog; /* NULL: stderr */
+static char log_request[LOG_REQUEST_MAX];
 
 bool
 log_level_parse(const char *s, enum log_level *out)
@@ -36,6 +43,24 @@ void
 log_set_level(enum log_level level)
 {
     most_verbose = level;
+}
+
+void
+log_set_json(bool json)
+{
+    log_as_json = json;
+}
+
+void
+log_set_syslog(const char *socket)
+{
+    log_syslog = socket;
+}
+
+void
+log_set_request(const char *id)
+{
+    snprintf(log_request, sizeof log_request, "%s", id);
 }
 
 /* Adds all n bytes or none, so that no escape is cut. The line is full once something didn't fit.
@@ -146,6 +171,87 @@ put_conversion(struct line *value, const char *f, va_list *ap)
     return end;
 }
 
+/* ---- JSON ---- */
+
+/* One character of a text. What is no character becomes U+FFFD, and what could move the cursor of a
+ * terminal is written as a number. Returns its bytes. */
+static size_t
+put_json_character(struct line *l, const char *s, size_t left)
+{
+    unsigned char c = (unsigned char)*s;
+    size_t n = utf8_length(s, left);
+    char escape[8];
+
+    if (n == 0)
+        put_line(l, "\\ufffd", 6);
+    else if (c == '"' || c == '\\')
+        put_line(l, (char[]){'\\', (char)c}, 2);
+    else if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s[1] < 0xa0)) {
+        snprintf(escape, sizeof escape, "\\u%04x", n == 1 ? c : (unsigned char)s[1]);
+        put_line(l, escape, 6);
+    } else {
+        put_line(l, s, n);
+    }
+    return n > 0 ? n : 1;
+}
+
+static void
+put_json_text(struct line *l, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n && !l->full;)
+        i += put_json_character(l, s + i, n - i);
+    l->p[l->n++] = '"'; /* LINE_ROOM leaves room for it */
+    l->full = l->full || l->n >= LINE_ROOM;
+}
+
+/* ,"key": with the opening quote of a text, or with a whole number. */
+static void
+put_json_member(struct line *l, const char *key, size_t key_n, const struct line *value,
+                bool is_number)
+{
+    char begin[80];
+    int n = snprintf(begin, sizeof begin, "%s\"%.*s\":%s%.*s", l->n > 1 ? "," : "",
+                     key_n < 30 ? (int)key_n : 30, key, is_number ? "" : "\"",
+                     is_number ? (int)value->n : 0, value->p);
+
+    put_line(l, begin, (size_t)n);
+    if (!l->full && !is_number)
+        put_json_text(l, value->p, value->n);
+}
+
+/* ---- a line ---- */
+
+static void
+put_member(struct line *l, const char *key, size_t key_n, const struct line *value, bool is_number)
+{
+    if (log_as_json) {
+        put_json_member(l, key, key_n, value, is_number);
+        return;
+    }
+    put_line(l, " ", 1);
+    put_line(l, key, key_n);
+    put_line(l, "=", 1);
+    put_value(l, value->p, value->n);
+}
+
+static void
+put_log_text(struct line *l, const char *key, const char *text)
+{
+    struct line value = {.n = 0};
+
+    put_line_text(&value, text);
+    put_member(l, key, strlen(key), &value, false);
+}
+
+/* Is the whole value one conversion of a number? */
+static bool
+is_number_format(const char *f)
+{
+    size_t n = strcspn(f, " ");
+
+    return n >= 2 && f[0] == '%' && strspn(f + 1, "ludz") == n - 1;
+}
+
 /* Formats a whole value before it is quoted: one argument of "key=%s/%s" may need quotes around all
  * of it. */
 static void
@@ -153,21 +259,20 @@ put_fields(struct line *l, const char *f, va_list *ap)
 {
     while (f != NULL && *f != '\0') {
         struct line value = {.n = 0};
-        size_t key = strcspn(f, "= ");
+        const char *key = f + strspn(f, " ");
+        size_t key_n = strcspn(key, "= ");
+        bool is_number;
 
-        put_line(l, f, key);
-        f += key;
-        if (*f == ' ') {
-            put_line(l, f++, 1);
-        } else if (*f == '=') {
-            put_line(l, f++, 1);
-            while (f != NULL && *f != '\0' && *f != ' ')
-                if (*f == '%')
-                    f = put_conversion(&value, f + 1, ap);
-                else
-                    put_line(&value, f++, 1);
-            put_value(l, value.p, value.n);
-        }
+        f = key + key_n;
+        if (*f != '=')
+            continue;
+        is_number = is_number_format(++f);
+        while (f != NULL && *f != '\0' && *f != ' ')
+            if (*f == '%')
+                f = put_conversion(&value, f + 1, ap);
+            else
+                put_line(&value, f++, 1);
+        put_member(l, key, key_n, &value, is_number);
     }
 }
 
@@ -187,35 +292,60 @@ is_journal(void)
 }
 
 static void
-put_now(struct line *l)
+put_beginning(struct line *l, enum log_level level, const char *msg, bool has_time)
 {
     char time[CLOCK_RFC3339_MAX];
 
     clock_rfc3339(time, clock_wall_ms());
-    put_line_text(l, "time=");
-    put_line_text(l, time);
-    put_line_text(l, " ");
+    if (log_as_json) {
+        put_line(l, "{", 1);
+        if (has_time)
+            put_log_text(l, "time", time);
+        put_log_text(l, "level", level_names[level]);
+        put_log_text(l, "msg", msg);
+    } else {
+        if (has_time) {
+            put_line_text(l, "time=");
+            put_line_text(l, time);
+            put_line_text(l, " ");
+        }
+        put_line_text(l, "level=");
+        put_line_text(l, level_names[level]);
+        put_line_text(l, " msg=");
+        put_quoted(l, msg, strlen(msg));
+    }
+}
+
+static void
+write_line(enum log_level level, const struct line *l, bool to_journal)
+{
+    char priority[8], newline[] = "\n";
+    struct iovec v[3] = {{.iov_base = priority},
+                         {.iov_base = (char *)(uintptr_t)l->p, .iov_len = l->n},
+                         {.iov_base = newline, .iov_len = 1}};
+
+    if (log_syslog != NULL && syslog_socket_send(log_syslog, level_severities[level], l->p, l->n))
+        return;
+    if (to_journal)
+        v[0].iov_len = (size_t)snprintf(priority, sizeof priority, "<%d>", level_severities[level]);
+    while (writev(STDERR_FILENO, v, 3) < 0 && errno == EINTR)
+        ;
 }
 
 static void
 put_whole_line(enum log_level level, const char *msg, const char *fields, va_list *ap)
 {
     struct line l = {.n = 0};
+    bool to_journal = is_journal();
     int saved = errno;
 
-    if (!is_journal())
-        put_now(&l);
-    put_line_text(&l, "level=");
-    put_line_text(&l, level_names[level]);
-    put_line_text(&l, " msg=");
-    put_quoted(&l, msg, strlen(msg));
-    if (fields != NULL && *fields != '\0') {
-        put_line(&l, " ", 1);
-        put_fields(&l, fields, ap);
-    }
-    l.p[l.n++] = '\n';
-    while (write(STDERR_FILENO, l.p, l.n) < 0 && errno == EINTR)
-        ;
+    put_beginning(&l, level, msg, !to_journal || log_syslog != NULL);
+    if (log_request[0] != '\0')
+        put_log_text(&l, "request", log_request);
+    put_fields(&l, fields, ap);
+    if (log_as_json)
+        l.p[l.n++] = '}'; /* LINE_ROOM leaves room for it */
+    write_line(level, &l, to_journal);
     errno = saved;
 }
 

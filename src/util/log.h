@@ -4,13 +4,25 @@
 #include <stdint.h>
 
 /* Structured lines on stderr: time=2026-11-23T17:01:01.234Z level=warn msg="worker died" pid=31.
- * There is no time if stderr is the journal. Each line is one write(2), so that lines from several
- * processes don't mix. */
+ * If stderr is the journal, there is no time, and in front of the line its priority for the journal
+ * (<4>, see sd-daemon(3)). Each line is one write(2), so that lines from several processes don't
+ * mix. */
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Parses "error", "warn", "info" or "debug". */
 bool log_level_parse(const char *s, enum log_level *out);
 void log_set_level(enum log_level level);
+
+/* Each line becomes an object of JSON with the same members: {"time":"...","level":"warn",...}. */
+void log_set_json(bool json);
+
+/* Lines go to syslog by the socket of that name; those that can't be sent go to
+ * stderr. NULL: to stderr. The text is not copied. */
+void log_set_syslog(const char *socket);
+
+/* The id of the request that this process works on, in each line: request=ID. "": none. */
+#define LOG_REQUEST_MAX 64
+void log_set_request(const char *id);
 
 /* fields: a format such as "key=%s other=%d", with blanks between the fields, or NULL for none.
  * Values are quoted and escaped where needed (msg always is), so that untrusted text can't forge a

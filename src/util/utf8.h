@@ -4,10 +4,7 @@
 #include <stddef.h>
 #include "util/buf.h"
 #include "util/bytes.h"
-
-/* The bytes of the character that begins at p, of which `left` bytes are there. 0: it is not a
- * valid character (RFC 3629). */
-size_t utf8_length(const void *p, size_t left);
+#include "util/utf8_length.h"
 
 /* Makes any bytes valid UTF-8: each byte that is not part of a character becomes a question mark.
  */

@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "util/clock.h"
+#include <sys/socket.h>
+#include <sys/un.h>
+#include "util/json.h"
 #include "util/log.h"
 
 static int old_stderr;
@@ -56,7 +59,7 @@ log_caught(void)
     fclose(caught);
     assert_true(n >= 0);
     text[n] = '\0';
-    if (getenv("JOURNAL_STREAM") == NULL)
+    if (getenv("JOURNAL_STREAM") == NULL && text[0] != '{')
         cut_times(text);
     return text;
 }
@@ -85,7 +88,8 @@ the_journal_adds_the_time(void **state)
              (unsigned long long)st.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
     log_line(LOG_INFO, "m", NULL);
-    assert_string_equal(log_caught(), "level=info msg=\"m\"\n");
+    log_line(LOG_ERROR, "m", "a=%d", 1);
+    assert_string_equal(log_caught(), "<6>level=info msg=\"m\"\n<3>level=error msg=\"m\" a=1\n");
     setenv("JOURNAL_STREAM", "1:1", 1); /* stderr was redirected */
     catch_log();
     log_line(LOG_INFO, "m", NULL);
@@ -113,6 +117,74 @@ strangers_cannot_forge_a_line_or_field(void **state)
     assert_string_equal(log_caught(),
                         "level=info msg=\"a \\\"b\\\"\\\\\" v=\"a b\" w=\"a\\nlevel=error\" x=\"\" "
                         "y=\"\\xc3\\xa9\\x1b\" z=\"a\\\"/\\\\\" q=\" \"\n");
+}
+
+/* The same as JSON, with any bytes; and each line can be parsed. */
+static void
+a_line_can_be_json(void **state)
+{
+    char text[3000];
+
+    (void)state;
+    log_set_json(true);
+    catch_log();
+    log_set_request("1f");
+    log_line(LOG_WARN, "a \"b\"\\", "pid=%d x=%s y=%s/%d", -31, "a\n\x1b\xc2\x9b\xff\xc3\xa9\"}",
+             "", 1);
+    log_set_request("");
+    log_line(LOG_ERROR, "x", NULL);
+    assert_non_null(
+        strstr(log_caught(),
+               "\"level\":\"warn\",\"msg\":\"a \\\"b\\\"\\\\\",\"request\":\"1f\",\"pid\":-31,"
+               "\"x\":\"a\\u000a\\u001b\\u009b\\ufffd\xc3\xa9\\\"}\",\"y\":\"/1\"}\n"));
+    for (size_t n = 1800; n < 2100; n++)
+        for (const char *byte = "\n\xe2x\""; *byte != '\0'; byte++) {
+            struct err err;
+            struct json *j;
+            const char *line;
+
+            memset(text, *byte, n);
+            text[n] = '\0';
+            catch_log();
+            log_line(LOG_INFO, "m", "v=%s%s last=%d", "\xc3\xa9\xf0\x9f\x98\x80",
+                     text + (n - 1) % 7, 1);
+            line = log_caught();
+            assert_true(strlen(line) <= 2000);
+            assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+            assert_int_equal(json_parse(bytes_str(line), 2, &j, &err), 0);
+            json_free(j);
+        }
+    log_set_json(false);
+}
+
+static void
+a_line_can_go_to_syslog(void **state)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    char packet[3000], pid[40];
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    ssize_t n;
+
+    (void)state;
+    snprintf(sa.sun_path, sizeof sa.sun_path, "/tmp/test-log-%d", (int)getpid());
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    catch_log();
+    log_set_syslog(sa.sun_path);
+    log_line(LOG_WARN, "m", "a=%s", "b\nc");
+    assert_string_equal(log_caught(), "");
+    n = recv(fd, packet, sizeof packet - 1, MSG_DONTWAIT);
+    assert_true(n > 0);
+    packet[n] = '\0';
+    snprintf(pid, sizeof pid, " docker-registry-server[%d]: ", (int)getpid());
+    assert_memory_equal(packet, "<28>", 4);
+    assert_non_null(strstr(packet, pid));
+    assert_string_equal(strstr(packet, "level="), "level=warn msg=\"m\" a=\"b\\nc\"");
+    close(fd);
+    unlink(sa.sun_path);
+    catch_log();
+    log_line(LOG_WARN, "m", NULL);
+    assert_string_equal(log_caught(), "level=warn msg=\"m\"\n"); /* there is none */
+    log_set_syslog(NULL);
 }
 
 static void
@@ -227,6 +299,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_can_be_json),
+        cmocka_unit_test(a_line_can_go_to_syslog),
         cmocka_unit_test(a_line_has_level_message_and_fields),
         cmocka_unit_test(the_journal_adds_the_time),
         cmocka_unit_test(all_promised_conversions_work),

@@ -200,6 +200,7 @@ control_door_main(const struct server *s, pid_t master, const struct child_place
     enum command_exit code;
 
     child_begin(s, master, keep, sizeof keep / sizeof *keep, control_stop);
+    log_set_syslog(NULL);
     /* Log lines of this process go to the user who typed the command, as without a server. */
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (dup2(r->fds[i], i) < 0)

@@ -84,6 +84,24 @@ level_of_line(const struct nginx_log *l, const char *severity, const char *text)
     return level_of(severity);
 }
 
+/* The arguments of a request can be passwords and tokens. From each question mark in what nginx has
+ * of the client, the line is blank up to the end of the request line, or to its own end. */
+static void
+blank_arguments(char *text)
+{
+    char *p = text;
+
+    while ((p = strchr(p, '?')) != NULL) {
+        char *end = strstr(p, " HTTP/");
+
+        p++;
+        if (end == NULL)
+            *p = '\0';
+        else
+            memmove(p, end, strlen(end) + 1);
+    }
+}
+
 static void
 relay_line(struct nginx_log *l)
 {
@@ -105,6 +123,7 @@ relay_line(struct nginx_log *l)
             guessers_count(&l->guessers, address, clock_mono_ms());
         return;
     }
+    blank_arguments(text);
     log_client_line(level_of_line(l, severity, text), "nginx", "severity=%s text=%s",
                     *severity != '\0' ? severity : "-", text);
 }

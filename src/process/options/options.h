@@ -89,6 +89,8 @@ struct options {
     uint64_t index_max_output; /* bytes; 0: no limit */
     uint64_t index_max_ratio;
     enum log_level log_level;
+    bool log_json;
+    char *log_to;
     bool trust_remote_user;
     bool http_part;    /* print-nginx-conf --http */
     bool server_part;  /* print-nginx-conf --server */

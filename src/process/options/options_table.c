@@ -16,6 +16,8 @@
 #define NAME(member) .kind = OPTIONS_NAME, AT(member)
 #define URL(member) .kind = OPTIONS_URL, AT(member)
 #define LEVEL(member) .kind = OPTIONS_LEVEL, AT(member)
+#define FORMAT(member) .kind = OPTIONS_FORMAT, AT(member)
+#define LOG(member) .kind = OPTIONS_LOG, AT(member)
 #define LIST(k, member) .kind = k, AT(member)
 #define ON(hook) .kind = OPTIONS_SCRIPT, AT(on[hook])
 #define NUMBER(member, l, m) .kind = OPTIONS_NUMBER, AT(member), .least = l, .most = m
@@ -150,6 +152,8 @@ const struct options_row options_table[] = {
     {"index-max-ratio", 0, "n", "200", "uncompressed bytes for each compressed byte, after 1G",
      SERVER, BIG(index_max_ratio)},
     {"log-level", 0, "level", "info", "error, warn, info or debug", STORE, LEVEL(log_level)},
+    {"log-format", 0, "format", "text", "lines of the log: text or json", SERVER, FORMAT(log_json)},
+    {"log-to", 0, "target", "stderr", "stderr, syslog, or syslog:SOCKET", SERVER, LOG(log_to)},
     {"http", 0, NULL, NULL, "print-nginx-conf: only the part for http { }", "print-nginx-conf",
      FLAG(http_part)},
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",

@@ -16,6 +16,8 @@ enum options_kind {
     OPTIONS_NAME,   /* part of a name in nginx's configuration */
     OPTIONS_URL,
     OPTIONS_LEVEL,  /* enum log_level */
+    OPTIONS_FORMAT, /* bool: JSON instead of text */
+    OPTIONS_LOG,    /* where the log goes */
     OPTIONS_NUMBER, /* uint64_t from row->least to row->most, as the next three */
     OPTIONS_LIMIT,  /* 0: no limit */
     OPTIONS_SIZE,   /* bytes; 0 means no limit unless row->least excludes it */

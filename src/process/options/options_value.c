@@ -197,6 +197,19 @@ options_value_set(struct options *o, const struct options_row *row, const char *
             return 0;
         return err_set(err, ERR_BAD_REQUEST, "%s %s: must be error, warn, info or debug", what,
                        value);
+    case OPTIONS_FORMAT:
+        *(bool *)to = strcmp(value, "json") == 0;
+        if (*(bool *)to || strcmp(value, "text") == 0)
+            return 0;
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be text or json", what, value);
+    case OPTIONS_LOG:
+        if (strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0 ||
+            strncmp(value, "syslog:/", 8) == 0)
+            return set_text(o, row, to, value, what, err);
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s %s: must be stderr, syslog, or syslog: with the name of a socket from "
+                       "the root on",
+                       what, value);
     case OPTIONS_NUMBER:
         return set_count(to, row, value, what, err);
     case OPTIONS_LIMIT:

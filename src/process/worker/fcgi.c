@@ -65,6 +65,7 @@ enum param {
     PARAM_HOST,
     PARAM_ADDRESS,
     PARAM_BODY_FILE,
+    PARAM_REQUEST_ID,
     PARAM_COUNT,
 };
 
@@ -82,6 +83,7 @@ static const struct {
     [PARAM_HOST] = {"HTTP_HOST", false},
     [PARAM_ADDRESS] = {"REMOTE_ADDR", false},
     [PARAM_BODY_FILE] = {"REQUEST_BODY_FILE", false},
+    [PARAM_REQUEST_ID] = {"REGISTRY_REQUEST_ID", false},
 };
 
 struct call {
@@ -171,9 +173,11 @@ read_params(struct call *call, struct refusal *no)
         .host = v[PARAM_HOST],
         .content_type = v[PARAM_TYPE],
         .body_file = v[PARAM_BODY_FILE],
+        .id = v[PARAM_REQUEST_ID],
         .header = find_header,
         .carrier = call,
     };
+    log_set_request(r->id);
     if (!parse_role(v[PARAM_ROLE], &r->role))
         bad = params[PARAM_ROLE].name;
     if (bad != NULL) {
@@ -556,6 +560,7 @@ serve_one(struct call *call, fcgi_handler *handle, fcgi_end *end, void *arg)
 static void
 forget_call(struct call *call)
 {
+    log_set_request("");
     arena_reset(&call->arena);
     if (call->body.room > BODY_KEEP)
         buf_free(&call->body);

@@ -36,6 +36,7 @@ struct http_request {
     const char *query;    /* the part behind the ?, raw; "" when there is none */
     const char *user;     /* the user whose password nginx has checked; "" for none */
     const char *remote_addr;
+    const char *id;           /* nginx's $request_id; "" when it tells none */
     const char *host;         /* as the client sent it; "" when it sent none */
     const char *content_type; /* "" when there is none */
     bool has_length;

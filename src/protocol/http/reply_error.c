@@ -54,6 +54,7 @@ error_detail(const struct call *c, const struct err *err, const char *digest)
     set_detail_text(detail, "expected", err->expected[0] != '\0' ? err->expected : row->expected);
     set_detail_text(detail, err->code == ERR_UNCONVERTIBLE ? "reason" : "found", err->found);
     set_detail_text(detail, "hint", row->hint);
+    set_detail_text(detail, "request_id", c->req->id);
     return detail;
 }
 
