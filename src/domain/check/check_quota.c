@@ -195,7 +195,7 @@ add_mark(struct bytes key, struct bytes val, void *arg, struct err *err)
 }
 
 static int
-add_sizes(struct check *c, struct mark_batch *b, uint64_t sums[QUOTA_MAX], struct err *err)
+add_marked_sizes(struct check *c, struct mark_batch *b, uint64_t sums[QUOTA_MAX], struct err *err)
 {
     for (size_t i = 0; i < b->n; i++) {
         size_t at = find_quota(c, &b->v[i].from);
@@ -228,7 +228,7 @@ sum_all_marks(struct check *c, uint64_t sums[QUOTA_MAX], struct err *err)
         rc = kv_range_each(kv_reads(c->reg->kv), TABLE_EDGE, &range, add_mark, b, err);
         buf_free(&from);
         if (rc == 0)
-            rc = add_sizes(c, b, sums, err);
+            rc = add_marked_sizes(c, b, sums, err);
     }
     buf_free(&b->behind);
     free(b);
