@@ -117,6 +117,8 @@ step_phase(struct master *m)
 {
     bool herald_gone = herald_watch_is_gone(&m->herald);
 
+    if (herald_gone && m->phase >= PHASE_STOPPING_NGINX)
+        server_close_feed(m->server);
     switch (m->phase) {
     case PHASE_STARTING:
         /* While the database is being recovered, requests wait as they do later in that case. */

@@ -644,6 +644,12 @@ server_close_ports(struct server *s)
 }
 
 void
+server_close_feed(struct server *s)
+{
+    close_extra(s, SERVER_FEED);
+}
+
+void
 server_finish(struct server *s)
 {
     static const char *const gone[] = {"run/htpasswd",   "run/access",     RETAIN_ROUND_RULES,

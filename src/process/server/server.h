@@ -106,6 +106,9 @@ void server_watch(struct server *s);
 /* Closes our copies of the ports and of the herald's socket, so that new connections are refused.
  * nginx and the herald close their own. */
 void server_close_ports(struct server *s);
+/* When the herald is gone for good: the keeper would wait for it in a connection that nobody
+ * accepts. */
+void server_close_feed(struct server *s);
 
 /* The hooks that the options and the data directory name. *h points into s and its options. */
 void server_hooks(const struct server *s, struct hooks *h);
