@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "domain/backup/store_copy.h"
 #include "storage/files/backup_lock.h"
+#include "storage/files/disk_space.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/tables/tables.h"
 #include "util/clock.h"
@@ -15,7 +16,7 @@
 
 #define SNAPSHOTS "snapshots"
 #define LOGS "snapshots/logs"
-#define UNFINISHED "snapshots/unfinished"
+#define UNFINISHED SNAPSHOT_COPY
 #define FIRST_LOG "first-log" /* in a snapshot: the number of the first log that follows it */
 #define STORE "db"
 #define COMPARE_PIECE 65536
@@ -167,13 +168,35 @@ snapshot_first_log(int root, const char *name, uint32_t *first)
     return good;
 }
 
-bool
-snapshot_has_logs(int root, uint32_t first)
+/* Are all logs there, from that one to the last? */
+static bool
+has_logs_from(int root, uint32_t first)
 {
     struct log_span span = span_of_logs(root, LOGS);
 
     return span.n > 0 && span.first <= first && span.last >= first &&
            span.n == (size_t)(span.last - span.first) + 1;
+}
+
+static int
+find_log(int dirfd, const char *name, uint32_t number, void *arg, struct err *err)
+{
+    uint32_t *wanted = arg;
+
+    (void)dirfd;
+    (void)name;
+    (void)err;
+    if (number == *wanted)
+        *wanted = 0;
+    return 0;
+}
+
+bool
+snapshot_has_log(int root, uint32_t number)
+{
+    struct err ignored;
+
+    return each_log(root, LOGS, find_log, &number, &ignored) == 0 && number == 0;
 }
 
 bool
@@ -184,7 +207,7 @@ snapshot_is_continuous(int root)
     uint32_t first = 1;
     bool good = snapshot_list(root, &s, &ignored) == 0 &&
                 (s.n == 0 || snapshot_first_log(root, s.names[s.n - 1], &first)) &&
-                snapshot_has_logs(root, first);
+                has_logs_from(root, first);
 
     free(s.names);
     return good;
@@ -304,13 +327,22 @@ note_first_log(int root, uint32_t first, struct err *err)
     return fdio_replace_file(root, UNFINISHED "/" FIRST_LOG, 0600, bytes_of(text, (size_t)n), err);
 }
 
-/* Gives it its name; a second one of the same second gets the next. */
+/* Gives it its name; a second one of the same second gets the next. It is the newest by its name,
+ * also if the clock was put back: the others are older, and the logs don't continue them. */
 static int
 publish_snapshot(int root, uint64_t moment_ms, char name[BACKUP_TIME_MAX], struct err *err)
 {
+    struct snapshots s;
     char path[64];
+    uint64_t second = moment_ms / 1000, newest = 0;
+    int rc = snapshot_list(root, &s, err);
 
-    for (uint64_t second = moment_ms / 1000;; second++) {
+    if (s.n > 0)
+        (void)backup_info_seconds(s.names[s.n - 1], &newest);
+    free(s.names);
+    if (rc != 0)
+        return -1;
+    for (second = second > newest ? second : newest + 1;; second++) {
         backup_info_time(name, second);
         name_snapshot(path, name);
         if (renameat2(root, UNFINISHED, root, path, RENAME_NOREPLACE) == 0)
@@ -330,6 +362,37 @@ trim_snapshots(int root, size_t keep, struct err *err)
         rc = remove_snapshot(root, s.names[i], err);
     free(s.names);
     return rc;
+}
+
+int
+snapshot_begin_copy(int root, const char *store, struct err *err)
+{
+    uint64_t bytes;
+
+    if (fdio_remove_tree(root, UNFINISHED, err) != 0 ||
+        store_copy_measure(root, store, &bytes, err) != 0 ||
+        disk_space_check(root, bytes, err) != 0)
+        return -1;
+    return fdio_mkdir(root, UNFINISHED, 0700, err) < 0 ? -1 : 0;
+}
+
+int
+snapshot_end_copy(int root, const char *store, struct err *err)
+{
+    if (share_unchanged(root, err) != 0 ||
+        note_first_log(root, span_of_logs(root, store).first, err) != 0)
+        return -1;
+    return fdio_fsync_dir(root, UNFINISHED, err);
+}
+
+int
+snapshot_publish_copy(int root, struct err *err)
+{
+    char name[BACKUP_TIME_MAX];
+
+    if (each_log(root, STORE, link_log, &root, err) != 0 || fdio_fsync_dir(root, LOGS, err) != 0)
+        return -1;
+    return publish_snapshot(root, clock_wall_ms(), name, err);
 }
 
 static int

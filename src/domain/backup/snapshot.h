@@ -40,5 +40,15 @@ int snapshot_drop_logs(int root, struct err *err);
 
 /* The first log that follows a snapshot. False: it isn't known. */
 bool snapshot_first_log(int root, const char *name, uint32_t *first);
-/* Are all logs there, from that one to the last? */
-bool snapshot_has_logs(int root, uint32_t first);
+/* Is that log there? */
+bool snapshot_has_log(int root, uint32_t number);
+
+/* A database that was put back becomes a snapshot as well, so that the disk has it twice. Empties
+ * and makes the directory SNAPSHOT_COPY for its files. ERR_NO_SPACE: the margin of the disk would
+ * be used. */
+#define SNAPSHOT_COPY "snapshots/unfinished"
+int snapshot_begin_copy(int root, const char *store, struct err *err);
+/* They are there. store: where they come from. */
+int snapshot_end_copy(int root, const char *store, struct err *err);
+/* The database is db/ now: gives its logs their second names, and the copy its name. */
+int snapshot_publish_copy(int root, struct err *err);

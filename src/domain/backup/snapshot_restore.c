@@ -11,6 +11,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 
+#define STORE_NAME "db"
 #define LOGS_NAME "snapshots/logs"
 #define RESTORED_NAME "db/restored" /* the logs below snapshots/ are those of another database */
 #define RESTORED_FILE "restored"
@@ -86,13 +87,13 @@ copy_store_files(int root, const char *from, const char *to, bool others, uint32
     return rc;
 }
 
-/* ---- one way to a database ---- */
+/* ---- ways to a database ---- */
 
 #define NO_LOGS UINT32_MAX
 
 /* name NULL: only the logs. first: of the logs that follow, or NO_LOGS. */
 static int
-try_snapshot(int root, const char *name, uint32_t first, const char *to, struct err *err)
+copy_snapshot(int root, const char *name, uint32_t first, const char *to, struct err *err)
 {
     char path[64];
     int rc = empty_directory(root, to, err);
@@ -102,40 +103,84 @@ try_snapshot(int root, const char *name, uint32_t first, const char *to, struct 
         rc = copy_store_files(root, path, to, true, first == NO_LOGS ? 1 : NO_LOGS, err);
     if (rc == 0 && first != NO_LOGS)
         rc = copy_store_files(root, LOGS_NAME, to, false, first, err);
-    return rc == 0 ? kv_backup_mend(to, tables, TABLE_COUNT, err) : -1;
+    return rc;
 }
 
-/* The newest, with everything since: 1, 0 (it can't be used), -1. */
+/* 1, 0 (it is damaged), -1. */
 static int
-try_newest(int root, const struct snapshots *s, const char *to, struct snapshot_restored *done,
-           struct err *err)
+judge_way(int rc, const struct err *err)
+{
+    return rc == 0 ? 1 : err->code == ERR_CORRUPT ? 0 : -1;
+}
+
+static int
+try_snapshot(int root, const char *name, const char *to, struct snapshot_restored *done,
+             struct err *err)
+{
+    int rc = copy_snapshot(root, name, NO_LOGS, to, err);
+
+    if (rc == 0)
+        rc = kv_backup_mend(to, tables, TABLE_COUNT, err);
+    if (rc == 0)
+        snprintf(done->name, sizeof done->name, "%s", name);
+    return judge_way(rc, err);
+}
+
+/* The newest, with the logs since. damaged: also if not all of them can be read. 1, 0, -1. */
+static int
+try_newest(int root, const struct snapshots *s, bool damaged, const char *to,
+           struct snapshot_restored *done, struct err *err)
 {
     const char *name = s->n > 0 ? s->names[s->n - 1] : NULL;
     uint32_t first = 1;
+    int rc;
 
-    if ((name != NULL && !snapshot_first_log(root, name, &first)) ||
-        !snapshot_has_logs(root, first))
+    if ((name != NULL && !snapshot_first_log(root, name, &first)) || !snapshot_has_log(root, first))
         return 0;
-    if (try_snapshot(root, name, first, to, err) != 0)
-        return err->code == ERR_CORRUPT ? 0 : -1;
-    snprintf(done->name, sizeof done->name, "%s", name != NULL ? name : "");
-    done->with_logs = true;
-    return 1;
+    rc = copy_snapshot(root, name, first, to, err);
+    if (rc == 0)
+        rc = kv_backup_cut_logs(to, STORE_NAME, &done->logs, err);
+    if (rc == 0 && !damaged && !done->logs.is_whole)
+        return 0;
+    if (rc == 0)
+        rc = kv_backup_mend(to, tables, TABLE_COUNT, err);
+    if (rc == 0) {
+        snprintf(done->name, sizeof done->name, "%s", name != NULL ? name : "");
+        done->with_logs = true;
+    }
+    return judge_way(rc, err);
+}
+
+/* After a clean stop they have everything, and only a log may be damaged. */
+static int
+try_tables(int root, const char *to, struct snapshot_restored *done, struct err *err)
+{
+    int rc;
+
+    if (faccessat(root, STORE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    rc = empty_directory(root, to, err);
+    if (rc == 0)
+        rc = kv_backup_take_tables(STORE_NAME, to, tables, TABLE_COUNT, err);
+    done->from_tables = rc == 0;
+    return judge_way(rc, err);
 }
 
 static int
 try_all(int root, const struct snapshots *s, const char *to, struct snapshot_restored *done,
         struct err *err)
 {
-    int rc = faccessat(root, RESTORED_NAME, F_OK, 0) == 0 ? 0 : try_newest(root, s, to, done, err);
+    int rc = 0;
 
-    for (size_t i = s->n; rc == 0 && i > 0; i--) {
-        rc = try_snapshot(root, s->names[i - 1], NO_LOGS, to, err) == 0 ? 1 : -1;
-        if (rc == 1)
-            snprintf(done->name, sizeof done->name, "%s", s->names[i - 1]);
-        else if (err->code == ERR_CORRUPT)
-            rc = 0;
+    if (faccessat(root, RESTORED_NAME, F_OK, 0) != 0) {
+        rc = try_newest(root, s, false, to, done, err);
+        if (rc == 0)
+            rc = try_tables(root, to, done, err);
+        if (rc == 0)
+            rc = try_newest(root, s, true, to, done, err);
     }
+    for (size_t i = s->n; rc == 0 && i > 0; i--)
+        rc = try_snapshot(root, s->names[i - 1], to, done, err);
     if (rc == 0)
         return err_set(err, ERR_CORRUPT,
                        "there is no snapshot that can be used: restore a backup instead");
@@ -147,12 +192,24 @@ try_named(int root, const struct snapshots *s, const char *name, const char *to,
           struct snapshot_restored *done, struct err *err)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (strcmp(s->names[i], name) == 0) {
-            snprintf(done->name, sizeof done->name, "%s", name);
-            return try_snapshot(root, name, NO_LOGS, to, err);
-        }
+        if (strcmp(s->names[i], name) == 0)
+            return try_snapshot(root, name, to, done, err) == 1 ? 0 : -1;
     return err_set(err, ERR_BAD_REQUEST, "there is no snapshot %.100s: snapshot --list prints them",
                    name);
+}
+
+/* A database that is lost again before the next snapshot would otherwise lose all that came since.
+ * Without room for it, the database is there once. */
+static void
+copy_database(int root, const char *from, struct snapshot_restored *done)
+{
+    struct err err;
+
+    done->is_copied = snapshot_begin_copy(root, from, &err) == 0 &&
+                      copy_store_files(root, from, SNAPSHOT_COPY, true, 1, &err) == 0 &&
+                      snapshot_end_copy(root, from, &err) == 0;
+    if (!done->is_copied)
+        snprintf(done->why_not, sizeof done->why_not, "%s", err.message);
 }
 
 int
@@ -167,6 +224,8 @@ snapshot_restore_make(int root, const char *name, const char *to, struct snapsho
     if (rc == 0)
         rc = name != NULL ? try_named(root, &s, name, to, done, err)
                           : try_all(root, &s, to, done, err);
+    if (rc == 0)
+        copy_database(root, to, done);
     snprintf(path, sizeof path, "%s/" RESTORED_FILE, to);
     if (rc == 0)
         rc = fdio_replace_file(root, path, 0600, bytes_str(""), err);
@@ -183,7 +242,7 @@ snapshot_restore_drop(int root, const char *to)
 }
 
 int
-snapshot_restore_settle(int root, struct err *err)
+snapshot_restore_settle(int root, bool is_copied, struct err *err)
 {
     char aside[64], time[BACKUP_TIME_MAX];
     uint64_t second = clock_wall_ms() / 1000;
@@ -199,6 +258,8 @@ snapshot_restore_settle(int root, struct err *err)
     if (rc != 0 && errno != ENOENT)
         return err_errno(err, "cannot rename " LOGS_NAME);
     if (fdio_mkdir(root, LOGS_NAME, 0700, err) < 0 || fdio_fsync_dir(root, "snapshots", err) != 0)
+        return -1;
+    if (is_copied && snapshot_publish_copy(root, err) != 0)
         return -1;
     if (unlinkat(root, RESTORED_NAME, 0) != 0)
         return err_errno(err, "cannot remove " RESTORED_NAME);

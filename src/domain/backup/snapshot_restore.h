@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include "domain/backup/backup_info.h"
+#include "storage/kv/kv_backup.h"
 #include "util/err.h"
 
 /* Puts a database back from snapshots (snapshot.h). root: the descriptor of the data directory,
@@ -10,17 +11,23 @@
 /* What a restore has made. */
 struct snapshot_restored {
     char name[BACKUP_TIME_MAX]; /* "": none; the logs begin with the store */
-    bool with_logs;             /* with all that came since */
+    bool with_logs;             /* with what came since, as far as `logs` says */
+    bool from_tables;           /* of the tables that are there, which have everything */
+    struct kv_log_state logs;   /* those that follow the newest snapshot */
+    bool is_copied;             /* a snapshot of it waits for snapshot_restore_settle */
+    char why_not[ERR_MESSAGE_MAX];
 };
 
 /* Fills the directory `to`, which is emptied before, with a database. name: exactly that snapshot;
- * NULL: the newest with the logs that follow it. If that can't be used, the newest without logs,
- * and then older ones are tried. ERR_CORRUPT: none can be used. */
+ * NULL: the newest with the logs that follow it. If they are damaged, the tables in db/ are tried,
+ * then the newest with the logs up to the damage, then without logs, and then older ones.
+ * ERR_CORRUPT: none can be used. */
 int snapshot_restore_make(int root, const char *name, const char *to,
                           struct snapshot_restored *done, struct err *err);
 /* After a failure: empties that directory. */
 void snapshot_restore_drop(int root, const char *to);
 
 /* The logs of the database before don't continue the one that was put back: puts them aside below
- * snapshots/. Does nothing if no restore has happened. */
-int snapshot_restore_settle(int root, struct err *err);
+ * snapshots/. Does nothing if no restore has happened. is_copied: as above; then the snapshot gets
+ * its name. */
+int snapshot_restore_settle(int root, bool is_copied, struct err *err);

@@ -12,11 +12,11 @@
 #define STORE_REGIONS "__db." /* the files that are no part of a copy */
 #define STORE_RESERVE "reserve"
 
-/* The bytes that a copy of the database needs at most. The library doesn't copy its regions. */
-static int
-measure_store(int root, uint64_t *bytes, struct err *err)
+/* The library doesn't copy its regions. */
+int
+store_copy_measure(int root, const char *store, uint64_t *bytes, struct err *err)
 {
-    DIR *dir = fdio_opendir(root, STORE, err);
+    DIR *dir = fdio_opendir(root, store, err);
     struct stat st;
 
     *bytes = 0;
@@ -39,7 +39,7 @@ store_copy_make(const struct registry *reg, const char *dir, uint64_t *moment_ms
     struct err ignored;
 
     if (fdio_remove_tree(reg->dirfd, dir, err) != 0 ||
-        measure_store(reg->dirfd, &bytes, err) != 0 ||
+        store_copy_measure(reg->dirfd, STORE, &bytes, err) != 0 ||
         disk_space_check(reg->dirfd, bytes, err) != 0)
         return -1;
     if (fdio_mkdir(reg->dirfd, dir, 0700, err) < 0)

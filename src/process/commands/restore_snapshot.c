@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "domain/backup/snapshot_restore.h"
 #include "process/commands/command_rebuild.h"
+#include "process/commands/progress.h"
 #include "process/server/control_call.h"
 #include "process/server/datadir.h"
 #include "process/server/datadir_plan.h"
@@ -88,7 +89,7 @@ run_maker(const struct exchange *x)
     /* The lock is held until the names are exchanged. */
     if (send(x->socket, &o, sizeof o, MSG_NOSIGNAL) == (ssize_t)sizeof o && o.good &&
         recv(x->socket, &go, 1, 0) == 1) {
-        if (snapshot_restore_settle(x->dirfd, &err) != 0)
+        if (snapshot_restore_settle(x->dirfd, o.done.is_copied, &err) != 0)
             command_note("%s", err.message);
         command_remember(x->dirfd, x->actor, "restore-snapshot", o.done.name);
     }
@@ -183,15 +184,47 @@ run_exchange(struct exchange *x, struct outcome *o, char aside[64], struct err *
 static void
 tell_restored(const struct outcome *o, const char *dir, const char *aside)
 {
-    if (o->done.name[0] == '\0')
+    const struct snapshot_restored *done = &o->done;
+    char moment[CLOCK_RFC3339_MAX];
+
+    clock_rfc3339(moment, done->logs.moment_s * 1000);
+    if (done->from_tables)
+        printf("restored the database from its tables, which have everything");
+    else if (done->name[0] == '\0')
         printf("restored the database from its logs");
     else
-        printf("restored the snapshot %s%s", o->done.name,
-               o->done.with_logs ? ", and all that was logged since" : "");
+        printf("restored the snapshot %s", done->name);
+    if (done->with_logs && done->logs.is_whole && done->name[0] != '\0')
+        printf(", and all that was logged since");
+    else if (done->with_logs && !done->logs.is_whole && done->logs.moment_s != 0)
+        printf(", and what was logged until %.19sZ", moment);
     if (aside[0] != '\0')
         printf("; the database before is %s/%s", dir, aside);
     putchar('\n');
     fflush(stdout);
+    if (!done->is_copied)
+        command_note("no snapshot of it was taken: %.200s", done->why_not);
+}
+
+/* What was acknowledged may be lost: it says what, and the command fails. 0 if all is there, or if
+ * the caller has chosen the snapshot. */
+static int
+tell_loss(const struct exchange *x, const struct snapshot_restored *done, struct err *err)
+{
+    char lost[PROGRESS_SIZE_MAX];
+
+    if (x->time != NULL || done->from_tables || (done->with_logs && done->logs.is_whole))
+        return 0;
+    if (!done->with_logs)
+        return err_set(err, ERR_CORRUPT,
+                       "the logs behind the snapshot %s can't be used: what was changed later is "
+                       "lost, except for the layers that rebuild has found",
+                       done->name);
+    progress_size(lost, done->logs.lost);
+    return err_set(err, ERR_CORRUPT,
+                   "%s can't be read behind byte %u, and %s of logs behind it: what was changed "
+                   "later is lost, except for the layers that rebuild has found",
+                   done->logs.log, done->logs.at, lost);
 }
 
 /* Root does nothing in a directory that isn't root's alone. */
@@ -218,6 +251,9 @@ restore_snapshot(struct options *o, struct err *err)
     const char *const args[] = {"rebuild", "", NULL};
     struct outcome outcome = {.good = false};
     char aside[64] = "";
+    enum command_exit code;
+    struct err loss;
+    bool lost;
     int rc;
 
     command_actor(x.actor);
@@ -228,6 +264,13 @@ restore_snapshot(struct options *o, struct err *err)
     if (rc != 0)
         return COMMAND_FAILED;
     tell_restored(&outcome, o->dir, aside);
+    lost = tell_loss(&x, &outcome.done, &loss) != 0;
+    if (!lost && x.time == NULL)
+        return COMMAND_DONE;
     /* What came since may be among the files. */
-    return outcome.done.with_logs ? COMMAND_DONE : control_run(o, command_rebuild_work, args, err);
+    code = control_run(o, command_rebuild_work, args, err);
+    if (code != COMMAND_DONE || !lost)
+        return code;
+    *err = loss;
+    return COMMAND_FAILED;
 }

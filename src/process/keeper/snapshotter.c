@@ -149,7 +149,7 @@ snapshotter_step(struct snapshotter *s)
     uint64_t now = clock_mono_ms();
     struct err err;
 
-    if (!s->settled && snapshot_restore_settle(s->reg->dirfd, &err) != 0) {
+    if (!s->settled && snapshot_restore_settle(s->reg->dirfd, false, &err) != 0) {
         log_line(LOG_ERROR, "the logs of a database that was replaced stay", "why=%s", err.message);
     } else if (!s->settled) {
         s->settled = true;

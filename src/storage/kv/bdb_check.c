@@ -7,6 +7,7 @@
 #include "storage/kv/bdb.h"
 #include "storage/kv/bdb_copy.h"
 #include "storage/kv/bdb_env.h"
+#include "storage/kv/bdb_log_read.h"
 #include "util/fdio.h"
 #include "util/mem.h"
 #include "util/parse.h"
@@ -83,124 +84,64 @@ list_logs(struct file_check *c, struct err *err)
     return 0;
 }
 
-static void
-note_library_text(const DB_ENV *env, const char *prefix, const char *text)
-{
-    struct file_check *c = env->app_private;
-
-    (void)prefix;
-    if (c->said[0] == '\0' || strstr(text, "checksum error") != NULL)
-        snprintf(c->said, sizeof c->said, "%s", text);
-}
-
 /* Reads all records. *oldest: what a recovery from the last checkpoint needs. */
 static int
-walk_log(struct file_check *c, DB_LOGC *at, DB_LSN *oldest, struct err *err)
+walk_log(struct file_check *c, struct bdb_log_read *r, DB_LSN *oldest, struct err *err)
 {
-    DBT record = {.flags = DB_DBT_REALLOC};
-    DB_LSN lsn, last = {0};
-    uint32_t type;
-    char name[16];
+    uint32_t type, log = 0;
+    char name[BDB_LOG_READ_NAME_MAX];
     int ret, rc = 0;
 
-    while (rc == 0 &&
-           (ret = at->get(at, &lsn, &record, last.file == 0 ? DB_FIRST : DB_NEXT)) == 0) {
-        if (lsn.file != last.file)
+    while (rc == 0 && (ret = bdb_log_read_next(r)) == 0) {
+        if (r->at.file != log)
             rc = c->tick(c->arg, 0, err);
-        last = lsn;
-        memcpy(&type, record.data, sizeof type);
-        if (record.size >= 24 && type == CHECKPOINT_RECORD)
-            memcpy(oldest, (const uint8_t *)record.data + 16, sizeof *oldest);
+        log = r->at.file;
+        memcpy(&type, r->record.data, sizeof type);
+        if (r->record.size >= 24 && type == CHECKPOINT_RECORD)
+            memcpy(oldest, (const uint8_t *)r->record.data + 16, sizeof *oldest);
     }
-    free(record.data);
-    c->end = last;
+    c->end = r->at;
     if (rc != 0 || ret == DB_NOTFOUND)
         return rc;
-    snprintf(name, sizeof name, "log.%010u", last.file != 0 ? last.file : c->first_log);
-    report_fault(c, name, "behind byte %u it can't be read: %s", last.offset,
-                 c->said[0] != '\0' ? c->said : db_strerror(ret));
+    bdb_log_read_name(name, log != 0 ? log : c->first_log);
+    report_fault(c, name, "behind byte %u it can't be read: %s", r->at.offset,
+                 r->said[0] != '\0' ? r->said : db_strerror(ret));
     return 0;
-}
-
-/* The header of a record: where the one before it begins, and its own length. */
-struct record_head {
-    uint32_t before, length;
-};
-
-static struct record_head
-head_at(const uint8_t *file, size_t n, uint64_t at)
-{
-    struct record_head h = {0, 0};
-
-    if (at + sizeof h <= n)
-        memcpy(&h, file + at, sizeof h);
-    return h;
-}
-
-/* Is there a record at that place, behind one that began at `before`, and another one behind it? */
-static bool
-has_record(const uint8_t *file, size_t n, uint64_t at, uint32_t before)
-{
-    struct record_head h = head_at(file, n, at);
-
-    return h.before == before && h.length > sizeof h && h.length < n - at &&
-           head_at(file, n, at + h.length).before == at;
-}
-
-/* The library takes the first record with a wrong checksum for the end of the log, as after a power
- * loss. If others follow that one, it isn't the end. */
-static void
-check_log_tail(struct file_check *c, const char *name, const uint8_t *file, size_t n)
-{
-    uint64_t bad = c->end.offset + (uint64_t)head_at(file, n, c->end.offset).length;
-
-    for (uint64_t at = bad + 1; at < n; at++)
-        if (has_record(file, n, at, (uint32_t)bad)) {
-            report_fault(c, name, "the record at byte %llu is damaged, and others follow it",
-                         (unsigned long long)bad);
-            return;
-        }
 }
 
 static int
 check_log_end(struct file_check *c, struct err *err)
 {
-    char name[16], path[4096];
+    char name[BDB_LOG_READ_NAME_MAX];
     struct buf file;
+    uint64_t end;
     int rc;
 
-    snprintf(name, sizeof name, "log.%010u", c->end.file != 0 ? c->end.file : c->first_log);
+    bdb_log_read_name(name, c->end.file != 0 ? c->end.file : c->first_log);
     if (c->end.file == 0 || c->end.file < c->last_log) {
         report_fault(c, name, "behind byte %u it has no record that can be read", c->end.offset);
         return 0;
     }
-    snprintf(path, sizeof path, "%s/%s", c->dir, name);
     buf_init(&file, 2 * BDB_ENV_LOG_FILE);
-    rc = fdio_read_file(AT_FDCWD, path, &file, err);
-    if (rc == 1)
-        check_log_tail(c, name, buf_bytes(&file).p, file.n);
+    rc = bdb_log_read_file(c->dir, c->end.file, &file, err);
+    end = bdb_log_read_behind(buf_bytes(&file), c->end.offset);
+    if (rc == 1 && bdb_log_read_goes_on(buf_bytes(&file), end))
+        report_fault(c, name, "the record at byte %llu is damaged, and others follow it",
+                     (unsigned long long)end);
     buf_free(&file);
     return rc < 0 ? -1 : 0;
 }
 
 static int
-check_log(struct file_check *c, DB_ENV *env, struct err *err)
+check_log(struct file_check *c, struct bdb_log_read *r, struct err *err)
 {
     DB_LSN oldest = {0};
-    DB_LOGC *at;
-    char name[16];
-    int ret, rc;
+    char name[BDB_LOG_READ_NAME_MAX];
 
-    if ((ret = env->log_cursor(env, &at, 0)) != 0)
-        return bdb_error(err, ret, "reading the log of", c->dir);
-    rc = walk_log(c, at, &oldest, err);
-    at->close(at, 0);
-    if (rc == 0 && c->faults == 0)
-        rc = check_log_end(c, err);
-    if (rc != 0)
+    if (walk_log(c, r, &oldest, err) != 0 || (c->faults == 0 && check_log_end(c, err) != 0))
         return -1;
     if (oldest.file != 0 && c->first_log > oldest.file) {
-        snprintf(name, sizeof name, "log.%010u", oldest.file);
+        bdb_log_read_name(name, oldest.file);
         report_fault(c, name, "this log is missing, and the last checkpoint needs it");
     }
     return 0;
@@ -209,23 +150,18 @@ check_log(struct file_check *c, DB_ENV *env, struct err *err)
 static int
 check_logs(struct file_check *c, struct err *err)
 {
-    DB_ENV *env;
+    struct bdb_log_read r;
     int ret, rc = list_logs(c, err);
 
     if (rc != 0 || c->faults > 0)
         return rc;
-    if ((ret = db_env_create(&env, 0)) != 0)
-        return bdb_error(err, ret, "opening the log of", c->dir);
-    env->app_private = c;
-    env->set_errcall(env, note_library_text);
-    c->said[0] = '\0';
-    ret = env->open(env, c->dir, DB_CREATE | DB_PRIVATE | DB_INIT_LOG, 0600);
+    ret = bdb_log_read_open(&r, c->dir);
     if (ret == 0)
-        rc = check_log(c, env, err);
+        rc = check_log(c, &r, err);
     else
         report_fault(c, "log", "the log can't be opened: %s",
-                     c->said[0] != '\0' ? c->said : db_strerror(ret));
-    env->close(env, 0);
+                     r.said[0] != '\0' ? r.said : db_strerror(ret));
+    bdb_log_read_close(&r);
     return rc;
 }
 
@@ -388,6 +324,16 @@ recover_copy(struct file_check *c, bool is_hot)
 }
 
 /* ---- the tables ---- */
+
+static void
+note_library_text(const DB_ENV *env, const char *prefix, const char *text)
+{
+    struct file_check *c = env->app_private;
+
+    (void)prefix;
+    if (c->said[0] == '\0' || strstr(text, "checksum error") != NULL)
+        snprintf(c->said, sizeof c->said, "%s", text);
+}
 
 /* The library's words, without its advice. */
 static void

@@ -116,7 +116,7 @@ on_library_error(const DB_ENV *env, const char *prefix, const char *text)
  * nobody else can flush it before the recovery, which reads what the disk has (bdb_recovery.c). */
 
 /* The library's functions have no argument for it. While a copy is made consistent, it is the
- * copy. */
+ * copy. NULL: a log is read or begun (bdb_log_read.c, bdb_adopt.c) while no store is open. */
 static struct bdb *synced_store;
 
 static int
@@ -128,6 +128,8 @@ sync_store_file(int fd)
         if (errno == EINTR)
             continue;
         saved = errno;
+        if (synced_store == NULL)
+            return saved == EIO ? (errno = ENXIO) : saved;
         if (!synced_store->sync_failed)
             log_line(LOG_ERROR, "a file of the database can't be synced", "dir=%s errno=%d",
                      synced_store->kv.dir, saved);
@@ -139,7 +141,7 @@ sync_store_file(int fd)
         break;
     }
     /* Not EIO, which the library would try again. */
-    return synced_store->sync_failed ? (errno = ENXIO) : 0;
+    return synced_store != NULL && synced_store->sync_failed ? (errno = ENXIO) : 0;
 }
 
 /* Without the second name the log is as good; only a lost db/ costs more then. */
@@ -172,8 +174,8 @@ open_store_file(const char *path, int flags, ...)
         va_end(ap);
     }
     fd = open(path, flags, mode);
-    if (fd < 0 || (flags & O_CREAT) == 0 || strstr(path, "/log.") == NULL || fstat(fd, &st) != 0 ||
-        st.st_size > 0)
+    if (synced_store == NULL || fd < 0 || (flags & O_CREAT) == 0 || strstr(path, "/log.") == NULL ||
+        fstat(fd, &st) != 0 || st.st_size > 0)
         return fd;
     if (synced_store->keeps_logs)
         give_second_name(path);

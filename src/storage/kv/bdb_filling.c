@@ -5,11 +5,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include "storage/kv/bdb.h"
+#include "storage/kv/bdb_adopt.h"
 #include "storage/kv/bdb_backup.h"
 #include "storage/kv/bdb_check.h"
 #include "storage/kv/bdb_copy.h"
 #include "storage/kv/bdb_cursor.h"
 #include "storage/kv/bdb_env.h"
+#include "storage/kv/bdb_log_cut.h"
 #include "storage/kv/bdb_log_end.h"
 #include "storage/kv/bdb_recovery.h"
 #include "storage/kv/bdb_stats.h"
@@ -365,6 +367,8 @@ const struct kv_filling bdb_filling = {
     .trim_logs = bdb_trim_logs,
     .copy = bdb_backup_copy,
     .mend = bdb_backup_mend,
+    .cut_logs = bdb_log_cut_run,
+    .take_tables = bdb_adopt_run,
     .verify = bdb_backup_verify,
     .log_number = bdb_env_log_number,
     .open_quiet = bdb_backup_open,

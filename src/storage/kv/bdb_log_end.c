@@ -1,6 +1,7 @@
 #include "storage/kv/bdb_log_end.h"
 #include <fcntl.h>
 #include <unistd.h>
+#include "storage/kv/bdb_log_read.h"
 #include "util/fdio.h"
 #include "util/pack.h"
 
@@ -41,9 +42,8 @@ bdb_log_end_note(struct bdb *b)
     buf_free(&text);
 }
 
-/* 1, 0 (no checkpoint was noted yet), -1. */
-static int
-read_noted_place(const char *dir, DB_LSN *out, struct err *err)
+int
+bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err)
 {
     int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct unpack u;
@@ -63,47 +63,24 @@ read_noted_place(const char *dir, DB_LSN *out, struct err *err)
     return rc;
 }
 
-static void
-drop_log_text(const DB_ENV *env, const char *prefix, const char *text)
-{
-    (void)env;
-    (void)prefix;
-    (void)text;
-}
-
-/* Changes nothing. The place is 0, 0 if the log can't be read at all. */
-static void
-find_log_end(const char *dir, DB_LSN *out)
-{
-    DBT record = {.flags = DB_DBT_REALLOC};
-    DB_LOGC *at;
-    DB_ENV *env;
-
-    *out = (DB_LSN){0, 0};
-    if (db_env_create(&env, 0) != 0)
-        return;
-    env->set_errcall(env, drop_log_text);
-    if (env->open(env, dir, DB_CREATE | DB_PRIVATE | DB_INIT_LOG, 0600) == 0 &&
-        env->log_cursor(env, &at, 0) == 0) {
-        if (at->get(at, out, &record, DB_LAST) != 0)
-            *out = (DB_LSN){0, 0};
-        at->close(at, 0);
-    }
-    free(record.data);
-    env->close(env, 0);
-}
-
 int
 bdb_log_end_check(const char *dir, struct err *err)
 {
+    struct bdb_log_read r;
+    char name[BDB_LOG_READ_NAME_MAX];
     DB_LSN noted, end;
-    int rc = read_noted_place(dir, &noted, err);
+    int rc = bdb_log_end_noted(dir, &noted, err);
 
     if (rc != 1)
         return rc;
-    find_log_end(dir, &end);
+    if (bdb_log_read_open(&r, dir) == 0)
+        (void)bdb_log_read_last(&r);
+    end = r.at;
+    bdb_log_read_close(&r);
     if (log_compare(&end, &noted) >= 0)
         return 0;
-    return err_set(err, ERR_CORRUPT, "%s/log.%010u is damaged behind byte %u", dir, end.file,
-                   end.offset);
+    if (end.file == 0)
+        return err_set(err, ERR_CORRUPT, "none of the logs in %s can be read", dir);
+    bdb_log_read_name(name, end.file);
+    return err_set(err, ERR_CORRUPT, "%s/%s is damaged behind byte %u", dir, name, end.offset);
 }

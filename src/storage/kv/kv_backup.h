@@ -18,6 +18,28 @@ int kv_backup_copy(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is
  * was made with. A small log is left. ERR_CORRUPT: this can't be used. */
 int kv_backup_mend(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
 
+/* How much of the logs in a copy can be read. */
+struct kv_log_state {
+    bool is_whole;     /* all of it, except what a crash may leave at the end; else: */
+    char log[16];      /* the log that is damaged or missing first, or that the others end with */
+    uint32_t at;       /* the byte behind which it can't be read */
+    uint64_t lost;     /* the bytes of logs behind that place, as far as they are there */
+    uint64_t moment_s; /* of the last commit before it; 0: there is none */
+};
+
+/* Before kv_backup_mend: cuts off what is behind the first damage in the logs of a copy, or behind
+ * one that is missing, so that what is before it can be repeated. store: the store that was copied,
+ * which may be damaged or gone; its note of the last checkpoint tells whether the end is missing.
+ * ERR_CORRUPT: there is nothing that can be read. */
+int kv_backup_cut_logs(const char *dir, const char *store, struct kv_log_state *out,
+                       struct err *err);
+
+/* Makes a store of the tables of another one, which no process has open, without its logs, in the
+ * empty directory `to`. ERR_CORRUPT: a table is damaged, or it isn't certain that everything that
+ * was logged had been written to the tables, as it is after a clean stop. */
+int kv_backup_take_tables(const char *store, const char *to, const struct kv_table *tables,
+                          size_t n, struct err *err);
+
 /* Verifies each table of a store that no process has open, and changes nothing. ERR_CORRUPT: the
  * message has the table. */
 int kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, struct err *err);

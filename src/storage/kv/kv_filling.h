@@ -13,6 +13,7 @@
  * transactions, and ends ranges. The functions promise what the function of the same name in kv.h
  * or kv_open.h promises. */
 
+struct kv_log_state;
 struct kv_slot;
 struct kv_stats;
 
@@ -85,6 +86,9 @@ struct kv_filling {
                 void *arg, struct err *err);
     int (*mend)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
     int (*verify)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
+    int (*cut_logs)(const char *dir, const char *store, struct kv_log_state *out, struct err *err);
+    int (*take_tables)(const char *store, const char *to, const struct kv_table *tables, size_t n,
+                       struct err *err);
     uint32_t (*log_number)(const char *name);
     struct kv *(*open_quiet)(const char *dir, const struct kv_table *tables, size_t n,
                              struct err *err);

@@ -72,6 +72,19 @@ kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, struc
     return filling->verify(dir, tables, n, err);
 }
 
+int
+kv_backup_cut_logs(const char *dir, const char *store, struct kv_log_state *out, struct err *err)
+{
+    return filling->cut_logs(dir, store, out, err);
+}
+
+int
+kv_backup_take_tables(const char *store, const char *to, const struct kv_table *tables, size_t n,
+                      struct err *err)
+{
+    return filling->take_tables(store, to, tables, n, err);
+}
+
 uint32_t
 kv_backup_log_number(const char *name)
 {
