@@ -91,7 +91,9 @@ copy_blob(struct backup *b, const struct digest *d, const struct rec_blob *r, co
     }
     fdio_close(from);
     if (rc != 0)
-        return err->sys == EIO ? note_damaged(b, d, "its file can't be read", err) : -1;
+        return rc == BACKUP_FILE_UNREAD && err->sys == EIO
+                   ? note_damaged(b, d, "its file can't be read", err)
+                   : -1;
     if (size != r->size || !digest_equal(&found, d))
         return note_damaged(b, d, "its file has other contents", err);
     if (b->to->keep(b->to->arg, err) != 0)

@@ -21,9 +21,11 @@ backup_file_copy(int to, int from, enum digest_algo algo, struct digest *digest,
         if (rc == 0 && is_over(arg))
             rc = err_set(err, ERR_BUSY, "interrupted");
     }
-    if (rc == 0 && got < 0)
-        rc = err_errno(err, "cannot read %s", what);
+    if (rc == 0 && got < 0) {
+        err_errno(err, "cannot read %s", what);
+        rc = BACKUP_FILE_UNREAD;
+    }
     digest_end(hash, digest);
     free(room);
-    return rc == 0 ? fdio_fsync(to, what, err) : -1;
+    return rc == 0 ? fdio_fsync(to, what, err) : rc;
 }

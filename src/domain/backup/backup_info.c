@@ -83,20 +83,28 @@ file_as_json(const struct backup_file *f)
 }
 
 void
-backup_info_write(const struct backup_info *b, struct buf *out)
+backup_info_set_numbers(struct json *j, const struct backup_info *b)
 {
-    char text[CLOCK_RFC3339_MAX], digest[DIGEST_TEXT_MAX];
-    struct json *j = json_new_object(), *files = json_new_array(), *damaged = json_new_array();
+    char moment[CLOCK_RFC3339_MAX];
 
-    clock_rfc3339(text, b->moment_ms);
-    json_set_u64(j, "format", BACKUP_FORMAT);
-    json_set_string(j, "program", "docker-registry-server " PACKAGE_VERSION);
-    json_set_string(j, "moment", text);
-    json_set_u64(j, "moment_ms", b->moment_ms);
+    clock_rfc3339(moment, b->moment_ms);
+    json_set_string(j, "moment", moment);
     json_set_u64(j, "blobs", b->blobs);
     json_set_u64(j, "bytes", b->bytes);
     json_set_u64(j, "new_blobs", b->new_blobs);
     json_set_u64(j, "new_bytes", b->new_bytes);
+}
+
+void
+backup_info_write(const struct backup_info *b, struct buf *out)
+{
+    char digest[DIGEST_TEXT_MAX];
+    struct json *j = json_new_object(), *files = json_new_array(), *damaged = json_new_array();
+
+    json_set_u64(j, "format", BACKUP_FORMAT);
+    json_set_string(j, "program", "docker-registry-server " PACKAGE_VERSION);
+    json_set_u64(j, "moment_ms", b->moment_ms);
+    backup_info_set_numbers(j, b);
     for (size_t i = 0; i < b->files_n; i++)
         json_add(files, file_as_json(&b->files[i]));
     json_set(j, "files", files);

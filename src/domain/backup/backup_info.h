@@ -47,6 +47,9 @@ void backup_info_add(struct backup_info *b, const char *name, uint64_t size, uns
                      const struct digest *digest);
 bool backup_info_is_damaged(const struct backup_info *b, const struct digest *d);
 
+struct json;
+/* Sets the members `moment`, `blobs`, `bytes`, `new_blobs` and `new_bytes`. */
+void backup_info_set_numbers(struct json *j, const struct backup_info *b);
 void backup_info_write(const struct backup_info *b, struct buf *out);
 /* Fills *b, which the caller frees, also after a failure. ERR_UNSUPPORTED: a newer format;
  * ERR_CORRUPT: it isn't whole. what: the backup, for messages. */

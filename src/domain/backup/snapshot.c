@@ -419,11 +419,14 @@ int
 snapshot_take(const struct registry *reg, size_t keep, char name[BACKUP_TIME_MAX],
               bool (*is_over)(void *arg), void *arg, struct err *err)
 {
+    struct err ignored;
     int rc, lock = backup_lock_take(reg->dirfd, err);
 
     if (lock < 0)
         return -1;
     rc = take_locked(reg, keep, name, is_over, arg, err);
+    if (rc != 0)
+        fdio_remove_tree(reg->dirfd, UNFINISHED, &ignored);
     fdio_close(lock);
     return rc;
 }

@@ -294,6 +294,9 @@ open_place(struct place *p, const char *dir, const char *registry, struct err *e
 {
     bool is_new = mkdir(dir, 0700) == 0;
 
+    if (!is_new && errno == ENOENT)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "cannot make directory %s: the directory above it is missing", dir);
     if (!is_new && errno != EEXIST)
         return err_errno(err, "cannot make directory %s", dir);
     p->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

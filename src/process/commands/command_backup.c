@@ -113,7 +113,7 @@ command_backup_work(struct control *c, struct err *err)
 static void
 print_backup(const char *name, const struct backup_info *info, const char *state, bool as_json)
 {
-    char moment[CLOCK_RFC3339_MAX], size[PROGRESS_SIZE_MAX], new_size[PROGRESS_SIZE_MAX];
+    char size[PROGRESS_SIZE_MAX], new_size[PROGRESS_SIZE_MAX];
 
     if (as_json) {
         struct json *j = json_new_object();
@@ -121,12 +121,7 @@ print_backup(const char *name, const struct backup_info *info, const char *state
         json_set_string(j, "name", name);
         json_set_string(j, "state", state);
         if (info != NULL) {
-            clock_rfc3339(moment, info->moment_ms);
-            json_set_string(j, "moment", moment);
-            json_set_u64(j, "blobs", info->blobs);
-            json_set_u64(j, "bytes", info->bytes);
-            json_set_u64(j, "new_blobs", info->new_blobs);
-            json_set_u64(j, "new_bytes", info->new_bytes);
+            backup_info_set_numbers(j, info);
             json_set_u64(j, "damaged", info->damaged_n);
         }
         command_print("", j, "\n");
