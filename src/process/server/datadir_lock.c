@@ -2,16 +2,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/log.h"
 #include "util/parse.h"
 
 #define LOCK_NAME "db/lock"
 /* A killed server takes its children along, but not at the same instant. */
 #define LOCK_WAIT_MS 1000
+/* A command without a server has the lock while it works. Service managers wait longer than this.
+ */
+#define COMMAND_WAIT_MS 60000
 
 static int
 open_lock(int dirfd, int flags)
@@ -19,10 +26,72 @@ open_lock(int dirfd, int flags)
     return openat(dirfd, LOCK_NAME, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-static int
-locked_already(int dirfd, const char *name, struct err *err)
+/* ---- whose it is ---- */
+
+struct lock_holder {
+    pid_t pid;        /* 0: it isn't known */
+    char command[32]; /* "": a server */
+};
+
+/* The kernel lists who has which file locked. */
+static pid_t
+find_locking_process(int fd)
 {
-    char by[64] = "another process (a command such as gc, or another server)";
+    char line[256];
+    struct stat st;
+    unsigned long inode;
+    unsigned major_number, minor_number;
+    int pid = 0, found = 0;
+    FILE *f = fstat(fd, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
+
+    while (f != NULL && found == 0 && fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major_number, &minor_number,
+                   &inode) == 4 &&
+            inode == st.st_ino && pid > 0)
+            found = pid;
+    if (f != NULL)
+        fclose(f);
+    return found;
+}
+
+#define PROGRAM_NAME "docker-registry-server"
+
+/* The word behind the program's name. A server's first word is an option, "serve", or none. */
+static void
+find_command_name(struct lock_holder *h)
+{
+    char path[64];
+    struct buf line;
+    struct err ignored;
+    size_t first, n = strlen(PROGRAM_NAME);
+
+    h->command[0] = '\0';
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)h->pid);
+    buf_init(&line, 1 << 17);
+    if (fdio_read_file(AT_FDCWD, path, &line, &ignored) == 1) {
+        first = strlen(buf_text(&line)) + 1;
+        if (first > n && strcmp(buf_text(&line) + first - 1 - n, PROGRAM_NAME) == 0 &&
+            first < line.n && buf_text(&line)[first] != '-' &&
+            strcmp(buf_text(&line) + first, "serve") != 0)
+            snprintf(h->command, sizeof h->command, "%s", buf_text(&line) + first);
+    }
+    buf_free(&line);
+}
+
+static struct lock_holder
+find_lock_holder(int fd)
+{
+    struct lock_holder h = {.pid = find_locking_process(fd)};
+
+    if (h.pid != 0)
+        find_command_name(&h);
+    return h;
+}
+
+static int
+locked_already(int dirfd, const char *name, const struct lock_holder *h, struct err *err)
+{
+    char by[80] = "another process (a command such as gc, or another server)";
     struct buf text;
     struct err ignored;
     uint64_t pid = 0;
@@ -33,7 +102,9 @@ locked_already(int dirfd, const char *name, struct err *err)
             parse_u64(buf_text(&text), strcspn(buf_text(&text), "\n"), &pid) && pid > 1 &&
             pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
     buf_free(&text);
-    if (known)
+    if (h->command[0] != '\0')
+        snprintf(by, sizeof by, "the command %s (process %d)", h->command, (int)h->pid);
+    else if (known)
         snprintf(by, sizeof by, "another server (process %llu)", (unsigned long long)pid);
     return err_set(
         err, ERR_BUSY,
@@ -41,25 +112,44 @@ locked_already(int dirfd, const char *name, struct err *err)
         by);
 }
 
+/* 1; 0: another process has it; -1. */
+static int
+take_lock(int fd, const char *name, struct err *err)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        if (errno != EINTR)
+            return errno == EWOULDBLOCK ? 0 : err_errno(err, "cannot lock %s/%s", name, LOCK_NAME);
+    return 1;
+}
+
 int
 datadir_lock_wait(int *fd, int dirfd, const char *name, struct err *err)
 {
-    uint64_t until;
+    const uint64_t begun = clock_mono_ms();
+    uint64_t look_ms = LOCK_WAIT_MS;
+    pid_t told = 0;
+    int rc;
 
     *fd = open_lock(dirfd, O_RDWR | O_CREAT);
     if (*fd < 0)
         return err_errno(err, "cannot open %s/%s", name, LOCK_NAME);
-    until = clock_mono_ms() + LOCK_WAIT_MS;
-    while (flock(*fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno != EWOULDBLOCK)
-            return err_errno(err, "cannot lock %s/%s", name, LOCK_NAME);
-        if (clock_mono_ms() >= until)
-            return locked_already(dirfd, name, err);
+    while ((rc = take_lock(*fd, name, err)) == 0) {
+        const uint64_t waited = clock_mono_ms() - begun;
+
+        if (waited >= look_ms) {
+            const struct lock_holder h = find_lock_holder(*fd);
+
+            if (h.command[0] == '\0' || waited >= COMMAND_WAIT_MS)
+                return take_lock(*fd, name, err) == 1 ? 0 : locked_already(dirfd, name, &h, err);
+            if (h.pid != told)
+                log_line(LOG_INFO, "waiting for a command that uses the data directory",
+                         "command=%s pid=%d", h.command, (int)h.pid);
+            told = h.pid;
+            look_ms = waited + LOCK_WAIT_MS;
+        }
         clock_sleep_ms(10);
     }
-    return 0;
+    return rc == 1 ? 0 : -1;
 }
 
 int

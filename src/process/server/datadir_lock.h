@@ -7,7 +7,8 @@
  * becomes the descriptor that holds the lock. */
 
 /* Makes the file if it is missing, and takes the lock; waits a moment for the processes of a killed
- * server. Fails with ERR_BUSY, and names the process that has it. *fd is to be closed also then. */
+ * server, and up to a minute for a command, which it names in the log. Fails with ERR_BUSY, and
+ * names the process that has it. *fd is to be closed also then. */
 int datadir_lock_wait(int *fd, int dirfd, const char *name, struct err *err);
 
 /* Takes it if it is free: 1, 0, -1. make: makes the file if it is missing; otherwise there is
