@@ -62,8 +62,15 @@ my %asks = (
 cmp_ok(ratio($asks{$_}, $many, $few), '<', 3, "$_ takes as long for an id of forty manifests as for one of four") for sort keys %asks;
 cmp_ok(ratio($asks{$_}, $large, $few), '<', 0.5, "$_ takes less with larger configs, which aren't parsed") for sort keys %asks;
 
+# With sanitizers a look-up may take so long that an address has as many at once as it may.
+sub status_of_look_up ($id) {
+    my $status;
+    wait_for(60, sub { $status = $v1->get_json($id)->status; $status != 429 || !Registry->sanitized });
+    return $status;
+}
+
 my ($health, @rest) = in_parallel(9, 120, sub ($i) {
-    return [ map { $i == 0 ? $registry->get('/healthz')->status : $v1->get_json($many)->status } 1 .. 10 ];
+    return [ map { $i == 0 ? $registry->get('/healthz')->status : status_of_look_up($many) } 1 .. 10 ];
 });
 is_deeply($health, [ (200) x 10 ], 'health is answered while many ask for it');
 is_deeply(\@rest, [ ([ (404) x 10 ]) x 8 ], '... who are answered, too');
