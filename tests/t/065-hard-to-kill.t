@@ -50,6 +50,13 @@ sub stop_one_inside ($registry, $manifest) {
     return 0;
 }
 
+# Each of the clients has pushed more than ten tags.
+sub all_went_on ($registry) {
+    my %n;
+    /^c(\d)-/ and $n{$1}++ for @{ ($registry->get('/v2/a/b/tags/list?n=1000')->json // {})->{tags} // [] };
+    return 3 == grep { ($n{$_} // 0) > 10 } 0 .. 2;
+}
+
 subtest 'a worker that is stopped inside the database' => sub {
     my $registry = Registry->start(args => [ '--watchdog', '2' ], expected => $HEALED);
     my $until    = tempdir() . '/end';
@@ -57,6 +64,7 @@ subtest 'a worker that is stopped inside the database' => sub {
     my @told = in_parallel(4, 60, sub ($i) {
         return ask_on($until, 201, sub ($n) { return $registry->put_manifest('a/b', "c$i-$n", $manifest) }) if $i < 3;
         my $try = eval { stop_one_inside($registry, $manifest) } // 0;
+        wait_for(30, sub { all_went_on($registry) });
         sleep 1;
         spew($until, '');
         return $try;

@@ -383,7 +383,7 @@ blob_delete(const struct registry *reg, const char *repository, const struct dig
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
     x.repo = repo.id;
-    if (txn_run(reg->kv, remove_member, &x, err) != 0) {
+    if (txn_run_anyway(reg->kv, remove_member, &x, err) != 0) {
         about = err->code == ERR_IN_USE ? arena_array(arena, 1, sizeof *about) : NULL;
         if (about != NULL) {
             digest_text(text, &x.needed_by);

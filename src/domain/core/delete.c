@@ -341,7 +341,7 @@ run_deletion(struct deleting *x, struct err *err)
     x->move.repository = x->repository;
     x->move.actor = x->actor;
     x->move.target_goes = x->all;
-    return txn_run(x->reg->kv, delete_target, x, err);
+    return txn_run_anyway(x->reg->kv, delete_target, x, err); /* on a full disk, too */
 }
 
 /* Finds the present target of the tag. 0; -1; 1: its manifest was just deleted, so look again. */
