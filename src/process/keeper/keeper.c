@@ -405,10 +405,10 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
         k.scrub = scrub_new(s->options, &k.reg, &k.loop);
         rc = run_keeper(&k, &err);
         retain_round_free(k.retention);
+        snapshotter_free(k.snapshotter);
     }
     if (rc != 0)
         log_line(LOG_ERROR, "the keeper failed", "why=%s", err.message);
-    snapshotter_free(k.snapshotter);
     loop_free(&k.loop);
     kv_close(k.reg.kv);
     return rc == 0 ? CHILD_DONE : CHILD_FAILED;
