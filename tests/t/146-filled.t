@@ -34,7 +34,7 @@ sub free_bytes () { return (split ' ', (split /\n/, run([ 'df', '-B1', $disk ])-
 
 my $FULL     = qr/No space left|disk is full|no room on the disk|disk has room again|checkpoint failed/;
 my $registry = Registry->start(dir => "$disk/data", expected => $FULL,
-    args => [ '--lease', '1s', '--gc-interval', '1s', '--history-keep', '0', '--event-keep', '10s', '--upload-expiry', '10s' ]);
+    args => [ '--lease', '5s', '--gc-interval', '1s', '--history-keep', '0', '--event-keep', '10s', '--upload-expiry', '10s' ]);
 my $pid  = $registry->pid;
 my $kept = random_bytes(100_000);
 is_status($registry->push_image('kept/a', 'v1', [$kept]), 201, 'an image that stays');
@@ -109,7 +109,7 @@ for my $round (1 .. $rounds) {
         }
         command_works('garbage is collected', 'gc');
         ok(wait_for(20, sub { $registry->get('/healthz')->status == 200 }), 'there is room again');
-        ok(wait_for(20, sub { free_bytes() > $first - 40 * MiB }), '... as much as at first, but for logs of the database') or diag($first - free_bytes());
+        ok(wait_for(30, sub { free_bytes() > $first - 40 * MiB }), '... as much as at first, but for logs of the database') or diag($first - free_bytes());
         is_status($registry->push_image('kept/a', "v$round", [ random_bytes(100_000) ]), 201, '... and pushes succeed');
         ok($registry->running && $registry->pid == $pid, '... without a restart');
     };
