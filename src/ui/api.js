@@ -74,7 +74,8 @@ async function errorOf(response) {
 
 async function send(path, options) {
   try {
-    return await fetch(path.startsWith('/') ? path : api + path, {
+    // The address of the page may have a password in it, which a request must not have.
+    return await fetch(new URL(api + path, location.origin), {
       cache: 'no-cache',
       redirect: 'error',
       referrerPolicy: 'no-referrer',
@@ -155,30 +156,9 @@ export async function json(path, options) {
 // One page of a list: its document, and the path of the next one or null. Of Link only the query
 // counts, because the registry may be known by another address.
 export async function page(path, options) {
-  let response;
-  try {
-    response = await request(path, options);
-  } catch (e) {
-    return olderList(path, options, e);
-  }
+  const response = await request(path, options);
   const next = /<[^>?]*\?([^>]*)>\s*;\s*rel="?next"?/.exec(response.headers.get('Link') ?? '');
   return {body: await response.json(), next: next ? `${path.split('?')[0]}?${next[1]}` : null};
-}
-
-// A registry that lacks the lists with sizes and times: the names alone.
-async function olderList(path, options, error) {
-  const [kind] = /_repositories\?|_tags\?/.exec(path) ?? [];
-  if (!kind || error.status !== 404)
-    throw error;
-  const query = new URLSearchParams(path.split('?')[1]);
-  const older = kind === '_tags?' ? 'tags/list' : '_catalog';
-  const {body, next} = await page(path.split('?')[0].replace(kind.slice(0, -1), older) + '?n=1000' + (query.has('last') ? `&last=${encodeURIComponent(query.get('last'))}` : ''), options);
-  const kept = (body.repositories ?? body.tags ?? []).filter((name) => name.toLowerCase().includes((query.get('name') ?? '').toLowerCase()) && name.startsWith(query.get('prefix') ?? ''));
-  const items = kept.map((name) => ({name, tags: null, size: null, updated: null, digest: '', platforms: null, siblings: []}));
-  const last = next && new URLSearchParams(next.split('?')[1]).get('last');
-  if (last !== null)
-    query.set('last', last);
-  return {body: {repositories: items, tags: items}, next: last === null ? null : `${path.split('?')[0]}?${query}`};
 }
 
 // Lines of JSON as they arrive.

@@ -7,8 +7,12 @@ import {repositories} from './repositories.js';
 import {repository} from './tags.js';
 import {image} from './image.js';
 import {account, loginScreen} from './account.js';
+import {events, hooks} from './events.js';
+import {field, search} from './search.js';
+import {storage} from './storage.js';
 
-const own = {login: loginScreen, me: account};
+const own = {login: loginScreen, me: account, search, storage, events, hooks};
+const titles = {login: 'Log in', me: 'What you may do', search: 'Search', storage: 'Storage', events: 'Events', hooks: 'Hooks'};
 
 // ---- addresses ----
 
@@ -19,7 +23,7 @@ export function parse(pathname, search) {
   const raw = pathname.slice(base.length);
   if (raw.startsWith('_')) {
     const [name, ...rest] = raw.slice(1).split('/');
-    return {screen: own[name] ?? nowhere, rest, query};
+    return {screen: Object.hasOwn(own, name) ? own[name] : nowhere, own: name, rest, query};
   }
   const parts = raw.split('/');
   const at = parts.findIndex((part) => /[:@]/.test(decode(part)));
@@ -67,7 +71,17 @@ function drawUser() {
     : me.login === 'token'
       ? link(`${to.screen('login')}`, {class: 'button'}, 'Log in')
       : null);
-  replace(nav, [['Repositories', base]].map(([title, href]) => link(href, {'data-nav': href}, title)));
+  const all = [['Repositories', base], ['Events', to.screen('events')], ...(me.administrator ? [['Storage', to.screen('storage')], ['Hooks', to.screen('hooks')]] : [])];
+  replace(nav, all.map(([title, href]) => link(href, {'data-nav': href}, title)));
+  markNav();
+}
+
+function markNav() {
+  const here = location.pathname;
+  for (const a of nav.children) {
+    const current = a.dataset.nav === base ? !here.slice(base.length).startsWith('_') : here === a.dataset.nav;
+    current ? a.setAttribute('aria-current', 'page') : a.removeAttribute('aria-current');
+  }
 }
 
 function themeButton() {
@@ -96,7 +110,7 @@ function frame() {
     h('a', {class: 'skip', href: '#main'}, 'To the content'),
     h('header', {class: 'top'},
       link(base, {class: 'brand', 'aria-label': 'Registry, start'}, icon('box'), h('span', null, location.host)),
-      nav, h('div', {class: 'spring'}), user, themeButton()),
+      nav, h('div', {class: 'spring'}), field(go), user, themeButton()),
     main,
     h('div', {id: 'toast', class: 'toast', role: 'status', 'aria-live': 'polite'}));
 }
@@ -111,8 +125,7 @@ export async function show(focus = true) {
   const {signal} = leave;
   const route = parse(location.pathname, location.search);
   document.title = `${plain(titleOf(route))} – ${location.host}`;
-  for (const a of nav.children)
-    a.toggleAttribute('data-current', a.dataset.nav === base ? !location.pathname.slice(base.length).startsWith('_') : location.pathname.startsWith(a.dataset.nav));
+  markNav();
   await fill(main, () => route.screen(route, {signal, go, redraw: () => show(false), drawUser}), {signal});
   if (signal.aborted)
     return;
@@ -122,10 +135,10 @@ export async function show(focus = true) {
     main.querySelector('h1')?.focus({preventScroll: true});
 }
 
-function titleOf({screen, name, ref, prefix}) {
+function titleOf({own: screen, name, ref, prefix}) {
   if (name)
     return ref ? `${name}${ref.includes(':') ? '@' : ':'}${ref}` : name;
-  return prefix || (screen === repositories ? 'Repositories' : screen === loginScreen ? 'Log in' : 'Registry');
+  return prefix || (screen === undefined ? 'Repositories' : titles[screen] ?? 'Nowhere');
 }
 
 // To another address; replaced: the present one doesn't stay in the history.

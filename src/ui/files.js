@@ -3,11 +3,8 @@
 import {download, json, page, pull, request} from './api.js';
 import {ago, count, h, icon, mode, plain, replace, short, size, text} from './dom.js';
 import {List} from './list.js';
-import {copyButton, empty, failed, fill, link, loading, say} from './parts.js';
-
-const PIECE = 65536;
-const HEX_PIECE = 4096;
-const TEXT_MAX = 1 << 20;
+import {copyButton, empty, fill, link, say} from './parts.js';
+import {part, preview} from './preview.js';
 
 // ---- names: bytes, which mostly are UTF-8 ----
 
@@ -97,7 +94,7 @@ export function files(it, {signal, go}) {
     return all;
   }
 
-  const list = new List({label: 'Files', row: (node) => node.more ? moreRow(node) : fileRow(node)});
+  const list = new List({label: 'Files', kind: 'dense', row: (node) => node.more ? moreRow(node) : fileRow(node)});
 
   function moreRow(row) {
     const button = h('button', {type: 'button', class: 'button quiet'}, 'More …');
@@ -218,7 +215,7 @@ export function files(it, {signal, go}) {
     if (entry.linkname !== undefined)
       inside.append(h('p', null, entry.type === 'link' ? 'The same file as ' : 'Leads to ', link(address(targetOf(entry)), null, text(entry.linkname, {class: 'mono', max: 4096}))));
     if (entry.type === 'file' || entry.type === 'link')
-      preview(entry, raw, inside);
+      content(entry, raw, inside);
   }
 
   const fact = (title, content) => h('div', null, h('dt', null, title), h('dd', null, content));
@@ -235,52 +232,13 @@ export function files(it, {signal, go}) {
     }
   }
 
-  async function preview(entry, raw, inside) {
-    if (layer !== null)
-      return; // the API reads files of the whole image only
-    let bytes = new Uint8Array(0);
-    let total = entry.size;
-    const more = async (n) => {
-      const response = await request(`${where}/blobs/${raw}`, {scope, signal, headers: {Range: `bytes=${bytes.length}-${bytes.length + n - 1}`}});
-      const got = new Uint8Array(await response.arrayBuffer());
-      const range = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '');
-      total = range ? Number(range[1]) : got.length;
-      const all = new Uint8Array(bytes.length + got.length);
-      all.set(bytes);
-      all.set(got, bytes.length);
-      bytes = all;
-    };
-    const draw = () => {
-      const string = asText(bytes, bytes.length >= total);
-      const rest = total - bytes.length;
-      const isText = string !== null;
-      replace(inside, isText ? lined(string) : hexed(bytes),
-        rest > 0 ? h('p', {class: 'dim'}, `${size(bytes.length)} of ${size(total)} are shown. `,
-          bytes.length < TEXT_MAX ? h('button', {type: 'button', class: 'button', onclick: () => again(isText ? 4 * PIECE : 4 * HEX_PIECE)}, 'Show more') : 'Download the file to see the rest.') : null);
-    };
-    const again = async (n) => {
-      try {
-        await more(n);
-        draw();
-      } catch (e) {
-        if (e.name !== 'AbortError')
-          inside.append(failed(e));
-      }
-    };
-    if (entry.type === 'file' && entry.size === 0) {
+  function content(entry, raw, inside) {
+    if (layer !== null) // the API reads files of the whole image only
+      inside.append(h('p', null, link(`${it.home}/files/${raw}${it.chosen}`, null, 'The file as the image shows it')));
+    else if (entry.type === 'file' && entry.size === 0)
       inside.append(h('p', {class: 'dim'}, 'The file is empty.'));
-      return;
-    }
-    replace(inside, loading());
-    try {
-      await more(PIECE);
-      if (asText(bytes, bytes.length >= total) === null)
-        bytes = bytes.slice(0, HEX_PIECE);
-      draw();
-    } catch (e) {
-      if (e.name !== 'AbortError')
-        replace(inside, failed(e));
-    }
+    else
+      preview(inside, async (from, n) => part(await request(`${where}/blobs/${raw}`, {scope, signal, headers: {Range: `bytes=${from}-${from + n - 1}`}})));
   }
 
   // ---- by pattern ----
@@ -298,7 +256,7 @@ export function files(it, {signal, go}) {
   async function findAll() {
     let next = `${it.inside}/find?name=${encodeURIComponent(find)}&n=500`;
     const items = [];
-    const hits = new List({label: 'Files that were found', row: (entry) => h('div', {class: 'row file'},
+    const hits = new List({label: 'Files that were found', kind: 'dense', row: (entry) => h('div', {class: 'row file'},
       link(address(rawOf(entry)), {class: 'name', title: plain(entry.path)}, iconOf(entry.type), text(entry.path, {max: 500})),
       h('span', {class: 'size'}, entry.type === 'file' ? size(entry.size) : ''), h('span', {class: 'mode mono'}, mode(entry.type, entry.mode)),
       h('span', {class: 'owner mono'}, `${entry.uid}:${entry.gid}`), h('span', {class: 'layer'}, layerChip(entry.layer))),
@@ -334,6 +292,10 @@ export function files(it, {signal, go}) {
       await open(child);
       node = child;
     }
+    // The file that is asked for may be far down in its directory.
+    if (entry && entry.type !== 'directory')
+      for (let n = 0; n < 100 && node.next && !node.children.some((c) => c.raw === selected); n++)
+        await extend(node);
     list.set(rows());
     if (entry) {
       show(entry, asked);
@@ -348,34 +310,4 @@ export function files(it, {signal, go}) {
   }
   fill(tree, begin, {what: 'Reading the layers …', signal});
   return [search, h('div', {class: 'split'}, tree, pane)];
-}
-
-// ---- bytes as text, or as numbers ----
-
-// The text, or null if the bytes are none. Unless they are whole, the last character may be cut.
-function asText(bytes, whole) {
-  if (bytes.includes(0))
-    return null;
-  try {
-    return new TextDecoder('utf-8', {fatal: true}).decode(bytes, {stream: !whole});
-  } catch {
-    return null;
-  }
-}
-
-function lined(string) {
-  const lines = string.replace(/\n$/, '').split('\n').length;
-  return h('div', {class: 'code', tabindex: 0, role: 'group', 'aria-label': 'Content'},
-    h('pre', {class: 'numbers', 'aria-hidden': 'true'}, Array.from({length: lines}, (_, i) => i + 1).join('\n')),
-    text(string.replace(/\r\n/g, '\n'), {tag: 'pre', lines: true, class: 'text'}));
-}
-
-function hexed(bytes) {
-  const lines = [];
-  for (let i = 0; i < bytes.length; i += 16) {
-    const part = [...bytes.slice(i, i + 16)];
-    lines.push(i.toString(16).padStart(8, '0') + '  ' + part.map((b) => b.toString(16).padStart(2, '0')).join(' ').padEnd(47) + '  ' +
-      part.map((b) => (b > 31 && b < 127 ? String.fromCharCode(b) : '·')).join(''));
-  }
-  return h('div', {class: 'code', tabindex: 0, role: 'group', 'aria-label': 'Content in hexadecimal'}, h('pre', {class: 'text'}, lines.join('\n')));
 }

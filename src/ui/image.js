@@ -1,47 +1,30 @@
 // An image: its platforms, how to pull it, what made its layers, its configuration.
 
-import {json, pull, request} from './api.js';
+import {download, json, pull, request} from './api.js';
+import {diff} from './diff.js';
 import {count, h, plain, replace, short, size, ago, text} from './dom.js';
-import {accept, nameCrumbs} from './tags.js';
-import {copyButton, empty, fill, heading, link, tabs, to} from './parts.js';
 import {files} from './files.js';
+import {history} from './history.js';
+import {choosePlatform, configOf, isIndex, isPlatform, manifestOf, platformName} from './manifest.js';
+import {packages} from './packages.js';
+import {copyButton, empty, fill, heading, link, tabs, to} from './parts.js';
+import {part, preview} from './preview.js';
+import {referrers} from './referrers.js';
+import {nameCrumbs} from './tags.js';
 
-const CONFIG_MAX = 4 << 20;
-const isIndex = (m) => Array.isArray(m.manifests);
-
-export function platformName(p) {
-  return p ? [p.os, p.architecture, p.variant].filter(Boolean).join('/') : '';
-}
-
-export async function manifestOf(name, ref, {signal}) {
-  const response = await request(`${name}/manifests/${ref}`, {scope: pull(name), headers: accept, signal});
-  return {digest: response.headers.get('Docker-Content-Digest') ?? ref, body: await response.json(), type: response.headers.get('Content-Type')};
-}
-
-async function configOf(name, descriptor, {signal}) {
-  if (!descriptor || descriptor.size > CONFIG_MAX || !/json$/.test(descriptor.mediaType ?? ''))
-    return null;
-  return json(`${name}/blobs/${descriptor.digest}`, {scope: pull(name), signal}).catch((e) => {
-    if (e.name === 'AbortError')
-      throw e;
-    return null;
-  });
-}
-
-// Tools store attestations as images of no platform.
-const isPlatform = (m) => m.platform && m.platform.os !== 'unknown';
-
-function choose(all, wanted) {
-  return all.find((m) => platformName(m.platform) === wanted) ?? all.find((m) => platformName(m.platform) === 'linux/amd64') ??
-    all.find((m) => m.platform?.os === 'linux') ?? all[0];
-}
 
 export async function image(route, context) {
+  const {name, ref, rest} = route;
+  if (rest[0] === 'history' && !ref.includes(':'))
+    return historyAlone(route, context);
+  return shown(route, context, await manifestOf(name, ref, context));
+}
+
+async function shown(route, context, whole) {
   const {name, ref, rest, query} = route;
   const {signal} = context;
-  const whole = await manifestOf(name, ref, context);
   const platforms = isIndex(whole.body) ? whole.body.manifests.filter(isPlatform) : [];
-  const one = platforms.length ? choose(platforms, query.get('platform')) : null;
+  const one = platforms.length ? choosePlatform(platforms, query.get('platform')) : null;
   const manifest = one ? await manifestOf(name, one.digest, context) : whole;
   const home = to.image(name, ref);
   const chosen = one && query.get('platform') ? `?platform=${encodeURIComponent(platformName(one.platform))}` : '';
@@ -52,7 +35,7 @@ export async function image(route, context) {
     // What the parts of the API that look into images are asked for.
     inside: `${name}/_image/${manifest.digest}`,
   };
-  const screens = {'': layers, config, files};
+  const screens = {'': layers, config, files, packages, referrers, history, diff};
   const current = rest[0] ?? '';
   const body = h('div', {class: 'screen'});
   const screen = screens[current];
@@ -69,10 +52,29 @@ export async function image(route, context) {
     tabs('Parts of the image', [
       [it.isImage ? 'Layers' : 'Content', home + chosen, current === ''],
       it.isImage ? ['Files', `${home}/files/${chosen}`, current === 'files'] : null,
+      it.isImage ? ['Packages', `${home}/packages${chosen}`, current === 'packages'] : null,
       ['Configuration', `${home}/config${chosen}`, current === 'config'],
+      ['Referrers', `${home}/referrers${chosen}`, current === 'referrers'],
+      ref.includes(':') ? null : ['History', `${home}/history`, current === 'history'],
+      current === 'diff' ? ['Differences', location.pathname + location.search, true] : null,
     ]),
     body,
   ];
+}
+
+// The history of a tag, which may be deleted.
+async function historyAlone(route, context) {
+  const {name, ref} = route;
+  const whole = await manifestOf(name, ref, context).catch((e) => {
+    if (e.status !== 404)
+      throw e;
+    return null;
+  });
+  if (whole)
+    return shown(route, context, whole);
+  const body = h('div');
+  await fill(body, () => history(route, context), context);
+  return [nameCrumbs(name, text(ref)), heading([text(name), h('span', {class: 'dim'}, ':'), text(ref), ' ', h('span', {class: 'badge'}, 'deleted')]), body];
 }
 
 function facts({whole, manifest, config: c, chosen, isImage}) {
@@ -145,14 +147,23 @@ function pairs(all) {
   return h('dl', {class: 'pairs'}, all.map(([key, value]) => [h('dt', null, text(key, {max: 500})), h('dd', null, text(typeof value === 'string' ? value : JSON.stringify(value), {max: 5000, lines: true}))]));
 }
 
-// What is no image: an index without platforms, an artifact.
-function content({manifest, name}) {
+// What is no image: an index without platforms, an artifact. Its parts can be opened.
+function content({manifest, name, signal}) {
   const all = manifest.body.manifests ?? manifest.body.layers ?? [];
-  return h('section', {class: 'card'}, h('h2', null, 'Content'), all.length === 0 ? h('p', {class: 'dim'}, 'Nothing.') :
-    h('ul', {class: 'plain-list'}, all.map((d) => h('li', null,
-      manifest.body.manifests ? link(to.image(name, d.digest), {class: 'mono'}, short(d.digest)) : h('span', {class: 'mono', title: d.digest}, short(String(d.digest))),
-      ' ', text(d.annotations?.['org.opencontainers.image.title'] ?? d.artifactType ?? d.mediaType ?? '', {max: 200}), ' ', h('span', {class: 'dim'}, size(d.size))))),
-  manifest.body.annotations ? annotations(manifest.body.annotations) : null);
+  const title = (d) => d.annotations?.['org.opencontainers.image.title'] ?? d.artifactType ?? d.mediaType ?? '';
+  const item = (d) => {
+    if (manifest.body.manifests)
+      return h('li', null, link(to.image(name, d.digest), {class: 'mono'}, short(d.digest)), ' ', text(title(d), {max: 200}), ' ', h('span', {class: 'dim'}, size(d.size)));
+    const inside = h('div', {class: 'preview'});
+    const open = h('details', {ontoggle: () => {
+      if (open.open && !inside.childElementCount)
+        preview(inside, async (from, n) => part(await request(`${name}/blobs/${d.digest}`, {scope: pull(name), signal, headers: {Range: `bytes=${from}-${from + n - 1}`}})));
+    }}, h('summary', null, text(title(d), {max: 200}), ' ', h('span', {class: 'mono dim', title: plain(d.digest)}, short(String(d.digest))), ' ', h('span', {class: 'dim'}, size(d.size))),
+    h('p', null, h('button', {type: 'button', class: 'button', onclick: () => download(`${name}/blobs/${d.digest}`, plain(title(d)).replace(/[^\w.-]+/g, '_') || 'blob', pull(name))}, 'Download')), inside);
+    return h('li', null, open);
+  };
+  return [h('section', {class: 'card'}, h('h2', null, 'Content'), all.length === 0 ? h('p', {class: 'dim'}, 'Nothing.') : h('ul', {class: 'plain-list'}, all.map(item))),
+    manifest.body.annotations ? annotations(manifest.body.annotations) : null];
 }
 
 // ---- the configuration ----

@@ -6,18 +6,19 @@ import {h} from './dom.js';
 const SPARE = 12; // rows beyond each edge
 
 // options: row (item, index) -> element; more () -> promise of whether there is still more, called
-// when the end comes near; label; key (item) -> a text that stays the same for the same row.
+// when the end comes near; label; kind, a class.
 export class List {
-  constructor({row, more, label}) {
+  constructor({row, more, label, kind}) {
     this.items = [];
     this.row = row;
     this.more = more;
     this.done = !more;
     this.shown = new Map();
-    this.element = h('ul', {class: 'rows', 'aria-label': label});
+    this.element = h('ul', {class: `rows ${kind}`, 'aria-label': label});
     this.element.addEventListener('keydown', (e) => this.key(e));
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.element);
+    this.observer.observe(document.body); // what is above the list may have become smaller
     this.scrolled = () => {
       if (!this.element.isConnected && this.wasConnected)
         this.end();
@@ -39,10 +40,15 @@ export class List {
     this.redraw();
   }
 
+  // Draws all rows anew. What had the focus has it afterwards.
   redraw() {
+    const [i, at] = [...this.shown].find(([, element]) => element.contains(document.activeElement)) ?? [];
+    const column = at ? focusable(at).indexOf(document.activeElement) : 0;
     this.shown.clear();
     this.element.replaceChildren();
     this.draw();
+    if (at && this.shown.has(i))
+      focusable(this.shown.get(i))[column]?.focus({preventScroll: true});
   }
 
   get height() {
@@ -54,6 +60,12 @@ export class List {
       return;
     this.wasConnected = true;
     const each = this.height;
+    if (each !== this.each && this.shown.size) {
+      this.each = each; // another window
+      this.redraw();
+      return;
+    }
+    this.each = each;
     const top = this.element.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(-top / each) - SPARE);
     const last = Math.min(this.items.length, Math.ceil((innerHeight - top) / each) + SPARE);
@@ -93,6 +105,7 @@ export class List {
 
   // The row i, made visible.
   show(i) {
+    this.draw(); // so that there is something to scroll
     const each = this.height;
     const top = this.element.getBoundingClientRect().top + i * each;
     if (top < 120 || top > innerHeight - 2 * each) {

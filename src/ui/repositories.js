@@ -83,7 +83,7 @@ export async function repositories(route, {signal, go}) {
     draw();
   }
 
-  const list = new List({label: 'Repositories', more, row: (item) => item.space ? spaceRow(item) : repositoryRow(item)});
+  const list = new List({label: 'Repositories', kind: 'two-lines', more, row: (item) => item.space ? spaceRow(item) : repositoryRow(item)});
   list.failed = (e) => nothing.append(failed(e, begin));
 
   function spaceRow(item) {

@@ -3,13 +3,8 @@
 import {ApiError, base, page, pull, request, whoAmI} from './api.js';
 import {ago, count, h, icon, plain, replace, short, size, text} from './dom.js';
 import {List} from './list.js';
+import {accept} from './manifest.js';
 import {ask, copyButton, crumbs, empty, failed, filterField, heading, link, say, to} from './parts.js';
-
-const types = [
-  'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json', 'application/vnd.docker.distribution.manifest.v2+json',
-];
-export const accept = {Accept: types.join(', ')};
 
 export function nameCrumbs(name, last) {
   const parts = name.split('/');
@@ -77,7 +72,7 @@ export async function repository(route, {signal, go, redraw}) {
     draw();
   }
 
-  const list = new List({label: `Tags of ${plain(name)}`, row: tagRow, more: async () => {
+  const list = new List({label: `Tags of ${plain(name)}`, kind: 'two-lines', row: tagRow, more: async () => {
     const mine = run;
     const left = await some(mine);
     if (mine === run)

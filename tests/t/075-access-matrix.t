@@ -96,9 +96,9 @@ for my $pattern (@$order) {
     }
 }
 
-# For whom the client is taken. Tokens of the second API are good for the search of the first, too.
+# For whom the client is taken. Tokens of the second API are good for the search and the events of the first, too.
 sub user_of ($row, $column) {
-    return $column->{v2} if $row->{pattern} =~ m{^/v2} || ($row->{pattern} eq '/v1/search' && defined $row->{right} && ($column->{v1} // '') eq '');
+    return $column->{v2} if $row->{pattern} =~ m{^/v2} || ($row->{pattern} =~ m{^/v1/(?:search|events)$} && defined $row->{right} && ($column->{v1} // '') eq '');
     return $column->{v1};
 }
 
@@ -108,7 +108,7 @@ sub may ($row, $column) {
     my $user  = user_of($row, $column);
     return 1 if $right eq 'PUBLIC';
     return 0 if !defined $user;
-    my $bound = $row->{pattern} =~ m{^/v2|^/v1/search} ? $column->{for} : undef;
+    my $bound = $row->{pattern} =~ m{^/v2|^/v1/(?:search|events)$} ? $column->{for} : undef;
     return $user ne '' if $right eq 'LOGIN';
     return 0           if $row->{pattern} =~ m{^/v2/_(?:catalog|repositories)$} && $user eq '' && !$column->{certificate};    # a token is asked for
     return !$bound     if $right eq 'LIST';

@@ -112,13 +112,18 @@ enter_with_bearer(struct call *c, const char *header, struct err *err)
     return 0;
 }
 
-/* "docker login" keeps a refresh token instead of the password. So "docker search" can show nothing
- * but a token of the second API to this path of the first. */
+/* "docker login" keeps a refresh token instead of the password, and so does the web page. So
+ * "docker search" and the page can show nothing but a token of the second API to these paths of the
+ * first. */
 static bool
-is_search(const struct http_request *req)
+takes_bearer(const struct http_request *req)
 {
-    return (req->method & (HTTP_GET | HTTP_HEAD)) != 0 &&
-           (strcmp(req->path, "/v1/search") == 0 || strcmp(req->path, "/v1/search/") == 0);
+    static const char *const paths[] = {"/v1/search", "/v1/search/", "/v1/events", "/v1/events/"};
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (strcmp(req->path, paths[i]) == 0)
+            return (req->method & (HTTP_GET | HTTP_HEAD)) != 0;
+    return false;
 }
 
 int
@@ -130,7 +135,7 @@ http_auth_enter(struct call *c, enum error_form form, struct err *err)
         return 0;
     if (form == ERROR_FORM_OCI)
         return enter_with_bearer(c, header, err);
-    if (is_search(c->req) && enter_with_bearer(c, header, err) != 0)
+    if (takes_bearer(c->req) && enter_with_bearer(c, header, err) != 0)
         return -1;
     return enter_with_token(c, header, err);
 }
