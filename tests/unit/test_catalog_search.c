@@ -6,6 +6,8 @@
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_repo.h"
 
+static const struct catalog_filter all_names = {.prefix = NULL};
+
 #define MANY 10200u
 /* Each tenth has nothing in it. */
 #define LISTED(i) ((i) % 10 != 0)
@@ -109,7 +111,7 @@ the_list_has_what_is_found(void **state)
     struct fixture *f = *state;
     struct catalog_page page;
 
-    OK(f, catalog_list(&f->reg, &anybody, "r00008", 3, &f->arena, &page, &f->err));
+    OK(f, catalog_list(&f->reg, &anybody, &all_names, "r00008", 3, &f->arena, &page, &f->err));
     assert_int_equal(page.n, 3);
     assert_true(page.more);
     assert_string_equal(page.names[0], "r00009");

@@ -10,6 +10,8 @@
 #include "domain/core/pull.h"
 #include "domain/core/tag.h"
 
+static const struct catalog_filter all_names = {.prefix = NULL};
+
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE) /* a lease, and an upload's expiry */
@@ -104,7 +106,7 @@ both_apis_move_and_delete_the_same_tags(void **state)
     OK(f, v1_tag(f, "only/v1", "two", 1));
     OK(f, tag_list(&f->reg, "only/v1", "", 10, &f->arena, &tags, &f->err));
     assert_int_equal(tags.n, 2);
-    OK(f, catalog_list(&f->reg, &v1_alice, "", 10, &f->arena, &repositories, &f->err));
+    OK(f, catalog_list(&f->reg, &v1_alice, &all_names, "", 10, &f->arena, &repositories, &f->err));
     assert_int_equal(repositories.n, 2);
     OK(f, delete_tag(&f->reg, "only/v1", "two", NULL, &v1_alice, &f->arena, &f->err));
     OK(f, image_list_tags(&f->reg, "only/v1", NULL, see_tag, &b, &f->err));
@@ -119,7 +121,7 @@ both_apis_move_and_delete_the_same_tags(void **state)
     OK(f, tag_list(&f->reg, "a/b", "", 10, &f->arena, &tags, &f->err));
     assert_int_equal(tags.n, 0);
     OK(f, delete_all_tags(&f->reg, "only/v1", &v1_alice, &n, &f->err));
-    OK(f, catalog_list(&f->reg, &v1_alice, "", 10, &f->arena, &repositories, &f->err));
+    OK(f, catalog_list(&f->reg, &v1_alice, &all_names, "", 10, &f->arena, &repositories, &f->err));
     assert_int_equal(repositories.n, 1); /* the one with a manifest */
     buf_free(&b);
 }

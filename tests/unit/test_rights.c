@@ -12,6 +12,8 @@
 #include "domain/v1/image_seen.h"
 #include "domain/v1/image_tag.h"
 
+static const struct catalog_filter all_names = {.prefix = NULL};
+
 static const struct actor bob = {.user = "bob", .address = "192.0.2.2"};
 static const struct actor ci = {.user = "ci", .address = "192.0.2.3"};
 
@@ -206,7 +208,7 @@ walk_catalog(struct fixture *f, const struct actor *actor, size_t limit, unsigne
 
     *pages = 0;
     do {
-        OK(f, catalog_list(&f->reg, actor, after, limit, &f->arena, &page, &f->err));
+        OK(f, catalog_list(&f->reg, actor, &all_names, after, limit, &f->arena, &page, &f->err));
         for (size_t i = 0; i < page.n; i++)
             all = arena_printf(&f->arena, "%s%s ", all, page.names[i]);
         if (page.n > 0)
