@@ -54,6 +54,8 @@ subtest 'tags' => sub {
     is_at('/team/app', '... with its address');
     is($browser->js('return document.activeElement.tagName'), 'H1', '... and the focus on its heading');
     ok($browser->sees('.row.tag', '1.10'), 'a tag');
+    is(names(), '1.0 1.9 1.10', '1.9 comes before 1.10');
+    is(join(' ', $browser->texts('.row.tag .platforms')), 'linux/amd64 linux/amd64 linux/amd64', 'their platforms');
     $browser->type('main input[type=search]', '1.1');
     ok(wait_for(5, sub { names() eq '1.10' }), 'filtered');
     $browser->go("$page/team/nothing");
