@@ -72,6 +72,43 @@ for my $format ('text', 'json') {
     };
 }
 
+for my $format ('text', 'json') {
+    subtest "access log, as $format" => sub {
+        my $place = tempdir();
+        chmod 0777, $place;
+        my $registry = Registry->start(args => [ '--user', 'ann:SECRET', '--access-log', "$place/log", '--log-format', $format ]);
+        my $ann      = $registry->with(user => 'ann:SECRET');
+        my ($config, $manifest) = $ann->push_parts('team/app');
+        is_status($ann->put_manifest('team/app', '1.0', $manifest), 201, 'ann pushes');
+        my $got = $ann->get('/v2/team/app/manifests/1.0?token=SECRET', headers => { 'User-Agent' => "x\"\\\xff\x{1b}y" });
+        is($got->header('X-Registry-User'), undef, 'the answer has no header for the log');
+        $registry->with(user => 'bob:SECRET')->get('/v2/team/app/manifests/1.0');
+        my $token = $ann->get('/v2/_token?scope=repository:team/app:pull')->json->{token};
+        $registry->get('/v2/team/app/tags/list', headers => { Authorization => "Bearer $token" });
+        $registry->delete('/v2/team/app/manifests/1.0', headers => { Authorization => "Bearer $token" });
+        my $id_of = $registry->get('/v2/')->json->{errors}[0]{detail}{request_id};
+        $registry->raw("GET /v2/\xff\x{1b}/" . 'n' x 4000 . " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        ok(wait_for(10, sub { slurp("$place/log") =~ /$id_of/ }), 'an error names its line');
+        rename "$place/log", "$place/log.1" or die;
+        kill 'HUP', $registry->pid;
+        ok(wait_for(10, sub { -e "$place/log" }), 'it is opened anew at SIGHUP');
+        $registry->stop;
+        my $log = slurp("$place/log.1") . slurp("$place/log");
+        unlike($log, qr/SECRET|\Q$token\E/, 'no secret');
+        my @lines = split /\n/, $log;
+        my $line  = $format eq 'text' ? qr/^time=\S+ request=$id address=127\.0\.0\.1 user="(.*?)" verb=(\w*) repository=(\S*) method=(\S*) path="[^"]*" status=(\d+) sent=(\d+) received=\d+ seconds=[\d.]+ agent="[^"]*"$/ : undef;
+        my @seen = map {
+            my $j = $format eq 'json' ? decode_json($_) : undef;
+            my @f = $j ? @$j{qw(user verb repository method status sent)} : $_ =~ $line;
+            is(scalar @f, 6, 'a line has its form') or diag($_);
+            pop(@f) > 0 ? join(' ', map { length $_ ? $_ : '-' } @f) : 'sent nothing';
+        } @lines;
+        my %seen = map { $_ => 1 } @seen;
+        ok($seen{$_}, $_) or diag(explain(\@seen)) for 'ann push team/app POST 202', 'ann push team/app PUT 201', 'ann pull team/app GET 200', '- pull team/app GET 401',
+            'ann token - GET 200', 'ann delete team/app DELETE 401', '- pull - GET 401';
+    };
+}
+
 subtest 'to syslog' => sub {
     my $name   = tempdir() . '/log';
     my $syslog = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $name) or die "$name: $!";

@@ -111,6 +111,7 @@ command_nginx_conf(struct options *o, struct err *err)
         .trust_remote_user = o->trust_remote_user,
         .proxies = (const char *const *)o->trusted_proxies.v,
         .proxies_n = o->trusted_proxies.n,
+        .log_json = o->log_json,
         .cors = (const char *const *)o->cors.v,
         .cors_n = o->cors.n,
     };

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 #include "storage/files/disk_space.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/syslog_socket.h"
 #include "util/mem.h"
 #include "util/parse.h"
 
@@ -103,11 +105,26 @@ count_workers(void)
     return processors > WORKERS_MIN ? (uint64_t)processors : WORKERS_MIN;
 }
 
+/* The file, or syslog, as nginx's directive access_log has it; NULL: off. */
+static const char *
+name_access_log(char *out, size_t room, const char *option)
+{
+    if (strcmp(option, "off") == 0)
+        return NULL;
+    if (strncmp(option, "syslog", 6) != 0)
+        return option;
+    snprintf(out, room, "syslog:server=unix:%s,nohostname,tag=docker_registry_server",
+             option[6] == ':' ? option + 7 : SYSLOG_SOCKET_DEFAULT);
+    return out;
+}
+
 int
 nginx_text(const struct server *s, struct buf *out, struct err *err)
 {
     struct listens plain = pick_listens(s, false);
     struct listens tls = pick_listens(s, true);
+    char text[PATH_MAX + 80];
+    const char *access_log = name_access_log(text, sizeof text, s->options->access_log);
     struct nginx_conf c = {
         .name = s->options->name,
         .dir = "",
@@ -122,6 +139,8 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
         .proxy_protocol = s->options->proxy_protocol,
         .cors = (const char *const *)s->options->cors.v,
         .cors_n = s->options->cors.n,
+        .access_log = access_log,
+        .log_json = s->options->log_json,
         .plain = plain.v,
         .plain_n = plain.n,
         .tls = tls.v,
@@ -386,6 +405,10 @@ nginx_tick(struct nginx *n)
 void
 nginx_reload(const struct nginx *n)
 {
+    /* The access log is opened anew. */
+    if (n->child.pid != 0 && strcmp(n->server->options->access_log, "off") != 0 &&
+        n->state == NGINX_UP)
+        kill(n->child.pid, SIGUSR1);
     /* It has read nothing else that can change: passwords it reads with each request. */
     if (n->child.pid != 0 && tls_files_wanted(n->server->options) &&
         (n->state == NGINX_UP || n->state == NGINX_STARTING))

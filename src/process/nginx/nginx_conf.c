@@ -30,6 +30,7 @@ enum value {
     VALUE_NOFILE,
     VALUE_CONNECTIONS,
     VALUE_PROXY_PROTOCOL,
+    VALUE_ACCESS_LOG,
     VALUE_ADDRESS, /* from here on: only inside of a block that has it */
     VALUE_ORIGIN,
     VALUE_ORIGIN_PATTERN,
@@ -56,6 +57,7 @@ static const struct {
     [VALUE_WORKERS] = {"WORKERS", DIGITS, false},
     [VALUE_NOFILE] = {"NOFILE", DIGITS, false},
     [VALUE_CONNECTIONS] = {"CONNECTIONS", DIGITS, false},
+    [VALUE_ACCESS_LOG] = {"ACCESS_LOG", PATH_BYTES, false},
     [VALUE_ADDRESS] = {"ADDRESS", "abcdefABCDEF" DIGITS ".:[]", false},
     [VALUE_PROXY_PROTOCOL] = {"PROXY_PROTOCOL", LOWER " _", true},
     [VALUE_PROXY] = {"PROXY", "abcdefABCDEF" DIGITS ".:/", false},
@@ -322,6 +324,8 @@ chosen_block(const struct nginx_conf *c, const char *name)
     for (size_t i = 0; c->trust_remote_user && i < sizeof for_trusted / sizeof *for_trusted; i++)
         if (strcmp(name, for_trusted[i].name) == 0)
             return for_trusted[i].instead;
+    if (strcmp(name, "LOG_FORMAT") == 0 && c->log_json)
+        return "LOG_FORMAT_JSON";
     if (strcmp(name, "CONNECTION_LIMIT") == 0 && c->max_connections_per_address == 0)
         return "NO_CONNECTION_LIMIT";
     if (strcmp(name, "SCHEME") == 0 && c->proxy_protocol)
@@ -330,6 +334,7 @@ chosen_block(const struct nginx_conf *c, const char *name)
         return "PROXY_ADDRESS";
     left_out = (strcmp(name, "REAL_ADDRESS") == 0 && c->proxies_n == 0) ||
                (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
+               (strcmp(name, "WRITE_ACCESS_LOG") == 0 && c->access_log == NULL) ||
                (strncmp(name, "UI_", 3) == 0 && c->ui == NULL) ||
                (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
                (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
@@ -486,6 +491,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_VERSION] = c->version;
     x.values[VALUE_MAX_BLOB] = x.max_blob;
     x.values[VALUE_MAX_CONNECTIONS] = x.max_connections;
+    x.values[VALUE_ACCESS_LOG] = c->access_log != NULL ? c->access_log : "off";
     x.values[VALUE_WORKERS] = x.workers;
     x.values[VALUE_NOFILE] = x.nofile;
     x.values[VALUE_CONNECTIONS] = x.connections;

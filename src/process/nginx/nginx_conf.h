@@ -20,6 +20,7 @@ struct nginx_conf {
     const char *htpasswd; /* relative to the configuration's directory, or absolute */
     const char *ui;       /* where the files of the web page are, with a final /; NULL: left out */
     const char *version;  /* for X-Docker-Registry-Version */
+    bool log_json;        /* the format of the access log */
     uint64_t max_blob_size;               /* in bytes; 0: any */
     uint64_t max_connections_per_address; /* 0: any number */
     /* The site around us checks passwords, and sets $registry_remote_user_NAME. */
@@ -39,6 +40,7 @@ struct nginx_conf {
     /* "0.0.0.0:8000", "[::]:8000": exactly the addresses of the inherited sockets, because nginx
      * finds them by address and binds the ones that it doesn't find. With tls_n == 0 the
      * configuration has no TLS; else nginx needs tls.crt and tls.key beside the configuration. */
+    const char *access_log; /* as nginx's directive has it; NULL: none */
     const char *const *plain;
     size_t plain_n;
     const char *const *tls;

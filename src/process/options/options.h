@@ -91,6 +91,7 @@ struct options {
     enum log_level log_level;
     bool log_json;
     char *log_to;
+    char *access_log; /* a full name, "syslog", "syslog:SOCKET" or "off" */
     bool trust_remote_user;
     bool http_part;    /* print-nginx-conf --http */
     bool server_part;  /* print-nginx-conf --server */

@@ -270,6 +270,21 @@ fill_in_hooks(struct options *o, struct err *err)
     return 0;
 }
 
+static int
+fill_in_access_log(struct options *o, struct err *err)
+{
+    char *full;
+
+    if (strcmp(o->access_log, "off") == 0 || strcmp(o->access_log, "syslog") == 0 ||
+        strncmp(o->access_log, "syslog:/", 8) == 0)
+        return 0;
+    full = absolute_path(o->access_log, err);
+    if (full == NULL)
+        return -1;
+    o->access_log = options_keep(o, full);
+    return 0;
+}
+
 /* ---- options that exclude or need each other ---- */
 
 static int
@@ -352,7 +367,7 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
         return -1;
     o->dir_given = o->dir != default_dir;
     if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 || fill_in_hooks(o, err) != 0 ||
-        fill_in_sockets(o, err) != 0)
+        fill_in_access_log(o, err) != 0 || fill_in_sockets(o, err) != 0)
         return -1;
     return check_proxies(o, err) != 0 ? -1 : check_tls(o, err);
 }

@@ -153,6 +153,8 @@ const struct options_row options_table[] = {
      SERVER, BIG(index_max_ratio)},
     {"log-level", 0, "level", "info", "error, warn, info or debug", STORE, LEVEL(log_level)},
     {"log-format", 0, "format", "text", "lines of the log: text or json", SERVER, FORMAT(log_json)},
+    {"access-log", 0, "file", "off", "a line for each request; syslog, or off", SERVER,
+     TEXT(access_log)},
     {"log-to", 0, "target", "stderr", "stderr, syslog, or syslog:SOCKET", SERVER, LOG(log_to)},
     {"http", 0, NULL, NULL, "print-nginx-conf: only the part for http { }", "print-nginx-conf",
      FLAG(http_part)},

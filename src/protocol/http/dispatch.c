@@ -242,4 +242,7 @@ dispatch(const struct route_table *routes, const struct registry *reg,
     } else if (reply->stream.produce != NULL) {
         allow_refusal(&c, form, headers_n);
     }
+    /* For nginx's access log. */
+    if (c.actor.user[0] != '\0')
+        http_reply_header(reply, "X-Registry-User", c.actor.user);
 }
