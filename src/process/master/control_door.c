@@ -1,5 +1,6 @@
 #include "process/master/control_door.h"
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "process/server/child.h"
@@ -215,6 +216,11 @@ control_door_main(const struct server *s, pid_t master, const struct child_place
         err_set(&err, ERR_UNSUPPORTED,
                 "the running server has another version, without this command: restart it");
     kv_close(reg.kv);
+    /* All of it, before the caller may end: whoever reads it doesn't wait for us. */
+    if (fflush(stdout) != 0 && code == COMMAND_DONE) {
+        code = COMMAND_FAILED;
+        err_errno(&err, "cannot write the output");
+    }
     send_control_answer(r->connection, code, code == COMMAND_DONE ? "" : err.message);
     return CHILD_DONE;
 }
