@@ -9,7 +9,7 @@ static const char head[] = "# The configuration of docker-registry-server. "
                            "docker-registry-server-config(5) describes the\n"
                            "# form of this file, docker-registry-server(8) each option. To set "
                            "one, remove the # in front\n"
-                           "# of its name. Then: systemctl restart docker-registry-server\n";
+                           "# of its name. Then: systemctl reload docker-registry-server\n";
 
 /* What a service has besides the defaults. */
 static const char *

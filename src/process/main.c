@@ -10,10 +10,10 @@
 #include "util/syslog_socket.h"
 
 static enum command_exit
-serve_registry(struct options *o, struct err *err)
+serve_registry(struct options *o, const struct handover *from, struct err *err)
 {
     struct server s;
-    int rc = server_prepare(&s, o, err);
+    int rc = server_prepare(&s, o, from, err);
     if (rc != 0)
         return s.bad_rules ? COMMAND_USAGE : COMMAND_FAILED;
     rc = master_run(&s, err);
@@ -54,13 +54,18 @@ set_log_target(const struct options *o)
         log_set_syslog(o->log_to + 7);
 }
 
-/* command: NULL for "serve". */
+/* command: NULL for "serve". from: of the server whose place this one takes, or NULL. */
 static enum command_exit
-run_command(const struct command *command, int argc, char **argv, struct err *err)
+run_command(const struct command *command, int argc, char **argv, const struct handover *from,
+            struct err *err)
 {
     struct options o;
+    struct bytes kept = {NULL, 0};
     enum command_exit code = COMMAND_DONE;
-    if (options_parse(&o, argc, argv, err) != 0) {
+
+    if (from != NULL)
+        (void)handover_get_text(from, HANDOVER_OPTIONS, 0, &kept);
+    if (options_parse_kept(&o, argc, argv, kept, err) != 0) {
         code = COMMAND_USAGE;
     } else if (o.help && command != NULL) {
         options_help_command(stdout, command->name, command->help);
@@ -72,7 +77,7 @@ run_command(const struct command *command, int argc, char **argv, struct err *er
         log_set_level(o.log_level);
         set_log_target(&o);
         log_limit_client_lines(LOG_CLIENT_BURST, LOG_CLIENT_EVERY_MS);
-        code = command != NULL ? command->run(&o, err) : serve_registry(&o, err);
+        code = command != NULL ? command->run(&o, err) : serve_registry(&o, from, err);
     }
     options_free(&o);
     return code;
@@ -85,13 +90,20 @@ main(int argc, char **argv)
     const struct command *command = command_table_find(name);
     struct err err;
     enum command_exit code = COMMAND_USAGE;
+    struct handover from;
+    int taken;
+
     open_missing_stdio();
     process_title_init(argc, argv);
-    if (command == NULL && strcmp(name, "serve") != 0)
+    taken = handover_take(&from, &err);
+    if (taken < 0)
+        code = COMMAND_FAILED;
+    else if (command == NULL && strcmp(name, "serve") != 0)
         err_set(&err, ERR_BAD_REQUEST, "unknown command %s: see docker-registry-server --help",
                 name);
     else
-        code = run_command(command, argc, argv, &err);
+        code = run_command(command, argc, argv, taken > 0 && command == NULL ? &from : NULL, &err);
+    handover_free(&from);
     if (code != COMMAND_DONE)
         fprintf(stderr, "docker-registry-server: %s\n", err.message);
     return code;

@@ -42,6 +42,17 @@ fd_exchange_make(struct fd_exchange *x, unsigned n, struct err *err)
 }
 
 void
+fd_exchange_adopt(struct fd_exchange *x, int give, int take)
+{
+    if (give < 0 || take < 0)
+        return;
+    fdio_close(x->give);
+    fdio_close(x->take);
+    x->give = give;
+    x->take = take;
+}
+
+void
 fd_exchange_close(struct fd_exchange *x)
 {
     if (x->places != NULL)

@@ -14,6 +14,8 @@ struct fd_exchange {
 
 /* n: processes, at least 1. */
 int fd_exchange_make(struct fd_exchange *x, unsigned n, struct err *err);
+/* Takes these ends instead, with what waits in them; -1: keeps its own. */
+void fd_exchange_adopt(struct fd_exchange *x, int give, int take);
 void fd_exchange_close(struct fd_exchange *x);
 
 /* Gives a descriptor to whichever process takes it first. True: ours is closed. False: there has

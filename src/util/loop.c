@@ -198,6 +198,14 @@ loop_fork(struct loop *l, struct loop_child *c, loop_run_fn *run, loop_child_fn 
     return 0;
 }
 
+void
+loop_adopt(struct loop *l, struct loop_child *c, pid_t pid, loop_child_fn *ended, void *arg)
+{
+    *c = (struct loop_child){.next = l->children, .pid = pid, .ended = ended, .arg = arg};
+    l->children = c;
+    raise(SIGCHLD); /* it may have ended meanwhile */
+}
+
 static void
 reap_loop_children(struct loop *l)
 {

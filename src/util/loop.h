@@ -105,3 +105,6 @@ int loop_signals(struct loop *l, const int *numbers, size_t n, loop_signal_fn *f
  * -1, and errno: it can't be started. */
 int loop_fork(struct loop *l, struct loop_child *c, loop_run_fn *run, loop_child_fn *ended,
               void *arg);
+
+/* The same for a child of this process that was started before it executed this program. */
+void loop_adopt(struct loop *l, struct loop_child *c, pid_t pid, loop_child_fn *ended, void *arg);

@@ -94,6 +94,10 @@ is_deeply(options_in(join "\n", values %manuals), \@names, 'the manual pages nam
 # Named is not described: each has a paragraph of its own, in one of the pages.
 sub describing ($name) { return grep { $manuals{$_} =~ /^\.TP\n\.(?:B|BR|BI) --\Q$name\E\b(?!-)/m } sort keys %manuals }
 none([ grep { describing($_) != 1 } @names ], 'and have one paragraph for each');
+# Those that SIGHUP does not change.
+my @restart = sort $source =~ /^    \{"([\w-]+)"(?:(?!^    \{").)*?\bRESTART\}/msg;
+my ($told) = $manuals{'src/man/docker-registry-server.8'} =~ /^These options count after a restart only,[^:]*:\n(.*?)\.\n/ms;
+is_deeply([ ($told // '') =~ /--([\w-]+)/g ], \@restart, 'the manual names the options that count after a restart only');
 # "Default: 10s.", or the same in bold; the page says of --dir "the current directory".
 sub paragraph ($name) { return $manuals{ (describing($name))[0] } =~ /^(\.TP\n\.(?:B|BR|BI) --\Q$name\E\b(?!-).*?)(?=^\.(?:TP|S[SH])\b)/ms ? $1 : '' }
 none([ grep { my $def = $rows{$_}{def}; defined $def && $_ ne 'dir' && paragraph($_) !~ /(?:Default:|else)\s(?:\.BR )?\Q$def\E\b/ } @names ],

@@ -51,7 +51,7 @@ read_facts_document(struct facts_reading *f, const struct digest *d, uint64_t si
 }
 
 static uint64_t
-add_sizes(uint64_t a, uint64_t b)
+add_image_sizes(uint64_t a, uint64_t b)
 {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
@@ -71,7 +71,7 @@ size_of_parts(const struct json *doc)
     uint64_t sum = size_of_descriptor(json_member(doc, "config"));
 
     for (size_t i = 0; i < json_length(layers); i++)
-        sum = add_sizes(sum, size_of_descriptor(json_item(layers, i)));
+        sum = add_image_sizes(sum, size_of_descriptor(json_item(layers, i)));
     return sum;
 }
 
@@ -159,7 +159,7 @@ read_entry_facts(struct facts_reading *f, const struct json *entry, struct err *
         return rc;
     size = size_of_parts(doc);
     json_free(doc);
-    f->out->size = add_sizes(f->out->size, size);
+    f->out->size = add_image_sizes(f->out->size, size);
     if (p != NULL) {
         p->here = true;
         p->size = size;

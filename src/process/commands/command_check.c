@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "process/commands/check_nginx.h"
+#include "process/server/hook_files.h"
 #include "process/server/readonly_dir.h"
-#include "process/server/socket_dir.h"
 #include "storage/files/disk_space.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -237,10 +237,7 @@ check_hook_files(struct check *c)
 
     server_hooks(&c->s, &c->s.hooks);
     c->s.hooks.quiet = true;
-    snprintf(path, sizeof path, "%s/.", hooks != NULL ? hooks : "");
-    if (hooks != NULL && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0) {
-        err_errno(&err, "--hooks %s can't be entered by %s: make it, or let this user in", hooks,
-                  c->s.who.user);
+    if (hook_files_check(hooks, c->s.who.user, &err) != 0) {
         report_start_fault(c, "hooks", &err);
         return;
     }

@@ -21,6 +21,7 @@
 #include "process/commands/command_tag.h"
 #include "process/commands/command_stat.h"
 #include "process/commands/command_top.h"
+#include "process/commands/command_upgrade.h"
 #include "process/commands/command_user.h"
 
 /* In the order of --help. */
@@ -80,6 +81,8 @@ const struct command command_table[] = {
      "  rebuild                  find blobs that the database doesn't know\n"},
     {"check", command_check, NULL,
      "  check                    look for faults in all that a start needs\n"},
+    {"upgrade", command_upgrade, NULL,
+     "  upgrade                  let this program replace a running server's\n"},
     {"print-nginx-conf", command_nginx_conf, NULL,
      "  print-nginx-conf         print what your own nginx includes (with --fastcgi)\n"},
     {"help", command_help, NULL,

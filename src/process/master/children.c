@@ -33,6 +33,7 @@
 #define UNSERVED_MS 5000
 #define TERM_EACH_MS 100
 #define TERM_FOR_MS 1500
+#define DRAIN_EACH_MS 10
 #define TERM_FASTCGI_MS 7000 /* with --fastcgi: no nginx of ours has waited for the requests */
 
 struct children_shared {
@@ -423,12 +424,64 @@ tick_serving(struct children *c)
     c->disk_full = false;
 }
 
+/* Short requests only: /healthz and pulls. */
+static bool
+is_short(const struct children_member *m)
+{
+    return m->kind == CHILDREN_WORKER && (m->pool == POOL_API || m->pool == POOL_STATUS);
+}
+
+static bool
+is_any_left(const struct children *c, bool short_too)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->v[i].child.pid != 0 && c->v[i].kind != CHILDREN_KEEPER &&
+            (short_too || !is_short(&c->v[i])))
+            return true;
+    return false;
+}
+
+/* Repeated: a worker loses a signal that comes just before it begins to wait. */
+static void
+drain_members(struct children *c)
+{
+    bool slow_gone = c->herald_gone && !is_any_left(c, false);
+
+    for (size_t i = 0; i < c->n; i++) {
+        const struct children_member *m = &c->v[i];
+
+        if (m->child.pid == 0)
+            continue;
+        if (m->kind == CHILDREN_WORKER && (slow_gone || !is_short(m)))
+            kill(m->child.pid, SIGUSR1);
+        else if (m->kind == CHILDREN_COMMAND ||
+                 (m->kind == CHILDREN_KEEPER && slow_gone && !is_any_left(c, true)))
+            kill(m->child.pid, SIGTERM);
+    }
+}
+
+static void
+tick_draining(struct children *c)
+{
+    uint64_t now = loop_now(c->loop);
+
+    if (now >= c->kill_at) {
+        log_line(LOG_WARN, "requests take too long, and are cut off", "ms=%d", CHILDREN_DRAIN_MS);
+        children_stop(c);
+    } else if (now >= c->term_at) {
+        drain_members(c);
+        c->term_at = now + DRAIN_EACH_MS;
+    }
+}
+
 static void
 tick_stopping(struct children *c)
 {
     uint64_t now = loop_now(c->loop);
 
-    if (now >= c->kill_at) {
+    if (c->draining) {
+        tick_draining(c);
+    } else if (now >= c->kill_at) {
         signal_members(c, SIGKILL);
         if (c->recovery.pid != 0)
             kill(c->recovery.pid, SIGKILL); /* harmless: the next start recovers as well */
@@ -521,9 +574,26 @@ void
 children_stop(struct children *c)
 {
     c->state = CHILDREN_STOPPING;
+    c->draining = false;
     c->term_at = loop_now(c->loop);
     c->kill_at = c->term_at + (c->server->options->fastcgi != NULL ? TERM_FASTCGI_MS : TERM_FOR_MS);
     tick_stopping(c);
+}
+
+void
+children_drain(struct children *c)
+{
+    c->state = CHILDREN_STOPPING;
+    c->draining = true;
+    c->term_at = loop_now(c->loop);
+    c->kill_at = c->term_at + CHILDREN_DRAIN_MS;
+    tick_stopping(c);
+}
+
+void
+children_let_keeper_go(struct children *c)
+{
+    c->herald_gone = true;
 }
 
 void

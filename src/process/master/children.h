@@ -66,6 +66,8 @@ struct children {
     struct start_throttle throttle;
     uint64_t term_at; /* STOPPING: the next SIGTERM */
     uint64_t kill_at; /* STOPPING: SIGKILL from then on */
+    bool draining;    /* STOPPING: see children_drain */
+    bool herald_gone; /* draining: the keeper may go */
 };
 
 /* Makes the table of processes, and the memory that they share. */
@@ -89,6 +91,12 @@ pid_t children_keeper(const struct children *c);
 
 /* Ends the processes. They have a short time to finish their requests. */
 void children_stop(struct children *c);
+/* Ends the processes, for others that take over their sockets: no request is cut off within
+ * CHILDREN_DRAIN_MS. Pools with long requests come first, so that the others go on meanwhile, the
+ * keeper comes last, and not before children_let_keeper_go. Commands are ended at once. */
+#define CHILDREN_DRAIN_MS 50000
+void children_drain(struct children *c);
+void children_let_keeper_go(struct children *c);
 /* Shortens that time. */
 void children_hurry(struct children *c);
 bool children_gone(const struct children *c);

@@ -1,11 +1,13 @@
 #include "process/master/master.h"
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "process/master/children.h"
 #include "process/master/control_door.h"
 #include "process/master/herald_watch.h"
 #include "process/master/service_manager.h"
+#include "process/master/takeover.h"
 #include "process/nginx/nginx.h"
 #include "process/server/stopped_process.h"
 #include "util/log.h"
@@ -20,6 +22,7 @@
 enum phase {
     PHASE_STARTING,
     PHASE_SERVING,
+    PHASE_HANDING_OVER, /* to a program that takes our place */
     PHASE_STOPPING_NGINX,
     PHASE_STOPPING_CHILDREN,
     PHASE_DONE,
@@ -35,6 +38,7 @@ struct master {
     struct control_door door;
     struct stopped_process stopped;
     struct service_manager manager;
+    struct takeover takeover;
     enum phase phase;
     bool failed; /* err says why */
     struct err err;
@@ -86,6 +90,13 @@ announce_start(struct master *m)
     const struct options *o = m->server->options;
 
     m->phase = PHASE_SERVING;
+    if (m->server->from != NULL) {
+        log_line(LOG_INFO, "this program has taken over", "version=%s", PACKAGE_VERSION);
+        takeover_done(m->server->from);
+        service_manager_ready(&m->manager);
+        server_warn_of_users(m->server);
+        return;
+    }
     if (o->fastcgi != NULL)
         printf("Server is listening on %s/%s\n", o->fastcgi, pools[POOL_API].socket);
     for (size_t i = 0; i < l->n; i++)
@@ -112,6 +123,55 @@ check_broken(struct master *m)
     }
 }
 
+/* ---- handing over ---- */
+
+static void
+begin_handing_over(struct master *m)
+{
+    log_line(LOG_INFO, "handing over", NULL);
+    m->phase = PHASE_HANDING_OVER;
+    service_manager_reloading(&m->manager);
+    herald_watch_stop(&m->herald, false);
+    children_drain(&m->children);
+}
+
+/* Without a herald, its socket still takes connections. The keeper must not take one for it. */
+static void
+hang_up_on_keeper(const struct master *m)
+{
+    int fd;
+
+    while ((fd = accept4(m->server->extra[SERVER_FEED], NULL, NULL, SOCK_CLOEXEC)) >= 0)
+        close(fd);
+}
+
+static void
+hand_over(struct master *m)
+{
+    struct handover h;
+
+    handover_begin(&h);
+    server_hand_over(m->server, &h);
+    nginx_hand_over(&m->nginx, &h);
+    service_manager_hand_over(&m->manager);
+    takeover_exec(&m->takeover, &h);
+    /* It has failed. */
+    handover_free(&h);
+    herald_watch_init(&m->herald, m->server, &m->loop);
+    children_start(&m->children);
+    m->phase = PHASE_STARTING;
+}
+
+static void
+tend_takeover(struct master *m)
+{
+    if (m->phase == PHASE_SERVING && m->takeover.state == TAKEOVER_READY &&
+        m->children.state == CHILDREN_SERVING && m->nginx.state == NGINX_UP)
+        begin_handing_over(m);
+    if (takeover_has_ended(&m->takeover) && m->phase == PHASE_SERVING)
+        service_manager_ready(&m->manager);
+}
+
 static void
 step_phase(struct master *m)
 {
@@ -131,6 +191,14 @@ step_phase(struct master *m)
         break;
     case PHASE_SERVING:
         server_watch(m->server);
+        break;
+    case PHASE_HANDING_OVER:
+        if (herald_gone) {
+            hang_up_on_keeper(m);
+            children_let_keeper_go(&m->children);
+        }
+        if (herald_gone && children_gone(&m->children))
+            hand_over(m);
         break;
     case PHASE_STOPPING_NGINX:
         /* Hooks that still run may tell the keeper how they ended. With --fastcgi the requests in
@@ -158,13 +226,16 @@ on_master_signal(void *arg, int number)
 
     if (number != SIGHUP) {
         stop_all(m, m->phase >= PHASE_STOPPING_NGINX);
-    } else if (m->phase < PHASE_STOPPING_NGINX) {
+    } else if (m->phase < PHASE_HANDING_OVER) {
+        bool goes_on;
+
         log_line(LOG_INFO, "reading certificates, users and rules again", NULL);
         service_manager_reloading(&m->manager);
         server_reload(m->server);
         nginx_reload(&m->nginx);
         herald_watch_reload(&m->herald);
-        if (m->phase == PHASE_SERVING) /* otherwise the end of the start tells it */
+        goes_on = m->phase == PHASE_SERVING && takeover_reload(&m->takeover);
+        if (m->phase == PHASE_SERVING && !goes_on) /* otherwise the end of the start tells it */
             service_manager_ready(&m->manager);
     }
 }
@@ -172,7 +243,7 @@ on_master_signal(void *arg, int number)
 static uint64_t
 beat_of(const struct master *m)
 {
-    if (m->phase >= PHASE_STOPPING_NGINX)
+    if (m->phase >= PHASE_HANDING_OVER)
         return BEAT_STOPPING_MS;
     if (m->phase == PHASE_STARTING || m->nginx.state == NGINX_STARTING)
         return BEAT_STARTING_MS;
@@ -201,9 +272,15 @@ do_what_is_due(struct master *m)
         stopped_process_wake(&m->stopped, keeper, 0, m->server->options->watchdog_ms,
                              loop_now(&m->loop));
     check_broken(m);
+    tend_takeover(m);
     step_phase(m);
-    while ((r = control_door_ready(&m->door)) != NULL && children_lend(&m->children, r))
+    while ((r = control_door_ready(&m->door)) != NULL) {
+        if (takeover_request(&m->takeover, r))
+            continue;
+        if (!children_lend(&m->children, r))
+            break;
         control_door_done(r, NULL);
+    }
     service_manager_tick(&m->manager, m->phase == PHASE_STARTING, is_alive(m));
 }
 
@@ -253,8 +330,10 @@ master_run(struct server *s, struct err *err)
         goto done;
     control_door_open(&m->door, &m->loop, s->extra[SERVER_CONTROL]);
     herald_watch_init(&m->herald, s, &m->loop);
+    takeover_init(&m->takeover, s, &m->loop);
     children_start(&m->children);
-    if (nginx_configure(&m->nginx, &m->err) != 0)
+    if ((s->from != NULL ? nginx_take(&m->nginx, s->from, &m->err)
+                         : nginx_configure(&m->nginx, &m->err)) != 0)
         give_up(m);
     rc = run_master(m);
     if (rc != 0)

@@ -4,11 +4,15 @@
 #include <unistd.h>
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/mem.h"
 #include "util/parse.h"
 
 #define SIGN_MS 10000 /* how often, if the manager doesn't say */
 /* What a start may still take after each sign of it: a recovery may be long. */
 #define START_MORE_US "60000000"
+
+static const char *const manager_variables[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
+#define MANAGER_VARIABLES (sizeof manager_variables / sizeof *manager_variables)
 
 static void
 tell_manager(const struct service_manager *m, const char *fmt, ...)
@@ -62,7 +66,6 @@ read_watchdog(struct service_manager *m)
 void
 service_manager_init(struct service_manager *m, struct loop *loop)
 {
-    static const char *const variables[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
     const char *name = getenv("NOTIFY_SOCKET");
 
     *m = (struct service_manager){.socket = -1, .loop = loop};
@@ -73,8 +76,12 @@ service_manager_init(struct service_manager *m, struct loop *loop)
     } else if (name != NULL) {
         log_line(LOG_WARN, "the service manager can't be told anything", "NOTIFY_SOCKET=%s", name);
     }
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-        unsetenv(variables[i]);
+    for (size_t i = 0; i < MANAGER_VARIABLES; i++) {
+        const char *value = getenv(manager_variables[i]);
+
+        m->variables[i] = value != NULL ? mem_strdup(value) : NULL;
+        unsetenv(manager_variables[i]);
+    }
     if (m->socket >= 0)
         loop_timer_at(&m->due, loop_now(loop) + m->every_ms);
 }
@@ -85,6 +92,16 @@ service_manager_free(struct service_manager *m)
     loop_timer_stop(&m->due);
     fdio_close(m->socket);
     m->socket = -1;
+    for (size_t i = 0; i < MANAGER_VARIABLES; i++)
+        free(m->variables[i]);
+}
+
+void
+service_manager_hand_over(const struct service_manager *m)
+{
+    for (size_t i = 0; i < MANAGER_VARIABLES; i++)
+        if (m->variables[i] != NULL)
+            setenv(manager_variables[i], m->variables[i], 1);
 }
 
 void

@@ -14,8 +14,9 @@ struct service_manager {
     int socket; /* -1: there is nobody to tell */
     struct sockaddr_un to;
     socklen_t to_n;
-    uint64_t every_ms; /* signs of life */
-    bool watched;      /* the manager ends a service without them */
+    uint64_t every_ms;  /* signs of life */
+    bool watched;       /* the manager ends a service without them */
+    char *variables[3]; /* their values, or NULL */
     struct loop *loop;
     struct loop_timer due;
 };
@@ -23,6 +24,9 @@ struct service_manager {
 /* Removes the variables from the environment, so that no other program speaks for us. */
 void service_manager_init(struct service_manager *m, struct loop *loop);
 void service_manager_free(struct service_manager *m);
+
+/* Puts the variables back, for a program that takes the place of this one. */
+void service_manager_hand_over(const struct service_manager *m);
 
 /* The first request can be answered. */
 void service_manager_ready(struct service_manager *m);

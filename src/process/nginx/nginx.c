@@ -19,6 +19,8 @@
 #include "util/parse.h"
 
 #define CONF_NAME "run/nginx.conf"
+/* The name of what is handed over: the end of its log, with its pid. */
+#define HANDED_LOG "nginx"
 #define START_MS 15000
 /* Requests that take longer are cut off. After SIGTERM nginx gives its workers a second. */
 #define TERM_AFTER_MS 6000
@@ -330,6 +332,63 @@ nginx_start(struct nginx *n, struct err *err)
     n->state = NGINX_STARTING;
     n->since_ms = now;
     return 0;
+}
+
+/* ---- from one program to the next ---- */
+
+void
+nginx_hand_over(const struct nginx *n, struct handover *h)
+{
+    char pids[64];
+
+    if (n->child.pid == 0)
+        return;
+    snprintf(pids, sizeof pids, "%ld", (long)n->child.pid);
+    handover_put(h, HANDED_LOG, n->log.fd, pids);
+    nginx_guard_hand_over(&n->guard, h);
+}
+
+/* 1 it has changed, 0, -1. */
+static int
+change_configuration(const struct nginx *n, struct err *err)
+{
+    struct buf before, after;
+    int rc;
+
+    buf_init(&before, NGINX_CONF_MAX);
+    buf_init(&after, NGINX_CONF_MAX);
+    rc = fdio_read_file(n->server->dir.fd, CONF_NAME, &before, err) < 0 ||
+                 nginx_text(n->server, &after, err) != 0
+             ? -1
+             : !bytes_equal(buf_bytes(&before), buf_bytes(&after));
+    if (rc == 1 && runfile_write(n->server->dir.fd, CONF_NAME, buf_bytes(&after), err) < 0)
+        rc = -1;
+    buf_free(&before);
+    buf_free(&after);
+    return rc;
+}
+
+int
+nginx_take(struct nginx *n, const struct handover *h, struct err *err)
+{
+    struct bytes pid;
+    uint64_t number;
+    int fd = handover_get(h, HANDED_LOG, 0, &pid), changed;
+
+    if (n->server->options->fastcgi != NULL)
+        return 0;
+    if (fd < 0 || !parse_u64(pid.p, pid.n, &number))
+        return nginx_configure(n, err);
+    nginx_guard_take(&n->guard, h);
+    loop_adopt(n->loop, &n->child, (pid_t)number, on_nginx_end, n);
+    nginx_log_open(&n->log, fd);
+    loop_fd_set(&n->log_readable, fd, POLLIN);
+    n->state = NGINX_UP;
+    n->was_up = true;
+    changed = change_configuration(n, err);
+    if (changed > 0 || tls_files_wanted(n->server->options))
+        kill(n->child.pid, SIGHUP);
+    return changed < 0 ? -1 : 0;
 }
 
 /* ---- what is due ---- */

@@ -51,6 +51,12 @@ void nginx_free(struct nginx *n);
 /* Writes run/nginx.conf. */
 int nginx_configure(const struct nginx *n, struct err *err);
 
+/* It goes on under the program that takes our place: the same process, so the same parent. */
+void nginx_hand_over(const struct nginx *n, struct handover *h);
+/* Instead of nginx_configure and nginx_start, in that program. Lets nginx read its configuration
+ * again if that has changed. */
+int nginx_take(struct nginx *n, const struct handover *h, struct err *err);
+
 int nginx_start(struct nginx *n, struct err *err);
 /* Does what is due. */
 void nginx_tick(struct nginx *n);

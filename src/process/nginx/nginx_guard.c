@@ -9,9 +9,12 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/parse.h"
 
 /* The kernel tells nginx's master of our end, and it cleans up. */
 #define GRACE_MS 300
+/* The name of what is handed over. */
+#define HANDED_GUARD "nginx-guard"
 
 void
 nginx_guard_init(struct nginx_guard *g, struct loop *loop, const struct privileges *who)
@@ -72,6 +75,33 @@ nginx_guard_hold(struct nginx_guard *g)
         setpgid(g->child.pid, g->child.pid);
         g->group = g->child.pid;
     }
+}
+
+void
+nginx_guard_hand_over(const struct nginx_guard *g, struct handover *h)
+{
+    char pid[24];
+
+    snprintf(pid, sizeof pid, "%ld", (long)g->child.pid);
+    if (g->child.pid != 0)
+        handover_put(h, HANDED_GUARD, g->ends[1], pid);
+    snprintf(pid, sizeof pid, "%ld", (long)g->group);
+    handover_put_text(h, HANDED_GUARD, bytes_str(pid));
+}
+
+void
+nginx_guard_take(struct nginx_guard *g, const struct handover *h)
+{
+    struct bytes note;
+    uint64_t pid;
+    int fd = handover_get(h, HANDED_GUARD, 0, &note);
+
+    if (fd >= 0 && parse_u64(note.p, note.n, &pid)) {
+        g->ends[1] = fd;
+        loop_adopt(g->loop, &g->child, (pid_t)pid, on_guard_end, g);
+    }
+    if (handover_get_text(h, HANDED_GUARD, 0, &note) && parse_u64(note.p, note.n, &pid))
+        g->group = (pid_t)pid;
 }
 
 void

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include "process/server/handover.h"
 #include "process/server/privileges.h"
 #include "util/loop.h"
 
@@ -20,5 +21,8 @@ void nginx_guard_init(struct nginx_guard *g, struct loop *loop, const struct pri
 /* Starts the guard if there is none. If it can't be started nginx runs without it, in a group of
  * its own. */
 void nginx_guard_hold(struct nginx_guard *g);
+/* It goes on under the program that takes our place. */
+void nginx_guard_hand_over(const struct nginx_guard *g, struct handover *h);
+void nginx_guard_take(struct nginx_guard *g, const struct handover *h);
 /* Ends it, with the remaining members of the group. */
 void nginx_guard_let_go(struct nginx_guard *g);

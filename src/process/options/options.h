@@ -120,6 +120,8 @@ struct options {
     uint64_t since_ms; /* audit --since */
     char *audit_repo;  /* audit --repo; NULL: all */
     char *audit_user;  /* audit --user; NULL: all */
+    int argc;          /* the command line, for parsing it again; its passwords are overwritten */
+    char **argv;
     bool help;
     bool version;
     struct options_texts {

@@ -60,6 +60,16 @@ find_argument_row(const struct options *o, char *arg, char **value, struct err *
     return row;
 }
 
+/* The name stays: SIGHUP parses the command line again. */
+static void
+hide_password(char *value)
+{
+    char *colon = strchr(value, ':');
+    char *password = colon != NULL ? colon + 1 : value;
+
+    memset(password, '*', strlen(password));
+}
+
 /* Takes the option argv[*i], and what belongs to it. */
 static int
 take_option(struct parser *p, int argc, char **argv, int *i, struct err *err)
@@ -83,7 +93,7 @@ take_option(struct parser *p, int argc, char **argv, int *i, struct err *err)
         return err_set(err, ERR_BAD_REQUEST, "%s needs a value: %s [%s]", what, what, row->arg);
     rc = options_value_set(p->o, row, value, what, err);
     if (row->kind == OPTIONS_USER)
-        memset(value, '*', strlen(value));
+        hide_password(value);
     p->given[row - options_table] = true;
     return rc;
 }
@@ -349,13 +359,52 @@ check_tls(const struct options *o, struct err *err)
     return 0;
 }
 
+/* ---- what a restart alone changes ---- */
+
+static void
+clear_kept(struct options *o)
+{
+    for (size_t i = 0; i < options_table_n; i++) {
+        void *at = (char *)o + options_table[i].at;
+
+        if (options_table[i].restart && options_table[i].kind < OPTIONS_PORT)
+            *(char **)at = NULL;
+        else if (options_table[i].restart)
+            *(struct options_list *)at = (struct options_list){.n = 0};
+    }
+}
+
+static int
+set_kept(struct options *o, struct bytes kept, struct err *err)
+{
+    const char *text = kept.p, *end = text + kept.n;
+
+    if (kept.n > 0)
+        clear_kept(o);
+    for (; kept.n > 0 && text < end; text += strlen(text) + 1) {
+        size_t n = strcspn(text, "=");
+        const struct options_row *row = options_table_by_name(text, n, "serve");
+
+        if (row != NULL && row->restart && text[n] == '=' &&
+            options_value_set(o, row, text + n + 1, row->name, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 int
 options_parse(struct options *o, int argc, char **argv, struct err *err)
+{
+    return options_parse_kept(o, argc, argv, bytes_of(NULL, 0), err);
+}
+
+int
+options_parse_kept(struct options *o, int argc, char **argv, struct bytes kept, struct err *err)
 {
     struct parser p = {.o = o};
     const char *default_dir;
 
-    *o = (struct options){0};
+    *o = (struct options){.argc = argc, .argv = argv};
     if (fill_in_defaults(o, err) != 0)
         return -1;
     default_dir = o->dir;
@@ -366,6 +415,8 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
     if (o->config != NULL && parse_file(&p, err) != 0)
         return -1;
     o->dir_given = o->dir != default_dir;
+    if (set_kept(o, kept, err) != 0)
+        return -1;
     if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 || fill_in_hooks(o, err) != 0 ||
         fill_in_access_log(o, err) != 0 || fill_in_sockets(o, err) != 0)
         return -1;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "process/options/options.h"
+#include "util/bytes.h"
 #include "util/err.h"
 
 /* The command: the first argument if that isn't an option, otherwise "serve". */
@@ -13,3 +14,8 @@ const char *options_parse_command(int argc, char **argv);
  * 0, or -1; err says what is wrong with which option, and what to do, and the caller exits with 2.
  * Free *o in both cases. */
 int options_parse(struct options *o, int argc, char **argv, struct err *err);
+
+/* The same, but the options that count after a restart only (struct options_row, restart) get the
+ * values of options_change_keep. */
+int options_parse_kept(struct options *o, int argc, char **argv, struct bytes kept,
+                       struct err *err);

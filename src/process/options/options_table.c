@@ -7,7 +7,7 @@
 #define STORE                                                                                \
     "serve check print-nginx-conf user access rotate-key hooks tag import export gc retain " \
     "backup restore fsck "                                                                   \
-    "repo explain stat top snapshot rebuild show audit"
+    "repo explain stat top snapshot rebuild show audit upgrade"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -28,10 +28,12 @@
 #define MINUTE_MS UINT64_C(60000)
 #define TIME(member, l) .kind = OPTIONS_TIME, AT(member), .least = l
 
+#define RESTART .restart = true
+
 /* name, letter, value, default, help, commands, kind. */
 const struct options_row options_table[] = {
-    {"port", 'p', "port", "8000", "port to listen on", SERVER, LIST(OPTIONS_PORT, ports)},
-    {"dir", 'd', "directory", ".", "set directory to store data in", STORE, TEXT(dir)},
+    {"port", 'p', "port", "8000", "port to listen on", SERVER, LIST(OPTIONS_PORT, ports), RESTART},
+    {"dir", 'd', "directory", ".", "set directory to store data in", STORE, TEXT(dir), RESTART},
     {"user", 'u', "user:pass", NULL, "authenticate access", SERVER, LIST(OPTIONS_USER, users)},
     {"on-image", 0, "script", NULL, "specify a hook", HOOKS, ON(HOOK_IMAGE)},
     {"on-layer", 0, "script", NULL, NULL, HOOKS, ON(HOOK_LAYER)},
@@ -54,7 +56,7 @@ const struct options_row options_table[] = {
     {"retain-every", 0, "time", "24h", "delete what these rules don't keep this often", SERVER,
      TIME(retain_every_ms, 1)},
     {"listen", 0, "address", NULL, "address to listen on (all, IPv4 and IPv6)", SERVER,
-     LIST(OPTIONS_ADDRESS, listen)},
+     LIST(OPTIONS_ADDRESS, listen), RESTART},
     {"metrics-from", 0, "network", NULL, "who may read /metrics (this machine); none: nobody",
      SERVER, LIST(OPTIONS_NETWORK, metrics_from)},
     {"trusted-proxy", 0, "network", NULL,
@@ -66,9 +68,9 @@ const struct options_row options_table[] = {
      TEXT(tls_cert)},
     {"tls-key", 0, "file", NULL, "key of the certificate", SERVER, TEXT(tls_key)},
     {"tls-port", 0, "port", NULL, "port that speaks TLS; then --port stays plain", SERVER,
-     LIST(OPTIONS_PORT, tls_ports)},
+     LIST(OPTIONS_PORT, tls_ports), RESTART},
     {"fastcgi", 0, "directory", NULL, "put sockets there for your own nginx, and start none",
-     SERVER, TEXT(fastcgi)},
+     SERVER, TEXT(fastcgi), RESTART},
     {"name", 0, "name", "main", "distinguishes registries in one nginx", SERVER, NAME(name)},
     {"trust-remote-user", 0, NULL, NULL, "users are those of your own nginx", SERVER,
      FLAG(trust_remote_user)},
@@ -78,7 +80,7 @@ const struct options_row options_table[] = {
     {"cors", 0, "origin", NULL, "let web pages from there use the API; * for any", SERVER,
      LIST(OPTIONS_ORIGIN, cors)},
     {"run-as", 0, "user", NULL, "when started as root: become this user (" OPTIONS_RUN_AS ")",
-     STORE, TEXT(run_as)},
+     STORE, TEXT(run_as), RESTART},
     {"workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 4", "processes for small requests",
      SERVER, COUNT(workers)},
     {"bulk-workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 4", "processes for uploads",

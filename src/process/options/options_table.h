@@ -41,6 +41,7 @@ struct options_row {
     enum options_kind kind;
     size_t at; /* offset in struct options */
     uint64_t least, most;
+    bool restart;           /* SIGHUP doesn't change it; its kind is OPTIONS_TEXT, or a list */
     bool command_line_only; /* of an option of "serve"; those of other commands are anyway */
 };
 

@@ -520,6 +520,8 @@ datadir_open(struct datadir *d, const struct privileges *who, struct err *err)
         return -1;
     if (check_files(d, who, err) < 0)
         return -1;
+    if (d->lock >= 0) /* from the server before */
+        return 0;
     if (datadir_lock_wait(&d->lock, d->fd, d->name, err) == 0)
         return 0;
     return err->sys == EROFS ? read_only(d, err) : -1;

@@ -35,8 +35,9 @@ int datadir_make(struct datadir *d, const char *name, const struct privileges *w
 
 /* As the user that the process has become, who->user: */
 
-/* Makes what is missing, and takes the lock. Refuses a directory in which another program, another
- * user or a newer version keeps something, or on which a server runs. */
+/* Makes what is missing, and takes the lock, unless the process has it. Refuses a directory in
+ * which another program, another user or a newer version keeps something, or on which a server
+ * runs. */
 int datadir_open(struct datadir *d, const struct privileges *who, struct err *err);
 /* Would datadir_make and datadir_open take this directory, which exists? Apart from the lock. Both
  * change nothing. The first one is for the user that started the process, the second one for the

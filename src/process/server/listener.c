@@ -6,6 +6,9 @@
 #include <sys/socket.h>
 #include "util/fdio.h"
 
+/* The names of handed over sockets. */
+#define PLAIN_PORT "port"
+#define TLS_PORT "tls-port"
 /* Attempts to find a port that is free on all addresses. */
 #define ANY_PORT_TRIES 20
 
@@ -277,6 +280,39 @@ listeners_try(struct listeners *l, const struct options *o, size_t i, const char
                   tls || (o->tls_cert != NULL && o->tls_ports.n == 0), err) < 0)
         return -1;
     return 1;
+}
+
+void
+listeners_hand_over(const struct listeners *l, struct handover *h)
+{
+    for (size_t i = 0; i < l->n; i++)
+        handover_put(h, l->v[i].tls ? TLS_PORT : PLAIN_PORT, l->v[i].fd, l->v[i].address);
+}
+
+static void
+take_ports(struct listeners *l, const struct handover *h, const char *name, bool tls)
+{
+    struct bytes note;
+    int fd;
+
+    for (size_t i = 0; l->n < LISTENERS_MAX && (fd = handover_get(h, name, i, &note)) >= 0; i++) {
+        struct listener *new = &l->v[l->n++];
+        const char *colon;
+
+        new->fd = fd;
+        new->tls = tls;
+        snprintf(new->address, sizeof new->address, "%s", (const char *)note.p);
+        colon = strrchr(new->address, ':');
+        new->port = colon != NULL ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+    }
+}
+
+void
+listeners_take(struct listeners *l, const struct options *o, const struct handover *h)
+{
+    l->n = 0;
+    take_ports(l, h, PLAIN_PORT, o->tls_cert != NULL && o->tls_ports.n == 0);
+    take_ports(l, h, TLS_PORT, o->tls_cert != NULL);
 }
 
 void

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "process/options/options.h"
+#include "process/server/handover.h"
 #include "util/err.h"
 
 /* Connections that may wait, for each socket. With fewer, a burst makes nginx answer 502 at once.
@@ -34,4 +35,8 @@ int listeners_open(struct listeners *l, const struct options *o, struct err *err
  * runs in the data directory, whose addresses are taken for free, with fd -1; "" if none runs. */
 int listeners_try(struct listeners *l, const struct options *o, size_t i, const char *running,
                   struct err *err);
+/* The sockets go to the program that takes our place. There, a changed configuration may have begun
+ * or ended TLS, but not have changed the ports. */
+void listeners_hand_over(const struct listeners *l, struct handover *h);
+void listeners_take(struct listeners *l, const struct options *o, const struct handover *h);
 void listeners_close(struct listeners *l);

@@ -60,14 +60,14 @@ has_terminal(void)
     return has;
 }
 
-int
-privileges_plan(struct privileges *p, const char *run_as, struct err *err)
+static int
+plan_user(struct privileges *p, bool root, const char *run_as, struct err *err)
 {
     const char *wanted;
     const struct passwd *pw;
 
     *p = (struct privileges){
-        .root = geteuid() == 0, .had_terminal = has_terminal(), .uid = geteuid(), .gid = getegid()};
+        .root = root, .had_terminal = has_terminal(), .uid = geteuid(), .gid = getegid()};
     put_user_name(p->uid, p->user, sizeof p->user);
     if (run_as == NULL && !p->root)
         return 0;
@@ -91,6 +91,22 @@ privileges_plan(struct privileges *p, const char *run_as, struct err *err)
             memcpy(p->home, pw->pw_dir, strlen(pw->pw_dir) + 1);
     }
     return 0;
+}
+
+int
+privileges_plan(struct privileges *p, const char *run_as, struct err *err)
+{
+    return plan_user(p, geteuid() == 0, run_as, err);
+}
+
+int
+privileges_plan_again(struct privileges *p, const char *run_as, struct err *err)
+{
+    if (plan_user(p, true, run_as, err) != 0)
+        return -1;
+    return p->uid == geteuid()
+               ? 0
+               : err_set(err, ERR_SYSTEM, "this is not %s, as which the server runs", p->user);
 }
 
 /* Checks by trying: the way back must be refused. */
@@ -160,6 +176,32 @@ privileges_drop(struct privileges *p, unsigned keep, struct err *err)
         return err_errno(err, "cannot refuse to be traced");
     privileges_leave_terminal();
     return 0;
+}
+
+int
+privileges_drop_again(struct privileges *p, unsigned keep, struct err *err)
+{
+    if (!p->root || p->uid == 0)
+        return 0;
+    keep = permitted_rights(keep);
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+        set_capabilities(keep, 0) < 0)
+        return err_errno(err, "cannot give up the rights of root");
+    p->kept = keep;
+    return refuse_tracing() == 0 ? 0 : err_errno(err, "cannot refuse to be traced");
+}
+
+void
+privileges_pass(const struct privileges *p, bool on)
+{
+    if (p->kept == 0)
+        return;
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (set_inheritable_capabilities(p->kept, 0, on ? p->kept : 0) < 0)
+        return;
+    for (unsigned right = 0; on && right < 32; right++)
+        if ((p->kept >> right & 1) != 0)
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0);
 }
 
 void

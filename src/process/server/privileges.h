@@ -36,6 +36,13 @@ int privileges_plan(struct privileges *p, const char *run_as, struct err *err);
  * terminal. The rights in `keep` stay within reach. Does nothing if the process isn't root. */
 int privileges_drop(struct privileges *p, unsigned keep, struct err *err);
 
+/* The same two steps for a program that a server has executed to take its place: it has the user,
+ * and the rights of privileges_pass. */
+int privileges_plan_again(struct privileges *p, const char *run_as, struct err *err);
+int privileges_drop_again(struct privileges *p, unsigned keep, struct err *err);
+/* From now on programs that are executed have all rights that were kept, or none. */
+void privileges_pass(const struct privileges *p, bool on);
+
 /* Uses these of the kept rights from now on, and no others. Programs that are executed don't have
  * them. */
 void privileges_use(const struct privileges *p, unsigned rights);

@@ -24,3 +24,12 @@ runfile_write(int dirfd, const char *name, struct bytes content, struct err *err
         unlinkat(dirfd, temp, 0);
     return r;
 }
+
+int
+runfile_write_pid(int dirfd, const char *name, struct err *err)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+
+    return runfile_write(dirfd, name, bytes_of(text, (size_t)n), err);
+}

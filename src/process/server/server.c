@@ -8,6 +8,10 @@
 #include "domain/access/htpasswd.h"
 #include "domain/retention/retain_round.h"
 #include "process/options/absolute_path.h"
+#include "process/options/options_change.h"
+#include "process/server/given_users.h"
+#include "process/server/hook_files.h"
+#include "process/server/open_files.h"
 #include "process/server/readonly_dir.h"
 #include "process/server/runfile.h"
 #include "process/server/socket_dir.h"
@@ -25,32 +29,26 @@
 #define DAY_MS (24 * UINT64_C(3600000))
 /* Connections that may wait at a socket with few callers: the keeper, commands. */
 #define PACKETS_BACKLOG 16
-/* A worker needs forty, and nginx and a worker's kept connections the rest. */
-#define OPEN_FILES_MIN 512
-#define PRE_HOOKS_NAME "run/pre-hooks"
+/* Names of what is handed over, besides sockets. */
+#define ROOT "root"
+#define DIRECTORY "dir"
+#define LOCK "lock"
+#define USERS "users"
+#define EXCHANGE_GIVE "exchange-give"
+#define EXCHANGE_TAKE "exchange-take"
 
-/* Hashes the passwords of --user, and forgets them. A password must have the same hash at the next
- * start, because tokens depend on it. */
+/* Hashes the passwords of --user, and forgets them. */
 static int
 take_users(struct server *s, struct err *err)
 {
-    struct options *o = s->options;
-    int r = 0;
-    buf_init(&s->given, HTPASSWD_MAX);
-    for (size_t i = 0; r == 0 && i < o->users.n; i++) {
-        char *colon = strchr(o->users.v[i], ':');
-        uint8_t salt[HTPASSWD_SALT_BYTES];
+    struct bytes known = {NULL, 0};
+    int r;
 
-        if (colon == NULL)
-            continue; /* options.c rules this out, but gcc's analyzer doesn't know that */
-        *colon = '\0';
-        if (token_key_derive(&s->token_keys.now, "salt", o->users.v[i], salt, sizeof salt))
-            r = htpasswd_add(&s->given, o->users.v[i], colon + 1, salt, err);
-        else
-            r = err_set(err, ERR_SYSTEM, "cannot hash the password of %s", o->users.v[i]);
-        *colon = ':';
-    }
-    options_forget_users(o);
+    if (s->from != NULL)
+        (void)handover_get_text(s->from, USERS, 0, &known);
+    buf_init(&s->given, HTPASSWD_MAX);
+    r = given_users_hash(s->options, &s->token_keys, known, &s->given, err);
+    options_forget_users(s->options);
     return r;
 }
 
@@ -89,40 +87,11 @@ read_retention(struct server *s, struct err *err)
     return rc;
 }
 
-/* Looks for pre-hooks, and creates or removes the file by which nginx knows that there is one. */
 static void
 look_for_prehooks(struct server *s)
 {
-    static const enum hook pre[] = {HOOK_PRE_TAG, HOOK_PRE_DELETE};
-    struct err err;
-    bool asked = false;
-    for (size_t i = 0; i < sizeof pre / sizeof *pre; i++)
-        asked = hook_find(&s->hooks, pre[i], &err) != 0 || asked;
-    if (asked == s->asked)
-        return;
-    s->asked = asked;
-    s->gate = s->gate || asked;
-    if (!asked)
-        unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
-    else if (runfile_write(s->dir.fd, PRE_HOOKS_NAME, bytes_of("", 0), &err) < 0)
-        log_line(LOG_ERROR, "pre-hooks get no workers of their own", "why=%s", err.message);
-}
-
-/* Can the directory of --hooks be entered? Without one there would be no pre-hook, and nothing
- * would be refused. */
-static int
-check_hooks(const struct server *s, struct err *err)
-{
-    char path[PATH_MAX];
-
-    if (s->options->hooks == NULL)
-        return 0;
-    snprintf(path, sizeof path, "%s/.", s->options->hooks);
-    if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
-        return 0;
-    return err_set(err, ERR_SYSTEM, "--hooks %s can't be entered by %s: %s (%s)", s->options->hooks,
-                   s->who.user, strerror(errno),
-                   errno == EACCES ? "let this user in" : "make it, or leave the option out");
+    s->asked = hook_files_look(&s->hooks, s->dir.fd, s->asked);
+    s->gate = s->gate || s->asked;
 }
 
 /* SIGHUP, and the start. */
@@ -131,7 +100,7 @@ read_hooks(struct server *s)
 {
     struct err err;
 
-    if (check_hooks(s, &err) < 0)
+    if (hook_files_check(s->options->hooks, s->who.user, &err) < 0)
         log_line(LOG_WARN, "the directory of hooks can't be used", "why=%s", err.message);
     hook_forget(&s->hooks);
     look_for_prehooks(s);
@@ -153,21 +122,36 @@ name_extra(const struct server *s, enum server_extra which, char *path, size_t n
         snprintf(path, n, "%s", which == SERVER_FEED ? SERVER_FEED_NAME : SERVER_CONTROL_NAME);
 }
 
+/* The socket with that path: a new one, or that of the server before. */
+static int
+open_socket(const struct server *s, const char *path, int type, int backlog, struct err *err)
+{
+    struct bytes note;
+    int fd = s->from != NULL ? handover_get(s->from, path, 0, &note) : -1;
+
+    if (fd >= 0)
+        return fd;
+    if (s->from != NULL)
+        unlinkat(s->dir.fd, path, 0);
+    return unix_socket_listen(path, type | SOCK_NONBLOCK, backlog, err);
+}
+
 static int
 open_extra(struct server *s, struct err *err)
 {
     const struct options *o = s->options;
     uint64_t workers;
+    struct bytes note;
 
-    if (o->fastcgi != NULL && socket_dir_clear(o->sockets, SERVER_HERALD_NAME, &s->who, err) < 0)
+    if (o->fastcgi != NULL && s->from == NULL &&
+        socket_dir_clear(o->sockets, SERVER_HERALD_NAME, &s->who, err) < 0)
         return -1;
     for (int i = 0; i < SERVER_EXTRA_COUNT; i++) {
         char path[128];
         name_extra(s, (enum server_extra)i, path, sizeof path);
-        s->extra[i] =
-            i == SERVER_HERALD
-                ? unix_socket_listen(path, SOCK_STREAM | SOCK_NONBLOCK, LISTENER_BACKLOG, err)
-                : unix_socket_listen(path, SOCK_SEQPACKET | SOCK_NONBLOCK, PACKETS_BACKLOG, err);
+        s->extra[i] = i == SERVER_HERALD
+                          ? open_socket(s, path, SOCK_STREAM, LISTENER_BACKLOG, err)
+                          : open_socket(s, path, SOCK_SEQPACKET, PACKETS_BACKLOG, err);
         if (s->extra[i] < 0)
             return -1;
     }
@@ -180,6 +164,9 @@ open_extra(struct server *s, struct err *err)
         pull_memory_make(&s->pulls, err) != 0 || repository_sizes_make(&s->sizes, err) != 0 ||
         fd_exchange_make(&s->exchange, (unsigned)pool_workers(POOL_API, s->options), err) != 0)
         return -1;
+    if (s->from != NULL) /* connections that nginx keeps may wait in it */
+        fd_exchange_adopt(&s->exchange, handover_get(s->from, EXCHANGE_GIVE, 0, &note),
+                          handover_get(s->from, EXCHANGE_TAKE, 0, &note));
     s->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return s->poke >= 0 ? 0 : err_errno(err, "cannot make an eventfd");
 }
@@ -204,10 +191,10 @@ open_sockets(struct server *s, struct err *err)
     for (size_t i = 0; i < POOL_COUNT; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
-        if (o->fastcgi != NULL && socket_dir_clear(o->sockets, pools[i].socket, &s->who, err) < 0)
+        if (o->fastcgi != NULL && s->from == NULL &&
+            socket_dir_clear(o->sockets, pools[i].socket, &s->who, err) < 0)
             return -1;
-        s->sockets[i] =
-            unix_socket_listen(path, SOCK_STREAM | SOCK_NONBLOCK, LISTENER_BACKLOG, err);
+        s->sockets[i] = open_socket(s, path, SOCK_STREAM, LISTENER_BACKLOG, err);
         if (s->sockets[i] < 0)
             return -1;
         metrics_set_socket(&s->metrics, (unsigned)i, s->sockets[i]);
@@ -257,14 +244,6 @@ close_sockets(struct server *s)
     s->poke = -1;
 }
 
-static int
-write_pid(const struct server *s, struct err *err)
-{
-    char text[24];
-    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    return runfile_write(s->dir.fd, PID_NAME, bytes_of(text, (size_t)n), err);
-}
-
 /* A killed server leaves its pid file, and perhaps processes that are about to end. For a moment
  * those hold our ports, and have neither a name nor a directory that identifies them. */
 static int
@@ -281,12 +260,29 @@ open_ports(struct server *s, struct err *err)
     return r;
 }
 
+/* The server before has the directory open, and holds the lock. */
+static int
+take_open_directory(struct server *s, struct err *err)
+{
+    struct bytes note;
+
+    s->dir = (struct datadir){.name = s->options->dir,
+                              .fd = handover_get(s->from, DIRECTORY, 0, &note),
+                              .lock = handover_get(s->from, LOCK, 0, &note)};
+    s->read_only = s->options->read_only;
+    if (s->dir.fd < 0 || s->dir.lock < 0)
+        return err_set(err, ERR_SYSTEM, "the server before has handed over no directory");
+    return fchdir(s->dir.fd) == 0 ? 0 : err_errno(err, "cannot enter directory %s", s->dir.name);
+}
+
 static int
 find_or_make_directory(struct server *s, struct err *err)
 {
     struct options *o = s->options;
     struct err ignored;
 
+    if (s->from != NULL)
+        return take_open_directory(s, err);
     s->is_copy = datadir_find(&s->dir, o->dir, &s->who, &ignored) == 0 && readonly_dir_is(&s->dir);
     s->read_only = o->read_only || s->is_copy;
     if (s->is_copy && o->fastcgi != NULL)
@@ -302,17 +298,13 @@ find_or_make_directory(struct server *s, struct err *err)
     return datadir_make(&s->dir, o->dir, &s->who, err);
 }
 
-/* The web page. Without it everything else works. */
-static void
-read_page(const struct options *o, struct ui_files *ui)
+/* Was the server before started as root? */
+static bool
+is_second_root(const struct server *s)
 {
-    struct err err;
+    struct bytes note;
 
-    if (o->no_ui || o->fastcgi != NULL)
-        return;
-    ui_files_read(ui, &err);
-    if (ui->n == 0)
-        log_line(LOG_WARN, "the web page /ui/ is left out, as with --no-ui", "why=%s", err.message);
+    return s->from != NULL && handover_get_text(s->from, ROOT, 0, &note);
 }
 
 /* The steps that need root, if it is root: the directory, the key, the web page. */
@@ -325,14 +317,15 @@ prepare_as_started(struct server *s, struct tls_files *tls, struct ui_files *ui,
         return err_errno(err, "cannot open the current directory");
     if (o->fastcgi != NULL && (s->full_dir = absolute_path(o->dir, err)) == NULL)
         return -1;
-    if (privileges_plan(&s->who, o->run_as, err) < 0)
+    if ((is_second_root(s) ? privileges_plan_again : privileges_plan)(&s->who, o->run_as, err) < 0)
         return -1;
     if (tls_files_wanted(o) && tls_files_read(tls, s->startdir, o, err) < 0)
         return -1;
-    read_page(o, ui);
+    if (!o->no_ui && o->fastcgi == NULL)
+        ui_files_prepare(ui);
     if (find_or_make_directory(s, err) < 0)
         return -1;
-    return o->fastcgi != NULL ? socket_dir_open(o->sockets, &s->who, err) : 0;
+    return o->fastcgi != NULL && s->from == NULL ? socket_dir_open(o->sockets, &s->who, err) : 0;
 }
 
 /* Takes the lock, and then the ports. Nothing in run/ is ours before. */
@@ -346,6 +339,10 @@ take_directory(struct server *s, struct err *err)
         return -1;
     if (datadir_open(&s->dir, &s->who, err) < 0)
         return -1;
+    if (s->from != NULL) {
+        listeners_take(&s->listeners, s->options, s->from);
+        return 0;
+    }
     /* The nginx workers of a killed server may still hold our ports. They are shielded. */
     privileges_use(&s->who, PRIVILEGES_BIND | PRIVILEGES_SHIELDS);
     stray_nginx_kill(s->dir.fd);
@@ -360,8 +357,9 @@ static int
 prepare_as_user(struct server *s, const struct tls_files *tls, const struct ui_files *ui,
                 struct err *err)
 {
-    if (check_hooks(s, err) < 0 || datadir_begin(&s->dir, &s->who, err) < 0 ||
-        write_pid(s, err) < 0 || open_sockets(s, err) < 0)
+    if (hook_files_check(s->options->hooks, s->who.user, err) < 0 ||
+        (s->from == NULL && datadir_begin(&s->dir, &s->who, err) < 0) ||
+        runfile_write_pid(s->dir.fd, PID_NAME, err) < 0 || open_sockets(s, err) < 0)
         return -1;
     if (tls_files_wanted(s->options) && tls_files_install(tls, s->dir.fd, err) < 0)
         return -1;
@@ -372,7 +370,10 @@ prepare_as_user(struct server *s, const struct tls_files *tls, const struct ui_f
     if (token_keys_open(&s->token_keys, s->dir.fd, err) < 0 || take_users(s, err) < 0)
         return -1;
     server_hooks(s, &s->hooks);
-    unlinkat(s->dir.fd, PRE_HOOKS_NAME, 0);
+    if (s->from == NULL)
+        unlinkat(s->dir.fd, HOOK_FILES_ASKED, 0);
+    s->asked = s->from != NULL && faccessat(s->dir.fd, HOOK_FILES_ASKED, F_OK, 0) == 0;
+    s->gate = s->asked;
     read_hooks(s);
     access_source_init(&s->access, s->options, s->startdir, s->dir.fd);
     s->retain = retain_source_of(s->options, s->startdir, s->dir.fd);
@@ -381,28 +382,23 @@ prepare_as_user(struct server *s, const struct tls_files *tls, const struct ui_f
     return read_retention(s, err);
 }
 
-/* With fewer, what fails first would be anything, even a recovery. */
-static int
-want_open_files(struct err *err)
+/* Rights that the server may need later: for a renewed key, or a changed configuration. */
+static unsigned
+rights_to_keep(const struct options *o)
 {
-    size_t n = fdio_raise_limit(OPEN_FILES_MIN);
-
-    if (n >= OPEN_FILES_MIN)
-        return 0;
-    return err_set(
-        err, ERR_SYSTEM,
-        "only %zu files may be open (ulimit -Hn), and the server needs %d: raise this limit", n,
-        OPEN_FILES_MIN);
+    return PRIVILEGES_BIND | PRIVILEGES_SHIELDS |
+           (tls_files_wanted(o) || o->config != NULL ? PRIVILEGES_READ : 0);
 }
 
 int
-server_prepare(struct server *s, struct options *o, struct err *err)
+server_prepare(struct server *s, struct options *o, const struct handover *from, struct err *err)
 {
     struct tls_files tls = {.span = {0}};
     struct ui_files ui = {.n = 0};
     int r;
 
     *s = (struct server){.options = o,
+                         .from = from,
                          .started_ms = clock_mono_ms(),
                          .startdir = -1,
                          .original = -1,
@@ -416,15 +412,13 @@ server_prepare(struct server *s, struct options *o, struct err *err)
     for (size_t i = 0; i < POOL_COUNT; i++)
         s->sockets[i] = -1;
     disk_space_keep(o->min_free);
-    r = want_open_files(err);
+    r = open_files_want(err);
     if (r == 0)
         r = prepare_as_started(s, &tls, &ui, err);
     umask(0027); /* the directories above the data directory have the caller's */
     if (r == 0)
-        r = privileges_drop(&s->who,
-                            PRIVILEGES_BIND | PRIVILEGES_SHIELDS |
-                                (tls_files_wanted(o) ? PRIVILEGES_READ : 0),
-                            err);
+        r = (is_second_root(s) ? privileges_drop_again : privileges_drop)(&s->who,
+                                                                          rights_to_keep(o), err);
     if (r == 0)
         r = take_directory(s, err);
     if (r == 0 && (r = prepare_as_user(s, &tls, &ui, err)) < 0)
@@ -637,6 +631,34 @@ server_count_restart(const struct server *s, enum metrics_process process, bool 
 }
 
 void
+server_hand_over(const struct server *s, struct handover *h)
+{
+    struct buf kept;
+    char path[128];
+
+    if (s->who.root)
+        handover_put_text(h, ROOT, bytes_of("", 0));
+    handover_put(h, DIRECTORY, s->dir.fd, "");
+    handover_put(h, LOCK, s->dir.lock, "");
+    listeners_hand_over(&s->listeners, h);
+    for (size_t i = 0; i < POOL_COUNT; i++) {
+        snprintf(path, sizeof path, "%s%s", sockets_directory(s), pools[i].socket);
+        handover_put(h, path, s->sockets[i], "");
+    }
+    for (int i = 0; i < SERVER_EXTRA_COUNT; i++) {
+        name_extra(s, (enum server_extra)i, path, sizeof path);
+        handover_put(h, path, s->extra[i], "");
+    }
+    handover_put(h, EXCHANGE_GIVE, s->exchange.give, "");
+    handover_put(h, EXCHANGE_TAKE, s->exchange.take, "");
+    handover_put_text(h, USERS, buf_bytes(&s->given));
+    buf_init(&kept, 1u << 20);
+    options_change_keep(s->options, &kept);
+    handover_put_text(h, HANDOVER_OPTIONS, buf_bytes(&kept));
+    buf_free(&kept);
+}
+
+void
 server_close_ports(struct server *s)
 {
     listeners_close(&s->listeners);
@@ -653,7 +675,7 @@ void
 server_finish(struct server *s)
 {
     static const char *const gone[] = {"run/htpasswd",   "run/access",     RETAIN_ROUND_RULES,
-                                       SERVER_NGINX_PID, "run/nginx.lock", PRE_HOOKS_NAME,
+                                       SERVER_NGINX_PID, "run/nginx.lock", HOOK_FILES_ASKED,
                                        PID_NAME};
 
     server_close_ports(s);

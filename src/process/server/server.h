@@ -12,6 +12,7 @@
 #include "domain/metrics/metrics.h"
 #include "process/server/access_source.h"
 #include "process/server/datadir.h"
+#include "process/server/handover.h"
 #include "process/server/listener.h"
 #include "process/options/options.h"
 #include "process/server/pools.h"
@@ -48,6 +49,7 @@ _Static_assert(sizeof SERVER_HERALD_NAME - 1 <= OPTIONS_SOCKET_NAME_MAX, "see op
  * it by fork. */
 struct server {
     struct options *options;
+    const struct handover *from; /* of the server whose place this one takes; NULL: none */
     struct privileges who;
     struct datadir dir;
     char *full_dir; /* with --fastcgi: the data directory's full name */
@@ -87,7 +89,12 @@ struct server {
 
 /* Does everything up to the first child. From here on the working directory is the data directory,
  * and the process has its final user. The message says what to do. */
-int server_prepare(struct server *s, struct options *o, struct err *err);
+int server_prepare(struct server *s, struct options *o, const struct handover *from,
+                   struct err *err);
+
+/* Adds what a program needs to take our place, which has been started in the directory of our
+ * start. Not for a read-only file system. */
+void server_hand_over(const struct server *s, struct handover *h);
 
 /* Warns if everybody may push and pull, or nobody. */
 void server_warn_of_users(const struct server *s);

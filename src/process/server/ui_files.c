@@ -6,6 +6,7 @@
 #include "process/options/option_file.h"
 #include "process/server/runfile.h"
 #include "util/fdio.h"
+#include "util/log.h"
 #include "util/mem.h"
 
 #define FILE_MAX (1u << 20)
@@ -113,6 +114,16 @@ ui_files_read(struct ui_files *u, struct err *err)
     if (dir != NULL)
         closedir(dir);
     free(name);
+}
+
+void
+ui_files_prepare(struct ui_files *u)
+{
+    struct err err;
+
+    ui_files_read(u, &err);
+    if (u->n == 0)
+        log_line(LOG_WARN, "the web page /ui/ is left out, as with --no-ui", "why=%s", err.message);
 }
 
 int

@@ -24,6 +24,8 @@ char *ui_files_find(void);
 /* Reads all of them into memory; other files in the directory are ignored. n is 0 if there is no
  * page, or if it can't be read; *err then says why. */
 void ui_files_read(struct ui_files *u, struct err *err);
+/* The same; without a page everything else works, and the log says why. */
+void ui_files_prepare(struct ui_files *u);
 /* Replaces run/ui/ of the data directory. */
 int ui_files_install(const struct ui_files *u, int dirfd, struct err *err);
 void ui_files_free(struct ui_files *u);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -163,6 +164,18 @@ share_ready(struct connections *c)
     }
 }
 
+/* A blocked signal comes through here, also while there is always something ready. */
+static int
+wait_with_signals(const struct connections *c)
+{
+    sigset_t none, pending;
+
+    sigemptyset(&none);
+    if (sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1) == 1)
+        return sigsuspend(&none);
+    return epoll_pwait(c->epoll, c->ready, READY_MAX, -1, &none);
+}
+
 static int
 wait_for_ready(struct connections *c)
 {
@@ -171,7 +184,7 @@ wait_for_ready(struct connections *c)
     if (pool != NULL)
         fd_exchange_set_idle(pool->exchange, pool->place, true);
     c->ready_at = 0;
-    c->ready_n = epoll_wait(c->epoll, c->ready, READY_MAX, -1);
+    c->ready_n = wait_with_signals(c);
     if (pool != NULL)
         fd_exchange_set_idle(pool->exchange, pool->place, false);
     if (c->ready_n < 0)

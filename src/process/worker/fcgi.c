@@ -48,7 +48,8 @@ fcgi_stop(void)
 void
 fcgi_retire(void)
 {
-    worker_retires = !worker_stopping;
+    if (!worker_stopping)
+        worker_retires = 1;
     worker_stopping = 1;
 }
 

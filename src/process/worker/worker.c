@@ -1,4 +1,5 @@
 #include "process/worker/worker.h"
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/access_file.h"
@@ -25,6 +26,13 @@ note_worker_term(int number)
 {
     (void)number;
     fcgi_stop();
+}
+
+static void
+note_worker_retire(int number)
+{
+    (void)number;
+    fcgi_retire();
 }
 
 struct work {
@@ -115,11 +123,17 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
                         pool == POOL_API ? s->exchange.give : -1,
                         pool == POOL_API ? s->exchange.take : -1};
     const struct connections_pool kept = {&s->exchange, number - 1};
+    struct sigaction retire = {.sa_handler = note_worker_retire};
+    sigset_t between; /* comes through between requests only: see connections.c */
     struct work work;
     struct err err;
     int r;
 
     child_begin(s, master, keep, sizeof keep / sizeof *keep, note_worker_term);
+    sigemptyset(&between);
+    sigaddset(&between, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &between, NULL);
+    sigaction(SIGUSR1, &retire, NULL);
     process_title_set("worker %s %u", pools[pool].name, number);
 
     work = (struct work){.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
