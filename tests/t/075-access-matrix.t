@@ -230,7 +230,7 @@ sub note_wrong ($what, $row, $column, $response) {
     return;
 }
 
-# All of an answer but its date, with the same words for what the request named.
+# All of an answer but its date and its number, with the same words for what the request named.
 sub shape_of ($row, $response, $s, $upload) {
     my %headers = %{ $response->{headers} };
     delete $headers{date};
@@ -238,6 +238,7 @@ sub shape_of ($row, $response, $s, $upload) {
     $text =~ s/\Q$s->{name}\E/NAME/g;
     $text =~ s/\Q$s->{id}\E/ID/g if $row->{pattern} =~ /\{id\}/;
     $text =~ s/\Q$upload\E/UPLOAD/g if $row->{pattern} =~ /\{upload\}/;
+    $text =~ s/"request_id":"[0-9a-f]+"/"request_id":"REQUEST"/g;
     $text =~ s{\b\w+\.\d{10}\.[\w+/]{43}}{TOKEN}g;
     return $text;
 }
