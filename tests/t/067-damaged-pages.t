@@ -83,6 +83,21 @@ subtest 'the first page of a table' => sub {
     like($ran->{err}, qr/\Q$dir\E\/db can't be opened \(.*tag.*\).*restore --snapshot/, '... with a line that says what to do');
 };
 
+subtest 'a table that was cut at the end of a page' => sub {
+    my $dir = copy_of($left);
+    truncate "$dir/db/tag", int((-s "$dir/db/tag") / PAGE / 2) * PAGE or die $!;
+    my $registry = Registry->start(dir => $dir, expected => qr/$expected|a table was cut/);
+    ok(pulls($registry)->{500}, 'pulls fail');
+    ok($registry->logged(qr/a table was cut: stop the server, and put the database back .*restore --snapshot.*table=tag/), '... the log says what to do');
+    my $ready;
+    ok(wait_for(20, sub { ($ready = $registry->get('/readyz'))->status == 503 && $ready->content =~ /table tag/ }), '/readyz is 503, with the table')
+        or diag($ready->content);
+    like($ready->content, qr/restore --snapshot/, '... and what to do');
+    my $stat = Registry->try([ 'stat', '--dir', $dir ]);
+    like($stat->{out}, qr/^What is wrong\n  database: table tag was cut: .*restore --snapshot/m, '... and so does stat');
+    $registry->stop;
+};
+
 subtest 'the list of tables' => sub {
     my $dir  = copy_of($left);
     my $list = slurp("$dir/db/tables");

@@ -64,6 +64,13 @@ get_why(struct readiness_told *t, char why[READINESS_WHY_MAX])
     why[0] = '\0';
 }
 
+void
+readiness_note_loss(struct readiness *r, const char *why)
+{
+    if (r != NULL)
+        snprintf(r->loss, sizeof r->loss, "%s", why);
+}
+
 /* The disk is looked at now, since the keeper may be the one that waits for it. */
 static bool
 has_disk_room(int dirfd, char why[READINESS_WHY_MAX])
@@ -89,6 +96,8 @@ readiness_is_well(struct readiness *r, enum readiness_part part, int dirfd,
     if (part == READINESS_DISK)
         return has_disk_room(dirfd, why);
     get_why(t, why);
+    if (why[0] == '\0' && part == READINESS_DATABASE)
+        memcpy(why, r->loss, READINESS_WHY_MAX);
     if (why[0] != '\0')
         return false;
     if (well > 0 && (now < well || now - well <= atomic_load(&r->patience_ms[part])))

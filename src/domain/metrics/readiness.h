@@ -28,6 +28,7 @@ struct readiness {
         atomic_uint version;   /* odd while `why` is written */
         char why[READINESS_WHY_MAX];
     } told[READINESS_PARTS];
+    char loss[READINESS_WHY_MAX];               /* of the database; "": none */
     atomic_ullong patience_ms[READINESS_PARTS]; /* how long it may be not well; of the
                                                  * disk UINT64_MAX: it isn't looked at */
 };
@@ -37,6 +38,10 @@ struct readiness {
 void readiness_set_patience(struct readiness *r, enum readiness_part part, uint64_t ms);
 void readiness_tell_well(struct readiness *r, enum readiness_part part);
 void readiness_tell_ill(struct readiness *r, enum readiness_part part, const char *why);
+
+/* While nobody else has the database open: what a recovery has found lost of it. The database is
+ * ill until another recovery finds it whole. */
+void readiness_note_loss(struct readiness *r, const char *why);
 
 /* The name of a part, in the answer of /readyz. */
 const char *readiness_name(enum readiness_part part);

@@ -1,6 +1,8 @@
 #include "process/master/recovery.h"
 #include "domain/core/quota.h"
 #include "domain/core/store.h"
+#include "domain/metrics/metrics.h"
+#include "domain/metrics/readiness.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
 #include "storage/files/blob_file.h"
@@ -32,10 +34,14 @@ int
 recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX])
 {
     struct err err;
+    int rc;
+
     child_begin(s, master, NULL, 0, NULL);
     process_title_set("recovery");
     disk_space_give(s->dir.fd);
-    if (kv_recover("db", tables, TABLE_COUNT, &err) == 0 &&
+    rc = kv_recover("db", tables, TABLE_COUNT, &err);
+    readiness_note_loss(metrics_readiness(&s->metrics), rc == 1 ? err.message : "");
+    if (rc >= 0 &&
         (s->read_only ||
          (blob_file_prepare(s->dir.fd, &err) == 0 && upload_dir_prepare(s->dir.fd, &err) == 0)) &&
         begin_store(s, &err) == 0)

@@ -153,6 +153,11 @@ set_error(struct bdb *b, struct err *err, int ret, const char *what, const char 
         bdb_lost(b, err->message);
     if (ret == DB_RUNRECOVERY && b->found_damage)
         err_set(err, ERR_CORRUPT, "%s %s: a page of its file is damaged", what, name);
+    else if (ret == DB_PAGE_NOTFOUND)
+        err_set(err, ERR_CORRUPT,
+                "%s %s: its file was cut: stop the server, and put the database back with "
+                "docker-registry-server restore --snapshot",
+                what, name);
     else if (ret == DB_RUNRECOVERY)
         err_set(err, ERR_BUSY, "%s %s: another process is reading a damaged page", what, name);
 }

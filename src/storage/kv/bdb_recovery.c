@@ -283,8 +283,8 @@ check_files_are_there(const char *dir, const struct kv_table *tables, size_t n, 
 
 /* A table whose file was cut still opens, and fails where pages are missing. After a checkpoint all
  * pages up to the last one that the page of metadata knows are in the file. */
-static void
-warn_of_cut_table(int dirfd, const char *dir, const char *name)
+static bool
+is_table_cut(int dirfd, const char *name)
 {
     enum {
         MAGIC = 3,
@@ -294,26 +294,35 @@ warn_of_cut_table(int dirfd, const char *dir, const char *name)
     uint32_t meta[LAST_PAGE + 1];
     struct stat st;
     int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool is_cut = fd >= 0 && pread(fd, meta, sizeof meta, 0) == (ssize_t)sizeof meta &&
+                  fstat(fd, &st) == 0 && meta[MAGIC] == 0x53162 &&
+                  (uint64_t)st.st_size < ((uint64_t)meta[LAST_PAGE] + 1) * meta[PAGE_SIZE];
 
-    if (fd >= 0 && pread(fd, meta, sizeof meta, 0) == (ssize_t)sizeof meta && fstat(fd, &st) == 0 &&
-        meta[MAGIC] == 0x53162 &&
-        (uint64_t)st.st_size < ((uint64_t)meta[LAST_PAGE] + 1) * meta[PAGE_SIZE])
+    fdio_close(fd);
+    return is_cut;
+}
+
+/* 0; 1: one was cut, and err says which. */
+static int
+look_for_cut_tables(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    int rc = 0, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (size_t i = 0; dirfd >= 0 && i < n; i++) {
+        if (tables[i].kind != KV_ORDERED || !is_table_cut(dirfd, tables[i].name))
+            continue;
+        rc = 1;
+        err_set(err, ERR_CORRUPT,
+                "table %s was cut: stop the server, and put the database back with "
+                "docker-registry-server restore --snapshot",
+                tables[i].name);
         log_line(LOG_ERROR,
                  "a table was cut: stop the server, and put the database back with "
                  "docker-registry-server restore --snapshot",
-                 "table=%s dir=%s", name, dir);
-    fdio_close(fd);
-}
-
-static void
-warn_of_cut_tables(const char *dir, const struct kv_table *tables, size_t n)
-{
-    int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    for (size_t i = 0; dirfd >= 0 && i < n; i++)
-        if (tables[i].kind == KV_ORDERED)
-            warn_of_cut_table(dirfd, dir, tables[i].name);
+                 "table=%s dir=%s", tables[i].name, dir);
+    }
     fdio_close(dirfd);
+    return rc;
 }
 
 static int
@@ -351,10 +360,8 @@ bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struc
     if (check_files_are_there(dir, tables, n, err) != 0 || bdb_log_end_check(dir, err) != 0)
         return -1;
     if (recover_environment(dir, tables, n, err) == 0 &&
-        bdb_recovery_tidy(dir, tables, n, err) == 0 && note_tables(dir, tables, n, err) == 0) {
-        warn_of_cut_tables(dir, tables, n);
-        return 0;
-    }
+        bdb_recovery_tidy(dir, tables, n, err) == 0 && note_tables(dir, tables, n, err) == 0)
+        return look_for_cut_tables(dir, tables, n, err);
     blame_full_disk(dir, err);
     return -1;
 }

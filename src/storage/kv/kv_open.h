@@ -6,7 +6,7 @@
 /* Creates what is missing and repairs what a crash left. No other process may have the store open.
  * dir is relative to the working directory, which must not change while the store is open. Returns
  * at once if the filling needs no recovery. ERR_NO_SPACE: the disk is full; it works again once
- * there is room. */
+ * there is room. 0; 1: it can be used, but a part of a table is lost, and err says which; -1. */
 int kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
 
 /* Opens a recovered store. tables: the same as for kv_recover; a table's number is its index there.
