@@ -164,6 +164,26 @@ subtest 'files of the database' => sub {
     }
 };
 
+subtest 'a damaged page, and all the rest' => sub {
+    my $copy = copy();
+    flip($copy->dir . '/db/tag', 4096 + 1000);
+    flip(file_of($copy, $other), 5);
+    my $server;
+    for my $how ('without a server', 'beside one') {
+        $server = Registry->start(dir => $copy->dir, args => [ '--scrub-days', '0' ], expected => qr/berkeley db|is damaged|a request failed/) if $how =~ /^beside/;
+        for my $repair ([], ['--repair']) {
+            my $ran = fsck($copy, @$repair);
+            is_found($ran, 'database db/tag: page 1 has a wrong checksum', "$how @$repair: the page");
+            is_found($ran, 'blob-digest ' . digest($other) . ': its file has another digest; --repair', '... and what else is wrong');
+            unlike($ran->{out}, qr/^(?!database|blob-digest|checked)/m, '... and nothing that is well');
+            like($ran->{err}, qr/the database is damaged, and nothing was repaired: stop the server/, '... as the last line says');
+        }
+    }
+    ok(-e file_of($copy, $other), 'the blob is where it was');
+    ok(!-e $copy->dir . '/run/fsck', '... and no copy is left');
+    $server->stop;
+};
+
 subtest 'a backup is a directory without locks' => sub {
     my $copy = copy();
     system('rm', '-rf', map { $copy->dir . "/$_" } qw(run uploads db/lock db/backup.lock db/reserve index)) == 0 or die 'rm';

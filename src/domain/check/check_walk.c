@@ -156,6 +156,13 @@ confirm(struct check *c, const struct check_rule *rule, const struct check_entry
 
 /* ---- the walk ---- */
 
+/* A rule that would need a damaged page can't be judged. */
+static bool
+is_unreadable(const struct check *c, const struct err *err)
+{
+    return c->damaged && err->code == ERR_CORRUPT;
+}
+
 static int
 check_entry_rules(struct check *c, struct check_entry *e, struct err *err)
 {
@@ -166,10 +173,13 @@ check_entry_rules(struct check *c, struct check_entry *e, struct err *err)
         int rc;
 
         if (rule->table != e->table ||
-            (rule->edges != 0 && (rule->edges >> (e->edge.kind & 31) & 1) == 0))
+            (rule->edges != 0 && (rule->edges >> (e->edge.kind & 31) & 1) == 0) ||
+            (rule->outside && c->damaged))
             continue;
         rc = rule->holds(c, kv_reads(c->reg->kv), e, err);
-        if (rc < 0 || (rc == 0 && confirm(c, rule, e, err) != 0))
+        if (rc == 0 && confirm(c, rule, e, err) != 0)
+            rc = -1;
+        if (rc < 0 && !is_unreadable(c, err))
             return -1;
     }
     return 0;
@@ -199,12 +209,12 @@ report_bad_table(struct check *c, enum table table, struct err *err)
 {
     char what[32];
 
-    if (err->code != ERR_CORRUPT)
-        return -1;
+    c->unkept_n = c->histories_n = 0;
+    if (err->code != ERR_CORRUPT || c->damaged)
+        return err->code != ERR_CORRUPT ? -1 : 0;
     snprintf(what, sizeof what, "db/%s", tables[table].name);
     check_report(c, &(struct check_finding){"database", what, "the files of the database are whole",
                                             err->message, NULL, false});
-    c->unkept_n = c->histories_n = 0;
     return 0;
 }
 
@@ -249,11 +259,11 @@ check_records(struct check *c, struct err *err)
     c->document = check_document_new();
     c->unkept = mem_array(CHECK_UNKEPT_MAX, sizeof *c->unkept);
     c->histories = mem_array(CHECK_HISTORIES_MAX, sizeof *c->histories);
-    rc = rc < 0 ? -1 : 0;
+    rc = rc < 0 && !is_unreadable(c, err) ? -1 : 0;
     for (size_t i = 0; i < check_table_order_n && rc == 0; i++)
         rc = walk_table(c, check_table_order[i], b, err);
-    if (rc == 0)
-        rc = check_waits_count(c, err);
+    if (rc == 0 && check_waits_count(c, err) != 0 && !is_unreadable(c, err))
+        rc = -1;
     check_document_free(c->document);
     c->document = NULL;
     free(c->unkept);

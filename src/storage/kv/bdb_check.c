@@ -13,9 +13,10 @@
 #include "util/parse.h"
 
 /* The order: logs, then the pages' places in the log, then their checksums, then a recovery, then
- * the form of each table. After a fault there is no recovery, because it could hide the fault: it
- * makes a new log after one that is missing, and it can write a damaged page anew. The library ends
- * a log silently at the first record with a wrong checksum; the places tell. */
+ * the form of each table. After a fault of the logs or of places there is no recovery: it makes a
+ * new log after one that is missing. All damaged pages are named before it, because it can write
+ * one anew. The library ends a log silently at the first record with a wrong checksum; the places
+ * tell. */
 
 #define PIECE (1u << 20)
 #define PAGE_LEAST 512
@@ -390,16 +391,23 @@ bdb_check_copy(const char *dir, bool is_hot, const struct kv_table *tables, size
 {
     struct file_check c = {
         .dir = dir, .tables = tables, .n = n, .fault = fault, .tick = tick, .arg = arg};
+    unsigned before;
+    bool is_lost;
 
-    if (check_logs(&c, err) != 0 || (c.faults == 0 && check_all_places(&c, err) != 0) ||
-        verify_tables(&c, err) != 0)
+    if (check_logs(&c, err) != 0 || (c.faults == 0 && check_all_places(&c, err) != 0))
         return -1;
-    if (c.faults > 0)
+    is_lost = c.faults > 0;
+    if (verify_tables(&c, err) != 0)
+        return -1;
+    if (is_lost)
         return 0;
+    before = c.faults;
     recover_copy(&c, is_hot);
-    if (!c.recovered)
+    if (!c.recovered && before == 0)
         report_fault(&c, "log", "the database can't be recovered: %s", c.said);
-    else if (verify_tables(&c, err) != 0)
+    if (!c.recovered)
+        return 0;
+    if (before == 0 && verify_tables(&c, err) != 0)
         return -1;
-    return c.faults == 0;
+    return c.faults == 0 ? 1 : 2;
 }
