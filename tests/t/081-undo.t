@@ -83,6 +83,14 @@ subtest 'the history' => sub {
     is_deeply(JSON::PP->new->decode($json->{out}), \@moves, '... is the same');
     my @lines = split /\n/, tag('history', 'over/written:v1')->{out};
     is_deeply([ map { [ split /\t/, $_, -1 ] } @lines ], [ map { [ map { $_ // '-' } @$_{qw(number when from to by)} ] } @moves ], '... and as lines');
+    if (my $script = find_program('script')) {
+        my $screen = run([ $script, '-qec', "'" . Registry->program . "' tag history over/written:v1 --dir '" . $registry->dir . "'", '/dev/null' ], timeout => 30);
+        my @seen   = split /\r?\n/, $screen->{out};
+        like($seen[0], qr/^MOVE WHEN +FROM +TO +BY$/, '... with a heading on a terminal');
+        is(scalar @seen, 1 + @moves, '... and a line for each move');
+        like($seen[1], qr/^$moves[0]{number} +\S+Z +@{[ substr $moves[0]{from} =~ s{sha256:}{}r, 0, 12 ]} +@{[ substr $moves[0]{to} =~ s{sha256:}{}r, 0, 12 ]} /, '... with digests that are cut');
+        is(scalar(grep { length > 80 } @seen), 0, '... in 80 columns');
+    }
     my (@walked, $next);
     for ($next = '/v2/over/written/_tags/v1/history?n=2'; defined $next && @walked < 10;) {
         my $page = $registry->get($next);

@@ -47,17 +47,17 @@ my $index   = make_layout_index($several, 'v2', 500);
 subtest 'an OCI layout' => sub {
     my $ran = import_of($registry, $layout);
     works($ran, 'a directory');
-    is($ran->{out}, "imported 1 repositories, 1 tags, 3 blobs (3 linked, 0 copied)\n", '... is linked');
+    is($ran->{out}, "imported 1 repository, 1 tag, 3 blobs (3 linked, 0 copied)\n", '... is linked');
     is(pulled($registry, 'my-app', 'v1'), $image, '... and called like it');
     my $ran_several = import_of($registry, "$several/");
-    is($ran_several->{out}, "imported 1 repositories, 1 tags, 4 blobs (4 linked, 0 copied)\n", 'one with an index');
+    is($ran_several->{out}, "imported 1 repository, 1 tag, 4 blobs (4 linked, 0 copied)\n", 'one with an index');
     is(pulled($registry, 'several', 'v2'), $index, '... comes with its images');
     works(run([ 'tar', '-cf', "$dir/more.oci.tar", '-C', $several, '.' ]), 'a tar of it');
     my $ran_tar = import_of($registry, "$dir/more.oci.tar", '--prefix', 'x/y');
-    is($ran_tar->{out}, "imported 1 repositories, 1 tags, 4 blobs (0 linked, 0 copied)\n", '... has nothing new');
+    is($ran_tar->{out}, "imported 1 repository, 1 tag, 4 blobs (0 linked, 0 copied)\n", '... has nothing new');
     is(pulled($registry, 'x/y/more', 'v2'), $index, '... but its name');
     my $fresh = Registry->start;
-    is(import_of($fresh, "$dir/more.oci.tar")->{out}, "imported 1 repositories, 1 tags, 4 blobs (0 linked, 4 copied)\n", 'elsewhere it is copied');
+    is(import_of($fresh, "$dir/more.oci.tar")->{out}, "imported 1 repository, 1 tag, 4 blobs (0 linked, 4 copied)\n", 'elsewhere it is copied');
     is(pulled($fresh, 'more', 'v2'), $index, '... and whole');
 };
 
@@ -123,11 +123,11 @@ my $id      = make_archive($archive, 'example.com/team/saved:1', 300, 4000);
 subtest 'a tar of "docker save"' => sub {
     my $ran = import_of($registry, $archive);
     works($ran, 'import');
-    is($ran->{out}, "imported 1 repositories, 1 tags, 3 blobs (0 linked, 3 copied)\n", '... says so');
+    is($ran->{out}, "imported 1 repository, 1 tag, 3 blobs (0 linked, 3 copied)\n", '... says so');
     my $manifest = $registry->get('/v2/team/saved/manifests/1');
     is($manifest->json->{config}{digest}, $id, 'the image is that one');
     like(pulled($registry, 'team/saved', '1'), qr/^sha256:/, '... and whole');
-    is(import_of($registry, $archive)->{out}, "imported 1 repositories, 1 tags, 3 blobs (0 linked, 0 copied)\n", 'a second time nothing is copied');
+    is(import_of($registry, $archive)->{out}, "imported 1 repository, 1 tag, 3 blobs (0 linked, 0 copied)\n", 'a second time nothing is copied');
     mkdir "$dir/unpacked";
     run([ 'tar', '-xf', $archive, '-C', "$dir/unpacked" ]);
     works(import_of($registry, "$dir/unpacked", '--prefix', 'dir'), 'the same unpacked');
@@ -149,13 +149,13 @@ subtest 'names that become one' => sub {
     spew("$home/all/manifest.json", json_of(\@list));
     my $ran = import_of($registry, "$home/all");
     is_refused($ran, qr/^docker-registry-server: one:1 is left out: another image of the source has this name, too$/m, 'the second of two images');
-    like($ran->{out}, qr/^imported 1 repositories, 1 tags,/, '... is not counted');
+    like($ran->{out}, qr/^imported 1 repository, 1 tag,/, '... is not counted');
     is($registry->get('/v2/one/manifests/1')->json->{config}{digest}, $ids[0], '... the first one has the name');
     push @{ $list[0]{RepoTags} }, $names[1];
     spew("$home/all/manifest.json", json_of([ $list[0] ]));
     $ran = import_of($registry, "$home/all");
     works($ran, 'two such names of one image');
-    like($ran->{out}, qr/^imported 1 repositories, 1 tags,/, '... are one');
+    like($ran->{out}, qr/^imported 1 repository, 1 tag,/, '... are one');
 };
 
 subtest 'podman save' => sub {

@@ -73,7 +73,7 @@ subtest 'what is wrong is left out' => sub {
     spew("$dir/layers/$chain[1]{id}", substr $layer, 0, -1);
     my $ran = import_of($other, $dir, '--listing', $listing);
     is($ran->{exit}, 1, 'exit code 1');
-    is($ran->{out}, "imported 1 repositories, 1 tags, 3 blobs (0 linked, 3 copied)\n", 'what is good comes in');
+    is($ran->{out}, "imported 1 repository, 1 tag, 3 blobs (0 linked, 3 copied)\n", 'what is good comes in');
     is_pulled($other, 'a/good', 'latest', @good);
     like($ran->{err}, qr/image $chain[1]{id} is left out: its layer has/, 'a layer that was cut');
     like($ran->{err}, qr/tag a\/cut:latest is left out/, '... and its tag');

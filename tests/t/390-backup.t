@@ -200,7 +200,7 @@ subtest 'damage in the registry' => sub {
     like(command('backup', '--list', $place)->{out}, qr/with damaged blobs/, '... but is there');
     $ran = restore($place, "$tmp/rest");
     works($ran, '... and can be restored');
-    like($ran->{err}, qr/1 blobs were damaged/, '... which says so');
+    like($ran->{err}, qr/1 blob was damaged/, '... which says so');
 };
 
 subtest 'terminals' => sub {

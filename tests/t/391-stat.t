@@ -7,7 +7,7 @@ use Registry::Layers;
 use Registry::Tools;
 use Test::More;
 
-my $registry = Registry->start(args => [ '--on-tag', 'false', '--hook-retries', '0' ], expected => qr/hook/);
+my $registry = Registry->start(args => [ '--on-tag', 'false', '--hook-retries', '0' ], expected => qr/hook|signal=9|process died|recovering/);
 my $dir      = $registry->dir;
 my $shared   = gzip_layer(tar_of('f shared ' . 'x' x 5000));
 
@@ -82,6 +82,12 @@ subtest 'a backup' => sub {
     is(Registry->try([ 'backup', '--dir', $dir, "$saved/b" ])->{exit}, 0, 'one is made');
     ok(wait_for(20, sub { json_stat()->{metrics}{backup_timestamp_seconds} }), '... and its time is known');
     like(stat_of()->{out}, qr/^  last backup +\d+ s ago$/m, '... says the screen');
+};
+
+subtest 'one of a kind' => sub {
+    my ($worker) = $registry->children('worker');
+    kill 'KILL', $worker;
+    ok(wait_for(20, sub { stat_of()->{out} =~ /^  1 process has died: see the log$/m }), 'is in the singular') or diag(stat_of()->{out});
 };
 
 subtest 'top' => sub {

@@ -27,6 +27,18 @@ is_status($registry->push_image('a/b', 'v1', [$layer]), 201, 'an image');
 is_status($registry->push_image('c/d', 'v1', [$layer]), 201, '... in two repositories');
 is_status($registry->push_blob('a/b', $lone), 201, 'a blob');
 
+subtest 'an immutable tag' => sub {
+    my $fixed = Registry->start(args => [ '--immutable', 'x/*:v*' ]);
+    is_status($fixed->push_image('x/y', $_, [$layer]), 201, "x/y:$_") for 'v1', 'latest';
+    my $out = explain_($fixed, 'x/y:v1')->{out};
+    like($out, qr/^  named by tag x\/y:v1, which is immutable \(--immutable x\/\*:v\*\)$/m, 'is told');
+    like($out, qr/^  named by tag x\/y:latest$/m, '... and another one is not');
+    my %pattern = map { ($_->{tag} // '') => $_->{immutable} } @{ facts($fixed, 'x/y:v1')->{kept_by} };
+    is($pattern{v1}, 'x/*:v*', '... also as JSON');
+    is($pattern{latest}, undef, '... likewise');
+    $fixed->stop;
+};
+
 subtest 'an image' => sub {
     for my $name ('a/b:v1', 'a/b@' . digest($manifest), digest($manifest)) {
         my $facts = facts($registry, $name);

@@ -6,6 +6,7 @@
 #include "storage/tables/tbl_quota.h"
 #include "storage/tables/tbl_repo_name.h"
 #include "util/parse.h"
+#include "util/size_text.h"
 
 /* Marks that are removed at once. */
 #define BATCH 100
@@ -96,13 +97,17 @@ static int
 check_limit(const struct rec_quota *r, uint64_t more, struct err *err)
 {
     unsigned long long limit = r->limit, used = r->used, needed = more;
+    char text[3][SIZE_TEXT_MAX];
 
     if (more <= r->limit && r->used <= r->limit - more)
         return 0;
+    size_text(text[0], limit);
+    size_text(text[1], used);
+    size_text(text[2], needed);
     err_set(err, ERR_FULL,
-            "the quota of %s is %llu bytes, %llu are used, and this needs %llu more: delete "
-            "manifests (a tag alone frees nothing), or have it raised",
-            r->pattern, limit, used, needed);
+            "the quota of %s is %s, %s are used, and this needs %s more: delete manifests (a tag "
+            "alone frees nothing), or have it raised",
+            r->pattern, text[0], text[1], text[2]);
     err_expected(err, "at most %llu bytes more", used < limit ? limit - used : 0);
     return err_found(err, "%llu bytes more", needed);
 }

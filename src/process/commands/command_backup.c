@@ -103,8 +103,8 @@ command_backup_work(struct control *c, struct err *err)
     }
     if (n.damaged == 0)
         return COMMAND_DONE;
-    err_set(err, ERR_CORRUPT, "%llu blobs are damaged in the registry, and not in the backup",
-            (unsigned long long)n.damaged);
+    err_set(err, ERR_CORRUPT, "%llu blob%s damaged in the registry, and not in the backup",
+            (unsigned long long)n.damaged, n.damaged == 1 ? " is" : "s are");
     return COMMAND_FAILED;
 }
 
@@ -133,8 +133,8 @@ print_backup(const char *name, const struct backup_info *info, const char *state
     }
     progress_size(size, info->bytes);
     progress_size(new_size, info->new_bytes);
-    printf("%s\t%s\t%llu blobs\t%s\t%llu new\t%s\n", name, state, (unsigned long long)info->blobs,
-           size, (unsigned long long)info->new_blobs, new_size);
+    printf("%s\t%s\t%llu blob%s\t%s\t%llu new\t%s\n", name, state, (unsigned long long)info->blobs,
+           progress_plural(info->blobs), size, (unsigned long long)info->new_blobs, new_size);
 }
 
 static void

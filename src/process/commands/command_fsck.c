@@ -154,12 +154,14 @@ print_fault(void *arg, const char *file, const char *why)
 static int
 check_room_for_copy(int dirfd, const char *where, uint64_t bytes, struct err *err)
 {
+    char size[PROGRESS_SIZE_MAX];
     struct err short_of;
 
     if (disk_space_check(dirfd, bytes, &short_of) == 0)
         return 0;
-    return err_set(err, ERR_NO_SPACE, "%s needs room for a copy of the database, %llu bytes: %s",
-                   where, (unsigned long long)bytes, short_of.message);
+    progress_size(size, bytes);
+    return err_set(err, ERR_NO_SPACE, "%s needs room for a copy of the database, %s: %s", where,
+                   size, short_of.message);
 }
 
 /* Returns the descriptor of a lock, so that there is one live copy at a time; or -1. */
@@ -196,22 +198,6 @@ copy_beside_writers(struct fsck *f, struct err *err)
         clock_sleep_ms(WAIT_MS);
     }
     rc = kv_backup_copy(f->reg.kv, LIVE_COPY, &moment, is_fsck_over, f, err);
-    fdio_close(lock);
-    return rc;
-}
-
-static int
-copy_live(struct fsck *f, struct err *err)
-{
-    int lock = begin_live_copy(f, err), rc;
-    struct err ignored;
-
-    if (lock < 0)
-        return -1;
-    rc = copy_beside_writers(f, err);
-    if (rc == 0)
-        rc = kv_check_copy(LIVE_COPY, true, tables, TABLE_COUNT, print_fault, fsck_tick, f, err);
-    fdio_remove_tree(f->reg.dirfd, LIVE_COPY, &ignored);
     fdio_close(lock);
     return rc;
 }
@@ -278,11 +264,53 @@ check_all(struct fsck *f, bool alone, struct err *err)
     return 0;
 }
 
+/* In the copy, what can be read of a damaged database. Nothing is repaired: records would be missed
+ * that are only on a damaged page. 2, -1. */
+static int
+check_rest(struct fsck *f, const char *copy, struct err *err)
+{
+    const struct check_watch watch = {print_finding, show_fsck_progress, is_fsck_over, f};
+    struct registry reg = f->reg;
+    struct check *k = &f->check;
+    int rc = -1;
+
+    reg.kv = kv_open(copy, tables, TABLE_COUNT, NULL, exit_on_lost_copy, err);
+    reg.quotas = NULL;
+    *k = (struct check){
+        .reg = &reg, .watch = &watch, .alone = true, .damaged = true, .rate = f->rate};
+    if (reg.kv != NULL)
+        rc = check_records(k, err) == 0 && check_digests(k, err) == 0 ? 2 : -1;
+    kv_close(reg.kv);
+    k->watch = NULL;
+    k->reg = NULL;
+    return rc;
+}
+
+static int
+copy_live(struct fsck *f, struct err *err)
+{
+    int lock = begin_live_copy(f, err), rc;
+    struct err ignored;
+
+    if (lock < 0)
+        return -1;
+    rc = copy_beside_writers(f, err);
+    if (rc == 0)
+        rc = kv_check_copy(LIVE_COPY, true, tables, TABLE_COUNT, print_fault, fsck_tick, f, err);
+    if (rc == 2)
+        rc = check_rest(f, LIVE_COPY, err);
+    fdio_remove_tree(f->reg.dirfd, LIVE_COPY, &ignored);
+    fdio_close(lock);
+    return rc;
+}
+
 static int
 check_at_rest(struct fsck *f, struct err *err)
 {
     int rc = copy_at_rest(f, err);
 
+    if (rc == 2)
+        rc = check_rest(f, f->copy, err);
     if (rc == 1) {
         f->reg.kv = f->repair ? control_open_store(&f->c->server->dir, err)
                               : kv_open(f->copy, tables, TABLE_COUNT, NULL, exit_on_lost_copy, err);
@@ -318,8 +346,9 @@ end_fsck(struct fsck *f, int rc, struct err *err)
         return COMMAND_FAILED;
     if (f->findings > 0)
         err_set(err, ERR_CORRUPT,
-                "the database is damaged, and nothing else was looked at: stop the server, and put "
-                "it back with docker-registry-server restore --snapshot, or restore a backup");
+                "the database is damaged, and %s: stop the server, and put it back with "
+                "docker-registry-server restore --snapshot, or restore a backup",
+                rc == 2 ? "nothing was repaired" : "nothing else was looked at");
     else if (findings > 0)
         err_set(err, ERR_CORRUPT, "there are findings: see above");
     return findings > 0 ? COMMAND_FAILED : COMMAND_DONE;

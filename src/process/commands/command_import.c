@@ -72,8 +72,9 @@ command_import_work(struct control *c, struct err *err)
                      c->args[1]);
     if (rc != 0)
         return COMMAND_FAILED;
-    printf("imported %zu repositories, %zu tags, %zu blobs (%zu linked, %zu copied)\n",
-           n.repositories, n.tags, n.blobs, n.linked, n.copied);
+    printf("imported %zu repositor%s, %zu tag%s, %zu blob%s (%zu linked, %zu copied)\n",
+           n.repositories, n.repositories == 1 ? "y" : "ies", n.tags, progress_plural(n.tags),
+           n.blobs, progress_plural(n.blobs), n.linked, n.copied);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         err_errno(err, "cannot write what was imported");
         return COMMAND_FAILED;

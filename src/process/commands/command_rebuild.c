@@ -65,10 +65,12 @@ command_rebuild_work(struct control *c, struct err *err)
            (unsigned long long)n.blobs, progress_plural(n.blobs), bytes, r.repository,
            (unsigned long long)n.manifests);
     if (n.damaged > 0)
-        printf("%llu files don't have their digest: they will be removed\n",
+        printf(n.damaged == 1 ? "%llu file doesn't have its digest: it will be removed\n"
+                              : "%llu files don't have their digest: they will be removed\n",
                (unsigned long long)n.damaged);
     if (n.missing > 0)
-        printf("%llu blobs have no file: their images have to be pushed again\n",
+        printf(n.missing == 1 ? "%llu blob has no file: its images have to be pushed again\n"
+                              : "%llu blobs have no file: their images have to be pushed again\n",
                (unsigned long long)n.missing);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         err_errno(err, "cannot write what came back");

@@ -244,7 +244,9 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
         printf("restored %s: %llu blob%s (%s)\n", backup, (unsigned long long)n.blobs,
                progress_plural(n.blobs), bytes);
         if (n.damaged > 0)
-            command_note("%llu blobs were damaged before the backup, and are missing",
+            command_note(n.damaged == 1
+                             ? "%llu blob was damaged before the backup, and is missing"
+                             : "%llu blobs were damaged before the backup, and are missing",
                          (unsigned long long)n.damaged);
     }
     if (rc != 0)

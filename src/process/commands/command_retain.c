@@ -71,7 +71,8 @@ show_retain_result(const struct retain_result *r, void *arg, struct err *err)
     w->deleted += goes;
     w->refused += refused;
     w->stays += !goes && r->record != NULL;
-    progress_tell(&w->progress, "%llu tags go, %llu stay: %s", (unsigned long long)w->deleted,
+    progress_tell(&w->progress, "%llu tag%s to go, %llu to stay: %s",
+                  (unsigned long long)w->deleted, progress_plural(w->deleted),
                   (unsigned long long)w->stays, r->repository);
     if (!goes && !refused && !w->all)
         return 0;
@@ -135,9 +136,9 @@ print_retain_end(const struct work *w, struct err *err)
     if (w->json)
         puts("]");
     else
-        printf("%s %llu tag%s, %llu stay\n", w->dry_run ? "would delete" : "deleted",
+        printf("%s %llu tag%s, %llu stay%s\n", w->dry_run ? "would delete" : "deleted",
                (unsigned long long)w->deleted, progress_plural(w->deleted),
-               (unsigned long long)w->stays);
+               (unsigned long long)w->stays, w->stays == 1 ? "s" : "");
     return fflush(stdout) != 0 || ferror(stdout) ? err_errno(err, "cannot write the list") : 0;
 }
 
@@ -156,6 +157,12 @@ command_retain_work(struct control *c, struct err *err)
     w.dry_run = strcmp(c->args[1], "dry-run") == 0;
     w.json = strcmp(c->args[2], "json") == 0;
     w.all = strcmp(c->args[3], "all") == 0;
+    if (w.reg.read_only && !w.dry_run) {
+        err_set(err, ERR_READ_ONLY,
+                "this registry is read-only at the moment, and nothing is deleted; --dry-run shows "
+                "what would go");
+        return COMMAND_FAILED;
+    }
     server_hooks(c->server, &w.hooks);
     w.reg.hooks = &w.hooks;
     rc = read_rules_of_work(c, &rules, err);

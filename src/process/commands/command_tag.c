@@ -40,7 +40,8 @@ struct tag_work {
     struct hooks hooks;
     struct actor actor;
     bool json;
-    bool untagged; /* ls --untagged */
+    bool untagged;  /* ls --untagged */
+    bool is_screen; /* lines for people, on a terminal */
     char repository[RECORD_REPOSITORY_MAX + 1];
     char tag[RECORD_TAG_MAX + 1];
 };
@@ -200,6 +201,15 @@ list_untagged(struct tag_work *w, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+/* Without its algorithm; what is printed of it is enough for explain, and 80 columns. */
+static const char *
+short_target(char out[DIGEST_TEXT_MAX], const struct digest *d)
+{
+    const char *text = target_text(out, d), *colon = strchr(text, ':');
+
+    return colon != NULL ? colon + 1 : text;
+}
+
 static void
 print_move(const struct tag_work *w, const struct tag_history_move *m, bool first)
 {
@@ -207,6 +217,11 @@ print_move(const struct tag_work *w, const struct tag_history_move *m, bool firs
     struct json *j;
 
     clock_rfc3339(when, m->r.time);
+    if (w->is_screen) {
+        printf("%-4llu %.19sZ  %-12.12s  %-12.12s  %s\n", (unsigned long long)m->number, when,
+               short_target(from, &m->r.before), short_target(to, &m->r.after), m->r.by);
+        return;
+    }
     if (!w->json) {
         printf("%llu\t%s\t%s\t%s\t%s\n", (unsigned long long)m->number, when,
                target_text(from, &m->r.before), target_text(to, &m->r.after), m->r.by);
@@ -227,8 +242,11 @@ print_history(struct tag_work *w, struct err *err)
     struct tag_history *h = mem_alloc(sizeof *h);
     int rc = tag_history_read(&w->reg, w->repository, w->tag, h, err);
 
+    w->is_screen = !w->json && isatty(STDOUT_FILENO) == 1;
     if (rc == 0 && w->json)
         putchar('[');
+    if (rc == 0 && w->is_screen)
+        puts("MOVE WHEN                  FROM          TO            BY");
     for (size_t i = 0; rc == 0 && i < h->n; i++)
         print_move(w, &h->v[i], i == 0);
     if (rc == 0 && w->json)

@@ -1,6 +1,7 @@
 #include "process/commands/explain_view.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include "domain/access/immutable.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
@@ -40,9 +41,17 @@ write_source(struct buf *out, const struct explain_edge *e)
     }
 }
 
-static void
-print_edge_lines(const struct explain *x, size_t kind)
+/* Of a tag that names the digest; NULL: the tag can be moved. */
+static const char *
+immutable_pattern(const struct registry *reg, const struct explain_edge *e)
 {
+    return e->edge.kind == EDGE_TAG ? immutable_find(reg, e->repository, e->edge.tag) : NULL;
+}
+
+static void
+print_edge_lines(const struct registry *reg, const struct explain *x, size_t kind)
+{
+    const char *pattern;
     char until[CLOCK_RFC3339_MAX];
     struct buf source;
 
@@ -55,7 +64,10 @@ print_edge_lines(const struct explain *x, size_t kind)
         write_source(&source, e);
         printf("  %s %s", meanings[kind].text, buf_text(&source));
         clock_rfc3339(until, e->until);
-        printf(e->until != 0 ? " until %s\n" : "\n", until);
+        if (e->until != 0)
+            printf(" until %s", until);
+        pattern = immutable_pattern(reg, e);
+        printf(pattern != NULL ? ", which is immutable (--immutable %s)\n" : "\n", pattern);
         buf_free(&source);
     }
     if (x->counts[kind] > x->edges_n[kind])
@@ -134,7 +146,7 @@ void
 explain_view_print(const struct registry *reg, const struct explain *x)
 {
     for (size_t kind = 0; kind < EXPLAIN_KINDS; kind++)
-        print_edge_lines(x, kind);
+        print_edge_lines(reg, x, kind);
     print_verdicts(reg, x);
 }
 
@@ -152,8 +164,9 @@ set_time_member(struct json *j, const char *name, uint64_t ms)
 }
 
 static struct json *
-edge_as_json(const struct explain_edge *e)
+edge_as_json(const struct registry *reg, const struct explain_edge *e)
 {
+    const char *pattern = immutable_pattern(reg, e);
     struct json *j = json_new_object();
     char digest[DIGEST_TEXT_MAX];
 
@@ -165,12 +178,15 @@ edge_as_json(const struct explain_edge *e)
     digest_text(digest, &e->edge.from);
     if (e->edge.from.algo != DIGEST_NONE)
         json_set_string(j, "digest", digest);
+    if (pattern != NULL)
+        json_set_string(j, "immutable", pattern);
     set_time_member(j, "until", e->until);
     return j;
 }
 
 static struct json *
-edges_as_json(const struct explain *x, size_t from, size_t to, struct json *counts)
+edges_as_json(const struct registry *reg, const struct explain *x, size_t from, size_t to,
+              struct json *counts)
 {
     struct json *list = json_new_array();
 
@@ -179,7 +195,7 @@ edges_as_json(const struct explain *x, size_t from, size_t to, struct json *coun
             continue;
         json_set_u64(counts, meanings[kind].name, x->counts[kind]);
         for (size_t i = 0; i < x->edges_n[kind]; i++)
-            json_add(list, edge_as_json(&x->edges[kind][i]));
+            json_add(list, edge_as_json(reg, &x->edges[kind][i]));
     }
     return list;
 }
@@ -206,8 +222,8 @@ explain_view_set(struct json *j, const struct registry *reg, const struct explai
     struct json *counts = json_new_object(), *list = json_new_array();
     char *text = verdict_text(x);
 
-    json_set(j, "kept_by", edges_as_json(x, 0, EDGE_KEEPS_END, counts));
-    json_set(j, "known_to", edges_as_json(x, EDGE_KEEPS_END, EXPLAIN_KINDS, counts));
+    json_set(j, "kept_by", edges_as_json(reg, x, 0, EDGE_KEEPS_END, counts));
+    json_set(j, "known_to", edges_as_json(reg, x, EDGE_KEEPS_END, EXPLAIN_KINDS, counts));
     json_set(j, "counts", counts);
     for (size_t i = 0; i < x->manifests_n; i++)
         json_add(list, manifest_as_json(reg, &x->manifests[i]));

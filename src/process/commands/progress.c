@@ -39,22 +39,15 @@ progress_end(struct progress *p)
 void
 progress_size(char out[PROGRESS_SIZE_MAX], uint64_t bytes)
 {
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double n = (double)bytes;
-    size_t i = 0;
-    while (n >= 999.5 && i + 1 < sizeof units / sizeof *units) {
-        n /= 1000;
-        i++;
-    }
-    snprintf(out, PROGRESS_SIZE_MAX, i == 0 || n >= 99.5 ? "%.0f %s" : "%.1f %s", n, units[i]);
+    size_text(out, bytes);
 }
 
 void
 progress_exact_size(char out[PROGRESS_EXACT_MAX], uint64_t bytes)
 {
-    char size[PROGRESS_SIZE_MAX];
+    char size[SIZE_TEXT_MAX];
 
-    progress_size(size, bytes);
+    size_text(size, bytes);
     if (bytes < 1000) /* it is exact already */
         snprintf(out, PROGRESS_EXACT_MAX, "%s", size);
     else

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "util/size_text.h"
 
 /* Progress of long work: one line on stderr that is overwritten, if stderr is a terminal; otherwise
  * nothing. */
@@ -16,7 +17,7 @@ void progress_tell(struct progress *p, const char *fmt, ...) __attribute__((form
 /* Clears the line for other output. */
 void progress_end(struct progress *p);
 
-#define PROGRESS_SIZE_MAX 32
+#define PROGRESS_SIZE_MAX SIZE_TEXT_MAX
 /* "1.5 GB", for people. */
 void progress_size(char out[PROGRESS_SIZE_MAX], uint64_t bytes);
 #define PROGRESS_EXACT_MAX 64

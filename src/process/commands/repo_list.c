@@ -224,10 +224,42 @@ print_weighed(struct listing *l, const struct weighed *w, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+static void
+add_usage(struct usage *sum, const struct usage *u)
+{
+    sum->bytes += u->bytes;
+    sum->own += u->own;
+    sum->trashed += u->trashed;
+    sum->trashed_bytes += u->trashed_bytes;
+}
+
+static void
+print_trashed_line(const struct usage *u)
+{
+    char text[PROGRESS_SIZE_MAX];
+
+    progress_size(text, u->trashed_bytes);
+    if (u->trashed > 0)
+        printf("%-10s %-10s %" PRIu64 " deleted manifest%s that undo can bring back\n", text, text,
+               u->trashed, progress_plural(u->trashed));
+}
+
+static void
+print_usage_sum(const struct usage *sum, size_t n)
+{
+    char what[100];
+
+    snprintf(what, sizeof what, "%zu repositor%s together; a shared layer counts in each", n,
+             n == 1 ? "y" : "ies");
+    print_usage_line(sum, what);
+    print_trashed_line(sum);
+}
+
 enum command_exit
 repo_list_usage(struct control *c, bool json, struct err *err)
 {
     struct listing l = {.control = c, .json = json};
+    struct usage sum = {.bytes = 0};
     struct weighed *v;
     size_t n;
     int rc = 0;
@@ -241,9 +273,13 @@ repo_list_usage(struct control *c, bool json, struct err *err)
         putchar('[');
     else if (n > 0)
         puts("SIZE       OWN        REPOSITORY");
-    for (size_t i = 0; rc == 0 && i < n && !is_listing_over(&l); i++)
+    for (size_t i = 0; rc == 0 && i < n && !is_listing_over(&l); i++) {
         rc = print_weighed(&l, &v[i], err);
+        add_usage(&sum, &v[i].usage);
+    }
     free(v);
+    if (rc == 0 && !json && n > 0)
+        print_usage_sum(&sum, n);
     if (rc == 0 && !json)
         rc = quota_each(c->reg, NULL, print_quota_line, NULL, err);
     return end_list(&l, rc, "]", err);
@@ -368,7 +404,6 @@ static int
 print_usage_of_all(struct listing *l, const char *name, const struct usage *u, struct err *err)
 {
     const struct registry *reg = l->control->reg;
-    char text[PROGRESS_SIZE_MAX];
     struct json *j, *list;
     int rc;
 
@@ -384,10 +419,7 @@ print_usage_of_all(struct listing *l, const char *name, const struct usage *u, s
         return rc;
     }
     print_usage_line(u, "all together, each layer counted once");
-    progress_size(text, u->trashed_bytes);
-    if (u->trashed > 0)
-        printf("%-10s %-10s %" PRIu64 " deleted manifest%s that undo can bring back\n", text, text,
-               u->trashed, progress_plural(u->trashed));
+    print_trashed_line(u);
     return quota_each(reg, name, print_quota_line, NULL, err);
 }
 

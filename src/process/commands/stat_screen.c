@@ -52,7 +52,7 @@ age_text(char out[AGE_MAX], uint64_t ms)
         snprintf(out, AGE_MAX, "%llu min", (unsigned long long)s / 60);
     else if (s < 172800)
         snprintf(out, AGE_MAX, "%llu h", (unsigned long long)s / 3600);
-    else
+    else /* two at least */
         snprintf(out, AGE_MAX, "%llu days", (unsigned long long)s / 86400);
 }
 
@@ -125,9 +125,11 @@ print_queues(const struct screen *s)
     print_count(s, "events", METRIC_EVENTS_WAITING);
     putchar('\n');
     print_count(s, "hooks", METRIC_HOOKS_WAITING);
-    printf("   %llu run\n", (unsigned long long)number(s, METRIC_HOOKS_RUNNING, 0));
+    printf(number(s, METRIC_HOOKS_RUNNING, 0) == 1 ? "   %llu runs\n" : "   %llu run\n",
+           (unsigned long long)number(s, METRIC_HOOKS_RUNNING, 0));
     print_count(s, "images to be indexed", METRIC_INDEX_WAITING);
-    printf("   %llu processes\n", (unsigned long long)number(s, METRIC_INDEX_RUNNING, 0));
+    printf(number(s, METRIC_INDEX_RUNNING, 0) == 1 ? "   %llu process\n" : "   %llu processes\n",
+           (unsigned long long)number(s, METRIC_INDEX_RUNNING, 0));
     print_count(s, "garbage", METRIC_GARBAGE_WAITING);
     since_text(text, s, METRIC_GARBAGE_AT);
     printf("   none was left %s\n", text);
@@ -195,11 +197,13 @@ print_trouble(struct screen *s, const char *text)
 }
 
 static void
-print_trouble_count(struct screen *s, uint64_t n, const char *what)
+print_trouble_count(struct screen *s, uint64_t n, const char *one, const char *several,
+                    const char *advice)
 {
     char text[128];
 
-    snprintf(text, sizeof text, "%llu %s", (unsigned long long)n, what);
+    snprintf(text, sizeof text, "%llu %s: %s", (unsigned long long)n, n == 1 ? one : several,
+             advice);
     if (n > 0)
         print_trouble(s, text);
 }
@@ -223,11 +227,13 @@ print_troubles(struct screen *s)
         crashes += number(s, METRIC_RESTARTS, i * METRICS_REASONS + METRICS_CRASH);
     if (number(s, METRIC_DISK_FREE, 0) < number(s, METRIC_DISK_SIZE, 0) / DISK_PART)
         print_trouble(s, "the disk is almost full");
-    print_trouble_count(s, number(s, METRIC_SCRUBBED, METRICS_FAILED),
-                        "damaged blobs were found: docker-registry-server fsck");
-    print_trouble_count(s, hooks, "runs of hooks have failed: docker-registry-server hooks");
-    print_trouble_count(s, crashes, "processes have died: see the log");
-    print_trouble_count(s, stat_numbers_requests(s->n, 5), "requests have failed: see the log");
+    print_trouble_count(s, number(s, METRIC_SCRUBBED, METRICS_FAILED), "damaged blob was found",
+                        "damaged blobs were found", "docker-registry-server fsck");
+    print_trouble_count(s, hooks, "run of a hook has failed", "runs of hooks have failed",
+                        "docker-registry-server hooks");
+    print_trouble_count(s, crashes, "process has died", "processes have died", "see the log");
+    print_trouble_count(s, stat_numbers_requests(s->n, 5), "request has failed",
+                        "requests have failed", "see the log");
     if (s->troubles == 0)
         print_heading(s, "Nothing is wrong");
 }

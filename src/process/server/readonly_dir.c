@@ -10,6 +10,7 @@
 #include "storage/files/disk_space.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/size_text.h"
 
 #define PREFIX "docker-registry-server-"
 
@@ -100,15 +101,18 @@ static int
 check_copy_room(int db, int to, struct err *err)
 {
     uint64_t size = 0, room = disk_space_free(to), margin = disk_space_margin(to);
+    char copy[SIZE_TEXT_MAX], work[SIZE_TEXT_MAX];
 
     if (copy_files(db, -1, &size, err) != 0)
         return -1;
     if (room >= margin && room - margin >= size)
         return 0;
+    size_text(copy, size);
+    size_text(work, margin);
     return err_set(err, ERR_NO_SPACE,
                    "the file system is read-only, and %s has no room for a copy of the database "
-                   "(%llu bytes and %llu to work): set TMPDIR",
-                   parent_directory(), (unsigned long long)size, (unsigned long long)margin);
+                   "(%s, and %s to work): set TMPDIR",
+                   parent_directory(), copy, work);
 }
 
 static int
