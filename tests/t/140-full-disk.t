@@ -126,6 +126,9 @@ sub kill_many ($registry) {
 
 subtest 'not a byte is left' => sub {
     my $place = $registry->start_upload('a/b');
+    my $old   = random_bytes(MiB);
+    is($registry->push_image('free/me', $_, [ $old, random_bytes(MiB) ])->status, 201, "free/me:$_") for 'v1' .. 'v4';
+    my $image = $registry->get('/v2/free/me/manifests/v2')->header('Docker-Content-Digest');
     ok(wait_for(20, sub { -e "$disk/data/db/reserve" }), 'there is something put by again');
     fill(0);
     ok(free_bytes() < 8192 || !-e "$disk/data/db/reserve", 'somebody takes the last one');
@@ -133,6 +136,13 @@ subtest 'not a byte is left' => sub {
     is_status($registry->get('/healthz'), 503, '/healthz says so', 'Retry-After' => qr/./);
     # That is written down too: with the ballast, once the keeper has given it up.
     ok(wait_for(15, sub { $registry->delete($place)->status == 204 }), '... an upload can be given up');
+    # Who has to make room can do it, with what was put by.
+    is_status($registry->delete('/v2/free/me/manifests/v1'), 202, '... a tag can be deleted');
+    is_status($registry->delete("/v2/free/me/manifests/$image"), 202, '... and a manifest');
+    my @run = map { Registry->try([ @$_, '--dir', "$disk/data" ], timeout => 60) }
+        [ 'tag', 'rm', 'free/me:v3' ], [ 'gc', '--untagged', '0s' ], [ 'repo', 'rm', 'free/me', '--now' ], ['gc'];
+    is($_->{exit}, 0, '... by a command as well') or diag($_->{err}) for @run;
+    ok(wait_for(30, sub { !$registry->blob_files(digest($old)) }), '... and the bytes are free');
     all_is_there($registry, '... all can be read');
 
     ok(kill_many($registry), 'the database must be recovered');

@@ -35,14 +35,24 @@ subtest 'figures' => sub {
     is(used($registry, 'team/a', 'team/a'), $size, '... counts nothing more');
     my $refused = $registry->post('/v2/team/a/blobs/uploads/?digest=' . digest($two), body => $two);
     is_error($refused, 403, 'DENIED', 'a blob that passes one of them');
-    my $left = 60 * 1024 - $size;
-    like($refused->content, qr/the quota of team\/a is 61440 bytes, $size are used, and this needs 40000 more/, '... with figures');
+    my $left  = 60 * 1024 - $size;
+    my $shown = sprintf '%.1f', $size / 1000;
+    like($refused->content, qr/the quota of team\/a is 61.4 kB, $shown kB are used, and this needs 40.0 kB more/, '... with figures');
     like($refused->content, qr/at most $left bytes more/, '... and what is left');
     my $place = $registry->start_upload('team/a');
     is_error($registry->patch($place, body => $two), 403, 'DENIED', 'so is a piece of an upload');
-    is_status($registry->patch($place, body => substr($two, 0, 5000)), 202, '... one that fits is taken');
+    is_status($registry->get($place), 404, '... which ends the upload');
+    $place = $registry->start_upload('team/a');
+    is_status($registry->patch($place, body => substr($two, 0, 5000)), 202, 'a piece that fits is taken');
     is_error($registry->patch($place, body => substr($two, 5000)), 403, 'DENIED', '... the one that passes it is not');
-    is_error($registry->put($registry->with_digest($place, digest($two)), body => substr($two, 5000)), 403, 'DENIED', '... nor the last one');
+    is_status($registry->get($place), 404, '... and ends the upload, too');
+    for my $i (1 .. 110) {
+        my $answer = $registry->patch($registry->start_upload('team/a') // last, body => $two, chunked => $i % 2);
+        is_error($answer, 403, 'DENIED', "refused, and no upload is left: $i") if $answer->status != 403 || $i == 110;
+    }
+    $place = $registry->start_upload('team/a');
+    is_status($registry->patch($place, body => substr($two, 0, 5000)), 202, 'after many refused ones another upload begins');
+    is_error($registry->put($registry->with_digest($place, digest($two)), body => substr($two, 5000)), 403, 'DENIED', '... whose last piece is refused');
     is_status($registry->get($place), 404, '... which ends the upload');
     $place = $registry->start_upload('team/a');
     is_status($registry->patch($place, body => substr($two, 0, 5000)), 202, 'an upload');

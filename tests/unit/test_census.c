@@ -1,7 +1,9 @@
 #include "store_fixture.h"
+#include <stdio.h>
 #include "domain/core/census.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_repo_name.h"
 #include "storage/tables/tbl_tally.h"
 
 /* More than a step takes of each kind. */
@@ -15,8 +17,10 @@ fill(struct txn *t, void *arg, struct err *err)
     (void)arg;
     for (uint64_t i = 1; i <= REPOSITORIES; i++) {
         const struct tally tags = {.kind = TALLY_TAGS, .repo = i};
+        char name[32];
 
-        WANT(tbl_tally_put(t, &tags, 3, err) == 0);
+        snprintf(name, sizeof name, "r%llu", (unsigned long long)i);
+        WANT(tbl_tally_put(t, &tags, 3, err) == 0 && tbl_repo_name_put(t, i, name, err) == 0);
     }
     for (unsigned i = 0; i < BLOBS; i++) {
         const struct rec_blob r = {.size = 10};
@@ -41,6 +45,14 @@ remove_tags(struct txn *t, void *arg, struct err *err)
 
     (void)arg;
     return tbl_tally_put(t, &tags, 0, err);
+}
+
+/* The first two that have the shared blobs. */
+static int
+remove_repositories(struct txn *t, void *arg, struct err *err)
+{
+    (void)arg;
+    return tbl_repo_name_drop(t, 5, err) != 0 ? -1 : tbl_repo_name_drop(t, 6, err);
 }
 
 static struct census_numbers
@@ -83,6 +95,9 @@ all_is_counted_in_steps(void **state)
     }
     fixture_run(f, remove_tags, NULL);
     assert_int_equal(count_all(f, &c, &steps).tags, 3 * (REPOSITORIES - 1));
+    fixture_run(f, remove_repositories, NULL);
+    /* Only the two that have many owners are shared now. */
+    assert_int_equal(count_all(f, &c, &steps).shared_bytes, 2 * 10 * (OWNERS - 2 - 1));
 }
 
 static void

@@ -286,10 +286,14 @@ a_blob_over_the_limit_is_refused_before_it_is_stored(void **state)
     f->reg.max_blob_size = 8;
     OK(f, append(f, &u, "12345"));
     REFUSED(f, append(f, &u, "6789"), ERR_TOO_LARGE);
+    expect_no_upload(f, &u); /* it would be too large in smaller pieces, too */
+    u = begin(f, "a/b");
+    OK(f, append(f, &u, "12345"));
     OK(f, append(f, &u, "678"));
     OK(f, finish(f, &u, "12345678"));
     u = begin(f, "a/b");
     REFUSED(f, append(f, &u, "123456789"), ERR_TOO_LARGE);
+    expect_no_upload(f, &u);
 }
 
 /* ---- blobs ---- */

@@ -4,6 +4,7 @@
 #include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/events/event.h"
+#include "storage/files/disk_space.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
@@ -383,6 +384,7 @@ blob_delete(const struct registry *reg, const char *repository, const struct dig
     if (repository_need(reg, repository, &repo, err) != 0)
         return -1;
     x.repo = repo.id;
+    disk_space_give(reg->dirfd);
     if (txn_run_anyway(reg->kv, remove_member, &x, err) != 0) {
         about = err->code == ERR_IN_USE ? arena_array(arena, 1, sizeof *about) : NULL;
         if (about != NULL) {

@@ -4,6 +4,7 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_meta.h"
+#include "storage/tables/tbl_repo_name.h"
 #include "storage/tables/tbl_tally.h"
 
 /* Of one step. Looking for the repositories of a blob costs more than a blob does. */
@@ -66,6 +67,7 @@ note_blob(const struct digest *d, const struct rec_blob *r, void *arg, struct er
 static int
 count_owners(struct census *c, const struct registry *reg, unsigned *left, struct err *err)
 {
+    struct rec_repo_name name;
     uint64_t repo;
     int rc;
 
@@ -75,13 +77,20 @@ count_owners(struct census *c, const struct registry *reg, unsigned *left, struc
             return -1;
         if (rc == 0) {
             c->owner = 0;
+            c->has_owner = false;
             return 0;
         }
-        /* The first one would have it anyway. */
-        c->numbers.shared_bytes += c->owner != 0 ? c->size : 0;
-        c->owner = repo;
-        repository_sizes_add(reg->sizes, repo, c->size);
         --*left;
+        c->owner = repo;
+        rc = tbl_repo_name_get(kv_reads(reg->kv), repo, &name, err);
+        if (rc < 0)
+            return -1;
+        if (rc == 0) /* it was removed, and its right to the blob goes with the blob */
+            continue;
+        /* The first one would have it anyway. */
+        c->numbers.shared_bytes += c->has_owner ? c->size : 0;
+        c->has_owner = true;
+        repository_sizes_add(reg->sizes, repo, c->size);
     }
     return 1;
 }

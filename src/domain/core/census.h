@@ -23,6 +23,7 @@ struct census {
     struct digest blob;   /* the last blob that is begun */
     uint64_t size, owner; /* of that: its size, and the last repository that has it; owner 0: all of
                            * them are counted */
+    bool has_owner;       /* one of them is a repository that is there */
     struct census_numbers numbers; /* so far */
 };
 

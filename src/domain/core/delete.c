@@ -16,6 +16,7 @@
 #include "domain/core/trash.h"
 #include "domain/events/event.h"
 #include "domain/events/prehook.h"
+#include "storage/files/disk_space.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
@@ -341,6 +342,7 @@ run_deletion(struct deleting *x, struct err *err)
     x->move.repository = x->repository;
     x->move.actor = x->actor;
     x->move.target_goes = x->all;
+    disk_space_give(x->reg->dirfd);
     return txn_run_anyway(x->reg->kv, delete_target, x, err); /* on a full disk, too */
 }
 

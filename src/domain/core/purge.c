@@ -3,6 +3,7 @@
 #include "domain/core/lease.h"
 #include "domain/core/manifest.h"
 #include "domain/core/pull.h"
+#include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/core/trash.h"
 #include "storage/tables/tbl_blob.h"
@@ -63,24 +64,60 @@ is_only_ours(struct txn *t, const struct purging *x, const struct digest *d, str
     return rc < 0 ? -1 : rc == 0;
 }
 
+/* Does anything of the repository need it still? 1, 0, -1. */
+static int
+is_needed_here(struct txn *t, const struct purging *x, const struct digest *d, struct err *err)
+{
+    static const enum edge_kind kinds[] = {EDGE_HELD, EDGE_CHILD, EDGE_PART, EDGE_TRASH_PART};
+    uint64_t repo;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        int rc = tbl_edge_next_repo(t, d, kinds[i], x->repo - 1, &repo, err);
+
+        if (rc < 0 || (rc == 1 && repo == x->repo))
+            return rc;
+    }
+    return 0;
+}
+
+/* Other repositories may have it: here it can't be pulled any more. */
+static int
+end_right(struct txn *t, const struct purging *x, const struct digest *d, uint64_t size,
+          struct err *err)
+{
+    const struct edge member = {.to = *d, .kind = EDGE_MEMBER, .repo = x->repo};
+    int rc = is_needed_here(t, x, d, err);
+
+    if (rc == 0)
+        rc = tbl_edge_delete(t, &member, err) < 0 ? -1 : quota_discount(t, x->repo, d, size, err);
+    return rc < 0 ? -1 : 0;
+}
+
 static int
 end_leases_of_batch(struct txn *t, void *arg, struct err *err)
 {
     struct ending_leases *e = arg;
     uint64_t now = clock_wall_ms();
     struct rec_blob r[BATCH];
+    uint64_t sizes[BATCH];
+    bool has[BATCH];
     int found[BATCH];
 
     for (size_t i = 0; i < e->n; i++) {
         found[i] = tbl_blob_get_for_update(t, &e->v[i], &r[i], err);
         if (found[i] < 0)
             return -1;
+        has[i] = found[i] == 1;
         if (found[i] == 1)
             found[i] = is_only_ours(t, e->x, &e->v[i], err);
         r[i].leased_until = now;
         if (found[i] < 0 || (found[i] == 1 && tbl_blob_put(t, &e->v[i], &r[i], err) != 0))
             return -1;
+        sizes[i] = has[i] ? r[i].size : 0;
     }
+    for (size_t i = 0; i < e->n; i++)
+        if (has[i] && end_right(t, e->x, &e->v[i], sizes[i], err) != 0)
+            return -1;
     for (size_t i = 0; i < e->n; i++)
         if (found[i] == 1 && lease_look_at(t, &e->v[i], now, err) != 0)
             return -1;

@@ -224,20 +224,6 @@ append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *
     return upload_dir_append(dir, chunk->body_file, chunk->size, &u->size, err);
 }
 
-int
-upload_append(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
-              struct err *err)
-{
-    struct upload_dir dir;
-    int rc;
-
-    if (hold_upload(reg, u, &dir, err) != 0)
-        return -1;
-    rc = append_chunk(reg, &dir, u, chunk, err);
-    upload_dir_close(&dir);
-    return rc;
-}
-
 /* The row is deleted first. A file without a row is removed by upload_expire. */
 static int
 end_upload(const struct registry *reg, const char *id, struct err *err)
@@ -248,6 +234,33 @@ end_upload(const struct registry *reg, const char *id, struct err *err)
     if (txn_run_anyway(reg->kv, drop_upload_row, row, err) != 0)
         return -1;
     return upload_dir_remove(reg->dirfd, id, err);
+}
+
+/* Refused for good: the blob is too large for a quota or for --max-blob-size, in however many
+ * pieces. Clients give up then, and don't end their upload. */
+static void
+end_refused_upload(const struct registry *reg, const struct upload *u, const struct err *err)
+{
+    struct err ignored;
+
+    if (err->code == ERR_FULL || err->code == ERR_TOO_LARGE)
+        end_upload(reg, u->id, &ignored);
+}
+
+int
+upload_append(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
+              struct err *err)
+{
+    struct upload_dir dir;
+    int rc;
+
+    if (hold_upload(reg, u, &dir, err) != 0)
+        return -1;
+    rc = append_chunk(reg, &dir, u, chunk, err);
+    if (rc != 0)
+        end_refused_upload(reg, u, err);
+    upload_dir_close(&dir);
+    return rc;
 }
 
 /* After a failed fsync the memory has the right bytes, but the disk may never get them: a second
@@ -322,8 +335,8 @@ upload_finish(const struct registry *reg, struct upload *u, const struct upload_
     before = rc == 0 ? u->size - chunk_size(chunk) : u->size;
     if (rc == 0)
         rc = commit_upload(reg, &dir, u, d, err);
-    if (rc != 0 && err->code == ERR_FULL) /* for good, and clients don't end it themselves */
-        end_upload(reg, u->id, &ignored);
+    if (rc != 0 && (err->code == ERR_FULL || err->code == ERR_TOO_LARGE))
+        end_refused_upload(reg, u, err);
     /* The client may send the last piece once more: the failure may be ours. */
     else if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
              upload_dir_rewind(&dir, before, &ignored) == 0)

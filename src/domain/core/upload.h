@@ -43,14 +43,15 @@ int upload_find(const struct registry *reg, const char *repository, const char *
                 const struct actor *actor, struct upload *u, struct err *err);
 
 /* The following functions lock the upload, and fail with ERR_NO_UPLOAD if another request has
- * closed it meanwhile. ERR_BAD_RANGE: the piece doesn't continue the upload, or another PUT is
- * closing it. u->size is then, as after success, the present size. */
+ * closed it meanwhile. ERR_FULL (a quota, or as in upload_begin) and ERR_TOO_LARGE end the upload.
+ * ERR_BAD_RANGE: the piece doesn't continue the upload, or another PUT is closing it. u->size is
+ * then, as after success, the present size. */
 int upload_append(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
                   struct err *err);
 
 /* Appends the last piece, if there is one, checks that all bytes hash to d, and makes them a blob
- * of the repository. ERR_FULL (as in upload_begin, or a quota), ERR_DIGEST_MISMATCH and
- * ERR_UNSYNCED also end the upload, and remove all of it. */
+ * of the repository. ERR_DIGEST_MISMATCH and ERR_UNSYNCED also end the upload, and remove all of
+ * it. */
 int upload_finish(const struct registry *reg, struct upload *u, const struct upload_chunk *chunk,
                   const struct digest *d, struct err *err);
 

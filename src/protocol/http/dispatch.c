@@ -97,15 +97,15 @@ enter_pool(const struct call *c, struct err *err)
     return share_enter(c->reg->share, client, err);
 }
 
-/* A client doesn't end an upload whose last request was refused for good; it would count among
- * --max-uploads until it expires. A piece can be sent again, when there is room. */
+/* A client doesn't end an upload whose request was refused for good; it would count among
+ * --max-uploads until it expires. */
 static void
 drop_refused_upload(const struct call *c)
 {
     struct err ignored;
     struct upload u;
 
-    if (c->req->method == HTTP_PUT && c->last != NULL &&
+    if ((c->req->method & (HTTP_PUT | HTTP_PATCH)) != 0 && c->last != NULL &&
         upload_find(c->reg, c->name, c->last, &c->actor, &u, &ignored) == 0)
         upload_cancel(c->reg, &u, &ignored);
 }

@@ -6,6 +6,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/size_text.h"
 
 #define RESERVE "db/reserve"
 #define RESERVE_NEW "db/reserve.tmp"
@@ -88,6 +89,7 @@ static int
 check_space(int dirfd, uint64_t more, uint64_t kept, struct err *err)
 {
     struct plenty *seen = find_plenty(dirfd);
+    char size[SIZE_TEXT_MAX];
     uint64_t now = clock_mono_ms(), left, margin;
     bool is_plenty, is_kept;
 
@@ -101,12 +103,11 @@ check_space(int dirfd, uint64_t more, uint64_t kept, struct err *err)
     *seen = (struct plenty){dirfd, is_plenty ? now + PLENTY_MS : 0};
     if (left >= margin && left - margin >= more)
         return 0;
+    size_text(size, more > 0 && left >= margin ? more : kept);
     if (more > 0 && left >= margin)
-        return err_set(err, ERR_NO_SPACE, "the registry's disk has no room for %llu bytes",
-                       (unsigned long long)more);
+        return err_set(err, ERR_NO_SPACE, "the registry's disk has no room for %s", size);
     if (is_kept)
-        return err_set(err, ERR_NO_SPACE, "the registry's disk is full: %llu bytes are kept free",
-                       (unsigned long long)kept);
+        return err_set(err, ERR_NO_SPACE, "the registry's disk is full: %s are kept free", size);
     return err_set(err, ERR_NO_SPACE, "the registry's disk is full");
 }
 
