@@ -81,7 +81,9 @@ static const struct error_row error_rows[] = {
     [ERR_NO_FILE] = {404, "NOT_FOUND", "tree/ lists the image's files, and history its layers"},
     [ERR_NOT_BROWSABLE] = {422, "UNSUPPORTED", "download the layer, and look into it there"},
     [ERR_UNAUTHORIZED] = {401, "UNAUTHORIZED", "log in: WWW-Authenticate tells how"},
-    [ERR_DENIED] = {403, "DENIED", "the credentials are valid, but the user may not do this"},
+    [ERR_DENIED] = {403, "DENIED",
+                    "another password doesn't help: the message says what forbids it, which the "
+                    "registry's administrator can change"},
     [ERR_FOREIGN_PAGE] =
         {403, "DENIED",
          "start the registry with --cors and this origin, if its pages may change things"},
