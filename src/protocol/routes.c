@@ -16,6 +16,7 @@
 #include "protocol/inside/v2_browse_archive.h"
 #include "protocol/inside/v2_browse_diff.h"
 #include "protocol/inside/v2_browse_find.h"
+#include "protocol/inside/v2_find.h"
 #include "protocol/v2/v2_catalog.h"
 #include "protocol/v2/v2_manifest.h"
 #include "protocol/v2/v2_me.h"
@@ -42,6 +43,7 @@ static const struct route route_rows[] = {
     {READ,         "/v2/_me",                               VERB_LOGIN,  POOL_API,  v2_me},
     {READ,         "/v2/_catalog",                          VERB_LIST,   POOL_LIST, v2_catalog_list},
     {READ,         "/v2/_repositories",                     VERB_LIST,   POOL_LIST, v2_catalog_repositories},
+    {READ,         "/v2/_find",                             VERB_LIST,   POOL_BROWSE, v2_find},
     {READ,         "/v2/_storage",                          VERB_LIST,   POOL_LIST, v2_storage},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?mount",       VERB_PUSH,   POOL_API,  v2_upload_mount},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?digest",      VERB_PUSH,   POOL_BULK, v2_upload_whole},

@@ -110,7 +110,7 @@ sub may ($row, $column) {
     return 0 if !defined $user;
     my $bound = $row->{pattern} =~ m{^/v2|^/v1/(?:search|events)$} ? $column->{for} : undef;
     return $user ne '' if $right eq 'LOGIN';
-    return 0           if $row->{pattern} =~ m{^/v2/_(?:catalog|repositories)$} && $user eq '' && !$column->{certificate};    # a token is asked for
+    return 0           if $row->{pattern} =~ m{^/v2/_(?:catalog|repositories|find)$} && $user eq '' && !$column->{certificate};    # a token is asked for
     return !$bound     if $right eq 'LIST';
     return 0           if $bound && !grep { $_ eq $right } @$bound;
     return 1           if $right eq 'PULL' && $row->{kind} eq 'public';
@@ -165,7 +165,7 @@ sub subject ($server, $kind) {
 }
 
 my %QUERY = (
-    find => 'name=*', diff => 'from=v1', search => 'q=e', _token => "scope=repository:$NAME{private}:pull",
+    find => 'name=*', _find => 'name=*', diff => 'from=v1', search => 'q=e', _token => "scope=repository:$NAME{private}:pull",
 );
 
 # Path, body, headers.

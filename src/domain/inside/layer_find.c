@@ -18,9 +18,8 @@ layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)
     return glob_compile(&p->glob, text, err);
 }
 
-/* path: without a leading slash. */
-static bool
-fits_pattern(const struct layer_pattern *p, struct bytes path, enum layer_type type)
+bool
+layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_type type)
 {
     const char *slash = p->whole || path.n == 0 ? NULL : memrchr(path.p, '/', path.n);
 
@@ -42,7 +41,7 @@ find_names(struct layer_walk *w, const struct layer_pattern *p, size_t n,
     int rc;
 
     while ((rc = layer_walk_next(w, &path, &node, err)) > 0) {
-        if (!fits_pattern(p, path, node.entry.type))
+        if (!layer_find_fits(p, path, node.entry.type))
             continue;
         *more = n == 0;
         if (*more)

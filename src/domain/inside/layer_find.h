@@ -19,6 +19,9 @@ struct layer_pattern {
 /* ERR_BAD_REQUEST: it is empty; ERR_TOO_LONG. */
 int layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err);
 
+/* Does the entry match? path: without a leading slash. */
+bool layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_type type);
+
 /* Calls fn for the first n matching entries after the path `after` ("": from the first on), in byte
  * order. fn returns 0 to continue, 1 to stop, or -1. *more: there may be more entries. 0; -1:
  * ERR_CORRUPT; ERR_NOT_BROWSABLE: the search would need more than merge->steps; or fn's. */

@@ -6,6 +6,7 @@
 #include "process/commands/command_explain.h"
 #include "process/commands/command_export.h"
 #include "process/commands/command_gc.h"
+#include "process/commands/command_find.h"
 #include "process/commands/command_fsck.h"
 #include "process/commands/command_help.h"
 #include "process/commands/command_hooks.h"
@@ -63,6 +64,8 @@ const struct command command_table[] = {
      "  fsck                     look whether the database and all files are whole\n"},
     {"explain", command_explain, command_explain_work,
      "  explain [digest]         tell why it, or name:tag, is kept, and until when\n"},
+    {"find", command_find, command_find_work,
+     "  find [glob]              print which images have files of that name\n"},
     {"show", command_show, command_show_work,
      "  show [name:tag]          print what an image is: config, layers, referrers\n"},
     {"repo", command_repo, command_repo_work,

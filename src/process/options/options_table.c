@@ -7,7 +7,7 @@
 #define STORE                                                                                \
     "serve check print-nginx-conf user access rotate-key hooks tag import export gc retain " \
     "backup restore fsck "                                                                   \
-    "repo explain stat top snapshot rebuild show audit upgrade"
+    "repo explain find stat top snapshot rebuild show audit upgrade"
 
 /* Kinds. */
 #define AT(member) .at = offsetof(struct options, member)
@@ -163,7 +163,8 @@ const struct options_row options_table[] = {
     {"server", 0, NULL, NULL, "print-nginx-conf: only the part for server { }", "print-nginx-conf",
      FLAG(server_part)},
     {"json", 0, NULL, NULL, "print JSON",
-     "hooks access user tag gc retain backup fsck repo explain stat check show audit", FLAG(json)},
+     "hooks access user tag gc retain backup fsck repo explain find stat check show audit",
+     FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"to", 0, "n", NULL, "tag undo: to what this entry of the history tells", "tag", TEXT(to)},
     {"untagged", 0, NULL, NULL, "tag ls: list the manifests that no tag leads to", "tag",

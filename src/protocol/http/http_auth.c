@@ -304,3 +304,22 @@ http_auth_challenge(struct call *c, enum error_form form)
     if (form == ERROR_FORM_V1 && (c->reg == NULL || !c->reg->users_trusted))
         http_reply_header(c->reply, "WWW-Authenticate", "Token");
 }
+
+/* Some clients (oras, regctl) send their password, or a token, only after a 401: without it a user
+ * would see only what strangers may pull. A stranger's client gets a token for that. */
+static bool
+must_show_token(const struct call *c)
+{
+    return c->actor.user[0] == '\0' && c->actor.grants == NULL && access_users_exist(c->reg) &&
+           !c->reg->users_trusted;
+}
+
+int
+http_auth_lister(const struct call *c, struct actor *user, struct err *err)
+{
+    if (must_show_token(c))
+        return err_set(err, ERR_UNAUTHORIZED, "a token, or user name and password needed");
+    *user = c->actor;
+    user->grants = NULL;
+    return 0;
+}

@@ -26,3 +26,7 @@ int http_auth_hand_out(struct call *c, struct err *err);
 
 /* Adds the challenges of a 401. */
 void http_auth_challenge(struct call *c, enum error_form form);
+
+/* The actor of a request about all repositories that its user may pull: a token for lists shows all
+ * of them. ERR_UNAUTHORIZED: a token or password has to be asked for. */
+int http_auth_lister(const struct call *c, struct actor *user, struct err *err);

@@ -125,3 +125,22 @@ browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes pa
     buf_puts(out, text);
     buf_puts(out, "\"}");
 }
+
+void
+browse_entry_put_facts(struct buf *out, struct bytes path, const struct layer_entry *e,
+                       const struct digest *layer)
+{
+    bool is_link = (e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0;
+    char text[DIGEST_TEXT_MAX];
+
+    browse_entry_put_path(out, path, e->type == LAYER_DIR);
+    buf_puts(out, ",\"type\":\"");
+    buf_puts(out, entry_type_name(e));
+    put_number_member(out, "\",\"size\":", e->type == LAYER_FILE && !is_link ? e->size : 0);
+    put_number_member(out, ",\"mode\":", e->mode);
+    put_milliseconds(out, e);
+    digest_text(text, layer);
+    buf_puts(out, ",\"layer\":\"");
+    buf_puts(out, text);
+    buf_putc(out, '"');
+}

@@ -15,6 +15,11 @@ void browse_entry_put(struct buf *out, const struct browse_image *im, struct byt
  * end. */
 void browse_entry_put_path(struct buf *out, struct bytes path, bool dir);
 
+/* The members path, type, size, mode, mtime and layer of an entry, without braces. layer: the blob
+ * that it is in. */
+void browse_entry_put_facts(struct buf *out, struct bytes path, const struct layer_entry *e,
+                            const struct digest *layer);
+
 /* The longest path of a request, with a name behind it. */
 #define BROWSE_PATH_MAX ((size_t)16 << 10)
 

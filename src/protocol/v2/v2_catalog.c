@@ -2,6 +2,7 @@
 #include "domain/access/sealed_name.h"
 #include "domain/core/catalog.h"
 #include "domain/core/repository_sizes.h"
+#include "protocol/http/http_auth.h"
 #include "protocol/http/page.h"
 #include "util/clock.h"
 
@@ -51,25 +52,6 @@ add_link(struct call *c, const char *path, const struct catalog_page *page, size
     return rc;
 }
 
-/* Some clients (oras, regctl) send their password, or a token, only after a 401: without it a user
- * would see only what strangers may pull. A stranger's client gets a token for that. */
-static bool
-must_show_token(const struct call *c)
-{
-    return c->actor.user[0] == '\0' && c->actor.grants == NULL && access_users_exist(c->reg) &&
-           !c->reg->users_trusted;
-}
-
-int
-v2_catalog_actor(const struct call *c, struct actor *user, struct err *err)
-{
-    if (must_show_token(c))
-        return err_set(err, ERR_UNAUTHORIZED, "a token, or user name and password needed");
-    *user = c->actor;
-    user->grants = NULL;
-    return 0;
-}
-
 static int
 make_catalog_page(struct call *c, const char *path, const struct catalog_filter *filter,
                   struct catalog_page *page, struct err *err)
@@ -79,7 +61,7 @@ make_catalog_page(struct call *c, const char *path, const struct catalog_filter 
     const char *after;
     size_t limit;
 
-    if (v2_catalog_actor(c, &user, err) != 0 || page_limit(c, &limit, err) != 0 ||
+    if (http_auth_lister(c, &user, err) != 0 || page_limit(c, &limit, err) != 0 ||
         find_start(c, hidden, &after, err) != 0 ||
         catalog_list(c->reg, &user, filter, after, limit, c->arena, page, err) != 0)
         return -1;

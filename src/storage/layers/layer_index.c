@@ -1,5 +1,6 @@
 #include "storage/layers/layer_index.h"
 #include <unistd.h>
+#include "storage/layers/layer_names.h"
 #include "storage/layers/sorted_writer.h"
 #include "util/mem.h"
 #include "util/pack.h"
@@ -9,6 +10,7 @@
 #define INFO 'I'
 #define ROOT 'R'
 #define SPARSE 'S'
+#define NAMES 'Y'
 
 /* Bytes in front of the name in the key of an entry. */
 #define ENTRY_PREFIX 5
@@ -22,6 +24,8 @@ struct index_key {
 struct layer_index_writer {
     struct sorted_writer *file;
     struct buf value;
+    uint64_t *names; /* hashes of the names of entries */
+    size_t names_n, names_room;
 };
 
 struct layer_index {
@@ -86,6 +90,7 @@ layer_index_free(struct layer_index_writer *w)
         return;
     sorted_writer_free(w->file);
     buf_free(&w->value);
+    free(w->names);
     free(w);
 }
 
@@ -126,6 +131,8 @@ layer_index_put_entry(struct layer_index_writer *w, uint32_t dir, const struct l
 {
     if (e->name.n > LAYER_NAME_MAX)
         return err_set(err, ERR_SYSTEM, "a name is too long for an index");
+    w->names = mem_grow(w->names, &w->names_room, w->names_n + 1, sizeof *w->names);
+    w->names[w->names_n++] = layer_names_hash(e->name);
     return put_entry_record(w, key_of_entry(dir, e->name), e, err);
 }
 
@@ -172,10 +179,42 @@ layer_index_put_sparse(struct layer_index_writer *w, uint64_t data,
     return put_index_record(w, key_of_position(SPARSE, data), err);
 }
 
+static struct index_key
+key_of_piece(uint32_t piece)
+{
+    struct index_key k = {.p = {NAMES}, .n = 5};
+
+    pack_uint_at(k.p + 1, piece, 4);
+    return k;
+}
+
+static int
+put_names(struct layer_index_writer *w, struct err *err)
+{
+    uint32_t n = layer_names_pieces(w->names_n);
+    uint8_t *pieces = mem_array(n + 1, LAYER_NAMES_PIECE);
+    int rc;
+
+    memset(pieces, 0, (size_t)n * LAYER_NAMES_PIECE);
+    for (size_t i = 0; i < w->names_n; i++)
+        layer_names_add(pieces + (size_t)layer_names_piece(w->names[i], n) * LAYER_NAMES_PIECE,
+                        w->names[i]);
+    buf_reset(&w->value);
+    pack_number(&w->value, n);
+    rc = put_index_record(w, key_of_kind(NAMES), err);
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        buf_reset(&w->value);
+        buf_put(&w->value, pieces + (size_t)i * LAYER_NAMES_PIECE, LAYER_NAMES_PIECE);
+        rc = put_index_record(w, key_of_piece(i), err);
+    }
+    free(pieces);
+    return rc;
+}
+
 int
 layer_index_finish(struct layer_index_writer *w, struct err *err)
 {
-    return sorted_writer_finish(w->file, err);
+    return put_names(w, err) != 0 ? -1 : sorted_writer_finish(w->file, err);
 }
 
 uint64_t
@@ -419,4 +458,64 @@ layer_index_sparse(struct layer_index *x, uint64_t data, struct layer_piece **pi
         *pieces = NULL;
     }
     return rc;
+}
+
+/* ---- all names ---- */
+
+int
+layer_index_may_have(struct layer_index *x, struct bytes name, struct err *err)
+{
+    uint64_t hash = layer_names_hash(name), n;
+    struct index_key k;
+    struct bytes value;
+    struct unpack u;
+    int rc = get_kind(x, NAMES, &value, err);
+
+    if (rc <= 0)
+        return rc < 0 ? -1 : 1;
+    u = unpack_of(value);
+    n = unpack_number(&u);
+    if (u.bad || n > LAYER_NAMES_PIECES_MAX)
+        return sorted_file_corrupt(err, "the filter of names");
+    if (n == 0)
+        return 0;
+    k = key_of_piece(layer_names_piece(hash, (uint32_t)n));
+    rc = sorted_file_get(x->file, bytes_of_key(&k), &value, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || value.n != LAYER_NAMES_PIECE)
+        return sorted_file_corrupt(err, "a piece of the filter of names");
+    return layer_names_may_have(value.p, hash);
+}
+
+int
+layer_index_each(struct layer_index *x,
+                 int (*fn)(void *arg, uint32_t dir, const struct layer_entry *e, struct err *err),
+                 void *arg, struct err *err)
+{
+    struct index_key first = key_of_kind(ENTRY);
+    struct sorted_cursor cursor;
+    struct bytes key, value;
+    struct layer_entry e;
+    int rc;
+
+    if (sorted_file_seek(x->file, &cursor, bytes_of_key(&first), err) != 0)
+        return -1;
+    while ((rc = sorted_file_next(&cursor, &key, &value, err)) > 0) {
+        const uint8_t *p = key.p;
+        uint32_t dir;
+
+        if (p[0] != ENTRY || key.n < ENTRY_PREFIX) {
+            rc = 0;
+            break;
+        }
+        dir = unpack_u32_at(p + 1);
+        rc = decode_index_entry(dir, key, value, &e, err);
+        if (rc > 0)
+            rc = fn(arg, dir, &e, err);
+        if (rc != 0)
+            break;
+    }
+    sorted_file_leave(&cursor);
+    return rc < 0 ? -1 : 0;
 }

@@ -19,7 +19,11 @@
  *   E, directory (4), name   an entry
  *   I                        the layer_info
  *   R                        the entry of the root directory itself
- *   S, position (8)          the pieces of the sparse file whose data are there */
+ *   S, position (8)          the pieces of the sparse file whose data are there
+ *   Y                        the number of pieces of the filter of names (layer_names.h)
+ *   Y, number (4)            such a piece
+ *
+ * Indexes of older programs have no filter. They stay valid. */
 
 #define LAYER_INDEX_VERSION 2
 #define LAYER_INDEX_TEXT_MAX 256
@@ -95,6 +99,17 @@ int layer_index_checkpoint(struct layer_index *x, uint64_t position, struct infl
 /* Finds the pieces of the sparse file whose data are at that position. The caller frees *pieces. */
 int layer_index_sparse(struct layer_index *x, uint64_t data, struct layer_piece **pieces, size_t *n,
                        struct err *err);
+
+/* Tells whether an entry of that name may be there, in whichever directory. 1; 0: there is none;
+ * -1. Without a filter it is 1. */
+int layer_index_may_have(struct layer_index *x, struct bytes name, struct err *err);
+
+/* Visits all entries of all directories, by the directories' numbers. dir: the number of the
+ * directory that has the entry. fn returns 0 to go on, 1 to stop, or -1. */
+int layer_index_each(struct layer_index *x,
+                     int (*fn)(void *arg, uint32_t dir, const struct layer_entry *e,
+                               struct err *err),
+                     void *arg, struct err *err);
 
 /* A directory's entries in the order of their names, as bytes. */
 struct layer_index_list {

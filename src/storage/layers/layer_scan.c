@@ -18,7 +18,7 @@ const struct layer_scan_limits layer_scan_defaults = {
  * an entry takes in it. If the entries alone use up that room, checkpoints are WIDE times as far
  * apart. */
 #define INDEX_PART 40
-#define ENTRY_SIZE 13
+#define ENTRY_SIZE 15
 #define WIDE 4
 
 struct scan {

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "domain/inside/layer_find.h"
+#include "domain/inside/search_tags.h"
+#include "domain/registry.h"
+#include "storage/tables/record.h"
+#include "util/digest.h"
+#include "util/err.h"
+
+/* Looks for names in the files of all images that an actor may pull, those of the newest tags
+ * first. Each image is looked at once in a search, under its newest tag; a layer that several
+ * images have is read once. An index tells by its filter whether it has an exact name, so that most
+ * layers aren't read at all for one. A layer whose index isn't made yet is not waited for: its
+ * image is counted as skipped.
+ *
+ * Bounds: the newest IMAGE_SEARCH_TAGS tags behind the place, IMAGE_SEARCH_ENTRIES entries of
+ * layers, a time, and a number of hits. A search that meets one can be continued. */
+
+#define IMAGE_SEARCH_TAGS 20000
+#define IMAGE_SEARCH_ENTRIES UINT64_C(40000000)
+
+struct image_search_hit {
+    const char *repository, *tag;
+    const struct digest *image; /* of its manifest */
+    const char *platform;       /* "" if it isn't known */
+    struct bytes path;          /* with a leading slash */
+    const struct layer_entry *entry;
+    const struct digest *layer;
+};
+
+struct image_search {
+    const struct registry *reg;
+    const struct actor *actor;
+    const struct layer_pattern *pattern;
+    struct bytes text; /* of that pattern */
+    struct search_place after;
+    size_t limit;   /* of hits */
+    uint64_t until; /* clock_mono_ms() */
+    int (*fn)(void *arg, const struct image_search_hit *hit, struct err *err);
+    void *arg;
+
+    /* the result */
+    bool more;
+    struct search_place last; /* with more */
+    uint64_t images, skipped;
+};
+
+/* 0, or -1: the store can't be read, or fn failed. */
+int image_search_run(struct image_search *s, struct err *err);

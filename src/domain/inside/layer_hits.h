@@ -1,0 +1,19 @@
+#pragma once
+
+#include <stdint.h>
+#include "domain/inside/layer_find.h"
+#include "storage/layers/layer_index.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+/* Finds the paths of one layer that match a pattern, without the layers of an image. What another
+ * layer hides is for the caller to see. */
+
+/* Bytes of the paths that one layer may have. */
+#define LAYER_HITS_MAX ((size_t)64 << 20)
+
+/* Appends each matching path to `paths`, without a leading slash and with a NUL behind it, in the
+ * order of the index. *n: how many. base: the last part of all paths that can match, or of length 0
+ * if it isn't known. *entries: the entries that were read. 0; -1: ERR_CORRUPT. */
+int layer_hits_find(struct layer_index *x, const struct layer_pattern *p, struct bytes base,
+                    struct buf *paths, size_t *n, uint64_t *entries, struct err *err);

@@ -1,0 +1,142 @@
+#include "process/commands/command_find.h"
+#include "domain/access/access.h"
+#include "domain/inside/image_search.h"
+#include "util/clock.h"
+#include "util/json.h"
+#include "util/mem.h"
+#include "util/utf8.h"
+
+#define USAGE                                                                                     \
+    "usage: docker-registry-server find GLOB [--json], with --dir, --config and --run-as as for " \
+    "the server"
+
+/* Hits and milliseconds of one search. The command continues it until the end. */
+#define FIND_STEP_HITS 10000
+#define FIND_STEP_MS 10000
+
+struct find_output {
+    bool is_json;
+    uint64_t hits;
+};
+
+/* Names in images may have any bytes; a terminal gets none that does something. */
+static void
+print_path(struct bytes path)
+{
+    const char *p = path.p;
+
+    for (size_t i = 0; i < path.n;) {
+        size_t n = utf8_length(p + i, path.n - i);
+
+        if (n == 0 || (unsigned char)p[i] < ' ' || p[i] == 0x7f) {
+            putchar('?');
+            i++;
+        } else {
+            fwrite(p + i, 1, n, stdout);
+            i += n;
+        }
+    }
+}
+
+static void
+print_hit_json(const struct image_search_hit *hit)
+{
+    struct json *j = json_new_object();
+    char text[DIGEST_TEXT_MAX], *path = mem_alloc(hit->path.n + 1);
+
+    memcpy(path, hit->path.p, hit->path.n);
+    utf8_mend(path);
+    json_set_string(j, "repository", hit->repository);
+    json_set_string(j, "tag", hit->tag);
+    digest_text(text, hit->image);
+    json_set_string(j, "digest", text);
+    json_set_string(j, "platform", hit->platform);
+    json_set_string(j, "path", path);
+    json_set_u64(j, "size", hit->entry->type == LAYER_FILE ? hit->entry->size : 0);
+    digest_text(text, hit->layer);
+    json_set_string(j, "layer", text);
+    command_print("", j, "\n");
+    free(path);
+}
+
+static int
+print_hit(void *arg, const struct image_search_hit *hit, struct err *err)
+{
+    struct find_output *o = arg;
+
+    o->hits++;
+    if (o->is_json) {
+        print_hit_json(hit);
+    } else {
+        printf("%s:%s ", hit->repository, hit->tag);
+        print_path(hit->path);
+        if (hit->platform[0] != '\0')
+            printf(" (%s)", hit->platform);
+        putchar('\n');
+    }
+    return ferror(stdout) ? err_errno(err, "cannot write the answer") : 0;
+}
+
+/* Ends also if a step gets nowhere. */
+static int
+find_in_steps(struct image_search *s, uint64_t *skipped, struct err *err)
+{
+    struct search_place before;
+    int rc;
+
+    *skipped = 0;
+    do {
+        before = s->after;
+        s->until = clock_mono_ms() + FIND_STEP_MS;
+        rc = image_search_run(s, err);
+        *skipped += s->skipped;
+        s->after = s->last;
+    } while (rc == 0 && s->more && memcmp(&before, &s->last, sizeof before) != 0);
+    return rc;
+}
+
+enum command_exit
+command_find_work(struct control *c, struct err *err)
+{
+    const struct actor all = {.user = "", .address = "", .administrator = true};
+    struct find_output output = {.is_json = false};
+    struct image_search s = {
+        .reg = c->reg, .actor = &all, .limit = FIND_STEP_HITS, .fn = print_hit, .arg = &output};
+    struct layer_pattern pattern;
+    uint64_t skipped;
+    int rc;
+
+    if (c->args_n != 3) {
+        err_set(err, ERR_UNSUPPORTED,
+                "the running server has another version, without this command: restart it");
+        return COMMAND_FAILED;
+    }
+    output.is_json = strcmp(c->args[2], "json") == 0;
+    s.text = bytes_str(c->args[1]);
+    s.pattern = &pattern;
+    rc = layer_find_pattern(&pattern, s.text, err);
+    if (rc == 0)
+        rc = find_in_steps(&s, &skipped, err);
+    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        rc = err_errno(err, "cannot write the answer");
+    if (rc == 0 && skipped > 0)
+        command_note("%llu images can't be looked into, or their layers aren't indexed yet",
+                     (unsigned long long)skipped);
+    return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;
+}
+
+/* ---- the caller's side ---- */
+
+enum command_exit
+command_find(struct options *o, struct err *err)
+{
+    const char *args[] = {"find", o->words.n == 1 ? o->words.v[0] : "", o->json ? "json" : "text",
+                          NULL};
+
+    options_forget_users(o); /* of a configuration file */
+    if (o->words.n != 1 || args[1][0] == '\0') {
+        err_set(err, ERR_BAD_REQUEST, USAGE);
+        return COMMAND_USAGE;
+    }
+    return control_run(o, command_find_work, args, err);
+}
