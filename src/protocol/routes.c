@@ -16,6 +16,7 @@
 #include "protocol/inside/v2_browse_archive.h"
 #include "protocol/inside/v2_browse_diff.h"
 #include "protocol/inside/v2_browse_find.h"
+#include "protocol/inside/v2_browse_packages.h"
 #include "protocol/inside/v2_find.h"
 #include "protocol/v2/v2_catalog.h"
 #include "protocol/v2/v2_manifest.h"
@@ -71,6 +72,7 @@ static const struct route route_rows[] = {
     {READ,         "/v2/{name}/_image/{reference}/layers/{n}/tree/...", VERB_PULL, POOL_BROWSE, v2_browse_layer},
     {READ,         "/v2/{name}/_image/{reference}/archive/...", VERB_PULL, POOL_BROWSE, v2_browse_archive},
     {READ,         "/v2/{name}/_image/{reference}/diff",    VERB_PULL,   POOL_BROWSE, v2_browse_diff},
+    {READ,         "/v2/{name}/_image/{reference}/packages", VERB_PULL,  POOL_BROWSE, v2_browse_packages},
     {READ,         "/v2/{name}/_image/{reference}/find",    VERB_PULL,   POOL_BROWSE, v2_browse_find},
 
     {READ,         "/_ping",                                VERB_PUBLIC, POOL_API,  v1_base_ping},

@@ -100,7 +100,7 @@ difference(struct two *t, struct layers *from, struct layers *to)
     now = t;
     t->reads = 0;
     buf_reset(&t->text);
-    if (layer_diff(&sides[0], &sides[1], show, &t->text, &t->from->err) != 0)
+    if (layer_diff(&sides[0], &sides[1], bytes_of("", 0), show, &t->text, &t->from->err) != 0)
         fail_msg("diff: %s", t->from->err.message);
     return buf_text(&t->text);
 }

@@ -23,6 +23,7 @@ struct diff {
     int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err);
     void *arg;
     struct buf after; /* the last path that was compared */
+    bool is_over;     /* no more changes are wanted */
 };
 
 const char *
@@ -190,8 +191,13 @@ tell_next(struct diff *d, struct err *err)
         c.op = which < 0 ? LAYER_DIFF_REMOVE : LAYER_DIFF_ADD;
     else if (compare_nodes(d, &c, err) != 0)
         return -1;
-    if ((which != 0 || c.changed != 0 || c.unknown != 0) && d->fn(d->arg, &c, err) != 0)
-        return -1;
+    if (which != 0 || c.changed != 0 || c.unknown != 0) {
+        int rc = d->fn(d->arg, &c, err);
+
+        d->is_over = rc > 0;
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+    }
     buf_reset(&d->after);
     buf_put(&d->after, c.path.p, c.path.n);
     if (!buf_ok(&d->after))
@@ -210,7 +216,7 @@ tell_all(struct diff *d, struct err *err)
     if (begin_side(&d->from, buf_bytes(&d->after), err) != 0 ||
         begin_side(&d->to, buf_bytes(&d->after), err) != 0)
         rc = -1;
-    while (rc == 0 && (d->from.has || d->to.has))
+    while (rc == 0 && !d->is_over && (d->from.has || d->to.has))
         rc = tell_next(d, err);
     end_side(&d->from);
     end_side(&d->to);
@@ -243,7 +249,7 @@ mend_sides(struct diff *d, struct err *err)
 }
 
 int
-layer_diff(struct layer_diff_side *from, struct layer_diff_side *to,
+layer_diff(struct layer_diff_side *from, struct layer_diff_side *to, struct bytes after,
            int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err), void *arg,
            struct err *err)
 {
@@ -252,7 +258,8 @@ layer_diff(struct layer_diff_side *from, struct layer_diff_side *to,
 
     if (same_layers(from, to))
         return 0;
-    buf_init(&d.after, (size_t)4 * LAYER_PATH_MAX);
+    buf_init(&d.after, (size_t)8 * LAYER_PATH_MAX);
+    buf_put(&d.after, after.p, after.n);
     arena_init(&d.from.arena, (size_t)1 << 20);
     arena_init(&d.to.arena, (size_t)1 << 20);
     do

@@ -46,8 +46,9 @@ struct layer_diff_side {
     const struct digest *layers; /* the blobs of files.merge->layers */
 };
 
-/* Calls fn for each change, whose texts are valid until it returns; -1 stops. 0; -1:
- * ERR_NOT_BROWSABLE, an error of the machine, or fn's. */
-int layer_diff(struct layer_diff_side *from, struct layer_diff_side *to,
+/* Calls fn for each change behind the path `after` ("": from the first on), whose texts are valid
+ * until it returns. fn returns 0 to go on, 1 to stop, or -1. 0; -1: ERR_NOT_BROWSABLE, an error of
+ * the machine, or fn's. */
+int layer_diff(struct layer_diff_side *from, struct layer_diff_side *to, struct bytes after,
                int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err), void *arg,
                struct err *err);

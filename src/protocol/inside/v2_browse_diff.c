@@ -1,6 +1,7 @@
 #include "protocol/inside/v2_browse_diff.h"
 #include "domain/inside/browse_files.h"
 #include "domain/inside/layer_diff.h"
+#include "protocol/http/page.h"
 #include "protocol/inside/browse_entry.h"
 #include "protocol/inside/browse_view.h"
 #include "protocol/inside/v2_browse.h"
@@ -12,6 +13,12 @@ struct comparing {
     struct layer_diff_side sides[2];
     struct http_sink *sink;
     struct buf line;
+    struct bytes after; /* the path that the answer begins behind, without slashes at its ends */
+    bool is_page;       /* it has at most `left` lines */
+    size_t left;
+    struct buf last; /* the path of the last line */
+    bool last_is_dir;
+    bool more;
 };
 
 static void
@@ -20,6 +27,7 @@ end_diff(void *arg)
     struct comparing *d = arg;
 
     buf_free(&d->line);
+    buf_free(&d->last);
     browse_close(d->from);
     browse_close(d->to);
 }
@@ -47,8 +55,17 @@ put_change(void *arg, const struct layer_diff_change *change, struct err *err)
     char path[BROWSE_PATH_MAX];
     size_t n = change->path.n < sizeof path - 1 ? change->path.n : sizeof path - 1;
 
+    d->more = d->is_page && d->left == 0;
+    if (d->more)
+        return 1;
+    d->left--;
     path[0] = '/';
     memcpy(path + 1, change->path.p, n);
+    if (d->is_page) {
+        buf_reset(&d->last);
+        buf_put(&d->last, path, n + 1);
+        d->last_is_dir = change->dir;
+    }
     buf_reset(&d->line);
     buf_putf(&d->line, "{\"op\":\"%s\",", ops[change->op]);
     browse_entry_put_path(&d->line, bytes_of(path, n + 1), change->dir);
@@ -68,7 +85,39 @@ produce_diff(void *arg, struct http_sink *to, struct err *err)
     struct comparing *d = arg;
 
     d->sink = to;
-    return layer_diff(&d->sides[0], &d->sides[1], put_change, d, err);
+    if (layer_diff(&d->sides[0], &d->sides[1], d->after, put_change, d, err) != 0)
+        return -1;
+    if (!d->more)
+        return 0;
+    buf_reset(&d->line);
+    buf_puts(&d->line, "{\"op\":\"more\",");
+    browse_entry_put_path(&d->line, buf_bytes(&d->last), d->last_is_dir);
+    buf_puts(&d->line, "}\n");
+    return buf_ok(&d->line) ? to->put(to, buf_bytes(&d->line), err) : arena_full(err);
+}
+
+/* n= and last=. */
+static int
+find_diff_page(struct call *c, struct comparing *d, struct err *err)
+{
+    const char *last = query_get(&c->query, "last");
+    size_t n;
+
+    d->is_page = query_get(&c->query, "n") != NULL;
+    if (page_limit(c, &d->left, err) != 0)
+        return -1;
+    if (d->is_page && d->left == 0)
+        return err_set(err, ERR_BAD_REQUEST, "n must be at least 1 here");
+    if (last == NULL)
+        last = "";
+    last += strspn(last, "/");
+    n = strlen(last);
+    while (n > 0 && last[n - 1] == '/')
+        n--;
+    if (n > BROWSE_PATH_MAX)
+        return err_set(err, ERR_TOO_LONG, "the path in last is too long");
+    d->after = bytes_of(last, n);
+    return 0;
 }
 
 static int
@@ -100,13 +149,14 @@ v2_browse_diff(struct call *c, struct err *err)
 
     if (d == NULL)
         return arena_full(err);
-    if (open_from(c, &d->from, err) != 0)
+    if (find_diff_page(c, d, err) != 0 || open_from(c, &d->from, err) != 0)
         return -1;
     if (v2_browse_open(c, &d->to, err) != 0) {
         browse_close(d->from);
         return -1;
     }
     buf_init(&d->line, BROWSE_ENTRY_MAX);
+    buf_init(&d->last, BROWSE_PATH_MAX);
     d->sides[0].layers = d->from->layers;
     d->sides[1].layers = d->to->layers;
     browse_files_of(&d->sides[0].files, d->from);
