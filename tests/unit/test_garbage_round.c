@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "domain/core/delete.h"
+#include "domain/core/foreign_images.h"
 #include "domain/core/garbage.h"
 #include "domain/core/garbage_round.h"
 #include "domain/core/gone_set.h"
@@ -213,6 +214,141 @@ the_age_counts_from_the_push_and_from_the_last_tag(void **state)
     assert_int_equal(w.found, 1);
 }
 
+/* Pushes again what was pushed before, by digest. */
+static void
+push_again(struct fixture *f, const char *name, const struct digest *d)
+{
+    struct digest same = push_image(f, "a/b", NULL, name, "");
+
+    assert_true(digest_equal(&same, d));
+}
+
+static void
+a_push_by_digest_of_what_is_there_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = push_image(f, "a/b", NULL, "one", "");
+    struct untagged_walk w = {.repo = 0};
+    const struct untagged_rule rule = {.age_ms = 10 * HOUR};
+
+    for (int i = 0; i < 3; i++) {
+        fixture_forward_ms(20 * HOUR);
+        push_again(f, "one", &d);
+        fixture_forward_ms(10 * HOUR - 60 * SECOND);
+        assert_int_equal(untagged_step(&f->reg, &w, &rule, &f->err), 0);
+        assert_true(has_manifest(f, &d));
+    }
+    fixture_forward_ms(120 * SECOND);
+    assert_int_equal(untagged_step(&f->reg, &w, &rule, &f->err), 0);
+    assert_false(has_manifest(f, &d));
+}
+
+/* An index protects a manifest only as long as it is there. */
+static void
+a_push_of_a_part_counts_when_its_index_goes(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = push_image(f, "a/b", NULL, "one", "");
+    struct untagged_walk w = {.repo = 0};
+    const struct untagged_rule rule = {.age_ms = 10 * HOUR};
+    struct push index;
+
+    OK(f, fixture_push(f, "a/b", "v1", fixture_index(f, &d), OCI_INDEX, &index));
+    fixture_forward_ms(20 * HOUR);
+    push_again(f, "one", &d);
+    OK(f, delete_manifest(&f->reg, "a/b", &index.digest, NULL, &fixture_actor, &f->arena, &f->err));
+    assert_int_equal(untagged_step(&f->reg, &w, &rule, &f->err), 0);
+    assert_true(has_manifest(f, &d));
+    fixture_forward_ms(11 * HOUR);
+    assert_int_equal(untagged_step(&f->reg, &w, &rule, &f->err), 0);
+    assert_false(has_manifest(f, &d));
+}
+
+/* ---- a push while a deletion goes on ---- */
+
+static struct digest pushed_again;
+static unsigned pushes;
+
+/* Called in the transaction of the deletion, before that reads the manifest, which is as if a push
+ * had just been committed. */
+static int
+push_meanwhile(struct txn *t, const struct registry *reg, const struct digest *id, uint64_t now,
+               struct err *err)
+{
+    struct rec_manifest r;
+
+    (void)reg;
+    (void)id;
+    pushes++;
+    if (tbl_manifest_get_for_update(t, 1, &pushed_again, &r, err) != 1)
+        return -1;
+    r.pushed = now;
+    r.pushed_too = true;
+    return tbl_manifest_put(t, 1, &pushed_again, &r, err);
+}
+
+struct note {
+    struct digest d;
+    bool pushed_too;
+};
+
+/* Makes it a manifest of a v1 image, so that its deletion calls foreign_images. */
+static int
+note_origin(struct txn *t, void *arg, struct err *err)
+{
+    const struct note *note = arg;
+    struct rec_manifest r;
+
+    if (tbl_manifest_get_for_update(t, 1, &note->d, &r, err) != 1)
+        return -1;
+    r.made_from = v1_id(7);
+    r.pushed_too = note->pushed_too;
+    return tbl_manifest_put(t, 1, &note->d, &r, err);
+}
+
+/* The digest of a manifest that is pushed again while it is deleted. */
+static struct digest
+prepare_push_meanwhile(struct fixture *f, struct foreign_images *foreign, bool pushed_too)
+{
+    struct note note = {push_image(f, "a/b", NULL, "one", ""), pushed_too};
+
+    OK(f, txn_run(f->reg.kv, note_origin, &note, &f->err));
+    *foreign = *f->reg.foreign;
+    foreign->lease = push_meanwhile;
+    f->reg.foreign = foreign;
+    pushed_again = note.d;
+    pushes = 0;
+    fixture_forward_ms(20 * HOUR);
+    return note.d;
+}
+
+static void
+what_is_pushed_while_it_is_collected_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct foreign_images foreign;
+    struct digest d = prepare_push_meanwhile(f, &foreign, true);
+    struct untagged_walk w = {.repo = 0};
+    const struct untagged_rule rule = {.age_ms = 10 * HOUR};
+
+    assert_int_equal(untagged_step(&f->reg, &w, &rule, &f->err), 0);
+    assert_int_equal(pushes, 1);
+    assert_int_equal(w.found, 0);
+    assert_true(has_manifest(f, &d));
+}
+
+static void
+a_derived_manifest_that_is_pushed_while_it_is_forgotten_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct foreign_images foreign;
+    struct digest d = prepare_push_meanwhile(f, &foreign, false);
+
+    OK(f, delete_derived(&f->reg, 1, &d, &f->err));
+    assert_int_equal(pushes, 1);
+    assert_true(has_manifest(f, &d));
+}
+
 static void
 what_was_just_pushed_waits_for_a_lease(void **state)
 {
@@ -371,6 +507,10 @@ main(void)
         TEST(what_nothing_reaches_goes_with_all_that_only_it_reached),
         TEST(a_tag_that_is_named_after_an_image_keeps_it),
         TEST(the_age_counts_from_the_push_and_from_the_last_tag),
+        TEST(a_push_by_digest_of_what_is_there_counts),
+        TEST(a_push_of_a_part_counts_when_its_index_goes),
+        TEST(what_is_pushed_while_it_is_collected_stays),
+        TEST(a_derived_manifest_that_is_pushed_while_it_is_forgotten_stays),
         TEST(what_was_just_pushed_waits_for_a_lease),
         TEST(what_the_history_of_a_tag_names_waits_for_its_end),
         TEST(many_manifests_go_in_steps),

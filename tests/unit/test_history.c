@@ -13,6 +13,7 @@
 #include "domain/core/undo.h"
 #include "domain/core/untagged.h"
 #include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tag_log.h"
 #include "storage/tables/tbl_trash.h"
@@ -437,6 +438,17 @@ a_deleted_manifest_comes_back_with_its_parts(void **state)
     REFUSED(f, undo_restore(&f->reg, &u, &f->err), ERR_NO_MANIFEST);
 }
 
+/* It is back before its index, so a collection of manifests without tags must leave it for a lease.
+ */
+static bool
+is_fresh(struct fixture *f, const struct digest *d)
+{
+    struct rec_manifest r;
+
+    assert_int_equal(tbl_manifest_get(kv_reads(f->reg.kv), 1, d, &r, &f->err), 1);
+    return r.pushed + 600000 > clock_wall_ms(); /* ten minutes */
+}
+
 static void
 a_deleted_index_comes_back_with_its_manifests(void **state)
 {
@@ -457,6 +469,7 @@ a_deleted_index_comes_back_with_its_manifests(void **state)
         expect_named(f, "a/b", "v1", &top);
         assert_true(has(f, "a/b", &child));
         assert_true(has(f, "a/b", &index));
+        assert_true(is_fresh(f, &child) && is_fresh(f, &index));
         pass(f, 20);
         assert_true(has(f, "a/b", &child));
         assert_true(is_stored(f, "layer"));

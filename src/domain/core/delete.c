@@ -199,13 +199,33 @@ check_unreached(struct txn *t, struct deleting *x, struct err *err)
     return rc == 1 ? refuse_stale(x, "a manifest is needed again", err) : rc;
 }
 
+/* A client may have pushed the manifest since its record was read. */
+static int
+check_not_pushed(struct txn *t, struct deleting *x, struct err *err)
+{
+    struct rec_manifest r;
+    int rc;
+
+    if (!x->silent && !x->unreached)
+        return 0;
+    rc = tbl_manifest_get_for_update(t, x->repo.id, &x->target, &r, err);
+    if (rc == 1 &&
+        (r.pushed_too != x->record.pushed_too ||
+         (x->unreached && (r.pushed != x->record.pushed || r.untagged != x->record.untagged))))
+        return refuse_stale(x, "a manifest was pushed while it was deleted", err);
+    return rc < 0 ? -1 : 0;
+}
+
 /* Deletes the manifest's record, and all that follows up to table blob. */
 static int
 delete_manifest_record(struct txn *t, struct deleting *x, struct err *err)
 {
     const struct manifest *m = &x->manifest;
-    int rc = tbl_manifest_delete(t, x->repo.id, &x->target, err);
+    int rc;
 
+    if (check_not_pushed(t, x, err) != 0)
+        return -1;
+    rc = tbl_manifest_delete(t, x->repo.id, &x->target, err);
     if (rc == 0)
         return refuse_stale(x, "a manifest went while it was deleted", err);
     if (rc < 0 || delete_content(t, x, err) != 0)

@@ -32,11 +32,15 @@ struct pushing {
     struct blob_draft draft; /* of a large document; of a small one it stays all zero */
     struct tag_move move;
     struct tag_move_tag tags[PUSH_TAGS_MAX];
+    uint64_t looked; /* before the transaction: then the manifest had a tag, */
+    bool is_tagged;
+    bool is_part; /* and an index had it */
 
     /* set by the transaction */
     uint64_t now;
     bool known;              /* the repository had the manifest before, */
-    bool unchanged;          /* and its record stays as it is */
+    bool unchanged;          /* and its record stays as it is, */
+    bool is_renewed;         /* except for the time of the push */
     struct digest made_from; /* made of this v1 image, by whose id it is known; or DIGEST_NONE */
     const char **missing;    /* digests of parts */
     size_t missing_n;
@@ -77,7 +81,23 @@ take_former_record(struct txn *t, const struct pushing *w, struct rec_manifest *
                        w->p->repository);
     }
     *r = trash.manifest;
+    if (w->p->tags_n == 0)
+        r->pushed = w->now; /* its index follows, which must find it */
     return rc < 0 ? -1 : tbl_trash_drop(t, w->repo.id, &w->p->digest, err);
+}
+
+/* The age of a manifest that no tag names counts from its last push. If a tag leaves later, the age
+ * counts from then, so a manifest with a tag needs no renewal. */
+static int
+renew_record(struct txn *t, struct pushing *w, struct rec_manifest *r, struct err *err)
+{
+    const struct push *p = w->p;
+
+    if (p->former != NULL || p->tags_n > 0 || (w->is_tagged && r->untagged < w->looked))
+        return 0;
+    w->is_renewed = true;
+    r->pushed = w->now;
+    return tbl_manifest_put(t, w->repo.id, &p->digest, r, err);
 }
 
 static int
@@ -86,19 +106,19 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     static const struct digest none = {.algo = DIGEST_NONE};
     const struct manifest *m = &w->p->manifest;
     struct rec_manifest r;
-    int rc = tbl_manifest_get(t, w->repo.id, &w->p->digest, &r, err);
+    int rc = tbl_manifest_get_for_update(t, w->repo.id, &w->p->digest, &r, err);
 
     if (rc < 0 || condition_check(w->p->condition, rc == 1 ? &w->p->digest : &none, err) != 0)
         return -1;
     w->known = rc == 1;
-    w->unchanged = false;
+    w->unchanged = w->is_renewed = false;
     w->made_from = (struct digest){.algo = DIGEST_NONE};
     if (w->known) {
         w->made_from = r.made_from;
         w->unchanged =
             w->p->former != NULL || (!derived_is(&r) && digest_equal(&r.chosen, &w->chosen));
         if (w->unchanged)
-            return 0;
+            return renew_record(t, w, &r, err);
         /* From now on it isn't deleted with its last tag. */
         r.pushed_too = r.pushed_too || derived_is(&r);
     } else if (w->p->former != NULL) {
@@ -271,14 +291,14 @@ count_push(struct txn *t, struct pushing *w, struct err *err)
 }
 
 /* If the manifest and its tags are here, a push leaves nothing but times and events, and a power
- * loss takes nothing away that it promised. */
+ * loss takes nothing away that it promised: unless only the time of the push keeps the manifest. */
 static void
 relax_if_nothing_changed(struct txn *t, const struct pushing *w)
 {
     for (size_t i = 0; i < w->move.n; i++)
         if (w->tags[i].moves)
             return;
-    if (w->unchanged && !w->draft.named)
+    if (w->unchanged && !w->draft.named && (!w->is_renewed || w->is_part))
         kv_relax(t);
 }
 
@@ -406,6 +426,32 @@ choose_image(struct pushing *w, struct err *err)
     return 0;
 }
 
+static int
+stop_at_first_edge(const struct edge *e, void *arg, struct err *err)
+{
+    (void)e;
+    (void)err;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* What keeps a manifest that is pushed by digest. If its last tag leaves meanwhile, the record
+ * tells that to the transaction. */
+static int
+look_what_keeps_it(struct pushing *w, struct err *err)
+{
+    const struct digest *d = &w->p->digest;
+    struct txn *t = kv_reads(w->reg->kv);
+
+    w->looked = clock_wall_ms();
+    if (w->p->tags_n > 0 || w->repo.id == 0)
+        return 0;
+    if (tbl_edge_each(t, d, EDGE_TAG, w->repo.id, NULL, stop_at_first_edge, &w->is_tagged, err) !=
+        0)
+        return -1;
+    return tbl_edge_each(t, d, EDGE_CHILD, w->repo.id, NULL, stop_at_first_edge, &w->is_part, err);
+}
+
 static void
 prepare_move(struct pushing *w, const struct rec_event *told)
 {
@@ -438,7 +484,7 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
         (!p->as_is && manifest_check(&p->manifest, err) != 0) || sort_parts(&w, err) != 0 ||
         repository_look(reg, p->repository, &w.repo, err) != 0 || read_config(&w, err) != 0 ||
-        choose_image(&w, err) != 0)
+        choose_image(&w, err) != 0 || look_what_keeps_it(&w, err) != 0)
         return -1;
     told = event_of_push(p, EVENT_TAG);
     prepare_move(&w, &told);
