@@ -7,12 +7,12 @@ import {repositories} from './repositories.js';
 import {repository} from './tags.js';
 import {image} from './image.js';
 import {account, loginScreen} from './account.js';
-import {events, hooks} from './events.js';
+import {events} from './events.js';
 import {field, search} from './search.js';
 import {storage} from './storage.js';
 
-const own = {login: loginScreen, me: account, search, storage, events, hooks};
-const titles = {login: 'Log in', me: 'What you may do', search: 'Search', storage: 'Storage', events: 'Events', hooks: 'Hooks'};
+const own = {login: loginScreen, me: account, search, storage, events};
+const titles = {login: 'Log in', me: 'What you may do', search: 'Search', storage: 'Storage', events: 'Events'};
 
 // ---- addresses ----
 
@@ -71,7 +71,7 @@ function drawUser() {
     : me.login === 'token'
       ? link(`${to.screen('login')}`, {class: 'button'}, 'Log in')
       : null);
-  const all = [['Repositories', base], ['Events', to.screen('events')], ...(me.administrator ? [['Storage', to.screen('storage')], ['Hooks', to.screen('hooks')]] : [])];
+  const all = [['Repositories', base], ['Events', to.screen('events')], ...(me.administrator ? [['Storage', to.screen('storage')]] : [])];
   replace(nav, all.map(([title, href]) => link(href, {'data-nav': href}, title)));
   markNav();
 }

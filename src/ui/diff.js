@@ -94,7 +94,7 @@ export function diff(it, context) {
         }
         if (!more)
           break;
-        last = more.path_b64 ? `last_b64=${encodeURIComponent(more.path_b64)}` : `last=${encodeURIComponent(more.path)}`;
+        last = `last=${rawOf(more)}`;
       }
       draw();
       tell(true);

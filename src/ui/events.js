@@ -1,7 +1,7 @@
-// Events as they happen, and for administrators the hooks that wait or have failed.
+// Events as they happen.
 
-import {ApiError, catalog, page, request} from './api.js';
-import {ago, count, h, plain, replace, short, text} from './dom.js';
+import {ApiError, catalog, request} from './api.js';
+import {ago, h, plain, replace, short, text} from './dom.js';
 import {empty, failed, heading, link, to} from './parts.js';
 
 const types = ['tag', 'untag', 'manifest', 'delete', 'image', 'layer', 'verify', 'damage'];
@@ -98,32 +98,4 @@ export function events(route, {signal}) {
     }
   })();
   return [heading('Events', state), boxes, list, nothing];
-}
-
-// ---- hooks ----
-
-export async function hooks(route, {signal, redraw}) {
-  const first = await page('_hooks?n=100', {scope: catalog, signal});
-  const body = h('tbody');
-  let {next} = first;
-  const add = (all) => body.append(...all.map((hook) => h('tr', null,
-    h('td', null, h('span', {class: `chip state-${hook.state === 'failed' ? 'failed' : 'waiting'}`}, text(hook.state, {max: 20}))),
-    h('td', null, text(hook.hook, {max: 40}), h('span', {class: 'dim'}, ` ${count(hook.tries, 'try', 'tries')}`)),
-    h('td', null, hook.repository ? link(hook.tag ? to.image(hook.repository, hook.tag) : to.repository(hook.repository), null, text(hook.repository + (hook.tag ? `:${hook.tag}` : ''), {max: 300})) : null),
-    h('td', null, ago(hook.due)), h('td', null, text(hook.line ?? '', {tag: 'code', max: 1000})))));
-  add(first.body.hooks);
-  const more = h('button', {type: 'button', class: 'button', onclick: async () => {
-    const {body: list, next: then} = await page(next, {scope: catalog, signal});
-    add(list.hooks);
-    next = then;
-    more.hidden = next === null;
-  }}, 'More');
-  more.hidden = next === null;
-  return [
-    heading('Hooks', h('button', {type: 'button', class: 'button', onclick: redraw}, 'Look again')),
-    h('p', {class: 'dim'}, 'Those that wait, and those that have failed, with the last line of their output. The command ', h('code', null, 'docker-registry-server hooks'), ' runs them again.'),
-    first.body.hooks.length === 0 ? empty('No hook waits', 'All have run, or there are none.')
-      : h('div', {class: 'card scroll', tabindex: 0, role: 'group', 'aria-label': 'Hooks'}, h('table', {class: 'table'}, h('thead', null, h('tr', null, ['State', 'Hook', 'For', 'Next try', 'Last line'].map((t) => h('th', {scope: 'col'}, t)))), body)),
-    more,
-  ];
 }

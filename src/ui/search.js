@@ -127,21 +127,24 @@ export function search(route, {signal}) {
     const more = h('button', {type: 'button', class: 'button'}, 'Look further');
     body.append(list, more);
     let last = null;
-    let found = 0;
-    let images = 0;
+    const unseen = h('p', {class: 'dim', hidden: true});
+    body.append(unseen);
+    let [found, images, skipped] = [0, 0, 0];
     const some = async () => {
       more.hidden = true;
       last = await (async () => {
         for await (const hit of lines(`_find?name=${encodeURIComponent(asGlob(q))}&n=200${last === null ? '' : `&last=${encodeURIComponent(last)}`}`, {scope: catalog, signal})) {
           if (hit.path === undefined) {
             images += hit.images ?? 0;
-            if (hit.skipped)
-              body.append(h('p', {class: 'dim'}, `${count(hit.skipped, 'image')} can’t be looked into yet.`));
-            return hit.more ? hit.last : null;
+            skipped += hit.skipped ?? 0;
+            unseen.textContent = `${count(skipped, 'image')} can’t be looked into: layers aren’t indexed yet, or are none of files.`;
+            unseen.hidden = skipped === 0;
+            return hit.more && hit.last !== last ? hit.last : null;
           }
           found++;
+          // The tag may be that of an index with several images.
           const at = to.image(hit.repository, hit.tag || hit.digest);
-          list.append(h('li', null, link(`${at}/files/${rawOf(hit)}${hit.platform ? `?platform=${encodeURIComponent(hit.platform)}` : ''}`, {title: plain(hit.path)}, text(hit.path, {max: 400})),
+          list.append(h('li', null, link(`${to.image(hit.repository, hit.digest)}/files/${rawOf(hit)}`, {title: plain(hit.path)}, text(hit.path, {max: 400})),
             h('span', {class: 'dim'}, ' in '), link(at, null, text(`${hit.repository}${hit.tag ? `:${hit.tag}` : ''}`)), hit.platform ? [' ', h('span', {class: 'chip'}, text(hit.platform, {max: 30}))] : null,
             hit.type === 'file' ? h('span', {class: 'dim'}, ` ${size(hit.size)}`) : null));
           state.textContent = `${found} …`;
@@ -164,6 +167,8 @@ export function search(route, {signal}) {
         run('Tags', tags);
     }
     run('Files', files);
+    if (!/[*?[\]/]/.test(q))
+      sections.push(h('p', {class: 'dim'}, 'These files have exactly this name. ', link(`${to.screen('search')}?q=${encodeURIComponent(`*${q}*`)}`, {class: 'button'}, 'Files with it in their name')));
   }
   return [heading(['Search: ', text(q, {max: 200})]), sections];
 }

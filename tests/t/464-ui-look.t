@@ -24,7 +24,7 @@ my $registry = Registry->start;
 my $dpkg = join '', map { "Package: $_\nStatus: install ok installed\nVersion: 1.$_-1\nArchitecture: amd64\nSource: src-$_\nMaintainer: x\nDescription: y\n\n" } map { "lib$_" } 'a' .. 'f';
 my @base = ('d etc/', 'f etc/motd old', "f etc/passwd root:x:0:0\nann:x:1:1", 'd usr/', 'd usr/lib/', "f usr/lib/x.so a\0b", 'd var/', 'd var/lib/', 'd var/lib/dpkg/', "f var/lib/dpkg/status $dpkg");
 for my $tag ('1.0', '1.9', '1.10') {
-    push_layers($registry, 'team/app', $tag, gzip_layer(tar_of(@base, "f version $tag")), gzip_layer(tar_of("f etc/motd new $tag", 'l lib usr/lib')));
+    push_layers($registry, 'team/app', $tag, gzip_layer(tar_of(@base, "f version $tag")), gzip_layer(tar_of("f etc/motd new $tag", 'l lib usr/lib', $tag eq '1.10' ? 'f var/lib/dpkg/status ' . $dpkg =~ s/Version: 1/Version: 2/gr : ())));
 }
 push_layers($registry, $_, 'v1', gzip_layer(tar_of('f a b'))) for 'team/web', 'hello', 'infra/ci/runner', 'library/' . join '-', ('long') x 30;
 wait_for(20, sub { $registry->get('/v2/team/app/_image/1.10/tree')->status == 200 });
@@ -38,14 +38,15 @@ my @screens = (
     [ image        => 'team/app:1.10',                 '.step' ],
     [ files        => 'team/app:1.10/files/etc/passwd', '.pane .code' ],
     [ config       => 'team/app:1.10/config',          'summary' ],
-    [ packages     => 'team/app:1.10/packages',        '.row.package, .state' ],
+    [ packages     => 'team/app:1.10/packages',        '.row.package' ],
     [ referrers    => 'team/app:1.10/referrers',       '.state' ],
     [ history      => 'team/app:1.10/history',         '.move' ],
     [ diff         => 'team/app:1.10/diff/1.9?path=etc/motd', '.sides, .state' ],
+    [ changes      => 'team/app:1.10/diff/1.9?view=packages', '.row.package-change' ],
     [ storage      => '_storage',                      '.card.number' ],
     [ events       => '_events',                       '.state' ],
-    [ hooks        => '_hooks',                        '.state' ],
     [ search       => '_search?q=app',                 '.results li' ],
+    [ find         => '_search?q=*.so',                '.results li a' ],
     [ me           => '_me',                           'form.bar' ],
     [ missing      => 'team/nothing',                  '.state' ],
 );
