@@ -196,6 +196,37 @@ subtest 'with few rights' => sub {
     $registry->stop;
 };
 
+# The rights with which a changed configuration is read go no further than that.
+subtest 'a configuration that changes' => sub {
+    my $tmp = open_to_all();
+    my ($bin, $seen, $nginx) = (open_to_all(), open_to_all(), find_program('nginx'));
+    chmod 0777, $seen;
+    spew("$bin/nginx", "#!/bin/sh\n[ \"\$1\" = -t ] && { grep ^Cap /proc/self/status; grep core /proc/self/limits; } >>$seen/test\nexec $nginx \"\$\@\"\n");
+    chmod 0755, "$bin/nginx";
+    spew("$tmp/conf", "max-tags = 10\n");
+    spew("$tmp/rules", "team/** ann push\n");
+    chmod 0600, "$tmp/conf", "$tmp/rules";
+    local $ENV{PATH} = "$bin:$ENV{PATH}";
+    my $registry = Registry->start(args => [ '--config', "$tmp/conf" ], expected => qr/options stay as they were/);
+    my $reload = sub ($pattern, $text) {
+        spew("$tmp/conf", $text);
+        kill 'HUP', $registry->pid;
+        return wait_for(30, sub { $registry->logged($pattern) });
+    };
+
+    ok($reload->(qr/this program has taken over/, "max-tags = 11\n"), 'is checked');
+    my $said = slurp("$seen/test");
+    is_deeply([ $said =~ /^(Cap(?:Inh|Prm|Eff|Amb):\t0*[1-9a-f]\w*)$/mg ], [], '... by an nginx that has no right') or diag($said);
+    like($said, qr/Max core file size\s+0\s+0\s/, '... and leaves no core file');
+    is_deeply([ map { slurp("/proc/$_/status") =~ /^CapPrm:\t0+$/m ? () : title_of($_) } grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ } $registry->processes ], [], 'the processes afterwards have none');
+    is_deeply([ map { slurp("/proc/$_/status") =~ /^CapEff:\t0+$/m && slurp("/proc/$_/status") =~ /^CapAmb:\t0+$/m ? () : title_of($_) } $registry->pid ], [], '... and the server uses none, and passes none on');
+    is_deeply([ traced_by_user($registry->processes) ], [], '... nor can they be traced') if !Registry->sanitized;
+    ok($reload->(qr/options stay as they were/, "max-tags = 11\naccess = $tmp/rules\n"), 'rules that only root can read are refused, as at a start');
+    like(join('', $registry->logged(qr/options stay as they were/)), qr/the user that the server runs as can't read/, '... which is said');
+    is($registry->get('/healthz')->status, 200, '... and the server goes on');
+    $registry->stop;
+};
+
 subtest 'a password is read by root' => sub {
     my $tmp = open_to_all();
     pipe my $in, my $out;

@@ -368,7 +368,7 @@ run_check(struct check *c, struct err *err)
     find_directory(c);
     umask(0077);
     if (privileges_drop(&c->s.who, PRIVILEGES_BIND, err) < 0 ||
-        check_nginx_begin(&c->scratch, err) != 0)
+        privileges_take_passed(&c->s.who, err) < 0 || check_nginx_begin(&c->scratch, err) != 0)
         return -1;
     if (!c->exists) {
         fdio_close(c->s.dir.fd);

@@ -191,9 +191,25 @@ privileges_drop_again(struct privileges *p, unsigned keep, struct err *err)
     return refuse_tracing() == 0 ? 0 : err_errno(err, "cannot refuse to be traced");
 }
 
+int
+privileges_take_passed(struct privileges *p, struct err *err)
+{
+    if (p->root)
+        return 0;
+    p->kept = permitted_rights(PRIVILEGES_READ | PRIVILEGES_BIND | PRIVILEGES_SHIELDS);
+    if (p->kept != 0 && (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+                         set_capabilities(p->kept, 0) < 0 || refuse_tracing() < 0))
+        return err_errno(err, "cannot give up the rights that were passed on");
+    return 0;
+}
+
 void
 privileges_pass(const struct privileges *p, bool on)
 {
+    static const struct rlimit no_core;
+
+    if (p->root && on)
+        setrlimit(RLIMIT_CORE, &no_core);
     if (p->kept == 0)
         return;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -240,7 +256,7 @@ privileges_shield_program(const struct privileges *p)
     static const struct rlimit no_core;
     unsigned shield = privileges_shield(p);
 
-    if (!p->root || p->uid == 0 || geteuid() != 0)
+    if (!p->root || p->uid == 0)
         return 1;
     if (setrlimit(RLIMIT_CORE, &no_core) < 0 || set_inheritable_capabilities(shield, 0, shield) < 0)
         return -1;

@@ -40,7 +40,12 @@ int privileges_drop(struct privileges *p, unsigned keep, struct err *err);
  * and the rights of privileges_pass. */
 int privileges_plan_again(struct privileges *p, const char *run_as, struct err *err);
 int privileges_drop_again(struct privileges *p, unsigned keep, struct err *err);
-/* From now on programs that are executed have all rights that were kept, or none. */
+/* For a program that only looks at the options of such a server, as that program would: the rights
+ * stay within reach, none is used, and programs that it executes have none. Does nothing without
+ * rights, and for root. */
+int privileges_take_passed(struct privileges *p, struct err *err);
+/* From now on programs that are executed have all rights that were kept, or none. If the server
+ * gave up root, they leave no core files: only once they run can they refuse to be traced. */
 void privileges_pass(const struct privileges *p, bool on);
 
 /* Uses these of the kept rights from now on, and no others. Programs that are executed don't have
