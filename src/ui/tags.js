@@ -201,6 +201,6 @@ export async function repository(route, {signal, go, redraw}) {
 function platformsOf(item) {
   const all = (item.platforms ?? []).filter((p) => p.platform && !p.platform.startsWith('unknown'));
   if (all.length === 0)
-    return item.artifact_type && !/image\.(config|v1)/.test(item.artifact_type) ? h('span', {class: 'chip', title: plain(item.artifact_type)}, text(item.artifact_type, {max: 40})) : null;
+    return item.artifact_type ? h('span', {class: 'chip', title: plain(item.artifact_type)}, text(item.artifact_type, {max: 40})) : null;
   return [all.slice(0, 3).map((p) => h('span', {class: 'chip'}, text(p.platform, {max: 24}))), all.length > 3 ? h('span', {class: 'chip'}, `+${all.length - 3}`) : null];
 }

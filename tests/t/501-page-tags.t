@@ -40,6 +40,7 @@ subtest 'an image' => sub {
     is($is->{digest}, $digest, 'its digest');
     is($is->{size}, $size, 'its size: config and layers');
     is($is->{media_type}, $manifest->json->{mediaType}, 'its media type');
+    is($is->{artifact_type}, '', '... and that it is no artifact');
     is_deeply($is->{siblings}, [], 'no other tag is the same');
     like($is->{$_}, qr/^20\d\d-.*Z$/, "its time: $_") for qw(updated pushed);
     for my $p (@{ $is->{platforms} }) {
@@ -74,10 +75,24 @@ subtest 'an index, an artifact' => sub {
         'its platforms');
     cmp_ok($is->{platforms}[0]{size}, '>', 3000, '... with sizes');
     cmp_ok($is->{size}, '>', 6000, '... and the size of all');
+    is($is->{artifact_type}, '', '... and it is no artifact');
     my $empty = json_of({ schemaVersion => 2, mediaType => $TYPE{index}, manifests => [] });
     is_status($registry->put_manifest('team/multi', 'empty', $empty, $TYPE{index}), 201, 'an empty index');
     my ($none) = grep { $_->{name} eq 'empty' } @{ page('', 'team/multi')->json->{tags} };
     is_deeply([ @$none{qw(size platforms)} ], [ 0, [] ], '... has nothing');
+
+    my $blob = 'a chart';
+    $registry->push_blob('team/charts', $_) for '{}', $blob;
+    my %manifest = (schemaVersion => 2, mediaType => $TYPE{manifest}, layers => [ $registry->descriptor('application/gzip', $blob) ]);
+    my %type     = (
+        chart => { config => $registry->descriptor('application/vnd.cncf.helm.config.v1+json', '{}') },
+        named => { config => $registry->descriptor('application/vnd.oci.empty.v1+json',        '{}'), artifactType => 'application/x.named' },
+        # The config of an image, but its layers cannot be unpacked.
+        other => { config => $registry->descriptor('config', '{}') },
+    );
+    is_status($registry->put_manifest('team/charts', $_, json_of({ %manifest, %{ $type{$_} } })), 201, "an artifact: $_") for sort keys %type;
+    is_deeply({ map { $_->{name} => $_->{artifact_type} } @{ page('', 'team/charts')->json->{tags} } },
+        { chart => 'application/vnd.cncf.helm.config.v1+json', named => 'application/x.named', other => $TYPE{config} }, '... says what it is');
 };
 
 subtest 'an image of the first API' => sub {
@@ -94,7 +109,10 @@ subtest 'an image of the first API' => sub {
 subtest 'orders' => sub {
     my $empty = json_of({ schemaVersion => 2, mediaType => $TYPE{index}, manifests => [] });
     my @tags  = qw(1.9 1.10 1.10-rc1 1.2 v2 v10 v010 latest a a1b2 a1b10 007 7 0 123456789012345678901234567890 123456789012345678901234567891);
-    is_status($registry->put_manifest('many/tags', $_, $empty, $TYPE{index}), 201, "tag $_") for @tags;
+    for (@tags) {
+        is_status($registry->put_manifest('many/tags', $_, $empty, $TYPE{index}), 201, "tag $_");
+        select undef, undef, undef, 0.002; # so that no two have the same millisecond
+    }
     my @natural = qw(0 007 7 1.2 1.9 1.10 1.10-rc1 123456789012345678901234567890 123456789012345678901234567891 a a1b2 a1b10 latest v2 v010 v10);
     @natural = sort { ($a eq '0' ? 0 : 1) <=> ($b eq '0' ? 0 : 1) } @natural;
     my $got = walk('');

@@ -64,11 +64,13 @@ list_platforms(const struct image_facts *facts)
     return list;
 }
 
-/* Of a tag whose manifest is gone meanwhile, or isn't made yet, these are null. */
+/* Of a tag whose manifest is gone meanwhile, or isn't made yet, these are null. An
+ * image is no artifact, although its record has the type of its config. */
 static void
-set_manifest(struct json *j, const struct image_facts *facts)
+set_manifest(struct json *j, const struct digest *d, const struct image_facts *facts)
 {
     const struct rec_manifest *r = &facts->record;
+    bool is_image = facts->has_record && !digest_equal(&r->id, d);
 
     if (!facts->has_record) {
         json_set(j, "media_type", NULL);
@@ -76,7 +78,7 @@ set_manifest(struct json *j, const struct image_facts *facts)
         set_moment(j, "pushed", 0);
     } else {
         json_set_string(j, "media_type", r->media_type);
-        json_set_string(j, "artifact_type", r->artifact_type);
+        json_set_string(j, "artifact_type", is_image ? "" : r->artifact_type);
         set_moment(j, "pushed", r->pushed);
     }
     set_known_size(j, facts->known, facts->size);
@@ -132,7 +134,7 @@ add_tag_row(struct tag_telling *t, struct json *list, struct tag_row *row, struc
     j = json_new_object();
     json_set_string(j, "name", row->name);
     set_tag_target(j, target);
-    set_manifest(j, &t->facts);
+    set_manifest(j, target, &t->facts);
     utf8_mend(row->r.by);
     set_moment(j, "updated", row->r.updated);
     json_set_string(j, "by", row->r.by);
