@@ -104,6 +104,20 @@ subtest 'the history' => sub {
     ok(wait_for(10, sub { -e "$seen/log" && slurp("$seen/log") =~ /^tag over\/written:v1 by \Q$ME\E$/m }), 'hooks tell of an undo');
 };
 
+subtest 'a user whose name is no UTF-8' => sub {
+    my $registry = Registry->start(args => [ '--user', "J\xf6rg:secret" ], user => "J\xf6rg:secret");
+    is_status($registry->push_image('a/b', 'v1', [$one]), 201, 'pushes');
+    my $strict = JSON::PP->new->utf8;
+    my %json   = map { $_->[0] => Registry->try([ @$_, '--json', '--dir', $registry->dir ])->{out} } [ 'tag', 'history', 'a/b:v1' ], [ 'show', 'a/b:v1' ];
+    $json{ls}      = Registry->try([ 'tag', 'ls', 'a/b', '--json', '--dir', $registry->dir ])->{out};
+    $json{history} = $registry->get('/v2/a/b/_tags/v1/history')->content;
+    $json{page}    = $registry->get('/v2/a/b/_tags')->content;
+    for my $name (sort keys %json) {
+        is((() = $json{$name} =~ /"by": ?"J\?rg"/g), 1, "$name: his name, mended") or diag($json{$name});
+        ok(eval { $strict->decode($json{$name}) }, '... in JSON') or diag($@);
+    }
+};
+
 subtest 'deleted with skopeo' => sub {
     my $tmp    = tempdir();
     my $digest = make_layout_index("$tmp/multi", 'v1', 60_000, 40_000);

@@ -8,7 +8,7 @@
 #include "storage/tables/tbl_tag_log.h"
 #include "util/err.h"
 
-/* Reads the history of a tag: its last TAG_LOG_KEPT moves. */
+/* Reads the history of a tag: its last TAG_LOG_KEPT moves. The names of users are valid UTF-8. */
 
 struct tag_history_move {
     uint64_t number; /* the first move of a tag has 1 */

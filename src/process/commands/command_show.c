@@ -17,6 +17,7 @@
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/mem.h"
+#include "util/utf8.h"
 
 #define USAGE                                                                           \
     "usage: docker-registry-server show NAME:TAG or NAME@DIGEST [--json], with --dir, " \
@@ -328,6 +329,7 @@ show_tag(struct show_work *w, struct err *err)
         rc = tbl_tag_get(kv_reads(w->reg->kv), w->repo.id, w->name.tag, &tag, err);
     if (rc == 1) {
         set_shown_time(w->facts, "tagged", tag.updated);
+        utf8_mend(tag.by);
         json_set_string(w->facts, "by", tag.by);
     }
     return rc < 0 ? -1 : show_pulls(w, err);

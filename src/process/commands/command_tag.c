@@ -1,5 +1,6 @@
 #include "process/commands/command_tag.h"
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 #include "domain/core/delete.h"
 #include "domain/core/repository.h"
@@ -13,6 +14,7 @@
 #include "util/json.h"
 #include "util/mem.h"
 #include "util/parse.h"
+#include "util/utf8.h"
 
 #define MEMORY_MAX (32u << 20)
 
@@ -106,19 +108,21 @@ struct untagged_listing {
 static void
 print_tag(const struct tag_work *w, const char *name, const struct rec_tag *r, bool first)
 {
-    char text[DIGEST_TEXT_MAX], when[CLOCK_RFC3339_MAX];
+    char text[DIGEST_TEXT_MAX], when[CLOCK_RFC3339_MAX], by[sizeof r->by];
     struct json *j;
 
     clock_rfc3339(when, r->updated);
+    memcpy(by, r->by, sizeof by);
+    utf8_mend(by);
     if (!w->json) {
-        printf("%s\t%s\t%s\t%s\n", name, target_text(text, &r->target), when, r->by);
+        printf("%s\t%s\t%s\t%s\n", name, target_text(text, &r->target), when, by);
         return;
     }
     j = json_new_object();
     json_set_string(j, "tag", name);
     set_target_member(j, "digest", &r->target);
     json_set_string(j, "when", when);
-    json_set_string(j, "by", r->by);
+    json_set_string(j, "by", by);
     command_print(first ? "" : ",\n", j, "");
 }
 
