@@ -127,7 +127,11 @@ subtest 'since' => sub {
 subtest 'two hundred listeners' => sub {
     my $registry = Registry->start;
     my ($config, $manifest) = $registry->push_parts('a/b');
-    my $alone     = $registry->push_tags('a/b', $manifest, map { "a$_" } 1 .. 100);
+    my $early = listen_to($registry, query => '?type=tag');
+    ok($early->wait(30, sub ($l) { $l->status == 200 }), 'one is early');
+    my $alone = $registry->push_tags('a/b', $manifest, map { "a$_" } 1 .. 100);
+    ok($early->wait(30, sub ($l) { $l->events >= 100 }), 'a hundred tags are told before the others come');
+    $early->close;
     my @listeners = map { listen_to($registry, query => '?type=tag' . ($_ % 2 ? '&since=0' : '')) } 1 .. 200;
     ok(Registry::Listener->wait_all(30, sub ($l) { $l->status == 200 }, @listeners), 'are let in');
     my ($herald) = $registry->children('herald');
