@@ -119,11 +119,7 @@ ui_files_read(struct ui_files *u, struct err *err)
 void
 ui_files_prepare(struct ui_files *u)
 {
-    struct err err;
-
-    ui_files_read(u, &err);
-    if (u->n == 0)
-        log_line(LOG_WARN, "the web page /ui/ is left out, as with --no-ui", "why=%s", err.message);
+    ui_files_read(u, &u->why);
 }
 
 int
@@ -135,6 +131,9 @@ ui_files_install(const struct ui_files *u, int dirfd, struct err *err)
         return -1;
     if (u->n > 0 && fdio_mkdir(dirfd, COPIES, 0700, err) < 0)
         return -1;
+    if (u->n == 0 && u->why.message[0] != '\0')
+        log_line(LOG_WARN, "the web page /ui/ is left out, as with --no-ui", "why=%s",
+                 u->why.message);
     for (size_t i = 0; i < u->n; i++) {
         snprintf(name, sizeof name, COPIES "/%s", u->names[i]);
         if (runfile_write(dirfd, name, buf_bytes(&u->contents[i]), err) < 0)

@@ -16,6 +16,7 @@ struct ui_files {
     size_t n;
     char names[UI_FILES_MAX][32];
     struct buf contents[UI_FILES_MAX];
+    struct err why; /* ui_files_prepare has found none */
 };
 
 /* The directory, with a final slash, which the caller frees; NULL if there is none. */
@@ -24,7 +25,7 @@ char *ui_files_find(void);
 /* Reads all of them into memory; other files in the directory are ignored. n is 0 if there is no
  * page, or if it can't be read; *err then says why. */
 void ui_files_read(struct ui_files *u, struct err *err);
-/* The same; without a page everything else works, and the log says why. */
+/* The same. Without a page everything else works, and ui_files_install logs why. */
 void ui_files_prepare(struct ui_files *u);
 /* Replaces run/ui/ of the data directory. */
 int ui_files_install(const struct ui_files *u, int dirfd, struct err *err);
