@@ -152,6 +152,8 @@ subtest 'without a server, and bounds' => sub {
     like(audit($dir)->{err}, qr/what happened before \S+Z is no longer kept \(see --event-keep\)/, 'which is told');
     is(slurp("$dir/audit/commands") =~ /secret-of/, '', 'no password is in any of it');
     unlike(slurp("$dir/audit/logins") . slurp("$dir/audit/logins.1"), qr/secret/, '... wrong ones neither');
+    spew("$dir/audit/commands", slurp("$dir/audit/commands") . '{"time":' . int(1000 * time) . ',"what":"hook\u001b[2J","user":"of \u009b"}' . "\n");
+    like(audit($dir)->{out}, qr/^\S+  of\\x20\\xc2\\x9b\s+hook\\x1b\[2J +-$/m, 'what a hook writes into the file moves no cursor');
 };
 
 finish();

@@ -36,7 +36,7 @@ sub indexed ($name, $tag) { return $ann->get("/v2/$name/_image/$tag/tree/") }
 
 my $base = gzip_layer(tar_of('d etc/', 'f etc/passwd x', 'd usr/', 'd usr/lib/', 'f usr/lib/log4j-core-2.14.1.jar x', 'f usr/lib/other.jar x', 'l etc/link passwd'));
 my $gone = gzip_layer(tar_of('f usr/lib/.wh.log4j-core-2.14.1.jar ', 'd opt/', 'f opt/tool x'));
-my $new  = gzip_layer(tar_of('d usr/', 'd usr/lib/', 'f usr/lib/other.jar newer', "f opt/caf\xc3\xa9 x", "f opt/bad\xff x"));
+my $new  = gzip_layer(tar_of('d usr/', 'd usr/lib/', 'f usr/lib/other.jar newer', "f opt/caf\xc3\xa9 x", "f opt/bad\xff x", "f opt/\xc2\x9b31mred x"));
 
 push_layers($ann, 'team/app', '1', $base);
 push_layers($ann, 'team/app', '2', $base, $gone);
@@ -103,6 +103,10 @@ subtest 'who sees what' => sub {
     my (undef, $end) = find($b, 'name=other.jar');
     is_deeply([ @$end{qw(images skipped)} ], [ 2, 0 ], '... for whom the others do not count');
     is_deeply(texts((find($b, 'name=*&last=9999999999999,all,team/secret:1'))[0]), all($b, 'name=*'), '... whatever the place names');
+    push_layers($a, 'team/later', 1, $gone);
+    my ($time) = ((find($b, 'name=*&n=1'))[1]{last} // '') =~ m{^(\d+),1,own/y:1$};
+    ok($time, 'a place in the image of that user');
+    is_deeply(texts((find($b, "name=tool&last=$time,all,team/$_:0"))[0]), ['own/y:1 /opt/tool'], "... which comes behind one of the same time in team/$_") for 'never', 'later';
     is_error($stranger->get('/v2/_find?name=other.jar'), 401, 'UNAUTHORIZED', 'a stranger is asked for a token');
     my $token = $stranger->get('/v2/_token?scope=registry:catalog:*')->json->{token};
     is_deeply(all($stranger, 'name=other.jar', headers => { Authorization => "Bearer $token" }), ['public/x:1 /usr/lib/other.jar'], '... and finds what all may pull');
@@ -132,6 +136,7 @@ subtest 'as a command' => sub {
     is(JSON::PP::decode_json((split /\n/, $json->{out})[0])->{path}, '/etc/passwd', '--json');
     is(run([ @command, 'no-such-name' ])->{out}, '', 'nothing is found');
     unlike(run([ @command, 'bad*' ])->{out}, qr/\xff/, 'a bad byte of a name does not reach the terminal');
+    like(run([ @command, '*mred' ])->{out}, qr{^team/web:1 /opt/\?31mred\b}m, '... nor a control character');
     is(run([@command])->{exit}, 2, 'without a name');
 };
 finish();

@@ -107,24 +107,33 @@ gather_all(const struct registry *reg, const struct actor *actor, struct tag_gat
     return rc;
 }
 
+/* A place in a repository that the actor may not pull is like one that doesn't exist: the order of
+ * his own tags must not tell the difference. 0, -1. */
+static int
+find_place(const struct registry *reg, const struct actor *actor, struct tag_gathering *g,
+           struct err *err)
+{
+    struct rec_repo repo;
+    int rc = 0;
+
+    if (g->after->repository[0] != '\0')
+        rc = repository_find(reg, g->after->repository, &repo, err);
+    if (rc == 1)
+        rc = repository_may_pull(reg, actor, repo.id, err);
+    g->after_repo = rc == 1 ? repo.id : 0;
+    return rc < 0 ? -1 : 0;
+}
+
 int
 search_tags_read(const struct registry *reg, const struct actor *actor,
                  const struct search_place *after, struct search_tags *out, struct err *err)
 {
     struct tag_gathering g = {.out = out, .after = after};
-    struct rec_repo repo;
 
     out->v = NULL;
     out->n = 0;
     out->more = false;
-    if (after->repository[0] != '\0') {
-        int rc = repository_find(reg, after->repository, &repo, err);
-
-        if (rc < 0)
-            return -1;
-        g.after_repo = rc == 1 ? repo.id : 0;
-    }
-    if (gather_all(reg, actor, &g, err) != 0)
+    if (find_place(reg, actor, &g, err) != 0 || gather_all(reg, actor, &g, err) != 0)
         return -1;
     if (out->n > 0)
         keep_newest(out);

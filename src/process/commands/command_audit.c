@@ -155,12 +155,13 @@ escape_user(char out[SHOWN_USER], const char *user)
 static void
 print_deed_line(const struct deed *d)
 {
-    char time[CLOCK_RFC3339_MAX], user[SHOWN_USER], about[SHOWN_USER];
+    char time[CLOCK_RFC3339_MAX], user[SHOWN_USER], what[SHOWN_USER], about[SHOWN_USER];
 
     clock_rfc3339(time, d->time);
     escape_user(user, d->user);
+    escape_user(what, d->what); /* in the files, which hooks can write */
     escape_user(about, d->about);
-    printf("%s  %-16s  %-12s  ", time, user, d->what);
+    printf("%s  %-16s  %-12s  ", time, user, what);
     if (*d->repository != '\0')
         printf("%s%s%s", d->repository, *d->tag != '\0' ? ":" : "", d->tag);
     else

@@ -19,7 +19,8 @@ struct find_output {
     uint64_t hits;
 };
 
-/* Names in images may have any bytes; a terminal gets none that does something. */
+/* Names in images may have any bytes; a terminal gets none that does something, nor a control
+ * character that UTF-8 has two bytes for. */
 static void
 print_path(struct bytes path)
 {
@@ -27,10 +28,12 @@ print_path(struct bytes path)
 
     for (size_t i = 0; i < path.n;) {
         size_t n = utf8_length(p + i, path.n - i);
+        unsigned char c = (unsigned char)p[i];
+        bool is_long = n == 2 && c == 0xc2 && (unsigned char)p[i + 1] < 0xa0;
 
-        if (n == 0 || (unsigned char)p[i] < ' ' || p[i] == 0x7f) {
+        if (n == 0 || c < ' ' || c == 0x7f || is_long) {
             putchar('?');
-            i++;
+            i += n > 0 ? n : 1;
         } else {
             fwrite(p + i, 1, n, stdout);
             i += n;
