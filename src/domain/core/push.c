@@ -86,6 +86,12 @@ take_former_record(struct txn *t, const struct pushing *w, struct rec_manifest *
     return rc < 0 ? -1 : tbl_trash_drop(t, w->repo.id, &w->p->digest, err);
 }
 
+static bool
+may_be_renewed(const struct pushing *w)
+{
+    return w->p->former == NULL && w->p->tags_n == 0;
+}
+
 /* The age of a manifest that no tag names counts from its last push. If a tag leaves later, the age
  * counts from then, so a manifest with a tag needs no renewal. */
 static int
@@ -93,7 +99,7 @@ renew_record(struct txn *t, struct pushing *w, struct rec_manifest *r, struct er
 {
     const struct push *p = w->p;
 
-    if (p->former != NULL || p->tags_n > 0 || (w->is_tagged && r->untagged < w->looked))
+    if (!may_be_renewed(w) || (w->is_tagged && r->untagged < w->looked))
         return 0;
     w->is_renewed = true;
     r->pushed = w->now;
@@ -106,8 +112,13 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     static const struct digest none = {.algo = DIGEST_NONE};
     const struct manifest *m = &w->p->manifest;
     struct rec_manifest r;
-    int rc = tbl_manifest_get_for_update(t, w->repo.id, &w->p->digest, &r, err);
+    int rc;
 
+    /* Pushes that only move tags needn't wait for each other here. */
+    if (may_be_renewed(w) && !w->is_tagged)
+        rc = tbl_manifest_get_for_update(t, w->repo.id, &w->p->digest, &r, err);
+    else
+        rc = tbl_manifest_get(t, w->repo.id, &w->p->digest, &r, err);
     if (rc < 0 || condition_check(w->p->condition, rc == 1 ? &w->p->digest : &none, err) != 0)
         return -1;
     w->known = rc == 1;
