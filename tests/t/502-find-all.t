@@ -137,6 +137,12 @@ subtest 'as a command' => sub {
     is(run([ @command, 'no-such-name' ])->{out}, '', 'nothing is found');
     unlike(run([ @command, 'bad*' ])->{out}, qr/\xff/, 'a bad byte of a name does not reach the terminal');
     like(run([ @command, '*mred' ])->{out}, qr{^team/web:1 /opt/\?31mred\b}m, '... nor a control character');
+    my $manifest = JSON::PP::decode_json($ann->get('/v2/team/web/manifests/1')->content);
+    my $config   = $ann->get("/v2/team/web/blobs/$manifest->{config}{digest}")->content =~ s/"linux"/"\\u001b[2J"/r;
+    is_status($ann->push_blob('team/web', $config), 201, 'the config of an image');
+    @{ $manifest->{config} }{qw(digest size)} = (digest($config), length $config);
+    is_status($ann->put_manifest('team/web', 'evil', JSON::PP::encode_json($manifest)), 201, '... for a strange platform');
+    like(run([ @command, 'caf*' ])->{out}, qr{^team/web:evil /opt/caf\xc3\xa9 \(\?\[2j/amd64\)$}m, '... whose name gets no further, either');
     is(run([@command])->{exit}, 2, 'without a name');
 };
 finish();

@@ -6,6 +6,7 @@
 #include "storage/files/audit_file.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/utf8_length.h"
 
 void
 command_actor(char out[COMMAND_ACTOR_MAX])
@@ -30,6 +31,24 @@ command_remember(int dirfd, const char *who, const char *what, const char *about
     /* There is no such directory before the first start. */
     if (audit_file_append(dirfd, AUDIT_FILE_COMMANDS, &line, &err) != 0 && err.sys != ENOENT)
         command_note("this is not in the audit: %s", err.message);
+}
+
+void
+command_print_text(struct bytes text)
+{
+    const char *p = text.p;
+
+    for (size_t i = 0; i < text.n;) {
+        unsigned char c = (unsigned char)p[i];
+        size_t n = utf8_length(p + i, text.n - i);
+        bool is_long = n == 2 && c == 0xc2 && (unsigned char)p[i + 1] < 0xa0;
+
+        if (n == 0 || c < ' ' || c == 0x7f || is_long)
+            putchar('?');
+        else
+            fwrite(p + i, 1, n, stdout);
+        i += n > 0 ? n : 1;
+    }
 }
 
 void

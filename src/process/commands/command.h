@@ -5,6 +5,7 @@
 #include "process/server/privileges.h"
 #include "storage/tables/record.h"
 #include "util/buf.h"
+#include "util/bytes.h"
 #include "util/err.h"
 #include "util/json.h"
 
@@ -32,6 +33,11 @@ void command_remember(int dirfd, const char *who, const char *what, const char *
 
 /* Prints a notice to stderr, because stdout has only what the command was asked for. */
 void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a text of strangers to stdout: of names in images, say. What is no UTF-8, and control
+ * characters, also those that UTF-8 has two bytes for, become question marks, since a terminal may
+ * obey them. */
+void command_print_text(struct bytes text);
 
 /* Prints the text of j to stdout, and frees j. */
 void command_print(const char *before, struct json *j, const char *after);

@@ -19,28 +19,6 @@ struct find_output {
     uint64_t hits;
 };
 
-/* Names in images may have any bytes; a terminal gets none that does something, nor a control
- * character that UTF-8 has two bytes for. */
-static void
-print_path(struct bytes path)
-{
-    const char *p = path.p;
-
-    for (size_t i = 0; i < path.n;) {
-        size_t n = utf8_length(p + i, path.n - i);
-        unsigned char c = (unsigned char)p[i];
-        bool is_long = n == 2 && c == 0xc2 && (unsigned char)p[i + 1] < 0xa0;
-
-        if (n == 0 || c < ' ' || c == 0x7f || is_long) {
-            putchar('?');
-            i += n > 0 ? n : 1;
-        } else {
-            fwrite(p + i, 1, n, stdout);
-            i += n;
-        }
-    }
-}
-
 static void
 print_hit_json(const struct image_search_hit *hit)
 {
@@ -72,9 +50,12 @@ print_hit(void *arg, const struct image_search_hit *hit, struct err *err)
         print_hit_json(hit);
     } else {
         printf("%s:%s ", hit->repository, hit->tag);
-        print_path(hit->path);
-        if (hit->platform[0] != '\0')
-            printf(" (%s)", hit->platform);
+        command_print_text(hit->path);
+        if (hit->platform[0] != '\0') {
+            fputs(" (", stdout);
+            command_print_text(bytes_str(hit->platform));
+            putchar(')');
+        }
         putchar('\n');
     }
     return ferror(stdout) ? err_errno(err, "cannot write the answer") : 0;

@@ -115,7 +115,9 @@ print_tag(const struct tag_work *w, const char *name, const struct rec_tag *r, b
     memcpy(by, r->by, sizeof by);
     utf8_mend(by);
     if (!w->json) {
-        printf("%s\t%s\t%s\t%s\n", name, target_text(text, &r->target), when, by);
+        printf("%s\t%s\t%s\t", name, target_text(text, &r->target), when);
+        command_print_text(bytes_str(by));
+        putchar('\n');
         return;
     }
     j = json_new_object();
@@ -222,13 +224,15 @@ print_move(const struct tag_work *w, const struct tag_history_move *m, bool firs
 
     clock_rfc3339(when, m->r.time);
     if (w->is_screen) {
-        printf("%-4llu %.19sZ  %-12.12s  %-12.12s  %s\n", (unsigned long long)m->number, when,
-               short_target(from, &m->r.before), short_target(to, &m->r.after), m->r.by);
-        return;
+        printf("%-4llu %.19sZ  %-12.12s  %-12.12s  ", (unsigned long long)m->number, when,
+               short_target(from, &m->r.before), short_target(to, &m->r.after));
+    } else if (!w->json) {
+        printf("%llu\t%s\t%s\t%s\t", (unsigned long long)m->number, when,
+               target_text(from, &m->r.before), target_text(to, &m->r.after));
     }
-    if (!w->json) {
-        printf("%llu\t%s\t%s\t%s\t%s\n", (unsigned long long)m->number, when,
-               target_text(from, &m->r.before), target_text(to, &m->r.after), m->r.by);
+    if (w->is_screen || !w->json) {
+        command_print_text(bytes_str(m->r.by));
+        putchar('\n');
         return;
     }
     j = json_new_object();

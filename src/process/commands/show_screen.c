@@ -1,5 +1,6 @@
 #include "process/commands/show_screen.h"
 #include <inttypes.h>
+#include "process/commands/command.h"
 #include "process/commands/progress.h"
 #include "util/utf8.h"
 
@@ -13,23 +14,10 @@ struct show_page {
 
 /* ---- texts ---- */
 
-/* Also of the control characters that UTF-8 has two bytes for. */
-static void
-put_clean_text(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool is_long = c == 0xc2 && i + 1 < n && (unsigned char)text[i + 1] < 0xa0;
-
-        putchar(c < ' ' || c == 0x7f || is_long ? '?' : c);
-        i += is_long;
-    }
-}
-
 static void
 put_clean(const char *text)
 {
-    put_clean_text(text, strlen(text));
+    command_print_text(bytes_str(text));
 }
 
 static void
@@ -52,7 +40,7 @@ put_json_value(const struct json *value)
     }
     copy = json_copy(value);
     text = json_text(copy, &n);
-    put_clean_text(text, n);
+    command_print_text(bytes_of(text, n));
     json_free(copy);
 }
 
@@ -117,8 +105,10 @@ print_head(const struct show_page *p)
     print_member(f, "pushed", "pushed");
     if (*tag != '\0') {
         printf("  %-12s %s", "tagged", text_of_member(f, "tagged"));
-        if (*text_of_member(f, "by") != '\0')
-            printf(" by %s", text_of_member(f, "by"));
+        if (*text_of_member(f, "by") != '\0') {
+            fputs(" by ", stdout);
+            put_clean(text_of_member(f, "by"));
+        }
         putchar('\n');
     }
     if (json_has(f, "last_pull") && json_member(f, "last_pull") == NULL)
