@@ -52,6 +52,8 @@ subtest '--read-only' => sub {
     my $retain = Registry->try([ 'retain', '--retain', "$dir/../rules", '--dir', $dir ]);
     is_refused($retain, qr/this registry is read-only at the moment, and nothing is deleted; --dry-run shows what would go/, 'retain');
     is($retain->{out}, '', '... lists nothing');
+    is_refused(Registry->try([ 'gc', '--dir', $dir ]), qr/this registry is read-only at the moment, and nothing is deleted; --dry-run shows what would go/, 'gc');
+    is(Registry->try([ 'gc', '--dry-run', '--dir', $dir ])->{exit}, 0, '... except for a dry run');
     serves_pulls_only($registry);
     is_status($registry->get('/v2/a/b/_image/v1/tree/'), 422, 'an image is not looked into without its index')
         if !grep { m{^index/sha256} } $registry->files('index');

@@ -157,6 +157,34 @@ subtest 'the history of a tag' => sub {
     ok(wait_for(20, sub { report($registry, '--untagged', '0s'); !has($registry, 'a/b', $old) }), '... and then it goes');
 };
 
+subtest 'deleted manifests that can come back' => sub {
+    my $registry = Registry->start(args => [ '--history-keep', '1h', '--lease', '1s' ]);
+    my ($shared, $own, $part) = map { random_bytes($_) } 1000, 2000, 3000;
+    my $gone = $registry->push_image('a/b', 'v1', [ $shared, $own ])->header('Docker-Content-Digest');
+    is_status($registry->push_image('a/b', 'v2', [$shared]), 201, 'an image beside it');
+    my ($config, $manifest) = $registry->image_of([$part]);
+    is_status($registry->push_blob('a/c', $_), 201, 'parts of an image') for $config, $part;
+    is_status(push_document($registry, 'a/c', undef, $manifest, $OCI), 201, '... which an index has');
+    my $index = qq({"schemaVersion":2,"mediaType":"$INDEX","manifests":[{"mediaType":"$OCI","size":${\ length $manifest},"digest":"${\ digest($manifest)}"}]});
+    is_status(push_document($registry, 'a/c', 'all', $index, $INDEX), 201, '... that has a tag');
+    is_status($registry->delete("/v2/a/b/manifests/$gone"), 202, 'an image is deleted, as skopeo delete does it');
+    is_status($registry->delete("/v2/a/c/manifests/${\ digest($_)}"), 202, '... the index and its part, too') for $index, $manifest;
+
+    my $report = report($registry, '--dry-run');
+    is_deeply(items($report, 'manifest', 'waits'), [ sort $gone, digest($index), digest($manifest) ], 'they wait') or diag(explain($report));
+    my %blob = map { $_->{digest} => "$_->{state} $_->{for}" } grep { $_->{what} eq 'blob' } @{ $report->{items} };
+    is($blob{ digest($_) }, 'waits history', 'so does a layer that nothing else needs') for $own, $part;
+    ok(!$blob{ digest($shared) }, '... and no other one');
+    my $text = gc($registry)->{out};
+    like($text, qr/^wait: 3 manifests, .*; (?:5|6)\.\d kB/m, 'their bytes are counted');
+    like($text, qr/^manifest +\S+ \S+ +a\/b\@\Q$gone\E until \S+Z \(history of a tag\)$/m, '... and a line tells what for');
+    is(Registry->try([ 'tag', 'restore', 'a/b:v1', '--dir', $registry->dir ])->{exit}, 0, 'one comes back');
+    ok(!(grep { $_ eq $gone } @{ items(report($registry, '--dry-run'), 'manifest', 'waits') }), '... and waits no more');
+    is(Registry->try([ 'repo', 'rm', 'a/c', '--now', '--dir', $registry->dir ])->{exit}, 0, 'the others are removed for good');
+    ok(wait_for(20, sub { !@{ report($registry, '--dry-run')->{items} } }), '... and nothing waits');
+    is_blob($registry, 'a/b', $own, 'what came back is whole');
+};
+
 subtest 'wrong usage' => sub {
     my $empty = tempdir();
     is(Registry->try([ 'gc', '--untagged', 'x' ])->{exit}, 2, 'no time');

@@ -1,10 +1,10 @@
 #include "domain/core/explain.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
+#include "domain/core/trash.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
-#include "storage/tables/tbl_trash.h"
 
 /* Edges that are visited at once, because their page is locked meanwhile. */
 #define VISITS_MAX 500
@@ -72,32 +72,6 @@ count_explained_edges(const struct registry *reg, struct explain *x, struct err 
 }
 
 static int
-take_later_end(const struct edge *e, void *arg, struct err *err)
-{
-    uint64_t *until = arg;
-
-    (void)err;
-    if (e->until > *until)
-        *until = e->until;
-    return 0;
-}
-
-/* How long a manifest in the trash stays, at least. */
-static int
-find_end_of_trash(const struct registry *reg, uint64_t repo, const struct digest *d,
-                  uint64_t *until, struct err *err)
-{
-    struct rec_trash r = {.until = 0};
-    int rc = tbl_trash_get(kv_reads(reg->kv), repo, d, &r, err);
-
-    *until = rc == 1 ? r.until : 0;
-    if (rc < 0)
-        return -1;
-    return tbl_edge_each(kv_reads(reg->kv), d, EDGE_HISTORY, repo, NULL, take_later_end, until,
-                         err);
-}
-
-static int
 complete_edge(const struct registry *reg, struct explain_edge *e, struct err *err)
 {
     const struct digest *trashed = e->edge.kind == EDGE_TRASHED ? &e->edge.to : &e->edge.from;
@@ -109,7 +83,7 @@ complete_edge(const struct registry *reg, struct explain_edge *e, struct err *er
     e->until = e->edge.until;
     if (e->edge.kind != EDGE_TRASHED && e->edge.kind != EDGE_TRASH_PART)
         return 0;
-    return find_end_of_trash(reg, e->edge.repo, trashed, &e->until, err);
+    return trash_until(reg, e->edge.repo, trashed, &e->until, err);
 }
 
 /* ---- records ---- */

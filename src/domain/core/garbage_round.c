@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include "domain/core/foreign_images.h"
 #include "domain/core/garbage.h"
+#include "domain/core/garbage_history.h"
 #include "domain/core/untagged.h"
 #include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
@@ -108,6 +109,26 @@ delete_untagged(struct garbage_round *round, struct err *err)
         rule.tell = ignore_manifest; /* those that wait have been told of */
     }
     return rc;
+}
+
+static bool
+tell_deleted_manifest(const struct garbage_history_item *deleted, void *arg)
+{
+    struct garbage_round *round = arg;
+
+    garbage_round_tell(round, &(struct garbage_item){.kind = GARBAGE_MANIFEST,
+                                                     .digest = deleted->digest,
+                                                     .repository = deleted->repository,
+                                                     .size = deleted->size,
+                                                     .until = deleted->until,
+                                                     .is_history = true});
+    return garbage_round_is_over(round);
+}
+
+static int
+tell_deleted_manifests(struct garbage_round *round, struct err *err)
+{
+    return garbage_history_each(round->reg, tell_deleted_manifest, round, &round->trashed, err);
 }
 
 /* ---- files without a record ---- */
@@ -286,6 +307,33 @@ find_end_of_lease(struct garbage_round *round, const struct digest *d, const str
     return rc < 0 ? -1 : 0;
 }
 
+static void
+tell_waiting_blob(struct garbage_round *round, const struct digest *d, uint64_t size,
+                  uint64_t until, bool is_history)
+{
+    garbage_round_tell(round, &(struct garbage_item){.kind = GARBAGE_BLOB,
+                                                     .digest = d,
+                                                     .size = size,
+                                                     .until = until,
+                                                     .is_history = is_history});
+}
+
+/* Does something keep it? until: not 0 if it waits for that. 1, 0, -1. */
+static int
+judge_blob(struct garbage_round *round, const struct digest *d, const struct rec_blob *r,
+           uint64_t *until, struct err *err)
+{
+    int rc = garbage_round_keeps(round, d, err);
+
+    *until = 0;
+    if (rc == 0)
+        return find_end_of_lease(round, d, r, until, err);
+    if (rc == 1 && round->trashed > 0 &&
+        garbage_history_keeps(round->reg, &round->gone, d, until, err) < 0)
+        return -1;
+    return rc;
+}
+
 static int
 go_through_blobs(struct garbage_round *round, const struct blob_page *p, struct err *err)
 {
@@ -293,20 +341,16 @@ go_through_blobs(struct garbage_round *round, const struct blob_page *p, struct 
     uint64_t until;
 
     for (size_t i = 0; i < p->n; i++) {
-        int kept = garbage_round_keeps(round, &p->v[i].digest, err);
+        const struct digest *d = &p->v[i].digest;
+        int kept = judge_blob(round, d, &p->v[i].r, &until, err);
 
-        if (kept == 1)
-            continue;
-        if (kept < 0 || find_end_of_lease(round, &p->v[i].digest, &p->v[i].r, &until, err) != 0)
+        if (kept < 0)
             return -1;
-        if (until != 0) {
-            garbage_round_tell(round, &(struct garbage_item){.kind = GARBAGE_BLOB,
-                                                             .digest = &p->v[i].digest,
-                                                             .size = p->v[i].r.size,
-                                                             .until = until});
+        if (until != 0)
+            tell_waiting_blob(round, d, p->v[i].r.size, until, kept == 1);
+        if (until != 0 || kept == 1)
             continue;
-        }
-        g.v[g.n].digest = p->v[i].digest;
+        g.v[g.n].digest = *d;
         g.sizes[g.n++] = p->v[i].r.size;
         if (g.n == GARBAGE_GROUP && collect_blob_group(round, &g, err) != 0)
             return -1;
@@ -344,8 +388,8 @@ run_round_parts(struct garbage_round *round, struct err *err)
     while (rc == 1 && !round->dry_run && !garbage_round_is_over(round))
         rc = garbage_forget(round->reg, err);
     if (rc < 0 || (round->has_untagged && delete_untagged(round, err) != 0) ||
-        sweep_files(round, err) != 0 || round->reg->foreign->collect_round(round, err) != 0 ||
-        collect_all_blobs(round, err) != 0)
+        tell_deleted_manifests(round, err) != 0 || sweep_files(round, err) != 0 ||
+        round->reg->foreign->collect_round(round, err) != 0 || collect_all_blobs(round, err) != 0)
         return -1;
     return round->dry_run ? 0 : remove_files(round, err);
 }

@@ -42,6 +42,7 @@ struct garbage_round {
 
     struct gone_set gone; /* of a dry run: what would go; all zero at first */
     struct gone_set told; /* files that were told of */
+    uint64_t trashed;     /* deleted manifests that can come back; 0 at first */
 };
 
 int garbage_round_run(struct garbage_round *round, struct err *err);

@@ -11,6 +11,8 @@
 
 /* Bytes of memory for one document. */
 #define MEMORY (16u << 20)
+/* Indexes within indexes that are asked how long they stay. */
+#define LEVELS_MAX 4
 
 static int
 note_any_edge(const struct edge *e, void *arg, struct err *err)
@@ -220,4 +222,59 @@ trash_empty(const struct registry *reg, uint64_t repo, const struct digest *d, b
         rc = txn_run_anyway(reg->kv, empty_trash, &x, err);
     arena_reset(&arena);
     return rc;
+}
+
+/* ---- until when ---- */
+
+static int
+take_later_end(const struct edge *e, void *arg, struct err *err)
+{
+    uint64_t *until = arg;
+
+    (void)err;
+    if (e->until > *until)
+        *until = e->until;
+    return 0;
+}
+
+static int
+take_trash_source(const struct edge *e, void *arg, struct err *err)
+{
+    (void)err;
+    *(struct digest *)arg = e->from;
+    return 1;
+}
+
+/* The first index in the trash that names it; DIGEST_NONE: there is none. */
+static int
+take_index_of(struct txn *t, uint64_t repo, struct digest *at, struct err *err)
+{
+    const struct digest d = *at;
+
+    at->algo = DIGEST_NONE;
+    return tbl_edge_each(t, &d, EDGE_TRASH_PART, repo, NULL, take_trash_source, at, err);
+}
+
+/* A manifest without an end of its own stays as long as its index. */
+int
+trash_until(const struct registry *reg, uint64_t repo, const struct digest *d, uint64_t *until,
+            struct err *err)
+{
+    struct txn *t = kv_reads(reg->kv);
+    struct digest at = *d;
+
+    *until = 0;
+    for (int i = 0; i < LEVELS_MAX && at.algo != DIGEST_NONE && *until == 0; i++) {
+        struct rec_trash r;
+        int rc = tbl_trash_get(t, repo, &at, &r, err);
+
+        if (rc <= 0)
+            return rc;
+        *until = r.until;
+        if (tbl_edge_each(t, &at, EDGE_HISTORY, repo, NULL, take_later_end, until, err) != 0)
+            return -1;
+        if (*until == 0 && take_index_of(t, repo, &at, err) != 0)
+            return -1;
+    }
+    return 0;
 }

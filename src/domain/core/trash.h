@@ -34,3 +34,7 @@ void trash_delete_edges(struct edge_batch *edges, uint64_t repo, const struct di
  * it kept gets a lease. 0 also when it isn't there. */
 int trash_empty(const struct registry *reg, uint64_t repo, const struct digest *d, bool purge,
                 struct err *err);
+
+/* How long it stays in the trash, at least; 0 if it isn't there. 0 or -1. */
+int trash_until(const struct registry *reg, uint64_t repo, const struct digest *d, uint64_t *until,
+                struct err *err);

@@ -232,6 +232,12 @@ command_gc_work(struct control *c, struct err *err)
         return COMMAND_FAILED;
     }
     r.dry_run = round.dry_run = strcmp(c->args[1], "dry-run") == 0;
+    if (c->reg->read_only && !r.dry_run) {
+        err_set(err, ERR_READ_ONLY,
+                "this registry is read-only at the moment, and nothing is deleted; --dry-run shows "
+                "what would go");
+        return COMMAND_FAILED;
+    }
     r.json = strcmp(c->args[2], "json") == 0;
     round.untagged_ms = c->reg->gc_untagged_ms;
     round.has_untagged = round.untagged_ms > 0;

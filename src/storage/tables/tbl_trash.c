@@ -74,6 +74,36 @@ tbl_trash_each(struct txn *t, uint64_t repo, const struct digest *after,
                     visit_trash, &v, err);
 }
 
+struct trash_scan {
+    int (*fn)(uint64_t repo, const struct digest *d, const struct rec_trash *r, void *arg,
+              struct err *err);
+    void *arg;
+};
+
+static int
+scan_trash(struct unpack *key, const void *r, void *arg, struct err *err)
+{
+    const struct trash_scan *v = arg;
+    uint64_t repo = unpack_u64(key);
+    struct digest d;
+
+    unpack_digest(key, &d);
+    return unpack_done(key) ? v->fn(repo, &d, r, v->arg, err) : TBL_BAD_KEY;
+}
+
+int
+tbl_trash_scan(struct txn *t, uint64_t repo, const struct digest *after,
+               int (*fn)(uint64_t repo, const struct digest *d, const struct rec_trash *r,
+                         void *arg, struct err *err),
+               void *arg, struct err *err)
+{
+    struct trash_scan v = {fn, arg};
+    struct key k = trash_key(repo, after->algo != DIGEST_NONE ? after : NULL);
+
+    return tbl_each(t, &record_trash, &(struct kv_range){.from = key_of(&k), .behind = true},
+                    scan_trash, &v, err);
+}
+
 static int
 take_trash_digest(struct unpack *key, const void *r, void *arg, struct err *err)
 {

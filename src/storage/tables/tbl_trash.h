@@ -18,5 +18,11 @@ int tbl_trash_each(struct txn *t, uint64_t repo, const struct digest *after,
                              struct err *err),
                    void *arg, struct err *err);
 
+/* Visits those of all repositories, behind this one. fn is like kv_range_fn. */
+int tbl_trash_scan(struct txn *t, uint64_t repo, const struct digest *after,
+                   int (*fn)(uint64_t repo, const struct digest *d, const struct rec_trash *r,
+                             void *arg, struct err *err),
+                   void *arg, struct err *err);
+
 /* The first one of the repository: 1, 0, -1. */
 int tbl_trash_first(struct txn *t, uint64_t repo, struct digest *d, struct err *err);
