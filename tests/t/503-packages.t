@@ -62,6 +62,18 @@ subtest 'others' => sub {
     is_error(packages('gone'), 404, 'MANIFEST_UNKNOWN', 'no such image');
 };
 
+# A decoder of xz can begin nowhere but in front of the 64 MiB, for each file again.
+subtest 'files that cost much' => sub {
+    my $tar = tar_of({ name => 'zeros', data => "\0" x (64 << 20) }, map { file("var/lib/dpkg/status.d/f$_", "Package: p$_\n") } 1000 .. 2999);
+    push_layers($registry, 'team/app', 'slow', { %{ raw_layer(packed_by($tar, 'xz', '-1', '-T1', '-c'), $tar) }, type => 'layer' });
+    is_status($registry->get('/v2/team/app/_image/slow/tree'), 200, 'an image is indexed');
+    my $began = time;
+    my $slow  = packages('slow');
+    is_status($slow, 200, 'its packages');
+    ok($slow->json->{truncated} && @{ $slow->json->{packages} } > 0, '... are not all read');
+    cmp_ok(time - $began, '<', 20, '... because that would take too long') or diag(scalar @{ $slow->json->{packages} });
+};
+
 subtest 'differences of files in pages' => sub {
     image('a', map { "f d/$_ x" } 1 .. 20);
     image('b', 'd d0/', 'd e/', 'f e/x 1', 'f e-f 1', 'f e.g 1', map { "f d/$_ y$_" } 5 .. 25);

@@ -1,11 +1,13 @@
 #include "domain/inside/image_packages.h"
 #include "util/buf.h"
+#include "util/clock.h"
 
 struct package_files {
     struct browse_image *im;
     struct arena *arena;
     struct packages *out;
-    size_t bytes; /* read so far */
+    size_t bytes;   /* read so far */
+    uint64_t until; /* by clock_mono_ms */
     struct buf text;
 };
 
@@ -33,7 +35,7 @@ read_package_file(struct package_files *f, struct bytes path, struct err *err)
             return 0; /* a circle of links */
         if (rc <= 0 || node.entry.type != LAYER_FILE)
             return rc < 0 ? -1 : 0;
-        if (node.entry.size > IMAGE_PACKAGES_BYTES - f->bytes) {
+        if (node.entry.size > IMAGE_PACKAGES_BYTES - f->bytes || clock_mono_ms() > f->until) {
             f->out->truncated = true;
             return 0;
         }
@@ -120,7 +122,8 @@ int
 image_packages_read(struct browse_image *im, struct arena *arena, struct packages *out,
                     struct err *err)
 {
-    struct package_files f = {.im = im, .arena = arena, .out = out};
+    struct package_files f = {
+        .im = im, .arena = arena, .out = out, .until = clock_mono_ms() + IMAGE_PACKAGES_MS};
     size_t before;
     int rc;
 

@@ -30,7 +30,7 @@ struct packages {
     struct package *v;
     size_t n, room;
     size_t bytes;   /* of the texts */
-    bool truncated; /* there are more than may be listed, or a file was too long */
+    bool truncated; /* there are more than may be listed or read */
 };
 
 /* Adds the installed packages of a file. Texts are in the arena. 0, or -1: the arena is full. */
