@@ -1,5 +1,11 @@
 // The registry's API: addresses, tokens, pages of lists, errors.
 
+// An address that begins with // would name another host in each link and request of the page.
+if (location.pathname.startsWith('//')) {
+  location.replace(location.origin + location.pathname.replace(/^\/+/, '/') + location.search);
+  await new Promise(() => {});
+}
+
 const at = location.pathname.indexOf('/ui/');
 
 // The address of this page, and of the API, which is beside it. Both may be below a path.
@@ -75,7 +81,7 @@ async function errorOf(response) {
 async function send(path, options) {
   try {
     // The address of the page may have a password in it, which a request must not have.
-    return await fetch(new URL(api + path, location.origin), {
+    return await fetch(location.origin + api + path, {
       cache: 'no-cache',
       redirect: 'error',
       referrerPolicy: 'no-referrer',
@@ -253,7 +259,7 @@ export async function logout() {
 
 // A browser sends no token with a link, so with tokens the bytes come by a request of ours.
 export async function download(path, file, scope, progress) {
-  let href = api + path;
+  let href = location.origin + api + path;
   const a = document.createElement('a');
   if (me.login === 'token') {
     const response = await request(path, {scope});

@@ -131,6 +131,15 @@ subtest 'addresses' => sub {
     }
 };
 
+# Tokens and passwords would go there, if the policy of the page did not forbid it.
+subtest 'an address that looks like another host' => sub {
+    for my $begin ('/', '/example.invalid/..%2fui') {
+        $browser->go('http://127.0.0.1:' . $registry->port . "/$begin/ui/");
+        ok($browser->sees('main h1'), "/$begin/ui/");
+        like($browser->url, qr{^http://127\.0\.0\.1:\d+/[^/]}, '... is left for one of this host');
+    }
+};
+
 # A tag that isn't one gets no request at all, or a refusal, which is no complaint.
 is_deeply([ $browser->complaints ], [], 'the console has no complaints');
 finish();
