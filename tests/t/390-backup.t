@@ -147,7 +147,7 @@ subtest 'what is not whole is refused' => sub {
     my $copy = Registry->start(dir => "$tmp/to");
     is_deeply([ sort keys %{ contents($copy) } ], [ sort keys %pushed ], '... is whole');
     $copy->stop;
-    is_refused(Registry->try([ '--dir', "$backups/$newest", '--port', 0, is_root() ? ('--run-as', 'root') : () ]), qr/is a backup: make a data directory/, 'a backup is no data directory');
+    is_refused(Registry->try([ '--dir', "$backups/$newest", '--port', 0, @$_ ]), qr/is a backup: make a data directory/, 'a backup is no data directory') for [], is_root() ? [ '--run-as', 'root' ] : ();
     is_refused(command('gc', '--dir', "$backups/$newest"), qr/is a backup: make a data directory/, '... for commands, too');
     mkdir "$tmp/shelf";
     run([ 'cp', '-a', "$backups/$newest", "$tmp/shelf" ]);

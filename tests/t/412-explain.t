@@ -69,6 +69,7 @@ subtest 'what nothing needs' => sub {
     is_status($registry->delete("/v2/a/b/manifests/$old"), 202, 'the other one is deleted');
     my $deleted = facts($registry, $old);
     is($deleted->{is}, 'deleted manifest', '... and can be brought back');
+    cmp_ok($deleted->{size}, '>', 300, '... with its bytes');
     like(keepers($deleted), qr/history:a\/b\/v2 .*deleted:a\/b/, '... because of its history');
 };
 

@@ -5,6 +5,7 @@
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_image.h"
 #include "storage/tables/tbl_manifest.h"
+#include "storage/tables/tbl_trash.h"
 
 /* Edges that are visited at once, because their page is locked meanwhile. */
 #define VISITS_MAX 500
@@ -148,6 +149,19 @@ find_part(const struct registry *reg, struct explain *x, struct err *err)
 }
 
 static int
+read_trashed_size(const struct registry *reg, struct explain *x, struct err *err)
+{
+    struct rec_trash r;
+    int rc = x->edges_n[EDGE_TRASHED] == 0
+                 ? 0
+                 : tbl_trash_get(kv_reads(reg->kv), x->edges[EDGE_TRASHED][0].edge.repo, &x->digest,
+                                 &r, err);
+
+    x->trashed_size = rc == 1 ? r.manifest.size : 0;
+    return rc < 0 ? -1 : 0;
+}
+
+static int
 read_records(const struct registry *reg, struct explain *x, struct err *err)
 {
     struct txn *t = kv_reads(reg->kv);
@@ -160,7 +174,7 @@ read_records(const struct registry *reg, struct explain *x, struct err *err)
     }
     rc = tbl_blob_get(t, &x->digest, &x->blob, err);
     x->is_blob = rc == 1;
-    return rc < 0 ? -1 : find_part(reg, x, err);
+    return rc < 0 || read_trashed_size(reg, x, err) != 0 ? -1 : find_part(reg, x, err);
 }
 
 bool

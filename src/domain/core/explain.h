@@ -39,6 +39,7 @@ struct explain {
     struct rec_image image;
     bool is_config; /* the first manifest that keeps it has it as its config */
 
+    uint64_t trashed_size; /* of a deleted manifest that can come back (trash.h), or 0 */
     struct explain_manifest manifests[EXPLAIN_FIRST];
     size_t manifests_n;
     struct explain_edge edges[EXPLAIN_KINDS][EXPLAIN_FIRST];

@@ -31,7 +31,9 @@ describe(const struct explain *x)
 static uint64_t
 explained_size(const struct explain *x)
 {
-    return x->is_blob ? x->blob.size : x->manifests_n > 0 ? x->manifests[0].record.size : 0;
+    return x->is_blob           ? x->blob.size
+           : x->manifests_n > 0 ? x->manifests[0].record.size
+                                : x->trashed_size;
 }
 
 static void

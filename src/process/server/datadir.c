@@ -134,6 +134,8 @@ wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct p
     char owner[64], or_else[ERR_MESSAGE_MAX] = "";
     struct statvfs fs;
 
+    if (other_registry_backup(d->fd, d->name, err) != 0)
+        return -1; /* nobody should make it his own */
     if (fstatvfs(d->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
         return read_only(d, err); /* no owner can be changed there */
     if (pw != NULL)
