@@ -244,7 +244,7 @@ export function files(it, {signal, go}) {
   // ---- by pattern ----
 
   const found = h('div');
-  const pattern = h('input', {type: 'search', name: 'find', 'aria-label': 'Find files by pattern', placeholder: 'Find: *.conf, usr/lib/*.so', autocomplete: 'off', spellcheck: 'false', maxlength: 1000});
+  const pattern = h('input', {type: 'search', name: 'find', 'aria-label': 'Find files by pattern', placeholder: 'Find: *.conf, usr/lib/*.so', autocomplete: 'off', spellcheck: 'false', maxlength: 255});
   pattern.value = find ?? '';
   const search = h('form', {class: 'bar', role: 'search', onsubmit: (e) => {
     e.preventDefault();

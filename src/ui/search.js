@@ -13,7 +13,7 @@ const AT_ONCE = 6;
 const asGlob = (q) => /[*?[\]]/.test(q) ? q : q.includes('/') ? q.replace(/^\//, '') : q;
 
 export function field(go) {
-  const input = h('input', {type: 'search', name: 'q', placeholder: 'Search everything', 'aria-label': 'Search repositories, tags, digests and files', autocomplete: 'off', spellcheck: 'false', maxlength: 1000});
+  const input = h('input', {type: 'search', name: 'q', placeholder: 'Search everything', 'aria-label': 'Search repositories, tags, digests and files', autocomplete: 'off', spellcheck: 'false', maxlength: 255});
   return h('form', {class: 'top-search', role: 'search', onsubmit: (e) => {
     e.preventDefault();
     const q = input.value.trim();
@@ -167,7 +167,7 @@ export function search(route, {signal}) {
         run('Tags', tags);
     }
     run('Files', files);
-    if (!/[*?[\]/]/.test(q))
+    if (q.length < 250 && !/[*?[\]/]/.test(q))
       sections.push(h('p', {class: 'dim'}, 'These files have exactly this name. ', link(`${to.screen('search')}?q=${encodeURIComponent(`*${q}*`)}`, {class: 'button'}, 'Files with it in their name')));
   }
   return [heading(['Search: ', text(q, {max: 200})]), sections];

@@ -79,8 +79,10 @@ subtest 'files in what a user may pull' => sub {
     $browser->back;
     $browser->click('.results a', '/etc/motd');
     ok($browser->sees('.pane .code'), 'the file');
-    found('[');
-    ok($browser->sees('.results .state, .results [role=status]'), 'an odd pattern');
+    is_deeply(found('['), [], 'an odd pattern');
+    is(summary(), 'none in 4 images', '... finds nothing');
+    $browser->go("$page/_search?q=" . 'x' x 600);
+    ok($browser->sees('.results .state.error', 'longer than 255 bytes'), 'one that is too long') or diag($browser->text('main'));
 };
 
 subtest 'an index' => sub {
