@@ -127,4 +127,18 @@ subtest 'a byte of the log' => sub {
     like($ran->{err}, qr{\Q$dir\E/db can't be opened \(db/log\.\d+ is damaged behind byte \d+\).*restore --snapshot}, '... with a line that says what to do');
     is_deeply([ map { -s } glob "$dir/layers/sha256/*/*" ], \@files, '... and no file went');
 };
+
+# The note says how far the log was; one that is wrong must not keep the registry from starting.
+subtest 'a byte of the note of the last checkpoint' => sub {
+    my $note = slurp("$left/db/checkpoint");
+    for my $at (0 .. length($note) - 1) {
+        my $dir = copy_of($left);
+        spew("$dir/db/checkpoint", join '', map { $_ == $at ? substr($note, $_, 1) ^. "\x40" : substr $note, $_, 1 } 0 .. length($note) - 1);
+        my $registry = Registry->start(dir => $dir, expected => qr/the last checkpoint is damaged/);
+        my $pulled   = pulls($registry);
+        $registry->stop;
+        is_deeply($pulled, { 200 => REPOSITORIES }, "byte $at harms nothing");
+        isnt(slurp("$dir/db/checkpoint"), '', '... and it is written anew');
+    }
+};
 finish();

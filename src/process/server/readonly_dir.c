@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "storage/files/disk_space.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/size_text.h"
@@ -190,12 +191,23 @@ fill_directory(const struct datadir *d, int to, struct err *err)
     return 0;
 }
 
+/* The processes of a killed server don't end at the same instant. */
+#define LOCK_WAIT_MS 1000
+
 /* A server on the real directory, or another one on its copy? */
 static int
 check_unused(const struct datadir *d, int fd, int *lock, struct err *err)
 {
+    const uint64_t end = clock_mono_ms() + LOCK_WAIT_MS;
+    int rc;
+
     *lock = openat(fd, "db/lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (*lock < 0 || flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    if (*lock < 0)
+        return 0;
+    while ((rc = flock(*lock, LOCK_EX | LOCK_NB)) != 0 && errno == EWOULDBLOCK &&
+           clock_mono_ms() < end)
+        clock_sleep_ms(10);
+    if (rc == 0 || errno != EWOULDBLOCK)
         return 0;
     fdio_close(*lock);
     *lock = -1;

@@ -2,11 +2,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include "storage/kv/bdb_log_read.h"
+#include "util/digest.h"
 #include "util/fdio.h"
+#include "util/log.h"
 #include "util/pack.h"
 
 #define CHECKPOINT_NAME "checkpoint"
-#define PLACE_BYTES 8 /* the number of the log, and the byte in it */
+/* The number of the log, the byte in it, and the first bytes of their SHA-256. */
+#define PLACE_BYTES 8
+#define NOTE_BYTES (PLACE_BYTES + 4)
 
 int
 bdb_log_end_last(struct bdb *b, DB_LSN *out)
@@ -21,6 +25,17 @@ bdb_log_end_last(struct bdb *b, DB_LSN *out)
     return 0;
 }
 
+static uint32_t
+sum_of_place(struct bytes note)
+{
+    struct digest sum;
+    struct unpack u;
+
+    digest_of(&sum, DIGEST_SHA256, bytes_of(note.p, PLACE_BYTES));
+    u = unpack_of(bytes_of(sum.bytes, 4));
+    return unpack_u32(&u);
+}
+
 void
 bdb_log_end_note(struct bdb *b)
 {
@@ -31,9 +46,10 @@ bdb_log_end_note(struct bdb *b)
 
     if (bdb_log_end_last(b, &at) != 0 || log_compare(&at, &b->noted) == 0)
         return;
-    buf_init(&text, PLACE_BYTES);
+    buf_init(&text, NOTE_BYTES);
     pack_u32(&text, at.file);
     pack_u32(&text, at.offset);
+    pack_u32(&text, sum_of_place(buf_bytes(&text)));
     dirfd = open(b->kv.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd >= 0 &&
         fdio_replace_file(dirfd, CHECKPOINT_NAME, 0600, buf_bytes(&text), &ignored) == 0)
@@ -48,16 +64,23 @@ bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err)
     int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct unpack u;
     struct buf text;
+    uint32_t sum;
 
     if (dirfd < 0)
         return err_errno(err, "opening %s", dir);
-    buf_init(&text, PLACE_BYTES);
+    buf_init(&text, NOTE_BYTES);
     rc = fdio_read_file(dirfd, CHECKPOINT_NAME, &text, err);
     u = unpack_of(buf_bytes(&text));
     out->file = unpack_u32(&u);
     out->offset = unpack_u32(&u);
-    if (rc == 1 && !unpack_done(&u))
-        rc = err_set(err, ERR_CORRUPT, "%s/" CHECKPOINT_NAME " is damaged", dir);
+    sum = unpack_u32(&u);
+    if (rc == 1 && text.n == PLACE_BYTES)
+        rc = 0; /* of a version before 1.0, which noted no sum */
+    if (rc == 1 && (!unpack_done(&u) || sum != sum_of_place(buf_bytes(&text)))) {
+        log_line(LOG_WARN, "a note of the last checkpoint is damaged, and not used", "file=%s/%s",
+                 dir, CHECKPOINT_NAME);
+        rc = 0;
+    }
     buf_free(&text);
     fdio_close(dirfd);
     return rc;

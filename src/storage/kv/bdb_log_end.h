@@ -13,7 +13,7 @@ int bdb_log_end_last(struct bdb *b, DB_LSN *out);
  * earlier one, which is as true. */
 void bdb_log_end_note(struct bdb *b);
 
-/* That place. 1, 0 (no checkpoint was noted yet), -1. */
+/* That place. 1, 0 (none was noted yet, or the note is damaged, which the log says), -1. */
 int bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err);
 
 /* Before a recovery, which would cut the log: ERR_CORRUPT if it ends earlier. 0 or -1. */
