@@ -4,6 +4,7 @@ use v5.36;
 use Registry limit => 120;
 use Registry::Process;
 use Registry::Tools;
+use Socket qw(AF_UNIX SOCK_SEQPACKET pack_sockaddr_un);
 use Test::More;
 
 if (!is_root()) {
@@ -225,6 +226,25 @@ subtest 'a configuration that changes' => sub {
     like(join('', $registry->logged(qr/options stay as they were/)), qr/the user that the server runs as can't read/, '... which is said');
     is($registry->get('/healthz')->status, 200, '... and the server goes on');
     $registry->stop;
+};
+
+# "upgrade" asks as root, so that the server believes it. Another socket of root's must not be asked.
+subtest 'a link in the place of the socket' => sub {
+    my $tmp = open_to_all();
+    my $registry = Registry->start(dir => "$tmp/data");
+    $registry->stop;
+    socket(my $listening, AF_UNIX, SOCK_SEQPACKET, 0) or die "socket: $!";
+    bind($listening, pack_sockaddr_un("$tmp/roots")) && listen($listening, 5) or die "bind: $!";
+    my $asked = sub { my $in = ''; vec($in, fileno $listening, 1) = 1; return scalar select $in, undef, undef, 0 };
+    symlink "$tmp/roots", "$tmp/data/run/control.sock" or die "symlink: $!";
+    my $ran = Registry->try([ 'upgrade', '--dir', "$tmp/data" ]);
+    is($ran->{exit}, 1, 'is refused');
+    is($asked->(), 0, '... and nothing was asked behind it');
+    unlink "$tmp/data/run/control.sock";
+    chmod 0666, "$tmp/roots";
+    rename "$tmp/roots", "$tmp/data/run/control.sock" or die "rename: $!";
+    Registry->try([ 'upgrade', '--dir', "$tmp/data" ]);
+    is($asked->(), 0, 'nor is a socket of root\'s in its place');
 };
 
 subtest 'a password is read by root' => sub {

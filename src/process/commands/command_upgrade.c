@@ -27,7 +27,7 @@ connect_server(struct upgrade *u, const struct options *o, struct err *err)
     if (datadir_plan(o->dir, o->run_as, &u->who, err) != 0 ||
         datadir_find(&u->dir, o->dir, &u->who, err) != 0)
         return -1;
-    u->connection = control_call_connect();
+    u->connection = control_call_connect_as_root(u->who.uid);
     if (u->connection < 0 && errno == EACCES)
         return err_set(err, ERR_DENIED,
                        "the server that runs in %s belongs to another user: run this as root",

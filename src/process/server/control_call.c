@@ -1,24 +1,55 @@
 #include "process/server/control_call.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include "process/server/server.h"
 #include "util/buf.h"
 #include "util/fdio.h"
 
-int
-control_call_connect(void)
+static int
+connect_by_name(const char *name)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = SERVER_CONTROL_NAME};
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     int sys;
 
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", name);
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0)
         return fd;
     sys = errno;
     fdio_close(fd);
     errno = sys;
     return -1;
+}
+
+int
+control_call_connect(void)
+{
+    return connect_by_name(SERVER_CONTROL_NAME);
+}
+
+int
+control_call_connect_as_root(uid_t owner)
+{
+    int file = open(SERVER_CONTROL_NAME, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    char name[32];
+    struct stat st;
+    int fd = -1, sys;
+
+    snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+    if (file >= 0 && fstat(file, &st) == 0) {
+        if (S_ISSOCK(st.st_mode) && st.st_uid == owner)
+            fd = connect_by_name(name);
+        else
+            errno = ENOTSOCK;
+    }
+    sys = errno;
+    fdio_close(file);
+    errno = sys;
+    return fd;
 }
 
 int

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sys/types.h>
 #include "util/err.h"
 
 /* The packet by which a process asks the running server for the work of a command; what comes back
@@ -10,6 +11,10 @@
 /* Connects to the server of the working directory, a data directory. A descriptor; -1 and errno:
  * nobody listens. */
 int control_call_connect(void);
+
+/* The same with rights of root, in a directory that may be another user's: only to a socket that
+ * belongs to this user, whatever links lead elsewhere. */
+int control_call_connect_as_root(uid_t owner);
 
 /* Sends args (NULL at the end) with the descriptors of stdin, stdout, stderr and of the working
  * directory. 0 or -1. */
