@@ -144,7 +144,7 @@ read_blob(struct check *c, const struct blob_to_read *b, struct err *err)
     digest_text(text, &b->digest);
     check_report(c, &(struct check_finding){
                         "blob-digest", text, "its file has its digest", c->why,
-                        "the file goes into the quarantine, and a new push replaces it", mended});
+                        "the blob goes into the quarantine, and a new push replaces it", mended});
     return 0;
 }
 

@@ -147,7 +147,7 @@ const struct check_rule check_table[] = {
     /* ---- blobs ---- */
     {"blob-file", TABLE_BLOB, 0,
      "its file is there, with its size",
-     "the file goes into the quarantine, and a new push replaces it", true,
+     "the blob goes into the quarantine, and a new push replaces it", true,
      check_blob_has_file, check_blob_withdraw},
     {CHECK_KEPT_KIND, TABLE_BLOB, 0,
      "something keeps it, or a job looks at it when its lease is over", "the job is added", false,
