@@ -125,6 +125,17 @@ subtest 'many layers' => sub {
     cmp_ok($exact, '<', 5, sprintf 'an exact name in %.3f s', $exact);
 };
 
+# Of a layer of 100 kB, whose names take 35 MB with their paths.
+subtest 'long paths' => sub {
+    my $long = join '/', map { 'd' x 250 } 1 .. 15;
+    my @large = map { my $n = $_; gzip_layer(tar_of(map { { name => "$long/$n-$_", data => '', format => 'gnu' } } 1 .. 9500)) } 1 .. 2;
+    push_layers($ann, 'large', 1, @large);
+    is_status(indexed('large', 1), 200, 'an image of them is indexed');
+    my ($hits, $end) = find($ann, 'name=*&n=1');
+    is_deeply([ $end->{skipped}, map { $_->{repository} } @$hits ], [ 1, 'many' ], 'is left out of what would take too much memory');
+    is(scalar @{ all($ann, 'name=2-9400') }, 1, '... and else is searched');
+};
+
 subtest 'as a command' => sub {
     my @command = (Registry->program, 'find', '--dir', $registry->dir);
     my $found = run([ @command, 'log4j-*' ]);

@@ -21,6 +21,8 @@
 #define MEMO_LAYERS 20000
 #define MEMO_BYTES ((size_t)32 << 20)
 #define MEMO_SLOTS 65536u
+/* With more bytes of paths, an image isn't looked into: a small layer may have many long ones. */
+#define SEARCH_PATHS_MAX (2 * MEMO_BYTES)
 /* Layers of an image, and images of an index, that are looked at. */
 #define SEARCH_LAYERS_MAX 512
 #define SEARCH_CHILDREN_MAX 200
@@ -282,7 +284,7 @@ search_image(struct searching *g, const struct digest *digest, const struct mani
             return 0;
         if (memo_of_layer(g, &im.layers[i], &im.memos[i], err) != 0)
             return -1;
-        all = im.memos[i].is_readable;
+        all = im.memos[i].is_readable && g->memo_bytes <= SEARCH_PATHS_MAX;
         any = any || im.memos[i].n > 0;
     }
     if (!all) {

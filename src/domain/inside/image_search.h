@@ -14,7 +14,7 @@
  * first. Each image is looked at once in a search, under its newest tag; a layer that several
  * images have is read once. An index tells by its filter whether it has an exact name, so that most
  * layers aren't read at all for one. A layer whose index isn't made yet is not waited for: its
- * image is counted as skipped.
+ * image is counted as skipped, and so is one in which the pattern fits 64 MiB of paths.
  *
  * Bounds: the newest IMAGE_SEARCH_TAGS tags behind the place, IMAGE_SEARCH_ENTRIES entries of
  * layers, a time, and a number of hits. A search that meets one can be continued. */
