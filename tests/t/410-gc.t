@@ -180,6 +180,8 @@ subtest 'deleted manifests that can come back' => sub {
     like($text, qr/^manifest +\S+ \S+ +a\/b\@\Q$gone\E until \S+Z \(history of a tag\)$/m, '... and a line tells what for');
     is(Registry->try([ 'tag', 'restore', 'a/b:v1', '--dir', $registry->dir ])->{exit}, 0, 'one comes back');
     ok(!(grep { $_ eq $gone } @{ items(report($registry, '--dry-run'), 'manifest', 'waits') }), '... and waits no more');
+    is_status(push_document($registry, 'a/c', undef, $manifest, $OCI), 201, 'another one is pushed again');
+    is_deeply(items(report($registry, '--dry-run'), 'manifest', 'waits'), [ digest($index) ], '... and waits no more');
     is(Registry->try([ 'repo', 'rm', 'a/c', '--now', '--dir', $registry->dir ])->{exit}, 0, 'the others are removed for good');
     ok(wait_for(20, sub { !@{ report($registry, '--dry-run')->{items} } }), '... and nothing waits');
     is_blob($registry, 'a/b', $own, 'what came back is whole');

@@ -3,6 +3,7 @@
 #include "domain/core/repository.h"
 #include "domain/core/trash.h"
 #include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_trash.h"
 
 /* Records that are read at once. */
@@ -10,7 +11,7 @@
 /* Of the deleted manifests that need a blob, as many are asked how long they stay. */
 #define SOURCES_MAX 100
 
-/* When the keeper removes it; 0: nothing says when, or it came back. */
+/* When the keeper removes it; 0: nothing says when. */
 static int
 find_end(const struct registry *reg, uint64_t repo, const struct digest *d, uint64_t *until,
          struct err *err)
@@ -46,7 +47,7 @@ add_trash_to_page(uint64_t repo, const struct digest *d, const struct rec_trash 
     return ++p->n == PAGE;
 }
 
-/* 1: that is enough; 0; -1. */
+/* Not of one that was pushed again. 1: that is enough; 0; -1. */
 static int
 tell_trashed(const struct registry *reg, const struct trashed_manifest *m,
              bool (*fn)(const struct garbage_history_item *item, void *arg), void *arg,
@@ -54,9 +55,13 @@ tell_trashed(const struct registry *reg, const struct trashed_manifest *m,
 {
     struct garbage_history_item item = {.digest = &m->digest, .size = m->size};
     char name[RECORD_REPOSITORY_MAX + 1];
-    int rc = repository_name(reg, m->repo, name, err);
+    struct rec_manifest again;
+    int rc = tbl_manifest_get(kv_reads(reg->kv), m->repo, &m->digest, &again, err);
 
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
     item.repository = name;
+    rc = repository_name(reg, m->repo, name, err);
     if (rc < 0 || find_end(reg, m->repo, &m->digest, &item.until, err) != 0)
         return -1;
     return rc == 1 && item.until != 0 ? fn(&item, arg) : 0;
