@@ -175,7 +175,7 @@ static int
 look_at_path(struct searching *g, struct searched_image *im, size_t layer, const char *path,
              struct err *err)
 {
-    struct layer_merge_node node;
+    struct layer_merge_node node = {.layer = 0};
     struct arena arena;
     char *absolute;
     int rc;

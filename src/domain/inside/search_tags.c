@@ -45,7 +45,8 @@ is_behind(const struct tag_gathering *g, uint64_t repo, const char *tag, uint64_
 static void
 keep_newest(struct search_tags *out)
 {
-    qsort(out->v, out->n, sizeof *out->v, compare_search_tags);
+    if (out->n > 0)
+        qsort(out->v, out->n, sizeof *out->v, compare_search_tags);
     if (out->n > out->max) {
         out->n = out->max;
         out->more = true;

@@ -54,13 +54,11 @@ put_packages(struct buf *out, const struct packages *list)
 static void
 put_package_change(struct buf *out, bool *any, const struct package *from, const struct package *to)
 {
-    if (from != NULL && to != NULL && strcmp(from->version, to->version) == 0)
+    const struct package *known = to != NULL ? to : from;
+
+    if (known == NULL || (from != NULL && to != NULL && strcmp(from->version, to->version) == 0))
         return;
-    put_package_begin(out, !*any,
-                      from == NULL ? "add"
-                      : to == NULL ? "remove"
-                                   : "change",
-                      to != NULL ? to : from);
+    put_package_begin(out, !*any, from == NULL ? "add" : to == NULL ? "remove" : "change", known);
     put_package_text(out, "version", to != NULL ? to->version : NULL);
     put_package_text(out, "from", from != NULL ? from->version : NULL);
     buf_putc(out, '}');
