@@ -1,4 +1,5 @@
 #include "domain/inside/layer_hits.h"
+#include <string.h>
 #include "util/mem.h"
 
 /* A directory that was seen. Its entry comes before its contents, since numbers ascend. */
@@ -26,9 +27,12 @@ struct hits {
 static int
 add_hits_dir(struct hits *h, uint32_t parent, const struct layer_entry *e, struct err *err)
 {
+    size_t before = h->dirs_room;
+
     if (e->dir >= h->dirs_max)
         return sorted_file_corrupt(err, "the number of a directory");
     h->dirs = mem_grow(h->dirs, &h->dirs_room, (size_t)e->dir + 1, sizeof *h->dirs);
+    memset(h->dirs + before, 0, (h->dirs_room - before) * sizeof *h->dirs);
     h->dirs[e->dir] = (struct hits_dir){parent, (uint32_t)h->names.n, (uint16_t)e->name.n, true};
     buf_put(&h->names, e->name.p, e->name.n);
     return buf_ok(&h->names) ? 0 : sorted_file_corrupt(err, "the names of directories");
