@@ -213,7 +213,7 @@ tag_sorted_page(const struct registry *reg, uint64_t repo, const struct tag_want
     page->v = s.v;
     page->more = by_name ? b->n == TAG_BATCH || s.n == s.room : s.n == s.room;
     page->n = s.n < s.room ? s.n : wanted->limit;
-    if (rc == 0 && page->n > 0) {
+    if (s.v != NULL && page->n > 0) {
         memcpy(page->last.name, s.v[page->n - 1].name, sizeof page->last.name);
         page->last.updated = s.v[page->n - 1].r.updated;
     }

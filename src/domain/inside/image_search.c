@@ -185,7 +185,7 @@ look_at_path(struct searching *g, struct searched_image *im, size_t layer, const
     rc = absolute == NULL
              ? arena_full(err)
              : layer_merge_find(&im->merge, &arena, bytes_str(absolute), false, &node, err);
-    if (rc == 1 && node.layer == layer &&
+    if (rc == 1 && absolute != NULL && node.layer == layer &&
         layer_find_fits(g->s->pattern, bytes_str(path), node.entry.type))
         rc = tell_hit(g, im, bytes_str(absolute), &node, err);
     else if (rc > 0)
