@@ -35,6 +35,9 @@ bdb_log_read_open(struct bdb_log_read *r, const char *dir)
 void
 bdb_log_read_close(struct bdb_log_read *r)
 {
+    /* A wrong checksum is a panic to the library, which then frees nothing. */
+    if (r->env != NULL)
+        r->env->set_flags(r->env, DB_NOPANIC, 1);
     if (r->cursor != NULL)
         r->cursor->close(r->cursor, 0);
     if (r->env != NULL)
