@@ -63,6 +63,8 @@ parse_size(const char *s, uint64_t *out)
         {'K', UINT64_C(1) << 10},
         {'M', UINT64_C(1) << 20},
         {'G', UINT64_C(1) << 30},
+        {'T', UINT64_C(1) << 40},
+        {'P', UINT64_C(1) << 50},
     };
 
     return parse_with_unit(s, units, sizeof units / sizeof *units, out);

@@ -224,7 +224,7 @@ nonsense_is_refused_by_name(void **state)
         {{"--workers", "101"}, "101"},
         {{"--lease", "1w"}, "1w"},
         {{"--gc-interval", "0"}, "--gc-interval"},
-        {{"--max-blob-size", "1T"}, "1T"},
+        {{"--max-blob-size", "1E"}, "1E"},
         {{"--log-level", "loud"}, "loud"},
         {{"--hook-jobs", "0"}, "1 to 100"},
         {{"--hook-retries", "101"}, "0 to 100"},

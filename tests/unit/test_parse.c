@@ -48,7 +48,10 @@ sizes_have_units_of_1024(void **state)
     assert_true(parse_size("512K", &v) && v == 524288);
     assert_true(parse_size("20M", &v) && v == 20971520);
     assert_true(parse_size("4G", &v) && v == UINT64_C(4294967296));
-    static const char *const bad[] = {"", "K", "4k", "4GB", "4 G", "4.5G", "-4G", "17179869184G"};
+    assert_true(parse_size("10T", &v) && v == UINT64_C(10995116277760));
+    assert_true(parse_size("16383P", &v) && v == UINT64_C(18445618173802708992));
+    static const char *const bad[] = {"",     "K",   "4k",           "4GB",    "4 G",
+                                      "4.5G", "-4G", "17179869184G", "16384P", "1E"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(parse_size(bad[i], &v));
     }

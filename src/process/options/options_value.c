@@ -129,8 +129,8 @@ set_size(uint64_t *to, const struct options_row *row, const char *value, const c
          struct err *err)
 {
     if (!parse_size(value, to))
-        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a size like 512K, 20M or 4G", what,
-                       value);
+        return err_set(err, ERR_BAD_REQUEST, "%s %s: must be a size like 512K, 20M, 4G or 10T",
+                       what, value);
     if (*to < row->least)
         return err_set(err, ERR_BAD_REQUEST, "%s %s: must be at least %lluM", what, value,
                        (unsigned long long)row->least >> 20);
