@@ -1,7 +1,6 @@
 #include "process/commands/check_nginx.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -65,35 +64,12 @@ fill_scratch(const struct server *s, const struct tls_files *tls, int scratch, s
     return rc;
 }
 
-/* Sockets that nginx inherits it neither binds nor listens on. Those of a running server it can't
- * bind, which it forgives in a test. */
-static int
-pass_sockets(const struct server *s)
-{
-    struct buf list;
-    int rc = 0;
-
-    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-    buf_init(&list, 8192);
-    for (size_t i = 0; rc == 0 && i < s->listeners.n; i++) {
-        if (s->listeners.v[i].fd < 0)
-            continue;
-        rc = fcntl(s->listeners.v[i].fd, F_SETFD, 0);
-        buf_putf(&list, "%d;", s->listeners.v[i].fd);
-    }
-    rc = rc == 0 && buf_ok(&list)
-             ? (list.n > 0 ? setenv("NGINX", buf_text(&list), 1) : unsetenv("NGINX"))
-             : -1;
-    buf_free(&list);
-    return rc;
-}
-
 _Noreturn static void
 become_nginx_test(const struct server *s, const char *program, int scratch, int out)
 {
     int nothing = open("/dev/null", O_RDWR);
 
-    if (privileges_forget(&s->who) != 0 || fchdir(scratch) != 0 || pass_sockets(s) != 0)
+    if (privileges_forget(&s->who) != 0 || fchdir(scratch) != 0 || nginx_pass_sockets(s) != 0)
         _exit(1);
     dup2(nothing, STDIN_FILENO);
     dup2(nothing, STDOUT_FILENO);

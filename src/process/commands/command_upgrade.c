@@ -43,24 +43,17 @@ ask_for_upgrade(const struct upgrade *u, struct err *err)
 {
     const char *args[] = {"upgrade", PACKAGE_VERSION, NULL};
     const int fds[4] = {u->program, STDOUT_FILENO, STDERR_FILENO, u->startdir};
-    char packet[1 + ERR_MESSAGE_MAX];
-    ssize_t n;
+    int code;
 
     if (control_call_send(u->connection, fds, args, err) != 0)
         return COMMAND_FAILED;
-    do
-        n = recv(u->connection, packet, sizeof packet - 1, 0);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0) {
+    code = control_call_result(u->connection, err);
+    if (code < 0) {
         err_set(err, ERR_BUSY,
-                "the server has ended, or this program could not take over: see its "
-                "log");
+                "the server has ended, or this program could not take over: see its log");
         return COMMAND_FAILED;
     }
-    packet[n] = '\0';
-    if (packet[0] != COMMAND_DONE)
-        err_set(err, ERR_SYSTEM, "%s", packet + 1);
-    return (enum command_exit)packet[0];
+    return (enum command_exit)code;
 }
 
 enum command_exit

@@ -43,23 +43,18 @@ static enum command_exit
 ask_server(int fd, int startdir, const char *const *args, struct err *err)
 {
     const int fds[4] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, startdir};
-    char packet[1 + ERR_MESSAGE_MAX];
-    ssize_t n;
+    int code;
+
     if (control_call_send(fd, fds, args, err) < 0)
         return COMMAND_FAILED;
-    do
-        n = recv(fd, packet, sizeof packet - 1, 0);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0) {
+    code = control_call_result(fd, err);
+    if (code < 0) {
         err_set(err, ERR_BUSY,
                 "the server ended this (it stops, or recovers its database): try again, and see "
                 "its log");
         return COMMAND_FAILED;
     }
-    packet[n] = '\0';
-    if (packet[0] != COMMAND_DONE)
-        err_set(err, ERR_SYSTEM, "%s", packet + 1);
-    return (enum command_exit)packet[0];
+    return (enum command_exit)code;
 }
 
 /* ---- without ---- */

@@ -103,16 +103,13 @@ static void
 on_snapshot_answer(void *arg)
 {
     struct snapshotter *s = arg;
-    char packet[1 + ERR_MESSAGE_MAX];
-    ssize_t n = recv(s->connection, packet, sizeof packet - 1, MSG_DONTWAIT);
+    struct err err;
+    int code = control_call_result(s->connection, &err);
 
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    packet[n > 0 ? n : 0] = '\0';
-    if (n <= 0)
+    if (code < 0)
         end_snapshot(s, "its process died");
     else
-        end_snapshot(s, packet[0] == 0 ? NULL : packet + 1);
+        end_snapshot(s, code == 0 ? NULL : err.message);
 }
 
 static void

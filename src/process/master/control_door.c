@@ -14,20 +14,6 @@
 
 /* ---- refusing, and letting go ---- */
 
-static void
-send_control_answer(int connection, enum command_exit code, const char *message)
-{
-    char packet[1 + ERR_MESSAGE_MAX];
-    int n = snprintf(packet + 1, sizeof packet - 1, "%s", message);
-    ssize_t ignored;
-
-    packet[0] = (char)code;
-    if (n > (int)sizeof packet - 2)
-        n = (int)sizeof packet - 2;
-    ignored = send(connection, packet, 1 + (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)ignored;
-}
-
 /* New connections wait while all places are taken. */
 static void
 watch_door(struct control_door *d)
@@ -43,7 +29,7 @@ void
 control_door_done(struct control_door_request *r, const char *message)
 {
     if (message != NULL)
-        send_control_answer(r->connection, COMMAND_FAILED, message);
+        control_call_answer(r->connection, COMMAND_FAILED, message);
     loop_fd_stop(&r->readable);
     loop_timer_stop(&r->limit);
     fdio_close(r->connection);
@@ -221,6 +207,6 @@ control_door_main(const struct server *s, pid_t master, const struct child_place
         code = COMMAND_FAILED;
         err_errno(&err, "cannot write the output");
     }
-    send_control_answer(r->connection, code, code == COMMAND_DONE ? "" : err.message);
+    control_call_answer(r->connection, code, code == COMMAND_DONE ? "" : err.message);
     return CHILD_DONE;
 }

@@ -56,16 +56,8 @@ takeover_init(struct takeover *t, const struct server *s, struct loop *loop)
 static void
 answer_caller(int *caller, enum command_exit code, const char *text)
 {
-    char packet[1 + ERR_MESSAGE_MAX];
-    int n = snprintf(packet + 1, sizeof packet - 1, "%s", text);
-    ssize_t ignored;
-
-    packet[0] = (char)code;
-    if (n > (int)sizeof packet - 2)
-        n = (int)sizeof packet - 2;
     if (*caller >= 0)
-        ignored = send(*caller, packet, 1 + (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)ignored;
+        control_call_answer(*caller, code, text);
     fdio_close(*caller);
     *caller = -1;
 }

@@ -230,22 +230,24 @@ on_nginx_end(void *arg, pid_t pid, int status)
 
 /* ---- starting ---- */
 
-/* "3;4;": nginx takes these instead of binding. */
-static int
-hand_over_ports(const struct server *s)
+int
+nginx_pass_sockets(const struct server *s)
 {
     struct buf list;
     int rc = 0;
 
-    /* This covers also descriptors that the master was started with. */
     close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     buf_init(&list, 8192);
     for (size_t i = 0; rc == 0 && i < s->listeners.n; i++) {
+        if (s->listeners.v[i].fd < 0)
+            continue;
         rc = fcntl(s->listeners.v[i].fd, F_SETFD, 0);
         buf_putf(&list, "%d;", s->listeners.v[i].fd);
     }
-    if (rc == 0)
-        rc = buf_ok(&list) ? setenv("NGINX", buf_text(&list), 1) : -1;
+    if (rc == 0 && buf_ok(&list))
+        rc = list.n > 0 ? setenv("NGINX", buf_text(&list), 1) : unsetenv("NGINX");
+    else
+        rc = -1;
     buf_free(&list);
     return rc;
 }
@@ -285,7 +287,7 @@ exec_nginx(void *arg, pid_t master)
         setpgid(0, 0);
     privileges_leave_terminal();
     shielded = privileges_shield_program(&n->server->who);
-    if (hand_over_ports(n->server) != 0 || shielded < 0 ||
+    if (nginx_pass_sockets(n->server) != 0 || shielded < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != master)
         _exit(1);
     set_nginx_stdio(n->log_end);

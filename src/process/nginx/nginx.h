@@ -44,6 +44,11 @@ bool nginx_find(char *program, size_t room);
 /* Appends its configuration for the options and listeners of a server. */
 int nginx_text(const struct server *s, struct buf *out, struct err *err);
 
+/* In a child that becomes nginx: lets it inherit the server's open ports and no other descriptor
+ * above stderr, also none that the master was started with. nginx takes these ("3;4;" in its
+ * environment) instead of binding; a test of it forgives that it can't bind the others. */
+int nginx_pass_sockets(const struct server *s);
+
 /* Finds the program. If there is none, the message names the package. */
 int nginx_init(struct nginx *n, const struct server *s, struct loop *loop, struct err *err);
 /* Call this in state NGINX_GONE. */

@@ -84,3 +84,34 @@ control_call_send(int connection, const int fds[4], const char *const *args, str
     buf_free(&packet);
     return n >= 0 ? 0 : err_errno(err, "cannot ask the server");
 }
+
+int
+control_call_result(int connection, struct err *err)
+{
+    char packet[1 + ERR_MESSAGE_MAX];
+    ssize_t n;
+
+    do
+        n = recv(connection, packet, sizeof packet - 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return -1;
+    packet[n] = '\0';
+    if (packet[0] != 0)
+        err_set(err, ERR_SYSTEM, "%s", packet + 1);
+    return (unsigned char)packet[0];
+}
+
+void
+control_call_answer(int connection, int code, const char *message)
+{
+    char packet[1 + ERR_MESSAGE_MAX];
+    int n = snprintf(packet + 1, sizeof packet - 1, "%s", message);
+    ssize_t ignored;
+
+    packet[0] = (char)code;
+    if (n > (int)sizeof packet - 2)
+        n = (int)sizeof packet - 2;
+    ignored = send(connection, packet, 1 + (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)ignored;
+}

@@ -3,8 +3,8 @@
 #include <sys/types.h>
 #include "util/err.h"
 
-/* The packet by which a process asks the running server for the work of a command; what comes back
- * is in process/commands/control.h. */
+/* The packet by which a process asks the running server for the work of a command, and the one that
+ * comes back: an exit code (process/commands/command.h) in a byte, and a message unless it is 0. */
 
 #define CONTROL_CALL_PACKET_MAX 16384
 
@@ -19,3 +19,10 @@ int control_call_connect_as_root(uid_t owner);
 /* Sends args (NULL at the end) with the descriptors of stdin, stdout, stderr and of the working
  * directory. 0 or -1. */
 int control_call_send(int connection, const int fds[4], const char *const *args, struct err *err);
+
+/* Waits for the server's answer. Its exit code, with the message in err unless it is 0; -1, and err
+ * is as before: the connection ended without one. */
+int control_call_result(int connection, struct err *err);
+
+/* The server's side: answers without waiting. A caller that has gone is no error. */
+void control_call_answer(int connection, int code, const char *message);
