@@ -424,8 +424,12 @@ command_check(struct options *o, struct err *err)
                         .faults = json_new_array(),
                         .warnings = json_new_array()};
     buf_init(&c->running, 1u << 20);
-    if (run_check(c, err) == 0)
+    if (run_check(c, err) == 0) {
         code = tell_result(c, err);
+    } else {
+        json_free(c->faults);
+        json_free(c->warnings);
+    }
     check_nginx_end(&c->scratch);
     tls_files_free(&c->tls);
     buf_free(&c->running);
