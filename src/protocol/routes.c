@@ -19,6 +19,7 @@
 #include "protocol/inside/v2_browse_packages.h"
 #include "protocol/inside/v2_find.h"
 #include "protocol/v2/v2_catalog.h"
+#include "protocol/v2/v2_hooks.h"
 #include "protocol/v2/v2_manifest.h"
 #include "protocol/v2/v2_me.h"
 #include "protocol/v2/v2_referrers.h"
@@ -46,6 +47,7 @@ static const struct route route_rows[] = {
     {READ,         "/v2/_repositories",                     VERB_LIST,   POOL_LIST, v2_catalog_repositories},
     {READ,         "/v2/_find",                             VERB_LIST,   POOL_BROWSE, v2_find},
     {READ,         "/v2/_storage",                          VERB_LIST,   POOL_LIST, v2_storage},
+    {READ,         "/v2/_hooks",                            VERB_LIST,   POOL_LIST, v2_hooks},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?mount",       VERB_PUSH,   POOL_API,  v2_upload_mount},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/?digest",      VERB_PUSH,   POOL_BULK, v2_upload_whole},
     {HTTP_POST,    "/v2/{name}/blobs/uploads/",             VERB_PUSH,   POOL_API,  v2_upload_begin},

@@ -8,11 +8,12 @@ import {repository} from './tags.js';
 import {image} from './image.js';
 import {account, loginScreen} from './account.js';
 import {events} from './events.js';
+import {hooks} from './hooks.js';
 import {field, search} from './search.js';
 import {storage} from './storage.js';
 
-const own = {login: loginScreen, me: account, search, storage, events};
-const titles = {login: 'Log in', me: 'What you may do', search: 'Search', storage: 'Storage', events: 'Events'};
+const own = {login: loginScreen, me: account, search, storage, events, hooks};
+const titles = {login: 'Log in', me: 'What you may do', search: 'Search', storage: 'Storage', events: 'Events', hooks: 'Hooks'};
 
 // ---- addresses ----
 
@@ -71,7 +72,7 @@ function drawUser() {
     : me.login === 'token'
       ? link(`${to.screen('login')}`, {class: 'button'}, 'Log in')
       : null);
-  const all = [['Repositories', base], ['Events', to.screen('events')], ...(me.administrator ? [['Storage', to.screen('storage')]] : [])];
+  const all = [['Repositories', base], ['Events', to.screen('events')], ...(me.administrator ? [['Storage', to.screen('storage')], ['Hooks', to.screen('hooks')]] : [])];
   replace(nav, all.map(([title, href]) => link(href, {'data-nav': href}, title)));
   markNav();
 }

@@ -11,6 +11,7 @@ export async function repositories(route, {signal, go}) {
   const prefix = route.prefix ?? '';
   let filter = route.query.get('q') ?? '';
   let next, items, run = 0;
+  let all, made, space; // rows, the items that have theirs, and the namespace of the last one
 
   const path = () => `_repositories?n=200${filter ? `&name=${encodeURIComponent(filter)}` : ''}${prefix ? `&prefix=${encodeURIComponent(prefix)}` : ''}`;
 
@@ -27,11 +28,10 @@ export async function repositories(route, {signal, go}) {
     return next !== null;
   }
 
-  // The rows of the list: namespaces, and what is in them.
+  // The rows of the list: namespaces, and what is in them. Only those of new items are made.
   function rows() {
-    const all = [];
-    let space = null;
-    for (const item of items) {
+    for (; made < items.length; made++) {
+      const item = items[made];
       const below = item.name.slice(prefix.length);
       const cut = below.indexOf('/');
       const here = cut < 0 ? null : prefix + below.slice(0, cut + 1);
@@ -42,9 +42,13 @@ export async function repositories(route, {signal, go}) {
       else
         space.n++;
       if (here === null || !closed.has(here) || filter)
-        all.push({...item, below: here === null ? below : below.slice(cut + 1), deep: here !== null});
+        all.push({item, below: here === null ? below : below.slice(cut + 1), deep: here !== null});
     }
     return all;
+  }
+
+  function forgetRows() {
+    [all, made, space] = [[], 0, null];
   }
 
   function draw() {
@@ -69,12 +73,14 @@ export async function repositories(route, {signal, go}) {
     const mine = ++run;
     const before = items;
     [items, next] = [[], path()];
+    forgetRows();
     try {
       await some(mine);
     } catch (e) {
       if (e.name === 'AbortError' || mine !== run)
         return;
       items = before ?? [];
+      forgetRows();
       throw e;
     }
     if (mine !== run)
@@ -91,6 +97,7 @@ export async function repositories(route, {signal, go}) {
     return h('div', {class: 'row space'},
       h('button', {type: 'button', class: 'caret', 'aria-expanded': String(open), 'aria-label': `Namespace ${plain(item.space)}`, onclick: (e) => {
         closed.has(item.space) ? closed.delete(item.space) : closed.add(item.space);
+        forgetRows();
         draw();
         e.preventDefault();
       }}, icon('caret')),
@@ -98,9 +105,9 @@ export async function repositories(route, {signal, go}) {
       h('span', {class: 'dim'}, next === null || items.at(-1)?.name.startsWith(item.space) === false ? item.n : `${item.n}+`));
   }
 
-  function repositoryRow(item) {
-    return h('div', {class: item.deep ? 'row repo deep' : 'row repo'},
-      link(to.repository(item.name), {class: 'name', title: plain(item.name)}, text(item.below)),
+  function repositoryRow({item, below, deep}) {
+    return h('div', {class: deep ? 'row repo deep' : 'row repo'},
+      link(to.repository(item.name), {class: 'name', title: plain(item.name)}, text(below)),
       h('span', {class: 'tags'}, count(item.tags, 'tag')),
       h('span', {class: 'size'}, size(item.size)),
       h('span', {class: 'when'}, ago(item.updated)));

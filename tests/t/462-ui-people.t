@@ -15,7 +15,7 @@ spew("$tmp/access", <<'END_RULES');
 team/**     bob       pull
 public/**   anonymous pull
 END_RULES
-my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:second', '--access', "$tmp/access" ]);
+my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:second', '--access', "$tmp/access", '--on-tag', 'echo "<b>$2</b>"; echo "no such host" >&2; exit 3', '--hook-retries', '0' ], expected => qr/hook failed|a hook failed too often/);
 my $ann      = $registry->with(user => 'ann:secret');
 push_layers($ann, 'team/app', $_, gzip_layer(tar_of("f etc/motd $_"))) for '1.0', '1.1', '2.0';
 push_layers($ann, 'public/tool', 'v1', gzip_layer(tar_of('f a b')));
@@ -65,6 +65,8 @@ subtest 'who may only pull' => sub {
     ok($browser->sees('dd', 'You may not delete'), '... and what not');
     $browser->go("$page/_storage");
     ok($browser->sees('.state.forbidden'), 'the storage is for administrators');
+    $browser->go("$page/_hooks");
+    ok($browser->sees('.state.forbidden'), '... and so are the hooks');
     $browser->go("$page/team/app:1.0/files/etc/motd");
     $browser->click('.pane button', 'Download');
     is($browser->downloaded('motd'), '1.0', 'a download with a login');
@@ -124,6 +126,12 @@ subtest 'who may delete' => sub {
 subtest 'administrators' => sub {
     $browser->go("$page/_storage");
     ok($browser->sees('.card.number', 'Used by blobs'), 'the storage');
+    $browser->click('.main-nav a', 'Hooks');
+    ok($browser->sees('.hook h2', 'tag'), 'the hooks');
+    is_deeply([ $browser->texts('.hook h2') ], ['tag'], '... that are there');
+    ok(wait_for(15, sub { $browser->click('.heading button', 'Look again'); $browser->find('.hook .badge') }), '... and have run') or diag($browser->text('main'));
+    is($browser->text('.hook .badge'), 'exit code 3', '... with the exit code');
+    like($browser->text('.hook .output'), qr{^<b>team/app:\S+</b>\nno such host$}, '... and the output, as text');
     $browser->click('.main-nav a', 'Events');
     ok($browser->sees('.summary', 'live'), 'events');
     push_layers($ann, 'team/new', 'v7', gzip_layer(tar_of('f new file')));

@@ -20,7 +20,7 @@ my $axe = do {
 };
 diag('axe-core is not there: the screens are not checked by it') if !defined $axe;
 
-my $registry = Registry->start;
+my $registry = Registry->start(args => [ '--on-tag', 'echo of $2; seq 500; printf "%0900d" 1' ]);
 my $dpkg = join '', map { "Package: $_\nStatus: install ok installed\nVersion: 1.$_-1\nArchitecture: amd64\nSource: src-$_\nMaintainer: x\nDescription: y\n\n" } map { "lib$_" } 'a' .. 'f';
 my @base = ('d etc/', 'f etc/motd old', "f etc/passwd root:x:0:0\nann:x:1:1", 'd usr/', 'd usr/lib/', "f usr/lib/x.so a\0b", 'd var/', 'd var/lib/', 'd var/lib/dpkg/', "f var/lib/dpkg/status $dpkg");
 for my $tag ('1.0', '1.9', '1.10') {
@@ -44,6 +44,7 @@ my @screens = (
     [ diff         => 'team/app:1.10/diff/1.9?path=etc/motd', '.sides, .state' ],
     [ changes      => 'team/app:1.10/diff/1.9?view=packages', '.row.package-change' ],
     [ storage      => '_storage',                      '.card.number' ],
+    [ hooks        => '_hooks',                        '.hook .output' ],
     [ events       => '_events',                       '.state' ],
     [ search       => '_search?q=app',                 '.results li' ],
     [ find         => '_search?q=*.so',                '.results li a' ],

@@ -163,9 +163,11 @@ subtest 'changes of very many files' => sub {
 };
 
 subtest 'what is not there is not shown' => sub {
+    $browser->go("$page/_nothing");
+    ok($browser->sees('.state', 'Not found'), 'a screen that does not exist');
+    is_deeply([ $browser->texts('.main-nav a') ], [qw(Repositories Events Storage Hooks)], '... and no link to it');
     $browser->go("$page/_hooks");
-    ok($browser->sees('.state', 'Not found'), 'no screen of hooks');
-    is_deeply([ $browser->texts('.main-nav a') ], [qw(Repositories Events Storage)], '... and no link to it');
+    ok($browser->sees('.state', 'No hooks'), 'no hooks');
 };
 
 is_deeply([ $browser->complaints ], [], 'the console has no complaints');

@@ -43,6 +43,7 @@ end_output_line(struct hook_output *o)
     utf8_mend(o->line);
     if (n > 0)
         memcpy(o->last, o->line, n + 1);
+    hook_last_line(&o->tail, bytes_of(o->line, n));
     o->n = 0;
     o->any = false;
     if (o->enough)

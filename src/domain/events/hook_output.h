@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "domain/events/hook.h"
+#include "domain/events/hook_last.h"
 
 /* Copies the output of a hook to the log (stdout), line by line:
  *   1b930d010525 - executing ./hooks/tag 1b930d010525... app:v1
@@ -24,6 +25,7 @@ struct hook_output {
     size_t bytes;                        /* written to the log */
     bool enough;                         /* HOOK_OUTPUT_MAX was passed */
     char last[HOOK_OUTPUT_LINE_MAX + 1]; /* the last line that wasn't empty, or "" */
+    struct hook_last_output tail;        /* the end of all output */
 };
 
 /* Writes the "executing" line. */

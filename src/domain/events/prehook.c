@@ -6,6 +6,7 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "domain/events/hook_last.h"
 #include "domain/events/hook_output.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -168,6 +169,13 @@ judge_prehook(const struct registry *reg, enum hook which, const struct prehook_
                    WEXITSTATUS(status));
 }
 
+/* Why it failed, if the exit code and the output don't tell. */
+static const char *
+reason_of_end(enum prehook_end end)
+{
+    return end == TOO_LONG ? "killed at its time limit" : "";
+}
+
 int
 prehook_ask(const struct registry *reg, enum hook which, const struct rec_event *e,
             struct bytes document, struct arena *arena, struct err *err)
@@ -179,26 +187,37 @@ prehook_ask(const struct registry *reg, enum hook which, const struct rec_event 
                             .ended = -1,
                             .held = -1};
     uint64_t deadline = clock_mono_ms() + reg->pre_hook_timeout_ms;
+    struct hook_last last = {.which = which,
+                             .event = e,
+                             .began_ms = clock_wall_ms(),
+                             .why = "",
+                             .output = &r.output.tail};
     enum prehook_end end;
-    int status, rc;
+    int rc;
 
     if (r.in < 0)
         return -1;
     hook_output_begin(&r.output, which, e);
     if (start_prehook(reg, which, e, arena, &r, err) != 0) {
         clean_up_prehook(&r);
+        last.why = err->message;
+        hook_last_save(reg->dirfd, &last);
         log_client_line(LOG_ERROR, "a pre-hook can't be started",
                         "hook=%s repository=%s user=%s why=%s", hook_name(which), e->repository,
                         e->actor, err->message);
         return err_set(err, ERR_BUSY, "the hook %s can't be started", hook_name(which));
     }
     end = wait_for_prehook(&r, deadline);
-    status = clean_up_prehook(&r);
+    last.status = clean_up_prehook(&r);
     if (end == TOO_LONG)
         log_client_line(LOG_WARN, "a pre-hook took too long and was killed",
                         "hook=%s repository=%s user=%s ms=%llu", hook_name(which), e->repository,
                         e->actor, (unsigned long long)reg->pre_hook_timeout_ms);
-    rc = judge_prehook(reg, which, &r, end, status, err);
+    rc = judge_prehook(reg, which, &r, end, last.status, err);
+    last.has_status = true;
+    last.why = reason_of_end(end);
+    if (end != INTERRUPTED)
+        hook_last_save(reg->dirfd, &last);
     metrics_count(reg->counts, METRIC_HOOK_RUNS,
                   which * METRICS_RESULTS + (rc == 0 ? METRICS_OK : METRICS_FAILED), 1);
     return rc;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "domain/events/event_text.h"
 #include "util/arena.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/spawn.h"
@@ -91,6 +92,7 @@ end_hook_line(struct herald_job *j)
         j->line_n--;
     make_printable(j->line, j->line_n);
     keep_last_line(j);
+    hook_last_line(&j->tail, bytes_of(j->line, j->line_n));
     n = j->line_n;
     memcpy(text, j->line, n);
     if (j->line_over > 0)
@@ -156,6 +158,21 @@ read_hook_output(struct herald_job *j)
 /* ---- the end ---- */
 
 static void
+save_last_run(const struct herald_job *j, bool has_status, int status, const char *why)
+{
+    const struct hook_last last = {.which = j->which,
+                                   .event = &j->event.event,
+                                   .began_ms = j->began_ms,
+                                   .has_status = has_status,
+                                   .status = status,
+                                   .why = why,
+                                   .output = &j->tail};
+
+    if (!j->cut)
+        hook_last_save(j->setting->hooks->dirfd, &last);
+}
+
+static void
 end_job(struct herald_job *j, bool ok)
 {
     char id[EVENT_TEXT_ID];
@@ -207,6 +224,7 @@ finish_job(struct herald_job *j)
         snprintf(j->last, sizeof j->last, "killed by signal %d", WTERMSIG(status));
     else if (!ok && j->last[0] == '\0')
         snprintf(j->last, sizeof j->last, "exit code %d", WEXITSTATUS(status));
+    save_last_run(j, true, status, j->timed_out ? j->last : "");
     end_job(j, ok);
 }
 
@@ -335,7 +353,8 @@ herald_job_start(struct herald_job *j, const struct herald_job_setting *setting,
                              .output = -1,
                              .exited = -1,
                              .room = HERALD_JOB_BURST,
-                             .room_at = loop_now(loop)};
+                             .room_at = loop_now(loop),
+                             .began_ms = clock_wall_ms()};
     loop_fd_init(&j->output_fd, loop, on_hook_output, j);
     loop_fd_init(&j->exited_fd, loop, on_hook_exit, j);
     loop_timer_init(&j->deadline, loop, on_hook_deadline, j);
@@ -346,7 +365,9 @@ herald_job_start(struct herald_job *j, const struct herald_job_setting *setting,
         loop_timer_at(&j->deadline, loop_now(loop) + setting->limit_ms);
         return;
     }
-    if (found != 0)
+    if (found != 0) {
         snprintf(j->last, sizeof j->last, "%.*s", RECORD_HOOK_LINE_MAX, err.message);
+        save_last_run(j, false, 0, j->last);
+    }
     end_job(j, found == 0); /* without a hook there is nothing to do */
 }

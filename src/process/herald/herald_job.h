@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "domain/events/hook.h"
+#include "domain/events/hook_last.h"
 #include "domain/events/outbox.h"
 #include "process/herald/herald_log.h"
 #include "util/loop.h"
@@ -53,6 +54,8 @@ struct herald_job {
     bool ok;                             /* the result: exit code 0 */
     char last[RECORD_HOOK_LINE_MAX + 1]; /* its last line, or why it failed */
     bool reported;                       /* for the owner's use */
+    uint64_t began_ms;
+    struct hook_last_output tail; /* the end of its output */
 
     char line[HERALD_JOB_LINE_MAX];
     size_t line_n;

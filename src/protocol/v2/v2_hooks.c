@@ -1,0 +1,67 @@
+#include "protocol/v2/v2_hooks.h"
+#include "domain/events/hook.h"
+#include "domain/events/hook_last.h"
+#include "domain/metrics/metrics.h"
+#include "util/arena.h"
+#include "util/utf8.h"
+
+/* Is there something to run, and can it be run? */
+static void
+set_presence(const struct call *c, struct json *j, enum hook which)
+{
+    struct err err;
+    int rc = hook_find(c->reg->hooks, which, &err);
+
+    json_set_bool(j, "set", rc != 0);
+    if (rc < 0) {
+        utf8_mend(err.message);
+        json_set_string(j, "problem", err.message);
+    } else {
+        json_set(j, "problem", NULL);
+    }
+}
+
+static int
+add_hook(const struct call *c, struct json *list, enum hook which, struct err *err)
+{
+    struct json *last = NULL, *j;
+    int rc = hook_last_read(c->reg->dirfd, which, &last, err);
+
+    if (rc < 0)
+        return -1;
+    j = json_new_object();
+    json_set_string(j, "name", hook_name(which));
+    set_presence(c, j, which);
+    json_set(j, "last", rc == 1 ? last : NULL);
+    json_add(list, j);
+    return 0;
+}
+
+int
+v2_hooks(struct call *c, struct err *err)
+{
+    struct metrics_numbers *v = arena_alloc(c->arena, sizeof *v);
+    struct actor user = c->actor;
+    struct json *body, *list;
+
+    user.grants = NULL;
+    if (access_check_administrator(c->reg, &user, err) != 0)
+        return -1;
+    if (v == NULL)
+        return arena_full(err);
+    metrics_read(c->reg->metrics, v);
+    list = json_new_array();
+    for (int i = 0; i < HOOK_COUNT; i++)
+        if (add_hook(c, list, (enum hook)i, err) != 0) {
+            json_free(list);
+            return -1;
+        }
+    body = json_new_object();
+    json_set(body, "hooks", list);
+    if (v->known[METRIC_HOOKS_WAITING])
+        json_set_u64(body, "waiting", v->v[METRIC_HOOKS_WAITING][0]);
+    else
+        json_set(body, "waiting", NULL);
+    http_reply_header(c->reply, "Cache-Control", "no-store");
+    return call_json(c, 200, body, err);
+}
