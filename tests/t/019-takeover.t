@@ -3,6 +3,7 @@
 use v5.36;
 use Registry limit => 200;
 use Registry::Checks;
+use Registry::Clients;
 use Registry::Process;
 use Registry::Tools;
 use POSIX ();
@@ -77,16 +78,6 @@ sub end_clients ($clients, $name) {
     return;
 }
 
-sub curl (@args) {
-    my $out = tempdir() . '/out';
-    my $pid = fork // die "fork: $!";
-    if ($pid == 0) {
-        open STDOUT, '>', $out or POSIX::_exit(126);
-        exec 'curl', '-s', '-w', '%{exitcode} %{http_code} %{size_download}', @args or POSIX::_exit(127);
-    }
-    return sub { waitpid $pid, 0; return slurp($out) };
-}
-
 # ---- one server ----
 
 sub taken ($registry) { return scalar $registry->logged(qr/this program has taken over/) }
@@ -114,8 +105,8 @@ spew("$tmp/piece", cheap_bytes(6_000_000));
 my $place  = $registry->start_upload('a/b') =~ s{^https?://[^/]+}{}r;
 
 my $clients  = begin_clients($registry);
-my $download = curl('--limit-rate', '500K', '-o', "$tmp/got", "$url/v2/a/b/blobs/$digest");
-my $upload   = curl('--limit-rate', '400K', '-o', "$tmp/answer", '-X', 'PATCH', '-T', "$tmp/piece", '-H', 'Content-Type: application/octet-stream', "$url$place");
+my $download = curl_beside('--limit-rate', '500K', '-o', "$tmp/got", "$url/v2/a/b/blobs/$digest");
+my $upload   = curl_beside('--limit-rate', '400K', '-o', "$tmp/answer", '-X', 'PATCH', '-T', "$tmp/piece", '-H', 'Content-Type: application/octet-stream', "$url$place");
 ok(wait_for(30, sub { -s "$tmp/got" && grep { m{^uploads/body/} } $registry->files('uploads') }), 'a slow download and a slow upload');
 
 my @workers = $registry->nginx_workers;
@@ -191,7 +182,7 @@ subtest 'requests that last' => sub {
     ok(wait_for(10, sub { -e $registry->dir . '/run/pre-hooks' && $registry->children('worker gate') }), 'a slow pre-hook');
     my ($config, $manifest) = $registry->push_parts('e/f');
     spew("$tmp/manifest", $manifest);
-    my $push = curl('-o', "$tmp/said", '-X', 'PUT', '--data-binary', "\@$tmp/manifest", '-H', 'Content-Type: ' . $registry->type_of($manifest), "$url/v2/e/f/manifests/v1");
+    my $push = curl_beside('-o', "$tmp/said", '-X', 'PUT', '--data-binary', "\@$tmp/manifest", '-H', 'Content-Type: ' . $registry->type_of($manifest), "$url/v2/e/f/manifests/v1");
     ok(wait_for(10, sub { grep { command_of($_) =~ m{hooks/pre-tag} } $registry->processes }), '... is asked');
     configure($conf, 'max-tags' => 2, 'bulk-workers' => 3);
     reload($registry, '... while the configuration changes');

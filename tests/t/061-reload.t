@@ -2,9 +2,9 @@
 use v5.36;
 use Registry limit => 90;
 use Registry::Checks;
+use Registry::Clients;
 use Registry::Process;
 use Registry::Tools;
-use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -20,23 +20,12 @@ spew("$tmp/blob", random_bytes(1_000_000) x 40);
 my $digest = file_digest("$tmp/blob");
 is_status($registry->push_blob('a/b', slurp("$tmp/blob")), 201, 'a blob');
 
-# Runs curl beside the test; returns a function that waits for what it says: exit code, status, bytes.
-sub curl (@args) {
-    my $out = tempdir() . '/out';
-    my $pid = fork // die "fork: $!";
-    if ($pid == 0) {
-        open STDOUT, '>', $out or POSIX::_exit(126);
-        exec 'curl', '-sk', '-w', '%{exitcode} %{http_code} %{size_download}', @args or POSIX::_exit(127);
-    }
-    return sub { waitpid $pid, 0; return slurp($out) };
-}
-
 # Both take 10 s.
 spew("$tmp/piece", random_bytes(10_000_000));
 my $place    = $registry->start_upload('a/b') =~ s{^https?://[^/]+}{}r;
 my @workers  = $registry->nginx_workers;
-my $download = curl('--limit-rate', '4M', '-o', "$tmp/got", "$url/v2/a/b/blobs/$digest");
-my $upload   = curl('--limit-rate', '1M', '-o', "$tmp/answer", '-X', 'PATCH', '-T', "$tmp/piece", '-H', 'Content-Type: application/octet-stream', "$url$place");
+my $download = curl_beside('--limit-rate', '4M', '-o', "$tmp/got", "$url/v2/a/b/blobs/$digest");
+my $upload   = curl_beside('--limit-rate', '1M', '-o', "$tmp/answer", '-X', 'PATCH', '-T', "$tmp/piece", '-H', 'Content-Type: application/octet-stream', "$url$place");
 ok(wait_for(10, sub { -s "$tmp/got" && grep { m{^uploads/body/} } $registry->files('uploads') }), 'a slow download and a slow upload');
 make_certificate($tmp, 'site', 1002);
 kill 'HUP', $registry->pid;
@@ -55,7 +44,7 @@ is_status($plain->get('/healthz'), 200, '... the server goes on');
 is_deeply([ sort $plain->nginx_workers ], [ sort @plain ], '... with the same nginx');
 
 # What takes longer than 6 s is cut off at a stop, and nginx's alerts about that are no news.
-$download = curl('--limit-rate', '1M', '-o', "$tmp/cut", "$url/v2/a/b/blobs/$digest");
+$download = curl_beside('--limit-rate', '1M', '-o', "$tmp/cut", "$url/v2/a/b/blobs/$digest");
 ok(wait_for(10, sub { -s "$tmp/cut" }), 'another download');
 $registry->stop;
 cmp_ok($registry->seconds_to_stop, '>=', 5,  'the stop gives it some seconds');

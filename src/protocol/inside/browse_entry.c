@@ -93,28 +93,40 @@ browse_entry_put_path(struct buf *out, struct bytes path, bool dir)
     put_text_member(out, "path", path);
 }
 
+static bool
+is_hard_link(const struct layer_entry *e)
+{
+    return (e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0;
+}
+
+/* What the tar header says. */
+static void
+put_header_members(struct buf *out, struct bytes path, const struct layer_entry *e)
+{
+    browse_entry_put_path(out, path, e->type == LAYER_DIR);
+    buf_puts(out, ",\"type\":\"");
+    buf_puts(out, entry_type_name(e));
+    /* The header of a hard link says 0, and the original showed that. */
+    put_number_member(out, "\",\"size\":", e->type == LAYER_FILE && !is_hard_link(e) ? e->size : 0);
+    put_number_member(out, ",\"mode\":", e->mode);
+    put_milliseconds(out, e);
+}
+
 void
 browse_entry_put(struct buf *out, const struct browse_image *im, struct bytes path,
                  const struct layer_merge_node *node)
 {
     const struct layer_entry *e = &node->entry;
     size_t layer = browse_layer_of(im, node);
-    bool is_link = (e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0;
     char text[DIGEST_TEXT_MAX];
 
     buf_putc(out, '{');
-    browse_entry_put_path(out, path, e->type == LAYER_DIR);
-    buf_puts(out, ",\"type\":\"");
-    buf_puts(out, entry_type_name(e));
-    /* The tar header of a hard link says 0, and the original showed that. */
-    put_number_member(out, "\",\"size\":", e->type == LAYER_FILE && !is_link ? e->size : 0);
-    put_number_member(out, ",\"mode\":", e->mode);
-    put_milliseconds(out, e);
+    put_header_members(out, path, e);
     buf_puts(out, ",\"image\":\"");
     digest_hex(text, &im->ids[layer]);
     buf_puts(out, text);
     buf_putc(out, '"');
-    if (is_link || e->type == LAYER_SYMLINK) {
+    if (is_hard_link(e) || e->type == LAYER_SYMLINK) {
         buf_putc(out, ',');
         put_text_member(out, "linkname", e->link);
     }
@@ -130,15 +142,9 @@ void
 browse_entry_put_facts(struct buf *out, struct bytes path, const struct layer_entry *e,
                        const struct digest *layer)
 {
-    bool is_link = (e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0;
     char text[DIGEST_TEXT_MAX];
 
-    browse_entry_put_path(out, path, e->type == LAYER_DIR);
-    buf_puts(out, ",\"type\":\"");
-    buf_puts(out, entry_type_name(e));
-    put_number_member(out, "\",\"size\":", e->type == LAYER_FILE && !is_link ? e->size : 0);
-    put_number_member(out, ",\"mode\":", e->mode);
-    put_milliseconds(out, e);
+    put_header_members(out, path, e);
     digest_text(text, layer);
     buf_puts(out, ",\"layer\":\"");
     buf_puts(out, text);

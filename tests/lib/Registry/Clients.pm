@@ -9,10 +9,21 @@ use Registry::Process;
 use POSIX ();
 use Registry::Tools qw(tempdir wait_for find_program spew slurp);
 
-our @EXPORT = qw(curl skopeo);
+our @EXPORT = qw(curl curl_beside skopeo);
 my @started;
 
 sub curl (@args) { return Registry::Tools::run([ 'curl', '-q', '--silent', '--show-error', '--max-time', '50', @args ]) }
+
+# Runs curl beside the test; a function that waits for what it says: exit code, status, bytes received.
+sub curl_beside (@args) {
+    my $out = tempdir() . '/out';
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDOUT, '>', $out or POSIX::_exit(126);
+        exec 'curl', '-q', '--silent', '--insecure', '--write-out', '%{exitcode} %{http_code} %{size_download}', @args or POSIX::_exit(127);
+    }
+    return sub { waitpid $pid, 0; return slurp($out) };
+}
 
 # A home in which containers' tools find the settings that they need.
 sub _home () {
