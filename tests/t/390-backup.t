@@ -161,7 +161,8 @@ subtest 'one at a time' => sub {
     sysopen my $lock, $registry->dir . '/db/backup.lock', O_RDWR or die "lock: $!";
     flock $lock, LOCK_EX or die "flock: $!";
     my $before = blocks($backups);
-    is_refused(backup(), qr/^docker-registry-server: another backup of this registry is running$/m, 'a second backup of the registry is refused');
+    my @now = ('--wait', 0);
+    is_refused(backup(@now), qr/^docker-registry-server: the backup \(process $$\) is running in this registry, and only one backup or snapshot is made at a time$/m, 'a second backup of the registry is refused, if it must not wait');
     ok(!grep({ !/^\d/ && $_ ne 'unfinished' } names($backups)), '... and leaves nothing odd');
     is_status($registry->delete('/v2/team/app/manifests/1'), 202, 'a tag is deleted');
     is_status($registry->delete('/v2/team/app/manifests/' . $contents->{'team/app:1'}), 202, '... and its manifest');
@@ -172,7 +173,7 @@ subtest 'one at a time' => sub {
     opendir my $d, $backups or die;
     open my $dir, '<', $backups or die "$backups: $!";
     flock $dir, LOCK_EX or die "flock: $!";
-    is_refused(backup(), qr/another backup to \S+ is running/, 'a second backup to the same place is refused');
+    is_refused(backup(@now), qr/another backup to \S+ is running \(process $$\)/, 'a second backup to the same place is refused');
     close $dir;
     works(backup(), 'then it works');
 };

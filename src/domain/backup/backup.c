@@ -320,8 +320,9 @@ backup_make(const struct registry *reg, const struct backup_place *to, char name
             struct backup_counts *n, struct err *err)
 {
     struct backup b = {.reg = reg, .to = to, .n = n};
+    const struct backup_lock_wait wait = {"backup", to->wait_ms, to->is_over, to->wait, to->arg};
     struct err ignored;
-    int rc, lock = backup_lock_take(reg->dirfd, err);
+    int rc, lock = backup_lock_take(reg->dirfd, &wait, err);
 
     *n = (struct backup_counts){0};
     if (lock < 0)

@@ -34,6 +34,11 @@ struct backup_place {
      * that name; -1. */
     int (*finish)(void *arg, const char *name, struct err *err);
 
+    /* Another backup or a snapshot runs: how long to wait for it, and called meanwhile with who
+     * that is (storage/files/backup_lock.h). */
+    uint64_t wait_ms;
+    void (*wait)(void *arg, const char *holder);
+
     bool (*is_over)(void *arg);
     void (*tell)(void *arg, const char *what, const struct backup_counts *n);
     void (*complain)(void *arg, const char *text);

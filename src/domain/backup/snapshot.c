@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/backup/store_copy.h"
-#include "storage/files/backup_lock.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/tables/tables.h"
@@ -417,14 +416,14 @@ take_locked(const struct registry *reg, size_t keep, char name[BACKUP_TIME_MAX],
 
 int
 snapshot_take(const struct registry *reg, size_t keep, char name[BACKUP_TIME_MAX],
-              bool (*is_over)(void *arg), void *arg, struct err *err)
+              const struct backup_lock_wait *wait, struct err *err)
 {
     struct err ignored;
-    int rc, lock = backup_lock_take(reg->dirfd, err);
+    int rc, lock = backup_lock_take(reg->dirfd, wait, err);
 
     if (lock < 0)
         return -1;
-    rc = take_locked(reg, keep, name, is_over, arg, err);
+    rc = take_locked(reg, keep, name, wait->is_over, wait->arg, err);
     if (rc != 0)
         fdio_remove_tree(reg->dirfd, UNFINISHED, &ignored);
     fdio_close(lock);

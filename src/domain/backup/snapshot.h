@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include "domain/backup/backup_info.h"
 #include "domain/registry.h"
+#include "storage/files/backup_lock.h"
 #include "util/err.h"
 
 /* Copies of the database alone, below snapshots/ of the data directory, named as backups are. The
@@ -21,9 +22,10 @@ struct snapshots {
 int snapshot_list(int root, struct snapshots *s, struct err *err);
 
 /* Takes one, and removes the oldest but `keep`, and the logs that only those needed. name: its
- * name. ERR_BUSY: a backup runs, or is_over; ERR_NO_SPACE: the margin of the disk would be used. */
+ * name. ERR_BUSY: a backup runs, or wait->is_over; ERR_NO_SPACE: the margin of the disk would be
+ * used. */
 int snapshot_take(const struct registry *reg, size_t keep, char name[BACKUP_TIME_MAX],
-                  bool (*is_over)(void *arg), void *arg, struct err *err);
+                  const struct backup_lock_wait *wait, struct err *err);
 
 /* The bytes of the logs below snapshots/logs, and of those that db/ doesn't have any more. */
 void snapshot_measure_logs(int root, uint64_t *bytes, uint64_t *alone);

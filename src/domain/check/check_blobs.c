@@ -71,20 +71,24 @@ add_blob_to_read(const struct digest *d, const struct rec_blob *r, void *arg, st
     return b->n == BATCH;
 }
 
-static void
-keep_to_rate(struct check *c, uint64_t n)
+static int
+keep_to_rate(struct check *c, uint64_t n, struct err *err)
 {
     uint64_t now = clock_mono_ms(), due;
 
     c->bytes += n;
     if (c->rate == 0)
-        return;
+        return check_tick(c, err);
     c->hashed += n;
     due = c->hashed_since_ms + (uint64_t)((double)c->hashed * 1000 / (double)c->rate);
-    if (due > now)
-        clock_sleep_ms(due - now < 1000 ? due - now : 1000);
-    else if (now - due > 1000) /* what wasn't used of the rate isn't made up for */
+    if (now > due + 1000) /* what wasn't used of the rate isn't made up for */
         c->hashed_since_ms += now - due;
+    for (; due > now; now = clock_mono_ms()) {
+        clock_sleep_ms(due - now < 500 ? due - now : 500);
+        if (check_tick(c, err) != 0)
+            return -1;
+    }
+    return check_tick(c, err);
 }
 
 /* From the disk, and not from memory: a copy in memory may be good. 1, 0, -1. */
@@ -102,8 +106,7 @@ hash_file(struct check *c, const struct blob_to_read *b, int fd, struct err *err
     while (rc == 0 && (n = fdio_read_at(fd, piece, PIECE, at)) > 0) {
         digest_update(s, piece, (size_t)n);
         at += (uint64_t)n;
-        keep_to_rate(c, (uint64_t)n);
-        rc = check_tick(c, err);
+        rc = keep_to_rate(c, (uint64_t)n, err);
     }
     if (rc == 0 && n < 0)
         sys = errno;

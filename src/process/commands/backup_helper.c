@@ -7,8 +7,11 @@
 #include <unistd.h>
 #include "process/commands/backup_dir.h"
 #include "process/commands/helper_process.h"
+#include "process/commands/progress.h"
 #include "storage/files/disk_space.h"
+#include "util/clock.h"
 #include "util/fdio.h"
+#include "util/file_lock.h"
 #include "util/parse.h"
 
 /* Requests: one of these, an argument, a blank and a name. */
@@ -17,6 +20,8 @@
 #define CREATE 'c'    /* mode */
 #define KEEP 'k'
 #define FINISH 'f'
+
+#define LOCK_AGAIN_MS 50
 
 #define PART "part" /* the file that has no name yet */
 
@@ -289,8 +294,48 @@ refuse_inside(const struct place *p, const char *dir, const char *registry, stru
                              dir, registry);
 }
 
+static void
+name_other_backup(int fd, char out[32])
+{
+    pid_t pid = file_lock_holder(fd);
+
+    out[0] = '\0';
+    if (pid > 0)
+        snprintf(out, 32, " (process %d)", (int)pid);
+}
+
 static int
-open_place(struct place *p, const char *dir, const char *registry, struct err *err)
+lock_backup_place(int fd, const char *dir, uint64_t wait_ms, struct err *err)
+{
+    const uint64_t begun = clock_mono_ms();
+    struct progress progress;
+    char other[32] = "";
+    uint64_t waited;
+
+    progress_begin(&progress);
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EINTR)
+            continue;
+        waited = clock_mono_ms() - begun;
+        if (errno != EWOULDBLOCK || waited >= wait_ms) {
+            progress_end(&progress);
+            if (errno != EWOULDBLOCK)
+                return err_errno(err, "cannot lock %s", dir);
+            name_other_backup(fd, other);
+            return err_set(err, ERR_BUSY, "another backup to %s is running%s", dir, other);
+        }
+        if (other[0] == '\0')
+            name_other_backup(fd, other);
+        progress_tell(&progress, "waiting for another backup to %s%s", dir, other);
+        clock_sleep_ms(LOCK_AGAIN_MS);
+    }
+    progress_end(&progress);
+    return 0;
+}
+
+static int
+open_place(struct place *p, const char *dir, const char *registry, uint64_t wait_ms,
+           struct err *err)
 {
     bool is_new = mkdir(dir, 0700) == 0;
 
@@ -310,19 +355,18 @@ open_place(struct place *p, const char *dir, const char *registry, struct err *e
     if (faccessat(p->dir, "backup.json", F_OK, 0) == 0 || faccessat(p->dir, "db", F_OK, 0) == 0)
         return err_set(err, ERR_BAD_REQUEST,
                        "%s is a backup or a data directory: name a directory for backups", dir);
-    if (flock(p->dir, LOCK_EX | LOCK_NB) != 0)
-        return errno == EWOULDBLOCK ? err_set(err, ERR_BUSY, "another backup to %s is running", dir)
-                                    : err_errno(err, "cannot lock %s", dir);
+    if (lock_backup_place(p->dir, dir, wait_ms, err) != 0)
+        return -1;
     return prepare_work(p, err) != 0 ? -1 : find_previous(p, err);
 }
 
 int
-backup_helper_start(const char *dir, const char *registry, size_t keep, int *socket,
-                    struct err *err)
+backup_helper_start(const char *dir, const char *registry, size_t keep, uint64_t wait_ms,
+                    int *socket, struct err *err)
 {
     struct place p = {.dir = -1, .work = -1, .previous = -1, .keep = keep};
     int *const kept[] = {&p.dir, &p.work, &p.previous};
-    int rc = open_place(&p, dir, registry, err);
+    int rc = open_place(&p, dir, registry, wait_ms, err);
 
     *socket = -1;
     if (rc == 0)

@@ -10,9 +10,10 @@
 
 /* Makes the directory if it is missing, locks it, and starts the helper (helper_process.h).
  * registry: the data directory; a directory inside it is refused. keep: complete backups that stay
- * when this one is complete; 0: all. ERR_BUSY: another backup goes there. */
-int backup_helper_start(const char *dir, const char *registry, size_t keep, int *socket,
-                        struct err *err);
+ * when this one is complete; 0: all. Waits up to wait_ms for another backup that goes there,
+ * and says so on a terminal; ERR_BUSY: it goes on. */
+int backup_helper_start(const char *dir, const char *registry, size_t keep, uint64_t wait_ms,
+                        int *socket, struct err *err);
 
 /* For the part with the store: the functions of struct backup_place. arg: points to the socket. */
 int backup_helper_have(void *arg, const char *name, uint64_t size, struct err *err);

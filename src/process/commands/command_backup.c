@@ -10,6 +10,7 @@
 #include "storage/tables/tbl_meta.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/parse.h"
 
 /* ---- the part with the database ---- */
 
@@ -42,6 +43,14 @@ show_backup_progress(void *arg, const char *what, const struct backup_counts *n)
 }
 
 static void
+tell_backup_waits(void *arg, const char *holder)
+{
+    struct work *w = arg;
+
+    progress_tell(&w->progress, "waiting for %s", holder);
+}
+
+static void
 print_backup_complaint(void *arg, const char *text)
 {
     struct work *w = arg;
@@ -71,12 +80,13 @@ enum command_exit
 command_backup_work(struct control *c, struct err *err)
 {
     struct work w = {.socket = STDIN_FILENO, .c = c};
-    const struct backup_place place = {
+    struct backup_place place = {
         .have = backup_helper_have,
         .have_same = backup_helper_have_same,
         .create = backup_helper_create,
         .keep = backup_helper_keep,
         .finish = backup_helper_finish,
+        .wait = tell_backup_waits,
         .is_over = backup_caller_is_gone,
         .tell = show_backup_progress,
         .complain = print_backup_complaint,
@@ -86,6 +96,10 @@ command_backup_work(struct control *c, struct err *err)
     char name[BACKUP_TIME_MAX], some[PROGRESS_SIZE_MAX], whole[PROGRESS_SIZE_MAX];
     int rc;
 
+    if (c->args_n != 2 || !parse_u64(c->args[1], strlen(c->args[1]), &place.wait_ms)) {
+        err_set(err, ERR_BAD_REQUEST, "the caller is of another version");
+        return COMMAND_FAILED;
+    }
     progress_begin(&w.progress);
     rc = backup_make(c->reg, &place, name, &n, err);
     progress_end(&w.progress);
@@ -178,20 +192,22 @@ list_backups(const char *dir, bool as_json, struct err *err)
 enum command_exit
 command_backup(struct options *o, struct err *err)
 {
-    const char *const args[] = {"backup", NULL};
+    char wait[24];
+    const char *const args[] = {"backup", wait, NULL};
     enum command_exit code;
     int socket;
 
     options_forget_users(o); /* of a configuration file */
+    snprintf(wait, sizeof wait, "%llu", (unsigned long long)o->wait_ms);
     if (o->words.n != 1 || o->words.v[0][0] == '\0') {
         err_set(err, ERR_BAD_REQUEST,
-                "usage: docker-registry-server backup DIRECTORY [--keep N | --list [--json]], with "
-                "--dir, --config and --run-as as for the server");
+                "usage: docker-registry-server backup DIRECTORY [--keep N] [--wait TIME] | [--list "
+                "[--json]], with --dir, --config and --run-as as for the server");
         return COMMAND_USAGE;
     }
     if (o->list)
         return list_backups(o->words.v[0], o->json, err);
-    if (backup_helper_start(o->words.v[0], o->dir, (size_t)o->keep, &socket, err) != 0)
+    if (backup_helper_start(o->words.v[0], o->dir, (size_t)o->keep, o->wait_ms, &socket, err) != 0)
         return COMMAND_FAILED;
     if (dup2(socket, STDIN_FILENO) < 0) {
         err_errno(err, "cannot take a socket");

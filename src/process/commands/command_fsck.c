@@ -24,7 +24,6 @@
  * database; without one in $TMPDIR, because nothing is written to what is looked at. */
 #define LIVE_COPY "run/fsck"
 #define LIVE_LOCK "run/fsck.lock"
-#define WAIT_MS 500 /* between two looks whether a backup is over */
 
 struct fsck {
     struct control *c;
@@ -184,19 +183,24 @@ begin_live_copy(struct fsck *f, struct err *err)
     return -1;
 }
 
+static void
+tell_fsck_waits(void *arg, const char *holder)
+{
+    struct fsck *f = arg;
+
+    progress_tell(&f->progress, "waiting for %s", holder);
+}
+
 /* As for a backup, no log may be removed meanwhile. Waits for a backup that is being made. */
 static int
 copy_beside_writers(struct fsck *f, struct err *err)
 {
+    const struct backup_lock_wait wait = {"fsck", UINT64_MAX, is_fsck_over, tell_fsck_waits, f};
     uint64_t moment;
-    int lock, rc;
+    int rc, lock = backup_lock_take(f->reg.dirfd, &wait, err);
 
-    while ((lock = backup_lock_take(f->reg.dirfd, err)) < 0) {
-        if (err->code != ERR_BUSY || control_is_over(f->c))
-            return -1;
-        progress_tell(&f->progress, "waits for a backup");
-        clock_sleep_ms(WAIT_MS);
-    }
+    if (lock < 0)
+        return -1;
     rc = kv_backup_copy(f->reg.kv, LIVE_COPY, &moment, is_fsck_over, f, err);
     fdio_close(lock);
     return rc;

@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/core/store.h"
+#include "process/commands/progress.h"
 #include "process/server/child.h"
 #include "process/server/control_call.h"
 #include "process/server/datadir.h"
+#include "process/server/datadir_lock.h"
 #include "process/server/datadir_plan.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
@@ -19,6 +21,8 @@
 
 /* A server that starts or stops holds the lock but has no socket. */
 #define SERVER_WAIT_MS 10000
+/* A killed server takes its children along, but not at the same instant. */
+#define LOOK_MS 1000
 #define POLL_MS 20
 
 static volatile sig_atomic_t command_stopping;
@@ -114,30 +118,68 @@ work_here(struct server *s, enum way way, control_work *work, const char *const 
 
 /* ---- which of both ---- */
 
-/* Takes the lock (1), or connects to the server that holds it (0). -1. */
+struct lock_wait {
+    struct progress progress;
+    uint64_t look_ms;                  /* the next look who has the lock */
+    struct datadir_lock_holder holder; /* a command; "": none was seen */
+};
+
+/* Another process has the lock, since waited_ms. 0: wait longer; -1. */
+static int
+judge_lock(const struct server *s, struct lock_wait *w, uint64_t waited_ms, struct err *err)
+{
+    const struct datadir_lock_holder *h = &w->holder;
+
+    if (waited_ms >= w->look_ms) {
+        (void)datadir_lock_by(s->dir.fd, &w->holder);
+        w->look_ms += LOOK_MS;
+        if (h->command[0] != '\0' && waited_ms >= s->options->wait_ms)
+            return err_set(err, ERR_BUSY,
+                           "the command %s (process %d) works in %s: try again when it has ended",
+                           h->command, (int)h->pid, s->dir.name);
+    }
+    if (h->command[0] != '\0')
+        progress_tell(&w->progress, "waiting for the command %s (process %d)", h->command,
+                      (int)h->pid);
+    else if (waited_ms >= SERVER_WAIT_MS)
+        return err_set(err, ERR_BUSY, "a server starts, stops or hangs in %s: try again later",
+                       s->dir.name);
+    return 0;
+}
+
+/* Takes the lock (1), or connects to the server that holds it (0, and *fd). -1. */
+static int
+try_lock_or_connect(struct server *s, enum way way, int *fd, struct err *err)
+{
+    *fd = control_call_connect();
+    if (*fd >= 0)
+        return 0;
+    if (errno == EACCES)
+        return err_set(err, ERR_DENIED,
+                       "the server that runs in %s belongs to another user: run this as that "
+                       "user, or as root",
+                       s->dir.name);
+    return way == WAY_READ_ONLY ? datadir_hold(&s->dir, err) : datadir_lock(&s->dir, &s->who, err);
+}
+
+/* The same, and waits for a server that starts or stops, and longer for a command. */
 static int
 lock_or_connect(struct server *s, enum way way, int *fd, struct err *err)
 {
-    uint64_t until = clock_mono_ms() + SERVER_WAIT_MS;
-    for (;;) {
-        int r;
+    const uint64_t begun = clock_mono_ms();
+    struct lock_wait w = {.look_ms = LOOK_MS};
+    int rc;
 
-        *fd = control_call_connect();
-        if (*fd >= 0)
-            return 0;
-        if (errno == EACCES)
-            return err_set(err, ERR_DENIED,
-                           "the server that runs in %s belongs to another user: run this as that "
-                           "user, or as root",
-                           s->dir.name);
-        r = way == WAY_READ_ONLY ? datadir_hold(&s->dir, err) : datadir_lock(&s->dir, &s->who, err);
-        if (r != 0)
-            return r;
-        if (clock_mono_ms() >= until)
-            return err_set(err, ERR_BUSY, "a server starts, stops or hangs in %s: try again later",
-                           s->dir.name);
+    progress_begin(&w.progress);
+    while ((rc = try_lock_or_connect(s, way, fd, err)) == 0 && *fd < 0) {
+        if (judge_lock(s, &w, clock_mono_ms() - begun, err) != 0) {
+            rc = -1;
+            break;
+        }
         clock_sleep_ms(POLL_MS);
     }
+    progress_end(&w.progress);
+    return rc;
 }
 
 static enum command_exit

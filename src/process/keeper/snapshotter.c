@@ -115,7 +115,8 @@ on_snapshot_answer(void *arg)
 static void
 begin_snapshot(struct snapshotter *s)
 {
-    const char *const args[] = {"snapshot", NULL};
+    /* Without waiting for a backup: it is asked for again. */
+    const char *const args[] = {"snapshot", "0", NULL};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     const int fds[4] = {null, null, STDERR_FILENO, s->reg->dirfd};
     struct err err;

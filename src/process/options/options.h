@@ -117,6 +117,7 @@ struct options {
     bool snapshot;     /* restore --snapshot */
     char *into;        /* rebuild --into */
     uint64_t keep;     /* backup --keep; 0: all */
+    uint64_t wait_ms;  /* --wait of backup, snapshot */
     uint64_t since_ms; /* audit --since */
     char *audit_repo;  /* audit --repo; NULL: all */
     char *audit_user;  /* audit --user; NULL: all */

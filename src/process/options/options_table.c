@@ -196,6 +196,8 @@ const struct options_row options_table[] = {
      "rebuild", TEXT(into)},
     {"keep", 0, "n", "0", "backup: remove the oldest, and keep this many (0: all)", "backup",
      LIMIT(keep)},
+    {"wait", 0, "time", "60s", "wait this long for another backup or snapshot (0: not at all)",
+     "backup snapshot", TIME(wait_ms, 0)},
     {"repair", 0, NULL, NULL, "fsck: mend what can be mended", "fsck", FLAG(repair)},
     {"rate", 0, "size", "100M", "fsck: read this much of the blobs in a second", "fsck",
      SIZE(rate, 0)},

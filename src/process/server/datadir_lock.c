@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/file_lock.h"
 #include "util/log.h"
 #include "util/parse.h"
 
@@ -28,37 +28,11 @@ open_lock(int dirfd, int flags)
 
 /* ---- whose it is ---- */
 
-struct lock_holder {
-    pid_t pid;        /* 0: it isn't known */
-    char command[32]; /* "": a server */
-};
-
-/* The kernel lists who has which file locked. */
-static pid_t
-find_locking_process(int fd)
-{
-    char line[256];
-    struct stat st;
-    unsigned long inode;
-    unsigned major_number, minor_number;
-    int pid = 0, found = 0;
-    FILE *f = fstat(fd, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
-
-    while (f != NULL && found == 0 && fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major_number, &minor_number,
-                   &inode) == 4 &&
-            inode == st.st_ino && pid > 0)
-            found = pid;
-    if (f != NULL)
-        fclose(f);
-    return found;
-}
-
 #define PROGRAM_NAME "docker-registry-server"
 
 /* The word behind the program's name. A server's first word is an option, "serve", or none. */
 static void
-find_command_name(struct lock_holder *h)
+find_command_name(struct datadir_lock_holder *h)
 {
     char path[64];
     struct buf line;
@@ -78,10 +52,10 @@ find_command_name(struct lock_holder *h)
     buf_free(&line);
 }
 
-static struct lock_holder
+static struct datadir_lock_holder
 find_lock_holder(int fd)
 {
-    struct lock_holder h = {.pid = find_locking_process(fd)};
+    struct datadir_lock_holder h = {.pid = file_lock_holder(fd)};
 
     if (h.pid != 0)
         find_command_name(&h);
@@ -89,7 +63,7 @@ find_lock_holder(int fd)
 }
 
 static int
-locked_already(int dirfd, const char *name, const struct lock_holder *h, struct err *err)
+locked_already(int dirfd, const char *name, const struct datadir_lock_holder *h, struct err *err)
 {
     char by[80] = "another process (a command such as gc, or another server)";
     struct buf text;
@@ -137,7 +111,7 @@ datadir_lock_wait(int *fd, int dirfd, const char *name, struct err *err)
         const uint64_t waited = clock_mono_ms() - begun;
 
         if (waited >= look_ms) {
-            const struct lock_holder h = find_lock_holder(*fd);
+            const struct datadir_lock_holder h = find_lock_holder(*fd);
 
             if (h.command[0] == '\0' || waited >= COMMAND_WAIT_MS)
                 return take_lock(*fd, name, err) == 1 ? 0 : locked_already(dirfd, name, &h, err);
@@ -168,6 +142,18 @@ datadir_lock_try(int *fd, int dirfd, const char *name, bool make, struct err *er
     return rc != 0 || errno == EWOULDBLOCK || errno == EINTR
                ? rc
                : err_errno(err, "cannot lock %s/%s", name, LOCK_NAME);
+}
+
+bool
+datadir_lock_by(int dirfd, struct datadir_lock_holder *h)
+{
+    int fd = open_lock(dirfd, O_RDONLY);
+
+    *h = (struct datadir_lock_holder){0};
+    if (fd >= 0)
+        *h = find_lock_holder(fd);
+    fdio_close(fd);
+    return h->command[0] != '\0';
 }
 
 bool

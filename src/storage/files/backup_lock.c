@@ -1,14 +1,20 @@
 #include "storage/files/backup_lock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/file_lock.h"
 
 #define BACKUP_LOCK "db/backup.lock"
-/* The keeper holds the lock for moments, while it removes logs. */
-#define TAKE_MS 2000
+/* The keeper holds the lock for moments, while it asks whether a backup runs. */
+#define MOMENT_MS 1000
 #define TAKE_AGAIN_MS 20
+#define WHAT_MAX 15
+#define HOLDER_MAX 64
 
 static int
 open_backup_lock(int root)
@@ -16,28 +22,82 @@ open_backup_lock(int root)
     return openat(root, BACKUP_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 }
 
-int
-backup_lock_take(int root, struct err *err)
+/* The file says what its holder does. That is only for people, and may fail on a full disk. */
+static void
+write_what_it_does(int fd, const char *what)
 {
-    uint64_t until = clock_mono_ms() + TAKE_MS;
+    size_t n = strlen(what);
+
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, what, n, 0) != (ssize_t)n)
+        return;
+}
+
+static void
+name_backup_holder(int fd, char out[HOLDER_MAX])
+{
+    char what[WHAT_MAX + 1] = "";
+    ssize_t n = fdio_read_at(fd, what, WHAT_MAX, 0);
+    pid_t pid = file_lock_holder(fd);
+
+    what[n > 0 ? n : 0] = '\0';
+    if (what[0] == '\0' || what[strspn(what, "abcdefghijklmnopqrstuvwxyz")] != '\0')
+        snprintf(what, sizeof what, "command");
+    n = snprintf(out, HOLDER_MAX, "the %s", what);
+    if (pid > 0)
+        snprintf(out + n, (size_t)(HOLDER_MAX - n), " (process %d)", (int)pid);
+}
+
+/* 1; 0: another process has it; -1. */
+static int
+try_backup_lock(int fd, struct err *err)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        if (errno != EINTR)
+            return errno == EWOULDBLOCK ? 0 : err_errno(err, "cannot lock " BACKUP_LOCK);
+    return 1;
+}
+
+static int
+wait_for_backup_lock(int fd, const struct backup_lock_wait *wait, struct err *err)
+{
+    const uint64_t begun = clock_mono_ms();
+    uint64_t tell_ms = MOMENT_MS;
+    char holder[HOLDER_MAX];
+    int rc;
+
+    while ((rc = try_backup_lock(fd, err)) == 0) {
+        const uint64_t waited = clock_mono_ms() - begun;
+
+        if (wait->is_over(wait->arg))
+            return err_set(err, ERR_BUSY, "interrupted");
+        if (waited >= tell_ms) {
+            name_backup_holder(fd, holder);
+            if (waited >= wait->ms)
+                return err_set(err, ERR_BUSY,
+                               "%s is running in this registry, and only one backup or snapshot "
+                               "is made at a time",
+                               holder);
+            wait->tell(wait->arg, holder);
+            tell_ms = waited + MOMENT_MS;
+        }
+        clock_sleep_ms(TAKE_AGAIN_MS);
+    }
+    return rc;
+}
+
+int
+backup_lock_take(int root, const struct backup_lock_wait *wait, struct err *err)
+{
     int fd = open_backup_lock(root);
 
     if (fd < 0)
         return err_errno(err, "cannot open " BACKUP_LOCK);
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno != EWOULDBLOCK || clock_mono_ms() >= until) {
-            if (errno == EWOULDBLOCK)
-                err_set(err, ERR_BUSY, "another backup of this registry is running");
-            else
-                err_errno(err, "cannot lock " BACKUP_LOCK);
-            fdio_close(fd);
-            return -1;
-        }
-        clock_sleep_ms(TAKE_AGAIN_MS);
+    if (wait_for_backup_lock(fd, wait, err) == 1) {
+        write_what_it_does(fd, wait->what);
+        return fd;
     }
-    return fd;
+    fdio_close(fd);
+    return -1;
 }
 
 bool
