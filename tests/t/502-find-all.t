@@ -136,6 +136,19 @@ subtest 'long paths' => sub {
     is(scalar @{ all($ann, 'name=2-9400') }, 1, '... and else is searched');
 };
 
+# Together they are more than the memory of a request.
+subtest 'an index of images with large manifests' => sub {
+    my $note = { map { ("k$_" => 'v' x 1000) } 1 .. 3500 };
+    my $manifest = $ann->get('/v2/team/app/manifests/1')->content;
+    my @large = map { JSON::PP::encode_json({ %{ JSON::PP::decode_json($manifest) }, annotations => { %$note, n => "$_" } }) } 1 .. 10;
+    is_status($ann->put_manifest('team/app', digest($_), $_), 201, 'a manifest of 3.5 MB') for @large;
+    my $index = { schemaVersion => 2, mediaType => $Registry::Client::TYPE{index}, manifests => [ map { $ann->descriptor('manifest', $_) } @large ] };
+    is_status($ann->put_manifest('team/app', 'all', JSON::PP::encode_json($index)), 201, 'an index of ten');
+    my $found = all($ann, 'name=passwd');
+    is_deeply([ @$found[ 0 .. 10 ] ], [ ('team/app:all /etc/passwd') x 10, 'team/app:latest /etc/passwd' ], 'is searched, and others behind it');
+    is_status($ann->delete('/v2/team/app/manifests/all'), 202, 'it goes');
+};
+
 subtest 'as a command' => sub {
     my @command = (Registry->program, 'find', '--dir', $registry->dir);
     my $found = run([ @command, 'log4j-*' ]);

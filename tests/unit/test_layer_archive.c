@@ -384,6 +384,27 @@ when_nobody_takes_more_it_ends(void **state)
     }
 }
 
+/* What is decoded has to be in proportion to what is written. */
+static void
+an_archive_decodes_no_more_than_is_in_proportion(void **state)
+{
+    const uint64_t before[] = {0, LAYER_ARCHIVE_DECODED + LAYER_ARCHIVE_TIMES * 6 + 1};
+    struct layers *l = *state;
+
+    layers_add(l, "f a one", "f b two", NULL);
+    for (size_t i = 0; i < 2; i++) {
+        struct layer_files files = {
+            .merge = &l->merge, .blob = blob, .arg = l, .decoded = before[i]};
+        struct buf tar;
+
+        buf_init(&tar, MAX);
+        assert_int_equal(layer_archive(&files, bytes_str("/"), append, &tar, &l->err),
+                         i == 0 ? 0 : -1);
+        buf_free(&tar);
+    }
+    assert_int_equal(l->err.code, ERR_NOT_BROWSABLE);
+}
+
 int
 main(void)
 {
@@ -398,6 +419,7 @@ main(void)
         TEST(batches_of_files_are_what_they_are),
         TEST(a_damaged_index_in_between_is_not_seen),
         TEST(when_nobody_takes_more_it_ends),
+        TEST(an_archive_decodes_no_more_than_is_in_proportion),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

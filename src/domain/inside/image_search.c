@@ -15,7 +15,7 @@
 #include "util/mem.h"
 #include "util/pack.h"
 
-/* Memory for the documents of one tag, and for what is found in its layers. */
+/* Memory for the documents of one image. */
 #define SEARCH_MEMORY ((size_t)32 << 20)
 /* Layers whose paths are remembered, with their bytes; then all are forgotten. */
 #define MEMO_LAYERS 20000
@@ -315,21 +315,50 @@ read_search_manifest(struct searching *g, const struct digest *d, struct manifes
     return manifest_parse(m, document, r.media_type, &g->arena, err) == 0 ? 1 : 0;
 }
 
+/* Copies the digests of the first images that an index has. NULL: it has none. The caller frees. */
+static struct digest *
+copy_searched_children(const struct manifest *m, size_t *n)
+{
+    struct digest *children;
+
+    *n = 0;
+    if (m->descriptors_n == 0)
+        return NULL;
+    children = mem_array(m->descriptors_n, sizeof *children);
+    for (size_t i = 0; i < m->descriptors_n && i < SEARCH_CHILDREN_MAX; i++)
+        if (m->descriptors[i].part == PART_CHILD)
+            children[(*n)++] = m->descriptors[i].digest;
+    return children;
+}
+
+/* Leaves the arena empty, since the documents of an index and its images together may be larger
+ * than it. children: NULL, or where those of an index are put; the caller frees them. */
 static int
-search_manifest_once(struct searching *g, const struct digest *d, bool is_child, struct err *err)
+search_manifest_once(struct searching *g, const struct digest *d, struct digest **children,
+                     size_t *children_n, struct err *err)
 {
     struct manifest m;
     int rc = read_search_manifest(g, d, &m, err);
 
-    if (rc != 1)
-        return rc;
-    if (m.is_image)
-        return search_image(g, d, &m, err);
-    for (size_t i = 0; i < m.descriptors_n && i < SEARCH_CHILDREN_MAX && !is_child; i++)
-        if (m.descriptors[i].part == PART_CHILD && !g->over &&
-            search_manifest_once(g, &m.descriptors[i].digest, true, err) != 0)
-            return -1;
-    return 0;
+    if (rc == 1 && m.is_image)
+        rc = search_image(g, d, &m, err);
+    else if (rc == 1 && children != NULL)
+        *children = copy_searched_children(&m, children_n);
+    arena_reset(&g->arena);
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+search_target(struct searching *g, const struct digest *target, struct err *err)
+{
+    struct digest *children = NULL;
+    size_t n = 0;
+    int rc = search_manifest_once(g, target, &children, &n, err);
+
+    for (size_t i = 0; i < n && rc == 0 && !is_out_of_bound(g); i++)
+        rc = search_manifest_once(g, &children[i], NULL, NULL, err);
+    free(children);
+    return rc;
 }
 
 static void
@@ -365,8 +394,7 @@ search_tag_at(struct searching *g, const struct search_tag *tag, bool is_first, 
     g->skip = is_place_in(g) ? g->s->after.given : 0;
     g->given = 0;
     arena_init(&g->arena, SEARCH_MEMORY);
-    rc = search_manifest_once(g, &tag->target, false, err);
-    arena_reset(&g->arena);
+    rc = search_target(g, &tag->target, err);
     if (rc != 0)
         return -1;
     if (!g->over)

@@ -16,6 +16,8 @@
  * layers aren't read at all for one. A layer whose index isn't made yet is not waited for: its
  * image is counted as skipped, and so is one in which the pattern fits 64 MiB of paths.
  *
+ * Of an index, the first 200 images are looked at.
+ *
  * Bounds: the newest IMAGE_SEARCH_TAGS tags behind the place, IMAGE_SEARCH_ENTRIES entries of
  * layers, a time, and a number of hits. A search that meets one can be continued. */
 

@@ -317,21 +317,21 @@ add_node_size(struct archive *a, const struct layer_merge_node *node, uint64_t *
 }
 
 static int
-sum_sizes(struct archive *a, const struct layer_merge_node *top, struct err *err)
+sum_sizes(struct archive *a, const struct layer_merge_node *top, uint64_t *bytes, struct err *err)
 {
     struct layer_merge_node node;
     struct layer_walk *walk;
     struct bytes path;
-    uint64_t bytes = 0;
     int rc;
 
+    *bytes = 0;
     if (top->entry.type != LAYER_DIR)
-        return add_node_size(a, top, &bytes, err);
+        return add_node_size(a, top, bytes, err);
     walk = layer_walk_begin(a->files->merge, top, LAYER_WALK_TREE, bytes_of("", 0), err);
     if (walk == NULL)
         return -1;
     while ((rc = layer_walk_next(walk, &path, &node, err)) > 0)
-        if ((rc = add_node_size(a, &node, &bytes, err)) != 0)
+        if ((rc = add_node_size(a, &node, bytes, err)) != 0)
             break;
     layer_walk_end(walk);
     return rc;
@@ -342,6 +342,7 @@ prepare_archive(struct archive *a, struct err *err)
 {
     struct layer_merge_node top;
     struct arena arena;
+    uint64_t bytes;
     int rc;
 
     layer_links_free(&a->links);
@@ -349,7 +350,9 @@ prepare_archive(struct archive *a, struct err *err)
     arena_init(&arena, (size_t)1 << 20);
     rc = find_linked_names(a, &arena, &top, err);
     if (rc == 0)
-        rc = sum_sizes(a, &top, err);
+        rc = sum_sizes(a, &top, &bytes, err);
+    if (rc == 0)
+        a->files->max = a->large.max = LAYER_ARCHIVE_DECODED + LAYER_ARCHIVE_TIMES * bytes;
     arena_reset(&arena);
     layer_links_sort(&a->links);
     return rc;

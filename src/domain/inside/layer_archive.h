@@ -15,6 +15,11 @@
 
 /* Limit of the bytes of all files. */
 #define LAYER_ARCHIVE_MAX (UINT64_C(256) << 30)
+/* Bytes that may be decoded for an archive: so many, and LAYER_ARCHIVE_TIMES the bytes of its
+ * files. Data in the reverse order of the names, in a layer of few kB that can only be decoded from
+ * its beginning, would otherwise cost the square of what is written. */
+#define LAYER_ARCHIVE_DECODED (UINT64_C(8) << 30)
+#define LAYER_ARCHIVE_TIMES 4
 #define LAYER_ARCHIVE_LINKS_MAX 65536u
 
 /* files: of the image. If the path is a symbolic link, it is followed. Memory: about 30 MB at most,

@@ -2,6 +2,7 @@
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
 #include "util/buf.h"
+#include "util/clock.h"
 #include "util/mem.h"
 
 /* Bytes of each file that are compared at a time. */
@@ -22,8 +23,9 @@ struct diff {
     struct side from, to;
     int (*fn)(void *arg, const struct layer_diff_change *c, struct err *err);
     void *arg;
-    struct buf after; /* the last path that was compared */
-    bool is_over;     /* no more changes are wanted */
+    struct buf after;  /* the last path that was compared */
+    uint64_t spent_ms; /* on reading files */
+    bool is_over;      /* no more changes are wanted */
 };
 
 const char *
@@ -62,13 +64,15 @@ read_side_piece(struct side *s, uint64_t from, size_t n, struct err *err)
 
 /* Compares the bytes of both: 1 equal, 0 different, -1. */
 static int
-same_bytes(struct diff *d, struct err *err)
+same_bytes(struct diff *d, uint64_t until, struct err *err)
 {
     uint64_t size = d->from.node.entry.size;
 
     for (uint64_t at = 0; at < size; at += PIECE) {
         size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
 
+        if (clock_mono_ms() >= until)
+            return err_set(err, ERR_NOT_BROWSABLE, "comparing the files takes too long");
         if (read_side_piece(&d->from, at, n, err) != 0 || read_side_piece(&d->to, at, n, err) != 0)
             return -1;
         if (memcmp(d->from.piece, d->to.piece, n) != 0)
@@ -86,9 +90,16 @@ same_place(const struct diff *d)
            digest_equal(&a->is->layers[a->node.layer], &b->is->layers[b->node.layer]);
 }
 
+static uint64_t
+reading_ms_left(const struct diff *d)
+{
+    return d->spent_ms < LAYER_DIFF_MS ? LAYER_DIFF_MS - d->spent_ms : 0;
+}
+
 static int
 compare_content(struct diff *d, struct layer_diff_change *c, struct err *err)
 {
+    uint64_t begin;
     int same;
 
     if (d->from.node.entry.size != d->to.node.entry.size) {
@@ -97,7 +108,9 @@ compare_content(struct diff *d, struct layer_diff_change *c, struct err *err)
     }
     if (same_place(d))
         return 0;
-    same = same_bytes(d, err);
+    begin = clock_mono_ms();
+    same = same_bytes(d, begin + reading_ms_left(d), err);
+    d->spent_ms += clock_mono_ms() - begin;
     if (same < 0 && err->code != ERR_NOT_BROWSABLE)
         return -1;
     if (same < 0)

@@ -10,9 +10,12 @@
  * directory, both sides are reported.
  *
  * Two files of the same size are known to be equal, without reading them, if they are the same
- * bytes of the same layer. Otherwise both are read. If a file can't be read, or if more than
- * LAYER_FILES_MAX bytes would be decoded, the content is "unknown". Hard links and extended
- * attributes aren't compared. */
+ * bytes of the same layer. Otherwise both are read. If a file can't be read, if more than
+ * LAYER_FILES_MAX bytes would be decoded, or once LAYER_DIFF_MS were spent on reading, the content
+ * is "unknown". Hard links and extended attributes aren't compared. */
+
+/* Milliseconds. A layer of a few kB can have many sparse files of 64 GiB each. */
+#define LAYER_DIFF_MS 30000
 
 enum layer_diff_op {
     LAYER_DIFF_ADD,

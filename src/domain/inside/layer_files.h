@@ -10,7 +10,7 @@
  * place, so that the next file costs only the distance to it. The distance to one file isn't
  * limited, as it is in layer_read, but the sum of all is. */
 
-/* Limit of the bytes decoded for one request. */
+/* Limit of the bytes decoded for one request, if the caller names none. */
 #define LAYER_FILES_MAX (UINT64_C(256) << 30)
 
 #define LAYER_FILES_OPEN 4
@@ -24,6 +24,7 @@ struct layer_files {
      * replaced. */
     int (*mend)(void *arg, struct err *err);
     void *arg;
+    uint64_t max; /* bytes that may be decoded; 0: LAYER_FILES_MAX */
 
     /* zero at first */
     struct layer_files_one {
