@@ -2,17 +2,20 @@
 
 import {base, begin, logout, me, settings} from './api.js';
 import {h, icon, plain, replace, text} from './dom.js';
-import {failed, fill, link, to} from './parts.js';
+import {failed, fill, later, link, to} from './parts.js';
 import {repositories} from './repositories.js';
-import {repository} from './tags.js';
-import {image} from './image.js';
-import {account, loginScreen} from './account.js';
-import {events} from './events.js';
-import {hooks} from './hooks.js';
-import {field, search} from './search.js';
-import {storage} from './storage.js';
 
-const own = {login: loginScreen, me: account, search, storage, events, hooks};
+// The list of repositories comes at once, and the code of other screens when it is wanted.
+const repository = later(() => import('./tags.js'), 'repository');
+const image = later(() => import('./image.js'), 'image');
+const own = {
+  login: later(() => import('./account.js'), 'loginScreen'),
+  me: later(() => import('./account.js'), 'account'),
+  search: later(() => import('./search.js'), 'search'),
+  storage: later(() => import('./storage.js'), 'storage'),
+  events: later(() => import('./events.js'), 'events'),
+  hooks: later(() => import('./hooks.js'), 'hooks'),
+};
 const titles = {login: 'Log in', me: 'What you may do', search: 'Search', storage: 'Storage', events: 'Events', hooks: 'Hooks'};
 
 // ---- addresses ----
@@ -106,12 +109,23 @@ function themeButton() {
   return button;
 }
 
+// One field for all that can be looked for.
+function searchField() {
+  const input = h('input', {type: 'search', name: 'q', placeholder: 'Search everything', 'aria-label': 'Search repositories, tags, digests, labels and files', autocomplete: 'off', spellcheck: 'false', maxlength: 255});
+  return h('form', {class: 'top-search', role: 'search', onsubmit: (e) => {
+    e.preventDefault();
+    const q = input.value.trim();
+    if (q)
+      go(`${to.screen('search')}?q=${encodeURIComponent(q)}`);
+  }}, h('div', {class: 'field'}, icon('search'), input));
+}
+
 function frame() {
   document.body.replaceChildren(
     h('a', {class: 'skip', href: '#main'}, 'To the content'),
     h('header', {class: 'top'},
       link(base, {class: 'brand', 'aria-label': 'Registry, start'}, icon('box'), h('span', null, location.host)),
-      nav, h('div', {class: 'spring'}), field(go), user, themeButton()),
+      nav, h('div', {class: 'spring'}), searchField(), user, themeButton()),
     main,
     h('div', {id: 'toast', class: 'toast', role: 'status', 'aria-live': 'polite'}));
 }
@@ -182,6 +196,7 @@ history.scrollRestoration = 'manual';
 addEventListener('pagehide', () => history.replaceState({...history.state, scroll: scrollY}, ''));
 
 frame();
+parse(location.pathname, location.search).screen.load?.();
 try {
   await begin();
 } catch (e) {

@@ -2,10 +2,9 @@
 
 import {lines, pull, request} from './api.js';
 import {count, h, icon, plain, replace, text} from './dom.js';
-import {rawOf} from './files.js';
 import {List} from './list.js';
 import {packageChanges} from './packages.js';
-import {empty, failed, fill, link, loading, to} from './parts.js';
+import {empty, failed, fill, link, loading, rawOf, to} from './parts.js';
 import {asText, part} from './preview.js';
 
 const COMPARED_MAX = 256 * 1024;

@@ -3,23 +3,10 @@
 import {download, json, page, pull, request} from './api.js';
 import {ago, count, h, icon, mode, plain, replace, short, size, text} from './dom.js';
 import {List} from './list.js';
-import {copyButton, empty, fill, link, say} from './parts.js';
+import {copyButton, empty, fill, link, rawOf, say} from './parts.js';
 import {part, preview} from './preview.js';
 
-// ---- names: bytes, which mostly are UTF-8 ----
-
-const bytesOf = (b64) => Uint8Array.from(atob(b64), (c) => c.charCodeAt(0));
-
-// A path as it stands in an address, without the slash in front.
-export function rawOf(entry) {
-  const bytes = entry.path_b64 ? bytesOf(entry.path_b64) : new TextEncoder().encode(entry.path);
-  let out = '';
-  for (const b of bytes) {
-    const c = String.fromCharCode(b);
-    out += /[\w./~-]/.test(c) ? c : '%' + b.toString(16).toUpperCase().padStart(2, '0');
-  }
-  return out.replace(/^\//, '');
-}
+// ---- names ----
 
 function lastOf(path) {
   return path.replace(/\/$/, '').replace(/^.*\//, '') || '/';

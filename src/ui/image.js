@@ -1,20 +1,22 @@
 // An image: its platforms, how to pull it, what made its layers, its configuration.
 
 import {download, json, pull, request} from './api.js';
-import {diff} from './diff.js';
 import {count, h, plain, replace, short, size, ago, text} from './dom.js';
-import {files} from './files.js';
-import {history} from './history.js';
 import {choosePlatform, configOf, isIndex, isPlatform, manifestOf, platformName} from './manifest.js';
-import {packages} from './packages.js';
-import {copyButton, empty, fill, heading, link, tabs, to} from './parts.js';
+import {copyButton, empty, fill, heading, later, link, nameCrumbs, tabs, to} from './parts.js';
 import {part, preview} from './preview.js';
-import {referrers} from './referrers.js';
-import {nameCrumbs} from './tags.js';
 
+const diff = later(() => import('./diff.js'), 'diff');
+const files = later(() => import('./files.js'), 'files');
+const history = later(() => import('./history.js'), 'history');
+const packages = later(() => import('./packages.js'), 'packages');
+const referrers = later(() => import('./referrers.js'), 'referrers');
+const screens = {'': layers, config, files, packages, referrers, history, diff};
 
 export async function image(route, context) {
   const {name, ref, rest} = route;
+  if (Object.hasOwn(screens, rest[0] ?? ''))
+    screens[rest[0] ?? ''].load?.();
   if (rest[0] === 'history' && !ref.includes(':'))
     return historyAlone(route, context);
   return shown(route, context, await manifestOf(name, ref, context));
@@ -35,12 +37,10 @@ async function shown(route, context, whole) {
     // What the parts of the API that look into images are asked for.
     inside: `${name}/_image/${manifest.digest}`,
   };
-  const screens = {'': layers, config, files, packages, referrers, history, diff};
   const current = rest[0] ?? '';
   const body = h('div', {class: 'screen'});
-  const screen = screens[current];
-  if (screen)
-    await fill(body, () => screen(it, context), {signal});
+  if (Object.hasOwn(screens, current))
+    await fill(body, () => screens[current](it, context), {signal});
   else
     replace(body, empty('There is nothing here'));
   return [

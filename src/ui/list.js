@@ -35,9 +35,13 @@ export class List {
     removeEventListener('resize', this.scrolled);
   }
 
-  set(items) {
+  // items may be the former ones, and some behind them; then the rows that are drawn stay.
+  set(items, grown = false) {
     this.items = items;
-    this.redraw();
+    if (grown)
+      this.draw();
+    else
+      this.redraw();
   }
 
   // Draws all rows anew. What had the focus has it afterwards.

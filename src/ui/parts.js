@@ -20,6 +20,30 @@ export function link(href, props, ...children) {
   return h('a', {href, ...props}, ...children);
 }
 
+// ---- names of files: bytes, which mostly are UTF-8 ----
+
+const bytesOf = (b64) => Uint8Array.from(atob(b64), (c) => c.charCodeAt(0));
+
+// A path as it stands in an address, without the slash in front.
+export function rawOf(entry) {
+  const bytes = entry.path_b64 ? bytesOf(entry.path_b64) : new TextEncoder().encode(entry.path);
+  let out = '';
+  for (const b of bytes) {
+    const c = String.fromCharCode(b);
+    out += /[\w./~-]/.test(c) ? c : '%' + b.toString(16).toUpperCase().padStart(2, '0');
+  }
+  return out.replace(/^\//, '');
+}
+
+// ---- screens ----
+
+// A screen whose code is loaded when it is shown, or before, by its load().
+export function later(load, name) {
+  const screen = async (...args) => (await load())[name](...args);
+  screen.load = () => load().catch(() => {}); // showing it will tell
+  return screen;
+}
+
 // ---- states ----
 
 export function loading(what = 'Loading …') {
@@ -112,6 +136,14 @@ export function tabs(label, all) {
 export function crumbs(...all) {
   return h('nav', {class: 'crumbs', 'aria-label': 'Where you are'},
     h('ol', null, all.map(([content, href]) => h('li', null, href ? link(href, null, content) : content))));
+}
+
+export function nameCrumbs(name, last) {
+  const parts = name.split('/');
+  return crumbs(['Repositories', base],
+    ...parts.map((part, i) => [text(part),
+      i < parts.length - 1 ? to.space(parts.slice(0, i + 1).join('/') + '/') : last === undefined ? null : to.repository(name)]),
+    ...(last === undefined ? [] : [[last, null]]));
 }
 
 export function heading(content, ...more) {

@@ -51,8 +51,14 @@ export async function repositories(route, {signal, go}) {
     [all, made, space] = [[], 0, null];
   }
 
-  function draw() {
-    list.set(rows());
+  const countOf = (item) => item === space && next !== null ? `${item.n}+` : item.n;
+
+  function draw(grown = false) {
+    const last = space;
+    list.set(rows(), grown);
+    for (const item of grown && last ? new Set([last, space]) : [])
+      if (item?.count)
+        item.count.textContent = countOf(item);
     const n = items.length;
     summary.textContent = n === 0 ? '' : `${count(n, 'repository', 'repositories')}${next === null ? '' : ' and more'}`;
     nothing.replaceChildren();
@@ -65,7 +71,7 @@ export async function repositories(route, {signal, go}) {
     const mine = run;
     const left = await some(mine);
     if (mine === run)
-      draw();
+      draw(true);
     return left;
   }
 
@@ -102,7 +108,7 @@ export async function repositories(route, {signal, go}) {
         e.preventDefault();
       }}, icon('caret')),
       icon('folder'), link(to.space(item.space), {class: 'name'}, text(item.space.slice(prefix.length))),
-      h('span', {class: 'dim'}, next === null || items.at(-1)?.name.startsWith(item.space) === false ? item.n : `${item.n}+`));
+      item.count = h('span', {class: 'dim'}, countOf(item)));
   }
 
   function repositoryRow({item, below, deep}) {

@@ -1,10 +1,9 @@
-// One field for repositories, tags, digests and files.
+// One search for repositories, tags, digests, labels and files.
 
 import {catalog, lines, page, pull, request} from './api.js';
-import {count, h, icon, plain, replace, short, size, text} from './dom.js';
-import {rawOf} from './files.js';
+import {count, h, plain, replace, short, size, text} from './dom.js';
 import {accept} from './manifest.js';
-import {empty, failed, heading, link, to} from './parts.js';
+import {empty, failed, heading, link, rawOf, to} from './parts.js';
 
 const REPOSITORIES = 500; // that are looked into before the user is asked whether to go on
 const AT_ONCE = 6;
@@ -12,22 +11,14 @@ const AT_ONCE = 6;
 // What is on the way to the server as a pattern of file names.
 const asGlob = (q) => /[*?[\]]/.test(q) ? q : q.includes('/') ? q.replace(/^\//, '') : q;
 
-export function field(go) {
-  const input = h('input', {type: 'search', name: 'q', placeholder: 'Search everything', 'aria-label': 'Search repositories, tags, digests and files', autocomplete: 'off', spellcheck: 'false', maxlength: 255});
-  return h('form', {class: 'top-search', role: 'search', onsubmit: (e) => {
-    e.preventDefault();
-    const q = input.value.trim();
-    if (q)
-      go(`${to.screen('search')}?q=${encodeURIComponent(q)}`);
-  }}, h('div', {class: 'field'}, icon('search'), input));
-}
-
 export function search(route, {signal}) {
   const q = (route.query.get('q') ?? '').trim();
   if (!q)
-    return empty('Search everything', 'Names of repositories and tags, digests, and names of files, such as log4j-core-*.jar.');
+    return empty('Search everything', 'Names of repositories and tags, digests, labels, such as maintainer=ann, and names of files, such as log4j-core-*.jar.');
   const [, name, mark, ref] = /^(.+?)([:@])([^/]*)$/.exec(q) ?? [];
   const digest = /^(sha256:)?[0-9a-f]{12,64}$/.test(q) ? q : mark === '@' ? ref : null;
+  // label:KEY, or KEY=VALUE, which no other name can be.
+  const label = /^label:(.+)/.exec(q)?.[1] ?? (/^[^=/][^=]*=/.test(q) ? q : null);
   const part = (title) => {
     const body = h('div');
     const state = h('span', {class: 'dim', role: 'status'}, 'searching …');
@@ -120,9 +111,9 @@ export function search(route, {signal}) {
     return body.tags.filter((t) => t.digest?.startsWith(full)).map((t) => [link(to.image(repository, t.name), null, text(`${repository}:${t.name}`)), h('span', {class: 'mono dim'}, ` ${short(t.digest)}`)]);
   });
 
-  // ---- files in all images ----
+  // ---- files in all images, and images with a label ----
 
-  async function files({body, state}) {
+  async function find({body, state}, query, show) {
     const list = h('ul', {class: 'plain-list'});
     const more = h('button', {type: 'button', class: 'button'}, 'Look further');
     body.append(list, more);
@@ -133,8 +124,8 @@ export function search(route, {signal}) {
     const some = async () => {
       more.hidden = true;
       last = await (async () => {
-        for await (const hit of lines(`_find?name=${encodeURIComponent(asGlob(q))}&n=200${last === null ? '' : `&last=${encodeURIComponent(last)}`}`, {scope: catalog, signal})) {
-          if (hit.path === undefined) {
+        for await (const hit of lines(`_find?${query}&n=200${last === null ? '' : `&last=${encodeURIComponent(last)}`}`, {scope: catalog, signal})) {
+          if (hit.repository === undefined) {
             images += hit.images ?? 0;
             skipped += hit.skipped ?? 0;
             unseen.textContent = `${count(skipped, 'image')} can’t be looked into: layers aren’t indexed yet, or are none of files.`;
@@ -142,11 +133,7 @@ export function search(route, {signal}) {
             return hit.more && hit.last !== last ? hit.last : null;
           }
           found++;
-          // The tag may be that of an index with several images.
-          const at = to.image(hit.repository, hit.tag || hit.digest);
-          list.append(h('li', null, link(`${to.image(hit.repository, hit.digest)}/files/${rawOf(hit)}`, {title: plain(hit.path)}, text(hit.path, {max: 400})),
-            h('span', {class: 'dim'}, ' in '), link(at, null, text(`${hit.repository}${hit.tag ? `:${hit.tag}` : ''}`)), hit.platform ? [' ', h('span', {class: 'chip'}, text(hit.platform, {max: 30}))] : null,
-            hit.type === 'file' ? h('span', {class: 'dim'}, ` ${size(hit.size)}`) : null));
+          list.append(h('li', null, show(hit)));
           state.textContent = `${found} …`;
         }
         return null;
@@ -158,10 +145,22 @@ export function search(route, {signal}) {
     await some();
   }
 
+  // The tag may be that of an index with several images.
+  const imageOf = (hit) => [link(to.image(hit.repository, hit.tag || hit.digest), null, text(`${hit.repository}${hit.tag ? `:${hit.tag}` : ''}`)),
+    hit.platform ? [' ', h('span', {class: 'chip'}, text(hit.platform, {max: 30}))] : null];
+
+  const files = (p) => find(p, `name=${encodeURIComponent(asGlob(q))}`, (hit) => [
+    link(`${to.image(hit.repository, hit.digest)}/files/${rawOf(hit)}`, {title: plain(hit.path)}, text(hit.path, {max: 400})),
+    h('span', {class: 'dim'}, ' in '), imageOf(hit), hit.type === 'file' ? h('span', {class: 'dim'}, ` ${size(hit.size)}`) : null]);
+
+  const labels = (p) => find(p, `label=${encodeURIComponent(label)}`, (hit) => [imageOf(hit), ' ', text(hit.label, {class: 'dim', max: 400})]);
+
   if (digest) {
     run('Digest', digests);
   } else {
-    if (!/[*?[\]]/.test(q)) {
+    if (label)
+      run('Labels', labels);
+    if (!/[*?[\]=]/.test(q)) {
       run('Repositories', repositories);
       if (!q.includes('/') || mark === ':')
         run('Tags', tags);

@@ -1,18 +1,10 @@
 // The tags of a repository: compared, deleted, and put back.
 
-import {ApiError, base, page, pull, request, whoAmI} from './api.js';
+import {ApiError, page, pull, request, whoAmI} from './api.js';
 import {ago, count, h, icon, plain, replace, short, size, text} from './dom.js';
 import {List} from './list.js';
 import {accept} from './manifest.js';
-import {ask, copyButton, crumbs, empty, failed, filterField, heading, link, say, to} from './parts.js';
-
-export function nameCrumbs(name, last) {
-  const parts = name.split('/');
-  return crumbs(['Repositories', base],
-    ...parts.map((part, i) => [text(part),
-      i < parts.length - 1 ? to.space(parts.slice(0, i + 1).join('/') + '/') : last === undefined ? null : to.repository(name)]),
-    ...(last === undefined ? [] : [[last, null]]));
-}
+import {ask, copyButton, empty, failed, filterField, heading, link, nameCrumbs, say, to} from './parts.js';
 
 // ---- putting a manifest where a tag was ----
 
@@ -53,8 +45,8 @@ export async function repository(route, {signal, go, redraw}) {
     return next !== null;
   }
 
-  function draw() {
-    list.set(items);
+  function draw(grown = false) {
+    list.set(items, grown);
     summary.textContent = items.length === 0 ? '' : `${count(items.length, 'tag')}${next === null ? '' : ' and more'}`;
     nothing.replaceChildren();
     if (items.length === 0)
@@ -76,7 +68,7 @@ export async function repository(route, {signal, go, redraw}) {
     const mine = run;
     const left = await some(mine);
     if (mine === run)
-      draw();
+      draw(true);
     return left;
   }});
   list.failed = (e) => nothing.append(failed(e));

@@ -36,7 +36,7 @@ none(found(qr/url\(|\@import/, grep { /\.css$/ } @files), '... and no picture or
 none([ grep { !m{^src/ui/api\.js:} } @{ found(qr/\.(?:href|src|action|formAction)\s*=[^=]/, @scripts) } ], 'addresses are set by h() alone');
 
 # Modules name each other; one that nobody imports isn't loaded.
-my %imported = map { $_ => 1 } map { /from '\.\/([a-z_-]+\.js)'/g } @text{@scripts};
+my %imported = map { $_ => 1 } map { /(?:from |import\()'\.\/([a-z_-]+\.js)'/g } @text{@scripts};
 $imported{$_} = 1 for $text{'src/ui/index.html'} =~ m{"_ui/([a-z_-]+\.js)"}g;
 is_deeply([ sort keys %imported ], [ sort map { s{.*/}{}r } @scripts ], 'each script is used, and each that is used is there');
 for my $file (@scripts) {

@@ -100,6 +100,22 @@ subtest 'an index' => sub {
     is_at("/team/both\@$images[1]{digest}/files/the-file", '... by its digest');
 };
 
+subtest 'labels' => sub {
+    my $manifest = $ann->get('/v2/public/tool/manifests/v1')->json;
+    my $config   = json_of({ os => 'linux', architecture => 'amd64', config => { Labels => { 'example.com/team' => '<b>blue</b>' } }, rootfs => { type => 'layers', diff_ids => [ 'sha256:' . 'a' x 64 ] } });
+    is_status($ann->push_blob('public/tool', $config), 201, 'a config');
+    @{ $manifest->{config} }{qw(digest size)} = (digest($config), length $config);
+    is_status($ann->put_manifest('public/tool', 'labelled', json_of($manifest)), 201, 'an image with a label');
+    for my $q ('example.com/team=<b>blue</b>', 'label:example.com/team') {
+        found($q);
+        ok($browser->sees('.results li', 'public/tool:labelled'), $q) or diag($browser->text('main'));
+        is_deeply([ map { s/\s+/ /gr } grep { /labelled/ } $browser->texts('.results li') ], ['public/tool:labelled linux/amd64 <b>blue</b>'], '... with its value, as text');
+    }
+    $browser->click('.results a', 'public/tool:labelled');
+    ok($browser->sees('h1', 'public/tool:labelled'), 'leads to the image');
+    is_status($ann->delete('/v2/public/tool/manifests/labelled'), 202, 'it goes');
+};
+
 subtest 'more than a page, odd names, and what cannot be looked into' => sub {
     my $evil = '<img src=x onerror=window.pwned=1>.txt';
     push_layers($ann, 'team/many', 'v1', gzip_layer(tar_of('d many/', (map { sprintf 'f many/%03d.txt x', $_ } 1 .. 450), { name => "many/$evil", data => 'x' }, { name => "many/\xff.txt", data => 'no UTF-8', format => 'gnu' })));

@@ -135,6 +135,7 @@ struct searched_image {
     struct layer_memo *memos;
     struct layer_index **indexes; /* opened for the hits */
     struct layer_merge merge;
+    const char *label; /* its value, if one is asked for */
     char platform[PLATFORM_TEXT_MAX];
 };
 
@@ -145,6 +146,7 @@ is_out_of_bound(struct searching *g)
     return g->over;
 }
 
+/* node: NULL for a hit that is the image itself. */
 static int
 tell_hit(struct searching *g, const struct searched_image *im, struct bytes path,
          const struct layer_merge_node *node, struct err *err)
@@ -153,9 +155,10 @@ tell_hit(struct searching *g, const struct searched_image *im, struct bytes path
                                          .tag = g->tag->tag,
                                          .image = im->digest,
                                          .platform = im->platform,
+                                         .label = im->label,
                                          .path = path,
-                                         .entry = &node->entry,
-                                         .layer = &im->layers[node->layer]};
+                                         .entry = node != NULL ? &node->entry : NULL,
+                                         .layer = node != NULL ? &im->layers[node->layer] : NULL};
 
     if (g->given < g->skip) {
         g->given++;
@@ -265,6 +268,20 @@ collect_layers(struct searching *g, struct searched_image *im, struct err *err)
     return 0;
 }
 
+/* Has the image the label that is asked for? 1, 0. One whose config can't be read is skipped. */
+static int
+has_image_label(struct searching *g, struct searched_image *im)
+{
+    struct err ignored;
+    int rc = 1;
+
+    if (g->s->label != NULL)
+        rc = image_label_find(g->s->reg, g->s->label, &im->manifest->config, &g->arena, &im->label,
+                              &ignored);
+    g->s->skipped += rc < 0;
+    return rc == 1;
+}
+
 static int
 search_image(struct searching *g, const struct digest *digest, const struct manifest *manifest,
              struct err *err)
@@ -272,9 +289,17 @@ search_image(struct searching *g, const struct digest *digest, const struct mani
     struct searched_image im = {.digest = digest, .manifest = manifest};
     bool any = false, all = true;
 
+    if (is_out_of_bound(g))
+        return 0;
+    g->s->images++;
+    if (!has_image_label(g, &im))
+        return 0;
+    if (g->s->pattern == NULL) {
+        find_image_platform(g, &im);
+        return tell_hit(g, &im, bytes_of("", 0), NULL, err);
+    }
     if (collect_layers(g, &im, err) != 0)
         return -1;
-    g->s->images++;
     if (im.n > SEARCH_LAYERS_MAX)
         all = false;
     if (g->memo_n + im.n > MEMO_LAYERS || g->memo_bytes > MEMO_BYTES)

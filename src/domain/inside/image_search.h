@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "domain/inside/image_label.h"
 #include "domain/inside/layer_find.h"
 #include "domain/inside/search_tags.h"
 #include "domain/registry.h"
@@ -11,10 +12,11 @@
 #include "util/err.h"
 
 /* Looks for names in the files of all images that an actor may pull, those of the newest tags
- * first. Each image is looked at once in a search, under its newest tag; a layer that several
- * images have is read once. An index tells by its filter whether it has an exact name, so that most
- * layers aren't read at all for one. A layer whose index isn't made yet is not waited for: its
- * image is counted as skipped, and so is one in which the pattern fits 64 MiB of paths.
+ * first; or for images with a label, or for names in those alone. Each image is looked at once in a
+ * search, under its newest tag; a layer that several images have is read once. An index tells by
+ * its filter whether it has an exact name, so that most layers aren't read at all for one. A layer
+ * whose index isn't made yet is not waited for: its image is counted as skipped, and so is one in
+ * which the pattern fits 64 MiB of paths.
  *
  * Of an index, the first 200 images are looked at.
  *
@@ -26,18 +28,20 @@
 
 struct image_search_hit {
     const char *repository, *tag;
-    const struct digest *image; /* of its manifest */
-    const char *platform;       /* "" if it isn't known */
-    struct bytes path;          /* with a leading slash */
-    const struct layer_entry *entry;
+    const struct digest *image;      /* of its manifest */
+    const char *platform;            /* "" if it isn't known */
+    const char *label;               /* the value of the label; NULL: none is asked for */
+    struct bytes path;               /* with a leading slash */
+    const struct layer_entry *entry; /* NULL: only a label is asked for */
     const struct digest *layer;
 };
 
 struct image_search {
     const struct registry *reg;
     const struct actor *actor;
-    const struct layer_pattern *pattern;
-    struct bytes text; /* of that pattern */
+    const struct layer_pattern *pattern; /* NULL: the images themselves are found */
+    struct bytes text;                   /* of that pattern */
+    const struct image_label *label;     /* of the images; NULL: any */
     struct search_place after;
     size_t limit;   /* of hits */
     uint64_t until; /* clock_mono_ms() */

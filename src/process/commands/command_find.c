@@ -6,9 +6,10 @@
 #include "util/mem.h"
 #include "util/utf8.h"
 
-#define USAGE                                                                                     \
-    "usage: docker-registry-server find GLOB [--json], with --dir, --config and --run-as as for " \
-    "the server"
+#define USAGE                                                                                \
+    "usage: docker-registry-server find [--label KEY[=VALUE]] [GLOB] [--json], with --dir, " \
+    "--config "                                                                              \
+    "and --run-as as for the server"
 
 /* Hits and milliseconds of one search. The command continues it until the end. */
 #define FIND_STEP_HITS 10000
@@ -16,28 +17,39 @@
 
 struct find_output {
     bool is_json;
-    uint64_t hits;
 };
+
+static void
+set_found_file(struct json *j, const struct image_search_hit *hit)
+{
+    char text[DIGEST_TEXT_MAX], *path = mem_alloc(hit->path.n + 1);
+
+    memcpy(path, hit->path.p, hit->path.n);
+    path[hit->path.n] = '\0';
+    utf8_mend(path);
+    json_set_string(j, "path", path);
+    json_set_u64(j, "size", hit->entry->type == LAYER_FILE ? hit->entry->size : 0);
+    digest_text(text, hit->layer);
+    json_set_string(j, "layer", text);
+    free(path);
+}
 
 static void
 print_hit_json(const struct image_search_hit *hit)
 {
     struct json *j = json_new_object();
-    char text[DIGEST_TEXT_MAX], *path = mem_alloc(hit->path.n + 1);
+    char text[DIGEST_TEXT_MAX];
 
-    memcpy(path, hit->path.p, hit->path.n);
-    utf8_mend(path);
     json_set_string(j, "repository", hit->repository);
     json_set_string(j, "tag", hit->tag);
     digest_text(text, hit->image);
     json_set_string(j, "digest", text);
     json_set_string(j, "platform", hit->platform);
-    json_set_string(j, "path", path);
-    json_set_u64(j, "size", hit->entry->type == LAYER_FILE ? hit->entry->size : 0);
-    digest_text(text, hit->layer);
-    json_set_string(j, "layer", text);
+    if (hit->label != NULL)
+        json_set_string(j, "label", hit->label);
+    if (hit->entry != NULL)
+        set_found_file(j, hit);
     command_print("", j, "\n");
-    free(path);
 }
 
 static int
@@ -45,12 +57,11 @@ print_hit(void *arg, const struct image_search_hit *hit, struct err *err)
 {
     struct find_output *o = arg;
 
-    o->hits++;
     if (o->is_json) {
         print_hit_json(hit);
     } else {
         printf("%s:%s ", hit->repository, hit->tag);
-        command_print_text(hit->path);
+        command_print_text(hit->entry != NULL ? hit->path : bytes_str(hit->label));
         if (hit->platform[0] != '\0') {
             fputs(" (", stdout);
             command_print_text(bytes_str(hit->platform));
@@ -87,18 +98,25 @@ command_find_work(struct control *c, struct err *err)
     struct image_search s = {
         .reg = c->reg, .actor = &all, .limit = FIND_STEP_HITS, .fn = print_hit, .arg = &output};
     struct layer_pattern pattern;
+    struct image_label label;
     uint64_t skipped;
-    int rc;
+    int rc = 0;
 
-    if (c->args_n != 3) {
+    if (c->args_n != 3 && c->args_n != 4) {
         err_set(err, ERR_UNSUPPORTED,
                 "the running server has another version, without this command: restart it");
         return COMMAND_FAILED;
     }
     output.is_json = strcmp(c->args[2], "json") == 0;
     s.text = bytes_str(c->args[1]);
-    s.pattern = &pattern;
-    rc = layer_find_pattern(&pattern, s.text, err);
+    if (s.text.n > 0) {
+        s.pattern = &pattern;
+        rc = layer_find_pattern(&pattern, s.text, err);
+    }
+    if (c->args_n == 4 && rc == 0) {
+        s.label = &label;
+        rc = image_label_parse(&label, c->args[3], err);
+    }
     if (rc == 0)
         rc = find_in_steps(&s, &skipped, err);
     if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
@@ -115,12 +133,15 @@ enum command_exit
 command_find(struct options *o, struct err *err)
 {
     const char *args[] = {"find", o->words.n == 1 ? o->words.v[0] : "", o->json ? "json" : "text",
-                          NULL};
+                          o->label, NULL};
+    struct image_label label;
 
     options_forget_users(o); /* of a configuration file */
-    if (o->words.n != 1 || args[1][0] == '\0') {
+    if (o->words.n > 1 || (args[1][0] == '\0' && (o->label == NULL || o->words.n == 1))) {
         err_set(err, ERR_BAD_REQUEST, USAGE);
         return COMMAND_USAGE;
     }
+    if (o->label != NULL && image_label_parse(&label, o->label, err) != 0)
+        return COMMAND_USAGE;
     return control_run(o, command_find_work, args, err);
 }

@@ -100,6 +100,7 @@ struct options {
     char *to;          /* tag undo --to: a number */
     bool force;        /* tag --force */
     bool tagless;      /* tag ls --untagged */
+    char *label;       /* find --label; NULL: any */
     bool robot;        /* user --robot */
     bool generate;     /* user --generate */
     bool now;          /* rotate-key --now */

@@ -173,6 +173,7 @@ const struct options_row options_table[] = {
      FLAG(force)},
     {"retry", 0, "id", NULL, "hooks: try this one again, now", "hooks", TEXT(retry)},
     {"drop", 0, "id", NULL, "hooks: forget this one", "hooks", TEXT(drop)},
+    {"label", 0, "key[=value]", NULL, "find: only images with this label", "find", TEXT(label)},
     {"robot", 0, NULL, NULL, "user: for a program, with a secret that is made and printed", "user",
      FLAG(robot)},
     {"expires", 0, "when", NULL, "user: the robot's last moment (12h, 90d, 2027-01-31, never)",

@@ -16,6 +16,7 @@
 struct finding_all {
     struct image_search search;
     struct layer_pattern pattern;
+    struct image_label label;
     struct actor actor;
     struct http_sink *sink;
     struct buf line;
@@ -40,8 +41,12 @@ put_hit(void *arg, const struct image_search_hit *hit, struct err *err)
     put_text(&f->line, ",\"tag\":", hit->tag);
     put_text(&f->line, ",\"digest\":", digest);
     put_text(&f->line, ",\"platform\":", hit->platform);
-    buf_putc(&f->line, ',');
-    browse_entry_put_facts(&f->line, hit->path, hit->entry, hit->layer);
+    if (hit->label != NULL)
+        put_text(&f->line, ",\"label\":", hit->label);
+    if (hit->entry != NULL) {
+        buf_putc(&f->line, ',');
+        browse_entry_put_facts(&f->line, hit->path, hit->entry, hit->layer);
+    }
     buf_puts(&f->line, "}\n");
     if (!buf_ok(&f->line))
         return arena_full(err);
@@ -106,24 +111,39 @@ take_place(struct search_place *p, const char *text)
     return true;
 }
 
+/* Either of the two will do. */
+static int
+take_what_is_asked(struct call *c, struct finding_all *f, struct err *err)
+{
+    const char *name = query_get(&c->query, "name"), *label = query_get(&c->query, "label");
+
+    if (label != NULL) {
+        if (image_label_parse(&f->label, label, err) != 0)
+            return -1;
+        f->search.label = &f->label;
+    }
+    if (label != NULL && name == NULL)
+        return 0;
+    f->search.text = bytes_str(name != NULL ? name : "");
+    f->search.pattern = &f->pattern;
+    return layer_find_pattern(&f->pattern, f->search.text, err);
+}
+
 int
 v2_find(struct call *c, struct err *err)
 {
     struct finding_all *f = arena_alloc(c->arena, sizeof *f);
-    const char *name = query_get(&c->query, "name"), *last = query_get(&c->query, "last");
+    const char *last = query_get(&c->query, "last");
 
     if (f == NULL)
         return arena_full(err);
     *f = (struct finding_all){.search = {.reg = c->reg, .fn = put_hit, .limit = FIND_DEFAULT}};
-    f->search.text = bytes_str(name != NULL ? name : "");
-    if (http_auth_lister(c, &f->actor, err) != 0 ||
-        layer_find_pattern(&f->pattern, f->search.text, err) != 0 ||
+    if (http_auth_lister(c, &f->actor, err) != 0 || take_what_is_asked(c, f, err) != 0 ||
         (query_get(&c->query, "n") != NULL && page_limit(c, &f->search.limit, err) != 0))
         return -1;
     if (last != NULL && *last != '\0' && !take_place(&f->search.after, last))
         return err_set(err, ERR_BAD_REQUEST, "last isn't from an answer of this request");
     f->search.actor = &f->actor;
-    f->search.pattern = &f->pattern;
     f->search.arg = f;
     buf_init(&f->line, BROWSE_ENTRY_MAX);
     http_reply_header(c->reply, "Cache-Control", "no-cache");
