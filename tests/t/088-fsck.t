@@ -178,7 +178,11 @@ subtest 'a damaged page, and all the rest' => sub {
     my $server = Registry->start(dir => $copy->dir, args => [ '--scrub-days', '0' ], expected => qr/berkeley db|is damaged|a request failed/);
     my $beside = fsck($copy);
     is_found($beside, 'database db/tag: page 1 has a wrong checksum', 'beside a server: the page');
-    like($beside->{err}, qr/the database is damaged, and nothing/, '... as the last line says');
+    is_found($beside, 'blob-digest ' . digest($other) . ': its file has another digest; --repair', '... and what else is wrong');
+    unlike($beside->{out}, qr/^(?!database|blob-digest|checked)/m, '... and nothing that is well');
+    like($beside->{out}, qr/^checked [1-9]\d+ records, [1-9]\d* blobs/m, '... of which much was looked at');
+    like($beside->{err}, qr/the database is damaged, and nothing was repaired/, '... as the last line says');
+    unlike($server->log, qr/process died|recovering/, '... and the server was left alone');
     ok(-e file_of($copy, $other), 'the blob is where it was');
     ok(!-e $copy->dir . '/run/fsck', '... and no copy is left');
     $server->stop;

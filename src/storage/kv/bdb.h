@@ -28,11 +28,13 @@ struct bdb {
     db_recno_t recno;           /* the number that the key of a queue points to */
     struct timespec synced;     /* the directory's last change before its last fsync */
     bool found_damage;          /* since bdb_enter: a page with a wrong checksum */
-    bool sync_failed;           /* an fsync of one of its files */
-    int fault;                  /* errno of the first system call of the library that failed */
-    DB_LSN trimmed;             /* the checkpoint after which logs were removed */
-    DB_LSN noted;               /* the checkpoint whose place bdb_log_end has written down */
-    struct bdb *outer;          /* the store that was open when this one was opened, or NULL */
+    char bad_file[32];          /* whose page couldn't be read last; "": none */
+    uint32_t bad_page;
+    bool sync_failed;    /* an fsync of one of its files */
+    int fault;           /* errno of the first system call of the library that failed */
+    DB_LSN trimmed;      /* the checkpoint after which logs were removed */
+    DB_LSN noted;        /* the checkpoint whose place bdb_log_end has written down */
+    struct bdb *outer;   /* the store that was open when this one was opened, or NULL */
     bool from_first_log; /* a recovery repeats the whole log, not only behind the checkpoint */
     bool is_quiet;       /* no environment: the tables are only read, by this process */
     bool is_silent;      /* what the library says is not logged */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "storage/kv/bdb.h"
+#include "storage/kv/bdb_blank.h"
 #include "storage/kv/bdb_copy.h"
 #include "storage/kv/bdb_env.h"
 #include "storage/kv/bdb_log_read.h"
@@ -299,29 +300,79 @@ check_all_places(struct file_check *c, struct err *err)
 
 /* ---- the recovery ---- */
 
-static void
-recover_copy(struct file_check *c, bool is_hot)
+/* Or b has a page that couldn't be read. */
+static bool
+recover_once(struct file_check *c, bool is_hot, struct bdb *b)
 {
-    struct bdb *b = bdb_new(c->dir, c->tables, c->n);
     struct err err;
-    int ret = 0;
+    bool good;
+    int ret = 0, closed;
 
     b->from_first_log = is_hot;
     b->is_silent = true;
-    c->recovered = bdb_env_attach(b, true, &err) == 0;
-    if (c->recovered && (ret = b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE)) != 0)
-        c->recovered = false;
-    if (ret == 0)
-        ret = bdb_env_detach(b);
-    else
-        (void)bdb_env_detach(b);
-    bdb_free(b);
-    if (ret != 0) {
+    good = bdb_env_attach(b, true, &err) == 0;
+    if (good && (ret = b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE)) != 0)
+        good = false;
+    closed = bdb_env_detach(b);
+    if (good && (ret = closed) != 0)
+        good = false;
+    if (ret != 0)
         bdb_error(&err, ret, "recovering", c->dir);
-        c->recovered = false;
-    }
-    if (!c->recovered)
+    if (!good)
         snprintf(c->said, sizeof c->said, "%s", err.message);
+    return good;
+}
+
+static uint32_t
+size_of_table_page(const struct file_check *c, const char *table)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->tables[i].kind == KV_ORDERED && strcmp(c->tables[i].name, table) == 0)
+            return bdb_env_page_size(&c->tables[i]);
+    return 0;
+}
+
+/* A damaged page that the recovery has to read is left out of it, and so on. */
+static bool
+recover_without_pages(struct file_check *c, bool is_hot, struct bdb_blank *blank)
+{
+    struct err err;
+    bool good;
+
+    do {
+        struct bdb *b = bdb_new(c->dir, c->tables, c->n);
+        uint32_t size;
+
+        good = recover_once(c, is_hot, b);
+        size = good ? 1 : size_of_table_page(c, b->bad_file);
+        if (!good &&
+            (size == 0 || bdb_blank_page(blank, c->dir, b->bad_file, b->bad_page, size, &err) != 0))
+            size = 0;
+        bdb_free(b);
+        if (size == 0)
+            return false;
+    } while (!good);
+    return true;
+}
+
+static int
+recover_copy(struct file_check *c, bool is_hot, struct err *err)
+{
+    struct bdb_blank blank = {.n = 0};
+    struct bdb *b;
+    bool some;
+
+    c->recovered = recover_without_pages(c, is_hot, &blank);
+    some = blank.n > 0;
+    if (bdb_blank_put_back(&blank, c->dir, err) != 0)
+        return -1;
+    if (!c->recovered || !some)
+        return 0;
+    /* The library's memory has the blank pages; there is nothing left to repeat. */
+    b = bdb_new(c->dir, c->tables, c->n);
+    c->recovered = recover_once(c, false, b);
+    bdb_free(b);
+    return 0;
 }
 
 /* ---- the tables ---- */
@@ -402,7 +453,8 @@ bdb_check_copy(const char *dir, bool is_hot, const struct kv_table *tables, size
     if (is_lost)
         return 0;
     before = c.faults;
-    recover_copy(&c, is_hot);
+    if (recover_copy(&c, is_hot, err) != 0)
+        return -1;
     if (!c.recovered && before == 0)
         report_fault(&c, "log", "the database can't be recovered: %s", c.said);
     if (!c.recovered)

@@ -35,6 +35,15 @@
 static void
 note_damage(struct bdb *b, const char *text)
 {
+    const char *at = strstr(text, ": pgin failed for page "), *from = at;
+    unsigned long page;
+
+    while (from != NULL && from > text && from[-1] != ' ')
+        from--;
+    if (at != NULL && sscanf(at, ": pgin failed for page %lu", &page) == 1) {
+        snprintf(b->bad_file, sizeof b->bad_file, "%.*s", (int)(at - from), from);
+        b->bad_page = (uint32_t)page;
+    }
     b->found_damage = b->found_damage || strstr(text, "checksum error: page") != NULL;
     if (b->found_damage && strstr(text, "PANIC") != NULL)
         b->env->set_flags(b->env, DB_PANIC_ENVIRONMENT, 0);
@@ -216,6 +225,12 @@ configure_environment(struct bdb *b)
     return 0;
 }
 
+uint32_t
+bdb_env_page_size(const struct kv_table *t)
+{
+    return t->page_size != 0 ? t->page_size : PAGE_BYTES;
+}
+
 static int
 open_table(struct bdb *b, size_t i, uint32_t create)
 {
@@ -231,7 +246,7 @@ open_table(struct bdb *b, size_t i, uint32_t create)
     if ((ret = db->set_flags(db, DB_CHKSUM)) != 0)
         return ret;
     /* The library's own choice is the file system's block, which may be too small for a record. */
-    if ((ret = db->set_pagesize(db, t->page_size != 0 ? t->page_size : PAGE_BYTES)) != 0)
+    if ((ret = db->set_pagesize(db, bdb_env_page_size(t))) != 0)
         return ret;
     if (t->kind == KV_QUEUE &&
         ((ret = db->set_re_len(db, t->record_size + BDB_LENGTH_BYTES)) != 0 ||

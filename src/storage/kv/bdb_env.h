@@ -23,6 +23,8 @@ int bdb_env_open(struct bdb *b, uint32_t more);
 /* Opens the tables for reading alone, without an environment. 0 or -1. */
 int bdb_env_open_quiet(struct bdb *b, struct err *err);
 
+uint32_t bdb_env_page_size(const struct kv_table *t);
+
 /* Opens the environment with all settings, and all tables. create: runs recovery, and creates what
  * is missing. 0 or -1; err->sys is the library's number. */
 int bdb_env_attach(struct bdb *b, bool create, struct err *err);
