@@ -403,6 +403,19 @@ kill_hanging(struct children *c)
     }
 }
 
+static bool
+all_are_ready(const struct children *c)
+{
+    if (c->state != CHILDREN_SERVING)
+        return false;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct children_member *m = &c->v[i];
+        if (is_wanted(m) && (m->child.pid == 0 || !atomic_load(&m->slot->ready)))
+            return false;
+    }
+    return true;
+}
+
 /* ---- what is due ---- */
 
 static void
@@ -415,7 +428,7 @@ tick_serving(struct children *c)
             start_member(m);
     }
     kill_hanging(c);
-    if (!children_ready(c))
+    if (!all_are_ready(c))
         return;
     c->were_ready = true;
     c->rounds = 0;
@@ -560,14 +573,7 @@ children_keeper(const struct children *c)
 bool
 children_ready(const struct children *c)
 {
-    if (c->state != CHILDREN_SERVING)
-        return false;
-    for (size_t i = 0; i < c->n; i++) {
-        const struct children_member *m = &c->v[i];
-        if (is_wanted(m) && (m->child.pid == 0 || !atomic_load(&m->slot->ready)))
-            return false;
-    }
-    return true;
+    return c->were_ready && all_are_ready(c);
 }
 
 void

@@ -338,6 +338,7 @@ master_run(struct server *s, struct err *err)
     rc = run_master(m);
     if (rc != 0)
         *err = m->err;
+    takeover_free(&m->takeover);
     nginx_free(&m->nginx);
     children_free(&m->children);
 done:

@@ -33,7 +33,7 @@ read_check_output(void *arg)
 }
 
 static void
-on_check_limit(void *arg)
+end_check(void *arg)
 {
     const struct takeover *t = arg;
 
@@ -47,8 +47,17 @@ takeover_init(struct takeover *t, const struct server *s, struct loop *loop)
     *t = (struct takeover){
         .server = s, .loop = loop, .program = -1, .caller = -1, .said = -1, .said_end = -1};
     loop_fd_init(&t->readable, loop, read_check_output, t);
-    loop_timer_init(&t->limit, loop, on_check_limit, t);
+    loop_timer_init(&t->limit, loop, end_check, t);
     buf_init(&t->text, 2 * TEXT_MAX);
+}
+
+void
+takeover_free(struct takeover *t)
+{
+    end_check(t);
+    loop_fd_stop(&t->readable);
+    loop_timer_stop(&t->limit);
+    buf_free(&t->text);
 }
 
 /* ---- answers to the command ---- */

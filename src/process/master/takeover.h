@@ -38,6 +38,8 @@ struct takeover {
 };
 
 void takeover_init(struct takeover *t, const struct server *s, struct loop *loop);
+/* Ends a check that runs. Its caller hears no more than that the connection ends. */
+void takeover_free(struct takeover *t);
 
 /* SIGHUP: reads the options again. If there are others that can count without a restart, begins
  * the first step. Logs the others, and errors. False: nothing is to be done. */
