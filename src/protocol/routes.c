@@ -16,6 +16,7 @@
 #include "protocol/inside/v2_browse_archive.h"
 #include "protocol/inside/v2_browse_diff.h"
 #include "protocol/inside/v2_browse_find.h"
+#include "protocol/inside/v2_browse_hidden.h"
 #include "protocol/inside/v2_browse_packages.h"
 #include "protocol/inside/v2_find.h"
 #include "protocol/v2/v2_catalog.h"
@@ -72,6 +73,7 @@ static const struct route route_rows[] = {
     {READ,         "/v2/{name}/_image/{reference}/stat/...", VERB_PULL,  POOL_BROWSE, v2_browse_stat},
     {READ,         "/v2/{name}/_image/{reference}/history", VERB_PULL,   POOL_BROWSE, v2_browse_history},
     {READ,         "/v2/{name}/_image/{reference}/layers/{n}/tree/...", VERB_PULL, POOL_BROWSE, v2_browse_layer},
+    {READ,         "/v2/{name}/_image/{reference}/layers/{n}/hidden", VERB_PULL, POOL_BROWSE, v2_browse_hidden},
     {READ,         "/v2/{name}/_image/{reference}/archive/...", VERB_PULL, POOL_BROWSE, v2_browse_archive},
     {READ,         "/v2/{name}/_image/{reference}/diff",    VERB_PULL,   POOL_BROWSE, v2_browse_diff},
     {READ,         "/v2/{name}/_image/{reference}/packages", VERB_PULL,  POOL_BROWSE, v2_browse_packages},

@@ -8,10 +8,11 @@ import {part, preview} from './preview.js';
 
 const diff = later(() => import('./diff.js'), 'diff');
 const files = later(() => import('./files.js'), 'files');
+const hidden = later(() => import('./hidden.js'), 'hidden');
 const history = later(() => import('./history.js'), 'history');
 const packages = later(() => import('./packages.js'), 'packages');
 const referrers = later(() => import('./referrers.js'), 'referrers');
-const screens = {'': layers, config, files, packages, referrers, history, diff};
+const screens = {'': layers, config, files, packages, referrers, history, diff, hidden};
 
 export async function image(route, context) {
   const {name, ref, rest} = route;
@@ -56,6 +57,7 @@ async function shown(route, context, whole) {
       ['Configuration', `${home}/config${chosen}`, current === 'config'],
       ['Referrers', `${home}/referrers${chosen}`, current === 'referrers'],
       ref.includes(':') ? null : ['History', `${home}/history`, current === 'history'],
+      current === 'hidden' ? ['Hidden files', location.pathname + location.search, true] : null,
       current === 'diff' ? ['Differences', location.pathname + location.search, true] : null,
     ]),
     body,
@@ -130,7 +132,7 @@ async function layers(it, context) {
           h('span', {class: 'number'}, step.empty ? '' : String(n)),
           text(step.created_by || 'unknown', {tag: 'code', class: 'made', lines: true, max: 2000}),
           h('span', {class: 'size'}, step.empty ? h('span', {class: 'dim'}, 'no layer') : [size(step.size), h('span', {class: 'bar-track', 'aria-hidden': 'true'}, bar)]),
-          h('span', {class: 'waste'}, step.hidden_bytes > 0 ? `${size(step.hidden_bytes)} hidden` : ''),
+          h('span', {class: 'waste'}, step.hidden_bytes > 0 ? link(`${home}/hidden/${n}${it.chosen}`, null, `${size(step.hidden_bytes)} hidden`) : ''),
           h('span', {class: 'layer-files'}, step.empty ? null : step.files === null ? h('span', {class: 'dim'}, 'can’t be looked into')
             : link(`${home}/files/?layer=${n}${it.chosen.replace('?', '&')}`, {title: step.digest}, count(step.files, 'file'))));
       })),

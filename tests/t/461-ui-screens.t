@@ -71,6 +71,15 @@ subtest 'an image' => sub {
     my $digest = $registry->head('/v2/team/app/manifests/1.10')->header('Docker-Content-Digest');
     ok($browser->sees('code', "/team/app\@$digest"), '... by its digest');
     ok($browser->sees('.step .waste', '3 B'), 'bytes that a later layer hides');
+    $browser->click('.step .waste a', '3 B');
+    ok($browser->sees('.row.file', '/etc/motd'), '... of which files');
+    is($browser->text('.screen .summary'), '1 file, 3 B', '... counted');
+    $browser->click('.row.file a', 'replaced');
+    ok($browser->sees('.pane .code', 'new'), '... with what replaces them');
+    $browser->back;
+    ok($browser->sees('.row.file', '/etc/motd'), 'back');
+    $browser->back;
+    ok($browser->sees('.step .waste', '3 B'), '... and to the layers');
     is(scalar($browser->texts('.step')), 2, 'its layers');
     $browser->back;
     ok($browser->sees('.row.tag', '1.9'), 'back');

@@ -40,6 +40,7 @@ my @screens = (
     [ config       => 'team/app:1.10/config',          'summary' ],
     [ packages     => 'team/app:1.10/packages',        '.row.package' ],
     [ referrers    => 'team/app:1.10/referrers',       '.state' ],
+    [ hidden       => 'team/app:1.10/hidden/0',        '.row.file' ],
     [ history      => 'team/app:1.10/history',         '.move' ],
     [ diff         => 'team/app:1.10/diff/1.9?path=etc/motd', '.sides, .state' ],
     [ changes      => 'team/app:1.10/diff/1.9?view=packages', '.row.package-change' ],

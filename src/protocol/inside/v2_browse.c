@@ -51,24 +51,36 @@ v2_browse_stat(struct call *c, struct err *err)
 }
 
 int
-v2_browse_layer(struct call *c, struct err *err)
+v2_browse_layer_number(const struct call *c, const struct browse_image *im, size_t *layer,
+                       struct err *err)
 {
-    struct browse_image *im;
-    const char *base;
     uint64_t n;
 
     if (!parse_u64(c->last, strlen(c->last), &n))
         return err_set(err, ERR_NO_FILE, "invalid layer %s: layers have numbers from 0", c->last);
+    if (n >= im->n)
+        return err_set(err, ERR_NO_FILE, "there is no layer %s: this image has %zu", c->last,
+                       im->n);
+    *layer = im->n - 1 - (size_t)n;
+    return 0;
+}
+
+int
+v2_browse_layer(struct call *c, struct err *err)
+{
+    struct browse_image *im;
+    const char *base;
+    size_t layer;
+
     if (call_text(c, &base, err, "/v2/%s/_image/%s/layers/%s/tree", c->name, c->first, c->last) !=
             0 ||
         v2_browse_open(c, &im, err) != 0)
         return -1;
-    if (n >= im->n) {
+    if (v2_browse_layer_number(c, im, &layer, err) != 0) {
         browse_close(im);
-        return err_set(err, ERR_NO_FILE, "there is no layer %s: this image has %zu", c->last,
-                       im->n);
+        return -1;
     }
-    browse_alone(im, im->n - 1 - (size_t)n);
+    browse_alone(im, layer);
     return browse_view_tree(c, im, base, err);
 }
 

@@ -19,6 +19,11 @@ call_handler v2_browse_layer;
  * size (of the blob), empty, digest, files, hidden_bytes. */
 call_handler v2_browse_history;
 
+/* The layer that the call names (its `last`), as an index of im->layers. ERR_NO_FILE: there is no
+ * such layer. */
+int v2_browse_layer_number(const struct call *c, const struct browse_image *im, size_t *layer,
+                           struct err *err);
+
 /* Opens the image that the call names (its name and `first`), or another image of the repository,
  * by a tag or digest. After 0 the caller closes it. */
 int v2_browse_open(struct call *c, struct browse_image **im, struct err *err);
