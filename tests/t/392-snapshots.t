@@ -122,6 +122,10 @@ subtest 'the logs below snapshots are gone as well' => sub {
     my $again = command('rebuild', '--dir', $registry->dir);
     like($again->{out}, qr/^0 blobs/m, 'a second rebuild finds nothing');
     is(command('rebuild', '--dir', $registry->dir, '--into', 'A B')->{exit}, 2, 'a wrong name');
+    works(command('rebuild', '--dir', $registry->dir, '--into', 'team/found'), '--into another repository');
+    my $me = 'command:' . getpwuid $<;
+    like(command('audit', '--user', $me, '--dir', $registry->dir)->{out},
+        qr/ \Q$me\E +restore-snapshot .*\n\S+ +\Q$me\E +rebuild +recovered\n\S+ +\Q$me\E +rebuild +recovered\n\S+ +\Q$me\E +rebuild +team\/found\n\z/, 'the audit tells of each');
 };
 
 subtest 'an older one by its name' => sub {

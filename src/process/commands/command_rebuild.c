@@ -52,8 +52,14 @@ command_rebuild_work(struct control *c, struct err *err)
     char bytes[PROGRESS_SIZE_MAX];
     int rc;
 
-    if (c->args_n > 1 && c->args[1][0] != '\0')
+    if (c->args_n != 3) {
+        err_set(err, ERR_UNSUPPORTED,
+                "the running server has another version, without this command: restart it");
+        return COMMAND_FAILED;
+    }
+    if (c->args[1][0] != '\0')
         r.repository = c->args[1];
+    command_remember(c->server->dir.fd, c->args[2], "rebuild", r.repository);
     kv_keep_room(c->reg->kv);
     progress_begin(&w.progress);
     rc = rebuild_run(&r, &n, err);
@@ -82,8 +88,10 @@ command_rebuild_work(struct control *c, struct err *err)
 enum command_exit
 command_rebuild(struct options *o, struct err *err)
 {
-    const char *args[] = {"rebuild", o->into != NULL ? o->into : "", NULL};
+    char actor[COMMAND_ACTOR_MAX];
+    const char *args[] = {"rebuild", o->into != NULL ? o->into : "", actor, NULL};
 
+    command_actor(actor);
     options_forget_users(o); /* of a configuration file */
     if (o->words.n != 0) {
         err_set(err, ERR_BAD_REQUEST,

@@ -248,7 +248,7 @@ enum command_exit
 restore_snapshot(struct options *o, struct err *err)
 {
     struct exchange x = {.options = o, .dirfd = -1, .time = o->words.n > 0 ? o->words.v[0] : NULL};
-    const char *const args[] = {"rebuild", "", NULL};
+    const char *const args[] = {"rebuild", "", x.actor, NULL};
     struct outcome outcome = {.good = false};
     char aside[64] = "";
     enum command_exit code;
