@@ -138,6 +138,30 @@ subtest 'certificates' => sub {
     is(check(@there, '--tls-cert', "$tmp/e.crt", '--tls-key', "$tmp/e.key")->{exit}, 0, '... also with a key for its owner alone');
 };
 
+subtest 'access log' => sub {
+    mkdir "$tmp/log";
+    chown $owner, -1, "$tmp/log";
+    is_good('a file that is not there yet', @there, '--access-log', "$tmp/log/access.log");
+    ok(!-e "$tmp/log/access.log", '... is not made');
+    spew("$tmp/log/there", 'x');
+    chown $owner, -1, "$tmp/log/there";
+    is_good('one that is there', @there, '--access-log', "$tmp/log/there");
+    is(slurp("$tmp/log/there"), 'x', '... stays as it is');
+    is_good('syslog', @there, '--access-log', 'syslog');
+    finds('access log', qr{can't make --access-log \Q$tmp\E/nowhere/log: make the directory \Q$tmp\E/nowhere,}, [ @there, '--access-log', "$tmp/nowhere/log" ], 'no directory');
+    finds('access log', qr{--access-log \Q$tmp\E/log is a directory}, [ @there, '--access-log', "$tmp/log" ], 'a directory instead of a file');
+    SKIP: {
+        skip 'root is not kept out', 2 if !is_root();
+        mkdir "$tmp/closed", 0755;
+        finds('access log', qr{www-data can't make --access-log \Q$tmp\E/closed/log: .*Permission denied}, [ @there, '--access-log', "$tmp/closed/log" ], 'a directory of another user');
+        spew("$tmp/log/roots", '');
+        finds('access log', qr{www-data can't write --access-log \Q$tmp\E/log/roots: .*Permission denied}, [ @there, '--access-log', "$tmp/log/roots" ], 'a file of another user');
+    }
+    my $ran = Registry->try([ 'check', '--dir', $still, '--fastcgi', "$tmp/sockets", '--access-log', "$tmp/nowhere/log" ]);
+    is($ran->{exit}, 0, 'with an nginx of its own');
+    like($ran->{err}, qr/^docker-registry-server: warning: access log: --access-log has no effect with --fastcgi: .*nginx\(7\)\n\z/, '... there is a warning');
+};
+
 subtest 'the rest' => sub {
     my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 5);
     my $in_use = $taken->sockport;

@@ -109,6 +109,35 @@ for my $format ('text', 'json') {
     };
 }
 
+subtest 'logrotate' => sub {
+    my $sample = slurp(($ENV{srcdir} // '.') . '/contrib/samples/logrotate-access-log');
+    my $place  = tempdir();
+    chmod 0755, $place;
+    mkdir "$place/log";
+    my $user = is_root() ? 'www-data' : getpwuid $<;
+    chown scalar(getpwnam $user), -1, "$place/log" if is_root();
+    my $registry = Registry->start(args => [ '--access-log', "$place/log/access.log" ]);
+    is_status($registry->get('/v2/'), 200, 'a request');
+    ok(wait_for(10, sub { -s "$place/log/access.log" }), '... is in the access log');
+    # What its reader has to change: directories, the user, and the week.
+    is($sample =~ s{/var/log/docker-registry-server/access.log \{}{$place/log/access.log \{}, 1, 'the sample names the log');
+    is($sample =~ s{/var/lib/docker-registry-server/}{$registry->dir . '/'}e, 1, '... and the data directory');
+    is($sample =~ s{^    su docker-registry docker-registry$}{'    su ' . join ' ', $user, scalar getgrgid((getpwnam $user)[3])}me, 1, '... and the user');
+    spew("$place/sample", $sample);
+    chmod 0644, "$place/sample";
+    if (my $logrotate = find_program('logrotate')) {
+        works(run([ $logrotate, '--force', '--state', "$place/state", "$place/sample" ]), 'logrotate');
+    } else {
+        my ($script) = $sample =~ /^    postrotate\n(.*?)^    endscript/ms;
+        rename "$place/log/access.log", "$place/log/access.log.1" or die;
+        works(run([ 'sh', '-eu', '-c', $script ]), 'what logrotate runs');
+    }
+    ok(-s "$place/log/access.log.1", 'the log of before has another name');
+    ok(wait_for(10, sub { -e "$place/log/access.log" }), 'nginx opens a new one');
+    is_status($registry->get('/v2/'), 200, 'a request');
+    ok(wait_for(10, sub { -s "$place/log/access.log" }), '... is in that');
+};
+
 subtest 'to syslog' => sub {
     my $name   = tempdir() . '/log';
     my $syslog = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $name) or die "$name: $!";

@@ -90,6 +90,7 @@ explain_nginx(const struct buf *said, struct err *err)
         return err_set(err, ERR_SYSTEM, "nginx -t failed: %.500s",
                        said->n > 0 ? buf_text(said) : "it ended without a message");
     line += strlen(mark);
+    line += strspn(line, "0123456789#: "); /* of which process */
     return err_set(err, ERR_SYSTEM, "nginx would not start: %.*s", (int)strcspn(line, "\n"), line);
 }
 

@@ -314,6 +314,44 @@ check_users(struct check *c)
     buf_free(&text);
 }
 
+/* nginx makes the file, and makes it again when logrotate has renamed it. */
+static int
+look_at_access_log(const struct check *c, const char *path, struct err *err)
+{
+    char *dir = mem_strdup(path);
+    char *slash = strrchr(dir, '/');
+    struct stat st;
+    int rc = 0;
+
+    slash[slash == dir] = '\0';
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        rc = err_set(err, ERR_BAD_REQUEST, "--access-log %s is a directory: name a file in it",
+                     path);
+    else if (stat(path, &st) == 0 && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
+        rc = err_errno(err, "%s can't write --access-log %s: chown it", c->s.who.user, path);
+    else if (stat(path, &st) != 0 && faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) != 0)
+        rc = err_errno(err,
+                       "%s can't make --access-log %s: make the directory %s, and give it to this "
+                       "user",
+                       c->s.who.user, path, dir);
+    free(dir);
+    return rc;
+}
+
+static void
+check_access_log(struct check *c)
+{
+    const struct options *o = c->s.options;
+    struct err err;
+
+    if (o->fastcgi != NULL && strcmp(o->access_log, "off") != 0)
+        report_start_warning(c, "access log",
+                             "--access-log has no effect with --fastcgi: your own nginx writes it, "
+                             "see docker-registry-server-nginx(7)");
+    else if (*o->access_log == '/' && look_at_access_log(c, o->access_log, &err) != 0)
+        report_start_fault(c, "access log", &err);
+}
+
 /* ---- ports, sockets and nginx ---- */
 
 /* 0: all of them are good. */
@@ -339,14 +377,20 @@ check_ports(struct check *c)
 static void
 check_web_server(struct check *c)
 {
+    static char nowhere[] = "/dev/null";
+    struct options *o = c->s.options;
+    char *access_log = o->access_log;
     struct err err;
 
-    if (c->s.options->fastcgi != NULL)
+    if (o->fastcgi != NULL)
         return;
+    if (*access_log == '/') /* nginx -t would make it */
+        o->access_log = nowhere;
     /* Without its ports or certificates nginx would only say that again. */
-    if (check_ports(c) == 0 && c->tls_good == tls_files_wanted(c->s.options) &&
+    if (check_ports(c) == 0 && c->tls_good == tls_files_wanted(o) &&
         check_nginx_test(&c->s, &c->tls, c->scratch.fd, &err) != 0)
         report_start_fault(c, "nginx", &err);
+    o->access_log = access_log;
     listeners_close(&c->s.listeners);
 }
 
@@ -379,6 +423,7 @@ run_check(struct check *c, struct err *err)
     check_rules(c);
     check_hook_files(c);
     check_sockets(c);
+    check_access_log(c);
     check_web_server(c);
     return 0;
 }
