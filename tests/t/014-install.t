@@ -31,7 +31,7 @@ subtest 'all that there is' => sub {
     my %from = (
         'README' => 'README', 'COPYING' => 'COPYING', 'original-listing' => 'contrib/original-listing',
         'grafana/docker-registry-server.json' => 'contrib/grafana/docker-registry-server.json',
-        (map { ("fail2ban/$_" => "contrib/fail2ban/$_") } 'filter.conf', 'jail.conf'),
+        (map { my $name = s{.*/}{}r; ("fail2ban/$name" => "contrib/fail2ban/$name") } glob "$top/contrib/fail2ban/*"),
         (map { my $name = s{.*/}{}r; ("samples/$name" => "contrib/samples/$name") } glob "$top/contrib/samples/*"),
         (map { my $name = s{.*/}{}r; ("hooks/$name" => "hooks/$name") } glob "$top/hooks/*.sample"),
     );

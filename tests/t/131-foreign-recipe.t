@@ -12,6 +12,7 @@ use Test::More;
 
 BEGIN { need('curl') }
 
+my $top = $ENV{srcdir} // '.';
 my $tmp = tempdir();
 
 # ---- the recipes ----
@@ -33,6 +34,28 @@ sub is_served ($port, $user) {
     return $client;
 }
 
+# WRONG PASSWORDS of the manual: its command, and what the jail looks for.
+sub finds_wrong_passwords ($root, $client) {
+    my $claims = $client->with(user => 'x, client: 192.0.2.1, server: y:z');
+    is_status($client->with(user => $_)->get('/v2/'), 401, $_) for 'ann:wrong', 'nobody:x';
+    is_status($claims->get('/v2/', headers => { Referer => 'http://x/, client: 192.0.2.1, server: y' }), 401, 'a name with an address in it');
+    my ($logs)    = slurp("$top/contrib/fail2ban/jail-nginx.conf") =~ /^logpath = (.*)$/m;
+    my ($command) = join("\n", manual_examples('nginx.7', 'WRONG PASSWORDS'), '') =~ /^(grep .*\n    .*\n)/m;
+    ok($command =~ s/\Q$logs\E/$root\/*error.log/, 'jail and manual have the same logs');
+    my $ran = run([ 'sh', '-c', $command ]);
+    like($ran->{out}, qr/\A\s+3 127\.0\.0\.1\n\z/, 'the command of the manual finds them') or diag($ran->{err});
+    # fail2ban takes the time off a line before, and knows <ADDR>.
+    my ($regex) = slurp("$top/contrib/fail2ban/jail-nginx.conf") =~ /^failregex = (.*)$/m;
+    my $pattern = $regex =~ s/<ADDR>/((?:\\d{1,3}\\.){3}\\d{1,3}|[0-9a-f]*:[0-9a-f:.]*)/r;
+    my @found   = map { s{^\S+ \S+}{}r =~ /$pattern/ ? $1 : () } split /\n/, slurp("$root/error.log");
+    is_deeply(\@found, [ ('127.0.0.1') x 3 ], '... and so does the jail for fail2ban') or diag(slurp("$root/error.log"));
+    if (find_program('fail2ban-regex')) {
+        my $ban = run([ 'fail2ban-regex', '--out', 'ip', "$root/error.log", $regex ]);
+        is_deeply([ split ' ', $ban->{out} ], \@found, '... and fail2ban itself') or diag($ban->{err});
+    }
+    return;
+}
+
 subtest 'the manual' => sub {
     my @commands = manual_examples('nginx.7', 'RECIPE');
     cmp_ok(scalar @commands, '>', 15, 'there is a recipe') or return;
@@ -51,6 +74,7 @@ subtest 'the manual' => sub {
 
     my $client = is_served($port, 'ann:secret');
     is_error($client->with->get('/v2/'), 401, 'UNAUTHORIZED', 'without a password');
+    finds_wrong_passwords($root, $client);
     is_status($client->with->get('/healthz'), 200, '/healthz, without one');
     is(Registry::Client->new(port => $site)->get('/')->content, 'the site that was there', 'the other site is there');
     is_status(Registry::Client->new(port => $site)->get('/v2/'), 404, '... and has no registry');
