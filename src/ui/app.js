@@ -90,18 +90,13 @@ function markNav() {
 
 function themeButton() {
   const dark = matchMedia('(prefers-color-scheme: dark)');
-  const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? 'dark' : 'light')) === 'dark';
+  const isDark = () => document.documentElement.dataset.theme === 'dark';
   const button = h('button', {type: 'button', class: 'icon-button', title: 'Light or dark', 'aria-label': 'Dark theme'}, icon('sun'));
   const tell = () => button.setAttribute('aria-pressed', String(isDark()));
   button.addEventListener('click', () => {
     const theme = isDark() ? 'light' : 'dark';
-    if (theme === (dark.matches ? 'dark' : 'light')) {
-      delete document.documentElement.dataset.theme;
-      settings.set('theme', null);
-    } else {
-      document.documentElement.dataset.theme = theme;
-      settings.set('theme', theme);
-    }
+    document.documentElement.dataset.theme = theme;
+    settings.set('theme', theme === (dark.matches ? 'dark' : 'light') ? null : theme);
     tell();
   });
   dark.addEventListener('change', tell);

@@ -36,6 +36,16 @@ my %exists = map { s{^.*/}{}r => 1, s{^src/}{}r => 1 } @sources, files('tests/*/
 my @names  = map { my $file = $_; map { "$file: $_" } grep { !$exists{$_} && !/_data\.c$/ } slurp($file) =~ m{(?<![\w./])([a-z]\w*(?:/\w+)*\.c)\b}g } 'src/README', @sources;
 none(\@names, 'src/README and comments name files that exist');
 
+# Section 17: each input names a test of it.
+my ($inputs) = slurp('src/README') =~ /^Inputs\. .*?\n\n(.*?)^Processes\. /ms;
+my @inputs   = split /^(?= {4}\S)/m, $inputs;
+my $is_test  = qr/\b\d{3}-[a-z0-9-]+\.t\b|\b(?:test|fuzz)_\w+/;
+cmp_ok(scalar @inputs, '>', 20, 'src/README lists the inputs');
+none([ map { /^ {4}(.*)/ } grep { !/$is_test/ } @inputs ], '... each with a test');
+my @tests = map { s{\n\s*}{}gr } slurp('src/README') =~ /(?<![\w\/])((?:test|fuzz)_[a-z0-9_]+\b|\d{3}-[a-z0-9-]+\.t\b)/g;
+my %is = map { s{^.*/}{}r =~ s/\.c$//r => 1 } files('tests/*/*.c', 'tests/t/*.t');
+none([ grep { !$is{$_} } @tests ], '... that exists');
+
 my $includes = includes();
 my (@homeless, @bad, %rooms, %modules);
 for my $file (@sources) {

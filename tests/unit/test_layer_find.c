@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "domain/inside/layer_find.h"
+#include "domain/inside/layer_hits.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layers_begin, layers_end)
 
@@ -20,14 +21,25 @@ show(void *arg, struct bytes path, const struct layer_merge_node *node, struct e
 static const char *
 found(struct layers *l, const char *pattern, const char *after, size_t n)
 {
+    struct buf last;
+    struct layer_find_page page = {.after = bytes_str(after),
+                                   .n = n,
+                                   .until = UINT64_MAX,
+                                   .fn = show,
+                                   .arg = &l->text,
+                                   .last = &last};
     struct layer_pattern p;
-    bool more;
+    int rc;
 
     buf_reset(&l->text);
-    if (layer_find_pattern(&p, bytes_str(pattern), &l->err) != 0 ||
-        layer_find(&l->merge, &p, bytes_str(after), n, show, &l->text, &more, &l->err) != 0)
+    buf_init(&last, 1000);
+    rc = layer_find_pattern(&p, bytes_str(pattern), &l->err);
+    if (rc == 0)
+        rc = layer_find(&l->merge, &p, &page, &l->err);
+    buf_free(&last);
+    if (rc != 0)
         return l->err.message;
-    buf_puts(&l->text, more ? "..." : ".");
+    buf_puts(&l->text, page.more ? "..." : ".");
     return buf_text(&l->text);
 }
 
@@ -84,6 +96,67 @@ pages_follow_each_other(void **state)
     assert_string_equal(found(l, "lib", "", 0), "...");
 }
 
+#define MANY 1000
+
+/* Files d/0000 and so on. */
+static void
+add_many_files(struct layers *l)
+{
+    struct buf tar;
+    char path[20];
+
+    buf_init(&tar, (size_t)1 << 24);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(path, sizeof path, "d/%04u", i);
+        layers_put_file(&tar, path, "x", 1);
+    }
+    layers_put_end(&tar);
+    layers_add_bytes(l, buf_bytes(&tar));
+    buf_free(&tar);
+}
+
+/* When the time of each page is over at once, all pages together have everything. */
+static void
+a_page_ends_when_its_time_is_over(void **state)
+{
+    struct layers *l = *state;
+    struct layer_pattern p;
+    struct buf last;
+    struct layer_find_page page = {.n = MANY, .fn = show, .arg = &l->text, .last = &last};
+    char after[30] = "";
+    unsigned pages = 0;
+
+    add_many_files(l);
+    buf_init(&last, 1000);
+    assert_int_equal(layer_find_pattern(&p, bytes_str("**/*7"), &l->err), 0);
+    do {
+        page.after = bytes_str(after);
+        assert_int_equal(layer_find(&l->merge, &p, &page, &l->err), 0);
+        if (page.more)
+            snprintf(after, sizeof after, "%s", buf_text(&last) + 1);
+    } while (page.more && ++pages < MANY);
+    assert_int_equal(pages, MANY / LAYER_FIND_LOOKS);
+    assert_int_equal(l->text.n, MANY / 10 * strlen("d/0007 "));
+    buf_free(&last);
+}
+
+static void
+the_paths_of_a_layer_are_read_until_the_time_is_over(void **state)
+{
+    struct layers *l = *state;
+    struct layer_pattern p;
+    struct layer_hits hits;
+
+    add_many_files(l);
+    assert_int_equal(layer_find_pattern(&p, bytes_str("d/*"), &l->err), 0);
+    assert_int_equal(
+        layer_hits_find(l->index[0], &p, bytes_of("", 0), UINT64_MAX, &l->text, &hits, &l->err), 0);
+    assert_true(hits.n == MANY && hits.entries > MANY && !hits.is_over);
+    assert_int_equal(layer_hits_find(l->index[0], &p, bytes_of("", 0), 0, &l->text, &hits, &l->err),
+                     0);
+    assert_true(hits.n < LAYER_FIND_LOOKS && hits.entries == LAYER_FIND_LOOKS && hits.is_over);
+}
+
 static void
 what_can_not_be_asked_for_is_refused(void **state)
 {
@@ -109,6 +182,8 @@ main(void)
         TEST(without_a_slash_it_is_the_last_name),
         TEST(with_a_slash_it_is_the_path),
         TEST(pages_follow_each_other),
+        TEST(a_page_ends_when_its_time_is_over),
+        TEST(the_paths_of_a_layer_are_read_until_the_time_is_over),
         TEST(what_can_not_be_asked_for_is_refused),
     };
 

@@ -82,17 +82,19 @@ read_layer_names(struct searching *g, struct layer_memo *m, struct err *err)
 {
     const struct registry *reg = g->s->reg;
     struct layer_index *x;
+    struct layer_hits hits = {.n = 0};
     struct buf paths;
-    uint64_t entries;
     int rc = index_cache_take(reg->indexes, reg->dirfd, &m->layer, &x, err);
 
     if (rc <= 0)
         return rc;
     buf_init(&paths, LAYER_HITS_MAX);
     if (layer_index_info(x)->browsable) {
-        rc = layer_hits_find(x, g->s->pattern, g->base, &paths, &m->n, &entries, err);
-        g->entries += entries;
-        m->is_readable = rc == 0;
+        rc = layer_hits_find(x, g->s->pattern, g->base, g->s->until, &paths, &hits, err);
+        g->entries += hits.entries;
+        g->over = g->over || hits.is_over;
+        m->is_readable = rc == 0 && !hits.is_over;
+        m->n = hits.n;
     }
     index_cache_leave(reg->indexes, x);
     if (m->is_readable && m->n > 0) {
@@ -309,6 +311,8 @@ search_image(struct searching *g, const struct digest *digest, const struct mani
             return 0;
         if (memo_of_layer(g, &im.layers[i], &im.memos[i], err) != 0)
             return -1;
+        if (g->over)
+            return 0;
         all = im.memos[i].is_readable && g->memo_bytes <= SEARCH_PATHS_MAX;
         any = any || im.memos[i].n > 0;
     }
@@ -426,8 +430,10 @@ search_tag_at(struct searching *g, const struct search_tag *tag, bool is_first, 
         set_search_place(g, UINT64_MAX);
     else if (g->given > g->skip)
         set_search_place(g, g->given);
-    else if (is_first && g->hits < g->s->limit)
+    else if (is_first && g->hits < g->s->limit) {
         set_search_place(g, UINT64_MAX);
+        g->s->skipped++;
+    }
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "domain/inside/layer_find.h"
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
+#include "util/clock.h"
 
 int
 layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)
@@ -31,47 +32,64 @@ layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_typ
 }
 
 static int
-find_names(struct layer_walk *w, const struct layer_pattern *p, size_t n,
-           int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node,
-                     struct err *err),
-           void *arg, bool *more, struct err *err)
+set_last_path(struct layer_find_page *page, struct bytes path, struct err *err)
+{
+    buf_reset(page->last);
+    buf_putc(page->last, '/');
+    buf_put(page->last, path.p, path.n);
+    return buf_ok(page->last) ? 0 : arena_full(err);
+}
+
+/* As fn. */
+static int
+tell_found(struct layer_find_page *page, struct bytes path, const struct layer_merge_node *node,
+           struct err *err)
+{
+    if (page->n == 0)
+        return 1;
+    page->n--;
+    if (set_last_path(page, path, err) != 0)
+        return -1;
+    return page->fn(page->arg, path, node, err);
+}
+
+static int
+find_names(struct layer_walk *w, const struct layer_pattern *p, struct layer_find_page *page,
+           struct err *err)
 {
     struct layer_merge_node node;
     struct bytes path;
+    unsigned looks = 0;
     int rc;
 
     while ((rc = layer_walk_next(w, &path, &node, err)) > 0) {
-        if (!layer_find_fits(p, path, node.entry.type))
-            continue;
-        *more = n == 0;
-        if (*more)
-            return 0;
-        n--;
-        rc = fn(arg, path, &node, err);
-        *more = rc > 0;
+        rc = layer_find_fits(p, path, node.entry.type) ? tell_found(page, path, &node, err) : 0;
+        page->more = rc > 0;
         if (rc != 0)
             return rc < 0 ? -1 : 0;
+        if (++looks % LAYER_FIND_LOOKS == 0 && clock_mono_ms() >= page->until) {
+            page->more = true;
+            return set_last_path(page, path, err);
+        }
     }
     return rc;
 }
 
 int
-layer_find(struct layer_merge *m, const struct layer_pattern *p, struct bytes after, size_t n,
-           int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node,
-                     struct err *err),
-           void *arg, bool *more, struct err *err)
+layer_find(struct layer_merge *m, const struct layer_pattern *p, struct layer_find_page *page,
+           struct err *err)
 {
     struct layer_merge_node root;
     struct layer_walk *w = NULL;
     struct arena arena;
     int rc = -1;
 
-    *more = false;
+    page->more = false;
     arena_init(&arena, (size_t)1 << 20);
     if (layer_merge_find(m, &arena, bytes_of("", 0), true, &root, err) > 0)
-        w = layer_walk_begin(m, &root, LAYER_WALK_BYTES, after, err);
+        w = layer_walk_begin(m, &root, LAYER_WALK_BYTES, page->after, err);
     if (w != NULL)
-        rc = find_names(w, p, n, fn, arg, more, err);
+        rc = find_names(w, p, page, err);
     layer_walk_end(w);
     arena_reset(&arena);
     return rc;

@@ -2,7 +2,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "domain/inside/layer_merge.h"
+#include "util/buf.h"
 #include "util/bytes.h"
 #include "util/err.h"
 #include "util/glob.h"
@@ -22,10 +24,25 @@ int layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *e
 /* Does the entry match? path: without a leading slash. */
 bool layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_type type);
 
-/* Calls fn for the first n matching entries after the path `after` ("": from the first on), in byte
- * order. fn returns 0 to continue, 1 to stop, or -1. *more: there may be more entries. 0; -1:
- * ERR_CORRUPT; ERR_NOT_BROWSABLE: the search would need more than merge->steps; or fn's. */
-int layer_find(struct layer_merge *m, const struct layer_pattern *p, struct bytes after, size_t n,
-               int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node,
-                         struct err *err),
-               void *arg, bool *more, struct err *err);
+/* How long a page may take, in milliseconds: an image can have millions of paths of 4 kB. */
+#define LAYER_FIND_MS 8000
+/* How many paths are looked at before the clock is. */
+#define LAYER_FIND_LOOKS 64
+
+struct layer_find_page {
+    struct bytes after; /* a path; "": from the first on */
+    size_t n;           /* entries */
+    uint64_t until;     /* clock_mono_ms() */
+    /* Returns 0 to continue, 1 to stop, or -1. */
+    int (*fn)(void *arg, struct bytes path, const struct layer_merge_node *node, struct err *err);
+    void *arg;
+    struct buf *last; /* of the caller */
+
+    /* the result */
+    bool more; /* there may be more entries, behind the path in *last, which begins with a slash */
+};
+
+/* Calls fn for the first matching entries behind a path, in byte order. 0; -1: ERR_CORRUPT;
+ * ERR_NOT_BROWSABLE: the search would need more than merge->steps; or fn's. */
+int layer_find(struct layer_merge *m, const struct layer_pattern *p, struct layer_find_page *page,
+               struct err *err);

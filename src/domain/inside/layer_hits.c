@@ -1,5 +1,6 @@
 #include "domain/inside/layer_hits.h"
 #include <string.h>
+#include "util/clock.h"
 #include "util/mem.h"
 
 /* A directory that was seen. Its entry comes before its contents, since numbers ascend. */
@@ -13,9 +14,9 @@ struct hits_dir {
 struct hits {
     const struct layer_pattern *p;
     struct bytes base;
+    uint64_t until;
     struct buf *paths;
-    size_t n;
-    uint64_t entries;
+    struct layer_hits *out;
     struct hits_dir *dirs;
     size_t dirs_room, dirs_max;
     struct buf names;
@@ -86,7 +87,9 @@ look_at_hit(void *arg, uint32_t dir, const struct layer_entry *e, struct err *er
 {
     struct hits *h = arg;
 
-    h->entries++;
+    h->out->is_over = ++h->out->entries % LAYER_FIND_LOOKS == 0 && clock_mono_ms() >= h->until;
+    if (h->out->is_over)
+        return 1;
     if (e->type == LAYER_DIR && add_hits_dir(h, dir, e, err) != 0)
         return -1;
     if (!may_match(h, e))
@@ -101,20 +104,23 @@ look_at_hit(void *arg, uint32_t dir, const struct layer_entry *e, struct err *er
         return 0;
     buf_put(h->paths, h->path.p, h->path.n);
     buf_putc(h->paths, '\0');
-    h->n++;
+    h->out->n++;
     return buf_ok(h->paths) ? 0 : sorted_file_corrupt(err, "its names");
 }
 
 int
 layer_hits_find(struct layer_index *x, const struct layer_pattern *p, struct bytes base,
-                struct buf *paths, size_t *n, uint64_t *entries, struct err *err)
+                uint64_t until, struct buf *paths, struct layer_hits *out, struct err *err)
 {
-    struct hits h = {
-        .p = p, .base = base, .paths = paths, .dirs_max = layer_index_info(x)->names + 2};
+    struct hits h = {.p = p,
+                     .base = base,
+                     .until = until,
+                     .paths = paths,
+                     .out = out,
+                     .dirs_max = layer_index_info(x)->names + 2};
     int rc = base.n > 0 ? layer_index_may_have(x, base, err) : 1;
 
-    *n = 0;
-    *entries = 1;
+    *out = (struct layer_hits){.entries = 1};
     if (rc <= 0)
         return rc;
     buf_init(&h.names, LAYER_HITS_MAX);
@@ -123,7 +129,5 @@ layer_hits_find(struct layer_index *x, const struct layer_pattern *p, struct byt
     buf_free(&h.names);
     buf_free(&h.path);
     free(h.dirs);
-    *n = h.n;
-    *entries += h.entries;
-    return rc;
+    return out->is_over ? 0 : rc;
 }

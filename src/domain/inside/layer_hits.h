@@ -12,8 +12,14 @@
 /* Bytes of the paths that one layer may have. */
 #define LAYER_HITS_MAX ((size_t)64 << 20)
 
+struct layer_hits {
+    size_t n;         /* paths */
+    uint64_t entries; /* that were read */
+    bool is_over;     /* the time was, before all were read */
+};
+
 /* Appends each matching path to `paths`, without a leading slash and with a NUL behind it, in the
- * order of the index. *n: how many. base: the last part of all paths that can match, or of length 0
- * if it isn't known. *entries: the entries that were read. 0; -1: ERR_CORRUPT. */
+ * order of the index, until clock_mono_ms() is `until`. base: the last part of all paths that can
+ * match, or of length 0 if it isn't known. 0; -1: ERR_CORRUPT. */
 int layer_hits_find(struct layer_index *x, const struct layer_pattern *p, struct bytes base,
-                    struct buf *paths, size_t *n, uint64_t *entries, struct err *err);
+                    uint64_t until, struct buf *paths, struct layer_hits *out, struct err *err);

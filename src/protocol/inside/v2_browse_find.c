@@ -5,6 +5,7 @@
 #include "protocol/inside/v2_browse.h"
 #include "util/arena.h"
 #include "util/buf.h"
+#include "util/clock.h"
 
 /* Bytes of a page, without its last entry. */
 #define PAGE_BYTES ((size_t)1 << 20)
@@ -14,7 +15,7 @@ struct finding {
     struct layer_pattern pattern;
     size_t limit;
     struct buf text;
-    struct buf last; /* the path of the last entry */
+    struct buf last; /* the path to go on behind */
     bool more;
 };
 
@@ -29,9 +30,7 @@ put_entry(void *arg, struct bytes path, const struct layer_merge_node *node, str
     memcpy(absolute + 1, path.p, n);
     buf_putc(&f->text, f->text.n > 0 ? ',' : '[');
     browse_entry_put(&f->text, f->im, bytes_of(absolute, n + 1), node);
-    buf_reset(&f->last);
-    buf_put(&f->last, absolute, n + 1);
-    if (!buf_ok(&f->text) || !buf_ok(&f->last))
+    if (!buf_ok(&f->text))
         return arena_full(err);
     return f->text.n > PAGE_BYTES;
 }
@@ -50,8 +49,16 @@ fill_page(struct call *c, struct finding *f, struct err *err)
     while (after.n > 0 && p[after.n - 1] == '/')
         after.n--;
     do {
+        struct layer_find_page page = {.after = after,
+                                       .n = f->limit,
+                                       .until = clock_mono_ms() + LAYER_FIND_MS,
+                                       .fn = put_entry,
+                                       .arg = f,
+                                       .last = &f->last};
+
         buf_reset(&f->text);
-        rc = layer_find(&f->im->merge, &f->pattern, after, f->limit, put_entry, f, &f->more, err);
+        rc = layer_find(&f->im->merge, &f->pattern, &page, err);
+        f->more = page.more;
     } while (rc != 0 && err->code == ERR_CORRUPT && browse_mend(f->im, err) == 0);
     return rc;
 }

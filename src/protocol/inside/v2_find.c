@@ -9,9 +9,8 @@
 #include "util/parse.h"
 #include "util/utf8.h"
 
-/* Hits of a page unless n says otherwise, and the time for it. */
+/* Hits of a page unless n says otherwise. */
 #define FIND_DEFAULT 100
-#define FIND_MS 8000
 
 struct finding_all {
     struct image_search search;
@@ -81,7 +80,7 @@ produce_find(void *arg, struct http_sink *to, struct err *err)
     struct finding_all *f = arg;
 
     f->sink = to;
-    f->search.until = clock_mono_ms() + FIND_MS;
+    f->search.until = clock_mono_ms() + LAYER_FIND_MS;
     return image_search_run(&f->search, err) != 0 ? -1 : put_last_line(f, err);
 }
 
