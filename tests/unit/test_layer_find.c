@@ -83,6 +83,37 @@ with_a_slash_it_is_the_path(void **state)
     FOUND(l, "/usr/**", "usr/lib usr/lib/x.so usr/share usr/share/lib usr/share/lib/lib .");
 }
 
+/* A text that each match must have saves the pattern for most names, and changes no answer. */
+static void
+the_part_of_a_pattern_changes_nothing(void **state)
+{
+    static const char in_pattern[] = "aab**?[]\\\\/-!", in_text[] = "aab[]\\*/";
+    unsigned seed = 1, matches = 0;
+    struct layer_pattern p;
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < 300000; i++) {
+        char pattern[8], text[8];
+        size_t n = 1 + (seed = seed * 1103515245u + 12345u) / 65536 % 7, m;
+        bool expected;
+
+        for (size_t k = 0; k < n; k++)
+            pattern[k] =
+                in_pattern[(seed = seed * 1103515245u + 12345u) / 65536 % (sizeof in_pattern - 1)];
+        m = 1 + (seed = seed * 1103515245u + 12345u) / 65536 % 7;
+        for (size_t k = 0; k < m; k++)
+            text[k] = in_text[(seed = seed * 1103515245u + 12345u) / 65536 % (sizeof in_text - 1)];
+        if (layer_find_pattern(&p, bytes_of(pattern, n), &err) != 0 || p.dirs)
+            continue;
+        expected = layer_find_fits(&p, bytes_of(text, m), LAYER_FILE);
+        p.part_n = 0;
+        assert_int_equal(layer_find_fits(&p, bytes_of(text, m), LAYER_FILE), expected);
+        matches += expected;
+    }
+    assert_in_range(matches, 1000, 200000);
+}
+
 static void
 pages_follow_each_other(void **state)
 {
@@ -181,6 +212,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_a_slash_it_is_the_last_name),
         TEST(with_a_slash_it_is_the_path),
+        cmocka_unit_test(the_part_of_a_pattern_changes_nothing),
         TEST(pages_follow_each_other),
         TEST(a_page_ends_when_its_time_is_over),
         TEST(the_paths_of_a_layer_are_read_until_the_time_is_over),

@@ -3,6 +3,25 @@
 #include "util/arena.h"
 #include "util/clock.h"
 
+/* The longest run of bytes that stand for themselves. What follows a [ may be a set, and "a/" +
+ * "**" also matches "a". */
+static void
+set_pattern_part(struct layer_pattern *p, struct bytes text)
+{
+    const char *c = text.p;
+
+    for (size_t at = 0, n; at < text.n && c[at] != '['; at += n + (n == 0)) {
+        if (c[at] == '\\')
+            at++; /* and the byte behind it */
+        for (n = 0; at + n < text.n && strchr("*?[\\/", c[at + n]) == NULL; n++)
+            ;
+        if (n > p->part_n) {
+            memcpy(p->part, c + at, n);
+            p->part_n = n;
+        }
+    }
+}
+
 int
 layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)
 {
@@ -16,6 +35,9 @@ layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *err)
     /* Paths have no leading slash here, so the pattern needs none. */
     if (*c == '/')
         text = bytes_of(c + 1, text.n - 1);
+    p->part_n = 0;
+    if (text.n <= GLOB_MAX)
+        set_pattern_part(p, text);
     return glob_compile(&p->glob, text, err);
 }
 
@@ -28,6 +50,8 @@ layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_typ
         return false;
     if (slash != NULL)
         path = bytes_of(slash + 1, path.n - (size_t)(slash + 1 - (const char *)path.p));
+    if (p->part_n > 0 && memmem(path.p, path.n, p->part, p->part_n) == NULL)
+        return false;
     return glob_match(&p->glob, path);
 }
 
