@@ -1,4 +1,6 @@
 #include "domain/core/blob_draft.h"
+#include "domain/core/document_file.h"
+#include "storage/files/quarantine.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/log.h"
 
@@ -53,6 +55,11 @@ blob_draft_begin(struct blob_draft *d, struct err *err)
         return 0;
     if (!d->gone)
         rc = tbl_blob_get(kv_reads(d->reg->kv), &d->digest, &there, err);
+    if (rc == 1 && d->source == BLOB_DRAFT_BYTES) {
+        rc = document_file_check(d->reg, &d->digest, there.instance, err);
+        d->replaces = rc == 0;
+        d->damaged = there.instance;
+    }
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     return publish_draft(d, err);
@@ -71,6 +78,10 @@ blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struc
         return err_set(err, ERR_BUSY, "a blob went while it was pushed");
     if (rc == 0)
         r = (struct rec_blob){.size = d->size, .instance = d->instance};
+    if (rc == 1 && d->replaces && r.instance == d->damaged) {
+        r.instance = d->instance;
+        rc = 0;
+    }
     d->size = r.size;
     d->named = d->published && r.instance == d->instance;
     if (rc == 1 && r.leased_until >= leased_until)
@@ -87,6 +98,9 @@ blob_draft_settle(struct blob_draft *d)
 {
     struct err ignored;
 
+    /* If that fails, the sweep removes it. */
+    if (d->replaces && d->named && quarantine_prepare(d->reg->dirfd, &ignored) == 0)
+        (void)quarantine_put(d->reg->dirfd, &d->digest, d->damaged, &ignored);
     if (d->published && !d->named &&
         blob_file_unlink(d->reg->dirfd, &d->digest, d->instance, &ignored) != 0)
         log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",

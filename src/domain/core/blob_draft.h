@@ -13,12 +13,13 @@
  * and a transaction must not touch files. So there are three steps:
  *
  * - blob_draft_begin, before the transaction: publishes a durable file, unless the blob's record
- *   exists.
+ *   exists. Of bytes, which are few, it looks whether the file of that record is right; if not, the
+ *   new file takes its place.
  *
  * - blob_draft_put, in the transaction, at table blob: puts the record, or keeps the existing one.
  *
  * - blob_draft_settle, after the last transaction, whether it succeeded or failed: removes the file
- *   if no record names it.
+ *   if no record names it. A damaged one that was replaced goes into the quarantine.
  *
  * blob_draft_commit does all three around one transaction. */
 struct blob_draft {
@@ -36,9 +37,11 @@ struct blob_draft {
 
     bool published; /* blob_draft_begin has published a file */
     uint64_t instance;
-    bool unlinkable; /* blob_draft_begin failed because `by` can't link the file */
-    bool named;      /* blob_draft_put: the record is new, and names our file */
-    bool gone;       /* blob_draft_put failed: there is neither a record nor a file of ours */
+    bool replaces;    /* the file of `damaged` is not right */
+    uint64_t damaged; /* that instance */
+    bool unlinkable;  /* blob_draft_begin failed because `by` can't link the file */
+    bool named;       /* blob_draft_put: the record is new, and names our file */
+    bool gone;        /* blob_draft_put failed: there is neither a record nor a file of ours */
 };
 
 /* A draft of an open file whose bytes hash to d. */

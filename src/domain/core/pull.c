@@ -1,4 +1,5 @@
 #include "domain/core/pull.h"
+#include "domain/core/document_file.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/repository.h"
 #include "storage/kv/kv.h"
@@ -99,19 +100,35 @@ pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
 }
 
 static int
-pull_content_or_path(const struct registry *reg, struct arena *arena, struct pulled *out,
-                     struct err *err)
+refuse_damaged(const struct digest *d, struct err *err)
 {
-    struct rec_blob blob;
-    int rc;
+    char text[DIGEST_TEXT_MAX];
 
-    if (out->size > CONTENT_MAX) {
-        rc = tbl_blob_get(kv_reads(reg->kv), &out->digest, &blob, err);
+    digest_text(text, d);
+    return err_set(err, ERR_DAMAGED_MANIFEST, "the manifest %s is damaged on the registry's disk",
+                   text);
+}
+
+/* A large document has a file. Its record goes with the manifest's, and before that if the file was
+ * found damaged (domain/check/damage.h). 1, 0, -1. */
+static int
+find_large_document(const struct registry *reg, uint64_t repo, struct pulled *out, struct err *err)
+{
+    struct rec_manifest again;
+    struct rec_blob blob;
+    int rc = tbl_blob_get(kv_reads(reg->kv), &out->digest, &blob, err);
+
+    if (rc == 1) {
+        rc = document_file_check(reg, &out->digest, blob.instance, err);
         if (rc == 1)
             blob_file_path(out->path, &out->digest, blob.instance);
-        return rc;
+        if (rc != 0)
+            return rc;
+        rc = tbl_blob_get(kv_reads(reg->kv), &out->digest, &blob, err);
     }
-    return pull_content(reg, &out->digest, arena, &out->document, err);
+    if (rc == 0)
+        rc = tbl_manifest_get(kv_reads(reg->kv), repo, &out->digest, &again, err);
+    return rc == 1 ? refuse_damaged(&out->digest, err) : rc;
 }
 
 static int
@@ -125,7 +142,9 @@ pull_once(const struct registry *reg, uint64_t repo, const struct reference *ref
         return rc;
     out->size = r.size;
     snprintf(out->media_type, sizeof out->media_type, "%s", r.media_type);
-    return want_document ? pull_content_or_path(reg, arena, out, err) : 1;
+    if (out->size > CONTENT_MAX)
+        return find_large_document(reg, repo, out, err);
+    return want_document ? pull_content(reg, &out->digest, arena, &out->document, err) : 1;
 }
 
 int

@@ -33,7 +33,8 @@ struct pulled {
  * it reads a document, it must be able to change twice. */
 #define PULL_SHORT (64u << 10)
 
-/* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_NOT_CONVERTED, ERR_UNCONVERTIBLE. */
+/* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_DAMAGED_MANIFEST, ERR_NOT_CONVERTED,
+ * ERR_UNCONVERTIBLE. */
 int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);

@@ -63,6 +63,9 @@ static const struct error_row error_rows[] = {
          "check the name: /v2/_catalog lists the repositories; the first push makes a new one"},
     [ERR_NO_MANIFEST] = {404, "MANIFEST_UNKNOWN",
                          "check the name; tags/list lists the repository's tags"},
+    [ERR_DAMAGED_MANIFEST] = {404, "MANIFEST_UNKNOWN",
+                              "push it again, from any machine that has it; the administrator "
+                              "finds more by docker-registry-server fsck"},
     [ERR_NO_BLOB] =
         {404, "BLOB_UNKNOWN",
          "upload it, or mount it from a repository that has it; a manifest is under manifests/"},

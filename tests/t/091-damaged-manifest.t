@@ -1,0 +1,95 @@
+# A large manifest, whose bytes are in a file, is damaged on the disk: it is not served as if it were right, its tags
+# stay, clients are told what to do, and a new push of it heals it.
+use v5.36;
+use Registry limit => 60;
+use Registry::Checks;
+use Registry::Tools;
+use JSON::PP ();
+use Test::More;
+
+my $registry = Registry->start(args => [ '--scrub-days', '0' ], expected => qr/a manifest is damaged on the disk/);
+my (undef, $small) = $registry->push_parts('a/b');
+my $large = JSON::PP->new->decode($small);
+$large->{annotations} = { text => unpack 'H*', random_bytes(60_000) };
+$large = JSON::PP->new->canonical->encode($large);
+my $digest = digest($large);
+
+sub fsck (@args) { return Registry->try([ 'fsck', '--dir', $registry->dir, @args ], timeout => 60) }
+sub file () { return (glob $registry->dir . '/layers/sha256/' . substr($digest, 7, 2) . '/' . substr($digest, 7) . '.*')[0] }
+sub put ()  { return $registry->put_manifest('a/b', 'v1', $large) }
+
+sub flip ($at) {
+    my $file = file();
+    chmod 0644, $file;
+    open my $f, '+<:raw', $file or die "$file: $!";
+    sysseek $f, $at, 0;
+    sysread $f, my $byte, 1;
+    sysseek $f, $at, 0;
+    syswrite $f, $byte ^. "\x10";
+    return;
+}
+
+sub is_whole ($what) {
+    for my $reference ('v1', $digest) {
+        my $r = $registry->get("/v2/a/b/manifests/$reference");
+        is_status($r, 200, $what);
+        ok($r->content eq $large, '... with its bytes');
+        is_status($registry->head("/v2/a/b/manifests/$reference"), 200, '... and HEAD');
+    }
+    return;
+}
+
+sub is_said_to_be_damaged ($what) {
+    for my $reference ('v1', $digest) {
+        my $r = $registry->get("/v2/a/b/manifests/$reference");
+        is_status($r, 404, "$what: GET $reference") or return;
+        is($r->json->{errors}[0]{code}, 'MANIFEST_UNKNOWN', '... with its code');
+        like($r->content, qr/the manifest $digest is damaged on the registry's disk/, '... says why');
+        like($r->content, qr/push it again/, '... and what to do');
+        is_status($registry->head("/v2/a/b/manifests/$reference"), 404, '... HEAD, so that a client pushes it');
+    }
+    is_deeply($registry->get('/v2/a/b/tags/list')->json->{tags}, [ 'other', 'v1' ], '... the tag stays');
+    is_status($registry->get('/v2/a/b/manifests/other'), 200, '... and so do others');
+    return;
+}
+
+is_status(put(), 201, 'a large manifest');
+is_status($registry->put_manifest('a/b', 'other', $small), 201, 'a small one');
+is_whole('it is served');
+
+subtest 'a flipped byte' => sub {
+    flip(70_000);
+    is_said_to_be_damaged('before a repair');
+    ok($registry->logged(qr/a manifest is damaged on the disk: push it again" .*digest=$digest why="its file has another digest"/), 'the log has it');
+    is_status(put(), 201, 'it is pushed again');
+    is_whole('then it is whole');
+    is(scalar(() = glob $registry->dir . '/layers/quarantine/*'), 1, 'the damaged file is in the quarantine');
+    is(fsck()->{exit}, 0, 'fsck has no findings');
+};
+
+subtest 'a repair' => sub {
+    flip(10);
+    my $ran = fsck('--repair');
+    like($ran->{out}, qr/^blob-digest $digest: its file has another digest; repaired: /m, 'fsck takes it out of use');
+    is_said_to_be_damaged('after a repair');
+    is_status(put(), 201, 'it is pushed again');
+    is_whole('then it is whole');
+    is(fsck()->{exit}, 0, 'fsck has no findings');
+};
+
+subtest 'a lost file' => sub {
+    unlink file() or die $!;
+    is_said_to_be_damaged('a lost file');
+    is_status(put(), 201, 'it is pushed again');
+    is_whole('then it is whole');
+};
+
+subtest 'by digest alone, and deleted' => sub {
+    flip(80_000);
+    is_status($registry->put_manifest('a/b', $digest, $large), 201, 'a push by digest heals it');
+    is_whole('then it is whole');
+    flip(80_000);
+    is_status($registry->delete('/v2/a/b/manifests/v1'), 202, 'a tag of a damaged one can be deleted');
+    is_status($registry->delete("/v2/a/b/manifests/$digest"), 202, '... and the manifest');
+};
+finish();
