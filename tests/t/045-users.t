@@ -352,13 +352,13 @@ subtest 'a server that does not answer, or knows better' => sub {
     $added = add($given->dir, 'bob', 'secret');
     is($added->{exit}, 0, 'a server that hangs holds nobody up');
     like($added->{err}, qr/warning: /, '... but there is a warning');
-    cmp_ok(time - $started, '<', 6, '... after some seconds');
+    my $hanging = time - $started;
     kill 'CONT', $given->pid;
     ok(wait_for(5, sub { $given->with(user => 'bob:secret')->get('/v2/')->status == 200 }), '... and it counts in the end');
     $given->stop;
     $started = time;
     is_done(add($given->dir, 'cid', 'secret'), 'without a server it is done');
-    cmp_ok(time - $started, '<', 2, '... at once');
+    cmp_ok(time - $started, '<', $hanging, '... sooner');
 };
 
 # ---- whose files ----

@@ -47,31 +47,44 @@ sub shortest ($client, @request) {
     return (min(@seconds), join ',', sort keys %statuses);
 }
 
+# A machine that does much else makes some answers late, and no answer early: what is shorter than it looks shows
+# when it is asked again.
+my $ROUNDS = 12;
+
 subtest 'the time of a wrong password' => sub {
+    my $most = Registry->sanitized ? 0.05 : 0.007;
     for my $request (
         [ GET => '/v2/' ], [ GET => '/v2/a/b/tags/list' ], [ GET => '/v2/_token' ], [ POST => '/v2/a/b/blobs/uploads/', body => '' ],
         [ PUT => '/v2/a/b/manifests/x', body => '{}' ], [ GET => '/v1/users' ], [ GET => '/v2/a/b/_image/x/tree' ],
     ) {
-        my %seconds;
-        for my $user (@users, 'nobody', 'x' x 500) {
-            ($seconds{$user}, my $statuses) = shortest($registry->with(user => "$user:wrong"), @$request);
-            is($statuses, 401, "$request->[0] $request->[1] as " . substr $user, 0, 10);
+        my (%seconds, %statuses);
+        for my $round (1 .. $ROUNDS) {
+            for my $user (@users, 'nobody', 'x' x 500) {
+                my ($seconds, $statuses) = shortest($registry->with(user => "$user:wrong"), @$request);
+                $seconds{$user} = min($seconds, $seconds{$user} // 99);
+                $statuses{$statuses} = 1;
+            }
+            last if max(values %seconds) - min(values %seconds) < $most;
         }
+        is_deeply([ keys %statuses ], [401], "$request->[0] $request->[1] with wrong passwords");
         my @all = values %seconds;
-        cmp_ok(min(@all), '>', 0.095, '... is that of all');
-        cmp_ok(max(@all) - min(@all), '<', Registry->sanitized ? 0.05 : 0.007, '... whether the user exists, and whatever the hash');
+        cmp_ok(min(@all), '>', 0.095, '... takes the time of all');
+        cmp_ok(max(@all) - min(@all), '<', $most, '... whether the user exists, and whatever the hash');
     }
 };
 
 subtest 'who makes no mistake does not wait' => sub {
-    for my $user (@users) {
-        my ($seconds, $statuses) = shortest($registry->with(user => "$user:secret"), GET => '/v2/');
-        is($statuses, 200, "the right password of $user");
+    my %right = (map({ ("the right password of $_" => [ $registry->with(user => "$_:secret"), 200 ]) } @users), 'no password' => [ $nobody, 401 ]);
+    for my $name (sort keys %right) {
+        my ($client, $status) = @{ $right{$name} };
+        my ($seconds, $statuses);
+        for my $round (1 .. $ROUNDS) {
+            ($seconds, $statuses) = shortest($client, GET => '/v2/');
+            last if $statuses ne $status || $seconds < 0.09;
+        }
+        is($statuses, $status, $name);
         cmp_ok($seconds, '<', 0.09, '... is answered at once');
     }
-    my ($seconds, $statuses) = shortest($nobody, GET => '/v2/');
-    is($statuses, 401, 'no password');
-    cmp_ok($seconds, '<', 0.09, '... is answered at once');
 };
 
 subtest 'requests for tokens' => sub {
