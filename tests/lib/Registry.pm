@@ -27,17 +27,25 @@ my $REPORT = qr/Sanitizer|runtime error: /;
 my @servers;
 my @reports;    # of sanitizers, from programs that ran to their end
 my $main = $$;
+my $limit;      # of the whole test, in seconds
 
-# Options: limit => seconds that the whole test may take (60).
+# Options: limit => seconds that the whole test may take (60); with sanitizers three times that.
 sub import ($class, %o) {
     my $caller = caller;
-    my $limit  = $o{limit} // 60;
+    $limit = $o{limit} // 60;
     no strict 'refs';
     *{"${caller}::finish"} = \&finish;
     delete @ENV{qw(http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY)};
     $SIG{$_} = 'DEFAULT' for qw(INT QUIT); # a shell that starts a run in the background has them ignored
     $SIG{ALRM} = sub { die "the test took longer than $limit s\n" };
     alarm $limit;
+    return;
+}
+
+# Once, by the test itself.
+sub _extend_limit () {
+    state $extended = 0;
+    alarm(alarm(0) + 2 * $limit) if $$ == $main && !$extended++;
     return;
 }
 
@@ -63,6 +71,7 @@ sub program ($class) {
 #   expected  what its log may hold though it would fail the test (a pattern)
 #   user      as Registry::Client
 sub start ($class, %o) {
+    _extend_limit() if $class->sanitized;
     my $tmp  = tempdir();
     my $dir  = exists $o{dir} ? $o{dir} : "$tmp/data";
     my $self = bless {
