@@ -24,11 +24,20 @@ const struct actor fixture_actor = {.user = "alice", .address = "192.0.2.1"};
  * These take the place of the C library's, so that a test need not wait an hour. */
 
 static uint64_t ahead_ms;
+static struct timespec stopped_at; /* 0: the clock runs */
 
 void
 fixture_forward_ms(uint64_t ms)
 {
     ahead_ms += ms;
+}
+
+void
+fixture_stop_clock(bool stop)
+{
+    stopped_at.tv_sec = 0;
+    if (stop)
+        (void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &stopped_at);
 }
 
 int
@@ -37,6 +46,8 @@ clock_gettime(clockid_t clock, struct timespec *ts)
     int rc = (int)syscall(SYS_clock_gettime, clock, ts);
 
     if (rc == 0 && clock == CLOCK_REALTIME) {
+        if (stopped_at.tv_sec != 0)
+            *ts = stopped_at;
         ts->tv_sec += (time_t)(ahead_ms / 1000);
         ts->tv_nsec += (long)(ahead_ms % 1000) * 1000000;
         if (ts->tv_nsec >= 1000000000) {

@@ -46,6 +46,8 @@ void fixture_users(struct fixture *f, const char *users); /* without rules */
 
 /* The clock of this program (not that of the kernel, which dates files) goes so much ahead. */
 void fixture_forward_ms(uint64_t ms);
+/* It stands still until this is called with false, except for steps forward. */
+void fixture_stop_clock(bool stop);
 
 /* How many jobs of a kind there are, due or not. */
 int fixture_jobs(struct fixture *f, enum job_kind kind);

@@ -161,10 +161,27 @@ count_tag(struct txn *t, const struct tag_move *m, const struct tag_move_tag *ta
     return tag->is_new ? count_limit_add_tag(t, m->reg, m->repo, err) : 0;
 }
 
+struct shared_edge {
+    const struct rec_tag_log *forgotten;
+    bool found;
+};
+
+static int
+look_for_same_edge(uint64_t seq, const struct rec_tag_log *r, void *arg, struct err *err)
+{
+    struct shared_edge *x = arg;
+
+    (void)seq;
+    (void)err;
+    x->found = r->time == x->forgotten->time && digest_equal(&r->before, &x->forgotten->before);
+    return x->found;
+}
+
 static int
 log_tag(struct txn *t, const struct tag_move *m, struct tag_move_tag *tag, struct err *err)
 {
     struct rec_tag_log entry = {.before = tag->old, .after = m->to, .time = m->now}, old;
+    struct shared_edge shared = {.forgotten = &old};
 
     tag->forgotten.algo = DIGEST_NONE;
     if (!tag->moves || m->silent)
@@ -172,6 +189,13 @@ log_tag(struct txn *t, const struct tag_move *m, struct tag_move_tag *tag, struc
     snprintf(entry.by, sizeof entry.by, "%s", m->actor->user);
     if (tbl_tag_log_add(t, m->repo, tag->name, &entry, &old, err) != 0)
         return -1;
+    if (!is_named(&old.before))
+        return 0;
+    /* Moves of one millisecond away from the same target have one edge. */
+    if (tbl_tag_log_each(t, m->repo, tag->name, look_for_same_edge, &shared, err) != 0)
+        return -1;
+    if (shared.found)
+        return 0;
     tag->forgotten = old.before;
     tag->forgotten_time = old.time;
     return 0;
