@@ -31,7 +31,8 @@ none([ map { "$_: " . join ' ', sort keys %{ $static{$_} } } grep { keys %{ $sta
 # These say nothing even where they stand once.
 my %says_nothing = map { $_ => 1 } qw(see make_key no_memory add visit load begin take find refuse put
     fill finish answer step settle say end drop work start stop run look count check copy next keep
-    rows fields names values table list data state flag value most room room_n tmp buffer stopping);
+    rows fields names values table list data state flag value most room room_n tmp buffer stopping
+    get set read write open close more use zeros number style order decoded);
 none([ map { "$_: " . join ' ', sort keys %{ $static{$_} } } grep { $says_nothing{$_} } sort keys %static ],
     'and each of their names says what is done to what');
 

@@ -15,7 +15,7 @@ enum verb {
     VERB_PUBLIC, /* everybody, even if there are users */
     VERB_LOGIN,  /* everybody who has logged in, or has a token */
     VERB_LIST,   /* the same, and everybody who may pull from some repository; a token of the second
-                  * API needs the scope of lists. What is listed is chosen by the right to pull. */
+                  * API needs the scope of lists. A list shows what the actor may pull. */
     VERB_PULL,
     VERB_PUSH, /* with RIGHT_CREATE or RIGHT_OVERWRITE; which of them, tag_move.c asks */
     VERB_DELETE,

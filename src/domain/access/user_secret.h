@@ -6,8 +6,8 @@
 #include "domain/registry.h"
 #include "util/bytes.h"
 
-/* What the server knows of a user, and changes with the password: the stamp in run/access. Tokens
- * are signed with it, so they end with it. */
+/* The stamp of a user in run/access, which changes with the password. Tokens are signed with the
+ * stamp, so they end when the password changes. */
 
 #define USER_SECRET_BYTES ACCESS_STAMP_BYTES
 

@@ -6,7 +6,7 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Which blob the keeper reads next, so that it reads all of them in a given time. Digests are
+/* The blob that the keeper reads next: it reads all of them in a given time. Digests are
  * spread evenly, so the place in the order of digests also says how much of the time has passed:
  * no blob has to be counted. The place is stored now and then. */
 struct scrub_place {

@@ -36,8 +36,7 @@ struct keeper_search {
     bool is_kept;
 };
 
-/* What a tag or a repository keeps is a manifest or image, which is itself in the set if it goes.
- */
+/* A tag or a repository keeps a manifest or an image. If that goes, it is in the set itself. */
 static int
 note_keeper(const struct edge *e, void *arg, struct err *err)
 {

@@ -1,9 +1,9 @@
 #include "domain/core/history.h"
 #include "storage/tables/tbl_job.h"
 
-/* Jobs are due at the ends of so many parts of --history-keep: jobs of a digest are then few, and
- * those of different digests aren't all on the last page of their table, for which concurrent
- * pushes would wait. */
+/* Jobs are due at the end of a part of --history-keep, which is divided into this many parts. A
+ * digest then has few jobs. Jobs of different digests stand on different pages of their table, so
+ * that concurrent pushes don't wait for one page. */
 #define PARTS 64
 
 uint64_t

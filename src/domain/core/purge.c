@@ -277,7 +277,8 @@ add_history_edge(const struct edge *e, void *arg, struct err *err)
     return ++b->n == BATCH;
 }
 
-/* What the edges kept is looked at at once: also an image of the first API. */
+/* Images and manifests that these edges kept, also those of the first API, are looked at at once.
+ */
 static int
 drop_history_edges(struct txn *t, void *arg, struct err *err)
 {

@@ -213,8 +213,8 @@ check_parts(struct txn *t, struct pushing *w, struct err *err)
     return w->missing_n > 0 ? refuse_missing_parts(w, err) : 0;
 }
 
-/* What was in the trash belongs to the repository again, also blobs that were deleted from it
- * meanwhile. */
+/* A manifest that comes out of the trash gives its parts back to the repository, also blobs that
+ * were deleted from it meanwhile. */
 static int
 add_former_edges(struct txn *t, const struct pushing *w, struct edge_batch *edges, struct err *err)
 {

@@ -83,7 +83,7 @@ find_tag_name(struct txn *t, uint64_t repo, const struct digest *d, struct reach
     rc = tbl_tag_get(t, repo, name, &r, err);
     if (rc == 1)
         memcpy(found, name, n + 1);
-    /* What begins with "<name>-" comes before "<name>.". */
+    /* Names that begin with "<name>-" come before "<name>.". */
     snprintf(before, sizeof before, "%s-\x7f", name);
     if (rc < 0 || (rc == 0 && tbl_tag_each(t, repo, before, take_tag_name, found, err) != 0))
         return -1;

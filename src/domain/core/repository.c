@@ -242,7 +242,7 @@ repository_settle(const struct registry *reg, const char *name)
 
 /* ---- which is meant ---- */
 
-/* For the actor; what he has no right to is for him as if it weren't there. */
+/* A repository that the actor has no right to is treated as one that doesn't exist. */
 static int
 is_repository_in_use(const struct registry *reg, const struct actor *actor, const char *name,
                      struct err *err)

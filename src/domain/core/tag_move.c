@@ -259,8 +259,8 @@ tag_move_records(struct txn *t, struct tag_move *m, struct err *err)
 
 /* ---- the edges, and the jobs ---- */
 
-/* The history keeps the former target from now on. What it has just forgotten it keeps no longer.
- */
+/* From now on the history keeps the former target, and no longer keeps the targets that it has just
+ * forgotten. */
 static void
 keep_old_target(const struct tag_move *m, const struct tag_move_tag *tag, struct edge_batch *edges)
 {

@@ -131,7 +131,8 @@ is_over(struct txn *t, const struct emptying_trash *x, struct err *err)
     return rc < 0 ? -1 : rc == 0;
 }
 
-/* Looks at all that the manifest kept. Of an index, its manifests may be in the trash as well. */
+/* Looks at all that the manifest kept. If it is an index, its manifests may be in the trash, too.
+ */
 static int
 look_at_trashed_parts(struct txn *t, const struct emptying_trash *x, struct err *err)
 {

@@ -13,9 +13,9 @@
 
 /* A deleted manifest that the history of a tag names (history.h) goes into the trash of its
  * repository: clients don't see it any more, but its record stays in table trash, and edges of
- * other kinds keep its document and its parts. undo.h takes it out again. A manifest that a deleted
- * index in the trash names stays there with it. So does one of an index that isn't deleted, for
- * --history-keep, because the index may be deleted next. */
+ * other kinds keep its document and its parts. undo.h takes it out again. A manifest in the
+ * trash stays there as long as an index in the trash names it. If an index that isn't deleted names
+ * it, it stays for --history-keep, because the index may be deleted next. */
 
 /* In a transaction that deletes a manifest, after its record and before its document. held: its
  * edge EDGE_HELD. untagged: the transaction also deletes tags of it. 1: the manifest is in the

@@ -28,7 +28,7 @@ struct untagged_manifest {
     struct digest digest;
     uint64_t size;
     uint64_t pushed;
-    uint64_t until;  /* it stays so long; 0: it goes */
+    uint64_t until;  /* it stays until then; 0: it goes */
     bool is_history; /* because of the history of a tag, and not of its lease */
 };
 

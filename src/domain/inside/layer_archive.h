@@ -15,7 +15,7 @@
 
 /* Limit of the bytes of all files. */
 #define LAYER_ARCHIVE_MAX (UINT64_C(256) << 30)
-/* Bytes that may be decoded for an archive: so many, and LAYER_ARCHIVE_TIMES the bytes of its
+/* An archive may decode this many bytes, and LAYER_ARCHIVE_TIMES the bytes of its
  * files. Data in the reverse order of the names, in a layer of few kB that can only be decoded from
  * its beginning, would otherwise cost the square of what is written. */
 #define LAYER_ARCHIVE_DECODED (UINT64_C(8) << 30)

@@ -183,7 +183,7 @@ end_side(struct side *s)
 
 /* Compares the two current paths. Negative: `from` comes first. */
 static int
-order(const struct diff *d)
+order_of_sides(const struct diff *d)
 {
     if (!d->from.has || !d->to.has)
         return d->from.has ? -1 : 1;
@@ -195,7 +195,7 @@ static int
 tell_next(struct diff *d, struct err *err)
 {
     struct layer_diff_change c = {.op = LAYER_DIFF_CHANGE};
-    int which = order(d);
+    int which = order_of_sides(d);
     const struct side *is = which < 0 ? &d->from : &d->to;
 
     c.path = is->path;

@@ -51,7 +51,7 @@ find_open_layer(struct layer_files *f, size_t layer, struct err *err)
 }
 
 static uint64_t
-decoded(const struct layer_files *f)
+sum_decoded(const struct layer_files *f)
 {
     uint64_t n = f->decoded;
 
@@ -70,7 +70,7 @@ layer_files_read(struct layer_files *f, const struct layer_merge_node *node, uin
 
     if (node->entry.type == LAYER_FILE && n == 0)
         return 0;
-    if (decoded(f) > (f->max != 0 ? f->max : LAYER_FILES_MAX))
+    if (sum_decoded(f) > (f->max != 0 ? f->max : LAYER_FILES_MAX))
         return err_set(err, ERR_NOT_BROWSABLE, "too much of this image would have to be read");
     one = find_open_layer(f, node->layer, err);
     if (one == NULL)

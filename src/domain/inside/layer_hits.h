@@ -6,8 +6,8 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* Finds the paths of one layer that match a pattern, without the layers of an image. What another
- * layer hides is for the caller to see. */
+/* Finds the paths of one layer that match a pattern, without the layers of an image. The caller
+ * leaves out what another layer hides. */
 
 /* Bytes of the paths that one layer may have. */
 #define LAYER_HITS_MAX ((size_t)64 << 20)

@@ -64,6 +64,12 @@ command_note(const char *fmt, ...)
 }
 
 void
+command_print_heading(const char *text, bool has_colour)
+{
+    printf("%s%s%s\n", has_colour ? "\033[1m" : "", text, has_colour ? "\033[0m" : "");
+}
+
+void
 command_print(const char *before, struct json *j, const char *after)
 {
     size_t n;

@@ -39,6 +39,9 @@ void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * obey them. */
 void command_print_text(struct bytes text);
 
+/* Prints a heading to stdout, in bold if the terminal has it. */
+void command_print_heading(const char *text, bool has_colour);
+
 /* Prints the text of j to stdout, and frees j. */
 void command_print(const char *before, struct json *j, const char *after);
 

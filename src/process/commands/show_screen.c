@@ -6,6 +6,8 @@
 
 /* Lines of one list of a config: variables, labels. */
 #define LINES_MAX 50
+/* Bytes of NAME:TAG or NAME@DIGEST. */
+#define SHOW_NAME_MAX 512
 
 struct show_page {
     const struct json *facts;
@@ -18,12 +20,6 @@ static void
 put_clean(const char *text)
 {
     command_print_text(bytes_str(text));
-}
-
-static void
-print_show_heading(const struct show_page *p, const char *text)
-{
-    printf("%s%s%s\n", p->has_colour ? "\033[1m" : "", text, p->has_colour ? "\033[0m" : "");
 }
 
 /* A text as it is, anything else as JSON. */
@@ -84,14 +80,12 @@ static void
 print_head(const struct show_page *p)
 {
     const struct json *f = p->facts;
-    char size[PROGRESS_SIZE_MAX];
+    char size[PROGRESS_SIZE_MAX], name[SHOW_NAME_MAX];
     const char *tag = text_of_member(f, "tag");
 
-    if (p->has_colour)
-        fputs("\033[1m", stdout);
-    printf("%s%s%s", text_of_member(f, "repository"), *tag != '\0' ? ":" : "@",
-           *tag != '\0' ? tag : text_of_member(f, "digest"));
-    puts(p->has_colour ? "\033[0m" : "");
+    snprintf(name, sizeof name, "%s%s%s", text_of_member(f, "repository"), *tag != '\0' ? ":" : "@",
+             *tag != '\0' ? tag : text_of_member(f, "digest"));
+    command_print_heading(name, p->has_colour);
     print_member(f, "digest", "digest");
     printf("  %-12s %s, ", "is", text_of_member(f, "is"));
     put_clean(text_of_member(f, "media_type"));
@@ -170,7 +164,7 @@ print_config(const struct show_page *p)
 
     if (config == NULL)
         return;
-    print_show_heading(p, "config");
+    command_print_heading("config", p->has_colour);
     print_member(config, "digest", "digest");
     show_size(size, config, "size");
     printf("  %-12s %s\n", "size", size);
@@ -196,7 +190,7 @@ print_descriptors(const struct show_page *p, const char *member, const char *fir
 
     if (json_length(list) == 0)
         return;
-    print_show_heading(p, member);
+    command_print_heading(member, p->has_colour);
     for (size_t i = 0; i < json_length(list); i++) {
         const struct json *d = json_item(list, i);
         char size[PROGRESS_SIZE_MAX];
@@ -220,5 +214,5 @@ show_screen_print(const struct json *facts, bool has_colour)
     print_descriptors(&p, "referrers", "artifact_type", "media_type");
     if (json_is_true(json_member(facts, "more_referrers")))
         puts("  ... and more");
-    print_show_heading(&p, "kept by");
+    command_print_heading("kept by", has_colour);
 }

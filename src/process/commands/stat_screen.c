@@ -13,7 +13,7 @@ struct screen {
 };
 
 static uint64_t
-number(const struct screen *s, enum metric metric, unsigned value)
+metric_value(const struct screen *s, enum metric metric, unsigned value)
 {
     return s->n->m.v[metric][value];
 }
@@ -27,15 +27,9 @@ is_known(const struct screen *s, enum metric metric)
 /* ---- texts ---- */
 
 static const char *
-style(const struct screen *s, const char *sequence)
+if_colour(const struct screen *s, const char *sequence)
 {
     return s->has_colour ? sequence : "";
-}
-
-static void
-print_heading(const struct screen *s, const char *text)
-{
-    printf("%s%s%s\n", style(s, "\033[1m"), text, style(s, "\033[0m"));
 }
 
 #define AGE_MAX 32
@@ -61,7 +55,7 @@ static void
 since_text(char out[AGE_MAX], const struct screen *s, enum metric metric)
 {
     char age[AGE_MAX];
-    uint64_t then = number(s, metric, 0);
+    uint64_t then = metric_value(s, metric, 0);
     uint64_t ms = s->n->at > then ? s->n->at - then : 0;
 
     if (!is_known(s, metric)) {
@@ -76,7 +70,7 @@ static void
 print_count(const struct screen *s, const char *name, enum metric metric)
 {
     if (is_known(s, metric))
-        printf("  %-22s %12llu", name, (unsigned long long)number(s, metric, 0));
+        printf("  %-22s %12llu", name, (unsigned long long)metric_value(s, metric, 0));
     else
         printf("  %-22s %12s", name, "?");
 }
@@ -87,7 +81,7 @@ print_size(const struct screen *s, const char *name, enum metric metric)
     char size[PROGRESS_SIZE_MAX] = "?";
 
     if (is_known(s, metric))
-        progress_size(size, number(s, metric, 0));
+        progress_size(size, metric_value(s, metric, 0));
     printf("  %-22s %12s\n", name, size);
 }
 
@@ -98,14 +92,14 @@ print_store(const struct screen *s)
 {
     char size[PROGRESS_SIZE_MAX], text[AGE_MAX];
 
-    print_heading(s, "Contents");
+    command_print_heading("Contents", s->has_colour);
     print_count(s, "repositories", METRIC_REPOSITORIES);
     putchar('\n');
     print_count(s, "tags", METRIC_TAGS);
     putchar('\n');
     print_count(s, "blobs", METRIC_BLOBS);
     if (is_known(s, METRIC_BLOB_BYTES)) {
-        progress_size(size, number(s, METRIC_BLOB_BYTES, 0));
+        progress_size(size, metric_value(s, METRIC_BLOB_BYTES, 0));
         since_text(text, s, METRIC_COUNTED_AT);
         printf(" %12s   counted %s", size, text);
     }
@@ -121,15 +115,16 @@ print_queues(const struct screen *s)
 {
     char text[AGE_MAX];
 
-    print_heading(s, "Waiting");
+    command_print_heading("Waiting", s->has_colour);
     print_count(s, "events", METRIC_EVENTS_WAITING);
     putchar('\n');
     print_count(s, "hooks", METRIC_HOOKS_WAITING);
-    printf(number(s, METRIC_HOOKS_RUNNING, 0) == 1 ? "   %llu runs\n" : "   %llu run\n",
-           (unsigned long long)number(s, METRIC_HOOKS_RUNNING, 0));
+    printf(metric_value(s, METRIC_HOOKS_RUNNING, 0) == 1 ? "   %llu runs\n" : "   %llu run\n",
+           (unsigned long long)metric_value(s, METRIC_HOOKS_RUNNING, 0));
     print_count(s, "images to be indexed", METRIC_INDEX_WAITING);
-    printf(number(s, METRIC_INDEX_RUNNING, 0) == 1 ? "   %llu process\n" : "   %llu processes\n",
-           (unsigned long long)number(s, METRIC_INDEX_RUNNING, 0));
+    printf(metric_value(s, METRIC_INDEX_RUNNING, 0) == 1 ? "   %llu process\n"
+                                                         : "   %llu processes\n",
+           (unsigned long long)metric_value(s, METRIC_INDEX_RUNNING, 0));
     print_count(s, "garbage", METRIC_GARBAGE_WAITING);
     since_text(text, s, METRIC_GARBAGE_AT);
     printf("   none was left %s\n", text);
@@ -141,15 +136,15 @@ print_pools(const struct screen *s)
     const struct metrics_label *pool = &metrics_table[METRIC_POOL_WORKERS].labels[0];
     size_t length;
 
-    print_heading(s, "Workers                     run     busy  waiting");
+    command_print_heading("Workers                     run     busy  waiting", s->has_colour);
     for (unsigned i = 0; i < METRICS_POOLS; i++) {
         const char *name = metrics_table_label(pool, i, &length);
 
         printf("  %-18.*s %10llu %8llu", (int)length, name,
-               (unsigned long long)number(s, METRIC_POOL_WORKERS, i),
-               (unsigned long long)number(s, METRIC_POOL_BUSY, i));
+               (unsigned long long)metric_value(s, METRIC_POOL_WORKERS, i),
+               (unsigned long long)metric_value(s, METRIC_POOL_BUSY, i));
         if (is_known(s, METRIC_POOL_WAITING))
-            printf(" %8llu\n", (unsigned long long)number(s, METRIC_POOL_WAITING, i));
+            printf(" %8llu\n", (unsigned long long)metric_value(s, METRIC_POOL_WAITING, i));
         else
             printf(" %8s\n", "?");
     }
@@ -161,7 +156,7 @@ print_requests(const struct screen *s)
     static const char *const names[] = {"good", "sent elsewhere", "refused", "failed"};
     uint64_t ms = s->before != NULL ? s->n->at - s->before->at : 0;
 
-    print_heading(s, "Requests since the start");
+    command_print_heading("Requests since the start", s->has_colour);
     for (int class = 2; class <= 5; class ++) {
         uint64_t n = stat_numbers_requests(s->n, class);
 
@@ -180,9 +175,9 @@ print_disk(const struct screen *s)
 {
     char room[PROGRESS_SIZE_MAX], size[PROGRESS_SIZE_MAX];
 
-    progress_size(room, number(s, METRIC_DISK_FREE, 0));
-    progress_size(size, number(s, METRIC_DISK_SIZE, 0));
-    print_heading(s, "Disk");
+    progress_size(room, metric_value(s, METRIC_DISK_FREE, 0));
+    progress_size(size, metric_value(s, METRIC_DISK_SIZE, 0));
+    command_print_heading("Disk", s->has_colour);
     printf("  %-22s %12s   of %s\n", "free", room, size);
 }
 
@@ -192,8 +187,8 @@ static void
 print_trouble(struct screen *s, const char *text)
 {
     if (s->troubles++ == 0)
-        print_heading(s, "What is wrong");
-    printf("  %s%s%s\n", style(s, "\033[31m"), text, style(s, "\033[0m"));
+        command_print_heading("What is wrong", s->has_colour);
+    printf("  %s%s%s\n", if_colour(s, "\033[31m"), text, if_colour(s, "\033[0m"));
 }
 
 static void
@@ -222,20 +217,21 @@ print_troubles(struct screen *s)
         print_trouble(s, text);
     }
     for (unsigned i = 0; i <= METRICS_HOOK_UNKNOWN; i++)
-        hooks += number(s, METRIC_HOOK_RUNS, i * METRICS_RESULTS + METRICS_FAILED);
+        hooks += metric_value(s, METRIC_HOOK_RUNS, i * METRICS_RESULTS + METRICS_FAILED);
     for (unsigned i = 0; i < METRICS_COMMAND; i++)
-        crashes += number(s, METRIC_RESTARTS, i * METRICS_REASONS + METRICS_CRASH);
-    if (number(s, METRIC_DISK_FREE, 0) < number(s, METRIC_DISK_SIZE, 0) / DISK_PART)
+        crashes += metric_value(s, METRIC_RESTARTS, i * METRICS_REASONS + METRICS_CRASH);
+    if (metric_value(s, METRIC_DISK_FREE, 0) < metric_value(s, METRIC_DISK_SIZE, 0) / DISK_PART)
         print_trouble(s, "the disk is almost full");
-    print_trouble_count(s, number(s, METRIC_SCRUBBED, METRICS_FAILED), "damaged blob was found",
-                        "damaged blobs were found", "docker-registry-server fsck");
+    print_trouble_count(s, metric_value(s, METRIC_SCRUBBED, METRICS_FAILED),
+                        "damaged blob was found", "damaged blobs were found",
+                        "docker-registry-server fsck");
     print_trouble_count(s, hooks, "run of a hook has failed", "runs of hooks have failed",
                         "docker-registry-server hooks");
     print_trouble_count(s, crashes, "process has died", "processes have died", "see the log");
     print_trouble_count(s, stat_numbers_requests(s->n, 5), "request has failed",
                         "requests have failed", "see the log");
     if (s->troubles == 0)
-        print_heading(s, "Nothing is wrong");
+        command_print_heading("Nothing is wrong", s->has_colour);
 }
 
 /* ---- the whole ---- */
@@ -257,8 +253,9 @@ stat_screen_print(const struct stat_numbers *n, const struct stat_numbers *befor
     char age[AGE_MAX] = "";
 
     if (n->is_running)
-        age_text(age,
-                 n->at > number(&s, METRIC_START, 0) ? n->at - number(&s, METRIC_START, 0) : 0);
+        age_text(age, n->at > metric_value(&s, METRIC_START, 0)
+                          ? n->at - metric_value(&s, METRIC_START, 0)
+                          : 0);
     printf("docker-registry-server %s, %s%s\n", PACKAGE_VERSION,
            n->is_running ? "running for " : "not running", age);
     print_store(&s);

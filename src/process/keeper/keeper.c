@@ -29,7 +29,7 @@
 #define CHECKPOINT_MINUTES 1
 /* With less room on the disk there are no checkpoints, since each try adds to the log. */
 #define CHECKPOINT_ROOM (1u << 20)
-/* What was pulled is written down this often. */
+/* The pulls are written down this often. */
 #define PULLS_EACH_MS 60000
 /* Time for work in progress when the keeper is told to stop; the master has its own limit. */
 #define FINISH_MS 9000

@@ -28,7 +28,7 @@
 #define CENSUS_FIRST_SHARE 4 /* of the first one: nothing is known before its end */
 #define CENSUS_PAUSE 100
 #define CENSUS_LEAST_MS 3000
-/* What it has found is written down this often, if it has changed. */
+/* The findings are written down this often, if they have changed. */
 #define CENSUS_KEEP_MS 30000
 /* Jobs and owners of uploads that are counted, at most. */
 #define COUNT_MAX 10000

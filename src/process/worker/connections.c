@@ -14,7 +14,7 @@
 #define OTHER_DESCRIPTORS 256
 /* With more connections, those that come last end with their request. */
 #define DESCRIPTORS_MAX 16384
-/* A worker that retires waits so long for others to take a connection. */
+/* How long a worker that retires waits for others to take a connection. */
 #define RETIRE_PATIENCE_MS 500
 
 /* The kernel watches a connection as long as any process has it: who passed it on may still have it

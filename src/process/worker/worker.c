@@ -66,7 +66,7 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
         fcgi_retire();
 }
 
-/* The bytes of the body. Of an upload in pieces nginx doesn't announce them. */
+/* The bytes of the body. For an upload in pieces, nginx doesn't announce them. */
 static uint64_t
 count_received(const struct http_request *req)
 {

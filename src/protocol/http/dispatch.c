@@ -119,7 +119,7 @@ check_room(const struct call *c, const struct route *route, struct err *err)
 
     if ((req->method & (HTTP_POST | HTTP_PATCH | HTTP_PUT)) == 0)
         return 0;
-    /* Of an upload; a manifest may be there already, and then needs nothing. */
+    /* Only for an upload: a manifest may be there already, and then needs no room. */
     if (is_asked && route->pool == POOL_BULK && c->name != NULL && c->name[0] != '\0' &&
         quota_check_room(c->reg, c->name, req->content_length, err) != 0) {
         drop_refused_upload(c);

@@ -32,7 +32,7 @@
 /* A thread keeps a slot for less than a millisecond after it was asked for it, unless its process
  * is stopped. */
 #define LOCK_WAIT_S 2
-/* A slot that was not used for so long is given to another file. */
+/* A slot that was unused for this long is given to another file. */
 #define SLOT_MS 60000
 /* The thread sleeps after so many looks that found nothing, until an upload is announced. */
 #define QUIET_LOOKS 40

@@ -98,7 +98,7 @@ open_at(struct layer_reader *r, uint64_t position, struct err *err)
 
 /* Pulls a piece unless there are bytes left. */
 static int
-more(struct layer_reader *r, struct err *err)
+pull_if_empty(struct layer_reader *r, struct err *err)
 {
     while (r->left.n == 0) {
         int rc = inflate_pull(r->f, &r->left, err);
@@ -115,7 +115,7 @@ more(struct layer_reader *r, struct err *err)
 }
 
 static struct bytes
-use(struct layer_reader *r, uint64_t n)
+use_left(struct layer_reader *r, uint64_t n)
 {
     struct bytes b = bytes_of(r->left.p, n < r->left.n ? (size_t)n : r->left.n);
 
@@ -131,16 +131,16 @@ copy_from_layer(struct layer_reader *r, uint64_t position, uint64_t n, struct er
     if (open_at(r, position, err) != 0)
         return -1;
     while (r->at < position) {
-        if (more(r, err) != 0)
+        if (pull_if_empty(r, err) != 0)
             return -1;
-        use(r, position - r->at);
+        use_left(r, position - r->at);
     }
     while (n > 0) {
         struct bytes b;
 
-        if (more(r, err) != 0)
+        if (pull_if_empty(r, err) != 0)
             return -1;
-        b = use(r, n);
+        b = use_left(r, n);
         n -= b.n;
         r->until_ms = 0;
         if (r->fn(r->arg, b, err) != 0)
@@ -150,7 +150,7 @@ copy_from_layer(struct layer_reader *r, uint64_t position, uint64_t n, struct er
 }
 
 static int
-zeros(struct layer_reader *r, uint64_t n, struct err *err)
+give_zeros(struct layer_reader *r, uint64_t n, struct err *err)
 {
     static const char zero[16384];
 
@@ -174,7 +174,7 @@ copy_pieces(struct layer_reader *r, const struct layer_piece *pieces, size_t pie
         uint64_t start = pieces[i].offset, stop = start + pieces[i].length;
         uint64_t hole = start < end ? start : end;
 
-        if (from < hole && zeros(r, hole - from, err) != 0)
+        if (from < hole && give_zeros(r, hole - from, err) != 0)
             return -1;
         from = from > hole ? from : hole;
         stop = stop < end ? stop : end;
@@ -184,7 +184,7 @@ copy_pieces(struct layer_reader *r, const struct layer_piece *pieces, size_t pie
             return -1;
         from = stop;
     }
-    return from < end ? zeros(r, end - from, err) : 0;
+    return from < end ? give_zeros(r, end - from, err) : 0;
 }
 
 static int
