@@ -148,3 +148,57 @@ untagged_step(const struct registry *reg, struct untagged_walk *w, const struct 
     w->after = b.seen == BATCH ? b.last : (struct digest){.algo = DIGEST_NONE};
     return b.seen == BATCH;
 }
+
+/* ---- what a client relies on ---- */
+
+struct untagged_hold {
+    const struct registry *reg;
+    uint64_t repo;
+    const struct digest *d;
+    bool gone;
+};
+
+static bool
+goes_soon(const struct registry *reg, const struct rec_manifest *r, uint64_t now)
+{
+    uint64_t last = r->pushed > r->untagged ? r->pushed : r->untagged;
+    uint64_t least = reg->gc_untagged_ms > reg->lease_ms ? reg->gc_untagged_ms : reg->lease_ms;
+
+    return last + least < now + reg->lease_ms / 2;
+}
+
+static int
+hold_manifest(struct txn *t, void *arg, struct err *err)
+{
+    struct untagged_hold *h = arg;
+    uint64_t now = clock_wall_ms(), age = h->reg->gc_untagged_ms, lease = h->reg->lease_ms;
+    struct rec_manifest r;
+    int rc = tbl_manifest_get_for_update(t, h->repo, h->d, &r, err);
+
+    h->gone = rc == 0;
+    if (rc != 1 || !goes_soon(h->reg, &r, now))
+        return rc < 0 ? -1 : 0;
+    r.pushed = age > lease ? now - (age - lease) : now;
+    return tbl_manifest_put(t, h->repo, h->d, &r, err);
+}
+
+int
+untagged_hold(const struct registry *reg, uint64_t repo, const struct digest *d, struct err *err)
+{
+    static const struct digest none = {.algo = DIGEST_NONE};
+    struct untagged_hold h = {.reg = reg, .repo = repo, .d = d};
+    struct txn *t = kv_reads(reg->kv);
+    struct rec_manifest r;
+    struct reach by;
+    int rc;
+
+    if (reg->gc_untagged_ms == 0 || reg->read_only)
+        return 1;
+    rc = tbl_manifest_get(t, repo, d, &r, err);
+    if (rc != 1 || derived_is(&r) || !goes_soon(reg, &r, clock_wall_ms()))
+        return rc;
+    rc = reach_find(t, repo, d, &none, NULL, &by, err);
+    if (rc < 0 || (rc == 1 && by.kind != REACH_HISTORY))
+        return rc;
+    return txn_run(reg->kv, hold_manifest, &h, err) != 0 ? -1 : !h.gone;
+}
