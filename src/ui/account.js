@@ -69,6 +69,7 @@ export function account() {
     heading(me.user ? text(me.user) : 'Nobody'),
     h('p', null, me.user ? 'You are logged in.' : me.users ? 'You are not logged in.' : 'This registry has no users: everybody may do everything.',
       me.administrator ? ' You are an administrator.' : '', me.read_only ? ' The registry is read-only.' : ''),
+    me.user && me.login === 'token' ? h('p', {class: 'dim'}, 'Logging out makes this page forget its token. The registry can’t take a token back: a copy of it ends when your password is changed, or after 90 days.') : null,
     h('h2', null, 'Rights on a repository'), form, result,
   ];
 }

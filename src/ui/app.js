@@ -67,7 +67,7 @@ const nav = h('nav', {class: 'main-nav', 'aria-label': 'Main'});
 function drawUser() {
   replace(user, me.user
     ? [link(to.screen('me'), {class: 'button quiet', title: 'What you may do'}, icon('user'), text(me.user, {max: 40})),
-      me.login === 'token' ? h('button', {type: 'button', class: 'button quiet', onclick: async () => {
+      me.login === 'token' ? h('button', {type: 'button', class: 'button quiet', title: 'This page forgets the login', onclick: async () => {
         await logout();
         drawUser();
         show(false);

@@ -70,6 +70,10 @@ subtest 'who may only pull' => sub {
     $browser->go("$page/team/app:1.0/files/etc/motd");
     $browser->click('.pane button', 'Download');
     is($browser->downloaded('motd'), '1.0', 'a download with a login');
+    $browser->click('.user a', 'bob');
+    ok($browser->sees('main p', 'take a token back'), 'what logging out does');
+    $browser->back;
+    ok($browser->sees('.pane .code', '1.0'), 'back at the file');
     $browser->click('.user button', 'Log out');
     ok($browser->sees('.state.forbidden', 'Log in'), 'logged out, the screen closes');
     ok($browser->sees('.user a', 'Log in'), '... and the page says so');
