@@ -65,7 +65,7 @@ const struct command command_table[] = {
     {"explain", command_explain, command_explain_work,
      "  explain [digest]         tell why it, or name:tag, is kept, and until when\n"},
     {"find", command_find, command_find_work,
-     "  find [glob]              print which images have files of that name, or a label\n"},
+     "  find [glob]              print which images have such files, or such a label\n"},
     {"show", command_show, command_show_work,
      "  show [name:tag]          print what an image is: config, layers, referrers\n"},
     {"repo", command_repo, command_repo_work,
