@@ -110,6 +110,26 @@ subtest 'a log is damaged, and found after a clean stop' => sub {
     }
 };
 
+subtest 'the end of the log is cut off after a clean stop' => sub {
+    for my $n (10, 3000, 200_000) {
+        my $registry = start($dir);
+        works(command('snapshot', '--dir', $dir), 'a snapshot') if $n > 10;
+        push_some($registry, map { "end$n-$_" } 1 .. 3);
+        my $before = contents($registry);
+        $registry->stop;
+        my ($log) = reverse sort glob "$dir/db/log.*";
+        my $used = length(slurp($log) =~ s/\0+\z//r);
+        truncate $log, $used > $n ? $used - $n : 100 or die;
+        is_refused(Registry->try([ '--dir', $dir, '--port', 0, '--listen', '127.0.0.1', is_root() ? ('--run-as', 'www-data') : () ], timeout => 30), qr/restore --snapshot/, "$n bytes: no server starts");
+        my $ran = command('restore', '--snapshot', '--dir', $dir);
+        works($ran, 'restore --snapshot');
+        like($ran->{out}, qr/^restored the database from its tables, which have everything; /, '... says from what');
+        $registry = start($dir);
+        is_deeply(contents($registry), $before, '... nothing is lost');
+        $registry->stop;
+    }
+};
+
 for my $n (1, 5000) {
     subtest "a log is damaged, and db/ is gone: $n bytes" => sub {
         my $registry = start($dir);

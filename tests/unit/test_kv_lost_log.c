@@ -285,6 +285,36 @@ tables_are_taken_only_with_everything(void **state)
     assert_int_equal(err.code, ERR_CORRUPT);
 }
 
+/* The end of the log is cut off: only the note of a stop tells that the tables have everything. */
+static void
+a_stop_is_noted(void **state)
+{
+    struct kv *kv = open_kv(NULL);
+
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        write_pair(kv, i, 1000);
+    assert_int_equal(kv_backup_note_stop("db", &err), -1); /* the tables lack something */
+    assert_int_equal(kv_checkpoint(kv, 0, 0, &err), 0);
+    kv_close(kv);
+    assert_int_equal(kv_backup_note_stop("db", &err), 0);
+    assert_int_equal(kv_recover("db", defs, COUNT, &err), 0);
+    assert_int_equal(access("db/stopped", F_OK), -1); /* it isn't stopped any more */
+    kv = open_kv(NULL);
+    write_pair(kv, 50, 1000);
+    assert_int_equal(kv_checkpoint(kv, 0, 0, &err), 0);
+    kv_close(kv);
+    assert_int_equal(kv_backup_note_stop("db", &err), 0);
+
+    assert_int_equal(truncate("db/log.0000000001", 50000), 0);
+    assert_int_equal(kv_recover("db", defs, COUNT, &err), -1);
+    assert_int_equal(access("db/stopped", F_OK), 0);
+    assert_int_equal(mkdir("new", 0700), 0);
+    assert_int_equal(kv_backup_take_tables("db", "new", defs, COUNT, &err), 0);
+    assert_int_equal(count_pairs("new"), 51);
+    assert_int_equal(access("new/stopped", F_OK), -1);
+}
+
 int
 main(void)
 {
@@ -293,6 +323,7 @@ main(void)
         T(logs_are_used_up_to_the_damage),
         T(half_a_record_at_the_end_is_none),
         T(tables_are_taken_only_with_everything),
+        T(a_stop_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "process/master/takeover.h"
 #include "process/nginx/nginx.h"
 #include "process/server/stopped_process.h"
+#include "storage/kv/kv_backup.h"
 #include "util/log.h"
 #include "util/loop.h"
 #include "util/mem.h"
@@ -315,6 +316,7 @@ int
 master_run(struct server *s, struct err *err)
 {
     struct master *m = mem_alloc(sizeof *m);
+    struct err ignored;
     int rc;
 
     m->server = s;
@@ -338,6 +340,8 @@ master_run(struct server *s, struct err *err)
     rc = run_master(m);
     if (rc != 0)
         *err = m->err;
+    else if (!s->options->read_only)
+        (void)kv_backup_note_stop("db", &ignored); /* if not, a damaged log may cost more */
     takeover_free(&m->takeover);
     nginx_free(&m->nginx);
     children_free(&m->children);

@@ -106,7 +106,21 @@ check_tables_have_all(const char *store, uint32_t *last, struct err *err)
     buf_free(&log);
     if (rc < 0)
         return -1;
+    /* The end of the log may be cut off: then only the note of the stop tells. */
+    all = all || bdb_log_end_stopped(store, &checkpoint);
     return all ? 0 : err_set(err, ERR_CORRUPT, "the tables in %s lack what is in its log", store);
+}
+
+int
+bdb_adopt_note_stop(const char *store, struct err *err)
+{
+    DB_LSN checkpoint;
+    uint32_t last;
+
+    if (check_tables_have_all(store, &last, err) != 0 ||
+        bdb_log_end_noted(store, &checkpoint, err) != 1)
+        return -1;
+    return bdb_log_end_note_stop(store, &checkpoint, err);
 }
 
 /* ---- a store of these tables ---- */
@@ -130,7 +144,7 @@ drop_copied_logs(const char *dir, struct err *err)
         return -1;
     for (const struct dirent *e; (e = readdir(d)) != NULL;)
         if (bdb_env_log_number(e->d_name) > 0 || strcmp(e->d_name, BDB_COPY_TABLES) == 0 ||
-            strcmp(e->d_name, "checkpoint") == 0)
+            strcmp(e->d_name, "checkpoint") == 0 || strcmp(e->d_name, "stopped") == 0)
             unlinkat(dirfd(d), e->d_name, 0);
     closedir(d);
     return 0;

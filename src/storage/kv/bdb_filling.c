@@ -369,6 +369,7 @@ const struct kv_filling bdb_filling = {
     .mend = bdb_backup_mend,
     .cut_logs = bdb_log_cut_run,
     .take_tables = bdb_adopt_run,
+    .note_stop = bdb_adopt_note_stop,
     .verify = bdb_backup_verify,
     .log_number = bdb_env_log_number,
     .open_quiet = bdb_backup_open,

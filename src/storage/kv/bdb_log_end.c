@@ -1,4 +1,5 @@
 #include "storage/kv/bdb_log_end.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include "storage/kv/bdb_log_read.h"
@@ -8,6 +9,7 @@
 #include "util/pack.h"
 
 #define CHECKPOINT_NAME "checkpoint"
+#define STOPPED_NAME "stopped"
 /* The number of the log, the byte in it, and the first bytes of their SHA-256. */
 #define PLACE_BYTES 8
 #define NOTE_BYTES (PLACE_BYTES + 4)
@@ -36,30 +38,37 @@ sum_of_place(struct bytes note)
     return unpack_u32(&u);
 }
 
+static int
+write_place(const char *dir, const char *name, const DB_LSN *at, struct err *err)
+{
+    int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct buf text;
+
+    if (dirfd < 0)
+        return err_errno(err, "opening %s", dir);
+    buf_init(&text, NOTE_BYTES);
+    pack_u32(&text, at->file);
+    pack_u32(&text, at->offset);
+    pack_u32(&text, sum_of_place(buf_bytes(&text)));
+    rc = fdio_replace_file(dirfd, name, 0600, buf_bytes(&text), err);
+    fdio_close(dirfd);
+    buf_free(&text);
+    return rc;
+}
+
 void
 bdb_log_end_note(struct bdb *b)
 {
     struct err ignored;
-    struct buf text;
     DB_LSN at;
-    int dirfd;
 
-    if (bdb_log_end_last(b, &at) != 0 || log_compare(&at, &b->noted) == 0)
-        return;
-    buf_init(&text, NOTE_BYTES);
-    pack_u32(&text, at.file);
-    pack_u32(&text, at.offset);
-    pack_u32(&text, sum_of_place(buf_bytes(&text)));
-    dirfd = open(b->kv.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd >= 0 &&
-        fdio_replace_file(dirfd, CHECKPOINT_NAME, 0600, buf_bytes(&text), &ignored) == 0)
+    if (bdb_log_end_last(b, &at) == 0 && log_compare(&at, &b->noted) != 0 &&
+        write_place(b->kv.dir, CHECKPOINT_NAME, &at, &ignored) == 0)
         b->noted = at;
-    fdio_close(dirfd);
-    buf_free(&text);
 }
 
-int
-bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err)
+static int
+read_place(const char *dir, const char *name, DB_LSN *out, struct err *err)
 {
     int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct unpack u;
@@ -69,7 +78,7 @@ bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err)
     if (dirfd < 0)
         return err_errno(err, "opening %s", dir);
     buf_init(&text, NOTE_BYTES);
-    rc = fdio_read_file(dirfd, CHECKPOINT_NAME, &text, err);
+    rc = fdio_read_file(dirfd, name, &text, err);
     u = unpack_of(buf_bytes(&text));
     out->file = unpack_u32(&u);
     out->offset = unpack_u32(&u);
@@ -78,10 +87,46 @@ bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err)
         rc = 0; /* of a version before 1.0, which noted no sum */
     if (rc == 1 && (!unpack_done(&u) || sum != sum_of_place(buf_bytes(&text)))) {
         log_line(LOG_WARN, "a note of the last checkpoint is damaged, and not used", "file=%s/%s",
-                 dir, CHECKPOINT_NAME);
+                 dir, name);
         rc = 0;
     }
     buf_free(&text);
+    fdio_close(dirfd);
+    return rc;
+}
+
+int
+bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err)
+{
+    return read_place(dir, CHECKPOINT_NAME, out, err);
+}
+
+int
+bdb_log_end_note_stop(const char *dir, const DB_LSN *at, struct err *err)
+{
+    return write_place(dir, STOPPED_NAME, at, err);
+}
+
+bool
+bdb_log_end_stopped(const char *dir, const DB_LSN *checkpoint)
+{
+    struct err ignored;
+    DB_LSN at;
+
+    return read_place(dir, STOPPED_NAME, &at, &ignored) == 1 && log_compare(&at, checkpoint) == 0;
+}
+
+int
+bdb_log_end_begin(const char *dir, struct err *err)
+{
+    int rc = 0, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dirfd < 0)
+        return err_errno(err, "opening %s", dir);
+    if (unlinkat(dirfd, STOPPED_NAME, 0) == 0)
+        rc = fdio_fsync(dirfd, dir, err);
+    else if (errno != ENOENT)
+        rc = err_errno(err, "cannot remove %s/" STOPPED_NAME, dir);
     fdio_close(dirfd);
     return rc;
 }

@@ -18,3 +18,11 @@ int bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err);
 
 /* Before a recovery, which would cut the log: ERR_CORRUPT if it ends earlier. 0 or -1. */
 int bdb_log_end_check(const char *dir, struct err *err);
+
+/* After a stop: notes that the tables have everything up to the checkpoint at that place, and that
+ * nothing came later. 0 or -1. */
+int bdb_log_end_note_stop(const char *dir, const DB_LSN *at, struct err *err);
+/* Is that noted? `checkpoint`: the place of the last one that was noted. */
+bool bdb_log_end_stopped(const char *dir, const DB_LSN *checkpoint);
+/* Before anything is changed again: removes that note. 0 or -1. */
+int bdb_log_end_begin(const char *dir, struct err *err);

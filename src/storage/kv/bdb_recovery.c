@@ -357,7 +357,8 @@ bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struc
     snprintf(parent, sizeof parent, "%s/..", dir);
     if (made > 0 && fdio_fsync_dir(AT_FDCWD, parent, err) != 0)
         return -1;
-    if (check_files_are_there(dir, tables, n, err) != 0 || bdb_log_end_check(dir, err) != 0)
+    if (check_files_are_there(dir, tables, n, err) != 0 || bdb_log_end_check(dir, err) != 0 ||
+        bdb_log_end_begin(dir, err) != 0)
         return -1;
     if (recover_environment(dir, tables, n, err) == 0 &&
         bdb_recovery_tidy(dir, tables, n, err) == 0 && note_tables(dir, tables, n, err) == 0)

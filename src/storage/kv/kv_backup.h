@@ -40,6 +40,11 @@ int kv_backup_cut_logs(const char *dir, const char *store, struct kv_log_state *
 int kv_backup_take_tables(const char *store, const char *to, const struct kv_table *tables,
                           size_t n, struct err *err);
 
+/* When no process has the store open any more: notes that its tables have everything, if that is
+ * so, as after a clean stop. Then they are as good without their logs (kv_backup_take_tables). 0 or
+ * -1. */
+int kv_backup_note_stop(const char *dir, struct err *err);
+
 /* Verifies each table of a store that no process has open, and changes nothing. ERR_CORRUPT: the
  * message has the table. */
 int kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, struct err *err);

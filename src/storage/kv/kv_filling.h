@@ -89,6 +89,7 @@ struct kv_filling {
     int (*cut_logs)(const char *dir, const char *store, struct kv_log_state *out, struct err *err);
     int (*take_tables)(const char *store, const char *to, const struct kv_table *tables, size_t n,
                        struct err *err);
+    int (*note_stop)(const char *dir, struct err *err);
     uint32_t (*log_number)(const char *name);
     struct kv *(*open_quiet)(const char *dir, const struct kv_table *tables, size_t n,
                              struct err *err);

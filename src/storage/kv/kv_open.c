@@ -85,6 +85,12 @@ kv_backup_take_tables(const char *store, const char *to, const struct kv_table *
     return filling->take_tables(store, to, tables, n, err);
 }
 
+int
+kv_backup_note_stop(const char *dir, struct err *err)
+{
+    return filling->note_stop(dir, err);
+}
+
 uint32_t
 kv_backup_log_number(const char *name)
 {
