@@ -101,6 +101,13 @@ subtest 'the second costs what is new' => sub {
     is(scalar(() = names($backups)), 2, '... two stay');
     my @dead = names($backups);
     ok(!grep({ $_ eq $first } @dead), '... the newest');
+    rename "$backups/$dead[-1]", "$backups/29990101T000000Z" or die;
+    my $late = backup('--keep', 1);
+    works($late, 'after the clock was put back');
+    my ($name) = $late->{out} =~ /^backup (\S+):/;
+    ok(-e "$backups/$name/backup.json", '... the one that was just made stays');
+    run([ 'rm', '-rf', "$backups/29990101T000000Z" ]);
+    works(backup(), 'another one');
 };
 
 subtest 'what is not whole is refused' => sub {

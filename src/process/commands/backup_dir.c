@@ -113,7 +113,7 @@ remove_left_over(int dir, struct err *err)
 }
 
 int
-backup_dir_trim(int dir, size_t keep, struct err *err)
+backup_dir_trim(int dir, size_t keep, const char *made, struct err *err)
 {
     struct backup_dir_list l;
     size_t n;
@@ -123,7 +123,8 @@ backup_dir_trim(int dir, size_t keep, struct err *err)
         return -1;
     n = keep_complete(dir, &l);
     for (size_t i = 0; rc == 0 && i + keep < n; i++)
-        rc = remove_backup(dir, l.names[i], err);
+        if (strcmp(l.names[i], made) != 0)
+            rc = remove_backup(dir, l.names[i], err);
     free(l.names);
     return rc;
 }

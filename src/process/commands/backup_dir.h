@@ -27,5 +27,7 @@ int backup_dir_info(int dir, const char *name, struct backup_info *info, struct 
 /* The name of the newest complete backup. 1, 0, -1. */
 int backup_dir_newest(int dir, char name[BACKUP_TIME_MAX], struct err *err);
 
-/* Removes the oldest complete backups but `keep`, and what an interrupted removal has left. */
-int backup_dir_trim(int dir, size_t keep, struct err *err);
+/* Removes the oldest complete backups but `keep`, and what an interrupted removal has left.
+ * made: the one that was just made; it stays, also if the clock was put back and its name is old.
+ */
+int backup_dir_trim(int dir, size_t keep, const char *made, struct err *err);

@@ -173,7 +173,7 @@ finish_place(struct place *p, const char *name)
         renameat2(p->dir, BACKUP_DIR_WORK, p->dir, name, RENAME_NOREPLACE) != 0 ||
         fsync(p->dir) != 0)
         return errno;
-    if (p->keep > 0 && backup_dir_trim(p->dir, p->keep, &err) != 0)
+    if (p->keep > 0 && backup_dir_trim(p->dir, p->keep, name, &err) != 0)
         fprintf(stderr, "docker-registry-server: older backups stay: %s\n", err.message);
     return 0;
 }
