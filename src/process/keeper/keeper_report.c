@@ -218,13 +218,15 @@ report_census(struct keeper_report *r, struct err *err)
     took = clock_mono_ms() - began;
     r->census_ms += took;
     r->census_at = began + took * (r->is_counted ? CENSUS_SHARE : CENSUS_FIRST_SHARE);
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    tell_census(r, &n, clock_wall_ms());
+    if (rc > 0)
+        return 0;
     r->census_at = clock_mono_ms() + r->census_ms * CENSUS_PAUSE;
     if (r->census_ms * CENSUS_PAUSE < CENSUS_LEAST_MS)
         r->census_at = clock_mono_ms() + CENSUS_LEAST_MS;
     r->census_ms = 0;
+    if (rc < 0)
+        return -1;
+    tell_census(r, &n, clock_wall_ms());
     r->is_counted = true;
     return keep_census(r, &n, err);
 }
