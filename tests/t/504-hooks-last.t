@@ -80,10 +80,14 @@ subtest 'what cannot be run' => sub {
     chmod 0755, "$dir/hooks/image";
     spew("$dir/run/hook-tag", '{"damaged');
     spew("$dir/run/hook-delete", '[]');
+    spew("$dir/run/hook-untag.old", slurp("$dir/run/hook-untag"));
+    symlink 'hook-untag.old', "$dir/run/hook-damage";
+    mkdir "$dir/run/hook-index";
+    spew("$dir/run/hook-verify", '{"output":"' . 'x' x 100_000 . '"}');
     $registry = Registry->start(dir => $dir, args => \@args, expected => qr/hook/);
     $ann = $registry->with(user => 'ann:ann-secret');
     is(last_of('untag')->{exit_code}, 4, 'a record outlives the server');
-    is(last_of($_), undef, "a damaged one counts as none: $_") for 'tag', 'delete';
+    is(last_of($_), undef, "a damaged one counts as none: $_") for 'tag', 'delete', 'damage', 'index', 'verify';
     like(hooks()->{image}{problem}, qr/must begin with a line/, 'why a hook cannot be run');
     is(hooks()->{image}{set}, JSON::PP::true, '... which is there');
     is_status($ann->push_image('team/app', 'again', [ random_bytes(100) ]), 201, 'a push');

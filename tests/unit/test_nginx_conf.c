@@ -166,6 +166,23 @@ no_address_is_an_error(void **state)
     buf_free(&b);
 }
 
+/* nginx refuses a number that is too large for it. */
+static void
+the_largest_blob_is_one_for_nginx(void **state)
+{
+    struct nginx_conf c = standalone();
+    struct buf b;
+    struct err err = {0};
+
+    (void)state;
+    c.max_blob_size = UINT64_MAX;
+    buf_init(&b, NGINX_CONF_MAX);
+    assert_int_equal(nginx_conf_standalone(&c, &b, &err), 0);
+    assert_location_has(&b, "location ~ ^/v2/.+/blobs/uploads/?[^/]*\\z {",
+                        "client_max_body_size 9223372036854775807;");
+    buf_free(&b);
+}
+
 /* What the upload rests on; each of these has cost somebody a hole once. */
 static void
 traps_are_closed(void **state)
@@ -391,6 +408,7 @@ main(void)
         cmocka_unit_test(tls_configuration),
         cmocka_unit_test(plain_and_tls_at_once),
         cmocka_unit_test(no_address_is_an_error),
+        cmocka_unit_test(the_largest_blob_is_one_for_nginx),
         cmocka_unit_test(traps_are_closed),
         cmocka_unit_test(blocks_for_another_nginx),
         cmocka_unit_test(trust_leaves_passwords_to_the_site),

@@ -117,23 +117,22 @@ hook_last_save(int dirfd, const struct hook_last *h)
 
 /* ---- reading ---- */
 
-int
-hook_last_read(int dirfd, enum hook which, struct json **out, struct err *err)
+bool
+hook_last_read(int dirfd, enum hook which, struct json **out)
 {
     struct err damaged;
     struct buf text;
     char name[32];
-    int rc;
+    bool good;
 
     name_hook_record(name, which);
     buf_init(&text, RECORD_BYTES_MAX);
-    rc = fdio_read_file(dirfd, name, &text, err);
-    if (rc == 1 && json_parse_within(buf_bytes(&text), 2, 20, out, &damaged) != 0)
-        rc = 0;
-    if (rc == 1 && json_type(*out) != JSON_OBJECT) {
+    good = fdio_read_file(dirfd, name, &text, &damaged) == 1 &&
+           json_parse_within(buf_bytes(&text), 2, 20, out, &damaged) == 0;
+    if (good && json_type(*out) != JSON_OBJECT) {
         json_free(*out);
-        rc = 0;
+        good = false;
     }
     buf_free(&text);
-    return rc;
+    return good;
 }

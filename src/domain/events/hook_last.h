@@ -37,5 +37,6 @@ struct hook_last {
 void hook_last_save(int dirfd, const struct hook_last *h);
 
 /* The record as an object, which belongs to the caller: began, ended, repository, tag, exit_code,
- * signal, why, output. 1; 0: the hook hasn't run, or its record is damaged; -1. */
-int hook_last_read(int dirfd, enum hook which, struct json **out, struct err *err);
+ * signal, why, output. False: the hook hasn't run, or its record is damaged or can't be read, which
+ * is no reason to keep the others from those who ask. */
+bool hook_last_read(int dirfd, enum hook which, struct json **out);

@@ -457,12 +457,14 @@ image_search_run(struct image_search *s, struct err *err)
 {
     struct searching g = {.s = s, .base = base_of_pattern(s->text)};
     struct search_tags tags = {.max = IMAGE_SEARCH_TAGS};
+    const uint64_t begun = clock_mono_ms();
     int rc = search_tags_read(s->reg, s->actor, &s->after, &tags, err);
 
+    s->until += clock_mono_ms() - begun;
     g.slots = mem_array(MEMO_SLOTS, sizeof *g.slots);
     s->last = s->after;
     s->images = s->skipped = 0;
-    for (size_t i = 0; i < tags.n && rc == 0 && !is_out_of_bound(&g); i++)
+    for (size_t i = 0; i < tags.n && rc == 0 && (i == 0 || !is_out_of_bound(&g)); i++)
         rc = search_tag_at(&g, &tags.v[i], i == 0, err);
     s->more = g.over || tags.more;
     forget_layers(&g);

@@ -44,7 +44,7 @@ struct image_search {
     const struct image_label *label;     /* of the images; NULL: any */
     struct search_place after;
     size_t limit;   /* of hits */
-    uint64_t until; /* clock_mono_ms() */
+    uint64_t until; /* clock_mono_ms(), if no time were needed to list the tags */
     int (*fn)(void *arg, const struct image_search_hit *hit, struct err *err);
     void *arg;
 

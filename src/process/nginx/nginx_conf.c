@@ -476,7 +476,9 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
 {
     struct expansion x = {.c = c, .out = out};
 
-    snprintf(x.max_blob, sizeof(x.max_blob), "%llu", (unsigned long long)c->max_blob_size);
+    /* nginx doesn't take a larger one. */
+    snprintf(x.max_blob, sizeof(x.max_blob), "%llu",
+             (unsigned long long)(c->max_blob_size < INT64_MAX ? c->max_blob_size : INT64_MAX));
     snprintf(x.max_connections, sizeof(x.max_connections), "%llu",
              (unsigned long long)c->max_connections_per_address);
     snprintf(x.workers, sizeof(x.workers), "%llu", (unsigned long long)c->workers);

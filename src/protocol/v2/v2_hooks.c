@@ -21,20 +21,15 @@ set_presence(const struct call *c, struct json *j, enum hook which)
     }
 }
 
-static int
-add_hook(const struct call *c, struct json *list, enum hook which, struct err *err)
+static void
+add_hook(const struct call *c, struct json *list, enum hook which)
 {
-    struct json *last = NULL, *j;
-    int rc = hook_last_read(c->reg->dirfd, which, &last, err);
+    struct json *j = json_new_object(), *last;
 
-    if (rc < 0)
-        return -1;
-    j = json_new_object();
     json_set_string(j, "name", hook_name(which));
     set_presence(c, j, which);
-    json_set(j, "last", rc == 1 ? last : NULL);
+    json_set(j, "last", hook_last_read(c->reg->dirfd, which, &last) ? last : NULL);
     json_add(list, j);
-    return 0;
 }
 
 int
@@ -52,10 +47,7 @@ v2_hooks(struct call *c, struct err *err)
     metrics_read(c->reg->metrics, v);
     list = json_new_array();
     for (int i = 0; i < HOOK_COUNT; i++)
-        if (add_hook(c, list, (enum hook)i, err) != 0) {
-            json_free(list);
-            return -1;
-        }
+        add_hook(c, list, (enum hook)i);
     body = json_new_object();
     json_set(body, "hooks", list);
     if (v->known[METRIC_HOOKS_WAITING])
