@@ -69,6 +69,8 @@ subtest 'a hook' => sub {
     like($out, qr{^deploying team/app:latest, sha256:\w{64}$}m, 'it was tried');
     is_status($registry->push_image('team/app', 'latest', [$app]), 201, 'a push');
     ok(wait_for(20, sub { $registry->output . $registry->log =~ m{deploying team/app:latest} }), '... runs it');
+    like($out, qr/\{"hooks":\[.*"name":"tag","set":true/, 'curl may ask for what hooks have written');
+    ok(wait_for(20, sub { $registry->get('/v2/_hooks')->content =~ m{"output":"deploying team/app:latest, sha256} }), '... and gets it');
 };
 
 subtest 'who deleted a tag' => sub {

@@ -126,8 +126,11 @@ print_queues(const struct screen *s)
                                                          : "   %llu processes\n",
            (unsigned long long)metric_value(s, METRIC_INDEX_RUNNING, 0));
     print_count(s, "garbage", METRIC_GARBAGE_WAITING);
-    since_text(text, s, METRIC_GARBAGE_AT);
-    printf("   none was left %s\n", text);
+    if (is_known(s, METRIC_GARBAGE_AT)) {
+        since_text(text, s, METRIC_GARBAGE_AT);
+        printf("   none was left %s", text);
+    }
+    putchar('\n');
 }
 
 static void
