@@ -88,8 +88,16 @@ subtest 'by digest alone, and deleted' => sub {
     flip(80_000);
     is_status($registry->put_manifest('a/b', $digest, $large), 201, 'a push by digest heals it');
     is_whole('then it is whole');
-    flip(80_000);
-    is_status($registry->delete('/v2/a/b/manifests/v1'), 202, 'a tag of a damaged one can be deleted');
-    is_status($registry->delete("/v2/a/b/manifests/$digest"), 202, '... and the manifest');
+    for my $damage (sub { flip(80_000) }, sub { spew(file(), '"' x length $large) }, sub { unlink file() or die $! }, sub { flip(10); fsck('--repair') }) {
+        is_status(put(), 201, 'a large manifest');
+        chmod 0644, file();
+        $damage->();
+        is_status($registry->delete('/v2/a/b/manifests/v1'), 202, 'the tag of a damaged one can be deleted');
+        is_status($registry->delete("/v2/a/b/manifests/$digest"), 202, '... and the manifest');
+        is_status($registry->get("/v2/a/b/manifests/$digest"), 404, '... which is gone');
+        my $ran = fsck('--repair');
+        like($ran->{out}, qr/^edge-\S+ .*repaired/m, 'fsck finds what it kept') or diag($ran->{out});
+        is(fsck()->{exit}, 0, '... once');
+    }
 };
 finish();

@@ -1,6 +1,7 @@
 #include "domain/core/delete.h"
 #include "domain/access/immutable.h"
 #include "domain/core/derived.h"
+#include "domain/core/document_file.h"
 #include "domain/core/edge_batch.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/history.h"
@@ -17,6 +18,7 @@
 #include "domain/events/event.h"
 #include "domain/events/prehook.h"
 #include "storage/files/disk_space.h"
+#include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
@@ -46,6 +48,7 @@ struct deleting {
     struct rec_manifest record;
     struct bytes document;
     struct manifest manifest; /* its descriptors are in the order of keys */
+    bool is_damaged;          /* the document is: then it counts as one that names nothing */
     struct manifest_ids ids;
     struct digest judged; /* the target whose deletion the pre-hook has allowed; or DIGEST_NONE */
 
@@ -61,6 +64,21 @@ struct deleting {
 
 /* ---- before the transaction ---- */
 
+/* A large document is in a file, which the disk may have changed. 1, 0, -1. */
+static int
+is_document_damaged(const struct deleting *x, struct err *err)
+{
+    struct rec_blob blob;
+    int rc;
+
+    if (x->record.size <= CONTENT_MAX)
+        return 0;
+    rc = tbl_blob_get(kv_reads(x->reg->kv), &x->target, &blob, err);
+    if (rc == 1)
+        rc = document_file_check(x->reg, &x->target, blob.instance, err);
+    return rc < 0 ? -1 : rc == 0;
+}
+
 /* 1, 0 (the manifest isn't there), -1. */
 static int
 read_target(struct deleting *x, struct err *err)
@@ -71,9 +89,18 @@ read_target(struct deleting *x, struct err *err)
     *r = (struct rec_manifest){.size = 0};
     x->document = bytes_str("");
     x->manifest = (struct manifest){.descriptors_n = 0};
+    x->is_damaged = false;
     if (x->target.algo == DIGEST_V1_ID)
         return 1;
     rc = tbl_manifest_get(kv_reads(x->reg->kv), x->repo.id, &x->target, r, err);
+    if (rc == 1 && !x->silent && !x->unreached) {
+        rc = is_document_damaged(x, err);
+        x->is_damaged = rc == 1;
+        x->manifest.media_type = media_type_find(r->media_type);
+        if (rc != 0)
+            return rc;
+        rc = 1;
+    }
     if (rc == 1)
         rc = pull_document(x->reg, &x->target, r->size, x->arena, &x->document, err);
     if (rc != 1)
@@ -178,8 +205,10 @@ static int
 delete_content(struct txn *t, struct deleting *x, struct err *err)
 {
     struct edge held = {.to = x->target, .kind = EDGE_HELD, .repo = x->repo.id};
-    int rc = trash_take(t, x->reg, &held, &x->record, x->move.n > 0, x->now, err);
+    int rc = 0;
 
+    if (!x->is_damaged)
+        rc = trash_take(t, x->reg, &held, &x->record, x->move.n > 0, x->now, err);
     x->is_trashed = rc == 1;
     return rc == 0  ? lease_document(t, x->reg, &held, x->record.size, x->now, err)
            : rc > 0 ? 0
@@ -467,7 +496,8 @@ delete_manifest_once(struct deleting *x, struct err *err)
         ask_about_deletion(x, "", err) != 0 ||
         tbl_edge_each(kv_reads(x->reg->kv), &x->target, EDGE_TAG, x->repo.id, NULL,
                       collect_tag_to_delete, x, err) != 0 ||
-        manifest_ids_read(x->reg, &x->manifest, &x->target, x->arena, &x->ids, err) != 0)
+        (!x->is_damaged &&
+         manifest_ids_read(x->reg, &x->manifest, &x->target, x->arena, &x->ids, err) != 0))
         return -1;
     x->all = x->move.n < TAGS_MAX;
     return run_deletion(x, err);
