@@ -6,7 +6,7 @@ import {empty, heading, link, to} from './parts.js';
 
 function result({exit_code: code, signal, why}) {
   const words = why || (signal !== null ? `killed by signal ${signal}` : `exit code ${code}`);
-  return h('span', {class: code === 0 && !why ? 'badge' : 'badge bad'}, text(words, {max: 500}));
+  return h('span', {class: code === 0 && !why ? 'badge good' : 'badge bad'}, text(words, {max: 500}));
 }
 
 function hook({name, set, problem, last}) {

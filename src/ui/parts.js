@@ -64,7 +64,7 @@ export function failed(error, again) {
     icon(forbidden ? 'lock' : 'alert'),
     h('h2', null, title),
     h('p', null, text(error.message ?? error)),
-    error.hint ? h('p', {class: 'dim'}, text(error.hint)) : null,
+    error.hint && !nobody ? h('p', {class: 'dim'}, text(error.hint)) : null,
     forbidden && me.user ? h('p', {class: 'dim'}, 'You are logged in as ', text(me.user), '. An administrator of the registry can give you the right.') : null,
     h('p', {class: 'buttons'},
       nobody ? link(`${to.screen('login')}?to=${encodeURIComponent(location.pathname.slice(base.length) + location.search)}`, {class: 'button primary'}, 'Log in') : null,
@@ -129,8 +129,15 @@ export function copyButton(value, what) {
 }
 
 export function tabs(label, all) {
-  return h('nav', {class: 'tabs', 'aria-label': label},
+  const nav = h('nav', {class: 'tabs', 'aria-label': label},
     all.filter(Boolean).map(([title, href, current]) => link(href, {'aria-current': current ? 'page' : null}, title)));
+  // On a narrow screen the current one may be beyond the edge.
+  requestAnimationFrame(() => {
+    const current = nav.querySelector('[aria-current]');
+    if (current)
+      nav.scrollLeft += Math.max(0, current.getBoundingClientRect().right - nav.getBoundingClientRect().right);
+  });
+  return nav;
 }
 
 export function crumbs(...all) {

@@ -40,6 +40,7 @@ subtest 'without a login' => sub {
     is(names(), 'public/ tool', '... and nothing else');
     $browser->go("$page/team/app:1.0/files/etc/motd");
     ok($browser->sees('.state.forbidden', 'Log in to see this'), 'another repository is closed');
+    unlike($browser->text('.state.forbidden'), qr/WWW-Authenticate/, '... without the hint, which is for programs');
     $browser->click('.state a', 'Log in');
     ok($browser->sees('h1', 'Log in'), 'the login');
     log_in('bob', 'wrong');

@@ -45,7 +45,7 @@ my @screens = (
     [ diff         => 'team/app:1.10/diff/1.9?path=etc/motd', '.sides, .state' ],
     [ changes      => 'team/app:1.10/diff/1.9?view=packages', '.row.package-change' ],
     [ storage      => '_storage',                      '.card.number' ],
-    [ hooks        => '_hooks',                        '.hook .output' ],
+    [ hooks        => '_hooks',                        '.hook .badge.good' ],
     [ events       => '_events',                       '.state' ],
     [ search       => '_search?q=app',                 '.results li' ],
     [ find         => '_search?q=*.so',                '.results li a' ],
@@ -83,5 +83,10 @@ for my $i (0 .. $#screens) {
         }
     };
 }
+$browser->size(390, 900);
+$browser->go("$page/team/app:1.10/history");
+ok($browser->sees('.move'), 'a screen whose tab is the last one');
+my $beyond = q{const tab = document.querySelector('.tabs [aria-current]'); return tab.getBoundingClientRect().right - tab.parentNode.getBoundingClientRect().right};
+ok(wait_for(10, sub { $browser->js($beyond) <= 1 }), '... which is in sight on a phone') or diag($browser->js($beyond));
 is_deeply([ $browser->complaints ], [], 'the console has no complaints');
 finish();
