@@ -138,6 +138,12 @@ subtest 'an older one by its name' => sub {
     $registry->stop;
     is_refused(command('restore', '--snapshot', '29990101T000000Z', '--dir', $registry->dir), qr/no snapshot 29990101T000000Z/, 'of no such name: refused');
     is_deeply([ grep { /new/ } names($registry->dir) ], [], '... and nothing is left');
+    SKIP: {
+        skip 'needs root', 2 if !is_root();
+        my $ordinary = run([ 'setpriv', '--reuid=www-data', '--regid=www-data', '--clear-groups', Registry->program, 'restore', '--snapshot', '--dir', $registry->dir ], timeout => 60);
+        is_refused($ordinary, qr/www-data may make nothing in \S+: run this as root$/m, 'by an ordinary user, in a directory of root: refused');
+        is_deeply([ grep { /new/ } names($registry->dir) ], [], '... and nothing is left');
+    }
     my $ran = command('restore', '--snapshot', $name, '--dir', $registry->dir);
     works($ran, 'the older one');
     $registry = Registry->start(dir => $registry->dir, args => [ '--snapshot-every', '2s', '--snapshot-keep', 3 ], expected => qr/./);

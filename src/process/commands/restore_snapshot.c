@@ -104,8 +104,12 @@ make_new_directory(const struct exchange *x, struct err *err)
     struct stat st;
     int fd, rc = 0;
 
-    if (fdio_mkdir(x->dirfd, NEW, 0700, err) < 0)
-        return -1;
+    if (fdio_mkdir(x->dirfd, NEW, 0700, err) < 0) {
+        if (err->sys != EACCES)
+            return -1;
+        return err_set(err, ERR_SYSTEM, "%s may make nothing in %s: run this as root", x->who.user,
+                       x->options->dir);
+    }
     fd = openat(x->dirfd, NEW, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 || fstat(fd, &st) != 0)
         rc = err_errno(err, "cannot open %s/" NEW, x->options->dir);
