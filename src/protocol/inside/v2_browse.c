@@ -70,7 +70,7 @@ v2_browse_layer(struct call *c, struct err *err)
 {
     struct browse_image *im;
     const char *base;
-    size_t layer;
+    size_t layer = 0;
 
     if (call_text(c, &base, err, "/v2/%s/_image/%s/layers/%s/tree", c->name, c->first, c->last) !=
             0 ||
