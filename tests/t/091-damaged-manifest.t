@@ -7,8 +7,8 @@ use Registry::Tools;
 use JSON::PP ();
 use Test::More;
 
-my $registry = Registry->start(args => [ '--scrub-days', '0' ], expected => qr/a manifest is damaged on the disk/);
-my (undef, $small) = $registry->push_parts('a/b');
+my $registry = Registry->start(args => [ '--scrub-days', '0' ], expected => qr/a manifest or a config is damaged on the disk/);
+my ($config, $small) = $registry->push_parts('a/b');
 my $large = JSON::PP->new->decode($small);
 $large->{annotations} = { text => unpack 'H*', random_bytes(60_000) };
 $large = JSON::PP->new->canonical->encode($large);
@@ -60,7 +60,7 @@ is_whole('it is served');
 subtest 'a flipped byte' => sub {
     flip(70_000);
     is_said_to_be_damaged('before a repair');
-    ok($registry->logged(qr/a manifest is damaged on the disk: push it again" .*digest=$digest why="its file has another digest"/), 'the log has it');
+    ok($registry->logged(qr/a manifest or a config is damaged on the disk: push it again" .*digest=$digest why="its file has another digest"/), 'the log has it');
     is_status(put(), 201, 'it is pushed again');
     is_whole('then it is whole');
     is(scalar(() = glob $registry->dir . '/layers/quarantine/*'), 1, 'the damaged file is in the quarantine');
@@ -100,4 +100,39 @@ subtest 'by digest alone, and deleted' => sub {
         is(fsck()->{exit}, 0, '... once');
     }
 };
+
+# Lists of many manifests do without one that can't be read.
+my %ruin = (
+    'a file that is too short'      => sub { truncate file(), 60_000 or die $! },
+    'a file that is lost'           => sub { unlink file() or die $! },
+    'a file that is no JSON'        => sub { flip(0) },
+    'a file that fsck has put away' => sub { flip(10); fsck('--repair') },
+);
+for my $how (sort keys %ruin) {
+    subtest "$how, in lists" => sub {
+        is_status(put(), 201, 'it is pushed again');
+        is_whole('it is whole');
+        $ruin{$how}->();
+        is_said_to_be_damaged($how);
+        is_deeply([ map { $_->{name} } @{ $registry->get('/v2/a/b/_tags')->json->{tags} // [] } ], [ 'other', 'v1' ], 'the tags with their sizes')
+            or diag($registry->get('/v2/a/b/_tags')->content);
+        is_status($registry->get($_), 200, $_) for "/v2/a/b/referrers/$digest", '/v1/repositories/a/b/tags', '/v1/repositories/a/b/images';
+        like($registry->get("/v2/_find?$_")->content, qr/^\{"more":false,[^\n]*\}\n\z/m, "a search for $_ comes to its end") for 'label=x', 'name=x';
+    };
+}
+
+# So do lists without a config.
+my %ruin_config = ('a config whose file is lost' => sub ($file) { unlink $file or die $! }, 'a config that is too short' => sub ($file) { truncate $file, 20 or die $! });
+for my $how (sort keys %ruin_config) {
+    subtest $how => sub {
+        my $hex = substr digest($config), 7;
+        $ruin_config{$how}->((glob $registry->dir . '/layers/sha256/' . substr($hex, 0, 2) . "/$hex.*")[0]);
+        is_status($registry->get($_), 200, $_) for '/v2/a/b/manifests/other', '/v2/a/b/tags/list', '/v2/a/b/_tags', '/v1/repositories/a/b/tags', '/v1/repositories/a/b/images', '/v2/_find?label=x';
+        isnt($registry->get("/v2/a/b/_image/other/$_")->status, 500, "no error of the server: $_") for 'history', 'tree/';
+        fsck('--repair');
+        $registry->push_blob('a/b', $config);
+        is_status($registry->get('/v2/a/b/blobs/' . digest($config)), 200, 'pushed again, it is there');
+        is(fsck()->{exit}, 0, 'fsck has no findings');
+    };
+}
 finish();

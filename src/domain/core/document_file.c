@@ -52,13 +52,13 @@ has_digest(int fd, const struct digest *d)
     return n < 0 ? -1 : digest_equal(&actual, d);
 }
 
-static void
-log_damaged_document(const struct digest *d, const char *why)
+void
+document_file_tell_damage(const struct digest *d, const char *why)
 {
     char text[DIGEST_TEXT_MAX];
 
     digest_text(text, d);
-    log_client_line(LOG_ERROR, "a manifest is damaged on the disk: push it again",
+    log_client_line(LOG_ERROR, "a manifest or a config is damaged on the disk: push it again",
                     "digest=%s why=%s", text, why);
 }
 
@@ -72,7 +72,7 @@ document_file_check(const struct registry *reg, const struct digest *d, uint64_t
     if (fd < 0 && err->sys != ENOENT && err->sys != EIO)
         return -1;
     if (fd < 0) {
-        log_damaged_document(d, err->message);
+        document_file_tell_damage(d, err->message);
         return 0;
     }
     if (fstat(fd, &st) != 0) {
@@ -82,7 +82,8 @@ document_file_check(const struct registry *reg, const struct digest *d, uint64_t
     } else if ((rc = has_digest(fd, d)) == 1) {
         remember_file(instance, &st);
     } else {
-        log_damaged_document(d, rc < 0 ? "its file can't be read" : "its file has another digest");
+        document_file_tell_damage(d, rc < 0 ? "its file can't be read"
+                                            : "its file has another digest");
         rc = 0;
     }
     fdio_close(fd);

@@ -9,3 +9,6 @@
  * missing, which the log says; -1. */
 int document_file_check(const struct registry *reg, const struct digest *d, uint64_t instance,
                         struct err *err);
+
+/* Tells the log. */
+void document_file_tell_damage(const struct digest *d, const char *why);

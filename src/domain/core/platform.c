@@ -199,7 +199,9 @@ read_candidate(struct platform_search *s, const struct digest *d, struct platfor
     if (rc != 1)
         return rc;
     out->digest = *d;
-    return manifest_parse(&out->manifest, out->document, r.media_type, s->arena, err) == 0 ? 1 : -1;
+    if (manifest_parse(&out->manifest, out->document, r.media_type, s->arena, err) != 0)
+        return err->code == ERR_SYSTEM ? -1 : 0; /* it is damaged */
+    return 1;
 }
 
 /* is: what names a platform, an entry of an index or a config. */

@@ -1,4 +1,5 @@
 #include "domain/core/pull.h"
+#include <errno.h>
 #include "domain/core/document_file.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/repository.h"
@@ -70,9 +71,9 @@ pull_content(const struct registry *reg, const struct digest *d, struct arena *a
     return rc;
 }
 
-int
-pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
-          struct bytes *out, struct err *err)
+static int
+read_blob_into(const struct registry *reg, const struct digest *d, uint64_t max,
+               struct arena *arena, struct bytes *out, struct err *err)
 {
     struct rec_blob r;
     int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
@@ -89,6 +90,26 @@ pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, stru
         return -1;
     *out = bytes_of(p, (size_t)r.size);
     return 1;
+}
+
+static bool
+is_damaged_file(const struct err *err)
+{
+    return err->code == ERR_CORRUPT || err->sys == ENOENT || err->sys == EIO;
+}
+
+int
+pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
+          struct bytes *out, struct err *err)
+{
+    int rc = read_blob_into(reg, d, max, arena, out, err);
+
+    if (rc < 0 && is_damaged_file(err)) /* or a new push has just replaced it */
+        rc = read_blob_into(reg, d, max, arena, out, err);
+    if (rc >= 0 || !is_damaged_file(err))
+        return rc;
+    document_file_tell_damage(d, err->message);
+    return 0;
 }
 
 int

@@ -39,7 +39,8 @@ int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);
 
-/* Reads the bytes of the manifest of that digest and size into the arena. 1, 0 (it is gone), -1. */
+/* Reads the bytes of the manifest of that digest and size into the arena. 1; 0: it is gone, or its
+ * file is lost or too short, as for pull_blob: lists of many manifests then do without it; -1. */
 int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
                   struct arena *arena, struct bytes *document, struct err *err);
 
@@ -47,7 +48,7 @@ int pull_document(const struct registry *reg, const struct digest *d, uint64_t s
 int pull_content(const struct registry *reg, const struct digest *d, struct arena *arena,
                  struct bytes *document, struct err *err);
 
-/* Reads a whole blob into the arena. 1; 0: it isn't in the store, or has more than max bytes; -1.
- */
+/* Reads a whole blob into the arena. 1; 0: it isn't in the store, or has more than max bytes, or
+ * its file is lost or too short, which the log says; -1. */
 int pull_blob(const struct registry *reg, const struct digest *d, uint64_t max, struct arena *arena,
               struct bytes *out, struct err *err);

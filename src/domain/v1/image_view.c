@@ -89,7 +89,7 @@ read_id(const struct registry *reg, const struct digest *manifest, const struct 
     if (rc != 1)
         return rc;
     if (manifest_parse(&m, document, r->media_type, arena, err) != 0)
-        return -1;
+        return err->code == ERR_SYSTEM ? -1 : 0; /* it is damaged */
     *id = *manifest_id(&m, manifest);
     return 1;
 }
