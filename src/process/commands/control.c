@@ -14,6 +14,7 @@
 #include "process/server/datadir_lock.h"
 #include "process/server/datadir_plan.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/clock.h"
@@ -101,6 +102,7 @@ work_here(struct server *s, enum way way, control_work *work, const char *const 
     struct registry reg;
     struct control c = {.server = s, .reg = &reg, .poke = -1, .caller = -1};
     enum command_exit code;
+    struct err ignored;
     struct kv *kv;
 
     while (args[c.args_n] != NULL && c.args_n < CONTROL_ARGS_MAX) {
@@ -113,6 +115,8 @@ work_here(struct server *s, enum way way, control_work *work, const char *const 
     child_registry(s, kv, &reg);
     code = work(&c, err);
     kv_close(kv);
+    if (way == WAY_OPEN)
+        (void)kv_backup_note_stop("db", &ignored); /* as a server that stops */
     return code;
 }
 
