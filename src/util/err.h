@@ -62,7 +62,7 @@ enum err_code {
     ERR_COUNT
 };
 
-#define ERR_MESSAGE_MAX 256
+#define ERR_MESSAGE_MAX 512
 #define ERR_FACT_MAX 160 /* enough for a sha512 digest */
 
 /* Filled by the function that fails; the message names the object. `about` lists the things that

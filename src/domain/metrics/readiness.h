@@ -20,7 +20,7 @@ enum readiness_part {
 };
 
 /* The longest reason, with the NUL. */
-#define READINESS_WHY_MAX 256
+#define READINESS_WHY_MAX ERR_MESSAGE_MAX
 
 struct readiness {
     struct readiness_told {
