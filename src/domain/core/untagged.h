@@ -46,9 +46,3 @@ struct untagged_rule {
  * 1: there may be more; 0: the walk is at its end, and begins anew; -1. */
 int untagged_step(const struct registry *reg, struct untagged_walk *w,
                   const struct untagged_rule *rule, struct err *err);
-
-/* A client that may push is told that the repository has this manifest, and may rely on that in a
- * push of an index. If --gc-untagged would take it within half a lease, it stays for a lease from
- * now on. Nothing is written otherwise. 1, 0 (it is gone), -1. */
-int untagged_hold(const struct registry *reg, uint64_t repo, const struct digest *d,
-                  struct err *err);

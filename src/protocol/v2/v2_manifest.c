@@ -1,7 +1,6 @@
 #include "protocol/v2/v2_manifest.h"
 #include "domain/core/delete.h"
 #include "domain/core/push.h"
-#include "domain/core/untagged.h"
 #include "domain/retention/last_pull.h"
 #include "protocol/http/reference.h"
 
@@ -17,20 +16,6 @@ add_manifest_headers(struct call *c, const char *digest, const char *media_type,
     return call_header(c, err, "ETag", "\"%s\"", digest);
 }
 
-/* A client that pushes asks by HEAD for what it can omit, and relies on the answer. 1, 0 (it is
- * gone), -1. */
-static int
-hold_pulled_for_push(struct call *c, const struct reference *reference, const struct pulled *pulled,
-                     struct err *err)
-{
-    struct err ignored;
-
-    if (c->req->method != HTTP_HEAD || reference->tag != NULL ||
-        access_check(c->reg, &c->actor, c->name, VERB_PUSH, &ignored) != 0)
-        return 1;
-    return untagged_hold(c->reg, pulled->repo, &pulled->digest, err);
-}
-
 int
 v2_manifest_get(struct call *c, struct err *err)
 {
@@ -39,7 +24,6 @@ v2_manifest_get(struct call *c, struct err *err)
     struct pulled pulled;
     const char *digest;
     bool head = c->req->method == HTTP_HEAD;
-    int rc;
 
     if (reference_parse(c->last, &reference, err) != 0) {
         /* An invalid tag names nothing. */
@@ -48,11 +32,6 @@ v2_manifest_get(struct call *c, struct err *err)
         return -1;
     }
     if (pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
-        return -1;
-    rc = hold_pulled_for_push(c, &reference, &pulled, err);
-    if (rc == 0) /* it went meanwhile: this says so */
-        rc = pull_manifest(c->reg, c->name, &reference, false, c->arena, &pulled, err);
-    if (rc < 0)
         return -1;
     if (!head)
         last_pull_note(c->reg, pulled.repo, c->last);
