@@ -6,7 +6,7 @@ use Registry::Tools;
 use JSON::PP qw(decode_json);
 use Test::More;
 
-my $registry = Registry->start;
+my $registry = Registry->start(expected => qr{a manifest or a config is damaged on the disk});
 my $type     = $Registry::Client::TYPE{manifest};
 my $layer    = random_bytes(1000);
 my ($config, $image) = $registry->image_of([$layer]);

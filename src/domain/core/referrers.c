@@ -150,10 +150,12 @@ may_read_document(struct referrer_search *s, uint64_t size)
     return true;
 }
 
-/* n: set to the bytes of the annotations. 1, 0 (the document isn't there), -1. */
+/* n: set to the bytes of the annotations; a document that is damaged has none. 1, 0 (the manifest
+ * is gone), -1. */
 static int
 read_referrer_annotations(struct referrer_search *s, struct referrer *r, size_t *n, struct err *err)
 {
+    struct rec_manifest again;
     struct bytes document;
     struct arena arena;
     struct json *j;
@@ -169,6 +171,8 @@ read_referrer_annotations(struct referrer_search *s, struct referrer *r, size_t 
         json_free(j);
     } else if (rc == 1) {
         rc = -1;
+    } else if (rc == 0) {
+        rc = tbl_manifest_get(kv_reads(s->reg->kv), s->repo, &r->digest, &again, err);
     }
     arena_reset(&arena);
     return rc < 0 && is_of_document(err) ? 1 : rc;
