@@ -245,7 +245,7 @@ bytes) printf 'a\0b\377c\033]0;title\007\n'; exit 1;;
 esac
 END
     my $manifest = prepared($registry, 'a/b');
-    my $refused  = $registry->put_manifest('a/b', 'talk', $manifest);
+    my $refused  = $registry->with(timeout => 70)->put_manifest('a/b', 'talk', $manifest);
     is_error($refused, 403, 'DENIED', 'one that prints a gigabyte');
     is($refused->message, 'that was much', '... is heard to its end');
     cmp_ok(length $registry->output, '<', 200_000, '... but the log has a part of it alone');
