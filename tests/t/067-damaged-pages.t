@@ -77,9 +77,9 @@ for my $table (qw(tag repo manifest content)) {
 
 subtest 'a page that the counts for /metrics need' => sub {
     my $dir = copy_of($left);
-    damage("$dir/db/edge", \&middle_leaf);
+    damage("$dir/db/blob", \&middle_leaf);
     my $registry = Registry->start(dir => $dir, expected => $expected);
-    my $lines    = sub { return scalar $registry->logged(qr{numbers for /metrics can't be read.*table edge}) };
+    my $lines    = sub { return scalar $registry->logged(qr{numbers for /metrics can't be read.*table blob}) };
     ok(wait_for(30, $lines), 'the log says that it is damaged');
     sleep 2;
     cmp_ok($lines->(), '<', 10, '... and not all the time');
