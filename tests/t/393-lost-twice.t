@@ -5,8 +5,6 @@ use Registry limit => 200;
 use Registry::Checks;
 use Registry::Tools;
 use Test::More;
-use Time::HiRes qw(sleep);
-use POSIX ();
 
 my $tmp = tempdir();
 
@@ -75,37 +73,6 @@ subtest 'lost twice before a snapshot' => sub {
     is_deeply(contents($registry), $before, '... all is there');
     is_deeply([ grep { !/^\d{8}T|^logs/ } names("$dir/snapshots") ], [], 'nothing half is left');
     $registry->stop;
-};
-
-subtest 'a restore that is killed' => sub {
-    my $registry = start($dir);
-    push_some($registry, 'killed');
-    my $before = contents($registry);
-    lose($registry);
-    my $ended = 0;
-    for my $i (0 .. 9) {
-        my $copy = "$tmp/killed-$i/data";
-        mkdir "$tmp/killed-$i";
-        run([ 'cp', '-a', $dir, $copy ]);
-        my $pid = fork // die "fork: $!";
-        if ($pid == 0) {
-            open STDERR, '>', "$tmp/killed-$i/said" or POSIX::_exit(126);
-            exec Registry->program, 'restore', '--snapshot', '--dir', $copy or POSIX::_exit(127);
-        }
-        sleep 0.015 * $i;
-        kill 'KILL', $pid;
-        waitpid $pid, 0;
-        $ended++ if $? == 0;
-        my $ran;    # its child may live for a moment
-        wait_for(10, sub { ($ran = command('restore', '--snapshot', '--dir', $copy))->{err} !~ /another restore/ });
-        works($ran, sprintf 'restored after one was killed after %d ms', 15 * $i);
-        my $again = start($copy);
-        is_deeply(contents($again), $before, '... all is there');
-        $again->stop;
-        is_deeply([ grep { /new|UNFINISHED/ } names($copy), names("$copy/snapshots") ], [], '... and nothing half');
-    }
-    cmp_ok($ended, '<', 10, 'some of them were');
-    works(command('restore', '--snapshot', '--dir', $dir), 'at last');
 };
 
 subtest 'the clock was put back' => sub {
