@@ -14,8 +14,9 @@ my $seed   = $ENV{BACKUP_SEED}   // time * 1000 % 1_000_000;
 srand $seed;
 diag("BACKUP_SEED=$seed");
 
+# A recovery may cut off a push, whose upload could be continued: it expires soon.
 my $registry = Registry->start(
-    args     => [ '--lease', '0s', '--gc-interval', '1s', '--history-keep', '0s' ],
+    args     => [ '--lease', '0s', '--gc-interval', '1s', '--history-keep', '0s', '--upload-expiry', '4s' ],
     expected => qr/process (ended|killed|died)|recover|was killed|hangs/,
 );
 my $tmp     = tempdir();

@@ -75,6 +75,52 @@ subtest 'lost twice before a snapshot' => sub {
     $registry->stop;
 };
 
+# Restores a copy of $dir, and one of the two processes is killed when it makes a call for the nth time. Returns where, or
+# undef if it doesn't make that many.
+sub kill_restore ($at, $call, $n) {
+    my $copy = "$at/data";
+    mkdir $at;
+    run([ 'cp', '-a', $dir, $copy ]);
+    my $ran = run([ 'strace', '-f', '-o', "$at/trace", '-e', "trace=$call", '-e', "inject=$call:signal=KILL:when=$n", Registry->program, 'restore', '--snapshot', '--dir', $copy ],
+        env => { ASAN_OPTIONS => 'detect_leaks=0' }, timeout => 60);
+    return $copy if slurp("$at/trace") =~ /killed by SIGKILL/;
+    works($ran, "no process of restore makes $n calls of $call");
+    run([ 'rm', '-rf', $at ]);
+    return undef;
+}
+
+subtest 'a restore that is killed' => sub {
+    plan skip_all => 'needs strace' if !find_program('strace') || run([ 'strace', '-f', 'true' ])->{exit};
+    my $registry = start($dir);
+    push_some($registry, 'killed');
+    my $before = contents($registry);
+    lose($registry);
+    # With a damaged database that is there, and without one.
+    for my $there (1, 0) {
+        if ($there) {
+            mkdir "$dir/db";
+            run([ 'cp', '-a', "$dir/snapshots/logs/.", "$dir/db/" ]);
+        } else {
+            run([ 'rm', '-rf', "$dir/db" ]);
+        }
+        for my $call ($there ? qw(renameat2 linkat mkdirat unlinkat) : qw(renameat2 unlinkat)) {
+            for my $n (1 .. 200) {
+                my $where = ($there ? '' : 'without db, ') . "at $call $n";
+                my $copy = kill_restore("$tmp/$call-$n-$there", $call, $n) // last;
+                my $ran;    # its other process may live for a moment
+                wait_for(10, sub { ($ran = command('restore', '--snapshot', '--dir', $copy))->{err} !~ /another restore/ });
+                works($ran, "restored after one was killed $where");
+                my $again = start($copy);
+                is_deeply(contents($again), $before, '... all is there');
+                $again->stop;
+                is_deeply([ grep { /new|unfinished/ } names($copy), names("$copy/snapshots") ], [], '... and nothing half');
+                run([ 'rm', '-rf', "$tmp/$call-$n-$there" ]);
+            }
+        }
+    }
+    works(command('restore', '--snapshot', '--dir', $dir), 'at last');
+};
+
 subtest 'the clock was put back' => sub {
     my ($newest) = reverse grep { /^\d/ } names("$dir/snapshots");
     rename "$dir/snapshots/$newest", "$dir/snapshots/29990101T000000Z" or die;

@@ -18,6 +18,8 @@
 #define UNFINISHED SNAPSHOT_COPY
 #define FIRST_LOG "first-log" /* in a snapshot: the number of the first log that follows it */
 #define STORE "db"
+#define RESTORED STORE "/" SNAPSHOT_RESTORED
+#define COPIED "copied\n" /* in RESTORED: the copy of the database is complete */
 #define COMPARE_PIECE 65536
 
 /* ---- lists ---- */
@@ -385,13 +387,73 @@ snapshot_end_copy(int root, const char *store, struct err *err)
 }
 
 int
-snapshot_publish_copy(int root, struct err *err)
+snapshot_mark_restored(int root, const char *store, bool is_copied, struct err *err)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/" SNAPSHOT_RESTORED, store);
+    return fdio_replace_file(root, path, 0600, bytes_str(is_copied ? COPIED : ""), err);
+}
+
+static int
+put_logs_aside(int root, struct err *err)
+{
+    char aside[64], time[BACKUP_TIME_MAX];
+    uint64_t second = clock_wall_ms() / 1000;
+    int rc;
+
+    do { /* two may be put aside in one second */
+        backup_info_time(time, second++);
+        snprintf(aside, sizeof aside, LOGS ".%s", time);
+        rc = renameat2(root, LOGS, root, aside, RENAME_NOREPLACE);
+    } while (rc != 0 && errno == EEXIST);
+    if (rc != 0 && errno != ENOENT)
+        return err_errno(err, "cannot rename " LOGS);
+    if (fdio_mkdir(root, LOGS, 0700, err) < 0)
+        return -1;
+    return fdio_fsync_dir(root, SNAPSHOTS, err);
+}
+
+static int
+publish_copy(int root, struct err *err)
 {
     char name[BACKUP_TIME_MAX];
 
     if (each_log(root, STORE, link_log, &root, err) != 0 || fdio_fsync_dir(root, LOGS, err) != 0)
         return -1;
     return publish_snapshot(root, clock_wall_ms(), name, err);
+}
+
+/* What the marker says: 1 if a copy waits for its name, 0 if none was made, 2 if it has its name.
+ */
+static int
+find_copy(int root, struct err *err)
+{
+    struct buf text;
+    int rc;
+
+    buf_init(&text, sizeof COPIED);
+    rc = fdio_read_file(root, RESTORED, &text, err) < 0 ? -1 : strcmp(buf_text(&text), COPIED) == 0;
+    buf_free(&text);
+    if (rc == 1 && faccessat(root, UNFINISHED, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        rc = errno == ENOENT ? 2 : err_errno(err, "cannot look for " UNFINISHED);
+    return rc;
+}
+
+int
+snapshot_settle_restored(int root, struct err *err)
+{
+    int copy;
+
+    if (faccessat(root, RESTORED, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    copy = find_copy(root, err);
+    if (copy < 0 || (copy != 2 && put_logs_aside(root, err) != 0) ||
+        (copy == 1 && publish_copy(root, err) != 0))
+        return -1;
+    if (unlinkat(root, RESTORED, 0) != 0)
+        return err_errno(err, "cannot remove " RESTORED);
+    return fdio_fsync_dir(root, STORE, err);
 }
 
 static int
@@ -402,7 +464,8 @@ take_locked(const struct registry *reg, size_t keep, char name[BACKUP_TIME_MAX],
     uint32_t first = span_of_logs(root, STORE).first;
     uint64_t moment;
 
-    if (each_log(root, STORE, link_log, &root, err) != 0 ||
+    if (snapshot_settle_restored(root, err) != 0 ||
+        each_log(root, STORE, link_log, &root, err) != 0 ||
         store_copy_make(reg, UNFINISHED, &moment, is_over, arg, err) != 0)
         return -1;
     if (share_unchanged(root, err) != 0 || note_first_log(root, first, err) != 0 ||

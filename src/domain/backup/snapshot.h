@@ -52,5 +52,12 @@ bool snapshot_has_log(int root, uint32_t number);
 int snapshot_begin_copy(int root, const char *store, struct err *err);
 /* They are there. store: where they come from. */
 int snapshot_end_copy(int root, const char *store, struct err *err);
-/* The database is db/ now: gives its logs their second names, and the copy its name. */
-int snapshot_publish_copy(int root, struct err *err);
+
+/* In a database that was put back, until it is settled: the logs below snapshots/ are those of the
+ * one before. is_copied: the copy above is complete. */
+#define SNAPSHOT_RESTORED "restored"
+int snapshot_mark_restored(int root, const char *store, bool is_copied, struct err *err);
+/* If the database in db/ has that mark: puts the logs of the one before aside below snapshots/,
+ * gives the copy its name and the logs their second names, and removes the mark. What a crash cut
+ * off is finished by the next call. */
+int snapshot_settle_restored(int root, struct err *err);

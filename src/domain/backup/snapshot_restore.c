@@ -13,8 +13,6 @@
 
 #define STORE_NAME "db"
 #define LOGS_NAME "snapshots/logs"
-#define RESTORED_NAME "db/restored" /* the logs below snapshots/ are those of another database */
-#define RESTORED_FILE "restored"
 #define FIRST_LOG_FILE "first-log"
 
 static bool
@@ -170,15 +168,12 @@ static int
 try_all(int root, const struct snapshots *s, const char *to, struct snapshot_restored *done,
         struct err *err)
 {
-    int rc = 0;
+    int rc = try_newest(root, s, false, to, done, err);
 
-    if (faccessat(root, RESTORED_NAME, F_OK, 0) != 0) {
-        rc = try_newest(root, s, false, to, done, err);
-        if (rc == 0)
-            rc = try_tables(root, to, done, err);
-        if (rc == 0)
-            rc = try_newest(root, s, true, to, done, err);
-    }
+    if (rc == 0)
+        rc = try_tables(root, to, done, err);
+    if (rc == 0)
+        rc = try_newest(root, s, true, to, done, err);
     for (size_t i = s->n; rc == 0 && i > 0; i--)
         rc = try_snapshot(root, s->names[i - 1], to, done, err);
     if (rc == 0)
@@ -216,19 +211,19 @@ int
 snapshot_restore_make(int root, const char *name, const char *to, struct snapshot_restored *done,
                       struct err *err)
 {
-    char path[128];
-    struct snapshots s;
-    int rc = snapshot_list(root, &s, err);
+    struct snapshots s = {0};
+    int rc = snapshot_settle_restored(root, err);
 
     *done = (struct snapshot_restored){.with_logs = false};
+    if (rc == 0)
+        rc = snapshot_list(root, &s, err);
     if (rc == 0)
         rc = name != NULL ? try_named(root, &s, name, to, done, err)
                           : try_all(root, &s, to, done, err);
     if (rc == 0)
         copy_database(root, to, done);
-    snprintf(path, sizeof path, "%s/" RESTORED_FILE, to);
     if (rc == 0)
-        rc = fdio_replace_file(root, path, 0600, bytes_str(""), err);
+        rc = snapshot_mark_restored(root, to, done->is_copied, err);
     free(s.names);
     return rc;
 }
@@ -239,29 +234,4 @@ snapshot_restore_drop(int root, const char *to)
     struct err ignored;
 
     empty_directory(root, to, &ignored);
-}
-
-int
-snapshot_restore_settle(int root, bool is_copied, struct err *err)
-{
-    char aside[64], time[BACKUP_TIME_MAX];
-    uint64_t second = clock_wall_ms() / 1000;
-    int rc;
-
-    if (faccessat(root, RESTORED_NAME, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-        return 0;
-    do { /* two may be put aside in one second */
-        backup_info_time(time, second++);
-        snprintf(aside, sizeof aside, LOGS_NAME ".%s", time);
-        rc = renameat2(root, LOGS_NAME, root, aside, RENAME_NOREPLACE);
-    } while (rc != 0 && errno == EEXIST);
-    if (rc != 0 && errno != ENOENT)
-        return err_errno(err, "cannot rename " LOGS_NAME);
-    if (fdio_mkdir(root, LOGS_NAME, 0700, err) < 0 || fdio_fsync_dir(root, "snapshots", err) != 0)
-        return -1;
-    if (is_copied && snapshot_publish_copy(root, err) != 0)
-        return -1;
-    if (unlinkat(root, RESTORED_NAME, 0) != 0)
-        return err_errno(err, "cannot remove " RESTORED_NAME);
-    return 0;
 }

@@ -14,7 +14,7 @@ struct snapshot_restored {
     bool with_logs;             /* with what came since, as far as `logs` says */
     bool from_tables;           /* of the tables that are there, which have everything */
     struct kv_log_state logs;   /* those that follow the newest snapshot */
-    bool is_copied;             /* a snapshot of it waits for snapshot_restore_settle */
+    bool is_copied;             /* a snapshot of it waits for snapshot_settle_restored */
     char why_not[ERR_MESSAGE_MAX];
 };
 
@@ -26,8 +26,3 @@ int snapshot_restore_make(int root, const char *name, const char *to,
                           struct snapshot_restored *done, struct err *err);
 /* After a failure: empties that directory. */
 void snapshot_restore_drop(int root, const char *to);
-
-/* The logs of the database before don't continue the one that was put back: puts them aside below
- * snapshots/. Does nothing if no restore has happened. is_copied: as above; then the snapshot gets
- * its name. */
-int snapshot_restore_settle(int root, bool is_copied, struct err *err);

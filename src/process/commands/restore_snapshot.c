@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "domain/backup/snapshot.h"
 #include "domain/backup/snapshot_restore.h"
 #include "process/commands/command_rebuild.h"
 #include "process/commands/progress.h"
@@ -89,7 +90,7 @@ run_maker(const struct exchange *x)
     /* The lock is held until the names are exchanged. */
     if (send(x->socket, &o, sizeof o, MSG_NOSIGNAL) == (ssize_t)sizeof o && o.good &&
         recv(x->socket, &go, 1, 0) == 1) {
-        if (snapshot_restore_settle(x->dirfd, o.done.is_copied, &err) != 0)
+        if (snapshot_settle_restored(x->dirfd, &err) != 0)
             command_note("%s", err.message);
         command_remember(x->dirfd, x->actor, "restore-snapshot", o.done.name);
     }
@@ -119,8 +120,9 @@ make_new_directory(const struct exchange *x, struct err *err)
     return rc;
 }
 
+/* What has the name NEW now is the database before. */
 static int
-exchange_names(const struct exchange *x, char aside[64], struct err *err)
+set_aside(const struct exchange *x, char aside[64], struct err *err)
 {
     char time[BACKUP_TIME_MAX];
     uint64_t second = clock_wall_ms() / 1000;
@@ -129,19 +131,34 @@ exchange_names(const struct exchange *x, char aside[64], struct err *err)
     do { /* two may be set aside in one second */
         backup_info_time(time, second++);
         snprintf(aside, 64, OLD ".damaged-%s", time);
-        rc = renameat2(x->dirfd, OLD, x->dirfd, aside, RENAME_NOREPLACE);
+        rc = renameat2(x->dirfd, NEW, x->dirfd, aside, RENAME_NOREPLACE);
     } while (rc != 0 && errno == EEXIST);
-    if (rc != 0 && errno != ENOENT)
-        return err_errno(err, "cannot rename %s/" OLD, x->options->dir);
-    if (rc != 0)
-        aside[0] = '\0';
-    if (renameat2(x->dirfd, NEW, x->dirfd, OLD, RENAME_NOREPLACE) != 0) {
-        err_errno(err, "cannot rename %s/" NEW, x->options->dir);
-        if (aside[0] != '\0')
-            (void)renameat2(x->dirfd, aside, x->dirfd, OLD, RENAME_NOREPLACE);
+    return rc == 0 ? 0 : err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+}
+
+/* At each moment, OLD is one of the two. */
+static int
+exchange_names(const struct exchange *x, char aside[64], struct err *err)
+{
+    bool first = faccessat(x->dirfd, OLD, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+
+    if (renameat2(x->dirfd, NEW, x->dirfd, OLD, first ? RENAME_NOREPLACE : RENAME_EXCHANGE) != 0)
+        return err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+    if (!first && set_aside(x, aside, err) != 0)
         return -1;
-    }
     return fdio_fsync_dir(x->dirfd, ".", err);
+}
+
+/* A restore that was killed between its two renames has left the database before as NEW. */
+static int
+finish_exchange(const struct exchange *x, struct err *err)
+{
+    char aside[64];
+
+    if (faccessat(x->dirfd, OLD "/" SNAPSHOT_RESTORED, F_OK, AT_SYMLINK_NOFOLLOW) != 0 ||
+        faccessat(x->dirfd, NEW, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    return set_aside(x, aside, err);
 }
 
 static int
@@ -163,7 +180,7 @@ run_exchange(struct exchange *x, struct outcome *o, char aside[64], struct err *
     int pair[2], rc;
     pid_t child;
 
-    if (make_new_directory(x, err) != 0)
+    if (finish_exchange(x, err) != 0 || make_new_directory(x, err) != 0)
         return -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return err_errno(err, "cannot make a socket");

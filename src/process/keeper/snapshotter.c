@@ -5,7 +5,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "domain/backup/snapshot.h"
-#include "domain/backup/snapshot_restore.h"
 #include "process/server/control_call.h"
 #include "storage/files/disk_space.h"
 #include "util/clock.h"
@@ -147,7 +146,7 @@ snapshotter_step(struct snapshotter *s)
     uint64_t now = clock_mono_ms();
     struct err err;
 
-    if (!s->settled && snapshot_restore_settle(s->reg->dirfd, false, &err) != 0) {
+    if (!s->settled && snapshot_settle_restored(s->reg->dirfd, &err) != 0) {
         log_line(LOG_ERROR, "the logs of a database that was replaced stay", "why=%s", err.message);
     } else if (!s->settled) {
         s->settled = true;
