@@ -1,6 +1,17 @@
 #include "util/file_lock.h"
+#include <errno.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+
+int
+file_lock_try(int fd, const char *name, struct err *err)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        if (errno != EINTR)
+            return errno == EWOULDBLOCK ? 0 : err_errno(err, "cannot lock %s", name);
+    return 1;
+}
 
 /* The kernel lists who has which file locked. */
 pid_t

@@ -31,11 +31,7 @@ sub damage ($file, $choose) {
     my $pages = (-s $f) / PAGE;
     my @types = map { sysseek $f, $_ * PAGE + TYPE_AT, 0; sysread $f, my $type, 1; ord $type } 0 .. $pages - 1;
     my $page  = $choose->(@types);
-    my $at    = $page * PAGE + ($page == 0 ? 100 : PAGE - 500);
-    sysseek $f, $at, 0;
-    sysread $f, my $byte, 1;
-    sysseek $f, $at, 0;
-    syswrite $f, $byte ^. "\x04";
+    flip($file, $page * PAGE + ($page == 0 ? 100 : PAGE - 500), "\x04");
     return;
 }
 
@@ -126,12 +122,7 @@ subtest 'a byte of the log' => sub {
     $registry->push_image('team/last', 'v1', [ random_bytes(100) ]) or BAIL_OUT('no image');
     $registry->stop;
     my ($log) = reverse sort glob "$dir/db/log.*";
-    open my $f, '+<:raw', $log or die "$log: $!";
-    read $f, my $bytes, -s $f;
-    my $at = int(length($bytes =~ s/\0+\z//r) / 2);
-    seek $f, $at, 0;
-    print {$f} substr($bytes, $at, 1) ^. "\x04";
-    close $f;
+    flip($log, int(length(slurp($log) =~ s/\0+\z//r) / 2), "\x04");
     my @files = map { -s } glob "$dir/layers/sha256/*/*";
     my $ran   = Registry->try([ '--dir', $dir, '--listen', '127.0.0.1', '--port', '0' ], timeout => 30);
     is($ran->{exit}, 1, 'ends the start');

@@ -390,7 +390,7 @@ sub expired_token (@names) {
     return encode_base64url($head . hmac_sha256($head, hmac_sha256(substr(sha256($line), 0, 16), $key)));
 }
 
-sub flip ($token) {
+sub flip_token ($token) {
     my $bytes = decode_base64url($token);
     substr($bytes, -5, 1) ^.= "\x10";
     return encode_base64url($bytes);
@@ -412,7 +412,7 @@ $server->{credentials} = {
     other => 'Bearer ' . token('ann', scopes('pull,push,delete', $SOURCE)),
     pull  => 'Bearer ' . token('ann', scopes('pull', @all)),
     old   => 'Bearer ' . expired_token(@all[ 0 .. 3 ]),
-    bit   => 'Bearer ' . flip(token('ann', @CATALOG, scopes('pull,push,delete', @all[ 0 .. 3 ]))),
+    bit   => 'Bearer ' . flip_token(token('ann', @CATALOG, scopes('pull,push,delete', @all[ 0 .. 3 ]))),
     gone  => 'Bearer ' . token('gone', @CATALOG, scopes('pull,push,delete', @all[ 0 .. 3 ])),
     v1    => 'Token ' . as('ann')->get('/v1/users')->header('X-Docker-Token'),
 };

@@ -31,15 +31,6 @@ sub index_of ($registry, $bytes) {
     my $hex = digest($bytes) =~ s/sha256://r;
     return $registry->dir . '/index/sha256/' . substr($hex, 0, 2) . "/$hex";
 }
-sub flip ($file, $at) {
-    chmod 0644, $file;
-    open my $f, '+<:raw', $file or die "$file: $!";
-    sysseek $f, $at, 0;
-    sysread $f, my $byte, 1;
-    sysseek $f, $at, 0;
-    syswrite $f, $byte ^. "\x10";
-    return;
-}
 
 my $registry = Registry->start(args => [ '--scrub-days', '0' ]);
 is_clean($registry, 'an empty registry');

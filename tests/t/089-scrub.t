@@ -17,18 +17,6 @@ sub file_of ($registry, $bytes) {
     my ($path) = glob $registry->dir . '/layers/sha256/' . substr($hex, 0, 2) . "/$hex.*";
     return $path;
 }
-sub flip ($file, $at, $mask = "\x10") {
-    my $mode = (stat $file)[2] & 07777;
-    chmod 0644, $file;
-    open my $f, '+<:raw', $file or die "$file: $!";
-    sysseek $f, $at, 0;
-    sysread $f, my $byte, 1;
-    sysseek $f, $at, 0;
-    syswrite $f, $byte ^. $mask;
-    close $f;
-    chmod $mode, $file;
-    return;
-}
 
 # Blobs are read in the order of their digests: those that begin with zeros in the first seconds of a day.
 sub early_bytes ($i) {

@@ -18,17 +18,6 @@ sub fsck (@args) { return Registry->try([ 'fsck', '--dir', $registry->dir, @args
 sub file () { return (glob $registry->dir . '/layers/sha256/' . substr($digest, 7, 2) . '/' . substr($digest, 7) . '.*')[0] }
 sub put ()  { return $registry->put_manifest('a/b', 'v1', $large) }
 
-sub flip ($at) {
-    my $file = file();
-    chmod 0644, $file;
-    open my $f, '+<:raw', $file or die "$file: $!";
-    sysseek $f, $at, 0;
-    sysread $f, my $byte, 1;
-    sysseek $f, $at, 0;
-    syswrite $f, $byte ^. "\x10";
-    return;
-}
-
 sub is_whole ($what) {
     for my $reference ('v1', $digest) {
         my $r = $registry->get("/v2/a/b/manifests/$reference");
@@ -58,7 +47,7 @@ is_status($registry->put_manifest('a/b', 'other', $small), 201, 'a small one');
 is_whole('it is served');
 
 subtest 'a flipped byte' => sub {
-    flip(70_000);
+    flip(file(), 70_000);
     is_said_to_be_damaged('before a repair');
     ok($registry->logged(qr/a manifest or a config is damaged on the disk: push it again" .*digest=$digest why="its file has another digest"/), 'the log has it');
     is_status(put(), 201, 'it is pushed again');
@@ -68,7 +57,7 @@ subtest 'a flipped byte' => sub {
 };
 
 subtest 'a repair' => sub {
-    flip(10);
+    flip(file(), 10);
     my $ran = fsck('--repair');
     like($ran->{out}, qr/^blob-digest $digest: its file has another digest; repaired: /m, 'fsck takes it out of use');
     is_said_to_be_damaged('after a repair');
@@ -85,10 +74,10 @@ subtest 'a lost file' => sub {
 };
 
 subtest 'by digest alone, and deleted' => sub {
-    flip(80_000);
+    flip(file(), 80_000);
     is_status($registry->put_manifest('a/b', $digest, $large), 201, 'a push by digest heals it');
     is_whole('then it is whole');
-    for my $damage (sub { flip(80_000) }, sub { spew(file(), '"' x length $large) }, sub { unlink file() or die $! }, sub { flip(10); fsck('--repair') }) {
+    for my $damage (sub { flip(file(), 80_000) }, sub { spew(file(), '"' x length $large) }, sub { unlink file() or die $! }, sub { flip(file(), 10); fsck('--repair') }) {
         is_status(put(), 201, 'a large manifest');
         chmod 0644, file();
         $damage->();
@@ -105,8 +94,8 @@ subtest 'by digest alone, and deleted' => sub {
 my %ruin = (
     'a file that is too short'      => sub { truncate file(), 60_000 or die $! },
     'a file that is lost'           => sub { unlink file() or die $! },
-    'a file that is no JSON'        => sub { flip(0) },
-    'a file that fsck has put away' => sub { flip(10); fsck('--repair') },
+    'a file that is no JSON'        => sub { flip(file(), 0) },
+    'a file that fsck has put away' => sub { flip(file(), 10); fsck('--repair') },
 );
 for my $how (sort keys %ruin) {
     subtest "$how, in lists" => sub {

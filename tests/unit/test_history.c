@@ -1,3 +1,4 @@
+#include "history_fixture.h"
 #include "v1_images.h"
 #include <stdlib.h>
 #include <string.h>
@@ -19,36 +20,7 @@
 #include "storage/tables/tbl_trash.h"
 #include "util/clock.h"
 
-#define SECOND 1000ull
-#define HOUR (3600 * SECOND) /* a lease */
-#define KEEP (6 * HOUR)
-
-static const struct actor bob = {.user = "bob", .address = "192.0.2.2"};
-
 /* ---- doing and looking ---- */
-
-static int
-history_store(void **state)
-{
-    struct fixture *f;
-
-    if (fixture_store(state) != 0)
-        return -1;
-    f = *state;
-    f->reg.history_keep_ms = KEEP;
-    f->reg.file_grace_ms = 0;
-    return 0;
-}
-
-static struct digest
-image(struct fixture *f, const char *repository, const char *tag, const char *layer)
-{
-    struct digest c = fixture_blob(f, repository, "config"), l = fixture_blob(f, repository, layer);
-    struct push p;
-
-    OK(f, fixture_push(f, repository, tag, fixture_image(f, &c, &l, ""), OCI_IMAGE, &p));
-    return p.digest;
-}
 
 static struct digest
 index_of(struct fixture *f, const char *repository, const char *tag, const struct digest *child)
@@ -57,49 +29,6 @@ index_of(struct fixture *f, const char *repository, const char *tag, const struc
 
     OK(f, fixture_push(f, repository, tag, fixture_index(f, child), OCI_INDEX, &p));
     return p.digest;
-}
-
-static void
-untag(struct fixture *f, const char *repository, const char *tag)
-{
-    OK(f, delete_tag(&f->reg, repository, tag, NULL, &bob, &f->arena, &f->err));
-}
-
-static void
-forget(struct fixture *f, const char *repository, const struct digest *d)
-{
-    OK(f, delete_manifest(&f->reg, repository, d, NULL, &bob, &f->arena, &f->err));
-}
-
-static uint64_t
-id_of(struct fixture *f, const char *repository)
-{
-    struct rec_repo r;
-
-    OK(f, repository_need(&f->reg, repository, &r, &f->err));
-    return r.id;
-}
-
-static bool
-has(struct fixture *f, const char *repository, const struct digest *d)
-{
-    struct reference r = {.digest = *d};
-    struct pulled got;
-
-    if (pull_manifest(&f->reg, repository, &r, true, &f->arena, &got, &f->err) == 0)
-        return true;
-    assert_int_equal(f->err.code, ERR_NO_MANIFEST);
-    return false;
-}
-
-static bool
-is_trashed(struct fixture *f, const char *repository, const struct digest *d)
-{
-    struct rec_trash r;
-    int rc = tbl_trash_get(kv_reads(f->reg.kv), id_of(f, repository), d, &r, &f->err);
-
-    assert_in_range(rc, 0, 1);
-    return rc == 1;
 }
 
 static bool
@@ -111,49 +40,27 @@ is_stored(struct fixture *f, const char *text)
     return fixture_blob_record(f, &d, &r) == 1;
 }
 
-/* Hours pass, and the keeper does its work in each. */
-static void
-pass(struct fixture *f, unsigned hours)
-{
-    for (unsigned i = 0; i < hours; i++) {
-        int rc = 1;
-
-        fixture_forward_ms(HOUR + SECOND);
-        while ((rc = garbage_step(&f->reg, &f->err)) == 1)
-            ;
-        OK(f, rc);
-    }
-}
-
-/* Nothing is left in the store, except what `files` tells. */
-static void
-expect_edges_gone(struct fixture *f, const struct digest *d)
-{
-    for (int kind = EDGE_HELD; kind < EDGE_KEEPS_END; kind++)
-        assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), d, (enum edge_kind)kind, &f->err), 0);
-}
-
 /* ---- what is kept ---- */
 
 static void
 a_manifest_that_is_deleted_with_its_tag_keeps_its_bytes(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", "v1", "layer"), layer = fixture_digest("layer");
+    struct digest d = history_image(f, "a/b", "v1", "layer"), layer = fixture_digest("layer");
 
-    forget(f, "a/b", &d);
-    assert_false(has(f, "a/b", &d));
-    assert_true(is_trashed(f, "a/b", &d));
-    pass(f, 5);
-    assert_true(is_trashed(f, "a/b", &d));
+    history_forget(f, "a/b", &d);
+    assert_false(history_has(f, "a/b", &d));
+    assert_true(history_is_trashed(f, "a/b", &d));
+    history_pass(f, 5);
+    assert_true(history_is_trashed(f, "a/b", &d));
     assert_true(is_stored(f, "layer"));
     assert_true(is_stored(f, "config"));
-    pass(f, 4);
-    assert_false(is_trashed(f, "a/b", &d));
+    history_pass(f, 4);
+    assert_false(history_is_trashed(f, "a/b", &d));
     assert_false(is_stored(f, "layer"));
     assert_false(is_stored(f, "config"));
-    expect_edges_gone(f, &d);
-    expect_edges_gone(f, &layer);
+    history_expect_no_edges(f, &d);
+    history_expect_no_edges(f, &layer);
     assert_int_equal(fixture_layer_files(f), 0);
     assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
     assert_int_equal(fixture_jobs(f, JOB_COLLECT), 0);
@@ -163,34 +70,35 @@ static void
 one_that_lost_its_tag_before_as_well(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", "v1", "layer");
-    struct digest other = image(f, "a/b", "v1", "other"), gone = image(f, "a/b", "w", "third");
+    struct digest d = history_image(f, "a/b", "v1", "layer");
+    struct digest other = history_image(f, "a/b", "v1", "other"),
+                  gone = history_image(f, "a/b", "w", "third");
 
-    untag(f, "a/b", "w");
-    pass(f, 3);
-    forget(f, "a/b", &d);
-    forget(f, "a/b", &gone);
-    assert_true(is_trashed(f, "a/b", &d));
-    assert_true(is_trashed(f, "a/b", &gone));
-    pass(f, 5);
-    assert_false(is_trashed(f, "a/b", &d));
-    assert_false(is_trashed(f, "a/b", &gone));
+    history_untag(f, "a/b", "w");
+    history_pass(f, 3);
+    history_forget(f, "a/b", &d);
+    history_forget(f, "a/b", &gone);
+    assert_true(history_is_trashed(f, "a/b", &d));
+    assert_true(history_is_trashed(f, "a/b", &gone));
+    history_pass(f, 5);
+    assert_false(history_is_trashed(f, "a/b", &d));
+    assert_false(history_is_trashed(f, "a/b", &gone));
     assert_false(is_stored(f, "layer"));
     assert_false(is_stored(f, "third"));
     assert_true(is_stored(f, "other"));
-    assert_true(has(f, "a/b", &other));
+    assert_true(history_has(f, "a/b", &other));
 }
 
 static void
 one_that_no_tag_ever_named_goes_at_once(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", NULL, "layer");
+    struct digest d = history_image(f, "a/b", NULL, "layer");
 
-    image(f, "a/b", "other", "other");
-    forget(f, "a/b", &d);
-    assert_false(is_trashed(f, "a/b", &d));
-    pass(f, 2);
+    history_image(f, "a/b", "other", "other");
+    history_forget(f, "a/b", &d);
+    assert_false(history_is_trashed(f, "a/b", &d));
+    history_pass(f, 2);
     assert_false(is_stored(f, "layer"));
 }
 
@@ -198,18 +106,18 @@ static void
 the_history_of_another_repository_keeps_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", NULL, "layer");
+    struct digest d = history_image(f, "a/b", NULL, "layer");
 
-    image(f, "a/b", "other", "other");
-    image(f, "c/d", "v1", "layer");
-    forget(f, "c/d", &d);
-    forget(f, "a/b", &d);
-    assert_false(is_trashed(f, "a/b", &d));
-    assert_true(is_trashed(f, "c/d", &d));
+    history_image(f, "a/b", "other", "other");
+    history_image(f, "c/d", "v1", "layer");
+    history_forget(f, "c/d", &d);
+    history_forget(f, "a/b", &d);
+    assert_false(history_is_trashed(f, "a/b", &d));
+    assert_true(history_is_trashed(f, "c/d", &d));
     assert_true(is_stored(f, "layer"));
-    pass(f, 9);
+    history_pass(f, 9);
     assert_false(is_stored(f, "layer"));
-    expect_edges_gone(f, &d);
+    history_expect_no_edges(f, &d);
 }
 
 static void
@@ -218,25 +126,25 @@ an_index_keeps_its_manifests_in_any_order_of_deletion(void **state)
     struct fixture *f = *state;
 
     for (int first = 0; first < 2; first++) {
-        struct digest child = image(f, "a/b", NULL, "layer");
+        struct digest child = history_image(f, "a/b", NULL, "layer");
         struct digest index = index_of(f, "a/b", "v1", &child);
 
-        image(f, "a/b", "other", "other");
-        forget(f, "a/b", first ? &child : &index);
-        pass(f, first ? 3 : 0);
-        forget(f, "a/b", first ? &index : &child);
-        assert_true(is_trashed(f, "a/b", &index));
-        assert_true(is_trashed(f, "a/b", &child));
-        pass(f, 5);
-        assert_true(is_trashed(f, "a/b", &index));
-        assert_true(is_trashed(f, "a/b", &child));
+        history_image(f, "a/b", "other", "other");
+        history_forget(f, "a/b", first ? &child : &index);
+        history_pass(f, first ? 3 : 0);
+        history_forget(f, "a/b", first ? &index : &child);
+        assert_true(history_is_trashed(f, "a/b", &index));
+        assert_true(history_is_trashed(f, "a/b", &child));
+        history_pass(f, 5);
+        assert_true(history_is_trashed(f, "a/b", &index));
+        assert_true(history_is_trashed(f, "a/b", &child));
         assert_true(is_stored(f, "layer"));
-        pass(f, 4);
-        assert_false(is_trashed(f, "a/b", &index));
-        assert_false(is_trashed(f, "a/b", &child));
+        history_pass(f, 4);
+        assert_false(history_is_trashed(f, "a/b", &index));
+        assert_false(history_is_trashed(f, "a/b", &child));
         assert_false(is_stored(f, "layer"));
-        expect_edges_gone(f, &child);
-        expect_edges_gone(f, &index);
+        history_expect_no_edges(f, &child);
+        history_expect_no_edges(f, &index);
         assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
     }
 }
@@ -245,13 +153,13 @@ static void
 a_child_of_an_index_that_stays_goes_in_the_end(void **state)
 {
     struct fixture *f = *state;
-    struct digest child = image(f, "a/b", NULL, "layer");
+    struct digest child = history_image(f, "a/b", NULL, "layer");
 
     index_of(f, "a/b", "v1", &child);
-    forget(f, "a/b", &child);
-    assert_true(is_trashed(f, "a/b", &child));
-    pass(f, 8);
-    assert_false(is_trashed(f, "a/b", &child));
+    history_forget(f, "a/b", &child);
+    assert_true(history_is_trashed(f, "a/b", &child));
+    history_pass(f, 8);
+    assert_false(history_is_trashed(f, "a/b", &child));
 }
 
 static void
@@ -269,10 +177,10 @@ a_large_document_is_kept_too(void **state)
                        fixture_image(f, &c, &l, arena_printf(&f->arena, ",\"x\":\"%s\"", more)),
                        OCI_IMAGE, &p));
     free(more);
-    forget(f, "a/b", &p.digest);
-    pass(f, 5);
+    history_forget(f, "a/b", &p.digest);
+    history_pass(f, 5);
     assert_int_equal(fixture_blob_record(f, &p.digest, &r), 1);
-    pass(f, 4);
+    history_pass(f, 4);
     assert_int_equal(fixture_blob_record(f, &p.digest, &r), 0);
     assert_int_equal(fixture_layer_files(f), 0);
 }
@@ -284,11 +192,11 @@ with_history_keep_0_nothing_is_kept(void **state)
     struct digest d;
 
     f->reg.history_keep_ms = 0;
-    d = image(f, "a/b", "v1", "layer");
-    forget(f, "a/b", &d);
-    assert_false(is_trashed(f, "a/b", &d));
+    d = history_image(f, "a/b", "v1", "layer");
+    history_forget(f, "a/b", &d);
+    assert_false(history_is_trashed(f, "a/b", &d));
     assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
-    pass(f, 2);
+    history_pass(f, 2);
     assert_false(is_stored(f, "layer"));
 }
 
@@ -296,14 +204,14 @@ static void
 a_new_push_makes_the_trash_needless(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", "v1", "layer");
+    struct digest d = history_image(f, "a/b", "v1", "layer");
 
-    forget(f, "a/b", &d);
-    pass(f, 3);
-    image(f, "a/b", "v1", "layer");
-    pass(f, 9);
-    assert_false(is_trashed(f, "a/b", &d));
-    assert_true(has(f, "a/b", &d));
+    history_forget(f, "a/b", &d);
+    history_pass(f, 3);
+    history_image(f, "a/b", "v1", "layer");
+    history_pass(f, 9);
+    assert_false(history_is_trashed(f, "a/b", &d));
+    assert_true(history_has(f, "a/b", &d));
     assert_true(is_stored(f, "layer"));
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d, EDGE_HISTORY, &f->err), 0);
 }
@@ -311,7 +219,7 @@ a_new_push_makes_the_trash_needless(void **state)
 static void
 collect_untagged(struct fixture *f)
 {
-    const struct untagged_rule rule = {.age_ms = SECOND};
+    const struct untagged_rule rule = {.age_ms = 1000};
     struct untagged_walk w = {.repo = 0};
     int rc;
 
@@ -324,7 +232,7 @@ static void
 signatures_wait_for_their_image(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", "v1", "layer"), c = fixture_blob(f, "a/b", "config");
+    struct digest d = history_image(f, "a/b", "v1", "layer"), c = fixture_blob(f, "a/b", "config");
     struct digest l = fixture_blob(f, "a/b", "signature");
     char text[DIGEST_TEXT_MAX];
     struct push p;
@@ -337,76 +245,50 @@ signatures_wait_for_their_image(void **state)
                                                   "\",\"digest\":\"%s\",\"size\":1}",
                                                   text)),
                        OCI_IMAGE, &p));
-    forget(f, "a/b", &d);
+    history_forget(f, "a/b", &d);
     for (unsigned i = 0; i < 3; i++) {
-        pass(f, 1);
+        history_pass(f, 1);
         collect_untagged(f);
-        assert_true(has(f, "a/b", &p.digest));
+        assert_true(history_has(f, "a/b", &p.digest));
     }
-    pass(f, 6);
+    history_pass(f, 6);
     collect_untagged(f);
-    assert_false(has(f, "a/b", &p.digest));
-    assert_false(is_trashed(f, "a/b", &p.digest));
+    assert_false(history_has(f, "a/b", &p.digest));
+    assert_false(history_is_trashed(f, "a/b", &p.digest));
 }
 
 /* ---- back again ---- */
-
-static const struct actor admin = {.user = "command:root", .address = "", .administrator = true};
-
-static struct digest
-named(struct fixture *f, const char *repository, const char *tag)
-{
-    struct rec_tag r = {.target = {.algo = DIGEST_NONE}};
-
-    assert_in_range(tbl_tag_get(kv_reads(f->reg.kv), id_of(f, repository), tag, &r, &f->err), 0, 1);
-    return r.target;
-}
-
-static void
-expect_named(struct fixture *f, const char *repository, const char *tag, const struct digest *d)
-{
-    struct digest got = named(f, repository, tag);
-
-    assert_true(digest_equal(&got, d));
-    assert_true(has(f, repository, d));
-    assert_false(is_trashed(f, repository, d));
-}
-
-static struct undo
-undo_of(const char *repository, const char *tag)
-{
-    return (struct undo){.repository = repository, .tag = tag, .actor = &admin};
-}
 
 static void
 an_overwritten_tag_comes_back_and_goes_again(void **state)
 {
     struct fixture *f = *state;
-    struct digest one = image(f, "a/b", "v1", "one"), two = image(f, "a/b", "v1", "two");
-    struct undo u = undo_of("a/b", "v1");
+    struct digest one = history_image(f, "a/b", "v1", "one"),
+                  two = history_image(f, "a/b", "v1", "two");
+    struct undo u = history_undo_of("a/b", "v1");
 
     OK(f, undo_last(&f->reg, &u, &f->err));
     assert_true(digest_equal(&u.from, &two) && digest_equal(&u.to, &one));
-    expect_named(f, "a/b", "v1", &one);
+    history_expect_named(f, "a/b", "v1", &one);
     OK(f, undo_last(&f->reg, &u, &f->err));
-    expect_named(f, "a/b", "v1", &two);
+    history_expect_named(f, "a/b", "v1", &two);
     OK(f, undo_to(&f->reg, &u, 1, &f->err));
-    expect_named(f, "a/b", "v1", &one);
+    history_expect_named(f, "a/b", "v1", &one);
 }
 
 static void
 a_deleted_tag_comes_back(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", "v1", "one");
-    struct undo u = undo_of("a/b", "v1");
+    struct digest d = history_image(f, "a/b", "v1", "one");
+    struct undo u = history_undo_of("a/b", "v1");
 
     REFUSED(f, undo_restore(&f->reg, &u, &f->err), ERR_EXISTS);
     REFUSED(f, undo_last(&f->reg, &u, &f->err), ERR_NO_MANIFEST);
     REFUSED(f, undo_to(&f->reg, &u, 9, &f->err), ERR_NO_MANIFEST);
-    untag(f, "a/b", "v1");
+    history_untag(f, "a/b", "v1");
     OK(f, undo_restore(&f->reg, &u, &f->err));
-    expect_named(f, "a/b", "v1", &d);
+    history_expect_named(f, "a/b", "v1", &d);
     REFUSED(f, undo_to(&f->reg, &u, 2, &f->err), ERR_NO_MANIFEST);
 }
 
@@ -414,27 +296,27 @@ static void
 a_deleted_manifest_comes_back_with_its_parts(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", "v1", "layer"), layer = fixture_digest("layer");
+    struct digest d = history_image(f, "a/b", "v1", "layer"), layer = fixture_digest("layer");
     struct digest config = fixture_digest("config");
-    struct undo u = undo_of("a/b", "v1");
+    struct undo u = history_undo_of("a/b", "v1");
 
-    forget(f, "a/b", &d);
-    OK(f, blob_delete(&f->reg, "a/b", &layer, NULL, &bob, &f->arena, &f->err));
+    history_forget(f, "a/b", &d);
+    OK(f, blob_delete(&f->reg, "a/b", &layer, NULL, &history_bob, &f->arena, &f->err));
     assert_false(fixture_has_blob(f, "a/b", &layer));
-    pass(f, 5);
+    history_pass(f, 5);
     OK(f, undo_restore(&f->reg, &u, &f->err));
-    expect_named(f, "a/b", "v1", &d);
+    history_expect_named(f, "a/b", "v1", &d);
     assert_true(fixture_has_blob(f, "a/b", &layer));
     assert_true(fixture_has_blob(f, "a/b", &config));
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &layer, EDGE_TRASH_PART, &f->err), 0);
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d, EDGE_TRASHED, &f->err), 0);
-    pass(f, 10);
-    expect_named(f, "a/b", "v1", &d);
+    history_pass(f, 10);
+    history_expect_named(f, "a/b", "v1", &d);
     assert_true(fixture_has_blob(f, "a/b", &layer));
-    forget(f, "a/b", &d);
-    pass(f, 10);
+    history_forget(f, "a/b", &d);
+    history_pass(f, 10);
     assert_int_equal(fixture_layer_files(f), 0);
-    expect_edges_gone(f, &d);
+    history_expect_no_edges(f, &d);
     REFUSED(f, undo_restore(&f->reg, &u, &f->err), ERR_NO_MANIFEST);
 }
 
@@ -455,23 +337,23 @@ a_deleted_index_comes_back_with_its_manifests(void **state)
     struct fixture *f = *state;
 
     for (int first = 0; first < 2; first++) {
-        struct digest child = image(f, "a/b", NULL, "layer");
+        struct digest child = history_image(f, "a/b", NULL, "layer");
         struct digest index = index_of(f, "a/b", NULL, &child);
         struct digest top = index_of(f, "a/b", "v1", &index);
-        struct undo u = undo_of("a/b", "v1");
+        struct undo u = history_undo_of("a/b", "v1");
 
-        forget(f, "a/b", first ? &child : &top);
-        forget(f, "a/b", &index);
-        forget(f, "a/b", first ? &top : &child);
-        assert_false(has(f, "a/b", &child));
-        pass(f, 5);
+        history_forget(f, "a/b", first ? &child : &top);
+        history_forget(f, "a/b", &index);
+        history_forget(f, "a/b", first ? &top : &child);
+        assert_false(history_has(f, "a/b", &child));
+        history_pass(f, 5);
         OK(f, undo_restore(&f->reg, &u, &f->err));
-        expect_named(f, "a/b", "v1", &top);
-        assert_true(has(f, "a/b", &child));
-        assert_true(has(f, "a/b", &index));
+        history_expect_named(f, "a/b", "v1", &top);
+        assert_true(history_has(f, "a/b", &child));
+        assert_true(history_has(f, "a/b", &index));
         assert_true(is_fresh(f, &child) && is_fresh(f, &index));
-        pass(f, 20);
-        assert_true(has(f, "a/b", &child));
+        history_pass(f, 20);
+        assert_true(history_has(f, "a/b", &child));
         assert_true(is_stored(f, "layer"));
     }
 }
@@ -485,20 +367,20 @@ the_whole_repository_comes_back(void **state)
     size_t n;
 
     for (unsigned i = 0; i < 3; i++)
-        d[i] = image(f, "a/b", arena_printf(&f->arena, "t%u", i), i % 2 ? "odd" : "even");
-    OK(f, delete_all_tags(&f->reg, "a/b", &bob, &n, &f->err));
+        d[i] = history_image(f, "a/b", arena_printf(&f->arena, "t%u", i), i % 2 ? "odd" : "even");
+    OK(f, delete_all_tags(&f->reg, "a/b", &history_bob, &n, &f->err));
     for (unsigned i = 0; i < 2; i++)
-        forget(f, "a/b", &d[i]);
+        history_forget(f, "a/b", &d[i]);
     repository_settle(&f->reg, "a/b");
     for (unsigned i = 0; i < 5; i++) {
-        pass(f, 1);
+        history_pass(f, 1);
         OK(f, repository_sweep(&f->reg, &b, &f->err));
     }
     for (unsigned i = 0; i < 3; i++) {
-        struct undo u = undo_of("a/b", arena_printf(&f->arena, "t%u", i));
+        struct undo u = history_undo_of("a/b", arena_printf(&f->arena, "t%u", i));
 
         OK(f, undo_restore(&f->reg, &u, &f->err));
-        expect_named(f, "a/b", u.tag, &d[i]);
+        history_expect_named(f, "a/b", u.tag, &d[i]);
     }
 }
 
@@ -507,22 +389,22 @@ an_image_of_the_first_api_comes_back_by_its_id(void **state)
 {
     struct fixture *f = *state;
     struct digest id = v1_id(2), got;
-    struct undo u = undo_of("a/b", "v1");
+    struct undo u = history_undo_of("a/b", "v1");
 
     v1_push(f, 1, 0, "base");
     v1_push(f, 2, 1, "layer");
     OK(f, v1_tag(f, "a/b", "v1", 2));
-    untag(f, "a/b", "v1");
-    pass(f, 5);
+    history_untag(f, "a/b", "v1");
+    history_pass(f, 5);
     assert_true(v1_has_record(f, 1) && v1_has_record(f, 2));
     OK(f, undo_restore(&f->reg, &u, &f->err));
-    got = named(f, "a/b", "v1");
+    got = history_named(f, "a/b", "v1");
     assert_true(digest_equal(&got, &id));
     assert_int_equal(fixture_jobs(f, JOB_CONVERT), 2); /* one for each time */
-    pass(f, 10);
+    history_pass(f, 10);
     assert_true(v1_has_record(f, 2));
-    untag(f, "a/b", "v1");
-    pass(f, 10);
+    history_untag(f, "a/b", "v1");
+    history_pass(f, 10);
     assert_false(v1_has_record(f, 1) || v1_has_record(f, 2));
     assert_int_equal(fixture_layer_files(f), 0);
     REFUSED(f, undo_restore(&f->reg, &u, &f->err), ERR_NO_MANIFEST);
@@ -532,19 +414,19 @@ static void
 a_manifest_of_many_tags_comes_back_and_goes(void **state)
 {
     struct fixture *f = *state;
-    struct undo u = undo_of("a/b", "t1299");
+    struct undo u = history_undo_of("a/b", "t1299");
     struct digest d;
 
     for (unsigned i = 0; i < 1300; i++)
-        d = image(f, "a/b", arena_printf(&f->arena, "t%u", i), "layer");
-    forget(f, "a/b", &d);
-    pass(f, 3);
+        d = history_image(f, "a/b", arena_printf(&f->arena, "t%u", i), "layer");
+    history_forget(f, "a/b", &d);
+    history_pass(f, 3);
     OK(f, undo_restore(&f->reg, &u, &f->err));
-    expect_named(f, "a/b", "t1299", &d);
-    forget(f, "a/b", &d);
-    assert_true(is_trashed(f, "a/b", &d));
-    pass(f, 12);
-    expect_edges_gone(f, &d);
+    history_expect_named(f, "a/b", "t1299", &d);
+    history_forget(f, "a/b", &d);
+    assert_true(history_is_trashed(f, "a/b", &d));
+    history_pass(f, 12);
+    history_expect_no_edges(f, &d);
     assert_int_equal(fixture_layer_files(f), 0);
     assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
 }
@@ -553,12 +435,13 @@ static void
 the_history_tells_who_did_what(void **state)
 {
     struct fixture *f = *state;
-    struct digest one = image(f, "a/b", "v1", "one"), two = image(f, "a/b", "v1", "two");
-    struct undo u = undo_of("a/b", "v1");
+    struct digest one = history_image(f, "a/b", "v1", "one"),
+                  two = history_image(f, "a/b", "v1", "two");
+    struct undo u = history_undo_of("a/b", "v1");
     struct tag_history *h = malloc(sizeof *h);
 
     assert_non_null(h);
-    untag(f, "a/b", "v1");
+    history_untag(f, "a/b", "v1");
     OK(f, undo_restore(&f->reg, &u, &f->err));
     OK(f, tag_history_read(&f->reg, "a/b", "v1", h, &f->err));
     assert_int_equal(h->n, 4);
@@ -597,15 +480,15 @@ the_edges_of_a_tag_are_as_many_as_its_moves(void **state)
     unsigned n = 0;
 
     for (unsigned i = 0; i < TAG_LOG_KEPT + 50; i++) {
-        d[i % 2] = image(f, "a/b", "v1", i % 2 == 0 ? "even" : "odd");
+        d[i % 2] = history_image(f, "a/b", "v1", i % 2 == 0 ? "even" : "odd");
         clock_sleep_ms(2); /* what moves twice in a millisecond has one edge for both */
     }
-    pass(f, 1);
+    history_pass(f, 1);
     for (unsigned i = 0; i < 2; i++)
         OK(f, tbl_edge_each(kv_reads(f->reg.kv), &d[i], EDGE_HISTORY, 0, NULL, count_history_edge,
                             &n, &f->err));
     assert_int_equal(n, TAG_LOG_KEPT);
-    pass(f, 8);
+    history_pass(f, 8);
     assert_int_equal(tbl_edge_any(kv_reads(f->reg.kv), &d[0], EDGE_HISTORY, &f->err), 0);
     assert_int_equal(fixture_jobs(f, JOB_HISTORY), 0);
 }
@@ -614,20 +497,20 @@ static void
 a_repository_stays_as_long_as_its_history(void **state)
 {
     struct fixture *f = *state;
-    struct digest d = image(f, "a/b", "v1", "layer");
+    struct digest d = history_image(f, "a/b", "v1", "layer");
     struct repository_batch b = {.n = 0};
     struct rec_repo r;
 
-    pass(f, 20);
-    forget(f, "a/b", &d);
+    history_pass(f, 20);
+    history_forget(f, "a/b", &d);
     repository_settle(&f->reg, "a/b");
     for (int i = 0; i < 5; i++) {
-        pass(f, 1);
+        history_pass(f, 1);
         OK(f, repository_sweep(&f->reg, &b, &f->err));
         assert_int_equal(repository_find(&f->reg, "a/b", &r, &f->err), 1);
         assert_int_equal(tbl_tag_log_any(kv_reads(f->reg.kv), r.id, &f->err), 1);
     }
-    pass(f, 3);
+    history_pass(f, 3);
     OK(f, repository_sweep(&f->reg, &b, &f->err));
     assert_int_equal(tbl_tag_log_any(kv_reads(f->reg.kv), r.id, &f->err), 0);
     assert_int_equal(repository_find(&f->reg, "a/b", &r, &f->err), 0);
@@ -650,9 +533,9 @@ the_history_of_deleted_tags_is_trimmed(void **state)
     struct tag_log_place at = {.repo = 0}, start = {.repo = 0};
 
     for (unsigned i = 0; i < 400; i++)
-        image(f, "a/b", arena_printf(&f->arena, "t%u", i), "layer");
+        history_image(f, "a/b", arena_printf(&f->arena, "t%u", i), "layer");
     for (unsigned i = 0; i < 400; i += 2)
-        untag(f, "a/b", arena_printf(&f->arena, "t%u", i));
+        history_untag(f, "a/b", arena_printf(&f->arena, "t%u", i));
     for (int round = 0; round < 2; round++) {
         unsigned left = 0;
 
@@ -660,7 +543,7 @@ the_history_of_deleted_tags_is_trimmed(void **state)
             OK(f, history_end_trim(&f->reg, &at, &f->err));
         OK(f, tbl_tag_log_scan(kv_reads(f->reg.kv), &start, count_moves, &left, &f->err));
         assert_int_equal(left, round == 0 ? 600 : 200);
-        fixture_forward_ms(HISTORY_END_DELETED_MS + HOUR);
+        fixture_forward_ms(HISTORY_END_DELETED_MS + HISTORY_HOUR_MS);
     }
 }
 

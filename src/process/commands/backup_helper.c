@@ -310,27 +310,20 @@ lock_backup_place(int fd, const char *dir, uint64_t wait_ms, struct err *err)
     const uint64_t begun = clock_mono_ms();
     struct progress progress;
     char other[32] = "";
-    uint64_t waited;
+    int rc;
 
     progress_begin(&progress);
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EINTR)
-            continue;
-        waited = clock_mono_ms() - begun;
-        if (errno != EWOULDBLOCK || waited >= wait_ms) {
-            progress_end(&progress);
-            if (errno != EWOULDBLOCK)
-                return err_errno(err, "cannot lock %s", dir);
-            name_other_backup(fd, other);
-            return err_set(err, ERR_BUSY, "another backup to %s is running%s", dir, other);
-        }
+    while ((rc = file_lock_try(fd, dir, err)) == 0 && clock_mono_ms() - begun < wait_ms) {
         if (other[0] == '\0')
             name_other_backup(fd, other);
         progress_tell(&progress, "waiting for another backup to %s%s", dir, other);
         clock_sleep_ms(LOCK_AGAIN_MS);
     }
     progress_end(&progress);
-    return 0;
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    name_other_backup(fd, other);
+    return err_set(err, ERR_BUSY, "another backup to %s is running%s", dir, other);
 }
 
 static int

@@ -1,7 +1,6 @@
 #include "process/commands/user_file.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/access_file.h"
@@ -9,6 +8,7 @@
 #include "process/commands/command.h"
 #include "util/clock.h"
 #include "util/fdio.h"
+#include "util/file_lock.h"
 
 /* Time for another user command to release the lock, which it holds while it writes. */
 #define LOCK_WAIT_MS 10000
@@ -31,26 +31,20 @@ lock_users(const struct user_file *f, struct err *err)
 {
     int fd = openat(f->dir.fd, "auth", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     uint64_t until;
+    int rc;
 
     if (fd < 0)
         return err_errno(err, "cannot open %s/auth as %s", f->dir.name, f->who.user);
     until = clock_mono_ms() + LOCK_WAIT_MS;
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno != EWOULDBLOCK)
-            err_errno(err, "cannot lock %s/auth", f->dir.name);
-        else if (clock_mono_ms() >= until)
-            err_set(err, ERR_BUSY, "another process keeps %s/auth locked: try again later",
-                    f->dir.name);
-        else {
-            clock_sleep_ms(POLL_MS);
-            continue;
-        }
-        fdio_close(fd);
-        return -1;
-    }
-    return fd;
+    while ((rc = file_lock_try(fd, f->dir.name, err)) == 0 && clock_mono_ms() < until)
+        clock_sleep_ms(POLL_MS);
+    if (rc == 1)
+        return fd;
+    if (rc == 0)
+        err_set(err, ERR_BUSY, "another process keeps %s/auth locked: try again later",
+                f->dir.name);
+    fdio_close(fd);
+    return -1;
 }
 
 int

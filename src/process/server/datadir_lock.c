@@ -86,16 +86,6 @@ locked_already(int dirfd, const char *name, const struct datadir_lock_holder *h,
         by);
 }
 
-/* 1; 0: another process has it; -1. */
-static int
-take_lock(int fd, const char *name, struct err *err)
-{
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        if (errno != EINTR)
-            return errno == EWOULDBLOCK ? 0 : err_errno(err, "cannot lock %s/%s", name, LOCK_NAME);
-    return 1;
-}
-
 int
 datadir_lock_wait(int *fd, int dirfd, const char *name, struct err *err)
 {
@@ -107,14 +97,15 @@ datadir_lock_wait(int *fd, int dirfd, const char *name, struct err *err)
     *fd = open_lock(dirfd, O_RDWR | O_CREAT);
     if (*fd < 0)
         return err_errno(err, "cannot open %s/%s", name, LOCK_NAME);
-    while ((rc = take_lock(*fd, name, err)) == 0) {
+    while ((rc = file_lock_try(*fd, name, err)) == 0) {
         const uint64_t waited = clock_mono_ms() - begun;
 
         if (waited >= look_ms) {
             const struct datadir_lock_holder h = find_lock_holder(*fd);
 
             if (h.command[0] == '\0' || waited >= COMMAND_WAIT_MS)
-                return take_lock(*fd, name, err) == 1 ? 0 : locked_already(dirfd, name, &h, err);
+                return file_lock_try(*fd, name, err) == 1 ? 0
+                                                          : locked_already(dirfd, name, &h, err);
             if (h.pid != told)
                 log_line(LOG_INFO, "waiting for a command that uses the data directory",
                          "command=%s pid=%d", h.command, (int)h.pid);
@@ -135,13 +126,12 @@ datadir_lock_try(int *fd, int dirfd, const char *name, bool make, struct err *er
     if (new < 0 && errno == ENOENT && !make)
         return 1;
     rc = new < 0 ? err_errno(err, "cannot open %s/%s", name, LOCK_NAME) : 0;
-    *fd = rc == 0 && flock(new, LOCK_EX | LOCK_NB) == 0 ? new : -1;
-    if (*fd >= 0)
-        return 1;
-    fdio_close(new);
-    return rc != 0 || errno == EWOULDBLOCK || errno == EINTR
-               ? rc
-               : err_errno(err, "cannot lock %s/%s", name, LOCK_NAME);
+    if (rc == 0)
+        rc = file_lock_try(new, name, err);
+    *fd = rc == 1 ? new : -1;
+    if (rc != 1)
+        fdio_close(new);
+    return rc;
 }
 
 bool

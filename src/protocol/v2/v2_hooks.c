@@ -1,8 +1,7 @@
 #include "protocol/v2/v2_hooks.h"
 #include "domain/events/hook.h"
 #include "domain/events/hook_last.h"
-#include "domain/metrics/metrics.h"
-#include "util/arena.h"
+#include "protocol/v2/v2_numbers.h"
 #include "util/utf8.h"
 
 /* Is there something to run, and can it be run? */
@@ -35,16 +34,11 @@ add_hook(const struct call *c, struct json *list, enum hook which)
 int
 v2_hooks(struct call *c, struct err *err)
 {
-    struct metrics_numbers *v = arena_alloc(c->arena, sizeof *v);
-    struct actor user = c->actor;
+    struct metrics_numbers *v;
     struct json *body, *list;
 
-    user.grants = NULL;
-    if (access_check_administrator(c->reg, &user, err) != 0)
+    if (v2_numbers(c, &v, err) != 0)
         return -1;
-    if (v == NULL)
-        return arena_full(err);
-    metrics_read(c->reg->metrics, v);
     list = json_new_array();
     for (int i = 0; i < HOOK_COUNT; i++)
         add_hook(c, list, (enum hook)i);

@@ -1,9 +1,8 @@
 #include "protocol/v2/v2_storage.h"
 #include "domain/core/repository.h"
 #include "domain/core/repository_sizes.h"
-#include "domain/metrics/metrics.h"
 #include "domain/metrics/metrics_ask.h"
-#include "util/arena.h"
+#include "protocol/v2/v2_numbers.h"
 #include "util/clock.h"
 
 /* Repositories that are named. */
@@ -75,16 +74,11 @@ add_largest(const struct call *c, struct json *list, struct err *err)
 int
 v2_storage(struct call *c, struct err *err)
 {
-    struct metrics_numbers *v = arena_alloc(c->arena, sizeof *v);
-    struct actor user = c->actor;
+    struct metrics_numbers *v;
     struct json *body, *largest;
 
-    user.grants = NULL;
-    if (access_check_administrator(c->reg, &user, err) != 0)
+    if (v2_numbers(c, &v, err) != 0)
         return -1;
-    if (v == NULL)
-        return arena_full(err);
-    metrics_read(c->reg->metrics, v);
     metrics_ask_disk(c->reg->dirfd, v);
     largest = json_new_array();
     if (add_largest(c, largest, err) != 0) {

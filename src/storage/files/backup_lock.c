@@ -47,16 +47,6 @@ name_backup_holder(int fd, char out[HOLDER_MAX])
         snprintf(out + n, (size_t)(HOLDER_MAX - n), " (process %d)", (int)pid);
 }
 
-/* 1; 0: another process has it; -1. */
-static int
-try_backup_lock(int fd, struct err *err)
-{
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        if (errno != EINTR)
-            return errno == EWOULDBLOCK ? 0 : err_errno(err, "cannot lock " BACKUP_LOCK);
-    return 1;
-}
-
 static int
 wait_for_backup_lock(int fd, const struct backup_lock_wait *wait, struct err *err)
 {
@@ -65,7 +55,7 @@ wait_for_backup_lock(int fd, const struct backup_lock_wait *wait, struct err *er
     char holder[HOLDER_MAX];
     int rc;
 
-    while ((rc = try_backup_lock(fd, err)) == 0) {
+    while ((rc = file_lock_try(fd, BACKUP_LOCK, err)) == 0) {
         const uint64_t waited = clock_mono_ms() - begun;
 
         if (wait->is_over(wait->arg))

@@ -14,7 +14,7 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(tempdir run wait_for in_parallel need skip_or_fail find_program is_root
-    random_bytes cheap_bytes digest file_digest spew slurp free_port make_certificate serial_at json_of);
+    random_bytes cheap_bytes digest file_digest spew slurp flip free_port make_certificate serial_at json_of);
 
 my @tempdirs;
 
@@ -166,6 +166,20 @@ sub spew ($path, $bytes) {
     print {$out} $bytes;
     close $out or die "cannot write $path: $!";
     return $path;
+}
+
+# Changes bits of one byte of a file, whose mode stays.
+sub flip ($path, $at, $mask = "\x10") {
+    my $mode = (stat $path)[2] & 07777;
+    chmod 0644, $path;
+    open my $f, '+<:raw', $path or die "$path: $!";
+    sysseek $f, $at, 0;
+    sysread $f, my $byte, 1;
+    sysseek $f, $at, 0;
+    syswrite $f, $byte ^. $mask;
+    close $f or die "$path: $!";
+    chmod $mode, $path;
+    return;
 }
 
 sub slurp ($path) {
