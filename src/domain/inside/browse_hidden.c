@@ -1,6 +1,8 @@
 #include "domain/inside/browse_hidden.h"
+#include "domain/inside/layer_find.h"
 #include "domain/inside/layer_walk.h"
 #include "util/arena.h"
+#include "util/clock.h"
 
 #define HIDDEN_MEMORY ((size_t)1 << 20)
 
@@ -42,40 +44,75 @@ end_hidden_side(struct hidden_side *s)
     arena_reset(&s->arena);
 }
 
-/* Moves `seen` to the path of `own` or behind it. */
+/* Both walks have the same order, so one pass compares them. */
+struct hidden_pass {
+    struct browse_hidden *h;
+    struct hidden_side own, seen;
+    size_t given;
+    unsigned looks;
+};
+
+/* Everything up to this path is compared. 1: the time is over, and the next page begins behind the
+ * path; 0; -1. */
 static int
-catch_up(const struct hidden_side *own, struct hidden_side *seen, int *order, struct err *err)
+end_in_time(struct hidden_pass *w, struct bytes path, struct err *err)
 {
-    *order = 1;
-    while (seen->has && (*order = bytes_compare(seen->path, own->path)) < 0)
-        if (step_hidden_side(seen, err) != 0)
-            return -1;
-    if (!seen->has)
-        *order = 1;
-    return 0;
+    if (++w->looks % LAYER_FIND_LOOKS != 0 || clock_mono_ms() < w->h->until)
+        return 0;
+    w->h->more = true;
+    return layer_find_note(w->h->last, path, err) != 0 ? -1 : 1;
 }
 
-/* Both walks have the same order, so one pass compares them. */
+/* Moves `seen` to the path of `own` or behind it. As end_in_time. */
 static int
-compare_walks(struct browse_hidden *h, struct hidden_side *own, struct hidden_side *seen,
-              struct err *err)
+catch_up(struct hidden_pass *w, int *order, struct err *err)
 {
-    size_t given = 0;
+    int rc = 0;
+
+    *order = 1;
+    while (w->seen.has && rc == 0 && (*order = bytes_compare(w->seen.path, w->own.path)) < 0) {
+        rc = end_in_time(w, w->seen.path, err);
+        if (rc == 0)
+            rc = step_hidden_side(&w->seen, err);
+    }
+    if (!w->seen.has)
+        *order = 1;
+    return rc;
+}
+
+/* The path of `own`, if no container sees it. As fn. */
+static int
+tell_hidden(struct hidden_pass *w, int order, struct err *err)
+{
+    struct browse_hidden *h = w->h;
+    int rc;
+
+    if (w->own.node.entry.type == LAYER_DIR || (order == 0 && w->seen.node.layer == h->layer))
+        return 0;
+    if (w->given++ == h->n) {
+        h->more = true;
+        return 1;
+    }
+    if (layer_find_note(h->last, w->own.path, err) != 0)
+        return -1;
+    rc = h->fn(h->arg, w->own.path, &w->own.node, order == 0, err);
+    h->more = rc > 0;
+    return rc;
+}
+
+static int
+compare_walks(struct hidden_pass *w, struct err *err)
+{
     int order, rc = 0;
 
-    while (own->has && rc == 0) {
-        if (catch_up(own, seen, &order, err) != 0)
-            return -1;
-        if (own->node.entry.type != LAYER_DIR && (order != 0 || seen->node.layer != h->layer)) {
-            if (given++ == h->n) {
-                h->more = true;
-                return 0;
-            }
-            rc = h->fn(h->arg, own->path, &own->node, order == 0, err);
-            h->more = rc > 0;
-        }
+    while (w->own.has && rc == 0) {
+        rc = catch_up(w, &order, err);
         if (rc == 0)
-            rc = step_hidden_side(own, err);
+            rc = tell_hidden(w, order, err);
+        if (rc == 0)
+            rc = end_in_time(w, w->own.path, err);
+        if (rc == 0)
+            rc = step_hidden_side(&w->own, err);
     }
     return rc < 0 ? -1 : 0;
 }
@@ -84,14 +121,15 @@ static int
 walk_both(struct browse_image *im, struct browse_hidden *h, struct err *err)
 {
     struct layer_merge above = {.layers = im->indexes, .n = h->layer + 1};
-    struct hidden_side own = {.merge = &im->merge}, seen = {.merge = &above};
+    struct hidden_pass w = {.h = h, .own.merge = &im->merge, .seen.merge = &above};
     int rc = -1;
 
     h->more = false;
-    if (begin_hidden_side(&own, h->after, err) == 0 && begin_hidden_side(&seen, h->after, err) == 0)
-        rc = compare_walks(h, &own, &seen, err);
-    end_hidden_side(&own);
-    end_hidden_side(&seen);
+    if (begin_hidden_side(&w.own, h->after, err) == 0 &&
+        begin_hidden_side(&w.seen, h->after, err) == 0)
+        rc = compare_walks(&w, err);
+    end_hidden_side(&w.own);
+    end_hidden_side(&w.seen);
     return rc;
 }
 

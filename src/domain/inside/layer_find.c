@@ -55,13 +55,13 @@ layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_typ
     return glob_match(&p->glob, path);
 }
 
-static int
-set_last_path(struct layer_find_page *page, struct bytes path, struct err *err)
+int
+layer_find_note(struct buf *last, struct bytes path, struct err *err)
 {
-    buf_reset(page->last);
-    buf_putc(page->last, '/');
-    buf_put(page->last, path.p, path.n);
-    return buf_ok(page->last) ? 0 : arena_full(err);
+    buf_reset(last);
+    buf_putc(last, '/');
+    buf_put(last, path.p, path.n);
+    return buf_ok(last) ? 0 : arena_full(err);
 }
 
 /* As fn. */
@@ -72,7 +72,7 @@ tell_found(struct layer_find_page *page, struct bytes path, const struct layer_m
     if (page->n == 0)
         return 1;
     page->n--;
-    if (set_last_path(page, path, err) != 0)
+    if (layer_find_note(page->last, path, err) != 0)
         return -1;
     return page->fn(page->arg, path, node, err);
 }
@@ -93,7 +93,7 @@ find_names(struct layer_walk *w, const struct layer_pattern *p, struct layer_fin
             return rc < 0 ? -1 : 0;
         if (++looks % LAYER_FIND_LOOKS == 0 && clock_mono_ms() >= page->until) {
             page->more = true;
-            return set_last_path(page, path, err);
+            return layer_find_note(page->last, path, err);
         }
     }
     return rc;

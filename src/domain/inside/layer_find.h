@@ -33,6 +33,9 @@ bool layer_find_fits(const struct layer_pattern *p, struct bytes path, enum laye
 /* How many paths are looked at before the clock is. */
 #define LAYER_FIND_LOOKS 64
 
+/* Writes down the path that the next page begins behind, with a slash before it. */
+int layer_find_note(struct buf *last, struct bytes path, struct err *err);
+
 struct layer_find_page {
     struct bytes after; /* a path; "": from the first on */
     size_t n;           /* entries */

@@ -9,20 +9,6 @@ put_found_entry(void *arg, struct bytes path, const struct layer_merge_node *nod
     return v2_browse_page_put(arg, path, node, "", err);
 }
 
-static struct bytes
-find_after(const struct call *c)
-{
-    const char *last = query_get(&c->query, "last");
-    struct bytes after = bytes_str(last != NULL ? last : "");
-    const char *p = after.p;
-
-    while (after.n > 0 && *p == '/')
-        after = bytes_of(++p, after.n - 1);
-    while (after.n > 0 && p[after.n - 1] == '/')
-        after.n--;
-    return after;
-}
-
 /* A page is begun again when an index has to be made again. */
 static int
 find_entries(struct call *c, struct v2_browse_page *p, const struct layer_pattern *pattern,
@@ -31,7 +17,7 @@ find_entries(struct call *c, struct v2_browse_page *p, const struct layer_patter
     int rc;
 
     do {
-        struct layer_find_page page = {.after = find_after(c),
+        struct layer_find_page page = {.after = v2_browse_page_after(c),
                                        .n = p->limit,
                                        .until = clock_mono_ms() + LAYER_FIND_MS,
                                        .fn = put_found_entry,

@@ -28,6 +28,20 @@ v2_browse_page_put(struct v2_browse_page *p, struct bytes path, const struct lay
     return buf_ok(&p->text) ? p->text.n > PAGE_BYTES : arena_full(err);
 }
 
+struct bytes
+v2_browse_page_after(const struct call *c)
+{
+    const char *last = query_get(&c->query, "last");
+    struct bytes after = bytes_str(last != NULL ? last : "");
+    const char *p = after.p;
+
+    while (after.n > 0 && *p == '/')
+        after = bytes_of(++p, after.n - 1);
+    while (after.n > 0 && p[after.n - 1] == '/')
+        after.n--;
+    return after;
+}
+
 int
 v2_browse_page_link(struct call *c, const struct v2_browse_page *p, const char *path,
                     struct err *err)

@@ -24,6 +24,9 @@ int v2_browse_page_answer(struct call *c,
 int v2_browse_page_put(struct v2_browse_page *p, struct bytes path,
                        const struct layer_merge_node *node, const char *more, struct err *err);
 
+/* The path that the page begins behind, ?last=, without slashes around it. */
+struct bytes v2_browse_page_after(const struct call *c);
+
 /* Adds the Link to what follows p->last, with the parameters name and platform of this request. */
 int v2_browse_page_link(struct call *c, const struct v2_browse_page *p, const char *path,
                         struct err *err);
