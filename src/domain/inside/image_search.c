@@ -444,7 +444,9 @@ base_of_pattern(struct bytes text)
     const char *p = text.p;
     size_t from;
 
-    if (text.n > 0 && p[text.n - 1] == '/')
+    if (text.n == 0)
+        return text;
+    if (p[text.n - 1] == '/')
         text.n--;
     for (from = text.n; from > 0 && p[from - 1] != '/'; from--)
         if (strchr("*?[\\", p[from - 1]) != NULL)

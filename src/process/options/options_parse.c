@@ -377,11 +377,12 @@ clear_kept(struct options *o)
 static int
 set_kept(struct options *o, struct bytes kept, struct err *err)
 {
-    const char *text = kept.p, *end = text + kept.n;
+    const char *text = kept.p, *end;
 
-    if (kept.n > 0)
-        clear_kept(o);
-    for (; kept.n > 0 && text < end; text += strlen(text) + 1) {
+    if (kept.n == 0)
+        return 0;
+    clear_kept(o);
+    for (end = text + kept.n; text < end; text += strlen(text) + 1) {
         size_t n = strcspn(text, "=");
         const struct options_row *row = options_table_by_name(text, n, "serve");
 
