@@ -102,11 +102,21 @@ subtest 'the second costs what is new' => sub {
     my @dead = names($backups);
     ok(!grep({ $_ eq $first } @dead), '... the newest');
     rename "$backups/$dead[-1]", "$backups/29990101T000000Z" or die;
-    my $late = backup('--keep', 1);
+    push_some('team/app', 'late');
+    my $late = backup();
     works($late, 'after the clock was put back');
     my ($name) = $late->{out} =~ /^backup (\S+):/;
-    ok(-e "$backups/$name/backup.json", '... the one that was just made stays');
-    run([ 'rm', '-rf', "$backups/29990101T000000Z" ]);
+    is($name, '29990101T000001Z', '... the new one has the last name');
+    is((names($backups))[-1], $name, '... in its directory');
+    works(restore($backups, "$tmp/late"), '... and is the one that is restored');
+    $copy = Registry->start(dir => "$tmp/late");
+    is_status($copy->get('/v2/team/app/manifests/late'), 200, '... with what was pushed last');
+    $copy->stop;
+    mkdir "$backups/29990101T000005Z" or die $!;
+    $late = backup('--keep', 1);
+    like($late->{out}, qr/^backup 29990101T000006Z:/, '... also after one that is not complete');
+    is_deeply([ names($backups) ], [ '29990101T000005Z', '29990101T000006Z' ], 'with --keep 1 the one that was just made stays');
+    run([ 'rm', '-rf', map { "$backups/$_" } names($backups) ]);
     works(backup(), 'another one');
 };
 

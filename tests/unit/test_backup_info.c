@@ -149,6 +149,20 @@ names_are_moments(void **state)
         assert_false(backup_info_seconds(*bad, &seconds));
 }
 
+static void
+the_newest_has_the_last_name(void **state)
+{
+    char name[BACKUP_TIME_MAX];
+
+    (void)state;
+    backup_info_time(name, 1796000523);
+    assert_int_equal(backup_info_next(1796000523999, NULL), 1796000523);
+    assert_int_equal(backup_info_next(1796000524000, name), 1796000524);
+    assert_int_equal(backup_info_next(1796000523999, name), 1796000524);
+    assert_int_equal(backup_info_next(1000, name), 1796000524);
+    assert_int_equal(backup_info_next(1000, "20261330T010203Z"), 1);
+}
+
 int
 main(void)
 {
@@ -157,6 +171,7 @@ main(void)
         cmocka_unit_test(a_part_of_one_is_refused),
         cmocka_unit_test(bad_ones_are_refused),
         cmocka_unit_test(names_are_moments),
+        cmocka_unit_test(the_newest_has_the_last_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,8 +307,7 @@ finish_backup(struct backup *b, char name[BACKUP_TIME_MAX], struct err *err)
     int rc = 0;
 
     tell_progress(b, "making it durable");
-    /* A second backup of the same second is named by the next one. */
-    for (uint64_t second = b->info.moment_ms / 1000; rc == 0; second++) {
+    for (uint64_t second = backup_info_next(b->info.moment_ms, b->to->newest); rc == 0; second++) {
         backup_info_time(name, second);
         rc = b->to->finish(b->to->arg, name, err);
     }

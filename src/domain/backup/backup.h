@@ -21,6 +21,7 @@ struct backup_counts {
 };
 
 struct backup_place {
+    const char *newest; /* the name of the newest backup there, complete or not; NULL: none */
     /* Is the file of a blob there, or in the backup before? It is then given to this one. 1, 0, -1.
      */
     int (*have)(void *arg, const char *name, uint64_t size, struct err *err);

@@ -39,6 +39,16 @@ backup_info_seconds(const char *name, uint64_t *seconds)
     return clock_parse_utc(text, seconds);
 }
 
+uint64_t
+backup_info_next(uint64_t moment_ms, const char *newest)
+{
+    uint64_t second = moment_ms / 1000, last;
+
+    if (newest == NULL || !backup_info_seconds(newest, &last) || second > last)
+        return second;
+    return last + 1;
+}
+
 void
 backup_info_free(struct backup_info *b)
 {

@@ -21,6 +21,9 @@ void backup_info_time(char out[BACKUP_TIME_MAX], uint64_t seconds);
 bool backup_info_is_time(const char *name);
 /* The moment in seconds since 1970. False: it is no such name. */
 bool backup_info_seconds(const char *name, uint64_t *seconds);
+/* The second that names a new one: that of its moment; or, if the clock was put back, the one after
+ * the newest, so that it is the newest by its name. newest: NULL if there is none. */
+uint64_t backup_info_next(uint64_t moment_ms, const char *newest);
 
 /* A file besides the blobs, which the database names. */
 struct backup_file {

@@ -328,22 +328,21 @@ note_first_log(int root, uint32_t first, struct err *err)
     return fdio_replace_file(root, UNFINISHED "/" FIRST_LOG, 0600, bytes_of(text, (size_t)n), err);
 }
 
-/* Gives it its name; a second one of the same second gets the next. It is the newest by its name,
- * also if the clock was put back: the others are older, and the logs don't continue them. */
+/* Gives it its name. It is the newest by it: the others are older, and the logs don't continue
+ * them. */
 static int
 publish_snapshot(int root, uint64_t moment_ms, char name[BACKUP_TIME_MAX], struct err *err)
 {
     struct snapshots s;
     char path[64];
-    uint64_t second = moment_ms / 1000, newest = 0;
+    uint64_t second;
     int rc = snapshot_list(root, &s, err);
 
-    if (s.n > 0)
-        (void)backup_info_seconds(s.names[s.n - 1], &newest);
+    second = backup_info_next(moment_ms, s.n > 0 ? s.names[s.n - 1] : NULL);
     free(s.names);
     if (rc != 0)
         return -1;
-    for (second = second > newest ? second : newest + 1;; second++) {
+    for (;; second++) {
         backup_info_time(name, second);
         name_snapshot(path, name);
         if (renameat2(root, UNFINISHED, root, path, RENAME_NOREPLACE) == 0)

@@ -253,6 +253,17 @@ find_previous(struct place *p, struct err *err)
     return backup_dir_info(p->dir, name, &p->previous_info, err) < 0 ? -1 : 0;
 }
 
+static int
+find_newest_name(int dir, char newest[BACKUP_TIME_MAX], struct err *err)
+{
+    struct backup_dir_list l;
+    int rc = backup_dir_list(dir, &l, err);
+
+    snprintf(newest, BACKUP_TIME_MAX, "%s", l.n > 0 ? l.names[l.n - 1] : "");
+    free(l.names);
+    return rc;
+}
+
 /* Is the directory that one, or below it, by whatever name? 1, 0, -1 and errno. */
 static int
 is_below(int dir, const struct stat *top)
@@ -355,13 +366,15 @@ open_place(struct place *p, const char *dir, const char *registry, uint64_t wait
 
 int
 backup_helper_start(const char *dir, const char *registry, size_t keep, uint64_t wait_ms,
-                    int *socket, struct err *err)
+                    char newest[BACKUP_TIME_MAX], int *socket, struct err *err)
 {
     struct place p = {.dir = -1, .work = -1, .previous = -1, .keep = keep};
     int *const kept[] = {&p.dir, &p.work, &p.previous};
     int rc = open_place(&p, dir, registry, wait_ms, err);
 
     *socket = -1;
+    if (rc == 0)
+        rc = find_newest_name(p.dir, newest, err);
     if (rc == 0)
         rc = helper_process_start(kept, 3, serve_backup, &p, socket, err);
     fdio_close(p.dir);

@@ -96,10 +96,12 @@ command_backup_work(struct control *c, struct err *err)
     char name[BACKUP_TIME_MAX], some[PROGRESS_SIZE_MAX], whole[PROGRESS_SIZE_MAX];
     int rc;
 
-    if (c->args_n != 2 || !parse_u64(c->args[1], strlen(c->args[1]), &place.wait_ms)) {
+    if (c->args_n < 2 || c->args_n > 3 ||
+        !parse_u64(c->args[1], strlen(c->args[1]), &place.wait_ms)) {
         err_set(err, ERR_BAD_REQUEST, "the caller is of another version");
         return COMMAND_FAILED;
     }
+    place.newest = c->args_n == 3 ? c->args[2] : NULL;
     progress_begin(&w.progress);
     rc = backup_make(c->reg, &place, name, &n, err);
     progress_end(&w.progress);
@@ -192,8 +194,8 @@ list_backups(const char *dir, bool as_json, struct err *err)
 enum command_exit
 command_backup(struct options *o, struct err *err)
 {
-    char wait[24];
-    const char *const args[] = {"backup", wait, NULL};
+    char wait[24], newest[BACKUP_TIME_MAX];
+    const char *args[] = {"backup", wait, NULL, NULL};
     enum command_exit code;
     int socket;
 
@@ -207,8 +209,10 @@ command_backup(struct options *o, struct err *err)
     }
     if (o->list)
         return list_backups(o->words.v[0], o->json, err);
-    if (backup_helper_start(o->words.v[0], o->dir, (size_t)o->keep, o->wait_ms, &socket, err) != 0)
+    if (backup_helper_start(o->words.v[0], o->dir, (size_t)o->keep, o->wait_ms, newest, &socket,
+                            err) != 0)
         return COMMAND_FAILED;
+    args[2] = newest[0] != '\0' ? newest : NULL;
     if (dup2(socket, STDIN_FILENO) < 0) {
         err_errno(err, "cannot take a socket");
         code = COMMAND_FAILED;
