@@ -176,6 +176,51 @@ subtest 'tag ls, tag rm' => sub {
     ok(wait_for(10, sub { slurp("$seen/log") =~ /^untag li\/st:t2 by \Q$ME\E$/m }), 'hooks tell of it');
 };
 
+# Layer N is in the image N of the repository at/once.
+subtest 'tag rm --now' => sub {
+    my @layers = map { random_bytes(2000 + $_) } 0 .. 7;
+    my $push = sub ($tag, $n) { is_status($registry->push_image('at/once', $tag, [ $layers[$n] ]), 201, "$tag is image $n") };
+    my $here = sub { return join ' ', grep { $registry->blob_files(digest($layers[$_])) } 0 .. $#layers };
+    my @manifests = map { ($registry->image_of([$_]))[1] } @layers;
+    $push->('v1', 0);
+    $push->('v1', 1);
+    is_status($registry->delete('/v2/at/once/manifests/' . digest($manifests[0])), 202, '... and image 0 is deleted');
+    $push->('other', 1);
+    $push->('other', 2);
+    $push->('v1', 3);
+    $push->('third', 3);
+    $push->('v1', 4);
+    my $index = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index},
+        manifests => [ $registry->descriptor($Registry::Client::TYPE{manifest}, $manifests[4]) ] });
+    is_status($registry->put_manifest('at/once', 'all', $index, $Registry::Client::TYPE{index}), 201, '... which an index has, too');
+    $push->('v1', 6);
+    # An index that was deleted with its manifest.
+    $push->('v1', 5);
+    my $old = json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index},
+        manifests => [ $registry->descriptor($Registry::Client::TYPE{manifest}, $manifests[5]) ] });
+    is_status($registry->put_manifest('at/once', 'v1', $old, $Registry::Client::TYPE{index}), 201, 'v1 is an index of image 5');
+    $push->('v1', 7);
+    is_status($registry->delete('/v2/at/once/manifests/' . digest($_)), 202, '... and both are deleted') for $old, $manifests[5];
+    collect_garbage();
+    is($here->(), '0 1 2 3 4 5 6 7', 'the history keeps all of them');
+    my $ran = tag('rm', 'at/once:v1', '--now');
+    works($ran, 'tag rm --now');
+    is($ran->{out}, join("\t", 'at/once:v1', digest($manifests[7]), '-') . "\n", '... says what it did');
+    collect_garbage();
+    ok(wait_for(20, sub { $here->() eq '1 2 3 4' }), '... then only what another tag, its history or an index keeps is there') or diag($here->());
+    is(scalar(split /\n/, tag('history', 'at/once:v1')->{out}), 9, 'the history still tells the moves');
+    like(tag('restore', 'at/once:v1')->{err}, qr/isn't in repository at\/once any more/, '... and nothing can be put back');
+    works(tag('undo', 'at/once:other'), 'another tag');
+    is_whole('at/once', 'other', $manifests[1], $layers[1]);
+
+    is_status($registry->delete('/v2/at/once/manifests/third'), 202, 'a tag that a client has deleted');
+    $ran = tag('rm', 'at/once:third', '--now', '--json');
+    works($ran, '... before tag rm --now');
+    is_deeply(JSON::PP->new->decode($ran->{out}), { repository => 'at/once', tag => 'third', from => undef, to => undef }, '... which says so');
+    collect_garbage();
+    ok(wait_for(20, sub { $here->() eq '1 2 4' }), '... its image goes') or diag($here->());
+};
+
 subtest 'tag ls --untagged' => sub {
     is($registry->push_image('un/tagged', 'v1', [$one])->status, 201, 'an image');
     is_status($registry->push_image('un/tagged', 'v1', [$two], note => 'other'), 201, '... overwritten');
@@ -198,7 +243,7 @@ subtest 'tag ls --untagged' => sub {
 };
 
 subtest 'what can not be' => sub {
-    for ([ 'undo', 'li/st:t1' ], [ 'undo', 'li/st:none' ], [ 'undo', 'no/where:v1' ], [ 'undo', 'li/st:t1', '--to', 7 ], [ 'rm', 'li/st:none' ],
+    for ([ 'undo', 'li/st:t1' ], [ 'undo', 'li/st:none' ], [ 'undo', 'no/where:v1' ], [ 'undo', 'li/st:t1', '--to', 7 ], [ 'rm', 'li/st:none' ], [ 'rm', 'li/st:none', '--now' ],
         [ 'history', 'li/st:none' ], [ 'ls', 'no/where' ]) {
         my $ran = tag(@$_);
         is($ran->{exit}, 1, "@$_");
@@ -206,7 +251,8 @@ subtest 'what can not be' => sub {
         is($ran->{out}, '', '... and prints nothing');
     }
     is(tag(@$_)->{exit}, 2, "usage: @$_")
-        for [], ['ls'], [ 'undo', 'li/st' ], [ 'ls', 'li/st:t1' ], [ 'undo', 'li/st:t1', '--to', 'x' ], [ 'rm', 'li/st:t1', '--to', 1 ], [ 'no', 'li/st:t1' ], [ 'undo', 'Li/st:t1' ], [ 'rm', 'li/st:t1', '--untagged' ], [ 'ls', 'li/st', '--force' ];
+        for [], ['ls'], [ 'undo', 'li/st' ], [ 'ls', 'li/st:t1' ], [ 'undo', 'li/st:t1', '--to', 'x' ], [ 'rm', 'li/st:t1', '--to', 1 ], [ 'no', 'li/st:t1' ], [ 'undo', 'Li/st:t1' ], [ 'rm', 'li/st:t1', '--untagged' ], [ 'ls', 'li/st', '--force' ],
+        [ 'undo', 'li/st:t1', '--now' ], [ 'ls', 'li/st', '--now' ];
 };
 
 subtest 'without a server' => sub {

@@ -5,6 +5,7 @@
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/clock.h"
+#include "util/mem.h"
 
 /* Edges of one transaction, and tags of one step. */
 #define BATCH 50
@@ -20,7 +21,8 @@ struct ending_history {
     const struct registry *reg;
     const struct digest *d;
     uint64_t repo;
-    uint64_t until; /* edges up to this time end */
+    uint64_t until;  /* edges up to this time end, */
+    const char *tag; /* and only those of this tag; NULL: of all */
     struct edge v[BATCH];
     char tags[BATCH][RECORD_TAG_MAX + 1];
     size_t n;
@@ -34,6 +36,8 @@ collect_ended_edge(const struct edge *e, void *arg, struct err *err)
     (void)err;
     if (e->until > x->until) /* the edges of a repository are in the order of time */
         return 1;
+    if (x->tag != NULL && strcmp(e->tag, x->tag) != 0)
+        return 0;
     x->v[x->n] = *e;
     snprintf(x->tags[x->n], sizeof x->tags[0], "%s", e->tag);
     x->v[x->n].tag = x->tags[x->n];
@@ -59,9 +63,9 @@ drop_ended_edges(struct txn *t, void *arg, struct err *err)
 /* 1: there are more; 0, -1. */
 static int
 end_edges(const struct registry *reg, const struct digest *d, uint64_t repo, uint64_t until,
-          struct err *err)
+          const char *tag, struct err *err)
 {
-    struct ending_history x = {.reg = reg, .d = d, .repo = repo, .until = until};
+    struct ending_history x = {.reg = reg, .d = d, .repo = repo, .until = until, .tag = tag};
 
     if (tbl_edge_each(kv_reads(reg->kv), d, EDGE_HISTORY, repo, NULL, collect_ended_edge, &x,
                       err) != 0 ||
@@ -94,7 +98,7 @@ end_due_edges(const struct registry *reg, const struct digest *d, uint64_t repo,
     int rc = 1;
 
     for (int i = 0; i < ROUNDS_MAX && rc == 1; i++)
-        rc = end_edges(reg, d, repo, clock_wall_ms(), err);
+        rc = end_edges(reg, d, repo, clock_wall_ms(), NULL, err);
     return rc;
 }
 
@@ -110,6 +114,47 @@ history_end_due(const struct registry *reg, const struct digest *d, struct err *
     int rc = visit_repositories(reg, d, EDGE_HISTORY, end_due_edges, err);
 
     return rc == 0 ? visit_repositories(reg, d, EDGE_TRASHED, empty_trash_of, err) : rc;
+}
+
+/* ---- of one tag, at once ---- */
+
+struct former_targets {
+    struct digest v[TAG_LOG_KEPT]; /* each once */
+    size_t n;
+};
+
+static int
+add_former_target(uint64_t seq, const struct rec_tag_log *r, void *arg, struct err *err)
+{
+    struct former_targets *f = arg;
+
+    (void)seq;
+    (void)err;
+    for (size_t i = 0; i < f->n; i++)
+        if (digest_equal(&f->v[i], &r->before))
+            return 0;
+    if (r->before.algo != DIGEST_NONE)
+        f->v[f->n++] = r->before;
+    return f->n == TAG_LOG_KEPT;
+}
+
+int
+history_end_tag(const struct registry *reg, uint64_t repo, const char *tag, struct err *err)
+{
+    struct former_targets *f = mem_alloc(sizeof *f);
+    int rc;
+
+    f->n = 0;
+    rc = tbl_tag_log_each(kv_reads(reg->kv), repo, tag, add_former_target, f, err);
+    for (size_t i = 0; rc == 0 && i < f->n; i++) {
+        do
+            rc = end_edges(reg, &f->v[i], repo, UINT64_MAX, tag, err);
+        while (rc == 1);
+        if (rc == 0)
+            rc = trash_empty(reg, repo, &f->v[i], false, err);
+    }
+    free(f);
+    return rc;
 }
 
 /* ---- of deleted tags ---- */

@@ -15,6 +15,10 @@
  * in the trash. 1: there is more to do; 0; -1. */
 int history_end_due(const struct registry *reg, const struct digest *d, struct err *err);
 
+/* Ends at once all that the history of this tag keeps, also in the trash. What another tag, its
+ * history or an index keeps stays, and so do the moves, which tell who made them. 0 or -1. */
+int history_end_tag(const struct registry *reg, uint64_t repo, const char *tag, struct err *err);
+
 /* One step of a walk over the histories of all tags, which removes those of deleted tags when their
  * time is over. at: all zero at first. */
 int history_end_trim(const struct registry *reg, struct tag_log_place *at, struct err *err);

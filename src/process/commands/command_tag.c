@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "domain/core/delete.h"
+#include "domain/core/history_end.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag.h"
 #include "domain/core/tag_history.h"
@@ -18,11 +19,11 @@
 
 #define MEMORY_MAX (32u << 20)
 
-#define USAGE                                                                                     \
-    "usage: docker-registry-server tag ls NAME [--untagged], or tag history|undo|restore|rm "     \
-    "NAME:TAG; "                                                                                  \
-    "with --json; undo, restore and rm with --force; undo with --to N; with --dir, --config and " \
-    "--run-as as for the server"
+#define USAGE                                                                                 \
+    "usage: docker-registry-server tag ls NAME [--untagged], or tag history|undo|restore|rm " \
+    "NAME:TAG; "                                                                              \
+    "with --json; undo, restore and rm with --force; undo with --to N; rm with --now; with "  \
+    "--dir, --config and --run-as as for the server"
 
 /* The arguments of the work, in this order. */
 enum {
@@ -33,6 +34,7 @@ enum {
     ARG_WHO,  /* the actor */
     ARG_TO,   /* a number, or "" */
     ARG_MORE, /* "force", "untagged" or "" */
+    ARG_NOW,  /* "now" or "later" */
     ARGS
 };
 
@@ -43,6 +45,7 @@ struct tag_work {
     struct actor actor;
     bool json;
     bool untagged;  /* ls --untagged */
+    bool now;       /* rm --now */
     bool is_screen; /* lines for people, on a terminal */
     char repository[RECORD_REPOSITORY_MAX + 1];
     char tag[RECORD_TAG_MAX + 1];
@@ -283,6 +286,7 @@ undo_change(struct tag_work *w, bool restores, const char *number, struct err *e
     return rc;
 }
 
+/* With --now also the history of a tag that was deleted before. */
 static int
 remove_tag(struct tag_work *w, struct err *err)
 {
@@ -292,8 +296,12 @@ remove_tag(struct tag_work *w, struct err *err)
     int rc = tag_history_read(&w->reg, w->repository, w->tag, h, err);
 
     arena_init(&arena, MEMORY_MAX);
-    if (rc == 0)
+    if (rc == 0 && !h->is_there)
+        h->tag.target = none;
+    if (rc == 0 && (h->is_there || !w->now))
         rc = delete_tag(&w->reg, w->repository, w->tag, NULL, &w->actor, &arena, err);
+    if (rc == 0 && w->now)
+        rc = history_end_tag(&w->reg, h->repo, w->tag, err);
     if (rc == 0)
         print_change(w, &h->tag.target, &none);
     arena_reset(&arena);
@@ -345,6 +353,7 @@ command_tag_work(struct control *c, struct err *err)
     w.actor = (struct actor){.user = c->args[ARG_WHO], .address = "", .administrator = true};
     w.actor.forces = strcmp(c->args[ARG_MORE], "force") == 0;
     w.untagged = strcmp(c->args[ARG_MORE], "untagged") == 0;
+    w.now = strcmp(c->args[ARG_NOW], "now") == 0;
     server_hooks(c->server, &w.hooks);
     w.reg = *c->reg;
     w.reg.hooks = &w.hooks;
@@ -369,7 +378,7 @@ check_words(const struct options *o, struct err *err)
 
     if (words->n != 2 || (!ls && !is_change(what) && strcmp(what, "history") != 0) ||
         (o->to != NULL && strcmp(what, "undo") != 0) || (o->force && !is_change(what)) ||
-        (o->tagless && !ls))
+        (o->tagless && !ls) || (o->now && strcmp(what, "rm") != 0))
         return err_set(err, ERR_BAD_REQUEST, USAGE);
     if (o->to != NULL && !parse_u64(o->to, strlen(o->to), &n))
         return err_set(err, ERR_BAD_REQUEST,
@@ -393,5 +402,6 @@ command_tag(struct options *o, struct err *err)
     args[ARG_WHO] = who;
     args[ARG_TO] = o->to != NULL ? o->to : "";
     args[ARG_MORE] = o->force ? "force" : o->tagless ? "untagged" : "";
+    args[ARG_NOW] = o->now ? "now" : "later";
     return control_run(o, command_tag_work, args, err);
 }
