@@ -3,7 +3,7 @@ _docker_registry_server_offer() {
     mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
 }
 
-# Offers values of a kind, as --help names it. Nobody knows the rest.
+# Offers values of a kind, as --help names it; none for the kinds that are not listed here.
 _docker_registry_server_offer_kind() {
     case $1 in
     directory) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;

@@ -11,7 +11,7 @@ static const char head[] = "# The configuration of docker-registry-server. "
                            "one, remove the # in front\n"
                            "# of its name. Then: systemctl reload docker-registry-server\n";
 
-/* What a service has besides the defaults. */
+/* The value that a service needs instead of the default; NULL: the default is right. */
 static const char *
 needed_value(const struct options_row *row)
 {
