@@ -83,6 +83,26 @@ subtest 'rm' => sub {
     is_blob($registry, 'a/b', $_, '... with its layers') for $base, $one;
 };
 
+# Pushes that were given up.
+subtest 'layers that no image names' => sub {
+    my ($lost, $both, $needed) = map { random_bytes(3000 + $_) } 1 .. 3;
+    is_status($registry->push_blob('e/f', $_), 201, 'a layer is pushed') for $lost, $both, $needed;
+    is_status($registry->push_image('g/h', 'v1', [$needed]), 201, '... and one of them with an image elsewhere');
+    is_status($registry->push_blob('g/h', $both), 201, '... and another one without');
+    is_status($registry->push_image('e/f', 'v1', [ random_bytes(100) ]), 201, 'an image of other layers');
+    is(json($registry, 'rm', 'e/f', '--now')->{manifests}, 1, 'rm --now');
+    is_status($registry->get('/v2/e/f/blobs/' . digest($_)), 404, '... a layer is not here any more') for $lost, $both, $needed;
+    is_blob($registry, 'g/h', $_, '... but elsewhere') for $both, $needed;
+    ok(wait_for(20, sub { !$registry->blob_files(digest($lost)) }), '... and its bytes go, if nobody else has it');
+    is_status($registry->push_image('e/f', 'v1', [ $both, $needed ]), 201, 'it can be pushed here again');
+    is_blob($registry, 'e/f', $_, '... and is here') for $both, $needed;
+    my $alone = random_bytes(3000);
+    is_status($registry->push_blob('i/j', $alone), 201, 'a repository that has nothing but a layer');
+    is(json($registry, 'rm', 'i/j', '--now')->{manifests}, 0, '... is emptied');
+    ok(wait_for(20, sub { !$registry->blob_files(digest($alone)) }), '... at once');
+    json($registry, 'rm', $_, '--now') for 'e/f', 'g/h';
+};
+
 subtest 'without a server' => sub {
     $registry->stop;
     is_deeply([ map { $_->{name} } @{ json($registry, 'ls') } ], [ 'a/b', 'c/d' ], 'ls');

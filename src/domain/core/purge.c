@@ -13,11 +13,14 @@
 #include "storage/tables/tbl_tag_log.h"
 #include "storage/tables/tbl_trash.h"
 #include "util/clock.h"
+#include "util/mem.h"
 
 /* Bytes of memory for one document, and for its deletion. */
 #define DOCUMENT_MEMORY (32u << 20)
 /* Records that a transaction changes. */
 #define BATCH 25
+/* Blobs that are read at once. */
+#define BLOB_PAGE 500
 
 struct purging {
     const struct registry *reg; /* with --now: without leases and history */
@@ -382,6 +385,70 @@ purge_trash(const struct purging *x, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+/* ---- blobs that no manifest names ---- */
+
+struct blob_page_of_all {
+    struct digest v[BLOB_PAGE];
+    size_t n;
+};
+
+static int
+add_blob_of_all(const struct digest *d, const struct rec_blob *r, void *arg, struct err *err)
+{
+    struct blob_page_of_all *page = arg;
+
+    (void)r;
+    (void)err;
+    page->v[page->n++] = *d;
+    return page->n == BLOB_PAGE;
+}
+
+static int
+end_rights_of_page(const struct purging *x, const struct blob_page_of_all *page, struct err *err)
+{
+    struct ending_leases e = {.x = x, .n = 0};
+    struct edge member = {.kind = EDGE_MEMBER, .repo = x->repo};
+
+    for (size_t i = 0; i < page->n; i++) {
+        int has;
+
+        member.to = page->v[i];
+        has = tbl_edge_has(kv_reads(x->reg->kv), &member, err);
+        if (has < 0)
+            return -1;
+        if (has == 1)
+            e.v[e.n++] = page->v[i];
+        if (e.n == BATCH && txn_run_anyway(x->reg->kv, end_leases_of_batch, &e, err) != 0)
+            return -1;
+        if (e.n == BATCH)
+            e.n = 0;
+    }
+    return e.n > 0 ? txn_run_anyway(x->reg->kv, end_leases_of_batch, &e, err) : 0;
+}
+
+/* Nothing lists the blobs of a repository, so all blobs are asked whether it has them. */
+static int
+purge_blobs(const struct purging *x, struct err *err)
+{
+    struct blob_page_of_all *page = mem_alloc(sizeof *page);
+    struct digest after = {.algo = DIGEST_NONE};
+    int rc = 0;
+
+    page->n = BLOB_PAGE;
+    while (rc == 0 && page->n == BLOB_PAGE && !has_purge_ended(x)) {
+        page->n = 0;
+        rc = tbl_blob_each(kv_reads(x->reg->kv), &after, add_blob_of_all, page, err);
+        if (rc == 0)
+            rc = end_rights_of_page(x, page, err);
+        if (page->n > 0)
+            after = page->v[page->n - 1];
+    }
+    free(page);
+    if (rc == 0)
+        repository_settle(x->reg, x->repository);
+    return rc;
+}
+
 /* ---- all of it ---- */
 
 int
@@ -399,7 +466,8 @@ purge_run(const struct registry *reg, const char *repository, struct purge *p, s
         return -1;
     x.repo = repo.id;
     if (purge_tags(&x, err) != 0 || (p->now && purge_history(&x, err) != 0) ||
-        purge_manifests(&x, err) != 0 || (p->now && purge_trash(&x, err) != 0))
+        purge_manifests(&x, err) != 0 || (p->now && purge_trash(&x, err) != 0) ||
+        (p->now && purge_blobs(&x, err) != 0))
         return -1;
     return 0;
 }

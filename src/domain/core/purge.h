@@ -10,7 +10,8 @@
 struct purge {
     const char *by; /* the actor in events and histories */
     bool now; /* also ends what the history of its tags keeps, and the leases of blobs that no other
-               * repository may serve: their bytes go with the next collection of garbage */
+               * repository may serve, also of those that no manifest names: their bytes go with
+               * the next collection of garbage */
     bool (*is_over)(void *arg); /* ends the work early */
     void (*show)(uint64_t tags, uint64_t manifests, void *arg);
     void *arg;
