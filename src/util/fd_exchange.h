@@ -18,8 +18,8 @@ int fd_exchange_make(struct fd_exchange *x, unsigned n, struct err *err);
 void fd_exchange_adopt(struct fd_exchange *x, int give, int take);
 void fd_exchange_close(struct fd_exchange *x);
 
-/* Gives a descriptor to whichever process takes it first. True: ours is closed. False: there has
- * been no room for so many milliseconds (0: now), and it stays ours. */
+/* Gives a descriptor to whichever process takes it first. True: ours is closed. False: there was no
+ * room within patience_ms milliseconds (0: at once), and the descriptor stays ours. */
 bool fd_exchange_give(const struct fd_exchange *x, int fd, int patience_ms);
 /* A descriptor (with close-on-exec) that another process gave, or -1. Never blocks. */
 int fd_exchange_take(const struct fd_exchange *x);

@@ -46,7 +46,7 @@ int glob_compile(struct glob *g, struct bytes pattern, struct err *err);
 bool glob_is_closed(struct bytes pattern);
 bool glob_match(const struct glob *g, struct bytes text);
 
-/* Which texts match at all: from the set of places g->start on, each byte leads from places to
+/* How a text matches: from the set of places g->start on, each byte leads from places to
  * places, and a text matches if its last byte leads to the end. */
 
 /* The places that one byte leads on from, and those at which it stays. */
@@ -54,7 +54,7 @@ struct glob_byte {
     struct glob_set goes_on, stays;
 };
 
-/* What any one of these bytes does. */
+/* The common effect of all bytes in any_of. */
 struct glob_byte glob_byte_of(const struct glob *g, struct bytes any_of);
 /* Moves the set by one byte. False: no place is left. */
 bool glob_step(const struct glob *g, struct glob_set *at, const struct glob_byte *b);

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include "load.h"
 
-/* What a store must hold after a crash, according to what the script was told. */
+/* Checks that a store has everything after a crash that the script was told. */
 
 /* How a step ended. */
 enum check_end {

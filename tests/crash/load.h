@@ -8,8 +8,8 @@
 
 /* A scripted load on a store, in one process, with the functions that the server calls: pushes with
  * shared layers, small and large manifests, tags that move and go, deletions, mounts, blobs without
- * a manifest, garbage, checkpoints, upkeep. All of it follows from a seed. What the script has said
- * to have done is known to the checker (check.h). */
+ * a manifest, garbage, checkpoints, upkeep. All of it follows from a seed. The checker (check.h)
+ * knows what the script has reported as done. */
 
 enum load_kind {
     LOAD_PUSH,       /* image to tag of repository */
@@ -56,7 +56,7 @@ int load_do(const struct registry *reg, const struct load_step *s, struct err *e
 /* Collects all garbage, after all leases. */
 int load_collect(const struct registry *reg, struct err *err);
 
-/* The clock of this program goes so much ahead. */
+/* Puts the clock of this program forward. */
 void load_forward_ms(uint64_t ms);
 
 /* A number that follows from two. */

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-/* What the shim (shim.c) and those who steer it share. */
+/* Shared by the shim (shim.c) and the programs that steer it. */
 
 /* Faults. The file that CRASH_SHIM names is mapped: SHIM_RULES of these, which may be changed while
  * the program runs. tests/lib/Registry/Shim.pm writes the same bytes. */
@@ -11,8 +11,8 @@
 struct shim_rule {
     char call[16];  /* the system call, "fdatasync" for example; "" : no rule */
     char path[80];  /* only files whose path contains this; "" : all */
-    int64_t skip;   /* so many calls succeed before */
-    int64_t times;  /* then so many fail; negative: all */
+    int64_t skip;   /* calls that succeed before */
+    int64_t times;  /* calls that fail then; negative: all */
     int32_t error;  /* the errno */
     int32_t later;  /* not before the first note of the program (shim_note) */
     int64_t seen;   /* calls that the rule fits so far */

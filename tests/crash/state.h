@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "shim.h"
 
-/* What a power loss may leave of the changes that the shim has recorded. */
+/* The states that a power loss may leave of the changes that the shim has recorded. */
 
 struct state_record {
     char *bytes;
@@ -20,8 +20,8 @@ void state_free(struct state_record *r);
 const char *state_name(const struct shim_event *e);
 const char *state_data(const struct shim_event *e);
 
-/* How a state is chosen, of all that the kernel may leave after the first `events` events. What was
- * synced is there. Of the rest:
+/* How a state is chosen, of all that the kernel may leave after the first `events` events.
+ * Everything that was synced is there. The rest:
  *
  * names    STATE_JOURNAL: they reach the disk in their order, and an fsync of anything takes all
  *          names before it along (ext4, xfs). STATE_LOOSE: each name by itself, until the directory

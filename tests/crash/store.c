@@ -111,7 +111,7 @@ make_empty(const char *dir)
     }
 }
 
-/* Starts the load, preloaded; its exit status. What it says goes to WORK/said. */
+/* Starts the load, preloaded; its exit status. Its output goes to WORK/said. */
 static int
 start_load(const struct run *r, const char *variable, const char *value)
 {

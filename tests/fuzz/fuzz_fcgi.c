@@ -1,4 +1,4 @@
-/* What a web server says to a worker: FastCGI parameters and a body. The first byte of the input
+/* A request of a web server to a worker: FastCGI parameters and a body. The first byte of the input
  * chooses its form:
  *   P  NAME=VALUE lines, up to an empty line, and the body: put into records
  *   R  the bytes of the connection, as they are

@@ -17,7 +17,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         MUST(m->n <= HERALD_EVENTS_MAX);
         MUST(memchr(m->repository, '\0', sizeof m->repository) != NULL);
         MUST(memchr(m->line, '\0', sizeof m->line) != NULL);
-        /* What was understood can be said, and is then understood in the same way. */
+        /* A packet that was understood can be written, and is then understood in the same way. */
         buf_init(&b, HERALD_PACKET_MAX);
         herald_protocol_encode(&b, m);
         MUST(buf_ok(&b));

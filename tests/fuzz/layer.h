@@ -6,7 +6,7 @@
 #include "storage/layers/layer_scan.h"
 #include "util/buf.h"
 
-/* What the fuzzers of layers share: tars from lines, files without a name, small limits. */
+/* The fuzzers of layers share these: tars from lines, files without a name, small limits. */
 
 #define FUZZ_TAR_MAX ((size_t)1 << 20)
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include "util/buf.h"
 
-/* What nginx would say to a worker, byte for byte (FastCGI 1.0), and what it hears. */
+/* nginx's part of a connection to a worker, byte for byte (FastCGI 1.0). */
 
 #define FCGI_LIMIT_MS 20000
 #define FCGI_ANSWER_MAX ((size_t)20 << 20)

@@ -28,7 +28,7 @@ uint64_t history_repository_id(struct fixture *f, const char *repository);
 /* Can that manifest be pulled? Was it deleted, and is it kept? */
 bool history_has(struct fixture *f, const char *repository, const struct digest *d);
 bool history_is_trashed(struct fixture *f, const char *repository, const struct digest *d);
-/* What a tag names; none: DIGEST_NONE. */
+/* The digest that a tag names; DIGEST_NONE: there is no such tag. */
 struct digest history_named(struct fixture *f, const char *repository, const char *tag);
 /* The tag names d, which is there and isn't trashed. */
 void history_expect_named(struct fixture *f, const char *repository, const char *tag,

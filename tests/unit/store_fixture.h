@@ -44,7 +44,7 @@ int fixture_done(void **state);
 void fixture_rules(struct fixture *f, const char *rules, const char *groups, const char *users);
 void fixture_users(struct fixture *f, const char *users); /* without rules */
 
-/* The clock of this program (not that of the kernel, which dates files) goes so much ahead. */
+/* Puts the clock of this program forward (not that of the kernel, which dates files). */
 void fixture_forward_ms(uint64_t ms);
 /* It stands still until this is called with false, except for steps forward. */
 void fixture_stop_clock(bool stop);

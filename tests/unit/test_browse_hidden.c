@@ -1,4 +1,4 @@
-/* What a layer carries for nothing, in pages that end when their time is over. */
+/* Hidden files of a layer, in pages that end when their time is over. */
 #include "layer_fixture.h"
 #include <stdio.h>
 #include <string.h>

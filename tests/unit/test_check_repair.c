@@ -1,4 +1,4 @@
-/* What a check of the store does around its rules: files, repairs that fail, what comes back. */
+/* A check of the store, around its rules: files, repairs that fail, records that come back. */
 #include "check_fixture.h"
 #include <stdio.h>
 #include <string.h>

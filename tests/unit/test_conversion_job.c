@@ -25,7 +25,7 @@
 #define HOUR (3600u * 1000)
 #define MINUTE (60u * 1000)
 
-/* What the index of a layer says; why: nobody can look into it. */
+/* Sets the index of a layer; why: the reason if the layer is not browsable. */
 static void
 index_layer(struct fixture *f, const char *text, const char *why)
 {

@@ -1,4 +1,4 @@
-/* What belongs to an export, and its documents; tests/t/36x have the tar and those who read it. */
+/* The parts of an export, and its documents; tests/t/36x test the tar and its readers. */
 #include "store_fixture.h"
 #include <fcntl.h>
 #include <stdio.h>

@@ -102,7 +102,7 @@ teardown_pool(void **state)
     return 0;
 }
 
-/* Who answers on that connection, which is kept. */
+/* The process that answers on that kept connection. */
 static pid_t
 who(int fd)
 {

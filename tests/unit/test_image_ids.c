@@ -304,8 +304,8 @@ is_there(struct fixture *f, const struct digest *id)
     return tbl_image_get(kv_reads(f->reg.kv), id, &r, &f->err);
 }
 
-/* What remains of the three ids of an image whose layers have those diff ids: of its own, and of
- * those of the topmost and of the lowest layer. */
+/* The ids that remain of an image whose layers have those diff ids: its own, and those of its
+ * topmost and its lowest layer. */
 static void
 settle(struct fixture *f, struct digest low, struct digest top, enum edge_kind expected[3])
 {

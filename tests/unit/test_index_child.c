@@ -117,7 +117,7 @@ static const char wide[] = "\xfd\x37\x7a\x58\x5a\x00\x00\x01\x69\x22\xde\x36\x02
                            "\x00\x01\x22\xd8\x04\x00\x00\x00\x2f\xd3\xd6\xbf\x3e\x30\x0d\x8b"
                            "\x02\x00\x00\x00\x00\x01\x59\x5a";
 
-/* Nobody is blamed for what the layers before it used. */
+/* A layer is not blamed for the memory that earlier layers used. */
 static void
 only_the_first_one_is_blamed(void **state)
 {

@@ -207,7 +207,7 @@ logs_are_used_up_to_the_damage(void **state)
     assert_int_equal(err.code, ERR_CORRUPT);
 }
 
-/* What a crash leaves is no damage: the beginning of a record, at the end. */
+/* The beginning of a record at the end of the log is left by a crash, and no damage. */
 static void
 half_a_record_at_the_end_is_none(void **state)
 {

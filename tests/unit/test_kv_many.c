@@ -376,7 +376,7 @@ mark(void)
     CHECK(wait_for(&marker->made, n));
 }
 
-/* What happens in a transaction while the mark is there, by its number. */
+/* Does the numbered step in a transaction while the mark is there. */
 static int
 marked_fn(struct txn *t, void *arg, struct err *e)
 {

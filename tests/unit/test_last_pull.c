@@ -69,7 +69,7 @@ a_tag_counts_as_pulled_by_its_name_or_its_digest(void **state)
     uint64_t began = last_of(f, "v1"), now = clock_wall_ms();
     char text[DIGEST_TEXT_MAX];
 
-    /* Nobody knows what was pulled before. */
+    /* Earlier pulls are not known. */
     assert_in_range(began, now - 10000, now);
     fixture_forward_ms(100000);
     assert_int_equal(last_of(f, "v1"), began);

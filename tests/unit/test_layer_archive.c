@@ -220,7 +220,7 @@ files_that_are_one_are_links_where_both_are_inside(void **state)
     expect_entries(l, "", "./\na/\na/more\nb/\nb/o\nc/\nc/late = b/o\nz/\nz/file\nz/other = b/o\n");
 }
 
-/* What was replaced is not what it was a link to. */
+/* A link to a file that was replaced still has the old bytes. */
 static void
 a_link_to_what_was_replaced_is_a_file(void **state)
 {
@@ -367,7 +367,7 @@ a_damaged_index_in_between_is_not_seen(void **state)
     buf_free(&contents);
 }
 
-/* Whoever takes the bytes takes no more. */
+/* The receiver of the bytes takes no more. */
 static void
 when_nobody_takes_more_it_ends(void **state)
 {
@@ -384,7 +384,7 @@ when_nobody_takes_more_it_ends(void **state)
     }
 }
 
-/* What is decoded has to be in proportion to what is written. */
+/* The decoded bytes must be in proportion to the written ones. */
 static void
 an_archive_decodes_no_more_than_is_in_proportion(void **state)
 {

@@ -43,7 +43,7 @@ finish(void **state)
 }
 
 /* ---- time ----
- * This takes the place of the C library's. Each look at the clock takes so long. */
+ * This takes the place of the C library's. Each look moves the clock by step_s. */
 
 static time_t step_s, ahead_s;
 
@@ -278,7 +278,8 @@ large_files_are_compared_to_their_last_byte(void **state)
     free(p);
 }
 
-/* What a difference costs isn't bounded by what is decoded: a few bytes can be a file of 64 GiB. */
+/* The cost of a difference isn't bounded by the decoded bytes: a few bytes can be a file of 64
+ * GiB. */
 static void
 what_takes_too_long_is_unknown(void **state)
 {

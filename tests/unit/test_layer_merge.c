@@ -1,5 +1,5 @@
-/* What a container sees of layers: each row of what was tried with umoci, docker, containerd and
- * podman. */
+/* The files that a container sees of its layers: each row was tried with umoci, docker, containerd
+ * and podman. */
 #include "layer_fixture.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -391,7 +391,7 @@ a_name_twenty_thousand_times_is_one_entry(void **state)
 #define SANITIZED false
 #endif
 
-/* What the other program does: scans its descriptor 3. */
+/* The other program: scans its descriptor 3. */
 static int
 scan_and_tell(void)
 {
@@ -447,7 +447,7 @@ entries_in_great_number_fit_into_64_mb(void **state)
     close(layer);
 }
 
-/* A gzip of so many files of 620 bytes that can't be compressed, with names of all kinds. */
+/* A gzip of `n` files of 620 bytes that can't be compressed, with names of all kinds. */
 static void
 put_small_files(struct buf *z, unsigned n)
 {

@@ -63,8 +63,9 @@ make_text(char *out, size_t most, const char *const *pieces, size_t n)
     }
 }
 
-/* What matches a name fits; what fits was matched by one of all short names, or has a longer one.
- */
+/* A pattern that matches a name fits. A pattern that fits matches one of all short names, or a
+ * longer name.
+ * */
 static void
 what_matches_a_name_fits(void **state)
 {

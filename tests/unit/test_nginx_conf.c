@@ -183,7 +183,7 @@ the_largest_blob_is_one_for_nginx(void **state)
     buf_free(&b);
 }
 
-/* What the upload rests on; each of these has cost somebody a hole once. */
+/* Uploads rely on these lines; each missing one has once been a hole. */
 static void
 traps_are_closed(void **state)
 {

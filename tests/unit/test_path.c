@@ -137,7 +137,7 @@ what_is_inside_of_an_image_may_be_anything(void **state)
     assert_false(path.inside);
 }
 
-/* What chooses the location, the handler and the rights is what is before. */
+/* The part before it chooses the location, the handler and the rights. */
 static void
 nothing_inside_of_an_image_changes_what_is_before(void **state)
 {

@@ -5,8 +5,8 @@
 #include "store_fixture.h"
 #include "util/buf.h"
 
-/* Which images are chosen in which order is asked from outside, by the system tests; here is what
- * they can't easily make. */
+/* The system tests ask from outside which image is chosen; these are cases that they can't easily
+ * make. */
 
 static void
 platforms_have_two_or_three_parts(void **state)
@@ -126,8 +126,8 @@ push_image_of(struct fixture *f, const char *config)
                 OCI_IMAGE);
 }
 
-/* What an index has, what is asked for, and which of its images is taken; -1: none. named: whether
- * the index tells the platforms, or only the configs of the images. */
+/* The entries of an index, the platform that is asked for, and the image that is taken; -1: none.
+ * named: whether the index tells the platforms, or only the configs of the images. */
 static void
 compare_platforms(struct fixture *f, bool named)
 {
@@ -223,7 +223,7 @@ platforms_of_configs_are_compared_likewise(void **state)
     compare_platforms(*state, false);
 }
 
-/* An image for an operating system with a config of so many bytes. */
+/* An image for an operating system, with a config of that size. */
 static struct digest
 push_long_image(struct fixture *f, const char *os, int n)
 {

@@ -188,7 +188,7 @@ the_document_is_its_stdin(void **state)
     REFUSED(f, ask(f, "sha256sum | cut -c1-64; exit 1", bytes_of(document, 4u << 20), &said),
             ERR_DENIED);
     assert_string_equal(f->err.message, hex);
-    /* Nobody minds when it doesn't read that, or only some of it. */
+    /* A hook may leave its input unread, or read only some of it. */
     OK(f, ask(f, "exit 0", bytes_of(document, 4u << 20), &said));
     OK(f, ask(f, "head -c 10 >/dev/null", bytes_of(document, 4u << 20), &said));
     free(document);

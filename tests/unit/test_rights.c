@@ -1,4 +1,4 @@
-/* What an actor with few rights gets from functions that look beyond one repository. */
+/* An actor with few rights asks functions that look beyond one repository. */
 #include "v1_images.h"
 #include <string.h>
 #include "domain/access/sealed_name.h"

@@ -55,7 +55,7 @@ a_client_has_three_quarters(void **state)
     }
 }
 
-/* What the requests of one client take, in processes: none is refused, and the limit holds. */
+/* The requests of one client, in several processes: none is refused, and the limit holds. */
 static void
 short_requests_wait_for_each_other(void **state)
 {

@@ -1,4 +1,5 @@
-/* What is written is read again by libarchive (tar_scan), and by tar where there is one. */
+/* A tar that was written is read again by libarchive (tar_scan), and by tar if that is
+ * installed. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +18,7 @@
 /* A tar in pieces: data of huge files are not there, but passed over. */
 struct source {
     struct bytes tar;
-    uint64_t hole_at, hole; /* so many zeroes, which aren't in the tar, at that place */
+    uint64_t hole_at, hole; /* zeroes that aren't in the tar: their place, and their number */
     uint64_t at;
 };
 
@@ -207,7 +208,7 @@ padding_fills_a_block(void **state)
     assert_int_equal(tar_write_padding(513), 511);
 }
 
-/* What a shell's command says of the file $0; -1: there is no tar. */
+/* The status of a shell command on the file $0; -1: there is no tar. */
 static int
 ask_tar(const char *file, const char *command)
 {

@@ -68,7 +68,7 @@ tags_are_listed_in_byte_order_from_any_place(void **state)
     expect_tags(f, 256, "zzz", 0, "");
     expect_tags(f, 255, "", 0, "before ");
     expect_tags(f, 258, "", 0, "");
-    /* What a client says may be longer than any tag, and than any key. */
+    /* A client's text may be longer than any tag, and than any key. */
     memset(far, 'm', sizeof far - 1);
     far[sizeof far - 1] = '\0';
     expect_tags(f, 256, far, 0, "v1 v1.0 v1.0.1 v10 v2 ");

@@ -344,7 +344,7 @@ a_mounted_blob_is_served_without_its_bytes_being_sent(void **state)
     assert_int_equal(blob_mount(&f->reg, &fixture_actor, "c", "a/b", &d, &f->err), 1);
     expect_blob(f, "c", "mounted");
     assert_int_equal(fixture_layer_files(f), 1);
-    /* What isn't there can't be mounted, and makes no repository. */
+    /* A blob that isn't there can't be mounted, and makes no repository. */
     assert_int_equal(blob_mount(&f->reg, &fixture_actor, "new", "a/b", &none, &f->err), 0);
     assert_int_equal(blob_mount(&f->reg, &fixture_actor, "new", "nowhere", &d, &f->err), 0);
     assert_int_equal(repository_find(&f->reg, "new", &repo, &f->err), 0);

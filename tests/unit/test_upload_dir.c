@@ -326,7 +326,7 @@ concurrent_pieces_are_all_there(void **state)
     buf_free(&b);
 }
 
-/* Whoever waited for an upload that was removed meanwhile has it for himself, and begins it anew.
+/* A process that waited for an upload that was removed meanwhile gets its lock, and begins it anew.
  */
 static void
 who_waited_has_the_upload_alone(void **state)

@@ -221,7 +221,7 @@ serve_backup(int socket, void *arg)
 
 /* ---- before it ---- */
 
-/* What an interrupted backup has copied of the layers stays. */
+/* The layers that an interrupted backup has copied stay. */
 static int
 prepare_work(struct place *p, struct err *err)
 {

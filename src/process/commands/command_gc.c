@@ -11,7 +11,7 @@
 
 /* Lines of each kind in the list for people; JSON has all. */
 #define LINES_MAX 100
-/* What waits is listed by the time when it goes, and this much of it. */
+/* At most this many entries that wait are listed, ordered by the time when they go. */
 #define WAITING_MAX 20
 
 static const char *const kind_names[GARBAGE_KINDS] = {"manifest", "image", "blob", "file"};

@@ -7,7 +7,7 @@
 
 /* ---- as text ---- */
 
-/* What an edge of each kind means, for people and in JSON; NULL: it isn't told. */
+/* The meaning of each kind of edge, for people and in JSON; NULL: it isn't told. */
 static const struct {
     const char *name, *text;
 } meanings[EXPLAIN_KINDS] = {

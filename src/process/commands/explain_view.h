@@ -4,7 +4,7 @@
 #include "domain/registry.h"
 #include "util/json.h"
 
-/* What keeps a digest, and until when: for the commands explain and show. */
+/* The edges that keep a digest, and their ends: for the commands explain and show. */
 
 /* A line for each edge, and the verdicts. */
 void explain_view_print(const struct registry *reg, const struct explain *x);

@@ -33,7 +33,7 @@ struct exchange {
     int socket; /* to the other process */
 };
 
-/* What the maker sends when it is ready, or has failed. */
+/* The maker sends this when it is ready, or has failed. */
 struct outcome {
     bool good;
     struct snapshot_restored done;
@@ -120,7 +120,7 @@ make_new_directory(const struct exchange *x, struct err *err)
     return rc;
 }
 
-/* What has the name NEW now is the database before. */
+/* The name NEW now belongs to the database before. */
 static int
 set_aside(const struct exchange *x, char aside[64], struct err *err)
 {
@@ -227,8 +227,8 @@ tell_restored(const struct outcome *o, const char *dir, const char *aside)
         command_note("no snapshot of it was taken: %.200s", done->why_not);
 }
 
-/* What was acknowledged may be lost: it says what, and the command fails. 0 if all is there, or if
- * the caller has chosen the snapshot. */
+/* If acknowledged changes may be lost, this says which, and the command fails. 0 if all is there,
+ * or if the caller has chosen the snapshot. */
 static int
 tell_loss(const struct exchange *x, const struct snapshot_restored *done, struct err *err)
 {
@@ -288,7 +288,7 @@ restore_snapshot(struct options *o, struct err *err)
     lost = tell_loss(&x, &outcome.done, &loss) != 0;
     if (!lost && x.time == NULL)
         return COMMAND_DONE;
-    /* What came since may be among the files. */
+    /* Layers that were pushed since may be among the files. */
     code = control_run(o, command_rebuild_work, args, err);
     if (code != COMMAND_DONE || !lost)
         return code;

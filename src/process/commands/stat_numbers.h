@@ -5,7 +5,7 @@
 #include "domain/metrics/metrics.h"
 #include "process/commands/control.h"
 
-/* What the commands stat and top show: the numbers of /metrics, and the parts of /readyz. */
+/* The commands stat and top show these: the numbers of /metrics, and the parts of /readyz. */
 struct stat_numbers {
     bool is_running; /* a server runs; else only what is stored is known */
     struct metrics_numbers m;

@@ -7,7 +7,8 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* What user add, passwd and del do to the file. Afterwards they wait for a running server. */
+/* The commands user add, passwd and del change the file, and then wait for a running server to see
+ * it. */
 
 struct user_change {
     const char *name;
@@ -20,7 +21,7 @@ struct user_change {
 };
 
 /* Adds the user, or gives the user another password. Prints the secret, if there is one. A robot
- * can't become a user with a password, nor the other way round. A robot keeps its expiry if
+ * can't become a user with a password, and a user can't become a robot. A robot keeps its expiry if
  * must_exist and not expiry_given. */
 int user_change_put(const struct user_file *f, struct user_change *c, struct err *err);
 

@@ -12,12 +12,12 @@
 /* The listeners to GET /v1/events. A worker has checked the client and its request, and then has
  * nginx ask here: "GET /events/<ndjson|sse>/<types>/<since>/<owner>/<user> HTTP/1.x", of which only
  * the method comes from a client (types: the bits of event_text.h, in decimal; since: a number, or
- * "new"; owner: the same text for all listeners of a user or an address; user: his name in hex, or
+ * "new"; owner: the same text for all listeners of a user or an address; user: the name in hex, or
  * "-"). Headers are ignored.
  *
- * A listener gets the events of repositories from which he may pull at that moment. Events without
- * a repository (steps in the push of a v1 image) are for those who may pull everything. The stream
- * of a user who was removed ends. */
+ * A listener gets the events of repositories that its user may pull from at that moment. Events
+ * without a repository (steps in the push of a v1 image) go to users who may pull everything. The
+ * stream of a user who was removed ends. */
 
 #define HERALD_HTTP_MAX 1000                      /* listeners at once; more of them get 503 */
 #define HERALD_HTTP_OWNER_MAX 250                 /* listeners of one owner; more get 429 */

@@ -19,7 +19,7 @@
 
 #define CANT_LOOK "a layer can't be looked into"
 
-/* What a child writes about a layer, in memory that the keeper reads. Zeros: it has not begun. */
+/* A child writes this about a layer, in memory that the keeper reads. Zeros: it has not begun. */
 enum stage { STAGE_LEFT, STAGE_BEGUN, STAGE_WRITTEN, STAGE_FAILED };
 struct answer {
     _Atomic bool recalled; /* written by the keeper: begin no other layer */

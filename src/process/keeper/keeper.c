@@ -123,8 +123,8 @@ tend_store(struct keeper *k)
         disk_space_save(dirfd);
 }
 
-/* What was committed since the last checkpoint is only in the log. After this one it is in the
- * tables, too, and a start knows how far the log has to reach. */
+/* Commits since the last checkpoint are only in the log. After this one they are in the tables,
+ * too, and a start knows how far the log has to reach. */
 static void
 close_store(struct keeper *k)
 {

@@ -8,9 +8,8 @@
 #include "process/keeper/indexer.h"
 #include "process/server/server.h"
 
-/* What the keeper tells of itself and of the store, in shared memory: the metrics that are told,
- * and whether the parts of the server are well (domain/metrics). All zero at first, but `server`
- * and `reg`. */
+/* The keeper reports on itself and the store in shared memory (domain/metrics): its metrics, and
+ * whether the parts of the server are well. All zero at first, but `server` and `reg`. */
 struct keeper_report {
     const struct server *server;
     const struct registry *reg;

@@ -322,7 +322,7 @@ on_recovery_end(void *arg, pid_t pid, int status)
         c->disk_full_recoveries += pause < DISK_FULL_PAUSE_MS;
         recover_at(c, now + pause);
     } else if (c->were_ready && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FAULT) {
-        /* The log has said why. What worked once may work again. */
+        /* The log has said why. A child that worked once may work again. */
         c->faults += c->faults < FAULTS_MAX;
         recover_at(c, now + ((uint64_t)FAILURE_PAUSE_MS << c->faults));
     } else {

@@ -8,7 +8,7 @@
 #include "util/parse.h"
 
 #define SIGN_MS 10000 /* how often, if the manager doesn't say */
-/* What a start may still take after each sign of it: a recovery may be long. */
+/* The time that a start may still take after each sign of life: a recovery may be long. */
 #define START_MORE_US "60000000"
 
 static const char *const manager_variables[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};

@@ -7,9 +7,9 @@
 #include <sys/un.h>
 #include "util/loop.h"
 
-/* What the master tells the service manager that started it: systemd, or a container engine. It
- * sends datagrams to the socket that the environment names (sd_notify(3)). Without that variable
- * all of this does nothing. Nothing here waits, and a message that can't be sent is lost. */
+/* The master reports to the service manager that started it (systemd, or a container engine) by
+ * datagrams to the socket that the environment names (sd_notify(3)). Without that variable all of
+ * this does nothing. Nothing here waits, and a message that can't be sent is lost. */
 struct service_manager {
     int socket; /* -1: there is nobody to tell */
     struct sockaddr_un to;

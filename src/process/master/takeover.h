@@ -13,7 +13,7 @@
  *   2. The master ends all children but nginx, each after its last request. Requests wait in the
  *      sockets meanwhile.
  *   3. The master executes the program, which has the same pid, and so the same children and
- *      parent. What it gets is in process/server/handover.h. */
+ *      parent. It gets the records of process/server/handover.h. */
 
 enum takeover_state {
     TAKEOVER_NONE,

@@ -34,7 +34,7 @@ void child_log_death(const char *name, pid_t pid, int status);
 /* Fills the registry that the floors below work on, from the options. */
 void child_registry(const struct server *s, struct kv *kv, struct registry *reg);
 
-/* What a child has in the master's table of processes, in memory that it shares with others. */
+/* A child's place in the master's table of processes, in memory that it shares with others. */
 struct child_place {
     struct kv_slot *slot;
     struct metrics_place *counts;

@@ -135,7 +135,7 @@ wrong_owner(const struct datadir *d, const char *name, uid_t uid, const struct p
     struct statvfs fs;
 
     if (other_registry_backup(d->fd, d->name, err) != 0)
-        return -1; /* nobody should make it his own */
+        return -1; /* a backup keeps its owner */
     if (fstatvfs(d->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
         return read_only(d, err); /* no owner can be changed there */
     if (pw != NULL)

@@ -6,10 +6,10 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* What a server hands to the program that takes its place by exec, in the same process: descriptors
- * and texts with names. They are records in a file without a name, whose descriptor is in the
- * environment. A name may have several records; a program ignores those that it doesn't know, since
- * it may be of another version. */
+/* A server hands named descriptors and texts to the program that takes its place by exec, in the
+ * same process. They are records in a file without a name, whose descriptor is in the environment.
+ * A name may have several records; a program ignores those that it doesn't know, since it may be of
+ * another version. */
 struct handover {
     struct buf text;
 };

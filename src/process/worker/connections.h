@@ -11,7 +11,7 @@
  * last watches it, but passes it on when another one could answer sooner: when it has several
  * requests and others are idle, before a request that may take long, and when it retires. */
 
-/* What lets a pool's connections be kept. */
+/* A pool needs this to keep its connections. */
 struct connections_pool {
     const struct fd_exchange *exchange;
     unsigned place; /* of this worker in it */

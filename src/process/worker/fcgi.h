@@ -10,7 +10,7 @@
 
 typedef void fcgi_handler(const struct http_request *req, struct arena *arena,
                           struct http_reply *reply, void *arg);
-/* What became of a request that the handler has got. */
+/* The end of a request that the handler has got. */
 struct fcgi_done {
     const struct http_request *req;
     const struct http_reply *reply;

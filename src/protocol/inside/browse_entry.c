@@ -99,7 +99,7 @@ is_hard_link(const struct layer_entry *e)
     return (e->flags & (LAYER_HARD_LINK | LAYER_LOWER)) != 0;
 }
 
-/* What the tar header says. */
+/* The members from the tar header. */
 static void
 put_header_members(struct buf *out, struct bytes path, const struct layer_entry *e)
 {

@@ -3,8 +3,9 @@
 #include "domain/inside/browse.h"
 #include "protocol/http/call.h"
 
-/* /v2/<name>/_image/<tag or digest>/...: looking inside an image. Of an index, the image for
- * ?platform=os/architecture[/variant]; without it, the one for linux/amd64, else the first. */
+/* /v2/<name>/_image/<tag or digest>/...: looking inside an image. If the reference names an index,
+ * ?platform=os/architecture[/variant] chooses the image; the default is linux/amd64, else the first
+ * image. */
 
 /* GET .../tree[/<path>]: a directory's entries. */
 call_handler v2_browse_tree;

@@ -12,7 +12,7 @@ way_to_log_in(const struct registry *reg)
     return access_users_exist(reg) ? "token" : "none";
 }
 
-/* What the user may do, whatever the token is for: the client can get another one. */
+/* The user's rights, also those that the token isn't for: the client can get another one. */
 static struct json *
 rights_on(const struct registry *reg, const struct actor *user, const char *repository)
 {

@@ -12,7 +12,7 @@
 /* Bytes of the scopes in an answer: 100 of them with the longest names. */
 #define GRANTED_MAX (64u << 10)
 
-/* What an answer is made of. */
+/* The parts of an answer. */
 struct token_answer {
     struct bearer access;
     bool wants_refresh;
@@ -67,7 +67,8 @@ grant_scope(struct call *c, struct bearer *b, struct bytes text, struct err *err
     if (repository == NULL)
         return arena_full(err);
     actions = allowed_actions(c, &actor, repository, s.actions);
-    /* A token has a longest length. What doesn't fit is not granted, as what isn't allowed. */
+    /* A token has a longest length. Scopes that don't fit are not granted, like those that aren't
+     * allowed. */
     if (actions != 0)
         bearer_grants_add(&b->grants, bytes_str(repository), actions);
     return 0;

@@ -34,7 +34,7 @@
 #define LOCK_WAIT_S 2
 /* A slot that was unused for this long is given to another file. */
 #define SLOT_MS 60000
-/* The thread sleeps after so many looks that found nothing, until an upload is announced. */
+/* After this many looks that found nothing, the thread sleeps until an upload is announced. */
 #define QUIET_LOOKS 40
 /* The thread's nice value: nginx goes first, and what isn't hashed ahead is hashed at the end. */
 #define NICE 10
@@ -108,8 +108,8 @@ clear_slot(struct ahead_slot *s)
     s->begun = (struct digest_begun){.size = 0};
 }
 
-/* After pthread_mutex_lock or trylock. What a process was doing with the slot when it died is
- * unknown, so the slot is cleared. */
+/* After pthread_mutex_lock or trylock. A process that died may have left the slot half changed, so
+ * the slot is cleared. */
 static bool
 has_slot(struct ahead_slot *s, int locked)
 {

@@ -42,5 +42,6 @@ void body_ahead_follow(const struct body_ahead *a, int root);
  * cut back. Call it before the file gets another name. */
 void body_ahead_freeze(const struct body_ahead *a, int fd);
 
-/* What was hashed of this file; the table forgets it. False: nothing was. */
+/* Gives the digest that was begun of this file, and removes it from the table. False: none was
+ * begun. */
 bool body_ahead_take(const struct body_ahead *a, int fd, struct digest_begun *begun);

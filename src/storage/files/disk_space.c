@@ -67,8 +67,8 @@ disk_space_needed(int dirfd)
     return kept_free > margin ? kept_free : margin;
 }
 
-/* What was seen of the disk of a directory: there was so much room that nobody has to look again
- * before `until`. A process looks at two directories, the data directory and db/. */
+/* Directories whose disks had plenty of room at the last look: the next one is due at until_ms. A
+ * process looks at two directories, the data directory and db/. */
 static struct plenty {
     int dirfd;
     uint64_t until_ms;

@@ -17,7 +17,7 @@ uint64_t disk_space_needed(int dirfd);
 /* The bytes that may still be written to the file system of dirfd; UINT64_MAX if unknown. */
 uint64_t disk_space_free(int dirfd);
 
-/* From now on this process, and those that it forks, keep at least so many bytes free: --min-free.
+/* From now on this process, and those that it forks, keep at least `bytes` free (--min-free).
  * The ballast doesn't grow with it. */
 void disk_space_keep(uint64_t bytes);
 

@@ -44,8 +44,8 @@ changes_nothing(uint32_t type)
            type == RECORD_RECYCLE || type >= DB_user_BEGIN;
 }
 
-/* Where the checkpoint at that place began. What was logged before is in the tables. 0: it isn't
- * known. */
+/* Where the checkpoint at that place began. Everything that was logged before it is in the tables.
+ * 0: it isn't known. */
 static uint32_t
 begin_of_checkpoint(struct bytes log, const DB_LSN *checkpoint)
 {
@@ -134,7 +134,7 @@ count_nothing(void *arg, uint64_t n, struct err *err)
     return 0;
 }
 
-/* What was copied with the tables. */
+/* The files that were copied with the tables. */
 static int
 drop_copied_logs(const char *dir, struct err *err)
 {

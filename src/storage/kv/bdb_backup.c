@@ -94,8 +94,9 @@ is_all_zero(const char *p, size_t n)
     return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-/* A log is only appended to, and the library makes its file as long as it may become. What isn't
- * written yet is left out; a copy may end in the middle of a record, which is then none. */
+/* A log is only appended to, and the library makes its file as long as it may become. The part that
+ * isn't written yet is left out. A copy may end in the middle of a record, which then doesn't
+ * count. */
 static int
 copy_log(int from, const char *to, const char *name, struct err *err)
 {

@@ -143,9 +143,10 @@ blame_full_disk(const char *dir, struct err *err)
     err_set(err, ERR_NO_SPACE, "the disk is full: %s", why);
 }
 
-/* What was written and never reached the disk, because an fsync failed, may still be in memory, as
- * if it were on the disk: recovery would find nothing to repeat, and a later power loss would show
- * the old bytes. So it reads what the disk has. What still waits to be written stays. */
+/* Bytes that were written, but never reached the disk because an fsync failed, may still be in the
+ * memory of the kernel as if they were on the disk: recovery would find nothing to repeat, and a
+ * later power loss would show the old bytes. So the kernel drops its clean pages, and recovery
+ * reads the disk. Pages that still wait to be written stay. */
 static void
 forget_cached_files(const char *dir)
 {

@@ -87,8 +87,8 @@ struct bytes kv_cursor_val(const struct kv_cursor *c);
 int kv_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *key, struct buf *val,
             struct err *err);
 
-/* Returns when all that was committed so far is on disk, for somebody who passes on what he read.
- * Costs nothing if it is there already. */
+/* Returns when all commits so far are on disk: for callers that pass on what they have read. Costs
+ * nothing if they are there already. */
 int kv_flush(struct kv *kv, struct err *err);
 
 /* ---- upkeep, by one process (the keeper) ---- */
@@ -96,7 +96,7 @@ int kv_flush(struct kv *kv, struct err *err);
 /* Writes a checkpoint, which shortens the next recovery, if this much was logged or this much time
  * has passed since the last one. */
 int kv_checkpoint(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
-/* What the store has done since it was recovered last, by all processes. */
+/* Counts of all processes since the last recovery of the store. */
 struct kv_stats {
     uint64_t cache_hits, cache_misses; /* pages */
     uint64_t deadlocks;                /* conflicts that one side had to lose */

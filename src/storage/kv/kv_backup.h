@@ -58,5 +58,5 @@ struct kv *kv_backup_open(const char *dir, const struct kv_table *tables, size_t
 uint32_t kv_backup_log_number(const char *name);
 
 /* Each log of the store DIR/db gets a second name in this directory of DIR, if it is there, before
- * anything is written to it. Nobody here removes these names. */
+ * anything is written to it. The store never removes these names. */
 #define KV_BACKUP_LOGS "snapshots/logs"

@@ -15,7 +15,7 @@
 
 uint64_t layer_names_hash(struct bytes name);
 
-/* How many pieces so many names need. */
+/* The number of pieces that this number of names needs. */
 uint32_t layer_names_pieces(size_t names);
 /* The piece that a hash belongs to. */
 uint32_t layer_names_piece(uint64_t hash, uint32_t pieces);

@@ -87,8 +87,8 @@ struct rec_manifest {
     /* Its id in hooks and in the first API: for an image the digest of its config, otherwise its
      * own digest. */
     struct digest id;
-    /* Of an index: the manifest of the image that is shown if no platform is named, or its own
-     * digest if there is no image; DIGEST_NONE: not known. */
+    /* In the record of an index: the manifest of the image that is shown if no platform is named,
+     * or the digest of the index if it has no image; DIGEST_NONE: not known. */
     struct digest chosen;
     /* The v1 image that the keeper made it of (DIGEST_V1_ID), or DIGEST_NONE; and whether a client
      * has pushed it as well. If not, it is deleted with its last tag. */

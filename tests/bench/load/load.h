@@ -1,4 +1,4 @@
-/* What the parts of the client share. Each of them ends the program at an error. */
+/* The parts of the client share these. Each of them ends the program at an error. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
@@ -40,7 +40,7 @@ struct reply {
     size_t body_len, location_len, used;
 };
 
-/* What one kind of load does: begin makes the first request of a unit, or returns false when there
+/* A kind of load: begin makes the first request of a unit, or returns false when there
  * are no more; got makes the next request, or returns false at the end of the unit. */
 struct kind {
     const char *name;

@@ -13,10 +13,10 @@
  *     -a: the images of an earlier run of -n are there already, and are pushed again in turn
  *     -d FILE: where the paths of the manifests are written to, by their digests
  *   load slow [options] URL REPOSITORY
- *     uploads that get a KiB a second, until standard input ends. Prints "ready" when all are under
- * way.
+ *     uploads that get a KiB a second, until standard input ends. Prints "ready" when all have
+ * begun.
  *
- *   -c CONNECTIONS (1)  -s SECONDS or -n COUNT: so long, or so many, together. With -s each
+ *   -c CONNECTIONS (1) -s SECONDS, or -n COUNT for all connections together. With -s each
  * connection makes a first request that isn't counted, so that its handshake isn't, either.
  *
  * Prints, in lines of a name and a number: done, seconds, p50, p99, max (milliseconds; of an image:
@@ -187,7 +187,7 @@ loop(void)
             if (c->busy && c->sent < c->out.len)
                 client_write(c);
             client_read(c);
-            /* What came may have been the end of a handshake. */
+            /* The bytes that came may have been the end of a handshake. */
             if (c->busy && c->sent < c->out.len)
                 client_write(c);
         }
