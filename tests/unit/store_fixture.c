@@ -24,7 +24,7 @@ const struct actor fixture_actor = {.user = "alice", .address = "192.0.2.1"};
  * These take the place of the C library's, so that a test need not wait an hour. */
 
 static uint64_t ahead_ms;
-static struct timespec stopped_at; /* 0: the clock runs */
+static struct timespec stopped_at, stopped_mono; /* tv_sec 0: they run */
 
 void
 fixture_forward_ms(uint64_t ms)
@@ -35,9 +35,11 @@ fixture_forward_ms(uint64_t ms)
 void
 fixture_stop_clock(bool stop)
 {
-    stopped_at.tv_sec = 0;
-    if (stop)
-        (void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &stopped_at);
+    stopped_at.tv_sec = stopped_mono.tv_sec = 0;
+    if (!stop)
+        return;
+    (void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &stopped_at);
+    (void)syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &stopped_mono);
 }
 
 int
@@ -45,6 +47,8 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 {
     int rc = (int)syscall(SYS_clock_gettime, clock, ts);
 
+    if (rc == 0 && clock == CLOCK_MONOTONIC && stopped_mono.tv_sec != 0)
+        *ts = stopped_mono;
     if (rc == 0 && clock == CLOCK_REALTIME) {
         if (stopped_at.tv_sec != 0)
             *ts = stopped_at;

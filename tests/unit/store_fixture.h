@@ -46,7 +46,8 @@ void fixture_users(struct fixture *f, const char *users); /* without rules */
 
 /* Puts the clock of this program forward (not that of the kernel, which dates files). */
 void fixture_forward_ms(uint64_t ms);
-/* It stands still until this is called with false, except for steps forward. */
+/* It stands still until this is called with false, except for steps forward, and so does the
+ * monotonic one, without steps. */
 void fixture_stop_clock(bool stop);
 
 /* How many jobs of a kind there are, due or not. */
