@@ -5,8 +5,8 @@
 #define LOWER_AND_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"
 #define TAG_BEGINS LOWER_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 
-/* All names are followed at once: for each place of the grammar, the places of the pattern that
- * some name of this length leads to. The grammar of repositories: see name.h. */
+/* All names are followed at once: a set for each place of the grammar has the places of the pattern
+ * to which some name of this length leads. The grammar of repositories: see name.h. */
 enum name_place {
     AT_BEGINNING, /* of a component */
     BEHIND_LETTER,
@@ -16,7 +16,7 @@ enum name_place {
     NAME_PLACES,
 };
 
-/* Which bytes lead from a place of the grammar to which. */
+/* The bytes that lead from one place of the grammar to another. */
 static const struct name_move {
     enum name_place from, to;
     const char *by;
@@ -36,7 +36,7 @@ static const struct name_move {
 
 #define MOVES (sizeof name_moves / sizeof *name_moves)
 
-/* Adds where a move leads from `before`. */
+/* Adds the places to which a move leads from `before`. */
 static bool
 follow_move(const struct glob *g, const struct glob_set *before, const struct glob_byte *by,
             struct glob_set *to)

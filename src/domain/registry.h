@@ -26,7 +26,7 @@ struct registry {
     struct kv *kv;
     int dirfd; /* the data directory: layers/, uploads/, auth/ are below it */
 
-    /* How tags of images that are no manifests are treated: domain/core/foreign_images.h. */
+    /* The functions for images that are no manifests: domain/core/foreign_images.h. */
     const struct foreign_images *foreign;
 
     /* An eventfd: adding 1 makes the keeper look at once for layers that a request waits for. NULL:
@@ -40,7 +40,7 @@ struct registry {
     /* limits and times, in milliseconds; see the options of the same names */
     uint64_t lease_ms;
     uint64_t upload_expiry_ms;
-    uint64_t history_keep_ms; /* what the history of a tag names stays this long; 0: it doesn't */
+    uint64_t history_keep_ms; /* a former target of a tag stays this long; 0: it doesn't */
     uint64_t gc_interval_ms;
     uint64_t gc_untagged_ms;     /* 0: manifests without tags stay */
     uint64_t file_grace_ms;      /* no option: a file is removed this long after its record */
@@ -74,13 +74,13 @@ struct registry {
     /* Passwords that nginx has found right, for tokens; NULL: none are remembered. */
     const struct login_cache *login_cache;
 
-    /* What was pulled and is not written down yet; NULL: pulls aren't noted. */
+    /* Pulls that are not written down yet; NULL: pulls aren't noted. */
     const struct pull_memory *pulls;
 
     /* The bytes of each repository; NULL: none are known. */
     const struct repository_sizes *sizes;
 
-    /* What is hashed of uploads while they come; NULL: nothing. */
+    /* Hashes of uploads that are still being received; NULL: none. */
     const struct body_ahead *body_ahead;
 
     struct hooks *hooks; /* the administrator's hooks; NULL: none */

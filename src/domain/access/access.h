@@ -5,9 +5,9 @@
 #include "domain/registry.h"
 #include "util/err.h"
 
-/* Access rights, decided in this one place. The dispatcher asks for each request, before the
- * handler of the route runs. What a request may do beyond its repository is asked here, too: the
- * source of a mount, the names in a list, the tags that a push moves. */
+/* All access rights are decided here. The dispatcher asks for each request, before the handler of
+ * the route runs. Code that needs a right beyond the repository of the request asks here, too: for
+ * the source of a mount, the names in a list, and the tags that a push moves. */
 
 struct bearer_grants;
 
@@ -17,7 +17,7 @@ enum verb {
     VERB_LIST,   /* the same, and everybody who may pull from some repository; a token of the second
                   * API needs the scope of lists. A list shows what the actor may pull. */
     VERB_PULL,
-    VERB_PUSH, /* with RIGHT_CREATE or RIGHT_OVERWRITE; which of them, tag_move.c asks */
+    VERB_PUSH, /* with RIGHT_CREATE or RIGHT_OVERWRITE; tag_move.c checks which of them */
     VERB_DELETE,
     VERB_ADMIN,
 };
@@ -49,25 +49,28 @@ void access_version(const struct registry *reg, char out[ACCESS_VERSION_TEXT]);
 /* May a client without a user do anything, and so have tokens? */
 bool access_anonymous_may(const struct registry *reg);
 
-/* Is that user still there? With --trust-remote-user only the site around this registry knows. */
+/* Does that user still exist? Always true with --trust-remote-user: only the site around this
+ * registry knows its users. */
 bool access_user_is_known(const struct registry *reg, const char *user);
 
 /* The actor's rights (enum right) on a repository. They don't depend on whether it exists. */
 unsigned access_rights(const struct registry *reg, const struct actor *actor,
                        const char *repository);
 
-/* Has the actor the same rights on every repository, those of `rights` among them? Then nothing has
- * to be asked for each repository. */
+/* Does the actor have the same rights on every repository, and do they include `rights`? Then the
+ * caller needn't ask for each repository. */
 bool access_everywhere(const struct registry *reg, const struct actor *actor, unsigned rights);
 
-/* May the actor see what concerns the whole registry: has he RIGHT_ADMIN on every repository? */
+/* Does the actor have RIGHT_ADMIN on every repository? Information about the whole registry
+ * requires this. */
 bool access_administers(const struct registry *reg, const struct actor *actor);
-/* The same; -1 and ERR_UNAUTHORIZED or ERR_DENIED. */
+/* The same as a check: 0, or -1 and ERR_UNAUTHORIZED or ERR_DENIED. */
 int access_check_administrator(const struct registry *reg, const struct actor *actor,
                                struct err *err);
 
 /* For a list of the repositories from which the actor may pull: moves `after` forward over names of
- * others. False: there is none behind it. Each name still has to be asked about. */
+ * other repositories. False: no such repository is behind it. The caller still has to ask about
+ * each name. */
 bool access_skip(const struct registry *reg, const struct actor *actor,
                  char after[RECORD_REPOSITORY_MAX + 1]);
 

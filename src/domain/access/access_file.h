@@ -30,5 +30,5 @@ void access_file_look(struct access_file *f, int dirfd);
  * stays as it was. */
 int access_file_write(int dirfd, const struct access_sources *sources, struct err *err);
 
-/* Nobody has to log in any more. */
+/* Removes the file: the registry then has neither users nor rules. */
 int access_file_remove(int dirfd, struct err *err);

@@ -7,14 +7,14 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* The patterns of access rules. They mean what those of util/glob.h mean: ? is a byte of a
- * component, * any number of them, ** also takes slashes, and as a whole component in front of a
- * slash it takes no component, too. {user} is the name of the user who asks. All other bytes have
- * to be such as can stand in the name of a repository.
+/* The patterns of access rules. Wildcards are those of util/glob.h: ? is a byte of a component, *
+ * any number of them, and ** also takes slashes. As a whole component in front of a slash, ** may
+ * also stand for no component. {user} is the name of the user who asks. All other bytes must be
+ * allowed in the name of a repository.
  *
- * A registry may have thousands of rules, so a compiled pattern is a few bytes. What costs time is
- * prepared once for each name: for each byte the set of its places. A pattern then takes one step
- * for each of its own bytes, however long the name is. */
+ * A registry may have thousands of rules, so a compiled pattern is a few bytes. The slow part is
+ * done once for each name: access_name_set finds the places of each byte. A pattern then takes one
+ * step for each of its own bytes, however long the name is. */
 
 #define ACCESS_PATTERN_MAX 255
 
@@ -41,7 +41,7 @@ int access_pattern_compile(struct access_pattern *p, struct bytes text, struct e
 bool access_pattern_match(const uint8_t *v, size_t n, const struct access_name *name,
                           struct bytes user);
 
-/* Writes the text with which all names begin that the pattern matches: up to its first wildcard.
+/* Writes the beginning of all names that the pattern matches: the pattern up to its first wildcard.
  * *whole: there is no wildcard, and this is the only name. False: it matches no name at all. */
 bool access_pattern_start(const uint8_t *v, size_t n, struct bytes user,
                           char out[RECORD_REPOSITORY_MAX + 1], bool *whole);

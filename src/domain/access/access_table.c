@@ -114,7 +114,7 @@ access_table_user(const struct access_table *t, struct bytes name,
 
 /* ---- decisions ---- */
 
-/* Which rules are for the user. */
+/* The set of WHO numbers (access_format.h) whose rules are for the user, a bit for each. */
 struct applying {
     uint64_t who[WHO_WORDS]; /* of these, (who_count + 63) / 64 are set */
 };

@@ -30,7 +30,7 @@ enum right {
 #define ACCESS_TABLE_MAX (512u * 1024 * 1024)
 
 struct access_sources {
-    bool has_rules; /* there is a file of rules; it may be empty, and then nobody may anything */
+    bool has_rules;         /* there is a file of rules; an empty one gives nobody a right */
     struct bytes rules;     /* its text */
     struct bytes groups;    /* of auth/groups */
     struct bytes users;     /* of run/htpasswd */
@@ -57,8 +57,8 @@ bool access_table_has_rules(const struct access_table *t);
 #define ACCESS_STAMP_BYTES 16
 
 /* Looks for a user in the password file. False: there is none of this name. The stamp changes when
- * the user's line changes. *expiry_s: seconds since 1970, from which on this robot may nothing; 0:
- * never. An expiry that can't be read is in the past. */
+ * the user's line changes. *expiry_s: when this robot expires, in seconds since 1970; 0: never. An
+ * expiry that can't be read is in the past. */
 bool access_table_user(const struct access_table *t, struct bytes name,
                        uint8_t stamp[ACCESS_STAMP_BYTES], uint64_t *expiry_s);
 
@@ -68,21 +68,22 @@ struct access_decision {
     unsigned anonymous_line; /* the first that matches for anonymous clients; 0: none */
 };
 
-/* user: whoever has logged in; "": an anonymous client. The rights of a user are those of both
- * lines. Without rules a user may do everything, and an anonymous client nothing. */
+/* user: the name of a user who has logged in; "": an anonymous client. The rights of a user are
+ * those of both lines. Without rules a user may do everything, and an anonymous client nothing. */
 void access_table_decide(const struct access_table *t, const char *user, const char *repository,
                          struct access_decision *d);
 
 /* The rights that some line gives this user on some repository. */
 unsigned access_table_anywhere(const struct access_table *t, const char *user);
 
-/* Does the user have these rights on every repository, whatever it is called, by lines of his own?
- * That is so if one of them is for the pattern **, and it and all of those before it give them. */
+/* Do the lines for this user give these rights on every repository, whatever its name? They do if
+ * one of them is for the pattern **, and if it and all of them before it give the rights. Lines for
+ * anonymous clients don't count. */
 bool access_table_everywhere(const struct access_table *t, const char *user, unsigned rights);
 
 /* For a list of all repositories on which a user has one of these rights: moves `after` forward
- * over names on which no line gives one. False: no name behind it is left. Names behind the new
- * `after` still have to be decided. */
+ * over names for which no line gives such a right. False: no name behind it is left. Names behind
+ * the new `after` still have to be decided. */
 bool access_table_skip(const struct access_table *t, const char *user, unsigned rights,
                        char after[RECORD_REPOSITORY_MAX + 1]);
 

@@ -37,8 +37,8 @@ struct bearer {
 /* Takes a text apart. False: it is no token. Doesn't check the signature. */
 bool bearer_parse(struct bearer *b, struct bytes text);
 
-/* Makes the token of kind, user, times and grants. The user, if there is one, must have proven who
- * he is. The time ends with that of a robot. */
+/* Makes the token from kind, user, times and grants. The caller has authenticated the user, if
+ * there is one. The token of a robot expires no later than the robot. */
 int bearer_make(const struct registry *reg, struct bearer *b, char out[BEARER_TEXT_MAX],
                 struct err *err);
 

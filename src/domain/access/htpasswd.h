@@ -32,8 +32,8 @@ struct htpasswd_state {
 #define HTPASSWD_RUN "run/htpasswd"   /* written from it at each start and change, for nginx */
 
 /* Check a user name, or a password. A name must not be empty, begin with #, contain a colon, or be
- * longer than HTPASSWD_NAME_MAX. Both must not contain control characters. 0, or -1 and
- * ERR_BAD_REQUEST; the message never contains the password. */
+ * longer than HTPASSWD_NAME_MAX. Names and passwords must not contain control characters. 0, or -1
+ * and ERR_BAD_REQUEST; the message never contains the password. */
 int htpasswd_check_name(struct bytes name, struct err *err);
 int htpasswd_check_password(struct bytes password, struct err *err);
 
@@ -49,7 +49,7 @@ int htpasswd_add(struct buf *lines, const char *name, const char *password, cons
 int htpasswd_add_robot(struct buf *lines, const char *name, const char *secret, const uint8_t *salt,
                        uint64_t expiry_s, struct err *err);
 
-/* What a line of htpasswd_next says. */
+/* The fields of a line of htpasswd_next. */
 struct htpasswd_user {
     struct bytes name, hash;
     bool robot;        /* the third field, which nginx ignores, begins with the word "robot" */
@@ -59,11 +59,11 @@ struct htpasswd_user {
 void htpasswd_parse(struct htpasswd_user *u, struct bytes line);
 bool htpasswd_has_expired(const struct htpasswd_user *u, uint64_t now_s);
 
-/* Writes run/htpasswd from the given lines (of htpasswd_add) and auth/htpasswd, or removes it when
- * there are neither. For a user in both, the given line counts. Lines that aren't NAME:HASH, or
- * whose name is too long, are left out with a warning. So are robots that have expired at now_s
- * (seconds since 1970), and all other lines of their names. After a failure the file and *state are
- * unchanged. */
+/* Writes run/htpasswd from the given lines (of htpasswd_add) and auth/htpasswd, or removes it if
+ * both are missing. For a user in both, the given line counts. Lines that aren't NAME:HASH, or
+ * whose name is too long, are left out with a warning. Robots that have expired at now_s (seconds
+ * since 1970) are left out, too, with all other lines of their names. After a failure the file and
+ * *state are unchanged. */
 int htpasswd_install(int dirfd, struct bytes given, uint64_t now_s, struct htpasswd_state *state,
                      struct err *err);
 

@@ -328,8 +328,8 @@ note_first_log(int root, uint32_t first, struct err *err)
     return fdio_replace_file(root, UNFINISHED "/" FIRST_LOG, 0600, bytes_of(text, (size_t)n), err);
 }
 
-/* Gives it its name. It is the newest by it: the others are older, and the logs don't continue
- * them. */
+/* Gives the copy its name, which is greater than the names of all others: they are older, and the
+ * logs don't continue them. */
 static int
 publish_snapshot(int root, uint64_t moment_ms, char name[BACKUP_TIME_MAX], struct err *err)
 {
@@ -423,8 +423,8 @@ publish_copy(int root, struct err *err)
     return publish_snapshot(root, clock_wall_ms(), name, err);
 }
 
-/* What the marker says: 1 if a copy waits for its name, 0 if none was made, 2 if it has its name.
- */
+/* Reads the marker. 1: a copy waits for its name; 0: no copy was made; 2: the copy has its name;
+ * -1. */
 static int
 find_copy(int root, struct err *err)
 {

@@ -21,13 +21,14 @@ struct snapshots {
 /* 0 or -1; the caller frees s->names, also after a failure. */
 int snapshot_list(int root, struct snapshots *s, struct err *err);
 
-/* Takes one, and removes the oldest but `keep`, and the logs that only those needed. name: its
- * name. ERR_BUSY: a backup runs, or wait->is_over; ERR_NO_SPACE: the margin of the disk would be
- * used. */
+/* Takes a snapshot. Removes all but the newest `keep`, and the logs that only the removed ones
+ * needed. name: that of the new snapshot. ERR_BUSY: a backup runs, or wait->is_over; ERR_NO_SPACE:
+ * the margin of the disk would be used. */
 int snapshot_take(const struct registry *reg, size_t keep, char name[BACKUP_TIME_MAX],
                   const struct backup_lock_wait *wait, struct err *err);
 
-/* The bytes of the logs below snapshots/logs, and of those that db/ doesn't have any more. */
+/* *bytes: the size of the logs below snapshots/logs. *alone: the size of those that db/ doesn't
+ * have any more. */
 void snapshot_measure_logs(int root, uint64_t *bytes, uint64_t *alone);
 /* Are all logs there that the newest snapshot needs? Without a snapshot: all since the store was
  * made. */
@@ -50,14 +51,14 @@ bool snapshot_has_log(int root, uint32_t number);
  * be used. */
 #define SNAPSHOT_COPY "snapshots/unfinished"
 int snapshot_begin_copy(int root, const char *store, struct err *err);
-/* They are there. store: where they come from. */
+/* Call it when the files are there. store: the directory that they come from. */
 int snapshot_end_copy(int root, const char *store, struct err *err);
 
-/* In a database that was put back, until it is settled: the logs below snapshots/ are those of the
- * one before. is_copied: the copy above is complete. */
+/* A marker in a database that was put back, until it is settled: the logs below snapshots/ belong
+ * to the previous database. is_copied: SNAPSHOT_COPY is complete. */
 #define SNAPSHOT_RESTORED "restored"
 int snapshot_mark_restored(int root, const char *store, bool is_copied, struct err *err);
-/* If the database in db/ has that mark: puts the logs of the one before aside below snapshots/,
- * gives the copy its name and the logs their second names, and removes the mark. What a crash cut
- * off is finished by the next call. */
+/* If the database in db/ has that marker: puts the logs of the previous database aside below
+ * snapshots/, gives the copy its name and the logs their second names, and removes the marker. If a
+ * crash interrupts this, the next call finishes it. */
 int snapshot_settle_restored(int root, struct err *err);

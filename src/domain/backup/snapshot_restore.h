@@ -8,7 +8,7 @@
 /* Puts a database back from snapshots (snapshot.h). root: the descriptor of the data directory,
  * which is the working directory. No server runs there. */
 
-/* What a restore has made. */
+/* The result of a restore. */
 struct snapshot_restored {
     char name[BACKUP_TIME_MAX]; /* "": none; the logs begin with the store */
     bool with_logs;             /* with what came since, as far as `logs` says */

@@ -36,7 +36,7 @@ struct check_watch {
 #define CHECK_UNKEPT_MAX 4096
 #define CHECK_HISTORIES_MAX 1024
 
-/* What the history of a tag keeps, or a deleted manifest: check_history.h. */
+/* A target that the history of a tag keeps, or a deleted manifest (check_history.h). */
 struct check_history {
     struct digest digest;
     uint64_t repo, until;

@@ -31,7 +31,7 @@ check_entry_manifest(const struct check_entry *e)
     return e->table == TABLE_TRASH ? &e->r.trash.manifest : &e->r.manifest;
 }
 
-/* What people call it: "team/app:v1". */
+/* Writes the name that users know, for example "team/app:v1". */
 #define CHECK_WHAT_MAX 640
 void check_entry_name(struct check *c, const struct check_entry *e, char out[CHECK_WHAT_MAX]);
 

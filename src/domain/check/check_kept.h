@@ -3,8 +3,9 @@
 #include "domain/check/check_entry.h"
 
 /* A blob or an image that nothing keeps has a job that looks at it when its lease is over. Jobs are
- * sorted by time, so many blobs are compared with all of them together: the rule only remembers
- * what nothing keeps. */
+ * sorted by time, so finding one job means reading all of them. Therefore check_kept_note only
+ * remembers the blobs and images that nothing keeps, and check_kept_judge compares many of them
+ * with the jobs at once. */
 int check_kept_note(struct check *c, struct txn *t, const struct check_entry *e, struct err *err);
 
 /* Judges what was remembered. */

@@ -2,7 +2,7 @@
 
 #include "domain/check/check_entry.h"
 
-/* What must be true of the records: see check_table.c. */
+/* A rule: what must be true of records of one table. check_table.c has them all. */
 struct check_rule {
     const char *kind;
     enum table table;
@@ -10,7 +10,7 @@ struct check_rule {
     const char *must;
     const char *repair; /* NULL: there is none */
     bool outside;       /* it looks at files, so not in a transaction */
-    /* Reads in t. 1; 0: not so, and c->why says what is wrong; -1. */
+    /* Reads in t. 1: the rule holds; 0: it doesn't, and c->why says what is wrong; -1. */
     int (*holds)(struct check *c, struct txn *t, const struct check_entry *e, struct err *err);
     /* Mends it in that transaction (t NULL: `outside`, in transactions of its own). 0, -1. */
     int (*mend)(struct check *c, struct txn *t, const struct check_entry *e, struct err *err);

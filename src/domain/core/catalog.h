@@ -20,14 +20,14 @@ struct catalog_page {
     size_t n;
     bool more;
     /* With more: the next page begins behind this name. NULL: behind the last name of this page.
-     * Another name must not be shown to the actor, who may not know it; in the arena. */
+     * The name must not be shown to the actor, who may not see that repository. In the arena. */
     const char *hidden;
 };
 
 /* Names that a page passes over because the actor may not see them, before it ends early. */
 #define CATALOG_HIDDEN_MAX 5000
 
-/* Which repositories a page has. NULL: no such condition. */
+/* Conditions for the repositories of a page. A member that is NULL is no condition. */
 struct catalog_filter {
     const char *prefix; /* their names begin with it */
     const char *text;   /* their names contain it; case is ignored */

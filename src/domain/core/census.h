@@ -13,13 +13,13 @@
 struct census_numbers {
     uint64_t tags;
     uint64_t blobs, bytes;
-    uint64_t shared_bytes; /* so many more, if each repository had copies of its own */
+    uint64_t shared_bytes; /* bytes that would be added if each repository had its own copies */
 };
 
 /* All zero: at the beginning. */
 struct census {
     bool in_blobs;        /* the tags are counted */
-    uint64_t repo;        /* the last repository whose tags are */
+    uint64_t repo;        /* the last repository whose tags are counted */
     struct digest blob;   /* the last blob that is begun */
     uint64_t size, owner; /* of that: its size, and the last repository that has it; owner 0: all of
                            * them are counted */
@@ -27,8 +27,8 @@ struct census {
     struct census_numbers numbers; /* so far */
 };
 
-/* What the last census has found, for the time before the first one after a start. census_last: 1,
- * 0 (none was kept), -1. at_ms: clock_wall_ms() of its end. */
+/* The numbers of the last census, kept in the store until the first census after a start has ended.
+ * census_last: 1, 0 (none were kept), -1. at_ms: clock_wall_ms() of its end. */
 int census_last(const struct registry *reg, struct census_numbers *out, uint64_t *at_ms,
                 struct err *err);
 int census_keep(const struct registry *reg, const struct census_numbers *n, uint64_t at_ms,

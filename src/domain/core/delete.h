@@ -9,8 +9,9 @@
 #include "util/err.h"
 
 /* Deletes tags and manifests (blob.h deletes blobs). A blob or a foreign image that loses its last
- * keeper gets a lease, and is collected when that is over. What a manifest with a damaged document
- * kept isn't known: its edges stay until fsck --repair, and it can't come back. */
+ * keeper gets a lease, and is collected when that is over. If the document of a deleted manifest is
+ * damaged, its edges aren't known: they stay until fsck --repair, and the manifest can't come back.
+ */
 
 /* Deletes the tag. Its target stays, except for a derived manifest that has no other tag
  * (derived.h). ERR_NO_REPOSITORY, ERR_NO_MANIFEST; ERR_CONDITION (NULL: no condition). */

@@ -10,8 +10,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What a digest is, and what keeps it. Of the edges of each kind, the first ones are listed and all
- * are counted, so the facts of a layer in ten thousand images are bounded. */
+/* Explains a digest: the blob, image or manifests that have it, and the edges that keep them. Of
+ * the edges of each kind, the first ones are listed and all are counted, so the facts of a layer in
+ * ten thousand images are bounded. */
 
 #define EXPLAIN_FIRST 10
 #define EXPLAIN_KINDS 32 /* more than the largest edge_kind */
@@ -20,7 +21,7 @@ struct explain_edge {
     struct edge edge;
     char repository[RECORD_REPOSITORY_MAX + 1]; /* "": edge.repo is 0, or the repository is gone */
     char tag[RECORD_TAG_MAX + 1];
-    uint64_t until; /* of what keeps it for undo: until then at least; otherwise 0 */
+    uint64_t until; /* an edge for undo keeps it at least until then; 0: another edge */
 };
 
 /* A repository that has the manifest. */
@@ -50,6 +51,6 @@ struct explain {
 /* Does any edge keep it? */
 bool explain_is_kept(const struct explain *x);
 
-/* Fills *out, which is large. 1; 0: it isn't here at all; -1. */
+/* Fills *out, which is large. 1; 0: the store doesn't have it; -1. */
 int explain_digest(const struct registry *reg, const struct digest *d, struct explain *out,
                    struct err *err);

@@ -42,7 +42,7 @@ struct foreign_images {
      * nothing keeps, and ends or postpones the jobs. Not in a transaction. */
     int (*collect)(const struct registry *reg, const struct job *jobs, size_t n, struct err *err);
 
-    /* The part of a round by hand that is about these images (garbage_round.h). */
+    /* Does the part of a manual round (garbage_round.h) that concerns these images. */
     int (*collect_round)(struct garbage_round *round, struct err *err);
 
     /* ---- about manifests ---- */
@@ -65,7 +65,7 @@ struct foreign_images {
                            struct err *err);
 
     /* Points a tag of the repository to the image, or to the manifest that is made of it there, as
-     * a client would that pushes the tag. condition: on the tag. ERR_NO_IMAGE. */
+     * if a client had pushed the tag. condition: on the tag. ERR_NO_IMAGE. */
     int (*put_tag)(const struct registry *reg, const char *repository, const char *tag,
                    const struct digest *id, const struct condition *condition,
                    const struct actor *actor, struct arena *arena, struct err *err);
@@ -78,8 +78,8 @@ struct foreign_images {
                   struct foreign_layers *out, struct err *err);
 
     /* The layers of the image that an id leads to: a foreign image, or else the image of a
-     * manifest, for that platform (NULL: any). actor: only images that he may read; NULL: all.
-     * Reads files: not in a transaction. 0, or -1: ERR_NO_IMAGE. */
+     * manifest, for that platform (NULL: any). actor: only images that the actor may read; NULL:
+     * all. Reads files: not in a transaction. 0, or -1: ERR_NO_IMAGE. */
     int (*layers_by_id)(const struct registry *reg, const struct actor *actor,
                         const struct digest *id, const struct platform *platform,
                         struct arena *arena, struct foreign_layers *out, struct err *err);

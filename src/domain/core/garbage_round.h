@@ -25,7 +25,7 @@ struct garbage_item {
     const struct digest *digest;
     const char *repository; /* of a manifest; otherwise NULL */
     uint64_t size;          /* bytes on the disk that go with it; of a manifest: its document */
-    uint64_t until;         /* it waits so long for the end of its lease; 0: it went */
+    uint64_t until;         /* the end of the lease that it waits for; 0: it went */
     bool is_history;        /* it waits for the end of a tag's history */
 };
 
@@ -50,5 +50,5 @@ int garbage_round_run(struct garbage_round *round, struct err *err);
 /* For the part of foreign images (foreign_images.h). */
 void garbage_round_tell(struct garbage_round *round, const struct garbage_item *item);
 bool garbage_round_is_over(struct garbage_round *round);
-/* Does an edge keep the digest, of something that doesn't count as gone? 1, 0, -1. */
+/* Does anything that doesn't count as gone keep the digest by an edge? 1, 0, -1. */
 int garbage_round_keeps(struct garbage_round *round, const struct digest *d, struct err *err);

@@ -9,8 +9,8 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What lists tell of a manifest that its record doesn't have: the size of what a client would pull,
- * and the platforms. Documents have to be read for that, so the callers share a bound. */
+/* Facts for lists that the record of a manifest doesn't have: the bytes that a client would pull,
+ * and the platforms. They are read from documents, so the callers share a bound. */
 
 struct image_facts_bound {
     unsigned documents; /* that may still be read */

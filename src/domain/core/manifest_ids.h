@@ -26,9 +26,9 @@ int manifest_ids_read(const struct registry *reg, const struct manifest *m, cons
                       struct arena *arena, struct manifest_ids *ids, struct err *err);
 
 /* Each id is an edge to the manifest, which is put when the manifest is stored, and deleted with
- * it. Its own id has a second one. Nobody has compared the config of an image with its layers, so
- * the edges begin as EDGE_ID. Not for a manifest that the repository has already: its edges may be
- * settled. */
+ * it. The manifest's own id has a second edge. The edges begin as EDGE_ID, since the config of the
+ * image hasn't been compared with its layers yet. manifest_ids_put is not for a manifest that the
+ * repository has already: its edges may be settled. */
 void manifest_ids_put(struct edge_batch *edges, const struct manifest_ids *ids, uint64_t repo,
                       const struct digest *manifest);
 void manifest_ids_delete(struct edge_batch *edges, const struct manifest_ids *ids, uint64_t repo,

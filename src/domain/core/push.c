@@ -446,8 +446,8 @@ stop_at_first_edge(const struct edge *e, void *arg, struct err *err)
     return 1;
 }
 
-/* What keeps a manifest that is pushed by digest. If its last tag leaves meanwhile, the record
- * tells that to the transaction. */
+/* Looks for tags and indexes that keep a manifest that is pushed by digest. If its last tag leaves
+ * before the transaction, the transaction sees that in the record (untagged). */
 static int
 look_what_keeps_it(struct pushing *w, struct err *err)
 {

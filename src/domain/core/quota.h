@@ -17,9 +17,9 @@
  *
  * An edge EDGE_COUNTED says that a quota counts a thing for a repository, and the quota's record
  * has the sum. Both are changed in the transaction that changes what they count, so they can't
- * drift, and of two pushes that want the last bytes the second one waits for the first. If several
- * quotas match a repository, all of them must hold. A repository without one costs nothing: this
- * process knows the patterns. */
+ * drift. If two pushes want the last bytes, the second one waits for the first. If several quotas
+ * match a repository, all of them must hold. A repository without one costs nothing: this process
+ * knows the patterns. */
 
 #define QUOTA_MAX 64
 
@@ -38,8 +38,9 @@ struct quotas {
 int quota_parse(const char *text, char pattern[RECORD_REPOSITORY_MAX + 1], uint64_t *limit,
                 struct err *err);
 
-/* Makes the store's quotas those of the options, n texts. What is there of a new one is counted, in
- * small transactions, so the process must be the only one. An interrupted count begins anew. */
+/* Makes the store's quotas those of the options, n texts. For a new quota, everything that it
+ * limits is counted, in small transactions, so no other process may use the store. An interrupted
+ * count begins anew. */
 int quota_begin(const struct registry *reg, char *const *texts, size_t n, struct err *err);
 
 /* Reads the store's quotas. */
@@ -52,12 +53,12 @@ uint64_t quota_set_of(const struct registry *reg, const char *repository);
 int quota_set_of_id(struct txn *t, const struct registry *reg, uint64_t repo, uint64_t *set,
                     struct err *err);
 
-/* Would so many more bytes pass a quota of the repository? 0, or -1 and ERR_FULL. For refusing a
- * push early. */
+/* Checks that `bytes` more bytes exceed no quota of the repository, to refuse a push early. 0, or
+ * -1 and ERR_FULL. */
 int quota_check_room(const struct registry *reg, const char *repository, uint64_t bytes,
                      struct err *err);
 
-/* What a transaction adds to quotas. All zero at first, but for `set`. */
+/* The bytes that a transaction adds to each quota. All zero at first, except `set`. */
 struct quota_change {
     uint64_t set;
     uint64_t add[QUOTA_MAX];

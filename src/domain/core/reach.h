@@ -9,12 +9,12 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* What reaches a manifest, so that a collection of manifests without tags leaves it:
+/* A collection of manifests without tags leaves a manifest that one of these reaches:
  *
  *     a tag that names it
  *     a tag whose name is made of its digest: sha256-<hex>, sha256-<hex>.sig and the like. Programs
- *         that know no referrers attach signatures in this way. Who has signed an image means to
- *         verify it by its digest, so the image stays as long as this tag
+ *         that know no referrers attach signatures in this way. A signed image is verified by its
+ *         digest, so it stays as long as this tag
  *     an index of the repository that has it as a part
  *     its subject, if the repository has that, or had it and can have it again (trash.h). The other
  *         direction doesn't count: referrers don't keep their subject
@@ -39,10 +39,10 @@ struct reach {
 };
 
 /* subject: of the manifest, or DIGEST_NONE. gone: manifests, by repository, that count as deleted;
- * NULL: none. 1: something reaches it, and *out tells what, REACH_HISTORY only if it is nothing
- * else; 0: nothing; -1. */
+ * NULL: none. 1: something reaches it, and *out names it, REACH_HISTORY only if nothing else does;
+ * 0: nothing; -1. */
 int reach_find(struct txn *t, uint64_t repo, const struct digest *d, const struct digest *subject,
                const struct gone_set *gone, struct reach *out, struct err *err);
 
-/* When the job comes that ends a history which keeps until then. */
+/* The time of the job that ends a history which keeps a manifest until `until`. */
 uint64_t reach_end_of_history(const struct registry *reg, uint64_t until);

@@ -30,11 +30,12 @@ void trash_put_edges(struct edge_batch *edges, uint64_t repo, const struct diges
 void trash_delete_edges(struct edge_batch *edges, uint64_t repo, const struct digest *d,
                         const struct rec_manifest *r, const struct manifest *m);
 
-/* Removes the manifest from the trash if nothing names it any more; with `purge` in any case. What
- * it kept gets a lease. 0 also when it isn't there. */
+/* Removes the manifest from the trash if nothing names it any more; with `purge` in any case. The
+ * things that it kept get leases. 0 also when it isn't there. */
 int trash_empty(const struct registry *reg, uint64_t repo, const struct digest *d, bool purge,
                 struct err *err);
 
-/* How long it stays in the trash, at least; 0 if it isn't there. 0 or -1. */
+/* *until: the manifest stays in the trash at least until then; 0 if it isn't there. Returns 0 or
+ * -1. */
 int trash_until(const struct registry *reg, uint64_t repo, const struct digest *d, uint64_t *until,
                 struct err *err);

@@ -358,7 +358,7 @@ add_trashed_to_page(const struct digest *d, const struct rec_trash *r, void *arg
     return ++p->n == PAGE;
 }
 
-/* What was counted before counts for the manifests that are there. */
+/* To be called last: bytes that are counted already belong to manifests outside of the trash. */
 static int
 count_trash(struct usage_count *c, struct manifest_page *p, struct err *err)
 {

@@ -9,7 +9,7 @@
 
 /* The bytes of images and repositories: those of manifests, configs and layers, each counted once.
  * `own` are those of them that nothing else keeps, neither another tag nor another repository. They
- * are freed when all that is counted is deleted, and what it kept has lost its lease. */
+ * are freed when all that is counted is deleted, and the leases of its blobs are over. */
 struct usage {
     uint64_t manifests;
     uint64_t blobs;
@@ -24,8 +24,9 @@ struct usage {
 /* Manifests and blobs of one tag that are counted; an index may lead to many. */
 #define USAGE_PARTS_MAX 100000
 
-/* What a tag names: a manifest with all its parts, or an image of the first API. own: also what is
- * attached to it, and only to it. Nothing is own if something else reaches the manifest. */
+/* Counts the target of a tag: a manifest with all its parts, or an image of the first API.
+ * Referrers that only this image keeps are counted, too. Nothing is own if something else reaches
+ * the manifest. */
 int usage_of_tag(const struct registry *reg, uint64_t repo, const char *tag,
                  const struct digest *target, struct usage *out, struct err *err);
 
@@ -33,6 +34,6 @@ int usage_of_tag(const struct registry *reg, uint64_t repo, const char *tag,
 int usage_of_manifest(const struct registry *reg, uint64_t repo, const struct digest *d,
                       struct usage *out, struct err *err);
 
-/* All that the repository has. is_over is asked now and then, and ends the count. */
+/* Counts all that the repository has. is_over is called now and then; true ends the count. */
 int usage_of_repository(const struct registry *reg, uint64_t repo, bool (*is_over)(void *arg),
                         void *arg, struct usage *out, struct err *err);

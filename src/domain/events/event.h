@@ -9,7 +9,7 @@
 /* Events go into the outbox within the transaction of the change that they report. */
 
 /* An event of this moment, about that repository ("" for none), by that actor. The caller sets the
- * members that are left. */
+ * other members. */
 struct rec_event event_of(enum event_type type, const char *repository, const struct actor *actor);
 
 /* Puts an event into the outbox. Must be the last step of the transaction, because the outbox is a
@@ -17,7 +17,7 @@ struct rec_event event_of(enum event_type type, const char *repository, const st
 int event_tell(struct txn *t, const struct actor *actor, const struct rec_event *e,
                struct err *err);
 
-/* The keeper keeps so many events: about a gigabyte. */
+/* The most events that the keeper keeps, about a gigabyte. */
 #define EVENT_KEPT_MAX 1000000
 
 /* Deletes events that are older than keep_ms, and all but the last `max`; a bounded number in each

@@ -20,7 +20,7 @@ struct hook_last_output {
     size_t n;
 };
 
-/* Adds a line, without its end. What doesn't fit any more goes from the beginning. */
+/* Adds a line, without its end. To make room, lines at the beginning are removed. */
 void hook_last_line(struct hook_last_output *o, struct bytes line);
 
 struct hook_last {
@@ -37,6 +37,6 @@ struct hook_last {
 void hook_last_save(int dirfd, const struct hook_last *h);
 
 /* The record as an object, which belongs to the caller: began, ended, repository, tag, exit_code,
- * signal, why, output. False: the hook hasn't run, or its record is damaged or can't be read, which
- * is no reason to keep the others from those who ask. */
+ * signal, why, output. False: the hook hasn't run, or its record is damaged or can't be read. This
+ * is no error, so that the records of other hooks can still be shown. */
 bool hook_last_read(int dirfd, enum hook which, struct json **out);

@@ -52,7 +52,7 @@ int browse_open_manifest(const struct registry *reg, const char *repository,
                          const struct reference *reference, const char *platform,
                          struct arena *arena, struct browse_image *im, struct err *err);
 /* Opens by an id of the first API: a v1 image, or a view of a manifest (image_view.h). actor: only
- * what he may read by its id; NULL: anything. */
+ * images that the actor may read by their ids; NULL: all. */
 int browse_open_v1(const struct registry *reg, const struct actor *actor, const struct digest *id,
                    const char *platform, struct arena *arena, struct browse_image *im,
                    struct err *err);

@@ -27,7 +27,7 @@
 #define SEARCH_LAYERS_MAX 512
 #define SEARCH_CHILDREN_MAX 200
 
-/* What one layer has. */
+/* The matching paths of one layer. */
 struct layer_memo {
     struct digest layer;
     bool is_readable;

@@ -108,8 +108,8 @@ gather_all(const struct registry *reg, const struct actor *actor, struct tag_gat
     return rc;
 }
 
-/* A place in a repository that the actor may not pull is like one that doesn't exist: the order of
- * his own tags must not tell the difference. 0, -1. */
+/* A place in a repository that the actor may not pull counts as one that doesn't exist: the order
+ * of the tags that the actor may see must not tell the difference. 0, -1. */
 static int
 find_place(const struct registry *reg, const struct actor *actor, struct tag_gathering *g,
            struct err *err)

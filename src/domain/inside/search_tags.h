@@ -8,12 +8,13 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The tags of all repositories that an actor may pull from, the newest first: those behind a place,
- * up to a number. All tags are read for that, a second for a million. */
+/* Lists the tags of all repositories from which an actor may pull, the newest first: those behind a
+ * place, up to a number. This reads all tags, which takes a second for a million. */
 
 struct actor;
 
-/* Where a search continues: behind so many hits of the image that this tag names. */
+/* The place where a search continues: behind the first `given` hits of the image that this tag
+ * names. */
 struct search_place {
     char repository[RECORD_REPOSITORY_MAX + 1]; /* "": at the beginning */
     char tag[RECORD_TAG_MAX + 1];

@@ -7,15 +7,15 @@
 #include "util/err.h"
 #include "util/glob.h"
 
-/* Which tags of one repository stay, by its rule. Three steps: retain_judge_begin; for a rule with
- * "last N", retain_judge_rank with each tag of the repository; then retain_judge_tag. Tags that are
- * pushed meanwhile are newer than those that were ranked, so they stay.
+/* Decides which tags of one repository stay, by its rule. Three steps: retain_judge_begin; for a
+ * rule with "last N", retain_judge_rank with each tag of the repository; then retain_judge_tag.
+ * Tags that are pushed meanwhile are newer than those that were ranked, so they stay.
  *
- * A tag sha256-<hex> or sha256-<hex>.<suffix> is what programs make that attach signatures and the
- * like to an image. No clause is for it, and it doesn't count among the last N. It stays as long as
- * its image does: as a tag that stays names the image, an index that stays contains it, or its
- * subject stays. If the image isn't there, such a tag stays for a lease, since it may be pushed
- * first. */
+ * Programs that attach signatures and the like to an image make tags sha256-<hex> or
+ * sha256-<hex>.<suffix>. No clause is for such a tag, and it doesn't count among the last N. It
+ * stays as long as its image does: while a tag that stays names the image, an index that stays
+ * contains it, or its subject stays. If the image isn't there, such a tag stays for a lease, since
+ * it may be pushed before the image. */
 
 enum retain_why {
     RETAIN_GOES, /* no clause keeps it; or, of a signature, its image doesn't stay */

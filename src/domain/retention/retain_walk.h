@@ -21,7 +21,7 @@
 #define RETAIN_WALK_PAGE 128   /* tags that are read at once */
 #define RETAIN_WALK_DELETES 16 /* deletions in one step */
 
-/* What became of one tag; or, with an empty tag, of all tags of the repository. */
+/* The result for one tag or, if `tag` is empty, for all tags of the repository. */
 struct retain_result {
     const char *repository, *tag;
     const struct rec_tag *record;   /* NULL: of the whole repository */
@@ -61,8 +61,8 @@ struct retain_walk {
 void retain_walk_begin(struct retain_walk *w, const struct registry *reg, const char *after);
 void retain_walk_end(struct retain_walk *w);
 
-/* Does some work. rules may be others than before only between two repositories. 1: there is more
- * to do; 0: it was the end; -1. */
+/* Does some work. `rules` may change only between two repositories. 1: there is more to do; 0: it
+ * was the end; -1. */
 int retain_walk_step(struct retain_walk *w, const struct retain_rules *rules, struct err *err);
 
 /* Is it between two repositories? Then *last is the id of the last one that is done; 0: none is. */

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include "util/err.h"
 
-/* What an import needs from its caller: the files of the source, and a place for messages. The
- * caller opens files with the rights of the user who asked for the import. */
+/* The things that the caller of an import provides: the files of the source, and a place for
+ * messages. The caller opens files with the rights of the user who asked for the import. */
 
 struct import_counts {
     size_t repositories; /* with at least one imported tag or manifest */

@@ -14,15 +14,16 @@
  * from the diff ids in a config. A manifest has a certain right to its own digest and to that of
  * its config. Its right to a chain id is proven by the indexes of its layers. */
 
-/* Finds the view of an id, in the arena. actor: only manifests of repositories from which he may
- * pull count; NULL: all. If several manifests have the id, the first whose layers
- * are proven to be those of its config is shown. If there is none, another one is shown as long as
- * no other with the id has another layer. If a complete v1 image has the id, a manifest is shown
- * only if it is proven; beside one that is being pushed also if the id is its own. A manifest whose
- * layers are proven to be others is never shown. platform: as for platform_find, for the id of an
- * index. Reads files: not in a transaction. 1; 0: no manifest is shown (but perhaps a v1 image);
- * -1. ERR_NO_IMAGE: the manifest isn't an image, or can't be shown, as the message says. ERR_BUSY:
- * the answer needs the index of a layer, which is being made. */
+/* Finds the view of an id, in the arena. actor: only manifests of repositories from which the actor
+ * may pull count; NULL: all. If several manifests have the id, the first whose layers are proven to
+ * be those of its config is shown. If there is none, another one is shown, unless a further
+ * manifest with the id has a different layer. If a complete v1 image has the id, a manifest is
+ * shown only if it is proven; beside a v1 image that is still being pushed, also if the id is the
+ * manifest's own. A manifest whose layers are proven not to be those of its config is never shown.
+ * platform: as for platform_find, for the id of an index. Reads files: not in a transaction. 1; 0:
+ * no manifest is shown (but perhaps a v1 image); -1. ERR_NO_IMAGE: the manifest isn't an image, or
+ * can't be shown, as the message says. ERR_BUSY: the answer needs the index of a layer, which is
+ * being made. */
 int image_by_id_find(const struct registry *reg, const struct actor *actor, const struct digest *id,
                      const struct platform *platform, struct arena *arena, struct image_view *v,
                      struct err *err);

@@ -32,15 +32,16 @@ struct image_named_list {
     bool more; /* there may be others, which aren't read */
 };
 
-/* Reads the manifests of that repository (0: of all) that have the id. actor: of all, only those
- * from whose repositories he may pull; NULL: all. The order: those with
- * is_proven, those with is_open, and those whose layers can't be compared; within each, older
- * repositories first. Those whose layers are others than their config says aren't among them. */
+/* Reads the manifests of that repository (0: of all) that have the id. actor: with repo 0, only
+ * manifests of repositories from which the actor may pull; NULL: all. The order: those with
+ * is_proven, those with is_open, and those whose layers can't be compared; within each group, older
+ * repositories first. Manifests whose layers differ from their config are left out. */
 int image_named_read(const struct registry *reg, const struct actor *actor, uint64_t repo,
                      const struct digest *id, struct image_named_list *list, struct err *err);
 
-/* Does the id show a complete v1 image, and none of that repository's manifests? It does when none
- * of them is proven to have the id, or may be, or was made of that image. 1, 0, -1. */
+/* Does the id show a complete v1 image, and none of that repository's manifests? It does if none of
+ * them is proven to have the id, may still be proven to have it, or was made of that image. 1, 0,
+ * -1. */
 int image_named_is_anothers(const struct registry *reg, uint64_t repo, const struct digest *id,
                             struct err *err);
 

@@ -130,7 +130,7 @@ collect_edge(struct edge_batch *edges, const struct one *o, const struct digest 
         edge_batch_put(edges, (struct edge){.to = *is, .kind = EDGE_IMAGE, .from = o->id});
 }
 
-/* What was replaced may have been all that kept its layer or parent. */
+/* The replaced record may have been the only one that kept its layer or its parent. */
 static int
 look_at_replaced(struct txn *t, const struct adoption *a, uint64_t when, struct err *err)
 {

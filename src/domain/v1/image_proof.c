@@ -124,7 +124,7 @@ judge_view(const struct registry *reg, const struct image_view *v, struct judged
     return 0;
 }
 
-/* Of an image that can't be shown, the own id is all that there is. */
+/* For an image that can't be shown, only its own id is judged. */
 static int
 judge_unseen(const struct registry *reg, uint64_t repo, const struct digest *manifest,
              struct judged_id *ids, size_t *n, struct err *err)

@@ -3,7 +3,8 @@
 #include "domain/v1/image.h"
 #include "storage/tables/tbl_image.h"
 
-/* An anonymous pusher can't be told from others, so what he has pushed is his only for reading. */
+/* Is the actor the pusher, with a right to this use? All anonymous clients count as one pusher, so
+ * even for IMAGE_BUILD_UPON they lose this right when a repository has the image. */
 static int
 is_pushers(const struct registry *reg, const struct actor *actor, const struct digest *id,
            enum image_use use, struct err *err)
