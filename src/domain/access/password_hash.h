@@ -14,7 +14,7 @@
 #define PASSWORD_HASH_PASSWORD_MAX 511
 #define PASSWORD_HASH_SALT_BYTES 16
 
-/* Appends a hash for a password that somebody chose: SHA-512-crypt with the format's default of
+/* Appends a hash for a password that a person chose: SHA-512-crypt with the format's default of
  * rounds, and no more, because nginx computes it in its event loop. The same salt and password give
  * the same hash. salt: PASSWORD_HASH_SALT_BYTES that cannot be guessed. */
 int password_hash_make(struct buf *out, const char *password, const uint8_t *salt, struct err *err);

@@ -4,8 +4,8 @@
 #include "domain/backup/backup.h"
 #include "util/err.h"
 
-/* Where a backup is read from. Its files may belong to another user, so they are opened by a
- * process that has the right. */
+/* The place from which a backup is read. Its files may belong to another user, so they are opened
+ * by a process that has the right. */
 struct restore_source {
     const char *what; /* the backup, for messages */
     /* Opens a file of the backup. 1, 0 (there is none), -1. */
@@ -17,8 +17,8 @@ struct restore_source {
 
 /* Fills a data directory, the working directory, whose directories were made and are empty, or hold
  * what an earlier call has left. Each file is verified with its hash while it is copied, the
- * database as a whole, and everything is durable at the end. db/format isn't written, so that
- * nobody takes the directory for a registry before the caller does so. root: its descriptor. 0, -1;
- * ERR_CORRUPT: the backup isn't whole. */
+ * database as a whole, and everything is durable at the end. db/format isn't written, so that the
+ * directory doesn't count as a registry until the caller writes db/format. root: its descriptor. 0,
+ * -1; ERR_CORRUPT: the backup isn't whole. */
 int restore_make(int root, const struct restore_source *from, struct backup_counts *n,
                  struct err *err);

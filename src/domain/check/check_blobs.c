@@ -81,7 +81,7 @@ keep_to_rate(struct check *c, uint64_t n, struct err *err)
         return check_tick(c, err);
     c->hashed += n;
     due = c->hashed_since_ms + (uint64_t)((double)c->hashed * 1000 / (double)c->rate);
-    if (now > due + 1000) /* what wasn't used of the rate isn't made up for */
+    if (now > due + 1000) /* an unused part of the rate isn't made up for */
         c->hashed_since_ms += now - due;
     for (; due > now; now = clock_mono_ms()) {
         clock_sleep_ms(due - now < 500 ? due - now : 500);

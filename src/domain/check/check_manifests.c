@@ -237,7 +237,8 @@ check_manifest_has_image(struct check *c, struct txn *t, const struct check_entr
 /* ---- the indexes of its layers ---- */
 
 /* Were its layers indexed once? Then its ids in the first API were compared with them
- * (manifest_ids.h). An image that was imported is indexed when somebody looks into it. 1, 0, -1. */
+ * (manifest_ids.h). The layers of an imported image are indexed at the first look into it. 1, 0,
+ * -1. */
 static int
 was_indexed(struct txn *t, const struct check_entry *e, struct err *err)
 {

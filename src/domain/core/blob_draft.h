@@ -13,8 +13,8 @@
  * and a transaction must not touch files. So there are three steps:
  *
  * - blob_draft_begin, before the transaction: publishes a durable file, unless the blob's record
- *   exists. Of bytes, which are few, it looks whether the file of that record is right; if not, the
- *   new file takes its place.
+ *   exists. For a draft of bytes, which are few, it also checks the file of that record. If that
+ *   file is damaged, the new one takes its place.
  *
  * - blob_draft_put, in the transaction, at table blob: puts the record, or keeps the existing one.
  *

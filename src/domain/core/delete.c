@@ -315,7 +315,7 @@ look_at_parts(struct txn *t, const struct deleting *x, struct err *err)
     return history_look_at(t, x->reg, &x->target, history_until(x->reg, x->now), err);
 }
 
-/* When tags and manifest were pulled is known no longer than they are there. */
+/* The time of the last pull of a tag or manifest is deleted with it. */
 static int
 forget_pulls(struct txn *t, const struct deleting *x, struct err *err)
 {

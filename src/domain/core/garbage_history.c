@@ -8,10 +8,10 @@
 
 /* Records that are read at once. */
 #define PAGE 200
-/* Of the deleted manifests that need a blob, as many are asked how long they stay. */
+/* Of the deleted manifests that need a blob, the number whose ends are looked up. */
 #define SOURCES_MAX 100
 
-/* When the keeper removes it; 0: nothing says when. */
+/* *until: when the keeper removes it; 0: not known. */
 static int
 find_end(const struct registry *reg, uint64_t repo, const struct digest *d, uint64_t *until,
          struct err *err)

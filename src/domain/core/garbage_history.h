@@ -22,7 +22,7 @@ int garbage_history_each(const struct registry *reg,
                          bool (*fn)(const struct garbage_history_item *item, void *arg), void *arg,
                          uint64_t *n, struct err *err);
 
-/* Do only such manifests, and those that are gone, keep this blob, and until when, at least? 1, 0,
- * -1. */
+/* Is this blob kept only by such manifests and by manifests that count as gone? *until: it is kept
+ * at least until then. 1, 0, -1. */
 int garbage_history_keeps(const struct registry *reg, const struct gone_set *gone,
                           const struct digest *d, uint64_t *until, struct err *err);

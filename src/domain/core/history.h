@@ -11,10 +11,10 @@
  * after the manifest was deleted (trash.h). A job JOB_HISTORY removes the edge when its time is
  * over (history_end.h). */
 
-/* When a move at that time keeps its former target no longer. */
+/* The time from which on a move at `time` no longer keeps its former target. */
 uint64_t history_until(const struct registry *reg, uint64_t time);
 
-/* When the job comes that removes what a move at that time keeps. */
+/* The time of the job that removes the edge of a move at `time`. */
 uint64_t history_over(const struct registry *reg, uint64_t time);
 
 /* Adds the job that looks at d when that time is over, or now: to be called in the transaction that

@@ -29,8 +29,8 @@ struct pulled {
 /* The most bytes of documents that a request may read where requests have to be short. Parsing a
  * document of 1 MiB takes 20 ms, and its length is up to its pusher. reg->may_read begins with this
  * number in each request. The functions below fail with ERR_LONG instead of reading more, and a
- * process without the bound then does the whole request again. So whatever a request changes before
- * it reads a document, it must be able to change twice. */
+ * process without the bound then does the whole request again. So a change that a request makes
+ * before it reads a document must be one that can be made twice. */
 #define PULL_SHORT (64u << 10)
 
 /* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_DAMAGED_MANIFEST, ERR_NOT_CONVERTED,

@@ -193,8 +193,8 @@ is_idle(struct txn *t, const struct registry *reg, const struct rec_repo *r, str
     return rc < 0 ? -1 : rc == 0;
 }
 
-/* A repository that was emptied without being noted so is noted first, because only then its time
- * is that of its last deletion. */
+/* An empty repository that isn't marked as emptied yet is marked first, since its time is that of
+ * its last deletion only after that. */
 static int
 empty_repository(struct txn *t, void *arg, struct err *err)
 {

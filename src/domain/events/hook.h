@@ -44,7 +44,8 @@ struct hook_seen {
     struct timespec changed;
 };
 
-/* Where hooks are looked for. Filled by process/, once in each process that looks for hooks. */
+/* The places where hooks are looked for. Filled by process/, once in each process that looks for
+ * hooks. */
 struct hooks {
     int dirfd;                       /* the data directory, in which all hooks are run */
     const char *dir;                 /* with the files: "./hooks", or --hooks, absolute */
@@ -57,11 +58,11 @@ struct hooks {
 
 /* Is there something to run? --on-NAME has precedence over the file DIR/NAME. As with git, a file
  * counts only if it is executable, so samples don't count. The file is looked at in each call,
- * which costs a stat when there is none. 1: yes. 0: no. -1: there is one that can't be run (no
- * first line "#!...", no such interpreter, not a regular file, a link that leads nowhere; or a
- * pre-hook that isn't executable, or whose directory was named and is missing, which must not let
- * everything through), and err says what to do.
- * A warning is logged once for each state of a file that can't be run or isn't executable. */
+ * which costs a stat when there is none. 1: yes. 0: no. -1: there is a hook that can't be run (no
+ * first line "#!...", no such interpreter, not a regular file, a link that leads nowhere), and err
+ * says what to do. -1 also for a pre-hook that isn't executable, or whose directory was named and
+ * is missing: it must not let everything through. A warning is logged once for each state of a file
+ * that can't be run or isn't executable. */
 int hook_find(struct hooks *h, enum hook which, struct err *err);
 /* Allows all warnings to be logged again. For SIGHUP. */
 void hook_forget(struct hooks *h);
@@ -80,7 +81,7 @@ struct hook_arguments {
 };
 void hook_arguments_of(struct hook_arguments *a, enum hook which, const struct rec_event *e);
 
-/* What to execute, for struct spawn with h->dirfd. For --on-NAME, /bin/bash -c SCRIPT NAME
+/* The command to execute, for struct spawn with h->dirfd. For --on-NAME, /bin/bash -c SCRIPT NAME
  * ARGUMENTS, so that $0 is the name. Else the file, with ./hooks/NAME as its argv[0]. */
 struct hook_command {
     const char *path;

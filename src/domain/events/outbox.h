@@ -16,8 +16,8 @@ struct outbox_event {
     struct rec_event event;
 };
 
-/* How far the keeper got. The keeper saves the marks now and then, and its successor continues from
- * there. In a new store both are 0. */
+/* The progress of the keeper. The keeper saves the marks now and then, and its successor continues
+ * from there. In a new store both are 0. */
 struct outbox_marks {
     uint32_t told;   /* all events up to this one were told: in the log, and to listeners */
     uint32_t queued; /* all events up to this one that have a hook have a row in table hook */

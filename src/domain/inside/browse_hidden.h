@@ -8,7 +8,7 @@
 #include "util/bytes.h"
 
 /* The files of one layer that a container doesn't see, because a later layer replaces or removes
- * them: bytes that each pull carries for nothing. Directories are left out. */
+ * them: bytes that each pull transfers for nothing. Directories are left out. */
 
 /* Calls fn for up to n of them behind the path `after` ("": from the first on), in byte order.
  * path: without a leading slash. node: as in the layer alone. fn returns 0 to continue, 1 to stop,

@@ -11,14 +11,15 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* Looks for names in the files of all images that an actor may pull, those of the newest tags
- * first; or for images with a label, or for names in those alone. Each image is looked at once in a
- * search, under its newest tag; a layer that several images have is read once. An index tells by
- * its filter whether it has an exact name, so that most layers aren't read at all for one. A layer
- * whose index isn't made yet is not waited for: its image is counted as skipped, and so is one in
- * which the pattern fits 64 MiB of paths.
+/* Looks for the names of files in all images that an actor may pull, for images with a label, or
+ * for names in the images with a label. Images of the newest tags come first. Each image is looked
+ * at once in a search, under its newest tag; a layer that several images have is read once. The
+ * filter of a layer's index tells whether the layer has an exact name, so the search for such a
+ * name doesn't read most layers. It doesn't wait for indexes that aren't made yet: the images of
+ * such layers are counted as skipped. Images in which the pattern matches 64 MiB of paths are
+ * counted as skipped, too.
  *
- * Of an index, the first 200 images are looked at.
+ * Of an image index, the first 200 images are looked at.
  *
  * Bounds: the newest IMAGE_SEARCH_TAGS tags behind the place, IMAGE_SEARCH_ENTRIES entries of
  * layers, a time, and a number of hits. A search that meets one can be continued. */

@@ -18,13 +18,14 @@
 
 /* Asks for the index of a layer, which is in the store. repository: a request that looks into it
  * waits, so the index is made before those of pushed images (any text that tells repositories
- * apart, for requests that name an id of the first API); NULL: nobody waits. Wakes the keeper.
+ * apart, for requests that name an id of the first API); NULL: no request waits. Wakes the keeper.
  * Cheap if it was asked for before. Fails if indexes can't be written (index_file_check), since
  * waiting would not help; ERR_NOT_BROWSABLE in a read-only registry. */
 int index_job_demand(const struct registry *reg, const struct digest *layer, const char *repository,
                      struct err *err);
 
-/* Has somebody asked so, and the layer isn't indexed yet? 1, 0, -1. */
+/* Has a request asked for the index of the layer (index_job_demand), and is it still missing? 1, 0,
+ * -1. */
 int index_job_is_asked(const struct registry *reg, const struct digest *layer, struct err *err);
 
 /* ---- for the indexer ---- */
@@ -46,9 +47,9 @@ bool index_job_is_waited_for(const struct index_job *j);
  * take turns by this. */
 unsigned index_job_kin(const struct rec_job *one, const struct rec_job *other);
 
-/* Adds jobs of kind JOB_INDEX or JOB_INDEX_IMAGE that are due to those that the caller has. If
- * there are more than fit, a repository gets at most half of the room, and one with few jobs comes
- * before the later jobs of those with many. Among equals the oldest come first. */
+/* Appends due jobs of kind JOB_INDEX or JOB_INDEX_IMAGE to the list of the caller. If there are
+ * more than fit, a repository gets at most half of the room, and one with few jobs comes before the
+ * later jobs of those with many. Among equals the oldest come first. */
 struct index_job_list {
     struct index_job *v;
     size_t room;

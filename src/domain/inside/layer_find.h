@@ -28,12 +28,12 @@ int layer_find_pattern(struct layer_pattern *p, struct bytes text, struct err *e
 /* Does the entry match? path: without a leading slash. */
 bool layer_find_fits(const struct layer_pattern *p, struct bytes path, enum layer_type type);
 
-/* How long a page may take, in milliseconds: an image can have millions of paths of 4 kB. */
+/* The time limit of a page, in milliseconds: an image can have millions of paths of 4 kB. */
 #define LAYER_FIND_MS 8000
-/* How many paths are looked at before the clock is. */
+/* Paths that are looked at between two looks at the clock. */
 #define LAYER_FIND_LOOKS 64
 
-/* Writes down the path that the next page begins behind, with a slash before it. */
+/* Writes the path behind which the next page begins, with a slash before it. */
 int layer_find_note(struct buf *last, struct bytes path, struct err *err);
 
 struct layer_find_page {

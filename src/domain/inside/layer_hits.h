@@ -15,7 +15,7 @@
 struct layer_hits {
     size_t n;         /* paths */
     uint64_t entries; /* that were read */
-    bool is_over;     /* the time was, before all were read */
+    bool is_over;     /* the time was over before all were read */
 };
 
 /* Appends each matching path to `paths`, without a leading slash and with a NUL behind it, in the

@@ -6,8 +6,8 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* The installed packages that a package manager has noted in its own file. The files come from
- * whoever made the image: what can't be understood is passed over. */
+/* The installed packages that a package manager has noted in its own file. The author of the image
+ * controls these files, so parts that can't be understood are passed over. */
 
 enum package_kind {
     PACKAGE_DEB, /* dpkg(1): /var/lib/dpkg/status, and status.d of images without dpkg */

@@ -8,8 +8,8 @@
 #include "util/err.h"
 
 /* Numbers in memory that all processes of a server share, made before the first fork. A process
- * only changes its own place, which has cache lines of its own, so counting needs no lock and waits
- * for nobody. A place belongs to a slot of the master's table of processes: the next process in it
+ * only changes its own place, which has cache lines of its own, so counting needs no lock and no
+ * waiting. A place belongs to a slot of the master's table of processes: the next process in it
  * goes on with the counts of the one that died. Readers add up all places. */
 
 struct metrics_shared;

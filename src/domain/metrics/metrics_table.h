@@ -49,7 +49,7 @@ enum metric {
     METRIC_LOG_BYTES,
     METRIC_TOLD, /* the number of all so far */
 
-    /* Asked: found out when somebody wants to know (metrics_ask). */
+    /* Asked: found out when the metrics are read (metrics_ask). */
     METRIC_READY = METRIC_TOLD,
     METRIC_POOL_WORKERS,
     METRIC_POOL_BUSY,

@@ -33,14 +33,15 @@ struct readiness {
                                                  * disk UINT64_MAX: it isn't looked at */
 };
 
-/* The keeper's side, by one process. A part is ill when it is told to be, with a reason for people,
- * or when it isn't told to be well for its patience. r NULL: nothing. */
+/* The keeper's side, by one process. A part is ill after readiness_tell_ill, whose `why` is a text
+ * for people, or if readiness_tell_well isn't called for as long as the part's patience. r NULL:
+ * these do nothing. */
 void readiness_set_patience(struct readiness *r, enum readiness_part part, uint64_t ms);
 void readiness_tell_well(struct readiness *r, enum readiness_part part);
 void readiness_tell_ill(struct readiness *r, enum readiness_part part, const char *why);
 
-/* While nobody else has the database open: what a recovery has found lost of it. The database is
- * ill until another recovery finds it whole. */
+/* To be called while no other process has the database open: notes the loss that a recovery has
+ * found. The database is ill until another recovery finds it whole. */
 void readiness_note_loss(struct readiness *r, const char *why);
 
 /* The name of a part, in the answer of /readyz. */

@@ -22,8 +22,8 @@
 /* Tries of a pull whose slots change meanwhile. */
 #define NOTE_TRIES 8
 
-/* From this part of the slots on somebody should write them down: a pull is then forgotten once in
- * some millions. */
+/* The number of waiting pulls from which on they should be written down: a pull is then forgotten
+ * once in some millions. */
 #define FILLING (PULL_MEMORY_SLOTS / 8)
 
 struct pull_memory_slot {

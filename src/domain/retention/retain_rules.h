@@ -7,9 +7,9 @@
 #include "util/bytes.h"
 #include "util/err.h"
 
-/* The rules of retention: lines "PATTERN keep CLAUSE, CLAUSE, ...". PATTERN is one of repositories,
- * as in access rules, without {user}. The first line that matches a repository says which of its
- * tags stay: those that any of its clauses keeps.
+/* The rules of retention: lines "PATTERN keep CLAUSE, CLAUSE, ...". PATTERN is a pattern of
+ * repositories, as in access rules, without {user}. The first line that matches a repository
+ * decides about its tags: a tag stays if any clause of that line keeps it.
  *
  *     all             all tags; the only clause of its line
  *     last N          the N tags that were pushed last

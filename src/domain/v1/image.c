@@ -151,12 +151,12 @@ renew_lease(struct txn *t, void *arg, struct err *err)
 /* When a pusher is told that an image exists, the image must stay for a while, because the pusher
  * will not send it.
  *
- * An image that a tag keeps is safe: whoever removes the tag gives it a lease. An image that only
- * another image keeps would have no lease when that other image is collected, so it gets a lease
- * here, written at most twice in a lease's time. The lease of an image that nothing keeps isn't
- * renewed here, because then looking at it would keep it for ever. Near the end of its lease it is
- * reported as absent; a client that sends its JSON again hears that it exists, and image_push.c
- * renews the lease.
+ * An image that a tag keeps is safe, because the removal of the tag gives it a lease. An image that
+ * only another image keeps would have no lease when that other image is collected, so it gets a
+ * lease here, written at most twice in a lease's time. The lease of an image that nothing keeps
+ * isn't renewed here, because then looking at it would keep it for ever. Near the end of its lease
+ * it is reported as absent; a client that sends its JSON again hears that it exists, and
+ * image_push.c renews the lease.
  *
  * 1, 0 (it is gone, or about to go), -1. */
 static int

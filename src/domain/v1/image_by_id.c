@@ -138,7 +138,8 @@ is_among_first(const struct image_named_list *list, size_t n, const struct diges
     return false;
 }
 
-/* What is proven stands in front. Behind that, whoever is there more often isn't more right. */
+/* The proven manifests come first in the list. A claim by several unproven ones counts no more than
+ * a claim by one. */
 static int
 find_best_named(const struct registry *reg, const struct digest *id,
                 const struct image_named_list *list, const struct platform *platform,

@@ -25,7 +25,7 @@ struct image_collection {
     size_t parents_n;
 };
 
-/* Whom to tell which images are deleted; fn NULL: nobody. */
+/* A listener that is told of each deleted image; fn NULL: there is none. */
 struct image_listener {
     void (*fn)(const struct digest *id, void *arg);
     void *arg;

@@ -84,8 +84,8 @@ collect(struct adoption *a, const struct image_view *v, struct arena *arena, str
 
 /* ---- the transaction, table by table ---- */
 
-/* A v1 image that somebody has pushed under one of the ids isn't shown (image_by_id.h); it is
- * replaced, unless it is the same. */
+/* A v1 image that was pushed under one of the ids isn't shown (image_by_id.h). It is replaced,
+ * unless it is the same. */
 static int
 put_records(struct txn *t, struct adoption *a, uint64_t now, struct err *err)
 {

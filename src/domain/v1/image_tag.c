@@ -84,7 +84,8 @@ put_image_edges(struct txn *t, struct tagging *g, struct err *err)
                                                          : count_chain_layers(t, g, has == 0, err);
 }
 
-/* A tag fixes an image as it is, so nobody else tags what its pusher may still change. */
+/* A tag fixes an image as it is, so an image that its pusher may still change can't be tagged by
+ * other users. */
 static int
 check_pushers(struct txn *t, const struct tagging *g, struct err *err)
 {
