@@ -41,7 +41,7 @@ err_set_utf8(struct err *e, enum err_code code, const char *text)
     }
     fill_err(e, code, 0, "");
     memcpy(e->message, text, n);
-    e->message[n] = '\0';
+    e->message[utf8_make_plain(e->message, n)] = '\0';
     return -1;
 }
 

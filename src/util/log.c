@@ -9,6 +9,7 @@
 #include "util/clock.h"
 #include "util/syslog_socket.h"
 #include "util/utf8_length.h"
+#include "util/utf8_plain.h"
 
 #define LINE_SIZE 2000
 /* Leaves room for the end of a line that is cut: a quote, the newline, and the brace of JSON. */
@@ -173,22 +174,35 @@ put_conversion(struct line *value, const char *f, va_list *ap)
 
 /* ---- JSON ---- */
 
+/* A character by its number; beyond U+FFFF as two halves. */
+static void
+put_json_number(struct line *l, unsigned number)
+{
+    char escape[14];
+    int n;
+
+    if (number < 0x10000)
+        n = snprintf(escape, sizeof escape, "\\u%04x", number);
+    else
+        n = snprintf(escape, sizeof escape, "\\u%04x\\u%04x", 0xd800 + ((number - 0x10000) >> 10),
+                     0xdc00 + (number & 0x3ff));
+    put_line(l, escape, (size_t)n);
+}
+
 /* One character of a text. What is no character becomes U+FFFD, and what could move the cursor of a
- * terminal is written as a number. Returns its bytes. */
+ * terminal, or turn a text round, is written as a number. Returns its bytes. */
 static size_t
 put_json_character(struct line *l, const char *s, size_t left)
 {
     unsigned char c = (unsigned char)*s;
     size_t n = utf8_length(s, left);
-    char escape[8];
 
     if (n == 0)
         put_line(l, "\\ufffd", 6);
     else if (c == '"' || c == '\\')
         put_line(l, (char[]){'\\', (char)c}, 2);
-    else if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s[1] < 0xa0)) {
-        snprintf(escape, sizeof escape, "\\u%04x", n == 1 ? c : (unsigned char)s[1]);
-        put_line(l, escape, 6);
+    else if (!utf8_plain(s, n)) {
+        put_json_number(l, utf8_plain_number(s, n));
     } else {
         put_line(l, s, n);
     }

@@ -1,5 +1,6 @@
 #include "util/utf8.h"
 #include <stddef.h>
+#include "util/utf8_plain.h"
 
 void
 utf8_keep_ascii(char *text)
@@ -24,6 +25,31 @@ utf8_mend(char *text)
         p += n;
         left -= n;
     }
+}
+
+size_t
+utf8_make_plain(char *text, size_t n)
+{
+    size_t to = 0;
+
+    for (size_t from = 0, step; from < n; from += step) {
+        size_t length;
+
+        step = 1;
+        if ((text[from] >= ' ' && text[from] < 0x7f) || text[from] == '\t') {
+            text[to++] = text[from];
+            continue;
+        }
+        length = utf8_length(text + from, n - from);
+        step = length > 0 ? length : 1;
+        if (length == 0 || !utf8_plain(text + from, length)) {
+            text[to++] = '?';
+        } else {
+            memmove(text + to, text + from, length);
+            to += length;
+        }
+    }
+    return to;
 }
 
 bool

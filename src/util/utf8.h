@@ -9,6 +9,10 @@
 /* Makes any bytes valid UTF-8: each byte that is not part of a character becomes a question mark.
  */
 void utf8_mend(char *text);
+/* Makes any n bytes a text that can be shown on one line of a terminal: each byte that is not part
+ * of a character, and each character that is not plain (util/utf8_plain.h), becomes a question
+ * mark. A tab stays. Returns the length of the text, which is not longer. */
+size_t utf8_make_plain(char *text, size_t n);
 /* Makes any bytes printable ASCII: each other byte becomes a question mark. */
 void utf8_keep_ascii(char *text);
 

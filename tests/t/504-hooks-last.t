@@ -10,7 +10,7 @@ my $tmp = tempdir();
 spew("$tmp/access", "**  ann  all\n**  bob  pull,create,overwrite\n");
 my @args = (
     '--user', 'ann:ann-secret', '--user', 'bob:bob-secret', '--access', "$tmp/access", '--hook-retries', '0',
-    '--on-tag',     q{[ "$REGISTRY_TAG" = quiet ] || printf '<b>of %s</b>\n\377\033[31m\nno end' "$2"; [ "$REGISTRY_TAG" != bad ] || exit 3},
+    '--on-tag',     q{[ "$REGISTRY_TAG" = quiet ] || printf '<b>of %s</b>\n\377\033[31m\302\233\342\200\256\nno end' "$2"; [ "$REGISTRY_TAG" != bad ] || exit 3},
     '--on-untag',   q{seq -f 'line %g' 5000; exit 4},
     '--on-delete',  q{kill -9 $$},
     '--on-pre-tag', q{echo "asked for $2"; [ "$REGISTRY_TAG" != refused ] || exit 7},
@@ -49,7 +49,7 @@ subtest 'how they ended' => sub {
     is_status($bob->push_image('team/app', 'v1', [$layer]), 201, 'a push');
     my $last = ran('tag', 'v1');
     is_deeply([ @$last{qw(repository tag exit_code signal why)} ], [ 'team/app', 'v1', 0, undef, '' ], 'a hook that is done');
-    is($last->{output}, "<b>of team/app:v1</b>\n??[31m\nno end\n", '... with its output, as text');
+    is($last->{output}, "<b>of team/app:v1</b>\n??[31m??\nno end\n", '... with its output, as text');
     like($last->{$_}, qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, "... when it $_") for qw(began ended);
     $last = ran('pre-tag', 'v1');
     is_deeply([ @$last{qw(exit_code output)} ], [ 0, "asked for team/app:v1\n" ], 'a pre-hook');

@@ -40,7 +40,7 @@ sub find ($of, $query) {
 sub found ($of, $query) { return [ map { "$_->{repository}:$_->{tag} $_->{label}" } @{ (find($of, $query))[0] } ] }
 
 my $digest = push_labels('team/app', '1', { maintainer => 'ann', 'example.com/key' => 'a=b', empty => '', number => 7 });
-push_labels('team/app',  '2', { maintainer => 'bob', evil => qq{<b>"x"</b>\x{202e}\e[31m} });
+push_labels('team/app',  '2', { maintainer => 'bob', evil => qq{<b>"x"</b>\x{202e}\x{2028}\x{9b}\x{e0041}\e[31m} });
 push_labels('secret/x',  '1', { maintainer => 'ann' });
 push_labels('team/none', '1', {});
 push_labels('team/long', '1', { long => 'x' . 'é' x 3000 });
@@ -52,7 +52,7 @@ subtest 'a label' => sub {
     is_deeply(found($ann, "label=$_"), [], "not $_") for 'maintainer=an', 'maintainer=', 'maintaine', 'Maintainer', 'maintainer=ann2', 'number', 'number=7', 'nothing';
     is_deeply(found($ann, 'label=example.com/key=a=b'), ['team/app:1 a=b'], 'the key ends at the first =');
     is_deeply(found($ann, 'label=empty='), ['team/app:1 '], 'an empty value');
-    is_deeply(found($ann, 'label=evil'), [qq{team/app:2 <b>"x"</b>\x{202e}\e[31m}], 'any text');
+    is_deeply(found($ann, 'label=evil'), [qq{team/app:2 <b>"x"</b>\x{202e}\x{2028}\x{9b}\x{e0041}\e[31m}], 'any text');
     my ($hits, $end) = find($ann, 'label=long');
     is($hits->[0]{label}, 'x' . 'é' x 2047, 'a long value is cut, in front of a character');
     ($hits, $end) = find($ann, 'label=maintainer%3Dann&n=1');
@@ -102,7 +102,10 @@ subtest 'as a command' => sub {
     my @command = (Registry->program, 'find', '--dir', $registry->dir);
     is(run([ @command, '--label', 'maintainer=ann' ])->{out}, "secret/x:1 ann (linux/amd64)\nteam/app:1 ann (linux/amd64)\n", 'images');
     is(run([ @command, '--label', 'maintainer=bob', '*.jar' ])->{out}, "team/app:2 /opt/log4j-core-2.jar (linux/amd64)\n", 'names in them');
-    unlike(run([ @command, '--label', 'evil' ])->{out}, qr/\e/, 'a value does nothing to a terminal');
+    is(run([ @command, '--label', 'evil' ])->{out}, qq{team/app:2 <b>"x"</b>?????[31m (linux/amd64)\n}, 'a value does nothing to a terminal');
+    my ($line) = split /\n/, run([ @command, '--label', 'evil', '--json' ])->{out};
+    unlike($line, qr/[^\x20-\x7e]/, '... also as JSON');
+    is($json->decode($line)->{label}, qq{<b>"x"</b>\x{202e}\x{2028}\x{9b}\x{e0041}\e[31m}, '... which has all of it');
     is_deeply($json->decode((split /\n/, run([ @command, '--label', 'maintainer=bob', '--json' ])->{out})[0]),
         { repository => 'team/app', tag => '2', digest => $ann->head('/v2/team/app/manifests/2')->header('Docker-Content-Digest'), platform => 'linux/amd64', label => 'bob' }, '--json');
     is_deeply([ map { $_->{label} . ' ' . $_->{path} } $json->decode((split /\n/, run([ @command, '--label', 'maintainer=bob', '--json', 'motd' ])->{out})[0]) ], ['bob /etc/motd'], '... with a name');

@@ -129,14 +129,15 @@ a_line_can_be_json(void **state)
     log_set_json(true);
     catch_log();
     log_set_request("1f");
-    log_line(LOG_WARN, "a \"b\"\\", "pid=%d x=%s y=%s/%d", -31, "a\n\x1b\xc2\x9b\xff\xc3\xa9\"}",
-             "", 1);
+    log_line(LOG_WARN, "a \"b\"\\", "pid=%d x=%s y=%s/%d", -31,
+             "a\n\x1b\xc2\x9b\xff\xc3\xa9\xe2\x80\xae\xf3\xa0\x81\x81\"}", "", 1);
     log_set_request("");
     log_line(LOG_ERROR, "x", NULL);
     assert_non_null(
         strstr(log_caught(),
                "\"level\":\"warn\",\"msg\":\"a \\\"b\\\"\\\\\",\"request\":\"1f\",\"pid\":-31,"
-               "\"x\":\"a\\u000a\\u001b\\u009b\\ufffd\xc3\xa9\\\"}\",\"y\":\"/1\"}\n"));
+               "\"x\":\"a\\u000a\\u001b\\u009b\\ufffd\xc3\xa9\\u202e\\udb40\\udc41\\\"}\",\"y\":\"/"
+               "1\"}\n"));
     for (size_t n = 1800; n < 2100; n++)
         for (const char *byte = "\n\xe2x\""; *byte != '\0'; byte++) {
             struct err err;

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
 #include "util/utf8.h"
 
 static void
@@ -41,6 +42,31 @@ bad_bytes_become_question_marks(void **state)
     expect("\xf4\x90\x80\x80", "????"); /* beyond U+10FFFF */
     expect("\xfe\xff", "??");
     expect("\xc3\xc3\xb6", "?\xc3\xb6");
+}
+
+static void
+shown(const char *text, const char *want)
+{
+    char copy[64];
+
+    snprintf(copy, sizeof copy, "%s", text);
+    copy[utf8_make_plain(copy, strlen(copy))] = '\0';
+    assert_string_equal(copy, want);
+}
+
+static void
+what_a_terminal_must_not_get_becomes_a_question_mark(void **state)
+{
+    (void)state;
+    shown("", "");
+    shown("j\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x90\xb3", "j\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x90\xb3");
+    shown("a\x1b[31m\tb\nc\x7f", "a?[31m\tb?c?");
+    shown("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "???\xc2\xa0"); /* of two bytes, and a blank */
+    shown("x\xe2\x80\xaegpj.exe", "x?gpj.exe");
+    shown("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaf", "\xe2\x80\xa7??\xe2\x80\xaf");
+    shown("\xe2\x81\xa6\xe2\x81\xa9\xe2\x80\x8b\xef\xbb\xbf", "????");
+    shown("\xf3\xa0\x81\x81z\xf3\xa1\x80\x80", "?z\xf3\xa1\x80\x80"); /* U+E0041 */
+    shown("j\xf6rg\xe2\x80", "j?rg??");
 }
 
 static void
@@ -97,6 +123,7 @@ main(void)
         cmocka_unit_test(good_text_stays),
         cmocka_unit_test(any_bytes_make_a_json_string),
         cmocka_unit_test(bad_bytes_become_question_marks),
+        cmocka_unit_test(what_a_terminal_must_not_get_becomes_a_question_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,10 +37,9 @@ hook_output_begin(struct hook_output *o, enum hook which, const struct rec_event
 static void
 end_output_line(struct hook_output *o)
 {
-    size_t n = o->n;
+    size_t n = utf8_make_plain(o->line, o->n);
 
     o->line[n] = '\0';
-    utf8_mend(o->line);
     if (n > 0)
         memcpy(o->last, o->line, n + 1);
     hook_last_line(&o->tail, bytes_of(o->line, n));
@@ -57,15 +56,13 @@ void
 hook_output_take(struct hook_output *o, const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)p[i];
-
-        if (c == '\n') {
+        if (p[i] == '\n') {
             end_output_line(o);
             continue;
         }
         o->any = true;
         if (o->n < HOOK_OUTPUT_LINE_MAX)
-            o->line[o->n++] = (char)(c == '\t' ? ' ' : c < ' ' || c == 0x7f ? '?' : c);
+            o->line[o->n++] = (char)(p[i] == '\t' ? ' ' : p[i]);
     }
 }
 

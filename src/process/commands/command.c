@@ -7,6 +7,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/utf8_length.h"
+#include "util/utf8_plain.h"
 
 void
 command_actor(char out[COMMAND_ACTOR_MAX])
@@ -39,11 +40,9 @@ command_print_text(struct bytes text)
     const char *p = text.p;
 
     for (size_t i = 0; i < text.n;) {
-        unsigned char c = (unsigned char)p[i];
         size_t n = utf8_length(p + i, text.n - i);
-        bool is_long = n == 2 && c == 0xc2 && (unsigned char)p[i + 1] < 0xa0;
 
-        if (n == 0 || c < ' ' || c == 0x7f || is_long)
+        if (n == 0 || !utf8_plain(p + i, n))
             putchar('?');
         else
             fwrite(p + i, 1, n, stdout);
@@ -69,13 +68,32 @@ command_print_heading(const char *text, bool has_colour)
     printf("%s%s%s\n", has_colour ? "\033[1m" : "", text, has_colour ? "\033[0m" : "");
 }
 
+/* Of a text of JSON: only its strings have characters that are not ASCII. */
+static void
+print_json_character(const char *p, size_t n)
+{
+    unsigned number = utf8_plain_number(p, n);
+
+    if (n == 0 || number < ' ' || utf8_plain(p, n))
+        fwrite(p, 1, n > 0 ? n : 1, stdout);
+    else if (number < 0x10000)
+        printf("\\u%04x", number);
+    else
+        printf("\\u%04x\\u%04x", 0xd800 + ((number - 0x10000) >> 10), 0xdc00 + (number & 0x3ff));
+}
+
 void
 command_print(const char *before, struct json *j, const char *after)
 {
     size_t n;
     const char *text = json_text(j, &n);
 
-    printf("%s%.*s%s", before, (int)n, text, after);
+    fputs(before, stdout);
+    for (size_t i = 0, step; i<n; i += step> 0 ? step : 1) {
+        step = utf8_length(text + i, n - i);
+        print_json_character(text + i, step);
+    }
+    fputs(after, stdout);
     json_free(j);
 }
 

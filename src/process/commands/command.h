@@ -34,15 +34,15 @@ void command_remember(int dirfd, const char *who, const char *what, const char *
 /* Prints a notice to stderr, because stdout has only what the command was asked for. */
 void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints a text of strangers to stdout: of names in images, say. What is no UTF-8, and control
- * characters, also those that UTF-8 has two bytes for, become question marks, since a terminal may
- * obey them. */
+/* Prints a text of strangers to stdout: of names in images, say. What is no UTF-8, and characters
+ * that are not plain (util/utf8_plain.h), become question marks. */
 void command_print_text(struct bytes text);
 
 /* Prints a heading to stdout, in bold if the terminal has it. */
 void command_print_heading(const char *text, bool has_colour);
 
-/* Prints the text of j to stdout, and frees j. */
+/* Prints the text of j to stdout, and frees j. Characters that are not plain are written as
+ * numbers, \u202e: that changes no value. */
 void command_print(const char *before, struct json *j, const char *after);
 
 /* Reads a file of the administrator's. 1 read, 0 there is none, -1; the message says what to do if

@@ -64,14 +64,13 @@ state_of(const struct tbl_hook *h, const struct running *r)
 
 /* ---- the list ---- */
 
-/* The output of a hook may have any bytes, but here it is one field of one line. */
+/* The last line of a hook may have any bytes, but here it is one field of one line. */
 static void
 make_field(char *text)
 {
-    utf8_mend(text);
-    for (char *p = text; *p != '\0'; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = ' ';
+    text[utf8_make_plain(text, strlen(text))] = '\0';
+    for (char *p = text; (p = strchr(p, '\t')) != NULL;)
+        *p = ' ';
 }
 
 static void

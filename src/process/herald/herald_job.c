@@ -10,6 +10,7 @@
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/spawn.h"
+#include "util/utf8.h"
 
 #define TERM_MS 2000 /* from SIGTERM to SIGKILL */
 #define LAST_WORDS_MS                                                          \
@@ -62,15 +63,6 @@ refill_line_rate(struct herald_job *j)
     j->room = more >= HERALD_JOB_BURST - j->room ? HERALD_JOB_BURST : j->room + more;
 }
 
-/* Replaces bytes that a terminal would obey. */
-static void
-make_printable(char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (((unsigned char)p[i] < ' ' && p[i] != '\t') || p[i] == 0x7f)
-            p[i] = '?';
-}
-
 static void
 keep_last_line(struct herald_job *j)
 {
@@ -90,7 +82,7 @@ end_hook_line(struct herald_job *j)
 
     if (j->line_over == 0 && j->line_n > 0 && j->line[j->line_n - 1] == '\r')
         j->line_n--;
-    make_printable(j->line, j->line_n);
+    j->line_n = utf8_make_plain(j->line, j->line_n);
     keep_last_line(j);
     hook_last_line(&j->tail, bytes_of(j->line, j->line_n));
     n = j->line_n;
