@@ -133,6 +133,8 @@ sync_store_file(int fd)
 {
     int saved;
 
+    if (synced_store != NULL && synced_store->is_fresh)
+        return 0;
     while (fdatasync(fd) != 0) {
         if (errno == EINTR)
             continue;
@@ -188,7 +190,7 @@ open_store_file(const char *path, int flags, ...)
         return fd;
     if (synced_store->keeps_logs)
         give_second_name(path);
-    if (fdio_fsync_dir(AT_FDCWD, synced_store->kv.dir, &err) == 0)
+    if (synced_store->is_fresh || fdio_fsync_dir(AT_FDCWD, synced_store->kv.dir, &err) == 0)
         return fd;
     log_line(LOG_ERROR, "the name of a new log can't be synced", "why=%s", err.message);
     fdio_close(fd);

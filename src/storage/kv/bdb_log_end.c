@@ -8,7 +8,6 @@
 #include "util/log.h"
 #include "util/pack.h"
 
-#define CHECKPOINT_NAME "checkpoint"
 #define STOPPED_NAME "stopped"
 /* The number of the log, the byte in it, and the first bytes of their SHA-256. */
 #define PLACE_BYTES 8
@@ -39,7 +38,20 @@ sum_of_place(struct bytes note)
 }
 
 static int
-write_place(const char *dir, const char *name, const DB_LSN *at, struct err *err)
+write_unsynced(int dirfd, const char *name, struct bytes text, struct err *err)
+{
+    int rc, fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return err_errno(err, "making %s", name);
+    rc = fdio_write_all(fd, text.p, text.n, name, err);
+    fdio_close(fd);
+    return rc;
+}
+
+/* is_fresh: the file is synced with all others of a new store. */
+static int
+write_place(const char *dir, const char *name, const DB_LSN *at, bool is_fresh, struct err *err)
 {
     int rc, dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct buf text;
@@ -50,7 +62,8 @@ write_place(const char *dir, const char *name, const DB_LSN *at, struct err *err
     pack_u32(&text, at->file);
     pack_u32(&text, at->offset);
     pack_u32(&text, sum_of_place(buf_bytes(&text)));
-    rc = fdio_replace_file(dirfd, name, 0600, buf_bytes(&text), err);
+    rc = is_fresh ? write_unsynced(dirfd, name, buf_bytes(&text), err)
+                  : fdio_replace_file(dirfd, name, 0600, buf_bytes(&text), err);
     fdio_close(dirfd);
     buf_free(&text);
     return rc;
@@ -63,7 +76,7 @@ bdb_log_end_note(struct bdb *b)
     DB_LSN at;
 
     if (bdb_log_end_last(b, &at) == 0 && log_compare(&at, &b->noted) != 0 &&
-        write_place(b->kv.dir, CHECKPOINT_NAME, &at, &ignored) == 0)
+        write_place(b->kv.dir, BDB_LOG_END_CHECKPOINT, &at, b->is_fresh, &ignored) == 0)
         b->noted = at;
 }
 
@@ -98,13 +111,13 @@ read_place(const char *dir, const char *name, DB_LSN *out, struct err *err)
 int
 bdb_log_end_noted(const char *dir, DB_LSN *out, struct err *err)
 {
-    return read_place(dir, CHECKPOINT_NAME, out, err);
+    return read_place(dir, BDB_LOG_END_CHECKPOINT, out, err);
 }
 
 int
 bdb_log_end_note_stop(const char *dir, const DB_LSN *at, struct err *err)
 {
-    return write_place(dir, STOPPED_NAME, at, err);
+    return write_place(dir, STOPPED_NAME, at, false, err);
 }
 
 bool

@@ -6,6 +6,8 @@
  * after a power loss. A damaged record would thus take along all changes behind it without a word.
  * So the file <store>/checkpoint says how far the log was on the disk at the last checkpoint. */
 
+#define BDB_LOG_END_CHECKPOINT "checkpoint"
+
 /* The place of the last checkpoint. 0, or the library's number. */
 int bdb_log_end_last(struct bdb *b, DB_LSN *out);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include "storage/kv/bdb_env.h"
+#include "storage/kv/bdb_fresh.h"
 #include "storage/kv/bdb_log_end.h"
 #include "storage/kv/kv_backup.h"
 #include "util/fdio.h"
@@ -179,11 +180,13 @@ blame_fault(int fault, struct err *err)
 }
 
 static int
-recover_environment(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+recover_environment(const char *dir, const struct kv_table *tables, size_t n, bool is_fresh,
+                    struct err *err)
 {
     struct bdb *b = bdb_new(dir, tables, n);
     int ret, rc;
 
+    b->is_fresh = is_fresh;
     forget_cached_files(dir);
     rc = bdb_env_attach(b, true, err);
 
@@ -326,6 +329,15 @@ look_for_cut_tables(const char *dir, const struct kv_table *tables, size_t n, st
     return rc;
 }
 
+/* The text of that file. */
+static void
+put_list(struct buf *text, const struct kv_table *tables, size_t n)
+{
+    buf_init(text, TABLES_TEXT_MAX);
+    for (size_t i = 0; i < n; i++)
+        buf_putf(text, "%s\n", tables[i].name);
+}
+
 static int
 note_tables(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
@@ -334,10 +346,8 @@ note_tables(const char *dir, const struct kv_table *tables, size_t n, struct err
 
     if (dirfd < 0)
         return err_errno(err, "opening %s", dir);
-    buf_init(&text, TABLES_TEXT_MAX);
+    put_list(&text, tables, n);
     buf_init(&before, TABLES_TEXT_MAX);
-    for (size_t i = 0; i < n; i++)
-        buf_putf(&text, "%s\n", tables[i].name);
     rc = fdio_read_file(dirfd, TABLES_NAME, &before, err);
     if (rc == 0 || (rc == 1 && !bytes_equal(buf_bytes(&text), buf_bytes(&before))))
         rc = fdio_replace_file(dirfd, TABLES_NAME, 0600, buf_bytes(&text), err);
@@ -347,22 +357,51 @@ note_tables(const char *dir, const struct kv_table *tables, size_t n, struct err
     return rc < 0 ? -1 : 0;
 }
 
+/* 1: the store is new; 0; -1. */
+static int
+begin_recovery(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    struct buf text;
+    int rc;
+
+    put_list(&text, tables, n);
+    rc = bdb_fresh_begin(dir, tables, n, TABLES_NAME, buf_bytes(&text), err);
+    buf_free(&text);
+    if (rc != 0)
+        return rc;
+    if (check_files_are_there(dir, tables, n, err) != 0 || bdb_log_end_check(dir, err) != 0 ||
+        bdb_log_end_begin(dir, err) != 0)
+        return -1;
+    return 0;
+}
+
+static int
+end_recovery(const char *dir, const struct kv_table *tables, size_t n, bool is_fresh,
+             struct err *err)
+{
+    if (is_fresh)
+        return bdb_fresh_end(dir, TABLES_NAME, err);
+    if (bdb_recovery_tidy(dir, tables, n, err) != 0)
+        return -1;
+    return note_tables(dir, tables, n, err);
+}
+
 int
 bdb_recovery_run(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
     char parent[4200];
-    int made = fdio_mkdir(AT_FDCWD, dir, DIR_MODE, err);
+    int fresh, made = fdio_mkdir(AT_FDCWD, dir, DIR_MODE, err);
 
     if (made < 0)
         return -1;
     snprintf(parent, sizeof parent, "%s/..", dir);
     if (made > 0 && fdio_fsync_dir(AT_FDCWD, parent, err) != 0)
         return -1;
-    if (check_files_are_there(dir, tables, n, err) != 0 || bdb_log_end_check(dir, err) != 0 ||
-        bdb_log_end_begin(dir, err) != 0)
+    fresh = begin_recovery(dir, tables, n, err);
+    if (fresh < 0)
         return -1;
-    if (recover_environment(dir, tables, n, err) == 0 &&
-        bdb_recovery_tidy(dir, tables, n, err) == 0 && note_tables(dir, tables, n, err) == 0)
+    if (recover_environment(dir, tables, n, fresh == 1, err) == 0 &&
+        end_recovery(dir, tables, n, fresh == 1, err) == 0)
         return look_for_cut_tables(dir, tables, n, err);
     blame_full_disk(dir, err);
     return -1;
