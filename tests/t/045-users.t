@@ -4,6 +4,7 @@ use v5.36;
 use Registry limit => 120;
 use Registry::Checks;
 use JSON::PP ();
+use POSIX ();
 use Registry::Tools;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -351,7 +352,12 @@ subtest 'a server that does not answer, or knows better' => sub {
     my $started = time;
     $added = add($given->dir, 'bob', 'secret');
     is($added->{exit}, 0, 'a server that hangs holds nobody up');
-    like($added->{err}, qr/warning: /, '... but there is a warning');
+    like($added->{err}, qr/warning: the running server hasn't read this change/, '... but there is a warning');
+    # What the server writes may still be of the file before.
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) { sleep 1; utime undef, undef, $given->dir . '/run/htpasswd'; POSIX::_exit(0) }
+    like(user($given->dir, [ 'passwd', 'bob' ], stdin => "secret\n")->{err}, qr/warning: the running server hasn't read this change/, '... and not a wrong one');
+    waitpid $pid, 0;
     my $hanging = time - $started;
     kill 'CONT', $given->pid;
     ok(wait_for(5, sub { $given->with(user => 'bob:secret')->get('/v2/')->status == 200 }), '... and it counts in the end');

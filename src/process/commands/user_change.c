@@ -53,22 +53,21 @@ make_robot(struct user_change *c, const struct htpasswd_user *old, struct err *e
 }
 
 static int
-write_change(const struct user_file *f, struct user_change *c, struct err *err)
+write_change(const struct user_file *f, struct user_edit *e, struct user_change *c, struct err *err)
 {
     struct htpasswd_user old;
-    struct user_edit e;
     bool nobody;
-    int rc = user_file_begin(f, &e, err);
+    int rc = user_file_begin(f, e, err);
 
     if (rc == 0) {
-        find_old(&e, c->name, &old);
+        find_old(e, c->name, &old);
         rc = check_kind(f, c, &old, err);
     }
     if (rc == 0 && c->robot)
         rc = make_robot(c, &old, err);
-    if (rc == 0 && user_file_write(f, &e, c->name, buf_bytes(&c->line), &nobody, err) < 0)
+    if (rc == 0 && user_file_write(f, e, c->name, buf_bytes(&c->line), &nobody, err) < 0)
         rc = -1;
-    user_file_end(&e);
+    user_file_end(e);
     return rc;
 }
 
@@ -90,13 +89,18 @@ print_secret(const struct user_change *c, struct err *err)
 int
 user_change_put(const struct user_file *f, struct user_change *c, struct err *err)
 {
-    if (write_change(f, c, err) != 0 || print_secret(c, err) != 0)
-        return -1;
-    if (faccessat(f->dir.fd, "db/format", F_OK, 0) < 0 && errno == ENOENT)
+    struct user_edit e;
+    int rc = write_change(f, &e, c, err);
+
+    if (rc == 0)
+        rc = print_secret(c, err);
+    if (rc == 0 && faccessat(f->dir.fd, "db/format", F_OK, 0) < 0 && errno == ENOENT)
         command_note("there is no registry in %s yet; %s may use it as soon as there is",
                      f->dir.name, c->name);
-    user_file_await(f, c->name);
-    return 0;
+    if (rc == 0)
+        user_file_await(f, &e, c->name);
+    user_file_free(&e);
+    return rc;
 }
 
 int
@@ -115,9 +119,11 @@ user_change_del(const struct user_file *f, const char *name, struct err *err)
             rc = user_file_no_user(f, name, err);
     }
     user_file_end(&e);
+    if (rc >= 0)
+        user_file_await(f, &e, name);
+    user_file_free(&e);
     if (rc < 0)
         return -1;
-    user_file_await(f, name);
     if (nobody)
         command_note("%s was the last user: nobody may push or pull now, unless the server has a "
                      "--user. To open the registry to everybody, remove %s/%s, and send SIGHUP "

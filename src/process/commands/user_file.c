@@ -58,8 +58,15 @@ user_file_begin(const struct user_file *f, struct user_edit *e, struct err *err)
 void
 user_file_end(struct user_edit *e)
 {
-    buf_free(&e->text);
     fdio_close(e->lock);
+    e->lock = -1;
+}
+
+void
+user_file_free(struct user_edit *e)
+{
+    user_file_end(e);
+    buf_free(&e->text);
 }
 
 int
@@ -126,14 +133,22 @@ is_later(const struct timespec *a, const struct timespec *b)
     return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
 }
 
-/* The server has read the file since it was changed, and still uses another line for the user. */
+/* The server has a line for the user that is neither the new one nor the one before. */
 static bool
-is_overruled(const struct user_file *f)
+is_overruled(const struct user_file *f, const struct user_edit *e, const char *name)
 {
-    struct stat ours, run;
+    struct bytes line, before = htpasswd_find(buf_bytes(&e->text), bytes_str(name));
+    struct err ignored;
+    struct buf run;
+    bool other = false;
 
-    return fstatat(f->dir.fd, HTPASSWD_OURS, &ours, 0) == 0 &&
-           fstatat(f->dir.fd, HTPASSWD_RUN, &run, 0) == 0 && is_later(&run.st_mtim, &ours.st_mtim);
+    buf_init(&run, 2 * HTPASSWD_MAX);
+    if (fdio_read_file(f->dir.fd, HTPASSWD_RUN, &run, &ignored) == 1) {
+        line = htpasswd_find(buf_bytes(&run), bytes_str(name));
+        other = line.n > 0 && !bytes_equal(line, before);
+    }
+    buf_free(&run);
+    return other;
 }
 
 /* Has the server written its files since the last look? run/access is the last of them. The files
@@ -153,7 +168,7 @@ has_moved(const struct user_file *f, struct stat *seen)
 }
 
 void
-user_file_await(const struct user_file *f, const char *name)
+user_file_await(const struct user_file *f, const struct user_edit *e, const char *name)
 {
     uint64_t until = clock_mono_ms() + SERVER_WAIT_MS;
     struct stat seen = {.st_ino = 0};
@@ -163,7 +178,7 @@ user_file_await(const struct user_file *f, const char *name)
             clock_sleep_ms(POLL_MS);
             continue;
         }
-        if (is_overruled(f))
+        if (is_overruled(f, e, name))
             command_note("warning: the running server also has the user %s by --user, and uses "
                          "that password",
                          name);

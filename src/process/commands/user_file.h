@@ -24,13 +24,14 @@ struct user_edit {
     struct buf text; /* of the file before */
 };
 
-/* Begins a change. The caller ends it with user_file_end, also after a failure. */
+/* Begins a change. The caller releases it with user_file_free, also after a failure. */
 int user_file_begin(const struct user_file *f, struct user_edit *e, struct err *err);
 /* Writes the file with that line ("NAME:HASH\n") for the user, or without the user if the line is
  * empty. 1 done, 0 there is no such user to remove, -1. *nobody: no user is left. */
 int user_file_write(const struct user_file *f, const struct user_edit *e, const char *name,
                     struct bytes line, bool *nobody, struct err *err);
+/* Ends the change: other commands may begin theirs. */
 void user_file_end(struct user_edit *e);
-
-/* Waits until a running server uses the user's present line, or prints a warning. */
-void user_file_await(const struct user_file *f, const char *name);
+/* Waits until a running server uses the user's line that was written, or prints a warning. */
+void user_file_await(const struct user_file *f, const struct user_edit *e, const char *name);
+void user_file_free(struct user_edit *e);
