@@ -133,6 +133,53 @@ subtest 'signatures, indexes, referrers' => sub {
         or diag('the machine is slow');
 };
 
+# A large manifest, whose bytes are in a file, tells to which image it belongs.
+subtest 'a manifest that can not be read' => sub {
+    my $registry = Registry->start(args => [ '--lease', '1s', '--scrub-days', '0' ], expected => qr/is damaged on the disk|retention leaves a tag/);
+    push_tag($registry, 'a/b', $_) for 'keep1', 'old1';
+    $registry->push_blob('a/b', '{}');
+    my ($manifest, $subject) = map { ($registry->image_of([$layer], note => $_))[1] } 'x', 'keep1';
+    my $referrer = JSON::PP->new->decode($manifest);
+    $referrer->{subject} = $registry->descriptor('manifest', $subject);
+    $referrer->{annotations} = { text => unpack 'H*', random_bytes(60_000) };
+    $referrer = JSON::PP->new->canonical->encode($referrer);
+    my $digest = digest($referrer);
+    $registry->push_blob('a/b', ($registry->image_of([$layer], note => 'x'))[0]);
+    is_status($registry->put_manifest('a/b', $digest, $referrer), 201, 'a referrer of an image that stays');
+    my $tag = $digest =~ s/:/-/r . '.sig';
+    push_tag($registry, 'a/b', $tag);
+    my ($file) = map { $registry->dir . "/$_" } $registry->blob_files($digest);
+    my $rules  = rules_file("** keep match keep*\n");
+    my $whole  = slurp($file);
+    sleep 1.2;    # its lease
+    my $seen = retain($registry, '--dry-run', '-v', '--retain', $rules);
+    works($seen, 'a dry run');
+    like($seen->{out}, qr/^keep\ta\/b:\Q$tag\E\t.*\tline 1: belongs to an image that stays$/m, '... keeps its signature');
+    for my $damage ([ 'is lost' => sub { unlink $file } ], [ 'is cut off' => sub { truncate $file, 1000 } ],
+        [ 'has no subject any more' => sub { spew($file, $whole =~ s/"subject"/"subjact"/r) } ]) {
+        my ($what, $do) = @$damage;
+        chmod 0644, $file;
+        $do->();
+        for my $run ([ 'would delete', '--dry-run' ], ['deleted']) {
+            my ($done, @option) = @$run;
+            my $ran = retain($registry, @option, '--retain', $rules);
+            is($ran->{exit}, 1, "its file $what: retain @option");
+            like($ran->{out}, qr/^keep\ta\/b:\Q$tag\E\t.*\tline 1: could not be judged: the manifest $digest is damaged on the registry's disk, so it isn't known to which image it belongs$/m, '... its signature stays, and the reason is said');
+            like($ran->{out}, qr/^$done 1 tag,/m, '... and the others are judged');
+        }
+        is_deeply(tags_of($registry, 'a/b'), [ 'keep1', $tag ], '... and is there');
+        push_tag($registry, 'a/b', 'old1');
+        spew($file, $whole);
+        chmod 0644, $file;
+    }
+    my ($dir, @args) = ($registry->dir, '--lease', '1s', '--scrub-days', '0', '--retain', $rules, '--retain-every', '1s');
+    $registry->stop;
+    unlink $file;
+    $registry = Registry->start(dir => $dir, args => [@args], expected => qr/is damaged on the disk|retention leaves a tag/);
+    ok(wait_for(20, sub { $registry->logged(qr/retention leaves a tag" repository=a\/b tag=\Q$tag\E why="line 1: could not be judged: the manifest $digest is damaged/) }), 'the log of the server says it');
+    ok(wait_for(20, sub { "@{ tags_of($registry, 'a/b') }" eq "keep1 $tag" }), '... and it deletes the others');
+};
+
 subtest 'what is pushed meanwhile stays' => sub {
     my $seen = tempdir();
     chmod 0777, $seen;

@@ -131,23 +131,48 @@ is_in_index_for_good(struct surroundings *x, const struct way *way, struct err *
     return rc;
 }
 
-/* The subject of the manifest: 1, 0 (it has none, or the manifest just went), -1. */
+/* If the manifest is there still, nobody knows what its subject is. */
+static int
+refuse_unread(const struct surroundings *x, const struct digest *d, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+    struct rec_manifest again;
+    int rc = tbl_manifest_get(kv_reads(x->reg->kv), x->repo, d, &again, err);
+
+    if (rc != 1)
+        return rc;
+    digest_text(text, d);
+    return err_set(err, ERR_CORRUPT,
+                   "the manifest %s is damaged on the registry's disk, so it isn't known to which "
+                   "image it belongs",
+                   text);
+}
+
+/* The subject of the manifest: 1, 0 (it has none, or the manifest just went), -1; ERR_CORRUPT: its
+ * document can't be read, or isn't what was pushed. */
 static int
 read_image_subject(const struct surroundings *x, const struct digest *d,
                    const struct rec_manifest *r, struct digest *subject, struct err *err)
 {
     struct arena arena;
     struct bytes document;
+    struct digest found;
     struct manifest m = {.has_subject = false};
     int rc;
 
     arena_init(&arena, MEMORY);
     rc = pull_document(x->reg, d, r->size, &arena, &document, err);
+    if (rc == 1) {
+        digest_of(&found, d->algo, document);
+        rc = digest_equal(&found, d);
+    }
     if (rc == 1 && manifest_parse(&m, document, r->media_type, &arena, err) != 0)
         rc = -1;
     *subject = m.subject;
     arena_reset(&arena);
-    return rc == 1 ? m.has_subject : rc;
+    if (rc == 0)
+        return refuse_unread(x, d, err);
+    return rc == 1 ? m.has_subject : -1;
 }
 
 static int

@@ -14,8 +14,9 @@
  * Programs that attach signatures and the like to an image make tags sha256-<hex> or
  * sha256-<hex>.<suffix>. No clause is for such a tag, and it doesn't count among the last N. It
  * stays as long as its image does: while a tag that stays names the image, an index that stays
- * contains it, or its subject stays. If the image isn't there, such a tag stays for a lease, since
- * it may be pushed before the image. */
+ * contains it, or its subject stays. If a manifest is damaged on the way to that subject,
+ * retain_judge_tag fails with ERR_CORRUPT, and the tag stays. If the image isn't there, such a tag
+ * stays for a lease, since it may be pushed before the image. */
 
 enum retain_why {
     RETAIN_GOES, /* no clause keeps it; or, of a signature, its image doesn't stay */
@@ -30,6 +31,7 @@ enum retain_why {
     RETAIN_NEW_SIGNATURE, /* its image isn't there yet */
     RETAIN_MOVED,         /* it was pushed again while the work went on */
     RETAIN_REFUSED,       /* the pre-hook refuses its deletion, or it failed */
+    RETAIN_UNJUDGED,      /* retain_judge_tag failed */
 };
 
 struct retain_judge {

@@ -128,7 +128,8 @@ note_retain_result(const struct retain_result *result, void *arg, struct err *er
 
     (void)err;
     r->deleted += result->why == RETAIN_GOES;
-    if (result->why != RETAIN_REFUSED || ++r->refused > COMPLAINTS_MAX)
+    if ((result->why != RETAIN_REFUSED && result->why != RETAIN_UNJUDGED) ||
+        ++r->refused > COMPLAINTS_MAX)
         return 0;
     retain_walk_why(why, result);
     log_line(LOG_WARN, "retention leaves a tag", "repository=%s tag=%s why=%s", result->repository,

@@ -89,7 +89,7 @@ settle_tag(struct retain_walk *w, unsigned *deleted, struct err *err)
     struct retain_judgement judgement;
 
     if (retain_judge_tag(&w->judge, tag->name, &tag->record, &judgement, err) != 0) {
-        judgement.why = RETAIN_REFUSED;
+        judgement.why = RETAIN_UNJUDGED;
         r.refusal = err->message;
     }
     r.why = judgement.why;
@@ -218,6 +218,7 @@ retain_walk_why(char out[RETAIN_WALK_WHY_MAX], const struct retain_result *r)
         [RETAIN_NEW_SIGNATURE] = "its image may come soon",
         [RETAIN_MOVED] = "changed meanwhile",
         [RETAIN_REFUSED] = "could not be deleted",
+        [RETAIN_UNJUDGED] = "could not be judged",
     };
 
     if (r->rule == NULL)
@@ -227,8 +228,8 @@ retain_walk_why(char out[RETAIN_WALK_WHY_MAX], const struct retain_result *r)
     else if (r->why == RETAIN_LAST)
         snprintf(out, RETAIN_WALK_WHY_MAX, "line %u: last %llu", r->rule->line,
                  (unsigned long long)r->rule->last);
-    else if (r->why == RETAIN_REFUSED)
-        snprintf(out, RETAIN_WALK_WHY_MAX, "line %u: could not be deleted: %s", r->rule->line,
+    else if (r->why == RETAIN_REFUSED || r->why == RETAIN_UNJUDGED)
+        snprintf(out, RETAIN_WALK_WHY_MAX, "line %u: %s: %s", r->rule->line, words[r->why],
                  r->refusal);
     else
         snprintf(out, RETAIN_WALK_WHY_MAX, "line %u: %s", r->rule->line, words[r->why]);

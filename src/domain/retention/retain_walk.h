@@ -28,7 +28,7 @@ struct retain_result {
     const struct retain_rule *rule; /* NULL: it has none */
     const char *glob;               /* RETAIN_MATCH: the clause's */
     enum retain_why why;            /* RETAIN_GOES: it was deleted, or would be */
-    const char *refusal;            /* RETAIN_REFUSED: the message */
+    const char *refusal;            /* RETAIN_REFUSED, RETAIN_UNJUDGED: the message */
 };
 
 typedef int retain_walk_fn(const struct retain_result *r, void *arg, struct err *err);

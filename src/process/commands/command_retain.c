@@ -65,7 +65,8 @@ static int
 show_retain_result(const struct retain_result *r, void *arg, struct err *err)
 {
     struct work *w = arg;
-    bool goes = r->why == RETAIN_GOES, refused = r->why == RETAIN_REFUSED;
+    bool goes = r->why == RETAIN_GOES;
+    bool refused = r->why == RETAIN_REFUSED || r->why == RETAIN_UNJUDGED;
     char why[RETAIN_WALK_WHY_MAX];
 
     w->deleted += goes;
@@ -181,7 +182,7 @@ command_retain_work(struct control *c, struct err *err)
     }
     retain_rules_free(&rules);
     if (rc == 0 && w.refused > 0)
-        rc = err_set(err, ERR_SYSTEM, "%llu tag%s could not be deleted: see above",
+        rc = err_set(err, ERR_SYSTEM, "%llu tag%s could not be judged or deleted: see above",
                      (unsigned long long)w.refused, progress_plural(w.refused));
     return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }
