@@ -127,6 +127,8 @@ subtest 'a byte of the log' => sub {
     my $ran   = Registry->try([ '--dir', $dir, '--listen', '127.0.0.1', '--port', '0' ], timeout => 30);
     is($ran->{exit}, 1, 'ends the start');
     like($ran->{err}, qr{\Q$dir\E/db can't be opened \(db/log\.\d+ is damaged behind byte \d+\).*restore --snapshot}, '... with a line that says what to do');
+    is(scalar(() = $ran->{err} =~ /recovery failed/g), 1, '... after one try');
+    unlike($ran->{err}, qr/process died/, '... and without other lines') or diag($ran->{err});
     is_deeply([ map { -s } glob "$dir/layers/sha256/*/*" ], \@files, '... and no file went');
 };
 

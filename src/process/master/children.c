@@ -325,6 +325,9 @@ on_recovery_end(void *arg, pid_t pid, int status)
         /* The log has said why. A child that worked once may work again. */
         c->faults += c->faults < FAULTS_MAX;
         recover_at(c, now + ((uint64_t)FAILURE_PAUSE_MS << c->faults));
+    } else if (!c->were_ready && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_DAMAGED) {
+        c->failures = FAILURES_MAX;
+        c->state = CHILDREN_BROKEN;
     } else {
         child_log_death("recovery", pid, status);
         c->failures++;

@@ -52,5 +52,6 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
     if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED)
         return CHILD_FAULT;
-    return CHILD_FAILED;
+    /* With a code of the library the cause may be another one, which may pass. */
+    return err.code == ERR_CORRUPT && err.sys == 0 ? CHILD_DAMAGED : CHILD_FAILED;
 }
