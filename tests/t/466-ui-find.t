@@ -116,6 +116,41 @@ subtest 'labels' => sub {
     is_status($ann->delete('/v2/public/tool/manifests/labelled'), 202, 'it goes');
 };
 
+subtest 'what a card of results says meanwhile, and in the end' => sub {
+    found('label:no.such/label');
+    ok($browser->sees('.results .state', 'No image has this label'), 'nothing was found');
+    # The next answers to searches for labels: one that waits, none, a part of one, and a whole one.
+    $browser->js(<<'END_SCRIPT');
+        const real = window.fetch;
+        const hit = '{"repository":"team/x","tag":"1","digest":"sha256:00","platform":"","label":"of it"}\n';
+        const end = (more, images, skipped) => JSON.stringify({more, last: more ? 'behind' : null, images, skipped}) + '\n';
+        window.asked = [];
+        window.answers = [new Promise((resolve) => { window.answer = () => resolve(new Response(end(true, 3, 2))); }), null, new Response(hit), new Response(hit + end(false, 4, 0))];
+        window.fetch = (url, options) => {
+          if (!String(url).includes('_find?label='))
+            return real(url, options);
+          window.asked.push(Number(String(url).includes('last=behind')));
+          return window.answers.shift() ?? Promise.reject(new TypeError('no network'));
+        };
+END_SCRIPT
+    $browser->type('.top-search input', 'a.label=x{Enter}');
+    ok($browser->sees('.results .state', 'Searching'), 'it waits');
+    $browser->js('window.answer()');
+    ok($browser->sees('.results .state', 'Nothing so far'), 'a page without any');
+    ok($browser->sees_not('.results .state', 'Searching'), '... no longer waits');
+    ok($browser->sees('.results p', '2 images can’t be searched by label'), '... and says what could not be looked at');
+    $browser->click('.results button', 'Look further');
+    ok($browser->sees('.results .state.error', 'This did not work'), 'an error');
+    $browser->click('.results button', 'Try again');
+    ok($browser->sees('.results .state.error', 'cut off'), 'an answer without its end') or diag($browser->text('main'));
+    is_deeply([ grep { /of it/ } $browser->texts('.results li') ], ['team/x:1 of it'], '... with what it had');
+    $browser->click('.results button', 'Try again');
+    ok($browser->sees('.results [role=status]', '1 in 7 images'), 'the next is whole');
+    is_deeply([ grep { /of it/ } $browser->texts('.results li') ], ['team/x:1 of it'], '... and what comes again is there once');
+    is($browser->find('.results .state.error'), undef, '... without the error');
+    is_deeply($browser->js('return window.asked'), [ 0, 1, 1, 1 ], 'each went on where the one before ended');
+};
+
 subtest 'more than a page, odd names, and what cannot be looked into' => sub {
     my $evil = '<img src=x onerror=window.pwned=1>.txt';
     push_layers($ann, 'team/many', 'v1', gzip_layer(tar_of('d many/', (map { sprintf 'f many/%03d.txt x', $_ } 1 .. 450), { name => "many/$evil", data => 'x' }, { name => "many/\xff.txt", data => 'no UTF-8', format => 'gnu' })));
