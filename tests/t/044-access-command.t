@@ -53,6 +53,9 @@ sub answers ($dir) {
         . "auth/access:5\tpull,create,overwrite,delete,admin\t{user}/** {user} all\n" . "auth/access:6\tpull\tpublic/** anonymous pull\n";
     is_answer(access($dir, 'list', 'ann'), 0, $list, qr/^$/, 'the lines for a user');
     is_answer(access($dir, 'list', 'anonymous'), 0, "auth/access:6\tpull\tpublic/** anonymous pull\n", qr/^$/, '... and for others');
+    my @all = split /^/, $list;
+    splice @all, 2, 0, "auth/access:4\tpull,create\t** ci pull,create\n";
+    is_answer(access($dir, 'list'), 0, join('', @all), qr/^$/, 'all lines, if no user is named');
     return;
 }
 
@@ -70,9 +73,12 @@ subtest 'without rules' => sub {
         join('', map { "$_: denied: there are no access rules: only users may do anything\n" } qw(create overwrite)), qr/denied/, '... which is no push');
     is_answer(access($dir, 'list', 'ann'), 0, '', qr/no access rules: each user may do everything$/, 'a list has no lines');
     is_answer(access($dir, 'list', 'anonymous'), 0, '', qr/no access rules: clients without a user may do nothing$/, '... for others either');
+    is_answer(access($dir, 'list'), 0, '', qr/^docker-registry-server: there are no access rules: each user may do everything, and clients without a user may do nothing$/, '... nor without a user');
+    is_answer(access($dir, 'list', '--anonymous-pull'), 0, '', qr/clients without a user may pull \(--anonymous-pull\)$/, '... with --anonymous-pull');
     my $registry = Registry->start;
     mkdir $registry->dir . '/auth';
     is_answer(check($registry->dir, 'anonymous admin x'), 0, "admin: allowed: there are no users: everybody may do everything\n", qr/^$/, 'an open registry');
+    is_answer(access($registry->dir, 'list'), 0, '', qr/there are no users: everybody may do everything$/, '... a list says so');
 };
 
 subtest 'with rules, without a server' => sub {
@@ -94,6 +100,7 @@ subtest 'with rules, without a server' => sub {
     );
     is_deeply(decode_json(check($dir, 'zoe pull x', '--json')->{out})->{answers}, [ { right => 'pull', allowed => JSON::PP::false, why => 'no line matches' } ], '... without a line');
     is_deeply(decode_json(access($dir, 'list', 'ci', '--json')->{out})->[1], { file => 'auth/access', line => 4, rule => '** ci pull,create', rights => [ 'pull', 'create' ] }, '... a list');
+    is_deeply([ map { $_->{line} } @{ decode_json(access($dir, 'list', '--json')->{out}) } ], [ 2 .. 6 ], '... of all lines');
 };
 
 subtest 'with a server' => sub {
@@ -131,9 +138,11 @@ subtest 'refused' => sub {
     write_rules($dir, $rules);
     spew("$dir/auth/groups", "devs ann\n");
     is_answer(access($dir, 'list', 'ann'), 2, '', qr/auth\/groups:1: no colon/, 'an error in the groups');
+    write_rules($dir, "# none\n");
+    is_answer(access($dir, 'list'), 0, '', qr{auth/access has no line: nobody may do anything$}, 'rules without a line');
     write_rules($dir, $rules);
-    my @usages = ([], ['check'], [ 'check', 'ann', 'pull' ], [ 'check', 'ann', 'pull', 'x', 'y' ], ['list'], [ 'list', 'ann', 'x' ], [ 'show', 'ann' ]);
-    is_answer(access($dir, @$_), 2, '', qr/usage: .*check USER VERB NAME\[:TAG\] \| list USER/, "access @$_") for @usages;
+    my @usages = ([], ['check'], [ 'check', 'ann', 'pull' ], [ 'check', 'ann', 'pull', 'x', 'y' ], [ 'list', 'ann', 'x' ], [ 'show', 'ann' ]);
+    is_answer(access($dir, @$_), 2, '', qr/usage: .*check USER VERB NAME\[:TAG\] \| list \[USER\],/, "access @$_") for @usages;
     is_answer(check($dir, 'ann pul x'),   2, '', qr/pul is no verb/,                  'no verb');
     is_answer(check($dir, 'ann none x'),  2, '', qr/none is no verb/,                 'none is no question');
     is_answer(check($dir, 'ann pull X'),  2, '', qr/X is no NAME or NAME:TAG: a name has a-z/, 'no name');

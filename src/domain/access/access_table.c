@@ -339,12 +339,12 @@ access_table_lines(const struct access_table *t, const char *user, size_t *n)
     struct applying a;
 
     *n = 0;
-    find_applying(t, bytes_str(user), &a);
+    find_applying(t, bytes_str(user != NULL ? user : ""), &a);
     mark_who(&a, ACCESS_WHO_ANONYMOUS);
     for (uint32_t i = 0; i < t->rules_n; i++) {
         const uint8_t *rule = t->rules + (size_t)i * ACCESS_RULE_BYTES;
 
-        if (applies_to(&a, unpack_u32_at(rule + ACCESS_RULE_WHO)))
+        if (user == NULL || applies_to(&a, unpack_u32_at(rule + ACCESS_RULE_WHO)))
             v[(*n)++] = (struct access_line){unpack_u32_at(rule + ACCESS_RULE_LINE),
                                              rule[ACCESS_RULE_RIGHTS]};
     }

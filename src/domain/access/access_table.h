@@ -91,6 +91,6 @@ struct access_line {
     unsigned line, rights;
 };
 
-/* The lines that are for this user, or for anonymous clients, in the order of the file; v: to be
- * freed. */
+/* The lines that are for this user, or for anonymous clients, in the order of the file; user: NULL
+ * for all lines. To be freed. */
 struct access_line *access_table_lines(const struct access_table *t, const char *user, size_t *n);

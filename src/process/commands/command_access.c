@@ -303,14 +303,21 @@ check_access(const struct access_view *v, const char *user, const char *verb, co
 
 /* ---- list ---- */
 
+/* user: NULL for all lines, of which there are n. */
 static void
-note_without_lines(const struct access_view *v, const char *user)
+note_without_lines(const struct access_view *v, const char *user, size_t n)
 {
     if (access_table_has_rules(&v->table)) {
-        if (access_table_anywhere(&v->table, user) == 0)
+        if (user == NULL && n == 0)
+            command_note("%s has no line: nobody may do anything", v->rules_name);
+        if (user != NULL && access_table_anywhere(&v->table, user) == 0)
             command_note("no line of %s gives %s anything", v->rules_name, show_user(user));
     } else if (!v->has_users) {
         command_note("there are no users: everybody may do everything");
+    } else if (user == NULL) {
+        command_note("there are no access rules: each user may do everything, and clients without "
+                     "a user may %s",
+                     v->o->anonymous_pull ? "pull (--anonymous-pull)" : "do nothing");
     } else if (*user != '\0') {
         command_note("there are no access rules: each user may do everything");
     } else {
@@ -347,6 +354,7 @@ print_access_line(const struct access_view *v, const struct access_line *l)
     free(text);
 }
 
+/* user: NULL for all lines. */
 static enum command_exit
 list_access(const struct access_view *v, const char *user, struct err *err)
 {
@@ -354,8 +362,8 @@ list_access(const struct access_view *v, const char *user, struct err *err)
     struct access_line *lines;
     size_t n;
 
-    note_without_lines(v, user);
     lines = access_table_lines(&v->table, user, &n);
+    note_without_lines(v, user, n);
     for (size_t i = 0; i < n; i++) {
         struct json *j;
 
@@ -386,10 +394,12 @@ check_question(const struct options_list *w, struct err *err)
     unsigned rights = 0;
     struct err why;
 
-    if (!check && (w->n != 2 || strcmp(w->v[0], "list") != 0))
+    if (!check && (w->n < 1 || w->n > 2 || strcmp(w->v[0], "list") != 0))
         return err_set(err, ERR_BAD_REQUEST,
                        "usage: docker-registry-server access check USER VERB NAME[:TAG] | list "
-                       "USER, with --dir, --config, --access, --json and --run-as");
+                       "[USER], with --dir, --config, --access, --json and --run-as");
+    if (w->n == 1)
+        return 0;
     if (htpasswd_check_name(bytes_str(w->v[1]), &why) != 0)
         return err_set(err, ERR_BAD_REQUEST, "%s is no user: %s", w->v[1], why.message);
     if (!check)
@@ -410,14 +420,16 @@ command_access(struct options *o, struct err *err)
     const struct options_list *w = &o->words;
     enum command_exit code = COMMAND_USAGE;
     struct access_view v;
-    const char *user;
+    const char *user = NULL;
 
     options_forget_users(o); /* of a configuration file */
     if (check_question(w, err) != 0)
         return COMMAND_USAGE;
-    user = strcmp(w->v[1], ACCESS_ANONYMOUS) == 0 ? "" : w->v[1];
+    if (w->n > 1)
+        user = strcmp(w->v[1], ACCESS_ANONYMOUS) == 0 ? "" : w->v[1];
     if (open_access_view(&v, o, err) == 0) {
-        look_for_user(&v, user);
+        if (user != NULL)
+            look_for_user(&v, user);
         code = strcmp(w->v[0], "check") == 0 ? check_access(&v, user, w->v[2], w->v[3], err)
                                              : list_access(&v, user, err);
     }

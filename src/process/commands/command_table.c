@@ -35,7 +35,7 @@ const struct command command_table[] = {
      "  user list                print the users\n"},
     {"access", command_access, NULL,
      "  access check [user] [verb] [name:tag]  tell which line of the rules decides\n"
-     "  access list [user]       print the lines of the rules that are for this user\n"},
+     "  access list [user]       print the lines of the rules, or those for this user\n"},
     {"rotate-key", command_rotate_key, NULL,
      "  rotate-key               replace the key of tokens\n"},
     {"hooks", command_hooks, command_hooks_work,
