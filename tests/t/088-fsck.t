@@ -159,18 +159,21 @@ subtest 'a damaged page, and all the rest' => sub {
     my $copy = copy();
     flip($copy->dir . '/db/tag', 4096 + 1000);
     flip(file_of($copy, $other), 5);
+    unlink file_of($copy, $shared) or die $!;
     for my $repair ([], ['--repair']) {
         my $ran = fsck($copy, @$repair);
         is_found($ran, 'database db/tag: page 1 has a wrong checksum', "@$repair: the page");
         is_found($ran, 'blob-digest ' . digest($other) . ': its file has another digest; --repair', '... and what else is wrong');
-        unlike($ran->{out}, qr/^(?!database|blob-digest|checked)/m, '... and nothing that is well');
+        is_found($ran, 'blob-file ' . digest($shared) . ': its file is missing; --repair', '... and what is missing');
+        unlike($ran->{out}, qr/^(?!database|blob-digest|blob-file|checked)/m, '... and nothing that is well');
         like($ran->{err}, qr/the database is damaged, and nothing was repaired: stop the server/, '... as the last line says');
     }
     my $server = Registry->start(dir => $copy->dir, args => [ '--scrub-days', '0' ], expected => qr/berkeley db|is damaged|a request failed/);
     my $beside = fsck($copy);
     is_found($beside, 'database db/tag: page 1 has a wrong checksum', 'beside a server: the page');
     is_found($beside, 'blob-digest ' . digest($other) . ': its file has another digest; --repair', '... and what else is wrong');
-    unlike($beside->{out}, qr/^(?!database|blob-digest|checked)/m, '... and nothing that is well');
+    is_found($beside, 'blob-file ' . digest($shared) . ': its file is missing; --repair', '... and what is missing');
+    unlike($beside->{out}, qr/^(?!database|blob-digest|blob-file|checked)/m, '... and nothing that is well');
     like($beside->{out}, qr/^checked [1-9]\d+ records, [1-9]\d* blobs/m, '... of which much was looked at');
     like($beside->{err}, qr/the database is damaged, and nothing was repaired/, '... as the last line says');
     unlike($server->log, qr/process died|recovering/, '... and the server was left alone');

@@ -48,10 +48,12 @@ struct check {
     const struct registry *reg;
     const struct check_watch *watch;
     bool repair;
-    bool alone;    /* nobody else has the store open */
-    bool damaged;  /* pages of its tables can't be read, which was reported: what can be read is
-                    * judged. Not with repair. It is a copy, so files are judged by digests alone */
-    uint64_t rate; /* bytes a second that are hashed; 0: no limit */
+    bool alone;      /* nobody else has the store open */
+    bool damaged;    /* pages of its tables can't be read, which was reported: what can be read is
+                      * judged. Not with repair. It is a copy; of the rules about files, the one that
+                      * blobs have theirs is judged */
+    struct kv *live; /* what was copied, if a server uses it; else NULL */
+    uint64_t rate;   /* bytes a second that are hashed; 0: no limit */
 
     uint64_t entries, bytes, blobs, indexes; /* that were looked at */
     uint64_t findings, repaired;

@@ -1,4 +1,5 @@
 #include "domain/check/check.h"
+#include "domain/check/check_blobs.h"
 #include "domain/check/check_document.h"
 #include "domain/check/check_history.h"
 #include "domain/check/check_kept.h"
@@ -103,6 +104,17 @@ look_again(struct txn *t, void *arg, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+/* A blob may have gone since the copy was made. If the page of its record can't be read there, the
+ * copy has to do. */
+static int
+read_again_live(const struct check *c, const struct check_entry *first, struct buf *val,
+                struct check_entry *e, struct err *err)
+{
+    int rc = c->live != NULL ? read_again(kv_reads(c->live), first, val, e, err) : -1;
+
+    return rc < 0 ? read_again(kv_reads(c->reg->kv), first, val, e, err) : rc;
+}
+
 /* For rules about files. */
 static int
 look_again_outside(struct second_look *s, struct err *err)
@@ -114,7 +126,7 @@ look_again_outside(struct second_look *s, struct err *err)
 
     clock_sleep_ms(PAUSE_MS);
     buf_init(&val, RECORD_MAX);
-    rc = read_again(reads, s->first, &val, &e, err);
+    rc = read_again_live(s->c, s->first, &val, &e, err);
     if (rc == 1 && check_entry_read(s->c, &e) == 1) {
         rc = s->rule->holds(s->c, reads, &e, err);
         s->fails = rc == 0;
@@ -163,6 +175,15 @@ is_unreadable(const struct check *c, const struct err *err)
     return c->damaged && err->code == ERR_CORRUPT;
 }
 
+/* Indexes, and what is counted, need more than a copy. */
+static bool
+is_rule_for(const struct check *c, const struct check_rule *rule, const struct check_entry *e)
+{
+    return rule->table == e->table &&
+           (rule->edges == 0 || (rule->edges >> (e->edge.kind & 31) & 1) != 0) &&
+           (!rule->outside || !c->damaged || rule->holds == check_blob_has_file);
+}
+
 static int
 check_entry_rules(struct check *c, struct check_entry *e, struct err *err)
 {
@@ -172,9 +193,7 @@ check_entry_rules(struct check *c, struct check_entry *e, struct err *err)
         const struct check_rule *rule = &check_table[i];
         int rc;
 
-        if (rule->table != e->table ||
-            (rule->edges != 0 && (rule->edges >> (e->edge.kind & 31) & 1) == 0) ||
-            (rule->outside && c->damaged))
+        if (!is_rule_for(c, rule, e))
             continue;
         rc = rule->holds(c, kv_reads(c->reg->kv), e, err);
         if (rc == 0 && confirm(c, rule, e, err) != 0)

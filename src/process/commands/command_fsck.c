@@ -269,9 +269,9 @@ check_all(struct fsck *f, bool alone, struct err *err)
 }
 
 /* In the copy, what can be read of a damaged database. Nothing is repaired: records would be missed
- * that are only on a damaged page. 2, -1. */
+ * that are only on a damaged page. live: the store that a server uses, or NULL. 2, -1. */
 static int
-check_rest(struct fsck *f, const char *copy, struct err *err)
+check_rest(struct fsck *f, const char *copy, struct kv *live, struct err *err)
 {
     const struct check_watch watch = {print_finding, show_fsck_progress, is_fsck_over, f};
     struct registry reg = f->reg;
@@ -280,8 +280,12 @@ check_rest(struct fsck *f, const char *copy, struct err *err)
 
     reg.kv = kv_open(copy, tables, TABLE_COUNT, NULL, exit_on_lost_copy, err);
     reg.quotas = NULL;
-    *k = (struct check){
-        .reg = &reg, .watch = &watch, .alone = true, .damaged = true, .rate = f->rate};
+    *k = (struct check){.reg = &reg,
+                        .watch = &watch,
+                        .alone = true,
+                        .damaged = true,
+                        .live = live,
+                        .rate = f->rate};
     if (reg.kv != NULL)
         rc = check_records(k, err) == 0 && check_digests(k, err) == 0 ? 2 : -1;
     kv_close(reg.kv);
@@ -302,7 +306,7 @@ copy_live(struct fsck *f, struct err *err)
     if (rc == 0)
         rc = kv_check_copy(LIVE_COPY, true, tables, TABLE_COUNT, print_fault, fsck_tick, f, err);
     if (rc == 2)
-        rc = check_rest(f, LIVE_COPY, err);
+        rc = check_rest(f, LIVE_COPY, f->reg.kv, err);
     fdio_remove_tree(f->reg.dirfd, LIVE_COPY, &ignored);
     fdio_close(lock);
     return rc;
@@ -314,7 +318,7 @@ check_at_rest(struct fsck *f, struct err *err)
     int rc = copy_at_rest(f, err);
 
     if (rc == 2)
-        rc = check_rest(f, f->copy, err);
+        rc = check_rest(f, f->copy, NULL, err);
     if (rc == 1) {
         f->reg.kv = f->repair ? control_open_store(&f->c->server->dir, err)
                               : kv_open(f->copy, tables, TABLE_COUNT, NULL, exit_on_lost_copy, err);
