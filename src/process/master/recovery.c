@@ -1,4 +1,5 @@
 #include "process/master/recovery.h"
+#include <pthread.h>
 #include "domain/core/quota.h"
 #include "domain/core/store.h"
 #include "domain/metrics/metrics.h"
@@ -30,6 +31,64 @@ begin_store(const struct server *s, struct err *err)
     return r;
 }
 
+/* The directories of layers/: at the first start there are five hundred to be made, which takes as
+ * long as the database does. So a thread makes them beside it. */
+struct layers_maker {
+    pthread_t thread;
+    bool runs;
+    int dirfd;
+    int rc;
+    struct err err;
+};
+
+static void *
+make_layers(void *arg)
+{
+    struct layers_maker *m = arg;
+
+    m->rc = blob_file_prepare(m->dirfd, &m->err);
+    return NULL;
+}
+
+static void
+begin_layers(struct layers_maker *m, int dirfd)
+{
+    m->dirfd = dirfd;
+    m->runs = pthread_create(&m->thread, NULL, make_layers, m) == 0;
+}
+
+/* 0 or -1. */
+static int
+end_layers(struct layers_maker *m, struct err *err)
+{
+    if (m->runs)
+        pthread_join(m->thread, NULL);
+    else
+        make_layers(m);
+    if (m->rc != 0)
+        *err = m->err;
+    return m->rc;
+}
+
+/* The parts of the store that are no database. Without a database they are of no use, and an error
+ * of it is the one that counts. */
+static int
+recover_store(const struct server *s, struct err *err)
+{
+    struct layers_maker layers;
+    struct err ignored;
+    int rc;
+
+    if (s->read_only)
+        return kv_recover("db", tables, TABLE_COUNT, err);
+    begin_layers(&layers, s->dir.fd);
+    rc = kv_recover("db", tables, TABLE_COUNT, err);
+    if (end_layers(&layers, rc < 0 ? &ignored : err) != 0 ||
+        (rc >= 0 && upload_dir_prepare(s->dir.fd, err) != 0))
+        return -1;
+    return rc;
+}
+
 int
 recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX])
 {
@@ -39,12 +98,9 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     child_begin(s, master, NULL, 0, NULL);
     process_title_set("recovery");
     disk_space_give(s->dir.fd);
-    rc = kv_recover("db", tables, TABLE_COUNT, &err);
+    rc = recover_store(s, &err);
     readiness_note_loss(metrics_readiness(&s->metrics), rc == 1 ? err.message : "");
-    if (rc >= 0 &&
-        (s->read_only ||
-         (blob_file_prepare(s->dir.fd, &err) == 0 && upload_dir_prepare(s->dir.fd, &err) == 0)) &&
-        begin_store(s, &err) == 0)
+    if (rc >= 0 && begin_store(s, &err) == 0)
         return CHILD_DONE;
     memcpy(message, err.message, sizeof err.message);
     if (err.code == ERR_NO_SPACE)
