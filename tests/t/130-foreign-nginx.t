@@ -32,6 +32,7 @@ my $tmp = tempdir();
 subtest 'without an nginx of its own' => sub {
     my $registry = Registry->start(fastcgi => "$tmp/alone", args => [ '--user', 'ann:secret' ]);
     is($registry->output, "Server is listening on $tmp/alone/api.sock\n", 'the ready line names the socket');
+    is(scalar(() = $registry->logged(qr/access-log/)), 0, '... and without --access-log there is no word of it');
     ok(-S "$tmp/alone/$_.sock", "$_.sock is there") for qw(api bulk list browse gate);
     is((stat _)[2] & 0077, 0, '... for one user alone');
     is_deeply([ $registry->nginx_master, $registry->nginx_workers ], [], 'there is no nginx');
@@ -45,8 +46,10 @@ subtest 'without an nginx of its own' => sub {
     $registry->crash;
     ok(wait_for(5, sub { !$registry->processes }), 'killed');
     ok(-S "$tmp/alone/api.sock", 'its socket is left');
-    my $again = Registry->start(fastcgi => "$tmp/alone", dir => $registry->dir);
+    my $again = Registry->start(fastcgi => "$tmp/alone", dir => $registry->dir, args => [ '--access-log', "$tmp/access.log" ]);
+    is(scalar(() = $again->logged(qr/level=warn msg="--access-log has no effect with --fastcgi: your own nginx writes it, see docker-registry-server-nginx\(7\)"/)), 1, 'a log that nobody writes has a warning');
     $again->stop;
+    ok(!-e "$tmp/access.log", '... and no file');
     ok(!-e "$tmp/alone/$_.sock", "a start removed the old one, and a stop $_.sock") for qw(api bulk list browse gate);
 };
 

@@ -344,10 +344,8 @@ check_access_log(struct check *c)
     const struct options *o = c->s.options;
     struct err err;
 
-    if (o->fastcgi != NULL && strcmp(o->access_log, "off") != 0)
-        report_start_warning(c, "access log",
-                             "--access-log has no effect with --fastcgi: your own nginx writes it, "
-                             "see docker-registry-server-nginx(7)");
+    if (options_log_is_foreign(o))
+        report_start_warning(c, "access log", OPTIONS_FOREIGN_LOG);
     else if (*o->access_log == '/' && look_at_access_log(c, o->access_log, &err) != 0)
         report_start_fault(c, "access log", &err);
 }

@@ -85,6 +85,14 @@ is_port_announced(const struct listeners *l, size_t i)
 }
 
 static void
+warn_at_start(const struct server *s)
+{
+    server_warn_of_users(s);
+    if (options_log_is_foreign(s->options))
+        log_line(LOG_WARN, OPTIONS_FOREIGN_LOG, NULL);
+}
+
+static void
 announce_start(struct master *m)
 {
     const struct listeners *l = &m->server->listeners;
@@ -95,7 +103,7 @@ announce_start(struct master *m)
         log_line(LOG_INFO, "this program has taken over", "version=%s", PACKAGE_VERSION);
         takeover_done(m->server->from);
         service_manager_ready(&m->manager);
-        server_warn_of_users(m->server);
+        warn_at_start(m->server);
         return;
     }
     if (o->fastcgi != NULL)
@@ -107,7 +115,7 @@ announce_start(struct master *m)
     service_manager_ready(&m->manager);
     if (o->trust_remote_user)
         log_line(LOG_INFO, "users are those of the web server in front", NULL);
-    server_warn_of_users(m->server);
+    warn_at_start(m->server);
 }
 
 static void

@@ -20,6 +20,12 @@ options_forget_users(struct options *o)
     }
 }
 
+bool
+options_log_is_foreign(const struct options *o)
+{
+    return o->fastcgi != NULL && strcmp(o->access_log, "off") != 0;
+}
+
 void
 options_free(struct options *o)
 {

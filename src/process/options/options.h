@@ -138,4 +138,11 @@ char *options_keep(struct options *o, char *text);
 /* Overwrites the passwords in memory, when they are hashed or not needed. users.n stays. */
 void options_forget_users(struct options *o);
 
+/* True if there is an --access-log, but the nginx that would write it isn't ours; and the words for
+ * that. */
+bool options_log_is_foreign(const struct options *o);
+#define OPTIONS_FOREIGN_LOG                                                     \
+    "--access-log has no effect with --fastcgi: your own nginx writes it, see " \
+    "docker-registry-server-nginx(7)"
+
 void options_free(struct options *o);
