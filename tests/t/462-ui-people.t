@@ -4,19 +4,13 @@ use Registry limit => 120;
 use Registry::Browser;
 use Registry::Checks;
 use Registry::Layers;
+use Registry::People;
 use Registry::Tools;
 use Test::More;
 
 BEGIN { need('chromium', 'chromedriver') }
 
-my $tmp = tempdir();
-spew("$tmp/access", <<'END_RULES');
-**          ann       all
-team/**     bob       pull
-public/**   anonymous pull
-END_RULES
-my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:second', '--access', "$tmp/access", '--on-tag', 'echo "<b>$2</b>"; echo "no such host" >&2; exit 3', '--hook-retries', '0' ], expected => qr/hook failed|a hook failed too often/);
-my $ann      = $registry->with(user => 'ann:secret');
+my ($registry, $ann) = start_with_people(args => [ '--on-tag', 'echo "<b>$2</b>"; echo "no such host" >&2; exit 3', '--hook-retries', '0' ], expected => qr/hook failed|a hook failed too often/);
 push_layers($ann, 'team/app', $_, gzip_layer(tar_of("f etc/motd $_"))) for '1.0', '1.1', '2.0';
 push_layers($ann, 'public/tool', 'v1', gzip_layer(tar_of('f a b')));
 push_layers($ann, 'secret/x',    'v1', gzip_layer(tar_of('f a b')));

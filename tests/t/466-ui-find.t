@@ -6,20 +6,14 @@ use Encode qw(encode_utf8);
 use Registry::Browser;
 use Registry::Checks;
 use Registry::Layers;
+use Registry::People;
 use Registry::Tools;
 use Test::More;
 
 BEGIN { need('chromium', 'chromedriver') }
 binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
 
-my $tmp = tempdir();
-spew("$tmp/access", <<'END_RULES');
-**          ann       all
-team/**     bob       pull
-public/**   anonymous pull
-END_RULES
-my $registry = Registry->start(args => [ '--user', 'ann:secret', '--user', 'bob:second', '--access', "$tmp/access" ]);
-my $ann      = $registry->with(user => 'ann:secret');
+my ($registry, $ann) = start_with_people();
 my $browser  = Registry::Browser->start;
 my $page     = 'http://127.0.0.1:' . $registry->port . '/ui';
 
