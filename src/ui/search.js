@@ -185,7 +185,7 @@ export function search(route, {signal}) {
   'No image has a file of this name.', 'can’t be looked into: layers aren’t indexed yet, or are none of files.');
 
   const labels = (p) => find(p, `label=${encodeURIComponent(label)}`, (hit) => [imageOf(hit), ' ', text(hit.label, {class: 'dim', max: 400})],
-  'No image has this label.', 'can’t be searched by label: the config is missing, or too large to be read (4 MiB, 10,000 values).');
+  'No image has this label.', 'can’t be searched by label: the config is missing, no JSON, or too large to be read (4 MiB, 10,000 values).');
 
   if (digest) {
     run('Digest', digests);

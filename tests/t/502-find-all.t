@@ -155,7 +155,7 @@ subtest 'as a command' => sub {
     works($found, 'with a running server');
     like($found->{out}, qr{^team/web:1 /usr/lib/log4j-core-2\.14\.1\.jar}m, '... finds');
     unlike($found->{out}, qr{^team/app:2}m, '... not what is hidden');
-    like($found->{err}, qr/1 images can't be looked into/, '... and says what it skipped');
+    like($found->{err}, qr/1 image skipped: the layers can't be looked into, or aren't indexed yet\n/, '... and says what it skipped');
     my $json = run([ @command, '--json', 'passwd' ]);
     is(JSON::PP::decode_json((split /\n/, $json->{out})[0])->{path}, '/etc/passwd', '--json');
     is(run([ @command, 'no-such-name' ])->{out}, '', 'nothing is found');

@@ -110,6 +110,11 @@ subtest 'as a command' => sub {
         { repository => 'team/app', tag => '2', digest => $ann->head('/v2/team/app/manifests/2')->header('Docker-Content-Digest'), platform => 'linux/amd64', label => 'bob' }, '--json');
     is_deeply([ map { $_->{label} . ' ' . $_->{path} } $json->decode((split /\n/, run([ @command, '--label', 'maintainer=bob', '--json', 'motd' ])->{out})[0]) ], ['bob /etc/motd'], '... with a name');
     is(run([ @command, @$_ ])->{exit}, 2, "wrong: @$_") for [ '--label', '' ], [ '--label', '=x' ], [ '--label', 'x' x 300 ], [ '--label', 'x', '' ], [ 'a', 'b' ], [];
+    push_config('team/bad', 'large', $json->encode({ os => 'linux', architecture => 'amd64', config => { Labels => { maintainer => 'large' } }, rootfs => { type => 'layers', diff_ids => [] }, history => [ (0) x 10_000 ] }));
+    my $ran = run([ @command, '--label', 'maintainer=large' ]);
+    is_deeply([ $ran->{out}, $ran->{exit} ], [ '', 0 ], 'a config with more than 10,000 values is not searched');
+    like($ran->{err}, qr/: 3 images skipped: the config is missing, no JSON, or too large to be read \(4 MiB, 10,000 values\)$/, '... and a notice says so');
+    is((find($ann, 'label=maintainer=large'))[1]{skipped}, 3, '... as does the end of an answer');
     $registry->stop;
     is(run([ @command, '--label', 'maintainer=bob' ])->{out}, "team/app:2 bob (linux/amd64)\n", 'without a server');
 };

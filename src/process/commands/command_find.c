@@ -1,6 +1,7 @@
 #include "process/commands/command_find.h"
 #include "domain/access/access.h"
 #include "domain/inside/image_search.h"
+#include "process/commands/progress.h"
 #include "util/clock.h"
 #include "util/json.h"
 #include "util/mem.h"
@@ -72,6 +73,17 @@ print_hit(void *arg, const struct image_search_hit *hit, struct err *err)
     return ferror(stdout) ? err_errno(err, "cannot write the answer") : 0;
 }
 
+static void
+note_skipped(uint64_t n, bool has_label, bool has_pattern)
+{
+    command_note(
+        "%llu image%s skipped: %s%s%s", (unsigned long long)n, progress_plural(n),
+        has_pattern ? "the layers can't be looked into, or aren't indexed yet" : "",
+        has_pattern && has_label ? "; or " : "",
+        has_label ? "the config is missing, no JSON, or too large to be read (4 MiB, 10,000 values)"
+                  : "");
+}
+
 /* Ends also if a step gets nowhere. */
 static int
 find_in_steps(struct image_search *s, uint64_t *skipped, struct err *err)
@@ -122,8 +134,7 @@ command_find_work(struct control *c, struct err *err)
     if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
         rc = err_errno(err, "cannot write the answer");
     if (rc == 0 && skipped > 0)
-        command_note("%llu images can't be looked into, or their layers aren't indexed yet",
-                     (unsigned long long)skipped);
+        note_skipped(skipped, s.label != NULL, s.pattern != NULL);
     return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }
 
