@@ -29,7 +29,7 @@
  * of uploads in its event loop, so requests wait that come to the same worker as an upload. */
 #define WORKERS_MIN 8
 /* Each worker's connections, and descriptors, which include files. */
-#define WORKER_CONNECTIONS 1024
+#define WORKER_CONNECTIONS 2048
 #define WORKER_NOFILE 32768
 #define CRASH_BURST 10
 #define CRASH_REFILL_MS 1000
