@@ -3,7 +3,9 @@ use v5.36;
 use Registry limit => 90;
 use Registry::Checks;
 use Registry::Tools;
+use IO::Socket::INET ();
 use List::Util qw(max);
+use POSIX ();
 use Test::More;
 
 my $HELD       = 6;
@@ -36,6 +38,41 @@ subtest 'a low limit of open files' => sub {
     is_deeply(\%statuses, { 200 => 40 }, '... and 800 connections that send nothing keep nobody away');
     is_status($small->push_image('a/b', 'v1', [ random_bytes(300_000) ]), 201, '... nor from pushing');
     $_->close for @held;
+};
+
+# Begins $n requests, and goes on with none of them. Returns the process that holds them, and a pipe that tells when all
+# have begun.
+sub hold_half ($of, $n, $address) {
+    pipe my $read, my $write or die "pipe: $!";
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        my @held = map {
+            my $c = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $of->port, LocalAddr => $address);
+            syswrite $c, 'GET /v2/ HT' if $c;
+            $c // ();
+        } 1 .. $n;
+        syswrite $write, scalar(@held) . "\n";
+        sleep 60;
+        POSIX::_exit(0);
+    }
+    return ($pid, $read);
+}
+
+subtest 'eight thousand half requests' => sub {
+    my $large = Registry->start;
+    plan skip_all => 'few files may be open' if slurp('/proc/' . $large->pid . '/limits') !~ /^Max open files +\d+ +(\d+)/m || $1 < 20_000;
+    my @held = map { [ hold_half($large, 940, "127.0.0.$_") ] } 2 .. 10;
+    my $n    = 0;
+    $n += readline $_->[1] for @held;
+    cmp_ok($n, '>', 8400, "$n are held");
+    my %statuses;
+    $statuses{ $large->get('/healthz')->status }++ for 1 .. 40;
+    is_deeply(\%statuses, { 200 => 40 }, '... and keep nobody away');
+    is_status($large->push_image('a/b', 'v1', [ random_bytes(300_000) ]), 201, '... nor from pushing');
+    is_status($large->get('/v2/a/b/manifests/v1'), 200, '... nor from pulling');
+    kill 'KILL', map { $_->[0] } @held;
+    waitpid $_->[0], 0 for @held;
+    $large->stop;
 };
 
 finish();
