@@ -110,6 +110,26 @@ for my $how (sort keys %ruin) {
     };
 }
 
+# A document that isn't the pushed one tells no subject: without it, a referrer would go with the manifests that nothing
+# reaches.
+subtest 'gc --untagged' => sub {
+    is_status(put(), 201, 'it is pushed again');
+    my %m = (%{ JSON::PP->new->decode($small) }, subject => { mediaType => $Registry::Client::TYPE{manifest}, digest => $digest, size => length $large },
+        annotations => { note => 'n' x 70_000 });
+    my $referrer = JSON::PP->new->canonical->encode(\%m);
+    is_status($registry->put_manifest('a/b', digest($referrer), $referrer), 201, 'a large referrer');
+    my $gc = sub () { return Registry->try([ 'gc', '--dir', $registry->dir, '--untagged', '0s' ], timeout => 60) };
+    works($gc->(), 'gc --untagged');
+    is_status($registry->head("/v2/a/b/manifests/" . digest($referrer)), 200, '... leaves it');
+    my $hex = substr digest($referrer), 7;
+    flip((glob $registry->dir . '/layers/sha256/' . substr($hex, 0, 2) . "/$hex.*")[0], index($referrer, '"subject"') + 1, "\x01");
+    works($gc->(), 'a byte of its subject is another, and gc --untagged');
+    like($registry->get('/v2/a/b/manifests/' . digest($referrer))->content, qr/is damaged/, '... leaves it, too');
+    is_status($registry->put_manifest('a/b', digest($referrer), $referrer), 201, 'it is pushed again');
+    ok((grep { $_->{digest} eq digest($referrer) } @{ $registry->get("/v2/a/b/referrers/$digest")->json->{manifests} }), '... and is a referrer');
+    is_status($registry->delete("/v2/a/b/manifests/" . digest($referrer)), 202, 'it is deleted');
+};
+
 # So do lists without a config.
 my %ruin_config = ('a config whose file is lost' => sub ($file) { unlink $file or die $! }, 'a config that is too short' => sub ($file) { truncate $file, 20 or die $! });
 for my $how (sort keys %ruin_config) {

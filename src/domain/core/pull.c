@@ -116,8 +116,19 @@ int
 pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
               struct arena *arena, struct bytes *document, struct err *err)
 {
-    return size > CONTENT_MAX ? pull_blob(reg, d, size, arena, document, err)
-                              : pull_content(reg, d, arena, document, err);
+    struct digest found;
+    int rc;
+
+    if (size <= CONTENT_MAX)
+        return pull_content(reg, d, arena, document, err);
+    rc = pull_blob(reg, d, size, arena, document, err);
+    if (rc != 1)
+        return rc;
+    digest_of(&found, d->algo, *document);
+    if (digest_equal(&found, d))
+        return 1;
+    document_file_tell_damage(d, "its file has another digest");
+    return 0;
 }
 
 static int
