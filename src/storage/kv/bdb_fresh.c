@@ -73,6 +73,20 @@ remove_unfinished(int dirfd, const struct fresh_names *names, struct err *err)
     return rc;
 }
 
+/* Only its name has to be durable now; its text is synced with the rest. */
+static int
+put_mark(int dirfd, struct bytes text, struct err *err)
+{
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    int rc, fd = openat(dirfd, MARK_NAME, flags, 0600);
+
+    if (fd < 0)
+        return err_errno(err, "making %s", MARK_NAME);
+    rc = fdio_write_all(fd, text.p, text.n, MARK_NAME, err);
+    fdio_close(fd);
+    return rc == 0 ? fdio_fsync(dirfd, MARK_NAME, err) : -1;
+}
+
 static int
 begin_in(int dirfd, const struct fresh_names *names, const char *list, struct bytes text,
          struct err *err)
@@ -91,7 +105,7 @@ begin_in(int dirfd, const struct fresh_names *names, const char *list, struct by
     } else if ((found = has_store(dirfd, names, err)) != 0) {
         return found < 0 ? -1 : 0;
     }
-    return fdio_replace_file(dirfd, MARK_NAME, 0600, text, err) == 0 ? 1 : -1;
+    return put_mark(dirfd, text, err) == 0 ? 1 : -1;
 }
 
 int
