@@ -426,4 +426,14 @@ subtest 'without users' => sub {
 };
 
 unlike($registry->log . $registry->output, qr/secret|AQ[EI]AAAAA/, 'neither passwords nor tokens are in the log');
+# It comes through the question that nginx asks before the body, whose buffer is small.
+subtest 'the longest challenge of an upload' => sub {
+    my $url   = 'https://' . join '.', ('h' x 60) x 16;
+    my $far   = Registry->start(args => [ @USERS, '--base-url', $url ]);
+    my @names = map { join '/', ($_ x 63) x 4 } 'm', 'n';
+    my $asked = $far->post("/v2/$names[0]/blobs/uploads/?mount=$digest&from=$names[1]", body => 'x' x 10);
+    is_status($asked, 401, 'an upload without a user');
+    like(join(' ', @{ $asked->{headers}{'www-authenticate'} }), qr/\Q$url\E.*$names[0].*$names[1]/, '... is told the whole scope');
+};
+
 finish();
