@@ -40,8 +40,8 @@ int pull_manifest(const struct registry *reg, const char *repository,
                   struct pulled *out, struct err *err);
 
 /* Reads the bytes of the manifest of that digest and size into the arena. 1; 0: it is gone, or its
- * file is lost, too short or has another digest, which the log says: lists of many manifests then do
- * without it; -1. */
+ * file is lost, too short or has another digest, which the log says: lists of many manifests then
+ * do without it; -1. */
 int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
                   struct arena *arena, struct bytes *document, struct err *err);
 

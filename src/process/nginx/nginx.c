@@ -28,8 +28,8 @@
 /* nginx has as many workers as there are processors, but at least this many: it stores the bodies
  * of uploads in its event loop, so requests wait that come to the same worker as an upload. */
 #define WORKERS_MIN 8
-/* Each worker's connections, and descriptors, which include files. Connections that send nothing are
- * kept for 10 s: eight thousand of them must leave room for others. */
+/* Each worker's connections, and descriptors, which include files. Connections that send nothing
+ * are kept for 10 s: eight thousand of them must leave room for others. */
 #define WORKER_CONNECTIONS 2048
 #define WORKER_NOFILE 32768
 #define CRASH_BURST 10
