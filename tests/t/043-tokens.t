@@ -428,11 +428,14 @@ subtest 'without users' => sub {
 unlike($registry->log . $registry->output, qr/secret|AQ[EI]AAAAA/, 'neither passwords nor tokens are in the log');
 # It comes through the question that nginx asks before the body, whose buffer is small.
 subtest 'the longest challenge of an upload' => sub {
-    my $url   = 'https://' . join '.', ('h' x 60) x 16;
+    my $url   = 'https://' . join '.', ('h' x 60) x 4;
     my $far   = Registry->start(args => [ @USERS, '--base-url', $url ]);
     my @names = map { join '/', ($_ x 63) x 4 } 'm', 'n';
     my $asked = $far->post("/v2/$names[0]/blobs/uploads/?mount=$digest&from=$names[1]", body => 'x' x 10);
     is_status($asked, 401, 'an upload without a user');
+    my $ran = Registry->try([ 'check', '--base-url', 'https://' . 'h' x 254, '--dir', $far->dir ]);
+    is($ran->{exit}, 2, 'a host of 254 letters is no host name');
+    like($ran->{err}, qr/--base-url/, '... and that is said');
     like(join(' ', @{ $asked->{headers}{'www-authenticate'} }), qr/\Q$url\E.*$names[0].*$names[1]/, '... is told the whole scope');
 };
 

@@ -124,7 +124,7 @@ test_a_new_store_has_no_mark(void **state)
     assert_int_equal(find_key("key"), 1);
 }
 
-/* What a power loss can leave: some files, with any bytes, and none that names the tables. */
+/* A power loss can leave some files, with any bytes, and none that names the tables. */
 static void
 test_an_unfinished_store_is_made_anew(void **state)
 {
@@ -182,7 +182,7 @@ test_a_store_without_a_list_stays(void **state)
     assert_int_equal(find_key("key"), 1);
 }
 
-/* Not a fresh directory: the tables or the logs are gone. */
+/* A directory whose tables or logs are gone is no fresh one. */
 static void
 test_what_is_lost_is_told(void **state)
 {

@@ -8,8 +8,12 @@
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define HOST_BYTES LOWER UPPER "0123456789.-_"
+/* RFC 1035 2.3.4: 255 octets with the lengths of the first label and of the root. Answers carry the
+ * URL in headers, for which nginx has small buffers. */
+#define HOST_MAX 253
 
-/* The length of the host at the start of a text, brackets of IPv6 included; 0: none. */
+/* The length of the host at the start of a text, brackets of IPv6 included; 0: none, or one
+ * that is too long. */
 static size_t
 host_length(const char *text)
 {
@@ -17,8 +21,10 @@ host_length(const char *text)
     unsigned char ignored[sizeof(struct in6_addr)];
     size_t n;
 
-    if (*text != '[')
-        return strspn(text, HOST_BYTES);
+    if (*text != '[') {
+        n = strspn(text, HOST_BYTES);
+        return n <= HOST_MAX ? n : 0;
+    }
     n = strcspn(text, "]");
     if (text[n] != ']' || n > sizeof address)
         return 0;
