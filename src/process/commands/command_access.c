@@ -418,6 +418,7 @@ enum command_exit
 command_access(struct options *o, struct err *err)
 {
     const struct options_list *w = &o->words;
+    const size_t n = w->n;
     enum command_exit code = COMMAND_USAGE;
     struct access_view v;
     const char *user = NULL;
@@ -425,13 +426,12 @@ command_access(struct options *o, struct err *err)
     options_forget_users(o); /* of a configuration file */
     if (check_question(w, err) != 0)
         return COMMAND_USAGE;
-    if (w->n > 1)
+    if (n > 1)
         user = strcmp(w->v[1], ACCESS_ANONYMOUS) == 0 ? "" : w->v[1];
     if (open_access_view(&v, o, err) == 0) {
         if (user != NULL)
             look_for_user(&v, user);
-        code = strcmp(w->v[0], "check") == 0 ? check_access(&v, user, w->v[2], w->v[3], err)
-                                             : list_access(&v, user, err);
+        code = n == 4 ? check_access(&v, user, w->v[2], w->v[3], err) : list_access(&v, user, err);
     }
     close_access_view(&v);
     return code;
