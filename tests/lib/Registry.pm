@@ -156,6 +156,14 @@ sub children ($self, $title) {
 sub nginx_master ($self)  { return grep { command_of($_) =~ /^nginx: master/ } $self->processes }
 sub nginx_workers ($self) { return grep { command_of($_) =~ /^nginx: worker/ } $self->processes }
 
+# All that there are to be. Right after a start, some haven't got their title yet.
+sub all_nginx_workers ($self) {
+    my ($n) = slurp("$self->{dir}/run/nginx.conf") =~ /^worker_processes (\d+);/m;
+    my @workers;
+    wait_for(10, sub { (@workers = $self->nginx_workers) == $n });
+    return @workers;
+}
+
 # Runs some code while nginx can't reach the workers of pool api: their socket has another name, and
 # the connections that nginx keeps have ended with the workers.
 sub without_api ($self, $code) {

@@ -158,7 +158,7 @@ subtest '--run-as' => sub {
     my $registry = Registry->start(args => [ '--run-as', 'nobody' ]);
     is_status($registry->push_blob('a/b', random_bytes(300_000)), 201, 'a push');
     my $uid = getpwnam 'nobody';
-    for my $pid ($registry->children('worker'), $registry->nginx_workers) {
+    for my $pid ($registry->children('worker'), $registry->all_nginx_workers) {
         is((stat "/proc/$pid")[4], $uid, command_of($pid) . ' is nobody');
     }
     my @foreign = grep { !m{^run/} } foreign_files($registry, $uid);

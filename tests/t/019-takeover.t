@@ -45,7 +45,7 @@ my $download = curl_beside('--limit-rate', '500K', '-o', "$tmp/got", "$url/v2/a/
 my $upload   = curl_beside('--limit-rate', '400K', '-o', "$tmp/answer", '-X', 'PATCH', '-T', "$tmp/piece", '-H', 'Content-Type: application/octet-stream', "$url$place");
 ok(wait_for(30, sub { -s "$tmp/got" && grep { m{^uploads/body/} } $registry->files('uploads') }), 'a slow download and a slow upload');
 
-my @workers = $registry->nginx_workers;
+my @workers = $registry->all_nginx_workers;
 subtest 'a changed configuration' => sub {
     configure($conf, 'max-tags' => 99, 'max-blob-size' => '50M', 'bulk-workers' => 3);
     reload($registry, 'options that have changed count after SIGHUP');

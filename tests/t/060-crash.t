@@ -109,7 +109,7 @@ subtest 'a killed nginx' => sub {
     my $registry = Registry->start(expected => $KILLED);
     my $bytes    = random_bytes(100_000);
     $registry->push_blob('a/b', $bytes);
-    my @workers = $registry->nginx_workers;
+    my @workers = $registry->all_nginx_workers;
     kill 'KILL', $workers[0];
     ok(wait_for(10, sub { $registry->get('/v2/')->status == 200 }), 'a worker of it: it serves again');
 

@@ -23,7 +23,7 @@ is_status($registry->push_blob('a/b', slurp("$tmp/blob")), 201, 'a blob');
 # Both take 10 s.
 spew("$tmp/piece", random_bytes(10_000_000));
 my $place    = $registry->start_upload('a/b') =~ s{^https?://[^/]+}{}r;
-my @workers  = $registry->nginx_workers;
+my @workers  = $registry->all_nginx_workers;
 my $download = curl_beside('--limit-rate', '4M', '-o', "$tmp/got", "$url/v2/a/b/blobs/$digest");
 my $upload   = curl_beside('--limit-rate', '1M', '-o', "$tmp/answer", '-X', 'PATCH', '-T', "$tmp/piece", '-H', 'Content-Type: application/octet-stream', "$url$place");
 ok(wait_for(10, sub { -s "$tmp/got" && grep { m{^uploads/body/} } $registry->files('uploads') }), 'a slow download and a slow upload');
@@ -35,9 +35,9 @@ is($download->(), "0 200 $size", 'the download is whole');
 like($upload->(), qr/^0 202 /, 'the upload is accepted');
 ok(wait_for(20, sub { !grep { my $worker = $_; grep { $_ == $worker } @workers } $registry->nginx_workers }), 'the workers before end');
 
-@workers = $registry->nginx_workers;
+@workers = $registry->all_nginx_workers;
 my $plain = Registry->start;
-my @plain = $plain->nginx_workers;
+my @plain = $plain->all_nginx_workers;
 kill 'HUP', $plain->pid;
 ok(wait_for(10, sub { $plain->logged(qr/reading certificates, users and rules again/) }), 'without certificates');
 is_status($plain->get('/healthz'), 200, '... the server goes on');

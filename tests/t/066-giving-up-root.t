@@ -155,7 +155,7 @@ subtest 'tracing' => sub {
     waitpid $other, 0;
 
     my @all = $registry->processes;
-    my @before = $registry->nginx_workers;
+    my @before = $registry->all_nginx_workers;
     cmp_ok(scalar @before, '>', 1, 'there are workers of nginx');
     cmp_ok(scalar(grep { title_of($_) =~ /^(?:worker|keeper|herald|guard)/ } @all), '>', 5, '... and others');
     is_deeply([ traced_by_user(@all) ], [], 'no process can be traced by others of its user');

@@ -26,7 +26,7 @@ for (1 .. 12) {
     $registry->push_image('warm/up', 'v1', [$bytes], way => $_ % 2 ? 'patch' : 'put');
     $registry->get('/v2/warm/up/blobs/' . digest($bytes));
 }
-my @pids   = ($registry->children('worker'), $registry->children('keeper'), $registry->nginx_workers);
+my @pids   = ($registry->children('worker'), $registry->children('keeper'), $registry->all_nginx_workers);
 my %before = map { $_ => memory_peak_kb($_) } @pids;
 cmp_ok($_, '>', 0, 'a process has some memory') for values %before;
 
