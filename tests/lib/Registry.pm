@@ -145,12 +145,12 @@ sub running ($self) {
 
 sub processes ($self) { return processes_below($self->{dir}) }
 
-# Pids by what ps shows: 'worker api', 'worker bulk', 'keeper'. A child that was forked just now still shows its
-# master's command line.
+# Pids by what ps shows: 'worker api', 'worker bulk', 'keeper'. A child that was forked just now still shows what its
+# parent does: the master's command line, or the title of the worker or keeper whom it is to do something for.
 sub children ($self, $title) {
     my $master = command_of($self->{pid});
     wait_for(5, sub { !grep { $_ != $self->{pid} && command_of($_) eq $master } $self->processes }) if $master ne '';
-    return grep { title_of($_) =~ /^\Q$title\E\b/ } $self->processes;
+    return grep { title_of($_) =~ /^\Q$title\E\b/ && title_of($_) ne title_of(parent_of($_)) } $self->processes;
 }
 
 sub nginx_master ($self)  { return grep { command_of($_) =~ /^nginx: master/ } $self->processes }

@@ -116,8 +116,7 @@ subtest 'processes that may open nothing more, for a while' => sub {
     my $pid      = $registry->pid;
     is_status($registry->push_image('a/b', 'v1', [ random_bytes(1000) ]), 201, 'an image');
     for my $kind ('worker api', 'worker bulk', 'worker list', 'keeper', 'herald', 'nginx', 'master') {
-        # A child that the keeper has just forked is still called as the keeper.
-        my @pids = $kind eq 'nginx' ? $registry->nginx_workers : $kind eq 'master' ? $pid : grep { parent_of($_) == $pid } $registry->children($kind);
+        my @pids = $kind eq 'nginx' ? $registry->nginx_workers : $kind eq 'master' ? $pid : $registry->children($kind);
         @pids or fail("there is a $kind"), next;
         limit_files($_, least_free($_) + ($kind eq 'nginx' ? 2 : 0)) for @pids;    # it has to take clients
         my $sum = load($registry, 1, 0);

@@ -216,7 +216,7 @@ subtest 'the server does it by itself, also if it is killed meanwhile' => sub {
     }
     push_tag($registry, 's/a', $_) for qw(t001 t002 x);
     for (1 .. 4) {
-        my ($keeper) = $registry->children('docker-registry-server: keeper');
+        my ($keeper) = $registry->children('keeper');
         kill 'KILL', $keeper if $keeper;
         sleep 0.3;
     }
@@ -233,7 +233,7 @@ subtest 'pulls' => sub {
     my $seconds = 5;
     my @steps   = (
         [ 'what was pulled stays', sub ($registry) { } ],
-        [ '... when the keeper dies, too', sub ($registry) { kill 'KILL', $registry->children('docker-registry-server: keeper') } ],
+        [ '... when the keeper dies, too', sub ($registry) { kill 'KILL', $registry->children('keeper') } ],
         [ '... and after the server has stopped', sub ($registry) { $registry->stop } ],
     );
     for my $try (1 .. 5) {
