@@ -70,7 +70,7 @@ subtest 'a flipped byte in a blob' => sub {
     like(pulls('a/b'), qr/^200 no ok/, '... nothing changes');
     my $ran = fsck($registry, '--repair');
     is_found($ran, "blob-digest $digest: its file has another digest; repaired: ", 'with one');
-    like($ran->{out}, qr/1 finding, 1 repaired$/m, '... as the summary says');
+    like($ran->{out}, qr/1 finding, 1 repaired; 1 blob waits to be pushed again$/m, '... as the summary says');
     is_status($registry->head("/v2/a/b/blobs/$digest"), 404, 'clients are told that it is missing');
     is_status($registry->get('/v2/a/b/manifests/v1'), 200, '... and the manifest is there');
     my @held = glob $registry->dir . '/layers/quarantine/*';
@@ -135,6 +135,7 @@ subtest 'files of the database' => sub {
     my %damage = (
         'a cut table' => [ 'database db/edge: ', sub ($dir) { truncate "$dir/db/edge", (-s "$dir/db/edge") - 8192 or die $! } ],
         'one that was cut within a page' => [ 'database db/tag: it was cut off within a page', sub ($dir) { truncate "$dir/db/tag", 5000 or die $! } ],
+        'one that was cut behind its first page' => [ 'database db/tag: ', sub ($dir) { truncate "$dir/db/tag", 4096 or die $! } ],
         'a removed table' => [ 'database db/manifest: it is missing', sub ($dir) { unlink "$dir/db/manifest" or die $! } ],
         'a removed table that older stores lack' => [ 'database db/trash: it is missing', sub ($dir) { unlink "$dir/db/trash" or die $! } ],
         'a flipped byte of a table' => [ 'database db/blob: page 1 has a wrong checksum', sub ($dir) { flip("$dir/db/blob", 4096 + 1000) } ],

@@ -57,7 +57,7 @@ struct check {
 
     uint64_t entries, bytes, blobs, indexes; /* that were looked at */
     uint64_t findings, repaired;
-    uint64_t waiting; /* blobs that were found damaged before, and wait to be pushed again */
+    uint64_t waiting; /* damaged blobs that wait to be pushed again */
 
     /* for the functions of the room */
     bool has_names; /* table repo_name has all repositories */
@@ -79,7 +79,8 @@ int check_records(struct check *c, struct err *err);
 /* Reads all indexes, and looks for files without a record, also of uploads. */
 int check_files(struct check *c, struct err *err);
 
-/* Reads all blobs, and compares them with their digests. */
+/* Reads all blobs, and compares them with their digests. At the end it counts those that wait, also
+ * because of this check. */
 int check_digests(struct check *c, struct err *err);
 
 /* ---- for the room ---- */

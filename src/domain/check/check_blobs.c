@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "domain/check/check_waits.h"
 #include "domain/check/damage.h"
 #include "domain/core/garbage.h"
 #include "storage/files/blob_file.h"
@@ -172,6 +173,8 @@ check_digests(struct check *c, struct err *err)
         if (b.n > 0)
             after = b.v[b.n - 1].digest;
     }
+    if (rc == 0)
+        rc = check_waits_count(c, err);
     return rc != 0 && c->damaged && err->code == ERR_CORRUPT ? 0 : rc;
 }
 

@@ -4,7 +4,6 @@
 #include "domain/check/check_history.h"
 #include "domain/check/check_kept.h"
 #include "domain/check/check_table.h"
-#include "domain/check/check_waits.h"
 #include "storage/kv/kv_range.h"
 #include "storage/tables/tbl_entry.h"
 #include "storage/tables/tbl_meta.h"
@@ -281,8 +280,6 @@ check_records(struct check *c, struct err *err)
     rc = rc < 0 && !is_unreadable(c, err) ? -1 : 0;
     for (size_t i = 0; i < check_table_order_n && rc == 0; i++)
         rc = walk_table(c, check_table_order[i], b, err);
-    if (rc == 0 && check_waits_count(c, err) != 0 && !is_unreadable(c, err))
-        rc = -1;
     check_document_free(c->document);
     c->document = NULL;
     free(c->unkept);

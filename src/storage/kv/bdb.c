@@ -173,8 +173,11 @@ int
 bdb_fail(struct txn *t, int ret, const char *what, unsigned table, struct err *err)
 {
     struct bdb *b = bdb_of(t);
+    const char *name = b->tables[table].name;
 
-    set_error(b, err, ret, what, b->tables[table].name);
+    set_error(b, err, ret, what, name);
+    if (ret == EINVAL) /* we ask in the right way: a page has the wrong type */
+        err_set(err, ERR_CORRUPT, "%s %s: its file is damaged", what, name);
     if (!t->is_reads)
         t->doom = *err;
     return -1;
