@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 struct access_file;
+struct blob_store;
 struct foreign_images;
 struct hooks;
 struct index_cache;
@@ -24,7 +25,8 @@ struct token_keys;
  * the code that opens the store (process/), read-only from then on. */
 struct registry {
     struct kv *kv;
-    int dirfd; /* the data directory: layers/, uploads/, auth/ are below it */
+    int dirfd;                      /* the data directory: uploads/, index/, auth/ are below it */
+    const struct blob_store *blobs; /* where the files of blobs are */
 
     /* The functions for images that are no manifests: domain/core/foreign_images.h. */
     const struct foreign_images *foreign;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "storage/files/blob_store.h"
 #include "domain/core/blob_draft.h"
 #include "domain/core/lease.h"
 #include "domain/core/push.h"
@@ -279,6 +280,7 @@ main(int argc, char **argv)
                               .kv = kv_open("db", tables, TABLE_COUNT, NULL, lost, &err)};
     if (f.reg.kv == NULL)
         fail(argv[1]);
+    f.reg.blobs = &(struct blob_store){.root = f.reg.dirfd};
     fill(&f);
     kv_close(f.reg.kv);
     sync();

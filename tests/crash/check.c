@@ -304,7 +304,7 @@ look_for_leaks(struct looking *x)
         if (sweep_all(x) != 0)
             return -1;
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
-        if (blob_file_each(x->reg->dirfd, i, find_record, x, err) != 0)
+        if (blob_file_each(x->reg->blobs, i, find_record, x, err) != 0)
             return WRONG(x, "%s", err->message);
     dir = opendir("uploads");
     while (dir != NULL && (e = readdir(dir)) != NULL)

@@ -227,6 +227,8 @@ make_logs_small(int dirfd, struct err *err)
     return fdio_fsync(dirfd, ".", err);
 }
 
+static struct blob_store blobs;
+
 int
 load_open(struct registry *reg, bool fresh, bool small_logs, struct err *err)
 {
@@ -246,6 +248,8 @@ load_open(struct registry *reg, bool fresh, bool small_logs, struct err *err)
         .file_grace_ms = 1,
         .event_keep_ms = HOUR_MS,
     };
+    blobs.root = reg->dirfd;
+    reg->blobs = &blobs;
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
         if (fdio_mkdir(reg->dirfd, directories[i], 0700, err) < 0)
             return -1;
@@ -254,7 +258,7 @@ load_open(struct registry *reg, bool fresh, bool small_logs, struct err *err)
     if (small_logs && make_logs_small(reg->dirfd, err) != 0)
         return -1;
     if (kv_recover("db", tables, TABLE_COUNT, err) != 0 ||
-        blob_file_prepare(reg->dirfd, err) != 0 || upload_dir_prepare(reg->dirfd, err) != 0)
+        blob_file_prepare(reg->blobs, err) != 0 || upload_dir_prepare(reg->dirfd, err) != 0)
         return -1;
     reg->kv = kv_open("db", tables, TABLE_COUNT, NULL, lost, err);
     return reg->kv != NULL ? store_begin(reg, err) : -1;

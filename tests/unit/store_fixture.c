@@ -104,7 +104,9 @@ fixture_files(void **state)
         .file_grace_ms = 60000,
         .event_keep_ms = HOUR_MS,
     };
-    return f->reg.dirfd >= 0 ? blob_file_prepare(f->reg.dirfd, &f->err) : -1;
+    f->blobs = (struct blob_store){.root = f->reg.dirfd};
+    f->reg.blobs = &f->blobs;
+    return f->reg.dirfd >= 0 ? blob_file_prepare(f->reg.blobs, &f->err) : -1;
 }
 
 int
@@ -210,7 +212,7 @@ fixture_layer_files(struct fixture *f)
     int n = 0;
 
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
-        OK(f, blob_file_each(f->reg.dirfd, i, count_file, &n, &f->err));
+        OK(f, blob_file_each(f->reg.blobs, i, count_file, &n, &f->err));
     return n;
 }
 

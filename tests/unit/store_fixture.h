@@ -9,6 +9,7 @@
 #include "domain/access/token_key.h"
 #include "domain/core/push.h"
 #include "domain/registry.h"
+#include "storage/files/blob_store.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/record.h"
 #include "storage/tables/tbl_job.h"
@@ -26,6 +27,7 @@ extern const struct actor fixture_actor;
 struct fixture {
     char home[80];
     struct registry reg;
+    struct blob_store blobs;
     struct arena arena;
     struct err err;
     unsigned bodies; /* body files that were made */

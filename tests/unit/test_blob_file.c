@@ -15,7 +15,7 @@ write_blob(struct fixture *f, enum digest_algo algo, const char *text, uint64_t 
     struct digest d;
 
     digest_of(&d, algo, bytes_str(text));
-    OK(f, blob_file_write(f->reg.dirfd, bytes_str(text), &d, instance, &f->err));
+    OK(f, blob_file_write(f->reg.blobs, bytes_str(text), &d, instance, &f->err));
     return d;
 }
 
@@ -60,7 +60,7 @@ what_was_published_can_be_read_and_no_longer_written(void **state)
 
     for (enum digest_algo algo = DIGEST_SHA256; algo <= DIGEST_SHA512; algo++) {
         struct digest d = write_blob(f, algo, "hello", &instance);
-        int fd = blob_file_open(f->reg.dirfd, &d, instance, &f->err);
+        int fd = blob_file_open(f->reg.blobs, &d, instance, &f->err);
 
         assert_true(fd >= 0);
         assert_int_equal(fstat(fd, &st), 0);
@@ -86,7 +86,7 @@ a_named_file_keeps_its_name_and_loses_its_write_permission(void **state)
     uint64_t instance;
     struct stat st;
 
-    OK(f, blob_file_publish(f->reg.dirfd, fd, &d, &instance, &f->err));
+    OK(f, blob_file_publish(f->reg.blobs, fd, &d, &instance, &f->err));
     assert_int_equal(stat(name, &st), 0);
     assert_int_equal(st.st_mode, S_IFREG | 0440);
     assert_int_equal(st.st_nlink, 2);
@@ -108,7 +108,7 @@ it_is_the_open_file_that_is_published_not_its_name(void **state)
     snprintf(kept, sizeof kept, "%s.kept", name);
     assert_int_equal(rename(name, kept), 0);
     assert_int_equal(symlink("/etc/passwd", name), 0);
-    OK(f, blob_file_publish(f->reg.dirfd, fd, &d, &instance, &f->err));
+    OK(f, blob_file_publish(f->reg.blobs, fd, &d, &instance, &f->err));
     fdio_close(fd);
     expect_content(f, &d, instance, "hashed");
 }
@@ -123,7 +123,7 @@ publishing_twice_makes_two_files(void **state)
     write_blob(f, DIGEST_SHA256, "twice", &two);
     assert_true(one != two);
     assert_int_equal(fixture_layer_files(f), 2);
-    OK(f, blob_file_unlink(f->reg.dirfd, &d, one, &f->err));
+    OK(f, blob_file_unlink(f->reg.blobs, &d, one, &f->err));
     assert_int_equal(fixture_layer_files(f), 1);
     expect_content(f, &d, two, "twice");
 }
@@ -134,13 +134,13 @@ what_was_removed_cannot_be_opened_and_is_removed_only_once(void **state)
     struct fixture *f = *state;
     uint64_t instance;
     struct digest d = write_blob(f, DIGEST_SHA256, "gone", &instance);
-    int open_fd = blob_file_open(f->reg.dirfd, &d, instance, &f->err);
+    int open_fd = blob_file_open(f->reg.blobs, &d, instance, &f->err);
     char text[4];
 
-    OK(f, blob_file_unlink(f->reg.dirfd, &d, instance, &f->err));
-    assert_int_equal(blob_file_open(f->reg.dirfd, &d, instance, &f->err), -1);
+    OK(f, blob_file_unlink(f->reg.blobs, &d, instance, &f->err));
+    assert_int_equal(blob_file_open(f->reg.blobs, &d, instance, &f->err), -1);
     assert_int_equal(f->err.sys, ENOENT);
-    OK(f, blob_file_unlink(f->reg.dirfd, &d, instance, &f->err));
+    OK(f, blob_file_unlink(f->reg.blobs, &d, instance, &f->err));
     assert_int_equal(read(open_fd, text, 4), 4); /* a download that is under way goes on */
     assert_memory_equal(text, "gone", 4);
     fdio_close(open_fd);
@@ -154,14 +154,14 @@ a_failure_to_publish_leaves_no_file(void **state)
     uint64_t instance;
 
     assert_int_equal(rename("layers", "moved"), 0);
-    REFUSED(f, blob_file_write(f->reg.dirfd, bytes_str("x"), &d, &instance, &f->err), ERR_SYSTEM);
+    REFUSED(f, blob_file_write(f->reg.blobs, bytes_str("x"), &d, &instance, &f->err), ERR_SYSTEM);
     assert_int_equal(f->err.sys, ENOENT);
     assert_int_equal(fixture_entries(f, "uploads"), 1);
     assert_int_equal(rmdir("uploads/body/0/00"), 0);
     assert_int_equal(rmdir("uploads/body/0"), 0);
     assert_int_equal(rmdir("uploads/body"), 0);
     assert_int_equal(rmdir("uploads"), 0);
-    REFUSED(f, blob_file_write(f->reg.dirfd, bytes_str("x"), &d, &instance, &f->err), ERR_SYSTEM);
+    REFUSED(f, blob_file_write(f->reg.blobs, bytes_str("x"), &d, &instance, &f->err), ERR_SYSTEM);
 }
 
 static void
@@ -176,7 +176,7 @@ a_symbolic_link_is_not_opened(void **state)
     snprintf(whole, sizeof whole, "layers/%s", path);
     assert_int_equal(unlink(whole), 0);
     assert_int_equal(symlink("/etc/passwd", whole), 0);
-    assert_int_equal(blob_file_open(f->reg.dirfd, &d, instance, &f->err), -1);
+    assert_int_equal(blob_file_open(f->reg.blobs, &d, instance, &f->err), -1);
     assert_int_equal(f->err.sys, ELOOP);
 }
 
@@ -214,7 +214,7 @@ a_sweep_sees_each_file_and_its_age(void **state)
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++) {
         int before = s.n;
 
-        OK(f, blob_file_each(f->reg.dirfd, i, see, &s, &f->err));
+        OK(f, blob_file_each(f->reg.blobs, i, see, &s, &f->err));
         if (s.n > before && i < 256) {
             assert_int_equal(i, d.bytes[0]);
             assert_true(digest_equal(&s.d, &d));
@@ -227,7 +227,7 @@ a_sweep_sees_each_file_and_its_age(void **state)
     assert_int_equal(s.n, 2);
     assert_in_range(s.age_s, 0, 60);
     fixture_forward_ms(3600000);
-    OK(f, blob_file_each(f->reg.dirfd, d.bytes[0], see, &s, &f->err));
+    OK(f, blob_file_each(f->reg.blobs, d.bytes[0], see, &s, &f->err));
     assert_in_range(s.age_s, 3600, 3660);
 }
 
@@ -243,9 +243,9 @@ publishing_makes_a_file_young_again(void **state)
     uint64_t instance;
 
     assert_int_equal(futimens(fd, old), 0);
-    OK(f, blob_file_publish(f->reg.dirfd, fd, &d, &instance, &f->err));
+    OK(f, blob_file_publish(f->reg.blobs, fd, &d, &instance, &f->err));
     fdio_close(fd);
-    OK(f, blob_file_each(f->reg.dirfd, d.bytes[0], see, &s, &f->err));
+    OK(f, blob_file_each(f->reg.blobs, d.bytes[0], see, &s, &f->err));
     assert_int_equal(s.n, 1);
     assert_in_range(s.age_s, 0, 60);
 }
@@ -270,7 +270,7 @@ a_sweep_passes_over_what_is_no_blob_file(void **state)
         snprintf(path, sizeof path, "layers/sha256/ab/%s", odd[i]);
         fdio_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     }
-    OK(f, blob_file_each(f->reg.dirfd, 0xab, see, &s, &f->err));
+    OK(f, blob_file_each(f->reg.blobs, 0xab, see, &s, &f->err));
     assert_int_equal(s.n, 0);
 }
 
@@ -283,10 +283,10 @@ a_sweep_ends_where_its_visitor_says_so(void **state)
     struct digest d = write_blob(f, DIGEST_SHA256, "a", &instance);
 
     write_blob(f, DIGEST_SHA256, "a", &instance);
-    OK(f, blob_file_each(f->reg.dirfd, d.bytes[0], see, &s, &f->err));
+    OK(f, blob_file_each(f->reg.blobs, d.bytes[0], see, &s, &f->err));
     assert_int_equal(s.n, 1);
     s.rc = -1;
-    REFUSED(f, blob_file_each(f->reg.dirfd, d.bytes[0], see, &s, &f->err), ERR_DENIED);
+    REFUSED(f, blob_file_each(f->reg.blobs, d.bytes[0], see, &s, &f->err), ERR_DENIED);
 }
 
 int

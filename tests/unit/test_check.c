@@ -330,7 +330,7 @@ BREAK(break_blob_file)
     struct rec_blob r;
 
     WANT(tbl_blob_get(t, &s->layer, &r, err) == 1);
-    return blob_file_unlink(s->f->reg.dirfd, &s->layer, r.instance, err);
+    return blob_file_unlink(s->f->reg.blobs, &s->layer, r.instance, err);
 }
 
 BREAK(break_blob_damaged)

@@ -204,7 +204,7 @@ a_large_manifest_is_never_collected(void **state)
         OK(f, garbage_sweep(&f->reg, i, &f->err));
     OK(f, pull_manifest(&f->reg, "a/b", &tag, true, &f->arena, &got, &f->err));
     assert_int_equal(fixture_blob_record(f, &p.digest, &r), 1);
-    fd = blob_file_open(f->reg.dirfd, &p.digest, r.instance, &f->err);
+    fd = blob_file_open(f->reg.blobs, &p.digest, r.instance, &f->err);
     assert_true(fd >= 0);
     fdio_close(fd);
 }
@@ -380,9 +380,9 @@ a_file_that_no_record_names_is_swept_when_it_is_old(void **state)
 
     f->reg.lease_ms = 10 * HOUR;
     kept = fixture_blob(f, "a/b", "kept");
-    OK(f, blob_file_write(f->reg.dirfd, bytes_str("orphan"), &orphan, &instance, &f->err));
+    OK(f, blob_file_write(f->reg.blobs, bytes_str("orphan"), &orphan, &instance, &f->err));
     /* and one beside a file that has a record: what lost a race */
-    OK(f, blob_file_write(f->reg.dirfd, bytes_str("kept"), &kept, &other, &f->err));
+    OK(f, blob_file_write(f->reg.blobs, bytes_str("kept"), &kept, &other, &f->err));
     fixture_forward_ms(HOUR - MINUTE);
     sweep_all(f);
     assert_int_equal(fixture_layer_files(f), 3); /* their records may still come */
@@ -394,7 +394,7 @@ a_file_that_no_record_names_is_swept_when_it_is_old(void **state)
     OK(f, garbage_step(&f->reg, &f->err));
     assert_int_equal(fixture_layer_files(f), 1);
     assert_int_equal(fixture_blob_record(f, &kept, &r), 1);
-    int fd = blob_file_open(f->reg.dirfd, &kept, r.instance, &f->err);
+    int fd = blob_file_open(f->reg.blobs, &kept, r.instance, &f->err);
     assert_true(fd >= 0);
     fdio_close(fd);
 }
@@ -481,7 +481,7 @@ the_keeper_does_all_of_it_in_its_rounds(void **state)
     uint64_t instance;
 
     f->reg.gc_interval_ms = 0;
-    OK(f, blob_file_write(f->reg.dirfd, bytes_str("orphan"), &orphan, &instance, &f->err));
+    OK(f, blob_file_write(f->reg.blobs, bytes_str("orphan"), &orphan, &instance, &f->err));
     OK(f, upload_begin(&f->reg, "a/b", &alice, &u, &f->err));
     fixture_body(f, bytes_str("left behind"));
     fixture_forward_ms(2 * HOUR);
@@ -495,7 +495,7 @@ the_keeper_does_all_of_it_in_its_rounds(void **state)
     assert_false(fixture_has_blob(f, "a/b", &garbage));
     REFUSED(f, upload_find(&f->reg, "a/b", u.id, &alice, &u, &f->err), ERR_NO_UPLOAD);
     assert_int_equal(fixture_entries(f, "uploads/body/0/00"), 0);
-    assert_int_equal(blob_file_open(f->reg.dirfd, &orphan, instance, &f->err), -1);
+    assert_int_equal(blob_file_open(f->reg.blobs, &orphan, instance, &f->err), -1);
 }
 
 int

@@ -80,7 +80,7 @@ copy_blob(struct backup *b, const struct digest *d, const struct rec_blob *r, co
 {
     struct digest found;
     uint64_t size;
-    int to, rc, from = blob_file_open(b->reg->dirfd, d, r->instance, err);
+    int to, rc, from = blob_file_open(b->reg->blobs, d, r->instance, err);
 
     if (from < 0)
         return err->sys == ENOENT ? note_damaged(b, d, "its file is missing", err) : -1;

@@ -74,7 +74,7 @@ look_at_file(const struct digest *d, uint64_t instance, uint64_t age_s, void *ar
         return rc < 0 ? -1 : 0;
     if (b->r->is_over(b->r->arg))
         return err_set(err, ERR_BUSY, "interrupted: it can be repeated");
-    fd = blob_file_open(b->reg.dirfd, d, instance, err);
+    fd = blob_file_open(b->reg.blobs, d, instance, err);
     if (fd < 0)
         return err->sys == ENOENT ? 0 : -1;
     rc = bring_back(b, d, fd, err);
@@ -112,7 +112,7 @@ count_missing(struct rebuilding *b, struct err *err)
         if (tbl_blob_each(kv_reads(b->reg.kv), &after, note_record, &p, err) != 0)
             return -1;
         for (size_t i = 0; i < p.n; i++) {
-            int fd = blob_file_open(b->reg.dirfd, &p.v[i], p.instances[i], err);
+            int fd = blob_file_open(b->reg.blobs, &p.v[i], p.instances[i], err);
 
             b->n->missing += fd < 0 && err->sys == ENOENT;
             fdio_close(fd);
@@ -134,7 +134,7 @@ rebuild_run(const struct rebuild *r, struct rebuild_counts *n, struct err *err)
     if (b.reg.lease_ms < REBUILD_KEEP_MS)
         b.reg.lease_ms = REBUILD_KEEP_MS;
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
-        if (blob_file_each(b.reg.dirfd, i, look_at_file, &b, err) != 0)
+        if (blob_file_each(b.reg.blobs, i, look_at_file, &b, err) != 0)
             return -1;
     return count_missing(&b, err);
 }

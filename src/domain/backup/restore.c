@@ -14,6 +14,7 @@
 
 struct restore {
     int root;
+    const struct blob_store *blobs;
     const struct restore_source *from;
     struct backup_counts *n;
     struct backup_info info;
@@ -192,7 +193,7 @@ copy_from_backup(struct restore *r, const struct digest *d, const struct rec_blo
 {
     struct digest found;
     uint64_t size;
-    int from, rc = -1, to = blob_file_create(r->root, err);
+    int from, rc = -1, to = blob_file_create(r->blobs, err);
 
     if (to < 0)
         return -1;
@@ -202,7 +203,7 @@ copy_from_backup(struct restore *r, const struct digest *d, const struct rec_blo
         if (rc == 0 && (size != b->size || !digest_equal(&found, d)))
             rc = is_damaged(r, name, err);
         if (rc == 0)
-            rc = blob_file_put_back(r->root, to, d, b->instance, err);
+            rc = blob_file_put_back(r->blobs, to, d, b->instance, err);
         r->n->new_blobs++;
         r->n->new_bytes += size;
     }
@@ -241,14 +242,13 @@ restore_blob(const struct digest *d, const struct rec_blob *b, void *arg, struct
 {
     struct restore *r = arg;
     struct blob_names names;
-    struct stat st;
+    uint64_t size;
     int rc = 0;
 
     name_blob(&names, d, b);
     /* A file gets its name when it is whole, so one that is there was restored before. */
     if (!backup_info_is_damaged(&r->info, d) &&
-        (fstatat(r->root, names.file, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-         (uint64_t)st.st_size != b->size))
+        (!blob_file_size(r->blobs, d, b->instance, &size) || size != b->size))
         rc = copy_from_backup(r, d, b, names.file, err);
     if (rc == 0)
         rc = restore_index(r, d, err);
@@ -275,20 +275,21 @@ restore_blobs(struct restore *r, struct err *err)
 }
 
 int
-restore_make(int root, const struct restore_source *from, struct backup_counts *n, struct err *err)
+restore_make(const struct blob_store *blobs, const struct restore_source *from,
+             struct backup_counts *n, struct err *err)
 {
-    struct restore r = {.root = root, .from = from, .n = n};
+    struct restore r = {.root = blobs->root, .blobs = blobs, .from = from, .n = n};
     int rc;
 
     *n = (struct backup_counts){0};
     rc = read_backup_info(&r, err);
     if (rc == 0)
-        rc = blob_file_prepare(root, err);
+        rc = blob_file_prepare(blobs, err);
     if (rc == 0)
         rc = restore_files(&r, err);
     if (rc == 0)
         rc = restore_blobs(&r, err);
-    if (rc == 0 && syncfs(root) != 0)
+    if (rc == 0 && syncfs(blobs->root) != 0)
         rc = err_errno(err, "cannot make what was restored durable");
     backup_info_free(&r.info);
     return rc;

@@ -27,7 +27,7 @@ check_blob_has_file(struct check *c, struct txn *t, const struct check_entry *e,
 {
     struct err why;
     struct stat st;
-    int fd = blob_file_open(c->reg->dirfd, &e->digest, e->r.blob.instance, &why), rc;
+    int fd = blob_file_open(c->reg->blobs, &e->digest, e->r.blob.instance, &why), rc;
 
     (void)t;
     (void)err;
@@ -130,7 +130,7 @@ read_blob(struct check *c, const struct blob_to_read *b, struct err *err)
     struct stat st;
     char text[DIGEST_TEXT_MAX];
     bool mended = c->repair;
-    int fd = blob_file_open(c->reg->dirfd, &b->digest, b->r.instance, &why), rc;
+    int fd = blob_file_open(c->reg->blobs, &b->digest, b->r.instance, &why), rc;
 
     if (fd < 0)
         return 0;

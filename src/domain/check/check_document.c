@@ -97,7 +97,7 @@ read_large_document(struct check *c, struct txn *t, struct check_document *d,
     p = arena_alloc(&d->arena, (size_t)r.size + 1);
     if (p == NULL)
         return arena_full(err);
-    if (blob_file_read(c->reg->dirfd, &e->digest, r.instance, p, (size_t)r.size, err) != 0)
+    if (blob_file_read(c->reg->blobs, &e->digest, r.instance, p, (size_t)r.size, err) != 0)
         return 2;
     rc = take_document(c, d, e, bytes_of(p, (size_t)r.size), err);
     return rc == 0 ? 2 : rc;

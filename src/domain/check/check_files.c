@@ -143,7 +143,7 @@ report_ownerless(struct check *c, const struct digest *d, uint64_t instance)
 
     blob_file_path(path, d, instance);
     check_fails(c, "no blob has this file");
-    if (c->repair && blob_file_unlink(c->reg->dirfd, d, instance, &why) != 0) {
+    if (c->repair && blob_file_unlink(c->reg->blobs, d, instance, &why) != 0) {
         check_add_failure(c, &why);
         mended = false;
     }
@@ -161,7 +161,7 @@ look_for_ownerless(struct check *c, unsigned directory, struct err *err)
 
     do {
         o.n = 0;
-        if (blob_file_each(c->reg->dirfd, directory, add_ownerless, &o, err) != 0)
+        if (blob_file_each(c->reg->blobs, directory, add_ownerless, &o, err) != 0)
             return -1;
         more = c->repair && o.n == BATCH;
         if (o.n > 0 &&

@@ -214,7 +214,7 @@ damage_quarantine(const struct registry *reg, const struct digest *d, uint64_t i
 {
     struct damaging x = {.reg = reg, .d = d, .instance = instance, .why = why};
 
-    if (quarantine_prepare(reg->dirfd, err) != 0)
+    if (quarantine_prepare(reg->blobs, err) != 0)
         return -1;
     x.indexed = index_file_exists(reg->dirfd, d);
     if (txn_run_anyway(reg->kv, withdraw_blob, &x, err) != 0)
@@ -223,7 +223,7 @@ damage_quarantine(const struct registry *reg, const struct digest *d, uint64_t i
         return 0;
     /* The file goes when the deletion of its record is durable, which it is. */
     if (repeat(&x, open_image, err) != 0 || repeat(&x, drop_rights, err) != 0 ||
-        quarantine_put(reg->dirfd, d, instance, err) != 0)
+        quarantine_put(reg->blobs, d, instance, err) != 0)
         return -1;
     return x.indexed ? index_file_remove(reg->dirfd, d, err) : 0;
 }

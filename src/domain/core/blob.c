@@ -105,7 +105,7 @@ bool
 blob_has_file(const struct registry *reg, const struct digest *d, const struct blob *b,
               int64_t *modified)
 {
-    return blob_file_is(reg->dirfd, d, b->instance, b->size, modified);
+    return blob_file_is(reg->blobs, d, b->instance, b->size, modified);
 }
 
 int
@@ -118,7 +118,7 @@ blob_read(const struct registry *reg, const struct digest *d, const struct blob 
     if (p == NULL)
         return arena_full(err);
     *out = bytes_of(p, (size_t)b->size);
-    return blob_file_read(reg->dirfd, d, b->instance, p, (size_t)b->size, &ignored) == 0 ? 1 : 0;
+    return blob_file_read(reg->blobs, d, b->instance, p, (size_t)b->size, &ignored) == 0 ? 1 : 0;
 }
 
 static int

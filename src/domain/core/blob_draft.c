@@ -30,14 +30,15 @@ blob_draft_of_stored(const struct registry *reg, const struct digest *d)
 static int
 publish_draft(struct blob_draft *d, struct err *err)
 {
-    int root = d->reg->dirfd, rc;
+    const struct blob_store *s = d->reg->blobs;
+    int rc;
 
     if (d->source == BLOB_DRAFT_BYTES) {
-        rc = blob_file_write(root, d->content, &d->digest, &d->instance, err);
+        rc = blob_file_write(s, d->content, &d->digest, &d->instance, err);
     } else if (d->by == NULL) {
-        rc = blob_file_publish(root, d->fd, &d->digest, &d->instance, err);
+        rc = blob_file_publish(s, d->fd, &d->digest, &d->instance, err);
     } else {
-        rc = blob_file_adopt(root, d->fd, &d->digest, d->by, &d->instance, err);
+        rc = blob_file_adopt(s, d->fd, &d->digest, d->by, &d->instance, err);
         d->unlinkable = rc == 0;
         rc = rc == 1 ? 0 : rc < 0 ? -1 : err_set(err, ERR_SYSTEM, "the file can't be linked");
     }
@@ -99,10 +100,10 @@ blob_draft_settle(struct blob_draft *d)
     struct err ignored;
 
     /* If that fails, the sweep removes it. */
-    if (d->replaces && d->named && quarantine_prepare(d->reg->dirfd, &ignored) == 0)
-        (void)quarantine_put(d->reg->dirfd, &d->digest, d->damaged, &ignored);
+    if (d->replaces && d->named && quarantine_prepare(d->reg->blobs, &ignored) == 0)
+        (void)quarantine_put(d->reg->blobs, &d->digest, d->damaged, &ignored);
     if (d->published && !d->named &&
-        blob_file_unlink(d->reg->dirfd, &d->digest, d->instance, &ignored) != 0)
+        blob_file_unlink(d->reg->blobs, &d->digest, d->instance, &ignored) != 0)
         log_line(LOG_WARN, "a file that isn't needed stays for the sweep", "why=%s",
                  ignored.message);
 }

@@ -66,7 +66,7 @@ int
 document_file_check(const struct registry *reg, const struct digest *d, uint64_t instance,
                     struct err *err)
 {
-    int fd = blob_file_open(reg->dirfd, d, instance, err), rc;
+    int fd = blob_file_open(reg->blobs, d, instance, err), rc;
     struct stat st;
 
     if (fd < 0 && err->sys != ENOENT && err->sys != EIO)

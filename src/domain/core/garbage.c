@@ -206,9 +206,11 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
 {
     struct rec_blob r;
     int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
-    uint64_t bytes = blob_file_bytes(reg->dirfd, d, instance);
+    uint64_t bytes;
 
-    if (blob_file_unlink(reg->dirfd, d, instance, err) != 0 || rc < 0)
+    if (!blob_file_size(reg->blobs, d, instance, &bytes))
+        bytes = 0;
+    if (blob_file_unlink(reg->blobs, d, instance, err) != 0 || rc < 0)
         return -1;
     metrics_count(reg->counts, METRIC_GARBAGE_FREED, 0, 1);
     metrics_count(reg->counts, METRIC_GARBAGE_FREED_BYTES, 0, bytes);
@@ -413,7 +415,7 @@ garbage_sweep(const struct registry *reg, unsigned directory, struct err *err)
     struct registry copy = *reg;
     struct orphans o = {.reg = reg};
 
-    if (blob_file_each(reg->dirfd, directory, collect_orphan, &o, err) != 0 ||
+    if (blob_file_each(reg->blobs, directory, collect_orphan, &o, err) != 0 ||
         index_file_each(reg->dirfd, directory, remove_index_without_layer, &copy, err) != 0)
         return -1;
     return o.n > 0 ? txn_run(reg->kv, put_unlink_jobs, &o, err) : 0;

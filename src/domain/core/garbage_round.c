@@ -1,6 +1,4 @@
 #include "domain/core/garbage_round.h"
-#include <fcntl.h>
-#include <sys/stat.h>
 #include "domain/core/foreign_images.h"
 #include "domain/core/garbage.h"
 #include "domain/core/garbage_history.h"
@@ -136,16 +134,12 @@ tell_deleted_manifests(struct garbage_round *round, struct err *err)
 static void
 tell_file(struct garbage_round *round, const struct digest *d, uint64_t instance)
 {
-    char name[sizeof "layers/" + BLOB_FILE_PATH_MAX], path[BLOB_FILE_PATH_MAX];
-    struct stat st;
+    uint64_t bytes;
 
-    blob_file_path(path, d, instance);
-    snprintf(name, sizeof name, "layers/%s", path);
-    if (fstatat(round->reg->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (blob_file_size(round->reg->blobs, d, instance, &bytes) &&
         gone_set_add(&round->told, instance, d))
-        garbage_round_tell(round, &(struct garbage_item){.kind = GARBAGE_FILE,
-                                                         .digest = d,
-                                                         .size = (uint64_t)st.st_size});
+        garbage_round_tell(
+            round, &(struct garbage_item){.kind = GARBAGE_FILE, .digest = d, .size = bytes});
 }
 
 struct unlink_page {
@@ -209,7 +203,7 @@ sweep_files(struct garbage_round *round, struct err *err)
     if (tell_unlinked_files(round, err) != 0)
         return -1;
     for (unsigned i = 0; i < DIGEST_DIRECTORIES && !garbage_round_is_over(round); i++) {
-        if (blob_file_each(round->reg->dirfd, i, tell_orphan, round, err) != 0 ||
+        if (blob_file_each(round->reg->blobs, i, tell_orphan, round, err) != 0 ||
             (!round->dry_run && garbage_sweep(round->reg, i, err) != 0))
             return -1;
         round->show("directories of layers", i + 1, round->arg);

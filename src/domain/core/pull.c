@@ -86,7 +86,7 @@ read_blob_into(const struct registry *reg, const struct digest *d, uint64_t max,
     p = arena_alloc(arena, (size_t)r.size + 1);
     if (p == NULL)
         return arena_full(err);
-    if (blob_file_read(reg->dirfd, d, r.instance, p, (size_t)r.size, err) != 0)
+    if (blob_file_read(reg->blobs, d, r.instance, p, (size_t)r.size, err) != 0)
         return -1;
     *out = bytes_of(p, (size_t)r.size);
     return 1;

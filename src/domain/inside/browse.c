@@ -361,7 +361,7 @@ browse_read(struct browse_image *im, const struct layer_merge_node *node, uint64
 
     if (node->entry.type == LAYER_FILE && n == 0)
         return 0;
-    fd = blob_file_open(im->reg->dirfd, &im->layers[layer], im->instances[layer], err);
+    fd = blob_file_open(im->reg->blobs, &im->layers[layer], im->instances[layer], err);
     if (fd < 0)
         return -1;
     rc = layer_read(fd, im->indexes[layer], &node->entry, from, n, &layer_read_defaults, fn, arg,

@@ -7,7 +7,7 @@ open_layer_blob(void *arg, size_t layer, struct err *err)
     struct browse_image *im = arg;
     size_t i = im->first + layer;
 
-    return blob_file_open(im->reg->dirfd, &im->layers[i], im->instances[i], err);
+    return blob_file_open(im->reg->blobs, &im->layers[i], im->instances[i], err);
 }
 
 static int

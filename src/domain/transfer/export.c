@@ -113,7 +113,7 @@ open_exported_blob(const struct out *o, const struct export_item *item, struct e
         int found = tbl_blob_get(kv_reads(o->plan->reg->kv), &item->digest, &r, err);
         if (found != 1)
             return found < 0 ? -1 : blob_is_gone(&item->digest, err);
-        fd = blob_file_open(o->plan->reg->dirfd, &item->digest, r.instance, err);
+        fd = blob_file_open(o->plan->reg->blobs, &item->digest, r.instance, err);
     }
     if (fd >= 0 && (fstat(fd, &st) < 0 || (uint64_t)st.st_size != item->size)) {
         char text[DIGEST_TEXT_MAX];

@@ -79,14 +79,13 @@ check_import_digest(struct import_store *s, const struct digest *want, const str
 static bool
 can_be_linked(const struct import_store *s, const struct import_file *file)
 {
-    struct stat is, ours;
+    struct stat is;
     char self[32];
 
     snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
     return file->fixed && fstat(file->fd, &is) == 0 && S_ISREG(is.st_mode) &&
            (is.st_uid == 0 || is.st_uid == geteuid()) && (is.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
-           fstatat(s->reg->dirfd, "layers", &ours, 0) == 0 && is.st_dev == ours.st_dev &&
-           access(self, R_OK) == 0;
+           blob_file_is_linkable(s->reg->blobs, is.st_dev) && access(self, R_OK) == 0;
 }
 
 /* 1, 0 (left out), -1; 2: it can't be linked after all. */
@@ -132,7 +131,7 @@ take_copy(struct import_store *s, const struct digest *d, const struct import_fi
 
     if (upload_room(s->reg, file->size, err) != 0)
         return -1;
-    fd = blob_file_create(s->reg->dirfd, err);
+    fd = blob_file_create(s->reg->blobs, err);
     if (fd < 0)
         return -1;
     rc = copy_import_file(s, d, file, fd, &got, err);

@@ -145,7 +145,7 @@ copy_original_layer(const struct original *o, struct taking *t, const struct imp
 
     if (upload_room(o->s->reg, file->size, err) != 0)
         return -1;
-    fd = blob_file_create(o->s->reg->dirfd, err);
+    fd = blob_file_create(o->s->reg->blobs, err);
     if (fd < 0)
         return -1;
     make_variants(t);

@@ -33,7 +33,7 @@ import_unpack(struct import_store *s, int fd, enum inflate_format format, struct
                                             .memory = layer_scan_defaults.memory,
                                             .fast = true};
     struct inflate *from = inflate_open(fd, format, &options, err);
-    int to = from != NULL ? blob_file_create(s->reg->dirfd, err) : -1;
+    int to = from != NULL ? blob_file_create(s->reg->blobs, err) : -1;
 
     if (to >= 0 && write_unpacked(s, from, to, err) != 0) {
         fdio_close(to);

@@ -526,7 +526,7 @@ compare(struct verification *v, const char *checksum, const char *payload, struc
 
     if (rc != 1)
         return rc < 0 ? -1 : no_image(err);
-    fd = blob_file_open(v->reg->dirfd, &v->seen.layer, layer.instance, err);
+    fd = blob_file_open(v->reg->blobs, &v->seen.layer, layer.instance, err);
     if (fd < 0)
         return -1;
     subject.fd = fd;

@@ -9,6 +9,7 @@
 #include "process/commands/progress.h"
 #include "process/commands/restore_snapshot.h"
 #include "process/server/datadir.h"
+#include "storage/files/blob_store.h"
 #include "util/fdio.h"
 
 struct restoring {
@@ -224,6 +225,7 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
                                         .tell = show_restore_progress,
                                         .arg = &r};
     struct datadir dir = {.fd = -1, .lock = -1};
+    struct blob_store blobs;
     struct privileges who;
     struct backup_counts n;
     char bytes[PROGRESS_SIZE_MAX], actor[COMMAND_ACTOR_MAX];
@@ -233,8 +235,9 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
     progress_begin(&r.progress);
     if (rc == 0)
         rc = take_restore_target(&dir, o, &who, err);
+    blobs = (struct blob_store){.root = dir.fd};
     if (rc == 0)
-        rc = restore_make(dir.fd, &from, &n, err);
+        rc = restore_make(&blobs, &from, &n, err);
     if (rc == 0)
         rc = datadir_end_restore(&dir, &who, err);
     progress_end(&r.progress);

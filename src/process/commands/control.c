@@ -105,6 +105,7 @@ work_here(struct server *s, enum way way, control_work *work, const char *const 
     struct err ignored;
     struct kv *kv;
 
+    s->blobs = (struct blob_store){.root = s->dir.fd};
     while (args[c.args_n] != NULL && c.args_n < CONTROL_ARGS_MAX) {
         c.args[c.args_n] = args[c.args_n];
         c.args_n++;

@@ -230,7 +230,7 @@ offer_layer(struct indexer *x, const struct index_job *j, const struct digest *l
     *state = rc == 0 ? STATE_DONE : STATE_WAITING;
     if (rc == 0 || !index_pool_has_room(&x->pool, j, blob.size))
         return 0;
-    fd = blob_file_open(x->reg->dirfd, layer, blob.instance, err);
+    fd = blob_file_open(x->reg->blobs, layer, blob.instance, err);
     if (fd < 0) {
         note_sick(x, layer, err->message);
         *state = STATE_SICK;

@@ -187,7 +187,7 @@ open_blob(struct scrub *s, bool *told, struct err *err)
     struct rec_blob now;
     int rc;
 
-    s->fd = blob_file_open(s->reg->dirfd, &s->blob.digest, s->blob.r.instance, err);
+    s->fd = blob_file_open(s->reg->blobs, &s->blob.digest, s->blob.r.instance, err);
     if (s->fd >= 0)
         return start_child(s, err);
     if (err->sys != ENOENT)

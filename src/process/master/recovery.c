@@ -19,7 +19,8 @@ begin_store(const struct server *s, struct err *err)
 {
     const struct options_list *quotas = &s->options->quotas;
     struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err),
-                           .dirfd = s->dir.fd};
+                           .dirfd = s->dir.fd,
+                           .blobs = &s->blobs};
     int r;
 
     if (reg.kv == NULL)
@@ -36,7 +37,7 @@ begin_store(const struct server *s, struct err *err)
 struct layers_maker {
     pthread_t thread;
     bool runs;
-    int dirfd;
+    const struct blob_store *blobs;
     int rc;
     struct err err;
 };
@@ -46,14 +47,14 @@ make_layers(void *arg)
 {
     struct layers_maker *m = arg;
 
-    m->rc = blob_file_prepare(m->dirfd, &m->err);
+    m->rc = blob_file_prepare(m->blobs, &m->err);
     return NULL;
 }
 
 static void
-begin_layers(struct layers_maker *m, int dirfd)
+begin_layers(struct layers_maker *m, const struct blob_store *blobs)
 {
-    m->dirfd = dirfd;
+    m->blobs = blobs;
     m->runs = pthread_create(&m->thread, NULL, make_layers, m) == 0;
 }
 
@@ -81,7 +82,7 @@ recover_store(const struct server *s, struct err *err)
 
     if (s->read_only)
         return kv_recover("db", tables, TABLE_COUNT, err);
-    begin_layers(&layers, s->dir.fd);
+    begin_layers(&layers, &s->blobs);
     rc = kv_recover("db", tables, TABLE_COUNT, err);
     if (end_layers(&layers, rc < 0 ? &ignored : err) != 0 ||
         (rc >= 0 && upload_dir_prepare(s->dir.fd, err) != 0))

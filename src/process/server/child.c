@@ -106,6 +106,7 @@ child_registry(const struct server *s, struct kv *kv, struct registry *reg)
     *reg = (struct registry){
         .kv = kv,
         .dirfd = s->dir.fd,
+        .blobs = &s->blobs,
         .foreign = &image_foreign,
         .poke = &s->poke,
         .read_only = s->read_only,

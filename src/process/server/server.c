@@ -339,6 +339,7 @@ take_directory(struct server *s, struct err *err)
         return -1;
     if (datadir_open(&s->dir, &s->who, err) < 0)
         return -1;
+    s->blobs = (struct blob_store){.root = s->dir.fd};
     if (s->from != NULL) {
         listeners_take(&s->listeners, s->options, s->from);
         return 0;

@@ -21,6 +21,7 @@
 #include "process/server/tls_files.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "storage/files/blob_store.h"
 #include "storage/files/body_ahead.h"
 #include "util/fd_exchange.h"
 #include "util/semaphore.h"
@@ -52,6 +53,7 @@ struct server {
     const struct handover *from; /* of the server whose place this one takes; NULL: none */
     struct privileges who;
     struct datadir dir;
+    struct blob_store blobs;
     char *full_dir; /* with --fastcgi: the data directory's full name */
     bool read_only; /* pulls only */
     bool is_copy;   /* dir isn't the data directory, but readonly_dir's */

@@ -43,12 +43,12 @@ prepare_algorithm(int root, enum digest_algo algo, struct err *err)
 }
 
 int
-blob_file_prepare(int root, struct err *err)
+blob_file_prepare(const struct blob_store *s, struct err *err)
 {
-    if (prepare_algorithm(root, DIGEST_SHA256, err) != 0 ||
-        prepare_algorithm(root, DIGEST_SHA512, err) != 0)
+    if (prepare_algorithm(s->root, DIGEST_SHA256, err) != 0 ||
+        prepare_algorithm(s->root, DIGEST_SHA512, err) != 0)
         return -1;
-    return fdio_fsync_dir(root, LAYERS, err);
+    return fdio_fsync_dir(s->root, LAYERS, err);
 }
 
 /* The whole name of a blob file, and that of its directory. */
@@ -70,19 +70,20 @@ find_blob_place(struct blob_place *at, const struct digest *d, uint64_t instance
 
 /* Makes the new name durable, or takes it away again. */
 static int
-sync_blob_place(int root, const struct blob_place *at, const struct digest *d, uint64_t instance,
-                struct err *err)
+sync_blob_place(const struct blob_store *s, const struct blob_place *at, const struct digest *d,
+                uint64_t instance, struct err *err)
 {
     struct err ignored;
 
-    if (fdio_fsync_dir(root, at->directory, err) == 0)
+    if (fdio_fsync_dir(s->root, at->directory, err) == 0)
         return 0;
-    blob_file_unlink(root, d, instance, &ignored);
+    blob_file_unlink(s, d, instance, &ignored);
     return -1;
 }
 
 int
-blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, struct err *err)
+blob_file_publish(const struct blob_store *s, int fd, const struct digest *d, uint64_t *instance,
+                  struct err *err)
 {
     struct blob_place at;
     char self[32];
@@ -95,17 +96,25 @@ blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance, 
         return -1;
     /* By descriptor: this inode was hashed, whatever its name points at by now. */
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, root, at.file, AT_SYMLINK_FOLLOW) != 0) {
-        if (errno == EXDEV && body_dir_check(root, err) != 0)
+    if (linkat(AT_FDCWD, self, s->root, at.file, AT_SYMLINK_FOLLOW) != 0) {
+        if (errno == EXDEV && body_dir_check(s->root, err) != 0)
             return -1;
         return err_errno(err, "link %s", at.file);
     }
-    return sync_blob_place(root, &at, d, *instance, err);
+    return sync_blob_place(s, &at, d, *instance, err);
+}
+
+bool
+blob_file_is_linkable(const struct blob_store *s, dev_t device)
+{
+    struct stat st;
+
+    return fstatat(s->root, "layers", &st, 0) == 0 && st.st_dev == device;
 }
 
 int
-blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
-                uint64_t *instance, struct err *err)
+blob_file_adopt(const struct blob_store *s, int fd, const struct digest *d,
+                const struct blob_file_link *by, uint64_t *instance, struct err *err)
 {
     struct blob_place at;
     int rc;
@@ -120,62 +129,64 @@ blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file
     rc = by->fn(by->arg, at.file, err);
     if (rc != 1)
         return rc;
-    return sync_blob_place(root, &at, d, *instance, err) == 0 ? 1 : -1;
+    return sync_blob_place(s, &at, d, *instance, err) == 0 ? 1 : -1;
 }
 
 int
-blob_file_create(int root, struct err *err)
+blob_file_create(const struct blob_store *s, struct err *err)
 {
-    int fd = openat(root, "uploads", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = openat(s->root, "uploads", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
     return fd >= 0 ? fd : err_errno(err, "create a file in uploads/");
 }
 
 int
-blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
-                struct err *err)
+blob_file_write(const struct blob_store *s, struct bytes content, const struct digest *d,
+                uint64_t *instance, struct err *err)
 {
-    int fd = blob_file_create(root, err);
+    int fd = blob_file_create(s, err);
     int rc;
 
     if (fd < 0)
         return -1;
     rc = fdio_write_all(fd, content.p, content.n, "uploads/", err);
     if (rc == 0)
-        rc = blob_file_publish(root, fd, d, instance, err);
+        rc = blob_file_publish(s, fd, d, instance, err);
     fdio_close(fd);
     return rc;
 }
 
 int
-blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err)
+blob_file_open(const struct blob_store *s, const struct digest *d, uint64_t instance,
+               struct err *err)
 {
     struct blob_place at;
     int fd;
 
     find_blob_place(&at, d, instance);
-    fd = openat(root, at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = openat(s->root, at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 ? fd : err_errno(err, "open %s", at.file);
 }
 
 bool
-blob_file_is(int root, const struct digest *d, uint64_t instance, uint64_t size, int64_t *modified)
+blob_file_is(const struct blob_store *s, const struct digest *d, uint64_t instance, uint64_t size,
+             int64_t *modified)
 {
     struct blob_place at;
     struct stat st;
 
     find_blob_place(&at, d, instance);
-    if (fstatat(root, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+    if (fstatat(s->root, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
         return false;
     *modified = st.st_mtime;
     return (uint64_t)st.st_size == size;
 }
 
 int
-blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
-               struct err *err)
+blob_file_read(const struct blob_store *s, const struct digest *d, uint64_t instance, void *p,
+               size_t n, struct err *err)
 {
-    int fd = blob_file_open(root, d, instance, err);
+    int fd = blob_file_open(s, d, instance, err);
     ssize_t got;
 
     if (fd < 0)
@@ -185,29 +196,35 @@ blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, siz
     return got == (ssize_t)n ? 0 : err_set(err, ERR_CORRUPT, "the file of a blob is too short");
 }
 
-uint64_t
-blob_file_bytes(int root, const struct digest *d, uint64_t instance)
+bool
+blob_file_size(const struct blob_store *s, const struct digest *d, uint64_t instance,
+               uint64_t *bytes)
 {
     struct blob_place at;
     struct stat st;
 
     find_blob_place(&at, d, instance);
-    return fstatat(root, at.file, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
+    if (fstatat(s->root, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    *bytes = (uint64_t)st.st_size;
+    return true;
 }
 
 int
-blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err)
+blob_file_unlink(const struct blob_store *s, const struct digest *d, uint64_t instance,
+                 struct err *err)
 {
     struct blob_place at;
 
     find_blob_place(&at, d, instance);
-    if (unlinkat(root, at.file, 0) != 0 && errno != ENOENT)
+    if (unlinkat(s->root, at.file, 0) != 0 && errno != ENOENT)
         return err_errno(err, "unlink %s", at.file);
     return 0;
 }
 
 int
-blob_file_put_back(int root, int fd, const struct digest *d, uint64_t instance, struct err *err)
+blob_file_put_back(const struct blob_store *s, int fd, const struct digest *d, uint64_t instance,
+                   struct err *err)
 {
     struct blob_place at;
     char self[32];
@@ -215,10 +232,10 @@ blob_file_put_back(int root, int fd, const struct digest *d, uint64_t instance, 
     find_blob_place(&at, d, instance);
     if (fchmod(fd, BLOB_MODE) != 0)
         return err_errno(err, "chmod %s", at.file);
-    if (unlinkat(root, at.file, 0) != 0 && errno != ENOENT)
+    if (unlinkat(s->root, at.file, 0) != 0 && errno != ENOENT)
         return err_errno(err, "unlink %s", at.file);
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, root, at.file, AT_SYMLINK_FOLLOW) != 0)
+    if (linkat(AT_FDCWD, self, s->root, at.file, AT_SYMLINK_FOLLOW) != 0)
         return err_errno(err, "link %s", at.file);
     return 0;
 }
@@ -240,7 +257,7 @@ parse_blob_name(enum digest_algo algo, const char *name, struct digest *d, uint6
 }
 
 int
-blob_file_each(int root, unsigned directory,
+blob_file_each(const struct blob_store *s, unsigned directory,
                int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
                          struct err *err),
                void *arg, struct err *err)
@@ -256,7 +273,7 @@ blob_file_each(int root, unsigned directory,
     int rc = 0;
 
     snprintf(name, sizeof name, LAYERS "%s", part);
-    dir = fdio_opendir(root, name, err);
+    dir = fdio_opendir(s->root, name, err);
     if (dir == NULL)
         return errno == ENOENT ? 0 : -1;
     while (rc == 0 && (de = readdir(dir)) != NULL) {

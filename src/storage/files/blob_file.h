@@ -2,19 +2,21 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include "storage/files/blob_store.h"
 #include "util/bytes.h"
 #include "util/digest.h"
 #include "util/err.h"
 
 /* The files below layers/: immutable, named <algorithm>/<2 hex>/<hex>.<instance>. Each publishing
  * makes a new instance, so the name is always free, and (digest, instance) in a record means the
- * same file for ever. root is the data directory's descriptor. */
+ * same file for ever. */
 
 #define BLOB_FILE_PATH_MAX 192
 
 /* Makes the directories for the files, durably, so that publishing never has to. Called at the
  * start, by one process. */
-int blob_file_prepare(int root, struct err *err);
+int blob_file_prepare(const struct blob_store *s, struct err *err);
 
 /* The name below layers/. */
 void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance);
@@ -22,8 +24,8 @@ void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64
 /* Makes the open file fd, whose bytes hash to d, a blob file: removes its write permission, fsyncs
  * it, links it to its place and fsyncs the directories. After 0 the file survives a power loss; no
  * record names it yet. It may have another name elsewhere, or none (O_TMPFILE). */
-int blob_file_publish(int root, int fd, const struct digest *d, uint64_t *instance,
-                      struct err *err);
+int blob_file_publish(const struct blob_store *s, int fd, const struct digest *d,
+                      uint64_t *instance, struct err *err);
 
 /* Links a file of another user to `to`, below the data directory. Done by a process that has the
  * right. 1; 0: it can't be linked (another file system, for example); -1. */
@@ -32,43 +34,48 @@ struct blob_file_link {
     void *arg;
 };
 
+/* Could files of that device be linked? */
+bool blob_file_is_linkable(const struct blob_store *s, dev_t device);
 /* Like blob_file_publish, but linked by `by`. Owner and mode stay as they are, so the caller must
  * know that nobody changes the file any more. fd is open on it. 1, 0 (nothing was done), -1. */
-int blob_file_adopt(int root, int fd, const struct digest *d, const struct blob_file_link *by,
-                    uint64_t *instance, struct err *err);
+int blob_file_adopt(const struct blob_store *s, int fd, const struct digest *d,
+                    const struct blob_file_link *by, uint64_t *instance, struct err *err);
 
 /* Creates a file without a name in uploads/, for blob_file_publish: descriptor (O_RDWR), or -1. */
-int blob_file_create(int root, struct err *err);
+int blob_file_create(const struct blob_store *s, struct err *err);
 
 /* Publishes bytes from memory. */
-int blob_file_write(int root, struct bytes content, const struct digest *d, uint64_t *instance,
-                    struct err *err);
+int blob_file_write(const struct blob_store *s, struct bytes content, const struct digest *d,
+                    uint64_t *instance, struct err *err);
 
 /* Returns a descriptor for reading, or -1. */
-int blob_file_open(int root, const struct digest *d, uint64_t instance, struct err *err);
-
-/* Is there this file, and has it this size? modified: in seconds since 1970. */
-bool blob_file_is(int root, const struct digest *d, uint64_t instance, uint64_t size,
-                  int64_t *modified);
-
-/* Reads the first n bytes. ERR_CORRUPT: the file has fewer, or can't be read. */
-int blob_file_read(int root, const struct digest *d, uint64_t instance, void *p, size_t n,
+int blob_file_open(const struct blob_store *s, const struct digest *d, uint64_t instance,
                    struct err *err);
 
-/* The bytes of the file; 0 if there is none. */
-uint64_t blob_file_bytes(int root, const struct digest *d, uint64_t instance);
+/* Is there this file, and has it this size? modified: in seconds since 1970. */
+bool blob_file_is(const struct blob_store *s, const struct digest *d, uint64_t instance,
+                  uint64_t size, int64_t *modified);
+
+/* Reads the first n bytes. ERR_CORRUPT: the file has fewer, or can't be read. */
+int blob_file_read(const struct blob_store *s, const struct digest *d, uint64_t instance, void *p,
+                   size_t n, struct err *err);
+
+/* The bytes of the file. False: there is none. */
+bool blob_file_size(const struct blob_store *s, const struct digest *d, uint64_t instance,
+                    uint64_t *bytes);
 
 /* 0 also if there was no such file. */
-int blob_file_unlink(int root, const struct digest *d, uint64_t instance, struct err *err);
+int blob_file_unlink(const struct blob_store *s, const struct digest *d, uint64_t instance,
+                     struct err *err);
 
 /* For a restore: gives the open file fd, which was hashed and synced, the name of that instance, in
  * place of what has it. The name isn't durable yet. */
-int blob_file_put_back(int root, int fd, const struct digest *d, uint64_t instance,
-                       struct err *err);
+int blob_file_put_back(const struct blob_store *s, int fd, const struct digest *d,
+                       uint64_t instance, struct err *err);
 
 /* For a sweep: calls fn for each file in directory n (digest_directory), with the seconds since its
  * st_ctime, which publishing sets. */
-int blob_file_each(int root, unsigned directory,
+int blob_file_each(const struct blob_store *s, unsigned directory,
                    int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
                              struct err *err),
                    void *arg, struct err *err);

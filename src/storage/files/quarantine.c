@@ -57,22 +57,23 @@ remove_oldest(int root, struct err *err)
 }
 
 int
-quarantine_prepare(int root, struct err *err)
+quarantine_prepare(const struct blob_store *s, struct err *err)
 {
-    return fdio_mkdir(root, QUARANTINE_DIR, 0750, err) < 0 ? -1 : 0;
+    return fdio_mkdir(s->root, QUARANTINE_DIR, 0750, err) < 0 ? -1 : 0;
 }
 
 int
-quarantine_put(int root, const struct digest *d, uint64_t instance, struct err *err)
+quarantine_put(const struct blob_store *s, const struct digest *d, uint64_t instance,
+               struct err *err)
 {
     char path[BLOB_FILE_PATH_MAX], from[BLOB_FILE_PATH_MAX + 16], to[BLOB_FILE_PATH_MAX + 32];
 
-    if (quarantine_prepare(root, err) != 0)
+    if (quarantine_prepare(s, err) != 0)
         return -1;
     blob_file_path(path, d, instance);
     snprintf(from, sizeof from, "layers/%s", path);
     snprintf(to, sizeof to, QUARANTINE_DIR "/%s", strrchr(path, '/') + 1);
-    if (renameat(root, from, root, to) != 0)
+    if (renameat(s->root, from, s->root, to) != 0)
         return errno == ENOENT ? 0 : err_errno(err, "cannot move %s to " QUARANTINE_DIR, from);
-    return remove_oldest(root, err);
+    return remove_oldest(s->root, err);
 }
