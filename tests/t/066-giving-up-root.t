@@ -1,7 +1,8 @@
 # A registry that root starts has given up root whole: user, session, terminal and tracing; and root does nothing by
 # name where another user could exchange the names.
 use v5.36;
-use Registry limit => 120;
+use FindBin;
+use Registry limit => 300;
 use Registry::Process;
 use Registry::Tools;
 use Socket qw(AF_UNIX SOCK_SEQPACKET pack_sockaddr_un);
@@ -333,6 +334,13 @@ subtest 'exchanged names' => sub {
             is(listing($victim), $before, ($command->[0] // 'serve') . ": nothing changes where $name leads") or diag($ran->{err});
         }
     }
+};
+
+# By hand for some thousand starts: tests/soak/exchange --starts 10000.
+subtest 'names that are exchanged meanwhile' => sub {
+    my $ran = run([ $^X, "$FindBin::Bin/../soak/exchange", '--starts', 20, '--seed', $ENV{CRASH_SEED} // 15 ],
+        env => { REGISTRY_SERVER => $program }, timeout => 300);
+    is($ran->{exit}, 0, 'nothing changes where a name leads for a moment') or diag($ran->{out}, $ran->{err});
 };
 
 subtest 'a file of root\'s behind a name of the user\'s' => sub {
