@@ -182,8 +182,7 @@ subtest 'checksums of the first API that take long' => sub {
 
     # The processes that compute sums, each of which a worker waits for, are stopped.
     my $stopped = sub {
-        my %workers = map { $_ => 1 } $registry->children('worker');
-        my @sums    = grep { $workers{ parent_of($_) } } keys %workers; # they are still called as their workers
+        my @sums = map { children_of($_) } $registry->children('worker');
         kill 'STOP', @sums;
         return grep { slurp("/proc/$_/stat") =~ /\) T / } @sums;
     };
