@@ -35,6 +35,20 @@ none(found(qr/url\(|\@import/, grep { /\.css$/ } @files), '... and no picture or
 # An address that is given to a link is checked in dom.js, and is set nowhere else, except for downloads.
 none([ grep { !m{^src/ui/api\.js:} } @{ found(qr/\.(?:href|src|action|formAction)\s*=[^=]/, @scripts) } ], 'addresses are set by h() alone');
 
+# What isn't shown plainly: the page and util have one list, and it has all that Unicode calls invisible.
+sub ranges ($list, $one) {
+    my @found;
+    while ($list =~ /$one/g) { push @found, sprintf '%x-%x', hex $1, hex($2 // $1) }
+    return \@found;
+}
+my ($hidden)    = $text{'src/ui/dom.js'} =~ m{^const HIDDEN = /(.+)/gu;$}m;
+my ($not_plain) = slurp('src/util/utf8_plain.c') =~ /not_plain\[\] = \{(.+?)\};/s;
+my $ranges      = ranges($not_plain, qr/\{0x([0-9a-f]+),\s+0x([0-9a-f]+)\}/);
+my $one         = qr/\\u\{?([0-9a-f]+)\}?/;
+is_deeply(ranges($hidden, qr/$one(?:-$one)?/), $ranges, 'characters that are not shown plainly: the same as in the terminal');
+my @seen = grep { my $c = $_; chr($c) =~ /[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Cc}\p{Zl}\p{Zp}]/ && !grep { my ($first, $last) = map { hex } split /-/; $c >= $first && $c <= $last } @$ranges } 0 .. 0xd7ff, 0xe000 .. 0x10ffff;
+none([ map { sprintf 'U+%04X', $_ } @seen ], '... with all that Unicode calls invisible');
+
 # Modules name each other; one that nobody imports isn't loaded.
 my %imported = map { $_ => 1 } map { /(?:from |import\()'\.\/([a-z_-]+\.js)'/g } @text{@scripts};
 $imported{$_} = 1 for $text{'src/ui/index.html'} =~ m{"_ui/([a-z_-]+\.js)"}g;
