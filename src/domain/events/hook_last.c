@@ -13,19 +13,22 @@
 void
 hook_last_line(struct hook_last_output *o, struct bytes line)
 {
-    size_t most = sizeof o->text - 1, gone = 0;
-    size_t n = line.n < most ? line.n : most;
+    size_t n = line.n < HOOK_LAST_OUTPUT - 1 ? line.n : HOOK_LAST_OUTPUT - 1;
 
-    while (o->n - gone + n + 1 > sizeof o->text) {
-        const char *from = o->text + gone, *end = memchr(from, '\n', o->n - gone);
+    while (o->n + n + 1 > HOOK_LAST_OUTPUT) {
+        const char *from = o->room + o->at, *end = memchr(from, '\n', o->n);
+        size_t gone = end != NULL ? (size_t)(end - from) + 1 : o->n;
 
-        gone = end != NULL ? (size_t)(end - o->text) + 1 : o->n;
+        o->at += gone;
+        o->n -= gone;
     }
-    o->n -= gone;
-    memmove(o->text, o->text + gone, o->n);
-    memcpy(o->text + o->n, line.p, n);
+    if (o->at + o->n + n + 1 > sizeof o->room) {
+        memmove(o->room, o->room + o->at, o->n);
+        o->at = 0;
+    }
+    memcpy(o->room + o->at + o->n, line.p, n);
     o->n += n;
-    o->text[o->n++] = '\n';
+    o->room[o->at + o->n++] = '\n';
 }
 
 /* ---- writing ---- */
@@ -106,7 +109,7 @@ hook_last_save(int dirfd, const struct hook_last *h)
     set_hook_text(j, "repository", h->event->repository, strlen(h->event->repository));
     set_hook_text(j, "tag", h->event->tag, strlen(h->event->tag));
     set_hook_end(j, h);
-    set_hook_text(j, "output", h->output->text, h->output->n);
+    set_hook_text(j, "output", h->output->room + h->output->at, h->output->n);
     buf_init(&text, RECORD_BYTES_MAX);
     json_put(j, &text);
     name_hook_record(name, h->which);

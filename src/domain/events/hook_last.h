@@ -15,9 +15,10 @@
 /* Bytes of output that are kept: the last whole lines. */
 #define HOOK_LAST_OUTPUT 4096
 
+/* The text is in the middle of twice the room, so that few lines move it. */
 struct hook_last_output {
-    char text[HOOK_LAST_OUTPUT];
-    size_t n;
+    char room[2 * HOOK_LAST_OUTPUT];
+    size_t at, n;
 };
 
 /* Adds a line, without its end. To make room, lines at the beginning are removed. */
