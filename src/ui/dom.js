@@ -69,15 +69,20 @@ function nameOf(c) {
   return 'U+' + c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
 }
 
+// Where a text should be, documents of strangers may have anything.
+export function words(value) {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
 // The same text, with the names of such characters in their place: for titles and attributes.
 export function plain(text) {
-  return String(text).replace(HIDDEN, (c) => `[${nameOf(c)}]`);
+  return words(text).replace(HIDDEN, (c) => `[${nameOf(c)}]`);
 }
 
 // An element that shows the text, isolated from what stands around it. Options: lines (tabs and line
 // ends stay as they are), max (characters).
 export function text(value, {lines = false, max = 0, tag = 'bdi', ...props} = {}) {
-  let s = String(value);
+  let s = words(value);
   const cut = max > 0 && s.length > max;
   if (cut)
     s = s.slice(0, max);
@@ -123,13 +128,13 @@ const steps = [['year', 31557600], ['month', 2629800], ['week', 604800], ['day',
 
 // <time>: how long ago, with the exact time as its title. Times are texts or milliseconds.
 export function ago(when) {
-  const date = new Date(when);
-  if (when === null || when === undefined || when === '' || isNaN(date))
+  const date = new Date(typeof when === 'object' ? NaN : when);
+  if (when === undefined || when === '' || isNaN(date))
     return h('span', {class: 'dim'}, '–');
   const seconds = (date - Date.now()) / 1000;
   const [unit, each] = steps.find(([, s]) => Math.abs(seconds) >= s) ?? ['second', 1];
-  const words = Math.abs(seconds) < 60 ? 'just now' : relative.format(Math.round(seconds / each), unit);
-  return h('time', {datetime: date.toISOString(), title: date.toLocaleString('en-GB', {timeZoneName: 'short'})}, words);
+  const told = Math.abs(seconds) < 60 ? 'just now' : relative.format(Math.round(seconds / each), unit);
+  return h('time', {datetime: date.toISOString(), title: date.toLocaleString('en-GB', {timeZoneName: 'short'})}, told);
 }
 
 // 1.9 comes before 1.10.

@@ -1,7 +1,7 @@
 // An image: its platforms, how to pull it, what made its layers, its configuration.
 
 import {download, json, pull, request} from './api.js';
-import {count, h, plain, replace, short, size, ago, text} from './dom.js';
+import {count, h, plain, replace, short, size, ago, text, words} from './dom.js';
 import {choosePlatform, configOf, isIndex, isPlatform, manifestOf, platformName} from './manifest.js';
 import {copyButton, empty, fill, heading, later, link, nameCrumbs, tabs, to} from './parts.js';
 import {part, preview} from './preview.js';
@@ -80,7 +80,7 @@ async function historyAlone(route, context) {
 }
 
 function facts({whole, manifest, config: c, chosen, isImage}) {
-  const total = (manifest.body.layers ?? []).reduce((n, layer) => n + (layer.size ?? 0), 0);
+  const total = [manifest.body.config, ...(manifest.body.layers ?? [])].reduce((n, part) => n + (part?.size ?? 0), 0);
   return h('dl', {class: 'line'},
     h('div', null, h('dt', null, 'Digest'), h('dd', {class: 'mono'}, h('span', {title: whole.digest}, short(whole.digest)), copyButton(whole.digest, 'digest'))),
     whole === manifest ? null : h('div', null, h('dt', null, chosen ? 'This platform' : 'Shown platform'), h('dd', {class: 'mono'}, h('span', {title: manifest.digest}, short(manifest.digest)), copyButton(manifest.digest, 'digest of the platform'))),
@@ -172,14 +172,14 @@ function content({manifest, name, signal}) {
 
 function config(it) {
   const c = it.config?.config ?? {};
-  const list = (v) => (Array.isArray(v) ? v : v === undefined || v === null ? [] : [v]).map(String);
-  const keys = (v) => Object.keys(v ?? {});
+  const list = (v) => (Array.isArray(v) ? v : v === undefined || v === null ? [] : [v]).map(words);
+  const keys = (v) => (v && typeof v === 'object' ? Object.keys(v) : []);
   const command = (v) => list(v).map((word) => (/[^\w@%+=:,./-]/.test(word) || word === '' ? JSON.stringify(word) : word)).join(' ');
   const rows = [
     ['Entry point', command(c.Entrypoint)], ['Command', command(c.Cmd)], ['User', c.User ?? ''], ['Working directory', c.WorkingDir ?? ''],
     ['Ports', keys(c.ExposedPorts).join(', ')], ['Volumes', keys(c.Volumes).join(', ')], ['Stop signal', c.StopSignal ?? ''], ['Author', it.config?.author ?? ''],
   ].filter(([, value]) => value !== '');
-  const env = list(c.Env).map((line) => [line.split('=')[0], line.slice(line.indexOf('=') + 1)]);
+  const env = list(c.Env).map((line) => [line.split('=')[0], line.includes('=') ? line.slice(line.indexOf('=') + 1) : '']);
   return [
     rows.length ? h('section', {class: 'card'}, h('h2', null, 'Runs'), pairs(rows)) : null,
     env.length ? h('section', {class: 'card'}, h('h2', null, 'Environment'), pairs(env)) : null,

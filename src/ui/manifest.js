@@ -1,6 +1,7 @@
 // Manifests, indexes and configurations, as the screens of an image need them.
 
 import {json, pull, request} from './api.js';
+import {words} from './dom.js';
 
 const CONFIG_MAX = 4 << 20;
 
@@ -12,7 +13,7 @@ export const accept = {
 export const isIndex = (m) => Array.isArray(m.manifests);
 
 export function platformName(p) {
-  return p ? [p.os, p.architecture, p.variant].filter(Boolean).join('/') : '';
+  return p ? [p.os, p.architecture, p.variant].filter(Boolean).map(words).join('/') : '';
 }
 
 // Tools store attestations as images of no platform.

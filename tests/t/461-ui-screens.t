@@ -64,8 +64,11 @@ subtest 'tags' => sub {
 
 subtest 'an image' => sub {
     $browser->go("$page/team/app");
+    $browser->sees('.row.tag', '1.10');
+    my ($size) = $browser->text('.row.tag', '1.10') =~ /^(\d+ B)$/m or diag($browser->text('.row.tag', '1.10'));
     $browser->click('.row.tag a', '1.10');
     ok($browser->sees('h1', 'team/app:1.10'), 'from a tag to its image');
+    ok($browser->sees('.line dd', $size), "... which has the size of the list: $size");
     is_at('/team/app:1.10', '... whose address is its reference');
     ok($browser->sees('code', "docker pull 127.0.0.1:" . $registry->port . '/team/app:1.10'), 'how to pull it');
     my $digest = $registry->head('/v2/team/app/manifests/1.10')->header('Docker-Content-Digest');

@@ -104,6 +104,36 @@ for my $width (1280, 390) {
     };
 }
 
+subtest 'values of other types' => sub {
+    my $odd   = { toString => 1, valueOf => 2 };
+    my $other = encode_utf8(json_of({
+        architecture => $odd, os => $odd, author => $odd, created => $odd, rootfs => { type => 'layers', diff_ids => [ $layer->{diff_id} ] },
+        config => { Labels => { key => $odd }, Env => [ $odd, 'ALONE', 'A=b=c' ], Cmd => $odd, Entrypoint => [$odd], User => $odd, ExposedPorts => 'a port', Volumes => [$odd] },
+    }));
+    my $image = encode_utf8(json_of({
+        schemaVersion => 2, mediaType => $Registry::Client::TYPE{manifest},
+        config => $registry->descriptor('config', $other), layers => [ $registry->descriptor('layer_gzip', $layer->{blob}) ],
+    }));
+    my $part  = $registry->descriptor('manifest', $image);
+    my $index = encode_utf8(json_of({ schemaVersion => 2, mediaType => $Registry::Client::TYPE{index},
+        manifests => [ { %$part, platform => { os => $odd, architecture => [$odd] } }, { %$part, platform => 'linux' }, { %$part, platform => { os => 'linux', architecture => 'arm64' } } ] }));
+    $registry->push_blob('team/evil', $other);
+    is_status($registry->put_manifest('team/evil', 'types', $image), 201, 'objects where texts should be');
+    is_status($registry->put_manifest('team/evil', 'types-index', $index), 201, '... in an index, too');
+    for my $tag ('types', 'types-index') {
+        $browser->go("$page/team/evil:$tag");
+        ok($browser->sees('dd', '{"toString":1,"valueOf":2}/') || $tag ne 'types', "$tag: the platform of an image is shown");
+        ok($browser->sees('.step .made'), '... and its layers');
+        $browser->go("$page/team/evil:$tag/config");
+        ok($browser->sees('dd', '{"toString":1,"valueOf":2}'), '... its configuration') or diag($browser->text('main'));
+        is($browser->js('return [...document.querySelectorAll("dt")].find((e) => e.textContent === "ALONE")?.nextElementSibling?.textContent'), '', '... variables without a value');
+        is($browser->js('return [...document.querySelectorAll("dt")].find((e) => e.textContent === "A")?.nextElementSibling?.textContent'), 'b=c', '... and with one');
+        $browser->go("$page/team/evil:$tag/files/d/");
+        ok($browser->sees('.row.file .name', 'bell'), '... and its files');
+        is_harmless('... all as text');
+    }
+};
+
 subtest 'each file opens' => sub {
     $browser->size(1280, 900);
     for my $name ((grep { !m{/} } @evil), "raw\x{fffd}\x{fffd}<b>") {
