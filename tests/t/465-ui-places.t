@@ -5,6 +5,7 @@ use Registry limit => 180;
 use Registry::Browser;
 use Registry::Checks;
 use Registry::Layers;
+use Registry::Manual;
 use Registry::Nginx;
 use Registry::Tools;
 use Test::More;
@@ -33,14 +34,12 @@ subtest 'below a path' => sub {
     my $registry = Registry->start(args => [ '--user', 'ann:secret', '--anonymous-pull' ]);
     my $ann      = $registry->with(user => 'ann:secret');
     push_layers($ann, 'team/app', 'v1', gzip_layer(tar_of('d etc/', 'f etc/motd hello')));
-    my $port = $registry->port;
-    my $site = Registry::Nginx->start(server => <<~"END");
-        root www;
-        location /our/registry/ { proxy_pass http://127.0.0.1:$port/; proxy_set_header Host \$http_host; proxy_buffering off; }
-        location / { return 200 'the site'; }
-        END
-    my $page = 'http://127.0.0.1:' . $site->port . '/our/registry/ui';
-    $browser->go('http://127.0.0.1:' . $site->port . '/our/registry/');
+    my $port   = $registry->port;
+    my $recipe = join "\n", grep { /^location/ .. /^\}/ } manual_examples('ui.7', 'SERVING');
+    is($recipe =~ s/127\.0\.0\.1:8000/127.0.0.1:$port/, 1, 'the recipe of the manual');
+    my $site   = Registry::Nginx->start(server => "root www;\nlocation / { return 200 'the site'; }\n$recipe");
+    my $page   = 'http://127.0.0.1:' . $site->port . '/registry/ui';
+    $browser->go('http://127.0.0.1:' . $site->port . '/registry/');
     ok($browser->sees('.row.repo', 'app'), 'the repositories');
     is($browser->url, "$page/", '... below the path');
     $browser->click('.row.repo a', 'app');
@@ -61,6 +60,8 @@ subtest 'below a path' => sub {
     $browser->click('.actions button', 'Delete');
     $browser->click('dialog button.danger');
     ok($browser->sees('.notice', 'Deleted 1 tag'), 'something is deleted');
+    $browser->go("$page/_events");
+    ok($browser->sees('p[role=status]', 'live'), 'events come');
     $site->stop;
 };
 
