@@ -26,7 +26,7 @@ const tokens = new Map(); // by scope
 const stores = [() => sessionStorage, () => localStorage];
 
 // Storage may be forbidden; the login then lasts as long as the page.
-let kept = {};
+const kept = {};
 function read(name) {
   for (const store of stores)
     try {
@@ -40,15 +40,17 @@ function read(name) {
 }
 
 function write(name, value, stay) {
-  kept[name] = value;
+  delete kept[name];
   stores.forEach((store, i) => {
+    const here = value && i === (stay ? 1 : 0);
     try {
-      if (value && i === (stay ? 1 : 0))
+      if (here)
         store().setItem(name, value);
       else
         store().removeItem(name);
     } catch {
-      // see kept
+      if (here)
+        kept[name] = value;
     }
   });
 }
@@ -61,6 +63,11 @@ export const settings = {
     write(name, value, true);
   },
 };
+
+let shownLogin = read('refresh');
+
+// Another page of this browser may have ended the login that this one knows, or begun another.
+export const isSameLogin = () => read('refresh') === shownLogin;
 
 // ---- requests ----
 
@@ -239,6 +246,7 @@ export async function login(user, password, stay) {
   tokens.clear();
   write('refresh', answer.refresh_token, stay);
   write('user', user, stay);
+  shownLogin = answer.refresh_token;
   me.user = user;
   await whoAmI();
 }
@@ -247,6 +255,7 @@ function forget() {
   tokens.clear();
   write('refresh', null);
   write('user', null);
+  shownLogin = null;
   Object.assign(me, {user: '', administrator: false});
 }
 

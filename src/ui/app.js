@@ -1,6 +1,6 @@
 // The frame of the page: which screen an address means, links, focus, login and theme.
 
-import {base, begin, logout, me, settings} from './api.js';
+import {base, begin, isSameLogin, logout, me, settings} from './api.js';
 import {h, icon, plain, replace, text} from './dom.js';
 import {failed, fill, later, link, to} from './parts.js';
 import {repositories} from './repositories.js';
@@ -176,6 +176,9 @@ document.addEventListener('click', (event) => {
   go(url.pathname + url.search);
 });
 addEventListener('popstate', () => show());
+// Back shows a page as it was, before a logout as well; other tabs learn of one by the storage.
+for (const type of ['pageshow', 'storage'])
+  addEventListener(type, () => isSameLogin() || location.reload());
 // / goes to the field of the screen, as in many programs.
 document.addEventListener('keydown', (event) => {
   if (event.key === '/' && !event.ctrlKey && !event.metaKey && !/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) {

@@ -75,6 +75,31 @@ subtest 'who may only pull' => sub {
     is($browser->js('return JSON.stringify([{...sessionStorage}, {...localStorage}])'), '[{},{}]', 'nothing of the login is left');
 };
 
+subtest 'a logout ends what is open elsewhere' => sub {
+    my $file = "$page/team/app:1.0/files/etc/motd";
+    $browser->go("$page/_login?to=team/app:1.0/files/etc/motd");
+    log_in('bob', 'second');
+    ok($browser->sees('.code', '1.0'), 'a file');
+    $browser->go("$page/_me");
+    $browser->click('.user button', 'Log out');
+    ok($browser->sees('.user a', 'Log in'), 'a logout in the page behind it');
+    $browser->back;
+    ok($browser->sees('.state.forbidden', 'Log in'), 'back, the file is not shown') or diag($browser->text('main'));
+    ok(!$browser->find('.code'), '... nor what was there');
+    $browser->go("$page/_login?to=team/app:1.0/files/etc/motd");
+    $browser->click('input[name=stay]');
+    log_in('bob', 'second');
+    ok($browser->sees('.code', '1.0'), 'a login that stays');
+    $browser->open_tab;
+    $browser->go($file);
+    ok($browser->sees('.user', 'bob'), '... counts in another tab, too');
+    $browser->click('.user button', 'Log out');
+    ok($browser->sees('.state.forbidden', 'Log in'), 'a logout there');
+    $browser->to_tab(0);
+    ok($browser->sees('.state.forbidden', 'Log in'), '... is one of this tab') or diag($browser->text('main'));
+    is($browser->js('return JSON.stringify([{...sessionStorage}, {...localStorage}])'), '[{},{}]', 'nothing of the login is left');
+};
+
 subtest 'who may delete' => sub {
     $browser->go("$page/_login?to=team/app");
     log_in('ann', 'secret');

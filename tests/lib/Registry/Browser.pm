@@ -107,6 +107,10 @@ sub back ($self)     { $self->_ask('POST', '/back', {}); return }
 sub forward ($self)  { $self->_ask('POST', '/forward', {}); return }
 sub reload ($self)   { $self->_ask('POST', '/refresh', {}); return }
 
+# Another tab, or window number n (0 is the first one), which is the current one from then on.
+sub open_tab ($self) { $self->_ask('POST', '/window', { handle => $self->_ask('POST', '/window/new', { type => 'tab' })->{handle} }); return }
+sub to_tab ($self, $n) { $self->_ask('POST', '/window', { handle => $self->_ask('GET', '/window/handles')->[$n] }); return }
+
 # Runs the body of a function in the page. A promise is waited for.
 sub js ($self, $script, @args) { return $self->_ask('POST', '/execute/sync', { script => $script, args => \@args }) }
 
