@@ -13,9 +13,8 @@
 #include "util/utf8.h"
 
 #define TERM_MS 2000 /* from SIGTERM to SIGKILL */
-#define LAST_WORDS_MS                                                          \
-    1000 /* for the output of programs that the hook has started (tee, logger) \
-          */
+/* For the output of programs that the hook has started (tee, logger). */
+#define LAST_WORDS_MS 1000
 #define READ_BYTES (16u << 10)
 #define READS_MAX 8 /* at a time, so that other hooks are read as well */
 #define ARENA_MAX (1u << 20)
@@ -23,6 +22,13 @@
 #define ROOM_AGAIN (HERALD_JOB_BURST / 8)
 
 /* ---- lines ---- */
+
+/* What a line of n bytes takes in the log. */
+static size_t
+hook_line_size(const struct herald_job *j, size_t n)
+{
+    return EVENT_TEXT_ID - 1 + strlen(" - ./hooks/: \n") + strlen(hook_name(j->which)) + n;
+}
 
 static void
 put_hook_line(const struct herald_job *j, const char *text, size_t n)
@@ -78,7 +84,7 @@ static void
 end_hook_line(struct herald_job *j)
 {
     char text[HERALD_JOB_LINE_MAX + 64];
-    size_t n;
+    size_t n, size;
 
     if (j->line_over == 0 && j->line_n > 0 && j->line[j->line_n - 1] == '\r')
         j->line_n--;
@@ -92,12 +98,13 @@ end_hook_line(struct herald_job *j)
                               (unsigned long long)j->line_over);
     j->line_n = 0;
     j->line_over = 0;
-    if (j->room < n + 1 || (j->lost > 0 && j->room < ROOM_AGAIN)) {
+    size = hook_line_size(j, n);
+    if (j->room < size || (j->lost > 0 && j->room < ROOM_AGAIN)) {
         j->lost++;
         return;
     }
     put_lost_lines(j);
-    j->room -= n + 1;
+    j->room -= size;
     put_hook_line(j, text, n);
 }
 
