@@ -15,8 +15,9 @@ export function search(route, {signal}) {
   const q = (route.query.get('q') ?? '').trim();
   if (!q)
     return empty('Search everything', 'Names of repositories and tags, digests, labels, such as maintainer=ann, and names of files, such as log4j-core-*.jar.');
-  const [, name, mark, ref] = /^(.+?)([:@])([^/]*)$/.exec(q) ?? [];
-  const digest = /^(sha256:)?[0-9a-f]{12,64}$/.test(q) ? q : mark === '@' ? ref : null;
+  const alone = /^(sha256:)?[0-9a-f]{12,64}$|^sha512:[0-9a-f]{12,128}$/.test(q);
+  const [, name, mark, ref] = (alone ? null : /^(.+?)([:@])([^/]*)$/.exec(q)) ?? [];
+  const digest = alone ? q : mark === '@' ? ref : null;
   // label:KEY, or KEY=VALUE, which no other name can be.
   const label = /^label:(.+)/.exec(q)?.[1] ?? (/^[^=/][^=]*=/.test(q) ? q : null);
   const part = (title) => {
@@ -128,7 +129,7 @@ export function search(route, {signal}) {
 
   const digests = (p) => inEach(p, async (repository) => {
     const full = digest.includes(':') ? digest : `sha256:${digest}`;
-    if (/^sha256:[0-9a-f]{64}$/.test(full)) {
+    if (/^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$/.test(full)) {
       try {
         await request(`${repository}/manifests/${full}`, {scope: pull(repository), signal, method: 'HEAD', headers: accept});
         return [[link(to.image(repository, full), null, text(repository)), h('span', {class: 'mono dim'}, ` ${short(full)}`)]];
@@ -197,7 +198,8 @@ export function search(route, {signal}) {
       if (!q.includes('/') || mark === ':')
         run('Tags', tags);
     }
-    run('Files', files);
+    if (asGlob(q) !== '')
+      run('Files', files);
     if (q.length < 250 && !/[*?[\]/]/.test(q))
       sections.push(h('p', {class: 'dim'}, 'These files have exactly this name. ', link(`${to.screen('search')}?q=${encodeURIComponent(`*${q}*`)}`, {class: 'button'}, 'Files with it in their name')));
   }

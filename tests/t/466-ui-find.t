@@ -37,6 +37,13 @@ sub found ($q) {
 }
 sub summary () { return join ' ', grep { /image/ } $browser->texts('.results [role=status]') }
 
+# How many results each part has.
+sub parts ($q) {
+    $browser->go("$page/_search?q=" . $q =~ s/([^\w.])/sprintf '%%%02X', ord $1/ger);
+    wait_for(15, sub { my @now = $browser->texts('.results h2'); @now && !grep { /searching/ } @now }) or diag($browser->text('main'));
+    return join ', ', map { s/\s+/ /gr } $browser->texts('.results h2');
+}
+
 sub dpkg (%versions) {
     return join '', map { "Package: $_\nStatus: install ok installed\nArchitecture: amd64\nVersion: $versions{$_}\nSource: src-$_\n\n" } sort keys %versions;
 }
@@ -75,6 +82,17 @@ subtest 'files in what a user may pull' => sub {
     ok($browser->sees('.pane .code'), 'the file');
     is_deeply(found('['), [], 'an odd pattern');
     is(summary(), 'none in 4 images', '... finds nothing');
+    is(parts('/'), 'Repositories 3', 'a slash is no pattern of files');
+    my $digest = $ann->head('/v2/team/app/manifests/2.0')->header('Docker-Content-Digest');
+    my $image  = 'team/app' . substr $digest, 7, 12;
+    for my $q ($digest, substr($digest, 7), "team/app\@$digest") {
+        is(parts($q) =~ s/ in .*//r, 'Digest 1', "a digest: $q");
+        is(join(' ', map { s/\s+//gr } $browser->texts('.results li')), $image, '... which is found');
+    }
+    for my $q (substr($digest, 0, 19), substr $digest, 7, 12) {
+        is(parts($q) =~ s/ in .*//r, 'Digest 1', "its first digits: $q");
+        is(join(' ', map { s/\s+//gr } $browser->texts('.results li')), $image =~ s/app/app:2.0/r, '... which is found');
+    }
     $browser->go("$page/_search?q=" . 'x' x 600);
     ok($browser->sees('.results .state.error', 'longer than 255 bytes'), 'one that is too long') or diag($browser->text('main'));
 };
