@@ -258,6 +258,14 @@ subtest 'a layer that is elsewhere' => sub {
     is_status($registry->get("/v1/images/$v1/tree"), 422, 'the tree of the first API');
 };
 
+subtest 'many layers' => sub {
+    my $layer = gzip_layer(tar_of('f a b'));
+    push_layers($registry, 'team/deep', "v$_", ($layer) x $_) for 512, 513;
+    is(paths($registry->get('/v2/team/deep/_image/v512/tree')), '/a', '512 can be looked into');
+    is_error(my $more = $registry->get('/v2/team/deep/_image/v513/tree'), 422, 'UNSUPPORTED', '... and one more cannot');
+    like($more->message, qr/has 513 layers: at most 512/, '... which says how many there are');
+};
+
 subtest 'many entries' => sub {
     my $n   = 20_000;
     my $tar = join '', map { tar_entry(name => sprintf('many/%06d', $_)) } 1 .. $n;

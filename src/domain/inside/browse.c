@@ -181,6 +181,16 @@ name_layers(struct browse_image *im, struct arena *arena, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+static size_t
+manifest_layers(const struct manifest *m)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->descriptors_n; i++)
+        n += m->descriptors[i].part == PART_LAYER;
+    return n;
+}
+
 static int
 open_image_layers(const struct registry *reg, struct arena *arena, struct browse_image *im,
                   struct err *err)
@@ -189,7 +199,7 @@ open_image_layers(const struct registry *reg, struct arena *arena, struct browse
 
     im->reg = reg;
     im->id = m->config;
-    if (allocate_layers(im, m->descriptors_n, arena, err) != 0)
+    if (allocate_layers(im, manifest_layers(m), arena, err) != 0)
         return -1;
     for (size_t i = m->descriptors_n; i > 0; i--)
         if (m->descriptors[i - 1].part == PART_LAYER)
