@@ -1,9 +1,9 @@
 // The files of one layer that no container sees.
 
 import {page, pull} from './api.js';
-import {count, h, icon, mode, plain, size, text} from './dom.js';
+import {count, h, icon, mode, plain, replace, size, text} from './dom.js';
 import {List} from './list.js';
-import {empty, link, rawOf, say} from './parts.js';
+import {empty, failed, link, rawOf, say} from './parts.js';
 
 export async function hidden(it, {signal}) {
   const n = it.rest[1] ?? '0';
@@ -24,10 +24,12 @@ export async function hidden(it, {signal}) {
     summary.textContent = `${count(items.length, 'file')}, ${size(bytes)}${next ? ', and more' : ''}`;
     return next !== null;
   }});
+  const problem = h('div');
+  list.failed = (e) => replace(problem, failed(e));
   list.done = !(await list.more());
   return [
     h('h2', null, 'Hidden in layer ', text(n, {max: 10})),
     h('p', {class: 'dim'}, 'Later layers replace or remove these files. No container sees them, and each pull carries them.'),
-    items.length === 0 && list.done ? empty('Nothing is hidden', 'A container sees all files of this layer.') : [summary, list.element],
+    items.length === 0 && list.done ? empty('Nothing is hidden', 'A container sees all files of this layer.') : [summary, list.element, problem],
   ];
 }

@@ -1,30 +1,19 @@
 // When a tag was moved, and by whom; and putting it back.
 
-import {ApiError, page, pull, whoAmI} from './api.js';
+import {ApiError, json, pull, whoAmI} from './api.js';
 import {ago, h, icon, replace, short, text} from './dom.js';
 import {ask, empty, failed, link, say, to} from './parts.js';
 import {setTag} from './tags.js';
 
 export async function history(it, {signal, redraw}) {
   const {name, ref} = it;
-  const [rights, first] = await Promise.all([whoAmI(name), page(`${name}/_tags/${encodeURIComponent(ref)}/history`, {scope: pull(name), signal})]);
+  const [rights, {history: moves}] = await Promise.all([whoAmI(name), json(`${name}/_tags/${encodeURIComponent(ref)}/history`, {scope: pull(name), signal})]);
   const problem = h('div');
-  const list = h('ol', {class: 'moves'});
-  const now = first.body.history[0]?.to ?? null;
+  const now = moves[0]?.to ?? null;
   const may = rights === null || (now === null ? rights.create : rights.overwrite);
 
   const named = (digest) => digest === null ? h('span', {class: 'dim'}, 'nothing') : digest.includes(':')
     ? link(to.image(name, digest), {class: 'mono', title: digest}, short(digest)) : h('span', {class: 'mono'}, short(digest));
-
-  function add(moves) {
-    for (const move of moves)
-      list.append(h('li', {class: 'move'},
-        h('span', {class: 'what'}, move.to === null ? 'deleted' : move.from === null ? 'made' : 'moved'),
-        h('span', null, named(move.from), ' → ', named(move.to)),
-        h('span', null, ago(move.when), move.by ? [h('span', {class: 'dim'}, ' by '), text(move.by, {max: 60})] : null),
-        may && move.from !== null && move.from !== now && move.from.includes(':')
-          ? h('button', {type: 'button', class: 'button', onclick: () => back(move.from)}, 'Put back ', h('span', {class: 'mono'}, short(move.from))) : h('span')));
-  }
 
   async function back(digest) {
     if (!await ask(`Let ${name}:${ref} be ${short(digest)} again?`, 'Put back',
@@ -39,16 +28,13 @@ export async function history(it, {signal, redraw}) {
     }
   }
 
-  let {next} = first;
-  add(first.body.history);
-  const more = h('button', {type: 'button', class: 'button', onclick: async () => {
-    const {body, next: then} = await page(next, {scope: pull(name), signal});
-    add(body.history);
-    next = then;
-    more.hidden = next === null;
-  }}, 'Older');
-  more.hidden = next === null;
-  if (!list.childElementCount)
+  const shown = (move) => h('li', {class: 'move'},
+    h('span', {class: 'what'}, move.to === null ? 'deleted' : move.from === null ? 'made' : 'moved'),
+    h('span', null, named(move.from), ' → ', named(move.to)),
+    h('span', null, ago(move.when), move.by ? [h('span', {class: 'dim'}, ' by '), text(move.by, {max: 60})] : null),
+    may && move.from !== null && move.from !== now && move.from.includes(':')
+      ? h('button', {type: 'button', class: 'button', onclick: () => back(move.from)}, 'Put back ', h('span', {class: 'mono'}, short(move.from))) : h('span'));
+  if (moves.length === 0)
     return empty('No history', 'The registry has kept no move of this tag.');
-  return h('section', {class: 'card'}, h('h2', null, icon('clock'), ' Moves of the tag'), problem, list, more);
+  return h('section', {class: 'card'}, h('h2', null, icon('clock'), ' Moves of the tag'), problem, h('ol', {class: 'moves'}, moves.map(shown)));
 }

@@ -1,7 +1,7 @@
 // What the registry stores, what sharing saves, and which repositories are the largest.
 
 import {catalog, json} from './api.js';
-import {ago, h, plain, size, text} from './dom.js';
+import {ago, count, h, plain, size, text} from './dom.js';
 import {empty, heading, link, to} from './parts.js';
 
 // Rectangles for values that are sorted, the largest first: each row of them as square as can be.
@@ -59,14 +59,15 @@ export async function storage(route, {signal}) {
   const s = await json('_storage', {scope: catalog, signal});
   const fact = (title, value, note) => h('div', {class: 'card number'}, h('span', {class: 'dim'}, title), h('strong', null, value), note ? h('span', {class: 'dim'}, note) : null);
   const number = (n) => n === null || n === undefined ? '–' : n.toLocaleString('en');
+  const some = (n, what) => typeof n === 'number' ? count(n, what) : `– ${what}s`;
   const part = s.disk?.size ? 1 - s.disk.free / s.disk.size : 0;
   const bar = h('span', {class: 'bar-fill'});
   bar.style.setProperty('--part', String(part));
   return [
     heading('Storage', h('p', {class: 'summary'}, s.counted ? ['counted ', ago(s.counted)] : 'not counted yet')),
     h('div', {class: 'numbers-grid'},
-      fact('Used by blobs', size(s.used), `${number(s.blobs)} blobs`), fact('Saved by sharing', size(s.saved), 'more without it'),
-      fact('Repositories', number(s.repositories), `${number(s.tags)} tags`), fact('Garbage that waits', number(s.garbage), 'blobs and manifests'),
+      fact('Used by blobs', size(s.used), some(s.blobs, 'blob')), fact('Saved by sharing', size(s.saved), 'more without it'),
+      fact('Repositories', number(s.repositories), some(s.tags, 'tag')), fact('Garbage that waits', number(s.garbage), 'blobs and manifests'),
       fact('Uploads', number(s.uploads), 'not finished'),
       s.disk ? h('div', {class: 'card number'}, h('span', {class: 'dim'}, 'Free on the disk'), h('strong', null, size(s.disk.free)), h('span', {class: 'bar-track', 'aria-hidden': 'true'}, bar), h('span', {class: 'dim'}, `of ${size(s.disk.size)}`)) : null),
     s.largest?.some((r) => r.size > 0) ? [h('h2', null, 'The largest repositories'), picture(s.largest)]

@@ -62,6 +62,8 @@ subtest 'below a path' => sub {
     ok($browser->sees('.notice', 'Deleted 1 tag'), 'something is deleted');
     $browser->go("$page/_events");
     ok($browser->sees('p[role=status]', 'live'), 'events come');
+    push_layers($ann, 'team/app', 'v2', gzip_layer(tar_of('f a b')));
+    ok(wait_for(30, sub { $browser->go("$page/_storage"); $browser->sees('.card.number', 'Repositories'); $browser->text('main') =~ /^1 tag$/m }), 'the storage has one tag, without a plural') or diag($browser->text('main'));
     $site->stop;
 };
 

@@ -1,9 +1,11 @@
 # Long lists on the web page: they come in pages while somebody scrolls, few rows are in the document at a time, and rows that
 # are drawn stay.
 use v5.36;
+use utf8;
 use Registry limit => 120;
 use Registry::Browser;
 use Registry::Checks;
+use Registry::Layers;
 use Registry::Tools;
 use Test::More;
 
@@ -65,6 +67,14 @@ subtest 'tags' => sub {
     $browser->js('scrollTo(0, document.body.scrollHeight)');
     ok($browser->sees('.row.tag', 'v1'), 'the last');
     ok($browser->sees('.actions', '1 tag chosen'), 'a tag that cannot be seen is still chosen');
+};
+
+subtest 'a further page that does not come' => sub {
+    push_layers($registry, 'layers', 'hidden', gzip_layer(tar_of(map { sprintf 'f d/f%03d x', $_ } 1 .. 600)), gzip_layer(tar_of('f d/.wh..wh..opq ')));
+    $browser->go("$page/layers:hidden/hidden/0");
+    ok($browser->sees('.summary', '500 files, 500 B, and more'), 'hidden files') or diag($browser->text('main'));
+    $browser->js('window.fetch = () => Promise.reject(new TypeError("no network")); scrollTo(0, document.body.scrollHeight)');
+    ok($browser->sees('.state.error', 'can’t be reached'), '... say what is wrong') or diag($browser->text('main'));
 };
 
 is_deeply([ $browser->complaints ], [], 'the console has no complaints');
