@@ -262,6 +262,7 @@ enter_directory(const char *dir)
 int
 main(int argc, char **argv)
 {
+    struct blob_store blobs;
     struct filling f = {.repositories = 1, .images = 1, .tags = 1, .names = "fill"};
 
     for (int i = 2; i < argc; i++)
@@ -280,7 +281,8 @@ main(int argc, char **argv)
                               .kv = kv_open("db", tables, TABLE_COUNT, NULL, lost, &err)};
     if (f.reg.kv == NULL)
         fail(argv[1]);
-    f.reg.blobs = &(struct blob_store){.root = f.reg.dirfd};
+    blobs = blob_store_inside(f.reg.dirfd);
+    f.reg.blobs = &blobs;
     fill(&f);
     kv_close(f.reg.kv);
     sync();

@@ -248,7 +248,7 @@ load_open(struct registry *reg, bool fresh, bool small_logs, struct err *err)
         .file_grace_ms = 1,
         .event_keep_ms = HOUR_MS,
     };
-    blobs.root = reg->dirfd;
+    blobs = blob_store_inside(reg->dirfd);
     reg->blobs = &blobs;
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
         if (fdio_mkdir(reg->dirfd, directories[i], 0700, err) < 0)

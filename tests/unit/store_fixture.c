@@ -104,7 +104,7 @@ fixture_files(void **state)
         .file_grace_ms = 60000,
         .event_keep_ms = HOUR_MS,
     };
-    f->blobs = (struct blob_store){.root = f->reg.dirfd};
+    f->blobs = blob_store_inside(f->reg.dirfd);
     f->reg.blobs = &f->blobs;
     return f->reg.dirfd >= 0 ? blob_file_prepare(f->reg.blobs, &f->err) : -1;
 }

@@ -289,9 +289,166 @@ a_sweep_ends_where_its_visitor_says_so(void **state)
     REFUSED(f, blob_file_each(f->reg.blobs, d.bytes[0], see, &s, &f->err), ERR_DENIED);
 }
 
+/* ---- in a directory of its own, on another file system ---- */
+
+static char outside[] = "/dev/shm/test_blob_file.XXXXXX";
+
+static int
+fixture_outside(void **state)
+{
+    struct fixture *f;
+
+    if (fixture_files(state) != 0)
+        return -1;
+    f = *state;
+    memcpy(strrchr(outside, '.'), ".XXXXXX", 7);
+    if (mkdtemp(outside) == NULL)
+        return -1;
+    return blob_store_open(&f->blobs, f->reg.dirfd, outside, false, &f->err) == 0
+               ? blob_file_prepare(&f->blobs, &f->err)
+               : -1;
+}
+
+static int
+fixture_outside_done(void **state)
+{
+    struct fixture *f = *state;
+
+    blob_store_close(&f->blobs);
+    return fdio_remove_tree(AT_FDCWD, outside, &f->err) == 0 ? fixture_done(state) : -1;
+}
+
+static void
+expect_outside(struct fixture *f, const struct digest *d, uint64_t instance, const char *text)
+{
+    int fd = blob_file_open(f->reg.blobs, d, instance, &f->err);
+    char path[BLOB_FILE_PATH_MAX], whole[BLOB_FILE_PATH_MAX + sizeof outside + 1], got[20];
+    struct stat st;
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, got, sizeof got), strlen(text));
+    assert_memory_equal(got, text, strlen(text));
+    fdio_close(fd);
+    blob_file_path(path, d, instance);
+    snprintf(whole, sizeof whole, "%s/%s", outside, path);
+    assert_int_equal(stat(whole, &st), 0);
+    assert_int_equal(st.st_mode, S_IFREG | 0440);
+}
+
+static void
+expect_nothing_unfinished(void)
+{
+    char name[sizeof outside + 8];
+    int fd;
+
+    snprintf(name, sizeof name, "%s/tmp", outside);
+    fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(fdio_is_empty(fd), 1);
+    fdio_close(fd);
+}
+
+static void
+outside_a_copy_is_published_and_the_file_stays_as_it_is(void **state)
+{
+    struct fixture *f = *state;
+    const char *name = fixture_body(f, bytes_str("layer"));
+    struct digest d = fixture_digest("layer");
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    uint64_t instance, bytes;
+    struct seen s = {.n = 0};
+    struct stat st;
+
+    OK(f, blob_file_publish(f->reg.blobs, fd, &d, &instance, &f->err));
+    fdio_close(fd);
+    assert_int_equal(stat(name, &st), 0);
+    assert_int_equal(st.st_nlink, 1);
+    expect_outside(f, &d, instance, "layer");
+    assert_true(blob_file_size(f->reg.blobs, &d, instance, &bytes));
+    assert_int_equal(bytes, 5);
+    assert_int_equal(fixture_layer_files(f), 1);
+    OK(f, blob_file_each(f->reg.blobs, d.bytes[0], see, &s, &f->err));
+    assert_int_equal(s.n, 1);
+    OK(f, blob_file_unlink(f->reg.blobs, &d, instance, &f->err));
+    assert_false(blob_file_size(f->reg.blobs, &d, instance, &bytes));
+    d = write_blob(f, DIGEST_SHA512, "bytes", &instance);
+    expect_outside(f, &d, instance, "bytes");
+    expect_nothing_unfinished();
+}
+
+static void
+outside_nothing_is_linked(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = fixture_digest("layer");
+    uint64_t instance;
+    struct stat st;
+
+    assert_int_equal(stat(outside, &st), 0);
+    assert_false(blob_file_is_linkable(f->reg.blobs, st.st_dev));
+    assert_int_equal(blob_file_adopt(f->reg.blobs, -1, &d, NULL, &instance, &f->err), 0);
+}
+
+static void
+outside_a_restore_replaces_a_file(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t instance;
+    struct digest d = write_blob(f, DIGEST_SHA256, "bad", &instance);
+    int fd = open(fixture_body(f, bytes_str("good")), O_RDONLY | O_CLOEXEC);
+
+    OK(f, blob_file_put_back(f->reg.blobs, fd, &d, instance, &f->err));
+    fdio_close(fd);
+    expect_outside(f, &d, instance, "good");
+    assert_int_equal(fixture_layer_files(f), 1);
+}
+
+static void
+outside_a_failure_to_publish_leaves_no_file(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = fixture_digest("x");
+    char name[sizeof outside + 8];
+    uint64_t instance;
+
+    snprintf(name, sizeof name, "%s/sha256", outside);
+    OK(f, fdio_remove_tree(AT_FDCWD, name, &f->err));
+    REFUSED(f, blob_file_write(f->reg.blobs, bytes_str("x"), &d, &instance, &f->err), ERR_SYSTEM);
+    expect_nothing_unfinished();
+    REFUSED(f, blob_store_check(f->reg.blobs, &f->err), ERR_SYSTEM);
+}
+
+static void
+outside_what_a_crash_has_left_goes_after_a_day(void **state)
+{
+    struct fixture *f = *state;
+    char name[sizeof outside + 8];
+
+    snprintf(name, sizeof name, "%s/tmp/x", outside);
+    fdio_close(open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    fixture_forward_ms(23 * 3600 * UINT64_C(1000));
+    OK(f, blob_file_sweep_unfinished(f->reg.blobs, &f->err));
+    assert_int_equal(access(name, F_OK), 0);
+    fixture_forward_ms(2 * 3600 * UINT64_C(1000));
+    OK(f, blob_file_sweep_unfinished(f->reg.blobs, &f->err));
+    assert_int_equal(access(name, F_OK), -1);
+}
+
+static void
+outside_another_clock_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_forward_ms(200 * 1000);
+    OK(f, blob_file_prepare(f->reg.blobs, &f->err));
+    fixture_forward_ms(200 * 1000);
+    REFUSED(f, blob_file_prepare(f->reg.blobs, &f->err), ERR_UNSUPPORTED);
+    expect_nothing_unfinished();
+}
+
 int
 main(void)
 {
+#define OUTSIDE(t) cmocka_unit_test_setup_teardown(t, fixture_outside, fixture_outside_done)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_files, fixture_done)
     const struct CMUnitTest tests[] = {
         TEST(a_blob_file_is_named_by_its_digest_and_instance),
@@ -306,6 +463,12 @@ main(void)
         TEST(publishing_makes_a_file_young_again),
         TEST(a_sweep_passes_over_what_is_no_blob_file),
         TEST(a_sweep_ends_where_its_visitor_says_so),
+        OUTSIDE(outside_a_copy_is_published_and_the_file_stays_as_it_is),
+        OUTSIDE(outside_nothing_is_linked),
+        OUTSIDE(outside_a_restore_replaces_a_file),
+        OUTSIDE(outside_a_failure_to_publish_leaves_no_file),
+        OUTSIDE(outside_what_a_crash_has_left_goes_after_a_day),
+        OUTSIDE(outside_another_clock_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ standalone(void)
     return (struct nginx_conf){
         .name = "main",
         .dir = "",
+        .blobs = "layers",
         .sockets = "run/",
         .htpasswd = "htpasswd",
         .ui = "run/ui/",
@@ -225,6 +226,7 @@ blocks_for_another_nginx(void **state)
     struct nginx_conf c = {
         .name = "team_2",
         .dir = "/srv/registry/",
+        .blobs = "/srv/registry/layers",
         .sockets = "/run/registry/",
         .htpasswd = "/srv/registry/run/htpasswd",
         .version = "0.1.0",
@@ -259,6 +261,7 @@ trust_leaves_passwords_to_the_site(void **state)
     struct nginx_conf c = {
         .name = "b",
         .dir = "/srv/registry/",
+        .blobs = "/srv/registry/layers",
         .sockets = "/run/registry/",
         .htpasswd = "/srv/registry/run/htpasswd",
         .version = "0.1.0",

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/backup/backup_file.h"
+#include "domain/core/store_blobs.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
@@ -267,7 +268,11 @@ restore_blobs(struct restore *r, struct err *err)
 
     if (kv == NULL)
         return -1;
-    rc = tbl_blob_each(kv_reads(kv), &none, check_blob, r, err);
+    rc = store_blobs_restore(&(struct registry){.kv = kv, .blobs = r->blobs}, err);
+    if (rc == 0)
+        rc = blob_file_prepare(r->blobs, err);
+    if (rc == 0)
+        rc = tbl_blob_each(kv_reads(kv), &none, check_blob, r, err);
     if (rc == 0)
         rc = tbl_blob_each(kv_reads(kv), &none, restore_blob, r, err);
     kv_close(kv);
@@ -284,13 +289,13 @@ restore_make(const struct blob_store *blobs, const struct restore_source *from,
     *n = (struct backup_counts){0};
     rc = read_backup_info(&r, err);
     if (rc == 0)
-        rc = blob_file_prepare(blobs, err);
-    if (rc == 0)
         rc = restore_files(&r, err);
     if (rc == 0)
         rc = restore_blobs(&r, err);
     if (rc == 0 && syncfs(blobs->root) != 0)
         rc = err_errno(err, "cannot make what was restored durable");
+    if (rc == 0)
+        rc = blob_store_sync(blobs, err);
     backup_info_free(&r.info);
     return rc;
 }

@@ -415,6 +415,8 @@ garbage_sweep(const struct registry *reg, unsigned directory, struct err *err)
     struct registry copy = *reg;
     struct orphans o = {.reg = reg};
 
+    if (directory == 0 && blob_file_sweep_unfinished(reg->blobs, err) != 0)
+        return -1;
     if (blob_file_each(reg->blobs, directory, collect_orphan, &o, err) != 0 ||
         index_file_each(reg->dirfd, directory, remove_index_without_layer, &copy, err) != 0)
         return -1;

@@ -1,4 +1,6 @@
 #include "domain/core/store.h"
+#include "domain/core/store_blobs.h"
+#include "storage/files/blob_store.h"
 #include "storage/files/body_dir.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv.h"
@@ -28,7 +30,9 @@ check_store_format(struct txn *t, void *arg, struct err *err)
 int
 store_begin(const struct registry *reg, struct err *err)
 {
-    return txn_run(reg->kv, check_store_format, NULL, err);
+    if (txn_run(reg->kv, check_store_format, NULL, err) != 0)
+        return -1;
+    return store_blobs_begin(reg, err);
 }
 
 int
@@ -47,6 +51,7 @@ store_check(const struct registry *reg, const char *bodies, struct err *err)
 {
     if (store_answers(reg, err) != 0 || disk_space_check(reg->dirfd, 0, err) != 0 ||
         fdio_check_dir(reg->dirfd, "db", err) != 0 || body_dir_check(reg->dirfd, err) != 0 ||
+        blob_store_check(reg->blobs, err) != 0 || blob_store_check_room(reg->blobs, 0, err) != 0 ||
         (bodies != NULL && body_dir_check_nginx(reg->dirfd, bodies, err) != 0))
         return -1;
     return index_file_check(reg->dirfd, err);

@@ -3,7 +3,8 @@
 #include "domain/registry.h"
 #include "util/err.h"
 
-/* Writes the format into a fresh store, and refuses a store whose format this program doesn't know.
+/* Writes the format into a fresh store, and refuses a store whose format this program doesn't know,
+ * or whose blobs are elsewhere (store_blobs.h).
  * Called once, by the process that has just recovered the store. */
 int store_begin(const struct registry *reg, struct err *err);
 

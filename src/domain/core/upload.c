@@ -73,7 +73,9 @@ upload_begin(const struct registry *reg, const char *repository, const struct ac
 int
 upload_room(const struct registry *reg, uint64_t size, struct err *err)
 {
-    return disk_space_check(reg->dirfd, size, err);
+    if (disk_space_check(reg->dirfd, size, err) != 0)
+        return -1;
+    return blob_store_check_room(reg->blobs, size, err);
 }
 
 static bool

@@ -210,6 +210,21 @@ check_directory(struct check *c)
         (void)fdio_read_file(c->s.dir.fd, CONF_NAME, &c->running, &err);
 }
 
+static void
+check_blobs(struct check *c)
+{
+    const struct options *o = c->s.options;
+    struct blob_store blobs;
+    struct err err;
+
+    if (blob_store_open(&blobs, c->s.dir.fd, o->blobs, o->read_only, &err) != 0 ||
+        (!o->read_only && blobs.outside >= 0 &&
+         (fdio_check_dir(blobs.outside, ".", &err) != 0 ||
+          blob_store_check_room(&blobs, 0, &err) != 0)))
+        report_start_fault(c, "blobs", &err);
+    blob_store_close(&blobs);
+}
+
 /* Can others than root and the server's user change what runs as the latter? */
 static int
 check_hook_owner(const struct check *c, const char *path, const struct stat *st, struct err *err)
@@ -417,6 +432,7 @@ run_check(struct check *c, struct err *err)
         c->s.dir = (struct datadir){.name = o->dir, .fd = dup(c->scratch.fd), .lock = -1};
     }
     check_directory(c);
+    check_blobs(c);
     check_users(c);
     check_rules(c);
     check_hook_files(c);

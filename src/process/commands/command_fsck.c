@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/check/check.h"
+#include "domain/core/store_blobs.h"
 #include "domain/core/quota.h"
 #include "process/commands/progress.h"
+#include "process/server/other_registry.h"
 #include "storage/files/backup_lock.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_backup.h"
@@ -312,6 +314,18 @@ copy_live(struct fsck *f, struct err *err)
     return rc;
 }
 
+/* A backup has the blobs in it, wherever they were. */
+static int
+check_blobs_place(const struct fsck *f, struct err *err)
+{
+    const struct datadir *dir = &f->c->server->dir;
+    struct err ignored;
+
+    return other_registry_backup(dir->fd, dir->name, &ignored) != 0
+               ? 0
+               : store_blobs_check(&f->reg, err);
+}
+
 static int
 check_at_rest(struct fsck *f, struct err *err)
 {
@@ -320,9 +334,9 @@ check_at_rest(struct fsck *f, struct err *err)
     if (rc == 2)
         rc = check_rest(f, f->copy, NULL, err);
     if (rc == 1) {
-        f->reg.kv = f->repair ? control_open_store(&f->c->server->dir, err)
+        f->reg.kv = f->repair ? control_open_store(f->c->server, err)
                               : kv_open(f->copy, tables, TABLE_COUNT, NULL, exit_on_lost_copy, err);
-        rc = f->reg.kv != NULL ? check_all(f, true, err) : -1;
+        rc = f->reg.kv != NULL && check_blobs_place(f, err) == 0 ? check_all(f, true, err) : -1;
         kv_close(f->reg.kv);
     }
     remove_copy(f);

@@ -77,6 +77,7 @@ command_nginx_conf(struct options *o, struct err *err)
 {
     enum command_exit code = COMMAND_FAILED;
     char *htpasswd = NULL;
+    char *layers = NULL;
     char *ui = NULL;
     char *dir;
     struct buf out;
@@ -96,12 +97,14 @@ command_nginx_conf(struct options *o, struct err *err)
     if (dir == NULL)
         return code;
     buf_init(&out, 2 * NGINX_CONF_MAX);
+    layers = mem_printf("%slayers", dir);
     htpasswd = mem_printf("%srun/htpasswd", dir);
     if (!o->no_ui && (ui = ui_files_find()) == NULL)
         command_note("the web page is left out, as with --no-ui: its files are not installed");
     c = (struct nginx_conf){
         .name = o->name,
         .dir = dir,
+        .blobs = o->blobs != NULL ? o->blobs : layers,
         .sockets = o->sockets,
         .htpasswd = htpasswd,
         .ui = ui,
@@ -126,6 +129,7 @@ command_nginx_conf(struct options *o, struct err *err)
 done:
     buf_free(&out);
     free(htpasswd);
+    free(layers);
     free(ui);
     free(dir);
     return code;

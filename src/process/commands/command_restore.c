@@ -225,7 +225,7 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
                                         .tell = show_restore_progress,
                                         .arg = &r};
     struct datadir dir = {.fd = -1, .lock = -1};
-    struct blob_store blobs;
+    struct blob_store blobs = {.outside = -1};
     struct privileges who;
     struct backup_counts n;
     char bytes[PROGRESS_SIZE_MAX], actor[COMMAND_ACTOR_MAX];
@@ -235,7 +235,8 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
     progress_begin(&r.progress);
     if (rc == 0)
         rc = take_restore_target(&dir, o, &who, err);
-    blobs = (struct blob_store){.root = dir.fd};
+    if (rc == 0)
+        rc = blob_store_open(&blobs, dir.fd, o->blobs, false, err);
     if (rc == 0)
         rc = restore_make(&blobs, &from, &n, err);
     if (rc == 0)
@@ -255,6 +256,7 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
     if (rc != 0)
         tell_what_stays(&dir, err);
     fdio_close(r.socket);
+    blob_store_close(&blobs);
     fdio_close(dir.fd);
     fdio_close(dir.lock);
     return rc;
@@ -269,9 +271,11 @@ command_restore(struct options *o, struct err *err)
     if (o->snapshot && o->words.n <= 1)
         return restore_snapshot(o, err);
     if (o->words.n != 1 || o->words.v[0][0] == '\0' || !o->dir_given) {
-        err_set(err, ERR_BAD_REQUEST,
-                "usage: docker-registry-server restore BACKUP --dir NEW-DIRECTORY [--run-as USER], "
-                "or restore --snapshot [TIME], with --dir and --config as for the server");
+        err_set(
+            err, ERR_BAD_REQUEST,
+            "usage: docker-registry-server restore BACKUP --dir NEW-DIRECTORY [--blobs DIRECTORY] "
+            "[--run-as USER], or restore --snapshot [TIME], with --dir and --config as for the "
+            "server");
         return COMMAND_USAGE;
     }
     if (choose_backup(backup, o->words.v[0], err) != 0 || check_restore_target(o->dir, err) != 0 ||

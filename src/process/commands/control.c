@@ -13,6 +13,7 @@
 #include "process/server/datadir.h"
 #include "process/server/datadir_lock.h"
 #include "process/server/datadir_plan.h"
+#include "process/server/other_registry.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
@@ -72,16 +73,16 @@ exit_on_lost_store(const char *why)
 }
 
 struct kv *
-control_open_store(const struct datadir *dir, struct err *err)
+control_open_store(const struct server *s, struct err *err)
 {
     struct kv *kv;
     struct registry reg;
 
-    disk_space_give(dir->fd);
+    disk_space_give(s->dir.fd);
     if (kv_recover("db", tables, TABLE_COUNT, err) < 0)
         return NULL;
     kv = kv_open("db", tables, TABLE_COUNT, NULL, exit_on_lost_store, err);
-    reg = (struct registry){.kv = kv};
+    reg = (struct registry){.kv = kv, .dirfd = s->dir.fd, .blobs = &s->blobs};
     if (kv != NULL && store_begin(&reg, err) < 0) {
         kv_close(kv);
         kv = NULL;
@@ -103,19 +104,25 @@ work_here(struct server *s, enum way way, control_work *work, const char *const 
     struct control c = {.server = s, .reg = &reg, .poke = -1, .caller = -1};
     enum command_exit code;
     struct err ignored;
+    const char *outside;
     struct kv *kv;
 
-    s->blobs = (struct blob_store){.root = s->dir.fd};
+    /* The blobs of a backup are in it. */
+    outside =
+        other_registry_backup(s->dir.fd, s->dir.name, &ignored) == 0 ? s->options->blobs : NULL;
+    if (blob_store_open(&s->blobs, s->dir.fd, outside, way == WAY_READ_ONLY, err) != 0)
+        return COMMAND_FAILED;
     while (args[c.args_n] != NULL && c.args_n < CONTROL_ARGS_MAX) {
         c.args[c.args_n] = args[c.args_n];
         c.args_n++;
     }
-    kv = way == WAY_OPEN ? control_open_store(&s->dir, err) : NULL;
+    kv = way == WAY_OPEN ? control_open_store(s, err) : NULL;
     if (kv == NULL && way == WAY_OPEN)
         return COMMAND_FAILED;
     child_registry(s, kv, &reg);
     code = work(&c, err);
     kv_close(kv);
+    blob_store_close(&s->blobs);
     if (way == WAY_OPEN)
         (void)kv_backup_note_stop("db", &ignored); /* as a server that stops */
     return code;
@@ -191,7 +198,8 @@ static enum command_exit
 run_control(struct options *o, enum way way, control_work *work, const char *const *args,
             struct err *err)
 {
-    struct server s = {.options = o, .poke = -1, .dir = {.fd = -1, .lock = -1}};
+    struct server s = {
+        .options = o, .poke = -1, .blobs = {.outside = -1}, .dir = {.fd = -1, .lock = -1}};
     enum command_exit code = COMMAND_FAILED;
     int fd = -1, locked = -1;
     umask(0027);

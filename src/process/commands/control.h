@@ -50,4 +50,4 @@ enum command_exit control_run_closed(struct options *o, bool read_only, control_
                                      const char *const *args, struct err *err);
 
 /* For the work of such a command: recovers and opens the store. NULL on failure. */
-struct kv *control_open_store(const struct datadir *dir, struct err *err);
+struct kv *control_open_store(const struct server *s, struct err *err);

@@ -325,6 +325,9 @@ on_recovery_end(void *arg, pid_t pid, int status)
         /* The log has said why. A child that worked once may work again. */
         c->faults += c->faults < FAULTS_MAX;
         recover_at(c, now + ((uint64_t)FAILURE_PAUSE_MS << c->faults));
+    } else if (!c->were_ready && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_REFUSED) {
+        c->refused = true;
+        c->state = CHILDREN_BROKEN;
     } else if (!c->were_ready && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_DAMAGED) {
         c->failures = FAILURES_MAX;
         c->state = CHILDREN_BROKEN;
@@ -625,6 +628,8 @@ children_error(const struct children *c, struct err *err)
 {
     const char *why = c->shared->message;
 
+    if (c->refused)
+        return err_set(err, ERR_SYSTEM, "%s", why);
     if (c->failures < FAILURES_MAX)
         return err_set(err, ERR_SYSTEM,
                        "the processes die at their start: see the log; the database is in %s/db",

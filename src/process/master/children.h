@@ -62,6 +62,7 @@ struct children {
     uint64_t served_at[POOL_COUNT]; /* when the pool had a worker last */
     unsigned deaths_outside;        /* since the last recovery; each leaks a little */
     bool were_ready;                /* once, since the start */
+    bool refused;                   /* the store, by the last recovery: its message says why */
     uint64_t spared_at;             /* when the watchdog last spared a debugger */
     struct start_throttle throttle;
     uint64_t term_at; /* STOPPING: the next SIGTERM */

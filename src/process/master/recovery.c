@@ -20,12 +20,15 @@ begin_store(const struct server *s, struct err *err)
     const struct options_list *quotas = &s->options->quotas;
     struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err),
                            .dirfd = s->dir.fd,
-                           .blobs = &s->blobs};
+                           .blobs = &s->blobs,
+                           .read_only = s->read_only};
     int r;
 
     if (reg.kv == NULL)
         return -1;
     r = store_begin(&reg, err);
+    if (r == 0 && !s->read_only && s->blobs.outside >= 0)
+        r = blob_file_prepare(&s->blobs, err);
     if (r == 0 && !s->read_only)
         r = quota_begin(&reg, quotas->v, quotas->n, err);
     kv_close(reg.kv);
@@ -77,12 +80,15 @@ static int
 recover_store(const struct server *s, struct err *err)
 {
     struct layers_maker layers;
+    struct blob_store inside;
     struct err ignored;
     int rc;
 
     if (s->read_only)
         return kv_recover("db", tables, TABLE_COUNT, err);
-    begin_layers(&layers, &s->blobs);
+    /* Also beside --blobs: they tell the next start that a database was here (datadir.c). */
+    inside = blob_store_inside(s->dir.fd);
+    begin_layers(&layers, &inside);
     rc = kv_recover("db", tables, TABLE_COUNT, err);
     if (end_layers(&layers, rc < 0 ? &ignored : err) != 0 ||
         (rc >= 0 && upload_dir_prepare(s->dir.fd, err) != 0))
@@ -106,6 +112,8 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     memcpy(message, err.message, sizeof err.message);
     if (err.code == ERR_NO_SPACE)
         return CHILD_NO_SPACE;
+    if (rc >= 0 && err.code == ERR_UNSUPPORTED)
+        return CHILD_REFUSED;
     log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
     if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED)
         return CHILD_FAULT;

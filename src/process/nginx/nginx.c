@@ -131,6 +131,7 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
     struct nginx_conf c = {
         .name = s->options->name,
         .dir = "",
+        .blobs = s->options->blobs != NULL ? s->options->blobs : "layers",
         .sockets = "run/",
         .htpasswd = "htpasswd",
         .ui = s->has_ui ? "run/ui/" : NULL,

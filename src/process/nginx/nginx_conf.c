@@ -19,6 +19,7 @@
 enum value {
     VALUE_NAME,
     VALUE_DIR,
+    VALUE_BLOBS,
     VALUE_SOCKETS,
     VALUE_HTPASSWD,
     VALUE_UI_FILES,
@@ -47,6 +48,7 @@ static const struct {
 } value_rules[VALUE_COUNT] = {
     [VALUE_NAME] = {"NAME", LOWER DIGITS "_", false},
     [VALUE_DIR] = {"DIR", PATH_BYTES, true},
+    [VALUE_BLOBS] = {"BLOBS", PATH_BYTES, false},
     [VALUE_SOCKETS] = {"SOCKETS", PATH_BYTES, false},
     [VALUE_HTPASSWD] = {"HTPASSWD", PATH_BYTES, false},
     [VALUE_UI_FILES] = {"UI_FILES", PATH_BYTES, true},
@@ -486,6 +488,7 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     snprintf(x.connections, sizeof(x.connections), "%llu", (unsigned long long)c->connections);
     x.values[VALUE_NAME] = c->name;
     x.values[VALUE_DIR] = c->dir;
+    x.values[VALUE_BLOBS] = c->blobs;
     x.values[VALUE_SOCKETS] = c->sockets;
     x.values[VALUE_HTPASSWD] = c->htpasswd;
     x.values[VALUE_UI_FILES] = c->ui != NULL ? c->ui : "";

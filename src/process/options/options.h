@@ -44,6 +44,7 @@ struct options {
     uint64_t retain_every_ms;
     char *dir;
     bool dir_given; /* by --dir, or in the file */
+    char *blobs;    /* --blobs, its full name; NULL: layers/ of the data directory */
     char *fastcgi;  /* the directory for the sockets, as given; NULL: start nginx */
     char *sockets;  /* its full name, with a final slash */
     char *name;

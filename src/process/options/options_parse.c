@@ -268,15 +268,15 @@ fill_in_sockets(struct options *o, struct err *err)
 
 /* The working directory changes later. */
 static int
-fill_in_hooks(struct options *o, struct err *err)
+fill_in_directory(struct options *o, char **name, struct err *err)
 {
     char *full;
-    if (o->hooks == NULL)
+    if (*name == NULL)
         return 0;
-    full = absolute_path(o->hooks, err);
+    full = absolute_path(*name, err);
     if (full == NULL)
         return -1;
-    o->hooks = options_keep(o, full);
+    *name = options_keep(o, full);
     return 0;
 }
 
@@ -418,7 +418,8 @@ options_parse_kept(struct options *o, int argc, char **argv, struct bytes kept, 
     o->dir_given = o->dir != default_dir;
     if (set_kept(o, kept, err) != 0)
         return -1;
-    if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 || fill_in_hooks(o, err) != 0 ||
+    if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 ||
+        fill_in_directory(o, &o->hooks, err) != 0 || fill_in_directory(o, &o->blobs, err) != 0 ||
         fill_in_access_log(o, err) != 0 || fill_in_sockets(o, err) != 0)
         return -1;
     return check_proxies(o, err) != 0 ? -1 : check_tls(o, err);

@@ -38,9 +38,11 @@ set_child_signals(void (*on_term)(int))
 static void
 close_others(const struct server *s, const int *more, size_t more_n)
 {
-    int keep[2 + CHILD_KEEP_MAX] = {s->dir.fd, s->dir.lock};
+    int keep[3 + CHILD_KEEP_MAX] = {s->dir.fd, s->dir.lock};
     size_t n = 2;
 
+    if (s->blobs.outside >= 0)
+        keep[n++] = s->blobs.outside;
     for (size_t i = 0; i < more_n && i < CHILD_KEEP_MAX; i++)
         keep[n++] = more[i];
     fdio_close_others(keep, n);

@@ -17,6 +17,7 @@ enum child_exit {
     CHILD_LOST = 70,     /* the database needs a recovery */
     CHILD_FAULT = 72,    /* a recovery failed because of the machine, which may pass */
     CHILD_DAMAGED = 73,  /* a recovery has found damage, which it would find again */
+    CHILD_REFUSED = 74,  /* a recovery was done, but the options don't fit this store */
     CHILD_NO_SPACE = 71, /* the disk is full: no fault of anything here */
 };
 

@@ -339,7 +339,8 @@ take_directory(struct server *s, struct err *err)
         return -1;
     if (datadir_open(&s->dir, &s->who, err) < 0)
         return -1;
-    s->blobs = (struct blob_store){.root = s->dir.fd};
+    if (blob_store_open(&s->blobs, s->dir.fd, s->options->blobs, s->read_only, err) < 0)
+        return -1;
     if (s->from != NULL) {
         listeners_take(&s->listeners, s->options, s->from);
         return 0;
@@ -405,6 +406,7 @@ server_prepare(struct server *s, struct options *o, const struct handover *from,
                          .original = -1,
                          .bodies_good = true,
                          .dir = {.fd = -1, .lock = -1},
+                         .blobs = {.outside = -1},
                          .poke = -1,
                          .index_seats = {.fd = -1},
                          .exchange = {.give = -1, .take = -1}};
@@ -556,7 +558,7 @@ static void
 watch_bodies(struct server *s)
 {
     struct err err;
-    bool good = body_dir_check(s->dir.fd, &err) == 0;
+    bool good = body_dir_check(s->dir.fd, &err) == 0 && blob_store_check(&s->blobs, &err) == 0;
     if (good == s->bodies_good)
         return;
     s->bodies_good = good;
@@ -690,6 +692,7 @@ server_finish(struct server *s)
     s->full_dir = NULL;
     if (s->is_copy)
         readonly_dir_remove(&s->dir);
+    blob_store_close(&s->blobs);
     fdio_close(s->original);
     fdio_close(s->startdir);
     fdio_close(s->dir.fd);

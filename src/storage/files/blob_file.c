@@ -11,8 +11,15 @@
 #include "util/pack.h"
 #include "util/random.h"
 
-#define LAYERS "layers/"
 #define BLOB_MODE 0440
+#define PREFIX_MAX sizeof "layers/"
+/* Outside: files that are being written. One that nobody has written to for so long was left by a
+ * crash. */
+#define UNFINISHED "tmp"
+#define UNFINISHED_NAME (sizeof UNFINISHED + 17)
+#define UNFINISHED_S (24 * 3600)
+/* The clock of the file system, by which a sweep knows the age of files, may differ by this. */
+#define CLOCK_DIFFERENCE_S 300
 
 void
 blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance)
@@ -24,61 +31,190 @@ blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t in
 }
 
 static int
-prepare_algorithm(int root, enum digest_algo algo, struct err *err)
+prepare_algorithm(const struct blob_store *s, enum digest_algo algo, struct err *err)
 {
     char parent[32], name[48];
     int rc, made = 0;
 
-    snprintf(parent, sizeof parent, LAYERS "%s", digest_algo_name(algo));
-    if (fdio_mkdir(root, parent, 0750, err) < 0)
+    snprintf(parent, sizeof parent, "%s%s", blob_store_prefix(s), digest_algo_name(algo));
+    if (fdio_mkdir(blob_store_base(s), parent, 0750, err) < 0)
         return -1;
     for (unsigned i = 0; i < 256; i++) {
         snprintf(name, sizeof name, "%s/%02x", parent, i);
-        rc = fdio_mkdir(root, name, 0750, err);
+        rc = fdio_mkdir(blob_store_base(s), name, 0750, err);
         if (rc < 0)
             return -1;
         made += rc;
     }
-    return made > 0 ? fdio_fsync_dir(root, parent, err) : 0;
+    return made > 0 ? fdio_fsync_dir(blob_store_base(s), parent, err) : 0;
+}
+
+/* Makes a file below tmp/, with the name. Descriptor or -1. */
+static int
+create_unfinished(int dir, char name[UNFINISHED_NAME], struct err *err)
+{
+    int fd;
+
+    snprintf(name, UNFINISHED_NAME, UNFINISHED "/%016llx", (unsigned long long)random_u64());
+    fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd >= 0 ? fd : err_errno(err, "create %s in --blobs", name);
+}
+
+static int
+check_clock(const struct blob_store *s, struct err *err)
+{
+    char name[UNFINISHED_NAME];
+    int fd = create_unfinished(s->outside, name, err), rc = 0;
+    long long difference;
+    struct stat st;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) != 0)
+        rc = err_errno(err, "cannot look at %s", name);
+    fdio_close(fd);
+    unlinkat(s->outside, name, 0);
+    if (rc != 0)
+        return -1;
+    difference = (long long)st.st_ctime - (long long)time(NULL);
+    if (difference <= CLOCK_DIFFERENCE_S && difference >= -CLOCK_DIFFERENCE_S)
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED,
+                   "--blobs %.150s: the clock of its file system differs by %lld seconds, and at "
+                   "most %d are allowed: set both clocks",
+                   s->name, difference, CLOCK_DIFFERENCE_S);
 }
 
 int
 blob_file_prepare(const struct blob_store *s, struct err *err)
 {
-    if (prepare_algorithm(s->root, DIGEST_SHA256, err) != 0 ||
-        prepare_algorithm(s->root, DIGEST_SHA512, err) != 0)
+    if (s->outside >= 0 &&
+        (fdio_mkdir(s->outside, UNFINISHED, 0750, err) < 0 || check_clock(s, err) != 0))
         return -1;
-    return fdio_fsync_dir(s->root, LAYERS, err);
+    if (prepare_algorithm(s, DIGEST_SHA256, err) != 0 ||
+        prepare_algorithm(s, DIGEST_SHA512, err) != 0)
+        return -1;
+    return fdio_fsync_dir(blob_store_base(s), s->outside >= 0 ? "." : "layers", err);
 }
 
-/* The whole name of a blob file, and that of its directory. */
+/* The whole name of a blob file, and that of its directory, below dir. */
 struct blob_place {
-    char file[sizeof LAYERS + BLOB_FILE_PATH_MAX];
-    char directory[sizeof LAYERS + BLOB_FILE_PATH_MAX];
+    int dir;
+    char file[PREFIX_MAX + BLOB_FILE_PATH_MAX];
+    char directory[PREFIX_MAX + BLOB_FILE_PATH_MAX];
 };
 
 static void
-find_blob_place(struct blob_place *at, const struct digest *d, uint64_t instance)
+find_blob_place(struct blob_place *at, const struct blob_store *s, const struct digest *d,
+                uint64_t instance)
 {
     char path[BLOB_FILE_PATH_MAX];
 
     blob_file_path(path, d, instance);
-    snprintf(at->file, sizeof at->file, LAYERS "%s", path);
+    at->dir = blob_store_base(s);
+    snprintf(at->file, sizeof at->file, "%s%s", blob_store_prefix(s), path);
     snprintf(at->directory, sizeof at->directory, "%.*s", (int)(strrchr(at->file, '/') - at->file),
              at->file);
 }
 
 /* Makes the new name durable, or takes it away again. */
 static int
-sync_blob_place(const struct blob_store *s, const struct blob_place *at, const struct digest *d,
-                uint64_t instance, struct err *err)
+sync_blob_place(const struct blob_place *at, struct err *err)
 {
-    struct err ignored;
-
-    if (fdio_fsync_dir(s->root, at->directory, err) == 0)
+    if (fdio_fsync_dir(at->dir, at->directory, err) == 0)
         return 0;
-    blob_file_unlink(s, d, instance, &ignored);
+    unlinkat(at->dir, at->file, 0);
     return -1;
+}
+
+/* ---- a copy, outside ---- */
+
+/* What is copied: bytes in memory, or if p is NULL the file fd. */
+struct copy_source {
+    int fd;
+    const void *p;
+    uint64_t n;
+};
+
+static int
+write_copy(int to, const struct copy_source *from, const char *what, struct err *err)
+{
+    int rc = from->p != NULL ? fdio_write_all(to, from->p, (size_t)from->n, what, err)
+                             : fdio_append(to, 0, from->fd, from->n, what, err);
+
+    if (rc == 0 && fchmod(to, BLOB_MODE) != 0)
+        rc = err_errno(err, "chmod %s", what);
+    return rc == 0 ? fdio_fsync(to, what, err) : -1;
+}
+
+/* The new name isn't durable yet. It replaces what has it. */
+static int
+copy_outside(const struct blob_place *at, const struct copy_source *from, struct err *err)
+{
+    char temp[UNFINISHED_NAME];
+    int rc, to = create_unfinished(at->dir, temp, err);
+
+    if (to < 0)
+        return -1;
+    rc = write_copy(to, from, at->file, err);
+    fdio_close(to);
+    if (rc == 0 && renameat(at->dir, temp, at->dir, at->file) != 0)
+        rc = err_errno(err, "rename to %s", at->file);
+    if (rc != 0)
+        unlinkat(at->dir, temp, 0);
+    return rc;
+}
+
+static int
+copy_file_outside(const struct blob_place *at, int fd, struct err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, "cannot look at the file of %s", at->file);
+    return copy_outside(at, &(struct copy_source){.fd = fd, .n = (uint64_t)st.st_size}, err);
+}
+
+int
+blob_file_sweep_unfinished(const struct blob_store *s, struct err *err)
+{
+    time_t now = time(NULL);
+    struct dirent *de;
+    struct stat st;
+    DIR *dir;
+
+    if (s->outside < 0)
+        return 0;
+    dir = fdio_opendir(s->outside, UNFINISHED, err);
+    if (dir == NULL)
+        return errno == ENOENT ? 0 : -1;
+    while ((de = readdir(dir)) != NULL)
+        if (fstatat(dirfd(dir), de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            now > st.st_mtime && now - st.st_mtime > UNFINISHED_S)
+            unlinkat(dirfd(dir), de->d_name, 0);
+    closedir(dir);
+    return 0;
+}
+
+/* ---- publishing ---- */
+
+/* Inside. replace: what has the name goes first. The new name isn't durable yet. */
+static int
+link_inside(const struct blob_store *s, const struct blob_place *at, int fd, bool replace,
+            struct err *err)
+{
+    char self[32];
+
+    if (replace && unlinkat(at->dir, at->file, 0) != 0 && errno != ENOENT)
+        return err_errno(err, "unlink %s", at->file);
+    /* By descriptor: this inode was hashed, whatever its name points at by now. */
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, self, at->dir, at->file, AT_SYMLINK_FOLLOW) != 0) {
+        if (errno == EXDEV && (body_dir_check(s->root, err) != 0 || blob_store_check(s, err) != 0))
+            return -1;
+        return err_errno(err, "link %s", at->file);
+    }
+    return 0;
 }
 
 int
@@ -86,22 +222,20 @@ blob_file_publish(const struct blob_store *s, int fd, const struct digest *d, ui
                   struct err *err)
 {
     struct blob_place at;
-    char self[32];
+    int rc;
 
     *instance = random_u64();
-    find_blob_place(&at, d, *instance);
-    if (fchmod(fd, BLOB_MODE) != 0)
-        return err_errno(err, "chmod %s", at.file);
-    if (fdio_fsync(fd, at.file, err) != 0)
-        return -1;
-    /* By descriptor: this inode was hashed, whatever its name points at by now. */
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, s->root, at.file, AT_SYMLINK_FOLLOW) != 0) {
-        if (errno == EXDEV && body_dir_check(s->root, err) != 0)
-            return -1;
-        return err_errno(err, "link %s", at.file);
+    find_blob_place(&at, s, d, *instance);
+    if (s->outside >= 0) {
+        rc = copy_file_outside(&at, fd, err);
+    } else {
+        if (fchmod(fd, BLOB_MODE) != 0)
+            return err_errno(err, "chmod %s", at.file);
+        rc = fdio_fsync(fd, at.file, err);
+        if (rc == 0)
+            rc = link_inside(s, &at, fd, false, err);
     }
-    return sync_blob_place(s, &at, d, *instance, err);
+    return rc == 0 ? sync_blob_place(&at, err) : -1;
 }
 
 bool
@@ -109,7 +243,7 @@ blob_file_is_linkable(const struct blob_store *s, dev_t device)
 {
     struct stat st;
 
-    return fstatat(s->root, "layers", &st, 0) == 0 && st.st_dev == device;
+    return s->outside < 0 && fstatat(s->root, "layers", &st, 0) == 0 && st.st_dev == device;
 }
 
 int
@@ -119,8 +253,10 @@ blob_file_adopt(const struct blob_store *s, int fd, const struct digest *d,
     struct blob_place at;
     int rc;
 
+    if (s->outside >= 0)
+        return 0;
     *instance = random_u64();
-    find_blob_place(&at, d, *instance);
+    find_blob_place(&at, s, d, *instance);
     if (fdio_fsync(fd, at.file, err) != 0) {
         /* The file is somebody else's, and stays. Its next reader gets what the disk has. */
         posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -129,7 +265,7 @@ blob_file_adopt(const struct blob_store *s, int fd, const struct digest *d,
     rc = by->fn(by->arg, at.file, err);
     if (rc != 1)
         return rc;
-    return sync_blob_place(s, &at, d, *instance, err) == 0 ? 1 : -1;
+    return sync_blob_place(&at, err) == 0 ? 1 : -1;
 }
 
 int
@@ -144,9 +280,16 @@ int
 blob_file_write(const struct blob_store *s, struct bytes content, const struct digest *d,
                 uint64_t *instance, struct err *err)
 {
-    int fd = blob_file_create(s, err);
-    int rc;
+    struct blob_place at;
+    int fd, rc;
 
+    if (s->outside >= 0) {
+        *instance = random_u64();
+        find_blob_place(&at, s, d, *instance);
+        rc = copy_outside(&at, &(struct copy_source){.p = content.p, .n = content.n}, err);
+        return rc == 0 ? sync_blob_place(&at, err) : -1;
+    }
+    fd = blob_file_create(s, err);
     if (fd < 0)
         return -1;
     rc = fdio_write_all(fd, content.p, content.n, "uploads/", err);
@@ -163,8 +306,8 @@ blob_file_open(const struct blob_store *s, const struct digest *d, uint64_t inst
     struct blob_place at;
     int fd;
 
-    find_blob_place(&at, d, instance);
-    fd = openat(s->root, at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    find_blob_place(&at, s, d, instance);
+    fd = openat(at.dir, at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 ? fd : err_errno(err, "open %s", at.file);
 }
 
@@ -175,8 +318,8 @@ blob_file_is(const struct blob_store *s, const struct digest *d, uint64_t instan
     struct blob_place at;
     struct stat st;
 
-    find_blob_place(&at, d, instance);
-    if (fstatat(s->root, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+    find_blob_place(&at, s, d, instance);
+    if (fstatat(at.dir, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
         return false;
     *modified = st.st_mtime;
     return (uint64_t)st.st_size == size;
@@ -203,8 +346,8 @@ blob_file_size(const struct blob_store *s, const struct digest *d, uint64_t inst
     struct blob_place at;
     struct stat st;
 
-    find_blob_place(&at, d, instance);
-    if (fstatat(s->root, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    find_blob_place(&at, s, d, instance);
+    if (fstatat(at.dir, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
     *bytes = (uint64_t)st.st_size;
     return true;
@@ -216,8 +359,8 @@ blob_file_unlink(const struct blob_store *s, const struct digest *d, uint64_t in
 {
     struct blob_place at;
 
-    find_blob_place(&at, d, instance);
-    if (unlinkat(s->root, at.file, 0) != 0 && errno != ENOENT)
+    find_blob_place(&at, s, d, instance);
+    if (unlinkat(at.dir, at.file, 0) != 0 && errno != ENOENT)
         return err_errno(err, "unlink %s", at.file);
     return 0;
 }
@@ -227,17 +370,13 @@ blob_file_put_back(const struct blob_store *s, int fd, const struct digest *d, u
                    struct err *err)
 {
     struct blob_place at;
-    char self[32];
 
-    find_blob_place(&at, d, instance);
+    find_blob_place(&at, s, d, instance);
+    if (s->outside >= 0)
+        return copy_file_outside(&at, fd, err);
     if (fchmod(fd, BLOB_MODE) != 0)
         return err_errno(err, "chmod %s", at.file);
-    if (unlinkat(s->root, at.file, 0) != 0 && errno != ENOENT)
-        return err_errno(err, "unlink %s", at.file);
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, s->root, at.file, AT_SYMLINK_FOLLOW) != 0)
-        return err_errno(err, "link %s", at.file);
-    return 0;
+    return link_inside(s, &at, fd, true, err);
 }
 
 /* "<hex>.<16 hex>", as blob_file_path writes it. */
@@ -262,7 +401,7 @@ blob_file_each(const struct blob_store *s, unsigned directory,
                          struct err *err),
                void *arg, struct err *err)
 {
-    char part[DIGEST_PATH_MAX], name[sizeof LAYERS + DIGEST_PATH_MAX];
+    char part[DIGEST_PATH_MAX], name[PREFIX_MAX + DIGEST_PATH_MAX];
     enum digest_algo algo = digest_directory(part, directory);
     time_t now = time(NULL);
     struct dirent *de;
@@ -272,8 +411,8 @@ blob_file_each(const struct blob_store *s, unsigned directory,
     DIR *dir;
     int rc = 0;
 
-    snprintf(name, sizeof name, LAYERS "%s", part);
-    dir = fdio_opendir(s->root, name, err);
+    snprintf(name, sizeof name, "%s%s", blob_store_prefix(s), part);
+    dir = fdio_opendir(blob_store_base(s), name, err);
     if (dir == NULL)
         return errno == ENOENT ? 0 : -1;
     while (rc == 0 && (de = readdir(dir)) != NULL) {

@@ -8,22 +8,23 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* The files below layers/: immutable, named <algorithm>/<2 hex>/<hex>.<instance>. Each publishing
- * makes a new instance, so the name is always free, and (digest, instance) in a record means the
- * same file for ever. */
+/* The files of blobs: immutable, named <algorithm>/<2 hex>/<hex>.<instance>. Each publishing makes
+ * a new instance, so the name is always free, and (digest, instance) in a record means the same
+ * file for ever. */
 
 #define BLOB_FILE_PATH_MAX 192
 
 /* Makes the directories for the files, durably, so that publishing never has to. Called at the
- * start, by one process. */
+ * start, by one process. ERR_UNSUPPORTED: the file system outside has another time than we. */
 int blob_file_prepare(const struct blob_store *s, struct err *err);
 
-/* The name below layers/. */
+/* The name in the blob store. */
 void blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t instance);
 
 /* Makes the open file fd, whose bytes hash to d, a blob file: removes its write permission, fsyncs
  * it, links it to its place and fsyncs the directories. After 0 the file survives a power loss; no
- * record names it yet. It may have another name elsewhere, or none (O_TMPFILE). */
+ * record names it yet. It may have another name elsewhere, or none (O_TMPFILE). Outside, a copy of
+ * it becomes the blob file, and fd stays as it is. */
 int blob_file_publish(const struct blob_store *s, int fd, const struct digest *d,
                       uint64_t *instance, struct err *err);
 
@@ -79,3 +80,6 @@ int blob_file_each(const struct blob_store *s, unsigned directory,
                    int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
                              struct err *err),
                    void *arg, struct err *err);
+
+/* Removes what a crash has left of files that were being written outside. */
+int blob_file_sweep_unfinished(const struct blob_store *s, struct err *err);

@@ -1,6 +1,40 @@
 #pragma once
 
-/* Where the files of blobs are (blob_file.h, quarantine.h): below layers/ of the data directory. */
+#include <stdbool.h>
+#include <stdint.h>
+#include "util/err.h"
+
+/* Where the files of blobs are (blob_file.h, quarantine.h): below layers/ of the data directory, or
+ * in another directory (--blobs), which may be on another file system or on several machines.
+ *
+ * In such a directory nothing is asked of the file system but renaming within it and fsync: no
+ * links, no O_TMPFILE, no locks. So each file is copied there, below tmp/, and then renamed. */
 struct blob_store {
-    int root; /* the data directory */
+    int root;         /* the data directory: a file that becomes a blob is in its uploads/ */
+    int outside;      /* the directory of --blobs; -1: none, the files are below layers/ */
+    const char *name; /* of that directory, for messages */
 };
+
+struct blob_store blob_store_inside(int root);
+/* Opens the directory, which the server's user must own, or be able to read if it is read_only.
+ * outside: its name; NULL: none, the files are inside. Writes nothing. */
+int blob_store_open(struct blob_store *s, int root, const char *outside, bool read_only,
+                    struct err *err);
+void blob_store_close(struct blob_store *s);
+
+/* The directory that the names of files start at, and what stands in front of them. */
+int blob_store_base(const struct blob_store *s);
+const char *blob_store_prefix(const struct blob_store *s);
+
+/* Can files become blobs there? Cheap, and writes nothing. */
+int blob_store_check(const struct blob_store *s, struct err *err);
+/* ERR_NO_SPACE: another file system than the data directory's has no room for that. */
+int blob_store_check_room(const struct blob_store *s, uint64_t more, struct err *err);
+/* Makes what was written durable. */
+int blob_store_sync(const struct blob_store *s, struct err *err);
+
+/* The file registry-id says which registry's blobs these are. 1; 0: there is none; -1. */
+int blob_store_read_id(const struct blob_store *s, uint64_t *id, struct err *err);
+int blob_store_write_id(const struct blob_store *s, uint64_t id, struct err *err);
+/* Has the directory only what a blob store has? Else -1. */
+int blob_store_refuse_strangers(const struct blob_store *s, struct err *err);

@@ -39,10 +39,25 @@ can_link_between(const struct statx *a, const struct statx *b)
 }
 
 int
+body_dir_check_links(int root, const char *other, struct err *err)
+{
+    struct statx bodies, there;
+
+    if (stat_body_path(root, BODIES, &bodies, err) != 0 ||
+        stat_body_path(root, other, &there, err) != 0)
+        return -1;
+    if (!can_link_between(&bodies, &there))
+        return err_set(err, ERR_SYSTEM,
+                       BODIES " and %s are on different file systems or mounts, and uploads are "
+                              "linked: put them on one, or name the other one with --blobs",
+                       other);
+    return fdio_check_dir(root, other, err);
+}
+
+int
 body_dir_check(int root, struct err *err)
 {
-    static const char *const others[] = {"uploads", "layers/sha256", "layers/sha512"};
-    struct statx bodies, other;
+    struct statx bodies;
     char owner[USER_ROOM], us[USER_ROOM];
 
     if (stat_body_path(root, BODIES, &bodies, err) != 0)
@@ -56,17 +71,8 @@ body_dir_check(int root, struct err *err)
             "server, run \"chown -R %s DIR\" for its --dir, and start it with --run-as %s",
             owner, us, owner, owner);
     }
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (stat_body_path(root, others[i], &other, err) != 0)
-            return -1;
-        if (!can_link_between(&bodies, &other))
-            return err_set(err, ERR_SYSTEM,
-                           BODIES " and %s are on different file systems or mounts: they must be "
-                                  "on one, because uploads are linked and not copied",
-                           others[i]);
-        if (fdio_check_dir(root, others[i], err) != 0)
-            return -1;
-    }
+    if (body_dir_check_links(root, "uploads", err) != 0)
+        return -1;
     return fdio_check_dir(root, BODIES, err);
 }
 

@@ -68,21 +68,25 @@ disk_space_needed(int dirfd)
 }
 
 /* Directories whose disks had plenty of room at the last look: the next one is due at until_ms. A
- * process looks at two directories, the data directory and db/. */
+ * process looks at three directories, the data directory, db/ and that of --blobs. */
 static struct plenty {
     int dirfd;
     uint64_t until_ms;
-} plenty_seen[2];
+} plenty_seen[3];
 
-/* The entry of that directory, or the older one of the two. */
+/* The entry of that directory, or the oldest one. */
 static struct plenty *
 find_plenty(int dirfd)
 {
-    struct plenty *a = &plenty_seen[0], *b = &plenty_seen[1];
+    struct plenty *oldest = &plenty_seen[0];
 
-    if (a->dirfd == dirfd || b->dirfd == dirfd)
-        return a->dirfd == dirfd ? a : b;
-    return a->until_ms < b->until_ms ? a : b;
+    for (size_t i = 0; i < sizeof plenty_seen / sizeof *plenty_seen; i++) {
+        if (plenty_seen[i].dirfd == dirfd)
+            return &plenty_seen[i];
+        if (plenty_seen[i].until_ms < oldest->until_ms)
+            oldest = &plenty_seen[i];
+    }
+    return oldest;
 }
 
 static int

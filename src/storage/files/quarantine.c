@@ -7,6 +7,14 @@
 #include "storage/files/blob_file.h"
 #include "util/fdio.h"
 
+#define NAME_ROOM 24
+
+static void
+name_quarantine(const struct blob_store *s, char out[NAME_ROOM])
+{
+    snprintf(out, NAME_ROOM, "%squarantine", blob_store_prefix(s));
+}
+
 struct held_files {
     size_t n;
     uint64_t bytes;
@@ -39,17 +47,20 @@ look_at_held(int dirfd, struct held_files *f, struct err *err)
 }
 
 static int
-remove_oldest(int root, struct err *err)
+remove_oldest(const struct blob_store *s, struct err *err)
 {
     struct held_files f;
-    int dirfd = openat(root, QUARANTINE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+    char name[NAME_ROOM];
+    int dirfd, rc;
 
+    name_quarantine(s, name);
+    dirfd = openat(blob_store_base(s), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
-        return err_errno(err, "open " QUARANTINE_DIR);
+        return err_errno(err, "open %s", name);
     while ((rc = look_at_held(dirfd, &f, err)) == 0 &&
            (f.n > QUARANTINE_FILES || (f.n > 0 && f.bytes > QUARANTINE_BYTES)))
         if (unlinkat(dirfd, f.oldest, 0) != 0 && errno != ENOENT) {
-            rc = err_errno(err, "unlink " QUARANTINE_DIR "/%s", f.oldest);
+            rc = err_errno(err, "unlink %s/%s", name, f.oldest);
             break;
         }
     fdio_close(dirfd);
@@ -59,7 +70,10 @@ remove_oldest(int root, struct err *err)
 int
 quarantine_prepare(const struct blob_store *s, struct err *err)
 {
-    return fdio_mkdir(s->root, QUARANTINE_DIR, 0750, err) < 0 ? -1 : 0;
+    char name[NAME_ROOM];
+
+    name_quarantine(s, name);
+    return fdio_mkdir(blob_store_base(s), name, 0750, err) < 0 ? -1 : 0;
 }
 
 int
@@ -67,13 +81,16 @@ quarantine_put(const struct blob_store *s, const struct digest *d, uint64_t inst
                struct err *err)
 {
     char path[BLOB_FILE_PATH_MAX], from[BLOB_FILE_PATH_MAX + 16], to[BLOB_FILE_PATH_MAX + 32];
+    char name[NAME_ROOM];
+    int dir = blob_store_base(s);
 
     if (quarantine_prepare(s, err) != 0)
         return -1;
+    name_quarantine(s, name);
     blob_file_path(path, d, instance);
-    snprintf(from, sizeof from, "layers/%s", path);
-    snprintf(to, sizeof to, QUARANTINE_DIR "/%s", strrchr(path, '/') + 1);
-    if (renameat(s->root, from, s->root, to) != 0)
-        return errno == ENOENT ? 0 : err_errno(err, "cannot move %s to " QUARANTINE_DIR, from);
-    return remove_oldest(s->root, err);
+    snprintf(from, sizeof from, "%s%s", blob_store_prefix(s), path);
+    snprintf(to, sizeof to, "%s/%s", name, strrchr(path, '/') + 1);
+    if (renameat(dir, from, dir, to) != 0)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot move %s to %s", from, name);
+    return remove_oldest(s, err);
 }

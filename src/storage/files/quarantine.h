@@ -5,10 +5,9 @@
 #include "util/digest.h"
 #include "util/err.h"
 
-/* layers/quarantine/: the files of damaged blobs, for a person who wants to look at them. It is
- * among the layers because a file can't be renamed to another file system. Bounded: the oldest
- * files are removed. */
-#define QUARANTINE_DIR "layers/quarantine"
+/* The directory quarantine/ of the blob store: the files of damaged blobs, for a person who wants
+ * to look at them. It is there because a file can't be renamed to another file system. Bounded: the
+ * oldest files are removed. */
 #define QUARANTINE_FILES 100
 #define QUARANTINE_BYTES (UINT64_C(10) << 30)
 

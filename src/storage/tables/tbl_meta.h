@@ -25,6 +25,10 @@
 /* The scrub: the first eight bytes of the digest that was read last, and when the round began. */
 #define META_SCRUB_AT "scrub-at"
 #define META_SCRUB_BEGAN "scrub-began"
+/* The number of a registry whose blobs are, or were, outside of its data directory; and the one
+ * that the first start with --blobs chose (domain/core/store_blobs.h). */
+#define META_BLOBS_ID "blobs-id"
+#define META_BLOBS_WANTED "blobs-id-wanted"
 #define META_BACKUP "backup" /* when the last backup was complete */
 /* The last census that was written down, and when it ended (clock_wall_ms()); see
  * domain/core/census.h. */

@@ -1,0 +1,159 @@
+#include "domain/core/store_blobs.h"
+#include "storage/files/blob_file.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_meta.h"
+#include "util/random.h"
+
+/* 0: none. */
+struct store_ids {
+    uint64_t database;
+    uint64_t wanted; /* an earlier start was giving this one to both */
+    uint64_t files;
+};
+
+static int
+read_store_ids(const struct registry *reg, struct store_ids *x, struct err *err)
+{
+    struct txn *t = kv_reads(reg->kv);
+
+    *x = (struct store_ids){.database = 0};
+    if (tbl_meta_get(t, META_BLOBS_ID, &x->database, err) < 0 ||
+        tbl_meta_get(t, META_BLOBS_WANTED, &x->wanted, err) < 0)
+        return -1;
+    if (x->database == 0 && reg->blobs->outside < 0)
+        return 0;
+    return blob_store_read_id(reg->blobs, &x->files, err) < 0 ? -1 : 0;
+}
+
+static int
+refuse_ids(const struct registry *reg, const struct store_ids *x, struct err *err)
+{
+    if (reg->blobs->outside < 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the blobs of this registry aren't in its data directory: say with --blobs "
+                       "where they are");
+    if (x->files == 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "--blobs %.150s doesn't have the blobs of this registry (there is no "
+                       "registry-id): is it mounted?",
+                       reg->blobs->name);
+    if (x->database == 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "--blobs %.150s has the blobs of another registry: its registry-id is "
+                       "%016llx, and this database is new",
+                       reg->blobs->name, (unsigned long long)x->files);
+    return err_set(err, ERR_UNSUPPORTED,
+                   "--blobs %.150s has the blobs of another registry: its registry-id is %016llx, "
+                   "and the database's is %016llx",
+                   reg->blobs->name, (unsigned long long)x->files, (unsigned long long)x->database);
+}
+
+int
+store_blobs_check(const struct registry *reg, struct err *err)
+{
+    struct store_ids x;
+
+    if (read_store_ids(reg, &x, err) != 0)
+        return -1;
+    if (x.database == 0 && reg->blobs->outside >= 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "this registry has not been started with --blobs yet, and not with "
+                       "--read-only first");
+    return x.database == x.files ? 0 : refuse_ids(reg, &x, err);
+}
+
+/* ---- the first start with --blobs ---- */
+
+static int
+look_for_known_blob(const struct digest *d, const struct rec_blob *r, void *arg, struct err *err)
+{
+    const struct registry *reg = arg;
+    char text[DIGEST_TEXT_MAX];
+    int64_t modified;
+
+    if (blob_file_is(reg->blobs, d, r->instance, r->size, &modified))
+        return 0;
+    digest_text(text, d);
+    return err_set(err, ERR_UNSUPPORTED,
+                   "--blobs %.100s doesn't have %s: copy the files of layers/ there first, with "
+                   "cp -a",
+                   reg->blobs->name, text);
+}
+
+static int
+look_for_known_blobs(const struct registry *reg, struct err *err)
+{
+    const struct digest none = {.algo = DIGEST_NONE};
+    struct registry copy = *reg;
+
+    if (blob_store_refuse_strangers(reg->blobs, err) != 0)
+        return -1;
+    return tbl_blob_each(kv_reads(reg->kv), &none, look_for_known_blob, &copy, err);
+}
+
+struct id_note {
+    const char *name;
+    uint64_t id;
+};
+
+static int
+put_id(struct txn *t, void *arg, struct err *err)
+{
+    const struct id_note *x = arg;
+
+    return tbl_meta_put(t, x->name, x->id, err);
+}
+
+static int
+note_id(const struct registry *reg, const char *name, uint64_t id, struct err *err)
+{
+    struct id_note x = {name, id};
+
+    return txn_run(reg->kv, put_id, &x, err) == 0 ? kv_flush(reg->kv, err) : -1;
+}
+
+/* The database names the number before the file exists, so that a start that is killed in between
+ * is repeated. */
+static int
+give_ids(const struct registry *reg, struct store_ids *x, struct err *err)
+{
+    if (x->files != 0 && x->files != x->wanted)
+        return refuse_ids(reg, x, err);
+    if (look_for_known_blobs(reg, err) != 0)
+        return -1;
+    while (x->wanted == 0)
+        x->wanted = random_u64();
+    if (note_id(reg, META_BLOBS_WANTED, x->wanted, err) != 0 ||
+        blob_store_write_id(reg->blobs, x->wanted, err) != 0)
+        return -1;
+    return note_id(reg, META_BLOBS_ID, x->wanted, err);
+}
+
+int
+store_blobs_begin(const struct registry *reg, struct err *err)
+{
+    struct store_ids x;
+
+    if (read_store_ids(reg, &x, err) != 0)
+        return -1;
+    if (x.database == 0 && reg->blobs->outside >= 0 && !reg->read_only)
+        return give_ids(reg, &x, err);
+    return store_blobs_check(reg, err);
+}
+
+int
+store_blobs_restore(const struct registry *reg, struct err *err)
+{
+    struct store_ids x;
+
+    if (read_store_ids(reg, &x, err) != 0)
+        return -1;
+    if (x.files == x.database)
+        return 0;
+    if (x.files != 0)
+        return refuse_ids(reg, &x, err);
+    if (reg->blobs->outside >= 0 && blob_store_refuse_strangers(reg->blobs, err) != 0)
+        return -1;
+    return blob_store_write_id(reg->blobs, x.database, err);
+}

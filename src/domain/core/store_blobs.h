@@ -1,0 +1,18 @@
+#pragma once
+
+#include "domain/registry.h"
+#include "util/err.h"
+
+/* A database and the files of its blobs belong together. A database whose blobs were outside of the
+ * data directory once (--blobs) has a number, META_BLOBS_ID, and the blob store has the same one in
+ * its file registry-id. Without that, a directory that isn't mounted would look like one whose
+ * blobs are lost, and of two registries each would remove the other's blobs. */
+
+/* At the start. The first one with --blobs gives both the number, if each blob of the database is
+ * in the blob store. */
+int store_blobs_begin(const struct registry *reg, struct err *err);
+/* Do they agree? Writes nothing. */
+int store_blobs_check(const struct registry *reg, struct err *err);
+/* For a restore, when the database is there: the blob store, which is empty or holds what an
+ * earlier restore has left, gets the database's number. */
+int store_blobs_restore(const struct registry *reg, struct err *err);
