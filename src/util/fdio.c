@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -307,6 +308,19 @@ fdio_replace_file(int dirfd, const char *name, mode_t mode, struct bytes content
     free(temp);
     free(dir);
     return rc;
+}
+
+int
+fdio_rename_new(int from_fd, const char *from, int to_fd, const char *to)
+{
+    int rc = renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE);
+
+    if (rc == 0 || errno != EINVAL)
+        return rc;
+    if (faccessat(to_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? renameat(from_fd, from, to_fd, to) : -1;
+    errno = EEXIST;
+    return -1;
 }
 
 bool

@@ -67,6 +67,10 @@ int fdio_read_all(int fd, const char *name, struct buf *out, struct err *err);
 int fdio_replace_file(int dirfd, const char *name, mode_t mode, struct bytes content,
                       struct err *err);
 
+/* Renames a directory. Returns what renameat2(2) does with RENAME_NOREPLACE, also on a file system
+ * that doesn't know it, such as ZFS before 2.2; there, nobody else may make the new name. */
+int fdio_rename_new(int from_fd, const char *from, int to_fd, const char *to);
+
 /* Is it the same file, with the same contents? By device, inode, size and time of the change. */
 bool fdio_same_file(const struct stat *a, const struct stat *b);
 /* Remembers how the file looks (links are followed); one that isn't there looks like no other. */

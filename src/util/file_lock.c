@@ -5,11 +5,14 @@
 #include <sys/stat.h>
 
 int
-file_lock_try(int fd, const char *name, struct err *err)
+file_lock_try(int fd, const char *dir, const char *name, struct err *err)
 {
     while (flock(fd, LOCK_EX | LOCK_NB) != 0)
         if (errno != EINTR)
-            return errno == EWOULDBLOCK ? 0 : err_errno(err, "cannot lock %s", name);
+            return errno == EWOULDBLOCK
+                       ? 0
+                       : err_errno(err, "cannot lock %s%s%s", dir != NULL ? dir : "",
+                                   dir != NULL ? "/" : "", name);
     return 1;
 }
 

@@ -77,11 +77,11 @@ subtest 'lost twice before a snapshot' => sub {
 
 # Restores a copy of $dir, and one of the two processes is killed when it makes a call for the nth time. Returns where, or
 # undef if it doesn't make that many.
-sub kill_restore ($at, $call, $n) {
+sub kill_restore ($at, $call, $n, @other) {
     my $copy = "$at/data";
     mkdir $at;
     run([ 'cp', '-a', $dir, $copy ]);
-    my $ran = run([ 'strace', '-f', '-o', "$at/trace", '-e', "trace=$call", '-e', "inject=$call:signal=KILL:when=$n", Registry->program, 'restore', '--snapshot', '--dir', $copy ],
+    my $ran = run([ 'strace', '-f', '-o', "$at/trace", '-e', "trace=$call,renameat2", '-e', "inject=$call:signal=KILL:when=$n", @other, Registry->program, 'restore', '--snapshot', '--dir', $copy ],
         env => { ASAN_OPTIONS => 'detect_leaks=0' }, timeout => 60);
     return $copy if slurp("$at/trace") =~ /killed by SIGKILL/;
     works($ran, "no process of restore makes $n calls of $call");
@@ -119,6 +119,39 @@ subtest 'a restore that is killed' => sub {
         }
     }
     works(command('restore', '--snapshot', '--dir', $dir), 'at last');
+};
+
+# Such as ZFS before 2.2.
+subtest 'a file system that knows no flags of renameat2' => sub {
+    plan skip_all => 'needs strace' if !find_program('strace') || run([ 'strace', '-f', 'true' ])->{exit};
+    my @plain = ('-e', 'inject=renameat2:error=EINVAL');
+    my $on_it = sub (@args) { return run([ 'strace', '-f', '-o', "$tmp/plain", '-e', 'trace=renameat2', @plain, Registry->program, @args ], env => { ASAN_OPTIONS => 'detect_leaks=0' }, timeout => 60) };
+    my $registry = start($dir);
+    push_some($registry, 'plain');
+    my $before = contents($registry);
+    $registry->stop;
+    for (1, 2) {
+        works($on_it->('snapshot', '--dir', $dir), 'a snapshot');
+        works($on_it->('backup', "$tmp/plain-backup", '--dir', $dir), 'a backup');
+    }
+    for my $n (1 .. 20) {
+        my $copy = kill_restore("$tmp/plain-$n", 'renameat', $n, @plain) // last;
+        my $ran;
+        wait_for(10, sub { ($ran = $on_it->('restore', '--snapshot', '--dir', $copy))->{err} !~ /another restore/ });
+        works($ran, "restored after one was killed at $n");
+        my $again = start($copy);
+        is_deeply(contents($again), $before, '... all is there');
+        $again->stop;
+        is_deeply([ grep { /new|unfinished/ } names($copy), names("$copy/snapshots") ], [], '... and nothing half');
+        run([ 'rm', '-rf', "$tmp/plain-$n" ]);
+    }
+    my $ran = $on_it->('restore', '--snapshot', '--dir', $dir);
+    works($ran, 'restore --snapshot');
+    my ($aside) = $ran->{out} =~ /the database before is (\S+)$/m;
+    ok(-e "$aside/tag", '... sets the database before aside');
+    $registry = start($dir);
+    is_deeply(contents($registry), $before, '... and all is there');
+    $registry->stop;
 };
 
 subtest 'the clock was put back' => sub {

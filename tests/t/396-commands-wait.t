@@ -73,6 +73,22 @@ subtest 'two backups into one directory' => sub {
     ends_well($pid, $out, '... until that has ended');
 };
 
+# Each command beside a server has one of eight places there.
+subtest 'many that wait' => sub {
+    sysopen my $lock, "$dir/db/backup.lock", O_RDWR or die "lock: $!";
+    flock $lock, LOCK_EX or die "flock: $!";
+    my @waiting = map { [ begin(@snapshot, '--wait', '100s') ] } 1 .. 8;
+    my @refused;
+    ok(wait_for(40, sub { push @refused, grep { waitpid($_->[0], POSIX::WNOHANG()) == $_->[0] } @waiting; @refused == 4 }), 'half of them are refused');
+    like(slurp($_->[1]), qr/the \w+ \(process $$\) is running in this registry, and 4 commands wait for it already: try again later/, '... with the reason') for @refused;
+    works(command('gc', '--dir', $dir), 'another command is served');
+    close $lock;
+    for my $other (@waiting) {
+        ends_well(@$other, 'one that waited comes to an end') if !grep { $_ == $other } @refused;
+    }
+    spew("$dir/db/backup.lock", 'snapshot');
+};
+
 subtest 'a lock that tells nothing' => sub {
     for my $text ('', "\e[31m\n", 'x' x 100) {
         spew("$dir/db/backup.lock", $text);

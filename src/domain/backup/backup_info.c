@@ -1,5 +1,9 @@
 #include "domain/backup/backup_info.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include "util/clock.h"
+#include "util/fdio.h"
 #include "util/json.h"
 #include "util/mem.h"
 
@@ -47,6 +51,21 @@ backup_info_next(uint64_t moment_ms, const char *newest)
     if (newest == NULL || !backup_info_seconds(newest, &last) || second > last)
         return second;
     return last + 1;
+}
+
+int
+backup_info_rename(int root, const char *from, const char *prefix, uint64_t second,
+                   char to[BACKUP_PATH_MAX], struct err *err)
+{
+    char time[BACKUP_TIME_MAX];
+
+    do {
+        backup_info_time(time, second++);
+        snprintf(to, BACKUP_PATH_MAX, "%s%s", prefix, time);
+        if (fdio_rename_new(root, from, root, to) == 0)
+            return 0;
+    } while (errno == EEXIST);
+    return err_errno(err, "cannot rename %s", from);
 }
 
 void

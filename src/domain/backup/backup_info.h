@@ -24,6 +24,11 @@ bool backup_info_seconds(const char *name, uint64_t *seconds);
 /* The second that names a new one: that of its moment; or, if the clock was put back, the one after
  * the newest, so that it is the newest by its name. newest: NULL if there is none. */
 uint64_t backup_info_next(uint64_t moment_ms, const char *newest);
+/* Renames a directory to `prefix` and a time: `second`, or the next one whose name is free. *to
+ * gets the new name. 0 or -1. */
+#define BACKUP_PATH_MAX 64
+int backup_info_rename(int root, const char *from, const char *prefix, uint64_t second,
+                       char to[BACKUP_PATH_MAX], struct err *err);
 
 /* A file besides the blobs, which the database names. */
 struct backup_file {

@@ -333,23 +333,18 @@ note_first_log(int root, uint32_t first, struct err *err)
 static int
 publish_snapshot(int root, uint64_t moment_ms, char name[BACKUP_TIME_MAX], struct err *err)
 {
+    static const char below[] = SNAPSHOTS "/";
     struct snapshots s;
-    char path[64];
+    char path[BACKUP_PATH_MAX];
     uint64_t second;
     int rc = snapshot_list(root, &s, err);
 
     second = backup_info_next(moment_ms, s.n > 0 ? s.names[s.n - 1] : NULL);
     free(s.names);
-    if (rc != 0)
+    if (rc != 0 || backup_info_rename(root, UNFINISHED, below, second, path, err) != 0)
         return -1;
-    for (;; second++) {
-        backup_info_time(name, second);
-        name_snapshot(path, name);
-        if (renameat2(root, UNFINISHED, root, path, RENAME_NOREPLACE) == 0)
-            return fdio_fsync_dir(root, SNAPSHOTS, err);
-        if (errno != EEXIST)
-            return err_errno(err, "cannot rename " UNFINISHED);
-    }
+    snprintf(name, BACKUP_TIME_MAX, "%.*s", BACKUP_TIME_MAX - 1, path + strlen(below));
+    return fdio_fsync_dir(root, SNAPSHOTS, err);
 }
 
 static int
@@ -397,17 +392,11 @@ snapshot_mark_restored(int root, const char *store, bool is_copied, struct err *
 static int
 put_logs_aside(int root, struct err *err)
 {
-    char aside[64], time[BACKUP_TIME_MAX];
-    uint64_t second = clock_wall_ms() / 1000;
-    int rc;
+    char aside[BACKUP_PATH_MAX];
 
-    do { /* two may be put aside in one second */
-        backup_info_time(time, second++);
-        snprintf(aside, sizeof aside, LOGS ".%s", time);
-        rc = renameat2(root, LOGS, root, aside, RENAME_NOREPLACE);
-    } while (rc != 0 && errno == EEXIST);
-    if (rc != 0 && errno != ENOENT)
-        return err_errno(err, "cannot rename " LOGS);
+    if (backup_info_rename(root, LOGS, LOGS ".", clock_wall_ms() / 1000, aside, err) != 0 &&
+        err->sys != ENOENT)
+        return -1;
     if (fdio_mkdir(root, LOGS, 0700, err) < 0)
         return -1;
     return fdio_fsync_dir(root, SNAPSHOTS, err);

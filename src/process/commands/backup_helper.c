@@ -169,8 +169,7 @@ finish_place(struct place *p, const char *name)
 
     if (!backup_info_is_time(name))
         return EINVAL;
-    if (syncfs(p->work) != 0 ||
-        renameat2(p->dir, BACKUP_DIR_WORK, p->dir, name, RENAME_NOREPLACE) != 0 ||
+    if (syncfs(p->work) != 0 || fdio_rename_new(p->dir, BACKUP_DIR_WORK, p->dir, name) != 0 ||
         fsync(p->dir) != 0)
         return errno;
     if (p->keep > 0 && backup_dir_trim(p->dir, p->keep, name, &err) != 0)
@@ -324,7 +323,7 @@ lock_backup_place(int fd, const char *dir, uint64_t wait_ms, struct err *err)
     int rc;
 
     progress_begin(&progress);
-    while ((rc = file_lock_try(fd, dir, err)) == 0 && clock_mono_ms() - begun < wait_ms) {
+    while ((rc = file_lock_try(fd, NULL, dir, err)) == 0 && clock_mono_ms() - begun < wait_ms) {
         if (other[0] == '\0')
             name_other_backup(fd, other);
         progress_tell(&progress, "waiting for another backup to %s%s", dir, other);

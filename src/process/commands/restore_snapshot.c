@@ -120,49 +120,58 @@ make_new_directory(const struct exchange *x, struct err *err)
     return rc;
 }
 
-/* The name NEW now belongs to the database before. */
+/* name: the database before. */
 static int
-set_aside(const struct exchange *x, char aside[64], struct err *err)
+set_aside(const struct exchange *x, const char *name, char aside[BACKUP_PATH_MAX], struct err *err)
 {
-    char time[BACKUP_TIME_MAX];
-    uint64_t second = clock_wall_ms() / 1000;
-    int rc;
-
-    do { /* two may be set aside in one second */
-        backup_info_time(time, second++);
-        snprintf(aside, 64, OLD ".damaged-%s", time);
-        rc = renameat2(x->dirfd, NEW, x->dirfd, aside, RENAME_NOREPLACE);
-    } while (rc != 0 && errno == EEXIST);
-    return rc == 0 ? 0 : err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+    return backup_info_rename(x->dirfd, name, OLD ".damaged-", clock_wall_ms() / 1000, aside, err);
 }
 
-/* At each moment, OLD is one of the two. */
+/* On a file system that can't exchange two names. A restore that is killed in between is repeated:
+ * no server starts meanwhile, since there is no database. */
 static int
-exchange_names(const struct exchange *x, char aside[64], struct err *err)
+exchange_in_two_steps(const struct exchange *x, char aside[BACKUP_PATH_MAX], struct err *err)
 {
-    bool first = faccessat(x->dirfd, OLD, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
-
-    if (renameat2(x->dirfd, NEW, x->dirfd, OLD, first ? RENAME_NOREPLACE : RENAME_EXCHANGE) != 0)
-        return err_errno(err, "cannot rename %s/" NEW, x->options->dir);
-    if (!first && set_aside(x, aside, err) != 0)
+    if (set_aside(x, OLD, aside, err) != 0)
         return -1;
-    return fdio_fsync_dir(x->dirfd, ".", err);
+    if (renameat(x->dirfd, NEW, x->dirfd, OLD) == 0)
+        return 0;
+    err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+    if (renameat(x->dirfd, aside, x->dirfd, OLD) == 0)
+        aside[0] = '\0';
+    return -1;
+}
+
+static int
+exchange_names(const struct exchange *x, char aside[BACKUP_PATH_MAX], struct err *err)
+{
+    bool first = fdio_rename_new(x->dirfd, NEW, x->dirfd, OLD) == 0;
+    int rc = first ? 0 : renameat2(x->dirfd, NEW, x->dirfd, OLD, RENAME_EXCHANGE);
+
+    if (rc != 0 && errno == EINVAL)
+        rc = exchange_in_two_steps(x, aside, err);
+    else if (rc != 0)
+        rc = err_errno(err, "cannot rename %s/" NEW, x->options->dir);
+    else if (!first)
+        rc = set_aside(x, NEW, aside, err);
+    return rc == 0 ? fdio_fsync_dir(x->dirfd, ".", err) : -1;
 }
 
 /* A restore that was killed between its two renames has left the database before as NEW. */
 static int
 finish_exchange(const struct exchange *x, struct err *err)
 {
-    char aside[64];
+    char aside[BACKUP_PATH_MAX];
 
     if (faccessat(x->dirfd, OLD "/" SNAPSHOT_RESTORED, F_OK, AT_SYMLINK_NOFOLLOW) != 0 ||
         faccessat(x->dirfd, NEW, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
         return 0;
-    return set_aside(x, aside, err);
+    return set_aside(x, NEW, aside, err);
 }
 
 static int
-wait_for_maker(const struct exchange *x, struct outcome *o, char aside[64], struct err *err)
+wait_for_maker(const struct exchange *x, struct outcome *o, char aside[BACKUP_PATH_MAX],
+               struct err *err)
 {
     if (recv(x->socket, o, sizeof *o, 0) != (ssize_t)sizeof *o)
         return err_set(err, ERR_SYSTEM, "the process that makes the database died");
@@ -175,7 +184,7 @@ wait_for_maker(const struct exchange *x, struct outcome *o, char aside[64], stru
 }
 
 static int
-run_exchange(struct exchange *x, struct outcome *o, char aside[64], struct err *err)
+run_exchange(struct exchange *x, struct outcome *o, char aside[BACKUP_PATH_MAX], struct err *err)
 {
     int pair[2], rc;
     pid_t child;
@@ -271,7 +280,7 @@ restore_snapshot(struct options *o, struct err *err)
     struct exchange x = {.options = o, .dirfd = -1, .time = o->words.n > 0 ? o->words.v[0] : NULL};
     const char *const args[] = {"rebuild", "", x.actor, NULL};
     struct outcome outcome = {.good = false};
-    char aside[64] = "";
+    char aside[BACKUP_PATH_MAX] = "";
     enum command_exit code;
     struct err loss;
     bool lost;

@@ -36,7 +36,7 @@ lock_users(const struct user_file *f, struct err *err)
     if (fd < 0)
         return err_errno(err, "cannot open %s/auth as %s", f->dir.name, f->who.user);
     until = clock_mono_ms() + LOCK_WAIT_MS;
-    while ((rc = file_lock_try(fd, f->dir.name, err)) == 0 && clock_mono_ms() < until)
+    while ((rc = file_lock_try(fd, f->dir.name, "auth", err)) == 0 && clock_mono_ms() < until)
         clock_sleep_ms(POLL_MS);
     if (rc == 1)
         return fd;

@@ -97,15 +97,16 @@ datadir_lock_wait(int *fd, int dirfd, const char *name, struct err *err)
     *fd = open_lock(dirfd, O_RDWR | O_CREAT);
     if (*fd < 0)
         return err_errno(err, "cannot open %s/%s", name, LOCK_NAME);
-    while ((rc = file_lock_try(*fd, name, err)) == 0) {
+    while ((rc = file_lock_try(*fd, name, LOCK_NAME, err)) == 0) {
         const uint64_t waited = clock_mono_ms() - begun;
 
         if (waited >= look_ms) {
             const struct datadir_lock_holder h = find_lock_holder(*fd);
 
             if (h.command[0] == '\0' || waited >= COMMAND_WAIT_MS)
-                return file_lock_try(*fd, name, err) == 1 ? 0
-                                                          : locked_already(dirfd, name, &h, err);
+                return file_lock_try(*fd, name, LOCK_NAME, err) == 1
+                           ? 0
+                           : locked_already(dirfd, name, &h, err);
             if (h.pid != told)
                 log_line(LOG_INFO, "waiting for a command that uses the data directory",
                          "command=%s pid=%d", h.command, (int)h.pid);
@@ -127,7 +128,7 @@ datadir_lock_try(int *fd, int dirfd, const char *name, bool make, struct err *er
         return 1;
     rc = new < 0 ? err_errno(err, "cannot open %s/%s", name, LOCK_NAME) : 0;
     if (rc == 0)
-        rc = file_lock_try(new, name, err);
+        rc = file_lock_try(new, name, LOCK_NAME, err);
     *fd = rc == 1 ? new : -1;
     if (rc != 1)
         fdio_close(new);

@@ -15,6 +15,8 @@
 #define TAKE_AGAIN_MS 20
 #define WHAT_MAX 15
 #define HOLDER_MAX 64
+/* Each of them takes one of the server's places for commands (SERVER_COMMANDS_MAX). */
+#define WAITING_MAX 4
 
 static int
 open_backup_lock(int root)
@@ -47,15 +49,42 @@ name_backup_holder(int fd, char out[HOLDER_MAX])
         snprintf(out + n, (size_t)(HOLDER_MAX - n), " (process %d)", (int)pid);
 }
 
+/* The places for those that wait are bytes of the file. The kernel frees them with fd. */
+static int
+take_waiting_place(int fd, const char *holder, struct err *err)
+{
+    for (off_t i = 0; i < WAITING_MAX; i++) {
+        struct flock place = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = i, .l_len = 1};
+
+        if (fcntl(fd, F_OFD_SETLK, &place) == 0)
+            return 0;
+        if (errno != EAGAIN && errno != EACCES)
+            return err_errno(err, "cannot lock a byte of " BACKUP_LOCK);
+    }
+    return err_set(err, ERR_BUSY,
+                   "%s is running in this registry, and %d commands wait for it already: try again "
+                   "later",
+                   holder, WAITING_MAX);
+}
+
+static void
+leave_waiting_places(int fd)
+{
+    struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_len = WAITING_MAX};
+
+    fcntl(fd, F_OFD_SETLK, &all);
+}
+
 static int
 wait_for_backup_lock(int fd, const struct backup_lock_wait *wait, struct err *err)
 {
     const uint64_t begun = clock_mono_ms();
     uint64_t tell_ms = MOMENT_MS;
+    bool has_place = false;
     char holder[HOLDER_MAX];
     int rc;
 
-    while ((rc = file_lock_try(fd, BACKUP_LOCK, err)) == 0) {
+    while ((rc = file_lock_try(fd, NULL, BACKUP_LOCK, err)) == 0) {
         const uint64_t waited = clock_mono_ms() - begun;
 
         if (wait->is_over(wait->arg))
@@ -67,6 +96,9 @@ wait_for_backup_lock(int fd, const struct backup_lock_wait *wait, struct err *er
                                "%s is running in this registry, and only one backup or snapshot "
                                "is made at a time",
                                holder);
+            if (!has_place && take_waiting_place(fd, holder, err) != 0)
+                return -1;
+            has_place = true;
             wait->tell(wait->arg, holder);
             tell_ms = waited + MOMENT_MS;
         }
@@ -83,6 +115,7 @@ backup_lock_take(int root, const struct backup_lock_wait *wait, struct err *err)
     if (fd < 0)
         return err_errno(err, "cannot open " BACKUP_LOCK);
     if (wait_for_backup_lock(fd, wait, err) == 1) {
+        leave_waiting_places(fd);
         write_what_it_does(fd, wait->what);
         return fd;
     }

@@ -10,7 +10,7 @@
 
 struct backup_lock_wait {
     const char *what; /* what the caller does, for others who wait then: "backup" */
-    uint64_t ms;      /* how long it waits for another one */
+    uint64_t ms;      /* how long it waits for another one, if there are not too many that wait */
     bool (*is_over)(void *arg);
     /* While it waits, each second; holder: "the snapshot (process 17)". */
     void (*tell)(void *arg, const char *holder);

@@ -42,33 +42,23 @@ is_name_taken(int dirfd, const char *name)
     return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* 1, 0, -1. */
+/* Is there a store? 1, 0, -1. Or removes it, with its regions: 0, -1. */
 static int
-has_store(int dirfd, const struct fresh_names *names, struct err *err)
-{
-    DIR *dir = fdio_opendir(dirfd, ".", err);
-    int found = 0;
-
-    if (dir == NULL)
-        return -1;
-    for (const struct dirent *e; found == 0 && (e = readdir(dir)) != NULL;)
-        found = belongs_to_store(names, e->d_name);
-    closedir(dir);
-    return found;
-}
-
-static int
-remove_unfinished(int dirfd, const struct fresh_names *names, struct err *err)
+find_store(int dirfd, const struct fresh_names *names, bool remove, struct err *err)
 {
     DIR *dir = fdio_opendir(dirfd, ".", err);
     int rc = 0;
 
     if (dir == NULL)
         return -1;
-    for (const struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;)
-        if ((belongs_to_store(names, e->d_name) || begins_with(e->d_name, REGION_PREFIX)) &&
-            unlinkat(dirfd, e->d_name, 0) != 0 && errno != ENOENT)
+    for (const struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;) {
+        if (!belongs_to_store(names, e->d_name) &&
+            (!remove || !begins_with(e->d_name, REGION_PREFIX)))
+            continue;
+        rc = !remove;
+        if (remove && unlinkat(dirfd, e->d_name, 0) != 0 && errno != ENOENT)
             rc = err_errno(err, "removing %s of a store that was not finished", e->d_name);
+    }
     closedir(dir);
     return rc;
 }
@@ -100,9 +90,9 @@ begin_in(int dirfd, const struct fresh_names *names, const char *list, struct by
     }
     if (is_name_taken(dirfd, MARK_NAME)) {
         log_line(LOG_INFO, "the database was not finished, and is made anew", NULL);
-        if (remove_unfinished(dirfd, names, err) != 0)
+        if (find_store(dirfd, names, true, err) != 0)
             return -1;
-    } else if ((found = has_store(dirfd, names, err)) != 0) {
+    } else if ((found = find_store(dirfd, names, false, err)) != 0) {
         return found < 0 ? -1 : 0;
     }
     return put_mark(dirfd, text, err) == 0 ? 1 : -1;
