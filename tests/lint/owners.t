@@ -6,9 +6,11 @@ use lib $FindBin::Bin;
 use Lint;
 use Test::More;
 
-# Who may include a header: of libraries, and of Berkeley DB's filling.
+# Who may include a header: of libraries, and of the fillings.
 my @owners = (
     [ qr{^storage/kv/bdb},        qr{^src/storage/kv/(bdb\w*|kv_open)\.[ch]$} ],
+    [ qr{^storage/kv/pg},         qr{^src/storage/kv/(pg\w*|kv_open)\.[ch]$} ],
+    [ qr{^libpq},                 qr{^src/storage/kv/pg\w*\.[ch]$} ],
     [ qr{^storage/kv/kv_filling}, qr{^src/storage/kv/\w+\.[ch]$} ],
     [ qr{^db\.h$},                qr{^src/storage/kv/bdb\w*\.[ch]$} ],
     [ qr{^(json-c/)?json\w*\.h$}, qr{^src/util/json\.c$} ],

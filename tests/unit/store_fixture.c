@@ -12,6 +12,7 @@
 #include "domain/core/blob.h"
 #include "domain/core/upload.h"
 #include "domain/v1/image_foreign.h"
+#include "store_place.h"
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/fdio.h"
@@ -138,9 +139,10 @@ fixture_store(void **state)
     if (fixture_files(state) != 0)
         return -1;
     f = *state;
-    if (kv_recover("db", tables, TABLE_COUNT, &f->err) != 0)
+    if (store_place_clear(&f->err) != 0 ||
+        kv_recover(store_place(), tables, TABLE_COUNT, &f->err) != 0)
         return -1;
-    f->reg.kv = kv_open("db", tables, TABLE_COUNT, NULL, lost, &f->err);
+    f->reg.kv = kv_open(store_place(), tables, TABLE_COUNT, NULL, lost, &f->err);
     return f->reg.kv != NULL ? 0 : -1;
 }
 

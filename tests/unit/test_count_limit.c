@@ -1,4 +1,5 @@
 #include "store_fixture.h"
+#include "store_place.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -202,7 +203,7 @@ greedy_child(struct fixture *f, int number)
     char name[20];
     int got = 0;
 
-    f->reg.kv = kv_open("db", tables, TABLE_COUNT, NULL, lost, &f->err);
+    f->reg.kv = kv_open(store_place(), tables, TABLE_COUNT, NULL, lost, &f->err);
     if (f->reg.kv == NULL)
         _exit(100);
     for (int i = 0; i < 20; i++) {
@@ -244,7 +245,7 @@ many_at_once_never_get_more(void **state)
         assert_true(WEXITSTATUS(status) <= 40);
         got += WEXITSTATUS(status);
     }
-    f->reg.kv = kv_open("db", tables, TABLE_COUNT, NULL, lost, &f->err);
+    f->reg.kv = kv_open(store_place(), tables, TABLE_COUNT, NULL, lost, &f->err);
     assert_non_null(f->reg.kv);
     assert_int_equal(got, 20);
     assert_int_equal(tally(f, TALLY_REPOSITORIES, 0, NULL), 11);

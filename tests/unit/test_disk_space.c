@@ -1,4 +1,5 @@
 #include "store_fixture.h"
+#include "store_place.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ what_fits_is_let_in(void **state)
 static void
 ballast_is_made_once_and_kept_while_there_is_room(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("the ballast is room for Berkeley DB");
     struct fixture *f = *state;
     int dir = f->reg.dirfd;
     struct stat made, after;

@@ -76,7 +76,7 @@ values_of_all_sizes_survive_reopening_and_recovery(void **state)
         }
         kv_close(kv);
         if (round == 1)
-            assert_int_equal(kv_recover("db", defs, COUNT, &err), 0);
+            assert_int_equal(kv_recover(store_place(), defs, COUNT, &err), 0);
         kv = open_kv(NULL);
     }
     buf_free(&b);
@@ -328,6 +328,7 @@ look_fn(struct txn *t, void *arg, struct err *e)
 static void
 the_slot_says_in_db_exactly_while_something_is_open(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("nothing is recovered after a death");
     (void)state;
     struct kv_slot slot = {0};
     struct kv_cursor *c, *d;
@@ -366,6 +367,7 @@ the_slot_says_in_db_exactly_while_something_is_open(void **state)
 static void
 a_store_that_was_never_recovered_cannot_be_opened(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("test_pg.c has this");
     (void)state;
     struct kv_slot slot = {0};
     assert_null(kv_open("other", defs, COUNT, &slot, lost, &err));
@@ -401,6 +403,7 @@ look_for_update_fn(struct txn *t, void *arg, struct err *e)
 static void
 a_commit_waits_for_the_disk_unless_it_is_relaxed_or_wrote_nothing(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("the server waits for the disk");
     (void)state;
     struct kv *kv = open_kv(NULL);
     struct op o = {.table = A, .key = "k", .val = bytes_str("v")};
@@ -429,12 +432,12 @@ a_relaxed_commit_survives_its_process(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct op o = {.table = A, .key = "k", .val = bytes_str("v")};
-        struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+        struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
         _exit(kv != NULL && txn_run(kv, relaxed_put_fn, &o, &err) == 0 ? 0 : 1);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    assert_int_equal(kv_recover("db", defs, COUNT, &err), 0);
+    assert_int_equal(kv_recover(store_place(), defs, COUNT, &err), 0);
     struct kv *kv = open_kv(NULL);
     expect(kv, A, "k", "v");
     kv_close(kv);
@@ -445,6 +448,7 @@ a_relaxed_commit_survives_its_process(void **state)
 static void
 logs_are_trimmed_but_not_during_a_backup(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("the logs are the server's");
     (void)state;
     static char big[65536];
     struct kv *kv = open_kv(NULL);
@@ -463,7 +467,7 @@ logs_are_trimmed_but_not_during_a_backup(void **state)
     assert_int_equal(kv_trim_logs(kv, &err), 0);
     assert_int_not_equal(access("db/log.0000000001", F_OK), 0);
     kv_close(kv);
-    assert_int_equal(kv_recover("db", defs, COUNT, &err), 0);
+    assert_int_equal(kv_recover(store_place(), defs, COUNT, &err), 0);
 }
 
 int

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "store_place.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
@@ -41,7 +42,7 @@ lost(const char *why)
 static inline struct kv *
 open_kv(struct kv_slot *slot)
 {
-    struct kv *kv = kv_open("db", defs, COUNT, slot, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, slot, lost, &err);
     if (kv == NULL)
         fprintf(stderr, "kv_open: %s\n", err.message);
     assert_non_null(kv);
@@ -56,7 +57,9 @@ setup(void **state)
     if (mkdtemp(home) == NULL || chdir(home) != 0)
         return -1;
     *state = NULL;
-    return kv_recover("db", defs, COUNT, &err);
+    if (store_place_clear(&err) != 0)
+        return -1;
+    return kv_recover(store_place(), defs, COUNT, &err);
 }
 
 static inline int

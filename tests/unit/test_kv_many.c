@@ -25,7 +25,7 @@ count_fn(struct txn *t, void *arg, struct err *e)
 static void
 counting_child(void *arg)
 {
-    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
     CHECK(kv != NULL);
     for (int done = 0; done < 100;) {
         if (txn_run(kv, count_fn, arg, &err) == 0)
@@ -83,7 +83,7 @@ static void
 winner_child(void *arg)
 {
     struct duel *d = arg;
-    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
     CHECK(kv != NULL);
     for (d->round = 1; !atomic_load(&d->over); d->round++)
         CHECK(txn_run(kv, winner_fn, d, &err) == 0);
@@ -128,6 +128,7 @@ lose_always(bool swallow)
 static void
 who_loses_every_conflict_is_told_busy(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("it depends on the choice of a victim, and nobody loses for ever");
     (void)state;
     lose_always(false);
 }
@@ -135,6 +136,7 @@ who_loses_every_conflict_is_told_busy(void **state)
 static void
 a_conflict_cannot_be_swallowed(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("it depends on the choice of a victim");
     (void)state;
     lose_always(true);
 }
@@ -165,7 +167,7 @@ static void
 writing_child(void *arg)
 {
     atomic_int *writers = arg;
-    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
     CHECK(kv != NULL);
     for (int i = 0; i < 1500; i++) {
         int n = i * 37;
@@ -232,7 +234,7 @@ static void
 one_write_child(void *arg)
 {
     atomic_int *step = arg;
-    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
     CHECK(kv != NULL);
     struct op o = {.table = A, .key = "a", .val = bytes_str("2")};
     atomic_store(step, 1);
@@ -244,6 +246,7 @@ one_write_child(void *arg)
 static void
 a_look_beside_an_open_cursor_does_not_wait_for_who_waits_for_the_cursor(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("a cursor outside a transaction locks nothing");
     (void)state;
     struct kv_cursor *c, *d;
     atomic_int *step = shared(sizeof *step);
@@ -289,7 +292,7 @@ static void
 second_child(void *arg)
 {
     struct place *p = arg;
-    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
     CHECK(kv != NULL);
     atomic_store(&p->step, 2);
     CHECK(wait_for(&p->step, 3));
@@ -398,7 +401,7 @@ user_of_the_store(void *arg)
     (void)arg;
 
     mark();
-    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
     CHECK(kv != NULL);
 
     struct buf b;
@@ -428,6 +431,7 @@ user_of_the_store(void *arg)
 static void
 a_mark_that_goes_away_stops_nobody(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("no environment is shared");
     (void)state;
     struct kv *kv = open_kv(NULL);
     put(kv, A, "a", "one");
@@ -448,7 +452,7 @@ static void
 user_of_a_lost_store(void *arg)
 {
     (void)arg;
-    struct kv *kv = kv_open("db", defs, COUNT, NULL, lost, &err);
+    struct kv *kv = kv_open(store_place(), defs, COUNT, NULL, lost, &err);
     DB_ENV *env;
     CHECK(kv != NULL && db_env_create(&env, 0) == 0);
     CHECK(env->open(env, "db", DB_JOINENV, 0) == 0);
@@ -459,6 +463,7 @@ user_of_a_lost_store(void *arg)
 static void
 a_mark_that_stays_asks_for_a_recovery(void **state)
 {
+    ONLY_WITH_BERKELEY_DB("no environment is shared");
     (void)state;
     int status;
     pid_t pid = spawn(user_of_a_lost_store, NULL);

@@ -81,7 +81,7 @@ struct kv_filling {
     int (*stats)(struct kv *kv, struct kv_stats *out, struct err *err);
     int (*trim_logs)(struct kv *kv, struct err *err);
 
-    /* kv_backup.h */
+    /* kv_backup.h. A filling whose store isn't a directory has only the first of these. */
     int (*copy)(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void *arg),
                 void *arg, struct err *err);
     int (*mend)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);

@@ -2,25 +2,48 @@
 #include "storage/kv/bdb_filling.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_check.h"
+#include "storage/kv/pg_filling.h"
 #include "util/fdio.h"
 
-/* The one place that chooses a filling. */
+/* The one place that chooses a filling. Copies and checks of directories are Berkeley DB's. */
 
 static const struct kv_filling *const filling = &bdb_filling;
+
+bool
+kv_open_is_remote(const char *dir)
+{
+    return strncmp(dir, "postgresql:", strlen("postgresql:")) == 0;
+}
+
+static const struct kv_filling *
+choose_filling(const char *dir, struct err *err)
+{
+    if (!kv_open_is_remote(dir))
+        return &bdb_filling;
+#ifdef HAVE_LIBPQ
+    (void)err;
+    return &pg_filling;
+#else
+    err_set(err, ERR_SYSTEM, "this program was built without PostgreSQL's library");
+    return NULL;
+#endif
+}
 
 int
 kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
-    return filling->recover(dir, tables, n, err);
+    const struct kv_filling *f = choose_filling(dir, err);
+
+    return f != NULL ? f->recover(dir, tables, n, err) : -1;
 }
 
-/* kv: from the filling, or NULL. */
+/* kv: from the filling f, or NULL. */
 static struct kv *
-set_up_kv(struct kv *kv, const struct kv_table *tables, size_t n)
+set_up_kv(const struct kv_filling *f, struct kv *kv, const struct kv_table *tables, size_t n)
 {
     if (kv == NULL)
         return NULL;
-    kv->filling = filling;
+    kv->filling = f;
     kv->tables = tables;
     kv->n = n;
     kv->keep_room = -1;
@@ -33,13 +56,15 @@ struct kv *
 kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
         void (*lost)(const char *why), struct err *err)
 {
-    return set_up_kv(filling->open(dir, tables, n, slot, lost, err), tables, n);
+    const struct kv_filling *f = choose_filling(dir, err);
+
+    return f != NULL ? set_up_kv(f, f->open(dir, tables, n, slot, lost, err), tables, n) : NULL;
 }
 
 struct kv *
 kv_backup_open(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
 {
-    return set_up_kv(filling->open_quiet(dir, tables, n, err), tables, n);
+    return set_up_kv(filling, filling->open_quiet(dir, tables, n, err), tables, n);
 }
 
 void

@@ -3,6 +3,10 @@
 #include "storage/kv/kv.h"
 #include "storage/kv/kv_slot.h"
 
+/* The store is a directory, or a database of PostgreSQL, whose `dir` is a URL: postgresql://...
+ * (libpq's documentation, "Connection URIs"). True for such a URL. */
+bool kv_open_is_remote(const char *dir);
+
 /* Creates what is missing and repairs what a crash left. No other process may have the store open.
  * dir is relative to the working directory, which must not change while the store is open. Returns
  * at once if the filling needs no recovery. ERR_NO_SPACE: the disk is full; it works again once

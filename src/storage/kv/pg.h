@@ -1,0 +1,93 @@
+#pragma once
+
+#include <libpq-fe.h>
+#include "storage/kv/kv_filling.h"
+
+/* The filling of kv.h with PostgreSQL: the common part of the pg_*.c files, the only ones that
+ * include libpq-fe.h.
+ *
+ * Each table is a table of PostgreSQL, (k bytea, v bytea); the key of a queue is a bigint. A
+ * process has one connection, always in pipeline mode: statements are sent without waiting, and a
+ * flight waits for all their results together. Reads outside transactions are single statements. */
+
+/* What is sent, and whose result wasn't read yet. */
+enum pg_want {
+    PG_CHECKED, /* its success is all that counts */
+    PG_WANTED,  /* the flight returns its result; one in each flight */
+    PG_COMMIT,
+    PG_PREPARE, /* checked; makes a statement of a table */
+    PG_FETCHED, /* the value of an expected key */
+    PG_SYNC,    /* the end of a group of statements: those behind a failed one are left out */
+};
+
+struct pg_pending {
+    enum pg_want want;
+    unsigned number; /* PG_PREPARE: of the statement; PG_FETCHED: of the key in `expected` */
+    bool is_over;    /* its transaction is over: its result counts no more */
+};
+
+/* A key that was announced in this transaction. */
+struct pg_expected {
+    unsigned table;
+    char *key; /* NULL: the transaction has written it since */
+    size_t key_n;
+    PGresult *found; /* NULL: the result wasn't read yet */
+};
+
+#define PG_EXPECTED_MAX 256
+
+/* A record of a queue, which is written at the end of the transaction. */
+struct pg_append {
+    unsigned table;
+    size_t n;
+    char *val;
+};
+
+struct pg {
+    struct kv kv;
+    char *address;
+    const struct kv_table *tables;
+    size_t n;
+    PGconn *conn; /* NULL: not connected */
+    bool is_broken;
+    bool *prepared; /* PG_STATEMENTS for each table */
+    struct pg_pending *pending;
+    size_t pending_n, pending_room;
+
+    /* the transaction */
+    bool is_begun;
+    bool is_alone;    /* no other one runs: it can't lose */
+    bool is_doubtful; /* the connection was lost, and the commit may have been done */
+    unsigned tries;
+    uint64_t *changes; /* of each table: writes */
+    struct pg_expected expected[PG_EXPECTED_MAX];
+    size_t expected_n;
+    struct pg_append *appends;
+    size_t appends_n, appends_room;
+
+    /* An absent key that another transaction had locked. The next try holds its lock from before
+     * its snapshot on. */
+    uint64_t awaited_key;
+    bool awaits_key;
+    uint64_t held_key;
+    bool holds_key;
+};
+
+static inline struct pg *
+pg_of(const struct txn *t)
+{
+    return (struct pg *)t->kv;
+}
+
+/* The numbers of advisory locks that are no keys. */
+#define PG_LOCK_SCHEMA 21063
+#define PG_LOCK_QUEUE 21064
+
+struct pg *pg_new(const char *address, const struct kv_table *tables, size_t n);
+void pg_free(struct pg *p);
+
+/* Fills err from a failed result, or (NULL) from the lost connection, and returns -1. ERR_BUSY: a
+ * conflict, or the connection is lost. */
+int pg_error(const struct pg *p, const PGresult *res, struct err *err);
+/* After this error of the server, the connection is of no use. */
+bool pg_is_fatal(const PGresult *res);

@@ -1,0 +1,290 @@
+#ifdef HAVE_LIBPQ
+
+#include "storage/kv/pg_link.h"
+#include <errno.h>
+#include <poll.h>
+#include "storage/kv/pg_statement.h"
+#include "util/clock.h"
+#include "util/mem.h"
+
+/* Silence of the server after which the connection counts as lost. Longer than its own limits. */
+#define SILENCE_MS 30000
+#define RECONNECT_PAUSE_MS 100
+
+/* ---- connecting ---- */
+
+/* The address comes last, so that it can say something else. */
+static const char *const keywords[] = {
+    "target_session_attrs",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "application_name",
+    "client_encoding",
+    "dbname",
+    NULL,
+};
+static const char *const keyword_values[] = {
+    "read-write", "3", "10000", "5", "2", "3", "docker-registry-server", "UTF8",
+};
+
+static const char *const settings[] = {
+    /* Other plans than a walk along the key lock more than the range that is read. */
+    "SET enable_seqscan = off",
+    "SET enable_bitmapscan = off",
+    "SET enable_sort = off",
+    "SET plan_cache_mode = force_generic_plan",
+    "SET jit = off",
+    "SET statement_timeout = '20s'",
+    "SET idle_in_transaction_session_timeout = '10s'",
+    "SET lock_timeout = '10s'",
+    "SET client_min_messages = warning",
+    /* What was acknowledged is on disk. */
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+};
+
+static void
+ignore_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+static int
+connect_once(struct pg *p, struct err *err)
+{
+    const char *vals[sizeof keywords / sizeof keywords[0]] = {0};
+    size_t n = sizeof keyword_values / sizeof keyword_values[0];
+
+    memcpy(vals, keyword_values, sizeof keyword_values);
+    vals[n] = p->address;
+    p->conn = PQconnectdbParams(keywords, vals, 1);
+    if (p->conn == NULL)
+        mem_exhausted();
+    if (PQstatus(p->conn) != CONNECTION_OK || PQsetnonblocking(p->conn, 1) != 0 ||
+        PQenterPipelineMode(p->conn) != 1) {
+        const char *text = PQerrorMessage(p->conn);
+
+        err_set(err, ERR_BUSY, "the database can't be reached: %.*s", (int)strcspn(text, "\n"),
+                text);
+        pg_link_close(p);
+        return -1;
+    }
+    PQsetNoticeProcessor(p->conn, ignore_notice, NULL);
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        pg_link_say(p, PG_CHECKED, settings[i]);
+    return pg_link_flight(p, NULL, err);
+}
+
+static bool
+is_closed_by_server(const struct pg *p)
+{
+    struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLRDHUP};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
+int
+pg_link_open(struct pg *p, struct err *err)
+{
+    uint64_t until = clock_mono_ms() + PG_PATIENCE_MS;
+
+    if (p->conn != NULL && (p->is_broken || is_closed_by_server(p)))
+        pg_link_close(p);
+    while (p->conn == NULL && connect_once(p, err) != 0) {
+        pg_link_close(p);
+        if (clock_mono_ms() >= until)
+            return -1;
+        clock_sleep_ms(RECONNECT_PAUSE_MS);
+    }
+    return 0;
+}
+
+void
+pg_link_close(struct pg *p)
+{
+    PQfinish(p->conn);
+    p->conn = NULL;
+    p->is_broken = false;
+    p->pending_n = 0;
+    p->holds_key = false;
+    memset(p->prepared, 0, p->n * PG_STATEMENTS * sizeof *p->prepared);
+}
+
+/* ---- sending ---- */
+
+/* sent: what libpq's function returned. */
+static void
+note_pending(struct pg *p, int sent, enum pg_want want, unsigned number)
+{
+    if (sent != 1) {
+        p->is_broken = true;
+        return;
+    }
+    p->pending = mem_grow(p->pending, &p->pending_room, p->pending_n + 1, sizeof *p->pending);
+    p->pending[p->pending_n++] = (struct pg_pending){.want = want, .number = number};
+}
+
+void
+pg_link_say(struct pg *p, enum pg_want want, const char *text)
+{
+    if (p->conn != NULL)
+        note_pending(p, PQsendQueryParams(p->conn, text, 0, NULL, NULL, NULL, NULL, 0), want, 0);
+}
+
+void
+pg_link_prepare(struct pg *p, unsigned number, const char *name, const char *text)
+{
+    if (p->conn == NULL)
+        return;
+    note_pending(p, PQsendPrepare(p->conn, name, text, 0, NULL), PG_PREPARE, number);
+    p->prepared[number] = true;
+}
+
+void
+pg_link_execute(struct pg *p, enum pg_want want, unsigned number, const char *name,
+                const struct bytes *params, int n)
+{
+    const char *vals[PG_PARAMS_MAX];
+    int lengths[PG_PARAMS_MAX], formats[PG_PARAMS_MAX];
+
+    if (p->conn == NULL)
+        return;
+    for (int i = 0; i < n; i++) {
+        vals[i] = params[i].n > 0 ? params[i].p : "";
+        lengths[i] = (int)params[i].n;
+        formats[i] = 1;
+    }
+    note_pending(p, PQsendQueryPrepared(p->conn, name, n, vals, lengths, formats, 1), want, number);
+}
+
+void
+pg_link_sync(struct pg *p)
+{
+    if (p->conn != NULL)
+        note_pending(p, PQpipelineSync(p->conn), PG_SYNC, 0);
+}
+
+/* ---- results ---- */
+
+/* NULL: there is none, at the end of a statement's results, or after the loss of the connection. */
+static PGresult *
+next_result(struct pg *p)
+{
+    while (PQisBusy(p->conn)) {
+        int more = PQflush(p->conn);
+        struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
+        int rc;
+
+        if (more == 1)
+            fd.events |= POLLOUT;
+        rc = poll(&fd, 1, SILENCE_MS);
+        if (rc < 0 && errno == EINTR)
+            continue;
+        if (rc <= 0)
+            return NULL;
+        if ((fd.revents & ~POLLOUT) != 0 && PQconsumeInput(p->conn) != 1)
+            break; /* the next call has the reason */
+    }
+    return PQgetResult(p->conn);
+}
+
+/* What came of a statement. Takes res. */
+static void
+keep_result(struct pg *p, const struct pg_pending *w, PGresult *res, PGresult **out)
+{
+    if (w->want == PG_FETCHED && !w->is_over && p->expected[w->number].key != NULL) {
+        p->expected[w->number].found = res;
+    } else if (w->want == PG_WANTED && out != NULL) {
+        PQclear(*out);
+        *out = res;
+    } else {
+        PQclear(res);
+    }
+}
+
+struct landing {
+    bool has_failed; /* err has the first failure */
+    bool is_lost;
+    bool has_committed;
+    bool may_commit; /* COMMIT was sent, and nothing says that it wasn't done */
+};
+
+/* Reads the result of one statement. */
+static void
+land_one(struct pg *p, const struct pg_pending *w, PGresult **out, struct landing *l,
+         struct err *err)
+{
+    PGresult *res = next_result(p);
+    ExecStatusType status = PQresultStatus(res);
+    bool is_good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+
+    if (status == PGRES_PIPELINE_SYNC && w->want == PG_SYNC) {
+        PQclear(res);
+        return;
+    }
+    if (!is_good && w->want == PG_PREPARE)
+        p->prepared[w->number] = false;
+    if (is_good && w->want == PG_COMMIT) {
+        l->has_committed = strcmp(PQcmdStatus(res), "COMMIT") == 0;
+        l->may_commit = l->has_committed;
+        if (!l->has_committed && !l->has_failed) {
+            l->has_failed = true;
+            err_set(err, ERR_BUSY, "the database has undone the transaction");
+        }
+    }
+    /* The server answers in order: after an answer that isn't the one to COMMIT, there was no
+     * COMMIT. A FATAL in the place of COMMIT's answer leaves it open. */
+    if (!is_good && status != PGRES_PIPELINE_ABORTED) {
+        l->is_lost = l->is_lost || res == NULL || w->want == PG_SYNC || pg_is_fatal(res);
+        if (res != NULL && PQresultErrorField(res, PG_DIAG_SQLSTATE) != NULL && !w->is_over &&
+            (w->want != PG_COMMIT || !pg_is_fatal(res)))
+            l->may_commit = false;
+        if (!l->has_failed && (!w->is_over || l->is_lost)) {
+            l->has_failed = true;
+            pg_error(p, res, err);
+        }
+    }
+    if (is_good)
+        keep_result(p, w, res, out);
+    else
+        PQclear(res);
+    if (!l->is_lost && (res = next_result(p)) != NULL) { /* out of step */
+        PQclear(res);
+        l->is_lost = true;
+    }
+}
+
+int
+pg_link_flight(struct pg *p, PGresult **out, struct err *err)
+{
+    struct landing l = {0};
+
+    if (out != NULL)
+        *out = NULL;
+    pg_link_sync(p);
+    for (size_t i = 0; i < p->pending_n; i++)
+        l.may_commit = l.may_commit || p->pending[i].want == PG_COMMIT;
+    l.is_lost = p->conn == NULL || p->is_broken;
+    for (size_t i = 0; i < p->pending_n && !l.is_lost; i++)
+        land_one(p, &p->pending[i], out, &l, err);
+    p->pending_n = 0;
+    if (l.is_lost) {
+        if (!l.has_failed)
+            pg_error(p, NULL, err);
+        pg_link_close(p);
+    }
+    p->is_doubtful = l.is_lost && l.may_commit && !l.has_committed;
+    if (l.has_committed || (!l.is_lost && !l.has_failed))
+        return 0;
+    if (out != NULL) {
+        PQclear(*out);
+        *out = NULL;
+    }
+    return -1;
+}
+
+#endif

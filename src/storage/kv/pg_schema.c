@@ -1,0 +1,106 @@
+#ifdef HAVE_LIBPQ
+
+#include "storage/kv/pg_schema.h"
+#include "storage/kv/pg_link.h"
+
+/* The version of what this file makes. */
+#define SCHEMA_VERSION 1
+
+#define TEXT_MAX 8192
+
+static void
+say_table(struct pg *p, const struct kv_table *table)
+{
+    char text[512];
+
+    if (table->kind == KV_QUEUE)
+        snprintf(text, sizeof text,
+                 "CREATE TABLE IF NOT EXISTS \"%s\" (k bigint GENERATED ALWAYS AS IDENTITY"
+                 " (MAXVALUE %u) PRIMARY KEY, v bytea NOT NULL)",
+                 table->name, UINT32_MAX);
+    else
+        snprintf(text, sizeof text,
+                 "CREATE TABLE IF NOT EXISTS \"%s\" (k bytea PRIMARY KEY, v bytea NOT NULL)",
+                 table->name);
+    pg_link_say(p, PG_CHECKED, text);
+}
+
+/* Reads the version, in a transaction that has the lock or doesn't need it. */
+static int
+check_version(struct pg *p, struct err *err)
+{
+    PGresult *res;
+    long version;
+
+    pg_link_say(p, PG_WANTED, "SELECT version FROM kv_schema");
+    if (pg_link_flight(p, &res, err) != 0)
+        return -1;
+    version = PQntuples(res) == 1 ? strtol(PQgetvalue(res, 0, 0), NULL, 10) : -1;
+    PQclear(res);
+    if (version == SCHEMA_VERSION)
+        return 0;
+    return err_set(err, ERR_SYSTEM,
+                   "the database has version %ld of the tables, and this program needs version %d",
+                   version, SCHEMA_VERSION);
+}
+
+static int
+make_tables(struct pg *p, struct err *err)
+{
+    char text[160];
+
+    pg_link_say(p, PG_CHECKED, "BEGIN");
+    snprintf(text, sizeof text, "SELECT pg_advisory_xact_lock(%d, 0)", PG_LOCK_SCHEMA);
+    pg_link_say(p, PG_CHECKED, text);
+    pg_link_say(p, PG_CHECKED, "CREATE TABLE IF NOT EXISTS kv_schema (version integer NOT NULL)");
+    snprintf(text, sizeof text,
+             "INSERT INTO kv_schema SELECT %d WHERE NOT EXISTS (SELECT FROM kv_schema)",
+             SCHEMA_VERSION);
+    pg_link_say(p, PG_CHECKED, text);
+    if (check_version(p, err) != 0)
+        return -1;
+    pg_link_say(p, PG_CHECKED, "CREATE TABLE IF NOT EXISTS kv_gate ()");
+    pg_link_say(p, PG_CHECKED, "CREATE SEQUENCE IF NOT EXISTS kv_conflicts");
+    for (size_t i = 0; i < p->n; i++)
+        say_table(p, &p->tables[i]);
+    pg_link_say(p, PG_COMMIT, "COMMIT");
+    return pg_link_flight(p, NULL, err);
+}
+
+int
+pg_schema_make(const char *address, const struct kv_table *tables, size_t n, struct err *err)
+{
+    struct pg *p = pg_new(address, tables, n);
+    int rc = pg_link_open(p, err);
+
+    if (rc == 0)
+        rc = make_tables(p, err);
+    pg_free(p);
+    return rc;
+}
+
+int
+pg_schema_check(struct pg *p, struct err *err)
+{
+    char text[TEXT_MAX];
+    PGresult *res;
+    int at = snprintf(text, sizeof text, "SELECT count(*) FROM (VALUES ('kv_gate')");
+
+    if (check_version(p, err) != 0)
+        return -1;
+    for (size_t i = 0; i < p->n && at > 0 && (size_t)at < sizeof text; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, ",('\"%s\"')", p->tables[i].name);
+    if (at > 0 && (size_t)at < sizeof text)
+        at += snprintf(text + at, sizeof text - (size_t)at,
+                       ") AS t (name) WHERE to_regclass(name) IS NULL");
+    if (at <= 0 || (size_t)at >= sizeof text)
+        return err_set(err, ERR_SYSTEM, "too many tables");
+    pg_link_say(p, PG_WANTED, text);
+    if (pg_link_flight(p, &res, err) != 0)
+        return -1;
+    at = strcmp(PQgetvalue(res, 0, 0), "0");
+    PQclear(res);
+    return at == 0 ? 0 : err_set(err, ERR_SYSTEM, "the database lacks some of the tables");
+}
+
+#endif

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "storage/kv/pg.h"
+
+/* The statements of a table. */
+enum pg_statement {
+    PG_GET,        /* key */
+    PG_GET_LOCKED, /* key, number of its lock. Columns: value, whether it could be locked */
+    PG_PUT,        /* key, value */
+    PG_DELETE,     /* key */
+    PG_PAGE,       /* first key, rows */
+    PG_PAGE_TO,    /* first key, key behind the last, rows */
+    PG_LAST,       /* first key */
+    PG_LAST_TO,    /* first key, key behind the last */
+    PG_APPEND,     /* value */
+    PG_STATEMENTS,
+};
+
+#define PG_PARAMS_MAX 3
+
+/* Sends a statement of a table, which it prepares if this is its first use in the connection. In a
+ * transaction that hasn't begun it begins that. number: for PG_FETCHED. */
+void pg_statement_send(struct pg *p, enum pg_want want, unsigned number, enum pg_statement s,
+                       unsigned table, const struct bytes *params, int n);
+
+/* Sends what begins the transaction. */
+void pg_statement_begin(struct pg *p);
+
+/* Sends a statement that returns its result, and waits for it. Outside a transaction, it is sent
+ * again when the connection was lost, for PG_PATIENCE_MS. 0 or -1; the caller clears *out. */
+int pg_statement_ask(struct txn *t, enum pg_statement s, unsigned table, const struct bytes *params,
+                     int n, PGresult **out, struct err *err);
+
+/* The parameter for a key of the table. number: memory of 8 bytes. */
+struct bytes pg_statement_key(const struct pg *p, unsigned table, struct bytes key,
+                              uint8_t *number);
