@@ -130,6 +130,8 @@ subtest 'the hashes of other programs' => sub {
     my $rows = JSON::PP->new->decode(user($others->dir, [ 'list', '--json' ])->{out});
     is_deeply([ map { $_->{name} } @$rows ], \@names, 'as JSON, too');
     is_deeply((grep { $_->{name} eq 'argon2' } @$rows)[0], { name => 'argon2', kind => 'password', hash => 'unknown', expires => '', state => 'unusable' }, '... with these fields');
+    spew($others->dir . '/auth/htpasswd', "\xe2\x80\xaeb\xffb:$hash{plain}\n");
+    like(user($others->dir, ['list'])->{out}, qr/\A\?b\?b\tpassword\t/, 'a name with characters that cannot be seen is shown plainly');
 };
 
 subtest 'the rest of the file stays' => sub {
@@ -247,6 +249,11 @@ subtest 'refused' => sub {
     my $anonymous = add($dir, 'anonymous', 'secret');
     is($anonymous->{exit}, 2, 'the name that rules give to clients without a user');
     like($anonymous->{err}, qr/^docker-registry-server: anonymous stands for clients without a user.*: take another name\n\z/, '... which is said');
+    for my $own ('retention', 'gc-untagged') {
+        my $result = add($dir, $own, 'secret');
+        is($result->{exit}, 2, "the name that audit gives to the server itself: $own");
+        like($result->{err}, qr/^docker-registry-server: \Q$own\E stands for the server itself in audit: take another name\n\z/, '... which is said');
+    }
     my %passwords = (
         'nothing'         => '',
         'an empty line'   => "\nsecret\n",

@@ -5,6 +5,8 @@
 #include <unistd.h>
 #include "domain/access/access_text.h"
 #include "domain/access/htpasswd.h"
+#include "domain/core/untagged.h"
+#include "domain/retention/retain_walk.h"
 #include "process/commands/password.h"
 #include "process/commands/user_change.h"
 #include "process/commands/user_file.h"
@@ -146,6 +148,20 @@ parse_expiry(const char *text, uint64_t *expiry_s, struct err *err)
     return 0;
 }
 
+/* Names that stand for somebody else. */
+static int
+check_new_name(const char *name, struct err *err)
+{
+    if (strcmp(name, ACCESS_ANONYMOUS) == 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s stands for clients without a user in access rules: take another name",
+                       name);
+    if (strcmp(name, RETAIN_WALK_ACTOR) == 0 || strcmp(name, UNTAGGED_ACTOR) == 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s stands for the server itself in audit: take another name", name);
+    return 0;
+}
+
 static int
 take_words(struct user_command *c, const struct user_verb *v, struct err *err)
 {
@@ -155,11 +171,8 @@ take_words(struct user_command *c, const struct user_verb *v, struct err *err)
         c->change.name = o->words.v[1];
         if (htpasswd_check_name(bytes_str(c->change.name), err) < 0)
             return -1;
-        if (v->makes && strcmp(c->change.name, ACCESS_ANONYMOUS) == 0)
-            return err_set(
-                err, ERR_BAD_REQUEST,
-                "%s stands for clients without a user in access rules: take another name",
-                ACCESS_ANONYMOUS);
+        if (v->makes && check_new_name(c->change.name, err) != 0)
+            return -1;
     }
     c->change.robot = o->robot;
     c->change.must_exist = !v->makes;

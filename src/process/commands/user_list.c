@@ -66,8 +66,10 @@ print_user_line(struct bytes line, bool json, bool first, size_t *unusable)
     if (json) {
         utf8_mend(name);
         print_user_json(&row, first);
-    } else
+    } else {
+        name[utf8_make_plain(name, u.name.n)] = '\0';
         print_user_row(&row);
+    }
     free(name);
 }
 
