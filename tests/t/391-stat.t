@@ -97,6 +97,12 @@ subtest 'top' => sub {
     cmp_ok(scalar(() = $ran->{out} =~ /docker-registry-server \S+, running/g), '>=', 2, 'more than one screen');
     like($ran->{out}, qr/\(2xx\) +\d+ +\d+\.\d a second/, '... with rates');
     like($ran->{out}, qr/\e\[1mContents\e\[0m/, '... and headings that stand out');
+    my $low = run([ $script, '-qec', "stty rows 24 cols 80; timeout -s INT 5 '" . Registry->program . "' top --dir '$dir'", '/dev/null' ], env => { TERM => 'xterm', NO_COLOR => '1' }, timeout => 20);
+    my @screens = split /\e\[H\e\[J(?:\e\[\?7l)?/, $low->{out};
+    shift @screens;
+    cmp_ok(scalar @screens, '>', 0, 'a terminal of 24 lines');
+    is_deeply([ grep { tr/\n// > 23 } @screens ], [], '... of which no screen scrolls');
+    is_deeply([ grep { !/^docker-registry-server \S+, running.*^What is wrong.*^  1 process has died: see the log/ms } @screens ], [], '... but each has what is wrong') or diag(explain(\@screens));
     $ran = run([ $script, '-qec', "timeout -s INT 3 '" . Registry->program . "' top --dir '$dir'", '/dev/null' ], env => { TERM => 'xterm', NO_COLOR => '1' }, timeout => 20);
     unlike($ran->{out}, qr/\e\[1m/, 'NO_COLOR: they do not');
 };

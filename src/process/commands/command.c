@@ -63,9 +63,9 @@ command_note(const char *fmt, ...)
 }
 
 void
-command_print_heading(const char *text, bool has_colour)
+command_print_heading(FILE *to, const char *text, bool has_colour)
 {
-    printf("%s%s%s\n", has_colour ? "\033[1m" : "", text, has_colour ? "\033[0m" : "");
+    fprintf(to, "%s%s%s\n", has_colour ? "\033[1m" : "", text, has_colour ? "\033[0m" : "");
 }
 
 /* Of a text of JSON: only its strings have characters that are not ASCII. */

@@ -38,8 +38,8 @@ void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * that are not plain (util/utf8_plain.h), become question marks. */
 void command_print_text(struct bytes text);
 
-/* Prints a heading to stdout, in bold if the terminal has it. */
-void command_print_heading(const char *text, bool has_colour);
+/* Prints a heading, in bold if the terminal has it. */
+void command_print_heading(FILE *to, const char *text, bool has_colour);
 
 /* Prints the text of j to stdout, and frees j. Characters that are not plain are written as
  * numbers, \u202e: that changes no value. */

@@ -31,7 +31,7 @@ command_stat_work(struct control *c, struct err *err)
     if (rc == 0 && strcmp(style, "json") == 0)
         command_print("", stat_screen_json(n), "\n");
     else if (rc == 0)
-        stat_screen_print(n, NULL, strcmp(style, STAT_SCREEN_COLOUR) == 0);
+        stat_screen_print(stdout, n, NULL, strcmp(style, STAT_SCREEN_COLOUR) == 0);
     free(n);
     if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
         rc = err_errno(err, "cannot write the numbers");

@@ -1,4 +1,5 @@
 #include "process/commands/command_top.h"
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "process/commands/stat_screen.h"
 #include "util/clock.h"
@@ -6,8 +7,45 @@
 
 #define TOP_EACH_MS 2000
 #define TOP_LOOK_MS 100
-/* The cursor goes to the first place, and what is behind it is cleared. */
-#define TOP_BEGIN "\033[H\033[J"
+/* The cursor goes to the first place, and what is behind it is cleared. Lines are cut at the edge,
+ * so that each takes one row. */
+#define TOP_BEGIN "\033[H\033[J\033[?7l"
+#define TOP_END "\033[?7h"
+#define TOP_SCREEN_MAX 16384
+
+/* Of a screen that is higher than the terminal, its first line and its end are shown, where the
+ * faults stand: what is scrolled away would be seen by nobody. */
+static void
+print_what_fits(const char *screen)
+{
+    size_t first = strcspn(screen, "\n") + 1;
+    const char *rest = screen + first;
+    struct winsize window;
+    size_t lines = 0;
+
+    for (const char *p = rest; *p != '\0'; p++)
+        lines += *p == '\n';
+    /* A row is for the first line, and one for the cursor behind the last. */
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_row > 2)
+        for (; lines + 2 > window.ws_row; lines--)
+            rest = strchr(rest, '\n') + 1;
+    printf(TOP_BEGIN "%.*s%s" TOP_END, (int)first, screen, rest);
+}
+
+static int
+print_top(const struct stat_numbers *now, const struct stat_numbers *before, bool has_colour,
+          struct err *err)
+{
+    char screen[TOP_SCREEN_MAX] = "";
+    FILE *to = fmemopen(screen, sizeof screen - 1, "w");
+
+    if (to == NULL)
+        return err_errno(err, "cannot make the screen");
+    stat_screen_print(to, now, before, has_colour);
+    fclose(to);
+    print_what_fits(screen);
+    return fflush(stdout) == 0 ? 0 : err_errno(err, "cannot write the numbers");
+}
 
 static void
 wait_for_next(const struct control *c)
@@ -31,10 +69,7 @@ command_top_work(struct control *c, struct err *err)
         rc = stat_numbers_get(c, now, NULL, NULL, err);
         if (rc != 0)
             break;
-        fputs(TOP_BEGIN, stdout);
-        stat_screen_print(now, before, has_colour);
-        if (fflush(stdout) != 0)
-            rc = err_errno(err, "cannot write the numbers");
+        rc = print_top(now, before, has_colour, err);
         before = now;
         wait_for_next(c);
     }

@@ -85,7 +85,7 @@ print_head(const struct show_page *p)
 
     snprintf(name, sizeof name, "%s%s%s", text_of_member(f, "repository"), *tag != '\0' ? ":" : "@",
              *tag != '\0' ? tag : text_of_member(f, "digest"));
-    command_print_heading(name, p->has_colour);
+    command_print_heading(stdout, name, p->has_colour);
     print_member(f, "digest", "digest");
     printf("  %-12s %s, ", "is", text_of_member(f, "is"));
     put_clean(text_of_member(f, "media_type"));
@@ -164,7 +164,7 @@ print_config(const struct show_page *p)
 
     if (config == NULL)
         return;
-    command_print_heading("config", p->has_colour);
+    command_print_heading(stdout, "config", p->has_colour);
     print_member(config, "digest", "digest");
     show_size(size, config, "size");
     printf("  %-12s %s\n", "size", size);
@@ -190,7 +190,7 @@ print_descriptors(const struct show_page *p, const char *member, const char *fir
 
     if (json_length(list) == 0)
         return;
-    command_print_heading(member, p->has_colour);
+    command_print_heading(stdout, member, p->has_colour);
     for (size_t i = 0; i < json_length(list); i++) {
         const struct json *d = json_item(list, i);
         char size[PROGRESS_SIZE_MAX];
@@ -214,5 +214,5 @@ show_screen_print(const struct json *facts, bool has_colour)
     print_descriptors(&p, "referrers", "artifact_type", "media_type");
     if (json_is_true(json_member(facts, "more_referrers")))
         puts("  ... and more");
-    command_print_heading("kept by", has_colour);
+    command_print_heading(stdout, "kept by", has_colour);
 }

@@ -7,6 +7,7 @@
 #define DISK_PART 10
 
 struct screen {
+    FILE *to;
     const struct stat_numbers *n, *before;
     bool has_colour;
     unsigned troubles;
@@ -70,9 +71,9 @@ static void
 print_count(const struct screen *s, const char *name, enum metric metric)
 {
     if (is_known(s, metric))
-        printf("  %-22s %12llu", name, (unsigned long long)metric_value(s, metric, 0));
+        fprintf(s->to, "  %-22s %12llu", name, (unsigned long long)metric_value(s, metric, 0));
     else
-        printf("  %-22s %12s", name, "?");
+        fprintf(s->to, "  %-22s %12s", name, "?");
 }
 
 static void
@@ -82,7 +83,7 @@ print_size(const struct screen *s, const char *name, enum metric metric)
 
     if (is_known(s, metric))
         progress_size(size, metric_value(s, metric, 0));
-    printf("  %-22s %12s\n", name, size);
+    fprintf(s->to, "  %-22s %12s\n", name, size);
 }
 
 /* ---- parts of the screen ---- */
@@ -92,22 +93,22 @@ print_store(const struct screen *s)
 {
     char size[PROGRESS_SIZE_MAX], text[AGE_MAX];
 
-    command_print_heading("Contents", s->has_colour);
+    command_print_heading(s->to, "Contents", s->has_colour);
     print_count(s, "repositories", METRIC_REPOSITORIES);
-    putchar('\n');
+    fputc('\n', s->to);
     print_count(s, "tags", METRIC_TAGS);
-    putchar('\n');
+    fputc('\n', s->to);
     print_count(s, "blobs", METRIC_BLOBS);
     if (is_known(s, METRIC_BLOB_BYTES)) {
         progress_size(size, metric_value(s, METRIC_BLOB_BYTES, 0));
         since_text(text, s, METRIC_COUNTED_AT);
-        printf(" %12s   counted %s", size, text);
+        fprintf(s->to, " %12s   counted %s", size, text);
     }
-    putchar('\n');
+    fputc('\n', s->to);
     print_size(s, "saved by sharing", METRIC_SHARED_BYTES);
     print_count(s, "uploads open", METRIC_UPLOADS);
     since_text(text, s, METRIC_BACKUP_AT);
-    printf("\n  %-22s %12s\n", "last backup", text);
+    fprintf(s->to, "\n  %-22s %12s\n", "last backup", text);
 }
 
 static void
@@ -115,22 +116,24 @@ print_queues(const struct screen *s)
 {
     char text[AGE_MAX];
 
-    command_print_heading("Waiting", s->has_colour);
+    command_print_heading(s->to, "Waiting", s->has_colour);
     print_count(s, "events", METRIC_EVENTS_WAITING);
-    putchar('\n');
+    fputc('\n', s->to);
     print_count(s, "hooks", METRIC_HOOKS_WAITING);
-    printf(metric_value(s, METRIC_HOOKS_RUNNING, 0) == 1 ? "   %llu runs\n" : "   %llu run\n",
-           (unsigned long long)metric_value(s, METRIC_HOOKS_RUNNING, 0));
+    fprintf(s->to,
+            metric_value(s, METRIC_HOOKS_RUNNING, 0) == 1 ? "   %llu runs\n" : "   %llu run\n",
+            (unsigned long long)metric_value(s, METRIC_HOOKS_RUNNING, 0));
     print_count(s, "images to be indexed", METRIC_INDEX_WAITING);
-    printf(metric_value(s, METRIC_INDEX_RUNNING, 0) == 1 ? "   %llu process\n"
-                                                         : "   %llu processes\n",
-           (unsigned long long)metric_value(s, METRIC_INDEX_RUNNING, 0));
+    fprintf(s->to,
+            metric_value(s, METRIC_INDEX_RUNNING, 0) == 1 ? "   %llu process\n"
+                                                          : "   %llu processes\n",
+            (unsigned long long)metric_value(s, METRIC_INDEX_RUNNING, 0));
     print_count(s, "garbage", METRIC_GARBAGE_WAITING);
     if (is_known(s, METRIC_GARBAGE_AT)) {
         since_text(text, s, METRIC_GARBAGE_AT);
-        printf("   none was left %s", text);
+        fprintf(s->to, "   none was left %s", text);
     }
-    putchar('\n');
+    fputc('\n', s->to);
 }
 
 static void
@@ -139,17 +142,18 @@ print_pools(const struct screen *s)
     const struct metrics_label *pool = &metrics_table[METRIC_POOL_WORKERS].labels[0];
     size_t length;
 
-    command_print_heading("Workers                     run     busy  waiting", s->has_colour);
+    command_print_heading(s->to, "Workers                     run     busy  waiting",
+                          s->has_colour);
     for (unsigned i = 0; i < METRICS_POOLS; i++) {
         const char *name = metrics_table_label(pool, i, &length);
 
-        printf("  %-18.*s %10llu %8llu", (int)length, name,
-               (unsigned long long)metric_value(s, METRIC_POOL_WORKERS, i),
-               (unsigned long long)metric_value(s, METRIC_POOL_BUSY, i));
+        fprintf(s->to, "  %-18.*s %10llu %8llu", (int)length, name,
+                (unsigned long long)metric_value(s, METRIC_POOL_WORKERS, i),
+                (unsigned long long)metric_value(s, METRIC_POOL_BUSY, i));
         if (is_known(s, METRIC_POOL_WAITING))
-            printf(" %8llu\n", (unsigned long long)metric_value(s, METRIC_POOL_WAITING, i));
+            fprintf(s->to, " %8llu\n", (unsigned long long)metric_value(s, METRIC_POOL_WAITING, i));
         else
-            printf(" %8s\n", "?");
+            fprintf(s->to, " %8s\n", "?");
     }
 }
 
@@ -159,15 +163,15 @@ print_requests(const struct screen *s)
     static const char *const names[] = {"good", "sent elsewhere", "refused", "failed"};
     uint64_t ms = s->before != NULL ? s->n->at - s->before->at : 0;
 
-    command_print_heading("Requests since the start", s->has_colour);
+    command_print_heading(s->to, "Requests since the start", s->has_colour);
     for (int class = 2; class <= 5; class ++) {
         uint64_t n = stat_numbers_requests(s->n, class);
 
-        printf("  %-15s (%dxx)  %12llu", names[class - 2], class, (unsigned long long)n);
+        fprintf(s->to, "  %-15s (%dxx)  %12llu", names[class - 2], class, (unsigned long long)n);
         if (ms > 0)
-            printf("   %.1f a second",
-                   (double)(n - stat_numbers_requests(s->before, class)) * 1000 / (double)ms);
-        putchar('\n');
+            fprintf(s->to, "   %.1f a second",
+                    (double)(n - stat_numbers_requests(s->before, class)) * 1000 / (double)ms);
+        fputc('\n', s->to);
     }
     print_size(s, "received", METRIC_RECEIVED_BYTES);
     print_size(s, "sent", METRIC_SENT_BYTES);
@@ -180,8 +184,8 @@ print_disk(const struct screen *s)
 
     progress_size(room, metric_value(s, METRIC_DISK_FREE, 0));
     progress_size(size, metric_value(s, METRIC_DISK_SIZE, 0));
-    command_print_heading("Disk", s->has_colour);
-    printf("  %-22s %12s   of %s\n", "free", room, size);
+    command_print_heading(s->to, "Disk", s->has_colour);
+    fprintf(s->to, "  %-22s %12s   of %s\n", "free", room, size);
 }
 
 /* ---- what is wrong ---- */
@@ -190,8 +194,8 @@ static void
 print_trouble(struct screen *s, const char *text)
 {
     if (s->troubles++ == 0)
-        command_print_heading("What is wrong", s->has_colour);
-    printf("  %s%s%s\n", if_colour(s, "\033[31m"), text, if_colour(s, "\033[0m"));
+        command_print_heading(s->to, "What is wrong", s->has_colour);
+    fprintf(s->to, "  %s%s%s\n", if_colour(s, "\033[31m"), text, if_colour(s, "\033[0m"));
 }
 
 static void
@@ -234,7 +238,7 @@ print_troubles(struct screen *s)
     print_trouble_count(s, stat_numbers_requests(s->n, 5), "request has failed",
                         "requests have failed", "see the log");
     if (s->troubles == 0)
-        command_print_heading("Nothing is wrong", s->has_colour);
+        command_print_heading(s->to, "Nothing is wrong", s->has_colour);
 }
 
 /* ---- the whole ---- */
@@ -250,17 +254,18 @@ stat_screen_style(void)
 }
 
 void
-stat_screen_print(const struct stat_numbers *n, const struct stat_numbers *before, bool has_colour)
+stat_screen_print(FILE *to, const struct stat_numbers *n, const struct stat_numbers *before,
+                  bool has_colour)
 {
-    struct screen s = {n, before, has_colour, 0};
+    struct screen s = {to, n, before, has_colour, 0};
     char age[AGE_MAX] = "";
 
     if (n->is_running)
         age_text(age, n->at > metric_value(&s, METRIC_START, 0)
                           ? n->at - metric_value(&s, METRIC_START, 0)
                           : 0);
-    printf("docker-registry-server %s, %s%s\n", PACKAGE_VERSION,
-           n->is_running ? "running for " : "not running", age);
+    fprintf(to, "docker-registry-server %s, %s%s\n", PACKAGE_VERSION,
+            n->is_running ? "running for " : "not running", age);
     print_store(&s);
     if (n->is_running) {
         print_queues(&s);

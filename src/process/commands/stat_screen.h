@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdio.h>
 #include "process/commands/stat_numbers.h"
 #include "util/json.h"
 
@@ -9,9 +10,9 @@
 #define STAT_SCREEN_COLOUR "colour"
 const char *stat_screen_style(void);
 
-/* The numbers for people: one screen on stdout. before: those of a moment earlier, for rates; NULL:
- * no rates. has_colour: of a terminal. */
-void stat_screen_print(const struct stat_numbers *n, const struct stat_numbers *before,
+/* The numbers for people. before: those of a moment earlier, for rates; NULL: no rates.
+ * has_colour: of a terminal. */
+void stat_screen_print(FILE *to, const struct stat_numbers *n, const struct stat_numbers *before,
                        bool has_colour);
 
 /* The same as JSON, with all metrics. */
