@@ -365,6 +365,12 @@ subtest 'a server that does not answer, or knows better' => sub {
     if ($pid == 0) { sleep 1; utime undef, undef, $given->dir . '/run/htpasswd'; POSIX::_exit(0) }
     like(user($given->dir, [ 'passwd', 'bob' ], stdin => "secret\n")->{err}, qr/warning: the running server hasn't read this change/, '... and not a wrong one');
     waitpid $pid, 0;
+    # It has written the passwords, and not yet the table of rights.
+    my ($run, $own) = map { $given->dir . "/$_/htpasswd" } 'run', 'auth';
+    $pid = fork // die "fork: $!";
+    if ($pid == 0) { wait_for(3, sub { slurp($own) =~ /^dan:/m }) and spew($run, slurp($run) . slurp($own)); POSIX::_exit(0) }
+    like(add($given->dir, 'dan', 'secret')->{err}, qr/warning: the running server hasn't read this change/, '... nor if the server has read half of it');
+    waitpid $pid, 0;
     my $hanging = time - $started;
     kill 'CONT', $given->pid;
     ok(wait_for(5, sub { $given->with(user => 'bob:secret')->get('/v2/')->status == 200 }), '... and it counts in the end');

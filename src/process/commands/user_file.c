@@ -133,7 +133,7 @@ is_later(const struct timespec *a, const struct timespec *b)
     return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
 }
 
-/* The server has a line for the user that is neither the new one nor the one before. */
+/* The server has a line for the user that is not the one before. */
 static bool
 is_overruled(const struct user_file *f, const struct user_edit *e, const char *name)
 {
@@ -178,7 +178,7 @@ user_file_await(const struct user_file *f, const struct user_edit *e, const char
             clock_sleep_ms(POLL_MS);
             continue;
         }
-        if (is_overruled(f, e, name))
+        if (!is_taken_over(f, name) && is_overruled(f, e, name))
             command_note("warning: the running server also has the user %s by --user, and uses "
                          "that password",
                          name);
