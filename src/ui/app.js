@@ -197,9 +197,8 @@ frame();
 parse(location.pathname, location.search).screen.load?.();
 try {
   await begin();
+  drawUser();
+  await show(false);
 } catch (e) {
   replace(main, failed(e, () => location.reload()));
-  throw e;
 }
-drawUser();
-await show(false);

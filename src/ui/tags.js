@@ -64,6 +64,15 @@ export async function repository(route, {signal, go, redraw}) {
     draw();
   }
 
+  async function beginAgain() {
+    try {
+      await begin();
+    } catch (e) {
+      if (e.name !== 'AbortError')
+        replace(nothing, failed(e, redraw));
+    }
+  }
+
   const list = new List({label: `Tags of ${plain(name)}`, kind: 'two-lines', row: tagRow, more: async () => {
     const mine = run;
     const left = await some(mine);
@@ -138,7 +147,7 @@ export async function repository(route, {signal, go, redraw}) {
       replace(notice, ...(gone.length < all.length ? [...notice.childNodes] : []), h('div', {class: 'notice', role: 'status'},
         `Deleted ${count(gone.length, 'tag')}. `,
         gone.every((item) => item.digest) ? h('button', {type: 'button', class: 'button', onclick: () => undo(gone)}, 'Undo') : null));
-    await begin();
+    await beginAgain();
     drawActions();
   }
 
@@ -151,7 +160,7 @@ export async function repository(route, {signal, go, redraw}) {
     } catch (e) {
       replace(notice, failed(e));
     }
-    await begin();
+    await beginAgain();
   }
 
   // ---- the whole ----
@@ -162,12 +171,7 @@ export async function repository(route, {signal, go, redraw}) {
   const changed = async () => {
     const query = new URLSearchParams({...(filter && {q: filter}), ...(order !== 'natural' && {order})}).toString();
     go(location.pathname + (query && `?${query}`), {replaced: true, quiet: true});
-    try {
-      await begin();
-    } catch (e) {
-      if (e.name !== 'AbortError')
-        replace(nothing, failed(e, redraw));
-    }
+    await beginAgain();
   };
   const sort = h('select', {'aria-label': 'Order', onchange: () => {
     order = sort.value;

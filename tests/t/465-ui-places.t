@@ -108,5 +108,14 @@ subtest 'very many' => sub {
     ok($browser->sees('.row.file a[aria-current]', 'file19999'), 'a file at the end is found in the tree') or diag($browser->text('main'));
 };
 
+subtest 'the page without its registry' => sub {
+    my $registry = Registry->start;
+    my $site     = Registry::Nginx->start(server => 'location = /v2/ { return 444; } location / { proxy_pass http://127.0.0.1:' . $registry->port . '; }');
+    ok($site, 'a proxy') or return diag(Registry::Nginx->last_words);
+    $browser->go('http://127.0.0.1:' . $site->port . '/ui/');
+    ok($browser->sees('main', 'be reached'), 'says that it cannot be reached');
+    $site->stop;
+};
+
 is_deeply([ $browser->complaints ], [], 'the console has no complaints');
 finish();
