@@ -1,10 +1,9 @@
 #pragma once
 
-#include <libpq-fe.h>
 #include "storage/kv/kv_filling.h"
+#include "storage/kv/pg_library.h"
 
-/* The filling of kv.h with PostgreSQL: the common part of the pg_*.c files, the only ones that
- * include libpq-fe.h.
+/* The filling of kv.h with PostgreSQL: the common part of the pg_*.c files.
  *
  * Each table is a table of PostgreSQL, (k bytea, v bytea); the key of a queue is a bigint. A
  * process has one connection, always in pipeline mode: statements are sent without waiting, and a

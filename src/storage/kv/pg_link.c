@@ -92,6 +92,8 @@ pg_link_open(struct pg *p, struct err *err)
 {
     uint64_t until = clock_mono_ms() + PG_PATIENCE_MS;
 
+    if (pg_library_load(err) != 0)
+        return -1;
     if (p->conn != NULL && (p->is_broken || is_closed_by_server(p)))
         pg_link_close(p);
     while (p->conn == NULL && connect_once(p, err) != 0) {
@@ -106,7 +108,8 @@ pg_link_open(struct pg *p, struct err *err)
 void
 pg_link_close(struct pg *p)
 {
-    PQfinish(p->conn);
+    if (p->conn != NULL)
+        PQfinish(p->conn);
     p->conn = NULL;
     p->is_broken = false;
     p->pending_n = 0;
