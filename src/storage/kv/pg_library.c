@@ -2,6 +2,7 @@
 
 #define PG_LIBRARY_ITSELF
 #include "storage/kv/pg_library.h"
+#include <assert.h>
 #include <dlfcn.h>
 #include <stddef.h>
 #include <string.h>
@@ -11,11 +12,41 @@
 
 struct pg_library pg_library;
 
-#define PG_LIBRARY_FUNCTION(function) {#function, offsetof(struct pg_library, function)},
+#define FUNCTION(name)                           \
+    {                                            \
+#name, offsetof(struct pg_library, name) \
+    }
 static const struct {
     const char *name;
     size_t at;
-} functions[] = {PG_LIBRARY(PG_LIBRARY_FUNCTION)};
+} functions[] = {
+    FUNCTION(PQclear),
+    FUNCTION(PQcmdStatus),
+    FUNCTION(PQcmdTuples),
+    FUNCTION(PQconnectdbParams),
+    FUNCTION(PQconsumeInput),
+    FUNCTION(PQenterPipelineMode),
+    FUNCTION(PQerrorMessage),
+    FUNCTION(PQfinish),
+    FUNCTION(PQflush),
+    FUNCTION(PQgetResult),
+    FUNCTION(PQgetisnull),
+    FUNCTION(PQgetlength),
+    FUNCTION(PQgetvalue),
+    FUNCTION(PQisBusy),
+    FUNCTION(PQnfields),
+    FUNCTION(PQntuples),
+    FUNCTION(PQpipelineSync),
+    FUNCTION(PQresultErrorField),
+    FUNCTION(PQresultStatus),
+    FUNCTION(PQsendPrepare),
+    FUNCTION(PQsendQueryParams),
+    FUNCTION(PQsendQueryPrepared),
+    FUNCTION(PQsetNoticeProcessor),
+    FUNCTION(PQsetnonblocking),
+    FUNCTION(PQsocket),
+    FUNCTION(PQstatus),
+};
 
 int
 pg_library_load(struct err *err)
@@ -23,6 +54,8 @@ pg_library_load(struct err *err)
     struct pg_library found;
     void *library, *function;
 
+    static_assert(sizeof functions / sizeof functions[0] == sizeof found / sizeof function,
+                  "each has its place");
     if (pg_library.PQstatus != NULL)
         return 0;
     library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);

@@ -10,18 +10,34 @@
 /* 0, also if it is loaded already; -1. */
 int pg_library_load(struct err *err);
 
-/* Its functions are called by their names. */
-#define PG_LIBRARY(f)                                                                         \
-    f(PQclear) f(PQcmdStatus) f(PQcmdTuples) f(PQconnectdbParams) f(PQconsumeInput)           \
-        f(PQenterPipelineMode) f(PQerrorMessage) f(PQfinish) f(PQflush) f(PQgetResult)        \
-            f(PQgetisnull) f(PQgetlength) f(PQgetvalue) f(PQisBusy) f(PQnfields) f(PQntuples) \
-                f(PQpipelineSync) f(PQresultErrorField) f(PQresultStatus) f(PQsendPrepare)    \
-                    f(PQsendQueryParams) f(PQsendQueryPrepared) f(PQsetNoticeProcessor)       \
-                        f(PQsetnonblocking) f(PQsocket) f(PQstatus)
-
-#define PG_LIBRARY_FIELD(function) __typeof__(function) *function;
+/* Its functions, which are called by their names. */
 extern struct pg_library {
-    PG_LIBRARY(PG_LIBRARY_FIELD)
+    __typeof__(PQclear) *PQclear;
+    __typeof__(PQcmdStatus) *PQcmdStatus;
+    __typeof__(PQcmdTuples) *PQcmdTuples;
+    __typeof__(PQconnectdbParams) *PQconnectdbParams;
+    __typeof__(PQconsumeInput) *PQconsumeInput;
+    __typeof__(PQenterPipelineMode) *PQenterPipelineMode;
+    __typeof__(PQerrorMessage) *PQerrorMessage;
+    __typeof__(PQfinish) *PQfinish;
+    __typeof__(PQflush) *PQflush;
+    __typeof__(PQgetResult) *PQgetResult;
+    __typeof__(PQgetisnull) *PQgetisnull;
+    __typeof__(PQgetlength) *PQgetlength;
+    __typeof__(PQgetvalue) *PQgetvalue;
+    __typeof__(PQisBusy) *PQisBusy;
+    __typeof__(PQnfields) *PQnfields;
+    __typeof__(PQntuples) *PQntuples;
+    __typeof__(PQpipelineSync) *PQpipelineSync;
+    __typeof__(PQresultErrorField) *PQresultErrorField;
+    __typeof__(PQresultStatus) *PQresultStatus;
+    __typeof__(PQsendPrepare) *PQsendPrepare;
+    __typeof__(PQsendQueryParams) *PQsendQueryParams;
+    __typeof__(PQsendQueryPrepared) *PQsendQueryPrepared;
+    __typeof__(PQsetNoticeProcessor) *PQsetNoticeProcessor;
+    __typeof__(PQsetnonblocking) *PQsetnonblocking;
+    __typeof__(PQsocket) *PQsocket;
+    __typeof__(PQstatus) *PQstatus;
 } pg_library;
 
 #ifndef PG_LIBRARY_ITSELF
