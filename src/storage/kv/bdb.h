@@ -35,6 +35,7 @@ struct bdb {
     DB_LSN trimmed;      /* the checkpoint after which logs were removed */
     DB_LSN noted;        /* the checkpoint whose place bdb_log_end has written down */
     struct bdb *outer;   /* the store that was open when this one was opened, or NULL */
+    bool recovers;       /* its tables may lack pages that are in the log */
     bool from_first_log; /* a recovery repeats the whole log, not only behind the checkpoint */
     bool is_quiet;       /* no environment: the tables are only read, by this process */
     bool is_silent;      /* what the library says is not logged */

@@ -202,6 +202,63 @@ open_store_file(const char *path, int flags, ...)
     return -1;
 }
 
+/* ---- pages of zeros ----
+ *
+ * The library takes a page that begins with zeros for one that was never written. It doesn't look
+ * at its checksum, finds no records there, or reads behind it. That is right in a recovery. Later a
+ * table has no such page, except one that the disk has lost: its number makes the checksum wrong.
+ * Pages of a queue may be missing. */
+
+/* In the head of a page. */
+#define LSN_BYTES 8
+#define NUMBER_AT 8
+#define TYPE_AT 25
+#define PAGE_HEAD 26
+
+static bool
+is_in_directory(const struct bdb *b, const char *directory)
+{
+    struct stat one, other;
+
+    return stat(directory, &one) == 0 && stat(b->kv.dir, &other) == 0 &&
+           one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Of a store that is open, and not of a copy of it. */
+static bool
+is_table_that_is_whole(int fd)
+{
+    char link[32], path[4096], *name;
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    name = strrchr(path, '/');
+    if (name == NULL)
+        return false;
+    *name++ = '\0';
+    for (const struct bdb *b = synced_store; b != NULL; b = b->outer)
+        for (size_t i = 0; i < b->n && !b->recovers; i++)
+            if (b->tables[i].kind == KV_ORDERED && strcmp(b->tables[i].name, name) == 0 &&
+                is_in_directory(b, path))
+                return true;
+    return false;
+}
+
+static ssize_t
+read_store_page(int fd, void *page, size_t n, off_t at)
+{
+    static const uint8_t zeros[PAGE_HEAD];
+    uint8_t *p = page;
+    ssize_t got = pread(fd, page, n, at);
+
+    if (got >= PAGE_HEAD && memcmp(p, zeros, LSN_BYTES + sizeof(uint32_t)) == 0 &&
+        p[TYPE_AT] == 0 && is_table_that_is_whole(fd))
+        p[NUMBER_AT] = 1;
+    return got;
+}
+
 static int
 configure_environment(struct bdb *b)
 {
@@ -214,6 +271,7 @@ configure_environment(struct bdb *b)
     synced_store = b;
     if ((ret = db_env_set_func_fsync(sync_store_file)) != 0 ||
         (ret = db_env_set_func_open(open_store_file)) != 0 ||
+        (ret = db_env_set_func_pread(read_store_page)) != 0 ||
         (ret = env->set_cachesize(env, 0, CACHE_BYTES, 1)) != 0 ||
         (ret = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
         (ret = env->set_lk_max_locks(env, LOCKS)) != 0 ||
@@ -300,6 +358,7 @@ bdb_env_attach(struct bdb *b, bool create, struct err *err)
     int ret;
 
     b->keeps_logs = !b->from_first_log; /* that is a copy */
+    b->recovers = create;
     ret = bdb_env_open(b, create ? DB_CREATE | recover : 0);
     if (ret != 0)
         return bdb_error(err, ret, "opening", b->kv.dir);
