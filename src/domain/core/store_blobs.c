@@ -21,18 +21,44 @@ read_store_ids(const struct registry *reg, struct store_ids *x, struct err *err)
     if (tbl_meta_get(t, META_BLOBS_ID, &x->database, err) < 0 ||
         tbl_meta_get(t, META_BLOBS_WANTED, &x->wanted, err) < 0)
         return -1;
-    if (x->database == 0 && reg->blobs->outside < 0)
-        return 0;
     return blob_store_read_id(reg->blobs, &x->files, err) < 0 ? -1 : 0;
+}
+
+/* Can the database and the blobs be parted? */
+static bool
+are_apart(const struct registry *reg)
+{
+    return reg->blobs->outside >= 0 || kv_is_remote(reg->kv);
+}
+
+/* The same for blobs in the data directory. */
+static int
+refuse_parted(const struct registry *reg, const struct store_ids *x, struct err *err)
+{
+    if (!kv_is_remote(reg->kv))
+        return x->database != 0
+                   ? err_set(err, ERR_UNSUPPORTED,
+                             "the blobs of this registry aren't in its data directory: say with "
+                             "--blobs where they are")
+                   : err_set(err, ERR_UNSUPPORTED,
+                             "the metadata of this registry isn't in its data directory: say with "
+                             "--database where it is");
+    if (x->files == 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "--database has the metadata of another registry, whose number is %016llx; "
+                       "this data directory has no layers/registry-id",
+                       (unsigned long long)x->database);
+    return err_set(err, ERR_UNSUPPORTED,
+                   "--database doesn't belong to this data directory, whose layers/registry-id is "
+                   "%016llx: the database's number is %016llx",
+                   (unsigned long long)x->files, (unsigned long long)x->database);
 }
 
 static int
 refuse_ids(const struct registry *reg, const struct store_ids *x, struct err *err)
 {
     if (reg->blobs->outside < 0)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "the blobs of this registry aren't in its data directory: say with --blobs "
-                       "where they are");
+        return refuse_parted(reg, x, err);
     if (x->files == 0)
         return err_set(err, ERR_UNSUPPORTED,
                        "--blobs %.150s doesn't have the blobs of this registry (there is no "
@@ -56,7 +82,7 @@ store_blobs_check(const struct registry *reg, struct err *err)
 
     if (read_store_ids(reg, &x, err) != 0)
         return -1;
-    if (x.database == 0 && reg->blobs->outside >= 0)
+    if (x.database == 0 && are_apart(reg))
         return err_set(err, ERR_UNSUPPORTED,
                        "this registry has not been started with --blobs yet, and not with "
                        "--read-only first");
@@ -137,7 +163,7 @@ store_blobs_begin(const struct registry *reg, struct err *err)
 
     if (read_store_ids(reg, &x, err) != 0)
         return -1;
-    if (x.database == 0 && reg->blobs->outside >= 0 && !reg->read_only)
+    if (x.database == 0 && are_apart(reg) && !reg->read_only)
         return give_ids(reg, &x, err);
     return store_blobs_check(reg, err);
 }

@@ -3,10 +3,11 @@
 #include "domain/registry.h"
 #include "util/err.h"
 
-/* A database and the files of its blobs belong together. A database whose blobs were outside of the
- * data directory once (--blobs) has a number, META_BLOBS_ID, and the blob store has the same one in
- * its file registry-id. Without that, a directory that isn't mounted would look like one whose
- * blobs are lost, and of two registries each would remove the other's blobs. */
+/* A database and the files of its blobs belong together. What is said here of --blobs is true of
+ * --database, too: then layers/ of the data directory may be the blob store. A database whose blobs
+ * were outside of the data directory once (--blobs) has a number, META_BLOBS_ID, and the blob store
+ * has the same one in its file registry-id. Without that, a directory that isn't mounted would look
+ * like one whose blobs are lost, and of two registries each would remove the other's blobs. */
 
 /* At the start. The first one with --blobs gives both the number, if each blob of the database is
  * in the blob store. */

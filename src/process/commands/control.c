@@ -14,6 +14,7 @@
 #include "process/server/datadir_lock.h"
 #include "process/server/datadir_plan.h"
 #include "process/server/other_registry.h"
+#include "process/server/store_address.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
@@ -79,9 +80,10 @@ control_open_store(const struct server *s, struct err *err)
     struct registry reg;
 
     disk_space_give(s->dir.fd);
-    if (kv_recover("db", tables, TABLE_COUNT, err) < 0)
+    if (store_address_check(s->options, s->dir.fd, err) != 0 ||
+        kv_recover(store_address(s->options), tables, TABLE_COUNT, err) < 0)
         return NULL;
-    kv = kv_open("db", tables, TABLE_COUNT, NULL, exit_on_lost_store, err);
+    kv = kv_open(store_address(s->options), tables, TABLE_COUNT, NULL, exit_on_lost_store, err);
     reg = (struct registry){.kv = kv, .dirfd = s->dir.fd, .blobs = &s->blobs};
     if (kv != NULL && store_begin(&reg, err) < 0) {
         kv_close(kv);
@@ -124,7 +126,7 @@ work_here(struct server *s, enum way way, control_work *work, const char *const 
     kv_close(kv);
     blob_store_close(&s->blobs);
     if (way == WAY_OPEN)
-        (void)kv_backup_note_stop("db", &ignored); /* as a server that stops */
+        (void)kv_backup_note_stop(store_address(s->options), &ignored); /* as a server that stops */
     return code;
 }
 

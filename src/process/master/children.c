@@ -212,7 +212,7 @@ children_member_died(struct children_member *m, pid_t pid, int status)
         kill_members(c, lost ? "a process found it damaged" : "a process died inside");
     } else if (status == CHILD_DONE) { /* told to, or after its last request */
         m->start_at = now;
-    } else if (++c->deaths_outside >= DEATHS_OUTSIDE_MAX) {
+    } else if (c->server->options->database == NULL && ++c->deaths_outside >= DEATHS_OUTSIDE_MAX) {
         kill_members(c, "many processes died outside");
     } else {
         m->start_at = start_throttle_next(&c->throttle, name, now);
@@ -257,7 +257,7 @@ start_member(struct children_member *m)
 
     atomic_store(&m->slot->since_ms, now);
     atomic_store(&m->slot->ready, false);
-    atomic_store(&m->slot->in_db, true);
+    atomic_store(&m->slot->in_db, c->server->options->database == NULL);
     if (loop_fork(c->loop, &m->child, run_member, on_member_end, m) == 0) {
         atomic_store(&m->slot->pid, m->child.pid);
         metrics_enter(m->counts, process_of(m));

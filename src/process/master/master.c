@@ -10,6 +10,7 @@
 #include "process/master/takeover.h"
 #include "process/nginx/nginx.h"
 #include "process/server/stopped_process.h"
+#include "process/server/store_address.h"
 #include "storage/kv/kv_backup.h"
 #include "util/log.h"
 #include "util/loop.h"
@@ -349,7 +350,8 @@ master_run(struct server *s, struct err *err)
     if (rc != 0)
         *err = m->err;
     else if (!s->options->read_only)
-        (void)kv_backup_note_stop("db", &ignored); /* if not, a damaged log may cost more */
+        (void)kv_backup_note_stop(store_address(s->options),
+                                  &ignored); /* if not, a damaged log may cost more */
     takeover_free(&m->takeover);
     nginx_free(&m->nginx);
     children_free(&m->children);

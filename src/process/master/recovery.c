@@ -6,6 +6,7 @@
 #include "domain/metrics/readiness.h"
 #include "process/server/child.h"
 #include "process/server/process_title.h"
+#include "process/server/store_address.h"
 #include "storage/files/blob_file.h"
 #include "storage/files/disk_space.h"
 #include "storage/files/upload_dir.h"
@@ -18,10 +19,11 @@ static int
 begin_store(const struct server *s, struct err *err)
 {
     const struct options_list *quotas = &s->options->quotas;
-    struct registry reg = {.kv = kv_open("db", tables, TABLE_COUNT, NULL, NULL, err),
-                           .dirfd = s->dir.fd,
-                           .blobs = &s->blobs,
-                           .read_only = s->read_only};
+    struct registry reg = {
+        .kv = kv_open(store_address(s->options), tables, TABLE_COUNT, NULL, NULL, err),
+        .dirfd = s->dir.fd,
+        .blobs = &s->blobs,
+        .read_only = s->read_only};
     int r;
 
     if (reg.kv == NULL)
@@ -84,12 +86,14 @@ recover_store(const struct server *s, struct err *err)
     struct err ignored;
     int rc;
 
+    if (store_address_check(s->options, s->dir.fd, err) != 0)
+        return -1;
     if (s->read_only)
-        return kv_recover("db", tables, TABLE_COUNT, err);
+        return kv_recover(store_address(s->options), tables, TABLE_COUNT, err);
     /* Also beside --blobs: they tell the next start that a database was here (datadir.c). */
     inside = blob_store_inside(s->dir.fd);
     begin_layers(&layers, &inside);
-    rc = kv_recover("db", tables, TABLE_COUNT, err);
+    rc = kv_recover(store_address(s->options), tables, TABLE_COUNT, err);
     if (end_layers(&layers, rc < 0 ? &ignored : err) != 0 ||
         (rc >= 0 && upload_dir_prepare(s->dir.fd, err) != 0))
         return -1;
@@ -112,7 +116,7 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     memcpy(message, err.message, sizeof err.message);
     if (err.code == ERR_NO_SPACE)
         return CHILD_NO_SPACE;
-    if (rc >= 0 && err.code == ERR_UNSUPPORTED)
+    if (err.code == ERR_UNSUPPORTED)
         return CHILD_REFUSED;
     log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
     if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED)

@@ -45,6 +45,7 @@ struct options {
     char *dir;
     bool dir_given; /* by --dir, or in the file */
     char *blobs;    /* --blobs, its full name; NULL: layers/ of the data directory */
+    char *database; /* the URL of the database with the metadata; NULL: db/ of the data directory */
     char *fastcgi;  /* the directory for the sockets, as given; NULL: start nginx */
     char *sockets;  /* its full name, with a final slash */
     char *name;

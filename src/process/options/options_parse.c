@@ -393,6 +393,48 @@ set_kept(struct options *o, struct bytes kept, struct err *err)
     return 0;
 }
 
+/* The password of a database must not be where ps shows it. */
+static bool
+has_password(const char *url)
+{
+    const char *host = strstr(url, "//"), *at = host != NULL ? strchr(host, '@') : NULL;
+
+    if (at != NULL) {
+        const char *colon = memchr(host, ':', (size_t)(at - host));
+        const char *slash = memchr(host + 2, '/', (size_t)(at - host - 2));
+
+        if (colon != NULL && slash == NULL)
+            return true;
+    }
+    return strstr(url, "?password=") != NULL || strstr(url, "&password=") != NULL;
+}
+
+static int
+check_database(struct options *o, struct err *err)
+{
+    static const char *const about_files[] = {"backup", "snapshot", "restore", "fsck"};
+
+    if (o->database == NULL)
+        return 0;
+    if (strncmp(o->database, "postgresql://", strlen("postgresql://")) != 0)
+        return err_set(err, ERR_BAD_REQUEST, "--database %.100s: must be a URL, postgresql://...",
+                       o->database);
+    if (has_password(o->database))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--database: has a password, which everybody can see: put it into the file "
+                       "that PGPASSFILE names, or into PGPASSWORD");
+    for (size_t i = 0; i < sizeof about_files / sizeof *about_files; i++)
+        if (strcmp(o->command, about_files[i]) == 0)
+            return err_set(err, ERR_BAD_REQUEST,
+                           "%s is about Berkeley DB: of a database, PostgreSQL's own tools make "
+                           "and check copies",
+                           about_files[i]);
+    o->snapshot_every_ms = 0;
+    if (o->read_only)
+        return err_set(err, ERR_BAD_REQUEST, "--read-only can't be used with --database");
+    return 0;
+}
+
 int
 options_parse(struct options *o, int argc, char **argv, struct err *err)
 {
@@ -420,7 +462,8 @@ options_parse_kept(struct options *o, int argc, char **argv, struct bytes kept, 
         return -1;
     if (check_fastcgi(o, err) != 0 || fill_in_port(o, err) != 0 ||
         fill_in_directory(o, &o->hooks, err) != 0 || fill_in_directory(o, &o->blobs, err) != 0 ||
-        fill_in_access_log(o, err) != 0 || fill_in_sockets(o, err) != 0)
+        fill_in_access_log(o, err) != 0 || fill_in_sockets(o, err) != 0 ||
+        check_database(o, err) != 0)
         return -1;
     return check_proxies(o, err) != 0 ? -1 : check_tls(o, err);
 }

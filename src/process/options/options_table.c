@@ -36,6 +36,8 @@ const struct options_row options_table[] = {
     {"dir", 'd', "directory", ".", "set directory to store data in", STORE, TEXT(dir), RESTART},
     {"blobs", 0, "directory", NULL, "keep the layers there (layers/ of the data)", STORE,
      TEXT(blobs), RESTART},
+    {"database", 0, "url", NULL, "keep the metadata there: postgresql://...", STORE, TEXT(database),
+     RESTART},
     {"user", 'u', "user:pass", NULL, "authenticate access", SERVER, LIST(OPTIONS_USER, users)},
     {"on-image", 0, "script", NULL, "specify a hook", HOOKS, ON(HOOK_IMAGE)},
     {"on-layer", 0, "script", NULL, NULL, HOOKS, ON(HOOK_LAYER)},

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "domain/core/quota.h"
 #include "domain/v1/image_foreign.h"
+#include "process/server/store_address.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
@@ -151,7 +152,8 @@ void
 child_open(const struct server *s, const struct child_place *place, struct registry *reg)
 {
     struct err err;
-    struct kv *kv = kv_open("db", tables, TABLE_COUNT, place->slot, exit_on_lost_database, &err);
+    struct kv *kv = kv_open(store_address(s->options), tables, TABLE_COUNT, place->slot,
+                            exit_on_lost_database, &err);
     if (kv == NULL) {
         if (err.code == ERR_NO_SPACE)
             _exit(CHILD_NO_SPACE); /* the master logs it, now and then */

@@ -288,6 +288,12 @@ kv_flush(struct kv *kv, struct err *err)
     return kv->filling->flush(kv, err);
 }
 
+bool
+kv_is_remote(const struct kv *kv)
+{
+    return kv->filling->is_remote;
+}
+
 /* ---- upkeep ---- */
 
 int

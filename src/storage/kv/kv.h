@@ -91,6 +91,9 @@ int kv_last(struct txn *t, unsigned table, struct bytes prefix, struct buf *key,
  * nothing if they are there already. */
 int kv_flush(struct kv *kv, struct err *err);
 
+/* Is the store a database that isn't in the data directory? */
+bool kv_is_remote(const struct kv *kv);
+
 /* ---- upkeep, by one process (the keeper) ---- */
 
 /* Writes a checkpoint, which shortens the next recovery, if this much was logged or this much time

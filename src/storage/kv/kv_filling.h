@@ -47,6 +47,7 @@ struct kv_cursor {
 };
 
 struct kv_filling {
+    bool is_remote; /* kv_is_remote */
     int (*recover)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
     struct kv *(*open)(const char *dir, const struct kv_table *tables, size_t n,
                        struct kv_slot *slot, void (*lost)(const char *why), struct err *err);

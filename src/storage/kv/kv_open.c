@@ -24,7 +24,7 @@ choose_filling(const char *dir, struct err *err)
     (void)err;
     return &pg_filling;
 #else
-    err_set(err, ERR_SYSTEM, "this program was built without PostgreSQL's library");
+    err_set(err, ERR_UNSUPPORTED, "this program was built without PostgreSQL's library");
     return NULL;
 #endif
 }
@@ -113,7 +113,7 @@ kv_backup_take_tables(const char *store, const char *to, const struct kv_table *
 int
 kv_backup_note_stop(const char *dir, struct err *err)
 {
-    return filling->note_stop(dir, err);
+    return kv_open_is_remote(dir) ? 0 : filling->note_stop(dir, err);
 }
 
 uint32_t

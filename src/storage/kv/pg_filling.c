@@ -210,6 +210,7 @@ pg_copy(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void
 }
 
 const struct kv_filling pg_filling = {
+    .is_remote = true,
     .recover = pg_schema_make,
     .open = pg_open,
     .close = pg_close,

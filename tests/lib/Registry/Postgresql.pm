@@ -78,6 +78,12 @@ sub stop ($self, $how = 'INT') {
     return;
 }
 
+# Runs one of its programs as its user, to the end.
+sub as_user ($self, @command) {
+    waitpid $self->_as_user(@command), 0;
+    return $? == 0;
+}
+
 sub password ($self) { return $self->{password} }
 sub log ($self)      { return slurp("$self->{tmp}/out") }
 sub socket ($self)   { return $self->{tmp} }

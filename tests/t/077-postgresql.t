@@ -1,0 +1,114 @@
+# With --database the metadata is in PostgreSQL: all goes on as before, nothing that was acknowledged is lost when workers,
+# the server or PostgreSQL die, and a database never meets the blobs of another registry.
+use v5.36;
+use Registry limit => 200;
+use Registry::Checks;
+use Registry::Postgresql;
+use Registry::Process;
+use Registry::Tools;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+skip_or_fail('PostgreSQL 15 is not installed (Debian: postgresql-15)') if !Registry::Postgresql->programs;
+skip_or_fail('the program was built without PostgreSQL (Debian: libpq-dev)') if slurp(Registry->program) !~ /kv_gate/;
+
+my $pg       = Registry::Postgresql->start;
+my $url      = $pg->database('registry');
+my $expected = qr/signal 9|signal=9|database|upstream|left in connection|aborting/;
+my %how      = (env => { PGPASSWORD => $pg->password }, expected => $expected);
+my @options  = ('--database', $url, '--lease', '2s', '--gc-interval', '1s', '--history-keep', '0');
+my $registry = Registry->start(%how, args => \@options);
+
+# ---- what clients do ----
+
+my ($kept, $garbage) = map { random_bytes(3000) } 1 .. 2;
+is_status($registry->push_image('a/b', 'v1', [$kept]), 201, 'an image is pushed');
+is_status($registry->push_image('a/b', 'v2', [$garbage]), 201, '... and another one');
+is_status($registry->get('/v2/a/b/manifests/v1'), 200, '... which are there');
+is_blob($registry, 'a/b', $kept, '... with their blobs');
+is_deeply($registry->get('/v2/a/b/tags/list')->json->{tags}, [ 'v1', 'v2' ], '... and tags');
+my $digest = $registry->get('/v2/a/b/manifests/v2')->header('Docker-Content-Digest');
+is_status($registry->delete("/v2/a/b/manifests/$digest"), 202, 'one is deleted');
+is($pg->sql('registry', 'SELECT count(*) FROM tag')->{out}, "1\n", 'the tags are in PostgreSQL');
+ok(!-e $registry->dir . '/db/tables', '... and no other database is there');
+
+# ---- deaths ----
+
+# Pushes until the file is there; returns what was acknowledged, and the statuses of the rest.
+sub push_until ($number, $until) {
+    my (@tags, %refused);
+    for (my $i = 0; !-e $until; $i++) {
+        my $status = $registry->push_image("r$number", "t$i", [ random_bytes(2000) ])->status;
+        if ($status == 201) { push @tags, "t$i" }
+        else                { $refused{$status}++ }
+        sleep 0.05;
+    }
+    return { tags => \@tags, refused => \%refused };
+}
+
+sub under_load ($name, $work) {
+    my $until = tempdir() . '/over';
+    my ($killer, @told) = in_parallel(4, 120, sub ($i) {
+        return push_until($i, $until) if $i > 0;
+        sleep 1;
+        $work->();
+        sleep 1;
+        spew($until, '');
+        return 1;
+    });
+    my %refused = map { map { $_ => 1 } keys %{ $_->{refused} } } @told;
+    is_deeply([ grep { $_ != 503 && $_ != 599 && $_ != 0 } keys %refused ], [], "$name: each push succeeded or was answered 503");
+    my $acknowledged = 0;
+    for my $number (1 .. 3) {
+        my %there = map { $_ => 1 } @{ ($registry->get("/v2/r$number/tags/list")->json // {})->{tags} // [] };
+        my @lost  = grep { !$there{$_} } @{ $told[ $number - 1 ]{tags} };
+        is_deeply(\@lost, [], "$name: what was acknowledged to r$number is there");
+        $acknowledged += @{ $told[ $number - 1 ]{tags} };
+    }
+    cmp_ok($acknowledged, '>', 3, "$name: pushes were acknowledged");
+    return;
+}
+
+under_load('workers are killed', sub {
+    for (1 .. 5) { kill 'KILL', $registry->children('worker api'); sleep 0.2 }
+});
+is(scalar($registry->logged(qr/recovering the database/)), 0, '... and no recovery stops all others');
+under_load('connections are ended', sub {
+    for (1 .. 5) {
+        $pg->sql('registry', q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'registry' AND pid <> pg_backend_pid()));
+        sleep 0.2;
+    }
+});
+my $data = "$pg->{tmp}/data";
+under_load('PostgreSQL restarts', sub {
+    $pg->as_user($pg->programs . '/pg_ctl', '-D', $data, '-w', '-m', 'fast', 'restart');
+});
+ok(wait_for(20, sub { $registry->get('/healthz')->status == 200 }), 'all is well again');
+
+# ---- restarts of the server ----
+
+$registry->crash;
+$registry = Registry->start(%how, dir => $registry->dir, args => \@options);
+is_status($registry->get('/v2/a/b/manifests/v1'), 200, 'after kill -9 of the server all is there');
+is_blob($registry, 'a/b', $kept, '... with its blobs');
+ok(wait_for(20, sub { !$registry->blob_files(digest($garbage)) }), 'garbage is collected');
+my $dir = $registry->dir;
+$registry->stop;
+
+# ---- what doesn't belong together ----
+
+sub refused ($args, $why, $name) {
+    my $ran = Registry->try([ '--listen', '127.0.0.1', '--port', '0', @$args ], env => $how{env});
+    isnt($ran->{exit}, 0, $name);
+    like($ran->{err} . $ran->{out}, $why, '... and the line says why');
+    return;
+}
+refused([ '--dir', $dir ], qr/say with --database/, 'the directory alone is refused');
+refused([ '--dir', $dir, '--database', $pg->database('another') ], qr/doesn't belong to this data directory/, '... so is it with another database');
+refused([ '--dir', tempdir() . '/new', '--database', $url ], qr/the metadata of another registry/, '... and the database with another directory');
+refused([ '--dir', $dir, '--database', 'postgresql://ann:secret@/x' ], qr/has a password/, 'a password on the command line is refused');
+for my $command (qw(backup fsck snapshot)) {
+    my $ran = Registry->try([ $command, ($command eq 'fsck' ? () : '/nonexistent'), '--dir', $dir, '--database', $url ], env => $how{env});
+    like($ran->{err}, qr/PostgreSQL's own tools/, "$command says what to use instead");
+}
+finish();
