@@ -337,9 +337,8 @@ take_directory(struct server *s, struct err *err)
 
     if (s->is_copy && readonly_dir_open(&s->dir, &s->who, &s->original, err) < 0)
         return -1;
-    if (datadir_open(&s->dir, &s->who, err) < 0)
-        return -1;
-    if (blob_store_open(&s->blobs, s->dir.fd, s->options->blobs, s->read_only, err) < 0)
+    if (datadir_open(&s->dir, &s->who, err) < 0 ||
+        blob_store_open(&s->blobs, s->dir.fd, s->options->blobs, s->read_only, err) < 0)
         return -1;
     if (s->from != NULL) {
         listeners_take(&s->listeners, s->options, s->from);
@@ -553,12 +552,13 @@ server_reload(struct server *s)
     reload_retention(s, &err);
 }
 
-/* Caused by another nginx, or by a mount. Logged once, and once more when it is over. */
+/* Logged once, and once more when it is over. Not outside, where a file server may hang. */
 static void
 watch_bodies(struct server *s)
 {
     struct err err;
-    bool good = body_dir_check(s->dir.fd, &err) == 0 && blob_store_check(&s->blobs, &err) == 0;
+    bool good = body_dir_check(s->dir.fd, &err) == 0 &&
+                (s->blobs.outside >= 0 || blob_store_check(&s->blobs, &err) == 0);
     if (good == s->bodies_good)
         return;
     s->bodies_good = good;
