@@ -34,19 +34,17 @@ static int
 prepare_algorithm(const struct blob_store *s, enum digest_algo algo, struct err *err)
 {
     char parent[32], name[48];
-    int rc, made = 0;
 
     snprintf(parent, sizeof parent, "%s%s", blob_store_prefix(s), digest_algo_name(algo));
     if (fdio_mkdir(blob_store_base(s), parent, 0750, err) < 0)
         return -1;
     for (unsigned i = 0; i < 256; i++) {
         snprintf(name, sizeof name, "%s/%02x", parent, i);
-        rc = fdio_mkdir(blob_store_base(s), name, 0750, err);
-        if (rc < 0)
+        if (fdio_mkdir(blob_store_base(s), name, 0750, err) < 0)
             return -1;
-        made += rc;
     }
-    return made > 0 ? fdio_fsync_dir(blob_store_base(s), parent, err) : 0;
+    /* Also if nothing was made: an earlier start may have been killed in between. */
+    return fdio_fsync_dir(blob_store_base(s), parent, err);
 }
 
 /* Makes a file below tmp/, with the name. Descriptor or -1. */
