@@ -12,7 +12,7 @@ use Test::More;
 my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# ---- |\z)/msg;
 my %values = (
     AT => '@', NAME => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
-    MAX_BLOB => 0,          MAX_CONNECTIONS => 1, VERSION => '1',     WORKERS  => 8,      NOFILE   => 1024,   CONNECTIONS => 512,
+    MAX_BLOB => 0, BLOBS => 'layers', MAX_CONNECTIONS => 1, VERSION => '1',     WORKERS  => 8,      NOFILE   => 1024,   CONNECTIONS => 512,
     UI_FILES => 'run/ui/', WRITE_ACCESS_LOG => '',
     LISTEN   => 'listen 1', TLS     => '', REAL_ADDRESS => '', PROXIES_BELIEVED => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
     ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', ERROR_RETRIES => '', REFUSALS => '',

@@ -1,35 +1,6 @@
 #ifdef HAVE_LIBPQ
 
 #include "storage/kv/pg.h"
-#include "storage/kv/pg_link.h"
-#include "storage/kv/pg_statement.h"
-#include "util/mem.h"
-
-struct pg *
-pg_new(const char *address, const struct kv_table *tables, size_t n)
-{
-    struct pg *p = mem_alloc(sizeof *p);
-
-    p->address = mem_strdup(address);
-    p->kv.dir = "."; /* uploads and blobs need room, and the database is elsewhere */
-    p->tables = tables;
-    p->n = n;
-    p->changes = mem_array(n, sizeof *p->changes);
-    p->prepared = mem_array(n * PG_STATEMENTS, sizeof *p->prepared);
-    return p;
-}
-
-void
-pg_free(struct pg *p)
-{
-    pg_link_close(p);
-    free(p->appends);
-    free(p->pending);
-    free(p->prepared);
-    free(p->changes);
-    free(p->address);
-    free(p);
-}
 
 /* SQLSTATE: PostgreSQL's manual, appendix A. */
 static const struct {

@@ -25,6 +25,22 @@ struct pg_pending {
     bool is_over;    /* its transaction is over: its result counts no more */
 };
 
+/* The statements of a table. */
+enum pg_statement {
+    PG_GET,        /* key */
+    PG_GET_LOCKED, /* key, number of its lock. Columns: value, whether it could be locked */
+    PG_PUT,        /* key, value */
+    PG_DELETE,     /* key */
+    PG_PAGE,       /* first key, rows */
+    PG_PAGE_TO,    /* first key, key behind the last, rows */
+    PG_LAST,       /* first key */
+    PG_LAST_TO,    /* first key, key behind the last */
+    PG_APPEND,     /* value */
+    PG_STATEMENTS,
+};
+
+#define PG_PARAMS_MAX 3
+
 /* A key that was announced in this transaction. */
 struct pg_expected {
     unsigned table;
@@ -81,9 +97,6 @@ pg_of(const struct txn *t)
 /* The numbers of advisory locks that are no keys. */
 #define PG_LOCK_SCHEMA 21063
 #define PG_LOCK_QUEUE 21064
-
-struct pg *pg_new(const char *address, const struct kv_table *tables, size_t n);
-void pg_free(struct pg *p);
 
 /* Fills err from a failed result, or (NULL) from the lost connection, and returns -1. ERR_BUSY: a
  * conflict, or the connection is lost. */

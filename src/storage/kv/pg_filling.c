@@ -26,21 +26,21 @@ static struct kv *
 pg_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
         void (*lost)(const char *why), struct err *err)
 {
-    struct pg *p = pg_new(dir, tables, n);
+    struct pg *p = pg_link_new(dir, tables, n);
 
     (void)lost;
     if (slot != NULL)
         atomic_store(&slot->in_db, false);
     if (pg_link_open(p, err) == 0 && pg_schema_check(p, err) == 0)
         return &p->kv;
-    pg_free(p);
+    pg_link_free(p);
     return NULL;
 }
 
 static void
 pg_close(struct kv *kv)
 {
-    pg_free((struct pg *)kv);
+    pg_link_free((struct pg *)kv);
 }
 
 /* ---- transactions ---- */

@@ -3,7 +3,6 @@
 #include "storage/kv/pg_link.h"
 #include <errno.h>
 #include <poll.h>
-#include "storage/kv/pg_statement.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
@@ -115,6 +114,32 @@ pg_link_close(struct pg *p)
     p->pending_n = 0;
     p->holds_key = false;
     memset(p->prepared, 0, p->n * PG_STATEMENTS * sizeof *p->prepared);
+}
+
+struct pg *
+pg_link_new(const char *address, const struct kv_table *tables, size_t n)
+{
+    struct pg *p = mem_alloc(sizeof *p);
+
+    p->address = mem_strdup(address);
+    p->kv.dir = "."; /* uploads and blobs need room, and the database is elsewhere */
+    p->tables = tables;
+    p->n = n;
+    p->changes = mem_array(n, sizeof *p->changes);
+    p->prepared = mem_array(n * PG_STATEMENTS, sizeof *p->prepared);
+    return p;
+}
+
+void
+pg_link_free(struct pg *p)
+{
+    pg_link_close(p);
+    free(p->appends);
+    free(p->pending);
+    free(p->prepared);
+    free(p->changes);
+    free(p->address);
+    free(p);
 }
 
 /* ---- sending ---- */

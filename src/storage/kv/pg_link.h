@@ -7,6 +7,10 @@
 /* While the database doesn't answer, reads and the beginnings of transactions wait this long. */
 #define PG_PATIENCE_MS 5000
 
+/* Not connected yet. */
+struct pg *pg_link_new(const char *address, const struct kv_table *tables, size_t n);
+void pg_link_free(struct pg *p);
+
 /* Connects if it isn't connected, or if the server has closed the connection. 0; -1: it didn't
  * succeed within PG_PATIENCE_MS. */
 int pg_link_open(struct pg *p, struct err *err);

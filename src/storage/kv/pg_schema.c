@@ -70,12 +70,12 @@ make_tables(struct pg *p, struct err *err)
 int
 pg_schema_make(const char *address, const struct kv_table *tables, size_t n, struct err *err)
 {
-    struct pg *p = pg_new(address, tables, n);
+    struct pg *p = pg_link_new(address, tables, n);
     int rc = pg_link_open(p, err);
 
     if (rc == 0)
         rc = make_tables(p, err);
-    pg_free(p);
+    pg_link_free(p);
     return rc;
 }
 

@@ -2,22 +2,6 @@
 
 #include "storage/kv/pg.h"
 
-/* The statements of a table. */
-enum pg_statement {
-    PG_GET,        /* key */
-    PG_GET_LOCKED, /* key, number of its lock. Columns: value, whether it could be locked */
-    PG_PUT,        /* key, value */
-    PG_DELETE,     /* key */
-    PG_PAGE,       /* first key, rows */
-    PG_PAGE_TO,    /* first key, key behind the last, rows */
-    PG_LAST,       /* first key */
-    PG_LAST_TO,    /* first key, key behind the last */
-    PG_APPEND,     /* value */
-    PG_STATEMENTS,
-};
-
-#define PG_PARAMS_MAX 3
-
 /* Sends a statement of a table, which it prepares if this is its first use in the connection. In a
  * transaction that hasn't begun it begins that. number: for PG_FETCHED. */
 void pg_statement_send(struct pg *p, enum pg_want want, unsigned number, enum pg_statement s,
