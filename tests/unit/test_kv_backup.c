@@ -259,6 +259,29 @@ a_mended_copy_and_later_logs_are_all(void **state)
     kv_close(kv);
 }
 
+/* The writer's pages reach a file in any order: before the last one there may be holes. */
+static void
+pages_that_were_not_written_yet_come_from_the_log(void **state)
+{
+    uint64_t moment;
+    struct stat st;
+    struct kv *kv = open_kv(NULL);
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        write_key(kv, i);
+    assert_int_equal(mkdir("copy", 0700), 0);
+    assert_int_equal(kv_backup_copy(kv, "copy", &moment, never, NULL, &err), 0);
+    for (int i = 100; i < 300; i++)
+        write_key(kv, i);
+    kv_close(kv);
+    link_logs("db", "copy");
+    assert_int_equal(stat("copy/a", &st), 0);
+    assert_int_equal(truncate("copy/a", st.st_size + 10 * st.st_blksize), 0);
+    mend("copy");
+    assert_int_equal(count_quietly("copy"), 300);
+}
+
 static void
 damage_is_named(void **state)
 {
@@ -292,6 +315,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         T(a_copy_beside_a_writer_has_all_that_was_committed_before),
         T(a_mended_copy_and_later_logs_are_all),
+        T(pages_that_were_not_written_yet_come_from_the_log),
         T(damage_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -348,6 +348,7 @@ open_environment(struct bdb *b, uint32_t flags)
 int
 bdb_env_open(struct bdb *b, uint32_t more)
 {
+    b->recovers = (more & (DB_RECOVER | DB_RECOVER_FATAL)) != 0;
     return open_environment(b, DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL | more);
 }
 
@@ -358,7 +359,6 @@ bdb_env_attach(struct bdb *b, bool create, struct err *err)
     int ret;
 
     b->keeps_logs = !b->from_first_log; /* that is a copy */
-    b->recovers = create;
     ret = bdb_env_open(b, create ? DB_CREATE | recover : 0);
     if (ret != 0)
         return bdb_error(err, ret, "opening", b->kv.dir);
