@@ -147,6 +147,19 @@ inside_there_is_a_number_only_if_the_database_is_elsewhere(void **state)
 }
 
 static void
+a_strange_file_inside_is_named(void **state)
+{
+    struct fixture *f = *state;
+
+    ONLY_WITH_POSTGRESQL();
+    blob_store_close(&f->blobs);
+    f->blobs = blob_store_inside(f->reg.dirfd);
+    assert_int_equal(mkdir("layers/strange", 0700), 0);
+    REFUSED(f, store_blobs_begin(&f->reg, &f->err), ERR_UNSUPPORTED);
+    assert_ptr_equal(strstr(f->err.message, "layers holds strange"), f->err.message);
+}
+
+static void
 a_restore_brings_the_number_with_the_database(void **state)
 {
     struct fixture *f = *state;
@@ -171,6 +184,7 @@ main(void)
         TEST(what_is_no_number_is_refused),
         TEST(a_blob_that_is_not_there_is_told),
         TEST(inside_there_is_a_number_only_if_the_database_is_elsewhere),
+        TEST(a_strange_file_inside_is_named),
         TEST(a_restore_brings_the_number_with_the_database),
     };
     alarm(100); /* a hang is a failure */

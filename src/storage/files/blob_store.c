@@ -19,7 +19,7 @@
 struct blob_store
 blob_store_inside(int root)
 {
-    return (struct blob_store){.root = root, .outside = -1};
+    return (struct blob_store){.root = root, .outside = -1, .name = "layers"};
 }
 
 /* ---- opening ---- */
@@ -134,7 +134,7 @@ blob_store_read_id(const struct blob_store *s, uint64_t *id, struct err *err)
     if (rc == 1 && (text.n != ID_DIGITS + 1 || text.p[ID_DIGITS] != '\n' ||
                     !hex_decode(b, sizeof b, (const char *)text.p, ID_DIGITS)))
         rc = err_set(err, ERR_UNSUPPORTED, "%.150s: " ID_NAME " was not made by this program",
-                     s->outside >= 0 ? s->name : "layers");
+                     s->name);
     else if (rc == 1)
         *id = unpack_uint_at(b, sizeof b);
     buf_free(&text);
@@ -167,9 +167,8 @@ blob_store_refuse_strangers(const struct blob_store *s, struct err *err)
             known = strcmp(e->d_name, ours[i]) == 0;
         if (!known)
             rc = err_set(err, ERR_UNSUPPORTED,
-                         "--blobs %.150s holds %.50s, which isn't a registry's: name an empty "
-                         "directory",
-                         s->name, e->d_name);
+                         "%s%.150s holds %.50s, which isn't a registry's: name an empty directory",
+                         s->outside >= 0 ? "--blobs " : "", s->name, e->d_name);
     }
     closedir(dir);
     return rc;

@@ -12,7 +12,7 @@
 struct blob_store {
     int root;         /* the data directory: a file that becomes a blob is in its uploads/ */
     int outside;      /* the directory of --blobs; -1: none, the files are below layers/ */
-    const char *name; /* of that directory, for messages */
+    const char *name; /* of that directory, or "layers", for messages */
 };
 
 struct blob_store blob_store_inside(int root);
