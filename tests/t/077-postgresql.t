@@ -107,8 +107,4 @@ refused([ '--dir', $dir ], qr/say with --database/, 'the directory alone is refu
 refused([ '--dir', $dir, '--database', $pg->database('another') ], qr/doesn't belong to this data directory/, '... so is it with another database');
 refused([ '--dir', tempdir() . '/new', '--database', $url ], qr/the metadata of another registry/, '... and the database with another directory');
 refused([ '--dir', $dir, '--database', 'postgresql://ann:secret@/x' ], qr/has a password/, 'a password on the command line is refused');
-for my $command (qw(backup fsck snapshot)) {
-    my $ran = Registry->try([ $command, ($command eq 'fsck' ? () : '/nonexistent'), '--dir', $dir, '--database', $url ], env => $how{env});
-    like($ran->{err}, qr/PostgreSQL's own tools/, "$command says what to use instead");
-}
 finish();

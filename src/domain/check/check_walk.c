@@ -230,7 +230,8 @@ report_bad_table(struct check *c, enum table table, struct err *err)
     c->unkept_n = c->histories_n = 0;
     if (err->code != ERR_CORRUPT || c->damaged)
         return err->code != ERR_CORRUPT ? -1 : 0;
-    snprintf(what, sizeof what, "db/%s", tables[table].name);
+    snprintf(what, sizeof what, "%s%s", kv_is_remote(c->reg->kv) ? "table " : "db/",
+             tables[table].name);
     check_report(c, &(struct check_finding){"database", what, "the files of the database are whole",
                                             err->message, NULL, false});
     return 0;

@@ -10,6 +10,7 @@
 #include "domain/core/quota.h"
 #include "process/commands/progress.h"
 #include "process/server/other_registry.h"
+#include "process/server/store_address.h"
 #include "storage/files/backup_lock.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_backup.h"
@@ -314,22 +315,48 @@ copy_live(struct fsck *f, struct err *err)
     return rc;
 }
 
-/* A backup has the blobs in it, wherever they were. */
-static int
-check_blobs_place(const struct fsck *f, struct err *err)
+static bool
+is_backup(const struct fsck *f)
 {
     const struct datadir *dir = &f->c->server->dir;
     struct err ignored;
 
-    return other_registry_backup(dir->fd, dir->name, &ignored) != 0
-               ? 0
-               : store_blobs_check(&f->reg, err);
+    return other_registry_backup(dir->fd, dir->name, &ignored) != 0;
+}
+
+/* A backup has the blobs in it, wherever they were. */
+static int
+check_blobs_place(const struct fsck *f, struct err *err)
+{
+    return is_backup(f) ? 0 : store_blobs_check(&f->reg, err);
+}
+
+/* Another machine may have the database open, so nothing is judged as if we were alone. */
+static int
+check_remote_at_rest(struct fsck *f, struct err *err)
+{
+    const struct server *s = f->c->server;
+    int rc;
+
+    f->reg.kv = f->repair ? control_open_store(s, err)
+                          : kv_open(store_address(s->options), tables, TABLE_COUNT, NULL,
+                                    exit_on_lost_copy, err);
+    rc = f->reg.kv != NULL && check_blobs_place(f, err) == 0 ? check_all(f, false, err) : -1;
+    kv_close(f->reg.kv);
+    return rc;
 }
 
 static int
 check_at_rest(struct fsck *f, struct err *err)
 {
-    int rc = copy_at_rest(f, err);
+    const struct server *s = f->c->server;
+    int rc;
+
+    if (!is_backup(f) && store_address_check(s->options, s->dir.fd, err) != 0)
+        return -1;
+    if (s->options->database != NULL && !is_backup(f))
+        return check_remote_at_rest(f, err);
+    rc = copy_at_rest(f, err);
 
     if (rc == 2)
         rc = check_rest(f, f->copy, NULL, err);
@@ -346,7 +373,7 @@ check_at_rest(struct fsck *f, struct err *err)
 static int
 check_live(struct fsck *f, struct err *err)
 {
-    int rc = copy_live(f, err);
+    int rc = kv_is_remote(f->reg.kv) ? 1 : copy_live(f, err);
 
     return rc == 1 ? check_all(f, false, err) : rc;
 }

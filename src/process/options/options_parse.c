@@ -412,7 +412,7 @@ has_password(const char *url)
 static int
 check_database(struct options *o, struct err *err)
 {
-    static const char *const about_files[] = {"backup", "snapshot", "restore", "fsck"};
+    static const char *const about_files[] = {"backup", "snapshot", "restore"};
 
     if (o->database == NULL)
         return 0;
@@ -427,7 +427,7 @@ check_database(struct options *o, struct err *err)
         if (strcmp(o->command, about_files[i]) == 0)
             return err_set(err, ERR_BAD_REQUEST,
                            "%s is about Berkeley DB: of a database, PostgreSQL's own tools make "
-                           "and check copies",
+                           "copies",
                            about_files[i]);
     o->snapshot_every_ms = 0;
     if (o->read_only)

@@ -34,7 +34,9 @@ check_version(struct pg *p, struct err *err)
 
     pg_link_say(p, PG_WANTED, "SELECT version FROM kv_schema");
     if (pg_link_flight(p, &res, err) != 0)
-        return -1;
+        return strstr(err->message, "(42P01)") == NULL
+                   ? -1
+                   : err_set(err, ERR_UNSUPPORTED, "there is no registry in that database yet");
     version = PQntuples(res) == 1 ? strtol(PQgetvalue(res, 0, 0), NULL, 10) : -1;
     PQclear(res);
     if (version == SCHEMA_VERSION)
