@@ -4,6 +4,7 @@
 #include "process/master/master.h"
 #include "process/options/options_help.h"
 #include "process/options/options_parse.h"
+#include "process/server/node.h"
 #include "process/server/server.h"
 #include "process/server/process_title.h"
 #include "util/log.h"
@@ -16,7 +17,9 @@ serve_registry(struct options *o, const struct handover *from, struct err *err)
     int rc = server_prepare(&s, o, from, err);
     if (rc != 0)
         return s.bad_rules ? COMMAND_USAGE : COMMAND_FAILED;
-    rc = master_run(&s, err);
+    rc = node_begin(&s, err);
+    if (rc == 0)
+        rc = master_run(&s, err);
     server_finish(&s);
     return rc == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }

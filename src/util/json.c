@@ -345,6 +345,12 @@ json_set_u64(struct json *object, const char *name, uint64_t value)
 }
 
 void
+json_set_i64(struct json *object, const char *name, int64_t value)
+{
+    json_set(object, name, not_null(json_object_new_int64(value)));
+}
+
+void
 json_set_bool(struct json *object, const char *name, bool value)
 {
     json_set(object, name, not_null(json_object_new_boolean(value)));

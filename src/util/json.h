@@ -68,6 +68,7 @@ struct json *json_new_array(void);
 void json_set(struct json *object, const char *name, struct json *value);
 void json_set_string(struct json *object, const char *name, const char *value);
 void json_set_u64(struct json *object, const char *name, uint64_t value);
+void json_set_i64(struct json *object, const char *name, int64_t value);
 void json_set_bool(struct json *object, const char *name, bool value);
 void json_add(struct json *array, struct json *value);
 void json_add_string(struct json *array, const char *value);

@@ -6,6 +6,8 @@
 #include "util/clock.h"
 
 #define CACHE_LINE 64
+/* Tries to read what is just being written. */
+#define READ_TRIES 100
 
 const uint64_t metrics_bounds_us[METRICS_BOUNDS] = {
     100,    250,    500,    1000,    2500,    5000,    10000,    25000,    50000,
@@ -39,6 +41,9 @@ struct metrics_shared {
         atomic_ullong used, limit;
         char pattern[METRICS_PATTERN_MAX]; /* the last byte is always 0 */
     } quotas[METRICS_QUOTAS_MAX];
+    atomic_uint nodes_n;
+    atomic_uint nodes_version; /* odd while `nodes` is written */
+    struct metrics_node nodes[METRICS_NODES_MAX];
     struct metrics_place places[];
 };
 
@@ -192,6 +197,23 @@ metrics_tell_quotas(const struct metrics *m, unsigned n)
 }
 
 void
+metrics_tell_node(const struct metrics *m, unsigned i, const struct metrics_node *node)
+{
+    if (m == NULL || m->shared == NULL || i >= METRICS_NODES_MAX)
+        return;
+    atomic_fetch_add(&m->shared->nodes_version, 1);
+    m->shared->nodes[i] = *node;
+    atomic_fetch_add(&m->shared->nodes_version, 1);
+}
+
+void
+metrics_tell_nodes(const struct metrics *m, unsigned n)
+{
+    if (m != NULL && m->shared != NULL)
+        atomic_store(&m->shared->nodes_n, n < METRICS_NODES_MAX ? n : METRICS_NODES_MAX);
+}
+
+void
 metrics_set_socket(const struct metrics *m, unsigned pool, int fd)
 {
     struct stat st;
@@ -277,6 +299,23 @@ read_quotas(const struct metrics_shared *shared, struct metrics_numbers *out)
     out->known[METRIC_QUOTA_USED] = out->known[METRIC_QUOTA_LIMIT] = out->quotas_n > 0;
 }
 
+/* A keeper may have died while it wrote: then they are not known until the next one has. */
+static void
+read_node_numbers(struct metrics_shared *shared, struct metrics_numbers *out)
+{
+    for (int i = 0; i < READ_TRIES; i++) {
+        unsigned version = atomic_load(&shared->nodes_version);
+
+        out->nodes_n = atomic_load(&shared->nodes_n);
+        memcpy(out->nodes, shared->nodes, sizeof out->nodes);
+        atomic_thread_fence(memory_order_acquire);
+        if (version % 2 == 0 && version == atomic_load(&shared->nodes_version))
+            break;
+        out->nodes_n = 0;
+    }
+    out->known[METRIC_NODE_SEEN] = out->known[METRIC_NODE_SKEW] = out->nodes_n > 0;
+}
+
 void
 metrics_read(const struct metrics *m, struct metrics_numbers *out)
 {
@@ -291,5 +330,6 @@ metrics_read(const struct metrics *m, struct metrics_numbers *out)
         out->known[i] = true;
     out->known[METRIC_POOL_WORKERS] = out->known[METRIC_POOL_BUSY] = true;
     read_quotas(m->shared, out);
+    read_node_numbers(m->shared, out);
     out->known[METRIC_REQUESTS] = out->known[METRIC_DURATION] = true;
 }

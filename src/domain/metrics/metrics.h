@@ -65,6 +65,20 @@ void metrics_tell_quota(const struct metrics *m, unsigned i, const char *pattern
                         uint64_t limit);
 void metrics_tell_quotas(const struct metrics *m, unsigned n);
 
+/* Likewise each node of the database (--database), and their number. */
+#define METRICS_NODES_MAX 64
+#define METRICS_HOST_MAX 65
+struct metrics_node {
+    uint32_t number;
+    bool is_self, is_stopped;
+    uint64_t seen_ms; /* its last heartbeat, clock_wall_ms() */
+    int64_t skew_ms;  /* how far its clock is ahead of the database's */
+    char host[METRICS_HOST_MAX];
+    char version[33];
+};
+void metrics_tell_node(const struct metrics *m, unsigned i, const struct metrics_node *node);
+void metrics_tell_nodes(const struct metrics *m, unsigned n);
+
 /* The listening socket of a pool, by its descriptor; set before the first fork. */
 void metrics_set_socket(const struct metrics *m, unsigned pool, int fd);
 ino_t metrics_socket(const struct metrics *m, unsigned pool);
@@ -97,6 +111,8 @@ struct metrics_numbers {
         char pattern[METRICS_PATTERN_MAX];
         uint64_t used, limit;
     } quotas[METRICS_QUOTAS_MAX];
+    unsigned nodes_n;
+    struct metrics_node nodes[METRICS_NODES_MAX];
 };
 
 /* Reads all that is counted and told, and the workers of each pool; the rest is zero and not

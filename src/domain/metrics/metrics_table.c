@@ -104,6 +104,17 @@ const struct metrics_row metrics_table[METRIC_COUNT] = {
                             "The limit of that quota.",
                             {{"pattern", NULL}}},
 
+    [METRIC_NODE_SEEN] = {"node_heartbeat_timestamp_seconds",
+                          GAUGE,
+                          "When the database last heard of the node.",
+                          {{"node", NULL}, {"host", NULL}},
+                          1000},
+    [METRIC_NODE_SKEW] = {"node_clock_skew_seconds",
+                          GAUGE,
+                          "How far the node's clock is from the database's, in either direction.",
+                          {{"node", NULL}, {"host", NULL}},
+                          1000},
+
     [METRIC_CACHE_HITS] = {"database_cache_hits_total", COUNTER,
                            "Pages of the database that were found in its cache."},
     [METRIC_CACHE_MISSES] = {"database_cache_misses_total", COUNTER,

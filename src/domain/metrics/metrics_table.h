@@ -63,6 +63,10 @@ enum metric {
     METRIC_QUOTA_USED,
     METRIC_QUOTA_LIMIT,
 
+    /* Of each node of the database (metrics_tell_node). */
+    METRIC_NODE_SEEN,
+    METRIC_NODE_SKEW,
+
     /* Of each request (metrics_request). */
     METRIC_REQUESTS,
     METRIC_DURATION,

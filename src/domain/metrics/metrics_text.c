@@ -236,6 +236,27 @@ put_quotas(struct buf *out, const struct metrics_numbers *v, const struct metric
     }
 }
 
+/* ---- nodes ---- */
+
+/* A node that was stopped is missed by nobody. */
+static void
+put_nodes(struct buf *out, const struct metrics_numbers *v, const struct metrics_row *row,
+          bool is_skew)
+{
+    for (unsigned i = 0; i < v->nodes_n; i++) {
+        const struct metrics_node *n = &v->nodes[i];
+        int64_t off = n->skew_ms < 0 ? -n->skew_ms : n->skew_ms;
+
+        if (n->is_stopped)
+            continue;
+        put_name(out, row, "");
+        buf_putf(out, "{node=\"%u\",host=\"", n->number);
+        put_escaped_label(out, n->host);
+        buf_puts(out, "\"}");
+        put_number(out, is_skew ? (uint64_t)off : n->seen_ms, row->per_unit);
+    }
+}
+
 /* ---- the whole ---- */
 
 void
@@ -253,6 +274,8 @@ metrics_text(const struct metrics_numbers *v, const struct metrics_routes *route
             put_durations(out, v, routes);
         } else if (i == METRIC_QUOTA_USED || i == METRIC_QUOTA_LIMIT) {
             put_quotas(out, v, row, i == METRIC_QUOTA_USED);
+        } else if (i == METRIC_NODE_SEEN || i == METRIC_NODE_SKEW) {
+            put_nodes(out, v, row, i == METRIC_NODE_SKEW);
         } else if (i == METRIC_BUILD) {
             put_name(out, row, "");
             buf_putf(out, "{version=\"%s\"} 1\n", PACKAGE_VERSION);

@@ -13,10 +13,13 @@
 #include "process/server/datadir.h"
 #include "process/server/datadir_lock.h"
 #include "process/server/datadir_plan.h"
+#include "process/server/node.h"
 #include "process/server/other_registry.h"
 #include "process/server/store_address.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_backup.h"
+#include "storage/kv/kv.h"
+#include "storage/kv/kv_nodes.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/clock.h"
@@ -73,6 +76,17 @@ exit_on_lost_store(const char *why)
     _exit(COMMAND_FAILED);
 }
 
+/* Another server may work with this database, which has no directory of ours. */
+static int
+refuse_other_nodes(const struct server *s, struct kv *kv, struct err *err)
+{
+    char own[KV_NODE_ID_MAX];
+
+    if (!kv_is_remote(kv))
+        return 0;
+    return node_read_id(s->dir.fd, own, err) != 0 ? -1 : kv_node_refuse_others(kv, own, err);
+}
+
 struct kv *
 control_open_store(const struct server *s, struct err *err)
 {
@@ -85,7 +99,7 @@ control_open_store(const struct server *s, struct err *err)
         return NULL;
     kv = kv_open(store_address(s->options), tables, TABLE_COUNT, NULL, exit_on_lost_store, err);
     reg = (struct registry){.kv = kv, .dirfd = s->dir.fd, .blobs = &s->blobs};
-    if (kv != NULL && store_begin(&reg, err) < 0) {
+    if (kv != NULL && (refuse_other_nodes(s, kv, err) != 0 || store_begin(&reg, err) < 0)) {
         kv_close(kv);
         kv = NULL;
     }

@@ -1,7 +1,9 @@
 #include "process/commands/stat_numbers.h"
 #include "domain/core/census.h"
 #include "domain/metrics/metrics_ask.h"
+#include "process/server/node.h"
 #include "storage/kv/kv.h"
+#include "storage/kv/kv_nodes.h"
 #include "storage/tables/tbl_meta.h"
 #include "storage/tables/tbl_tally.h"
 #include "util/clock.h"
@@ -39,6 +41,23 @@ sum_up_tally(uint64_t repo, uint64_t n, void *arg, struct err *err)
 }
 
 static int
+list_nodes(const struct control *c, struct stat_numbers *out, struct err *err)
+{
+    struct kv_node nodes[KV_NODES_MAX];
+    char own[KV_NODE_ID_MAX];
+    size_t n;
+
+    if (!kv_is_remote(c->reg->kv))
+        return 0;
+    if (node_read_id(c->reg->dirfd, own, err) != 0 || kv_node_list(c->reg->kv, nodes, &n, err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        node_numbers(&nodes[i], own, &out->m.nodes[i]);
+    out->m.nodes_n = (unsigned)n;
+    return 0;
+}
+
+static int
 count_store(struct control *c, struct stat_numbers *out, void (*show)(void *arg), void *arg,
             struct err *err)
 {
@@ -49,7 +68,8 @@ count_store(struct control *c, struct stat_numbers *out, void (*show)(void *arg)
     uint64_t repositories = 0, uploads = 0, backup;
     int had_backup = tbl_meta_get(reads, META_BACKUP, &backup, err), rc;
 
-    if (had_backup < 0 || tbl_tally_get(reads, &all, &repositories, err) < 0 ||
+    if (had_backup < 0 || list_nodes(c, out, err) != 0 ||
+        tbl_tally_get(reads, &all, &repositories, err) < 0 ||
         tbl_tally_each(reads, TALLY_UPLOADS, 0, sum_up_tally, &uploads, err) != 0)
         return -1;
     while ((rc = census_step(&census, c->reg, &n, err)) == 1) {

@@ -1,6 +1,7 @@
 #include "process/commands/stat_screen.h"
 #include <unistd.h>
 #include "process/commands/progress.h"
+#include "storage/kv/kv_nodes.h"
 #include "util/clock.h"
 
 /* A disk with less than this part free is a trouble. */
@@ -157,6 +158,36 @@ print_pools(const struct screen *s)
     }
 }
 
+static bool
+is_node_alive(const struct screen *s, const struct metrics_node *node)
+{
+    return !node->is_stopped &&
+           (s->n->at < node->seen_ms || s->n->at - node->seen_ms < KV_NODE_DEAD_MS);
+}
+
+static void
+print_nodes(const struct screen *s)
+{
+    char age[AGE_MAX], name[32];
+
+    if (s->n->m.nodes_n == 0)
+        return;
+    command_print_heading(s->to, "Nodes of the database        heartbeat     clock  host",
+                          s->has_colour);
+    for (unsigned i = 0; i < s->n->m.nodes_n; i++) {
+        const struct metrics_node *n = &s->n->m.nodes[i];
+
+        snprintf(name, sizeof name, "%u %s%s", n->number,
+                 n->is_stopped         ? "stopped"
+                 : is_node_alive(s, n) ? "lives"
+                                       : "is dead",
+                 n->is_self ? " (this one)" : "");
+        age_text(age, s->n->at > n->seen_ms ? s->n->at - n->seen_ms : 0);
+        fprintf(s->to, "  %-20s %11s ago %+6.1f s  %s\n", name, age, (double)n->skew_ms / 1000,
+                n->host);
+    }
+}
+
 static void
 print_requests(const struct screen *s)
 {
@@ -270,8 +301,10 @@ stat_screen_print(FILE *to, const struct stat_numbers *n, const struct stat_numb
     if (n->is_running) {
         print_queues(&s);
         print_pools(&s);
-        print_requests(&s);
     }
+    print_nodes(&s);
+    if (n->is_running)
+        print_requests(&s);
     print_disk(&s);
     print_troubles(&s);
 }
@@ -318,6 +351,32 @@ json_of_quotas(const struct metrics_numbers *m, bool is_used)
     return all;
 }
 
+static struct json *
+json_of_nodes(const struct screen *s)
+{
+    struct json *all = json_new_array();
+    char time[CLOCK_RFC3339_MAX];
+
+    for (unsigned i = 0; i < s->n->m.nodes_n; i++) {
+        const struct metrics_node *n = &s->n->m.nodes[i];
+        struct json *one = json_new_object();
+
+        clock_rfc3339(time, n->seen_ms);
+        json_set_u64(one, "node", n->number);
+        json_set_string(one, "host", n->host);
+        json_set_string(one, "version", n->version);
+        json_set_string(one, "state",
+                        n->is_stopped         ? "stopped"
+                        : is_node_alive(s, n) ? "alive"
+                                              : "dead");
+        json_set_bool(one, "self", n->is_self);
+        json_set_string(one, "heartbeat", time);
+        json_set_i64(one, "clock_skew_ms", n->skew_ms);
+        json_add(all, one);
+    }
+    return all;
+}
+
 /* Times of day as RFC 3339, the rest as numbers. */
 static void
 set_metric(struct json *to, enum metric metric, const struct stat_numbers *n)
@@ -342,6 +401,7 @@ stat_screen_json(const struct stat_numbers *n)
 {
     struct json *all = json_new_object(), *parts = json_new_object();
     struct json *numbers = json_new_object(), *requests = json_new_object();
+    const struct screen s = {.n = n};
     char class_name[8];
 
     json_set_string(all, "version", PACKAGE_VERSION);
@@ -351,7 +411,8 @@ stat_screen_json(const struct stat_numbers *n)
                         n->parts[i].is_well ? "ok" : n->parts[i].why);
     json_set(all, "parts", parts);
     for (unsigned i = 0; i < METRIC_COUNT; i++)
-        if (n->m.known[i] && i != METRIC_REQUESTS && i != METRIC_DURATION && i != METRIC_BUILD)
+        if (n->m.known[i] && i != METRIC_REQUESTS && i != METRIC_DURATION && i != METRIC_BUILD &&
+            i != METRIC_NODE_SEEN && i != METRIC_NODE_SKEW) /* they are in "nodes" */
             set_metric(numbers, (enum metric)i, n);
     for (int class = 2; n->is_running && class <= 5; class ++) {
         snprintf(class_name, sizeof class_name, "%dxx", class);
@@ -362,5 +423,7 @@ stat_screen_json(const struct stat_numbers *n)
     else
         json_free(requests);
     json_set(all, "metrics", numbers);
+    if (n->m.nodes_n > 0)
+        json_set(all, "nodes", json_of_nodes(&s));
     return all;
 }

@@ -356,6 +356,7 @@ run_keeper(struct keeper *k, struct err *err)
         finish_with_herald(k);
     tend_pulls(k);
     herald_client_free(k->herald);
+    node_report_end(&k->report.node, k->server, &k->reg);
     close_store(k); /* again, for what came since */
     return rc;
 }

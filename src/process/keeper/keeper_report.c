@@ -48,7 +48,9 @@ report_store(const struct keeper_report *r, struct readiness *ready)
     int rc = r->reg->read_only ? store_answers(r->reg, &err) : store_check(r->reg, NULL, &err);
 
     /* A full disk is a part of its own. */
-    if (rc == 0 || err.code == ERR_NO_SPACE)
+    if ((rc == 0 || err.code == ERR_NO_SPACE) && r->node.why[0] != '\0')
+        readiness_tell_ill(ready, READINESS_DATABASE, r->node.why);
+    else if (rc == 0 || err.code == ERR_NO_SPACE)
         readiness_tell_well(ready, READINESS_DATABASE);
     else
         readiness_tell_ill(ready, READINESS_DATABASE, err.message);
@@ -371,6 +373,7 @@ keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
         return;
     set_patience(r->server->options, ready);
     readiness_tell_well(ready, READINESS_KEEPER);
+    node_report_step(&r->node, r->server, r->reg);
     report_store(r, ready);
     if (herald == NULL)
         rc = report_read_only(r, ready, &err);

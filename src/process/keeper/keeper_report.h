@@ -6,6 +6,7 @@
 #include "domain/core/census.h"
 #include "process/keeper/herald_client.h"
 #include "process/keeper/indexer.h"
+#include "process/keeper/node_report.h"
 #include "process/server/server.h"
 
 /* The keeper reports on itself and the store in shared memory (domain/metrics): its metrics, and
@@ -15,6 +16,7 @@ struct keeper_report {
     const struct registry *reg;
     uint64_t hooks_ended, layers_ended; /* as they were last */
     uint64_t met_ms;                    /* when the herald was there last */
+    struct node_report node;
     struct census census;
     bool is_counted;  /* a census has ended */
     bool is_recalled; /* what the last one before this keeper has found was told */

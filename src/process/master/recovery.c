@@ -10,6 +10,8 @@
 #include "storage/files/blob_file.h"
 #include "storage/files/disk_space.h"
 #include "storage/files/upload_dir.h"
+#include "storage/kv/kv.h"
+#include "storage/kv/kv_nodes.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/log.h"
@@ -24,15 +26,22 @@ begin_store(const struct server *s, struct err *err)
         .dirfd = s->dir.fd,
         .blobs = &s->blobs,
         .read_only = s->read_only};
+    struct err ignored;
     int r;
 
     if (reg.kv == NULL)
         return -1;
+    if (kv_is_remote(reg.kv) && kv_node_join(reg.kv, &s->node, err) != 0) {
+        kv_close(reg.kv);
+        return -1;
+    }
     r = store_begin(&reg, err);
     if (r == 0 && !s->read_only && s->blobs.outside >= 0)
         r = blob_file_prepare(&s->blobs, err);
     if (r == 0 && !s->read_only)
         r = quota_begin(&reg, quotas->v, quotas->n, err);
+    if (r != 0 && kv_is_remote(reg.kv)) /* other servers of this database needn't wait for us */
+        kv_node_leave(reg.kv, &s->node, &ignored);
     kv_close(reg.kv);
     return r;
 }

@@ -23,6 +23,7 @@
 #include "util/err.h"
 #include "storage/files/blob_store.h"
 #include "storage/files/body_ahead.h"
+#include "storage/kv/kv_nodes.h"
 #include "util/fd_exchange.h"
 #include "util/semaphore.h"
 #include "util/share.h"
@@ -63,6 +64,7 @@ struct server {
     int sockets[POOL_COUNT];
     uint64_t started_ms;          /* clock_mono_ms */
     struct token_keys token_keys; /* at the start */
+    struct kv_node node;          /* with --database: this node (node.h) */
     int extra[SERVER_EXTRA_COUNT];
     int poke;                        /* an eventfd: see server_poke */
     struct semaphore index_seats;    /* held by workers that wait for an index */

@@ -14,6 +14,7 @@
  * or kv_open.h promises. */
 
 struct kv_log_state;
+struct kv_node;
 struct kv_slot;
 struct kv_stats;
 
@@ -81,6 +82,12 @@ struct kv_filling {
     int (*checkpoint)(struct kv *kv, uint32_t log_kbytes, uint32_t minutes, struct err *err);
     int (*stats)(struct kv *kv, struct kv_stats *out, struct err *err);
     int (*trim_logs)(struct kv *kv, struct err *err);
+
+    /* kv_nodes.h; only a filling that is_remote has them. */
+    int (*node_join)(struct kv *kv, const struct kv_node *self, struct err *err);
+    int (*node_beat)(struct kv *kv, struct kv_node *self, struct err *err);
+    int (*node_leave)(struct kv *kv, const struct kv_node *self, struct err *err);
+    int (*node_list)(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
 
     /* kv_backup.h. A filling whose store isn't a directory has only the first of these. */
     int (*copy)(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void *arg),

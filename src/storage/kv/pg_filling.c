@@ -7,6 +7,7 @@
 #include "storage/kv/pg_cursor.h"
 #include "storage/kv/pg_key.h"
 #include "storage/kv/pg_link.h"
+#include "storage/kv/pg_nodes.h"
 #include "storage/kv/pg_schema.h"
 #include "storage/kv/pg_statement.h"
 #include "util/clock.h"
@@ -232,6 +233,10 @@ const struct kv_filling pg_filling = {
     .checkpoint = pg_checkpoint,
     .stats = pg_stats,
     .trim_logs = pg_trim_logs,
+    .node_join = pg_node_join,
+    .node_beat = pg_node_beat,
+    .node_leave = pg_node_leave,
+    .node_list = pg_node_list,
     .copy = pg_copy,
 };
 

@@ -157,10 +157,17 @@ note_pending(struct pg *p, int sent, enum pg_want want, unsigned number)
 }
 
 void
-pg_link_say(struct pg *p, enum pg_want want, const char *text)
+pg_link_say_with(struct pg *p, enum pg_want want, const char *text, const char *const *params,
+                 int n)
 {
     if (p->conn != NULL)
-        note_pending(p, PQsendQueryParams(p->conn, text, 0, NULL, NULL, NULL, NULL, 0), want, 0);
+        note_pending(p, PQsendQueryParams(p->conn, text, n, NULL, params, NULL, NULL, 0), want, 0);
+}
+
+void
+pg_link_say(struct pg *p, enum pg_want want, const char *text)
+{
+    pg_link_say_with(p, want, text, NULL, 0);
 }
 
 void

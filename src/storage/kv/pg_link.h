@@ -18,6 +18,9 @@ void pg_link_close(struct pg *p);
 
 /* Send without waiting. A failure shows in the next flight. */
 void pg_link_say(struct pg *p, enum pg_want want, const char *text);
+/* The same with parameters, which are texts. */
+void pg_link_say_with(struct pg *p, enum pg_want want, const char *text, const char *const *params,
+                      int n);
 void pg_link_prepare(struct pg *p, unsigned number, const char *name, const char *text);
 /* Runs a prepared statement. Parameters and results are in binary form. */
 void pg_link_execute(struct pg *p, enum pg_want want, unsigned number, const char *name,

@@ -2,6 +2,7 @@
 
 #include "storage/kv/pg_schema.h"
 #include "storage/kv/pg_link.h"
+#include "storage/kv/pg_nodes.h"
 
 /* The version of what this file makes. */
 #define SCHEMA_VERSION 1
@@ -63,6 +64,7 @@ make_tables(struct pg *p, struct err *err)
         return -1;
     pg_link_say(p, PG_CHECKED, "CREATE TABLE IF NOT EXISTS kv_gate ()");
     pg_link_say(p, PG_CHECKED, "CREATE SEQUENCE IF NOT EXISTS kv_conflicts");
+    pg_node_say_table(p);
     for (size_t i = 0; i < p->n; i++)
         say_table(p, &p->tables[i]);
     pg_link_say(p, PG_COMMIT, "COMMIT");
@@ -86,7 +88,7 @@ pg_schema_check(struct pg *p, struct err *err)
 {
     char text[TEXT_MAX];
     PGresult *res;
-    int at = snprintf(text, sizeof text, "SELECT count(*) FROM (VALUES ('kv_gate')");
+    int at = snprintf(text, sizeof text, "SELECT count(*) FROM (VALUES ('kv_gate'), ('kv_node')");
 
     if (check_version(p, err) != 0)
         return -1;

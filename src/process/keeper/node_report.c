@@ -1,0 +1,69 @@
+#include "process/keeper/node_report.h"
+#include <stdlib.h>
+#include "process/server/node.h"
+#include "storage/kv/kv_nodes.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#define BEAT_MS 3000
+/* With a clock that differs more from the database's, leases and ages mean something else here. */
+#define SKEW_MAX_MS 30000
+
+static int
+tell_nodes(const struct server *s, struct kv *kv, struct err *err)
+{
+    struct kv_node nodes[KV_NODES_MAX];
+    struct metrics_node shown;
+    size_t n;
+
+    if (kv_node_list(kv, nodes, &n, err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        node_numbers(&nodes[i], s->node.id, &shown);
+        metrics_tell_node(&s->metrics, (unsigned)i, &shown);
+    }
+    metrics_tell_nodes(&s->metrics, (unsigned)n);
+    return 0;
+}
+
+_Static_assert(KV_NODES_MAX == METRICS_NODES_MAX, "each node has its numbers");
+_Static_assert(KV_NODE_HOST_MAX == METRICS_HOST_MAX, "names fit");
+
+static void
+judge_clock(struct node_report *n)
+{
+    int64_t off = n->self.skew_ms < 0 ? -n->self.skew_ms : n->self.skew_ms;
+
+    n->why[0] = '\0';
+    if (off > SKEW_MAX_MS)
+        snprintf(n->why, sizeof n->why, "the clock of this machine is %lld s %s the database's",
+                 (long long)off / 1000, n->self.skew_ms < 0 ? "behind" : "ahead of");
+}
+
+void
+node_report_step(struct node_report *n, const struct server *s, const struct registry *reg)
+{
+    uint64_t now = clock_mono_ms();
+    struct err err;
+
+    if (s->options->database == NULL || now < n->beat_at)
+        return;
+    n->beat_at = now + BEAT_MS;
+    if (n->self.run[0] == '\0')
+        n->self = s->node;
+    if (kv_node_beat(reg->kv, &n->self, &err) == 0 && tell_nodes(s, reg->kv, &err) == 0)
+        judge_clock(n);
+    else
+        snprintf(n->why, sizeof n->why, "the database doesn't know that this node lives: %.300s",
+                 err.message);
+}
+
+void
+node_report_end(struct node_report *n, const struct server *s, const struct registry *reg)
+{
+    struct err err;
+
+    if (s->options->database != NULL && n->self.run[0] != '\0' &&
+        kv_node_leave(reg->kv, &n->self, &err) != 0)
+        log_line(LOG_WARN, "the database doesn't know that this node stops", "why=%s", err.message);
+}

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "domain/metrics/readiness.h"
+#include "domain/registry.h"
+#include "process/server/server.h"
+
+/* The keeper's heartbeat: it tells the database that this node lives, and /metrics, which nodes
+ * there are. Without --database it does nothing. */
+struct node_report {
+    struct kv_node self;
+    uint64_t beat_at;            /* when the next heartbeat is due, clock_mono_ms() */
+    char why[READINESS_WHY_MAX]; /* what is wrong with this node; "": nothing */
+};
+
+/* Call it every few seconds. */
+void node_report_step(struct node_report *n, const struct server *s, const struct registry *reg);
+/* The node stops. */
+void node_report_end(struct node_report *n, const struct server *s, const struct registry *reg);

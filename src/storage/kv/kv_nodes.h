@@ -1,0 +1,50 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util/err.h"
+
+/* The servers that share a store, called nodes: who they are, and which of them live. Only for a
+ * store that isn't a directory (kv_is_remote). Times are
+ * those of the database's clock. */
+
+struct kv;
+
+/* A node without a heartbeat for this long counts as dead. */
+#define KV_NODE_DEAD_MS 30000
+/* Nodes that the store remembers. One that is dead for a week is forgotten. */
+#define KV_NODES_MAX 64
+
+#define KV_NODE_ID_MAX 33 /* 32 hex digits */
+#define KV_NODE_HOST_MAX 65
+#define KV_NODE_VERSION_MAX 33
+
+struct kv_node {
+    uint32_t number;          /* from 1 on: given by the first join, and kept */
+    char id[KV_NODE_ID_MAX];  /* of the data directory */
+    char run[KV_NODE_ID_MAX]; /* of this start of the server */
+    char host[KV_NODE_HOST_MAX];
+    char version[KV_NODE_VERSION_MAX]; /* of the program */
+    uint64_t age_ms;                   /* since its last heartbeat */
+    int64_t skew_ms;                   /* how far the node's clock is ahead of the database's */
+    bool is_stopped;                   /* it was stopped in order */
+};
+
+bool kv_node_is_alive(const struct kv_node *node);
+
+/* Enters the node, with its id, run, host and version. ERR_UNSUPPORTED: another node lives, or a
+ * server with the same id on another host. */
+int kv_node_join(struct kv *kv, const struct kv_node *self, struct err *err);
+/* The node with self's run lives. Fills number, and measures skew_ms, and enters that with the next
+ * heartbeat. ERR_UNSUPPORTED: the node was entered by another start of a server since. */
+int kv_node_beat(struct kv *kv, struct kv_node *self, struct err *err);
+/* The node stops. */
+int kv_node_leave(struct kv *kv, const struct kv_node *self, struct err *err);
+
+/* Fills out, which has room for KV_NODES_MAX, in the order of their numbers. */
+int kv_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
+
+/* Is there another node than `id` ("": any) that lives? ERR_UNSUPPORTED, and a message with its
+ * host. */
+int kv_node_refuse_others(struct kv *kv, const char *id, struct err *err);

@@ -1,0 +1,232 @@
+#ifdef HAVE_LIBPQ
+
+#include "storage/kv/pg_nodes.h"
+#include "storage/kv/kv_nodes.h"
+#include "storage/kv/pg_link.h"
+#include "util/clock.h"
+
+/* Table kv_node has a row for each node. Its times are those of the database's clock: the clocks of
+ * the nodes are only compared with it. */
+
+void
+pg_node_say_table(struct pg *p)
+{
+    pg_link_say(p, PG_CHECKED,
+                "CREATE TABLE IF NOT EXISTS kv_node (number integer PRIMARY KEY,"
+                " id text NOT NULL UNIQUE, run text NOT NULL, host text NOT NULL,"
+                " version text NOT NULL, beat timestamptz NOT NULL, skew_ms bigint NOT NULL,"
+                " is_stopped boolean NOT NULL)");
+}
+
+#define MILLISECONDS(time) "(extract(epoch FROM " time ") * 1000)::bigint"
+#define COLUMNS                       \
+    "number, id, run, host, version," \
+    " greatest(0, " MILLISECONDS("clock_timestamp() - beat") "), skew_ms, is_stopped::integer"
+#define COLUMNS_N 8
+
+static void
+copy_text(const PGresult *res, int row, int column, char *out, size_t room)
+{
+    snprintf(out, room, "%s", PQgetvalue(res, row, column));
+}
+
+static int64_t
+take_number(const PGresult *res, int row, int column)
+{
+    return strtoll(PQgetvalue(res, row, column), NULL, 10);
+}
+
+static void
+read_node(const PGresult *res, int row, struct kv_node *out)
+{
+    copy_text(res, row, 1, out->id, sizeof out->id);
+    copy_text(res, row, 2, out->run, sizeof out->run);
+    copy_text(res, row, 3, out->host, sizeof out->host);
+    copy_text(res, row, 4, out->version, sizeof out->version);
+    out->number = (uint32_t)take_number(res, row, 0);
+    out->age_ms = (uint64_t)take_number(res, row, 5);
+    out->skew_ms = take_number(res, row, 6);
+    out->is_stopped = take_number(res, row, 7) != 0;
+}
+
+static int
+read_nodes(const PGresult *res, struct kv_node *out, size_t *n, struct err *err)
+{
+    *n = 0;
+    if (PQnfields(res) != COLUMNS_N)
+        return err_set(err, ERR_CORRUPT, "table kv_node can't be read");
+    for (int i = 0; i < PQntuples(res) && *n < KV_NODES_MAX; i++)
+        read_node(res, i, &out[(*n)++]);
+    return 0;
+}
+
+/* A statement of its own: it may be repeated, since it does the same again. */
+static int
+ask_again(struct pg *p, const char *text, const char *const *params, int n, PGresult **out,
+          struct err *err)
+{
+    uint64_t until = clock_mono_ms() + PG_PATIENCE_MS;
+
+    for (;;) {
+        if (pg_link_open(p, err) != 0)
+            return -1;
+        pg_link_say_with(p, PG_WANTED, text, params, n);
+        if (pg_link_flight(p, out, err) == 0)
+            return 0;
+        if (p->conn != NULL || clock_mono_ms() >= until)
+            return -1;
+    }
+}
+
+int
+pg_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err)
+{
+    PGresult *res;
+    int rc;
+
+    if (ask_again((struct pg *)kv, "SELECT " COLUMNS " FROM kv_node ORDER BY number", NULL, 0, &res,
+                  err) != 0)
+        return -1;
+    rc = read_nodes(res, out, n, err);
+    PQclear(res);
+    return rc;
+}
+
+/* ---- joining ---- */
+
+static int
+refuse_join(const struct kv_node *self, const struct kv_node *other, struct err *err)
+{
+    if (strcmp(self->id, other->id) == 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a server on %s has the same db/node-id: this data directory is a copy of "
+                       "another one; if the directory was moved, start again in %d s",
+                       other->host, KV_NODE_DEAD_MS / 1000);
+    return err_set(err, ERR_UNSUPPORTED,
+                   "a server on %s works with this database, and this version allows one at a "
+                   "time: stop it; if it was killed, start again in %d s",
+                   other->host, KV_NODE_DEAD_MS / 1000);
+}
+
+/* The nodes that are there, in a transaction that locks the table. */
+static int
+begin_join(struct pg *p, struct kv_node *nodes, size_t *n, struct err *err)
+{
+    PGresult *res;
+    int rc;
+
+    pg_link_say(p, PG_CHECKED, "BEGIN");
+    pg_link_say(p, PG_CHECKED, "LOCK TABLE kv_node IN EXCLUSIVE MODE");
+    pg_link_say(p, PG_CHECKED,
+                "DELETE FROM kv_node WHERE beat < clock_timestamp() - interval '7 days'");
+    pg_link_say(p, PG_WANTED, "SELECT " COLUMNS " FROM kv_node ORDER BY number");
+    if (pg_link_flight(p, &res, err) != 0)
+        return -1;
+    rc = read_nodes(res, nodes, n, err);
+    PQclear(res);
+    return rc;
+}
+
+static int
+check_join(const struct kv_node *self, const struct kv_node *nodes, size_t n, struct err *err)
+{
+    bool is_known = false;
+
+    for (size_t i = 0; i < n; i++) {
+        bool is_same = strcmp(self->id, nodes[i].id) == 0;
+
+        is_known = is_known || is_same;
+        if (kv_node_is_alive(&nodes[i]) && (!is_same || strcmp(self->host, nodes[i].host) != 0))
+            return refuse_join(self, &nodes[i], err);
+    }
+    if (is_known || n < KV_NODES_MAX)
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED,
+                   "the database has %d nodes already: delete those that are no more from table "
+                   "kv_node",
+                   KV_NODES_MAX);
+}
+
+static int
+enter_node(struct pg *p, const struct kv_node *self, struct err *err)
+{
+    const char *params[] = {self->id, self->run, self->host, self->version};
+
+    pg_link_say_with(p, PG_CHECKED,
+                     "INSERT INTO kv_node SELECT (SELECT min(i) FROM generate_series(1, 65535)"
+                     " i WHERE NOT EXISTS (SELECT FROM kv_node WHERE number = i)),"
+                     " $1, $2, $3, $4, clock_timestamp(), 0, false"
+                     " ON CONFLICT (id) DO UPDATE SET run = $2, host = $3, version = $4,"
+                     " beat = EXCLUDED.beat, is_stopped = false",
+                     params, 4);
+    pg_link_say(p, PG_COMMIT, "COMMIT");
+    return pg_link_flight(p, NULL, err);
+}
+
+int
+pg_node_join(struct kv *kv, const struct kv_node *self, struct err *err)
+{
+    struct pg *p = (struct pg *)kv;
+    struct kv_node nodes[KV_NODES_MAX];
+    struct err ignored;
+    size_t n;
+
+    if (pg_link_open(p, err) != 0)
+        return -1;
+    if (begin_join(p, nodes, &n, err) == 0 && check_join(self, nodes, n, err) == 0 &&
+        enter_node(p, self, err) == 0)
+        return 0;
+    if (p->conn != NULL) {
+        pg_link_say(p, PG_CHECKED, "ROLLBACK");
+        pg_link_flight(p, NULL, &ignored);
+    }
+    return -1;
+}
+
+/* ---- living ---- */
+
+int
+pg_node_beat(struct kv *kv, struct kv_node *self, struct err *err)
+{
+    char skew[24];
+    const char *params[] = {self->run, skew};
+    uint64_t began, ended;
+    PGresult *res;
+    int64_t there;
+    int rows;
+
+    snprintf(skew, sizeof skew, "%lld", (long long)self->skew_ms);
+    began = clock_wall_ms();
+    if (ask_again((struct pg *)kv,
+                  "UPDATE kv_node SET beat = clock_timestamp(), skew_ms = $2::bigint,"
+                  " is_stopped = false WHERE run = $1"
+                  " RETURNING number, " MILLISECONDS("beat"),
+                  params, 2, &res, err) != 0)
+        return -1;
+    ended = clock_wall_ms();
+    rows = PQntuples(res);
+    there = rows == 1 ? take_number(res, 0, 1) : 0;
+    self->number = rows == 1 ? (uint32_t)take_number(res, 0, 0) : 0;
+    PQclear(res);
+    if (rows != 1)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "another server has taken this node's place in the database: its data "
+                       "directory is a copy of this one");
+    self->skew_ms = (int64_t)(began / 2 + ended / 2) - there;
+    return 0;
+}
+
+int
+pg_node_leave(struct kv *kv, const struct kv_node *self, struct err *err)
+{
+    const char *params[] = {self->run};
+    PGresult *res;
+
+    if (ask_again((struct pg *)kv, "UPDATE kv_node SET is_stopped = true WHERE run = $1", params, 1,
+                  &res, err) != 0)
+        return -1;
+    PQclear(res);
+    return 0;
+}
+
+#endif
