@@ -33,7 +33,7 @@ my @places = (
     [ 'knows the record of a tag',  qr{^(record_tag|TABLE_TAG)$},       qr{^src/(storage/tables/(tables|record|tbl_tag|tbl_entry)|domain/check/check_\w+)\.[ch]$} ],
     [ 'makes a file a blob',        qr{^blob_file_(publish|adopt|write)$}, qr{^src/(domain/core/blob_draft|storage/files/blob_file)\.c$} ],
     [ 'begins or ends a repository', qr{^tbl_repo_(put|drop)$},         qr{^src/(domain/core/repository|storage/tables/tbl_repo)\.c$} ],
-    [ 'writes to the database',     qr{^kv_(put|drop|delete|append)$},  qr{^src/storage/(kv|tables)/\w+\.[ch]$} ],
+    [ 'writes to the database',     qr{^kv_(put|drop|delete|append|place)$},  qr{^src/storage/(kv|tables)/\w+\.[ch]$} ],
 );
 
 # What a header may export although it doesn't begin with the header's name.

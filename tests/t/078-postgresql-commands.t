@@ -47,8 +47,8 @@ my @commands = (
     [ 0, qr/came back into/,             'rebuild' ],
     [ 0, qr/^checked \d+ records, 4 blobs \(.*, 2 indexes: 0 findings, 0 repaired$/, 'fsck' ],
     [ 0, qr/ 0 findings, 0 repaired$/,   'fsck', '--repair' ],
-    [ 2, qr/of a database, PostgreSQL's own tools make copies/, 'snapshot' ],
-    [ 2, qr/of a database, PostgreSQL's own tools make copies/, 'restore', '--snapshot' ],
+    [ 2, qr/snapshots are of Berkeley DB alone/, 'snapshot' ],
+    [ 2, qr/snapshots are of Berkeley DB alone/, 'restore', '--snapshot' ],
 );
 
 sub all_commands ($when) {

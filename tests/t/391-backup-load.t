@@ -1,8 +1,10 @@
 # Backups while images are pushed, moved, deleted and collected, and while backups are killed: each
 # backup that is complete restores, and each tag of its moment pulls. BACKUP_ROUNDS: how many.
+# BACKUP_POSTGRESQL: with the metadata there (398-backup-postgresql.t).
 use v5.36;
 use Registry limit => 200;
 use Registry::Checks;
+use Registry::Postgresql;
 use Registry::Process;
 use Registry::Tools;
 use POSIX ();
@@ -14,9 +16,12 @@ my $seed   = $ENV{BACKUP_SEED}   // time * 1000 % 1_000_000;
 srand $seed;
 diag("BACKUP_SEED=$seed");
 
+my $pg = $ENV{BACKUP_POSTGRESQL} ? Registry::Postgresql->start : undef;
+
 # A recovery may cut off a push, whose upload could be continued: it expires soon.
 my $registry = Registry->start(
-    args     => [ '--lease', '0s', '--gc-interval', '1s', '--history-keep', '0s', '--upload-expiry', '4s' ],
+    args     => [ '--lease', '0s', '--gc-interval', '1s', '--history-keep', '0s', '--upload-expiry', '4s', $pg ? ('--database', $pg->database('load')) : () ],
+    env      => { $pg ? (PGPASSWORD => $pg->password) : () },
     expected => qr/process (ended|killed|died)|recover|was killed|hangs/,
 );
 my $tmp     = tempdir();

@@ -8,6 +8,7 @@
 #include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
+#include "storage/kv/kv_moment.h"
 #include "storage/kv/kv_open.h"
 #include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
@@ -314,6 +315,18 @@ finish_backup(struct backup *b, char name[BACKUP_TIME_MAX], struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+/* The lock of a remote database ends with the connection. */
+static int
+check_files_were_held(const struct backup *b, struct err *err)
+{
+    int rc = kv_is_remote(b->reg->kv) ? kv_moment_files_are_held(b->reg->kv, err) : 1;
+
+    if (rc == 0)
+        err_set(err, ERR_BUSY,
+                "the connection to the database was lost, and files may be missing: repeat this");
+    return rc == 1 ? 0 : -1;
+}
+
 int
 backup_make(const struct registry *reg, const struct backup_place *to, char name[BACKUP_TIME_MAX],
             struct backup_counts *n, struct err *err)
@@ -327,9 +340,13 @@ backup_make(const struct registry *reg, const struct backup_place *to, char name
     if (lock < 0)
         return -1;
     tell_progress(&b, "copying the database");
-    rc = store_copy_make(reg, COPY, &b.info.moment_ms, backup_is_over, &b, err);
+    rc = kv_moment_hold_files(reg->kv, err);
+    if (rc == 0)
+        rc = store_copy_make(reg, COPY, &b.info.moment_ms, backup_is_over, &b, err);
     if (rc == 0)
         rc = save_blobs(&b, err);
+    if (rc == 0)
+        rc = check_files_were_held(&b, err);
     if (rc == 0)
         rc = save_other_files(&b, err);
     if (rc == 0)

@@ -5,12 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/backup/backup_file.h"
+#include "domain/backup/store_merge.h"
+#include "domain/backup/store_target.h"
 #include "domain/core/store_blobs.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
 #include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_meta.h"
 #include "util/fdio.h"
 
 struct restore {
@@ -279,9 +282,49 @@ restore_blobs(struct restore *r, struct err *err)
     return rc;
 }
 
+/* ---- a remote database ---- */
+
+static void
+tell_restored_table(void *arg, const char *table, uint64_t records)
+{
+    const struct restore *r = arg;
+
+    (void)table;
+    (void)records;
+    r->from->tell(r->from->arg, "writing the database", r->n);
+}
+
+static int
+copy_records(struct restore *r, struct kv *from, struct kv *to, struct err *err)
+{
+    struct store_merge m = {.from = from,
+                            .to = to,
+                            .apart = META_COPYING,
+                            .is_over = restore_is_over,
+                            .tell = tell_restored_table,
+                            .arg = r};
+
+    if (store_merge_run(&m, err) != 0 || store_merge_verify(&m, err) != 0)
+        return -1;
+    return store_target_finish(to, err);
+}
+
+/* What is in db/ becomes the database at that address, and goes. */
+static int
+move_database(struct restore *r, const char *address, struct err *err)
+{
+    struct kv *to = store_target_open(address, r->info.moment_ms, err);
+    struct kv *from = to != NULL ? kv_backup_open("db", tables, TABLE_COUNT, err) : NULL;
+    int rc = from != NULL ? copy_records(r, from, to, err) : -1;
+
+    kv_close(from);
+    kv_close(to);
+    return rc == 0 ? empty_database(r->root, err) : -1;
+}
+
 int
-restore_make(const struct blob_store *blobs, const struct restore_source *from,
-             struct backup_counts *n, struct err *err)
+restore_make(const struct blob_store *blobs, const char *database,
+             const struct restore_source *from, struct backup_counts *n, struct err *err)
 {
     struct restore r = {.root = blobs->root, .blobs = blobs, .from = from, .n = n};
     int rc;
@@ -292,6 +335,8 @@ restore_make(const struct blob_store *blobs, const struct restore_source *from,
         rc = restore_files(&r, err);
     if (rc == 0)
         rc = restore_blobs(&r, err);
+    if (rc == 0 && database != NULL)
+        rc = move_database(&r, database, err);
     if (rc == 0 && syncfs(blobs->root) != 0)
         rc = err_errno(err, "cannot make what was restored durable");
     if (rc == 0)

@@ -15,10 +15,11 @@ struct restore_source {
     void *arg;
 };
 
-/* Fills a data directory, the working directory, whose directories were made and are empty, or hold
+/* database: the address of a remote one that gets the metadata; NULL: the data directory does.
+ * Fills a data directory, the working directory, whose directories were made and are empty, or hold
  * what an earlier call has left. Each file is verified with its hash while it is copied, the
  * database as a whole, and everything is durable at the end. db/format isn't written, so that the
  * directory doesn't count as a registry until the caller writes db/format. 0, -1; ERR_CORRUPT: the
  * backup isn't whole. */
-int restore_make(const struct blob_store *blobs, const struct restore_source *from,
-                 struct backup_counts *n, struct err *err);
+int restore_make(const struct blob_store *blobs, const char *database,
+                 const struct restore_source *from, struct backup_counts *n, struct err *err);

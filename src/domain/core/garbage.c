@@ -9,6 +9,7 @@
 #include "storage/files/blob_file.h"
 #include "storage/layers/index_file.h"
 #include "storage/kv/kv.h"
+#include "storage/kv/kv_moment.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_job.h"
@@ -255,13 +256,21 @@ do_history_jobs(const struct registry *reg, struct due_jobs *due, struct err *er
     return end_jobs(reg, &done, err);
 }
 
+bool
+garbage_is_held(const struct registry *reg)
+{
+    struct err ignored;
+
+    return backup_lock_is_held(reg->dirfd) || kv_moment_files_are_held(reg->kv, &ignored) != 0;
+}
+
 /* A backup copies the files that its copy of the database names, whatever is deleted meanwhile. A
  * job that is due now was put before a backup that begins now, so the copy doesn't name its file.
  */
 static bool
 has_to_wait(const struct registry *reg, enum job_kind kind)
 {
-    return kind == JOB_UNLINK && backup_lock_is_held(reg->dirfd);
+    return kind == JOB_UNLINK && garbage_is_held(reg);
 }
 
 /* Does the jobs of a kind that are due: 1: there may be more, 0, -1. */

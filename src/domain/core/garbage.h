@@ -39,6 +39,10 @@ struct garbage_blob {
  * files go soon after. */
 int garbage_collect(const struct registry *reg, struct garbage_blob *v, size_t n, struct err *err);
 
+/* During a backup, by any process or machine, no file is removed. True also if that can't be asked.
+ */
+bool garbage_is_held(const struct registry *reg);
+
 /* Removes files whose time has come: a bounded number. 1: there may be more; 0; -1. */
 int garbage_unlink(const struct registry *reg, struct err *err);
 /* The same for manifests that were made of images of the first API and have lost their tags, and

@@ -3,7 +3,6 @@
 #include "domain/core/garbage.h"
 #include "domain/core/garbage_history.h"
 #include "domain/core/untagged.h"
-#include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
@@ -219,7 +218,7 @@ remove_files(struct garbage_round *round, struct err *err)
     uint64_t end = clock_wall_ms() + round->reg->file_grace_ms, due = 0;
     int rc;
 
-    while (!garbage_round_is_over(round) && !backup_lock_is_held(round->reg->dirfd)) {
+    while (!garbage_round_is_over(round) && !garbage_is_held(round->reg)) {
         struct unlink_page p = {.n = 0};
 
         rc = garbage_unlink(round->reg, err);

@@ -11,10 +11,16 @@
 static int
 check_store_format(struct txn *t, void *arg, struct err *err)
 {
-    uint64_t format;
-    int rc = tbl_meta_get(t, META_FORMAT, &format, err);
+    uint64_t format, copying;
+    int rc = tbl_meta_get(t, META_COPYING, &copying, err);
 
     (void)arg;
+    if (rc == 1)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the database has an unfinished copy of a registry: repeat the restore or "
+                       "the migrate that makes it");
+    if (rc == 0)
+        rc = tbl_meta_get(t, META_FORMAT, &format, err);
     if (rc < 0)
         return -1;
     if (rc == 0 && tbl_meta_put(t, META_FORMAT, STORE_FORMAT, err) != 0)

@@ -238,7 +238,7 @@ restore_backup(const struct options *o, const char *backup, struct err *err)
     if (rc == 0)
         rc = blob_store_open(&blobs, dir.fd, o->blobs, false, err);
     if (rc == 0)
-        rc = restore_make(&blobs, &from, &n, err);
+        rc = restore_make(&blobs, o->database, &from, &n, err);
     if (rc == 0)
         rc = datadir_end_restore(&dir, &who, err);
     progress_end(&r.progress);
@@ -274,7 +274,8 @@ command_restore(struct options *o, struct err *err)
         err_set(
             err, ERR_BAD_REQUEST,
             "usage: docker-registry-server restore BACKUP --dir NEW-DIRECTORY [--blobs DIRECTORY] "
-            "[--run-as USER], or restore --snapshot [TIME], with --dir and --config as for the "
+            "[--database URL] [--run-as USER], or restore --snapshot [TIME], with --dir and "
+            "--config as for the "
             "server");
         return COMMAND_USAGE;
     }

@@ -412,8 +412,6 @@ has_password(const char *url)
 static int
 check_database(struct options *o, struct err *err)
 {
-    static const char *const about_files[] = {"backup", "snapshot", "restore"};
-
     if (o->database == NULL)
         return 0;
     if (strncmp(o->database, "postgresql://", strlen("postgresql://")) != 0)
@@ -423,12 +421,10 @@ check_database(struct options *o, struct err *err)
         return err_set(err, ERR_BAD_REQUEST,
                        "--database: has a password, which everybody can see: put it into the file "
                        "that PGPASSFILE names, or into PGPASSWORD");
-    for (size_t i = 0; i < sizeof about_files / sizeof *about_files; i++)
-        if (strcmp(o->command, about_files[i]) == 0)
-            return err_set(err, ERR_BAD_REQUEST,
-                           "%s is about Berkeley DB: of a database, PostgreSQL's own tools make "
-                           "copies",
-                           about_files[i]);
+    if (o->snapshot || strcmp(o->command, "snapshot") == 0)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "snapshots are of Berkeley DB alone: make a backup instead, or copies with "
+                       "PostgreSQL's own tools");
     o->snapshot_every_ms = 0;
     if (o->read_only)
         return err_set(err, ERR_BAD_REQUEST, "--read-only can't be used with --database");

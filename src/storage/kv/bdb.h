@@ -41,6 +41,7 @@ struct bdb {
     bool is_silent;      /* what the library says is not logged */
     unsigned lines;      /* that the library has logged since lines_since_ms */
     bool is_fresh;       /* it is being made, and synced at the end: bdb_fresh.h */
+    bool is_private;     /* it is made by this process alone: bdb_backup_make */
     bool keeps_logs;     /* gives new ones a second name: KV_BACKUP_LOGS */
     uint64_t lines_since_ms;
 };

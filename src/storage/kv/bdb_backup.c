@@ -378,3 +378,36 @@ bdb_backup_mend(const char *dir, const struct kv_table *tables, size_t n, struct
         return -1;
     return fsync_files(dir, err);
 }
+
+/* ---- a store that becomes a copy ---- */
+
+struct kv *
+bdb_backup_make(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    struct bdb *b = bdb_new(dir, tables, n);
+
+    b->is_private = b->is_fresh = true;
+    if (bdb_env_attach(b, true, err) == 0)
+        return &b->kv;
+    (void)bdb_env_detach(b);
+    bdb_free(b);
+    return NULL;
+}
+
+/* All pages are written first, so that nothing in the logs has to be repeated. */
+int
+bdb_backup_made(struct kv *kv, struct err *err)
+{
+    struct bdb *b = (struct bdb *)kv;
+    const struct kv_table *tables = b->tables;
+    char *dir = mem_strdup(kv->dir);
+    size_t n = b->n;
+    int rc, ret = b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE), closed = bdb_env_detach(b);
+
+    bdb_free(b);
+    if (ret == 0)
+        ret = closed;
+    rc = ret == 0 ? bdb_backup_mend(dir, tables, n, err) : bdb_error(err, ret, "writing", dir);
+    free(dir);
+    return rc;
+}

@@ -358,7 +358,9 @@ bdb_env_attach(struct bdb *b, bool create, struct err *err)
     uint32_t recover = b->from_first_log ? DB_RECOVER_FATAL : DB_RECOVER;
     int ret;
 
-    b->keeps_logs = !b->from_first_log; /* that is a copy */
+    b->keeps_logs = !b->from_first_log && !b->is_private; /* these are copies */
+    if (b->is_private)
+        recover = DB_PRIVATE;
     ret = bdb_env_open(b, create ? DB_CREATE | recover : 0);
     if (ret != 0)
         return bdb_error(err, ret, "opening", b->kv.dir);

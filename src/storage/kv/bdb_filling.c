@@ -229,6 +229,16 @@ bdb_drop(struct txn *t, unsigned table, struct bytes key, struct err *err)
     return bdb_delete(t, table, key, err) < 0 ? -1 : 0;
 }
 
+/* A record of a queue, as the library has it: valid until the next one. */
+static DBT
+pack_record(struct bdb *b, struct bytes val)
+{
+    pack_uint_at(b->record, val.n, BDB_LENGTH_BYTES);
+    if (val.n > 0)
+        memcpy(b->record + BDB_LENGTH_BYTES, val.p, val.n);
+    return bdb_dbt(b->record, val.n + BDB_LENGTH_BYTES);
+}
+
 static int
 bdb_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
 {
@@ -236,14 +246,24 @@ bdb_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
     DB *db = b->db[table];
     db_recno_t number = 0;
     DBT k = {.data = &number, .ulen = sizeof number, .flags = DB_DBT_USERMEM};
-    DBT v = bdb_dbt(b->record, val.n + BDB_LENGTH_BYTES);
+    DBT v = pack_record(b, val);
+    int ret = db->put(db, bdb_txn(t), &k, &v, DB_APPEND);
+
+    return ret == 0 ? 0 : bdb_fail(t, ret, "appending to table", table, err);
+}
+
+static int
+bdb_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err)
+{
+    struct bdb *b = bdb_of(t);
+    DB *db = b->db[table];
+    DBT k, v = pack_record(b, val);
     int ret;
 
-    pack_uint_at(b->record, val.n, BDB_LENGTH_BYTES);
-    if (val.n > 0)
-        memcpy(b->record + BDB_LENGTH_BYTES, val.p, val.n);
-    ret = db->put(db, bdb_txn(t), &k, &v, DB_APPEND);
-    return ret == 0 ? 0 : bdb_fail(t, ret, "appending to table", table, err);
+    if (!bdb_key(b, table, key, &k))
+        return err_set(err, ERR_SYSTEM, "table %s: a record with number 0", b->tables[table].name);
+    ret = db->put(db, bdb_txn(t), &k, &v, 0);
+    return ret == 0 ? 0 : bdb_fail(t, ret, "placing in table", table, err);
 }
 
 static int
@@ -356,6 +376,7 @@ const struct kv_filling bdb_filling = {
     .delete = bdb_delete,
     .drop = bdb_drop,
     .append = bdb_append,
+    .place = bdb_place,
     .cursor_open = bdb_cursor_open,
     .cursor_close = bdb_cursor_close,
     .cursor_seek = bdb_cursor_seek,
@@ -373,6 +394,8 @@ const struct kv_filling bdb_filling = {
     .verify = bdb_backup_verify,
     .log_number = bdb_env_log_number,
     .open_quiet = bdb_backup_open,
+    .make = bdb_backup_make,
+    .made = bdb_backup_made,
     .copy_size = bdb_copy_size,
     .copy_files = bdb_copy_files,
     .check_copy = bdb_check_copy,

@@ -53,7 +53,7 @@ txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *er
 {
     if (kv->is_read_only)
         return err_set(err, ERR_READ_ONLY, "this registry is read-only at the moment");
-    if (kv->is_running || kv->cursors > 0)
+    if (kv->is_running || kv->cursors > 0 || kv->is_moment)
         return err_set(err, ERR_SYSTEM, "a transaction inside another, or beside an open cursor");
 
     for (unsigned tries = 0; tries <= TXN_RETRIES; tries++) {
@@ -182,6 +182,16 @@ kv_drop(struct txn *t, unsigned table, struct bytes key, struct err *err)
     return t->kv->filling->drop(t, table, key, err);
 }
 
+static int
+kv_check_record(const struct kv_table *def, struct bytes val, struct err *err)
+{
+    if (def->kind != KV_QUEUE)
+        return err_set(err, ERR_SYSTEM, "table %s is not a queue", def->name);
+    if (val.n > def->record_size || val.n > UINT16_MAX)
+        return err_set(err, ERR_TOO_LARGE, "table %s: record of %zu bytes", def->name, val.n);
+    return 0;
+}
+
 int
 kv_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
 {
@@ -189,11 +199,16 @@ kv_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
 
     if (kv_check(t, table, true, err) != 0)
         return -1;
-    if (def->kind != KV_QUEUE)
-        return err_set(err, ERR_SYSTEM, "table %s is not a queue", def->name);
-    if (val.n > def->record_size || val.n > UINT16_MAX)
-        return err_set(err, ERR_TOO_LARGE, "table %s: record of %zu bytes", def->name, val.n);
-    return t->kv->filling->append(t, table, val, err);
+    return kv_check_record(def, val, err) == 0 ? t->kv->filling->append(t, table, val, err) : -1;
+}
+
+int
+kv_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err)
+{
+    if (kv_check_record(&t->kv->tables[table], val, err) != 0 ||
+        kv_check_key(t, table, key, true, err) != 0)
+        return -1;
+    return t->kv->filling->place(t, table, key, val, err);
 }
 
 /* ---- ranges ---- */

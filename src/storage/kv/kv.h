@@ -67,6 +67,9 @@ int kv_drop(struct txn *t, unsigned table, struct bytes key, struct err *err);
 /* Appends to a queue. A cursor that goes through the queue never passes a number that may still be
  * committed: it waits. */
 int kv_append(struct txn *t, unsigned table, struct bytes val, struct err *err);
+/* Puts a record of a queue under its number, or replaces it, in a store that is made as a copy of
+ * another one, and to which nobody appends. What is appended later gets greater numbers. */
+int kv_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err);
 
 /* ---- ranges ---- */
 

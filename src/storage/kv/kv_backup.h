@@ -54,6 +54,13 @@ int kv_backup_verify(const char *dir, const struct kv_table *tables, size_t n, s
 struct kv *kv_backup_open(const char *dir, const struct kv_table *tables, size_t n,
                           struct err *err);
 
+/* Makes a new store in the empty directory dir, which only this process uses, without waiting for
+ * the disk. NULL on failure. kv_backup_made closes it, also after a failure, and leaves what
+ * kv_backup_mend leaves: a copy. kv_close instead of it leaves what can only be removed. */
+struct kv *kv_backup_make(const char *dir, const struct kv_table *tables, size_t n,
+                          struct err *err);
+int kv_backup_made(struct kv *kv, struct err *err);
+
 /* The number of a log, from the name of its file; 0: it is no log. */
 uint32_t kv_backup_log_number(const char *name);
 

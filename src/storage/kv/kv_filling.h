@@ -33,6 +33,7 @@ struct kv {
     int keep_room;     /* a descriptor of dir, to check the room; -1: not checked */
     bool is_read_only; /* kv_refuse_writes */
     bool is_running;   /* a transaction */
+    bool is_moment;    /* kv_moment_begin */
     unsigned cursors;  /* that are open */
     struct txn reads;
     struct txn txn; /* the one that runs */
@@ -68,6 +69,8 @@ struct kv_filling {
     int (*delete)(struct txn *t, unsigned table, struct bytes key, struct err *err);
     int (*drop)(struct txn *t, unsigned table, struct bytes key, struct err *err);
     int (*append)(struct txn *t, unsigned table, struct bytes val, struct err *err);
+    int (*place)(struct txn *t, unsigned table, struct bytes key, struct bytes val,
+                 struct err *err);
 
     /* Cursors: NULL on failure. seek goes to the first entry from c->range.from on (without it if
      * c->range.behind), and must not fetch beyond the range. Both moves set key and val. */
@@ -89,6 +92,12 @@ struct kv_filling {
     int (*node_leave)(struct kv *kv, const struct kv_node *self, struct err *err);
     int (*node_list)(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
 
+    /* kv_moment.h; only a filling that is_remote has them. */
+    int (*moment_begin)(struct kv *kv, struct err *err);
+    void (*moment_end)(struct kv *kv);
+    int (*hold_files)(struct kv *kv, struct err *err);
+    int (*are_files_held)(struct kv *kv, struct err *err);
+
     /* kv_backup.h. A filling whose store isn't a directory has only the first of these. */
     int (*copy)(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void *arg),
                 void *arg, struct err *err);
@@ -101,6 +110,8 @@ struct kv_filling {
     uint32_t (*log_number)(const char *name);
     struct kv *(*open_quiet)(const char *dir, const struct kv_table *tables, size_t n,
                              struct err *err);
+    struct kv *(*make)(const char *dir, const struct kv_table *tables, size_t n, struct err *err);
+    int (*made)(struct kv *kv, struct err *err);
     /* kv_copy.h, kv_check.h */
     int (*copy_size)(const char *dir, uint64_t *bytes, struct err *err);
     int (*copy_files)(const char *from, const char *to, kv_copy_tick *tick, void *arg,

@@ -67,6 +67,18 @@ kv_backup_open(const char *dir, const struct kv_table *tables, size_t n, struct 
     return set_up_kv(filling, filling->open_quiet(dir, tables, n, err), tables, n);
 }
 
+struct kv *
+kv_backup_make(const char *dir, const struct kv_table *tables, size_t n, struct err *err)
+{
+    return set_up_kv(filling, filling->make(dir, tables, n, err), tables, n);
+}
+
+int
+kv_backup_made(struct kv *kv, struct err *err)
+{
+    return kv->filling->made(kv, err);
+}
+
 void
 kv_close(struct kv *kv)
 {

@@ -36,6 +36,7 @@ enum pg_statement {
     PG_LAST,       /* first key */
     PG_LAST_TO,    /* first key, key behind the last */
     PG_APPEND,     /* value */
+    PG_PLACE,      /* number, value */
     PG_STATEMENTS,
 };
 
@@ -97,6 +98,7 @@ pg_of(const struct txn *t)
 /* The numbers of advisory locks that are no keys. */
 #define PG_LOCK_SCHEMA 21063
 #define PG_LOCK_QUEUE 21064
+#define PG_LOCK_FILES 21065
 
 /* Fills err from a failed result, or (NULL) from the lost connection, and returns -1. ERR_BUSY: a
  * conflict, or the connection is lost. */

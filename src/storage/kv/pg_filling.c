@@ -7,6 +7,7 @@
 #include "storage/kv/pg_cursor.h"
 #include "storage/kv/pg_key.h"
 #include "storage/kv/pg_link.h"
+#include "storage/kv/pg_moment.h"
 #include "storage/kv/pg_nodes.h"
 #include "storage/kv/pg_schema.h"
 #include "storage/kv/pg_statement.h"
@@ -207,7 +208,8 @@ pg_copy(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void
     (void)is_over;
     (void)arg;
     return err_set(err, ERR_SYSTEM,
-                   "the database is PostgreSQL's: its own tools copy it, such as pg_dump");
+                   "snapshots are of Berkeley DB alone: make a backup instead, or copies with "
+                   "PostgreSQL's own tools");
 }
 
 const struct kv_filling pg_filling = {
@@ -224,6 +226,7 @@ const struct kv_filling pg_filling = {
     .delete = pg_key_delete,
     .drop = pg_key_drop,
     .append = pg_key_append,
+    .place = pg_key_place,
     .cursor_open = pg_cursor_open,
     .cursor_close = pg_cursor_close,
     .cursor_seek = pg_cursor_seek,
@@ -237,6 +240,10 @@ const struct kv_filling pg_filling = {
     .node_beat = pg_node_beat,
     .node_leave = pg_node_leave,
     .node_list = pg_node_list,
+    .moment_begin = pg_moment_begin,
+    .moment_end = pg_moment_end,
+    .hold_files = pg_moment_hold_files,
+    .are_files_held = pg_moment_are_files_held,
     .copy = pg_copy,
 };
 

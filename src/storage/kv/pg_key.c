@@ -213,6 +213,27 @@ pg_key_append(struct txn *t, unsigned table, struct bytes val, struct err *err)
     return 0;
 }
 
+/* Others don't append meanwhile: it is for stores that are being made. */
+int
+pg_key_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err)
+{
+    struct pg *p = pg_of(t);
+    const char *name = p->tables[table].name;
+    uint8_t number[8];
+    struct bytes params[] = {pg_statement_key(p, table, key, number), val};
+    char text[160];
+
+    (void)err;
+    note_change(p, table, key);
+    pg_key_send_appends(p);
+    pg_statement_send(p, PG_CHECKED, 0, PG_PLACE, table, params, 2);
+    snprintf(text, sizeof text,
+             "SELECT setval('\"%s_k_seq\"', greatest(%u, last_value)) FROM \"%s_k_seq\"", name,
+             unpack_u32_at(key.p), name);
+    pg_link_say(p, PG_CHECKED, text);
+    return 0;
+}
+
 /* Takes the numbers under a lock, which ends when the commit is visible. So numbers become visible
  * in their order, and nobody who goes through the queue passes one that may still be committed.
  * Others wait for this lock, so it is taken as late as possible. */

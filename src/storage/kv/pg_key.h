@@ -10,6 +10,8 @@ int pg_key_put(struct txn *t, unsigned table, struct bytes key, struct bytes val
 int pg_key_delete(struct txn *t, unsigned table, struct bytes key, struct err *err);
 int pg_key_drop(struct txn *t, unsigned table, struct bytes key, struct err *err);
 int pg_key_append(struct txn *t, unsigned table, struct bytes val, struct err *err);
+int pg_key_place(struct txn *t, unsigned table, struct bytes key, struct bytes val,
+                 struct err *err);
 
 /* Sends the records that were appended to queues. */
 void pg_key_send_appends(struct pg *p);

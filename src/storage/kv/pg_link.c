@@ -95,6 +95,9 @@ pg_link_open(struct pg *p, struct err *err)
         return -1;
     if (p->conn != NULL && (p->is_broken || is_closed_by_server(p)))
         pg_link_close(p);
+    if (p->conn == NULL && p->kv.is_moment)
+        return err_set(err, ERR_BUSY,
+                       "the connection to the database was lost while it was copied: repeat this");
     while (p->conn == NULL && connect_once(p, err) != 0) {
         pg_link_close(p);
         if (clock_mono_ms() >= until)

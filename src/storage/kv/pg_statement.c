@@ -22,6 +22,8 @@ static const char *const texts[PG_STATEMENTS] = {
     [PG_LAST] = "SELECT k, v FROM \"$\" WHERE k >= $1 ORDER BY k DESC LIMIT 1",
     [PG_LAST_TO] = "SELECT k, v FROM \"$\" WHERE k >= $1 AND k < $2 ORDER BY k DESC LIMIT 1",
     [PG_APPEND] = "INSERT INTO \"$\" (v) VALUES ($1)",
+    [PG_PLACE] = "INSERT INTO \"$\" (k, v) OVERRIDING SYSTEM VALUE VALUES ($1, $2)"
+                 " ON CONFLICT (k) DO UPDATE SET v = EXCLUDED.v",
 };
 
 #define NAME_MAX_BYTES 24

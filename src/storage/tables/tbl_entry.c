@@ -52,3 +52,10 @@ tbl_entry_drop(struct txn *t, enum table table, struct bytes key, struct err *er
 {
     return kv_drop(t, table, key, err);
 }
+
+int
+tbl_entry_put(struct txn *t, enum table table, struct bytes key, struct bytes val, struct err *err)
+{
+    return tables[table].kind == KV_QUEUE ? kv_place(t, table, key, val, err)
+                                          : kv_put(t, table, key, val, err);
+}

@@ -61,3 +61,16 @@ tbl_event_drop(struct txn *t, uint32_t seq, struct err *err)
 {
     return tbl_drop(t, &record_event, event_key(seq), err);
 }
+
+int
+tbl_event_take_number(struct txn *t, uint32_t seq, struct err *err)
+{
+    const struct key k = event_key(seq);
+    int rc = kv_get(t, TABLE_EVENT, key_of(&k), NULL, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (kv_place(t, TABLE_EVENT, key_of(&k), bytes_of("", 0), err) != 0)
+        return -1;
+    return kv_drop(t, TABLE_EVENT, key_of(&k), err);
+}

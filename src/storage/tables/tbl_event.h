@@ -12,4 +12,6 @@ int tbl_event_each(struct txn *t, uint32_t from,
                    void *arg, struct err *err);
 /* *seq: the number of the last event, 0 when there is none. */
 int tbl_event_last(struct txn *t, uint32_t *seq, struct err *err);
+/* In a copy of a store: the events that are told next get greater numbers. */
+int tbl_event_take_number(struct txn *t, uint32_t seq, struct err *err);
 int tbl_event_drop(struct txn *t, uint32_t seq, struct err *err);

@@ -21,6 +21,14 @@ tbl_meta_put(struct txn *t, const char *name, uint64_t value, struct err *err)
 }
 
 int
+tbl_meta_drop(struct txn *t, const char *name, struct err *err)
+{
+    const struct key key = key_of_text(name);
+
+    return kv_drop(t, TABLE_META, key_of(&key), err);
+}
+
+int
 tbl_meta_take_next(struct txn *t, const char *name, uint64_t *value, struct err *err)
 {
     struct rec_number r = {1};

@@ -29,6 +29,8 @@
  * that the first start with --blobs chose (domain/core/store_blobs.h). */
 #define META_BLOBS_ID "blobs-id"
 #define META_BLOBS_WANTED "blobs-id-wanted"
+/* The store becomes a copy of another one, and isn't complete (domain/backup/store_target.h). */
+#define META_COPYING "copying"
 #define META_BACKUP "backup" /* when the last backup was complete */
 /* The last census that was written down, and when it ended (clock_wall_ms()); see
  * domain/core/census.h. */
@@ -43,5 +45,6 @@
 
 int tbl_meta_get(struct txn *t, const char *name, uint64_t *value, struct err *err);
 int tbl_meta_put(struct txn *t, const char *name, uint64_t value, struct err *err);
+int tbl_meta_drop(struct txn *t, const char *name, struct err *err);
 /* *value: the number that is stored (1 if there is none). Stores the next one. */
 int tbl_meta_take_next(struct txn *t, const char *name, uint64_t *value, struct err *err);
