@@ -14,6 +14,7 @@ struct body_ahead;
 struct login_cache;
 struct quotas;
 struct pull_memory;
+struct repository_ids;
 struct repository_sizes;
 struct metrics;
 struct metrics_place;
@@ -78,6 +79,9 @@ struct registry {
 
     /* Pulls that are not written down yet; NULL: pulls aren't noted. */
     const struct pull_memory *pulls;
+
+    /* What this process guesses of ids; NULL: nothing, because the database is in this machine. */
+    struct repository_ids *repository_ids;
 
     /* The bytes of each repository; NULL: none are known. */
     const struct repository_sizes *sizes;

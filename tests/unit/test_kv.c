@@ -183,7 +183,8 @@ drop_fn(struct txn *t, void *arg, struct err *e)
 {
     const struct bytes keys[] = {bytes_str("a2"), bytes_str("none")};
     (void)arg;
-    kv_expect(t, A, keys, 2);
+    kv_expect(t, A, keys[0]);
+    kv_expect(t, A, keys[1]);
     return kv_drop(t, A, keys[0], e) != 0 || kv_drop(t, A, keys[1], e) != 0 ? -1 : 0;
 }
 

@@ -192,21 +192,25 @@ append_late(struct txn *txn, void *arg, struct err *err)
     static const struct actor anybody = {.user = "", .address = ""};
     struct rec_event e = event_of(EVENT_IMAGE, "late", &anybody);
     struct digest ours = fixture_digest("our manifest"), theirs = fixture_digest("their manifest");
-    struct new_layer v[] = {{fixture_digest("chain 1"), fixture_digest("shared")},
-                            {fixture_digest("chain 2"), fixture_digest("ours alone")}};
+    struct new_layer v[] = {
+        {.chain = fixture_digest("chain 1"), .blob = fixture_digest("shared")},
+        {.chain = fixture_digest("chain 2"), .blob = fixture_digest("ours alone")}};
     struct new_layers layers = {v, 2};
     struct edge edges[] = {
         {.to = v[0].blob, .kind = EDGE_PART, .repo = 1, .from = theirs},
-        {.to = v[0].blob, .kind = EDGE_PART, .repo = 1, .from = ours},
-        {.to = v[1].blob, .kind = EDGE_PART, .repo = 1, .from = ours},
         {.to = v[1].blob, .kind = EDGE_MEMBER, .repo = 1},
         {.to = v[1].blob, .kind = EDGE_SUBJECT, .repo = 1, .from = theirs},
+        {.to = v[0].blob, .kind = EDGE_PART, .repo = 1, .from = ours},
+        {.to = v[1].blob, .kind = EDGE_PART, .repo = 1, .from = ours},
     };
 
     (void)f;
-    for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++)
+    for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
+        if (i == 3)
+            WANT(new_layers_look(txn, &layers, err) == 0);
         WANT(tbl_edge_put(txn, &edges[i], err) == 0);
-    return new_layers_tell(txn, &layers, 1, &ours, &anybody, &e, err);
+    }
+    return new_layers_tell(txn, &layers, &anybody, &e, err);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
+#include "storage/tables/tbl_manifest.h"
 #include "util/clock.h"
 
 static struct edge
@@ -61,6 +62,25 @@ hold_blob_for_push(const struct registry *reg, uint64_t repo, const struct diges
     return rn.gone ? 0 : 1;
 }
 
+/* All that is read unless something has to be written. */
+static void
+expect_blob(const struct registry *reg, const char *repository, const struct digest *d,
+            bool for_push)
+{
+    struct txn *t = kv_reads(reg->kv);
+    uint64_t repo = kv_expects(t) ? repository_expect(reg, repository) : 0;
+    struct edge member = membership(repo, d);
+
+    if (repo == 0)
+        return;
+    tbl_edge_expect(t, &member);
+    tbl_blob_expect(t, d);
+    if (!for_push || reg->read_only)
+        return;
+    tbl_edge_expect_kept(t, d);
+    tbl_manifest_expect_any(t, repo);
+}
+
 static int
 find_member_blob(const struct registry *reg, uint64_t repo, const struct digest *d,
                  struct rec_blob *r, struct err *err)
@@ -96,9 +116,14 @@ blob_find(const struct registry *reg, const char *repository, const struct diges
           struct blob *b, struct err *err)
 {
     struct rec_repo repo;
-    int rc = repository_find(reg, repository, &repo, err);
+    int rc;
 
-    return rc == 1 ? find_blob_in(reg, repository, &repo, d, for_push, b, err) : rc;
+    expect_blob(reg, repository, d, for_push);
+    rc = repository_find(reg, repository, &repo, err);
+    if (rc == 1)
+        rc = find_blob_in(reg, repository, &repo, d, for_push, b, err);
+    kv_expect_end(kv_reads(reg->kv));
+    return rc;
 }
 
 bool
@@ -137,9 +162,11 @@ blob_need(const struct registry *reg, const char *repository, const struct diges
     struct rec_repo repo;
     int rc;
 
-    if (repository_need(reg, repository, &repo, err) != 0)
-        return -1;
-    rc = find_blob_in(reg, repository, &repo, d, for_push, b, err);
+    expect_blob(reg, repository, d, for_push);
+    rc = repository_need(reg, repository, &repo, err);
+    if (rc == 0)
+        rc = find_blob_in(reg, repository, &repo, d, for_push, b, err);
+    kv_expect_end(kv_reads(reg->kv));
     if (rc == 0)
         return refuse_no_blob(repository, d, err);
     return rc < 0 ? -1 : 0;
@@ -198,6 +225,17 @@ count_in_quota(struct txn *t, struct commit *c, struct err *err)
     return -1;
 }
 
+static void
+expect_commit(struct txn *t, const struct commit *c, uint64_t now)
+{
+    if (!kv_expects(t))
+        return;
+    repository_expect_enter(t, c->repository, now, &c->repo);
+    tbl_blob_expect_for_update(t, &c->draft.digest);
+    if (c->source != NULL)
+        tbl_edge_expect(t, c->source);
+}
+
 static int
 commit_blob(struct txn *t, void *arg, struct err *err)
 {
@@ -208,6 +246,7 @@ commit_blob(struct txn *t, void *arg, struct err *err)
     struct edge member;
     int rc = 1;
 
+    expect_commit(t, c, now);
     if (repository_enter(t, draft->reg, c->repository, now, &c->repo, err) != 0 ||
         blob_draft_put(t, draft, until, err) != 0)
         return -1;
@@ -227,13 +266,18 @@ commit_blob(struct txn *t, void *arg, struct err *err)
 static int
 run_commit(struct commit *c, struct err *err)
 {
-    if (repository_look(c->draft.reg, c->repository, &c->repo, err) != 0)
-        return -1;
-    if (announce_blob(c, err) != 0) {
+    struct txn *t = kv_reads(c->draft.reg->kv);
+    int rc;
+
+    repository_expect(c->draft.reg, c->repository);
+    tbl_blob_expect(t, &c->draft.digest);
+    rc = repository_look(c->draft.reg, c->repository, &c->repo, err);
+    if (rc == 0 && announce_blob(c, err) != 0) {
         blob_draft_settle(&c->draft);
-        return -1;
+        rc = -1;
     }
-    return blob_draft_commit(&c->draft, commit_blob, c, err);
+    kv_expect_end(t);
+    return rc == 0 ? blob_draft_commit(&c->draft, commit_blob, c, err) : -1;
 }
 
 int

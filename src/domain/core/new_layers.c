@@ -60,24 +60,30 @@ new_layers_find(const struct registry *reg, const struct manifest *m, const stru
 }
 
 int
-new_layers_tell(struct txn *t, const struct new_layers *layers, uint64_t repo,
-                const struct digest *from, const struct actor *actor, const struct rec_event *e,
-                struct err *err)
+new_layers_look(struct txn *t, struct new_layers *layers, struct err *err)
+{
+    for (size_t i = 0; i < layers->n; i++) {
+        int kept = tbl_edge_kept(t, &layers->v[i].blob, err);
+
+        if (kept < 0)
+            return -1;
+        layers->v[i].is_kept = kept == 1;
+    }
+    return 0;
+}
+
+int
+new_layers_tell(struct txn *t, const struct new_layers *layers, const struct actor *actor,
+                const struct rec_event *e, struct err *err)
 {
     struct rec_event layer = *e;
 
     layer.type = EVENT_LAYER;
+    layer.media_type[0] = '\0';
     for (size_t i = 0; i < layers->n; i++) {
-        struct edge ours = {
-            .to = layers->v[i].blob, .kind = EDGE_PART, .repo = repo, .from = *from};
-        int kept = tbl_edge_kept_beside(t, &ours, err);
-
-        if (kept < 0)
-            return -1;
         layer.id = layers->v[i].chain;
         layer.digest = layers->v[i].blob;
-        layer.media_type[0] = '\0';
-        if (kept == 0 && event_tell(t, actor, &layer, err) != 0)
+        if (!layers->v[i].is_kept && event_tell(t, actor, &layer, err) != 0)
             return -1;
     }
     return 0;

@@ -12,6 +12,7 @@
 struct new_layer {
     struct digest chain; /* its chain id (chain_id.h) */
     struct digest blob;
+    bool is_kept; /* by now; another push has brought the same layer */
 };
 
 struct new_layers {
@@ -26,9 +27,10 @@ int new_layers_find(const struct registry *reg, const struct manifest *m,
                     const struct digest *chain, struct arena *arena, struct new_layers *out,
                     struct err *err);
 
-/* Writes EVENT_LAYER, made of e, for each of them that nothing but manifest `from` keeps now;
- * another push may have brought the same layer. In the transaction, after the edges of `from` were
- * put. */
-int new_layers_tell(struct txn *t, const struct new_layers *layers, uint64_t repo,
-                    const struct digest *from, const struct actor *actor, const struct rec_event *e,
-                    struct err *err);
+/* In the transaction, before the manifest's edges are put: looks whether anything keeps them now.
+ */
+int new_layers_look(struct txn *t, struct new_layers *layers, struct err *err);
+
+/* Writes EVENT_LAYER, made of e, for each of them that nothing kept. */
+int new_layers_tell(struct txn *t, const struct new_layers *layers, const struct actor *actor,
+                    const struct rec_event *e, struct err *err);

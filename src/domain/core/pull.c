@@ -21,10 +21,37 @@ refuse_no_manifest(const char *repository, const struct reference *reference, st
     return err_set(err, ERR_NO_MANIFEST, "repository %s has no manifest %s", repository, text);
 }
 
+static void
+expect_document(const struct registry *reg, uint64_t repo, const struct digest *d,
+                bool want_document)
+{
+    struct txn *t = kv_reads(reg->kv);
+
+    if (!kv_expects(t))
+        return;
+    tbl_manifest_expect(t, repo, d);
+    if (want_document)
+        tbl_content_expect(t, d);
+}
+
+/* One flight fetches the repository and the tag, and one the manifest that the tag names. */
+static void
+expect_reference(const struct registry *reg, const char *repository,
+                 const struct reference *reference, bool want_document)
+{
+    struct txn *t = kv_reads(reg->kv);
+    uint64_t repo = kv_expects(t) ? repository_expect(reg, repository) : 0;
+
+    if (repo != 0 && reference->tag != NULL)
+        tbl_tag_expect(t, repo, reference->tag);
+    else if (repo != 0)
+        expect_document(reg, repo, &reference->digest, want_document);
+}
+
 /* Finds the digest and the record of the manifest: 1, 0, -1. */
 static int
 resolve_reference(const struct registry *reg, uint64_t repo, const struct reference *reference,
-                  struct digest *d, struct rec_manifest *r, struct err *err)
+                  bool want_document, struct digest *d, struct rec_manifest *r, struct err *err)
 {
     struct txn *t = kv_reads(reg->kv);
     struct rec_tag tag;
@@ -38,6 +65,7 @@ resolve_reference(const struct registry *reg, uint64_t repo, const struct refere
         *d = tag.target;
         if (d->algo == DIGEST_V1_ID)
             return reg->foreign->refuse_manifest(t, reference->tag, d, err);
+        expect_document(reg, repo, d, want_document);
     }
     return tbl_manifest_get(t, repo, d, r, err);
 }
@@ -168,7 +196,7 @@ pull_once(const struct registry *reg, uint64_t repo, const struct reference *ref
           bool want_document, struct arena *arena, struct pulled *out, struct err *err)
 {
     struct rec_manifest r = {.size = 0};
-    int rc = resolve_reference(reg, repo, reference, &out->digest, &r, err);
+    int rc = resolve_reference(reg, repo, reference, want_document, &out->digest, &r, err);
 
     if (rc != 1)
         return rc;
@@ -184,15 +212,17 @@ pull_manifest(const struct registry *reg, const char *repository, const struct r
               bool want_document, struct arena *arena, struct pulled *out, struct err *err)
 {
     struct rec_repo repo;
-    int rc = 0;
+    int rc;
 
     *out = (struct pulled){.size = 0};
-    if (repository_need(reg, repository, &repo, err) != 0)
-        return -1;
-    out->repo = repo.id;
+    expect_reference(reg, repository, reference, want_document);
+    rc = repository_need(reg, repository, &repo, err);
+    if (rc == 0)
+        out->repo = repo.id;
     /* Each read sees its own moment. If the tag moves between the two reads, both are repeated. */
     for (int i = 0; i < 2 && rc == 0; i++)
         rc = pull_once(reg, repo.id, reference, want_document, arena, out, err);
+    kv_expect_end(kv_reads(reg->kv));
     if (rc == 0)
         return refuse_no_manifest(repository, reference, err);
     return rc < 0 ? -1 : 0;

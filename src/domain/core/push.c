@@ -5,6 +5,7 @@
 #include "domain/core/manifest_ids.h"
 #include "domain/core/new_layers.h"
 #include "domain/core/platform.h"
+#include "domain/core/push_expect.h"
 #include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/core/tag_move.h"
@@ -146,17 +147,6 @@ put_manifest_record(struct txn *t, struct pushing *w, struct err *err)
     return tbl_manifest_put(t, w->repo.id, &w->p->digest, &r, err);
 }
 
-static void
-expect_part(struct txn *t, const struct pushing *w, const struct manifest_descriptor *part)
-{
-    struct edge member = {.to = part->digest, .kind = EDGE_MEMBER, .repo = w->repo.id};
-
-    if (part->part == PART_CHILD)
-        tbl_manifest_expect(t, w->repo.id, &part->digest);
-    tbl_blob_expect(t, &part->digest);
-    tbl_edge_expect(t, &member);
-}
-
 /* 1, 0, -1. The repository may serve the part as a blob, or has it as a manifest, if an index
  * refers to it. The records that are read stay locked until the commit, so nobody collects them
  * before. */
@@ -195,9 +185,6 @@ check_parts(struct txn *t, struct pushing *w, struct err *err)
     char text[DIGEST_TEXT_MAX];
 
     w->missing_n = 0;
-    for (size_t i = 0; i < w->parts_n; i++)
-        if (!w->parts[i].elsewhere)
-            expect_part(t, w, &w->parts[i]);
     for (size_t i = 0; i < w->parts_n; i++) {
         int rc = w->parts[i].elsewhere ? 1 : has_part(t, w, &w->parts[i], err);
 
@@ -322,9 +309,8 @@ tell_push(struct txn *t, struct pushing *w, struct err *err)
 
     /* The deletion of a derived manifest caused no event. */
     if (!w->known && (w->p->former == NULL || !derived_is(w->p->former))) {
-        if (w->p->manifest.is_image &&
-            (new_layers_tell(t, &w->layers, w->repo.id, &w->p->digest, w->p->actor, &e, err) != 0 ||
-             event_tell(t, w->p->actor, &e, err) != 0))
+        if (w->p->manifest.is_image && (new_layers_tell(t, &w->layers, w->p->actor, &e, err) != 0 ||
+                                        event_tell(t, w->p->actor, &e, err) != 0))
             return -1;
         e.type = EVENT_MANIFEST;
         if (event_tell(t, w->p->actor, &e, err) != 0)
@@ -336,6 +322,23 @@ tell_push(struct txn *t, struct pushing *w, struct err *err)
     return tag_move_events(t, &w->move, &e, err);
 }
 
+static void
+expect_records(struct txn *t, const struct pushing *w)
+{
+    const struct push_expect x = {.reg = w->reg,
+                                  .repository = w->p->repository,
+                                  .repo = &w->repo,
+                                  .digest = &w->p->digest,
+                                  .parts = w->parts,
+                                  .parts_n = w->parts_n,
+                                  .layers = &w->layers,
+                                  .move = &w->move,
+                                  .renews = may_be_renewed(w) && !w->is_tagged,
+                                  .now = w->now};
+
+    push_expect_records(t, &x);
+}
+
 static int
 store_manifest(struct txn *t, void *arg, struct err *err)
 {
@@ -343,6 +346,7 @@ store_manifest(struct txn *t, void *arg, struct err *err)
     const struct push *p = w->p;
 
     w->now = clock_wall_ms();
+    expect_records(t, w);
     if (repository_enter(t, w->reg, p->repository, w->now, &w->repo, err) != 0)
         return -1;
     w->move.repo = w->repo.id;
@@ -353,6 +357,8 @@ store_manifest(struct txn *t, void *arg, struct err *err)
     if (p->former == NULL && check_parts(t, w, err) != 0)
         return -1;
     if (is_large(p) && blob_draft_put(t, &w->draft, 0, err) != 0)
+        return -1;
+    if (!w->known && new_layers_look(t, &w->layers, err) != 0)
         return -1;
     if (put_edges(t, w, err) != 0 || count_push(t, w, err) != 0)
         return -1;
@@ -463,6 +469,15 @@ look_what_keeps_it(struct pushing *w, struct err *err)
     return tbl_edge_each(t, d, EDGE_CHILD, w->repo.id, NULL, stop_at_first_edge, &w->is_part, err);
 }
 
+static int
+look_before(struct pushing *w, struct err *err)
+{
+    if (repository_look(w->reg, w->p->repository, &w->repo, err) != 0 || read_config(w, err) != 0 ||
+        choose_image(w, err) != 0)
+        return -1;
+    return look_what_keeps_it(w, err);
+}
+
 static void
 prepare_move(struct pushing *w, const struct rec_event *told)
 {
@@ -493,9 +508,12 @@ push_manifest(const struct registry *reg, struct push *p, struct arena *arena, s
 
     if (check_manifest_digest(p, err) != 0 ||
         manifest_parse(&p->manifest, p->document, p->content_type, arena, err) != 0 ||
-        (!p->as_is && manifest_check(&p->manifest, err) != 0) || sort_parts(&w, err) != 0 ||
-        repository_look(reg, p->repository, &w.repo, err) != 0 || read_config(&w, err) != 0 ||
-        choose_image(&w, err) != 0 || look_what_keeps_it(&w, err) != 0)
+        (!p->as_is && manifest_check(&p->manifest, err) != 0) || sort_parts(&w, err) != 0)
+        return -1;
+    push_expect_look(reg, p->repository, &p->digest, &p->manifest, p->tags_n == 0);
+    rc = look_before(&w, err);
+    kv_expect_end(kv_reads(reg->kv));
+    if (rc != 0)
         return -1;
     told = event_of_push(p, EVENT_TAG);
     prepare_move(&w, &told);

@@ -133,6 +133,19 @@ quota_check_room(const struct registry *reg, const char *repository, uint64_t by
 
 /* ---- counting ---- */
 
+void
+quota_expect(struct txn *t, const struct registry *reg, uint64_t set, uint64_t repo,
+             const struct digest *d)
+{
+    struct edge mark = {.to = *d, .kind = EDGE_COUNTED, .repo = repo};
+
+    for (size_t i = 0; set != 0 && i < reg->quotas->n; i++) {
+        mark.from = reg->quotas->v[i].key;
+        if (is_in_set(set, i))
+            tbl_edge_expect(t, &mark);
+    }
+}
+
 int
 quota_count(struct txn *t, const struct registry *reg, struct quota_change *change, uint64_t repo,
             const struct digest *d, uint64_t size, struct err *err)

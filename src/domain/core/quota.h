@@ -64,6 +64,10 @@ struct quota_change {
     uint64_t add[QUOTA_MAX];
 };
 
+/* Announces what quota_count reads of a thing. set: quota_set_of. */
+void quota_expect(struct txn *t, const struct registry *reg, uint64_t set, uint64_t repo,
+                  const struct digest *d);
+
 /* Counts a thing for the repository, unless it is counted; a transaction does this at table edge.
  */
 int quota_count(struct txn *t, const struct registry *reg, struct quota_change *change,

@@ -1,6 +1,7 @@
 #include "domain/core/repository.h"
 #include "domain/core/count_limit.h"
 #include "domain/core/history.h"
+#include "domain/core/repository_ids.h"
 #include "domain/name.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_manifest.h"
@@ -23,7 +24,18 @@
 int
 repository_find(const struct registry *reg, const char *name, struct rec_repo *r, struct err *err)
 {
-    return tbl_repo_get(kv_reads(reg->kv), name, r, err);
+    int rc = tbl_repo_get(kv_reads(reg->kv), name, r, err);
+
+    if (rc == 1)
+        repository_ids_note(reg->repository_ids, name, r->id);
+    return rc;
+}
+
+uint64_t
+repository_expect(const struct registry *reg, const char *name)
+{
+    tbl_repo_expect(kv_reads(reg->kv), name);
+    return repository_ids_guess(reg->repository_ids, name);
 }
 
 int
@@ -83,11 +95,26 @@ make_repository(struct txn *t, const struct registry *reg, const char *name, uin
     return tbl_repo_put(t, name, r, err) != 0 ? -1 : tbl_repo_name_put(t, r->id, name, err);
 }
 
+static bool
+is_changed_by_entering(const struct rec_repo *r, uint64_t now)
+{
+    return r->emptied || now >= r->updated + TOUCH_MS;
+}
+
+void
+repository_expect_enter(struct txn *t, const char *name, uint64_t now, const struct rec_repo *r)
+{
+    if (is_changed_by_entering(r, now))
+        tbl_repo_expect_for_update(t, name);
+    else
+        tbl_repo_expect(t, name);
+}
+
 int
 repository_enter(struct txn *t, const struct registry *reg, const char *name, uint64_t now,
                  struct rec_repo *r, struct err *err)
 {
-    bool changes = r->emptied || now >= r->updated + TOUCH_MS;
+    bool changes = is_changed_by_entering(r, now);
     int rc = r->id == 0 ? 0
              : changes  ? tbl_repo_get_for_update(t, name, r, err)
                         : tbl_repo_get(t, name, r, err);

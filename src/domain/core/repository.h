@@ -28,6 +28,10 @@ int repository_need(const struct registry *reg, const char *name, struct rec_rep
 int repository_look(const struct registry *reg, const char *name, struct rec_repo *r,
                     struct err *err);
 
+/* Announces one of these three, on kv_reads (kv_expect). Returns the id that the record most likely
+ * has, so that more can be announced; 0: it isn't known. */
+uint64_t repository_expect(const struct registry *reg, const char *name);
+
 /* Checks that the repository could be created, for a request that puts something into it later. r:
  * as repository_look filled it. ERR_FULL: --max-repositories is reached. */
 int repository_check_room(const struct registry *reg, const struct rec_repo *r, struct err *err);
@@ -37,6 +41,10 @@ int repository_check_room(const struct registry *reg, const struct rec_repo *r, 
  * repository_look filled it; afterwards the new record. ERR_FULL. */
 int repository_enter(struct txn *t, const struct registry *reg, const char *name, uint64_t now,
                      struct rec_repo *r, struct err *err);
+
+/* Announces what it reads first. r and now: as it will get them. */
+void repository_expect_enter(struct txn *t, const char *name, uint64_t now,
+                             const struct rec_repo *r);
 
 /* Keeps an existing repository for another lease if it has only blobs. Called when a client that
  * may push was told that the repository has a blob. */

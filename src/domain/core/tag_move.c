@@ -216,6 +216,21 @@ lease_old_target(struct txn *t, const struct tag_move *m, const struct tag_move_
     return m->reg->foreign->lease(t, m->reg, &tag->old, m->now, err);
 }
 
+static bool
+leaves_manifest(const struct tag_move *m, const struct tag_move_tag *tag)
+{
+    return tag->moves && !m->silent && !m->target_goes && is_named(&tag->old) &&
+           tag->old.algo != DIGEST_V1_ID;
+}
+
+static void
+expect_leaving(struct txn *t, const struct tag_move *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (leaves_manifest(m, &m->tags[i]))
+            tbl_manifest_expect_for_update(t, m->repo, &m->tags[i].old);
+}
+
 /* A manifest that no tag names any more is collected some time after its last one left. */
 static int
 note_leaving(struct txn *t, const struct tag_move *m, const struct tag_move_tag *tag,
@@ -224,14 +239,23 @@ note_leaving(struct txn *t, const struct tag_move *m, const struct tag_move_tag 
     struct rec_manifest r;
     int rc;
 
-    if (!tag->moves || m->silent || m->target_goes || !is_named(&tag->old) ||
-        tag->old.algo == DIGEST_V1_ID)
+    if (!leaves_manifest(m, tag))
         return 0;
     rc = tbl_manifest_get_for_update(t, m->repo, &tag->old, &r, err);
     if (rc != 1)
         return rc;
     r.untagged = m->now;
     return tbl_manifest_put(t, m->repo, &tag->old, &r, err);
+}
+
+void
+tag_move_expect(struct txn *t, const struct tag_move *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        tbl_tag_expect_for_update(t, m->repo, m->tags[i].name);
+        if (!m->silent)
+            tbl_tag_log_expect_add(t, m->repo, m->tags[i].name);
+    }
 }
 
 int
@@ -242,6 +266,7 @@ tag_move_records(struct txn *t, struct tag_move *m, struct err *err)
     for (size_t i = 0; i < m->n; i++)
         if (write_tag_record(t, m, &m->tags[i], err) != 0)
             return -1;
+    expect_leaving(t, m);
     for (size_t i = 0; i < m->n; i++)
         if (count_tag(t, m, &m->tags[i], err) != 0)
             return -1;

@@ -76,6 +76,9 @@ int tag_move_ask(struct tag_move *m, struct err *err);
 int tag_move_run(struct tag_move *m, int (*fn)(struct txn *t, void *arg, struct err *err),
                  void *arg, struct err *err);
 
+/* Announces what tag_move_records reads first (kv_expect). */
+void tag_move_expect(struct txn *t, const struct tag_move *m);
+
 /* -1 and m->stale: a tag has an unexpected target. ERR_FULL: --max-tags is reached. ERR_DENIED: the
  * actor may not add, or not move, one of the tags. */
 int tag_move_records(struct txn *t, struct tag_move *m, struct err *err);

@@ -123,6 +123,10 @@ const struct metrics_row metrics_table[METRIC_COUNT] = {
                           "Conflicts in which a transaction was undone, to be tried again."},
     [METRIC_LOG_BYTES] = {"database_log_bytes_total", COUNTER,
                           "Bytes that were written to the database's log."},
+    [METRIC_ROUND_TRIPS] = {"database_round_trips_total",
+                            COUNTER,
+                            "Answers of PostgreSQL that were waited for.",
+                            {{"process", POOLS " keeper"}}},
 
     [METRIC_DISK_FREE] = {"disk_free_bytes", GAUGE, "Room on the disk of the data directory."},
     [METRIC_DISK_SIZE] = {"disk_size_bytes", GAUGE, "Size of that disk."},

@@ -22,6 +22,7 @@ enum metric {
     METRIC_RETENTION_DELETED,
     METRIC_RESTARTS,
     METRIC_RECOVERIES,
+    METRIC_ROUND_TRIPS,
     METRIC_COUNTED, /* their number */
 
     /* Told: the last value that the keeper has found out (metrics_tell). */

@@ -56,6 +56,15 @@ report_store(const struct keeper_report *r, struct readiness *ready)
         readiness_tell_ill(ready, READINESS_DATABASE, err.message);
 }
 
+static void
+count_flights(struct keeper_report *r)
+{
+    uint64_t now = kv_flights(r->reg->kv);
+
+    metrics_count(r->reg->counts, METRIC_ROUND_TRIPS, METRICS_KEEPER, now - r->flights);
+    r->flights = now;
+}
+
 static int
 report_stats(const struct keeper_report *r, struct err *err)
 {
@@ -373,6 +382,7 @@ keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
         return;
     set_patience(r->server->options, ready);
     readiness_tell_well(ready, READINESS_KEEPER);
+    count_flights(r);
     node_report_step(&r->node, r->server, r->reg);
     report_store(r, ready);
     if (herald == NULL)

@@ -15,6 +15,7 @@ struct keeper_report {
     const struct server *server;
     const struct registry *reg;
     uint64_t hooks_ended, layers_ended; /* as they were last */
+    uint64_t flights;                   /* kv_flights, as it was counted last */
     uint64_t met_ms;                    /* when the herald was there last */
     struct node_report node;
     struct census census;

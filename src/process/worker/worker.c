@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/access/access_file.h"
+#include "domain/core/repository_ids.h"
 #include "domain/inside/index_cache.h"
 #include "domain/metrics/metrics.h"
 #include "process/server/child.h"
@@ -37,6 +38,7 @@ note_worker_retire(int number)
 
 struct work {
     struct registry reg;
+    enum pool_id pool;
     int poke;
     struct hooks hooks;
     struct access_file access;
@@ -53,8 +55,11 @@ answer_request(const struct http_request *req, struct arena *arena, struct http_
 {
     struct work *w = arg;
 
+    uint64_t flights = kv_flights(w->reg.kv);
+
     metrics_busy(w->reg.counts, true);
     dispatch(&routes, &w->reg, req, arena, reply);
+    metrics_count(w->reg.counts, METRIC_ROUND_TRIPS, w->pool, kv_flights(w->reg.kv) - flights);
     /* Of a request of unknown size the body may be large. */
     if (req->role == ROLE_AUTH && (!req->has_length || req->content_length >= BODY_AHEAD_LEAST))
         body_ahead_announce(w->reg.body_ahead);
@@ -136,7 +141,8 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     sigaction(SIGUSR1, &retire, NULL);
     process_title_set("worker %s %u", pools[pool].name, number);
 
-    work = (struct work){.poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
+    work = (struct work){
+        .pool = pool, .poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
     child_open(s, place, &work.reg);
     server_hooks(s, &work.hooks);
     work.hooks.quiet = true; /* the master logs it, once for all workers */
@@ -145,6 +151,8 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     work.reg.token_keys = &work.token_keys;
     work.reg.access = &work.access;
     kv_keep_room(work.reg.kv);
+    if (kv_is_remote(work.reg.kv))
+        work.reg.repository_ids = repository_ids_new();
     if (s->shares[pool].n > 0) {
         work.share = (struct share_member){&s->shares[pool], number - 1};
         work.reg.share = &work.share;
@@ -163,6 +171,7 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
     if (r < 0)
         log_line(LOG_ERROR, "worker stops", "pool=%s why=%s", pools[pool].name, err.message);
     index_cache_free(work.reg.indexes);
+    repository_ids_free(work.reg.repository_ids);
     kv_close(work.reg.kv);
     return r == 0 ? CHILD_DONE : CHILD_FAILED;
 }

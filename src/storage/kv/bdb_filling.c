@@ -188,15 +188,6 @@ bdb_get(struct txn *t, unsigned table, struct bytes key, bool for_update, struct
 }
 
 /* A read costs a microsecond here: nothing to fetch ahead. */
-static void
-bdb_expect(struct txn *t, unsigned table, const struct bytes *keys, size_t n)
-{
-    (void)t;
-    (void)table;
-    (void)keys;
-    (void)n;
-}
-
 static int
 bdb_put(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err)
 {
@@ -371,7 +362,6 @@ const struct kv_filling bdb_filling = {
     .commit = bdb_commit,
     .abort = bdb_abort,
     .get = bdb_get,
-    .expect = bdb_expect,
     .put = bdb_put,
     .delete = bdb_delete,
     .drop = bdb_drop,

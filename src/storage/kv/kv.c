@@ -145,13 +145,6 @@ kv_get_for_update(struct txn *t, unsigned table, struct bytes key, struct buf *v
     return t->kv->filling->get(t, table, key, true, val, err);
 }
 
-void
-kv_expect(struct txn *t, unsigned table, const struct bytes *keys, size_t n)
-{
-    if (t->doom.code == ERR_NONE)
-        t->kv->filling->expect(t, table, keys, n);
-}
-
 int
 kv_put(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err)
 {
@@ -209,6 +202,60 @@ kv_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, stru
         kv_check_key(t, table, key, true, err) != 0)
         return -1;
     return t->kv->filling->place(t, table, key, val, err);
+}
+
+/* ---- announcing reads ---- */
+
+bool
+kv_expects(const struct txn *t)
+{
+    return t->kv->filling->expect != NULL;
+}
+
+static void
+announce(struct txn *t, enum kv_read how, unsigned table, const struct kv_range *range)
+{
+    const struct kv *kv = t->kv;
+
+    assert(table < kv->n);
+    if (kv_expects(t) && t->doom.code == ERR_NONE && !(t->is_reads && kv->is_running) &&
+        kv->tables[table].kind == KV_ORDERED)
+        kv->filling->expect(t, how, table, range);
+}
+
+void
+kv_expect(struct txn *t, unsigned table, struct bytes key)
+{
+    announce(t, KV_GET, table, &(struct kv_range){.from = key});
+}
+
+void
+kv_expect_for_update(struct txn *t, unsigned table, struct bytes key)
+{
+    announce(t, KV_GET_FOR_UPDATE, table, &(struct kv_range){.from = key});
+}
+
+void
+kv_expect_range(struct txn *t, unsigned table, const struct kv_range *range)
+{
+    struct kv_range whole = *range;
+
+    if (whole.from.n == 0)
+        whole.from = whole.prefix;
+    announce(t, KV_SEEK, table, &whole);
+}
+
+void
+kv_expect_last(struct txn *t, unsigned table, struct bytes prefix)
+{
+    announce(t, KV_LAST, table, &(struct kv_range){.from = prefix});
+}
+
+void
+kv_expect_end(struct txn *t)
+{
+    if (kv_expects(t) && t->is_reads && !t->kv->is_running)
+        t->kv->filling->expect_end(t);
 }
 
 /* ---- ranges ---- */
@@ -307,6 +354,12 @@ bool
 kv_is_remote(const struct kv *kv)
 {
     return kv->filling->is_remote;
+}
+
+uint64_t
+kv_flights(const struct kv *kv)
+{
+    return kv->flights;
 }
 
 /* ---- upkeep ---- */

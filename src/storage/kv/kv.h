@@ -52,10 +52,6 @@ int txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err
 int kv_get(struct txn *t, unsigned table, struct bytes key, struct buf *val, struct err *err);
 int kv_get_for_update(struct txn *t, unsigned table, struct bytes key, struct buf *val,
                       struct err *err);
-/* Announces keys that t reads next. A filling behind a network fetches all keys together that are
- * announced before the first of them is read. Results don't change; failures appear when a key is
- * read. */
-void kv_expect(struct txn *t, unsigned table, const struct bytes *keys, size_t n);
 
 /* Puts a value, or replaces it. 0 or -1. */
 int kv_put(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err);
@@ -70,6 +66,26 @@ int kv_append(struct txn *t, unsigned table, struct bytes val, struct err *err);
 /* Puts a record of a queue under its number, or replaces it, in a store that is made as a copy of
  * another one, and to which nobody appends. What is appended later gets greater numbers. */
 int kv_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err);
+
+/* ---- announcing reads ----
+ *
+ * Announces what t reads next: a key, with kv_get or kv_get_for_update; the first entries of a
+ * range, with a cursor that seeks exactly this range; the last entry with a prefix. A filling
+ * behind a network then fetches all that was announced when the first of it is read, and waits
+ * once. Other reads give the same results without an announcement, and with one for something that
+ * isn't read.
+ *
+ * In a transaction, announcements hold until its end. Outside, each one serves one read, which sees
+ * the moment when they were fetched. So kv_expect_end must end them before the caller returns; the
+ * beginning of a transaction ends them, too. */
+
+/* Is it of any use? Not if the store is in this machine. */
+bool kv_expects(const struct txn *t);
+void kv_expect(struct txn *t, unsigned table, struct bytes key);
+void kv_expect_for_update(struct txn *t, unsigned table, struct bytes key);
+void kv_expect_range(struct txn *t, unsigned table, const struct kv_range *range);
+void kv_expect_last(struct txn *t, unsigned table, struct bytes prefix);
+void kv_expect_end(struct txn *t);
 
 /* ---- ranges ---- */
 
@@ -96,6 +112,9 @@ int kv_flush(struct kv *kv, struct err *err);
 
 /* Is the store a database that isn't in the data directory? */
 bool kv_is_remote(const struct kv *kv);
+
+/* How often this process has waited for an answer of such a database since it opened the store. */
+uint64_t kv_flights(const struct kv *kv);
 
 /* ---- upkeep, by one process (the keeper) ---- */
 

@@ -34,6 +34,7 @@ struct kv {
     bool is_read_only; /* kv_refuse_writes */
     bool is_running;   /* a transaction */
     bool is_moment;    /* kv_moment_begin */
+    uint64_t flights;  /* kv_flights */
     unsigned cursors;  /* that are open */
     struct txn reads;
     struct txn txn; /* the one that runs */
@@ -46,6 +47,14 @@ struct kv_cursor {
     size_t seen;           /* entries, for the limit */
     bool is_on;            /* it is on an entry: */
     struct bytes key, val; /* the filling's memory */
+};
+
+/* What is announced. */
+enum kv_read {
+    KV_GET,
+    KV_GET_FOR_UPDATE,
+    KV_SEEK,
+    KV_LAST,
 };
 
 struct kv_filling {
@@ -64,13 +73,17 @@ struct kv_filling {
 
     int (*get)(struct txn *t, unsigned table, struct bytes key, bool for_update, struct buf *val,
                struct err *err);
-    void (*expect)(struct txn *t, unsigned table, const struct bytes *keys, size_t n);
     int (*put)(struct txn *t, unsigned table, struct bytes key, struct bytes val, struct err *err);
     int (*delete)(struct txn *t, unsigned table, struct bytes key, struct err *err);
     int (*drop)(struct txn *t, unsigned table, struct bytes key, struct err *err);
     int (*append)(struct txn *t, unsigned table, struct bytes val, struct err *err);
     int (*place)(struct txn *t, unsigned table, struct bytes key, struct bytes val,
                  struct err *err);
+
+    /* NULL: announcements are of no use. Tables are no queues. The key, or the prefix of KV_LAST,
+     * is range->from. begin, commit and abort end announcements, too. */
+    void (*expect)(struct txn *t, enum kv_read how, unsigned table, const struct kv_range *range);
+    void (*expect_end)(struct txn *t);
 
     /* Cursors: NULL on failure. seek goes to the first entry from c->range.from on (without it if
      * c->range.behind), and must not fetch beyond the range. Both moves set key and val. */

@@ -15,13 +15,13 @@ enum pg_want {
     PG_WANTED,  /* the flight returns its result; one in each flight */
     PG_COMMIT,
     PG_PREPARE, /* checked; makes a statement of a table */
-    PG_FETCHED, /* the value of an expected key */
+    PG_FETCHED, /* its result is kept: it was announced */
     PG_SYNC,    /* the end of a group of statements: those behind a failed one are left out */
 };
 
 struct pg_pending {
     enum pg_want want;
-    unsigned number; /* PG_PREPARE: of the statement; PG_FETCHED: of the key in `expected` */
+    unsigned number; /* PG_PREPARE: of the statement; PG_FETCHED: in `expected` */
     bool is_over;    /* its transaction is over: its result counts no more */
 };
 
@@ -42,15 +42,17 @@ enum pg_statement {
 
 #define PG_PARAMS_MAX 3
 
-/* A key that was announced in this transaction. */
+/* A read that was announced. */
 struct pg_expected {
+    enum pg_statement s;
     unsigned table;
-    char *key; /* NULL: the transaction has written it since */
-    size_t key_n;
-    PGresult *found; /* NULL: the result wasn't read yet */
+    struct bytes params[PG_PARAMS_MAX];
+    int n;
+    char *memory; /* of the parameters; NULL: the read is over, or a write has changed its result */
+    PGresult *found; /* NULL: it wasn't fetched yet */
 };
 
-#define PG_EXPECTED_MAX 256
+#define PG_EXPECTED_MAX 1024
 
 /* A record of a queue, which is written at the end of the transaction. */
 struct pg_append {
@@ -69,6 +71,9 @@ struct pg {
     bool *prepared; /* PG_STATEMENTS for each table */
     struct pg_pending *pending;
     size_t pending_n, pending_room;
+    struct pg_expected *expected;
+    size_t expected_n, expected_room;
+    size_t expected_at; /* behind the one that was read last */
 
     /* the transaction */
     bool is_begun;
@@ -76,8 +81,6 @@ struct pg {
     bool is_doubtful; /* the connection was lost, and the commit may have been done */
     unsigned tries;
     uint64_t *changes; /* of each table: writes */
-    struct pg_expected expected[PG_EXPECTED_MAX];
-    size_t expected_n;
     struct pg_append *appends;
     size_t appends_n, appends_room;
 

@@ -50,20 +50,20 @@ pg_cursor_close(struct kv_cursor *base)
     free(c);
 }
 
-/* The place is this key, or the one behind it. */
+/* The first key of a page: this one, or the one behind it. */
 static void
-set_place(struct pg_cursor *c, struct bytes key, bool behind)
+set_place(struct buf *place, struct bytes key, bool behind, bool is_queue)
 {
     uint32_t number = key.n == sizeof number ? unpack_u32_at(key.p) : 0;
 
-    buf_reset(&c->place);
+    buf_reset(place);
     if (!behind) {
-        buf_put(&c->place, key.p, key.n);
-    } else if (is_queue_cursor(c)) {
-        pack_u64(&c->place, (uint64_t)number + 1);
+        buf_put(place, key.p, key.n);
+    } else if (is_queue) {
+        pack_u64(place, (uint64_t)number + 1);
     } else {
-        buf_put(&c->place, key.p, key.n);
-        buf_putc(&c->place, '\0');
+        buf_put(place, key.p, key.n);
+        buf_putc(place, '\0');
     }
 }
 
@@ -82,31 +82,77 @@ end_of_prefix(struct buf *out, struct bytes prefix)
     return true;
 }
 
-/* Asks with or without an end of the range. */
+/* A statement for a range, with or without an end. */
+struct range_statement {
+    enum pg_statement s;
+    struct bytes params[PG_PARAMS_MAX];
+    int n;
+    uint8_t number[8], count[8];
+    struct buf end;
+};
+
+/* open_end: PG_PAGE or PG_LAST; the one with an end is next to it. */
+static void
+make_range_statement(struct range_statement *r, const struct pg *p, unsigned table,
+                     enum pg_statement open_end, struct bytes from, struct bytes prefix,
+                     size_t rows)
+{
+    bool has_end;
+
+    buf_init(&r->end, prefix.n);
+    has_end = end_of_prefix(&r->end, prefix);
+    r->s = has_end ? open_end + 1 : open_end;
+    r->n = 0;
+    pack_uint_at(r->count, rows, sizeof r->count);
+    r->params[r->n++] = pg_statement_key(p, table, from, r->number);
+    if (has_end)
+        r->params[r->n++] = buf_bytes(&r->end);
+    if (rows > 0)
+        r->params[r->n++] = bytes_of(r->count, sizeof r->count);
+}
+
 static int
 ask_range(struct txn *t, unsigned table, enum pg_statement open_end, struct bytes from,
           struct bytes prefix, size_t rows, PGresult **out, struct err *err)
 {
     struct pg *p = pg_of(t);
-    uint8_t number[8], count[8];
-    struct bytes params[PG_PARAMS_MAX];
-    struct buf end;
-    bool has_end;
-    int n = 0, rc;
+    struct range_statement r;
+    int rc;
 
     if (!t->is_reads && p->tables[table].kind == KV_QUEUE)
         pg_key_send_appends(p);
-    buf_init(&end, prefix.n);
-    has_end = end_of_prefix(&end, prefix);
-    pack_uint_at(count, rows, sizeof count);
-    params[n++] = pg_statement_key(p, table, from, number);
-    if (has_end)
-        params[n++] = buf_bytes(&end);
-    if (rows > 0)
-        params[n++] = bytes_of(count, sizeof count);
-    rc = pg_statement_ask(t, has_end ? open_end + 1 : open_end, table, params, n, out, err);
-    buf_free(&end);
+    make_range_statement(&r, p, table, open_end, from, prefix, rows);
+    rc = pg_statement_ask(t, r.s, table, r.params, r.n, out, err);
+    buf_free(&r.end);
     return rc;
+}
+
+/* The rows of the next page. before: those of the one before; 0: there is none. */
+static size_t
+rows_of_page(const struct kv_range *range, size_t before, size_t seen)
+{
+    size_t rows = range->limit > 0 ? PAGE_MAX : before == 0 ? PAGE_FIRST : before * 4;
+
+    rows = rows < PAGE_MAX ? rows : PAGE_MAX;
+    return range->limit > 0 && rows > range->limit - seen ? range->limit - seen : rows;
+}
+
+void
+pg_cursor_expect(struct txn *t, enum kv_read how, unsigned table, const struct kv_range *range)
+{
+    struct range_statement r;
+    struct buf place;
+
+    buf_init(&place, SIZE_MAX / 2);
+    set_place(&place, range->from, range->behind, false);
+    if (how == KV_LAST)
+        make_range_statement(&r, pg_of(t), table, PG_LAST, range->from, range->from, 0);
+    else
+        make_range_statement(&r, pg_of(t), table, PG_PAGE, buf_bytes(&place), range->prefix,
+                             rows_of_page(range, 0, 0));
+    pg_statement_expect(pg_of(t), r.s, table, r.params, r.n);
+    buf_free(&r.end);
+    buf_free(&place);
 }
 
 /* The key of a row. A queue has a bigint, of which the last four bytes are the key. */
@@ -134,14 +180,11 @@ fetch_page(struct pg_cursor *c, struct err *err)
 {
     struct pg *p = pg_of(c->base.t);
     const struct kv_range *range = &c->base.range;
-    size_t rows = range->limit > 0 ? PAGE_MAX : c->rows == 0 ? PAGE_FIRST : c->rows * 4;
 
     PQclear(c->page);
     c->page = NULL;
     c->row = 0;
-    c->rows = rows < PAGE_MAX ? rows : PAGE_MAX;
-    if (range->limit > 0 && c->rows > range->limit - c->base.seen)
-        c->rows = range->limit - c->base.seen;
+    c->rows = rows_of_page(range, c->rows, c->base.seen);
     c->changes = p->changes[c->base.table];
     if (ask_range(c->base.t, c->base.table, PG_PAGE, buf_bytes(&c->place), range->prefix, c->rows,
                   &c->page, err) != 0)
@@ -154,7 +197,7 @@ pg_cursor_seek(struct kv_cursor *base, struct err *err)
 {
     struct pg_cursor *c = (struct pg_cursor *)base;
 
-    set_place(c, base->range.from, base->range.behind);
+    set_place(&c->place, base->range.from, base->range.behind, is_queue_cursor(c));
     c->rows = 0;
     return fetch_page(c, err);
 }
@@ -171,7 +214,7 @@ pg_cursor_next(struct kv_cursor *base, struct err *err)
     }
     if (!is_changed && (size_t)PQntuples(c->page) < c->rows)
         return 0;
-    set_place(c, base->key, true);
+    set_place(&c->place, base->key, true, is_queue_cursor(c));
     if (is_changed) /* what was fetched ahead may be wrong by now */
         c->rows = 0;
     return fetch_page(c, err);

@@ -87,6 +87,7 @@ pg_begin(struct kv *kv, unsigned tries, struct err *err)
         p->awaits_key = false;
     if (tries > 0)
         clock_sleep_ms(random_u64() % (PG_PAUSE_MAX_MS + 1));
+    pg_statement_expect_end(p);
     p->tries = tries;
     p->is_begun = false;
     p->is_doubtful = false;
@@ -115,7 +116,8 @@ undo_transaction(struct pg *p)
         p->pending[i].is_over = true;
     p->is_begun = false;
     p->is_alone = false;
-    pg_key_forget(p);
+    pg_statement_expect_end(p);
+    pg_key_forget_appends(p);
 }
 
 static void
@@ -146,6 +148,23 @@ pg_commit(struct txn *t, struct err *err)
     }
     undo_transaction(p);
     return rc;
+}
+
+/* ---- announcing reads ---- */
+
+static void
+pg_expect(struct txn *t, enum kv_read how, unsigned table, const struct kv_range *range)
+{
+    if (how == KV_SEEK || how == KV_LAST)
+        pg_cursor_expect(t, how, table, range);
+    else
+        pg_key_expect(t, table, range->from, how == KV_GET_FOR_UPDATE);
+}
+
+static void
+pg_expect_end(struct txn *t)
+{
+    pg_statement_expect_end(pg_of(t));
 }
 
 /* ---- upkeep: PostgreSQL does it ---- */
@@ -221,7 +240,8 @@ const struct kv_filling pg_filling = {
     .commit = pg_commit,
     .abort = pg_abort,
     .get = pg_key_get,
-    .expect = pg_key_expect,
+    .expect = pg_expect,
+    .expect_end = pg_expect_end,
     .put = pg_key_put,
     .delete = pg_key_delete,
     .drop = pg_key_drop,

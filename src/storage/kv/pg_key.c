@@ -21,57 +21,30 @@ pg_key_copy(const struct pg *p, unsigned table, const PGresult *res, int column,
                    PQgetlength(res, 0, column));
 }
 
-/* ---- keys that were announced ---- */
+/* ---- reading ---- */
 
-static struct pg_expected *
-find_expected(struct pg *p, unsigned table, struct bytes key)
+/* The number of the lock of an absent key. */
+static uint64_t
+lock_of_key(unsigned table, struct bytes key)
 {
-    for (size_t i = 0; i < p->expected_n; i++) {
-        struct pg_expected *e = &p->expected[i];
+    uint64_t hash = 14695981039346656037u + table;
 
-        if (e->key != NULL && e->table == table && bytes_equal(bytes_of(e->key, e->key_n), key))
-            return e;
-    }
-    return NULL;
-}
-
-static void
-forget_expected(struct pg_expected *e)
-{
-    free(e->key);
-    PQclear(e->found);
-    *e = (struct pg_expected){0};
+    for (size_t i = 0; i < key.n; i++)
+        hash = (hash ^ ((const uint8_t *)key.p)[i]) * 1099511628211u;
+    return hash;
 }
 
 void
-pg_key_expect(struct txn *t, unsigned table, const struct bytes *keys, size_t n)
+pg_key_expect(struct txn *t, unsigned table, struct bytes key, bool for_update)
 {
     struct pg *p = pg_of(t);
-    uint8_t number[8];
+    bool locks = for_update && !p->is_alone;
+    uint8_t lock[8];
+    struct bytes params[] = {key, bytes_of(lock, sizeof lock)};
 
-    /* Outside a transaction the answer would be of another moment. */
-    for (size_t i = 0; i < n && !t->is_reads && p->expected_n < PG_EXPECTED_MAX; i++) {
-        struct bytes param = pg_statement_key(p, table, keys[i], number);
-
-        if (find_expected(p, table, keys[i]) != NULL)
-            continue;
-        p->expected[p->expected_n] = (struct pg_expected){
-            .table = table, .key = mem_copy(keys[i].p, keys[i].n), .key_n = keys[i].n};
-        pg_statement_send(p, PG_FETCHED, (unsigned)p->expected_n++, PG_GET, table, &param, 1);
-    }
+    pack_uint_at(lock, lock_of_key(table, key), sizeof lock);
+    pg_statement_expect(p, locks ? PG_GET_LOCKED : PG_GET, table, params, locks ? 2 : 1);
 }
-
-static void
-note_change(struct pg *p, unsigned table, struct bytes key)
-{
-    struct pg_expected *e = find_expected(p, table, key);
-
-    p->changes[table]++;
-    if (e != NULL)
-        forget_expected(e);
-}
-
-/* ---- reading ---- */
 
 /* Reads for update, and locks the key even if it is absent. */
 static int
@@ -80,12 +53,10 @@ get_locked(struct txn *t, unsigned table, struct bytes key, struct buf *val, str
     struct pg *p = pg_of(t);
     uint8_t number[8], lock[8];
     struct bytes params[] = {pg_statement_key(p, table, key, number), bytes_of(lock, sizeof lock)};
-    uint64_t hash = 14695981039346656037u + table;
+    uint64_t hash = lock_of_key(table, key);
     PGresult *res;
     int rc;
 
-    for (size_t i = 0; i < key.n; i++)
-        hash = (hash ^ ((const uint8_t *)key.p)[i]) * 1099511628211u;
     pack_uint_at(lock, hash, sizeof lock);
     if (pg_statement_ask(t, PG_GET_LOCKED, table, params, 2, &res, err) != 0)
         return -1;
@@ -104,28 +75,6 @@ get_locked(struct txn *t, unsigned table, struct bytes key, struct buf *val, str
     return rc;
 }
 
-/* The answer in a result of PG_GET. */
-static int
-read_value(const struct pg *p, unsigned table, const PGresult *res, struct buf *val,
-           struct err *err)
-{
-    if (PQntuples(res) == 0)
-        return 0;
-    return pg_key_copy(p, table, res, 0, val, err) == 0 ? 1 : -1;
-}
-
-static int
-get_expected(struct txn *t, struct pg_expected *e, struct buf *val, struct err *err)
-{
-    struct pg *p = pg_of(t);
-
-    if (e->found == NULL && pg_link_flight(p, NULL, err) != 0) {
-        t->doom = *err;
-        return -1;
-    }
-    return read_value(p, e->table, e->found, val, err);
-}
-
 int
 pg_key_get(struct txn *t, unsigned table, struct bytes key, bool for_update, struct buf *val,
            struct err *err)
@@ -133,7 +82,6 @@ pg_key_get(struct txn *t, unsigned table, struct bytes key, bool for_update, str
     struct pg *p = pg_of(t);
     uint8_t number[8];
     struct bytes param = pg_statement_key(p, table, key, number);
-    struct pg_expected *e = t->is_reads ? NULL : find_expected(p, table, key);
     PGresult *res;
     int rc;
 
@@ -141,11 +89,11 @@ pg_key_get(struct txn *t, unsigned table, struct bytes key, bool for_update, str
         pg_key_send_appends(p);
     if (for_update && !p->is_alone)
         return get_locked(t, table, key, val, err);
-    if (e != NULL)
-        return get_expected(t, e, val, err);
     if (pg_statement_ask(t, PG_GET, table, &param, 1, &res, err) != 0)
         return -1;
-    rc = read_value(p, table, res, val, err);
+    rc = PQntuples(res);
+    if (rc == 1 && pg_key_copy(p, table, res, 0, val, err) != 0)
+        rc = -1;
     PQclear(res);
     return rc;
 }
@@ -159,7 +107,7 @@ pg_key_put(struct txn *t, unsigned table, struct bytes key, struct bytes val, st
     struct bytes params[] = {key, val};
 
     (void)err;
-    note_change(p, table, key);
+    pg_statement_note_change(p, table, key);
     pg_statement_send(p, PG_CHECKED, 0, PG_PUT, table, params, 2);
     return 0;
 }
@@ -173,7 +121,7 @@ pg_key_delete(struct txn *t, unsigned table, struct bytes key, struct err *err)
     PGresult *res;
     int rc;
 
-    note_change(p, table, key);
+    pg_statement_note_change(p, table, key);
     if (p->tables[table].kind == KV_QUEUE)
         pg_key_send_appends(p);
     if (pg_statement_ask(t, PG_DELETE, table, &param, 1, &res, err) != 0)
@@ -191,7 +139,7 @@ pg_key_drop(struct txn *t, unsigned table, struct bytes key, struct err *err)
     struct bytes param = pg_statement_key(p, table, key, number);
 
     (void)err;
-    note_change(p, table, key);
+    pg_statement_note_change(p, table, key);
     if (p->tables[table].kind == KV_QUEUE)
         pg_key_send_appends(p);
     pg_statement_send(p, PG_CHECKED, 0, PG_DELETE, table, &param, 1);
@@ -224,7 +172,7 @@ pg_key_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, 
     char text[160];
 
     (void)err;
-    note_change(p, table, key);
+    pg_statement_note_change(p, table, key);
     pg_key_send_appends(p);
     pg_statement_send(p, PG_CHECKED, 0, PG_PLACE, table, params, 2);
     snprintf(text, sizeof text,
@@ -232,6 +180,14 @@ pg_key_place(struct txn *t, unsigned table, struct bytes key, struct bytes val, 
              unpack_u32_at(key.p), name);
     pg_link_say(p, PG_CHECKED, text);
     return 0;
+}
+
+void
+pg_key_forget_appends(struct pg *p)
+{
+    for (size_t i = 0; i < p->appends_n; i++)
+        free(p->appends[i].val);
+    p->appends_n = 0;
 }
 
 /* Takes the numbers under a lock, which ends when the commit is visible. So numbers become visible
@@ -254,20 +210,7 @@ pg_key_send_appends(struct pg *p)
         }
         pg_statement_send(p, PG_CHECKED, 0, PG_APPEND, a->table, &val, 1);
     }
-    for (size_t i = 0; i < p->appends_n; i++)
-        free(p->appends[i].val);
-    p->appends_n = 0;
-}
-
-void
-pg_key_forget(struct pg *p)
-{
-    for (size_t i = 0; i < p->expected_n; i++)
-        forget_expected(&p->expected[i]);
-    p->expected_n = 0;
-    for (size_t i = 0; i < p->appends_n; i++)
-        free(p->appends[i].val);
-    p->appends_n = 0;
+    pg_key_forget_appends(p);
 }
 
 #endif

@@ -25,6 +25,7 @@ static const struct {
     FUNCTION(PQcmdTuples),
     FUNCTION(PQconnectdbParams),
     FUNCTION(PQconsumeInput),
+    FUNCTION(PQcopyResult),
     FUNCTION(PQenterPipelineMode),
     FUNCTION(PQerrorMessage),
     FUNCTION(PQfinish),

@@ -17,6 +17,7 @@ extern struct pg_library {
     __typeof__(PQcmdTuples) *PQcmdTuples;
     __typeof__(PQconnectdbParams) *PQconnectdbParams;
     __typeof__(PQconsumeInput) *PQconsumeInput;
+    __typeof__(PQcopyResult) *PQcopyResult;
     __typeof__(PQenterPipelineMode) *PQenterPipelineMode;
     __typeof__(PQerrorMessage) *PQerrorMessage;
     __typeof__(PQfinish) *PQfinish;
@@ -46,6 +47,7 @@ extern struct pg_library {
 #define PQcmdTuples pg_library.PQcmdTuples
 #define PQconnectdbParams pg_library.PQconnectdbParams
 #define PQconsumeInput pg_library.PQconsumeInput
+#define PQcopyResult pg_library.PQcopyResult
 #define PQenterPipelineMode pg_library.PQenterPipelineMode
 #define PQerrorMessage pg_library.PQerrorMessage
 #define PQfinish pg_library.PQfinish

@@ -137,6 +137,7 @@ void
 pg_link_free(struct pg *p)
 {
     pg_link_close(p);
+    free(p->expected);
     free(p->appends);
     free(p->pending);
     free(p->prepared);
@@ -234,7 +235,7 @@ next_result(struct pg *p)
 static void
 keep_result(struct pg *p, const struct pg_pending *w, PGresult *res, PGresult **out)
 {
-    if (w->want == PG_FETCHED && !w->is_over && p->expected[w->number].key != NULL) {
+    if (w->want == PG_FETCHED && !w->is_over && p->expected[w->number].memory != NULL) {
         p->expected[w->number].found = res;
     } else if (w->want == PG_WANTED && out != NULL) {
         PQclear(*out);
@@ -301,6 +302,7 @@ pg_link_flight(struct pg *p, PGresult **out, struct err *err)
 {
     struct landing l = {0};
 
+    p->kv.flights++;
     if (out != NULL)
         *out = NULL;
     pg_link_sync(p);

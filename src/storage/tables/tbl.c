@@ -35,9 +35,13 @@ tbl_get_for_update(struct txn *t, const struct record *record, struct key key, v
 void
 tbl_expect(struct txn *t, const struct record *record, struct key key)
 {
-    const struct bytes bytes = key_of(&key);
+    kv_expect(t, record_table(record), key_of(&key));
+}
 
-    kv_expect(t, record_table(record), &bytes, 1);
+void
+tbl_expect_for_update(struct txn *t, const struct record *record, struct key key)
+{
+    kv_expect_for_update(t, record_table(record), key_of(&key));
 }
 
 /* key: NULL for a queue. */

@@ -12,8 +12,9 @@ int tbl_get(struct txn *t, const struct record *record, struct key key, void *r,
 int tbl_get_for_update(struct txn *t, const struct record *record, struct key key, void *r,
                        struct err *err);
 
-/* Announces that the record is read next, as kv_expect does. */
+/* Announce a read (kv_expect). */
 void tbl_expect(struct txn *t, const struct record *record, struct key key);
+void tbl_expect_for_update(struct txn *t, const struct record *record, struct key key);
 
 int tbl_put(struct txn *t, const struct record *record, struct key key, const void *r,
             struct err *err);

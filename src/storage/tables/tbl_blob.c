@@ -19,6 +19,12 @@ tbl_blob_expect(struct txn *t, const struct digest *d)
     tbl_expect(t, &record_blob, key_of_digest(d));
 }
 
+void
+tbl_blob_expect_for_update(struct txn *t, const struct digest *d)
+{
+    tbl_expect_for_update(t, &record_blob, key_of_digest(d));
+}
+
 int
 tbl_blob_put(struct txn *t, const struct digest *d, const struct rec_blob *r, struct err *err)
 {

@@ -8,6 +8,7 @@ int tbl_blob_get(struct txn *t, const struct digest *d, struct rec_blob *r, stru
 int tbl_blob_get_for_update(struct txn *t, const struct digest *d, struct rec_blob *r,
                             struct err *err);
 void tbl_blob_expect(struct txn *t, const struct digest *d);
+void tbl_blob_expect_for_update(struct txn *t, const struct digest *d);
 int tbl_blob_put(struct txn *t, const struct digest *d, const struct rec_blob *r, struct err *err);
 int tbl_blob_drop(struct txn *t, const struct digest *d, struct err *err);
 

@@ -11,6 +11,14 @@ tbl_content_get(struct txn *t, const struct digest *d, struct buf *bytes, struct
     return kv_get(t, TABLE_CONTENT, key_of(&k), bytes, err);
 }
 
+void
+tbl_content_expect(struct txn *t, const struct digest *d)
+{
+    struct key k = key_of_digest(d);
+
+    kv_expect(t, TABLE_CONTENT, key_of(&k));
+}
+
 int
 tbl_content_put(struct txn *t, const struct digest *d, struct bytes bytes, struct err *err)
 {

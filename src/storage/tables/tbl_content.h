@@ -11,5 +11,6 @@
 
 /* Initialises bytes and fills it; the caller frees it, also after a failure. 1, 0, -1. */
 int tbl_content_get(struct txn *t, const struct digest *d, struct buf *bytes, struct err *err);
+void tbl_content_expect(struct txn *t, const struct digest *d);
 int tbl_content_put(struct txn *t, const struct digest *d, struct bytes bytes, struct err *err);
 int tbl_content_drop(struct txn *t, const struct digest *d, struct err *err);

@@ -130,6 +130,15 @@ tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint6
                     &v, err);
 }
 
+void
+tbl_edge_expect_each(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t repo)
+{
+    struct key all = edge_kind_key(to, kind);
+
+    key_u64(&all, repo);
+    kv_expect_range(t, TABLE_EDGE, &(struct kv_range){.prefix = key_of(&all)});
+}
+
 static int
 take_edge_repo(const struct edge *e, void *arg, struct err *err)
 {
@@ -197,10 +206,9 @@ tbl_edge_delete_all(struct txn *t, const struct digest *d, struct err *err)
 
 /* ---- is it kept? ---- */
 
-/* The first edge of a digest tells it (except `but`), because the keeping kinds sort first. */
+/* The first edge of a digest tells it, because the keeping kinds sort first. */
 struct first_edge {
     size_t kind_at;
-    struct bytes but; /* this key doesn't count; empty: all do */
     bool is_keeping;
 };
 
@@ -211,36 +219,28 @@ note_first_edge(struct bytes key, struct bytes val, void *arg, struct err *err)
 
     (void)val;
     (void)err;
-    if (bytes_equal(key, f->but))
-        return 0;
     f->is_keeping = key.n > f->kind_at && ((const uint8_t *)key.p)[f->kind_at] < EDGE_KEEPS_END;
     return 1;
-}
-
-static int
-is_kept_beside(struct txn *t, const struct digest *d, struct bytes but, struct err *err)
-{
-    struct key k = key_of_digest(d);
-    struct first_edge f = {.kind_at = k.n, .but = but};
-
-    if (kv_range_each(t, TABLE_EDGE, &(struct kv_range){.prefix = key_of(&k), .limit = 2},
-                      note_first_edge, &f, err) != 0)
-        return -1;
-    return f.is_keeping;
 }
 
 int
 tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err)
 {
-    return is_kept_beside(t, d, bytes_of("", 0), err);
+    struct key k = key_of_digest(d);
+    struct first_edge f = {.kind_at = k.n};
+
+    if (kv_range_each(t, TABLE_EDGE, &(struct kv_range){.prefix = key_of(&k), .limit = 1},
+                      note_first_edge, &f, err) != 0)
+        return -1;
+    return f.is_keeping;
 }
 
-int
-tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err)
+void
+tbl_edge_expect_kept(struct txn *t, const struct digest *d)
 {
-    struct key k = edge_key(e);
+    struct key k = key_of_digest(d);
 
-    return is_kept_beside(t, &e->to, key_of(&k), err);
+    kv_expect_range(t, TABLE_EDGE, &(struct kv_range){.prefix = key_of(&k), .limit = 1});
 }
 
 /* ---- the digests that are pointed at ---- */

@@ -63,6 +63,10 @@ int tbl_edge_each(struct txn *t, const struct digest *to, enum edge_kind kind, u
                   int (*fn)(const struct edge *e, void *arg, struct err *err), void *arg,
                   struct err *err);
 
+/* Announces tbl_edge_each with a repository, and without `after`. */
+void tbl_edge_expect_each(struct txn *t, const struct digest *to, enum edge_kind kind,
+                          uint64_t repo);
+
 /* The first repository behind `after` with an edge of that kind to the digest. 1, 0, -1. */
 int tbl_edge_next_repo(struct txn *t, const struct digest *to, enum edge_kind kind, uint64_t after,
                        uint64_t *repo, struct err *err);
@@ -78,8 +82,7 @@ int tbl_edge_each_behind(struct txn *t, const struct digest *to, const struct ed
 
 /* Does any edge keep d? 1, 0, -1. */
 int tbl_edge_kept(struct txn *t, const struct digest *d, struct err *err);
-/* Does any other edge keep the target of this one? 1, 0, -1. */
-int tbl_edge_kept_beside(struct txn *t, const struct edge *e, struct err *err);
+void tbl_edge_expect_kept(struct txn *t, const struct digest *d);
 
 /* Removes all edges that point at a digest that is deleted, except those of ids and
  * EDGE_SUBJECT, which belong to the manifest that they come from. No right to it remains. */

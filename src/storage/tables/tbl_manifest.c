@@ -32,6 +32,12 @@ tbl_manifest_expect(struct txn *t, uint64_t repo, const struct digest *d)
     tbl_expect(t, &record_manifest, manifest_key(repo, d));
 }
 
+void
+tbl_manifest_expect_for_update(struct txn *t, uint64_t repo, const struct digest *d)
+{
+    tbl_expect_for_update(t, &record_manifest, manifest_key(repo, d));
+}
+
 int
 tbl_manifest_put(struct txn *t, uint64_t repo, const struct digest *d, const struct rec_manifest *r,
                  struct err *err)
@@ -52,6 +58,15 @@ tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err)
 
     key_u64(&k, repo);
     return kv_range_any(t, TABLE_MANIFEST, key_of(&k), err);
+}
+
+void
+tbl_manifest_expect_any(struct txn *t, uint64_t repo)
+{
+    struct key k = {.n = 0};
+
+    key_u64(&k, repo);
+    kv_expect_range(t, TABLE_MANIFEST, &(struct kv_range){.prefix = key_of(&k), .limit = 1});
 }
 
 struct manifest_visit {

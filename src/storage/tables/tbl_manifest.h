@@ -9,6 +9,7 @@ int tbl_manifest_get(struct txn *t, uint64_t repo, const struct digest *d, struc
 int tbl_manifest_get_for_update(struct txn *t, uint64_t repo, const struct digest *d,
                                 struct rec_manifest *r, struct err *err);
 void tbl_manifest_expect(struct txn *t, uint64_t repo, const struct digest *d);
+void tbl_manifest_expect_for_update(struct txn *t, uint64_t repo, const struct digest *d);
 int tbl_manifest_put(struct txn *t, uint64_t repo, const struct digest *d,
                      const struct rec_manifest *r, struct err *err);
 int tbl_manifest_delete(struct txn *t, uint64_t repo, const struct digest *d, struct err *err);
@@ -22,3 +23,4 @@ int tbl_manifest_each(struct txn *t, uint64_t repo, const struct digest *after,
 
 /* Has the repository any manifest? 1, 0, -1. */
 int tbl_manifest_any(struct txn *t, uint64_t repo, struct err *err);
+void tbl_manifest_expect_any(struct txn *t, uint64_t repo);

@@ -13,6 +13,18 @@ tbl_repo_get_for_update(struct txn *t, const char *name, struct rec_repo *r, str
     return tbl_get_for_update(t, &record_repo, key_of_text(name), r, err);
 }
 
+void
+tbl_repo_expect(struct txn *t, const char *name)
+{
+    tbl_expect(t, &record_repo, key_of_text(name));
+}
+
+void
+tbl_repo_expect_for_update(struct txn *t, const char *name)
+{
+    tbl_expect_for_update(t, &record_repo, key_of_text(name));
+}
+
 int
 tbl_repo_put(struct txn *t, const char *name, const struct rec_repo *r, struct err *err)
 {

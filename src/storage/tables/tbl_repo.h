@@ -6,6 +6,8 @@
 /* repo: name -> struct rec_repo. */
 int tbl_repo_get(struct txn *t, const char *name, struct rec_repo *r, struct err *err);
 int tbl_repo_get_for_update(struct txn *t, const char *name, struct rec_repo *r, struct err *err);
+void tbl_repo_expect(struct txn *t, const char *name);
+void tbl_repo_expect_for_update(struct txn *t, const char *name);
 int tbl_repo_put(struct txn *t, const char *name, const struct rec_repo *r, struct err *err);
 int tbl_repo_drop(struct txn *t, const char *name, struct err *err);
 

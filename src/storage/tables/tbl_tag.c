@@ -26,6 +26,18 @@ tbl_tag_get_for_update(struct txn *t, uint64_t repo, const char *tag, struct rec
     return tbl_get_for_update(t, &record_tag, tag_key(repo, tag), r, err);
 }
 
+void
+tbl_tag_expect(struct txn *t, uint64_t repo, const char *tag)
+{
+    tbl_expect(t, &record_tag, tag_key(repo, tag));
+}
+
+void
+tbl_tag_expect_for_update(struct txn *t, uint64_t repo, const char *tag)
+{
+    tbl_expect_for_update(t, &record_tag, tag_key(repo, tag));
+}
+
 int
 tbl_tag_put(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag *r, struct err *err)
 {

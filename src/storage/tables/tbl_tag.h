@@ -7,6 +7,8 @@
 int tbl_tag_get(struct txn *t, uint64_t repo, const char *tag, struct rec_tag *r, struct err *err);
 int tbl_tag_get_for_update(struct txn *t, uint64_t repo, const char *tag, struct rec_tag *r,
                            struct err *err);
+void tbl_tag_expect(struct txn *t, uint64_t repo, const char *tag);
+void tbl_tag_expect_for_update(struct txn *t, uint64_t repo, const char *tag);
 int tbl_tag_put(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag *r,
                 struct err *err);
 int tbl_tag_drop(struct txn *t, uint64_t repo, const char *tag, struct err *err);

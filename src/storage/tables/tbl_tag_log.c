@@ -60,6 +60,14 @@ tbl_tag_log_add(struct txn *t, uint64_t repo, const char *tag, const struct rec_
     return tbl_put(t, &record_tag_log, tag_log_key(repo, tag, seq), r, err);
 }
 
+void
+tbl_tag_log_expect_add(struct txn *t, uint64_t repo, const char *tag)
+{
+    struct key all = tag_log_key(repo, tag, 0);
+
+    kv_expect_last(t, TABLE_TAG_LOG, key_of(&all));
+}
+
 int
 tbl_tag_log_drop(struct txn *t, uint64_t repo, size_t max, struct err *err)
 {

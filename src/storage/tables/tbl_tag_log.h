@@ -10,6 +10,7 @@
  * The tag's record must be locked. */
 int tbl_tag_log_add(struct txn *t, uint64_t repo, const char *tag, const struct rec_tag_log *r,
                     struct rec_tag_log *old, struct err *err);
+void tbl_tag_log_expect_add(struct txn *t, uint64_t repo, const char *tag);
 
 /* Deletes up to `max` moves of tags of that repository. 1: there may be more; 0; -1. */
 int tbl_tag_log_drop(struct txn *t, uint64_t repo, size_t max, struct err *err);
