@@ -35,7 +35,7 @@ subtest 'a node is shown' => sub {
     is($node{host}, `uname -n` =~ s/\n//r, '... its host');
     cmp_ok(abs($node{clock_skew_ms}), '<', 5000, '... its clock');
     like($node{heartbeat}, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z$/, '... its heartbeat');
-    like(command($dir, 'stat')->{out}, qr/^  1 lives \(this one\) +\d+ s ago +[-+]\d+\.\d s  \Q$node{host}\E$/m, 'the screen of stat has it');
+    like(command($dir, 'stat')->{out}, qr/^  1 leads \(this one\) +\d+ s ago +[-+]\d+\.\d s  \Q$node{host}\E$/m, 'the screen of stat has it');
     my $metrics = $first->get('/metrics')->content;
     like($metrics, qr/^registry_node_heartbeat_timestamp_seconds\{node="1",host="\Q$node{host}\E"\} \d+\.\d+$/m, '/metrics has its heartbeat');
     like($metrics, qr/^registry_node_clock_skew_seconds\{node="1",host="\Q$node{host}\E"\} \d+\.\d+$/m, '... and its clock');

@@ -118,7 +118,8 @@ numbers_out_of_bounds_are_refused(void **state)
         packet[0] = (char)type;
         bool number = type == HERALD_HELLO || type == HERALD_SEEN || type == HERALD_TAKEN;
         assert_int_equal(decode_exact(packet, sizeof packet), number ? 0 : -1);
-        bool bare = type == HERALD_KEEPER || type == HERALD_LOOK;
+        bool bare = type == HERALD_KEEPER || type == HERALD_LOOK || type == HERALD_LEAD ||
+                    type == HERALD_FOLLOW;
         assert_int_equal(decode_exact(packet, 1), bare ? 0 : -1);
     }
     make(HERALD_EVENTS);

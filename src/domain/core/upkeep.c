@@ -159,6 +159,15 @@ sweep(struct upkeep *u, const struct registry *reg, struct err *err)
     return 0;
 }
 
+void
+upkeep_step_own(struct upkeep *u, const struct registry *reg)
+{
+    struct err err;
+
+    if (is_upkeep_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
+        tend_uploads(u, reg, &err);
+}
+
 int
 upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
 {
@@ -166,8 +175,7 @@ upkeep_step(struct upkeep *u, const struct registry *reg, struct err *err)
     if (!u->named && repository_name_all(reg, err) != 0)
         return -1;
     u->named = true;
-    if (is_upkeep_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
-        tend_uploads(u, reg, err);
+    upkeep_step_own(u, reg);
     if (collect_garbage(u, reg, err) != 0)
         return -1;
     if (is_upkeep_due(&u->next_events_ms, EVENTS_EACH_MS) && trim_events(u, reg, err) != 0)

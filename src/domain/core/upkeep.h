@@ -29,6 +29,10 @@ struct upkeep {
 /* Removes at the next step what nginx may have left behind; called when nginx was started again. */
 void upkeep_look_for_bodies(struct upkeep *u);
 
+/* The part of the next function that each node does, since uploads are in its data directory. A
+ * failure is logged. */
+void upkeep_step_own(struct upkeep *u, const struct registry *reg);
+
 /* Does one bounded step of each kind of work that is due. Call it every few seconds, and at
  * wake_ms. A file that can't be removed is logged and left for the next time; -1 when the store
  * fails. */

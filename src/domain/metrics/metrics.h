@@ -70,7 +70,7 @@ void metrics_tell_quotas(const struct metrics *m, unsigned n);
 #define METRICS_HOST_MAX 65
 struct metrics_node {
     uint32_t number;
-    bool is_self, is_stopped;
+    bool is_self, is_stopped, leads;
     uint64_t seen_ms; /* its last heartbeat, clock_wall_ms() */
     int64_t skew_ms;  /* how far its clock is ahead of the database's */
     char host[METRICS_HOST_MAX];

@@ -104,6 +104,7 @@ const struct metrics_row metrics_table[METRIC_COUNT] = {
                             "The limit of that quota.",
                             {{"pattern", NULL}}},
 
+    [METRIC_LEADER] = {"node_leads", GAUGE, "1 if this node leads, else 0."},
     [METRIC_NODE_SEEN] = {"node_heartbeat_timestamp_seconds",
                           GAUGE,
                           "When the database last heard of the node.",

@@ -48,6 +48,7 @@ enum metric {
     METRIC_CACHE_MISSES,
     METRIC_DEADLOCKS,
     METRIC_LOG_BYTES,
+    METRIC_LEADER,
     METRIC_TOLD, /* the number of all so far */
 
     /* Asked: found out when the metrics are read (metrics_ask). */

@@ -178,9 +178,10 @@ print_nodes(const struct screen *s)
         const struct metrics_node *n = &s->n->m.nodes[i];
 
         snprintf(name, sizeof name, "%u %s%s", n->number,
-                 n->is_stopped         ? "stopped"
-                 : is_node_alive(s, n) ? "lives"
-                                       : "is dead",
+                 n->is_stopped          ? "stopped"
+                 : !is_node_alive(s, n) ? "is dead"
+                 : n->leads             ? "leads"
+                                        : "follows",
                  n->is_self ? " (this one)" : "");
         age_text(age, s->n->at > n->seen_ms ? s->n->at - n->seen_ms : 0);
         fprintf(s->to, "  %-20s %11s ago %+6.1f s  %s\n", name, age, (double)n->skew_ms / 1000,
@@ -369,6 +370,7 @@ json_of_nodes(const struct screen *s)
                         n->is_stopped         ? "stopped"
                         : is_node_alive(s, n) ? "alive"
                                               : "dead");
+        json_set_bool(one, "leads", n->leads && is_node_alive(s, n));
         json_set_bool(one, "self", n->is_self);
         json_set_string(one, "heartbeat", time);
         json_set_i64(one, "clock_skew_ms", n->skew_ms);

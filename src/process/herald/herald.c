@@ -46,7 +46,9 @@ struct herald {
     struct link keeper;
     struct link guest; /* a connection that hasn't identified itself as the keeper */
     struct loop_timer guest_limit;
-    uint32_t seen; /* events up to this one are in the log */
+    bool follows;              /* another node leads */
+    struct loop_timer no_lead; /* when this one doesn't lead any more */
+    uint32_t seen;             /* events up to this one are in the log */
     uint32_t seen_sent;
     bool stopping, over;
     struct loop_timer cut, end; /* deadlines while it stops: of the hooks, and of the herald */
@@ -56,20 +58,31 @@ struct herald {
 /* ---- messages from the keeper ---- */
 
 static void
+log_event(struct herald *h, const struct outbox_event *e)
+{
+    struct buf line;
+
+    buf_init(&line, 2000);
+    event_text_log(&line, &e->event);
+    if (buf_ok(&line))
+        herald_log_put(&h->log, buf_bytes(&line));
+    buf_free(&line);
+    h->seen = e->seq;
+}
+
+/* A new leader begins with the first event that the one before has not entered, of which the ring
+ * may have some. */
+static void
 take_new_events(struct herald *h)
 {
     const struct herald_message *in = &h->in;
 
     herald_ring_begin(&h->ring, in->seq);
     for (size_t i = 0; i < in->n; i++) {
-        struct buf line;
-        buf_init(&line, 2000);
-        event_text_log(&line, &in->events[i].event);
-        if (buf_ok(&line))
-            herald_log_put(&h->log, buf_bytes(&line));
-        buf_free(&line);
-        herald_ring_add(&h->ring, &in->events[i]);
-        h->seen = in->events[i].seq;
+        if (!h->follows && in->events[i].seq > h->seen)
+            log_event(h, &in->events[i]);
+        if (in->events[i].seq > h->ring.newest)
+            herald_ring_add(&h->ring, &in->events[i]);
     }
     access_look(&h->reg);
     herald_http_push(&h->http);
@@ -99,6 +112,48 @@ start_job(struct herald *h)
     log_line(LOG_ERROR, "the keeper starts more hooks at once than --hook-jobs allows", NULL);
 }
 
+/* Ends all hooks, whose results nobody waits for: the leader runs them again. */
+static void
+drop_all_jobs(struct herald *h)
+{
+    for (size_t i = 0; i < h->jobs_n; i++)
+        if (h->jobs[i].state != HERALD_JOB_FREE) {
+            herald_job_cut(&h->jobs[i]);
+            h->jobs[i].cut = true;
+        }
+}
+
+/* True if none is left. */
+static bool
+forget_dropped_jobs(struct herald *h)
+{
+    bool is_left = false;
+
+    for (size_t i = 0; i < h->jobs_n; i++) {
+        struct herald_job *j = &h->jobs[i];
+
+        if (j->cut && j->state == HERALD_JOB_ENDED)
+            *j = (struct herald_job){.state = HERALD_JOB_FREE};
+        is_left = is_left || (j->cut && j->state != HERALD_JOB_FREE);
+    }
+    return !is_left;
+}
+
+static void
+take_follow(struct herald *h)
+{
+    h->follows = true;
+    loop_timer_stop(&h->no_lead);
+    drop_all_jobs(h);
+}
+
+static void
+take_lead(struct herald *h)
+{
+    h->follows = false;
+    loop_timer_at(&h->no_lead, loop_now(&h->loop) + HERALD_LEAD_MS);
+}
+
 static void
 handle_keeper_message(struct herald *h)
 {
@@ -118,6 +173,12 @@ handle_keeper_message(struct herald *h)
         j = find_job(h, h->in.seq);
         if (j != NULL && j->state == HERALD_JOB_ENDED)
             j->state = HERALD_JOB_FREE;
+        break;
+    case HERALD_LEAD:
+        take_lead(h);
+        break;
+    case HERALD_FOLLOW:
+        take_follow(h);
         break;
     default:
         break;
@@ -191,6 +252,9 @@ next_message(struct herald *h, struct link *l)
 {
     if (!l->asked)
         return false;
+    /* A hook that was dropped must not run beside its next run. */
+    if (l == &h->keeper && !l->greeted && !h->stopping && !forget_dropped_jobs(h))
+        return false;
     if (!l->greeted) {
         greet(h, l);
         return true;
@@ -217,6 +281,16 @@ forget_keeper(struct herald *h)
     h->seen_sent = 0;
     for (size_t i = 0; i < h->jobs_n; i++)
         h->jobs[i].reported = false;
+}
+
+static void
+on_lead_lost(void *arg)
+{
+    struct herald *h = arg;
+
+    log_line(LOG_WARN, "this node may not lead any more: its hooks end", NULL);
+    drop_all_jobs(h);
+    forget_keeper(h); /* if it leads nevertheless, it comes again, and learns of it */
 }
 
 static void
@@ -372,6 +446,7 @@ set_up_herald(struct herald *h, const struct server *s, struct err *err)
     loop_fd_init(&h->connections, &h->loop, on_guest_connection, h);
     loop_timer_init(&h->guest_limit, &h->loop, close_guest, h);
     loop_timer_init(&h->cut, &h->loop, on_cut, h);
+    loop_timer_init(&h->no_lead, &h->loop, on_lead_lost, h);
     loop_timer_init(&h->end, &h->loop, on_end, h);
     return loop_signals(&h->loop, caught, sizeof caught / sizeof *caught, on_herald_signal, h, err);
 }

@@ -28,10 +28,16 @@ enum herald_message_type {
                     * them were dropped already */
     HERALD_RUN,    /* events[0], tries: run its hook, and answer HERALD_DONE */
     HERALD_TAKEN,  /* seq: HERALD_DONE is in the database */
+    HERALD_LEAD,   /* this node leads for HERALD_LEAD_MS more; then the hooks are ended */
+    HERALD_FOLLOW, /* another node leads: hooks that run are ended, and runs of them aren't
+                    * reported; events are for listeners, and not for the log */
     /* another process to herald */
     HERALD_LOOK, /* asks for the running hooks; the answer is HERALD_RUNNING and HERALD_HELLO */
     HERALD_LAST,
 };
+
+/* Less than KV_NODE_HANDOVER_MS, after which the next leader runs these hooks again. */
+#define HERALD_LEAD_MS 12000
 
 #define HERALD_EVENTS_MAX 16
 #define HERALD_PAGES_MAX 4 /* requests for pages that may be pending at the same time */

@@ -1,6 +1,8 @@
 #include "process/keeper/herald_client.h"
 #include <sys/socket.h>
 #include "domain/metrics/metrics.h"
+#include "storage/kv/kv.h"
+#include "storage/tables/tbl_event.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -28,9 +30,27 @@ herald_client_new(const struct server *s, const struct registry *reg, struct loo
     return c;
 }
 
+void
+herald_client_follow(struct herald_client *c)
+{
+    c->follows = c->has_role = c->role_is_due = true;
+}
+
+void
+herald_client_lead(struct herald_client *c, uint64_t wait_ms)
+{
+    c->has_role = c->role_is_due = true;
+    if (wait_ms > 0)
+        c->hooks_at = loop_now(c->loop) + wait_ms;
+}
+
 static int
 read_queue(struct herald_client *c, struct err *err)
 {
+    if (c->follows) {
+        c->begun = tbl_event_last(kv_reads(c->reg->kv), &c->marks.told, err) >= 0;
+        return c->begun ? 0 : -1;
+    }
     if (outbox_marks_get(c->reg, &c->marks, err) != 0 ||
         hook_queue_begin(&c->queue, c->reg, c->retries, err) != 0)
         return -1;
@@ -44,7 +64,7 @@ save_client_marks(struct herald_client *c, struct err *err)
 {
     if (memcmp(&c->marks, &c->saved, sizeof c->marks) == 0)
         return 0;
-    if (outbox_marks_save(c->reg, &c->marks, err) != 0)
+    if (!c->follows && outbox_marks_save(c->reg, &c->marks, err) != 0)
         return -1;
     c->saved = c->marks;
     return 0;
@@ -68,7 +88,7 @@ void
 herald_client_poke(struct herald_client *c, bool hooks)
 {
     c->fresh = true;
-    if (hooks && c->begun)
+    if (hooks && c->begun && !c->follows)
         hook_queue_restart(&c->queue);
 }
 
@@ -84,6 +104,8 @@ connect_herald(struct herald_client *c, uint64_t now)
         c->connect_at = now + CONNECT_EACH_MS;
         if (herald_protocol_connect(&c->line, SERVER_FEED_NAME, &ignored) == 0) {
             c->met = false;
+            c->seen = 0;
+            c->role_is_due = c->role_is_due || c->has_role;
             c->held_n = c->results_n = c->taken_n = c->pages_n = 0;
             c->out.type = HERALD_KEEPER;
             herald_protocol_send(&c->line, &c->out);
@@ -138,13 +160,27 @@ is_held(const char *repository, void *arg)
 
 /* ---- messages from the herald ---- */
 
+/* The herald of a follower may know events that no leader has entered into the queue of hooks. */
+static uint32_t
+first_to_send(const struct herald_client *c)
+{
+    uint32_t known = c->in.seq;
+
+    if (c->follows)
+        return known > 0 ? known : c->marks.told;
+    if (known > c->marks.queued && c->has_role)
+        known = c->marks.queued;
+    return known > c->marks.told ? known : c->marks.told;
+}
+
 /* Tells the herald the first event that it will get. */
 static void
 meet_herald(struct herald_client *c)
 {
     c->met = true;
-    c->sent = c->in.seq > c->marks.told ? c->in.seq : c->marks.told;
-    hook_queue_restart(&c->queue);
+    c->sent = first_to_send(c);
+    if (!c->follows)
+        hook_queue_restart(&c->queue);
     c->fresh = true;
     c->out.type = HERALD_EVENTS;
     c->out.seq = c->sent;
@@ -152,6 +188,15 @@ meet_herald(struct herald_client *c)
     c->out.gone = false;
     c->out.n = 0;
     herald_protocol_send(&c->line, &c->out);
+}
+
+static void
+note_told(struct herald_client *c)
+{
+    uint32_t told = c->seen < c->sent ? c->seen : c->sent;
+
+    if (told > c->marks.told)
+        c->marks.told = told;
 }
 
 static void
@@ -168,11 +213,13 @@ handle_herald_message(struct herald_client *c)
         meet_herald(c);
         break;
     case HERALD_SEEN:
-        if (in->seq > c->marks.told && in->seq <= c->sent)
-            c->marks.told = in->seq;
+        c->seen = in->seq;
+        note_told(c);
         c->ended++;
         break;
     case HERALD_DONE:
+        if (c->follows) /* the leader runs it again */
+            break;
         result = &c->results[c->results_n++];
         result->seq = in->seq;
         result->ok = in->ok;
@@ -212,6 +259,14 @@ settle_results(struct herald_client *c, struct err *err)
         c->taken[c->taken_n++] = c->results[i].seq;
     c->results_n = 0;
     return 0;
+}
+
+static void
+send_role(struct herald_client *c)
+{
+    c->role_is_due = false;
+    c->out.type = c->follows ? HERALD_FOLLOW : HERALD_LEAD;
+    herald_protocol_send(&c->line, &c->out);
 }
 
 static void
@@ -292,7 +347,7 @@ send_events(struct herald_client *c, struct err *err)
     c->fresh = out->n == HERALD_EVENTS_MAX;
     if (out->n == 0)
         return 0;
-    if (queue_hooks(c, err) != 0) {
+    if (!c->follows && queue_hooks(c, err) != 0) {
         c->fresh = true;
         return -1;
     }
@@ -301,6 +356,7 @@ send_events(struct herald_client *c, struct err *err)
     out->gone = false;
     out->seq = c->sent;
     c->sent = out->events[out->n - 1].seq;
+    note_told(c);
     herald_protocol_send(&c->line, out);
     return 0;
 }
@@ -328,8 +384,12 @@ may_send_hook(struct herald_client *c, uint64_t now)
 {
     uint64_t wait;
 
-    if (!c->met || c->held_n == c->jobs)
+    if (!c->met || c->held_n == c->jobs || c->follows)
         return false;
+    if (now < c->hooks_at) {
+        loop_timer_by(&c->due, c->hooks_at);
+        return false;
+    }
     wait = hook_queue_wait_ms(&c->queue);
     if (wait > 0 && wait < UINT64_MAX)
         loop_timer_by(&c->due, now + wait);
@@ -342,7 +402,9 @@ send_message(struct herald_client *c, uint64_t now, struct err *err)
 {
     int rc = 0;
 
-    if (c->taken_n > 0)
+    if (c->role_is_due)
+        send_role(c);
+    else if (c->taken_n > 0)
         send_taken(c);
     else if (c->pages_n > 0)
         rc = send_page(c, err);

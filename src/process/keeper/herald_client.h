@@ -31,11 +31,16 @@ struct herald_client {
     uint64_t connect_at; /* of the next try */
     uint64_t retry_at;   /* after a failure of the database */
     bool begun;
-    uint64_t retries; /* --hook-retries */
+    uint64_t retries;  /* --hook-retries */
+    bool follows;      /* another node leads: listeners alone get events */
+    bool has_role;     /* there are other nodes: HERALD_LEAD or HERALD_FOLLOW was said */
+    bool role_is_due;  /* HERALD_LEAD or HERALD_FOLLOW is to be sent */
+    uint64_t hooks_at; /* before that no hook is run: another node may still run it */
 
     struct outbox_marks marks, saved;
     uint64_t save_at;
     uint32_t sent; /* events up to this one were sent to the herald */
+    uint32_t seen; /* events up to this one are in its log */
     bool fresh;    /* there may be more events */
 
     uint64_t ended;                  /* hooks that have ended, or events that the herald has seen */
@@ -57,6 +62,11 @@ struct herald_client *herald_client_new(const struct server *s, const struct reg
                                         struct loop *loop);
 /* Saves the marks. */
 void herald_client_free(struct herald_client *c);
+
+/* Before its first step: another node leads. */
+void herald_client_follow(struct herald_client *c);
+/* This node leads, as the database has just said. wait_ms: for this time no hook is run. */
+void herald_client_lead(struct herald_client *c, uint64_t wait_ms);
 
 /* Tells it that there may be new events; hooks: also hooks that are to be tried again. */
 void herald_client_poke(struct herald_client *c, bool hooks);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "domain/core/upkeep.h"
 #include "domain/retention/last_pull.h"
 #include "domain/retention/pull_memory.h"
@@ -16,6 +17,8 @@
 #include "process/server/process_title.h"
 #include "process/server/stopped_process.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv.h"
+#include "storage/kv/kv_nodes.h"
 #include "storage/kv/kv_open.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -31,6 +34,9 @@
 #define CHECKPOINT_ROOM (1u << 20)
 /* The pulls are written down this often. */
 #define PULLS_EACH_MS 60000
+/* A new keeper goes on with the hooks of the one before if it leads after this time. */
+#define LEAD_PATIENCE_MS 5000
+#define LEAD_PAUSE_MS 50
 /* Time for work in progress when the keeper is told to stop; the master has its own limit. */
 #define FINISH_MS 9000
 /* After a poke, the keeper hears no other for this time: each push sends several. */
@@ -62,11 +68,12 @@ struct keeper {
     struct retain_round *retention;
     uint64_t retention_at; /* when it goes on; 0: it has nothing to do */
     struct keeper_report report;
+    bool tries_to_lead;          /* of a follower: in this round of the loop */
     struct timespec nginx_since; /* when our nginx was started */
     struct stopped_process stopped;
     bool stopping;
     struct trouble full_disk, bad_store, bad_upkeep, late_events, late_indexes, late_manifests,
-        late_pulls, bad_retention, no_scrub;
+        late_pulls, bad_retention, no_scrub, no_lead;
 };
 
 /* The same trouble is logged once a minute, although a full disk, say, causes it every second. */
@@ -208,7 +215,8 @@ on_keeper_round(void *arg)
         log_trouble(&k->bad_upkeep, &err);
     if (!k->stopping)
         tend_tags(k);
-    keeper_report_step(&k->report, k->herald, k->indexer);
+    if (keeper_report_step(&k->report, k->herald, k->indexer) && kv_node_leads(k->reg.kv))
+        herald_client_lead(k->herald, 0);
     if (k->full_disk.again_ms != 0)
         k->round_ms = ROUND_MS;
     plan_round(k, loop_now(&k->loop) + k->round_ms);
@@ -286,7 +294,7 @@ keep_up(struct keeper *k)
     serve_herald(k);
 }
 
-/* ---- the whole ---- */
+/* ---- the end ---- */
 
 /* Hooks that still run may end well; the herald closes the connection when it is done. */
 static void
@@ -331,34 +339,93 @@ run_idle_keeper(struct keeper *k, struct err *err)
     return rc;
 }
 
-static int
-run_keeper(struct keeper *k, struct err *err)
-{
-    static const int caught[] = {SIGTERM};
-    int rc = loop_signals(&k->loop, caught, 1, on_keeper_signal, k, err);
+/* ---- nodes ---- */
 
-    loop_fd_init(&k->poke, &k->loop, on_poke, k);
-    loop_timer_init(&k->calm, &k->loop, on_calm, k);
-    on_calm(k);
-    loop_timer_init(&k->round, &k->loop, on_keeper_round, k);
+/* The connection that makes this keeper the leader is lost, and with it the right to write. The
+ * next keeper finds out who leads. */
+static void
+end_lost_leader(const struct keeper *k)
+{
+    if (kv_node_leads(k->reg.kv))
+        return;
+    log_line(LOG_WARN, "this node doesn't lead any more: the connection to the database was lost",
+             NULL);
+    _exit(CHILD_DONE);
+}
+
+/* The work of each node: its own uploads, what was pulled from it, its listeners. */
+static void
+on_follower_round(void *arg)
+{
+    struct keeper *k = arg;
+
+    herald_client_poke(k->herald, false);
+    stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL,
+                         k->server->options->watchdog_ms, clock_mono_ms());
+    tend_store(k);
+    look_for_new_nginx(k);
+    if (clock_mono_ms() >= k->pulls_at)
+        tend_pulls(k);
+    upkeep_step_own(&k->upkeep, &k->reg);
+    keeper_report_step(&k->report, NULL, NULL);
+    k->tries_to_lead = true;
+    loop_timer_at(&k->round, loop_now(&k->loop) + ROUND_MS);
+}
+
+/* 1: this node leads; 0; -1. */
+static int
+try_to_lead(struct keeper *k, uint64_t *wait_ms, struct err *err)
+{
+    k->tries_to_lead = false;
+    return kv_node_lead(k->reg.kv, &k->server->node, wait_ms, err);
+}
+
+/* Until this node leads, or the keeper is told to stop. *wait_ms: no hook is run for so long. */
+static int
+follow_leader(struct keeper *k, uint64_t *wait_ms, struct err *err)
+{
+    uint64_t until = clock_mono_ms() + LEAD_PATIENCE_MS;
+    int rc = 0, leads;
+
+    while ((leads = try_to_lead(k, wait_ms, err)) < 0 && clock_mono_ms() < until)
+        clock_sleep_ms(LEAD_PAUSE_MS);
+    if (leads == 1)
+        return 0;
+    log_line(LOG_INFO, "this node follows", "why=%s",
+             leads == 0 ? "another one leads" : err->message);
+    k->report.follows = true;
+    k->herald = herald_client_new(k->server, &k->reg, &k->loop);
+    herald_client_follow(k->herald);
+    loop_timer_init(&k->round, &k->loop, on_follower_round, k);
     loop_timer_at(&k->round, loop_now(&k->loop));
-    while (rc == 0 && !k->stopping) {
-        keep_up(k);
+    while (rc == 0 && !k->stopping && leads != 1) {
+        serve_herald(k);
         rc = loop_wait(&k->loop, err);
+        if (k->tries_to_lead && (leads = try_to_lead(k, wait_ms, err)) < 0)
+            log_trouble(&k->no_lead, err);
     }
     loop_timer_stop(&k->round);
-    indexer_free(k->indexer);
-    k->indexer = NULL;
-    scrub_free(k->scrub);
+    if (leads != 1 || k->stopping)
+        return rc;
+    k->report.follows = false;
+    herald_client_free(k->herald);
+    k->herald = NULL;
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static void
+finish_keeper(struct keeper *k, bool has_failed)
+{
     tend_pulls(k); /* while there is time for it */
     close_store(k);
-    if (rc == 0)
+    if (!has_failed)
         finish_with_herald(k);
     tend_pulls(k);
+    node_report_end(&k->report.node, k->server, &k->reg, herald_client_is_alone(k->herald));
     herald_client_free(k->herald);
-    node_report_end(&k->report.node, k->server, &k->reg);
     close_store(k); /* again, for what came since */
-    return rc;
 }
 
 /* Its deletions ask the pre-hook, as those of clients do. */
@@ -369,6 +436,60 @@ new_retention(struct keeper *k)
 
     reg.hooks = &k->hooks;
     return retain_round_new(&reg);
+}
+
+static void
+begin_leading(struct keeper *k, uint64_t wait_ms)
+{
+    k->herald = herald_client_new(k->server, &k->reg, &k->loop);
+    k->retention = new_retention(k);
+    k->snapshotter = snapshotter_new(k->server, &k->reg, &k->loop);
+    k->indexer = indexer_new(k->server->options, &k->reg, &k->loop);
+    k->scrub = scrub_new(k->server->options, &k->reg, &k->loop);
+    if (k->server->options->database == NULL)
+        return;
+    log_line(LOG_INFO, "this node leads", "wait_ms=%llu", (unsigned long long)wait_ms);
+    herald_client_lead(k->herald, wait_ms);
+}
+
+static int
+lead(struct keeper *k, uint64_t wait_ms, struct err *err)
+{
+    int rc = 0;
+
+    begin_leading(k, wait_ms);
+    loop_timer_init(&k->round, &k->loop, on_keeper_round, k);
+    loop_timer_at(&k->round, loop_now(&k->loop));
+    while (rc == 0 && !k->stopping) {
+        end_lost_leader(k);
+        keep_up(k);
+        rc = loop_wait(&k->loop, err);
+    }
+    loop_timer_stop(&k->round);
+    indexer_free(k->indexer);
+    k->indexer = NULL;
+    scrub_free(k->scrub);
+    retain_round_free(k->retention);
+    snapshotter_free(k->snapshotter);
+    return rc;
+}
+
+static int
+run_keeper(struct keeper *k, struct err *err)
+{
+    static const int caught[] = {SIGTERM};
+    int rc = loop_signals(&k->loop, caught, 1, on_keeper_signal, k, err);
+    uint64_t wait_ms = 0;
+
+    loop_fd_init(&k->poke, &k->loop, on_poke, k);
+    loop_timer_init(&k->calm, &k->loop, on_calm, k);
+    on_calm(k);
+    if (rc == 0 && kv_is_remote(k->reg.kv))
+        rc = follow_leader(k, &wait_ms, err);
+    if (rc == 0 && !k->stopping)
+        rc = lead(k, wait_ms, err);
+    finish_keeper(k, rc != 0);
+    return rc;
 }
 
 int
@@ -384,6 +505,7 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
         .no_scrub.what = "blobs aren't read to look for damage",
         .late_manifests.what = "images of the first API have to wait for their manifests",
         .bad_retention.what = "retention failed",
+        .no_lead.what = "it isn't known which node leads",
         .late_pulls.what = "pulls have to wait to be written down",
     };
     struct err err;
@@ -396,18 +518,7 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
     server_hooks(s, &k.hooks);
     k.hooks.quiet = true; /* the master logs what is wrong with them */
     k.report = (struct keeper_report){.server = s, .reg = &k.reg};
-    if (s->read_only) {
-        rc = run_idle_keeper(&k, &err);
-    } else {
-        k.herald = herald_client_new(s, &k.reg, &k.loop);
-        k.retention = new_retention(&k);
-        k.snapshotter = snapshotter_new(s, &k.reg, &k.loop);
-        k.indexer = indexer_new(s->options, &k.reg, &k.loop);
-        k.scrub = scrub_new(s->options, &k.reg, &k.loop);
-        rc = run_keeper(&k, &err);
-        retain_round_free(k.retention);
-        snapshotter_free(k.snapshotter);
-    }
+    rc = s->read_only ? run_idle_keeper(&k, &err) : run_keeper(&k, &err);
     if (rc != 0)
         log_line(LOG_ERROR, "the keeper failed", "why=%s", err.message);
     loop_free(&k.loop);

@@ -201,7 +201,7 @@ keep_census(struct keeper_report *r, const struct census_numbers *n, struct err 
 {
     uint64_t now = clock_mono_ms();
 
-    if (r->reg->read_only || now < r->kept_at || memcmp(n, &r->kept, sizeof *n) == 0)
+    if (r->reg->read_only || r->follows || now < r->kept_at || memcmp(n, &r->kept, sizeof *n) == 0)
         return 0;
     if (census_keep(r->reg, n, clock_wall_ms(), err) != 0)
         return -1;
@@ -370,26 +370,48 @@ report_read_only(struct keeper_report *r, struct readiness *ready, struct err *e
     return report_contents(r, err);
 }
 
-void
+/* What the leader does isn't known here. */
+static int
+report_follower(struct keeper_report *r, struct readiness *ready, struct err *err)
+{
+    static const enum metric of_leader[] = {
+        METRIC_EVENTS_WAITING, METRIC_HOOKS_WAITING, METRIC_HOOKS_RUNNING,
+        METRIC_INDEX_WAITING,  METRIC_INDEX_RUNNING, METRIC_GARBAGE_WAITING,
+    };
+
+    for (size_t i = 0; i < sizeof of_leader / sizeof *of_leader; i++)
+        tell(r, of_leader[i], 0);
+    readiness_tell_well(ready, READINESS_INDEXER);
+    readiness_tell_well(ready, READINESS_HOOKS);
+    return report_contents(r, err);
+}
+
+bool
 keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
                    const struct indexer *indexer)
 {
     struct readiness *ready = metrics_readiness(&r->server->metrics);
     struct err err;
+    bool is_known;
     int rc;
 
     if (herald != NULL && indexer == NULL)
-        return;
+        return false;
     set_patience(r->server->options, ready);
     readiness_tell_well(ready, READINESS_KEEPER);
     count_flights(r);
-    node_report_step(&r->node, r->server, r->reg);
+    is_known = node_report_step(&r->node, r->server, r->reg);
     report_store(r, ready);
-    if (herald == NULL)
+    if (r->server->options->database != NULL)
+        tell(r, METRIC_LEADER, !r->follows);
+    if (r->follows)
+        rc = report_follower(r, ready, &err);
+    else if (herald == NULL)
         rc = report_read_only(r, ready, &err);
     else if ((rc = report_contents(r, &err)) == 0 && (rc = report_garbage(r, &err)) == 0 &&
              (rc = report_indexer(r, indexer, ready, &err)) == 0)
         rc = report_hooks(r, herald, ready, &err);
     if (rc != 0)
         log_client_line(LOG_WARN, "numbers for /metrics can't be read", "why=%s", err.message);
+    return is_known;
 }

@@ -18,6 +18,7 @@ struct keeper_report {
     uint64_t flights;                   /* kv_flights, as it was counted last */
     uint64_t met_ms;                    /* when the herald was there last */
     struct node_report node;
+    bool follows; /* another node leads */
     struct census census;
     bool is_counted;  /* a census has ended */
     bool is_recalled; /* what the last one before this keeper has found was told */
@@ -31,7 +32,8 @@ struct keeper_report {
 /* When it has to be called next, clock_mono_ms(), for the census; UINT64_MAX: any time. */
 uint64_t keeper_report_due(const struct keeper_report *r);
 
-/* Call it every few seconds. In a read-only registry both are NULL; with the indexer alone NULL,
- * the keeper stops. */
-void keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
+/* Call it every few seconds. In a read-only registry, and in the keeper of a node that follows,
+ * both are NULL; with the indexer alone NULL, the keeper stops. True if the database has just heard
+ * of this node. */
+bool keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
                         const struct indexer *indexer);

@@ -40,30 +40,33 @@ judge_clock(struct node_report *n)
                  (long long)off / 1000, n->self.skew_ms < 0 ? "behind" : "ahead of");
 }
 
-void
+bool
 node_report_step(struct node_report *n, const struct server *s, const struct registry *reg)
 {
     uint64_t now = clock_mono_ms();
     struct err err;
 
     if (s->options->database == NULL || now < n->beat_at)
-        return;
+        return false;
     n->beat_at = now + BEAT_MS;
     if (n->self.run[0] == '\0')
         n->self = s->node;
-    if (kv_node_beat(reg->kv, &n->self, &err) == 0 && tell_nodes(s, reg->kv, &err) == 0)
+    if (kv_node_beat(reg->kv, &n->self, &err) == 0 && tell_nodes(s, reg->kv, &err) == 0) {
         judge_clock(n);
-    else
-        snprintf(n->why, sizeof n->why, "the database doesn't know that this node lives: %.300s",
-                 err.message);
+        return true;
+    }
+    snprintf(n->why, sizeof n->why, "the database doesn't know that this node lives: %.300s",
+             err.message);
+    return false;
 }
 
 void
-node_report_end(struct node_report *n, const struct server *s, const struct registry *reg)
+node_report_end(struct node_report *n, const struct server *s, const struct registry *reg,
+                bool is_over)
 {
     struct err err;
 
     if (s->options->database != NULL && n->self.run[0] != '\0' &&
-        kv_node_leave(reg->kv, &n->self, &err) != 0)
+        kv_node_leave(reg->kv, &n->self, is_over, &err) != 0)
         log_line(LOG_WARN, "the database doesn't know that this node stops", "why=%s", err.message);
 }

@@ -12,7 +12,8 @@ struct node_report {
     char why[READINESS_WHY_MAX]; /* what is wrong with this node; "": nothing */
 };
 
-/* Call it every few seconds. */
-void node_report_step(struct node_report *n, const struct server *s, const struct registry *reg);
-/* The node stops. */
-void node_report_end(struct node_report *n, const struct server *s, const struct registry *reg);
+/* Call it every few seconds. True if the database has just heard of this node. */
+bool node_report_step(struct node_report *n, const struct server *s, const struct registry *reg);
+/* The node stops. is_over: no hook runs any more. */
+void node_report_end(struct node_report *n, const struct server *s, const struct registry *reg,
+                     bool is_over);

@@ -41,7 +41,7 @@ begin_store(const struct server *s, struct err *err)
     if (r == 0 && !s->read_only)
         r = quota_begin(&reg, quotas->v, quotas->n, err);
     if (r != 0 && kv_is_remote(reg.kv)) /* other servers of this database needn't wait for us */
-        kv_node_leave(reg.kv, &s->node, &ignored);
+        kv_node_leave(reg.kv, &s->node, true, &ignored);
     kv_close(reg.kv);
     return r;
 }

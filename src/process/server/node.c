@@ -75,6 +75,7 @@ node_numbers(const struct kv_node *node, const char *own, struct metrics_node *o
                                  .seen_ms = clock_wall_ms() - node->age_ms,
                                  .skew_ms = node->skew_ms,
                                  .is_stopped = node->is_stopped,
+                                 .leads = node->leads,
                                  .is_self = strcmp(node->id, own) == 0};
     snprintf(out->host, sizeof out->host, "%s", node->host);
     snprintf(out->version, sizeof out->version, "%s", node->version);

@@ -102,7 +102,9 @@ struct kv_filling {
     /* kv_nodes.h; only a filling that is_remote has them. */
     int (*node_join)(struct kv *kv, const struct kv_node *self, struct err *err);
     int (*node_beat)(struct kv *kv, struct kv_node *self, struct err *err);
-    int (*node_leave)(struct kv *kv, const struct kv_node *self, struct err *err);
+    int (*node_leave)(struct kv *kv, const struct kv_node *self, bool is_over, struct err *err);
+    int (*node_lead)(struct kv *kv, const struct kv_node *self, uint64_t *wait_ms, struct err *err);
+    bool (*node_leads)(const struct kv *kv);
     int (*node_list)(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
 
     /* kv_moment.h; only a filling that is_remote has them. */

@@ -21,9 +21,21 @@ kv_node_beat(struct kv *kv, struct kv_node *self, struct err *err)
 }
 
 int
-kv_node_leave(struct kv *kv, const struct kv_node *self, struct err *err)
+kv_node_leave(struct kv *kv, const struct kv_node *self, bool is_over, struct err *err)
 {
-    return kv->filling->node_leave(kv, self, err);
+    return kv->filling->node_leave(kv, self, is_over, err);
+}
+
+int
+kv_node_lead(struct kv *kv, const struct kv_node *self, uint64_t *wait_ms, struct err *err)
+{
+    return kv->filling->node_lead(kv, self, wait_ms, err);
+}
+
+bool
+kv_node_leads(const struct kv *kv)
+{
+    return kv->filling->node_leads == NULL || kv->filling->node_leads(kv);
 }
 
 int

@@ -29,6 +29,7 @@ struct kv_node {
     uint64_t age_ms;                   /* since its last heartbeat */
     int64_t skew_ms;                   /* how far the node's clock is ahead of the database's */
     bool is_stopped;                   /* it was stopped in order */
+    bool leads;
 };
 
 bool kv_node_is_alive(const struct kv_node *node);
@@ -39,8 +40,24 @@ int kv_node_join(struct kv *kv, const struct kv_node *self, struct err *err);
 /* The node with self's run lives. Fills number, and measures skew_ms, and enters that with the next
  * heartbeat. ERR_UNSUPPORTED: the node was entered by another start of a server since. */
 int kv_node_beat(struct kv *kv, struct kv_node *self, struct err *err);
-/* The node stops. */
-int kv_node_leave(struct kv *kv, const struct kv_node *self, struct err *err);
+/* The node stops. is_over: nothing of its work as a leader goes on. */
+int kv_node_leave(struct kv *kv, const struct kv_node *self, bool is_over, struct err *err);
+
+/* ---- the leader ----
+ *
+ * One process of all nodes leads, as long as its connection lasts: a lock of that connection makes
+ * it the leader. From then on its transactions fail when the connection has been lost, and it must
+ * end: it never leads again. */
+
+/* What a leader has handed out, its successor on another node hands out again after this time. */
+#define KV_NODE_HANDOVER_MS 20000
+
+/* Tries to become the leader. 1, and *wait_ms: before that nothing may be handed out; 0: another
+ * one leads; -1, also ERR_BUSY while the end of an earlier process isn't known to the database. */
+int kv_node_lead(struct kv *kv, const struct kv_node *self, uint64_t *wait_ms, struct err *err);
+/* Does this process lead? Costs no flight to the database. Without kv_node_lead it is true: a store
+ * in a directory has one keeper. */
+bool kv_node_leads(const struct kv *kv);
 
 /* Fills out, which has room for KV_NODES_MAX, in the order of their numbers. */
 int kv_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);

@@ -68,7 +68,8 @@ struct pg {
     size_t n;
     PGconn *conn; /* NULL: not connected */
     bool is_broken;
-    bool *prepared; /* PG_STATEMENTS for each table */
+    bool *prepared;         /* PG_STATEMENTS for each table */
+    bool leads, was_leader; /* the lock of the leader: has this connection it? */
     struct pg_pending *pending;
     size_t pending_n, pending_room;
     struct pg_expected *expected;
@@ -102,6 +103,7 @@ pg_of(const struct txn *t)
 #define PG_LOCK_SCHEMA 21063
 #define PG_LOCK_QUEUE 21064
 #define PG_LOCK_FILES 21065
+#define PG_LOCK_LEADER 21066
 
 /* Fills err from a failed result, or (NULL) from the lost connection, and returns -1. ERR_BUSY: a
  * conflict, or the connection is lost. */

@@ -96,6 +96,8 @@ pg_begin(struct kv *kv, unsigned tries, struct err *err)
         log_line(LOG_INFO, "a transaction runs alone, after conflicts", "tries=%u", tries);
     if (pg_link_open(p, err) != 0)
         return -1;
+    if (p->was_leader && !p->leads)
+        return err_set(err, ERR_BUSY, "this process doesn't lead any more");
     if (p->awaits_key && !p->is_alone)
         wait_for_key(p);
     return 0; /* BEGIN is sent with the first statement */
@@ -259,6 +261,8 @@ const struct kv_filling pg_filling = {
     .node_join = pg_node_join,
     .node_beat = pg_node_beat,
     .node_leave = pg_node_leave,
+    .node_lead = pg_node_lead,
+    .node_leads = pg_node_leads,
     .node_list = pg_node_list,
     .moment_begin = pg_moment_begin,
     .moment_end = pg_moment_end,

@@ -40,6 +40,11 @@ static const char *const settings[] = {
     "SET idle_in_transaction_session_timeout = '10s'",
     "SET lock_timeout = '10s'",
     "SET client_min_messages = warning",
+    /* The server notices the death of this machine soon, too, and frees our locks. */
+    "SET tcp_user_timeout = '10s'",
+    "SET tcp_keepalives_idle = 5",
+    "SET tcp_keepalives_interval = 2",
+    "SET tcp_keepalives_count = 3",
     /* What was acknowledged is on disk. */
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') IN ('off', 'local')",
@@ -78,12 +83,12 @@ connect_once(struct pg *p, struct err *err)
     return pg_link_flight(p, NULL, err);
 }
 
-static bool
-is_closed_by_server(const struct pg *p)
+bool
+pg_link_is_open(const struct pg *p)
 {
-    struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLRDHUP};
+    struct pollfd fd = {.fd = p->conn != NULL ? PQsocket(p->conn) : -1, .events = POLLRDHUP};
 
-    return poll(&fd, 1, 0) > 0;
+    return p->conn != NULL && !p->is_broken && poll(&fd, 1, 0) <= 0;
 }
 
 int
@@ -93,7 +98,7 @@ pg_link_open(struct pg *p, struct err *err)
 
     if (pg_library_load(err) != 0)
         return -1;
-    if (p->conn != NULL && (p->is_broken || is_closed_by_server(p)))
+    if (p->conn != NULL && !pg_link_is_open(p))
         pg_link_close(p);
     if (p->conn == NULL && p->kv.is_moment)
         return err_set(err, ERR_BUSY,
@@ -116,6 +121,7 @@ pg_link_close(struct pg *p)
     p->is_broken = false;
     p->pending_n = 0;
     p->holds_key = false;
+    p->leads = false;
     memset(p->prepared, 0, p->n * PG_STATEMENTS * sizeof *p->prepared);
 }
 

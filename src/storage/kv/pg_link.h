@@ -15,6 +15,8 @@ void pg_link_free(struct pg *p);
  * succeed within PG_PATIENCE_MS. */
 int pg_link_open(struct pg *p, struct err *err);
 void pg_link_close(struct pg *p);
+/* Is there a connection, as far as this machine knows? */
+bool pg_link_is_open(const struct pg *p);
 
 /* Send without waiting. A failure shows in the next flight. */
 void pg_link_say(struct pg *p, enum pg_want want, const char *text);

@@ -15,14 +15,16 @@ pg_node_say_table(struct pg *p)
                 "CREATE TABLE IF NOT EXISTS kv_node (number integer PRIMARY KEY,"
                 " id text NOT NULL UNIQUE, run text NOT NULL, host text NOT NULL,"
                 " version text NOT NULL, beat timestamptz NOT NULL, skew_ms bigint NOT NULL,"
-                " is_stopped boolean NOT NULL)");
+                " is_stopped boolean NOT NULL, leads boolean NOT NULL DEFAULT false,"
+                " handover timestamptz NOT NULL DEFAULT '-infinity')");
 }
 
 #define MILLISECONDS(time) "(extract(epoch FROM " time ") * 1000)::bigint"
 #define COLUMNS                       \
     "number, id, run, host, version," \
-    " greatest(0, " MILLISECONDS("clock_timestamp() - beat") "), skew_ms, is_stopped::integer"
-#define COLUMNS_N 8
+    " greatest(0, " MILLISECONDS(     \
+        "clock_timestamp() - beat") "), skew_ms, is_stopped::integer, leads::integer"
+#define COLUMNS_N 9
 
 static void
 copy_text(const PGresult *res, int row, int column, char *out, size_t room)
@@ -47,6 +49,7 @@ read_node(const PGresult *res, int row, struct kv_node *out)
     out->age_ms = (uint64_t)take_number(res, row, 5);
     out->skew_ms = take_number(res, row, 6);
     out->is_stopped = take_number(res, row, 7) != 0;
+    out->leads = take_number(res, row, 8) != 0;
 }
 
 static int
@@ -155,9 +158,9 @@ enter_node(struct pg *p, const struct kv_node *self, struct err *err)
     pg_link_say_with(p, PG_CHECKED,
                      "INSERT INTO kv_node SELECT (SELECT min(i) FROM generate_series(1, 65535)"
                      " i WHERE NOT EXISTS (SELECT FROM kv_node WHERE number = i)),"
-                     " $1, $2, $3, $4, clock_timestamp(), 0, false"
+                     " $1, $2, $3, $4, clock_timestamp(), 0, false, false"
                      " ON CONFLICT (id) DO UPDATE SET run = $2, host = $3, version = $4,"
-                     " beat = EXCLUDED.beat, is_stopped = false",
+                     " beat = EXCLUDED.beat, is_stopped = false, leads = false",
                      params, 4);
     pg_link_say(p, PG_COMMIT, "COMMIT");
     return pg_link_flight(p, NULL, err);
@@ -217,16 +220,107 @@ pg_node_beat(struct kv *kv, struct kv_node *self, struct err *err)
 }
 
 int
-pg_node_leave(struct kv *kv, const struct kv_node *self, struct err *err)
+pg_node_leave(struct kv *kv, const struct kv_node *self, bool is_over, struct err *err)
 {
-    const char *params[] = {self->run};
+    const char *params[] = {self->run, is_over ? "false" : "true"};
     PGresult *res;
 
-    if (ask_again((struct pg *)kv, "UPDATE kv_node SET is_stopped = true WHERE run = $1", params, 1,
-                  &res, err) != 0)
+    if (ask_again((struct pg *)kv,
+                  "UPDATE kv_node SET is_stopped = true, leads = leads AND $2::boolean"
+                  " WHERE run = $1",
+                  params, 2, &res, err) != 0)
         return -1;
     PQclear(res);
     return 0;
+}
+
+/* ---- leading ---- */
+
+#define TEXT_OF_NUMBER(n) #n
+#define TEXT_OF(n) TEXT_OF_NUMBER(n)
+
+/* Enters that this node leads, after the lock was taken. If another one led before and didn't end
+ * in order, what it has handed out may still be worked on. The subselects see the rows as they were
+ * before the update. */
+static int
+note_leader(struct pg *p, const struct kv_node *self, uint64_t *wait_ms, struct err *err)
+{
+    const char *params[] = {self->run};
+    PGresult *res;
+    int64_t wait;
+
+    pg_link_say_with(
+        p, PG_WANTED,
+        "UPDATE kv_node SET leads = (run = $1), handover = CASE"
+        " WHEN run <> $1 OR leads THEN handover"
+        " WHEN (SELECT bool_or(leads) FROM kv_node WHERE run <> $1)"
+        " THEN clock_timestamp() + interval '" TEXT_OF(
+            KV_NODE_HANDOVER_MS) " ms'"
+                                 " ELSE '-infinity' END WHERE leads OR run = $1 RETURNING run = $1,"
+                                 " CASE WHEN handover = '-infinity' THEN 0"
+                                 " ELSE " MILLISECONDS("handover - clock_timestamp()") " END",
+        params, 1);
+    if (pg_link_flight(p, &res, err) != 0)
+        return -1;
+    wait = INT64_MIN;
+    for (int i = 0; i < PQntuples(res); i++)
+        if (strcmp(PQgetvalue(res, i, 0), "t") == 0)
+            wait = take_number(res, i, 1);
+    PQclear(res);
+    if (wait == INT64_MIN)
+        return err_set(err, ERR_UNSUPPORTED, "the database doesn't know this node");
+    *wait_ms = wait > 0 ? (uint64_t)wait : 0;
+    return 0;
+}
+
+/* Nobody can have taken the lock since an earlier process of this server had it. 0: somebody has;
+ * -1. */
+static int
+is_own_lock(struct pg *p, const struct kv_node *self, struct err *err)
+{
+    const char *params[] = {self->run};
+    PGresult *res;
+    bool is_own;
+
+    if (ask_again(p, "SELECT FROM kv_node WHERE run = $1 AND leads", params, 1, &res, err) != 0)
+        return -1;
+    is_own = PQntuples(res) == 1;
+    PQclear(res);
+    return is_own ? err_set(err, ERR_BUSY, "the connection of the process before hasn't ended yet")
+                  : 0;
+}
+
+int
+pg_node_lead(struct kv *kv, const struct kv_node *self, uint64_t *wait_ms, struct err *err)
+{
+    struct pg *p = (struct pg *)kv;
+    PGresult *res;
+    bool has;
+
+    if (pg_link_open(p, err) != 0)
+        return -1;
+    pg_link_say(p, PG_WANTED,
+                "SELECT pg_try_advisory_lock(" TEXT_OF(PG_LOCK_LEADER) ", 0)::integer");
+    if (pg_link_flight(p, &res, err) != 0)
+        return -1;
+    has = take_number(res, 0, 0) != 0;
+    PQclear(res);
+    if (!has)
+        return is_own_lock(p, self, err);
+    if (note_leader(p, self, wait_ms, err) != 0) {
+        pg_link_close(p); /* and with it the lock */
+        return -1;
+    }
+    p->leads = p->was_leader = true;
+    return 1;
+}
+
+bool
+pg_node_leads(const struct kv *kv)
+{
+    const struct pg *p = (const struct pg *)kv;
+
+    return !p->was_leader || (p->leads && pg_link_is_open(p));
 }
 
 #endif
