@@ -85,6 +85,19 @@ under_load('PostgreSQL restarts', sub {
 });
 ok(wait_for(20, sub { $registry->get('/healthz')->status == 200 }), 'all is well again');
 
+# ---- a standby that doesn't answer ----
+
+# PostgreSQL stops to wait for it when a statement takes too long, and then says that it has committed.
+sub wants_standby ($names) {
+    $pg->sql('postgres', "ALTER SYSTEM SET synchronous_standby_names = '$names'");
+    $pg->sql('postgres', 'SELECT pg_reload_conf()');
+    return wait_for(10, sub { $pg->sql('postgres', 'SHOW synchronous_standby_names')->{out} eq "$names\n" });
+}
+ok(wants_standby('gone'), 'the standby is gone');
+is_status($registry->push_image('a/b', 'v3', [$kept]), 503, 'what only one database has is not acknowledged');
+ok(wants_standby(''), 'no standby is wanted any more');
+is_status($registry->push_image('a/b', 'v3', [$kept]), 201, '... and the push succeeds');
+
 # ---- restarts of the server ----
 
 $registry->crash;

@@ -79,7 +79,8 @@ struct pg {
     /* the transaction */
     bool is_begun;
     bool is_alone;    /* no other one runs: it can't lose */
-    bool is_doubtful; /* the connection was lost, and the commit may have been done */
+    bool is_doubtful; /* the commit may have been done, or be lost with the server */
+    bool was_warned;  /* by the server, in this flight */
     unsigned tries;
     uint64_t *changes; /* of each table: writes */
     struct pg_append *appends;

@@ -144,7 +144,7 @@ pg_commit(struct txn *t, struct err *err)
     } else if (p->is_doubtful) {
         /* It isn't tried again, since it may have been done: so this is no conflict. */
         log_line(LOG_WARN, "a commit is in doubt", "why=%s", err->message);
-        err_set(err, ERR_BUSY, "the connection was lost, and it isn't known whether this was done");
+        err_set(err, ERR_BUSY, "it isn't known whether the database has done this");
     } else {
         t->doom = *err;
     }

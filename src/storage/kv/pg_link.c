@@ -6,8 +6,9 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-/* Silence of the server after which the connection counts as lost. Longer than its own limits. */
-#define SILENCE_MS 30000
+/* Silence of the server after which the connection counts as lost: a machine that hangs still
+ * acknowledges packets. Longer than the limits that the session gives the server. */
+#define SILENCE_MS 12000
 #define RECONNECT_PAUSE_MS 100
 
 /* ---- connecting ---- */
@@ -36,9 +37,9 @@ static const char *const settings[] = {
     "SET enable_sort = off",
     "SET plan_cache_mode = force_generic_plan",
     "SET jit = off",
-    "SET statement_timeout = '20s'",
+    "SET statement_timeout = '10s'",
     "SET idle_in_transaction_session_timeout = '10s'",
-    "SET lock_timeout = '10s'",
+    "SET lock_timeout = '8s'",
     "SET client_min_messages = warning",
     /* The server notices the death of this machine soon, too, and frees our locks. */
     "SET tcp_user_timeout = '10s'",
@@ -50,11 +51,15 @@ static const char *const settings[] = {
     " WHERE current_setting('synchronous_commit') IN ('off', 'local')",
 };
 
+/* The session is told of warnings only. One that comes with a COMMIT says that the server has
+ * stopped to wait for its standby: what it calls committed would be lost with it. */
 static void
-ignore_notice(void *arg, const char *message)
+note_warning(void *arg, const char *message)
 {
-    (void)arg;
+    struct pg *p = arg;
+
     (void)message;
+    p->was_warned = true;
 }
 
 static int
@@ -77,7 +82,7 @@ connect_once(struct pg *p, struct err *err)
         pg_link_close(p);
         return -1;
     }
-    PQsetNoticeProcessor(p->conn, ignore_notice, NULL);
+    PQsetNoticeProcessor(p->conn, note_warning, p);
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         pg_link_say(p, PG_CHECKED, settings[i]);
     return pg_link_flight(p, NULL, err);
@@ -274,11 +279,13 @@ land_one(struct pg *p, const struct pg_pending *w, PGresult **out, struct landin
     if (!is_good && w->want == PG_PREPARE)
         p->prepared[w->number] = false;
     if (is_good && w->want == PG_COMMIT) {
-        l->has_committed = strcmp(PQcmdStatus(res), "COMMIT") == 0;
-        l->may_commit = l->has_committed;
+        l->may_commit = strcmp(PQcmdStatus(res), "COMMIT") == 0;
+        l->has_committed = l->may_commit && !p->was_warned;
         if (!l->has_committed && !l->has_failed) {
             l->has_failed = true;
-            err_set(err, ERR_BUSY, "the database has undone the transaction");
+            err_set(err, ERR_BUSY,
+                    l->may_commit ? "the database's standby has not confirmed the transaction"
+                                  : "the database has undone the transaction");
         }
     }
     /* The server answers in order: after an answer that isn't the one to COMMIT, there was no
@@ -311,6 +318,7 @@ pg_link_flight(struct pg *p, PGresult **out, struct err *err)
     p->kv.flights++;
     if (out != NULL)
         *out = NULL;
+    p->was_warned = false;
     pg_link_sync(p);
     for (size_t i = 0; i < p->pending_n; i++)
         l.may_commit = l.may_commit || p->pending[i].want == PG_COMMIT;
@@ -323,7 +331,7 @@ pg_link_flight(struct pg *p, PGresult **out, struct err *err)
             pg_error(p, NULL, err);
         pg_link_close(p);
     }
-    p->is_doubtful = l.is_lost && l.may_commit && !l.has_committed;
+    p->is_doubtful = l.may_commit && !l.has_committed;
     if (l.has_committed || (!l.is_lost && !l.has_failed))
         return 0;
     if (out != NULL) {

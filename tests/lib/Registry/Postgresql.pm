@@ -64,7 +64,7 @@ sub start ($class, %o) {
 sub launch ($self) {
     my @settings = map { ('-c', $_) } 'listen_addresses=', "unix_socket_directories=$self->{tmp}", 'fsync=off', 'full_page_writes=off',
         'max_connections=80', 'shared_buffers=32MB', 'max_pred_locks_per_transaction=256', 'autovacuum_naptime=10min',
-        'wal_level=minimal', 'max_wal_senders=0';
+        'wal_level=replica', 'max_wal_senders=2';
     $self->{pid} = $self->_as_user($self->programs . '/postgres', '-D', "$self->{tmp}/data", @settings);
     wait_for(30, sub { $self->sql('postgres', 'SELECT 1')->{exit} == 0 }) or die "postgres isn't ready:\n" . $self->log;
     return $self;
