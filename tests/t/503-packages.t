@@ -53,7 +53,8 @@ subtest 'others' => sub {
     ok($large->{truncated} && @{ $large->{packages} } > 5000 && @{ $large->{packages} } < 6000, 'at most 4 MiB of texts') or diag(scalar @{ $large->{packages} });
     is_status(packages('large2', '?from=large1'), 200, '... of each of two images');
     image('files', map { file(sprintf('var/lib/dpkg/status.d/f%04d', $_), "Package: p$_\n") } 1 .. 2001);
-    my $files = packages('files')->json;
+    my $files;    # a busy machine may reach the limit of time first
+    for (1 .. 3) { $files = packages('files')->json; last if @{ $files->{packages} } >= 2000 }
     is_deeply([ scalar @{ $files->{packages} }, $files->{truncated} ], [ 2000, JSON::PP::true ], 'at most 2000 files');
     image('long', file('var/lib/dpkg/status', 'Package: a' . "\n x" x (11 << 20)));
     is_deeply(packages('long')->json, { packages => [], truncated => JSON::PP::true }, 'at most 32 MiB');
