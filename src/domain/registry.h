@@ -10,6 +10,7 @@ struct foreign_images;
 struct hooks;
 struct index_cache;
 struct kv;
+struct kv_node_self;
 struct body_ahead;
 struct login_cache;
 struct quotas;
@@ -35,6 +36,9 @@ struct registry {
     /* An eventfd: adding 1 makes the keeper look at once for layers that a request waits for. NULL:
      * no keeper runs. */
     const int *poke;
+
+    /* With --database: this node (storage/kv/kv_nodes.h); NULL: there are no nodes. */
+    const struct kv_node_self *node;
 
     bool read_only; /* --read-only, or the data directory is: nothing is written */
 

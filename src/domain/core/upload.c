@@ -2,8 +2,10 @@
 #include "domain/core/blob.h"
 #include "domain/core/quota.h"
 #include "domain/core/repository.h"
+#include "domain/core/upload_node.h"
 #include "domain/core/upload_row.h"
 #include "storage/kv/kv.h"
+#include "storage/kv/kv_nodes.h"
 #include "storage/files/body_ahead.h"
 #include "storage/files/disk_space.h"
 #include "storage/tables/tbl_upload.h"
@@ -64,6 +66,7 @@ upload_begin(const struct registry *reg, const char *repository, const struct ac
     *u = (struct upload){.repository = repository};
     random_bytes(secret, sizeof secret);
     hex_encode(u->id, secret, sizeof secret);
+    upload_node_mark(reg, u->id);
     snprintf(x.r.repository, sizeof x.r.repository, "%s", repository);
     x.r.started = clock_wall_ms();
     snprintf(x.r.user, sizeof x.r.user, "%s", owner);
@@ -78,8 +81,8 @@ upload_room(const struct registry *reg, uint64_t size, struct err *err)
     return blob_store_check_room(reg->blobs, size, err);
 }
 
-static bool
-is_upload_id(const char *id)
+bool
+upload_is_id(const char *id)
 {
     uint8_t secret[16];
 
@@ -107,7 +110,7 @@ upload_find(const struct registry *reg, const char *repository, const char *id,
     struct rec_upload r;
     int rc;
 
-    if (!is_upload_id(id))
+    if (!upload_is_id(id) || upload_node_is_other(reg, id))
         return refuse_no_upload(repository, err);
     rc = tbl_upload_get(kv_reads(reg->kv), id, &r, err);
     if (rc == 1)
@@ -370,7 +373,19 @@ struct upload_expiry {
     const struct registry *reg;
     char ids[EXPIRE_BATCH][RECORD_UPLOAD_ID_MAX];
     size_t n;
+    struct kv_node nodes[KV_NODES_MAX];
+    size_t nodes_n;
 };
+
+/* Does the node live that has begun this upload? */
+static bool
+is_owner_alive(const struct upload_expiry *x, const char *id)
+{
+    for (size_t i = 0; i < x->nodes_n; i++)
+        if (x->nodes[i].number == upload_node_of(id))
+            return kv_node_is_alive(&x->nodes[i]);
+    return false;
+}
 
 static int
 add_expired(struct upload_expiry *x, const char *id)
@@ -388,7 +403,7 @@ check_upload_file(const char *id, uint64_t changed, void *arg, struct err *err)
     struct rec_upload r;
     int rc;
 
-    if (!is_upload_id(id)) /* lost+found, for example */
+    if (!upload_is_id(id)) /* lost+found, for example */
         return 0;
     rc = tbl_upload_get(kv_reads(x->reg->kv), id, &r, err);
     if (rc == 1)
@@ -405,6 +420,8 @@ check_upload_row(const char *id, const struct rec_upload *r, void *arg, struct e
 
     if (r->started + x->reg->upload_expiry_ms >= clock_wall_ms())
         return 0;
+    if (upload_node_is_other(x->reg, id)) /* the bytes are there */
+        return is_owner_alive(x, id) ? 0 : add_expired(x, id);
     if (upload_dir_size(x->reg->dirfd, id, &size, err) != 0)
         return -1;
     return size == 0 ? add_expired(x, id) : 0;
@@ -414,7 +431,12 @@ int
 upload_expire(const struct registry *reg, struct err *err)
 {
     struct upload_expiry x = {.reg = reg};
-    int rc = upload_dir_each(reg->dirfd, check_upload_file, &x, err);
+    int rc = 0;
+
+    if (reg->node != NULL)
+        rc = kv_node_list(reg->kv, x.nodes, &x.nodes_n, err);
+    if (rc == 0)
+        rc = upload_dir_each(reg->dirfd, check_upload_file, &x, err);
 
     if (rc == 0 && x.n < EXPIRE_BATCH)
         rc = tbl_upload_each(kv_reads(reg->kv), check_upload_row, &x, err);

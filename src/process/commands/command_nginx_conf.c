@@ -112,6 +112,7 @@ command_nginx_conf(struct options *o, struct err *err)
         .max_blob_size = o->max_blob_size,
         .max_connections_per_address = o->max_connections_per_address,
         .trust_remote_user = o->trust_remote_user,
+        .has_nodes = o->database != NULL,
         .proxies = (const char *const *)o->trusted_proxies.v,
         .proxies_n = o->trusted_proxies.n,
         .log_json = o->log_json,

@@ -5,6 +5,7 @@
 #include "domain/metrics/metrics.h"
 #include "domain/metrics/readiness.h"
 #include "process/server/child.h"
+#include "process/server/node.h"
 #include "process/server/process_title.h"
 #include "process/server/store_address.h"
 #include "storage/files/blob_file.h"
@@ -26,12 +27,14 @@ begin_store(const struct server *s, struct err *err)
         .dirfd = s->dir.fd,
         .blobs = &s->blobs,
         .read_only = s->read_only};
+    struct kv_node self = s->node;
     struct err ignored;
     int r;
 
     if (reg.kv == NULL)
         return -1;
-    if (kv_is_remote(reg.kv) && kv_node_join(reg.kv, &s->node, err) != 0) {
+    if (kv_is_remote(reg.kv) && (node_resolve(s->options, self.address, err) != 0 ||
+                                 kv_node_join(reg.kv, &self, err) != 0)) {
         kv_close(reg.kv);
         return -1;
     }
@@ -41,7 +44,7 @@ begin_store(const struct server *s, struct err *err)
     if (r == 0 && !s->read_only)
         r = quota_begin(&reg, quotas->v, quotas->n, err);
     if (r != 0 && kv_is_remote(reg.kv)) /* other servers of this database needn't wait for us */
-        kv_node_leave(reg.kv, &s->node, true, &ignored);
+        kv_node_leave(reg.kv, &self, true, &ignored);
     kv_close(reg.kv);
     return r;
 }

@@ -138,6 +138,7 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
         .version = PACKAGE_VERSION,
         .max_blob_size = s->options->max_blob_size,
         .max_connections_per_address = s->options->max_connections_per_address,
+        .has_nodes = s->options->database != NULL,
         .proxies = (const char *const *)s->options->trusted_proxies.v,
         .proxies_n = s->options->trusted_proxies.n,
         .proxy_protocol = s->options->proxy_protocol,

@@ -338,6 +338,7 @@ chosen_block(const struct nginx_conf *c, const char *name)
                (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
                (strcmp(name, "WRITE_ACCESS_LOG") == 0 && c->access_log == NULL) ||
                (strncmp(name, "UI_", 3) == 0 && c->ui == NULL) ||
+               (strncmp(name, "NODE_", 5) == 0 && !c->has_nodes) ||
                (strcmp(name, "CORS_ANY") == 0 && count_any_origin(c) == 0) ||
                (strcmp(name, "CORS_VARIES") == 0 && count_any_origin(c) == c->cors_n);
     return left_out ? NULL : name;

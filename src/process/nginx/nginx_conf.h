@@ -26,6 +26,7 @@ struct nginx_conf {
     uint64_t max_connections_per_address; /* 0: any number */
     /* The site around us checks passwords, and sets $registry_remote_user_NAME. */
     bool trust_remote_user;
+    bool has_nodes; /* requests may be passed on to other servers of the same database */
 
     /* Networks of proxies that are believed who their clients are, or "none"; n 0: this machine, as
      * for the scheme, but not for addresses. */

@@ -46,8 +46,9 @@ struct options {
     bool dir_given; /* by --dir, or in the file */
     char *blobs;    /* --blobs, its full name; NULL: layers/ of the data directory */
     char *database; /* the URL of the database with the metadata; NULL: db/ of the data directory */
-    char *fastcgi;  /* the directory for the sockets, as given; NULL: start nginx */
-    char *sockets;  /* its full name, with a final slash */
+    char *node_address; /* HOST:PORT, where other nodes reach this one; NULL: nowhere */
+    char *fastcgi;      /* the directory for the sockets, as given; NULL: start nginx */
+    char *sockets;      /* its full name, with a final slash */
     char *name;
     char *base_url; /* without a final slash; NULL: not given */
     char *run_as;   /* NULL: not given */

@@ -410,8 +410,30 @@ has_password(const char *url)
 }
 
 static int
+check_node_address(const struct options *o, struct err *err)
+{
+    const char *colon = o->node_address != NULL ? strrchr(o->node_address, ':') : NULL;
+    uint64_t port;
+
+    if (o->node_address == NULL)
+        return 0;
+    if (o->database == NULL)
+        return err_set(err, ERR_BAD_REQUEST, "--node-address is for servers with --database");
+    if (o->proxy_protocol || o->trust_remote_user)
+        return err_set(err, ERR_BAD_REQUEST, "--node-address can't be used with %s",
+                       o->proxy_protocol ? "--proxy-protocol" : "--trust-remote-user");
+    if (colon == NULL || colon == o->node_address ||
+        !parse_u64(colon + 1, strlen(colon + 1), &port) || port == 0 || port > 65535)
+        return err_set(err, ERR_BAD_REQUEST, "--node-address %.100s: must be HOST:PORT",
+                       o->node_address);
+    return 0;
+}
+
+static int
 check_database(struct options *o, struct err *err)
 {
+    if (check_node_address(o, err) != 0)
+        return -1;
     if (o->database == NULL)
         return 0;
     if (strncmp(o->database, "postgresql://", strlen("postgresql://")) != 0)

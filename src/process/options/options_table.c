@@ -83,6 +83,8 @@ const struct options_row options_table[] = {
      TEXT(blobs), RESTART},
     {"database", 0, "url", NULL, "keep the metadata there: postgresql://...", STORE, TEXT(database),
      RESTART},
+    {"node-address", 0, "host:port", NULL, "where other servers of this database reach this one",
+     SERVER, TEXT(node_address), RESTART},
     {"run-as", 0, "user", NULL, "when started as root: become this user (" OPTIONS_RUN_AS ")",
      STORE, TEXT(run_as), RESTART},
     {"workers", 0, "n", OPTIONS_TABLE_PROCESSORS ", at least 4", "processes for small requests",

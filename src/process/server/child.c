@@ -8,6 +8,8 @@
 #include "domain/v1/image_foreign.h"
 #include "process/server/store_address.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv.h"
+#include "storage/kv/kv_nodes.h"
 #include "storage/kv/kv_open.h"
 #include "storage/tables/tables.h"
 #include "util/fdio.h"
@@ -84,6 +86,8 @@ exit_on_lost_database(const char *why)
 
 /* For the life of the process: whoever looks for leaks at its end finds it here. */
 static struct quotas *loaded_quotas;
+
+static struct kv_node_self own_node;
 
 static const struct quotas *
 load_quotas(struct kv *kv)
@@ -163,6 +167,13 @@ child_open(const struct server *s, const struct child_place *place, struct regis
     if (s->read_only)
         kv_refuse_writes(kv);
     child_registry(s, kv, reg);
+    if (kv_is_remote(kv)) {
+        if (kv_node_self(kv, s->node.run, &own_node, &err) != 0) {
+            log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
+            _exit(CHILD_FAILED);
+        }
+        reg->node = &own_node;
+    }
     reg->counts = place->counts;
     atomic_store(&place->slot->ready, true);
 }

@@ -1,5 +1,7 @@
 #include "process/server/node.h"
+#include <netdb.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "util/buf.h"
 #include "util/clock.h"
@@ -66,6 +68,38 @@ node_begin(struct server *s, struct err *err)
     snprintf(self->version, sizeof self->version, "%s", PACKAGE_VERSION);
     make_random_id(self->run);
     return read_or_make_id(s->dir.fd, self->id, err);
+}
+
+int
+node_resolve(const struct options *o, char address[KV_NODE_ADDRESS_MAX], struct err *err)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    char host[256], numeric[48];
+    const char *colon;
+    struct addrinfo *found;
+    int rc;
+
+    address[0] = '\0';
+    if (o->node_address == NULL)
+        return 0;
+    colon = strrchr(o->node_address, ':');
+    snprintf(host, sizeof host, "%.*s", (int)(colon - o->node_address), o->node_address);
+    if (host[0] == '[' && host[strlen(host) - 1] == ']') {
+        host[strlen(host) - 1] = '\0';
+        memmove(host, host + 1, strlen(host));
+    }
+    rc = getaddrinfo(host, colon + 1, &hints, &found);
+    if (rc == 0) {
+        rc = getnameinfo(found->ai_addr, found->ai_addrlen, numeric, sizeof numeric, NULL, 0,
+                         NI_NUMERICHOST);
+        freeaddrinfo(found);
+    }
+    if (rc != 0)
+        return err_set(err, ERR_UNSUPPORTED, "--node-address %.100s: %s", o->node_address,
+                       gai_strerror(rc));
+    snprintf(address, KV_NODE_ADDRESS_MAX, strchr(numeric, ':') != NULL ? "[%s]:%s" : "%s:%s",
+             numeric, colon + 1);
+    return 0;
 }
 
 void

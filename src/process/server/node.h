@@ -10,6 +10,9 @@
  * does nothing. */
 int node_begin(struct server *s, struct err *err);
 
+/* The IP address and the port of --node-address. May wait for the name's server. */
+int node_resolve(const struct options *o, char address[KV_NODE_ADDRESS_MAX], struct err *err);
+
 /* The id of a data directory; "" if it has none yet. */
 int node_read_id(int dirfd, char id[KV_NODE_ID_MAX], struct err *err);
 

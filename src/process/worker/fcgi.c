@@ -500,6 +500,8 @@ send_verdict(struct call *call, const struct http_reply *reply)
     put_headers(&head, reply, "Retry-After");
     put_headers(&head, reply, "Allow");
     put_headers(&head, reply, "X-Registry-User");
+    put_headers(&head, reply, "X-Registry-Owner");
+    put_headers(&head, reply, "X-Registry-Pass");
     buf_putf(&head, "X-Registry-Status: %d\r\n", reply->status);
     put_header_text(&head, reply->body);
     buf_puts(&head, "Content-Length: 0\r\n\r\n");

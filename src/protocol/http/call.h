@@ -20,6 +20,7 @@ struct call {
     struct actor actor;
     const char *token;     /* the valid token of the first API that the actor came with; NULL: a
                             * password, or nothing */
+    bool is_passed_on;     /* by another node, which has checked the user */
     bool token_invalid;    /* the client sent an invalid token of the second API */
     bool needs_password;   /* the answer 401 asks for a password: a token doesn't help */
     enum verb verb;        /* the route's right; VERB_PUBLIC while no route is found */

@@ -3,10 +3,12 @@
 #include "domain/core/repository.h"
 #include "domain/core/quota.h"
 #include "domain/core/upload.h"
+#include "domain/core/upload_node.h"
 #include "protocol/http/cors.h"
 #include "protocol/http/reply_error.h"
 #include "protocol/http/route.h"
 #include "protocol/http/http_auth.h"
+#include "util/clock.h"
 #include "util/network.h"
 #include "util/share.h"
 
@@ -135,6 +137,39 @@ refuse_write(const struct call *c, struct err *err)
     return err_set(err, ERR_READ_ONLY, "this registry is read-only at the moment");
 }
 
+/* A request for an upload that another node has: nginx sends it there. 1: so it will; 0: it's for
+ * this node; -1. A node that got it from another one doesn't pass it on. */
+static int
+pass_upload_on(struct call *c, struct err *err)
+{
+    const struct http_request *req = c->req;
+    const struct upload_node_request r = {.method = req->method_text,
+                                          .path = req->raw_path,
+                                          .query = req->query,
+                                          .user = c->actor.user,
+                                          .address = c->actor.address};
+    char address[UPLOAD_NODE_ADDRESS_MAX], text[UPLOAD_NODE_TEXT_MAX];
+    const char *where = req->header(req, "REGISTRY_PASS");
+
+    if (c->last == NULL || strcmp(c->last_name, "{upload}") != 0 || c->is_passed_on ||
+        !upload_is_id(c->last) || !upload_node_is_other(c->reg, c->last))
+        return 0;
+    if (where == NULL)
+        return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_PASS");
+    if (upload_node_find(c->reg, c->last, address, err) != 0)
+        return -1;
+    if (!upload_node_sign(c->reg, c->last, &r, clock_wall_ms(), text))
+        return err_set(err, ERR_SYSTEM, "the request can't be passed on to another server");
+    *c->reply = (struct http_reply){
+        .status = req->role == ROLE_AUTH ? 403 : 200, .goes_on = true, .route = c->reply->route};
+    if (req->role != ROLE_AUTH)
+        http_reply_header(c->reply, "X-Accel-Redirect", where);
+    return call_header(c, err, "X-Registry-Owner", "%s", address) != 0 ||
+                   call_header(c, err, "X-Registry-Pass", "%s", text) != 0
+               ? -1
+               : 1;
+}
+
 /* From the request to the handler, in the one order that every role shares. */
 static int
 answer_call(struct call *c, enum error_form form, struct err *err)
@@ -142,6 +177,7 @@ answer_call(struct call *c, enum error_form form, struct err *err)
     const struct http_request *req = c->req;
     const struct route *route;
     unsigned allowed;
+    int rc;
 
     if (req->method == HTTP_OPTIONS)
         return answer_options(c, form, err);
@@ -161,6 +197,9 @@ answer_call(struct call *c, enum error_form form, struct err *err)
         return -1;
     if (c->reg->read_only && (route->verb == VERB_PUSH || route->verb == VERB_DELETE))
         return refuse_write(c, err);
+    rc = route->verb == VERB_PUSH ? pass_upload_on(c, err) : 0;
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
     if (route->verb == VERB_PUSH && check_room(c, route, err) != 0)
         return -1;
     if (req->role == ROLE_AUTH)

@@ -3,6 +3,7 @@
 #include <strings.h>
 #include "domain/access/bearer.h"
 #include "domain/access/token.h"
+#include "domain/core/upload_node.h"
 #include "domain/name.h"
 #include "protocol/http/scope.h"
 #include "util/arena.h"
@@ -126,10 +127,34 @@ takes_bearer(const struct http_request *req)
     return false;
 }
 
+/* The request comes from another node (upload_node.h), whose client has the address. */
+static int
+enter_from_node(struct call *c, const char *header, struct err *err)
+{
+    const struct http_request *req = c->req;
+    const struct upload_node_request r = {
+        .method = req->method_text, .path = req->raw_path, .query = req->query};
+    char *user = arena_alloc(c->arena, RECORD_ACTOR_MAX + 1);
+    char *address = arena_alloc(c->arena, UPLOAD_NODE_CLIENT_MAX);
+
+    if (user == NULL || address == NULL)
+        return arena_full(err);
+    if (!upload_node_verify(c->reg, header, &r, request_began_s(c) * 1000, user, address))
+        return err_set(err, ERR_DENIED, "X-Registry-Pass is for the servers of one database");
+    c->actor.user = user;
+    c->actor.address = address;
+    c->is_passed_on = true;
+    return 0;
+}
+
 int
 http_auth_enter(struct call *c, enum error_form form, struct err *err)
 {
     const char *header = c->req->header(c->req, "HTTP_AUTHORIZATION");
+    const char *pass = c->reg->node != NULL ? c->req->header(c->req, "HTTP_X_REGISTRY_PASS") : NULL;
+
+    if (pass != NULL)
+        return enter_from_node(c, pass, err);
 
     if (c->actor.user[0] != '\0' || header == NULL)
         return 0;

@@ -15,6 +15,7 @@
 
 struct kv_log_state;
 struct kv_node;
+struct kv_node_self;
 struct kv_slot;
 struct kv_stats;
 
@@ -105,6 +106,8 @@ struct kv_filling {
     int (*node_leave)(struct kv *kv, const struct kv_node *self, bool is_over, struct err *err);
     int (*node_lead)(struct kv *kv, const struct kv_node *self, uint64_t *wait_ms, struct err *err);
     bool (*node_leads)(const struct kv *kv);
+    int (*node_find)(struct kv *kv, uint32_t number, struct kv_node *out, struct err *err);
+    int (*node_self)(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err);
     int (*node_list)(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
 
     /* kv_moment.h; only a filling that is_remote has them. */

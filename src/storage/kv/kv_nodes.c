@@ -45,6 +45,18 @@ kv_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err)
 }
 
 int
+kv_node_find(struct kv *kv, uint32_t number, struct kv_node *out, struct err *err)
+{
+    return kv->filling->node_find(kv, number, out, err);
+}
+
+int
+kv_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err)
+{
+    return kv->filling->node_self(kv, run, out, err);
+}
+
+int
 kv_node_refuse_others(struct kv *kv, const char *id, struct err *err)
 {
     struct kv_node nodes[KV_NODES_MAX];

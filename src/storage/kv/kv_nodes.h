@@ -19,12 +19,16 @@ struct kv;
 #define KV_NODE_ID_MAX 33 /* 32 hex digits */
 #define KV_NODE_HOST_MAX 65
 #define KV_NODE_VERSION_MAX 33
+#define KV_NODE_ADDRESS_MAX 64
+#define KV_NODE_KEY_BYTES 32
 
 struct kv_node {
     uint32_t number;          /* from 1 on: given by the first join, and kept */
     char id[KV_NODE_ID_MAX];  /* of the data directory */
     char run[KV_NODE_ID_MAX]; /* of this start of the server */
     char host[KV_NODE_HOST_MAX];
+    char address[KV_NODE_ADDRESS_MAX]; /* where other nodes reach it: an IP address and a port, or
+                                        * "" */
     char version[KV_NODE_VERSION_MAX]; /* of the program */
     uint64_t age_ms;                   /* since its last heartbeat */
     int64_t skew_ms;                   /* how far the node's clock is ahead of the database's */
@@ -34,8 +38,8 @@ struct kv_node {
 
 bool kv_node_is_alive(const struct kv_node *node);
 
-/* Enters the node, with its id, run, host and version. ERR_UNSUPPORTED: another node lives, or a
- * server with the same id on another host. */
+/* Enters the node, with its id, run, host, address and version. ERR_UNSUPPORTED: another node
+ * lives, or a server with the same id on another host. */
 int kv_node_join(struct kv *kv, const struct kv_node *self, struct err *err);
 /* The node with self's run lives. Fills number, and measures skew_ms, and enters that with the next
  * heartbeat. ERR_UNSUPPORTED: the node was entered by another start of a server since. */
@@ -61,6 +65,17 @@ bool kv_node_leads(const struct kv *kv);
 
 /* Fills out, which has room for KV_NODES_MAX, in the order of their numbers. */
 int kv_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
+
+/* The node with that number: 1, 0, -1. */
+int kv_node_find(struct kv *kv, uint32_t number, struct kv_node *out, struct err *err);
+
+/* What a process has to know of its own node: the number, and a secret of all nodes. */
+struct kv_node_self {
+    uint32_t number;
+    uint8_t key[KV_NODE_KEY_BYTES];
+};
+/* 0, or -1, also if no node has this run. */
+int kv_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err);
 
 /* Is there another node than `id` ("": any) that lives? ERR_UNSUPPORTED, and a message with its
  * host. */

@@ -4,27 +4,33 @@
 #include "storage/kv/kv_nodes.h"
 #include "storage/kv/pg_link.h"
 #include "util/clock.h"
+#include "util/hex.h"
+#include "util/random.h"
 
 /* Table kv_node has a row for each node. Its times are those of the database's clock: the clocks of
  * the nodes are only compared with it. */
 
 void
-pg_node_say_table(struct pg *p)
+pg_node_say_tables(struct pg *p)
 {
+    pg_link_say(
+        p, PG_CHECKED,
+        "CREATE TABLE IF NOT EXISTS kv_secret (name text PRIMARY KEY, value bytea NOT NULL)");
     pg_link_say(p, PG_CHECKED,
                 "CREATE TABLE IF NOT EXISTS kv_node (number integer PRIMARY KEY,"
                 " id text NOT NULL UNIQUE, run text NOT NULL, host text NOT NULL,"
-                " version text NOT NULL, beat timestamptz NOT NULL, skew_ms bigint NOT NULL,"
+                " address text NOT NULL, version text NOT NULL, beat timestamptz NOT NULL, skew_ms "
+                "bigint NOT NULL,"
                 " is_stopped boolean NOT NULL, leads boolean NOT NULL DEFAULT false,"
                 " handover timestamptz NOT NULL DEFAULT '-infinity')");
 }
 
 #define MILLISECONDS(time) "(extract(epoch FROM " time ") * 1000)::bigint"
-#define COLUMNS                       \
-    "number, id, run, host, version," \
-    " greatest(0, " MILLISECONDS(     \
+#define COLUMNS                                \
+    "number, id, run, host, address, version," \
+    " greatest(0, " MILLISECONDS(              \
         "clock_timestamp() - beat") "), skew_ms, is_stopped::integer, leads::integer"
-#define COLUMNS_N 9
+#define COLUMNS_N 10
 
 static void
 copy_text(const PGresult *res, int row, int column, char *out, size_t room)
@@ -44,12 +50,13 @@ read_node(const PGresult *res, int row, struct kv_node *out)
     copy_text(res, row, 1, out->id, sizeof out->id);
     copy_text(res, row, 2, out->run, sizeof out->run);
     copy_text(res, row, 3, out->host, sizeof out->host);
-    copy_text(res, row, 4, out->version, sizeof out->version);
+    copy_text(res, row, 4, out->address, sizeof out->address);
+    copy_text(res, row, 5, out->version, sizeof out->version);
     out->number = (uint32_t)take_number(res, row, 0);
-    out->age_ms = (uint64_t)take_number(res, row, 5);
-    out->skew_ms = take_number(res, row, 6);
-    out->is_stopped = take_number(res, row, 7) != 0;
-    out->leads = take_number(res, row, 8) != 0;
+    out->age_ms = (uint64_t)take_number(res, row, 6);
+    out->skew_ms = take_number(res, row, 7);
+    out->is_stopped = take_number(res, row, 8) != 0;
+    out->leads = take_number(res, row, 9) != 0;
 }
 
 static int
@@ -93,6 +100,47 @@ pg_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err)
     rc = read_nodes(res, out, n, err);
     PQclear(res);
     return rc;
+}
+
+int
+pg_node_find(struct kv *kv, uint32_t number, struct kv_node *out, struct err *err)
+{
+    char text[16];
+    const char *params[] = {text};
+    PGresult *res;
+    int rows;
+
+    snprintf(text, sizeof text, "%u", number);
+    if (ask_again((struct pg *)kv, "SELECT " COLUMNS " FROM kv_node WHERE number = $1::integer",
+                  params, 1, &res, err) != 0)
+        return -1;
+    rows = PQntuples(res);
+    if (rows == 1)
+        read_node(res, 0, out);
+    PQclear(res);
+    return rows;
+}
+
+int
+pg_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err)
+{
+    const char *params[] = {run};
+    PGresult *res;
+    const char *key;
+    int rc = -1;
+
+    if (ask_again((struct pg *)kv,
+                  "SELECT number, encode(value, 'hex') FROM kv_node, kv_secret"
+                  " WHERE run = $1 AND name = 'nodes'",
+                  params, 1, &res, err) != 0)
+        return -1;
+    if (PQntuples(res) == 1) {
+        key = PQgetvalue(res, 0, 1);
+        out->number = (uint32_t)take_number(res, 0, 0);
+        rc = hex_decode(out->key, sizeof out->key, key, strlen(key)) ? 0 : -1;
+    }
+    PQclear(res);
+    return rc == 0 ? 0 : err_set(err, ERR_UNSUPPORTED, "the database doesn't know this node");
 }
 
 /* ---- joining ---- */
@@ -150,18 +198,36 @@ check_join(const struct kv_node *self, const struct kv_node *nodes, size_t n, st
                    KV_NODES_MAX);
 }
 
+/* The first node makes the key of all. */
+static void
+say_key(struct pg *p)
+{
+    char text[2 * KV_NODE_KEY_BYTES + 1];
+    uint8_t key[KV_NODE_KEY_BYTES];
+    const char *params[] = {text};
+
+    random_bytes(key, sizeof key);
+    hex_encode(text, key, sizeof key);
+    pg_link_say_with(p, PG_CHECKED,
+                     "INSERT INTO kv_secret VALUES ('nodes', decode($1, 'hex'))"
+                     " ON CONFLICT DO NOTHING",
+                     params, 1);
+}
+
 static int
 enter_node(struct pg *p, const struct kv_node *self, struct err *err)
 {
-    const char *params[] = {self->id, self->run, self->host, self->version};
+    const char *params[] = {self->id, self->run, self->host, self->address, self->version};
 
-    pg_link_say_with(p, PG_CHECKED,
-                     "INSERT INTO kv_node SELECT (SELECT min(i) FROM generate_series(1, 65535)"
-                     " i WHERE NOT EXISTS (SELECT FROM kv_node WHERE number = i)),"
-                     " $1, $2, $3, $4, clock_timestamp(), 0, false, false"
-                     " ON CONFLICT (id) DO UPDATE SET run = $2, host = $3, version = $4,"
-                     " beat = EXCLUDED.beat, is_stopped = false, leads = false",
-                     params, 4);
+    pg_link_say_with(
+        p, PG_CHECKED,
+        "INSERT INTO kv_node SELECT (SELECT min(i) FROM generate_series(1, 65535)"
+        " i WHERE NOT EXISTS (SELECT FROM kv_node WHERE number = i)),"
+        " $1, $2, $3, $4, $5, clock_timestamp(), 0, false, false"
+        " ON CONFLICT (id) DO UPDATE SET run = $2, host = $3, address = $4, version = $5,"
+        " beat = EXCLUDED.beat, is_stopped = false, leads = false",
+        params, 5);
+    say_key(p);
     pg_link_say(p, PG_COMMIT, "COMMIT");
     return pg_link_flight(p, NULL, err);
 }

@@ -3,6 +3,7 @@
 #include "storage/kv/pg.h"
 
 struct kv_node;
+struct kv_node_self;
 
 /* The functions of kv_nodes.h. */
 int pg_node_join(struct kv *kv, const struct kv_node *self, struct err *err);
@@ -12,5 +13,8 @@ int pg_node_lead(struct kv *kv, const struct kv_node *self, uint64_t *wait_ms, s
 bool pg_node_leads(const struct kv *kv);
 int pg_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
 
-/* Sends what makes the table. */
-void pg_node_say_table(struct pg *p);
+int pg_node_find(struct kv *kv, uint32_t number, struct kv_node *out, struct err *err);
+int pg_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err);
+
+/* Sends what makes the tables. */
+void pg_node_say_tables(struct pg *p);

@@ -64,7 +64,7 @@ make_tables(struct pg *p, struct err *err)
         return -1;
     pg_link_say(p, PG_CHECKED, "CREATE TABLE IF NOT EXISTS kv_gate ()");
     pg_link_say(p, PG_CHECKED, "CREATE SEQUENCE IF NOT EXISTS kv_conflicts");
-    pg_node_say_table(p);
+    pg_node_say_tables(p);
     for (size_t i = 0; i < p->n; i++)
         say_table(p, &p->tables[i]);
     pg_link_say(p, PG_COMMIT, "COMMIT");
@@ -88,7 +88,8 @@ pg_schema_check(struct pg *p, struct err *err)
 {
     char text[TEXT_MAX];
     PGresult *res;
-    int at = snprintf(text, sizeof text, "SELECT count(*) FROM (VALUES ('kv_gate'), ('kv_node')");
+    int at = snprintf(text, sizeof text,
+                      "SELECT count(*) FROM (VALUES ('kv_gate'), ('kv_node'), ('kv_secret')");
 
     if (check_version(p, err) != 0)
         return -1;
