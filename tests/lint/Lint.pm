@@ -58,9 +58,10 @@ sub code ($path) {
 sub includes () {
     my @sources = sources();
     my %found   = map { my $file = $_; $file => { map { $_ => 1 } slurp($file) =~ /^\s*#\s*include\s*("[^"\n]*"|<[^>\n]*>)/mg } } @sources;
-    # An empty one: the real one has a directory of its own, and may be missing.
+    # Empty ones: the real ones have directories of their own, and may be missing.
     my $library = File::Temp->newdir;
-    open my $header, '>', "$library/libpq-fe.h" or die "$library: $!";
+    mkdir "$library/curl" or die "$library: $!";
+    for my $header ("$library/libpq-fe.h", "$library/curl/curl.h") { open my $file, '>', $header or die "$header: $!" }
     my @command = (qw(cc -E -dI -w -std=c11 -D_GNU_SOURCE -Isrc), '-idirafter', "$library", '-xc', map({ ('-include', $_) } sort { ($a =~ /banned/) <=> ($b =~ /banned/) } @sources), '/dev/null');
     open my $cc, '-|', @command or die "cc: $!";
     my ($file, %read) = ('');

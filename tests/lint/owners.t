@@ -23,6 +23,8 @@ my @owners = (
     [ qr{^zstd\w*\.h$},           qr{^src/storage/layers/(inflate_zstd|sorted_file|sorted_writer)\.c$} ],
     [ qr{^lzma\.h$},              qr{^src/storage/layers/inflate_xz\.c$} ],
     [ qr{^bzlib\.h$},             qr{^src/storage/layers/inflate_bzip2\.c$} ],
+    [ qr{^storage/s3/s3_library}, qr{^src/storage/s3/s3_(exchange|library)\.c$} ],
+    [ qr{^curl/},                 qr{^src/storage/s3/s3_library\.h$} ],
     [ qr{^isa-l/},                qr{^src/storage/layers/inflate_isal\.c$} ],
 );
 

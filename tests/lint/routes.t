@@ -13,7 +13,7 @@ my %blocks = slurp('conf/blocks.conf') =~ /^# ---- \@(\w+)\@[^\n]*\n(.*?)(?=^# -
 my %values = (
     AT => '@', NAME => 'main',     DIR     => '',      SOCKETS  => 'run/', HTPASSWD => 'htpasswd',
     MAX_BLOB => 0, BLOBS => 'layers', MAX_CONNECTIONS => 1, VERSION => '1',     WORKERS  => 8,      NOFILE   => 1024,   CONNECTIONS => 512,
-    UI_FILES => 'run/ui/', WRITE_ACCESS_LOG => '',
+    UI_FILES => 'run/ui/', WRITE_ACCESS_LOG => '', S3_CACHE => '',
     LISTEN   => 'listen 1', TLS     => '', REAL_ADDRESS => '', PROXIES_BELIEVED => '',      CORS_ORIGINS => '', CORS_ANY => '', CORS_VARIES => '',
     ERROR_CODES => '', ERROR_TEXTS => '', ERROR_HINTS => '', ERROR_RETRIES => '', REFUSALS => '',
 );

@@ -18,6 +18,14 @@ static enum index_child_end ends[INDEX_CHILD_LAYERS_MAX];
 static enum confined_end how;
 static char why[ERR_MESSAGE_MAX], died[CONFINED_WHY_MAX];
 
+static int
+add(struct fixture *f, const struct digest *layer, uint64_t size, int file)
+{
+    struct blob_late blob = {.size = size, .fd = file};
+
+    return index_child_add(&child, &f->reg, layer, &blob, &f->err);
+}
+
 /* Adds a layer of one file to the child. */
 static struct digest
 add_tar(struct fixture *f, const char *line)
@@ -29,7 +37,7 @@ add_tar(struct fixture *f, const char *line)
     layers_put_line(&tar, line);
     layers_put_end(&tar);
     digest_of(&layer, DIGEST_SHA256, buf_bytes(&tar));
-    OK(f, index_child_add(&child, &f->reg, &layer, tar.n, layers_file(buf_bytes(&tar)), &f->err));
+    OK(f, add(f, &layer, tar.n, layers_file(buf_bytes(&tar))));
     buf_free(&tar);
     return layer;
 }
@@ -97,7 +105,7 @@ one_that_cant_be_read_fails_alone(void **state)
 
     begin();
     good = add_tar(f, "f one text");
-    OK(f, index_child_add(&child, &f->reg, &bad, 10, open(".", O_RDONLY | O_CLOEXEC), &f->err));
+    OK(f, add(f, &bad, 10, open(".", O_RDONLY | O_CLOEXEC)));
     later = add_tar(f, "f three text");
     run(f, NULL);
     assert_int_equal(ends[0], INDEX_CHILD_DONE);
@@ -133,8 +141,7 @@ only_the_first_one_is_blamed(void **state)
     buf_init(&magic, sizeof wide);
     buf_put(&magic, wide, sizeof wide - 1);
     layer = (struct digest){.algo = DIGEST_SHA256, .bytes = {2}};
-    OK(f,
-       index_child_add(&child, &f->reg, &layer, magic.n, layers_file(buf_bytes(&magic)), &f->err));
+    OK(f, add(f, &layer, magic.n, layers_file(buf_bytes(&magic))));
     buf_free(&magic);
     run(f, NULL);
     assert_int_equal(ends[0], INDEX_CHILD_DONE);
@@ -193,7 +200,7 @@ only_small_layers_share_a_child(void **state)
     child.bytes = INDEX_CHILD_BYTES_MAX - 1;
     assert_true(index_child_has_room(&child, 1));
     assert_false(index_child_has_room(&child, 2));
-    child.layers[0].size = INDEX_CHILD_SMALL + 1;
+    child.layers[0].blob.size = INDEX_CHILD_SMALL + 1;
     assert_false(index_child_has_room(&child, 1));
     index_child_stop(&child);
 }

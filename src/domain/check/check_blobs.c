@@ -7,6 +7,7 @@
 #include "domain/check/damage.h"
 #include "domain/core/garbage.h"
 #include "storage/files/blob_file.h"
+#include "storage/files/blob_remote.h"
 #include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_damage.h"
@@ -26,21 +27,21 @@ int
 check_blob_has_file(struct check *c, struct txn *t, const struct check_entry *e, struct err *err)
 {
     struct err why;
-    struct stat st;
-    int fd = blob_file_open(c->reg->blobs, &e->digest, e->r.blob.instance, &why), rc;
+    uint64_t bytes;
+    int rc = blob_file_look(c->reg->blobs, &e->digest, e->r.blob.instance, &bytes, &why);
 
     (void)t;
-    (void)err;
-    if (fd < 0)
+    if (rc < 0 && why.sys == 0) {
+        *err = why;
+        return -1;
+    }
+    if (rc != 1)
         return check_fails(
-            c, why.sys == ENOENT ? "its file is missing" : "its file can't be opened: errno %d",
-            why.sys);
-    rc = fstat(fd, &st);
-    fdio_close(fd);
-    if (rc == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == e->r.blob.size)
+            c, rc == 0 ? "its file is missing" : "its file can't be opened: errno %d", why.sys);
+    if (bytes == e->r.blob.size)
         return 1;
-    return check_fails(c, "its file has %lld bytes instead of %llu",
-                       rc == 0 ? (long long)st.st_size : -1LL, (unsigned long long)e->r.blob.size);
+    return check_fails(c, "its file has %llu bytes instead of %llu", (unsigned long long)bytes,
+                       (unsigned long long)e->r.blob.size);
 }
 
 int
@@ -121,21 +122,47 @@ hash_file(struct check *c, const struct blob_to_read *b, int fd, struct err *err
     return digest_equal(&actual, &b->digest) ? 1 : check_fails(c, "its file has another digest");
 }
 
+/* Where it is, and not in the cache. 1, 0, -1. */
+static int
+hash_object(struct check *c, const struct blob_to_read *b, struct err *err)
+{
+    struct err why;
+    int rc = blob_remote_verify(c->reg->blobs, &b->digest, b->r.instance, c->rate, &why);
+
+    if (rc < 0 && why.code == ERR_CORRUPT)
+        return check_fails(c, "its object has another digest");
+    if (rc < 0) {
+        *err = why;
+        return -1;
+    }
+    c->bytes += b->r.size;
+    return check_tick(c, err) == 0 ? 1 : -1;
+}
+
+static int
+hash_blob_file(struct check *c, const struct blob_to_read *b, struct err *err)
+{
+    struct err why;
+    struct stat st;
+    int fd = blob_file_open(c->reg->blobs, &b->digest, b->r.instance, &why), rc;
+
+    if (fd < 0)
+        return 1;
+    rc = fstat(fd, &st) != 0 || (uint64_t)st.st_size != b->r.size ? 1 : hash_file(c, b, fd, err);
+    fdio_close(fd);
+    return rc;
+}
+
 /* A file that can't be opened, or has another size, is what check_blob_has_file looks for. */
 static int
 read_blob(struct check *c, const struct blob_to_read *b, struct err *err)
 {
     struct rec_blob now;
     struct err why;
-    struct stat st;
     char text[DIGEST_TEXT_MAX];
     bool mended = c->repair;
-    int fd = blob_file_open(c->reg->blobs, &b->digest, b->r.instance, &why), rc;
+    int rc = blob_remote_is(c->reg->blobs) ? hash_object(c, b, err) : hash_blob_file(c, b, err);
 
-    if (fd < 0)
-        return 0;
-    rc = fstat(fd, &st) != 0 || (uint64_t)st.st_size != b->r.size ? 1 : hash_file(c, b, fd, err);
-    fdio_close(fd);
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     rc = tbl_blob_get(kv_reads(c->reg->kv), &b->digest, &now, err);

@@ -7,6 +7,7 @@
 #include "domain/core/quota.h"
 #include "storage/files/backup_lock.h"
 #include "storage/files/blob_file.h"
+#include "storage/files/blob_remote.h"
 #include "storage/layers/index_file.h"
 #include "storage/kv/kv.h"
 #include "storage/kv/kv_moment.h"
@@ -20,6 +21,8 @@
 
 /* Jobs of each kind, and orphaned files, of one step. */
 #define BATCH 100
+/* Objects are removed for this long in one step. */
+#define REMOTE_MS 500
 /* Blobs deleted in one transaction. Pushes wait for the pages that it locks. */
 #define GROUP GARBAGE_GROUP
 
@@ -48,6 +51,7 @@ struct due_jobs {
     uint64_t now;
     struct job_group jobs;
     struct rec_job records[BATCH]; /* of each job */
+    bool is_left;                  /* some are left to be done */
 };
 
 static int
@@ -218,6 +222,27 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
     return rc == 0 ? index_file_remove(reg->dirfd, d, err) : 0;
 }
 
+/* Objects, each of which takes two requests: for a while only, since the keeper has other work.
+ * Once S3 doesn't answer, the rest waits. */
+static int
+do_remote_unlinks(const struct registry *reg, struct due_jobs *due, struct err *err)
+{
+    uint64_t until = clock_mono_ms() + REMOTE_MS;
+    struct job_group done = {.reg = reg};
+    struct err later;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < due->jobs.n && clock_mono_ms() < until; i++) {
+        rc = remove_blob_file(reg, &due->jobs.v[i].digest, due->records[i].instance, err);
+        if (rc == 0)
+            done.v[done.n++] = due->jobs.v[i];
+    }
+    due->is_left = done.n < due->jobs.n;
+    if (end_jobs(reg, &done, rc == 0 ? err : &later) != 0)
+        return -1;
+    return rc;
+}
+
 /* A file goes when the deletion of its record is durable. The directories aren't synced: a file
  * that comes back after a power loss has no record, so the sweep finds it. */
 static int
@@ -225,6 +250,8 @@ do_unlink_jobs(const struct registry *reg, struct due_jobs *due, struct err *err
 {
     if (due->jobs.n > 0 && kv_flush(reg->kv, err) != 0)
         return -1;
+    if (blob_remote_is(reg->blobs))
+        return do_remote_unlinks(reg, due, err);
     for (size_t i = 0; i < due->jobs.n; i++)
         if (remove_blob_file(reg, &due->jobs.v[i].digest, due->records[i].instance, err) != 0)
             log_line(LOG_WARN, "garbage can't be removed", "why=%s", err->message);
@@ -286,7 +313,7 @@ do_due_jobs(const struct registry *reg, enum job_kind kind,
     if (tbl_job_each(kv_reads(reg->kv), kind, collect_due_job, &due, err) != 0 ||
         work(reg, &due, err) != 0)
         return -1;
-    return due.jobs.n == BATCH;
+    return due.jobs.n == BATCH || due.is_left;
 }
 
 int

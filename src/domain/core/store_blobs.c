@@ -28,7 +28,7 @@ read_store_ids(const struct registry *reg, struct store_ids *x, struct err *err)
 static bool
 are_apart(const struct registry *reg)
 {
-    return reg->blobs->outside >= 0 || kv_is_remote(reg->kv);
+    return blob_store_is_outside(reg->blobs) || kv_is_remote(reg->kv);
 }
 
 /* The same for blobs in the data directory. */
@@ -57,7 +57,7 @@ refuse_parted(const struct registry *reg, const struct store_ids *x, struct err 
 static int
 refuse_ids(const struct registry *reg, const struct store_ids *x, struct err *err)
 {
-    if (reg->blobs->outside < 0)
+    if (!blob_store_is_outside(reg->blobs))
         return refuse_parted(reg, x, err);
     if (x->files == 0)
         return err_set(err, ERR_UNSUPPORTED,
@@ -179,7 +179,7 @@ store_blobs_restore(const struct registry *reg, struct err *err)
         return 0;
     if (x.files != 0)
         return refuse_ids(reg, &x, err);
-    if (reg->blobs->outside >= 0 && blob_store_refuse_strangers(reg->blobs, err) != 0)
+    if (blob_store_is_outside(reg->blobs) && blob_store_refuse_strangers(reg->blobs, err) != 0)
         return -1;
     return blob_store_write_id(reg->blobs, x.database, err);
 }

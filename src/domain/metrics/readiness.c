@@ -7,7 +7,7 @@
 
 static const char *const readiness_names[READINESS_PARTS] = {
     [READINESS_DATABASE] = "database", [READINESS_DISK] = "disk",   [READINESS_KEEPER] = "keeper",
-    [READINESS_INDEXER] = "indexer",   [READINESS_HOOKS] = "hooks",
+    [READINESS_INDEXER] = "indexer",   [READINESS_HOOKS] = "hooks", [READINESS_BLOBS] = "blobs",
 };
 
 const char *
@@ -91,7 +91,7 @@ readiness_is_well(struct readiness *r, enum readiness_part part, int dirfd,
     uint64_t now = clock_mono_ms(), well = atomic_load(&t->well_ms);
 
     why[0] = '\0';
-    if (part == READINESS_DISK && atomic_load(&r->patience_ms[part]) == UINT64_MAX)
+    if (atomic_load(&r->patience_ms[part]) == UINT64_MAX)
         return true;
     if (part == READINESS_DISK)
         return has_disk_room(dirfd, why);

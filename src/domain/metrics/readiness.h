@@ -16,6 +16,7 @@ enum readiness_part {
     READINESS_KEEPER,   /* lives */
     READINESS_INDEXER,  /* has nothing to do, or gets on */
     READINESS_HOOKS,    /* likewise, with events and hooks */
+    READINESS_BLOBS,    /* S3 answers */
     READINESS_PARTS,
 };
 
@@ -29,8 +30,8 @@ struct readiness {
         char why[READINESS_WHY_MAX];
     } told[READINESS_PARTS];
     char loss[READINESS_WHY_MAX];               /* of the database; "": none */
-    atomic_ullong patience_ms[READINESS_PARTS]; /* how long it may be not well; of the
-                                                 * disk UINT64_MAX: it isn't looked at */
+    atomic_ullong patience_ms[READINESS_PARTS]; /* how long it may be not well;
+                                                 * UINT64_MAX: it isn't looked at */
 };
 
 /* The keeper's side, by one process. A part is ill after readiness_tell_ill, whose `why` is a text

@@ -8,6 +8,7 @@
 #include "process/nginx/nginx.h"
 #include "process/nginx/nginx_conf.h"
 #include "process/server/runfile.h"
+#include "storage/files/blob_store.h"
 #include "util/fdio.h"
 #include "util/mem.h"
 
@@ -46,7 +47,7 @@ check_nginx_end(struct check_nginx_scratch *scratch)
 static int
 fill_scratch(const struct server *s, const struct tls_files *tls, int scratch, struct err *err)
 {
-    static const char *const dirs[] = {"run", "uploads", "uploads/body"};
+    static const char *const dirs[] = {"run", "uploads", "uploads/body", BLOB_CACHE_DIR};
     struct buf text;
     int rc = 0;
 

@@ -10,6 +10,7 @@
 #include "process/commands/check_nginx.h"
 #include "process/server/hook_files.h"
 #include "process/server/readonly_dir.h"
+#include "storage/files/blob_remote.h"
 #include "storage/files/disk_space.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -214,15 +215,17 @@ static void
 check_blobs(struct check *c)
 {
     const struct options *o = c->s.options;
-    struct blob_store blobs;
+    struct blob_store *blobs = &c->s.blobs;
     struct err err;
+    int rc = blob_store_open(blobs, c->s.dir.fd, o->blobs, o->read_only, &err);
 
-    if (blob_store_open(&blobs, c->s.dir.fd, o->blobs, o->read_only, &err) != 0 ||
-        (!o->read_only && blobs.outside >= 0 &&
-         (fdio_check_dir(blobs.outside, ".", &err) != 0 ||
-          blob_store_check_room(&blobs, 0, &err) != 0)))
+    blob_store_hurry(blobs);
+    if (rc != 0 ||
+        (!o->read_only && blobs->outside >= 0 &&
+         (fdio_check_dir(blobs->outside, ".", &err) != 0 ||
+          blob_store_check_room(blobs, 0, &err) != 0)) ||
+        (blob_remote_is(blobs) && blob_store_ask(blobs, &err) != 0))
         report_start_fault(c, "blobs", &err);
-    blob_store_close(&blobs);
 }
 
 /* Can others than root and the server's user change what runs as the latter? */
@@ -478,7 +481,10 @@ command_check(struct options *o, struct err *err)
         return COMMAND_USAGE;
     }
     c = mem_alloc(sizeof *c);
-    *c = (struct check){.s = {.options = o, .startdir = -1, .dir = {.fd = -1, .lock = -1}},
+    *c = (struct check){.s = {.options = o,
+                              .startdir = -1,
+                              .dir = {.fd = -1, .lock = -1},
+                              .blobs = {.outside = -1}},
                         .scratch = {.fd = -1},
                         .faults = json_new_array(),
                         .warnings = json_new_array()};
@@ -491,6 +497,7 @@ command_check(struct options *o, struct err *err)
     }
     check_nginx_end(&c->scratch);
     tls_files_free(&c->tls);
+    blob_store_close(&c->s.blobs);
     buf_free(&c->running);
     fdio_close(c->s.dir.fd);
     fdio_close(c->s.startdir);

@@ -2,6 +2,8 @@
 #include "process/options/absolute_path.h"
 #include "process/nginx/nginx_conf.h"
 #include "process/server/ui_files.h"
+#include "storage/files/blob_store.h"
+#include "storage/s3/s3_bucket.h"
 #include "util/mem.h"
 
 static const struct part {
@@ -82,6 +84,8 @@ command_nginx_conf(struct options *o, struct err *err)
     char *dir;
     struct buf out;
     struct nginx_conf c;
+    struct s3_bucket bucket;
+    char url[S3_URL_MAX] = "";
 
     if (o->words.n > 0) {
         err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
@@ -97,6 +101,11 @@ command_nginx_conf(struct options *o, struct err *err)
     if (dir == NULL)
         return code;
     buf_init(&out, 2 * NGINX_CONF_MAX);
+    if (o->blobs != NULL && s3_bucket_is(o->blobs)) {
+        if (s3_bucket_parse(&bucket, o->blobs, err) != 0)
+            goto done;
+        s3_bucket_url(&bucket, url);
+    }
     layers = mem_printf("%slayers", dir);
     htpasswd = mem_printf("%srun/htpasswd", dir);
     if (!o->no_ui && (ui = ui_files_find()) == NULL)
@@ -104,7 +113,10 @@ command_nginx_conf(struct options *o, struct err *err)
     c = (struct nginx_conf){
         .name = o->name,
         .dir = dir,
-        .blobs = o->blobs != NULL ? o->blobs : layers,
+        .blobs = o->blobs != NULL && !s3_bucket_is(o->blobs) ? o->blobs : layers,
+        .s3_url = url[0] != '\0' ? url : NULL,
+        .s3_host = bucket.host,
+        .cache_size = o->cache_size / 2,
         .sockets = o->sockets,
         .htpasswd = htpasswd,
         .ui = ui,

@@ -88,8 +88,8 @@ choose_backup(char out[PATH_MAX], const char *path, struct err *err)
 static bool
 is_just_made(int dir, const char *name)
 {
-    static const char *const made[] = {"layers", "db",        "uploads", "index", "auth",
-                                       "run",    "snapshots", "hooks",   "audit", NULL};
+    static const char *const made[] = {"layers",    "db",    "uploads", "index", "auth", "run",
+                                       "snapshots", "hooks", "audit",   "cache", NULL};
     static const char *const below[] = {".",    "..",   "sha256", "sha512",
                                         "body", "logs", "lock",   NULL};
     struct err ignored;

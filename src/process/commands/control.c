@@ -128,6 +128,7 @@ work_here(struct server *s, enum way way, control_work *work, const char *const 
         other_registry_backup(s->dir.fd, s->dir.name, &ignored) == 0 ? s->options->blobs : NULL;
     if (blob_store_open(&s->blobs, s->dir.fd, outside, way == WAY_READ_ONLY, err) != 0)
         return COMMAND_FAILED;
+    s->blobs.cache_bytes = s->options->cache_size / 2;
     while (args[c.args_n] != NULL && c.args_n < CONTROL_ARGS_MAX) {
         c.args[c.args_n] = args[c.args_n];
         c.args_n++;

@@ -1,4 +1,5 @@
 #include "process/keeper/index_child.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -62,6 +63,18 @@ sync_index(int fd, struct err *err)
     return st.st_size > WHOLE_SIZE ? fdio_fsync(fd, "an index", err) : 0;
 }
 
+/* That a layer can't be fetched now says nothing about the layer. */
+static int
+fetch_layer(const struct index_child *c, const struct index_child_layer *l, struct err *err)
+{
+    blob_remote_begin_child(c->blobs);
+    if (blob_remote_fetch(c->blobs, &l->digest, &l->blob, err) == 0)
+        return 0;
+    if (err->sys == 0)
+        err->sys = EIO;
+    return -1;
+}
+
 static int
 make_index(const struct index_child *c, const struct index_child_layer *l, struct err *err)
 {
@@ -71,11 +84,13 @@ make_index(const struct index_child *c, const struct index_child_layer *l, struc
     digest_hex(hex, &l->digest);
     process_title_set("index %.12s", hex);
     /* Reading the layer must not drive blobs that are being pulled out of the page cache. */
-    if (l->size > INDEX_CHILD_SMALL) {
-        posix_fadvise(l->file, 0, 0, POSIX_FADV_SEQUENTIAL);
-        posix_fadvise(l->file, 0, 0, POSIX_FADV_NOREUSE);
+    if (l->blob.is_absent && fetch_layer(c, l, err) != 0)
+        return -1;
+    if (l->blob.size > INDEX_CHILD_SMALL) {
+        posix_fadvise(l->blob.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        posix_fadvise(l->blob.fd, 0, 0, POSIX_FADV_NOREUSE);
     }
-    if (layer_scan(l->file, &l->digest, l->out, &c->limits, &info, err) < 0)
+    if (layer_scan(l->blob.fd, &l->digest, l->out, &c->limits, &info, err) < 0)
         return -1;
     return sync_index(l->out, err);
 }
@@ -114,23 +129,23 @@ index_child_has_room(const struct index_child *c, uint64_t size)
     if (c->n == 0)
         return true;
     return c->n < INDEX_CHILD_LAYERS_MAX && size <= INDEX_CHILD_SMALL &&
-           c->layers[0].size <= INDEX_CHILD_SMALL && c->bytes + size <= INDEX_CHILD_BYTES_MAX;
+           c->layers[0].blob.size <= INDEX_CHILD_SMALL && c->bytes + size <= INDEX_CHILD_BYTES_MAX;
 }
 
 int
 index_child_add(struct index_child *c, const struct registry *reg, const struct digest *digest,
-                uint64_t size, int file, struct err *err)
+                const struct blob_late *blob, struct err *err)
 {
     struct index_child_layer *l = &c->layers[c->n];
 
-    *l = (struct index_child_layer){.digest = *digest, .size = size, .file = file};
+    *l = (struct index_child_layer){.digest = *digest, .blob = *blob};
     l->out = index_file_create(reg->dirfd, err);
     if (l->out < 0) {
-        fdio_close(file);
+        fdio_close(blob->fd);
         return -1;
     }
     c->n++;
-    c->bytes += size;
+    c->bytes += blob->size;
     return 0;
 }
 
@@ -140,20 +155,25 @@ index_child_start(struct index_child *c, const struct registry *reg,
 {
     struct confined_limits limits = b->child;
     int fds[2 * INDEX_CHILD_LAYERS_MAX];
-    uint64_t largest = 0;
+    uint64_t largest = 0, fetched = 0;
 
     for (size_t i = 0; i < c->n; i++) {
-        fds[2 * i] = c->layers[i].file;
+        fds[2 * i] = c->layers[i].blob.fd;
         fds[2 * i + 1] = c->layers[i].out;
-        if (c->layers[i].size > largest)
-            largest = c->layers[i].size;
+        if (c->layers[i].blob.size > largest)
+            largest = c->layers[i].blob.size;
+        if (c->layers[i].blob.is_absent)
+            fetched += c->layers[i].blob.size;
     }
     c->limits = b->scan;
+    c->blobs = reg->blobs;
     limits.file = INDEX_BYTES(largest);
+    if (fetched > 0 && limits.file < largest)
+        limits.file = largest;
     if (limits.seconds > INDEX_SECONDS(largest))
         limits.seconds = (unsigned)INDEX_SECONDS(largest);
     c->seconds = limits.seconds;
-    if (disk_space_check(reg->dirfd, INDEX_ROOM(c->bytes), err) < 0)
+    if (disk_space_check(reg->dirfd, INDEX_ROOM(c->bytes) + fetched, err) < 0)
         return err_set(err, ERR_NO_SPACE, "there is no room on the disk for the index of a layer");
     return confined_start(&c->process, make_indexes, c, fds, 2 * c->n, &limits,
                           sizeof(struct answer), err);
@@ -173,9 +193,9 @@ index_child_has(const struct index_child *c, const struct digest *digest)
 static void
 close_layer(struct index_child_layer *l)
 {
-    fdio_close(l->file);
+    fdio_close(l->blob.fd);
     fdio_close(l->out);
-    l->file = l->out = -1;
+    l->blob.fd = l->out = -1;
 }
 
 void
@@ -205,7 +225,7 @@ int
 index_child_give_up(const struct index_child_layer *l, const struct registry *reg, const char *why,
                     struct err *err)
 {
-    struct layer_info info = {.layer = l->digest, .layer_size = l->size, .size = l->size};
+    struct layer_info info = {.layer = l->digest, .layer_size = l->blob.size, .size = l->blob.size};
     char hex[DIGEST_TEXT_MAX];
     digest_hex(hex, &l->digest);
     snprintf(info.remark, sizeof info.remark, "%s", why);
@@ -325,11 +345,11 @@ index_child_retry(struct index_child *alone, struct index_child *c, size_t i,
                   const struct registry *reg, const struct index_child_bounds *b, struct err *err)
 {
     struct index_child_layer *l = &c->layers[i];
-    int file = l->file;
+    struct blob_late blob = l->blob;
 
     index_child_init(alone);
-    l->file = -1;
-    if (index_child_add(alone, reg, &l->digest, l->size, file, err) < 0)
+    l->blob.fd = -1;
+    if (index_child_add(alone, reg, &l->digest, &blob, err) < 0)
         return -1;
     return index_child_start(alone, reg, b, err);
 }

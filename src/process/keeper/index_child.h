@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include "domain/registry.h"
 #include "process/options/options.h"
+#include "storage/files/blob_remote.h"
 #include "storage/layers/layer_scan.h"
 #include "util/confined.h"
 #include "util/digest.h"
@@ -30,8 +31,8 @@ void index_child_bounds_of(struct index_child_bounds *b, const struct options *o
 
 struct index_child_layer {
     struct digest digest;
-    uint64_t size;
-    int file, out; /* the layer's file, and the index's */
+    struct blob_late blob; /* the layer's file */
+    int out;               /* that of its index */
 };
 
 struct index_child {
@@ -40,6 +41,7 @@ struct index_child {
     uint64_t bytes;   /* of all layers */
     unsigned seconds; /* of processor time that it may take */
     struct layer_scan_limits limits;
+    const struct blob_store *blobs;
     struct confined process;
 };
 
@@ -47,9 +49,10 @@ struct index_child {
 void index_child_init(struct index_child *c);
 /* True if a layer of this size may be added: it is the first one, or all are small. */
 bool index_child_has_room(const struct index_child *c, uint64_t size);
-/* Adds a layer. file: the blob's file, which this takes over in any case. */
+/* Adds a layer. blob: its file, which this takes over in any case; the child fetches it if it is
+ * absent. */
 int index_child_add(struct index_child *c, const struct registry *reg, const struct digest *digest,
-                    uint64_t size, int file, struct err *err);
+                    const struct blob_late *blob, struct err *err);
 /* -1: the machine has no room, or no process for it. */
 int index_child_start(struct index_child *c, const struct registry *reg,
                       const struct index_child_bounds *b, struct err *err);

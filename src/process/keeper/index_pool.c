@@ -85,12 +85,12 @@ index_pool_has_room(const struct index_pool *p, const struct index_job *j, uint6
 
 int
 index_pool_give(struct index_pool *p, const struct index_job *j, const struct digest *layer,
-                uint64_t size, int file, struct err *err)
+                const struct blob_late *blob, struct err *err)
 {
     struct index_pool_child *c;
 
-    if (!fits_filling(p, j, size) && index_pool_start(p, err) < 0) {
-        fdio_close(file);
+    if (!fits_filling(p, j, blob->size) && index_pool_start(p, err) < 0) {
+        fdio_close(blob->fd);
         return -1;
     }
     c = &p->running[p->n];
@@ -100,7 +100,7 @@ index_pool_give(struct index_pool *p, const struct index_job *j, const struct di
         memcpy(c->repository, j->record.repository, sizeof c->repository);
         p->filling = true;
     }
-    return index_child_add(&c->child, p->reg, layer, size, file, err);
+    return index_child_add(&c->child, p->reg, layer, blob, err);
 }
 
 int

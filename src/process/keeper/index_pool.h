@@ -40,10 +40,10 @@ bool index_pool_is_full(const struct index_pool *p);
 /* Is there room for a layer of the job? One that a request waits for goes only into a child with
  * those of its own repository, others only with others. */
 bool index_pool_has_room(const struct index_pool *p, const struct index_job *j, uint64_t size);
-/* Gives a layer to a child, when there is room for it. file: the blob's file, which this takes over
- * in any case. */
+/* Gives a layer to a child, when there is room for it. blob: its file, which this takes over in any
+ * case. */
 int index_pool_give(struct index_pool *p, const struct index_job *j, const struct digest *layer,
-                    uint64_t size, int file, struct err *err);
+                    const struct blob_late *blob, struct err *err);
 /* Starts the child that is being filled, if there is one. */
 int index_pool_start(struct index_pool *p, struct err *err);
 

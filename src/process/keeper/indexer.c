@@ -3,7 +3,7 @@
 #include "domain/inside/index_job.h"
 #include "domain/events/outbox.h"
 #include "process/keeper/index_pool.h"
-#include "storage/files/blob_file.h"
+#include "storage/files/blob_remote.h"
 #include "storage/layers/index_file.h"
 #include "storage/files/disk_space.h"
 #include "storage/tables/tbl_blob.h"
@@ -222,21 +222,21 @@ offer_layer(struct indexer *x, const struct index_job *j, const struct digest *l
             enum state *state, struct err *err)
 {
     struct rec_blob blob;
+    struct blob_late late;
     int rc = tbl_blob_get(kv_reads(x->reg->kv), layer, &blob, err);
-    int fd;
 
     if (rc < 0)
         return -1;
     *state = rc == 0 ? STATE_DONE : STATE_WAITING;
     if (rc == 0 || !index_pool_has_room(&x->pool, j, blob.size))
         return 0;
-    fd = blob_file_open(x->reg->blobs, layer, blob.instance, err);
-    if (fd < 0) {
+    late = (struct blob_late){.instance = blob.instance, .size = blob.size};
+    if (blob_remote_open(x->reg->blobs, layer, &late, err) != 0) {
         note_sick(x, layer, err->message);
         *state = STATE_SICK;
         return 0;
     }
-    if (index_pool_give(&x->pool, j, layer, blob.size, fd, err) < 0)
+    if (index_pool_give(&x->pool, j, layer, &late, err) < 0)
         return -1;
     *state = STATE_TAKEN;
     return 0;

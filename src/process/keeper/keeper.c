@@ -513,6 +513,7 @@ keeper_main(const struct server *s, pid_t master, const struct child_place *plac
 
     child_begin(s, master, &s->poke, 1, NULL);
     process_title_set("keeper");
+    blob_store_hurry(&s->blobs);
     child_open(s, place, &k.reg);
     loop_init(&k.loop);
     server_hooks(s, &k.hooks);

@@ -5,6 +5,7 @@
 #include "domain/core/quota.h"
 #include "domain/core/store.h"
 #include "domain/metrics/metrics.h"
+#include "storage/files/blob_remote.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_event.h"
 #include "storage/tables/tbl_job.h"
@@ -32,6 +33,9 @@
 #define CENSUS_KEEP_MS 30000
 /* Jobs and owners of uploads that are counted, at most. */
 #define COUNT_MAX 10000
+/* S3 is asked this often. */
+#define BLOBS_EACH_MS 10000
+#define BLOBS_PATIENCE_MS 60000
 
 static void
 tell(const struct keeper_report *r, enum metric metric, uint64_t value)
@@ -63,6 +67,29 @@ count_flights(struct keeper_report *r)
 
     metrics_count(r->reg->counts, METRIC_ROUND_TRIPS, METRICS_KEEPER, now - r->flights);
     r->flights = now;
+}
+
+/* Whether S3 answers: one small request, which waits for a few seconds at most. */
+static void
+report_blobs(struct keeper_report *r, struct readiness *ready)
+{
+    uint64_t now = clock_mono_ms();
+    struct err err;
+
+    if (!blob_remote_is(r->reg->blobs) || now < r->asked_ms + BLOBS_EACH_MS)
+        return;
+    if (blob_store_ask(r->reg->blobs, &err) == 0) {
+        readiness_tell_well(ready, READINESS_BLOBS);
+        if (r->is_blobs_ill)
+            log_line(LOG_INFO, "S3 answers again", NULL);
+        r->is_blobs_ill = false;
+    } else {
+        readiness_tell_ill(ready, READINESS_BLOBS, err.message);
+        if (!r->is_blobs_ill)
+            log_line(LOG_ERROR, "S3 doesn't answer as it should", "why=%s", err.message);
+        r->is_blobs_ill = true;
+    }
+    r->asked_ms = clock_mono_ms();
 }
 
 static int
@@ -343,12 +370,13 @@ report_hooks(struct keeper_report *r, const struct herald_client *c, struct read
 /* ---- the whole ---- */
 
 static void
-set_patience(const struct options *o, struct readiness *ready)
+set_patience(const struct options *o, bool is_remote, struct readiness *ready)
 {
     readiness_set_patience(ready, READINESS_KEEPER, KEEPER_PATIENCE_MS);
     readiness_set_patience(ready, READINESS_DATABASE, KEEPER_PATIENCE_MS);
     readiness_set_patience(ready, READINESS_INDEXER, 2 * o->index_time_ms + PATIENCE_MORE_MS);
     readiness_set_patience(ready, READINESS_HOOKS, o->hook_timeout_ms + PATIENCE_MORE_MS);
+    readiness_set_patience(ready, READINESS_BLOBS, is_remote ? BLOBS_PATIENCE_MS : UINT64_MAX);
 }
 
 static int
@@ -397,11 +425,12 @@ keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
 
     if (herald != NULL && indexer == NULL)
         return false;
-    set_patience(r->server->options, ready);
+    set_patience(r->server->options, blob_remote_is(r->reg->blobs), ready);
     readiness_tell_well(ready, READINESS_KEEPER);
     count_flights(r);
     is_known = node_report_step(&r->node, r->server, r->reg);
     report_store(r, ready);
+    report_blobs(r, ready);
     if (r->server->options->database != NULL)
         tell(r, METRIC_LEADER, !r->follows);
     if (r->follows)

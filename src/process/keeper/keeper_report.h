@@ -25,6 +25,8 @@ struct keeper_report {
     uint64_t kept_at; /* when its numbers are written down next, clock_mono_ms() */
     struct census_numbers kept;
     struct stat snapshots; /* the directory, as it was seen last */
+    uint64_t asked_ms;     /* when S3 was asked last, clock_mono_ms() */
+    bool is_blobs_ill;     /* it didn't answer */
     uint64_t census_ms;    /* how long the steps of this one have taken */
     uint64_t census_at;    /* when it goes on, clock_mono_ms() */
 };

@@ -6,6 +6,7 @@
 #include "domain/check/scrub_place.h"
 #include "domain/metrics/metrics.h"
 #include "storage/files/blob_file.h"
+#include "storage/files/blob_remote.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/clock.h"
@@ -26,12 +27,15 @@ enum verdict {
     VERDICT_GOOD,
     VERDICT_OTHER_DIGEST,
     VERDICT_OTHER_SIZE,
-    VERDICT_ERRNO
+    VERDICT_ERRNO,
+    VERDICT_MISSING,
+    VERDICT_UNKNOWN, /* S3 doesn't answer: try again later */
 };
 
 struct scrub_answer {
     enum verdict verdict;
     int sys;
+    char why[CONFINED_WHY_MAX]; /* of VERDICT_UNKNOWN */
 };
 
 struct scrub {
@@ -123,6 +127,24 @@ read_in_child(void *arg, void *answer)
         a->verdict = digest_equal(&actual, &s->blob.digest) ? VERDICT_GOOD : VERDICT_OTHER_DIGEST;
 }
 
+static void
+read_remote_in_child(void *arg, void *answer)
+{
+    const struct scrub *s = arg;
+    struct scrub_answer *a = answer;
+    struct err err;
+    int rc;
+
+    blob_remote_begin_child(s->reg->blobs);
+    rc = blob_remote_verify(s->reg->blobs, &s->blob.digest, s->blob.r.instance, RATE, &err);
+    a->verdict = rc == 1                   ? VERDICT_GOOD
+                 : rc == 0                 ? VERDICT_MISSING
+                 : err.code == ERR_CORRUPT ? VERDICT_OTHER_DIGEST
+                                           : VERDICT_UNKNOWN;
+    if (a->verdict == VERDICT_UNKNOWN)
+        snprintf(a->why, sizeof a->why, "%.*s", (int)sizeof a->why - 1, err.message);
+}
+
 /* ---- what it has found ---- */
 
 static int
@@ -140,6 +162,18 @@ note_scrub_damage(struct scrub *s, const char *why, bool *told, struct err *err)
     return 0;
 }
 
+/* A blob that was collected meanwhile has no file. */
+static int
+note_missing(struct scrub *s, bool *told, struct err *err)
+{
+    struct rec_blob now;
+    int rc = tbl_blob_get(kv_reads(s->reg->kv), &s->blob.digest, &now, err);
+
+    if (rc == 1 && now.instance == s->blob.r.instance)
+        rc = note_scrub_damage(s, "its file is missing", told, err);
+    return rc < 0 ? -1 : 0;
+}
+
 static int
 take_verdict(struct scrub *s, bool *told, struct err *err)
 {
@@ -148,6 +182,10 @@ take_verdict(struct scrub *s, bool *told, struct err *err)
     int rc = 0;
 
     end_child(s);
+    if (a.verdict == VERDICT_UNKNOWN)
+        return err_set(err, ERR_BUSY, "%.*s", (int)sizeof a.why, a.why);
+    if (a.verdict == VERDICT_MISSING)
+        rc = note_missing(s, told, err);
     if (a.verdict == VERDICT_OTHER_DIGEST)
         snprintf(why, sizeof why, "its file has another digest");
     else if (a.verdict == VERDICT_OTHER_SIZE)
@@ -168,10 +206,11 @@ static int
 start_child(struct scrub *s, struct err *err)
 {
     struct confined_limits limits = {.memory = CHILD_MEMORY, .background = true};
+    bool remote = blob_remote_is(s->reg->blobs);
 
     limits.seconds = 60 + (unsigned)(s->blob.r.size / (16u << 20));
-    if (confined_start(&s->child, read_in_child, s, &s->fd, 1, &limits, sizeof(struct scrub_answer),
-                       err) != 0) {
+    if (confined_start(&s->child, remote ? read_remote_in_child : read_in_child, s, &s->fd,
+                       remote ? 0 : 1, &limits, sizeof(struct scrub_answer), err) != 0) {
         fdio_close(s->fd);
         s->fd = -1;
         return -1;
@@ -180,22 +219,20 @@ start_child(struct scrub *s, struct err *err)
     return 0;
 }
 
-/* A blob that was collected meanwhile has no file. */
 static int
 open_blob(struct scrub *s, bool *told, struct err *err)
 {
-    struct rec_blob now;
     int rc;
 
+    if (blob_remote_is(s->reg->blobs))
+        return start_child(s, err);
     s->fd = blob_file_open(s->reg->blobs, &s->blob.digest, s->blob.r.instance, err);
     if (s->fd >= 0)
         return start_child(s, err);
     if (err->sys != ENOENT)
         return -1;
-    rc = tbl_blob_get(kv_reads(s->reg->kv), &s->blob.digest, &now, err);
-    if (rc == 1 && now.instance == s->blob.r.instance)
-        rc = note_scrub_damage(s, "its file is missing", told, err);
-    return rc < 0 ? -1 : scrub_place_done(s->reg, &s->place, &s->blob.digest, false, err);
+    rc = note_missing(s, told, err);
+    return rc != 0 ? -1 : scrub_place_done(s->reg, &s->place, &s->blob.digest, false, err);
 }
 
 static int

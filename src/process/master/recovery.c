@@ -8,6 +8,7 @@
 #include "process/server/node.h"
 #include "process/server/process_title.h"
 #include "process/server/store_address.h"
+#include "storage/files/blob_remote.h"
 #include "storage/files/blob_file.h"
 #include "storage/files/disk_space.h"
 #include "storage/files/upload_dir.h"
@@ -39,7 +40,7 @@ begin_store(const struct server *s, struct err *err)
         return -1;
     }
     r = store_begin(&reg, err);
-    if (r == 0 && !s->read_only && s->blobs.outside >= 0)
+    if (r == 0 && blob_store_is_outside(&s->blobs) && (!s->read_only || blob_remote_is(&s->blobs)))
         r = blob_file_prepare(&s->blobs, err);
     if (r == 0 && !s->read_only)
         r = quota_begin(&reg, quotas->v, quotas->n, err);
@@ -131,7 +132,8 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     if (err.code == ERR_UNSUPPORTED)
         return CHILD_REFUSED;
     log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
-    if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED)
+    if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED ||
+        (err.code == ERR_BUSY && blob_remote_is(&s->blobs))) /* S3 doesn't answer */
         return CHILD_FAULT;
     /* With a code of the library the cause may be another one, which may pass. */
     return err.code == ERR_CORRUPT && err.sys == 0 ? CHILD_DAMAGED : CHILD_FAILED;

@@ -1,3 +1,5 @@
+#include "storage/files/blob_store.h"
+#include "storage/s3/s3_bucket.h"
 #include "process/nginx/nginx.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -126,12 +128,15 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
 {
     struct listens plain = pick_listens(s, false);
     struct listens tls = pick_listens(s, true);
-    char text[PATH_MAX + 80];
+    char text[PATH_MAX + 80], s3_url[S3_URL_MAX] = "";
     const char *access_log = name_access_log(text, sizeof text, s->options->access_log);
     struct nginx_conf c = {
         .name = s->options->name,
         .dir = "",
-        .blobs = s->options->blobs != NULL ? s->options->blobs : "layers",
+        .blobs = s->blobs.outside >= 0 ? s->options->blobs : "layers",
+        .s3_url = s->blobs.s3 != NULL ? s3_url : NULL,
+        .s3_host = s->blobs.s3 != NULL ? s->blobs.s3->host : NULL,
+        .cache_size = s->options->cache_size / 2,
         .sockets = "run/",
         .htpasswd = "htpasswd",
         .ui = s->has_ui ? "run/ui/" : NULL,
@@ -156,6 +161,8 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
     };
     struct rlimit limit;
 
+    if (s->blobs.s3 != NULL)
+        s3_bucket_url(s->blobs.s3, s3_url);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < c.nofile)
         c.nofile = limit.rlim_max;
     if (c.connections > c.nofile)

@@ -20,6 +20,9 @@ enum value {
     VALUE_NAME,
     VALUE_DIR,
     VALUE_BLOBS,
+    VALUE_S3_URL,
+    VALUE_S3_HOST,
+    VALUE_CACHE_SIZE,
     VALUE_SOCKETS,
     VALUE_HTPASSWD,
     VALUE_UI_FILES,
@@ -49,6 +52,9 @@ static const struct {
     [VALUE_NAME] = {"NAME", LOWER DIGITS "_", false},
     [VALUE_DIR] = {"DIR", PATH_BYTES, true},
     [VALUE_BLOBS] = {"BLOBS", PATH_BYTES, false},
+    [VALUE_S3_URL] = {"S3_URL", PATH_BYTES "[]", true},
+    [VALUE_S3_HOST] = {"S3_HOST", PATH_BYTES "[]", true},
+    [VALUE_CACHE_SIZE] = {"CACHE_SIZE", DIGITS, false},
     [VALUE_SOCKETS] = {"SOCKETS", PATH_BYTES, false},
     [VALUE_HTPASSWD] = {"HTPASSWD", PATH_BYTES, false},
     [VALUE_UI_FILES] = {"UI_FILES", PATH_BYTES, true},
@@ -74,6 +80,7 @@ struct expansion {
     const struct nginx_conf *c;
     /* ADDRESS: NULL outside of LISTEN_ blocks; ORIGIN and its pattern: outside of CORS_ORIGIN */
     const char *values[VALUE_COUNT];
+    char cache_size[NUMBER_MAX];
     char max_blob[NUMBER_MAX];
     char max_connections[NUMBER_MAX];
     char workers[NUMBER_MAX];
@@ -328,13 +335,17 @@ chosen_block(const struct nginx_conf *c, const char *name)
             return for_trusted[i].instead;
     if (strcmp(name, "LOG_FORMAT") == 0 && c->log_json)
         return "LOG_FORMAT_JSON";
+    if (strcmp(name, "BLOB") == 0 && c->s3_url != NULL)
+        return "BLOB_S3";
     if (strcmp(name, "CONNECTION_LIMIT") == 0 && c->max_connections_per_address == 0)
         return "NO_CONNECTION_LIMIT";
     if (strcmp(name, "SCHEME") == 0 && c->proxy_protocol)
         return "OWN_SCHEME";
     if (strcmp(name, "REAL_ADDRESS") == 0 && c->proxy_protocol)
         return "PROXY_ADDRESS";
-    left_out = (strcmp(name, "REAL_ADDRESS") == 0 && c->proxies_n == 0) ||
+    left_out = (strcmp(name, "S3_CACHE") == 0 && c->s3_url == NULL) ||
+               (strcmp(name, "S3_TLS") == 0 && strncmp(c->s3_url, "https:", 6) != 0) ||
+               (strcmp(name, "REAL_ADDRESS") == 0 && c->proxies_n == 0) ||
                (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
                (strcmp(name, "WRITE_ACCESS_LOG") == 0 && c->access_log == NULL) ||
                (strncmp(name, "UI_", 3) == 0 && c->ui == NULL) ||
@@ -485,11 +496,15 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     snprintf(x.max_connections, sizeof(x.max_connections), "%llu",
              (unsigned long long)c->max_connections_per_address);
     snprintf(x.workers, sizeof(x.workers), "%llu", (unsigned long long)c->workers);
+    snprintf(x.cache_size, sizeof(x.cache_size), "%llu", (unsigned long long)c->cache_size);
     snprintf(x.nofile, sizeof(x.nofile), "%llu", (unsigned long long)c->nofile);
     snprintf(x.connections, sizeof(x.connections), "%llu", (unsigned long long)c->connections);
     x.values[VALUE_NAME] = c->name;
     x.values[VALUE_DIR] = c->dir;
     x.values[VALUE_BLOBS] = c->blobs;
+    x.values[VALUE_S3_URL] = c->s3_url != NULL ? c->s3_url : "";
+    x.values[VALUE_S3_HOST] = c->s3_host != NULL ? c->s3_host : "";
+    x.values[VALUE_CACHE_SIZE] = x.cache_size;
     x.values[VALUE_SOCKETS] = c->sockets;
     x.values[VALUE_HTPASSWD] = c->htpasswd;
     x.values[VALUE_UI_FILES] = c->ui != NULL ? c->ui : "";

@@ -14,9 +14,12 @@
  * an @ that starts no name. */
 
 struct nginx_conf {
-    const char *name;     /* tells two registries in one nginx apart: [a-z0-9_]+ */
-    const char *dir;      /* the data directory: "" (nginx's prefix), or absolute with a final / */
-    const char *blobs;    /* where the files of blobs are, as dir, but without a final / */
+    const char *name;   /* tells two registries in one nginx apart: [a-z0-9_]+ */
+    const char *dir;    /* the data directory: "" (nginx's prefix), or absolute with a final / */
+    const char *blobs;  /* where the files of blobs are, as dir, but without a final / */
+    const char *s3_url; /* instead: the URL of objects, with a final /; NULL: there are files */
+    const char *s3_host;
+    uint64_t cache_size;  /* bytes of objects that nginx keeps */
     const char *sockets;  /* where api.sock and bulk.sock are, with a final / */
     const char *htpasswd; /* relative to the configuration's directory, or absolute */
     const char *ui;       /* where the files of the web page are, with a final /; NULL: left out */

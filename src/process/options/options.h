@@ -43,8 +43,9 @@ struct options {
     char *retain; /* --retain; NULL: auth/retain of the data directory */
     uint64_t retain_every_ms;
     char *dir;
-    bool dir_given; /* by --dir, or in the file */
-    char *blobs;    /* --blobs, its full name; NULL: layers/ of the data directory */
+    bool dir_given;      /* by --dir, or in the file */
+    char *blobs;         /* --blobs, its full name; NULL: layers/ of the data directory */
+    uint64_t cache_size; /* bytes of copies of objects, half of them nginx's */
     char *database; /* the URL of the database with the metadata; NULL: db/ of the data directory */
     char *node_address; /* HOST:PORT, where other nodes reach this one; NULL: nowhere */
     char *fastcgi;      /* the directory for the sockets, as given; NULL: start nginx */

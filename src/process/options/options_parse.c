@@ -271,7 +271,7 @@ static int
 fill_in_directory(struct options *o, char **name, struct err *err)
 {
     char *full;
-    if (*name == NULL)
+    if (*name == NULL || strncmp(*name, "s3://", 5) == 0)
         return 0;
     full = absolute_path(*name, err);
     if (full == NULL)

@@ -29,7 +29,7 @@
 static const struct subdir {
     const char *name;
     mode_t mode;
-    const char *below[10];
+    const char *below[11];
 } subdirs[] = {
     {"layers", 0750, {"sha256", "sha512"}},
     {"layers/sha256", 0750, {NULL}},
@@ -43,13 +43,16 @@ static const struct subdir {
     {"snapshots", 0700, {NULL}},
     {"snapshots/logs", 0700, {NULL}},
     {"audit", 0700, {NULL}},
+    {"cache", 0700, {NULL}},
 };
 
 #define SUBDIRS (sizeof subdirs / sizeof *subdirs)
 
 /* The names in a data directory. */
 static const struct subdir whole = {
-    ".", 0, {"layers", "db", "uploads", "index", "auth", "run", "hooks", "snapshots", "audit"}};
+    ".",
+    0,
+    {"layers", "db", "uploads", "index", "auth", "run", "hooks", "snapshots", "audit", "cache"}};
 
 /* Directories that hold something of value. */
 static const struct subdir *const stores[] = {&subdirs[0], &subdirs[1], &subdirs[2], &subdirs[3],

@@ -335,11 +335,11 @@ take_directory(struct server *s, struct err *err)
     bool own_nginx = s->options->fastcgi == NULL;
     int rc;
 
-    if (s->is_copy && readonly_dir_open(&s->dir, &s->who, &s->original, err) < 0)
-        return -1;
-    if (datadir_open(&s->dir, &s->who, err) < 0 ||
+    if ((s->is_copy && readonly_dir_open(&s->dir, &s->who, &s->original, err) < 0) ||
+        datadir_open(&s->dir, &s->who, err) < 0 ||
         blob_store_open(&s->blobs, s->dir.fd, s->options->blobs, s->read_only, err) < 0)
         return -1;
+    s->blobs.cache_bytes = s->options->cache_size / 2;
     if (s->from != NULL) {
         listeners_take(&s->listeners, s->options, s->from);
         return 0;

@@ -143,6 +143,8 @@ worker_main(const struct server *s, pid_t master, enum pool_id pool, unsigned nu
 
     work = (struct work){
         .pool = pool, .poke = s->poke, .retire_at = RETIRE_AFTER + random_u64() % RETIRE_SPREAD};
+    if (pool == POOL_API) /* which must not keep others waiting */
+        blob_store_hurry(&s->blobs);
     child_open(s, place, &work.reg);
     server_hooks(s, &work.hooks);
     work.hooks.quiet = true; /* the master logs it, once for all workers */

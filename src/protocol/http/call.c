@@ -1,4 +1,5 @@
 #include "protocol/http/call.h"
+#include "domain/core/blob_link.h"
 #include <stdarg.h>
 #include "util/arena.h"
 
@@ -171,12 +172,17 @@ call_file(struct call *c, const char *path, uint64_t size, enum call_file_mode m
     /* The prefix of locations that only nginx itself may enter. It differs between two registries
      * in one nginx. */
     const char *internal = c->req->header(c->req, "REGISTRY_INTERNAL");
+    char link[BLOB_LINK_MAX];
 
     if (internal == NULL)
         return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_INTERNAL");
+    if (blob_link(c->reg, path, link, err) != 0)
+        return -1;
     c->reply->status = 200;
     c->reply->file_bytes = c->req->method == HTTP_HEAD ? 0 : size;
     http_reply_header(c->reply, "X-Cache-Control", cache_control);
-    return call_header(c, err, "X-Accel-Redirect", "%s/v2/%s/%s", internal,
-                       mode == FILE_RANGES ? "blob" : "whole", path);
+    if (*link != '\0' && call_header(c, err, "X-Blob-Bytes", "%llu", (unsigned long long)size) != 0)
+        return -1;
+    return call_header(c, err, "X-Accel-Redirect", "%s/v2/%s/%s%s", internal,
+                       mode == FILE_RANGES ? "blob" : "whole", path, link);
 }

@@ -1,4 +1,5 @@
 #include "protocol/http/status.h"
+#include "domain/core/blob_link.h"
 #include "domain/metrics/metrics_ask.h"
 #include "domain/metrics/metrics_text.h"
 #include "protocol/http/route.h"
@@ -96,8 +97,11 @@ status_ready(struct call *c, struct err *err)
     bool ready = true, all = may_read_metrics(c);
 
     for (int i = 0; i < READINESS_PARTS; i++) {
-        bool well = readiness_is_well(r, (enum readiness_part)i, c->reg->dirfd, why);
+        bool well;
 
+        if (i == READINESS_BLOBS && !blob_link_is_used(c->reg))
+            continue;
+        well = readiness_is_well(r, (enum readiness_part)i, c->reg->dirfd, why);
         ready = ready && well;
         json_set_string(parts, readiness_name((enum readiness_part)i), well ? "ok" : why);
     }

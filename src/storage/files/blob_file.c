@@ -5,7 +5,11 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "storage/files/blob_cache.h"
+#include "storage/files/blob_object.h"
 #include "storage/files/body_dir.h"
+#include "storage/s3/s3_client.h"
+#include "storage/s3/s3_parts.h"
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/pack.h"
@@ -86,6 +90,8 @@ check_clock(const struct blob_store *s, struct err *err)
 int
 blob_file_prepare(const struct blob_store *s, struct err *err)
 {
+    if (s->s3 != NULL)
+        return blob_cache_prepare(s, err);
     if (s->outside >= 0 &&
         (fdio_mkdir(s->outside, UNFINISHED, 0750, err) < 0 || check_clock(s, err) != 0))
         return -1;
@@ -98,6 +104,7 @@ blob_file_prepare(const struct blob_store *s, struct err *err)
 /* The whole name of a blob file, and that of its directory, below dir. */
 struct blob_place {
     int dir;
+    char path[BLOB_FILE_PATH_MAX]; /* without the prefix: the key of an object */
     char file[PREFIX_MAX + BLOB_FILE_PATH_MAX];
     char directory[PREFIX_MAX + BLOB_FILE_PATH_MAX];
 };
@@ -106,11 +113,9 @@ static void
 find_blob_place(struct blob_place *at, const struct blob_store *s, const struct digest *d,
                 uint64_t instance)
 {
-    char path[BLOB_FILE_PATH_MAX];
-
-    blob_file_path(path, d, instance);
+    blob_file_path(at->path, d, instance);
     at->dir = blob_store_base(s);
-    snprintf(at->file, sizeof at->file, "%s%s", blob_store_prefix(s), path);
+    snprintf(at->file, sizeof at->file, "%s%s", blob_store_prefix(s), at->path);
     snprintf(at->directory, sizeof at->directory, "%.*s", (int)(strrchr(at->file, '/') - at->file),
              at->file);
 }
@@ -181,6 +186,8 @@ blob_file_sweep_unfinished(const struct blob_store *s, struct err *err)
     struct stat st;
     DIR *dir;
 
+    if (s->s3 != NULL)
+        return s3_parts_sweep(s->s3, UNFINISHED_S, err);
     if (s->outside < 0)
         return 0;
     dir = fdio_opendir(s->outside, UNFINISHED, err);
@@ -224,6 +231,12 @@ blob_file_publish(const struct blob_store *s, int fd, const struct digest *d, ui
 
     *instance = random_u64();
     find_blob_place(&at, s, d, *instance);
+    if (s->s3 != NULL) {
+        rc = blob_object_put(s, at.path, fd, d, err);
+        if (rc == 0 && fchmod(fd, BLOB_MODE) == 0) /* nobody appends to it any more */
+            blob_cache_keep(s, at.path, fd);
+        return rc;
+    }
     if (s->outside >= 0) {
         rc = copy_file_outside(&at, fd, err);
     } else {
@@ -241,7 +254,8 @@ blob_file_is_linkable(const struct blob_store *s, dev_t device)
 {
     struct stat st;
 
-    return s->outside < 0 && fstatat(s->root, "layers", &st, 0) == 0 && st.st_dev == device;
+    return !blob_store_is_outside(s) && fstatat(s->root, "layers", &st, 0) == 0 &&
+           st.st_dev == device;
 }
 
 int
@@ -251,7 +265,7 @@ blob_file_adopt(const struct blob_store *s, int fd, const struct digest *d,
     struct blob_place at;
     int rc;
 
-    if (s->outside >= 0)
+    if (blob_store_is_outside(s))
         return 0;
     *instance = random_u64();
     find_blob_place(&at, s, d, *instance);
@@ -281,9 +295,11 @@ blob_file_write(const struct blob_store *s, struct bytes content, const struct d
     struct blob_place at;
     int fd, rc;
 
-    if (s->outside >= 0) {
+    if (blob_store_is_outside(s)) {
         *instance = random_u64();
         find_blob_place(&at, s, d, *instance);
+        if (s->s3 != NULL)
+            return s3_client_put_bytes(s->s3, at.path, content, err);
         rc = copy_outside(&at, &(struct copy_source){.p = content.p, .n = content.n}, err);
         return rc == 0 ? sync_blob_place(&at, err) : -1;
     }
@@ -305,6 +321,8 @@ blob_file_open(const struct blob_store *s, const struct digest *d, uint64_t inst
     int fd;
 
     find_blob_place(&at, s, d, instance);
+    if (s->s3 != NULL)
+        return blob_cache_open(s, at.path, d, err);
     fd = openat(at.dir, at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 ? fd : err_errno(err, "open %s", at.file);
 }
@@ -315,8 +333,12 @@ blob_file_is(const struct blob_store *s, const struct digest *d, uint64_t instan
 {
     struct blob_place at;
     struct stat st;
+    struct err ignored;
+    uint64_t bytes;
 
     find_blob_place(&at, s, d, instance);
+    if (s->s3 != NULL)
+        return blob_object_look(s, at.path, &bytes, modified, &ignored) == 1 && bytes == size;
     if (fstatat(at.dir, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
         return false;
     *modified = st.st_mtime;
@@ -343,12 +365,37 @@ blob_file_size(const struct blob_store *s, const struct digest *d, uint64_t inst
 {
     struct blob_place at;
     struct stat st;
+    struct err ignored;
+    int64_t modified;
 
     find_blob_place(&at, s, d, instance);
+    if (s->s3 != NULL)
+        return blob_object_look(s, at.path, bytes, &modified, &ignored) == 1;
     if (fstatat(at.dir, at.file, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
     *bytes = (uint64_t)st.st_size;
     return true;
+}
+
+int
+blob_file_look(const struct blob_store *s, const struct digest *d, uint64_t instance,
+               uint64_t *bytes, struct err *err)
+{
+    struct blob_place at;
+    struct stat st;
+    int64_t modified;
+    int fd, rc;
+
+    find_blob_place(&at, s, d, instance);
+    if (s->s3 != NULL)
+        return blob_object_look(s, at.path, bytes, &modified, err);
+    fd = blob_file_open(s, d, instance, err);
+    if (fd < 0)
+        return err->sys == ENOENT ? 0 : -1;
+    rc = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? 1 : err_errno(err, "look at %s", at.file);
+    fdio_close(fd);
+    *bytes = rc == 1 ? (uint64_t)st.st_size : 0;
+    return rc;
 }
 
 int
@@ -358,6 +405,10 @@ blob_file_unlink(const struct blob_store *s, const struct digest *d, uint64_t in
     struct blob_place at;
 
     find_blob_place(&at, s, d, instance);
+    if (s->s3 != NULL) {
+        blob_cache_remove(s, at.path);
+        return s3_client_delete(s->s3, at.path, err);
+    }
     if (unlinkat(at.dir, at.file, 0) != 0 && errno != ENOENT)
         return err_errno(err, "unlink %s", at.file);
     return 0;
@@ -370,6 +421,8 @@ blob_file_put_back(const struct blob_store *s, int fd, const struct digest *d, u
     struct blob_place at;
 
     find_blob_place(&at, s, d, instance);
+    if (s->s3 != NULL)
+        return blob_object_put(s, at.path, fd, d, err);
     if (s->outside >= 0)
         return copy_file_outside(&at, fd, err);
     if (fchmod(fd, BLOB_MODE) != 0)
@@ -393,6 +446,28 @@ parse_blob_name(enum digest_algo algo, const char *name, struct digest *d, uint6
     return true;
 }
 
+/* A walk over objects. */
+struct object_walk {
+    enum digest_algo algo;
+    int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
+              struct err *err);
+    void *arg;
+};
+
+static int
+see_object(const struct s3_object *o, int64_t now_s, void *arg, struct err *err)
+{
+    const struct object_walk *w = arg;
+    const char *slash = strrchr(o->key, '/');
+    struct digest d;
+    uint64_t instance;
+
+    if (slash == NULL || !parse_blob_name(w->algo, slash + 1, &d, &instance))
+        return 0;
+    return w->fn(&d, instance, now_s > o->modified_s ? (uint64_t)(now_s - o->modified_s) : 0,
+                 w->arg, err);
+}
+
 int
 blob_file_each(const struct blob_store *s, unsigned directory,
                int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
@@ -410,6 +485,11 @@ blob_file_each(const struct blob_store *s, unsigned directory,
     int rc = 0;
 
     snprintf(name, sizeof name, "%s%s", blob_store_prefix(s), part);
+    if (s->s3 != NULL) {
+        snprintf(name, sizeof name, "%s/", part);
+        return s3_client_list(s->s3, name, see_object,
+                              &(struct object_walk){.algo = algo, .fn = fn, .arg = arg}, err);
+    }
     dir = fdio_opendir(blob_store_base(s), name, err);
     if (dir == NULL)
         return errno == ENOENT ? 0 : -1;

@@ -65,6 +65,11 @@ int blob_file_read(const struct blob_store *s, const struct digest *d, uint64_t 
 bool blob_file_size(const struct blob_store *s, const struct digest *d, uint64_t instance,
                     uint64_t *bytes);
 
+/* The same for a check, which has to know why: can it be opened, and how many bytes has it? 1; 0:
+ * there is none; -1, with err->sys 0 if the blob store doesn't answer. */
+int blob_file_look(const struct blob_store *s, const struct digest *d, uint64_t instance,
+                   uint64_t *bytes, struct err *err);
+
 /* 0 also if there was no such file. */
 int blob_file_unlink(const struct blob_store *s, const struct digest *d, uint64_t instance,
                      struct err *err);
@@ -81,5 +86,6 @@ int blob_file_each(const struct blob_store *s, unsigned directory,
                              struct err *err),
                    void *arg, struct err *err);
 
-/* Removes what a crash has left of files that were being written outside. */
+/* Removes what a crash has left of files that were being written outside, and of objects that were
+ * being sent in parts. */
 int blob_file_sweep_unfinished(const struct blob_store *s, struct err *err);

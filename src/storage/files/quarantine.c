@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "storage/files/blob_file.h"
+#include "storage/files/blob_object.h"
 #include "util/fdio.h"
 
 #define NAME_ROOM 24
@@ -72,6 +73,8 @@ quarantine_prepare(const struct blob_store *s, struct err *err)
 {
     char name[NAME_ROOM];
 
+    if (s->s3 != NULL)
+        return 0;
     name_quarantine(s, name);
     return fdio_mkdir(blob_store_base(s), name, 0750, err) < 0 ? -1 : 0;
 }
@@ -88,6 +91,8 @@ quarantine_put(const struct blob_store *s, const struct digest *d, uint64_t inst
         return -1;
     name_quarantine(s, name);
     blob_file_path(path, d, instance);
+    if (s->s3 != NULL)
+        return blob_object_quarantine(s, path, QUARANTINE_FILES, QUARANTINE_BYTES, err);
     snprintf(from, sizeof from, "%s%s", blob_store_prefix(s), path);
     snprintf(to, sizeof to, "%s/%s", name, strrchr(path, '/') + 1);
     if (renameat(dir, from, dir, to) != 0)

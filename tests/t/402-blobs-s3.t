@@ -1,0 +1,107 @@
+# --blobs s3://: blobs are objects of a bucket. What was acknowledged is there, and a server that fails, is slow, or sends
+# other bytes leads to a clear error, and to nothing that is half there.
+use v5.36;
+use Registry limit => 300;
+use Registry::Checks;
+use Registry::S3;
+use Registry::Tools;
+use Test::More;
+
+skip_or_fail('the program was built without libcurl (Debian: libcurl4-openssl-dev)') if slurp(Registry->program) !~ /libcurl\.so/;
+
+my $s3  = Registry::S3->start;
+my $log = qr/S3|upstream|an error|can't be|GET |request failed/;
+my $registry = Registry->start(args => [ '--blobs', $s3->url, '--lease', '1s', '--gc-interval', '1s', '--history-keep', '0s' ], env => $s3->env, expected => $log);
+my $dir = $registry->dir;
+
+sub objects_of ($bytes) { my ($hex) = digest($bytes) =~ /:(.*)/; return $s3->objects('registry/sha256/' . substr($hex, 0, 2) . "/$hex.") }
+sub push_one ($bytes) { return $registry->push_blob('team/app', $bytes) }
+
+my $layer = random_bytes(300_000);
+subtest 'push and pull' => sub {
+    is_status($registry->push_image('team/app', 'v1', [$layer]), 201, 'an image');
+    is(scalar(my @there = objects_of($layer)), 1, '... its layer is an object');
+    is_deeply([ $registry->files('layers') ], [], '... and not in the data directory');
+    is_tidy($registry);
+    is_blob($registry, 'team/app', $layer, 'it is pulled');
+    is_blob($registry, 'team/app', $layer, '... and again, from the cache of nginx');
+    my $path = '/v2/team/app/blobs/' . digest($layer);
+    my $whole = $registry->get($path);
+    is($whole->header('ETag'), '"' . digest($layer) . '"', 'the headers are those of the registry');
+    is($whole->header('Content-Type'), 'application/octet-stream', '... all of them');
+    is($whole->header('X-Amz-Request-Id'), undef, '... and none is of S3');
+    my $range = $registry->get($path, headers => { Range => 'bytes=1000-1999', Authorization => 'Basic YTpi' });
+    is_status($range, 206, 'a range');
+    is($range->content, substr($layer, 1000, 1000), '... has its bytes');
+    is_status($registry->get($path, headers => { Range => 'bytes=9999999-' }), 416, 'a range behind the end');
+    ok(wait_for(20, sub { $registry->files('index') >= 1 }), 'the layer is indexed');
+};
+
+subtest 'a server that fails' => sub {
+    $s3->fail(methods => 'PUT', status => 500, n => 2);
+    is_status(push_one(my $late = random_bytes(5000)), 201, 'two failures are made up for');
+    is($s3->failed, 2, '... there were two');
+    $s3->fail(methods => 'PUT', status => 503);
+    my $lost = random_bytes(5000);
+    my $refused = push_one($lost);
+    is_error($refused, 503, 'UNAVAILABLE', 'a push while it always fails');
+    $s3->fail;
+    is(scalar(my @none = objects_of($lost)), 0, '... leaves no object');
+    is_status($registry->head('/v2/team/app/blobs/' . digest($lost)), 404, '... and no blob');
+    is_status(push_one($lost), 201, '... and succeeds afterwards');
+    $s3->fail(methods => 'PUT', drop => 1, n => 1);
+    is_status(push_one(random_bytes(5000)), 201, 'a connection that ends is made up for');
+    my $cold = random_bytes(200_000);
+    is_status(push_one($cold), 201, 'a blob that nobody has pulled');
+    my $path = '/v2/team/app/blobs/' . digest($cold);
+    $s3->fail(methods => 'GET', status => 500);
+    is_error($registry->get($path), 503, 'UNAVAILABLE', 'a pull while it fails');
+    $s3->fail(methods => 'GET', status => 403);
+    is_error($registry->get($path), 503, 'UNAVAILABLE', 'a pull while it refuses the key');
+    $s3->fail(methods => 'GET', truncate => 1);
+    my $cut = eval { $registry->get($path) };
+    isnt(digest($cut ? $cut->content : ''), digest($cold), 'a pull that is cut');
+    $s3->fail;
+    is_blob($registry, 'team/app', $cold, '... is whole afterwards: nothing half is kept');
+};
+
+subtest 'commands beside the server' => sub {
+    works(Registry->try([ 'fsck', '--rate', '0', '--dir', $dir ], timeout => 60), 'fsck');
+    my $tar = tempdir() . '/app.tar';
+    works(Registry->try([ 'export', 'team/app:v1', '--dir', $dir, '--output', $tar ], timeout => 60), 'export');
+    works(Registry->try([ 'import', $tar, '--dir', $dir, '--prefix', 'back' ], timeout => 60), 'import');
+    my $backups = tempdir();
+    chmod 0755, $backups;
+    works(Registry->try([ 'backup', $backups, '--dir', $dir ], timeout => 60), 'backup');
+    my ($backup) = glob "$backups/*";
+    my $to  = tempdir() . '/restored';
+    my @as  = is_root() ? ('--run-as', 'www-data') : ();
+    my @new = ('--blobs', $s3->url('restored'));
+    works(Registry->try([ 'restore', $backup, '--dir', $to, @as, @new ], timeout => 60, env => $s3->env), 'restore into another prefix');
+    my $restored = Registry->start(dir => $to, args => \@new, env => $s3->env);
+    is_blob($restored, 'team/app', $layer, '... has the layer');
+    is_sound($restored);
+    $restored->stop;
+    $s3->fail(methods => 'HEAD|GET', status => 500);
+    my $ran = Registry->try([ 'fsck', '--repair', '--rate', '0', '--dir', $dir ], timeout => 100);
+    isnt($ran->{exit}, 0, 'fsck --repair while S3 fails');
+    unlike($ran->{out}, qr/quarantine|repaired: [1-9]/, '... takes nothing for damaged');
+    $s3->fail;
+    is_blob($registry, 'team/app', $layer, '... and the layer is there');
+};
+
+subtest 'garbage' => sub {
+    is_status($registry->push_image('gone/app', 'v1', [ my $gone = random_bytes(5000) ]), 201, 'an image');
+    is(Registry->try([ 'repo', 'rm', 'gone/app', '--now', '--dir', $dir ])->{exit}, 0, '... is removed');
+    ok(wait_for(90, sub { !(my @left = objects_of($gone)) }), '... and its object goes');
+};
+$registry->stop;
+
+subtest 'other keys and buckets' => sub {
+    my $refused = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', $dir, '--blobs', $s3->url ], env => { AWS_ACCESS_KEY_ID => 'KEY', AWS_SECRET_ACCESS_KEY => 'other' });
+    is_refused($refused, qr/403 SignatureDoesNotMatch/, 'a wrong key');
+    $refused = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', $dir, '--blobs', $s3->url('other') ], env => $s3->env);
+    is_refused($refused, qr/no registry-id/, 'another prefix');
+};
+
+finish();
