@@ -88,6 +88,17 @@ waits('api', 6, 'PUT of an index', sub ($i) {
     is_status($registry->put_manifest('a/b', "index$i", $index, 'application/vnd.oci.image.index.v1+json'), 201, 'it is accepted');
 });
 
+# ---- nothing to do ----
+
+# It looks for new events, tells the other nodes that it lives, and rarely asks for more. Each is a few times in a minute.
+my $LONG = 16;
+sleep 9;    # after the pushes it looks more often
+my $before = round_trips('keeper');
+sleep $LONG;
+my $asked = round_trips('keeper') - $before;
+cmp_ok($asked, '>',  0,         'the keeper of an idle registry asks the database');
+cmp_ok($asked, '<=', 4 * $LONG, '... but seldom') || diag("it asked $asked times in $LONG s");
+
 # ---- what a worker remembers is never an answer ----
 
 is_status($registry->get("$of/v0"), 200, 'the worker knows the repository');

@@ -367,20 +367,28 @@ note_first_job(const struct job *j, const struct rec_job *r, void *arg, struct e
 
     (void)r;
     (void)err;
-    if (j->due < *first)
-        *first = j->due;
+    *first = j->due;
     return 1;
 }
 
 int
 garbage_due(const struct registry *reg, uint64_t *when, struct err *err)
 {
+    struct txn *t = kv_reads(reg->kv);
+    int rc = 0;
+
     *when = UINT64_MAX;
     for (size_t i = 0; i < GARBAGE_KINDS; i++)
-        if (!has_to_wait(reg, garbage_kinds[i].kind) &&
-            tbl_job_each(kv_reads(reg->kv), garbage_kinds[i].kind, note_first_job, when, err) != 0)
-            return -1;
-    return 0;
+        tbl_job_expect_each(t, garbage_kinds[i].kind);
+    for (size_t i = 0; i < GARBAGE_KINDS && rc == 0; i++) {
+        uint64_t first = UINT64_MAX;
+
+        rc = tbl_job_each(t, garbage_kinds[i].kind, note_first_job, &first, err);
+        if (first < *when && !has_to_wait(reg, garbage_kinds[i].kind))
+            *when = first;
+    }
+    kv_expect_end(t);
+    return rc;
 }
 
 /* ---- files without a record ---- */

@@ -55,9 +55,15 @@ store_answers(const struct registry *reg, struct err *err)
 int
 store_check(const struct registry *reg, const char *bodies, struct err *err)
 {
-    if (store_answers(reg, err) != 0 || disk_space_check(reg->dirfd, 0, err) != 0 ||
-        fdio_check_dir(reg->dirfd, "db", err) != 0 || body_dir_check(reg->dirfd, err) != 0 ||
-        blob_store_check(reg->blobs, err) != 0 || blob_store_check_room(reg->blobs, 0, err) != 0 ||
+    return store_answers(reg, err) != 0 ? -1 : store_check_files(reg, bodies, err);
+}
+
+int
+store_check_files(const struct registry *reg, const char *bodies, struct err *err)
+{
+    if (disk_space_check(reg->dirfd, 0, err) != 0 || fdio_check_dir(reg->dirfd, "db", err) != 0 ||
+        body_dir_check(reg->dirfd, err) != 0 || blob_store_check(reg->blobs, err) != 0 ||
+        blob_store_check_room(reg->blobs, 0, err) != 0 ||
         (bodies != NULL && body_dir_check_nginx(reg->dirfd, bodies, err) != 0))
         return -1;
     return index_file_check(reg->dirfd, err);

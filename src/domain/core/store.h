@@ -15,3 +15,5 @@ int store_answers(const struct registry *reg, struct err *err);
  * bodies: where nginx puts the bodies of uploads (body_dir_check_nginx); NULL: unknown. Cheap, and
  * writes nothing. */
 int store_check(const struct registry *reg, const char *bodies, struct err *err);
+/* The same without the database. */
+int store_check_files(const struct registry *reg, const char *bodies, struct err *err);

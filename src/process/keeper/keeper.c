@@ -27,6 +27,9 @@
 /* A round while there is something to do, and when nothing has happened for a while. */
 #define ROUND_MS 1000
 #define ROUND_IDLE_MS 4000
+/* If each question to the database is a flight: the pause between two looks for what nobody has
+ * poked for. */
+#define LOOK_EACH_MS 60000
 /* A checkpoint is due after this much log, or time: recovery takes as long as there is log. */
 #define CHECKPOINT_KBYTES 8192
 #define CHECKPOINT_MINUTES 1
@@ -58,6 +61,9 @@ struct keeper {
     struct loop_timer calm;      /* runs: `poke` isn't watched */
     uint64_t round_at, round_ms; /* when the next round is due, and how long this one is */
     struct loop_timer round;
+    uint64_t look_at;     /* when a round asks the database at the latest */
+    bool has_conversions; /* there may be images of the first API to convert */
+    uint32_t seen_event;  /* the last one that the herald has */
     struct herald_client *herald;
     struct indexer *indexer; /* NULL while the keeper stops */
     struct scrub *scrub;
@@ -190,6 +196,30 @@ plan_round(struct keeper *k, uint64_t at)
     loop_timer_at(&k->round, k->round_at);
 }
 
+/* Does this round ask the database for more than new events, although nothing has happened? */
+static bool
+is_look_due(struct keeper *k)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (kv_is_remote(k->reg.kv) && now < k->look_at)
+        return false;
+    k->look_at = now + LOOK_EACH_MS;
+    return true;
+}
+
+static void
+look_for_work(struct keeper *k)
+{
+    struct err err;
+
+    indexer_poke(k->indexer);
+    indexer_hurry(k->indexer);
+    k->has_conversions = true;
+    if (!k->stopping && upkeep_step(&k->upkeep, &k->reg, &err) != 0)
+        log_trouble(&k->bad_upkeep, &err);
+}
+
 static void
 on_keeper_round(void *arg)
 {
@@ -197,12 +227,11 @@ on_keeper_round(void *arg)
     /* A stopped process is found in the second look, and woken within --watchdog. */
     uint64_t looks_ms = k->server->options->watchdog_ms / 3;
     uint64_t most = looks_ms < ROUND_IDLE_MS ? looks_ms : ROUND_IDLE_MS;
-    struct err err;
+    bool is_busy = k->round_ms < most || clock_mono_ms() >= k->upkeep.wake_ms;
+    bool looks = is_look_due(k) || is_busy;
 
-    /* A process that died after its commit may not have poked. */
+    /* A process that died after its commit may not have poked, and those of other nodes can't. */
     herald_client_poke(k->herald, false);
-    indexer_poke(k->indexer);
-    indexer_hurry(k->indexer);
     stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL,
                          k->server->options->watchdog_ms, clock_mono_ms());
     if (!k->stopping)
@@ -211,11 +240,11 @@ on_keeper_round(void *arg)
     look_for_new_nginx(k);
     if (clock_mono_ms() >= k->pulls_at)
         tend_pulls(k);
-    if (!k->stopping && upkeep_step(&k->upkeep, &k->reg, &err) != 0)
-        log_trouble(&k->bad_upkeep, &err);
+    if (looks)
+        look_for_work(k);
     if (!k->stopping)
         tend_tags(k);
-    if (keeper_report_step(&k->report, k->herald, k->indexer) && kv_node_leads(k->reg.kv))
+    if (keeper_report_step(&k->report, k->herald, k->indexer, looks) && kv_node_leads(k->reg.kv))
         herald_client_lead(k->herald, 0);
     if (k->full_disk.again_ms != 0)
         k->round_ms = ROUND_MS;
@@ -233,23 +262,31 @@ on_calm(void *arg)
     loop_fd_set(&k->poke, k->server->poke, POLLIN);
 }
 
+/* Something has happened: more rounds come soon. */
+static void
+expect_work(struct keeper *k)
+{
+    uint64_t soon = loop_now(&k->loop) + ROUND_MS;
+
+    k->round_ms = ROUND_MS;
+    k->has_conversions = true;
+    if (k->round_at > soon && !k->stopping)
+        plan_round(k, soon);
+    if (k->indexer != NULL)
+        indexer_poke(k->indexer);
+}
+
 static void
 on_poke(void *arg)
 {
     struct keeper *k = arg;
-    uint64_t soon = loop_now(&k->loop) + ROUND_MS;
     uint64_t what = server_poked(k->server->poke);
 
     loop_fd_stop(&k->poke);
     loop_timer_at(&k->calm, loop_now(&k->loop) + CALM_MS);
-    k->round_ms = ROUND_MS;
-    if (k->round_at > soon && !k->stopping)
-        plan_round(k, soon);
+    expect_work(k);
     herald_client_poke(k->herald, what >= SERVER_POKE_HOOKS);
-    if (k->indexer == NULL)
-        return;
-    indexer_poke(k->indexer);
-    if (what % SERVER_POKE_EVENTS != 0)
+    if (k->indexer != NULL && what % SERVER_POKE_EVENTS != 0)
         indexer_hurry(k->indexer);
 }
 
@@ -285,13 +322,18 @@ keep_up(struct keeper *k)
         log_trouble(&k->late_indexes, &err);
     if (told)
         herald_client_poke(k->herald, false);
-    if (conversion_job_step(&k->reg, told, &err) != 0)
+    if ((k->has_conversions || told || !kv_is_remote(k->reg.kv)) &&
+        conversion_job_step(&k->reg, told, &err) != 0)
         log_trouble(&k->late_manifests, &err);
+    k->has_conversions = false;
     if (scrub_step(k->scrub, &told, &err) != 0)
         log_trouble(&k->no_scrub, &err);
     if (told)
         herald_client_poke(k->herald, false);
     serve_herald(k);
+    if (kv_is_remote(k->reg.kv) && k->herald->sent != k->seen_event) /* maybe of another node */
+        expect_work(k);
+    k->seen_event = k->herald->sent;
 }
 
 /* ---- the end ---- */
@@ -318,7 +360,7 @@ on_idle_round(void *arg)
     uint64_t watchdog_ms = k->server->options->watchdog_ms;
 
     stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL, watchdog_ms, clock_mono_ms());
-    keeper_report_step(&k->report, NULL, NULL);
+    keeper_report_step(&k->report, NULL, NULL, true);
     loop_timer_at(&k->round,
                   loop_now(&k->loop) +
                       (watchdog_ms / 3 < ROUND_IDLE_MS ? watchdog_ms / 3 : ROUND_IDLE_MS));
@@ -367,7 +409,7 @@ on_follower_round(void *arg)
     if (clock_mono_ms() >= k->pulls_at)
         tend_pulls(k);
     upkeep_step_own(&k->upkeep, &k->reg);
-    keeper_report_step(&k->report, NULL, NULL);
+    keeper_report_step(&k->report, NULL, NULL, is_look_due(k));
     k->tries_to_lead = true;
     loop_timer_at(&k->round, loop_now(&k->loop) + ROUND_MS);
 }

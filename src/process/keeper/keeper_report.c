@@ -29,6 +29,10 @@
 #define CENSUS_FIRST_SHARE 4 /* of the first one: nothing is known before its end */
 #define CENSUS_PAUSE 100
 #define CENSUS_LEAST_MS 3000
+/* In a database elsewhere each read is a flight. There the pause is longer, and lasts until there
+ * is a new event, or until this time is over: blobs come without an event. */
+#define CENSUS_FAR_MS 60000
+#define CENSUS_UNCHANGED_MS (15u * 60 * 1000)
 /* The findings are written down this often, if they have changed. */
 #define CENSUS_KEEP_MS 30000
 /* Jobs and owners of uploads that are counted, at most. */
@@ -45,12 +49,15 @@ tell(const struct keeper_report *r, enum metric metric, uint64_t value)
 
 /* ---- the database ---- */
 
+/* answers: the database has just done so. */
 static void
-report_store(const struct keeper_report *r, struct readiness *ready)
+report_store(const struct keeper_report *r, struct readiness *ready, bool answers)
 {
     struct err err;
-    int rc = r->reg->read_only ? store_answers(r->reg, &err) : store_check(r->reg, NULL, &err);
+    int rc = answers ? 0 : store_answers(r->reg, &err);
 
+    if (rc == 0 && !r->reg->read_only)
+        rc = store_check_files(r->reg, NULL, &err);
     /* A full disk is a part of its own. */
     if ((rc == 0 || err.code == ERR_NO_SPACE) && r->node.why[0] != '\0')
         readiness_tell_ill(ready, READINESS_DATABASE, r->node.why);
@@ -237,6 +244,28 @@ keep_census(struct keeper_report *r, const struct census_numbers *n, struct err 
     return 0;
 }
 
+static bool
+is_census_needless(struct keeper_report *r, uint64_t now)
+{
+    if (r->census_ms > 0) /* it has begun */
+        return false;
+    if (kv_is_remote(r->reg->kv) && r->is_counted && r->counted_event == r->event &&
+        now < r->census_due)
+        return true;
+    r->counted_event = r->event;
+    r->census_due = now + CENSUS_UNCHANGED_MS;
+    return false;
+}
+
+static uint64_t
+census_pause(const struct keeper_report *r)
+{
+    uint64_t pause = r->census_ms * CENSUS_PAUSE;
+    uint64_t least = kv_is_remote(r->reg->kv) ? CENSUS_FAR_MS : CENSUS_LEAST_MS;
+
+    return pause > least ? pause : least;
+}
+
 /* Goes on for a twentieth of the time, at first for a quarter, and pauses for a hundred times as
  * long as the whole took: it reads all of two tables, which then are in the cache instead of what
  * pulls need. */
@@ -249,7 +278,7 @@ report_census(struct keeper_report *r, struct err *err)
 
     if (recall_census(r, err) != 0)
         return -1;
-    if (began < r->census_at)
+    if (began < r->census_at || is_census_needless(r, began))
         return 0;
     while (rc == 1 && clock_mono_ms() - began < CENSUS_MS)
         rc = census_step(&r->census, r->reg, &n, err);
@@ -258,9 +287,7 @@ report_census(struct keeper_report *r, struct err *err)
     r->census_at = began + took * (r->is_counted ? CENSUS_SHARE : CENSUS_FIRST_SHARE);
     if (rc > 0)
         return 0;
-    r->census_at = clock_mono_ms() + r->census_ms * CENSUS_PAUSE;
-    if (r->census_ms * CENSUS_PAUSE < CENSUS_LEAST_MS)
-        r->census_at = clock_mono_ms() + CENSUS_LEAST_MS;
+    r->census_at = clock_mono_ms() + census_pause(r);
     r->census_ms = 0;
     if (rc < 0)
         return -1;
@@ -352,6 +379,7 @@ report_hooks(struct keeper_report *r, const struct herald_client *c, struct read
 
     if (tbl_event_last(kv_reads(r->reg->kv), &last, err) < 0)
         return -1;
+    r->event = last;
     waiting = last > c->marks.told ? last - c->marks.told : 0;
     tell(r, METRIC_EVENTS_WAITING, waiting);
     tell(r, METRIC_HOOKS_WAITING, c->queue.waiting);
@@ -388,6 +416,32 @@ report_contents(struct keeper_report *r, struct err *err)
                : 0;
 }
 
+/* What goes on between two looks at the store. */
+static int
+report_progress(struct keeper_report *r, const struct herald_client *c, struct err *err)
+{
+    if (c != NULL && c->met)
+        r->met_ms = clock_mono_ms();
+    return r->census_ms > 0 ? report_census(r, err) : 0;
+}
+
+/* All that is read of the store, but for the census. */
+static void
+expect_numbers(const struct keeper_report *r)
+{
+    static const enum job_kind kinds[] = {JOB_UNLINK, JOB_FORGET, JOB_COLLECT, JOB_INDEX,
+                                          JOB_INDEX_IMAGE};
+    const struct tally all = {.kind = TALLY_REPOSITORIES};
+    struct txn *t = kv_reads(r->reg->kv);
+
+    tbl_meta_expect(t, META_BACKUP);
+    tbl_meta_expect(t, META_RETAIN_ENDED);
+    tbl_tally_expect(t, &all);
+    tbl_tally_expect_each(t, TALLY_UPLOADS);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        tbl_job_expect_each(t, kinds[i]);
+}
+
 /* Nothing is pushed, indexed or told there. */
 static int
 report_read_only(struct keeper_report *r, struct readiness *ready, struct err *err)
@@ -416,7 +470,7 @@ report_follower(struct keeper_report *r, struct readiness *ready, struct err *er
 
 bool
 keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
-                   const struct indexer *indexer)
+                   const struct indexer *indexer, bool looks)
 {
     struct readiness *ready = metrics_readiness(&r->server->metrics);
     struct err err;
@@ -429,17 +483,22 @@ keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
     readiness_tell_well(ready, READINESS_KEEPER);
     count_flights(r);
     is_known = node_report_step(&r->node, r->server, r->reg);
-    report_store(r, ready);
     report_blobs(r, ready);
+    if (looks)
+        expect_numbers(r);
+    report_store(r, ready, is_known);
     if (r->server->options->database != NULL)
         tell(r, METRIC_LEADER, !r->follows);
-    if (r->follows)
+    if (!looks)
+        rc = report_progress(r, herald, &err);
+    else if (r->follows)
         rc = report_follower(r, ready, &err);
     else if (herald == NULL)
         rc = report_read_only(r, ready, &err);
     else if ((rc = report_contents(r, &err)) == 0 && (rc = report_garbage(r, &err)) == 0 &&
              (rc = report_indexer(r, indexer, ready, &err)) == 0)
         rc = report_hooks(r, herald, ready, &err);
+    kv_expect_end(kv_reads(r->reg->kv));
     if (rc != 0)
         log_client_line(LOG_WARN, "numbers for /metrics can't be read", "why=%s", err.message);
     return is_known;

@@ -24,18 +24,20 @@ struct keeper_report {
     bool is_recalled; /* what the last one before this keeper has found was told */
     uint64_t kept_at; /* when its numbers are written down next, clock_mono_ms() */
     struct census_numbers kept;
-    struct stat snapshots; /* the directory, as it was seen last */
-    uint64_t asked_ms;     /* when S3 was asked last, clock_mono_ms() */
-    bool is_blobs_ill;     /* it didn't answer */
-    uint64_t census_ms;    /* how long the steps of this one have taken */
-    uint64_t census_at;    /* when it goes on, clock_mono_ms() */
+    struct stat snapshots;         /* the directory, as it was seen last */
+    uint64_t asked_ms;             /* when S3 was asked last, clock_mono_ms() */
+    bool is_blobs_ill;             /* it didn't answer */
+    uint64_t census_ms;            /* how long the steps of this one have taken */
+    uint64_t census_at;            /* when it goes on, clock_mono_ms() */
+    uint32_t event, counted_event; /* the last one; as it was when the census began */
+    uint64_t census_due;           /* without any event, the next one begins then */
 };
 
 /* When it has to be called next, clock_mono_ms(), for the census; UINT64_MAX: any time. */
 uint64_t keeper_report_due(const struct keeper_report *r);
 
-/* Call it every few seconds. In a read-only registry, and in the keeper of a node that follows,
- * both are NULL; with the indexer alone NULL, the keeper stops. True if the database has just heard
- * of this node. */
+/* Call it every few seconds; with `looks`, it reads the numbers of the store. In a read-only
+ * registry, and in the keeper of a node that follows, both are NULL; with the indexer alone NULL,
+ * the keeper stops. True if the database has just heard of this node. */
 bool keeper_report_step(struct keeper_report *r, const struct herald_client *herald,
-                        const struct indexer *indexer);
+                        const struct indexer *indexer, bool looks);

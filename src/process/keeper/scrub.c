@@ -20,7 +20,8 @@
 #define CHILD_MEMORY (512u << 20)
 #define DAY_MS UINT64_C(86400000)
 #define SETTLE_EACH_MS 2000
-#define AGAIN_MS 60000 /* after a failure of the machine */
+#define SETTLE_FAR_MS 30000 /* if the database is elsewhere, and each look is a flight */
+#define AGAIN_MS 60000      /* after a failure of the machine */
 
 enum verdict {
     VERDICT_NONE,
@@ -256,7 +257,8 @@ go_on_scrubbing(struct scrub *s, bool *told, struct err *err)
     int rc = 0;
 
     if (clock_mono_ms() >= s->settle_ms) {
-        s->settle_ms = clock_mono_ms() + SETTLE_EACH_MS;
+        s->settle_ms =
+            clock_mono_ms() + (kv_is_remote(s->reg->kv) ? SETTLE_FAR_MS : SETTLE_EACH_MS);
         rc = damage_settle(s->reg, err);
     }
     if (rc != 0 || s->round_ms == 0)

@@ -97,7 +97,8 @@ pg_begin(struct kv *kv, unsigned tries, struct err *err)
     if (pg_link_open(p, err) != 0)
         return -1;
     if (p->was_leader && !p->leads)
-        return err_set(err, ERR_BUSY, "this process doesn't lead any more");
+        return err_set(err, ERR_BUSY,
+                       "the connection to the database was lost, and with it the lead");
     if (p->awaits_key && !p->is_alone)
         wait_for_key(p);
     return 0; /* BEGIN is sent with the first statement */

@@ -63,3 +63,12 @@ tbl_job_each(struct txn *t, enum job_kind kind,
     key_u8(&k, (uint8_t)kind);
     return tbl_each(t, &record_job, &(struct kv_range){.prefix = key_of(&k)}, visit_job, &v, err);
 }
+
+void
+tbl_job_expect_each(struct txn *t, enum job_kind kind)
+{
+    struct key k = {.n = 0};
+
+    key_u8(&k, (uint8_t)kind);
+    kv_expect_range(t, TABLE_JOB, &(struct kv_range){.prefix = key_of(&k)});
+}

@@ -32,3 +32,4 @@ int tbl_job_each(struct txn *t, enum job_kind kind,
                  int (*fn)(const struct job *j, const struct rec_job *r, void *arg,
                            struct err *err),
                  void *arg, struct err *err);
+void tbl_job_expect_each(struct txn *t, enum job_kind kind);

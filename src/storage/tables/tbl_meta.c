@@ -12,6 +12,12 @@ tbl_meta_get(struct txn *t, const char *name, uint64_t *value, struct err *err)
     return rc;
 }
 
+void
+tbl_meta_expect(struct txn *t, const char *name)
+{
+    tbl_expect(t, &record_meta, key_of_text(name));
+}
+
 int
 tbl_meta_put(struct txn *t, const char *name, uint64_t value, struct err *err)
 {

@@ -44,6 +44,7 @@
 #define STORE_FORMAT 1
 
 int tbl_meta_get(struct txn *t, const char *name, uint64_t *value, struct err *err);
+void tbl_meta_expect(struct txn *t, const char *name);
 int tbl_meta_put(struct txn *t, const char *name, uint64_t value, struct err *err);
 int tbl_meta_drop(struct txn *t, const char *name, struct err *err);
 /* *value: the number that is stored (1 if there is none). Stores the next one. */

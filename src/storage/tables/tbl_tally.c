@@ -72,6 +72,21 @@ tbl_tally_each(struct txn *t, enum tally_kind kind, uint64_t after,
     return tbl_each(t, &record_tally, &range, visit_tally, &v, err);
 }
 
+void
+tbl_tally_expect(struct txn *t, const struct tally *tally)
+{
+    tbl_expect(t, &record_tally, tally_key(tally));
+}
+
+void
+tbl_tally_expect_each(struct txn *t, enum tally_kind kind)
+{
+    struct key all = {.n = 0};
+
+    key_u8(&all, (uint8_t)kind);
+    kv_expect_range(t, TABLE_TALLY, &(struct kv_range){.prefix = key_of(&all), .behind = true});
+}
+
 int
 tbl_tally_put(struct txn *t, const struct tally *tally, uint64_t n, struct err *err)
 {

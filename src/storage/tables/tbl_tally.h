@@ -27,4 +27,7 @@ int tbl_tally_get_for_update(struct txn *t, const struct tally *tally, uint64_t 
 int tbl_tally_each(struct txn *t, enum tally_kind kind, uint64_t after,
                    int (*fn)(uint64_t repo, uint64_t n, void *arg, struct err *err), void *arg,
                    struct err *err);
+/* Announce tbl_tally_get, and tbl_tally_each of a kind that isn't TALLY_TAGS. */
+void tbl_tally_expect(struct txn *t, const struct tally *tally);
+void tbl_tally_expect_each(struct txn *t, enum tally_kind kind);
 int tbl_tally_put(struct txn *t, const struct tally *tally, uint64_t n, struct err *err);
