@@ -146,6 +146,12 @@ digest_directory(char out[DIGEST_PATH_MAX], unsigned n)
     return algo;
 }
 
+unsigned
+digest_directory_of(const struct digest *d)
+{
+    return (d->algo == DIGEST_SHA512 ? 256 : 0) + (unsigned)d->bytes[0];
+}
+
 bool
 digest_equal(const struct digest *a, const struct digest *b)
 {

@@ -44,11 +44,12 @@ void digest_hex(char out[DIGEST_TEXT_MAX], const struct digest *d);
 
 /* Files that are named by digests are spread over 512 directories, "sha256/00" to "sha512/ff".
  * digest_path writes the name of such a file: "sha256/ab/abcd...". digest_directory writes the name
- * of directory n, and returns its algorithm. */
+ * of directory n, and returns its algorithm; digest_directory_of is the n of a digest. */
 #define DIGEST_PATH_MAX (sizeof "sha256/ab/" + DIGEST_TEXT_MAX)
 #define DIGEST_DIRECTORIES 512
 void digest_path(char out[DIGEST_PATH_MAX], const struct digest *d);
 enum digest_algo digest_directory(char out[DIGEST_PATH_MAX], unsigned n);
+unsigned digest_directory_of(const struct digest *d);
 
 bool digest_equal(const struct digest *a, const struct digest *b);
 /* Compares by algorithm, then by bytes, which is the order of the keys in storage. */

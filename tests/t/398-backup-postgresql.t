@@ -28,22 +28,6 @@ sub backup ($dir, @args) { return command('backup', $backups, '--dir', $dir, @ar
 sub restore ($from, $to, @args) { return command('restore', $from, '--dir', $to, @args, is_root() ? ('--run-as', 'www-data') : ()) }
 sub names ($dir) { opendir my $d, $dir or return (); return sort grep { !/^\.\.?$/ } readdir $d }
 
-# All tags with what they name, and each blob verified.
-sub contents ($client) {
-    my %all;
-    for my $repository (@{ $client->get('/v2/_catalog')->json->{repositories} }) {
-        for my $tag (@{ $client->get("/v2/$repository/tags/list")->json->{tags} }) {
-            my $manifest = $client->get("/v2/$repository/manifests/$tag");
-            $all{"$repository:$tag"} = $manifest->header('Docker-Content-Digest');
-            for my $part ($manifest->json->{config}, @{ $manifest->json->{layers} }) {
-                my $blob = $client->get("/v2/$repository/blobs/$part->{digest}");
-                return { bad => "$repository:$tag $part->{digest}: " . $blob->status } if digest($blob->content) ne $part->{digest};
-            }
-        }
-    }
-    return \%all;
-}
-
 # Starts a registry there, looks that it has all and takes pushes, and stops it.
 sub serves ($to, $contents, $name, @args) {
     my $copy = Registry->start(%env, dir => $to, args => [ @args, @options ]);

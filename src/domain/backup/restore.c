@@ -313,7 +313,7 @@ copy_records(struct restore *r, struct kv *from, struct kv *to, struct err *err)
 static int
 move_database(struct restore *r, const char *address, struct err *err)
 {
-    struct kv *to = store_target_open(address, r->info.moment_ms, err);
+    struct kv *to = store_target_open(address, r->info.moment_ms, false, err);
     struct kv *from = to != NULL ? kv_backup_open("db", tables, TABLE_COUNT, err) : NULL;
     int rc = from != NULL ? copy_records(r, from, to, err) : -1;
 

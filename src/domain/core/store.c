@@ -17,8 +17,9 @@ check_store_format(struct txn *t, void *arg, struct err *err)
     (void)arg;
     if (rc == 1)
         return err_set(err, ERR_UNSUPPORTED,
-                       "the database has an unfinished copy of a registry: repeat the restore or "
-                       "the migrate that makes it");
+                       "the database has an unfinished copy of a registry, or an old one: repeat "
+                       "the restore or the migrate that makes it, or start the server where the "
+                       "registry was moved to");
     if (rc == 0)
         rc = tbl_meta_get(t, META_FORMAT, &format, err);
     if (rc < 0)

@@ -163,7 +163,9 @@ store_blobs_begin(const struct registry *reg, struct err *err)
 
     if (read_store_ids(reg, &x, err) != 0)
         return -1;
-    if (x.database == 0 && are_apart(reg) && !reg->read_only)
+    /* Also if a move to another database gave the number to the files, and was killed. */
+    if (x.database == 0 && !reg->read_only &&
+        (are_apart(reg) || (x.files != 0 && x.files == x.wanted)))
         return give_ids(reg, &x, err);
     return store_blobs_check(reg, err);
 }

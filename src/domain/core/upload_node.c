@@ -1,5 +1,6 @@
 #include "domain/core/upload_node.h"
 #include <string.h>
+#include "storage/files/upload_dir.h"
 #include "storage/kv/kv_nodes.h"
 #include "util/bytes.h"
 #include "util/digest.h"
@@ -40,7 +41,13 @@ upload_node_of(const char *id)
 bool
 upload_node_is_other(const struct registry *reg, const char *id)
 {
-    return reg->node != NULL && upload_node_of(id) != reg->node->number;
+    struct err ignored;
+    uint64_t size;
+
+    if (reg->node == NULL || upload_node_of(id) == reg->node->number)
+        return false;
+    /* It was begun before the registry got its metadata into the database (domain/backup). */
+    return upload_dir_size(reg->dirfd, id, &size, &ignored) != 0 || size == 0;
 }
 
 int

@@ -16,7 +16,7 @@
 void upload_node_mark(const struct registry *reg, char id[RECORD_UPLOAD_ID_MAX]);
 /* The number in an id, which is valid. */
 uint32_t upload_node_of(const char *id);
-/* Did another node begin the upload? */
+/* Did another node begin the upload, and has its bytes? */
 bool upload_node_is_other(const struct registry *reg, const char *id);
 
 /* Where the node of that upload takes requests. 0, or -1: ERR_NO_UPLOAD, because the node is dead,

@@ -11,6 +11,7 @@
 #include "process/commands/command_help.h"
 #include "process/commands/command_hooks.h"
 #include "process/commands/command_import.h"
+#include "process/commands/command_migrate.h"
 #include "process/commands/command_nginx_conf.h"
 #include "process/commands/command_retain.h"
 #include "process/commands/command_rebuild.h"
@@ -60,6 +61,8 @@ const struct command command_table[] = {
     {"restore", command_restore, NULL,
      "  restore [backup]         make a new data directory of a backup\n"
      "  restore --snapshot       put the database back, without a server\n"},
+    {"migrate", command_migrate, command_migrate_work,
+     "  migrate                  move metadata to PostgreSQL, and perhaps the layers\n"},
     {"fsck", command_fsck, command_fsck_work,
      "  fsck                     look whether the database and all files are whole\n"},
     {"explain", command_explain, command_explain_work,

@@ -13,6 +13,7 @@
 #include "process/server/control_call.h"
 #include "process/server/datadir.h"
 #include "process/server/datadir_plan.h"
+#include "process/server/store_address.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
@@ -271,6 +272,10 @@ open_exchange(struct exchange *x, struct err *err)
                                : err_errno(err, "cannot open directory %s", dir);
     if (faccessat(x->dirfd, "snapshots", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
         return datadir_none(dir, err);
+    if (faccessat(x->dirfd, STORE_ADDRESS_MOVED, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the metadata of this registry was moved to a database, and its snapshots "
+                       "are older than that");
     return datadir_plan_roots_alone(x->dirfd) ? 0 : privileges_drop(&x->who, 0, err);
 }
 

@@ -101,7 +101,7 @@ struct options {
     bool server_part;  /* print-nginx-conf --server */
     bool json;         /* --json of hooks, access, user list, tag, retain */
     bool verbose;      /* retain --verbose */
-    char *to;          /* tag undo --to: a number */
+    char *to;          /* tag undo --to: a number; migrate --to: a place */
     bool force;        /* tag --force */
     bool tagless;      /* tag ls --untagged */
     char *label;       /* find --label; NULL: any */
@@ -122,7 +122,7 @@ struct options {
     bool snapshot;     /* restore --snapshot */
     char *into;        /* rebuild --into */
     uint64_t keep;     /* backup --keep; 0: all */
-    uint64_t wait_ms;  /* --wait of backup, snapshot */
+    uint64_t wait_ms;  /* --wait of backup, snapshot, migrate */
     uint64_t since_ms; /* audit --since */
     char *audit_repo;  /* audit --repo; NULL: all */
     char *audit_user;  /* audit --user; NULL: all */

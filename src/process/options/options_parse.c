@@ -430,19 +430,31 @@ check_node_address(const struct options *o, struct err *err)
 }
 
 static int
+check_url(const char *url, const char *option, struct err *err)
+{
+    if (strncmp(url, "postgresql://", strlen("postgresql://")) != 0)
+        return err_set(err, ERR_BAD_REQUEST, "%s %.100s: must be a URL, postgresql://...", option,
+                       url);
+    if (has_password(url))
+        return err_set(err, ERR_BAD_REQUEST,
+                       "%s: has a password, which everybody can see: put it into the file that "
+                       "PGPASSFILE names, or into PGPASSWORD",
+                       option);
+    return 0;
+}
+
+static int
 check_database(struct options *o, struct err *err)
 {
     if (check_node_address(o, err) != 0)
         return -1;
+    if (strcmp(o->command, "migrate") == 0 && o->to != NULL && strstr(o->to, "://") != NULL &&
+        check_url(o->to, "--to", err) != 0)
+        return -1;
     if (o->database == NULL)
         return 0;
-    if (strncmp(o->database, "postgresql://", strlen("postgresql://")) != 0)
-        return err_set(err, ERR_BAD_REQUEST, "--database %.100s: must be a URL, postgresql://...",
-                       o->database);
-    if (has_password(o->database))
-        return err_set(err, ERR_BAD_REQUEST,
-                       "--database: has a password, which everybody can see: put it into the file "
-                       "that PGPASSFILE names, or into PGPASSWORD");
+    if (check_url(o->database, "--database", err) != 0)
+        return -1;
     if (o->snapshot || strcmp(o->command, "snapshot") == 0)
         return err_set(err, ERR_BAD_REQUEST,
                        "snapshots are of Berkeley DB alone: make a backup instead, or copies with "

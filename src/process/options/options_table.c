@@ -6,7 +6,7 @@
 #define HOOKS "serve check print-nginx-conf hooks tag"
 #define STORE                                                                                \
     "serve check print-nginx-conf user access rotate-key hooks tag import export gc retain " \
-    "backup restore fsck "                                                                   \
+    "backup restore migrate fsck "                                                           \
     "repo explain find stat top snapshot rebuild show audit upgrade"
 
 /* Kinds. */
@@ -175,6 +175,8 @@ const struct options_row options_table[] = {
      FLAG(json)},
     {"verbose", 'v', NULL, NULL, "retain: list what stays, too, and why", "retain", FLAG(verbose)},
     {"to", 0, "n", NULL, "tag undo: to what this entry of the history tells", "tag", TEXT(to)},
+    {"to", 0, "place", NULL, "migrate: the database, postgresql://..., or the data directory",
+     "migrate", TEXT(to)},
     {"untagged", 0, NULL, NULL, "tag ls: list the manifests that no tag leads to", "tag",
      FLAG(tagless)},
     {"force", 0, NULL, NULL, "tag undo, restore, rm: also tags that are immutable", "tag",
@@ -206,7 +208,7 @@ const struct options_row options_table[] = {
     {"keep", 0, "n", "0", "backup: remove the oldest, and keep this many (0: all)", "backup",
      LIMIT(keep)},
     {"wait", 0, "time", "60s", "wait this long for another backup or snapshot (0: not at all)",
-     "backup snapshot", TIME(wait_ms, 0)},
+     "backup snapshot migrate", TIME(wait_ms, 0)},
     {"repair", 0, NULL, NULL, "fsck: mend what can be mended", "fsck", FLAG(repair)},
     {"rate", 0, "size", "100M", "fsck: read this much of the blobs in a second", "fsck",
      SIZE(rate, 0)},

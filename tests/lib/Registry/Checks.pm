@@ -7,7 +7,7 @@ use Exporter 'import';
 use Registry::Tools;
 use Test::More ();
 
-our @EXPORT = qw(is_status is_error is_v1_error is_blob is_tidy works is_refused is_sound);
+our @EXPORT = qw(is_status is_error is_v1_error is_blob is_tidy works is_refused is_sound contents);
 
 sub _report ($ok, $name, @wrong) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -82,6 +82,25 @@ sub is_tidy ($registry) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $tidy = defined wait_for(5, sub { !$registry->files('uploads') });
     return _report($tidy, 'nothing is left in uploads/', $tidy ? () : $registry->files('uploads'));
+}
+
+# All tags with what they name, and each blob verified.
+sub contents ($client) {
+    my %all;
+    for my $repository (@{ $client->get('/v2/_catalog')->json->{repositories} }) {
+        for my $tag (@{ $client->get("/v2/$repository/tags/list")->json->{tags} }) {
+            my $manifest = $client->get("/v2/$repository/manifests/$tag");
+            $all{"$repository:$tag"} = $manifest->header('Docker-Content-Digest');
+            return { bad => "$repository:$tag: " . $manifest->status } if $manifest->status != 200;
+            my $json  = $manifest->json;
+            my @blobs = $json->{config} ? map { $_->{digest} } $json->{config}, @{ $json->{layers} } : map { $_->{blobSum} } @{ $json->{fsLayers} };
+            for my $digest (@blobs) {
+                my $blob = $client->get("/v2/$repository/blobs/$digest");
+                return { bad => "$repository:$tag $digest: " . $blob->status } if digest($blob->content) ne $digest;
+            }
+        }
+    }
+    return \%all;
 }
 
 # The command fsck finds nothing.
