@@ -40,7 +40,7 @@ sub written ($ran) { return ($ran->{out} =~ /^\d+ records, (\d+) of them written
 
 # ---- to a database, with the blobs where they are ----
 
-my $registry = Registry->start(args => \@options, expected => qr/process died/);
+my $registry = Registry->start(args => \@options, expected => qr/process died|recovering |upstream/);
 my $dir      = $registry->dir;
 my $url      = $pg->database('one');
 is_status($registry->push_image('team/app', "v$_", [ random_bytes(20_000) ]), 201, "tag v$_") for 1 .. 5;
@@ -104,6 +104,7 @@ like($ran->{out}, qr/^The registry is there now\. Start its server with --dir \Q
 no_start(qr/was moved to a database: say with --database/, 'the old place is out of use', '--dir', $dir);
 no_start(qr/doesn't belong to this data directory/, 'its blobs are not those of an empty database', '--dir', $dir, '--database', $pg->database('empty'));
 is_refused(command('repo', 'ls', '--dir', $dir), qr/was moved to a database/, '... for commands, too');
+is_refused(command('check', '--dir', $dir, '--listen', '127.0.0.1', '--port', '0'), qr/database: .*was moved to a database/, '... as check tells');
 is_refused(command('restore', '--snapshot', '--dir', $dir), qr/was moved to a database/, '... and for snapshots, which are older');
 is_refused(migrate($dir, '--to', $url), qr/was moved to a database/, '... and for another migrate');
 $registry = start($dir, '--database', $url);
@@ -163,6 +164,10 @@ $second->stop;
 
 # From there to a third directory: what is pushed after the run beside the server is only in the second one.
 my $elsewhere = blobs_at('elsewhere');
+my $node = Registry->start(%env, args => [ @options, '--database', $url2, '--blobs', $blobs ]);
+is_refused(migrate($dir2, '--to', $dir2, '--database', $url2, '--blobs', $blobs), qr/a server on \S+ works with this database/,
+    'it is not moved back while a server with another data directory uses the database');
+$node->stop;
 $second = start($dir2, '--database', $url2, '--blobs', $blobs);
 works(migrate($dir2, '--to', $dir2, '--blobs', $elsewhere), 'back, and to a third directory');
 is_status($second->push_image('team/app', 'v10', [ random_bytes(20_000) ]), 201, 'the server goes on');

@@ -10,6 +10,7 @@
 #include "process/commands/check_nginx.h"
 #include "process/server/hook_files.h"
 #include "process/server/readonly_dir.h"
+#include "process/server/store_address.h"
 #include "storage/files/blob_remote.h"
 #include "storage/files/disk_space.h"
 #include "util/clock.h"
@@ -204,6 +205,8 @@ check_directory(struct check *c)
     }
     if (datadir_look(&c->s.dir, &c->s.who, &err) != 0)
         report_start_fault(c, "directory", &err);
+    else if (store_address_check(o, c->s.dir.fd, &err) != 0)
+        report_start_fault(c, "database", &err);
     disk_space_keep(o->min_free);
     if (!o->read_only && disk_space_check(c->s.dir.fd, 0, &err) != 0)
         report_start_fault(c, "directory", &err);
