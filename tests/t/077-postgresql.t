@@ -94,7 +94,7 @@ sub wants_standby ($names) {
     return wait_for(10, sub { $pg->sql('postgres', 'SHOW synchronous_standby_names')->{out} eq "$names\n" });
 }
 ok(wants_standby('gone'), 'the standby is gone');
-is_status($registry->push_image('a/b', 'v3', [$kept]), 503, 'what only one database has is not acknowledged');
+is_status($registry->with(timeout => 120)->push_image('a/b', 'v3', [$kept]), 503, 'what only one database has is not acknowledged');
 ok(wants_standby(''), 'no standby is wanted any more');
 is_status($registry->push_image('a/b', 'v3', [$kept]), 201, '... and the push succeeds');
 
@@ -111,7 +111,7 @@ $registry->stop;
 # ---- what doesn't belong together ----
 
 sub refused ($args, $why, $name) {
-    my $ran = Registry->try([ '--listen', '127.0.0.1', '--port', '0', @$args ], env => $how{env});
+    my $ran = Registry->try([ '--listen', '127.0.0.1', '--port', '0', @$args ], env => $how{env}, timeout => 60);
     isnt($ran->{exit}, 0, $name);
     like($ran->{err} . $ran->{out}, $why, '... and the line says why');
     return;
@@ -119,5 +119,7 @@ sub refused ($args, $why, $name) {
 refused([ '--dir', $dir ], qr/say with --database/, 'the directory alone is refused');
 refused([ '--dir', $dir, '--database', $pg->database('another') ], qr/doesn't belong to this data directory/, '... so is it with another database');
 refused([ '--dir', tempdir() . '/new', '--database', $url ], qr/the metadata of another registry/, '... and the database with another directory');
+refused([ '--dir', tempdir() . '/new', '--database', 'postgresql://registry@/x?host=/nowhere' ],
+    qr/^docker-registry-server: the registry can't start now, but may later: the database can't be reached/m, 'a database that is away');
 refused([ '--dir', $dir, '--database', 'postgresql://ann:secret@/x' ], qr/has a password/, 'a password on the command line is refused');
 finish();

@@ -333,6 +333,7 @@ on_recovery_end(void *arg, pid_t pid, int status)
         c->state = CHILDREN_BROKEN;
     } else {
         child_log_death("recovery", pid, status);
+        c->is_fault = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FAULT;
         c->failures++;
         recover_at(c, now + (FAILURE_PAUSE_MS << c->failures));
         if (c->failures >= FAILURES_MAX)
@@ -634,6 +635,8 @@ children_error(const struct children *c, struct err *err)
         return err_set(err, ERR_SYSTEM,
                        "the processes die at their start: see the log; the database is in %s/db",
                        c->server->dir.name);
+    if (c->is_fault)
+        return err_set(err, ERR_SYSTEM, "the registry can't start now, but may later: %s", why);
     return err_set(err, ERR_SYSTEM,
                    "the database in %s/db can't be opened (%.120s): put it back with "
                    "docker-registry-server restore --snapshot",

@@ -54,6 +54,7 @@ struct children {
     struct loop_child recovery;
     uint64_t recover_at;            /* KILLING: not before */
     unsigned failures;              /* recoveries in a row that failed */
+    bool is_fault;                  /* the last of them because of the machine, or of another one */
     unsigned rounds;                /* recoveries since all were ready */
     bool disk_full;                 /* a process died of a full disk, and not all are back */
     unsigned disk_full_recoveries;  /* in a row that died of it */

@@ -113,6 +113,13 @@ recover_store(const struct server *s, struct err *err)
     return rc;
 }
 
+/* S3 or PostgreSQL doesn't answer. */
+static bool
+is_out_of_reach(const struct server *s, const struct err *err)
+{
+    return err->code == ERR_BUSY && (blob_remote_is(&s->blobs) || s->options->database != NULL);
+}
+
 int
 recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX])
 {
@@ -132,8 +139,7 @@ recovery_main(const struct server *s, pid_t master, char message[ERR_MESSAGE_MAX
     if (err.code == ERR_UNSUPPORTED)
         return CHILD_REFUSED;
     log_line(LOG_ERROR, "recovery failed", "why=%s", err.message);
-    if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED ||
-        (err.code == ERR_BUSY && blob_remote_is(&s->blobs))) /* S3 doesn't answer */
+    if (err.code == ERR_FAULT || err.code == ERR_UNSYNCED || is_out_of_reach(s, &err))
         return CHILD_FAULT;
     /* With a code of the library the cause may be another one, which may pass. */
     return err.code == ERR_CORRUPT && err.sys == 0 ? CHILD_DAMAGED : CHILD_FAILED;
