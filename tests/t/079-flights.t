@@ -61,6 +61,8 @@ waits('api', 1, 'GET of a blob',                     sub ($i) { is_status($regis
 waits('api', 1, 'HEAD of a blob',                    sub ($i) { is_status($registry->head($blob), 200, 'it is there') });
 waits('api', 1, 'HEAD of a blob that is to be sent', sub ($i) { is_status($registry->head('/v2/a/b/blobs/' . digest("x$i")), 404, 'it is not there') });
 
+waits('list', 1, 'a list of tags',                   sub ($i) { is_status($registry->get('/v2/a/b/tags/list'), 200, 'it is there') });
+
 # ---- pushes ----
 
 my ($same, @manifests) = map { new_image("image $_") } 0 .. 3 * $TRIES + 3;

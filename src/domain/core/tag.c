@@ -32,15 +32,21 @@ tag_list(const struct registry *reg, const char *repository, const char *after, 
          struct arena *arena, struct tag_page *page, struct err *err)
 {
     struct tag_listing l = {page, limit, arena};
+    struct txn *t = kv_reads(reg->kv);
+    uint64_t guess = kv_expects(t) ? repository_expect(reg, repository) : 0;
     struct rec_repo repo;
+    int rc;
 
     *page = (struct tag_page){.n = 0};
-    if (repository_need(reg, repository, &repo, err) != 0)
-        return -1;
     page->names = arena_array(arena, limit + 1, sizeof *page->names);
-    if (page->names == NULL)
-        return arena_full(err);
-    return tbl_tag_each(kv_reads(reg->kv), repo.id, after, add_tag_name, &l, err);
+    if (guess != 0)
+        tbl_tag_expect_each(t, guess, after);
+    rc = repository_need(reg, repository, &repo, err);
+    if (rc == 0)
+        rc = page->names != NULL ? tbl_tag_each(t, repo.id, after, add_tag_name, &l, err)
+                                 : arena_full(err);
+    kv_expect_end(t);
+    return rc;
 }
 
 static int

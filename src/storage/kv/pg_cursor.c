@@ -7,10 +7,11 @@
 #include "util/pack.h"
 
 /* A cursor fetches pages of entries. Each begins behind the last key of the one before, so nothing
- * is kept open in the server. The first pages are small, because what is read is locked against
- * writers until the transaction ends. */
+ * is kept open in the server. In a transaction the first pages are small, because what is read is
+ * locked against writers until the transaction ends. */
 
 #define PAGE_FIRST 8
+#define PAGE_FIRST_OUTSIDE 64
 #define PAGE_MAX 256
 
 struct pg_cursor {
@@ -129,9 +130,10 @@ ask_range(struct txn *t, unsigned table, enum pg_statement open_end, struct byte
 
 /* The rows of the next page. before: those of the one before; 0: there is none. */
 static size_t
-rows_of_page(const struct kv_range *range, size_t before, size_t seen)
+rows_of_page(const struct txn *t, const struct kv_range *range, size_t before, size_t seen)
 {
-    size_t rows = range->limit > 0 ? PAGE_MAX : before == 0 ? PAGE_FIRST : before * 4;
+    size_t first = t->is_reads ? PAGE_FIRST_OUTSIDE : PAGE_FIRST;
+    size_t rows = range->limit > 0 ? PAGE_MAX : before == 0 ? first : before * 4;
 
     rows = rows < PAGE_MAX ? rows : PAGE_MAX;
     return range->limit > 0 && rows > range->limit - seen ? range->limit - seen : rows;
@@ -149,7 +151,7 @@ pg_cursor_expect(struct txn *t, enum kv_read how, unsigned table, const struct k
         make_range_statement(&r, pg_of(t), table, PG_LAST, range->from, range->from, 0);
     else
         make_range_statement(&r, pg_of(t), table, PG_PAGE, buf_bytes(&place), range->prefix,
-                             rows_of_page(range, 0, 0));
+                             rows_of_page(t, range, 0, 0));
     pg_statement_expect(pg_of(t), r.s, table, r.params, r.n);
     buf_free(&r.end);
     buf_free(&place);
@@ -184,7 +186,7 @@ fetch_page(struct pg_cursor *c, struct err *err)
     PQclear(c->page);
     c->page = NULL;
     c->row = 0;
-    c->rows = rows_of_page(range, c->rows, c->base.seen);
+    c->rows = rows_of_page(c->base.t, range, c->rows, c->base.seen);
     c->changes = p->changes[c->base.table];
     if (ask_range(c->base.t, c->base.table, PG_PAGE, buf_bytes(&c->place), range->prefix, c->rows,
                   &c->page, err) != 0)

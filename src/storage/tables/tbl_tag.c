@@ -74,20 +74,41 @@ visit_tag(struct unpack *key, const void *r, void *arg, struct err *err)
     return unpack_done(key) ? v->fn(tag, r, v->arg, err) : TBL_BAD_KEY;
 }
 
+/* No tag is longer than a start, so what sorts behind the start of `after` sorts behind all of it.
+ */
+struct tag_range {
+    struct key all, from;
+    struct kv_range range;
+};
+
+static const struct kv_range *
+range_of_tags(struct tag_range *r, uint64_t repo, const char *after)
+{
+    char start[RECORD_TAG_MAX + 1];
+
+    snprintf(start, sizeof start, "%s", after);
+    r->all = tag_key(repo, "");
+    r->from = tag_key(repo, start);
+    r->range =
+        (struct kv_range){.prefix = key_of(&r->all), .from = key_of(&r->from), .behind = true};
+    return &r->range;
+}
+
 int
 tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
              int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
              void *arg, struct err *err)
 {
-    /* No tag is longer, so what sorts behind the start of `after` sorts behind all of it. */
-    char start[RECORD_TAG_MAX + 1];
     struct tag_visit v = {fn, arg};
-    struct key all = tag_key(repo, ""), from;
+    struct tag_range r;
 
-    snprintf(start, sizeof start, "%s", after);
-    from = tag_key(repo, start);
-    return tbl_each(
-        t, &record_tag,
-        &(struct kv_range){.prefix = key_of(&all), .from = key_of(&from), .behind = true},
-        visit_tag, &v, err);
+    return tbl_each(t, &record_tag, range_of_tags(&r, repo, after), visit_tag, &v, err);
+}
+
+void
+tbl_tag_expect_each(struct txn *t, uint64_t repo, const char *after)
+{
+    struct tag_range r;
+
+    kv_expect_range(t, TABLE_TAG, range_of_tags(&r, repo, after));
 }

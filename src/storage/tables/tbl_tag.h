@@ -21,3 +21,4 @@ int tbl_tag_any(struct txn *t, uint64_t repo, struct err *err);
 int tbl_tag_each(struct txn *t, uint64_t repo, const char *after,
                  int (*fn)(const char *tag, const struct rec_tag *r, void *arg, struct err *err),
                  void *arg, struct err *err);
+void tbl_tag_expect_each(struct txn *t, uint64_t repo, const char *after);
