@@ -73,6 +73,7 @@ subtest 'a server that hangs' => sub {
     $s3->fail(methods => 'HEAD|GET|PUT|DELETE|POST', slow => 300);
     is_status($registry->delete('/v2/a/b/manifests/' . $registry->get('/v2/a/b/manifests/gone')->header('Docker-Content-Digest')), 202, '... is deleted, so the keeper has an object to remove');
     is_status($registry->get('/healthz'), 200, '/healthz');
+    ok(wait_for(60, sub { $s3->failed }), 'the keeper asks S3');
     my $type = $manifest->header('Content-Type');
     for my $i (1 .. 5) {
         is_status($registry->request('PUT', "/v2/a/b/manifests/t$i", body => $manifest->content, headers => { 'Content-Type' => $type }), 201, "tag $i");

@@ -5,6 +5,7 @@ use Registry limit => 300;
 use Registry::Checks;
 use Registry::S3;
 use Registry::Tools;
+use Registry::V1 ();
 use Test::More;
 
 skip_or_fail('the program was built without libcurl (Debian: libcurl4-openssl-dev)') if slurp(Registry->program) !~ /libcurl\.so/;
@@ -23,7 +24,9 @@ subtest 'push and pull' => sub {
     is(scalar(my @there = objects_of($layer)), 1, '... its layer is an object');
     is_deeply([ $registry->files('layers') ], [], '... and not in the data directory');
     is_tidy($registry);
-    is_blob($registry, 'team/app', $layer, 'it is pulled');
+    my $first = $registry->get('/v2/team/app/blobs/' . digest($layer), headers => { Authorization => 'Basic YTpi', Cookie => 'a=b' });
+    is_status($first, 200, 'it is pulled, and the password does not go to S3');
+    is_blob($registry, 'team/app', $layer, '... whole');
     is_blob($registry, 'team/app', $layer, '... and again, from the cache of nginx');
     my $path = '/v2/team/app/blobs/' . digest($layer);
     my $whole = $registry->get($path);
@@ -88,6 +91,12 @@ subtest 'commands beside the server' => sub {
     unlike($ran->{out}, qr/quarantine|repaired: [1-9]/, '... takes nothing for damaged');
     $s3->fail;
     is_blob($registry, 'team/app', $layer, '... and the layer is there');
+    rename "$s3->{dir}/objects/registry", "$s3->{dir}/objects/elsewhere" or die $!;
+    $ran = Registry->try([ 'fsck', '--repair', '--rate', '0', '--dir', $dir ], timeout => 100);
+    isnt($ran->{exit}, 0, 'fsck --repair when the bucket is empty');
+    like($ran->{out} . $ran->{err}, qr/no registry-id/, '... says that it is');
+    rename "$s3->{dir}/objects/elsewhere", "$s3->{dir}/objects/registry" or die $!;
+    is_sound($registry);
 };
 
 subtest 'garbage' => sub {
@@ -103,5 +112,29 @@ subtest 'other keys and buckets' => sub {
     $refused = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', $dir, '--blobs', $s3->url('other') ], env => $s3->env);
     is_refused($refused, qr/no registry-id/, 'another prefix');
 };
+
+SKIP: {
+    my $versity = Registry::S3->versitygw or skip 'versitygw is not installed', 1;
+    subtest 'versitygw' => sub {
+        my $with = Registry->start(args => [ '--blobs', $versity->url, '--lease', '1s', '--gc-interval', '1s', '--history-keep', '0s' ], env => $versity->env);
+        my $bytes = Registry::V1::tar_of([ 'etc/motd', 'welcome' ]) . random_bytes(300_000);
+        is_status(my $image = $with->push_image('team/app', 'v1', [$bytes]), 201, 'an image');
+        is_blob($with, 'team/app', $bytes, '... is pulled');
+        my $path = '/v2/team/app/blobs/' . digest($bytes);
+        my $range = $with->get($path, headers => { Range => 'bytes=1000-1999', Authorization => 'Basic YTpi' });
+        is($range->content, substr($bytes, 1000, 1000), '... and a range of it');
+        is_status($with->head($path), 200, '... and found by HEAD');
+        is($with->get('/v2/team/app/_image/v1/blobs/etc/motd')->content, 'welcome', '... and looked into');
+        my $shard = "$versity->{dir}/layers/registry/sha256/" . substr digest($bytes) =~ s/.*://r, 0, 2;
+        ok(scalar(my @there = glob "$shard/*"), 'its layer is an object');
+        is_status($with->delete('/v2/team/app/manifests/' . $image->header('Docker-Content-Digest')), 202, 'it is deleted');
+        ok(wait_for(60, sub { !(my @left = glob "$shard/*") }), '... and the object goes');
+    };
+}
+
+# Whoever is between must have a certificate that the machine trusts.
+my $between = Registry::S3->impostor;
+my $refused = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', tempdir() . '/tls', '--blobs', $between->url ], env => $s3->env);
+is_refused($refused, qr/certificate/i, 'a certificate that nobody trusts');
 
 finish();

@@ -47,7 +47,7 @@ s3_xml_is(struct bytes document, const char *name, const char *text)
 {
     struct bytes found = s3_xml_text(document, name);
 
-    return found.n == strlen(text) && memcmp(found.p, text, found.n) == 0;
+    return found.n > 0 && found.n == strlen(text) && memcmp(found.p, text, found.n) == 0;
 }
 
 bool

@@ -68,6 +68,23 @@ sub versitygw ($class) {
     return $self;
 }
 
+# Somebody with TLS on a free port, and a certificate that nobody has signed. It has url, and stops.
+sub impostor ($class) {
+    my $self = bless { dir => tempdir(), port => free_port(), scheme => 'https' }, $class;
+    my ($certificate, $key) = make_certificate($self->{dir}, 'impostor');
+    $self->{pid} = fork // die "fork: $!";
+    if ($self->{pid} == 0) {
+        setpgrp;
+        open STDIN,  '<', '/dev/null' or die;
+        open STDOUT, '>', '/dev/null' or die;
+        open STDERR, '>&', \*STDOUT or die;
+        exec 'openssl', 's_server', '-accept', "127.0.0.1:$self->{port}", '-cert', $certificate, '-key', $key, '-www' or die "openssl: $!";
+    }
+    push @servers, $self;
+    wait_for(20, sub { serial_at($self->{port}) }) or die 'openssl does not listen';
+    return $self;
+}
+
 # With all its connections.
 sub stop ($self) {
     return if !$self->{pid};
@@ -79,7 +96,7 @@ sub stop ($self) {
 END { my $status = $?; $_->stop for @servers; $? = $status }
 
 # For --blobs, and the environment of the program.
-sub url ($self, $prefix = 'registry') { return "s3://" . BUCKET . "/$prefix?endpoint=http://127.0.0.1:$self->{port}" }
+sub url ($self, $prefix = 'registry') { return "s3://" . BUCKET . "/$prefix?endpoint=" . ($self->{scheme} // 'http') . "://127.0.0.1:$self->{port}" }
 sub env ($self) { return { AWS_ACCESS_KEY_ID => $self->{access_key}, AWS_SECRET_ACCESS_KEY => $self->{secret_key} } }
 
 # Uploads in parts that have not ended, as names of files: their objects' keys, with the number of the upload.
