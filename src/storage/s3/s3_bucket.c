@@ -74,10 +74,12 @@ set_bucket_path(struct s3_bucket *b, const char *p, size_t n, struct err *err)
     n -= n > 0 && p[n - 1] == '/';
     if (n > 0 && copy_part(prefix, sizeof prefix, p, n, WORD "/", "prefix", err) != 0)
         return -1;
-    if (prefix[0] == '/' || strstr(prefix, "//") != NULL || strstr(prefix, "..") != NULL)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "--blobs s3://...: the prefix has an empty part or ..");
     snprintf(b->path, sizeof b->path, "/%s/%s%s", b->bucket, prefix, n > 0 ? "/" : "");
+    if (strstr(b->path, "//") != NULL || strstr(b->path, "/.") != NULL ||
+        strstr(b->path, "..") != NULL)
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--blobs s3://...: a part of the bucket and prefix is empty, or has a dot "
+                       "at its beginning, or two of them");
     return 0;
 }
 
