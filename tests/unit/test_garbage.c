@@ -74,7 +74,7 @@ make_index(struct fixture *f, const struct digest *layer)
 {
     struct layer_info info = {.layer = *layer, .remark = "a test"};
 
-    OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
+    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
 }
 
 static int

@@ -15,7 +15,7 @@ make(struct fixture *f, unsigned number)
 
     snprintf(text, sizeof text, "layer %u", number);
     info.layer = fixture_digest(text);
-    OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
+    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
     return info.layer;
 }
 

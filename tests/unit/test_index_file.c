@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -171,7 +172,7 @@ a_refusal_is_an_index_too(void **state)
     struct layer_info info = {.layer = fixture_digest("x"), .layer_size = 7, .remark = "too slow"};
     struct layer_info got;
 
-    OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
+    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
     assert_int_equal(index_file_info(f->reg.dirfd, &info.layer, &got, &f->err), 1);
     assert_false(got.browsable);
     assert_string_equal(got.remark, "too slow");
@@ -197,10 +198,42 @@ a_sweep_sees_each(void **state)
 
     OK(f, index_file_each(f->reg.dirfd, 0, count, &n, &f->err));
     published(f);
-    OK(f, index_file_refuse(f->reg.dirfd, &info, &f->err));
+    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         OK(f, index_file_each(f->reg.dirfd, i, count, &n, &f->err));
     assert_int_equal(n, 2);
+}
+
+/* Another server of the same database reads it there. */
+static void
+an_index_is_published_on_another_file_system(void **state)
+{
+    struct fixture *f = *state;
+    char name[] = "/dev/shm/registry-test-XXXXXX";
+    struct digest layer;
+    struct layer_info info;
+    struct err ignored;
+    struct stat here, there;
+    int fd, root;
+
+    if (stat("/dev/shm", &there) != 0 || stat(".", &here) != 0 || here.st_dev == there.st_dev ||
+        mkdtemp(name) == NULL)
+        skip();
+    root = open(name, O_RDONLY | O_DIRECTORY);
+    fd = scanned(f, &layer);
+    assert_int_equal(index_file_publish(root, fd, &layer, &ignored), -1); /* there is no tmp/ */
+    assert_int_equal(mkdirat(root, "tmp", 0700), 0);
+    OK(f, index_file_publish(root, fd, &layer, &f->err));
+    OK(f, index_file_publish(root, fd, &layer, &f->err));
+    fdio_close(fd);
+    assert_int_equal(index_file_info(root, &layer, &info, &f->err), 1);
+    assert_true(info.browsable);
+    assert_int_equal(index_file_examine(root, &layer, &f->err), 1);
+    assert_int_equal(unlinkat(root, "tmp", AT_REMOVEDIR), 0); /* it is empty */
+    assert_false(is_there(&layer));
+    fdio_remove_tree(root, "index", &ignored);
+    fdio_close(root);
+    assert_int_equal(rmdir(name), 0);
 }
 
 int
@@ -215,6 +248,7 @@ main(void)
         TEST(what_is_damaged_goes),
         TEST(a_refusal_is_an_index_too),
         TEST(a_sweep_sees_each),
+        TEST(an_index_is_published_on_another_file_system),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

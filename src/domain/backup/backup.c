@@ -1,4 +1,5 @@
 #include "domain/backup/backup.h"
+#include "domain/core/index_place.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +116,7 @@ save_index(struct backup *b, const struct digest *d, struct err *err)
     int from, to, rc = 0;
 
     index_file_path(name, d);
-    from = openat(b->reg->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    from = openat(index_place(b->reg), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (from < 0)
         return 0;
     if (fstat(from, &st) == 0)

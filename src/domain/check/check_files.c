@@ -1,4 +1,5 @@
 #include "domain/check/check.h"
+#include "domain/core/index_place.h"
 #include "domain/check/check_document.h"
 #include "domain/check/check_uploads.h"
 #include "domain/core/garbage.h"
@@ -49,18 +50,18 @@ examine_index(struct check *c, const struct digest *layer, struct err *err)
     struct rec_blob r;
     struct err why;
     bool mended = c->repair;
-    int rc = index_file_examine(c->reg->dirfd, layer, &why);
+    int rc = index_file_examine(index_place(c->reg), layer, &why);
 
     c->indexes++;
     if (rc < 0)
-        rc = index_file_examine(c->reg->dirfd, layer, &why);
+        rc = index_file_examine(index_place(c->reg), layer, &why);
     if (rc >= 0)
         return 0;
     rc = tbl_blob_get(kv_reads(c->reg->kv), layer, &r, err);
     if (rc != 1)
         return rc < 0 ? -1 : 0;
     check_fails(c, "%s", why.message);
-    if (c->repair && (index_file_remove(c->reg->dirfd, layer, &why) != 0 ||
+    if (c->repair && (index_file_remove(index_place(c->reg), layer, &why) != 0 ||
                       index_job_demand(c->reg, layer, NULL, &why) != 0)) {
         check_add_failure(c, &why);
         mended = false;
@@ -79,7 +80,7 @@ examine_indexes(struct check *c, unsigned directory, struct err *err)
 
     while (rc == 0 && x.n == BATCH) {
         x.n = 0;
-        rc = index_file_each(c->reg->dirfd, directory, add_index_to_read, &x, err);
+        rc = index_file_each(index_place(c->reg), directory, add_index_to_read, &x, err);
         for (size_t i = 0; rc == 0 && i < x.n; i++) {
             rc = examine_index(c, &x.v[i], err);
             if (rc == 0)

@@ -1,4 +1,5 @@
 #include "domain/check/check_manifests.h"
+#include "domain/core/index_place.h"
 #include "domain/check/check_document.h"
 #include "domain/core/edge_batch.h"
 #include "domain/inside/index_job.h"
@@ -264,7 +265,7 @@ lacks_index(struct check *c, struct txn *t, const struct digest *layer, struct e
     struct rec_blob r;
     int rc;
 
-    if (index_file_exists(c->reg->dirfd, layer))
+    if (index_file_exists(index_place(c->reg), layer))
         return 0;
     rc = tbl_blob_get(t, layer, &r, err);
     if (rc == 1)

@@ -1,4 +1,5 @@
 #include "domain/check/damage.h"
+#include "domain/core/index_place.h"
 #include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "domain/events/event.h"
@@ -216,7 +217,7 @@ damage_quarantine(const struct registry *reg, const struct digest *d, uint64_t i
 
     if (quarantine_prepare(reg->blobs, err) != 0)
         return -1;
-    x.indexed = index_file_exists(reg->dirfd, d);
+    x.indexed = index_file_exists(index_place(reg), d);
     if (txn_run_anyway(reg->kv, withdraw_blob, &x, err) != 0)
         return -1;
     if (!x.done)
@@ -225,7 +226,7 @@ damage_quarantine(const struct registry *reg, const struct digest *d, uint64_t i
     if (repeat(&x, open_image, err) != 0 || repeat(&x, drop_rights, err) != 0 ||
         quarantine_put(reg->blobs, d, instance, err) != 0)
         return -1;
-    return x.indexed ? index_file_remove(reg->dirfd, d, err) : 0;
+    return x.indexed ? index_file_remove(index_place(reg), d, err) : 0;
 }
 
 /* ---- it is over ---- */

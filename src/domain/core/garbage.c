@@ -1,4 +1,5 @@
 #include "domain/core/garbage.h"
+#include "domain/core/index_place.h"
 #include "domain/core/delete.h"
 #include "domain/core/foreign_images.h"
 #include "domain/core/history_end.h"
@@ -219,7 +220,7 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
         return -1;
     metrics_count(reg->counts, METRIC_GARBAGE_FREED, 0, 1);
     metrics_count(reg->counts, METRIC_GARBAGE_FREED_BYTES, 0, bytes);
-    return rc == 0 ? index_file_remove(reg->dirfd, d, err) : 0;
+    return rc == 0 ? index_file_remove(index_place(reg), d, err) : 0;
 }
 
 /* Objects, each of which takes two requests: for a while only, since the keeper has other work.
@@ -450,7 +451,7 @@ remove_index_without_layer(const struct digest *layer, void *arg, struct err *er
     struct rec_blob r;
     int rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err);
 
-    return rc != 0 ? (rc < 0 ? -1 : 0) : index_file_remove(reg->dirfd, layer, err);
+    return rc != 0 ? (rc < 0 ? -1 : 0) : index_file_remove(index_place(reg), layer, err);
 }
 
 int
@@ -462,7 +463,7 @@ garbage_sweep(const struct registry *reg, unsigned directory, struct err *err)
     if (directory == 0 && blob_file_sweep_unfinished(reg->blobs, err) != 0)
         return -1;
     if (blob_file_each(reg->blobs, directory, collect_orphan, &o, err) != 0 ||
-        index_file_each(reg->dirfd, directory, remove_index_without_layer, &copy, err) != 0)
+        index_file_each(index_place(reg), directory, remove_index_without_layer, &copy, err) != 0)
         return -1;
     return o.n > 0 ? txn_run(reg->kv, put_unlink_jobs, &o, err) : 0;
 }

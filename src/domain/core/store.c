@@ -1,3 +1,4 @@
+#include "domain/core/index_place.h"
 #include "domain/core/store.h"
 #include "domain/core/store_blobs.h"
 #include "storage/files/blob_store.h"
@@ -67,5 +68,5 @@ store_check_files(const struct registry *reg, const char *bodies, struct err *er
         blob_store_check_room(reg->blobs, 0, err) != 0 ||
         (bodies != NULL && body_dir_check_nginx(reg->dirfd, bodies, err) != 0))
         return -1;
-    return index_file_check(reg->dirfd, err);
+    return index_file_check(index_place(reg), err);
 }

@@ -1,3 +1,4 @@
+#include "domain/core/index_place.h"
 #include "domain/inside/browse.h"
 #include "domain/core/chain_id.h"
 #include "domain/core/foreign_images.h"
@@ -42,8 +43,8 @@ open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *
         int rc = 1;
 
         if (im->indexes[i] == NULL && im->here[i])
-            rc = index_cache_take(im->reg->indexes, im->reg->dirfd, &im->layers[i], &im->indexes[i],
-                                  err);
+            rc = index_cache_take(im->reg->indexes, index_place(im->reg), &im->layers[i],
+                                  &im->indexes[i], err);
         if (rc < 0)
             return -1;
         if (rc > 0)
@@ -300,14 +301,15 @@ remove_damaged_index(struct browse_image *im, size_t i, struct err *err)
     int rc;
 
     index_cache_forget(im->reg->indexes, &im->layers[i]);
-    rc = index_file_open(im->reg->dirfd, &im->layers[i], &x, err);
+    rc = index_file_open(index_place(im->reg), &im->layers[i], &x, err);
     if (rc <= 0)
         return rc;
     rc = layer_index_check(x, err);
     layer_index_close(x);
     if (rc == 0)
         return 0;
-    return err->code == ERR_CORRUPT ? index_file_remove(im->reg->dirfd, &im->layers[i], err) : -1;
+    return err->code == ERR_CORRUPT ? index_file_remove(index_place(im->reg), &im->layers[i], err)
+                                    : -1;
 }
 
 int

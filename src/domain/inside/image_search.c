@@ -1,3 +1,4 @@
+#include "domain/core/index_place.h"
 #include "domain/inside/image_search.h"
 #include <stdlib.h>
 #include "domain/core/config.h"
@@ -84,7 +85,7 @@ read_layer_names(struct searching *g, struct layer_memo *m, struct err *err)
     struct layer_index *x;
     struct layer_hits hits = {.n = 0};
     struct buf paths;
-    int rc = index_cache_take(reg->indexes, reg->dirfd, &m->layer, &x, err);
+    int rc = index_cache_take(reg->indexes, index_place(reg), &m->layer, &x, err);
 
     if (rc <= 0)
         return rc;
@@ -223,8 +224,8 @@ open_search_indexes(struct searching *g, struct searched_image *im, struct err *
     int rc = 1;
 
     for (size_t i = 0; i < im->n && rc == 1; i++)
-        rc = index_cache_take(g->s->reg->indexes, g->s->reg->dirfd, &im->layers[i], &im->indexes[i],
-                              err);
+        rc = index_cache_take(g->s->reg->indexes, index_place(g->s->reg), &im->layers[i],
+                              &im->indexes[i], err);
     im->merge = (struct layer_merge){.layers = im->indexes, .n = im->n, .steps = LAYER_MERGE_STEPS};
     return rc;
 }

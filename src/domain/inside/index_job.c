@@ -58,7 +58,7 @@ index_job_demand(const struct registry *reg, const struct digest *layer, const c
     j.job.due = repository != NULL ? DUE_WAITED_FOR : DUE_BEFORE_OTHERS;
     snprintf(j.record.repository, sizeof j.record.repository, "%s",
              repository != NULL ? repository : "");
-    if (index_file_check(reg->dirfd, err) != 0)
+    if (index_file_check(index_place(reg), err) != 0)
         return -1;
     rc = tbl_job_has(kv_reads(reg->kv), &j.job, err);
     if (rc == 0 && txn_run(reg->kv, put_demand, &j, err) != 0)

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "domain/core/index_place.h"
 #include "domain/registry.h"
 #include "storage/tables/tbl_job.h"
 #include "util/arena.h"

@@ -1,3 +1,4 @@
+#include "domain/core/index_place.h"
 #include "domain/v1/conversion_job.h"
 #include "domain/v1/conversion.h"
 #include "domain/v1/image.h"
@@ -117,7 +118,7 @@ read_layer(const struct registry *reg, const struct digest *blob, struct convers
     if (rc == 0)
         return err_set(err, ERR_BAD_IMAGE, "one of its layers isn't here");
     if (rc == 1)
-        rc = index_file_info(reg->dirfd, blob, &info, err);
+        rc = index_file_info(index_place(reg), blob, &info, err);
     if (rc == 0 && index_job_demand(reg, blob, NULL, err) != 0)
         return -1;
     if (rc != 1)

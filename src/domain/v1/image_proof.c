@@ -1,3 +1,4 @@
+#include "domain/core/index_place.h"
 #include "domain/v1/image_proof.h"
 #include "domain/core/chain_id.h"
 #include "domain/core/manifest_ids.h"
@@ -33,7 +34,7 @@ read_info(const struct registry *reg, uint64_t repo, const struct digest *layer,
     *proof = PROOF_ABSENT;
     if (rc == 1 && (rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err)) == 1) {
         *proof = PROOF_MISSING;
-        rc = index_file_info(reg->dirfd, layer, info, err);
+        rc = index_file_info(index_place(reg), layer, info, err);
     }
     return rc;
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include "domain/core/index_place.h"
 #include "process/server/process_title.h"
 #include "storage/layers/index_file.h"
 #include "storage/files/disk_space.h"
@@ -230,7 +231,7 @@ index_child_give_up(const struct index_child_layer *l, const struct registry *re
     digest_hex(hex, &l->digest);
     snprintf(info.remark, sizeof info.remark, "%s", why);
     log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, why);
-    return index_file_refuse(reg->dirfd, &info, err);
+    return index_file_refuse(reg->dirfd, index_place(reg), &info, err);
 }
 
 /* The layer needed more than its share of something, or can't be indexed for another reason. */
@@ -285,7 +286,7 @@ publish_index(const struct index_child_layer *l, const struct registry *reg,
     int rc = index_file_info_of(l->out, &l->digest, &info, err);
 
     if (rc == 1)
-        rc = index_file_publish(reg->dirfd, l->out, &l->digest, err) == 0 ? 1 : -1;
+        rc = index_file_publish(index_place(reg), l->out, &l->digest, err) == 0 ? 1 : -1;
     digest_hex(hex, &l->digest);
     if (rc == 1 && !info.browsable)
         log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);

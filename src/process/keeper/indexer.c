@@ -252,7 +252,7 @@ find_index(struct indexer *x, const struct digest *layer, enum state *state, str
     *state = STATE_DONE;
     if (layer->algo == DIGEST_NONE)
         return 0;
-    rc = index_file_open(x->reg->dirfd, layer, &index, err);
+    rc = index_file_open(index_place(x->reg), layer, &index, err);
     layer_index_close(index);
     if (rc < 0)
         note_sick(x, layer, err->message);
@@ -393,7 +393,7 @@ tend_demand(struct indexer *x, const struct index_job *j, bool *taken, struct er
     if ((state == STATE_DONE || state == STATE_SICK) &&
         index_job_drop(x->reg, j, rc == 0 ? err : &later) != 0)
         return -1;
-    if (rc == 0 && state == STATE_DONE && !index_file_exists(x->reg->dirfd, layer))
+    if (rc == 0 && state == STATE_DONE && !index_file_exists(index_place(x->reg), layer))
         return index_job_demand(x->reg, layer, NULL, err);
     return rc;
 }

@@ -204,7 +204,8 @@ blob_store_write_id(const struct blob_store *s, uint64_t id, struct err *err)
 static bool
 is_known_name(const char *name, size_t n)
 {
-    static const char *const ours[] = {"sha256", "sha512", "quarantine", "tmp", "lost+found"};
+    static const char *const ours[] = {"sha256",     "sha512", "index",
+                                       "quarantine", "tmp",    "lost+found"};
 
     if (*name == '.' || strncmp(name, ID_NAME, strlen(ID_NAME)) == 0)
         return true;

@@ -8,6 +8,7 @@
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/log.h"
+#include "util/random.h"
 
 #define INDEX "index"
 
@@ -146,6 +147,43 @@ make_directories(int root, const char *path, struct err *err)
     return 0;
 }
 
+/* Copies all of the file to a new one of that name. */
+static int
+copy_index(int root, int fd, const char *name, struct err *err)
+{
+    struct stat st;
+    int to = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640), rc;
+
+    if (to < 0 || fstat(fd, &st) != 0) {
+        err_errno(err, "cannot create %s", name);
+        fdio_close(to);
+        return -1;
+    }
+    rc = fdio_append(to, 0, fd, (uint64_t)st.st_size, name, err);
+    if (rc == 0)
+        rc = fdio_fsync(to, name, err);
+    if (close(to) != 0 && rc == 0)
+        rc = err_errno(err, "cannot write %s", name);
+    if (rc != 0)
+        unlinkat(root, name, 0);
+    return rc;
+}
+
+static int
+publish_by_copy(int root, int fd, const char *path, struct err *err)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "tmp/%016llx", (unsigned long long)random_u64());
+    if (make_directories(root, path, err) != 0 || copy_index(root, fd, name, err) != 0)
+        return -1;
+    if (renameat(root, name, root, path) == 0)
+        return 0;
+    err_errno(err, "cannot rename %s to %s", name, path);
+    unlinkat(root, name, 0);
+    return -1;
+}
+
 int
 index_file_publish(int root, int fd, const struct digest *layer, struct err *err)
 {
@@ -157,6 +195,8 @@ index_file_publish(int root, int fd, const struct digest *layer, struct err *err
     for (int i = 0; i < 3; i++) {
         if (linkat(AT_FDCWD, self, root, path, AT_SYMLINK_FOLLOW) == 0 || errno == EEXIST)
             return 0;
+        if (errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP)
+            return publish_by_copy(root, fd, path, err);
         if (errno != ENOENT)
             break;
         if (make_directories(root, path, err) != 0)
@@ -167,7 +207,7 @@ index_file_publish(int root, int fd, const struct digest *layer, struct err *err
 }
 
 int
-index_file_refuse(int root, const struct layer_info *info, struct err *err)
+index_file_refuse(int root, int to, const struct layer_info *info, struct err *err)
 {
     struct layer_info refused = *info;
     struct layer_index_writer *w = NULL;
@@ -178,7 +218,7 @@ index_file_refuse(int root, const struct layer_info *info, struct err *err)
     refused.browsable = false;
     w = layer_index_create(fd);
     if (layer_index_put_info(w, &refused, err) == 0 && layer_index_finish(w, err) == 0)
-        rc = index_file_publish(root, fd, &info->layer, err);
+        rc = index_file_publish(to, fd, &info->layer, err);
     layer_index_free(w);
     fdio_close(fd);
     return rc;

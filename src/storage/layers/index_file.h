@@ -31,11 +31,13 @@ int index_file_check(int root, struct err *err);
 /* Creates a file without a name below index/, for layer_scan. Returns a descriptor or -1. */
 int index_file_create(int root, struct err *err);
 /* Gives the file its name. A file that already has this name stays; the reader that finds it
- * damaged removes it. */
+ * damaged removes it. If root is on another file system than the file, it is copied, below tmp/ of
+ * root at first. */
 int index_file_publish(int root, int fd, const struct digest *layer, struct err *err);
-/* Writes the index of a layer that can't be browsed, with the reason. Only `layer`, `layer_size`
+/* Writes the index of a layer that can't be browsed, with the reason: below index/ of `root` at
+ * first, and published in `to`. Only `layer`, `layer_size`
  * and `remark` of info are used. */
-int index_file_refuse(int root, const struct layer_info *info, struct err *err);
+int index_file_refuse(int root, int to, const struct layer_info *info, struct err *err);
 
 /* Removes an index. Returns 0 also when there was none. */
 int index_file_remove(int root, const struct digest *layer, struct err *err);
