@@ -1,4 +1,4 @@
-# With --database a server is a node: stat, /metrics and /readyz show it, and a second server is refused while it lives.
+# With --database a server is a node: stat, /metrics and /readyz show it, and a second server without --node-address is refused while it lives.
 use v5.36;
 use Registry limit => 200;
 use Registry::Checks;
@@ -48,7 +48,7 @@ my $other = tempdir() . '/other';
 subtest 'a second server is refused' => sub {
     my $ran = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', $other, @options ], env => $how{env}, timeout => 60);
     is($ran->{exit}, 1, 'while the first one lives');
-    like($ran->{err}, qr/works with this database, and this version allows one at a time/, '... and the line says why');
+    like($ran->{err}, qr/works with this database, and this one has no --node-address/, '... and the line says why');
     $ran = command($other, 'gc');
     is($ran->{exit}, 1, 'so is a command without a server');
     like($ran->{err}, qr/run this there/, '... and the line says where to run it');

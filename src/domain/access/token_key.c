@@ -138,6 +138,36 @@ token_keys_rotate(int dirfd, uint64_t old_until_s, struct err *err)
     return rc;
 }
 
+int
+token_keys_export(int dirfd, uint8_t out[TOKEN_KEYS_BYTES], struct err *err)
+{
+    struct token_keys k;
+    int rc = read_key(dirfd, &k.now, err);
+
+    if (rc != 1)
+        return rc;
+    read_old_key(&k, dirfd);
+    memset(out, 0, TOKEN_KEYS_BYTES);
+    memcpy(out, k.now.bytes, sizeof k.now.bytes);
+    if (k.old_until_s > 0)
+        memcpy(out + sizeof k.now.bytes, k.old.bytes, sizeof k.old.bytes);
+    pack_uint_at(out + 2 * sizeof k.now.bytes, k.old_until_s, 8);
+    explicit_bzero(&k, sizeof k);
+    return 1;
+}
+
+int
+token_keys_import(int dirfd, const uint8_t in[TOKEN_KEYS_BYTES], struct err *err)
+{
+    const size_t n = sizeof(struct token_key);
+
+    if (unpack_uint_at(in + 2 * n, 8) == 0)
+        unlinkat(dirfd, TOKEN_KEY_OLD_NAME, 0);
+    else if (fdio_replace_file(dirfd, TOKEN_KEY_OLD_NAME, 0600, bytes_of(in + n, n + 8), err) != 0)
+        return -1;
+    return fdio_replace_file(dirfd, TOKEN_KEY_NAME, 0600, bytes_of(in, n), err);
+}
+
 bool
 token_key_derive(const struct token_key *key, const char *purpose, const char *name, uint8_t *out,
                  size_t n)

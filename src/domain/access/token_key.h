@@ -35,6 +35,11 @@ size_t token_keys_valid(struct token_keys *k, int dirfd, const struct token_key 
  * ends at once. ERR_BAD_REQUEST: there is no key yet. */
 int token_keys_rotate(int dirfd, uint64_t old_until_s, struct err *err);
 
+/* Both keys as bytes, for other servers of the same registry. 1, 0: there is no key, -1. */
+#define TOKEN_KEYS_BYTES 136
+int token_keys_export(int dirfd, uint8_t out[TOKEN_KEYS_BYTES], struct err *err);
+int token_keys_import(int dirfd, const uint8_t in[TOKEN_KEYS_BYTES], struct err *err);
+
 /* Derives a secret of n (at most 32) bytes from the key and two texts. False: the crypto library
  * failed. */
 bool token_key_derive(const struct token_key *key, const char *purpose, const char *name,

@@ -41,6 +41,7 @@ struct metrics_shared {
         atomic_ullong used, limit;
         char pattern[METRICS_PATTERN_MAX]; /* the last byte is always 0 */
     } quotas[METRICS_QUOTAS_MAX];
+    atomic_bool is_clock_wrong;
     atomic_uint nodes_n;
     atomic_uint nodes_version; /* odd while `nodes` is written */
     struct metrics_node nodes[METRICS_NODES_MAX];
@@ -211,6 +212,19 @@ metrics_tell_nodes(const struct metrics *m, unsigned n)
 {
     if (m != NULL && m->shared != NULL)
         atomic_store(&m->shared->nodes_n, n < METRICS_NODES_MAX ? n : METRICS_NODES_MAX);
+}
+
+void
+metrics_tell_clock(const struct metrics *m, bool is_wrong)
+{
+    if (m != NULL && m->shared != NULL)
+        atomic_store(&m->shared->is_clock_wrong, is_wrong);
+}
+
+bool
+metrics_is_clock_wrong(const struct metrics *m)
+{
+    return m != NULL && m->shared != NULL && atomic_load(&m->shared->is_clock_wrong);
 }
 
 void

@@ -79,6 +79,10 @@ struct metrics_node {
 void metrics_tell_node(const struct metrics *m, unsigned i, const struct metrics_node *node);
 void metrics_tell_nodes(const struct metrics *m, unsigned n);
 
+/* The clock of this node is so wrong that it may not write beside other nodes. */
+void metrics_tell_clock(const struct metrics *m, bool is_wrong);
+bool metrics_is_clock_wrong(const struct metrics *m);
+
 /* The listening socket of a pool, by its descriptor; set before the first fork. */
 void metrics_set_socket(const struct metrics *m, unsigned pool, int fd);
 ino_t metrics_socket(const struct metrics *m, unsigned pool);

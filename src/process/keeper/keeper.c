@@ -30,6 +30,7 @@
 /* If each question to the database is a flight: the pause between two looks for what nobody has
  * poked for. */
 #define LOOK_EACH_MS 60000
+#define LOOK_SHARED_MS 2000 /* other nodes put work, and don't poke this keeper */
 /* A checkpoint is due after this much log, or time: recovery takes as long as there is log. */
 #define CHECKPOINT_KBYTES 8192
 #define CHECKPOINT_MINUTES 1
@@ -37,6 +38,7 @@
 #define CHECKPOINT_ROOM (1u << 20)
 /* The pulls are written down this often. */
 #define PULLS_EACH_MS 60000
+#define PULLS_SHARED_MS 5000 /* with other nodes, of which one judges by them */
 /* A new keeper goes on with the hooks of the one before if it leads after this time. */
 #define LEAD_PATIENCE_MS 5000
 #define LEAD_PAUSE_MS 50
@@ -168,7 +170,7 @@ tend_pulls(struct keeper *k)
 {
     struct err err;
 
-    k->pulls_at = clock_mono_ms() + PULLS_EACH_MS;
+    k->pulls_at = clock_mono_ms() + (k->report.node.has_others ? PULLS_SHARED_MS : PULLS_EACH_MS);
     if (last_pull_flush(&k->reg, &err) != 0)
         log_trouble(&k->late_pulls, &err);
 }
@@ -204,7 +206,7 @@ is_look_due(struct keeper *k)
 
     if (kv_is_remote(k->reg.kv) && now < k->look_at)
         return false;
-    k->look_at = now + LOOK_EACH_MS;
+    k->look_at = now + (k->report.node.has_others ? LOOK_SHARED_MS : LOOK_EACH_MS);
     return true;
 }
 
@@ -226,7 +228,8 @@ on_keeper_round(void *arg)
     struct keeper *k = arg;
     /* A stopped process is found in the second look, and woken within --watchdog. */
     uint64_t looks_ms = k->server->options->watchdog_ms / 3;
-    uint64_t most = looks_ms < ROUND_IDLE_MS ? looks_ms : ROUND_IDLE_MS;
+    uint64_t idle_ms = k->report.node.has_others ? ROUND_MS : ROUND_IDLE_MS;
+    uint64_t most = looks_ms < idle_ms ? looks_ms : idle_ms;
     bool is_busy = k->round_ms < most || clock_mono_ms() >= k->upkeep.wake_ms;
     bool looks = is_look_due(k) || is_busy;
 
@@ -388,10 +391,12 @@ run_idle_keeper(struct keeper *k, struct err *err)
 static void
 end_lost_leader(const struct keeper *k)
 {
-    if (kv_node_leads(k->reg.kv))
+    bool leads = kv_node_leads(k->reg.kv);
+
+    if (leads && !k->report.node.may_not_lead)
         return;
-    log_line(LOG_WARN, "this node doesn't lead any more: the connection to the database was lost",
-             NULL);
+    log_line(LOG_WARN, "this node doesn't lead any more", "why=%s",
+             leads ? k->report.node.why : "the connection to the database was lost");
     _exit(CHILD_DONE);
 }
 
@@ -410,7 +415,7 @@ on_follower_round(void *arg)
         tend_pulls(k);
     upkeep_step_own(&k->upkeep, &k->reg);
     keeper_report_step(&k->report, NULL, NULL, is_look_due(k));
-    k->tries_to_lead = true;
+    k->tries_to_lead = !k->report.node.may_not_lead;
     loop_timer_at(&k->round, loop_now(&k->loop) + ROUND_MS);
 }
 
@@ -429,7 +434,10 @@ follow_leader(struct keeper *k, uint64_t *wait_ms, struct err *err)
     uint64_t until = clock_mono_ms() + LEAD_PATIENCE_MS;
     int rc = 0, leads;
 
-    while ((leads = try_to_lead(k, wait_ms, err)) < 0 && clock_mono_ms() < until)
+    node_report_step(&k->report.node, k->server, &k->reg); /* how is the clock? */
+    leads = 0;
+    while (!k->report.node.may_not_lead && (leads = try_to_lead(k, wait_ms, err)) < 0 &&
+           clock_mono_ms() < until)
         clock_sleep_ms(LEAD_PAUSE_MS);
     if (leads == 1)
         return 0;

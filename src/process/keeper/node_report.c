@@ -1,6 +1,8 @@
 #include "process/keeper/node_report.h"
 #include <stdlib.h>
+#include <string.h>
 #include "process/server/node.h"
+#include "process/server/node_key.h"
 #include "storage/kv/kv_nodes.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -10,7 +12,7 @@
 #define SKEW_MAX_MS 30000
 
 static int
-tell_nodes(const struct server *s, struct kv *kv, struct err *err)
+tell_nodes(struct node_report *report, const struct server *s, struct kv *kv, struct err *err)
 {
     struct kv_node nodes[KV_NODES_MAX];
     struct metrics_node shown;
@@ -18,7 +20,10 @@ tell_nodes(const struct server *s, struct kv *kv, struct err *err)
 
     if (kv_node_list(kv, nodes, &n, err) != 0)
         return -1;
+    report->has_others = false;
     for (size_t i = 0; i < n; i++) {
+        report->has_others = report->has_others ||
+                             (kv_node_is_alive(&nodes[i]) && strcmp(nodes[i].id, s->node.id) != 0);
         node_numbers(&nodes[i], s->node.id, &shown);
         metrics_tell_node(&s->metrics, (unsigned)i, &shown);
     }
@@ -30,7 +35,7 @@ _Static_assert(KV_NODES_MAX == METRICS_NODES_MAX, "each node has its numbers");
 _Static_assert(KV_NODE_HOST_MAX == METRICS_HOST_MAX, "names fit");
 
 static void
-judge_clock(struct node_report *n)
+judge_clock(struct node_report *n, const struct server *s)
 {
     int64_t off = n->self.skew_ms < 0 ? -n->self.skew_ms : n->self.skew_ms;
 
@@ -38,6 +43,8 @@ judge_clock(struct node_report *n)
     if (off > SKEW_MAX_MS)
         snprintf(n->why, sizeof n->why, "the clock of this machine is %lld s %s the database's",
                  (long long)off / 1000, n->self.skew_ms < 0 ? "behind" : "ahead of");
+    n->may_not_lead = off > SKEW_MAX_MS && n->has_others;
+    metrics_tell_clock(&s->metrics, n->may_not_lead);
 }
 
 bool
@@ -51,8 +58,11 @@ node_report_step(struct node_report *n, const struct server *s, const struct reg
     n->beat_at = now + BEAT_MS;
     if (n->self.run[0] == '\0')
         n->self = s->node;
-    if (kv_node_beat(reg->kv, &n->self, &err) == 0 && tell_nodes(s, reg->kv, &err) == 0) {
-        judge_clock(n);
+    if (node_key_follow(s->dir.fd, reg->kv, &err) != 0)
+        log_client_line(LOG_WARN, "the key of tokens may differ from that of other servers",
+                        "why=%s", err.message);
+    if (kv_node_beat(reg->kv, &n->self, &err) == 0 && tell_nodes(n, s, reg->kv, &err) == 0) {
+        judge_clock(n, s);
         return true;
     }
     snprintf(n->why, sizeof n->why, "the database doesn't know that this node lives: %.300s",

@@ -11,6 +11,7 @@
 #include "process/options/options_change.h"
 #include "process/server/given_users.h"
 #include "process/server/hook_files.h"
+#include "process/server/node_key.h"
 #include "process/server/open_files.h"
 #include "process/server/readonly_dir.h"
 #include "process/server/runfile.h"
@@ -175,7 +176,6 @@ static int
 make_metrics(struct server *s, struct err *err)
 {
     uint64_t places = 2 + SERVER_COMMANDS_MAX; /* the master, the keeper */
-
     for (int i = 0; i < POOL_COUNT; i++)
         places += pool_workers((enum pool_id)i, s->options);
     return metrics_make(&s->metrics, (unsigned)places, err);
@@ -368,7 +368,8 @@ prepare_as_user(struct server *s, const struct tls_files *tls, const struct ui_f
         return -1;
     s->has_ui = ui->n > 0;
     s->certificate = tls->span;
-    if (token_keys_open(&s->token_keys, s->dir.fd, err) < 0 || take_users(s, err) < 0)
+    if (node_key_open(&s->token_keys, s->dir.fd, s->options->database, err) < 0 ||
+        take_users(s, err) < 0)
         return -1;
     server_hooks(s, &s->hooks);
     if (s->from == NULL)
@@ -572,7 +573,6 @@ static void
 watch_certificate(struct server *s)
 {
     uint64_t now = clock_mono_ms();
-
     if (!tls_files_wanted(s->options) || now < s->certificate_at)
         return;
     s->certificate_at = now + DAY_MS;

@@ -3,6 +3,7 @@
 #include "domain/core/repository.h"
 #include "domain/core/quota.h"
 #include "domain/core/upload.h"
+#include "domain/metrics/metrics.h"
 #include "domain/core/upload_node.h"
 #include "protocol/http/cors.h"
 #include "protocol/http/reply_error.h"
@@ -197,6 +198,9 @@ answer_call(struct call *c, enum error_form form, struct err *err)
         return -1;
     if (c->reg->read_only && (route->verb == VERB_PUSH || route->verb == VERB_DELETE))
         return refuse_write(c, err);
+    if ((route->verb == VERB_PUSH || route->verb == VERB_DELETE) &&
+        metrics_is_clock_wrong(c->reg->metrics))
+        return err_set(err, ERR_BUSY, "the clock of this server is wrong: try another one");
     rc = route->verb == VERB_PUSH ? pass_upload_on(c, err) : 0;
     if (rc != 0)
         return rc < 0 ? -1 : 0;

@@ -107,6 +107,9 @@ struct kv_filling {
     int (*node_lead)(struct kv *kv, const struct kv_node *self, uint64_t *wait_ms, struct err *err);
     bool (*node_leads)(const struct kv *kv);
     int (*node_find)(struct kv *kv, uint32_t number, struct kv_node *out, struct err *err);
+    int (*secret_get)(struct kv *kv, const char *name, struct buf *value, struct err *err);
+    int (*secret_put)(struct kv *kv, const char *name, struct bytes before, struct bytes value,
+                      struct err *err);
     int (*node_self)(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err);
     int (*node_list)(struct kv *kv, struct kv_node *out, size_t *n, struct err *err);
 

@@ -57,6 +57,19 @@ kv_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct er
 }
 
 int
+kv_node_secret_get(struct kv *kv, const char *name, struct buf *value, struct err *err)
+{
+    return kv->filling->secret_get(kv, name, value, err);
+}
+
+int
+kv_node_secret_put(struct kv *kv, const char *name, struct bytes before, struct bytes value,
+                   struct err *err)
+{
+    return kv->filling->secret_put(kv, name, before, value, err);
+}
+
+int
 kv_node_refuse_others(struct kv *kv, const char *id, struct err *err)
 {
     struct kv_node nodes[KV_NODES_MAX];

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "util/buf.h"
+#include "util/bytes.h"
 #include "util/err.h"
 
 /* The servers that share a store, called nodes: who they are, and which of them live. Only for a
@@ -39,7 +41,7 @@ struct kv_node {
 bool kv_node_is_alive(const struct kv_node *node);
 
 /* Enters the node, with its id, run, host, address and version. ERR_UNSUPPORTED: another node
- * lives, or a server with the same id on another host. */
+ * lives, and one of the two has no address; or a server with the same id lives on another host. */
 int kv_node_join(struct kv *kv, const struct kv_node *self, struct err *err);
 /* The node with self's run lives. Fills number, and measures skew_ms, and enters that with the next
  * heartbeat. ERR_UNSUPPORTED: the node was entered by another start of a server since. */
@@ -76,6 +78,14 @@ struct kv_node_self {
 };
 /* 0, or -1, also if no node has this run. */
 int kv_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err);
+
+/* A secret that all nodes share. 1, 0: there is none, -1. A value has KV_SECRET_MAX bytes at most.
+ */
+#define KV_SECRET_MAX 256
+int kv_node_secret_get(struct kv *kv, const char *name, struct buf *value, struct err *err);
+/* Puts it if it still is `before` (n 0: there is none). 1: put; 0: it isn't; -1. */
+int kv_node_secret_put(struct kv *kv, const char *name, struct bytes before, struct bytes value,
+                       struct err *err);
 
 /* Is there another node than `id` ("": any) that lives? ERR_UNSUPPORTED, and a message with its
  * host. */

@@ -154,9 +154,10 @@ refuse_join(const struct kv_node *self, const struct kv_node *other, struct err 
                        "another one; if the directory was moved, start again in %d s",
                        other->host, KV_NODE_DEAD_MS / 1000);
     return err_set(err, ERR_UNSUPPORTED,
-                   "a server on %s works with this database, and this version allows one at a "
-                   "time: stop it; if it was killed, start again in %d s",
-                   other->host, KV_NODE_DEAD_MS / 1000);
+                   "a server on %s works with this database, and %s has no --node-address, which "
+                   "several servers need; if the other one was killed, start again in %d s",
+                   other->host, self->address[0] == '\0' ? "this one" : "that one",
+                   KV_NODE_DEAD_MS / 1000);
 }
 
 /* The nodes that are there, in a transaction that locks the table. */
@@ -187,7 +188,10 @@ check_join(const struct kv_node *self, const struct kv_node *nodes, size_t n, st
         bool is_same = strcmp(self->id, nodes[i].id) == 0;
 
         is_known = is_known || is_same;
-        if (kv_node_is_alive(&nodes[i]) && (!is_same || strcmp(self->host, nodes[i].host) != 0))
+        if (!kv_node_is_alive(&nodes[i]))
+            continue;
+        if (is_same ? strcmp(self->host, nodes[i].host) != 0
+                    : self->address[0] == '\0' || nodes[i].address[0] == '\0')
             return refuse_join(self, &nodes[i], err);
     }
     if (is_known || n < KV_NODES_MAX)
@@ -298,6 +302,58 @@ pg_node_leave(struct kv *kv, const struct kv_node *self, bool is_over, struct er
         return -1;
     PQclear(res);
     return 0;
+}
+
+/* ---- secrets ---- */
+
+int
+pg_node_secret_get(struct kv *kv, const char *name, struct buf *value, struct err *err)
+{
+    const char *params[] = {name};
+    uint8_t bytes[KV_SECRET_MAX];
+    PGresult *res;
+    const char *text;
+    int rows;
+
+    if (ask_again((struct pg *)kv, "SELECT encode(value, 'hex') FROM kv_secret WHERE name = $1",
+                  params, 1, &res, err) != 0)
+        return -1;
+    rows = PQntuples(res);
+    text = rows == 1 ? PQgetvalue(res, 0, 0) : "";
+    buf_reset(value);
+    if (rows == 1 && (strlen(text) > 2 * sizeof bytes ||
+                      !hex_decode(bytes, strlen(text) / 2, text, strlen(text))))
+        rows = err_set(err, ERR_CORRUPT, "the secret %s in the database can't be read", name);
+    else if (rows == 1)
+        buf_put(value, bytes, strlen(text) / 2);
+    PQclear(res);
+    explicit_bzero(bytes, sizeof bytes);
+    return rows;
+}
+
+int
+pg_node_secret_put(struct kv *kv, const char *name, struct bytes before, struct bytes value,
+                   struct err *err)
+{
+    char old[2 * KV_SECRET_MAX + 1], new[2 * KV_SECRET_MAX + 1];
+    const char *params[] = {name, new, old};
+    PGresult *res;
+    int rows;
+
+    if (before.n > KV_SECRET_MAX || value.n > KV_SECRET_MAX)
+        return err_set(err, ERR_SYSTEM, "the secret %s is too long", name);
+    hex_encode(old, before.p, before.n);
+    hex_encode(new, value.p, value.n);
+    if (ask_again((struct pg *)kv,
+                  before.n > 0 ? "UPDATE kv_secret SET value = decode($2, 'hex')"
+                                 " WHERE name = $1 AND value = decode($3, 'hex') RETURNING 1"
+                               : "INSERT INTO kv_secret VALUES ($1, decode($2, 'hex'))"
+                                 " ON CONFLICT DO NOTHING RETURNING 1",
+                  params, before.n > 0 ? 3 : 2, &res, err) != 0)
+        return -1;
+    rows = PQntuples(res);
+    PQclear(res);
+    return rows;
 }
 
 /* ---- leading ---- */

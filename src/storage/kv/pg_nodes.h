@@ -16,5 +16,9 @@ int pg_node_list(struct kv *kv, struct kv_node *out, size_t *n, struct err *err)
 int pg_node_find(struct kv *kv, uint32_t number, struct kv_node *out, struct err *err);
 int pg_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err);
 
+int pg_node_secret_get(struct kv *kv, const char *name, struct buf *value, struct err *err);
+int pg_node_secret_put(struct kv *kv, const char *name, struct bytes before, struct bytes value,
+                       struct err *err);
+
 /* Sends what makes the tables. */
 void pg_node_say_tables(struct pg *p);
