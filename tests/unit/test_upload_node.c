@@ -88,6 +88,13 @@ it_is_good_for_nothing_else(void **state)
     assert_false(upload_node_verify(&here, text, &request, NOW, user, address)); /* another node */
     sign_as(&(struct registry){.node = &stranger}, "ann", "192.0.2.1");
     assert_false(is_believed(&request, NOW));
+    stranger = (struct kv_node_self){.number = 0}; /* it doesn't know itself, and has no key */
+    r = request;
+    r.user = r.address = "";
+    assert_false(upload_node_sign(&(struct registry){.node = &stranger}, ID, &r, NOW, text));
+    sign_as(&here, "ann", "192.0.2.1");
+    assert_false(upload_node_verify(&(struct registry){.node = &stranger}, text, &request, NOW,
+                                    user, address));
 }
 
 static void

@@ -103,7 +103,8 @@ upload_node_sign(const struct registry *reg, const char *id, const struct upload
     uint8_t mac[DIGEST_HMAC_BYTES];
     int n;
 
-    if (strlen(r->user) > RECORD_ACTOR_MAX || strlen(r->address) >= UPLOAD_NODE_CLIENT_MAX)
+    if (reg->node->number == 0 || strlen(r->user) > RECORD_ACTOR_MAX ||
+        strlen(r->address) >= UPLOAD_NODE_CLIENT_MAX)
         return false;
     hex_encode(user, r->user, strlen(r->user));
     hex_encode(address, r->address, strlen(r->address));
@@ -163,8 +164,8 @@ upload_node_verify(const struct registry *reg, const char *text,
     const char *at = text;
     uint64_t number, at_ms, apart;
 
-    if (reg->node == NULL || !take_number_part(&at, &number) || !take_number_part(&at, &at_ms) ||
-        !take_text_part(&at, user, RECORD_ACTOR_MAX + 1) ||
+    if (reg->node == NULL || reg->node->number == 0 || !take_number_part(&at, &number) ||
+        !take_number_part(&at, &at_ms) || !take_text_part(&at, user, RECORD_ACTOR_MAX + 1) ||
         !take_text_part(&at, address, UPLOAD_NODE_CLIENT_MAX) ||
         !hex_decode(told, sizeof told, at, strlen(at)) ||
         !sign_text(reg, text, (size_t)(at - text) - 1, r, mac) ||

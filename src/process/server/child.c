@@ -168,7 +168,9 @@ child_open(const struct server *s, const struct child_place *place, struct regis
         kv_refuse_writes(kv);
     child_registry(s, kv, reg);
     if (kv_is_remote(kv)) {
-        if (kv_node_self(kv, s->node.run, &own_node, &err) != 0) {
+        /* If another server has taken the node's place, the keeper tells, and no number is ours. */
+        own_node = (struct kv_node_self){.number = 0};
+        if (kv_node_self(kv, s->node.run, &own_node, &err) != 0 && err.code != ERR_UNSUPPORTED) {
             log_line(LOG_ERROR, "cannot open the database", "why=%s", err.message);
             _exit(CHILD_FAILED);
         }

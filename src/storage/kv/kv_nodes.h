@@ -73,10 +73,10 @@ int kv_node_find(struct kv *kv, uint32_t number, struct kv_node *out, struct err
 
 /* What a process has to know of its own node: the number, and a secret of all nodes. */
 struct kv_node_self {
-    uint32_t number;
+    uint32_t number; /* 0: not known, and there is no key */
     uint8_t key[KV_NODE_KEY_BYTES];
 };
-/* 0, or -1, also if no node has this run. */
+/* 0, or -1; ERR_UNSUPPORTED: no node has this run. */
 int kv_node_self(struct kv *kv, const char *run, struct kv_node_self *out, struct err *err);
 
 /* A secret that all nodes share. 1, 0: there is none, -1. A value has KV_SECRET_MAX bytes at most.
