@@ -74,7 +74,7 @@ subtest 'another node leads' => sub {
     spew("$work/hold", '');
     is_status($registry->push_image('a/b', 'v2', [ random_bytes(100) ]), 201, 'a tag');
     ok(wait_for(20, sub { begun('v2') }), 'its hook begins');
-    my $other = $pg->sql('registry', q(INSERT INTO kv_node (number, id, run, host, version, beat, skew_ms, is_stopped) VALUES (9, 'other', 'other', 'elsewhere', '0', now(), 0, false)));
+    works($pg->sql('registry', q(INSERT INTO kv_node (number, id, run, host, address, version, beat, skew_ms, is_stopped) VALUES (9, 'other', 'other', 'elsewhere', '', '0', now(), 0, false))), 'there is another node');
     my $pid = other_leader();
     ok(wait_for_other($pid), 'another one waits for the lock');
     end_leader();
@@ -97,7 +97,8 @@ subtest 'another node leads' => sub {
     kill 'KILL', -$pid;
     waitpid $pid, 0;
     $pg->sql('registry', "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE $lock");
-    ok(wait_for(20, sub { $registry->logged(qr/this node leads.*wait_ms=(?:1[5-9]\d{3}|20000)/) }), 'when that one ends, this node leads, and waits before it runs hooks');
+    ok(wait_for(20, sub { $registry->logged(qr/this node leads.*wait_ms=(?:1[5-9]\d{3}|20000)/) }), 'when that one ends, this node leads, and waits before it runs hooks')
+        or diag(join "\n", $registry->logged(qr/leads|follows/), $pg->sql('registry', 'SELECT * FROM kv_node')->{out});
     is(scalar(begun('v2')), 1, '... which may still run elsewhere');
     ok(wait_for(40, sub { ended('v4') }), 'then they run');
     is_deeply([ map { s/ \d+$//r } grep { /v[234]/ } runs() ],
