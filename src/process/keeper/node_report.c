@@ -8,6 +8,8 @@
 #include "util/log.h"
 
 #define BEAT_MS 3000
+/* While no other node lives, nobody needs the key of tokens. */
+#define KEY_EACH_MS 60000
 /* With a clock that differs more from the database's, leases and ages mean something else here. */
 #define SKEW_MAX_MS 30000
 
@@ -47,6 +49,17 @@ judge_clock(struct node_report *n, const struct server *s)
     metrics_tell_clock(&s->metrics, n->may_not_lead);
 }
 
+static void
+follow_key(struct node_report *n, const struct server *s, struct kv *kv)
+{
+    struct err err;
+
+    n->key_at = clock_mono_ms() + KEY_EACH_MS;
+    if (node_key_follow(s->dir.fd, kv, &err) != 0)
+        log_client_line(LOG_WARN, "the key of tokens may differ from that of other servers",
+                        "why=%s", err.message);
+}
+
 bool
 node_report_step(struct node_report *n, const struct server *s, const struct registry *reg)
 {
@@ -58,9 +71,8 @@ node_report_step(struct node_report *n, const struct server *s, const struct reg
     n->beat_at = now + BEAT_MS;
     if (n->self.run[0] == '\0')
         n->self = s->node;
-    if (node_key_follow(s->dir.fd, reg->kv, &err) != 0)
-        log_client_line(LOG_WARN, "the key of tokens may differ from that of other servers",
-                        "why=%s", err.message);
+    if (n->has_others || now >= n->key_at)
+        follow_key(n, s, reg->kv);
     if (kv_node_beat(reg->kv, &n->self, &err) == 0 && tell_nodes(n, s, reg->kv, &err) == 0) {
         judge_clock(n, s);
         return true;
