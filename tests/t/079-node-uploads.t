@@ -111,6 +111,6 @@ subtest 'a node that is dead' => sub {
     $pg->sql('registry', q(UPDATE kv_node SET beat = now() - interval '1 hour' WHERE number = 1));
     is_error($b->request('PATCH', $upload, body => 'abc'), 404, 'BLOB_UPLOAD_UNKNOWN', 'when it counts as dead: the client begins anew');
     is_status($b->request('GET', $upload), 404, '... also for a request without a body');
-    ok(wait_for(30, sub { $pg->sql('registry', 'SELECT count(*) FROM upload')->{out} eq "0\n" }), 'its uploads expire');
+    ok(wait_for(100, sub { $pg->sql('registry', 'SELECT count(*) FROM upload')->{out} eq "0\n" }), 'its uploads expire');
 };
 finish();
