@@ -221,8 +221,8 @@ refuse_name(const struct blob_store *s, const char *name, struct err *err)
     if (is_known_name(name, strcspn(name, "/")))
         return 0;
     return err_set(err, ERR_UNSUPPORTED,
-                   "--blobs %.150s holds %.50s, which isn't a registry's: name an empty one",
-                   s->name, name);
+                   "%s%.150s holds %.50s, which isn't a registry's: name an empty one",
+                   blob_store_is_outside(s) ? "--blobs " : "", s->name, name);
 }
 
 static int
