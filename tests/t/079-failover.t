@@ -1,5 +1,5 @@
-# contrib/cluster starts a registry whose PostgreSQL has a standby, below Patroni. When the one that takes writes dies
-# under load, the other takes over, nothing that was acknowledged is lost, and all goes on by itself.
+# contrib/cluster starts two nodes, whose PostgreSQL has a standby below Patroni. When the one that takes writes dies under
+# load, the other takes over, and so does the other node. Nothing that was acknowledged is lost, and all goes on by itself.
 use v5.36;
 use Cwd qw(abs_path);
 use FindBin qw($Bin);
@@ -18,11 +18,11 @@ skip_or_fail('PostgreSQL 15 is not installed (Debian: postgresql-15)') if !Regis
 skip_or_fail('the program was built without PostgreSQL (Debian: libpq-dev)') if slurp(Registry->program) !~ /kv_gate/;
 
 my $dir     = tempdir() . '/cluster';
-my $port    = free_ports(41);
+my $port    = free_ports(50);
 my $script  = abs_path("$Bin/../../contrib/cluster");
 my $started = cluster('start');
 is($started->{exit}, 0, 'contrib/cluster starts all') or BAIL_OUT("$started->{out}$started->{err}");
-is_deeply([ sort(values %{ parts() }) ], [ ('runs') x 4, 'runs, and takes writes' ], '... and says so');
+is_deeply([ sort(values %{ parts() }) ], [ ('runs') x 5, 'runs, and takes writes' ], '... and says so');
 my $registry = Registry::Client->new(port => $port);
 is_status($registry->get('/readyz'), 200, '... and the registry is ready');
 
@@ -74,8 +74,9 @@ sub under_load ($name, $work) {
     });
     ok($worker, "$name: it goes on by itself");
     my %refused = map { map { $_ => 1 } keys %{ $_->{refused} } } @told;
-    # 404: an upload that nobody was promised to keep has gone, and the client begins anew. 599: no answer in time.
-    is_deeply([ grep { $_ != 503 && $_ != 404 && $_ != 599 } keys %refused ], [], "$name: others were told to try again");
+    # 404: an upload that nobody was promised to keep has gone, and the client begins anew. 599: no answer in time. 502:
+    # the front had sent the request to a node that died.
+    is_deeply([ grep { $_ != 503 && $_ != 404 && $_ != 599 && $_ != 502 } keys %refused ], [], "$name: others were told to try again");
     for my $number (1 .. 3) {
         my $mine = $told[ $number - 1 ];
         note(sprintf 'r%d: %d acknowledged, no answer for at most %.1f s', $number, scalar @{ $mine->{tags} }, $mine->{gap});
@@ -94,6 +95,9 @@ under_load("$dead dies", sub { cluster('kill', $dead)->{exit} == 0 && takes_push
 isnt(primary(), $dead, 'the other takes writes');
 is(cluster('run', $dead)->{exit}, 0, "$dead comes back");
 ok(wait_for(60, \&has_standby), '... and becomes the standby');
+
+under_load('a node dies', sub { cluster('kill', 'node1')->{exit} == 0 && takes_pushes('node') });
+is(cluster('run', 'node1')->{exit}, 0, 'it comes back');
 
 # REGISTRY_TEST_LONG=1. Its kernel still acknowledges what it is sent.
 if ($ENV{REGISTRY_TEST_LONG}) {
@@ -124,7 +128,7 @@ sub has_standby () {
 
 my $stopped = cluster('stop');
 is($stopped->{exit}, 0, 'it stops') or diag($stopped->{err});
-is_deeply([ sort(values %{ parts() }) ], [ (q(doesn't run)) x 5 ], '... all of it');
+is_deeply([ sort(values %{ parts() }) ], [ (q(doesn't run)) x 6 ], '... all of it');
 is(run([ 'pgrep', '-f', $dir ])->{out}, '', '... and nothing is left');
 
 END {
