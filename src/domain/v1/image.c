@@ -96,7 +96,7 @@ int
 image_resolve(const struct registry *reg, const struct actor *actor, const char *text,
               struct digest *id, struct err *err)
 {
-    struct candidates c = {.digits = text, .n = strlen(text)};
+    struct candidates c = {.digits = text, .n = strlen(text)}, claims = c;
     struct digest from = {.algo = DIGEST_V1_ID};
     char first[65];
 
@@ -109,14 +109,16 @@ image_resolve(const struct registry *reg, const struct actor *actor, const char 
     memcpy(first, text, c.n);
     if (!hex_decode(from.bytes, 32, first, sizeof first - 1))
         return refuse_unknown_image(err);
-    if (tbl_image_each(kv_reads(reg->kv), &from, note_id_candidate, &c, err) != 0 ||
+    /* Claims are read first: one that is proven meanwhile is met again. */
+    if (see_views(reg, EDGE_ID, &from, &claims, err) != 0 ||
+        see_views(reg, EDGE_ID_UNSURE, &from, &claims, err) != 0 ||
+        tbl_image_each(kv_reads(reg->kv), &from, note_id_candidate, &c, err) != 0 ||
         see_views(reg, EDGE_ID_OWN, &from, &c, err) != 0 ||
         see_views(reg, EDGE_ID_PROVEN, &from, &c, err) != 0)
         return -1;
     /* Claims of others must not make a short id ambiguous. */
-    if (c.count == 0 && (see_views(reg, EDGE_ID, &from, &c, err) != 0 ||
-                         see_views(reg, EDGE_ID_UNSURE, &from, &c, err) != 0))
-        return -1;
+    if (c.count == 0)
+        c = claims;
     if (c.count == 0)
         return refuse_unknown_image(err);
     if (c.count > 1)

@@ -57,22 +57,57 @@ collect_seen(const struct registry *reg, const struct actor *actor, struct repos
     return rc < 0 ? -1 : 0;
 }
 
+static int
+collect_kind(const struct registry *reg, const struct actor *actor, uint64_t repo,
+             const struct digest *id, enum edge_kind kind, struct image_named_list *list,
+             struct err *err)
+{
+    struct repository_walk walk = {.to = *id};
+
+    if (list->n == IMAGE_NAMED_MAX)
+        return 0;
+    if (repo == 0 && actor != NULL && !access_everywhere(reg, actor, RIGHT_PULL))
+        return collect_seen(reg, actor, &walk, kind, list, err);
+    return tbl_edge_each(kv_reads(reg->kv), id, kind, repo, NULL, collect_named, list, err);
+}
+
+static bool
+is_in_list(const struct image_named_list *list, const struct image_named *x)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].repo == x->repo && digest_equal(&list->v[i].manifest, &x->manifest))
+            return true;
+    return false;
+}
+
+/* Between two reads, what was open may have been proven, or found to be unsure. So these kinds are
+ * read after the open ones: then a manifest can be met twice, but can't be missed. */
+static int
+collect_all(const struct registry *reg, const struct actor *actor, uint64_t repo,
+            const struct digest *id, struct image_named_list *list, struct err *err)
+{
+    struct image_named_list others = {.n = 0};
+
+    list->n = 0;
+    if (collect_kind(reg, actor, repo, id, EDGE_ID, &others, err) != 0 ||
+        collect_kind(reg, actor, repo, id, EDGE_ID_UNSURE, &others, err) != 0 ||
+        collect_kind(reg, actor, repo, id, EDGE_ID_PROVEN, list, err) != 0)
+        return -1;
+    for (size_t i = 0; i < others.n && list->n < IMAGE_NAMED_MAX; i++)
+        if (!is_in_list(list, &others.v[i]))
+            list->v[list->n++] = others.v[i];
+    list->more = list->n == IMAGE_NAMED_MAX;
+    return 0;
+}
+
 int
 image_named_read(const struct registry *reg, const struct actor *actor, uint64_t repo,
                  const struct digest *id, struct image_named_list *list, struct err *err)
 {
-    static const enum edge_kind KINDS[] = {EDGE_ID_PROVEN, EDGE_ID, EDGE_ID_UNSURE};
-    bool choose = repo == 0 && actor != NULL && !access_everywhere(reg, actor, RIGHT_PULL);
-    struct repository_walk walk = {.to = *id};
     size_t kept = 0;
 
-    list->n = 0;
-    for (size_t k = 0; k < sizeof KINDS / sizeof KINDS[0] && list->n < IMAGE_NAMED_MAX; k++)
-        if (choose ? collect_seen(reg, actor, &walk, KINDS[k], list, err) != 0
-                   : tbl_edge_each(kv_reads(reg->kv), id, KINDS[k], repo, NULL, collect_named, list,
-                                   err) != 0)
-            return -1;
-    list->more = list->n == IMAGE_NAMED_MAX;
+    if (collect_all(reg, actor, repo, id, list, err) != 0)
+        return -1;
     for (size_t i = 0; i < list->n; i++) {
         int rc = judge_named(reg, id, &list->v[i], err);
 
@@ -100,7 +135,8 @@ int
 image_named_is_anothers(const struct registry *reg, uint64_t repo, const struct digest *id,
                         struct err *err)
 {
-    static const enum edge_kind KINDS[] = {EDGE_ID_PROVEN, EDGE_ID, EDGE_MADE};
+    /* In this order, since what is open may be proven meanwhile. */
+    static const enum edge_kind KINDS[] = {EDGE_ID, EDGE_ID_PROVEN, EDGE_MADE};
     bool found = false;
     struct rec_image r;
     int rc = tbl_image_get(kv_reads(reg->kv), id, &r, err);
