@@ -115,7 +115,7 @@ command_nginx_conf(struct options *o, struct err *err)
         .dir = dir,
         .blobs = o->blobs != NULL && !s3_bucket_is(o->blobs) ? o->blobs : layers,
         .s3_url = url[0] != '\0' ? url : NULL,
-        .s3_host = bucket.host,
+        .s3_host = url[0] != '\0' ? bucket.host : NULL,
         .cache_size = o->cache_size / 2,
         .sockets = o->sockets,
         .htpasswd = htpasswd,
