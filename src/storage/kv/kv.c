@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv_filling.h"
+#include "util/clock.h"
 
 /* The part that all fillings share. */
 
 #define TXN_RETRIES 20 /* after a conflict */
+/* A database elsewhere may hang; then each try can take seconds. */
+#define TXN_PATIENCE_MS 15000
 
 /* ---- transactions ---- */
 
@@ -51,16 +54,19 @@ int
 txn_run_anyway(struct kv *kv, int (*fn)(struct txn *t, void *arg, struct err *err), void *arg,
                struct err *err)
 {
+    uint64_t until;
+
     if (kv->is_read_only)
         return err_set(err, ERR_READ_ONLY, "this registry is read-only at the moment");
     if (kv->is_running || kv->cursors > 0 || kv->is_moment)
         return err_set(err, ERR_SYSTEM, "a transaction inside another, or beside an open cursor");
 
+    until = clock_mono_ms() + TXN_PATIENCE_MS;
     for (unsigned tries = 0; tries <= TXN_RETRIES; tries++) {
         bool conflict;
         int rc = txn_try(kv, fn, arg, tries, &conflict, err);
 
-        if (!conflict)
+        if (!conflict || (kv_is_remote(kv) && clock_mono_ms() >= until))
             return rc;
     }
     return err_set(err, ERR_BUSY, "too many conflicts with others");

@@ -408,7 +408,8 @@ is_own_lock(struct pg *p, const struct kv_node *self, struct err *err)
         return -1;
     is_own = PQntuples(res) == 1;
     PQclear(res);
-    return is_own ? err_set(err, ERR_BUSY, "the connection of the process before hasn't ended yet")
+    return is_own ? err_set(err, ERR_BUSY,
+                            "the database has not ended the connection of the process before yet")
                   : 0;
 }
 
