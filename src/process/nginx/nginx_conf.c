@@ -344,7 +344,8 @@ chosen_block(const struct nginx_conf *c, const char *name)
     if (strcmp(name, "REAL_ADDRESS") == 0 && c->proxy_protocol)
         return "PROXY_ADDRESS";
     left_out = (strcmp(name, "S3_CACHE") == 0 && c->s3_url == NULL) ||
-               (strcmp(name, "S3_TLS") == 0 && strncmp(c->s3_url, "https:", 6) != 0) ||
+               (strcmp(name, "S3_TLS") == 0 &&
+                (c->s3_url == NULL || strncmp(c->s3_url, "https:", 6) != 0)) ||
                (strcmp(name, "REAL_ADDRESS") == 0 && c->proxies_n == 0) ||
                (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
                (strcmp(name, "WRITE_ACCESS_LOG") == 0 && c->access_log == NULL) ||
