@@ -80,7 +80,7 @@ struct pg {
     bool is_begun;
     bool is_alone;    /* no other one runs: it can't lose */
     bool is_doubtful; /* the commit may have been done, or be lost with the server */
-    bool was_warned;  /* by the server, in this flight */
+    bool was_warned;  /* in this flight: the server doesn't wait for its standby */
     unsigned tries;
     uint64_t *changes; /* of each table: writes */
     struct pg_append *appends;

@@ -43,7 +43,7 @@ static const struct {
     FUNCTION(PQsendPrepare),
     FUNCTION(PQsendQueryParams),
     FUNCTION(PQsendQueryPrepared),
-    FUNCTION(PQsetNoticeProcessor),
+    FUNCTION(PQsetNoticeReceiver),
     FUNCTION(PQsetnonblocking),
     FUNCTION(PQsocket),
     FUNCTION(PQstatus),

@@ -35,7 +35,7 @@ extern struct pg_library {
     __typeof__(PQsendPrepare) *PQsendPrepare;
     __typeof__(PQsendQueryParams) *PQsendQueryParams;
     __typeof__(PQsendQueryPrepared) *PQsendQueryPrepared;
-    __typeof__(PQsetNoticeProcessor) *PQsetNoticeProcessor;
+    __typeof__(PQsetNoticeReceiver) *PQsetNoticeReceiver;
     __typeof__(PQsetnonblocking) *PQsetnonblocking;
     __typeof__(PQsocket) *PQsocket;
     __typeof__(PQstatus) *PQstatus;
@@ -65,7 +65,7 @@ extern struct pg_library {
 #define PQsendPrepare pg_library.PQsendPrepare
 #define PQsendQueryParams pg_library.PQsendQueryParams
 #define PQsendQueryPrepared pg_library.PQsendQueryPrepared
-#define PQsetNoticeProcessor pg_library.PQsetNoticeProcessor
+#define PQsetNoticeReceiver pg_library.PQsetNoticeReceiver
 #define PQsetnonblocking pg_library.PQsetnonblocking
 #define PQsocket pg_library.PQsocket
 #define PQstatus pg_library.PQstatus

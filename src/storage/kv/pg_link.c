@@ -51,15 +51,16 @@ static const char *const settings[] = {
     " WHERE current_setting('synchronous_commit') IN ('off', 'local')",
 };
 
-/* The session is told of warnings only. One that comes with a COMMIT says that the server has
- * stopped to wait for its standby: what it calls committed would be lost with it. */
+/* A server that has stopped to wait for its standby says so in a warning, and then that it has
+ * committed: what only it has would be lost with it. */
 static void
-note_warning(void *arg, const char *message)
+note_warning(void *arg, const PGresult *res)
 {
     struct pg *p = arg;
+    const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
 
-    (void)message;
-    p->was_warned = true;
+    if (function == NULL || strcmp(function, "SyncRepWaitForLSN") == 0)
+        p->was_warned = true;
 }
 
 static int
@@ -82,7 +83,7 @@ connect_once(struct pg *p, struct err *err)
         pg_link_close(p);
         return -1;
     }
-    PQsetNoticeProcessor(p->conn, note_warning, p);
+    PQsetNoticeReceiver(p->conn, note_warning, p);
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         pg_link_say(p, PG_CHECKED, settings[i]);
     return pg_link_flight(p, NULL, err);
