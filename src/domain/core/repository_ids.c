@@ -1,5 +1,6 @@
 #include "domain/core/repository_ids.h"
 #include <stdlib.h>
+#include "util/fnv.h"
 #include "util/mem.h"
 
 #define PLACES 4096
@@ -10,16 +11,6 @@ struct repository_ids {
         uint64_t hash, id;
     } v[PLACES];
 };
-
-static uint64_t
-hash_of_name(const char *name)
-{
-    uint64_t hash = 14695981039346656037u;
-
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * 1099511628211u;
-    return hash;
-}
 
 struct repository_ids *
 repository_ids_new(void)
@@ -36,22 +27,20 @@ repository_ids_free(struct repository_ids *ids)
 uint64_t
 repository_ids_guess(const struct repository_ids *ids, const char *name)
 {
-    uint64_t hash;
+    uint64_t hash = fnv_hash(FNV_START, bytes_str(name));
 
     if (ids == NULL)
         return 0;
-    hash = hash_of_name(name);
     return ids->v[hash % PLACES].hash == hash ? ids->v[hash % PLACES].id : 0;
 }
 
 void
 repository_ids_note(struct repository_ids *ids, const char *name, uint64_t id)
 {
-    uint64_t hash;
+    uint64_t hash = fnv_hash(FNV_START, bytes_str(name));
 
     if (ids == NULL)
         return;
-    hash = hash_of_name(name);
     ids->v[hash % PLACES].hash = hash;
     ids->v[hash % PLACES].id = id;
 }

@@ -6,6 +6,7 @@
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_tag.h"
 #include "util/arena.h"
+#include "util/fnv.h"
 #include "util/random.h"
 
 /* Tags read at a time, in which the table is locked. */
@@ -207,15 +208,13 @@ struct collection {
     bool full;
 };
 
-/* Once. FNV-1a. */
+/* Once. */
 static void
 add_to_collection(struct collection *c, const struct digest *id)
 {
-    uint64_t h = c->seed;
+    uint64_t h = fnv_hash(c->seed, bytes_of(id->bytes, 32));
     uint32_t at;
 
-    for (size_t i = 0; i < 32; i++)
-        h = (h ^ id->bytes[i]) * 1099511628211u;
     for (at = (uint32_t)(h >> 32) % SLOTS; c->slots[at] != 0; at = (at + 1) % SLOTS)
         if (digest_equal(&c->ids[c->slots[at] - 1], id))
             return;

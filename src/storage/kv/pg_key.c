@@ -3,6 +3,7 @@
 #include "storage/kv/pg_key.h"
 #include "storage/kv/pg_link.h"
 #include "storage/kv/pg_statement.h"
+#include "util/fnv.h"
 #include "util/mem.h"
 #include "util/pack.h"
 
@@ -27,11 +28,7 @@ pg_key_copy(const struct pg *p, unsigned table, const PGresult *res, int column,
 static uint64_t
 lock_of_key(unsigned table, struct bytes key)
 {
-    uint64_t hash = 14695981039346656037u + table;
-
-    for (size_t i = 0; i < key.n; i++)
-        hash = (hash ^ ((const uint8_t *)key.p)[i]) * 1099511628211u;
-    return hash;
+    return fnv_hash(FNV_START + table, key);
 }
 
 void

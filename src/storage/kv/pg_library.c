@@ -3,79 +3,57 @@
 #define PG_LIBRARY_ITSELF
 #include "storage/kv/pg_library.h"
 #include <assert.h>
-#include <dlfcn.h>
-#include <stddef.h>
-#include <string.h>
-
-/* All releases of PostgreSQL since 2005 have this version of the library. */
-#define LIBRARY "libpq.so.5"
+#include "util/library.h"
 
 struct pg_library pg_library;
 
-#define FUNCTION(name)                           \
-    {                                            \
-#name, offsetof(struct pg_library, name) \
-    }
-static const struct {
-    const char *name;
-    size_t at;
-} functions[] = {
-    FUNCTION(PQclear),
-    FUNCTION(PQcmdStatus),
-    FUNCTION(PQcmdTuples),
-    FUNCTION(PQconnectdbParams),
-    FUNCTION(PQconsumeInput),
-    FUNCTION(PQcopyResult),
-    FUNCTION(PQenterPipelineMode),
-    FUNCTION(PQerrorMessage),
-    FUNCTION(PQfinish),
-    FUNCTION(PQflush),
-    FUNCTION(PQgetResult),
-    FUNCTION(PQgetisnull),
-    FUNCTION(PQgetlength),
-    FUNCTION(PQgetvalue),
-    FUNCTION(PQisBusy),
-    FUNCTION(PQnfields),
-    FUNCTION(PQntuples),
-    FUNCTION(PQpipelineSync),
-    FUNCTION(PQresultErrorField),
-    FUNCTION(PQresultStatus),
-    FUNCTION(PQsendPrepare),
-    FUNCTION(PQsendQueryParams),
-    FUNCTION(PQsendQueryPrepared),
-    FUNCTION(PQsetNoticeReceiver),
-    FUNCTION(PQsetnonblocking),
-    FUNCTION(PQsocket),
-    FUNCTION(PQstatus),
+#define PQ_FUNCTION(name) LIBRARY_FUNCTION(pg_library, name)
+static const struct library_function pq_functions[] = {
+    PQ_FUNCTION(PQclear),
+    PQ_FUNCTION(PQcmdStatus),
+    PQ_FUNCTION(PQcmdTuples),
+    PQ_FUNCTION(PQconnectdbParams),
+    PQ_FUNCTION(PQconsumeInput),
+    PQ_FUNCTION(PQcopyResult),
+    PQ_FUNCTION(PQenterPipelineMode),
+    PQ_FUNCTION(PQerrorMessage),
+    PQ_FUNCTION(PQfinish),
+    PQ_FUNCTION(PQflush),
+    PQ_FUNCTION(PQgetResult),
+    PQ_FUNCTION(PQgetisnull),
+    PQ_FUNCTION(PQgetlength),
+    PQ_FUNCTION(PQgetvalue),
+    PQ_FUNCTION(PQisBusy),
+    PQ_FUNCTION(PQnfields),
+    PQ_FUNCTION(PQntuples),
+    PQ_FUNCTION(PQpipelineSync),
+    PQ_FUNCTION(PQresultErrorField),
+    PQ_FUNCTION(PQresultStatus),
+    PQ_FUNCTION(PQsendPrepare),
+    PQ_FUNCTION(PQsendQueryParams),
+    PQ_FUNCTION(PQsendQueryPrepared),
+    PQ_FUNCTION(PQsetNoticeReceiver),
+    PQ_FUNCTION(PQsetnonblocking),
+    PQ_FUNCTION(PQsocket),
+    PQ_FUNCTION(PQstatus),
+};
+#define PQ_FUNCTIONS (sizeof pq_functions / sizeof pq_functions[0])
+
+/* All releases of PostgreSQL since 2005 have this version of the library; those before 14 have no
+ * pipelines. */
+static const struct library pq = {
+    .what = "PostgreSQL's library",
+    .package = "libpq5",
+    .files = {"libpq.so.5"},
+    .functions = pq_functions,
+    .functions_n = PQ_FUNCTIONS,
 };
 
 int
 pg_library_load(struct err *err)
 {
-    struct pg_library found;
-    void *library, *function;
-
-    static_assert(sizeof functions / sizeof functions[0] == sizeof found / sizeof function,
-                  "each has its place");
-    if (pg_library.PQstatus != NULL)
-        return 0;
-    library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "PostgreSQL's library can't be loaded (%s): install the Debian package "
-                       "libpq5",
-                       dlerror());
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        function = dlsym(library, functions[i].name);
-        if (function == NULL) {
-            dlclose(library);
-            return err_set(err, ERR_UNSUPPORTED,
-                           LIBRARY " has no %s: version 14 or later is needed", functions[i].name);
-        }
-        memcpy((char *)&found + functions[i].at, &function, sizeof function);
-    }
-    pg_library = found;
-    return 0;
+    static_assert(PQ_FUNCTIONS == sizeof pg_library / sizeof(void *), "each is loaded");
+    return pg_library.PQstatus != NULL ? 0 : library_load(&pq, &pg_library, err);
 }
 
 #endif

@@ -1,4 +1,5 @@
 #include "storage/layers/layer_names.h"
+#include "util/fnv.h"
 
 #define BITS_OF_NAME 7
 #define BITS_OF_PIECE (LAYER_NAMES_PIECE * 8u)
@@ -11,16 +12,10 @@ mix_name_bits(uint64_t h)
     return h ^ h >> 33;
 }
 
-/* FNV-1a, mixed. */
 uint64_t
 layer_names_hash(struct bytes name)
 {
-    const uint8_t *p = name.p;
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-    return mix_name_bits(h);
+    return mix_name_bits(fnv_hash(FNV_START, name));
 }
 
 uint32_t

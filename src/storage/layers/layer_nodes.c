@@ -1,5 +1,6 @@
 #include "storage/layers/layer_nodes.h"
 #include "util/arena.h"
+#include "util/fnv.h"
 #include "util/random.h"
 #include "util/mem.h"
 
@@ -11,15 +12,12 @@ node_name(const struct layer_node *x)
     return bytes_of(x->name, x->name_n);
 }
 
-/* FNV-1a with a random start, so that nobody can choose names that all fall into one bucket. */
+/* With a random start, so that nobody can choose names that all fall into one bucket. */
 static uint32_t
 hash_of(const struct layer_nodes *t, uint32_t dir, struct bytes name)
 {
-    const uint8_t *p = name.p;
-    uint64_t h = t->seed ^ dir;
+    uint64_t h = fnv_hash(t->seed ^ dir, name);
 
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ p[i]) * 0x100000001b3u;
     return (uint32_t)(h ^ h >> 32);
 }
 
