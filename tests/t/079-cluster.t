@@ -6,23 +6,16 @@ use Registry limit => 400;
 use Registry::Checks;
 use Registry::Layers;
 use Registry::Listener;
-use Registry::Nginx;
-use Registry::Postgresql;
+use Registry::Nodes;
 use Registry::Tools;
 use JSON::PP qw(decode_json);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-skip_or_fail('PostgreSQL 15 is not installed (Debian: postgresql-15)') if !Registry::Postgresql->programs;
-skip_or_fail('the program was built without PostgreSQL (Debian: libpq-dev)') if slurp(Registry->program) !~ /kv_gate/;
+skip_or_fail($_) for Registry::Nodes->missing // ();
 
 my $SECONDS = $ENV{REGISTRY_TEST_SECONDS} // 8;
-my $pg      = Registry::Postgresql->start;
-my $url     = $pg->database('registry');
 my $work    = tempdir();
-my $blobs   = "$work/blobs";
-mkdir $blobs or die "mkdir: $!";
-if (is_root()) { chown((getpwnam 'www-data')[ 2, 3 ], $blobs) or die "chown: $!" }
 chmod 0777, $work or die "chmod: $!";
 spew("$work/runs", '');
 chmod 0666, "$work/runs" or die "chmod: $!";
@@ -34,44 +27,26 @@ echo "end \$REGISTRY_REPOSITORY:\$REGISTRY_TAG \$\$" >> $work/runs
 END
 chmod 0755, "$work/hook" or die "chmod: $!";
 
-my %env = (PGPASSWORD => $pg->password);
-
-sub start_node (%o) {
-    my $port = free_port();
-    return Registry->start(
-        env      => \%env,
-        expected => qr/signal 9|signal=9|database|left in connection|aborting|upstream|Connection refused|doesn't lead|may not lead|prematurely/,
-        listen   => [ '--listen', '127.0.0.1', '--port', $port ],
-        user     => 'ann:secret',
-        args     => [ '--database', $url, '--blobs', $blobs, '--node-address', "127.0.0.1:$port", '--user', 'ann:secret', '--on-tag', "$work/hook",
-            '--lease', '2s', '--gc-interval', '1s', '--history-keep', '0' ],
-        %o,
-    );
-}
-
-my @nodes = (start_node(), start_node());
-my $proxy = Registry::Nginx->start(
-    http   => 'upstream nodes { ' . join(' ', map { 'server 127.0.0.1:' . $_->port . ' max_fails=0;' } @nodes) . ' }',
-    server => <<'END',
-client_max_body_size 0;
-location / {
-    proxy_pass http://nodes;
-    proxy_http_version 1.1;
-    proxy_request_buffering off;
-    proxy_next_upstream off;
-    proxy_set_header Host $http_host;
-}
-END
+my $any = Registry::Nodes->start(
+    2,
+    expected => qr/signal 9|signal=9|database|left in connection|aborting|upstream|Connection refused|doesn't lead|may not lead|prematurely/,
+    user     => 'ann:secret',
+    args     => [ '--user', 'ann:secret', '--on-tag', "$work/hook", '--lease', '2s', '--gc-interval', '1s', '--history-keep', '0' ],
 );
-my $any = $proxy->client(0, user => 'ann:secret');
+my @nodes = $any->all;
 
-sub stat_of ($node) { return decode_json(Registry->try([ 'stat', '--json', '--dir', $node->dir, '--database', $url, '--blobs', $blobs ], env => \%env)->{out}) }
-sub leader (@of)   { my ($found) = grep { my $n = $_; $n->running && grep { $_->{self} && $_->{leads} } @{ stat_of($n)->{nodes} // [] } } @of; return $found }
+sub nodes_of ($i) { return @{ decode_json($any->command($i, 'stat', '--json')->{out})->{nodes} // [] } }
+
+# The number of the one that leads.
+sub leader () {
+    my ($found) = grep { my $i = $_; ($any->all)[$i]->running && grep { $_->{self} && $_->{leads} } nodes_of($i) } 0, 1;
+    return $found;
+}
 sub runs ()        { return map { s/ \d+$//r } split /\n/, slurp("$work/runs") }
 sub wanted (@tags) { return map { ("begin $_", "end $_") } @tags }
 
-ok(wait_for(30, sub { grep({ $_->{state} eq 'alive' } @{ stat_of($nodes[0])->{nodes} // [] }) == 2 }), 'two servers run');
-ok(wait_for(30, sub { leader(@nodes) }), 'one of them leads');
+ok(wait_for(30, sub { grep({ $_->{state} eq 'alive' } nodes_of(0)) == 2 }), 'two servers run');
+ok(wait_for(30, sub { defined leader() }), 'one of them leads');
 
 subtest 'pushes and pulls' => sub {
     my @listeners = map { Registry::Listener->open($_, query => '?type=tag') } @nodes;
@@ -121,7 +96,7 @@ subtest 'deletion and garbage' => sub {
     my $made  = $any->push_image('team/gone', 'v1', [$bytes]);
     is_status($made, 201, 'an image');
     my ($hex) = digest($bytes) =~ /:(.*)/;
-    my $files = sub () { return glob "$blobs/sha256/" . substr($hex, 0, 2) . "/$hex.*" };
+    my $files = sub () { return glob $any->blobs . '/sha256/' . substr($hex, 0, 2) . "/$hex.*" };
     is(scalar(my @there = $files->()), 1, '... whose layer is in the shared directory');
     is_status($any->delete('/v2/team/gone/manifests/' . $made->header('Docker-Content-Digest')), 202, 'is deleted');
     is_status($_->get('/v2/team/gone/manifests/v1'), 404, '... everywhere') for @nodes;
@@ -179,9 +154,8 @@ sub push_until ($repository, $until) {
 }
 
 subtest 'a node dies while clients push' => sub {
-    my $leader = leader(@nodes);
-    my ($other) = grep { $_ != $leader } @nodes;
-    my ($which) = grep { $nodes[$_] == $other } 0, 1;
+    my $which = 1 - leader();
+    my ($leader, $other) = @nodes[ 1 - $which, $which ];
     my $until = "$work/over";
     my ($killer, @told) = in_parallel(3, 120, sub ($i) {
         return push_until("dies/r$i", $until) if $i > 0;
@@ -203,27 +177,21 @@ subtest 'a node dies while clients push' => sub {
             is(scalar @lost, 0, "$tag is whole") if @lost;
         }
     }
-    $nodes[$which] = start_node(dir => $other->dir, listen => [ '--listen', '127.0.0.1', '--port', $other->port ],
-        args => [ @{ args_of($other->port) } ]);
+    $nodes[$which] = $any->revive($which);
     ok(wait_for(30, sub { $nodes[$which]->get('/readyz')->status == 200 }), 'it comes back');
 };
 
-sub args_of ($port) {
-    return [ '--database', $url, '--blobs', $blobs, '--node-address', "127.0.0.1:$port", '--user', 'ann:secret', '--on-tag', "$work/hook",
-        '--lease', '2s', '--gc-interval', '1s', '--history-keep', '0' ];
-}
-
 subtest 'the leader dies while a hook runs' => sub {
     ok(wait_for(60, sub { !grep({ /^begin/ } runs()) || grep({ /^begin/ } runs()) == grep({ /^end/ } runs()) }), 'no hook runs');
-    my $leader = leader(@nodes);
-    my ($other) = grep { $_ != $leader } @nodes;
+    my $which = 1 - leader();
+    my ($leader, $other) = @nodes[ 1 - $which, $which ];
     spew("$work/hold", '');
     is_status($other->push_image('hooks/app', 'h1', [ random_bytes(100) ]), 201, 'a tag');
     ok(wait_for(30, sub { grep { $_ eq 'begin hooks/app:h1' } runs() }), 'its hook begins');
     is_status($other->push_image('hooks/app', 'h2', [ random_bytes(100) ]), 201, 'another tag');
     $leader->crash;
     unlink "$work/hold";
-    ok(wait_for(60, sub { leader($other) }), 'the other node leads');
+    ok(wait_for(60, sub { (leader() // -1) == $which }), 'the other node leads');
     ok(wait_for(60, sub { grep { $_ eq 'end hooks/app:h2' } runs() }), 'the hooks run');
     my @of = grep { m{hooks/app} } runs();
     is_deeply([ @of[ -4 .. -1 ] ], [ wanted('hooks/app:h1', 'hooks/app:h2') ], '... in order, on the new leader');
@@ -231,7 +199,7 @@ subtest 'the leader dies while a hook runs' => sub {
     is_status($other->push_image('hooks/app', 'h3', [ random_bytes(100) ]), 201, 'and all goes on');
 };
 
-my ($left) = grep { $_->running } @nodes;
-my $fsck = Registry->try([ 'fsck', '--dir', $left->dir, '--database', $url, '--blobs', $blobs, '--rate', '0' ], env => \%env, timeout => 120);
+my ($left) = grep { $nodes[$_]->running } 0, 1;
+my $fsck = $any->command($left, 'fsck', '--rate', '0');
 like($fsck->{out}, qr/: 0 findings, 0 repaired$/m, 'fsck finds nothing') or diag($fsck->{out} . $fsck->{err});
 finish();
