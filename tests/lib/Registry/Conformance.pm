@@ -1,17 +1,25 @@
+package Registry::Conformance;
+use v5.36;
+
 # The distribution-spec from outside, endpoint by endpoint (end-1 .. end-14 of its table): what its conformance
 # suites try, those of 1.1 and of the main branch, request by request; and each MUST and SHOULD that they leave out.
-use v5.36;
-use Registry limit => 120;
-use Registry::Checks;
-use Registry::Tools;
+#
+#   conforms($registry);    # a Registry, or Registry::Nodes
+
+use Exporter 'import';
 use MIME::Base64 qw(encode_base64);
+use Registry::Checks;
+use Registry::Client ();
+use Registry::Tools;
 use Test::More;
 
-my $registry = Registry->start;
+our @EXPORT = qw(conforms);
+
+my $registry;
 my %TYPE     = %Registry::Client::TYPE;
 my $EMPTY    = 'application/vnd.oci.empty.v1+json';
 my $OTHER    = 'application/vnd.example.oci.conformance.v1';
-my ($one, $two) = ('conformance/repo1', 'conformance/repo2');
+my ($one, $two);    # repositories
 my @BOTH = (Accept => [ @TYPE{qw(index manifest)} ]);
 my %OCTETS = ('Content-Type' => 'application/octet-stream');
 
@@ -47,7 +55,7 @@ sub is_deleted ($path, $what) {
 
 # ---- end-1, and what isn't there ----
 
-subtest 'end-1, and an empty registry' => sub {
+sub try_empty () {
     is_status($registry->get('/v2/'), 200, 'GET /v2/', 'Content-Type' => 'application/json');
     my $missing = digest('missing');
     is_error($registry->get("/v2/$one/tags/list"), 404, 'NAME_UNKNOWN', 'tags of a repository that is not there');
@@ -61,7 +69,8 @@ subtest 'end-1, and an empty registry' => sub {
     }
     is_error($registry->get(manifest_at($one, 'sha256:totallywrong'), body => 'blah', headers => { 'Content-Type' => $TYPE{manifest} }),
         400, 'DIGEST_INVALID', 'a bad digest, with a body in the GET');
-};
+    return;
+}
 
 # ---- blobs, with each algorithm ----
 
@@ -150,33 +159,32 @@ sub try_mounts ($algorithm) {
     return;
 }
 
-for my $algorithm (qw(sha256 sha512)) {
-    subtest "blobs, $algorithm" => sub {
-        for my $way (sort keys %WAYS) {
-            my $bytes  = random_bytes(3067);
-            my $digest = digest($bytes, $algorithm);
-            is_pushed($WAYS{$way}->($bytes, $digest), $digest, $bytes, $way);
-            is_there($one, $digest, $bytes);
-            is_deleted(blob($one, $digest), "end-10: $way");
-            is_error($WAYS{$way}->("$bytes oh no", $digest), 400, 'DIGEST_INVALID', "$way: other bytes than the digest's");
-            is_status($registry->head(blob($one, $digest)), 404, '... and no blob');
-        }
-        my $bytes  = random_bytes(2048);
+sub try_blobs ($algorithm) {
+    for my $way (sort keys %WAYS) {
+        my $bytes  = random_bytes(3067);
         my $digest = digest($bytes, $algorithm);
-        is_pushed(push_post_put($bytes, $digest), $digest, $bytes, 'a blob');
-        try_ranges($digest, $bytes);
-        is_deleted(blob($one, $digest), 'end-10');
-        try_mounts($algorithm);
-        for my $known ('', '{}') {
-            $digest = digest($known, $algorithm);
-            is_pushed(push_post_put($known, $digest), $digest, $known, "end-6: the blob '$known'");
-            is_there($one, $digest, $known);
-            is_deleted(blob($one, $digest), "end-10: the blob '$known'");
-        }
-        my $begun = $registry->post(uploads($one));
-        is_status($registry->delete($registry->place_of($begun), headers => { 'Content-Length' => 0 }), 204, 'end-14: an upload is given up');
-        is_error($registry->get($registry->place_of($begun)), 404, 'BLOB_UPLOAD_UNKNOWN', '... and gone');
-    };
+        is_pushed($WAYS{$way}->($bytes, $digest), $digest, $bytes, $way);
+        is_there($one, $digest, $bytes);
+        is_deleted(blob($one, $digest), "end-10: $way");
+        is_error($WAYS{$way}->("$bytes oh no", $digest), 400, 'DIGEST_INVALID', "$way: other bytes than the digest's");
+        is_status($registry->head(blob($one, $digest)), 404, '... and no blob');
+    }
+    my $bytes  = random_bytes(2048);
+    my $digest = digest($bytes, $algorithm);
+    is_pushed(push_post_put($bytes, $digest), $digest, $bytes, 'a blob');
+    try_ranges($digest, $bytes);
+    is_deleted(blob($one, $digest), 'end-10');
+    try_mounts($algorithm);
+    for my $known ('', '{}') {
+        $digest = digest($known, $algorithm);
+        is_pushed(push_post_put($known, $digest), $digest, $known, "end-6: the blob '$known'");
+        is_there($one, $digest, $known);
+        is_deleted(blob($one, $digest), "end-10: the blob '$known'");
+    }
+    my $begun = $registry->post(uploads($one));
+    is_status($registry->delete($registry->place_of($begun), headers => { 'Content-Length' => 0 }), 204, 'end-14: an upload is given up');
+    is_error($registry->get($registry->place_of($begun)), 404, 'BLOB_UPLOAD_UNKNOWN', '... and gone');
+    return;
 }
 
 # ---- manifests: sets of data, as the suite of the main branch makes them ----
@@ -326,18 +334,17 @@ my %sets = (
     'no layers'              => sub ($set) { add_image($set, 'bare', layers => []) },
     'tags by parameter'      => sub ($set) { $set->{by_parameter} = 1; add_index($set, 'param'); $set->{tags}{"param-$_"} = $_ for 0 .. 2 },
 );
-for my $name (sort keys %sets) {
-    for my $algorithm ('sha256', $name =~ /^(?:an index|artifacts with a subject|layers from elsewhere)$/ ? 'sha512' : ()) {
-        my $set = set_of($algorithm);
-        $sets{$name}->($set);
-        $set->{by_parameter} = 1 if $algorithm eq 'sha512';    # a tag in the path leaves the algorithm to the registry
-        subtest "$name, $algorithm" => sub { $_->($set, $name) for \&push_set, \&list_set, \&pull_set, \&refer_set, \&delete_set };
-    }
+sub try_set ($name, $algorithm) {
+    my $set = set_of($algorithm);
+    $sets{$name}->($set);
+    $set->{by_parameter} = 1 if $algorithm eq 'sha512';    # a tag in the path leaves the algorithm to the registry
+    $_->($set, $name) for \&push_set, \&list_set, \&pull_set, \&refer_set, \&delete_set;
+    return;
 }
 
 # ---- what is refused ----
 
-subtest 'manifests that are not right' => sub {
+sub try_wrong_manifests () {
     my $set = set_of();
     add_image($set, undef);
     push_post_put($_, digest($_)) for @{ $set->{blobs} };
@@ -360,9 +367,10 @@ subtest 'manifests that are not right' => sub {
     is_error($put->("$digest?" . join('&', map { "tag=t$_" } 1 .. 17)), 414, 'UNSUPPORTED', 'end-7b: more');
     is_status($put->('by-tag?tag=ignored'), 201, 'end-7a: tag= means nothing there', 'OCI-Tag' => undef);
     is_error($registry->get(manifest_at($one, 'ignored')), 404, 'MANIFEST_UNKNOWN', '... and makes no tag');
-};
+    return;
+}
 
-subtest 'end-8b: tags in pages' => sub {
+sub try_pages () {
     my $all = $registry->get("/v2/$one/tags/list")->json->{tags};
     is_deeply($all, [ sort @$all ], 'in order');
     for my $n (1 .. @$all + 1) {
@@ -379,9 +387,10 @@ subtest 'end-8b: tags in pages' => sub {
     my $none = $registry->get("/v2/$one/tags/list?n=0");
     is_deeply($none->json->{tags}, [], 'n=0');
     is($none->header('Link'), undef, '... without Link');
-};
+    return;
+}
 
-subtest 'end-9, end-10: order of deletes' => sub {
+sub try_order_of_deletes () {
     my $set = set_of();
     my $index = add_index($set, 'kept');
     push_set($set, 'an index');
@@ -394,7 +403,29 @@ subtest 'end-9, end-10: order of deletes' => sub {
     is_deleted(manifest_at($one, $index->{digest}), 'the index by digest');
     is_status($registry->head(manifest_at($one, 'kept')), 404, '... and its tag with it');
     is_error($registry->delete(manifest_at($one, $_)), 404, 'MANIFEST_UNKNOWN', 'not twice') for 'kept', $index->{digest};
-};
+    return;
+}
 
-is_tidy($registry);
-finish();
+# ---- all of it ----
+
+# In two repositories below $place, which nobody has used.
+sub conforms ($tried, $place = 'conformance') {
+    $registry = $tried;
+    ($one, $two) = ("$place/repo1", "$place/repo2");
+    subtest 'end-1, and an empty registry' => \&try_empty;
+    for my $algorithm (qw(sha256 sha512)) {
+        subtest "blobs, $algorithm" => sub { try_blobs($algorithm) };
+    }
+    for my $name (sort keys %sets) {
+        for my $algorithm ('sha256', $name =~ /^(?:an index|artifacts with a subject|layers from elsewhere)$/ ? 'sha512' : ()) {
+            subtest "$name, $algorithm" => sub { try_set($name, $algorithm) };
+        }
+    }
+    subtest 'manifests that are not right' => \&try_wrong_manifests;
+    subtest 'end-8b: tags in pages' => \&try_pages;
+    subtest 'end-9, end-10: order of deletes' => \&try_order_of_deletes;
+    is_tidy($registry);
+    return;
+}
+
+1;
