@@ -7,7 +7,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     char *text = fuzz_text(data, n);
-    char *name = malloc(strlen(text) + 6), url[S3_URL_MAX];
+    char *name = malloc(strlen(text) + 6);
     struct s3_bucket b;
     struct buf escaped;
     struct err err;
@@ -21,8 +21,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         MUST(b.path[0] == '/' && b.path[strlen(b.path) - 1] == '/');
         MUST(strstr(b.path, "//") == NULL && strstr(b.path, "..") == NULL);
         MUST(strpbrk(b.path, " %?#\"'\\;{}$\n") == NULL && b.region[0] != '\0');
-        s3_bucket_url(&b, url);
-        MUST(strlen(url) + 1 < sizeof url && strstr(url, b.path) != NULL);
     } else {
         MUST(err.code == ERR_BAD_REQUEST);
     }

@@ -1,6 +1,7 @@
 #include "process/commands/command_nginx_conf.h"
 #include "process/options/absolute_path.h"
 #include "process/nginx/nginx_conf.h"
+#include "process/nginx/name_servers.h"
 #include "process/server/ui_files.h"
 #include "storage/files/blob_store.h"
 #include "storage/s3/s3_bucket.h"
@@ -85,7 +86,8 @@ command_nginx_conf(struct options *o, struct err *err)
     struct buf out;
     struct nginx_conf c;
     struct s3_bucket bucket;
-    char url[S3_URL_MAX] = "";
+    char name_servers[NAME_SERVERS_MAX];
+    bool has_bucket = o->blobs != NULL && s3_bucket_is(o->blobs);
 
     if (o->words.n > 0) {
         err_set(err, ERR_BAD_REQUEST, "unexpected argument %s: see docker-registry-server --help",
@@ -101,11 +103,8 @@ command_nginx_conf(struct options *o, struct err *err)
     if (dir == NULL)
         return code;
     buf_init(&out, 2 * NGINX_CONF_MAX);
-    if (o->blobs != NULL && s3_bucket_is(o->blobs)) {
-        if (s3_bucket_parse(&bucket, o->blobs, err) != 0)
-            goto done;
-        s3_bucket_url(&bucket, url);
-    }
+    if (has_bucket && s3_bucket_parse(&bucket, o->blobs, err) != 0)
+        goto done;
     layers = mem_printf("%slayers", dir);
     htpasswd = mem_printf("%srun/htpasswd", dir);
     if (!o->no_ui && (ui = ui_files_find()) == NULL)
@@ -113,9 +112,8 @@ command_nginx_conf(struct options *o, struct err *err)
     c = (struct nginx_conf){
         .name = o->name,
         .dir = dir,
-        .blobs = o->blobs != NULL && !s3_bucket_is(o->blobs) ? o->blobs : layers,
-        .s3_url = url[0] != '\0' ? url : NULL,
-        .s3_host = url[0] != '\0' ? bucket.host : NULL,
+        .blobs = o->blobs != NULL && !has_bucket ? o->blobs : layers,
+        .s3 = has_bucket ? &bucket : NULL,
         .cache_size = o->cache_size / 2,
         .sockets = o->sockets,
         .htpasswd = htpasswd,
@@ -131,6 +129,9 @@ command_nginx_conf(struct options *o, struct err *err)
         .cors = (const char *const *)o->cors.v,
         .cors_n = o->cors.n,
     };
+    if (has_bucket)
+        c.name_servers =
+            name_servers_for(bucket.host, NAME_SERVERS_FILE, NAME_SERVERS_HOSTS, name_servers);
     if (put_all_parts(o, &c, &out, err) < 0) {
         code = err->code == ERR_BAD_REQUEST ? COMMAND_USAGE : COMMAND_FAILED;
         goto done;

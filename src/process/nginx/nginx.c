@@ -1,5 +1,4 @@
 #include "storage/files/blob_store.h"
-#include "storage/s3/s3_bucket.h"
 #include "process/nginx/nginx.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "process/nginx/nginx_conf.h"
+#include "process/nginx/name_servers.h"
 #include "process/server/runfile.h"
 #include "process/server/stray_nginx.h"
 #include "storage/files/disk_space.h"
@@ -128,14 +128,13 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
 {
     struct listens plain = pick_listens(s, false);
     struct listens tls = pick_listens(s, true);
-    char text[PATH_MAX + 80], s3_url[S3_URL_MAX] = "";
+    char text[PATH_MAX + 80], name_servers[NAME_SERVERS_MAX];
     const char *access_log = name_access_log(text, sizeof text, s->options->access_log);
     struct nginx_conf c = {
         .name = s->options->name,
         .dir = "",
         .blobs = s->blobs.outside >= 0 ? s->options->blobs : "layers",
-        .s3_url = s->blobs.s3 != NULL ? s3_url : NULL,
-        .s3_host = s->blobs.s3 != NULL ? s->blobs.s3->host : NULL,
+        .s3 = s->blobs.s3,
         .cache_size = s->options->cache_size / 2,
         .sockets = "run/",
         .htpasswd = "htpasswd",
@@ -162,7 +161,8 @@ nginx_text(const struct server *s, struct buf *out, struct err *err)
     struct rlimit limit;
 
     if (s->blobs.s3 != NULL)
-        s3_bucket_url(s->blobs.s3, s3_url);
+        c.name_servers = name_servers_for(s->blobs.s3->host, NAME_SERVERS_FILE, NAME_SERVERS_HOSTS,
+                                          name_servers);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < c.nofile)
         c.nofile = limit.rlim_max;
     if (c.connections > c.nofile)

@@ -20,8 +20,10 @@ enum value {
     VALUE_NAME,
     VALUE_DIR,
     VALUE_BLOBS,
-    VALUE_S3_URL,
+    VALUE_S3_SCHEME,
     VALUE_S3_HOST,
+    VALUE_S3_PATH,
+    VALUE_NAME_SERVERS,
     VALUE_CACHE_SIZE,
     VALUE_SOCKETS,
     VALUE_HTPASSWD,
@@ -52,8 +54,10 @@ static const struct {
     [VALUE_NAME] = {"NAME", LOWER DIGITS "_", false},
     [VALUE_DIR] = {"DIR", PATH_BYTES, true},
     [VALUE_BLOBS] = {"BLOBS", PATH_BYTES, false},
-    [VALUE_S3_URL] = {"S3_URL", PATH_BYTES "[]", true},
+    [VALUE_S3_SCHEME] = {"S3_SCHEME", LOWER, false},
     [VALUE_S3_HOST] = {"S3_HOST", PATH_BYTES "[]", true},
+    [VALUE_S3_PATH] = {"S3_PATH", PATH_BYTES, true},
+    [VALUE_NAME_SERVERS] = {"NAME_SERVERS", LOWER DIGITS ".:[]= ", true},
     [VALUE_CACHE_SIZE] = {"CACHE_SIZE", DIGITS, false},
     [VALUE_SOCKETS] = {"SOCKETS", PATH_BYTES, false},
     [VALUE_HTPASSWD] = {"HTPASSWD", PATH_BYTES, false},
@@ -335,17 +339,18 @@ chosen_block(const struct nginx_conf *c, const char *name)
             return for_trusted[i].instead;
     if (strcmp(name, "LOG_FORMAT") == 0 && c->log_json)
         return "LOG_FORMAT_JSON";
-    if (strcmp(name, "BLOB") == 0 && c->s3_url != NULL)
+    if (strcmp(name, "BLOB") == 0 && c->s3 != NULL)
         return "BLOB_S3";
+    if (strcmp(name, "S3_PASS") == 0 && c->name_servers != NULL)
+        return "S3_PASS_BY_NAME";
     if (strcmp(name, "CONNECTION_LIMIT") == 0 && c->max_connections_per_address == 0)
         return "NO_CONNECTION_LIMIT";
     if (strcmp(name, "SCHEME") == 0 && c->proxy_protocol)
         return "OWN_SCHEME";
     if (strcmp(name, "REAL_ADDRESS") == 0 && c->proxy_protocol)
         return "PROXY_ADDRESS";
-    left_out = (strcmp(name, "S3_CACHE") == 0 && c->s3_url == NULL) ||
-               (strcmp(name, "S3_TLS") == 0 &&
-                (c->s3_url == NULL || strncmp(c->s3_url, "https:", 6) != 0)) ||
+    left_out = (strcmp(name, "S3_CACHE") == 0 && c->s3 == NULL) ||
+               (strcmp(name, "S3_TLS") == 0 && (c->s3 == NULL || !c->s3->tls)) ||
                (strcmp(name, "REAL_ADDRESS") == 0 && c->proxies_n == 0) ||
                (strcmp(name, "TLS") == 0 && c->tls_n == 0) ||
                (strcmp(name, "WRITE_ACCESS_LOG") == 0 && c->access_log == NULL) ||
@@ -503,8 +508,10 @@ nginx_conf_expand(const char *text, const struct nginx_conf *c, struct buf *out,
     x.values[VALUE_NAME] = c->name;
     x.values[VALUE_DIR] = c->dir;
     x.values[VALUE_BLOBS] = c->blobs;
-    x.values[VALUE_S3_URL] = c->s3_url != NULL ? c->s3_url : "";
-    x.values[VALUE_S3_HOST] = c->s3_host != NULL ? c->s3_host : "";
+    x.values[VALUE_S3_SCHEME] = c->s3 != NULL && c->s3->tls ? "https" : "http";
+    x.values[VALUE_S3_HOST] = c->s3 != NULL ? c->s3->host : "";
+    x.values[VALUE_S3_PATH] = c->s3 != NULL ? c->s3->path : "";
+    x.values[VALUE_NAME_SERVERS] = c->name_servers != NULL ? c->name_servers : "";
     x.values[VALUE_CACHE_SIZE] = x.cache_size;
     x.values[VALUE_SOCKETS] = c->sockets;
     x.values[VALUE_HTPASSWD] = c->htpasswd;

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "storage/s3/s3_bucket.h"
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -14,17 +15,17 @@
  * an @ that starts no name. */
 
 struct nginx_conf {
-    const char *name;   /* tells two registries in one nginx apart: [a-z0-9_]+ */
-    const char *dir;    /* the data directory: "" (nginx's prefix), or absolute with a final / */
-    const char *blobs;  /* where the files of blobs are, as dir, but without a final / */
-    const char *s3_url; /* instead: the URL of objects, with a final /; NULL: there are files */
-    const char *s3_host;
-    uint64_t cache_size;  /* bytes of objects that nginx keeps */
-    const char *sockets;  /* where api.sock and bulk.sock are, with a final / */
-    const char *htpasswd; /* relative to the configuration's directory, or absolute */
-    const char *ui;       /* where the files of the web page are, with a final /; NULL: left out */
-    const char *version;  /* for X-Docker-Registry-Version */
-    bool log_json;        /* the format of the access log */
+    const char *name;  /* tells two registries in one nginx apart: [a-z0-9_]+ */
+    const char *dir;   /* the data directory: "" (nginx's prefix), or absolute with a final / */
+    const char *blobs; /* where the files of blobs are, as dir, but without a final / */
+    const struct s3_bucket *s3; /* instead: where objects are; NULL: there are files */
+    const char *name_servers;   /* which find its host (name_servers.h); NULL: found at the start */
+    uint64_t cache_size;        /* bytes of objects that nginx keeps */
+    const char *sockets;        /* where api.sock and bulk.sock are, with a final / */
+    const char *htpasswd;       /* relative to the configuration's directory, or absolute */
+    const char *ui;      /* where the files of the web page are, with a final /; NULL: left out */
+    const char *version; /* for X-Docker-Registry-Version */
+    bool log_json;       /* the format of the access log */
     uint64_t max_blob_size;               /* in bytes; 0: any */
     uint64_t max_connections_per_address; /* 0: any number */
     /* The site around us checks passwords, and sets $registry_remote_user_NAME. */

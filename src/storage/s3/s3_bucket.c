@@ -104,12 +104,6 @@ s3_bucket_parse(struct s3_bucket *b, const char *text, struct err *err)
     return 0;
 }
 
-void
-s3_bucket_url(const struct s3_bucket *b, char out[S3_URL_MAX])
-{
-    snprintf(out, S3_URL_MAX, "%s://%s%s", b->tls ? "https" : "http", b->host, b->path);
-}
-
 /* ---- keys ---- */
 
 static int

@@ -36,9 +36,6 @@ struct s3_bucket {
 /* Amazon's limit: 5 GiB. */
 #define S3_PUT_MAX (UINT64_C(5) << 30)
 
-/* "https://HOST/BUCKET/PREFIX/". */
-#define S3_URL_MAX (S3_HOST_MAX + S3_PATH_MAX + 16)
-void s3_bucket_url(const struct s3_bucket *b, char out[S3_URL_MAX]);
 /* Does the value of --blobs name a bucket? */
 bool s3_bucket_is(const char *text);
 /* Without the keys. text lives as long as b. Without an endpoint it is Amazon's. ERR_BAD_REQUEST: a
