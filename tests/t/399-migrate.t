@@ -25,6 +25,8 @@ sub start ($dir, @args) { return Registry->start(%env, dir => $dir, args => [ @o
 sub no_start ($pattern, $name, @args) {
     return is_refused(Registry->try([ '--listen', '127.0.0.1', '--port', '0', @args ], %env), $pattern, $name);
 }
+# The layers whose indexes are below a directory.
+sub indexed ($at) { return [ sort map { m{/(\w{64})$} } split /\n/, run([ 'find', "$at/index", '-type', 'f' ])->{out} ] }
 sub count ($database, $what) { return $pg->sql($database, "SELECT count(*) FROM $what")->{out} + 0 }
 
 # A directory for blobs, which the server's user owns.
@@ -147,6 +149,7 @@ is_refused($ran, qr/1 blob is missing or damaged, and must not be missing in the
 like($ran->{err}, qr/\Q${\digest($layer)}\E is damaged, and wasn't copied: its file has other contents/, '... by its name');
 command('fsck', '--dir', $dir2, '--repair');
 is_status($second->push_blob('team/app', $layer), 201, '... until it is repaired, and pushed again');
+ok(wait_for(30, sub { @{ indexed($dir2) } == 5 }), '... and indexed');
 works(migrate($dir2, @to), '... and then');
 $contents = contents($second);
 $second->stop;
@@ -154,13 +157,13 @@ $second->stop;
 $ran = migrate($dir2, @to);
 works($ran, 'without the server');
 like($ran->{out}, qr/ 0 of them copied /, '... nothing is left to copy');
+cmp_ok(scalar @{ indexed($blobs) }, '>=', 4, 'indexes are with the blobs then');
+is_deeply(indexed($blobs), indexed($dir2), '... all of them');
 no_start(qr/--blobs|registry-id/, 'blobs of another place are refused', '--dir', $dir2, '--database', $url2, '--blobs', blobs_at('strange'));
 rename "$dir2/layers/sha256", "$dir2/layers.before" or die $!;
 $second = start($dir2, '--database', $url2, '--blobs', $blobs);
 is_deeply(contents($second), $contents, 'all is there, without the old files');
 is_status($second->push_image('team/app', 'v9', [ random_bytes(20_000) ]), 201, 'it takes pushes');
-# Indexes are with the blobs now, where they are made anew.
-command('fsck', '--repair', '--dir', $dir2);
 my $found;
 wait_for(60, sub { $found = command('fsck', '--dir', $dir2); $found->{exit} == 0 });
 works($found, 'fsck finds nothing');
@@ -200,20 +203,29 @@ SKIP: {
     if (is_root()) { chown((getpwnam 'www-data')[ 2, 3 ], "$dir4/auth/s3-keys") or die "chown: $!" }
     chmod 0600, "$dir4/auth/s3-keys";
     is_status($inside->push_image('team/app', "v$_", [ random_bytes(20_000) ]), 201, "tag v$_") for 1 .. 2;
+    ok(wait_for(30, sub { @{ indexed($dir4) } == 2 }), 'the layers are indexed');
     my $run = migrate($dir4, '--to', $url4, '--blobs', $bucket);
     works($run, 'to a bucket, beside the server');
     like($run->{out}, qr/; 4 blobs \(\S+ kB\), 4 of them copied /, '... with its blobs');
     is_status($inside->push_image('team/app', 'v3', [ random_bytes(20_000) ]), 201, 'the server goes on');
     my $all = contents($inside);
+    ok(wait_for(30, sub { @{ indexed($dir4) } == 3 }), '... and indexes');
     $inside->stop;
     $s3->fail(methods => 'HEAD', status => 500); # what is there is listed, and not asked for one by one
     $run = migrate($dir4, '--to', $url4, '--blobs', $bucket);
     $s3->fail;
     like($run->{out}, qr/; 6 blobs \(\S+ kB\), 2 of them copied /, 'without it, the rest is copied');
+    my $in_bucket = sub () { return [ sort map { m{/(\w{64})$} } $s3->objects('registry/index/') ] };
+    is_deeply($in_bucket->(), indexed($dir4), '... with the indexes');
     rename "$dir4/layers/sha256", "$dir4/layers.before" or die $!;
     $inside = start($dir4, '--database', $url4, '--blobs', $bucket);
     is_deeply(contents($inside), $all, 'all is there, without the old files');
     works(command('fsck', '--dir', $dir4), 'fsck finds nothing');
+    is_status($inside->push_image('team/app', 'v4', [ random_bytes(20_000) ]), 201, 'it takes pushes');
+    ok(wait_for(30, sub { @{ $in_bucket->() } == 4 }), '... and indexes them in the bucket');
+    run([ 'rm', '-r', "$dir4/index/sha256" ]);
+    works(migrate($dir4, '--to', $dir4, '--blobs', blobs_at('back')), 'back, and to a directory');
+    is_deeply(indexed($dir4), $in_bucket->(), '... with the indexes of the bucket');
     $inside->stop;
 }
 

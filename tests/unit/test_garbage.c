@@ -11,7 +11,7 @@
 #include "domain/core/upkeep.h"
 #include "domain/core/upload.h"
 #include "storage/files/blob_file.h"
-#include "storage/layers/index_file.h"
+#include "domain/core/index_place.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_job.h"
@@ -74,14 +74,14 @@ make_index(struct fixture *f, const struct digest *layer)
 {
     struct layer_info info = {.layer = *layer, .remark = "a test"};
 
-    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
+    OK(f, index_store_refuse(index_place(&f->reg), &info, &f->err));
 }
 
 static int
 has_index(struct fixture *f, const struct digest *layer)
 {
     struct layer_info info;
-    int rc = index_file_info(f->reg.dirfd, layer, &info, &f->err);
+    int rc = index_store_info(index_place(&f->reg), layer, &info, &f->err);
 
     assert_in_range(rc, 0, 1);
     return rc;

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "domain/core/index_place.h"
 #include "domain/inside/index_cache.h"
 #include "layer_fixture.h"
 #include "store_fixture.h"
@@ -15,7 +16,7 @@ make(struct fixture *f, unsigned number)
 
     snprintf(text, sizeof text, "layer %u", number);
     info.layer = fixture_digest(text);
-    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
+    OK(f, index_store_refuse(index_place(&f->reg), &info, &f->err));
     return info.layer;
 }
 
@@ -34,7 +35,7 @@ take(struct fixture *f, struct index_cache *c, const struct digest *d)
 {
     struct layer_index *x;
 
-    assert_int_equal(index_cache_take(c, f->reg.dirfd, d, &x, &f->err), 1);
+    assert_int_equal(index_cache_take(c, index_place(&f->reg), d, &x, &f->err), 1);
     assert_true(digest_equal(&layer_index_info(x)->layer, d));
     return x;
 }
@@ -104,7 +105,7 @@ what_is_forgotten_is_opened_anew(void **state)
     OK(f, index_file_remove(f->reg.dirfd, &d, &f->err));
     index_cache_forget(c, &d);
     assert_int_equal(open_files(), before - 1);
-    assert_int_equal(index_cache_take(c, f->reg.dirfd, &d, &other, &f->err), 0);
+    assert_int_equal(index_cache_take(c, index_place(&f->reg), &d, &other, &f->err), 0);
     index_cache_free(c);
 }
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "domain/core/index_place.h"
 #include "process/keeper/index_child.h"
-#include "storage/layers/index_file.h"
 #include "util/fdio.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_files, fixture_done)
@@ -73,7 +73,7 @@ has_index(struct fixture *f, const struct digest *layer)
 {
     struct layer_info info;
 
-    return index_file_info(f->reg.dirfd, layer, &info, &f->err);
+    return index_store_info(index_place(&f->reg), layer, &info, &f->err);
 }
 
 static void

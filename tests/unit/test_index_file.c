@@ -7,10 +7,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "storage/layers/index_file.h"
+#include "storage/layers/index_store.h"
 #include "util/fdio.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_files, fixture_done)
+
+static struct index_store
+in_data_directory(const struct fixture *f)
+{
+    return (struct index_store){.root = f->reg.dirfd, .dir = f->reg.dirfd};
+}
 
 /* Scans a layer of one file into a new index, without a name as yet. */
 static int
@@ -74,7 +80,7 @@ an_index_is_found_by_its_layer(void **state)
     struct layer_info info;
 
     assert_int_equal(opens(f, &layer), 1);
-    assert_int_equal(index_file_info(f->reg.dirfd, &layer, &info, &f->err), 1);
+    assert_int_equal(index_store_info(in_data_directory(f), &layer, &info, &f->err), 1);
     assert_true(info.browsable);
     assert_true(digest_equal(&info.diff_id, &layer)); /* it isn't compressed */
     assert_int_equal(info.files, 1);
@@ -172,8 +178,8 @@ a_refusal_is_an_index_too(void **state)
     struct layer_info info = {.layer = fixture_digest("x"), .layer_size = 7, .remark = "too slow"};
     struct layer_info got;
 
-    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
-    assert_int_equal(index_file_info(f->reg.dirfd, &info.layer, &got, &f->err), 1);
+    OK(f, index_store_refuse(in_data_directory(f), &info, &f->err));
+    assert_int_equal(index_store_info(in_data_directory(f), &info.layer, &got, &f->err), 1);
     assert_false(got.browsable);
     assert_string_equal(got.remark, "too slow");
     assert_int_equal(got.layer_size, 7);
@@ -198,7 +204,7 @@ a_sweep_sees_each(void **state)
 
     OK(f, index_file_each(f->reg.dirfd, 0, count, &n, &f->err));
     published(f);
-    OK(f, index_file_refuse(f->reg.dirfd, f->reg.dirfd, &info, &f->err));
+    OK(f, index_store_refuse(in_data_directory(f), &info, &f->err));
     for (unsigned i = 0; i < DIGEST_DIRECTORIES; i++)
         OK(f, index_file_each(f->reg.dirfd, i, count, &n, &f->err));
     assert_int_equal(n, 2);
@@ -214,21 +220,23 @@ an_index_is_published_on_another_file_system(void **state)
     struct layer_info info;
     struct err ignored;
     struct stat here, there;
+    struct index_store below;
     int fd, root;
 
     if (stat("/dev/shm", &there) != 0 || stat(".", &here) != 0 || here.st_dev == there.st_dev ||
         mkdtemp(name) == NULL)
         skip();
     root = open(name, O_RDONLY | O_DIRECTORY);
+    below = (struct index_store){.root = f->reg.dirfd, .dir = root};
     fd = scanned(f, &layer);
     assert_int_equal(index_file_publish(root, fd, &layer, &ignored), -1); /* there is no tmp/ */
     assert_int_equal(mkdirat(root, "tmp", 0700), 0);
     OK(f, index_file_publish(root, fd, &layer, &f->err));
     OK(f, index_file_publish(root, fd, &layer, &f->err));
     fdio_close(fd);
-    assert_int_equal(index_file_info(root, &layer, &info, &f->err), 1);
+    assert_int_equal(index_store_info(below, &layer, &info, &f->err), 1);
     assert_true(info.browsable);
-    assert_int_equal(index_file_examine(root, &layer, &f->err), 1);
+    assert_int_equal(index_store_examine(below, &layer, &f->err), 1);
     assert_int_equal(unlinkat(root, "tmp", AT_REMOVEDIR), 0); /* it is empty */
     assert_false(is_there(&layer));
     fdio_remove_tree(root, "index", &ignored);

@@ -113,12 +113,13 @@ save_index(struct backup *b, const struct digest *d, struct err *err)
     struct digest ignored;
     uint64_t size;
     struct stat st;
-    int from, to, rc = 0;
+    int from, to, rc;
 
     index_file_path(name, d);
-    from = openat(index_place(b->reg), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (from < 0)
-        return 0;
+    rc = index_store_file(index_place(b->reg), d, &from, err);
+    if (rc != 1)
+        return rc;
+    rc = 0;
     if (fstat(from, &st) == 0)
         rc = b->to->have(b->to->arg, name, (uint64_t)st.st_size, err);
     if (rc == 0)

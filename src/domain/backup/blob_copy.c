@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include "storage/files/blob_file.h"
 #include "storage/files/blob_remote.h"
 #include "storage/tables/tbl_blob.h"
@@ -74,13 +75,17 @@ copy_open_blob(struct blob_copy *c, int fd, const struct digest *d, uint64_t siz
 
 struct listed_object {
     struct digest digest;
-    uint64_t instance;
+    uint64_t instance; /* 0: of an index */
 };
 
 struct bucket_list {
     unsigned directory; /* DIGEST_DIRECTORIES: none yet */
     struct listed_object *v;
     size_t n, room;
+};
+
+struct copy_lists {
+    struct bucket_list blobs, indexes_from, indexes_to;
 };
 
 static int
@@ -106,21 +111,39 @@ add_to_bucket_list(const struct digest *d, uint64_t instance, uint64_t age_s, vo
 }
 
 static int
-is_in_bucket(struct blob_copy *c, const struct digest *d, uint64_t instance, struct err *err)
+add_index_to_list(const struct digest *layer, void *arg, struct err *err)
+{
+    return add_to_bucket_list(layer, 0, 0, arg, err);
+}
+
+/* Reads the directory of the digest, unless it is the last one. blobs or indexes: what is listed.
+ */
+static int
+read_bucket_list(struct bucket_list *l, const struct digest *d, const struct blob_store *blobs,
+                 const struct index_store *indexes, struct err *err)
+{
+    unsigned directory = digest_directory_of(d);
+    int rc;
+
+    if (directory == l->directory)
+        return 0;
+    l->n = 0;
+    l->directory = DIGEST_DIRECTORIES;
+    rc = blobs != NULL ? blob_file_each(blobs, directory, add_to_bucket_list, l, err)
+                       : index_store_each(*indexes, directory, add_index_to_list, l, err);
+    if (rc != 0)
+        return -1;
+    if (l->n > 0)
+        qsort(l->v, l->n, sizeof *l->v, compare_listed);
+    l->directory = directory;
+    return 0;
+}
+
+static bool
+is_in_bucket_list(const struct bucket_list *l, const struct digest *d, uint64_t instance)
 {
     const struct listed_object key = {*d, instance};
-    struct bucket_list *l = c->list;
-    unsigned directory = digest_directory_of(d);
 
-    if (directory != l->directory) {
-        l->n = 0;
-        l->directory = DIGEST_DIRECTORIES;
-        if (blob_file_each(c->to, directory, add_to_bucket_list, l, err) != 0)
-            return -1;
-        if (l->n > 0)
-            qsort(l->v, l->n, sizeof *l->v, compare_listed);
-        l->directory = directory;
-    }
     return l->n > 0 && bsearch(&key, l->v, l->n, sizeof *l->v, compare_listed) != NULL;
 }
 
@@ -132,7 +155,9 @@ is_copied_already(struct blob_copy *c, const struct digest *d, uint64_t size, ui
     int64_t ignored;
 
     if (blob_remote_is(c->to))
-        return is_in_bucket(c, d, instance, err);
+        return read_bucket_list(&c->lists->blobs, d, c->to, NULL, err) == 0
+                   ? is_in_bucket_list(&c->lists->blobs, d, instance)
+                   : -1;
     return blob_file_is(c->to, d, instance, size, &ignored);
 }
 
@@ -160,6 +185,61 @@ copy_one_blob(struct blob_copy *c, const struct digest *d, uint64_t size, uint64
     return rc;
 }
 
+/* ---- indexes ---- */
+
+/* 1, 0, -1. */
+static int
+has_index(struct index_store s, struct bucket_list *l, const struct digest *layer, struct err *err)
+{
+    if (s.bucket == NULL)
+        return index_store_has(s, layer, err);
+    return read_bucket_list(l, layer, NULL, &s, err) == 0 ? is_in_bucket_list(l, layer, 0) : -1;
+}
+
+static int
+copy_index_bytes(struct blob_copy *c, int from, const struct digest *layer, struct err *err)
+{
+    int to = index_file_create(c->indexes_to.root, err), rc = -1;
+    struct stat st;
+
+    if (to < 0)
+        return -1;
+    if (fstat(from, &st) != 0)
+        err_errno(err, "cannot stat an index");
+    else if (fdio_append(to, 0, from, (uint64_t)st.st_size, "an index", err) == 0)
+        rc = index_store_put(c->indexes_to, to, layer, err);
+    fdio_close(to);
+    return rc;
+}
+
+static bool
+are_same_place(const struct index_store *a, const struct index_store *b)
+{
+    return a->dir == b->dir && a->bucket == b->bucket;
+}
+
+/* An index that goes meanwhile, or can't be read, is made again when it is needed. */
+static int
+copy_layer_index(struct blob_copy *c, const struct digest *layer, struct err *err)
+{
+    int fd, rc;
+
+    if (are_same_place(&c->indexes_from, &c->indexes_to))
+        return 0;
+    rc = has_index(c->indexes_from, &c->lists->indexes_from, layer, err);
+    if (rc != 1)
+        return rc;
+    rc = has_index(c->indexes_to, &c->lists->indexes_to, layer, err);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    rc = index_store_file(c->indexes_from, layer, &fd, err);
+    if (rc != 1)
+        return rc;
+    rc = copy_index_bytes(c, fd, layer, err);
+    fdio_close(fd);
+    return rc;
+}
+
 static int
 copy_all_blobs(struct blob_copy *c, struct err *err)
 {
@@ -172,7 +252,8 @@ copy_all_blobs(struct blob_copy *c, struct err *err)
         if (tbl_blob_each(kv_reads(c->kv), &after, add_blob_to_copy, &p, err) != 0)
             return -1;
         for (size_t i = 0; i < p.n; i++) {
-            if (copy_one_blob(c, &p.v[i].digest, p.v[i].size, p.v[i].instance, err) != 0)
+            if (copy_one_blob(c, &p.v[i].digest, p.v[i].size, p.v[i].instance, err) != 0 ||
+                copy_layer_index(c, &p.v[i].digest, err) != 0)
                 return -1;
             c->tell(c->arg, c);
             if (c->is_over(c->arg))
@@ -187,11 +268,14 @@ copy_all_blobs(struct blob_copy *c, struct err *err)
 int
 blob_copy_run(struct blob_copy *c, struct err *err)
 {
-    struct bucket_list list = {.directory = DIGEST_DIRECTORIES};
+    const struct bucket_list none = {.directory = DIGEST_DIRECTORIES};
+    struct copy_lists lists = {none, none, none};
     int rc;
 
-    c->list = &list;
+    c->lists = &lists;
     rc = copy_all_blobs(c, err);
-    free(list.v);
+    free(lists.blobs.v);
+    free(lists.indexes_from.v);
+    free(lists.indexes_to.v);
     return rc;
 }

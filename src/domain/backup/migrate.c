@@ -4,6 +4,7 @@
 #include "domain/backup/store_copy.h"
 #include "domain/backup/store_merge.h"
 #include "domain/backup/store_target.h"
+#include "domain/core/index_place.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_moment.h"
@@ -83,9 +84,14 @@ complain_of_copied(void *arg, const char *text)
 static int
 copy_blobs(struct migrate *m, struct kv *kv, bool is_changing, struct err *err)
 {
+    const struct blob_store *from = m->reg->blobs, *to = m->blobs != NULL ? m->blobs : from;
+    bool is_back = kv_is_remote(m->reg->kv);
+
     m->copied = (struct blob_copy){.kv = kv,
-                                   .from = m->reg->blobs,
-                                   .to = m->blobs != NULL ? m->blobs : m->reg->blobs,
+                                   .from = from,
+                                   .to = to,
+                                   .indexes_from = index_place_beside(from, is_back),
+                                   .indexes_to = index_place_beside(to, !is_back),
                                    .is_changing = is_changing,
                                    .is_over = is_migrate_over,
                                    .tell = tell_copied_blobs,

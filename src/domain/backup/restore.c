@@ -7,11 +7,11 @@
 #include "domain/backup/backup_file.h"
 #include "domain/backup/store_merge.h"
 #include "domain/backup/store_target.h"
+#include "domain/core/index_place.h"
 #include "domain/core/store_blobs.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_open.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/fdio.h"
@@ -19,6 +19,7 @@
 struct restore {
     int root;
     const struct blob_store *blobs;
+    struct index_store indexes;
     const struct restore_source *from;
     struct backup_counts *n;
     struct backup_info info;
@@ -225,17 +226,20 @@ restore_index(struct restore *r, const struct digest *d, struct err *err)
     int from, to, rc;
 
     index_file_path(name, d);
-    if (index_file_exists(r->root, d))
-        return 0;
     rc = r->from->open(r->from->arg, name, &from, err);
     if (rc != 1)
         return rc;
+    rc = index_store_has(r->indexes, d, err);
+    if (rc != 0) {
+        fdio_close(from);
+        return rc < 0 ? -1 : 0;
+    }
     to = index_file_create(r->root, err);
     rc = to >= 0 ? backup_file_copy(to, from, DIGEST_SHA256, &ignored, &size, restore_is_over, r,
                                     name, err)
                  : -1;
     if (rc == 0)
-        rc = index_file_publish(r->root, to, d, err);
+        rc = index_store_put(r->indexes, to, d, err);
     fdio_close(to);
     fdio_close(from);
     return rc;
@@ -326,7 +330,11 @@ int
 restore_make(const struct blob_store *blobs, const char *database,
              const struct restore_source *from, struct backup_counts *n, struct err *err)
 {
-    struct restore r = {.root = blobs->root, .blobs = blobs, .from = from, .n = n};
+    struct restore r = {.root = blobs->root,
+                        .blobs = blobs,
+                        .indexes = index_place_beside(blobs, database != NULL),
+                        .from = from,
+                        .n = n};
     int rc;
 
     *n = (struct backup_counts){0};

@@ -5,7 +5,6 @@
 #include "domain/core/garbage.h"
 #include "domain/inside/index_job.h"
 #include "storage/files/blob_file.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_job.h"
 #include "util/clock.h"
@@ -50,18 +49,22 @@ examine_index(struct check *c, const struct digest *layer, struct err *err)
     struct rec_blob r;
     struct err why;
     bool mended = c->repair;
-    int rc = index_file_examine(index_place(c->reg), layer, &why);
+    int rc = index_store_examine(index_place(c->reg), layer, &why);
 
     c->indexes++;
     if (rc < 0)
-        rc = index_file_examine(index_place(c->reg), layer, &why);
+        rc = index_store_examine(index_place(c->reg), layer, &why);
     if (rc >= 0)
         return 0;
+    if (index_place(c->reg).bucket != NULL && why.code != ERR_CORRUPT) {
+        *err = why; /* S3 doesn't answer, which says nothing about the index */
+        return -1;
+    }
     rc = tbl_blob_get(kv_reads(c->reg->kv), layer, &r, err);
     if (rc != 1)
         return rc < 0 ? -1 : 0;
     check_fails(c, "%s", why.message);
-    if (c->repair && (index_file_remove(index_place(c->reg), layer, &why) != 0 ||
+    if (c->repair && (index_store_remove(index_place(c->reg), layer, &why) != 0 ||
                       index_job_demand(c->reg, layer, NULL, &why) != 0)) {
         check_add_failure(c, &why);
         mended = false;
@@ -80,7 +83,7 @@ examine_indexes(struct check *c, unsigned directory, struct err *err)
 
     while (rc == 0 && x.n == BATCH) {
         x.n = 0;
-        rc = index_file_each(index_place(c->reg), directory, add_index_to_read, &x, err);
+        rc = index_store_each(index_place(c->reg), directory, add_index_to_read, &x, err);
         for (size_t i = 0; rc == 0 && i < x.n; i++) {
             rc = examine_index(c, &x.v[i], err);
             if (rc == 0)

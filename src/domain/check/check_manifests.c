@@ -263,10 +263,10 @@ lacks_index(struct check *c, struct txn *t, const struct digest *layer, struct e
 {
     struct rec_damage damage;
     struct rec_blob r;
-    int rc;
+    int rc = index_store_has(index_place(c->reg), layer, err);
 
-    if (index_file_exists(index_place(c->reg), layer))
-        return 0;
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
     rc = tbl_blob_get(t, layer, &r, err);
     if (rc == 1)
         rc = index_job_is_asked(c->reg, layer, err);

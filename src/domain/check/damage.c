@@ -6,7 +6,6 @@
 #include "domain/inside/index_job.h"
 #include "storage/files/quarantine.h"
 #include "storage/kv/kv.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_damage.h"
 #include "storage/tables/tbl_edge.h"
@@ -217,7 +216,7 @@ damage_quarantine(const struct registry *reg, const struct digest *d, uint64_t i
 
     if (quarantine_prepare(reg->blobs, err) != 0)
         return -1;
-    x.indexed = index_file_exists(index_place(reg), d);
+    x.indexed = index_store_has(index_place(reg), d, err) != 0;
     if (txn_run_anyway(reg->kv, withdraw_blob, &x, err) != 0)
         return -1;
     if (!x.done)
@@ -226,7 +225,7 @@ damage_quarantine(const struct registry *reg, const struct digest *d, uint64_t i
     if (repeat(&x, open_image, err) != 0 || repeat(&x, drop_rights, err) != 0 ||
         quarantine_put(reg->blobs, d, instance, err) != 0)
         return -1;
-    return x.indexed ? index_file_remove(index_place(reg), d, err) : 0;
+    return x.indexed ? index_store_remove(index_place(reg), d, err) : 0;
 }
 
 /* ---- it is over ---- */

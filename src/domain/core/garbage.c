@@ -7,9 +7,9 @@
 #include "domain/metrics/metrics.h"
 #include "domain/core/quota.h"
 #include "storage/files/backup_lock.h"
+#include "storage/files/blob_cache.h"
 #include "storage/files/blob_file.h"
 #include "storage/files/blob_remote.h"
-#include "storage/layers/index_file.h"
 #include "storage/kv/kv.h"
 #include "storage/kv/kv_moment.h"
 #include "storage/tables/tbl_blob.h"
@@ -220,7 +220,7 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
         return -1;
     metrics_count(reg->counts, METRIC_GARBAGE_FREED, 0, 1);
     metrics_count(reg->counts, METRIC_GARBAGE_FREED_BYTES, 0, bytes);
-    return rc == 0 ? index_file_remove(index_place(reg), d, err) : 0;
+    return rc == 0 ? index_store_remove(index_place(reg), d, err) : 0;
 }
 
 /* Objects, each of which takes two requests: for a while only, since the keeper has other work.
@@ -451,7 +451,7 @@ remove_index_without_layer(const struct digest *layer, void *arg, struct err *er
     struct rec_blob r;
     int rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err);
 
-    return rc != 0 ? (rc < 0 ? -1 : 0) : index_file_remove(index_place(reg), layer, err);
+    return rc != 0 ? (rc < 0 ? -1 : 0) : index_store_remove(index_place(reg), layer, err);
 }
 
 int
@@ -463,7 +463,28 @@ garbage_sweep(const struct registry *reg, unsigned directory, struct err *err)
     if (directory == 0 && blob_file_sweep_unfinished(reg->blobs, err) != 0)
         return -1;
     if (blob_file_each(reg->blobs, directory, collect_orphan, &o, err) != 0 ||
-        index_file_each(index_place(reg), directory, remove_index_without_layer, &copy, err) != 0)
+        index_store_each(index_place(reg), directory, remove_index_without_layer, &copy, err) != 0)
         return -1;
     return o.n > 0 ? txn_run(reg->kv, put_unlink_jobs, &o, err) : 0;
+}
+
+/* ---- copies of objects ---- */
+
+static int
+is_copied_blob_known(const struct digest *d, const uint64_t *instance, void *arg, struct err *err)
+{
+    const struct registry *reg = arg;
+    struct rec_blob r;
+    int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
+
+    return rc == 1 && instance != NULL ? r.instance == *instance : rc;
+}
+
+int
+garbage_sweep_copies(const struct registry *reg, unsigned byte, struct err *err)
+{
+    struct registry copy = *reg;
+
+    return blob_cache_sweep(reg->blobs, byte, GARBAGE_SWEEP_AGE_S, is_copied_blob_known, &copy,
+                            err);
 }

@@ -25,6 +25,11 @@ int garbage_due(const struct registry *reg, uint64_t *when, struct err *err);
  * directory of indexes, and removes the indexes of layers that aren't in the store. */
 int garbage_sweep(const struct registry *reg, unsigned directory, struct err *err);
 
+/* With --blobs s3://...: removes the copies in this node's cache/ whose digest begins with that
+ * byte, if their blob is gone. The node that removes an object doesn't know the copies of others.
+ */
+int garbage_sweep_copies(const struct registry *reg, unsigned byte, struct err *err);
+
 /* ---- for a round by hand (garbage_round.h) ---- */
 
 /* Blobs of one call, and transaction. Pushes wait for the pages that it locks. */

@@ -5,7 +5,6 @@
 #include "storage/files/body_dir.h"
 #include "storage/files/disk_space.h"
 #include "storage/kv/kv.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/fdio.h"
 
@@ -68,5 +67,5 @@ store_check_files(const struct registry *reg, const char *bodies, struct err *er
         blob_store_check_room(reg->blobs, 0, err) != 0 ||
         (bodies != NULL && body_dir_check_nginx(reg->dirfd, bodies, err) != 0))
         return -1;
-    return index_file_check(index_place(reg), err);
+    return index_store_check(index_place(reg), err);
 }

@@ -3,6 +3,7 @@
 #include "domain/core/history_end.h"
 #include "domain/core/upload.h"
 #include "domain/events/event.h"
+#include "storage/files/blob_remote.h"
 #include "storage/files/disk_space.h"
 #include "storage/files/upload_dir.h"
 #include "util/clock.h"
@@ -24,6 +25,10 @@
  * sweep of a large store takes no more than this part of the time. */
 #define SWEEP_EACH_MS 4000
 #define SWEEP_SHARE 20
+/* Copies of objects are looked at in parts, by the first byte of their digest: all of them in about
+ * a quarter of an hour. */
+#define COPIES_EACH_MS 4000
+#define COPIES_PARTS 256
 /* Garbage is collected for this long in one step. The other work of the keeper comes in between,
  * and then a pause of half that time for those who need the same core, disk or pages. */
 #define COLLECT_MS 100
@@ -164,6 +169,8 @@ upkeep_step_own(struct upkeep *u, const struct registry *reg)
 {
     struct err err;
 
+    if (blob_remote_is(reg->blobs) && is_upkeep_due(&u->next_copies_ms, COPIES_EACH_MS))
+        log_upkeep_failure(garbage_sweep_copies(reg, u->copies_at++ % COPIES_PARTS, &err), &err);
     if (is_upkeep_due(&u->next_uploads_ms, UPLOADS_EACH_MS))
         tend_uploads(u, reg, &err);
 }

@@ -22,6 +22,8 @@ struct upkeep {
     struct untagged_walk untagged;
     bool named;        /* repository_name_all has been called */
     unsigned sweep_at; /* the next directory of layers/ to sweep */
+    uint64_t next_copies_ms;
+    unsigned copies_at; /* the next part of cache/ */
     struct repository_batch repositories;
     struct tag_log_place histories;
 };
@@ -29,8 +31,8 @@ struct upkeep {
 /* Removes at the next step what nginx may have left behind; called when nginx was started again. */
 void upkeep_look_for_bodies(struct upkeep *u);
 
-/* The part of the next function that each node does, since uploads are in its data directory. A
- * failure is logged. */
+/* The part of the next function that each node does, since uploads, and copies of objects, are in
+ * its data directory. A failure is logged. */
 void upkeep_step_own(struct upkeep *u, const struct registry *reg);
 
 /* Does one bounded step of each kind of work that is due. Call it every few seconds, and at

@@ -5,7 +5,6 @@
 #include "domain/inside/index_cache.h"
 #include "domain/inside/index_job.h"
 #include "storage/files/blob_file.h"
-#include "storage/layers/index_file.h"
 #include "storage/layers/layer_read.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/arena.h"
@@ -16,6 +15,7 @@
 /* Interval between two looks for the file of an index, while a request waits for it. */
 #define POLL_MIN_MS 5
 #define POLL_MAX_MS 100
+#define POLL_FAR_MS 400 /* in a bucket, where each look is a request */
 
 /* Times that one request has damaged indexes made again. If that doesn't help, something else is
  * wrong. */
@@ -33,12 +33,12 @@ close_indexes(struct browse_image *im)
     }
 }
 
-/* Opens the indexes that exist, of the layers that are here. *missing: the number of others. If
- * `demand`, those are asked for. */
+/* Opens the indexes that exist, of the layers that are here. *is_missing: there is another one. If
+ * `demand`, all others are asked for; else the first one is enough. */
 static int
-open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *err)
+open_indexes(struct browse_image *im, bool demand, bool *is_missing, struct err *err)
 {
-    *missing = 0;
+    *is_missing = false;
     for (size_t i = 0; i < im->n; i++) {
         int rc = 1;
 
@@ -50,8 +50,10 @@ open_indexes(struct browse_image *im, bool demand, size_t *missing, struct err *
         if (rc > 0)
             continue;
         im->indexes[i] = NULL;
-        (*missing)++;
-        if (demand && index_job_demand(im->reg, &im->layers[i], im->repository, err) != 0)
+        *is_missing = true;
+        if (!demand)
+            return 0;
+        if (index_job_demand(im->reg, &im->layers[i], im->repository, err) != 0)
             return -1;
     }
     return 0;
@@ -67,14 +69,15 @@ static int
 wait_for_indexes(struct browse_image *im, struct err *err)
 {
     uint64_t until = clock_mono_ms() + im->reg->index_wait_ms, pause = POLL_MIN_MS;
-    size_t missing = 1;
+    uint64_t most = index_place(im->reg).bucket != NULL ? POLL_FAR_MS : POLL_MAX_MS;
+    bool is_missing = true;
 
-    while (missing > 0) {
+    while (is_missing) {
         if (clock_mono_ms() >= until)
             return not_yet(err);
         clock_sleep_ms(pause);
-        pause = 2 * pause < POLL_MAX_MS ? 2 * pause : POLL_MAX_MS;
-        if (open_indexes(im, false, &missing, err) != 0)
+        pause = 2 * pause < most ? 2 * pause : most;
+        if (open_indexes(im, false, &is_missing, err) != 0)
             return -1;
     }
     return 0;
@@ -85,12 +88,12 @@ static int
 need_indexes(struct browse_image *im, struct err *err)
 {
     const struct registry *reg = im->reg;
-    size_t missing;
+    bool is_missing;
     int rc, seat;
 
-    if (open_indexes(im, true, &missing, err) != 0)
+    if (open_indexes(im, true, &is_missing, err) != 0)
         return -1;
-    if (missing == 0)
+    if (!is_missing)
         return 0;
     seat = reg->index_seats != NULL ? semaphore_take(reg->index_seats) : 0;
     if (seat < 0)
@@ -297,19 +300,8 @@ check_browsable(const struct browse_image *im, struct err *err)
 static int
 remove_damaged_index(struct browse_image *im, size_t i, struct err *err)
 {
-    struct layer_index *x;
-    int rc;
-
     index_cache_forget(im->reg->indexes, &im->layers[i]);
-    rc = index_file_open(index_place(im->reg), &im->layers[i], &x, err);
-    if (rc <= 0)
-        return rc;
-    rc = layer_index_check(x, err);
-    layer_index_close(x);
-    if (rc == 0)
-        return 0;
-    return err->code == ERR_CORRUPT ? index_file_remove(index_place(im->reg), &im->layers[i], err)
-                                    : -1;
+    return index_store_mend(index_place(im->reg), &im->layers[i], err);
 }
 
 int

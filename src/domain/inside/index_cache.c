@@ -52,13 +52,13 @@ held_is_of(const struct held *h, const struct digest *layer)
 }
 
 static int
-open_held_index(struct index_cache *c, int root, const struct digest *layer, struct held **out,
-                struct err *err)
+open_held_index(struct index_cache *c, struct index_store s, const struct digest *layer,
+                struct held **out, struct err *err)
 {
     struct held *h = mem_alloc(sizeof *h);
     int rc;
 
-    rc = index_file_open(root, layer, &h->index, err);
+    rc = index_store_open(s, layer, &h->index, err);
     if (rc != 1) {
         free(h);
         return rc;
@@ -71,17 +71,17 @@ open_held_index(struct index_cache *c, int root, const struct digest *layer, str
 }
 
 int
-index_cache_take(struct index_cache *c, int root, const struct digest *layer,
+index_cache_take(struct index_cache *c, struct index_store s, const struct digest *layer,
                  struct layer_index **x, struct err *err)
 {
     struct held *h;
     int rc;
 
     if (c == NULL)
-        return index_file_open(root, layer, x, err);
+        return index_store_open(s, layer, x, err);
     for (h = c->all; h != NULL && !held_is_of(h, layer); h = h->next)
         ;
-    if (h == NULL && (rc = open_held_index(c, root, layer, &h, err)) != 1)
+    if (h == NULL && (rc = open_held_index(c, s, layer, &h, err)) != 1)
         return rc;
     c->idle -= h->users++ == 0;
     h->last = ++c->calls;

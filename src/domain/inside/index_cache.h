@@ -1,7 +1,7 @@
 #pragma once
 
 #include <stddef.h>
-#include "storage/layers/index_file.h"
+#include "storage/layers/index_store.h"
 #include "util/digest.h"
 #include "util/err.h"
 
@@ -19,7 +19,7 @@ void index_cache_free(struct index_cache *c);
 
 /* 1 and the index, which is in use until index_cache_leave; 0: there is none; -1. cache may be
  * NULL: then nothing is kept. */
-int index_cache_take(struct index_cache *c, int root, const struct digest *layer,
+int index_cache_take(struct index_cache *c, struct index_store s, const struct digest *layer,
                      struct layer_index **x, struct err *err);
 void index_cache_leave(struct index_cache *c, struct layer_index *x);
 

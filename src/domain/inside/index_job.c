@@ -9,7 +9,6 @@
 #include "domain/events/outbox.h"
 #include "domain/core/pull.h"
 #include "domain/core/repository.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_manifest.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/arena.h"
@@ -58,7 +57,7 @@ index_job_demand(const struct registry *reg, const struct digest *layer, const c
     j.job.due = repository != NULL ? DUE_WAITED_FOR : DUE_BEFORE_OTHERS;
     snprintf(j.record.repository, sizeof j.record.repository, "%s",
              repository != NULL ? repository : "");
-    if (index_file_check(index_place(reg), err) != 0)
+    if (index_store_check(index_place(reg), err) != 0)
         return -1;
     rc = tbl_job_has(kv_reads(reg->kv), &j.job, err);
     if (rc == 0 && txn_run(reg->kv, put_demand, &j, err) != 0)

@@ -20,7 +20,7 @@
 /* Asks for the index of a layer, which is in the store. repository: a request that looks into it
  * waits, so the index is made before those of pushed images (any text that tells repositories
  * apart, for requests that name an id of the first API); NULL: no request waits. Wakes the keeper.
- * Cheap if it was asked for before. Fails if indexes can't be written (index_file_check), since
+ * Cheap if it was asked for before. Fails if indexes can't be written (index_store_check), since
  * waiting would not help; ERR_NOT_BROWSABLE in a read-only registry. */
 int index_job_demand(const struct registry *reg, const struct digest *layer, const char *repository,
                      struct err *err);

@@ -7,7 +7,6 @@
 #include "domain/core/edge_batch.h"
 #include "domain/core/quota.h"
 #include "domain/core/tag_move.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
@@ -118,7 +117,7 @@ read_layer(const struct registry *reg, const struct digest *blob, struct convers
     if (rc == 0)
         return err_set(err, ERR_BAD_IMAGE, "one of its layers isn't here");
     if (rc == 1)
-        rc = index_file_info(index_place(reg), blob, &info, err);
+        rc = index_store_info(index_place(reg), blob, &info, err);
     if (rc == 0 && index_job_demand(reg, blob, NULL, err) != 0)
         return -1;
     if (rc != 1)

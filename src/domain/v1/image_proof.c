@@ -3,7 +3,6 @@
 #include "domain/core/chain_id.h"
 #include "domain/core/manifest_ids.h"
 #include "domain/v1/image_ids.h"
-#include "storage/layers/index_file.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_manifest.h"
@@ -34,7 +33,7 @@ read_info(const struct registry *reg, uint64_t repo, const struct digest *layer,
     *proof = PROOF_ABSENT;
     if (rc == 1 && (rc = tbl_blob_get(kv_reads(reg->kv), layer, &r, err)) == 1) {
         *proof = PROOF_MISSING;
-        rc = index_file_info(index_place(reg), layer, info, err);
+        rc = index_store_info(index_place(reg), layer, info, err);
     }
     return rc;
 }

@@ -50,27 +50,10 @@ index_child_bounds_of(struct index_child_bounds *b, const struct options *o)
 
 /* ---- in the child ---- */
 
-/* A power loss leaves all of a file of this size, or what can't be taken for it (src/README,
- * section 14). A larger one is synced. */
-#define WHOLE_SIZE 4096
-
+/* That a layer can't be fetched now, or its index not be sent, says nothing about the layer. */
 static int
-sync_index(int fd, struct err *err)
+blame_machine(struct err *err)
 {
-    struct stat st;
-
-    if (fstat(fd, &st) != 0)
-        return err_errno(err, "cannot stat an index");
-    return st.st_size > WHOLE_SIZE ? fdio_fsync(fd, "an index", err) : 0;
-}
-
-/* That a layer can't be fetched now says nothing about the layer. */
-static int
-fetch_layer(const struct index_child *c, const struct index_child_layer *l, struct err *err)
-{
-    blob_remote_begin_child(c->blobs);
-    if (blob_remote_fetch(c->blobs, &l->digest, &l->blob, err) == 0)
-        return 0;
     if (err->sys == 0)
         err->sys = EIO;
     return -1;
@@ -85,15 +68,15 @@ make_index(const struct index_child *c, const struct index_child_layer *l, struc
     digest_hex(hex, &l->digest);
     process_title_set("index %.12s", hex);
     /* Reading the layer must not drive blobs that are being pulled out of the page cache. */
-    if (l->blob.is_absent && fetch_layer(c, l, err) != 0)
-        return -1;
+    if (l->blob.is_absent && blob_remote_fetch(c->blobs, &l->digest, &l->blob, err) != 0)
+        return blame_machine(err);
     if (l->blob.size > INDEX_CHILD_SMALL) {
         posix_fadvise(l->blob.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
         posix_fadvise(l->blob.fd, 0, 0, POSIX_FADV_NOREUSE);
     }
     if (layer_scan(l->blob.fd, &l->digest, l->out, &c->limits, &info, err) < 0)
         return -1;
-    return sync_index(l->out, err);
+    return index_store_send(c->store, l->out, &l->digest, err) == 0 ? 0 : blame_machine(err);
 }
 
 /* Ends with the first layer that can't be read: the machine may be to blame, and the keeper knows
@@ -104,6 +87,8 @@ make_indexes(void *arg, void *to)
     const struct index_child *c = arg;
     struct answer *a = to;
 
+    if (blob_remote_is(c->blobs))
+        blob_remote_begin_child(c->blobs);
     for (size_t i = 0; i < c->n && (i == 0 || !a->recalled); i++) {
         a->stage[i] = STAGE_BEGUN;
         if (make_index(c, &c->layers[i], &a->err) < 0) {
@@ -168,6 +153,7 @@ index_child_start(struct index_child *c, const struct registry *reg,
     }
     c->limits = b->scan;
     c->blobs = reg->blobs;
+    c->store = index_place(reg);
     limits.file = INDEX_BYTES(largest);
     if (fetched > 0 && limits.file < largest)
         limits.file = largest;
@@ -231,7 +217,7 @@ index_child_give_up(const struct index_child_layer *l, const struct registry *re
     digest_hex(hex, &l->digest);
     snprintf(info.remark, sizeof info.remark, "%s", why);
     log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, why);
-    return index_file_refuse(reg->dirfd, index_place(reg), &info, err);
+    return index_store_refuse(index_place(reg), &info, err);
 }
 
 /* The layer needed more than its share of something, or can't be indexed for another reason. */
@@ -286,7 +272,9 @@ publish_index(const struct index_child_layer *l, const struct registry *reg,
     int rc = index_file_info_of(l->out, &l->digest, &info, err);
 
     if (rc == 1)
-        rc = index_file_publish(index_place(reg), l->out, &l->digest, err) == 0 ? 1 : -1;
+        rc = index_store_publish(index_place(reg), l->out, &l->digest, err) == 0 ? 1 : -1;
+    else if (rc == 0 && index_store_remove(index_place(reg), &l->digest, err) != 0)
+        rc = -1;
     digest_hex(hex, &l->digest);
     if (rc == 1 && !info.browsable)
         log_client_line(LOG_INFO, CANT_LOOK, "layer=%s why=%s", hex, info.remark);

@@ -4,6 +4,7 @@
 #include "domain/registry.h"
 #include "process/options/options.h"
 #include "storage/files/blob_remote.h"
+#include "storage/layers/index_store.h"
 #include "storage/layers/layer_scan.h"
 #include "util/confined.h"
 #include "util/digest.h"
@@ -42,6 +43,7 @@ struct index_child {
     unsigned seconds; /* of processor time that it may take */
     struct layer_scan_limits limits;
     const struct blob_store *blobs;
+    struct index_store store;
     struct confined process;
 };
 

@@ -4,7 +4,6 @@
 #include "domain/events/outbox.h"
 #include "process/keeper/index_pool.h"
 #include "storage/files/blob_remote.h"
-#include "storage/layers/index_file.h"
 #include "storage/files/disk_space.h"
 #include "storage/tables/tbl_blob.h"
 #include "util/arena.h"
@@ -24,6 +23,7 @@
 #define COLLECT_MS 250
 /* Looking through all jobs takes at most this part of the keeper's time. */
 #define LIST_PART 10
+#define ADD_MS 300     /* for images in one step, since a bucket is asked for each layer */
 #define BATCHES_MAX 16 /* batches of events in one step */
 #define MARK_EACH_MS 10000
 #define ARENA_MAX (16u << 20)
@@ -242,18 +242,15 @@ offer_layer(struct indexer *x, const struct index_job *j, const struct digest *l
     return 0;
 }
 
-/* Checks whether the layer has an index. */
+/* Checks whether the layer has an index. is_asked: as of index_store_look. */
 static int
-find_index(struct indexer *x, const struct digest *layer, enum state *state, struct err *err)
+find_index(struct indexer *x, const struct digest *layer, bool is_asked, enum state *state,
+           struct err *err)
 {
-    struct layer_index *index = NULL;
-    int rc;
+    int rc = 1;
 
-    *state = STATE_DONE;
-    if (layer->algo == DIGEST_NONE)
-        return 0;
-    rc = index_file_open(index_place(x->reg), layer, &index, err);
-    layer_index_close(index);
+    if (layer->algo != DIGEST_NONE)
+        rc = index_store_look(index_place(x->reg), layer, is_asked, err);
     if (rc < 0)
         note_sick(x, layer, err->message);
     *state = rc == 1 ? STATE_DONE : rc < 0 || is_sick(x, layer) ? STATE_SICK : STATE_WAITING;
@@ -293,7 +290,7 @@ keep_missing_layers(struct indexer *x, struct image *image, const struct index_j
     enum state state;
 
     for (size_t i = 0; i < found->layers_n; i++) {
-        if (find_index(x, &found->layers[i], &state, err) < 0)
+        if (find_index(x, &found->layers[i], false, &state, err) < 0)
             return -1;
         image->sick = image->sick || state == STATE_SICK;
         if (state != STATE_DONE)
@@ -355,9 +352,11 @@ add_images(struct indexer *x, struct err *err)
     x->list_at = end + LIST_PART * (end - begin);
     x->next_due_ms = l.next_due;
     x->more = l.more;
-    for (size_t i = x->images_n; i < l.n; i++)
+    for (size_t i = x->images_n; i < l.n && clock_mono_ms() - end < ADD_MS; i++)
         if (add_image(x, &v[i], err) < 0)
             return -1;
+    if (clock_mono_ms() - end >= ADD_MS)
+        x->more = x->look = true;
     return 0;
 }
 
@@ -386,14 +385,14 @@ tend_demand(struct indexer *x, const struct index_job *j, bool *taken, struct er
 
     if (index_pool_has(&x->pool, layer))
         return 0;
-    rc = find_index(x, layer, &state, err);
+    rc = find_index(x, layer, true, &state, err);
     if (rc == 0 && state == STATE_WAITING)
         rc = offer_layer(x, j, layer, &state, err);
     *taken = state == STATE_TAKEN;
     if ((state == STATE_DONE || state == STATE_SICK) &&
         index_job_drop(x->reg, j, rc == 0 ? err : &later) != 0)
         return -1;
-    if (rc == 0 && state == STATE_DONE && !index_file_exists(index_place(x->reg), layer))
+    if (rc == 0 && state == STATE_DONE && index_store_has(index_place(x->reg), layer, err) == 0)
         return index_job_demand(x->reg, layer, NULL, err);
     return rc;
 }

@@ -422,10 +422,6 @@ check_node_address(const struct options *o, struct err *err)
     if (o->proxy_protocol || o->trust_remote_user)
         return err_set(err, ERR_BAD_REQUEST, "--node-address can't be used with %s",
                        o->proxy_protocol ? "--proxy-protocol" : "--trust-remote-user");
-    if (o->blobs != NULL && strncmp(o->blobs, "s3:", strlen("s3:")) == 0)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "--node-address needs a directory in --blobs, where all servers find the "
-                       "indexes of layers, and no bucket of S3");
     if (colon == NULL || colon == o->node_address ||
         !parse_u64(colon + 1, strlen(colon + 1), &port) || port == 0 || port > 65535)
         return err_set(err, ERR_BAD_REQUEST, "--node-address %.100s: must be HOST:PORT",

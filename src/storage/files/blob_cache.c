@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "storage/files/blob_object.h"
 #include "storage/files/disk_space.h"
 #include "util/buf.h"
 #include "util/fdio.h"
+#include "util/hex.h"
 #include "util/mem.h"
+#include "util/pack.h"
 
 #define NAME_ROOM (sizeof BLOB_CACHE_DIR + DIGEST_PATH_MAX + 20)
 /* Looking through the directory takes some 20 ms then. */
@@ -137,28 +140,25 @@ bound_cache(const struct blob_store *s, uint64_t most)
 
 /* ---- opening ---- */
 
-static int
-open_cached(const struct blob_store *s, const char *name)
+int
+blob_cache_look(const struct blob_store *s, const char *path)
 {
     const struct timespec used[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
-    int fd = openat(s->root, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char name[NAME_ROOM];
+    int fd;
 
+    name_cached(name, path);
+    fd = openat(s->root, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd >= 0)
         futimens(fd, used);
     return fd;
 }
 
 int
-blob_cache_begin(const struct blob_store *s, const char *path, bool *is_absent, struct err *err)
+blob_cache_create(const struct blob_store *s, struct err *err)
 {
-    char name[NAME_ROOM];
     int fd;
 
-    name_cached(name, path);
-    fd = open_cached(s, name);
-    *is_absent = fd < 0;
-    if (fd >= 0)
-        return fd;
     if (disk_space_check(s->root, 0, err) != 0) {
         bound_cache(s, 0);
         if (disk_space_check(s->root, 0, err) != 0)
@@ -166,6 +166,23 @@ blob_cache_begin(const struct blob_store *s, const char *path, bool *is_absent, 
     }
     fd = openat(s->root, BLOB_CACHE_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     return fd >= 0 ? fd : err_errno(err, "create a file in " BLOB_CACHE_DIR "/");
+}
+
+uint64_t
+blob_cache_room(const struct blob_store *s)
+{
+    uint64_t room = disk_space_free(s->root), needed = disk_space_needed(s->root);
+
+    return room > needed ? room - needed : 0;
+}
+
+int
+blob_cache_begin(const struct blob_store *s, const char *path, bool *is_absent, struct err *err)
+{
+    int fd = blob_cache_look(s, path);
+
+    *is_absent = fd < 0;
+    return fd >= 0 ? fd : blob_cache_create(s, err);
 }
 
 int
@@ -185,15 +202,12 @@ int
 blob_cache_open(const struct blob_store *s, const char *path, const struct digest *d,
                 struct err *err)
 {
-    uint64_t room, needed;
     bool is_absent;
     int fd = blob_cache_begin(s, path, &is_absent, err);
 
     if (fd < 0 || !is_absent)
         return fd;
-    room = disk_space_free(s->root);
-    needed = disk_space_needed(s->root);
-    if (blob_cache_fill(s, path, d, fd, room > needed ? room - needed : 0, err) != 0) {
+    if (blob_cache_fill(s, path, d, fd, blob_cache_room(s), err) != 0) {
         fdio_close(fd);
         return -1;
     }
@@ -219,4 +233,54 @@ blob_cache_remove(const struct blob_store *s, const char *path)
 
     name_cached(name, path);
     unlinkat(s->root, name, 0);
+}
+
+/* ---- the sweep ---- */
+
+static bool
+parse_copy_name(const char *name, struct digest *d, uint64_t *instance, bool *is_index)
+{
+    size_t digits = strcspn(name, ".");
+    uint8_t b[8];
+
+    *is_index = name[digits] == '\0';
+    *d = (struct digest){.algo = digits == 2 * digest_size(DIGEST_SHA256) ? DIGEST_SHA256
+                                                                          : DIGEST_SHA512};
+    if (!hex_decode(d->bytes, digest_size(d->algo), name, digits))
+        return false;
+    if (*is_index)
+        return true;
+    if (!hex_decode(b, sizeof b, name + digits + 1, strlen(name + digits + 1)))
+        return false;
+    *instance = unpack_uint_at(b, sizeof b);
+    return true;
+}
+
+int
+blob_cache_sweep(const struct blob_store *s, unsigned byte, int64_t age_s,
+                 int (*fn)(const struct digest *d, const uint64_t *instance, void *arg,
+                           struct err *err),
+                 void *arg, struct err *err)
+{
+    DIR *dir = fdio_opendir(s->root, BLOB_CACHE_DIR, err);
+    time_t now = time(NULL);
+    uint64_t instance;
+    struct digest d;
+    struct stat st;
+    bool is_index;
+    int rc = 1;
+
+    if (dir == NULL)
+        return errno == ENOENT ? 0 : -1;
+    for (const struct dirent *e; rc >= 0 && (e = readdir(dir)) != NULL;) {
+        if (!parse_copy_name(e->d_name, &d, &instance, &is_index) || d.bytes[0] != byte ||
+            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            now - st.st_mtime < age_s)
+            continue;
+        rc = fn(&d, is_index ? NULL : &instance, arg, err);
+        if (rc == 0)
+            unlinkat(dirfd(dir), e->d_name, 0);
+    }
+    closedir(dir);
+    return rc < 0 ? -1 : 0;
 }

@@ -34,10 +34,8 @@ remove_damaged_file(int root, const struct stat *damaged, const char *path)
         unlinkat(root, path, 0);
 }
 
-/* Opens the index in the file fd, which it takes over. Returns 1; 0 when it isn't the index of that
- * layer; -1. */
-static int
-open_index(int fd, const struct digest *layer, struct layer_index **x, struct err *err)
+int
+index_file_take(int fd, const struct digest *layer, struct layer_index **x, struct err *err)
 {
     *x = layer_index_open(fd, err);
     if (*x == NULL) {
@@ -69,23 +67,10 @@ index_file_open(int root, const struct digest *layer, struct layer_index **x, st
         fdio_close(fd);
         return -1;
     }
-    rc = open_index(fd, layer, x, err);
+    rc = index_file_take(fd, layer, x, err);
     if (rc == 0) {
         log_line(LOG_WARN, "an index is made again", "file=%s why=%s", path, err->message);
         remove_damaged_file(root, &st, path);
-    }
-    return rc;
-}
-
-int
-index_file_info(int root, const struct digest *layer, struct layer_info *info, struct err *err)
-{
-    struct layer_index *x;
-    int rc = index_file_open(root, layer, &x, err);
-
-    if (rc == 1) {
-        *info = *layer_index_info(x);
-        layer_index_close(x);
     }
     return rc;
 }
@@ -98,7 +83,7 @@ index_file_info_of(int fd, const struct digest *layer, struct layer_info *info, 
 
     if (copy < 0)
         return err_errno(err, "cannot open an index");
-    rc = open_index(copy, layer, &x, err);
+    rc = index_file_take(copy, layer, &x, err);
     if (rc == 1) {
         *info = *layer_index_info(x);
         layer_index_close(x);
@@ -207,7 +192,7 @@ index_file_publish(int root, int fd, const struct digest *layer, struct err *err
 }
 
 int
-index_file_refuse(int root, int to, const struct layer_info *info, struct err *err)
+index_file_refuse(int root, const struct layer_info *info, struct err *err)
 {
     struct layer_info refused = *info;
     struct layer_index_writer *w = NULL;
@@ -217,11 +202,13 @@ index_file_refuse(int root, int to, const struct layer_info *info, struct err *e
         return -1;
     refused.browsable = false;
     w = layer_index_create(fd);
-    if (layer_index_put_info(w, &refused, err) == 0 && layer_index_finish(w, err) == 0)
-        rc = index_file_publish(to, fd, &info->layer, err);
+    if (layer_index_put_info(w, &refused, err) == 0)
+        rc = layer_index_finish(w, err);
     layer_index_free(w);
+    if (rc == 0)
+        return fd;
     fdio_close(fd);
-    return rc;
+    return -1;
 }
 
 int
@@ -271,21 +258,14 @@ index_file_exists(int root, const struct digest *layer)
 }
 
 int
-index_file_examine(int root, const struct digest *layer, struct err *err)
+index_file_examine(int fd, const struct digest *layer, struct err *err)
 {
-    char path[INDEX_FILE_PATH_MAX];
     uint8_t head[SORTED_FORMAT_VERSION_END];
     struct layer_index *x;
-    bool older;
-    int fd, rc;
+    bool older = fdio_read_at(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+                 sorted_format_is_older(head);
+    int rc = index_file_take(fd, layer, &x, err);
 
-    index_file_path(path, layer);
-    fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : err_errno(err, "open %s", path);
-    older = fdio_read_at(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
-            sorted_format_is_older(head);
-    rc = open_index(fd, layer, &x, err);
     if (rc != 1)
         return older ? 1 : -1;
     rc = layer_index_check(x, err) == 0 ? 1 : -1;

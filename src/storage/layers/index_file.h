@@ -18,10 +18,11 @@ void index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer);
 /* Opens the index of a layer. Returns 1; 0 when there is none, or when it was damaged or of another
  * version, in which case it has been removed; -1 on failure. */
 int index_file_open(int root, const struct digest *layer, struct layer_index **x, struct err *err);
-/* Reads only the facts about the whole layer: its diff id, whether it can be browsed. */
-int index_file_info(int root, const struct digest *layer, struct layer_info *info, struct err *err);
+/* The same for an open file, which it takes over. 0: it isn't the index of that layer. */
+int index_file_take(int fd, const struct digest *layer, struct layer_index **x, struct err *err);
 
-/* The same from a file without a name, which stays open. 0: it isn't the index of that layer. */
+/* Reads only the facts about the whole layer: its diff id, whether it can be browsed. The file
+ * stays open. 0: it isn't the index of that layer. */
 int index_file_info_of(int fd, const struct digest *layer, struct layer_info *info,
                        struct err *err);
 
@@ -34,10 +35,9 @@ int index_file_create(int root, struct err *err);
  * damaged removes it. If root is on another file system than the file, it is copied, below tmp/ of
  * root at first. */
 int index_file_publish(int root, int fd, const struct digest *layer, struct err *err);
-/* Writes the index of a layer that can't be browsed, with the reason: below index/ of `root` at
- * first, and published in `to`. Only `layer`, `layer_size`
- * and `remark` of info are used. */
-int index_file_refuse(int root, int to, const struct layer_info *info, struct err *err);
+/* Writes the index of a layer that can't be browsed, with the reason, to a file as of
+ * index_file_create. Only `layer`, `layer_size` and `remark` of info are used. Descriptor or -1. */
+int index_file_refuse(int root, const struct layer_info *info, struct err *err);
 
 /* Removes an index. Returns 0 also when there was none. */
 int index_file_remove(int root, const struct digest *layer, struct err *err);
@@ -45,10 +45,9 @@ int index_file_remove(int root, const struct digest *layer, struct err *err);
 /* Is there a file at all? */
 bool index_file_exists(int root, const struct digest *layer);
 
-/* Reads the whole index, and changes nothing. 1, also for one of an older format, which is
- * made again when it is needed; 0: there is no file; -1, ERR_CORRUPT: it is damaged, or is that of
- * another layer. */
-int index_file_examine(int root, const struct digest *layer, struct err *err);
+/* Reads the whole index in the file, which it takes over. 1, also for one of an older format, which
+ * is made again when it is needed; -1, ERR_CORRUPT: it is damaged, or is that of another layer. */
+int index_file_examine(int fd, const struct digest *layer, struct err *err);
 
 /* For a sweep: calls fn for each index in directory n (digest_directory). fn is called as by
  * blob_file_each; files with other names are ignored. */

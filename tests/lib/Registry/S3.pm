@@ -130,7 +130,9 @@ sub change_keys ($self, $access, $secret) {
 
 # Objects below a prefix, as names of files.
 sub objects ($self, $prefix = '') {
-    my @found = split /\n/, run([ 'find', "$self->{dir}/objects", '-type', 'f' ])->{out};
+    my $below = $prefix =~ m{^(.*/)} ? $1 : '';
+    return if !-d "$self->{dir}/objects/$below";
+    my @found = split /\n/, run([ 'find', "$self->{dir}/objects/$below", '-type', 'f' ])->{out};
     return sort grep { index($_, $prefix) == 0 } map { substr $_, length "$self->{dir}/objects/" } @found;
 }
 sub file ($self, $key) { return "$self->{dir}/objects/$key" }
@@ -155,6 +157,16 @@ sub _fault ($self, $method) {
     return \%fault;
 }
 
+# What was asked for since the last forget_requests, as "METHOD KEY".
+sub requests ($self) { return -e "$self->{dir}/run/requests" ? split(/\n/, slurp("$self->{dir}/run/requests")) : () }
+sub forget_requests ($self) { unlink "$self->{dir}/run/requests"; return }
+
+sub _note_request ($self, $method, $path) {
+    open my $out, '>>', "$self->{dir}/run/requests" or die $!;
+    syswrite $out, "$method " . ($path =~ s{^/[^/]*/?}{}r) . "\n";
+    return;
+}
+
 sub _is_lax ($self) { return -e "$self->{dir}/run/fault" && slurp("$self->{dir}/run/fault") =~ /^lax /m }
 
 # ---- a request ----
@@ -174,6 +186,7 @@ sub _answer ($self, $client) {
         $header{ lc $name } = $value;
     }
     my ($path, $query) = split /\?/, $target, 2;
+    $self->_note_request($method, $path);
     my $body = '';
     while (length $body < ($header{'content-length'} // 0)) {
         sysread($client, $body, 1 << 20, length $body) or return 0;
