@@ -54,6 +54,32 @@ subtest 'the directory of a layer' => sub {
     is_status($registry->push_blob('a/b', $bytes), 201, 'it can be pushed again');
 };
 
+# One that was left by a process that died has the mode 700.
+subtest 'the name of a new directory of layers' => sub {
+    my $place = sub ($bytes) { return $registry->dir . '/layers/sha256/' . substr digest($bytes), 7, 2 };
+    my $new   = sub () {
+        for (1 .. 10_000) {
+            my $bytes = random_bytes(5000);
+            return $bytes if !-e $place->($bytes);
+        }
+        die 'each directory is there';
+    };
+    for my $left (0, 1) {
+        my $bytes = $new->();
+        if ($left) {
+            mkdir $place->($bytes), 0700 or die "mkdir: $!";
+            if (is_root()) { chown((stat $registry->dir . '/layers/sha256')[ 4, 5 ], $place->($bytes)) or die "chown: $!" }
+        }
+        $shim->fail(fsync => 'layers/sha256', EIO, times => 1);
+        is_error($registry->push_blob('a/b', $bytes), 503, 'UNAVAILABLE', $left ? 'left by a crash: the push is refused' : 'the push is refused');
+        ok(!-e $place->($bytes), '... and the directory goes');
+        $shim->heal;
+        is_status($registry->push_blob('a/b', $bytes), 201, 'it can be pushed again');
+        is((stat $place->($bytes))[2] & 0777, 0750, '... into a directory that counts as durable');
+        is_blob($registry, 'a/b', $bytes, '... whole');
+    }
+};
+
 subtest "the database's log" => sub {
     my $recoveries = $registry->logged(qr/recovering the database/);
     my $bytes      = random_bytes(3000);

@@ -1,5 +1,4 @@
 #include "process/master/recovery.h"
-#include <pthread.h>
 #include "domain/core/quota.h"
 #include "domain/core/store.h"
 #include "domain/metrics/metrics.h"
@@ -50,67 +49,20 @@ begin_store(const struct server *s, struct err *err)
     return r;
 }
 
-/* The directories of layers/: at the first start there are five hundred to be made, which takes as
- * long as the database does. So a thread makes them beside it. */
-struct layers_maker {
-    pthread_t thread;
-    bool runs;
-    const struct blob_store *blobs;
-    int rc;
-    struct err err;
-};
-
-static void *
-make_layers(void *arg)
-{
-    struct layers_maker *m = arg;
-
-    m->rc = blob_file_prepare(m->blobs, &m->err);
-    return NULL;
-}
-
-static void
-begin_layers(struct layers_maker *m, const struct blob_store *blobs)
-{
-    m->blobs = blobs;
-    m->runs = pthread_create(&m->thread, NULL, make_layers, m) == 0;
-}
-
-/* 0 or -1. */
-static int
-end_layers(struct layers_maker *m, struct err *err)
-{
-    if (m->runs)
-        pthread_join(m->thread, NULL);
-    else
-        make_layers(m);
-    if (m->rc != 0)
-        *err = m->err;
-    return m->rc;
-}
-
-/* The parts of the store that are no database. Without a database they are of no use, and an error
- * of it is the one that counts. */
 static int
 recover_store(const struct server *s, struct err *err)
 {
-    struct layers_maker layers;
-    struct blob_store inside;
-    struct err ignored;
+    struct blob_store inside = blob_store_inside(s->dir.fd);
     int rc;
 
     if (store_address_check(s->options, s->dir.fd, err) != 0)
         return -1;
-    if (s->read_only)
-        return kv_recover(store_address(s->options), tables, TABLE_COUNT, err);
-    /* Also beside --blobs: they tell the next start that a database was here (datadir.c). */
-    inside = blob_store_inside(s->dir.fd);
-    begin_layers(&layers, &inside);
     rc = kv_recover(store_address(s->options), tables, TABLE_COUNT, err);
-    if (end_layers(&layers, rc < 0 ? &ignored : err) != 0 ||
-        (rc >= 0 && upload_dir_prepare(s->dir.fd, err) != 0))
-        return -1;
-    return rc;
+    if (s->read_only || rc < 0)
+        return rc;
+    /* Also beside --blobs: they tell the next start that a database was here (datadir.c). */
+    return blob_file_prepare(&inside, err) == 0 && upload_dir_prepare(s->dir.fd, err) == 0 ? rc
+                                                                                           : -1;
 }
 
 /* S3 or PostgreSQL doesn't answer. */

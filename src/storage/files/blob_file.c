@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "storage/files/blob_cache.h"
+#include "storage/files/blob_directory.h"
 #include "storage/files/blob_object.h"
 #include "storage/files/body_dir.h"
 #include "storage/s3/s3_client.h"
@@ -34,21 +35,17 @@ blob_file_path(char out[BLOB_FILE_PATH_MAX], const struct digest *d, uint64_t in
     snprintf(out, BLOB_FILE_PATH_MAX, "%s.%016llx", path, (unsigned long long)instance);
 }
 
+/* The first directory tells the next start that there was a registry here (datadir.c). */
 static int
 prepare_algorithm(const struct blob_store *s, enum digest_algo algo, struct err *err)
 {
-    char parent[32], name[48];
+    char parent[32], first[48];
 
     snprintf(parent, sizeof parent, "%s%s", blob_store_prefix(s), digest_algo_name(algo));
-    if (fdio_mkdir(blob_store_base(s), parent, 0750, err) < 0)
-        return -1;
-    for (unsigned i = 0; i < 256; i++) {
-        snprintf(name, sizeof name, "%s/%02x", parent, i);
-        if (fdio_mkdir(blob_store_base(s), name, 0750, err) < 0)
-            return -1;
-    }
-    /* Also if nothing was made: an earlier start may have been killed in between. */
-    return fdio_fsync_dir(blob_store_base(s), parent, err);
+    snprintf(first, sizeof first, "%s/00", parent);
+    return fdio_mkdir(blob_store_base(s), parent, 0750, err) < 0
+               ? -1
+               : blob_directory_need(blob_store_base(s), first, err);
 }
 
 /* Makes a file below tmp/, with the name. Descriptor or -1. */
@@ -118,6 +115,15 @@ find_blob_place(struct blob_place *at, const struct blob_store *s, const struct 
     snprintf(at->file, sizeof at->file, "%s%s", blob_store_prefix(s), at->path);
     snprintf(at->directory, sizeof at->directory, "%.*s", (int)(strrchr(at->file, '/') - at->file),
              at->file);
+}
+
+/* The place of a new file: its directory is there. */
+static int
+need_blob_place(struct blob_place *at, const struct blob_store *s, const struct digest *d,
+                uint64_t instance, struct err *err)
+{
+    find_blob_place(at, s, d, instance);
+    return s->s3 != NULL ? 0 : blob_directory_need(at->dir, at->directory, err);
 }
 
 /* Makes the new name durable, or takes it away again. */
@@ -230,7 +236,8 @@ blob_file_publish(const struct blob_store *s, int fd, const struct digest *d, ui
     int rc;
 
     *instance = random_u64();
-    find_blob_place(&at, s, d, *instance);
+    if (need_blob_place(&at, s, d, *instance, err) != 0)
+        return -1;
     if (s->s3 != NULL) {
         rc = blob_object_put(s, at.path, fd, d, err);
         if (rc == 0 && fchmod(fd, BLOB_MODE) == 0) /* nobody appends to it any more */
@@ -268,7 +275,8 @@ blob_file_adopt(const struct blob_store *s, int fd, const struct digest *d,
     if (blob_store_is_outside(s))
         return 0;
     *instance = random_u64();
-    find_blob_place(&at, s, d, *instance);
+    if (need_blob_place(&at, s, d, *instance, err) != 0)
+        return -1;
     if (fdio_fsync(fd, at.file, err) != 0) {
         /* The file is somebody else's, and stays. Its next reader gets what the disk has. */
         posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -297,7 +305,8 @@ blob_file_write(const struct blob_store *s, struct bytes content, const struct d
 
     if (blob_store_is_outside(s)) {
         *instance = random_u64();
-        find_blob_place(&at, s, d, *instance);
+        if (need_blob_place(&at, s, d, *instance, err) != 0)
+            return -1;
         if (s->s3 != NULL)
             return s3_client_put_bytes(s->s3, at.path, content, err);
         rc = copy_outside(&at, &(struct copy_source){.p = content.p, .n = content.n}, err);
@@ -420,7 +429,8 @@ blob_file_put_back(const struct blob_store *s, int fd, const struct digest *d, u
 {
     struct blob_place at;
 
-    find_blob_place(&at, s, d, instance);
+    if (need_blob_place(&at, s, d, instance, err) != 0)
+        return -1;
     if (s->s3 != NULL)
         return blob_object_put(s, at.path, fd, d, err);
     if (s->outside >= 0)
