@@ -67,11 +67,11 @@ procfs_tracer(int pid)
 bool
 procfs_is_called(int pid, const char *name)
 {
-    char text[512];
-    char want[64];
-    procfs_read(pid, "stat", text, sizeof text);
-    snprintf(want, sizeof want, " (%.*s) ", NAME_LENGTH, name);
-    return strstr(text, want) != NULL;
+    char text[64], want[64];
+
+    procfs_read(pid, "comm", text, sizeof text);
+    snprintf(want, sizeof want, "%.*s\n", NAME_LENGTH, name);
+    return strcmp(text, want) == 0;
 }
 
 bool

@@ -15,12 +15,13 @@ struct search {
     size_t found;
 };
 
-/* False for a zombie. */
+/* False for a zombie. All processes of the machine are asked for their names. */
 static bool
 is_nginx(int pid)
 {
-    char state = procfs_state(pid);
-    return state != '\0' && strchr("ZX", state) == NULL && procfs_is_called(pid, "nginx");
+    char state = procfs_is_called(pid, "nginx") ? procfs_state(pid) : '\0';
+
+    return state != '\0' && strchr("ZX", state) == NULL;
 }
 
 static bool
