@@ -257,8 +257,8 @@ sub _ask ($server, $method, $url, $want, %o) {
 }
 
 # curl sends and takes in large bodies: it is faster than what it measures. Returns what it prints:
-# the headers of the answer and, last, the body or what --write-out says.
-sub _curl (@args) { return command('curl', '-q', '--noproxy', '*', '-sSf', '-H', 'Expect:', @args) }
+# the headers of the answer and, last, the body or what --write-out says. Some registries send it on to their S3.
+sub _curl (@args) { return command('curl', '-q', '--noproxy', '*', '-sSfL', '-H', 'Expect:', @args) }
 
 # A body without an announced length, in the pieces that curl makes.
 sub curl_upload ($method, $file, @args) {

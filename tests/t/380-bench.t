@@ -5,6 +5,7 @@ use FindBin;
 use JSON::PP ();
 use POSIX ();
 use Registry limit => 900;
+use Registry::Nodes;
 use Registry::Process qw(processes_below);
 use Registry::Tools;
 use Test::More;
@@ -44,6 +45,20 @@ cmp_ok($row->{seen}{ours}{value}[0] // 0, '>', 0, '--json has what each round me
 my $again = run([ @run, '--compare', "$dir/one.json", 'push' ], timeout => 200);
 is($again->{exit}, 0, '--compare');
 like($again->{out}, qr/^push 1 GiB +[\d.]+ +[\d.]+ +[\d.]+/m, '... shows both runs');
+
+# With what is beside it. Both round trips of a GET take a millisecond more each, on any machine.
+SKIP: {
+    my $why = Registry::Nodes->missing;
+    skip $why, 5 if defined $why;
+    my @named = ('ours', 'ours-postgresql', 'ours-postgresql-1ms', find_program('versitygw') ? qw(ours-s3) : ());
+    my $beside = run([ $bench, '--quick', '--servers', join(',', @named), '--dir', $dir, '--json', "$dir/two.json", 'manifest-get' ], timeout => 200);
+    is($beside->{exit}, 0, "@named") or diag($beside->{out}, $beside->{err});
+    my ($seen) = map { $_->{seen} } grep { $_->{name} eq 'http, 32' } @{ (eval { JSON::PP->new->decode(slurp("$dir/two.json")) } // {})->{rows} };
+    is_deeply([ sort grep { $seen->{$_}{value} } keys %$seen ], [ sort @named ], '... are measured');
+    cmp_ok($seen->{'ours-postgresql-1ms'}{p50}[0] // 0, '>=', 2, '... a far database is far');
+    is_deeply([ in_dir() ], [], '... no file is left');
+    is_deeply([ processes_below($dir) ], [], '... and no process');
+}
 
 # Ctrl-C
 my $pid = fork // die "fork: $!";

@@ -22,14 +22,20 @@ sub new ($class, %o) { return bless { rows => [], failed => [], notes => [], pro
 # A smaller number in a quick run.
 sub size ($self, $usual, $quick) { return $self->{quick} ? $quick : $usual }
 
-# Of the kinds (ours, docker-registry, distribution3, zot, nginx) those that are installed and wanted. ours
-# also stands for the build that it is compared with. Options: more (of our program).
+# Of the kinds (ours, docker-registry, distribution3, zot, nginx) those that are installed and wanted, and those that
+# are measured only if they are named. ours also stands for the build that it is compared with. Options: more (of our
+# program).
 sub servers ($self, $kinds, %o) {
     my %make = (
         'docker-registry' => \&peer, distribution3 => \&distribution3, zot => \&zot, nginx => \&file_nginx,
         ours => sub { ours($self->{program}, %o) },
     );
+    my %named = (
+        'ours-postgresql' => sub { ours_postgresql($self->{program}, 0, %o) }, 'ours-postgresql-1ms' => sub { ours_postgresql($self->{program}, 1, %o) },
+        'ours-s3' => sub { ours_s3($self->{program}, %o) }, 'distribution-s3' => \&distribution_s3,
+    );
     my @servers = map { $make{$_}->() } grep { !$self->{only} || $self->{only}{$_} } @$kinds;
+    push @servers, map { $named{$_}->() // die "$_ is not installed\n" } grep { $self->{only} && $self->{only}{$_} } sort keys %named;
     push @servers, ours($self->{against}, %o, name => 'before') if $self->{against} && grep { $_ eq 'ours' } @$kinds;
     return grep { defined } @servers;
 }

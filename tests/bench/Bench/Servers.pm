@@ -6,13 +6,15 @@ use v5.36;
 
 use Bench;
 use Bench::Install qw(installed);
+use Bench::Load;
 use Bench::Server ();
 use Cwd ();
 use Exporter 'import';
 use FindBin;
-use Registry::Tools qw(find_program json_of spew);
+use Registry::Postgresql ();
+use Registry::Tools qw(find_program free_port json_of spew);
 
-our @EXPORT = qw(ours peer distribution3 zot plain_nginx file_nginx);
+our @EXPORT = qw(ours ours_postgresql ours_s3 peer distribution3 distribution_s3 zot plain_nginx file_nginx);
 
 # Of the program that is named here, in REGISTRY_SERVER, or built in one of the usual places. Takes what
 # Bench::Server->new takes, and more options of the program.
@@ -32,13 +34,40 @@ sub ours ($program = undef, %o) {
         %o,
         command => sub ($dir, $port, $server) {
             my @tls = $server->{tls} ? ('--tls-cert', $server->{tls}[0], '--tls-key', $server->{tls}[1]) : ();
-            return ($found, '--listen', '127.0.0.1', '--port', $port, '--dir', "$dir/data", @tls, @{ $o{more} // [] });
+            my @beside = $o{beside} ? $o{beside}->($dir, $server) : ();
+            return (@beside, $found, '--listen', '127.0.0.1', '--port', $port, '--dir', "$dir/data", @tls, @{ $o{more} // [] }, @{ $server->{blobs} // [] });
         },
     );
 }
 
-# The file that registries of the family of distribution/distribution read.
+# With the metadata in PostgreSQL on this machine, to which each round trip takes so many milliseconds more.
+sub ours_postgresql ($program, $milliseconds, %o) {
+    return undef if !Registry::Postgresql->programs;
+    my $name = 'ours-postgresql' . ($milliseconds ? "-${milliseconds}ms" : '');
+    return ours($program, %o, name => $name, about => "with PostgreSQL on this machine" . ($milliseconds ? ", $milliseconds ms away" : ''),
+        beside => sub ($dir, $server) { ("$FindBin::Bin/beside", 'postgresql', "$dir/postgresql", build_load(), $milliseconds) });
+}
+
+# With versitygw, for a directory and a port.
+sub _beside_s3 ($dir, $port) { return ("$FindBin::Bin/beside", 's3', "$dir/s3", $port) }
+
+# With the blobs in versitygw.
+sub ours_s3 ($program, %o) {
+    return undef if !find_program('versitygw');
+    return ours($program, %o, name => 'ours-s3', about => 'with the blobs in versitygw', beside => sub ($dir, $server) {
+        my $s3 = free_port();
+        $server->{blobs} = [ '--blobs', "s3://layers/registry?endpoint=http://127.0.0.1:$s3" ];
+        return _beside_s3($dir, $s3);
+    });
+}
+
+# The file that registries of the family of distribution/distribution read. {s3} is the port of an S3 server.
 sub _distribution_config ($dir, $port, $server) {
+    my $s3 = $server->{s3};
+    my $driver = $s3
+        ? "  s3:\n    region: us-east-1\n    regionendpoint: http://127.0.0.1:$s3\n    forcepathstyle: true\n    secure: false\n"
+            . "    bucket: layers\n    accesskey: KEY\n    secretkey: SECRET\n"
+        : "  filesystem:\n    rootdirectory: $dir/data\n";
     my $tls  = $server->{tls}   ? "  tls:\n    certificate: $server->{tls}[0]\n    key: $server->{tls}[1]\n" : '';
     my $auth = $server->{users} ? "auth:\n  htpasswd:\n    realm: bench\n    path: $server->{users}\n"      : '';
     return spew("$dir/config.yml", <<~END . $tls . $auth);
@@ -50,23 +79,25 @@ sub _distribution_config ($dir, $port, $server) {
         storage:
           cache:
             blobdescriptor: inmemory
-          filesystem:
-            rootdirectory: $dir/data
           delete:
             enabled: true
-        http:
+        ${driver}http:
           addr: 127.0.0.1:$port
           secret: bench
         END
 }
 
-sub _distribution ($name, $program) {
+# Options: beside, with the command that comes before it.
+sub _distribution ($name, $program, %o) {
     return undef if !defined $program;
     return Bench::Server->new(
         name    => $name,
         about   => "$name " . (command($program, '--version') =~ / v?([\d.]+\S*)$/m ? $1 : ''),
         program => $program,
-        command => sub (@at) { ('env', 'OTEL_TRACES_EXPORTER=none', $program, 'serve', _distribution_config(@at)) },
+        command => sub ($dir, $port, $server) {
+            my @beside = $o{beside} ? $o{beside}->($dir, $server) : ();
+            return (@beside, 'env', 'OTEL_TRACES_EXPORTER=none', $program, 'serve', _distribution_config($dir, $port, $server));
+        },
     );
 }
 
@@ -74,6 +105,13 @@ sub _distribution ($name, $program) {
 sub peer () { return _distribution('docker-registry', find_program('docker-registry')) }
 
 sub distribution3 () { return _distribution('distribution3', installed('registry')) }
+
+# Either of them, with its files in versitygw.
+sub distribution_s3 () {
+    return undef if !find_program('versitygw');
+    my $program = installed('registry') // find_program('docker-registry');
+    return _distribution('distribution-s3', $program, beside => sub ($dir, $server) { _beside_s3($dir, $server->{s3} = free_port()) });
+}
 
 sub zot () {
     my $program = installed('zot') // return undef;

@@ -50,7 +50,7 @@ sub table ($rows) {
 sub _bound ($row, $what, $whom, $number) {
     my $of    = { rate => 'value', time => 'value' }->{$what} // $what;
     my $least = $what eq 'rate';
-    my @names = $whom eq 'best' ? grep { !/^(ours|before|nginx|disk)$/ } keys %{ $row->{seen} } : $whom;
+    my @names = $whom eq 'best' ? grep { !/^(ours.*|before|nginx|disk)$/ } keys %{ $row->{seen} } : $whom;
     my @own   = @{ $row->{seen}{ours}{$of} // [] };
     my @seen  = $whom eq '' ? ($of eq 'memory' ? max(@own) : median(@own)) : map { _ratio($row, $_, $of) } @names;
     my ($seen) = sort { $least ? $a <=> $b : $b <=> $a } grep { defined } @seen or return undef;

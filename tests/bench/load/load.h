@@ -132,4 +132,9 @@ bool slow_got(struct client *c, const struct reply *reply);
 /* One more KiB for each of them; the last one. */
 void slow_feed(struct client *all, bool ends);
 
+/* ---- delay.c ---- */
+
+/* Listens at the Unix socket path, and connects each client with target. Seconds. */
+_Noreturn void delay_serve(const char *path, const char *target, double delay);
+
 #endif

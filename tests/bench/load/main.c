@@ -16,6 +16,9 @@
  *     uploads that get a KiB a second, until standard input ends. Prints "ready" when all have
  * begun.
  *
+ *   load delay SOCKET TARGET MILLISECONDS
+ *     no client: listens at SOCKET, and passes on to the socket TARGET what comes, so much later.
+ *
  *   -c CONNECTIONS (1) -s SECONDS, or -n COUNT for all connections together. With -s each
  * connection makes a first request that isn't counted, so that its handshake isn't, either.
  *
@@ -372,6 +375,8 @@ main(int argc, char **argv)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
+    if (argc == 5 && strcmp(argv[1], "delay") == 0)
+        delay_serve(argv[2], argv[3], atof(argv[4]) / 1000);
     options(argc, argv);
     clients = calloc((size_t)opt.connections, sizeof(*clients));
     if (clients == NULL)

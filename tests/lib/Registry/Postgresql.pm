@@ -2,7 +2,7 @@ package Registry::Postgresql;
 use v5.36;
 
 # A PostgreSQL of the test's own, as an ordinary user, on a Unix socket in a temporary directory.
-# What a power loss would take doesn't matter, so it waits for no disk.
+# What a power loss would take doesn't matter, so it waits for no disk, unless it is to be durable.
 #
 #   my $pg = Registry::Postgresql->start;
 #   local @ENV{qw(PGPASSWORD)} = ($pg->password);
@@ -44,27 +44,32 @@ sub _as_user ($self, @command) {
     POSIX::_exit(127);
 }
 
-# Options: tmp => its directory, which the caller removes.
+# Options: tmp => its directory, which the caller removes; if there is one in it already, that goes on; socket => another
+# directory for its socket, whose path may be 90 bytes long; durable.
 sub start ($class, %o) {
-    my $self = bless { tmp => $o{tmp} // tempdir(), password => digest(random_bytes(16)) =~ s/^sha256://r }, $class;
+    my $tmp  = $o{tmp} // tempdir();
+    my $self = bless { tmp => $tmp, socket => $o{socket} // $tmp, durable => $o{durable}, password => digest(random_bytes(16)) =~ s/^sha256://r }, $class;
     my @user = is_root() ? getpwnam('postgres') : ();
     croak 'there is no user postgres' if is_root() && !@user;
     @$self{qw(uid gid)} = @user[ 2, 3 ];
-    spew("$self->{tmp}/password", $self->{password});
-    if (is_root()) { chown $self->{uid}, $self->{gid}, $self->{tmp}, "$self->{tmp}/password" or die "chown: $!" }
+    my $is_there = -d "$tmp/data";
+    push @running, $self;
+    $self->{password} = slurp("$tmp/password") if $is_there;
+    spew("$tmp/password", $self->{password});
+    if (is_root()) { chown $self->{uid}, $self->{gid}, $tmp, $self->{socket}, "$tmp/password" or die "chown: $!" }
+    return $self->launch if $is_there;
     my $pid = $self->_as_user($class->programs . '/initdb', '-D', "$self->{tmp}/data", '-A', 'scram-sha-256', '-N', '--no-locale',
         '-E', 'UTF8', '-U', 'registry', '--pwfile', "$self->{tmp}/password");
     waitpid $pid, 0;
     die "initdb failed:\n" . slurp("$self->{tmp}/out") if $? != 0;
-    push @running, $self;
     return $self->launch;
 }
 
 # Starts it again after stop.
 sub launch ($self) {
-    my @settings = map { ('-c', $_) } 'listen_addresses=', "unix_socket_directories=$self->{tmp}", 'fsync=off', 'full_page_writes=off',
-        'max_connections=80', 'shared_buffers=32MB', 'max_pred_locks_per_transaction=256', 'autovacuum_naptime=10min',
-        'wal_level=replica', 'max_wal_senders=2';
+    my @settings = map { ('-c', $_) } 'listen_addresses=', "unix_socket_directories=$self->{socket}", 'max_connections=80',
+        'max_pred_locks_per_transaction=256', 'wal_level=replica', 'max_wal_senders=2',
+        $self->{durable} ? () : ('fsync=off', 'full_page_writes=off', 'shared_buffers=32MB', 'autovacuum_naptime=10min');
     $self->{pid} = $self->_as_user($self->programs . '/postgres', '-D', "$self->{tmp}/data", @settings);
     wait_for(30, sub { $self->sql('postgres', 'SELECT 1')->{exit} == 0 }) or die "postgres isn't ready:\n" . $self->log;
     return $self;
@@ -86,18 +91,18 @@ sub as_user ($self, @command) {
 
 sub password ($self) { return $self->{password} }
 sub log ($self)      { return slurp("$self->{tmp}/out") }
-sub socket ($self)   { return $self->{tmp} }
+sub socket ($self)   { return $self->{socket} }
 
 sub sql ($self, $database, $text) {
-    return run([ $self->programs . '/psql', '-qAtX', '-v', 'ON_ERROR_STOP=1', '-h', $self->{tmp}, '-U', 'registry', '-c', $text, $database ],
+    return run([ $self->programs . '/psql', '-qAtX', '-v', 'ON_ERROR_STOP=1', '-h', $self->{socket}, '-U', 'registry', '-c', $text, $database ],
         env => { PGPASSWORD => $self->{password}, PGCONNECT_TIMEOUT => 5 });
 }
 
-# Makes a database, and returns its URL, which has no password.
+# Makes a database, unless it is there, and returns its URL, which has no password.
 sub database ($self, $name) {
     my $made = $self->sql('postgres', "CREATE DATABASE $name");
-    die "CREATE DATABASE: $made->{err}" if $made->{exit} != 0;
-    return "postgresql://registry@/$name?host=$self->{tmp}";
+    die "CREATE DATABASE: $made->{err}" if $made->{exit} != 0 && $made->{err} !~ /already exists/;
+    return "postgresql://registry@/$name?host=$self->{socket}";
 }
 
 END {

@@ -49,11 +49,12 @@ sub _serve ($self) {
     return;
 }
 
-# versitygw on a free port, with an empty bucket, if it is in PATH: else nothing. It has url and env, and stops.
-sub versitygw ($class) {
+# versitygw with an empty bucket, if it is in PATH: else nothing. It has url and env, and stops. Options: port; dir, which
+# the caller removes.
+sub versitygw ($class, %o) {
     my ($program) = grep { -x } map { "$_/versitygw" } split /:/, $ENV{PATH};
     return if !defined $program;
-    my $self = bless { dir => tempdir(), access_key => 'KEY', secret_key => 'SECRET', port => free_port() }, $class;
+    my $self = bless { dir => $o{dir} // tempdir(), access_key => 'KEY', secret_key => 'SECRET', port => $o{port} // free_port() }, $class;
     mkdir "$self->{dir}/" . BUCKET;
     $self->{pid} = fork // die "fork: $!";
     if ($self->{pid} == 0) {
