@@ -1,7 +1,7 @@
 # Two servers of one database, with their blobs in one bucket: the index of a layer is made once, is an object beside the
 # blobs, and each server reads it from there. A damaged one is made again, and each server keeps its own copies in bounds.
 use v5.36;
-use Registry limit => 300;
+use Registry limit => 500;
 use Registry::Checks;
 use Registry::Layers;
 use Registry::Postgresql;
@@ -19,7 +19,7 @@ my $s3  = Registry::S3->start;
 my @to  = ('--database', $pg->database('registry'), '--blobs', $s3->url);
 my %env = (PGPASSWORD => $pg->password, %{ $s3->env });
 
-sub start_node () {
+sub start_node (@to) {
     my $port = free_port();
     return Registry->start(
         env      => \%env,
@@ -58,7 +58,7 @@ sub layer_with ($digits) {
     die 'no such layer';
 }
 
-my @nodes = (start_node(), start_node());
+my @nodes = (start_node(@to), start_node(@to));
 my ($first, $second) = @nodes;
 ok(wait_for(30, sub { leads($first) }), 'two servers run, and the first one leads');
 
@@ -183,5 +183,19 @@ subtest 'the other node leads' => sub {
     is($left->get(path('team/app'))->content, 'hello', 'it has what the first one made');
     works(command($left, 'fsck', '--rate', '0'), 'fsck finds nothing');
     is(made($hex), $before, '... and nothing was made again');
+};
+
+subtest 'two servers begin at the same time' => sub {
+    my @new = ('--database', $pg->database('new'), '--blobs', $s3->url('new'));
+    $_->stop for grep { $_->running } @nodes;
+    $s3->forget_requests;
+    $s3->fail(methods => 'GET', slow => 4); # the first one has looked, and not written yet, when the second one looks
+    my ($other, @began) = in_parallel(2, 60, sub ($i) {
+        wait_for(20, sub { grep { /^GET $/ } $s3->requests }) if $i;
+        start_node(@new)->stop;
+        return 'fine';
+    });
+    $s3->fail;
+    is_deeply([ $other, @began ], [ 'fine', 'fine' ], 'and both start');
 };
 finish();

@@ -5,6 +5,7 @@
 #include "domain/backup/store_merge.h"
 #include "domain/backup/store_target.h"
 #include "domain/core/index_place.h"
+#include "domain/core/store_blobs.h"
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv_backup.h"
 #include "storage/kv/kv_moment.h"
@@ -12,29 +13,11 @@
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_meta.h"
 #include "util/fdio.h"
-#include "util/random.h"
 
 #define COPY "snapshots/migrate"
 #define URL_MAX 4096
 
 /* ---- the number of the registry ---- */
-
-/* The one that its database and its blobs have, or get (domain/core/store_blobs.h). */
-static int
-find_registry_number(struct txn *t, void *arg, struct err *err)
-{
-    uint64_t *number = arg;
-    int rc = tbl_meta_get(t, META_BLOBS_ID, number, err);
-
-    if (rc == 0)
-        rc = tbl_meta_get(t, META_BLOBS_WANTED, number, err);
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    do
-        *number = random_u64();
-    while (*number == 0);
-    return tbl_meta_put(t, META_BLOBS_WANTED, *number, err);
-}
 
 /* Nothing goes to the blobs of another registry. */
 static int
@@ -328,8 +311,7 @@ migrate_run(struct migrate *m, struct err *err)
     struct kv *to;
     int rc;
 
-    if (txn_run(m->reg->kv, find_registry_number, &number, err) != 0 ||
-        kv_flush(m->reg->kv, err) != 0)
+    if (store_blobs_choose(m->reg, &number, err) != 0)
         return -1;
     to = open_migrate_target(m, number, err);
     if (to == NULL)

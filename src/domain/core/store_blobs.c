@@ -118,25 +118,33 @@ look_for_known_blobs(const struct registry *reg, struct err *err)
     return tbl_blob_each(kv_reads(reg->kv), &none, look_for_known_blob, &copy, err);
 }
 
-struct id_note {
-    const char *name;
-    uint64_t id;
-};
+/* Another server of the database may begin at the same moment: the first number counts. */
+static int
+choose_id(struct txn *t, void *arg, struct err *err)
+{
+    uint64_t *id = arg;
+    int rc = tbl_meta_get(t, META_BLOBS_ID, id, err);
+
+    if (rc == 0)
+        rc = tbl_meta_get(t, META_BLOBS_WANTED, id, err);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    do
+        *id = random_u64();
+    while (*id == 0);
+    return tbl_meta_put(t, META_BLOBS_WANTED, *id, err);
+}
+
+int
+store_blobs_choose(const struct registry *reg, uint64_t *id, struct err *err)
+{
+    return txn_run(reg->kv, choose_id, id, err) == 0 ? kv_flush(reg->kv, err) : -1;
+}
 
 static int
 put_id(struct txn *t, void *arg, struct err *err)
 {
-    const struct id_note *x = arg;
-
-    return tbl_meta_put(t, x->name, x->id, err);
-}
-
-static int
-note_id(const struct registry *reg, const char *name, uint64_t id, struct err *err)
-{
-    struct id_note x = {name, id};
-
-    return txn_run(reg->kv, put_id, &x, err) == 0 ? kv_flush(reg->kv, err) : -1;
+    return tbl_meta_put(t, META_BLOBS_ID, *(const uint64_t *)arg, err);
 }
 
 /* The database names the number before the file exists, so that a start that is killed in between
@@ -144,16 +152,17 @@ note_id(const struct registry *reg, const char *name, uint64_t id, struct err *e
 static int
 give_ids(const struct registry *reg, struct store_ids *x, struct err *err)
 {
+    /* The number in the file may be one that another server has chosen since the look at the
+     * database. */
+    if (x->files != 0 && x->files != x->wanted && read_store_ids(reg, x, err) != 0)
+        return -1;
     if (x->files != 0 && x->files != x->wanted)
         return refuse_ids(reg, x, err);
-    if (look_for_known_blobs(reg, err) != 0)
+    if (look_for_known_blobs(reg, err) != 0 || store_blobs_choose(reg, &x->wanted, err) != 0 ||
+        blob_store_write_id(reg->blobs, x->wanted, err) != 0 ||
+        txn_run(reg->kv, put_id, &x->wanted, err) != 0)
         return -1;
-    while (x->wanted == 0)
-        x->wanted = random_u64();
-    if (note_id(reg, META_BLOBS_WANTED, x->wanted, err) != 0 ||
-        blob_store_write_id(reg->blobs, x->wanted, err) != 0)
-        return -1;
-    return note_id(reg, META_BLOBS_ID, x->wanted, err);
+    return kv_flush(reg->kv, err);
 }
 
 int

@@ -12,6 +12,9 @@
 /* At the start. The first one with --blobs gives both the number, if each blob of the database is
  * in the blob store. */
 int store_blobs_begin(const struct registry *reg, struct err *err);
+/* The number that the database has, or will have: a new one if there is none. It is durable there,
+ * and the blob store doesn't have it yet. */
+int store_blobs_choose(const struct registry *reg, uint64_t *id, struct err *err);
 /* Do they agree? Writes nothing. */
 int store_blobs_check(const struct registry *reg, struct err *err);
 /* For a restore, when the database is there: the blob store, which is empty or holds what an
