@@ -7,6 +7,11 @@ size_text(char out[SIZE_TEXT_MAX], uint64_t bytes)
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
     double n = (double)bytes;
     size_t i = 0;
+
+    if (bytes == 1) {
+        snprintf(out, SIZE_TEXT_MAX, "1 byte");
+        return;
+    }
     while (n >= 999.5 && i + 1 < sizeof units / sizeof *units) {
         n /= 1000;
         i++;

@@ -25,6 +25,7 @@ is($started->{exit}, 0, 'contrib/cluster starts all') or BAIL_OUT("$started->{ou
 is_deeply([ sort(values %{ parts() }) ], [ ('runs') x 5, 'runs, and takes writes' ], '... and says so');
 my $registry = Registry::Client->new(port => $port);
 is_status($registry->get('/readyz'), 200, '... and the registry is ready');
+like(run([ 'sh', '-c', 'cd "$1" && contrib/cluster frobnicate "$2"', 'sh', abs_path("$Bin/../.."), $dir ])->{err}, qr/^\s+status DIR/m, 'a wrong command is told the right ones');
 
 # The first of so many ports that nobody listens on.
 sub free_ports ($n) {

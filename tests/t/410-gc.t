@@ -145,6 +145,12 @@ subtest 'a push by digest of what is there' => sub {
     is($told->{pushed}, $pushed, '... which changes nothing, because of the tag');
 };
 
+subtest 'a lease' => sub {
+    my $registry = Registry->start(args => [ '--history-keep', '0', '--lease', '1h' ]);
+    is_status($registry->push_image('a/b', 'v1', [ random_bytes($_) ]), 201, 'a tag is set') for 1000, 2000;
+    like(gc($registry, '--untagged', '0s')->{out}, qr/^manifest .*a\/b\@\S+ until \S+Z \(lease\)$/m, 'what it named waits for its lease');
+};
+
 subtest 'the history of a tag' => sub {
     my $registry = Registry->start(args => [ '--history-keep', '4s', '--lease', '1s' ]);
     my $old = $registry->push_image('a/b', 'v1', [ random_bytes(1000) ])->header('Docker-Content-Digest');

@@ -25,6 +25,14 @@ sub upload ($registry, $repository, $body) {
     return $registry->put($registry->with_digest($place, digest($body)), body => $body);
 }
 
+subtest 'a quota that is used up' => sub {
+    my $registry = Registry->start(args => [ '--quota', '** 1K' ]);
+    is_status($registry->push_blob('a', random_bytes(1024)), 201, 'a blob takes all of it');
+    my $refused = $registry->post('/v2/a/blobs/uploads/');
+    is_error($refused, 403, 'DENIED', 'no upload begins');
+    like($refused->content, qr/and this needs 1 byte more/, '... because of one byte');
+};
+
 subtest 'figures' => sub {
     my $registry = Registry->start(args => [ '--quota', 'team/** 100K', '--quota', 'team/a 60K', '--lease', '1h', '--history-keep', '0' ]);
     my ($base, $one, $two) = map { random_bytes($_) } 30_000, 20_000, 40_000;

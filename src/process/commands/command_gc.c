@@ -177,7 +177,7 @@ print_gc_text(const struct gc_report *r)
     for (size_t i = 0; i < r->list_n; i++) {
         clock_rfc3339(until, r->list[i].until);
         snprintf(behind, sizeof behind, " until %s%s", until,
-                 r->list[i].is_history ? " (history of a tag)" : "");
+                 r->list[i].is_history ? " (history of a tag)" : " (lease)");
         progress_size(size, r->list[i].size);
         print_item_line(kind_names[r->list[i].kind], size, r->list[i].name, behind);
     }
