@@ -67,6 +67,11 @@ sub all_commands ($when) {
     return;
 }
 all_commands('beside a server');
+for my $args (['snapshot'], [ 'snapshot', '--list' ]) {
+    my $ran = Registry->try([ @$args, '--dir', $dir ]);
+    is($ran->{exit}, 1, "beside a server, without --database: @$args");
+    like($ran->{err}, qr/snapshots are of Berkeley DB alone/, '... is refused, too');
+}
 
 # ---- what fsck finds ----
 

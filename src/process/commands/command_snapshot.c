@@ -1,6 +1,7 @@
 #include "process/commands/command_snapshot.h"
 #include "domain/backup/snapshot.h"
 #include "process/commands/progress.h"
+#include "storage/kv/kv.h"
 #include "util/parse.h"
 
 struct taking {
@@ -64,6 +65,8 @@ command_snapshot_work(struct control *c, struct err *err)
 
     if (c->args_n != 2)
         rc = err_set(err, ERR_BAD_REQUEST, "the caller is of another version");
+    else if (kv_is_remote(c->reg->kv)) /* the server's --database, which the caller may leave out */
+        rc = err_set(err, ERR_BAD_REQUEST, "%s", OPTIONS_NO_SNAPSHOTS);
     else
         rc = strcmp(c->args[1], "list") == 0 ? list_snapshots(c, err) : take_snapshot(c, err);
 

@@ -142,6 +142,11 @@ char *options_keep(struct options *o, char *text);
 /* Overwrites the passwords in memory, when they are hashed or not needed. users.n stays. */
 void options_forget_users(struct options *o);
 
+/* Why there are none with --database. */
+#define OPTIONS_NO_SNAPSHOTS                                                     \
+    "snapshots are of Berkeley DB alone: make a backup instead, or copies with " \
+    "PostgreSQL's own tools"
+
 /* True if there is an --access-log, but the nginx that would write it isn't ours; and the words for
  * that. */
 bool options_log_is_foreign(const struct options *o);

@@ -456,9 +456,7 @@ check_database(struct options *o, struct err *err)
     if (check_url(o->database, "--database", err) != 0)
         return -1;
     if (o->snapshot || strcmp(o->command, "snapshot") == 0)
-        return err_set(err, ERR_BAD_REQUEST,
-                       "snapshots are of Berkeley DB alone: make a backup instead, or copies with "
-                       "PostgreSQL's own tools");
+        return err_set(err, ERR_BAD_REQUEST, "%s", OPTIONS_NO_SNAPSHOTS);
     o->snapshot_every_ms = 0;
     if (o->read_only)
         return err_set(err, ERR_BAD_REQUEST, "--read-only can't be used with --database");

@@ -229,9 +229,7 @@ pg_copy(struct kv *kv, const char *to, uint64_t *moment_ms, bool (*is_over)(void
     (void)moment_ms;
     (void)is_over;
     (void)arg;
-    return err_set(err, ERR_SYSTEM,
-                   "snapshots are of Berkeley DB alone: make a backup instead, or copies with "
-                   "PostgreSQL's own tools");
+    return err_set(err, ERR_SYSTEM, "PostgreSQL alone copies its files");
 }
 
 const struct kv_filling pg_filling = {
