@@ -6,6 +6,7 @@ use Registry::Checks;
 use Registry::V1 ();
 use Registry::S3;
 use Registry::Tools;
+use File::Basename qw(dirname);
 use Test::More;
 use Time::HiRes qw(sleep);
 
@@ -161,6 +162,16 @@ subtest 'what a crash left' => sub {
     run([ 'mkdir', '-p', $s3->file($key) =~ s{/[^/]*$}{}r ]);
     spew($s3->file($key), $orphan);
     utime time - 2 * 3600, time - 2 * 3600, $s3->file($key);
+    # The times of objects in parts are those of their beginning.
+    my %large;
+    for my $hours (2, 26) {
+        my ($other) = digest("large $hours") =~ /:(.*)/;
+        $large{$hours} = $s3->file('registry/sha256/' . substr($other, 0, 2) . "/$other.0123456789abcdef");
+        run([ 'mkdir', '-p', dirname($large{$hours}) ]);
+        spew($large{$hours}, '');
+        truncate $large{$hours}, (5 << 30) + 1 or die $!;
+        utime time - $hours * 3600, time - $hours * 3600, $large{$hours};
+    }
     $registry->crash;
     ok(scalar(cached()), 'there are copies');
     spew("$dir/cache/boot", "another\n");
@@ -170,6 +181,8 @@ subtest 'what a crash left' => sub {
     works(Registry->try([ 'gc', '--dir', $dir ], timeout => 100), 'gc');
     ok(wait_for(60, sub { !-e $s3->file($key) }), '... removes an object without a record');
     is_blob($registry, 'a/b', $layer, '... and no other');
+    ok(wait_for(60, sub { !-e $large{26} }), '... nor one in parts whose upload is over for certain');
+    ok(-e $large{2}, '... but one that may just have ended');
 };
 
 my $other = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', tempdir() . '/new', '--blobs', $s3->url ], env => $s3->env);

@@ -10,6 +10,7 @@
 #include "domain/core/pull.h"
 #include "domain/core/upkeep.h"
 #include "domain/core/upload.h"
+#include "domain/metrics/metrics.h"
 #include "storage/files/blob_file.h"
 #include "domain/core/index_place.h"
 #include "storage/tables/tbl_blob.h"
@@ -370,6 +371,73 @@ sweep_all(struct fixture *f)
         OK(f, garbage_sweep(&f->reg, i, &f->err));
 }
 
+static int
+put_record(struct txn *t, void *arg, struct err *err)
+{
+    struct digest d = fixture_digest("late");
+
+    return tbl_blob_put(t, &d, arg, err);
+}
+
+static void
+a_file_whose_record_came_after_the_sweep_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct rec_blob r = {.size = 4, .leased_until = clock_wall_ms() + 10 * HOUR};
+    struct digest d = fixture_digest("late");
+
+    OK(f, blob_file_write(f->reg.blobs, bytes_str("late"), &d, &r.instance, &f->err));
+    fixture_forward_ms(2 * HOUR); /* somebody sets the clock while it is pushed */
+    sweep_all(f);
+    assert_int_equal(fixture_jobs(f, JOB_UNLINK), 1);
+    fixture_run(f, put_record, &r);
+    fixture_forward_ms(2 * MINUTE);
+    OK(f, garbage_step(&f->reg, &f->err));
+    assert_int_equal(fixture_jobs(f, JOB_UNLINK), 0);
+    assert_int_equal(fixture_layer_files(f), 1);
+}
+
+static void
+a_lease_is_over_when_it_is_by_the_clocks_of_all_nodes(void **state)
+{
+    struct fixture *f = *state;
+    struct metrics m;
+    struct digest d;
+    uint64_t due;
+
+    OK(f, metrics_make(&m, 1, &f->err));
+    f->reg.metrics = &m;
+    metrics_tell_clock(&m, true, 10000, 30000);
+    d = fixture_blob(f, "a/b", "leased");
+    fixture_forward_ms(HOUR + 20 * SECOND);
+    OK(f, garbage_due(&f->reg, &due, &f->err));
+    assert_in_range(due, clock_wall_ms() + 1, clock_wall_ms() + 10 * SECOND);
+    assert_int_equal(garbage_step(&f->reg, &f->err), 0);
+    assert_true(fixture_has_blob(f, "a/b", &d));
+    fixture_forward_ms(10 * SECOND);
+    step(f);
+    assert_false(fixture_has_blob(f, "a/b", &d));
+}
+
+static void
+a_clock_that_is_set_is_noticed_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct metrics m;
+
+    OK(f, metrics_make(&m, 1, &f->err));
+    metrics_tell_clock(&m, true, 10000, 0); /* ten seconds ahead */
+    assert_false(metrics_is_clock_wrong(&m));
+    fixture_forward_ms(15 * SECOND);
+    assert_false(metrics_is_clock_wrong(&m));
+    fixture_forward_ms(15 * SECOND);
+    assert_true(metrics_is_clock_wrong(&m));
+    metrics_tell_clock(&m, false, 40000, 0);
+    assert_false(metrics_is_clock_wrong(&m));
+    metrics_tell_clock(&m, true, -40000, 0);
+    assert_true(metrics_is_clock_wrong(&m));
+}
+
 static void
 a_file_that_no_record_names_is_swept_when_it_is_old(void **state)
 {
@@ -519,6 +587,9 @@ main(void)
         TEST(an_upload_of_what_is_there_renews_its_lease),
         TEST(a_manifest_never_refers_to_what_was_collected),
         TEST(more_garbage_than_one_round_takes_goes_in_several),
+        TEST(a_file_whose_record_came_after_the_sweep_stays),
+        TEST(a_lease_is_over_when_it_is_by_the_clocks_of_all_nodes),
+        TEST(a_clock_that_is_set_is_noticed_at_once),
         TEST(a_file_that_no_record_names_is_swept_when_it_is_old),
         TEST(much_garbage_goes_in_steps_that_follow_each_other),
         TEST(garbage_goes_when_its_lease_is_over_and_not_at_the_next_interval),

@@ -228,6 +228,54 @@ bytes_that_changed_never_become_the_object(void **state)
 }
 
 static void
+an_answer_that_breaks_off_is_no_success(void **state)
+{
+    struct digest d;
+    int fd = make_file(LARGE, &d);
+    struct s3_object o;
+
+    ONLY_WITH_OUR_SERVER();
+    (void)state;
+    bucket.put_max = PART;
+    tell_server("methods POST\nhollow 1\n");
+    assert_int_equal(s3_client_put(&bucket, KEY, fd, LARGE, &d, &err), -1);
+    assert_int_equal(err.code, ERR_BUSY);
+    assert_non_null(strstr(err.message, "no CompleteMultipartUploadResult"));
+    assert_int_equal(s3_client_head(&bucket, KEY, &o, &err), 0);
+    tell_server("");
+    assert_int_equal(s3_client_put(&bucket, KEY, fd, LARGE, &d, &err), 0);
+    tell_server("methods PUT\nhollow 1\n");
+    assert_int_equal(s3_client_copy(&bucket, KEY, "quarantine/object.3", &err), -1);
+    tell_server("");
+    assert_int_equal(s3_client_head(&bucket, "quarantine/object.3", &o, &err), 0);
+    assert_int_equal(s3_client_delete(&bucket, KEY, &err), 0);
+    close(fd);
+}
+
+static void
+an_answer_has_an_end(void **state)
+{
+    struct digest d, got;
+    int fd = make_file(5000, &d);
+    struct s3_object o;
+    uint64_t bytes;
+
+    ONLY_WITH_OUR_SERVER();
+    (void)state;
+    assert_int_equal(s3_client_put(&bucket, KEY, fd, 5000, &d, &err), 0);
+    tell_server("methods GET\nloop 1\n");
+    assert_int_equal(s3_client_list(&bucket, "sha256/ab/", remember_object, &o, &err), -1);
+    assert_string_equal(err.message, "S3 sends a list without end");
+    tell_server("methods GET\nheaders 20\n");
+    assert_int_equal(get(&got, &bytes), -1);
+    assert_non_null(strstr(err.message, "too many headers"));
+    tell_server("");
+    assert_stored(&d, 5000);
+    assert_int_equal(s3_client_delete(&bucket, KEY, &err), 0);
+    close(fd);
+}
+
+static void
 what_may_pass_is_tried_again(void **state)
 {
     struct digest d, got;
@@ -303,6 +351,8 @@ main(void)
         TEST(a_large_object_is_sent_in_parts),
         TEST(parts_that_fail_leave_nothing),
         TEST(bytes_that_changed_never_become_the_object),
+        TEST(an_answer_that_breaks_off_is_no_success),
+        TEST(an_answer_has_an_end),
         TEST(what_may_pass_is_tried_again),
         TEST(a_missing_bucket_is_no_missing_object),
         TEST(a_hurried_process_soon_gives_up_and_rests),

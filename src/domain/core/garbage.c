@@ -38,6 +38,13 @@ put_unlink_job(struct txn *t, const struct registry *reg, const struct digest *d
     return tbl_job_put(t, &j, &r, err);
 }
 
+/* What another node has timed is over for it, too. */
+uint64_t
+garbage_now(const struct registry *reg)
+{
+    return clock_wall_ms() - metrics_clock_lag(reg->metrics);
+}
+
 /* ---- the jobs ---- */
 
 /* Jobs of one transaction, in the order of their keys. */
@@ -101,7 +108,7 @@ collect_blobs(struct txn *t, void *arg, struct err *err)
     struct job_group *g = arg;
     struct rec_blob r[GROUP];
     bool is_unkept[GROUP], *is_gone = g->is_gone;
-    uint64_t now = clock_wall_ms();
+    uint64_t now = garbage_now(g->reg);
     int rc;
 
     for (size_t i = 0; i < g->n; i++) {
@@ -205,7 +212,8 @@ do_collect_jobs(const struct registry *reg, struct due_jobs *due, struct err *er
     return end_jobs(reg, &kept, err);
 }
 
-/* The index of a layer goes with it, unless the layer was pushed again in the meantime. */
+/* The index of a layer goes with it, unless the layer was pushed again in the meantime. A sweep may
+ * have taken a file for an orphan whose record came later, because a clock was wrong. */
 static int
 remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t instance,
                  struct err *err)
@@ -214,9 +222,11 @@ remove_blob_file(const struct registry *reg, const struct digest *d, uint64_t in
     int rc = tbl_blob_get(kv_reads(reg->kv), d, &r, err);
     uint64_t bytes;
 
+    if (rc < 0 || (rc == 1 && r.instance == instance))
+        return rc < 0 ? -1 : 0;
     if (!blob_file_size(reg->blobs, d, instance, &bytes))
         bytes = 0;
-    if (blob_file_unlink(reg->blobs, d, instance, err) != 0 || rc < 0)
+    if (blob_file_unlink(reg->blobs, d, instance, err) != 0)
         return -1;
     metrics_count(reg->counts, METRIC_GARBAGE_FREED, 0, 1);
     metrics_count(reg->counts, METRIC_GARBAGE_FREED_BYTES, 0, bytes);
@@ -307,7 +317,7 @@ do_due_jobs(const struct registry *reg, enum job_kind kind,
             int (*work)(const struct registry *reg, struct due_jobs *due, struct err *err),
             struct err *err)
 {
-    struct due_jobs due = {.now = clock_wall_ms()};
+    struct due_jobs due = {.now = garbage_now(reg)};
 
     if (has_to_wait(reg, kind))
         return 0;
@@ -389,6 +399,8 @@ garbage_due(const struct registry *reg, uint64_t *when, struct err *err)
             *when = first;
     }
     kv_expect_end(t);
+    if (*when != UINT64_MAX)
+        *when += metrics_clock_lag(reg->metrics);
     return rc;
 }
 

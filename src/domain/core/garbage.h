@@ -14,6 +14,9 @@
 /* Does a bounded number of the jobs that are due. 1: more may be due; 0; -1. */
 int garbage_step(const struct registry *reg, struct err *err);
 
+/* clock_wall_ms(), by which leases are judged: the slowest clock of all nodes. */
+uint64_t garbage_now(const struct registry *reg);
+
 /* When the first job is due, as clock_wall_ms(); UINT64_MAX: there is none. 0, -1. */
 int garbage_due(const struct registry *reg, uint64_t *when, struct err *err);
 

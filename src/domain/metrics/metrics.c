@@ -41,7 +41,9 @@ struct metrics_shared {
         atomic_ullong used, limit;
         char pattern[METRICS_PATTERN_MAX]; /* the last byte is always 0 */
     } quotas[METRICS_QUOTAS_MAX];
-    atomic_bool is_clock_wrong;
+    atomic_bool is_clock_judged;
+    atomic_llong clock_base; /* what the clock has to be ahead of clock_mono_ms() */
+    atomic_ullong clock_lag;
     atomic_uint nodes_n;
     atomic_uint nodes_version; /* odd while `nodes` is written */
     struct metrics_node nodes[METRICS_NODES_MAX];
@@ -215,16 +217,32 @@ metrics_tell_nodes(const struct metrics *m, unsigned n)
 }
 
 void
-metrics_tell_clock(const struct metrics *m, bool is_wrong)
+metrics_tell_clock(const struct metrics *m, bool is_judged, int64_t skew_ms, uint64_t lag_ms)
 {
-    if (m != NULL && m->shared != NULL)
-        atomic_store(&m->shared->is_clock_wrong, is_wrong);
+    if (m == NULL || m->shared == NULL)
+        return;
+    atomic_store(&m->shared->clock_base,
+                 (int64_t)clock_wall_ms() - skew_ms - (int64_t)clock_mono_ms());
+    atomic_store(&m->shared->clock_lag, lag_ms);
+    atomic_store(&m->shared->is_clock_judged, is_judged);
 }
 
 bool
 metrics_is_clock_wrong(const struct metrics *m)
 {
-    return m != NULL && m->shared != NULL && atomic_load(&m->shared->is_clock_wrong);
+    int64_t skew;
+
+    if (m == NULL || m->shared == NULL || !atomic_load(&m->shared->is_clock_judged))
+        return false;
+    skew =
+        (int64_t)clock_wall_ms() - (int64_t)clock_mono_ms() - atomic_load(&m->shared->clock_base);
+    return skew > METRICS_SKEW_MAX_MS || skew < -METRICS_SKEW_MAX_MS;
+}
+
+uint64_t
+metrics_clock_lag(const struct metrics *m)
+{
+    return m != NULL && m->shared != NULL ? atomic_load(&m->shared->clock_lag) : 0;
 }
 
 void

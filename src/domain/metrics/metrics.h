@@ -79,9 +79,15 @@ struct metrics_node {
 void metrics_tell_node(const struct metrics *m, unsigned i, const struct metrics_node *node);
 void metrics_tell_nodes(const struct metrics *m, unsigned n);
 
-/* The clock of this node is so wrong that it may not write beside other nodes. */
-void metrics_tell_clock(const struct metrics *m, bool is_wrong);
+/* With a clock that differs more from the database's, a node may not write beside others. */
+#define METRICS_SKEW_MAX_MS 30000
+/* The clock of this node, as the keeper has just measured it. is_judged: other nodes live. skew_ms:
+ * how far it is ahead of the database's. lag_ms: how far the clock of another node, which may have
+ * given a lease, is behind this one. */
+void metrics_tell_clock(const struct metrics *m, bool is_judged, int64_t skew_ms, uint64_t lag_ms);
+/* Is it wrong now? A clock that is set afterwards is noticed, too. */
 bool metrics_is_clock_wrong(const struct metrics *m);
+uint64_t metrics_clock_lag(const struct metrics *m);
 
 /* The listening socket of a pool, by its descriptor; set before the first fork. */
 void metrics_set_socket(const struct metrics *m, unsigned pool, int fd);

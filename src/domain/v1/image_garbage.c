@@ -1,10 +1,10 @@
 #include "domain/v1/image_garbage.h"
 #include "domain/core/edge_batch.h"
+#include "domain/core/garbage.h"
 #include "domain/core/lease.h"
 #include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_edge.h"
 #include "storage/tables/tbl_image.h"
-#include "util/clock.h"
 
 /* Images deleted in one transaction. Pushes wait for the pages that it locks. */
 #define GROUP 25
@@ -137,7 +137,7 @@ collect_images(struct txn *t, void *arg, struct err *err)
     struct image_collection *c = arg;
 
     kv_relax(t);
-    c->now = clock_wall_ms();
+    c->now = garbage_now(c->reg);
     c->parents_n = 0;
     if (look_at_images(t, c, err) != 0)
         return -1;
@@ -287,7 +287,7 @@ image_garbage_round(struct garbage_round *round, struct err *err)
     while (p.n == GROUP && !garbage_round_is_over(round)) {
         p.n = 0;
         p.v[0].id = from;
-        p.now = clock_wall_ms();
+        p.now = garbage_now(round->reg);
         if (tbl_image_each(kv_reads(round->reg->kv), &from, add_image_to_page, &p, err) != 0 ||
             go_through_page(round, &p, err) != 0)
             return -1;

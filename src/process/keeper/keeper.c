@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "domain/core/upkeep.h"
+#include "domain/metrics/metrics.h"
 #include "domain/retention/last_pull.h"
 #include "domain/retention/pull_memory.h"
 #include "domain/retention/retain_round.h"
@@ -222,6 +223,22 @@ look_for_work(struct keeper *k)
         log_trouble(&k->bad_upkeep, &err);
 }
 
+/* The connection that makes this keeper the leader is lost, and with it the right to write; or the
+ * clock was set. The next keeper finds out who leads. */
+static void
+end_lost_leader(const struct keeper *k)
+{
+    bool leads = kv_node_leads(k->reg.kv);
+
+    if (leads && !metrics_is_clock_wrong(&k->server->metrics))
+        return;
+    log_line(LOG_WARN, "this node doesn't lead any more", "why=%s",
+             !leads                          ? "the connection to the database was lost"
+             : k->report.node.why[0] != '\0' ? k->report.node.why
+                                             : "the clock of this machine was set");
+    _exit(CHILD_DONE);
+}
+
 static void
 on_keeper_round(void *arg)
 {
@@ -233,6 +250,7 @@ on_keeper_round(void *arg)
     bool is_busy = k->round_ms < most || clock_mono_ms() >= k->upkeep.wake_ms;
     bool looks = is_look_due(k) || is_busy;
 
+    end_lost_leader(k);
     /* A process that died after its commit may not have poked, and those of other nodes can't. */
     herald_client_poke(k->herald, false);
     stopped_process_wake(&k->stopped, getppid(), STOPPED_PROCESS_ALL,
@@ -385,20 +403,6 @@ run_idle_keeper(struct keeper *k, struct err *err)
 }
 
 /* ---- nodes ---- */
-
-/* The connection that makes this keeper the leader is lost, and with it the right to write. The
- * next keeper finds out who leads. */
-static void
-end_lost_leader(const struct keeper *k)
-{
-    bool leads = kv_node_leads(k->reg.kv);
-
-    if (leads && !k->report.node.may_not_lead)
-        return;
-    log_line(LOG_WARN, "this node doesn't lead any more", "why=%s",
-             leads ? k->report.node.why : "the connection to the database was lost");
-    _exit(CHILD_DONE);
-}
 
 /* The work of each node: its own uploads, what was pulled from it, its listeners. */
 static void

@@ -10,12 +10,20 @@
 #define BEAT_MS 3000
 /* While no other node lives, nobody needs the key of tokens. */
 #define KEY_EACH_MS 60000
-/* With a clock that differs more from the database's, leases and ages mean something else here. */
-#define SKEW_MAX_MS 30000
+
+/* A node with a larger one gives no leases beside others. */
+static int64_t
+bound_skew(int64_t skew_ms)
+{
+    return skew_ms > METRICS_SKEW_MAX_MS    ? METRICS_SKEW_MAX_MS
+           : skew_ms < -METRICS_SKEW_MAX_MS ? -METRICS_SKEW_MAX_MS
+                                            : skew_ms;
+}
 
 static int
 tell_nodes(struct node_report *report, const struct server *s, struct kv *kv, struct err *err)
 {
+    int64_t self = bound_skew(report->self.skew_ms), lag;
     struct kv_node nodes[KV_NODES_MAX];
     struct metrics_node shown;
     size_t n;
@@ -23,7 +31,10 @@ tell_nodes(struct node_report *report, const struct server *s, struct kv *kv, st
     if (kv_node_list(kv, nodes, &n, err) != 0)
         return -1;
     report->has_others = false;
+    report->lag_ms = 0;
     for (size_t i = 0; i < n; i++) {
+        lag = strcmp(nodes[i].id, s->node.id) != 0 ? self - bound_skew(nodes[i].skew_ms) : 0;
+        report->lag_ms = lag > report->lag_ms ? lag : report->lag_ms;
         report->has_others = report->has_others ||
                              (kv_node_is_alive(&nodes[i]) && strcmp(nodes[i].id, s->node.id) != 0);
         node_numbers(&nodes[i], s->node.id, &shown);
@@ -42,11 +53,11 @@ judge_clock(struct node_report *n, const struct server *s)
     int64_t off = n->self.skew_ms < 0 ? -n->self.skew_ms : n->self.skew_ms;
 
     n->why[0] = '\0';
-    if (off > SKEW_MAX_MS)
+    if (off > METRICS_SKEW_MAX_MS)
         snprintf(n->why, sizeof n->why, "the clock of this machine is %lld s %s the database's",
                  (long long)off / 1000, n->self.skew_ms < 0 ? "behind" : "ahead of");
-    n->may_not_lead = off > SKEW_MAX_MS && n->has_others;
-    metrics_tell_clock(&s->metrics, n->may_not_lead);
+    metrics_tell_clock(&s->metrics, n->has_others, n->self.skew_ms, (uint64_t)n->lag_ms);
+    n->may_not_lead = metrics_is_clock_wrong(&s->metrics);
 }
 
 static void

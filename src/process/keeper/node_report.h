@@ -11,6 +11,7 @@ struct node_report {
     uint64_t beat_at;            /* when the next heartbeat is due, clock_mono_ms() */
     uint64_t key_at;             /* when the key of tokens is looked at, without other nodes */
     bool has_others;             /* other nodes live */
+    int64_t lag_ms;              /* how far the clock of a node is behind this one's */
     bool may_not_lead;           /* since its clock is wrong, and others live */
     char why[READINESS_WHY_MAX]; /* what is wrong with this node; "": nothing */
 };

@@ -458,24 +458,27 @@ parse_blob_name(enum digest_algo algo, const char *name, struct digest *d, uint6
 
 /* A walk over objects. */
 struct object_walk {
+    const struct blob_store *s;
     enum digest_algo algo;
     int (*fn)(const struct digest *d, uint64_t instance, uint64_t age_s, void *arg,
               struct err *err);
     void *arg;
 };
 
+/* The time of an object that came in parts can be that of the beginning: its upload may have gone
+ * on until blob_file_sweep_unfinished would have ended it. */
 static int
 see_object(const struct s3_object *o, int64_t now_s, void *arg, struct err *err)
 {
     const struct object_walk *w = arg;
     const char *slash = strrchr(o->key, '/');
+    int64_t since = o->modified_s + (o->size > w->s->s3->put_max ? UNFINISHED_S : 0);
     struct digest d;
     uint64_t instance;
 
     if (slash == NULL || !parse_blob_name(w->algo, slash + 1, &d, &instance))
         return 0;
-    return w->fn(&d, instance, now_s > o->modified_s ? (uint64_t)(now_s - o->modified_s) : 0,
-                 w->arg, err);
+    return w->fn(&d, instance, now_s > since ? (uint64_t)(now_s - since) : 0, w->arg, err);
 }
 
 int
@@ -498,7 +501,8 @@ blob_file_each(const struct blob_store *s, unsigned directory,
     if (s->s3 != NULL) {
         snprintf(name, sizeof name, "%s/", part);
         return s3_client_list(s->s3, name, see_object,
-                              &(struct object_walk){.algo = algo, .fn = fn, .arg = arg}, err);
+                              &(struct object_walk){.s = s, .algo = algo, .fn = fn, .arg = arg},
+                              err);
     }
     dir = fdio_opendir(blob_store_base(s), name, err);
     if (dir == NULL)

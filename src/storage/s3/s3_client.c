@@ -9,6 +9,9 @@
 
 /* A list of a thousand keys. */
 #define LIST_MAX (4u << 20)
+#define LIST "ListBucketResult"
+/* Pages without a key, one after the other, that a list may have. */
+#define EMPTY_PAGES_MAX 100
 #define ANSWER_MAX (64u << 10)
 #define QUERY_MAX 4096
 
@@ -116,7 +119,7 @@ s3_client_copy(struct s3_bucket *b, const char *from, const char *to, struct err
                             .from = -1,
                             .has_body = true,
                             .object = &answer,
-                            .is_xml = true};
+                            .root = "CopyObjectResult"};
     int rc;
 
     snprintf(source, sizeof source, "%s%s", b->path, from);
@@ -179,36 +182,62 @@ write_list_query(const struct s3_bucket *b, const char *prefix, const struct buf
     s3_sign_escape(query, prefix);
 }
 
-/* One page. *more: another follows, and token says where it begins. */
+/* A list on its way. */
+struct listing {
+    struct s3_bucket *b;
+    const char *prefix;
+    struct buf token; /* where the next page begins; n 0: there is none */
+    unsigned empty;   /* pages without a key */
+    int (*fn)(const struct s3_object *o, int64_t now_s, void *arg, struct err *err);
+    void *arg;
+};
+
+/* Takes the token of the page. A list that doesn't go on has no end. */
 static int
-list_page(struct s3_bucket *b, const char *prefix, struct buf *token, bool *more,
-          int (*fn)(const struct s3_object *o, int64_t now_s, void *arg, struct err *err),
-          void *arg, struct err *err)
+take_token(struct listing *l, struct bytes page, bool has_keys, struct err *err)
+{
+    struct bytes next = s3_xml_text(page, "NextContinuationToken");
+    struct buf token;
+    int rc = 0;
+
+    buf_init(&token, QUERY_MAX / 4);
+    l->empty = has_keys ? 0 : l->empty + 1;
+    if (next.n > 0 && (!s3_xml_decode(&token, next) || l->empty > EMPTY_PAGES_MAX ||
+                       bytes_equal(buf_bytes(&token), buf_bytes(&l->token))))
+        rc = err_set(err, ERR_FAULT, "S3 sends a list without end");
+    buf_reset(&l->token);
+    buf_put(&l->token, token.p, token.n);
+    buf_free(&token);
+    return rc;
+}
+
+static int
+list_page(struct listing *l, struct err *err)
 {
     struct buf page, query;
     struct s3_exchange x = {
-        .b = b, .r.method = "GET", .to = -1, .from = -1, .object = &page, .is_xml = true};
+        .b = l->b, .r.method = "GET", .to = -1, .from = -1, .object = &page, .root = LIST};
     struct s3_object o;
-    struct bytes rest, one, next;
+    struct bytes rest, one;
+    bool has_keys = false;
     int rc;
 
     buf_init(&page, LIST_MAX);
     buf_init(&query, QUERY_MAX);
-    write_list_query(b, prefix, token, &query);
+    write_list_query(l->b, l->prefix, &l->token, &query);
     x.r.query = buf_text(&query);
     rc = s3_exchange_run(&x, NULL, err);
     if (rc == 0)
-        err_set(err, ERR_FAULT, "S3 has no bucket %s", b->bucket);
+        err_set(err, ERR_FAULT, "S3 has no bucket %s", l->b->bucket);
     rc = rc == 1 ? 0 : -1;
-    if (rc == 0 && (page.n == 0 || memmem(page.p, page.n, "<ListBucketResult", 17) == NULL))
-        rc = err_set(err, ERR_FAULT, "S3 sends a list that can't be read");
     rest = buf_bytes(&page);
-    while (rc == 0 && (one = s3_xml_next(&rest, "Contents")).p != NULL)
-        if ((rc = read_entry(b, one, &o, err)) == 0)
-            rc = fn(&o, x.date_s, arg, err);
-    next = s3_xml_text(buf_bytes(&page), "NextContinuationToken");
-    buf_reset(token);
-    *more = rc == 0 && next.n > 0 && s3_xml_decode(token, next);
+    while (rc == 0 && (one = s3_xml_next(&rest, "Contents")).p != NULL) {
+        has_keys = true;
+        if ((rc = read_entry(l->b, one, &o, err)) == 0)
+            rc = l->fn(&o, x.date_s, l->arg, err);
+    }
+    if (rc == 0)
+        rc = take_token(l, buf_bytes(&page), has_keys, err);
     buf_free(&query);
     buf_free(&page);
     return rc;
@@ -219,13 +248,13 @@ s3_client_list(struct s3_bucket *b, const char *prefix,
                int (*fn)(const struct s3_object *o, int64_t now_s, void *arg, struct err *err),
                void *arg, struct err *err)
 {
-    struct buf token;
-    bool more = true;
-    int rc = 0;
+    struct listing l = {.b = b, .prefix = prefix, .fn = fn, .arg = arg};
+    int rc;
 
-    buf_init(&token, QUERY_MAX / 4);
-    while (rc == 0 && more)
-        rc = list_page(b, prefix, &token, &more, fn, arg, err);
-    buf_free(&token);
+    buf_init(&l.token, QUERY_MAX / 4);
+    do
+        rc = list_page(&l, err);
+    while (rc == 0 && l.token.n > 0);
+    buf_free(&l.token);
     return rc < 0 ? -1 : 0;
 }

@@ -17,6 +17,8 @@
 /* An answer that isn't an object: mostly an error. */
 #define ANSWER_MAX (256u << 10)
 #define LINES_MAX 8192
+/* All lines in front of an answer, and of those that announce it. */
+#define HEADERS_MAX (64u << 10)
 #define BUFFER_BYTES (512L * 1024)
 #define REST_MS 5000
 
@@ -38,6 +40,7 @@ struct attempt {
     bool unread; /* the file can't be read */
     struct digest_state *sending, *receiving;
     int write_error;
+    size_t header_bytes;
     struct buf answer; /* of an error */
     CURLcode code;
 };
@@ -160,6 +163,9 @@ take_header(char *p, size_t size, size_t n, void *arg)
     char line[S3_ETAG_MAX + 8];
 
     n *= size;
+    a->header_bytes += n;
+    if (a->header_bytes > HEADERS_MAX)
+        return 0;
     snprintf(line, sizeof line, "%.*s", (int)(n < sizeof line ? n : sizeof line - 1), p);
     line[strcspn(line, "\r\n")] = '\0';
     if (strncmp(line, "HTTP/", 5) == 0) {
@@ -250,6 +256,7 @@ begin_try(struct attempt *a, struct err *err)
     x->length = -1;
     x->etag[0] = '\0';
     a->sent = 0;
+    a->header_bytes = 0;
     buf_reset(&a->answer);
     if (x->object != NULL)
         buf_reset(x->object);
@@ -301,21 +308,28 @@ error_code(const struct attempt *a)
     const struct s3_exchange *x = a->x;
     struct bytes document = buf_bytes(&a->answer);
 
-    if (x->status == 200 && x->is_xml)
+    if (x->status == 200 && x->root != NULL)
         document = s3_xml_text(buf_bytes(x->object), "Error");
     return s3_xml_text(document, "Code");
+}
+
+/* S3 says 200 before it knows, and then sends the document, or that of an error, or breaks off. */
+static bool
+is_cut_off(const struct attempt *a)
+{
+    const struct s3_exchange *x = a->x;
+
+    return x->status == 200 && x->root != NULL && !s3_xml_ends_with(buf_bytes(x->object), x->root);
 }
 
 static bool
 may_pass(const struct attempt *a)
 {
     const struct s3_exchange *x = a->x;
-    struct bytes code = error_code(a);
 
     if (a->unread || a->write_error != 0)
         return false;
-    return a->code != CURLE_OK || x->status == 429 || x->status >= 500 ||
-           (x->status == 200 && code.n > 0) ||
+    return a->code != CURLE_OK || x->status == 429 || x->status >= 500 || is_cut_off(a) ||
            (x->status == 400 && s3_xml_is(buf_bytes(&a->answer), "Code", "RequestTimeout"));
 }
 
@@ -344,7 +358,11 @@ tell_failure(const struct attempt *a, struct err *err)
         return err_set(err, ERR_FAULT, "cannot read the file of a blob");
     if (a->code != CURLE_OK)
         return err_set(err, ERR_BUSY, "S3, %s of %.100s: %s", x->r.method, a->what,
-                       curl_easy_strerror(a->code));
+                       a->header_bytes > HEADERS_MAX ? "too many headers"
+                                                     : curl_easy_strerror(a->code));
+    if (is_cut_off(a) && code.n == 0)
+        return err_set(err, ERR_BUSY, "S3, %s of %.100s: the answer is no %s", x->r.method, a->what,
+                       x->root);
     return err_set(err, may_pass(a) ? ERR_BUSY : ERR_FAULT, "S3, %s of %.100s: status %ld %.*s",
                    x->r.method, a->what, x->status, (int)(code.n < 60 ? code.n : 60),
                    code.n > 0 ? (const char *)code.p : "");

@@ -34,7 +34,7 @@ struct s3_exchange {
     uint64_t rate;      /* bytes a second; 0: as fast as they come */
     struct digest *got; /* NULL, or gets the digest of the object, of the algorithm it has */
     struct buf *object; /* gets the answer if the status is 200 */
-    bool is_xml;        /* this is a document, and may be that of an error */
+    const char *root;   /* this is a document of that name, or of an error; NULL: it is none */
 
     /* set: */
     long status;

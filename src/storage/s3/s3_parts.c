@@ -50,8 +50,11 @@ static int
 begin_parts(struct parts *p, struct err *err)
 {
     struct buf answer, id;
-    struct s3_exchange x = {
-        .r.method = "POST", .from = -1, .has_body = true, .object = &answer, .is_xml = true};
+    struct s3_exchange x = {.r.method = "POST",
+                            .from = -1,
+                            .has_body = true,
+                            .object = &answer,
+                            .root = "InitiateMultipartUploadResult"};
     int rc;
 
     buf_init(&answer, ANSWER_MAX);
@@ -142,7 +145,7 @@ end_parts(struct parts *p, struct err *err)
                             .from = -1,
                             .has_body = true,
                             .object = &answer,
-                            .is_xml = true};
+                            .root = "CompleteMultipartUploadResult"};
     int rc;
 
     buf_puts(&p->list, "</CompleteMultipartUpload>");
@@ -234,8 +237,12 @@ int
 s3_parts_sweep(struct s3_bucket *b, int64_t age_s, struct err *err)
 {
     struct buf page, query;
-    struct s3_exchange x = {
-        .b = b, .r.method = "GET", .to = -1, .from = -1, .object = &page, .is_xml = true};
+    struct s3_exchange x = {.b = b,
+                            .r.method = "GET",
+                            .to = -1,
+                            .from = -1,
+                            .object = &page,
+                            .root = "ListMultipartUploadsResult"};
     struct bytes rest, one;
     int rc;
 

@@ -50,6 +50,21 @@ s3_xml_is(struct bytes document, const char *name, const char *text)
     return found.n > 0 && found.n == strlen(text) && memcmp(found.p, text, found.n) == 0;
 }
 
+/* </name>, or </prefix:name>. */
+bool
+s3_xml_ends_with(struct bytes document, const char *name)
+{
+    const char *p = document.p, *tag;
+    size_t n = document.n, length = strlen(name);
+
+    while (n > 0 && memchr(" \t\r\n", p[n - 1], 4) != NULL)
+        n--;
+    if (n < length + 3 || p[n - 1] != '>' || memcmp(p + n - 1 - length, name, length) != 0)
+        return false;
+    tag = memrchr(p, '<', n);
+    return tag != NULL && tag[1] == '/' && (p[n - 2 - length] == '/' || p[n - 2 - length] == ':');
+}
+
 bool
 s3_xml_decode(struct buf *out, struct bytes text)
 {

@@ -14,6 +14,8 @@ struct bytes s3_xml_next(struct bytes *rest, const char *name);
 struct bytes s3_xml_text(struct bytes document, const char *name);
 /* Is the text of the first element of that name just this? */
 bool s3_xml_is(struct bytes document, const char *name, const char *text);
+/* Does the document end with that element? One that was cut off doesn't. */
+bool s3_xml_ends_with(struct bytes document, const char *name);
 /* Appends it with its entities replaced. False: there is one that XML doesn't know, or no room. */
 bool s3_xml_decode(struct buf *out, struct bytes text);
 /* Appends it as the text of an element. */

@@ -140,7 +140,8 @@ sub file ($self, $key) { return "$self->{dir}/objects/$key" }
 
 # From now on requests of these methods (a pattern) fail, n times (0: always): status (an error), slow (seconds before the
 # answer), truncate (half of the object, and the end of the connection), wrong (other bytes of the same number), drop (the
-# connection ends without an answer), lax (bytes that have another hash are taken). Without arguments all is well again.
+# connection ends without an answer), lax (bytes that have another hash are taken), hollow (what would be a document is
+# empty, and nothing is done), loop (a list never ends), headers (so many MB of them). Without arguments all is well again.
 sub fail ($self, %o) {
     spew("$self->{dir}/run/fault", %o ? join("\n", map { "$_ $o{$_}" } sort keys %o) . "\n" : '');
     unlink "$self->{dir}/run/failed";
@@ -195,8 +196,12 @@ sub _answer ($self, $client) {
     my $fault = $self->_fault($method);
     sleep $fault->{slow} if $fault && $fault->{slow};
     return 0 if $fault && $fault->{drop};
+    my $is_hollow = $fault && $fault->{hollow} && ($header{'x-amz-copy-source'} || ($query // '') =~ /^uploadId=/);
     my ($status, $code, $out, %more) =
-        $fault && $fault->{status} ? ($fault->{status}, 'InternalError', '') : $self->_work($method, $path, $query // '', \%header, $body);
+          $fault && $fault->{status} ? ($fault->{status}, 'InternalError', '')
+        : $is_hollow                 ? (200, '', '')
+        :                              $self->_work($method, $path, $query // '', \%header, $body);
+    $out =~ s{(?=</ListBucketResult>)}{<NextContinuationToken>again</NextContinuationToken>} if $fault && $fault->{loop};
     $out = "<?xml version=\"1.0\"?>\n<Error><Code>$code</Code></Error>" if $status >= 300 && $method ne 'HEAD';
     my $length = $more{length} // length $out;
     $out = '' if $method eq 'HEAD';
@@ -205,6 +210,7 @@ sub _answer ($self, $client) {
         $out = substr $out, 0, length($out) / 2 if $fault->{truncate};
     }
     my $answer = "HTTP/1.1 $status Status\r\nDate: " . POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime) . "\r\nContent-Length: $length\r\n";
+    $answer .= ('X-More: ' . 'x' x 1000 . "\r\n") x (1000 * $fault->{headers}) if $fault && $fault->{headers};
     $answer .= "Last-Modified: $more{modified}\r\n" if $more{modified};
     $answer .= "x-amz-request-id: 1\r\nContent-Type: text/x-of-s3\r\nETag: " . ($more{etag} // '"of-s3"') . "\r\n\r\n$out";
     while (length $answer) { my $n = syswrite($client, $answer) or return 0; substr $answer, 0, $n, '' }
@@ -229,11 +235,12 @@ sub _work ($self, $method, $path, $query, $header, $body) {
         make_path(dirname($file));
         spew("$file.part$$", $body);
         rename "$file.part$$", $file or die $!;
-        return (200, '', '');
+        return (200, '', $header->{'x-amz-copy-source'} ? '<CopyObjectResult></CopyObjectResult>' : '');
     }
     if ($method eq 'DELETE') { unlink $file; return (204, '', '') }
     return (404, 'NoSuchKey', '') if !-f $file;
     my $modified = POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime((stat $file)[9]));
+    return (200, '', '', modified => $modified, length => -s $file) if $method eq 'HEAD';
     return (200, '', slurp($file), modified => $modified);
 }
 
