@@ -1,12 +1,17 @@
 #include "store_fixture.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "domain/core/blob.h"
 #include "domain/core/delete.h"
 #include "domain/core/garbage.h"
 #include "domain/core/quota.h"
+#include "storage/tables/tables.h"
 #include "storage/tables/tbl_quota.h"
+#include "store_place.h"
 
 #define HOUR (3600 * 1000ull) /* a lease */
 
@@ -183,6 +188,72 @@ a_count_that_was_interrupted_begins_anew(void **state)
     assert_int_equal(use(f, "a/b"), 0);
 }
 
+/* ---- several nodes ---- */
+
+static void
+lost_quota_store(const char *why)
+{
+    fail_msg("%s", why);
+}
+
+static void
+open_again(struct fixture *f)
+{
+    f->reg.kv = kv_open(store_place(), tables, TABLE_COUNT, NULL, lost_quota_store, &f->err);
+    assert_non_null(f->reg.kv);
+}
+
+static void
+start_again_and_again(struct fixture *f, const atomic_bool *is_over)
+{
+    char *texts[] = {(char *)"** 1G"};
+    int rc = 0;
+
+    alarm(100);
+    open_again(f);
+    f->reg.quotas = NULL;
+    while (rc == 0 && !atomic_load(is_over))
+        rc = quota_begin(&f->reg, texts, 1, &f->err);
+    kv_close(f->reg.kv);
+    _exit(rc == 0 ? 0 : 1);
+}
+
+static void
+what_is_pushed_while_another_node_starts_is_counted(void **state)
+{
+    atomic_bool *is_over =
+        mmap(NULL, sizeof *is_over, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct fixture *f = *state;
+    char name[32];
+    uint64_t used;
+    int status;
+    pid_t pid;
+
+    assert_true(is_over != MAP_FAILED);
+    start(f, "** 1G", NULL);
+    push(f, "a", "v", "first");
+    kv_close(f->reg.kv);
+    f->reg.kv = NULL;
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        start_again_and_again(f, is_over);
+    open_again(f);
+    for (int i = 0; i < 50; i++) {
+        snprintf(name, sizeof name, "layer %d", i);
+        push(f, "a", "v", name);
+        arena_reset(&f->arena);
+    }
+    atomic_store(is_over, true);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    munmap(is_over, sizeof *is_over);
+    used = use(f, "a");
+    start(f, NULL, NULL);
+    start(f, "** 1G", NULL);
+    assert_int_equal(used, use(f, "a"));
+}
+
 int
 main(void)
 {
@@ -194,6 +265,7 @@ main(void)
         TEST(a_push_that_passes_it_leaves_nothing),
         TEST(a_new_quota_counts_what_is_there),
         TEST(a_count_that_was_interrupted_begins_anew),
+        TEST(what_is_pushed_while_another_node_starts_is_counted),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);

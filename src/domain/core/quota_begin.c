@@ -16,6 +16,7 @@
 struct wanted_quota {
     struct digest key; /* DIGEST_NONE: it is new */
     struct rec_quota r;
+    bool is_stored; /* like this */
 };
 
 struct quota_plan {
@@ -44,6 +45,17 @@ plan_quotas(struct quota_plan *p, char *const *texts, size_t n, struct err *err)
     return 0;
 }
 
+static void
+begin_comparing(struct quota_plan *p)
+{
+    p->drop_n = 0;
+    for (size_t i = 0; i < p->want_n; i++) {
+        p->want[i].key.algo = DIGEST_NONE;
+        p->want[i].r.used = 0;
+        p->want[i].r.counted = p->want[i].is_stored = false;
+    }
+}
+
 static int
 compare_with_plan(const struct digest *key, const struct rec_quota *r, void *arg, struct err *err)
 {
@@ -58,6 +70,7 @@ compare_with_plan(const struct digest *key, const struct rec_quota *r, void *arg
         w->key = *key;
         w->r.used = r->used;
         w->r.counted = true;
+        w->is_stored = w->r.limit == r->limit;
         return 0;
     }
     if (p->drop_n < QUOTA_MAX)
@@ -65,17 +78,33 @@ compare_with_plan(const struct digest *key, const struct rec_quota *r, void *arg
     return 0;
 }
 
+static void
+give_quota_key(struct wanted_quota *w)
+{
+    w->key.algo = DIGEST_SHA256;
+    random_bytes(w->key.bytes, digest_size(DIGEST_SHA256));
+}
+
+/* Other nodes may push meanwhile: what they count is read and written in one transaction. */
 static int
 write_plan(struct txn *t, void *arg, struct err *err)
 {
     struct quota_plan *p = arg;
 
+    begin_comparing(p);
+    if (tbl_quota_each(t, compare_with_plan, p, err) != 0)
+        return -1;
     for (size_t i = 0; i < p->drop_n; i++)
         if (tbl_quota_drop(t, &p->drop[i], err) != 0)
             return -1;
-    for (size_t i = 0; i < p->want_n; i++)
-        if (tbl_quota_put(t, &p->want[i].key, &p->want[i].r, err) != 0)
+    for (size_t i = 0; i < p->want_n; i++) {
+        struct wanted_quota *w = &p->want[i];
+
+        if (w->key.algo == DIGEST_NONE)
+            give_quota_key(w);
+        if (!w->is_stored && tbl_quota_put(t, &w->key, &w->r, err) != 0)
             return -1;
+    }
     return 0;
 }
 
@@ -197,11 +226,6 @@ static int
 make_plan_real(struct registry *reg, struct quota_plan *p, struct first_count *c,
                struct quotas *quotas, struct err *err)
 {
-    for (size_t i = 0; i < p->want_n; i++)
-        if (p->want[i].key.algo == DIGEST_NONE) {
-            p->want[i].key.algo = DIGEST_SHA256;
-            random_bytes(p->want[i].key.bytes, digest_size(DIGEST_SHA256));
-        }
     if (txn_run_anyway(reg->kv, write_plan, p, err) != 0 || quota_load(reg->kv, quotas, err) != 0)
         return -1;
     reg->quotas = quotas;

@@ -13,6 +13,8 @@
 #include "process/server/store_address.h"
 #include "storage/files/blob_remote.h"
 #include "storage/files/disk_space.h"
+#include "storage/kv/kv_open.h"
+#include "storage/tables/tables.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/mem.h"
@@ -212,6 +214,22 @@ check_directory(struct check *c)
         report_start_fault(c, "directory", &err);
     if (datadir_is_served(&c->s.dir))
         (void)fdio_read_file(c->s.dir.fd, CONF_NAME, &c->running, &err);
+}
+
+/* Nothing is written there. A start makes the tables of a database that has none. */
+static void
+check_remote_database(struct check *c)
+{
+    const char *database = c->s.options->database;
+    struct err err;
+    struct kv *kv;
+
+    if (database == NULL)
+        return;
+    kv = kv_open(database, tables, TABLE_COUNT, NULL, NULL, &err);
+    if (kv == NULL && err.sys != ENOENT)
+        report_start_fault(c, "database", &err);
+    kv_close(kv);
 }
 
 static void
@@ -438,6 +456,7 @@ run_check(struct check *c, struct err *err)
         c->s.dir = (struct datadir){.name = o->dir, .fd = dup(c->scratch.fd), .lock = -1};
     }
     check_directory(c);
+    check_remote_database(c);
     check_blobs(c);
     check_users(c);
     check_rules(c);

@@ -123,6 +123,17 @@ no_way_back(const struct privileges *p)
     return setuid(0) < 0 && seteuid(0) < 0 && (p->gid == 0 || setegid(0) < 0) ? 0 : -1;
 }
 
+/* Libraries look for files of their user there: libpq ends a connection with TLS if it may not look
+ * into the home directory of root. */
+static void
+leave_home_of_root(const struct privileges *p)
+{
+    if (p->home[0] != '\0')
+        setenv("HOME", p->home, 1);
+    else
+        unsetenv("HOME");
+}
+
 /* Being traced lets a process do all that the traced one can, and a core file has its memory: the
  * user's other processes could have both. Sanitizers trace the process that they check. */
 static int
@@ -175,6 +186,7 @@ privileges_drop(struct privileges *p, unsigned keep, struct err *err)
     if (refuse_tracing() < 0)
         return err_errno(err, "cannot refuse to be traced");
     privileges_leave_terminal();
+    leave_home_of_root(p);
     return 0;
 }
 

@@ -16,7 +16,8 @@ int kv_recover(const char *dir, const struct kv_table *tables, size_t n, struct 
 /* Opens a recovered store. tables: the same as for kv_recover; a table's number is its index there.
  * slot may be NULL (tests). lost: called when no process can use the store before a recovery; must
  * not return. NULL on failure: slot->in_db then stays true, so that the master recovers the store,
- * except after ERR_NO_SPACE, which a recovery doesn't cure. */
+ * except after ERR_NO_SPACE, which a recovery doesn't cure. err->sys is ENOENT if a database has no
+ * store yet. */
 struct kv *kv_open(const char *dir, const struct kv_table *tables, size_t n, struct kv_slot *slot,
                    void (*lost)(const char *why), struct err *err);
 /* kv may be NULL. */

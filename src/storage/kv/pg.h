@@ -105,6 +105,7 @@ pg_of(const struct txn *t)
 #define PG_LOCK_QUEUE 21064
 #define PG_LOCK_FILES 21065
 #define PG_LOCK_LEADER 21066
+#define PG_LOCK_START 21067
 
 /* Fills err from a failed result, or (NULL) from the lost connection, and returns -1. ERR_BUSY: a
  * conflict, or the connection is lost. */

@@ -236,6 +236,22 @@ enter_node(struct pg *p, const struct kv_node *self, struct err *err)
     return pg_link_flight(p, NULL, err);
 }
 
+/* A lock of the connection. What a start finds out, and then writes, another one that begins at the
+ * same moment would find out, too: a new database has no number of its registry yet, say. */
+static int
+wait_for_other_starts(struct pg *p, struct err *err)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "SELECT pg_advisory_lock(%d, 0)", PG_LOCK_START);
+    pg_link_say(p, PG_CHECKED, text);
+    if (pg_link_flight(p, NULL, err) == 0)
+        return 0;
+    return strstr(err->message, "(55P03)") == NULL /* lock_timeout */
+               ? -1
+               : err_set(err, ERR_BUSY, "another server of this database starts, too");
+}
+
 int
 pg_node_join(struct kv *kv, const struct kv_node *self, struct err *err)
 {
@@ -244,7 +260,7 @@ pg_node_join(struct kv *kv, const struct kv_node *self, struct err *err)
     struct err ignored;
     size_t n;
 
-    if (pg_link_open(p, err) != 0)
+    if (pg_link_open(p, err) != 0 || wait_for_other_starts(p, err) != 0)
         return -1;
     if (begin_join(p, nodes, &n, err) == 0 && check_join(self, nodes, n, err) == 0 &&
         enter_node(p, self, err) == 0)

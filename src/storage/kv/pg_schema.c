@@ -1,6 +1,7 @@
 #ifdef HAVE_LIBPQ
 
 #include "storage/kv/pg_schema.h"
+#include <errno.h>
 #include "storage/kv/pg_link.h"
 #include "storage/kv/pg_nodes.h"
 
@@ -34,17 +35,56 @@ check_version(struct pg *p, struct err *err)
     long version;
 
     pg_link_say(p, PG_WANTED, "SELECT version FROM kv_schema");
-    if (pg_link_flight(p, &res, err) != 0)
-        return strstr(err->message, "(42P01)") == NULL
-                   ? -1
-                   : err_set(err, ERR_UNSUPPORTED, "there is no registry in that database yet");
+    if (pg_link_flight(p, &res, err) != 0) {
+        if (strstr(err->message, "(42P01)") != NULL) {
+            err_set(err, ERR_UNSUPPORTED, "there is no registry in that database yet");
+            err->sys = ENOENT;
+        }
+        return -1;
+    }
     version = PQntuples(res) == 1 ? strtol(PQgetvalue(res, 0, 0), NULL, 10) : -1;
     PQclear(res);
     if (version == SCHEMA_VERSION)
         return 0;
-    return err_set(err, ERR_SYSTEM,
-                   "the database has version %ld of the tables, and this program needs version %d",
+    return err_set(err, ERR_UNSUPPORTED,
+                   "the database has version %ld of the tables, and this program knows version "
+                   "%d: use a newer docker-registry-server",
                    version, SCHEMA_VERSION);
+}
+
+/* Are all tables there, and ours? A name such as "tag" may be that of another program's table. */
+static int
+check_tables(struct pg *p, struct err *err)
+{
+    char text[TEXT_MAX];
+    PGresult *res;
+    int rc = 0, at = snprintf(text, sizeof text,
+                              "SELECT count(*) FILTER (WHERE to_regclass(name) IS NULL), max(name)"
+                              " FILTER (WHERE type IS NOT NULL AND (SELECT count(*) FROM"
+                              " pg_attribute WHERE attrelid = to_regclass(name) AND (attname = 'k'"
+                              " AND atttypid = type::regtype OR attname = 'v' AND atttypid ="
+                              " 'bytea'::regtype)) <> 2) FROM (VALUES ('kv_gate', NULL),"
+                              " ('kv_node', NULL), ('kv_secret', NULL)");
+
+    for (size_t i = 0; i < p->n && at > 0 && (size_t)at < sizeof text; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, ",('\"%s\"', '%s')", p->tables[i].name,
+                       p->tables[i].kind == KV_QUEUE ? "bigint" : "bytea");
+    if (at > 0 && (size_t)at < sizeof text)
+        at += snprintf(text + at, sizeof text - (size_t)at, ") AS t (name, type)");
+    if (at <= 0 || (size_t)at >= sizeof text)
+        return err_set(err, ERR_SYSTEM, "too many tables");
+    pg_link_say(p, PG_WANTED, text);
+    if (pg_link_flight(p, &res, err) != 0)
+        return -1;
+    if (strcmp(PQgetvalue(res, 0, 0), "0") != 0)
+        rc = err_set(err, ERR_SYSTEM, "the database lacks some of the tables");
+    else if (!PQgetisnull(res, 0, 1))
+        rc = err_set(err, ERR_UNSUPPORTED,
+                     "the database has a table %s of another program: give the registry a database "
+                     "of its own",
+                     PQgetvalue(res, 0, 1));
+    PQclear(res);
+    return rc;
 }
 
 static int
@@ -67,6 +107,8 @@ make_tables(struct pg *p, struct err *err)
     pg_node_say_tables(p);
     for (size_t i = 0; i < p->n; i++)
         say_table(p, &p->tables[i]);
+    if (check_tables(p, err) != 0)
+        return -1;
     pg_link_say(p, PG_COMMIT, "COMMIT");
     return pg_link_flight(p, NULL, err);
 }
@@ -79,6 +121,9 @@ pg_schema_make(const char *address, const struct kv_table *tables, size_t n, str
 
     if (rc == 0)
         rc = make_tables(p, err);
+    /* SQLSTATE 42: no rights, or tables of another program. That doesn't pass. */
+    if (rc != 0 && err->code == ERR_SYSTEM && strstr(err->message, "(42") != NULL)
+        err->code = ERR_UNSUPPORTED;
     pg_link_free(p);
     return rc;
 }
@@ -86,26 +131,7 @@ pg_schema_make(const char *address, const struct kv_table *tables, size_t n, str
 int
 pg_schema_check(struct pg *p, struct err *err)
 {
-    char text[TEXT_MAX];
-    PGresult *res;
-    int at = snprintf(text, sizeof text,
-                      "SELECT count(*) FROM (VALUES ('kv_gate'), ('kv_node'), ('kv_secret')");
-
-    if (check_version(p, err) != 0)
-        return -1;
-    for (size_t i = 0; i < p->n && at > 0 && (size_t)at < sizeof text; i++)
-        at += snprintf(text + at, sizeof text - (size_t)at, ",('\"%s\"')", p->tables[i].name);
-    if (at > 0 && (size_t)at < sizeof text)
-        at += snprintf(text + at, sizeof text - (size_t)at,
-                       ") AS t (name) WHERE to_regclass(name) IS NULL");
-    if (at <= 0 || (size_t)at >= sizeof text)
-        return err_set(err, ERR_SYSTEM, "too many tables");
-    pg_link_say(p, PG_WANTED, text);
-    if (pg_link_flight(p, &res, err) != 0)
-        return -1;
-    at = strcmp(PQgetvalue(res, 0, 0), "0");
-    PQclear(res);
-    return at == 0 ? 0 : err_set(err, ERR_SYSTEM, "the database lacks some of the tables");
+    return check_version(p, err) == 0 ? check_tables(p, err) : -1;
 }
 
 #endif

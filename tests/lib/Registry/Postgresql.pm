@@ -45,7 +45,8 @@ sub _as_user ($self, @command) {
 }
 
 # Options: tmp => its directory, which the caller removes; if there is one in it already, that goes on; socket => another
-# directory for its socket, whose path may be 90 bytes long; durable.
+# directory for its socket, whose path may be 90 bytes long; durable; certificate and key => it also listens on a free port of
+# 127.0.0.1, with TLS.
 sub start ($class, %o) {
     my $tmp  = $o{tmp} // tempdir();
     my $self = bless { tmp => $tmp, socket => $o{socket} // $tmp, durable => $o{durable}, password => digest(random_bytes(16)) =~ s/^sha256://r }, $class;
@@ -57,6 +58,7 @@ sub start ($class, %o) {
     $self->{password} = slurp("$tmp/password") if $is_there;
     spew("$tmp/password", $self->{password});
     if (is_root()) { chown $self->{uid}, $self->{gid}, $tmp, $self->{socket}, "$tmp/password" or die "chown: $!" }
+    $self->_use_tls(@o{qw(certificate key)}) if $o{certificate};
     return $self->launch if $is_there;
     my $pid = $self->_as_user($class->programs . '/initdb', '-D', "$self->{tmp}/data", '-A', 'scram-sha-256', '-N', '--no-locale',
         '-E', 'UTF8', '-U', 'registry', '--pwfile', "$self->{tmp}/password");
@@ -65,12 +67,24 @@ sub start ($class, %o) {
     return $self->launch;
 }
 
+# Its key has to be its own.
+sub _use_tls ($self, $certificate, $key) {
+    my @own = map { "$self->{tmp}/tls.$_" } qw(crt key);
+    spew($own[0], slurp($certificate));
+    spew($own[1], slurp($key));
+    chmod 0600, $own[1] or die "chmod: $!";
+    if (is_root()) { chown $self->{uid}, $self->{gid}, @own or die "chown: $!" }
+    $self->{port} = free_port();
+    $self->{tls}  = [ map { ('-c', $_) } 'ssl=on', "ssl_cert_file=$own[0]", "ssl_key_file=$own[1]", 'listen_addresses=127.0.0.1', "port=$self->{port}" ];
+    return;
+}
+
 # Starts it again after stop.
 sub launch ($self) {
     my @settings = map { ('-c', $_) } 'listen_addresses=', "unix_socket_directories=$self->{socket}", 'max_connections=80',
         'max_pred_locks_per_transaction=256', 'wal_level=replica', 'max_wal_senders=2',
         $self->{durable} ? () : ('fsync=off', 'full_page_writes=off', 'shared_buffers=32MB', 'autovacuum_naptime=10min');
-    $self->{pid} = $self->_as_user($self->programs . '/postgres', '-D', "$self->{tmp}/data", @settings);
+    $self->{pid} = $self->_as_user($self->programs . '/postgres', '-D', "$self->{tmp}/data", @settings, @{ $self->{tls} // [] });
     wait_for(30, sub { $self->sql('postgres', 'SELECT 1')->{exit} == 0 }) or die "postgres isn't ready:\n" . $self->log;
     return $self;
 }
@@ -92,9 +106,10 @@ sub as_user ($self, @command) {
 sub password ($self) { return $self->{password} }
 sub log ($self)      { return slurp("$self->{tmp}/out") }
 sub socket ($self)   { return $self->{socket} }
+sub port ($self)     { return $self->{port} // 5432 }
 
 sub sql ($self, $database, $text) {
-    return run([ $self->programs . '/psql', '-qAtX', '-v', 'ON_ERROR_STOP=1', '-h', $self->{socket}, '-U', 'registry', '-c', $text, $database ],
+    return run([ $self->programs . '/psql', '-qAtX', '-v', 'ON_ERROR_STOP=1', '-h', $self->{socket}, '-p', $self->port, '-U', 'registry', '-c', $text, $database ],
         env => { PGPASSWORD => $self->{password}, PGCONNECT_TIMEOUT => 5 });
 }
 
