@@ -1,5 +1,6 @@
 # contrib/cluster starts two nodes, whose PostgreSQL has a standby below Patroni. When the one that takes writes dies under
 # load, the other takes over, and so does the other node. Nothing that was acknowledged is lost, and all goes on by itself.
+# REGISTRY_TEST_BLOBS=s3: with the blobs in Swift, which dies, too.
 use v5.36;
 use Cwd qw(abs_path);
 use FindBin qw($Bin);
@@ -17,12 +18,14 @@ for my $needed (qw(etcd patroni)) {
 skip_or_fail('PostgreSQL 15 is not installed (Debian: postgresql-15)') if !Registry::Postgresql->programs;
 skip_or_fail('the program was built without PostgreSQL (Debian: libpq-dev)') if slurp(Registry->program) !~ /kv_gate/;
 
+my $blobs   = $ENV{REGISTRY_TEST_BLOBS} // 'directory';
+my $parts   = $blobs eq 's3' ? 11 : 6;
 my $dir     = tempdir() . '/cluster';
 my $port    = free_ports(50);
 my $script  = abs_path("$Bin/../../contrib/cluster");
 my $started = cluster('start');
 is($started->{exit}, 0, 'contrib/cluster starts all') or BAIL_OUT("$started->{out}$started->{err}");
-is_deeply([ sort(values %{ parts() }) ], [ ('runs') x 5, 'runs, and takes writes' ], '... and says so');
+is_deeply([ sort(values %{ parts() }) ], [ ('runs') x ($parts - 1), 'runs, and takes writes' ], '... and says so');
 my $registry = Registry::Client->new(port => $port);
 is_status($registry->get('/readyz'), 200, '... and the registry is ready');
 like(run([ 'sh', '-c', 'cd "$1" && contrib/cluster frobnicate "$2"', 'sh', abs_path("$Bin/../.."), $dir ])->{err}, qr/^\s+status DIR/m, 'a wrong command is told the right ones');
@@ -37,11 +40,11 @@ sub free_ports ($n) {
 }
 
 sub cluster ($command, @part) {
-    return run([ $script, $command, $dir, @part ], env => { PORT => $port, PROGRAM => Registry->program }, timeout => 150);
+    return run([ $script, $command, $dir, @part ], env => { PORT => $port, BLOBS => $blobs, PROGRAM => Registry->program }, timeout => 150);
 }
 
 # What runs, by name.
-sub parts () { return { map { /^(\w+) (.*)/ ? ($1 => $2) : () } split /\n/, cluster('status')->{out} } }
+sub parts () { return { map { /^([\w-]+) (.*)/ ? ($1 => $2) : () } split /\n/, cluster('status')->{out} } }
 
 sub primary () {
     my $parts = parts();
@@ -100,6 +103,14 @@ ok(wait_for(60, \&has_standby), '... and becomes the standby');
 under_load('a node dies', sub { cluster('kill', 'node1')->{exit} == 0 && takes_pushes('node') });
 is(cluster('run', 'node1')->{exit}, 0, 'it comes back');
 
+if ($blobs eq 's3') {
+    under_load('S3 is away', sub {
+        return if cluster('kill', 's3')->{exit} != 0;
+        sleep 10;
+        return cluster('run', 's3')->{exit} == 0 && takes_pushes('s3');
+    });
+}
+
 # REGISTRY_TEST_LONG=1. Its kernel still acknowledges what it is sent.
 if ($ENV{REGISTRY_TEST_LONG}) {
     my $hung = primary();
@@ -129,7 +140,7 @@ sub has_standby () {
 
 my $stopped = cluster('stop');
 is($stopped->{exit}, 0, 'it stops') or diag($stopped->{err});
-is_deeply([ sort(values %{ parts() }) ], [ (q(doesn't run)) x 6 ], '... all of it');
+is_deeply([ sort(values %{ parts() }) ], [ (q(doesn't run)) x $parts ], '... all of it');
 is(run([ 'pgrep', '-f', $dir ])->{out}, '', '... and nothing is left');
 
 END {
