@@ -59,6 +59,15 @@ ok(wait_for(20, sub { ended('v0') }), 'its hook runs');
 ok(wait_for(20, sub { (node() // {})->{leads} }), 'the only node leads');
 like($registry->get('/metrics')->content, qr/^registry_node_leads 1$/m, '/metrics says so, too');
 
+subtest 'somebody asks for the index of a layer that is gone' => sub {
+    my $asked = sub { return $pg->sql('registry', 'SELECT count(*) FROM job WHERE get_byte(k, 0) = 3')->{out} + 0 };
+    my $key   = '03' . '00' x 8 . '01' . 'ab' x 32;
+    works($pg->sql('registry', qq(INSERT INTO job (k, v) SELECT decode('$key', 'hex'), v FROM job LIMIT 1)), 'a demand');
+    is($asked->(), 1, '... is there');
+    is_status($registry->push_image('other', 'v1', [ random_bytes(100) ]), 201, 'the keeper looks for work');
+    ok(wait_for(20, sub { !grep { $asked->() } 1 .. 10 }), '... and is given up, once and for all');
+};
+
 subtest 'a keeper dies' => sub {
     spew("$work/hold", '');
     is_status($registry->push_image('a/b', 'v1', [ random_bytes(100) ]), 201, 'a tag');

@@ -340,7 +340,6 @@ add_images(struct indexer *x, struct err *err)
         return 0;
     if (begin < x->list_at) {
         uint64_t due = clock_wall_ms() + x->list_at - begin;
-
         x->next_due_ms = x->next_due_ms < due ? x->next_due_ms : due;
         return 0;
     }
@@ -380,19 +379,21 @@ tend_demand(struct indexer *x, const struct index_job *j, bool *taken, struct er
 {
     const struct digest *layer = &j->job.digest;
     enum state state;
+    bool was_there;
     struct err later;
     int rc;
 
     if (index_pool_has(&x->pool, layer))
         return 0;
     rc = find_index(x, layer, true, &state, err);
+    was_there = rc == 0 && state == STATE_DONE;
     if (rc == 0 && state == STATE_WAITING)
         rc = offer_layer(x, j, layer, &state, err);
     *taken = state == STATE_TAKEN;
     if ((state == STATE_DONE || state == STATE_SICK) &&
         index_job_drop(x->reg, j, rc == 0 ? err : &later) != 0)
         return -1;
-    if (rc == 0 && state == STATE_DONE && index_store_has(index_place(x->reg), layer, err) == 0)
+    if (rc == 0 && was_there && index_store_has(index_place(x->reg), layer, err) == 0)
         return index_job_demand(x->reg, layer, NULL, err);
     return rc;
 }
