@@ -123,12 +123,13 @@ static int
 choose_id(struct txn *t, void *arg, struct err *err)
 {
     uint64_t *id = arg;
-    int rc = tbl_meta_get(t, META_BLOBS_ID, id, err);
 
-    if (rc == 0)
-        rc = tbl_meta_get(t, META_BLOBS_WANTED, id, err);
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
+    *id = 0;
+    if (tbl_meta_get(t, META_BLOBS_ID, id, err) < 0 ||
+        (*id == 0 && tbl_meta_get(t, META_BLOBS_WANTED, id, err) < 0))
+        return -1;
+    if (*id != 0)
+        return 0;
     do
         *id = random_u64();
     while (*id == 0);
