@@ -150,6 +150,14 @@ subtest 'moving in and out' => sub {
     my $back = Registry->start(dir => $home, args => \@QUICK);
     is_blob($back, 'old/app', $_, '... and are there') for $old, $new;
     is_sound($back);
+    is_status($back->push_image('old/app', 'v3', [ my $newer = random_bytes(50_000) ]), 201, 'one more');
+    $back->stop;
+    refuses([ '--dir', $home, '--blobs', $there ], qr/doesn't have sha256:.*copy the files/, 'another move out needs another copy');
+    works(run([ 'cp', '-a', "$home/layers/.", $there ]), '... which is made');
+    $moved = Registry->start(dir => $home, args => [ '--blobs', $there, @QUICK ]);
+    is_blob($moved, 'old/app', $newer, '... and has all');
+    $moved->stop;
+    refuses([ '--dir', $home ], qr/aren't in its data directory: say with --blobs/, 'after another move out, the old files are not taken for the blobs');
 };
 
 subtest 'an existing nginx' => sub {

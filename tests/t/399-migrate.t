@@ -160,6 +160,7 @@ like($ran->{out}, qr/ 0 of them copied /, '... nothing is left to copy');
 cmp_ok(scalar @{ indexed($blobs) }, '>=', 4, 'indexes are with the blobs then');
 is_deeply(indexed($blobs), indexed($dir2), '... all of them');
 no_start(qr/--blobs|registry-id/, 'blobs of another place are refused', '--dir', $dir2, '--database', $url2, '--blobs', blobs_at('strange'));
+no_start(qr/aren't in this data directory.*say with --blobs/, '... and so are the old ones', '--dir', $dir2, '--database', $url2);
 rename "$dir2/layers/sha256", "$dir2/layers.before" or die $!;
 $second = start($dir2, '--database', $url2, '--blobs', $blobs);
 is_deeply(contents($second), $contents, 'all is there, without the old files');

@@ -20,7 +20,7 @@ is_status($registry->push_image('team/old', '1', [ $base, $old ]), 201, '... and
 
 sub typed ($line) {
     my $server  = Registry->program;
-    my $command = $line =~ s{^docker-registry-server}{'$server'}r =~ s{localhost:5000}{${\ $registry->host }:${\ $registry->port }}r =~ s/^curl/curl -q -sS -f/r;
+    my $command = $line =~ s{^docker-registry-server}{'$server'}r =~ s{localhost:8000}{${\ $registry->host }:${\ $registry->port }}r =~ s/^curl/curl -q -sS -f/r;
     my $ran = run([ 'sh', '-c', $command ], cwd => $place, timeout => 30);
     is($ran->{exit}, 0, $line) or diag($ran->{err});
     return $ran->{out};

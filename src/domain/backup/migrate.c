@@ -197,13 +197,17 @@ copy_beside_server(struct migrate *m, struct kv *to, struct err *err)
     return rc;
 }
 
-/* Blobs that stay belong to the new database, and to no other, before a server starts with it. */
+/* Blobs belong to the new database, and to no other, before a server starts with it: those that
+ * stay, or else those that were copied. */
 static int
-number_blobs_that_stay(const struct migrate *m, uint64_t number, struct err *err)
+number_blobs(const struct migrate *m, uint64_t number, struct kv *to, struct err *err)
 {
     uint64_t found;
-    int rc = m->blobs == NULL ? blob_store_read_id(m->reg->blobs, &found, err) : 1;
+    int rc;
 
+    if (m->blobs != NULL)
+        return store_blobs_are_at(to, number, err);
+    rc = blob_store_read_id(m->reg->blobs, &found, err);
     return rc == 0 ? blob_store_write_id(m->reg->blobs, number, err) : rc < 0 ? -1 : 0;
 }
 
@@ -213,7 +217,7 @@ move_out(struct migrate *m, uint64_t number, struct kv *to, struct err *err)
 {
     if (!m->is_last)
         return copy_beside_server(m, to, err);
-    if (copy_moment(m, m->reg->kv, to, err) != 0 || number_blobs_that_stay(m, number, err) != 0 ||
+    if (copy_moment(m, m->reg->kv, to, err) != 0 || number_blobs(m, number, to, err) != 0 ||
         write_moved(m, err) != 0)
         return -1;
     return store_target_finish(to, err);

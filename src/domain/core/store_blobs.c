@@ -1,9 +1,15 @@
 #include "domain/core/store_blobs.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "storage/files/blob_file.h"
 #include "storage/kv/kv.h"
 #include "storage/tables/tbl_blob.h"
 #include "storage/tables/tbl_meta.h"
+#include "util/fdio.h"
 #include "util/random.h"
+
+#define INSIDE_ID "layers/registry-id"
 
 /* 0: none. */
 struct store_ids {
@@ -45,8 +51,9 @@ refuse_parted(const struct registry *reg, const struct store_ids *x, struct err 
                              "--database where it is");
     if (x->files == 0)
         return err_set(err, ERR_UNSUPPORTED,
-                       "--database has the metadata of another registry, whose number is %016llx; "
-                       "this data directory has no layers/registry-id",
+                       "the blobs of --database aren't in this data directory, which has no "
+                       "layers/registry-id: say with --blobs where they are, or name another "
+                       "database (the number of this one is %016llx)",
                        (unsigned long long)x->database);
     return err_set(err, ERR_UNSUPPORTED,
                    "--database doesn't belong to this data directory, whose layers/registry-id is "
@@ -148,6 +155,12 @@ put_id(struct txn *t, void *arg, struct err *err)
     return tbl_meta_put(t, META_BLOBS_ID, *(const uint64_t *)arg, err);
 }
 
+int
+store_blobs_are_at(struct kv *kv, uint64_t number, struct err *err)
+{
+    return txn_run(kv, put_id, &number, err) == 0 ? kv_flush(kv, err) : -1;
+}
+
 /* The database names the number before the file exists, so that a start that is killed in between
  * is repeated. */
 static int
@@ -160,24 +173,49 @@ give_ids(const struct registry *reg, struct store_ids *x, struct err *err)
     if (x->files != 0 && x->files != x->wanted)
         return refuse_ids(reg, x, err);
     if (look_for_known_blobs(reg, err) != 0 || store_blobs_choose(reg, &x->wanted, err) != 0 ||
-        blob_store_write_id(reg->blobs, x->wanted, err) != 0 ||
-        txn_run(reg->kv, put_id, &x->wanted, err) != 0)
+        blob_store_write_id(reg->blobs, x->wanted, err) != 0)
         return -1;
-    return kv_flush(reg->kv, err);
+    return store_blobs_are_at(reg->kv, x->wanted, err);
+}
+
+/* With --blobs, layers/ of the data directory is out of date, and no start may take it for the
+ * blobs: a copy of it was made with the number, or the number is that of an earlier way back. */
+static int
+forget_blobs_inside(const struct registry *reg, struct err *err)
+{
+    struct stat inside, used;
+
+    if (reg->read_only || !blob_store_is_outside(reg->blobs))
+        return 0;
+    /* --blobs may name that directory itself. */
+    if (reg->blobs->outside >= 0 && fstatat(reg->dirfd, "layers", &inside, 0) == 0 &&
+        fstat(reg->blobs->outside, &used) == 0 && inside.st_dev == used.st_dev &&
+        inside.st_ino == used.st_ino)
+        return 0;
+    if (faccessat(reg->dirfd, INSIDE_ID, F_OK, 0) != 0)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot look for " INSIDE_ID);
+    if (look_for_known_blobs(reg, err) != 0)
+        return -1;
+    if (unlinkat(reg->dirfd, INSIDE_ID, 0) != 0)
+        return err_errno(err, "cannot remove " INSIDE_ID);
+    return fdio_fsync_dir(reg->dirfd, "layers", err);
 }
 
 int
 store_blobs_begin(const struct registry *reg, struct err *err)
 {
     struct store_ids x;
+    int rc;
 
     if (read_store_ids(reg, &x, err) != 0)
         return -1;
     /* Also if a move to another database gave the number to the files, and was killed. */
     if (x.database == 0 && !reg->read_only &&
         (are_apart(reg) || (x.files != 0 && x.files == x.wanted)))
-        return give_ids(reg, &x, err);
-    return store_blobs_check(reg, err);
+        rc = give_ids(reg, &x, err);
+    else
+        rc = store_blobs_check(reg, err);
+    return rc == 0 ? forget_blobs_inside(reg, err) : -1;
 }
 
 int
