@@ -8,6 +8,7 @@
  * the program runs. tests/lib/Registry/Shim.pm writes the same bytes. */
 #define SHIM_RULES 32
 
+/* A rule whose call is "clock" puts the clock of the program ahead by `skip` milliseconds. */
 struct shim_rule {
     char call[16];  /* the system call, "fdatasync" for example; "" : no rule */
     char path[80];  /* only files whose path contains this; "" : all */

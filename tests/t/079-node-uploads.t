@@ -37,6 +37,11 @@ my $a = start_node();
 $pg->sql('registry', q(UPDATE kv_node SET beat = now() - interval '1 hour'));
 my $b = start_node('--upload-expiry', '3s');
 ok(wait_for(30, sub { $pg->sql('registry', q(SELECT count(*) FROM kv_node WHERE beat > now() - interval '20 s'))->{out} eq "2\n" }), 'two servers run');
+my $third = Registry->try(
+    [ '--listen', '127.0.0.1', '--port', '0', '--dir', tempdir() . '/third', '--database', $url, '--blobs', $blobs, '--node-address', "127.0.0.1:$a->{port}" ],
+    env => { PGPASSWORD => $pg->password }, timeout => 60,
+);
+is_refused($third, qr/has the --node-address 127\.0\.0\.1:$a->{port}, too: give each its own/, 'a third one with the address of the first');
 sub location ($response) { return $response->header('Location') =~ s{^http://[^/]+}{}r }
 
 subtest 'an upload that begins here and goes on there' => sub {

@@ -66,6 +66,8 @@ subtest 'a server that fails' => sub {
     isnt(digest($cut ? $cut->content : ''), digest($cold), 'a pull that is cut');
     $s3->fail;
     is_blob($registry, 'team/app', $cold, '... is whole afterwards: nothing half is kept');
+    my $whole = $registry->get($path);
+    is_deeply([ grep { defined $whole->header($_) } qw(Content-Encoding Link Refresh WWW-Authenticate x-amz-request-id) ], [], '... and has no header of S3');
 };
 
 subtest 'commands beside the server' => sub {
@@ -134,7 +136,7 @@ SKIP: {
 
 # Whoever is between must have a certificate that the machine trusts.
 my $between = Registry::S3->impostor;
-my $refused = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', tempdir() . '/tls', '--blobs', $between->url ], env => $s3->env);
+my $refused = Registry->try([ '--listen', '127.0.0.1', '--port', '0', '--dir', tempdir() . '/tls', '--blobs', $between->url ], env => $s3->env, timeout => 60);
 is_refused($refused, qr/certificate/i, 'a certificate that nobody trusts');
 
 finish();

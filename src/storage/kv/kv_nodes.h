@@ -41,9 +41,9 @@ struct kv_node {
 bool kv_node_is_alive(const struct kv_node *node);
 
 /* Enters the node, with its id, run, host, address and version. ERR_UNSUPPORTED: another node
- * lives, and one of the two has no address; or a server with the same id lives on another host.
- * Until kv_close no other node joins, so that the starts of servers come one after the other;
- * ERR_BUSY: that takes too long. */
+ * lives, and one of the two has no address, or they have the same; or a server with the same id
+ * lives on another host. Until kv_close no other node joins, so that the starts of servers come one
+ * after the other; ERR_BUSY: that takes too long. */
 int kv_node_join(struct kv *kv, const struct kv_node *self, struct err *err);
 /* The node with self's run lives. Fills number, and measures skew_ms, and enters that with the next
  * heartbeat. ERR_UNSUPPORTED: the node was entered by another start of a server since. */

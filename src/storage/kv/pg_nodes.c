@@ -153,6 +153,11 @@ refuse_join(const struct kv_node *self, const struct kv_node *other, struct err 
                        "a server on %s has the same db/node-id: this data directory is a copy of "
                        "another one; if the directory was moved, start again in %d s",
                        other->host, KV_NODE_DEAD_MS / 1000);
+    if (self->address[0] != '\0' && strcmp(self->address, other->address) == 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a server on %s has the --node-address %s, too: give each its own; if that "
+                       "one was killed, start again in %d s",
+                       other->host, other->address, KV_NODE_DEAD_MS / 1000);
     return err_set(err, ERR_UNSUPPORTED,
                    "a server on %s works with this database, and %s has no --node-address, which "
                    "several servers need; if the other one was killed, start again in %d s",
@@ -191,7 +196,8 @@ check_join(const struct kv_node *self, const struct kv_node *nodes, size_t n, st
         if (!kv_node_is_alive(&nodes[i]))
             continue;
         if (is_same ? strcmp(self->host, nodes[i].host) != 0
-                    : self->address[0] == '\0' || nodes[i].address[0] == '\0')
+                    : self->address[0] == '\0' || nodes[i].address[0] == '\0' ||
+                          strcmp(self->address, nodes[i].address) == 0)
             return refuse_join(self, &nodes[i], err);
     }
     if (is_known || n < KV_NODES_MAX)

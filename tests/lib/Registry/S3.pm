@@ -212,6 +212,7 @@ sub _answer ($self, $client) {
     my $answer = "HTTP/1.1 $status Status\r\nDate: " . POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime) . "\r\nContent-Length: $length\r\n";
     $answer .= ('X-More: ' . 'x' x 1000 . "\r\n") x (1000 * $fault->{headers}) if $fault && $fault->{headers};
     $answer .= "Last-Modified: $more{modified}\r\n" if $more{modified};
+    $answer .= "Content-Encoding: gzip\r\nLink: </of-s3>\r\nRefresh: 1; url=of-s3\r\nWWW-Authenticate: of-s3\r\n" if $method eq 'GET';
     $answer .= "x-amz-request-id: 1\r\nContent-Type: text/x-of-s3\r\nETag: " . ($more{etag} // '"of-s3"') . "\r\n\r\n$out";
     while (length $answer) { my $n = syswrite($client, $answer) or return 0; substr $answer, 0, $n, '' }
     return !($fault && $fault->{truncate});

@@ -44,6 +44,13 @@ sub fail ($self, $call, $path, $errno, %o) {
     return;
 }
 
+# The clock of the server is ahead by so many seconds from now on.
+sub clock ($self, $seconds) {
+    $self->{clock} //= $self->{n}++;
+    $self->_set($self->{clock}, 'clock', '', int 1000 * $seconds, (0) x 5);
+    return;
+}
+
 # How many calls have failed since heal.
 sub failed ($self) {
     my $bytes = slurp($self->{file});
@@ -56,6 +63,7 @@ sub failed ($self) {
 sub heal ($self) {
     $self->_set($_, '', '', (0) x 6) for 0 .. $self->{n} - 1;
     $self->{n} = 0;
+    delete $self->{clock};
     return;
 }
 
