@@ -406,7 +406,8 @@ has_password(const char *url)
         if (colon != NULL && slash == NULL)
             return true;
     }
-    return strstr(url, "?password=") != NULL || strstr(url, "&password=") != NULL;
+    return strstr(url, "?password=") != NULL || strstr(url, "&password=") != NULL ||
+           strstr(url, "sslpassword=") != NULL;
 }
 
 static int
@@ -433,8 +434,7 @@ static int
 check_url(const char *url, const char *option, struct err *err)
 {
     if (strncmp(url, "postgresql://", strlen("postgresql://")) != 0)
-        return err_set(err, ERR_BAD_REQUEST, "%s %.100s: must be a URL, postgresql://...", option,
-                       url);
+        return err_set(err, ERR_BAD_REQUEST, "%s: must be a URL, postgresql://...", option);
     if (has_password(url))
         return err_set(err, ERR_BAD_REQUEST,
                        "%s: has a password, which everybody can see: put it into the file that "
