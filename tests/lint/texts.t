@@ -33,6 +33,7 @@ none(lines_with(qr/[ \t\r]$/, @all), 'no blanks or carriage returns at line ends
 none([ grep { -s && substr(slurp($_), -1) ne "\n" } @all ], 'each text ends with a line end');
 # The brackets keep this line from finding itself.
 none(lines_with(qr{(?<![\w.])/(?:[h]ome|[r]oot|[w]ork|[U]sers)/}, @all), 'no paths of a machine');
+none(lines_with(qr{^.{81}}, 'README', 'src/README'), 'README and src/README fit into 80 columns');
 none(lines_with(qr/^(<{7}|>{7}|={7}$)/, @all), 'no leftovers of a merge');
 
 SKIP: {
