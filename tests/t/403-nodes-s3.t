@@ -7,6 +7,7 @@ use Registry::Layers;
 use Registry::Postgresql;
 use Registry::S3;
 use Registry::Tools;
+use Registry::V1 ();
 use JSON::PP qw(decode_json);
 use Test::More;
 
@@ -144,6 +145,17 @@ subtest 'a backup has the indexes, and what is restored from it' => sub {
         env => \%env, timeout => 100);
     works($restored, 'a restore into another database and prefix');
     is(scalar(my @there = $s3->objects(key_of($hex) =~ s/registry/restored/r)), 1, '... has it as an object');
+};
+
+subtest 'the first API' => sub {
+    my @chain = Registry::V1::random_chain(3);
+    my @steps = Registry::V1->new($first)->push_images('old/app', 'latest', @chain);
+    is_deeply([ grep { $_->[1]->status != $_->[2] } @steps ], [], 'images are pushed');
+    ok(wait_for(30, sub { $second->get('/v2/old/app/manifests/latest')->status == 200 }), '... and are a manifest on the other node');
+    is(scalar @{ Registry::V1->new($second)->pull_images('old/app', 'latest')->{images} }, 3, '... which has them');
+    forget($_, $hex) for @nodes;
+    my $pulled = Registry::V1->new($second)->pull_images('team/app', 'v1');
+    is(scalar @{ $pulled->{images} }, 1, 'an image of the second API is pulled by the first one');
 };
 
 subtest 'it goes with its layer, on both nodes' => sub {
