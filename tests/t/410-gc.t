@@ -83,7 +83,7 @@ subtest 'manifests without tags, beside a server' => sub {
 };
 
 subtest 'without a server: exactly what the dry run said' => sub {
-    my $registry = Registry->start(args => [ '--history-keep', '0', '--lease', '8s' ]);
+    my $registry = Registry->start(args => [ '--history-keep', '0', '--lease', '20s' ]);
     my ($used, @unused) = map { random_bytes(5000 + $_) } 1 .. 4;
     is_status($registry->push_image('a/b', 'v1', [$used]), 201, 'an image');
     is_status($registry->push_blob('a/b', $_), 201, 'a blob that no manifest names') for @unused;
@@ -92,7 +92,7 @@ subtest 'without a server: exactly what the dry run said' => sub {
     my @all   = sort map { digest($_) } @unused;
     is_deeply(items($waits, 'blob', 'waits'), \@all, 'they wait for their leases') or diag(explain($waits));
     is($waits->{waits}{bytes}, 5002 + 5003 + 5004, '... with so many bytes');
-    ok(wait_for(20, sub { !report($registry, '--dry-run')->{waits}{blobs} }), '... which end');
+    ok(wait_for(60, sub { !report($registry, '--dry-run')->{waits}{blobs} }), '... which end');
     my $dry = report($registry, '--dry-run');
     is(scalar(grep { -f } map { $registry->dir . "/$_" } map { $registry->blob_files($_) } @all), 3, 'a dry run changes nothing');
     my $done = report($registry);
