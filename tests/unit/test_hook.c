@@ -298,6 +298,10 @@ the_environment_is_ours_and_tells_the_event(void **state)
     setenv("NOTIFY_SOCKET", "/run/x", 1);
     setenv("HOME", "/root-of-all", 1);
     setenv("PWD", "/elsewhere", 1);
+    setenv("PGPASSWORD", "of a hook", 1);
+    setenv("PGPASSFILE", "/etc/passwords", 1);
+    setenv("AWS_ACCESS_KEY_ID", "key", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
     setenv("PATH", "/a:/b", 1);
     OK(f, hook_command_of(&h, HOOK_TAG, &e, 4711, &f->arena, &c, &f->err));
     digest_text(digest, &e.digest);
@@ -315,15 +319,19 @@ the_environment_is_ours_and_tells_the_event(void **state)
     assert_string_equal(value_of(&c, "HOME"), "/root-of-all");
     assert_null(value_of(&c, "NOTIFY_SOCKET"));
     assert_null(value_of(&c, "PWD"));
+    assert_string_equal(value_of(&c, "PGPASSWORD"), "of a hook");
 
     unsetenv("PATH");
-    h.home = "/var/www";
     h.user = "www-data";
+    h.has_secrets = true;
     OK(f, hook_command_of(&h, HOOK_PRE_TAG, &e, 0, &f->arena, &c, &f->err));
     assert_string_equal(value_of(&c, "REGISTRY_EVENT"), "pre-tag");
     assert_string_equal(value_of(&c, "REGISTRY_EVENT_ID"), "");
-    assert_string_equal(value_of(&c, "HOME"), "/var/www");
     assert_string_equal(value_of(&c, "USER"), "www-data");
+    assert_null(value_of(&c, "PGPASSWORD"));
+    assert_null(value_of(&c, "AWS_ACCESS_KEY_ID"));
+    assert_null(value_of(&c, "AWS_SECRET_ACCESS_KEY"));
+    assert_string_equal(value_of(&c, "PGPASSFILE"), "/etc/passwords");
     assert_non_null(strstr(value_of(&c, "PATH"), "/usr/bin"));
 }
 

@@ -209,10 +209,16 @@ static const char *const removed_variables[] = {
     "LISTEN_FDNAMES", "MAINPID",       "PWD",          "OLDPWD",
 };
 
-#define VARIABLES_MAX 16 /* REGISTRY_*, HOME, USER, LOGNAME, PATH */
+/* The passwords of a server with --database, or --blobs s3://... */
+static const char *const secret_variables[] = {"PGPASSWORD", "AWS_ACCESS_KEY_ID",
+                                               "AWS_SECRET_ACCESS_KEY", NULL};
+static const char *const no_variables[] = {NULL};
+
+#define VARIABLES_MAX 16 /* REGISTRY_*, USER, LOGNAME, PATH */
 
 struct environment {
     struct arena *arena;
+    const char *const *secrets; /* ends with NULL */
     const char *v[VARIABLES_MAX];
     size_t n;
     bool failed;
@@ -244,6 +250,9 @@ is_variable_replaced(const struct environment *env, const char *variable)
     for (size_t i = 0; i < sizeof removed_variables / sizeof removed_variables[0]; i++)
         if (variable_is(variable, removed_variables[i], strlen(removed_variables[i])))
             return true;
+    for (const char *const *secret = env->secrets; *secret != NULL; secret++)
+        if (variable_is(variable, *secret, strlen(*secret)))
+            return true;
     return false;
 }
 
@@ -274,13 +283,12 @@ static const char *const *
 hook_environment(const struct hooks *h, enum hook which, const struct rec_event *e, uint64_t seq,
                  struct arena *arena)
 {
-    struct environment env = {.arena = arena};
+    struct environment env = {.arena = arena,
+                              .secrets = h->has_secrets ? secret_variables : no_variables};
     const char **all;
     size_t inherited = 0, n = 0;
 
     set_event_variables(&env, which, e, seq);
-    if (h->home != NULL)
-        set_variable(&env, "HOME", h->home);
     if (h->user != NULL) {
         set_variable(&env, "USER", h->user);
         set_variable(&env, "LOGNAME", h->user);

@@ -51,7 +51,8 @@ struct hooks {
     const char *dir;                 /* with the files: "./hooks", or --hooks, absolute */
     bool dir_named;                  /* --hooks was given: the directory has to be there */
     const char *scripts[HOOK_COUNT]; /* --on-NAME; NULL: none */
-    const char *home, *user;         /* for HOME, and for USER and LOGNAME; NULL: inherited */
+    const char *user;                /* for USER and LOGNAME; NULL: inherited */
+    bool has_secrets;                /* passwords in the environment are for the server alone */
     bool quiet;                      /* no warnings: another process logs them */
     struct hook_seen seen[HOOK_COUNT];
 };

@@ -123,8 +123,8 @@ no_way_back(const struct privileges *p)
     return setuid(0) < 0 && seteuid(0) < 0 && (p->gid == 0 || setegid(0) < 0) ? 0 : -1;
 }
 
-/* Libraries look for files of their user there: libpq ends a connection with TLS if it may not look
- * into the home directory of root. */
+/* Libraries and hooks look for files of their user there: libpq ends a connection with TLS if it
+ * may not look into the home directory of root. */
 static void
 leave_home_of_root(const struct privileges *p)
 {
@@ -200,6 +200,7 @@ privileges_drop_again(struct privileges *p, unsigned keep, struct err *err)
         set_capabilities(keep, 0) < 0)
         return err_errno(err, "cannot give up the rights of root");
     p->kept = keep;
+    leave_home_of_root(p);
     return refuse_tracing() == 0 ? 0 : err_errno(err, "cannot refuse to be traced");
 }
 

@@ -598,13 +598,13 @@ void
 server_hooks(const struct server *s, struct hooks *h)
 {
     const struct options *o = s->options;
-    bool changed = s->who.root && s->who.uid != 0; /* the home directory of root is closed to it */
+    bool changed = s->who.root && s->who.uid != 0;
     *h = (struct hooks){
         .dirfd = s->dir.fd,
         .dir = o->hooks != NULL ? o->hooks : "./hooks",
         .dir_named = o->hooks != NULL,
-        .home = changed && s->who.home[0] != '\0' ? s->who.home : NULL,
         .user = changed ? s->who.user : NULL,
+        .has_secrets = o->database != NULL || s->blobs.s3 != NULL,
     };
     for (int i = 0; i < HOOK_COUNT; i++)
         h->scripts[i] = o->on[i];
