@@ -1,5 +1,5 @@
 # A database that isn't the registry's: with tables of another program, of a newer version, or without rights. A start is
-# refused in one line, which says why, and nothing is changed there.
+# refused in one line, which says why, and nothing is changed there. And one whose settings are low.
 use v5.36;
 use Registry limit => 120;
 use Registry::Checks;
@@ -46,4 +46,9 @@ my $locked = $pg->database('locked');
 $pg->sql('locked', q(CREATE ROLE guest LOGIN PASSWORD 'guest-secret'));
 like(refusal('a user without rights', $locked =~ s/registry@/guest@/r, 'guest-secret'), qr/permission denied for schema public/, 'the line says why');
 is(tables('locked'), 0, '... and no table was made');
+
+$pg->stop;
+$pg->launch('max_pred_locks_per_transaction=64');
+my $few = Registry->start(env => { PGPASSWORD => $pg->password }, args => [ '--database', $pg->database('few') ], expected => qr/raise a setting/);
+ok($few->logged(qr/transactions will conflict often.*max_pred_locks_per_transaction=64 wanted=256/), 'too few locks for predicates: the log says which setting to raise');
 finish();

@@ -4,11 +4,14 @@
 #include <errno.h>
 #include "storage/kv/pg_link.h"
 #include "storage/kv/pg_nodes.h"
+#include "util/log.h"
 
 /* The version of what this file makes. */
 #define SCHEMA_VERSION 1
 
 #define TEXT_MAX 8192
+/* As the manual says. */
+#define PRED_LOCKS 256
 
 static void
 say_table(struct pg *p, const struct kv_table *table)
@@ -113,6 +116,22 @@ make_tables(struct pg *p, struct err *err)
     return pg_link_flight(p, NULL, err);
 }
 
+/* With fewer of them, PostgreSQL locks whole pages or tables, and more transactions conflict. */
+static void
+warn_of_few_locks(struct pg *p)
+{
+    struct err ignored;
+    PGresult *res;
+
+    pg_link_say(p, PG_WANTED, "SELECT current_setting('max_pred_locks_per_transaction')");
+    if (pg_link_flight(p, &res, &ignored) != 0)
+        return;
+    if (PQntuples(res) == 1 && strtol(PQgetvalue(res, 0, 0), NULL, 10) < PRED_LOCKS)
+        log_line(LOG_WARN, "transactions will conflict often: raise a setting of PostgreSQL",
+                 "max_pred_locks_per_transaction=%s wanted=%d", PQgetvalue(res, 0, 0), PRED_LOCKS);
+    PQclear(res);
+}
+
 int
 pg_schema_make(const char *address, const struct kv_table *tables, size_t n, struct err *err)
 {
@@ -121,6 +140,8 @@ pg_schema_make(const char *address, const struct kv_table *tables, size_t n, str
 
     if (rc == 0)
         rc = make_tables(p, err);
+    if (rc == 0)
+        warn_of_few_locks(p);
     /* SQLSTATE 42: no rights, or tables of another program. That doesn't pass. */
     if (rc != 0 && err->code == ERR_SYSTEM && strstr(err->message, "(42") != NULL)
         err->code = ERR_UNSUPPORTED;

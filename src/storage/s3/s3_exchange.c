@@ -363,6 +363,9 @@ tell_failure(const struct attempt *a, struct err *err)
     if (is_cut_off(a) && code.n == 0)
         return err_set(err, ERR_BUSY, "S3, %s of %.100s: the answer is no %s", x->r.method, a->what,
                        x->root);
+    if (s3_xml_is(buf_bytes(&a->answer), "Code", "NoSuchBucket"))
+        return err_set(err, ERR_FAULT, "S3 has no bucket %s (NoSuchBucket): make it first",
+                       x->b->bucket);
     return err_set(err, may_pass(a) ? ERR_BUSY : ERR_FAULT, "S3, %s of %.100s: status %ld %.*s",
                    x->r.method, a->what, x->status, (int)(code.n < 60 ? code.n : 60),
                    code.n > 0 ? (const char *)code.p : "");

@@ -79,11 +79,11 @@ sub _use_tls ($self, $certificate, $key) {
     return;
 }
 
-# Starts it again after stop.
-sub launch ($self) {
+# Starts it again after stop, with these settings besides ours.
+sub launch ($self, @more) {
     my @settings = map { ('-c', $_) } 'listen_addresses=', "unix_socket_directories=$self->{socket}", 'max_connections=80',
         'max_pred_locks_per_transaction=256', 'wal_level=replica', 'max_wal_senders=2',
-        $self->{durable} ? () : ('fsync=off', 'full_page_writes=off', 'shared_buffers=32MB', 'autovacuum_naptime=10min');
+        $self->{durable} ? () : ('fsync=off', 'full_page_writes=off', 'shared_buffers=32MB', 'autovacuum_naptime=10min'), @more;
     $self->{pid} = $self->_as_user($self->programs . '/postgres', '-D', "$self->{tmp}/data", @settings, @{ $self->{tls} // [] });
     wait_for(30, sub { $self->sql('postgres', 'SELECT 1')->{exit} == 0 }) or die "postgres isn't ready:\n" . $self->log;
     return $self;
