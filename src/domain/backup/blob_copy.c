@@ -116,11 +116,10 @@ add_index_to_list(const struct digest *layer, void *arg, struct err *err)
     return add_to_bucket_list(layer, 0, 0, arg, err);
 }
 
-/* Reads the directory of the digest, unless it is the last one. blobs or indexes: what is listed.
- */
+/* Reads the directory of the digest, unless it is the last one. blobs NULL: that of indexes. */
 static int
 read_bucket_list(struct bucket_list *l, const struct digest *d, const struct blob_store *blobs,
-                 const struct index_store *indexes, struct err *err)
+                 struct index_store indexes, struct err *err)
 {
     unsigned directory = digest_directory_of(d);
     int rc;
@@ -130,7 +129,7 @@ read_bucket_list(struct bucket_list *l, const struct digest *d, const struct blo
     l->n = 0;
     l->directory = DIGEST_DIRECTORIES;
     rc = blobs != NULL ? blob_file_each(blobs, directory, add_to_bucket_list, l, err)
-                       : index_store_each(*indexes, directory, add_index_to_list, l, err);
+                       : index_store_each(indexes, directory, add_index_to_list, l, err);
     if (rc != 0)
         return -1;
     if (l->n > 0)
@@ -155,7 +154,7 @@ is_copied_already(struct blob_copy *c, const struct digest *d, uint64_t size, ui
     int64_t ignored;
 
     if (blob_remote_is(c->to))
-        return read_bucket_list(&c->lists->blobs, d, c->to, NULL, err) == 0
+        return read_bucket_list(&c->lists->blobs, d, c->to, c->indexes_to, err) == 0
                    ? is_in_bucket_list(&c->lists->blobs, d, instance)
                    : -1;
     return blob_file_is(c->to, d, instance, size, &ignored);
@@ -193,7 +192,7 @@ has_index(struct index_store s, struct bucket_list *l, const struct digest *laye
 {
     if (s.bucket == NULL)
         return index_store_has(s, layer, err);
-    return read_bucket_list(l, layer, NULL, &s, err) == 0 ? is_in_bucket_list(l, layer, 0) : -1;
+    return read_bucket_list(l, layer, NULL, s, err) == 0 ? is_in_bucket_list(l, layer, 0) : -1;
 }
 
 static int
