@@ -118,7 +118,7 @@ sub refused ($args, $why, $name) {
 }
 refused([ '--dir', $dir ], qr/say with --database/, 'the directory alone is refused');
 refused([ '--dir', $dir, '--database', $pg->database('another') ], qr/doesn't belong to this data directory/, '... so is it with another database');
-refused([ '--dir', tempdir() . '/new', '--database', $url ], qr/the metadata of another registry/, '... and the database with another directory');
+refused([ '--dir', tempdir() . '/new', '--database', $url ], qr/the blobs of --database aren't in this data directory.*name another database/, '... and the database with another directory');
 refused([ '--dir', tempdir() . '/new', '--database', 'postgresql://registry@/x?host=/nowhere' ],
     qr/^docker-registry-server: the registry can't start now, but may later: the database can't be reached/m, 'a database that is away');
 refused([ '--dir', $dir, '--database', 'postgresql://ann:secret@/x' ], qr/has a password/, 'a password on the command line is refused');
