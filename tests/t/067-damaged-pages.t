@@ -89,6 +89,21 @@ for my $case ((map { [ $_, \&damage ] } qw(tag repo manifest content)), (map { [
     });
 }
 
+subtest 'a process that ends while another reads a damaged page' => sub {
+    my $dir = copy_of($left);
+    damage("$dir/db/tag", \&middle_leaf);
+    my $registry = Registry->start(dir => $dir, expected => qr/$expected|upstream/);
+    my ($bad)    = grep { $registry->get(sprintf '/v2/team/app%03d/manifests/v1', $_)->status == 500 } 1 .. REPOSITORIES;
+    my $read     = sub ($i) { my $n = 0; $registry->get(sprintf '/v2/team/app%03d/manifests/v1', $bad) while $n++ < 1500; return $n };
+    in_parallel(4, 60, sub ($i) {
+        return $read->($i) if $i > 0;
+        for (1 .. 100) { kill 'TERM', $registry->children('worker api') }
+        return 1;
+    });
+    is_deeply([ $registry->logged(qr{needs recovery|recovering|process died}) ], [], 'nothing had to be recovered');
+    $registry->stop;
+};
+
 subtest 'a page that the counts for /metrics need' => sub {
     my $dir = copy_of($left);
     damage("$dir/db/blob", \&middle_leaf);
