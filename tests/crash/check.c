@@ -7,6 +7,7 @@
 #include "domain/core/garbage.h"
 #include "domain/core/pull.h"
 #include "domain/core/upload.h"
+#include "domain/core/upload_expiry.h"
 #include "storage/files/blob_file.h"
 #include "storage/files/upload_dir.h"
 #include "storage/kv/kv.h"
@@ -291,7 +292,7 @@ look_for_leaks(struct looking *x)
     size_t n;
 
     load_forward_ms(10000 * HOUR_MS); /* the clock of the load was ahead, too */
-    if (upload_expire(x->reg, err) != 0)
+    if (upload_expiry_run(x->reg, err) != 0)
         return WRONG(x, "uploads can't be ended: %s", err->message);
     for (int i = 0; i < 2; i++) { /* the first call also counts what it removes */
         n = 0;

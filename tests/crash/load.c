@@ -14,6 +14,7 @@
 #include "domain/core/repository.h"
 #include "domain/core/store.h"
 #include "domain/core/upload.h"
+#include "domain/core/upload_expiry.h"
 #include "domain/events/event.h"
 #include "domain/v1/image_foreign.h"
 #include "storage/files/blob_file.h"
@@ -422,7 +423,7 @@ do_upkeep(const struct registry *reg, const struct load_step *s, struct err *err
 {
     unsigned at = s->piece % DIGEST_DIRECTORIES;
 
-    return upload_expire(reg, err) != 0 ||
+    return upload_expiry_run(reg, err) != 0 ||
                    event_trim(reg, reg->event_keep_ms, EVENT_KEPT_MAX, err) < 0 ||
                    garbage_sweep(reg, at, err) != 0
                ? -1

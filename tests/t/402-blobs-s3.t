@@ -70,6 +70,13 @@ subtest 'a server that fails' => sub {
     is_deeply([ grep { defined $whole->header($_) } qw(Content-Encoding Link Refresh WWW-Authenticate x-amz-request-id) ], [], '... and has no header of S3');
 };
 
+# Clients that begin anew each time, while S3 refuses each blob: what they leave must not count for a day.
+my $strict = Registry->start(args => [ '--blobs', $s3->url =~ s{/registry}{/strict}r, '--max-uploads', 3 ], env => $s3->env, expected => $log, dir => tempdir() . '/strict');
+$s3->fail(methods => 'PUT', status => 503);
+is_deeply([ map { $strict->push_blob('team/app', random_bytes(5000), way => $_)->status } qw(put put patch) ], [ 503, 503, 503 ], 'three blobs are refused');
+is_status($strict->post('/v2/team/app/blobs/uploads/', body => ''), 429, '... and the fourth is one too many');
+$s3->fail;
+
 subtest 'commands beside the server' => sub {
     works(Registry->try([ 'fsck', '--rate', '0', '--dir', $dir ], timeout => 60), 'fsck');
     my $tar = tempdir() . '/app.tar';
@@ -133,6 +140,10 @@ SKIP: {
         ok(wait_for(60, sub { !(my @left = glob "$shard/*") }), '... and the object goes');
     };
 }
+
+my $begun;
+ok(wait_for(90, sub { ($begun = $strict->post('/v2/team/app/blobs/uploads/', body => ''))->status == 202 }), 'the refused uploads of before expire soon')
+    or diag($begun->status);
 
 # Whoever is between must have a certificate that the machine trusts.
 my $between = Registry::S3->impostor;

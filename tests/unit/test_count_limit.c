@@ -9,6 +9,7 @@
 #include "domain/core/delete.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
+#include "domain/core/upload_expiry.h"
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_tag.h"
 #include "storage/tables/tbl_tally.h"
@@ -179,7 +180,7 @@ an_upload_too_many_is_refused_until_one_ends(void **state)
     REFUSED(f, upload_begin(&f->reg, "a", &alice, &u[2], &f->err), ERR_TOO_MANY);
     assert_int_equal(tally(f, TALLY_UPLOADS, 0, "alice"), 2);
     fixture_forward_ms(2 * 3600 * 1000);
-    OK(f, upload_expire(&f->reg, &f->err));
+    OK(f, upload_expiry_run(&f->reg, &f->err));
     assert_int_equal(tally(f, TALLY_UPLOADS, 0, "alice"), 0);
     assert_int_equal(tally(f, TALLY_UPLOADS, 0, "192.0.2.1"), 0);
     OK(f, upload_begin(&f->reg, "a", &alice, &u[0], &f->err));

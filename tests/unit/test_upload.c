@@ -10,6 +10,8 @@
 #include "domain/core/blob.h"
 #include "domain/core/repository.h"
 #include "domain/core/upload.h"
+#include "domain/core/upload_expiry.h"
+#include "storage/files/upload_dir.h"
 #include "storage/tables/tables.h"
 #include "storage/tables/tbl_upload.h"
 #include "util/clock.h"
@@ -392,13 +394,13 @@ an_upload_that_nobody_goes_on_with_ends_after_the_expiry(void **state)
     OK(f, append(f, &idle, "x"));
     OK(f, append(f, &busy, "y"));
     fixture_forward_ms(3590 * 1000);
-    OK(f, upload_expire(&f->reg, &f->err));
+    OK(f, upload_expiry_run(&f->reg, &f->err));
     OK(f, upload_find(&f->reg, "a/b", idle.id, &alice, &found, &f->err));
     OK(f, upload_find(&f->reg, "a/b", empty.id, &alice, &found, &f->err));
     fixture_forward_ms(20 * 1000);
     touch(&busy);
     young = begin(f, "a/b");
-    OK(f, upload_expire(&f->reg, &f->err));
+    OK(f, upload_expiry_run(&f->reg, &f->err));
     REFUSED(f, upload_find(&f->reg, "a/b", idle.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
     REFUSED(f, upload_find(&f->reg, "a/b", empty.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
     OK(f, upload_find(&f->reg, "a/b", busy.id, &alice, &found, &f->err));
@@ -407,13 +409,98 @@ an_upload_that_nobody_goes_on_with_ends_after_the_expiry(void **state)
     OK(f, finish(f, &busy, "y"));
 }
 
+#define MINUTE_MS (60ull * 1000)
+
+/* A closing PUT with `text`, or with "" for the bytes that are there; the store can't take it. */
+static void
+refuse(struct fixture *f, struct upload *u, const char *text, const char *whole)
+{
+    struct digest d = fixture_digest(whole);
+    struct upload_chunk last = text[0] != '\0' ? chunk_of(f, text) : nothing;
+
+    assert_int_equal(rename("layers", "moved"), 0);
+    REFUSED(f, upload_finish(&f->reg, u, &last, &d, &f->err), ERR_SYSTEM);
+    assert_int_equal(rename("moved", "layers"), 0);
+}
+
+static void
+an_upload_that_was_refused_by_a_fault_of_ours_ends_after_a_minute(void **state)
+{
+    struct fixture *f = *state;
+    struct upload pieces = begin(f, "a/b"), whole = begin(f, "a/b"), other = begin(f, "a/b");
+    struct upload found;
+
+    OK(f, append(f, &pieces, "in pieces"));
+    OK(f, append(f, &other, "not refused"));
+    refuse(f, &pieces, "", "in pieces");
+    refuse(f, &whole, "whole", "whole");
+    fixture_forward_ms(MINUTE_MS - 2000);
+    OK(f, upload_expiry_run(&f->reg, &f->err));
+    OK(f, upload_find(&f->reg, "a/b", pieces.id, &alice, &found, &f->err));
+    OK(f, upload_find(&f->reg, "a/b", whole.id, &alice, &found, &f->err));
+    fixture_forward_ms(4000);
+    OK(f, upload_expiry_run(&f->reg, &f->err));
+    REFUSED(f, upload_find(&f->reg, "a/b", pieces.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
+    REFUSED(f, upload_find(&f->reg, "a/b", whole.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
+    OK(f, finish(f, &other, "not refused"));
+    assert_int_equal(fixture_entries(f, "uploads"), 1);
+}
+
+static void
+a_refused_upload_stays_for_a_client_that_goes_on_with_it(void **state)
+{
+    struct fixture *f = *state;
+    struct upload again = begin(f, "a/b"), sends = begin(f, "a/b"), asks = begin(f, "a/b");
+    struct upload_chunk last;
+    struct digest d = fixture_digest("sends");
+
+    OK(f, append(f, &again, "again"));
+    refuse(f, &again, "", "again");
+    refuse(f, &sends, "sends", "sends");
+    refuse(f, &asks, "asks", "asks");
+    fixture_forward_ms(MINUTE_MS / 2);
+    refuse(f, &again, "", "again");
+    upload_expiry_put_off(&f->reg, asks.id); /* its body comes slowly */
+    last = chunk_of(f, "sends");
+    OK(f, upload_append(&f->reg, &sends, &last, &f->err));
+    touch(&sends);
+    fixture_forward_ms(MINUTE_MS / 2 + 2000);
+    OK(f, upload_expiry_run(&f->reg, &f->err));
+    OK(f, finish(f, &again, "again"));
+    OK(f, upload_finish(&f->reg, &sends, &nothing, &d, &f->err));
+    fixture_forward_ms(50 * MINUTE_MS);
+    OK(f, upload_expiry_run(&f->reg, &f->err));
+    last = chunk_of(f, "asks");
+    d = fixture_digest("asks");
+    OK(f, upload_finish(&f->reg, &asks, &last, &d, &f->err));
+    expect_blob(f, "a/b", "asks");
+    expect_no_upload(f, &asks);
+}
+
+static void
+an_upload_that_a_request_holds_does_not_expire(void **state)
+{
+    struct fixture *f = *state;
+    struct upload u = begin(f, "a/b"), found;
+    struct upload_dir held;
+
+    OK(f, append(f, &u, "x"));
+    fixture_forward_ms(2 * 60 * MINUTE_MS);
+    OK(f, upload_dir_open(f->reg.dirfd, u.id, &held, &f->err));
+    OK(f, upload_expiry_run(&f->reg, &f->err));
+    OK(f, upload_find(&f->reg, "a/b", u.id, &alice, &found, &f->err));
+    upload_dir_close(&held);
+    OK(f, upload_expiry_run(&f->reg, &f->err));
+    REFUSED(f, upload_find(&f->reg, "a/b", u.id, &alice, &found, &f->err), ERR_NO_UPLOAD);
+}
+
 static void
 a_directory_without_an_upload_goes_at_once(void **state)
 {
     struct fixture *f = *state;
 
     assert_int_equal(mkdir("uploads/0123456789abcdef0123456789abcdef", 0700), 0);
-    OK(f, upload_expire(&f->reg, &f->err));
+    OK(f, upload_expiry_run(&f->reg, &f->err));
     assert_int_equal(fixture_entries(f, "uploads"), 1);
 }
 
@@ -425,8 +512,8 @@ many_uploads_expire_in_a_few_rounds(void **state)
     for (int i = 0; i < 120; i++)
         begin(f, "a/b");
     fixture_forward_ms(2 * 3600 * 1000);
-    OK(f, upload_expire(&f->reg, &f->err));
-    OK(f, upload_expire(&f->reg, &f->err));
+    OK(f, upload_expiry_run(&f->reg, &f->err));
+    OK(f, upload_expiry_run(&f->reg, &f->err));
     struct upload last = begin(f, "a/b");
     struct kv_cursor *c;
     OK(f, kv_cursor_open(kv_reads(f->reg.kv), TABLE_UPLOAD, &c, &f->err));
@@ -449,7 +536,7 @@ what_is_no_upload_of_ours_stays_and_stops_no_expiry(void **state)
     fdio_close(
         open("uploads/0123456789abcdef0123456789abcdef", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     fixture_forward_ms(2 * 3600 * 1000);
-    upload_expire(&f->reg, &f->err);
+    upload_expiry_run(&f->reg, &f->err);
     assert_int_equal(rows(f, &idle), 0);
     assert_int_equal(access("uploads/lost+found", F_OK), 0);
     assert_int_equal(access("uploads/note", F_OK), 0);
@@ -477,6 +564,9 @@ main(void)
         TEST(a_mounted_blob_is_served_without_its_bytes_being_sent),
         TEST(each_repository_has_an_id_of_its_own),
         TEST(an_upload_that_nobody_goes_on_with_ends_after_the_expiry),
+        TEST(an_upload_that_was_refused_by_a_fault_of_ours_ends_after_a_minute),
+        TEST(a_refused_upload_stays_for_a_client_that_goes_on_with_it),
+        TEST(an_upload_that_a_request_holds_does_not_expire),
         TEST(a_directory_without_an_upload_goes_at_once),
         TEST(many_uploads_expire_in_a_few_rounds),
         TEST(what_is_no_upload_of_ours_stays_and_stops_no_expiry),

@@ -100,6 +100,40 @@ an_upload_without_a_byte_has_an_empty_file(void **state)
     upload_dir_close(&u);
 }
 
+static void
+the_time_of_the_last_change_can_be_set(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_dir u = open_dir(f);
+    uint64_t total, changed;
+
+    OK(f, upload_dir_changed(f->reg.dirfd, ID, &changed, &f->err));
+    assert_int_equal(changed, 0);
+    OK(f, upload_dir_set_changed(&u, 1500000000007, &f->err));
+    OK(f, upload_dir_changed(f->reg.dirfd, ID, &changed, &f->err));
+    assert_int_equal(changed, 1500000000007);
+    expect_data(f, "");
+    /* The first piece takes the place of the empty file. */
+    OK(f, append(f, &u, "first", &total));
+    assert_int_equal(total, 5);
+    expect_data(f, "first");
+    OK(f, upload_dir_changed(f->reg.dirfd, ID, &changed, &f->err));
+    assert_true(changed + 60000 > clock_wall_ms());
+    OK(f, upload_dir_set_changed(&u, 1500000000007, &f->err));
+    OK(f, append(f, &u, "second", &total));
+    expect_data(f, "firstsecond");
+    OK(f, upload_dir_changed(f->reg.dirfd, ID, &changed, &f->err));
+    assert_true(changed + 60000 > clock_wall_ms());
+    /* The file of a blob keeps its time. */
+    assert_int_equal(link("uploads/" ID, "blob"), 0);
+    assert_int_equal(chmod("blob", 0440), 0);
+    OK(f, upload_dir_set_changed(&u, 1500000000007, &f->err));
+    OK(f, upload_dir_changed(f->reg.dirfd, ID, &changed, &f->err));
+    assert_true(changed + 60000 > clock_wall_ms());
+    assert_int_equal(unlink("blob"), 0);
+    upload_dir_close(&u);
+}
+
 /* ---- what nginx names, and what it doesn't ---- */
 
 static int
@@ -532,6 +566,7 @@ main(void)
         TEST(the_pieces_of_an_upload_are_put_together),
         TEST(the_first_piece_is_taken_over_without_a_copy),
         TEST(an_upload_without_a_byte_has_an_empty_file),
+        TEST(the_time_of_the_last_change_can_be_set),
         TEST(only_what_follows_the_body_directory_is_believed),
         TEST(a_name_outside_of_the_body_directory_is_refused),
         TEST(a_body_that_is_a_link_or_has_another_name_is_refused),

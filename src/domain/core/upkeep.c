@@ -1,7 +1,7 @@
 #include "domain/core/upkeep.h"
 #include "domain/core/garbage.h"
 #include "domain/core/history_end.h"
-#include "domain/core/upload.h"
+#include "domain/core/upload_expiry.h"
 #include "domain/events/event.h"
 #include "storage/files/blob_remote.h"
 #include "storage/files/disk_space.h"
@@ -68,7 +68,7 @@ tend_uploads(struct upkeep *u, const struct registry *reg, struct err *err)
         log_upkeep_failure(upload_dir_sweep_bodies(reg->dirfd, &bodies, err), err);
         u->next_bodies_ms = bodies > 0 ? 0 : clock_mono_ms() + BODIES_EACH_MS;
     }
-    log_upkeep_failure(upload_expire(&now, err), err);
+    log_upkeep_failure(upload_expiry_run(&now, err), err);
 }
 
 void

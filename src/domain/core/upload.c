@@ -2,10 +2,10 @@
 #include "domain/core/blob.h"
 #include "domain/core/quota.h"
 #include "domain/core/repository.h"
+#include "domain/core/upload_expiry.h"
 #include "domain/core/upload_node.h"
 #include "domain/core/upload_row.h"
 #include "storage/kv/kv.h"
-#include "storage/kv/kv_nodes.h"
 #include "storage/files/body_ahead.h"
 #include "storage/files/disk_space.h"
 #include "storage/tables/tbl_upload.h"
@@ -32,14 +32,6 @@ put_upload_row(struct txn *t, void *arg, struct err *err)
     /* After a power loss the client begins another upload. */
     kv_relax(t);
     return upload_row_add(t, x->reg, x->id, &x->r, err);
-}
-
-static int
-drop_upload_row(struct txn *t, void *arg, struct err *err)
-{
-    /* After a power loss the row may be there without a file, and expires. */
-    kv_relax(t);
-    return upload_row_drop(t, arg, err);
 }
 
 static int
@@ -81,14 +73,6 @@ upload_room(const struct registry *reg, uint64_t size, struct err *err)
     return blob_store_check_room(reg->blobs, size, err);
 }
 
-bool
-upload_is_id(const char *id)
-{
-    uint8_t secret[16];
-
-    return hex_decode(secret, sizeof secret, id, strlen(id));
-}
-
 /* 1, 0, -1. */
 static int
 is_upload_of(const struct registry *reg, const struct rec_upload *r, const char *repository,
@@ -110,7 +94,7 @@ upload_find(const struct registry *reg, const char *repository, const char *id,
     struct rec_upload r;
     int rc;
 
-    if (!upload_is_id(id) || upload_node_is_other(reg, id))
+    if (!upload_row_is_id(id) || upload_node_is_other(reg, id))
         return refuse_no_upload(repository, err);
     rc = tbl_upload_get(kv_reads(reg->kv), id, &r, err);
     if (rc == 1)
@@ -229,27 +213,26 @@ append_chunk(const struct registry *reg, struct upload_dir *dir, struct upload *
     return upload_dir_append(dir, chunk->body_file, chunk->size, &u->size, err);
 }
 
-/* The row is deleted first. A file without a row is removed by upload_expire. */
-static int
-end_upload(const struct registry *reg, const char *id, struct err *err)
+static bool
+is_fault_of_ours(enum err_code code)
 {
-    char row[RECORD_UPLOAD_ID_MAX];
-
-    snprintf(row, sizeof row, "%s", id);
-    if (txn_run_anyway(reg->kv, drop_upload_row, row, err) != 0)
-        return -1;
-    return upload_dir_remove(reg->dirfd, id, err);
+    return code == ERR_SYSTEM || code == ERR_NO_SPACE || code == ERR_BUSY || code == ERR_FAULT ||
+           code == ERR_CORRUPT;
 }
 
-/* Refused for good: the blob is too large for a quota or for --max-blob-size, in however many
- * pieces. Clients give up then, and don't end their upload. */
+/* Clients that are refused don't end their upload. Refused for good is a blob that is too large for
+ * a quota or for --max-blob-size, in however many pieces. After a fault of ours the client may send
+ * the piece once more. */
 static void
-end_refused_upload(const struct registry *reg, const struct upload *u, const struct err *err)
+settle_refused_upload(const struct registry *reg, struct upload_dir *dir, const struct upload *u,
+                      const struct err *err)
 {
     struct err ignored;
 
     if (err->code == ERR_FULL || err->code == ERR_TOO_LARGE)
-        end_upload(reg, u->id, &ignored);
+        upload_row_end(reg, u->id, &ignored);
+    else if (is_fault_of_ours(err->code))
+        upload_expiry_hasten(reg, dir);
 }
 
 int
@@ -263,7 +246,7 @@ upload_append(const struct registry *reg, struct upload *u, const struct upload_
         return -1;
     rc = append_chunk(reg, &dir, u, chunk, err);
     if (rc != 0)
-        end_refused_upload(reg, u, err);
+        settle_refused_upload(reg, &dir, u, err);
     upload_dir_close(&dir);
     return rc;
 }
@@ -275,7 +258,7 @@ drop_upload(const struct registry *reg, struct upload *u)
 {
     struct err err;
 
-    if (upload_dir_remove(reg->dirfd, u->id, &err) != 0 || end_upload(reg, u->id, &err) != 0)
+    if (upload_dir_remove(reg->dirfd, u->id, &err) != 0 || upload_row_end(reg, u->id, &err) != 0)
         log_line(LOG_ERROR, "an upload that the disk lost stays", "upload=%s why=%s", u->id,
                  err.message);
     u->size = 0;
@@ -318,7 +301,7 @@ commit_upload(const struct registry *reg, struct upload_dir *dir, struct upload 
     if (rc == 0)
         rc = blob_commit(reg, u->repository, d, fd, u->size, err);
     else if (err->code == ERR_DIGEST_MISMATCH)
-        end_upload(reg, u->id, &ignored);
+        upload_row_end(reg, u->id, &ignored);
     if (rc != 0 && err->code == ERR_UNSYNCED)
         drop_upload(reg, u);
     fdio_close(fd);
@@ -340,13 +323,13 @@ upload_finish(const struct registry *reg, struct upload *u, const struct upload_
     before = rc == 0 ? u->size - chunk_size(chunk) : u->size;
     if (rc == 0)
         rc = commit_upload(reg, &dir, u, d, err);
-    if (rc != 0 && (err->code == ERR_FULL || err->code == ERR_TOO_LARGE))
-        end_refused_upload(reg, u, err);
     /* The client may send the last piece once more: the failure may be ours. */
-    else if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
-             upload_dir_rewind(&dir, before, &ignored) == 0)
+    if (rc != 0 && chunk_size(chunk) > 0 && u->size > before &&
+        upload_dir_rewind(&dir, before, &ignored) == 0)
         u->size = before;
-    if (rc == 0 && end_upload(reg, u->id, &ignored) != 0)
+    if (rc != 0)
+        settle_refused_upload(reg, &dir, u, err);
+    if (rc == 0 && upload_row_end(reg, u->id, &ignored) != 0)
         log_line(LOG_WARN, "a finished upload stays until it expires", "why=%s", ignored.message);
     upload_dir_close(&dir);
     return rc;
@@ -360,90 +343,7 @@ upload_cancel(const struct registry *reg, const struct upload *u, struct err *er
 
     if (hold_upload(reg, u, &dir, err) != 0)
         return -1;
-    rc = end_upload(reg, u->id, err);
+    rc = upload_row_end(reg, u->id, err);
     upload_dir_close(&dir);
-    return rc;
-}
-
-/* ---- uploads that nobody ends ---- */
-
-#define EXPIRE_BATCH 100
-
-struct upload_expiry {
-    const struct registry *reg;
-    char ids[EXPIRE_BATCH][RECORD_UPLOAD_ID_MAX];
-    size_t n;
-    struct kv_node nodes[KV_NODES_MAX];
-    size_t nodes_n;
-};
-
-/* Does the node live that has begun this upload? */
-static bool
-is_owner_alive(const struct upload_expiry *x, const char *id)
-{
-    for (size_t i = 0; i < x->nodes_n; i++)
-        if (x->nodes[i].number == upload_node_of(id))
-            return kv_node_is_alive(&x->nodes[i]);
-    return false;
-}
-
-static int
-add_expired(struct upload_expiry *x, const char *id)
-{
-    snprintf(x->ids[x->n++], RECORD_UPLOAD_ID_MAX, "%s", id);
-    return x->n == EXPIRE_BATCH;
-}
-
-/* A file without a row belongs to nobody: the row is written before the file, and deleted before
- * the file is removed. */
-static int
-check_upload_file(const char *id, uint64_t changed, void *arg, struct err *err)
-{
-    struct upload_expiry *x = arg;
-    struct rec_upload r;
-    int rc;
-
-    if (!upload_is_id(id)) /* lost+found, for example */
-        return 0;
-    rc = tbl_upload_get(kv_reads(x->reg->kv), id, &r, err);
-    if (rc == 1)
-        return changed + x->reg->upload_expiry_ms < clock_wall_ms() ? add_expired(x, id) : 0;
-    return rc < 0 ? -1 : add_expired(x, id);
-}
-
-/* An upload that has no bytes may have no file. */
-static int
-check_upload_row(const char *id, const struct rec_upload *r, void *arg, struct err *err)
-{
-    struct upload_expiry *x = arg;
-    uint64_t size;
-
-    if (r->started + x->reg->upload_expiry_ms >= clock_wall_ms())
-        return 0;
-    if (upload_node_is_other(x->reg, id)) /* the bytes are there */
-        return is_owner_alive(x, id) ? 0 : add_expired(x, id);
-    if (upload_dir_size(x->reg->dirfd, id, &size, err) != 0)
-        return -1;
-    return size == 0 ? add_expired(x, id) : 0;
-}
-
-int
-upload_expire(const struct registry *reg, struct err *err)
-{
-    struct upload_expiry x = {.reg = reg};
-    int rc = 0;
-
-    if (reg->node != NULL)
-        rc = kv_node_list(reg->kv, x.nodes, &x.nodes_n, err);
-    if (rc == 0)
-        rc = upload_dir_each(reg->dirfd, check_upload_file, &x, err);
-
-    if (rc == 0 && x.n < EXPIRE_BATCH)
-        rc = tbl_upload_each(kv_reads(reg->kv), check_upload_row, &x, err);
-    if (rc != 0)
-        return -1;
-    for (size_t i = 0; i < x.n; i++)
-        if (end_upload(reg, x.ids[i], err) != 0)
-            rc = -1; /* the other uploads are ended nevertheless */
     return rc;
 }

@@ -35,9 +35,6 @@ struct upload_chunk {
 int upload_begin(const struct registry *reg, const char *repository, const struct actor *actor,
                  struct upload *u, struct err *err);
 
-/* Can this be the id of an upload? */
-bool upload_is_id(const char *id);
-
 /* Before the first byte: has the disk room for `size` more bytes? 0, or -1 and ERR_NO_SPACE. */
 int upload_room(const struct registry *reg, uint64_t size, struct err *err);
 
@@ -59,7 +56,3 @@ int upload_finish(const struct registry *reg, struct upload *u, const struct upl
                   const struct digest *d, struct err *err);
 
 int upload_cancel(const struct registry *reg, const struct upload *u, struct err *err);
-
-/* Ends uploads that received nothing for --upload-expiry, and removes files without an upload.
- * Those of other nodes are left to these, as long as they live. */
-int upload_expire(const struct registry *reg, struct err *err);

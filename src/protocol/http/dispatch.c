@@ -3,8 +3,10 @@
 #include "domain/core/repository.h"
 #include "domain/core/quota.h"
 #include "domain/core/upload.h"
-#include "domain/metrics/metrics.h"
+#include "domain/core/upload_expiry.h"
 #include "domain/core/upload_node.h"
+#include "domain/core/upload_row.h"
+#include "domain/metrics/metrics.h"
 #include "protocol/http/cors.h"
 #include "protocol/http/reply_error.h"
 #include "protocol/http/route.h"
@@ -128,6 +130,8 @@ check_room(const struct call *c, const struct route *route, struct err *err)
         drop_refused_upload(c);
         return -1;
     }
+    if (req->role == ROLE_AUTH && route->pool == POOL_BULK && c->last != NULL)
+        upload_expiry_put_off(c->reg, c->last);
     return upload_room(c->reg, is_asked ? req->content_length : 0, err);
 }
 
@@ -153,7 +157,7 @@ pass_upload_on(struct call *c, struct err *err)
     const char *where = req->header(req, "REGISTRY_PASS");
 
     if (c->last == NULL || strcmp(c->last_name, "{upload}") != 0 || c->is_passed_on ||
-        !upload_is_id(c->last) || !upload_node_is_other(c->reg, c->last))
+        !upload_row_is_id(c->last) || !upload_node_is_other(c->reg, c->last))
         return 0;
     if (where == NULL)
         return err_set(err, ERR_SYSTEM, "the web server in front has no REGISTRY_PASS");

@@ -37,35 +37,48 @@ lock_place(const char *id)
     return (off_t)(unpack_uint_at(b, sizeof b) >> 2);
 }
 
+/* 1: locked; 0: another request has it; -1. */
 static int
-lock_upload(int fd, const char *id, struct err *err)
+try_lock_upload(int fd, const char *id, struct err *err)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-    uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
 
     lock.l_start = lock_place(id);
-    while (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
-        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-            return err_errno(err, "lock upload %s in " LOCKS, id);
-        if (clock_mono_ms() > until)
-            return err_set(err, ERR_BUSY, "another request to this upload is still running");
-        clock_sleep_ms(10);
-    }
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+        return 1;
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+        return err_errno(err, "lock upload %s in " LOCKS, id);
     return 0;
 }
 
 int
-upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err)
+upload_dir_try_open(int root, const char *id, struct upload_dir *u, struct err *err)
 {
+    int rc;
+
     u->root = root;
     snprintf(u->path, sizeof u->path, UPLOADS "%s", id);
     u->lock = openat(root, LOCKS, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (u->lock < 0)
         return err_errno(err, "open " LOCKS);
-    if (lock_upload(u->lock, id, err) == 0)
-        return 0;
-    upload_dir_close(u);
-    return -1;
+    rc = try_lock_upload(u->lock, id, err);
+    if (rc != 1)
+        upload_dir_close(u);
+    return rc;
+}
+
+int
+upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err)
+{
+    uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
+    int rc;
+
+    while ((rc = upload_dir_try_open(root, id, u, err)) == 0) {
+        if (clock_mono_ms() > until)
+            return err_set(err, ERR_BUSY, "another request to this upload is still running");
+        clock_sleep_ms(10);
+    }
+    return rc == 1 ? 0 : -1;
 }
 
 void
@@ -87,6 +100,27 @@ upload_dir_size(int root, const char *id, uint64_t *size, struct err *err)
     snprintf(path, sizeof path, UPLOADS "%s", id);
     if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
         *size = (uint64_t)st.st_size;
+    else if (errno != ENOENT)
+        return err_errno(err, "stat %s", path);
+    return 0;
+}
+
+static uint64_t
+change_of_file(const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * 1000 + (uint64_t)st->st_mtim.tv_nsec / 1000000;
+}
+
+int
+upload_dir_changed(int root, const char *id, uint64_t *ms, struct err *err)
+{
+    char path[UPLOAD_DIR_PATH_MAX];
+    struct stat st;
+
+    *ms = 0;
+    snprintf(path, sizeof path, UPLOADS "%s", id);
+    if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        *ms = change_of_file(&st);
     else if (errno != ENOENT)
         return err_errno(err, "stat %s", path);
     return 0;
@@ -171,6 +205,24 @@ append_to_upload(const struct upload_dir *u, int body, uint64_t size, uint64_t *
     return rc;
 }
 
+/* An empty file that only has a time makes room (upload_dir_set_changed). 0, -1 and errno. */
+static int
+link_body(const struct upload_dir *u, const char *path)
+{
+    struct stat st;
+
+    if (linkat(u->root, path, u->root, u->path, 0) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return -1;
+    if (fstatat(u->root, u->path, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size > 0 ||
+        (st.st_mode & S_IWUSR) == 0 || unlinkat(u->root, u->path, 0) != 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return linkat(u->root, path, u->root, u->path, 0);
+}
+
 int
 upload_dir_append(struct upload_dir *u, const char *body_file, uint64_t size, uint64_t *total,
                   struct err *err)
@@ -180,7 +232,7 @@ upload_dir_append(struct upload_dir *u, const char *body_file, uint64_t size, ui
 
     if (body < 0)
         return -1;
-    if (linkat(u->root, path, u->root, u->path, 0) == 0)
+    if (link_body(u, path) == 0)
         *total = size;
     else if (errno == EEXIST)
         rc = append_to_upload(u, body, size, total, err);
@@ -230,6 +282,25 @@ upload_dir_data(struct upload_dir *u, struct err *err)
 }
 
 int
+upload_dir_set_changed(struct upload_dir *u, uint64_t ms, struct err *err)
+{
+    struct timespec at = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    int fd = upload_dir_data(u, err), rc = 0;
+    struct stat st;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) != 0)
+        rc = err_errno(err, "stat an upload's data");
+    /* A sweep judges the file of a blob by that time. */
+    else if (((st.st_mode & S_IWUSR) != 0 || st.st_nlink == 1) &&
+             futimens(fd, (struct timespec[]){at, at}) != 0)
+        rc = err_errno(err, "set the time of an upload's data");
+    fdio_close(fd);
+    return rc;
+}
+
+int
 upload_dir_remove(int root, const char *id, struct err *err)
 {
     char path[UPLOAD_DIR_PATH_MAX];
@@ -264,9 +335,7 @@ upload_dir_each(int root, int (*fn)(const char *id, uint64_t changed, void *arg,
         if (!is_upload_name(de->d_name) ||
             fstatat(dirfd(dir), de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        rc = fn(de->d_name,
-                (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000, arg,
-                err);
+        rc = fn(de->d_name, change_of_file(&st), arg, err);
     }
     closedir(dir);
     return rc < 0 ? -1 : 0;

@@ -26,10 +26,18 @@ int upload_dir_prepare(int root, struct err *err);
 /* Locks the upload; creates nothing in uploads/. The lock belongs to the descriptor, so a process
  * that dies leaves none. 0, -1; ERR_BUSY: 20 s have passed. */
 int upload_dir_open(int root, const char *id, struct upload_dir *u, struct err *err);
+/* The same without waiting. 1, -1; 0: another request has the lock. */
+int upload_dir_try_open(int root, const char *id, struct upload_dir *u, struct err *err);
 void upload_dir_close(struct upload_dir *u);
 
 /* *size: the received bytes, read without a lock; 0 if there is no file. */
 int upload_dir_size(int root, const char *id, uint64_t *size, struct err *err);
+
+/* *ms: when the file last changed, in milliseconds since 1970; 0 if there is none. */
+int upload_dir_changed(int root, const char *id, uint64_t *ms, struct err *err);
+
+/* Sets that time. An upload without a file gets an empty one. The file of a blob is left alone. */
+int upload_dir_set_changed(struct upload_dir *u, uint64_t ms, struct err *err);
 
 /* Takes over a request's body that nginx has put into a file below uploads/body/: the first one by
  * a link, later ones by appending them. body_file: the name that nginx gave, of which only the part
@@ -54,8 +62,8 @@ int upload_dir_data(struct upload_dir *u, struct err *err);
 /* Removes the file, if it exists. */
 int upload_dir_remove(int root, const char *id, struct err *err);
 
-/* Calls fn for the name of each upload that has a file, with the time of its last change in
- * milliseconds since 1970. 1 from fn stops. */
+/* Calls fn for the name of each upload that has a file, with upload_dir_changed. 1 from fn stops.
+ */
 int upload_dir_each(int root,
                     int (*fn)(const char *id, uint64_t changed, void *arg, struct err *err),
                     void *arg, struct err *err);
