@@ -10,11 +10,15 @@
 #include "storage/files/disk_space.h"
 #include "storage/tables/tbl_upload.h"
 #include "storage/files/upload_dir.h"
+#include "util/behind_others.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 #include "util/hex.h"
 #include "util/log.h"
 #include "util/random.h"
+
+/* Hashing fewer bytes takes no longer than to start a thread. */
+#define HASHED_BEHIND (UINT64_C(1) << 20)
 
 /* ---- the row ---- */
 
@@ -264,24 +268,44 @@ drop_upload(const struct registry *reg, struct upload *u)
     u->size = 0;
 }
 
+/* What is hashed, and the digest that comes of it. */
+struct upload_hash {
+    const struct registry *reg;
+    struct upload *u;
+    const struct digest *want;
+    int fd;
+    struct digest actual;
+    struct err *err;
+};
+
+static int
+hash_upload(void *arg)
+{
+    struct upload_hash *h = arg;
+    struct digest_begun begun;
+
+    if (body_ahead_take(h->reg->body_ahead, h->fd, &begun) && h->want->algo == DIGEST_SHA256 &&
+        digest_of_fd_begun(&h->actual, &begun, h->fd, &h->u->size, h->err) == 0 &&
+        digest_equal(&h->actual, h->want))
+        return 0;
+    /* No upload is refused because of what was hashed ahead. */
+    return digest_of_fd(&h->actual, h->want->algo, h->fd, &h->u->size, h->err);
+}
+
 static int
 check_upload_digest(const struct registry *reg, int fd, struct upload *u, const struct digest *d,
                     struct err *err)
 {
+    struct upload_hash h = {.reg = reg, .u = u, .want = d, .fd = fd, .err = err};
     char want[DIGEST_TEXT_MAX], got[DIGEST_TEXT_MAX];
-    struct digest_begun begun;
-    struct digest actual;
 
-    if (body_ahead_take(reg->body_ahead, fd, &begun) && d->algo == DIGEST_SHA256 &&
-        digest_of_fd_begun(&actual, &begun, fd, &u->size, err) == 0 && digest_equal(&actual, d))
-        return 0;
-    /* No upload is refused because of what was hashed ahead. */
-    if (digest_of_fd(&actual, d->algo, fd, &u->size, err) != 0)
+    /* Pulls and short requests of others go first. */
+    if ((u->size < HASHED_BEHIND ? hash_upload(&h) : behind_others(hash_upload, &h)) != 0)
         return -1;
-    if (digest_equal(&actual, d))
+    if (digest_equal(&h.actual, d))
         return 0;
     digest_text(want, d);
-    digest_text(got, &actual);
+    digest_text(got, &h.actual);
     err_set(err, ERR_DIGEST_MISMATCH, "the uploaded bytes have the digest %s, not %s", got, want);
     err_expected(err, "%s", want);
     return err_found(err, "%s", got);

@@ -9,7 +9,8 @@ use Bench::Load;
 use Bench::Work::Push;
 use Bench::Work::Requests;
 use File::Path ();
-use Registry::Tools qw(spew);
+use List::Util qw(sum0);
+use Registry::Tools qw(slurp spew);
 use Time::HiRes qw(sleep);
 
 sub works ($class) {
@@ -110,17 +111,20 @@ sub tar_file ($name, $size) {
 
 sub _place ($head) { return $head =~ m{^location: *(?:https?://[^/]+)?(/\S+)}mi ? $1 : die "no Location\n" }
 
-# Runs the work while 4 clients push a layer of 64 MiB again and again.
+# Runs the work while 4 clients push a layer of 64 MiB again and again. What the work returns; and the number of pushes.
 sub _while_uploading ($server, $layer, $work) {
     my $ends = "$server->{dir}/ends";
     my @pids = map {
+        my $done = "$ends.$_";
         in_child(sub {
-            while (!-e $ends) {
+            my $n = 0;
+            for (; !-e $ends; $n++) {
                 my $place = $server->{client}->start_upload('bench/up') // die "no upload\n";
                 $place = _place(curl_upload('PATCH', $layer->{path}, '-D', '-', '-o', '/dev/null', $server->url($place)));
                 my $answer = $server->{client}->put($server->{client}->with_digest($place, $layer->{digest}), body => '');
                 die "$server->{name}: " . $answer->describe if $answer->status != 201;
             }
+            spew($done, $n);
         });
     } 1 .. 4;
     sleep 0.3;
@@ -128,9 +132,22 @@ sub _while_uploading ($server, $layer, $work) {
     my $why    = $@;
     spew($ends, '');
     wait_child(@pids);
-    unlink $ends;
+    my $pushes = sum0(map { slurp("$ends.$_") } 1 .. 4);
+    unlink $ends, map { "$ends.$_" } 1 .. 4;
     die $why if $why;
-    return $result;
+    return ($result, $pushes);
+}
+
+# Pulls again and again, since the uploads come in waves: all are received, or hashed, or synced. Bytes and seconds.
+sub _pull_for ($seconds, $server, $pulled) {
+    my ($bytes, $spent) = (0, 0);
+    while ($spent < $seconds) {
+        my ($size, $took) = split / /, curl_download($server->{pull});
+        die "$server->{name}: $size bytes\n" if $size != $pulled->{size};
+        $bytes += $size;
+        $spent += $took;
+    }
+    return [ $bytes, $spent ];
 }
 
 sub _mixed ($run) {
@@ -140,16 +157,19 @@ sub _mixed ($run) {
     _filled($run, \@servers, $pulled);
     $_->{path} = Bench::Work::Requests::push_image($_)->{manifest} for @servers;
     $run->row('mixed', 'manifest GET, 8', unit => '/s', servers => \@servers, wanted => [ [ 'p99', 'best', 0.5 ] ], measure => sub ($server) {
-        return _while_uploading($server, $up, sub {
+        return (_while_uploading($server, $up, sub {
             return Bench::Work::Requests::measure_requests($server, $server->{path}, connections => 8, seconds => $run->size(3, 0.3));
-        });
+        }))[0];
     });
     $run->row('mixed', 'pull', unit => 'GiB/s', servers => \@servers, wanted => [ [ 'rate', 'best', 1.3 ] ], measure => sub ($server) {
-        return _while_uploading($server, $up, sub {
-            my ($size, $seconds) = split / /, curl_download($server->{pull});
-            die "$server->{name}: $size bytes\n" if $size != $pulled->{size};
-            return { value => $size / $seconds / (1 << 30) };
+        my ($seen) = _while_uploading($server, $up, sub { _pull_for($run->size(3, 0.1), $server, $pulled) });
+        return { value => $seen->[0] / $seen->[1] / (1 << 30) };
+    });
+    $run->row('mixed', 'push', unit => 'GiB/s', servers => \@servers, measure => sub ($server) {
+        my ($seen, $pushes) = _while_uploading($server, $up, sub {
+            return (timed(sub { _pull_for($run->size(3, 0.1), $server, $pulled) }))[0];
         });
+        return { value => $pushes * $up->{size} / $seen / (1 << 30) };
     });
     $run->stop_servers;
     unlink $_->{path} for $pulled, $up;
