@@ -6,6 +6,7 @@ use Registry::Checks;
 use Registry::Postgresql;
 use Registry::Process;
 use Registry::Tools;
+use Registry::V1;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -105,6 +106,33 @@ $registry = Registry->start(%how, dir => $registry->dir, args => \@options);
 is_status($registry->get('/v2/a/b/manifests/v1'), 200, 'after kill -9 of the server all is there');
 is_blob($registry, 'a/b', $kept, '... with its blobs');
 ok(wait_for(20, sub { !$registry->blob_files(digest($garbage)) }), 'garbage is collected');
+
+# ---- records whose bytes are gone ----
+
+# As after a wrong restore.
+my $v1 = Registry::V1->new($registry);
+my ($image) = Registry::V1::random_chain(1);
+is_deeply([ grep { $_->[1]->status != $_->[2] } $v1->push_images('old/app', 'latest', $image) ], [], 'an image of the first API is pushed');
+my $pulled = $registry->get('/v2/a/b/manifests/v1');
+my @paths  = map { "/v2/a/b/manifests/$_" } 'v1', $pulled->header('Docker-Content-Digest');
+my @v1     = map { "/v1/images/$_/json" } $image->{id}, $pulled->json->{config}{digest} =~ s/^sha256://r;
+is_status($registry->get($_), 200, "$_ is there") for @paths, @v1;
+$pg->sql('registry', 'CREATE TABLE kept AS SELECT * FROM content');
+for my $case ([ 'no bytes', q(''), @v1 ], [ 'too few', 'substring(v, 1, 20)', $v1[1] ], [ 'others', 'overlay(v PLACING v FROM 2)', $v1[1] ]) {
+    my ($name, $bytes, @more) = @$case;
+    is($pg->sql('registry', "UPDATE content SET v = $bytes")->{exit}, 0, "$name: the database is damaged");
+    for my $path (@paths, @more) {
+        my $r = $registry->get($path);
+        is_status($r, 500, "$name: GET $path");
+        is($r->json->{errors}[0]{code}, 'UNKNOWN', '... whole, with its code') if $path =~ /^.v2/;
+        is_status($registry->head($path), 500, '... HEAD');
+    }
+    $pg->sql('registry', 'UPDATE content SET v = kept.v FROM kept WHERE kept.k = content.k');
+}
+ok($registry->logged(qr/a request failed.*the database has other bytes \(0\) for \Q$_\E/), "the log names $_")
+    for $pulled->header('Docker-Content-Digest'), $image->{id};
+is_status($registry->get($_), 200, "$_ is whole again") for @paths, @v1;
+$pg->sql('registry', 'DROP TABLE kept');
 my $dir = $registry->dir;
 $registry->stop;
 

@@ -500,7 +500,7 @@ a_large_manifest_stands_with_the_blobs(void **state)
 }
 
 static void
-a_head_reads_no_document(void **state)
+a_document_that_is_not_asked_for_is_not_read(void **state)
 {
     struct fixture *f = *state;
     struct push p = push_image(f, "v1", "config", "layer");
@@ -511,6 +511,27 @@ a_head_reads_no_document(void **state)
     assert_true(digest_equal(&got.digest, &p.digest));
     assert_int_equal(got.size, p.document.n);
     assert_null(got.document.p);
+}
+
+static int
+put_other_content(struct txn *t, void *arg, struct err *err)
+{
+    return tbl_content_put(t, arg, bytes_str("{}"), err);
+}
+
+static void
+other_bytes_than_those_of_the_digest_are_not_served(void **state)
+{
+    struct fixture *f = *state;
+    struct push p = push_image(f, "v1", "config", "layer");
+    struct pulled got;
+    struct bytes document;
+
+    fixture_run(f, put_other_content, &p.digest);
+    REFUSED(f, pull(f, "a/b", "v1", NULL, &got), ERR_CORRUPT);
+    REFUSED(f, pull(f, "a/b", NULL, &p.digest, &got), ERR_CORRUPT);
+    REFUSED(f, pull_document(&f->reg, &p.digest, p.document.n, &f->arena, &document, &f->err),
+            ERR_CORRUPT);
 }
 
 int
@@ -532,7 +553,8 @@ main(void)
         TEST(one_push_moves_several_tags),
         TEST(tags_are_listed_page_by_page),
         TEST(a_large_manifest_stands_with_the_blobs),
-        TEST(a_head_reads_no_document),
+        TEST(a_document_that_is_not_asked_for_is_not_read),
+        TEST(other_bytes_than_those_of_the_digest_are_not_served),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);

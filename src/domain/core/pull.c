@@ -81,6 +81,24 @@ take_from_bound(const struct registry *reg, uint64_t n, struct err *err)
     return 0;
 }
 
+/* The records of a damaged or wrongly restored database name bytes that it doesn't have. Only the
+ * JSON of a v1 image has no digest. */
+static int
+verify_content(const struct digest *d, struct bytes content, struct err *err)
+{
+    char text[DIGEST_TEXT_MAX];
+    struct digest found;
+
+    if (d->algo != DIGEST_V1_ID)
+        digest_of(&found, d->algo, content);
+    if (d->algo == DIGEST_V1_ID ? content.n > 0 : digest_equal(&found, d))
+        return 0;
+    digest_text(text, d);
+    return err_set(err, ERR_CORRUPT,
+                   "the database has other bytes (%zu) for %s: run docker-registry-server fsck",
+                   content.n, text);
+}
+
 int
 pull_content(const struct registry *reg, const struct digest *d, struct arena *arena,
              struct bytes *document, struct err *err)
@@ -88,7 +106,8 @@ pull_content(const struct registry *reg, const struct digest *d, struct arena *a
     struct buf bytes;
     int rc = tbl_content_get(kv_reads(reg->kv), d, &bytes, err);
 
-    if (rc == 1 && take_from_bound(reg, bytes.n, err) != 0)
+    if (rc == 1 &&
+        (take_from_bound(reg, bytes.n, err) != 0 || verify_content(d, buf_bytes(&bytes), err) != 0))
         rc = -1;
     if (rc == 1) {
         *document = bytes_of(arena_copy(arena, bytes.p, bytes.n), bytes.n);

@@ -34,7 +34,7 @@ struct pulled {
 #define PULL_SHORT (64u << 10)
 
 /* 0, or -1: ERR_NO_REPOSITORY, ERR_NO_MANIFEST, ERR_DAMAGED_MANIFEST, ERR_NOT_CONVERTED,
- * ERR_UNCONVERTIBLE. */
+ * ERR_UNCONVERTIBLE, ERR_CORRUPT: the document was asked for, and has another digest. */
 int pull_manifest(const struct registry *reg, const char *repository,
                   const struct reference *reference, bool want_document, struct arena *arena,
                   struct pulled *out, struct err *err);
@@ -45,7 +45,8 @@ int pull_manifest(const struct registry *reg, const char *repository,
 int pull_document(const struct registry *reg, const struct digest *d, uint64_t size,
                   struct arena *arena, struct bytes *document, struct err *err);
 
-/* Reads a small document (tbl_content.h) into the arena: 1, 0 (there is none), -1. */
+/* Reads a small document (tbl_content.h) into the arena: 1, 0 (there is none), -1. ERR_CORRUPT: its
+ * bytes have another digest. */
 int pull_content(const struct registry *reg, const struct digest *d, struct arena *arena,
                  struct bytes *document, struct err *err);
 

@@ -31,7 +31,8 @@ v2_manifest_get(struct call *c, struct err *err)
             err->code = ERR_NO_MANIFEST;
         return -1;
     }
-    if (pull_manifest(c->reg, c->name, &reference, !head, c->arena, &pulled, err) != 0)
+    /* Also for HEAD: what GET can't serve isn't there. */
+    if (pull_manifest(c->reg, c->name, &reference, true, c->arena, &pulled, err) != 0)
         return -1;
     if (!head)
         last_pull_note(c->reg, pulled.repo, c->last);
