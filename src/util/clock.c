@@ -25,6 +25,12 @@ clock_mono_ms(void)
 }
 
 uint64_t
+clock_boot_ms(void)
+{
+    return read_clock_ms(CLOCK_BOOTTIME);
+}
+
+uint64_t
 clock_mono_us(void)
 {
     struct timespec t;

@@ -8,7 +8,9 @@ uint64_t clock_wall_ms(void);
 /* Milliseconds of a clock that never goes back and is the same for all processes of the machine,
  * for time limits. */
 uint64_t clock_mono_ms(void);
-/* The same in microseconds. */
+/* The same, with the time that the machine was suspended. */
+uint64_t clock_boot_ms(void);
+/* clock_mono_ms in microseconds. */
 uint64_t clock_mono_us(void);
 /* Sleeps for the whole time, even when signals arrive. */
 void clock_sleep_ms(uint64_t ms);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "domain/access/access.h"
 #include "domain/core/blob.h"
+#include "domain/core/blob_draft.h"
 #include "domain/core/delete.h"
 #include "domain/core/garbage.h"
 #include "domain/core/repository.h"
@@ -320,6 +321,43 @@ a_file_becomes_a_blob_once(void **state)
     assert_int_equal(fixture_layer_files(f), 2);
 }
 
+static int
+put_draft(struct txn *t, void *arg, struct err *err)
+{
+    return blob_draft_put(t, arg, 0, err);
+}
+
+/* Publishes a file that the clocks put so many ms back, and puts its record. */
+static int
+put_after(struct fixture *f, uint64_t wall_ms, uint64_t boot_ms)
+{
+    struct digest d = fixture_digest("bytes");
+    struct blob_draft draft = blob_draft_of_bytes(&f->reg, &d, bytes_str("bytes"));
+    int rc;
+
+    OK(f, blob_draft_begin(&draft, &f->err));
+    draft.wall_ms -= wall_ms;
+    draft.boot_ms -= boot_ms;
+    rc = txn_run(f->reg.kv, put_draft, &draft, &f->err);
+    blob_draft_settle(&draft);
+    return rc;
+}
+
+static void
+no_record_names_a_file_that_another_node_may_have_swept(void **state)
+{
+    struct fixture *f = *state;
+    struct digest d = fixture_digest("bytes");
+    struct rec_blob r;
+
+    REFUSED(f, put_after(f, 31 * 60 * SECOND, 0), ERR_BUSY);
+    REFUSED(f, put_after(f, 0, 31 * 60 * SECOND), ERR_BUSY);
+    assert_int_equal(fixture_blob_record(f, &d, &r), 0);
+    assert_int_equal(fixture_layer_files(f), 0);
+    OK(f, put_after(f, 29 * 60 * SECOND, 29 * 60 * SECOND));
+    assert_int_equal(fixture_blob_record(f, &d, &r), 1);
+}
+
 int
 main(void)
 {
@@ -337,6 +375,7 @@ main(void)
         TEST(a_large_manifest_is_no_blob),
         TEST(a_blob_is_found_with_its_size_and_file),
         TEST(a_file_becomes_a_blob_once),
+        TEST(no_record_names_a_file_that_another_node_may_have_swept),
     };
     alarm(100); /* a hang is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,9 @@
 #include "domain/core/blob_draft.h"
 #include "domain/core/document_file.h"
+#include "domain/core/garbage.h"
 #include "storage/files/quarantine.h"
 #include "storage/tables/tbl_blob.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 struct blob_draft
@@ -43,6 +45,8 @@ publish_draft(struct blob_draft *d, struct err *err)
         rc = rc == 1 ? 0 : rc < 0 ? -1 : err_set(err, ERR_SYSTEM, "the file can't be linked");
     }
     d->published = rc == 0;
+    d->wall_ms = clock_wall_ms();
+    d->boot_ms = clock_boot_ms();
     return rc;
 }
 
@@ -66,6 +70,19 @@ blob_draft_begin(struct blob_draft *d, struct err *err)
     return publish_draft(d, err);
 }
 
+/* garbage_sweep removes a file of GARBAGE_SWEEP_AGE_S that no record names. A virtual machine that
+ * was suspended may show that in one of the clocks only. A remote database ends a transaction
+ * after seconds without a word, so it is enough to look before the record is put. */
+static bool
+may_be_swept(const struct blob_draft *d)
+{
+    uint64_t now = clock_wall_ms(), age = clock_boot_ms() - d->boot_ms;
+
+    if (now > d->wall_ms && now - d->wall_ms > age)
+        age = now - d->wall_ms;
+    return age > GARBAGE_SWEEP_AGE_S * 1000 / 2;
+}
+
 int
 blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struct err *err)
 {
@@ -85,6 +102,10 @@ blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struc
     }
     d->size = r.size;
     d->named = d->published && r.instance == d->instance;
+    if (d->named && may_be_swept(d)) {
+        d->named = false;
+        return err_set(err, ERR_BUSY, "this machine stood still while a blob was pushed");
+    }
     if (rc == 1 && r.leased_until >= leased_until)
         return 0;
     if (r.leased_until < leased_until)

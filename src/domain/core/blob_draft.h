@@ -37,11 +37,12 @@ struct blob_draft {
 
     bool published; /* blob_draft_begin has published a file */
     uint64_t instance;
-    bool replaces;    /* the file of `damaged` is not right */
-    uint64_t damaged; /* that instance */
-    bool unlinkable;  /* blob_draft_begin failed because `by` can't link the file */
-    bool named;       /* blob_draft_put: the record is new, and names our file */
-    bool gone;        /* blob_draft_put failed: there is neither a record nor a file of ours */
+    uint64_t wall_ms, boot_ms; /* when that was done */
+    bool replaces;             /* the file of `damaged` is not right */
+    uint64_t damaged;          /* that instance */
+    bool unlinkable;           /* blob_draft_begin failed because `by` can't link the file */
+    bool named;                /* blob_draft_put: the record is new, and names our file */
+    bool gone; /* blob_draft_put failed: there is neither a record nor a file of ours */
 };
 
 /* A draft of an open file whose bytes hash to d. */
@@ -56,7 +57,9 @@ struct blob_draft blob_draft_of_stored(const struct registry *reg, const struct 
 int blob_draft_begin(struct blob_draft *d, struct err *err);
 
 /* leased_until: the record's lease lasts at least until then. 0, or -1. ERR_BUSY and d->gone: the
- * record was deleted after blob_draft_begin; calling that again publishes a file. */
+ * record was deleted after blob_draft_begin; calling that again publishes a file. ERR_BUSY without
+ * d->gone: the file is so old that the sweep of another node may have removed it, since this
+ * machine was suspended. */
 int blob_draft_put(struct txn *t, struct blob_draft *d, uint64_t leased_until, struct err *err);
 
 void blob_draft_settle(struct blob_draft *d);
