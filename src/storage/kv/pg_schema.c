@@ -152,7 +152,7 @@ pg_schema_make(const char *address, const struct kv_table *tables, size_t n, str
 int
 pg_schema_check(struct pg *p, struct err *err)
 {
-    return check_version(p, err) == 0 ? check_tables(p, err) : -1;
+    return check_version(p, err);
 }
 
 #endif
