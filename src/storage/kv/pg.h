@@ -68,6 +68,7 @@ struct pg {
     size_t n;
     PGconn *conn; /* NULL: not connected */
     bool is_broken;
+    bool is_start;          /* what the server refuses for good ends it */
     bool *prepared;         /* PG_STATEMENTS for each table */
     bool leads, was_leader; /* the lock of the leader: has this connection it? */
     struct pg_pending *pending;

@@ -16,6 +16,7 @@ extern struct pg_library {
     __typeof__(PQcmdStatus) *PQcmdStatus;
     __typeof__(PQcmdTuples) *PQcmdTuples;
     __typeof__(PQconnectdbParams) *PQconnectdbParams;
+    __typeof__(PQconnectionNeedsPassword) *PQconnectionNeedsPassword;
     __typeof__(PQconsumeInput) *PQconsumeInput;
     __typeof__(PQcopyResult) *PQcopyResult;
     __typeof__(PQenterPipelineMode) *PQenterPipelineMode;
@@ -30,11 +31,13 @@ extern struct pg_library {
     __typeof__(PQnfields) *PQnfields;
     __typeof__(PQntuples) *PQntuples;
     __typeof__(PQpipelineSync) *PQpipelineSync;
+    __typeof__(PQreset) *PQreset;
     __typeof__(PQresultErrorField) *PQresultErrorField;
     __typeof__(PQresultStatus) *PQresultStatus;
     __typeof__(PQsendPrepare) *PQsendPrepare;
     __typeof__(PQsendQueryParams) *PQsendQueryParams;
     __typeof__(PQsendQueryPrepared) *PQsendQueryPrepared;
+    __typeof__(PQsetErrorVerbosity) *PQsetErrorVerbosity;
     __typeof__(PQsetNoticeReceiver) *PQsetNoticeReceiver;
     __typeof__(PQsetnonblocking) *PQsetnonblocking;
     __typeof__(PQsocket) *PQsocket;
@@ -46,6 +49,7 @@ extern struct pg_library {
 #define PQcmdStatus pg_library.PQcmdStatus
 #define PQcmdTuples pg_library.PQcmdTuples
 #define PQconnectdbParams pg_library.PQconnectdbParams
+#define PQconnectionNeedsPassword pg_library.PQconnectionNeedsPassword
 #define PQconsumeInput pg_library.PQconsumeInput
 #define PQcopyResult pg_library.PQcopyResult
 #define PQenterPipelineMode pg_library.PQenterPipelineMode
@@ -60,11 +64,13 @@ extern struct pg_library {
 #define PQnfields pg_library.PQnfields
 #define PQntuples pg_library.PQntuples
 #define PQpipelineSync pg_library.PQpipelineSync
+#define PQreset pg_library.PQreset
 #define PQresultErrorField pg_library.PQresultErrorField
 #define PQresultStatus pg_library.PQresultStatus
 #define PQsendPrepare pg_library.PQsendPrepare
 #define PQsendQueryParams pg_library.PQsendQueryParams
 #define PQsendQueryPrepared pg_library.PQsendQueryPrepared
+#define PQsetErrorVerbosity pg_library.PQsetErrorVerbosity
 #define PQsetNoticeReceiver pg_library.PQsetNoticeReceiver
 #define PQsetnonblocking pg_library.PQsetnonblocking
 #define PQsocket pg_library.PQsocket

@@ -63,6 +63,34 @@ note_warning(void *arg, const PGresult *res)
         p->was_warned = true;
 }
 
+/* Did the server refuse the user, the password or the name of the database? That doesn't pass, and
+ * a start needn't wait. libpq tells the SQLSTATE of a failed connection only in this form of its
+ * message, and only if it was asked for before: so the connection is made again. */
+static void
+tell_refusal(struct pg *p, struct err *err)
+{
+    char why[ERR_MESSAGE_MAX];
+    const char *text, *state;
+    bool no_password = PQconnectionNeedsPassword(p->conn) == 1;
+    size_t n;
+
+    PQsetErrorVerbosity(p->conn, PQERRORS_SQLSTATE);
+    PQreset(p->conn);
+    text = PQerrorMessage(p->conn);
+    n = strlen(text);
+    n -= n > 0 && text[n - 1] == '\n';
+    state = n > 8 && memcmp(text + n - 8, ":  ", 3) == 0 ? text + n - 5 : "";
+    memcpy(why, err->message, sizeof why);
+    if (no_password || strncmp(state, "28", 2) == 0)
+        err_set(err, ERR_UNSUPPORTED,
+                "%.300s: is the user in --database right, and the password in PGPASSWORD or "
+                "PGPASSFILE?",
+                why);
+    else if (strncmp(state, "3D000", 5) == 0)
+        err_set(err, ERR_UNSUPPORTED, "%.300s: create it, or name another one with --database",
+                why);
+}
+
 static int
 connect_once(struct pg *p, struct err *err)
 {
@@ -80,6 +108,8 @@ connect_once(struct pg *p, struct err *err)
 
         err_set(err, ERR_BUSY, "the database can't be reached: %.*s", (int)strcspn(text, "\n"),
                 text);
+        if (p->is_start)
+            tell_refusal(p, err);
         pg_link_close(p);
         return -1;
     }
@@ -111,7 +141,7 @@ pg_link_open(struct pg *p, struct err *err)
                        "the connection to the database was lost while it was copied: repeat this");
     while (p->conn == NULL && connect_once(p, err) != 0) {
         pg_link_close(p);
-        if (clock_mono_ms() >= until)
+        if (err->code == ERR_UNSUPPORTED || clock_mono_ms() >= until)
             return -1;
         clock_sleep_ms(RECONNECT_PAUSE_MS);
     }

@@ -12,7 +12,8 @@ struct pg *pg_link_new(const char *address, const struct kv_table *tables, size_
 void pg_link_free(struct pg *p);
 
 /* Connects if it isn't connected, or if the server has closed the connection. 0; -1: it didn't
- * succeed within PG_PATIENCE_MS. */
+ * succeed within PG_PATIENCE_MS. ERR_UNSUPPORTED, for p->is_start: the server refused the user, the
+ * password, or the name of the database. */
 int pg_link_open(struct pg *p, struct err *err);
 void pg_link_close(struct pg *p);
 /* Is there a connection, as far as this machine knows? */

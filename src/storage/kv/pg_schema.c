@@ -136,8 +136,10 @@ int
 pg_schema_make(const char *address, const struct kv_table *tables, size_t n, struct err *err)
 {
     struct pg *p = pg_link_new(address, tables, n);
-    int rc = pg_link_open(p, err);
+    int rc;
 
+    p->is_start = true;
+    rc = pg_link_open(p, err);
     if (rc == 0)
         rc = make_tables(p, err);
     if (rc == 0)
