@@ -6,6 +6,7 @@
 #include "util/mem.h"
 #ifdef HAVE_APRUTIL
 #include <apr_md5.h>
+#include "util/library.h"
 #endif
 
 /* Rounds of SHA-512-crypt: 0 is the format's default, 5000. */
@@ -217,18 +218,33 @@ check_by_libcrypt(const char *hash, const char *password)
     return good;
 }
 
+#ifdef HAVE_APRUTIL
+/* Loaded for the first such password: only "user verify" needs it. */
+static struct apr_library {
+    __typeof__(apr_password_validate) *apr_password_validate;
+} apr_library;
+
 static int
 check_apr1(const char *hash, const char *password, struct err *err)
 {
-#ifdef HAVE_APRUTIL
-    (void)err;
-    return apr_password_validate(password, hash) == APR_SUCCESS;
+    static const struct library_function function =
+        LIBRARY_FUNCTION(apr_library, apr_password_validate);
+    static const struct library library = {
+        "libaprutil, which checks $apr1$,", "libaprutil1", {"libaprutil-1.so.0"}, &function, 1};
+
+    if (apr_library.apr_password_validate == NULL && library_load(&library, &apr_library, err) != 0)
+        return -1;
+    return apr_library.apr_password_validate(password, hash) == APR_SUCCESS;
+}
 #else
+static int
+check_apr1(const char *hash, const char *password, struct err *err)
+{
     (void)hash, (void)password;
     return err_set(err, ERR_UNSUPPORTED,
                    "this program was built without libaprutil, which checks $apr1$");
-#endif
 }
+#endif
 
 int
 password_hash_check(struct bytes hash, const char *password, struct err *err)

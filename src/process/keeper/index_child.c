@@ -6,6 +6,7 @@
 #include "domain/core/index_place.h"
 #include "process/server/process_title.h"
 #include "storage/layers/index_file.h"
+#include "storage/layers/tar_scan.h"
 #include "storage/files/disk_space.h"
 #include "util/fdio.h"
 #include "util/log.h"
@@ -162,6 +163,8 @@ index_child_start(struct index_child *c, const struct registry *reg,
     c->seconds = limits.seconds;
     if (disk_space_check(reg->dirfd, INDEX_ROOM(c->bytes) + fetched, err) < 0)
         return err_set(err, ERR_NO_SPACE, "there is no room on the disk for the index of a layer");
+    if (tar_scan_prepare(err) != 0)
+        return -1;
     return confined_start(&c->process, make_indexes, c, fds, 2 * c->n, &limits,
                           sizeof(struct answer), err);
 }

@@ -1,8 +1,7 @@
 #include "storage/layers/tar_scan.h"
-#include <archive.h>
-#include <archive_entry.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include "storage/layers/tar_library.h"
 #include "util/mem.h"
 
 struct scan {
@@ -178,14 +177,23 @@ scan_entries(struct scan *s, int (*fn)(void *arg, const struct tar_entry *e, str
 }
 
 int
+tar_scan_prepare(struct err *err)
+{
+    return tar_library_load(err);
+}
+
+int
 tar_scan(const struct tar_source *source,
          int (*fn)(void *arg, const struct tar_entry *e, struct err *err), void *arg,
          enum tar_end *end, char *why, struct err *err)
 {
-    struct scan s = {.source = source, .a = archive_read_new(), .err = err};
+    struct scan s = {.source = source, .err = err};
     int rc;
 
     why[0] = '\0';
+    if (tar_library_load(err) != 0)
+        return -1;
+    s.a = archive_read_new();
     if (s.a == NULL)
         mem_exhausted();
     rc = scan_entries(&s, fn, arg, end, why);

@@ -48,6 +48,10 @@ enum tar_end {
     TAR_NONE,       /* not a tar */
 };
 
+/* Loads the library that scans, which otherwise happens at the first scan: each child that is
+ * forked then has it. Returns 0 or -1. */
+int tar_scan_prepare(struct err *err);
+
 /* Calls fn for each entry, whose bytes are valid until it returns; fn stops the scan with -1. An
  * empty stream is a tar without entries. Bytes behind the end-of-archive blocks are not read. `why`
  * (room for LAYER_INDEX_TEXT_MAX) is set unless the tar is whole. Returns 0, or -1 when fn, the

@@ -1,7 +1,6 @@
 #include "storage/layers/tar_unpack.h"
-#include <archive.h>
-#include <archive_entry.h>
 #include <unistd.h>
+#include "storage/layers/tar_library.h"
 #include "util/mem.h"
 
 /* Only libarchive's filters are used ("raw" is its format of uninterpreted bytes). Its reader of
@@ -47,8 +46,11 @@ set_up(struct tar_unpack *u, int fd, struct err *err)
 struct tar_unpack *
 tar_unpack_open(int fd, struct err *err)
 {
-    struct tar_unpack *u = mem_alloc(sizeof *u);
+    struct tar_unpack *u;
 
+    if (tar_library_load(err) != 0)
+        return NULL;
+    u = mem_alloc(sizeof *u);
     u->a = archive_read_new();
     if (u->a == NULL)
         mem_exhausted();

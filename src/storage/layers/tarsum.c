@@ -1,5 +1,6 @@
 #include "storage/layers/tarsum.h"
 #include <inttypes.h>
+#include "storage/layers/tar_library.h"
 #include "storage/layers/tar_unpack.h"
 #include "storage/layers/tar_walk.h"
 #include "util/confined.h"
@@ -217,8 +218,12 @@ tarsum_of_fd(int fd, enum tarsum_version version, struct bytes json, struct tars
     static const struct confined_limits limits = {.memory = MEMORY_MAX, .seconds = SECONDS_MAX};
     struct work work = {fd, version, json};
     char why[TARSUM_WHY_MAX];
-    int rc = confined_run(compute, &work, fd, &limits, out, sizeof *out, why, sizeof why, err);
+    int rc;
 
+    *out = (struct tarsum){.computed = false};
+    if (tar_library_load(err) != 0) /* here, so that it is loaded once */
+        return -1;
+    rc = confined_run(compute, &work, fd, &limits, out, sizeof *out, why, sizeof why, err);
     if (rc == 1)
         return 0;
     *out = (struct tarsum){.computed = false};
