@@ -1,4 +1,4 @@
-# The memory of no process grows with the size of what is pushed or pulled.
+# An idle server needs little memory, and the memory of no process grows with the size of what is pushed or pulled.
 use v5.36;
 use Registry limit => 120;
 use Digest::SHA;
@@ -20,6 +20,31 @@ sub large_body ($number) {
 }
 
 my $registry = Registry->start;
+
+# Pages of the process in the mappings whose line matches, in KiB.
+sub resident_kb ($pid, $pattern) {
+    my ($sum, $counts) = (0, 0);
+    for (split /^/, slurp("/proc/$pid/smaps")) {
+        $counts = $_ =~ $pattern if /^[0-9a-f]+-[0-9a-f]+ /;
+        $sum += $1 if $counts && /^Rss:\s+(\d+)/;
+    }
+    return $sum;
+}
+
+subtest 'right after the start' => sub {
+    plan skip_all => 'a build with sanitizers keeps memory of its own' if Registry->sanitized;
+    $registry->all_nginx_workers;
+    my @all = map { [ $_, slurp("/proc/$_/maps") ] } $registry->processes;
+    is_deeply([ map { command_of($_->[0]) } grep { $_->[1] =~ /libarchive|libxml2|libstdc/ } @all ], [], 'nobody has loaded libarchive');
+    my ($keeper) = $registry->children('keeper');
+    cmp_ok(resident_kb($keeper, qr/__db\.001/), '<', 1024, 'KiB of locks and mutexes of the database');
+    # A library's page counts less if other programs have it, too; so this is the most that it can be.
+    my $sum = 0;
+    $sum += slurp("/proc/$_/smaps_rollup") =~ /^Pss:\s+(\d+)/m ? $1 : 0 for $registry->processes;
+    my $more = 1500 * (() = $registry->nginx_workers) - 8 * 1500;
+    cmp_ok($sum - $more, '<', 33 << 10, 'KiB of all processes');
+};
+
 # each worker has had something of each kind to do
 for (1 .. 12) {
     my $bytes = random_bytes(2_000_000);

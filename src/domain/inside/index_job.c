@@ -131,9 +131,10 @@ put_index_jobs(struct txn *t, void *arg, struct err *err)
 int
 index_job_take(const struct registry *reg, uint32_t *mark, bool *more, struct err *err)
 {
-    struct taking x = {.now = clock_wall_ms()};
+    struct taking x; /* large, and mostly not used: not filled with zeros */
     bool any = false;
 
+    x.now = clock_wall_ms();
     if (outbox_read(reg, *mark, x.events, BATCH, &x.n, err) != 0)
         return -1;
     *more = x.n == BATCH;
