@@ -7,8 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 #include "storage/layers/index_store.h"
+#include "storage/layers/sorted_format.h"
+#include "storage/layers/sorted_writer.h"
 #include "util/fdio.h"
+#include "util/pack.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_files, fixture_done)
 
@@ -244,6 +248,82 @@ an_index_is_published_on_another_file_system(void **state)
     assert_int_equal(rmdir(name), 0);
 }
 
+/* Gives the file the header of that format, or only its version. */
+static void
+set_version(const struct digest *layer, uint32_t version, bool with_checksum)
+{
+    char path[INDEX_FILE_PATH_MAX];
+    uint8_t head[SORTED_FORMAT_HEADER];
+    int fd;
+
+    index_file_path(path, layer);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, head, sizeof head, 0), sizeof head);
+    pack_uint_at(head + SORTED_FORMAT_VERSION_END - 4, version, 4);
+    if (with_checksum)
+        pack_uint_at(head + sizeof head - 4, crc32(0, head, sizeof head - 4), 4);
+    assert_int_equal(pwrite(fd, head, sizeof head, 0), sizeof head);
+    fdio_close(fd);
+}
+
+static int
+examines(struct fixture *f, const struct digest *layer)
+{
+    return index_store_examine(in_data_directory(f), layer, &f->err);
+}
+
+/* As during an upgrade of one node after the other. */
+static void
+one_of_a_newer_format_stays_and_counts_as_missing(void **state)
+{
+    struct fixture *f = *state;
+    struct digest layer = published(f);
+
+    set_version(&layer, SORTED_FORMAT_VERSION + 1, true);
+    assert_int_equal(opens(f, &layer), 0);
+    OK(f, index_store_mend(in_data_directory(f), &layer, &f->err));
+    assert_true(is_there(&layer));
+    assert_int_equal(examines(f, &layer), 1);
+    /* and isn't made again */
+    assert_int_equal(index_store_look(in_data_directory(f), &layer, true, &f->err), 1);
+    set_version(&layer, SORTED_FORMAT_VERSION, true);
+    assert_int_equal(opens(f, &layer), 1);
+
+    set_version(&layer, SORTED_FORMAT_VERSION - 1, true);
+    assert_int_equal(opens(f, &layer), 0);
+    assert_false(is_there(&layer));
+    assert_int_equal(index_store_look(in_data_directory(f), &layer, true, &f->err), 0);
+
+    layer = published(f);
+    set_version(&layer, SORTED_FORMAT_VERSION + 1, false); /* a flipped bit */
+    assert_int_equal(opens(f, &layer), 0);
+    assert_false(is_there(&layer));
+}
+
+static void
+one_with_newer_contents_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct digest layer = fixture_digest("x");
+    int fd = index_file_create(f->reg.dirfd, &f->err);
+    struct sorted_writer *w = sorted_writer_new(fd);
+    struct buf value;
+
+    buf_init(&value, 100);
+    pack_number(&value, LAYER_INDEX_VERSION + 1);
+    pack_number(&value, 17); /* whatever it has there */
+    OK(f, sorted_writer_put(w, bytes_str("I"), buf_bytes(&value), &f->err));
+    OK(f, sorted_writer_finish(w, &f->err));
+    sorted_writer_free(w);
+    buf_free(&value);
+    OK(f, index_file_publish(f->reg.dirfd, fd, &layer, &f->err));
+    fdio_close(fd);
+    assert_int_equal(opens(f, &layer), 0);
+    assert_true(is_there(&layer));
+    assert_int_equal(examines(f, &layer), 1);
+}
+
 int
 main(void)
 {
@@ -254,6 +334,8 @@ main(void)
         TEST(one_that_is_given_up_leaves_nothing),
         TEST(the_one_that_is_there_stays),
         TEST(what_is_damaged_goes),
+        TEST(one_of_a_newer_format_stays_and_counts_as_missing),
+        TEST(one_with_newer_contents_stays),
         TEST(a_refusal_is_an_index_too),
         TEST(a_sweep_sees_each),
         TEST(an_index_is_published_on_another_file_system),

@@ -40,7 +40,7 @@ index_file_take(int fd, const struct digest *layer, struct layer_index **x, stru
     *x = layer_index_open(fd, err);
     if (*x == NULL) {
         fdio_close(fd);
-        return err->code == ERR_CORRUPT ? 0 : -1;
+        return err->code == ERR_CORRUPT || err->code == ERR_UNSUPPORTED ? 0 : -1;
     }
     if (digest_equal(&layer_index_info(*x)->layer, layer))
         return 1;
@@ -68,7 +68,7 @@ index_file_open(int root, const struct digest *layer, struct layer_index **x, st
         return -1;
     }
     rc = index_file_take(fd, layer, x, err);
-    if (rc == 0) {
+    if (rc == 0 && err->code != ERR_UNSUPPORTED) {
         log_line(LOG_WARN, "an index is made again", "file=%s why=%s", path, err->message);
         remove_damaged_file(root, &st, path);
     }
@@ -267,7 +267,7 @@ index_file_examine(int fd, const struct digest *layer, struct err *err)
     int rc = index_file_take(fd, layer, &x, err);
 
     if (rc != 1)
-        return older ? 1 : -1;
+        return older || err->code == ERR_UNSUPPORTED ? 1 : -1;
     rc = layer_index_check(x, err) == 0 ? 1 : -1;
     layer_index_close(x);
     return rc;

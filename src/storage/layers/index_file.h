@@ -15,8 +15,9 @@
 /* Writes the name relative to root. */
 void index_file_path(char out[INDEX_FILE_PATH_MAX], const struct digest *layer);
 
-/* Opens the index of a layer. Returns 1; 0 when there is none, or when it was damaged or of another
- * version, in which case it has been removed; -1 on failure. */
+/* Opens the index of a layer. Returns 1; 0 when there is none, or when it was damaged or of an
+ * older version, in which case it has been removed, or with ERR_UNSUPPORTED when it is of a newer
+ * version, and stays; -1 on failure. */
 int index_file_open(int root, const struct digest *layer, struct layer_index **x, struct err *err);
 /* The same for an open file, which it takes over. 0: it isn't the index of that layer. */
 int index_file_take(int fd, const struct digest *layer, struct layer_index **x, struct err *err);
@@ -46,7 +47,8 @@ int index_file_remove(int root, const struct digest *layer, struct err *err);
 bool index_file_exists(int root, const struct digest *layer);
 
 /* Reads the whole index in the file, which it takes over. 1, also for one of an older format, which
- * is made again when it is needed; -1, ERR_CORRUPT: it is damaged, or is that of another layer. */
+ * is made again when it is needed, and of a newer one; -1, ERR_CORRUPT: it is damaged, or is that
+ * of another layer. */
 int index_file_examine(int fd, const struct digest *layer, struct err *err);
 
 /* For a sweep: calls fn for each index in directory n (digest_directory). fn is called as by

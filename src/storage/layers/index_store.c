@@ -13,7 +13,7 @@
 
 /* ---- objects ---- */
 
-/* 1; 0: there is none; -1: with ERR_CORRUPT: it is damaged. */
+/* 1; 0: there is none, or one of a newer version; -1: with ERR_CORRUPT: it is damaged. */
 static int
 fetch_index(struct index_store s, const char *key, const struct digest *layer,
             struct layer_index **x, struct err *err)
@@ -24,7 +24,7 @@ fetch_index(struct index_store s, const char *key, const struct digest *layer,
         return rc;
     rc = index_file_take(fd, layer, x, err);
     if (rc != 1)
-        return -1;
+        return rc == 0 && err->code == ERR_UNSUPPORTED ? 0 : -1;
     if (layer_index_check(*x, err) != 0) {
         layer_index_close(*x);
         *x = NULL;
@@ -46,7 +46,7 @@ open_index_object(struct index_store s, const struct digest *layer, struct layer
     fd = blob_cache_look(s.bucket, key);
     if (fd >= 0) {
         rc = index_file_take(fd, layer, x, err);
-        if (rc != 0)
+        if (rc != 0 || err->code == ERR_UNSUPPORTED)
             return rc;
         blob_cache_remove(s.bucket, key);
     }
@@ -122,9 +122,10 @@ index_store_look(struct index_store s, const struct digest *layer, bool is_asked
     int fd = -1, rc;
 
     if (s.bucket == NULL) {
+        err->code = ERR_NONE;
         rc = index_file_open(s.dir, layer, &x, err);
         layer_index_close(x);
-        return rc;
+        return rc == 0 && err->code == ERR_UNSUPPORTED ? 1 : rc;
     }
     index_file_path(key, layer);
     if (!is_asked)

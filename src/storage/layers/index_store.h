@@ -9,15 +9,17 @@
  * is used; a damaged object is removed, so that it is made again.
  *
  * Several servers may use the same place. An index may go at any time, and a new one may replace
- * it, which says the same. */
+ * it, which says the same. Their programs may be of different versions, while one after the other
+ * is upgraded: an index of an older version is replaced, and one of a newer version stays, and
+ * counts as missing. */
 struct index_store {
     int root;                        /* the data directory: new files are made in its index/ */
     int dir;                         /* index/ is below it */
     const struct blob_store *bucket; /* NULL: there is none, and `dir` counts */
 };
 
-/* Opens the index of a layer. 1; 0: there is none, or it was damaged or of another version, and has
- * been removed; -1. */
+/* Opens the index of a layer. 1; 0: there is none, or it was damaged or of an older version, and
+ * has been removed, or it is of a newer version; -1. */
 int index_store_open(struct index_store s, const struct digest *layer, struct layer_index **x,
                      struct err *err);
 /* Reads only the facts about the whole layer. As above. */
@@ -27,7 +29,8 @@ int index_store_info(struct index_store s, const struct digest *layer, struct la
 int index_store_file(struct index_store s, const struct digest *layer, int *fd, struct err *err);
 /* Is there an index, of whatever contents? 1, 0, -1. */
 int index_store_has(struct index_store s, const struct digest *layer, struct err *err);
-/* The same for the process that makes indexes: in a directory it also opens it. In a bucket it
+/* The same for the process that makes indexes: in a directory it also opens it, and one of a newer
+ * version is there. In a bucket it
  * doesn't fetch it, and believes in an object of which it has a copy, unless it is_asked: another
  * process didn't find it. */
 int index_store_look(struct index_store s, const struct digest *layer, bool is_asked,

@@ -229,12 +229,15 @@ static int
 decode_info(struct layer_info *info, struct bytes in, struct err *err)
 {
     struct unpack u = unpack_of(in);
-    uint64_t format;
+    uint64_t version, format;
     struct bytes remark;
 
     *info = (struct layer_info){.browsable = false};
-    if (unpack_number(&u) != LAYER_INDEX_VERSION)
-        return err_set(err, ERR_CORRUPT, "an index of another version");
+    version = unpack_number(&u);
+    if (!u.bad && version > LAYER_INDEX_VERSION)
+        return err_set(err, ERR_UNSUPPORTED, "an index of a newer version");
+    if (version != LAYER_INDEX_VERSION)
+        return err_set(err, ERR_CORRUPT, "an index of an older version");
     unpack_digest(&u, &info->layer);
     unpack_digest(&u, &info->diff_id);
     info->layer_size = unpack_number(&u);

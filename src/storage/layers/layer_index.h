@@ -9,8 +9,8 @@
 
 /* The index of one layer, index/sha256/ab/<hex>: everything that is needed to show the layer's part
  * of a tree and to read its files, without reading its tar again. It is a sorted_file, and derived
- * data: a caller that gets ERR_CORRUPT removes it and has it made again, and an index of another
- * version is treated the same way.
+ * data: a caller that gets ERR_CORRUPT removes it and has it made again, also one of an older
+ * version. One of a newer version is ERR_UNSUPPORTED: another node made it, and it stays.
  *
  * Directories have numbers: 0 is the root, and each has a larger number than its parent. Keys, by
  * their first byte, in the order in which they are written:

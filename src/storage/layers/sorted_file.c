@@ -51,6 +51,10 @@ sorted_file_open(int fd, struct err *err)
     }
     if (read_index_bytes(fd, bytes, sizeof bytes, 0, err) != 0)
         return NULL;
+    if (sorted_format_is_newer(bytes)) {
+        err_set(err, ERR_UNSUPPORTED, "an index of a newer version");
+        return NULL;
+    }
     if (!sorted_format_get_header(&header, bytes) || (uint64_t)st.st_size != header.size) {
         sorted_file_corrupt(err, "its header, or its size");
         return NULL;

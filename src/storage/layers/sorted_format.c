@@ -104,6 +104,15 @@ sorted_format_get_record(struct bytes block, size_t *at, struct bytes *key, stru
 #define FIRST_VERSION 0x01000000
 
 bool
+sorted_format_is_newer(const uint8_t in[SORTED_FORMAT_HEADER])
+{
+    uint64_t version = unpack_uint_at(in + VERSION_AT, SORTED_FORMAT_VERSION_END - VERSION_AT);
+
+    return memcmp(in, SORTED_FORMAT_MAGIC, VERSION_AT) == 0 && version > SORTED_FORMAT_VERSION &&
+           version != FIRST_VERSION && unpack_uint_at(in + CRC_AT, 4) == crc32(0, in, CRC_AT);
+}
+
+bool
 sorted_format_is_older(const uint8_t *in)
 {
     uint64_t version = unpack_uint_at(in + VERSION_AT, SORTED_FORMAT_VERSION_END - VERSION_AT);

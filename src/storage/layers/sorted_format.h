@@ -65,6 +65,10 @@ void sorted_format_put_record(struct buf *out, struct bytes key, struct bytes va
 bool sorted_format_get_record(struct bytes block, size_t *at, struct bytes *key,
                               struct bytes *value);
 
+/* Is that the header of a newer format? Each format keeps the magic, and the places of the version
+ * and of the checksum. */
+bool sorted_format_is_newer(const uint8_t in[SORTED_FORMAT_HEADER]);
+
 /* Do these bytes, the first SORTED_FORMAT_VERSION_END of a file, begin one of an older format? */
 #define SORTED_FORMAT_VERSION_END 12
 bool sorted_format_is_older(const uint8_t *in);
