@@ -188,6 +188,15 @@ works(run([ 'cp', '-an', "$blobs/.", $elsewhere ]), '... until they are copied')
 works(migrate($dir2, @back), '... and then');
 $second = start($dir2, '--blobs', $elsewhere);
 is_deeply(contents($second), $contents, 'all is there');
+is_status($second->push_image('team/app', 'v11', [ random_bytes(20_000) ]), 201, 'it takes pushes');
+$second->stop;
+unlink "$blobs/registry-id" or die "registry-id: $!";
+no_start(qr/doesn't have the blobs of this registry \(there is no registry-id\)/, 'without its registry-id, the old place is refused', '--dir', $dir2, '--blobs', $blobs);
+$second = start($dir2, '--blobs', $elsewhere);
+$ran = migrate($dir2, '--to', $url2, '--blobs', $blobs);
+works($ran, '... and takes a later move');
+my ($all, $new) = $ran->{out} =~ /; (\d+) blobs \(\S+ kB\), (\d+) of them copied /;
+cmp_ok($new // 99, '<', $all // 0, '... which begins with what it has');
 $second->stop;
 
 # ---- with the blobs, to a bucket ----
