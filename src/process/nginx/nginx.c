@@ -276,16 +276,6 @@ set_nginx_stdio(int log)
         close(nothing);
 }
 
-/* Large pieces of memory, which are the buffers of bodies and what nginx needs while it reads its
- * configuration, go back to the kernel when they are freed. By itself glibc stops that after the
- * first one, and keeps them in the heap. The administrator's own settings count. */
-static void
-set_nginx_heap(void)
-{
-    setenv("MALLOC_MMAP_THRESHOLD_", "131072", 0);
-    setenv("MALLOC_TRIM_THRESHOLD_", "524288", 0);
-}
-
 /* In the child. */
 static int
 exec_nginx(void *arg, pid_t master)
@@ -320,7 +310,6 @@ exec_nginx(void *arg, pid_t master)
         argv[7] = "-g";
         argv[8] = "user root;";
     }
-    set_nginx_heap();
     execv(n->program, (char *const *)argv);
     dprintf(STDERR_FILENO, "nginx: [emerg] cannot run %s: %s\n", n->program, strerror(errno));
     _exit(1);
