@@ -532,6 +532,10 @@ other_bytes_than_those_of_the_digest_are_not_served(void **state)
     REFUSED(f, pull(f, "a/b", NULL, &p.digest, &got), ERR_CORRUPT);
     REFUSED(f, pull_document(&f->reg, &p.digest, p.document.n, &f->arena, &document, &f->err),
             ERR_CORRUPT);
+    /* The same push again has the right ones. */
+    push_image(f, "v1", "config", "layer");
+    OK(f, pull(f, "a/b", "v1", NULL, &got));
+    assert_true(bytes_equal(got.document, p.document));
 }
 
 int

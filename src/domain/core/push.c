@@ -42,6 +42,7 @@ struct pushing {
     bool known;              /* the repository had the manifest before, */
     bool unchanged;          /* and its record stays as it is, */
     bool is_renewed;         /* except for the time of the push */
+    bool is_mended;          /* but its bytes were not there: the database was damaged */
     struct digest made_from; /* made of this v1 image, by whose id it is known; or DIGEST_NONE */
     const char **missing;    /* digests of parts */
     size_t missing_n;
@@ -296,7 +297,7 @@ relax_if_nothing_changed(struct txn *t, const struct pushing *w)
     for (size_t i = 0; i < w->move.n; i++)
         if (w->tags[i].moves)
             return;
-    if (w->unchanged && !w->draft.named && (!w->is_renewed || w->is_part))
+    if (w->unchanged && !w->is_mended && !w->draft.named && (!w->is_renewed || w->is_part))
         kv_relax(t);
 }
 
@@ -340,6 +341,26 @@ expect_records(struct txn *t, const struct pushing *w)
 }
 
 static int
+put_content(struct txn *t, struct pushing *w, struct err *err)
+{
+    const struct push *p = w->p;
+    struct buf there;
+    int rc;
+
+    w->is_mended = false;
+    if (is_large(p) || (w->unchanged && p->former != NULL))
+        return 0;
+    if (w->unchanged) {
+        rc = tbl_content_get(t, &p->digest, &there, err);
+        w->is_mended = rc == 0 || (rc == 1 && !bytes_equal(buf_bytes(&there), p->document));
+        buf_free(&there);
+        if (rc < 0 || !w->is_mended)
+            return rc < 0 ? -1 : 0;
+    }
+    return tbl_content_put(t, &p->digest, p->document, err);
+}
+
+static int
 store_manifest(struct txn *t, void *arg, struct err *err)
 {
     struct pushing *w = arg;
@@ -350,9 +371,8 @@ store_manifest(struct txn *t, void *arg, struct err *err)
     if (repository_enter(t, w->reg, p->repository, w->now, &w->repo, err) != 0)
         return -1;
     w->move.repo = w->repo.id;
-    if (tag_move_records(t, &w->move, err) != 0 || put_manifest_record(t, w, err) != 0)
-        return -1;
-    if (!is_large(p) && !w->unchanged && tbl_content_put(t, &p->digest, p->document, err) != 0)
+    if (tag_move_records(t, &w->move, err) != 0 || put_manifest_record(t, w, err) != 0 ||
+        put_content(t, w, err) != 0)
         return -1;
     if (p->former == NULL && check_parts(t, w, err) != 0)
         return -1;

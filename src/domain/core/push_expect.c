@@ -2,6 +2,7 @@
 #include "domain/core/quota.h"
 #include "domain/core/repository.h"
 #include "storage/tables/tbl_blob.h"
+#include "storage/tables/tbl_content.h"
 #include "storage/tables/tbl_manifest.h"
 
 void
@@ -49,6 +50,7 @@ push_expect_records(struct txn *t, const struct push_expect *x)
         tbl_manifest_expect_for_update(t, repo, x->digest);
     else
         tbl_manifest_expect(t, repo, x->digest);
+    tbl_content_expect(t, x->digest);
     for (size_t i = 0; i < x->parts_n; i++)
         if (!x->parts[i].elsewhere)
             expect_part(t, x, &x->parts[i]);
