@@ -6,7 +6,7 @@ use Registry::Tools;
 use JSON::PP qw(decode_json);
 use Test::More;
 
-my $registry = Registry->start(args => [ '--lease', '2s', '--history-keep', '0', '--gc-interval', '1s' ]);
+my $registry = Registry->start(args => [ '--lease', '5s', '--history-keep', '0', '--gc-interval', '1s' ]);
 my $layer    = random_bytes(20_000);
 my ($config, $manifest) = $registry->image_of([$layer]);
 
@@ -70,7 +70,7 @@ subtest 'garbage' => sub {
     my ($own_config, $own_manifest) = $registry->image_of([$own]);
     $registry->push_blob('gar/bage', $_) for $own, $own_config;
     is_status($registry->put_manifest('gar/bage', 'v1', $own_manifest), 201, 'an image of its own');
-    sleep 4;
+    sleep 7;
     is_status($registry->get('/v2/gar/bage/blobs/' . digest($own)), 200, 'stays while it is needed');
     is_status($registry->delete('/v2/gar/bage/manifests/' . digest($own_manifest)), 202, 'deleted');
     is_status($registry->get('/v2/gar/bage/blobs/' . digest($own)), 200, 'its layer stays for a lease');

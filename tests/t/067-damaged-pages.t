@@ -94,12 +94,13 @@ subtest 'a process that ends while another reads a damaged page' => sub {
     damage("$dir/db/tag", \&middle_leaf);
     my $registry = Registry->start(dir => $dir, expected => qr/$expected|upstream/);
     my ($bad)    = grep { $registry->get(sprintf '/v2/team/app%03d/manifests/v1', $_)->status == 500 } 1 .. REPOSITORIES;
-    my $read     = sub ($i) { my $n = 0; $registry->get(sprintf '/v2/team/app%03d/manifests/v1', $bad) while $n++ < 1500; return $n };
-    in_parallel(4, 60, sub ($i) {
+    my $read     = sub ($i) { my $n = 0; $registry->get(sprintf '/v2/team/app%03d/manifests/v1', $bad) while ++$n <= 1500; return $n - 1 };
+    my @done = in_parallel(4, 60, sub ($i) {
         return $read->($i) if $i > 0;
         for (1 .. 100) { kill 'TERM', $registry->children('worker api') }
-        return 1;
+        return 1500;
     });
+    is_deeply(\@done, [ (1500) x 4 ], 'all have done their part');
     is_deeply([ $registry->logged(qr{needs recovery|recovering|process died}) ], [], 'nothing had to be recovered');
     $registry->stop;
 };

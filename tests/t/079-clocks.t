@@ -31,9 +31,9 @@ sub start_node ($lease, %env) {
 sub leader () { return $pg->sql('registry', 'SELECT number FROM kv_node WHERE leads')->{out} =~ s/\n//r }
 
 $shim->clock(25);
-my $ahead = start_node('10s', %{ $shim->env });
+my $ahead = start_node('20s', %{ $shim->env });
 ok(wait_for(20, sub { leader() eq '1' }), 'a node whose clock is 25 s ahead leads');
-my $right = start_node('10s');
+my $right = start_node('20s');
 ok(wait_for(20, sub { $pg->sql('registry', q(SELECT count(*) FROM kv_node WHERE abs(skew_ms - 25000) < 3000 OR abs(skew_ms) < 3000))->{out} eq "2\n" }), '... of two');
 ok(wait_for(20, sub { $ahead->get('/metrics')->content =~ /^registry_node_clock_skew_seconds\{node="2"/m }), '... and knows of the other one');
 sleep 4;
@@ -41,7 +41,7 @@ sleep 4;
 my $layer    = random_bytes(1000);
 my $config   = '{}';
 is_status($right->push_blob('a/b', $_), 201, 'a blob is pushed to the other one') for $config, $layer;
-sleep 5;
+sleep 10;
 is_status($right->get('/v2/a/b/blobs/' . digest($layer)), 200, 'after half of its lease it is there');
 is_status($right->push_image('a/b', 'v1', [$layer]), 201, '... and a manifest can name it');
 my $garbage = random_bytes(1000);

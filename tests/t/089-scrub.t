@@ -46,7 +46,7 @@ subtest 'the keeper reads blobs' => sub {
     is(scalar(grep { /blob=\Q@{[ digest($gone) ]}\E why="its file is missing"/ } $lines->()), 1, '... one is missing');
     ok(wait_for(10, sub { -e "$seen/told" && 2 == (() = slurp("$seen/told") =~ /\n/g) }), 'the hook damage runs for each');
     is_deeply([ sort split /\n/, slurp("$seen/told") ], [ sort map { "damage @{[ digest($_) ]} team/app team/app @{[ digest($_) ]}" } $bad, $gone ], '... and is told which');
-    my $events = run([ 'curl', '-sS', '--max-time', '3', '-N', 'http://127.0.0.1:' . $registry->port . '/v1/events?since=0&type=damage' ])->{out};
+    my $events = run([ 'curl', '-sS', '--max-time', '6', '-N', 'http://127.0.0.1:' . $registry->port . '/v1/events?since=0&type=damage' ])->{out};
     is(() = $events =~ /"type":"damage"/g, 2, 'the event stream tells of them');
     is_status($registry->get('/v2/team/app/blobs/' . digest($bad)), 200, 'nothing is repaired by itself');
     $registry->stop;

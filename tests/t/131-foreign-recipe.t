@@ -126,14 +126,14 @@ sub is_told ($registry, $site, $pattern) {
     my $response = $site->client->push_blob('a/b', random_bytes(10_000), way => 'put');
     is_error($response, 500, 'UNKNOWN', 'an upload fails');
     like($response->message, $pattern, '... and says why');
-    ok(wait_for(2, sub { grep { $_ =~ $pattern } $registry->logged(qr/level=error/) }), 'so does the log')
+    ok(wait_for(15, sub { grep { $_ =~ $pattern } $registry->logged(qr/level=error/) }), 'so does the log')
         or diag($registry->log);
     return;
 }
 
 sub is_ill ($site, $pattern) {
     my $health;
-    wait_for(3, sub { $health = $site->client->get('/health/of/it'); $health->status == 503 });
+    wait_for(15, sub { $health = $site->client->get('/health/of/it'); $health->status == 503 });
     is_v1_error($health, 503, '/healthz says 503');
     like($health->content, $pattern, '... and why');
     return;
@@ -152,12 +152,12 @@ subtest 'another file system' => sub {
     symlink "$other", "$dir/uploads/body";
     is_told($registry, $site, qr{uploads/body and uploads are on different file systems});
     is_ill($site, qr/different file systems/);
-    ok(wait_for(2, sub { $registry->logged(qr/can't be taken over from nginx/) }), 'so does the log by itself');
+    ok(wait_for(15, sub { $registry->logged(qr/can't be taken over from nginx/) }), 'so does the log by itself');
     unlink "$dir/uploads/body";
     rename "$dir/uploads/body.away", "$dir/uploads/body";
     is_status($site->client->push_blob('a/b', random_bytes(10_000)), 201, 'when it is one again, it works again');
     is_status($site->client->get('/health/of/it'), 200, '... and /healthz says so');
-    ok(wait_for(2, sub { $registry->logged(qr/taken over from nginx again/) }), '... and the log');
+    ok(wait_for(15, sub { $registry->logged(qr/taken over from nginx again/) }), '... and the log');
     $site->stop;
 };
 
@@ -183,7 +183,7 @@ subtest 'other users' => sub {
         dir => "$tmp/nobody", fastcgi => "$tmp/s4", args => [ '--run-as', 'nobody' ], expected => qr/runs as www-data/);
     is((stat "$tmp/s4/api.sock")[4], scalar getpwnam('nobody'), 'the sockets are of --run-as');
     $site = site_for($of_nobody, sockets => "$tmp/s4") // return;
-    ok(wait_for(3, sub { $of_nobody->logged(qr/level=error.*nginx runs as www-data.*runs as nobody/) }), 'the log tells')
+    ok(wait_for(15, sub { $of_nobody->logged(qr/level=error.*nginx runs as www-data.*runs as nobody/) }), 'the log tells')
         or diag($of_nobody->log);
     my $response = $site->client->push_blob('a/b', random_bytes(10_000), way => 'put');
     is_error($response, 503, 'UNAVAILABLE', 'an upload fails');

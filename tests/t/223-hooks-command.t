@@ -75,8 +75,9 @@ subtest 'a failing one, tried again after a while' => sub {
     my $seen     = open_dir();
     my $registry = Registry->start(env => { SEEN => $seen }, args => [ '--on-tag', q{echo x >>"$SEEN/log"; echo not yet; [ -e "$SEEN/good" ]} ]);
     is_status($registry->push_image('a/b', 'v1', [ random_bytes(10) ]), 201, 'a push');
-    ok(wait_for(20, sub { my $r = rows($registry); @$r && $r->[0][1] == 2 }), 'fails twice');
-    is_deeply(rows($registry)->[0], [ 'waiting', 2, 'tag', 'a/b:v1', 'not yet' ], '... and waits');
+    my $row;
+    ok(wait_for(20, sub { $row = rows($registry)->[0]; $row && $row->[1] == 2 }), 'fails twice');
+    is_deeply($row, [ 'waiting', 2, 'tag', 'a/b:v1', 'not yet' ], '... and waits');
     my $json = JSON::PP->new->decode(hooks($registry, '--json')->{out});
     like($json->[0]{due}, qr/^\d{4}-.*Z$/, '... until then');
     spew("$seen/good", '');

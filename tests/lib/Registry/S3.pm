@@ -25,7 +25,10 @@ sub start ($class, %o) {
 }
 
 sub _serve ($self) {
-    my $socket = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', LocalPort => $self->{port}, ReuseAddr => 1) or die "S3: $!";
+    my $socket;
+    # After a kill, a child that was forked just before may have the port for another moment.
+    wait_for(10, sub { $socket = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', LocalPort => $self->{port}, ReuseAddr => 1) })
+        or die "S3: $!";
     $self->{port} = $socket->sockport;
     $self->{pid} = fork // die "fork: $!";
     if ($self->{pid} == 0) {
@@ -45,7 +48,7 @@ sub _serve ($self) {
         POSIX::_exit(0);
     }
     close $socket;
-    select undef, undef, undef, 0.01 until getpgrp($self->{pid}) == $self->{pid};
+    wait_for(10, sub { (getpgrp($self->{pid}) // 0) == $self->{pid} }) or die 'S3 has not begun';
     return;
 }
 

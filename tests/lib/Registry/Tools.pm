@@ -188,11 +188,13 @@ sub slurp ($path) {
     return scalar(<$in>) // '';
 }
 
-# A port that nobody uses at this moment.
+# A port that nobody uses at this moment, and that the kernel gives to nobody who asks for any.
 sub free_port () {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1)
-        or die "no free port: $!";
-    return $socket->sockport;
+    for (1 .. 1000) {
+        my $port = 10_000 + int rand 20_000;
+        return $port if IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1);
+    }
+    die 'no free port';
 }
 
 # A certificate for 127.0.0.1, 0.0.0.0 and registry.test: paths of certificate and key. It is signed by itself,

@@ -64,7 +64,7 @@ sub _files_of ($server) {
 # Images of one layer, so that they are there soon. The usual --gc-interval.
 sub _garbage ($run) {
     my $n = $run->size(5000, 20);
-    my @servers = $run->servers(['ours'], more => [ '--lease', "${LEASE}s", $run->{quick} ? ('--gc-interval', '1s') : () ]);
+    my @servers = $run->servers(['ours'], more => [ '--lease', "${LEASE}s", '--history-keep', '0', $run->{quick} ? ('--gc-interval', '1s') : () ]);
     my %rate;
     $run->row('garbage', "$n images", unit => 's', less => 1, servers => \@servers, rounds => 1, wanted => [ [ 'time', '', 10 ] ], measure => sub ($server) {
         $server->start;
